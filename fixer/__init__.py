@@ -1,0 +1,1 @@
+"""fhfix: an automated fixer for workflows, Dockerfiles and Django settings."""

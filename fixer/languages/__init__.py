@@ -1,0 +1,43 @@
+"""The languages: how each kind of file is read, and the builders that make edits to it."""
+
+from __future__ import annotations
+
+import re
+from functools import lru_cache
+from importlib import import_module
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from fixer.model import Document
+
+# (pattern of the path, document type): the first match wins. Modules are imported when a file needs them, since
+# everybody feels the start-up.
+_KINDS: tuple[tuple[re.Pattern[str], str], ...] = tuple(
+    (re.compile(pattern, re.IGNORECASE), kind)
+    for pattern, kind in (
+        (r"(^|/)\.github/workflows/[^/]+\.ya?ml$", "workflow.Workflow"),
+        (r"(^|/)action\.ya?ml$", "workflow.Workflow"),
+        (r"(^|/)(docker-)?compose[^/]*\.ya?ml$", "compose.Compose"),
+        (r"(^|/)(dockerfile|containerfile)(\.[^/]+)?$|\.(dockerfile|containerfile)$", "dockerfile.Dockerfile"),
+        (r"\.ya?ml$", "yaml.Yaml"),
+        (r"\.py$", "settings.PythonModule"),
+        (r"(^|/)[^/]*(requirements|constraints)[^/]*\.(txt|in)$|(^|/)requirements/[^/]+\.(txt|in)$", "lines.Lines"),
+        (r"(^|/)([^/]*\.dockerignore|\.gitignore|procfile)$", "lines.Lines"),
+    )
+)
+
+
+@lru_cache(maxsize=None)
+def kind_of(path: str) -> str:
+    """The document type of a path, as `module.Class` within this package; empty for a file that is not read."""
+    return next((kind for pattern, kind in _KINDS if pattern.search(path)), "")
+
+
+def name_of(document: type[Document]) -> str:
+    return f"{document.__module__.rpartition('.')[2]}.{document.__name__}"
+
+
+def document_type(kind: str) -> type[Document]:
+    module, name = kind.split(".")
+    found: type[Document] = getattr(import_module(f"{__name__}.{module}"), name)
+    return found

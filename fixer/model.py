@@ -1,0 +1,347 @@
+"""The nouns of fhfix. Standard library only; imports nothing of the project.
+
+Data flows one way: bytes → `Source` → document → `Finding` → `Edit` → `Source`.
+"""
+
+from __future__ import annotations
+
+import inspect
+import sys
+from bisect import bisect_right
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import dataclass, field
+from enum import StrEnum
+from functools import cached_property
+from typing import Any, ClassVar, Literal, Protocol, Self
+
+Address = tuple[str | int, ...]
+"""Where a value stands in a file's plain data: keys and indexes from the root."""
+
+BOM = b"\xef\xbb\xbf"
+
+
+class FileError(Exception):
+    """A file that cannot be handled: says which, why, and what to do. Never a fault of fhfix."""
+
+    def __init__(self, path: str, reason: str, advice: str = "") -> None:
+        super().__init__(f"{path}: {reason}" + (f"; {advice}" if advice else ""))
+        self.path = path
+        self.reason = reason
+        self.advice = advice
+
+
+@dataclass(frozen=True, slots=True)
+class Span:
+    """A half-open range of characters of `Source.text`."""
+
+    start: int
+    end: int
+
+    def __post_init__(self) -> None:
+        if not 0 <= self.start <= self.end:
+            raise ValueError(f"not a span: {self.start}..{self.end}")
+
+
+@dataclass(frozen=True)
+class Source:
+    """The text of one file, exactly: `Source.from_bytes(p, b).to_bytes() == b`.
+
+    `path` is relative to the repository's root and has forward slashes. Line ends stay as they are; a UTF-8
+    byte order mark is kept apart so that offsets count from the first real character.
+    """
+
+    path: str
+    text: str
+    bom: bool = False
+
+    @classmethod
+    def from_bytes(cls, path: str, data: bytes) -> Self:
+        """Raises FileError for what is not UTF-8."""
+        bom = data.startswith(BOM)
+        try:
+            return cls(path, data[len(BOM) * bom :].decode("utf-8"), bom)
+        except UnicodeDecodeError as error:
+            raise FileError(
+                path, f"not UTF-8 (byte {error.start})", "convert it to UTF-8, or exclude it"
+            ) from None
+
+    def to_bytes(self) -> bytes:
+        return (BOM if self.bom else b"") + self.text.encode("utf-8")
+
+    @cached_property
+    def newline(self) -> str:
+        """The line end that most lines of this file have."""
+        crlf = self.text.count("\r\n")
+        return "\r\n" if crlf * 2 > self.text.count("\n") else "\n"
+
+    @cached_property
+    def _line_starts(self) -> list[int]:
+        starts, at = [0], self.text.find("\n")
+        while at >= 0:
+            starts.append(at + 1)
+            at = self.text.find("\n", at + 1)
+        return starts
+
+    def line_of(self, offset: int) -> int:
+        """The number, from 1, of the line that holds this offset."""
+        return bisect_right(self._line_starts, offset)
+
+    def column_of(self, offset: int) -> int:
+        """The number, from 0, of characters before this offset on its line."""
+        return offset - self._line_starts[self.line_of(offset) - 1]
+
+    def line_start(self, offset: int) -> int:
+        return self._line_starts[self.line_of(offset) - 1]
+
+    def line_end(self, offset: int) -> int:
+        """Where the line of this offset ends, before its line end characters."""
+        end = self.text.find("\n", offset)
+        if end < 0:
+            return len(self.text)
+        return end - 1 if end > offset and self.text[end - 1] == "\r" else end
+
+
+@dataclass(frozen=True, slots=True)
+class Change:
+    """What one edit means, as a change to the file's plain data.
+
+    `set` replaces the value at `at`, or adds the key; `insert` puts `value` into a list before index `at[-1]`;
+    `delete` removes the key or item; `rename` gives the key `at[-1]` the name `value`.
+    """
+
+    op: Literal["set", "insert", "delete", "rename"]
+    at: Address
+    value: Any = None
+
+
+@dataclass(frozen=True, slots=True)
+class Edit:
+    """One replacement of text, said twice: as text, and as changes of the plain data.
+
+    Only builders in `fixer/languages` make these. `changes` is empty for an edit of a comment.
+    """
+
+    path: str
+    span: Span
+    text: str
+    changes: tuple[Change, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class NewFile:
+    """A file that a fix adds. It never overwrites one that is there."""
+
+    path: str
+    text: str
+    executable: bool = False
+
+
+class Tier(StrEnum):
+    """How much a person must look at a fix.
+
+    `safe`: the file keeps its meaning except for the defect. `review`: correct, but it adds a job, a gate that
+    may turn red, or a call to a cloud.
+    """
+
+    SAFE = "safe"
+    REVIEW = "review"
+
+
+@dataclass(frozen=True, slots=True)
+class Blocked:
+    """Why a finding has no fix, and the next step.
+
+    `config` is the exact line for the configuration that supplies the missing fact (empty where no
+    configuration could), for instance `rules.hardcoded-sleep.url = "https://…"`.
+    """
+
+    reason: str
+    next_step: str = ""
+    config: str = ""
+
+
+Parts = tuple[Edit, ...] | Blocked
+"""What a builder returns: edits, or why it could not make them."""
+
+
+@dataclass(frozen=True, slots=True)
+class Fix:
+    """A cure, all or nothing; its edits may span files.
+
+    `title` is a verb phrase. `effects` say what changes in words, with addresses; where it is empty the preview
+    derives words from the changes. `todo` is what a person must still do (secrets, variables, settings).
+    """
+
+    title: str
+    edits: tuple[Edit, ...] = ()
+    new_files: tuple[NewFile, ...] = ()
+    tier: Tier = Tier.SAFE
+    effects: tuple[str, ...] = ()
+    todo: tuple[str, ...] = ()
+
+    @classmethod
+    def of(
+        cls,
+        title: str,
+        *parts: Parts | NewFile,
+        tier: Tier = Tier.SAFE,
+        effects: Iterable[str] = (),
+        todo: Iterable[str] = (),
+    ) -> Fix | Blocked:
+        """A fix from what builders returned, or the first `Blocked` among it."""
+        edits: list[Edit] = []
+        files: list[NewFile] = []
+        for part in parts:
+            if isinstance(part, Blocked):
+                return part
+            if isinstance(part, NewFile):
+                files.append(part)
+            else:
+                edits.extend(part)
+        return cls(title, tuple(edits), tuple(files), tier, tuple(effects), tuple(todo))
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """A defect at a place, with its cure or the reason why there is none."""
+
+    path: str
+    span: Span
+    message: str
+    cure: Fix | Blocked
+
+
+class Document(Protocol):
+    """The parsed, read-only view of one source. Three members, and it stays at three.
+
+    `parse` raises FileError: everything wrong with a file is said once, when it is parsed. `plain` is the file's
+    meaning as dicts, lists and scalars; it is compared after every edit.
+    """
+
+    source: Source
+
+    @classmethod
+    def parse(cls, source: Source) -> Self: ...
+
+    def plain(self) -> Any: ...
+
+
+@dataclass(frozen=True, slots=True)
+class Option:
+    """A value that a rule takes from the configuration, `rules.<id>.<name>`."""
+
+    name: str
+    default: Any
+    help: str
+    choices: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class Options(Mapping[str, Any]):
+    """The values of one rule's options; a rule's `check` asks for it by type."""
+
+    values_by_name: Mapping[str, Any] = field(default_factory=dict)
+
+    def __getitem__(self, name: str) -> Any:
+        return self.values_by_name[name]
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self.values_by_name)
+
+    def __len__(self) -> int:
+        return len(self.values_by_name)
+
+
+@dataclass(frozen=True)
+class Rule:
+    """A rule is a value. `Rule(__name__, …)` stands last in its module.
+
+    `check`'s first parameter says what it looks at: a document type (asked once per file of that kind), or a
+    fact (asked once per repository). Further parameters are facts, asked for by type; where the repository has
+    no such fact the rule is not asked.
+    """
+
+    PACKAGE: ClassVar[str] = "transforms."
+
+    module: str
+    summary: str
+    check: Callable[..., Iterable[Finding]]
+    audit: tuple[str, ...] = ()
+    options: tuple[Option, ...] = ()
+
+    @property
+    def id(self) -> str:
+        return self.module.rpartition(".")[2].replace("_", "-")
+
+    @property
+    def pack(self) -> str:
+        """The folder of the rule: `ci` for `transforms.ci.silent_type_check`."""
+        return self.module.rpartition(".")[0].rpartition(".")[2]
+
+    @property
+    def explanation(self) -> str:
+        """The module's docstring: one sentence, then why, when it is left alone, and what is safe."""
+        module = sys.modules.get(self.module)
+        return inspect.cleandoc(module.__doc__ or "") if module else ""
+
+
+@dataclass(frozen=True, slots=True)
+class Reported:
+    """A finding, stamped with the rule that made it: a rule cannot lie about its name."""
+
+    rule: Rule
+    finding: Finding
+
+
+@dataclass(frozen=True, slots=True)
+class Fault:
+    """A rule that misbehaved; its work was dropped and the file kept."""
+
+    rule_id: str
+    path: str
+    what: str
+
+
+@dataclass(frozen=True, slots=True)
+class Piece:
+    """A run of a changed file's text. `origin` is None for original text, else the index of the fix in
+    `Plan.taken` that wrote it. `removed` is what that fix took away just before this text."""
+
+    text: str
+    origin: int | None = None
+    removed: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class FileChange:
+    """A file before and after all fixes. `before` is None for a new file."""
+
+    path: str
+    before: Source | None
+    after: Source
+    pieces: tuple[Piece, ...]
+    executable: bool = False
+
+
+@dataclass(frozen=True)
+class Report:
+    """What `check` found. `problems` are files that could not be handled."""
+
+    findings: tuple[Reported, ...]
+    faults: tuple[Fault, ...] = ()
+    problems: tuple[FileError, ...] = ()
+
+
+@dataclass(frozen=True)
+class Plan:
+    """Everything that an apply would do; preview, writer and pull request consume this one value.
+
+    `taken` are the fixes in the order in which they were made, `left` the findings that stay (blocked, refused,
+    or outside the tier).
+    """
+
+    files: Mapping[str, FileChange]
+    taken: tuple[Reported, ...]
+    left: tuple[Reported, ...] = ()
+    faults: tuple[Fault, ...] = ()
+    problems: tuple[FileError, ...] = ()

@@ -1,0 +1,254 @@
+"""The read-only picture of a repository, with an overlay of changed files.
+
+Which files count: what git would show (tracked, or untracked and not ignored) where there is a git repository,
+else everything below the folder. Vendored trees do not count even when they are committed, nothing is followed
+through a symbolic link, and generated files are refused by name.
+"""
+
+from __future__ import annotations
+
+import fnmatch
+import os
+import re
+import stat
+import subprocess
+from collections.abc import Iterator, Mapping
+from functools import cached_property
+from pathlib import Path
+from typing import Any, Protocol, Self, TypeVar, cast, get_type_hints
+
+from fixer.languages import document_type, kind_of, name_of
+from fixer.model import Document, FileError, Source
+
+LARGEST = 4 * 1024 * 1024
+"""Bytes; a larger file is not a workflow, Dockerfile or settings module that a person wrote."""
+
+_VENDORED = re.compile(
+    r"(^|/)(node_modules|site-packages|dist-packages|bower_components|third_party|vendor|\.git|\.tox|\.nox|"
+    r"\.venv|__pycache__|\.mypy_cache|\.terraform)/"
+)
+_GENERATED_PATH = re.compile(r"(\.lock\.ya?ml|\.generated\.ya?ml|\.gen\.ya?ml)$")
+_GENERATED_HEAD = re.compile(
+    r"@generated|\b(auto-?generated|generated (by|from|with|using|automatically)|automatically generated|"
+    r"this (file|workflow) (is|was|has been) generated)\b",
+    re.IGNORECASE,
+)
+_DO_NOT_EDIT = re.compile(r"\bdo not (directly |manually )?(edit|modify|change)|\bdon't edit", re.IGNORECASE)
+_HEAD_LINES = 15
+
+D = TypeVar("D", bound=Document)
+F = TypeVar("F")
+
+
+class Fact(Protocol):
+    """What the repository *is*, read from its files. `detect` says None where it is not so."""
+
+    @classmethod
+    def detect(cls, repository: Repository) -> Self | None: ...
+
+
+def is_vendored(path: str) -> bool:
+    return _VENDORED.search(path) is not None
+
+
+def generated_by(path: str, text: str) -> str:
+    """The line that says that this file is generated, or an empty string.
+
+    Only comments at the very top count: prose further down may speak of other generated files.
+    """
+    if _GENERATED_PATH.search(path):
+        return f"its name ends in {path[path.index('.', path.rindex('/') + 1 if '/' in path else 0):]}"
+    for line in text.split("\n", _HEAD_LINES)[:_HEAD_LINES]:
+        comment = line.strip()
+        if not comment:
+            continue
+        if not comment.startswith("#"):
+            break
+        if _GENERATED_HEAD.search(comment) or _DO_NOT_EDIT.search(comment):
+            return comment.lstrip("# ")
+    return ""
+
+
+class Repository:
+    """Files by path, documents, and facts; all computed lazily and at most once.
+
+    `only` restricts what rules look at (a folder or a file); facts still see everything.
+    """
+
+    def __init__(self, root: Path, overlay: Mapping[str, Source] | None = None, only: str = "") -> None:
+        self.root = root
+        self.only = only
+        self._overlay = dict(overlay or {})
+        self._documents: dict[str, Document | FileError] = {}
+        self._sources: dict[str, Source | FileError] = {}
+        self._facts: dict[type[Any], Any] = {}
+
+    def with_changes(self, changed: Mapping[str, Source]) -> Repository:
+        """The same repository with these files changed or added. Documents of other files are kept."""
+        after = Repository(self.root, {**self._overlay, **changed}, self.only)
+        after._documents = {p: d for p, d in self._documents.items() if p not in changed}
+        after._sources = {p: s for p, s in self._sources.items() if p not in changed}
+        after.__dict__["_on_disk"] = self._on_disk
+        return after
+
+    # -- files --------------------------------------------------------------------------------------------------
+
+    @cached_property
+    def _on_disk(self) -> tuple[str, ...]:
+        listed = _git_files(self.root)
+        names = _walk(self.root) if listed is None else listed
+        environments = tuple(n[: -len("pyvenv.cfg")] for n in names if n.endswith("/pyvenv.cfg"))
+        return tuple(sorted(n for n in names if not is_vendored(n) and not n.startswith(environments)))
+
+    @cached_property
+    def files(self) -> tuple[str, ...]:
+        """Every path that counts, sorted."""
+        added = [path for path in self._overlay if path not in set(self._on_disk)]
+        return tuple(sorted((*self._on_disk, *added))) if added else self._on_disk
+
+    @cached_property
+    def _names(self) -> frozenset[str]:
+        return frozenset(self.files)
+
+    def exists(self, path: str) -> bool:
+        return path in self._names
+
+    def glob(self, *patterns: str) -> Iterator[str]:
+        """Paths that match a shell pattern; `*` also crosses `/`, so `*Dockerfile` finds it in every folder."""
+        matches = [re.compile(fnmatch.translate(pattern)).match for pattern in patterns]
+        return (path for path in self.files if any(match(path) for match in matches))
+
+    def read(self, path: str) -> Source:
+        """Raises FileError for a file that is missing, a link, unreadable, binary, huge, or not UTF-8."""
+        if path in self._overlay:
+            return self._overlay[path]
+        if path not in self._sources:
+            try:
+                self._sources[path] = _read(self.root, path)
+            except FileError as error:
+                self._sources[path] = error
+        source = self._sources[path]
+        if isinstance(source, FileError):
+            raise source
+        return source
+
+    def text(self, path: str) -> str:
+        """The text of a file for a fact: empty where there is none or where it cannot be read."""
+        try:
+            return self.read(path).text if self.exists(path) else ""
+        except FileError:
+            return ""
+
+    # -- documents ----------------------------------------------------------------------------------------------
+
+    def document(self, path: str) -> Document | None:
+        """The parsed file, or None for a kind that is not read. Raises FileError, the same one each time."""
+        if path not in self._documents:
+            kind = kind_of(path)
+            if not kind:
+                return None
+            try:
+                source = self.read(path)
+                note = generated_by(path, source.text)
+                if note:
+                    raise FileError(path, f"generated ({note})", "change what generates it")
+                self._documents[path] = document_type(kind).parse(source)
+            except FileError as error:
+                self._documents[path] = error
+        found = self._documents[path]
+        if isinstance(found, FileError):
+            raise found
+        return found
+
+    @cached_property
+    def _paths_by_kind(self) -> dict[str, list[str]]:
+        found: dict[str, list[str]] = {}
+        for path in self.files:
+            found.setdefault(kind_of(path), []).append(path)
+        return found
+
+    def documents(self, kind: type[D]) -> Iterator[D]:
+        """Every document of a kind that can be parsed, whether or not it is within `only`."""
+        for path in self._paths_by_kind.get(name_of(kind), ()):
+            try:
+                yield cast("D", self.document(path))
+            except FileError:
+                continue
+
+    def paths_of(self, kind: type[Document]) -> Iterator[str]:
+        """Paths within `only` whose document type is this."""
+        return (path for path in self._paths_by_kind.get(name_of(kind), ()) if self.in_scope(path))
+
+    def in_scope(self, path: str) -> bool:
+        return not self.only or path == self.only or path.startswith(self.only.rstrip("/") + "/")
+
+    # -- facts --------------------------------------------------------------------------------------------------
+
+    def fact(self, kind: type[F]) -> F | None:
+        """The fact of this type, or None where the repository has no such thing."""
+        if kind not in self._facts:
+            self._facts[kind] = cast("type[Fact]", kind).detect(self)
+        return cast("F | None", self._facts[kind])
+
+
+def is_fact(kind: Any) -> bool:
+    return isinstance(kind, type) and callable(getattr(kind, "detect", None))
+
+
+def parameters_of(check: Any) -> dict[str, Any]:
+    """Parameter names and types of a rule's check, in order."""
+    hints = get_type_hints(check)
+    hints.pop("return", None)
+    return hints
+
+
+def find_root(path: Path) -> Path:
+    """The top of the git repository that holds `path`, else the folder itself."""
+    folder = path if path.is_dir() else path.parent
+    for candidate in (folder, *folder.parents):
+        if (candidate / ".git").exists():
+            return candidate
+    return folder
+
+
+def _git_files(root: Path) -> list[str] | None:
+    if not (root / ".git").exists():
+        return None
+    # No configuration of the repository may run a program (core.fsmonitor could).
+    command = ["git", "-c", "core.fsmonitor=false", "-C", str(root), "ls-files", "-z", "--cached", "--others"]
+    try:
+        listing = subprocess.run([*command, "--exclude-standard"], capture_output=True, check=True).stdout
+    except (OSError, subprocess.CalledProcessError):
+        return None
+    return sorted({os.fsdecode(name) for name in listing.split(b"\0") if name})
+
+
+def _walk(root: Path) -> list[str]:
+    found: list[str] = []
+    for folder, folders, names in os.walk(root):
+        inside = os.path.relpath(folder, root).replace(os.sep, "/")
+        prefix = "" if inside == "." else inside + "/"
+        folders[:] = [f for f in folders if not is_vendored(f"{prefix}{f}/") and not os.path.islink(f"{folder}/{f}")]
+        found.extend(prefix + name for name in names)
+    return found
+
+
+def _read(root: Path, path: str) -> Source:
+    full = root / path
+    try:
+        mode = full.lstat().st_mode
+        # A link may point at a file outside of the repository, or at one that is looked at anyway.
+        if stat.S_ISLNK(mode) or os.path.realpath(full) != os.path.join(os.path.realpath(root), path):
+            raise FileError(path, "a symbolic link", "fix the file that it points to")
+        if not stat.S_ISREG(mode):
+            raise FileError(path, "not a regular file", "exclude it")
+        if full.stat().st_size > LARGEST:
+            raise FileError(path, f"larger than {LARGEST // 1024 // 1024} MiB", "exclude it")
+        data = full.read_bytes()
+    except FileError:
+        raise
+    except OSError as error:
+        raise FileError(path, f"cannot be read: {error.strerror}", "check that it is there and readable") from None
+    if b"\0" in data:
+        raise FileError(path, "binary, or not UTF-8", "exclude it")
+    return Source.from_bytes(path, data)

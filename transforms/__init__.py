@@ -1,0 +1,1 @@
+"""The rules. One module is one rule; a pack is a folder."""
