@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from functools import lru_cache
+from functools import cache, lru_cache
 from importlib import import_module
 from typing import TYPE_CHECKING
 
@@ -27,7 +27,7 @@ _KINDS: tuple[tuple[re.Pattern[str], str], ...] = tuple(
 )
 
 
-@lru_cache(maxsize=None)
+@cache
 def kind_of(path: str) -> str:
     """The document type of a path, as `module.Class` within this package; empty for a file that is not read."""
     return next((kind for pattern, kind in _KINDS if pattern.search(path)), "")
