@@ -1,0 +1,191 @@
+"""GitHub workflows and composite actions, as jobs and steps."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any
+
+from fixer.languages.yaml import Node, Yaml
+from fixer.model import Address
+
+
+@dataclass(frozen=True, eq=False)
+class Step:
+    """One step, also one inside `parallel:`. `job` is None for a step of a composite action."""
+
+    node: Node
+    job: Job | None
+    workflow: Workflow
+
+    @property
+    def at(self) -> Address:
+        return self.node.at
+
+    @cached_property
+    def data(self) -> dict[str, Any]:
+        found = self.node.data
+        return found if isinstance(found, dict) else {}
+
+    @property
+    def name(self) -> str:
+        """What the log shows; empty where the step has no name."""
+        return _text(self.node.get("name"))
+
+    @property
+    def id(self) -> str:
+        return _text(self.node.get("id"))
+
+    @property
+    def uses(self) -> Node | None:
+        return _scalar(self.node.get("uses"))
+
+    @property
+    def run(self) -> Node | None:
+        return _scalar(self.node.get("run"))
+
+    @property
+    def with_(self) -> Node | None:
+        found = self.node.get("with")
+        return found if found is not None and found.is_mapping else None
+
+    @property
+    def shell(self) -> str:
+        """The shell that runs `run:`; empty for the default, which is `bash -e` without pipefail on Linux.
+
+        https://docs.github.com/actions/reference/workflows-and-actions/workflow-syntax#defaultsrunshell
+        """
+        return self._setting("shell")
+
+    @property
+    def working_directory(self) -> str:
+        return self._setting("working-directory")
+
+    def _setting(self, key: str) -> str:
+        own = _text(self.node.get(key))
+        if own or self.job is None:
+            return own
+        for place in (self.job.node, self.workflow.root):
+            found = place
+            for part in ("defaults", "run", key):
+                found = found.get(part) if found is not None else None  # type: ignore[assignment]
+            if found is not None and _text(found):
+                return _text(found)
+        return ""
+
+
+@dataclass(frozen=True, eq=False)
+class Job:
+    """One job of a workflow."""
+
+    id: str
+    node: Node
+    workflow: Workflow
+
+    @property
+    def at(self) -> Address:
+        return self.node.at
+
+    @cached_property
+    def data(self) -> dict[str, Any]:
+        found = self.node.data
+        return found if isinstance(found, dict) else {}
+
+    @property
+    def name(self) -> str:
+        """What people see: the job's name, or its id."""
+        return _text(self.node.get("name")) or self.id
+
+    @cached_property
+    def needs(self) -> list[str]:
+        found = self.node.get("needs")
+        if found is None:
+            return []
+        return [_text(item) for item in found.items] if found.is_sequence else [_text(found)]
+
+    @property
+    def steps_node(self) -> Node | None:
+        found = self.node.get("steps")
+        return found if found is not None and found.is_sequence else None
+
+    @cached_property
+    def steps(self) -> tuple[Step, ...]:
+        return tuple(_steps(self.steps_node, self, self.workflow))
+
+    @property
+    def uses(self) -> Node | None:
+        """The reusable workflow that this job calls."""
+        return _scalar(self.node.get("uses"))
+
+    @property
+    def environment(self) -> str:
+        """The name of the deployment environment; empty where there is none."""
+        found = self.node.get("environment")
+        return _text(found.get("name") if found is not None and found.is_mapping else found)
+
+
+class Workflow(Yaml):
+    """A file in `.github/workflows`, or an `action.yml` (`composite` is true; it has steps and no jobs)."""
+
+    @property
+    def path(self) -> str:
+        return self.source.path
+
+    @property
+    def composite(self) -> bool:
+        return self.source.path.rpartition("/")[2].lower() in ("action.yml", "action.yaml")
+
+    @property
+    def name(self) -> str:
+        return _text(self.root.get("name")) or self.source.path
+
+    @cached_property
+    def jobs(self) -> dict[str, Job]:
+        found = self.root.get("jobs")
+        if self.composite or found is None or not found.is_mapping:
+            return {}
+        return {key: Job(key, node, self) for key, node in found.value.items() if node.is_mapping}
+
+    @cached_property
+    def triggers(self) -> tuple[str, ...]:
+        """The events of `on:`."""
+        found = self.root.get("on")
+        if found is None:
+            return ()
+        if found.is_mapping:
+            return tuple(found.value)
+        return tuple(_text(item) for item in found.items) if found.is_sequence else (_text(found),)
+
+    @cached_property
+    def steps(self) -> tuple[Step, ...]:
+        """Every step that has a text of its own, once: aliases of a list of steps are not steps again."""
+        found: dict[int, Step] = {}
+        if self.composite:
+            runs = self.root.get("runs")
+            for step in _steps(runs.get("steps") if runs is not None else None, None, self):
+                found.setdefault(id(step.node.target or step.node), step)
+        for job in self.jobs.values():
+            for step in job.steps:
+                if step.node.target is None:
+                    found.setdefault(id(step.node), step)
+        return tuple(found.values())
+
+
+def _steps(sequence: Node | None, job: Job | None, workflow: Workflow) -> Iterator[Step]:
+    for node in sequence.items if sequence is not None else ():
+        if not node.is_mapping:
+            continue
+        parallel = node.get("parallel")
+        if parallel is not None and parallel.is_sequence:
+            yield from _steps(parallel, job, workflow)
+        else:
+            yield Step(node, job, workflow)
+
+
+def _text(node: Node | None) -> str:
+    return node.value if node is not None and node.is_scalar else ""
+
+
+def _scalar(node: Node | None) -> Node | None:
+    return node if node is not None and node.is_scalar else None

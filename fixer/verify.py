@@ -1,0 +1,130 @@
+"""The promise: what an edit says as text and what it says as meaning are the same, and nothing else changed."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Any
+
+from fixer.model import Change, Document, Edit, FileError, Source
+from fixer.splice import ordered
+
+
+def perform(data: Any, edits: Iterable[Edit]) -> Any:
+    """Makes the changes of all edits on plain data, from the last edit to the first so that indexes stay true.
+
+    Raises LookupError or TypeError for a change that the data has no place for.
+    """
+    for edit in reversed(ordered(edits)):
+        for change in edit.changes:
+            data = _perform(data, change)
+    return data
+
+
+def _perform(data: Any, change: Change) -> Any:
+    if not change.at:
+        if change.op != "set":
+            raise LookupError(f"{change.op} needs an address")
+        return change.value
+    parent = data
+    for step in change.at[:-1]:
+        parent = parent[step]
+    last: Any = change.at[-1]
+    if change.op == "set":
+        parent[last] = change.value
+    elif change.op == "insert":
+        if not isinstance(parent, list) or not 0 <= last <= len(parent):
+            raise LookupError(f"nothing can be inserted at {change.at}")
+        parent.insert(last, change.value)
+    elif change.op == "delete":
+        del parent[last]
+    else:
+        parent[change.value] = parent.pop(last)
+    return data
+
+
+def same(left: Any, right: Any) -> bool:
+    """Equality that tells `1` from `True` and `"30"` from `30`, unlike `==`."""
+    if type(left) is not type(right):
+        return False
+    if isinstance(left, dict):
+        return left.keys() == right.keys() and all(same(value, right[key]) for key, value in left.items())
+    if isinstance(left, list | tuple):
+        return len(left) == len(right) and all(map(same, left, right))
+    return bool(left == right) or (left != left and right != right)
+
+
+def difference(wanted: Any, got: Any) -> str:
+    """What differs, in words; for the report of a fault only, since deepdiff is slow to load and to run."""
+    from deepdiff import DeepDiff
+
+    found = DeepDiff(wanted, got, ignore_numeric_type_changes=False, verbose_level=2)
+    return str(found.pretty()).strip().replace("\n", "; ") or "the order of keys, or a type"
+
+
+def broken_promise(before: Document, edits: Iterable[Edit], after: Source) -> str:
+    """Why the edited text is not what the edits say; empty when it is."""
+    try:
+        got = type(before).parse(after).plain()
+    except FileError as error:
+        return f"the result cannot be read: {error.reason}"
+    try:
+        wanted = perform(before.plain(), edits)
+    except (LookupError, TypeError, AttributeError) as error:
+        return f"a change has no place in the file: {error!r}"
+    return "" if same(wanted, got) else f"text and meaning disagree: {difference(wanted, got)}"
+
+
+def second_reading(source: Source) -> str:
+    """Why an independent reader does not read the file as fhfix does; empty when both agree.
+
+    ruamel.yaml (YAML 1.2) for YAML, libcst for Python: asked once per changed file, before anything is written.
+    """
+    if source.path.endswith((".yml", ".yaml")):
+        return _ruamel(source)
+    if source.path.endswith(".py"):
+        return _libcst(source)
+    return ""
+
+
+def _ruamel(source: Source) -> str:
+    from ruamel.yaml import YAML
+    from ruamel.yaml.error import YAMLError
+
+    from fixer.languages.yaml import Yaml
+
+    ours = Yaml.parse(source)
+    reader = YAML(typ="rt")
+    reader.allow_duplicate_keys = False
+    try:
+        theirs = reader.load(source.text)
+    except YAMLError as error:
+        return f"ruamel.yaml cannot read it: {str(error).splitlines()[0]}"
+    return "" if _agree(ours.plain(), theirs) else f"ruamel.yaml reads it otherwise: {difference(ours.plain(), theirs)}"
+
+
+def _agree(ours: Any, theirs: Any) -> bool:
+    """Equality across two readers: ruamel's own types count as the ones that they extend."""
+    if isinstance(ours, dict):
+        if not isinstance(theirs, dict):
+            return False
+        merged = "<<" in ours
+        return all(
+            str(key) in ours and _agree(ours[str(key)], value) for key, value in theirs.items() if not merged
+        ) and (merged or len(ours) == len(theirs))
+    if isinstance(ours, list):
+        return isinstance(theirs, list) and len(ours) == len(theirs) and all(map(_agree, ours, theirs))
+    if isinstance(ours, bool) or ours is None:
+        return ours is theirs or bool(ours == theirs and isinstance(theirs, bool | int))
+    if isinstance(ours, str):
+        return str(theirs) == ours or not isinstance(theirs, str)
+    return bool(ours == theirs) or ours != ours or not isinstance(ours, int | float)
+
+
+def _libcst(source: Source) -> str:
+    import libcst
+
+    try:
+        compile(source.text, source.path, "exec", dont_inherit=True, flags=0x400)  # PyCF_ONLY_AST: never run
+        return "" if libcst.parse_module(source.text).code == source.text else "libcst does not give the text back"
+    except (SyntaxError, libcst.ParserSyntaxError, ValueError) as error:
+        return f"the result is not valid Python: {error}"
