@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from fixer.languages.lines import Lines
 from fixer.model import Blocked, Parts, Source
+from fixer.splice import splice
+from fixer.verify import perform
 
 FILES = st.lists(st.sampled_from(["a", "#", " ", "é", "\n", "\r\n"]), max_size=8).map("".join)
 
@@ -18,23 +22,12 @@ def lines(text: str) -> Lines:
 
 def spliced(text: str, parts: Parts) -> str:
     assert not isinstance(parts, Blocked)
-    for edit in reversed(parts):
-        text = text[: edit.span.start] + edit.text + text[edit.span.end :]
-    return text
+    return splice(text, parts)
 
 
-def performed(plain: list[str], parts: Parts) -> list[str]:
+def performed(plain: list[str], parts: Parts) -> Any:
     assert not isinstance(parts, Blocked)
-    for change in reversed([change for edit in parts for change in edit.changes]):
-        index = change.at[0]
-        assert isinstance(index, int)
-        if change.op == "insert":
-            plain.insert(index, change.value)
-        elif change.op == "set":
-            plain[index] = change.value
-        else:
-            del plain[index]
-    return plain
+    return perform(plain, parts)
 
 
 @pytest.mark.parametrize(

@@ -55,7 +55,7 @@ class Lines:
             at, new = len(text), "".join(newline + _checked(line) for line in lines) + newline * (not lines[-1])
         else:
             at, new = len(text), "".join(_checked(line) + newline for line in lines)
-        changes = tuple(Change("insert", (index,), line) for line in lines)
+        changes = tuple(Change("insert", (index,), line) for line in reversed(lines))
         return (Edit(self.source.path, Span(at, at), new, changes),)
 
     def append(self, *lines: str) -> Parts:
@@ -73,7 +73,7 @@ class Lines:
         """These lines, with their line ends, taken away."""
         edits = []
         for first, last in _runs(indexes):
-            changes = tuple(Change("delete", (index,)) for index in range(first, last + 1))
+            changes = tuple(Change("delete", (index,)) for index in range(last, first - 1, -1))
             edits.append(Edit(self.source.path, self._with_line_end(first, last), "", changes))
         return tuple(edits)
 
