@@ -1,0 +1,74 @@
+# What a person or a machine runs here. `make` alone is `make check`.
+
+PYTHON ?= python3
+BIN := .venv/bin
+NODE := $(dir $(wildcard tests/proofs/*/package.json))
+
+.DEFAULT_GOAL := check
+.PHONY: setup packages check test docs demo bench corpus proofs-full accept clean
+
+## set up ---------------------------------------------------------------------------------------------------------
+
+setup: packages .venv/installed $(NODE:%=%node_modules/installed)
+
+# Everything comes from PyPI in the versions of constraints.txt, into .venv.
+.venv/installed: pyproject.toml constraints.txt
+	@echo "setting up .venv (PyPI)"
+	@$(PYTHON) -m venv .venv
+	@$(BIN)/python -m pip install --quiet --upgrade --constraint constraints.txt pip
+	@$(BIN)/python -m pip install --quiet --constraint constraints.txt --editable . --group dev
+	@touch $@
+
+%/node_modules/installed: %/package.json
+	@command -v npm >/dev/null || { echo "no npm: $* is not set up"; exit 0; }; \
+	echo "setting up $* (npm)"; \
+	cd $* && npm ci --no-audit --no-fund --loglevel=error && touch node_modules/installed
+
+# Programs that the proofs run against. Only root can install them; the tests name what is missing.
+packages:
+	@.ci/debian-packages
+
+## check ----------------------------------------------------------------------------------------------------------
+
+# Format, lint, types, and the tests that start no server: what to run before a commit.
+check: .venv/installed
+	$(BIN)/ruff format --check --quiet .
+	$(BIN)/ruff check --quiet .
+	$(BIN)/mypy
+	$(BIN)/python -m pytest --quiet --ignore=tests/proofs --ignore=tests/corpus
+
+# Everything, the fixes executed included.
+test: setup
+	$(BIN)/ruff format --check --quiet .
+	$(BIN)/ruff check --quiet .
+	$(BIN)/mypy
+	$(BIN)/python -m pytest
+
+# The proofs over every supported pair of Django and driver, not only the ends of the range.
+proofs-full: setup
+	FHFIX_PROOFS=full $(BIN)/python -m pytest tests/proofs
+
+# Every rule over a tree of real repositories: make corpus DIR=folder
+corpus: setup
+	$(BIN)/python -m tests.corpus.run $(DIR)
+
+## make ---------------------------------------------------------------------------------------------------------
+
+docs: .venv/installed
+	$(BIN)/python -m fixer.docs
+
+# Rewrites the `after` of one rule's fixtures; the diff is to be read like code: make accept RULE=root-user
+accept: .venv/installed
+	$(BIN)/python -m tests.accept $(RULE)
+
+# Check and apply against zizmor on the same files; DIR= adds a repository, CORPUS= a folder of many.
+bench: .venv/installed
+	$(BIN)/python -m benchmarks $(if $(DIR),--repository $(DIR)) $(if $(CORPUS),--corpus $(CORPUS))
+
+demo: .venv/installed
+	@rm -rf build/demo && mkdir -p build && cp -r fixtures/financehub/before build/demo
+	$(BIN)/fhfix apply --dry-run build/demo
+
+clean:
+	rm -rf .venv build dist *.egg-info .mypy_cache .ruff_cache .pytest_cache .hypothesis tests/proofs/*/node_modules
+	find . -name __pycache__ -type d -prune -exec rm -rf {} +

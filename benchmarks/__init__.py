@@ -1,0 +1,1 @@
+"""Measurements of fhfix, side by side with its peers."""

@@ -1,0 +1,100 @@
+"""What tests need beside this Python: named here once, found once, and never left out in silence.
+
+A test says `@pytest.mark.needs("postgres")`. Where `CI` is set a missing component fails that test; elsewhere the
+test is deselected, and pytest's summary names the component and how to get it (tests/conftest.py).
+"""
+
+from __future__ import annotations
+
+import importlib.util
+import shutil
+import sys
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
+
+TESTS = Path(__file__).parent
+
+
+@dataclass(frozen=True, slots=True)
+class Component:
+    """`find` gives the path of a program, folder or module, or None where it is not there."""
+
+    find: Callable[[], str | None]
+    how: str
+
+
+def _program(*names: str) -> Callable[[], str | None]:
+    """Beside this Python first, where the development requirements put it, then on PATH."""
+
+    def find() -> str | None:
+        for name in names:
+            beside = Path(sys.executable).parent / name
+            found = str(beside) if beside.exists() else shutil.which(name)
+            if found:
+                return found
+        return None
+
+    return find
+
+
+def _module(name: str) -> Callable[[], str | None]:
+    def find() -> str | None:
+        spec = importlib.util.find_spec(name)
+        return spec.origin if spec else None
+
+    return find
+
+
+def _first(folder: Path, pattern: str) -> Callable[[], str | None]:
+    """The last match by name: the newest version where versions stand side by side."""
+
+    def find() -> str | None:
+        return max((str(match) for match in folder.glob(pattern)), default=None)
+
+    return find
+
+
+PYPI = "`make setup`, or pip install --group dev"
+NPM = "`make setup`, or npm install in that folder"
+
+
+def debian(package: str) -> str:
+    return f"apt-get install {package} (`make setup` does so when run by root)"
+
+
+COMPONENTS: dict[str, Component] = {
+    "actionlint": Component(_program("actionlint"), PYPI),
+    "aws": Component(_first(Path("/usr/bin"), "aws"), debian("awscli")),
+    "buildah": Component(_program("buildah"), debian("buildah")),
+    "check-jsonschema": Component(_program("check-jsonschema"), PYPI),
+    "chromium": Component(_program("chromium", "chromium-browser", "google-chrome"), debian("chromium")),
+    "debootstrap": Component(_first(Path("/usr/sbin"), "debootstrap"), debian("debootstrap")),
+    "django": Component(_module("django"), PYPI),
+    "git": Component(_program("git"), debian("git")),
+    "github-parser": Component(_first(TESTS / "proofs/node/node_modules/@actions", "workflow-parser"), NPM),
+    "hadolint": Component(_program("hadolint"), PYPI),
+    "locust": Component(_program("locust"), PYPI),
+    "moto": Component(_module("moto"), PYPI),
+    "node": Component(_program("node"), "install Node.js 20 or later"),
+    "pgbouncer": Component(_program("pgbouncer"), debian("pgbouncer")),
+    "postgres": Component(_first(Path("/usr/lib/postgresql"), "*/bin/initdb"), debian("postgresql")),
+    "redis": Component(_program("redis-server"), debian("redis-server")),
+    "shellcheck": Component(_program("shellcheck"), PYPI),
+    "zizmor": Component(_program("zizmor"), PYPI),
+}
+
+
+@cache
+def find(name: str) -> str | None:
+    """The path of a component, or None. KeyError for a name that is not registered here."""
+    return COMPONENTS[name].find()
+
+
+def path(name: str) -> str:
+    """The path of a component that the test is marked to need."""
+    found = find(name)
+    if found is None:
+        raise LookupError(f"{name} is missing: {COMPONENTS[name].how}")
+    return found

@@ -1,0 +1,46 @@
+"""Components that a machine may lack: `needs`, and what the summary says of them."""
+
+from __future__ import annotations
+
+import os
+from collections import Counter
+
+import pytest
+
+from tests.components import COMPONENTS, find
+
+LEFT_OUT: Counter[str] = Counter()
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    config.addinivalue_line("markers", "needs(component, ...): what this test runs against, see tests/components.py")
+
+
+def missing(item: pytest.Item) -> list[str]:
+    return [name for mark in item.iter_markers("needs") for name in mark.args if find(name) is None]
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    if os.environ.get("CI"):
+        return
+    left_out = [item for item in items if missing(item)]
+    for item in left_out:
+        LEFT_OUT.update(missing(item))
+    if left_out:
+        config.hook.pytest_deselected(items=left_out)
+        items[:] = [item for item in items if item not in left_out]
+
+
+def pytest_runtest_setup(item: pytest.Item) -> None:
+    for name in missing(item):
+        pytest.fail(f"{name} is missing: {COMPONENTS[name].how}", pytrace=False)
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    absent = [name for name in COMPONENTS if find(name) is None]
+    if not absent:
+        return
+    terminalreporter.section("MISSING COMPONENTS", sep="!", red=True, bold=True)
+    for name in absent:
+        left_out = f"; {LEFT_OUT[name]} tests left out" if LEFT_OUT[name] else ""
+        terminalreporter.write_line(f"{name}: {COMPONENTS[name].how}{left_out}")
