@@ -1,0 +1,755 @@
+"""Python modules such as Django's settings.py: read with `ast`, placed with `tokenize`, edited by splicing.
+
+What a module means, for comparison: a list with one item per statement. An assignment is `{target: value}`, where
+literal dicts and lists are dicts and lists, and every other expression is its canonical text. A compound
+statement is its header and its bodies. So an edit within `DATABASES["default"]` is a change of one key.
+"""
+
+from __future__ import annotations
+
+import ast
+import copy
+import io
+import re
+import tokenize
+from bisect import bisect_left
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from itertools import pairwise
+from typing import Any, Self
+
+from fixer.model import Address, Blocked, Change, Edit, FileError, Parts, Source, Span
+
+_SETTINGS_PATH = re.compile(r"(^|/)([^/]*settings[^/]*|settings/.+)\.py$", re.IGNORECASE)
+_SETTINGS_TEXT = re.compile(
+    r"^[ \t]*(DATABASES|INSTALLED_APPS|MIDDLEWARE|ROOT_URLCONF|SECRET_KEY|CACHES|LOGGING)\b[^=\n]*=(?!=)"
+    r"|^from[ \t]+[.\w]+[ \t]+import[ \t]+\*",
+    re.MULTILINE,
+)
+_TEMPLATE = re.compile(r"\{%-?\s|\{\{\s*(cookiecutter|project_name|secret_key)\b")
+
+
+def is_settings(path: str, text: str) -> bool:
+    """A cheap test: the name speaks of settings, and the text assigns one or imports all of another module."""
+    return _SETTINGS_PATH.search(path) is not None and _SETTINGS_TEXT.search(text) is not None
+
+
+@dataclass(frozen=True, slots=True)
+class Code:
+    """A Python expression as text, for a value that is not a literal."""
+
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
+class _Token:
+    kind: int
+    text: str
+    start: int
+    end: int
+
+
+@dataclass(frozen=True, slots=True)
+class _Entry:
+    """One entry of a dict or item of a list as it stands in the text, with its comma if it has one."""
+
+    start: int
+    end: int
+    comma: int | None
+
+
+class PythonModule:
+    """One Python file. Nodes are those of `ast`; offsets are characters of `Source.text`.
+
+    `parse` raises FileError for templates, for lone carriage returns, and for what the running Python cannot
+    parse: newer syntax, or Python 2.
+    """
+
+    def __init__(self, source: Source, tree: ast.Module) -> None:
+        self.source = source
+        self.tree = tree
+
+    @classmethod
+    def parse(cls, source: Source) -> Self:
+        if re.search(r"\r(?!\n)", source.text):
+            raise FileError(source.path, "has lone carriage returns", "convert its line ends")
+        try:
+            return cls(source, ast.parse(source.text, source.path))
+        except SyntaxError as error:
+            if _TEMPLATE.search(source.text):
+                raise FileError(source.path, "a template, not Python", "exclude it") from None
+            advice = "correct it, or run fhfix with the Python version that the project uses"
+            raise FileError(source.path, f"line {error.lineno}: {error.msg}", advice) from None
+        except (RecursionError, MemoryError, ValueError) as error:
+            raise FileError(source.path, f"cannot be parsed: {error}", "exclude it") from None
+
+    @property
+    def path(self) -> str:
+        return self.source.path
+
+    def plain(self) -> list[Any]:
+        return [_plain_statement(statement) for statement in self.tree.body]
+
+    # -- where things stand ---------------------------------------------------------------------------------------
+
+    @cached_property
+    def _lines(self) -> list[tuple[int, str]]:
+        """(offset of its start, text with its line end) of every line; only `\\n` ends one."""
+        found, at = [], 0
+        for line in self.source.text.split("\n"):
+            found.append((at, line + "\n"))
+            at += len(line) + 1
+        return found
+
+    def _offset(self, line: int, column: int) -> int:
+        """`ast` counts columns in bytes of UTF-8."""
+        start, text = self._lines[line - 1]
+        return start + (column if text.isascii() else len(text.encode()[:column].decode()))
+
+    def span(self, node: ast.AST) -> Span:
+        """Where a statement or expression stands, without parentheses around it."""
+        place: Any = node
+        return Span(self._offset(place.lineno, place.col_offset), self._offset(place.end_lineno, place.end_col_offset))
+
+    def line_of(self, node: ast.AST) -> int:
+        place: Any = node
+        return int(place.lineno)
+
+    def text_of(self, node: ast.AST) -> str:
+        span = self.span(node)
+        return self.source.text[span.start : span.end]
+
+    @cached_property
+    def _tokens(self) -> list[_Token]:
+        """Every token but line ends and indentation, in order."""
+        lines = self._lines
+        skipped = {tokenize.NL, tokenize.NEWLINE, tokenize.INDENT, tokenize.DEDENT, tokenize.ENDMARKER}
+        return [
+            _Token(
+                token.type, token.string, lines[token.start[0] - 1][0] + token.start[1],
+                lines[token.end[0] - 1][0] + token.end[1],
+            )
+            for token in tokenize.generate_tokens(io.StringIO(self.source.text, newline="").readline)
+            if token.type not in skipped
+        ]  # fmt: skip
+
+    @cached_property
+    def _token_starts(self) -> list[int]:
+        return [token.start for token in self._tokens]
+
+    def _tokens_in(self, start: int, end: int) -> list[_Token]:
+        return self._tokens[bisect_left(self._token_starts, start) : bisect_left(self._token_starts, end)]
+
+    def comments_in(self, start: int, end: int) -> list[str]:
+        """The comments that stand between two offsets."""
+        return [token.text for token in self._tokens_in(start, end) if token.kind == tokenize.COMMENT]
+
+    # -- what things mean -----------------------------------------------------------------------------------------
+
+    @cached_property
+    def _addresses(self) -> dict[int, Address]:
+        """Address of every statement and of every value that the plain data shows, by the id of its node."""
+        found: dict[int, Address] = {}
+
+        def value(node: ast.expr, at: Address) -> None:
+            found[id(node)] = at
+            if isinstance(node, ast.Dict):
+                for index, (key, item) in enumerate(zip(node.keys, node.values, strict=True)):
+                    name = _key_text(key, item)
+                    value(item, (*at, name) if _is_keyed(node) else (*at, index, name))
+            elif isinstance(node, ast.List):
+                for index, item in enumerate(node.elts):
+                    value(item, (*at, index))
+
+        def body(statements: Sequence[ast.AST], at: Address) -> None:
+            for index, statement in enumerate(statements):
+                here = (*at, index)
+                found[id(statement)] = here
+                target = _target_text(statement)
+                if target:
+                    value(statement.value, (*here, target))  # type: ignore[attr-defined]
+                for name, inner in _bodies(statement):
+                    body(inner, (*here, name))
+
+        body(self.tree.body, ())
+        return found
+
+    @cached_property
+    def _parents(self) -> dict[int, ast.AST]:
+        return {id(child): parent for parent in ast.walk(self.tree) for child in ast.iter_child_nodes(parent)}
+
+    def parent(self, node: ast.AST) -> ast.AST | None:
+        return self._parents.get(id(node))
+
+    def statement_of(self, node: ast.AST) -> ast.stmt:
+        """The statement that a node belongs to."""
+        found: ast.AST | None = node
+        while found is not None and not isinstance(found, ast.stmt):
+            found = self.parent(found)
+        if found is None:
+            raise ValueError("not a node of this module")
+        return found
+
+    @cached_property
+    def assignments(self) -> dict[str, list[ast.expr]]:
+        """Every value that a name gets by a plain assignment, anywhere in the module."""
+        found: dict[str, list[ast.expr]] = {}
+        for node in ast.walk(self.tree):
+            if isinstance(node, ast.Assign):
+                for target in node.targets:
+                    if isinstance(target, ast.Name):
+                        found.setdefault(target.id, []).append(node.value)
+            elif isinstance(node, ast.AnnAssign) and node.value is not None and isinstance(node.target, ast.Name):
+                found.setdefault(node.target.id, []).append(node.value)
+        return found
+
+    @cached_property
+    def imported(self) -> dict[str, str]:
+        """Local name → dotted name, for the imports of the module itself (not those within functions)."""
+        found: dict[str, str] = {}
+        for statement in self.top_level():
+            if isinstance(statement, ast.Import):
+                for alias in statement.names:
+                    name = alias.name if alias.asname else alias.name.partition(".")[0]
+                    found[alias.asname or name] = name
+            elif isinstance(statement, ast.ImportFrom):
+                for alias in statement.names:
+                    origin = "." * statement.level + (statement.module or "")
+                    found[alias.asname or alias.name] = f"{origin}.{alias.name}"
+        return found
+
+    def top_level(self) -> Iterator[ast.stmt]:
+        """Statements that run on import, also within `if` and `try`; not those of functions and classes."""
+        todo: list[ast.AST] = list(reversed(self.tree.body))
+        while todo:
+            statement = todo.pop()
+            if isinstance(statement, ast.stmt):
+                yield statement
+            if not isinstance(statement, ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef):
+                for _, inner in reversed(_bodies(statement)):
+                    todo.extend(reversed(inner))
+
+    def name_of(self, dotted: str) -> str:
+        """How this module spells an imported thing (`os.getenv`, or `getenv`), or an empty string."""
+        for local, origin in self.imported.items():
+            if origin == dotted:
+                return local
+            if dotted.startswith(origin + "."):
+                return local + dotted[len(origin) :]
+        return ""
+
+    # -- style ----------------------------------------------------------------------------------------------------
+
+    @cached_property
+    def quote(self) -> str:
+        """The quote that most one-line strings of the module have."""
+        strings = [token.text.lstrip("rRbBuUfF") for token in self._tokens if token.kind == tokenize.STRING]
+        single = sum(text.startswith("'") and not text.startswith("'''") for text in strings)
+        double = sum(text.startswith('"') and not text.startswith('"""') for text in strings)
+        return "'" if single > double else '"'
+
+    @cached_property
+    def indentation(self) -> str:
+        """One level of indentation: the smallest that a line of the module has."""
+        found = re.findall(r"^([ \t]+)\S", self.source.text, re.MULTILINE)
+        if any("\t" in space for space in found):
+            return "\t"
+        widths = {len(space) for space in found if len(space) in (2, 4, 8)}
+        return " " * min(widths, default=4)
+
+    # -- builders -------------------------------------------------------------------------------------------------
+
+    def edit_dict(
+        self,
+        node: ast.Dict,
+        *,
+        set: Mapping[str, Any] | None = None,  # noqa: A002
+        delete: Iterable[str] = (),
+        add: Mapping[str, Any] | None = None,
+        after: str = "",
+    ) -> Parts:
+        """Replaces values, deletes keys, and adds keys after another one (else at the end), in one go.
+
+        Values are plain Python or `Code`. A dict that lost all its keys goes too where it is itself a value in a
+        dict. Blocked for a comment in what would be removed, and for a key that is there twice.
+        """
+        set, add, delete = dict(set or {}), dict(add or {}), tuple(delete)  # noqa: A001
+        keys = [_key_text(key, value) for key, value in zip(node.keys, node.values, strict=True)]
+        for name in (*set, *delete):
+            if keys.count(name) != 1:
+                return self._blocked(node, f"has the key {name!r} {keys.count(name)} times")
+        if any(name in keys for name in add):
+            return self._blocked(node, f"already has a key of {', '.join(add)}")
+        if delete and not add and len(delete) == len(keys):
+            return self._delete_emptied(node)
+        if delete and len(delete) == len(keys):
+            return self._blocked(node, "would lose every key that it has")
+        entries = self._entries(node)
+        gone = {keys.index(name) for name in delete}
+        edits: list[_Patch] = []
+        for name, new in set.items():
+            index = keys.index(name)
+            patch = self._replace(node.values[index], entries[index].end, new, node)
+            if isinstance(patch, Blocked):
+                return patch
+            edits.append(patch)
+        removed = self._remove(node, entries, gone)
+        if isinstance(removed, Blocked):
+            return removed
+        edits += removed
+        if add:
+            kept = [index for index in range(len(keys)) if index not in gone]
+            anchor = keys.index(after) if after in keys and keys.index(after) not in gone else (kept or [-1])[-1]
+            added = self._add(node, entries, anchor, add, keyed=True)
+            if isinstance(added, Blocked):
+                return added
+            edits += added
+
+        def on_copy(clone: ast.Dict) -> None:
+            for name, new in set.items():
+                clone.values[keys.index(name)] = _expression(new)
+            pairs = [pair for i, pair in enumerate(zip(clone.keys, clone.values, strict=True)) if i not in gone]
+            at = len([i for i in range(anchor + 1) if i not in gone]) if add else 0
+            pairs[at:at] = [(ast.Constant(name), _expression(new)) for name, new in add.items()]
+            clone.keys, clone.values = [key for key, _ in pairs], [value for _, value in pairs]
+
+        address = self._addresses.get(id(node))
+        changes: list[Change] = []
+        if address is not None and _is_keyed(node):
+            changes += [Change("set", (*address, name), plain_of(new)) for name, new in set.items()]
+            changes += [Change("delete", (*address, name)) for name in delete]
+            changes += [Change("set", (*address, name), plain_of(new)) for name, new in add.items()]
+        elif address is not None:
+            clone = copy.deepcopy(node)
+            on_copy(clone)
+            changes.append(Change("set", address, _plain_value(clone)))
+        else:
+            changes.append(self._leaf_change(node, on_copy))
+        return self._edits(edits, changes)
+
+    def set_value(self, node: ast.expr, new: Any) -> Parts:
+        """Puts another value in the place of an expression. Blocked for a comment within the old one."""
+        patch = self._replace(node, self.span(node).end, new, node)
+        if isinstance(patch, Blocked):
+            return patch
+        address = self._addresses.get(id(node))
+        if address is not None:
+            return self._edits([patch], [Change("set", address, plain_of(new))])
+
+        original = self.parent(node)
+        if original is None:
+            raise ValueError("not a node of this module")
+        fields = list(ast.iter_fields(original))
+
+        def on_parent(clone: ast.AST) -> None:
+            for name, old in fields:
+                if old is node:
+                    setattr(clone, name, _expression(new))
+                elif isinstance(old, list) and any(each is node for each in old):
+                    getattr(clone, name)[[each is node for each in old].index(True)] = _expression(new)
+
+        return self._edits([patch], [self._leaf_change(original, on_parent)])
+
+    def append(self, node: ast.List | ast.Tuple, *values: Any) -> Parts:
+        """Adds items at the end of a list or tuple."""
+        entries = self._entries(node)
+        if isinstance(node, ast.Tuple) and (not self.text_of(node).startswith("(") or not node.elts):
+            return self._blocked(node, "is a tuple without parentheses or items")
+        added = self._add(node, entries, len(entries) - 1, dict(enumerate(values)), keyed=False)
+        if isinstance(added, Blocked):
+            return added
+        address = self._addresses.get(id(node))
+        if address is not None and isinstance(node, ast.List):
+            first = len(node.elts)
+            return self._edits(
+                added, [Change("insert", (*address, first + i), plain_of(new)) for i, new in enumerate(values)]
+            )
+
+        def on_copy(clone: ast.List | ast.Tuple) -> None:
+            clone.elts.extend(map(_expression, values))
+
+        if address is None:
+            return self._edits(added, [self._leaf_change(node, on_copy)])
+        clone = copy.deepcopy(node)
+        on_copy(clone)
+        return self._edits(added, [Change("set", address, ast.unparse(clone))])
+
+    def insert_after(self, statement: ast.stmt, code: str, *, blank_lines: int = 0) -> Parts:
+        """Adds statements after another one, at its indentation. `code` is dedented and has no blank lines around it.
+
+        Blocked where the statement shares its line with another.
+        """
+        span = self.span(statement)
+        end = self.source.line_end(span.end)
+        if any(token.kind != tokenize.COMMENT for token in self._tokens_in(span.end, end)) or not self._is_first(span):
+            return self._blocked(statement, "shares its line with other code")
+        indent = self.source.text[self.source.line_start(span.start) : span.start]
+        *at, index = self._addresses[id(statement)]
+        return self._insert(end, code, indent, (*at,), int(index) + 1, blank_lines)
+
+    def append_code(self, code: str, *, blank_lines: int = 1) -> Parts:
+        """Adds statements at the end of the file, below everything that is there."""
+        text = self.source.text
+        end = len(text.rstrip("\r\n"))
+        return self._insert(end, code, "", (), len(self.tree.body), blank_lines if text.strip() else -1)
+
+    def delete_statement(self, statement: ast.stmt) -> Parts:
+        """Removes a statement with its lines. Blocked for the only one of its block, and for comments within."""
+        span = self.span(statement)
+        *at, index = self._addresses[id(statement)]
+        siblings = next(body for _, body in _bodies(self._parents[id(statement)]) if statement in body)
+        start, end = self.source.line_start(span.start), self.source.line_end(span.end)
+        others = [t for t in self._tokens_in(start, end) if t.end <= span.start or t.start >= span.end]
+        if len(siblings) == 1 and at:
+            return self._blocked(statement, "is the only statement of its block")
+        if others or self.comments_in(start, end):
+            return self._blocked(statement, "has a comment, or shares its line with other code")
+        newline = self.source.text.find("\n", end)
+        end = len(self.source.text) if newline < 0 else newline + 1
+        return self._edits([_Patch(Span(start, end), "")], [Change("delete", (*at, index))])
+
+    def add_import(self, module: str) -> Parts:
+        """Adds `import module` among the imports at the top; nothing where the module can already be named."""
+        if self.name_of(module):
+            return ()
+        head = self._import_head()
+        plain = [s for s in head if isinstance(s, ast.Import)]
+        earlier = [s for s in plain if s.names[0].name < module]
+        if earlier:
+            return self.insert_after(earlier[-1], f"import {module}")
+        before = next((s for s in head if not _is_future(s)), None)
+        if before is None and head:
+            return self.insert_after(head[-1], f"import {module}", blank_lines=1)
+        if before is None:
+            return self._import_first(module)
+        index = int(self._addresses[id(before)][0])
+        start = self.source.line_start(self.span(before).start)
+        patch = _Patch(Span(start, start), f"import {module}{self.source.newline}")
+        return self._edits([patch], [Change("insert", (index,), f"import {module}")])
+
+    # -- how builders do it ---------------------------------------------------------------------------------------
+
+    def _import_head(self) -> list[ast.stmt]:
+        """The imports at the very top, below the docstring."""
+        found: list[ast.stmt] = []
+        for index, statement in enumerate(self.tree.body):
+            if isinstance(statement, ast.Import | ast.ImportFrom) and self._is_first(self.span(statement)):
+                found.append(statement)
+            elif index or not _is_docstring(statement):
+                break
+        return found
+
+    def _import_first(self, module: str) -> Parts:
+        body = self.tree.body
+        if body and _is_docstring(body[0]):
+            return self.insert_after(body[0], f"import {module}", blank_lines=1)
+        start = self.source.line_start(self.span(body[0]).start) if body else len(self.source.text)
+        newline = self.source.newline
+        patch = _Patch(Span(start, start), f"import {module}{newline}{newline}")
+        return self._edits([patch], [Change("insert", (0,), f"import {module}")])
+
+    def _insert(self, end: int, code: str, indent: str, at: Address, index: int, blank_lines: int) -> Parts:
+        lines = [indent + line if line.strip() else "" for line in code.strip("\n").split("\n")]
+        text = ("\n" * (blank_lines + 1) + "\n".join(lines)).replace("\n", self.source.newline)
+        changes = [
+            Change("insert", (*at, index + i), _plain_statement(new)) for i, new in enumerate(ast.parse(code).body)
+        ]
+        return self._edits([_Patch(Span(end, end), text)], changes)
+
+    def _entries(self, node: ast.Dict | ast.List | ast.Tuple) -> list[_Entry]:
+        """What stands between the outermost commas of a display; a comma after a comment still belongs to its entry."""
+        span = self.span(node)
+        found: list[_Entry] = []
+        depth, start, end = 0, -1, -1
+        for token in self._tokens_in(span.start + 1, span.end - 1):
+            if token.kind == tokenize.COMMENT:
+                continue
+            if token.kind == tokenize.OP and token.text == "," and not depth:
+                found.append(_Entry(start, end, token.start))
+                start = -1
+                continue
+            if token.kind == tokenize.OP:
+                depth += (token.text in "([{") - (token.text in ")]}")
+            start, end = (token.start if start < 0 else start), token.end
+        if start >= 0:
+            found.append(_Entry(start, end, None))
+        return found
+
+    def _is_first(self, span: Span) -> bool:
+        """Whether nothing but space stands before it on its line."""
+        return not self.source.text[self.source.line_start(span.start) : span.start].strip()
+
+    def _on_own_lines(self, entry: _Entry) -> bool:
+        """Whether nothing but a comment shares the entry's lines."""
+        end = entry.end if entry.comma is None else entry.comma + 1
+        after = self._tokens_in(end, self.source.line_end(end))
+        return self._is_first(Span(entry.start, end)) and all(token.kind == tokenize.COMMENT for token in after)
+
+    def _add(
+        self, node: ast.expr, entries: list[_Entry], anchor: int, add: Mapping[Any, Any], *, keyed: bool
+    ) -> list[_Patch] | Blocked:
+        span = self.span(node)
+        quote = self._quote_in(span)
+        if not entries:
+            if self.comments_in(span.start, span.end):
+                return self._blocked(node, "is empty but for a comment")
+            inside = ", ".join(self._pair(name, new, "", quote, keyed) for name, new in add.items())
+            return [_Patch(Span(span.start + 1, span.end - 1), inside)]
+        entry = entries[anchor]
+        if not self._on_own_lines(entry):
+            inside = ", ".join(self._pair(name, new, "", quote, keyed) for name, new in add.items())
+            if self.comments_in(entry.end, self.source.line_end(entry.end)):
+                return self._blocked(node, "has a comment where the new entry would go")
+            return [_Patch(Span(entry.end, entry.end), f", {inside}")]
+        indent = self.source.text[self.source.line_start(entry.start) : entry.start]
+        pairs = [self._pair(name, new, indent, quote, keyed, trailing=True) for name, new in add.items()]
+        end = entry.end if entry.comma is None else entry.comma + 1
+        at = self.source.line_end(end)
+        newline = self.source.newline
+        text = "".join(f"{newline}{indent}{pair}," for pair in pairs)
+        if entry.comma is not None:
+            return [_Patch(Span(at, at), text)]
+        text = text[:-1]
+        if at == end:
+            return [_Patch(Span(at, at), "," + text)]
+        return [_Patch(Span(end, end), ","), _Patch(Span(at, at), text)]
+
+    def _pair(self, name: Any, new: Any, indent: str, quote: str, keyed: bool, *, trailing: bool = False) -> str:
+        text = self._render(new, indent if trailing else None, quote)
+        return f"{_string(name, quote)}: {text}" if keyed else text
+
+    def _render(self, new: Any, indent: str | None, quote: str) -> str:
+        """The text of a value; on one line where `indent` is None."""
+        if isinstance(new, Code):
+            return new.text
+        if isinstance(new, str):
+            return _string(new, quote)
+        if not isinstance(new, dict | list) or not new:
+            return repr(new)
+        opening, closing = "{}" if isinstance(new, dict) else "[]"
+        inner = None if indent is None else indent + self.indentation
+        if isinstance(new, dict):
+            items = [f"{_string(key, quote)}: {self._render(item, inner, quote)}" for key, item in new.items()]
+        else:
+            items = [self._render(item, inner, quote) for item in new]
+        if indent is None or (isinstance(new, list) and len(", ".join(items)) < 60):
+            return opening + ", ".join(items) + closing
+        newline = self.source.newline
+        return opening + "".join(f"{newline}{inner}{item}," for item in items) + newline + indent + closing
+
+    def _quote_in(self, span: Span) -> str:
+        for token in self._tokens_in(span.start, span.end):
+            if token.kind == tokenize.STRING and token.text[0] in "'\"" and token.text[:3] not in ("'''", '"""'):
+                return token.text[0]
+        return self.quote
+
+    def _replace(self, old: ast.expr, end: int, new: Any, within: ast.expr) -> _Patch | Blocked:
+        span = self.span(old)
+        if self.comments_in(span.start, end):
+            return self._blocked(old, "has a comment within")
+        closing = self.source.text[span.end : end].count(")")  # parentheses around it, which `ast` does not count
+        if closing:
+            opening = [token.start for token in self._tokens_in(0, span.start) if token.text == "("]
+            span = Span(opening[-closing], end)
+        line = self.source.line_start(span.start)
+        indent = re.match(r"[ \t]*", self.source.text[line:])
+        many = isinstance(new, dict) and indent and self._spans_lines(within)
+        quote = self._quote_in(self.span(within))
+        return _Patch(span, self._render(new, indent[0] if many and indent else None, quote))
+
+    def _spans_lines(self, node: ast.AST) -> bool:
+        span = self.span(node)
+        return "\n" in self.source.text[span.start : span.end]
+
+    def _remove(self, node: ast.expr, entries: list[_Entry], gone: set[int]) -> list[_Patch] | Blocked:
+        patches: list[_Patch] = []
+        for first, last in _runs(sorted(gone)):
+            run = entries[first : last + 1]
+            if all(self._on_own_lines(entry) for entry in run):
+                start, end = self.source.line_start(run[0].start), self.source.line_end(run[-1].comma or run[-1].end)
+                end = self.source.text.index("\n", end) + 1
+            elif last + 1 < len(entries):
+                start, end = run[0].start, entries[last + 1].start
+            else:
+                start, end = entries[first - 1].end, run[-1].end
+            if self.comments_in(start, end):
+                return self._blocked(node, "has a comment in what would be removed")
+            patches.append(_Patch(Span(start, end), ""))
+        return patches
+
+    def _delete_emptied(self, node: ast.Dict) -> Parts:
+        holder = self.parent(node)
+        if isinstance(holder, ast.Dict):
+            key = holder.keys[[value is node for value in holder.values].index(True)]
+            return self.edit_dict(holder, delete=(_key_text(key, node),))
+        span = self.span(node)
+        if self.comments_in(span.start, span.end):
+            return self._blocked(node, "has a comment in what would be removed")
+        return self.set_value(node, {})
+
+    def _leaf_change(self, node: ast.AST, edit: Callable[[Any], None]) -> Change:
+        """The change of the whole expression or statement, the smallest that the plain data shows, around a node."""
+        leaf: ast.AST | None = node
+        while leaf is not None and id(leaf) not in self._addresses:
+            leaf = self.parent(leaf)
+        if leaf is None:
+            raise ValueError("not a node of this module")
+        known: dict[int, Any] = {}
+        clone = copy.deepcopy(leaf, known)
+        edit(known[id(node)])
+        at = self._addresses[id(leaf)]
+        return Change("set", at, _plain_value(clone) if isinstance(clone, ast.expr) else _plain_statement(clone))
+
+    def _edits(self, patches: Sequence[_Patch], changes: Sequence[Change]) -> tuple[Edit, ...]:
+        """Edits of one builder call; the first carries what they mean together."""
+        return tuple(
+            Edit(self.path, patch.span, patch.text, () if index else tuple(changes))
+            for index, patch in enumerate(sorted(patches, key=lambda patch: (patch.span.start, patch.span.end)))
+        )
+
+    def _blocked(self, node: ast.AST, reason: str) -> Blocked:
+        name = self.text_of(node).partition("\n")[0][:40]
+        return Blocked(f"{self.path}:{self.line_of(node)}: `{name}` {reason}", "change it by hand")
+
+
+@dataclass(frozen=True, slots=True)
+class _Patch:
+    span: Span
+    text: str
+
+
+def constant(node: ast.AST | None) -> Any:
+    """The value of a literal: a string, number, bool or None; Ellipsis for anything else."""
+    if isinstance(node, ast.Constant):
+        return node.value
+    if isinstance(node, ast.UnaryOp) and isinstance(node.op, ast.USub) and isinstance(node.operand, ast.Constant):
+        number = node.operand.value
+        return -number if isinstance(number, int | float) else ...
+    return ...
+
+
+def text(node: ast.AST | None) -> str:
+    """The value of a string literal, else an empty string."""
+    return node.value if isinstance(node, ast.Constant) and isinstance(node.value, str) else ""
+
+
+def item(node: ast.AST | None, key: str) -> ast.expr | None:
+    """The value that a dict display has for a key; the last one wins, as in Python."""
+    if not isinstance(node, ast.Dict):
+        return None
+    found = [value for name, value in zip(node.keys, node.values, strict=True) if text(name) == key and name]
+    return found[-1] if found else None
+
+
+def has_spread(node: ast.Dict) -> bool:
+    """Whether a dict display takes in another dict by `**`."""
+    return None in node.keys
+
+
+def dotted(node: ast.AST | None) -> str:
+    """`a.b.c` for a name or attribute, else an empty string."""
+    if isinstance(node, ast.Name):
+        return node.id
+    if isinstance(node, ast.Attribute):
+        before = dotted(node.value)
+        return f"{before}.{node.attr}" if before else ""
+    return ""
+
+
+def plain_of(value: Any) -> Any:
+    """What a value that is given to a builder means, in the form of `PythonModule.plain`."""
+    return _plain_value(_expression(value))
+
+
+def _expression(value: Any) -> ast.expr:
+    if isinstance(value, Code):
+        return ast.parse(value.text, mode="eval").body
+    if isinstance(value, dict):
+        return ast.Dict([ast.Constant(key) for key in value], [_expression(each) for each in value.values()])
+    if isinstance(value, list):
+        return ast.List([_expression(each) for each in value], ast.Load())
+    return ast.Constant(value)
+
+
+def _string(value: str, quote: str) -> str:
+    written = repr(value)
+    if written[0] == quote or quote in value or "\\" in written:
+        return written
+    return quote + written[1:-1] + quote
+
+
+def _runs(indexes: list[int]) -> Iterator[tuple[int, int]]:
+    """(first, last) of every run of consecutive numbers."""
+    breaks = [i for i, (left, right) in enumerate(pairwise(indexes), 1) if right != left + 1]
+    for start, end in pairwise([0, *breaks, len(indexes)]):
+        if end > start:
+            yield indexes[start], indexes[end - 1]
+
+
+def _is_docstring(statement: ast.stmt) -> bool:
+    return isinstance(statement, ast.Expr) and text(statement.value) != ""
+
+
+def _is_future(statement: ast.stmt) -> bool:
+    return isinstance(statement, ast.ImportFrom) and statement.module == "__future__"
+
+
+def _bodies(statement: ast.AST) -> list[tuple[str, list[ast.AST]]]:
+    """(field, statements) of a compound statement, and of a module."""
+    return [
+        (name, inner)
+        for name, inner in ast.iter_fields(statement)
+        if isinstance(inner, list) and inner and isinstance(inner[0], ast.stmt | ast.ExceptHandler | ast.match_case)
+    ]
+
+
+def _target_text(statement: ast.AST) -> str:
+    """What an assignment assigns to, as the key of its value; empty for other statements."""
+    if isinstance(statement, ast.Assign) and len(statement.targets) == 1:
+        return ast.unparse(statement.targets[0])
+    if isinstance(statement, ast.AnnAssign) and statement.value is not None:
+        return f"{ast.unparse(statement.target)}: {ast.unparse(statement.annotation)}"
+    if isinstance(statement, ast.AugAssign):
+        return ast.unparse(ast.AugAssign(statement.target, statement.op, ast.Name("_"))).removesuffix(" _")
+    return ""
+
+
+def _plain_statement(statement: ast.AST) -> Any:
+    target = _target_text(statement)
+    if target:
+        return {target: _plain_value(statement.value)}  # type: ignore[attr-defined]
+    bodies = _bodies(statement)
+    if not bodies:
+        return ast.unparse(statement)
+    header = copy.copy(statement)
+    for name, _ in bodies:
+        setattr(header, name, [])
+    return {
+        "header": ast.dump(header),
+        **{name: [_plain_statement(each) for each in inner] for name, inner in bodies},
+    }
+
+
+def _plain_value(node: ast.expr) -> Any:
+    if isinstance(node, ast.Dict):
+        pairs = [
+            (_key_text(key, value), None if key is None else _plain_value(value))
+            for key, value in zip(node.keys, node.values, strict=True)
+        ]
+        return dict(pairs) if _is_keyed(node) else [{name: value} for name, value in pairs]
+    if isinstance(node, ast.List):
+        return [_plain_value(each) for each in node.elts]
+    return ast.unparse(node)
+
+
+def _is_keyed(node: ast.Dict) -> bool:
+    """Whether the plain data shows a dict display as a dict: no key twice, and no `**` that order matters for."""
+    names = [_key_text(key, value) for key, value in zip(node.keys, node.values, strict=True)]
+    return not has_spread(node) and len(set(names)) == len(names)
+
+
+def _key_text(key: ast.expr | None, value: ast.expr) -> str:
+    if key is None:
+        return f"**{ast.unparse(value)}"
+    return key.value if isinstance(key, ast.Constant) and isinstance(key.value, str) else f"`{ast.unparse(key)}`"
