@@ -136,7 +136,7 @@ def undo(root: Path) -> Receipt:
             raise NothingToUndoError("there is nothing to undo: every apply has been taken back")
         done = _Record.read(history[-1])
         back = tuple(_Move(m.path, m.after, m.before, mode=m.mode) for m in reversed(done.moves))
-        _refuse_changed(root, back, "edited since fhfix wrote it", "take that edit back first, or keep both")
+        _refuse_changed(root, back, "edited since fhfix wrote it", "take that edit back first")
         contents = {move.path: _blob(history[-1], move) for move in done.moves if move.before is not None}
         record = _Record(secrets.token_hex(4), "undo", back, done.folders, undoes=history[-1].name)
         _carry_out(root, state, record, contents)
