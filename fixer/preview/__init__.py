@@ -1,0 +1,1 @@
+"""What an apply would do, shown: consumers of one `Plan`."""

@@ -1,0 +1,208 @@
+"""The unified diff of a plan: exact, because it is built from where every changed character comes from.
+
+`git apply` takes the bytes of `patch` and gives the files that `fhfix apply` would have written. The format is the
+one of git-diff (https://git-scm.com/docs/diff-generate-patch): quoted names, modes, new files, blob ids for
+`git apply --3way`.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from difflib import SequenceMatcher
+
+from fixer.model import FileChange, Plan
+
+CONTEXT = 3
+"""Unchanged lines shown on each side of a change, as git does."""
+
+
+@dataclass(frozen=True, slots=True)
+class Block:
+    """A run of changed lines. Positions are line indexes from 0; `origins` are indexes into `Plan.taken`."""
+
+    before: int
+    removed: tuple[str, ...]
+    after: int
+    added: tuple[str, ...]
+    origins: tuple[int, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Line:
+    """`sign` is `-`, `+` or a space; the text has its line end. Numbers from 1 are 0 where the side has no line."""
+
+    sign: str
+    text: str
+    before: int = 0
+    after: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Hunk:
+    """Changed lines with context. `header` is `@@ -1,4 +1,5 @@`."""
+
+    header: str
+    lines: tuple[Line, ...]
+    origins: tuple[int, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class FileDiff:
+    """All changed lines of a file, each with the fixes that changed it. A byte order mark is part of line 0."""
+
+    change: FileChange
+    before: tuple[str, ...]
+    after: tuple[str, ...]
+    blocks: tuple[Block, ...]
+
+    def hunks(self, chosen: Sequence[Block] | None = None, context: int = CONTEXT) -> list[Hunk]:
+        """Hunks over the chosen blocks (all by default). Context never reaches into a block that was not chosen."""
+        wanted = set(self.blocks if chosen is None else chosen)
+        groups: list[list[int]] = []
+        for index, block in enumerate(self.blocks):
+            if block not in wanted:
+                continue
+            joins = groups and groups[-1][-1] == index - 1 and self._gap(index) <= 2 * context
+            if joins:
+                groups[-1].append(index)
+            else:
+                groups.append([index])
+        return [self._hunk(group[0], group[-1], context) for group in groups]
+
+    def _gap(self, index: int) -> int:
+        """The number of unchanged lines before a block, back to the block before it."""
+        earlier = self.blocks[index - 1] if index else None
+        return self.blocks[index].before - (earlier.before + len(earlier.removed) if earlier else 0)
+
+    def _hunk(self, first: int, last: int, context: int) -> Hunk:
+        start = min(context, self._gap(first))
+        final = self.blocks[last]
+        rest = self._gap(last + 1) if last + 1 < len(self.blocks) else len(self.before)
+        stop = min(final.before + len(final.removed) + min(context, rest), len(self.before))
+        old, new = self.blocks[first].before - start, self.blocks[first].after - start
+        from_old, from_new = old, new
+        lines: list[Line] = []
+        for block in self.blocks[first : last + 1]:
+            while old < block.before:
+                lines.append(Line(" ", self.before[old], old + 1, new + 1))
+                old, new = old + 1, new + 1
+            lines += [Line("-", text, old + i + 1, 0) for i, text in enumerate(block.removed)]
+            lines += [Line("+", text, 0, new + i + 1) for i, text in enumerate(block.added)]
+            old, new = old + len(block.removed), new + len(block.added)
+        while old < stop:
+            lines.append(Line(" ", self.before[old], old + 1, new + 1))
+            old, new = old + 1, new + 1
+        header = f"@@ -{_range(from_old, old)} +{_range(from_new, new)} @@"
+        origins = sorted({origin for block in self.blocks[first : last + 1] for origin in block.origins})
+        return Hunk(header, tuple(lines), tuple(origins))
+
+
+def file_diff(change: FileChange) -> FileDiff:
+    """Raises ValueError where the pieces do not add up to the file before and after: never a guess."""
+    before = ("\ufeff" * change.before.bom + change.before.text) if change.before else ""
+    after = "\ufeff" * change.after.bom + change.after.text
+    parts = [(p.text if p.origin is None else p.removed, p.text, p.origin) for p in change.pieces]
+    if change.after.bom:
+        parts.insert(0, ("\ufeff", "\ufeff", None) if change.before else ("", "\ufeff", change.pieces[0].origin))
+    if "".join(old for old, _, _ in parts) != before or "".join(new for _, new, _ in parts) != after:
+        raise ValueError(f"{change.path}: the pieces of the change do not add up to the file")
+    return FileDiff(change, lines_of(before), lines_of(after), tuple(_blocks(parts)))
+
+
+def patch(plan: Plan) -> bytes:
+    """All files of the plan as one patch; empty where nothing changes."""
+    return b"".join(file_patch(plan.files[path]) for path in sorted(plan.files))
+
+
+def file_patch(change: FileChange) -> bytes:
+    old_data = change.before.to_bytes() if change.before else None
+    new_data = change.after.to_bytes()
+    if old_data == new_data:
+        return b""
+    old_name, new_name = quoted(f"a/{change.path}"), quoted(f"b/{change.path}")
+    out = [f"diff --git {old_name} {new_name}\n"]
+    if old_data is None:
+        out.append(f"new file mode {'100755' if change.executable else '100644'}\n")
+        old_name = "/dev/null"
+    out.append(f"index {_blob_id(old_data)}..{_blob_id(new_data)}\n")
+    hunks = file_diff(change).hunks()
+    if hunks:
+        out += [f"--- {_field(old_name)}\n", f"+++ {_field(new_name)}\n"]
+    for hunk in hunks:
+        out.append(hunk.header + "\n")
+        for line in hunk.lines:
+            out.append(line.sign + line.text)
+            if not line.text.endswith("\n"):
+                out.append("\n\\ No newline at end of file\n")
+    return "".join(out).encode()
+
+
+def quoted(name: str) -> str:
+    """A path as git writes it: between quotes, with octal escapes, where it holds unusual bytes."""
+    data = os.fsencode(name)
+    if all(0x20 <= byte < 0x7F and byte not in b'"\\' for byte in data):
+        return name
+    escapes = {7: "a", 8: "b", 9: "t", 10: "n", 11: "v", 12: "f", 13: "r", 34: '"', 92: "\\"}
+    return '"' + "".join(
+        f"\\{escapes[byte]}" if byte in escapes else chr(byte) if 0x20 <= byte < 0x7F else f"\\{byte:03o}"
+        for byte in data
+    ) + '"'
+
+
+def lines_of(text: str) -> tuple[str, ...]:
+    """Lines with their ends. Only a line feed ends a line, as for git; `str.splitlines` knows eight others."""
+    parts = text.split("\n")
+    return (*(part + "\n" for part in parts[:-1]), *((parts[-1],) if parts[-1] else ()))
+
+
+def _field(name: str) -> str:
+    """A name with a space ends with a tab, or `patch` would take what follows the space for a date."""
+    return name + "\t" if " " in name and not name.startswith('"') else name
+
+
+def _range(start: int, stop: int) -> str:
+    return f"{start + 1 if stop > start else start},{stop - start}"
+
+
+def _blob_id(data: bytes | None) -> str:
+    if data is None:
+        return "0" * 40
+    return hashlib.sha1(b"blob %d\0" % len(data) + data, usedforsecurity=False).hexdigest()
+
+
+def _blocks(parts: list[tuple[str, str, int | None]]) -> Iterator[Block]:
+    """Cut where both sides stand at the start of a line; what differs between two cuts belongs to its origins."""
+    old_line = new_line = 0
+    old = new = ""
+    origins: set[int] = set()
+
+    def cut() -> Iterator[Block]:
+        nonlocal old, new, old_line, new_line
+        was, now = lines_of(old), lines_of(new)
+        if was != now:
+            for op, i, j, k, m in SequenceMatcher(None, was, now, autojunk=False).get_opcodes():
+                if op != "equal":
+                    yield Block(old_line + i, was[i:j], new_line + k, now[k:m], tuple(sorted(origins)))
+        old_line, new_line = old_line + len(was), new_line + len(now)
+        old = new = ""
+        origins.clear()
+
+    for was, now, origin in parts:
+        if origin is None:
+            head, feed, tail = was.partition("\n")
+            old, new = old + head + feed, new + head + feed
+            if feed:
+                yield from cut()
+                whole = tail.rfind("\n") + 1
+                count = tail.count("\n")
+                old_line, new_line = old_line + count, new_line + count
+                old = new = tail[whole:]
+            continue
+        origins.add(origin)
+        old, new = old + was, new + now
+        if (not old or old.endswith("\n")) and (not new or new.endswith("\n")):
+            yield from cut()
+    yield from cut()

@@ -1,0 +1,87 @@
+"""What a fix changes, in words: `jobs.lint.steps[6].run: failure of mypy now fails the step`."""
+
+from __future__ import annotations
+
+import re
+from typing import Any
+
+from fixer.model import Address, Change, Fix
+
+LONGEST = 72
+"""Characters of a value that are shown; a longer one is described."""
+
+_PLAIN_KEY = re.compile(r"[A-Za-z_][\w-]*$")
+
+
+def in_words(fix: Fix) -> tuple[str, ...]:
+    """What the rule says of its fix, else words derived from the changes. A path is named where there are several."""
+    if fix.effects:
+        return fix.effects
+    several = len({edit.path for edit in fix.edits} | {file.path for file in fix.new_files}) > 1
+    said: dict[str, None] = {}
+    for edit in fix.edits:
+        prefix = f"{edit.path}: " if several else ""
+        for change in edit.changes or (None,):
+            said[prefix + (describe(change) if change else "only a comment changes")] = None
+    for file in fix.new_files:
+        kind = "an executable file" if file.executable else "a file"
+        said[f"{file.path}: {kind} of {_lines(file.text)} is added"] = None
+    return tuple(said)
+
+
+def describe(change: Change) -> str:
+    where = address_in_words(change.at)
+    if change.op == "insert":
+        return f"{where}: inserted {value_in_words(change.value)}"
+    if change.op == "delete":
+        return f"{where}: removed"
+    if change.op == "rename":
+        return f"{where}: renamed to {change.value}"
+    return f"{where}: now {value_in_words(change.value)}"
+
+
+def address_in_words(at: Address) -> str:
+    """`jobs.lint.steps[6].run`; a key that is not a plain word is quoted: `on["pull request"]`."""
+    said = ""
+    for part in at:
+        if isinstance(part, int):
+            said += f"[{part}]"
+        elif _PLAIN_KEY.match(part):
+            said += f".{part}" if said else part
+        else:
+            said += f'["{shortened(part)}"]'
+    return said or "the file"
+
+
+def value_in_words(value: Any) -> str:
+    """A short value as it is, a long one by its size."""
+    if isinstance(value, str):
+        if "\n" in value.rstrip("\n"):
+            return f"a text of {_lines(value)}"
+        return shortened(value.rstrip("\n")) if value.strip() else repr(value)
+    if isinstance(value, bool):
+        return "true" if value else "false"
+    if value is None:
+        return "empty"
+    if isinstance(value, dict):
+        label = value.get("name") or value.get("uses") or value.get("id")
+        if isinstance(label, str) and label.strip():
+            return f"“{shortened(label)}”"
+        flat = all(isinstance(v, str | int | float | bool) and "\n" not in str(v) for v in value.values())
+        text = ", ".join(f"{k}: {value_in_words(v)}" for k, v in value.items()) if flat else ""
+        return f"{{{text}}}" if flat and len(text) <= LONGEST else f"{', '.join(map(str, value))}"[:LONGEST]
+    if isinstance(value, list | tuple):
+        text = ", ".join(map(value_in_words, value))
+        return f"[{text}]" if len(text) <= LONGEST else f"a list of {len(value)}"
+    return shortened(str(value))
+
+
+def shortened(text: str, longest: int = LONGEST) -> str:
+    """One line, with an ellipsis where something was left out."""
+    line = " ".join(text.split())
+    return line if len(line) <= longest else line[: longest - 1] + "…"
+
+
+def _lines(text: str) -> str:
+    count = text.count("\n") + (not text.endswith("\n"))
+    return "1 line" if count == 1 else f"{count} lines"
