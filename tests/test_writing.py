@@ -564,13 +564,18 @@ def test_an_undo_that_failed_at_any_step_can_be_repeated(root: Path, monkeypatch
             break
         refused += bool(said)
         writing.recover(root)
-        assert tree(root) == (AFTER if said else OLD), f"step {step}"
+        assert files(root) == (AFTER if said else OLD), f"step {step}"
         if said:
             writing.undo(root)
-            assert tree(root) == OLD
+            assert files(root) == OLD
         step += 1
 
     assert refused > 20
+
+
+def files(root: Path) -> Tree:
+    """The tree without empty folders: where removing one fails the undo is none the worse."""
+    return {path: data for path, data in tree(root).items() if not path.endswith("/")}
 
 
 def test_a_disk_that_stays_broken_loses_nothing(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
