@@ -91,13 +91,16 @@ function condition(request) {
   return { value, truthy: !(value === false || value === null || value === 0 || value === "" || Number.isNaN(value)) };
 }
 
+let documents = 0;
+
 async function validate({ name, text }) {
   const parsed = parseWorkflow({ name, content: text }, new NoOperationTraceWriter());
   if (parsed.value) await convertWorkflowTemplate(parsed.context, parsed.value, undefined, { errorPolicy: 1 });
   const problems = parsed.context.errors
     .getErrors()
     .map((e) => ({ severity: "error", message: e.message, line: e.range?.start?.line ?? 0 }));
-  const document = TextDocument.create(`file:///${name}`, "yaml", 0, text);
+  // The validator remembers what it parsed by address, so each text has an address of its own.
+  const document = TextDocument.create(`file:///${(documents += 1)}/${name}`, "yaml", 0, text);
   for (const d of await validateLanguage(document))
     problems.push({ severity: (d.severity ?? 1) === 1 ? "error" : "warning", message: d.message, line: d.range.start.line + 1 });
   return { problems };
