@@ -1,0 +1,719 @@
+"""Shell scripts as rules see them: commands, where they stand, and whether their failure counts.
+
+A script is parsed once, by the grammar of bash, and offsets count characters of the script's text. Commands are what
+the shell would run: text in comments, quotes and here-documents is never one.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from enum import StrEnum
+from functools import cache, cached_property, lru_cache
+from typing import TYPE_CHECKING, NamedTuple
+
+if TYPE_CHECKING:
+    from tree_sitter import Node, Parser
+
+    from fixer.languages.workflow import Step
+
+EXPRESSION = re.compile(r"\$\{\{(?:'[^']*'|[^'])*?\}\}")
+"""GitHub puts the value of `${{ … }}` into the text before a shell sees it."""
+
+
+class Shell(NamedTuple):
+    """How a shell is started: `-e` ends it at the first failure, pipefail makes every stage of a pipe count."""
+
+    errexit: bool = True
+    pipefail: bool = False
+    posix: bool = False
+
+    @classmethod
+    def named(cls, setting: str) -> Shell | None:
+        """The shell of a `shell:` key; None for what is neither bash nor sh.
+
+        The default is `bash -e {0}`, `bash` means `bash --noprofile --norc -eo pipefail {0}`, `sh` means `sh -e {0}`.
+        https://docs.github.com/actions/reference/workflows-and-actions/workflow-syntax#jobsjob_idstepsshell
+        """
+        words = setting.split()
+        if not words:
+            return cls()
+        if setting == "bash":
+            return cls(pipefail=True)
+        if setting == "sh":
+            return cls(posix=True)
+        name = words[0].rpartition("/")[2]
+        if name not in ("bash", "sh", "dash") or "{0}" not in words:
+            return None
+        errexit = pipefail = False
+        for at, word in enumerate(words):
+            if re.fullmatch(r"-[a-zA-Z]+", word):
+                errexit |= "e" in word
+                pipefail |= word.endswith("o") and words[at + 1 : at + 2] == ["pipefail"]
+        return cls(errexit, pipefail, name != "bash")
+
+
+class Structure(StrEnum):
+    """What a command stands in."""
+
+    PIPELINE = "pipeline"
+    LIST = "list"
+    CONDITION = "condition"
+    BRANCH = "branch"
+    LOOP = "loop"
+    GROUP = "group"
+    SUBSHELL = "subshell"
+    FUNCTION = "function"
+    SUBSTITUTION = "substitution"
+    NEGATION = "negation"
+    BACKGROUND = "background"
+
+
+class Silence(StrEnum):
+    """Why the failure of a command does not end the script with a failure.
+
+    `or`: what follows `||` always succeeds. `pipe`: a later stage of the pipe decides, and passes everything on.
+    `and`: it stands left of `&&`, and more statements follow. `errexit`: the shell goes on after a failure.
+    `background`: nobody waits for it. `handled`: the script looks at the failure and decides itself.
+    """
+
+    OR = "or"
+    PIPE = "pipe"
+    AND = "and"
+    ERREXIT = "errexit"
+    BACKGROUND = "background"
+    HANDLED = "handled"
+
+
+@dataclass(frozen=True, slots=True)
+class Silencer:
+    """One reason why a failure is silent. Taking away the text `start`..`end` removes an `or`; for a `pipe` it is
+    the pipeline, for an `and` the `&&` with the blanks around it, for `errexit` the statement that goes on."""
+
+    kind: Silence
+    start: int
+    end: int
+
+
+@dataclass(frozen=True, slots=True)
+class Word:
+    """One word, quotes removed. Where it is not `literal`, `text` holds its expansions as they were written."""
+
+    text: str
+    start: int
+    end: int
+    literal: bool = True
+
+
+@dataclass(frozen=True, slots=True)
+class Redirect:
+    """`operator` is `>`, `>>`, `<`, `>&`, `<<` …; `target` the file or descriptor (empty for a here-document)."""
+
+    operator: str
+    target: str
+    start: int
+    end: int
+
+
+@dataclass(frozen=True, eq=False)
+class Command:
+    """One simple command. `words` are as written; `argv` leaves out what only starts another program."""
+
+    words: tuple[Word, ...]
+    start: int
+    end: int
+    script: Script = field(repr=False)
+    node: Node = field(repr=False)
+
+    @cached_property
+    def argv(self) -> tuple[Word, ...]:
+        """The program and its arguments: `sudo`, `timeout 5`, `npx`, `python -m`, `uv run` … are seen through."""
+        return self.words[_program(self.words) :]
+
+    @cached_property
+    def name(self) -> str:
+        """The program, without the folder of an installed one (`.venv/bin/mypy` is `mypy`); empty where not known."""
+        if not self.argv:
+            return ""
+        word = self.argv[0]
+        found = re.fullmatch(r"(?:.*/)?(?:\.?s?bin|Scripts)/([\w.+-]+)", word.text)
+        if found:
+            return found[1]
+        return word.text if word.literal else ""
+
+    @property
+    def args(self) -> tuple[Word, ...]:
+        return self.argv[1:]
+
+    def has(self, *options: str) -> bool:
+        """Whether one of these options is given: `-f` also within `-sf`, `--cluster` also as `--cluster=x`."""
+        return any(_is_option(word.text, option) for word in self.args for option in options)
+
+    def value(self, *options: str) -> Word | None:
+        """The value of an option: `--cluster x`, `--cluster=x`, `-o x`, `-ox`. The last one counts."""
+        found = None
+        for at, word in enumerate(self.args):
+            for option in options:
+                if word.text == option or (not option.startswith("--") and _ends_cluster(word.text, option)):
+                    found = self.args[at + 1] if at + 1 < len(self.args) else None
+                elif option.startswith("--") and word.text.startswith(option + "="):
+                    offset = len(option) + 1
+                    found = Word(word.text[offset:], word.start + offset, word.end, word.literal)
+        return found
+
+    @property
+    def source(self) -> str:
+        """The command as it is written."""
+        return self.script.text[self.start : self.end]
+
+    @cached_property
+    def redirects(self) -> tuple[Redirect, ...]:
+        return tuple(_redirects(self.node, self.script.text))
+
+    @cached_property
+    def structure(self) -> tuple[Structure, ...]:
+        """What it stands in, from the inside out."""
+        return tuple(_structure(self.node))
+
+    def within(self, *structures: Structure) -> bool:
+        return any(structure in structures for structure in self.structure)
+
+    @property
+    def alone(self) -> bool:
+        """Whether it is a whole statement."""
+        return _statement(self.node).type in ("command", "redirected_statement") and not self.within(
+            Structure.PIPELINE, Structure.LIST
+        )
+
+    @cached_property
+    def statement(self) -> tuple[int, int]:
+        """Where the statement that holds it starts and ends, without what separates it from the next."""
+        found = _statement(self.node)
+        return found.start_byte, found.end_byte
+
+    @cached_property
+    def block(self) -> int:
+        """Which sequence of statements it stands in: equal for commands whose statements are neighbours."""
+        parent = _statement(self.node).parent
+        return parent.id if parent is not None else 0
+
+
+@dataclass(frozen=True, eq=False)
+class Script:
+    """A parsed script. `error` says where the grammar could not follow it; there are no commands then."""
+
+    text: str
+    shell: Shell
+    error: str = ""
+    root: Node | None = field(default=None, repr=False)
+
+    @classmethod
+    def parse(cls, text: str, shell: Shell = Shell()) -> Script:  # noqa: B008 (a tuple)
+        return _parse(text, shell)
+
+    @classmethod
+    def of(cls, step: Step) -> Script | None:
+        """The script of a step's `run:`, or None where it has none or another program than bash or sh reads it."""
+        run = step.run
+        if run is None:
+            return None
+        setting = step.shell
+        # Without `shell:` a Windows runner starts PowerShell.
+        if not setting and step.job is not None and re.search(r"windows", str(step.job.data.get("runs-on")), re.I):
+            return None
+        shell = Shell.named(setting)
+        return _parse(run.value, shell) if shell is not None else None
+
+    @cached_property
+    def commands(self) -> tuple[Command, ...]:
+        """Every command, in the order in which they are written."""
+        if self.root is None or self.error:
+            return ()
+        made = (self._command(node) for node in _nodes(self.root, "command"))
+        return tuple(command for command in made if command.words)
+
+    @cached_property
+    def assignments(self) -> dict[str, Word]:
+        """Variables that are set once, by a plain statement; `local`, loops and a second value do not count."""
+        found: dict[str, Word | None] = {}
+        for node in _nodes(self.root, "variable_assignment") if self.root is not None and not self.error else ():
+            name, value = node.child_by_field_name("name"), node.child_by_field_name("value")
+            if name is None or name.type != "variable_name":
+                continue
+            key = self.text[name.start_byte : name.end_byte]
+            plain = node.parent is not None and node.parent.type in _PLAIN_ASSIGNMENT
+            appends = any(child.type == "+=" for child in node.children)
+            word = _word(value, self.text) if value is not None else Word("", node.end_byte, node.end_byte)
+            found[key] = word if plain and key not in found and not appends else None
+        return {key: word for key, word in found.items() if word is not None}
+
+    def silencers(self, command: Command) -> tuple[Silencer, ...]:
+        """Everything that keeps a failure of this command from failing the step, from the inside out.
+
+        Empty: its failure fails the step (or the function that holds it). With all of them removed it would.
+        """
+        return tuple(_silencers(command.node, self))
+
+    def _command(self, node: Node) -> Command:
+        words = tuple(_word(child, self.text) for child in node.named_children if child.type not in _NOT_WORDS)
+        start = words[0].start if words else node.start_byte
+        return Command(words, start, node.end_byte, self, node)
+
+    def passes_on(self, stage: Node) -> bool:
+        """Whether a stage of a pipe passes everything on and judges nothing."""
+        first = next(_nodes(stage, "command"), None)
+        return first is not None and self._command(first).name in _PASSES_ON
+
+    def outcome(self, node: Node) -> str:
+        """How a statement ends: `succeeds`, `fails`, `exits` with a failure; empty where that is not known."""
+        if node.type == "redirected_statement":
+            node = node.named_children[0]
+        if node.type in ("compound_statement", "subshell"):
+            inside = [self.outcome(child) for child in node.named_children if child.type != "comment"]
+            if "exits" in inside:
+                return "exits" if node.type == "compound_statement" else "fails"
+            return "succeeds" if inside and set(inside) == {"succeeds"} else ""
+        if node.type != "command":
+            return ""
+        command = self._command(node)
+        if any(">" in redirect.operator and redirect.target not in _NOWHERE for redirect in command.redirects):
+            return ""
+        if command.name in ("exit", "return"):
+            return "succeeds" if command.args and command.args[0].text == "0" else "exits"
+        return _OUTCOMES.get(command.name, "")
+
+    def state(self, node: Node) -> Shell:
+        """errexit and pipefail where this statement starts, after the `set` commands before it."""
+        errexit, pipefail, posix = self.shell
+        for command in self._sets:
+            if command.end > node.start_byte:
+                break
+            scope = _statement(command.node).parent
+            if scope is not None and not _holds(scope, node):
+                continue
+            for at, word in enumerate(command.words[1:], 1):
+                on = word.text.startswith("-")
+                if not on and not word.text.startswith("+"):
+                    continue
+                named = command.words[at + 1].text if word.text.endswith("o") and at + 1 < len(command.words) else ""
+                errexit = on if "e" in word.text[1:] or named == "errexit" else errexit
+                pipefail = on if named == "pipefail" else pipefail
+        return Shell(errexit, pipefail, posix)
+
+    @cached_property
+    def _sets(self) -> tuple[Command, ...]:
+        return tuple(command for command in self.commands if command.words[0].text == "set")
+
+
+# -- parsing ----------------------------------------------------------------------------------------------------
+
+
+@cache
+def _parser() -> Parser:
+    # Imported here because most files have no script that a rule wants to read.
+    import tree_sitter_bash
+    from tree_sitter import Language, Parser
+
+    return Parser(Language(tree_sitter_bash.language()))
+
+
+@lru_cache(maxsize=4096)
+def _parse(text: str, shell: Shell) -> Script:
+    # The parser counts bytes. With every expression and every other character written as a letter, bytes are
+    # characters, and what GitHub will put there is part of a word.
+    masked = EXPRESSION.sub(lambda found: "x" * len(found[0]), text)
+    if not masked.isascii():
+        masked = re.sub(r"[^\x00-\x7f]", "x", masked)
+    root = _parser().parse(masked.encode("ascii")).root_node
+    if not root.has_error:
+        return Script(text, shell, root=root)
+    line = next((node.start_point[0] for node in _errors(root)), 0)
+    return Script(text, shell, error=f"line {line + 1} of the script is not understood")
+
+
+def _errors(node: Node) -> Iterator[Node]:
+    if node.is_error or node.is_missing:
+        yield node
+    for child in node.children:
+        if child.has_error:
+            yield from _errors(child)
+
+
+_NOT_WORDS = ("variable_assignment", "file_redirect", "herestring_redirect", "heredoc_redirect", "comment")
+_PLAIN_ASSIGNMENT = ("program", "variable_assignments", "declaration_command")
+_LEAVES = frozenset(("word", "number", "raw_string", "ansi_c_string", "comment", "variable_name", "simple_expansion"))
+
+
+def _nodes(root: Node, kind: str) -> Iterator[Node]:
+    waiting = [root]
+    while waiting:
+        node = waiting.pop()
+        if node.type == kind:
+            yield node
+        waiting.extend(child for child in reversed(node.named_children) if child.type not in _LEAVES)
+
+
+def _word(node: Node, text: str) -> Word:
+    value, literal = _unquoted(node, text)
+    return Word(value, node.start_byte, node.end_byte, literal)
+
+
+def _unquoted(node: Node, text: str) -> tuple[str, bool]:
+    """What a word means, and whether that is all known; expansions stay as they are written."""
+    raw = text[node.start_byte : node.end_byte]
+    plain = "${{" not in raw
+    match node.type:
+        case "word":
+            return re.sub(r"\\(\n|.)", lambda found: "" if found[1] == "\n" else found[1], raw), plain and not (
+                re.search(r"(?<!\\)[*?\[]", raw) or raw.startswith("~")
+            )
+        case "raw_string":
+            return raw[1:-1], plain
+        case "number":
+            return raw, plain
+        case "command_name":
+            return _unquoted(node.children[0], text) if node.children else (raw, plain)
+        case "string":
+            return re.sub(r'\\([$`"\\\n])', lambda found: found[1].strip("\n"), raw[1:-1]), plain and all(
+                child.type == "string_content" for child in node.named_children
+            )
+        case "concatenation":
+            parts = [_unquoted(child, text) for child in node.children]
+            return "".join(part for part, _ in parts), all(known for _, known in parts)
+        case _:
+            return raw, False
+
+
+def _redirects(node: Node, text: str) -> Iterator[Redirect]:
+    found = [child for child in node.children if child.type.endswith("_redirect")]
+    child, parent = node, node.parent
+    # In `a && b > file` the grammar gives the redirection to the whole list, the shell to its last command.
+    while parent is not None and (
+        parent.type == "redirected_statement"
+        or (parent.type in ("list", "pipeline", "negated_command") and parent.named_children[-1] == child)
+    ):
+        if parent.type == "redirected_statement":
+            found += parent.children_by_field_name("redirect")
+        child, parent = parent, parent.parent
+    for redirect in found:
+        inner = [redirect, *redirect.children_by_field_name("redirect")]
+        for each in inner:
+            operator = next((c.type for c in each.children if not c.is_named), "")
+            target = each.child_by_field_name("destination")
+            name = _unquoted(target, text)[0] if target is not None else ""
+            yield Redirect(operator, name, each.start_byte, each.end_byte)
+
+
+# -- where a command stands -------------------------------------------------------------------------------------
+
+_SEQUENCES = frozenset(
+    (
+        "program",
+        "compound_statement",
+        "subshell",
+        "do_group",
+        "if_statement",
+        "elif_clause",
+        "else_clause",
+        "case_item",
+        "while_statement",
+        "command_substitution",
+        "process_substitution",
+    )
+)
+_LOOPS = frozenset(("while_statement", "for_statement", "c_style_for_statement"))
+
+
+def _holds(outer: Node, inner: Node) -> bool:
+    return outer.start_byte <= inner.start_byte and inner.end_byte <= outer.end_byte
+
+
+def _statement(node: Node) -> Node:
+    """The outermost node around a command that is still one statement of a sequence."""
+    while (parent := node.parent) is not None and parent.type not in _SEQUENCES:
+        node = parent
+    return node
+
+
+def _is_condition(node: Node, parent: Node) -> bool:
+    """Whether a statement is what an `if`, `elif`, `while` or `until` asks."""
+    if parent.type == "while_statement":
+        return node.type != "do_group"
+    if parent.type not in ("if_statement", "elif_clause"):
+        return False
+    then = next((child for child in parent.children if child.type == "then"), None)
+    return then is not None and node.end_byte <= then.start_byte
+
+
+def _in_background(node: Node) -> bool:
+    following = node.next_sibling
+    return following is not None and following.type == "&"
+
+
+def _structure(node: Node) -> Iterator[Structure]:
+    while (parent := node.parent) is not None:
+        if parent.type in _SEQUENCES and _in_background(node):
+            yield Structure.BACKGROUND
+        match parent.type:
+            case "pipeline":
+                yield Structure.PIPELINE
+            case "list":
+                yield Structure.LIST
+            case "negated_command":
+                yield Structure.NEGATION
+            case "if_statement" | "elif_clause" | "else_clause" | "case_item":
+                yield Structure.CONDITION if _is_condition(node, parent) else Structure.BRANCH
+            case "while_statement" | "for_statement" | "c_style_for_statement":
+                if parent.type == "while_statement" and _is_condition(node, parent):
+                    yield Structure.CONDITION
+                yield Structure.LOOP
+            case "compound_statement":
+                yield Structure.GROUP
+            case "subshell":
+                yield Structure.SUBSHELL
+            case "function_definition":
+                yield Structure.FUNCTION
+            case "command_substitution" | "process_substitution":
+                yield Structure.SUBSTITUTION
+        node = parent
+
+
+# -- whether a failure counts -----------------------------------------------------------------------------------
+
+_OUTCOMES = {"true": "succeeds", ":": "succeeds", "echo": "succeeds", "printf": "succeeds", "false": "fails"}
+_NOWHERE = ("/dev/null", "/dev/stderr", "/dev/stdout", "1", "2")
+_PASSES_ON = {"tee", "cat", "sort", "uniq", "head", "tail", "sed", "cut", "tr", "column", "ts", "nl", "wc", "fold"}
+"""Programs that pass their input on and succeed whatever it says; others may judge it."""
+
+
+def _silencers(node: Node, script: Script) -> Iterator[Silencer]:
+    # Walks outward from the command, as if every silencer met so far were removed. `left_of` is the `&&` behind
+    # which the failure is only a status: errexit passes over it. `ended` says that the failure has ended its shell,
+    # by errexit or by `exit`: what surrounds it within that shell is not reached any more.
+    # https://www.gnu.org/software/bash/manual/html_node/The-Set-Builtin.html
+    left_of: Node | None = None
+    ended = ""
+    while (parent := node.parent) is not None:
+        kind = parent.type
+        if kind == "function_definition":
+            return
+        if kind in ("command_substitution", "process_substitution"):
+            yield Silencer(Silence.HANDLED, parent.start_byte, parent.end_byte)
+            return
+        if kind == "negated_command" and ended != "exit":
+            yield Silencer(Silence.HANDLED, parent.start_byte, parent.end_byte)
+        elif kind == "pipeline":
+            later = [stage for stage in parent.named_children if stage.start_byte >= node.end_byte]
+            if later and not script.state(parent).pipefail:
+                passes = all(map(script.passes_on, later)) and not _status_is_read(parent, script.text)
+                yield Silencer(Silence.PIPE if passes else Silence.HANDLED, parent.start_byte, parent.end_byte)
+            ended = ""
+        elif kind == "list" and ended != "exit":
+            operator, right = _operator(parent), parent.named_children[-1]
+            if node.end_byte > operator.start_byte:
+                pass
+            elif operator.type == "&&":
+                if ended:
+                    yield Silencer(Silence.HANDLED, parent.start_byte, parent.end_byte)
+                left_of = left_of or operator
+            else:
+                outcome = script.outcome(right)
+                if outcome == "exits" and not ended:
+                    ended, left_of = "exit", None
+                elif outcome != "fails" or ended:
+                    silence = Silence.OR if outcome == "succeeds" else Silence.HANDLED
+                    yield Silencer(silence, _trimmed_end(node, script.text), _end_with_redirect(parent))
+        elif kind in _SEQUENCES:
+            if _in_background(node):
+                yield Silencer(Silence.BACKGROUND, node.start_byte, node.end_byte)
+                return
+            if ended != "exit" and _is_condition(node, parent):
+                yield Silencer(Silence.HANDLED, node.start_byte, node.end_byte)
+                return
+            errexit = script.state(node).errexit
+            if not ended and errexit and left_of is None:
+                ended = "errexit"
+            elif not ended and (_next_statement(node) is not None or kind == "do_group"):
+                ended = "errexit"
+                if _status_is_read(node, script.text):
+                    yield Silencer(Silence.HANDLED, node.start_byte, node.end_byte)
+                elif errexit and left_of is not None:
+                    start, end = _blanks_around(script.text, left_of.start_byte, left_of.end_byte)
+                    yield Silencer(Silence.AND, start, end)
+                else:
+                    yield Silencer(Silence.ERREXIT, node.start_byte, node.end_byte)
+            if kind == "subshell" and ended:
+                ended, left_of = "", None
+        node = parent
+
+
+def _operator(node: Node) -> Node:
+    return next(child for child in node.children if child.type in ("&&", "||"))
+
+
+def _end_with_redirect(node: Node) -> int:
+    """Where the right side of a list ends: the grammar gives its redirection to the whole list."""
+    parent = node.parent
+    return parent.end_byte if parent is not None and parent.type == "redirected_statement" else node.end_byte
+
+
+def _trimmed_end(node: Node, text: str) -> int:
+    return node.start_byte + len(text[node.start_byte : node.end_byte].rstrip())
+
+
+def _blanks_around(text: str, start: int, end: int) -> tuple[int, int]:
+    while start and (text[start - 1].isspace() or text[start - 1 : start + 1] == "\\\n"):
+        start -= 1
+    while end < len(text) and (text[end].isspace() or text[end : end + 2] == "\\\n"):
+        end += 1
+    return start, end
+
+
+def _next_statement(node: Node) -> Node | None:
+    following = node.next_named_sibling
+    while following is not None and following.type == "comment":
+        following = following.next_named_sibling
+    return None if following is None or following.type in ("elif_clause", "else_clause", "do_group") else following
+
+
+def _status_is_read(node: Node, text: str) -> bool:
+    """Whether the next statement asks how this one ended."""
+    following = _next_statement(_statement(node))
+    return following is not None and bool(_STATUS.search(text, following.start_byte, following.end_byte))
+
+
+_STATUS = re.compile(r"\$\?|\$\{?PIPESTATUS|\$\{\?")
+
+
+# -- programs that start others ---------------------------------------------------------------------------------
+
+
+class _Starter(NamedTuple):
+    """How a program names the one that it starts: options that take a value, then so many words of its own."""
+
+    valued: str = ""
+    words: int = 0
+    module: str = ""
+    """The option whose value is a Python module to run."""
+
+
+_CONTAINER = "-e -u -w -v -p -l --env --env-file --user --workdir --volume --publish --name --entrypoint --index"
+_STARTERS: dict[tuple[str, ...], _Starter] = {
+    ("sudo",): _Starter("-u -g -h -p -C -r -t -U -D -R -T --user --group --host --chdir"),
+    ("doas",): _Starter("-u -C"),
+    ("env",): _Starter("-u -C --unset --chdir"),
+    ("time",): _Starter("-f -o --format --output"),
+    ("timeout",): _Starter("-k -s --kill-after --signal", 1),
+    ("nice",): _Starter("-n --adjustment"),
+    ("ionice",): _Starter("-c -n --class --classdata"),
+    ("nohup",): _Starter(),
+    ("setsid",): _Starter(),
+    ("stdbuf",): _Starter("-i -o -e"),
+    ("exec",): _Starter("-a"),
+    ("command",): _Starter(),
+    ("builtin",): _Starter(),
+    ("xvfb-run",): _Starter("-n -s -e -f -p -w --server-num --server-args"),
+    ("npx",): _Starter("-p --package -w --workspace"),
+    ("bunx",): _Starter("-p --package"),
+    ("npm", "exec"): _Starter("-p --package -w --workspace"),
+    ("pnpm", "exec"): _Starter("-C --dir -F --filter"),
+    ("pnpm", "dlx"): _Starter("--package"),
+    ("pnpx",): _Starter(),
+    ("yarn", "exec"): _Starter(),
+    ("yarn", "dlx"): _Starter("-p --package"),
+    ("bun", "x"): _Starter("-p --package"),
+    ("poetry", "run"): _Starter("-C -P --directory --project"),
+    ("pipenv", "run"): _Starter(),
+    ("pdm", "run"): _Starter("-p --project"),
+    ("rye", "run"): _Starter("-p --pyproject"),
+    ("hatch", "run"): _Starter(),
+    ("pixi", "run"): _Starter("-e --environment --manifest-path"),
+    ("conda", "run"): _Starter("-n -p --name --prefix --cwd"),
+    ("micromamba", "run"): _Starter("-n -p -r"),
+    ("pipx", "run"): _Starter("--spec --python --pip-args"),
+    ("uv", "run"): _Starter(
+        "-p -w -C --python --with --with-editable --with-requirements --group --only-group --no-group --extra "
+        "--no-extra --package --project --directory --env-file --index --default-index --config-file --color",
+        module="-m --module",
+    ),
+    ("uvx",): _Starter("-p -w --python --from --with --with-requirements --index --default-index"),
+    ("uv", "tool", "run"): _Starter("-p -w --python --from --with --with-requirements --index --default-index"),
+    ("bundle", "exec"): _Starter(),
+    ("docker", "exec"): _Starter(_CONTAINER, 1),
+    ("docker", "compose", "exec"): _Starter(_CONTAINER, 1),
+    ("docker", "compose", "run"): _Starter(_CONTAINER, 1),
+    ("docker-compose", "exec"): _Starter(_CONTAINER, 1),
+    ("docker-compose", "run"): _Starter(_CONTAINER, 1),
+    ("doppler", "run"): _Starter("-p -c --project --config"),
+}
+_ASSIGNMENT = re.compile(r"[A-Za-z_]\w*=")
+_PYTHON = re.compile(r"(?:.*/)?(?:python|pypy|py)(?:\d+(?:\.\d+)*)?t?")
+
+
+def _program(words: tuple[Word, ...]) -> int:
+    """The index of the program that really runs."""
+    at = 0
+    while at < len(words):
+        starter = _starter(words, at)
+        if starter is None:
+            return at
+        found, size = starter
+        after = _after(words, at + size, found)
+        if after is None or after >= len(words):
+            return at
+        at = after
+    return at
+
+
+def _starter(words: tuple[Word, ...], at: int) -> tuple[_Starter, int] | None:
+    first = words[at].text
+    if _PYTHON.fullmatch(first):
+        return _Starter("-W -X", module="-m"), 1
+    name = first.rpartition("/")[2]
+    key = (name, *(word.text for word in words[at + 1 : at + 3]))
+    for size in (3, 2, 1):
+        if len(key) >= size and key[:size] in _STARTERS:
+            return _STARTERS[key[:size]], size
+    return None
+
+
+def _after(words: tuple[Word, ...], at: int, starter: _Starter) -> int | None:
+    """Where the started program stands; None where the words start none."""
+    valued, module, own = starter.valued.split(), starter.module.split(), starter.words
+    while at < len(words):
+        text = words[at].text
+        if text in module:
+            return at + 1
+        if text == "--":
+            at += 1
+            if not own:
+                return at
+        elif text in valued:
+            at += 2
+        elif text.startswith("-") and len(text) > 1:
+            if text in ("-c", "--call") or (text in ("-v", "-V") and not valued):
+                return None
+            at += 1
+        elif _ASSIGNMENT.match(text):
+            at += 1
+        elif own:
+            own, at = own - 1, at + 1
+        else:
+            # `python manage.py` runs a file: Python itself is the program.
+            return None if module == ["-m"] else at
+    return None
+
+
+def _is_option(text: str, option: str) -> bool:
+    if option.startswith("--"):
+        return text == option or text.startswith(option + "=")
+    return text == option or _clusters(text, option)
+
+
+def _clusters(text: str, option: str) -> bool:
+    return len(option) == 2 and re.fullmatch(r"-[A-Za-z]{2,}", text) is not None and option[1] in text
+
+
+def _ends_cluster(text: str, option: str) -> bool:
+    return len(option) == 2 and re.fullmatch(r"-[A-Za-z]{2,}", text) is not None and text.endswith(option[1])
