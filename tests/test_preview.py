@@ -1,0 +1,161 @@
+"""The terminal shows each hunk under the fix that made it, and nothing that a file holds can deceive the reader."""
+
+from __future__ import annotations
+
+from io import StringIO
+
+import pytest
+from rich.console import Console
+
+from fixer.model import Blocked, Change, Edit, FileChange, Finding, Fix, NewFile, Piece, Plan, Reported, Source, Span
+from fixer.preview.semantic import address_in_words, describe, in_words, value_in_words
+from fixer.preview.terminal import show, summary, visible
+from tests import examples
+
+
+def shown(plan: Plan, *, width: int = 100, colour: bool = False) -> str:
+    out = StringIO()
+    show(plan, examples.read_after, Console(file=out, width=width, force_terminal=colour, no_color=not colour))
+    return out.getvalue()
+
+
+def test_each_hunk_stands_under_its_fix_with_tier_and_reason() -> None:
+    text = shown(examples.plan())
+
+    silent = text.index("silent-type-check  safe  let mypy fail the step")
+    outdated = text.index("outdated-action  safe  move to v6")
+    assert outdated < text.index("+      - uses: actions/checkout@v6  # the code") < silent
+    assert silent < text.index("-      - run: mypy . || true") < text.index("+      - run: mypy .\n")
+    assert "why: actions/checkout@v3 runs on a removed Node" in text
+    assert "change: jobs.lint.steps[1].run: failure of mypy now fails it" in text
+    assert "change: jobs.lint.steps[0].uses: now actions/checkout@v6" in text
+    assert "missing-predeploy-backup  review  take a snapshot first" in text
+    assert "to do: set the variable DB_INSTANCE" in text
+    assert "scripts/snapshot.sh  (new file)" in text
+
+
+def test_a_fix_over_two_files_is_explained_once() -> None:
+    text = shown(examples.plan())
+
+    assert text.count("the database is not saved before it is migrated") == 1
+    assert "missing-predeploy-backup  review  take a snapshot first  (explained above)" in text
+
+
+def test_only_lines_of_fixes_are_shown_as_changed() -> None:
+    plan = examples.plan()
+    marked = [line[2:] for line in shown(plan).splitlines() if line.startswith(("  +", "  -"))]
+
+    assert marked == [
+        "-      - uses: actions/checkout@v3  # the code",
+        "+      - uses: actions/checkout@v6  # the code",
+        "-      - run: mypy . || true",
+        "+      - run: mypy .",
+        "+      - run: ./scripts/snapshot.sh",
+        "+#!/bin/sh",
+        "+set -eu",
+        "+aws rds help",
+    ]
+
+
+def test_a_finding_that_stays_says_where_why_and_what_to_configure() -> None:
+    text = shown(examples.plan())
+
+    assert ".github/workflows/deploy.yml:8  hardcoded-sleep  stays" in text
+    assert "no fix: the health URL is not known" in text
+    assert 'configure: rules.hardcoded-sleep.url = "https://example.org/health"' in text
+
+
+def test_the_summary_counts_fixes_by_tier_and_what_stays() -> None:
+    assert summary(examples.plan()) == "3 fixes (2 safe, 1 review) in 3 files; 1 finding stays (1 blocked)"
+    assert summary(Plan({}, ())) == "nothing to change"
+
+
+def test_colour_comes_and_goes_with_the_console(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("TERM", "xterm-256color")
+    monkeypatch.delenv("NO_COLOR", raising=False)
+    assert "\x1b[32m" in shown(examples.plan(), colour=True)
+    assert "\x1b" not in shown(examples.plan())
+
+    monkeypatch.setenv("NO_COLOR", "1")
+    out = StringIO()
+    show(examples.plan(), examples.read_after, Console(file=out, width=100, force_terminal=True))
+    assert "\x1b[32m" not in out.getvalue()
+
+
+def test_prose_is_wrapped_to_the_width_and_code_is_not() -> None:
+    lines = shown(examples.plan(), width=40).splitlines()
+
+    assert "  +      - uses: actions/checkout@v6  # the code" in lines
+    assert all(len(line) <= 40 for line in lines if not line.startswith(("   ", "  +", "  -", "  @", ".github")))
+
+
+def change_of(before: str, after: str) -> Plan:
+    found = Reported(examples.SILENT, Finding("f", Span(0, 0), "m", Fix("t")))
+    change = FileChange("f", Source("f", before), Source("f", after), (Piece(after, 0, before),))
+    return Plan({"f": change}, (found,))
+
+
+def test_control_and_direction_characters_are_shown_by_their_escapes() -> None:
+    text = shown(change_of("a\n", "a \x1b[2J \u202e \x08 é\tb\n"))
+
+    assert "+a \\x1b[2J \\u202e \\x08 é" in text
+    assert visible("plain") == "plain"
+
+
+def test_line_ends_are_shown_only_where_they_differ() -> None:
+    assert "\\r" not in shown(change_of("a\r\nb\r\n", "a\r\nc\r\n"))
+    assert "+c\\r" in shown(change_of("a\nb\n", "a\nc\r\n"))
+    assert "No newline at end of file" in shown(change_of("a\n", "b"))
+
+
+def test_markup_in_a_file_is_not_markup_for_the_terminal() -> None:
+    assert "+[bold]x[/bold] :smile:" in shown(change_of("a\n", "[bold]x[/bold] :smile:\n"))
+
+
+@pytest.mark.parametrize(
+    ("change", "words"),
+    [
+        (Change("set", ("jobs", "a", "timeout-minutes"), 30), "jobs.a.timeout-minutes: now 30"),
+        (Change("set", ("jobs", "a", "if"), True), "jobs.a.if: now true"),
+        (Change("set", ("env", "A"), ""), "env.A: now ''"),
+        (Change("set", ("run",), "a\nb\n"), "run: now a text of 2 lines"),
+        (Change("set", ("on", "pull request"), None), 'on["pull request"]: now empty'),
+        (Change("insert", ("steps", 2), {"name": "Test", "run": "x"}), "steps[2]: inserted “Test”"),
+        (Change("set", ("with",), {"cache": "pip"}), "with: now {cache: pip}"),
+        (Change("set", ("jobs", "x"), {"runs-on": "u", "steps": []}), "jobs.x: now runs-on, steps"),
+        (Change("set", ("needs",), ["a", "b"]), "needs: now [a, b]"),
+        (Change("delete", ("with", "token")), "with.token: removed"),
+        (Change("rename", ("with", "a"), "b"), "with.a: renamed to b"),
+        (Change("set", (), "x"), "the file: now x"),
+    ],
+)
+def test_a_change_is_said_in_words(change: Change, words: str) -> None:
+    assert describe(change) == words
+
+
+def test_what_a_rule_says_of_its_fix_goes_before_what_is_derived() -> None:
+    one = Edit("a.yml", Span(0, 0), "x", (Change("delete", ("x",)),))
+
+    assert in_words(Fix("t", (one,), effects=("said",))) == ("said",)
+    assert in_words(Fix("t", (one, one))) == ("x: removed",)
+    assert in_words(Fix("t", (Edit("a.yml", Span(0, 0), "x", ()),))) == ("only a comment changes",)
+    assert in_words(Fix("t", (one,), (NewFile("b.sh", "1\n"),))) == (
+        "a.yml: x: removed",
+        "b.sh: a file of 1 line is added",
+    )
+
+
+def test_long_values_are_shortened() -> None:
+    assert value_in_words("x" * 200) == "x" * 71 + "…"
+    assert value_in_words(["x" * 50, "y" * 50]) == "a list of 2"
+    assert address_in_words(("a", 0, "b c")) == 'a[0]["b c"]'
+
+
+def test_a_fix_outside_of_the_tier_is_named_among_what_stays() -> None:
+    found = Reported(examples.SILENT, Finding("f", Span(0, 0), "m", Fix("do it")))
+    out = StringIO()
+    show(Plan({}, (), (found,)), lambda path: Source(path, "x\n"), Console(file=out, width=80))
+
+    assert "not taken: do it (safe)" in out.getvalue()
+    blocked = Reported(examples.SILENT, Finding("f", Span(0, 0), "m", Blocked("because")))
+    assert summary(Plan({}, (), (found, blocked))) == "nothing to change; 2 findings stay (1 blocked)"
