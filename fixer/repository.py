@@ -15,7 +15,7 @@ import subprocess
 from collections.abc import Iterator, Mapping
 from functools import cached_property
 from pathlib import Path
-from typing import Any, Protocol, Self, TypeVar, cast, get_type_hints
+from typing import Any, Protocol, Self, TypeVar, cast
 
 from fixer.languages import document_type, kind_of, name_of
 from fixer.model import Document, FileError, Source
@@ -35,6 +35,8 @@ _GENERATED_HEAD = re.compile(
 )
 _DO_NOT_EDIT = re.compile(r"\bdo not (directly |manually )?(edit|modify|change)|\bdon't edit", re.IGNORECASE)
 _HEAD_LINES = 15
+_LISTING = "*"
+"""What a fact depends on that asked which files there are."""
 
 D = TypeVar("D", bound=Document)
 F = TypeVar("F")
@@ -57,7 +59,7 @@ def generated_by(path: str, text: str) -> str:
     Only comments at the very top count: prose further down may speak of other generated files.
     """
     if _GENERATED_PATH.search(path):
-        return f"its name ends in {path[path.index('.', path.rindex('/') + 1 if '/' in path else 0):]}"
+        return f"its name ends in {path[path.index('.', path.rindex('/') + 1 if '/' in path else 0) :]}"
     for line in text.split("\n", _HEAD_LINES)[:_HEAD_LINES]:
         comment = line.strip()
         if not comment:
@@ -82,10 +84,18 @@ class Repository:
         self._documents: dict[str, Document | FileError] = {}
         self._sources: dict[str, Source | FileError] = {}
         self._facts: dict[type[Any], Any] = {}
+        self._depends: dict[type[Any], set[str]] = {}
+        self._trails: list[set[str]] = []
 
     def with_changes(self, changed: Mapping[str, Source]) -> Repository:
-        """The same repository with these files changed or added. Documents of other files are kept."""
+        """The same repository with these files changed or added.
+
+        Documents of other files are kept, and so are facts that read none of these files.
+        """
         after = Repository(self.root, {**self._overlay, **changed}, self.only)
+        touched = set(changed) | ({_LISTING} if any(path not in self._names for path in changed) else set())
+        after._facts = {kind: fact for kind, fact in self._facts.items() if not self._depends[kind] & touched}
+        after._depends = {kind: self._depends[kind] for kind in after._facts}
         after._documents = {p: d for p, d in self._documents.items() if p not in changed}
         after._sources = {p: s for p, s in self._sources.items() if p not in changed}
         after.__dict__["_on_disk"] = self._on_disk
@@ -100,9 +110,14 @@ class Repository:
         environments = tuple(n[: -len("pyvenv.cfg")] for n in names if n.endswith("/pyvenv.cfg"))
         return tuple(sorted(n for n in names if not is_vendored(n) and not n.startswith(environments)))
 
-    @cached_property
+    @property
     def files(self) -> tuple[str, ...]:
         """Every path that counts, sorted."""
+        self._note(_LISTING)
+        return self._files
+
+    @cached_property
+    def _files(self) -> tuple[str, ...]:
         added = [path for path in self._overlay if path not in set(self._on_disk)]
         return tuple(sorted((*self._on_disk, *added))) if added else self._on_disk
 
@@ -110,16 +125,24 @@ class Repository:
     def _names(self) -> frozenset[str]:
         return frozenset(self.files)
 
+    def _note(self, path: str) -> None:
+        """Remembers, for the facts being computed, what they depend on."""
+        for trail in self._trails:
+            trail.add(path)
+
     def exists(self, path: str) -> bool:
+        self._note(_LISTING)
         return path in self._names
 
     def glob(self, *patterns: str) -> Iterator[str]:
         """Paths that match a shell pattern; `*` also crosses `/`, so `*Dockerfile` finds it in every folder."""
+        self._note(_LISTING)
         matches = [re.compile(fnmatch.translate(pattern)).match for pattern in patterns]
         return (path for path in self.files if any(match(path) for match in matches))
 
     def read(self, path: str) -> Source:
         """Raises FileError for a file that is missing, a link, unreadable, binary, huge, or not UTF-8."""
+        self._note(path)
         if path in self._overlay:
             return self._overlay[path]
         if path not in self._sources:
@@ -143,6 +166,7 @@ class Repository:
 
     def document(self, path: str) -> Document | None:
         """The parsed file, or None for a kind that is not read. Raises FileError, the same one each time."""
+        self._note(path)
         if path not in self._documents:
             kind = kind_of(path)
             if not kind:
@@ -169,6 +193,7 @@ class Repository:
 
     def documents(self, kind: type[D]) -> Iterator[D]:
         """Every document of a kind that can be parsed, whether or not it is within `only`."""
+        self._note(_LISTING)
         for path in self._paths_by_kind.get(name_of(kind), ()):
             try:
                 yield cast("D", self.document(path))
@@ -187,19 +212,14 @@ class Repository:
     def fact(self, kind: type[F]) -> F | None:
         """The fact of this type, or None where the repository has no such thing."""
         if kind not in self._facts:
-            self._facts[kind] = cast("type[Fact]", kind).detect(self)
+            self._trails.append(set())
+            try:
+                self._facts[kind] = cast("type[Fact]", kind).detect(self)
+            finally:
+                self._depends[kind] = self._trails.pop()
+        for trail in self._trails:
+            trail |= self._depends[kind]
         return cast("F | None", self._facts[kind])
-
-
-def is_fact(kind: Any) -> bool:
-    return isinstance(kind, type) and callable(getattr(kind, "detect", None))
-
-
-def parameters_of(check: Any) -> dict[str, Any]:
-    """Parameter names and types of a rule's check, in order."""
-    hints = get_type_hints(check)
-    hints.pop("return", None)
-    return hints
 
 
 def find_root(path: Path) -> Path:

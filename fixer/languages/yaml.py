@@ -227,6 +227,9 @@ class Yaml:
         if start == node.end and self.source.text[start - 1 : start] in (":", "-"):
             head = " " + head
         end = _line_end(self.source.text, node.end)
+        below = re.compile(r"(\s*\n)?([ ]*)#").match(self.source.text, end)
+        if below and len(below.group(2)) > self._entry_column(node):
+            return Blocked(f"a comment stands below {dotted(node.at)}", "move the comment, then run fhfix again")
         if end == len(self.source.text):
             value = _without_final_newline(value)
         (edit,) = self._edit(start, node.end, head, Change("set", node.at, value))
@@ -348,6 +351,8 @@ class Yaml:
         if kept:
             if gone:
                 parts.append(self.delete(mapping, *gone))
+                if add:  # what follows decides whether the last block scalar keeps its newline
+                    parts[-1] = _only(parts[-1], "delete")
             if add:
                 parts.append(self.add_keys(mapping, add, after=kept[-1]))
         elif add:
@@ -369,6 +374,8 @@ class Yaml:
         wanted = value
         for start, end, new in sorted(edits, reverse=True):
             wanted = wanted[:start] + new + wanted[end:]
+        if value.endswith("\n") and not value.endswith("\n\n"):  # a block scalar drops blank lines at its end
+            wanted = wanted.rstrip("\n") + "\n" if wanted.endswith("\n\n") else wanted
         change = Change("set", node.at, wanted)
         if not wanted.strip():
             return Blocked(f"nothing would be left of {dotted(node.at)}")
@@ -377,26 +384,38 @@ class Yaml:
             return self.set_scalar(node, wanted)
         if node.style == "plain" and not is_plain(wanted, flow=self._inside_flow(node)):
             return self.set_scalar(node, wanted)
-        if node.style == "|" and (wanted[0] in " \n" or wanted[-1:] != value[-1:]):
+        if node.style in "|>" and (wanted[0] in " \n" or wanted[-1:] != value[-1:]):
             return self.set_scalar(node, wanted)
-        indent = " " * (self.source.column_of(positions[0]) if node.style == "|" else 0)
-        made: list[Edit] = []
-        for start, end, new in sorted(edits):
-            # A range that ends with the scalar would leave the indentation of its last line behind.
-            while end > start and new[-1:] == "\n" and value[end - 1] == "\n":
-                end, new = end - 1, new[:-1]
-            while not new and end == len(value) and start > 0 and value[end - 1] == value[start - 1] == "\n":
-                start, end = start - 1, end - 1
-            text = _escaped(new, node.style)
-            lines = text.split("\n")
-            text = self.source.newline.join([lines[0], *(indent + line if line else "" for line in lines[1:])])
-            if lines[1:] and not lines[-1]:
-                text += indent
-            made.append(Edit(self.source.path, Span(positions[start], positions[end]), text, ()))
+        made = [self._spliced(node, positions, *edit) for edit in sorted(edits)]
         if not made:
             return ()
         made[0] = Edit(made[0].path, made[0].span, made[0].text, self._everywhere((change,)))
         return tuple(made)
+
+    def _spliced(self, node: Node, positions: list[int], start: int, end: int, new: str) -> Edit:
+        """One replacement within a scalar. In a literal block, whole lines stay whole lines."""
+        value: str = node.value
+        first, last = positions[start], positions[end]
+        if node.style != "|":
+            return Edit(self.source.path, Span(first, last), _escaped(new, node.style), ())
+        indent = " " * self.source.column_of(positions[0])
+        begins_line = start == 0 or value[start - 1] == "\n"
+        if begins_line:
+            first = self.source.line_start(first)
+            if new[-1:] in ("", "\n") and (end == start or value[end - 1] == "\n"):
+                last = self.source.line_start(last) if end < len(value) or end == start else last
+                lines = new.split("\n")[:-1]
+                text = "".join((indent + line if line else "") + "\n" for line in lines)
+                return Edit(self.source.path, Span(first, last), text.replace("\n", self.source.newline), ())
+        lines = new.split("\n")
+        rest_is_blank = end >= len(value) or value[end] == "\n"
+        shown = [
+            indent + line
+            if (number or begins_line) and (line or (number == len(lines) - 1 and not rest_is_blank))
+            else line
+            for number, line in enumerate(lines)
+        ]
+        return Edit(self.source.path, Span(first, last), self.source.newline.join(shown), ())
 
     def set_comment(self, node: Node, text: str) -> Parts:
         """Replaces the comment on the scalar's line, keeping what stands between `#` and it; or adds one."""
@@ -811,9 +830,10 @@ class _Reader:
         end = found.start
         while True:
             event = get_event()
-            if type(event) is yaml.SequenceEndEvent:
+            after: int = event.end_mark.index
+            if isinstance(event, yaml.SequenceEndEvent):
                 found.end = end
-                return int(event.end_mark.index)
+                return after
             child = self.node((*at, len(children)), event)
             children.append(child)
             end = child.end
@@ -1084,6 +1104,12 @@ def joined(parts: Iterable[Parts]) -> Parts:
             return part
         edits.extend(part)
     return tuple(edits)
+
+
+def _only(parts: Parts, op: str) -> Parts:
+    if isinstance(parts, Blocked):
+        return parts
+    return tuple(Edit(e.path, e.span, e.text, tuple(c for c in e.changes if c.op == op)) for e in parts)
 
 
 def dotted(at: Address) -> str:

@@ -1,0 +1,422 @@
+"""The fold: rules over an in-memory picture of the repository until a whole pass finds nothing to do.
+
+Rules never conflict and need no priorities: each sees what the ones before it have done.
+"""
+
+from __future__ import annotations
+
+import traceback
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass, field
+from functools import cache
+from pathlib import PurePosixPath
+from types import UnionType
+from typing import Any, Union, get_args, get_origin, get_type_hints
+
+from fixer.languages import document_type, kind_of
+from fixer.model import (
+    Blocked,
+    Edit,
+    Fault,
+    FileChange,
+    FileError,
+    Finding,
+    Fix,
+    NewFile,
+    Options,
+    Piece,
+    Plan,
+    Report,
+    Reported,
+    Rule,
+    Source,
+    Tier,
+)
+from fixer.repository import Repository
+from fixer.splice import ordered, overlap, splice
+from fixer.verify import broken_promise, second_reading
+
+PASSES = 12
+"""How often the rules may go over a repository before those that still find work are named as faults."""
+
+BATCHES = 100
+"""How many fixes of one rule may contend for one place before the rest waits for the next pass."""
+
+OptionsFor = Callable[[Rule], Options]
+Wanted = Callable[[Reported, Source], bool]
+Accept = Callable[[Reported, Repository], bool]
+
+
+def default_options(rule: Rule) -> Options:
+    return Options({option.name: option.default for option in rule.options})
+
+
+def everything(reported: Reported, source: Source) -> bool:
+    return True
+
+
+def check(
+    repository: Repository,
+    rules: Sequence[Rule],
+    *,
+    options: OptionsFor = default_options,
+    wanted: Wanted = everything,
+) -> Report:
+    """Every finding of these rules, by path and position; nothing is changed."""
+    asked = _Asked(options, wanted)
+    findings = [reported for rule in rules for reported in asked.findings(rule, repository)]
+    findings.sort(key=_by_place)
+    return Report(tuple(findings), tuple(asked.faults.values()), asked.problems_by_path())
+
+
+def plan(
+    repository: Repository,
+    rules: Sequence[Rule],
+    *,
+    options: OptionsFor = default_options,
+    wanted: Wanted = everything,
+    accept: Accept | None = None,
+    tiers: frozenset[Tier] = frozenset(Tier),
+) -> Plan:
+    """Everything that an apply would do. Reads the disk, and writes nothing.
+
+    `accept` is asked once for each fix; a fix that it refuses is left. Rules that lie, crash or never come to an
+    end are named in `faults`, and nothing of their work remains.
+    """
+    excluded: dict[str, Fault] = {}
+    while True:
+        remaining = [rule for rule in rules if rule.id not in excluded]
+        folded = _Fold(repository, remaining, _Asked(options, wanted), accept, tiers)
+        offenders = folded.run()
+        if not offenders:
+            faults = (*excluded.values(), *folded.faults())
+            return Plan(folded.changes(), tuple(folded.taken), folded.left(), faults, folded.asked.problems_by_path())
+        excluded.update(offenders)
+
+
+# -- asking a rule ------------------------------------------------------------------------------------------------
+
+
+@cache
+def _signature(check_function: Callable[..., Iterable[Finding]]) -> tuple[tuple[str, Any, bool], ...]:
+    """Names, types and optionality of what a check asks for."""
+    hints = get_type_hints(check_function)
+    hints.pop("return", None)
+    return tuple((name, *_unwrapped(kind)) for name, kind in hints.items())
+
+
+def _unwrapped(kind: Any) -> tuple[Any, bool]:
+    if get_origin(kind) in (Union, UnionType):
+        inner = [part for part in get_args(kind) if part is not type(None)]
+        if len(inner) == 1:
+            return inner[0], True
+    return kind, False
+
+
+@dataclass
+class _Asked:
+    """What rules answered. A check is a pure function, so it is not asked twice about the same values."""
+
+    options: OptionsFor
+    wanted: Wanted
+    faults: dict[tuple[str, str], Fault] = field(default_factory=dict)
+    problems: dict[str, FileError] = field(default_factory=dict)
+    _answers: dict[tuple[str, int], tuple[tuple[Any, ...], list[Finding]]] = field(default_factory=dict)
+
+    def problems_by_path(self) -> tuple[FileError, ...]:
+        return tuple(self.problems[path] for path in sorted(self.problems))
+
+    def findings(self, rule: Rule, repository: Repository) -> list[Reported]:
+        found: list[Reported] = []
+        for finding in self._asked(rule, repository):
+            reported = Reported(rule, finding)
+            try:
+                known = repository.in_scope(finding.path) and self.wanted(reported, repository.read(finding.path))
+            except FileError:
+                known = repository.in_scope(finding.path)
+            if known:
+                found.append(reported)
+        return found
+
+    def _asked(self, rule: Rule, repository: Repository) -> Iterator[Finding]:
+        path = ""
+        try:
+            (_, subject, _), *others = _signature(rule.check)
+            arguments: dict[str, Any] = {}
+            for name, kind, optional in others:
+                value = self.options(rule) if kind is Options else repository.fact(kind)
+                if value is None and not optional:
+                    return
+                arguments[name] = value
+            if callable(getattr(subject, "detect", None)):
+                fact = repository.fact(subject)
+                if fact is not None:
+                    yield from self._answer(rule, fact, arguments)
+                return
+            for path in repository.paths_of(subject):
+                try:
+                    document = repository.document(path)
+                except FileError as problem:
+                    self.problems[problem.path] = problem
+                    continue
+                yield from self._answer(rule, document, arguments)
+        except Exception as error:  # a rule must not take the others down with it
+            where = traceback.extract_tb(error.__traceback__)[-1]
+            place = f"{PurePosixPath(where.filename).name}:{where.lineno}"
+            self.faults[rule.id, path] = Fault(rule.id, path, f"{type(error).__name__}: {error} ({place})")
+
+    def _answer(self, rule: Rule, subject: Any, arguments: dict[str, Any]) -> list[Finding]:
+        values = (subject, *(value for value in arguments.values() if not isinstance(value, Options)))
+        key = (rule.id, id(subject))
+        known = self._answers.get(key)
+        if known is not None and all(a is b for a, b in zip(known[0], values, strict=True)):
+            return known[1]
+        findings = list(rule.check(subject, **arguments))
+        self._answers[key] = (values, findings)
+        return findings
+
+
+def _by_place(reported: Reported) -> tuple[str, int, str]:
+    return reported.finding.path, reported.finding.span.start, reported.rule.id
+
+
+# -- the fold -----------------------------------------------------------------------------------------------------
+
+
+_Key = tuple[str, str, str, str]
+
+
+def _key(reported: Reported) -> _Key:
+    """What makes two findings of two passes the same one to a person."""
+    cure = reported.finding.cure
+    return reported.rule.id, reported.finding.path, reported.finding.message, getattr(cure, "title", "")
+
+
+class _Fold:
+    def __init__(
+        self,
+        repository: Repository,
+        rules: Sequence[Rule],
+        asked: _Asked,
+        accept: Accept | None,
+        tiers: frozenset[Tier],
+    ) -> None:
+        self.start = repository
+        self.repository = repository
+        self.rules = rules
+        self.asked = asked
+        self.accept = accept
+        self.tiers = tiers
+        self.taken: list[Reported] = []
+        self.pieces: dict[str, list[Piece]] = {}
+        self.executable: set[str] = set()
+        self.answers: dict[_Key, bool] = {}
+        self.broken: dict[_Key, Fault] = {}
+
+    def run(self) -> dict[str, Fault]:
+        """Folds to the fixpoint. Returns the rules that must be left out, with the reason; nobody: it is done."""
+        for number in range(PASSES + 1):
+            moved = {rule.id: path for rule in self.rules if (path := self._take_all(rule))}
+            if not moved:
+                return self._misread()
+            if number == PASSES:
+                return {
+                    rule_id: Fault(rule_id, path, f"found new work in each of {PASSES} passes; all of it was dropped")
+                    for rule_id, path in moved.items()
+                }
+        raise AssertionError("unreachable")
+
+    def _misread(self) -> dict[str, Fault]:
+        """The second, independent reading of every changed file."""
+        for change in self.changes().values():
+            why = second_reading(change.after)
+            if why:
+                origins = {piece.origin for piece in change.pieces if piece.origin is not None}
+                return {
+                    self.taken[origin].rule.id: Fault(self.taken[origin].rule.id, change.path, why)
+                    for origin in sorted(origins)
+                }
+        return {}
+
+    def faults(self) -> tuple[Fault, ...]:
+        return (*self.asked.faults.values(), *self.broken.values())
+
+    def left(self) -> tuple[Reported, ...]:
+        found = [r for rule in self.rules for r in self.asked.findings(rule, self.repository)]
+        return tuple(sorted(found, key=_by_place))
+
+    def changes(self) -> dict[str, FileChange]:
+        found: dict[str, FileChange] = {}
+        for path in sorted(self.pieces):
+            before = self.start.read(path) if self.start.exists(path) else None
+            after = self.repository.read(path)
+            if before is None or before.text != after.text:
+                pieces = tuple(self.pieces[path])
+                found[path] = FileChange(path, before, after, pieces, path in self.executable)
+        return found
+
+    def _take_all(self, rule: Rule) -> str:
+        """Takes the fixes of a rule; the path of one, or nothing."""
+        moved = ""
+        for _ in range(BATCHES):
+            batch, deferred = self._batch(rule)
+            batch = self._sound(batch)
+            if not batch:
+                break
+            self._take(batch)
+            moved = moved or batch[0].finding.path
+            if not deferred:
+                break
+        return moved
+
+    def _batch(self, rule: Rule) -> tuple[list[Reported], bool]:
+        """The fixes that can be made at once, and whether others contend with them for the same text."""
+        batch: list[Reported] = []
+        edits: list[Edit] = []
+        created: set[str] = set()
+        deferred = False
+        for reported in self.asked.findings(rule, self.repository):
+            fix = reported.finding.cure
+            if isinstance(fix, Blocked) or fix.tier not in self.tiers or _key(reported) in self.broken:
+                continue
+            names = {file.path for file in fix.new_files}
+            if names & created or _contend(edits, fix.edits):
+                deferred = True
+            elif self._accepted(reported):
+                batch.append(reported)
+                edits.extend(fix.edits)
+                created |= names
+        return batch, deferred
+
+    def _sound(self, batch: list[Reported]) -> list[Reported]:
+        """Those fixes that keep the promise; the others are remembered as broken."""
+        try:
+            self._changed(batch)
+        except _BrokenPromiseError:
+            sound: list[Reported] = []
+            for reported in batch:
+                try:
+                    self._changed([reported])
+                    sound.append(reported)
+                except _BrokenPromiseError as broken:
+                    key = _key(reported)
+                    self.broken[key] = Fault(reported.rule.id, broken.path, f"“{key[3]}”: {broken}")
+            return sound if len(sound) < len(batch) else sound[:1]
+        return batch
+
+    def _changed(self, batch: list[Reported]) -> dict[str, Source]:
+        """What the files become; raises where the fixes do not do what they say."""
+        return self._edited(_edits(batch)) | self._created([f for r in batch for f in _fix(r).new_files])
+
+    def _accepted(self, reported: Reported) -> bool:
+        if self.accept is None:
+            return True
+        key = _key(reported)
+        if key not in self.answers:
+            self.answers[key] = self.accept(reported, self.repository)
+        return self.answers[key]
+
+    def _take(self, batch: list[Reported]) -> None:
+        changed = self._changed(batch)
+        first = len(self.taken)
+        owned = [(edit, first + n) for n, reported in enumerate(batch) for edit in _fix(reported).edits]
+        for path in sorted({edit.path for edit, _ in owned}):
+            pieces = self.pieces.get(path) or [Piece(self.repository.read(path).text)]
+            self.pieces[path] = _spliced(pieces, [(edit, owner) for edit, owner in owned if edit.path == path])
+        for number, reported in enumerate(batch):
+            for file in _fix(reported).new_files:
+                self.pieces[file.path] = [Piece(file.text, first + number)]
+                self.executable |= {file.path} if file.executable else set()
+        self.taken.extend(batch)
+        self.repository = self.repository.with_changes(changed)
+
+    def _edited(self, edits: list[Edit]) -> dict[str, Source]:
+        changed: dict[str, Source] = {}
+        for path in sorted({edit.path for edit in edits}):
+            here = [edit for edit in edits if edit.path == path]
+            try:
+                document = self.repository.document(path)
+            except FileError as problem:
+                raise _BrokenPromiseError(path, f"it edits a file that cannot be edited: {problem.reason}") from None
+            if document is None:
+                raise _BrokenPromiseError(path, "it edits a file of a kind that fhfix does not read")
+            try:
+                source = Source(path, splice(document.source.text, here), document.source.bom)
+            except ValueError as error:
+                raise _BrokenPromiseError(path, str(error)) from None
+            if source.text == document.source.text:
+                raise _BrokenPromiseError(path, "its edits change nothing")
+            why = broken_promise(document, here, source)
+            if why:
+                raise _BrokenPromiseError(path, why)
+            changed[path] = source
+        return changed
+
+    def _created(self, files: list[NewFile]) -> dict[str, Source]:
+        changed: dict[str, Source] = {}
+        for file in files:
+            if self.repository.exists(file.path) or (self.start.root / file.path).exists():
+                raise _BrokenPromiseError(file.path, "it would overwrite a file")
+            source = Source(file.path, file.text)
+            kind = kind_of(file.path)
+            if kind:
+                try:
+                    document_type(kind).parse(source)
+                except FileError as problem:
+                    raise _BrokenPromiseError(file.path, f"the new file cannot be read: {problem.reason}") from None
+            changed[file.path] = source
+        return changed
+
+
+class _BrokenPromiseError(Exception):
+    def __init__(self, path: str, why: str) -> None:
+        super().__init__(why)
+        self.path = path
+
+
+def _contend(taken: Sequence[Edit], wanted: Sequence[Edit]) -> bool:
+    """Whether edits of two fixes touch the same text, or insert at the same place."""
+    for path in {edit.path for edit in wanted}:
+        here = [edit for edit in taken if edit.path == path]
+        mine = [edit for edit in wanted if edit.path == path]
+        if overlap([*here, *mine]):
+            return True
+        places = {(edit.span.start, edit.span.end) for edit in here}
+        if any((edit.span.start, edit.span.end) in places for edit in mine):
+            return True
+    return False
+
+
+def _fix(reported: Reported) -> Fix:
+    assert isinstance(reported.finding.cure, Fix)
+    return reported.finding.cure
+
+
+def _edits(batch: Iterable[Reported]) -> list[Edit]:
+    return [edit for reported in batch for edit in _fix(reported).edits]
+
+
+def _spliced(pieces: list[Piece], edits: list[tuple[Edit, int]]) -> list[Piece]:
+    """The same edits on the pieces of a file, so that every changed range knows which fix made it."""
+    owners = {id(edit): owner for edit, owner in edits}
+    for edit in reversed(ordered(edit for edit, _ in edits)):
+        before, rest = _split(pieces, edit.span.start)
+        gone, after = _split(rest, edit.span.end - edit.span.start)
+        removed = "".join(p.removed + (p.text if p.origin is None else "") for p in gone)
+        pieces = [*before, Piece(edit.text, owners[id(edit)], removed), *after]
+    return pieces
+
+
+def _split(pieces: list[Piece], offset: int) -> tuple[list[Piece], list[Piece]]:
+    """Pieces before and from an offset; one that holds it is cut in two."""
+    before: list[Piece] = []
+    for number, piece in enumerate(pieces):
+        if offset < len(piece.text) or (offset == 0 and not piece.text):
+            if offset == 0:
+                return before, pieces[number:]
+            head = Piece(piece.text[:offset], piece.origin, piece.removed)
+            tail = Piece(piece.text[offset:], piece.origin)
+            return [*before, head], [tail, *pieces[number + 1 :]]
+        before.append(piece)
+        offset -= len(piece.text)
+    return before, []
