@@ -5,7 +5,7 @@ BIN := .venv/bin
 NODE := $(dir $(wildcard tests/proofs/*/package.json))
 
 .DEFAULT_GOAL := check
-.PHONY: setup packages check test docs demo bench corpus proofs-full accept clean
+.PHONY: setup packages check test docs demo bench corpus proofs-full accept constraints clean
 
 ## set up ---------------------------------------------------------------------------------------------------------
 
@@ -68,6 +68,14 @@ bench: .venv/installed
 demo: .venv/installed
 	@rm -rf build/demo && mkdir -p build && cp -r fixtures/financehub/before build/demo
 	$(BIN)/fhfix apply --dry-run build/demo
+
+# The newest versions that fit pyproject.toml, into constraints.txt; run the tests before committing it.
+constraints:
+	rm -rf build/constraints && $(PYTHON) -m venv build/constraints
+	build/constraints/bin/pip install --quiet --upgrade pip
+	build/constraints/bin/pip install --quiet . --group dev
+	{ sed '/^[^#]/d' constraints.txt; build/constraints/bin/pip freeze --all | grep -v -e '^fhfix' -e '^setuptools'; } \
+	    >build/constraints.txt && mv build/constraints.txt constraints.txt
 
 clean:
 	rm -rf .venv build dist *.egg-info .mypy_cache .ruff_cache .pytest_cache .hypothesis tests/proofs/*/node_modules

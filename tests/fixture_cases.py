@@ -1,0 +1,103 @@
+"""The fixtures: small repositories before and after one rule, found by glob, in four shapes."""
+
+from __future__ import annotations
+
+import tomllib
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+
+from fixer.engine import default_options
+from fixer.model import BOM, Options, Rule
+
+FIXTURES = Path(__file__).parent.parent / "fixtures"
+CONFIG = "fhfix.toml"
+"""Beside `before`: what the configuration of the case's repository says."""
+
+
+@dataclass(frozen=True)
+class Case:
+    """`fixtures/<rule-id>/<case>/`. A case without `after` must stay as it is and yield no fix."""
+
+    folder: Path
+
+    @property
+    def rule_id(self) -> str:
+        return self.folder.parent.name
+
+    @property
+    def name(self) -> str:
+        return f"{self.rule_id}/{self.folder.name}"
+
+    @cached_property
+    def before(self) -> dict[str, bytes]:
+        return files(self.folder / "before")
+
+    @cached_property
+    def after(self) -> dict[str, bytes]:
+        """Only the files that change or are new."""
+        return {path: data for path, data in files(self.folder / "after").items() if self.before.get(path) != data}
+
+    @property
+    def config(self) -> str:
+        path = self.folder / CONFIG
+        return path.read_text(encoding="utf-8") if path.exists() else ""
+
+
+def files(folder: Path) -> dict[str, bytes]:
+    return {
+        path.relative_to(folder).as_posix(): path.read_bytes()
+        for path in sorted(folder.rglob("*"))
+        if path.is_file() and "__pycache__" not in path.parts
+    }
+
+
+def crlf(data: bytes) -> bytes:
+    return data.replace(b"\r\n", b"\n").replace(b"\n", b"\r\n")
+
+
+def with_bom(data: bytes) -> bytes:
+    return data if data.startswith(BOM) else BOM + data
+
+
+def without_final_newline(data: bytes) -> bytes:
+    return data.removesuffix(b"\n").removesuffix(b"\r")
+
+
+SHAPES: Mapping[str, Callable[[bytes], bytes]] = {
+    "as is": bytes,
+    "CRLF": crlf,
+    "BOM": with_bom,
+    "no final newline": without_final_newline,
+}
+
+CASES = [Case(folder.parent) for folder in sorted(FIXTURES.glob("*/*/before"))]
+
+
+def is_text(data: bytes) -> bool:
+    try:
+        return "\0" not in data.decode("utf-8")
+    except UnicodeDecodeError:
+        return False
+
+
+def shaped(contents: Mapping[str, bytes], shape: Callable[[bytes], bytes]) -> dict[str, bytes]:
+    """Empty files and files that are not text stay as they are."""
+    return {path: shape(data) if data and is_text(data) else data for path, data in contents.items()}
+
+
+def write(root: Path, contents: Mapping[str, bytes]) -> None:
+    for path, data in contents.items():
+        (root / path).parent.mkdir(parents=True, exist_ok=True)
+        (root / path).write_bytes(data)
+
+
+def configured(config: str) -> Callable[[Rule], Options]:
+    """The options of each rule under this configuration (TOML, as in `.fhfix.toml`)."""
+    chosen = tomllib.loads(config).get("rules", {})
+
+    def options(rule: Rule) -> Options:
+        return Options({**default_options(rule), **chosen.get(rule.id, {})})
+
+    return options

@@ -1,0 +1,291 @@
+"""The fences of the house that a machine can check; CONTRIBUTING.md says why they stand."""
+
+from __future__ import annotations
+
+import ast
+import difflib
+import re
+import subprocess
+import sys
+from collections.abc import Iterator
+from functools import cache
+from pathlib import Path
+
+import pytest
+
+from fixer.registry import all_rules
+from tests.fixture_cases import CASES, FIXTURES, Case
+
+ROOT = Path(__file__).parent.parent
+MODULES = [path for package in ("fixer", "transforms") for path in sorted((ROOT / package).rglob("*.py"))]
+RULE_MODULES = [path for path in sorted((ROOT / "transforms").glob("*/*.py")) if path.name != "__init__.py"]
+
+# What a rule may import of the project and of others. Rules are pure functions: no files, programs, network, clock.
+RULE_IMPORTS = ("fixer.model", "fixer.languages", "fixer.facts", "fixer.catalog", "packaging")
+IMPURE = {
+    "asyncio", "builtins", "ctypes", "datetime", "glob", "http", "importlib", "io", "multiprocessing", "os", "pathlib",
+    "pickle", "random", "secrets", "shutil", "socket", "sqlite3", "subprocess", "sys", "tempfile", "threading", "time",
+    "urllib",
+}  # fmt: skip
+
+# Modules that collect what nobody wanted to name, and the types that follow from them.
+NAMELESS = re.compile(r"^_*(utils?|helpers?|commons?|base|manager|context|misc|shared|stuff)$")
+NAMELESS_TYPE = re.compile(r"(Context|Manager|Helper|Utils?|Base)$")
+
+PRINTERS = ("fixer/cli.py", "fixer/commands/", "fixer/docs.py")
+WRITERS = ("fixer/writing.py", "fixer/docs.py", "fixer/commands/", "fixer/forge/", "fixer/fleet/", "fixer/catalog/")
+WRITING = {
+    "chmod", "fsync", "makedirs", "mkdir", "rename", "rmtree", "symlink", "symlink_to", "touch", "truncate", "unlink",
+    "write_bytes", "write_text",
+}  # fmt: skip
+
+UNFINISHED = re.compile("|".join(("NotImplemented" + "Error", r"\bTO" + "DO", r"\bFIX" + "ME", r"\bXX" + "X")))
+LEFT_OUT = re.compile("|".join((r"pytest\.sk" + "ip", r"pytest\.xf" + "ail", r"mark\.sk" + "ip", r"mark\.xf" + "ail")))
+
+
+@cache
+def tree(path: Path) -> ast.Module:
+    return ast.parse(path.read_text(encoding="utf-8"))
+
+
+def name(path: Path) -> str:
+    return path.relative_to(ROOT).as_posix()
+
+
+def imports(path: Path) -> Iterator[str]:
+    """Full names of the modules that a module imports, wherever the statement stands."""
+    for node in ast.walk(tree(path)):
+        if isinstance(node, ast.Import):
+            yield from (alias.name for alias in node.names)
+        elif isinstance(node, ast.ImportFrom):
+            assert node.level == 0, f"{name(path)} imports relatively"
+            yield node.module or ""
+
+
+def calls(path: Path) -> Iterator[tuple[str, ast.Call]]:
+    """Every call as `name` or `value.attribute`, with its node."""
+    for node in ast.walk(tree(path)):
+        if isinstance(node, ast.Call):
+            yield ast.unparse(node.func), node
+
+
+def within(module: str, packages: tuple[str, ...]) -> bool:
+    return any(module == package or module.startswith(package + ".") for package in packages)
+
+
+def tracked(*patterns: str) -> list[Path]:
+    """Files of the project: what git knows, or everything where this is not a git checkout."""
+    listing = subprocess.run(["git", "ls-files", "-z", *patterns], cwd=ROOT, capture_output=True, text=True)
+    if listing.returncode == 0:
+        return [ROOT / path for path in listing.stdout.split("\0") if path and (ROOT / path).is_file()]
+    return [path for path in ROOT.rglob("*") if path.is_file() and ".venv" not in path.parts]
+
+
+# -- who may import whom ------------------------------------------------------------------------------------------
+
+
+def test_the_nouns_import_nothing_but_the_standard_library() -> None:
+    assert [m for m in imports(ROOT / "fixer/model.py") if m.split(".")[0] not in sys.stdlib_module_names] == []
+
+
+def test_rules_import_the_nouns_the_languages_the_facts_and_the_catalog_and_no_other_rule() -> None:
+    offenders = [
+        f"{name(path)}: {module}"
+        for path in RULE_MODULES
+        for module in imports(path)
+        if not within(module, RULE_IMPORTS)
+        and (module.split(".")[0] not in sys.stdlib_module_names or module.split(".")[0] in IMPURE)
+    ]
+    assert offenders == []
+
+
+def test_the_engine_finds_rules_and_names_none() -> None:
+    offenders = [
+        f"{name(path)}: {module}"
+        for path in MODULES
+        if path.is_relative_to(ROOT / "fixer")
+        for module in imports(path)
+        if within(module, ("transforms",)) and (name(path), module) != ("fixer/registry.py", "transforms")
+    ]
+    assert offenders == []
+
+
+# -- who may write and print --------------------------------------------------------------------------------------
+
+
+def test_only_the_command_line_prints() -> None:
+    offenders = [
+        f"{name(path)}:{call.lineno}: {function}"
+        for path in MODULES
+        if not name(path).startswith(PRINTERS)
+        for function, call in calls(path)
+        if function in {"print", "click.echo", "click.secho", "echo", "secho", "sys.stdout.write", "sys.stderr.write"}
+    ]
+    assert offenders == []
+
+
+def test_only_the_writer_touches_files() -> None:
+    offenders = [
+        f"{name(path)}:{call.lineno}: {function}"
+        for path in MODULES
+        if not name(path).startswith(WRITERS)
+        for function, call in calls(path)
+        if function.rpartition(".")[2] in WRITING or function in {"os.replace", "os.rename"} or _opens_to_write(call)
+    ]
+    assert offenders == []
+
+
+def _opens_to_write(call: ast.Call) -> bool:
+    if ast.unparse(call.func).rpartition(".")[2] != "open":
+        return False
+    modes = [a.value for a in (*call.args, *(k.value for k in call.keywords)) if isinstance(a, ast.Constant)]
+    return any(isinstance(mode, str) and re.fullmatch(r"[rwxab+t]*[wxa+][rwxab+t]*", mode) for mode in modes)
+
+
+def test_only_the_engine_and_the_command_line_catch_everything() -> None:
+    offenders = [
+        f"{name(path)}:{node.lineno}"
+        for path in MODULES
+        if name(path) not in {"fixer/engine.py", "fixer/cli.py"}
+        for node in ast.walk(tree(path))
+        if isinstance(node, ast.ExceptHandler)
+        and (node.type is None or ast.unparse(node.type) in {"Exception", "BaseException"})
+        and not any(isinstance(inner, ast.Raise) and inner.exc is None for inner in ast.walk(node))
+    ]
+    assert offenders == []
+
+
+# -- names --------------------------------------------------------------------------------------------------------
+
+
+def test_every_module_and_type_is_named_for_what_it_is() -> None:
+    modules = [name(path) for path in MODULES if NAMELESS.match(path.stem) or NAMELESS.match(path.parent.name)]
+    types = [
+        f"{name(path)}: {node.name}"
+        for path in MODULES
+        for node in ast.walk(tree(path))
+        if isinstance(node, ast.ClassDef) and NAMELESS_TYPE.search(node.name)
+    ]
+    assert modules + types == []
+
+
+def test_a_rule_has_one_name_in_four_places() -> None:
+    rules = {path.stem.replace("_", "-") for path in RULE_MODULES}
+
+    assert {rule.id for rule in all_rules()} == rules
+    assert {path.name for path in FIXTURES.iterdir() if path.is_dir()} - {"financehub"} == rules
+    assert {path.stem for path in (ROOT / "docs/rules").glob("*.md")} - {"index"} == rules
+
+
+# -- the shape of a rule ------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("path", RULE_MODULES, ids=lambda path: path.stem)
+def test_a_rule_is_a_value_at_the_end_of_its_module(path: Path) -> None:
+    *before, last = tree(path).body
+
+    assert isinstance(last, ast.Assign)
+    assert [ast.unparse(target) for target in last.targets] == ["RULE"]
+    assert "RULE" not in [ast.unparse(t) for node in before if isinstance(node, ast.Assign) for t in node.targets]
+    assert "check" in [node.name for node in before if isinstance(node, ast.FunctionDef)]
+    assert not [ast.unparse(node)[:60] for node in before if isinstance(node, ast.Expr | ast.With | ast.For)][1:]
+
+
+@pytest.mark.parametrize("path", RULE_MODULES, ids=lambda path: path.stem)
+def test_a_rule_says_why_and_when_it_leaves_things_alone(path: Path) -> None:
+    docstring = ast.get_docstring(tree(path)) or ""
+    first, _, rest = docstring.partition("\n")
+
+    assert re.fullmatch(r"[A-Z`].*[.]", first), "the first line is one sentence"
+    assert "## Why" in rest
+    assert "## When it is left alone" in rest
+
+
+def test_rules_make_no_edits_of_their_own() -> None:
+    offenders = [
+        f"{name(path)}:{call.lineno}"
+        for path in RULE_MODULES
+        for function, call in calls(path)
+        if function.rpartition(".")[2] in {"Edit", "Change"}
+    ]
+    assert offenders == []
+
+
+def test_rules_do_not_cut_the_text_of_files() -> None:
+    offenders = [
+        f"{name(path)}:{node.lineno}: {ast.unparse(node)}"
+        for path in RULE_MODULES
+        for node in ast.walk(tree(path))
+        if isinstance(node, ast.Subscript) and ast.unparse(node.value).endswith("source.text")
+    ]
+    assert offenders == []
+
+
+# -- fixtures -----------------------------------------------------------------------------------------------------
+
+
+def of(rule_id: str) -> list[Case]:
+    return [case for case in CASES if case.rule_id == rule_id]
+
+
+RULE_IDS = [path.stem.replace("_", "-") for path in RULE_MODULES]
+
+
+@pytest.mark.parametrize("rule_id", RULE_IDS)
+def test_a_rule_has_a_case_that_changes_and_one_that_stays(rule_id: str) -> None:
+    assert any(case.after for case in of(rule_id))
+    assert any(not case.after for case in of(rule_id))
+
+
+@pytest.mark.parametrize("rule_id", RULE_IDS)
+def test_a_rule_has_a_case_with_comments_around_the_spot(rule_id: str) -> None:
+    assert any(_comment_near_a_change(case) for case in of(rule_id))
+
+
+def _comment_near_a_change(case: Case, lines: int = 4) -> bool:
+    for path in case.after.keys() & case.before.keys():
+        before = case.before[path].decode().splitlines()
+        for tag, start, end, *_ in difflib.SequenceMatcher(
+            None, before, case.after[path].decode().splitlines(), autojunk=False
+        ).get_opcodes():
+            around = before[max(0, start - lines) : end + lines]
+            if tag != "equal" and any("#" in line.replace("${#", "") for line in around):
+                return True
+    return False
+
+
+@pytest.mark.parametrize("rule_id", RULE_IDS)
+def test_a_rule_for_workflows_has_a_case_in_flow_style(rule_id: str) -> None:
+    texts = [text.decode() for case in of(rule_id) for path, text in case.before.items() if ".github/" in path]
+
+    assert not texts or any(_flow_mapping(text) for text in texts)
+
+
+def _flow_mapping(text: str) -> bool:
+    return any(re.search(r"(^|[:\-\[{,]\s+){\s*[\w'\"-]+\s*:", line.split(" #")[0]) for line in text.splitlines())
+
+
+# -- nothing unfinished -------------------------------------------------------------------------------------------
+
+
+def test_nothing_is_unfinished_and_no_test_is_left_out() -> None:
+    offenders = [
+        f"{path.relative_to(ROOT)}:{number}: {line.strip()}"
+        for path in tracked("*.py")
+        if not path.is_relative_to(FIXTURES)
+        for number, line in enumerate(path.read_text(encoding="utf-8").splitlines(), 1)
+        if UNFINISHED.search(line) or LEFT_OUT.search(line)
+    ]
+    assert offenders == []
+
+
+def test_no_file_speaks_of_one_machine_or_of_a_package_registry() -> None:
+    pattern = re.compile(r"(^|[^\w.])/(work|farm|home/\w+|Users/\w+)/|index-url *=? *https?:|\"resolved\": *\"http")
+    offenders = [
+        f"{path.relative_to(ROOT)}: {match[0]}"
+        for path in tracked("*.py", "*.md", "*.toml", "*.txt", "*.json", "*.yml", "Makefile", ".ci/*")
+        if not path.is_relative_to(FIXTURES)
+        and (match := pattern.search(path.read_text(encoding="utf-8")))
+        and path != Path(__file__)
+    ]
+    assert offenders == []
