@@ -375,7 +375,7 @@ class _BrokenPromiseError(Exception):
 
 
 def _contend(taken: Sequence[Edit], wanted: Sequence[Edit]) -> bool:
-    """Whether edits of two fixes touch the same text, or insert at the same place."""
+    """Whether edits of two fixes touch the same text, insert at the same place, or set the same value."""
     for path in {edit.path for edit in wanted}:
         here = [edit for edit in taken if edit.path == path]
         mine = [edit for edit in wanted if edit.path == path]
@@ -383,6 +383,9 @@ def _contend(taken: Sequence[Edit], wanted: Sequence[Edit]) -> bool:
             return True
         places = {(edit.span.start, edit.span.end) for edit in here}
         if any((edit.span.start, edit.span.end) in places for edit in mine):
+            return True
+        values = {change.at for edit in here for change in edit.changes if change.op == "set"}
+        if any(change.at in values for edit in mine for change in edit.changes):
             return True
     return False
 

@@ -392,6 +392,11 @@ class Yaml:
         made[0] = Edit(made[0].path, made[0].span, made[0].text, self._everywhere((change,)))
         return tuple(made)
 
+    def span_of(self, node: Node, start: int, end: int) -> Span:
+        """Where a range of a scalar's decoded text stands in the file; the whole scalar where that is not known."""
+        positions = _positions(self.source.text, node, self._content_start(node))
+        return Span(positions[start], positions[end]) if positions is not None else node.span
+
     def _spliced(self, node: Node, positions: list[int], start: int, end: int, new: str) -> Edit:
         """One replacement within a scalar. In a literal block, whole lines stay whole lines."""
         value: str = node.value
