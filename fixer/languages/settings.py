@@ -30,9 +30,14 @@ _SETTINGS_TEXT = re.compile(
 _TEMPLATE = re.compile(r"\{%-?\s|\{\{\s*(cookiecutter|project_name|secret_key)\b")
 
 
+def may_be_settings(path: str) -> bool:
+    """Whether the name of a file speaks of settings."""
+    return path.endswith(".py") and _SETTINGS_PATH.search(path) is not None
+
+
 def is_settings(path: str, text: str) -> bool:
     """A cheap test: the name speaks of settings, and the text assigns one or imports all of another module."""
-    return _SETTINGS_PATH.search(path) is not None and _SETTINGS_TEXT.search(text) is not None
+    return may_be_settings(path) and _SETTINGS_TEXT.search(text) is not None
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,0 +1,914 @@
+"""The Django project: its settings modules, databases, caches, versions, and what it reads from the environment.
+
+Everything is read from the text of files; no module of the repository is imported or run.
+"""
+
+from __future__ import annotations
+
+import ast
+import re
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from functools import cached_property
+from typing import TYPE_CHECKING, Literal, Self
+
+from fixer.facts.python_packages import PythonPackages, VersionRange
+from fixer.languages.settings import PythonModule, constant, dotted, is_settings, item, may_be_settings, text
+from fixer.model import FileError
+
+if TYPE_CHECKING:
+    from fixer.repository import Repository
+
+Vendor = Literal["postgresql", "mysql", "sqlite", "oracle", "other", ""]
+Role = Literal["test", "development", "production", "shared"]
+
+ENGINES: Mapping[str, Vendor] = {
+    "django.db.backends.postgresql": "postgresql",
+    "django.db.backends.postgresql_psycopg2": "postgresql",
+    "django.contrib.gis.db.backends.postgis": "postgresql",
+    "django_prometheus.db.backends.postgresql": "postgresql",
+    "django_prometheus.db.backends.postgis": "postgresql",
+    "django_tenants.postgresql_backend": "postgresql",
+    "tenant_schemas.postgresql_backend": "postgresql",
+    "psqlextra.backend": "postgresql",
+    "django.db.backends.mysql": "mysql",
+    "django.contrib.gis.db.backends.mysql": "mysql",
+    "django_prometheus.db.backends.mysql": "mysql",
+    "mysql.connector.django": "mysql",
+    "django.db.backends.sqlite3": "sqlite",
+    "django.contrib.gis.db.backends.spatialite": "sqlite",
+    "django_prometheus.db.backends.sqlite3": "sqlite",
+    "django.db.backends.oracle": "oracle",
+}
+"""Vendor of the backends that are in use; other names are judged by their words."""
+
+OWN_POOL = re.compile(r"geventpool|conn_pool|postgrespool|db_pool|django_psycopg2_pool", re.IGNORECASE)
+"""Backends that bring a pool of their own, with settings of their own."""
+
+_NAMED = re.compile(r"""DJANGO_SETTINGS_MODULE["']?\]?\s*(?:,|=|:)\s*["']?([A-Za-z_][\w.]*)""")
+_NAMING_FILES = re.compile(
+    r"(^|/)(manage\.py|[aw]sgi\.py|celery\.py|conftest\.py|pytest\.ini|tox\.ini|setup\.cfg|pyproject\.toml|Procfile|"
+    r"[^/]*Dockerfile[^/]*|(docker-)?compose[^/]*\.ya?ml)$",
+    re.IGNORECASE,
+)
+_ASIDE = re.compile(
+    r"(^|/)(tests?|testing|examples?|docs?|samples?|demos?|templates?|fixtures|test_?projects?|sandbox|benchmarks?|"
+    r"\{\{[^/]*)/"
+)
+_TEST = re.compile(r"(^|[_./-])(tests?|testing|ci|pytest|e2e|github)([_./-]|$)", re.IGNORECASE)
+_DEVELOPMENT = re.compile(
+    r"(^|[_./-])(dev|devel|develop|development|local|debug|docker_?local|sandbox|example|sample|dist|template)([_./-]|$)",
+    re.IGNORECASE,
+)
+_PRODUCTION = re.compile(r"(^|[_./-])(prod|production|live|deploy|staging|stage|heroku|aws|azure)([_./-]|$)", re.I)
+_VARIABLE = re.compile(r"[A-Z][A-Z0-9_]*[A-Z0-9]$")
+_READERS = re.compile(
+    r"^(?:os\.)?(?:getenv|environ\.get|environ\.setdefault)$"
+    r"|^(?:\w*env\w*|ENV|config|decouple\.config|environ)(?:\.\w+)?$"
+    r"|(?:^|\.)(?:get_?env\w*|env_?var\w*|get_secret|get_config|getenv\w*|env_\w+|from_env\w*)$",
+    re.IGNORECASE,
+)
+_URL_CALLS = re.compile(
+    r"(^|\.)(dj_database_url|database_url|db_url|dburl)(\.(config|parse|parse_url))?$"
+    r"|^\w*env\w*\.(db|db_url|dj_db_url|database_url)$|^values\.DatabaseURLValue$",
+    re.IGNORECASE,
+)
+
+
+@dataclass(frozen=True, slots=True)
+class EnvRead:
+    """A variable that settings read from the environment.
+
+    `default` is its text where it is a literal; `required`: without the variable the settings cannot be imported.
+    """
+
+    name: str
+    default: str | None
+    required: bool
+    path: str
+    line: int
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Later:
+    """What is done to a database after it was defined: `DATABASES["default"]["OPTIONS"] = …` and the like.
+
+    `keys` is the way below the alias (empty for the whole database), `how` the operation; `value` is what is
+    assigned, or given to `update`.
+    """
+
+    alias: str
+    keys: tuple[str, ...]
+    how: Literal["set", "update", "remove", "other"]
+    value: ast.expr | None
+    statement: ast.stmt
+    module: PythonModule
+    guards: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Database:
+    """One alias of DATABASES, as one statement of one settings module gives it.
+
+    `shape`: a dict literal; made from a URL at run time (`dj_database_url`, `env.db()`); or opaque, for which
+    `reason` says why. `node` is the value, `engine` its literal ENGINE or an empty string. `guards` are the
+    conditions that the statement stands in. `reads` tells which variable feeds which key (`OPTIONS.sslmode` for
+    one within OPTIONS, `URL` for a URL), `values` the keys that are literal strings.
+    """
+
+    alias: str
+    shape: Literal["literal", "url", "opaque"]
+    node: ast.expr
+    statement: ast.stmt
+    module: PythonModule
+    engine: str = ""
+    reason: str = ""
+    guards: tuple[str, ...] = ()
+    in_class: bool = False
+    reads: Mapping[str, EnvRead] = field(default_factory=dict)
+    values: Mapping[str, str] = field(default_factory=dict)
+
+    @property
+    def vendor(self) -> Vendor:
+        return vendor_of(self.engine)
+
+    @property
+    def path(self) -> str:
+        return self.module.path
+
+    @property
+    def options(self) -> ast.expr | None:
+        """The value of OPTIONS in the literal."""
+        return item(self.node, "OPTIONS")
+
+
+@dataclass(frozen=True, slots=True)
+class Cache:
+    """One alias of CACHES. `location` is a literal or the default of what is read."""
+
+    alias: str
+    backend: str
+    location: str
+    reads: tuple[EnvRead, ...]
+
+    @property
+    def is_redis(self) -> bool:
+        return "redis" in self.backend.lower() or self.location.startswith(("redis://", "rediss://"))
+
+
+@dataclass(frozen=True, eq=False)
+class SettingsModule:
+    """One settings module as it stands: what it takes over from others, in order, and what it says itself."""
+
+    document: PythonModule
+    imports: tuple[str, ...]
+    databases: tuple[Database, ...]
+    later: tuple[Later, ...]
+    opaque: str
+    role: Role
+
+    @property
+    def path(self) -> str:
+        return self.document.path
+
+
+@dataclass(frozen=True, eq=False)
+class DjangoProject:
+    """The Django project of the repository; `others` are further ones, each with a manage.py of its own.
+
+    `root` is the folder of manage.py (the import root, empty for the repository's), `manage_py` its path, empty
+    where there is none. `settings` is the dotted name that manage.py sets, `settings_path` its file.
+    `requirements` are the files that install Django, the best first.
+    """
+
+    root: str
+    manage_py: str
+    settings: str
+    settings_path: str
+    modules: Mapping[str, SettingsModule]
+    named: Mapping[str, tuple[str, ...]]
+    version: VersionRange | None
+    driver: Literal["psycopg", "psycopg2", ""]
+    has_pool: bool
+    requirements: tuple[str, ...]
+    test_runner: Literal["pytest", "manage.py test"]
+    others: tuple[DjangoProject, ...] = ()
+
+    @classmethod
+    def detect(cls, repository: Repository) -> Self | None:
+        """None where the repository has no Django settings."""
+        named_so = filter(may_be_settings, repository.files)
+        paths = [path for path in named_so if is_settings(path, repository.text(path))]
+        managers = [p for p in repository.files if p == "manage.py" or p.endswith("/manage.py")]
+        if not paths:
+            return None
+        named = _named_settings(repository)
+        packages = repository.fact(PythonPackages)
+        roots = sorted({_folder(path) for path in managers}, key=lambda root: (_is_aside(root), root.count("/"), root))
+        found: list[Self] = []
+        taken: set[str] = set()
+        for root in roots or [""]:
+            own = {path for path in paths if path not in taken and _belongs(path, root, roots)}
+            project = cls._of(repository, root, sorted(own), managers, named, packages)
+            if project is not None:
+                found.append(project)
+                taken |= own
+        if not found:
+            return None
+        found.sort(key=lambda project: (_is_aside(project.root), not project.databases, project.root.count("/")))
+        first = found[0]
+        return replace(first, others=tuple(found[1:]))
+
+    @classmethod
+    def _of(
+        cls,
+        repository: Repository,
+        root: str,
+        paths: Sequence[str],
+        managers: Sequence[str],
+        named: Mapping[str, tuple[str, ...]],
+        packages: PythonPackages | None,
+    ) -> Self | None:
+        reader = _Reader(repository, root)
+        modules: dict[str, SettingsModule] = {}
+        todo = list(paths)
+        while todo:
+            path = todo.pop(0)
+            if path not in modules:
+                module = reader.read(path)
+                if module is not None:
+                    modules[path] = module
+                    todo += module.imports
+        if not modules:
+            return None
+        manage_py = _join(root, "manage.py")
+        here = {name: files for name, files in named.items() if reader.path_of(name) in modules}
+        settings = _default_settings(here, manage_py, modules, reader)
+        settings_path = reader.path_of(settings) if settings else _first(modules)
+        near = settings_path or _first(modules)
+        version = packages.version("django", near) if packages else None
+        return cls(
+            root=root,
+            manage_py=manage_py if manage_py in managers else "",
+            settings=settings,
+            settings_path=settings_path,
+            modules=modules,
+            named=here,
+            version=version,
+            driver=_driver(packages, near, version),
+            has_pool=_has_pool(packages, near),
+            requirements=packages.files_that_install("django", near) if packages else (),
+            test_runner=_test_runner(repository, packages, near, root),
+        )
+
+    # -- modules --------------------------------------------------------------------------------------------------
+
+    @property
+    def projects(self) -> tuple[DjangoProject, ...]:
+        """This project and the others."""
+        return (self, *self.others)
+
+    def chain(self, path: str) -> tuple[SettingsModule, ...]:
+        """The modules that make up one settings module, in the order in which they take effect."""
+        found: list[SettingsModule] = []
+
+        def visit(at: str) -> None:
+            module = self.modules.get(at)
+            if module is None or module in found or at in open_:
+                return
+            open_.add(at)
+            for other in module.imports:
+                visit(other)
+            found.append(module)
+
+        open_: set[str] = set()
+        visit(path)
+        return tuple(found)
+
+    def importers(self, path: str) -> tuple[SettingsModule, ...]:
+        """The modules that take this one over, directly or not."""
+        return tuple(
+            module
+            for module in self.modules.values()
+            if module.path != path and path in map(_path_of, self.chain(module.path))
+        )
+
+    @cached_property
+    def production_path(self) -> str:
+        """The settings that production runs with: as far as names tell, else what manage.py names."""
+        ranked: list[tuple[int, str]] = []
+        for path, module in self.modules.items():
+            name = next((name for name in self.named if self._names(name, path)), "")
+            servers = [f for f in self.named.get(name, ()) if re.search(r"(?i)[aw]sgi\.py$|Dockerfile|Procfile", f)]
+            if module.role in ("test", "development"):
+                continue
+            rank = 0 if module.role == "production" else 1 if servers else 2 if path == self.settings_path else 3
+            ranked.append((rank, path))
+        return min(ranked, default=(0, self.settings_path))[1]
+
+    def _names(self, name: str, path: str) -> bool:
+        return f"/{path}".endswith((f"/{name.replace('.', '/')}.py", f"/{name.replace('.', '/')}/__init__.py"))
+
+    # -- databases ------------------------------------------------------------------------------------------------
+
+    @cached_property
+    def databases(self) -> tuple[Database, ...]:
+        """What DATABASES holds with the settings that manage.py names."""
+        return self.databases_of(self.settings_path)
+
+    def databases_of(self, path: str) -> tuple[Database, ...]:
+        """What DATABASES holds with these settings: of several definitions of an alias the last.
+
+        Of those that depend on conditions, the first for PostgreSQL.
+        """
+        found: dict[str, Database] = {}
+        for module in self.chain(path):
+            if any(not database.guards and not _is_item(database.statement) for database in module.databases):
+                found = {}
+            for database in module.databases:
+                known = found.get(database.alias)
+                new = known is None or known.module is not module.document or not database.guards
+                if new or (known and known.guards and (known.vendor, database.vendor) == ("sqlite", "postgresql")):
+                    found[database.alias] = database
+        return tuple(found.values())
+
+    def later_of(self, database: Database) -> tuple[Later, ...]:
+        """What is done to this alias afterwards, in its own module and in those that take it over."""
+        modules = [self.modules[database.path], *self.importers(database.path)] if database.path in self.modules else []
+        return tuple(
+            later
+            for module in modules
+            for later in module.later
+            if later.alias in (database.alias, "*")
+            and (later.module is not database.module or later.statement.lineno > database.statement.lineno)
+        )
+
+    # -- caches and environment -----------------------------------------------------------------------------------
+
+    @cached_property
+    def caches(self) -> tuple[Cache, ...]:
+        """What CACHES holds with the settings that manage.py names, where it is a literal."""
+        found: dict[str, Cache] = {}
+        for module in self.chain(self.settings_path):
+            for value in module.document.assignments.get("CACHES", []):
+                found = {cache.alias: cache for cache in _caches(module.document, value)} or found
+        return tuple(found.values())
+
+    @cached_property
+    def environment(self) -> tuple[EnvRead, ...]:
+        """Every variable that the settings named by manage.py read when they are imported, by name."""
+        return self.environment_of(self.settings_path)
+
+    def environment_of(self, path: str) -> tuple[EnvRead, ...]:
+        found: dict[str, EnvRead] = {}
+        for module in self.chain(path):
+            for read in _module_reads(module.document):
+                known = found.get(read.name)
+                if known is None or (read.required and not known.required):
+                    found[read.name] = read
+        return tuple(found[name] for name in sorted(found))
+
+    @cached_property
+    def ssl_variables(self) -> tuple[str, ...]:
+        """Variables that decide about TLS with PostgreSQL, where it is required unless they say otherwise."""
+        reads = [read for module in self.modules.values() for read in _module_reads(module.document)]
+        return tuple(sorted({read.name for read in reads if re.search(r"SSL_?MODE$", read.name)}))
+
+    def database_environment(
+        self, *, host: str, port: str, name: str, user: str, password: str, alias: str = "default"
+    ) -> dict[str, str]:
+        """The variables that lead these settings to a throw-away PostgreSQL server without TLS.
+
+        A key that the settings fix has no variable here: compare `Database.values`.
+        """
+        database = next((each for each in self.databases if each.alias == alias), None)
+        if database is None:
+            return {}
+        wanted = {"NAME": name, "USER": user, "PASSWORD": password, "HOST": host, "PORT": port}
+        found = {read.name: wanted[key] for key, read in database.reads.items() if key in wanted}
+        if "URL" in database.reads:
+            found[database.reads["URL"].name] = f"postgres://{user}:{password}@{host}:{port}/{name}"
+        engine = database.reads.get("ENGINE")
+        if engine is not None and vendor_of(engine.default or "") != "postgresql":
+            short = "." not in (engine.default or ".")  # joined to a prefix, such as `django.db.backends.` + name
+            found[engine.name] = "postgresql" if short else "django.db.backends.postgresql"
+        return found | dict.fromkeys(self.ssl_variables, "prefer")
+
+
+def vendor_of(engine: str) -> Vendor:
+    """The vendor of an ENGINE; empty where the name does not tell."""
+    if engine in ENGINES:
+        return ENGINES[engine]
+    if not engine:
+        return ""
+    name = engine.lower()
+    if "postgres" in name or "postgis" in name:
+        return "postgresql"
+    if "mysql" in name or "mariadb" in name:
+        return "mysql"
+    return "sqlite" if "sqlite" in name or "spatialite" in name else "other"
+
+
+def role_of(path: str) -> Role:
+    """What a settings module is for, by its name."""
+    parts = path.removesuffix(".py").split("/")
+    name = parts[-2] if parts[-1] == "__init__" and len(parts) > 1 else parts[-1]
+    inner = parts[parts.index("settings") + 1 :] if "settings" in parts else [name]
+    words = "/".join(inner) or name
+    if _TEST.search(words):
+        return "test"
+    if _DEVELOPMENT.search(words):
+        return "development"
+    return "production" if _PRODUCTION.search(words) else "shared"
+
+
+def environment_reads(module: PythonModule, node: ast.AST, depth: int = 4) -> Iterator[EnvRead]:
+    """The variables that an expression takes from the environment, also through names that are assigned once."""
+    for child in ast.walk(node):
+        read = _read(module, child)
+        if read is not None:
+            yield read
+        elif isinstance(child, ast.Name) and isinstance(child.ctx, ast.Load) and depth:
+            values = module.assignments.get(child.id, [])
+            if len(values) == 1 and child not in ast.walk(values[0]):
+                yield from environment_reads(module, values[0], depth - 1)
+
+
+def resolve(module: PythonModule, node: ast.expr) -> ast.expr:
+    """The value of a name that is assigned once in its module, else the node itself."""
+    for _ in range(4):
+        values = module.assignments.get(node.id, []) if isinstance(node, ast.Name) else []
+        if len(values) != 1:
+            break
+        node = values[0]
+    return node
+
+
+# -- reading one module -------------------------------------------------------------------------------------------
+
+
+class _Reader:
+    """Reads settings modules below one import root."""
+
+    def __init__(self, repository: Repository, root: str) -> None:
+        self.repository = repository
+        self.root = root
+
+    def read(self, path: str) -> SettingsModule | None:
+        try:
+            document = self.repository.document(path)
+        except FileError:
+            return None
+        if not isinstance(document, PythonModule):
+            return None
+        scan = _Scan(document)
+        scan.body(document.tree.body, ())
+        imports = [other for name in scan.imports if (other := self._imported(path, name))]
+        for pattern in scan.included:
+            imports += self.repository.glob(_join(_folder(path), pattern))
+        return SettingsModule(
+            document,
+            tuple(dict.fromkeys(i for i in imports if i != path)),
+            _surviving(scan.databases),
+            tuple(scan.later),
+            scan.opaque,
+            role_of(path),
+        )
+
+    def path_of(self, name: str, near: str = "") -> str:
+        """The file of a dotted module name, or an empty string."""
+        tail = name.replace(".", "/")
+        folders = [self.root, *(_join(self.root, inner) for inner in ("src", "apps", "app"))]
+        at = near
+        while at:
+            folders.append(at)
+            at = _folder(at)
+        for folder in (*folders, ""):
+            for candidate in (_join(folder, f"{tail}.py"), _join(folder, f"{tail}/__init__.py")):
+                if self.repository.exists(candidate):
+                    return candidate
+        return ""
+
+    def _imported(self, path: str, name: str) -> str:
+        if not name.startswith("."):
+            return self.path_of(name, _folder(path))
+        level = len(name) - len(name.lstrip("."))
+        folder = _folder(path)
+        for _ in range(level - 1):
+            folder = _folder(folder)
+        tail = _join(folder, name.lstrip(".").replace(".", "/")) if name.lstrip(".") else folder
+        for candidate in (f"{tail}.py", f"{tail}/__init__.py"):
+            if self.repository.exists(candidate):
+                return candidate
+        return ""
+
+
+class _Scan:
+    """One walk over the statements of a settings module."""
+
+    def __init__(self, module: PythonModule) -> None:
+        self.module = module
+        self.imports: list[str] = []
+        self.included: list[str] = []
+        self.databases: list[Database] = []
+        self.later: list[Later] = []
+        self.opaque = ""
+
+    def body(self, statements: Iterable[ast.stmt], guards: tuple[str, ...], in_class: bool = False) -> None:
+        for statement in statements:
+            self.statement(statement, guards, in_class)
+
+    def statement(self, statement: ast.stmt, guards: tuple[str, ...], in_class: bool) -> None:
+        if isinstance(statement, ast.If):
+            test = ast.unparse(statement.test)
+            self.body(statement.body, (*guards, test), in_class)
+            self.body(statement.orelse, (*guards, f"not ({test})"), in_class)
+        elif isinstance(statement, ast.Try):
+            self.body(statement.body, (*guards, "try"), in_class)
+            for handler in statement.handlers:
+                self.body(handler.body, (*guards, "except"), in_class)
+            self.body(statement.orelse, (*guards, "try"), in_class)
+            self.body(statement.finalbody, guards, in_class)
+        elif isinstance(statement, ast.With):
+            self.body(statement.body, guards, in_class)
+        elif isinstance(statement, ast.ClassDef):
+            self.body(statement.body, (*guards, f"class {statement.name}"), True)
+        elif isinstance(statement, ast.For | ast.While):
+            if _mentions_databases(statement):
+                self.later.append(Later("*", (), "other", None, statement, self.module, guards))
+        elif isinstance(statement, ast.ImportFrom):
+            if any(alias.name in ("*", "DATABASES") for alias in statement.names):
+                self.imports.append("." * statement.level + (statement.module or ""))
+        elif isinstance(statement, ast.Assign):
+            for target in statement.targets:
+                self.assigned(target, statement.value, statement, guards, in_class)
+        elif isinstance(statement, ast.AnnAssign) and statement.value is not None:
+            self.assigned(statement.target, statement.value, statement, guards, in_class)
+        elif isinstance(statement, ast.AugAssign):
+            keys = _subscripts(statement.target)
+            if keys is not None:
+                self.updated(keys, statement.value, statement, guards)
+        elif isinstance(statement, ast.Delete):
+            for target in statement.targets:
+                keys = _subscripts(target)
+                if keys:
+                    self.later.append(Later(keys[0], keys[1:], "remove", None, statement, self.module, guards))
+        elif isinstance(statement, ast.Expr):
+            self.called(statement.value, statement, guards)
+        elif isinstance(statement, ast.FunctionDef) and statement.name == "DATABASES":
+            self.opaque = "DATABASES is a function"
+
+    def assigned(
+        self, target: ast.expr, value: ast.expr, statement: ast.stmt, guards: tuple[str, ...], in_class: bool
+    ) -> None:
+        keys = _subscripts(target)
+        if keys is None:
+            if isinstance(target, ast.Tuple | ast.List) and any(dotted(each) == "DATABASES" for each in target.elts):
+                self.opaque = f"DATABASES is unpacked on line {statement.lineno}"
+            return
+        if not keys:
+            self.whole(value, statement, guards, in_class)
+        elif len(keys) == 1:
+            self.databases.append(self.database(keys[0], value, statement, guards, in_class))
+        else:
+            self.later.append(Later(keys[0], keys[1:], "set", value, statement, self.module, guards))
+
+    def whole(self, value: ast.expr, statement: ast.stmt, guards: tuple[str, ...], in_class: bool) -> None:
+        resolved = resolve(self.module, value)
+        if not isinstance(resolved, ast.Dict):
+            self.opaque = f"DATABASES is built at run time (line {statement.lineno})"
+            return
+        for key, each in zip(resolved.keys, resolved.values, strict=True):
+            alias = self.alias(key) if key is not None else "*"
+            if alias == "*":
+                where = f"line {each.lineno}"
+                self.opaque = f"an alias of DATABASES is computed ({where})"
+            else:
+                self.databases.append(self.database(alias, each, statement, guards, in_class))
+
+    def alias(self, key: ast.expr) -> str:
+        """The text of a key: a literal, or a name that stands for one; Django's own constant is "default"."""
+        if dotted(key).rpartition(".")[2] == "DEFAULT_DB_ALIAS":
+            return "default"
+        return text(resolve(self.module, key)) or "*"
+
+    def database(
+        self, alias: str, value: ast.expr, statement: ast.stmt, guards: tuple[str, ...], in_class: bool
+    ) -> Database:
+        node = resolve(self.module, value)
+        if node is not value and _uses(self.module, value) > 1:
+            node = value
+        reads: dict[str, EnvRead] = {}
+        if isinstance(node, ast.Dict):
+            reads = _reads_by_key(self.module, node)
+            values = {key: text(each) for key, each in _literal_items(self.module, node) if text(each)}
+            engine = text(resolve(self.module, found)) if (found := item(node, "ENGINE")) else ""
+            spread = next((each for key, each in zip(node.keys, node.values, strict=True) if key is None), None)
+            if spread is not None:
+                url = _is_url(self.module, spread)
+                read = _url_read(self.module, spread)
+                reads |= {"URL": read} if read else {}
+                return Database(
+                    alias, "url" if url else "opaque", node, statement, self.module, engine,
+                    f"takes in {ast.unparse(spread)[:40]}", guards, in_class, reads, values,
+                )  # fmt: skip
+            return Database(alias, "literal", node, statement, self.module, engine, "", guards, in_class, reads, values)
+        shape: Literal["url", "opaque"] = "url" if _is_url(self.module, node) else "opaque"
+        read = _url_read(self.module, node)
+        reason = f"is made by `{ast.unparse(value)[:60]}`"
+        return Database(
+            alias, shape, value, statement, self.module, "", reason, guards, in_class, {"URL": read} if read else {}
+        )
+
+    def updated(
+        self, keys: tuple[str, ...], value: ast.expr | None, statement: ast.stmt, guards: tuple[str, ...]
+    ) -> None:
+        if not keys and isinstance(value, ast.Dict):
+            self.whole(value, statement, guards, False)
+        elif not keys:
+            self.opaque = f"DATABASES is updated at run time (line {statement.lineno})"
+        else:
+            self.later.append(Later(keys[0], keys[1:], "update", value, statement, self.module, guards))
+
+    def called(self, call: ast.expr, statement: ast.stmt, guards: tuple[str, ...]) -> None:
+        if not isinstance(call, ast.Call):
+            return
+        name = dotted(call.func)
+        if name in ("include", "split_settings.tools.include"):
+            patterns = [
+                text(each.args[0]) if isinstance(each, ast.Call) and each.args else text(each) for each in call.args
+            ]
+            self.included += [pattern for pattern in patterns if pattern]
+            return
+        if name.endswith("heroku.settings") or name in ("exec", "locals().update"):
+            self.opaque = f"`{name}` changes the settings at run time (line {statement.lineno})"
+            return
+        if isinstance(call.func, ast.Attribute):
+            if isinstance(call.func.value, ast.Call) and dotted(call.func.value.func) in ("locals", "globals"):
+                self.opaque = f"`{ast.unparse(call.func)}` changes the settings at run time (line {statement.lineno})"
+                return
+            keys = _subscripts(call.func.value)
+            if keys is not None and call.func.attr == "update":
+                value = call.args[0] if call.args else None
+                self.updated(keys, value, statement, guards)
+                return
+        if _mentions_databases(call):
+            self.later.append(Later("*", (), "other", None, statement, self.module, guards))
+
+
+def _surviving(databases: Iterable[Database]) -> tuple[Database, ...]:
+    """Without those that an unconditional definition of the same alias further down replaces."""
+    found: list[Database] = []
+    for database in databases:
+        if not database.guards or database.in_class:
+            found = [other for other in found if other.alias != database.alias or other.guards != database.guards]
+        found.append(database)
+    return tuple(found)
+
+
+def _is_item(statement: ast.stmt) -> bool:
+    """Whether a statement is `DATABASES["…"] = …`."""
+    return isinstance(statement, ast.Assign) and isinstance(statement.targets[0], ast.Subscript)
+
+
+def _subscripts(node: ast.AST) -> tuple[str, ...] | None:
+    """The keys of `DATABASES["default"]["OPTIONS"]`; () for DATABASES itself, None for another target."""
+    if isinstance(node, ast.Name):
+        return () if node.id == "DATABASES" else None
+    if isinstance(node, ast.Subscript):
+        inner = _subscripts(node.value)
+        return None if inner is None else (*inner, text(node.slice) or "*")
+    if isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute) and node.func.attr in ("setdefault", "get"):
+        inner = _subscripts(node.func.value)
+        return None if inner is None or not node.args else (*inner, text(node.args[0]) or "*")
+    return None
+
+
+def _mentions_databases(node: ast.AST) -> bool:
+    return any(isinstance(child, ast.Name) and child.id == "DATABASES" for child in ast.walk(node))
+
+
+def _uses(module: PythonModule, name: ast.expr) -> int:
+    wanted = dotted(name)
+    return sum(
+        isinstance(n, ast.Name) and n.id == wanted and isinstance(n.ctx, ast.Load) for n in ast.walk(module.tree)
+    )
+
+
+def _literal_items(module: PythonModule, node: ast.Dict) -> Iterator[tuple[str, ast.expr]]:
+    for key, value in zip(node.keys, node.values, strict=True):
+        if key is not None and text(key):
+            yield text(key), resolve(module, value)
+
+
+def _reads_by_key(module: PythonModule, node: ast.Dict, prefix: str = "") -> dict[str, EnvRead]:
+    found: dict[str, EnvRead] = {}
+    for key, value in _literal_items(module, node):
+        if isinstance(value, ast.Dict):
+            found |= _reads_by_key(module, value, f"{prefix}{key}.")
+        elif read := next(environment_reads(module, value), None):
+            found[prefix + key] = read
+    return found
+
+
+def _is_url(module: PythonModule, node: ast.expr) -> bool:
+    if not isinstance(node, ast.Call):
+        return False
+    name = dotted(node.func)
+    head, _, tail = name.partition(".")
+    origin = module.imported.get(head, head)
+    if _URL_CALLS.search(name) or _URL_CALLS.search(f"{origin}.{tail}".strip(".")):
+        return True
+    cast = next((keyword.value for keyword in node.keywords if keyword.arg == "cast"), None)
+    return cast is not None and _URL_CALLS.search(dotted(cast) or "-") is not None
+
+
+def _url_read(module: PythonModule, node: ast.expr) -> EnvRead | None:
+    """The variable that holds the URL; the helpers read DATABASE_URL unless they are told otherwise."""
+    if not isinstance(node, ast.Call) or not _is_url(module, node):
+        return next(environment_reads(module, node), None)
+    for child in (*node.args, *(keyword.value for keyword in node.keywords if keyword.arg in ("env", "var"))):
+        if _VARIABLE.match(text(child) or "-"):
+            return EnvRead(text(child), None, not _has_default(node), module.path, node.lineno)
+        read = next(environment_reads(module, child), None)
+        if read:
+            return read
+    default = next((text(keyword.value) for keyword in node.keywords if keyword.arg == "default"), None)
+    optional = _has_default(node) or dotted(node.func).endswith("config")
+    return EnvRead("DATABASE_URL", default or None, not optional, module.path, node.lineno)
+
+
+def _has_default(call: ast.Call) -> bool:
+    return len(call.args) > 1 or any(keyword.arg == "default" for keyword in call.keywords)
+
+
+def _read(module: PythonModule, node: ast.AST) -> EnvRead | None:
+    if isinstance(node, ast.Subscript) and isinstance(node.ctx, ast.Load):
+        name = dotted(node.value)
+        if name in ("os.environ", "environ", "env") and _VARIABLE.match(text(node.slice) or "-"):
+            return EnvRead(text(node.slice), None, True, module.path, node.lineno)
+        return None
+    if not isinstance(node, ast.Call):
+        return None
+    name = dotted(node.func)
+    variable = text(node.args[0]) if node.args else ""
+    if not variable:
+        named = [keyword.value for keyword in node.keywords if keyword.arg in ("env", "var", "name", "key")]
+        variable = text(named[0]) if named else ""
+    if not name or not _VARIABLE.match(variable or "-") or not _READERS.search(name):
+        return None
+    given = [keyword.value for keyword in node.keywords if keyword.arg == "default"]
+    given += [argument for argument in node.args[1:2] if not _is_cast(argument)]
+    value = constant(resolve(module, given[0])) if given else ...
+    default = None if value is ... or value is None else str(value)
+    optional = bool(given) or name.rpartition(".")[2] in ("getenv", "get", "setdefault")
+    return EnvRead(variable, default, not optional, module.path, node.lineno)
+
+
+def _is_cast(node: ast.expr) -> bool:
+    return isinstance(node, ast.Name) and node.id in ("bool", "int", "str", "float", "list", "dict")
+
+
+def _module_reads(module: PythonModule) -> Iterator[EnvRead]:
+    """What a module reads when it is imported; a read within `if` or `try` is not required."""
+    firm = {id(child) for statement in module.tree.body if not _is_compound(statement) for child in ast.walk(statement)}
+    for statement in module.top_level():
+        if _is_compound(statement) and not isinstance(statement, ast.ClassDef):
+            nodes = list(ast.walk(statement.test)) if isinstance(statement, ast.If | ast.While) else []
+        else:
+            nodes = list(ast.walk(statement))
+        for node in nodes:
+            read = _read(module, node)
+            if read is None and isinstance(node, ast.Call) and _is_url(module, node):
+                read = _url_read(module, node)
+            if read is not None:
+                yield (
+                    read
+                    if id(node) in firm or not read.required
+                    else EnvRead(read.name, read.default, False, read.path, read.line)
+                )
+
+
+def _is_compound(statement: ast.stmt) -> bool:
+    return hasattr(statement, "body")
+
+
+def _caches(module: PythonModule, value: ast.expr) -> Iterator[Cache]:
+    if not isinstance(value, ast.Dict):
+        return
+    for alias, each in _literal_items(module, value):
+        backend, location = item(each, "BACKEND"), item(each, "LOCATION")
+        reads = tuple(environment_reads(module, each))
+        if isinstance(location, ast.List | ast.Tuple) and location.elts:
+            location = location.elts[0]
+        literal = text(resolve(module, location)) if location is not None else ""
+        default = next((read.default for read in reads if read.default), "")
+        yield Cache(alias, text(backend), literal or default or "", reads)
+
+
+# -- the project around the modules -------------------------------------------------------------------------------
+
+
+def _named_settings(repository: Repository) -> dict[str, tuple[str, ...]]:
+    """Dotted settings modules and the files that name them."""
+    found: dict[str, list[str]] = {}
+    for path in repository.files:
+        if _NAMING_FILES.search(path):
+            for name in _NAMED.findall(repository.text(path)):
+                found.setdefault(name, []).append(path)
+    return {name: tuple(dict.fromkeys(files)) for name, files in found.items()}
+
+
+def _default_settings(
+    named: Mapping[str, tuple[str, ...]], manage_py: str, modules: Mapping[str, SettingsModule], reader: _Reader
+) -> str:
+    """What manage.py sets, else what wsgi.py or anything else names, else the shortest name of a module."""
+    for wanted in (manage_py, "wsgi.py", "asgi.py", ""):
+        for name, files in named.items():
+            if any(path == wanted or (wanted != manage_py and path.endswith(wanted)) for path in files):
+                return name
+    path = _first(modules)
+    return dotted_name(path, reader.root)
+
+
+def dotted_name(path: str, root: str) -> str:
+    """The name by which a module is imported when `root` is on the path; empty where it lies outside."""
+    if root and not path.startswith(root + "/"):
+        return ""
+    inner = path[len(root) + 1 if root else 0 :].removesuffix(".py").removesuffix("/__init__")
+    return inner.replace("/", ".")
+
+
+def _first(modules: Mapping[str, SettingsModule]) -> str:
+    order = {"shared": 0, "production": 1, "development": 2, "test": 3}
+    return min(modules, key=lambda path: (_is_aside(path), order[modules[path].role], path.count("/"), path))
+
+
+def _belongs(path: str, root: str, roots: Sequence[str]) -> bool:
+    """Whether a settings module is of the project in `root`: the deepest root above it, else the nearest."""
+    above = [each for each in roots if not each or path.startswith(each + "/")]
+    if above:
+        return root == max(above, key=len)
+    if not roots:
+        return True
+
+    def shared(each: str) -> int:
+        pairs = zip(each.split("/"), path.split("/"), strict=False)
+        return next((i for i, (left, right) in enumerate(pairs) if left != right), len(each.split("/")))
+
+    return root == max(roots, key=shared)
+
+
+def _is_aside(path: str) -> bool:
+    return _ASIDE.search(f"{path}/") is not None
+
+
+def _driver(
+    packages: PythonPackages | None, near: str, version: VersionRange | None
+) -> Literal["psycopg", "psycopg2", ""]:
+    if packages is None:
+        return ""
+    for development in (False, True):
+        third = any(packages.has(n, near, development=development) for n in ("psycopg", "psycopg-binary", "psycopg-c"))
+        second = any(
+            packages.has(n, near, development=development) for n in ("psycopg2", "psycopg2-binary", "psycopg2cffi")
+        )
+        if third and second:  # Django prefers psycopg from 4.2 on, and knows only psycopg2 before
+            return "psycopg" if version is not None and version.at_least(4, 2) else "psycopg2"
+        if third or second:
+            return "psycopg" if third else "psycopg2"
+    return ""
+
+
+def _has_pool(packages: PythonPackages | None, near: str) -> bool:
+    if packages is None:
+        return False
+    asked = [*packages.of("psycopg", near), *packages.of("psycopg-pool", near)]
+    return any(not each.development and (each.name == "psycopg-pool" or "pool" in each.extras) for each in asked)
+
+
+def _test_runner(
+    repository: Repository, packages: PythonPackages | None, near: str, root: str
+) -> Literal["pytest", "manage.py test"]:
+    if packages is not None and (packages.has("pytest-django", near) or packages.has("pytest-django", root)):
+        return "pytest"
+    folder = root
+    while True:
+        for name in ("pytest.ini", "pyproject.toml", "setup.cfg", "tox.ini"):
+            if "DJANGO_SETTINGS_MODULE" in repository.text(_join(folder, name)):
+                return "pytest"
+        if not folder:
+            return "manage.py test"
+        folder = _folder(folder)
+
+
+def _path_of(module: SettingsModule) -> str:
+    return module.path
+
+
+def _folder(path: str) -> str:
+    return path.rpartition("/")[0]
+
+
+def _join(folder: str, name: str) -> str:
+    return f"{folder}/{name}" if folder else name
