@@ -1,0 +1,227 @@
+"""GitHub's REST API, as far as a pull request needs it, on github.com, ghe.com and Enterprise Server.
+
+Limits are obeyed as GitHub asks (https://docs.github.com/rest/using-the-rest-api/best-practices-for-using-the-rest-api):
+`retry-after`, then `x-ratelimit-reset`, then a minute; and a second between two requests that write.
+"""
+
+from __future__ import annotations
+
+import http.client
+import json
+import re
+import time
+import urllib.error
+import urllib.parse
+import urllib.request
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Any, Self
+
+TIMEOUT = 30.0
+"""Seconds for one request."""
+
+PATIENCE = 300.0
+"""Seconds that fhfix waits for a limit before it says when to come back."""
+
+ATTEMPTS = 4
+"""How often a request is made that the server did not answer, or answered with a 5xx."""
+
+_LOOPBACK = ("127.0.0.1", "localhost", "[::1]")
+
+
+class GitHubError(Exception):
+    """What GitHub answered, or why there was no answer. `status` is 0 where there was none.
+
+    `uncertain`: the request may have been carried out all the same.
+    """
+
+    def __init__(self, message: str, status: int = 0, *, uncertain: bool = False) -> None:
+        super().__init__(message)
+        self.status = status
+        self.uncertain = uncertain
+
+
+@dataclass(frozen=True, slots=True)
+class Slug:
+    """A repository on a host. `web` is the host's address without a final slash."""
+
+    web: str
+    owner: str
+    name: str
+
+    def __str__(self) -> str:
+        return f"{self.owner}/{self.name}"
+
+    @property
+    def host(self) -> str:
+        return self.web.partition("://")[2]
+
+    @property
+    def api(self) -> str:
+        """The address of the API. Enterprise Server has it below the host, the others on a host of its own."""
+        if self.host == "github.com":
+            return "https://api.github.com"
+        if self.host.endswith(".ghe.com"):
+            return f"https://api.{self.host}"
+        return f"{self.web}/api/v3"
+
+    @classmethod
+    def of(cls, address: str) -> Self:
+        """From a remote's address (HTTPS, SSH, or SSH's short form). Raises GitHubError for any other."""
+        short = re.fullmatch(r"(?:[\w.-]+@)?([\w.-]+):(?!//)/?([^/]+)/([^/]+?)(?:\.git)?/?", address)
+        if short:
+            return cls(f"https://{short[1]}", short[2], short[3])
+        parts = urllib.parse.urlsplit(address)
+        path = re.fullmatch(r"/([^/]+)/([^/]+?)(?:\.git)?/?", parts.path)
+        host = parts.hostname or ""
+        if not path or not host or parts.scheme not in ("https", "http", "ssh", "git"):
+            shown = re.sub(r"//[^/@]*@", "//", address)  # an address may carry a password
+            raise GitHubError(f"{shown} is not the address of a repository on GitHub; name it with --repository")
+        if parts.scheme in ("ssh", "git"):
+            return cls(f"https://{'github.com' if host == 'ssh.github.com' else host}", path[1], path[2])
+        port = f":{parts.port}" if parts.port else ""
+        host = f"[{host}]" if ":" in host else host
+        if parts.scheme == "http" and host not in _LOOPBACK:
+            raise GitHubError(f"{host} is reached over http, which would show the token to others; use https")
+        return cls(f"{parts.scheme}://{host}{port}", path[1], path[2])
+
+
+def token_from(environment: Mapping[str, str], slug: Slug) -> str:
+    """The token for this host, or an empty string. A token for github.com is never shown to another host.
+
+    The variables are those of GitHub's own command line (`gh help environment`), after FHFIX_TOKEN.
+    """
+    names = ["FHFIX_TOKEN"]
+    own = environment.get("GITHUB_SERVER_URL", "").rstrip("/") == slug.web  # within a workflow
+    if slug.host == "github.com" or slug.host.endswith(".ghe.com"):
+        names += ["GH_TOKEN", "GITHUB_TOKEN"]
+    else:
+        names += ["GH_ENTERPRISE_TOKEN", "GITHUB_ENTERPRISE_TOKEN", *(["GITHUB_TOKEN"] if own else [])]
+    return next((environment[name].strip() for name in names if environment.get(name, "").strip()), "")
+
+
+class _SameHost(urllib.request.HTTPRedirectHandler):
+    """Follows a repository that moved, and never carries the token to another host."""
+
+    def redirect_request(self, req: Any, fp: Any, code: int, msg: str, headers: Any, newurl: str) -> Any:
+        if urllib.parse.urlsplit(newurl)[:2] != urllib.parse.urlsplit(req.full_url)[:2] or req.get_method() != "GET":
+            return None
+        return super().redirect_request(req, fp, code, msg, headers, newurl)
+
+
+@dataclass
+class GitHub:
+    """A client that waits, tries again where that is safe, and says clearly what went wrong."""
+
+    api: str
+    token: str = field(repr=False)
+    sleep: Callable[[float], None] = time.sleep
+    now: Callable[[], float] = time.time
+    say: Callable[[str], None] = lambda line: None
+    scopes: frozenset[str] | None = None
+    """What a classic token may do; None for other tokens, which do not tell."""
+
+    _last_write: float = 0.0
+
+    def get(self, path: str, **query: str) -> Any:
+        return self.request("GET", path + ("?" + urllib.parse.urlencode(query) if query else ""))
+
+    def maybe(self, path: str) -> Any:
+        """The answer, or None for 404."""
+        try:
+            return self.get(path)
+        except GitHubError as error:
+            if error.status == 404:
+                return None
+            raise
+
+    def request(self, method: str, path: str, body: Mapping[str, Any] | None = None) -> Any:
+        """The decoded answer. GET and PATCH are made again after a failure of the server; a POST that may have been
+        carried out raises an `uncertain` error, and whoever asked looks before asking again."""
+        failures = 0
+        while True:
+            if method != "GET":
+                self._pace()
+            status, headers, data = self._send(method, path, body)
+            if 200 <= status < 300:
+                if "x-oauth-scopes" in headers:
+                    self.scopes = frozenset(re.findall(r"[\w:]+", headers["x-oauth-scopes"]))
+                return data
+            message = str(data.get("message") or "") if isinstance(data, dict) else ""
+            delay = self._told_to_wait(status, headers, message)
+            if delay is not None:
+                if delay > PATIENCE:
+                    back = time.strftime("%H:%M:%S", time.localtime(self.now() + delay))
+                    raise GitHubError(
+                        f"GitHub's limit for this token is used up until {back}; run it again then", status
+                    )
+                self.say(f"GitHub asks to wait {delay:.0f} s")
+                self.sleep(delay)
+                continue
+            if status and status < 500:
+                raise GitHubError(self._explained(status, path, message, data), status)
+            failures += 1
+            reason = f"GitHub answered {status} {message}".rstrip() if status else f"GitHub did not answer: {message}"
+            if method == "POST" or failures == ATTEMPTS:
+                raise GitHubError(f"{reason}; run it again later", status, uncertain=True)
+            self.sleep(2.0 ** (failures - 1))
+
+    def _pace(self) -> None:
+        wait = self._last_write + 1.0 - self.now()
+        if 0 < wait <= 1:
+            self.sleep(wait)
+        self._last_write = self.now()
+
+    def _send(self, method: str, path: str, body: Mapping[str, Any] | None) -> tuple[int, Mapping[str, str], Any]:
+        """Status (0: no answer), headers in lower case, decoded body."""
+        request = urllib.request.Request(
+            self.api + path,
+            method=method,
+            data=None if body is None else json.dumps(body).encode(),
+            headers={
+                "Accept": "application/vnd.github+json",
+                "Content-Type": "application/json",
+                "User-Agent": "fhfix",
+                "X-GitHub-Api-Version": "2022-11-28",
+            },
+        )
+        request.add_unredirected_header("Authorization", f"Bearer {self.token}")
+        try:
+            try:
+                answer = urllib.request.build_opener(_SameHost).open(request, timeout=TIMEOUT)
+            except urllib.error.HTTPError as error:
+                answer = error
+            with answer:
+                raw = answer.read()
+                headers = {key.lower(): value for key, value in answer.headers.items()}
+                status = int(answer.status)
+        except (OSError, http.client.HTTPException) as error:
+            reason = getattr(error, "reason", None) or error
+            return 0, {}, {"message": str(reason).replace(self.token, "***")}
+        try:
+            return status, headers, json.loads(raw) if raw else None
+        except ValueError:
+            return status, headers, {"message": ""}
+
+    def _told_to_wait(self, status: int, headers: Mapping[str, str], message: str) -> float | None:
+        if status not in (403, 429):
+            return None
+        if headers.get("retry-after", "").isdigit():
+            return float(headers["retry-after"])
+        if headers.get("x-ratelimit-remaining") == "0" and headers.get("x-ratelimit-reset", "").isdigit():
+            return max(0.0, float(headers["x-ratelimit-reset"]) - self.now()) + 1
+        if status == 429 or re.search(r"secondary rate limit|abuse detection", message, re.IGNORECASE):
+            return 60.0
+        return None
+
+    def _explained(self, status: int, path: str, message: str, data: Any) -> str:
+        if status == 401:
+            return "GitHub does not accept this token: is it expired, or made for another host?"
+        details = []
+        for error in data.get("errors") or [] if isinstance(data, dict) else []:
+            if isinstance(error, dict):
+                details.append(str(error.get("message") or f"{error.get('field')} is {error.get('code')}"))
+            else:
+                details.append(str(error))
+        said = "; ".join([message, *details]).replace(self.token, "***")
+        return f"GitHub refused {path.partition('?')[0]} ({status}): {said}"
