@@ -384,7 +384,7 @@ class Yaml:
             return self.set_scalar(node, wanted)
         if node.style == "plain" and not is_plain(wanted, flow=self._inside_flow(node)):
             return self.set_scalar(node, wanted)
-        if node.style in "|>" and (wanted[0] in " \n" or wanted[-1:] != value[-1:]):
+        if node.style in "|>" and (wanted[0] in " \n" or wanted.endswith("\n") != value.endswith("\n")):
             return self.set_scalar(node, wanted)
         made = [self._spliced(node, positions, *edit) for edit in sorted(edits)]
         if not made:
