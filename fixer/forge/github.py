@@ -21,7 +21,7 @@ TIMEOUT = 30.0
 """Seconds for one request."""
 
 PATIENCE = 300.0
-"""Seconds that fhfix waits for a limit before it says when to come back."""
+"""Seconds that one request waits for limits before fhfix says when to come back."""
 
 ATTEMPTS = 4
 """How often a request is made that the server did not answer, or answered with a 5xx."""
@@ -138,7 +138,7 @@ class GitHub:
     def request(self, method: str, path: str, body: Mapping[str, Any] | None = None) -> Any:
         """The decoded answer. GET and PATCH are made again after a failure of the server; a POST that may have been
         carried out raises an `uncertain` error, and whoever asked looks before asking again."""
-        failures = 0
+        failures, waited = 0, 0.0
         while True:
             if method != "GET":
                 self._pace()
@@ -150,7 +150,8 @@ class GitHub:
             message = str(data.get("message") or "") if isinstance(data, dict) else ""
             delay = self._told_to_wait(status, headers, message)
             if delay is not None:
-                if delay > PATIENCE:
+                waited += delay
+                if waited > PATIENCE:
                     back = time.strftime("%H:%M:%S", time.localtime(self.now() + delay))
                     raise GitHubError(
                         f"GitHub's limit for this token is used up until {back}; run it again then", status
@@ -180,12 +181,12 @@ class GitHub:
             data=None if body is None else json.dumps(body).encode(),
             headers={
                 "Accept": "application/vnd.github+json",
+                "Authorization": f"Bearer {self.token}",
                 "Content-Type": "application/json",
                 "User-Agent": "fhfix",
                 "X-GitHub-Api-Version": "2022-11-28",
             },
         )
-        request.add_unredirected_header("Authorization", f"Bearer {self.token}")
         try:
             try:
                 answer = urllib.request.build_opener(_SameHost).open(request, timeout=TIMEOUT)
