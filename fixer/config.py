@@ -1,0 +1,418 @@
+"""The configuration: `.fhfix.toml`, or `[tool.fhfix]` in pyproject.toml, and the command line.
+
+What is said later wins: defaults, then the file, then the command line. There is one file: `--config FILE`, else
+`.fhfix.toml`, else `pyproject.toml`, at the root of the repository. Everything unknown or mistyped is an error.
+"""
+
+from __future__ import annotations
+
+import tomllib
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from difflib import get_close_matches
+from pathlib import Path
+from typing import Any
+
+from fixer.ignores import ignored_by_comment
+from fixer.model import Option, Options, Reported, Rule, Source, Tier
+from fixer.selectors import all_selectors, matches
+
+FILE = ".fhfix.toml"
+
+SETTINGS = (
+    Option("select", (), "rules to run: ids, packs (`ci`), audit references (`D-009`, `D-009.5`), or `all`"),
+    Option("ignore", (), "rules to leave out, named in the same ways; wins over `select`"),
+    Option("exclude", (), "files to leave alone, as patterns of .gitignore"),
+    Option("tier", Tier.REVIEW.value, "`safe` takes only fixes that keep a file's meaning", tuple(Tier)),
+    Option("per-path-ignores", {}, "patterns of .gitignore, each with rules to leave out there"),
+    Option("rules", {}, "options of rules, `rules.<id>.<option>`"),
+)
+
+Filter = Callable[[Reported, Source], bool]
+
+
+class ConfigError(Exception):
+    """Everything that is wrong with a configuration, one line each: a usage error, exit code 2."""
+
+    def __init__(self, errors: Iterable[str]) -> None:
+        self.errors = tuple(errors)
+        super().__init__("\n".join(self.errors))
+
+
+@dataclass(frozen=True)
+class Config:
+    """Values that are known to be sound. `origin` is the file that they come from, empty for none."""
+
+    select: tuple[str, ...] = ()
+    ignore: tuple[str, ...] = ()
+    exclude: tuple[str, ...] = ()
+    tier: Tier = Tier.REVIEW
+    per_path_ignores: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    rules: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
+    origin: str = ""
+    filters: tuple[Filter, ...] = ()
+
+    def options_for(self, rule: Rule) -> Options:
+        given = self.rules.get(rule.id, {})
+        return Options({option.name: given.get(option.name, option.default) for option in rule.options})
+
+    def selects(self, rule: Rule) -> bool:
+        chosen = not self.select or any(matches(selector, rule) for selector in self.select)
+        return chosen and not any(matches(selector, rule) for selector in self.ignore)
+
+    @property
+    def tiers(self) -> frozenset[Tier]:
+        return frozenset({Tier.SAFE}) if self.tier is Tier.SAFE else frozenset(Tier)
+
+    def excludes(self, path: str) -> bool:
+        """Whether `exclude` names this file; problems with such a file are not worth a word either."""
+        return bool(self.exclude) and _matches_path(self.exclude, path)
+
+    def wants(self, reported: Reported, source: Source) -> bool:
+        """Whether a finding counts: not excluded by its path, a comment in the file, or a filter."""
+        rule, path = reported.rule, reported.finding.path
+        if self.excludes(path):
+            return False
+        for pattern, selectors in self.per_path_ignores.items():
+            if any(matches(selector, rule) for selector in selectors) and _matches_path((pattern,), path):
+                return False
+        if "fhfix:" in source.text and ignored_by_comment(reported, source):
+            return False
+        return all(wanted(reported, source) for wanted in self.filters)
+
+    def with_command_line(
+        self,
+        rules: Sequence[Rule],
+        *,
+        select: Sequence[str] = (),
+        ignore: Sequence[str] = (),
+        exclude: Sequence[str] = (),
+        tier: Tier | None = None,
+        options: Sequence[str] = (),
+        filters: Sequence[Filter] = (),
+    ) -> Config:
+        """What the command line says on top. `select` replaces both lists of the file, since who names a rule wants
+        it to run; `ignore` and `exclude` add; `options` are `rules.<id>.<option>=<TOML value or plain text>`."""
+        errors = [*_bad_selectors("--select", select, rules), *_bad_selectors("--ignore", ignore, rules)]
+        merged = {rule_id: dict(values) for rule_id, values in self.rules.items()}
+        for assignment in options:
+            try:
+                for rule_id, values in _from_assignment(assignment, rules).items():
+                    merged.setdefault(rule_id, {}).update(values)
+            except ConfigError as error:
+                errors += error.errors
+        if errors:
+            raise ConfigError(errors)
+        return replace(
+            self,
+            select=tuple(select) or self.select,
+            ignore=(() if select else self.ignore) + tuple(ignore),
+            exclude=self.exclude + tuple(exclude),
+            tier=tier or self.tier,
+            rules=merged,
+            filters=self.filters + tuple(filters),
+        )
+
+
+def load_config(root: Path, explicit: Path | None = None, rules: Sequence[Rule] | None = None) -> Config:
+    """The configuration of a repository. Raises ConfigError, which says all that is wrong at once."""
+    path = explicit or root / FILE
+    if explicit is None and not path.exists():
+        path = root / "pyproject.toml"
+        if not path.exists():
+            return Config()
+    name = path.name if path.parent == root else str(path)
+    table = _read(path, name)
+    prefix = ""
+    if path.name == "pyproject.toml" or (explicit and "fhfix" in _table(table.get("tool"))):
+        found = _table(table.get("tool")).get("fhfix")
+        if found is None and explicit is None:
+            return Config()
+        if not isinstance(found, dict):
+            raise ConfigError([f"{name}: has no table [tool.fhfix]"])
+        table, prefix = found, "tool.fhfix."
+    if rules is None:
+        from fixer.registry import all_rules
+
+        rules = all_rules()
+    return from_table(table, rules, name, prefix)
+
+
+def from_table(table: Mapping[str, Any], rules: Sequence[Rule], name: str = FILE, prefix: str = "") -> Config:
+    """The configuration that a parsed file says."""
+    errors: list[str] = []
+    for key in table:
+        if key not in {setting.name for setting in SETTINGS}:
+            errors.append(f"{prefix}{key}: unknown key{_suggestion(key, [s.name for s in SETTINGS])}")
+    values: dict[str, Any] = {}
+    for setting in SETTINGS:
+        value = table.get(setting.name, setting.default)
+        wrong = _wrong_type(setting, value)
+        if wrong:
+            errors.append(f"{prefix}{setting.name}: {wrong}")
+            value = setting.default
+        values[setting.name] = tuple(value) if isinstance(value, list) else value
+    for key in ("select", "ignore", "exclude"):
+        if not _texts(values[key]):
+            errors.append(f"{prefix}{key}: must be a list of texts")
+            values[key] = ()
+    per_path = values["per-path-ignores"]
+    for pattern, selectors in per_path.items():
+        if isinstance(selectors, list) and _texts(selectors):
+            errors += _bad_selectors(f"{prefix}per-path-ignores.{pattern!r}", selectors, rules)
+        else:
+            errors.append(f"{prefix}per-path-ignores.{pattern!r}: must be a list of rules")
+    for key in ("select", "ignore"):
+        errors += _bad_selectors(prefix + key, values[key], rules)
+    errors += _bad_options(prefix, values["rules"], rules)
+    for pattern in (*values["exclude"], *per_path):
+        errors += _bad_pattern(prefix, pattern)
+    if errors:
+        raise ConfigError(f"{name}: {error}" for error in errors)
+    return Config(
+        values["select"],
+        values["ignore"],
+        values["exclude"],
+        Tier(values["tier"]),
+        {pattern: tuple(selectors) for pattern, selectors in per_path.items()},
+        {rule_id: {key: _frozen(value) for key, value in given.items()} for rule_id, given in values["rules"].items()},
+        name,
+    )
+
+
+# -- the schema for editors ---------------------------------------------------------------------------------------
+
+
+def json_schema(rules: Sequence[Rule]) -> dict[str, Any]:
+    """JSON schema (draft 7, which editors for TOML know) of `.fhfix.toml`."""
+    named = {"type": "array", "items": {"enum": list(dict.fromkeys(all_selectors(rules)))}}
+    texts = {"type": "array", "items": {"type": "string"}}
+    shapes: dict[str, dict[str, Any]] = {
+        "select": named,
+        "ignore": named,
+        "exclude": texts,
+        "tier": {"enum": [str(tier) for tier in Tier]},
+        "per-path-ignores": {"type": "object", "additionalProperties": named},
+        "rules": {
+            "type": "object",
+            "additionalProperties": False,
+            "properties": {
+                rule.id: {
+                    "type": "object",
+                    "description": rule.summary,
+                    "additionalProperties": False,
+                    "properties": {option.name: _option_schema(option) for option in rule.options},
+                }
+                for rule in rules
+                if rule.options
+            },
+        },
+    }
+    return {
+        "$schema": "http://json-schema.org/draft-07/schema#",
+        "title": "Configuration of fhfix (.fhfix.toml, or [tool.fhfix] in pyproject.toml)",
+        "type": "object",
+        "additionalProperties": False,
+        "properties": {setting.name: {"description": setting.help, **shapes[setting.name]} for setting in SETTINGS},
+    }
+
+
+_JSON_TYPES = {bool: "boolean", int: "integer", float: "number", str: "string", tuple: "array", list: "array"}
+
+
+def _option_schema(option: Option) -> dict[str, Any]:
+    schema: dict[str, Any] = {"description": option.help}
+    if option.choices:
+        schema["enum"] = list(option.choices)
+    elif option.default is not None:
+        schema["type"] = _JSON_TYPES.get(type(option.default), "object")
+    if option.default is not None:
+        schema["default"] = list(option.default) if isinstance(option.default, tuple) else option.default
+    return schema
+
+
+# -- the file that `fhfix init` writes ----------------------------------------------------------------------------
+
+
+def starting_text(rules: Sequence[Rule], left: Iterable[Reported], inferred: Iterable[str] = ()) -> str:
+    """A commented configuration: what was inferred, every value that a blocked finding asks for, and the rest."""
+    lines = [
+        "# Configuration of fhfix. Every line is optional; what is commented out is the default.",
+        "# Below [tool.fhfix] in pyproject.toml the same keys work.",
+        "",
+    ]
+    facts = [f"#   {line}" for line in inferred]
+    if facts:
+        lines += ["# Found in this repository:", *facts, ""]
+    for setting in SETTINGS[:4]:
+        lines += [f"# {setting.help}", f"# {setting.name} = {toml_value(setting.default)}", ""]
+    asked = _asked_for(left)
+    if asked:
+        lines.append("# Findings wait for these values: fill them in and take the `#` away.")
+        for line, reasons in asked.items():
+            lines += [*(f"# {reason}" for reason in reasons), *(f"# {part}" for part in line.splitlines()), ""]
+    lines.append("# Options of rules, with their defaults.")
+    for rule in rules:
+        for option in rule.options:
+            choices = f" ({', '.join(option.choices)})" if option.choices else ""
+            lines.append(f"# rules.{rule.id}.{option.name} = {toml_value(option.default)}  # {option.help}{choices}")
+    lines += ["", "# Rules to leave out below a path:", '# [per-path-ignores]', '# "examples/**" = ["ci"]', ""]
+    return "\n".join(lines)
+
+
+def _asked_for(left: Iterable[Reported]) -> dict[str, list[str]]:
+    asked: dict[str, list[str]] = {}
+    for reported in left:
+        config = getattr(reported.finding.cure, "config", "")
+        if config:
+            reason = f"{reported.finding.path}: {' '.join(reported.finding.message.split())}"
+            reasons = asked.setdefault(config, [])
+            if reason not in reasons:
+                reasons.append(reason)
+    return asked
+
+
+def toml_value(value: Any) -> str:
+    """A value as TOML writes it. None, which TOML lacks, is an empty text."""
+    if isinstance(value, bool):
+        return "true" if value else "false"
+    if value is None:
+        return '""'
+    if isinstance(value, int | float):
+        return repr(value)
+    if isinstance(value, Mapping):
+        return "{" + ", ".join(f"{_toml_text(str(k))} = {toml_value(v)}" for k, v in value.items()) + "}"
+    if isinstance(value, list | tuple):
+        return "[" + ", ".join(map(toml_value, value)) + "]"
+    return _toml_text(str(value))
+
+
+def _toml_text(text: str) -> str:
+    escaped = text.replace("\\", "\\\\").replace('"', '\\"')
+    # https://toml.io/en/v1.0.0#string: control characters other than tab must be escaped.
+    return '"' + "".join(c if ord(c) >= 0x20 and ord(c) != 0x7F else f"\\u{ord(c):04X}" for c in escaped) + '"'
+
+
+# -- what can be wrong --------------------------------------------------------------------------------------------
+
+
+def _read(path: Path, name: str) -> dict[str, Any]:
+    try:
+        return tomllib.loads(path.read_text(encoding="utf-8-sig"))
+    except tomllib.TOMLDecodeError as error:
+        raise ConfigError([f"{name}: not TOML: {error}"]) from None
+    except UnicodeDecodeError:
+        raise ConfigError([f"{name}: not UTF-8"]) from None
+    except OSError as error:
+        raise ConfigError([f"{name}: cannot be read: {error.strerror}"]) from None
+
+
+def _table(value: Any) -> dict[str, Any]:
+    return value if isinstance(value, dict) else {}
+
+
+def _from_assignment(assignment: str, rules: Sequence[Rule]) -> dict[str, dict[str, Any]]:
+    key, equals, text = (part.strip() for part in assignment.partition("="))
+    parts = key.split(".")
+    if not equals or len(parts) != 3 or parts[0] != "rules":
+        raise ConfigError([f"--option {assignment}: must be rules.<id>.<option>=<value>"])
+    try:
+        value = tomllib.loads(f"value = {text}")["value"]
+    except tomllib.TOMLDecodeError:
+        value = text
+    table = {parts[1]: {parts[2]: value}}
+    errors = _bad_options("", table, rules)
+    if errors:
+        raise ConfigError(f"--option {error}" for error in errors)
+    return {parts[1]: {parts[2]: _frozen(value)}}
+
+
+def _bad_selectors(where: str, given: Iterable[str], rules: Sequence[Rule]) -> list[str]:
+    known = list(dict.fromkeys(all_selectors(rules)))
+    return [
+        f"{where}: no rule, pack or audit reference is called {selector!r}{_suggestion(selector, known)}"
+        for selector in given
+        if not any(matches(selector, rule) for rule in rules)
+    ]
+
+
+def _bad_options(prefix: str, tables: Mapping[str, Any], rules: Sequence[Rule]) -> list[str]:
+    errors: list[str] = []
+    by_id = {rule.id: rule for rule in rules}
+    for rule_id, given in tables.items():
+        where = f"{prefix}rules.{rule_id}"
+        rule = by_id.get(rule_id)
+        if rule is None:
+            errors.append(f"{where}: no such rule{_suggestion(rule_id, list(by_id))}")
+        elif not isinstance(given, dict):
+            errors.append(f"{where}: must be a table of options")
+        else:
+            options = {option.name: option for option in rule.options}
+            for key, value in given.items():
+                if key not in options:
+                    known = _suggestion(key, list(options)) or (
+                        f"; it has {', '.join(options)}" if options else "; it has none"
+                    )
+                    errors.append(f"{where}.{key}: no such option{known}")
+                elif wrong := _wrong_type(options[key], value):
+                    errors.append(f"{where}.{key}: {wrong}")
+    return errors
+
+
+_WORDS: dict[type, str] = {
+    bool: "true or false",
+    int: "a whole number",
+    float: "a number",
+    str: "a text",
+    tuple: "a list",
+    list: "a list",
+    dict: "a table",
+}
+
+_ACCEPTED: dict[type, tuple[type, ...]] = {tuple: (list, tuple), list: (list, tuple), float: (int, float)}
+
+
+def _wrong_type(option: Option, value: Any) -> str:
+    """Why a value is not one for this option, by the type of its default; None as a default takes any value."""
+    default = option.default
+    if value is default or default is None:
+        return ""
+    kind = next((known for known in _WORDS if isinstance(default, known)), dict)
+    if not isinstance(value, _ACCEPTED.get(kind, kind)) or (isinstance(value, bool) and kind is not bool):
+        got = next((word for known, word in _WORDS.items() if isinstance(value, known)), type(value).__name__)
+        return f"must be {_WORDS[kind]}, not {got}"
+    for item in value if isinstance(value, list | tuple) else (value,):
+        if option.choices and item not in option.choices and item != default:
+            return f"must be one of {', '.join(option.choices)}, not {item!r}{_suggestion(str(item), option.choices)}"
+    if isinstance(value, list) and isinstance(default, list | tuple) and default:
+        wanted = type(default[0])
+        if not all(isinstance(item, wanted) for item in value):
+            return f"must be a list, each item {_WORDS.get(wanted, wanted.__name__)}"
+    return ""
+
+
+def _suggestion(word: str, known: Sequence[str]) -> str:
+    close = get_close_matches(word, known, 1, 0.6)
+    return f"; did you mean {str(close[0])!r}?" if close else ""
+
+
+def _texts(value: Any) -> bool:
+    return all(isinstance(item, str) for item in value)
+
+
+def _frozen(value: Any) -> Any:
+    return tuple(_frozen(item) for item in value) if isinstance(value, list) else value
+
+
+def _bad_pattern(prefix: str, pattern: str) -> list[str]:
+    try:
+        _matches_path((pattern,), "x")
+    except ValueError as error:
+        return [f"{prefix}{pattern!r}: not a pattern: {error}"]
+    return []
+
+
+def _matches_path(patterns: tuple[str, ...], path: str) -> bool:
+    from pathspec import GitIgnoreSpec  # late: most repositories have no pattern
+
+    return GitIgnoreSpec.from_lines(patterns).match_file(path)

@@ -1,0 +1,188 @@
+"""What a user has decided not to hear about: comments in files, a baseline, lines that did not change.
+
+`# fhfix: ignore[rule-id]` stands on the line of the finding, or in the comment lines right above it;
+`# fhfix: ignore-file[rule-id]` on a line of its own, anywhere in the file. Between the brackets: ids, packs, audit
+references or `all`, with commas. Text after the bracket is the reason.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import re
+import subprocess
+from collections.abc import Iterable, Mapping
+from contextlib import suppress
+from dataclasses import dataclass
+from difflib import SequenceMatcher
+from functools import lru_cache
+from pathlib import Path
+from typing import Any
+
+from fixer.model import FileError, Reported, Rule, Source
+from fixer.selectors import matches
+
+BASELINE_VERSION = 1
+
+_COMMENT = re.compile(r"(?:^|\s)#\s*fhfix:\s*ignore(-file)?\[([^\]\n]*)\]")
+
+
+def ignored_by_comment(reported: Reported, source: Source) -> bool:
+    lines = source.text.split("\n")
+    for line in lines:
+        if line.lstrip().startswith("#") and _names(line, reported.rule, whole_file=True):
+            return True
+    at = source.line_of(reported.finding.span.start) - 1
+    if _names(lines[at], reported.rule, whole_file=False):
+        return True
+    # A comment beside other code is about that code; one on a line of its own is about what follows.
+    while at > 0 and lines[at - 1].lstrip().startswith("#"):
+        at -= 1
+        if _names(lines[at], reported.rule, whole_file=False):
+            return True
+    return False
+
+
+def _names(line: str, rule: Rule, *, whole_file: bool) -> bool:
+    return any(
+        bool(found[1]) == whole_file and any(matches(name.strip(), rule) for name in found[2].split(","))
+        for found in _COMMENT.finditer(line)
+    )
+
+
+# -- baseline -----------------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class Baseline:
+    """Findings that were there before: by rule, path and the text of the line, so that they may move.
+
+    Where a file has that line several times, each occurrence counts. Of a file that fixes have changed in memory, the
+    line on disk counts.
+    """
+
+    root: Path
+    known: frozenset[str]
+
+    @classmethod
+    def load(cls, path: Path, root: Path) -> Baseline:
+        """Raises FileError for a file that is not a baseline."""
+        advice = f"write it with `fhfix check --write-baseline {path.name}`"
+        try:
+            data = json.loads(path.read_text(encoding="utf-8"))
+        except (OSError, ValueError) as error:
+            raise FileError(str(path), f"cannot be read as a baseline: {error}", advice) from None
+        if not isinstance(data, dict) or data.get("version") != BASELINE_VERSION:
+            raise FileError(str(path), f"not a baseline of version {BASELINE_VERSION}", advice)
+        return cls(root, frozenset(str(entry.get("fingerprint")) for entry in data.get("findings", ())))
+
+    def __call__(self, reported: Reported, source: Source) -> bool:
+        disk, lines = _on_disk(self.root, reported, source)
+        if disk is None or not lines:
+            return fingerprint(reported.rule.id, source, source.line_of(reported.finding.span.start)) not in self.known
+        return fingerprint(reported.rule.id, disk, lines[0]) not in self.known
+
+
+def baseline_text(reported: Iterable[Reported], sources: Mapping[str, Source]) -> str:
+    """The file to write: one entry per finding, sorted, so that it can be reviewed and merged."""
+    entries: list[dict[str, Any]] = []
+    for each in reported:
+        finding = each.finding
+        source = sources.get(finding.path) or Source(finding.path, "")
+        line = source.line_of(finding.span.start)
+        known = {"rule": each.rule.id, "path": finding.path, "message": finding.message}
+        entries.append({**known, "fingerprint": fingerprint(each.rule.id, source, line)})
+    entries.sort(key=lambda entry: (entry["path"], entry["rule"], entry["fingerprint"]))
+    return json.dumps({"version": BASELINE_VERSION, "findings": entries}, indent=2, ensure_ascii=False) + "\n"
+
+
+def fingerprint(rule_id: str, source: Source, line: int) -> str:
+    """What stays the same when a finding only moves: 20 hexadecimal digits."""
+    lines = [text.strip() for text in source.text.split("\n")]
+    text = lines[line - 1]
+    said = "\0".join((rule_id, source.path, text, str(lines[: line - 1].count(text))))
+    return hashlib.sha256(said.encode("utf-8", "surrogatepass")).hexdigest()[:20]
+
+
+# -- lines that changed -------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class ChangedSince:
+    """Findings on lines that differ from a revision. `changed` are paths, `untracked` those that git does not know."""
+
+    root: Path
+    revision: str
+    changed: frozenset[str]
+    untracked: frozenset[str]
+
+    @classmethod
+    def of(cls, root: Path, revision: str) -> ChangedSince:
+        """Against the commit at which this branch left `revision`. Raises FileError where git has no such revision."""
+        try:
+            commit = _git(root, "rev-parse", "--verify", "--quiet", "--end-of-options", revision + "^{commit}").strip()
+        except subprocess.CalledProcessError:
+            raise FileError(revision, "git knows no such revision", "give a branch, tag or commit") from None
+        except OSError:
+            raise FileError(str(root), "git cannot be run", "install git") from None
+        # Unrelated histories have no such commit: then the revision itself counts.
+        with suppress(subprocess.CalledProcessError):
+            commit = _git(root, "merge-base", commit, "HEAD").strip()
+        changed = _git(root, "diff", "--name-only", "--no-ext-diff", "--no-renames", "--relative", "-z", commit)
+        others = _git(root, "ls-files", "-z", "--others", "--exclude-standard")
+        return cls(root, commit, frozenset(changed.split("\0")), frozenset(others.split("\0")))
+
+    def __call__(self, reported: Reported, source: Source) -> bool:
+        path = source.path
+        if path in self.untracked:
+            return True
+        if path not in self.changed:
+            return not (self.root / path).exists()
+        disk, lines = _on_disk(self.root, reported, source)
+        if disk is None or not lines:
+            return True
+        return not _changed_lines(_blob(self.root, self.revision, path), disk.text).isdisjoint(lines)
+
+
+@lru_cache(maxsize=256)
+def _blob(root: Path, commit: str, path: str) -> str:
+    """A file as it was in a commit; empty where it was not there."""
+    try:
+        return _git(root, "cat-file", "blob", f"{commit}:./{path}").removeprefix("\ufeff")
+    except subprocess.CalledProcessError:
+        return ""
+
+
+@lru_cache(maxsize=256)
+def _changed_lines(before: str, after: str) -> frozenset[int]:
+    """Numbers, from 1, of the lines of `after` that differ; line ends do not count, since git may convert them."""
+    old, new = ([line.rstrip("\r") for line in text.split("\n")] for text in (before, after))
+    codes = SequenceMatcher(None, old, new, autojunk=False).get_opcodes()
+    return frozenset(line + 1 for op, _, _, k, m in codes if op != "equal" for line in range(k, m))
+
+
+def _git(root: Path, *arguments: str) -> str:
+    # No configuration of the repository may run a program.
+    command = ["git", "-c", "core.fsmonitor=false", "-C", str(root), *arguments]
+    done = subprocess.run(command, capture_output=True, check=True)
+    return done.stdout.decode("utf-8", "surrogateescape")
+
+
+# -- from a file in memory back to the one on disk ----------------------------------------------------------------
+
+
+def _on_disk(root: Path, reported: Reported, source: Source) -> tuple[Source | None, range]:
+    """The file on disk and the lines there that the finding's line comes from; none for text that a fix wrote."""
+    line = source.line_of(reported.finding.span.start)
+    try:
+        disk = Source.from_bytes(source.path, (root / source.path).read_bytes())
+    except (OSError, FileError):
+        return None, range(0)
+    if disk.text == source.text:
+        return disk, range(line, line + 1)
+    old, new = disk.text.split("\n"), source.text.split("\n")
+    for _, i, j, k, m in SequenceMatcher(None, old, new, autojunk=False).get_opcodes():
+        if k <= line - 1 < m:
+            same = i + line - 1 - k
+            return disk, range(same + 1, same + 2) if m - k == j - i else range(i + 1, j + 1)
+    return disk, range(0)
