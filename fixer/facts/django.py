@@ -61,6 +61,7 @@ _DEVELOPMENT = re.compile(
     re.IGNORECASE,
 )
 _PRODUCTION = re.compile(r"(^|[_./-])(prod|production|live|deploy|staging|stage|heroku|aws|azure)([_./-]|$)", re.I)
+_SAYS_SETTINGS = re.compile(r"\b(DATABASES|INSTALLED_APPS|LOGGING|CACHES|SECRET_KEY|ROOT_URLCONF|DEBUG|MIDDLEWARE)\b")
 _VARIABLE = re.compile(r"[A-Z][A-Z0-9_]*[A-Z0-9]$")
 _READERS = re.compile(
     r"^(?:os\.)?(?:getenv|environ\.get|environ\.setdefault)$"
@@ -200,7 +201,7 @@ class DjangoProject:
         named_so = filter(may_be_settings, repository.files)
         paths = [path for path in named_so if is_settings(path, repository.text(path))]
         managers = [p for p in repository.files if p == "manage.py" or p.endswith("/manage.py")]
-        if not paths:
+        if not paths and not managers:
             return None
         named = _named_settings(repository)
         packages = repository.fact(PythonPackages)
@@ -231,10 +232,10 @@ class DjangoProject:
     ) -> Self | None:
         reader = _Reader(repository, root)
         modules: dict[str, SettingsModule] = {}
-        todo = list(paths)
+        todo = [*paths, *filter(None, map(reader.path_of, named))]
         while todo:
             path = todo.pop(0)
-            if path not in modules:
+            if path not in modules and path.startswith(root):
                 module = reader.read(path)
                 if module is not None:
                     modules[path] = module
@@ -463,6 +464,8 @@ class _Reader:
             return None
         scan = _Scan(document)
         scan.body(document.tree.body, ())
+        if not _SAYS_SETTINGS.search(document.source.text) and not scan.imports and not scan.included:
+            return None
         imports = [other for name in scan.imports if (other := self._imported(path, name))]
         for pattern in scan.included:
             imports += self.repository.glob(_join(_folder(path), pattern))

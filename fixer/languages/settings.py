@@ -647,6 +647,12 @@ def item(node: ast.AST | None, key: str) -> ast.expr | None:
     return found[-1] if found else None
 
 
+def key(node: ast.AST | None, name: str) -> ast.expr | None:
+    """The key node itself, for a finding to point at."""
+    keys = node.keys if isinstance(node, ast.Dict) else []
+    return next((each for each in keys if text(each) == name), None)
+
+
 def has_spread(node: ast.Dict) -> bool:
     """Whether a dict display takes in another dict by `**`."""
     return None in node.keys

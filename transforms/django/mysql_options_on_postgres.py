@@ -1,0 +1,119 @@
+"""A PostgreSQL database has connection options that only MySQL knows, so that no connection can be made.
+
+## Why
+Django hands every key of `OPTIONS` to the driver. `charset`, `init_command` and the like are MySQL's; psycopg2 and
+psycopg answer `invalid connection option "charset"` to the first query, while `manage.py check` finds nothing.
+PostgreSQL needs no substitute: Django sets the client's encoding to UTF-8 by itself.
+
+## When it is left alone
+MySQL and MariaDB are never touched, nor is SQLite, which has an `init_command` of its own. Where ENGINE comes from the
+environment, or is changed later, the options may be right; that is reported only where PostgreSQL is the default.
+`TEST: {"CHARSET": …}` is valid on PostgreSQL and stays. `ssl` stays too, since it says something that must be
+translated rather than dropped.
+"""
+
+import ast
+from collections.abc import Iterator
+
+from fixer.facts.django import Database, DjangoProject, Later, resolve, vendor_of
+from fixer.languages.settings import item, key, text
+from fixer.model import Blocked, Finding, Fix, Rule
+
+# https://mysqlclient.readthedocs.io/user_guide.html#functions-and-attributes, less what libpq also knows
+MYSQL_ONLY = (
+    "charset", "collation", "init_command", "sql_mode", "use_unicode", "read_default_file", "read_default_group",
+    "unix_socket", "local_infile", "compress", "conv", "named_pipe", "auth_plugin", "use_pure", "raise_on_warnings",
+)  # fmt: skip
+TRANSLATED = {"ssl": "sslmode, sslrootcert, sslcert and sslkey", "ssl_mode": "sslmode", "ssl_disabled": "sslmode"}
+
+
+def check(django: DjangoProject) -> Iterator[Finding]:
+    for project in django.projects:
+        for settings in project.modules.values():
+            for database in settings.databases:
+                yield from _check(project, database)
+
+
+def _check(project: DjangoProject, database: Database) -> Iterator[Finding]:
+    later = project.later_of(database)
+    by_default = _is_postgres_by_default(database)
+    if database.vendor != "postgresql" and not by_default:
+        return
+    if any(_may_change_engine(change) for change in later):
+        return
+    places = [(database.module, database.options)]
+    places += [(change.module, _options_in(change)) for change in later]
+    for module, options in places:
+        options = options and resolve(module, options)
+        if not isinstance(options, ast.Dict):
+            continue
+        wrong = [name for name in MYSQL_ONLY if key(options, name)]
+        if wrong and by_default:
+            variable = database.reads["ENGINE"].name
+            yield Finding(
+                module.path,
+                module.span(key(options, wrong[0]) or options),
+                _message(database, wrong),
+                Blocked(
+                    f"{variable} chooses the engine when the program starts; on MySQL these options are right",
+                    f"move {_listed(wrong)} below a test for MySQL, or write the ENGINE as a literal",
+                ),
+            )
+        elif wrong:
+            edits = module.edit_dict(options, delete=wrong)
+            yield Finding(
+                module.path,
+                module.span(key(options, wrong[0]) or options),
+                _message(database, wrong),
+                Fix.of(
+                    f"remove {_listed(wrong)} from the OPTIONS of '{database.alias}'",
+                    edits,
+                    effects=(f"DATABASES.{database.alias}.OPTIONS: {_listed(wrong)} removed, so that it can connect",),
+                ),
+            )
+        for name, instead in TRANSLATED.items():
+            if not by_default and key(options, name):
+                yield Finding(
+                    module.path,
+                    module.span(key(options, name) or options),
+                    _message(database, [name]),
+                    Blocked(f"{name!r} asks for TLS in MySQL's words", f"say the same with {instead}, and delete it"),
+                )
+
+
+def _message(database: Database, wrong: list[str]) -> str:
+    return f"database '{database.alias}' is PostgreSQL, and {_listed(wrong)} in its OPTIONS makes every connection fail"
+
+
+def _listed(names: list[str]) -> str:
+    return " and ".join(filter(None, (", ".join(names[:-1]), names[-1])))
+
+
+def _is_postgres_by_default(database: Database) -> bool:
+    read = database.reads.get("ENGINE")
+    return not database.engine and read is not None and vendor_of(read.default or "") == "postgresql"
+
+
+def _options_in(change: Later) -> ast.expr | None:
+    """The OPTIONS that a later statement gives, unless it stands under a condition about the engine."""
+    if any("ENGINE" in guard or "mysql" in guard.lower() for guard in change.guards):
+        return None
+    if change.keys == ("OPTIONS",) and change.how in ("set", "update"):
+        return change.value
+    return item(change.value, "OPTIONS") if not change.keys and change.how in ("set", "update") else None
+
+
+def _may_change_engine(change: Later) -> bool:
+    if change.keys[:1] == ("ENGINE",):
+        return vendor_of(text(change.value)) != "postgresql"
+    if change.how == "other" or (change.how == "update" and not isinstance(change.value, ast.Dict)):
+        return "ENGINE" in ast.unparse(change.statement) and "mysql" in ast.unparse(change.statement).lower()
+    return change.how == "update" and not change.keys and item(change.value, "ENGINE") is not None
+
+
+RULE = Rule(
+    __name__,
+    "PostgreSQL databases without MySQL's connection options",
+    check,
+    audit=("D-012.3",),
+)
