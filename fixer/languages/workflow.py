@@ -7,8 +7,8 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
 
-from fixer.languages.yaml import Node, Yaml
-from fixer.model import Address
+from fixer.languages.yaml import Flow, Node, Yaml, joined
+from fixer.model import Address, Blocked, Parts
 
 
 @dataclass(frozen=True, eq=False)
@@ -170,6 +170,48 @@ class Workflow(Yaml):
                 if step.node.target is None:
                     found.setdefault(id(step.node), step)
         return tuple(found.values())
+
+    # -- builders -------------------------------------------------------------------------------------------------
+
+    def add_job(self, job_id: str, job: dict[str, Any], *, like: Job | None = None) -> Parts:
+        """Adds a job, and puts it into `needs:` of the jobs that gate on the others.
+
+        A job gates on the others if it waits for `like`, or, where nothing waits for that one, if it waits for two
+        jobs or more and nothing waits for it (a `notify` at the end). The new job goes before the first of them.
+        """
+        jobs = self.root.get("jobs")
+        if jobs is None or not jobs.is_mapping or not jobs.value:
+            return Blocked(f"{self.path} has no jobs")
+        if job_id in jobs.value:
+            return Blocked(f"{self.path} has a job {job_id} already")
+        gates = self._gates(like)
+        order = list(jobs.value)
+        first = min((order.index(gate.id) for gate in gates), default=len(order))
+        place = {"after": order[first - 1]} if first else {"before": order[0]}
+        parts = [self.add_key(jobs, job_id, job, **place)]
+        parts += [self._add_need(needs, job_id) for gate in gates if (needs := gate.node.get("needs")) is not None]
+        return joined(parts)
+
+    def _add_need(self, needs: Node, job_id: str) -> Parts:
+        if needs.is_sequence:
+            return self.insert_item(needs, len(needs.items), job_id)
+        return self.set_scalar(needs, Flow((needs.value, job_id)))
+
+    def _gates(self, like: Job | None) -> list[Job]:
+        waited_for = {need for job in self.jobs.values() for need in job.needs}
+        if like is not None and like.id in waited_for:
+            return [job for job in self.jobs.values() if like.id in job.needs]
+        return [job for job in self.jobs.values() if len(job.needs) > 1 and job.id not in waited_for]
+
+    def job_name(self, title: str) -> dict[str, str]:
+        """`name:` for a new job, where most of its neighbours have one."""
+        named = sum(job.node.get("name") is not None for job in self.jobs.values())
+        return {"name": title} if named * 2 >= len(self.jobs) else {}
+
+    def step_name(self, title: str) -> dict[str, str]:
+        """`name:` for a new step, where most of its neighbours have one."""
+        named = sum(bool(step.name) for step in self.steps)
+        return {"name": title} if named * 2 >= len(self.steps) else {}
 
 
 def _steps(sequence: Node | None, job: Job | None, workflow: Workflow) -> Iterator[Step]:

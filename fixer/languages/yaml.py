@@ -200,8 +200,8 @@ class Yaml:
 
     # -- builders -----------------------------------------------------------------------------------------------
 
-    def set_scalar(self, node: Node, value: str | int | bool | float | None) -> Parts:
-        """Replaces a scalar; the quotes that it has are kept."""
+    def set_scalar(self, node: Node, value: str | int | bool | float | Flow | None) -> Parts:
+        """Replaces a scalar; the quotes that it has are kept. `Flow` makes a list of it, on the same line."""
         if not node.is_scalar:
             return Blocked(f"{dotted(node.at)} is not a scalar")
         if node.target is not None:
@@ -212,14 +212,16 @@ class Yaml:
             literal = _literal(value, self._entry_column(node) + self.style.indent)
             if literal is not None:
                 return self._set_literal(node, start, value, literal)
-        if isinstance(value, str) and "\n" in value:
+        if isinstance(value, Flow):
+            text = _inline("", value, self.style)[0]
+        elif isinstance(value, str) and "\n" in value:
             text = json.dumps(value, ensure_ascii=False)
         else:
             quote = node.style if node.style in "'\"" else ""
             text = render_scalar(value, quote or self.style.quote, flow=inside_flow, force=bool(quote))
         if start == node.end and self.source.text[start - 1 : start] in (":", "-"):  # an empty value
             text = " " + text
-        return self._edit(start, node.end, text, Change("set", node.at, value))
+        return self._edit(start, node.end, text, Change("set", node.at, plain_of(value)))
 
     def _set_literal(self, node: Node, start: int, value: str, literal: str) -> Parts:
         """A scalar becomes a literal block; a comment on its line stays there, beside the `|`."""
