@@ -3,8 +3,8 @@
 ## Why
 
 `actions/create-release` and `actions/upload-release-asset` are archived; their runtime, Node 12, is gone. The
-successor, `softprops/action-gh-release`, differs where it is easy to miss: it tags the default branch where the old action tagged
-the commit of the run; it ignores a token in `env:`; it does not cut `refs/tags/` off the title; it names an asset after
+successor, `softprops/action-gh-release`, differs where it is easy to miss: it tags the default branch where the old
+action tagged the commit of the run; it ignores a token in `env:`; it does not cut `refs/tags/` off the title; it names an asset after
 its file; a second step on a draft publishes it; a file that is missing is only a warning. The fix carries all of this
 over: inputs, outputs and their uses elsewhere, the token, the permission, and assets, also those of other jobs.
 
@@ -345,25 +345,29 @@ def _upload_cure(workflow: Workflow, step: Step, catalog: Catalog, options: Opti
     token = _token(step)
     if token:
         wanted["token"] = token
-    with_ = step.with_
-    keys = list(with_.value)
-    # The first input keeps its place and becomes the tag, so that no comment beside the others is lost unseen.
     parts.append(_new_reference(workflow, step, catalog))
-    parts.append(
-        workflow.edit_mapping(
-            with_,
-            rename={_key(with_, "upload_url") or keys[0]: "tag_name", _key(with_, "asset_path") or keys[0]: "files"},
-            set={_key(with_, "upload_url") or keys[0]: found.tag, _key(with_, "asset_path") or keys[0]: asset.file},
-            delete=[key for key in keys if key.lower() in ("asset_name", "asset_content_type")],
-            add={key: value for key, value in wanted.items() if key not in ("tag_name", "files")},
-        )
-    )
+    parts.append(_other_inputs(workflow, step.with_, wanted))
     parts.append(_without_token(workflow, step))
     new = f"fromJSON(steps.{step.id}.outputs.assets)[0].browser_download_url"
     for node, start, end in _uses_of_output(workflow, step, "browser_download_url"):
         parts.append(workflow.splice_scalar(node, [(start, end, new)]))
     permission, todo = _permission(workflow, step)
     return Fix.of(f"upload the asset with {SUCCESSOR}", *parts, permission, todo=todo)
+
+
+def _other_inputs(workflow: Workflow, with_: Node, wanted: dict[str, Any]) -> Parts:
+    """The old inputs become the new ones in their places, as far as there are places."""
+    places = {"upload_url": "tag_name", "asset_path": "files", "asset_content_type": "fail_on_unmatched_files"}
+    rename, values, gone, left = dict[str, str](), dict[str, Any](), list[str](), dict(wanted)
+    for key in with_.value:
+        new = places.get(key.lower()) or next((name for name in left if name in ("draft", "token")), "")
+        if key.lower() not in (*places, "asset_name"):
+            continue
+        if new:
+            rename[key], values[key] = new, left.pop(new)
+        else:
+            gone.append(key)
+    return workflow.edit_mapping(with_, rename=rename, set=values, delete=gone, add=left)
 
 
 @dataclass(frozen=True)
