@@ -11,17 +11,13 @@ import sys
 import tempfile
 from pathlib import Path
 
-from fixer.engine import plan
 from fixer.registry import all_rules
-from fixer.repository import Repository
-from tests.fixture_cases import CASES, FIXTURES, Case, configured, files, write
+from tests.fixture_cases import CASES, FIXTURES, Case, files, planned, write
 
 
 def accept(before: dict[str, bytes], after: Path, rule_ids: set[str], config: str) -> None:
     with tempfile.TemporaryDirectory() as folder:
-        write(Path(folder), before)
-        rules = [rule for rule in all_rules() if rule.id in rule_ids]
-        found = plan(Repository(Path(folder)), rules, options=configured(config))
+        found = planned(Path(folder), before, [rule for rule in all_rules() if rule.id in rule_ids], config)
     for fault in found.faults:
         print(f"{fault.rule_id}: {fault.path}: {fault.what}")
     shutil.rmtree(after, ignore_errors=True)

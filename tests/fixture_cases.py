@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import tomllib
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 
-from fixer.engine import default_options
-from fixer.model import BOM, Options, Rule
+from fixer.config import from_table
+from fixer.engine import plan
+from fixer.model import BOM, Plan, Rule
+from fixer.registry import all_rules
+from fixer.repository import Repository
 
 FIXTURES = Path(__file__).parent.parent / "fixtures"
 CONFIG = "fhfix.toml"
@@ -93,11 +96,8 @@ def write(root: Path, contents: Mapping[str, bytes]) -> None:
         (root / path).write_bytes(data)
 
 
-def configured(config: str) -> Callable[[Rule], Options]:
-    """The options of each rule under this configuration (TOML, as in `.fhfix.toml`)."""
-    chosen = tomllib.loads(config).get("rules", {})
-
-    def options(rule: Rule) -> Options:
-        return Options({**default_options(rule), **chosen.get(rule.id, {})})
-
-    return options
+def planned(root: Path, contents: Mapping[str, bytes], rules: Sequence[Rule], config: str = "") -> Plan:
+    """Writes a repository, and what these rules make of it under this configuration (TOML, as in `.fhfix.toml`)."""
+    write(root, contents)
+    chosen = from_table(tomllib.loads(config), all_rules(), CONFIG)
+    return plan(Repository(root), rules, options=chosen.options_for, wanted=chosen.wants, tiers=chosen.tiers)

@@ -6,18 +6,11 @@ from pathlib import Path
 
 import pytest
 
-from fixer.engine import plan
-from fixer.model import Plan, Rule
+from fixer.model import Plan
 from fixer.registry import all_rules
-from fixer.repository import Repository
-from tests.fixture_cases import CASES, SHAPES, Case, configured, shaped, write
+from tests.fixture_cases import CASES, SHAPES, Case, planned, shaped
 
 RULES = {rule.id: rule for rule in all_rules()}
-
-
-def planned(root: Path, contents: dict[str, bytes], rules: list[Rule], case: Case) -> Plan:
-    write(root, contents)
-    return plan(Repository(root), rules, options=configured(case.config))
 
 
 def files_of(plan: Plan) -> dict[str, bytes]:
@@ -36,7 +29,7 @@ def test_the_rule_makes_of_before_what_stands_in_after(case: Case, shape: str, t
     existing = {path: data for path, data in case.after.items() if path in before}
     new = {path: data for path, data in case.after.items() if path not in before}
 
-    found = planned(tmp_path, before, [RULES[case.rule_id]], case)
+    found = planned(tmp_path, before, [RULES[case.rule_id]], case.config)
 
     assert faults_of(found) == []
     assert files_of(found) == shaped(existing, SHAPES[shape]) | new
@@ -45,7 +38,7 @@ def test_the_rule_makes_of_before_what_stands_in_after(case: Case, shape: str, t
 
 @pytest.mark.parametrize("case", [case for case in CASES if case.after], ids=lambda case: case.name)
 def test_what_the_rule_has_fixed_it_leaves_alone(case: Case, tmp_path: Path) -> None:
-    found = planned(tmp_path, case.before | case.after, [RULES[case.rule_id]], case)
+    found = planned(tmp_path, case.before | case.after, [RULES[case.rule_id]], case.config)
 
     assert faults_of(found) == []
     assert [reported.finding.message for reported in found.taken] == []
@@ -53,12 +46,10 @@ def test_what_the_rule_has_fixed_it_leaves_alone(case: Case, tmp_path: Path) -> 
 
 @pytest.mark.parametrize("case", CASES, ids=lambda case: case.name)
 def test_all_rules_together_come_to_an_end(case: Case, tmp_path: Path) -> None:
-    found = planned(tmp_path, case.before | case.after, list(RULES.values()), case)
-    again = plan(
-        Repository(tmp_path).with_changes({path: change.after for path, change in found.files.items()}),
-        list(RULES.values()),
-        options=configured(case.config),
-    )
+    everything = list(RULES.values())
+
+    found = planned(tmp_path, case.before | case.after, everything, case.config)
+    again = planned(tmp_path, files_of(found), everything, case.config)
 
     assert faults_of(found) == []
     assert faults_of(again) == []
