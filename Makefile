@@ -62,11 +62,20 @@ accept: .venv/installed
 	$(BIN)/python -m tests.accept $(RULE)
 
 # Check and apply against zizmor on the same files; DIR= adds a repository, CORPUS= a folder of many.
-bench: .venv/installed
-	$(BIN)/python -m benchmarks $(if $(DIR),--repository $(DIR)) $(if $(CORPUS),--corpus $(CORPUS))
+bench: build/bench/installed
+	$(BIN)/python -m benchmarks --fhfix build/bench/bin/fhfix $(if $(DIR),--repository $(DIR)) \
+	    $(if $(CORPUS),--corpus $(CORPUS))
 
+# Installed as users install it: an editable installation starts more slowly.
+build/bench/installed: .venv/installed $(shell find fixer transforms -name '*.py' -o -name '*.json' 2>/dev/null)
+	@$(PYTHON) -m venv build/bench
+	@build/bench/bin/pip install --quiet --constraint constraints.txt --force-reinstall --no-deps .
+	@build/bench/bin/pip install --quiet --constraint constraints.txt .
+	@touch $@
+
+# What fhfix would do to a repository like FinanceHub; the copy stays in build/demo to play with.
 demo: .venv/installed
-	@rm -rf build/demo && mkdir -p build && cp -r fixtures/financehub/before build/demo
+	@rm -rf build/demo && mkdir -p build && cp -r fixtures/financehub/before build/demo && git init --quiet build/demo
 	$(BIN)/fhfix apply --dry-run build/demo
 
 # The newest versions that fit pyproject.toml, into constraints.txt; run the tests before committing it.
