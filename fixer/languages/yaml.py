@@ -321,8 +321,8 @@ class Yaml:
         if sequence.style == "flow":
             return self._insert_flow_items(sequence, index, values, changes)
         column = self.source.column_of(sequence.start)
-        dashes = self._dashes(sequence)
-        blank = any(self._blank_before(dash) for dash in dashes[1:])
+        dashes = self.dashes(sequence)
+        blank = any(self.blank_above(dash) for dash in dashes[1:])
         lines: list[str] = []
         for value in values:
             if lines and blank:
@@ -571,7 +571,7 @@ class Yaml:
             start = collection.key_spans[str(which)].start
             following = collection.key_spans[names[position + 1]].start if position + 1 < len(names) else None
         else:
-            dashes = self._dashes(collection)
+            dashes = self.dashes(collection)
             position = int(which)
             start = dashes[position]
             following = dashes[position + 1] if position + 1 < len(dashes) else None
@@ -661,7 +661,7 @@ class Yaml:
                 at = max(at, span.end)
         return _comment_in(text[at:end])
 
-    def _dashes(self, sequence: Node) -> list[int]:
+    def dashes(self, sequence: Node) -> list[int]:
         """Where the dash of each item of a block sequence stands."""
         text, column, found, at = self.source.text, self.source.column_of(sequence.start), [sequence.start], 0
         for item in sequence.items[:-1]:
@@ -674,7 +674,7 @@ class Yaml:
                 at = _line_end(text, at)
         return found
 
-    def _blank_before(self, offset: int) -> bool:
+    def blank_above(self, offset: int) -> bool:
         """Whether a blank line stands above this line, or above the comments over it."""
         at = self.source.line_start(offset)
         while at > 0:
@@ -694,22 +694,25 @@ class Yaml:
             return False
         if not spans:
             return len(mapping.at) <= 1
-        return all(self._blank_before(span.start) for span in spans)
+        return all(self.blank_above(span.start) for span in spans)
 
 
 @dataclass(frozen=True, slots=True)
 class Style:
-    """How a file is written: columns per level, columns of a dash below its key, spaces after a dash, quotes."""
+    """How a file is written: columns per level, columns of a dash below its key, quotes, and whether blank lines
+    stand between list items that are mappings."""
 
     indent: int = 2
     dash: int = 2
     quote: str = "'"
+    spaced: bool = False
 
 
 def _style_of(document: Yaml) -> Style:
     indents: Counter[int] = Counter()
     dashes: Counter[int] = Counter()
     quotes: Counter[str] = Counter()
+    spaced: Counter[bool] = Counter()
     column_of = document.source.column_of
 
     def visit(node: Node) -> None:
@@ -726,6 +729,9 @@ def _style_of(document: Yaml) -> Style:
                         dashes[column_of(child.start) - column] += 1
                 visit(child)
         elif node.is_sequence:
+            if node.style == "block" and len(node.items) > 1 and node.items[0].is_mapping:
+                blank = sum(document.blank_above(dash) for dash in document.dashes(node)[1:])
+                spaced[blank * 2 > len(node.items) - 1] += 1
             for child in node.items:
                 visit(child)
         elif node.is_mapping:
@@ -740,7 +746,7 @@ def _style_of(document: Yaml) -> Style:
     offsets = [(count, -width) for width, count in dashes.items() if 0 <= width <= 8]
     dash = -max(offsets)[1] if offsets else indent
     quote = '"' if quotes['"'] > quotes["'"] else "'"
-    return Style(indent, dash, quote)
+    return Style(indent, dash, quote, spaced[True] > spaced[False])
 
 
 class _Reader:
@@ -856,8 +862,7 @@ def entry_lines(key: str, value: Any, style: Style) -> list[str]:
         nested = [line for k, v in value.items() for line in entry_lines(k, v, style)]
         return [f"{name}:", *_shift(nested, style.indent)]
     if isinstance(value, list | tuple) and value:
-        nested = [line for item in value for line in item_lines(item, style)]
-        return [f"{name}:", *_shift(nested, style.dash)]
+        return [f"{name}:", *_shift(_items_lines(value, style), style.dash)]
     return _inline(f"{name}: ", value, style)
 
 
@@ -867,9 +872,18 @@ def item_lines(value: Any, style: Style) -> list[str]:
         nested = [line for k, v in value.items() for line in entry_lines(k, v, style)]
         return ["- " + nested[0], *_shift(nested[1:], 2)]
     if isinstance(value, list | tuple) and value:
-        nested = [line for item in value for line in item_lines(item, style)]
+        nested = _items_lines(value, style)
         return ["- " + nested[0], *_shift(nested[1:], 2)]
     return _inline("- ", value, style)
+
+
+def _items_lines(values: Iterable[Any], style: Style) -> list[str]:
+    lines: list[str] = []
+    for value in values:
+        if lines and style.spaced and isinstance(value, dict):
+            lines.append("")
+        lines.extend(item_lines(value, style))
+    return lines
 
 
 def _inline(head: str, value: Any, style: Style) -> list[str]:
