@@ -178,6 +178,16 @@ class Workshop:
             return False
         return True
 
+    def is_ancestor(self, commit: str, of: str) -> bool:
+        return self._fork_point(commit, of) == commit
+
+    def _fork_point(self, one: str, other: str) -> str:
+        """Where two histories parted; empty where they have nothing in common, or too little was cloned."""
+        try:
+            return self.run("merge-base", one, other)
+        except GitError:
+            return ""
+
     def fetch(self, remote: Remote, branch: str) -> None:
         """Bring the commits of a branch here: no reference of the clone changes."""
         quiet = ("--quiet", "--no-tags", "--no-write-fetch-head", "--no-recurse-submodules")
@@ -230,9 +240,9 @@ class Workshop:
     def made_alike(self, one: str, other: str, base: str) -> bool:
         """Whether two branches hold the same trees and messages on the same base; who made them may differ."""
         form = "--format=%T%n%B%x00"
-        return self.run("log", form, one, "--not", base) == self.run("log", form, other, "--not", base) and (
-            self.run("merge-base", one, base) == self.run("merge-base", other, base)
-        )
+        if self._fork_point(one, base) != self._fork_point(other, base):
+            return False
+        return self.run("log", form, one, "--not", base) == self.run("log", form, other, "--not", base)
 
     def commits_of_others(self, tip: str, base: str) -> list[str]:
         """Commits between `base` and `tip` that fhfix did not make, as `id name: subject`."""

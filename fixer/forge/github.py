@@ -135,9 +135,12 @@ class GitHub:
                 return None
             raise
 
-    def request(self, method: str, path: str, body: Mapping[str, Any] | None = None) -> Any:
-        """The decoded answer. GET and PATCH are made again after a failure of the server; a POST that may have been
-        carried out raises an `uncertain` error, and whoever asked looks before asking again."""
+    def request(
+        self, method: str, path: str, body: Mapping[str, Any] | None = None, *, repeatable: bool | None = None
+    ) -> Any:
+        """The decoded answer. What is repeatable (by default all but POST) is asked again after a failure of the
+        server; else the error is `uncertain`, and whoever asked looks before asking again."""
+        repeatable = method != "POST" if repeatable is None else repeatable
         failures, waited = 0, 0.0
         while True:
             if method != "GET":
@@ -163,7 +166,7 @@ class GitHub:
                 raise GitHubError(self._explained(status, path, message, data), status)
             failures += 1
             reason = f"GitHub answered {status} {message}".rstrip() if status else f"GitHub did not answer: {message}"
-            if method == "POST" or failures == ATTEMPTS:
+            if not repeatable or failures == ATTEMPTS:
                 raise GitHubError(f"{reason}; run it again later", status, uncertain=True)
             self.sleep(2.0 ** (failures - 1))
 

@@ -1,0 +1,274 @@
+"""What a pull request holds: its commits, its title and its text."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Collection, Iterable, Sequence
+from dataclasses import dataclass
+
+from fixer.forge.git import Commit, Content
+from fixer.languages import document_type, kind_of
+from fixer.model import Blocked, FileChange, FileError, Fix, Plan, Reported, Source, Tier
+from fixer.report.needed import PROVIDED, Needed
+from fixer.report.tasks import Criterion, State, Task, task_of
+
+LONGEST = 60_000
+"""Characters of a text; GitHub takes 65,536, and people write below ours."""
+
+_BEGIN, _END = "<!-- fhfix:begin -->", "<!-- fhfix:end -->"
+_BLOCK = re.compile(re.escape(_BEGIN) + r"\n(.*?)" + re.escape(_END), re.DOTALL)
+_TITLE = re.compile(r"<!-- fhfix:title (.*) -->")
+_ASKED = re.compile(r"<!-- fhfix:asked (.*) -->")
+_TO_DO = "### What a person must still do"
+
+TIER_WORDS = {
+    Tier.SAFE: "keeps the meaning of its file except for the defect",
+    Tier.REVIEW: "correct, but it adds a job, a gate that may turn red, or a call to a cloud: look at it",
+}
+
+
+# -- commits ----------------------------------------------------------------------------------------------------
+
+
+def commits_of(plan: Plan, *, single: bool = False) -> list[Commit]:
+    """One commit for each task of the audit, most urgent first, or one in all."""
+    groups: dict[str, list[int]] = {}
+    tasks: dict[str, Task] = {}
+    for index in sorted(range(len(plan.taken)), key=lambda index: task_of(plan.taken[index].rule).rank):
+        task = task_of(plan.taken[index].rule)
+        tasks[task.id] = task
+        groups.setdefault(task.id, []).append(index)
+    if single or len(groups) < 2:
+        return [_whole(plan, next(iter(tasks.values())) if len(tasks) == 1 else None)]
+    made: list[Commit] = []
+    known: set[int] = set()
+    now: dict[str, bytes | None] = {path: _before(change) for path, change in plan.files.items()}
+    for number, (task_id, indexes) in enumerate(groups.items(), 1):
+        known.update(indexes)
+        files = {}
+        for path, change in plan.files.items():
+            after = change.after.to_bytes() if number == len(groups) else _partly(change, known)
+            if after is not None and after != now[path]:
+                if not _readable(path, after):
+                    return [_whole(plan, None)]  # the fixes of two tasks meet at one place: they go together
+                files[path] = Content(_before(change), after, change.executable)
+                now[path] = after
+        if files:
+            made.append(Commit(_message(tasks[task_id], [plan.taken[index] for index in indexes]), files))
+    return made
+
+
+def _whole(plan: Plan, task: Task | None) -> Commit:
+    files = {p: Content(_before(c), c.after.to_bytes(), c.executable) for p, c in plan.files.items()}
+    return Commit(_message(task, plan.taken), files)
+
+
+def _before(change: FileChange) -> bytes | None:
+    return None if change.before is None else change.before.to_bytes()
+
+
+def _partly(change: FileChange, fixes: Collection[int]) -> bytes | None:
+    """A file with some of its fixes; None for a new file that none of them makes."""
+    if change.before is None and not any(piece.origin in fixes for piece in change.pieces):
+        return None
+    text = "".join(p.text if p.origin is None or p.origin in fixes else p.removed for p in change.pieces)
+    return Source(change.path, text, change.after.bom).to_bytes()
+
+
+def _readable(path: str, data: bytes) -> bool:
+    kind = kind_of(path)
+    try:
+        if kind:
+            document_type(kind).parse(Source.from_bytes(path, data))
+    except FileError:
+        return False
+    return True
+
+
+def _message(task: Task | None, taken: Iterable[Reported]) -> str:
+    lines = dict.fromkeys(f"* {reported.finding.path}: {_title(reported)} ({reported.rule.id})" for reported in taken)
+    about = f"{task.title} ({task.id})" if task else "workflows, Dockerfiles and settings"
+    return f"Fix {about[:1].lower() + about[1:]}\n\n" + "\n".join(lines)
+
+
+# -- title and text ---------------------------------------------------------------------------------------------
+
+
+def title_of(plan: Plan) -> str:
+    tasks = sorted({task_of(reported.rule) for reported in plan.taken}, key=lambda task: task.rank)
+    count = len(plan.taken)
+    named = ", ".join(task.title if len(tasks) == 1 else task.id for task in tasks)
+    return f"Fix {count} {'defect' if count == 1 else 'defects'}: {named}"
+
+
+@dataclass(frozen=True, slots=True)
+class Body:
+    """The text of a pull request: ours between two marks, and what people wrote around it."""
+
+    text: str
+
+    @property
+    def _block(self) -> str:
+        match = _BLOCK.search(self.text.replace("\r\n", "\n"))
+        return match[1] if match else ""
+
+    @property
+    def ours(self) -> bool:
+        return bool(self._block)
+
+    @property
+    def title(self) -> str:
+        """The title that we gave; a person may have given another one since."""
+        match = _TITLE.search(self._block)
+        return match[1] if match else ""
+
+    @property
+    def asked(self) -> frozenset[str]:
+        """The reviewers that were asked."""
+        match = _ASKED.search(self._block)
+        return frozenset(match[1].split() if match else ())
+
+    def updated(self, fresh: str) -> str:
+        """`fresh` in place of our part; what a person has ticked as done there stays ticked."""
+        done = set(
+            re.findall(r"^- \[[xX]\] (.*)$", self._block.partition(_TO_DO)[2].partition("\n### ")[0], re.MULTILINE)
+        )
+        head, heading, rest = fresh.partition(_TO_DO)
+        for line in done:
+            rest = rest.replace(f"- [ ] {line}\n", f"- [x] {line}\n", 1)
+        new = head + heading + rest
+        return _BLOCK.sub(lambda _: new.rstrip("\n"), self.text.replace("\r\n", "\n"), count=1)
+
+
+def body_of(
+    plan: Plan,
+    title: str,
+    criteria: Sequence[Criterion],
+    needed_before: Sequence[Needed] = (),
+    needed_after: Sequence[Needed] = (),
+    asked: Iterable[str] = (),
+) -> str:
+    """Our part of the text, between its marks. `criteria` speak of the tree after the plan."""
+    fixes = [reported.finding.cure for reported in plan.taken if isinstance(reported.finding.cure, Fix)]
+    head = [_counted(plan, fixes), ""]
+    for tier in Tier:
+        if any(fix.tier is tier for fix in fixes):
+            head.append(f"* **{tier}** {TIER_WORDS[tier]}")
+    tail: list[str] = []
+    to_do = _to_do(plan, needed_before, needed_after)
+    if to_do:
+        tail += ["", _TO_DO, "", *to_do]
+    ticks = [_tick(criterion) for criterion in criteria if criterion.state is not State.NOT_APPLICABLE]
+    if ticks:
+        tail += [
+            "",
+            "### Acceptance",
+            "",
+            "A tick means that fhfix looked at the tree of this branch and found nothing left. Whether the jobs pass is"
+            " for the checks of this pull request to say.",
+            "",
+            *ticks,
+        ]
+    if plan.left:
+        tail += ["", "### What stays", "", *(_left(reported) for reported in plan.left)]
+    marks = [
+        f"<!-- fhfix:title {title.replace('-->', '')} -->",
+        *([f"<!-- fhfix:asked {' '.join(sorted(asked))} -->"] if asked else []),
+    ]
+    room = LONGEST - sum(len(line) + 1 for line in (*head, *tail, *marks))
+    what = ["", "### What changes, and why", "", *_what(plan)]
+    while len(what) > 4 and sum(len(line) + 1 for line in what) > room:
+        what = [*what[:-2], f"* … and more: the diff has all {len(plan.taken)} fixes"]
+    return "\n".join([_BEGIN, *marks, *head, *what, *tail, _END]) + "\n"
+
+
+def _counted(plan: Plan, fixes: Sequence[Fix]) -> str:
+    files = len(plan.files)
+    new = sum(change.before is None for change in plan.files.values())
+    said = f"{len(fixes)} {'fix' if len(fixes) == 1 else 'fixes'} in {files} {'file' if files == 1 else 'files'}"
+    return said + (f", {new} of them new" if new else "") + ". No line changes that no fix below names."
+
+
+def _what(plan: Plan) -> list[str]:
+    lines: list[str] = []
+    order = sorted(
+        range(len(plan.taken)), key=lambda i: (task_of(plan.taken[i].rule).rank, plan.taken[i].finding.path, i)
+    )
+    task = None
+    for index in order:
+        reported = plan.taken[index]
+        fix = reported.finding.cure
+        if task_of(reported.rule) != task:
+            task = task_of(reported.rule)
+            lines += ["", f"**{task.title}** ({task.id})", ""] if lines else [f"**{task.title}** ({task.id})", ""]
+        tier = fix.tier if isinstance(fix, Fix) else ""
+        lines.append(
+            f"* `{_place(plan, index)}` **{plain(_title(reported))}** ({tier}, `{reported.rule.id}`): "
+            + plain(reported.finding.message)
+        )
+    return lines
+
+
+def _place(plan: Plan, index: int) -> str:
+    """Where a fix stands in the changed tree, as `path:line`."""
+    path = plan.taken[index].finding.path
+    change = plan.files.get(path)
+    line = 1
+    for piece in change.pieces if change else ():
+        if piece.origin == index:
+            first = piece.text.startswith("\n")  # an insertion may begin with the end of the line above
+            return f"{path}:{line + first}"
+        line += piece.text.count("\n")
+    return path
+
+
+def _to_do(plan: Plan, before: Sequence[Needed], after: Sequence[Needed]) -> list[str]:
+    lines: dict[str, None] = {}
+    for reported in plan.taken:
+        for text in reported.finding.cure.todo if isinstance(reported.finding.cure, Fix) else ():
+            lines[f"- [ ] {plain(text)} (`{reported.rule.id}`)"] = None
+    said = " ".join(lines)
+    known = {(needed.kind, needed.name) for needed in before}
+    for new in after:
+        if (new.kind, new.name) not in known and new.name != PROVIDED and not re.search(rf"\b{new.name}\b", said):
+            kind = "secret" if new.kind == "secrets" else "variable"
+            lines[f"- [ ] set the {kind} `{new.name}`, which `{new.uses[0].path}` now reads"] = None
+    return list(lines)
+
+
+def _tick(criterion: Criterion) -> str:
+    said = f"{criterion.references}: {plain(criterion.rule.summary)}"
+    if criterion.state is State.MET:
+        return f"- [x] {said}"
+    if criterion.state is State.OPEN:
+        count = len(criterion.left)
+        return f"- [ ] {said} ({count} {'finding stays' if count == 1 else 'findings stay'})"
+    return f"- [ ] {said} (not known: {plain(criterion.why)})"
+
+
+def _left(reported: Reported) -> str:
+    finding, cure = reported.finding, reported.finding.cure
+    said = f"* `{finding.path}` (`{reported.rule.id}`): {plain(finding.message)}"
+    if not isinstance(cure, Blocked):
+        return said
+    said += f". {plain(cure.reason)[:1].upper()}{plain(cure.reason)[1:]}"
+    if cure.next_step:
+        said += f"; {plain(cure.next_step)}"
+    return said + (f": `{cure.config}`" if cure.config else "")
+
+
+def _title(reported: Reported) -> str:
+    cure = reported.finding.cure
+    return cure.title if isinstance(cure, Fix) else reported.finding.message
+
+
+def plain(text: str) -> str:
+    """Words of a repository as words of a text: no markup, no mention of a person, no reference to an issue.
+
+    What stands between backticks is code already.
+    """
+    parts = re.split(r"(`[^`]*`)", " ".join(text.split()))
+    for number in range(0, len(parts), 2):
+        escaped = re.sub(r"([\\*_\[\]~|])", r"\\\1", parts[number].replace("&", "&amp;").replace("<", "&lt;"))
+        parts[number] = re.sub(r"(?<!\w)(@|#)(?=\w)", r"\1<!-- -->", escaped).replace("`", "\\`")
+    return "".join(parts)
