@@ -1,0 +1,534 @@
+"""A workflow uses an action at a version that is past its time.
+
+## Why
+
+GitHub's runners stop executing old runtimes: Node 16 went in 2024, Node 20 in September 2026. Some actions were
+switched off by their service (upload-artifact v1 to v3), some are archived, some versions have known vulnerabilities.
+A branch such as `@master` can become anything overnight: in March 2026 most tags of a scanner used by thousands were
+replaced by a credential stealer.
+
+A higher number alone breaks workflows: GitHub only warns of an input that an action does not have. So the inputs,
+outputs, permissions and variables of the step are migrated with it, over every major in between.
+
+The option `policy` chooses the target. `supported`: the lowest major, not below the audit's, that runs on a runtime
+which GitHub's runners have. `latest`: the newest that the catalog knows. `audit`: the majors that the audit names.
+`majors` sets it per action. `pin = "sha"` writes commits with the version beside them.
+
+## When it is left alone
+
+Images, local actions, actions that the catalog does not know at a version or commit, and what is newer than the
+catalog. Never a step back. A step is blocked, with the reason, where the new version has no counterpart for something
+that the step says. `actions/create-release` and `actions/upload-release-asset` belong to `deprecated-release-action`.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+
+from fixer.catalog import Action, Catalog, Major, Migrated, StepUse, between, migrate
+from fixer.facts.action_files import ActionFiles
+from fixer.languages.action_ref import ActionRef, RefKind, Version, version_of
+from fixer.languages.workflow import Job, Step, Workflow
+from fixer.languages.yaml import Node
+from fixer.model import Blocked, Finding, Fix, Option, Options, Parts, Rule, Tier
+
+# The majors that the audit names, by repository.
+_AUDIT = {
+    "actions/cache": 4,
+    "actions/checkout": 4,
+    "actions/download-artifact": 4,
+    "actions/setup-python": 5,
+    "actions/upload-artifact": 4,
+    "codecov/codecov-action": 4,
+    "github/codeql-action": 3,
+    "softprops/action-gh-release": 2,
+}
+_OF_OTHER_RULES = frozenset(("actions/create-release", "actions/upload-release-asset"))
+_BRANCHES = frozenset(("master", "main", "develop", "dev", "trunk", "head"))
+_REPLACED = frozenset(("archived", "unmaintained", "deprecated"))
+_RUNTIMES = {"node12": "Node 12", "node16": "Node 16", "node20": "Node 20", "plugin": "a plugin of old runners"}
+_VERSION_IN_COMMENT = re.compile(r"(?<![\w.])v?\d+(?:\.\d+){0,2}(?![\w.])")
+
+
+@dataclass(frozen=True)
+class _Use:
+    """One place that uses an action: a step, or a job that calls a reusable workflow."""
+
+    node: Node
+    ref: ActionRef
+    workflow: Workflow
+    step: Step | None
+    job: Job | None
+
+
+@dataclass(frozen=True)
+class _Bump:
+    """Where a use should go, and why. `before` is None for a branch, whose version is not known."""
+
+    action: Action
+    why: str
+    before: Version | None
+    old: Major | None
+    target: Major
+
+
+def check(workflow: Workflow, catalog: Catalog, files: ActionFiles, options: Options) -> Iterator[Finding]:
+    """Asks the catalog about every `uses:`."""
+    if "uses" not in workflow.source.text:
+        return
+    for use in _uses(workflow):
+        finding = _judge(use, catalog, files, options)
+        if finding is not None:
+            yield finding
+
+
+def _uses(workflow: Workflow) -> Iterator[_Use]:
+    for step in workflow.steps:
+        if step.uses is not None and step.uses.target is None:
+            yield _Use(step.uses, ActionRef.parse(step.uses.value), workflow, step, step.job)
+    for job in workflow.jobs.values():
+        if job.uses is not None and job.uses.target is None and job.node.target is None:
+            yield _Use(job.uses, ActionRef.parse(job.uses.value), workflow, None, job)
+
+
+def _judge(use: _Use, catalog: Catalog, files: ActionFiles, options: Options) -> Finding | None:
+    ref = use.ref
+    if ref.kind in (RefKind.DOCKER, RefKind.LOCAL, RefKind.UNKNOWN):
+        return None
+    if ref.kind is RefKind.EXPRESSION:
+        return _found(
+            use, f"{ref} cannot be checked", Blocked("the reference is an expression", "name one version of one action")
+        )
+    action = catalog.of(ref)
+    if action is None:
+        return _unknown(use, options)
+    if action.name.lower() in _OF_OTHER_RULES:
+        return None
+    if action.status.get("state") in _REPLACED and options["policy"] != "audit":
+        return _replaced(use, action, files, options)
+    bump = _bump(ref, action, catalog, options)
+    if bump is None:
+        return _pin(use, action, options)
+    if isinstance(bump, Finding | Blocked):
+        return _found(use, f"{ref} {_reason_of(ref, action, catalog)}", bump) if isinstance(bump, Blocked) else bump
+    cure = _cure(use, bump, files, options)
+    return _found(use, f"{ref} {bump.why}", cure)
+
+
+def _found(use: _Use, message: str, cure: Fix | Blocked) -> Finding:
+    return Finding(use.workflow.path, use.node.span, message, cure)
+
+
+# -- where to -----------------------------------------------------------------------------------------------------
+
+
+def _bump(ref: ActionRef, action: Action, catalog: Catalog, options: Options) -> _Bump | Blocked | None:
+    """The target and the reason; None where the use is as it should be."""
+    wanted = _configured(action, options)
+    policy = options["policy"]
+    floor = _AUDIT.get(action.repository.lower(), 0)
+    if policy == "audit" and wanted is None:
+        wanted = floor or None
+        if wanted is None:
+            return None
+    if wanted is not None and wanted not in action.majors:
+        return Blocked(
+            f"the catalog does not know v{wanted} of {action.name}", "set another major, or update the catalog"
+        )
+
+    if ref.kind is RefKind.BRANCH and version_of(ref.ref.rpartition("/")[2]) is None:
+        return _bump_of_branch(ref, action, catalog, wanted)
+    before = action.resolve(ref)
+    if before is None or before > action.newest_known:
+        return _unknown_version(ref, action, before)
+    if wanted is not None:
+        if before[0] >= wanted:
+            return None
+        target: Major | None = action.majors[wanted]
+    else:
+        current = action.majors.get(before[0])
+        sound = current is not None and _is_sound(ref, action, current, before, catalog) and before[0] >= floor
+        best = catalog.target(action, policy=policy, at_least=max(floor, before[0]))
+        if sound and (policy != "latest" or best is None or best.number <= before[0]):
+            return None
+        target = best
+    why = _reason_of(ref, action, catalog)
+    if target is None:
+        return _no_successor(action)
+    if target.version <= before and target.number <= before[0]:
+        return None
+    if ref.kind is not RefKind.SHA and action.with_precision(ref.ref, target.number) == ref.ref:
+        return None  # the tag moves, and has moved on since the catalog was made
+    chosen = (
+        f"rules.outdated-action.majors sets v{wanted}" if _configured(action, options) else f"policy {policy} takes"
+    )
+    if not _configured(action, options):
+        chosen += f" v{target.number}" if target.number != before[0] else f" {target.release}"
+    return _Bump(action, f"{why}; {chosen}", before, action.majors.get(before[0]), target)
+
+
+def _is_sound(ref: ActionRef, action: Action, major: Major, version: Version, catalog: Catalog) -> bool:
+    return (
+        catalog.is_supported(major.runtime(version))
+        and not action.is_shut_off(version)
+        and not action.advisories_of(version)
+        and action.exists(ref)
+    )
+
+
+def _reason_of(ref: ActionRef, action: Action, catalog: Catalog) -> str:
+    """What is wrong with the version that a reference names, as the rest of a sentence."""
+    version = action.resolve(ref)
+    if version is None or (ref.kind is RefKind.BRANCH and version_of(ref.ref.rpartition("/")[2]) is None):
+        return "follows a branch, whose code can change at any time"
+    if not action.exists(ref):
+        return "names a tag that does not exist"
+    advisories = action.advisories_of(version)
+    if advisories:
+        return f"has a known vulnerability ({', '.join(advisory.id for advisory in advisories)})"
+    if action.is_shut_off(version):
+        return "was switched off and fails"
+    major = action.majors.get(version[0])
+    runtime = major.runtime(version) if major else ""
+    if not catalog.is_supported(runtime):
+        return f"runs on {_RUNTIMES.get(runtime, runtime)}, which GitHub's runners no longer have"
+    return "is behind"
+
+
+def _bump_of_branch(ref: ActionRef, action: Action, catalog: Catalog, wanted: int | None) -> _Bump | Blocked | None:
+    if ref.ref.lower() not in _BRANCHES or ref.ref in action.curated.get("branches_meant", ()):
+        return None
+    why = "follows a branch, whose code can change at any time"
+    reason = str(action.curated.get("no_release", ""))
+    if reason:
+        return Blocked(reason, f"pin {action.name} to a commit")
+    if wanted is not None:
+        return _Bump(action, f"{why}; rules.outdated-action.majors sets v{wanted}", None, None, action.majors[wanted])
+    target = catalog.target(action, policy="latest")
+    if target is None:
+        return _no_successor(action)
+    if ref.ref != action.branch and ref.ref not in action.entry.branches:
+        return Blocked(
+            f"{ref.ref} is not the default branch of {action.repository} any more, and the catalog does not know what "
+            "it holds",
+            "name the major that you want",
+            f'rules.outdated-action.majors."{action.repository}" = "v{target.number}"',
+        )
+    return _Bump(action, f"{why}; its newest release is {target.release}", None, None, target)
+
+
+def _unknown_version(ref: ActionRef, action: Action, version: Version | None) -> Blocked | None:
+    """A commit or tag that the catalog has not seen is newer than the catalog: nothing is said of it."""
+    return None
+
+
+def _no_successor(action: Action) -> Blocked:
+    newest = action.newest
+    known = action.newest_known
+    if newest is not None and known > newest.version:
+        name = ".".join(str(part) for part in known[:3])
+        return Blocked(
+            f"the newest release of {action.name} that the catalog knows in full is {newest.release}; v{name} exists, "
+            "but its inputs are not known",
+            f"look at its release notes, and `fhfix catalog update {action.repository}`",
+        )
+    return Blocked(
+        f"the catalog knows no release of {action.name} that is better (as of {action.as_of})",
+        f"replace it, or `fhfix catalog update {action.repository}` where there is a newer one",
+    )
+
+
+def _configured(action: Action, options: Options) -> int | None:
+    majors = {name.lower(): value for name, value in options["majors"].items()}
+    value = majors.get(action.name.lower(), majors.get(action.repository.lower()))
+    version = version_of(str(value)) if value is not None else None
+    return version[0] if version else None
+
+
+# -- other findings -----------------------------------------------------------------------------------------------
+
+
+def _unknown(use: _Use, options: Options) -> Finding | None:
+    """An action that the catalog does not know: only a branch is wrong for certain."""
+    if use.ref.kind is RefKind.BRANCH and use.ref.ref.lower() in _BRANCHES and options["policy"] != "audit":
+        return _found(
+            use,
+            f"{use.ref} follows a branch, whose code can change at any time",
+            Blocked(
+                f"{use.ref.name} is not in the catalog, so that no release of it is known",
+                f"pin it to a release or a commit; `fhfix catalog update {use.ref.repository}` adds it",
+            ),
+        )
+    return None
+
+
+def _replaced(use: _Use, action: Action, files: ActionFiles, options: Options) -> Finding:
+    state = str(action.status["state"])
+    replacement = action.replacement
+    message = f"{use.ref.name} is {state}" + (f"; {replacement.name} takes its place" if replacement else "")
+    advice = str(action.curated.get("replace", {}).get("advice", ""))
+    return _found(
+        use,
+        message,
+        Blocked(
+            f"{replacement.name} takes other inputs, which have to be chosen"
+            if replacement
+            else f"{action.name} has no successor that its maintainers name",
+            advice or (f"rewrite the step for {replacement.name}" if replacement else "replace it"),
+        ),
+    )
+
+
+def _pin(use: _Use, action: Action, options: Options) -> Finding | None:
+    """With `pin = "sha"`, a tag that is otherwise as it should be."""
+    if options["pin"] != "sha" or use.ref.kind not in (RefKind.MAJOR, RefKind.EXACT):
+        return None
+    version = action.resolve(use.ref)
+    sha = action.sha_of(use.ref.ref)
+    found = action.version_of_sha(sha) if sha else None
+    message = f"{use.ref} is a tag, which can be moved"
+    if version is None or found is None:
+        return _found(use, message, Blocked(f"the catalog does not know the commit of {use.ref}", "pin it by hand"))
+    parts = (
+        use.workflow.set_scalar(use.node, use.ref.at(sha)),
+        _with_version_beside(use, found[1]),
+    )
+    return _found(use, message, Fix.of(f"pin {use.ref.name} to {found[1]}", *parts))
+
+
+# -- how ----------------------------------------------------------------------------------------------------------
+
+
+def _cure(use: _Use, bump: _Bump, files: ActionFiles, options: Options) -> Fix | Blocked:
+    if bump.action.repository.lower() in files.lock.lower() and not options["relock"]:
+        return Blocked(
+            "actions.lock holds this action, and would no longer be right",
+            "run `gh actions-lock` after fhfix, and say so",
+            "rules.outdated-action.relock = true",
+        )
+    reference = _reference(use, bump, options)
+    if isinstance(reference, Blocked):
+        return reference
+    migrated = _migrated(use, bump, files)
+    if isinstance(migrated, Blocked):
+        return migrated
+    todo = list(migrated.todo)
+    if files.lock and bump.action.repository.lower() in files.lock.lower():
+        todo.append("run `gh actions-lock`")
+    if _is_self_hosted(use.job) and bump.target.runtime() == "node24":
+        todo.append("see that the self-hosted runner is v2.327.1 or newer, which Node 24 needs")
+    return Fix.of(
+        f"use {use.ref.name} {bump.target.release}",
+        *reference,
+        *_edits(use, migrated),
+        tier=Tier.REVIEW if todo else Tier.SAFE,
+        todo=todo,
+    )
+
+
+def _reference(use: _Use, bump: _Bump, options: Options) -> tuple[Parts, ...] | Blocked:
+    """The new `uses:`, in the style of the old one, and the version beside a commit."""
+    action, target, workflow = bump.action, bump.target, use.workflow
+    if use.ref.kind is not RefKind.SHA and options["pin"] != "sha":
+        precision = use.ref.ref if use.ref.kind is RefKind.EXACT else "v"
+        return (workflow.set_scalar(use.node, use.ref.at(action.with_precision(precision, target.number))),)
+    sha = action.sha_of(target.release)
+    if not sha:
+        return Blocked(f"the catalog does not know the commit of {action.name} {target.release}", "pin it by hand")
+    parts = workflow.set_scalar(use.node, use.ref.at(sha))
+    if use.ref.kind is not RefKind.SHA:
+        return (parts, _with_version_beside(use, target.release))
+    comment = workflow.comment_of(use.node)
+    named = _VERSION_IN_COMMENT.search(comment)
+    if named is None:
+        return (parts,)
+    moving = action.moving(target.number)
+    beside = moving if "." not in named[0] and moving and action.sha_of(moving) == sha else target.release
+    return (parts, workflow.set_comment(use.node, comment[: named.start()] + beside + comment[named.end() :]))
+
+
+def _with_version_beside(use: _Use, version: str) -> Parts:
+    comment = use.workflow.comment_of(use.node)
+    return use.workflow.set_comment(use.node, f"{version} {comment}".strip())
+
+
+def _migrated(use: _Use, bump: _Bump, files: ActionFiles) -> Migrated | Blocked:
+    what = f"{bump.action.name} v{bump.target.number}"
+    if use.step is None:
+        return Blocked("the inputs of a reusable workflow are not in the catalog", "change the reference by hand")
+    given = use.step.node.get("with")
+    if given is not None and use.step.with_ is None and given.data:
+        return Blocked("`with:` is not a mapping", "change the step by hand")
+    migrations = between(bump.action, bump.before, bump.target.version) if bump.before is not None else ()
+    around = _around(use, files)
+    before = bump.before or (0, 0, 0, 0)
+    return migrate(around, bump.old, bump.target, before, migrations, what=what)
+
+
+def _around(use: _Use, files: ActionFiles) -> StepUse:
+    step, workflow = use.step, use.workflow
+    assert step is not None
+    outer: dict[str, str] = {}
+    for place in (workflow.root, step.job.node if step.job else None):
+        outer.update(_texts_of(place.get("env") if place is not None else None))
+    steps = step.job.steps if step.job else workflow.steps
+    actions = frozenset(ActionRef.parse(other.uses.value).name.lower() for other in steps if other.uses is not None)
+    return StepUse(
+        _texts_of(step.with_),
+        _texts_of(step.node.get("env")),
+        outer,
+        workflow.source.text,
+        workflow.triggers,
+        workflow.composite,
+        files.configuration,
+        files.package_manager,
+        actions,
+        "\n".join(node.value for node in _scalars(step.job.node if step.job else workflow.root)),
+        _downloads_all(workflow),
+    )
+
+
+def _texts_of(mapping: Node | None) -> dict[str, str]:
+    if mapping is None or not mapping.is_mapping:
+        return {}
+    return {key: child.value for key, child in mapping.value.items() if child.is_scalar}
+
+
+def _scalars(node: Node) -> Iterator[Node]:
+    if node.target is not None:
+        return
+    if node.is_scalar:
+        yield node
+    else:
+        for child in node.value.values() if node.is_mapping else node.items:
+            yield from _scalars(child)
+
+
+def _downloads_all(workflow: Workflow) -> bool:
+    """Whether a step downloads every artifact of the run."""
+    for step in workflow.steps:
+        if step.uses is not None and step.uses.value.lower().startswith("actions/download-artifact@"):
+            given = _texts_of(step.with_)
+            if "name" not in given and "pattern" not in given:
+                return True
+    return False
+
+
+def _is_self_hosted(job: Job | None) -> bool:
+    runs_on = job.node.get("runs-on") if job else None
+    if runs_on is None:
+        return False
+    return runs_on.is_mapping or any("self-hosted" in node.value for node in _scalars(runs_on))
+
+
+def _edits(use: _Use, migrated: Migrated) -> Iterator[Parts]:
+    step, workflow = use.step, use.workflow
+    assert step is not None
+    if migrated.touches_inputs:
+        if step.with_ is None:
+            if step.node.get("with") is not None:
+                yield Blocked("`with:` is empty", "remove it")
+            else:
+                yield workflow.add_key(step.node, "with", dict(migrated.add), after="uses")
+        else:
+            yield workflow.edit_mapping(
+                step.with_,
+                rename=migrated.rename,
+                set=migrated.set,
+                delete=migrated.delete,
+                add=migrated.add,
+            )
+    env = step.node.get("env")
+    if migrated.env_delete or migrated.env_add:
+        if env is None:
+            yield workflow.add_key(step.node, "env", dict(migrated.env_add), after="uses")
+        else:
+            yield workflow.edit_mapping(env, delete=migrated.env_delete, add=migrated.env_add)
+    yield from _output_edits(use, migrated)
+    if migrated.permissions:
+        yield _permission_edits(use, migrated.permissions)
+    for script in migrated.scripts:
+        yield _script_edits(use, script)
+
+
+def _output_edits(use: _Use, migrated: Migrated) -> Iterator[Parts]:
+    """`steps.<id>.outputs.<old>` becomes the new name wherever the job, or the action, reads it."""
+    step, workflow = use.step, use.workflow
+    assert step is not None
+    if not step.id or not (migrated.outputs or migrated.lost_outputs):
+        return
+    pattern = re.compile(rf"\bsteps\.{re.escape(step.id)}\.outputs\.([\w-]+)")
+    for node in _scalars(step.job.node if step.job else workflow.root):
+        if f"steps.{step.id}.outputs" not in node.value:
+            continue
+        changed: list[tuple[int, int, str]] = []
+        for found in pattern.finditer(node.value):
+            if found[1] in migrated.outputs:
+                changed.append((*found.span(1), migrated.outputs[found[1]]))
+            elif found[1] in migrated.lost_outputs:
+                yield Blocked(f"the new version no longer has the output {found[1]}, which is read", "use another")
+        if changed:
+            yield workflow.splice_scalar(node, changed)
+
+
+def _permission_edits(use: _Use, wanted: Mapping[str, str]) -> Parts:
+    """Permissions that the new version needs, where the job's token is restricted."""
+    workflow = use.workflow
+    for place in (use.job.node if use.job else None, workflow.root):
+        given = place.get("permissions") if place is not None else None
+        if given is None:
+            continue
+        if given.is_scalar and given.value == "write-all":
+            return ()
+        if not given.is_mapping or (given.style == "flow" and not given.value):
+            return Blocked(
+                f"the job's permissions are {given.value or 'none'}, and the new version needs "
+                + ", ".join(f"{name}: {level}" for name, level in wanted.items()),
+                "write them out",
+            )
+        missing = {name: level for name, level in wanted.items() if name not in given.value}
+        higher = {
+            name: level for name, level in wanted.items() if name in given.value and given.value[name].value != level
+        }
+        return workflow.edit_mapping(given, set=higher, add=missing)
+    return ()
+
+
+_REST = re.compile(
+    r"\bgithub\.(actions|activity|apps|billing|checks|codesOfConduct|codeScanning|emojis|enterpriseAdmin|gists|git|"
+    r"gitignore|interactions|issues|licenses|markdown|meta|migrations|orgs|packages|projects|pulls|rateLimit|reactions|"
+    r"repos|search|secretScanning|teams|users)\.(?=\w)"
+)
+
+
+def _script_edits(use: _Use, name: str) -> Parts:
+    """`github.issues.create` became `github.rest.issues.create`."""
+    given = use.step.with_ if use.step else None
+    script = given.get("script") if given is not None else None
+    if script is None or name != "github-rest":
+        return ()
+    if "require(" in script.value or re.search(r"[({,]\s*github\s*[,})]|=\s*github\b(?!\.)", script.value):
+        return Blocked(
+            "REST methods moved from `github.*` to `github.rest.*`, and the script passes `github` on to other code",
+            "put `.rest` in there by hand",
+        )
+    return use.workflow.splice_scalar(
+        script,
+        [(found.end(1) - len(found[1]), found.end(1), f"rest.{found[1]}") for found in _REST.finditer(script.value)],
+    )
+
+
+RULE = Rule(
+    __name__,
+    "uses an action at an outdated, vulnerable, archived or mutable version",
+    check,
+    audit=("D-009.1",),
+    options=(
+        Option("policy", "supported", "which major to take", ("supported", "latest", "audit")),
+        Option("majors", {}, 'the major of single actions: {"actions/checkout" = "v5"}'),
+        Option("pin", "as-is", "`sha` writes commits with the version beside them", ("as-is", "sha")),
+        Option("relock", False, "whether you run `gh actions-lock` after fhfix where there is an actions.lock"),
+    ),
+)
