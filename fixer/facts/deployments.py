@@ -1,0 +1,660 @@
+"""How the repository's workflows deploy: what, where to, and which addresses are checked afterwards.
+
+Read from the shell of each job and from the actions that it uses. Values are carried along as they are written: a
+literal, or text with `${{ … }}`. A shell variable is followed to where it is set; where that cannot be seen, the
+deployment says so in `unknown`, and nobody guesses.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from enum import StrEnum
+from functools import cached_property
+from typing import TYPE_CHECKING, Any, Self
+
+from fixer.languages.shell import Command, Script, Structure
+from fixer.languages.workflow import Job, Step, Workflow
+from fixer.languages.yaml import Commented, Node
+from fixer.model import Span
+
+if TYPE_CHECKING:
+    from fixer.repository import Repository
+
+EXPRESSION = re.compile(r"\$\{\{(?:'[^']*'|[^'])*?\}\}")
+
+_MENTIONS = re.compile(
+    r"update-service|amazon-ecs-deploy|kubectl|\bhelm\b|compose|ssh|deploy|heroku|\bfly\b|elasticbeanstalk|lambda",
+    re.IGNORECASE,
+)
+_DEPLOYS = re.compile(r"deploy|release|\bprod|production|staging|\bcd\b|rollout|ship", re.IGNORECASE)
+_ROLLBACK = re.compile(r"roll[\s_-]?back|revert|undo", re.IGNORECASE)
+_PRODUCTION = re.compile(r"(^|[^a-z])(prod|production|live)([^a-z]|$)", re.IGNORECASE)
+_STAGING = re.compile(
+    r"(^|[^a-z])(stage|staging|stg|dev|develop|development|test|testing|qa|uat|preview|sandbox|demo)([^a-z]|$)",
+    re.IGNORECASE,
+)
+_VARIABLE = re.compile(r"\$(?:\{([A-Za-z_]\w*)\}|([A-Za-z_]\w*))")
+_LOCAL = re.compile(r"\b(?:steps|needs|matrix|strategy|job|runner)\s*[.\[]")
+_ADDRESS = re.compile(r"(?:https?://|\$\{\{)[^\s\"'`;|)<>\\]*(?:\$\{\{[^}]*\}\}[^\s\"'`;|)<>\\]*)*")
+_HEADER = re.compile(r"(?:-H|--header)\s+(?:'[^']*'|\"[^\"]*\")")
+_NOT_A_CHECK = re.compile(r"hooks\.slack|discord|webhook|localhost|127\.0\.0\.1|0\.0\.0\.0|api\.github|telegram", re.I)
+_MIGRATES = re.compile(r"(?:manage\.py|django-admin|-m django)[\"',\s]+migrate\b|[\"']migrate[\"']")
+_OWN_CLUSTER = re.compile(r"(?:^|/)(?:kind-action|setup-kind|setup-minikube|minikube|k3d-action|setup-k3d)", re.I)
+
+_AWS_SIGN_IN = re.compile(r"^aws-actions/configure-aws-credentials(?:-[\w-]+)?@", re.IGNORECASE)
+_CLUSTER_SIGN_IN = re.compile(
+    r"^(?:aws-actions/configure-aws-credentials|azure/(?:login|aks-set-context|k8s-set-context|setup-kubectl|setup-helm|"
+    r"use-kubelogin)|google-github-actions/(?:auth|setup-gcloud|get-gke-credentials)|digitalocean/action-doctl)@",
+    re.IGNORECASE,
+)
+_CLUSTER_SCRIPT = re.compile(r"update-kubeconfig|get-credentials|kubeconfig|KUBECONFIG|\.kube/config")
+_OTHER_ACTIONS = re.compile(
+    r"^(?:azure/(?:webapps-deploy|functions-action|k8s-deploy|container-apps-deploy-action)|"
+    r"google-github-actions/(?:deploy-cloudrun|deploy-appengine)|akhileshns/heroku-deploy|"
+    r"einaregilsson/beanstalk-deploy|digitalocean/app_action|appleboy/ssh-action|fifsky/ssh-action|"
+    r"burnett01/rsync-deployments|easingthemes/ssh-deploy|dokku/github-action|amondnet/vercel-action|"
+    r"cloudflare/wrangler-action)(?:/[\w-]+)?@",
+    re.IGNORECASE,
+)
+_OVER_SSH = re.compile(
+    r"docker[ -]compose .*\bup\b|docker stack deploy|docker (?:run|service update)|(?:systemctl|service|supervisorctl|pm2)"
+    r"\s.*\b(?:restart|reload|up|start)\b|kubectl (?:set|apply|rollout)|\bdeploy(?:\.sh|\.py)?\b",
+)
+_OTHER_COMMANDS: Mapping[str, tuple[tuple[str, ...], ...]] = {
+    "flyctl": (("deploy",),),
+    "fly": (("deploy",),),
+    "gcloud": (("run", "deploy"), ("app", "deploy"), ("run", "services", "update")),
+    "az": (("webapp", "deploy"), ("webapp", "up"), ("containerapp", "update"), ("containerapp", "up")),
+    "heroku": (("container:release",),),
+    "eb": (("deploy",),),
+    "cf": (("push",),),
+    "railway": (("up",),),
+    "sam": (("deploy",),),
+    "serverless": (("deploy",),),
+    "sls": (("deploy",),),
+    "aws": (
+        ("lambda", "update-function-code"),
+        ("elasticbeanstalk", "update-environment"),
+        ("deploy", "create-deployment"),
+        ("apprunner", "start-deployment"),
+    ),
+    "docker": (("stack", "deploy"), ("service", "update")),
+    "ecs": (("deploy",),),
+    "ecs-deploy": ((),),
+}
+_PLACE = ("cluster", "service", "region", "profile", "namespace", "context", "workload", "release")
+_GITHUB_VARIABLES = {
+    "GITHUB_SHA": "github.sha",
+    "GITHUB_REF_NAME": "github.ref_name",
+    "GITHUB_REPOSITORY": "github.repository",
+    "GITHUB_RUN_ID": "github.run_id",
+    "GITHUB_RUN_NUMBER": "github.run_number",
+}
+
+
+class Way(StrEnum):
+    """How a job deploys. `other` is everything that fhfix does not know how to put back by itself."""
+
+    ECS = "Amazon ECS"
+    KUBERNETES = "Kubernetes"
+    HELM = "Helm"
+    OTHER = "another way"
+
+
+@dataclass(frozen=True, eq=False)
+class Deployment:
+    """One command or action that changes what runs.
+
+    `target` holds cluster, service, region, profile, task_definition (ECS; empty where the service keeps its revision
+    and only starts anew), namespace, context, workload (Kubernetes), release (Helm). `words` is how it is written.
+    """
+
+    step: Step
+    way: Way
+    words: str
+    span: Span
+    target: Mapping[str, str] = field(default_factory=dict)
+    unknown: str = ""
+    offset: int = 0
+
+    @property
+    def index(self) -> int:
+        """Which step of its job it is."""
+        return int(self.step.at[3])
+
+    @property
+    def moves_a_tag(self) -> bool:
+        """Whether the same revision is started anew, so that what runs depends on where an image's tag points."""
+        return self.way is Way.ECS and not self.target.get("task_definition")
+
+
+@dataclass(frozen=True, eq=False)
+class DeployJob:
+    """A job that deploys. `sign_in` are the steps that make later ones able to speak to the cloud or cluster."""
+
+    workflow: Workflow
+    job: Job
+    deployments: tuple[Deployment, ...]
+
+    @property
+    def id(self) -> str:
+        return self.job.id
+
+    @property
+    def way(self) -> Way:
+        return self.deployments[0].way
+
+    @property
+    def first(self) -> int:
+        """The index of the step that deploys first."""
+        return min(deployment.index for deployment in self.deployments)
+
+    @property
+    def steps_node(self) -> Node | None:
+        return self.job.steps_node
+
+    @cached_property
+    def unknown(self) -> str:
+        """Why this job cannot be worked on; empty where it can."""
+        for deployment in self.deployments:
+            if deployment.unknown:
+                return deployment.unknown
+        if len({deployment.way for deployment in self.deployments}) > 1:
+            return "it deploys in several ways"
+        if self.job.data.get("strategy"):
+            return "it is a matrix, and the outputs of its legs would overwrite each other"
+        if any(len(step.at) != 4 for step in self.job.steps):
+            return "some of its steps run in parallel"
+        if self.steps_node is None or self.steps_node.target is not None or self.steps_node.style == "flow":
+            return "its list of steps cannot be edited"
+        return ""
+
+    @cached_property
+    def environment(self) -> str:
+        """`production`, `staging`, an expression that decides at run time, or empty where nothing says."""
+        named = self.job.environment
+        for text in (named, self.job.id, self.job.name):
+            if "${{" in text:
+                return text if text == named else ""
+            if _PRODUCTION.search(text):
+                return "production"
+            if _STAGING.search(text):
+                return "staging"
+        places = [d.target.get(key, "") for d in self.deployments for key in ("cluster", "namespace", "service")]
+        texts = [text for text in (*places, self.workflow.name, self.workflow.path) if "${{" not in text]
+        if any(_PRODUCTION.search(text) for text in texts):
+            return "production"
+        return "staging" if any(_STAGING.search(text) for text in texts) else ""
+
+    @cached_property
+    def sign_in(self) -> tuple[Step, ...]:
+        """What a further job must repeat to be able to deploy."""
+        return tuple(
+            step
+            for step in self.job.steps
+            if len(step.at) == 4 and int(step.at[3]) < self.first and self._signs_in(step)
+        )
+
+    def _signs_in(self, step: Step) -> bool:
+        pattern = _AWS_SIGN_IN if self.way is Way.ECS else _CLUSTER_SIGN_IN
+        if step.uses is not None:
+            return pattern.match(step.uses.value) is not None
+        if step.run is None:
+            return False
+        if self.way is Way.ECS:
+            return re.search(r"\baws configure set\b|\baws sts assume-role", step.run.value) is not None
+        return _CLUSTER_SCRIPT.search(step.run.value) is not None
+
+    @cached_property
+    def signed_in_by(self) -> str:
+        """Where the right to deploy comes from: `steps`, `environment`, the `runner` itself; empty if not known."""
+        if self.sign_in:
+            return "steps"
+        places = [self.job.node, self.workflow.root, *(deployment.step.node for deployment in self.deployments)]
+        wanted = ("AWS_ACCESS_KEY_ID", "AWS_ROLE_ARN", "AWS_WEB_IDENTITY_TOKEN_FILE", "AWS_PROFILE", "KUBECONFIG")
+        for place in places:
+            env = place.get("env")
+            if env is not None and env.is_mapping and any(name in env.value for name in wanted):
+                return "environment"
+        return "runner" if "self-hosted" in str(self.job.data.get("runs-on")) else ""
+
+    @property
+    def earliest(self) -> int:
+        """The index before which a step can speak to the cloud for the first time."""
+        after = [int(step.at[3]) + 1 for step in self.sign_in]
+        for deployment in self.deployments:
+            for value in (deployment.target.get(name, "") for name in _PLACE):
+                after += [self._index_of(name) + 1 for name in re.findall(r"\bsteps\.([\w-]+)\.", value)]
+        return min(max(after, default=0), self.first)
+
+    def _index_of(self, step_id: str) -> int:
+        return next((int(step.at[3]) for step in self.job.steps if step.id == step_id), -1)
+
+    @cached_property
+    def condition(self) -> Any:
+        """The `if:` of the step that deploys; None where it always does."""
+        return self.deployments[0].step.data.get("if")
+
+    @cached_property
+    def migration(self) -> Step | None:
+        """The step of this job that migrates the database."""
+        return next((step for step in self.job.steps if _migrates(step)), None)
+
+    @cached_property
+    def urls(self) -> tuple[str, ...]:
+        """The addresses that this job asks for after it has deployed, in order."""
+        found: list[str] = []
+        for step in self.job.steps:
+            if step.run is None or len(step.at) != 4 or int(step.at[3]) < self.first:
+                continue
+            text = _HEADER.sub("", step.run.value)
+            if not re.search(r"\b(?:curl|wget)\b", text) or _NOT_A_CHECK.search(text):
+                continue
+            env = step.node.get("env")
+            given = (
+                {k: n.value for k, n in env.value.items() if n.is_scalar} if env is not None and env.is_mapping else {}
+            )
+            script = Script.of(step)
+            commands = [c for c in script.commands if c.name in ("curl", "wget")] if script is not None else []
+            if any(c.has("-X", "--request", "-d", "--data", "--data-raw", "--json", "-F") for c in commands):
+                continue
+            for candidate in (*_ADDRESS.findall(text), *(a for v in given.values() for a in _ADDRESS.findall(v))):
+                address = candidate.rstrip(".,:")
+                if not re.search(r"https?://|/", address) or "$" in EXPRESSION.sub("", address):
+                    continue
+                if _LOCAL.search(address) or _NOT_A_CHECK.search(address) or address in found:
+                    continue
+                found.append(address)
+        return tuple(found)
+
+    def is_local(self, value: str) -> bool:
+        """Whether a value means something in this job only, so that another job needs it passed on."""
+        inside = EXPRESSION.findall(value)
+        exported = [name for found in inside for name in re.findall(r"\benv\.(\w+)", found)]
+        shared = self.workflow.root.get("env")
+        known = shared.value if shared is not None and shared.is_mapping else {}
+        return any(_LOCAL.search(found) for found in inside) or any(name not in known for name in exported)
+
+
+@dataclass(frozen=True, eq=False)
+class Deployments:
+    """Every job that deploys, by the path of its workflow; and what migrates when the application starts."""
+
+    jobs: Mapping[str, tuple[DeployJob, ...]]
+    composite: Mapping[str, tuple[Step, ...]]
+    migrates_on_start: str
+
+    @classmethod
+    def detect(cls, repository: Repository) -> Self | None:
+        """None where no workflow deploys."""
+        jobs: dict[str, tuple[DeployJob, ...]] = {}
+        composite: dict[str, tuple[Step, ...]] = {}
+        for workflow in repository.documents(Workflow):
+            if not _MENTIONS.search(workflow.source.text):
+                continue
+            if workflow.composite:
+                steps = tuple(step for step in workflow.steps if _of_composite(step))
+                if steps:
+                    composite[workflow.path] = steps
+                continue
+            found = tuple(_deploy_jobs(workflow))
+            if found:
+                jobs[workflow.path] = found
+        if not jobs and not composite:
+            return None
+        return cls(jobs, composite, _migrates_on_start(repository))
+
+    def of(self, workflow: Workflow) -> tuple[DeployJob, ...]:
+        return self.jobs.get(workflow.path, ())
+
+
+# -- jobs ---------------------------------------------------------------------------------------------------------
+
+
+def _deploy_jobs(workflow: Workflow) -> Iterator[DeployJob]:
+    if _ROLLBACK.search(workflow.path) or _ROLLBACK.search(workflow.name):
+        return
+    for job in workflow.jobs.values():
+        if is_rollback(job) or not _MENTIONS.search(workflow.source.text[job.node.start : job.node.end]):
+            continue
+        found = tuple(deployment for step in job.steps for deployment in _deployments(step, job))
+        if found:
+            yield DeployJob(workflow, job, found)
+
+
+def is_rollback(job: Job) -> bool:
+    """Whether a job exists to undo a deployment: by its name, or since it runs after a failure only."""
+    condition = str(job.data.get("if", ""))
+    return bool(_ROLLBACK.search(job.id) or _ROLLBACK.search(job.name)) or (
+        re.search(r"\b(?:failure|cancelled)\s*\(", condition) is not None and "!" not in condition
+    )
+
+
+def _of_composite(step: Step) -> bool:
+    if step.uses is not None:
+        return _ecs_action(step) is not None
+    script = Script.of(step) if step.run is not None and "update-service" in step.run.value else None
+    return script is not None and any(_is_update(command) for command in script.commands)
+
+
+def _deployments(step: Step, job: Job) -> Iterator[Deployment]:
+    if re.search(r"\b(?:failure|cancelled)\s*\(", str(step.data.get("if", ""))) or _ROLLBACK.search(step.name):
+        return
+    if step.uses is not None:
+        found = _ecs_action(step) or _other_action(step, job)
+        if found is not None:
+            yield found
+        return
+    if step.run is None or not _MENTIONS.search(step.run.value):
+        return
+    script = Script.of(step)
+    if script is None or script.error:
+        return
+    for command in script.commands:
+        made = _of_command(command, script, step, job)
+        if made is not None:
+            yield made
+
+
+def _ecs_action(step: Step) -> Deployment | None:
+    uses = step.uses
+    if uses is None or not uses.value.lower().startswith("aws-actions/amazon-ecs-deploy-task-definition@"):
+        return None
+    given = {key: node.value for key, node in step.with_.value.items() if node.is_scalar} if step.with_ else {}
+    if not given.get("service"):
+        return None  # without a service it only registers a task definition
+    unknown = ""
+    if given.get("codedeploy-application") or given.get("codedeploy-appspec"):
+        unknown = "AWS CodeDeploy moves the traffic, and rolls back by its own configuration"
+    target = {
+        "cluster": given.get("cluster", "default"),
+        "service": given["service"],
+        "task_definition": given.get("task-definition", ""),
+        "file": given.get("task-definition", ""),
+    }
+    return Deployment(step, Way.ECS, uses.value.partition("@")[0], uses.span, target, unknown)
+
+
+def _is_update(command: Command) -> bool:
+    words = [word.text for word in command.args[:2]]
+    return command.name == "aws" and words == ["ecs", "update-service"]
+
+
+def _of_command(command: Command, script: Script, step: Step, job: Job) -> Deployment | None:
+    span = step.run.span if step.run is not None else Span(0, 0)
+    if command.name == "aws" and [word.text for word in command.args if not word.text.startswith("-")][:2] == [
+        "ecs",
+        "update-service",
+    ]:
+        return _ecs_update(command, script, step, span)
+    if command.name in ("kubectl", "helm") and not _has_own_cluster(job):
+        return _kubernetes(command, script, step, span)
+    if not _deployish(job):
+        return None
+    words = tuple(word.text for word in command.args if not word.text.startswith("-"))
+    if any(words[: len(known)] == known for known in _OTHER_COMMANDS.get(command.name, ())):
+        shown = " ".join((command.name, *words[:2])).strip()
+        return Deployment(step, Way.OTHER, shown, span, {}, "", command.start)
+    if command.name == "ssh" and _OVER_SSH.search(command.source):
+        return Deployment(step, Way.OTHER, "ssh", span, {}, "", command.start)
+    if command.name in ("docker", "docker-compose") and re.search(r"compose\b.*\bup\b", command.source):
+        remote = re.search(r"DOCKER_HOST|docker context use|--context|-H ssh", step.workflow.source.text)
+        if remote or "self-hosted" in str(job.data.get("runs-on")):
+            return Deployment(step, Way.OTHER, "docker compose up", span, {}, "", command.start)
+    return None
+
+
+def _ecs_update(command: Command, script: Script, step: Step, span: Span) -> Deployment | None:
+    if not command.has("--force-new-deployment", "--task-definition", "--deployment-configuration", "--service"):
+        return None
+    if not command.has("--force-new-deployment", "--task-definition"):
+        return None  # only its size or its settings change
+    target: dict[str, str] = {}
+    unknown = _where_unknown(command)
+    options = {
+        "cluster": ("--cluster",),
+        "service": ("--service",),
+        "region": ("--region",),
+        "profile": ("--profile",),
+        "task_definition": ("--task-definition",),
+    }
+    for name, spellings in options.items():
+        word = command.value(*spellings)
+        if word is None:
+            continue
+        if name == "task_definition" and not word.literal and re.search(r"\$\(", word.text):
+            target[name] = word.text
+            continue
+        value = value_of(word.text, step, script)
+        if value is None and name == "task_definition":
+            target[name] = word.text
+        elif value is None:
+            unknown = unknown or f"it cannot be seen what {word.text} is"
+        else:
+            target[name] = value
+    if "service" not in target and not unknown:
+        unknown = "the command names no service"
+    target.setdefault("cluster", "default")
+    return Deployment(step, Way.ECS, "aws ecs update-service", span, target, unknown, command.start)
+
+
+def _where_unknown(command: Command) -> str:
+    if command.within(Structure.LOOP):
+        return "it deploys in a loop of the shell"
+    if command.within(Structure.FUNCTION):
+        return "it deploys in a function of the shell"
+    if command.within(Structure.BRANCH):
+        return "a condition of the shell decides what is deployed"
+    return ""
+
+
+def _kubernetes(command: Command, script: Script, step: Step, span: Span) -> Deployment | None:
+    words = [word.text for word in command.args]
+    plain = [text for at, text in enumerate(words) if not text.startswith("-") and not _is_value(words, at)]
+    target: dict[str, str] = {}
+    unknown = _where_unknown(command)
+    for name, spellings in (("namespace", ("--namespace", "-n")), ("context", ("--context", "--kube-context"))):
+        word = command.value(*spellings)
+        if word is not None:
+            value = value_of(word.text, step, script)
+            unknown = unknown or ("" if value is not None else f"it cannot be seen what {word.text} is")
+            target[name] = value or ""
+    shown = f"{command.name} {' '.join(plain[:2])}"
+    if command.name == "helm":
+        if plain[:1] != ["upgrade"] or len(plain) < 2:
+            return None
+        release = value_of(plain[1], step, script)
+        unknown = unknown or ("" if release is not None else f"it cannot be seen what {plain[1]} is")
+        target["release"] = release or ""
+        return Deployment(step, Way.HELM, "helm upgrade", span, target, unknown, command.start)
+    if plain[:2] == ["set", "image"] and len(plain) > 2:
+        target["workload"] = _workload(plain[2:])
+    elif plain[:2] == ["rollout", "restart"] and len(plain) > 2:
+        target["workload"] = _workload(plain[2:])
+        unknown = (
+            unknown or "it restarts what is there, so what runs depends on where a tag points, which an undo keeps"
+        )
+    elif plain[:1] == ["apply"]:
+        if command.has("--dry-run"):
+            return None
+        named = _rolled_out(step)
+        if not named:
+            unknown = unknown or "kubectl apply does not say which workloads it changes, and nothing waits for one"
+        target["workload"] = named
+    else:
+        return None
+    if target["workload"]:
+        workload = value_of(target["workload"], step, script)
+        unknown = unknown or ("" if workload is not None else f"it cannot be seen what {target['workload']} is")
+        target["workload"] = workload or target["workload"]
+    return Deployment(step, Way.KUBERNETES, shown, span, target, unknown, command.start)
+
+
+def _is_value(words: list[str], at: int) -> bool:
+    """Whether a word is the value of the option before it."""
+    before = words[at - 1] if at else ""
+    return before in (
+        "-n",
+        "--namespace",
+        "--context",
+        "--kube-context",
+        "--kubeconfig",
+        "-f",
+        "-k",
+        "--values",
+        "--set",
+    )
+
+
+def _workload(words: list[str]) -> str:
+    """`deployment/web`, also where it is written `deployment web`."""
+    if "/" in words[0] or len(words) < 2 or "=" in words[1]:
+        return words[0]
+    return f"{words[0]}/{words[1]}"
+
+
+def _rolled_out(step: Step) -> str:
+    """The workload that the job waits for afterwards, if it is exactly one."""
+    found: set[str] = set()
+    for other in step.job.steps if step.job is not None else ():
+        script = Script.of(other) if other.run is not None and "rollout status" in other.run.value else None
+        for command in script.commands if script is not None else ():
+            words = [word.text for word in command.args]
+            plain = [text for at, text in enumerate(words) if not text.startswith("-") and not _is_value(words, at)]
+            if command.name == "kubectl" and plain[:2] == ["rollout", "status"] and len(plain) > 2:
+                found.add(_workload(plain[2:]))
+    return found.pop() if len(found) == 1 else ""
+
+
+def _has_own_cluster(job: Job) -> bool:
+    """Whether the cluster is made by the job itself, for a test."""
+    for step in job.steps:
+        if step.uses is not None and _OWN_CLUSTER.search(step.uses.value):
+            return True
+        if step.run is not None and re.search(r"\b(?:kind create|minikube start|k3d cluster create)", step.run.value):
+            return True
+    return False
+
+
+def _deployish(job: Job) -> bool:
+    workflow = job.workflow
+    if workflow.triggers and set(workflow.triggers) <= {"pull_request", "pull_request_target", "schedule"}:
+        return False
+    texts = (job.id, job.name, job.environment, workflow.name, workflow.path.rpartition("/")[2])
+    return any(_DEPLOYS.search(text) for text in texts)
+
+
+def _other_action(step: Step, job: Job) -> Deployment | None:
+    uses = step.uses
+    if uses is None or not _OTHER_ACTIONS.match(uses.value) or not _deployish(job):
+        return None
+    name = uses.value.partition("@")[0]
+    script = step.with_.get("script") if step.with_ is not None else None
+    if "ssh-action" in name.lower() and (script is None or not _OVER_SSH.search(str(script.value))):
+        return None
+    return Deployment(step, Way.OTHER, name, uses.span)
+
+
+def _migrates(step: Step) -> bool:
+    texts = [step.run.value] if step.run is not None else []
+    if step.with_ is not None:
+        texts += [node.value for node in step.with_.value.values() if node.is_scalar]
+    env = step.node.get("env")
+    if env is not None and env.is_mapping:
+        texts += [node.value for node in env.value.values() if node.is_scalar]
+    lines = [line for text in texts for line in text.splitlines() if not line.lstrip().startswith("#")]
+    return any(_MIGRATES.search(line) for line in lines)
+
+
+def migrates(job: Job) -> bool:
+    """Whether some step of the job migrates a database."""
+    return any(_migrates(step) for step in job.steps)
+
+
+def _migrates_on_start(repository: Repository) -> str:
+    """The file that migrates whenever the application starts: an entrypoint, an image's command, a manifest."""
+    for path in repository.glob(
+        "*entrypoint*", "*start*.sh", "*run*.sh", "*Dockerfile*", "*task-def*.json", "*/templates/*.yaml"
+    ):
+        if re.search(r"(^|/)(tests?|node_modules|docs?)/", path) or not re.search(
+            r"\.(sh|ya?ml|json)$|ockerfile|[^.]*$", path
+        ):
+            continue
+        for line in repository.text(path).splitlines():
+            if _MIGRATES.search(line) and not line.lstrip().startswith("#"):
+                return path
+    return ""
+
+
+# -- values -------------------------------------------------------------------------------------------------------
+
+
+def value_of(text: str, step: Step, script: Script | None, depth: int = 0) -> str | None:
+    """A word of the shell with its variables followed to where they are set; None where that cannot be seen.
+
+    What is set in the step, its script or its job is put in place of the variable; what the whole workflow sets
+    becomes `${{ env.NAME }}`.
+    """
+    if depth > 5:
+        return None
+    masked = EXPRESSION.sub(lambda found: "\0" * len(found[0]), text)
+    if "$(" in masked or "`" in masked:
+        return None
+    made, at = "", 0
+    for found in _VARIABLE.finditer(masked):
+        value = _variable(found[1] or found[2], step, script, depth)
+        if value is None:
+            return None
+        made += text[at : found.start()] + value
+        at = found.end()
+    rest = masked[at:]
+    return None if "$" in rest else made + text[at:]
+
+
+def _variable(name: str, step: Step, script: Script | None, depth: int) -> str | None:
+    assigned = script.assignments.get(name) if script is not None else None
+    if assigned is not None:
+        return value_of(assigned.text, step, script, depth + 1)
+    job = step.job
+    for place in (step.node, job.node if job is not None else None):
+        env = place.get("env") if place is not None else None
+        if env is not None and env.is_mapping and name in env.value and env.value[name].is_scalar:
+            found: str = env.value[name].value
+            return found
+    shared = step.workflow.root.get("env")
+    if shared is not None and shared.is_mapping and name in shared.value:
+        return f"${{{{ env.{name} }}}}"
+    if name in _GITHUB_VARIABLES:
+        return f"${{{{ {_GITHUB_VARIABLES[name]} }}}}"
+    for other in job.steps if job is not None else ():
+        if other.at == step.at:
+            break
+        if name in ("AWS_REGION", "AWS_DEFAULT_REGION") and other.uses is not None and other.with_ is not None:
+            region = other.with_.get("aws-region")
+            if _AWS_SIGN_IN.match(other.uses.value) and region is not None:
+                return str(region.value)
+        if other.run is not None and "GITHUB_ENV" in other.run.value and re.search(rf"\b{name}=", other.run.value):
+            return f"${{{{ env.{name} }}}}"
+    return None
+
+
+# -- repeating what is there ----------------------------------------------------------------------------------------
+
+
+def copy_of(step: Step) -> dict[str, Any]:
+    """A step as a value to write again; the comment beside its pin stays with it."""
+    found = dict(step.data)
+    if step.uses is not None:
+        comment = step.workflow.comment_of(step.uses)
+        if comment and re.match(r"v?\d", comment):
+            found["uses"] = Commented(step.uses.value, comment)
+    found.pop("if", None)
+    return found
+
+
+def refers_to(value: Any, steps: tuple[Step, ...]) -> str:
+    """A step that this value refers to and that is not among these; empty where there is none."""
+    known = {step.id for step in steps if step.id}
+    return next((name for name in re.findall(r"\bsteps\.([\w-]+)\.", str(value)) if name not in known), "")
