@@ -18,7 +18,13 @@ _KINDS: tuple[tuple[re.Pattern[str], str], ...] = tuple(
         (r"(^|/)\.github/workflows/[^/]+\.ya?ml$", "workflow.Workflow"),
         (r"(^|/)action\.ya?ml$", "workflow.Workflow"),
         (r"(^|/)(docker-)?compose[^/]*\.ya?ml$", "compose.Compose"),
-        (r"(^|/)(dockerfile|containerfile)(\.[^/]+)?$|\.(dockerfile|containerfile)$", "dockerfile.Dockerfile"),
+        (
+            # Not templates of Dockerfiles, and not programs that are about them.
+            r"(^|/)(dockerfile|containerfile)"
+            r"(\.(?!([\w.]*\.)?(dockerignore|erb|go|html|j2|jinja2?|js|json|md|py|rs|sh|template|tmpl|tpl|ts|txt|ya?ml)$)[^/]+)?$"
+            r"|\.(dockerfile|containerfile)$",
+            "dockerfile.Dockerfile",
+        ),
         (r"\.ya?ml$", "yaml.Yaml"),
         (r"\.py$", "settings.PythonModule"),
         (r"(^|/)[^/]*(requirements|constraints)[^/]*\.(txt|in)$|(^|/)requirements/[^/]+\.(txt|in)$", "lines.Lines"),
