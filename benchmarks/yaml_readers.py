@@ -1,6 +1,6 @@
 """Which reader says fastest where everything stands in a YAML file? Prints ratios; docs/decisions.md keeps them.
 
-    python -m benchmarks.yaml_readers FOLDER
+    pip install tree-sitter-yaml; python -m benchmarks.yaml_readers FOLDER
 
 Every reader goes over the same files in turn, round after round, so that a busy machine is unfair to none.
 """
@@ -11,6 +11,8 @@ import sys
 import time
 from collections import Counter
 from collections.abc import Callable
+from contextlib import suppress
+from io import StringIO
 from pathlib import Path
 from statistics import median
 
@@ -73,6 +75,25 @@ def seconds(read: Callable[[str], None], texts: list[str], failures: Counter[str
     return time.perf_counter() - start
 
 
+def round_trip(text: str) -> str:
+    """Load and dump as careful users do it: quotes kept, no folding of long lines."""
+    yaml_file = YAML(typ="rt", pure=True)
+    yaml_file.preserve_quotes = True
+    yaml_file.width = sys.maxsize
+    out = StringIO()
+    yaml_file.dump(yaml_file.load(text), out)
+    return out.getvalue()
+
+
+def given_back(texts: list[str]) -> int:
+    """How many files a round trip through ruamel.yaml gives back as they were."""
+    same = 0
+    for text in texts:
+        with suppress(Exception):  # a file that is refused is not given back
+            same += round_trip(text) == text
+    return same
+
+
 def main(folder: Path) -> None:
     paths = sorted(path for path in folder.rglob("*.y*ml") if path.is_file() and path.stat().st_size < 100_000)
     texts = [path.read_text(encoding="utf-8", errors="replace").removeprefix("\ufeff") for path in paths]
@@ -86,6 +107,7 @@ def main(folder: Path) -> None:
         ratios = sorted(mine / base for mine, base in zip(times, taken["libyaml_events"], strict=True))
         refused = f", {failures[name] // ROUNDS} files refused" if failures[name] else ""
         print(f"{name:20} {median(ratios):6.1f} x libyaml_events ({ratios[0]:.1f} to {ratios[-1]:.1f}){refused}")
+    print(f"{given_back(texts)} of {len(texts)} files come back unchanged from ruamel.yaml's load and dump")
 
 
 if __name__ == "__main__":
