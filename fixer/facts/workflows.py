@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import TYPE_CHECKING, Self
 
+from fixer.languages import kind_of
 from fixer.languages.shell import Command, Script, Structure
 from fixer.languages.workflow import Step, Workflow
 
@@ -23,6 +24,7 @@ class Workflows:
     """The workflows that can be read; composite actions are not among them."""
 
     documents: tuple[Workflow, ...]
+    has_dockerfile: bool = False
 
     @classmethod
     def detect(cls, repository: Repository) -> Self | None:
@@ -32,7 +34,7 @@ class Workflows:
             for workflow in repository.documents(Workflow)
             if not workflow.composite and workflow.path.startswith(".github/workflows/") and workflow.jobs
         )
-        return cls(found) if found else None
+        return cls(found, any(kind_of(path) == "dockerfile.Dockerfile" for path in repository.files)) if found else None
 
     @cached_property
     def integration(self) -> Workflow | None:

@@ -173,8 +173,8 @@ class Workflow(Yaml):
 
     # -- builders -------------------------------------------------------------------------------------------------
 
-    def add_job(self, job_id: str, job: dict[str, Any], *, like: Job | None = None) -> Parts:
-        """Adds a job, and puts it into `needs:` of the jobs that gate on the others.
+    def add_job(self, job_id: str, job: dict[str, Any], *, like: Job | None = None, gates: bool = True) -> Parts:
+        """Adds a job, and, if it `gates`, puts it into `needs:` of the jobs that gate on the others.
 
         A job gates on the others if it waits for `like`, or, where nothing waits for that one, if it waits for two
         jobs or more and nothing waits for it (a `notify` at the end). The new job goes before the first of them.
@@ -184,13 +184,27 @@ class Workflow(Yaml):
             return Blocked(f"{self.path} has no jobs")
         if job_id in jobs.value:
             return Blocked(f"{self.path} has a job {job_id} already")
-        gates = self._gates(like)
+        final = self._gates(like)
         order = list(jobs.value)
-        first = min((order.index(gate.id) for gate in gates), default=len(order))
+        first = min((order.index(gate.id) for gate in final), default=len(order))
         place = {"after": order[first - 1]} if first else {"before": order[0]}
         parts = [self.add_key(jobs, job_id, job, **place)]
-        parts += [self._add_need(needs, job_id) for gate in gates if (needs := gate.node.get("needs")) is not None]
+        if gates:
+            parts += [self._add_need(needs, job_id) for gate in final if (needs := gate.node.get("needs")) is not None]
         return joined(parts)
+
+    def add_trigger(self, event: str) -> Parts:
+        """Adds an event to `on:`; nothing where it is there already."""
+        if event in self.triggers:
+            return ()
+        on = self.root.get("on")
+        if on is None:
+            return Blocked(f"{self.path} has no triggers")
+        if on.is_mapping:
+            return self.add_key(on, event, None)
+        if on.is_sequence:
+            return self.insert_item(on, len(on.items), event)
+        return self.set_scalar(on, Flow((on.value, event)))
 
     def _add_need(self, needs: Node, job_id: str) -> Parts:
         if needs.is_sequence:

@@ -900,6 +900,8 @@ def _inline(head: str, value: Any, style: Style) -> list[str]:
         if literal is not None:
             return (head + literal).split("\n")
         return [head + json.dumps(value, ensure_ascii=False)]
+    if value is None and head.endswith(": "):
+        return [head[:-1]]  # `workflow_dispatch:` is how people write it
     return [head + render_scalar(value, style.quote)]
 
 

@@ -1,0 +1,188 @@
+"""A front end is built without a limit on its size, or with a limit that cannot fail.
+
+## Why
+A bundle grows by one dependency at a time and nobody notices. A check that prints the size (`du -sh`), or that compares
+`196M > 200M` with bc, which is not a comparison of numbers, passes for ever.
+
+## What the check does
+It takes the size in whole kilobytes, without the build's cache, says size and limit in the log and in the summary of
+the job, and fails above the limit or where nothing was built.
+
+## When it is left alone
+Where size-limit, bundlesize, bundlewatch or a similar tool is a dependency or is run; where a script compares numbers
+and exits; repositories without a front end of a framework that is known (Next.js, Vite, Create React App, Angular,
+Vue).
+"""
+
+from __future__ import annotations
+
+import posixpath
+import re
+from collections.abc import Iterator
+
+from fixer.facts.frontend import FrontEnd, FrontEnds
+from fixer.facts.workflows import Workflows, commands_of, folder_of, in_folder
+from fixer.languages.shell import Command
+from fixer.languages.workflow import Step, Workflow
+from fixer.model import Blocked, Finding, Fix, Option, Options, Rule, Tier
+
+LIMITERS = re.compile(
+    r"size-limit|bundlesize|bundlewatch|bundlemon|next-bundle-analysis|compressed-size-action|\blhci\b"
+)
+BUILDS = frozenset({"build", "build:prod", "build:production", "build:ci"})
+OUTPUTS = frozenset({".next", "dist", "build", "out", ".output"})
+KILOBYTES_PER_MEGABYTE = 1024
+
+
+def check(workflows: Workflows, frontends: FrontEnds, options: Options) -> Iterator[Finding]:
+    if any(each.limiter for each in frontends.applications):
+        return
+    broken: list[tuple[Workflow, Step, Command]] = []
+    for workflow in workflows.documents:
+        if LIMITERS.search(workflow.source.text):
+            return
+        for step in workflow.steps:
+            measured = _measures(step)
+            if measured is not None and _can_fail(step, measured):
+                return
+            if measured is not None:
+                broken.append((workflow, step, measured))
+    for workflow, step, command in broken:
+        yield Finding(
+            workflow.path,
+            (step.run or step.node).span,
+            "the size of the bundle is measured, and no size fails the job",
+            _repair(workflow, step, command, frontends, options),
+        )
+    if not broken:
+        yield from _added(workflows, frontends, options)
+
+
+def _added(workflows: Workflows, frontends: FrontEnds, options: Options) -> Iterator[Finding]:
+    for workflow in sorted(workflows.documents, key=lambda each: each is not workflows.integration):
+        if not {"pull_request", "push"} & set(workflow.triggers):
+            continue
+        for step in workflow.steps:
+            folder = _builds(step)
+            frontend = frontends.of(folder) if folder is not None else None
+            if folder is None or frontend is None or step.run is None:
+                continue
+            yield Finding(
+                workflow.path,
+                step.run.span,
+                f"the front end in {folder or 'the repository'} is built without a limit on its size",
+                _insert(workflow, step, folder, frontend, options),
+            )
+            return
+
+
+def _insert(workflow: Workflow, step: Step, folder: str, frontend: FrontEnd, options: Options) -> Fix | Blocked:
+    parent = workflow.node(step.at[:-1])
+    if parent is None or not parent.is_sequence or not isinstance(step.at[-1], int) or parent.target is not None:
+        return Blocked("the build step stands in a list that fhfix does not know")
+    if step.node.get("if") is not None:
+        return Blocked("the build step runs under a condition", "add the check by hand")
+    script = _script(frontend.output, frontend.excluded, options["limit-mb"])
+    keys = in_folder(folder, script, step, "" if "cd " in step.data.get("run", "") else step.working_directory)
+    new = {**workflow.step_name("Check bundle size"), **keys}
+    return Fix.of(
+        "limit the size of the bundle",
+        workflow.insert_item(parent, step.at[-1] + 1, new),
+        tier=Tier.REVIEW,
+        effects=(f"{_place(step)}: more than {options['limit-mb']} MB in {frontend.output} now fails the job",),
+    )
+
+
+def _repair(workflow: Workflow, step: Step, command: Command, frontends: FrontEnds, options: Options) -> Fix | Blocked:
+    assert step.run is not None
+    others = [
+        each.source
+        for each in commands_of(step)
+        if each.name
+        not in ("cd", "du", "cut", "awk", "echo", "printf", "bc", "test", "[", "[[", "exit", "sort", "head", "tail")
+    ]
+    if others:
+        return Blocked(f"the step does more than measuring: {others[0]}", "split it, then run fhfix again")
+    output = _output(command)
+    if not output:
+        return Blocked(f"what `{command.source}` measures is not known to be the output of a build")
+    if step.node.get("continue-on-error") is not None:
+        return Blocked("the step is allowed to fail (continue-on-error)", "remove that, or ignore this finding")
+    folder = folder_of(command, step)
+    frontend = frontends.of(folder) if folder is not None else None
+    excluded = frontend.excluded if frontend is not None else ("cache" if output.endswith(".next") else "")
+    folders = [each.source for each in commands_of(step) if each.name == "cd" and each.start < command.start]
+    script = "".join(line + "\n" for line in folders) + _script(output, excluded, options["limit-mb"])
+    return Fix.of(
+        "make the size limit fail the job",
+        workflow.splice_scalar(step.run, [(0, len(step.run.value), script)]),
+        tier=Tier.REVIEW,
+        effects=(f"{_place(step)}: more than {options['limit-mb']} MB in {output} now fails the job",),
+    )
+
+
+def _script(output: str, excluded: str, megabytes: int) -> str:
+    exclude = f" --exclude={excluded}" if excluded else ""
+    return (
+        f"limit_kb={megabytes * KILOBYTES_PER_MEGABYTE}  # {megabytes} MB\n"
+        f"if [ ! -d {output} ]; then\n"
+        f'  echo "::error::{output} is missing: nothing was built"\n'
+        "  exit 1\n"
+        "fi\n"
+        f"size_kb=$(du -sk{exclude} {output} | cut -f1)\n"
+        f'echo "Bundle size: ${{size_kb}} kB in {output}, limit ${{limit_kb}} kB" | tee -a "$GITHUB_STEP_SUMMARY"\n'
+        'if [ "$size_kb" -gt "$limit_kb" ]; then\n'
+        f'  echo "::error::{output} is ${{size_kb}} kB, more than the limit of ${{limit_kb}} kB"\n'
+        "  exit 1\n"
+        "fi\n"
+    )
+
+
+def _place(step: Step) -> str:
+    where = f"jobs.{step.job.id}" if step.job is not None else "steps"
+    return f"{where}, {step.name}" if step.name else where
+
+
+def _measures(step: Step) -> Command | None:
+    """The command of a step that measures the output of a build with du."""
+    return next((command for command in commands_of(step) if command.name == "du" and _output(command)), None)
+
+
+def _output(command: Command) -> str:
+    for word in command.args:
+        path = posixpath.normpath(word.text)
+        if not word.text.startswith("-") and word.literal and OUTPUTS & set(path.split("/")):
+            return path
+    return ""
+
+
+def _can_fail(step: Step, command: Command) -> bool:
+    """Whether some size fails the step: it exits, and compares numbers without a unit."""
+    assert step.run is not None
+    commands = commands_of(step)
+    exits = any(each.name in ("exit", "false") for each in commands)
+    human = any(re.match(r"-[a-zA-Z]*h", word.text) for word in command.args) or command.has("--human-readable")
+    compares = re.search(r"-(gt|ge|lt|le)\b|\(\([^)]*[<>]", step.run.value) is not None
+    through_bc = any(each.name == "bc" for each in commands)
+    return exits and (compares or through_bc) and not human
+
+
+def _builds(step: Step) -> str | None:
+    """The folder in which a step builds a front end; None where it does not."""
+    for command in commands_of(step):
+        words = [word.text for word in command.args]
+        scripts = [word for word in words if not word.startswith("-") and word != "run"]
+        tool = command.name in ("npm", "yarn", "pnpm", "bun") and scripts[:1] and scripts[0] in BUILDS
+        direct = command.name in ("next", "vite", "ng", "react-scripts") and words[:1] == ["build"]
+        if tool or direct:
+            return folder_of(command, step)
+    return None
+
+
+RULE = Rule(
+    __name__,
+    "A front end may grow without limit",
+    check,
+    audit=("D-009.7",),
+    options=(Option("limit-mb", 200, "Megabytes that the output of the build may have."),),
+)

@@ -1,0 +1,230 @@
+"""No workflow scans the repository with Trivy, or one does whose results never arrive.
+
+## Why
+Trivy finds known holes in dependencies and images. Its results reach the Security tab only as SARIF, by a job that may
+write there (`security-events: write`), and only if the upload also runs when the scan has failed the job.
+
+## What is repaired
+A scan that is uploaded but written in another format than SARIF, which GitHub rejects; a job without the permission;
+an upload that is skipped when the scan fails. A mutable reference such as `@master` is a finding of outdated-action.
+
+## When it is left alone
+Where any workflow scans already, with Trivy or with Grype or Snyk; repositories without a Dockerfile or a Django
+project; those without a workflow for pull requests. A second scan is never added.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from typing import Any
+
+from fixer.catalog.actions import Catalog
+from fixer.catalog.references import reference
+from fixer.facts.django import DjangoProject
+from fixer.facts.task_runners import TaskRunners
+from fixer.facts.workflows import Workflows, commands_of
+from fixer.languages.action_ref import ActionRef
+from fixer.languages.workflow import Job, Step, Workflow
+from fixer.languages.yaml import joined
+from fixer.model import Blocked, Finding, Fix, Option, Options, Parts, Rule, Tier
+
+JOB = "trivy-scan"
+SCAN = "aquasecurity/trivy-action"
+UPLOAD = "github/codeql-action/upload-sarif"
+OTHERS = re.compile(r"(anchore/(scan|grype)-action|snyk/actions|docker/scout-action|google/osv-scanner)", re.IGNORECASE)
+SCOPES = {"contents": "read", "actions": "read", "security-events": "write"}
+# What these do needs no scope of the token beyond those that an upload of SARIF needs.
+MODEST = frozenset(
+    {
+        "actions/checkout",
+        "actions/setup-python",
+        "actions/setup-node",
+        "actions/setup-java",
+        "actions/setup-go",
+        "actions/cache",
+        "actions/upload-artifact",
+        "actions/download-artifact",
+        "docker/setup-buildx-action",
+        "docker/setup-qemu-action",
+        "docker/build-push-action",
+        SCAN,
+        UPLOAD,
+    }
+)
+
+
+def check(
+    workflows: Workflows, runners: TaskRunners, catalog: Catalog, django: DjangoProject | None, options: Options
+) -> Iterator[Finding]:
+    scanned = runners.run("trivy")
+    for workflow in workflows.documents:
+        for job in workflow.jobs.values():
+            scans = [step for step in job.steps if _name(step) == SCAN]
+            if scans or any(command.name == "trivy" for step in job.steps for command in commands_of(step)):
+                scanned = True
+            if scans:
+                yield from _repaired(workflow, job, scans)
+        scanned = scanned or OTHERS.search(workflow.source.text) is not None
+    integration = workflows.integration
+    if not scanned and integration is not None and (django is not None or workflows.has_dockerfile):
+        job_data = _job(integration, catalog, options)
+        yield Finding(
+            integration.path,
+            next(iter(integration.jobs.values())).node.span,
+            "no workflow scans the repository for known holes",
+            Fix.of(
+                f"add job {JOB}",
+                integration.add_job(JOB, job_data),
+                tier=Tier.REVIEW,
+                effects=(f"jobs.{JOB}: known holes of the dependencies appear in the Security tab",),
+                todo=("Private repositories need GitHub Advanced Security for the upload to be accepted.",),
+            ),
+        )
+
+
+def _job(workflow: Workflow, catalog: Catalog, options: Options) -> dict[str, Any]:
+    return {
+        **workflow.job_name("Trivy Scan"),
+        "runs-on": "ubuntu-latest",
+        "timeout-minutes": 15,
+        "permissions": SCOPES,
+        "steps": [
+            {"uses": reference(catalog, "actions/checkout", workflow)},
+            {
+                **workflow.step_name("Scan dependencies and configuration"),
+                "uses": reference(catalog, SCAN, workflow),
+                "with": {
+                    "scan-type": "fs",
+                    "scan-ref": ".",
+                    "format": "sarif",
+                    "output": "trivy-results.sarif",
+                    "severity": ",".join(options["severity"]),
+                    "ignore-unfixed": True,
+                },
+            },
+            {
+                **workflow.step_name("Upload the results to the Security tab"),
+                "if": "always()",
+                "uses": reference(catalog, UPLOAD, workflow),
+                "with": {"sarif_file": "trivy-results.sarif", "category": "trivy"},
+            },
+        ],
+    }
+
+
+# -- repairing a scan that is there -------------------------------------------------------------------------------
+
+
+def _repaired(workflow: Workflow, job: Job, scans: list[Step]) -> Iterator[Finding]:
+    uploads = [step for step in job.steps if _name(step) == UPLOAD]
+    for scan in scans:
+        output = _input(scan, "output")
+        upload = next((step for step in uploads if output and _input(step, "sarif_file") == output), None)
+        form = _input(scan, "format") or "table"
+        if upload is None or scan.node.target is not None:
+            continue
+        if form != "sarif" and "${{" not in form:
+            yield Finding(
+                workflow.path,
+                scan.node.span,
+                f"Trivy writes {form} to {output}, and the upload accepts only SARIF",
+                _sarif(workflow, job, scan, output),
+            )
+        if upload.node.get("if") is None and not upload.node.target:
+            yield Finding(
+                workflow.path,
+                upload.node.span,
+                "the results are not uploaded when the scan fails the job",
+                Fix.of("upload the results in any case", workflow.add_key(upload.node, "if", "always()", after="uses")),
+            )
+        if not _may_write(workflow, job):
+            yield Finding(
+                workflow.path,
+                upload.node.span,
+                f"job {job.id} uploads SARIF without the permission security-events: write",
+                _permission(workflow, job),
+            )
+
+
+def _sarif(workflow: Workflow, job: Job, scan: Step, output: str) -> Fix | Blocked:
+    for step in job.steps:
+        if step.run is not None and output in step.run.value:
+            return Blocked(
+                f"step {step.name or 'with a script'!r} reads {output}, which would change its format",
+                "write a second report for it, then run fhfix again",
+            )
+    with_ = scan.with_
+    if with_ is None:
+        return Blocked("the step has no inputs")
+    form = with_.get("format")
+    part: Parts = workflow.set_scalar(form, "sarif") if form is not None else workflow.add_key(with_, "format", "sarif")
+    return Fix.of("write SARIF", part, effects=(f"jobs.{job.id}: the upload of {output} is no longer rejected",))
+
+
+def _may_write(workflow: Workflow, job: Job) -> bool:
+    for place in (job.node.get("permissions"), workflow.root.get("permissions")):
+        if place is not None:
+            return place.data in ("write-all",) or (
+                place.is_mapping
+                and place.get("security-events") is not None
+                and place.data["security-events"] == "write"
+            )
+    return False
+
+
+def _permission(workflow: Workflow, job: Job) -> Fix | Blocked:
+    title = "let the job write security events"
+    own = job.node.get("permissions")
+    if own is not None:
+        if not own.is_mapping or not own.value:
+            return Blocked(
+                f"job {job.id} has permissions in a form that fhfix does not know", "add security-events: write"
+            )
+        missing = {key: value for key, value in SCOPES.items() if key not in own.value}
+        parts: list[Parts] = [workflow.add_keys(own, missing)] if missing else []
+        events = own.get("security-events")
+        if events is not None:
+            parts.append(workflow.set_scalar(events, "write"))
+        return Fix.of(title, joined(parts))
+    if job.uses is not None or job.steps_node is None:
+        return Blocked(f"job {job.id} calls a reusable workflow", "give that one the permission")
+    for step in job.steps:
+        name = _name(step)
+        if name and name not in MODEST and not name.startswith("actions/setup-"):
+            return Blocked(
+                f"job {job.id} runs {name}, and what it needs of the token is not known",
+                "add a `permissions` block with security-events: write and what that action needs",
+            )
+        if re.search(
+            r"GITHUB_TOKEN|github\.token|\bgh ", str(step.data.get("run", "")) + str(step.data.get("env", ""))
+        ):
+            return Blocked(
+                f"job {job.id} uses the token in a script, and what it needs is not known",
+                "add a `permissions` block with security-events: write and what the script needs",
+            )
+    scopes: dict[str, Any] = dict(SCOPES)
+    wide = workflow.root.get("permissions")
+    if wide is not None and wide.is_mapping:
+        scopes = {**wide.data, **scopes}
+    after = next((key for key in ("timeout-minutes", "runs-on") if key in job.node.value), None)
+    return Fix.of(title, workflow.add_key(job.node, "permissions", scopes, after=after), tier=Tier.REVIEW)
+
+
+def _name(step: Step) -> str:
+    return ActionRef.parse(step.uses.value).name.lower() if step.uses is not None else ""
+
+
+def _input(step: Step, name: str) -> str:
+    with_ = step.with_
+    found = with_.get(name) if with_ is not None else None
+    return found.value if found is not None and found.is_scalar else ""
+
+
+RULE = Rule(
+    __name__,
+    "No scan for known holes, or one whose results do not arrive",
+    check,
+    audit=("D-009.8",),
+    options=(Option("severity", ["CRITICAL", "HIGH"], "What a scan that fhfix adds reports."),),
+)
