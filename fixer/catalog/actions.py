@@ -98,16 +98,15 @@ class _Entry:
     curated: Mapping[str, Any]
 
     @cached_property
-    def versions_by_sha(self) -> dict[str, tuple[Version, str]]:
-        """The most exact version tag of each commit. Of equals the first: `v1.2.3` before `1.2.3`."""
-        found: dict[str, tuple[Version, str]] = {}
+    def versions_by_sha(self) -> dict[str, list[tuple[Version, str]]]:
+        """The version tags of each commit: releases before pre-releases, and the most exact and newest first."""
+        found: dict[str, list[tuple[Version, str]]] = {}
         for tag, sha in (*self.tags.items(), *self.observed.items()):
             version = version_of(tag)
-            if version is None:
-                continue
-            known = found.get(sha)
-            if known is None or (tag.count("."), version) > (known[1].count("."), known[0]):
-                found[sha] = (version, tag)
+            if version is not None:
+                found.setdefault(sha, []).append((version, tag))
+        for pairs in found.values():
+            pairs.sort(key=lambda pair: (pair[0][3], min(pair[1].count("."), 2), pair[0]), reverse=True)
         return found
 
 
@@ -179,9 +178,10 @@ class Action:
         """The commit of a tag or release; empty where it is not known."""
         return self.entry.tags.get(tag) or self.entry.observed.get(tag, "")
 
-    def version_of_sha(self, sha: str) -> tuple[Version, str] | None:
-        """The version, and the tag that names it best, of a commit."""
-        return self.entry.versions_by_sha.get(sha.lower())
+    def version_of_sha(self, sha: str, number: int | None = None) -> tuple[Version, str] | None:
+        """The version of a commit, and the tag that names it best; of this major, where it has one."""
+        found = self.entry.versions_by_sha.get(sha.lower(), [])
+        return next((pair for pair in found if pair[0][0] == number), found[0] if found else None)
 
     def resolve(self, ref: ActionRef) -> Version | None:
         """The version that a reference stood for when the tags were read; None where that is not known.
@@ -192,11 +192,11 @@ class Action:
             found = self.version_of_sha(ref.ref)
             return found[0] if found else None
         sha = self.entry.tags.get(ref.ref) or self.entry.branches.get(ref.ref)
+        named = version_of(ref.ref.removeprefix("releases/").removeprefix("release/"))
         if sha is not None:
-            found = self.version_of_sha(sha)
+            found = self.version_of_sha(sha, named[0] if named else None)
             if found is not None:
                 return found[0]
-        named = version_of(ref.ref.removeprefix("releases/").removeprefix("release/"))
         if named is None or sha is None:
             return named
         major = self.majors.get(named[0])
@@ -353,11 +353,10 @@ def _action(name: str) -> Action | None:
 
 
 def _second_hand(found: Mapping[str, Any], majors: Mapping[str, Any]) -> dict[str, Any]:
-    """Majors that are newer than the tags that were read, known to differ in nothing but what is written here."""
+    """Releases that are newer than the tags that were read, known to differ in nothing but what is written here."""
     return {
         name: {**majors[data["like"]], **{key: value for key, value in data.items() if key != "like"}}
         for name, data in found.items()
-        if name not in majors
     }
 
 

@@ -25,9 +25,11 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
+from typing import Any
 
 from fixer.catalog import Action, Catalog, Major, Migrated, StepUse, between, migrate
+from fixer.catalog.artifacts import ArtifactNames, artifact_names
 from fixer.facts.action_files import ActionFiles
 from fixer.languages.action_ref import ActionRef, RefKind, Version, version_of
 from fixer.languages.workflow import Job, Step, Workflow
@@ -49,6 +51,7 @@ _OF_OTHER_RULES = frozenset(("actions/create-release", "actions/upload-release-a
 _BRANCHES = frozenset(("master", "main", "develop", "dev", "trunk", "head"))
 _REPLACED = frozenset(("archived", "unmaintained", "deprecated"))
 _RUNTIMES = {"node12": "Node 12", "node16": "Node 16", "node20": "Node 20", "plugin": "a plugin of old runners"}
+_ARTIFACTS_V4 = (4, 0, 0, 1)
 _VERSION_IN_COMMENT = re.compile(r"(?<![\w.])v?\d+(?:\.\d+){0,2}(?![\w.])")
 
 
@@ -78,10 +81,17 @@ def check(workflow: Workflow, catalog: Catalog, files: ActionFiles, options: Opt
     """Asks the catalog about every `uses:`."""
     if "uses" not in workflow.source.text:
         return
+    together: list[tuple[_Use, _Bump]] = []
     for use in _uses(workflow):
-        finding = _judge(use, catalog, files, options)
-        if finding is not None:
-            yield finding
+        judged = _judge(use, catalog, files, options)
+        if isinstance(judged, Finding):
+            yield judged
+        elif judged is not None and _changes_artifacts(judged):
+            together.append((use, judged))
+        elif judged is not None:
+            yield _found(use, f"{use.ref} {judged.why}", _cure(use, judged, files, options))
+    if together:
+        yield from _artifacts(workflow, together, files, options)
 
 
 def _uses(workflow: Workflow) -> Iterator[_Use]:
@@ -93,7 +103,7 @@ def _uses(workflow: Workflow) -> Iterator[_Use]:
             yield _Use(job.uses, ActionRef.parse(job.uses.value), workflow, None, job)
 
 
-def _judge(use: _Use, catalog: Catalog, files: ActionFiles, options: Options) -> Finding | None:
+def _judge(use: _Use, catalog: Catalog, files: ActionFiles, options: Options) -> Finding | _Bump | None:
     ref = use.ref
     if ref.kind in (RefKind.DOCKER, RefKind.LOCAL, RefKind.UNKNOWN):
         return None
@@ -111,10 +121,9 @@ def _judge(use: _Use, catalog: Catalog, files: ActionFiles, options: Options) ->
     bump = _bump(ref, action, catalog, options)
     if bump is None:
         return _pin(use, action, options)
-    if isinstance(bump, Finding | Blocked):
-        return _found(use, f"{ref} {_reason_of(ref, action, catalog)}", bump) if isinstance(bump, Blocked) else bump
-    cure = _cure(use, bump, files, options)
-    return _found(use, f"{ref} {bump.why}", cure)
+    if isinstance(bump, Blocked):
+        return _found(use, f"{ref} {_reason_of(ref, action, catalog)}", bump)
+    return bump
 
 
 def _found(use: _Use, message: str, cure: Fix | Blocked) -> Finding:
@@ -141,8 +150,8 @@ def _bump(ref: ActionRef, action: Action, catalog: Catalog, options: Options) ->
     if ref.kind is RefKind.BRANCH and version_of(ref.ref.rpartition("/")[2]) is None:
         return _bump_of_branch(ref, action, catalog, wanted)
     before = action.resolve(ref)
-    if before is None or before > action.newest_known:
-        return _unknown_version(ref, action, before)
+    if before is None or before > action.newest_known or (action.newest and before[0] > action.newest.number):
+        return None  # newer than the catalog
     if wanted is not None:
         if before[0] >= wanted:
             return None
@@ -219,11 +228,6 @@ def _bump_of_branch(ref: ActionRef, action: Action, catalog: Catalog, wanted: in
     return _Bump(action, f"{why}; its newest release is {target.release}", None, None, target)
 
 
-def _unknown_version(ref: ActionRef, action: Action, version: Version | None) -> Blocked | None:
-    """A commit or tag that the catalog has not seen is newer than the catalog: nothing is said of it."""
-    return None
-
-
 def _no_successor(action: Action) -> Blocked:
     newest = action.newest
     known = action.newest_known
@@ -245,6 +249,86 @@ def _configured(action: Action, options: Options) -> int | None:
     value = majors.get(action.name.lower(), majors.get(action.repository.lower()))
     version = version_of(str(value)) if value is not None else None
     return version[0] if version else None
+
+
+# -- artifacts ----------------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class _Inputs:
+    """Changes of a step's inputs that come from its neighbours."""
+
+    rename: Mapping[str, str] = field(default_factory=dict)
+    set: Mapping[str, str] = field(default_factory=dict)
+    add: Mapping[str, Any] = field(default_factory=dict)
+
+    def as_edit(self) -> dict[str, Mapping[str, Any]]:
+        return {"rename": self.rename, "set": self.set, "add": self.add}
+
+
+def _changes_artifacts(bump: _Bump) -> bool:
+    """Whether a bump crosses from v3 to v4, where uploads and downloads stopped understanding each other."""
+    return (
+        bump.action.name in ("actions/upload-artifact", "actions/download-artifact")
+        and bump.before is not None
+        and bump.before < _ARTIFACTS_V4 <= bump.target.version
+    )
+
+
+def _artifacts(
+    workflow: Workflow, together: list[tuple[_Use, _Bump]], files: ActionFiles, options: Options
+) -> Iterator[Finding]:
+    """Uploads and downloads of a workflow go to v4 and newer together, or not at all."""
+    names = artifact_names(workflow, [use.step.at for use, _ in together if use.step is not None])
+    if isinstance(names, Blocked):
+        for use, bump in together:
+            yield _found(use, f"{use.ref} {bump.why}", names)
+        return
+    cures: list[Fix | Blocked] = []
+    for use, bump in together:
+        cures.append(_cure(use, bump, files, options, _named(use.step, names)))
+    blocked = next((cure for cure in cures if isinstance(cure, Blocked)), None)
+    if blocked is not None:
+        for (use, bump), cure in zip(together, cures, strict=True):
+            own = Blocked(f"it goes together with another step, which is blocked: {blocked.reason}", blocked.next_step)
+            yield _found(use, f"{use.ref} {bump.why}", cure if isinstance(cure, Blocked) else own)
+        return
+    fixes = [cure for cure in cures if isinstance(cure, Fix)]
+    if not names.uploads:
+        for (use, bump), fix in zip(together, fixes, strict=True):
+            yield _found(use, f"{use.ref} {bump.why}", fix)
+        return
+    first, bump = together[0]
+    moved = {use.step.at for use, _ in together if use.step is not None}
+    others = [
+        workflow.edit_mapping(step.with_, **_named(step, names).as_edit())
+        for step in workflow.steps
+        if step.at in names.downloads and step.at not in moved and step.with_ is not None
+    ]
+    whole = Fix.of(
+        "move uploads and downloads together, and give each upload a name of its own",
+        *(fix.edits for fix in fixes),
+        *others,
+        tier=Tier.REVIEW,
+        todo=dict.fromkeys(text for fix in fixes for text in fix.todo),
+    )
+    count = f" ({len(together)} steps)" if len(together) > 1 else ""
+    yield _found(
+        first,
+        f"{first.ref}{count} {bump.why}; from v4 on an artifact can be uploaded once in a run, and here one is repeated",
+        whole,
+    )
+
+
+def _named(step: Step | None, names: ArtifactNames) -> _Inputs:
+    if step is None:
+        return _Inputs()
+    if step.at in names.uploads:
+        new = names.uploads[step.at]
+        return _Inputs(set={"name": new}) if "name" in _texts_of(step.with_) else _Inputs(add={"name": new})
+    if step.at in names.downloads:
+        return _Inputs({"name": "pattern"}, {"name": names.downloads[step.at]}, {"merge-multiple": True})
+    return _Inputs()
 
 
 # -- other findings -----------------------------------------------------------------------------------------------
@@ -301,7 +385,7 @@ def _pin(use: _Use, action: Action, options: Options) -> Finding | None:
 # -- how ----------------------------------------------------------------------------------------------------------
 
 
-def _cure(use: _Use, bump: _Bump, files: ActionFiles, options: Options) -> Fix | Blocked:
+def _cure(use: _Use, bump: _Bump, files: ActionFiles, options: Options, inputs: _Inputs | None = None) -> Fix | Blocked:
     if bump.action.repository.lower() in files.lock.lower() and not options["relock"]:
         return Blocked(
             "actions.lock holds this action, and would no longer be right",
@@ -314,6 +398,13 @@ def _cure(use: _Use, bump: _Bump, files: ActionFiles, options: Options) -> Fix |
     migrated = _migrated(use, bump, files)
     if isinstance(migrated, Blocked):
         return migrated
+    if inputs is not None:
+        migrated = replace(
+            migrated,
+            rename={**migrated.rename, **inputs.rename},
+            set={**migrated.set, **inputs.set},
+            add={**migrated.add, **inputs.add},
+        )
     todo = list(migrated.todo)
     if files.lock and bump.action.repository.lower() in files.lock.lower():
         todo.append("run `gh actions-lock`")

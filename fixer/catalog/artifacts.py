@@ -1,0 +1,172 @@
+"""Names of artifacts, which from upload-artifact v4 on can be used once in a run.
+
+Up to v3 several uploads of one name, such as those of the jobs of a matrix, ran together into one artifact. From v4 on
+the second one fails, so each gets a name of its own, and who downloads takes them together by a pattern.
+https://github.com/actions/upload-artifact/blob/main/docs/MIGRATION.md
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Collection, Iterator, Mapping
+from dataclasses import dataclass
+from itertools import product
+from typing import Any
+
+from fixer.languages.workflow import Job, Step, Workflow
+from fixer.model import Address, Blocked
+
+SUFFIX = "-${{ strategy.job-index }}"
+_EXPRESSION = re.compile(r"\$\{\{(.*?)\}\}", re.DOTALL)
+_MATRIX_KEY = re.compile(r"\bmatrix\.([\w-]+)|\bmatrix\['([^']+)'\]")
+_ONLY_WHERE = re.compile(r"matrix\.([\w-]+)\s*==\s*('([^']*)'|[0-9.]+|true|false)")
+_MOST = 512
+_ADVICE = "give each upload a name of its own; downloads can take them together with pattern and merge-multiple"
+_OTHER_READERS = re.compile(
+    r"gh run download|action-download-artifact@|listWorkflowRunArtifacts|/artifacts\b.*api\.github"
+)
+
+
+@dataclass(frozen=True)
+class ArtifactNames:
+    """New names by the address of the step that uploads, and patterns by the address of the step that downloads."""
+
+    uploads: Mapping[Address, str]
+    downloads: Mapping[Address, str]
+
+
+def artifact_names(workflow: Workflow, crossing: Collection[Address]) -> ArtifactNames | Blocked:
+    """What the steps at `crossing` must be named so that no name is uploaded twice, and who reads them."""
+    uploads = list(_steps_of(workflow, "actions/upload-artifact"))
+    downloads = [step for step in _steps_of(workflow, "actions/download-artifact") if "run-id" not in _inputs(step)]
+    renamed: dict[Address, str] = {}
+    patterns: dict[Address, str] = {}
+    for name, group in _by_name(uploads).items():
+        repeating = [step for step in group if step.job is not None and _repeats(step, step.job, name)]
+        if not any(step.at in crossing for step in group) or (len(group) == 1 and not repeating):
+            continue
+        many = f"the artifact {name} is uploaded several times, which from v4 on can be done once in a run"
+        if any(step.at not in crossing or step.job is None for step in group):
+            return Blocked(f"{many}, and one of the uploads cannot be renamed with the others", _ADVICE)
+        if "workflow_call" in workflow.triggers or _OTHER_READERS.search(workflow.source.text):
+            return Blocked(f"{many}, and it may be read from elsewhere", _ADVICE)
+        if any(_may_be(other, f"{name}-") for other in _by_name(uploads) if other != name):
+            return Blocked(f"{many}, and another artifact begins with the same name", _ADVICE)
+        for step in group:
+            new = _own_name(name, step, group) + (SUFFIX if step in repeating else "")
+            if new in renamed.values():
+                return Blocked(many, _ADVICE)
+            renamed[step.at] = new
+        for download in downloads:
+            wanted = _inputs(download).get("name")
+            if wanted == name:
+                patterns[download.at] = f"{name}-*"
+            elif wanted is None and "pattern" not in _inputs(download):
+                return Blocked(f"{many}, and a step downloads all artifacts into folders of their names", _ADVICE)
+            elif wanted is not None and ("${{" in wanted or _may_be(name, wanted, whole=True)):
+                return Blocked(f"{many}, and it cannot be told whether {wanted} is one of them", _ADVICE)
+    return ArtifactNames(renamed, patterns)
+
+
+def _by_name(uploads: list[Step]) -> dict[str, list[Step]]:
+    found: dict[str, list[Step]] = {}
+    for step in uploads:
+        found.setdefault(_inputs(step).get("name", "artifact"), []).append(step)
+    return found
+
+
+def _own_name(name: str, step: Step, group: list[Step]) -> str:
+    """The name with the job's id, and a number where a job uploads it more than once."""
+    if len(group) == 1 or step.job is None:
+        return name
+    mates = [other for other in group if other.job is not None and other.job.id == step.job.id]
+    number = f"-{mates.index(step) + 1}" if len(mates) > 1 else ""
+    return f"{name}-{step.job.id}{number}"
+
+
+def _steps_of(workflow: Workflow, action: str) -> Iterator[Step]:
+    for step in workflow.steps:
+        if step.uses is not None and step.uses.value.lower().startswith(f"{action}@"):
+            yield step
+
+
+def _inputs(step: Step) -> dict[str, str]:
+    given = step.with_
+    return {key: node.value for key, node in given.value.items() if node.is_scalar} if given is not None else {}
+
+
+def _may_be(template: str, text: str, *, whole: bool = False) -> bool:
+    """Whether a name with expressions in it may begin with, or be, this text."""
+    literal = _EXPRESSION.split(template)[::2]
+    pattern = ".*".join(re.escape(part) for part in literal)
+    if whole:
+        return re.fullmatch(pattern, text) is not None
+    return literal[0].startswith(text) or (len(literal) > 1 and text.startswith(literal[0]))
+
+
+def _repeats(step: Step, job: Job, name: str) -> bool:
+    """Whether two jobs of the matrix may upload the same name."""
+    strategy = job.node.get("strategy")
+    matrix = strategy.get("matrix") if strategy is not None else None
+    if matrix is None:
+        return False
+    inside = " ".join(_EXPRESSION.findall(name))
+    if "strategy.job-index" in inside or "toJSON(matrix)" in inside:
+        return False
+    used = {found[0] or found[1] for found in _MATRIX_KEY.findall(inside)}
+    combinations = combinations_of(matrix.data)
+    if combinations is None:
+        return True
+    condition = step.data.get("if")
+    if isinstance(condition, str) and "||" not in condition:
+        for key, literal, inner in _ONLY_WHERE.findall(condition):
+            wanted = inner if literal.startswith("'") else literal
+            combinations = [one for one in combinations if _text(one.get(key)) == wanted]
+    seen = [tuple(_text(one.get(key)) for key in sorted(used)) for one in combinations]
+    return len(set(seen)) < len(seen)
+
+
+def combinations_of(matrix: Any) -> list[dict[str, Any]] | None:
+    """The jobs of a matrix; None where an expression makes it, or where there are too many to list.
+
+    https://docs.github.com/actions/reference/workflows-and-actions/workflow-syntax#jobsjob_idstrategymatrixinclude
+    """
+    if not isinstance(matrix, dict):
+        return None
+    axes = {key: values for key, values in matrix.items() if key not in ("include", "exclude")}
+    if any(not isinstance(values, list) for values in axes.values()):
+        return None
+    count = 1
+    for values in axes.values():
+        count *= len(values)
+    if count > _MOST:
+        return None
+    found = [dict(zip(axes, values, strict=True)) for values in product(*axes.values())] if axes else []
+    excluded = matrix.get("exclude", [])
+    if isinstance(excluded, list):
+        found = [
+            one
+            for one in found
+            if not any(isinstance(out, dict) and all(one.get(k) == v for k, v in out.items()) for out in excluded)
+        ]
+    included = matrix.get("include", [])
+    if not isinstance(included, list) or any(not isinstance(entry, dict) for entry in included):
+        return None
+    original = [dict(one) for one in found]
+    for entry in included:
+        fitting = [
+            position
+            for position, one in enumerate(original)
+            if all(one[key] == value for key, value in entry.items() if key in axes)
+        ]
+        for position in fitting:
+            found[position].update(entry)
+        if not fitting:
+            found.append(dict(entry))
+    return found
+
+
+def _text(value: Any) -> str:
+    if isinstance(value, bool):
+        return "true" if value else "false"
+    return "" if value is None else str(value)
