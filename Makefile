@@ -16,7 +16,7 @@ setup: packages .venv/installed $(NODE:%=%node_modules/installed)
 	@echo "setting up .venv (PyPI)"
 	@$(PYTHON) -m venv .venv
 	@$(BIN)/python -m pip install --quiet --upgrade --constraint constraints.txt pip
-	@$(BIN)/python -m pip install --quiet --constraint constraints.txt --editable . --group dev
+	@PYTHONWARNINGS=ignore $(BIN)/python -m pip install --quiet --constraint constraints.txt --editable . --group dev
 	@touch $@
 
 %/node_modules/installed: %/package.json
