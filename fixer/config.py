@@ -256,7 +256,7 @@ def starting_text(rules: Sequence[Rule], left: Iterable[Reported], inferred: Ite
         for option in rule.options:
             choices = f" ({', '.join(option.choices)})" if option.choices else ""
             lines.append(f"# rules.{rule.id}.{option.name} = {toml_value(option.default)}  # {option.help}{choices}")
-    lines += ["", "# Rules to leave out below a path:", '# [per-path-ignores]', '# "examples/**" = ["ci"]', ""]
+    lines += ["", "# Rules to leave out below a path:", "# [per-path-ignores]", '# "examples/**" = ["ci"]', ""]
     return "\n".join(lines)
 
 

@@ -66,6 +66,7 @@ def debian(package: str) -> str:
 
 COMPONENTS: dict[str, Component] = {
     "actionlint": Component(_program("actionlint"), PYPI),
+    "actions-core": Component(_first(TESTS / "proofs/formats/node_modules/@actions", "core"), NPM),
     "aws": Component(_first(Path("/usr/bin"), "aws"), debian("awscli")),
     "buildah": Component(_program("buildah"), debian("buildah")),
     "check-jsonschema": Component(_program("check-jsonschema"), PYPI),
@@ -80,7 +81,9 @@ COMPONENTS: dict[str, Component] = {
     "node": Component(_program("node"), "install Node.js 20 or later"),
     "pgbouncer": Component(_program("pgbouncer"), debian("pgbouncer")),
     "postgres": Component(_first(Path("/usr/lib/postgresql"), "*/bin/initdb"), debian("postgresql")),
+    "prism": Component(_first(TESTS / "proofs/node-github/node_modules/@stoplight", "prism-cli"), NPM),
     "redis": Component(_program("redis-server"), debian("redis-server")),
+    "sarif-multitool": Component(_first(TESTS / "proofs/formats/node_modules/@microsoft", "*/Sarif.Multitool"), NPM),
     "shellcheck": Component(_program("shellcheck"), PYPI),
     "zizmor": Component(_program("zizmor"), PYPI),
 }

@@ -9,7 +9,8 @@ from rich.console import Console
 
 from fixer.model import Blocked, Change, Edit, FileChange, Finding, Fix, NewFile, Piece, Plan, Reported, Source, Span
 from fixer.preview.semantic import address_in_words, describe, in_words, value_in_words
-from fixer.preview.terminal import show, summary, visible
+from fixer.preview.terminal import show, summary
+from fixer.visible import visible
 from tests import examples
 
 

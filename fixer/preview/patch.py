@@ -146,10 +146,14 @@ def quoted(name: str) -> str:
     if all(0x20 <= byte < 0x7F and byte not in b'"\\' for byte in data):
         return name
     escapes = {7: "a", 8: "b", 9: "t", 10: "n", 11: "v", 12: "f", 13: "r", 34: '"', 92: "\\"}
-    return '"' + "".join(
-        f"\\{escapes[byte]}" if byte in escapes else chr(byte) if 0x20 <= byte < 0x7F else f"\\{byte:03o}"
-        for byte in data
-    ) + '"'
+    return (
+        '"'
+        + "".join(
+            f"\\{escapes[byte]}" if byte in escapes else chr(byte) if 0x20 <= byte < 0x7F else f"\\{byte:03o}"
+            for byte in data
+        )
+        + '"'
+    )
 
 
 def lines_of(text: str) -> tuple[str, ...]:

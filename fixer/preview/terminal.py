@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import unicodedata
 from collections.abc import Callable, Iterator, Sequence
 
 from rich.console import Console
@@ -12,6 +11,7 @@ from rich.text import Text
 from fixer.model import Blocked, Fix, Plan, Reported, Source, Tier
 from fixer.preview.patch import Block, Hunk, file_diff
 from fixer.preview.semantic import in_words
+from fixer.visible import visible
 
 SIGNS = {"-": "red", "+": "green", " ": "dim"}
 TIERS = {Tier.SAFE: "green", Tier.REVIEW: "yellow"}
@@ -59,18 +59,6 @@ def summary(plan: Plan) -> str:
     if plan.problems:
         said += f"; {_count(len(plan.problems), 'file', 'files')} not read"
     return said
-
-
-def visible(text: str) -> str:
-    """Control and direction characters by their escapes: a file cannot move the cursor or reorder what is shown."""
-    if text.isascii() and text.isprintable():
-        return text
-    return "".join(
-        character
-        if character == "\t" or unicodedata.category(character) not in ("Cc", "Cf", "Cs", "Zl", "Zp")
-        else ascii(character)[1:-1]
-        for character in text
-    )
 
 
 def _by_fixes(blocks: Sequence[Block]) -> Iterator[tuple[tuple[int, ...], list[Block]]]:

@@ -1,0 +1,42 @@
+"""Where a span stands, as people and formats count it: lines and columns from 1, columns in characters."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import NamedTuple
+
+from fixer.model import FileError, Source, Span
+
+Read = Callable[[str], Source]
+"""The file that the findings were made of; `Repository.read` is one."""
+
+
+class Place(NamedTuple):
+    line: int
+    column: int
+    end_line: int
+    end_column: int
+
+    def region(self) -> dict[str, int]:
+        """As SARIF says it: all four, since a missing end would mean the end of the line."""
+        return {
+            "startLine": self.line,
+            "startColumn": self.column,
+            "endLine": self.end_line,
+            "endColumn": self.end_column,
+        }
+
+
+def place_of(span: Span, source: Source) -> Place:
+    """`end_column` is that of the first character after the span."""
+    end = min(span.end, len(source.text))
+    start = min(span.start, end)
+    return Place(source.line_of(start), source.column_of(start) + 1, source.line_of(end), source.column_of(end) + 1)
+
+
+def source_of(path: str, read: Read) -> Source:
+    """An empty file for a finding about one that is not there: what is missing stands at its first line."""
+    try:
+        return read(path)
+    except FileError:
+        return Source(path, "")

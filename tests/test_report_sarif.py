@@ -1,0 +1,109 @@
+"""SARIF that Microsoft's validator has nothing to say against, with fixes that do what an apply does."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from fixer.model import Fault, FileError, Finding, Fix, Report, Reported, Source, Span
+from fixer.report.sarif import sarif
+from tests import examples
+from tests.components import path
+
+REPORT = Report(
+    examples.report().findings,
+    (Fault("silent-type-check", "a b.yml", "broke its promise"), Fault("root-user", "", "crashed")),
+    (FileError("ü.yml", "not YAML", "look at line 3"),),
+)
+
+
+def run_of(report: Report) -> dict[str, Any]:
+    found: dict[str, Any] = json.loads(sarif(report, examples.read))["runs"][0]
+    return found
+
+
+@pytest.mark.needs("sarif-multitool")
+@pytest.mark.parametrize("report", [REPORT, Report(())], ids=["findings", "nothing"])
+def test_the_validator_of_the_format_finds_no_error(tmp_path: Path, report: Report) -> None:
+    file = tmp_path / "report.sarif"
+    file.write_text(sarif(report, examples.read))
+
+    assert errors(file) == []
+
+
+@pytest.mark.needs("sarif-multitool")
+def test_the_validator_would_say_that_a_fix_without_changes_is_wrong(tmp_path: Path) -> None:
+    file = tmp_path / "report.sarif"
+    log = json.loads(sarif(REPORT, examples.read))
+    log["runs"][0]["results"][0]["fixes"][0]["artifactChanges"] = []
+    file.write_text(json.dumps(log))
+
+    assert any("artifactChanges" in error for error in errors(file))
+
+
+def errors(file: Path) -> list[str]:
+    # The rules of the format, and those of GitHub.
+    command = [path("sarif-multitool"), "validate", "--rule-kind", "Sarif;Gh", str(file)]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert "Analysis completed successfully" in done.stdout, done.stdout + done.stderr
+    return [line for line in done.stdout.splitlines() if ": error " in line]
+
+
+def test_the_fixes_do_what_an_apply_does() -> None:
+    ci = examples.read(".github/workflows/ci.yml").text
+    for number, text in ((0, ci.replace(" || true", "")), (1, ci.replace("@v3", "@v6"))):
+        (change,) = run_of(REPORT)["results"][number]["fixes"][0]["artifactChanges"]
+        (replacement,) = change["replacements"]
+        assert replaced(ci, replacement["deletedRegion"], replacement["insertedContent"]["text"]) == text
+
+
+def replaced(text: str, region: dict[str, int], new: str) -> str:
+    """As a consumer does it: lines and columns from 1, the end exclusive."""
+    lines = text.splitlines(keepends=True)
+
+    def offset(line: int, column: int) -> int:
+        return sum(map(len, lines[: line - 1])) + column - 1
+
+    start = offset(region["startLine"], region["startColumn"])
+    return text[:start] + new + text[offset(region["endLine"], region["endColumn"]) :]
+
+
+def test_a_fix_that_adds_a_file_is_not_said_by_half() -> None:
+    results = run_of(REPORT)["results"]
+
+    assert "fixes" not in results[2]
+    assert results[2]["properties"] == {"tier": "review", "todo": ["set the variable DB_INSTANCE"]}
+    assert "fixes" not in results[3]
+
+
+def test_a_blocked_finding_carries_its_reason_and_next_step() -> None:
+    text = run_of(REPORT)["results"][3]["message"]["text"]
+
+    assert text == (
+        "sleep 60 waits for a deployment. No fix: the health URL is not known. Next: name the URL that answers 200 "
+        'when the service is up. Configure: rules.hardcoded-sleep.url = "https://example.org/health"'
+    )
+
+
+def test_paths_are_percent_encoded_references_to_the_root() -> None:
+    notes = run_of(REPORT)["invocations"][0]["toolExecutionNotifications"]
+    locations = [note["locations"][0]["physicalLocation"]["artifactLocation"] for note in notes if "locations" in note]
+
+    assert [location["uri"] for location in locations] == ["a%20b.yml", "%C3%BC.yml"]
+    assert run_of(REPORT)["invocations"][0]["executionSuccessful"] is False
+
+
+def test_a_finding_keeps_its_fingerprint_when_it_moves() -> None:
+    def print_of(text: str) -> str:
+        span = Span(text.index("HERE"), text.index("HERE") + 4)
+        report = Report((Reported(examples.SILENT, Finding("f", span, "m", Fix("t"))),))
+        result = json.loads(sarif(report, lambda path: Source(path, text)))["runs"][0]["results"][0]
+        found: str = result["partialFingerprints"]["fhfixLine/v1"]
+        return found
+
+    assert print_of("a\nHERE\n") == print_of("a\nb\nc\n  HERE\n")
+    assert print_of("a\nHERE\n") != print_of("a\nHERE too\n")
