@@ -1,19 +1,149 @@
-"""Compose files, as services. https://github.com/compose-spec/compose-spec/blob/main/spec.md"""
+"""Compose files: YAML, seen as services. https://docs.docker.com/reference/compose-file/services/"""
 
 from __future__ import annotations
 
+import posixpath
+import re
+from dataclasses import dataclass
 from functools import cached_property
+from typing import Any
 
+from fixer.languages.dockerfile import ImageRef
 from fixer.languages.yaml import Node, Yaml
 
 
+@dataclass(frozen=True)
+class Build:
+    """How an image is built, paths from the top of the repository. `dockerfile` is empty where it stands inline."""
+
+    context: str
+    dockerfile: str
+    target: str
+
+
+@dataclass(frozen=True)
+class Mount:
+    """A volume. `source` is a name, a path as written, or empty; `bind` says whether it is a folder of the host."""
+
+    source: str
+    target: str
+    bind: bool
+
+
+@dataclass(frozen=True, eq=False)
+class Service:
+    """One service. `data` is its plain data, `node` where it stands."""
+
+    name: str
+    node: Node
+    data: dict[str, Any]
+    folder: str
+
+    @property
+    def image(self) -> ImageRef | None:
+        """None where there is none, or where a variable names it."""
+        text = self.data.get("image")
+        return ImageRef.parse(text) if isinstance(text, str) and "$" not in text else None
+
+    @property
+    def build(self) -> Build | None:
+        """None where nothing is built, or where the context is a variable or lies outside of the repository."""
+        data = self.data.get("build")
+        found: dict[str, Any] = {"context": data} if isinstance(data, str) else data if isinstance(data, dict) else {}
+        if not found:
+            return None
+        context = _within(self.folder, str(found.get("context", ".")))
+        if context is None:
+            return None
+        name = "" if "dockerfile_inline" in found else str(found.get("dockerfile", "Dockerfile"))
+        dockerfile = _within(context, name) if name else ""
+        return Build(context, dockerfile, str(found.get("target", ""))) if dockerfile is not None else None
+
+    @property
+    def command(self) -> str | list[str]:
+        return _command(self.data.get("command"))
+
+    @property
+    def entrypoint(self) -> str | list[str]:
+        return _command(self.data.get("entrypoint"))
+
+    @property
+    def user(self) -> str:
+        return str(self.data.get("user", ""))
+
+    @property
+    def environment(self) -> dict[str, str | None]:
+        """Names and values; None for a value that is taken from where compose is started."""
+        data = self.data.get("environment")
+        if isinstance(data, dict):
+            return {str(name): None if value is None else _text(value) for name, value in data.items()}
+        items = (str(item).partition("=") for item in data) if isinstance(data, list) else ()
+        return {name: value if equals else None for name, equals, value in items}
+
+    @property
+    def ports(self) -> tuple[int, ...]:
+        """Ports inside the container that are published; ranges give their ends."""
+        found: list[int] = []
+        for item in _list(self.data.get("ports")):
+            text = str(item.get("target", "")) if isinstance(item, dict) else str(item)
+            last = re.search(r"(\d+)(?:-(\d+))?(?:/\w+)?$", text)
+            found += [int(number) for number in last.groups() if number] if last else []
+        return tuple(found)
+
+    @property
+    def depends_on(self) -> tuple[str, ...]:
+        data = self.data.get("depends_on")
+        return tuple(map(str, data)) if isinstance(data, list | dict) else ()
+
+    @property
+    def mounts(self) -> tuple[Mount, ...]:
+        found: list[Mount] = []
+        for item in _list(self.data.get("volumes")):
+            if isinstance(item, dict):
+                found.append(
+                    Mount(str(item.get("source", "")), str(item.get("target", "")), item.get("type") == "bind")
+                )
+                continue
+            # A variable may hold a colon: ${DATA:-./data}:/data
+            parts = re.sub(r"\$\{[^}]*\}", lambda v: v[0].replace(":", "\0"), str(item)).split(":")
+            parts = [part.replace("\0", ":") for part in parts]
+            source, target = (parts[0], parts[1]) if len(parts) > 1 else ("", parts[0])
+            found.append(Mount(source, target, re.match(r"[./~]|\$\{?(PWD|HOME)", source) is not None))
+        return tuple(found)
+
+
 class Compose(Yaml):
-    """A compose file."""
+    """A compose file. Services that are not mappings are left out."""
 
     @cached_property
-    def services(self) -> dict[str, Node]:
-        """The mapping of every service, by name."""
-        found = self.root.get("services")
-        return (
-            {name: node for name, node in found.value.items() if node.is_mapping} if found and found.is_mapping else {}
-        )
+    def services(self) -> dict[str, Service]:
+        services = self.root.get("services")
+        if services is None or not services.is_mapping:
+            return {}
+        folder = posixpath.dirname(self.source.path)
+        found = {}
+        for name, node in services.value.items():
+            data = node.data
+            if isinstance(data, dict):
+                found[name] = Service(name, node, data, folder)
+        return found
+
+
+def _within(folder: str, path: str) -> str | None:
+    """A path from the top of the repository; None where it leaves it, is absolute, remote or a variable."""
+    if "$" in path or "://" in path or path.startswith(("/", "~", "git@")):
+        return None
+    joined = posixpath.normpath(posixpath.join(folder, path))
+    return None if joined.startswith("..") else "" if joined == "." else joined
+
+
+def _command(value: Any) -> str | list[str]:
+    return [str(item) for item in value] if isinstance(value, list) else "" if value is None else str(value)
+
+
+def _list(value: Any) -> list[Any]:
+    return value if isinstance(value, list) else []
+
+
+def _text(value: Any) -> str:
+    return str(value).lower() if isinstance(value, bool) else str(value)
