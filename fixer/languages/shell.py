@@ -248,6 +248,19 @@ class Script:
             found[key] = word if plain and key not in found and not appends else None
         return {key: word for key, word in found.items() if word is not None}
 
+    @cached_property
+    def loop_values(self) -> dict[str, tuple[Word, ...]]:
+        """The words that `for name in …` goes through, for names that only one loop sets."""
+        found: dict[str, tuple[Word, ...]] = {}
+        names: list[str] = []
+        for node in _nodes(self.root, "for_statement") if self.root is not None and not self.error else ():
+            variable = node.child_by_field_name("variable")
+            if variable is not None:
+                names.append(self.text[variable.start_byte : variable.end_byte])
+                values = node.children_by_field_name("value")
+                found[names[-1]] = tuple(_word(value, self.text) for value in values if value.is_named)
+        return {name: words for name, words in found.items() if names.count(name) == 1}
+
     def silencers(self, command: Command) -> tuple[Silencer, ...]:
         """Everything that keeps a failure of this command from failing the step, from the inside out.
 

@@ -82,7 +82,8 @@ def check(workflow: Workflow, options: Options) -> Iterator[Finding]:
             wanted = [(c, found.label, s) for c, found, s in silent if s and found.types == types]
             if wanted:
                 yield _in_the_shell(workflow, step, script, wanted, types, also)
-        yield from _allowed_to_fail(workflow, step, [found for _, found in checks], also)
+        if not any(_output_is_read(script, command, step) for command, _ in checks):
+            yield from _allowed_to_fail(workflow, step, [found for _, found in checks], also)
     for job in workflow.jobs.values():
         yield from _job_allowed_to_fail(workflow, job, also)
 

@@ -1,0 +1,262 @@
+"""Health checks: `curl` calls that ask whether a service answers, and the loops that wait for it.
+
+The loops run in every POSIX shell. Their clock is `date +%s`, and every wait in them is `sleep`.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from itertools import groupby
+
+from fixer.languages.shell import Command, Script, Word
+
+_VALUED = frozenset("AbBcCdDeEFHKmoPQrtTuUwxXyYz")
+"""curl's one-letter options that take a value."""
+_VALUED_LONG = {
+    *("--aws-sigv4", "--cacert", "--capath", "--cert", "--ciphers", "--config", "--connect-timeout", "--connect-to"),
+    *("--cookie", "--cookie-jar", "--data", "--data-ascii", "--data-binary", "--data-raw", "--data-urlencode"),
+    *("--dns-servers", "--doh-url", "--dump-header", "--expect100-timeout", "--form", "--header", "--interface"),
+    *("--json", "--keepalive-time", "--key", "--limit-rate", "--max-filesize", "--max-redirs", "--max-time"),
+    *("--noproxy", "--oauth2-bearer", "--output", "--output-dir", "--pinnedpubkey", "--proto", "--proxy"),
+    *("--proxy-user", "--range", "--referer", "--request", "--resolve", "--retry", "--retry-delay"),
+    *("--retry-max-time", "--speed-limit", "--speed-time", "--tls-max", "--unix-socket", "--upload-file", "--url"),
+    *("--user", "--user-agent", "--write-out"),
+}
+_SENDS = {
+    *("-d", "-F", "-T", "--data", "--data-ascii", "--data-binary", "--data-raw", "--data-urlencode", "--form"),
+    *("--json", "--upload-file"),
+}
+_SAVES = {"-O", "--remote-name", "-J", "--remote-header-name", "--remote-name-all"}
+_SAID_ANEW = {
+    *("-f", "-s", "-S", "-v", "-i", "-o", "-w", "-X", "-m", "-#", "-N", "--fail", "--fail-with-body", "--silent"),
+    *("--show-error", "--verbose", "--include", "--output", "--write-out", "--request", "--max-time", "--progress-bar"),
+    *("--retry", "--retry-delay", "--retry-max-time", "--retry-all-errors", "--retry-connrefused", "--url"),
+    *("--no-progress-meter", "--no-buffer", "--create-dirs"),
+}
+"""Options that a loop says itself, or that are about output; all others are kept."""
+_LOCAL = re.compile(
+    r"(https?://)?([^/@]*@)?(localhost|127\.\d+\.\d+\.\d+|0\.0\.0\.0|\[::1\]|host\.docker\.internal|[\w-]+\.(local|localhost)"
+    r"|[a-z][\w-]*(?=:\d))(:[\d$]|/|$)|https?://[a-z][\w-]*(/|$)"
+)
+_OTHERS = re.compile(
+    r"https?://([\w.-]*\.)?(api\.github\.com|raw\.githubusercontent\.com|slack\.com|discord(app)?\.com|telegram\.org"
+    r"|pypi\.org|npmjs\.(org|com)|docker\.(io|com)|hc-ping\.com|healthchecks\.io|get\.\w+\.\w+)(/|$)"
+)
+"""Services of others: a request to them says nothing about what was deployed."""
+_HEALTHY_PATH = re.compile(r"health|status|ready|readiness|liveness|alive|ping|heartbeat|\bup\b|/_?version|smoke")
+
+
+@dataclass(frozen=True)
+class HealthCheck:
+    """One `curl` call that fetches one URL and keeps nothing of it.
+
+    `options` are those that the request needs (headers, certificates, redirects), as they are written. `fails` says
+    that an HTTP error fails the command, `reads_status` that the script asks for the status code, `retries` that
+    curl tries more than once by itself. `max_time` is the limit that the call has, as it is written.
+    """
+
+    command: Command
+    url: Word
+    options: tuple[Word, ...] = ()
+    fails: bool = False
+    reads_status: bool = False
+    retries: bool = False
+    max_time: str = ""
+
+    @classmethod
+    def of(cls, command: Command) -> HealthCheck | None:
+        """None for a command that is no `curl`, sends something, saves what it gets, or asks for several URLs."""
+        if command.name != "curl":
+            return None
+        given = list(_options(command.args))
+        named = {name for name, _, _ in given}
+        urls = [word for name, _, word in given if name in ("", "--url") and word is not None]
+        method = next((word.text for name, _, word in given if name in ("-X", "--request") and word is not None), "GET")
+        if len(urls) != 1 or method not in ("GET", "HEAD") or named & _SENDS or named & _SAVES:
+            return None
+        if _OTHERS.match(urls[0].text):
+            return None
+        reads_status = any(
+            "http_code" in word.text or "response_code" in word.text
+            for name, _, word in given
+            if name in ("-w", "--write-out") and word is not None
+        )
+        kept_file = any(
+            word is not None and word.text not in ("/dev/null", "-", "NUL") and not reads_status
+            for name, _, word in given
+            if name in ("-o", "--output")
+        ) or any(
+            redirect.operator in (">", ">>", "&>") and not redirect.target.startswith("/dev/")
+            for redirect in command.redirects
+        )
+        if kept_file or _is_piped_into_a_program(command):
+            return None
+        fails = bool({"-f", "--fail", "--fail-with-body"} & named)
+        if not (fails or reads_status or is_about_health(urls[0].text)):
+            return None
+        limit = next((word.text for name, _, word in given if name in ("-m", "--max-time") and word is not None), "")
+        kept = [word for name, words, _ in given if name and name not in _SAID_ANEW for word in words]
+        return cls(command, urls[0], tuple(kept), fails, reads_status, "--retry" in named, limit)
+
+    @property
+    def expects_success(self) -> bool:
+        """Whether a healthy service answers with success here: false where the script compares with 4xx or 5xx."""
+        return not self.reads_status or not re.search(r"\b[45]\d\d\b", self.command.script.text)
+
+
+def health_checks(script: Script) -> tuple[HealthCheck, ...]:
+    """The health checks of a script, in order."""
+    if "curl" not in script.text:
+        return ()
+    return tuple(found for command in script.commands if (found := HealthCheck.of(command)) is not None)
+
+
+def is_about_health(url: str) -> bool:
+    """Whether the path of a URL, or the name of a variable in it, says that it tells how a service is."""
+    return _HEALTHY_PATH.search(url.lower()) is not None
+
+
+def is_local(url: str) -> bool:
+    """Whether a URL points at this machine, or at a container beside it."""
+    return _LOCAL.match(url) is not None
+
+
+@dataclass(frozen=True)
+class Probe:
+    """What a loop asks: a URL, quoted for the shell, with curl's options, quoted likewise."""
+
+    url: str
+    options: str = ""
+    max_time: str = "10"
+
+    @property
+    def command(self) -> str:
+        options = f" {self.options}" if self.options else ""
+        return f"curl --fail --silent --show-error --max-time {self.max_time}{options} --output /dev/null"
+
+
+def wait_until_healthy(probes: Sequence[Probe], timeout: int, interval: int, taken: str = "") -> list[str]:
+    """The lines of a script that ends with failure unless every URL has been healthy within `timeout` seconds.
+
+    `taken` is the script around it: its variables are not reused.
+    """
+    url, deadline = _free("url", taken), _free("deadline", taken)
+    lines = [f"{deadline}=$(($(date +%s) + {timeout}))"]
+    for command, group in groupby(probes, key=lambda probe: probe.command):
+        body = [
+            f'until {command} "${url}"; do',
+            f'  if [ "$(date +%s)" -ge "${deadline}" ]; then',
+            f'    echo "::error::${url} is not healthy after {timeout} seconds"',
+            "    exit 1",
+            "  fi",
+            f"  sleep {interval}",
+            "done",
+            f'echo "${url} is healthy"',
+        ]
+        lines += _for_each(url, [probe.url for probe in group], body)
+    return lines
+
+
+def stay_healthy(probes: Sequence[Probe], seconds: int, interval: int, taken: str = "") -> list[str]:
+    """The lines of a script that ends with failure as soon as a URL is not healthy within the next `seconds`."""
+    url, deadline = _free("url", taken), _free("deadline", taken)
+    rounds: list[str] = []
+    for command, group in groupby(probes, key=lambda probe: probe.command):
+        body = [
+            f'if ! {command} "${url}"; then',
+            f'  echo "::error::${url} did not stay healthy for {seconds} seconds"',
+            "  exit 1",
+            "fi",
+        ]
+        rounds += _for_each(url, [probe.url for probe in group], body)
+    once = [rounds.pop(0)] if len(probes) == 1 else []
+    return [
+        *once,
+        f"{deadline}=$(($(date +%s) + {seconds}))",
+        f'while [ "$(date +%s)" -lt "${deadline}" ]; do',
+        *("  " + line for line in rounds),
+        f"  sleep {interval}",
+        "done",
+        f'echo "healthy for {seconds} seconds"',
+    ]
+
+
+def try_again(command: str, attempts: int, delay: int, otherwise: str) -> list[str]:
+    """The lines of a script that runs a command up to `attempts` times, `delay` seconds apart, and at last does
+    `otherwise`."""
+    return [
+        f"for attempt in {' '.join(str(number) for number in range(1, attempts + 1))}; do",
+        f"  if {command}; then",
+        "    break",
+        "  fi",
+        f'  if [ "$attempt" -eq {attempts} ]; then',
+        f'    echo "::error::the health check failed {attempts} times"',
+        f"    {otherwise}",
+        "  fi",
+        f"  sleep {delay}",
+        "done",
+    ]
+
+
+def _for_each(variable: str, values: list[str], body: list[str]) -> list[str]:
+    if len(values) == 1:
+        return [f"{variable}={values[0]}", *body]
+    listed = [f"  {value} \\" for value in values[:-1]] + [f"  {values[-1]}"]
+    return [f"for {variable} in \\", *listed, "do", *("  " + line for line in body), "done"]
+
+
+def _free(name: str, taken: str) -> str:
+    return f"health_{name}" if re.search(rf"\$\{{?{name}\b|\b{name}=|\b(for|read) {name}\b", taken) else name
+
+
+def _options(words: Iterable[Word]) -> Iterable[tuple[str, tuple[Word, ...], Word | None]]:
+    """Each option with the words that it takes up and its value; a URL has no name."""
+    waiting = list(words)
+    while waiting:
+        word = waiting.pop(0)
+        text = word.text
+        if text.startswith("--") and len(text) > 2:
+            if text in _VALUED_LONG and waiting:
+                value = waiting.pop(0)
+                yield text, (word, value), value
+            else:
+                yield text, (word,), None
+        elif text.startswith("-") and len(text) > 1 and text != "--":
+            yield from _cluster(word, waiting)
+        elif text != "--":
+            yield "", (word,), word
+
+
+def _cluster(word: Word, waiting: list[Word]) -> Iterable[tuple[str, tuple[Word, ...], Word | None]]:
+    """The options of `-sSf`, `-fo /dev/null`, `-m5`; each that is kept gets a word of its own."""
+    for at, letter in enumerate(word.text[1:], 1):
+        own = Word(f"-{letter}", word.start, word.end, True)
+        if letter not in _VALUED:
+            yield own.text, (own,), None
+            continue
+        rest = word.text[at + 1 :]
+        if rest:
+            value = Word(rest, word.start, word.end, word.literal)
+            yield own.text, (own, value), value
+        elif waiting:
+            value = waiting.pop(0)
+            yield own.text, (own, value), value
+        return
+
+
+_TEXT_READERS = {"grep", "egrep", "jq", "tee", "cat", "head", "tail", "wc", "sed", "awk", "tr", "cut", "sort", "python"}
+
+
+def _is_piped_into_a_program(command: Command) -> bool:
+    """Whether what it fetches is handed to something that is no reader of text, such as `bash` or `tar`."""
+    start, end = command.statement
+    return any(
+        other.name not in _TEXT_READERS and not other.name.startswith("python")
+        for other in command.script.commands
+        if start <= command.start < other.start < end
+        and other.node.parent == command.node.parent
+        and other.node.parent is not None
+        and other.node.parent.type == "pipeline"
+    )

@@ -1,0 +1,555 @@
+"""A fixed `sleep` that waits for a deployment by guessing.
+
+## Why
+Too short and the check after it fails for a service that was about to come up; too long and every deployment pays for
+it. A loop with a deadline does both right: it goes on as soon as the service is healthy, and it fails, with a message,
+when the service never is.
+
+The addresses come from the health checks that follow the sleep, in its own script or in the next step that checks.
+Where those addresses were checked since the deployment already, the sleep is a soak (“wait and look again”): it becomes
+a loop that fails as soon as an address is not healthy during that time. Where nothing is checked, the option `url` says
+what to ask; else the service is waited for by `aws ecs wait services-stable` or `kubectl rollout status`.
+
+## When it is left alone
+* Sleeps in loops and conditions: they are part of a wait that looks.
+* Waits for a service on the runner itself (`localhost`, a container, a port-forward), and for logs to arrive.
+* Sleeps of a few seconds, of a length that is not written there, and those with no deployment before them.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from fixer.facts.deployments import Deployments, Way, value_of
+from fixer.languages.deploy_commands import StepScript, action_deploys, deploys, job_deploys, waits_for_ecs
+from fixer.languages.health_check import HealthCheck, Probe, health_checks, is_local, stay_healthy, wait_until_healthy
+from fixer.languages.shell import EXPRESSION, Command, Structure, Word
+from fixer.languages.workflow import Step, Workflow
+from fixer.languages.yaml import dotted
+from fixer.model import Blocked, Finding, Fix, Option, Options, Parts, Rule, Tier
+
+SHORTEST = 5
+"""Seconds; a shorter sleep is a pause, not a wait for a deployment."""
+
+UNITS = {"": 1, "s": 1, "m": 60, "h": 3600}
+SOMEWHERE_ELSE = (
+    *(Structure.LOOP, Structure.CONDITION, Structure.FUNCTION, Structure.SUBSTITUTION, Structure.BACKGROUND),
+    *(Structure.PIPELINE, Structure.NEGATION, Structure.SUBSHELL),
+)
+READS_LOGS = re.compile(
+    r"(aws .*\blogs|kubectl .*\blogs?|(docker|podman)( compose|-compose)? .*\blogs|journalctl|gcloud .*\blog)\b"
+)
+ABOUT_LOGS = re.compile(r"#.*\blogs?\b", re.IGNORECASE)
+STARTS_HERE = re.compile(
+    r"(docker|podman)([ -]compose)? .*\b(up|run|start|restart)\b|kubectl .*port-forward|.*\brunserver\b"
+)
+DEPLOYMENT_IN_NAME = re.compile(
+    r"deploy|release|roll-?out|ship|smoke|staging|production|post-deploy|health|uptime|propagat|restart", re.IGNORECASE
+)
+VARIABLE = re.compile(r"\$(?:\{(\w+)\}|(\w+))")
+OWN_VARIABLES = re.compile(r"(GITHUB|RUNNER|AWS)_\w+")
+
+
+def check(workflow: Workflow, options: Options, deployments: Deployments | None) -> Iterator[Finding]:
+    if "sleep" not in workflow.source.text:
+        return
+    for steps in [job.steps for job in workflow.jobs.values()] or [workflow.steps]:
+        for number, step in enumerate(steps):
+            if step not in workflow.steps:
+                continue  # an alias of steps that stand elsewhere
+            here = StepScript.of(step)
+            if here is None or "sleep" not in here.script.text:
+                continue
+            for command in here.script.commands:
+                sleep = _sleep(command)
+                if sleep:
+                    yield from _finding(Wait(workflow, steps, number, here, command, sleep), options, deployments)
+
+
+def _sleep(command: Command) -> int:
+    """The seconds that a statement sleeps, 0 for what is no wait of its own."""
+    if command.name != "sleep" or len(command.args) != 1 or command.within(*SOMEWHERE_ELSE):
+        return 0
+    found = re.fullmatch(r"(\d+)([smh]?)", command.args[0].text)
+    seconds = int(found[1]) * UNITS[found[2]] if found else 0
+    return seconds if seconds >= SHORTEST else 0
+
+
+@dataclass(frozen=True, eq=False)
+class Wait:
+    """A sleep, and where it stands."""
+
+    workflow: Workflow
+    steps: Sequence[Step]
+    number: int
+    here: StepScript
+    command: Command
+    seconds: int
+
+    @property
+    def step(self) -> Step:
+        return self.here.step
+
+    @property
+    def text(self) -> str:
+        return self.here.script.text
+
+    def scripts(self, *, before: bool) -> Iterator[StepScript]:
+        """The scripts of the other steps of the job, nearest first."""
+        others = reversed(self.steps[: self.number]) if before else iter(self.steps[self.number + 1 :])
+        return (found for step in others if (found := StepScript.of(step)) is not None)
+
+    @property
+    def deployed_before(self) -> bool:
+        return any(c.start < self.command.start for c in self.here.deploying()) or any(
+            deploys(step) for step in self.steps[: self.number]
+        )
+
+
+def _finding(wait: Wait, options: Options, deployments: Deployments | None) -> Iterator[Finding]:
+    if _waits_for_something_else(wait):
+        return
+    checks = _checks_after(wait)
+    if checks and not wait.here.remote and any(is_local(_value(found)) for found in checks):
+        return
+    if not checks and not _is_pure_wait(wait):
+        return
+    if not wait.deployed_before and not (checks and _speaks_of_deployment(wait)):
+        return
+    span = wait.workflow.span_of(wait.here.node, wait.command.start, wait.command.end)
+    if checks and all(_value(found) in _checked_before(wait) for found in checks):
+        message = f"`{wait.command.source}` looks away for that long; nothing sees whether the service stays healthy"
+        yield Finding(wait.workflow.path, span, message, _soak(wait, checks, options))
+    else:
+        message = f"`{wait.command.source}` guesses how long the deployment takes"
+        yield Finding(wait.workflow.path, span, message, _cure(wait, checks, options, deployments))
+
+
+# -- what the sleep waits for -------------------------------------------------------------------------------------
+
+
+def _waits_for_something_else(wait: Wait) -> bool:
+    text, script = wait.text, wait.here.script
+    line = text[: wait.command.start].count("\n")
+    if any(ABOUT_LOGS.search(found) for found in text.split("\n")[max(0, line - 1) : line + 1]):
+        return True
+    following = next((c for c in script.commands if c.start > wait.command.start and c.name != "echo"), None)
+    if following is not None and READS_LOGS.match(_said(following)):
+        return True
+    if wait.here.remote:
+        return False
+    earlier = [c for c in script.commands if c.start < wait.command.start]
+    return any(c.within(Structure.BACKGROUND) or STARTS_HERE.match(_said(c)) for c in earlier)
+
+
+def _said(command: Command) -> str:
+    return " ".join([command.name, *(word.text for word in command.args)])
+
+
+def _is_pure_wait(wait: Wait) -> bool:
+    """Whether the script does nothing but wait, or waits right after it has deployed."""
+    others = [c for c in wait.here.script.commands if c is not wait.command and c.name not in ("echo", "printf", "set")]
+    before = [c for c in others if c.start < wait.command.start]
+    deploying = {c.start for c in wait.here.deploying()}
+    return not others or bool(before and before[-1].start in deploying)
+
+
+def _speaks_of_deployment(wait: Wait) -> bool:
+    job = wait.step.job
+    if job is not None and job_deploys(job):
+        return True
+    names = [wait.step.name, wait.workflow.name, wait.workflow.path.rpartition("/")[2]]
+    names += [job.id, job.name] if job is not None else []
+    return any(DEPLOYMENT_IN_NAME.search(name) for name in names)
+
+
+@dataclass(frozen=True, eq=False)
+class Found:
+    """A health check, and the script in which it stands. `url` is one of its addresses, as a word of that script."""
+
+    check: HealthCheck
+    place: StepScript
+    url: str
+    literal: bool
+
+
+def _expanded(found: HealthCheck, place: StepScript) -> Iterator[Found]:
+    """A check in `for url in a b` is one for each."""
+    word = found.url
+    names = [one or other for one, other in VARIABLE.findall(word.text)]
+    loop = next((name for name in names if name in place.script.loop_values), "")
+    if not loop:
+        yield Found(found, place, word.text, word.literal)
+        return
+    for value in place.script.loop_values[loop]:
+        text = re.sub(rf"\$\{{{loop}\}}|\${loop}\b", lambda _, value=value: value.text, word.text)  # type: ignore[misc]
+        yield Found(found, place, text, value.literal and "$" not in text)
+
+
+def _checks_after(wait: Wait) -> list[Found]:
+    """The checks that the sleep makes time for: those behind it in its script, else those of the next step that has
+    any and that runs whenever this one does."""
+    following = [c for c in wait.here.script.commands if c.start > wait.command.start]
+    limit = next((c.start for c in following if _sleep(c)), len(wait.text) + 1)
+    own = [c for c in health_checks(wait.here.script) if wait.command.start < c.command.start < limit]
+    if own:
+        return [each for one in own for each in _expanded(one, wait.here)]
+    condition = wait.step.data.get("if")
+    for step in wait.steps[wait.number + 1 :]:
+        place = StepScript.of(step)
+        if deploys(step) or (place is not None and any(_sleep(c) for c in place.script.commands[:1])):
+            return []
+        if (
+            place is None
+            or place.remote != wait.here.remote
+            or step.data.get("if") not in (None, condition, "success()")
+        ):
+            continue
+        found = health_checks(place.script)
+        if found:
+            limit = next((c.start for c in place.script.commands if _sleep(c)), len(place.script.text) + 1)
+            return [each for one in found if one.command.start < limit for each in _expanded(one, place)]
+    return []
+
+
+def _checked_before(wait: Wait) -> set[str]:
+    """The addresses that were asked between the deployment and the sleep."""
+    found = {
+        _value(each)
+        for one in health_checks(wait.here.script)
+        if one.command.start < wait.command.start and not _deploys_between(wait.here, one.command, wait.command)
+        for each in _expanded(one, wait.here)
+    }
+    if any(c.start < wait.command.start for c in wait.here.deploying()):
+        return found
+    for step in reversed(wait.steps[: wait.number]):
+        place = StepScript.of(step)
+        last = max((c.start for c in place.deploying()), default=-1) if place is not None else -1
+        if place is not None:
+            after = [one for one in health_checks(place.script) if one.command.start > last]
+            found |= {_value(each) for one in after for each in _expanded(one, place)}
+        if last >= 0 or action_deploys(step):
+            return found
+    return found if wait.step.job is not None and job_deploys(wait.step.job) else set()
+
+
+def _deploys_between(place: StepScript, first: Command, second: Command) -> bool:
+    return any(first.start < c.start < second.start for c in place.deploying())
+
+
+def _value(found: Found) -> str:
+    """The address with everything known put in; as it is written where that is not known."""
+    return value_of(found.url, found.place.step, found.place.script) or found.url
+
+
+# -- the cure -----------------------------------------------------------------------------------------------------
+
+
+@dataclass(eq=False)
+class Environment:
+    """What a script may name: values with `${{ … }}` come to it through the step's `env:`, never as text of the script.
+
+    https://docs.github.com/actions/security-for-github-actions/security-guides/security-hardening-for-github-actions
+    """
+
+    wait: Wait
+    added: dict[str, str] = field(default_factory=dict)
+
+    def word(self, text: str, place: StepScript | None = None, literal: bool = False, role: str = "") -> str | None:
+        """A word of another script as a word of this one, quoted; None where its value cannot be had here."""
+        if place is not None and not literal and not EXPRESSION.search(text) and self._knows_all(text, place):
+            return _double_quoted(text)
+        value = text
+        if place is not None:
+            followed = value_of(text, place.step, place.script)
+            if followed is None:
+                return None
+            value = followed
+        if self.wait.here.remote:
+            return _double_quoted(value) if EXPRESSION.search(value) else _quoted(value)
+        if not EXPRESSION.search(value):
+            return _quoted(value)
+        return _double_quoted(EXPRESSION.sub(lambda found: f"${{{self._name(found[0], role)}}}", value))
+
+    def _knows_all(self, text: str, place: StepScript) -> bool:
+        """Whether every variable of this word has the same value where the sleep stands."""
+        names = [one or other for one, other in VARIABLE.findall(text)]
+        return bool(names) and "$(" not in text and all(self._knows(name, place) for name in names)
+
+    def _knows(self, name: str, place: StepScript) -> bool:
+        wait = self.wait
+        if place.node is wait.here.node and re.search(rf"\b{name}=", wait.text[: wait.command.start]):
+            return True
+        if wait.here.remote or re.search(rf"\b{name}=", place.script.text):
+            return False
+        own, other = _env(wait.step), _env(place.step)
+        if name in own or name in other:
+            return own.get(name) == other.get(name)
+        job = wait.step.job
+        given = {**_mapping(wait.workflow.root.get("env")), **_mapping(job.node.get("env") if job else None)}
+        return name in given or OWN_VARIABLES.fullmatch(name) is not None
+
+    def _name(self, expression: str, role: str) -> str:
+        """The variable that holds an expression, added to the step's `env:` where it is not there."""
+        inside = expression[3:-2].strip()
+        wait = self.wait
+        own = {**_env(wait.step), **self.added}
+        for name, value in own.items():
+            if value == expression:
+                return name
+        job = wait.step.job
+        shared = {**_mapping(wait.workflow.root.get("env")), **_mapping(job.node.get("env") if job else None)}
+        named = re.fullmatch(r"env\.(\w+)", inside)
+        if named and named[1] in shared and named[1] not in own:
+            return named[1]
+        simple = re.fullmatch(r"[\w.-]*\.([A-Za-z]\w*)", inside)
+        base = re.sub(r"\W", "_", simple[1]).upper() if simple else role
+        base = f"{role}_{base}" if simple and len(base) < 5 and base != role else base
+        taken = {*own, *shared}
+        name = next(n for n in (base, *(f"{base}_{i}" for i in range(2, 99))) if n not in taken)
+        self.added[name] = expression
+        return name
+
+
+def _mapping(node: Any) -> Mapping[str, str]:
+    if node is None or not node.is_mapping:
+        return {}
+    return {key: child.value for key, child in node.value.items() if child.is_scalar}
+
+
+def _env(step: Step) -> Mapping[str, str]:
+    return _mapping(step.node.get("env"))
+
+
+def _quoted(text: str) -> str | None:
+    if re.fullmatch(r"[\w@%+=:,./-]+", text):
+        return text
+    return f"'{text}'" if "'" not in text and "\n" not in text else None
+
+
+def _double_quoted(text: str) -> str | None:
+    return None if re.search(r'["`\\\n]|\$\(', text) else f'"{text}"'
+
+
+def _probes(found: Iterable[Found], environment: Environment, longest: int) -> list[Probe] | None:
+    """What to ask, once each; None where an address or an option cannot be had where the sleep stands."""
+    probes: dict[str, Probe] = {}
+    for each in found:
+        if not each.check.expects_success:
+            return None
+        url = environment.word(each.url, each.place, each.literal, "HEALTH_URL")
+        options = [_option(word, each.place, environment) for word in each.check.options]
+        if url is None or any(option is None for option in options):
+            return None
+        limit = each.check.max_time if each.check.max_time.isdigit() else str(longest)
+        probes.setdefault(url, Probe(url, " ".join(filter(None, options)), limit))
+    return list(probes.values()) or None
+
+
+def _option(word: Word, place: StepScript, environment: Environment) -> str | None:
+    return environment.word(word.text, place, word.literal, "HEALTH_OPTION") if not word.literal else _quoted(word.text)
+
+
+def _cure(wait: Wait, checks: list[Found], options: Options, deployments: Deployments | None) -> Fix | Blocked:
+    environment = Environment(wait)
+    timeout, interval = max(int(options["timeout"]), 2 * wait.seconds), int(options["interval"])
+    probes = _probes(checks, environment, int(options["max-time"])) if checks else None
+    what = "the checks that follow"
+    if probes is None:
+        environment = Environment(wait)
+        configured = _configured(wait, options)
+        what = "the configuration"
+        probes = [
+            Probe(url, max_time=str(options["max-time"])) for text in configured if (url := _quoted(text))
+        ] or None
+    if probes is not None:
+        lines = wait_until_healthy(probes, timeout, interval, wait.text)
+        urls = _listed(probe.url for probe in probes)
+        title = f"wait until {urls} {'is' if len(probes) == 1 else 'are'} healthy, {timeout} seconds at most"
+        followed = what == "the checks that follow" and all(each.check.fails for each in checks)
+        return _fix(wait, lines, environment, checks, title, Tier.SAFE if followed else Tier.REVIEW)
+    lines = _waiter(wait, environment, deployments, timeout)
+    if lines:
+        title = "wait until the service is stable" if "aws" in lines[0] else "wait until the roll-out is complete"
+        return _fix(wait, lines, environment, [], title, Tier.REVIEW)
+    if checks:
+        reason = "the address that is checked afterwards cannot be known where the sleep stands"
+    else:
+        reason = "nothing after it says which address tells that the deployment is there"
+    return Blocked(reason, "name the address of a health check", _configuration(wait))
+
+
+def _soak(wait: Wait, checks: list[Found], options: Options) -> Fix | Blocked:
+    environment = Environment(wait)
+    probes = _probes(checks, environment, int(options["max-time"]))
+    if probes is None:
+        reason = "the address that is checked afterwards cannot be known where the sleep stands"
+        return Blocked(reason, "check it in the same script, with the address in a variable set before the sleep")
+    lines = stay_healthy(probes, wait.seconds, min(int(options["interval"]), wait.seconds), wait.text)
+    urls = _listed(probe.url for probe in probes)
+    stays = "stays" if len(probes) == 1 else "stay"
+    return _fix(
+        wait, lines, environment, checks, f"see that {urls} {stays} healthy for {wait.seconds} seconds", Tier.REVIEW
+    )
+
+
+def _configured(wait: Wait, options: Options) -> list[str]:
+    given = options["url"]
+    if isinstance(given, Mapping):
+        given = given.get(wait.step.job.id if wait.step.job is not None else "", "")
+    return [given] if isinstance(given, str) and given else list(given or ())
+
+
+def _configuration(wait: Wait) -> str:
+    job = wait.step.job
+    several = job is not None and sum("sleep" in str(other.data) for other in wait.workflow.jobs.values()) > 1
+    return f'rules.hardcoded-sleep.url{f".{job.id}" if several and job is not None else ""} = "https://…"'
+
+
+def _waiter(wait: Wait, environment: Environment, deployments: Deployments | None, timeout: int) -> list[str]:
+    """The lines that wait by the means of what deployed; none where that is not known."""
+    jobs = deployments.of(wait.workflow) if deployments is not None else ()
+    job = next((job for job in jobs if wait.step.job is not None and job.id == wait.step.job.id), None)
+    if job is None or wait.here.remote:
+        return []
+    made = [
+        deployment
+        for deployment in job.deployments
+        if (deployment.step.node.start, deployment.offset) < (wait.step.node.start, wait.command.start)
+    ]
+    waited = [wait.here, *wait.scripts(before=True)]
+    if (
+        not made
+        or any(d.unknown or d.way is not made[0].way for d in made)
+        or any(waits_for_ecs(p.script) for p in waited)
+    ):
+        return []
+    lines: list[str] = []
+    for deployment in made:
+        target = deployment.target
+        if deployment.way is Way.ECS:
+            words = ["aws ecs wait services-stable"]
+            names = (
+                ("cluster", "--cluster"),
+                ("service", "--services"),
+                ("region", "--region"),
+                ("profile", "--profile"),
+            )
+        elif deployment.way is Way.KUBERNETES and target.get("workload"):
+            words = ["kubectl rollout status"]
+            names = (("workload", ""), ("namespace", "--namespace"), ("context", "--context"))  # type: ignore[assignment]
+        else:
+            return []
+        for name, option in names:
+            if not target.get(name):
+                continue
+            word = environment.word(target[name], role=f"DEPLOYED_{name.upper()}")
+            if word is None:
+                return []
+            words.append(f"{option} {word}".strip())
+        if deployment.way is Way.KUBERNETES:
+            words.append(f"--timeout {timeout}s")
+        lines.append(" ".join(words))
+    return list(dict.fromkeys(lines))
+
+
+def _fix(
+    wait: Wait, lines: list[str], environment: Environment, checks: list[Found], title: str, tier: Tier
+) -> Fix | Blocked:
+    effect = f"{dotted(wait.here.node.at)}: `{wait.command.source}` becomes: {title}"
+    return Fix.of(title, _replaced(wait, lines, checks), _with_env(wait, environment), tier=tier, effects=[effect])
+
+
+def _with_env(wait: Wait, environment: Environment) -> Parts:
+    if not environment.added:
+        return ()
+    env = wait.step.node.get("env")
+    if env is not None and env.is_mapping:
+        return wait.workflow.add_keys(env, environment.added)
+    return wait.workflow.add_key(wait.step.node, "env", environment.added, before="run")
+
+
+def _replaced(wait: Wait, lines: list[str], checks: list[Found]) -> Parts:
+    """The statement `sleep N` becomes these lines; plain checks of the same addresses right behind it go with it."""
+    text, command, node = wait.text, wait.command, wait.here.node
+    start, end = command.statement
+    line_start = text.rfind("\n", 0, start) + 1
+    head = text[line_start:start]
+    indent = head[: len(head) - len(head.lstrip())]
+    if command.alone:
+        lead, start = _lead(text, line_start, start, indent)
+        end = _folded(wait, checks, end)
+        follows = re.compile(r"[ \t]*;[ \t]*(?=[^;\s#])").match(text, end)
+        tail, end = ("\n" + indent, follows.end()) if follows else ("", end)
+    elif start == command.start and (follows := re.compile(r"[ \t]*&&(?:\s|\\\n)*").match(text, command.end)):
+        lead, start = _lead(text, line_start, start, indent)
+        rest = [c for c in wait.here.script.commands if c.start >= follows.end()]
+        folds = bool(rest) and _is_plain(rest[0], checks) and rest[0].end == end
+        end, tail = (_folded(wait, checks, end), "") if folds else (follows.end(), "\n" + indent)
+    else:
+        start, end = command.start, command.end
+        lines = ["{", *("  " + line for line in lines), "}"]
+        lead = tail = ""
+    new = lead + ("\n" + indent).join(lines) + tail
+    if node.style in "|>":
+        return wait.workflow.splice_scalar(node, [(start, end, new)])
+    whole = text[:start] + new + text[end:]
+    return wait.workflow.set_scalar(node, whole if whole.endswith("\n") else whole + "\n")
+
+
+def _lead(text: str, line_start: int, start: int, indent: str) -> tuple[str, int]:
+    """What goes before the loop so that it begins on a line of its own, and where that starts."""
+    before = text[line_start:start].rstrip()
+    if not before:
+        return "", start
+    at = line_start + len(before.removesuffix(";").rstrip())
+    return "\n" + indent + ("" if before.endswith(";") else "  "), at
+
+
+def _folded(wait: Wait, checks: list[Found], end: int) -> int:
+    """Where the plain checks end that stand directly below the sleep and that the loop makes superfluous."""
+    script = wait.here.script
+    while True:
+        gap = re.compile(r"[ \t]*(;|\n)\s*").match(script.text, end)
+        following = next((c for c in script.commands if gap and c.start == gap.end()), None)
+        if following is None or not _is_plain(following, checks) or following.statement[0] != following.start:
+            return end
+        end = following.statement[1]
+
+
+def _is_plain(command: Command, checks: list[Found]) -> bool:
+    """Whether a check does nothing that the loop does not do: `curl -f URL`, perhaps with `|| exit 1`."""
+    found = next((each for each in checks if each.check.command is command), None)
+    if found is None or not found.check.fails or command.within(*SOMEWHERE_ELSE):
+        return False
+    start, end = command.statement
+    rest = command.script.text[command.end : end]
+    outputs = {"-w", "--write-out", "-i", "--include", "-v", "--verbose"}
+    shown = any(word.text in outputs for word in command.args)
+    return (
+        start == command.start
+        and not shown
+        and re.fullmatch(r"(\s*>+ ?/dev/null)?\s*(\|\|\s*exit 1)?", rest) is not None
+    )
+
+
+def _listed(urls: Iterable[str]) -> str:
+    shown = [url.strip("\"'") for url in urls]
+    return shown[0] if len(shown) == 1 else ", ".join(shown[:-1]) + " and " + shown[-1]
+
+
+RULE = Rule(
+    __name__,
+    "Wait until a deployment is healthy, not for a fixed time",
+    check,
+    audit=("D-010.3",),
+    options=(
+        Option("url", None, "what to ask where nothing that follows is checked: one URL, several, or one per job id"),
+        Option("timeout", 300, "seconds after which a deployment that is not healthy has failed"),
+        Option("interval", 5, "seconds between two attempts"),
+        Option("max-time", 10, "seconds that one request may take"),
+    ),
+)

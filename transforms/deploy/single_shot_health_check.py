@@ -1,0 +1,119 @@
+"""A health check after a deployment that asks once and fails the job at the first hiccup.
+
+## Why
+Right after a deployment a load balancer drains connections, a container warms up, a name resolves late. One request
+that fails then turns a good deployment red, or rolls it back. curl retries by itself: `--retry` with
+`--retry-all-errors` also covers refused connections and status codes that curl does not count as passing trouble.
+
+With `style = "loop"` a loop of the shell is written instead, as it is on servers, whose curl may be older than 7.71.
+
+## When it is left alone
+* Checks in a loop, with `--retry`, or under `timeout`; calls that send something or keep what they get.
+* Checks of the runner itself, of services of others, and where no deployment comes before.
+* Checks whose failure is ignored (`|| true`, `|| echo …`).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+
+from fixer.facts.deployments import value_of
+from fixer.languages.deploy_commands import StepScript, deploys, job_deploys
+from fixer.languages.health_check import HealthCheck, health_checks, is_about_health, is_local, try_again
+from fixer.languages.shell import Silence, Structure
+from fixer.languages.workflow import Step, Workflow
+from fixer.languages.yaml import dotted
+from fixer.model import Blocked, Finding, Fix, Option, Options, Parts, Rule, Tier
+
+ELSEWHERE = (Structure.LOOP, Structure.FUNCTION, Structure.BACKGROUND)
+
+
+def check(workflow: Workflow, options: Options) -> Iterator[Finding]:
+    if "curl" not in workflow.source.text:
+        return
+    for steps in [job.steps for job in workflow.jobs.values()] or [workflow.steps]:
+        for number, step in enumerate(steps):
+            place = StepScript.of(step) if step in workflow.steps else None
+            if place is None:
+                continue
+            for found in health_checks(place.script):
+                if _asks_once(found, place) and _after_deployment(found, place, steps[:number]):
+                    span = workflow.span_of(place.node, found.command.start, found.command.end)
+                    message = f"the health check of {found.url.text} asks once, right after a deployment"
+                    yield Finding(workflow.path, span, message, _cure(workflow, place, found, options))
+
+
+def _asks_once(found: HealthCheck, place: StepScript) -> bool:
+    command = found.command
+    if found.retries or command.within(*ELSEWHERE) or command.words[0].text == "timeout":
+        return False
+    url = value_of(found.url.text, place.step, place.script) or found.url.text
+    if is_local(url) and not place.remote:
+        return False
+    plain = command.alone or command.structure == (Structure.LIST,)
+    if not (plain and found.fails) and not is_about_health(url):
+        return False
+    return all(silencer.kind == Silence.HANDLED for silencer in place.script.silencers(command))
+
+
+def _after_deployment(found: HealthCheck, place: StepScript, earlier: Sequence[Step]) -> bool:
+    if any(command.start < found.command.start for command in place.deploying()):
+        return True
+    if any(deploys(step) for step in earlier):
+        return True
+    job = place.step.job
+    needed = [job.workflow.jobs[name] for name in job.needs if name in job.workflow.jobs] if job is not None else []
+    return any(job_deploys(other) for other in needed)
+
+
+def _cure(workflow: Workflow, place: StepScript, found: HealthCheck, options: Options) -> Fix | Blocked:
+    attempts, delay = int(options["retries"]) + 1, int(options["delay"])
+    if not found.fails and found.reads_status:
+        return Blocked(
+            "it reads the status code, and curl's own retries add to what was written before",
+            "let `curl --fail` judge, without `--write-out`",
+        )
+    if not found.fails:
+        return Blocked(
+            "an HTTP error does not fail this check, so it has nothing to retry", "add `--fail` where it should"
+        )
+    parts = _as_loop(workflow, place, found, attempts, delay) if options["style"] == "loop" or place.remote else None
+    if parts is None:
+        limit = "" if found.max_time else f" --max-time {int(options['max-time'])}"
+        retry = f" --retry {attempts - 1} --retry-delay {delay} --retry-all-errors{limit}"
+        at = found.command.argv[0].end
+        parts = workflow.splice_scalar(place.node, [(at, at, retry)])
+    title = f"ask up to {attempts} times, {delay} seconds apart"
+    effect = f"{dotted(place.node.at)}: the check of {found.url.text} fails after {attempts} attempts, not after one"
+    return Fix.of(title, parts, tier=Tier.SAFE, effects=[effect])
+
+
+def _as_loop(workflow: Workflow, place: StepScript, found: HealthCheck, attempts: int, delay: int) -> Parts | None:
+    """The statement as a loop; None where it is more than a check and what to do when it fails."""
+    command, text = found.command, place.script.text
+    start, end = command.statement
+    line = text[text.rfind("\n", 0, start) + 1 : start]
+    if start != command.start or line.strip() or (not command.alone and command.structure != (Structure.LIST,)):
+        return None
+    rest = text[command.end : end].strip().replace("\\\n", "").strip()
+    if rest and not rest.startswith("||"):
+        return None
+    otherwise = rest.removeprefix("||").strip() or "exit 1"
+    if "\n" in otherwise or "\n" in command.source:
+        return None
+    lines = try_again(command.source, attempts, delay, otherwise)
+    return workflow.splice_scalar(place.node, [(start, end, ("\n" + line).join(lines))])
+
+
+RULE = Rule(
+    __name__,
+    "Let a health check ask more than once",
+    check,
+    audit=("D-010.5",),
+    options=(
+        Option("style", "curl", "curl's own retries, or a loop of the shell", ("curl", "loop")),
+        Option("retries", 5, "attempts after the first"),
+        Option("delay", 10, "seconds between two attempts"),
+        Option("max-time", 10, "seconds that one request may take, where the check does not say"),
+    ),
+)
