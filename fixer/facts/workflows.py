@@ -105,5 +105,5 @@ def in_folder(folder: str, command: str, like: Step | None, start: str = "") -> 
         return {"run": command}
     relative = posixpath.relpath(folder or ".", start or ".") if start else folder
     if like is not None and like.node.get("working-directory") is None and not start:
-        return {"run": f"cd {relative}\n{command}\n"}
+        return {"run": f"cd {relative}\n{command.rstrip()}\n"}
     return {"working-directory": folder or ".", "run": command}

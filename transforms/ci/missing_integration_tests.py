@@ -1,0 +1,153 @@
+"""Nothing runs the integration tests of the Django project, or there are none.
+
+## Why
+Unit tests replace the database and the cache by stand-ins. That migrations, settings and services fit together shows
+only when a test runs against the real ones.
+
+## What the new job does
+It starts the services that the settings use, PostgreSQL and Redis, waits until they are healthy, sets the project up
+as the job does that runs the tests, and runs the suite. With `scaffold` a repository without a suite gets a small real
+one: the health URL, a round trip to the database, and that every migration is applied.
+
+## When it is left alone
+Where a job, or a task runner that a workflow calls, already runs a suite with `integration` or `e2e` in its name;
+repositories without a workflow that runs the tests of a Django project.
+"""
+
+from __future__ import annotations
+
+import posixpath
+import re
+from collections.abc import Iterator
+
+from fixer.facts.django_ci import DjangoCI
+from fixer.facts.task_runners import TaskRunners
+from fixer.facts.test_suites import Suite, TestSuites
+from fixer.facts.workflows import Workflows
+from fixer.model import Blocked, Finding, Fix, NewFile, Option, Options, Rule, Tier
+
+JOB = "integration-tests"
+NAMED = re.compile(r"integration|e2e|end[-_ ]to[-_ ]end", re.IGNORECASE)
+RUNS = re.compile(r"\b(playwright test|cypress run|npm run (test:)?e2e|yarn (test:)?e2e|pnpm (run )?(test:)?e2e)\b")
+
+SCAFFOLD = '''\
+"""The application as a whole: a request through every layer, and the database as it is deployed."""
+
+from django.db import connection
+from django.db.migrations.executor import MigrationExecutor
+from django.test import TestCase
+
+
+class DatabaseTests(TestCase):
+    def test_a_value_survives_the_round_trip(self):
+        with connection.cursor() as cursor:
+            cursor.execute("SELECT %s", ["sent and received"])
+            self.assertEqual(cursor.fetchone(), ("sent and received",))
+
+    def test_every_migration_is_applied(self):
+        executor = MigrationExecutor(connection)
+        leaves = executor.loader.graph.leaf_nodes()
+        self.assertEqual(executor.migration_plan(leaves), [])
+'''
+SCAFFOLD_HEALTH = """
+
+class HealthTests(TestCase):
+    def test_the_application_says_that_it_is_healthy(self):
+        response = self.client.get("{path}", follow=True)
+        self.assertEqual(response.status_code, 200)
+"""
+
+
+def check(
+    ci: DjangoCI, workflows: Workflows, runners: TaskRunners, suites: TestSuites, options: Options
+) -> Iterator[Finding]:
+    if _is_run(workflows, runners):
+        return
+    suite = _suite(ci, suites, options)
+    message = "no job runs integration tests"
+    if suite is not None:
+        message = f"no job runs the integration tests in {suite.path}"
+    yield Finding(ci.workflow.path, ci.job.node.span, message, _cure(ci, suite, suites, options))
+
+
+def _cure(ci: DjangoCI, suite: Suite | None, suites: TestSuites, options: Options) -> Fix | Blocked:
+    new_files: list[NewFile] = []
+    if suite is None:
+        if not options["scaffold"]:
+            return Blocked(
+                "the repository has no integration tests that fhfix knows",
+                "write some in tests/integration, or let fhfix write a small real suite",
+                f"rules.{RULE.id}.scaffold = true",
+            )
+        folder = posixpath.join(ci.project.root, "tests", "integration")
+        new_files = _scaffold(ci, folder, suites)
+        suite = Suite("pytest", folder)
+    job = ci.new_job(RULE.id, "Integration Tests", minutes=20, env=options["env"], with_tests=True, redis=True)
+    if isinstance(job, Blocked):
+        return job
+    job["steps"].append(ci.run("Run integration tests", _command(ci, suite)))
+    return Fix.of(
+        f"add job {JOB}",
+        ci.workflow.add_job(JOB, job, like=ci.job),
+        *new_files,
+        tier=Tier.REVIEW,
+        effects=(f"jobs.{JOB}: runs {suite.path} against real services",),
+    )
+
+
+def _command(ci: DjangoCI, suite: Suite) -> str:
+    relative = posixpath.relpath(suite.path, ci.project.root or ".")
+    if ci.project.test_runner == "pytest":
+        target = "-m integration" if suite.kind == "marker" else relative
+        return f"{ci.prefix}pytest {target} -v"
+    label = relative.removesuffix(".py").replace("/", ".")
+    return f"{ci.prefix}python manage.py test {'--tag integration' if suite.kind == 'marker' else label}"
+
+
+def _suite(ci: DjangoCI, suites: TestSuites, options: Options) -> Suite | None:
+    """The suite to run: the configured one, else one of the Django project."""
+    if options["path"]:
+        return Suite("pytest", options["path"])
+    python = [suite for suite in suites.integration if suite.kind in ("pytest", "marker")]
+    inside = [suite for suite in python if not ci.project.root or suite.path.startswith(ci.project.root + "/")]
+    return next(iter(inside or python), None)
+
+
+def _scaffold(ci: DjangoCI, folder: str, suites: TestSuites) -> list[NewFile]:
+    text = SCAFFOLD
+    health = suites.health_path(ci.project.root)
+    if health:
+        text += SCAFFOLD_HEALTH.format(path=health)
+    files = [NewFile(posixpath.join(folder, "test_application.py"), text)]
+    if ci.project.test_runner != "pytest":  # unittest finds tests only in packages
+        files.insert(0, NewFile(posixpath.join(folder, "__init__.py"), ""))
+    return files
+
+
+def _is_run(workflows: Workflows, runners: TaskRunners) -> bool:
+    for workflow in workflows.documents:
+        if any(NAMED.search(job.id) for job in workflow.jobs.values()):
+            return True
+    for step, command in workflows.commands():
+        if RUNS.search(command.source):
+            return True
+        tests = command.name in ("pytest", "tox", "nox", "make") or "manage.py test" in command.source
+        deselects = re.search(r"not integration|--ignore[= ]\S*integration|--exclude-tag", command.source)
+        if tests and NAMED.search(command.source) and not deselects:
+            return True
+        if step.name and NAMED.search(step.name) and re.search(r"\btest", step.name, re.IGNORECASE):
+            return True
+    return runners.run("pytest", "integration") or runners.run("manage.py test", "integration")
+
+
+RULE = Rule(
+    __name__,
+    "No job runs integration tests",
+    check,
+    audit=("D-009.3",),
+    options=(
+        Option("scaffold", False, "Write a small suite where the repository has none."),
+        Option("path", "", "The folder of the suite, where it is not found by its name."),
+        Option("env", {}, "Environment variables for the new job, for what cannot be inferred."),
+    ),
+)

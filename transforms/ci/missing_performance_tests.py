@@ -1,0 +1,232 @@
+"""The repository holds a load test, and no workflow runs it; or it holds none.
+
+## Why
+A load test that nobody runs says nothing. One that runs against no server, or without a threshold, always passes.
+
+## What the new job does
+It sets the project up with its services, applies the migrations, starts the application, waits until it is healthy,
+runs locust without its window, keeps the results as an artifact, and fails when the share of failed requests or a
+percentile of the response times is above its threshold (1 %; p50 200 ms, p95 500 ms, p99 1000 ms). It runs when it is
+started by hand or by a schedule, not for every push, so nothing waits for it.
+
+## When it is left alone
+Where a workflow, or a task runner that one calls, already runs locust, k6, artillery, JMeter or pytest-benchmark.
+"""
+
+from __future__ import annotations
+
+import posixpath
+import re
+from collections.abc import Iterator
+from typing import Any
+
+from fixer.catalog.actions import Catalog
+from fixer.catalog.references import reference
+from fixer.facts.app_server import AppServer
+from fixer.facts.django_ci import DjangoCI
+from fixer.facts.python_packages import PythonPackages
+from fixer.facts.task_runners import TaskRunners
+from fixer.facts.test_suites import TestSuites
+from fixer.facts.workflows import Workflows
+from fixer.model import Blocked, Finding, Fix, Option, Options, Rule, Tier
+
+JOB = "performance-tests"
+TOOLS = ("locust", "k6", "artillery", "jmeter", "wrk", "vegeta", "autocannon")
+PORT = 8000
+READY = 60
+
+JUDGE = """\
+import csv
+import os
+import sys
+
+with open("{results}_stats.csv", newline="") as file:
+    total = next(row for row in csv.DictReader(file) if row["Name"] == "Aggregated")
+requests = int(total["Request Count"])
+if not requests:
+    sys.exit("no request was made")
+measured = {{
+    "failures, %": 100 * int(total["Failure Count"]) / requests,
+    "p50, ms": float(total["50%"]),
+    "p95, ms": float(total["95%"]),
+    "p99, ms": float(total["99%"]),
+}}
+limits = {{
+    "failures, %": {failures},
+    "p50, ms": {p50},
+    "p95, ms": {p95},
+    "p99, ms": {p99},
+}}
+missed = [name for name, limit in limits.items() if measured[name] > limit]
+lines = [f"{{name}}: {{measured[name]:.1f}} (limit {{limit}})" for name, limit in limits.items()]
+with open(os.environ["GITHUB_STEP_SUMMARY"], "a") as summary:
+    summary.write(f"{{requests}} requests\\n\\n" + "".join(f"- {{line}}\\n" for line in lines))
+print(*lines, sep="\\n")
+if missed:
+    print("::error::above the limit: " + "; ".join(missed))
+    sys.exit(1)
+"""
+
+
+def check(
+    ci: DjangoCI,
+    workflows: Workflows,
+    runners: TaskRunners,
+    suites: TestSuites,
+    packages: PythonPackages,
+    server: AppServer | None,
+    catalog: Catalog,
+    options: Options,
+) -> Iterator[Finding]:
+    if _is_run(workflows, runners):
+        return
+    locustfile = options["locustfile"] or next((suite.path for suite in suites.load if suite.kind == "locust"), "")
+    message = f"no workflow runs the load test {locustfile}" if locustfile else "no workflow runs a load test"
+    cure = _cure(ci, locustfile, suites, packages, server, catalog, options)
+    yield Finding(ci.workflow.path, ci.job.node.span, message, cure)
+
+
+def _cure(
+    ci: DjangoCI,
+    locustfile: str,
+    suites: TestSuites,
+    packages: PythonPackages,
+    server: AppServer | None,
+    catalog: Catalog,
+    options: Options,
+) -> Fix | Blocked:
+    if not locustfile:
+        other = f"{suites.load[0].path} is for {suites.load[0].kind}, and only locust can be run by fhfix"
+        return Blocked(
+            other if suites.load else "the repository has no load test",
+            "write a locustfile (https://docs.locust.io), and name it",
+            f'rules.{RULE.id}.locustfile = "tests/performance/locustfile.py"',
+        )
+    health = options["health-path"] or suites.health_path(ci.project.root)
+    if not health:
+        return Blocked(
+            "no health URL of the application is known: no Dockerfile or compose file probes one",
+            "name a path that answers 200 when the application is up",
+            f'rules.{RULE.id}.health-path = "/health/"',
+        )
+    start = options["start"] or _server(ci, packages, server)
+    job = ci.new_job(RULE.id, "Performance Tests", minutes=20, env=options["env"], with_tests=True, redis=True)
+    if isinstance(job, Blocked):
+        return job
+    job = _first(job, "if", "github.event_name == 'workflow_dispatch' || github.event_name == 'schedule'")
+    steps: list[dict[str, Any]] = job["steps"]
+    if not _installs_locust(steps, packages):
+        steps.append({**ci.workflow.step_name("Install locust"), "run": "pip install locust"})
+    results = "performance"
+    steps.append(ci.run("Start the application", _start(ci, start, health)))
+    users, rate, seconds = options["users"], options["spawn-rate"], options["seconds"]
+    steps.append(
+        ci.run(
+            "Run the load test",
+            f"{ci.prefix}locust --headless --locustfile {posixpath.relpath(locustfile, ci.project.root or '.')} \\\n"
+            f"  --host http://localhost:{PORT} --users {users} --spawn-rate {rate} --run-time {seconds}s \\\n"
+            f'  --csv "$GITHUB_WORKSPACE/{results}" --exit-code-on-error 0',
+        )
+    )
+    steps.append(
+        {
+            **ci.workflow.step_name("Judge the results"),
+            "shell": "python",
+            "working-directory": "${{ github.workspace }}",
+            "run": JUDGE.format(results=results, **{key: options[key] for key in ("failures", "p50", "p95", "p99")}),
+        }
+    )
+    steps.append(
+        {
+            **ci.workflow.step_name("Keep the results"),
+            "if": "always()",
+            "uses": reference(catalog, "actions/upload-artifact", ci.workflow),
+            "with": {"name": "performance-results", "path": f"{results}*.csv\nserver.log\n"},
+        }
+    )
+    return Fix.of(
+        f"add job {JOB}",
+        ci.workflow.add_job(JOB, job, like=ci.job, gates=False),
+        ci.workflow.add_trigger("workflow_dispatch") if "schedule" not in ci.workflow.triggers else (),
+        tier=Tier.REVIEW,
+        effects=(f"jobs.{JOB}: {locustfile} runs against the started application and fails above its thresholds",),
+    )
+
+
+def _start(ci: DjangoCI, start: str, health: str) -> str:
+    url = f"http://localhost:{PORT}{health}"
+    return (
+        f"{ci.prefix}python manage.py migrate --noinput\n"
+        f'{ci.prefix}{start} > "$GITHUB_WORKSPACE/server.log" 2>&1 &\n'
+        f"deadline=$((SECONDS + {READY}))\n"
+        f"until curl --fail --silent --show-error --location --max-time 5 --output /dev/null {url}; do\n"
+        '  if [ "$SECONDS" -ge "$deadline" ]; then\n'
+        f'    echo "::error::{url} was not healthy within {READY} s"\n'
+        '    cat "$GITHUB_WORKSPACE/server.log"\n'
+        "    exit 1\n"
+        "  fi\n"
+        "  sleep 2\n"
+        "done\n"
+    )
+
+
+def _server(ci: DjangoCI, packages: PythonPackages, server: AppServer | None) -> str:
+    """The server that production uses, with few workers; Django's own where it is not known."""
+    for command in server.commands if server is not None else ():
+        application = command.application
+        if command.server in ("gunicorn", "uvicorn", "daphne") and re.fullmatch(r"[\w.]+:[\w]+", application):
+            if not packages.has(command.server, ci.project.manage_py):
+                continue
+            if command.server == "gunicorn":
+                worker = " --worker-class uvicorn.workers.UvicornWorker" if command.interface == "asgi" else ""
+                return f"gunicorn {application} --bind 127.0.0.1:{PORT} --workers 2{worker}"
+            if command.server == "uvicorn":
+                return f"uvicorn {application} --host 127.0.0.1 --port {PORT}"
+            return f"daphne --bind 127.0.0.1 --port {PORT} {application}"
+    return f"python manage.py runserver --noreload 127.0.0.1:{PORT}"
+
+
+def _installs_locust(steps: list[dict[str, Any]], packages: PythonPackages) -> bool:
+    """Whether a file that the steps install from asks for locust."""
+    files = [path for path in packages.files if "locust" in packages.installed_by(path)]
+    text = "\n".join(str(step.get("run", "")) for step in steps)
+    return "locust" in text or any(re.search(rf"(?<![\w.-]){re.escape(posixpath.basename(f))}", text) for f in files)
+
+
+def _first(job: dict[str, Any], key: str, value: str) -> dict[str, Any]:
+    """The job with one more key, after its name."""
+    named = {"name": job["name"]} if "name" in job else {}
+    return {**named, key: value, **{k: v for k, v in job.items() if k != "name"}}
+
+
+def _is_run(workflows: Workflows, runners: TaskRunners) -> bool:
+    for step, command in workflows.commands():
+        if command.name in TOOLS or "--benchmark-only" in command.source:
+            return True
+        if step.uses is not None and re.search(r"k6|locust|artillery", step.uses.value, re.IGNORECASE):
+            return True
+    actions = [step.uses.value for workflow in workflows.documents for step in workflow.steps if step.uses is not None]
+    if any(re.search(r"/(setup-|run-)?k6|locust|artillery", uses, re.IGNORECASE) for uses in actions):
+        return True
+    return any(runners.run(tool) for tool in ("locust", "k6 run", "artillery", "--benchmark-only"))
+
+
+RULE = Rule(
+    __name__,
+    "No workflow runs a load test",
+    check,
+    audit=("D-009.4",),
+    options=(
+        Option("locustfile", "", "The load test, where it is not found by its name."),
+        Option("health-path", "", "The path that answers 200 when the application is up."),
+        Option("start", "", "The command that starts the application on port 8000, where it cannot be inferred."),
+        Option("users", 20, "Simulated users."),
+        Option("spawn-rate", 5, "Users that start per second."),
+        Option("seconds", 60, "How long the test runs."),
+        Option("failures", 1, "Percent of requests that may fail."),
+        Option("p50", 200, "Milliseconds that half of the requests may take."),
+        Option("p95", 500, "Milliseconds that 95 % of the requests may take."),
+        Option("p99", 1000, "Milliseconds that 99 % of the requests may take."),
+        Option("env", {}, "Environment variables for the new job, for what cannot be inferred."),
+    ),
+)
