@@ -115,13 +115,14 @@ class GitHub:
 
     api: str
     token: str = field(repr=False)
-    sleep: Callable[[float], None] = time.sleep
-    now: Callable[[], float] = time.time
     say: Callable[[str], None] = lambda line: None
     scopes: frozenset[str] | None = None
     """What a classic token may do; None for other tokens, which do not tell."""
 
     _last_write: float = 0.0
+
+    def sleep(self, seconds: float) -> None:
+        time.sleep(seconds)
 
     def get(self, path: str, **query: str) -> Any:
         return self.request("GET", path + ("?" + urllib.parse.urlencode(query) if query else ""))
@@ -155,7 +156,7 @@ class GitHub:
             if delay is not None:
                 waited += delay
                 if waited > PATIENCE:
-                    back = time.strftime("%H:%M:%S", time.localtime(self.now() + delay))
+                    back = time.strftime("%H:%M:%S", time.localtime(time.time() + delay))
                     raise GitHubError(
                         f"GitHub's limit for this token is used up until {back}; run it again then", status
                     )
@@ -171,10 +172,10 @@ class GitHub:
             self.sleep(2.0 ** (failures - 1))
 
     def _pace(self) -> None:
-        wait = self._last_write + 1.0 - self.now()
+        wait = self._last_write + 1.0 - time.time()
         if 0 < wait <= 1:
             self.sleep(wait)
-        self._last_write = self.now()
+        self._last_write = time.time()
 
     def _send(self, method: str, path: str, body: Mapping[str, Any] | None) -> tuple[int, Mapping[str, str], Any]:
         """Status (0: no answer), headers in lower case, decoded body."""
@@ -213,7 +214,7 @@ class GitHub:
         if headers.get("retry-after", "").isdigit():
             return float(headers["retry-after"])
         if headers.get("x-ratelimit-remaining") == "0" and headers.get("x-ratelimit-reset", "").isdigit():
-            return max(0.0, float(headers["x-ratelimit-reset"]) - self.now()) + 1
+            return max(0.0, float(headers["x-ratelimit-reset"]) - time.time()) + 1
         if status == 429 or re.search(r"secondary rate limit|abuse detection", message, re.IGNORECASE):
             return 60.0
         return None

@@ -1,0 +1,485 @@
+"""A small GitHub on the loopback: its REST API as far as a pull request goes, and real git over HTTP.
+
+It keeps state as GitHub does: one open pull request for a branch, labels and reviewers that stay, forks, tokens with
+scopes, branches that are protected. Answers are made from the examples in GitHub's own OpenAPI description, so that
+Prism can hold them to it. It serves at the address of an Enterprise Server: the API is below `/api/v3`.
+"""
+
+from __future__ import annotations
+
+import base64
+import copy
+import http.server
+import json
+import os
+import re
+import subprocess
+import threading
+import time
+import urllib.parse
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, field
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+DESCRIPTION = Path(__file__).parent / "data/github-openapi.json"
+
+WITHOUT_WORKFLOW = (
+    "refusing to allow a Personal Access Token to create or update workflow `.github/workflows/ci.yml`"
+    " without `workflow` scope"
+)
+# What GitHub's servers refuse in a push, refused at the same point: before any reference changes.
+PRE_RECEIVE = f"""#!/bin/sh
+while read -r old new ref; do
+    if [ -n "$FAKEHUB_NO_WORKFLOW" ] && git rev-list --objects "$new" --not --all | grep -q ' .github/workflows/'; then
+        echo '{WITHOUT_WORKFLOW.replace("'", "")}' >&2
+        exit 1
+    fi
+    if grep -qx "$ref" protected 2>/dev/null; then
+        echo "error: GH006: Protected branch update failed for $ref." >&2
+        exit 1
+    fi
+done
+"""
+
+
+@dataclass
+class Token:
+    """Who it belongs to, and what it may do. `scopes` is None for a fine-grained token, which does not tell."""
+
+    login: str = "ada"
+    scopes: tuple[str, ...] | None = ("repo", "workflow")
+    push: bool = True
+    workflow: bool = True
+
+
+@dataclass
+class Pull:
+    number: int
+    repository: str
+    head_owner: str
+    head: str
+    base: str
+    title: str
+    body: str
+    draft: bool
+    head_sha: str
+    base_sha: str
+    state: str = "open"
+    merged: bool = False
+    labels: list[str] = field(default_factory=list)
+    reviewers: list[str] = field(default_factory=list)
+
+
+@dataclass
+class Fault:
+    """What goes wrong with requests that match `GET /repos/…`. `after`: the work is done and the answer is lost."""
+
+    match: str
+    status: int = 502
+    message: str = "injected"
+    headers: Mapping[str, str] = field(default_factory=dict)
+    times: int = 1
+    after: bool = False
+    act: Callable[[], None] | None = None
+
+
+class RefusedError(Exception):
+    def __init__(
+        self, status: int, message: str, *errors: dict[str, str], headers: Mapping[str, str] | None = None
+    ) -> None:
+        super().__init__(message)
+        self.status = status
+        self.headers = dict(headers or {})
+        self.body: dict[str, Any] = {
+            "message": message,
+            "documentation_url": "https://docs.github.com/rest",
+            "status": str(status),
+        }
+        if errors:
+            self.body["errors"] = list(errors)
+
+
+@cache
+def examples() -> dict[str, Any]:
+    description = json.loads(DESCRIPTION.read_text(encoding="utf-8"))
+    return {name: example["value"] for name, example in description["components"]["examples"].items()}
+
+
+class FakeHub:
+    """`url` is its address; state is in its attributes, for tests to set and to look at."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self.tokens: dict[str, Token] = {"t0ken-of-ada": Token()}
+        self.pulls: list[Pull] = []
+        self.faults: list[Fault] = []
+        self.requests: list[str] = []
+        self.forks: dict[str, str] = {}
+        self.lock = threading.RLock()
+        hub = self
+
+        class Handler(_Handler):
+            pass
+
+        Handler.hub = hub
+        self.server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+        self.server.daemon_threads = True
+        self.url = f"http://127.0.0.1:{self.server.server_address[1]}"
+        threading.Thread(target=self.server.serve_forever, kwargs={"poll_interval": 0.05}, daemon=True).start()
+
+    def close(self) -> None:
+        self.server.shutdown()
+        self.server.server_close()
+
+    def add_repository(self, slug: str) -> Path:
+        path = self.folder / f"{slug}.git"
+        path.parent.mkdir(parents=True, exist_ok=True)
+        subprocess.run(["git", "init", "-q", "--bare", "-b", "main", str(path)], check=True)
+        self._equip(path)
+        return path
+
+    def _equip(self, path: Path) -> None:
+        self.git(path, "config", "http.receivepack", "true")
+        self.git(path, "config", "uploadpack.allowReachableSHA1InWant", "true")
+        hook = path / "hooks/pre-receive"
+        hook.parent.mkdir(exist_ok=True)
+        hook.write_text(PRE_RECEIVE)
+        hook.chmod(0o755)
+
+    def protect(self, slug: str, branch: str) -> None:
+        with (self.folder / f"{slug}.git/protected").open("a") as file:
+            file.write(f"refs/heads/{branch}\n")
+
+    def git(self, path: Path, *arguments: str) -> str:
+        environment = {**os.environ, "GIT_CONFIG_GLOBAL": os.devnull}
+        done = subprocess.run(["git", "-C", str(path), *arguments], capture_output=True, text=True, env=environment)
+        return done.stdout.strip()
+
+    def tip(self, slug: str, branch: str) -> str:
+        return self.git(self.folder / f"{slug}.git", "rev-parse", "--verify", "-q", f"refs/heads/{branch}")
+
+    def count(self, pattern: str) -> int:
+        return sum(bool(re.fullmatch(pattern, request)) for request in self.requests)
+
+    # -- the API ------------------------------------------------------------------------------------------------
+
+    def answer(self, method: str, path: str, query: dict[str, str], body: Any, token: Token) -> tuple[int, Any]:
+        for route_method, pattern, function in ROUTES:
+            match = re.fullmatch(pattern, path)
+            if method == route_method and match:
+                groups = {key: urllib.parse.unquote(value) for key, value in match.groupdict().items()}
+                with self.lock:
+                    return function(self, token, query, body, **groups)
+        raise RefusedError(404, "Not Found")
+
+    def path_of(self, slug: str) -> Path:
+        path = self.folder / f"{slug}.git"
+        if not path.is_dir():
+            raise RefusedError(404, "Not Found")
+        return path
+
+    def local(self, value: Any, slug: str = "octocat/Hello-World") -> Any:
+        """An example with our addresses in place of GitHub's."""
+        text = json.dumps(value).replace("https://api.github.com", f"{self.url}/api/v3")
+        text = text.replace("https://github.com", self.url).replace("octocat/Hello-World", slug)
+        return json.loads(text)
+
+    def show_repository(self, slug: str, token: Token) -> Any:
+        path = self.path_of(slug)
+        owner, _, name = slug.partition("/")
+        shown = self.local(copy.deepcopy(examples()["full-repository-default-response"]), slug)
+        for key in ("template_repository", "parent", "source", "organization"):
+            shown.pop(key, None)
+        shown["owner"]["login"] = owner
+        may_push = token.push or token.login == owner
+        shown.update(
+            name=name,
+            full_name=slug,
+            default_branch=self.git(path, "symbolic-ref", "--short", "HEAD"),
+            clone_url=f"{self.url}/{slug}.git",
+            archived=(path / "archived").exists(),
+            private=False,
+            fork=slug in self.forks,
+            security_and_analysis=None,
+            permissions={"pull": True, "push": may_push, "admin": False, "maintain": False, "triage": False},
+        )
+        return shown
+
+    def show_pull(self, pull: Pull, *, simple: bool = False) -> Any:
+        shown = self.local(
+            copy.deepcopy(examples()["pull-request-simple-items"][0] if simple else examples()["pull-request"])
+        )
+        address = f"{self.url}/{pull.repository}/pull/{pull.number}"
+        for side, owner, ref, sha in (
+            ("head", pull.head_owner, pull.head, pull.head_sha),
+            ("base", pull.repository.partition("/")[0], pull.base, pull.base_sha),
+        ):
+            shown[side].update(ref=ref, sha=sha, label=f"{owner}:{ref}")
+        label, user = examples()["label-items"][0], shown["user"]
+        shown.update(
+            number=pull.number,
+            title=pull.title,
+            body=pull.body,
+            state=pull.state,
+            draft=pull.draft,
+            html_url=address,
+            locked=False,
+            milestone=None,
+            assignees=[],
+            requested_teams=[],
+            requested_reviewers=[{**user, "login": login} for login in pull.reviewers],
+            labels=[{**label, "name": name} for name in pull.labels],
+            merged_at="2026-01-01T00:00:00Z" if pull.merged else None,
+        )
+        if not simple:
+            shown["merged"] = pull.merged
+        return shown
+
+    def pull(self, slug: str, number: str) -> Pull:
+        for pull in self.pulls:
+            if pull.repository == slug and pull.number == int(number):
+                return pull
+        raise RefusedError(404, "Not Found")
+
+
+Answer = tuple[int, Any]
+
+
+def get_repository(hub: FakeHub, token: Token, query: dict[str, str], body: Any, slug: str) -> Answer:
+    return 200, hub.show_repository(slug, token)
+
+
+def get_branch(hub: FakeHub, token: Token, query: dict[str, str], body: Any, slug: str, branch: str) -> Answer:
+    sha = hub.tip(slug, branch)
+    if not sha:
+        raise RefusedError(404, "Branch not found")
+    shown = hub.local(copy.deepcopy(examples()["branch-get"]), slug)
+    protected = hub.folder / f"{slug}.git/protected"
+    names = protected.read_text().split() if protected.exists() else []
+    shown.update(name=branch, protected=f"refs/heads/{branch}" in names)
+    shown["commit"]["sha"] = sha
+    return 200, shown
+
+
+def list_pulls(hub: FakeHub, token: Token, query: dict[str, str], body: Any, slug: str) -> Answer:
+    hub.path_of(slug)
+    state = query.get("state", "open")
+    found = [
+        hub.show_pull(pull, simple=True)
+        for pull in reversed(hub.pulls)
+        if pull.repository == slug
+        and state in ("all", pull.state)
+        and query.get("head", f"{pull.head_owner}:{pull.head}") == f"{pull.head_owner}:{pull.head}"
+        and query.get("base", pull.base) == pull.base
+    ]
+    return 200, found
+
+
+def create_pull(hub: FakeHub, token: Token, query: dict[str, str], body: Any, slug: str) -> Answer:
+    owner, _, branch = body["head"].rpartition(":")
+    owner = owner or slug.partition("/")[0]
+    home = next((fork for fork, parent in hub.forks.items() if parent == slug and fork.startswith(f"{owner}/")), slug)
+    tips = {"head": hub.tip(home, branch), "base": hub.tip(slug, body["base"])}
+    for side, sha in tips.items():
+        if not sha:
+            raise RefusedError(422, "Validation Failed", {"resource": "PullRequest", "field": side, "code": "invalid"})
+
+    def refuse(message: str) -> RefusedError:
+        return RefusedError(422, "Validation Failed", {"resource": "PullRequest", "code": "custom", "message": message})
+
+    if tips["head"] == tips["base"]:
+        raise refuse(f"No commits between {body['base']} and {branch}")
+    for pull in hub.pulls:
+        if (pull.repository, pull.head_owner, pull.head, pull.state) == (slug, owner, branch, "open"):
+            raise refuse(f"A pull request already exists for {owner}:{branch}.")
+    number = 1 + sum(pull.repository == slug for pull in hub.pulls)
+    text, draft = body.get("body") or "", bool(body.get("draft"))
+    made = Pull(number, slug, owner, branch, body["base"], body["title"], text, draft, tips["head"], tips["base"])
+    hub.pulls.append(made)
+    return 201, hub.show_pull(made)
+
+
+def get_pull(hub: FakeHub, token: Token, query: dict[str, str], body: Any, slug: str, number: str) -> Answer:
+    return 200, hub.show_pull(hub.pull(slug, number))
+
+
+def patch_pull(hub: FakeHub, token: Token, query: dict[str, str], body: Any, slug: str, number: str) -> Answer:
+    pull = hub.pull(slug, number)
+    for key in ("title", "body", "state", "base"):
+        setattr(pull, key, body.get(key, getattr(pull, key)))
+    return 200, hub.show_pull(pull)
+
+
+def add_labels(hub: FakeHub, token: Token, query: dict[str, str], body: Any, slug: str, number: str) -> Answer:
+    pull = hub.pull(slug, number)
+    pull.labels += [name for name in body["labels"] if name not in pull.labels]
+    return 200, [{**examples()["label-items"][0], "name": name} for name in pull.labels]
+
+
+def ask_reviewers(hub: FakeHub, token: Token, query: dict[str, str], body: Any, slug: str, number: str) -> Answer:
+    pull = hub.pull(slug, number)
+    if token.login in body.get("reviewers", []):
+        raise RefusedError(422, "Review cannot be requested from pull request author.")
+    pull.reviewers += [name for name in body.get("reviewers", []) if name not in pull.reviewers]
+    return 201, hub.show_pull(pull, simple=True)
+
+
+def fork(hub: FakeHub, token: Token, query: dict[str, str], body: Any, slug: str) -> Answer:
+    name = f"{token.login}/{slug.partition('/')[2]}"
+    path = hub.folder / f"{name}.git"
+    if not path.exists():
+        path.parent.mkdir(parents=True, exist_ok=True)
+        subprocess.run(["git", "clone", "-q", "--bare", str(hub.path_of(slug)), str(path)], check=True)
+        hub._equip(path)
+        hub.forks[name] = slug
+    return 202, hub.show_repository(name, token)
+
+
+def get_user(hub: FakeHub, token: Token, query: dict[str, str], body: Any) -> Answer:
+    return 200, {
+        **examples()["private-user-response-with-public-and-private-profile-information"],
+        "login": token.login,
+    }
+
+
+_REPOSITORY = r"/repos/(?P<slug>[^/]+/[^/]+)"
+ROUTES: list[tuple[str, str, Callable[..., Answer]]] = [
+    ("GET", r"/user", get_user),
+    ("GET", _REPOSITORY, get_repository),
+    ("GET", _REPOSITORY + r"/branches/(?P<branch>.+)", get_branch),
+    ("POST", _REPOSITORY + r"/forks", fork),
+    ("GET", _REPOSITORY + r"/pulls", list_pulls),
+    ("POST", _REPOSITORY + r"/pulls", create_pull),
+    ("GET", _REPOSITORY + r"/pulls/(?P<number>\d+)", get_pull),
+    ("PATCH", _REPOSITORY + r"/pulls/(?P<number>\d+)", patch_pull),
+    ("POST", _REPOSITORY + r"/pulls/(?P<number>\d+)/requested_reviewers", ask_reviewers),
+    ("POST", _REPOSITORY + r"/issues/(?P<number>\d+)/labels", add_labels),
+]
+
+
+class _Handler(http.server.BaseHTTPRequestHandler):
+    protocol_version = "HTTP/1.1"
+    hub: FakeHub
+
+    def log_message(self, format: str, *args: Any) -> None:  # noqa: A002
+        """The requests are in `FakeHub.requests`."""
+
+    def do_GET(self) -> None:
+        parts = urllib.parse.urlsplit(self.path)
+        raw = self._read_body()
+        try:
+            if re.match(r"/[^/]+/[^/]+\.git/", parts.path):
+                self._serve_git(parts, raw)
+            else:
+                self._serve_api(parts, raw)
+        except ConnectionError:  # clients are killed in tests
+            self.close_connection = True
+
+    do_POST = do_PATCH = do_GET  # noqa: N815
+
+    def _read_body(self) -> bytes:
+        if self.headers.get("Transfer-Encoding") != "chunked":
+            return self.rfile.read(int(self.headers.get("Content-Length") or 0))
+        blocks = []
+        while size := int(self.rfile.readline().split(b";")[0], 16):
+            blocks.append(self.rfile.read(size))
+            self.rfile.readline()
+        self.rfile.readline()
+        return b"".join(blocks)
+
+    def _token(self) -> Token | None:
+        kind, _, value = self.headers.get("Authorization", "").partition(" ")
+        if kind.lower() == "basic":
+            value = base64.b64decode(value).decode().partition(":")[2]
+        return self.hub.tokens.get(value)
+
+    def _serve_api(self, parts: urllib.parse.SplitResult, raw: bytes) -> None:
+        path = re.sub(r"^/api/v3(?=/)", "", parts.path)
+        request = f"{self.command} {path}"
+        self.hub.requests.append(request)
+        fault = next((f for f in self.hub.faults if f.times > 0 and re.fullmatch(f.match, request)), None)
+        if fault:
+            fault.times -= 1
+        token = self._token()
+        try:
+            if fault and not fault.after:
+                if fault.act:
+                    fault.act()
+                raise RefusedError(fault.status, fault.message, headers=fault.headers)
+            if token is None:
+                raise RefusedError(401, "Bad credentials")
+            query = dict(urllib.parse.parse_qsl(parts.query))
+            status, shown = self.hub.answer(self.command, path, query, json.loads(raw) if raw else {}, token)
+            if fault:
+                if fault.act:
+                    fault.act()
+                raise RefusedError(fault.status, fault.message, headers=fault.headers)
+            scopes = {} if token.scopes is None else {"X-OAuth-Scopes": ", ".join(token.scopes)}
+            self._send(status, json.dumps(shown).encode(), scopes)
+        except RefusedError as refused:
+            self._send(refused.status, json.dumps(refused.body).encode(), refused.headers)
+
+    def _send(self, status: int, data: bytes, headers: Mapping[str, str]) -> None:
+        shown = {
+            "Content-Type": "application/json; charset=utf-8",
+            "X-RateLimit-Limit": "5000",
+            "X-RateLimit-Remaining": "4999",
+            "X-RateLimit-Reset": str(int(time.time()) + 3600),
+            **headers,
+            "Content-Length": str(len(data)),
+        }
+        self.send_response(status)
+        for key, value in shown.items():
+            self.send_header(key, value)
+        self.end_headers()
+        self.wfile.write(data)
+
+    def _serve_git(self, parts: urllib.parse.SplitResult, raw: bytes) -> None:
+        """git-http-backend(1). GitHub takes a token for git as Basic only."""
+        self.hub.requests.append(f"{self.command} {parts.path}?{parts.query}")
+        authorization = self.headers.get_all("Authorization") or []
+        if len(authorization) > 1:
+            self._send(400, b'{"message": "Duplicate header: Authorization"}', {})
+            return
+        token = self._token() if authorization and authorization[0].lower().startswith("basic ") else None
+        pushing = "receive-pack" in self.path
+        owner = parts.path.split("/")[1]
+        if token is None:
+            self._send(401, b"", {"WWW-Authenticate": 'Basic realm="fakehub"'})
+            return
+        if pushing and not (token.push or token.login == owner):
+            self._send(
+                403, f"Permission to {parts.path} denied to {token.login}.".encode(), {"Content-Type": "text/plain"}
+            )
+            return
+        environment = {
+            **os.environ,
+            "GIT_CONFIG_GLOBAL": os.devnull,
+            "GIT_PROJECT_ROOT": str(self.hub.folder),
+            "GIT_HTTP_EXPORT_ALL": "1",
+            "PATH_INFO": parts.path,
+            "QUERY_STRING": parts.query,
+            "REQUEST_METHOD": self.command,
+            "REMOTE_USER": token.login,
+            "REMOTE_ADDR": "127.0.0.1",
+            "CONTENT_TYPE": self.headers.get("Content-Type", ""),
+            "CONTENT_LENGTH": str(len(raw)),
+            "HTTP_CONTENT_ENCODING": self.headers.get("Content-Encoding", ""),
+            "GIT_PROTOCOL": self.headers.get("Git-Protocol", ""),
+            "FAKEHUB_NO_WORKFLOW": "" if token.workflow else "1",
+        }
+        out = subprocess.run(["git", "http-backend"], input=raw, env=environment, capture_output=True).stdout
+        head, _, body = out.partition(b"\r\n\r\n")
+        headers = dict(line.split(": ", 1) for line in head.decode().split("\r\n") if ": " in line)
+        self._send(int(headers.pop("Status", "200").split()[0]), body, headers)
+
+
+def serving(folder: Path) -> Iterator[FakeHub]:
+    """For a fixture."""
+    hub = FakeHub(folder)
+    try:
+        yield hub
+    finally:
+        hub.close()
