@@ -81,6 +81,7 @@ class EnvRead:
     """A variable that settings read from the environment.
 
     `default` is its text where it is a literal; `required`: without the variable the settings cannot be imported.
+    `reader` is the function, or mapping, that reads it, as the module spells it.
     """
 
     name: str
@@ -88,6 +89,7 @@ class EnvRead:
     required: bool
     path: str
     line: int
+    reader: str
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -198,7 +200,7 @@ class DjangoProject:
     @classmethod
     def detect(cls, repository: Repository) -> Self | None:
         """None where the repository has no Django settings."""
-        named_so = filter(may_be_settings, repository.files)
+        named_so = (path for path in repository.files if may_be_settings(path) and "{{" not in path)
         paths = [path for path in named_so if is_settings(path, repository.text(path))]
         managers = [p for p in repository.files if p == "manage.py" or p.endswith("/manage.py")]
         if not paths and not managers:
@@ -242,6 +244,7 @@ class DjangoProject:
                     todo += module.imports
         if not modules:
             return None
+        modules = _with_roles(modules)
         manage_py = _join(root, "manage.py")
         here = {name: files for name, files in named.items() if reader.path_of(name) in modules}
         settings = _default_settings(here, manage_py, modules, reader)
@@ -732,13 +735,13 @@ def _url_read(module: PythonModule, node: ast.expr) -> EnvRead | None:
         return next(environment_reads(module, node), None)
     for child in (*node.args, *(keyword.value for keyword in node.keywords if keyword.arg in ("env", "var"))):
         if _VARIABLE.match(text(child) or "-"):
-            return EnvRead(text(child), None, not _has_default(node), module.path, node.lineno)
+            return EnvRead(text(child), None, not _has_default(node), module.path, node.lineno, dotted(node.func))
         read = next(environment_reads(module, child), None)
         if read:
             return read
     default = next((text(keyword.value) for keyword in node.keywords if keyword.arg == "default"), None)
     optional = _has_default(node) or dotted(node.func).endswith("config")
-    return EnvRead("DATABASE_URL", default or None, not optional, module.path, node.lineno)
+    return EnvRead("DATABASE_URL", default or None, not optional, module.path, node.lineno, dotted(node.func))
 
 
 def _has_default(call: ast.Call) -> bool:
@@ -749,7 +752,7 @@ def _read(module: PythonModule, node: ast.AST) -> EnvRead | None:
     if isinstance(node, ast.Subscript) and isinstance(node.ctx, ast.Load):
         name = dotted(node.value)
         if name in ("os.environ", "environ", "env") and _VARIABLE.match(text(node.slice) or "-"):
-            return EnvRead(text(node.slice), None, True, module.path, node.lineno)
+            return EnvRead(text(node.slice), None, True, module.path, node.lineno, name)
         return None
     if not isinstance(node, ast.Call):
         return None
@@ -765,7 +768,7 @@ def _read(module: PythonModule, node: ast.AST) -> EnvRead | None:
     value = constant(resolve(module, given[0])) if given else ...
     default = None if value is ... or value is None else str(value)
     optional = bool(given) or name.rpartition(".")[2] in ("getenv", "get", "setdefault")
-    return EnvRead(variable, default, not optional, module.path, node.lineno)
+    return EnvRead(variable, default, not optional, module.path, node.lineno, name)
 
 
 def _is_cast(node: ast.expr) -> bool:
@@ -785,11 +788,7 @@ def _module_reads(module: PythonModule) -> Iterator[EnvRead]:
             if read is None and isinstance(node, ast.Call) and _is_url(module, node):
                 read = _url_read(module, node)
             if read is not None:
-                yield (
-                    read
-                    if id(node) in firm or not read.required
-                    else EnvRead(read.name, read.default, False, read.path, read.line)
-                )
+                yield read if id(node) in firm else replace(read, required=False)
 
 
 def _is_compound(statement: ast.stmt) -> bool:
@@ -888,6 +887,19 @@ def _has_pool(packages: PythonPackages | None, near: str) -> bool:
         return False
     asked = [*packages.of("psycopg", near), *packages.of("psycopg-pool", near)]
     return any(not each.development and (each.name == "psycopg-pool" or "pool" in each.extras) for each in asked)
+
+
+def _with_roles(modules: Mapping[str, SettingsModule]) -> dict[str, SettingsModule]:
+    """A module without a role in its name has that of what it takes over, where that is development or tests."""
+
+    def role(path: str, seen: tuple[str, ...] = ()) -> Role:
+        module = modules.get(path)
+        if module is None or path in seen or module.role != "shared":
+            return "shared" if module is None or path in seen else module.role
+        found = {role(other, (*seen, path)) for other in module.imports}
+        return "test" if "test" in found else "development" if "development" in found else "shared"
+
+    return {path: replace(module, role=role(path)) for path, module in modules.items()}
 
 
 def _test_runner(

@@ -11,6 +11,7 @@ import ast
 import copy
 import io
 import re
+import sys
 import tokenize
 from bisect import bisect_left
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
@@ -27,6 +28,9 @@ _SETTINGS_TEXT = re.compile(
     r"|^from[ \t]+[.\w]+[ \t]+import[ \t]+\*",
     re.MULTILINE,
 )
+_LINE = 120
+"""Columns; beyond it a dict on one line is broken up rather than made longer."""
+
 _TEMPLATE = re.compile(r"\{%-?\s|\{\{\s*(cookiecutter|project_name|secret_key)\b")
 
 
@@ -254,6 +258,10 @@ class PythonModule:
         double = sum(text.startswith('"') and not text.startswith('"""') for text in strings)
         return "'" if single > double else '"'
 
+    def quoted(self, value: str) -> str:
+        """A string literal as the module writes them, for use within `Code`."""
+        return _string(value, self.quote)
+
     @cached_property
     def indentation(self) -> str:
         """One level of indentation: the smallest that a line of the module has."""
@@ -419,25 +427,38 @@ class PythonModule:
         if self.name_of(module):
             return ()
         head = self._import_head()
-        plain = [s for s in head if isinstance(s, ast.Import)]
+        plain = [s for s in head if isinstance(s, ast.Import) and _is_standard(s.names[0].name)]
         earlier = [s for s in plain if s.names[0].name < module]
-        if earlier:
+        if earlier and _is_standard(module):
             return self.insert_after(earlier[-1], f"import {module}")
         before = next((s for s in head if not _is_future(s)), None)
         if before is None and head:
             return self.insert_after(head[-1], f"import {module}", blank_lines=1)
         if before is None:
             return self._import_first(module)
-        index = int(self._addresses[id(before)][0])
+        first = before.names[0].name if isinstance(before, ast.Import) else "." * before.level + (before.module or "")
         start = self.source.line_start(self.span(before).start)
-        patch = _Patch(Span(start, start), f"import {module}{self.source.newline}")
+        start = self._comment_above(start) or start  # a comment at the very top is the file's own
+        newline = self.source.newline
+        patch = _Patch(Span(start, start), f"import {module}{newline}" + ("" if _is_standard(first) else newline))
+        index = int(self._addresses[id(before)][0])
         return self._edits([patch], [Change("insert", (index,), f"import {module}")])
+
+    def _comment_above(self, start: int) -> int:
+        """Where the block of comments that stands right above a line begins; the line itself where there is none."""
+        found = start
+        while found:
+            line = self.source.line_start(found - 1)
+            if not self.source.text[line:found].lstrip().startswith("#"):
+                break
+            found = line
+        return found
 
     # -- how builders do it ---------------------------------------------------------------------------------------
 
-    def _import_head(self) -> list[ast.stmt]:
+    def _import_head(self) -> list[ast.Import | ast.ImportFrom]:
         """The imports at the very top, below the docstring."""
-        found: list[ast.stmt] = []
+        found: list[ast.Import | ast.ImportFrom] = []
         for index, statement in enumerate(self.tree.body):
             if isinstance(statement, ast.Import | ast.ImportFrom) and self._is_first(self.span(statement)):
                 found.append(statement)
@@ -502,6 +523,8 @@ class PythonModule:
             inside = ", ".join(self._pair(name, new, "", quote, keyed) for name, new in add.items())
             return [_Patch(Span(span.start + 1, span.end - 1), inside)]
         entry = entries[anchor]
+        if not self._on_own_lines(entry) and keyed and (exploded := self._exploded(span, entries, anchor, add, quote)):
+            return [exploded]
         if not self._on_own_lines(entry):
             inside = ", ".join(self._pair(name, new, "", quote, keyed) for name, new in add.items())
             if self.comments_in(entry.end, self.source.line_end(entry.end)):
@@ -519,6 +542,26 @@ class PythonModule:
         if at == end:
             return [_Patch(Span(at, at), "," + text)]
         return [_Patch(Span(end, end), ","), _Patch(Span(at, at), text)]
+
+    def _exploded(
+        self, span: Span, entries: list[_Entry], anchor: int, add: Mapping[Any, Any], quote: str
+    ) -> _Patch | None:
+        """A dict on one line that would grow beyond what a line holds gets a line for each entry."""
+        text, newline = self.source.text, self.source.newline
+        start, end = self.source.line_start(span.start), self.source.line_end(span.end)
+        inside = ", ".join(self._pair(name, new, "", quote, True) for name, new in add.items())
+        closes = not text[span.end : end].strip() and "\n" not in text[span.start : span.end]
+        if not closes or end - start > _LINE or end - start + len(inside) <= _LINE:
+            return None
+        indent = re.match(r"[ \t]*", text[start:])
+        outer = indent[0] if indent else ""
+        inner = outer + self.indentation
+        lines = [text[entry.start : entry.end] for entry in entries]
+        lines[anchor + 1 : anchor + 1] = [
+            self._pair(n, new, inner, quote, True, trailing=True) for n, new in add.items()
+        ]
+        body = "".join(f"{newline}{inner}{line}," for line in lines)
+        return _Patch(span, "{" + body + newline + outer + "}")
 
     def _pair(self, name: Any, new: Any, indent: str, quote: str, keyed: bool, *, trailing: bool = False) -> str:
         text = self._render(new, indent if trailing else None, quote)
@@ -700,6 +743,10 @@ def _runs(indexes: list[int]) -> Iterator[tuple[int, int]]:
 
 def _is_docstring(statement: ast.stmt) -> bool:
     return isinstance(statement, ast.Expr) and text(statement.value) != ""
+
+
+def _is_standard(module: str) -> bool:
+    return module.partition(".")[0] in sys.stdlib_module_names
 
 
 def _is_future(statement: ast.stmt) -> bool:

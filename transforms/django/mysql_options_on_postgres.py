@@ -82,7 +82,10 @@ def _check(project: DjangoProject, database: Database) -> Iterator[Finding]:
 
 
 def _message(database: Database, wrong: list[str]) -> str:
-    return f"database '{database.alias}' is PostgreSQL, and {_listed(wrong)} in its OPTIONS makes every connection fail"
+    verb = "makes" if len(wrong) == 1 else "make"
+    return (
+        f"database '{database.alias}' is PostgreSQL, and {_listed(wrong)} in its OPTIONS {verb} every connection fail"
+    )
 
 
 def _listed(names: list[str]) -> str:

@@ -1,0 +1,618 @@
+"""A PostgreSQL database without reuse of connections, or whose connections may hang, run for ever, or go unencrypted.
+
+## Why
+Django opens a connection for each request unless it is told otherwise: 3 to 9 ms each on one machine, more over a
+network. Without `connect_timeout` a server that does not answer holds a worker for minutes; without
+`statement_timeout` one bad query holds it for ever. What works depends on the versions, and on what runs the
+application:
+
+* under WSGI `CONN_MAX_AGE = 600`, with `CONN_HEALTH_CHECKS` from Django 4.1 on; 60 before, where a connection that
+  the server closed costs a request;
+* under ASGI no persistent connection (it would never be used again), but Django's pool where Django ≥ 5.1, psycopg 3
+  and psycopg_pool are there, with `CONN_MAX_AGE = 0`, since one excludes the other;
+* `POOL` beside `NAME` does nothing in any Django, and is removed.
+
+`sslmode` is read from the environment and is `require` without the variable. CI jobs and compose services that start
+a PostgreSQL server of their own, which has no TLS, get `prefer` in the same fix. `statement_timeout` can be set by the
+environment too: 0 for migrations and long jobs.
+
+Settings made from a URL (`dj_database_url`, `env.db()`), or with an engine from the environment, get a loop below
+DATABASES that does the same to PostgreSQL and leaves SQLite alone.
+
+## When it is left alone
+Other databases than PostgreSQL, settings and aliases for tests and development, branches for tests, backends with a
+pool of their own, and every key that is set anywhere. `verify-full` stays. Behind pgbouncer there is no
+`statement_timeout`, since pgbouncer refuses it or drops it silently. A server at a literal local address is not asked
+for TLS. Where nothing tells WSGI from ASGI, only `CONN_MAX_AGE` is blocked.
+"""
+
+import ast
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from typing import Any
+
+from fixer.facts.app_server import AppServer
+from fixer.facts.django import OWN_POOL, Database, DjangoProject, Later, SettingsModule, resolve
+from fixer.facts.local_databases import LocalDatabases, Place
+from fixer.languages.settings import Code, PythonModule, constant, has_spread, item, key, text
+from fixer.model import Blocked, Finding, Fix, Option, Options, Parts, Rule, Span, Tier
+
+CONNECT_TIMEOUT = 10  # seconds
+AGE_WITHOUT_HEALTH_CHECKS = 60
+POOL_MIN = 5
+MOST_CONNECTIONS = 80  # of PostgreSQL's default of 100; some are for people and for jobs
+LOCAL = re.compile(r"^(localhost|127\.\d+\.\d+\.\d+|::1|/.*|db|postgres|postgresql|database|)$")
+POOLED_HOST = re.compile(r"pgbouncer|pooler", re.IGNORECASE)
+POOLED_PORTS = frozenset({"6432", "6543"})
+ASIDE = re.compile(r"\b(tests?|testing|pytest|ci|github\w*|debug|local|dev|development)\b|TEST|GITHUB|\bCI\b", re.I)
+KEYS = ("CONN_MAX_AGE", "CONN_HEALTH_CHECKS", "sslmode", "connect_timeout", "statement_timeout", "pool")
+
+
+def check(
+    django: DjangoProject, server: AppServer | None, local: LocalDatabases | None, options: Options
+) -> Iterator[Finding]:
+    for project in django.projects:
+        cell = _Cell.of(project, server, local, options)
+        for settings in project.modules.values():
+            if settings.role in ("test", "development"):
+                continue
+            wanted = [database for database in settings.databases if _is_for_production(database)]
+            literal = [each for each in wanted if each.shape == "literal" and each.vendor == "postgresql"]
+            late = [database for database in wanted if _is_made_at_run_time(project, database)]
+            if late and not settings.opaque:
+                others = [database for database in literal if database not in late]
+                yield from _made_at_run_time(project, settings, [*late, *others], cell)
+                continue
+            for database in literal:
+                yield from _literal(project, settings, database, cell)
+    yield from _without_tls(django, local)
+
+
+# -- what is right for this project -------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class _Cell:
+    """What the versions, the driver and the application server allow."""
+
+    project: DjangoProject
+    server: AppServer | None
+    local: LocalDatabases | None
+    options: Options
+
+    @classmethod
+    def of(
+        cls, project: DjangoProject, server: AppServer | None, local: LocalDatabases | None, options: Options
+    ) -> "_Cell":
+        return cls(project, server, local, options)
+
+    @property
+    def interface(self) -> str:
+        return str(self.options["server"] or (self.server.interface if self.server else ""))
+
+    @property
+    def isolates_requests(self) -> bool:
+        """Under ASGI every request has a thread of its own since Django 4.0; 3.2 has one thread for all."""
+        return self.interface == "asgi" and not self.is_older_than(4, 0)
+
+    def is_older_than(self, *release: int) -> bool:
+        return self.project.version is not None and self.project.version.may_be_older_than(*release)
+
+    @property
+    def cannot_start(self) -> bool:
+        return self.project.driver == "psycopg" and self.is_older_than(4, 2)
+
+    @property
+    def has_pool(self) -> bool:
+        version = self.project.version
+        return (
+            self.project.has_pool
+            and self.project.driver == "psycopg"
+            and version is not None
+            and version.at_least(5, 1)
+        )
+
+    @property
+    def has_health_checks(self) -> bool:
+        return not self.is_older_than(4, 1)
+
+    @property
+    def age(self) -> int:
+        return int(self.options["max-age"]) if self.has_health_checks else AGE_WITHOUT_HEALTH_CHECKS
+
+    @property
+    def pool(self) -> dict[str, int]:
+        """Sizes are per process, so that all workers together stay below what the server allows."""
+        processes = max([command.workers or 1 for command in self.server.deciding] if self.server else [1], default=1)
+        largest = max(2, min(int(self.options["pool-max-size"]), MOST_CONNECTIONS // processes))
+        return {"min_size": min(POOL_MIN, largest), "max_size": largest, "timeout": CONNECT_TIMEOUT}
+
+    @property
+    def reason(self) -> str:
+        if self.options["server"]:
+            return f"the configuration says {self.options['server']}"
+        return self.server.reason if self.server else ""
+
+
+@dataclass
+class _Wanted:
+    """What one database lacks: keys beside NAME, keys of OPTIONS, and words for each."""
+
+    add: dict[str, Any] = field(default_factory=dict)
+    set: dict[str, Any] = field(default_factory=dict)
+    delete: list[str] = field(default_factory=list)
+    add_options: dict[str, Any] = field(default_factory=dict)
+    set_options: dict[str, Any] = field(default_factory=dict)
+    lacks: list[str] = field(default_factory=list)
+    effects: list[str] = field(default_factory=list)
+    todo: list[str] = field(default_factory=list)
+    blocked: Blocked | None = None
+
+    def __bool__(self) -> bool:
+        return bool(self.add or self.set or self.delete or self.add_options or self.set_options)
+
+
+def _literal(project: DjangoProject, settings: SettingsModule, database: Database, cell: _Cell) -> Iterator[Finding]:
+    assert isinstance(database.node, ast.Dict)
+    module = database.module
+    span = module.span(key(database.node, "ENGINE") or database.node)
+    name = f"database '{database.alias}'"
+    if cell.cannot_start:
+        reason = f"Django {project.version} does not know psycopg 3, and cannot start with it"
+        yield Finding(
+            module.path,
+            span,
+            f"{name} cannot be reached",
+            Blocked(reason, "ask for psycopg2, or for Django 4.2 or later"),
+        )
+        return
+    later = project.later_of(database)
+    handled = _handled(later)
+    options_in, options = _options(database, later)
+    known = not (options is None and item(database.node, "OPTIONS") is not None)
+    wanted = _Wanted()
+    _reuse(database, options, handled, cell, wanted)
+    variable = _variable(database)
+    if known:
+        if "sslmode" not in handled and _needs_tls(database, options):
+            required = f"{_read(options_in, database, variable)} or {options_in.quoted('require')}"
+            wanted.add_options["sslmode"] = Code(required)
+            wanted.lacks.append("does not insist on TLS")
+            wanted.effects.append(f"DATABASES.{database.alias}.OPTIONS.sslmode: {variable}, else require")
+        _timeouts(database, options_in, options, handled, cell, variable, wanted)
+    if wanted.blocked is not None:
+        yield Finding(module.path, span, f"{name} opens a connection for every request", wanted.blocked)
+    if not wanted:
+        return
+    parts = list(_edits(project, settings, database, options_in, options, wanted))
+    if "sslmode" in wanted.add_options and cell.local is not None:
+        theirs = _production(project, settings, database)
+        parts += [
+            place.set(variable, "prefer")
+            for place in cell.local.places
+            if not place.sets(variable) and (not theirs or any(_runs_with(project, place, other) for other in theirs))
+        ]
+    yield Finding(
+        module.path,
+        span,
+        f"{name} {_listed(wanted.lacks)}",
+        Fix.of(
+            f"reuse the connections of '{database.alias}' and bound every wait" if wanted.add or wanted.set else
+            f"bound every wait for '{database.alias}'",
+            *parts,
+            tier=Tier.REVIEW,
+            effects=wanted.effects,
+            todo=wanted.todo,
+        ),
+    )  # fmt: skip
+
+
+def _reuse(database: Database, options: ast.Dict | None, handled: frozenset[str], cell: _Cell, wanted: _Wanted) -> None:
+    """CONN_MAX_AGE, CONN_HEALTH_CHECKS and the pool: each excludes, or asks for, another."""
+    at = f"DATABASES.{database.alias}"
+    age = item(database.node, "CONN_MAX_AGE")
+    says_age = age is not None or "CONN_MAX_AGE" in handled
+    persistent = age is not None and constant(age) not in (0, ...)
+    pooled = key(options, "pool") is not None or "pool" in handled
+    checks = key(database.node, "CONN_HEALTH_CHECKS") is not None or "CONN_HEALTH_CHECKS" in handled
+    if item(database.node, "POOL") is not None:
+        wanted.delete.append("POOL")
+        wanted.lacks.append("has a POOL, which no Django reads")
+        wanted.effects.append(f"{at}.POOL: removed, it had no effect")
+    if pooled or (cell.isolates_requests and cell.has_pool):
+        if persistent:
+            wanted.set["CONN_MAX_AGE"] = 0
+            wanted.effects.append(f"{at}.CONN_MAX_AGE: 0, since Django refuses to keep connections beside a pool")
+        if not pooled:
+            wanted.add_options["pool"] = cell.pool
+            wanted.lacks.append("opens a connection for every request")
+            wanted.effects.append(f"{at}.OPTIONS.pool: connections are pooled; {cell.reason}")
+    elif cell.isolates_requests:
+        if persistent:
+            wanted.set["CONN_MAX_AGE"] = 0
+            wanted.lacks.append("keeps connections that ASGI never uses again")
+            wanted.effects.append(f"{at}.CONN_MAX_AGE: 0; {cell.reason}")
+        elif not says_age:
+            wanted.blocked = _no_pool(cell)
+        return
+    elif cell.interface:
+        if not says_age:
+            wanted.add["CONN_MAX_AGE"] = cell.age
+            wanted.lacks.append("opens a connection for every request")
+            wanted.effects.append(f"{at}.CONN_MAX_AGE: connections are kept for {cell.age} s; {cell.reason}")
+        elif constant(age) == 0:
+            return  # somebody wants none
+    elif not says_age:
+        wanted.blocked = Blocked(
+            "nothing says whether WSGI or ASGI runs the application; a kept connection is a leak under ASGI",
+            "say which, by configuration",
+            'rules.unpooled-database.server = "wsgi"',
+        )
+        return
+    if not checks and cell.has_health_checks:
+        wanted.add["CONN_HEALTH_CHECKS"] = True
+        wanted.lacks.append("does not check a kept connection before it is used")
+        wanted.effects.append(f"{at}.CONN_HEALTH_CHECKS: a connection that the server closed is replaced")
+    others = ", ".join(f"{c.path}:{c.line} ({c.server})" for c in (cell.server.contradicting if cell.server else ()))
+    if wanted.add and others:
+        wanted.todo.append(f"where {others} runs the application instead, set CONN_MAX_AGE to 0")
+
+
+def _no_pool(cell: _Cell) -> Blocked:
+    missing = [] if cell.project.version and cell.project.version.at_least(5, 1) else ["Django 5.1 or later"]
+    missing += (
+        [] if cell.project.driver == "psycopg" and cell.project.has_pool else ["psycopg[pool] instead of psycopg2"]
+    )
+    if cell.project.driver == "psycopg" and not cell.project.has_pool:
+        missing[-1] = "psycopg[pool]"
+    files = cell.project.requirements
+    return Blocked(
+        f"{cell.reason}: under ASGI only a pool reuses connections, and Django's needs {' and '.join(missing)}",
+        f"ask for {' and '.join(missing)}" + (f" in {files[0]}" if files else "") + ", or put pgbouncer in front",
+    )
+
+
+def _timeouts(
+    database: Database,
+    module: PythonModule,
+    options: ast.Dict | None,
+    handled: frozenset[str],
+    cell: _Cell,
+    variable: str,
+    wanted: _Wanted,
+) -> None:
+    at = f"DATABASES.{database.alias}.OPTIONS"
+    if "connect_timeout" not in handled and key(options, "connect_timeout") is None:
+        wanted.add_options["connect_timeout"] = CONNECT_TIMEOUT
+        wanted.lacks.append("may wait for ever for a connection")
+        wanted.effects.append(f"{at}.connect_timeout: {CONNECT_TIMEOUT} s")
+    pooler = _pooler(database, cell)
+    given = item(options, "options")
+    if (
+        pooler
+        or {"statement_timeout", "options"} & handled
+        or "statement_timeout" in (ast.unparse(given) if given is not None else "")
+    ):
+        return
+    if given is not None and not text(given):
+        return  # built elsewhere
+    milliseconds = str(cell.options["statement-timeout-ms"])
+    own = re.sub(r"SSLMODE$", "STATEMENT_TIMEOUT_MS", variable)
+    before = f"{text(given)} " if given is not None else ""
+    value = Code(
+        f"{module.quoted(before + '-c statement_timeout=')} + "
+        f"({_read(module, database, own)} or {module.quoted(milliseconds)})"
+    )
+    (wanted.set_options if given is not None else wanted.add_options)["options"] = value
+    wanted.lacks.append("lets a query run for ever")
+    wanted.effects.append(f"{at}.options: a statement is cancelled after {own}, else {milliseconds} ms")
+    wanted.todo.append(f"set {own}=0 where migrations and long jobs run: the limit holds for them too")
+
+
+def _edits(
+    project: DjangoProject,
+    settings: SettingsModule,
+    database: Database,
+    options_in: PythonModule,
+    options: ast.Dict | None,
+    wanted: _Wanted,
+) -> Iterator[Parts]:
+    assert isinstance(database.node, ast.Dict)
+    module = database.module
+    add, add_options = dict(wanted.add), dict(wanted.add_options)
+    elsewhere = _production(project, settings, database) if options_in is module else ()
+    if "sslmode" in add_options and elsewhere:
+        del add_options["sslmode"]
+        variable = _variable(database)
+        for other in elsewhere:
+            yield from _assigned_in(other.document, database, variable)
+    if options is None and add_options:
+        add["OPTIONS"] = add_options
+    elif options is not None and (add_options or wanted.set_options):
+        yield options_in.edit_dict(options, add=add_options, set=wanted.set_options)
+    if add or wanted.set or wanted.delete:
+        yield module.edit_dict(database.node, add=add, set=wanted.set, delete=wanted.delete)
+    if any(
+        isinstance(value, Code) and "os." in value.text
+        for value in (*add_options.values(), *wanted.set_options.values())
+    ):
+        yield options_in.add_import("os")
+    for name in wanted.add_options:
+        if name == "sslmode":
+            wanted.todo.append(
+                f"set {_variable(database)}=prefer where PostgreSQL has no TLS, on a developer's machine, say"
+            )
+
+
+def _production(project: DjangoProject, settings: SettingsModule, database: Database) -> tuple[SettingsModule, ...]:
+    """The modules of production that take this one over, as those of development and of tests do: TLS belongs there.
+
+    None where the alias may be missing, or be another, there.
+    """
+    same = [other for each in project.modules.values() for other in each.databases if other.alias == database.alias]
+    others = [each for each in same if each is not database and project.modules[each.path].role != "development"]
+    if settings.role != "shared" or database.guards or any(project.modules[o.path].role != "test" for o in others):
+        return ()
+    return tuple(other for other in project.importers(database.path) if other.role == "production")
+
+
+def _runs_with(project: DjangoProject, place: Place, settings: SettingsModule) -> bool:
+    """Whether a job or service names this settings module, or none while it is the project's own."""
+    text = place.document.source.text
+    if "DJANGO_SETTINGS_MODULE" not in text:
+        return project.settings_path == settings.path
+    return f".{settings.path.removesuffix('.py').rpartition('/')[2]}" in text
+
+
+def _assigned_in(module: PythonModule, database: Database, variable: str) -> Iterator[Parts]:
+    target = f"DATABASES[{module.quoted(database.alias)}][{module.quoted('OPTIONS')}][{module.quoted('sslmode')}]"
+    reader = _spelled(module, "os.environ.get") or _spelled(module, "os.getenv")
+    last = _last_about_databases(module)
+    if last is None:
+        yield Blocked(f"{module.path} takes over no DATABASES", "set sslmode there by hand")
+        return
+    ignored = "  # noqa: F405" if re.search(r"\S  # noqa: [^\n]*F405", module.source.text) else ""
+    code = f"{target} = {reader or 'os.environ.get'}({module.quoted(variable)}) or {module.quoted('require')}{ignored}"
+    yield module.insert_after(last, code, blank_lines=1)
+    if not reader:
+        yield module.add_import("os")
+
+
+# -- settings that are made at run time ---------------------------------------------------------------------------
+
+
+def _made_at_run_time(
+    project: DjangoProject, settings: SettingsModule, databases: list[Database], cell: _Cell
+) -> Iterator[Finding]:
+    """One loop below DATABASES, for what is PostgreSQL only when the program runs."""
+    module, first = settings.document, databases[0]
+    handled = frozenset.intersection(
+        *(_handled(project.later_of(database)) | _named(database) for database in databases)
+    )
+    missing = [name for name in KEYS[:-1] if name not in handled]
+    if cell.isolates_requests or not cell.interface or cell.is_older_than(4, 1):
+        missing = [name for name in missing if not name.startswith("CONN_")]
+    if any(_pooler(database, cell) for database in databases) and "statement_timeout" in missing:
+        missing.remove("statement_timeout")
+    last = _last_about_databases(module)
+    if not missing or cell.cannot_start or last is None or any(database.in_class for database in databases):
+        return
+    variable = _variable(first)
+    code = _loop(module, first, missing, variable, cell)
+    parts: list[Parts] = [module.insert_after(last, code, blank_lines=1)]
+    if "os." in code:
+        parts.append(module.add_import("os"))
+    todo = []
+    if "sslmode" in missing:
+        todo.append(f"set {variable}=prefer where PostgreSQL has no TLS, on a developer's machine, say")
+        if cell.local is not None:
+            parts += [place.set(variable, "prefer") for place in cell.local.places if not place.sets(variable)]
+    if "statement_timeout" in missing:
+        own = re.sub(r"SSLMODE$", "STATEMENT_TIMEOUT_MS", variable)
+        todo.append(f"set {own}=0 where migrations and long jobs run: the limit holds for them too")
+    aliases = ", ".join(f"'{database.alias}'" for database in databases)
+    yield Finding(
+        module.path,
+        module.span(first.node),
+        f"{aliases}: {_listed(missing)} not set, and the engine is known only at run time",
+        Fix.of(
+            "give PostgreSQL databases reuse of connections and limits, below DATABASES",
+            *parts,
+            tier=Tier.REVIEW,
+            effects=(f"DATABASES: {_listed(missing)} for every PostgreSQL database that does not say otherwise",),
+            todo=todo,
+        ),
+    )
+
+
+def _loop(module: PythonModule, database: Database, missing: list[str], variable: str, cell: _Cell) -> str:
+    q, step = module.quoted, module.indentation
+    engine, options = q("ENGINE"), q("OPTIONS")
+    lines = [
+        "# PostgreSQL alone: other engines know none of these.",
+        "for _database in DATABASES.values():",
+        f"{step}if {q('postg')} in _database.get({engine}, {q('')}):",
+    ]
+    body: list[str] = []
+    if {"sslmode", "connect_timeout", "statement_timeout"} & set(missing):
+        body.append(f"_options = _database.setdefault({options}, {{}})")
+    if "sslmode" in missing:
+        body.append(f"_options.setdefault({q('sslmode')}, {_read(module, database, variable)} or {q('require')})")
+    if "connect_timeout" in missing:
+        body.append(f"_options.setdefault({q('connect_timeout')}, {CONNECT_TIMEOUT})")
+    if "statement_timeout" in missing:
+        own = re.sub(r"SSLMODE$", "STATEMENT_TIMEOUT_MS", variable)
+        given = f"(_options.get({q('options')}) or {q('')})"
+        limit = f"{_read(module, database, own)} or {q(str(cell.options['statement-timeout-ms']))}"
+        body += [
+            f"if {q('statement_timeout')} not in {given}:",
+            f"{step}_limit = {q(' -c statement_timeout=')} + ({limit})",
+            f"{step}_options[{q('options')}] = ({given} + _limit).strip()",
+        ]
+    if "CONN_MAX_AGE" in missing:  # helpers write a 0 of their own, so that setdefault would do nothing
+        age = q("CONN_MAX_AGE")
+        body.append(f"_database[{age}] = _database.get({age}) or {cell.age}")
+    if "CONN_HEALTH_CHECKS" in missing:
+        body.append(f"_database[{q('CONN_HEALTH_CHECKS')}] = True")
+    return "\n".join([*lines, *(step * 2 + line for line in body)])
+
+
+def _named(database: Database) -> frozenset[str]:
+    """The keys that the call or the literal names itself."""
+    found = {keyword.arg.upper() for keyword in getattr(database.node, "keywords", ()) if keyword.arg}
+    written = ast.unparse(database.node)
+    found |= {name for name in KEYS if re.search(rf"\b{name}\b", written, re.IGNORECASE)}
+    if "SSL_REQUIRE" in found or "ssl_require" in written:
+        found.add("sslmode")
+    if "pool" in found:
+        found |= {"CONN_MAX_AGE"}
+    return frozenset(found)
+
+
+# -- databases without TLS beside settings that ask for it --------------------------------------------------------
+
+
+def _without_tls(django: DjangoProject, local: LocalDatabases | None) -> Iterator[Finding]:
+    """Jobs and services that start a server without TLS, and do not tell settings that require it."""
+    variables = {
+        read.name
+        for settings in django.modules.values()
+        for database in settings.databases
+        if (read := database.reads.get("OPTIONS.sslmode")) and read.default is None and not read.required
+        and re.search(r"\bor ['\"](require|verify)", ast.unparse(database.node))
+    }  # fmt: skip
+    for place in local.places if local is not None else ():
+        for variable in sorted(variables):
+            if not place.sets(variable):
+                yield Finding(
+                    place.path,
+                    Span(place.node.start, place.node.start),
+                    f"{place.name} starts PostgreSQL without TLS, and the settings require TLS without {variable}",
+                    Fix.of(f"set {variable} for {place.name}", place.set(variable, "prefer")),
+                )
+
+
+# -- questions ----------------------------------------------------------------------------------------------------
+
+
+def _is_for_production(database: Database) -> bool:
+    if ASIDE.search(database.alias) or OWN_POOL.search(database.engine):
+        return False
+    return not any(ASIDE.search(guard) and not guard.startswith("not ") for guard in database.guards)
+
+
+def _is_made_at_run_time(project: DjangoProject, database: Database) -> bool:
+    """Made from a URL, by `update` with something unknown, or with an engine from the environment."""
+    if database.shape == "url":
+        return True
+    if database.shape != "literal":
+        return False
+    if not database.engine:
+        return "ENGINE" in database.reads and bool(project.driver)
+    replaced = [
+        change
+        for change in project.later_of(database)
+        if change.how == "update" and not change.keys and not isinstance(change.value, ast.Dict)
+    ]
+    return bool(replaced) and replaced[-1].module is database.module
+
+
+def _handled(later: tuple[Later, ...]) -> frozenset[str]:
+    """What is said about a database further down, in any way."""
+    found: set[str] = set()
+    for change in later:
+        found.update(change.keys)
+        written = ast.unparse(change.statement)
+        found |= {name for name in (*KEYS, "options") if re.search(rf"['\"\b]{name}['\"\b]|\b{name}=", written)}
+    return frozenset(found - {"OPTIONS"})
+
+
+def _options(database: Database, later: tuple[Later, ...]) -> tuple[PythonModule, ast.Dict | None]:
+    """The OPTIONS that count, with the module that they stand in: what is assigned later wins."""
+    for change in reversed(later):
+        if change.keys == ("OPTIONS",) and change.how == "set" and isinstance(change.value, ast.Dict):
+            return change.module, change.value
+    value = database.options and resolve(database.module, database.options)
+    return database.module, value if isinstance(value, ast.Dict) and not has_spread(value) else None
+
+
+def _needs_tls(database: Database, options: ast.Dict | None) -> bool:
+    if key(options, "sslmode") is not None or item(database.node, "HOST") is None:
+        return False
+    literal = constant(item(database.node, "HOST"))
+    return not (isinstance(literal, str) and LOCAL.match(literal))
+
+
+def _pooler(database: Database, cell: _Cell) -> bool:
+    host = database.values.get("HOST", "") + (database.reads["HOST"].default or "" if "HOST" in database.reads else "")
+    port = database.values.get("PORT", "") or (database.reads["PORT"].default if "PORT" in database.reads else "")
+    cursors = constant(item(database.node, "DISABLE_SERVER_SIDE_CURSORS"))
+    return bool(
+        POOLED_HOST.search(host)
+        or port in POOLED_PORTS
+        or cursors is True
+        or (cell.local is not None and cell.local.pooler)
+    )
+
+
+def _variable(database: Database) -> str:
+    """DB_SSLMODE beside DB_HOST, PGSSLMODE beside PGHOST."""
+    for name in ("HOST", "PORT", "NAME", "USER", "PASSWORD"):
+        read = database.reads.get(name)
+        found = re.match(r"(\w*?)_?(HOST(NAME)?|PORT|NAME|DB|USER(NAME)?|PASSWORD|PASS)$", read.name) if read else None
+        if read and found and found[1]:
+            return f"{found[1]}{'' if found[1] == 'PG' else '_'}SSLMODE"
+    return "DB_SSLMODE"
+
+
+def _read(module: PythonModule, database: Database, variable: str) -> str:
+    """The expression for a variable that may be missing or empty, in the way in which this module reads others."""
+    name = module.quoted(variable)
+    empty = module.quoted("")
+    for read in database.reads.values() if module is database.module else ():
+        reader = read.reader
+        if reader.endswith(("getenv", "environ.get")):
+            return f"{reader}({name})"
+        if reader.endswith("environ"):
+            return f"{reader}.get({name})"
+        if re.fullmatch(r"env(\.\w+)?|config", reader):
+            return f"{reader.partition('.')[0]}({name}, default={empty})"
+    return f"{_spelled(module, 'os.environ.get') or _spelled(module, 'os.getenv') or 'os.environ.get'}({name})"
+
+
+def _spelled(module: PythonModule, dotted: str) -> str:
+    return module.name_of(dotted)
+
+
+def _last_about_databases(module: PythonModule) -> ast.stmt | None:
+    """The last statement of the module that speaks of DATABASES, else the last that takes all over from another."""
+    speaking = [
+        statement
+        for statement in module.tree.body
+        if any(isinstance(node, ast.Name) and node.id == "DATABASES" for node in ast.walk(statement))
+    ]
+    stars = [
+        statement
+        for statement in module.tree.body
+        if isinstance(statement, ast.ImportFrom) and any(alias.name == "*" for alias in statement.names)
+    ]
+    return (speaking or stars or [None])[-1]
+
+
+def _listed(names: list[str]) -> str:
+    return " and ".join(filter(None, (", ".join(names[:-1]), names[-1])))
+
+
+RULE = Rule(
+    __name__,
+    "Connection reuse, timeouts and TLS for PostgreSQL, as they work with this Django, driver and server",
+    check,
+    audit=("D-012.1",),
+    options=(
+        Option("server", "", "what runs the application, where no file tells", ("wsgi", "asgi")),
+        Option("max-age", 600, "seconds for which a connection is kept under WSGI"),
+        Option("pool-max-size", 20, "most connections of one process under ASGI, with Django's pool"),
+        Option("statement-timeout-ms", 30000, "after how many milliseconds PostgreSQL cancels a statement"),
+    ),
+)
