@@ -202,6 +202,7 @@ class FakeHub:
             archived=(path / "archived").exists(),
             private=False,
             fork=slug in self.forks,
+            language=None,  # the example lacks it, and the description asks for it
             security_and_analysis=None,
             permissions={"pull": True, "push": may_push, "admin": False, "maintain": False, "triage": False},
         )
