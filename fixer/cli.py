@@ -1,0 +1,56 @@
+"""The command line. Commands are thin, and imported when they are called: everybody feels the start-up."""
+
+from __future__ import annotations
+
+import sys
+from importlib import import_module
+
+import click
+
+COMMANDS = {
+    "check": "Show the findings, by file and line.",
+    "apply": "Fix in place; `--dry-run` only shows what would change.",
+    "undo": "Take the last apply back, byte for byte.",
+    "preview": "Write a self-contained HTML report, before and after.",
+    "pr": "Open or update the pull request with the fixes.",
+    "audit": "Write the audit document of a repository.",
+    "rules": "List the rules.",
+    "explain": "Say what a rule finds, why, and what it leaves alone.",
+    "catalog": "Show, verify or update the catalog of actions.",
+    "init": "Write a commented configuration from what was inferred.",
+}
+
+
+class Lazy(click.Group):
+    """Commands by name; `fixer/commands/<name>.py` holds the command of the same name."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        return list(COMMANDS)
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        if cmd_name not in COMMANDS:
+            return None
+        found: click.Command = getattr(import_module(f"fixer.commands.{cmd_name}"), cmd_name)
+        return found
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        with formatter.section("Commands"):
+            formatter.write_dl(list(COMMANDS.items()))
+
+
+@click.group(cls=Lazy, context_settings={"help_option_names": ["-h", "--help"]})
+@click.version_option(package_name="fhfix", prog_name="fhfix")
+def main() -> None:
+    """Fixes GitHub Actions workflows, Dockerfiles and Django settings in place, and moves nothing else.
+
+    \b
+    fhfix apply --dry-run    show exactly what would change, and why; write nothing
+    fhfix apply              write it
+    fhfix undo               take it back
+
+    Exit codes: 0 nothing found or all done, 1 findings are left, 2 wrong usage, 3 a fault of fhfix itself.
+    """
+    # Paths may hold bytes that are not UTF-8, and a pipe may have an encoding without arrows.
+    for stream in (sys.stdout, sys.stderr):
+        if hasattr(stream, "reconfigure"):
+            stream.reconfigure(errors="backslashreplace")

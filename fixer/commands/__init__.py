@@ -1,0 +1,1 @@
+"""The commands: thin functions between the command line and the engine."""

@@ -1,0 +1,69 @@
+"""`fhfix apply`: fixes in place, or with `--dry-run` only shows them."""
+
+from __future__ import annotations
+
+import sys
+
+import click
+
+from fixer.commands.opening import Opened, exit_code, repository_options, say_problems
+from fixer.model import Blocked, Plan
+
+
+@click.command()
+@repository_options
+@click.option("-n", "--dry-run", is_flag=True, help="Show what would change, and why; write nothing at all.")
+@click.option("-i", "--interactive", is_flag=True, help="Ask for each fix: yes, no, all of this rule, file, quit.")
+@click.option("--safe", is_flag=True, help="Only fixes that keep the meaning except for the defect.")
+@click.option(
+    "--format",
+    "form",
+    type=click.Choice(["text", "patch", "json"]),
+    default="text",
+    show_default=True,
+    help="For people, for `git apply`, for programs.",
+)
+@click.option("--exit-code", "differs", is_flag=True, help="With --dry-run: exit 1 if something would change.")
+@click.option("-q", "--quiet", is_flag=True, help="Only what could not be done.")
+def apply(opened: Opened, dry_run: bool, interactive: bool, safe: bool, form: str, differs: bool, quiet: bool) -> None:
+    """Fix what can be fixed below PATH (default: the current folder). `fhfix undo` takes it back."""
+    from fixer import writing
+
+    root = opened.repository.root
+    try:
+        if not dry_run and writing.interrupted(root):
+            click.echo(f"fhfix: {writing.recover(root)}", err=True)
+        accept = None
+        if interactive:
+            from fixer.preview.interactive import Interactive
+
+            accept = Interactive()
+        made = opened.plan(accept)
+        if not quiet:
+            _show(opened, made, form)
+        say_problems(made)
+        if not dry_run:
+            writing.apply(root, made)
+    except writing.WriteError as error:
+        raise click.ClickException(str(error)) from None
+    if dry_run:
+        sys.exit(3 if made.faults else 1 if differs and made.files else 0)
+    unfixed = [reported for reported in made.left if interactive or isinstance(reported.finding.cure, Blocked)]
+    sys.exit(exit_code(made, found=bool(unfixed)))
+
+
+def _show(opened: Opened, made: Plan, form: str) -> None:
+    if form == "patch":
+        from fixer.preview.patch import patch
+
+        sys.stdout.buffer.write(patch(made))
+    elif form == "json":
+        from fixer.report.json import plan_json
+
+        click.echo(plan_json(made, opened.after(made).read), nl=False)
+    else:
+        from rich.console import Console
+
+        from fixer.preview.terminal import show
+
+        show(made, opened.after(made).read, Console(highlight=False))

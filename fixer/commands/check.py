@@ -1,0 +1,66 @@
+"""`fhfix check`: the findings, by file and line."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+
+import click
+
+from fixer.commands.opening import Opened, exit_code, repository_options, say_problems
+from fixer.model import FileError, Source
+
+
+@click.command()
+@repository_options
+@click.option(
+    "--format",
+    "form",
+    type=click.Choice(["text", "json", "sarif", "github"]),
+    default="text",
+    show_default=True,
+    help="For people, for programs, for code scanning, for the log of a workflow.",
+)
+@click.option("--statistics", is_flag=True, help="Count the findings by rule.")
+@click.option("--write-baseline", type=click.Path(path_type=Path, dir_okay=False), help="Write the findings to a file.")
+@click.option("-q", "--quiet", is_flag=True, help="One line per finding, and nothing else.")
+@click.option("-v", "--verbose", is_flag=True, help="Also the line of the file, and what a fix changes.")
+def check(opened: Opened, form: str, statistics: bool, write_baseline: Path | None, quiet: bool, verbose: bool) -> None:
+    """Show the findings below PATH (default: the current folder). Changes nothing."""
+    report = opened.check()
+    read = opened.repository.read
+    if write_baseline is not None:
+        from fixer.ignores import baseline_text
+
+        sources: dict[str, Source] = {}
+        for path in {reported.finding.path for reported in report.findings}:
+            try:
+                sources[path] = read(path)
+            except FileError:
+                continue
+        write_baseline.write_text(baseline_text(report.findings, sources), encoding="utf-8")
+        click.echo(f"{write_baseline}: {len(report.findings)} known findings", err=True)
+        sys.exit(exit_code(report, found=False))
+    if form == "json":
+        from fixer.report.json import report_json
+
+        click.echo(report_json(report, read), nl=False)
+    elif form == "sarif":
+        from fixer.report.sarif import sarif
+
+        click.echo(sarif(report, read), nl=False)
+    elif form == "github":
+        from fixer.report.github import annotate
+
+        click.echo(annotate(report, read), nl=False)
+    elif statistics:
+        from fixer.report.statistics import statistics_text
+
+        click.echo(statistics_text(report.findings), nl=False)
+    else:
+        from fixer.report.text import text
+
+        click.echo(text(report, read, verbose=verbose, quiet=quiet), nl=False)
+    if form == "text":
+        say_problems(report)
+    sys.exit(exit_code(report, found=bool(report.findings)))

@@ -1,0 +1,141 @@
+"""What every command that looks at a repository does first: find it, read its configuration, choose the rules."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import click
+
+from fixer import engine
+from fixer.config import Config, ConfigError, Filter, load_config
+from fixer.ignores import Baseline, ChangedSince
+from fixer.model import FileError, Plan, Report, Rule, Tier
+from fixer.registry import all_rules
+from fixer.repository import Repository, find_root
+
+OPTIONS: tuple[Callable[[Any], Any], ...] = (
+    click.argument("path", type=click.Path(path_type=Path), default=Path()),
+    click.option(
+        "--select", multiple=True, metavar="RULE", help="Only these: rule ids, packs, or D-009.5; repeatable."
+    ),
+    click.option("--ignore", multiple=True, metavar="RULE", help="All but these; repeatable."),
+    click.option("--exclude", multiple=True, metavar="PATTERN", help="Leave files alone (.gitignore patterns)."),
+    click.option(
+        "--set", "settings", multiple=True, metavar="rules.ID.NAME=VALUE", help="A rule's option; repeatable."
+    ),
+    click.option("--config", type=click.Path(path_type=Path, dir_okay=False), help="Instead of the repository's own."),
+    click.option("--baseline", type=click.Path(path_type=Path, dir_okay=False), help="Leave known findings out."),
+    click.option("--changed-since", metavar="REV", help="Only findings on lines that differ from a git revision."),
+)
+
+
+def repository_options(function: Callable[..., Any]) -> Callable[..., Any]:
+    """The path and the options that say which rules look at what; they arrive as one `opened`."""
+
+    @click.pass_context
+    def opening(context: click.Context, /, **values: Any) -> Any:
+        names = ("path", "select", "ignore", "exclude", "settings", "config", "baseline", "changed_since")
+        opened = open_repository(**{name: values.pop(name) for name in names}, safe=values.get("safe", False))
+        return context.invoke(function, opened=opened, **values)
+
+    opening.__doc__ = function.__doc__
+    opening.__name__ = function.__name__
+    # click collects parameters from the bottom up.
+    opening.__click_params__ = list(getattr(function, "__click_params__", []))  # type: ignore[attr-defined]
+    for option in reversed(OPTIONS):
+        option(opening)
+    return opening
+
+
+@dataclass(frozen=True)
+class Opened:
+    """A repository, the rules that were chosen for it, and its configuration."""
+
+    repository: Repository
+    rules: tuple[Rule, ...]
+    config: Config
+
+    def check(self) -> Report:
+        found = engine.check(self.repository, self.rules, options=self.config.options_for, wanted=self.config.wants)
+        return Report(found.findings, found.faults, self._worth_saying(found.problems))
+
+    def plan(self, accept: engine.Accept | None = None) -> Plan:
+        made = engine.plan(
+            self.repository,
+            self.rules,
+            options=self.config.options_for,
+            wanted=self.config.wants,
+            accept=accept,
+            tiers=self.config.tiers,
+        )
+        return Plan(made.files, made.taken, made.left, made.faults, self._worth_saying(made.problems))
+
+    def after(self, plan: Plan) -> Repository:
+        """The repository as it is when the plan is carried out."""
+        return self.repository.with_changes({path: change.after for path, change in plan.files.items()})
+
+    def _worth_saying(self, problems: Iterable[FileError]) -> tuple[FileError, ...]:
+        return tuple(problem for problem in problems if not self.config.excludes(problem.path))
+
+
+def open_repository(
+    path: Path,
+    select: tuple[str, ...] = (),
+    ignore: tuple[str, ...] = (),
+    exclude: tuple[str, ...] = (),
+    settings: tuple[str, ...] = (),
+    config: Path | None = None,
+    baseline: Path | None = None,
+    changed_since: str | None = None,
+    safe: bool = False,
+) -> Opened:
+    """Raises click's usage errors, exit code 2, for whatever does not exist or is mistyped."""
+    repository = repository_at(path)
+    rules = all_rules()
+    try:
+        filters: list[Filter] = []
+        if baseline is not None:
+            filters.append(Baseline.load(baseline.resolve(), repository.root))
+        if changed_since is not None:
+            filters.append(ChangedSince.of(repository.root, changed_since))
+        chosen = load_config(repository.root, config.resolve() if config else None, rules).with_command_line(
+            rules,
+            select=select,
+            ignore=ignore,
+            exclude=exclude,
+            options=settings,
+            tier=Tier.SAFE if safe else None,
+            filters=filters,
+        )
+    except (ConfigError, FileError) as error:
+        raise click.UsageError(str(error)) from None
+    return Opened(repository, tuple(rule for rule in rules if chosen.selects(rule)), chosen)
+
+
+def repository_at(path: Path) -> Repository:
+    """The repository that holds `path`; rules look only at what is below `path`."""
+    try:
+        full = path.resolve(strict=True)
+    except OSError:
+        raise click.BadParameter(f"{path}: no such file or folder", param_hint="PATH") from None
+    root = find_root(full)
+    return Repository(root, only="" if full == root else full.relative_to(root).as_posix())
+
+
+def say_problems(made: Report | Plan) -> None:
+    """One line each on stderr: what could not be handled, and what to do."""
+    for problem in made.problems:
+        click.echo(f"fhfix: not handled: {problem}", err=True)
+    for fault in made.faults:
+        where = f"{fault.path}: " if fault.path else ""
+        click.echo(
+            f"fhfix: FAULT in {fault.rule_id}: {where}{fault.what}; its work was dropped, please report this", err=True
+        )
+
+
+def exit_code(made: Report | Plan, *, found: bool) -> int:
+    """3 for a fault of fhfix, 1 for what is left, else 0."""
+    return 3 if made.faults else 1 if found or made.problems else 0

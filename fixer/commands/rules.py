@@ -1,0 +1,17 @@
+"""`fhfix rules`: what there is to find."""
+
+from __future__ import annotations
+
+import click
+
+from fixer.registry import all_rules
+
+
+@click.command()
+def rules() -> None:
+    """List the rules: id, pack, audit reference, and what each finds."""
+    found = all_rules()
+    width = max(len(rule.id) for rule in found)
+    references = max(len(", ".join(rule.audit)) for rule in found)
+    for rule in sorted(found, key=lambda rule: (rule.pack, rule.id)):
+        click.echo(f"{rule.id:<{width}}  {rule.pack:<7}  {', '.join(rule.audit):<{references}}  {rule.summary}")
