@@ -4,17 +4,14 @@ from __future__ import annotations
 
 import os
 import sys
-from pathlib import Path
 
 import click
 
-from fixer.commands.opening import all_rules, path_argument, repository_at, say_problems, selected
-from fixer.engine import plan
-from fixer.model import Tier
+from fixer.commands.opening import Opened, repository_options, say_problems
 
 
 @click.command()
-@path_argument
+@repository_options
 @click.option("--branch", default="fhfix", show_default=True, metavar="NAME", help="The branch to propose from.")
 @click.option("--base", default="", metavar="NAME", help="The branch to propose to (default: the one checked out).")
 @click.option("--title", default="", help="The title (default: says what was fixed).")
@@ -29,10 +26,8 @@ from fixer.model import Tier
     "--repository", default="", metavar="OWNER/NAME", help="The repository on GitHub, where no remote says it."
 )
 @click.option("--safe", is_flag=True, help="Take only fixes that keep the meaning except for the defect.")
-@click.option("--select", multiple=True, metavar="RULE", help="Only these rules, packs or audit references.")
-@click.option("--ignore", multiple=True, metavar="RULE", help="Not these rules, packs or audit references.")
 def pr(
-    path: Path,
+    opened: Opened,
     branch: str,
     base: str,
     title: str,
@@ -45,8 +40,6 @@ def pr(
     remote: str,
     repository: str,
     safe: bool,
-    select: tuple[str, ...],
-    ignore: tuple[str, ...],
 ) -> None:
     """Open the pull request with the fixes, or bring it up to date. There is never a second one.
 
@@ -61,12 +54,12 @@ def pr(
     from fixer.report.needed import needed
     from fixer.report.tasks import criteria
 
-    repo = repository_at(path)
-    rules = selected(all_rules(), select, ignore)
-    made = plan(repo, rules, tiers=frozenset({Tier.SAFE}) if safe else frozenset(Tier))
-    say_problems(made.problems, made.faults)
-    after = repo.with_changes({name: change.after for name, change in made.files.items()})
-    verified = Verified(criteria(rules, after, made.left, made.faults, made.problems), needed(repo), needed(after))
+    repo = opened.repository
+    made = opened.plan()
+    say_problems(made)
+    after = opened.after(made)
+    judged = criteria(opened.rules, after, made.left, made.faults, made.problems)
+    verified = Verified(judged, needed(repo), needed(after))
     wish = Wish(
         branch=branch,
         base=base,
