@@ -8,8 +8,8 @@ import pytest
 from rich.console import Console
 
 from fixer.model import Blocked, Change, Edit, FileChange, Finding, Fix, NewFile, Piece, Plan, Reported, Source, Span
-from fixer.preview.semantic import address_in_words, describe, in_words, value_in_words
-from fixer.preview.terminal import show, summary
+from fixer.preview.semantic import address_in_words, describe, in_words, plan_in_words, value_in_words
+from fixer.preview.terminal import show
 from fixer.visible import visible
 from tests import examples
 
@@ -67,8 +67,8 @@ def test_a_finding_that_stays_says_where_why_and_what_to_configure() -> None:
 
 
 def test_the_summary_counts_fixes_by_tier_and_what_stays() -> None:
-    assert summary(examples.plan()) == "3 fixes (2 safe, 1 review) in 3 files; 1 finding stays (1 blocked)"
-    assert summary(Plan({}, ())) == "nothing to change"
+    assert plan_in_words(examples.plan()) == "3 fixes (2 safe, 1 review) in 3 files; 1 finding stays (1 blocked)"
+    assert plan_in_words(Plan({}, ())) == "nothing to change"
 
 
 def test_colour_comes_and_goes_with_the_console(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -159,4 +159,4 @@ def test_a_fix_outside_of_the_tier_is_named_among_what_stays() -> None:
 
     assert "not taken: do it (safe)" in out.getvalue()
     blocked = Reported(examples.SILENT, Finding("f", Span(0, 0), "m", Blocked("because")))
-    assert summary(Plan({}, (), (found, blocked))) == "nothing to change; 2 findings stay (1 blocked)"
+    assert plan_in_words(Plan({}, (), (found, blocked))) == "nothing to change; 2 findings stay (1 blocked)"

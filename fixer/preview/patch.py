@@ -72,6 +72,13 @@ class FileDiff:
                 groups.append([index])
         return [self._hunk(group[0], group[-1], context) for group in groups]
 
+    def by_fixes(self) -> list[tuple[tuple[int, ...], list[Block]]]:
+        """Blocks that the same fixes made, in the order in which the file meets them first."""
+        groups: dict[tuple[int, ...], list[Block]] = {}
+        for block in self.blocks:
+            groups.setdefault(block.origins, []).append(block)
+        return list(groups.items())
+
     def _gap(self, index: int) -> int:
         """The number of unchanged lines before a block, back to the block before it."""
         earlier = self.blocks[index - 1] if index else None

@@ -1,11 +1,11 @@
-"""What a fix changes, in words: `jobs.lint.steps[6].run: failure of mypy now fails the step`."""
+"""What a fix changes, and what a plan holds, in words: `jobs.lint.steps[6].run: failure of mypy now fails the step`."""
 
 from __future__ import annotations
 
 import re
 from typing import Any
 
-from fixer.model import Address, Change, Fix
+from fixer.model import Address, Blocked, Change, Fix, Plan, Tier
 
 LONGEST = 72
 """Characters of a value that are shown; a longer one is described."""
@@ -27,6 +27,24 @@ def in_words(fix: Fix) -> tuple[str, ...]:
         kind = "an executable file" if file.executable else "a file"
         said[f"{file.path}: {kind} of {_lines(file.text)} is added"] = None
     return tuple(said)
+
+
+def plan_in_words(plan: Plan) -> str:
+    """One line: fixes by tier, files, what stays."""
+    tiers = [reported.finding.cure.tier for reported in plan.taken if isinstance(reported.finding.cure, Fix)]
+    said = "nothing to change"
+    if plan.files:
+        parts = [f"{tiers.count(tier)} {tier}" for tier in Tier if tier in tiers]
+        fixes, files = _count(len(tiers), "fix", "fixes"), _count(len(plan.files), "file", "files")
+        said = f"{fixes} ({', '.join(parts)}) in {files}"
+    if plan.left:
+        blocked = sum(isinstance(reported.finding.cure, Blocked) for reported in plan.left)
+        said += f"; {_count(len(plan.left), 'finding stays', 'findings stay')} ({blocked} blocked)"
+    if plan.faults:
+        said += f"; {_count(len(plan.faults), 'fault', 'faults')} of rules"
+    if plan.problems:
+        said += f"; {_count(len(plan.problems), 'file', 'files')} not read"
+    return said
 
 
 def describe(change: Change) -> str:
@@ -85,3 +103,7 @@ def shortened(text: str, longest: int = LONGEST) -> str:
 def _lines(text: str) -> str:
     count = text.count("\n") + (not text.endswith("\n"))
     return "1 line" if count == 1 else f"{count} lines"
+
+
+def _count(number: int, one: str, many: str) -> str:
+    return f"{number} {one if number == 1 else many}"

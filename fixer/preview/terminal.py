@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 
 from rich.console import Console
 from rich.padding import Padding
 from rich.text import Text
 
-from fixer.model import Blocked, Fix, Plan, Reported, Source, Tier
-from fixer.preview.patch import Block, Hunk, file_diff
-from fixer.preview.semantic import in_words
+from fixer.model import Fix, Plan, Reported, Source, Tier
+from fixer.preview.patch import Hunk, file_diff
+from fixer.preview.semantic import in_words, plan_in_words
 from fixer.visible import visible
 
 SIGNS = {"-": "red", "+": "green", " ": "dim"}
@@ -24,7 +24,7 @@ def show(plan: Plan, read: Callable[[str], Source], console: Console) -> None:
         change = plan.files[path]
         diff = file_diff(change)
         console.rule(Text(visible(path) + ("" if change.before else "  (new file)"), "bold"), align="left")
-        for origins, blocks in _by_fixes(diff.blocks):
+        for origins, blocks in diff.by_fixes():
             for origin in origins:
                 _fix(plan.taken[origin], console, again=origin in explained)
                 explained.add(origin)
@@ -33,7 +33,7 @@ def show(plan: Plan, read: Callable[[str], Source], console: Console) -> None:
             console.print()
     for reported in plan.left:
         _left(reported, read, console)
-    console.print(Text(summary(plan), "bold"))
+    console.print(Text(plan_in_words(plan), "bold"))
 
 
 def show_fix(reported: Reported, hunks: Sequence[tuple[str, Hunk]], console: Console) -> None:
@@ -42,31 +42,6 @@ def show_fix(reported: Reported, hunks: Sequence[tuple[str, Hunk]], console: Con
     for path, hunk in hunks:
         console.print(Text(f"  {visible(path)}", "bold"))
         _hunk(hunk, console)
-
-
-def summary(plan: Plan) -> str:
-    tiers = [reported.finding.cure.tier for reported in plan.taken if isinstance(reported.finding.cure, Fix)]
-    said = "nothing to change"
-    if plan.files:
-        parts = [f"{tiers.count(tier)} {tier}" for tier in Tier if tier in tiers]
-        fixes, files = _count(len(tiers), "fix", "fixes"), _count(len(plan.files), "file", "files")
-        said = f"{fixes} ({', '.join(parts)}) in {files}"
-    if plan.left:
-        blocked = sum(isinstance(reported.finding.cure, Blocked) for reported in plan.left)
-        said += f"; {_count(len(plan.left), 'finding stays', 'findings stay')} ({blocked} blocked)"
-    if plan.faults:
-        said += f"; {_count(len(plan.faults), 'fault', 'faults')} of rules"
-    if plan.problems:
-        said += f"; {_count(len(plan.problems), 'file', 'files')} not read"
-    return said
-
-
-def _by_fixes(blocks: Sequence[Block]) -> Iterator[tuple[tuple[int, ...], list[Block]]]:
-    """Blocks that the same fixes made, in the order in which the file meets them first."""
-    groups: dict[tuple[int, ...], list[Block]] = {}
-    for block in blocks:
-        groups.setdefault(block.origins, []).append(block)
-    yield from groups.items()
 
 
 def _fix(reported: Reported, console: Console, again: bool = False) -> None:
@@ -123,7 +98,3 @@ def _left(reported: Reported, read: Callable[[str], Source], console: Console) -
         if cure.config:
             _paragraph(console, "configure", cure.config, "green")
     console.print()
-
-
-def _count(number: int, one: str, many: str) -> str:
-    return f"{number} {one if number == 1 else many}"
