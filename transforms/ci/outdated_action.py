@@ -28,8 +28,10 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-from fixer.catalog import Action, Catalog, Major, Migrated, StepUse, between, migrate
+from fixer.catalog import Action, Catalog, Major, Migrated, Migration, StepUse, between, migrate
 from fixer.catalog.artifacts import ArtifactNames, artifact_names
+from fixer.catalog.slack import WEBHOOK as SLACK_WEBHOOK
+from fixer.catalog.slack import slack_message
 from fixer.facts.action_files import ActionFiles
 from fixer.languages.action_ref import ActionRef, RefKind, Version, version_of
 from fixer.languages.workflow import Job, Step, Workflow
@@ -48,6 +50,7 @@ _AUDIT = {
     "softprops/action-gh-release": 2,
 }
 _OF_OTHER_RULES = frozenset(("actions/create-release", "actions/upload-release-asset"))
+_SLACK = frozenset(("8398a7/action-slack",))
 _BRANCHES = frozenset(("master", "main", "develop", "dev", "trunk", "head"))
 _REPLACED = frozenset(("archived", "unmaintained", "deprecated"))
 _RUNTIMES = {"node12": "Node 12", "node16": "Node 16", "node20": "Node 20", "plugin": "a plugin of old runners"}
@@ -117,7 +120,7 @@ def _judge(use: _Use, catalog: Catalog, files: ActionFiles, options: Options) ->
     if action.name.lower() in _OF_OTHER_RULES:
         return None
     if action.status.get("state") in _REPLACED and options["policy"] != "audit":
-        return _replaced(use, action, files, options)
+        return _replaced(use, action, catalog, files, options)
     bump = _bump(ref, action, catalog, options)
     if bump is None:
         return _pin(use, action, options)
@@ -315,7 +318,7 @@ def _artifacts(
     count = f" ({len(together)} steps)" if len(together) > 1 else ""
     yield _found(
         first,
-        f"{first.ref}{count} {bump.why}; from v4 on an artifact can be uploaded once in a run, and here one is repeated",
+        f"{first.ref}{count} {bump.why}; from v4 on a run can upload an artifact once, and here one is repeated",
         whole,
     )
 
@@ -348,20 +351,55 @@ def _unknown(use: _Use, options: Options) -> Finding | None:
     return None
 
 
-def _replaced(use: _Use, action: Action, files: ActionFiles, options: Options) -> Finding:
+def _replaced(use: _Use, action: Action, catalog: Catalog, files: ActionFiles, options: Options) -> Finding:
+    """An archived action, and its replacement where the step can be rewritten for it exactly."""
     state = str(action.status["state"])
     replacement = action.replacement
     message = f"{use.ref.name} is {state}" + (f"; {replacement.name} takes its place" if replacement else "")
     advice = str(action.curated.get("replace", {}).get("advice", ""))
-    return _found(
-        use,
-        message,
-        Blocked(
-            f"{replacement.name} takes other inputs, which have to be chosen"
-            if replacement
-            else f"{action.name} has no successor that its maintainers name",
-            advice or (f"rewrite the step for {replacement.name}" if replacement else "replace it"),
-        ),
+    successor = catalog.action(replacement.name) if replacement else None
+    if replacement is None or successor is None:
+        return _found(use, message, Blocked(f"the catalog knows no successor of {action.name}", "replace it"))
+    target = catalog.target(successor, policy=options["policy"])
+    before = action.resolve(use.ref)
+    if target is None or before is None or action.majors.get(before[0]) is None:
+        return _found(use, message, Blocked(f"it is not known what {use.ref} holds", advice or "rewrite the step"))
+    bump = _Bump(successor, message, before, action.majors[before[0]], target)
+    if action.name in _SLACK:
+        return _found(use, message, _slack(use, bump, files, options))
+    if replacement.migration is None:
+        return _found(
+            use,
+            message,
+            Blocked(
+                f"{replacement.name} takes other inputs, which have to be chosen",
+                advice or f"rewrite the step for {replacement.name}",
+            ),
+        )
+    return _found(use, message, _cure(use, bump, files, options, migrations=(replacement.migration,)))
+
+
+def _slack(use: _Use, bump: _Bump, files: ActionFiles, options: Options) -> Fix | Blocked:
+    step = use.step
+    if step is None or step.with_ is None or bump.before is None or bump.before[0] != 3:
+        return Blocked("only steps of action-slack v3 can be rewritten", "write the message as a payload")
+    around = _around(use, files)
+    message = slack_message(around.inputs, around.env, around.outer_env)
+    if isinstance(message, Blocked):
+        return message
+    reference = _reference(use, bump, options)
+    if isinstance(reference, Blocked):
+        return reference
+    parts = [use.workflow.edit_mapping(step.with_, delete=list(around.inputs), add=message.inputs)]
+    env = step.node.get("env")
+    if message.drops_variable and env is not None:
+        parts.append(use.workflow.delete(env, SLACK_WEBHOOK))
+    return Fix.of(
+        f"send the message with {bump.action.name} {bump.target.release}",
+        *reference,
+        *parts,
+        tier=Tier.REVIEW,
+        todo=["see that the message looks as you want it: the commit is shown in full now"],
     )
 
 
@@ -385,8 +423,15 @@ def _pin(use: _Use, action: Action, options: Options) -> Finding | None:
 # -- how ----------------------------------------------------------------------------------------------------------
 
 
-def _cure(use: _Use, bump: _Bump, files: ActionFiles, options: Options, inputs: _Inputs | None = None) -> Fix | Blocked:
-    if bump.action.repository.lower() in files.lock.lower() and not options["relock"]:
+def _cure(
+    use: _Use,
+    bump: _Bump,
+    files: ActionFiles,
+    options: Options,
+    inputs: _Inputs | None = None,
+    migrations: tuple[Migration, ...] | None = None,
+) -> Fix | Blocked:
+    if use.ref.repository.lower() in files.lock.lower() and not options["relock"]:
         return Blocked(
             "actions.lock holds this action, and would no longer be right",
             "run `gh actions-lock` after fhfix, and say so",
@@ -395,7 +440,7 @@ def _cure(use: _Use, bump: _Bump, files: ActionFiles, options: Options, inputs: 
     reference = _reference(use, bump, options)
     if isinstance(reference, Blocked):
         return reference
-    migrated = _migrated(use, bump, files)
+    migrated = _migrated(use, bump, files, migrations)
     if isinstance(migrated, Blocked):
         return migrated
     if inputs is not None:
@@ -406,7 +451,7 @@ def _cure(use: _Use, bump: _Bump, files: ActionFiles, options: Options, inputs: 
             add={**migrated.add, **inputs.add},
         )
     todo = list(migrated.todo)
-    if files.lock and bump.action.repository.lower() in files.lock.lower():
+    if use.ref.repository.lower() in files.lock.lower():
         todo.append("run `gh actions-lock`")
     if _is_self_hosted(use.job) and bump.target.runtime() == "node24":
         todo.append("see that the self-hosted runner is v2.327.1 or newer, which Node 24 needs")
@@ -422,13 +467,14 @@ def _cure(use: _Use, bump: _Bump, files: ActionFiles, options: Options, inputs: 
 def _reference(use: _Use, bump: _Bump, options: Options) -> tuple[Parts, ...] | Blocked:
     """The new `uses:`, in the style of the old one, and the version beside a commit."""
     action, target, workflow = bump.action, bump.target, use.workflow
+    name = use.ref.name if use.ref.name.lower() == action.name.lower() else action.name
     if use.ref.kind is not RefKind.SHA and options["pin"] != "sha":
         precision = use.ref.ref if use.ref.kind is RefKind.EXACT else "v"
-        return (workflow.set_scalar(use.node, use.ref.at(action.with_precision(precision, target.number))),)
+        return (workflow.set_scalar(use.node, f"{name}@{action.with_precision(precision, target.number)}"),)
     sha = action.sha_of(target.release)
     if not sha:
         return Blocked(f"the catalog does not know the commit of {action.name} {target.release}", "pin it by hand")
-    parts = workflow.set_scalar(use.node, use.ref.at(sha))
+    parts = workflow.set_scalar(use.node, f"{name}@{sha}")
     if use.ref.kind is not RefKind.SHA:
         return (parts, _with_version_beside(use, target.release))
     comment = workflow.comment_of(use.node)
@@ -445,14 +491,17 @@ def _with_version_beside(use: _Use, version: str) -> Parts:
     return use.workflow.set_comment(use.node, f"{version} {comment}".strip())
 
 
-def _migrated(use: _Use, bump: _Bump, files: ActionFiles) -> Migrated | Blocked:
+def _migrated(
+    use: _Use, bump: _Bump, files: ActionFiles, migrations: tuple[Migration, ...] | None
+) -> Migrated | Blocked:
     what = f"{bump.action.name} v{bump.target.number}"
     if use.step is None:
         return Blocked("the inputs of a reusable workflow are not in the catalog", "change the reference by hand")
     given = use.step.node.get("with")
     if given is not None and use.step.with_ is None and given.data:
         return Blocked("`with:` is not a mapping", "change the step by hand")
-    migrations = between(bump.action, bump.before, bump.target.version) if bump.before is not None else ()
+    if migrations is None:
+        migrations = between(bump.action, bump.before, bump.target.version) if bump.before is not None else ()
     around = _around(use, files)
     before = bump.before or (0, 0, 0, 0)
     return migrate(around, bump.old, bump.target, before, migrations, what=what)

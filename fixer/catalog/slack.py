@@ -1,0 +1,147 @@
+"""A message of the archived 8398a7/action-slack, as the payload that slackapi/slack-github-action sends.
+
+Made from the source of both (action-slack v3: src/client.ts, src/fields.ts; slack-github-action v3: src/content.js,
+which reads the payload as YAML). The same text, colour and fields arrive; the commit is shown in full, not as its first
+eight characters.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from fixer.model import Blocked
+
+WEBHOOK = "SLACK_WEBHOOK_URL"
+_EXPRESSION = re.compile(r"\$\{\{\s*(.*?)\s*\}\}", re.DOTALL)
+# Values that hold no line break, so that they cannot leave the text they stand in.
+_ONE_LINE = re.compile(
+    r"job\.status|github\.(actor|base_ref|event_name|head_ref|job|ref|ref_name|ref_type|repository|repository_owner|"
+    r"run_attempt|run_id|run_number|server_url|sha|triggering_actor|workflow)|matrix\.[\w-]+|"
+    r"needs\.[\w-]+\.result|steps\.[\w-]+\.(outcome|conclusion)|runner\.(os|arch)"
+)
+_COLOURS = {"success": "good", "failure": "danger", "cancelled": "warning"}
+_MESSAGES = {
+    "success": ":white_check_mark: Succeeded GitHub Actions",
+    "failure": ":no_entry: Failed GitHub Actions",
+    "cancelled": ":warning: Cancelled GitHub Actions",
+}
+_FIELDS = {
+    "repo": "<${{ github.server_url }}/${{ github.repository }}|${{ github.repository }}>",
+    "commit": "<${{ github.server_url }}/${{ github.repository }}/commit/${{ github.sha }}|${{ github.sha }}>",
+}
+_IDENTITY = ("username", "icon_emoji", "icon_url", "channel")
+_READ = frozenset(("status", "text", "fields", "author_name", "github_token", *_IDENTITY))
+# The action never had this input, and warns of it; people wrote it beside the variable that counts.
+_NEVER_READ = frozenset(("webhook_url",))
+
+
+@dataclass(frozen=True)
+class SlackMessage:
+    """The new inputs, in order, and whether the step's own variable with the webhook goes."""
+
+    inputs: Mapping[str, Any]
+    drops_variable: bool
+
+
+def slack_message(
+    inputs: Mapping[str, str], env: Mapping[str, str], outer_env: Mapping[str, str]
+) -> SlackMessage | Blocked:
+    """Translates a step of action-slack v3. Blocked for what a plain payload cannot say."""
+    unknown = sorted(set(inputs) - _READ - _NEVER_READ)
+    if unknown:
+        return Blocked(
+            f"slackapi/slack-github-action has nothing for the input {', '.join(unknown)}",
+            "write the message as its payload",
+        )
+    if WEBHOOK in env:
+        webhook = env[WEBHOOK]
+    elif WEBHOOK in outer_env:
+        webhook = "${{ env." + WEBHOOK + " }}"
+    else:
+        return Blocked(f"the variable {WEBHOOK} is not set, without which action-slack fails", "set it")
+    status = inputs.get("status", "").strip()
+    if status.lower() not in _COLOURS and _EXPRESSION.fullmatch(status) is None:
+        return Blocked(
+            f"status: {status or 'nothing'} is none that action-slack knows how to send",
+            "write the message as the payload of slackapi/slack-github-action",
+        )
+    text = inputs.get("text", "").strip() or _by_status(status, _MESSAGES)
+    unsafe = [found for found in _EXPRESSION.findall(text) if not _is_one_line(found)]
+    if unsafe:
+        return Blocked(
+            f"the text holds {unsafe[0]}, which may break the payload when it has several lines or quotes",
+            "write the payload by hand",
+        )
+    if any(ord(char) < 32 and char != "\n" for char in text) or text.startswith(" "):
+        return Blocked("the text cannot be written as a YAML payload", "write the payload by hand")
+    names = [name for name in inputs.get("fields", "").replace(" ", "").split(",") if name] or ["repo", "commit"]
+    without = sorted(set(names) - set(_FIELDS))
+    if without:
+        return Blocked(
+            f"the field {', '.join(without)} is made by action-slack itself, from GitHub's API",
+            "write the message as the payload of slackapi/slack-github-action",
+        )
+    lines = [_block("text", text)]
+    for name in _IDENTITY:
+        value = inputs.get(name, "").strip()
+        if value:
+            if _EXPRESSION.search(value) or "\n" in value:
+                return Blocked(f"{name} is an expression, which may break the payload", "write the payload by hand")
+            lines.append(f'{name}: "{_quoted(value)}"')
+    lines.append("attachments:")
+    lines.append(f'  - color: "{_by_status(status, _COLOURS)}"')
+    author = inputs.get("author_name", "").strip()
+    if author:
+        if _EXPRESSION.search(author):
+            return Blocked("author_name is an expression, which may break the payload", "write the payload by hand")
+        lines.append(f'    author_name: "{_quoted(author)}"')
+    lines.append("    fields:")
+    for name in ("repo", "commit"):
+        if name in names:
+            lines += [f"      - title: {name}", f'        value: "{_FIELDS[name]}"', "        short: true"]
+    return SlackMessage(
+        {
+            "webhook": webhook,
+            "webhook-type": "incoming-webhook",
+            "errors": True,
+            "payload": "\n".join(lines) + "\n",
+        },
+        WEBHOOK in env,
+    )
+
+
+def _is_one_line(expression: str) -> bool:
+    """Values without line breaks, also compared and chosen between."""
+    bare = re.sub(r"'[^'\n]*'", "''", expression)
+    parts = [part for part in re.split(r"&&|\|\||==|!=|[()!]|\s+", bare) if part and part != "''"]
+    return all(_ONE_LINE.fullmatch(part) for part in parts)
+
+
+def _by_status(status: str, values: Mapping[str, str]) -> str:
+    found = _EXPRESSION.fullmatch(status)
+    if found is None:
+        return values[status.lower()]
+    asked = found[1] if re.fullmatch(r"[\w.-]+", found[1]) else f"({found[1]})"
+    return (
+        "${{ "
+        + " || ".join(
+            [
+                f"{asked} == 'success' && '{values['success']}'",
+                f"{asked} == 'failure' && '{values['failure']}'",
+                f"'{values['cancelled']}'",
+            ]
+        )
+        + " }}"
+    )
+
+
+def _block(key: str, text: str) -> str:
+    lines = [line.rstrip() for line in text.split("\n")]
+    return "\n".join([f"{key}: |-", *(f"  {line}" if line else "" for line in lines)])
+
+
+def _quoted(text: str) -> str:
+    return text.replace("\\", "\\\\").replace('"', '\\"')
