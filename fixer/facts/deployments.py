@@ -59,8 +59,9 @@ _OTHER_ACTIONS = re.compile(
     re.IGNORECASE,
 )
 _OVER_SSH = re.compile(
-    r"docker[ -]compose .*\bup\b|docker stack deploy|docker (?:run|service update)|(?:systemctl|service|supervisorctl|pm2)"
-    r"\s.*\b(?:restart|reload|up|start)\b|kubectl (?:set|apply|rollout)|\bdeploy(?:\.sh|\.py)?\b",
+    r"docker[ -]compose .*\bup\b|docker stack deploy|docker (?:run|service update)|"
+    r"(?:systemctl|service|supervisorctl|pm2)\s.*\b(?:restart|reload|up|start)\b|kubectl (?:set|apply|rollout)|"
+    r"\bdeploy(?:\.sh|\.py)?\b",
 )
 _OTHER_COMMANDS: Mapping[str, tuple[tuple[str, ...], ...]] = {
     "flyctl": (("deploy",),),
@@ -243,24 +244,40 @@ class DeployJob:
         return next((step for step in self.job.steps if _migrates(step)), None)
 
     @cached_property
+    def checked_by(self) -> tuple[Job, ...]:
+        """Jobs right behind this one that ask the deployed application whether it is well, and deploy nothing."""
+        return tuple(
+            other
+            for other in self.workflow.jobs.values()
+            if self.id in other.needs
+            and not is_rollback(other)
+            and any(_is_check(step) for step in other.steps)
+            and not any(True for step in other.steps for _ in _deployments(step, other))
+        )
+
+    @cached_property
     def urls(self) -> tuple[str, ...]:
-        """The addresses that this job asks for after it has deployed, in order."""
+        """The addresses that are asked for after the deployment, here or in the jobs that check it, in order."""
         found: list[str] = []
-        for step in self.job.steps:
-            if step.run is None or len(step.at) != 4 or int(step.at[3]) < self.first:
+        later = [step for step in self.job.steps if len(step.at) == 4 and int(step.at[3]) >= self.first]
+        for step in (*later, *(step for job in self.checked_by for step in job.steps)):
+            if step.run is None:
                 continue
-            text = _HEADER.sub("", step.run.value)
-            if not re.search(r"\b(?:curl|wget)\b", text) or _NOT_A_CHECK.search(text):
+            if not re.search(r"\b(?:curl|wget)\b", step.run.value) or _NOT_A_CHECK.search(step.run.value):
                 continue
-            env = step.node.get("env")
-            given = (
-                {k: n.value for k, n in env.value.items() if n.is_scalar} if env is not None and env.is_mapping else {}
-            )
             script = Script.of(step)
-            commands = [c for c in script.commands if c.name in ("curl", "wget")] if script is not None else []
-            if any(c.has("-X", "--request", "-d", "--data", "--data-raw", "--json", "-F") for c in commands):
+            asked = [c for c in script.commands if c.name in ("curl", "wget")] if script is not None else []
+            if any(c.has("-X", "--request", "-d", "--data", "--data-raw", "--json", "-F") for c in asked):
                 continue
-            for candidate in (*_ADDRESS.findall(text), *(a for v in given.values() for a in _ADDRESS.findall(v))):
+            texts = [_HEADER.sub("", command.source) for command in asked]
+            if any("$" in EXPRESSION.sub("", text) for text in texts):
+                # The address is in a variable: of a loop, of the script, or of the step.
+                texts += [line for line in step.run.value.splitlines() if "grep" not in line]
+                env = step.node.get("env")
+                texts += (
+                    [n.value for n in env.value.values() if n.is_scalar] if env is not None and env.is_mapping else []
+                )
+            for candidate in (address for text in texts for address in _ADDRESS.findall(text)):
                 address = candidate.rstrip(".,:")
                 if not re.search(r"https?://|/", address) or "$" in EXPRESSION.sub("", address):
                     continue
@@ -330,6 +347,10 @@ def is_rollback(job: Job) -> bool:
     return bool(_ROLLBACK.search(job.id) or _ROLLBACK.search(job.name)) or (
         re.search(r"\b(?:failure|cancelled)\s*\(", condition) is not None and "!" not in condition
     )
+
+
+def _is_check(step: Step) -> bool:
+    return step.run is not None and re.search(r"\b(?:curl|wget)\b[^\n]*(?:https?:|\$)", step.run.value) is not None
 
 
 def _of_composite(step: Step) -> bool:

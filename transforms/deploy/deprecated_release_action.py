@@ -4,9 +4,10 @@
 
 `actions/create-release` and `actions/upload-release-asset` are archived; their runtime, Node 12, is gone. The
 successor, `softprops/action-gh-release`, differs where it is easy to miss: it tags the default branch where the old
-action tagged the commit of the run; it ignores a token in `env:`; it does not cut `refs/tags/` off the title; it names an asset after
-its file; a second step on a draft publishes it; a file that is missing is only a warning. The fix carries all of this
-over: inputs, outputs and their uses elsewhere, the token, the permission, and assets, also those of other jobs.
+action tagged the commit of the run; it ignores a token in `env:`; it does not cut `refs/tags/` off the title; it
+names an asset after its file; a second step on a draft publishes it; a file that is missing is only a warning. The
+fix carries all of this over: inputs, outputs and their uses elsewhere, the token, the permission, and assets, also
+those of other jobs.
 
 ## When it is left alone
 

@@ -1,0 +1,203 @@
+"""Production is deployed without a snapshot of its database to go back to.
+
+## Why
+
+A rollback restores code, not data. A migration that drops or rewrites a column is undone by a snapshot alone, and the
+automatic backup of last night is not what people wrote since.
+
+The fix takes a snapshot right before the deployment (and before the migration, where there is one), waits until it is
+available, and passes its id on, so that the rollback can name it. The id holds the number of the run and of the
+attempt: a second attempt of the same run must not collide with the first. A guard fails the job, before anything is
+touched, where the name of the database instance is empty.
+
+## When it is left alone
+
+Jobs that do not deploy to production, by their environment, their name or what they deploy to; jobs that take a
+snapshot or a dump already. Which database instance it is cannot be read from a workflow: `instance` says it, as a
+name or as an expression such as `${{ vars.RDS_INSTANCE }}`. For other ways of backing up, `command` is run instead.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from typing import Any
+
+from fixer.facts.deployments import DeployJob, Deployments, Way
+from fixer.languages.workflow import Job, Workflow
+from fixer.model import Blocked, Finding, Fix, Option, Options, Parts, Rule, Span, Tier
+
+SNAPSHOT = """\
+if [ -z "$DB_INSTANCE" ]; then
+  echo "::error::No database instance is named, so no snapshot can be taken: set the variable that DB_INSTANCE reads"
+  exit 1
+fi
+# A run can be repeated, and a snapshot's id is taken once.
+id="pre-deploy-$GITHUB_RUN_ID-$GITHUB_RUN_ATTEMPT"
+aws rds create-db-snapshot --db-instance-identifier "$DB_INSTANCE" --db-snapshot-identifier "$id" --output text \\
+  --query DBSnapshot.Status
+echo "id=$id" >> "$GITHUB_OUTPUT"
+# One waiter gives up after half an hour.
+aws rds wait db-snapshot-available --db-snapshot-identifier "$id" ||
+  aws rds wait db-snapshot-available --db-snapshot-identifier "$id"
+echo "Snapshot $id of $DB_INSTANCE is available"
+"""
+
+_BACKS_UP = re.compile(
+    r"create-db-(?:cluster-)?snapshot|pg_dump|pg_basebackup|mysqldump|start-backup-job|sql backups create|"
+    r"velero backup|barman|wal-g|pgbackrest|\bbackup\b[\w-]*\.(?:sh|py)|dbbackup"
+)
+_TEXT = re.compile(r"^[A-Za-z][A-Za-z0-9-]{0,62}$")
+_EXPRESSION = re.compile(r"^\$\{\{\s*(?:vars|secrets|env|inputs)\.\w+\s*\}\}$")
+
+
+def check(workflow: Workflow, deployments: Deployments, options: Options) -> Iterator[Finding]:
+    for job in deployments.of(workflow):
+        if ("${{" in job.environment or job.environment == "production") and not _backs_up(job):
+            message = f"job {job.id} deploys to {_where(job)} without a snapshot of the database"
+            yield Finding(workflow.path, _span(job), message, _cure(job, options))
+
+
+def _where(job: DeployJob) -> str:
+    return "production" if job.environment == "production" else "an environment that is chosen at run time"
+
+
+def _span(job: DeployJob) -> Span:
+    step = job.deployments[0].step
+    name = step.node.get("name")
+    return name.span if name is not None else step.uses.span if step.uses is not None else step.node.span
+
+
+def _backs_up(job: DeployJob) -> bool:
+    """Whether this job, or one that it needs, backs the database up."""
+    seen, todo = set[str](), [job.job.id]
+    while todo:
+        name = todo.pop()
+        found = job.workflow.jobs.get(name)
+        if name in seen or found is None:
+            continue
+        seen.add(name)
+        if _BACKS_UP.search(_text(found)) or re.search(
+            r"backup|snapshot", f"{found.id} {found.uses and found.uses.value}"
+        ):
+            return True
+        todo += found.needs
+    return False
+
+
+def _text(job: Job) -> str:
+    texts = []
+    for step in job.steps:
+        if step.run is not None:
+            texts.append(step.run.value)
+        if step.with_ is not None:
+            texts += [node.value for node in step.with_.value.values() if node.is_scalar]
+    return "\n".join(line for text in texts for line in text.splitlines() if not line.lstrip().startswith("#"))
+
+
+def _cure(job: DeployJob, options: Options) -> Fix | Blocked:
+    workflow, steps = job.workflow, job.steps_node
+    if "${{" in job.environment:
+        return Blocked(
+            f"job {job.id} may deploy to production or elsewhere, as {job.environment.strip()} decides",
+            "give production a job of its own, or ignore this finding where the other environments are copies",
+        )
+    if steps is None or steps.target is not None or steps.style == "flow" or job.job.data.get("strategy"):
+        return Blocked(f"job {job.id}: {job.unknown or 'its list of steps cannot be edited'}")
+    step: dict[str, Any] = {"name": "Snapshot the database", "id": _free_id(job)}
+    if job.condition is not None:
+        step["if"] = job.condition
+    outputs = job.job.node.get("outputs")
+    parts: list[Parts] = []
+    if options["command"]:
+        step["run"] = options["command"] + ("\n" if "\n" in options["command"] else "")
+    else:
+        why = _why_not(job, options["instance"])
+        if why is not None:
+            return why
+        region = job.deployments[0].target.get("region", "")
+        step["env"] = {"DB_INSTANCE": options["instance"]} | ({"AWS_REGION": region} if region else {})
+        step["run"] = SNAPSHOT
+        passed = {"snapshot_id": f"${{{{ steps.{step['id']}.outputs.id }}}}"}
+        if outputs is None:
+            parts.append(workflow.add_key(job.job.node, "outputs", passed, before="steps"))
+        elif "snapshot_id" not in outputs.value:
+            parts.append(workflow.add_keys(outputs, passed))
+        parts += _named_in_rollback(job)
+    migration = job.migration
+    index = min(job.first, int(migration.at[3]) if migration is not None and len(migration.at) == 4 else job.first)
+    parts.append(workflow.insert_item(steps, index, step))
+    return Fix.of(
+        "take a snapshot of the database before the deployment",
+        *parts,
+        tier=Tier.REVIEW,
+        effects=[f"job {job.id} does not go on to deploy before the snapshot is available"],
+        todo=_todo(options),
+    )
+
+
+def _todo(options: Options) -> list[str]:
+    if options["command"]:
+        return []
+    made = ["allow the deploying AWS identity rds:CreateDBSnapshot and rds:DescribeDBSnapshots"]
+    variable = re.search(r"vars\.(\w+)", options["instance"])
+    if variable:
+        made.insert(0, f"set the variable {variable[1]} to the name of the production database instance")
+    return made
+
+
+def _why_not(job: DeployJob, instance: str) -> Blocked | None:
+    if not instance:
+        return Blocked(
+            "which database instance belongs to production cannot be read from the workflow",
+            "name it, or the variable that holds it",
+            'rules.missing-predeploy-backup.instance = "${{ vars.RDS_INSTANCE }}"',
+        )
+    if not _TEXT.match(instance) and not _EXPRESSION.match(instance):
+        return Blocked(
+            f"{instance!r} is no name of a database instance, and no expression of vars, secrets, env or inputs",
+            "name the instance",
+            'rules.missing-predeploy-backup.instance = "${{ vars.RDS_INSTANCE }}"',
+        )
+    signs_in = any(
+        step.uses is not None and "configure-aws-credentials" in step.uses.value for step in job.job.steps[: job.first]
+    )
+    if (job.way is not Way.ECS and not signs_in) or not job.signed_in_by:
+        return Blocked(
+            f"job {job.id} does not sign in to AWS, so it cannot take a snapshot of an RDS instance",
+            "say how to back the database up",
+            'rules.missing-predeploy-backup.command = "./backup.sh"',
+        )
+    return None
+
+
+def _free_id(job: DeployJob) -> str:
+    taken = {step.id for step in job.job.steps}
+    return next(name for name in ("snapshot", "predeploy_snapshot", "fhfix_snapshot") if name not in taken)
+
+
+def _named_in_rollback(job: DeployJob) -> Iterator[Parts]:
+    """The rollback that is there already names the snapshot too."""
+    for other in job.workflow.jobs.values():
+        for step in other.steps:
+            env = step.node.get("env")
+            if job.id not in other.needs or env is None or not env.is_mapping or "SNAPSHOT_ID" in env.value:
+                continue
+            if step.run is not None and "${SNAPSHOT_ID:-}" in step.run.value:
+                yield job.workflow.add_key(env, "SNAPSHOT_ID", f"${{{{ needs.{job.id}.outputs.snapshot_id }}}}")
+
+
+RULE = Rule(
+    __name__,
+    "production is deployed without a snapshot of its database",
+    check,
+    audit=("D-010.6",),
+    options=(
+        Option(
+            "instance",
+            "",
+            "the RDS instance of production: its name, or an expression such as ${{ vars.RDS_INSTANCE }}",
+        ),
+        Option("command", "", "a command that backs the database up, instead of an RDS snapshot"),
+    ),
+)

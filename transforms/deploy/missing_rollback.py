@@ -1,0 +1,817 @@
+"""A deployment that fails leaves the failed version running, or goes "back" to a version that was never good.
+
+## Why
+
+When the health check after a deployment fails, users already see the new version. Going back by hand takes minutes
+that nobody has. Many workflows that do roll back read what to go back to *after* the deployment; by then the newest
+deployment, `deployments[0]`, is the one that failed.
+
+The fix records what runs before anything changes: of the service's deployments the newest whose rollout was
+completed, since the last one may still be failing. It waits until the rollout is steady, and notices when ECS went
+back by itself. A job then restores what was recorded, waits, verifies that the steady revision is the one that was
+asked for, and checks health. It runs after a failure, a time-out and a cancellation alike, and it fails where nothing
+was recorded. Jobs that check the deployment count as part of it.
+
+Where a service is only started anew (`--force-new-deployment`), its revision stays and the image's tag has moved; so
+the digests of the running images are recorded too, and the tags are put back. What is passed on is `family:revision`
+and never an ARN: GitHub drops an output that holds a masked value, and an account id often is one.
+
+## When it is left alone
+
+A job whose rollback reads its target before the deployment; `helm upgrade --atomic`; clusters that a job makes for
+its own tests. What fhfix cannot follow is reported with the reason: loops and conditions of the shell, CodeDeploy, a
+matrix, a way of deploying that it does not know. For those, `command` and `record` say how to go back.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any
+
+from fixer.facts.deployments import (
+    DeployJob,
+    Deployment,
+    Deployments,
+    Way,
+    copy_of,
+    is_rollback,
+    refers_to,
+)
+from fixer.languages.shell import Script
+from fixer.languages.workflow import Job, Step, Workflow
+from fixer.languages.yaml import Flow
+from fixer.model import Blocked, Finding, Fix, Option, Options, Parts, Rule, Span, Tier
+
+RECORD_ECS = """\
+steady="[?rolloutState=='COMPLETED' || !rolloutState] | [0].[id, taskDefinition]"
+found=$(aws ecs describe-services --cluster "$CLUSTER" --services "$SERVICE" --output text \\
+  --query "services[?status=='ACTIVE'] | [0].deployments$steady")
+read -r deployment previous <<<"$found"
+case "${previous:-}" in
+  arn:*:task-definition/*) ;;
+  *)
+    echo "::warning::$SERVICE has never run steadily: if this deployment fails, there is nothing to go back to"
+    exit 0
+    ;;
+esac
+# family:revision and no ARN: GitHub drops an output that holds a masked value, such as an account id.
+echo "task_definition=${previous##*/}" >> "$GITHUB_OUTPUT"
+echo "If $deployment cannot be replaced, $SERVICE goes back to ${previous##*/}"
+"""
+IMAGES = """\
+images() {
+  local listed found
+  listed=$(aws ecs list-tasks --cluster "$CLUSTER" --service-name "$SERVICE" --output text --query taskArns) || return
+  read -r -a tasks <<<"$listed"
+  [ "${tasks[0]:-None}" != None ] || return 0
+  found=$(aws ecs describe-tasks --cluster "$CLUSTER" --tasks "${tasks[@]}" --output text \\
+    --query "tasks[$1].containers[].[image, imageDigest]") || return
+  # Without the registry's address, which holds the account id.
+  sed -n -E 's#^[0-9]+\\.dkr\\.ecr\\.[^/]+/([^@:[:space:]]+:[^@[:space:]]+)\\s+(sha256:.*)$#\\1=\\2#p' <<<"$found" |
+    sort -u | paste -s -d ' ' -
+}
+"""
+RECORD_IMAGES = """\
+# The service keeps its revision, and a tag of its image moves: what runs is told by the digest.
+running=$(images "?startedBy=='$deployment'")
+echo "images=$running" >> "$GITHUB_OUTPUT"
+echo "Images that run: ${running:-none}"
+"""
+STEADY_ECS = """\
+primary() {
+  aws ecs describe-services --cluster "$CLUSTER" --services "$SERVICE" --output text \\
+    --query "services[0].deployments[?status=='PRIMARY'] | [0].id"
+}
+started=$(primary)
+if ! aws ecs wait services-stable --cluster "$CLUSTER" --services "$SERVICE"; then
+  echo "::error::$SERVICE was not steady within ten minutes"
+  exit 1
+fi
+# A circuit breaker that goes back by itself also ends steady, with a deployment of its own.
+if [ "$(primary)" != "$started" ]; then
+  echo "::error::$SERVICE is steady, but not on what was deployed: ECS went back by itself"
+  exit 1
+fi
+"""
+STATE_ECS = """\
+state() {
+  local found
+  found=$(aws ecs describe-services --cluster "$CLUSTER" --services "$SERVICE" --output text \\
+    --query 'services[0].[taskDefinition, length(deployments)]') || return
+  sed -E 's#^.*/##; s#\\s+# #' <<<"$found"
+}
+"""
+REFUSE_ECS = """\
+case "${PREVIOUS_TASK_DEFINITION:-}" in
+  ?*:[0-9]*) ;;
+  *)
+    echo "::error::Nothing to go back to: no steady revision of $SERVICE was recorded before the deployment"
+    exit 1
+    ;;
+esac
+"""
+RESTORE_IMAGES = """\
+if [ -z "${PREVIOUS_IMAGES:-}" ]; then
+  echo "::error::No running image of $SERVICE was recorded, and its revision alone does not tell what runs"
+  exit 1
+fi
+moved=""
+for entry in $PREVIOUS_IMAGES; do
+  image=${entry%%=*} digest=${entry#*=}
+  repository=${image%:*} tag=${image##*:}
+  now=$(aws ecr batch-get-image --repository-name "$repository" --image-ids "imageTag=$tag" --output text \\
+    --query 'images[0].imageId.imageDigest')
+  if [ "$now" != "$digest" ]; then
+    manifest=$(aws ecr batch-get-image --repository-name "$repository" --image-ids "imageDigest=$digest" \\
+      --query 'images[0].imageManifest' --output text)
+    media=$(aws ecr batch-get-image --repository-name "$repository" --image-ids "imageDigest=$digest" \\
+      --query 'images[0].imageManifestMediaType' --output text)
+    aws ecr put-image --repository-name "$repository" --image-tag "$tag" --image-digest "$digest" --output text \\
+      --image-manifest "$manifest" --image-manifest-media-type "$media" --query image.imageId.imageTag
+    echo "$image is $digest again"
+    moved=yes
+  fi
+done
+state=$(state)
+if [ -z "$moved" ] && [ "$state" = "$PREVIOUS_TASK_DEFINITION 1" ] && [ "$(images "")" = "$PREVIOUS_IMAGES" ]; then
+  echo "The deployment had not touched $SERVICE yet: $PREVIOUS_TASK_DEFINITION runs as before"
+  exit 0
+fi
+"""
+RESTORE_ECS = """\
+aws ecs update-service --cluster "$CLUSTER" --service "$SERVICE" --task-definition "$PREVIOUS_TASK_DEFINITION" \\
+  {force}--query service.status --output text
+aws ecs wait services-stable --cluster "$CLUSTER" --services "$SERVICE" ||
+  aws ecs wait services-stable --cluster "$CLUSTER" --services "$SERVICE"
+state=$(state)
+if [ "$state" != "$PREVIOUS_TASK_DEFINITION 1" ]; then
+  echo "::error::$SERVICE is on ${state% *} in ${state#* } deployments, not on $PREVIOUS_TASK_DEFINITION alone"
+  exit 1
+fi
+"""
+VERIFY_IMAGES = """\
+running=$(images "")
+if [ "$running" != "$PREVIOUS_IMAGES" ]; then
+  echo "::error::$SERVICE runs ${running:-nothing}, not $PREVIOUS_IMAGES"
+  exit 1
+fi
+"""
+SAID = """\
+echo "{what} is back on {to}"
+if [ -n "${SNAPSHOT_ID:-}" ]; then
+  echo "::notice::Migrations are not undone. The database as it was before: snapshot $SNAPSHOT_ID"
+fi
+"""
+RECORD_KUBERNETES = """\
+name=${WORKLOAD#*/}
+# The newest revision that has ready pods: the last rollout may still be failing.
+columns='OWNER:.metadata.ownerReferences[0].name'
+columns+=',REVISION:.metadata.annotations.deployment\\.kubernetes\\.io/revision,READY:.status.readyReplicas'
+revision=$(kubectl get replicasets{options} --no-headers --output "custom-columns=$columns" |
+  awk -v name="$name" '$1 == name && $3 > 0 { print $2 }' | sort -n | tail -n 1)
+if [ -z "$revision" ]; then
+  echo "::warning::$WORKLOAD has no revision with ready pods: if this deployment fails, there is nothing to go back to"
+  exit 0
+fi
+echo "revision=$revision" >> "$GITHUB_OUTPUT"
+echo "A failed deployment of $WORKLOAD goes back to revision $revision"
+"""
+STEADY_KUBERNETES = 'kubectl rollout status "$WORKLOAD"{options} --timeout=10m'
+RESTORE_KUBERNETES = """\
+if [ -z "${PREVIOUS_REVISION:-}" ]; then
+  echo "::error::Nothing to go back to: no revision of $WORKLOAD was recorded before the deployment"
+  exit 1
+fi
+kubectl rollout undo "$WORKLOAD"{options} --to-revision="$PREVIOUS_REVISION"
+kubectl rollout status "$WORKLOAD"{options} --timeout=10m
+"""
+RECORD_HELM = """\
+revision=$(helm history "$RELEASE"{options} --output json 2>/dev/null |
+  jq -r '[.[] | select(.status == "deployed")][-1].revision // empty' || true)
+if [ -z "$revision" ]; then
+  echo "::warning::$RELEASE was never deployed: if this deployment fails, there is nothing to go back to"
+  exit 0
+fi
+echo "revision=$revision" >> "$GITHUB_OUTPUT"
+echo "A failed deployment of $RELEASE goes back to revision $revision"
+"""
+RESTORE_HELM = """\
+if [ -z "${PREVIOUS_REVISION:-}" ]; then
+  echo "::error::Nothing to go back to: no revision of $RELEASE was recorded before the deployment"
+  exit 1
+fi
+helm rollback "$RELEASE" "$PREVIOUS_REVISION"{options} --wait --timeout 10m
+"""
+RECORD_COMMAND = """\
+previous=$({command})
+if [ -z "$previous" ]; then
+  echo "::warning::What runs now could not be told: if this deployment fails, there is nothing to go back to"
+  exit 0
+fi
+echo "version=$previous" >> "$GITHUB_OUTPUT"
+"""
+RESTORE_COMMAND = """\
+if [ -z "${PREVIOUS:-}" ]; then
+  echo "::error::Nothing to go back to: what ran was not recorded before the deployment"
+  exit 1
+fi
+{command}
+"""
+HEALTH = """\
+for url in $HEALTH_URLS; do
+  curl --fail --silent --show-error --output /dev/null --max-time 10 \\
+    --retry 24 --retry-delay 5 --retry-all-errors "$url"
+  echo "$url is healthy"
+done
+"""
+
+_RESTORES = re.compile(
+    r"ecs\s+update-service|kubectl\s+rollout\s+undo|helm\s+rollback|rollback|amazon-ecs-deploy|gcloud|flyctl|heroku"
+)
+_READS_AFTER = re.compile(r"deployments\[0\]\.taskDefinition|services\[0\]\.taskDefinition|deployments\[\]\.taskDef")
+_ATOMIC = ("--atomic", "--rollback-on-failure")
+_BLOCKED_COMMAND = 'rules.missing-rollback.command = "./deploy.sh \\"$PREVIOUS\\""'
+
+
+def check(workflow: Workflow, deployments: Deployments, options: Options) -> Iterator[Finding]:
+    for job in deployments.of(workflow):
+        existing = _existing(job)
+        if existing is None:
+            if not _goes_back_itself(job):
+                yield _missing(job, options)
+        elif isinstance(existing, Job):
+            found = _broken(job, existing)
+            if found is not None:
+                yield found
+    for step in deployments.composite.get(workflow.path, ()):
+        yield Finding(
+            workflow.path,
+            step.node.span if step.uses is None else step.uses.span,
+            "this action deploys, and nothing goes back when that fails",
+            Blocked(
+                "an action cannot hold the job that rolls back",
+                "add the rollback to the workflow that uses this action",
+            ),
+        )
+
+
+# -- what is there ------------------------------------------------------------------------------------------------
+
+
+def _existing(job: DeployJob) -> Job | Step | None:
+    """What already restores something after this job, or a step of its own that does."""
+    for step in job.job.steps:
+        condition = str(step.data.get("if", ""))
+        if re.search(r"\b(?:failure|cancelled|always)\s*\(", condition) and _restores(step):
+            return step
+        if step.run is not None and re.search(r"kubectl\s+rollout\s+undo|helm\s+rollback", step.run.value):
+            return step
+    for other in job.workflow.jobs.values():
+        restores = other.uses is not None or any(_restores(step) for step in other.steps)
+        if other.id != job.id and is_rollback(other) and _depends_on(other, job.id) and restores:
+            return other
+    return None
+
+
+def _restores(step: Step) -> bool:
+    text = step.run.value if step.run is not None else step.uses.value if step.uses is not None else ""
+    if step.with_ is not None:
+        text += " ".join(node.value for node in step.with_.value.values() if node.is_scalar)
+    return _RESTORES.search(text) is not None
+
+
+def _depends_on(job: Job, wanted: str) -> bool:
+    seen, todo = set[str](), list(job.needs)
+    while todo:
+        name = todo.pop()
+        if name == wanted:
+            return True
+        if name not in seen and name in job.workflow.jobs:
+            seen.add(name)
+            todo += job.workflow.jobs[name].needs
+    return False
+
+
+def _goes_back_itself(job: DeployJob) -> bool:
+    if job.way is not Way.HELM:
+        return False
+    scripts = [Script.of(deployment.step) for deployment in job.deployments]
+    upgrades = [c for s in scripts if s is not None for c in s.commands if c.name == "helm" and c.has(*_ATOMIC)]
+    return len(upgrades) >= len(job.deployments)
+
+
+# -- a rollback that is missing -----------------------------------------------------------------------------------
+
+
+def _span(job: DeployJob) -> Span:
+    step = job.deployments[0].step
+    name = step.node.get("name")
+    return name.span if name is not None else step.uses.span if step.uses is not None else step.node.span
+
+
+def _missing(job: DeployJob, options: Options) -> Finding:
+    words = job.deployments[0].words
+    message = f"job {job.id} deploys ({words}), and nothing goes back when that fails"
+    return Finding(job.workflow.path, _span(job), message, _cure(job, options))
+
+
+def _cure(job: DeployJob, options: Options) -> Fix | Blocked:
+    if job.way is Way.OTHER or (job.unknown and options["command"]):
+        return _by_command(job, options)
+    why = _why_not(job)
+    if why is not None:
+        return why
+    workflow = job.workflow
+    records = _records(job)
+    taken = {name for other in workflow.jobs.values() for name in (other.id,)}
+    rollback = _job_name(job.id, taken)
+    made = _rollback_job(job, records)
+    if isinstance(made, Blocked):
+        return made
+    jobs = workflow.root.get("jobs")
+    assert jobs is not None
+    parts = [*_recording(job, records), workflow.add_key(jobs, rollback, made)]
+    steady = _steady_steps(job)
+    parts += [_insert(job, index, step) for index, step in steady]
+    return Fix.of(
+        f"record what runs, and add job {rollback}",
+        *parts,
+        tier=Tier.REVIEW,
+        effects=_effects(job, rollback),
+        todo=_todo(job),
+    )
+
+
+def _why_not(job: DeployJob) -> Blocked | None:
+    if job.unknown:
+        step = "say how to go back, and what tells which version runs"
+        return Blocked(f"job {job.id}: {job.unknown}", step, _BLOCKED_COMMAND)
+    if not job.signed_in_by:
+        return Blocked(
+            f"it cannot be seen how job {job.id} signs in, and the rollback must do the same",
+            "sign in with an action such as aws-actions/configure-aws-credentials in this job",
+            _BLOCKED_COMMAND,
+        )
+    missing = refers_to([copy_of(step) for step in job.sign_in], job.sign_in)
+    if missing:
+        return Blocked(f"signing in depends on step {missing}, which the rollback does not have", "", _BLOCKED_COMMAND)
+    if any(job.is_local(str(copy_of(step))) for step in job.sign_in):
+        return Blocked(
+            "signing in depends on values of this job only", "use `vars`, `secrets` or `env`", _BLOCKED_COMMAND
+        )
+    if any(deployment.moves_a_tag for deployment in job.deployments) and not _uses_ecr(job):
+        return Blocked(
+            f"job {job.id} starts the same revision anew, and the image's tag is not in Amazon ECR, where it could be "
+            "put back",
+            "deploy a task definition that names each image by its own tag or digest",
+            _BLOCKED_COMMAND,
+        )
+    if any(
+        deployment.way is Way.KUBERNETES and not deployment.target.get("workload") for deployment in job.deployments
+    ):
+        return Blocked("it cannot be seen which workload is deployed", "", _BLOCKED_COMMAND)
+    return None
+
+
+def _uses_ecr(job: DeployJob) -> bool:
+    return re.search(r"amazon-ecr-login|\.dkr\.ecr\.|ecr get-login|\bECR", job.workflow.source.text) is not None
+
+
+@dataclass(frozen=True)
+class Record:
+    """What one deployment's record step is called, and which outputs of its job pass on what it found."""
+
+    deployment: Deployment
+    step_id: str
+    suffix: str
+    moves_a_tag: bool
+
+    @property
+    def outputs(self) -> dict[str, str]:
+        """Output of the job → output of the step."""
+        return {f"previous_{key}{self.suffix}": key for key in self.keys}
+
+    @property
+    def keys(self) -> tuple[str, ...]:
+        if self.deployment.way is Way.ECS:
+            return ("task_definition", "images") if self.moves_a_tag else ("task_definition",)
+        return ("revision",)
+
+
+def _records(job: DeployJob) -> list[Record]:
+    taken = {step.id for step in job.job.steps if step.id}
+    made: list[Record] = []
+    seen: dict[tuple[str, ...], None] = {}
+    for deployment in job.deployments:
+        place = tuple(
+            deployment.target.get(key, "") for key in ("cluster", "service", "namespace", "workload", "release")
+        )
+        if place in seen:
+            continue
+        seen[place] = None
+        number = len(made) + 1
+        suffix = f"_{number}" if number > 1 else ""
+        step_id = f"previous{suffix}"
+        while step_id in taken:
+            number += 1
+            suffix = f"_{number}"
+            step_id = f"previous{suffix}"
+        taken.add(step_id)
+        same = [d for d in job.deployments if d.target.get("service") == deployment.target.get("service")]
+        made.append(Record(deployment, step_id, suffix, any(d.moves_a_tag for d in same)))
+    return made
+
+
+def _target_env(deployment: Deployment) -> dict[str, str]:
+    target = deployment.target
+    names = {
+        Way.ECS: {"CLUSTER": "cluster", "SERVICE": "service", "AWS_REGION": "region", "AWS_PROFILE": "profile"},
+        Way.KUBERNETES: {"WORKLOAD": "workload", "NAMESPACE": "namespace", "CONTEXT": "context"},
+        Way.HELM: {"RELEASE": "release", "NAMESPACE": "namespace", "CONTEXT": "context"},
+    }.get(deployment.way, {})
+    return {name: target[key] for name, key in names.items() if target.get(key)}
+
+
+def _options_of(deployment: Deployment) -> str:
+    """`--namespace` and `--context` for kubectl and helm, where the deployment gives them."""
+    made = ' --namespace "$NAMESPACE"' if deployment.target.get("namespace") else ""
+    if deployment.target.get("context"):
+        made += ' --context "$CONTEXT"' if deployment.way is Way.KUBERNETES else ' --kube-context "$CONTEXT"'
+    return made
+
+
+def _record_script(record: Record) -> str:
+    deployment = record.deployment
+    if deployment.way is Way.ECS:
+        return (IMAGES if record.moves_a_tag else "") + RECORD_ECS + (RECORD_IMAGES if record.moves_a_tag else "")
+    text = RECORD_KUBERNETES if deployment.way is Way.KUBERNETES else RECORD_HELM
+    return text.replace("{options}", _options_of(deployment))
+
+
+def _record_step(job: DeployJob, record: Record) -> dict[str, Any]:
+    env, script = _target_env(record.deployment), _record_script(record)
+    passed = [name for name, value in env.items() if job.is_local(value)]
+    if passed:
+        lines = "".join(f'echo "{name.lower()}=${name}" >> "$GITHUB_OUTPUT"\n' for name in passed)
+        script = lines + script
+    made: dict[str, Any] = {"name": f"Record what runs now{_of(job, record)}", "id": record.step_id}
+    if job.condition is not None:
+        made["if"] = job.condition
+    made |= _shell(record.deployment.step)
+    own = record.deployment.step.node.get("env")
+    kept = (
+        {key: node.value for key, node in own.value.items() if node.is_scalar and key.startswith(("AWS_", "KUBE"))}
+        if own is not None and own.is_mapping
+        else {}
+    )
+    return made | {"env": {**kept, **env}, "run": script}
+
+
+def _of(job: DeployJob, record: Record) -> str:
+    """Which of several services, for the name of a step."""
+    target = record.deployment.target
+    several = (
+        len({d.target.get("service") or d.target.get("workload") or d.target.get("release") for d in job.deployments})
+        > 1
+    )
+    name = target.get("service") or target.get("workload") or target.get("release") or ""
+    return f" ({name})" if several and name else ""
+
+
+def _shell(step: Step) -> dict[str, str]:
+    """`shell: bash` where another one would read the script."""
+    return (
+        {}
+        if step.shell in ("", "bash") and "windows" not in str(step.job.data.get("runs-on") if step.job else "")
+        else {"shell": "bash"}
+    )
+
+
+def _recording(job: DeployJob, records: list[Record]) -> list[Parts]:
+    """The record steps, right after the job has signed in, and the job's outputs."""
+    workflow, steps = job.workflow, job.steps_node
+    assert steps is not None
+    outputs: dict[str, str] = {}
+    for record in records:
+        for name, key in record.outputs.items():
+            outputs[name] = f"${{{{ steps.{record.step_id}.outputs.{key} }}}}"
+        for name, value in _target_env(record.deployment).items():
+            if job.is_local(value):
+                outputs[f"previous_{name.lower()}{record.suffix}"] = (
+                    f"${{{{ steps.{record.step_id}.outputs.{name.lower()} }}}}"
+                )
+    parts: list[Parts] = [workflow.insert_item(steps, job.earliest, *(_record_step(job, record) for record in records))]
+    own = job.job.node.get("outputs")
+    if own is not None:
+        parts.append(workflow.add_keys(own, outputs))
+    else:
+        parts.append(workflow.add_key(job.job.node, "outputs", outputs, before="steps"))
+    return parts
+
+
+def _steady_steps(job: DeployJob) -> list[tuple[int, dict[str, Any]]]:
+    """A wait behind each deployment that nothing waits for; else a failed rollout would go unseen."""
+    made: list[tuple[int, dict[str, Any]]] = []
+    if job.way is Way.HELM:
+        return made
+    waits = "services-stable" if job.way is Way.ECS else "rollout status"
+    later = " ".join(s.run.value for s in job.job.steps if s.run is not None and int(s.at[3]) >= job.first)
+    if waits in later:
+        return made
+    for deployment in job.deployments:
+        given = deployment.step.with_
+        waiting = given.get("wait-for-service-stability") if given is not None else None
+        if waiting is not None and str(waiting.value).lower() == "true":
+            continue
+        script = STEADY_ECS if job.way is Way.ECS else STEADY_KUBERNETES.replace("{options}", _options_of(deployment))
+        step: dict[str, Any] = {
+            "name": f"Wait until the rollout is steady{_of(job, Record(deployment, '', '', False))}"
+        }
+        if job.condition is not None:
+            step["if"] = job.condition
+        made.append(
+            (deployment.index + 1, step | _shell(deployment.step) | {"env": _target_env(deployment), "run": script})
+        )
+    return made
+
+
+def _insert(job: DeployJob, index: int, step: dict[str, Any]) -> Parts:
+    steps = job.steps_node
+    assert steps is not None
+    return job.workflow.insert_item(steps, index, step)
+
+
+# -- the job that rolls back --------------------------------------------------------------------------------------
+
+
+def _job_name(deploying: str, taken: set[str]) -> str:
+    name = re.sub(r"deploy(?:ment)?", "rollback", deploying, count=1, flags=re.IGNORECASE)
+    name = name if name != deploying else f"rollback-{deploying}"
+    while name in taken:
+        name += "-again"
+    return name
+
+
+CONDITION = "always() && (contains(needs.*.result, 'failure') || contains(needs.*.result, 'cancelled'))"
+"""After a failure, a time-out and a cancellation; not where the deployment was skipped. A job that ran out of time or
+was cancelled is no failure for `failure()`."""
+
+
+def _rollback_job(job: DeployJob, records: list[Record]) -> dict[str, Any] | Blocked:
+    data = job.job.data
+    made: dict[str, Any] = {}
+    if "name" in data:
+        short = re.sub(r"(?i)^deploy(?:s|ing|ment)?(?:\s+(?:to|of))?\s+", "", str(data["name"]))
+        made["name"] = f"Roll back {short}"
+    needs = [job.id, *(other.id for other in job.checked_by)]
+    made |= {"needs": Flow(tuple(needs)) if len(needs) > 1 else job.id, "if": CONDITION, "runs-on": data.get("runs-on")}
+    if job.job.environment:
+        if job.is_local(job.job.environment):
+            return Blocked(
+                f"the environment of job {job.id} is known in this job only", "name it, or take it from inputs"
+            )
+        made["environment"] = job.job.environment
+    if "permissions" in data:
+        made["permissions"] = data["permissions"]
+    made["timeout-minutes"] = 30
+    env = data.get("env")
+    if env and job.signed_in_by == "environment":
+        if job.is_local(str(env)):
+            return Blocked(f"the environment variables of job {job.id} are known in this job only")
+        made["env"] = env
+    steps: list[Any] = [copy_of(step) for step in job.sign_in]
+    steps += [_restore_step(job, record) for record in reversed(records)]
+    if job.urls:
+        steps.append(
+            {
+                "name": "Check health after the rollback",
+                "env": {"HEALTH_URLS": "".join(f"{url}\n" for url in job.urls) if len(job.urls) > 1 else job.urls[0]},
+                "run": HEALTH,
+            }
+        )
+    return made | {"steps": steps}
+
+
+def _restore_step(job: DeployJob, record: Record) -> dict[str, Any]:
+    made: dict[str, Any] = {"name": f"Go back to what ran before{_of(job, record)}"}
+    return made | _shell(record.deployment.step) | {"env": _restore_env(job, record), "run": _restore_script(record)}
+
+
+def _restore_env(job: DeployJob, record: Record) -> dict[str, str]:
+    needs = f"needs.{job.id}.outputs"
+    env: dict[str, str] = {}
+    for name, value in _target_env(record.deployment).items():
+        passed = f"${{{{ {needs}.previous_{name.lower()}{record.suffix} }}}}"
+        env[name] = passed if job.is_local(value) else value
+    for output, key in record.outputs.items():
+        env[f"PREVIOUS_{key.upper()}"] = f"${{{{ {needs}.{output} }}}}"
+    snapshot = job.job.node.get("outputs")
+    if snapshot is not None and snapshot.is_mapping and "snapshot_id" in snapshot.value:
+        env["SNAPSHOT_ID"] = f"${{{{ {needs}.snapshot_id }}}}"
+    return env
+
+
+def _restore_script(record: Record) -> str:
+    deployment = record.deployment
+    if deployment.way is Way.ECS:
+        moved = record.moves_a_tag
+        pieces = [
+            IMAGES if moved else "",
+            STATE_ECS,
+            REFUSE_ECS,
+            RESTORE_IMAGES if moved else "",
+            RESTORE_ECS.replace("{force}", "--force-new-deployment " if moved else ""),
+            VERIFY_IMAGES if moved else "",
+            SAID.replace("{what}", "$SERVICE").replace("{to}", "$PREVIOUS_TASK_DEFINITION"),
+        ]
+        return "".join(pieces)
+    text, what = (RESTORE_KUBERNETES, "$WORKLOAD") if deployment.way is Way.KUBERNETES else (RESTORE_HELM, "$RELEASE")
+    said = SAID.replace("{what}", what).replace("{to}", "revision $PREVIOUS_REVISION")
+    return text.replace("{options}", _options_of(deployment)) + said
+
+
+def _effects(job: DeployJob, rollback: str) -> list[str]:
+    return [
+        f"job {job.id} records what runs before it changes anything",
+        f"job {rollback} restores it when {job.id} fails, is cancelled or runs out of time, and checks health",
+        f"job {rollback} fails, and says so, where nothing was recorded; the run stays red in any case",
+    ]
+
+
+def _todo(job: DeployJob) -> list[str]:
+    made: list[str] = []
+    if any(deployment.moves_a_tag for deployment in job.deployments):
+        made.append(
+            "allow the deploying AWS identity ecs:ListTasks, ecs:DescribeTasks, ecr:BatchGetImage and ecr:PutImage, "
+            "and keep untagged images for as long as a deployment takes"
+        )
+    if job.job.environment:
+        made.append(f"if environment {job.job.environment} asks for an approval, the rollback waits for it too")
+    return made
+
+
+# -- a configured command -----------------------------------------------------------------------------------------
+
+
+def _by_command(job: DeployJob, options: Options) -> Fix | Blocked:
+    """A step of the same job, which has everything that deploying needs."""
+    command, record = options["command"], options["record"]
+    if not command or not record:
+        missing = _BLOCKED_COMMAND if not command else 'rules.missing-rollback.record = "cat VERSION"'
+        return Blocked(
+            f"job {job.id} deploys in a way that fhfix cannot put back by itself ({job.deployments[0].words})",
+            "say with `record` what tells which version runs, and with `command` how to go back to $PREVIOUS",
+            missing,
+        )
+    steps = job.steps_node
+    if steps is None or steps.target is not None or steps.style == "flow" or job.job.data.get("strategy"):
+        return Blocked(f"job {job.id}: {job.unknown or 'its list of steps cannot be edited'}")
+    first: dict[str, Any] = {"name": "Record what runs now", "id": "previous"}
+    if job.condition is not None:
+        first["if"] = job.condition
+    shell = _shell(job.deployments[0].step)
+    env = {"PREVIOUS": "${{ steps.previous.outputs.version }}"}
+    started = "steps.previous.outcome == 'success'"
+    last = {"name": "Go back to what ran before", "if": f"(failure() || cancelled()) && {started}"}
+    return Fix.of(
+        "record what runs, and go back to it after a failure",
+        job.workflow.insert_item(
+            steps, job.first, first | shell | {"run": RECORD_COMMAND.replace("{command}", record)}
+        ),
+        job.workflow.insert_item(
+            steps,
+            len(steps.items),
+            last | shell | {"env": env, "run": RESTORE_COMMAND.replace("{command}", command)},
+        ),
+        tier=Tier.REVIEW,
+        effects=[f"job {job.id} runs the configured command when a step fails or the job is cancelled"],
+    )
+
+
+# -- a rollback that does not work --------------------------------------------------------------------------------
+
+
+def _broken(job: DeployJob, rollback: Job) -> Finding | None:
+    """A rollback whose target is read after the deployment, or that names none."""
+    if job.way is not Way.ECS or rollback.uses is not None:
+        return None
+    updates = [
+        (step, command)
+        for step in rollback.steps
+        if (script := Script.of(step)) is not None
+        for command in script.commands
+        if command.name == "aws" and [word.text for word in command.args[:2]] == ["ecs", "update-service"]
+    ]
+    if not updates:
+        return None
+    step, command = updates[0]
+    wanted = command.value("--task-definition")
+    if wanted is None:
+        why = "starts the same revision anew, which is the one that failed"
+        return _repair(job, rollback, step, None, why)
+    source = _source(wanted.text, step)
+    if source is None or source.run is None or not _READS_AFTER.search(source.run.value):
+        return None
+    why = "reads what to go back to after the deployment, when that is the revision that failed"
+    return _repair(job, rollback, step, source, why)
+
+
+def _source(text: str, step: Step) -> Step | None:
+    """The step of the rollback job that finds out the revision: the one that it names, or itself."""
+    if step.job is None:
+        return None
+    named = re.search(r"steps\.([\w-]+)\.outputs", text)
+    env = step.node.get("env")
+    variable = re.fullmatch(r"\$\{?(\w+)\}?", text)
+    if named is None and variable is not None and env is not None and env.is_mapping and variable[1] in env.value:
+        named = re.search(r"steps\.([\w-]+)\.outputs", str(env.value[variable[1]].value))
+    if named is not None:
+        return next((other for other in step.job.steps if other.id == named[1]), None)
+    return step if variable is not None else None
+
+
+def _repair(job: DeployJob, rollback: Job, step: Step, source: Step | None, why: str) -> Finding:
+    name = step.node.get("name")
+    span = (source or step).node.get("run")
+    where = span.span if span is not None else name.span if name is not None else step.node.span
+    message = f"job {rollback.id} does not roll job {job.id} back: it {why}"
+    return Finding(job.workflow.path, where, message, _repaired(job, rollback, step, source))
+
+
+def _repaired(job: DeployJob, rollback: Job, step: Step, source: Step | None) -> Fix | Blocked:
+    workflow, records = job.workflow, _records(job) if not job.unknown else []
+    why = _why_not(job)
+    if why is not None:
+        return why
+    if len(records) != 1:
+        return Blocked(f"job {job.id} deploys several services", "delete the rollback; fhfix then writes a new one")
+    steps, run = rollback.steps_node, step.run
+    if steps is None or run is None:
+        return Blocked("the rollback's steps cannot be edited")
+    others = [other for other in rollback.steps if source is not None and other not in (source, step)]
+    if source is not None and source is not step:
+        if source.id and any(f"steps.{source.id}." in str(other.data) for other in others):
+            return Blocked(f"other steps of job {rollback.id} use what step {source.id} found")
+        if not _only_finds_out(source):
+            return Blocked(f"step {source.name or source.id} of job {rollback.id} does more than find out a revision")
+    if not _only_updates(step):
+        return Blocked(f"step {step.name} of job {rollback.id} does more than update the service")
+    record = records[0]
+    env = step.node.get("env")
+    wanted = _restore_env(job, record)
+    parts = _recording(job, records)
+    parts += [_insert(job, index, made) for index, made in _steady_steps(job)]
+    if env is None:
+        parts.append(workflow.add_key(step.node, "env", wanted, before="run"))
+    else:
+        parts.append(Blocked(f"step {step.name} has an env of its own", "delete the rollback; fhfix then writes one"))
+    parts.append(workflow.set_scalar(run, _restore_script(record)))
+    if source is not None and source is not step:
+        parts.append(workflow.delete(steps, int(source.at[3])))
+    condition = rollback.node.get("if")
+    if condition is not None and re.fullmatch(r"\s*(?:\$\{\{)?\s*failure\(\)\s*(?:\}\})?\s*", condition.value):
+        parts.append(workflow.set_scalar(condition, CONDITION))
+    return Fix.of(
+        f"record what runs before the deployment, and let job {rollback.id} restore that",
+        *parts,
+        tier=Tier.REVIEW,
+        effects=_effects(job, rollback.id),
+        todo=_todo(job),
+    )
+
+
+def _only_finds_out(step: Step) -> bool:
+    return _commands_are(step, {"aws": ("describe-services",), "echo": (), "set": ()})
+
+
+def _only_updates(step: Step) -> bool:
+    return _commands_are(step, {"aws": ("describe-services", "update-service", "wait"), "echo": (), "set": ()})
+
+
+def _commands_are(step: Step, known: dict[str, tuple[str, ...]]) -> bool:
+    script = Script.of(step)
+    if script is None or script.error:
+        return False
+    for command in script.commands:
+        if command.name not in known:
+            return False
+        wanted = known[command.name]
+        if wanted and not (len(command.args) > 1 and command.args[1].text in wanted):
+            return False
+    return True
+
+
+RULE = Rule(
+    __name__,
+    "a failed deployment is not rolled back",
+    check,
+    audit=("D-010.1",),
+    options=(
+        Option(
+            "record", "", "a command that prints which version runs, for ways of deploying that fhfix does not know"
+        ),
+        Option("command", "", "a command that goes back to the version in $PREVIOUS, likewise"),
+    ),
+)
