@@ -16,16 +16,18 @@ _DEPLOYS = re.compile(
         (
             r"aws .*\b(ecs (update-service|create-service|deploy)|deploy create-deployment|apprunner start-deployment"
             r"|elasticbeanstalk update-environment|lambda update-function-code|cloudformation (deploy|update-stack)"
-            r"|amplify start-(job|deployment)|ssm send-command|autoscaling start-instance-refresh)\b",
+            r"|amplify start-(job|deployment)|autoscaling start-instance-refresh)\b",
             r"gcloud .*\b(run deploy|app deploy|run services update|functions deploy|managed rolling-action)\b",
             r"az .*\b(webapp (deploy|deployment|restart|config container set)|containerapp (update|up))\b",
             r"(flyctl|fly) deploy\b|railway (up|redeploy|deploy)\b|vercel\b|netlify deploy\b",
             r"wrangler (deploy|publish|pages deploy)\b|heroku (container:release|restart|ps:restart)\b",
             r"git push .*(heroku|dokku)|(serverless|sls|cdk|eb|copilot|ecspresso|kamal|cap \w+) deploy\b|ecs-deploy\b",
-            r"doctl .*\bapps (update|create-deployment)|docker (stack deploy|service update)\b|ansible-playbook\b",
-            r"(terraform|tofu) apply\b|pulumi up\b|ssh .+|sshpass .*\bssh .+",
+            r"doctl .*\bapps (update|create-deployment)|docker (stack deploy|service update)\b",
         )
     )
+)
+_MAY_DEPLOY = re.compile(
+    r"aws ssm send-command|ansible-playbook\b|(terraform|tofu) apply\b|pulumi up\b|ssh .+|sshpass .*\bssh .+"
 )
 _ON_CLUSTER = re.compile(
     r"kubectl .*\b(apply|replace|patch|set image|rollout (restart|undo))\b|helm .*\b(upgrade|install|rollback)\b"
@@ -68,8 +70,8 @@ class StepScript:
         script = Script.parse(node.value, Shell(errexit=False, posix=True))
         return cls(step, node, script, remote=True) if not script.error else None
 
-    def deploying(self) -> Iterator[Command]:
-        """The commands of this script that deploy."""
+    def deploying(self, *, surely: bool = False) -> Iterator[Command]:
+        """The commands of this script that deploy; `surely` leaves out those that may do anything, such as `ssh`."""
         job = self.step.job
         on_test_cluster = job is not None and _TEST_CLUSTER.search(str(job.data)) is not None
         for command in self.script.commands:
@@ -81,6 +83,7 @@ class StepScript:
             said = " ".join([command.name, *(word.text for word in command.args if not word.text.startswith("-"))])
             if (
                 _DEPLOYS.match(said)
+                or (not surely and _MAY_DEPLOY.match(said))
                 or (not on_test_cluster and _ON_CLUSTER.match(said))
                 or (self.remote and _ON_SERVER.match(said))
             ):

@@ -137,10 +137,12 @@ class Probe:
         return f"curl --fail --silent --show-error --max-time {self.max_time}{options} --output /dev/null"
 
 
-def wait_until_healthy(probes: Sequence[Probe], timeout: int, interval: int, taken: str = "") -> list[str]:
+def wait_until_healthy(
+    probes: Sequence[Probe], timeout: int, interval: int, taken: str = "", *, goes_on: bool = False
+) -> list[str]:
     """The lines of a script that ends with failure unless every URL has been healthy within `timeout` seconds.
 
-    `taken` is the script around it: its variables are not reused.
+    `taken` is the script around it: its variables are not reused. Where it `goes_on`, it warns instead of failing.
     """
     url, deadline = _free("url", taken), _free("deadline", taken)
     lines = [f"{deadline}=$(($(date +%s) + {timeout}))"]
@@ -148,12 +150,12 @@ def wait_until_healthy(probes: Sequence[Probe], timeout: int, interval: int, tak
         body = [
             f'until {command} "${url}"; do',
             f'  if [ "$(date +%s)" -ge "${deadline}" ]; then',
-            f'    echo "::error::${url} is not healthy after {timeout} seconds"',
-            "    exit 1",
+            f'    echo "::{"warning" if goes_on else "error"}::${url} is not healthy after {timeout} seconds"',
+            "    break" if goes_on else "    exit 1",
             "  fi",
             f"  sleep {interval}",
             "done",
-            f'echo "${url} is healthy"',
+            *([] if goes_on else [f'echo "${url} is healthy"']),
         ]
         lines += _for_each(url, [probe.url for probe in group], body)
     return lines

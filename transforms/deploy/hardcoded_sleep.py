@@ -12,8 +12,12 @@ what to ask; else the service is waited for by `aws ecs wait services-stable` or
 
 ## When it is left alone
 * Sleeps in loops and conditions: they are part of a wait that looks.
-* Waits for a service on the runner itself (`localhost`, a container, a port-forward), and for logs to arrive.
+* Waits for a service on the runner itself (`localhost`, a container, a port-forward), and for logs to arrive; a
+  head start for `aws ecs wait` or `kubectl rollout status`, which look by themselves.
 * Sleeps of a few seconds, of a length that is not written there, and those with no deployment before them.
+
+Where the check that follows judges the answer itself, or does not care, the loop only waits: at its deadline it warns
+and goes on.
 """
 
 from __future__ import annotations
@@ -26,7 +30,7 @@ from typing import Any
 from fixer.facts.deployments import Deployments, Way, value_of
 from fixer.languages.deploy_commands import StepScript, action_deploys, deploys, job_deploys, waits_for_ecs
 from fixer.languages.health_check import HealthCheck, Probe, health_checks, is_local, stay_healthy, wait_until_healthy
-from fixer.languages.shell import EXPRESSION, Command, Structure, Word
+from fixer.languages.shell import EXPRESSION, Command, Silence, Structure, Word
 from fixer.languages.workflow import Step, Workflow
 from fixer.languages.yaml import dotted
 from fixer.model import Blocked, Finding, Fix, Option, Options, Parts, Rule, Tier
@@ -42,6 +46,7 @@ SOMEWHERE_ELSE = (
 READS_LOGS = re.compile(
     r"(aws .*\blogs|kubectl .*\blogs?|(docker|podman)( compose|-compose)? .*\blogs|journalctl|gcloud .*\blog)\b"
 )
+WAITS = re.compile(r"aws .*\bwait\b|kubectl .*\b(rollout status|wait)\b")
 ABOUT_LOGS = re.compile(r"#.*\blogs?\b", re.IGNORECASE)
 STARTS_HERE = re.compile(
     r"(docker|podman)([ -]compose)? .*\b(up|run|start|restart)\b|kubectl .*port-forward|.*\brunserver\b"
@@ -104,8 +109,18 @@ class Wait:
 
     @property
     def deployed_before(self) -> bool:
-        return any(c.start < self.command.start for c in self.here.deploying()) or any(
-            deploys(step) for step in self.steps[: self.number]
+        """Whether the script, a step before it, or a job that this one needs has deployed."""
+        return (
+            any(c.start < self.command.start for c in self.here.deploying())
+            or any(deploys(step) for step in self.steps[: self.number])
+            or self.needs_deployment
+        )
+
+    @property
+    def needs_deployment(self) -> bool:
+        job = self.step.job
+        return job is not None and any(
+            job_deploys(job.workflow.jobs[name]) for name in job.needs if name in job.workflow.jobs
         )
 
 
@@ -137,7 +152,10 @@ def _waits_for_something_else(wait: Wait) -> bool:
     if any(ABOUT_LOGS.search(found) for found in text.split("\n")[max(0, line - 1) : line + 1]):
         return True
     following = next((c for c in script.commands if c.start > wait.command.start and c.name != "echo"), None)
-    if following is not None and READS_LOGS.match(_said(following)):
+    if following is None:
+        place = next(wait.scripts(before=False), None)
+        following = place.script.commands[0] if place is not None and place.script.commands else None
+    if following is not None and (READS_LOGS.match(_said(following)) or WAITS.match(_said(following))):
         return True
     if wait.here.remote:
         return False
@@ -153,14 +171,12 @@ def _is_pure_wait(wait: Wait) -> bool:
     """Whether the script does nothing but wait, or waits right after it has deployed."""
     others = [c for c in wait.here.script.commands if c is not wait.command and c.name not in ("echo", "printf", "set")]
     before = [c for c in others if c.start < wait.command.start]
-    deploying = {c.start for c in wait.here.deploying()}
+    deploying = {c.start for c in wait.here.deploying(surely=True)}
     return not others or bool(before and before[-1].start in deploying)
 
 
 def _speaks_of_deployment(wait: Wait) -> bool:
     job = wait.step.job
-    if job is not None and job_deploys(job):
-        return True
     names = [wait.step.name, wait.workflow.name, wait.workflow.path.rpartition("/")[2]]
     names += [job.id, job.name] if job is not None else []
     return any(DEPLOYMENT_IN_NAME.search(name) for name in names)
@@ -233,7 +249,7 @@ def _checked_before(wait: Wait) -> set[str]:
             found |= {_value(each) for one in after for each in _expanded(one, place)}
         if last >= 0 or action_deploys(step):
             return found
-    return found if wait.step.job is not None and job_deploys(wait.step.job) else set()
+    return found if wait.needs_deployment else set()
 
 
 def _deploys_between(place: StepScript, first: Command, second: Command) -> bool:
@@ -272,7 +288,8 @@ class Environment:
             return _double_quoted(value) if EXPRESSION.search(value) else _quoted(value)
         if not EXPRESSION.search(value):
             return _quoted(value)
-        return _double_quoted(EXPRESSION.sub(lambda found: f"${{{self._name(found[0], role)}}}", value))
+        named = EXPRESSION.sub(lambda found: f"${{{self._name(found[0], role)}}}", value)
+        return _double_quoted(re.sub(r"^\$\{(\w+)\}(?!\w)", r"$\1", named))
 
     def _knows_all(self, text: str, place: StepScript) -> bool:
         """Whether every variable of this word has the same value where the sleep stands."""
@@ -306,8 +323,8 @@ class Environment:
         if named and named[1] in shared and named[1] not in own:
             return named[1]
         simple = re.fullmatch(r"[\w.-]*\.([A-Za-z]\w*)", inside)
-        base = re.sub(r"\W", "_", simple[1]).upper() if simple else role
-        base = f"{role}_{base}" if simple and len(base) < 5 and base != role else base
+        base = simple[1].upper() if simple else role
+        base = f"{role.partition('_')[0]}_{base}" if len(base) < 5 else base
         taken = {*own, *shared}
         name = next(n for n in (base, *(f"{base}_{i}" for i in range(2, 99))) if n not in taken)
         self.added[name] = expression
@@ -357,20 +374,22 @@ def _cure(wait: Wait, checks: list[Found], options: Options, deployments: Deploy
     environment = Environment(wait)
     timeout, interval = max(int(options["timeout"]), 2 * wait.seconds), int(options["interval"])
     probes = _probes(checks, environment, int(options["max-time"])) if checks else None
-    what = "the checks that follow"
+    followed = probes is not None
     if probes is None:
         environment = Environment(wait)
         configured = _configured(wait, options)
-        what = "the configuration"
         probes = [
             Probe(url, max_time=str(options["max-time"])) for text in configured if (url := _quoted(text))
         ] or None
     if probes is not None:
-        lines = wait_until_healthy(probes, timeout, interval, wait.text)
+        silent = {s.kind for each in checks for s in each.place.script.silencers(each.check.command)}
+        # The script judges the answer itself, or does not care: the wait must not decide in its stead.
+        goes_on = followed and bool(silent - {Silence.ERREXIT, Silence.AND})
+        lines = wait_until_healthy(probes, timeout, interval, wait.text, goes_on=goes_on)
         urls = _listed(probe.url for probe in probes)
         title = f"wait until {urls} {'is' if len(probes) == 1 else 'are'} healthy, {timeout} seconds at most"
-        followed = what == "the checks that follow" and all(each.check.fails for each in checks)
-        return _fix(wait, lines, environment, checks, title, Tier.SAFE if followed else Tier.REVIEW)
+        tier = Tier.SAFE if followed and (goes_on or not silent) else Tier.REVIEW
+        return _fix(wait, lines, environment, checks, title, tier)
     lines = _waiter(wait, environment, deployments, timeout)
     if lines:
         title = "wait until the service is stable" if "aws" in lines[0] else "wait until the roll-out is complete"
@@ -487,14 +506,14 @@ def _replaced(wait: Wait, lines: list[str], checks: list[Found]) -> Parts:
     elif start == command.start and (follows := re.compile(r"[ \t]*&&(?:\s|\\\n)*").match(text, command.end)):
         lead, start = _lead(text, line_start, start, indent)
         rest = [c for c in wait.here.script.commands if c.start >= follows.end()]
-        folds = bool(rest) and _is_plain(rest[0], checks) and rest[0].end == end
+        folds = bool(rest) and _is_plain(rest[0], checks)
         end, tail = (_folded(wait, checks, end), "") if folds else (follows.end(), "\n" + indent)
     else:
         start, end = command.start, command.end
         lines = ["{", *("  " + line for line in lines), "}"]
         lead = tail = ""
     new = lead + ("\n" + indent).join(lines) + tail
-    if node.style in "|>":
+    if node.style == "|":
         return wait.workflow.splice_scalar(node, [(start, end, new)])
     whole = text[:start] + new + text[end:]
     return wait.workflow.set_scalar(node, whole if whole.endswith("\n") else whole + "\n")
@@ -521,19 +540,15 @@ def _folded(wait: Wait, checks: list[Found], end: int) -> int:
 
 
 def _is_plain(command: Command, checks: list[Found]) -> bool:
-    """Whether a check does nothing that the loop does not do: `curl -f URL`, perhaps with `|| exit 1`."""
+    """Whether a check, to the end of its statement, does nothing that the loop does not do: `curl -f URL`, perhaps
+    with `|| exit 1`."""
     found = next((each for each in checks if each.check.command is command), None)
-    if found is None or not found.check.fails or command.within(*SOMEWHERE_ELSE):
+    if found is None or not found.check.fails or found.place.script.silencers(command):
         return False
-    start, end = command.statement
-    rest = command.script.text[command.end : end]
-    outputs = {"-w", "--write-out", "-i", "--include", "-v", "--verbose"}
-    shown = any(word.text in outputs for word in command.args)
-    return (
-        start == command.start
-        and not shown
-        and re.fullmatch(r"(\s*>+ ?/dev/null)?\s*(\|\|\s*exit 1)?", rest) is not None
-    )
+    if command.has("-w", "--write-out", "-i", "--include", "-v", "--verbose"):
+        return False
+    rest = command.script.text[command.end : command.statement[1]]
+    return re.fullmatch(r"(\s*>+ ?/dev/null)?\s*(\|\|\s*exit 1)?", rest) is not None
 
 
 def _listed(urls: Iterable[str]) -> str:

@@ -5,7 +5,8 @@ Right after a deployment a load balancer drains connections, a container warms u
 that fails then turns a good deployment red, or rolls it back. curl retries by itself: `--retry` with
 `--retry-all-errors` also covers refused connections and status codes that curl does not count as passing trouble.
 
-With `style = "loop"` a loop of the shell is written instead, as it is on servers, whose curl may be older than 7.71.
+With `style = "loop"` a plain check becomes a loop of the shell instead; so do plain checks that an SSH action runs on a
+server, whose curl may be older than 7.71.
 
 ## When it is left alone
 * Checks in a loop, with `--retry`, or under `timeout`; calls that send something or keep what they get.
