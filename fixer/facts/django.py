@@ -313,6 +313,14 @@ class DjangoProject:
     def _names(self, name: str, path: str) -> bool:
         return f"/{path}".endswith((f"/{name.replace('.', '/')}.py", f"/{name.replace('.', '/')}/__init__.py"))
 
+    def module_name(self, path: str) -> str:
+        """The name by which a file is imported: as the settings are, else from the folder of manage.py."""
+        tail = self.settings.replace(".", "/")
+        for suffix in (f"{tail}.py", f"{tail}/__init__.py"):
+            if tail and f"/{self.settings_path}".endswith(f"/{suffix}"):
+                return dotted_name(path, self.settings_path[: -len(suffix)].rstrip("/"))
+        return dotted_name(path, self.root)
+
     # -- databases ------------------------------------------------------------------------------------------------
 
     @cached_property

@@ -262,6 +262,10 @@ class PythonModule:
         """A string literal as the module writes them, for use within `Code`."""
         return _string(value, self.quote)
 
+    def literal(self, value: Any) -> str:
+        """A value as this module would write it at its top level, dicts over several lines."""
+        return self._render(value, "", self.quote)
+
     @cached_property
     def indentation(self) -> str:
         """One level of indentation: the smallest that a line of the module has."""

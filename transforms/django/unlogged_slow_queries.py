@@ -1,0 +1,279 @@
+"""A slow query leaves no trace in production, since Django logs queries only where DEBUG is on.
+
+## Why
+Django writes queries to the logger `django.db.backends` at the level DEBUG, and only while `DEBUG` is true. In
+production that logger stays silent at every level; setting it to WARNING, as is often advised, logs nothing at all.
+
+The fix adds a small module, `slow_queries.py`, beside the settings. It times every query of every connection (of
+requests, commands and background jobs) and logs those that take longer than `SLOW_QUERY_SECONDS`, 0.5 without that
+variable, as warnings of `django.db.backends.slow`. Parameters are never logged. It costs about a microsecond for each
+query. Where LOGGING has no handler that would show them in production, it gets one.
+
+## When it is left alone
+Projects whose own code wraps the execution of queries, whose server logs them (`log_min_duration_statement` in
+compose, postgresql.conf or Terraform), or that are watched by an agent that traces queries. Projects without
+PostgreSQL, and the settings of examples and test projects. Where LOGGING is built at run time the module still comes,
+and what is left to do is said.
+"""
+
+import ast
+import re
+from collections.abc import Iterator
+from typing import Any
+
+from fixer.facts.django import DjangoProject, SettingsModule, resolve
+from fixer.facts.query_log import QueryLog
+from fixer.languages.settings import PythonModule, constant, has_spread, item, text
+from fixer.model import Blocked, Edit, Finding, Fix, NewFile, Option, Options, Parts, Rule, Span
+
+LOGGER = "django.db.backends"
+ABOVE = (LOGGER, "django.db", "django")
+SILENT = re.compile(r"NullHandler|AdminEmailHandler|\bmail_admins\b")
+LEVELS = {"NOTSET": 0, "DEBUG": 10, "INFO": 20, "WARN": 30, "WARNING": 30, "ERROR": 40, "CRITICAL": 50, "FATAL": 50}
+ASIDE = re.compile(r"(^|/)(tests?|testing|examples?|docs?|samples?|demos?|sandbox|test_?\w*project)/")
+
+MODULE = '''\
+"""Logs slow queries as warnings of the logger `django.db.backends.slow`.
+
+Django itself logs queries only where DEBUG is on. The settings import this module, so that it sees the connections of
+requests, commands and background jobs alike. The variable SLOW_QUERY_SECONDS sets the limit. Parameters are not
+logged: they may hold personal data.
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+import time
+from typing import Any, Callable
+
+from django.db.backends.signals import connection_created
+
+SLOW_QUERY_SECONDS = float(os.environ.get("SLOW_QUERY_SECONDS") or "{seconds}")
+LONGEST_SQL = 2000
+
+
+def _time_query(execute: Callable[..., Any], sql: Any, params: Any, many: bool, context: dict[str, Any]) -> Any:
+    start = time.monotonic()
+    try:
+        return execute(sql, params, many, context)
+    finally:  # also where the query fails, for instance by a time limit
+        seconds = time.monotonic() - start
+        if seconds >= SLOW_QUERY_SECONDS:
+            # The logger is asked for late: one that exists before LOGGING takes effect may be switched off by it.
+            logging.getLogger("django.db.backends.slow").warning(
+                "slow query (%.3f s, %s): %s", seconds, context["connection"].alias, str(sql)[:LONGEST_SQL]
+            )
+
+
+def _watch(connection: Any, **kwargs: Any) -> None:
+    # The signal comes with every new connection of the same wrapper, not once.
+    if _time_query not in connection.execute_wrappers:
+        connection.execute_wrappers.append(_time_query)
+
+
+connection_created.connect(_watch, dispatch_uid="slow_queries")
+'''
+
+
+def check(django: DjangoProject, log: QueryLog, options: Options) -> Iterator[Finding]:
+    if log.by:
+        return
+    for project in django.projects:
+        if project.manage_py and not ASIDE.search(f"{project.root}/") and _has_postgres(project):
+            yield from _check(project, log, options)
+
+
+def _check(project: DjangoProject, log: QueryLog, options: Options) -> Iterator[Finding]:
+    chain = project.chain(project.production_path)
+    speaking = [settings for settings in chain if settings.document.assignments.get("LOGGING")]
+    home = speaking[-1] if speaking else _home(project, chain)
+    module = home.document
+    value = module.assignments["LOGGING"][-1] if speaking else None
+    folder = module.path.rpartition("/")[0]
+    path = f"{folder}/slow_queries.py" if folder else "slow_queries.py"
+    name = project.module_name(path)
+    message = "slow queries leave no trace in production: Django logs queries only where DEBUG is on"
+    span = module.span(value) if value is not None else _start(module)
+    if path in log.taken or not name:
+        reason = f"{path} exists and does something else" if name else f"{path} cannot be imported by name"
+        yield Finding(module.path, span, message, Blocked(reason, "log slow queries there, by an execute wrapper"))
+        return
+    package = name.rpartition(".")[0]
+    importing = f"from {package} import slow_queries" if package else "import slow_queries"
+    code = f"{importing}  # noqa: E402, F401"
+    parts: list[Parts | NewFile] = [NewFile(path, MODULE.replace("{seconds}", str(options["seconds"])))]
+    todo: list[str] = []
+    effects = [f"{path}: logs queries longer than {options['seconds']} s, SLOW_QUERY_SECONDS says otherwise"]
+    if not speaking and not any(database.in_class for database in home.databases) and not _configured_by_code(chain):
+        code = f"{_new_logging(module)}\n\n{code}"
+        effects.append("LOGGING: warnings of django.db.backends go to the console")
+    else:
+        edits = _heard(module, value)
+        if edits is None:
+            todo.append("see that warnings of the logger django.db.backends.slow reach a handler in production")
+        elif edits:
+            parts.append(edits)
+            effects.append("LOGGING: warnings of django.db.backends go to a handler that works in production")
+    parts.append(module.append_code(code))
+    yield Finding(module.path, span, message, Fix.of("log slow queries", *parts, effects=effects, todo=todo))
+
+
+def _home(project: DjangoProject, chain: tuple[SettingsModule, ...]) -> SettingsModule:
+    """Where the project says most about its databases and applications."""
+    for settings in chain:
+        if settings.databases and settings.role in ("shared", "production"):
+            return settings
+    return chain[-1]
+
+
+def _start(module: PythonModule) -> Span:
+    places = module.assignments.get("DATABASES") or module.assignments.get("INSTALLED_APPS")
+    return module.span(module.statement_of(places[-1])) if places else Span(0, 0)
+
+
+def _has_postgres(project: DjangoProject) -> bool:
+    databases = project.databases_of(project.production_path)
+    vendors = {database.vendor for database in databases if not database.in_class}
+    return "postgresql" in vendors or ("" in vendors and bool(project.driver))
+
+
+def _configured_by_code(chain: tuple[SettingsModule, ...]) -> bool:
+    """Whether LOGGING_CONFIG is set: then LOGGING may mean nothing, or something else."""
+    return any("LOGGING_CONFIG" in settings.document.assignments for settings in chain)
+
+
+def _new_logging(module: PythonModule) -> str:
+    value: dict[str, Any] = {
+        "version": 1,
+        "disable_existing_loggers": False,
+        "handlers": {"console": {"class": "logging.StreamHandler"}},
+        "loggers": {LOGGER: _entry("console")},
+    }
+    return f"# Slow queries, which slow_queries.py logs below this logger.\nLOGGING = {module.literal(value)}"
+
+
+def _entry(handler: str) -> dict[str, Any]:
+    return {"handlers": [handler], "level": "WARNING", "propagate": False}
+
+
+# -- an existing LOGGING ------------------------------------------------------------------------------------------
+
+
+def _heard(module: PythonModule, value: ast.expr | None) -> Parts | None:
+    """What LOGGING needs so that a warning is heard; nothing where it is, None where that cannot be told."""
+    logging = resolve(module, value) if value is not None else None
+    if not isinstance(logging, ast.Dict) or has_spread(logging):
+        return None
+    handlers, loggers = item(logging, "handlers"), item(logging, "loggers")
+    for part in (handlers, loggers):
+        if part is not None and (not isinstance(part, ast.Dict) or has_spread(part)):
+            return None
+    working = _working(handlers)
+    if _is_heard(logging, loggers, working):
+        return ()
+    if isinstance(loggers, ast.Dict) and loggers.keys and item(loggers, LOGGER) is not None:
+        return _repaired(module, item(loggers, LOGGER), handlers, working)
+    name, new = _handler(handlers, working)
+    edits: list[Parts] = []
+    if new and isinstance(handlers, ast.Dict):
+        edits.append(module.edit_dict(handlers, add=new))
+    add: dict[str, Any] = {"handlers": new} if new and handlers is None else {}
+    if isinstance(loggers, ast.Dict):
+        edits.append(module.edit_dict(loggers, add={LOGGER: _entry(name)}))
+    else:
+        add["loggers"] = {LOGGER: _entry(name)}
+    if add:
+        edits.append(module.edit_dict(logging, add=add))
+    return _joined(edits)
+
+
+def _repaired(
+    module: PythonModule, entry: ast.expr | None, handlers: ast.expr | None, working: list[str]
+) -> Parts | None:
+    """An entry that is there, but is too quiet, or speaks to handlers that are silent in production."""
+    if not isinstance(entry, ast.Dict) or has_spread(entry):
+        return None
+    set_: dict[str, Any] = {}
+    add: dict[str, Any] = {}
+    edits: list[Parts] = []
+    if not _is_low_enough(item(entry, "level")):
+        set_["level"] = "WARNING"
+    if not any(name in working for name in _names(item(entry, "handlers"))):
+        name, new = _handler(handlers, working)
+        if new and not isinstance(handlers, ast.Dict):
+            return None
+        if new and isinstance(handlers, ast.Dict):
+            edits.append(module.edit_dict(handlers, add=new))
+        given = item(entry, "handlers")
+        if isinstance(given, ast.List | ast.Tuple) and given.elts:
+            edits.append(module.append(given, name))
+        else:
+            (set_ if given is not None else add)["handlers"] = [name]
+    if set_ or add:
+        edits.append(module.edit_dict(entry, set=set_, add=add))
+    return _joined(edits)
+
+
+def _is_heard(logging: ast.Dict, loggers: ast.expr | None, working: list[str]) -> bool:
+    level: ast.expr | None = None
+    for name in (*ABOVE, ""):
+        entry = (item(logging, "root") or item(loggers, "")) if not name else item(loggers, name)
+        if entry is None:
+            continue
+        level = level or item(entry, "level")
+        if any(each in working for each in _names(item(entry, "handlers"))):
+            return _is_low_enough(level)
+        if constant(item(entry, "propagate")) in (False, 0):
+            return False
+    return False
+
+
+def _is_low_enough(level: ast.expr | None) -> bool:
+    """A level that is read from the environment counts as one: somebody chose it."""
+    if level is None or constant(level) is ...:
+        return True
+    given = constant(level)
+    return (LEVELS.get(str(given).upper(), 0) if not isinstance(given, int) else given) <= LEVELS["WARNING"]
+
+
+def _working(handlers: ast.expr | None) -> list[str]:
+    """Handlers that show a warning in production."""
+    found = []
+    for name, value in zip(handlers.keys, handlers.values, strict=True) if isinstance(handlers, ast.Dict) else ():
+        written = ast.unparse(value)
+        debug_only = "require_debug_true" in written or "RequireDebugTrue" in written
+        if text(name) and not debug_only and not SILENT.search(written) and _is_low_enough(item(value, "level")):
+            found.append(text(name))
+    return found
+
+
+def _handler(handlers: ast.expr | None, working: list[str]) -> tuple[str, dict[str, Any]]:
+    """A handler that works, with what must be added for it."""
+    best = next((name for name in ("console", "stdout", "stderr", "stream", "default") if name in working), "")
+    if best or working:
+        return best or working[0], {}
+    name = "slow_queries" if item(handlers, "console") is not None else "console"
+    return name, {name: {"class": "logging.StreamHandler"}}
+
+
+def _names(node: ast.expr | None) -> list[str]:
+    return [text(each) for each in node.elts] if isinstance(node, ast.List | ast.Tuple) else []
+
+
+def _joined(parts: list[Parts]) -> Parts:
+    edits: list[Edit] = []
+    for part in parts:
+        if isinstance(part, Blocked):
+            return part
+        edits += part
+    return tuple(edits)
+
+
+RULE = Rule(
+    __name__,
+    "A log of slow queries that works in production",
+    check,
+    audit=("D-012.2",),
+    options=(Option("seconds", 0.5, "how long a query takes before it is logged"),),
+)
