@@ -21,12 +21,13 @@ from collections.abc import Iterator, Sequence
 from fixer.facts.deployments import value_of
 from fixer.languages.deploy_commands import StepScript, deploys, job_deploys
 from fixer.languages.health_check import HealthCheck, health_checks, is_about_health, is_local, try_again
-from fixer.languages.shell import Silence, Structure
+from fixer.languages.shell import Command, Silence, Structure
 from fixer.languages.workflow import Step, Workflow
 from fixer.languages.yaml import dotted
 from fixer.model import Blocked, Finding, Fix, Option, Options, Parts, Rule, Tier
 
 ELSEWHERE = (Structure.LOOP, Structure.FUNCTION, Structure.BACKGROUND)
+PART_OF_SOMETHING = (Structure.PIPELINE, Structure.CONDITION, Structure.SUBSTITUTION, Structure.NEGATION)
 
 
 def check(workflow: Workflow, options: Options) -> Iterator[Finding]:
@@ -51,10 +52,14 @@ def _asks_once(found: HealthCheck, place: StepScript) -> bool:
     url = value_of(found.url.text, place.step, place.script) or found.url.text
     if is_local(url) and not place.remote:
         return False
-    plain = command.alone or command.structure == (Structure.LIST,)
-    if not (plain and found.fails) and not is_about_health(url):
+    if not (_is_a_gate(command) and found.fails) and not is_about_health(url):
         return False
     return all(silencer.kind == Silence.HANDLED for silencer in place.script.silencers(command))
+
+
+def _is_a_gate(command: Command) -> bool:
+    """Whether it stands for itself, perhaps with something to do when it fails."""
+    return command.structure.count(Structure.LIST) <= 1 and not command.within(*PART_OF_SOMETHING)
 
 
 def _after_deployment(found: HealthCheck, place: StepScript, earlier: Sequence[Step]) -> bool:
@@ -94,7 +99,7 @@ def _as_loop(workflow: Workflow, place: StepScript, found: HealthCheck, attempts
     command, text = found.command, place.script.text
     start, end = command.statement
     line = text[text.rfind("\n", 0, start) + 1 : start]
-    if start != command.start or line.strip() or (not command.alone and command.structure != (Structure.LIST,)):
+    if start != command.start or line.strip() or not _is_a_gate(command):
         return None
     rest = text[command.end : end].strip().replace("\\\n", "").strip()
     if rest and not rest.startswith("||"):
