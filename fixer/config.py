@@ -315,7 +315,7 @@ def _from_assignment(assignment: str, rules: Sequence[Rule]) -> dict[str, dict[s
     key, equals, text = (part.strip() for part in assignment.partition("="))
     parts = key.split(".")
     if not equals or len(parts) != 3 or parts[0] != "rules":
-        raise ConfigError([f"--option {assignment}: must be rules.<id>.<option>=<value>"])
+        raise ConfigError([f"--set {assignment}: must be rules.<id>.<option>=<value>"])
     try:
         value = tomllib.loads(f"value = {text}")["value"]
     except tomllib.TOMLDecodeError:
@@ -323,7 +323,7 @@ def _from_assignment(assignment: str, rules: Sequence[Rule]) -> dict[str, dict[s
     table = {parts[1]: {parts[2]: value}}
     errors = _bad_options("", table, rules)
     if errors:
-        raise ConfigError(f"--option {error}" for error in errors)
+        raise ConfigError(f"--set {error}" for error in errors)
     return {parts[1]: {parts[2]: _frozen(value)}}
 
 

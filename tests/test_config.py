@@ -83,7 +83,7 @@ def test_command_line_options_are_typed_too() -> None:
     assert option("rules.outdated-action.except=['a']")["except"] == ("a",)
     cooldown = "rules.outdated-action.cooldown"
     for wrong in ("cooldown=7", cooldown, f"{cooldown}=seven", "rules.x.y=1"):
-        with pytest.raises(ConfigError, match="--option"):
+        with pytest.raises(ConfigError, match="--set"):
             option(wrong)
     with pytest.raises(ConfigError, match="did you mean 'ci'"):
         Config().with_command_line(RULES, select=["cii"])
