@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from fixer.forge.git import Commit, Content
 from fixer.languages import document_type, kind_of
 from fixer.model import Blocked, FileChange, FileError, Fix, Plan, Reported, Source, Tier
+from fixer.report.markdown import code, words
 from fixer.report.needed import PROVIDED, Needed
 from fixer.report.tasks import Criterion, State, Task, task_of
 
@@ -254,7 +255,7 @@ def _left(reported: Reported) -> str:
     said += f". {plain(cure.reason)[:1].upper()}{plain(cure.reason)[1:]}"
     if cure.next_step:
         said += f"; {plain(cure.next_step)}"
-    return said + (f": `{cure.config}`" if cure.config else "")
+    return said + (f": {code(cure.config)}" if cure.config else "")
 
 
 def _title(reported: Reported) -> str:
@@ -263,12 +264,4 @@ def _title(reported: Reported) -> str:
 
 
 def plain(text: str) -> str:
-    """Words of a repository as words of a text: no markup, no mention of a person, no reference to an issue.
-
-    What stands between backticks is code already.
-    """
-    parts = re.split(r"(`[^`]*`)", " ".join(text.split()))
-    for number in range(0, len(parts), 2):
-        escaped = re.sub(r"([\\*_\[\]~|])", r"\\\1", parts[number].replace("&", "&amp;").replace("<", "&lt;"))
-        parts[number] = re.sub(r"(?<!\w)(@|#)(?=\w)", r"\1<!-- -->", escaped).replace("`", "\\`")
-    return "".join(parts)
+    return words(text, mentions=False)

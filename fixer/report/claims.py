@@ -1,0 +1,172 @@
+"""What a status report says is there, checked against the tree.
+
+A claim is a path, a `make` target, a secret, or a number of workflows or make targets, where a report names it as such:
+in code, in a heading, at the start of a list item, behind "File:". Other prose is not read.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from difflib import get_close_matches
+from enum import StrEnum
+from pathlib import PurePosixPath
+
+from fixer.repository import Repository
+
+REPORT = re.compile(
+    r"(?i)(^|/)[^/]*(devops|infra(structure)?|deployment|ci-?cd)[^/]*(status|report|complete|summary)[^/]*\.(md|txt)$"
+)
+"""Names of files that are taken for status reports."""
+
+
+class Verdict(StrEnum):
+    TRUE = "true"
+    ELSEWHERE = "elsewhere"
+    FALSE = "false"
+
+
+@dataclass(frozen=True, slots=True)
+class Claim:
+    """What a line of a report says. `found` says what is there instead."""
+
+    report: str
+    line: int
+    kind: str
+    said: str
+    verdict: Verdict
+    found: str = ""
+
+
+_EXTENSIONS = "cfg|conf|css|env|example|html|ini|js|json|jsx|md|mjs|py|sh|sql|toml|ts|tsx|txt|yaml|yml"
+_PATH = re.compile(
+    rf"(?:\./)?(?P<path>(?:[\w.@-]+/)*(?:[\w.-]+\.(?:{_EXTENSIONS})|Makefile|Dockerfile(?:\.[\w-]+)?|\.[a-z][\w.-]+)|(?:[\w.@-]+/)+)"
+)
+_LIST_MARK = r"^\s*(?:#{1,6}\s+|[-*•+]\s+|\d+[.)]\s+|[├└│─ ]+)?(?:(?:✅|✓|✔|☑|\[[xX ]\])\uFE0F?\s*)?"
+_AT_START = re.compile(_LIST_MARK + rf"(?:\*\*)?{_PATH.pattern}(?=\s*(?:$|\(|#|-\s|–|—|\*\*|:\s))")
+_BEHIND_FILE = re.compile(rf"(?i)\b(?:file|location|path)s?:\**\s+{_PATH.pattern}(?=\s|$|\()")
+_CODE = re.compile(r"`([^`]+)`")
+_MAKE_LINE = re.compile(_LIST_MARK + r"(?:\$\s*)?make\s+([a-z][\w.-]*)(?=\s*(?:$|#|[A-Z_]+=|-\s|–|—))")
+_MAKE_CODE = re.compile(r"^make\s+([a-z][\w.-]*)(?:\s+[A-Z_]+=\S+)*$")
+_SECRET = re.compile(r"^\s*(?:[-*•]\s*)?`?([A-Z][A-Z0-9]*(?:_[A-Z0-9]+)+)`?(?=\s|$|:|=)")
+_WORKFLOWS = re.compile(r"(?i)\b(\d+)\+?\s+(?:(?:github|actions|ci/cd|ci)\s+)*workflows\b")
+_TARGETS = re.compile(
+    r"(?i)\bmakefile\b\D{0,30}(\d+)\+?\s+(?:\w+\s+)?(?:commands|targets)|(\d+)\+?\s+makefile (?:commands|targets)"
+)
+_RULER = re.compile(r"^\s*(?:-{3,}|={3,}|━{3,}|─{3,})\s*$")
+# https://www.gnu.org/software/make/manual/html_node/Rule-Syntax.html; a variable's `:=` is no rule.
+_TARGET = re.compile(r"^([A-Za-z0-9][\w./ -]*?)\s*::?(?!=)", re.MULTILINE)
+
+
+def status_reports(repository: Repository) -> list[str]:
+    return [path for path in repository.files if REPORT.search(path)]
+
+
+def claims(repository: Repository, reports: Iterable[str], secrets: Iterable[str]) -> list[Claim]:
+    """Every claim of these reports, in their order; the same thing is taken up once in a report."""
+    tree = _Tree(repository, frozenset(secrets))
+    found = []
+    for report in reports:
+        seen: set[tuple[str, str]] = set()
+        for line, kind, said in _said(repository.text(report)):
+            if (kind, said) not in seen:
+                seen.add((kind, said))
+                verdict, instead = tree.judge(kind, said)
+                found.append(Claim(report, line, kind, said, verdict, instead))
+    return found
+
+
+def make_targets(repository: Repository) -> set[str]:
+    """Targets of the Makefile at the top and of the files beside it that it may include."""
+    found: set[str] = set()
+    for path in repository.files:
+        if path in ("Makefile", "makefile", "GNUmakefile") or ("/" not in path and path.endswith(".mk")):
+            for match in _TARGET.finditer(repository.text(path)):
+                found.update(match[1].split())
+    return found
+
+
+def _said(text: str) -> Iterator[tuple[int, str, str]]:
+    """Line, kind and words of each claim."""
+    about_secrets = underlined = fenced = False
+    for number, line in enumerate(text.splitlines(), 1):
+        if line.lstrip().startswith("```"):
+            fenced = not fenced
+            continue
+        heading = not fenced and (line.startswith("#") or line.rstrip().endswith((":", ":**")))
+        ruler = _RULER.match(line) is not None
+        if re.search(r"(?i)\bsecrets\b", line) and heading:
+            about_secrets, underlined = True, False
+        elif ruler and about_secrets and not underlined:
+            underlined = True  # the ruler below the heading itself
+        elif ruler or (heading and re.match(r"#|\s*\d+[.)]\s", line)):
+            about_secrets = False
+        if about_secrets and (match := _SECRET.match(line)):
+            yield number, "secret", match[1]
+            continue
+        if match := _MAKE_LINE.match(line):
+            yield number, "make target", match[1]
+        for pattern, kind in ((_WORKFLOWS, "workflows"), (_TARGETS, "make targets")):
+            if match := pattern.search(line):
+                yield number, kind, match[match.lastindex or 1]
+        if not fenced:
+            yield from ((number, kind, said) for kind, said in _in_line(line))
+
+
+def _in_line(line: str) -> Iterator[tuple[str, str]]:
+    for span in _CODE.findall(line):
+        if match := _MAKE_CODE.match(span):
+            yield "make target", match[1]
+        elif match := _PATH.fullmatch(span):
+            yield "file", match["path"]
+    for match in (_AT_START.match(line), _BEHIND_FILE.search(line)):
+        if match:
+            yield "file", match["path"]
+
+
+class _Tree:
+    """What is there, as claims ask for it."""
+
+    def __init__(self, repository: Repository, secrets: frozenset[str]) -> None:
+        self.files = repository.files
+        self.folders = {str(parent) for path in self.files for parent in PurePosixPath(path).parents}
+        self.by_name: dict[str, list[str]] = {}
+        for path in self.files:
+            self.by_name.setdefault(path.rpartition("/")[2].lower(), []).append(path)
+        self.workflows = [p for p in self.files if re.fullmatch(r"\.github/workflows/[^/]+\.ya?ml", p)]
+        self.targets = make_targets(repository)
+        self.secrets = secrets
+
+    def judge(self, kind: str, said: str) -> tuple[Verdict, str]:
+        if kind == "file":
+            return self._file(said)
+        if kind == "make target":
+            if said in self.targets:
+                return Verdict.TRUE, ""
+            near = get_close_matches(said, self.targets, 1)
+            return Verdict.FALSE, "the Makefile has no such target" + (f", but {near[0]}" if near else "")
+        if kind == "secret":
+            return (Verdict.TRUE, "") if said in self.secrets else (Verdict.FALSE, "no workflow reads it")
+        there = len(self.workflows if kind == "workflows" else self.targets)
+        return (Verdict.TRUE if there >= int(said) else Verdict.FALSE), f"there are {there}"
+
+    def _file(self, said: str) -> tuple[Verdict, str]:
+        path = said.rstrip("/")
+        if path in self.folders or (not said.endswith("/") and path in self.files):
+            return Verdict.TRUE, ""
+        same = self.by_name.get(path.rpartition("/")[2].lower(), []) if not said.endswith("/") else []
+        if not same:
+            return Verdict.FALSE, "not there"
+        nearest = max(same, key=lambda other: (_common_end(path, other), -len(other)))
+        return Verdict.ELSEWHERE, f"there is {nearest}"
+
+
+def _common_end(one: str, other: str) -> int:
+    """How many parts two paths have in common, counted from the end."""
+    count = 0
+    for a, b in zip(reversed(one.lower().split("/")), reversed(other.lower().split("/")), strict=False):
+        if a != b:
+            break
+        count += 1
+    return count

@@ -1,0 +1,39 @@
+"""Words and code of a repository as parts of a Markdown text, so that they are only ever words and code."""
+
+from __future__ import annotations
+
+import re
+
+
+def words(text: str, *, mentions: bool = True) -> str:
+    """One line without markup; what stands between backticks is code already.
+
+    Without `mentions` no word becomes a mention of a person or a reference to an issue, as it would on GitHub.
+    """
+    parts = re.split(r"(`[^`]+`)", " ".join(text.split()))
+    for number in range(0, len(parts), 2):
+        part = parts[number].replace("&", "&amp;").replace("<", "&lt;")
+        part = re.sub(r"([\\*_\[\]~|`])", r"\\\1", part)
+        parts[number] = part if mentions else re.sub(r"(?<!\w)(@|#)(?=\w)", r"\1<!-- -->", part)
+    return "".join(parts)
+
+
+def code(text: str) -> str:
+    """A code span, whatever backticks the text holds (https://spec.commonmark.org/0.31.2/#code-spans)."""
+    line = " ".join(text.split())
+    longest = max((len(run) for run in re.findall(r"`+", line)), default=0)
+    ticks = "`" * (longest + 1)
+    space = " " if longest else ""
+    return f"{ticks}{space}{line}{space}{ticks}"
+
+
+def cell(text: str) -> str:
+    """What is Markdown already, in a table's cell: a bar would end the cell even within code."""
+    return re.sub(r"(?<!\\)\|", r"\\|", text)
+
+
+def fenced(text: str, language: str = "") -> str:
+    """A code block that its content cannot end."""
+    longest = max((len(run) for run in re.findall(r"^ *(`{3,})", text, re.MULTILINE)), default=2)
+    fence = "`" * (longest + 1)
+    return f"{fence}{language}\n{text.rstrip(chr(10))}\n{fence}"
