@@ -42,7 +42,7 @@ launch=$(service launchType)
 strategy=$(service capacityProviderStrategy json)
 if [ "$launch" != None ]; then
   options+=(--launch-type "$launch")
-elif [ "$strategy" != null ]; then
+elif [ "$strategy" != null ] && [ "$strategy" != "[]" ]; then
   options+=(--capacity-provider-strategy "$strategy")
 fi
 overrides=$(printf '{"containerOverrides": [{"name": "%s", "command": %s}]}' "$container" "$COMMAND")
@@ -229,6 +229,12 @@ def _argv(options: Options) -> str:
     return json.dumps(words)
 
 
+def _minutes(job: DeployJob, options: Options) -> str:
+    """How long a migration may take: no longer than its job."""
+    limit = job.job.data.get("timeout-minutes")
+    return str(min(options["timeout"], limit) if isinstance(limit, int) else options["timeout"])
+
+
 def _one_off(job: DeployJob, deployment: Deployment, options: Options) -> dict[str, Any] | Blocked:
     together = _pushed_and_deployed(deployment)
     if together:
@@ -257,7 +263,7 @@ def _one_off(job: DeployJob, deployment: Deployment, options: Options) -> dict[s
     container = options["container"] or _rendered_container(job, deployment)
     if container:
         env["CONTAINER"] = container
-    env["COMMAND"], env["TIMEOUT_MINUTES"] = _argv(options), str(options["timeout"])
+    env["COMMAND"], env["TIMEOUT_MINUTES"] = _argv(options), _minutes(job, options)
     script = MIGRATE_ECS.replace("{revision}", revision)
     return {"env": env, "run": script.replace("{container}", NAMED_CONTAINER if container else FIND_CONTAINER)}
 
@@ -307,7 +313,7 @@ def _in_kubernetes(job: DeployJob, deployment: Deployment, options: Options) -> 
     flags = "".join(f' --{name} "${name.upper()}"' for name in ("namespace", "context") if deployment.target.get(name))
     env = {"WORKLOAD": deployment.target["workload"], "CONTAINER": wanted, "IMAGE": value}
     env |= {name.upper(): deployment.target[name] for name in ("namespace", "context") if deployment.target.get(name)}
-    env |= {"COMMAND": _argv(options), "TIMEOUT_MINUTES": str(options["timeout"])}
+    env |= {"COMMAND": _argv(options), "TIMEOUT_MINUTES": _minutes(job, options)}
     return {"shell": "bash", "env": env, "run": MIGRATE_KUBERNETES.replace("{options}", flags)}
 
 

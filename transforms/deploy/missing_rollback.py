@@ -424,6 +424,11 @@ def _records(job: DeployJob) -> list[Record]:
     return made
 
 
+def _free_id(job: DeployJob, wanted: str) -> str:
+    taken = {step.id for step in job.job.steps}
+    return wanted if wanted not in taken else _free_id(job, f"{wanted}_again")
+
+
 def _target_env(deployment: Deployment) -> dict[str, str]:
     target = deployment.target
     names = {
@@ -503,6 +508,14 @@ def _recording(job: DeployJob, records: list[Record]) -> list[Parts]:
                     f"${{{{ steps.{record.step_id}.outputs.{name.lower()} }}}}"
                 )
     parts: list[Parts] = [workflow.insert_item(steps, job.earliest, *(_record_step(job, record) for record in records))]
+    last = _last_check(job)
+    if last is not None:
+        step: dict[str, Any] = {"name": "The deployment is healthy", "id": _free_id(job, "healthy")}
+        if job.condition is not None:
+            step["if"] = job.condition
+        step |= _shell(job.deployments[0].step) | {"run": 'echo "healthy=true" >> "$GITHUB_OUTPUT"'}
+        outputs["healthy"] = f"${{{{ steps.{step['id']}.outputs.healthy }}}}"
+        parts.append(workflow.insert_item(steps, last + 1, step))
     own = job.job.node.get("outputs")
     if own is not None:
         parts.append(workflow.add_keys(own, outputs))
@@ -554,9 +567,31 @@ def _job_name(deploying: str, taken: set[str]) -> str:
     return name
 
 
-CONDITION = "always() && (contains(needs.*.result, 'failure') || contains(needs.*.result, 'cancelled'))"
-"""After a failure, a time-out and a cancellation; not where the deployment was skipped. A job that ran out of time or
-was cancelled is no failure for `failure()`."""
+def _condition(job: DeployJob) -> str:
+    """After a failure, a time-out and a cancellation of the deployment or of a job that checks it; not where it was
+    skipped, and not where only what follows the last health check failed, such as a message to the team.
+
+    A job that ran out of time or was cancelled is no failure for `failure()`.
+    """
+    failed = [f"(needs.{n}.result == 'failure' || needs.{n}.result == 'cancelled')" for n in _needed(job)]
+    if _last_check(job) is not None:
+        failed[0] = f"needs.{job.id}.outputs.healthy != 'true' && {failed[0]}"
+        if len(failed) > 1:
+            failed[0] = f"({failed[0]})"
+    return f"always() && {failed[0]}" if len(failed) == 1 else f"always() && ({' || '.join(failed)})"
+
+
+def _needed(job: DeployJob) -> list[str]:
+    return [job.id, *(other.id for other in job.checked_by)]
+
+
+def _last_check(job: DeployJob) -> int | None:
+    """The index of the last step that deploys or checks, where steps follow that do neither."""
+    last = max(deployment.index for deployment in job.deployments)
+    for step in job.job.steps[last + 1 :]:
+        if step.run is not None and re.search(r"\b(?:curl|wget|aws|kubectl|helm|health)\b", step.run.value):
+            last = int(step.at[3])
+    return last if last + 1 < len(job.job.steps) else None
 
 
 def _rollback_job(job: DeployJob, records: list[Record]) -> dict[str, Any] | Blocked:
@@ -565,8 +600,12 @@ def _rollback_job(job: DeployJob, records: list[Record]) -> dict[str, Any] | Blo
     if "name" in data:
         short = re.sub(r"(?i)^deploy(?:s|ing|ment)?(?:\s+(?:to|of))?\s+", "", str(data["name"]))
         made["name"] = f"Roll back {short}"
-    needs = [job.id, *(other.id for other in job.checked_by)]
-    made |= {"needs": Flow(tuple(needs)) if len(needs) > 1 else job.id, "if": CONDITION, "runs-on": data.get("runs-on")}
+    needs = _needed(job)
+    made |= {
+        "needs": Flow(tuple(needs)) if len(needs) > 1 else job.id,
+        "if": _condition(job),
+        "runs-on": data.get("runs-on"),
+    }
     if job.job.environment:
         if job.is_local(job.job.environment):
             return Blocked(
@@ -772,7 +811,7 @@ def _repaired(job: DeployJob, rollback: Job, step: Step, source: Step | None) ->
         parts.append(workflow.delete(steps, int(source.at[3])))
     condition = rollback.node.get("if")
     if condition is not None and re.fullmatch(r"\s*(?:\$\{\{)?\s*failure\(\)\s*(?:\}\})?\s*", condition.value):
-        parts.append(workflow.set_scalar(condition, CONDITION))
+        parts.append(workflow.set_scalar(condition, _condition(job)))
     return Fix.of(
         f"record what runs before the deployment, and let job {rollback.id} restore that",
         *parts,
