@@ -1,0 +1,52 @@
+"""All rules over the bundled repository: what `make demo` shows, written out and read line by line in `after`."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from fixer.model import Blocked, Plan
+from fixer.registry import all_rules
+from tests.fixture_cases import FIXTURES, Case, files, planned
+
+FOLDER = FIXTURES / "financehub"
+BEFORE = files(FOLDER / "before")
+AFTER = {path: data for path, data in files(FOLDER / "after").items() if BEFORE.get(path) != data}
+CONFIG = Case(FOLDER / "before").config
+
+AUDIT = [f"D-009.{n}" for n in range(1, 9)] + [f"D-010.{n}" for n in range(1, 7)] + ["D-011.1", "D-011.2"]
+AUDIT += [f"D-012.{n}" for n in range(1, 5)]
+
+
+@pytest.fixture(scope="module")
+def plan(tmp_path_factory: pytest.TempPathFactory) -> Plan:
+    return planned(tmp_path_factory.mktemp("financehub"), BEFORE, all_rules(), CONFIG)
+
+
+def test_every_file_becomes_what_stands_in_after(plan: Plan) -> None:
+    assert [str(fault) for fault in plan.faults] == []
+    assert {path: change.after.to_bytes().decode() for path, change in plan.files.items()} == {
+        path: data.decode() for path, data in AFTER.items()
+    }
+
+
+def test_what_was_committed_by_accident_is_not_ours(plan: Plan) -> None:
+    touched = {*plan.files, *(r.finding.path for r in (*plan.taken, *plan.left)), *(p.path for p in plan.problems)}
+
+    assert [path for path in touched if path.startswith(("venv/", "node_modules/"))] == []
+
+
+@pytest.mark.parametrize("item", AUDIT)
+def test_each_item_of_the_audit_is_fixed_or_blocked_with_a_reason(item: str, plan: Plan) -> None:
+    found = [reported for reported in (*plan.taken, *plan.left) if item in reported.rule.audit]
+
+    assert found
+    assert all(cure.reason for r in found if isinstance(cure := r.finding.cure, Blocked))
+
+
+def test_a_second_apply_finds_nothing_to_do(tmp_path: Path) -> None:
+    again = planned(tmp_path, BEFORE | AFTER, all_rules(), CONFIG)
+
+    assert [str(fault) for fault in again.faults] == []
+    assert [f"{reported.rule.id}: {reported.finding.message}" for reported in again.taken] == []
