@@ -222,7 +222,9 @@ def _is_heard(logging: ast.Dict, loggers: ast.expr | None, working: list[str]) -
         if entry is None:
             continue
         level = level or item(entry, "level")
-        if any(each in working for each in _names(item(entry, "handlers"))):
+        given = item(entry, "handlers")
+        chosen = given is not None and not isinstance(given, ast.List | ast.Tuple)  # by the environment, say
+        if chosen or any(each in working for each in _names(given)):
             return _is_low_enough(level)
         if constant(item(entry, "propagate")) in (False, 0):
             return False

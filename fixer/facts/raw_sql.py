@@ -1,0 +1,36 @@
+"""Where the project writes SQL by hand, which server-side parameters may break."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from functools import cached_property
+from typing import TYPE_CHECKING, Self
+
+if TYPE_CHECKING:
+    from fixer.repository import Repository
+
+_RAW = re.compile(r"\.raw\(|\bcursor\.(execute|executemany|callproc)\(|\bRawSQL\(|\.extra\(\s*(select|where|tables)\b")
+_ASIDE = re.compile(r"(^|/)(tests?|migrations)/|(^|/)(test_[^/]*|[^/]*_tests?|conftest)\.py$")
+
+
+@dataclass(frozen=True, eq=False)
+class RawSql:
+    """Read only when it is asked for: it means reading every module."""
+
+    repository: Repository
+
+    @classmethod
+    def detect(cls, repository: Repository) -> Self | None:
+        return cls(repository)
+
+    @cached_property
+    def first(self) -> str:
+        """`path:line` of the first place outside of tests and migrations, or an empty string."""
+        for path in self.repository.files:
+            if path.endswith(".py") and not _ASIDE.search(path):
+                text = self.repository.text(path)
+                found = _RAW.search(text)
+                if found:
+                    return f"{path}:{text.count(chr(10), 0, found.start()) + 1}"
+        return ""
