@@ -113,15 +113,17 @@ def _repeats(step: Step, job: Job, name: str) -> bool:
     inside = " ".join(_EXPRESSION.findall(name))
     if "strategy.job-index" in inside or "toJSON(matrix)" in inside:
         return False
-    used = {found[0] or found[1] for found in _MATRIX_KEY.findall(inside)}
+    used = {(found[0] or found[1]).lower() for found in _MATRIX_KEY.findall(inside)}
     combinations = combinations_of(matrix.data)
     if combinations is None:
         return True
+    # Expressions do not tell upper from lower case.
+    combinations = [{key.lower(): value for key, value in one.items()} for one in combinations]
     condition = step.data.get("if")
     if isinstance(condition, str) and "||" not in condition:
         for key, literal, inner in _ONLY_WHERE.findall(condition):
             wanted = inner if literal.startswith("'") else literal
-            combinations = [one for one in combinations if _text(one.get(key)) == wanted]
+            combinations = [one for one in combinations if _text(one.get(key.lower())) == wanted]
     seen = [tuple(_text(one.get(key)) for key in sorted(used)) for one in combinations]
     return len(set(seen)) < len(seen)
 

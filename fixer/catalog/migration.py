@@ -41,6 +41,7 @@ class Migration:
     env_to_input: Mapping[str, str] = field(default_factory=dict)
     input_to_env: Mapping[str, str] = field(default_factory=dict)
     env: tuple[Mapping[str, Any], ...] = ()
+    env_drop: tuple[str, ...] = ()
     outputs: Mapping[str, str] = field(default_factory=dict)
     permissions: tuple[Mapping[str, Any], ...] = ()
     script: str = ""
@@ -62,6 +63,7 @@ class Migration:
             data.get("env_to_input", {}),
             data.get("input_to_env", {}),
             tuple(data.get("env", ())),
+            tuple(data.get("env_drop", ())),
             data.get("outputs", {}),
             tuple(data.get("permissions", ())),
             data.get("script", ""),
@@ -256,6 +258,7 @@ def migrate(
                 del env[name]
             elif name in use.outer_env and not _OWN_TOKEN.match(use.outer_env[name].strip()) and new_name not in state:
                 state[new_name] = _Value("", "${{ env." + name + " }}")
+        env_delete += [name for name in migration.env_drop if name in env]
         for name, variable in migration.input_to_env.items():
             if name in state:
                 env_add[variable] = state.pop(name).value

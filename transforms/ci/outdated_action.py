@@ -362,6 +362,8 @@ def _replaced(use: _Use, action: Action, catalog: Catalog, files: ActionFiles, o
         return _found(use, message, Blocked(f"the catalog knows no successor of {action.name}", "replace it"))
     target = catalog.target(successor, policy=options["policy"])
     before = action.resolve(use.ref)
+    if use.ref.ref == action.branch and action.newest is not None:
+        before = action.newest.version
     if target is None or before is None or action.majors.get(before[0]) is None:
         return _found(use, message, Blocked(f"it is not known what {use.ref} holds", advice or "rewrite the step"))
     bump = _Bump(successor, message, before, action.majors[before[0]], target)
@@ -470,7 +472,10 @@ def _reference(use: _Use, bump: _Bump, options: Options) -> tuple[Parts, ...] | 
     name = use.ref.name if use.ref.name.lower() == action.name.lower() else action.name
     if use.ref.kind is not RefKind.SHA and options["pin"] != "sha":
         precision = use.ref.ref if use.ref.kind is RefKind.EXACT else "v"
-        return (workflow.set_scalar(use.node, f"{name}@{action.with_precision(precision, target.number)}"),)
+        wanted = action.with_precision(precision, target.number)
+        if bump.before is None and action.sha_of(wanted) != action.sha_of(target.release):
+            wanted = target.release  # the moving tag lags behind its releases, and the branch does not
+        return (workflow.set_scalar(use.node, f"{name}@{wanted}"),)
     sha = action.sha_of(target.release)
     if not sha:
         return Blocked(f"the catalog does not know the commit of {action.name} {target.release}", "pin it by hand")
