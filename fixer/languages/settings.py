@@ -304,24 +304,19 @@ class PythonModule:
             return self._blocked(node, "would lose every key that it has")
         entries = self._entries(node)
         gone = {keys.index(name) for name in delete}
-        edits: list[_Patch] = []
-        for name, new in set.items():
-            index = keys.index(name)
-            patch = self._replace(node.values[index], entries[index].end, new, node)
-            if isinstance(patch, Blocked):
-                return patch
-            edits.append(patch)
-        removed = self._remove(node, entries, gone)
-        if isinstance(removed, Blocked):
-            return removed
-        edits += removed
-        if add:
-            kept = [index for index in range(len(keys)) if index not in gone]
-            anchor = keys.index(after) if after in keys and keys.index(after) not in gone else (kept or [-1])[-1]
-            added = self._add(node, entries, anchor, add, keyed=True)
-            if isinstance(added, Blocked):
-                return added
-            edits += added
+        kept = [index for index in range(len(keys)) if index not in gone]
+        anchor = keys.index(after) if after in keys and keys.index(after) not in gone else (kept or [-1])[-1]
+        patches = self._broken_up(
+            node, entries, gone, {keys.index(name): new for name, new in set.items()}, anchor, add
+        )
+        if not patches:
+            steps = [self._replace(node.values[i], entries[i].end, set[keys[i]], node) for i in map(keys.index, set)]
+            removed = self._remove(node, entries, gone)
+            added = self._add(node, entries, anchor, add, keyed=True) if add else []
+            for step in (*steps, removed, added):
+                if isinstance(step, Blocked):
+                    return step
+                patches += [step] if isinstance(step, _Patch) else step
 
         def on_copy(clone: ast.Dict) -> None:
             for name, new in set.items():
@@ -343,7 +338,7 @@ class PythonModule:
             changes.append(Change("set", address, _plain_value(clone)))
         else:
             changes.append(self._leaf_change(node, on_copy))
-        return self._edits(edits, changes)
+        return self._edits(patches, changes)
 
     def set_value(self, node: ast.expr, new: Any) -> Parts:
         """Puts another value in the place of an expression. Blocked for a comment within the old one."""
@@ -527,8 +522,6 @@ class PythonModule:
             inside = ", ".join(self._pair(name, new, "", quote, keyed) for name, new in add.items())
             return [_Patch(Span(span.start + 1, span.end - 1), inside)]
         entry = entries[anchor]
-        if not self._on_own_lines(entry) and keyed and (exploded := self._exploded(span, entries, anchor, add, quote)):
-            return [exploded]
         if not self._on_own_lines(entry):
             inside = ", ".join(self._pair(name, new, "", quote, keyed) for name, new in add.items())
             if self.comments_in(entry.end, self.source.line_end(entry.end)):
@@ -547,25 +540,37 @@ class PythonModule:
             return [_Patch(Span(at, at), "," + text)]
         return [_Patch(Span(end, end), ","), _Patch(Span(at, at), text)]
 
-    def _exploded(
-        self, span: Span, entries: list[_Entry], anchor: int, add: Mapping[Any, Any], quote: str
-    ) -> _Patch | None:
-        """A dict on one line that would grow beyond what a line holds gets a line for each entry."""
-        text, newline = self.source.text, self.source.newline
+    def _broken_up(
+        self,
+        node: ast.Dict,
+        entries: list[_Entry],
+        gone: set[int],
+        changed: Mapping[int, Any],
+        anchor: int,
+        add: Mapping[str, Any],
+    ) -> list[_Patch]:
+        """A dict on one line gets a line for each entry where what is added would not fit; else nothing."""
+        text, newline, span = self.source.text, self.source.newline, self.span(node)
         start, end = self.source.line_start(span.start), self.source.line_end(span.end)
+        quote = self._quote_in(span)
         inside = ", ".join(self._pair(name, new, "", quote, True) for name, new in add.items())
-        closes = not text[span.end : end].strip() and "\n" not in text[span.start : span.end]
-        if not closes or end - start > _LINE or end - start + len(inside) <= _LINE:
-            return None
+        alone = "\n" not in text[span.start : span.end] and not text[span.end : end].strip(" ,)]}")
+        if not add or not entries or not alone or end - start > _LINE or end - start + len(inside) <= _LINE:
+            return []
         indent = re.match(r"[ \t]*", text[start:])
         outer = indent[0] if indent else ""
         inner = outer + self.indentation
-        lines = [text[entry.start : entry.end] for entry in entries]
-        lines[anchor + 1 : anchor + 1] = [
-            self._pair(n, new, inner, quote, True, trailing=True) for n, new in add.items()
-        ]
+        lines: list[str] = []
+        for index, entry in enumerate(entries):
+            if index in changed:
+                value = self._render(changed[index], inner, quote)
+                lines.append(text[entry.start : self.span(node.values[index]).start] + value)
+            elif index not in gone:
+                lines.append(text[entry.start : entry.end])
+            if index == anchor:
+                lines += [self._pair(name, new, inner, quote, True, trailing=True) for name, new in add.items()]
         body = "".join(f"{newline}{inner}{line}," for line in lines)
-        return _Patch(span, "{" + body + newline + outer + "}")
+        return [_Patch(span, "{" + body + newline + outer + "}")]
 
     def _pair(self, name: Any, new: Any, indent: str, quote: str, keyed: bool, *, trailing: bool = False) -> str:
         text = self._render(new, indent if trailing else None, quote)

@@ -298,7 +298,7 @@ def _timeouts(
     if given is not None and not text(given):
         return  # built elsewhere
     milliseconds = str(cell.options["statement-timeout-ms"])
-    own = re.sub(r"SSLMODE$", "STATEMENT_TIMEOUT_MS", variable)
+    own = _limit_variable(variable)
     before = f"{text(given)} " if given is not None else ""
     value = Code(
         f"{module.quoted(before + '-c statement_timeout=')} + "
@@ -409,7 +409,7 @@ def _made_at_run_time(
         if cell.local is not None:
             parts += [place.set(variable, "prefer") for place in cell.local.places if not place.sets(variable)]
     if "statement_timeout" in missing:
-        own = re.sub(r"SSLMODE$", "STATEMENT_TIMEOUT_MS", variable)
+        own = _limit_variable(variable)
         todo.append(f"set {own}=0 where migrations and long jobs run: the limit holds for them too")
     aliases = ", ".join(f"'{database.alias}'" for database in databases)
     yield Finding(
@@ -442,7 +442,7 @@ def _loop(module: PythonModule, database: Database, missing: list[str], variable
     if "connect_timeout" in missing:
         body.append(f"_options.setdefault({q('connect_timeout')}, {CONNECT_TIMEOUT})")
     if "statement_timeout" in missing:
-        own = re.sub(r"SSLMODE$", "STATEMENT_TIMEOUT_MS", variable)
+        own = _limit_variable(variable)
         given = f"(_options.get({q('options')}) or {q('')})"
         limit = f"{_read(module, database, own)} or {q(str(cell.options['statement-timeout-ms']))}"
         body += [
@@ -564,6 +564,12 @@ def _variable(database: Database) -> str:
         if read and found and found[1]:
             return f"{found[1]}{'' if found[1] == 'PG' else '_'}SSLMODE"
     return "DB_SSLMODE"
+
+
+def _limit_variable(variable: str) -> str:
+    """DB_STATEMENT_TIMEOUT_MS beside DB_SSLMODE; what begins with PG is libpq's own."""
+    prefix = variable.removesuffix("SSLMODE")
+    return f"{'DB_' if prefix == 'PG' else prefix}STATEMENT_TIMEOUT_MS"
 
 
 def _read(module: PythonModule, database: Database, variable: str) -> str:
