@@ -475,7 +475,8 @@ class PythonModule:
         return self._edits([patch], [Change("insert", (0,), f"import {module}")])
 
     def _insert(self, end: int, code: str, indent: str, at: Address, index: int, blank_lines: int) -> Parts:
-        lines = [indent + line if line.strip() else "" for line in code.strip("\n").split("\n")]
+        code = code.replace("\r\n", "\n").strip("\n")
+        lines = [indent + line if line.strip() else "" for line in code.split("\n")]
         text = ("\n" * (blank_lines + 1) + "\n".join(lines)).replace("\n", self.source.newline)
         changes = [
             Change("insert", (*at, index + i), _plain_statement(new)) for i, new in enumerate(ast.parse(code).body)
