@@ -238,7 +238,7 @@ def _to_do(plan: Plan, before: Sequence[Needed], after: Sequence[Needed]) -> lis
 
 
 def _tick(criterion: Criterion) -> str:
-    said = f"{criterion.references}: {plain(criterion.rule.summary)}"
+    said = f"{criterion.references}: {plain(criterion.text)}"
     if criterion.state is State.MET:
         return f"- [x] {said}"
     if criterion.state is State.OPEN:

@@ -182,7 +182,7 @@ def _task(audit: Audit, task: Task) -> list[str]:
 
 
 def _box(criterion: Criterion, after: State | None) -> str:
-    said = f"{criterion.references}: {words(criterion.rule.summary)}"
+    said = f"{criterion.references}: {words(criterion.text)}"
     if criterion.state is State.MET:
         return f"- [x] {said}"
     if criterion.state is State.UNKNOWN:
@@ -282,7 +282,7 @@ def as_json(audit: Audit) -> str:
                 "rule": c.rule.id,
                 "task": task_of(c.rule).id,
                 "references": list(c.rule.audit),
-                "summary": c.rule.summary,
+                "text": c.text,
                 "state": c.state,
                 "state_after_apply": after.get(c.rule.id, c.state),
                 "findings": len(c.left),

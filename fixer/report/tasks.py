@@ -50,6 +50,39 @@ HOURS: dict[str, tuple[float, float]] = {
 """Least and most hours by audit reference."""
 
 
+CRITERIA = {
+    "outdated-action": "Every action is at a major version that is supported",
+    "missing-migration-check": "CI fails when a model was changed without a migration",
+    "missing-integration-tests": "CI runs the integration tests",
+    "missing-performance-tests": "A load test with limits runs against the started application",
+    "silent-type-check": "A type check that fails, fails its job",
+    "missing-pip-cache": "Jobs that install the Python packages of the project have a cache",
+    "missing-bundle-size-check": "The front-end build has a size limit that can fail its job",
+    "missing-trivy-scan": "Trivy scans in a pinned version, and its results can be uploaded",
+    "missing-rollback": "A failed deployment goes back to what ran before",
+    "missing-deploy-migration": "A deployment migrates the database, and fails where the migration fails",
+    "hardcoded-sleep": "Deployments are waited for by their health, not by the clock",
+    "deprecated-release-action": "Releases are made by a maintained action",
+    "single-shot-health-check": "Health checks are retried",
+    "missing-predeploy-backup": "The production database has a snapshot before each deployment",
+    "root-user": "Images do not run as root",
+    "leaky-builder-stage": "Neither secrets nor needless files can reach a layer of an image",
+    "unpooled-database": "Database connections are reused, and have timeouts",
+    "unlogged-slow-queries": "Slow queries leave a trace in production",
+    "mysql-options-on-postgres": "No PostgreSQL database has options of MySQL",
+    "unprepared-statements": "Prepared statements are configured so that they work",
+    "missing-metrics-endpoint": "The application serves metrics to Prometheus",
+    "missing-uptime-check": "A check on a schedule watches the public address",
+    "missing-alerts": "Somebody is told of failures",
+    "missing-cloudwatch-export": "Metrics reach CloudWatch",
+    "single-stage-build": "Images are built in more than one stage",
+    "missing-pgbouncer": "The production database is reached through PgBouncer",
+    "missing-backup-job": "The database is backed up on a schedule",
+    "missing-restore-test": "On a schedule, the newest backup is restored and queried",
+}
+"""What is so when a rule finds nothing, by rule: a rule's summary may as well name the defect."""
+
+
 class State(StrEnum):
     """Whether a criterion holds. Only `met` is ticked, and only `met` was verified."""
 
@@ -67,6 +100,10 @@ class Criterion:
     state: State
     left: tuple[Reported, ...] = ()
     why: str = ""
+
+    @property
+    def text(self) -> str:
+        return CRITERIA.get(self.rule.id, f"Nothing is left for `{self.rule.id}` to find")
 
     @property
     def references(self) -> str:

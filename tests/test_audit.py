@@ -1,0 +1,434 @@
+"""The audit says where, what and why; ticks only what was verified; and believes no status report."""
+
+from __future__ import annotations
+
+import json
+import re
+import subprocess
+import sys
+from collections.abc import Iterator
+from dataclasses import replace
+from html.parser import HTMLParser
+from pathlib import Path
+
+import pytest
+from markdown_it import MarkdownIt
+
+from fixer.languages.workflow import Workflow
+from fixer.model import Fault, FileError, Finding, Fix, NewFile, Report, Rule
+from fixer.registry import all_rules
+from fixer.report.audit import Audit, as_html, as_json, items_of, markdown
+from fixer.report.claims import Verdict, claims, make_targets, status_reports
+from fixer.report.markdown import code, fenced, words
+from fixer.report.needed import needed
+from fixer.report.tasks import CRITERIA, Criterion, State, criteria
+from fixer.repository import Repository
+from tests import examples
+from tests.test_report_json import check_jsonschema, strict
+
+SCHEMA = Path(__file__).parent.parent / "docs/schema/audit-1.json"
+
+DEPLOY = """\
+on: push
+jobs:
+  deploy:
+    runs-on: ubuntu-latest
+    if: vars.DEPLOYS == 'yes' && github.ref != 'secrets.NOT_READ'
+    env:
+      KEY: ${{ secrets.deploy_key }}
+    steps:
+      - uses: ./login
+        with: {token: "${{ secrets['API_TOKEN'] || secrets.GITHUB_TOKEN }}"}
+      - run: |
+          # secrets.IN_PROSE is read by nobody
+          mypy . || true
+          echo "${{ format('vars.{0}', vars.REGION) }}"
+"""
+MAKEFILE = """\
+BINARY := out
+.PHONY: test
+test: build ## all of them
+build lint::
+\techo build: it
+deploy-production:
+"""
+STATUS = """\
+# DevOps status
+
+3 workflows run, and the Makefile has 3+ commands.
+
+- ✅ `.github/workflows/deploy.yml` - deploys
+- ✅ `Backend/settings.py`
+- `docs/` and `/api/v1/health.json` and `*.py`
+- [x] scripts/rollback.sh (tested)
+- Run `make test` or `make deploy-prod`; make sure that it works
+File: Makefile (all commands)
+See https://example.org/readme.md
+
+### GitHub Secrets
+
+```
+API_TOKEN      # for login
+DATABASE_URL   # of production
+```
+
+### Settings
+```
+NOT_A_SECRET
+make lint
+make logs SERVICE=web
+```
+"""
+
+
+def write(root: Path, files: dict[str, str]) -> Repository:
+    for path, text in files.items():
+        (root / path).parent.mkdir(parents=True, exist_ok=True)
+        (root / path).write_text(text)
+    return Repository(root)
+
+
+@pytest.fixture
+def shop(tmp_path: Path) -> Repository:
+    files = {
+        ".github/workflows/deploy.yml": DEPLOY,
+        "Makefile": MAKEFILE,
+        "docs/DEVOPS_STATUS.md": STATUS,
+        "apps/backend/settings.py": "DEBUG = False\n",
+        "settings.py": "",
+    }
+    return write(tmp_path, files)
+
+
+def document(**changes: object) -> Audit:
+    report = examples.report()
+    left = {reported.rule.id: reported for reported in report.findings}
+    judged = tuple(
+        Criterion(rule, State.OPEN if rule.id in left else State.MET, (left[rule.id],) if rule.id in left else ())
+        for rule in examples.RULES
+    )
+    after = tuple(Criterion(rule, State.OPEN if rule is examples.SLEEP else State.MET, ()) for rule in examples.RULES)
+    values = {
+        "name": "shop",
+        "commit": "33933274",
+        "uncommitted": False,
+        "items": items_of(report, examples.read),
+        "criteria": judged,
+        "after": after,
+        "needed": (),
+        "claims": (),
+    }
+    return Audit(**{**values, **changes})  # type: ignore[arg-type]
+
+
+# -- findings ---------------------------------------------------------------------------------------------------
+
+
+def test_each_finding_has_its_line_its_fix_and_the_text_before_and_after() -> None:
+    said = markdown(document())
+
+    assert "**`.github/workflows/ci.yml:8`** The failure of mypy cannot fail this step." in said
+    assert "Fix (safe): Let mypy fail the step." in said
+    assert (
+        "```diff\n"
+        "       - uses: actions/checkout@v3  # the code\n"
+        "-      - run: mypy . || true\n"
+        "+      - run: mypy .\n"
+        "       - run: ruff check .\n"
+        "```"
+    ) in said
+    assert "new file `scripts/snapshot.sh`" in said
+    assert "- [ ] set the variable DB\\_INSTANCE" in said
+
+
+def test_a_blocked_finding_says_why_and_what_to_configure() -> None:
+    said = markdown(document())
+
+    assert "Blocked: The health URL is not known. Next: Name the URL that answers 200 when the service is up." in said
+    assert '```toml\nrules.hardcoded-sleep.url = "https://example.org/health"\n```' in said
+
+
+def test_tasks_come_by_priority_with_the_hours_of_what_is_open() -> None:
+    rows = [line for line in markdown(document()).splitlines() if line.startswith("| ")]
+
+    assert rows[1:] == [
+        "| Deployment safety and rollback (D-010) | critical | 0 of 2 | 2 | 4 |",
+        "| Continuous integration (D-009) | high | 0 of 2 | 2 | 1.5 |",
+    ]
+
+
+def test_a_change_of_many_lines_is_cut_and_counted() -> None:
+    first = examples.report().findings[0]
+    long = "".join(f"# {number}\n" for number in range(100))
+    finding = replace(first.finding, cure=Fix("write", new_files=(NewFile("long.sh", long),)))
+    report = Report((replace(first, finding=finding),))
+
+    said = markdown(document(items=items_of(report, examples.read)))
+
+    assert "\n+# 59\n  … 40 more lines\n```" in said
+    assert "+# 60" not in said
+
+
+# -- boxes ------------------------------------------------------------------------------------------------------
+
+
+def nothing(workflow: Workflow) -> Iterator[Finding]:
+    yield from ()
+
+
+class Spaceship:
+    """A fact that no repository has."""
+
+    @classmethod
+    def detect(cls, repository: Repository) -> Spaceship | None:
+        return None
+
+
+def for_spaceships(workflow: Workflow, ship: Spaceship) -> Iterator[Finding]:
+    yield from ()
+
+
+def for_optional_spaceships(workflow: Workflow, ship: Spaceship | None) -> Iterator[Finding]:
+    yield from ()
+
+
+def test_only_what_was_looked_at_and_found_good_is_met(shop: Repository) -> None:
+    rules = [
+        Rule("transforms.ci.silent_type_check", "", nothing, ("D-009.5",)),
+        Rule("transforms.ci.outdated_action", "", nothing, ("D-009.1",)),
+        Rule("transforms.ci.crashes", "", nothing, ("D-009.9",)),
+        Rule("transforms.ci.flies", "", for_spaceships, ("D-009.10",)),
+        Rule("transforms.ci.may_fly", "", for_optional_spaceships, ("D-009.11",)),
+        Rule("transforms.deploy.hardcoded_sleep", "", nothing, ("D-010.3",)),
+    ]
+    found = [reported for reported in examples.report().findings if reported.rule is examples.SILENT]
+    faults = [Fault("crashes", "", "ZeroDivisionError")]
+
+    states = {c.rule.id: c.state for c in criteria(rules, shop, found, faults)}
+
+    assert list(states.items()) == [
+        ("hardcoded-sleep", State.MET),
+        ("outdated-action", State.MET),
+        ("silent-type-check", State.OPEN),
+        ("crashes", State.UNKNOWN),
+        ("flies", State.NOT_APPLICABLE),
+        ("may-fly", State.MET),
+    ]
+
+
+def test_a_file_that_could_not_be_read_unticks_the_rules_that_look_at_it(shop: Repository) -> None:
+    rule = Rule("transforms.ci.outdated_action", "", nothing, ("D-009.1",))
+    workflow, dockerfile = FileError(".github/workflows/a.yml", "not YAML"), FileError("Dockerfile", "not UTF-8")
+
+    assert [c.state for c in criteria([rule], shop, (), (), [workflow])] == [State.UNKNOWN]
+    assert [c.state for c in criteria([rule], shop, (), (), [dockerfile])] == [State.MET]
+
+
+def test_where_there_is_nothing_of_its_kind_a_rule_is_not_applicable(tmp_path: Path) -> None:
+    rule = Rule("transforms.ci.outdated_action", "", nothing, ("D-009.1",))
+
+    assert [c.state for c in criteria([rule], write(tmp_path, {"a.txt": ""}), ())] == [State.NOT_APPLICABLE]
+
+
+def test_boxes_show_the_state_and_what_an_apply_would_mend() -> None:
+    met = Criterion(examples.OUTDATED, State.MET)
+    unknown = Criterion(examples.BACKUP, State.UNKNOWN, why="could not be read: a.yml")
+    said = markdown(document(criteria=(*document().criteria[2:3], document().criteria[0], met, unknown), items=()))
+
+    boxes = [line for line in said.splitlines() if line.startswith("- [")]
+    assert boxes == [
+        f"- [ ] D-010.3: {CRITERIA['hardcoded-sleep']} (1 finding; see below for what is missing)",
+        f"- [ ] D-010.6: {CRITERIA['missing-predeploy-backup']} (not known: could not be read: a.yml)",
+        f"- [ ] D-009.5: {CRITERIA['silent-type-check']} (1 finding; `fhfix apply` mends that)",
+        f"- [x] D-009.1: {CRITERIA['outdated-action']}",
+    ]
+
+
+def test_every_rule_has_a_sentence_that_is_true_when_it_finds_nothing() -> None:
+    assert {rule.id for rule in all_rules()} - CRITERIA.keys() == set()
+
+
+# -- secrets and variables --------------------------------------------------------------------------------------
+
+
+def test_secrets_and_variables_are_found_where_expressions_read_them(shop: Repository) -> None:
+    path = ".github/workflows/deploy.yml"
+
+    assert [(one.kind, one.name, *((use.line, use.what) for use in one.uses)) for one in needed(shop)] == [
+        ("secrets", "API_TOKEN", (10, "job deploy, as token")),
+        ("secrets", "DEPLOY_KEY", (7, "job deploy, as KEY")),
+        ("secrets", "GITHUB_TOKEN", (10, "job deploy, as token")),
+        ("vars", "DEPLOYS", (5, "job deploy, in a condition")),
+        ("vars", "REGION", (14, "job deploy, in a script")),
+    ]
+    assert {use.path for one in needed(shop) for use in one.uses} == {path}
+
+
+# -- claims -----------------------------------------------------------------------------------------------------
+
+
+def test_every_claim_of_a_report_is_checked_against_the_tree(shop: Repository) -> None:
+    assert status_reports(shop) == ["docs/DEVOPS_STATUS.md"]
+    found = claims(shop, status_reports(shop), ["API_TOKEN"])
+
+    assert [(c.line, c.kind, c.said, c.verdict.value, c.found) for c in found] == [
+        (3, "workflows", "3", "false", "there are 1"),
+        (3, "make targets", "3", "true", "there are 4"),
+        (5, "file", ".github/workflows/deploy.yml", "true", ""),
+        (6, "file", "Backend/settings.py", "elsewhere", "there is apps/backend/settings.py"),
+        (7, "file", "docs/", "true", ""),
+        (8, "file", "scripts/rollback.sh", "false", "not there"),
+        (9, "make target", "test", "true", ""),
+        (9, "make target", "deploy-prod", "false", "the Makefile has no such target, but deploy-production"),
+        (10, "file", "Makefile", "true", ""),
+        (16, "secret", "API_TOKEN", "true", ""),
+        (17, "secret", "DATABASE_URL", "false", "no workflow reads it"),
+        (23, "make target", "lint", "true", ""),
+        (24, "make target", "logs", "false", "the Makefile has no such target"),
+    ]
+
+
+def test_targets_are_names_of_rules_and_no_variables(shop: Repository) -> None:
+    assert make_targets(shop) == {"test", "build", "lint", "deploy-production"}
+
+
+@pytest.mark.parametrize(
+    ("path", "is_report"),
+    [
+        ("DEVOPS_FINAL_REPORT.txt", True),
+        ("docs/infrastructure-status.md", True),
+        ("docs/DEPLOYMENT_SUMMARY.md", True),
+        ("docs/DEPLOYMENT.md", False),
+        ("src/status.py", False),
+        ("docs/project-status.md", False),
+    ],
+)
+def test_status_reports_are_known_by_their_names(tmp_path: Path, path: str, is_report: bool) -> None:
+    assert status_reports(write(tmp_path, {path: ""})) == [path] * is_report
+
+
+def test_what_is_true_is_counted_and_what_is_not_is_listed(shop: Repository) -> None:
+    found = tuple(claims(shop, status_reports(shop), ["API_TOKEN"]))
+    said = markdown(document(claims=found))
+
+    assert f"{sum(c.verdict is Verdict.TRUE for c in found)} of {len(found)} claims are true." in said
+    assert "| 3 | 3 workflows | there are 1 |" in said
+    assert "| 8 | file `scripts/rollback.sh` | not there |" in said
+
+
+# -- forms ------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("closed", [False, True], ids=["as published", "no key that it does not describe"])
+def test_the_json_keeps_to_its_schema(shop: Repository, tmp_path: Path, closed: bool) -> None:
+    whole = document(
+        needed=tuple(needed(shop)),
+        claims=tuple(claims(shop, status_reports(shop), [])),
+        faults=(Fault("silent-type-check", "a.yml", "broke its promise"),),
+        problems=(FileError("b.yml", "not YAML", "look at line 3"),),
+    )
+    schema = json.loads(SCHEMA.read_text())
+    (tmp_path / "schema.json").write_text(json.dumps(strict(schema) if closed else schema))
+    (tmp_path / "audit.json").write_text(as_json(whole))
+
+    assert check_jsonschema("--schemafile", tmp_path / "schema.json", tmp_path / "audit.json")[0] == 0
+
+
+class Page(HTMLParser):
+    def __init__(self, text: str) -> None:
+        super().__init__()
+        self.tags: list[tuple[str, dict[str, str | None]]] = []
+        self.said = ""
+        self.open: list[str] = []
+        self.feed(text)
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        self.tags.append((tag, dict(attrs)))
+        if tag not in ("meta", "input", "br", "hr"):
+            self.open.append(tag)
+
+    def handle_endtag(self, tag: str) -> None:
+        assert self.open.pop() == tag
+
+    def handle_data(self, data: str) -> None:
+        self.said += data
+
+
+def test_the_page_holds_everything_and_loads_nothing(shop: Repository) -> None:
+    page = Page(as_html(document(needed=tuple(needed(shop)))))
+
+    assert page.open == []
+    assert not [
+        tag for tag, attributes in page.tags if tag in ("script", "link", "img", "iframe") or "src" in attributes
+    ]
+    boxes = [attributes for tag, attributes in page.tags if tag == "input"]
+    assert len(boxes) == 5
+    assert all("disabled" in box for box in boxes)
+    assert ("span", {"class": "del"}) in page.tags
+    assert "-      - run: mypy . || true" in page.said
+
+
+def test_what_a_file_says_stays_text_in_markdown_and_html() -> None:
+    first = examples.report().findings[0]
+    bad = "</code><script>alert(1)</script> | **bold** ``` [x](http://example.org)"
+    finding = replace(first.finding, message=bad)
+    whole = document(
+        name=bad,
+        items=items_of(Report((replace(first, finding=finding),)), examples.read),
+        problems=(FileError("a", bad),),
+    )
+
+    page = Page(as_html(whole))
+
+    assert not [tag for tag, _ in page.tags if tag in ("script", "a")]
+    assert page.said.count("<script>alert(1)</script>") == 4
+
+
+@pytest.mark.parametrize(
+    "text", ["a`b", "``", "a|b", "<b>", "*x*", "a\nb", "~~x~~", "![i](j)", "&amp;", "1_2_3", "#1 @me"]
+)
+def test_words_and_code_come_out_of_a_renderer_as_they_went_in(text: str) -> None:
+    render = MarkdownIt("commonmark", {"html": False}).enable(["table", "strikethrough"]).render
+
+    for form in (words, code):
+        page = Page(render(f"x {form(text)} x"))
+        assert page.said.strip() == f"x {' '.join(text.split())} x"
+        assert {tag for tag, _ in page.tags} <= {"p", "code"}
+    assert Page(render(fenced(f"{text}\n```\n````\n"))).said.rstrip() == f"{text}\n```\n````"
+
+
+# -- the command ------------------------------------------------------------------------------------------------
+
+
+def run(*arguments: str | Path) -> subprocess.CompletedProcess[str]:
+    code = "from fixer.cli import main; main()"
+    return subprocess.run([sys.executable, "-c", code, *map(str, arguments)], capture_output=True, text=True)
+
+
+def test_a_box_that_was_open_is_ticked_after_an_apply(shop: Repository) -> None:
+    select = ("--select", "silent-type-check")
+    before = run("audit", shop.root, *select)
+    apply = run("apply", "-q", shop.root, *select)
+    after = run("audit", shop.root, *select)
+
+    assert (before.returncode, apply.returncode, after.returncode) == (0, 0, 0), before.stderr + after.stderr
+    text = CRITERIA["silent-type-check"]
+    assert f"- [ ] D-009.5: {text} (1 finding; `fhfix apply` mends that)" in before.stdout
+    assert f"- [x] D-009.5: {text}\n" in after.stdout
+    assert re.search(r"\*\*`\.github/workflows/deploy\.yml:1[123]`\*\*", before.stdout)
+
+
+def test_the_document_goes_to_a_file_on_demand(shop: Repository, tmp_path: Path) -> None:
+    target = tmp_path / "audit.html"
+
+    done = run("audit", shop.root, "--format", "html", "-o", target)
+
+    assert (done.returncode, done.stdout) == (0, "")
+    assert target.read_text().startswith("<!doctype html>")
+
+
+def test_a_status_report_that_is_not_there_is_a_usage_error(shop: Repository) -> None:
+    done = run("audit", shop.root, "--report", "nowhere.md")
+
+    assert done.returncode == 2
+    assert "nowhere.md: no such file in the repository" in done.stderr
