@@ -33,12 +33,11 @@ def apply(opened: Opened, dry_run: bool, interactive: bool, safe: bool, form: st
     try:
         if not dry_run and writing.interrupted(root):
             click.echo(f"fhfix: {writing.recover(root)}", err=True)
-        accept = None
-        if interactive:
-            from fixer.preview.interactive import Interactive
+        made = opened.plan()
+        if interactive and made.taken:
+            from fixer.preview.interactive import choose
 
-            accept = Interactive()
-        made = opened.plan(accept)
+            made = opened.plan(choose(made))
         if not quiet:
             _show(opened, made, form)
         say_problems(made)
