@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from typing import TextIO
 
 import click
 
@@ -16,7 +17,7 @@ from fixer.commands.opening import Opened, exit_code, repository_options, say_pr
 )
 @click.option("--safe", is_flag=True, help="Only fixes that keep the meaning except for the defect.")
 @click.option("--title", default="", help="What the page is called; by default the name of the folder.")
-def preview(opened: Opened, file: click.utils.LazyFile, safe: bool, title: str) -> None:
+def preview(opened: Opened, file: TextIO, safe: bool, title: str) -> None:
     """Write what an apply would do below PATH as one self-contained HTML file, before and after. Fixes nothing."""
     from fixer.preview.html import html
     from fixer.preview.semantic import plan_in_words
