@@ -1,0 +1,43 @@
+"""`fhfix init`: the first configuration of a repository."""
+
+from __future__ import annotations
+
+import sys
+
+import click
+
+from fixer.commands.opening import Opened, repository_options, say_problems
+from fixer.config import FILE, starting_text
+from fixer.inferred import inferred
+
+
+@click.command()
+@repository_options
+@click.option("--stdout", is_flag=True, help="Print the file instead of writing it.")
+def init(opened: Opened, stdout: bool) -> None:
+    """Write a commented .fhfix.toml: what was inferred, the values that blocked findings ask for, every option.
+
+    Until a comment is taken away it changes nothing. Never overwrites a file.
+    """
+    made = opened.plan()
+    text = starting_text(opened.rules, made.left, inferred(opened.repository))
+    if stdout:
+        click.echo(text, nl=False)
+    else:
+        _write(opened, text)
+    say_problems(made)
+    sys.exit(3 if made.faults else 0)
+
+
+def _write(opened: Opened, text: str) -> None:
+    if opened.config.origin:
+        raise click.UsageError(
+            f"{opened.config.origin} configures fhfix already; --stdout prints what init would write"
+        )
+    path = opened.repository.root / FILE
+    try:
+        with path.open("x", encoding="utf-8", newline="\n") as file:
+            file.write(text)
+    except OSError as error:
+        raise click.ClickException(f"{path}: cannot be written: {error.strerror}") from None
+    click.echo(f"wrote {path}")
