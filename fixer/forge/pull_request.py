@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 from fixer.forge.git import Commit, Content
 from fixer.languages import document_type, kind_of
@@ -191,36 +192,46 @@ def _counted(plan: Plan, fixes: Sequence[Fix]) -> str:
 
 
 def _what(plan: Plan) -> list[str]:
-    lines: list[str] = []
-    order = sorted(
-        range(len(plan.taken)), key=lambda i: (task_of(plan.taken[i].rule).rank, plan.taken[i].finding.path, i)
-    )
-    task = None
-    for index in order:
-        reported = plan.taken[index]
-        fix = reported.finding.cure
-        if task_of(reported.rule) != task:
-            task = task_of(reported.rule)
-            lines += ["", f"**{task.title}** ({task.id})", ""] if lines else [f"**{task.title}** ({task.id})", ""]
-        tier = fix.tier if isinstance(fix, Fix) else ""
-        lines.append(
-            f"* `{_place(plan, index)}` **{plain(_title(reported))}** ({tier}, `{reported.rule.id}`): "
-            + plain(reported.finding.message)
+    """A line for each kind of fix in a file, with all its places; what a person must look at comes first."""
+    places: dict[tuple[Any, ...], list[int]] = {}
+    for index, reported in enumerate(plan.taken):
+        fix, finding = reported.finding.cure, reported.finding
+        tier = fix.tier if isinstance(fix, Fix) else Tier.REVIEW
+        task = task_of(reported.rule)
+        key = (
+            task.rank,
+            task,
+            tier is Tier.SAFE,
+            finding.path,
+            reported.rule.id,
+            tier,
+            _title(reported),
+            finding.message,
         )
+        line = _line(plan, index)
+        places.setdefault(key, []).extend([line] if line else [])
+    lines: list[str] = []
+    current = None
+    for key, found in sorted(places.items(), key=lambda item: (item[0][0], *item[0][2:4], min(item[1], default=0))):
+        _, task, _, path, rule_id, tier, title, message = key
+        if task != current:
+            current = task
+            lines += [*([""] if lines else []), f"**{task.title}** ({task.id})", ""]
+        where = path + (f":{', '.join(map(str, sorted(found)))}" if found else "")
+        lines.append(f"* {code(where)} **{plain(title)}** ({tier}, `{rule_id}`): {plain(message)}")
     return lines
 
 
-def _place(plan: Plan, index: int) -> str:
-    """Where a fix stands in the changed tree, as `path:line`."""
-    path = plan.taken[index].finding.path
-    change = plan.files.get(path)
+def _line(plan: Plan, index: int) -> int:
+    """The line of the changed file on which a fix stands; 0 where a later fix replaced what it wrote."""
+    change = plan.files.get(plan.taken[index].finding.path)
     line = 1
     for piece in change.pieces if change else ():
         if piece.origin == index:
             first = piece.text.startswith("\n")  # an insertion may begin with the end of the line above
-            return f"{path}:{line + first}"
+            return line + first
         line += piece.text.count("\n")
-    return path
+    return 0
 
 
 def _to_do(plan: Plan, before: Sequence[Needed], after: Sequence[Needed]) -> list[str]:

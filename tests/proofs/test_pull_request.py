@@ -12,6 +12,7 @@ import sys
 import time
 import urllib.request
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -653,9 +654,28 @@ def test_words_of_a_repository_mention_nobody_and_are_no_markup(hub: FakeHub, cl
     assert "ask @<!-- -->octocat" in text
 
 
+def test_fixes_of_one_kind_in_a_file_share_a_line_and_those_to_look_at_come_first(hub: FakeHub, clone: Path) -> None:
+    plan = examples.plan()
+
+    send(clone, Plan(plan.files, (*plan.taken, plan.taken[1])))
+
+    lines = [line for line in hub.pulls[0].body.splitlines() if re.match(r"\* `|\*\*", line)]
+    assert [line.partition(": ")[0] for line in lines] == [
+        "**Deployment safety and rollback** (D-010)",
+        f"* `{DEPLOY}:7` **take a snapshot first** (review, `missing-predeploy-backup`)",
+        "**Continuous integration** (D-009)",
+        f"* `{CI}:7` **move to v6** (safe, `outdated-action`)",
+        f"* `{CI}:8` **let mypy fail the step** (safe, `silent-type-check`)",
+    ]
+
+
 def test_a_thousand_fixes_fit_into_the_text_that_github_takes(hub: FakeHub, clone: Path) -> None:
     plan = examples.plan()
-    many = Plan(plan.files, plan.taken * 400)
+    first = plan.taken[0]
+    many = Plan(
+        plan.files,
+        tuple(replace(first, finding=replace(first.finding, message=f"type check {n} is silent")) for n in range(1200)),
+    )
 
     send(clone, many, Wish(single_commit=True))
 
