@@ -1,26 +1,34 @@
-"""`fhfix explain`: one rule, whole."""
+"""`fhfix explain`: rules, whole."""
 
 from __future__ import annotations
 
+import sys
 from difflib import get_close_matches
 
 import click
 
+from fixer.docs import explanation
 from fixer.registry import all_rules
+from fixer.selectors import all_selectors, matches
 
 
 @click.command()
-@click.argument("rule_id", metavar="RULE")
-def explain(rule_id: str) -> None:
-    """Say what RULE finds, why, what it leaves alone, and what can be configured."""
-    rules = {rule.id: rule for rule in all_rules()}
-    rule = rules.get(rule_id)
-    if rule is None:
-        near = get_close_matches(rule_id, rules, n=1)
-        raise click.UsageError(f"no rule {rule_id!r}" + (f"; did you mean {near[0]}?" if near else "; see fhfix rules"))
-    click.echo(f"{click.style(rule.id, bold=True)}  ({rule.pack}; {', '.join(rule.audit)})\n\n{rule.explanation}")
-    if rule.options:
-        click.echo("\n## Configuration\n")
-        for option in rule.options:
-            choices = f" One of: {', '.join(option.choices)}." if option.choices else ""
-            click.echo(f"rules.{rule.id}.{option.name} = {option.default!r}\n    {option.help}{choices}")
+@click.argument("rule", metavar="RULE")
+def explain(rule: str) -> None:
+    """Say what RULE finds, why, what it leaves alone, and what can be configured.
+
+    RULE is an id, or a pack or audit reference (D-009.5) for all rules of it.
+    """
+    rules = all_rules()
+    found = [each for each in rules if matches(rule, each)]
+    if not found:
+        near = get_close_matches(rule, list(all_selectors(rules)), n=1)
+        raise click.UsageError(f"no rule {rule!r}; " + (f"did you mean {near[0]}?" if near else "see fhfix rules"))
+    text = "\n".join(explanation(each) for each in found)
+    if sys.stdout.isatty():
+        from rich.console import Console
+        from rich.markdown import Markdown
+
+        Console().print(Markdown(text))
+    else:
+        click.echo(text, nl=False)
