@@ -211,14 +211,9 @@ class Action:
 
     def moving(self, number: int) -> str:
         """The tag that follows a major, `v4`; empty where there is none, as for newer majors of some actions."""
-        names = (f"v{number}", str(number), f"release/v{number}")
-        release = self.majors[number].release
-        for name in names:
-            if name in self.entry.tags and (name != release or "." not in release):
-                return name
-            if name.startswith("release/") and name in self.entry.branches:
-                return name
-        return ""
+        names = (f"v{number}", str(number))
+        tag = next((name for name in names if name in self.entry.tags), "")
+        return tag or next((name for name in (names[0], f"release/v{number}") if name in self.entry.branches), "")
 
     def with_precision(self, ref: str, number: int) -> str:
         """How to name the newest release of a major, as exactly as `ref` names its own version."""

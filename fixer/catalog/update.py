@@ -21,7 +21,7 @@ _ACTION_FILE = re.compile(r"(?:(?P<path>.+)/)?(?P<name>action\.ya?ml|Dockerfile)
 _NOT_ACTIONS = re.compile(
     r"(^|/)(\.github|\.git|__tests__|tests?|examples?|samples?|fixtures|docs?|dist|misc|node_modules|src|lib)(/|$)"
 )
-_MAJOR_BRANCH = re.compile(r"releases?/v[0-9]+\Z")
+_MAJOR_BRANCH = re.compile(r"(releases?/)?v[0-9]+\Z")
 
 
 class Tags(Protocol):
@@ -162,7 +162,11 @@ def refresh(repository: str, tags: Tags, known: Mapping[str, Any] | None, *, as_
         if _is_release(tag) and commits.get(tag) != before[tag]
     )
     actions: dict[str, dict[str, Any]] = json.loads(json.dumps(old.get("actions", {})))
-    releases = sorted((version, tag) for tag in commits if _is_release(tag) and (version := version_of(tag)))
+    releases = sorted(
+        (version, tag)
+        for tag in commits
+        if _is_release(tag) and f"{tag}.0" not in commits and (version := version_of(tag))
+    )
     done: dict[int, Version] = {}
     for majors in actions.values():
         for name, major in majors.items():
