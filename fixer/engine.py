@@ -5,8 +5,11 @@ Rules never conflict and need no priorities: each sees what the ones before it h
 
 from __future__ import annotations
 
+import multiprocessing
+import os
 import traceback
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass, field
 from functools import cache
 from pathlib import PurePosixPath
@@ -39,6 +42,9 @@ from fixer.verify import broken_promise, second_reading
 PASSES = 12
 """How often the rules may go over a repository before those that still find work are named as faults."""
 
+DOCUMENTS_PER_PROCESS = 100
+"""How many documents make a process of their own worth its start."""
+
 BATCHES = 100
 """How many fixes of one rule may contend for one place before the rest waits for the next pass."""
 
@@ -64,6 +70,7 @@ def check(
 ) -> Report:
     """Every finding of these rules, by path and position; nothing is changed."""
     asked = _Asked(options, wanted)
+    asked.ahead(rules, repository)
     findings = [reported for rule in rules for reported in asked.findings(rule, repository)]
     findings.sort(key=_by_place)
     return Report(tuple(findings), tuple(asked.faults.values()), asked.problems_by_path())
@@ -84,9 +91,11 @@ def plan(
     end are named in `faults`, and nothing of their work remains.
     """
     excluded: dict[str, Fault] = {}
+    asked = _Asked(options, wanted)
+    asked.ahead(rules, repository)
     while True:
         remaining = [rule for rule in rules if rule.id not in excluded]
-        folded = _Fold(repository, remaining, _Asked(options, wanted), accept, tiers)
+        folded = _Fold(repository, remaining, asked, accept, tiers)
         offenders = folded.run()
         if not offenders:
             faults = (*excluded.values(), *folded.faults())
@@ -121,7 +130,7 @@ class _Asked:
     wanted: Wanted
     faults: dict[tuple[str, str], Fault] = field(default_factory=dict)
     problems: dict[str, FileError] = field(default_factory=dict)
-    _answers: dict[tuple[str, int], tuple[tuple[Any, ...], list[Finding]]] = field(default_factory=dict)
+    answers: dict[tuple[str, str], tuple[tuple[Any, ...], list[Finding]]] = field(default_factory=dict)
 
     def problems_by_path(self) -> tuple[FileError, ...]:
         return tuple(self.problems[path] for path in sorted(self.problems))
@@ -148,32 +157,90 @@ class _Asked:
                 if value is None and not optional:
                     return
                 arguments[name] = value
-            if callable(getattr(subject, "detect", None)):
+            if _is_fact(subject):
                 fact = repository.fact(subject)
                 if fact is not None:
-                    yield from self._answer(rule, fact, arguments)
+                    yield from self._answer(rule, "", fact, lambda: fact, arguments)
                 return
             for path in repository.paths_of(subject):
-                try:
-                    document = repository.document(path)
-                except FileError as problem:
-                    self.problems[problem.path] = problem
-                    continue
-                yield from self._answer(rule, document, arguments)
+                if path not in self.problems:
+                    yield from self._of_document(rule, path, repository, arguments)
         except Exception as error:  # a rule must not take the others down with it
-            where = traceback.extract_tb(error.__traceback__)[-1]
-            place = f"{PurePosixPath(where.filename).name}:{where.lineno}"
-            self.faults[rule.id, path] = Fault(rule.id, path, f"{type(error).__name__}: {error} ({place})")
+            self.faults[rule.id, path] = _fault(rule, path, error)
 
-    def _answer(self, rule: Rule, subject: Any, arguments: dict[str, Any]) -> list[Finding]:
-        values = (subject, *(value for value in arguments.values() if not isinstance(value, Options)))
-        key = (rule.id, id(subject))
-        known = self._answers.get(key)
+    def _of_document(self, rule: Rule, path: str, repository: Repository, arguments: dict[str, Any]) -> list[Finding]:
+        try:
+            return self._answer(rule, path, repository.read(path), lambda: repository.document(path), arguments)
+        except FileError as problem:
+            self.problems[path] = problem
+        except Exception as error:
+            self.faults[rule.id, path] = _fault(rule, path, error)
+        return []
+
+    def _answer(
+        self, rule: Rule, path: str, value: Any, subject: Callable[[], Any], arguments: dict[str, Any]
+    ) -> list[Finding]:
+        """What the rule says of a subject, which is made only if the rule has not been asked about `value` yet."""
+        values = (value, *(value for value in arguments.values() if not isinstance(value, Options)))
+        known = self.answers.get((rule.id, path))
         if known is not None and all(a is b for a, b in zip(known[0], values, strict=True)):
             return known[1]
-        findings = list(rule.check(subject, **arguments))
-        self._answers[key] = (values, findings)
+        findings = list(rule.check(subject(), **arguments))
+        self.answers[rule.id, path] = (values, findings)
         return findings
+
+    def ahead(self, rules: Sequence[Rule], repository: Repository) -> None:
+        """Asks the rules about single documents in several processes, where there are many documents."""
+        single = [rule for rule in rules if not _is_fact(_signature(rule.check)[0][1])]
+        paths = sorted({path for rule in single for path in repository.paths_of(_signature(rule.check)[0][1])})
+        processes = min(os.cpu_count() or 1, len(paths) // DOCUMENTS_PER_PROCESS)
+        if processes < 2 or "fork" not in multiprocessing.get_all_start_methods():
+            return
+        # Forked processes inherit the repository, the rules and the options; only findings come back.
+        global _inherited
+        _inherited = (self, single, repository)
+        shares = [frozenset(paths[number::processes]) for number in range(processes)]
+        with ProcessPoolExecutor(processes, multiprocessing.get_context("fork")) as pool:
+            for answers, problems, faults in pool.map(_asked_about, shares):
+                self.problems |= problems
+                self.faults |= faults
+                for (rule_id, path), findings in answers.items():
+                    self.answers[rule_id, path] = ((), findings)
+        _inherited = None
+        for rule in single:
+            values = [repository.fact(kind) for _, kind, _ in _signature(rule.check)[1:] if kind is not Options]
+            for path in paths:
+                if (rule.id, path) in self.answers and path not in self.problems:
+                    known = (repository.read(path), *values)
+                    self.answers[rule.id, path] = (known, self.answers[rule.id, path][1])
+
+
+_Answers = dict[tuple[str, str], list[Finding]]
+_inherited: tuple[_Asked, list[Rule], Repository] | None = None
+
+
+def _asked_about(
+    share: frozenset[str],
+) -> tuple[_Answers, dict[str, FileError], dict[tuple[str, str], Fault]]:
+    """What a forked process does: its share of the documents, for every rule about single documents."""
+    assert _inherited is not None
+    asked, rules, repository = _inherited
+    for rule in rules:
+        for _ in asked._asked(rule, repository.restricted_to(share)):
+            pass
+    answers = {key: findings for key, (_, findings) in asked.answers.items() if key[1]}
+    return answers, asked.problems, asked.faults
+
+
+def _is_fact(kind: Any) -> bool:
+    return callable(getattr(kind, "detect", None))
+
+
+def _fault(rule: Rule, path: str, error: Exception) -> Fault:
+    where = traceback.extract_tb(error.__traceback__)[-1]
+    return Fault(
+        rule.id, path, f"{type(error).__name__}: {error} ({PurePosixPath(where.filename).name}:{where.lineno})"
+    )
 
 
 def _by_place(reported: Reported) -> tuple[str, int, str]:
@@ -183,13 +250,7 @@ def _by_place(reported: Reported) -> tuple[str, int, str]:
 # -- the fold -----------------------------------------------------------------------------------------------------
 
 
-_Key = tuple[str, str, str, str]
-
-
-def _key(reported: Reported) -> _Key:
-    """What makes two findings of two passes the same one to a person."""
-    cure = reported.finding.cure
-    return reported.rule.id, reported.finding.path, reported.finding.message, getattr(cure, "title", "")
+_Key = tuple[str, str, str, str, int]
 
 
 class _Fold:
@@ -277,7 +338,7 @@ class _Fold:
         deferred = False
         for reported in self.asked.findings(rule, self.repository):
             fix = reported.finding.cure
-            if isinstance(fix, Blocked) or fix.tier not in self.tiers or _key(reported) in self.broken:
+            if isinstance(fix, Blocked) or fix.tier not in self.tiers or self._key(reported) in self.broken:
                 continue
             names = {file.path for file in fix.new_files}
             if names & created or _contend(edits, fix.edits):
@@ -299,7 +360,7 @@ class _Fold:
                     self._changed([reported])
                     sound.append(reported)
                 except _BrokenPromiseError as broken:
-                    key = _key(reported)
+                    key = self._key(reported)
                     self.broken[key] = Fault(reported.rule.id, broken.path, f"“{key[3]}”: {broken}")
             return sound if len(sound) < len(batch) else sound[:1]
         return batch
@@ -308,10 +369,17 @@ class _Fold:
         """What the files become; raises where the fixes do not do what they say."""
         return self._edited(_edits(batch)) | self._created([f for r in batch for f in _fix(r).new_files])
 
+    def _key(self, reported: Reported) -> _Key:
+        """What makes two findings of two passes the same one: its words, and its place in the file as it was."""
+        finding = reported.finding
+        title = getattr(finding.cure, "title", "")
+        place = _original(self.pieces.get(finding.path, ()), finding.span.start)
+        return reported.rule.id, finding.path, finding.message, title, place
+
     def _accepted(self, reported: Reported) -> bool:
         if self.accept is None:
             return True
-        key = _key(reported)
+        key = self._key(reported)
         if key not in self.answers:
             self.answers[key] = self.accept(reported, self.repository)
         return self.answers[key]
@@ -408,6 +476,18 @@ def _spliced(pieces: list[Piece], edits: list[tuple[Edit, int]]) -> list[Piece]:
         removed = "".join(p.removed + (p.text if p.origin is None else "") for p in gone)
         pieces = [*before, Piece(edit.text, owners[id(edit)], removed), *after]
     return pieces
+
+
+def _original(pieces: Iterable[Piece], offset: int) -> int:
+    """Where in the original text an offset of the changed text lies; for text of a fix, where the fix stands."""
+    at = 0
+    for piece in pieces:
+        at += len(piece.removed)
+        if offset < len(piece.text):
+            return at + offset if piece.origin is None else at
+        offset -= len(piece.text)
+        at += len(piece.text) if piece.origin is None else 0
+    return at + offset
 
 
 def _split(pieces: list[Piece], offset: int) -> tuple[list[Piece], list[Piece]]:

@@ -29,6 +29,9 @@ class FileError(Exception):
         self.reason = reason
         self.advice = advice
 
+    def __reduce__(self) -> tuple[type[FileError], tuple[str, str, str]]:
+        return type(self), (self.path, self.reason, self.advice)  # it travels between processes
+
 
 @dataclass(frozen=True, slots=True)
 class Span:

@@ -7,6 +7,7 @@ through a symbolic link, and generated files are refused by name.
 
 from __future__ import annotations
 
+import copy
 import fnmatch
 import os
 import re
@@ -86,6 +87,7 @@ class Repository:
         self._facts: dict[type[Any], Any] = {}
         self._depends: dict[type[Any], set[str]] = {}
         self._trails: list[set[str]] = []
+        self._share: frozenset[str] | None = None
 
     def with_changes(self, changed: Mapping[str, Source]) -> Repository:
         """The same repository with these files changed or added.
@@ -100,6 +102,12 @@ class Repository:
         after._sources = {p: s for p, s in self._sources.items() if p not in changed}
         after.__dict__["_on_disk"] = self._on_disk
         return after
+
+    def restricted_to(self, share: frozenset[str]) -> Repository:
+        """The same picture, of which rules about single documents see only these."""
+        part = copy.copy(self)
+        part._share = share
+        return part
 
     # -- files --------------------------------------------------------------------------------------------------
 
@@ -202,7 +210,8 @@ class Repository:
 
     def paths_of(self, kind: type[Document]) -> Iterator[str]:
         """Paths within `only` whose document type is this."""
-        return (path for path in self._paths_by_kind.get(name_of(kind), ()) if self.in_scope(path))
+        paths = self._paths_by_kind.get(name_of(kind), ())
+        return (p for p in paths if self.in_scope(p) and (self._share is None or p in self._share))
 
     def in_scope(self, path: str) -> bool:
         return not self.only or path == self.only or path.startswith(self.only.rstrip("/") + "/")
