@@ -12,8 +12,8 @@ what to ask; else the service is waited for by `aws ecs wait services-stable` or
 
 ## When it is left alone
 * Sleeps in loops and conditions: they are part of a wait that looks.
-* Waits for a service on the runner itself (`localhost`, a container, a port-forward), and for logs to arrive; a
-  head start for `aws ecs wait` or `kubectl rollout status`, which look by themselves.
+* Waits for a service on the runner itself (`localhost`, a container, a port-forward), and for logs to arrive; on a
+  server, waits after which nothing is checked; a head start for `aws ecs wait` or `kubectl rollout status`.
 * Sleeps of a few seconds, of a length that is not written there, and those with no deployment before them.
 
 Where the check that follows judges the answer itself, or does not care, the loop only waits: at its deadline it warns
@@ -130,7 +130,7 @@ def _finding(wait: Wait, options: Options, deployments: Deployments | None) -> I
     checks = _checks_after(wait)
     if checks and not wait.here.remote and any(is_local(_value(found)) for found in checks):
         return
-    if not checks and not _is_pure_wait(wait):
+    if not checks and (wait.here.remote or not _is_pure_wait(wait)):
         return
     if not wait.deployed_before and not (checks and _speaks_of_deployment(wait)):
         return
@@ -140,7 +140,9 @@ def _finding(wait: Wait, options: Options, deployments: Deployments | None) -> I
         yield Finding(wait.workflow.path, span, message, _soak(wait, checks, options))
     else:
         message = f"`{wait.command.source}` guesses how long the deployment takes"
-        yield Finding(wait.workflow.path, span, message, _cure(wait, checks, options, deployments))
+        cure = _cure(wait, checks, options, deployments)
+        if isinstance(cure, Fix) or not checks or not all(c.check.command.within(Structure.LOOP) for c in checks):
+            yield Finding(wait.workflow.path, span, message, cure)
 
 
 # -- what the sleep waits for -------------------------------------------------------------------------------------

@@ -76,7 +76,7 @@ def _cure(workflow: Workflow, place: StepScript, found: HealthCheck, options: Op
     attempts, delay = int(options["retries"]) + 1, int(options["delay"])
     if not found.fails and found.reads_status:
         return Blocked(
-            "it reads the status code, and curl's own retries add to what was written before",
+            "it reads the status code, and curl cannot retry what it writes to /dev/null (error 23 in many versions)",
             "let `curl --fail` judge, without `--write-out`",
         )
     if not found.fails:
