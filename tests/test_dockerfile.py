@@ -201,6 +201,11 @@ def test_an_instruction_goes_after_another_and_its_here_documents(text: str, aft
     assert edited(text, document.insert_after(anchor, New("USER", "app"))) == after
 
 
+def test_nothing_goes_after_a_continuation_without_a_next_line() -> None:
+    document, anchor = first("FROM a\nRUN b \\\n\n# end\n", "RUN")
+    assert isinstance(document.insert_after(anchor, New("USER", "app")), Blocked)
+
+
 def test_new_lines_in_a_body_become_continuations_in_the_files_own_style() -> None:
     document, anchor = first(WINDOWS, "RUN")
     after = edited(WINDOWS, document.insert_after(anchor, New("RUN", "one\n&& two"), New("CMD", ["a b"])))

@@ -38,7 +38,8 @@ class BaseImage:
 def base_image(image: ImageRef) -> BaseImage | None:
     """What is known about an image; None where it is not among the known ones."""
     for entry in _entries():
-        if any(_matches(name, image, entry.get("suffixes", ())) for name in entry["names"]):
+        named = any(_matches(name, image, entry.get("suffixes", ())) for name in entry["names"])
+        if named and re.search(entry.get("tags", ""), image.tag):
             major = re.match(r"\d+", image.tag)
             there = "since" not in entry or (major is not None and int(major[0]) >= entry["since"])
             runs_as = entry.get("runs_as", "root")

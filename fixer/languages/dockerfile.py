@@ -286,6 +286,8 @@ class Dockerfile:
     def insert_after(self, anchor: Instruction, *new: New) -> Parts:
         """New instructions on their own lines after this one; an empty line goes between where one follows it."""
         newline, text = self.source.newline, self.source.text
+        if self.escape in text[anchor.span.end : self.source.line_end(anchor.span.end)]:
+            return Blocked(f"line {self.line(anchor)}: a continuation without a next line", f"remove the {self.escape}")
         after = self._next_line(anchor.span.end)
         block = self._rendered(new)
         if isinstance(block, Blocked):

@@ -1,0 +1,186 @@
+"""What a program in a container needs root for, as far as its shell code tells; and which users a script makes."""
+
+from __future__ import annotations
+
+import posixpath
+import re
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
+
+from fixer.languages.dockerfile import expanded
+from fixer.languages.shell import Command, Script
+
+# Programs that work only as root, or that change to another user.
+_CHANGE_USER = frozenset(("gosu", "su-exec", "setpriv", "runuser", "su", "start-stop-daemon", "chroot", "s6-setuidgid"))
+_NEEDS_ROOT = frozenset((
+    "addgroup", "adduser", "apache2", "apache2-foreground", "apachectl", "apk", "apt", "apt-get", "chgrp", "chown",
+    "cron", "crond", "dnf", "dockerd", "dpkg", "groupadd", "groupmod", "haproxy", "httpd", "ip6tables", "iptables",
+    "ldconfig", "microdnf", "mount", "nginx", "ntpd", "openvpn", "rsyslogd", "runsvdir", "service", "sshd", "sudo",
+    "supervisord", "sysctl", "systemctl", "umount", "update-ca-certificates", "useradd", "usermod", "vsftpd",
+    "wg-quick", "yum",
+))  # fmt: skip
+# Servers that keep their data in folders of their own user.
+_OWN_FOLDERS = frozenset(("mariadbd", "mongod", "mysqld", "mysqld_safe", "postgres", "rabbitmq-server", "redis-server"))
+_INSTALLS = {
+    "pip": ("install",), "pip3": ("install",), "poetry": ("install", "add"), "pipenv": ("install", "sync"),
+    "npm": ("ci", "install", "i"), "yarn": ("install", "add"), "pnpm": ("install", "i", "add"), "gem": ("install",),
+    "bundle": ("install",), "composer": ("install",),
+}  # fmt: skip
+_FILE_OPTION = re.compile(
+    r"--?(?:access-?log(?:file|-file)?|error-?log(?:file|-file)?|log-?file|logfile|log-path|pid|pid-?file|uds|unix-socket"
+    r"|socket|chdir-log|data-?dir|dbpath|tmp-upload-dir)(?:=(.*))?"
+)
+_WRITES = frozenset(("chmod", "cp", "install", "ln", "mkdir", "mv", "rm", "rsync", "tee", "touch", "truncate"))
+_PORT = re.compile(r"(?:--?[\w-]+=)?(?:tcp:|http:|socket:)?(?://)?(?:[\d.]{7,15}|localhost|\[::\]|\*)?:(\d{1,5})")
+_PORT_OPTION = re.compile(r"^(?:--(?:http-|server-|listen-)?port|-p|-P)(?:=(\d{1,5}))?$")
+
+
+@dataclass(frozen=True, slots=True)
+class User:
+    """A user that is there, or that a Dockerfile makes. `group` is empty where it is not known."""
+
+    name: str
+    group: str = ""
+    id: str = ""
+    home: bool = True
+
+    @property
+    def owner(self) -> str:
+        return f"{self.name}:{self.group}" if self.group else self.name
+
+    @property
+    def numeric(self) -> str:
+        """`uid:gid` where the number is known, else the names."""
+        return f"{self.id}:{self.id}" if self.id else self.owner
+
+
+def needs_root(script: Script, writable: Iterable[str]) -> str:
+    """Why this script must run as root, as a clause; empty where nothing says so. `writable` are folders that the
+    process may write to."""
+    if script.error:
+        return f"{script.error}, so that what it needs is not known"
+    folders = tuple(writable)
+    for command in script.commands:
+        words = [word.text for word in command.words]
+        leading = {posixpath.basename(word) for word in words[: 2 if words[0] in ("exec", "env", "nohup") else 1]}
+        leading.add(posixpath.basename(command.name))
+        if changes := leading & _CHANGE_USER:
+            return f"`{changes.pop()}` changes to another user by itself, for which it must start as root"
+        if root := leading & _NEEDS_ROOT:
+            return f"`{root.pop()}` must run as root"
+        if own := leading & _OWN_FOLDERS:
+            return f"`{own.pop()}` keeps its data in folders that belong to another user"
+        verb = next((word.text for word in command.args if not word.text.startswith("-")), "")
+        if verb in _INSTALLS.get(command.name, ()):
+            return f"`{_short(command.source)}` installs packages when the container starts, into folders of root"
+        for path in _written(command):
+            if path.startswith("/") and not is_within(path, (*folders, "/tmp", "/dev", "/proc", "/var/tmp")):
+                return f"`{_short(command.source)}` writes to {path}, which belongs to root"
+    return ""
+
+
+def low_port(words: Iterable[str]) -> int | None:
+    """The first port below 1024 that a command is told to listen on."""
+    given = list(words)
+    for at, word in enumerate(given):
+        if option := _PORT_OPTION.match(word):
+            value = option[1] or (given[at + 1] if at + 1 < len(given) else "")
+            if value.isdigit() and 0 < int(value) < 1024:
+                return int(value)
+        found = _PORT.fullmatch(word)
+        if found and 0 < int(found[1]) < 1024:
+            return int(found[1])
+    return None
+
+
+def users_made(script: Script, values: Mapping[str, str | None]) -> Iterator[User]:
+    """Users that useradd and adduser make here; those whose name is not known are left out."""
+    for command in script.commands:
+        if command.name not in ("useradd", "adduser"):
+            continue
+        name = next(iter(_operands(command, values)), None)
+        if not name or not re.fullmatch(r"[\w.-]+", name):
+            continue
+        given = command.value("--gid", "-g") if command.name == "useradd" else command.value("--ingroup", "-G", "--gid")
+        group = expanded(given.text, values) if given else ""
+        if not given and not command.has("-N", "--no-user-group"):
+            # Both make a group of the same name, except busybox for a system user.
+            group = "" if command.name == "adduser" and command.has("-S", "--system") else name
+        uid = command.value("--uid", "-u")
+        number = (expanded(uid.text, values) or "") if uid else ""
+        if command.name == "useradd":
+            home = command.has("-m", "--create-home")
+        else:
+            home = not command.has("-H", "--no-create-home")
+        yield User(name, (group or "").split(",")[0], number, home)
+
+
+def folders_made(script: Script, values: Mapping[str, str | None], start: str) -> Iterator[str]:
+    """Folders that mkdir and `install -d` make, absolute; `start` is where the script runs."""
+    folder: str | None = start
+    for command in script.commands:
+        if command.name == "cd":
+            target = expanded(command.args[0].text, values) if command.args else None
+            folder = posixpath.join(folder, target) if folder is not None and target else None
+        if command.name != "mkdir" and not (command.name == "install" and command.has("-d", "--directory")):
+            continue
+        for word in command.args:
+            path = expanded(word.text, values)
+            if path and not path.startswith("-") and not path.isdigit() and folder is not None:
+                yield from (posixpath.normpath(posixpath.join(folder, item)) for item in _braces(path))
+
+
+def is_within(path: str, folders: Iterable[str]) -> bool:
+    return any(path == folder or path.startswith(folder.rstrip("/") + "/") for folder in folders)
+
+
+_USER_OPTIONS = re.compile(
+    r"^(-[ugGdscbkKpefhZ]|--(uid|gid|groups|home|home-dir|shell|comment|gecos|ingroup|base-dir|skel|key|password|"
+    r"firstuid|lastuid|expiredate|inactive))$"
+)
+
+
+def _operands(command: Command, values: Mapping[str, str | None]) -> Iterator[str | None]:
+    waiting = False
+    for word in command.args:
+        if waiting:
+            waiting = False
+        elif word.text.startswith("-"):
+            # A cluster takes a value if its last letter does: -rg app.
+            last = word.text if word.text.startswith("--") else "-" + word.text[-1]
+            # In Debian's adduser and in busybox -G and -g differ, but both take a value; -S, -D, -H, -r, -m do not.
+            waiting = _USER_OPTIONS.match(last) is not None
+        else:
+            yield expanded(word.text, values)
+
+
+def _written(command: Command) -> Iterator[str]:
+    for redirect in command.redirects:
+        if ">" in redirect.operator:
+            yield redirect.target
+    words = [word.text for word in command.args]
+    for at, word in enumerate(words):
+        if option := _FILE_OPTION.fullmatch(word):
+            yield option[1] if option[1] is not None else words[at + 1] if at + 1 < len(words) else ""
+        if found := re.fullmatch(r"(?:--?[\w-]+=)?unix:(?://)?(/.+)", word):
+            yield found[1]
+    in_place = command.name in ("sed", "perl") and any(re.match(r"-[a-zA-Z]*i", word.text) for word in command.args)
+    if command.name in ("cp", "mv", "ln", "rsync", "install") and command.args:
+        yield command.args[-1].text
+    elif command.name in _WRITES or in_place:
+        yield from (word.text for word in command.args if not word.text.startswith("-"))
+
+
+def _braces(path: str) -> Iterator[str]:
+    """`/data/{a,b}` as two paths."""
+    found = re.search(r"\{([^{}]*,[^{}]*)\}", path)
+    if found is None:
+        yield path
+        return
+    for item in found[1].split(","):
+        yield from _braces(path[: found.start()] + item + path[found.end() :])
+
+
+def _short(text: str) -> str:
+    line = " ".join(text.split())
+    return line if len(line) <= 60 else line[:57] + "…"
