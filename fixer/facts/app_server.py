@@ -87,6 +87,15 @@ class AppServer:
         found.sort(key=lambda command: _ASIDE.search(command.path) is not None)
         return cls(tuple(found), by_packages) if found or by_packages else None
 
+    def near(self, folder: str) -> AppServer:
+        """The same for one of several projects: the commands below its folder, else in the nearest above."""
+        own = [command for command in self.commands if f"{command.path}/".startswith(f"{folder}/" if folder else "")]
+        above = folder
+        while not own and above:
+            above = above.rpartition("/")[0]
+            own = [command for command in self.commands if command.path.rpartition("/")[0] == above]
+        return AppServer(tuple(own), self.by_packages)
+
     @cached_property
     def deciding(self) -> tuple[ServerCommand, ...]:
         """The commands of the first kind of source that has any; those for development do not count beside others."""

@@ -53,7 +53,8 @@ def check(
     django: DjangoProject, server: AppServer | None, local: LocalDatabases | None, options: Options
 ) -> Iterator[Finding]:
     for project in django.projects:
-        cell = _Cell.of(project, server, local, options)
+        here = server.near(project.root) if server is not None and django.others else server
+        cell = _Cell(project, here, local, options)
         for settings in project.modules.values():
             if settings.role in ("test", "development"):
                 continue
@@ -80,12 +81,6 @@ class _Cell:
     server: AppServer | None
     local: LocalDatabases | None
     options: Options
-
-    @classmethod
-    def of(
-        cls, project: DjangoProject, server: AppServer | None, local: LocalDatabases | None, options: Options
-    ) -> "_Cell":
-        return cls(project, server, local, options)
 
     @property
     def interface(self) -> str:
