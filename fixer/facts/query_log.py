@@ -41,7 +41,7 @@ def _found(repository: Repository) -> str:
             return f"the package {name}"
     for path in repository.files:
         file = path.rpartition("/")[2]
-        if path.endswith(".py") and _LIKELY.search(path) and "test" not in file:
+        if path.endswith(".py") and _LIKELY.search("/".join(path.split("/")[-2:])) and "test" not in file:
             if _WRAPS.search(repository.text(path)):
                 return path
         elif _SERVER_FILES.search(path) and _SERVER.search(repository.text(path)):
