@@ -330,14 +330,16 @@ def _item_json(item: Item) -> dict[str, Any]:
 
 
 _STYLE = """
-:root { color-scheme: light dark; --line: #8886; --add: #2a83; --del: #d333; }
-body { font: 16px/1.5 system-ui, sans-serif; max-width: 60rem; margin: 0 auto; padding: 1rem; }
+:root { color-scheme: light dark; --line: #8886; --add: #dafbe1; --del: #ffebe9; }
+@media (prefers-color-scheme: dark) { :root { --add: #12331c; --del: #42191a; } }
+body { font: 16px/1.5 system-ui, sans-serif; overflow-wrap: break-word; }
+main { max-width: 60rem; margin: 0 auto; padding: 1rem; }
 h1, h2, h3 { line-height: 1.2; } h2 { margin-top: 2.5rem; border-bottom: 1px solid var(--line); }
-code, pre { font: 0.875em/1.45 ui-monospace, monospace; } code { overflow-wrap: anywhere; }
+code, pre { font: 0.875em/1.45 ui-monospace, monospace; }
 pre { border: 1px solid var(--line); border-radius: 6px; padding: 0.75rem; overflow-x: auto; }
 pre code { overflow-wrap: normal; }
 .add { background: var(--add); } .del { background: var(--del); } .add, .del { display: inline-block; min-width: 100%; }
-.scroll { overflow-x: auto; } table { border-collapse: collapse; }
+.scroll { overflow-x: auto; } table { border-collapse: collapse; overflow-wrap: normal; }
 th, td { border: 1px solid var(--line); padding: 0.3rem 0.6rem; text-align: left; vertical-align: top; }
 li.box { list-style: none; margin-left: -1.5rem; }
 """
@@ -348,19 +350,21 @@ def as_html(audit: Audit) -> str:
     from markdown_it import MarkdownIt
 
     body = MarkdownIt("commonmark", {"html": False}).enable("table").render(markdown(audit))
-    body = re.sub(
-        r"<li>\[([ x])\] ",
-        lambda m: f'<li class="box"><input type="checkbox" disabled{" checked" if m[1] == "x" else ""}> ',
-        body,
-    )
+    body = re.sub(r"<li>\[([ x])\] (.*?)</li>", _box_in_html, body, flags=re.DOTALL)
     body = re.sub(r'(<code class="language-diff">)(.*?)(</code>)', _coloured, body, flags=re.DOTALL)
-    body = body.replace("<table>", '<div class="scroll"><table>').replace("</table>", "</table></div>")
+    body = body.replace("<table>", '<div class="scroll" tabindex="0"><table>').replace("</table>", "</table></div>")
+    body = body.replace("<pre>", '<pre tabindex="0">')  # what scrolls must be reached by keys
     title = html.escape(f"DevOps audit of {audit.name}")
     head = '<meta charset="utf-8"><meta name="viewport" content="width=device-width, initial-scale=1">'
     return (
         f'<!doctype html>\n<html lang="en">\n<head>{head}<title>{title}</title><style>{_STYLE}</style></head>\n'
-        f"<body>\n{body}</body>\n</html>\n"
+        f"<body>\n<main>\n{body}</main>\n</body>\n</html>\n"
     )
+
+
+def _box_in_html(match: re.Match[str]) -> str:
+    ticked = " checked" if match[1] == "x" else ""
+    return f'<li class="box"><label><input type="checkbox" disabled{ticked}> {match[2]}</label></li>'
 
 
 def _coloured(match: re.Match[str]) -> str:
