@@ -96,9 +96,12 @@ def _cure(
     options: Options,
 ) -> Fix | Blocked:
     if not locustfile:
-        other = f"{suites.load[0].path} is for {suites.load[0].kind}, and only locust can be run by fhfix"
+        other = next(iter(suites.load), None)
+        reason = "the repository has no load test"
+        if other is not None:
+            reason = f"{other.path} is for {other.kind}, and only locust can be run by fhfix"
         return Blocked(
-            other if suites.load else "the repository has no load test",
+            reason,
             "write a locustfile (https://docs.locust.io), and name it",
             f'rules.{RULE.id}.locustfile = "tests/performance/locustfile.py"',
         )
@@ -125,7 +128,7 @@ def _cure(
             "Run the load test",
             f"{ci.prefix}locust --headless --locustfile {posixpath.relpath(locustfile, ci.project.root or '.')} \\\n"
             f"  --host http://localhost:{PORT} --users {users} --spawn-rate {rate} --run-time {seconds}s \\\n"
-            f'  --csv "$GITHUB_WORKSPACE/{results}" --exit-code-on-error 0',
+            f'  --csv "$GITHUB_WORKSPACE/{results}" --exit-code-on-error 0\n',
         )
     )
     steps.append(
