@@ -169,7 +169,7 @@ def _bump(ref: ActionRef, action: Action, catalog: Catalog, options: Options) ->
     why = _reason_of(ref, action, catalog)
     if target is None:
         return _no_successor(action)
-    if target.version <= before and target.number <= before[0]:
+    if target.version < before or (target.version == before and action.exists(ref)):
         return None
     if ref.kind is not RefKind.SHA and action.with_precision(ref.ref, target.number) == ref.ref:
         return None  # the tag moves, and has moved on since the catalog was made

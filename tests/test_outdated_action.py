@@ -1,0 +1,280 @@
+"""What fixtures cannot show of outdated-action: reasons, tiers, messages that arrive the same, and the corpus."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from fixer.catalog import Catalog
+from fixer.catalog.slack import slack_message
+from fixer.engine import plan
+from fixer.languages.action_ref import ActionRef
+from fixer.languages.workflow import Step, Workflow
+from fixer.model import Blocked, Fix, Plan, Source, Tier
+from fixer.registry import all_rules
+from fixer.repository import Repository
+from tests.corpus.trees import corpus, repositories
+from tests.fixture_cases import CASES, planned, write
+
+RULE = next(rule for rule in all_rules() if rule.id == "outdated-action")
+CATALOG = Catalog.load()
+SAMPLE = 60
+"""Repositories of the corpus that an ordinary test run looks at."""
+
+WORKFLOW = """\
+name: CI
+on: push
+jobs:
+  test:
+    runs-on: {runner}
+    steps:
+      - uses: {uses}
+"""
+
+
+def made(tmp_path: Path, uses: str, *, runner: str = "ubuntu-latest", config: str = "") -> Plan:
+    text = WORKFLOW.format(uses=uses, runner=runner)
+    return planned(tmp_path, {".github/workflows/ci.yml": text.encode()}, [RULE], config)
+
+
+def the_fix(found: Plan) -> Fix:
+    assert [type(reported.finding.cure) for reported in found.taken] == [Fix]
+    cure = found.taken[0].finding.cure
+    assert isinstance(cure, Fix)
+    return cure
+
+
+def the_block(found: Plan) -> Blocked:
+    assert found.taken == ()
+    assert [type(reported.finding.cure) for reported in found.left] == [Blocked]
+    cure = found.left[0].finding.cure
+    assert isinstance(cure, Blocked)
+    return cure
+
+
+# -- what is said -------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("uses", "reason"),
+    [
+        ("actions/checkout@v3", "runs on Node 16, which GitHub's runners no longer have; policy supported takes v5"),
+        ("actions/upload-artifact@v3", "was switched off and fails; policy supported takes v6"),
+        ("step-security/harden-runner@v2.4.0", "has a known vulnerability (GHSA-"),
+        ("astral-sh/setup-uv@v9", "names a tag that does not exist; policy supported takes v9.0.0"),
+        ("aquasecurity/trivy-action@master", "follows a branch, whose code can change at any time"),
+        ("azure/docker-login@v1", "is unmaintained; docker/login-action takes its place"),
+    ],
+)
+def test_the_finding_says_what_is_wrong_and_what_was_chosen(uses: str, reason: str, tmp_path: Path) -> None:
+    found = made(tmp_path, uses)
+    (message,) = (reported.finding.message for reported in (*found.taken, *found.left))
+
+    assert reason in message
+
+
+def test_the_projects_own_choice_is_named(tmp_path: Path) -> None:
+    config = '[rules.outdated-action.majors]\n"actions/checkout" = "v6"\n'
+    found = made(tmp_path, "actions/checkout@v5", config=config)
+
+    assert "rules.outdated-action.majors sets v6" in found.taken[0].finding.message
+
+
+def test_a_bump_of_the_runtime_alone_is_safe(tmp_path: Path) -> None:
+    assert the_fix(made(tmp_path, "actions/checkout@v4")).tier is Tier.SAFE
+
+
+@pytest.mark.parametrize("runner", ["self-hosted", "[self-hosted, linux]", "{group: big}"])
+def test_a_self_hosted_runner_is_for_review(runner: str, tmp_path: Path) -> None:
+    fix = the_fix(made(tmp_path, "actions/checkout@v4", runner=runner))
+
+    assert fix.tier is Tier.REVIEW
+    assert "v2.327.1" in fix.todo[0]
+
+
+def test_a_branch_that_is_not_the_default_is_blocked_with_the_line_that_decides(tmp_path: Path) -> None:
+    block = the_block(made(tmp_path, "actions/download-artifact@master"))
+
+    assert block.config == 'rules.outdated-action.majors."actions/download-artifact" = "v8"'
+    assert the_fix(made(tmp_path, "actions/download-artifact@master", config=block.config))
+
+
+def test_an_action_without_a_known_successor_is_blocked_and_says_what_is_known(tmp_path: Path) -> None:
+    assert "v6.0.10 exists, but its inputs are not known" in the_block(made(tmp_path, "pnpm/action-setup@v4")).reason
+
+
+def test_a_locked_action_is_blocked_with_the_line_that_decides(tmp_path: Path) -> None:
+    (tmp_path / ".github" / "workflows").mkdir(parents=True)
+    (tmp_path / ".github" / "workflows" / "actions.lock").write_text("- 'Actions/Checkout@v4'\n")
+
+    block = the_block(made(tmp_path, "actions/checkout@v4"))
+
+    assert block.config == "rules.outdated-action.relock = true"
+    assert "run `gh actions-lock`" in the_fix(made(tmp_path, "actions/checkout@v4", config=block.config)).todo
+
+
+@pytest.mark.parametrize(
+    "uses",
+    [
+        "actions/checkout@v6",
+        "actions/checkout@v5.1.0",
+        "actions/checkout@fbc6f3992d24b796d5a048ff273f7fcc4a7b6c09 # v3.0.0",
+        "actions/checkout@v99.0.0",
+        "actions/cache@v6",  # newer than what the catalog has read
+        "actions/create-release@v1",
+        "nobody/knows@v1",
+        "docker://alpine:3",
+        "./local",
+    ],
+)
+def test_nothing_is_said_of_what_is_right_newer_or_not_known(uses: str, tmp_path: Path) -> None:
+    found = made(tmp_path, uses)
+
+    assert (found.taken, found.left) == ((), ())
+
+
+@pytest.mark.parametrize("uses", ["actions/checkout@v6", "actions/checkout@v7.0.0", "github/codeql-action/init@v4"])
+@pytest.mark.parametrize("policy", ["supported", "audit"])
+def test_there_is_no_step_back(uses: str, policy: str, tmp_path: Path) -> None:
+    assert made(tmp_path, uses, config=f'rules.outdated-action.policy = "{policy}"\n').files == {}
+
+
+# -- Slack --------------------------------------------------------------------------------------------------------
+
+AROUND = {
+    "github.server_url": "https://github.example",
+    "github.repository": "acme/shop",
+    "github.sha": "0123456789abcdef0123456789abcdef01234567",
+    "github.actor": 'it\'s [me]: "x" # y',
+    "github.ref_name": "feature/{a}",
+}
+
+
+def evaluated(text: str, status: str) -> str:
+    """The expressions of a payload, as the runner replaces them before the action reads it."""
+
+    def value(found: re.Match[str]) -> str:
+        for part in found[1].split(" || "):
+            condition, _, chosen = part.rpartition(" && ")
+            if not condition or condition == f"job.status == '{status}'":
+                return chosen[1:-1] if chosen.startswith("'") else {**AROUND, "job.status": status}[chosen]
+        raise AssertionError(found[0])
+
+    return re.sub(r"\$\{\{ (.+?) \}\}", value, text)
+
+
+def sent_by_action_slack(inputs: dict[str, str], status: str) -> dict[str, Any]:
+    """What action-slack v3 makes of its inputs (src/client.ts, src/fields.ts), but for the length of the commit."""
+    default = {
+        "success": ":white_check_mark: Succeeded GitHub Actions",
+        "failure": ":no_entry: Failed GitHub Actions",
+        "cancelled": ":warning: Cancelled GitHub Actions",
+    }
+    url = f"{AROUND['github.server_url']}/{AROUND['github.repository']}"
+    fields = {
+        "repo": f"<{url}|{AROUND['github.repository']}>",
+        "commit": f"<{url}/commit/{AROUND['github.sha']}|{AROUND['github.sha']}>",
+    }
+    wanted = [name for name in fields if name in inputs.get("fields", "repo,commit").split(",")]
+    return {
+        "text": evaluated(inputs.get("text", ""), status).strip() or default[status],
+        **({"channel": inputs["channel"]} if "channel" in inputs else {}),
+        "attachments": [
+            {
+                "color": {"success": "good", "failure": "danger", "cancelled": "warning"}[status],
+                "fields": [{"title": name, "value": fields[name], "short": True} for name in wanted],
+            }
+        ],
+    }
+
+
+@pytest.mark.parametrize("status", ["success", "failure", "cancelled"])
+@pytest.mark.parametrize(
+    "inputs",
+    [
+        {"status": "${{ job.status }}"},
+        {"status": "${{ job.status }}", "text": "Build ${{ job.status }}\n\n*by* ${{ github.actor }}: done\n"},
+        {"status": "${{ job.status }}", "text": "- ${{ github.ref_name }} \"a\" 'b' \\ {c} # d\n  indented"},
+        {"status": "${{ job.status }}", "fields": "commit", "channel": "#all"},
+    ],
+)
+def test_the_same_message_arrives(inputs: dict[str, str], status: str) -> None:
+    message = slack_message(inputs, {"SLACK_WEBHOOK_URL": "${{ secrets.HOOK }}"}, {})
+
+    assert not isinstance(message, Blocked)
+    assert message.inputs["webhook"] == "${{ secrets.HOOK }}"
+    assert yaml.safe_load(evaluated(message.inputs["payload"], status)) == sent_by_action_slack(inputs, status)
+
+
+@pytest.mark.parametrize(
+    ("inputs", "env"),
+    [
+        ({"status": "success"}, {}),
+        ({"status": "error", "text": "x"}, {"SLACK_WEBHOOK_URL": "x"}),
+        ({"status": "success", "text": "${{ github.event.head_commit.message }}"}, {"SLACK_WEBHOOK_URL": "x"}),
+        ({"status": "success", "mention": "here"}, {"SLACK_WEBHOOK_URL": "x"}),
+        ({"status": "success", "fields": "took"}, {"SLACK_WEBHOOK_URL": "x"}),
+        ({"status": "success", "username": "${{ vars.NAME }}"}, {"SLACK_WEBHOOK_URL": "x"}),
+    ],
+)
+def test_a_message_that_cannot_be_the_same_is_blocked(inputs: dict[str, str], env: dict[str, str]) -> None:
+    assert isinstance(slack_message(inputs, env, {}), Blocked)
+
+
+# -- real repositories --------------------------------------------------------------------------------------------
+
+
+def by_address(source: Source) -> dict[Any, Step]:
+    return {step.at: step for step in Workflow.parse(source).steps if step.uses is not None}
+
+
+def wrong_inputs(before: Step, after: Step) -> str:
+    """What is not right with a step whose action changed; empty where all is well."""
+    assert before.uses is not None
+    assert after.uses is not None
+    old, new = ActionRef.parse(before.uses.value), ActionRef.parse(after.uses.value)
+    if old == new:
+        return ""
+    old_action, new_action = CATALOG.of(old), CATALOG.of(new)
+    assert old_action is not None
+    assert new_action is not None
+    version, target = old_action.resolve(old), new_action.resolve(new)
+    assert target is not None
+    if old_action is new_action and version is not None and target < version:
+        return f"{old} went back to {new}"
+    known = old_action.majors.get(version[0]) if version else None
+    given, stood = set(after.data.get("with") or {}), set(before.data.get("with") or {})
+    valid = known.inputs_at(version) if known and version else stood
+    major = new_action.majors[target[0]]
+    wrong = {name for name in given - major.inputs_at() if name in valid or name not in stood}
+    missing = major.required - given
+    if known is not None and missing <= known.required - stood:
+        missing = frozenset()
+    return f"{old} to {new}: not an input: {wrong}, missing: {set(missing)}" if wrong or missing else ""
+
+
+def test_after_the_fix_no_step_gives_an_input_that_its_action_does_not_have_or_lacks_one(tmp_path: Path) -> None:
+    folder = corpus()
+    roots = repositories(folder)[:: max(1, len(repositories(folder)) // SAMPLE)] if folder else []
+    for case in CASES:
+        if case.rule_id == RULE.id:
+            write(tmp_path / case.folder.name, case.before)
+            roots.append(tmp_path / case.folder.name)
+    problems: list[str] = []
+    changed = 0
+
+    for root in roots:
+        for path, change in plan(Repository(root), [RULE]).files.items():
+            assert change.before is not None
+            before, after = by_address(change.before), by_address(change.after)
+            assert list(before) == list(after)
+            found = [wrong_inputs(before[at], after[at]) for at in after]
+            problems += [f"{root.name}/{path}: {problem}" for problem in found if problem]
+            changed += 1
+
+    assert problems == []
+    assert changed > 20
