@@ -1,4 +1,4 @@
-"""Health checks: `curl` calls that ask whether a service answers, and the loops that wait for it.
+"""Health checks: `curl` and `wget` calls that ask whether a service answers, and the loops that wait for it.
 
 The loops run in every POSIX shell. Their clock is `date +%s`, and every wait in them is `sleep`.
 """
@@ -50,7 +50,7 @@ _HEALTHY_PATH = re.compile(r"health|status|ready|readiness|liveness|alive|ping|h
 
 @dataclass(frozen=True)
 class HealthCheck:
-    """One `curl` call that fetches one URL and keeps nothing of it.
+    """One `curl` or `wget` call that fetches one URL and keeps nothing of it.
 
     `options` are those that the request needs (headers, certificates, redirects), as they are written. `fails` says
     that an HTTP error fails the command, `reads_status` that the script asks for the status code, `retries` that
@@ -67,7 +67,9 @@ class HealthCheck:
 
     @classmethod
     def of(cls, command: Command) -> HealthCheck | None:
-        """None for a command that is no `curl`, sends something, saves what it gets, or asks for several URLs."""
+        """None for a command that fetches nothing, sends something, saves what it gets, or asks for several URLs."""
+        if command.name == "wget":
+            return _wget(command)
         if command.name != "curl":
             return None
         given = list(_options(command.args))
@@ -106,9 +108,37 @@ class HealthCheck:
         return not self.reads_status or not re.search(r"\b[45]\d\d\b", self.command.script.text)
 
 
+_WGET_HARMLESS = re.compile(
+    r"-[qSv]+|-nv|--(quiet|no-verbose|server-response|retry-connrefused)|--(timeout|tries|waitretry)=\d+"
+)
+_WGET_DISCARDS = re.compile(r"--spider|-q?O(-|/dev/null)|--output-document=(-|/dev/null)")
+
+
+def _wget(command: Command) -> HealthCheck | None:
+    urls: list[Word] = []
+    discards = False
+    waiting = list(command.args)
+    while waiting:
+        word = waiting.pop(0)
+        if word.text in ("-O", "-qO", "-T", "-t") and waiting:
+            value = waiting.pop(0).text
+            if word.text.endswith("O") and value not in ("-", "/dev/null"):
+                return None
+            discards |= word.text.endswith("O")
+        elif _WGET_DISCARDS.fullmatch(word.text):
+            discards = True
+        elif not word.text.startswith("-"):
+            urls.append(word)
+        elif not _WGET_HARMLESS.fullmatch(word.text):
+            return None
+    if not discards or len(urls) != 1 or _OTHERS.match(urls[0].text) or _is_piped_into_a_program(command):
+        return None
+    return HealthCheck(command, urls[0], fails=True)
+
+
 def health_checks(script: Script) -> tuple[HealthCheck, ...]:
     """The health checks of a script, in order."""
-    if "curl" not in script.text:
+    if "curl" not in script.text and "wget" not in script.text:
         return ()
     return tuple(found for command in script.commands if (found := HealthCheck.of(command)) is not None)
 

@@ -125,10 +125,10 @@ class Wait:
 
 
 def _finding(wait: Wait, options: Options, deployments: Deployments | None) -> Iterator[Finding]:
-    if _waits_for_something_else(wait):
-        return
     checks = _checks_after(wait)
     if checks and not wait.here.remote and any(is_local(_value(found)) for found in checks):
+        return
+    if _waits_for_something_else(wait) or (not checks and _started_here(wait)):
         return
     if not checks and (wait.here.remote or not _is_pure_wait(wait)):
         return
@@ -157,11 +157,12 @@ def _waits_for_something_else(wait: Wait) -> bool:
     if following is None:
         place = next(wait.scripts(before=False), None)
         following = place.script.commands[0] if place is not None and place.script.commands else None
-    if following is not None and (READS_LOGS.match(_said(following)) or WAITS.match(_said(following))):
-        return True
-    if wait.here.remote:
-        return False
-    earlier = [c for c in script.commands if c.start < wait.command.start]
+    return following is not None and bool(READS_LOGS.match(_said(following)) or WAITS.match(_said(following)))
+
+
+def _started_here(wait: Wait) -> bool:
+    """Whether the script has started something on the runner itself."""
+    earlier = [c for c in wait.here.script.commands if c.start < wait.command.start]
     return any(c.within(Structure.BACKGROUND) or STARTS_HERE.match(_said(c)) for c in earlier)
 
 
@@ -357,7 +358,9 @@ def _probes(found: Iterable[Found], environment: Environment, longest: int) -> l
     """What to ask, once each; None where an address or an option cannot be had where the sleep stands."""
     probes: dict[str, Probe] = {}
     for each in found:
-        if not each.check.expects_success:
+        job = each.place.step.job
+        has_curl = each.check.command.name == "curl" or job is None or not job.data.get("container")
+        if not each.check.expects_success or not has_curl:
             return None
         url = environment.word(each.url, each.place, each.literal, "HEALTH_URL")
         options = [_option(word, each.place, environment) for word in each.check.options]

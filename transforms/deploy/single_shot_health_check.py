@@ -47,7 +47,7 @@ def check(workflow: Workflow, options: Options) -> Iterator[Finding]:
 
 def _asks_once(found: HealthCheck, place: StepScript) -> bool:
     command = found.command
-    if found.retries or command.within(*ELSEWHERE) or command.words[0].text == "timeout":
+    if found.retries or command.name != "curl" or command.within(*ELSEWHERE) or command.words[0].text == "timeout":
         return False
     url = value_of(found.url.text, place.step, place.script) or found.url.text
     if is_local(url) and not place.remote:
