@@ -486,12 +486,14 @@ class PythonModule:
     def _entries(self, node: ast.Dict | ast.List | ast.Tuple) -> list[_Entry]:
         """What stands between the outermost commas of a display; a comma after a comment still belongs to its entry."""
         span = self.span(node)
+        values = node.values if isinstance(node, ast.Dict) else node.elts
+        ends = [self.span(each).end for each in values]  # a lambda has commas of its own
         found: list[_Entry] = []
         depth, start, end = 0, -1, -1
         for token in self._tokens_in(span.start + 1, span.end - 1):
             if token.kind == tokenize.COMMENT:
                 continue
-            if token.kind == tokenize.OP and token.text == "," and not depth:
+            if token.kind == tokenize.OP and token.text == "," and not depth and token.start >= ends[len(found)]:
                 found.append(_Entry(start, end, token.start))
                 start = -1
                 continue
