@@ -29,6 +29,7 @@ _MENTIONS = re.compile(
     re.IGNORECASE,
 )
 _DEPLOYS = re.compile(r"deploy|release|\bprod|production|staging|\bcd\b|rollout|ship", re.IGNORECASE)
+_STATIC = re.compile(r"\bdocs?\b|[_-]docs?\b|documentation|storybook|playground|github.pages|gh-pages", re.IGNORECASE)
 _ROLLBACK = re.compile(r"roll[\s_-]?back|revert|undo", re.IGNORECASE)
 _PRODUCTION = re.compile(r"(^|[^a-z])(prod|production|live)([^a-z]|$)", re.IGNORECASE)
 _STAGING = re.compile(
@@ -506,6 +507,9 @@ def _kubernetes(command: Command, script: Script, step: Step, span: Span) -> Dep
         target["workload"] = named
     else:
         return None
+    kind = target["workload"].partition("/")[0].lower()
+    if "/" in target["workload"] and kind not in ("deployment", "deployments", "deploy", "deployment.apps"):
+        unknown = unknown or f"{target['workload']} is no deployment, and keeps no revisions of that kind"
     if target["workload"]:
         workload = value_of(target["workload"], step, script)
         unknown = unknown or ("" if workload is not None else f"it cannot be seen what {target['workload']} is")
@@ -564,6 +568,8 @@ def _deployish(job: Job) -> bool:
     if workflow.triggers and set(workflow.triggers) <= {"pull_request", "pull_request_target", "schedule"}:
         return False
     texts = (job.id, job.name, job.environment, workflow.name, workflow.path.rpartition("/")[2])
+    if any(_STATIC.search(text) for text in texts):
+        return False
     return any(_DEPLOYS.search(text) for text in texts)
 
 

@@ -17,9 +17,9 @@ from typing import Any
 
 from tests.components import path as component
 
-REGION = "eu-west-1"
+REGION = "eu-central-1"
 ACCOUNT = "123456789012"
-CLUSTER, SERVICE, REPOSITORY = "finance-hub-production", "finance-hub-api", "finance-hub"
+CLUSTER, SERVICE, REPOSITORY = "harvestbook-production", "harvestbook-api", "harvestbook"
 REGISTRY = f"{ACCOUNT}.dkr.ecr.{REGION}.amazonaws.com"
 
 # `aws` for the steps under test. Neither old version 2 nor version 1 honours AWS_ENDPOINT_URL for every service, and a
@@ -124,9 +124,9 @@ class Aws:
         self.subnet = ec2.create_subnet(VpcId=vpc, CidrBlock="10.0.1.0/24")["Subnet"]["SubnetId"]
         self.group = ec2.create_security_group(GroupName="web", Description="web", VpcId=vpc)["GroupId"]
         self.client("ecr").create_repository(repositoryName=REPOSITORY)
-        for cluster in (CLUSTER, "finance-hub-staging"):
+        for cluster in (CLUSTER, "harvestbook-staging"):
             ecs.create_cluster(clusterName=cluster)
-        for name in ("finance-hub-db", "broken-db"):
+        for name in ("harvestbook-db", "broken-db"):
             rds.create_db_instance(
                 DBInstanceIdentifier=name,
                 Engine="postgres",
@@ -139,20 +139,22 @@ class Aws:
     def push(self, content: str, *tags: str) -> str:
         """Push an image, which is a manifest with this content, under these tags; its digest."""
         ecr, digest = self.client("ecr"), ""
-        manifest = {
-            "schemaVersion": 2,
-            "mediaType": "application/vnd.docker.distribution.manifest.v2+json",
-            "config": {
-                "mediaType": "application/vnd.docker.container.image.v1+json",
-                "size": 1,
-                "digest": f"sha256:{content}",
-            },
-            "layers": [{"digest": f"sha256:{content}"}],
-        }
         for tag in tags:
-            answer = ecr.put_image(repositoryName=REPOSITORY, imageTag=tag, imageManifest=json.dumps(manifest))
+            answer = ecr.put_image(repositoryName=REPOSITORY, imageTag=tag, imageManifest=self.manifest(content))
             digest = answer["image"]["imageId"]["imageDigest"]
         return digest
+
+    @staticmethod
+    def manifest(content: str) -> str:
+        """The manifest of an image with one layer, which is this text."""
+        kind = "application/vnd.docker.distribution.manifest.v2+json"
+        config = {
+            "mediaType": "application/vnd.docker.container.image.v1+json",
+            "size": 1,
+            "digest": f"sha256:{content}",
+        }
+        layers = [{"digest": f"sha256:{content}"}]
+        return json.dumps({"schemaVersion": 2, "mediaType": kind, "config": config, "layers": layers})
 
     def digest_of(self, tag: str) -> str:
         found = self.client("ecr").describe_images(repositoryName=REPOSITORY, imageIds=[{"imageTag": tag}])
@@ -214,13 +216,40 @@ class Aws:
         return found
 
 
+WARM = Path(__file__).parent / "warm_aws.py"
+
+
+def _command(folder: Path) -> list[str]:
+    """How the shim calls `aws`: Debian's package through the process that has it loaded, any other one as it is."""
+    if _service_data(component("aws")).is_relative_to("/usr/lib/python3/dist-packages"):
+        return ["/usr/bin/python3", "-S", "-E", str(WARM), "call", str(folder / "aws.socket")]
+    return [component("aws")]
+
+
+@contextlib.contextmanager
+def _warm(folder: Path) -> Iterator[None]:
+    if _command(folder)[0] == component("aws"):
+        yield
+        return
+    server = folder / "aws.socket"
+    process = subprocess.Popen(["/usr/bin/python3", str(WARM), "serve", str(server)])
+    try:
+        while not server.exists():
+            assert process.poll() is None
+            time.sleep(0.05)
+        yield
+    finally:
+        process.terminate()
+        process.wait(timeout=10)
+
+
 @contextlib.contextmanager
 def emulator(folder: Path) -> Iterator[Aws]:
     """Start the emulator, and stop it by its own process. Tests that use it need `aws` and `moto`."""
     port = _free_port()
     (folder / "bin").mkdir()
     shim = folder / "bin" / "aws"
-    shim.write_text(_SHIM.replace("{aws}", component("aws")))
+    shim.write_text(_SHIM.replace("{aws}", " ".join(_command(folder))))
     shim.chmod(shim.stat().st_mode | stat.S_IXUSR)
     _fast_waiters(component("aws"), folder / "data")
     command = [sys.executable, "-m", "tests.proofs.moto_live", "-H", "127.0.0.1", "-p", str(port)]
@@ -234,7 +263,8 @@ def emulator(folder: Path) -> Iterator[Aws]:
                 break
             assert process.poll() is None, (folder / "moto.log").read_text()
             time.sleep(0.1)
-        yield Aws(endpoint, folder)
+        with _warm(folder):
+            yield Aws(endpoint, folder)
     finally:
         process.terminate()
         process.wait(timeout=10)

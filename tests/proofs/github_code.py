@@ -5,6 +5,7 @@ A test that uses it needs the components `node` and `github-parser`.
 
 from __future__ import annotations
 
+import atexit
 import json
 import subprocess
 from collections.abc import Mapping
@@ -41,6 +42,12 @@ class GitHubCode:
             text=True,
             encoding="utf-8",
         )
+
+    def close(self) -> None:
+        for pipe in (self._process.stdin, self._process.stdout):
+            if pipe is not None:
+                pipe.close()
+        self._process.wait(timeout=10)
 
     def _ask(self, **request: Any) -> dict[str, Any]:
         assert self._process.stdin is not None
@@ -82,4 +89,6 @@ class GitHubCode:
 @cache
 def github_code() -> GitHubCode:
     """The one process of this test run (7 ms a file once it is up; it takes half a second to start)."""
-    return GitHubCode()
+    code = GitHubCode()
+    atexit.register(code.close)
+    return code

@@ -61,6 +61,10 @@ class Played:
     ok: bool = True
 
 
+class CannotRun(Exception):
+    """A workflow that asks for what this runner does not keep, or uses an action that nobody plays."""
+
+
 Play = Callable[[dict[str, Any], dict[str, str]], Played]
 """Given the step's `with:` and its environment."""
 
@@ -241,7 +245,7 @@ class Runner:
             return run
         for what in ("services", "container"):
             if job.get(what):
-                raise NotImplementedError(f"job {name}: {what}")
+                raise CannotRun(f"job {name}: {what}")
         strategy = job.get("strategy") or {}
         contexts["secrets"] = {**self.secrets, "GITHUB_TOKEN": "ghs_token"}
         results: list[str] = []
@@ -419,7 +423,7 @@ class Runner:
     ) -> bool:
         action = step["uses"].split("@")[0]
         if action not in self.plays:
-            raise NotImplementedError(f"nobody plays {step['uses']}")
+            raise CannotRun(f"nobody plays {step['uses']}")
         with_ = github_code().interpolate(step.get("with") or {}, contexts, folder=str(self.workspace))
         played = self.plays[action](with_, {k: _text(v) for k, v in env.items()})
         record.outputs, record.log = played.outputs, played.log

@@ -7,9 +7,9 @@ from pathlib import Path
 
 import pytest
 
-from tests.proofs.aws import REGISTRY, REPOSITORY, Aws, emulator
+from tests.proofs.aws import CLUSTER, REGISTRY, REPOSITORY, SERVICE, Aws, emulator
 from tests.proofs.github_code import github_code
-from tests.proofs.runner import Played, Runner, read_command_file
+from tests.proofs.runner import CannotRun, Played, Runner, read_command_file
 
 pytestmark = pytest.mark.needs("node", "github-parser")
 
@@ -84,7 +84,7 @@ def test_an_action_is_played_with_its_inputs() -> None:
 
     assert Runner(text, plays={"some/action": play}).run().result == "success"
     assert seen == [{"ref": "main"}]
-    with pytest.raises(NotImplementedError):
+    with pytest.raises(CannotRun):
         Runner(text).run()
 
 
@@ -106,7 +106,7 @@ def test_after_an_update_the_newest_deployment_comes_first_as_on_aws(aws: Aws) -
     good, bad = aws.task_definition("web:v1"), aws.task_definition("web:bad")
     aws.create_service(good)
     assert aws.runs() == good
-    aws.client("ecs").update_service(cluster="finance-hub-production", service="finance-hub-api", taskDefinition=bad)
+    aws.client("ecs").update_service(cluster=CLUSTER, service=SERVICE, taskDefinition=bad)
     deployments = aws.service()["deployments"]
     assert [d["taskDefinition"].rpartition("/")[2] for d in deployments] == [bad, good]
     assert deployments[0]["rolloutState"] == "IN_PROGRESS"
@@ -124,7 +124,7 @@ def test_tasks_of_a_service_run_the_image_that_the_tag_meant_when_they_started(a
 
 @pytest.mark.needs("aws", "moto")
 def test_aws_refuses_to_leave_this_machine(aws: Aws, tmp_path: Path) -> None:
-    env = {**aws.env, "AWS_ENDPOINT_URL": "https://ecs.eu-west-1.amazonaws.com"}
+    env = {**aws.env, "AWS_ENDPOINT_URL": "https://ecs.eu-central-1.amazonaws.com"}
     run = Runner(workflow(job("a", "aws ecs list-clusters")), env=env, path=[aws.path]).run()
     assert run.result == "failure"
     assert "only this machine" in run.log

@@ -47,6 +47,9 @@ _BACKS_UP = re.compile(
     r"create-db-(?:cluster-)?snapshot|pg_dump|pg_basebackup|mysqldump|start-backup-job|sql backups create|"
     r"velero backup|barman|wal-g|pgbackrest|\bbackup\b[\w-]*\.(?:sh|py)|dbbackup"
 )
+_NAMED = re.compile(
+    r"back-?\s?up|\b(?:database|db|rds)\b.*\b(?:snapshot|dump)|\b(?:snapshot|dump)\b.*\b(?:database|db|rds)", re.I
+)
 _TEXT = re.compile(r"^[A-Za-z][A-Za-z0-9-]{0,62}$")
 _EXPRESSION = re.compile(r"^\$\{\{\s*(?:vars|secrets|env|inputs)\.\w+\s*\}\}$")
 
@@ -77,8 +80,11 @@ def _backs_up(job: DeployJob) -> bool:
         if name in seen or found is None:
             continue
         seen.add(name)
-        if _BACKS_UP.search(_text(found)) or re.search(
-            r"backup|snapshot", f"{found.id} {found.uses and found.uses.value}"
+        named = any(_NAMED.search(step.name) for step in found.steps)
+        if (
+            named
+            or _BACKS_UP.search(_text(found))
+            or re.search(r"backup|snapshot", f"{found.id} {found.uses and found.uses.value}")
         ):
             return True
         todo += found.needs
@@ -104,7 +110,8 @@ def _cure(job: DeployJob, options: Options) -> Fix | Blocked:
         )
     if steps is None or steps.target is not None or steps.style == "flow" or job.job.data.get("strategy"):
         return Blocked(f"job {job.id}: {job.unknown or 'its list of steps cannot be edited'}")
-    step: dict[str, Any] = {"name": "Snapshot the database", "id": _free_id(job)}
+    name = "Back up the database" if options["command"] else "Snapshot the database"
+    step: dict[str, Any] = {"name": name, "id": _free_id(job)}
     if job.condition is not None:
         step["if"] = job.condition
     outputs = job.job.node.get("outputs")
@@ -128,10 +135,10 @@ def _cure(job: DeployJob, options: Options) -> Fix | Blocked:
     index = min(job.first, int(migration.at[3]) if migration is not None and len(migration.at) == 4 else job.first)
     parts.append(workflow.insert_item(steps, index, step))
     return Fix.of(
-        "take a snapshot of the database before the deployment",
+        "back the database up before the deployment",
         *parts,
         tier=Tier.REVIEW,
-        effects=[f"job {job.id} does not go on to deploy before the snapshot is available"],
+        effects=[f"job {job.id} does not go on to deploy before the backup is there"],
         todo=_todo(options),
     )
 

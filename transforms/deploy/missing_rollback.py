@@ -228,8 +228,10 @@ done
 """
 
 _RESTORES = re.compile(
-    r"ecs\s+update-service|kubectl\s+rollout\s+undo|helm\s+rollback|rollback|amazon-ecs-deploy|gcloud|flyctl|heroku"
+    r"ecs\s+update-service|kubectl\s+rollout\s+undo|helm\s+rollback|rollback|amazon-ecs-deploy|gcloud|flyctl|heroku|"
+    r"\bPREVIOUS\b"
 )
+_CHANGES = re.compile(r"(?:terraform|tofu|terragrunt) apply|pulumi up|cdk deploy|cloudformation deploy|sam deploy")
 _READS_AFTER = re.compile(r"deployments\[0\]\.taskDefinition|services\[0\]\.taskDefinition|deployments\[\]\.taskDef")
 _ATOMIC = ("--atomic", "--rollback-on-failure")
 _BLOCKED_COMMAND = 'rules.missing-rollback.command = "./deploy.sh \\"$PREVIOUS\\""'
@@ -332,9 +334,9 @@ def _cure(job: DeployJob, options: Options) -> Fix | Blocked:
         return made
     jobs = workflow.root.get("jobs")
     assert jobs is not None
-    parts = [*_recording(job, records), workflow.add_key(jobs, rollback, made)]
-    steady = _steady_steps(job)
-    parts += [_insert(job, index, step) for index, step in steady]
+    parts = _recording(job, records)
+    parts += [_insert(job, index, step) for index, step in _steady_steps(job)]
+    parts.append(workflow.add_key(jobs, rollback, made))  # last: it may stand where the last step ends
     return Fix.of(
         f"record what runs, and add job {rollback}",
         *parts,
@@ -352,6 +354,13 @@ def _why_not(job: DeployJob) -> Blocked | None:
         return Blocked(
             f"it cannot be seen how job {job.id} signs in, and the rollback must do the same",
             "sign in with an action such as aws-actions/configure-aws-credentials in this job",
+            _BLOCKED_COMMAND,
+        )
+    changed = _changed_before(job)
+    if changed:
+        return Blocked(
+            f"{changed} may change the service before job {job.id} can be told which service it is",
+            "name cluster and service in the workflow, so that what runs is recorded first",
             _BLOCKED_COMMAND,
         )
     missing = refers_to([copy_of(step) for step in job.sign_in], job.sign_in)
@@ -373,6 +382,15 @@ def _why_not(job: DeployJob) -> Blocked | None:
     ):
         return Blocked("it cannot be seen which workload is deployed", "", _BLOCKED_COMMAND)
     return None
+
+
+def _changed_before(job: DeployJob) -> str:
+    """The command of an earlier step that may itself change what runs."""
+    for step in job.job.steps[: job.earliest]:
+        found = _CHANGES.search(step.run.value) if step.run is not None else None
+        if found is not None:
+            return found[0]
+    return ""
 
 
 def _uses_ecr(job: DeployJob) -> bool:
@@ -482,6 +500,8 @@ def _of(job: DeployJob, record: Record) -> str:
         > 1
     )
     name = target.get("service") or target.get("workload") or target.get("release") or ""
+    expression = re.fullmatch(r"\$\{\{.*?([\w-]+)\s*\}\}", name)
+    name = expression[1] if expression else name
     return f" ({name})" if several and name else ""
 
 
@@ -621,7 +641,10 @@ def _rollback_job(job: DeployJob, records: list[Record]) -> dict[str, Any] | Blo
             return Blocked(f"the environment variables of job {job.id} are known in this job only")
         made["env"] = env
     steps: list[Any] = [copy_of(step) for step in job.sign_in]
-    steps += [_restore_step(job, record) for record in reversed(records)]
+    restoring = [_restore_step(job, record) for record in reversed(records)]
+    for step in restoring[1:]:
+        step["if"] = "${{ !cancelled() }}"  # one service that cannot be restored does not hold back the others
+    steps += restoring
     if job.urls:
         steps.append(
             {
