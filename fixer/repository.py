@@ -26,7 +26,7 @@ LARGEST = 4 * 1024 * 1024
 
 _VENDORED = re.compile(
     r"(^|/)(node_modules|site-packages|dist-packages|bower_components|third_party|vendor|\.git|\.tox|\.nox|"
-    r"\.venv|__pycache__|\.mypy_cache|\.terraform)/"
+    r"\.venv|__pycache__|\.mypy_cache|\.terraform|\.fhfix)/"
 )
 _GENERATED_PATH = re.compile(r"(\.lock\.ya?ml|\.generated\.ya?ml|\.gen\.ya?ml)$")
 _GENERATED_HEAD = re.compile(

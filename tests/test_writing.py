@@ -19,7 +19,8 @@ from typing import Any
 import pytest
 
 from fixer import writing
-from fixer.model import FileChange, Piece, Plan, Source
+from fixer.model import FileChange, FileError, Piece, Plan, Source
+from fixer.repository import Repository
 
 WORKFLOW = ".github/workflows/ci.yml"
 SETTINGS = "src/settings.py"
@@ -142,6 +143,7 @@ def test_without_git_the_journal_ignores_itself(root: Path, tmp_path: Path) -> N
     writing.apply(root, PLAN)
 
     assert (root / ".fhfix/.gitignore").read_bytes() == b"*\n"
+    assert set(Repository(root).files) == set(AFTER)
     writing.undo(root)
     assert {path: data for path, data in tree(root).items() if not path.startswith(".fhfix")} == OLD
 
@@ -207,8 +209,6 @@ def test_a_folder_that_links_out_of_the_repository_is_not_entered(root: Path, tm
     "path", ["../out.py", "/etc/out.py", ".git/hooks/pre-commit", "a/.GIT/config", "a//b", ".fhfix/x"]
 )
 def test_paths_that_are_nobodys_business_are_refused(root: Path, path: str) -> None:
-    from fixer.model import FileError
-
     with pytest.raises(FileError, match="not a path that fhfix may write"):
         writing.apply(root, plan_of({}, {path: b"x"}))
 

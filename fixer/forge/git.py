@@ -90,7 +90,7 @@ class Git:
         """Standard output. Raises GitError with git's own words, from which the token is removed."""
         # Variables of a surrounding git (a hook, say) would redirect it, and traces could show the header.
         inherited = {k: v for k, v in os.environ.items() if not re.match(r"GIT_(?!CONFIG|SSL|AUTHOR|COMMITTER)", k)}
-        inherited |= {"GIT_TERMINAL_PROMPT": "0", "GIT_OPTIONAL_LOCKS": "0", "LC_ALL": "C"}
+        inherited |= {"GIT_TERMINAL_PROMPT": "0", "GIT_ASKPASS": "", "GIT_OPTIONAL_LOCKS": "0", "LC_ALL": "C"}
         inherited |= remote.environment() if remote else {}
         settings = ("core.hooksPath=/dev/null", "core.fsmonitor=false", "gc.auto=0", "maintenance.auto=false")
         command = ["git", "-C", str(self.root), *(part for setting in settings for part in ("-c", setting))]

@@ -687,18 +687,20 @@ def test_a_thousand_fixes_fit_into_the_text_that_github_takes(hub: FakeHub, clon
 
 
 @pytest.mark.needs("node", "prism")
+@pytest.mark.parametrize("description", ["github-openapi.json", "github-enterprise-openapi.json"])
 def test_every_request_and_answer_is_as_githubs_description_says(
-    hub: FakeHub, clone: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    hub: FakeHub, clone: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, description: str
 ) -> None:
     """Prism stands between, and answers with an error where either side breaks the description."""
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
     program = Path(component("prism")) / "dist/index.js"
-    description = Path(__file__).parent / "data/github-openapi.json"
     log = (tmp_path / "prism.log").open("w")
     command = [component("node"), str(program), "proxy", "--errors", "-h", "127.0.0.1", "-p", str(port)]
-    prism = subprocess.Popen([*command, str(description), f"{hub.url}/api/v3"], stdout=log, stderr=log)
+    prism = subprocess.Popen(
+        [*command, str(Path(__file__).parent / "data" / description), f"{hub.url}/api/v3"], stdout=log, stderr=log
+    )
     try:
         address = f"http://127.0.0.1:{port}"
         wait_for(f"{address}/user", prism)
