@@ -64,9 +64,7 @@ class Source:
         try:
             return cls(path, data[len(BOM) * bom :].decode("utf-8"), bom)
         except UnicodeDecodeError as error:
-            raise FileError(
-                path, f"not UTF-8 (byte {error.start})", "convert it to UTF-8, or exclude it"
-            ) from None
+            raise FileError(path, f"not UTF-8 (byte {error.start})", "convert it to UTF-8, or exclude it") from None
 
     def to_bytes(self) -> bytes:
         return (BOM if self.bom else b"") + self.text.encode("utf-8")
