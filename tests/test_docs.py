@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
+import os
 import re
 import subprocess
 import sys
+import tomllib
 from pathlib import Path
 
 import click
 import pytest
+import yaml
 from click.testing import CliRunner
 
 from fixer.cli import main
+from fixer.config import from_table
 from fixer.docs import END, ROOT, START, explanation, generated, stale
 from fixer.model import Option, Rule
 from fixer.registry import all_rules
@@ -42,6 +46,53 @@ def test_every_option_and_command_that_the_documents_name_exists() -> None:
             ), command
             unknown = set(re.findall(r"(?<=\s)--[a-z][\w-]+", command)) - known
             assert not unknown, f"{document.name}: {command}"
+
+
+def blocks(language: str) -> list[tuple[str, str]]:
+    """Fenced blocks of a language in the documents that are written by hand, with the name of the document."""
+    return [
+        (document.name, block)
+        for document in (ROOT / "README.md", *sorted(ROOT.glob("docs/*.md")))
+        for block in re.findall(rf"^```{language}\n(.*?)^```", document.read_text(encoding="utf-8"), re.M | re.S)
+    ]
+
+
+@pytest.mark.parametrize(("document", "block"), blocks("toml"))
+def test_every_configuration_in_the_documents_is_sound(document: str, block: str) -> None:
+    assert from_table(tomllib.loads(block), all_rules(), document)
+
+
+def test_the_documents_use_hooks_inputs_and_ids_that_exist() -> None:
+    hooks = {hook["id"] for hook in yaml.safe_load((ROOT / ".pre-commit-hooks.yaml").read_text(encoding="utf-8"))}
+    inputs = set(yaml.safe_load((ROOT / "action.yml").read_text(encoding="utf-8"))["inputs"])
+    said = [yaml.safe_load(block) for _, block in blocks("yaml")]
+    used = [hook["id"] for each in said if "repos" in each for repo in each["repos"] for hook in repo["hooks"]]
+    steps = [step for each in said if "jobs" in each for job in each["jobs"].values() for step in job["steps"]]
+    given = {key for step in steps if "/fhfix@" in step["uses"] for key in step.get("with", {})}
+
+    assert used == ["fhfix", "fhfix-check"]
+    assert set(used) == hooks
+    assert given == {"changed-since", "mode", "token"}
+    assert given <= inputs
+
+
+@pytest.mark.parametrize(
+    ("words", "completed"),
+    [
+        ("fhfix ap", ["apply"]),
+        ("fhfix check --select silent", ["silent-type-check"]),
+        ("fhfix apply --ignore D-009.", [f"D-009.{n}" for n in range(1, 9)]),
+        ("fhfix explain D-012.3", ["D-012.3"]),
+        ("fhfix check --format sa", ["sarif"]),
+    ],
+)
+def test_a_shell_completes_commands_options_and_rules(words: str, completed: list[str]) -> None:
+    count = str(len(words.split()) - 1)
+    env = os.environ | {"COMP_WORDS": words, "COMP_CWORD": count, "_FHFIX_COMPLETE": "bash_complete"}
+    fhfix = Path(sys.executable).parent / "fhfix"
+    done = subprocess.run([fhfix], env=env, capture_output=True, text=True, check=True)
+
+    assert [line.partition(",")[2] for line in done.stdout.splitlines()] == completed
 
 
 @pytest.fixture

@@ -7,13 +7,14 @@ from difflib import get_close_matches
 
 import click
 
+from fixer.commands.completion import rule_names
 from fixer.docs import explanation
 from fixer.registry import all_rules
 from fixer.selectors import all_selectors, matches
 
 
 @click.command()
-@click.argument("rule", metavar="RULE")
+@click.argument("rule", metavar="RULE", shell_complete=rule_names)
 def explain(rule: str) -> None:
     """Say what RULE finds, why, what it leaves alone, and what can be configured.
 

@@ -10,6 +10,7 @@ from typing import Any
 import click
 
 from fixer import engine
+from fixer.commands.completion import rule_names
 from fixer.config import Config, ConfigError, Filter, load_config
 from fixer.ignores import Baseline, ChangedSince
 from fixer.model import FileError, Plan, Report, Rule, Tier
@@ -19,9 +20,15 @@ from fixer.repository import Repository, find_root
 OPTIONS: tuple[Callable[[Any], Any], ...] = (
     click.argument("path", type=click.Path(path_type=Path), default=Path()),
     click.option(
-        "--select", multiple=True, metavar="RULE", help="Only these: rule ids, packs, or D-009.5; repeatable."
+        "--select",
+        multiple=True,
+        metavar="RULE",
+        shell_complete=rule_names,
+        help="Only these: rule ids, packs, or D-009.5; repeatable.",
     ),
-    click.option("--ignore", multiple=True, metavar="RULE", help="All but these; repeatable."),
+    click.option(
+        "--ignore", multiple=True, metavar="RULE", shell_complete=rule_names, help="All but these; repeatable."
+    ),
     click.option("--exclude", multiple=True, metavar="PATTERN", help="Leave files alone (.gitignore patterns)."),
     click.option(
         "--set", "settings", multiple=True, metavar="rules.ID.NAME=VALUE", help="A rule's option; repeatable."
