@@ -20,6 +20,7 @@ import yaml
 from fixer.registry import all_rules
 from tests.components import path as component
 from tests.fixture_cases import CASES, FIXTURES, Case, planned
+from tests.proofs.aws import CLUSTER, REGION, SERVICE, Aws, emulator
 from tests.proofs.github_code import github_code
 from tests.proofs.runner import JobRun, Played, Runner, StepRun, does_nothing
 
@@ -382,6 +383,38 @@ def test_a_finished_deployment_of_the_bundled_repository_passes_and_a_dying_one_
     assert job.result == "failure"
     assert "did not stay healthy for 60 seconds" in job.log
     assert job.step("Release page").outcome == "skipped"
+
+
+# -- where nothing says which address to ask ------------------------------------------------------------------------
+
+
+@pytest.fixture(scope="module")
+def aws(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Aws]:
+    with emulator(tmp_path_factory.mktemp("aws")) as found:
+        yield found
+
+
+@pytest.mark.needs("aws", "moto")
+@pytest.mark.parametrize(("image", "result"), [("web:v2", "success"), ("web:bad", "failure")])
+def test_the_service_is_waited_for_by_the_real_command_line(
+    image: str, result: str, aws: Aws, site: Site, tmp_path: Path
+) -> None:
+    aws.reset()
+    aws.create_service(aws.task_definition("web:v1"))
+    update = f"aws ecs update-service --cluster {CLUSTER} --service ${{{{ vars.SERVICE }}}} --task-definition {SERVICE}"
+    text = rewritten(workflow(f"{update} --region {REGION}", "sleep 120", "echo next"), tmp_path)
+    aws.task_definition(image)
+    made = Runner(
+        text,
+        plays={"superfly/flyctl-deploy": does_nothing},
+        path=[aws.path],
+        env=aws.env,
+        variables={"SERVICE": SERVICE},
+    )
+    job = made.run().jobs["deploy"]
+
+    assert aws.calls[1] == f"ecs wait services-stable --cluster {CLUSTER} --services {SERVICE} --region {REGION}"
+    assert (job.result, job.steps[2].outcome) == (result, result), job.log
 
 
 # -- what a script may be told --------------------------------------------------------------------------------------

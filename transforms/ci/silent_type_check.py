@@ -52,6 +52,8 @@ CHECKS_ONLY_WITH = {
 SUBCOMMANDS = {"ty": ("check",), "ruff": ("check",), "biome": ("check", "lint", "ci"), "pyrefly": ("check",)}
 NO_CHECK = ("--version", "--help", "--install-types", "--init", "--fix", "--write", "--showConfig", "--exit-zero")
 
+NO_EMIT = ("--noemit", "-noemit")
+
 MENTION = re.compile(
     "|".join(sorted(map(re.escape, TYPES | TESTS | LINTERS), key=len, reverse=True)) + "|type|lint|test"
 )
@@ -59,10 +61,11 @@ SILENCED = re.compile(r"\|\||\||&&|set \+|continue-on-error|shell:")
 
 
 class Check(NamedTuple):
-    """A command that checks something: how people call it, and whether it checks types."""
+    """A command that checks something: how people call it, whether it checks types, and whether it also builds."""
 
     label: str
     types: bool
+    builds: bool = False
 
 
 def check(workflow: Workflow, options: Options) -> Iterator[Finding]:
@@ -79,7 +82,7 @@ def check(workflow: Workflow, options: Options) -> Iterator[Finding]:
         checks = [(command, found) for command in script.commands if (found := _checks(command)) is not None]
         silent = [(command, found, _silencers(script, command, step)) for command, found in checks]
         for types in (True, False):
-            wanted = [(c, found.label, s) for c, found, s in silent if s and found.types == types]
+            wanted = [(c, found, s) for c, found, s in silent if s and found.types == types]
             if wanted:
                 yield _in_the_shell(workflow, step, script, wanted, types, also)
         if not any(_output_is_read(script, command, step) for command, _ in checks):
@@ -102,7 +105,7 @@ def _checks(command: Command) -> Check | None:
     if name in SUBCOMMANDS and words[:1] and words[0] not in SUBCOMMANDS[name]:
         return None
     if name in TYPES:
-        return Check(name, True)
+        return Check(name, True, name == "tsc" and not any(word.lower() in NO_EMIT for word in words))
     return Check(name, False) if name in TESTS | LINTERS else None
 
 
@@ -150,23 +153,25 @@ def _in_the_shell(
     workflow: Workflow,
     step: Step,
     script: Script,
-    silent: list[tuple[Command, str, tuple[Silencer, ...]]],
+    silent: list[tuple[Command, Check, tuple[Silencer, ...]]],
     types: bool,
     also: frozenset[str],
 ) -> Finding:
     run = step.run
     assert run is not None
-    labels = _unique(label for _, label, _ in silent)
+    labels = _unique(found.label for _, found, _ in silent)
     command, _, silencers = silent[0]
     reasons = _unique(_reason(script, silencer) for _, _, found in silent for silencer in found)
     span = workflow.span_of(run, min(command.start, silencers[0].start), max(command.end, silencers[0].end))
     message = f"the failure of {_listed(labels)} cannot fail the step: {'; '.join(reasons)}"
     if not types and not also.issuperset(labels):
         return Finding(workflow.path, span, message, _unnamed(label for label in labels if label not in also))
+    # A build that emits in spite of wrong types may be wanted by what comes after it.
+    builds = any(found.builds for _, found, _ in silent)
     cure = Fix.of(
         f"let {_listed(labels)} fail the step",
         _unsilenced(workflow, step, script, [(command, found) for command, _, found in silent]),
-        tier=Tier.SAFE if types and not _other_pipes(script, silent) else Tier.REVIEW,
+        tier=Tier.SAFE if types and not builds and not _other_pipes(script, silent) else Tier.REVIEW,
         effects=[f"{dotted(run.at)}: failure of {_listed(labels, '')} now fails the step"],
     )
     return Finding(workflow.path, span, message, cure)
@@ -232,7 +237,7 @@ def _pipelines(script: Script) -> set[tuple[int, int]]:
     return {command.statement for command in script.commands if command.within(Structure.PIPELINE)}
 
 
-def _other_pipes(script: Script, silent: Iterable[tuple[Command, str, tuple[Silencer, ...]]]) -> bool:
+def _other_pipes(script: Script, silent: Iterable[tuple[Command, Check, tuple[Silencer, ...]]]) -> bool:
     """Whether pipefail, if it is needed, would reach more than the statements that need it."""
     needing = {c.statement for c, _, found in silent if any(s.kind == Silence.PIPE for s in found)}
     return bool(needing) and bool(_pipelines(script) - needing)
