@@ -6,6 +6,7 @@ import errno
 import hashlib
 import os
 import resource
+import shutil
 import signal
 import stat
 import subprocess
@@ -331,7 +332,8 @@ class Watched(SimpleNamespace):
         super().__init__(**{name: getattr(os, name) for name in dir(os)})
 
         def watched(name: str) -> Callable[..., Any]:
-            real = getattr(os, name)
+            # A process that dies takes nothing of the kernel with it: waiting for the disk would only cost time.
+            real = getattr(os, name) if name != "fsync" else lambda file: None
 
             def call(*args: Any, **options: Any) -> Any:
                 watch(name, args)
@@ -394,11 +396,13 @@ def every_step(work: Callable[[], object], reset: Callable[[], None]) -> Iterato
 
 
 def start_afresh(root: Path) -> None:
-    subprocess.run(["git", "-C", str(root), "clean", "-qxfd", "-e", ".git"], check=True)
-    subprocess.run(["rm", "-rf", str(root / ".git/fhfix")], check=True)
-    for path, data in OLD.items():
-        (root / path).parent.mkdir(parents=True, exist_ok=True)
-        (root / path).write_bytes(data)
+    for path in root.iterdir():
+        if path.name != ".git":
+            shutil.rmtree(path) if path.is_dir() else path.unlink()
+    shutil.rmtree(root / ".git/fhfix", ignore_errors=True)
+    for name, data in OLD.items():
+        (root / name).parent.mkdir(parents=True, exist_ok=True)
+        (root / name).write_bytes(data)
 
 
 def test_an_apply_killed_at_any_step_is_all_or_nothing_at_the_next_start(root: Path) -> None:
@@ -552,9 +556,10 @@ def test_an_undo_that_failed_at_any_step_can_be_repeated(root: Path, monkeypatch
                 raise OSError(errno.EIO, os.strerror(errno.EIO))
 
         start_afresh(root)
-        writing.apply(root, PLAN)
         said = ""
         with monkeypatch.context() as patch:
+            patch.setattr(writing, "os", Watched(lambda name, args: None))
+            writing.apply(root, PLAN)
             patch.setattr(writing, "os", Watched(fail))
             try:
                 writing.undo(root)
