@@ -55,7 +55,8 @@ _BRANCHES = frozenset(("master", "main", "develop", "dev", "trunk", "head"))
 _REPLACED = frozenset(("archived", "unmaintained", "deprecated"))
 _RUNTIMES = {"node12": "Node 12", "node16": "Node 16", "node20": "Node 20", "plugin": "a plugin of old runners"}
 _ARTIFACTS_V4 = (4, 0, 0, 1)
-_VERSION_IN_COMMENT = re.compile(r"(?<![\w.])v?\d+(?:\.\d+){0,2}(?![\w.])")
+# A version that a comment begins with, as pinning tools write it: `v4.2.2`, `tag=v4.2.2`, `ratchet:owner/repo@v4`.
+_VERSION_BESIDE = re.compile(r"(?:tag\s*[=:]\s*|pin@|ratchet:\S+?@)?(v?\d+(?:\.\d+)*)(?=$|[\s,;)])")
 
 
 @dataclass(frozen=True)
@@ -154,7 +155,7 @@ def _bump(ref: ActionRef, action: Action, catalog: Catalog, options: Options) ->
         return _bump_of_branch(ref, action, catalog, wanted)
     before = action.resolve(ref)
     if before is None or before > action.newest_known or (action.newest and before[0] > action.newest.number):
-        return None  # newer than the catalog
+        return None  # newer than the catalog, or a commit between releases
     if wanted is not None:
         if before[0] >= wanted:
             return None
@@ -162,10 +163,11 @@ def _bump(ref: ActionRef, action: Action, catalog: Catalog, options: Options) ->
     else:
         current = action.majors.get(before[0])
         sound = current is not None and _is_sound(ref, action, current, before, catalog) and before[0] >= floor
-        best = catalog.target(action, policy=policy, at_least=max(floor, before[0]))
-        if sound and (policy != "latest" or best is None or best.number <= before[0]):
+        if sound and policy != "latest":
             return None
-        target = best
+        target = catalog.target(action, policy=policy, at_least=max(floor, before[0]))
+        if sound and (target is None or target.number <= before[0]):
+            return None
     why = _reason_of(ref, action, catalog)
     if target is None:
         return _no_successor(action)
@@ -339,6 +341,15 @@ def _named(step: Step | None, names: ArtifactNames) -> _Inputs:
 
 def _unknown(use: _Use, options: Options) -> Finding | None:
     """An action that the catalog does not know: only a branch is wrong for certain."""
+    if options["pin"] == "sha" and use.ref.kind in (RefKind.MAJOR, RefKind.EXACT):
+        return _found(
+            use,
+            f"{use.ref} is a tag, which can be moved",
+            Blocked(
+                f"{use.ref.name} is not in the catalog, so that its commit is not known",
+                f"pin it by hand; `fhfix catalog update {use.ref.repository}` adds it",
+            ),
+        )
     if use.ref.kind is RefKind.BRANCH and use.ref.ref.lower() in _BRANCHES and options["policy"] != "audit":
         return _found(
             use,
@@ -475,25 +486,47 @@ def _reference(use: _Use, bump: _Bump, options: Options) -> tuple[Parts, ...] | 
         wanted = action.with_precision(precision, target.number)
         if bump.before is None and action.sha_of(wanted) != action.sha_of(target.release):
             wanted = target.release  # the moving tag lags behind its releases, and the branch does not
-        return (workflow.set_scalar(use.node, f"{name}@{wanted}"),)
+        return (workflow.set_scalar(use.node, f"{name}@{wanted}"), *_version_beside(use, bump))
     sha = action.sha_of(target.release)
     if not sha:
         return Blocked(f"the catalog does not know the commit of {action.name} {target.release}", "pin it by hand")
     parts = workflow.set_scalar(use.node, f"{name}@{sha}")
-    if use.ref.kind is not RefKind.SHA:
-        return (parts, _with_version_beside(use, target.release))
-    comment = workflow.comment_of(use.node)
-    named = _VERSION_IN_COMMENT.search(comment)
-    if named is None:
-        return (parts,)
+    if use.ref.kind is RefKind.SHA:
+        return (parts, *_version_beside(use, bump))
+    return (parts, _with_version_beside(use, target.release))
+
+
+def _place_of_comment(use: _Use) -> Node:
+    """The comment of a step that is written on one line stands behind the step."""
+    step = use.step.node if use.step is not None else None
+    return step if step is not None and step.style == "flow" and step.target is None else use.node
+
+
+def _version_beside(use: _Use, bump: _Bump) -> Iterator[Parts]:
+    """The version in the comment beside a reference moves with it."""
+    place = _place_of_comment(use)
+    comment = use.workflow.comment_of(place)
+    named = _VERSION_BESIDE.match(comment)
+    # A bare number may be anything else.
+    if named is None or (named[1].isdigit() and named[0] != comment):
+        return
+    action, target = bump.action, bump.target
     moving = action.moving(target.number)
-    beside = moving if "." not in named[0] and moving and action.sha_of(moving) == sha else target.release
-    return (parts, workflow.set_comment(use.node, comment[: named.start()] + beside + comment[named.end() :]))
+    beside = target.release
+    if "." not in named[1] and moving and action.sha_of(moving) == action.sha_of(target.release):
+        beside = moving
+    yield use.workflow.set_comment(place, comment[: named.start(1)] + beside + comment[named.end(1) :])
 
 
 def _with_version_beside(use: _Use, version: str) -> Parts:
-    comment = use.workflow.comment_of(use.node)
-    return use.workflow.set_comment(use.node, f"{version} {comment}".strip())
+    place = _place_of_comment(use)
+    comment = use.workflow.comment_of(place)
+    named = _VERSION_BESIDE.match(comment)
+    if named is not None:
+        comment = comment[: named.start(1)] + version + comment[named.end(1) :]
+    else:
+        comment = f"{version} {comment}".strip()
+    return use.workflow.set_comment(place, comment)
 
 
 def _migrated(
