@@ -157,7 +157,7 @@ def commands_page() -> str:
         "",
         _help(main, "fhfix"),
     ]
-    with click.Context(main, info_name="fhfix") as context:
+    with click.Context(main, info_name="fhfix", **main.context_settings) as context:
         for name in main.list_commands(context):
             command = main.get_command(context, name)
             if command is not None:
@@ -173,7 +173,8 @@ def commands_page() -> str:
 
 def _help(command: click.Command, name: str, parent: click.Context | None = None) -> str:
     own = name.rpartition(" ")[2] if parent else name
-    context = click.Context(command, parent=parent, info_name=own, terminal_width=100, max_content_width=100)
+    width = {"terminal_width": 100, "max_content_width": 100}
+    context = click.Context(command, parent=parent, info_name=own, **{**command.context_settings, **width})
     text = "\n".join(line.rstrip() for line in command.get_help(context).splitlines())
     return f"```text\n{text}\n```"
 

@@ -69,7 +69,7 @@ class Interactive:
             if answer == "q":
                 self._quit = True
                 return False
-            click.echo(_HELP)
+            self._console.print(Text(_HELP))
 
 
 class Chosen:
@@ -143,14 +143,14 @@ def _screen(plan: Plan, console: Console) -> set[int]:
         if said == "q":
             return set()
         if said == "?":
-            click.echo(_SCREEN_HELP)
+            console.print(Text(_SCREEN_HELP))
         elif said.startswith("s ") and (numbers := _numbers(said[2:], len(listed))):
             for number in numbers:
                 _show(plan, order[number], console)
         elif _toggle(said.replace(",", " ").split(), listed, marked):
             _list(listed, places, marked, console)
         else:
-            click.echo(f"{said!r} is no number, tier, rule or file of the list; ? for help")
+            console.print(Text(f"{said!r} is no number, tier, rule or file of the list; ? for help"))
 
 
 def _toggle(words: Sequence[str], taken: Sequence[Reported], marked: set[int]) -> bool:
