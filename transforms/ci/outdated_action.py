@@ -123,6 +123,8 @@ def _judge(use: _Use, catalog: Catalog, files: ActionFiles, options: Options) ->
     if action.status.get("state") in _REPLACED and options["policy"] != "audit":
         return _replaced(use, action, catalog, files, options)
     bump = _bump(ref, action, catalog, options)
+    if bump is None and ref.kind is RefKind.SHA:
+        return _unknown_commit(use, action, catalog)
     if bump is None:
         return _pin(use, action, options)
     if isinstance(bump, Blocked):
@@ -360,6 +362,23 @@ def _unknown(use: _Use, options: Options) -> Finding | None:
             ),
         )
     return None
+
+
+def _unknown_commit(use: _Use, action: Action, catalog: Catalog) -> Finding | None:
+    """A commit that is no known release, beside a comment that names an outdated one. Comments prove nothing."""
+    found = _VERSION_BESIDE.match(use.workflow.comment_of(_place_of_comment(use)))
+    name = found[1] if found is not None and found[1].startswith("v") else ""
+    claimed = version_of(name)
+    major = action.majors.get(claimed[0]) if claimed is not None else None
+    if claimed is None or major is None or action.resolve(use.ref) is not None:
+        return None
+    if _is_sound(use.ref, action, major, claimed if "." in name else major.version, catalog):
+        return None
+    return _found(
+        use,
+        f"{use.ref.name} is pinned to a commit that is none of its releases, beside a comment that says {name}",
+        Blocked("what that commit holds is not known", f"pin a release of {action.name}; then fhfix can move it"),
+    )
 
 
 def _replaced(use: _Use, action: Action, catalog: Catalog, files: ActionFiles, options: Options) -> Finding:
