@@ -10,6 +10,7 @@ NODE := $(dir $(wildcard tests/proofs/*/package.json))
 ## set up ---------------------------------------------------------------------------------------------------------
 
 setup: packages .venv/installed $(NODE:%=%node_modules/installed)
+	@$(BIN)/python -m tests.proofs.django_cells
 
 # Everything comes from PyPI in the versions of constraints.txt, into .venv.
 .venv/installed: pyproject.toml constraints.txt
@@ -46,6 +47,7 @@ test: setup
 
 # The proofs over every supported pair of Django and driver, not only the ends of the range.
 proofs-full: setup
+	$(BIN)/python -m tests.proofs.django_cells full
 	FHFIX_PROOFS=full $(BIN)/python -m pytest tests/proofs
 
 # Every rule over a tree of real repositories: make corpus DIR=folder

@@ -68,7 +68,9 @@ class Cell:
             return
         shutil.rmtree(self.folder, ignore_errors=True)
         wanted = [f"Django~={self.django}.0", DRIVERS[self.driver], "gunicorn", "uvicorn"]
-        command = [str(self.python), "-m", "pip", "install", "--quiet", "--no-cache-dir", "--target", str(self.folder)]
+        # The pip of these tests, for a Python that may have none: Debian's comes without.
+        pip = [sys.executable, "-m", "pip", "--python", str(self.python)]
+        command = [*pip, "install", "--quiet", "--no-cache-dir", "--target", str(self.folder)]
         subprocess.run([*command, *wanted], check=True, env={**os.environ, "PIP_DISABLE_PIP_VERSION_CHECK": "1"})
         done.touch()
 
@@ -115,7 +117,7 @@ def pythons() -> tuple[tuple[tuple[int, int], str], ...]:
     names = [path for minor in range(14, 8, -1) if (path := shutil.which(f"python3.{minor}"))]
     names += [str(path) for path in (Path.home() / ".pyenv" / "versions").glob("3.*/bin/python")]
     for name in names:
-        ask = "import sys, pip; print(*sys.version_info[:2])"
+        ask = "import sys; print(*sys.version_info[:2])"
         answer = subprocess.run([name, "-c", ask], capture_output=True, text=True)
         if answer.returncode == 0:
             major, minor = map(int, answer.stdout.split())
