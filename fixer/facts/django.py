@@ -674,7 +674,9 @@ def _surviving(databases: Iterable[Database]) -> tuple[Database, ...]:
     """Without those that an unconditional definition of the same alias further down replaces."""
     found: list[Database] = []
     for database in databases:
-        if not database.guards or database.in_class:
+        if not database.guards and not _is_item(database.statement):
+            found = [other for other in found if other.statement is database.statement]
+        elif not database.guards or database.in_class:
             found = [other for other in found if other.alias != database.alias or other.guards != database.guards]
         found.append(database)
     return tuple(found)
