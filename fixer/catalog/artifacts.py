@@ -50,17 +50,20 @@ def artifact_names(workflow: Workflow, crossing: Collection[Address]) -> Artifac
             return Blocked(f"{many}, and one of the uploads cannot be renamed with the others", _ADVICE)
         if "workflow_call" in workflow.triggers or _OTHER_READERS.search(workflow.source.text):
             return Blocked(f"{many}, and it may be read from elsewhere", _ADVICE)
-        if any(_may_be(other, f"{name}-") for other in _by_name(uploads) if other != name):
+        others = [other for other in _by_name(uploads) if other != name]
+        stems = (stem for stem in (name, f"{name}-part") if not any(_may_be(other, f"{stem}-") for other in others))
+        stem = next(stems, "")
+        if not stem:
             return Blocked(f"{many}, and another artifact begins with the same name", _ADVICE)
         for step in group:
-            new = _own_name(name, step, group) + (SUFFIX if step in repeating else "")
+            new = _own_name(stem, step, group) + (SUFFIX if step in repeating else "")
             if new in renamed.values():
                 return Blocked(many, _ADVICE)
             renamed[step.at] = new
         for download in downloads:
             wanted = _inputs(download).get("name")
             if wanted == name:
-                patterns[download.at] = f"{name}-*"
+                patterns[download.at] = f"{stem}-*"
             elif wanted is None and "pattern" not in _inputs(download):
                 return Blocked(f"{many}, and a step downloads all artifacts into folders of their names", _ADVICE)
             elif wanted is not None and ("${{" in wanted or _may_be(name, wanted, whole=True)):
