@@ -232,12 +232,11 @@ class Repository:
 
 
 def find_root(path: Path) -> Path:
-    """The top of the git repository that holds `path`, else the folder itself."""
+    """The top of the git repository that holds `path`; without git what holds `.github`, else the folder itself."""
     folder = path if path.is_dir() else path.parent
-    for candidate in (folder, *folder.parents):
-        if (candidate / ".git").exists():
-            return candidate
-    return folder
+    upwards = (folder, *folder.parents)
+    without_git = next((each.parent for each in upwards if each.name == ".github"), folder)
+    return next((each for each in upwards if (each / ".git").exists()), without_git)
 
 
 def _git_files(root: Path) -> list[str] | None:

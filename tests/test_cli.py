@@ -1,0 +1,280 @@
+"""The command line as people use it: exit codes, bad input, a dry run that writes nothing, apply and undo."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from click.testing import CliRunner, Result
+
+from fixer.cli import main
+from fixer.registry import all_rules
+
+WORKFLOW = """\
+name: CI
+on: push
+jobs:
+  types:
+    runs-on: ubuntu-latest
+    steps:
+      - uses: actions/checkout@v5
+      - run: mypy . || true  # one day
+"""
+PATH = ".github/workflows/ci.yml"
+RULE = "silent-type-check"
+
+
+@pytest.fixture
+def repository(tmp_path: Path) -> Path:
+    path = tmp_path / "repo" / PATH
+    path.parent.mkdir(parents=True)
+    path.write_text(WORKFLOW)
+    return tmp_path / "repo"
+
+
+def fhfix(*words: str | Path) -> Result:
+    return CliRunner().invoke(main, [str(word) for word in words])
+
+
+def hashes(folder: Path) -> dict[str, str]:
+    return {
+        path.relative_to(folder).as_posix(): hashlib.sha256(path.read_bytes()).hexdigest()
+        for path in sorted(folder.rglob("*"))
+        if path.is_file() and not path.is_symlink()
+    }
+
+
+def test_check_shows_the_finding_with_its_place_and_changes_nothing(repository: Path) -> None:
+    before = hashes(repository)
+
+    result = fhfix("check", "--select", RULE, repository)
+
+    assert result.exit_code == 1
+    assert f"{PATH}:8:14: {RULE}" in result.output
+    assert hashes(repository) == before
+
+
+def test_check_exits_with_0_where_there_is_nothing(repository: Path) -> None:
+    (repository / PATH).write_text(WORKFLOW.replace(" || true", ""))
+
+    result = fhfix("check", "--select", RULE, repository)
+
+    assert result.exit_code == 0
+    assert "No findings" in result.output
+
+
+def test_a_dry_run_writes_nothing_at_all(repository: Path) -> None:
+    before = hashes(repository)
+
+    result = fhfix("apply", "--dry-run", repository)
+
+    assert result.exit_code == 0
+    assert "+      - run: mypy .  # one day" in result.output.replace("\x1b", "")
+    assert hashes(repository) == before
+    assert sorted(path.name for path in repository.iterdir()) == [".github"]
+
+
+def test_a_dry_run_can_say_by_its_exit_code_that_something_would_change(repository: Path) -> None:
+    assert fhfix("apply", "--dry-run", "--exit-code", "--select", RULE, repository).exit_code == 1
+    assert fhfix("apply", "--select", RULE, repository).exit_code == 0
+    assert fhfix("apply", "--dry-run", "--exit-code", "--select", RULE, repository).exit_code == 0
+
+
+def test_apply_changes_the_line_and_undo_restores_every_byte(repository: Path) -> None:
+    before = hashes(repository)
+
+    assert fhfix("apply", "--select", RULE, repository).exit_code == 0
+    assert (repository / PATH).read_text() == WORKFLOW.replace(" || true", "")
+    again = fhfix("apply", "--select", RULE, repository)
+    assert again.exit_code == 0
+    assert "nothing to change" in again.output
+
+    assert fhfix("undo", repository).exit_code == 0
+    assert {path: sha for path, sha in hashes(repository).items() if not path.startswith(".fhfix/")} == before
+
+
+def test_undo_refuses_by_name_where_somebody_edited_since(repository: Path) -> None:
+    fhfix("apply", "--select", RULE, repository)
+    edited = (repository / PATH).read_text() + "# mine\n"
+    (repository / PATH).write_text(edited)
+
+    result = fhfix("undo", repository)
+
+    assert result.exit_code == 1
+    assert PATH in result.output
+    assert (repository / PATH).read_text() == edited
+
+
+def test_undo_of_nothing_says_so(repository: Path) -> None:
+    result = fhfix("undo", repository)
+
+    assert result.exit_code == 1
+    assert "nothing to undo" in result.output
+
+
+def test_the_patch_of_a_dry_run_is_taken_by_git(repository: Path) -> None:
+    result = fhfix("apply", "--dry-run", "--format", "patch", "--select", RULE, repository)
+
+    subprocess.run(["git", "apply", "-"], cwd=repository, input=result.stdout_bytes, check=True)
+
+    assert (repository / PATH).read_text() == WORKFLOW.replace(" || true", "")
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (("check", "nowhere"), "nowhere: no such file or folder"),
+        (("check", "--select", "silent-typecheck", "."), "silent-type-check"),
+        (("check", "--set", "rules.outdated-action.polciy=latest", "."), "policy"),
+        (("check", "--config", "missing.toml", "."), "missing.toml"),
+        (("check", "--changed-since", "no-such-branch", "."), "no-such-branch"),
+        (("explain", "silent-type-chek"), "did you mean silent-type-check"),
+        (("apply", "--format", "xml", "."), "xml"),
+    ],
+)
+def test_wrong_usage_is_one_clear_message_and_exit_code_2(
+    repository: Path, monkeypatch: pytest.MonkeyPatch, words: tuple[str, ...], said: str
+) -> None:
+    monkeypatch.chdir(repository)
+    subprocess.run(["git", "init", "-q"], check=True)
+
+    result = fhfix(*words)
+
+    assert result.exit_code == 2
+    assert said in result.output
+    assert "Traceback" not in result.output
+
+
+def test_a_configuration_with_an_unknown_key_is_an_error_with_a_suggestion(repository: Path) -> None:
+    (repository / ".fhfix.toml").write_text('selct = ["ci"]\n')
+
+    result = fhfix("check", repository)
+
+    assert result.exit_code == 2
+    assert "select" in result.output
+
+
+def test_files_that_cannot_be_handled_are_named_with_advice_and_the_others_are_done(repository: Path) -> None:
+    folder = repository / ".github/workflows"
+    (folder / "latin.yml").write_bytes(b"name: caf\xe9\n")
+    (folder / "broken.yml").write_text("jobs: [\n")
+    (folder / "huge.yml").write_text("#" * (5 * 1024 * 1024))
+    (folder / "binary.yml").write_bytes(b"\0\1\2")
+    (folder / "folder.yml").mkdir()
+    (folder / "outside.yml").symlink_to("/etc/hostname")
+    (repository / "manage.py").write_text("")
+    (repository / "shop").mkdir()
+    (repository / "shop/settings.py").write_text("DATABASES = {\nINSTALLED_APPS = []\n")
+
+    result = fhfix("apply", "--ignore", "missing-trivy-scan", repository)
+
+    assert result.exit_code == 1
+    assert (repository / PATH).read_text() == WORKFLOW.replace(" || true", "")
+    for name in ("latin.yml", "broken.yml", "huge.yml", "binary.yml", "outside.yml"):
+        (line,) = [each for each in result.stderr.splitlines() if name in each]
+        assert line.startswith("fhfix: not handled: .github/workflows/")
+        assert "; " in line, "what to do"
+    assert "Traceback" not in result.output
+
+
+def test_an_empty_folder_without_git_is_no_trouble(tmp_path: Path) -> None:
+    assert fhfix("check", tmp_path).exit_code == 0
+    assert fhfix("apply", tmp_path).exit_code == 0
+
+
+def test_one_file_can_be_checked(repository: Path) -> None:
+    other = repository / ".github/workflows/other.yml"
+    other.write_text(WORKFLOW)
+
+    result = fhfix("check", "--select", RULE, other)
+
+    assert "other.yml" in result.output
+    assert "ci.yml" not in result.output
+
+
+def test_a_subfolder_is_looked_at_with_the_whole_repository_in_mind(repository: Path) -> None:
+    subprocess.run(["git", "init", "-q", str(repository)], check=True)
+
+    result = fhfix("check", "--select", RULE, repository / ".github")
+
+    assert f"{PATH}:8" in result.output
+
+
+def test_what_git_ignores_and_what_is_vendored_does_not_count(repository: Path) -> None:
+    subprocess.run(["git", "init", "-q", str(repository)], check=True)
+    (repository / ".gitignore").write_text("scratch/\n")
+    for folder in ("scratch", "node_modules/x", "venv/lib/python3.12/site-packages/y", "env"):
+        path = repository / folder / PATH
+        path.parent.mkdir(parents=True)
+        path.write_text(WORKFLOW)
+    (repository / "env/pyvenv.cfg").write_text("home = /usr\n")
+    subprocess.run(["git", "-C", str(repository), "add", "-f", "node_modules", "venv", "env"], check=True)
+
+    result = fhfix("check", "-q", "--select", RULE, repository)
+
+    assert [line.split(":")[0] for line in result.stdout.splitlines()] == [PATH]
+
+
+def test_a_generated_workflow_is_refused_by_name(repository: Path) -> None:
+    (repository / PATH).write_text("# Generated by tool; do not edit.\n" + WORKFLOW)
+
+    result = fhfix("apply", repository)
+
+    assert "generated" in result.stderr
+    assert "|| true" in (repository / PATH).read_text()
+
+
+def test_a_path_that_is_not_utf_8_is_shown_and_handled(repository: Path) -> None:
+    strange = os.fsdecode(b"caf\xe9.yml")
+    (repository / ".github/workflows" / strange).write_text(WORKFLOW)
+
+    environment = {**os.environ, "PYTHONUTF8": "1"}
+    command = [
+        sys.executable,
+        "-c",
+        "from fixer.cli import main; main()",
+        "check",
+        "-q",
+        "--select",
+        RULE,
+        str(repository),
+    ]
+    made = subprocess.run(command, capture_output=True, env=environment, check=False)
+
+    assert made.returncode == 1
+    assert b"Traceback" not in made.stderr
+    assert len(made.stdout.splitlines()) == 2
+
+
+@pytest.mark.parametrize("form", ["json", "sarif", "github"])
+def test_machine_formats_come_alone_on_standard_output(repository: Path, form: str) -> None:
+    result = fhfix("check", "--format", form, "--select", RULE, repository)
+
+    assert result.exit_code == 1
+    if form == "github":
+        assert result.stdout.startswith("::")
+    else:
+        assert json.loads(result.stdout)
+
+
+def test_every_rule_is_listed_and_can_be_explained() -> None:
+    listed = fhfix("rules")
+    assert listed.exit_code == 0
+    for rule in all_rules():
+        assert rule.id in listed.output
+        explained = fhfix("explain", rule.id)
+        assert explained.exit_code == 0
+        assert "## Why" in explained.output
+
+
+def test_every_command_has_help() -> None:
+    result = fhfix("--help")
+    assert result.exit_code == 0
+    for line in ("check", "apply", "undo", "preview", "pr", "audit", "rules", "explain", "catalog", "init"):
+        assert line in result.output
+        assert fhfix(line, "--help").exit_code == 0
