@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 from importlib import import_module
 
@@ -40,7 +41,8 @@ class Lazy(click.Group):
 
 @click.group(cls=Lazy, context_settings={"help_option_names": ["-h", "--help"]})
 @click.version_option(package_name="fhfix", prog_name="fhfix")
-def main() -> None:
+@click.pass_context
+def main(context: click.Context) -> None:
     """Fixes GitHub Actions workflows, Dockerfiles and Django settings in place, and moves nothing else.
 
     \b
@@ -50,6 +52,11 @@ def main() -> None:
 
     Exit codes: 0 nothing found or all done, 1 findings are left, 2 wrong usage, 3 a fault of fhfix itself.
     """
+    # https://no-color.org and https://force-color.org; click itself looks only at the terminal.
+    if os.environ.get("NO_COLOR"):
+        context.color = False
+    elif os.environ.get("FORCE_COLOR"):
+        context.color = True
     # Paths may hold bytes that are not UTF-8, and a pipe may have an encoding without arrows.
     for stream in (sys.stdout, sys.stderr):
         if hasattr(stream, "reconfigure"):

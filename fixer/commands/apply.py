@@ -7,6 +7,7 @@ import sys
 import click
 
 from fixer.commands.opening import Opened, exit_code, repository_options, say_problems
+from fixer.commands.waiting import page
 from fixer.model import Blocked, Plan
 
 
@@ -39,7 +40,7 @@ def apply(opened: Opened, dry_run: bool, interactive: bool, safe: bool, form: st
 
             made = opened.plan(choose(made))
         if not quiet:
-            _show(opened, made, form)
+            _show(opened, made, form, paged=dry_run)
         say_problems(made)
         if not dry_run:
             writing.apply(root, made)
@@ -51,7 +52,7 @@ def apply(opened: Opened, dry_run: bool, interactive: bool, safe: bool, form: st
     sys.exit(exit_code(made, found=bool(unfixed)))
 
 
-def _show(opened: Opened, made: Plan, form: str) -> None:
+def _show(opened: Opened, made: Plan, form: str, paged: bool) -> None:
     if form == "patch":
         from fixer.preview.patch import patch
 
@@ -65,4 +66,10 @@ def _show(opened: Opened, made: Plan, form: str) -> None:
 
         from fixer.preview.terminal import show
 
-        show(made, opened.after(made).read, Console(highlight=False))
+        console = Console(highlight=False)
+        with console.capture() as captured:
+            show(made, opened.after(made).read, console)
+        if paged:
+            page(captured.get())
+        else:
+            click.echo(captured.get(), nl=False)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
+from contextlib import nullcontext
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -11,6 +12,7 @@ import click
 
 from fixer import engine
 from fixer.commands.completion import rule_names
+from fixer.commands.waiting import sign_of_life
 from fixer.config import Config, ConfigError, Filter, load_config
 from fixer.ignores import Baseline, ChangedSince
 from fixer.model import FileError, Plan, Report, Rule, Tier
@@ -66,18 +68,21 @@ class Opened:
     config: Config
 
     def check(self) -> Report:
-        found = engine.check(self.repository, self.rules, options=self.config.options_for, wanted=self.config.wants)
+        with sign_of_life("looking for findings"):
+            found = engine.check(self.repository, self.rules, options=self.config.options_for, wanted=self.config.wants)
         return Report(found.findings, found.faults, self._worth_saying(found.problems))
 
     def plan(self, accept: engine.Accept | None = None) -> Plan:
-        made = engine.plan(
-            self.repository,
-            self.rules,
-            options=self.config.options_for,
-            wanted=self.config.wants,
-            accept=accept,
-            tiers=self.config.tiers,
-        )
+        # A question and a sign of life would write over each other.
+        with sign_of_life("planning fixes") if accept is None else nullcontext():
+            made = engine.plan(
+                self.repository,
+                self.rules,
+                options=self.config.options_for,
+                wanted=self.config.wants,
+                accept=accept,
+                tiers=self.config.tiers,
+            )
         return Plan(made.files, made.taken, made.left, made.faults, self._worth_saying(made.problems))
 
     def after(self, plan: Plan) -> Repository:

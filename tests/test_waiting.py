@@ -1,0 +1,122 @@
+"""What a person sees who waits, on a real (pseudo) terminal."""
+
+from __future__ import annotations
+
+import os
+import pty
+import re
+import select
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+from tests.examples import CI
+
+FHFIX = str(Path(sys.executable).parent / "fhfix")
+
+SLOW = """
+import time
+from fixer.commands.waiting import sign_of_life
+with sign_of_life("looking"):
+    time.sleep({seconds})
+    total = sum(range(1000))
+print("done", total)
+"""
+
+
+def on_terminal(command: list[str], cwd: Path, **env: str) -> tuple[int, str]:
+    """The exit code and everything that a terminal of 24 lines and 80 columns was sent."""
+    leader, follower = pty.openpty()
+    environment = {k: v for k, v in os.environ.items() if k not in ("NO_COLOR", "PAGER", "LESS", "CI")}
+    environment |= {"TERM": "xterm-256color", "LINES": "24", "COLUMNS": "80", **env}
+    process = subprocess.Popen(command, cwd=cwd, env=environment, stdin=follower, stdout=follower, stderr=follower)
+    os.close(follower)
+    said, end = b"", time.monotonic() + 30
+    while time.monotonic() < end:
+        ready, _, _ = select.select([leader], [], [], 0.1)
+        try:
+            data = os.read(leader, 65536) if ready else b""
+        except OSError:  # the other side is closed
+            break
+        said += data
+        if ready and not data:
+            break
+    os.close(leader)
+    return process.wait(timeout=10), said.decode()
+
+
+def test_a_sign_of_life_appears_after_a_moment_and_leaves_nothing_behind(tmp_path: Path) -> None:
+    code, said = on_terminal([sys.executable, "-c", SLOW.format(seconds=1.2)], tmp_path)
+
+    assert code == 0
+    assert re.search(r"⠋ looking, [01] s", said)
+    assert said.endswith("\r\x1b[Kdone 499500\r\n")
+
+
+@pytest.mark.parametrize(("seconds", "term"), [(0.1, "xterm"), (1.0, "dumb")])
+def test_no_sign_of_life_where_it_is_quick_or_the_terminal_cannot(tmp_path: Path, seconds: float, term: str) -> None:
+    code, said = on_terminal([sys.executable, "-c", SLOW.format(seconds=seconds)], tmp_path, TERM=term)
+
+    assert (code, said) == (0, "done 499500\r\n")
+
+
+def test_no_sign_of_life_where_stderr_is_no_terminal(tmp_path: Path) -> None:
+    done = subprocess.run([sys.executable, "-c", SLOW.format(seconds=1.0)], capture_output=True, text=True, check=True)
+
+    assert (done.stdout, done.stderr) == ("done 499500\n", "")
+
+
+@pytest.fixture
+def repository(tmp_path: Path) -> Path:
+    (tmp_path / ".github/workflows").mkdir(parents=True)
+    for number in range(6):
+        (tmp_path / f".github/workflows/ci{number}.yml").write_text(CI)
+    (tmp_path / ".fhfix.toml").write_text('select = ["silent-type-check"]\n')
+    return tmp_path
+
+
+def test_a_long_dry_run_goes_through_the_pager_with_colours(repository: Path) -> None:
+    code, said = on_terminal([FHFIX, "apply", "--dry-run"], repository, PAGER="sed s/^/P:/")
+
+    assert code == 0
+    assert said.count("P:") > 24
+    assert "\x1b[31m" in said
+
+
+def test_a_short_one_and_an_apply_do_not(repository: Path) -> None:
+    one = [".github/workflows/ci1.yml"]
+    assert "P:" not in on_terminal([FHFIX, "apply", "--dry-run", *one], repository, PAGER="sed s/^/P:/")[1]
+    code, said = on_terminal([FHFIX, "apply"], repository, PAGER="sed s/^/P:/")
+
+    assert (code, "P:" in said) == (0, False)
+    assert "|| true" not in (repository / ".github/workflows/ci5.yml").read_text()
+
+
+def test_no_color_is_obeyed_on_a_terminal(repository: Path) -> None:
+    for command in (["apply", "--dry-run"], ["check"]):
+        said = on_terminal([FHFIX, *command], repository, NO_COLOR="1", PAGER="cat")[1]
+        assert "silent-type-check" in said
+        assert not re.search(r"\x1b\[[\d;]*3[0-7]m", said)
+
+
+def test_colour_can_be_forced_into_a_pipe(repository: Path) -> None:
+    command = [FHFIX, "check"]
+    plain = subprocess.run(command, cwd=repository, capture_output=True, text=True, check=False).stdout
+    forced = subprocess.run(
+        command, cwd=repository, env=os.environ | {"FORCE_COLOR": "1"}, capture_output=True, text=True, check=False
+    ).stdout
+
+    assert "\x1b" not in plain
+    assert "\x1b[36msilent-type-check" in forced
+
+
+def test_an_interactive_apply_asks_on_the_terminal(repository: Path) -> None:
+    code, said = on_terminal(["bash", "-c", f"printf 'y\\nq\\n' | {FHFIX} apply --interactive"], repository)
+
+    assert "Take this fix? [y,n,a,f,q,?]" in said
+    assert code == 1
+    texts = [(repository / f".github/workflows/ci{n}.yml").read_text() for n in range(6)]
+    assert [text.count("|| true") for text in texts] == [0, 1, 1, 1, 1, 1]
