@@ -1,0 +1,84 @@
+"""`fhfix init` and `fhfix preview`, as a person calls them."""
+
+from __future__ import annotations
+
+import tomllib
+from pathlib import Path
+
+import pytest
+from click.testing import CliRunner, Result
+
+from fixer.cli import main
+from tests.examples import CI, DEPLOY
+
+
+@pytest.fixture
+def repository(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    (tmp_path / ".github/workflows").mkdir(parents=True)
+    (tmp_path / ".github/workflows/ci.yml").write_text(CI)
+    (tmp_path / ".github/workflows/deploy.yml").write_text(DEPLOY)
+    monkeypatch.chdir(tmp_path)
+    return tmp_path
+
+
+def fhfix(*arguments: str) -> Result:
+    return CliRunner().invoke(main, arguments)
+
+
+def test_init_writes_a_file_that_changes_nothing(repository: Path) -> None:
+    before = fhfix("check").output
+    done = fhfix("init")
+
+    assert (done.exit_code, done.output) == (0, f"wrote {repository / '.fhfix.toml'}\n")
+    text = (repository / ".fhfix.toml").read_text()
+    assert tomllib.loads(text) == {}
+    assert "#   2 workflows in .github/workflows" in text
+    assert fhfix("check").output == before
+
+
+def test_what_init_suggests_can_be_taken_out_of_its_comment(repository: Path) -> None:
+    lines = fhfix("init", "--stdout").output.splitlines()
+    options = [line.removeprefix("# ") for line in lines if line.startswith("# rules.")]
+    unique = {line.partition(" = ")[0]: line for line in options}
+
+    assert len(unique) > 20
+    (repository / ".fhfix.toml").write_text("\n".join(unique.values()))
+    assert fhfix("check").exit_code == 1
+
+
+def test_init_never_overwrites(repository: Path) -> None:
+    (repository / ".fhfix.toml").write_text("ignore = ['ci']\n")
+    done = fhfix("init")
+    assert done.exit_code == 2
+    assert ".fhfix.toml configures fhfix already" in done.output
+    assert (repository / ".fhfix.toml").read_text() == "ignore = ['ci']\n"
+
+    (repository / ".fhfix.toml").unlink()
+    (repository / "pyproject.toml").write_text("[tool.fhfix]\nignore = ['ci']\n")
+    assert "pyproject.toml configures fhfix already" in fhfix("init").output
+    assert not (repository / ".fhfix.toml").exists()
+
+
+def test_preview_writes_one_file_and_nothing_else(repository: Path, tmp_path_factory: pytest.TempPathFactory) -> None:
+    file = tmp_path_factory.mktemp("out") / "preview.html"
+    done = fhfix("preview", "--html", str(file), "--title", "owner/repo")
+
+    assert done.exit_code == 0
+    assert "fix" in done.stderr
+    assert "<h1>owner/repo</h1>" in file.read_text()
+    assert (repository / ".github/workflows/ci.yml").read_text() == CI
+    assert sorted(path.name for path in repository.iterdir()) == [".github"]
+
+
+def test_preview_writes_to_standard_output(repository: Path) -> None:
+    done = fhfix("preview", "--html", "-", "--select", "silent-type-check")
+
+    assert done.stdout.startswith("<!doctype html>")
+    assert "1 fix (1 safe) in 1 file" in done.stderr
+
+
+def test_preview_wants_a_file() -> None:
+    done = fhfix("preview")
+
+    assert done.exit_code == 2
+    assert "Missing option '--html'" in done.output
