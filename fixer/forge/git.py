@@ -244,20 +244,28 @@ class Workshop:
             return False
         return self.run("log", form, one, "--not", base) == self.run("log", form, other, "--not", base)
 
-    def commits_of_others(self, tip: str, base: str) -> list[str]:
-        """Commits between `base` and `tip` that fhfix did not make, as `id name: subject`."""
-        listing = self.run("log", "--format=%H%x1f%T%x1f%P%x1f%h %an: %s%x1f%B%x00", tip, "--not", base)
+    def commits_of_others(self, tip: str, *known: str) -> list[tuple[str, str]]:
+        """Commits that lead to `tip` and not to `known`, and that fhfix did not make: ids, and what people call them.
+
+        The newest come first, each before its parents.
+        """
+        form = "--format=%H%x1f%T%x1f%P%x1f%h %an: %s%x1f%B%x00"
+        listing = self.run("log", "--topo-order", form, tip, "--not", *known)
         found = []
         for entry in listing.split("\0"):
             if not entry.strip():
                 continue
             commit, tree, parents, shown, message = entry.strip().split("\x1f", 4)
             last_line = message.strip().rpartition("\n")[2]
-            if last_line != f"{TREE_TRAILER}: {tree}" and not self._merges_cleanly(commit, tree, parents.split()):
-                found.append(shown)
+            if last_line != f"{TREE_TRAILER}: {tree}" and not self._merges_cleanly(tree, parents.split()):
+                found.append((commit, shown))
         return found
 
-    def _merges_cleanly(self, commit: str, tree: str, parents: Sequence[str]) -> bool:
+    def shallow(self) -> bool:
+        """Whether history was cut off when the clone was made."""
+        return self.run("rev-parse", "--is-shallow-repository") == "true"
+
+    def _merges_cleanly(self, tree: str, parents: Sequence[str]) -> bool:
         """Whether a merge (GitHub's "Update branch") holds nothing but what git merged by itself."""
         if len(parents) != 2:
             return False

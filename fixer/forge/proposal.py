@@ -11,6 +11,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
+from urllib.parse import quote
 
 from fixer.forge.git import Commit, Git, GitError, Remote, Workshop
 from fixer.forge.github import ATTEMPTS, GitHub, GitHubError, Slug, token_from
@@ -204,20 +205,38 @@ class _Proposal:
         tip = workshop.commit(self.head, commits)
         if there:
             workshop.fetch(target, branch)
-            others = workshop.commits_of_others(there, self.head)
-            if others:
-                raise ProposalError(
-                    f"somebody else has worked on {branch}, and that is left alone: {'; '.join(others[:3])}."
-                    " Merge or close that pull request, or use another --branch"
-                )
+            self._leave_others_alone(workshop, there)
             if workshop.made_alike(there, tip, self.head):
                 return False
-            about = self.hub.maybe(f"/repos/{home['full_name']}/branches/{branch}")
+            about = self.hub.maybe(f"/repos/{home['full_name']}/branches/{quote(branch)}")
             if about and about.get("protected"):
                 raise ProposalError(f"the branch {branch} is protected: use another --branch, or allow pushes to it")
         self.say(f"pushing {len(commits)} {'commit' if len(commits) == 1 else 'commits'} to {branch}")
-        workshop.push(target, tip, branch, expected=there)
+        try:
+            workshop.push(target, tip, branch, expected=there)
+        except GitError:
+            if self.git.branches(target, branch).get(branch) != tip:
+                raise
+            return False  # another run was faster, and pushed the same
         return True
+
+    def _leave_others_alone(self, workshop: Workshop, tip: str) -> None:
+        """Raises where the branch holds work that is not ours. The history of a shallow clone ends too early to tell
+        what belongs to the base; there GitHub is asked."""
+        known = [self.head]
+        while others := workshop.commits_of_others(tip, *known):
+            newest = others[0][0]
+            if newest in known or not workshop.shallow() or not self._on_base(newest):
+                raise ProposalError(
+                    f"somebody else has worked on {self.wish.branch}, and that is left alone:"
+                    f" {'; '.join(shown for _, shown in others[:3])}."
+                    " Merge or close that pull request, or use another --branch"
+                )
+            known.append(newest)
+
+    def _on_base(self, commit: str) -> bool:
+        found = self.hub.maybe(f"/repos/{self.slug}/compare/{quote(self.base)}...{commit}")
+        return found is not None and found["status"] in ("identical", "behind")
 
     def _check_base(self, workshop: Workshop, remote_tip: str) -> None:
         if not remote_tip:

@@ -264,6 +264,20 @@ def get_branch(hub: FakeHub, token: Token, query: dict[str, str], body: Any, slu
     return 200, shown
 
 
+def compare(hub: FakeHub, token: Token, query: dict[str, str], body: Any, slug: str, base: str, head: str) -> Answer:
+    path = hub.path_of(slug)
+    tips = [hub.git(path, "rev-parse", "--verify", "-q", f"{name}^{{commit}}") for name in (base, head)]
+    if not all(tips):
+        raise RefusedError(404, "Not Found")
+    common = hub.git(path, "merge-base", *tips)
+    shown = hub.local(copy.deepcopy(examples()["commit-comparison"]), slug)
+    if tips[0] == tips[1]:
+        shown["status"] = "identical"
+    else:
+        shown["status"] = {tips[0]: "ahead", tips[1]: "behind"}.get(common, "diverged")
+    return 200, shown
+
+
 def list_pulls(hub: FakeHub, token: Token, query: dict[str, str], body: Any, slug: str) -> Answer:
     hub.path_of(slug)
     state = query.get("state", "open")
@@ -350,6 +364,7 @@ ROUTES: list[tuple[str, str, Callable[..., Answer]]] = [
     ("GET", r"/user", get_user),
     ("GET", _REPOSITORY, get_repository),
     ("GET", _REPOSITORY + r"/branches/(?P<branch>.+)", get_branch),
+    ("GET", _REPOSITORY + r"/compare/(?P<base>.+)\.\.\.(?P<head>[^/]+)", compare),
     ("POST", _REPOSITORY + r"/forks", fork),
     ("GET", _REPOSITORY + r"/pulls", list_pulls),
     ("POST", _REPOSITORY + r"/pulls", create_pull),

@@ -88,6 +88,15 @@ def send(root: Path, plan: Plan | None = None, wish: Wish = REVIEWED, token: str
     return propose(root, plan or examples.plan(), verified, wish, {"FHFIX_TOKEN": token})
 
 
+def shallow(hub: FakeHub, root: Path) -> Path:
+    """A clone of the last commit alone, as actions/checkout makes it."""
+    git(root.parent, "clone", "-q", "--depth=1", f"file://{hub.folder}/acme/shop.git", str(root))
+    git(root, "remote", "set-url", "origin", f"{hub.url}/acme/shop.git")
+    git(root, "config", "user.name", "Ada")
+    git(root, "config", "user.email", "ada@example.com")
+    return root
+
+
 def snapshot(root: Path) -> dict[str, bytes]:
     """Every file of a clone, those of git included."""
     return {str(p.relative_to(root)): p.read_bytes() for p in sorted(root.rglob("*")) if p.is_file()}
@@ -554,6 +563,54 @@ def test_the_command_opens_updates_and_then_has_nothing_to_do(hub: FakeHub, real
     assert [pull.state for pull in hub.pulls] == ["open"]
 
 
+def test_two_runs_at_once_open_one_pull_request(hub: FakeHub, real: Path) -> None:
+    runs = [command(hub, real) for _ in range(3)]
+    said = [run.communicate(timeout=120) for run in runs]
+
+    assert [run.returncode for run in runs] == [0, 0, 0], said
+    assert len(hub.pulls) == 1
+    assert shown(hub, CI) == WORKFLOW.replace(" || true", "").strip()
+
+
+def test_a_shallow_clone_will_do(hub: FakeHub, clone: Path, tmp_path: Path) -> None:
+    write(clone, "README.md", b"# The shop\n")
+    commit(clone, "Say more")
+    push(hub, clone)
+
+    actions = [send(shallow(hub, tmp_path / name)).action for name in ("one", "two")]
+    write(clone, "README.md", b"# The very shop\n")
+    commit(clone, "Say less")
+    push(hub, clone)
+    actions.append(send(shallow(hub, tmp_path / "three")).action)
+
+    assert actions == ["created", "unchanged", "updated"]
+    assert_one_right_pull_request(hub, clone)
+
+
+def test_settings_that_the_environment_gives_to_git_still_hold(
+    hub: FakeHub, clone: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("GIT_CONFIG_COUNT", "1")
+    monkeypatch.setenv("GIT_CONFIG_KEY_0", "user.name")
+    monkeypatch.setenv("GIT_CONFIG_VALUE_0", "Grace")
+
+    send(clone)
+
+    assert hub.git(hub.folder / "acme/shop.git", "log", "-1", "--format=%an", "fhfix") == "Grace"
+
+
+def test_hooks_of_the_clone_do_not_run(hub: FakeHub, clone: Path, tmp_path: Path) -> None:
+    for name in ("pre-push", "pre-commit", "commit-msg", "post-index-change", "reference-transaction"):
+        hook = clone / ".git/hooks" / name
+        hook.parent.mkdir(exist_ok=True)
+        hook.write_text(f"#!/bin/sh\ntouch {tmp_path}/ran\n")
+        hook.chmod(0o755)
+
+    send(clone)
+
+    assert not (tmp_path / "ran").exists()
+
+
 # -- the token --------------------------------------------------------------------------------------------------
 
 
@@ -711,6 +768,10 @@ def test_every_request_and_answer_is_as_githubs_description_says(
         commit(clone, "Say more")
         push(hub, clone)
         actions.append(send(clone, wish=Wish(title="Another title")).action)
+        write(clone, "README.md", b"# The very shop\n")
+        commit(clone, "Say less")
+        push(hub, clone)
+        actions.append(send(shallow(hub, tmp_path / "shallow"), wish=Wish(title="Another title")).action)
         hub.tokens[TOKEN] = Token(push=False)
         actions.append(send(clone, wish=Wish(fork=True, branch="other")).action)
     finally:
@@ -718,8 +779,11 @@ def test_every_request_and_answer_is_as_githubs_description_says(
         prism.wait()
         log.close()
 
-    assert actions == ["created", "unchanged", "updated", "created"], (tmp_path / "prism.log").read_text()[-3000:]
+    assert actions == ["created", "unchanged", "updated", "updated", "created"], (tmp_path / "prism.log").read_text()[
+        -3000:
+    ]
     assert hub.count(r"PATCH /repos/.*") == 2
+    assert hub.count(r"GET /repos/.*/compare/.*") == 1
     assert hub.count(r"POST /repos/.*/forks") == 1
     assert "VIOLATIONS" not in (tmp_path / "prism.log").read_text()
 
