@@ -159,6 +159,7 @@ class _Asked:
                 arguments[name] = value
             if _is_fact(subject):
                 fact = repository.fact(subject)
+                self.problems |= {problem.path: problem for problem in repository.unreadable}
                 if fact is not None:
                     yield from self._answer(rule, "", fact, lambda: fact, arguments)
                 return

@@ -199,6 +199,12 @@ class Repository:
             found.setdefault(kind_of(path), []).append(path)
         return found
 
+    @property
+    def unreadable(self) -> tuple[FileError, ...]:
+        """Why documents that somebody asked for, a fact perhaps, could not be read; within `only`."""
+        found = (document for document in self._documents.values() if isinstance(document, FileError))
+        return tuple(problem for problem in found if self.in_scope(problem.path))
+
     def documents(self, kind: type[D]) -> Iterator[D]:
         """Every document of a kind that can be parsed, whether or not it is within `only`."""
         self._note(_LISTING)

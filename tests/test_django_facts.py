@@ -8,12 +8,14 @@ from typing import TypeVar
 
 import pytest
 
+from fixer.engine import check
 from fixer.facts.app_server import AppServer
 from fixer.facts.django import Database, DjangoProject, role_of, vendor_of
 from fixer.facts.local_databases import LocalDatabases
 from fixer.facts.python_packages import PythonPackages
 from fixer.facts.query_log import QueryLog
 from fixer.facts.raw_sql import RawSql
+from fixer.registry import all_rules
 from fixer.repository import Repository
 from tests.fixture_cases import write
 
@@ -552,3 +554,18 @@ def test_sql_by_hand_is_found_outside_of_tests_and_migrations(tmp_path: Path) ->
 
     assert fact(RawSql, tmp_path, files).first == "app/reports.py:3"
     assert fact(RawSql, tmp_path / "none", {"app/x.py": "execute(1)\n"}).first == ""
+
+
+def test_settings_that_cannot_be_parsed_are_named_and_the_others_still_read(tmp_path: Path) -> None:
+    settings = 'DATABASES = {"default": {"ENGINE": "django.db.backends.sqlite3"}}\n'
+    files = {
+        "manage.py": MANAGE.format("site.settings"),
+        "site/settings.py": settings,
+        "old/settings.py": "DATABASES = (\n",
+    }
+    write(tmp_path, {path: text.encode() for path, text in files.items()})
+
+    found = check(Repository(tmp_path), [rule for rule in all_rules() if rule.pack == "django"])
+
+    assert [problem.path for problem in found.problems] == ["old/settings.py"]
+    assert found.faults == ()
