@@ -13,6 +13,7 @@ from fixer.model import Fault, FileError, Finding, Fix, Report, Reported, Source
 from fixer.report.sarif import sarif
 from tests import examples
 from tests.components import path
+from tests.test_report_json import check_jsonschema
 
 REPORT = Report(
     examples.report().findings,
@@ -26,13 +27,16 @@ def run_of(report: Report) -> dict[str, Any]:
     return found
 
 
-@pytest.mark.needs("sarif-multitool")
+@pytest.mark.needs("sarif-multitool", "check-jsonschema")
 @pytest.mark.parametrize("report", [REPORT, Report(())], ids=["findings", "nothing"])
 def test_the_validator_of_the_format_finds_no_error(tmp_path: Path, report: Report) -> None:
     file = tmp_path / "report.sarif"
     file.write_text(sarif(report, examples.read))
 
     assert errors(file) == []
+    # The schema of the standard comes with the validator.
+    schema = Path(path("sarif-multitool")).with_name("sarif-2.1.0.json")
+    assert check_jsonschema("--schemafile", schema, file)[0] == 0
 
 
 @pytest.mark.needs("sarif-multitool")
