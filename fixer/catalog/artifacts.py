@@ -22,9 +22,6 @@ _MATRIX_KEY = re.compile(r"\bmatrix\.([\w-]+)|\bmatrix\['([^']+)'\]")
 _ONLY_WHERE = re.compile(r"matrix\.([\w-]+)\s*==\s*('([^']*)'|[0-9.]+|true|false)")
 _MOST = 512
 _ADVICE = "give each upload a name of its own; downloads can take them together with pattern and merge-multiple"
-_OTHER_READERS = re.compile(
-    r"gh run download|action-download-artifact@|listWorkflowRunArtifacts|/artifacts\b.*api\.github"
-)
 
 
 @dataclass(frozen=True)
@@ -35,8 +32,13 @@ class ArtifactNames:
     downloads: Mapping[Address, str]
 
 
-def artifact_names(workflow: Workflow, crossing: Collection[Address]) -> ArtifactNames | Blocked:
-    """What the steps at `crossing` must be named so that no name is uploaded twice, and who reads them."""
+def artifact_names(
+    workflow: Workflow, crossing: Collection[Address], readers: Mapping[str, str]
+) -> ArtifactNames | Blocked:
+    """What the steps at `crossing` must be named so that no name is uploaded twice, and who reads them.
+
+    `readers` are the texts of workflows that read artifacts of other runs, by path.
+    """
     uploads = list(_steps_of(workflow, "actions/upload-artifact"))
     downloads = [step for step in _steps_of(workflow, "actions/download-artifact") if "run-id" not in _inputs(step)]
     renamed: dict[Address, str] = {}
@@ -48,8 +50,10 @@ def artifact_names(workflow: Workflow, crossing: Collection[Address]) -> Artifac
         many = f"the artifact {name} is uploaded several times, which from v4 on can be done once in a run"
         if any(step.at not in crossing or step.job is None for step in group):
             return Blocked(f"{many}, and one of the uploads cannot be renamed with the others", _ADVICE)
-        if "workflow_call" in workflow.triggers or _OTHER_READERS.search(workflow.source.text):
-            return Blocked(f"{many}, and it may be read from elsewhere", _ADVICE)
+        reader = next((path for path, text in readers.items() if _names(text, name)), "")
+        if reader or "workflow_call" in workflow.triggers:
+            where = reader or "the workflow that calls this one"
+            return Blocked(f"{many}, and {where} may read it by its name", _ADVICE)
         others = [other for other in _by_name(uploads) if other != name]
         stems = (stem for stem in (name, f"{name}-part") if not any(_may_be(other, f"{stem}-") for other in others))
         stem = next(stems, "")
@@ -96,6 +100,13 @@ def _steps_of(workflow: Workflow, action: str) -> Iterator[Step]:
 def _inputs(step: Step) -> dict[str, str]:
     given = step.with_
     return {key: node.value for key, node in given.value.items() if node.is_scalar} if given is not None else {}
+
+
+def _names(text: str, name: str) -> bool:
+    """Whether a text may name an artifact; only the literal beginning of a name with expressions can be looked for."""
+    literal = _EXPRESSION.split(name)[0]
+    end = r"(?![\w.-])" if literal == name else ""
+    return re.search(rf"(?<![\w.-]){re.escape(literal)}{end}", text) is not None
 
 
 def _may_be(template: str, text: str, *, whole: bool = False) -> bool:

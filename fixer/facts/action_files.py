@@ -1,7 +1,8 @@
-"""Files outside of the workflows that decide how an action behaves."""
+"""Files beside a workflow that decide how the actions in it behave, or what depends on them."""
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Self
@@ -11,6 +12,10 @@ if TYPE_CHECKING:
 
 LOCK = ".github/workflows/actions.lock"
 _CONFIGURATION = (".github/labeler.yml", ".github/release-drafter.yml", ".golangci.yml", ".golangci.yaml")
+# What reads artifacts of another run: by an action, by the command line, or with a token.
+_READS_RUNS = re.compile(
+    r"action-download-artifact@|gh run download|listWorkflowRunArtifacts|^\s*run-id:", re.MULTILINE
+)
 
 
 @dataclass(frozen=True)
@@ -18,20 +23,22 @@ class ActionFiles:
     """`lock` is the text of actions.lock, `configuration` the texts of the files that some actions read, by path.
 
     `package_manager`: a package.json names its package manager, which setup-node acts on from v5 on.
+    `artifact_readers`: the texts of workflows that read artifacts of other runs, by path.
     """
 
     lock: str
     configuration: Mapping[str, str]
     package_manager: bool
+    artifact_readers: Mapping[str, str]
 
     @classmethod
     def detect(cls, repository: Repository) -> Self:
         """Every repository has this fact; the texts are empty where there is no such file."""
+        packages = repository.glob("package.json", "*/package.json")
+        workflows = {path: repository.text(path) for path in repository.glob(".github/workflows/*.y*ml")}
         return cls(
             repository.text(LOCK),
             {path: repository.text(path) for path in _CONFIGURATION if repository.exists(path)},
-            any(
-                '"packageManager"' in repository.text(path)
-                for path in repository.glob("package.json", "*/package.json")
-            ),
+            any('"packageManager"' in repository.text(path) for path in packages),
+            {path: text for path, text in workflows.items() if _READS_RUNS.search(text)},
         )

@@ -286,7 +286,8 @@ def _artifacts(
     workflow: Workflow, together: list[tuple[_Use, _Bump]], files: ActionFiles, options: Options
 ) -> Iterator[Finding]:
     """Uploads and downloads of a workflow go to v4 and newer together, or not at all."""
-    names = artifact_names(workflow, [use.step.at for use, _ in together if use.step is not None])
+    crossing = [use.step.at for use, _ in together if use.step is not None]
+    names = artifact_names(workflow, crossing, files.artifact_readers)
     if isinstance(names, Blocked):
         for use, bump in together:
             yield _found(use, f"{use.ref} {bump.why}", names)
