@@ -11,8 +11,7 @@ from fixer.facts.python_packages import PythonPackages
 if TYPE_CHECKING:
     from fixer.repository import Repository
 
-_LIKELY = re.compile(r"(log|quer|slow|sql|db|database|middleware|apps|signals|monitor|metric|trac|perf|settings)", re.I)
-_WRAPS = re.compile(r"\bexecute_wrappers?\b|\bforce_debug_cursor\b")
+_LIKELY = re.compile(r"log|quer|slow|sql|db|database|middleware|apps|signals|monitor|metric|trac|perf|settings")
 _SERVER = re.compile(r"log_min_duration_(statement|sample)\s*[=:]?\s*['\"]?\d|auto_explain")
 _SERVER_FILES = re.compile(r"(^|/)([^/]*postgres[^/]*\.conf|(docker-)?compose[^/]*\.ya?ml|[^/]+\.tf)$", re.IGNORECASE)
 _AGENTS = (
@@ -41,8 +40,9 @@ def _found(repository: Repository) -> str:
             return f"the package {name}"
     for path in repository.files:
         file = path.rpartition("/")[2]
-        if path.endswith(".py") and _LIKELY.search("/".join(path.split("/")[-2:])) and "test" not in file:
-            if _WRAPS.search(repository.text(path)):
+        if path.endswith(".py") and "test" not in file and _LIKELY.search("/".join(path.lower().split("/")[-2:])):
+            text = repository.text(path)
+            if "execute_wrapper" in text or "force_debug_cursor" in text:
                 return path
         elif _SERVER_FILES.search(path) and _SERVER.search(repository.text(path)):
             return path

@@ -36,7 +36,7 @@ _TEMPLATE = re.compile(r"\{%-?\s|\{\{\s*(cookiecutter|project_name|secret_key)\b
 
 def may_be_settings(path: str) -> bool:
     """Whether the name of a file speaks of settings."""
-    return path.endswith(".py") and _SETTINGS_PATH.search(path) is not None
+    return path.endswith(".py") and "settings" in path.lower() and _SETTINGS_PATH.search(path) is not None
 
 
 def is_settings(path: str, text: str) -> bool:
