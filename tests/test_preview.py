@@ -90,6 +90,10 @@ def test_prose_is_wrapped_to_the_width_and_code_is_not() -> None:
     assert all(len(line) <= 40 for line in lines if not line.startswith(("   ", "  +", "  -", "  @", ".github")))
 
 
+def test_no_line_ends_with_blanks() -> None:
+    assert [line for line in shown(examples.plan(), width=60).splitlines() if line != line.rstrip()] == []
+
+
 def change_of(before: str, after: str) -> Plan:
     found = Reported(examples.SILENT, Finding("f", Span(0, 0), "m", Fix("t")))
     change = FileChange("f", Source("f", before), Source("f", after), (Piece(after, 0, before),))

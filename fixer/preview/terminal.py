@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 
 from rich.console import Console
-from rich.padding import Padding
 from rich.text import Text
 
 from fixer.model import Fix, Plan, Reported, Source, Tier
@@ -33,7 +32,7 @@ def show(plan: Plan, read: Callable[[str], Source], console: Console) -> None:
             console.print()
     for reported in plan.left:
         _left(reported, read, console)
-    console.print(Text(plan_in_words(plan), "bold"))
+    _prose(console, Text(plan_in_words(plan), "bold"))
 
 
 def show_fix(reported: Reported, hunks: Sequence[tuple[str, Hunk]], console: Console) -> None:
@@ -51,9 +50,9 @@ def _fix(reported: Reported, console: Console, again: bool = False) -> None:
         (reported.rule.id, "bold cyan"), "  ", (str(fix.tier), TIERS[fix.tier]), "  ", (visible(fix.title), "bold")
     )
     if again:
-        console.print(head.append("  (explained above)", "dim"))
+        _prose(console, head.append("  (explained above)", "dim"))
         return
-    console.print(head)
+    _prose(console, head)
     _paragraph(console, "why", reported.finding.message)
     for line in in_words(fix):
         _paragraph(console, "change", line)
@@ -62,8 +61,14 @@ def _fix(reported: Reported, console: Console, again: bool = False) -> None:
 
 
 def _paragraph(console: Console, label: str, text: str, style: str = "") -> None:
-    lead = f"{label}: "
-    console.print(Padding(Text.assemble((lead, "dim"), (visible(text), style)), (0, 0, 0, 2)))
+    _prose(console, Text.assemble((f"{label}: ", "dim"), (visible(text), style)), "  ")
+
+
+def _prose(console: Console, words: Text, indent: str = "") -> None:
+    """Wrapped to the width, without the padding that would be copied along."""
+    for line in words.wrap(console, max(console.width - len(indent), 20)):
+        line.rstrip()
+        console.print(Text.assemble(indent, line), soft_wrap=True)
 
 
 def _hunk(hunk: Hunk, console: Console) -> None:
