@@ -50,6 +50,11 @@ _CLUSTER_SIGN_IN = re.compile(
     r"use-kubelogin)|google-github-actions/(?:auth|setup-gcloud|get-gke-credentials)|digitalocean/action-doctl)@",
     re.IGNORECASE,
 )
+_LOCAL_SIGN_IN = re.compile(r"^\./.*(?:aws|credential|sign-?in|log-?in|auth|kube)[\w-]*/?$", re.IGNORECASE)
+_OWN_SIGN_IN = re.compile(
+    r"\bexport (?:KUBECONFIG|AWS_)|update-kubeconfig|get-credentials|\.kube/config|config use-context|"
+    r"aws configure|sts assume-role|doctl kubernetes|\bgcloud auth|\baz login"
+)
 _CLUSTER_SCRIPT = re.compile(r"update-kubeconfig|get-credentials|kubeconfig|KUBECONFIG|\.kube/config")
 _OTHER_ACTIONS = re.compile(
     r"^(?:azure/(?:webapps-deploy|functions-action|k8s-deploy|container-apps-deploy-action)|"
@@ -62,7 +67,7 @@ _OTHER_ACTIONS = re.compile(
 _OVER_SSH = re.compile(
     r"docker[ -]compose .*\bup\b|docker stack deploy|docker (?:run|service update)|"
     r"(?:systemctl|service|supervisorctl|pm2)\s.*\b(?:restart|reload|up|start)\b|kubectl (?:set|apply|rollout)|"
-    r"\bdeploy(?:\.sh|\.py)?\b",
+    r"git (?:pull|reset --hard)|\bmake \S*deploy|\bdeploy[\w-]*\.(?:sh|py)\b",
 )
 _OTHER_COMMANDS: Mapping[str, tuple[tuple[str, ...], ...]] = {
     "flyctl": (("deploy",),),
@@ -193,16 +198,17 @@ class DeployJob:
     @cached_property
     def sign_in(self) -> tuple[Step, ...]:
         """What a further job must repeat to be able to deploy."""
-        return tuple(
-            step
-            for step in self.job.steps
-            if len(step.at) == 4 and int(step.at[3]) < self.first and self._signs_in(step)
-        )
+        before = [step for step in self.job.steps if len(step.at) == 4 and int(step.at[3]) < self.first]
+        found = [step for step in before if self._signs_in(step)]
+        if any(step.uses is not None and step.uses.value.startswith("./") for step in found):
+            # An action of the repository needs the repository.
+            found += [s for s in before if s.uses is not None and s.uses.value.lower().startswith("actions/checkout@")]
+        return tuple(sorted(found, key=lambda step: int(step.at[3])))
 
     def _signs_in(self, step: Step) -> bool:
         pattern = _AWS_SIGN_IN if self.way is Way.ECS else _CLUSTER_SIGN_IN
         if step.uses is not None:
-            return pattern.match(step.uses.value) is not None
+            return pattern.match(step.uses.value) is not None or _LOCAL_SIGN_IN.match(step.uses.value) is not None
         if step.run is None:
             return False
         if self.way is Way.ECS:
@@ -223,12 +229,22 @@ class DeployJob:
         return "runner" if "self-hosted" in str(self.job.data.get("runs-on")) else ""
 
     @property
+    def signs_in_while_deploying(self) -> bool:
+        """Whether what a deploying step does first is to sign in, for itself alone."""
+        for deployment in self.deployments:
+            script = deployment.step.run.value[: deployment.offset] if deployment.step.run is not None else ""
+            if _OWN_SIGN_IN.search(script):
+                return True
+        return False
+
+    @property
     def earliest(self) -> int:
         """The index before which a step can speak to the cloud for the first time."""
         after = [int(step.at[3]) + 1 for step in self.sign_in]
         for deployment in self.deployments:
             for value in (deployment.target.get(name, "") for name in _PLACE):
                 after += [self._index_of(name) + 1 for name in re.findall(r"\bsteps\.([\w-]+)\.", value)]
+        after += [self._index_of(name) + 1 for name in re.findall(r"\bsteps\.([\w-]+)\.", str(self.condition))]
         return min(max(after, default=0), self.first)
 
     def _index_of(self, step_id: str) -> int:
@@ -419,6 +435,8 @@ def _of_command(command: Command, script: Script, step: Step, job: Job) -> Deplo
     if any(words[: len(known)] == known for known in _OTHER_COMMANDS.get(command.name, ())):
         shown = " ".join((command.name, *words[:2])).strip()
         return Deployment(step, Way.OTHER, shown, span, {}, "", command.start)
+    if not _named_deployment(job):
+        return None
     if command.name == "ssh" and _OVER_SSH.search(command.source):
         return Deployment(step, Way.OTHER, "ssh", span, {}, "", command.start)
     if command.name in ("docker", "docker-compose") and re.search(r"compose\b.*\bup\b", command.source):
@@ -429,8 +447,9 @@ def _of_command(command: Command, script: Script, step: Step, job: Job) -> Deplo
 
 
 def _ecs_update(command: Command, script: Script, step: Step, span: Span) -> Deployment | None:
-    if not command.has("--force-new-deployment", "--task-definition", "--deployment-configuration", "--service"):
-        return None
+    if command.has("--cli-input-json", "--cli-input-yaml"):
+        unknown = "which service is deployed stands in a file that the job makes"
+        return Deployment(step, Way.ECS, "aws ecs update-service", span, {}, unknown, command.start)
     if not command.has("--force-new-deployment", "--task-definition"):
         return None  # only its size or its settings change
     target: dict[str, str] = {}
@@ -573,18 +592,30 @@ def _deployish(job: Job) -> bool:
     return any(_DEPLOYS.search(text) for text in texts)
 
 
+def _named_deployment(job: Job) -> bool:
+    """Whether a name says so. What runs on a server in production may as well be maintenance."""
+    texts = (job.id, job.name, job.workflow.name, job.workflow.path.rpartition("/")[2])
+    return any(re.search(r"deploy|release|ship|rollout|hotfix|(?:^|[^a-z])cd(?:[^a-z]|$)", t, re.I) for t in texts)
+
+
 def _other_action(step: Step, job: Job) -> Deployment | None:
     uses = step.uses
     if uses is None or not _OTHER_ACTIONS.match(uses.value) or not _deployish(job):
         return None
     name = uses.value.partition("@")[0]
     script = step.with_.get("script") if step.with_ is not None else None
-    if "ssh-action" in name.lower() and (script is None or not _OVER_SSH.search(str(script.value))):
-        return None
+    if "ssh-action" in name.lower():
+        lines = str(script.value).splitlines() if script is not None else []
+        text = "\n".join(line for line in lines if not line.lstrip().startswith("#")).replace("\\\n", " ")
+        if not _OVER_SSH.search(text) or not _named_deployment(job):
+            return None
     return Deployment(step, Way.OTHER, name, uses.span)
 
 
 def _migrates(step: Step) -> bool:
+    titles = f"{step.name} {step.id}".lower()
+    if re.search(r"migrat", titles) and not re.search(r"makemigrations|check|lint|dry", titles):
+        return True
     texts = [step.run.value] if step.run is not None else []
     if step.with_ is not None:
         texts += [node.value for node in step.with_.value.values() if node.is_scalar]

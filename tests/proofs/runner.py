@@ -61,7 +61,7 @@ class Played:
     ok: bool = True
 
 
-class CannotRun(Exception):
+class CannotRunError(Exception):
     """A workflow that asks for what this runner does not keep, or uses an action that nobody plays."""
 
 
@@ -245,7 +245,7 @@ class Runner:
             return run
         for what in ("services", "container"):
             if job.get(what):
-                raise CannotRun(f"job {name}: {what}")
+                raise CannotRunError(f"job {name}: {what}")
         strategy = job.get("strategy") or {}
         contexts["secrets"] = {**self.secrets, "GITHUB_TOKEN": "ghs_token"}
         results: list[str] = []
@@ -423,7 +423,7 @@ class Runner:
     ) -> bool:
         action = step["uses"].split("@")[0]
         if action not in self.plays:
-            raise CannotRun(f"nobody plays {step['uses']}")
+            raise CannotRunError(f"nobody plays {step['uses']}")
         with_ = github_code().interpolate(step.get("with") or {}, contexts, folder=str(self.workspace))
         played = self.plays[action](with_, {k: _text(v) for k, v in env.items()})
         record.outputs, record.log = played.outputs, played.log

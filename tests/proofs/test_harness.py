@@ -9,7 +9,7 @@ import pytest
 
 from tests.proofs.aws import CLUSTER, REGISTRY, REPOSITORY, SERVICE, Aws, emulator
 from tests.proofs.github_code import github_code
-from tests.proofs.runner import CannotRun, Played, Runner, read_command_file
+from tests.proofs.runner import CannotRunError, Played, Runner, read_command_file
 
 pytestmark = pytest.mark.needs("node", "github-parser")
 
@@ -84,7 +84,7 @@ def test_an_action_is_played_with_its_inputs() -> None:
 
     assert Runner(text, plays={"some/action": play}).run().result == "success"
     assert seen == [{"ref": "main"}]
-    with pytest.raises(CannotRun):
+    with pytest.raises(CannotRunError):
         Runner(text).run()
 
 

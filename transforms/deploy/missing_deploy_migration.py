@@ -243,6 +243,12 @@ def _one_off(job: DeployJob, deployment: Deployment, options: Options) -> dict[s
             "split that step in two",
             _COMMAND,
         )
+    if job.signs_in_while_deploying or not job.signed_in_by:
+        return Blocked(
+            f"no other step of job {job.id} can speak to what it deploys to, since none is seen to sign in",
+            "sign in with a step of its own",
+            _COMMAND,
+        )
     if job.way is Way.KUBERNETES:
         return _in_kubernetes(job, deployment, options)
     target = deployment.target

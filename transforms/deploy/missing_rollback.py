@@ -170,7 +170,7 @@ name=${WORKLOAD#*/}
 columns='OWNER:.metadata.ownerReferences[0].name'
 columns+=',REVISION:.metadata.annotations.deployment\\.kubernetes\\.io/revision,READY:.status.readyReplicas'
 revision=$(kubectl get replicasets{options} --no-headers --output "custom-columns=$columns" |
-  awk -v name="$name" '$1 == name && $3 > 0 { print $2 }' | sort -n | tail -n 1)
+  awk -v name="$name" '$1 == name && $3 + 0 > 0 { print $2 }' | sort -n | tail -n 1)
 if [ -z "$revision" ]; then
   echo "::warning::$WORKLOAD has no revision with ready pods: if this deployment fails, there is nothing to go back to"
   exit 0
@@ -350,6 +350,12 @@ def _why_not(job: DeployJob) -> Blocked | None:
     if job.unknown:
         step = "say how to go back, and what tells which version runs"
         return Blocked(f"job {job.id}: {job.unknown}", step, _BLOCKED_COMMAND)
+    if job.signs_in_while_deploying:
+        return Blocked(
+            f"a step of job {job.id} signs in and deploys, so no other step can do either",
+            "sign in with a step of its own",
+            _BLOCKED_COMMAND,
+        )
     if not job.signed_in_by:
         return Blocked(
             f"it cannot be seen how job {job.id} signs in, and the rollback must do the same",
@@ -632,8 +638,9 @@ def _rollback_job(job: DeployJob, records: list[Record]) -> dict[str, Any] | Blo
                 f"the environment of job {job.id} is known in this job only", "name it, or take it from inputs"
             )
         made["environment"] = job.job.environment
-    if "permissions" in data:
-        made["permissions"] = data["permissions"]
+    permissions = data.get("permissions", job.workflow.root.data.get("permissions"))
+    if permissions is not None:
+        made["permissions"] = permissions
     made["timeout-minutes"] = 30
     env = data.get("env")
     if env and job.signed_in_by == "environment":
@@ -641,10 +648,12 @@ def _rollback_job(job: DeployJob, records: list[Record]) -> dict[str, Any] | Blo
             return Blocked(f"the environment variables of job {job.id} are known in this job only")
         made["env"] = env
     steps: list[Any] = [copy_of(step) for step in job.sign_in]
-    restoring = [_restore_step(job, record) for record in reversed(records)]
-    for step in restoring[1:]:
-        step["if"] = "${{ !cancelled() }}"  # one service that cannot be restored does not hold back the others
-    steps += restoring
+    for record in reversed(records):
+        name = {"name": f"Go back to what ran before{_of(job, record)}"}
+        # One service that cannot be restored does not hold back the others.
+        others = {"if": "${{ !cancelled() }}"} if record is not records[-1] else {}
+        shell = _shell(record.deployment.step)
+        steps.append(name | others | shell | {"env": _restore_env(job, record), "run": _restore_script(record)})
     if job.urls:
         steps.append(
             {
@@ -654,11 +663,6 @@ def _rollback_job(job: DeployJob, records: list[Record]) -> dict[str, Any] | Blo
             }
         )
     return made | {"steps": steps}
-
-
-def _restore_step(job: DeployJob, record: Record) -> dict[str, Any]:
-    made: dict[str, Any] = {"name": f"Go back to what ran before{_of(job, record)}"}
-    return made | _shell(record.deployment.step) | {"env": _restore_env(job, record), "run": _restore_script(record)}
 
 
 def _restore_env(job: DeployJob, record: Record) -> dict[str, str]:
@@ -708,6 +712,11 @@ def _todo(job: DeployJob) -> list[str]:
         made.append(
             "allow the deploying AWS identity ecs:ListTasks, ecs:DescribeTasks, ecr:BatchGetImage and ecr:PutImage, "
             "and keep untagged images for as long as a deployment takes"
+        )
+    if "concurrency" in job.job.data:
+        made.append(
+            f"move the concurrency group of job {job.id} to the workflow: else the next deployment can start before "
+            "the rollback of this one"
         )
     if job.job.environment:
         made.append(f"if environment {job.job.environment} asks for an approval, the rollback waits for it too")

@@ -1,0 +1,144 @@
+"""Rolling back on Kubernetes and Helm: the scripts run by bash against small stand-ins for kubectl and helm.
+
+No cluster can be had here. The stand-ins keep the state that the scripts read and change (replica sets with their
+revisions and ready pods, the history of a release) and fail as the programs do; they prove the scripts, and not what
+Kubernetes does.
+"""
+
+from __future__ import annotations
+
+import json
+import stat
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.fixture_cases import FIXTURES
+from tests.proofs.runner import Runner, WorkflowRun, does_nothing
+
+pytestmark = pytest.mark.needs("node", "github-parser")
+
+KUBECTL = """\
+#!/usr/bin/env python3
+import json, os, sys
+
+path, words = os.environ["CLUSTER_STATE"], sys.argv[1:]
+state = json.load(open(path))
+state["calls"].append(" ".join(words))
+code = 0
+if words[:2] == ["get", "replicasets"]:
+    for one in state["sets"]:
+        print(one["owner"], one["revision"], one["ready"] or "<none>")
+elif words[:2] == ["set", "image"]:
+    new = max(one["revision"] for one in state["sets"] if one["owner"] == "web") + 1
+    state["sets"].append({"owner": "web", "revision": new, "ready": state["new_ready"]})
+    state["current"] = new
+elif words[:2] == ["rollout", "undo"]:
+    wanted = int(next(word for word in words if word.startswith("--to-revision=")).partition("=")[2])
+    if wanted not in [one["revision"] for one in state["sets"] if one["owner"] == "web"]:
+        code = 1
+    else:
+        state["current"] = wanted
+elif words[:2] == ["rollout", "status"]:
+    code = 0 if any(one["ready"] for one in state["sets"] if one["revision"] == state["current"]) else 1
+json.dump(state, open(path, "w"))
+sys.exit(code)
+"""
+HELM = """\
+#!/usr/bin/env python3
+import json, os, sys
+
+path, words = os.environ["CLUSTER_STATE"], sys.argv[1:]
+state = json.load(open(path))
+if words[0] == "history":
+    if not state["history"]:
+        sys.exit("Error: release: not found")
+    print(json.dumps(state["history"]))
+elif words[0] == "upgrade":
+    for one in state["history"]:
+        one["status"] = "superseded"
+    state["history"].append({"revision": len(state["history"]) + 1, "status": state["upgrade"]})
+    json.dump(state, open(path, "w"))
+    sys.exit(0 if state["upgrade"] == "deployed" else 1)
+elif words[0] == "rollback":
+    state["back_on"] = words[2]
+json.dump(state, open(path, "w"))
+"""
+
+
+def run(case: str, workflow: str, state: dict[str, Any], folder: Path, *, healthy: bool = True) -> WorkflowRun:
+    programs = folder / "bin"
+    programs.mkdir()
+    curl = f"#!/bin/sh\nexit {0 if healthy else 22}\n"
+    for name, text in {"kubectl": KUBECTL, "helm": HELM, "curl": curl, "make": "#!/bin/sh\n"}.items():
+        (programs / name).write_text(text)
+        (programs / name).chmod((programs / name).stat().st_mode | stat.S_IXUSR)
+    file = folder / "state.json"
+    file.write_text(json.dumps(state))
+    text = (FIXTURES / "missing-rollback" / case / "after" / workflow).read_text()
+    actions = ("actions/checkout", "azure/login", "azure/aks-set-context")
+    plays = dict.fromkeys(actions, does_nothing)
+    options: dict[str, Any] = {"inputs": {"version": "2"}, "env": {"CLUSTER_STATE": str(file)}, "path": [programs]}
+    found = Runner(text, plays=plays, secrets={"AZURE_CREDENTIALS": "hidden"}, **options).run()
+    state.update(json.loads(file.read_text()))
+    return found
+
+
+def deployment(*ready: int, new_ready: int = 2) -> dict[str, Any]:
+    """Revisions 1, 2, … of `web` with so many ready pods each, beside another deployment."""
+    sets = [{"owner": "web", "revision": number, "ready": count} for number, count in enumerate(ready, 1)]
+    other = {"owner": "worker", "revision": 9, "ready": 3}
+    return {"sets": [other, *sets], "current": len(ready), "new_ready": new_ready, "calls": []}
+
+
+KUBERNETES = ("kubernetes", ".github/workflows/deploy.yml")
+
+
+def test_an_unhealthy_deployment_goes_back_to_the_revision_that_ran(tmp_path: Path) -> None:
+    state = deployment(0, 2)
+    found = run(*KUBERNETES, state, tmp_path, healthy=False)
+    assert found.jobs["deploy"].outputs == {"previous_revision": "2"}
+    assert state["current"] == 2
+    assert found.result == "failure"
+
+
+def test_a_healthy_deployment_stays(tmp_path: Path) -> None:
+    state = deployment(0, 2)
+    found = run(*KUBERNETES, state, tmp_path)
+    assert (found.result, state["current"]) == ("success", 3)
+    assert found.jobs["rollback"].result == "skipped"
+
+
+def test_a_rollout_that_failed_before_is_not_what_it_goes_back_to(tmp_path: Path) -> None:
+    state = deployment(0, 2, 0, new_ready=0)
+    found = run(*KUBERNETES, state, tmp_path)
+    assert found.jobs["deploy"].outputs == {"previous_revision": "2"}
+    assert state["current"] == 2
+    assert found.jobs["deploy"].result == "failure"
+
+
+def test_nothing_that_ever_ran_is_nothing_to_go_back_to(tmp_path: Path) -> None:
+    found = run(*KUBERNETES, deployment(0, new_ready=0), tmp_path)
+    assert "Nothing to go back to" in found.jobs["rollback"].log
+    assert found.jobs["rollback"].result == "failure"
+
+
+HELM_CASE = ("helm-in-flow-style", ".github/workflows/release.yml")
+
+
+@pytest.mark.parametrize(("upgrade", "healthy"), [("failed", True), ("deployed", False)])
+def test_a_release_goes_back_to_the_revision_that_was_deployed(tmp_path: Path, upgrade: str, healthy: bool) -> None:
+    history = [{"revision": 1, "status": "superseded"}, {"revision": 2, "status": "deployed"}]
+    state: dict[str, Any] = {"history": history, "upgrade": upgrade}
+    found = run(*HELM_CASE, state, tmp_path, healthy=healthy)
+    assert state["back_on"] == "2"
+    assert found.result == "failure"
+
+
+def test_a_release_that_never_was_has_nothing_to_go_back_to(tmp_path: Path) -> None:
+    state: dict[str, Any] = {"history": [], "upgrade": "failed"}
+    found = run(*HELM_CASE, state, tmp_path)
+    assert "was never deployed" in found.jobs["release"].log
+    assert "Nothing to go back to" in found.jobs["rollback-release"].log
+    assert "back_on" not in state
