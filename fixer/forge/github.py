@@ -222,6 +222,8 @@ class GitHub:
     def _explained(self, status: int, path: str, message: str, data: Any) -> str:
         if status == 401:
             return "GitHub does not accept this token: is it expired, or made for another host?"
+        if status == 403 and "not accessible by" in message:
+            return "this token lacks a permission: it needs contents, pull requests and workflows, each to write"
         details = []
         for error in data.get("errors") or [] if isinstance(data, dict) else []:
             if isinstance(error, dict):

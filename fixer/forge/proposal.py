@@ -24,7 +24,7 @@ BRANCH = "fhfix"
 
 
 class ProposalError(Exception):
-    """Why there is no pull request; nothing was sent unless the message says so. It says what to do."""
+    """Why there is no pull request, and what to do. Nothing was sent, unless the message says so."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -116,7 +116,12 @@ class _Proposal:
         with self.git.workshop() as workshop:
             commits = commits_of(self.plan, single=self.wish.single_commit)
             pushed = self._push(workshop, commits, upstream, home)
-        return self._open_or_update(home, earlier, pushed, len(commits))
+        try:
+            return self._open_or_update(home, earlier, pushed, len(commits))
+        except GitHubError as error:
+            raise ProposalError(
+                f"{error}. The branch {self.wish.branch} is pushed; the next run goes on from there"
+            ) from None
 
     # -- looking before doing -----------------------------------------------------------------------------------
 

@@ -481,6 +481,16 @@ def test_a_server_that_stays_broken_is_given_up_and_the_next_run_goes_on(hub: Fa
     assert_one_right_pull_request(hub, clone)
 
 
+def test_a_token_without_the_permission_for_pull_requests_is_told_which_it_needs(hub: FakeHub, clone: Path) -> None:
+    hub.faults.append(Fault(r"POST /repos/.*/pulls", 403, "Resource not accessible by personal access token"))
+
+    with pytest.raises(ProposalError, match=r"lacks a permission: .* pull requests .*The branch fhfix is pushed"):
+        send(clone)
+
+    assert send(clone).action == "created"
+    assert_one_right_pull_request(hub, clone)
+
+
 def test_labels_and_reviewers_that_github_refuses_do_not_stop_the_rest(hub: FakeHub, clone: Path) -> None:
     outcome = send(clone, wish=Wish(reviewers=("ada",), labels=("ci",)))
 
