@@ -10,11 +10,12 @@ import pytest
 
 from fixer.engine import check
 from fixer.facts.app_server import AppServer
-from fixer.facts.django import Database, DjangoProject, role_of, vendor_of
+from fixer.facts.django import DjangoProject
 from fixer.facts.local_databases import LocalDatabases
 from fixer.facts.python_packages import PythonPackages
 from fixer.facts.query_log import QueryLog
 from fixer.facts.raw_sql import RawSql
+from fixer.facts.settings_modules import Database, role_of, vendor_of
 from fixer.registry import all_rules
 from fixer.repository import Repository
 from tests.fixture_cases import write

@@ -9,8 +9,9 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, Self
 
-from fixer.facts.django import Database, DjangoProject
+from fixer.facts.django import DjangoProject
 from fixer.facts.python_packages import PythonPackages
+from fixer.facts.settings_modules import Database
 from fixer.facts.workflows import Workflows, commands_of, folder_of, in_folder
 from fixer.languages.workflow import Job, Step, Workflow
 from fixer.model import Blocked

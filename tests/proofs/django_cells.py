@@ -63,8 +63,9 @@ class Cell:
 
     def install(self) -> None:
         """Idempotent; raises CalledProcessError where the package index does not give what is asked for."""
+        wanted = [f"Django~={self.django}.0", DRIVERS[self.driver], "gunicorn", "uvicorn", "dj-database-url"]
         done = self.folder / "installed"
-        if done.exists():
+        if done.exists() and done.read_text() == f"{self.python} {wanted}":
             return
         shutil.rmtree(self.folder, ignore_errors=True)
         wanted = [f"Django~={self.django}.0", DRIVERS[self.driver], "gunicorn", "uvicorn"]
@@ -72,7 +73,7 @@ class Cell:
         pip = [sys.executable, "-m", "pip", "--python", str(self.python)]
         command = [*pip, "install", "--quiet", "--no-cache-dir", "--target", str(self.folder)]
         subprocess.run([*command, *wanted], check=True, env={**os.environ, "PIP_DISABLE_PIP_VERSION_CHECK": "1"})
-        done.touch()
+        done.write_text(f"{self.python} {wanted}")
 
     def run(
         self, *arguments: str, cwd: Path, env: dict[str, str] | None = None, timeout: float = 60

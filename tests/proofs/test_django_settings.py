@@ -125,13 +125,16 @@ Answers = dict[str, Any]
 class Project:
     """A Django project of one cell in a folder, as found or as fixed."""
 
-    def __init__(self, folder: Path, cell: Cell, *, server: str = "wsgi", keys: str = "") -> None:
+    def __init__(self, folder: Path, cell: Cell, *, server: str = "wsgi", keys: str = "", databases: str = "") -> None:
         self.folder, self.cell = folder, cell
         application = "uvicorn site_.asgi:application" if server == "asgi" else "gunicorn site_.wsgi:application"
         extra = {"requirements.txt": cell.requirements, "Dockerfile": f"FROM python:3\nCMD {application} --workers 2\n"}
         for path, text in {**FILES, **extra}.items():
             (folder / path).parent.mkdir(parents=True, exist_ok=True)
             (folder / path).write_text(text.replace("# REPLACED", keys), encoding="utf-8")
+        if databases:
+            settings = folder / "site_/settings.py"
+            settings.write_text(settings.read_text().partition("DATABASES")[0] + databases, encoding="utf-8")
 
     def fix(self, config: str = "") -> Project:
         """Writes what the rules of the pack make of it."""
@@ -291,6 +294,24 @@ def test_management_commands_and_the_test_runner_work(fixed: Project, plain: Ser
     for command in (["check"], ["migrate"], ["makemigrations", "--check"], ["test"]):
         done = fixed.manage(plain, *command, DB_SSLMODE="prefer")
         assert done.returncode == 0, done.stderr
+
+
+@pytest.mark.needs("postgres")
+def test_settings_from_a_url_get_the_same_and_keep_what_the_url_says(
+    cell: Cell, plain: Server, with_tls: Server, tmp_path: Path
+) -> None:
+    databases = 'import dj_database_url\n\nDATABASES = {"default": dj_database_url.config()}\n'
+    project = Project(tmp_path, cell, databases=databases).fix()
+
+    def url(server: Server, query: str = "") -> str:
+        return f"postgres://{USER}:{PASSWORD}@{server.host}:{server.port}/{DATABASE}{query}"
+
+    secure = project.ask(with_tls, "tls", "limit", "backends", DATABASE_URL=url(with_tls))
+    assert (secure["tls"], secure["limit"], secure["backends"]) == ({"is": True}, {"is": "30s"}, {"is": 1})
+    assert "SSL" in project.ask(plain, "select", DATABASE_URL=url(plain))["select"]["error"]
+    assert project.ask(plain, "select", DATABASE_URL=url(plain, "?sslmode=disable"))["select"] == {"is": 1}
+    assert project.ask(plain, "select", DATABASE_URL=url(plain), DB_SSLMODE="prefer")["select"] == {"is": 1}
+    assert project.ask(plain, "select", DATABASE_URL="sqlite:///x.sqlite3")["select"] == {"is": 1}
 
 
 @pytest.mark.needs("postgres", "pgbouncer")

@@ -15,7 +15,8 @@ translated rather than dropped.
 import ast
 from collections.abc import Iterator
 
-from fixer.facts.django import Database, DjangoProject, Later, resolve, vendor_of
+from fixer.facts.django import DjangoProject
+from fixer.facts.settings_modules import Database, Later, resolve, vendor_of
 from fixer.languages.settings import item, key, text
 from fixer.model import Blocked, Finding, Fix, Rule
 

@@ -21,8 +21,9 @@ import re
 from collections.abc import Iterator
 from typing import Any
 
-from fixer.facts.django import DjangoProject, SettingsModule, resolve
+from fixer.facts.django import DjangoProject
 from fixer.facts.query_log import QueryLog
+from fixer.facts.settings_modules import SettingsModule, resolve
 from fixer.languages.settings import PythonModule, constant, has_spread, item, text
 from fixer.model import Blocked, Edit, Finding, Fix, NewFile, Option, Options, Parts, Rule, Span
 

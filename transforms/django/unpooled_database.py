@@ -33,8 +33,9 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from fixer.facts.app_server import AppServer
-from fixer.facts.django import OWN_POOL, Database, DjangoProject, Later, SettingsModule, resolve
+from fixer.facts.django import DjangoProject
 from fixer.facts.local_databases import LocalDatabases, Place
+from fixer.facts.settings_modules import OWN_POOL, Database, Later, SettingsModule, resolve
 from fixer.languages.settings import Code, PythonModule, constant, has_spread, item, key, text
 from fixer.model import Blocked, Finding, Fix, Option, Options, Parts, Rule, Span, Tier
 

@@ -22,9 +22,10 @@ import ast
 import re
 from collections.abc import Iterator
 
-from fixer.facts.django import Database, DjangoProject, resolve
+from fixer.facts.django import DjangoProject
 from fixer.facts.local_databases import LocalDatabases
 from fixer.facts.raw_sql import RawSql
+from fixer.facts.settings_modules import Database, resolve
 from fixer.languages.settings import constant, has_spread, item, key
 from fixer.model import Blocked, Finding, Fix, Option, Options, Rule, Tier
 
