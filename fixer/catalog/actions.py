@@ -7,7 +7,7 @@ import os
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from functools import cache, cached_property
-from typing import TYPE_CHECKING, Any, Self
+from typing import TYPE_CHECKING, Any, NamedTuple, Self
 
 from fixer.languages.action_ref import ActionRef, RefKind, Version, version_of
 
@@ -19,8 +19,7 @@ FOLDER = os.path.dirname(os.path.abspath(__file__))
 NEWEST: Version = (1_000_000, 0, 0, 1)
 
 
-@dataclass(frozen=True, slots=True)
-class Input:
+class Input(NamedTuple):
     """An input of an action. `required` means: required, and without a default."""
 
     name: str
@@ -28,8 +27,7 @@ class Input:
     since: Version = (0, 0, 0, 0)
 
 
-@dataclass(frozen=True, slots=True)
-class Advisory:
+class Advisory(NamedTuple):
     """A vulnerability. Source: GitHub Advisory Database."""
 
     id: str
@@ -39,8 +37,7 @@ class Advisory:
         return any(introduced <= version < fixed for introduced, fixed in self.affected)
 
 
-@dataclass(frozen=True)
-class Major:
+class Major(NamedTuple):
     """One major of an action, as its newest release is, and what differed in its older ones.
 
     `runtimes` are (first version, runtime) in order: `node24`, `composite`, `docker` and so on.
@@ -74,8 +71,7 @@ class Major:
         return frozenset(name for name, found in self.inputs.items() if found.required)
 
 
-@dataclass(frozen=True, slots=True)
-class Replacement:
+class Replacement(NamedTuple):
     """What to use instead of an action. `migration` rewrites a step where that can be done exactly."""
 
     name: str

@@ -9,9 +9,8 @@ from __future__ import annotations
 
 import re
 from collections.abc import Collection, Iterator, Mapping
-from dataclasses import dataclass
 from itertools import product
-from typing import Any
+from typing import Any, NamedTuple
 
 from fixer.languages.workflow import Job, Step, Workflow
 from fixer.model import Address, Blocked
@@ -24,8 +23,7 @@ _MOST = 512
 _ADVICE = "give each upload a name of its own; downloads can take them together with pattern and merge-multiple"
 
 
-@dataclass(frozen=True)
-class ArtifactNames:
+class ArtifactNames(NamedTuple):
     """New names by the address of the step that uploads, and patterns by the address of the step that downloads."""
 
     uploads: Mapping[Address, str]

@@ -9,8 +9,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 from fixer.model import Blocked
 
@@ -38,8 +37,7 @@ _READ = frozenset(("status", "text", "fields", "author_name", "github_token", *_
 _NEVER_READ = frozenset(("webhook_url",))
 
 
-@dataclass(frozen=True)
-class SlackMessage:
+class SlackMessage(NamedTuple):
     """The new inputs, in order, and whether the step's own variable with the webhook goes."""
 
     inputs: Mapping[str, Any]

@@ -25,8 +25,8 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field, replace
-from typing import Any
+from types import MappingProxyType
+from typing import Any, NamedTuple
 
 from fixer.catalog import Action, Catalog, Major, Migrated, Migration, StepUse, between, migrate
 from fixer.catalog.artifacts import ArtifactNames, artifact_names
@@ -51,6 +51,7 @@ _AUDIT = {
 }
 _OF_OTHER_RULES = frozenset(("actions/create-release", "actions/upload-release-asset"))
 _SLACK = frozenset(("8398a7/action-slack",))
+_NONE: Mapping[str, Any] = MappingProxyType({})
 _BRANCHES = frozenset(("master", "main", "develop", "dev", "trunk", "head"))
 _REPLACED = frozenset(("archived", "unmaintained", "deprecated"))
 _RUNTIMES = {"node12": "Node 12", "node16": "Node 16", "node20": "Node 20", "plugin": "a plugin of old runners"}
@@ -59,8 +60,7 @@ _ARTIFACTS_V4 = (4, 0, 0, 1)
 _VERSION_BESIDE = re.compile(r"(?:tag\s*[=:]\s*|pin@|ratchet:\S+?@)?(v?\d+(?:\.\d+)*)(?=$|[\s,;)])")
 
 
-@dataclass(frozen=True)
-class _Use:
+class _Use(NamedTuple):
     """One place that uses an action: a step, or a job that calls a reusable workflow."""
 
     node: Node
@@ -70,8 +70,7 @@ class _Use:
     job: Job | None
 
 
-@dataclass(frozen=True)
-class _Bump:
+class _Bump(NamedTuple):
     """Where a use should go, and why. `before` is None for a branch, whose version is not known."""
 
     action: Action
@@ -261,13 +260,12 @@ def _configured(action: Action, options: Options) -> int | None:
 # -- artifacts ----------------------------------------------------------------------------------------------------
 
 
-@dataclass(frozen=True)
-class _Inputs:
+class _Inputs(NamedTuple):
     """Changes of a step's inputs that come from its neighbours."""
 
-    rename: Mapping[str, str] = field(default_factory=dict)
-    set: Mapping[str, str] = field(default_factory=dict)
-    add: Mapping[str, Any] = field(default_factory=dict)
+    rename: Mapping[str, str] = _NONE
+    set: Mapping[str, str] = _NONE
+    add: Mapping[str, Any] = _NONE
 
     def as_edit(self) -> dict[str, Mapping[str, Any]]:
         return {"rename": self.rename, "set": self.set, "add": self.add}
@@ -477,8 +475,7 @@ def _cure(
     if isinstance(migrated, Blocked):
         return migrated
     if inputs is not None:
-        migrated = replace(
-            migrated,
+        migrated = migrated._replace(
             rename={**migrated.rename, **inputs.rename},
             set={**migrated.set, **inputs.set},
             add={**migrated.add, **inputs.add},
@@ -694,7 +691,7 @@ def _permission_edits(use: _Use, wanted: Mapping[str, str]) -> Parts:
     return ()
 
 
-_REST = re.compile(
+_REST = (
     r"\bgithub\.(actions|activity|apps|billing|checks|codesOfConduct|codeScanning|emojis|enterpriseAdmin|gists|git|"
     r"gitignore|interactions|issues|licenses|markdown|meta|migrations|orgs|packages|projects|pulls|rateLimit|reactions|"
     r"repos|search|secretScanning|teams|users)\.(?=\w)"
@@ -714,7 +711,10 @@ def _script_edits(use: _Use, name: str) -> Parts:
         )
     return use.workflow.splice_scalar(
         script,
-        [(found.end(1) - len(found[1]), found.end(1), f"rest.{found[1]}") for found in _REST.finditer(script.value)],
+        [
+            (found.end(1) - len(found[1]), found.end(1), f"rest.{found[1]}")
+            for found in re.finditer(_REST, script.value)
+        ],
     )
 
 
