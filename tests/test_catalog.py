@@ -258,6 +258,15 @@ def test_an_input_that_no_version_has_stays_as_it_is() -> None:
     assert not found.touches_inputs
 
 
+def test_an_input_that_had_gone_before_and_does_nothing_goes() -> None:
+    old = major(1, "a")._replace(dropped={"yml": (1, 0, 0, 1)})
+
+    found = migrate(step(yml="x"), old, major(2, "a"), (1, 5, 0, 1), [], what="x v2")
+
+    assert isinstance(found, Migrated)
+    assert found.delete == ("yml",)
+
+
 def test_an_input_that_comes_to_life_is_pointed_out() -> None:
     found = migrate(step(cache="pip"), major(1, "a"), major(2, "a", "cache"), (1, 0, 0, 1), [], what="x v2")
 

@@ -313,7 +313,9 @@ def migrate(
         todo.append(f"the input {name}, which the version before did not have, now takes effect: see that it is meant")
 
     kept = {entry.origin: (name, entry) for name, entry in state.items() if entry.origin}
-    gone = tuple(name for name in use.inputs if name in valid and name not in kept)
+    # An input that went before the version that the step uses has done nothing there either.
+    dead = old.dropped.keys() - valid - wanted if old else frozenset()
+    gone = tuple(name for name in use.inputs if (name in valid and name not in kept) or name in dead)
     removed_outputs = old.outputs_at(before) - new.outputs_at() - set(outputs) if old else frozenset()
     return Migrated(
         rename={origin: name for origin, (name, _) in kept.items() if origin != name},
