@@ -58,7 +58,7 @@ def test_a_call_that_fetches_one_address_and_keeps_nothing_is_a_check(
         "curl -f -X POST https://a.example/deploy",
         "curl -fd x=1 https://a.example/health",
         "curl -fsSL https://a.example/install.sh | bash",
-        "curl -fsSL https://a.example/a.tgz | tar xz",
+        "curl -fsSL https://a.example/a.tgz 2>/dev/null | tar xz",
         "curl -fO https://a.example/a.tgz",
         "curl -f https://a.example/a.json -o a.json",
         "curl -f https://a.example/a.json > a.json",

@@ -139,6 +139,18 @@ def test_options_are_found_in_every_way_of_writing_them() -> None:
     assert command.value("--nothing") is None
 
 
+def test_what_reads_the_output_of_a_command_is_known() -> None:
+    script = Script.parse("a 2>/dev/null | sudo b -c > log | (c; d)\ne")
+
+    assert {c.name: [other.name for other in c.receivers] for c in script.commands} == {
+        "a": ["b", "c"],
+        "b": ["c"],
+        "c": [],
+        "d": [],
+        "e": [],
+    }
+
+
 def test_redirections_belong_to_the_last_command_of_a_list() -> None:
     text = "a && mypy . > log 2>&1"
     redirects = only(text).redirects
@@ -328,7 +340,7 @@ def _status(text: str, shell: Shell, folder: Path) -> int:
     return subprocess.run(started, env={"PATH": path}, capture_output=True, check=False).returncode
 
 
-@settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=200, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(kinds=st.lists(st.sampled_from(KINDS), max_size=4), shell=st.sampled_from([Shell(), PIPEFAIL, CARELESS]))
 def test_bash_fails_exactly_where_nothing_silences_the_failure(
     kinds: list[str], shell: Shell, failing_checker: Path
@@ -342,7 +354,7 @@ def test_bash_fails_exactly_where_nothing_silences_the_failure(
         assert (_status(text, shell, failing_checker) == 0) == bool(found), text
 
 
-@settings(max_examples=100, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=200, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(kinds=st.lists(st.sampled_from(KINDS), min_size=1, max_size=3))
 def test_bash_fails_once_every_silencer_is_cut_out(kinds: list[str], failing_checker: Path) -> None:
     text = "mypy ."

@@ -191,18 +191,24 @@ def wait_until_healthy(
     return lines
 
 
-def stay_healthy(probes: Sequence[Probe], seconds: int, interval: int, taken: str = "") -> list[str]:
-    """The lines of a script that ends with failure as soon as a URL is not healthy within the next `seconds`."""
+def stay_healthy(
+    probes: Sequence[Probe], seconds: int, interval: int, taken: str = "", *, goes_on: bool = False
+) -> list[str]:
+    """The lines of a script that ends with failure as soon as a URL is not healthy within the next `seconds`.
+
+    `taken` and `goes_on` are as in `wait_until_healthy`.
+    """
     url, deadline = _free("url", taken), _free("deadline", taken)
     rounds: list[str] = []
     for command, group in groupby(probes, key=lambda probe: probe.command):
+        values = [probe.url for probe in group]
         body = [
             f'if ! {command} "${url}"; then',
-            f'  echo "::error::${url} did not stay healthy for {seconds} seconds"',
-            "  exit 1",
+            f'  echo "::{"warning" if goes_on else "error"}::${url} did not stay healthy for {seconds} seconds"',
+            f"  break{' 2' if len(values) > 1 else ''}" if goes_on else "  exit 1",
             "fi",
         ]
-        rounds += _for_each(url, [probe.url for probe in group], body)
+        rounds += _for_each(url, values, body)
     once = [rounds.pop(0)] if len(probes) == 1 else []
     return [
         *once,
@@ -211,7 +217,7 @@ def stay_healthy(probes: Sequence[Probe], seconds: int, interval: int, taken: st
         *("  " + line for line in rounds),
         f"  sleep {interval}",
         "done",
-        f'echo "healthy for {seconds} seconds"',
+        *([] if goes_on else [f'echo "healthy for {seconds} seconds"']),
     ]
 
 
@@ -278,17 +284,9 @@ def _cluster(word: Word, waiting: list[Word]) -> Iterable[tuple[str, tuple[Word,
         return
 
 
-_TEXT_READERS = {"grep", "egrep", "jq", "tee", "cat", "head", "tail", "wc", "sed", "awk", "tr", "cut", "sort", "python"}
+_TEXT_READERS = {"grep", "egrep", "jq", "tee", "cat", "head", "tail", "wc", "sed", "awk", "tr", "cut", "sort"}
 
 
 def _is_piped_into_a_program(command: Command) -> bool:
     """Whether what it fetches is handed to something that is no reader of text, such as `bash` or `tar`."""
-    start, end = command.statement
-    return any(
-        other.name not in _TEXT_READERS and not other.name.startswith("python")
-        for other in command.script.commands
-        if start <= command.start < other.start < end
-        and other.node.parent == command.node.parent
-        and other.node.parent is not None
-        and other.node.parent.type == "pipeline"
-    )
+    return any(not other.name.startswith("python") and other.name not in _TEXT_READERS for other in command.receivers)

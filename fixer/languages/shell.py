@@ -187,6 +187,17 @@ class Command:
         )
 
     @cached_property
+    def receivers(self) -> tuple[Command, ...]:
+        """What reads its output: the first command of each later stage of its pipe."""
+        found: list[Command] = []
+        node = self.node
+        while (parent := node.parent) is not None and parent.type in ("pipeline", "redirected_statement"):
+            later = [stage for stage in parent.named_children if stage.start_byte >= node.end_byte]
+            found += [c for stage in later if (c := self.script.first_command(stage)) is not None]
+            node = parent
+        return tuple(found)
+
+    @cached_property
     def statement(self) -> tuple[int, int]:
         """Where the statement that holds it starts and ends, without what separates it from the next."""
         found = _statement(self.node)
@@ -275,8 +286,13 @@ class Script:
 
     def passes_on(self, stage: Node) -> bool:
         """Whether a stage of a pipe passes everything on and judges nothing."""
-        first = next(_nodes(stage, "command"), None)
-        return first is not None and self._command(first).name in _PASSES_ON
+        first = self.first_command(stage)
+        return first is not None and first.name in _PASSES_ON
+
+    def first_command(self, node: Node) -> Command | None:
+        """The first command within a node of the grammar."""
+        first = next(_nodes(node, "command"), None)
+        return self._command(first) if first is not None else None
 
     def outcome(self, node: Node) -> str:
         """How a statement ends: `succeeds`, `fails`, `exits` with a failure; empty where that is not known."""
@@ -302,8 +318,7 @@ class Script:
         for command in self._sets:
             if command.end > node.start_byte:
                 break
-            scope = _statement(command.node).parent
-            if scope is not None and not _holds(scope, node):
+            if not _holds(_scope(command.node), node):
                 continue
             for at, word in enumerate(command.words[1:], 1):
                 on = word.text.startswith("-")
@@ -449,6 +464,19 @@ def _statement(node: Node) -> Node:
     return node
 
 
+def _scope(node: Node) -> Node:
+    """Where a setting of the shell holds: the block around it; groups in braces share the shell of what is around."""
+    parent = _statement(node).parent
+    while (
+        parent is not None
+        and parent.type == "compound_statement"
+        and parent.parent is not None
+        and parent.parent.type != "function_definition"
+    ):
+        parent = _statement(parent).parent
+    return parent if parent is not None else node
+
+
 def _is_condition(node: Node, parent: Node) -> bool:
     """Whether a statement is what an `if`, `elif`, `while` or `until` asks."""
     if parent.type == "while_statement":
@@ -507,6 +535,7 @@ def _silencers(node: Node, script: Script) -> Iterator[Silencer]:
     # https://www.gnu.org/software/bash/manual/html_node/The-Set-Builtin.html
     left_of: Node | None = None
     ended = ""
+    origin = node
     while (parent := node.parent) is not None:
         kind = parent.type
         if kind == "function_definition":
@@ -521,7 +550,8 @@ def _silencers(node: Node, script: Script) -> Iterator[Silencer]:
             if later and not script.state(parent).pipefail:
                 passes = all(map(script.passes_on, later)) and not _status_is_read(parent, script.text)
                 yield Silencer(Silence.PIPE if passes else Silence.HANDLED, parent.start_byte, parent.end_byte)
-            ended = ""
+            if len([stage for stage in parent.named_children if stage.type != "comment"]) > 1:
+                ended, left_of, origin = "", None, parent
         elif kind == "list" and ended != "exit":
             operator, right = _operator(parent), parent.named_children[-1]
             if node.end_byte > operator.start_byte:
@@ -544,7 +574,7 @@ def _silencers(node: Node, script: Script) -> Iterator[Silencer]:
             if ended != "exit" and _is_condition(node, parent):
                 yield Silencer(Silence.HANDLED, node.start_byte, node.end_byte)
                 return
-            errexit = script.state(node).errexit
+            errexit = script.state(origin).errexit
             if not ended and errexit and left_of is None:
                 ended = "errexit"
             elif not ended and (_next_statement(node) is not None or kind == "do_group"):
@@ -556,8 +586,8 @@ def _silencers(node: Node, script: Script) -> Iterator[Silencer]:
                     yield Silencer(Silence.AND, start, end)
                 else:
                     yield Silencer(Silence.ERREXIT, node.start_byte, node.end_byte)
-            if kind == "subshell" and ended:
-                ended, left_of = "", None
+            if kind == "subshell":
+                ended, left_of, origin = "", None, parent
         node = parent
 
 

@@ -44,9 +44,17 @@ def run(text: str, programs: Path, folder: Path, *, checkers_end: int) -> Workfl
         plays={"actions/checkout": does_nothing},
         path=[programs],
         workspace=workspace,
+        inputs={"folder": "apps/api"},
         env={"CHECKERS_END": str(checkers_end)},
     )
     return made.run()
+
+
+def jobs_of(data: bytes) -> dict[str, Any]:
+    """The jobs of a workflow, or what a composite action runs."""
+    found = yaml.safe_load(data)
+    jobs: dict[str, Any] = found.get("jobs") or {"runs": found["runs"]}
+    return jobs
 
 
 def changed_steps() -> Iterator[Any]:
@@ -55,10 +63,10 @@ def changed_steps() -> Iterator[Any]:
         if case.rule_id != "silent-type-check":
             continue
         for path, data in case.after.items():
-            before, after = yaml.safe_load(case.before[path]), yaml.safe_load(data)
-            for name, job in after["jobs"].items():
+            before, after = jobs_of(case.before[path]), jobs_of(data)
+            for name, job in after.items():
                 for number, step in enumerate(job["steps"]):
-                    old = before["jobs"][name]["steps"][number]
+                    old = before[name]["steps"][number]
                     if step != old:
                         yield pytest.param(old, step, id=f"{case.folder.name}/{name}/{number}")
 

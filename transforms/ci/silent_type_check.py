@@ -10,7 +10,8 @@ at the first failure, and `|| true` in a comment or after another command is non
 
 ## When it is left alone
 * The script looks at the failure itself: `if ! mypy …`, `mypy … || FAILED=1`, `$?`, `$(mypy …)`, a pipe into `grep`.
-* The checker writes its output to a file that something later reads or uploads.
+* The checker writes its output to a file that something later reads or uploads (a `tee` that lost the status does not
+  count, unless the same script reads the file).
 * `continue-on-error` with an expression, and steps whose `outcome` is asked for elsewhere.
 * Test runners and linters that are silenced are reported, and fixed only when `also` names them: a linter may be
   silent on purpose while a project cleans up.
@@ -130,10 +131,12 @@ def _silencers(script: Script, command: Command, step: Step) -> tuple[Silencer, 
     found = script.silencers(command)
     if any(silencer.kind in (Silence.HANDLED, Silence.BACKGROUND) for silencer in found):
         return ()
-    return () if found and _output_is_read(script, command, step) else found
+    # `| tee file` keeps a copy, and nobody means it to hide a failure: only a later judge of the file counts.
+    piped = all(silencer.kind == Silence.PIPE for silencer in found)
+    return () if found and _output_is_read(script, command, None if piped else step) else found
 
 
-def _output_is_read(script: Script, command: Command, step: Step) -> bool:
+def _output_is_read(script: Script, command: Command, step: Step | None) -> bool:
     """Whether a file that the command writes is named again, later in the script or in a later step."""
     start, end = command.statement
     names = [redirect.target for redirect in command.redirects if ">" in redirect.operator]
@@ -143,7 +146,7 @@ def _output_is_read(script: Script, command: Command, step: Step) -> bool:
         if other.name == "tee" and start <= other.start < end:
             names += [word.text for word in other.args if not word.text.startswith("-")]
     later = [script.text[end:]]
-    if step.job is not None:
+    if step is not None and step.job is not None:
         later += [str(other.data) for other in step.job.steps if other.node.start > step.node.start]
     files = {name.rpartition("/")[2] for name in names} - {"", "1", "2", "null", "stderr", "stdout"}
     return any(name in text for name in files for text in later)

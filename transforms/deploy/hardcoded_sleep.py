@@ -287,8 +287,9 @@ class Environment:
             if followed is None:
                 return None
             value = followed
-        if self.wait.here.remote:
-            return _double_quoted(value) if EXPRESSION.search(value) else _quoted(value)
+        if self.wait.here.remote and EXPRESSION.search(value):
+            # No variable of the step reaches a server; what the same script holds already is no worse twice.
+            return _double_quoted(value) if place is not None and place.node is self.wait.here.node else None
         if not EXPRESSION.search(value):
             return _quoted(value)
         named = EXPRESSION.sub(lambda found: f"${{{self._name(found[0], role)}}}", value)
@@ -377,7 +378,7 @@ def _option(word: Word, place: StepScript, environment: Environment) -> str | No
 
 def _cure(wait: Wait, checks: list[Found], options: Options, deployments: Deployments | None) -> Fix | Blocked:
     environment = Environment(wait)
-    timeout, interval = max(int(options["timeout"]), 2 * wait.seconds), int(options["interval"])
+    timeout, interval = _timeout(wait, options), int(options["interval"])
     probes = _probes(checks, environment, int(options["max-time"])) if checks else None
     followed = probes is not None
     if probes is None:
@@ -387,13 +388,11 @@ def _cure(wait: Wait, checks: list[Found], options: Options, deployments: Deploy
             Probe(url, max_time=str(options["max-time"])) for text in configured if (url := _quoted(text))
         ] or None
     if probes is not None:
-        silent = {s.kind for each in checks for s in each.place.script.silencers(each.check.command)}
-        # The script judges the answer itself, or does not care: the wait must not decide in its stead.
-        goes_on = followed and bool(silent - {Silence.ERREXIT, Silence.AND})
+        goes_on = followed and _judged_elsewhere(checks)
         lines = wait_until_healthy(probes, timeout, interval, wait.text, goes_on=goes_on)
         urls = _listed(probe.url for probe in probes)
         title = f"wait until {urls} {'is' if len(probes) == 1 else 'are'} healthy, {timeout} seconds at most"
-        tier = Tier.SAFE if followed and (goes_on or not silent) else Tier.REVIEW
+        tier = Tier.SAFE if followed and (goes_on or not _silencers(checks)) else Tier.REVIEW
         return _fix(wait, lines, environment, checks, title, tier)
     lines = _waiter(wait, environment, deployments, timeout)
     if lines:
@@ -412,12 +411,30 @@ def _soak(wait: Wait, checks: list[Found], options: Options) -> Fix | Blocked:
     if probes is None:
         reason = "the address that is checked afterwards cannot be known where the sleep stands"
         return Blocked(reason, "check it in the same script, with the address in a variable set before the sleep")
-    lines = stay_healthy(probes, wait.seconds, min(int(options["interval"]), wait.seconds), wait.text)
+    interval = min(int(options["interval"]), wait.seconds)
+    lines = stay_healthy(probes, wait.seconds, interval, wait.text, goes_on=_judged_elsewhere(checks))
     urls = _listed(probe.url for probe in probes)
     stays = "stays" if len(probes) == 1 else "stay"
     return _fix(
         wait, lines, environment, checks, f"see that {urls} {stays} healthy for {wait.seconds} seconds", Tier.REVIEW
     )
+
+
+def _timeout(wait: Wait, options: Options) -> int:
+    """Seconds until the deadline: before the step's own `timeout-minutes`, which says nothing of what was awaited."""
+    wanted = max(int(options["timeout"]), 2 * wait.seconds)
+    minutes = wait.step.data.get("timeout-minutes")
+    limit = minutes * 60 - int(options["max-time"]) - int(options["interval"]) if isinstance(minutes, int) else wanted
+    return min(wanted, limit) if limit > wait.seconds else wanted
+
+
+def _silencers(checks: list[Found]) -> set[Silence]:
+    return {silencer.kind for c in checks for silencer in c.place.script.silencers(c.check.command)}
+
+
+def _judged_elsewhere(checks: list[Found]) -> bool:
+    """Whether the script judges the answer itself, or does not care: the loop must not decide in its stead."""
+    return bool(_silencers(checks) - {Silence.ERREXIT, Silence.AND})
 
 
 def _configured(wait: Wait, options: Options) -> list[str]:
