@@ -93,9 +93,10 @@ def plan(
     excluded: dict[str, Fault] = {}
     asked = _Asked(options, wanted)
     asked.ahead(rules, repository)
+    answers: dict[_Key, bool] = {}
     while True:
         remaining = [rule for rule in rules if rule.id not in excluded]
-        folded = _Fold(repository, remaining, asked, accept, tiers)
+        folded = _Fold(repository, remaining, asked, accept, tiers, answers)
         offenders = folded.run()
         if not offenders:
             faults = (*excluded.values(), *folded.faults())
@@ -262,6 +263,7 @@ class _Fold:
         asked: _Asked,
         accept: Accept | None,
         tiers: frozenset[Tier],
+        answers: dict[_Key, bool],
     ) -> None:
         self.start = repository
         self.repository = repository
@@ -272,7 +274,7 @@ class _Fold:
         self.taken: list[Reported] = []
         self.pieces: dict[str, list[Piece]] = {}
         self.executable: set[str] = set()
-        self.answers: dict[_Key, bool] = {}
+        self.answers = answers
         self.broken: dict[_Key, Fault] = {}
 
     def run(self) -> dict[str, Fault]:
@@ -483,11 +485,10 @@ def _original(pieces: Iterable[Piece], offset: int) -> int:
     """Where in the original text an offset of the changed text lies; for text of a fix, where the fix stands."""
     at = 0
     for piece in pieces:
-        at += len(piece.removed)
         if offset < len(piece.text):
             return at + offset if piece.origin is None else at
         offset -= len(piece.text)
-        at += len(piece.text) if piece.origin is None else 0
+        at += len(piece.text) if piece.origin is None else len(piece.removed)
     return at + offset
 
 

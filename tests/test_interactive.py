@@ -12,7 +12,7 @@ from rich.console import Console
 
 from fixer.engine import plan
 from fixer.languages.workflow import Workflow
-from fixer.model import Finding, Fix, NewFile, Rule
+from fixer.model import Finding, Fix, NewFile, Reported, Rule
 from fixer.preview.interactive import Interactive, choose
 from fixer.repository import Repository
 
@@ -148,6 +148,24 @@ def test_the_screen_lists_by_file_and_shows_what_is_asked_for(many: Repository) 
 
 def test_one_of_two_equal_fixes_can_be_taken(many: Repository) -> None:
     assert answered(many, "none", "12", "", screen=True)[0] == ["run two1"]
+
+
+def test_nobody_is_asked_twice_when_a_rule_has_to_be_left_out(repository: Repository) -> None:
+    asked: list[str] = []
+
+    def accept(reported: Reported, repository: Repository) -> bool:
+        asked.append(getattr(reported.finding.cure, "title", ""))
+        return True
+
+    endless = (replacing("gamma", "delta"), replacing("delta", "gamma"))
+    (repository.root / ".github/workflows/c.yml").write_text(
+        "on: push\njobs:\n  test:\n    runs-on: ubuntu-latest\n    steps:\n      - run: gamma\n"
+    )
+    made = plan(Repository(repository.root), (*RULES, *endless), accept=accept)
+
+    assert {fault.rule_id for fault in made.faults} == {"gamma", "delta"}
+    assert len(made.taken) == 5
+    assert sorted(asked) == sorted(set(asked))
 
 
 def test_new_files_are_shown_whole(tmp_path: Path) -> None:
