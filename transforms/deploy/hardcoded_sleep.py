@@ -54,6 +54,7 @@ STARTS_HERE = re.compile(
 DEPLOYMENT_IN_NAME = re.compile(
     r"deploy|release|roll-?out|ship|smoke|staging|production|post-deploy|health|uptime|propagat|restart", re.IGNORECASE
 )
+URL = re.compile(r"(https?://[\w.-]+(:\d+)?|(https?://)?\$\{\{[^'\"`]+?\}\})(/[\w/.?&=%~+-]*)?", re.ASCII)
 VARIABLE = re.compile(r"\$(?:\{(\w+)\}|(\w+))")
 OWN_VARIABLES = re.compile(r"(GITHUB|RUNNER|AWS)_\w+")
 
@@ -384,9 +385,11 @@ def _cure(wait: Wait, checks: list[Found], options: Options, deployments: Deploy
     if probes is None:
         environment = Environment(wait)
         configured = _configured(wait, options)
-        probes = [
-            Probe(url, max_time=str(options["max-time"])) for text in configured if (url := _quoted(text))
-        ] or None
+        words = [environment.word(text, role="HEALTH_URL") if URL.fullmatch(text) else None for text in configured]
+        if None in words:
+            given = configured[words.index(None)]
+            return Blocked(f"{given!r} is no address to ask", "give a whole URL", _configuration(wait))
+        probes = [Probe(word, max_time=str(options["max-time"])) for word in words if word is not None] or None
     if probes is not None:
         goes_on = followed and _judged_elsewhere(checks)
         lines = wait_until_healthy(probes, timeout, interval, wait.text, goes_on=goes_on)
