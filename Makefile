@@ -1,6 +1,7 @@
 # What a person or a machine runs here. `make` alone is `make check`.
 
 PYTHON ?= python3
+export PIP_ROOT_USER_ACTION := ignore
 BIN := .venv/bin
 NODE := $(dir $(wildcard tests/proofs/*/package.json))
 
