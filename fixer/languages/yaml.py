@@ -260,7 +260,7 @@ class Yaml:
         if before is not None and after is None and names.index(before) > 0:
             after, before = names[names.index(before) - 1], None
         anchor = mapping.value[after if after is not None else names[-1]] if names else mapping
-        last = before is None and self._ends_file(anchor)
+        last = before is None and mapping.style != "flow" and self._ends_file(anchor)
         values = _at_end_of_file(list(added.values())) if last else [plain_of(value) for value in added.values()]
         changes = [Change("set", (*mapping.at, key), value) for key, value in zip(added, values, strict=True)]
         if mapping.style == "flow":
@@ -315,7 +315,7 @@ class Yaml:
         if not sequence.is_sequence:
             return Blocked(f"{dotted(sequence.at)} is not a list")
         items = sequence.items
-        last = index == len(items) and self._ends_file(sequence)
+        last = index == len(items) and sequence.style != "flow" and self._ends_file(sequence)
         plain = _at_end_of_file(list(values)) if last else [plain_of(value) for value in values]
         changes = [Change("insert", (*sequence.at, index), value) for value in reversed(plain)]
         if sequence.style == "flow":
@@ -353,8 +353,6 @@ class Yaml:
         if kept:
             if gone:
                 parts.append(self.delete(mapping, *gone))
-                if add:  # what follows decides whether the last block scalar keeps its newline
-                    parts[-1] = _only(parts[-1], "delete")
             if add:
                 parts.append(self.add_keys(mapping, add, after=kept[-1]))
         elif add:
@@ -592,13 +590,9 @@ class Yaml:
             return self._edit(line_start, end + 2, "", change)
         if text.startswith("\n", end):
             return self._edit(line_start, end + 1, "", change)
-        previous = line_start - (2 if text[:line_start].endswith("\r\n") else 1)  # last line, without a line end
-        shortened = [
-            Change("set", leaf.at, _without_final_newline(leaf.value))
-            for leaf in _leaves(self.root)
-            if leaf.style in ("|", ">") and leaf.end == previous and leaf.target is None
-        ]
-        return self._edit(max(previous, 0), end, "", change, *shortened)
+        # The last line, without a line end. The one above keeps its own: whether a block scalar ends there, and what
+        # else is inserted below it, cannot be known here.
+        return self._edit(line_start, end, "", change)
 
     def _delete_flow(self, collection: Node, which: str | int, change: Change) -> Parts:
         children = list(collection.value) if collection.is_mapping else list(range(len(collection.items)))
@@ -1020,14 +1014,6 @@ def _last_leaf(node: Node) -> Node:
     return node
 
 
-def _leaves(node: Node) -> Iterator[Node]:
-    if node.target is not None or node.is_scalar:
-        yield node
-        return
-    for child in node.value.values() if node.is_mapping else node.items:
-        yield from _leaves(child)
-
-
 def _texts(node: Node) -> Iterator[Span]:
     """The spans of all keys and scalars below a node."""
     if node.target is not None or node.is_scalar:
@@ -1127,12 +1113,6 @@ def joined(parts: Iterable[Parts]) -> Parts:
             return part
         edits.extend(part)
     return tuple(edits)
-
-
-def _only(parts: Parts, op: str) -> Parts:
-    if isinstance(parts, Blocked):
-        return parts
-    return tuple(Edit(e.path, e.span, e.text, tuple(c for c in e.changes if c.op == op)) for e in parts)
 
 
 def dotted(at: Address) -> str:
