@@ -62,7 +62,11 @@ def fixed(before: dict[str, bytes], root: Path, *, rules: set[str] = PACK, path:
 @pytest.fixture(scope="module")
 def aws(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Aws]:
     with emulator(tmp_path_factory.mktemp("aws")) as found:
-        for name, text in {"docker": DOCKER % REPOSITORY, "sleep": "#!/bin/sh\nexec /bin/sleep 0.05\n"}.items():
+        for name, text in {
+            "docker": DOCKER % REPOSITORY,
+            "sleep": "#!/bin/sh\nexec /bin/sleep 0.05\n",
+            "gh": "#!/bin/sh\n",
+        }.items():
             program = found.path / name
             program.write_text(text)
             program.chmod(program.stat().st_mode | stat.S_IXUSR)
@@ -383,6 +387,23 @@ def test_and_repaired_it_restores_what_ran_before(world: World, tmp_path: Path) 
     assert run.jobs["rollback-production"].result == "success", run.log
     assert run.result == "failure"
     assert world.on_first
+
+
+POSTS = FIXTURES / "missing-rollback" / "posts-to-the-deployments-api"
+
+
+@pytest.mark.parametrize("repaired", [False, True])
+def test_a_deployment_that_is_only_posted_to_github_restores_nothing(
+    world: World, tmp_path: Path, repaired: bool
+) -> None:
+    world.aws.task_definition("harvestbook:2")
+    world.application.healthy = lambda: world.aws.runs() == world.revision
+    before = files(POSTS / "before")
+    workflow = fixed(before, tmp_path, rules={"missing-rollback"}) if repaired else before[DEPLOY].decode()
+    run = world.deploy(workflow)
+    assert run.jobs["rollback-production"].result == "success", run.log
+    assert run.result == "failure"
+    assert (world.aws.runs() == world.revision) is repaired
 
 
 # -- a task definition of its own for each version --------------------------------------------------------------------

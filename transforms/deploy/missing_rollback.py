@@ -85,8 +85,10 @@ primary() {
     --query "services[0].deployments[?status=='PRIMARY'] | [0].id"
 }
 started=$(primary)
-if ! aws ecs wait services-stable --cluster "$CLUSTER" --services "$SERVICE"; then
-  echo "::error::$SERVICE was not steady within ten minutes"
+# One waiter gives up after ten minutes.
+steady() { aws ecs wait services-stable --cluster "$CLUSTER" --services "$SERVICE"; }
+if ! steady && ! steady; then
+  echo "::error::$SERVICE was not steady within twenty minutes"
   exit 1
 fi
 # A circuit breaker that goes back by itself also ends steady, with a deployment of its own.
@@ -228,8 +230,15 @@ done
 """
 
 _RESTORES = re.compile(
-    r"ecs\s+update-service|kubectl\s+rollout\s+undo|helm\s+rollback|rollback|amazon-ecs-deploy|gcloud|flyctl|heroku|"
-    r"\bPREVIOUS\b"
+    r"ecs\s+update-service|kubectl\s+rollout\s+undo|helm\s+rollback|amazon-ecs-deploy|rollback[\w-]*\.(?:sh|py)|"
+    r"make\s+\S*rollback|releases?:rollback|\b(?:gcloud|flyctl|fly|heroku|eb|az|cf|vercel|railway)\s|"
+    r"docker[ -]compose|docker\s+(?:stack|service|run)|ssh-action|\bssh\s|\bPREVIOUS\b"
+)
+_TELLS = frozenset(("gh", "curl", "echo", "printf", "jq", "cat", "date", "exit", "set", "sleep", "true"))
+_TELLING = re.compile(
+    r"^(?:actions/(?:checkout|github-script)|aws-actions/configure-aws-credentials|slackapi/|8398a7/action-slack|"
+    r"rtcamp/action-slack-notify|chrnorm/deployment-(?:action|status)|bobheadxi/deployments)",
+    re.IGNORECASE,
 )
 _CHANGES = re.compile(r"(?:terraform|tofu|terragrunt) apply|pulumi up|cdk deploy|cloudformation deploy|sam deploy")
 _READS_AFTER = re.compile(r"deployments\[0\]\.taskDefinition|services\[0\]\.taskDefinition|deployments\[\]\.taskDef")
@@ -241,7 +250,10 @@ def check(workflow: Workflow, deployments: Deployments, options: Options) -> Ite
     for job in deployments.of(workflow):
         existing = _existing(job)
         if existing is None:
-            if not _goes_back_itself(job):
+            idle = _restores_nothing(job)
+            if idle is not None and job.way is not Way.OTHER:
+                yield _idle(job, idle)
+            elif not _goes_back_itself(job):
                 yield _missing(job, options)
         elif isinstance(existing, Job):
             found = _broken(job, existing)
@@ -272,9 +284,35 @@ def _existing(job: DeployJob) -> Job | Step | None:
             return step
     for other in job.workflow.jobs.values():
         restores = other.uses is not None or any(_restores(step) for step in other.steps)
+        restores = restores or (_is_named(other) and not _only_tells(other))
         if other.id != job.id and is_rollback(other) and _depends_on(other, job.id) and restores:
             return other
     return None
+
+
+def _restores_nothing(job: DeployJob) -> Job | None:
+    """A job that is called a rollback, runs after this one, and puts nothing back."""
+    for other in job.workflow.jobs.values():
+        if _is_named(other) and other.uses is None and _depends_on(other, job.id):
+            return other
+    return None
+
+
+def _is_named(job: Job) -> bool:
+    return re.search(r"roll[\s_-]?back", f"{job.id} {job.name}", re.IGNORECASE) is not None
+
+
+def _only_tells(job: Job) -> bool:
+    """Whether all that a job does is to tell people, or GitHub."""
+    for step in job.steps:
+        script = Script.of(step)
+        if step.run is not None and (script is None or script.error):
+            return False
+        if script is not None and any(command.name not in _TELLS for command in script.commands):
+            return False
+        if step.uses is not None and not _TELLING.match(step.uses.value):
+            return False
+    return True
 
 
 def _restores(step: Step) -> bool:
@@ -648,12 +686,7 @@ def _rollback_job(job: DeployJob, records: list[Record]) -> dict[str, Any] | Blo
             return Blocked(f"the environment variables of job {job.id} are known in this job only")
         made["env"] = env
     steps: list[Any] = [copy_of(step) for step in job.sign_in]
-    for record in reversed(records):
-        name = {"name": f"Go back to what ran before{_of(job, record)}"}
-        # One service that cannot be restored does not hold back the others.
-        others = {"if": "${{ !cancelled() }}"} if record is not records[-1] else {}
-        shell = _shell(record.deployment.step)
-        steps.append(name | others | shell | {"env": _restore_env(job, record), "run": _restore_script(record)})
+    steps += _restore_steps(job, records)
     if job.urls:
         steps.append(
             {
@@ -663,6 +696,17 @@ def _rollback_job(job: DeployJob, records: list[Record]) -> dict[str, Any] | Blo
             }
         )
     return made | {"steps": steps}
+
+
+def _restore_steps(job: DeployJob, records: list[Record]) -> list[Any]:
+    made: list[Any] = []
+    for record in reversed(records):
+        name = {"name": f"Go back to what ran before{_of(job, record)}"}
+        # One service that cannot be restored does not hold back the others.
+        others = {"if": "${{ !cancelled() }}"} if record is not records[-1] else {}
+        shell = _shell(record.deployment.step)
+        made.append(name | others | shell | {"env": _restore_env(job, record), "run": _restore_script(record)})
+    return made
 
 
 def _restore_env(job: DeployJob, record: Record) -> dict[str, str]:
@@ -764,6 +808,69 @@ def _by_command(job: DeployJob, options: Options) -> Fix | Blocked:
 # -- a rollback that does not work --------------------------------------------------------------------------------
 
 
+def _idle(job: DeployJob, rollback: Job) -> Finding:
+    """A rollback that tells GitHub of a deployment, or people of a failure, and starts no old version."""
+    message = f"job {rollback.id} does not roll job {job.id} back: nothing in it puts an old version back"
+    node = rollback.node.get("name") or rollback.node.get("if") or rollback.node
+    return Finding(job.workflow.path, node.span, message, _made_to_work(job, rollback))
+
+
+def _made_to_work(job: DeployJob, rollback: Job) -> Fix | Blocked:
+    workflow, steps = job.workflow, rollback.steps_node
+    why = _why_not(job)
+    if why is not None:
+        return why
+    if steps is None or steps.target is not None or steps.style == "flow" or job.id not in rollback.needs:
+        return Blocked(f"the steps of job {rollback.id} cannot be edited", "delete the job; fhfix then writes one")
+    records = _records(job)
+    there = {step.uses.value.partition("@")[0] for step in rollback.steps if step.uses is not None}
+    made = [
+        copy_of(step) for step in job.sign_in if step.uses is None or step.uses.value.partition("@")[0] not in there
+    ]
+    signs_in = [int(step.at[3]) for step in rollback.steps if step.uses is not None and _signs_in(step, job)]
+    made += _restore_steps(job, records)
+    parts = _recording(job, records)
+    parts += [_insert(job, index, step) for index, step in _steady_steps(job)]
+    parts.append(workflow.insert_item(steps, max(signs_in, default=-1) + 1, *made))
+    parts.append(_better_condition(job, rollback))
+    parts += _same_rights(job, rollback)
+    return Fix.of(
+        f"record what runs, and let job {rollback.id} restore it",
+        *parts,
+        tier=Tier.REVIEW,
+        effects=_effects(job, rollback.id),
+        todo=_todo(job),
+    )
+
+
+def _signs_in(step: Step, job: DeployJob) -> bool:
+    known = {other.uses.value.partition("@")[0] for other in job.sign_in if other.uses is not None}
+    return step.uses is not None and step.uses.value.partition("@")[0] in known
+
+
+def _same_rights(job: DeployJob, rollback: Job) -> list[Parts]:
+    """The environment, whose secrets signing in needs, and permissions such as `id-token`."""
+    workflow, made = job.workflow, list[Parts]()
+    own = rollback.node.get("permissions")
+    wanted = job.job.data.get("permissions", workflow.root.data.get("permissions"))
+    if own is not None and own.is_mapping and isinstance(wanted, dict):
+        missing = {name: level for name, level in wanted.items() if name not in own.value}
+        if missing:
+            made.append(workflow.add_keys(own, missing))
+    if job.job.environment and not rollback.environment:
+        made.append(workflow.add_key(rollback.node, "environment", job.job.environment, before="steps"))
+    return made
+
+
+def _better_condition(job: DeployJob, rollback: Job) -> Parts:
+    """`failure()` misses a job that was cancelled or ran out of time; any other condition is somebody's decision."""
+    condition = rollback.node.get("if")
+    plain = condition is not None and re.fullmatch(r"\s*(?:\$\{\{)?\s*failure\(\)\s*(?:\}\})?\s*", condition.value)
+    if condition is None or not plain or set(rollback.needs) != set(_needed(job)):
+        return ()
+    return job.workflow.set_scalar(condition, _condition(job))
+
+
 def _broken(job: DeployJob, rollback: Job) -> Finding | None:
     """A rollback whose target is read after the deployment, or that names none."""
     if job.way is not Way.ECS or rollback.uses is not None:
@@ -841,9 +948,7 @@ def _repaired(job: DeployJob, rollback: Job, step: Step, source: Step | None) ->
     parts.append(workflow.set_scalar(run, _restore_script(record)))
     if source is not None and source is not step:
         parts.append(workflow.delete(steps, int(source.at[3])))
-    condition = rollback.node.get("if")
-    if condition is not None and re.fullmatch(r"\s*(?:\$\{\{)?\s*failure\(\)\s*(?:\}\})?\s*", condition.value):
-        parts.append(workflow.set_scalar(condition, _condition(job)))
+    parts.append(_better_condition(job, rollback))
     return Fix.of(
         f"record what runs before the deployment, and let job {rollback.id} restore that",
         *parts,
