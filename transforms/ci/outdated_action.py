@@ -557,7 +557,8 @@ def _migrated(
         return Blocked("`with:` is not a mapping", "change the step by hand")
     if migrations is None:
         migrations = between(bump.action, bump.before, bump.target.version) if bump.before is not None else ()
-    around = _around(use, files)
+    # Without a change on the way only the inputs themselves are looked at.
+    around = _around(use, files) if migrations else StepUse(_texts_of(use.step.with_), {}, {}, "")
     before = bump.before or (0, 0, 0, 0)
     return migrate(around, bump.old, bump.target, before, migrations, what=what)
 
@@ -603,6 +604,8 @@ def _scalars(node: Node) -> Iterator[Node]:
 
 def _downloads_all(workflow: Workflow) -> bool:
     """Whether a step downloads every artifact of the run."""
+    if "download-artifact" not in workflow.source.text:
+        return False
     for step in workflow.steps:
         if step.uses is not None and step.uses.value.lower().startswith("actions/download-artifact@"):
             given = _texts_of(step.with_)
