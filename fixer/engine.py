@@ -45,6 +45,9 @@ PASSES = 12
 DOCUMENTS_PER_PROCESS = 100
 """How many documents make a process of their own worth its start."""
 
+CHANGES_PER_PROCESS = 16
+"""Likewise for the second reading of what changed, which takes longer."""
+
 BATCHES = 100
 """How many fixes of one rule may contend for one place before the rest waits for the next pass."""
 
@@ -292,8 +295,8 @@ class _Fold:
 
     def _misread(self) -> dict[str, Fault]:
         """The second, independent reading of every changed file."""
-        for change in self.changes().values():
-            why = second_reading(change.after)
+        changes = list(self.changes().values())
+        for change, why in zip(changes, _second_readings([change.after for change in changes]), strict=True):
             if why:
                 origins = {piece.origin for piece in change.pieces if piece.origin is not None}
                 return {
@@ -443,6 +446,14 @@ class _BrokenPromiseError(Exception):
     def __init__(self, path: str, why: str) -> None:
         super().__init__(why)
         self.path = path
+
+
+def _second_readings(sources: Sequence[Source]) -> list[str]:
+    processes = min(os.cpu_count() or 1, len(sources) // CHANGES_PER_PROCESS)
+    if processes < 2 or "fork" not in multiprocessing.get_all_start_methods():
+        return [second_reading(source) for source in sources]
+    with ProcessPoolExecutor(processes, multiprocessing.get_context("fork")) as pool:
+        return list(pool.map(second_reading, sources, chunksize=4))
 
 
 def _contend(taken: Sequence[Edit], wanted: Sequence[Edit]) -> bool:
