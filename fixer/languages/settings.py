@@ -398,7 +398,9 @@ class PythonModule:
             return self._blocked(statement, "shares its line with other code")
         indent = self.source.text[self.source.line_start(span.start) : span.start]
         *at, index = self._addresses[id(statement)]
-        return self._insert(end, code, indent, (*at,), int(index) + 1, blank_lines)
+        following = self.source.text[end:].removeprefix("\r").removeprefix("\n").partition("\n")[0]
+        below = blank_lines if following.strip() else 0
+        return self._insert(end, code, indent, (*at,), int(index) + 1, blank_lines, below)
 
     def append_code(self, code: str, *, blank_lines: int = 1) -> Parts:
         """Adds statements at the end of the file, below everything that is there."""
@@ -474,10 +476,12 @@ class PythonModule:
         patch = _Patch(Span(start, start), f"import {module}{newline}{newline}")
         return self._edits([patch], [Change("insert", (0,), f"import {module}")])
 
-    def _insert(self, end: int, code: str, indent: str, at: Address, index: int, blank_lines: int) -> Parts:
+    def _insert(
+        self, end: int, code: str, indent: str, at: Address, index: int, blank_lines: int, below: int = 0
+    ) -> Parts:
         code = code.replace("\r\n", "\n").strip("\n")
         lines = [indent + line if line.strip() else "" for line in code.split("\n")]
-        text = ("\n" * (blank_lines + 1) + "\n".join(lines)).replace("\n", self.source.newline)
+        text = ("\n" * (blank_lines + 1) + "\n".join(lines) + "\n" * below).replace("\n", self.source.newline)
         changes = [
             Change("insert", (*at, index + i), _plain_statement(new)) for i, new in enumerate(ast.parse(code).body)
         ]
@@ -567,7 +571,7 @@ class PythonModule:
         for index, entry in enumerate(entries):
             if index in changed:
                 value = self._render(changed[index], inner, quote)
-                lines.append(text[entry.start : self.span(node.values[index]).start] + value)
+                lines.append(f"{_string(_key_text(node.keys[index], node.values[index]), quote)}: {value}")
             elif index not in gone:
                 lines.append(text[entry.start : entry.end])
             if index == anchor:

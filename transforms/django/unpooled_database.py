@@ -456,14 +456,17 @@ def _loop(module: PythonModule, database: Database, missing: list[str], variable
 
 def _named(database: Database) -> frozenset[str]:
     """The keys that the call or the literal names itself."""
-    found = {keyword.arg.upper() for keyword in getattr(database.node, "keywords", ()) if keyword.arg}
-    written = ast.unparse(database.node)
-    found |= {name for name in KEYS if re.search(rf"\b{name}\b", written, re.IGNORECASE)}
-    if "SSL_REQUIRE" in found or "ssl_require" in written:
-        found.add("sslmode")
+    found = _said_in(ast.unparse(database.node))
     if "pool" in found:
         found |= {"CONN_MAX_AGE"}
     return frozenset(found)
+
+
+def _said_in(written: str) -> set[str]:
+    """The keys that a statement names, as keys or, in small letters, as arguments of a helper."""
+    found = {name for name in KEYS if re.search(rf"\b{name}\b", written, re.IGNORECASE)}
+    found |= {"options"} if re.search(r"['\"]options['\"]", written) else set()
+    return found | ({"sslmode"} if "ssl_require" in written else set())
 
 
 # -- databases without TLS beside settings that ask for it --------------------------------------------------------
@@ -519,8 +522,7 @@ def _handled(later: tuple[Later, ...]) -> frozenset[str]:
     found: set[str] = set()
     for change in later:
         found.update(change.keys)
-        written = ast.unparse(change.statement)
-        found |= {name for name in (*KEYS, "options") if re.search(rf"['\"\b]{name}['\"\b]|\b{name}=", written)}
+        found |= _said_in(ast.unparse(change.statement))
     return frozenset(found - {"OPTIONS"})
 
 
