@@ -84,6 +84,16 @@ def test_the_projects_own_choice_is_named(tmp_path: Path) -> None:
     assert "rules.outdated-action.majors sets v6" in found.taken[0].finding.message
 
 
+@pytest.mark.parametrize("value", ["v999", "latest"])
+def test_a_choice_that_the_catalog_does_not_know_is_said(value: str, tmp_path: Path) -> None:
+    config = f'[rules.outdated-action.majors]\n"actions/checkout" = "{value}"\n'
+
+    assert (
+        f"sets {value}, which the catalog does not know"
+        in the_block(made(tmp_path, "actions/checkout@v3", config=config)).reason
+    )
+
+
 def test_a_bump_of_the_runtime_alone_is_safe(tmp_path: Path) -> None:
     assert the_fix(made(tmp_path, "actions/checkout@v4")).tier is Tier.SAFE
 

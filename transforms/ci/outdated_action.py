@@ -140,18 +140,16 @@ def _found(use: _Use, message: str, cure: Fix | Blocked) -> Finding:
 
 def _bump(ref: ActionRef, action: Action, catalog: Catalog, options: Options) -> _Bump | Blocked | None:
     """The target and the reason; None where the use is as it should be."""
-    wanted = _configured(action, options)
+    configured = _configured(action, options)
+    if isinstance(configured, Blocked):
+        return configured
     policy = options["policy"]
     floor = _AUDIT.get(action.repository.lower(), 0)
+    wanted = configured
     if policy == "audit" and wanted is None:
-        wanted = floor or None
-        if wanted is None:
+        if not floor or floor not in action.majors:
             return None
-    if wanted is not None and wanted not in action.majors:
-        return Blocked(
-            f"the catalog does not know v{wanted} of {action.name}", "set another major, or update the catalog"
-        )
-
+        wanted = floor
     if ref.kind is RefKind.BRANCH and version_of(ref.ref.rpartition("/")[2]) is None:
         return _bump_of_branch(ref, action, catalog, wanted)
     before = action.resolve(ref)
@@ -176,11 +174,10 @@ def _bump(ref: ActionRef, action: Action, catalog: Catalog, options: Options) ->
         return None
     if ref.kind is not RefKind.SHA and action.with_precision(ref.ref, target.number) == ref.ref:
         return None  # the tag moves, and has moved on since the catalog was made
-    chosen = (
-        f"rules.outdated-action.majors sets v{wanted}" if _configured(action, options) else f"policy {policy} takes"
-    )
-    if not _configured(action, options):
-        chosen += f" v{target.number}" if target.number != before[0] else f" {target.release}"
+    if configured is not None:
+        chosen = f"rules.outdated-action.majors sets v{configured}"
+    else:
+        chosen = f"policy {policy} takes " + (f"v{target.number}" if target.number != before[0] else target.release)
     return _Bump(action, f"{why}; {chosen}", before, action.majors.get(before[0]), target)
 
 
@@ -250,11 +247,19 @@ def _no_successor(action: Action) -> Blocked:
     )
 
 
-def _configured(action: Action, options: Options) -> int | None:
+def _configured(action: Action, options: Options) -> int | Blocked | None:
+    """The major that the configuration sets for an action, or for all of its repository."""
     majors = {name.lower(): value for name, value in options["majors"].items()}
     value = majors.get(action.name.lower(), majors.get(action.repository.lower()))
-    version = version_of(str(value)) if value is not None else None
-    return version[0] if version else None
+    if value is None:
+        return None
+    version = version_of(str(value))
+    if version is None or version[0] not in action.majors:
+        known = ", ".join(f"v{number}" for number in action.majors)
+        return Blocked(
+            f"rules.outdated-action.majors sets {value}, which the catalog does not know", f"set one of {known}"
+        )
+    return version[0]
 
 
 # -- artifacts ----------------------------------------------------------------------------------------------------
