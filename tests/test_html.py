@@ -5,6 +5,8 @@ from __future__ import annotations
 import re
 from html.parser import HTMLParser
 
+import pytest
+
 from fixer.model import Fault, FileChange, FileError, Finding, Fix, Piece, Plan, Reported, Source, Span
 from fixer.preview.html import html
 from tests import examples
@@ -84,9 +86,27 @@ def test_the_policy_allows_exactly_the_own_style_and_script() -> None:
 
 
 def test_both_sides_of_every_changed_line_are_there_and_what_differs_is_marked() -> None:
-    assert "actions/checkout@v<mark>3</mark>" in page()
-    assert "actions/checkout@v<mark>6</mark>" in page()
+    assert "actions/checkout@<mark>v3</mark>" in page()
+    assert "actions/checkout@<mark>v6</mark>" in page()
     assert "mypy .<mark> || true</mark>" in page()
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "marked"),
+    [
+        ("age: 600,", "age: 0,", ["600", "0"]),
+        ("a b c", "a c", ["b "]),
+        ("run mypy", "run mypy --strict", [" --strict"]),
+        ("abc_1 = xy", "abc_2 = xy", ["abc_1", "abc_2"]),
+        ("- aa", "- aaa", ["aa", "aaa"]),
+        ("entirely new", "other, longer text", []),
+    ],
+)
+def test_whole_words_are_marked(old: str, new: str, marked: list[str]) -> None:
+    found = Reported(examples.SILENT, Finding("f", Span(0, 0), "m", Fix("t")))
+    change = FileChange("f", Source("f", old + "\n"), Source("f", new + "\n"), (Piece(new, 0, old), Piece("\n")))
+
+    assert re.findall("<mark>(.*?)</mark>", html(Plan({"f": change}, (found,)), examples.read_after, "x")) == marked
 
 
 def test_a_fix_over_several_files_is_explained_once() -> None:

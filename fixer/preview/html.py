@@ -188,8 +188,7 @@ def _cell(line: Line, number: int, windows: bool, other: Line | None = None) -> 
     if other is None:
         return Cell(number, text, unfinished=unfinished)
     against = _shown(other, windows)
-    start = _alike(text, against)
-    end = _alike(text[start:][::-1], against[start:][::-1])
+    start, end = _common(text, against)
     if start + end < max(len(text), len(against)) // 4:
         return Cell(number, text, unfinished=unfinished)
     stop = len(text) - end
@@ -202,9 +201,20 @@ def _shown(line: Line, windows: bool) -> str:
     return visible(text.removeprefix("\ufeff") if 1 in (line.before, line.after) else text)
 
 
-def _alike(left: str, right: str) -> int:
-    """How many characters both begin with."""
-    return next((at for at, (a, b) in enumerate(zip(left, right, strict=False)) if a != b), min(len(left), len(right)))
+def _common(left: str, right: str) -> tuple[int, int]:
+    """How many characters both begin and end with, cut back to whole words: `v3` and `v6` differ, not `3` and `6`."""
+    shorter = min(len(left), len(right))
+    start = next((at for at in range(shorter) if left[at] != right[at]), shorter)
+    end = next((at for at in range(shorter - start) if left[-1 - at] != right[-1 - at]), shorter - start)
+    while start and _word(left[start - 1]) and (_word(left[start : start + 1]) or _word(right[start : start + 1])):
+        start -= 1
+    while end and _word(left[-end]) and (_word(left[-end - 1 : -end]) or _word(right[-end - 1 : -end])):
+        end -= 1
+    return start, end
+
+
+def _word(character: str) -> bool:
+    return character.isalnum() or character == "_"
 
 
 def _stays(reported: Reported, read: Callable[[str], Source]) -> Stays:
