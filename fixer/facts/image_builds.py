@@ -15,9 +15,14 @@ from fixer.languages.compose import Compose, Service
 from fixer.languages.dockerfile import Dockerfile, Instruction
 from fixer.languages.lines import Lines
 from fixer.languages.workflow import Workflow
+from fixer.model import FileError
 
 if TYPE_CHECKING:
     from fixer.repository import Repository
+
+_PROJECTS = ("pyproject.toml", "setup.cfg", "setup.py")
+# Shell scripts, which may have no extension, lists of requirements, and what says how a Python project is built.
+_READ = re.compile(r"\.(sh|bash)$|^[\w-]+$|^[\w.-]*requirements[\w.-]*\.txt$|^(pyproject\.toml|setup\.(py|cfg))$")
 
 
 @dataclass(frozen=True, eq=False)
@@ -25,35 +30,29 @@ class ImageBuild:
     """One Dockerfile. `context` is a folder from the top of the repository, None where none fits.
 
     `services` are the compose services that run this image, `is_action` says that GitHub runs it as an action.
+    `files` are those of the context, from there, whether ignored or not; `texts` are the scripts that it may start and
+    the lists that it installs from. `ignore_path` is the ignore file that the builder reads, or would read.
     """
 
     path: str
+    dockerfile: Dockerfile
     context: str | None
     services: tuple[tuple[str, Service], ...]
     is_action: bool
-    repository: Repository = field(repr=False)
+    files: tuple[str, ...] = field(repr=False)
+    texts: dict[str, str] = field(repr=False)
+    ignore_path: str
+    ignore: Lines | None
 
     @cached_property
-    def files(self) -> tuple[str, ...]:
-        """Files of the context, from there, whether ignored or not."""
-        if self.context is None:
-            return ()
-        start = f"{self.context}/" if self.context else ""
-        return tuple(path[len(start) :] for path in self.repository.files if path.startswith(start))
+    def folders(self) -> frozenset[str]:
+        """Folders of the context, from there."""
+        return frozenset(_folders(self.files))
 
     @cached_property
-    def ignore_path(self) -> str:
-        """The ignore file that the builder reads: one named after the Dockerfile wins over the context's."""
-        own = f"{self.path}.dockerignore"
-        return own if self.repository.exists(own) else posixpath.join(self.context or "", ".dockerignore")
-
-    @cached_property
-    def ignore(self) -> Lines | None:
-        """The ignore file; None where there is none."""
-        if not self.repository.exists(self.ignore_path):
-            return None
-        document = self.repository.document(self.ignore_path)
-        return document if isinstance(document, Lines) else None
+    def names(self) -> frozenset[str]:
+        """Every name of a file or folder in the context, without what is above it."""
+        return frozenset(posixpath.basename(path) for path in (*self.files, *self.folders))
 
     @cached_property
     def patterns(self) -> tuple[IgnorePattern, ...]:
@@ -64,19 +63,20 @@ class ImageBuild:
         return is_ignored(path, self.patterns)
 
     def text(self, path: str) -> str:
-        """The text of a file of the context; empty where there is none."""
-        return self.repository.text(posixpath.join(self.context or "", path))
+        """The text of a script or list of the context; empty where there is none."""
+        return self.texts.get(path, "")
 
     def named(self, name: str) -> tuple[str, ...]:
-        """Files of the context with this name, those that the ignore file excludes left out."""
-        return tuple(path for path in self.files if posixpath.basename(path) == name and not self.excluded(path))
+        """Scripts of the context with this name, those that the ignore file excludes left out."""
+        return tuple(path for path in self.texts if posixpath.basename(path) == name and not self.excluded(path))
 
 
 @dataclass(frozen=True, eq=False)
 class ImageBuilds:
-    """Every Dockerfile that can be read."""
+    """Every Dockerfile that can be read. `written` are names of files that workflows write before they build."""
 
     builds: dict[str, ImageBuild]
+    written: frozenset[str]
 
     @classmethod
     def detect(cls, repository: Repository) -> Self | None:
@@ -91,21 +91,68 @@ class ImageBuilds:
                 if service.build is not None and service.build.dockerfile in dockerfiles:
                     services.setdefault(service.build.dockerfile, []).append((compose.source.path, service))
                     contexts.setdefault(service.build.dockerfile, []).append(service.build.context)
-        for path, context in _workflow_builds(repository):
-            contexts.setdefault(path, []).append(context)
+        for path, folder in _workflow_builds(repository):
+            contexts.setdefault(path, []).append(folder)
         actions = set(_actions(repository))
-        return cls(
-            {
-                path: ImageBuild(
-                    path,
-                    _context(path, document, contexts.get(path, []), repository),
-                    tuple(services.get(path, ())),
-                    path in actions,
-                    repository,
-                )
-                for path, document in dockerfiles.items()
-            }
-        )
+        builds: dict[str, ImageBuild] = {}
+        for path, document in dockerfiles.items():
+            context = _context(path, document, contexts.get(path, []), repository)
+            files = _inside(context, repository)
+            # A file that is named after the Dockerfile wins over the context's.
+            own = f"{path}.dockerignore"
+            ignore_path = own if repository.exists(own) else posixpath.join(context or "", ".dockerignore")
+            run_by = tuple(services.get(path, ()))
+            texts = _texts(document, run_by, context, files, repository)
+            ignore = _lines(ignore_path, repository)
+            builds[path] = ImageBuild(
+                path, document, context, run_by, path in actions, files, texts, ignore_path, ignore
+            )
+        return cls(builds, frozenset(_written(repository)))
+
+
+def _inside(context: str | None, repository: Repository) -> tuple[str, ...]:
+    if context is None:
+        return ()
+    start = f"{context}/" if context else ""
+    return tuple(path[len(start) :] for path in repository.files if path.startswith(start))
+
+
+def _lines(path: str, repository: Repository) -> Lines | None:
+    if not repository.exists(path):
+        return None
+    try:
+        document = repository.document(path)
+    except FileError:
+        return None
+    return document if isinstance(document, Lines) else None
+
+
+def _texts(
+    document: Dockerfile,
+    services: tuple[tuple[str, Service], ...],
+    context: str | None,
+    files: tuple[str, ...],
+    repository: Repository,
+) -> dict[str, str]:
+    """Scripts and lists whose names stand in the Dockerfile, in a compose command, or in such a script."""
+    by_name: dict[str, list[str]] = {}
+    for path in files:
+        name = posixpath.basename(path)
+        if _READ.search(name):
+            by_name.setdefault(name, []).append(path)
+    found: dict[str, str] = {}
+    waiting = [
+        document.source.text,
+        *(str(s.data.get(key, "")) for _, s in services for key in ("command", "entrypoint")),
+    ]
+    waiting.append(" ".join(_PROJECTS))
+    while waiting:
+        for name in set(re.findall(r"[\w.-]*\w", waiting.pop())):
+            for path in by_name.pop(name, ()):
+                found[path] = repository.text(posixpath.join(context or "", path))
+                if "requirements" not in name and name not in _PROJECTS:
+                    waiting.append(found[path])
+    return found
 
 
 def local_sources(instruction: Instruction) -> tuple[str, ...]:
@@ -126,7 +173,7 @@ def _context(path: str, document: Dockerfile, known: list[str], repository: Repo
         return max(set(known), key=known.count)
     wanted = {source for instruction in document.instructions for source in local_sources(instruction) if source != "."}
     folder = posixpath.dirname(path)
-    folders = {posixpath.dirname(name) for name in repository.files}
+    folders = _folders(repository.files)
     while True:
         if all(_is_there(posixpath.join(folder, source), repository, folders) for source in wanted):
             return folder
@@ -136,9 +183,20 @@ def _context(path: str, document: Dockerfile, known: list[str], repository: Repo
 
 
 def _is_there(path: str, repository: Repository, folders: set[str]) -> bool:
-    if repository.exists(path) or path in folders or any(folder.startswith(path + "/") for folder in folders):
+    if repository.exists(path) or path in folders:
         return True
     return bool(re.search(r"[*?\[]", path)) and next(repository.glob(path), None) is not None
+
+
+def _folders(paths: tuple[str, ...]) -> set[str]:
+    """Every folder that holds one of these paths, at any depth."""
+    found: set[str] = set()
+    for path in paths:
+        folder = posixpath.dirname(path)
+        while folder and folder not in found:
+            found.add(folder)
+            folder = posixpath.dirname(folder)
+    return found
 
 
 def _workflow_builds(repository: Repository) -> Iterator[tuple[str, str]]:
@@ -163,6 +221,20 @@ def _workflow_builds(repository: Repository) -> Iterator[tuple[str, str]]:
                     found = _build(command.args[-1].text, file.text if file else "", folder)
                     if found is not None:
                         yield found
+
+
+def _written(repository: Repository) -> Iterator[str]:
+    """Names of environment files that steps write, for the build to take along."""
+    workflows = repository.fact(Workflows)
+    for workflow in workflows.documents if workflows else ():
+        for step in workflow.steps:
+            if step.run is None or ".env" not in str(step.run.value):
+                continue
+            for command in commands_of(step):
+                targets = [redirect.target for redirect in command.redirects if ">" in redirect.operator]
+                if command.name in ("cp", "mv", "tee", "touch") and command.args:
+                    targets.append(command.args[-1].text)
+                yield from (name for target in targets if (name := posixpath.basename(target)).startswith(".env"))
 
 
 def _build(context: str, file: str, folder: str) -> tuple[str, str] | None:

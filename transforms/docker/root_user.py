@@ -376,7 +376,7 @@ def _fix(container: Container, image: BaseImage, folders: Folders, options: Opti
     if volume is not None and (first is None or volume.instruction.index < first.index):
         if volume.stage is not dockerfile.final or (made is not None and made.index > volume.instruction.index):
             return Blocked(
-                f"line {dockerfile.line(volume.instruction)}: the volume is declared before {user.name} can be given it",
+                f"line {dockerfile.line(volume.instruction)}: the volume is declared before {user.name} can own it",
                 "make the user and chown the folder before VOLUME",
             )
         given = Folders((), folders.data)

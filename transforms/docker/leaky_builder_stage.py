@@ -1,0 +1,368 @@
+"""Secrets, or everything that lies in the build's folder, can reach a layer of an image.
+
+## Why
+Every layer can be unpacked by whoever has the image, those of builder stages by whoever has the build cache. `COPY . .`
+takes along what lies in the folder at that moment: `.env`, keys, the whole history in `.git`. A pattern such as `.env`
+in `.dockerignore` only means the top folder; `**/.env` means every one. Values of ARG and ENV stand in the image's
+history.
+
+The fix makes or completes `.dockerignore`, and narrows a `COPY . .` that only serves to install requirements. Secrets
+in instructions are reported: how they get in instead is for whoever starts the build to say.
+
+## When it is left alone
+What an ignore file lets through on purpose (`!.env.production`), example files, names of public values
+(`NEXT_PUBLIC_…`), placeholders such as `SECRET_KEY=dummy` for a build step, files with
+`# check=skip=SecretsUsedInArgOrEnv`. A pattern that would take away a file which the repository has, which a workflow
+writes, or which a Dockerfile copies by name, is not added.
+"""
+
+import re
+from collections.abc import Iterator
+
+from fixer.facts.image_builds import ImageBuild, ImageBuilds, is_ignored, local_sources, read_ignore
+from fixer.languages.dockerfile import Dockerfile, Instruction, Stage
+from fixer.languages.shell import Script
+from fixer.model import Blocked, Finding, Fix, NewFile, Parts, Rule, Span
+
+# What no image needs, in sections as they are written to a new file.
+SECRETS = ("**/.env", "**/.env.*", "!**/.env.example", "!**/.env.sample", "!**/.env.template")
+KEYS = (
+    "**/*.key", "**/*.pem", "**/*.p12", "**/*.pfx", "**/id_rsa", "**/id_ed25519", "**/.ssh", "**/.aws", "**/.netrc",
+    "**/.pypirc", "**/*.tfstate", "**/*.tfstate.*",
+)  # fmt: skip
+HISTORY = ("**/.git",)
+LEFTOVERS = {
+    "Python": ("**/__pycache__", "**/*.py[cod]", "**/.venv", "**/venv", "**/.pytest_cache", "**/.mypy_cache",
+               "**/.coverage", "**/htmlcov"),
+    "Node": ("**/node_modules", "**/npm-debug.log*", "**/coverage"),
+    "Editors and systems": ("**/.idea", "**/.vscode", "**/.DS_Store", "**/*.swp"),
+}  # fmt: skip
+# Names that tell whether a section belongs to this folder.
+MARKS = {"Python": re.compile(r"\.py$|^requirements"), "Node": re.compile(r"^package\.json$")}
+# Files that stand for what may lie in a folder.
+ENVIRONMENTS = (".env", ".env.local", ".env.production")
+VERSION_FROM_GIT = re.compile(r"setuptools[-_]scm|hatch-vcs|versioneer|dynamic-versioning|pbr\b|vcs-versioning")
+USES_GIT = re.compile(r"\bgit (describe|rev-parse|log|show|status|diff|rev-list|tag|submodule)\b|\.git\b")
+
+SECRET_NAME = re.compile(
+    r"(^|_)(PASSWORD|PASSWD|SECRET|SECRET_KEY|TOKEN|API_?KEY|PRIVATE_KEY|ACCESS_KEY|CREDENTIALS|ENCRYPTION_KEY)$|"
+    r"^(AWS_SECRET_ACCESS_KEY|GITHUB_TOKEN|NPM_TOKEN|DJANGO_SECRET_KEY)$"
+)
+PUBLIC_NAME = re.compile(r"^(NEXT_PUBLIC|VITE|REACT_APP|NUXT_PUBLIC|GATSBY|EXPO_PUBLIC|PUBLIC)_|_PUBLIC_")
+PLACEHOLDER = re.compile(
+    r"(?i)(dummy|demo|fake|placeholder|change-?_?me|build|unused|none|null|test|testing|example|insecure|not-?_?a?-?_?secret"
+    r"|secret|temp|tmp|ci|xxx+|your[-_ ]|foo|bar|password|todo|replace)|^[01x*<.]?$|^no$|^(true|false)$|^\$"
+)
+# BuildKit's own switch for its check of the same thing, https://docs.docker.com/reference/build-checks/
+CHECK_OFF = re.compile(r"^# *check *= *skip=([\w,]*,)?(SecretsUsedInArgOrEnv|all)\b", re.MULTILINE)
+CREDENTIALS_IN_URL = re.compile(r"\w+://[^\s/:@$'\"]*:[^\s/@$'\"{}<>]+@")
+SECRET_FILE = re.compile(
+    r"(^|/)(\.env(\.(?!example|sample|template|dist|test|ci)[\w-]+)*|id_(rsa|dsa|ecdsa|ed25519)|\.netrc|\.pypirc|\.aws|\.ssh"
+    r"|credentials\.json|service-?_?account[\w-]*\.json|kubeconfig|[\w.-]+\.(p12|pfx|tfstate|key))$"
+)
+PUBLIC_FILE = re.compile(r"(?i)pub|public|ca\b|cert|gpg|keyring|apt|archive|example|sample|test")
+
+
+def check(dockerfile: Dockerfile, builds: ImageBuilds) -> Iterator[Finding]:
+    build = builds.builds.get(dockerfile.source.path)
+    if build is None:
+        return
+    yield from _context_leaks(dockerfile, build, builds)
+    yield from _wide_copies(dockerfile, build)
+    for stage in dockerfile.stages:
+        for instruction in stage.instructions:
+            for message, cure in _said(dockerfile, build, stage, instruction):
+                yield _finding(build, instruction, message, cure)
+
+
+def _finding(build: ImageBuild, instruction: Instruction, message: str, cure: Fix | Blocked) -> Finding:
+    return Finding(build.path, Span(instruction.span.start, instruction.span.end), message, cure)
+
+
+# -- what the folder may hold -----------------------------------------------------------------------------------------
+
+
+def _context_leaks(dockerfile: Dockerfile, build: ImageBuild, builds: ImageBuilds) -> Iterator[Finding]:
+    wide = [
+        (instruction, source)
+        for instruction in dockerfile.instructions
+        for source in local_sources(instruction)
+        if source == "." or source in build.folders or build.context is None
+    ]
+    if not wide:
+        return
+    if build.context is None:
+        if any(source == "." for _, source in wide):
+            cure = Blocked(
+                "no folder of the repository has everything that this file copies",
+                "say in a compose file or workflow from which folder it is built",
+            )
+            message = "the whole folder of the build is copied, and it is not known which one that is"
+            yield _finding(build, wide[0][0], message, cure)
+        return
+    leaks: list[str] = []
+    place = wide[0][0]
+    for instruction, source in wide:
+        inside = "" if source == "." else f"{source}/"
+        names = [f"{inside}{name}" for name in ENVIRONMENTS if not _let_through(build, f"{inside}{name}")]
+        found = [name for name in names if not build.excluded(name)]
+        if (
+            source == "."
+            and build.context == ""
+            and not build.excluded(".git/config")
+            and not _needs_git(build, builds)
+        ):
+            found.append(".git")
+        if found and not leaks:
+            place = instruction
+        leaks += [name for name in found if name not in leaks]
+    if not leaks:
+        return
+    # A pattern that may not be added cures nothing.
+    additions = _additions(build, builds)
+    lines = [line for _, section in additions for line in section]
+    cured = tuple(read_ignore([*(build.ignore.lines if build.ignore else ()), *lines]))
+    leaks = [name for name in leaks if is_ignored("/".join((name, "config")) if name == ".git" else name, cured)]
+    if not leaks:
+        return
+    message = f"{place.op} {' '.join(place.args)} takes along {_listed(leaks)}, if there"
+    yield _finding(build, place, message, _completed(build, additions))
+
+
+def _completed(build: ImageBuild, additions: list[tuple[str, list[str]]]) -> Fix | Blocked:
+    if build.ignore is None:
+        text = "\n".join(f"# {title}\n" + "".join(f"{line}\n" for line in lines) for title, lines in additions)
+        return Fix.of(
+            f"keep secrets and leftovers out of the build with {build.ignore_path}",
+            NewFile(build.ignore_path, text),
+            effects=(f"{build.ignore_path}: new; the builder no longer gets what it names",),
+        )
+    lines = [line for title, section in additions if title not in LEFTOVERS for line in section]
+    missing = [line for line in lines if line not in build.ignore.lines]
+    # What a later `!` takes back must be said again after it.
+    if any(pattern.keeps for pattern in build.patterns):
+        missing = lines
+    parts: Parts = build.ignore.append(*(["", "# Secrets, in every folder"] if build.ignore.lines else []), *missing)
+    return Fix.of(
+        f"keep secrets out of the build with {build.ignore_path}",
+        parts,
+        effects=(f"{build.ignore_path}: the builder no longer gets {_listed(missing)}",),
+    )
+
+
+def _additions(build: ImageBuild, builds: ImageBuilds) -> list[tuple[str, list[str]]]:
+    """Sections of patterns; none that would take away what the repository has or a Dockerfile names."""
+    needed = {*build.names, *builds.written}
+    for other in builds.builds.values():
+        if other.context == build.context:
+            needed |= {part for source in _named(other) for part in source.split("/")}
+    for pattern in build.patterns:
+        needed |= set(pattern.text.lstrip("!").split("/")) if pattern.keeps else set()
+    sections = [("Secrets", SECRETS), ("Keys", KEYS), ("History", () if _needs_git(build, builds) else HISTORY)]
+    for title, patterns in LEFTOVERS.items():
+        if title not in MARKS or any(MARKS[title].search(name) for name in build.names):
+            sections.append((title, patterns))
+    found = []
+    for title, patterns in sections:
+        kept = [line for line in patterns if line.startswith("!") or not _takes_away(line, patterns, needed)]
+        if "**/.env.*" not in kept:
+            kept = [line for line in kept if not line.startswith("!")]
+        if kept:
+            found.append((title, kept))
+    return found
+
+
+def _takes_away(line: str, section: tuple[str, ...], needed: set[str]) -> bool:
+    """Every pattern here is one name in any folder, so names tell."""
+    patterns = tuple(read_ignore([line, *(other for other in section if other.startswith("!"))]))
+    return any(is_ignored(name, patterns) for name in needed)
+
+
+def _named(build: ImageBuild) -> Iterator[str]:
+    """What its Dockerfile takes from the context by name."""
+    for instruction in build.dockerfile.instructions:
+        yield from (source for source in local_sources(instruction) if source != ".")
+        for flag in instruction.flags:
+            source = re.search(r"(?:^|,)(?:source|src)=([^,]+)", flag.value)
+            if flag.name == "mount" and "type=bind" in flag.value and "from=" not in flag.value and source:
+                yield source[1].removeprefix("./")
+
+
+def _needs_git(build: ImageBuild, builds: ImageBuilds) -> bool:
+    """Whether the build reads the repository's history, for a version number say."""
+    if any(pattern.keeps and ".git" in pattern.text.lstrip("!").split("/") for pattern in build.patterns):
+        return True
+    for other in builds.builds.values():
+        for instruction in other.dockerfile.instructions if other.context == build.context else ():
+            if instruction.op == "RUN" and USES_GIT.search(instruction.script):
+                return True
+            if any(source.split("/")[0] == ".git" for source in local_sources(instruction)):
+                return True
+    return any(VERSION_FROM_GIT.search(build.text(name)) for name in ("pyproject.toml", "setup.cfg", "setup.py"))
+
+
+def _let_through(build: ImageBuild, name: str) -> bool:
+    """Whether the ignore file names this file, to let it through."""
+    base = name.rpartition("/")[2]
+    return any(pattern.keeps and pattern.text.rpartition("/")[2].lstrip("!") == base for pattern in build.patterns)
+
+
+# -- COPY . . for the sake of a list ----------------------------------------------------------------------------------
+
+
+def _wide_copies(dockerfile: Dockerfile, build: ImageBuild) -> Iterator[Finding]:
+    """A stage that copies everything only to install requirements, of which nothing but the installed is used."""
+    for stage in dockerfile.stages[:-1]:
+        if any(other.parent is stage for other in dockerfile.stages):
+            continue
+        for at, instruction in enumerate(stage.instructions):
+            if local_sources(instruction) != (".",) or len(instruction.args) != 2 or instruction.is_json:
+                continue
+            lists = _installed_from(stage.instructions[at + 1 :], build)
+            if not lists or _used_from(dockerfile, stage, instruction):
+                continue
+            target = instruction.args[1]
+            folder = target if target.endswith("/") else f"{target}/"
+            yield _finding(
+                build,
+                instruction,
+                f"COPY {' '.join(instruction.args)} takes everything into a stage that only installs {_listed(lists)}",
+                Fix.of(
+                    f"copy only {_listed(lists)}",
+                    dockerfile.set_body(instruction, " ".join([*lists, folder])),
+                    effects=("the stage is built again only when what it installs from changes",),
+                ),
+            )
+
+
+def _installed_from(instructions: tuple[Instruction, ...], build: ImageBuild) -> list[str]:
+    """The requirements files that these instructions install from; none where they do anything else."""
+    lists: list[str] = []
+    for instruction in instructions:
+        if instruction.op in ("ENV", "LABEL", "ARG"):
+            continue
+        script = Script.parse(instruction.script) if instruction.op == "RUN" and instruction.script else None
+        if script is None or script.error:
+            return []
+        for command in script.commands:
+            if (
+                command.name not in ("pip", "pip3")
+                or not command.args
+                or command.args[0].text not in ("install", "wheel")
+            ):
+                return []
+            named = [
+                word.text
+                for at, word in enumerate(command.args)
+                if command.args[at - 1].text in ("-r", "--requirement")
+            ]
+            local = [w.text for w in command.args[1:] if re.match(r"(\.|-e$|--editable|-r\S|--requirement=)", w.text)]
+            if local or any("/" in name.removeprefix("./") or "$" in name for name in named):
+                return []
+            lists += [name.removeprefix("./") for name in named]
+    for name in lists:
+        text = build.text(name)
+        if not text or re.search(
+            r"^\s*(-[rce]\b|--(requirement|constraint|editable)|\.|file:)|@ *(\.|file:)", text, re.M
+        ):
+            return []
+    return list(dict.fromkeys(lists))
+
+
+def _used_from(dockerfile: Dockerfile, stage: Stage, copied: Instruction) -> bool:
+    """Whether another stage takes files from where the context was copied to."""
+    folder = next((i.text for i in reversed(stage.instructions) if i.op == "WORKDIR" and i.index < copied.index), "/")
+    target = copied.args[1]
+    place = target if target.startswith("/") else folder
+    for instruction in dockerfile.instructions:
+        mounts = any(flag.name == "mount" and "from=" in flag.value for flag in instruction.flags)
+        if mounts or (instruction.flag("from") and dockerfile.source_stage(instruction) is stage):
+            for source in instruction.args[:-1]:
+                if mounts or "$" in source or source.rstrip("/") in ("", place.rstrip("/")):
+                    return True
+                if source.startswith(place.rstrip("/") + "/") or not source.startswith("/"):
+                    return True
+    return False
+
+
+# -- what instructions say ------------------------------------------------------------------------------------------
+
+
+def _said(
+    dockerfile: Dockerfile, build: ImageBuild, stage: Stage, instruction: Instruction
+) -> Iterator[tuple[str, Blocked]]:
+    line = f"line {dockerfile.line(instruction)}"
+    if instruction.op in ("ENV", "ARG") and not CHECK_OFF.search(dockerfile.source.text):
+        for name, value in instruction.pairs:
+            if not SECRET_NAME.search(name.upper()) or PUBLIC_NAME.search(name.upper()):
+                if value and CREDENTIALS_IN_URL.search(value) and not PLACEHOLDER.search(value):
+                    yield (
+                        f"{instruction.op} {name} holds a password, which stays in the image's history",
+                        _at_run_time(line),
+                    )
+                continue
+            if value and not PLACEHOLDER.search(value):
+                yield f"{instruction.op} {name} holds a secret, which stays in the image's history", _at_run_time(line)
+            elif instruction.op == "ARG" and not value and _used(stage, instruction, name):
+                yield (
+                    f"ARG {name} is a secret, and its value stays in the history of the stage",
+                    Blocked(
+                        f"{line}: whoever starts the build must hand the secret over in another way",
+                        f"use RUN --mount=type=secret,id={name.lower()},env={name} and build with "
+                        f"--secret id={name.lower()},env={name}",
+                    ),
+                )
+    if instruction.op == "RUN":
+        found = CREDENTIALS_IN_URL.search(instruction.script)
+        if found and not PLACEHOLDER.search(found[0]):
+            yield "RUN holds a password in a URL, which stays in the image's history", _at_run_time(line)
+    for source in local_sources(instruction):
+        if SECRET_FILE.search(source) and not PUBLIC_FILE.search(source):
+            yield (
+                f"{instruction.op} puts {source} into a layer",
+                Blocked(
+                    f"{line}: the program may read it, and where it would come from instead is not known",
+                    "mount it when the container starts (env_file, a secret of the orchestrator), or for one command "
+                    "with RUN --mount=type=secret",
+                ),
+            )
+    if (
+        instruction.op == "COPY"
+        and stage is dockerfile.final
+        and instruction.flag("from")
+        and (
+            instruction.args == ("/", "/")
+            and dockerfile.source_stage(instruction) is not None
+            and stage.base != "scratch"
+        )
+    ):
+        yield (
+            "COPY takes the whole builder stage into the image, with all that its layers hold",
+            Blocked(f"{line}: which of its files are needed is not known", "copy what is needed by name"),
+        )
+
+
+def _at_run_time(line: str) -> Blocked:
+    return Blocked(
+        f"{line}: what reads the value, and where it would come from instead, is not known",
+        "change the secret, then set it when the container starts, or for one command with RUN --mount=type=secret",
+    )
+
+
+def _used(stage: Stage, arg: Instruction, name: str) -> bool:
+    use = re.compile(rf"\$(\{{{name}\b|{name}\b)")
+    return any(
+        i.index > arg.index and i.op in ("RUN", "ENV") and use.search(i.text + i.script) for i in stage.instructions
+    )
+
+
+def _listed(items: list[str]) -> str:
+    return items[0] if len(items) == 1 else f"{', '.join(items[:-1])} and {items[-1]}"
+
+
+RULE = Rule(
+    __name__,
+    "Keep secrets and whole folders out of image layers",
+    check,
+    audit=("D-011.2",),
+)
