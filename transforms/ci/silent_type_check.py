@@ -309,7 +309,7 @@ def _listed(names: list[str], quote: str = "`") -> str:
 
 RULE = Rule(
     __name__,
-    "Let the failure of a type check fail the job",
+    "A type check cannot fail the job",
     check,
     audit=("D-009.5",),
     options=(Option("also", (), "test runners and linters to treat alike, by the name that the finding gives"),),

@@ -583,7 +583,7 @@ def _listed(urls: Iterable[str]) -> str:
 
 RULE = Rule(
     __name__,
-    "Wait until a deployment is healthy, not for a fixed time",
+    "A deployment is waited for by a fixed sleep",
     check,
     audit=("D-010.3",),
     options=(

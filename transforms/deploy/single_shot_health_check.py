@@ -113,7 +113,7 @@ def _as_loop(workflow: Workflow, place: StepScript, found: HealthCheck, attempts
 
 RULE = Rule(
     __name__,
-    "Let a health check ask more than once",
+    "A health check after a deployment asks only once",
     check,
     audit=("D-010.5",),
     options=(
