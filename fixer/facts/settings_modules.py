@@ -8,7 +8,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Literal
 
-from fixer.languages.settings import PythonModule, constant, dotted, item, text
+from fixer.languages.settings import PythonModule, constant, dotted, has_spread, item, text
 from fixer.model import FileError
 
 if TYPE_CHECKING:
@@ -207,6 +207,17 @@ def resolve(module: PythonModule, node: ast.expr) -> ast.expr:
             break
         node = values[0]
     return node
+
+
+def own_dict(module: PythonModule, node: ast.expr | None) -> ast.Dict | None:
+    """The dict display that a value is, or that a name stands for which is used for nothing else.
+
+    None for anything else, and for a display that takes in another by `**`.
+    """
+    found = resolve(module, node) if node is not None else None
+    if not isinstance(found, ast.Dict) or has_spread(found):
+        return None
+    return found if found is node or (node is not None and _uses(module, node) == 1) else None
 
 
 # -- reading one module -------------------------------------------------------------------------------------------

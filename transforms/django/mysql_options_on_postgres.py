@@ -16,8 +16,8 @@ import ast
 from collections.abc import Iterator
 
 from fixer.facts.django import DjangoProject
-from fixer.facts.settings_modules import Database, Later, resolve, vendor_of
-from fixer.languages.settings import item, key, text
+from fixer.facts.settings_modules import Database, Later, own_dict, resolve, vendor_of
+from fixer.languages.settings import PythonModule, item, key, text
 from fixer.model import Blocked, Finding, Fix, Rule
 
 # https://mysqlclient.readthedocs.io/user_guide.html#functions-and-attributes, less what libpq also knows
@@ -42,11 +42,12 @@ def _check(project: DjangoProject, database: Database) -> Iterator[Finding]:
         return
     if any(_may_change_engine(change) for change in later):
         return
-    places = [(database.module, database.options)]
+    places: list[tuple[PythonModule, ast.expr | None]] = [(database.module, database.options)]
     places += [(change.module, _options_in(change)) for change in later]
-    for module, options in places:
-        options = options and resolve(module, options)
-        if not isinstance(options, ast.Dict):
+    for module, value in places:
+        options = own_dict(module, value)
+        if options is None:
+            yield from _shared(module, database, value)
             continue
         wrong = [name for name in MYSQL_ONLY if key(options, name)]
         if wrong and by_default:
@@ -80,6 +81,16 @@ def _check(project: DjangoProject, database: Database) -> Iterator[Finding]:
                     _message(database, [name]),
                     Blocked(f"{name!r} asks for TLS in MySQL's words", f"say the same with {instead}, and delete it"),
                 )
+
+
+def _shared(module: PythonModule, database: Database, value: ast.expr | None) -> Iterator[Finding]:
+    """OPTIONS by a name that stands for the options of other databases, too."""
+    options = resolve(module, value) if value is not None else None
+    wrong = [name for name in MYSQL_ONLY if key(options, name)]
+    if wrong and value is not None and database.vendor == "postgresql":
+        reason = f"`{ast.unparse(value)}` is used in other places, too"
+        blocked = Blocked(reason, f"give '{database.alias}' OPTIONS of its own")
+        yield Finding(module.path, module.span(value), _message(database, wrong), blocked)
 
 
 def _message(database: Database, wrong: list[str]) -> str:

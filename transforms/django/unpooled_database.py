@@ -35,8 +35,8 @@ from typing import Any
 from fixer.facts.app_server import AppServer
 from fixer.facts.django import DjangoProject
 from fixer.facts.local_databases import LocalDatabases, Place
-from fixer.facts.settings_modules import OWN_POOL, Database, Later, SettingsModule, resolve
-from fixer.languages.settings import Code, PythonModule, constant, has_spread, item, key, text
+from fixer.facts.settings_modules import OWN_POOL, Database, Later, SettingsModule, own_dict
+from fixer.languages.settings import Code, PythonModule, constant, item, key, text
 from fixer.model import Blocked, Finding, Fix, Option, Options, Parts, Rule, Span, Tier
 
 CONNECT_TIMEOUT = 10  # seconds
@@ -168,7 +168,7 @@ def _literal(project: DjangoProject, settings: SettingsModule, database: Databas
     options_in, options = _options(database, later)
     known = not (options is None and item(database.node, "OPTIONS") is not None)
     wanted = _Wanted()
-    _reuse(database, options, handled, cell, wanted)
+    _reuse(database, options, known, handled, cell, wanted)
     variable = _variable(database)
     if known:
         if "sslmode" not in handled and _needs_tls(database, options):
@@ -204,7 +204,9 @@ def _literal(project: DjangoProject, settings: SettingsModule, database: Databas
     )  # fmt: skip
 
 
-def _reuse(database: Database, options: ast.Dict | None, handled: frozenset[str], cell: _Cell, wanted: _Wanted) -> None:
+def _reuse(
+    database: Database, options: ast.Dict | None, known: bool, handled: frozenset[str], cell: _Cell, wanted: _Wanted
+) -> None:
     """CONN_MAX_AGE, CONN_HEALTH_CHECKS and the pool: each excludes, or asks for, another."""
     at = f"DATABASES.{database.alias}"
     age = item(database.node, "CONN_MAX_AGE")
@@ -217,6 +219,13 @@ def _reuse(database: Database, options: ast.Dict | None, handled: frozenset[str]
         wanted.lacks.append("has a POOL, which no Django reads")
         wanted.effects.append(f"{at}.POOL: removed, it had no effect")
     if pooled or (cell.isolates_requests and cell.has_pool):
+        if not pooled and (not known or "CONN_MAX_AGE" in handled or (age is not None and constant(age) is ...)):
+            wanted.blocked = Blocked(
+                "OPTIONS is built elsewhere" if not known else
+                "CONN_MAX_AGE is set elsewhere, and Django refuses it beside a pool",
+                "set OPTIONS['pool'] and CONN_MAX_AGE = 0 together",
+            )  # fmt: skip
+            return
         if persistent:
             wanted.set["CONN_MAX_AGE"] = 0
             wanted.effects.append(f"{at}.CONN_MAX_AGE: 0, since Django refuses to keep connections beside a pool")
@@ -531,8 +540,7 @@ def _options(database: Database, later: tuple[Later, ...]) -> tuple[PythonModule
     for change in reversed(later):
         if change.keys == ("OPTIONS",) and change.how == "set" and isinstance(change.value, ast.Dict):
             return change.module, change.value
-    value = database.options and resolve(database.module, database.options)
-    return database.module, value if isinstance(value, ast.Dict) and not has_spread(value) else None
+    return database.module, own_dict(database.module, database.options)
 
 
 def _needs_tls(database: Database, options: ast.Dict | None) -> bool:

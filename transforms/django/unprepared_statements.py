@@ -25,8 +25,8 @@ from collections.abc import Iterator
 from fixer.facts.django import DjangoProject
 from fixer.facts.local_databases import LocalDatabases
 from fixer.facts.raw_sql import RawSql
-from fixer.facts.settings_modules import Database, resolve
-from fixer.languages.settings import constant, has_spread, item, key
+from fixer.facts.settings_modules import Database, own_dict
+from fixer.languages.settings import constant, item, key
 from fixer.model import Blocked, Finding, Fix, Option, Options, Rule, Tier
 
 THRESHOLD = 5  # psycopg's own default; a connection keeps 100 statements
@@ -138,8 +138,7 @@ def _is_complete(database: Database) -> bool:
 
 
 def _options(database: Database) -> ast.Dict | None:
-    value = database.options and resolve(database.module, database.options)
-    return value if isinstance(value, ast.Dict) and not has_spread(value) else None
+    return own_dict(database.module, database.options)
 
 
 RULE = Rule(
