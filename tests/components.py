@@ -7,6 +7,7 @@ test is deselected, and pytest's summary names the component and how to get it (
 from __future__ import annotations
 
 import importlib.util
+import os
 import shutil
 import sys
 from collections.abc import Callable
@@ -85,6 +86,7 @@ COMPONENTS: dict[str, Component] = {
     "postgres": Component(_first(Path("/usr/lib/postgresql"), "*/bin/initdb"), debian("postgresql")),
     "prism": Component(_first(TESTS / "proofs/node-github/node_modules/@stoplight", "prism-cli"), NPM),
     "redis": Component(_program("redis-server"), debian("redis-server")),
+    "root": Component(lambda: "/root" if os.geteuid() == 0 else None, "run the tests as root, in a container say"),
     "sarif-multitool": Component(_first(TESTS / "proofs/formats/node_modules/@microsoft", "*/Sarif.Multitool"), NPM),
     "shellcheck": Component(_program("shellcheck"), PYPI),
     "zizmor": Component(_program("zizmor"), PYPI),
