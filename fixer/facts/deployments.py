@@ -132,6 +132,11 @@ class Deployment:
         return int(self.step.at[3])
 
     @property
+    def condition(self) -> dict[str, Any]:
+        """The `if:` of its step, as a key that another step can take over; empty where it has none."""
+        return {"if": self.step.data["if"]} if "if" in self.step.data else {}
+
+    @property
     def moves_a_tag(self) -> bool:
         """Whether the same revision is started anew, so that what runs depends on where an image's tag points."""
         return self.way is Way.ECS and not self.target.get("task_definition")
@@ -244,16 +249,12 @@ class DeployJob:
         for deployment in self.deployments:
             for value in (deployment.target.get(name, "") for name in _PLACE):
                 after += [self._index_of(name) + 1 for name in re.findall(r"\bsteps\.([\w-]+)\.", value)]
-        after += [self._index_of(name) + 1 for name in re.findall(r"\bsteps\.([\w-]+)\.", str(self.condition))]
+            condition = str(deployment.condition)
+            after += [self._index_of(name) + 1 for name in re.findall(r"\bsteps\.([\w-]+)\.", condition)]
         return min(max(after, default=0), self.first)
 
     def _index_of(self, step_id: str) -> int:
         return next((int(step.at[3]) for step in self.job.steps if step.id == step_id), -1)
-
-    @cached_property
-    def condition(self) -> Any:
-        """The `if:` of the step that deploys; None where it always does."""
-        return self.deployments[0].step.data.get("if")
 
     @cached_property
     def migration(self) -> Step | None:

@@ -188,9 +188,7 @@ def _cure(job: DeployJob, options: Options) -> Fix | Blocked:
     made = _by_command(options) if options["command"] else _one_off(job, deployment, options)
     if isinstance(made, Blocked):
         return made
-    step: dict[str, Any] = {"name": "Migrate the database"}
-    if job.condition is not None:
-        step["if"] = job.condition
+    step: dict[str, Any] = {"name": "Migrate the database"} | deployment.condition
     if deployment.step.shell not in ("", "bash"):
         step["shell"] = "bash"
     return Fix.of(

@@ -111,9 +111,7 @@ def _cure(job: DeployJob, options: Options) -> Fix | Blocked:
     if steps is None or steps.target is not None or steps.style == "flow" or job.job.data.get("strategy"):
         return Blocked(f"job {job.id}: {job.unknown or 'its list of steps cannot be edited'}")
     name = "Back up the database" if options["command"] else "Snapshot the database"
-    step: dict[str, Any] = {"name": name, "id": _free_id(job)}
-    if job.condition is not None:
-        step["if"] = job.condition
+    step: dict[str, Any] = {"name": name, "id": _free_id(job)} | job.deployments[0].condition
     outputs = job.job.node.get("outputs")
     parts: list[Parts] = []
     if options["command"]:

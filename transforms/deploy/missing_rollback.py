@@ -524,9 +524,7 @@ def _record_step(job: DeployJob, record: Record) -> dict[str, Any]:
         lines = "".join(f'echo "{name.lower()}=${name}" >> "$GITHUB_OUTPUT"\n' for name in passed)
         script = lines + script
     made: dict[str, Any] = {"name": f"Record what runs now{_of(job, record)}", "id": record.step_id}
-    if job.condition is not None:
-        made["if"] = job.condition
-    made |= _shell(record.deployment.step)
+    made |= record.deployment.condition | _shell(record.deployment.step)
     own = record.deployment.step.node.get("env")
     kept = (
         {key: node.value for key, node in own.value.items() if node.is_scalar and key.startswith(("AWS_", "KUBE"))}
@@ -575,8 +573,6 @@ def _recording(job: DeployJob, records: list[Record]) -> list[Parts]:
     last = _last_check(job)
     if last is not None:
         step: dict[str, Any] = {"name": "The deployment is healthy", "id": _free_id(job, "healthy")}
-        if job.condition is not None:
-            step["if"] = job.condition
         step |= _shell(job.deployments[0].step) | {"run": 'echo "healthy=true" >> "$GITHUB_OUTPUT"'}
         outputs["healthy"] = f"${{{{ steps.{step['id']}.outputs.healthy }}}}"
         parts.append(workflow.insert_item(steps, last + 1, step))
@@ -606,8 +602,7 @@ def _steady_steps(job: DeployJob) -> list[tuple[int, dict[str, Any]]]:
         step: dict[str, Any] = {
             "name": f"Wait until the rollout is steady{_of(job, Record(deployment, '', '', False))}"
         }
-        if job.condition is not None:
-            step["if"] = job.condition
+        step |= deployment.condition
         made.append(
             (deployment.index + 1, step | _shell(deployment.step) | {"env": _target_env(deployment), "run": script})
         )
@@ -784,8 +779,7 @@ def _by_command(job: DeployJob, options: Options) -> Fix | Blocked:
     if steps is None or steps.target is not None or steps.style == "flow" or job.job.data.get("strategy"):
         return Blocked(f"job {job.id}: {job.unknown or 'its list of steps cannot be edited'}")
     first: dict[str, Any] = {"name": "Record what runs now", "id": "previous"}
-    if job.condition is not None:
-        first["if"] = job.condition
+    first |= job.deployments[0].condition
     shell = _shell(job.deployments[0].step)
     env = {"PREVIOUS": "${{ steps.previous.outputs.version }}"}
     started = "steps.previous.outcome == 'success'"
