@@ -5,16 +5,14 @@ Rules never conflict and need no priorities: each sees what the ones before it h
 
 from __future__ import annotations
 
-import multiprocessing
 import os
 import traceback
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass, field
 from functools import cache
 from pathlib import PurePosixPath
 from types import UnionType
-from typing import Any, Union, get_args, get_origin, get_type_hints
+from typing import TYPE_CHECKING, Any, Union, get_args, get_origin, get_type_hints
 
 from fixer.languages import document_type, kind_of
 from fixer.model import (
@@ -38,6 +36,9 @@ from fixer.model import (
 from fixer.repository import Repository
 from fixer.splice import ordered, overlap, splice
 from fixer.verify import broken_promise, second_reading
+
+if TYPE_CHECKING:
+    from concurrent.futures import ProcessPoolExecutor
 
 PASSES = 12
 """How often the rules may go over a repository before those that still find work are named as faults."""
@@ -199,13 +200,13 @@ class _Asked:
         single = [rule for rule in rules if not _is_fact(_signature(rule.check)[0][1])]
         paths = sorted({path for rule in single for path in repository.paths_of(_signature(rule.check)[0][1])})
         processes = min(os.cpu_count() or 1, len(paths) // DOCUMENTS_PER_PROCESS)
-        if processes < 2 or "fork" not in multiprocessing.get_all_start_methods():
+        if processes < 2 or not hasattr(os, "fork"):
             return
         # Forked processes inherit the repository, the rules and the options; only findings come back.
         global _inherited
         _inherited = (self, single, repository)
         shares = [frozenset(paths[number::processes]) for number in range(processes)]
-        with ProcessPoolExecutor(processes, multiprocessing.get_context("fork")) as pool:
+        with _pool(processes) as pool:
             for answers, problems, faults in pool.map(_asked_about, shares):
                 self.problems |= problems
                 self.faults |= faults
@@ -235,6 +236,14 @@ def _asked_about(
             pass
     answers = {key: findings for key, (_, findings) in asked.answers.items() if key[1]}
     return answers, asked.problems, asked.faults
+
+
+def _pool(processes: int) -> ProcessPoolExecutor:
+    """Processes that inherit everything. Imported late: most repositories are small."""
+    from concurrent.futures import ProcessPoolExecutor
+    from multiprocessing import get_context
+
+    return ProcessPoolExecutor(processes, get_context("fork"))
 
 
 def _is_fact(kind: Any) -> bool:
@@ -450,9 +459,9 @@ class _BrokenPromiseError(Exception):
 
 def _second_readings(sources: Sequence[Source]) -> list[str]:
     processes = min(os.cpu_count() or 1, len(sources) // CHANGES_PER_PROCESS)
-    if processes < 2 or "fork" not in multiprocessing.get_all_start_methods():
+    if processes < 2 or not hasattr(os, "fork"):
         return [second_reading(source) for source in sources]
-    with ProcessPoolExecutor(processes, multiprocessing.get_context("fork")) as pool:
+    with _pool(processes) as pool:
         return list(pool.map(second_reading, sources, chunksize=4))
 
 
