@@ -27,7 +27,16 @@ path, words = os.environ["CLUSTER_STATE"], sys.argv[1:]
 state = json.load(open(path))
 state["calls"].append(" ".join(words))
 code = 0
-if words[:2] == ["get", "replicasets"]:
+if words[:2] == ["get", "deployment/web"]:
+    print(json.dumps(state["deployment"]))
+elif words[0] == "create":
+    state["job"] = json.load(sys.stdin)
+elif words[:2] == ["get", "job"]:
+    state["asked"] = state.get("asked", 0) + 1
+    print(state["ends"] if state["asked"] > 2 else "/", end="")
+elif words[0] == "logs":
+    print("relation already exists")
+elif words[:2] == ["get", "replicasets"]:
     for one in state["sets"]:
         print(one["owner"], one["revision"], one["ready"] or "<none>")
 elif words[:2] == ["set", "image"]:
@@ -67,16 +76,30 @@ json.dump(state, open(path, "w"))
 """
 
 
-def run(case: str, workflow: str, state: dict[str, Any], folder: Path, *, healthy: bool = True) -> WorkflowRun:
+def run(
+    case: str,
+    workflow: str,
+    state: dict[str, Any],
+    folder: Path,
+    *,
+    healthy: bool = True,
+    rule: str = "missing-rollback",
+) -> WorkflowRun:
     programs = folder / "bin"
     programs.mkdir()
     curl = f"#!/bin/sh\nexit {0 if healthy else 22}\n"
-    for name, text in {"kubectl": KUBECTL, "helm": HELM, "curl": curl, "make": "#!/bin/sh\n"}.items():
+    for name, text in {
+        "kubectl": KUBECTL,
+        "helm": HELM,
+        "curl": curl,
+        "make": "#!/bin/sh\n",
+        "sleep": "#!/bin/sh\n",
+    }.items():
         (programs / name).write_text(text)
         (programs / name).chmod((programs / name).stat().st_mode | stat.S_IXUSR)
     file = folder / "state.json"
     file.write_text(json.dumps(state))
-    text = (FIXTURES / "missing-rollback" / case / "after" / workflow).read_text()
+    text = (FIXTURES / rule / case / "after" / workflow).read_text()
     actions = ("actions/checkout", "azure/login", "azure/aks-set-context")
     plays = dict.fromkeys(actions, does_nothing)
     options: dict[str, Any] = {"inputs": {"version": "2"}, "env": {"CLUSTER_STATE": str(file)}, "path": [programs]}
@@ -142,3 +165,44 @@ def test_a_release_that_never_was_has_nothing_to_go_back_to(tmp_path: Path) -> N
     assert "was never deployed" in found.jobs["release"].log
     assert "Nothing to go back to" in found.jobs["rollback-release"].log
     assert "back_on" not in state
+
+
+POD = {
+    "serviceAccountName": "web",
+    "containers": [
+        {"name": "proxy", "image": "proxy:1"},
+        {
+            "name": "web",
+            "image": "registry.example/shop:old",
+            "args": ["gunicorn"],
+            "env": [{"name": "DB_HOST", "value": "db"}],
+            "livenessProbe": {"httpGet": {"path": "/", "port": 8000}},
+        },
+    ],
+}
+
+
+@pytest.mark.parametrize(("ends", "result"), [("1/", "success"), ("/1", "failure")])
+def test_a_migration_runs_once_in_the_pod_of_the_workload_with_the_new_image(
+    tmp_path: Path, ends: str, result: str
+) -> None:
+    state = deployment(0, 2) | {"deployment": {"spec": {"template": {"spec": POD}}}, "ends": ends}
+    found = run(*KUBERNETES, state, tmp_path, rule="missing-deploy-migration")
+    assert found.result == result, found.log
+    assert state["job"]["metadata"]["name"] == "migrate-77-1"
+    assert state["job"]["spec"]["backoffLimit"] == 0
+    assert state["job"]["spec"]["template"]["spec"] == {
+        "serviceAccountName": "web",
+        "restartPolicy": "Never",
+        "containers": [
+            {
+                "name": "web",
+                "image": f"registry.example/shop:{'0123456789' * 4}",
+                "command": ["python", "manage.py", "migrate", "--noinput"],
+                "env": [{"name": "DB_HOST", "value": "db"}],
+            }
+        ],
+    }
+    deployed = any(call.startswith("set image") for call in state["calls"])
+    assert deployed is (result == "success")
+    assert ("relation already exists" in found.log) is (result == "failure")

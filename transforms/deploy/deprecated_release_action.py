@@ -172,7 +172,7 @@ def _create_cure(workflow: Workflow, release: Release, catalog: Catalog, options
     moved = [asset for asset in assets if asset.renamed]
     steps = workflow.node(step.at[:-1])
     if steps is None:
-        return Blocked("the step stands in a list that cannot be edited")
+        return Blocked("the step stands in a list that cannot be edited", "write the list of steps once more")
     if moved:
         parts.append(workflow.insert_item(steps, int(step.at[-1]), _naming_step(step, moved)))
     if release.folded:
@@ -325,14 +325,14 @@ def _upload_cure(workflow: Workflow, step: Step, catalog: Catalog, options: Opti
     if isinstance(asset, Blocked):
         return asset
     if step.with_ is None:
-        return Blocked("the step has no inputs")
+        return Blocked("the step has no inputs", "give it `upload_url`, `asset_path` and `asset_name`")
     found = _tag_of(workflow, step, options)
     if isinstance(found, Blocked):
         return found
     parts: list[Parts] = list(found.parts)
     steps = workflow.node(step.at[:-1])
     if steps is None:
-        return Blocked("the step stands in a list that cannot be edited")
+        return Blocked("the step stands in a list that cannot be edited", "write the list of steps once more")
     if asset.renamed:
         parts.append(workflow.insert_item(steps, int(step.at[-1]), _naming_step(step, [asset])))
     if options["style"] == "gh":
@@ -419,13 +419,16 @@ def _target(maker: Step) -> Target | None:
 def _from_job(workflow: Workflow, job: Job, target: Target) -> Target | Blocked:
     """The tag as another job can say it: as it is written where that means the same, else as an output of the job."""
     if target.draft.lower() not in ("", "false", "true"):
-        return Blocked("whether the release is a draft is decided by an expression of another job")
+        return Blocked(
+            "whether the release is a draft is decided by an expression of another job",
+            "write `draft: true` or `draft: false` there",
+        )
     inside = [found[3:-2].strip() for found in _EXPRESSION.findall(target.tag)]
     if all(_EVERYWHERE.match(expression) for expression in inside):
         return target
     outputs = job.node.get("outputs")
     if outputs is None or not outputs.is_mapping:
-        return Blocked(f"job {job.id} has no outputs to pass the tag on")
+        return Blocked(f"job {job.id} has no outputs to pass the tag on", "pass it on as an output release_tag")
     tag = f"${{{{ needs.{job.id}.outputs.release_tag }}}}"
     if "release_tag" in outputs.value:
         return Target(tag, target.draft)

@@ -183,7 +183,10 @@ def _cure(job: DeployJob, options: Options) -> Fix | Blocked:
         return Blocked(f"job {job.id}: {job.unknown}", "say how to migrate", _COMMAND)
     steps = job.steps_node
     if steps is None or steps.target is not None or steps.style == "flow" or job.job.data.get("strategy"):
-        return Blocked(f"job {job.id}: {job.unknown or 'its list of steps cannot be edited'}")
+        return Blocked(
+            f"job {job.id}: {job.unknown or 'its list of steps cannot be edited'}",
+            "write the steps as a list below the job",
+        )
     deployment = _serving(job)
     made = _by_command(options) if options["command"] else _one_off(job, deployment, options)
     if isinstance(made, Blocked):

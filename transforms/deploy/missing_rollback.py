@@ -27,7 +27,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from fixer.facts.deployments import (
@@ -358,9 +358,9 @@ def _missing(job: DeployJob, options: Options) -> Finding:
 
 
 def _cure(job: DeployJob, options: Options) -> Fix | Blocked:
-    if job.way is Way.OTHER or (job.unknown and options["command"]):
-        return _by_command(job, options)
     why = _why_not(job)
+    if job.way is Way.OTHER or (why is not None and options["command"]):
+        return _by_command(job, options)
     if why is not None:
         return why
     workflow = job.workflow
@@ -409,7 +409,11 @@ def _why_not(job: DeployJob) -> Blocked | None:
         )
     missing = refers_to([copy_of(step) for step in job.sign_in], job.sign_in)
     if missing:
-        return Blocked(f"signing in depends on step {missing}, which the rollback does not have", "", _BLOCKED_COMMAND)
+        return Blocked(
+            f"signing in depends on step {missing}, which the rollback does not have",
+            "take what it finds out from `vars`, `secrets` or `env`",
+            _BLOCKED_COMMAND,
+        )
     if any(job.is_local(str(copy_of(step))) for step in job.sign_in):
         return Blocked(
             "signing in depends on values of this job only", "use `vars`, `secrets` or `env`", _BLOCKED_COMMAND
@@ -424,7 +428,11 @@ def _why_not(job: DeployJob) -> Blocked | None:
     if any(
         deployment.way is Way.KUBERNETES and not deployment.target.get("workload") for deployment in job.deployments
     ):
-        return Blocked("it cannot be seen which workload is deployed", "", _BLOCKED_COMMAND)
+        return Blocked(
+            "it cannot be seen which workload is deployed",
+            "wait for it with `kubectl rollout status deployment/…`",
+            _BLOCKED_COMMAND,
+        )
     return None
 
 
@@ -678,7 +686,10 @@ def _rollback_job(job: DeployJob, records: list[Record]) -> dict[str, Any] | Blo
     env = data.get("env")
     if env and job.signed_in_by == "environment":
         if job.is_local(str(env)):
-            return Blocked(f"the environment variables of job {job.id} are known in this job only")
+            return Blocked(
+                f"the environment variables of job {job.id} are known in this job only",
+                "take what signing in needs from `vars` or `secrets`",
+            )
         made["env"] = env
     steps: list[Any] = [copy_of(step) for step in job.sign_in]
     steps += _restore_steps(job, records)
@@ -777,7 +788,10 @@ def _by_command(job: DeployJob, options: Options) -> Fix | Blocked:
         )
     steps = job.steps_node
     if steps is None or steps.target is not None or steps.style == "flow" or job.job.data.get("strategy"):
-        return Blocked(f"job {job.id}: {job.unknown or 'its list of steps cannot be edited'}")
+        return Blocked(
+            f"job {job.id}: {job.unknown or 'its list of steps cannot be edited'}",
+            "write the steps as a list below the job",
+        )
     first: dict[str, Any] = {"name": "Record what runs now", "id": "previous"}
     first |= job.deployments[0].condition
     shell = _shell(job.deployments[0].step)
@@ -813,7 +827,7 @@ def _made_to_work(job: DeployJob, rollback: Job) -> Fix | Blocked:
     workflow, steps = job.workflow, rollback.steps_node
     why = _why_not(job)
     if why is not None:
-        return why
+        return replace(why, config="")
     if steps is None or steps.target is not None or steps.style == "flow" or job.id not in rollback.needs:
         return Blocked(f"the steps of job {rollback.id} cannot be edited", "delete the job; fhfix then writes one")
     records = _records(job)
@@ -916,20 +930,29 @@ def _repaired(job: DeployJob, rollback: Job, step: Step, source: Step | None) ->
     workflow, records = job.workflow, _records(job) if not job.unknown else []
     why = _why_not(job)
     if why is not None:
-        return why
+        return replace(why, config="")
     if len(records) != 1:
         return Blocked(f"job {job.id} deploys several services", "delete the rollback; fhfix then writes a new one")
     steps, run = rollback.steps_node, step.run
     if steps is None or run is None:
-        return Blocked("the rollback's steps cannot be edited")
+        return Blocked("the rollback's steps cannot be edited", "delete the rollback; fhfix then writes one")
     others = [other for other in rollback.steps if source is not None and other not in (source, step)]
     if source is not None and source is not step:
         if source.id and any(f"steps.{source.id}." in str(other.data) for other in others):
-            return Blocked(f"other steps of job {rollback.id} use what step {source.id} found")
+            return Blocked(
+                f"other steps of job {rollback.id} use what step {source.id} found",
+                "delete the rollback; fhfix then writes one",
+            )
         if not _only_finds_out(source):
-            return Blocked(f"step {source.name or source.id} of job {rollback.id} does more than find out a revision")
+            return Blocked(
+                f"step {source.name or source.id} of job {rollback.id} does more than find out a revision",
+                "delete the rollback; fhfix then writes one",
+            )
     if not _only_updates(step):
-        return Blocked(f"step {step.name} of job {rollback.id} does more than update the service")
+        return Blocked(
+            f"step {step.name} of job {rollback.id} does more than update the service",
+            "delete the rollback; fhfix then writes one",
+        )
     record = records[0]
     env = step.node.get("env")
     wanted = _restore_env(job, record)
