@@ -157,6 +157,18 @@ def test_one_commit_in_all_on_demand(hub: FakeHub, clone: Path) -> None:
     assert hub.git(hub.folder / "acme/shop.git", "rev-list", "--count", "main..fhfix") == "1"
 
 
+def test_fixes_of_two_tasks_that_only_work_together_are_one_commit(hub: FakeHub, clone: Path) -> None:
+    plan = examples.plan()
+    before = Source(CI, examples.CI)
+    pieces = (Piece(examples.CI), Piece("env: {A: 1,\n", 2), Piece("  B: 2}\n", 0))
+    change = FileChange(CI, before, Source(CI, "".join(piece.text for piece in pieces)), pieces)
+
+    outcome = send(clone, Plan({CI: change}, plan.taken))
+
+    assert outcome.commits == 1
+    assert shown(hub, CI).endswith("env: {A: 1,\n  B: 2}")
+
+
 def test_nothing_in_the_clone_changes(hub: FakeHub, clone: Path) -> None:
     write(clone, "notes.txt", b"untracked, and nobody's business")
     before = snapshot(clone)
@@ -401,6 +413,7 @@ def test_line_ends_that_git_converts_are_converted_and_others_are_not(hub: FakeH
     push(hub, clone)
     bare = hub.folder / "acme/shop.git"
     assert hub.git(bare, "diff", "--name-only", "HEAD~", "HEAD").split() == [".gitattributes", DEPLOY]
+    git(clone, "config", "core.autocrlf", "input")  # would convert a new file, and leaves one that has CRLF alone
     files = {}
     for path, before in ((CI, ci_crlf), (DEPLOY, deploy_crlf)):
         after = Source(path, before.text.replace("runs-on", "timeout-minutes: 5\r\n    runs-on"))
