@@ -78,6 +78,7 @@ COMPONENTS: dict[str, Component] = {
     "git": Component(_program("git"), debian("git")),
     "github-parser": Component(_first(TESTS / "proofs/node/node_modules/@actions", "workflow-parser"), NPM),
     "hadolint": Component(_program("hadolint"), PYPI),
+    "jq": Component(_program("jq"), debian("jq")),
     "locust": Component(_program("locust"), PYPI),
     "moto": Component(_module("moto"), PYPI),
     "node": Component(_program("node"), "install Node.js 20 or later"),

@@ -27,7 +27,7 @@ from tests.proofs.aws import ACCOUNT, CLUSTER, REGION, REGISTRY, REPOSITORY, SER
 from tests.proofs.github_code import github_code
 from tests.proofs.runner import Played, Runner, WorkflowRun, does_nothing
 
-pytestmark = pytest.mark.needs("aws", "moto", "node", "github-parser")
+pytestmark = pytest.mark.needs("aws", "moto", "node", "github-parser", "jq")
 
 DEPLOY = ".github/workflows/deploy.yml"
 CONFIG = '[rules.missing-predeploy-backup]\ninstance = "${{ vars.RDS_INSTANCE }}"\n'
@@ -199,6 +199,7 @@ def position(calls: list[str], command: str) -> int:
 # -- the rewritten workflow of FinanceHub's shape ---------------------------------------------------------------------
 
 
+@pytest.mark.needs("actionlint", "shellcheck")
 def test_github_and_the_linters_accept_the_rewritten_workflow(rewritten: str, tmp_path: Path) -> None:
     assert github_code().problems(rewritten) == []
     file = tmp_path / DEPLOY

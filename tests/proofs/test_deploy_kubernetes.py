@@ -17,7 +17,7 @@ import pytest
 from tests.fixture_cases import FIXTURES
 from tests.proofs.runner import Runner, WorkflowRun, does_nothing
 
-pytestmark = pytest.mark.needs("node", "github-parser")
+pytestmark = pytest.mark.needs("node", "github-parser", "jq")
 
 KUBECTL = """\
 #!/usr/bin/env python3
