@@ -132,6 +132,7 @@ def test_what_is_not_known_is_none(name: str) -> None:
         ("actions/checkout@11bd71901bbe5b1630ceea73d27597364c9af683", (4, 2, 2, 1)),
         ("actions/deploy-pages@cd2ce8fcbc39b97be8ca5fce6e763baed58fa128", (5, 0, 0, 1)),  # also v3.0.2-node.24
         ("pypa/gh-action-pypi-publish@release/v1", (1, 8, 14, 1)),
+        ("actions/checkout@3df4ab11eba7bda6032a0b82a6bb43b11571feac", (4, 0, 0, 1)),  # before the tag was moved
         ("actions/checkout@0000000000000000000000000000000000000000", None),
         ("actions/checkout@some-branch", None),
     ],

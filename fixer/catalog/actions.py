@@ -97,7 +97,8 @@ class _Entry:
     def versions_by_sha(self) -> dict[str, list[tuple[Version, str]]]:
         """The version tags of each commit: releases before pre-releases, and the most exact and newest first."""
         found: dict[str, list[tuple[Version, str]]] = {}
-        for tag, sha in (*self.tags.items(), *self.observed.items()):
+        earlier = ((entry["version"], sha) for sha, entry in self.curated.get("commits", {}).items())
+        for tag, sha in (*self.tags.items(), *self.observed.items(), *earlier):
             version = version_of(tag)
             if version is not None:
                 found.setdefault(sha, []).append((version, tag))

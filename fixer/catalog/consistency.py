@@ -56,7 +56,8 @@ def _spoken(migration: Migration) -> Iterator[str]:
 
 
 def _data_problems(action: Action, catalog: Catalog) -> Iterator[str]:
-    for tag, sha in (*action.tags.items(), *action.entry.branches.items(), *action.entry.observed.items()):
+    earlier = ((entry["version"], sha) for sha, entry in action.entry.curated.get("commits", {}).items())
+    for tag, sha in (*action.tags.items(), *action.entry.branches.items(), *action.entry.observed.items(), *earlier):
         if not _SHA.match(sha):
             yield f"{action.name}: {tag} has no well-formed commit: {sha}"
     if list(action.majors) != sorted(action.majors):
