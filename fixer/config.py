@@ -122,7 +122,10 @@ def load_config(root: Path, explicit: Path | None = None, rules: Sequence[Rule] 
         if not path.exists():
             return Config()
     name = path.name if path.parent == root else str(path)
-    table = _read(path, name)
+    text = _read(path, name)
+    if explicit is None and path.name == "pyproject.toml" and b"fhfix" not in text:
+        return Config()  # whatever else is wrong with it, a template for instance, is not our matter
+    table = _parse(text, name)
     prefix = ""
     if path.name == "pyproject.toml" or (explicit and "fhfix" in _table(table.get("tool"))):
         found = _table(table.get("tool")).get("fhfix")
@@ -296,15 +299,20 @@ def _toml_text(text: str) -> str:
 # -- what can be wrong --------------------------------------------------------------------------------------------
 
 
-def _read(path: Path, name: str) -> dict[str, Any]:
+def _read(path: Path, name: str) -> bytes:
     try:
-        return tomllib.loads(path.read_text(encoding="utf-8-sig"))
+        return path.read_bytes()
+    except OSError as error:
+        raise ConfigError([f"{name}: cannot be read: {error.strerror}"]) from None
+
+
+def _parse(data: bytes, name: str) -> dict[str, Any]:
+    try:
+        return tomllib.loads(data.decode("utf-8-sig"))
     except tomllib.TOMLDecodeError as error:
         raise ConfigError([f"{name}: not TOML: {error}"]) from None
     except UnicodeDecodeError:
         raise ConfigError([f"{name}: not UTF-8"]) from None
-    except OSError as error:
-        raise ConfigError([f"{name}: cannot be read: {error.strerror}"]) from None
 
 
 def _table(value: Any) -> dict[str, Any]:

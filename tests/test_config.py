@@ -155,6 +155,13 @@ def test_no_file_is_a_configuration_too(tmp_path: Path) -> None:
     assert load_config(tmp_path, rules=RULES) == Config()
 
 
+@pytest.mark.parametrize("data", [b"[project]\nname = {{ cookiecutter.name }}\n", b"# \xff\n", b""])
+def test_a_pyproject_that_says_nothing_of_fhfix_may_be_broken(tmp_path: Path, data: bytes) -> None:
+    (tmp_path / "pyproject.toml").write_bytes(data)
+
+    assert load_config(tmp_path, rules=RULES) == Config()
+
+
 def test_the_own_file_goes_before_pyproject_and_an_explicit_one_before_both(tmp_path: Path) -> None:
     (tmp_path / "pyproject.toml").write_text("[tool.fhfix]\nselect = ['ci']\nrules.hardcoded-sleep.url = 'u'\n")
     assert load_config(tmp_path, rules=RULES).select == ("ci",)
