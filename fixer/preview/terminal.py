@@ -100,6 +100,7 @@ def _left(reported: Reported, read: Callable[[str], Source], console: Console) -
         _paragraph(console, "no fix", cure.reason)
         if cure.next_step:
             _paragraph(console, "next", cure.next_step)
-        if cure.config:
-            _paragraph(console, "configure", cure.config, "green")
+        if cure.config:  # not wrapped: it is to be copied
+            line_to_copy = Text.assemble(("  configure: ", "dim"), (visible(cure.config), "green"))
+            console.print(line_to_copy, soft_wrap=True)
     console.print()
