@@ -83,11 +83,13 @@ def test_colour_comes_and_goes_with_the_console(monkeypatch: pytest.MonkeyPatch)
     assert "\x1b[32m" not in out.getvalue()
 
 
-def test_prose_is_wrapped_to_the_width_and_code_is_not() -> None:
+def test_prose_is_wrapped_to_the_width_and_what_is_to_be_copied_is_not() -> None:
     lines = shown(examples.plan(), width=40).splitlines()
 
+    to_copy = ("   ", "  +", "  -", "  @", ".github", "  configure: ")
     assert "  +      - uses: actions/checkout@v6  # the code" in lines
-    assert all(len(line) <= 40 for line in lines if not line.startswith(("   ", "  +", "  -", "  @", ".github")))
+    assert [line for line in lines if line.startswith("  configure: ") and len(line) > 40]
+    assert all(len(line) <= 40 for line in lines if not line.startswith(to_copy))
 
 
 def test_no_line_ends_with_blanks() -> None:
