@@ -17,7 +17,7 @@ import pytest
 import yaml
 
 from tests.components import path as component
-from tests.examples import CI
+from tests.examples import CI, DEPLOY
 
 ROOT = Path(__file__).parent.parent
 FHFIX = Path(sys.executable).parent / "fhfix"
@@ -139,6 +139,16 @@ def test_the_hooks_fix_and_check(workspace: Path) -> None:
     assert run_hook("fhfix", workspace) == 0
     assert ci.read_text() == CI.replace(" || true", "")
     assert run_hook("fhfix-check", workspace) == 0
+
+
+def test_the_fixing_hook_does_not_fail_for_what_it_cannot_fix(workspace: Path) -> None:
+    blocked = DEPLOY.replace("sleep 60", "|\n          kubectl apply -f app.yml\n          sleep 60")
+    (workspace / ".github/workflows/deploy.yml").write_text(blocked)
+    (workspace / ".fhfix.toml").write_text('select = ["hardcoded-sleep"]\n')
+
+    assert run_hook("fhfix", workspace) == 0
+    assert run_hook("fhfix-check", workspace) == 1
+    assert (workspace / ".github/workflows/deploy.yml").read_text() == blocked
 
 
 @pytest.mark.parametrize(

@@ -6,7 +6,7 @@ import sys
 
 import click
 
-from fixer.commands.opening import Opened, exit_code, repository_options, say_problems
+from fixer.commands.opening import Opened, exit_code, exit_zero, repository_options, say_problems
 from fixer.commands.waiting import page
 from fixer.model import Blocked, Plan
 
@@ -26,7 +26,10 @@ from fixer.model import Blocked, Plan
 )
 @click.option("--exit-code", "differs", is_flag=True, help="With --dry-run: exit 1 if something would change.")
 @click.option("-q", "--quiet", is_flag=True, help="Only what could not be done.")
-def apply(opened: Opened, dry_run: bool, interactive: bool, safe: bool, form: str, differs: bool, quiet: bool) -> None:
+@exit_zero
+def apply(
+    opened: Opened, dry_run: bool, interactive: bool, safe: bool, form: str, differs: bool, quiet: bool, zero: bool
+) -> None:
     """Fix what can be fixed below PATH (default: the current folder). `fhfix undo` takes it back."""
     from fixer import writing
 
@@ -49,7 +52,7 @@ def apply(opened: Opened, dry_run: bool, interactive: bool, safe: bool, form: st
     if dry_run:
         sys.exit(3 if made.faults else 1 if differs and made.files else 0)
     unfixed = [reported for reported in made.left if interactive or isinstance(reported.finding.cure, Blocked)]
-    sys.exit(exit_code(made, found=bool(unfixed)))
+    sys.exit(exit_code(made, found=bool(unfixed), zero=zero))
 
 
 def _show(opened: Opened, made: Plan, form: str, paged: bool) -> None:

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import click
 
-from fixer.commands.opening import Opened, exit_code, repository_options, say_problems
+from fixer.commands.opening import Opened, exit_code, exit_zero, repository_options, say_problems
 from fixer.model import FileError, Source
 
 
@@ -25,7 +25,10 @@ from fixer.model import FileError, Source
 @click.option("--write-baseline", type=click.Path(path_type=Path, dir_okay=False), help="Write the findings to a file.")
 @click.option("-q", "--quiet", is_flag=True, help="One line per finding, and nothing else.")
 @click.option("-v", "--verbose", is_flag=True, help="Also the line of the file, and what a fix changes.")
-def check(opened: Opened, form: str, statistics: bool, write_baseline: Path | None, quiet: bool, verbose: bool) -> None:
+@exit_zero
+def check(
+    opened: Opened, form: str, statistics: bool, write_baseline: Path | None, quiet: bool, verbose: bool, zero: bool
+) -> None:
     """Show the findings below PATH (default: the current folder). Changes nothing."""
     report = opened.check()
     read = opened.repository.read
@@ -63,4 +66,4 @@ def check(opened: Opened, form: str, statistics: bool, write_baseline: Path | No
         click.echo(text(report, read, verbose=verbose, quiet=quiet), nl=False)
     if form == "text":
         say_problems(report)
-    sys.exit(exit_code(report, found=bool(report.findings)))
+    sys.exit(exit_code(report, found=bool(report.findings), zero=zero))

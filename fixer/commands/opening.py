@@ -148,6 +148,9 @@ def say_problems(made: Report | Plan) -> None:
         )
 
 
-def exit_code(made: Report | Plan, *, found: bool) -> int:
-    """3 for a fault of fhfix, 1 for what is left, else 0."""
-    return 3 if made.faults else 1 if found or made.problems else 0
+def exit_code(made: Report | Plan, *, found: bool, zero: bool = False) -> int:
+    """3 for a fault of fhfix, 1 for what is left (0 where that was asked for), else 0."""
+    return 3 if made.faults else 1 if (found or made.problems) and not zero else 0
+
+
+exit_zero = click.option("--exit-zero", "zero", is_flag=True, help="Exit 0 although something is left.")
