@@ -119,6 +119,8 @@ class ChangedSince:
     @classmethod
     def of(cls, root: Path, revision: str) -> ChangedSince:
         """Against the commit at which this branch left `revision`. Raises FileError where git has no such revision."""
+        if not (root / ".git").exists():
+            raise FileError(str(root), "not a git repository", "leave --changed-since out")
         try:
             commit = _git(root, "rev-parse", "--verify", "--quiet", "--end-of-options", revision + "^{commit}").strip()
         except subprocess.CalledProcessError:

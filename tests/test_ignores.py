@@ -189,3 +189,8 @@ def test_an_unknown_revision_is_named(repository: Path, revision: str) -> None:
     with pytest.raises(FileError, match="git knows no such revision"):
         ChangedSince.of(repository, revision)
     assert not (repository / "x").exists()
+
+
+def test_a_folder_that_is_no_repository_has_no_revisions(tmp_path: Path) -> None:
+    with pytest.raises(FileError, match="not a git repository"):
+        ChangedSince.of(tmp_path, "main")
