@@ -137,6 +137,19 @@ class Deployment:
         return {"if": self.step.data["if"]} if "if" in self.step.data else {}
 
     @property
+    def surroundings(self) -> dict[str, str]:
+        """The keys that a script beside its step needs so that bash reads it, at the root of the workspace."""
+        step, made = self.step, dict[str, str]()
+        if step.shell not in ("", "bash") or (step.job is not None and "windows" in str(step.job.data.get("runs-on"))):
+            made["shell"] = "bash"
+        for place in (step.job.node if step.job is not None else None, step.workflow.root):
+            defaults = place.get("defaults") if place is not None else None
+            run = defaults.get("run") if defaults is not None else None
+            if run is not None and run.get("working-directory") is not None:
+                made["working-directory"] = "."
+        return made
+
+    @property
     def moves_a_tag(self) -> bool:
         """Whether the same revision is started anew, so that what runs depends on where an image's tag points."""
         return self.way is Way.ECS and not self.target.get("task_definition")

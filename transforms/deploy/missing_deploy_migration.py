@@ -192,8 +192,8 @@ def _cure(job: DeployJob, options: Options) -> Fix | Blocked:
     if isinstance(made, Blocked):
         return made
     step: dict[str, Any] = {"name": "Migrate the database"} | deployment.condition
-    if deployment.step.shell not in ("", "bash"):
-        step["shell"] = "bash"
+    if not options["command"]:
+        step |= deployment.surroundings
     return Fix.of(
         "migrate the database before the deployment",
         job.workflow.insert_item(steps, job.first, step | made),

@@ -123,6 +123,7 @@ def _cure(job: DeployJob, options: Options) -> Fix | Blocked:
         why = _why_not(job, options["instance"])
         if why is not None:
             return why
+        step |= job.deployments[0].surroundings
         region = job.deployments[0].target.get("region", "")
         step["env"] = {"DB_INSTANCE": options["instance"]} | ({"AWS_REGION": region} if region else {})
         step["run"] = SNAPSHOT

@@ -414,7 +414,9 @@ def _why_not(job: DeployJob) -> Blocked | None:
             "take what it finds out from `vars`, `secrets` or `env`",
             _BLOCKED_COMMAND,
         )
-    if any(job.is_local(str(copy_of(step))) for step in job.sign_in):
+    if job.is_local(_without_own(job, str([copy_of(step) for step in job.sign_in]))) or job.is_local(
+        str(_own_env(job))
+    ):
         return Blocked(
             "signing in depends on values of this job only", "use `vars`, `secrets` or `env`", _BLOCKED_COMMAND
         )
@@ -434,6 +436,20 @@ def _why_not(job: DeployJob) -> Blocked | None:
             _BLOCKED_COMMAND,
         )
     return None
+
+
+def _own_env(job: DeployJob) -> dict[str, Any]:
+    """The variables of the job itself that its way of signing in reads."""
+    env = job.job.data.get("env")
+    text = str([copy_of(step) for step in job.sign_in])
+    return {name: env[name] for name in env if re.search(rf"\benv\.{name}\b", text)} if isinstance(env, dict) else {}
+
+
+def _without_own(job: DeployJob, text: str) -> str:
+    """The text without the variables that the rollback takes over."""
+    for name in _own_env(job):
+        text = re.sub(rf"\benv\.{name}\b", "github.job", text)
+    return text
 
 
 def _changed_before(job: DeployJob) -> str:
@@ -532,7 +548,7 @@ def _record_step(job: DeployJob, record: Record) -> dict[str, Any]:
         lines = "".join(f'echo "{name.lower()}=${name}" >> "$GITHUB_OUTPUT"\n' for name in passed)
         script = lines + script
     made: dict[str, Any] = {"name": f"Record what runs now{_of(job, record)}", "id": record.step_id}
-    made |= record.deployment.condition | _shell(record.deployment.step)
+    made |= record.deployment.condition | record.deployment.surroundings
     own = record.deployment.step.node.get("env")
     kept = (
         {key: node.value for key, node in own.value.items() if node.is_scalar and key.startswith(("AWS_", "KUBE"))}
@@ -555,15 +571,6 @@ def _of(job: DeployJob, record: Record) -> str:
     return f" ({name})" if several and name else ""
 
 
-def _shell(step: Step) -> dict[str, str]:
-    """`shell: bash` where another one would read the script."""
-    return (
-        {}
-        if step.shell in ("", "bash") and "windows" not in str(step.job.data.get("runs-on") if step.job else "")
-        else {"shell": "bash"}
-    )
-
-
 def _recording(job: DeployJob, records: list[Record]) -> list[Parts]:
     """The record steps, right after the job has signed in, and the job's outputs."""
     workflow, steps = job.workflow, job.steps_node
@@ -581,7 +588,7 @@ def _recording(job: DeployJob, records: list[Record]) -> list[Parts]:
     last = _last_check(job)
     if last is not None:
         step: dict[str, Any] = {"name": "The deployment is healthy", "id": _free_id(job, "healthy")}
-        step |= _shell(job.deployments[0].step) | {"run": 'echo "healthy=true" >> "$GITHUB_OUTPUT"'}
+        step |= job.deployments[0].surroundings | {"run": 'echo "healthy=true" >> "$GITHUB_OUTPUT"'}
         outputs["healthy"] = f"${{{{ steps.{step['id']}.outputs.healthy }}}}"
         parts.append(workflow.insert_item(steps, last + 1, step))
     own = job.job.node.get("outputs")
@@ -612,7 +619,7 @@ def _steady_steps(job: DeployJob) -> list[tuple[int, dict[str, Any]]]:
         }
         step |= deployment.condition
         made.append(
-            (deployment.index + 1, step | _shell(deployment.step) | {"env": _target_env(deployment), "run": script})
+            (deployment.index + 1, step | deployment.surroundings | {"env": _target_env(deployment), "run": script})
         )
     return made
 
@@ -683,8 +690,12 @@ def _rollback_job(job: DeployJob, records: list[Record]) -> dict[str, Any] | Blo
     if permissions is not None:
         made["permissions"] = permissions
     made["timeout-minutes"] = 30
-    env = data.get("env")
-    if env and job.signed_in_by == "environment":
+    if "container" in data:
+        if job.is_local(str(data["container"])):
+            return Blocked(f"the container of job {job.id} is known in this job only", "name it")
+        made["container"] = data["container"]
+    env = data.get("env", {}) if job.signed_in_by == "environment" else _own_env(job)
+    if env:
         if job.is_local(str(env)):
             return Blocked(
                 f"the environment variables of job {job.id} are known in this job only",
@@ -697,6 +708,7 @@ def _rollback_job(job: DeployJob, records: list[Record]) -> dict[str, Any] | Blo
         steps.append(
             {
                 "name": "Check health after the rollback",
+                **job.deployments[0].surroundings,
                 "env": {"HEALTH_URLS": "".join(f"{url}\n" for url in job.urls) if len(job.urls) > 1 else job.urls[0]},
                 "run": HEALTH,
             }
@@ -710,7 +722,7 @@ def _restore_steps(job: DeployJob, records: list[Record]) -> list[Any]:
         name = {"name": f"Go back to what ran before{_of(job, record)}"}
         # One service that cannot be restored does not hold back the others.
         others = {"if": "${{ !cancelled() }}"} if record is not records[-1] else {}
-        shell = _shell(record.deployment.step)
+        shell = record.deployment.surroundings
         made.append(name | others | shell | {"env": _restore_env(job, record), "run": _restore_script(record)})
     return made
 
@@ -794,7 +806,7 @@ def _by_command(job: DeployJob, options: Options) -> Fix | Blocked:
         )
     first: dict[str, Any] = {"name": "Record what runs now", "id": "previous"}
     first |= job.deployments[0].condition
-    shell = _shell(job.deployments[0].step)
+    shell = {key: value for key, value in job.deployments[0].surroundings.items() if key == "shell"}
     env = {"PREVIOUS": "${{ steps.previous.outputs.version }}"}
     started = "steps.previous.outcome == 'success'"
     last = {"name": "Go back to what ran before", "if": f"(failure() || cancelled()) && {started}"}
