@@ -68,7 +68,6 @@ class Cell:
         if done.exists() and done.read_text() == f"{self.python} {wanted}":
             return
         shutil.rmtree(self.folder, ignore_errors=True)
-        wanted = [f"Django~={self.django}.0", DRIVERS[self.driver], "gunicorn", "uvicorn"]
         # The pip of these tests, for a Python that may have none: Debian's comes without.
         pip = [sys.executable, "-m", "pip", "--python", str(self.python)]
         command = [*pip, "install", "--quiet", "--no-cache-dir", "--target", str(self.folder)]

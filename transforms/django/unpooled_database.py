@@ -396,8 +396,10 @@ def _made_at_run_time(
         *(_handled(project.later_of(database)) | _named(database) for database in databases)
     )
     missing = [name for name in KEYS[:-1] if name not in handled]
-    if cell.isolates_requests or not cell.interface or cell.is_older_than(4, 1):
+    if cell.isolates_requests or not cell.interface:
         missing = [name for name in missing if not name.startswith("CONN_")]
+    elif not cell.has_health_checks:
+        missing = [name for name in missing if name != "CONN_HEALTH_CHECKS"]
     if any(_pooler(database, cell) for database in databases) and "statement_timeout" in missing:
         missing.remove("statement_timeout")
     last = _last_about_databases(module)
