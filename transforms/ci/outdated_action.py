@@ -30,6 +30,7 @@ from typing import Any, NamedTuple
 
 from fixer.catalog import Action, Catalog, Major, Migrated, Migration, StepUse, between, migrate
 from fixer.catalog.artifacts import ArtifactNames, artifact_names
+from fixer.catalog.references import FIRST_PARTY
 from fixer.catalog.slack import WEBHOOK as SLACK_WEBHOOK
 from fixer.catalog.slack import slack_message
 from fixer.facts.action_files import ActionFiles
@@ -503,7 +504,10 @@ def _reference(use: _Use, bump: _Bump, options: Options) -> tuple[Parts, ...] | 
     """The new `uses:`, in the style of the old one, and the version beside a commit."""
     action, target, workflow = bump.action, bump.target, use.workflow
     name = use.ref.name if use.ref.name.lower() == action.name.lower() else action.name
-    if use.ref.kind is not RefKind.SHA and options["pin"] != "sha":
+    # Who trusted a branch of a third party gets a commit: its tags can be moved too, and those of trivy-action were.
+    moved = use.ref.kind is RefKind.BRANCH and bump.before is None and use.ref.owner.lower() not in FIRST_PARTY
+    by_commit = options["pin"] == "sha" or (moved and options["policy"] != "audit" and action.sha_of(target.release))
+    if use.ref.kind is not RefKind.SHA and not by_commit:
         precision = use.ref.ref if use.ref.kind is RefKind.EXACT else "v"
         wanted = action.with_precision(precision, target.number)
         if bump.before is None and action.sha_of(wanted) != action.sha_of(target.release):
