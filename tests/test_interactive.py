@@ -48,15 +48,17 @@ def with_workflows(root: Path, steps: dict[str, list[str]]) -> Repository:
     return Repository(root)
 
 
-def answered(repository: Repository, *lines: str, screen: bool = False) -> tuple[list[str], str]:
+def answered(
+    repository: Repository, *lines: str, screen: bool = False, rules: tuple[Rule, ...] = RULES
+) -> tuple[list[str], str]:
     """The titles of the fixes that are taken, and what was shown."""
     taken: list[str] = []
 
     @click.command()
     def apply() -> None:
         console = Console(highlight=False, width=100)
-        accept = choose(plan(repository, RULES), console) if screen else Interactive(console)
-        made = plan(repository, RULES, accept=accept)
+        accept = choose(plan(repository, rules), console) if screen else Interactive(console)
+        made = plan(repository, rules, accept=accept)
         taken.extend(getattr(reported.finding.cure, "title", "") for reported in made.taken)
 
     result = CliRunner().invoke(apply, input="".join(f"{line}\n" for line in lines))
@@ -148,6 +150,38 @@ def test_the_screen_lists_by_file_and_shows_what_is_asked_for(many: Repository) 
 
 def test_one_of_two_equal_fixes_can_be_taken(many: Repository) -> None:
     assert answered(many, "none", "12", "", screen=True)[0] == ["run two1"]
+
+
+def counting() -> Rule:
+    """A rule whose words depend on what the rule `alpha` has left of its file."""
+
+    def check(workflow: Workflow) -> Iterator[Finding]:
+        for step in workflow.steps:
+            if step.run is not None and step.run.value.startswith("beta"):
+                cure = Fix.of("count", workflow.set_scalar(step.run, "counted"))
+                message = f"{workflow.source.text.count('alpha')} alphas"
+                yield Finding(workflow.source.path, step.run.span, message, cure)
+
+    return Rule("transforms.ci.counting", "counts", check)
+
+
+@pytest.mark.parametrize(
+    ("lines", "taken"),
+    [
+        (["none", "3", ""], ["run one2"]),
+        (["none", "3", "counting", "", "y", "n"], ["run one2", "count"]),
+    ],
+)
+def test_a_fix_that_reads_differently_now_is_left_or_asked_about(
+    many: Repository, lines: list[str], taken: list[str]
+) -> None:
+    (many.root / ".github/workflows/b.yml").unlink()
+    text = (many.root / ".github/workflows/a.yml").read_text()
+    more = "".join(f"      - run: {run}\n" for run in ("alpha9", "alpha10", "alpha11", "beta1", "beta2"))
+    (many.root / ".github/workflows/a.yml").write_text(text + more)
+
+    rules = (RULES[0], counting())
+    assert answered(Repository(many.root), *lines, screen=True, rules=rules)[0] == taken
 
 
 def test_nobody_is_asked_twice_when_a_rule_has_to_be_left_out(repository: Repository) -> None:

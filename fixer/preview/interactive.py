@@ -73,18 +73,28 @@ class Interactive:
 
 
 class Chosen:
-    """Answers with what was marked on a screen beforehand; a fix that was not on it is asked about."""
+    """Answers with what was marked on a screen beforehand.
+
+    Without the fixes that are left, others may read differently than they did on the screen: those are asked about,
+    but where nothing of their rule was marked in their file they are left too.
+    """
 
     def __init__(self, taken: Sequence[Reported], marked: set[int], ask: Interactive) -> None:
         self._ask = ask
         # The same defect may stand several times in a file: the engine comes to them in the same order again.
         self._answers: dict[tuple[str, ...], deque[bool]] = defaultdict(deque)
+        self._left: dict[tuple[str, str], bool] = {}
         for number, reported in enumerate(taken):
             self._answers[_words(reported)].append(number in marked)
+            place = reported.rule.id, reported.finding.path
+            self._left[place] = self._left.get(place, True) and number not in marked
 
     def __call__(self, reported: Reported, repository: Repository) -> bool:
-        answers = self._answers.get(_words(reported))
-        return answers.popleft() if answers else self._ask(reported, repository)
+        if answers := self._answers.get(_words(reported)):
+            return answers.popleft()
+        if self._left.get((reported.rule.id, reported.finding.path)):
+            return False
+        return self._ask(reported, repository)
 
 
 def choose(plan: Plan, console: Console | None = None) -> Interactive | Chosen:
