@@ -235,6 +235,12 @@ _RESTORES = re.compile(
     r"docker[ -]compose|docker\s+(?:stack|service|run)|ssh-action|\bssh\s|\bPREVIOUS\b"
 )
 _TELLS = frozenset(("gh", "curl", "echo", "printf", "jq", "cat", "date", "exit", "set", "sleep", "true"))
+_SAYS = frozenset(("echo", "printf", "cat", "date", "gh", "git", "jq", "true", "exit", "set"))
+_FOLLOWS = re.compile(
+    r"slack|teams|discord|telegram|mail|release|upload-artifact|github-script|comment|sentry|deployment-status|"
+    r"deployments@|notif|create-tag|jira|datadog|logout",
+    re.IGNORECASE,
+)
 _TELLING = re.compile(
     r"^(?:actions/(?:checkout|github-script)|aws-actions/configure-aws-credentials|slackapi/|8398a7/action-slack|"
     r"rtcamp/action-slack-notify|chrnorm/deployment-(?:action|status)|bobheadxi/deployments)",
@@ -373,7 +379,6 @@ def _cure(job: DeployJob, options: Options) -> Fix | Blocked:
     jobs = workflow.root.get("jobs")
     assert jobs is not None
     parts = _recording(job, records)
-    parts += [_insert(job, index, step) for index, step in _steady_steps(job)]
     parts.append(workflow.add_key(jobs, rollback, made))  # last: it may stand where the last step ends
     return Fix.of(
         f"record what runs, and add job {rollback}",
@@ -572,7 +577,8 @@ def _of(job: DeployJob, record: Record) -> str:
 
 
 def _recording(job: DeployJob, records: list[Record]) -> list[Parts]:
-    """The record steps, right after the job has signed in, and the job's outputs."""
+    """The steps that record what runs, right after the job has signed in; those that see whether the deployment is
+    steady and healthy; and the outputs of the job."""
     workflow, steps = job.workflow, job.steps_node
     assert steps is not None
     outputs: dict[str, str] = {}
@@ -585,6 +591,8 @@ def _recording(job: DeployJob, records: list[Record]) -> list[Parts]:
                     f"${{{{ steps.{record.step_id}.outputs.{name.lower()} }}}}"
                 )
     parts: list[Parts] = [workflow.insert_item(steps, job.earliest, *(_record_step(job, record) for record in records))]
+    # Before the step that calls it healthy, which may stand at the same place.
+    parts += [workflow.insert_item(steps, index, made) for index, made in _steady_steps(job)]
     last = _last_check(job)
     if last is not None:
         step: dict[str, Any] = {"name": "The deployment is healthy", "id": _free_id(job, "healthy")}
@@ -624,12 +632,6 @@ def _steady_steps(job: DeployJob) -> list[tuple[int, dict[str, Any]]]:
     return made
 
 
-def _insert(job: DeployJob, index: int, step: dict[str, Any]) -> Parts:
-    steps = job.steps_node
-    assert steps is not None
-    return job.workflow.insert_item(steps, index, step)
-
-
 # -- the job that rolls back --------------------------------------------------------------------------------------
 
 
@@ -660,12 +662,25 @@ def _needed(job: DeployJob) -> list[str]:
 
 
 def _last_check(job: DeployJob) -> int | None:
-    """The index of the last step that deploys or checks, where steps follow that do neither."""
+    """The index of the last step that may say something about the deployment, where only other steps follow."""
     last = max(deployment.index for deployment in job.deployments)
     for step in job.job.steps[last + 1 :]:
-        if step.run is not None and re.search(r"\b(?:curl|wget|aws|kubectl|helm|health)\b", step.run.value):
+        if not _only_follows(step):
             last = int(step.at[3])
     return last if last + 1 < len(job.job.steps) else None
+
+
+def _only_follows(step: Step) -> bool:
+    """Whether a step tells of a deployment, or tidies up after it; one that is not known may well check it."""
+    if step.uses is not None:
+        return _FOLLOWS.search(step.uses.value) is not None
+    script = Script.of(step)
+    if script is None or script.error:
+        return False
+    return all(
+        command.name in _SAYS or (command.name == "curl" and command.has("-X", "--request", "-d", "--data", "--json"))
+        for command in script.commands
+    )
 
 
 def _rollback_job(job: DeployJob, records: list[Record]) -> dict[str, Any] | Blocked:
@@ -850,7 +865,6 @@ def _made_to_work(job: DeployJob, rollback: Job) -> Fix | Blocked:
     signs_in = [int(step.at[3]) for step in rollback.steps if step.uses is not None and _signs_in(step, job)]
     made += _restore_steps(job, records)
     parts = _recording(job, records)
-    parts += [_insert(job, index, step) for index, step in _steady_steps(job)]
     parts.append(workflow.insert_item(steps, max(signs_in, default=-1) + 1, *made))
     parts.append(_better_condition(job, rollback))
     parts += _same_rights(job, rollback)
@@ -969,7 +983,6 @@ def _repaired(job: DeployJob, rollback: Job, step: Step, source: Step | None) ->
     env = step.node.get("env")
     wanted = _restore_env(job, record)
     parts = _recording(job, records)
-    parts += [_insert(job, index, made) for index, made in _steady_steps(job)]
     if env is None:
         parts.append(workflow.add_key(step.node, "env", wanted, before="run"))
     else:
