@@ -35,8 +35,9 @@ def apply(
 
     root = opened.repository.root
     try:
-        if not dry_run and writing.interrupted(root):
-            click.echo(f"fhfix: {writing.recover(root)}", err=True)
+        if writing.interrupted(root):
+            halfway = "an earlier apply or undo was cut short, and this shows the files in between; run fhfix apply or undo"
+            click.echo(f"fhfix: {halfway if dry_run else writing.recover(root)}", err=True)
         made = opened.plan()
         if interactive and made.taken:
             from fixer.preview.interactive import choose
