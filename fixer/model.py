@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
 from functools import cached_property
-from typing import Any, ClassVar, Literal, Protocol, Self
+from typing import Any, Literal, Protocol, Self
 
 Address = tuple[str | int, ...]
 """Where a value stands in a file's plain data: keys and indexes from the root."""
@@ -261,8 +261,6 @@ class Rule:
     fact (asked once per repository). Further parameters are facts, asked for by type; where the repository has
     no such fact the rule is not asked.
     """
-
-    PACKAGE: ClassVar[str] = "transforms."
 
     module: str
     summary: str

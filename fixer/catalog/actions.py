@@ -166,9 +166,6 @@ class Action:
         names = (*self.entry.observed, *(major.release for major in self.majors.values()))
         return max((version for name in names if (version := version_of(name))), default=(0, 0, 0, 0))
 
-    def major_of(self, version: Version) -> Major | None:
-        return self.majors.get(version[0])
-
     # -- references ---------------------------------------------------------------------------------------------
 
     def sha_of(self, tag: str) -> str:

@@ -58,7 +58,6 @@ class ServerCommand:
     application: str
     workers: int | None
     threads: int | None
-    preload: bool
     source: str
 
 
@@ -199,9 +198,7 @@ def _parsed(repository: Repository, path: str, line: int, text: str, source: str
                         ("." in word or ":" in word) and word not in options.values()), "")  # fmt: skip
     workers = options.get("-w") or options.get("--workers") or options.get("--processes") or config.get("workers", "")
     threads = options.get("--threads") or config.get("threads", "")
-    yield ServerCommand(
-        path, line, server, interface, application, _number(workers), _number(threads), "--preload" in words, source
-    )
+    yield ServerCommand(path, line, server, interface, application, _number(workers), _number(threads), source)
 
 
 def _options(words: list[str]) -> dict[str, str]:

@@ -75,11 +75,6 @@ class ActionRef:
         """`owner/repo`, or `owner/repo/path` for an action below the root of its repository."""
         return f"{self.repository}/{self.path}" if self.path else self.repository
 
-    @property
-    def is_workflow(self) -> bool:
-        """Whether this calls a reusable workflow."""
-        return self.path.endswith((".yml", ".yaml"))
-
     def at(self, ref: str) -> str:
         """The same action at another ref, spelled as it is here."""
         return self.text[: self.text.rindex("@") + 1] + ref
