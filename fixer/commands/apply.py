@@ -36,7 +36,7 @@ def apply(
     root = opened.repository.root
     try:
         if writing.interrupted(root):
-            halfway = "an earlier apply or undo was cut short, and this shows the files in between; run fhfix apply or undo"
+            halfway = "an earlier run was cut short, and this shows the files in between; run fhfix apply or undo"
             click.echo(f"fhfix: {halfway if dry_run else writing.recover(root)}", err=True)
         made = opened.plan()
         if interactive and made.taken:
