@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import subprocess
+from itertools import cycle
 from pathlib import Path
 
 import pytest
@@ -11,6 +12,8 @@ from hypothesis import strategies as st
 
 from fixer.model import FileChange, Piece, Plan, Source
 from fixer.preview.patch import file_diff, lines_of, patch, quoted
+from fixer.registry import all_rules
+from tests.fixture_cases import CASES, SHAPES, Case, files, planned, shaped
 
 LINE = st.text(st.sampled_from("ab -+@\\\t\r\x0b\u2028é🐍\ufeff"), max_size=6)
 TEXT = st.builds(
@@ -161,3 +164,27 @@ def test_names_are_quoted_as_git_quotes_them(tmp_path: Path) -> None:
 def test_only_a_line_feed_ends_a_line() -> None:
     assert lines_of("a\r\nb\x0bc\u2028d\n\ne") == ("a\r\n", "b\x0bc\u2028d\n", "\n", "e")
     assert lines_of("") == ()
+
+
+# Each case in one of the four shapes, in turn.
+SHAPED = [(case, shape) for case, shape in zip((c for c in CASES if c.after), cycle(SHAPES), strict=False)]
+
+
+@pytest.mark.parametrize(("case", "shape"), SHAPED, ids=[f"{case.name}, {shape}" for case, shape in SHAPED])
+def test_the_patch_of_a_fixture_gives_what_the_plan_says(tmp_path: Path, case: Case, shape: str) -> None:
+    before = shaped(case.before, SHAPES[shape])
+    rules = [rule for rule in all_rules() if rule.id in (case.rule_id, *_others(case))]
+    made = planned(tmp_path, before, rules, case.config)
+
+    done = git_apply(tmp_path, patch(made))
+
+    assert done.returncode == 0, done.stderr
+    found = files(tmp_path)
+    assert found == before | {path: change.after.to_bytes() for path, change in made.files.items()}
+    for path, change in made.files.items():
+        assert change.before is not None or bool((tmp_path / path).stat().st_mode & 0o100) == change.executable
+
+
+def _others(case: Case) -> list[str]:
+    """The fixture of a whole repository is for all rules."""
+    return [] if case.rule_id in {rule.id for rule in all_rules()} else [rule.id for rule in all_rules()]
