@@ -105,10 +105,11 @@ class DjangoProject:
     ) -> Self | None:
         reader = SettingsReader(repository, root)
         modules: dict[str, SettingsModule] = {}
-        todo = [*paths, *filter(None, map(reader.path_of, named))]
+        below = f"{root}/" if root else ""
+        todo = [*paths, *(path for path in map(reader.path_of, named) if path.startswith(below) and "{{" not in path)]
         while todo:
             path = todo.pop(0)
-            if path not in modules and path.startswith(root):
+            if path and path not in modules:
                 module = reader.read(path)
                 if module is not None:
                     modules[path] = module
