@@ -13,9 +13,9 @@ logs are.
 
 ## When it is left alone
 
-Projects without Django, or without migrations; jobs that migrate, or that need one that does; images that migrate
-when they start. Where the image is built and deployed by one step there is no place in between, and that is what is
-reported.
+Repositories without a manage.py; jobs that deploy a front end; jobs that migrate, or that need one that does; images
+that migrate when they start. Where the image is built and deployed by one step there is no place in between, and that
+is what is reported.
 """
 
 from __future__ import annotations
@@ -168,7 +168,7 @@ def _deploys_django(job: DeployJob, django: DjangoProject) -> bool:
     words += [
         deployment.target.get(key, "") for deployment in job.deployments for key in ("service", "workload", "release")
     ]
-    front = re.compile(r"front-?end|showcase|website|\bweb-?app\b|\bui\b|docs?\b|storybook", re.IGNORECASE)
+    front = re.compile(r"front-?end|\bui\b|\bdocs\b|storybook", re.IGNORECASE)
     return not any(front.search(word) for word in words)
 
 
