@@ -374,17 +374,6 @@ def test_a_statement_that_shares_its_line_is_not_added_to() -> None:
     found = module("A = 1; B = 2\n")
 
     assert isinstance(found.insert_after(found.tree.body[0], "C = 3"), Blocked)
-    assert isinstance(found.delete_statement(found.tree.body[1]), Blocked)
-
-
-def test_a_statement_is_deleted_with_its_lines_but_never_with_a_comment() -> None:
-    found = module("A = 1\nB = {\n    'x': 1,\n}\nC = 3  # three\nif X:\n    D = 4\n")
-    condition = found.tree.body[3]
-    assert isinstance(condition, ast.If)
-
-    assert edited(found, found.delete_statement(found.tree.body[1])) == "A = 1\nC = 3  # three\nif X:\n    D = 4\n"
-    assert isinstance(found.delete_statement(found.tree.body[2]), Blocked)
-    assert isinstance(found.delete_statement(condition.body[0]), Blocked)
 
 
 IMPORTS = {

@@ -408,21 +408,6 @@ class PythonModule:
         end = len(text.rstrip("\r\n"))
         return self._insert(end, code, "", (), len(self.tree.body), blank_lines if text.strip() else -1)
 
-    def delete_statement(self, statement: ast.stmt) -> Parts:
-        """Removes a statement with its lines. Blocked for the only one of its block, and for comments within."""
-        span = self.span(statement)
-        *at, index = self._addresses[id(statement)]
-        siblings = next(body for _, body in _bodies(self._parents[id(statement)]) if statement in body)
-        start, end = self.source.line_start(span.start), self.source.line_end(span.end)
-        others = [t for t in self._tokens_in(start, end) if t.end <= span.start or t.start >= span.end]
-        if len(siblings) == 1 and at:
-            return self._blocked(statement, "is the only statement of its block")
-        if others or self.comments_in(start, end):
-            return self._blocked(statement, "has a comment, or shares its line with other code")
-        newline = self.source.text.find("\n", end)
-        end = len(self.source.text) if newline < 0 else newline + 1
-        return self._edits([_Patch(Span(start, end), "")], [Change("delete", (*at, index))])
-
     def add_import(self, module: str) -> Parts:
         """Adds `import module` among the imports at the top; nothing where the module can already be named."""
         if self.name_of(module):
