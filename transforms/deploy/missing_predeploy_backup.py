@@ -156,6 +156,15 @@ def _todo(options: Options) -> list[str]:
 
 
 def _why_not(job: DeployJob, instance: str) -> Blocked | None:
+    signs_in = any(
+        step.uses is not None and "configure-aws-credentials" in step.uses.value for step in job.job.steps[: job.first]
+    )
+    if (job.way is not Way.ECS and not signs_in) or not job.signed_in_by:
+        return Blocked(
+            f"job {job.id} does not sign in to AWS, so it cannot take a snapshot of an RDS instance",
+            "say how to back the database up",
+            'rules.missing-predeploy-backup.command = "./backup.sh"',
+        )
     if not instance:
         return Blocked(
             "which database instance belongs to production cannot be read from the workflow",
@@ -167,15 +176,6 @@ def _why_not(job: DeployJob, instance: str) -> Blocked | None:
             f"{instance!r} is no name of a database instance, and no expression of vars, secrets, env or inputs",
             "name the instance",
             'rules.missing-predeploy-backup.instance = "${{ vars.RDS_INSTANCE }}"',
-        )
-    signs_in = any(
-        step.uses is not None and "configure-aws-credentials" in step.uses.value for step in job.job.steps[: job.first]
-    )
-    if (job.way is not Way.ECS and not signs_in) or not job.signed_in_by:
-        return Blocked(
-            f"job {job.id} does not sign in to AWS, so it cannot take a snapshot of an RDS instance",
-            "say how to back the database up",
-            'rules.missing-predeploy-backup.command = "./backup.sh"',
         )
     return None
 
