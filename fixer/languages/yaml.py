@@ -218,7 +218,13 @@ class Yaml:
             text = json.dumps(value, ensure_ascii=False)
         else:
             quote = node.style if node.style in "'\"" else ""
-            text = render_scalar(value, quote or self.style.quote, flow=inside_flow, force=bool(quote))
+            plain = not quote and isinstance(value, str) and is_plain(value, flow=inside_flow)
+            # The style of the file is found by reading all of it: only where it is needed.
+            text = (
+                str(value)
+                if plain
+                else render_scalar(value, quote or self.style.quote, flow=inside_flow, force=bool(quote))
+            )
         if start == node.end and self.source.text[start - 1 : start] in (":", "-"):  # an empty value
             text = " " + text
         return self._edit(start, node.end, text, Change("set", node.at, plain_of(value)))
