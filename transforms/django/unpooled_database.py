@@ -246,6 +246,9 @@ def _reuse(
             wanted.add["CONN_MAX_AGE"] = cell.age
             wanted.lacks.append("opens a connection for every request")
             wanted.effects.append(f"{at}.CONN_MAX_AGE: connections are kept for {cell.age} s; {cell.reason}")
+            kept = cell.server.connections if cell.server is not None else None
+            if kept is not None and kept > MOST_CONNECTIONS:
+                wanted.todo.append(f"see that PostgreSQL's max_connections is above {kept} for each instance")
         elif constant(age) == 0:
             return  # somebody wants none
     elif not says_age:
