@@ -378,15 +378,33 @@ def _cure(job: DeployJob, options: Options) -> Fix | Blocked:
         return made
     jobs = workflow.root.get("jobs")
     assert jobs is not None
-    parts = _recording(job, records)
+    moved = _permissions_of_the_job(job)
+    parts = [*moved, *_recording(job, records)]
     parts.append(workflow.add_key(jobs, rollback, made))  # last: it may stand where the last step ends
     return Fix.of(
         f"record what runs, and add job {rollback}",
         *parts,
         tier=Tier.REVIEW,
-        effects=_effects(job, rollback),
+        effects=[
+            *_effects(job, rollback),
+            *(["the permissions of the workflow become those of its jobs"] if moved else []),
+        ],
         todo=_todo(job),
     )
+
+
+def _permissions_of_the_job(job: DeployJob) -> list[Parts]:
+    """A workflow of one job may give it permissions from above; of two jobs each is better given its own."""
+    workflow = job.workflow
+    shared = workflow.root.get("permissions")
+    if shared is None or not shared.is_mapping or len(workflow.jobs) != 1 or "permissions" in job.job.data:
+        return []
+    if "write" not in shared.data.values():
+        return []
+    moved = workflow.delete(workflow.root, "permissions")
+    if isinstance(moved, Blocked):
+        return []
+    return [moved, workflow.add_key(job.job.node, "permissions", shared.data, before="steps")]
 
 
 def _why_not(job: DeployJob) -> Blocked | None:
