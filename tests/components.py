@@ -75,6 +75,7 @@ COMPONENTS: dict[str, Component] = {
     "chromium": Component(_program("chromium", "chromium-browser", "google-chrome"), debian("chromium")),
     "debootstrap": Component(_first(Path("/usr/sbin"), "debootstrap"), debian("debootstrap")),
     "django": Component(_module("django"), PYPI),
+    "gcc": Component(_program("gcc"), debian("gcc libc6-dev make")),
     "git": Component(_program("git"), debian("git")),
     "github-parser": Component(_first(TESTS / "proofs/node/node_modules/@actions", "workflow-parser"), NPM),
     "hadolint": Component(_program("hadolint"), PYPI),

@@ -1,0 +1,157 @@
+"""Base images without a registry, and a builder without a daemon.
+
+A Debian root made by debootstrap stands for the images that are based on Debian, and busybox with the applets that
+Alpine enables stands for Alpine. buildah builds and runs with chroot isolation, as root, on any file system. All of it
+stays in `.proofs/images` and is used again.
+"""
+
+from __future__ import annotations
+
+import json
+import shutil
+import subprocess
+import tarfile
+from dataclasses import dataclass
+from pathlib import Path
+from urllib.request import urlopen
+
+from tests.components import path
+
+ROOT = Path(__file__).parent.parent.parent
+KEPT = ROOT / ".proofs/images"
+MIRROR = "http://deb.debian.org/debian"
+# Debian's own busybox has no adduser; Alpine's has, from the same source.
+BUSYBOX = f"{MIRROR}/pool/main/b/busybox/busybox_1.35.0.orig.tar.bz2"
+APPLETS = (
+    "STATIC", "BUSYBOX", "LONG_OPTS", "ADDUSER", "ADDGROUP", "FEATURE_ADDUSER_TO_GROUP", "FEATURE_SHADOWPASSWDS",
+    "FEATURE_ADDUSER_LONG_OPTIONS", "FEATURE_ADDGROUP_LONG_OPTIONS", "PASSWD", "ASH", "SH_IS_ASH", "CHOWN", "MKDIR",
+    "ID", "TOUCH", "CAT", "LS", "ECHO", "TEST", "CP", "RM", "FIND", "FEATURE_INSTALLER",
+)  # fmt: skip
+
+
+def run(*command: str | Path, cwd: Path | None = None) -> str:
+    """The standard output; a failure tells everything that was said."""
+    made = subprocess.run([str(word) for word in command], cwd=cwd, capture_output=True, text=True, timeout=170)
+    assert made.returncode == 0, f"{' '.join(map(str, command))}\n{made.stdout}\n{made.stderr}"
+    return made.stdout
+
+
+def buildah(*words: str | Path) -> str:
+    storage = ("--root", KEPT / "storage", "--runroot", KEPT / "run", "--storage-driver", "vfs")
+    return run(path("buildah"), *storage, *words)
+
+
+def build(folder: Path, name: str, dockerfile: str = "Dockerfile") -> None:
+    """Builds a folder as an image. Base images are only those that were made here."""
+    buildah(
+        "bud", "--isolation", "chroot", "--pull-never", "--quiet", "--file", folder / dockerfile, "--tag", name, folder
+    )
+
+
+@dataclass(frozen=True)
+class Image:
+    """An image that was built, with what a container of it starts."""
+
+    name: str
+
+    @property
+    def start(self) -> list[str]:
+        config = json.loads(buildah("inspect", "--type", "image", self.name))["OCIv1"]["config"]
+        return [*config.get("Entrypoint", ()), *config.get("Cmd", ())]
+
+    def run(self, *command: str) -> str:
+        """What a command prints in a container, under the image's user and in its working folder; by default what
+        the container starts."""
+        container = buildah("from", "--pull-never", self.name).strip()
+        try:
+            return buildah("run", "--isolation", "chroot", container, "--", *(command or self.start))
+        finally:
+            buildah("rm", container)
+
+
+def has(name: str) -> bool:
+    return name in buildah("images", "--format", "{{.Name}}:{{.Tag}}").split()
+
+
+def debian(*names: str) -> None:
+    """A Debian root with Python, as an image under these names."""
+    if all(has(f"localhost/{name}") for name in names):
+        return
+    KEPT.mkdir(parents=True, exist_ok=True)
+    root = KEPT / "debian"
+    if not has("localhost/debian:proof"):
+        run("rm", "-rf", root)
+        run(path("debootstrap"), "--variant=minbase", "--include=python3-minimal", "bookworm", root, MIRROR)
+        for part in ("usr/share/doc", "usr/share/locale", "usr/share/man", "var/cache/apt", "var/lib/apt/lists"):
+            shutil.rmtree(root / part, ignore_errors=True)
+        run("rm", "-rf", *(root / "dev").iterdir())
+        (root / "usr/bin/python").symlink_to("python3")
+        imported(root, "debian:proof")
+        run("rm", "-rf", root)
+    for name in names:
+        buildah("tag", "localhost/debian:proof", f"localhost/{name}")
+
+
+def with_user(base: str, name: str, user: str, number: int) -> None:
+    """The image of a base that brings a user, as node does."""
+    if not has(f"localhost/{name}"):
+        container = buildah("from", "--pull-never", base).strip()
+        buildah(
+            "run", "--isolation", "chroot", container, "--", "sh", "-c",
+            f"groupadd --gid {number} {user} && useradd --uid {number} --gid {user} --create-home {user}",
+        )  # fmt: skip
+        buildah("commit", "--quiet", container, f"localhost/{name}")
+        buildah("rm", container)
+
+
+def alpine(*names: str) -> None:
+    """A root of nothing but busybox and the files that make a user possible, as an image under these names."""
+    if all(has(f"localhost/{name}") for name in names):
+        return
+    program = _busybox()
+    root = KEPT / "alpine"
+    run("rm", "-rf", root)
+    for folder in ("bin", "etc", "tmp", "home", "root", "usr/bin", "usr/local/bin", "var/lib", "proc", "dev"):
+        (root / folder).mkdir(parents=True)
+    (root / "tmp").chmod(0o1777)
+    (root / "root").chmod(0o700)
+    shutil.copy2(program, root / "bin/busybox")
+    for applet in run(program, "--list").split():
+        (root / "bin" / applet).symlink_to("busybox")
+    (root / "etc/passwd").write_text("root:x:0:0:root:/root:/bin/sh\nnobody:x:65534:65534:nobody:/:/sbin/nologin\n")
+    (root / "etc/group").write_text("root:x:0:root\nnobody:x:65534:\n")
+    (root / "etc/shadow").write_text("root:*::0:::::\nnobody:!::0:::::\n")
+    (root / "etc/shells").write_text("/bin/sh\n")
+    for name in names:
+        imported(root, name)
+    run("rm", "-rf", root)
+
+
+def _busybox() -> Path:
+    program = KEPT / "busybox"
+    if program.exists():
+        return program
+    KEPT.mkdir(parents=True, exist_ok=True)
+    archive = KEPT / "busybox.tar.bz2"
+    with urlopen(BUSYBOX, timeout=60) as answer:
+        archive.write_bytes(answer.read())
+    with tarfile.open(archive) as source:
+        source.extractall(KEPT / "source", filter="data")
+    (folder,) = (KEPT / "source").iterdir()
+    run("make", "allnoconfig", cwd=folder)
+    config = (folder / ".config").read_text()
+    for applet in APPLETS:
+        config = config.replace(f"# CONFIG_{applet} is not set", f"CONFIG_{applet}=y")
+    (folder / ".config").write_text(config)
+    run("sh", "-c", "yes '' 2>/dev/null | make oldconfig && make -j2", cwd=folder)
+    shutil.copy2(folder / "busybox", program)
+    shutil.rmtree(KEPT / "source")
+    archive.unlink()
+    return program
+
+
+def imported(root: Path, name: str) -> None:
+    container = buildah("from", "scratch").strip()
+    buildah("add", "--quiet", container, root, "/")
+    buildah("commit", "--quiet", container, f"localhost/{name}")
+    buildah("rm", container)

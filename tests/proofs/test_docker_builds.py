@@ -1,0 +1,238 @@
+"""What root-user and leaky-builder-stage write, built and run: the process is not root, and can write where it must."""
+
+from __future__ import annotations
+
+import subprocess
+from collections.abc import Mapping
+from pathlib import Path
+from textwrap import dedent
+
+import pytest
+
+from fixer.registry import all_rules
+from tests.components import path
+from tests.fixture_cases import CASES, Case, planned, write
+from tests.proofs import images
+from tests.proofs.images import Image, build
+
+RULES = {rule.id: rule for rule in all_rules()}
+BUILT = pytest.mark.needs("buildah", "debootstrap", "root")
+
+# Says who runs it, then writes into each folder that it is given.
+PROGRAM = dedent(
+    """\
+    import os, sys
+    print(os.getuid())
+    for folder in sys.argv[1:]:
+        with open(os.path.join(folder, "written"), "w") as file:
+            file.write("x")
+    """
+)
+
+
+def fixed(folder: Path, files: Mapping[str, str], *rules: str) -> Path:
+    """A folder with these files as the rules leave them. The rules must have changed something."""
+    found = planned(folder, {name: text.encode() for name, text in files.items()}, [RULES[rule] for rule in rules])
+    assert found.faults == ()
+    assert found.files, [reported.finding.cure for reported in found.left]
+    write(folder, {name: change.after.to_bytes() for name, change in found.files.items()})
+    return folder
+
+
+def built(folder: Path, files: Mapping[str, str], name: str, *rules: str, context: str = ".") -> tuple[Image, Image]:
+    """The image before and after the rules."""
+    write(folder / "before", {path: text.encode() for path, text in files.items()})
+    build(folder / "before" / context, f"{name}-before")
+    build(fixed(folder / "after", files, *rules) / context, f"{name}-after")
+    return Image(f"{name}-before"), Image(f"{name}-after")
+
+
+@BUILT
+def test_a_user_is_made_on_debian_and_owns_the_folder_the_code_and_the_volume(tmp_path: Path) -> None:
+    images.debian("python:3.12-slim")
+    dockerfile = """\
+        FROM python:3.12-slim
+        WORKDIR /app
+        COPY list.txt .
+        COPY src/ ./src/
+        CMD ["python", "src/main.py", "/app", "/app/src", "/app/uploads", "/tmp"]
+        """
+    compose = "services:\n  api:\n    build: ./api\n    volumes: ['uploads:/app/uploads']\nvolumes: {uploads: }\n"
+    files = {
+        "api/Dockerfile": dedent(dockerfile),
+        "api/src/main.py": PROGRAM,
+        "api/list.txt": "",
+        "compose.yaml": compose,
+    }
+    before, after = built(tmp_path, files, "made-on-debian", "root-user", context="api")
+
+    assert before.run("id", "-u") == "0\n"
+    assert after.run() == "10001\n"
+    assert after.run("sh", "-c", "id -un; cd; pwd") == "app\n/home/app\n"
+
+
+@BUILT
+def test_files_made_while_building_belong_to_the_user(tmp_path: Path) -> None:
+    images.debian("python:3.12-slim")
+    dockerfile = """\
+        FROM python:3.12-slim
+        WORKDIR /srv/shop
+        COPY . .
+        RUN python main.py /srv/shop && python -c "import os; os.makedirs('static/css')"
+        CMD ["python", "main.py", "/srv/shop", "/srv/shop/static/css"]
+        """
+    before, after = built(tmp_path, {"Dockerfile": dedent(dockerfile), "main.py": PROGRAM}, "made-later", "root-user")
+
+    assert before.run().startswith("0\n")
+    assert after.run() == "10001\n"
+
+
+@BUILT
+def test_the_user_of_the_image_is_taken(tmp_path: Path) -> None:
+    images.debian("python:3.12-slim")
+    images.with_user("localhost/python:3.12-slim", "node:22-slim", "node", 1000)
+    dockerfile = """\
+        FROM node:22-slim
+        WORKDIR /app
+        COPY . .
+        CMD ["python", "main.py", "/app"]
+        """
+    _, after = built(tmp_path, {"Dockerfile": dedent(dockerfile), "main.py": PROGRAM}, "has-a-user", "root-user")
+
+    assert after.run() == "1000\n"
+    assert after.run("stat", "-c", "%U:%G", "/app/main.py") == "node:node\n"
+
+
+@BUILT
+def test_a_user_that_was_left_is_taken_again(tmp_path: Path) -> None:
+    images.debian("debian:bookworm-slim")
+    files = {path: data.decode() for path, data in case("root-user/root-last").before.items()}
+    files["Dockerfile"] = files["Dockerfile"].replace(
+        "apt-get update && apt-get install -y --no-install-recommends curl", "id -u"
+    )
+    files["fetch.sh"] = "#!/bin/sh\nid -un\necho x > feed.xml\n"
+    (tmp_path / "before").mkdir()
+    _, after = built(tmp_path, files, "left", "root-user")
+
+    assert after.run("sh", "fetch.sh") == "feeds\n"
+
+
+@BUILT
+def test_a_stage_made_from_another_runs_without_root(tmp_path: Path) -> None:
+    images.debian("python:3.12-slim")
+    dockerfile = """\
+        FROM python:3.12-slim AS base
+        WORKDIR /code
+        COPY . .
+        FROM base AS worker
+        VOLUME /var/lib/jobs
+        CMD ["python", "main.py", "/code", "/var/lib/jobs"]
+        """
+    _, after = built(tmp_path, {"Dockerfile": dedent(dockerfile), "main.py": PROGRAM}, "inherits", "root-user")
+
+    assert after.run() == "10001\n"
+
+
+@BUILT
+@pytest.mark.needs("gcc")
+def test_a_user_is_made_by_busybox_and_owns_the_volume(tmp_path: Path) -> None:
+    images.alpine("alpine:3.21")
+    dockerfile = """\
+        FROM alpine:3.21
+        COPY notes /usr/local/bin/notes
+        VOLUME /var/lib/notes
+        ENTRYPOINT ["sh", "/usr/local/bin/notes"]
+        """
+    notes = "#!/bin/sh\nset -e\nid -u\nid -un\ntouch /var/lib/notes/one /tmp/two ~/three\n"
+    dockerfile = dedent(dockerfile)
+    before, after = built(tmp_path, {"Dockerfile": dockerfile, "notes": notes}, "on-busybox", "root-user")
+
+    assert before.run() == "0\nroot\n"
+    assert after.run() == "10001\napp\n"
+
+
+@BUILT
+@pytest.mark.needs("gcc")
+def test_an_image_of_one_file_runs_under_a_number(tmp_path: Path) -> None:
+    images.alpine("alpine:3.21")
+    dockerfile = """\
+        FROM alpine:3.21 AS build
+        FROM scratch
+        COPY --from=build /bin/busybox /gate
+        ENTRYPOINT ["/gate", "id", "-u"]
+        """
+    before, after = built(tmp_path, {"Dockerfile": dedent(dockerfile)}, "one-file", "root-user")
+
+    assert before.run() == "0\n"
+    assert after.run() == "10001\n"
+
+
+@BUILT
+def test_secrets_stay_out_of_every_folder_of_the_image(tmp_path: Path) -> None:
+    images.debian("python:3.12-slim")
+    lying_about = {
+        ".env": "KEY=1",
+        "src/.env.local": "KEY=2",
+        "src/tls.key": "3",
+        ".git/config": "4",
+        "src/.env.example": "",
+    }
+    files = {
+        "Dockerfile": 'FROM python:3.12-slim\nWORKDIR /app\nCOPY . .\nCOPY src ./again\nUSER nobody\nCMD ["id"]\n',
+        "src/main.py": PROGRAM,
+        ".dockerignore": ".env\n.git\n",
+    }
+    listing = ("find", "/app", "-type", "f", "-printf", "%P\n")
+    for folder in ("before", "after"):
+        target = tmp_path / folder
+        write(target, {name: text.encode() for name, text in files.items()})
+        if folder == "after":
+            fixed(target, files, "leaky-builder-stage")
+        write(target, {name: text.encode() for name, text in lying_about.items()})
+        build(target, f"leaks-{folder}")
+
+    leaked = {"src/.env.local", "src/tls.key", "again/.env.local", "again/tls.key"}
+    wanted = {"src/main.py", "again/main.py", "src/.env.example", "again/.env.example", "Dockerfile", ".dockerignore"}
+    assert set(Image("leaks-before").run(*listing).split()) == leaked | wanted
+    assert set(Image("leaks-after").run(*listing).split()) == wanted
+
+
+@BUILT
+def test_an_image_is_the_same_when_a_builder_copies_only_its_list(tmp_path: Path) -> None:
+    images.debian("python:3.12", "python:3.12-slim")
+    pip = "#!/bin/sh\nmkdir -p /wheels && cp requirements.txt /wheels/installed\n"
+    stand_in = "FROM python:3.12\nCOPY pip /usr/bin/pip\n"
+    files = {path: data.decode() for path, data in case("leaky-builder-stage/everything-for-a-list").before.items()}
+    files["Dockerfile"] = files["Dockerfile"].replace("RUN pip install --no-index /wheels/*.whl\n", "")
+    write(tmp_path / "base", {"Dockerfile": stand_in.encode(), "pip": pip.encode()})
+    (tmp_path / "base/pip").chmod(0o755)
+    build(tmp_path / "base", "localhost/python:3.12-with-pip")
+    files["Dockerfile"] = files["Dockerfile"].replace("FROM python:3.12 AS", "FROM python:3.12-with-pip AS")
+    before, after = built(tmp_path, files, "narrowed", "leaky-builder-stage")
+
+    listing = ("sh", "-c", "find /app /wheels -type f -exec sha256sum {} + | sort")
+    assert "/wheels/installed" in before.run(*listing)
+    assert before.run(*listing) == after.run(*listing)
+
+
+def case(name: str) -> Case:
+    return next(case for case in CASES if case.name == name)
+
+
+@pytest.mark.needs("hadolint")
+@pytest.mark.parametrize(
+    "name", [case.name for case in CASES if case.rule_id in ("root-user", "leaky-builder-stage") and case.after]
+)
+def test_hadolint_finds_no_more_than_before(name: str, tmp_path: Path) -> None:
+    found = case(name)
+    for file in found.before:
+        if not file.lower().endswith("dockerfile"):
+            continue
+        assert set(lint(found.after.get(file, found.before[file]))) <= set(lint(found.before[file]))
+
+
+def lint(dockerfile: bytes) -> list[str]:
+    """The codes of what hadolint has to say."""
+    command = [path("hadolint"), "--no-color", "-"]
+    answer = subprocess.run(command, input=dockerfile, capture_output=True, check=False).stdout.decode()
+    return [line.split()[1] for line in answer.splitlines()]
