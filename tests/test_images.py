@@ -1,0 +1,205 @@
+"""What is known of images, of builds, and of what a container needs."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from fixer.facts.containers import Container
+from fixer.facts.image_builds import ImageBuilds, is_ignored, read_ignore
+from fixer.facts.images import BaseImage, base_image
+from fixer.facts.privileges import User, folders_made, low_port, needs_root, users_made
+from fixer.languages.dockerfile import ImageRef
+from fixer.languages.shell import Script
+from fixer.repository import Repository
+from tests.fixture_cases import write
+
+
+def image(text: str) -> BaseImage:
+    found = base_image(ImageRef.parse(text))
+    assert found is not None
+    return found
+
+
+def builds(root: Path, **files: str) -> ImageBuilds:
+    write(root, {name.replace("__", "/"): text.encode() for name, text in files.items()})
+    found = Repository(root).fact(ImageBuilds)
+    assert found is not None
+    return found
+
+
+@pytest.mark.parametrize(
+    ("text", "family", "runs_as", "user"),
+    [
+        ("python:3.12-slim", "debian", "root", ""),
+        ("docker.io/library/python:3.12-alpine", "alpine", "root", ""),
+        ("public.ecr.aws/docker/library/node:22", "debian", "root", "node"),
+        ("mcr.microsoft.com/dotnet/aspnet:8.0", "debian", "root", "app"),
+        ("mcr.microsoft.com/dotnet/aspnet:6.0-alpine", "alpine", "root", ""),
+        ("gcr.io/distroless/static-debian12", "none", "root", "65532"),
+        ("gcr.io/distroless/static-debian12:nonroot", "none", "nonroot", "65532"),
+        ("nginxinc/nginx-unprivileged:1.27-alpine", "alpine", "nginx", ""),
+        ("bitnami/redis:7.4", "debian", "1001", ""),
+        ("ghcr.io/astral-sh/uv:python3.12-bookworm-slim", "debian", "root", ""),
+        ("amazonlinux:2023", "none", "root", ""),
+    ],
+)
+def test_public_images_have_a_family_and_users(text: str, family: str, runs_as: str, user: str) -> None:
+    found = image(text)
+    assert (found.family, found.runs_as, found.user) == (family, runs_as, user)
+
+
+@pytest.mark.parametrize("text", ["postgres:16", "nginx:alpine", "redis", "php:8.3-apache", "traefik:v3"])
+def test_images_that_start_as_root_say_why_and_what_instead(text: str) -> None:
+    assert image(text).keeps_root
+    assert image(text).instead
+
+
+def test_every_image_has_a_source() -> None:
+    assert image("php:8.3-fpm").source.startswith("https://")
+    assert base_image(ImageRef.parse("ghcr.io/acme/unknown")) is None
+
+
+@pytest.mark.parametrize(
+    ("script", "reason"),
+    [
+        ("gunicorn app --bind 0.0.0.0:8000", ""),
+        ("python manage.py migrate && exec gunicorn app", ""),
+        ("mkdir -p /app/logs && touch /tmp/ready > /dev/null", ""),
+        ("echo 'chown root /etc/x' # apt-get install", ""),
+        ('exec gosu app "$@"', "changes to another user"),
+        ("chown -R app /data", "must run as root"),
+        ("if true; then service cron start; fi", "must run as root"),
+        ("envsubst < a > /etc/nginx/conf.d/a.conf", "/etc/nginx/conf.d/a.conf, which belongs to root"),
+        ("gunicorn app --access-logfile /var/log/app/a.log", "/var/log/app/a.log"),
+        ("gunicorn app --bind unix:/srv/app.sock", "/srv/app.sock"),
+        ("pip install -r requirements.txt && python app.py", "installs packages when the container starts"),
+        ("mongod --dbpath /data/db", "belong to another user"),
+        ("for x in", "is not understood"),
+    ],
+)
+def test_a_script_says_why_it_needs_root(script: str, reason: str) -> None:
+    found = needs_root(Script.parse(script), ("/app",))
+    assert reason in found
+    assert bool(found) == bool(reason)
+
+
+@pytest.mark.parametrize(
+    ("words", "port"),
+    [
+        ("gunicorn app -b 0.0.0.0:80", 80),
+        ("uvicorn app --port 443", 443),
+        ("flask run --port=81", 81),
+        ("caddy --listen :80", 80),
+        ("gunicorn app --bind=[::]:80", 80),
+        ("gunicorn app -b 0.0.0.0:8000 --timeout 60", None),
+        ("wait-for-it db:80 -- gunicorn", None),
+        ("app http://localhost:80/x 12:30", None),
+    ],
+)
+def test_ports_below_1024_are_seen_where_a_program_listens(words: str, port: int | None) -> None:
+    assert low_port(words.split()) == port
+
+
+@pytest.mark.parametrize(
+    ("script", "user"),
+    [
+        ("groupadd -r app && useradd -rm -g app -u 1001 app", User("app", "app", "1001")),
+        ("useradd --system web", User("web", "web", "", home=False)),
+        ("useradd -m -s /bin/bash -N web", User("web", "")),
+        ("adduser -S web -u 1001", User("web", "", "1001")),
+        ("adduser -D -H -u 1001 -G staff web", User("web", "staff", "1001", home=False)),
+        ("adduser --disabled-password --gecos '' web", User("web", "web")),
+        ("useradd -u ${ID} $NAME", User("worker", "worker", "1500", home=False)),
+    ],
+)
+def test_users_that_a_script_makes(script: str, user: User) -> None:
+    assert list(users_made(Script.parse(script), {"ID": "1500", "NAME": "worker"})) == [user]
+
+
+def test_folders_that_a_script_makes_are_absolute() -> None:
+    script = Script.parse("mkdir -p logs /data/{a,b} && cd /srv && mkdir x && install -d -m 755 /var/y")
+    assert list(folders_made(script, {}, "/app")) == ["/app/logs", "/data/a", "/data/b", "/srv/x", "/var/y"]
+
+
+@pytest.mark.parametrize(
+    ("lines", "path", "ignored"),
+    [
+        ([".env"], ".env", True),
+        ([".env"], "src/.env", False),
+        (["**/.env"], "src/deep/.env", True),
+        (["**/.env"], ".env", True),
+        (["/.git/"], ".git/config", True),
+        (["*"], "a/b", True),
+        (["*", "!src"], "src/a", False),
+        (["*", "!src", "**/*.key"], "src/a.key", True),
+        (["*.py[co]"], "a.pyc", True),
+        (["a?c"], "a/c", False),
+        (["# .env", " ", ".env.*", "!.env.example"], ".env.example", False),
+        (["docs/**/*.md"], "docs/a/b/c.md", True),
+    ],
+)
+def test_ignore_files_mean_what_the_builder_reads(lines: list[str], path: str, ignored: bool) -> None:
+    assert is_ignored(path, tuple(read_ignore(lines))) is ignored
+
+
+def test_the_context_is_the_nearest_folder_that_has_what_is_copied(tmp_path: Path) -> None:
+    found = builds(
+        tmp_path,
+        docker__api__Dockerfile="FROM a\nCOPY api/requirements.txt .\nCOPY api/*.py .\n",
+        api__Dockerfile="FROM a\nCOPY . .\n",
+        elsewhere__Dockerfile="FROM a\nCOPY nowhere .\n",
+        **{"api__requirements.txt": "", "api__main.py": ""},
+    ).builds
+    assert found["docker/api/Dockerfile"].context == ""
+    assert found["api/Dockerfile"].context == "api"
+    assert found["elsewhere/Dockerfile"].context is None
+
+
+def test_compose_and_workflows_say_from_where_an_image_is_built(tmp_path: Path) -> None:
+    workflow = """\
+on: push
+jobs:
+  image:
+    runs-on: ubuntu-latest
+    steps:
+      - run: |
+          cp .env.example .env
+          docker build -f worker/Dockerfile .
+"""
+    found = builds(
+        tmp_path,
+        worker__Dockerfile="FROM a\nCOPY . .\n",
+        web__Dockerfile="FROM a\n",
+        **{
+            ".github__workflows__ci.yml": workflow,
+            "compose.yaml": "services: {web: {build: {context: ., dockerfile: web/Dockerfile}, command: serve}}\n",
+        },
+    )
+    assert found.builds["worker/Dockerfile"].context == ""
+    assert found.builds["web/Dockerfile"].context == ""
+    assert [service.name for _, service in found.builds["web/Dockerfile"].services] == ["web"]
+    assert found.written == {".env"}
+
+
+def test_what_starts_is_followed_through_scripts(tmp_path: Path) -> None:
+    found = builds(
+        tmp_path,
+        Dockerfile='FROM a\nWORKDIR /app\nCOPY ops/start /usr/bin/start\nCOPY . .\n\nCMD ["start"]\n',
+        **{"ops__start": "#!/bin/sh\n. ./lib.sh\n./missing.sh\n", "lib.sh": "id\n"},
+    )
+    build = found.builds["Dockerfile"]
+    programs = Container(build.dockerfile, build).programs
+
+    assert {program.where for program in programs} >= {"ops/start", "lib.sh", "line 6"}
+    assert [program.missing for program in programs if program.missing] == ["./missing.sh"]
+
+
+def test_states_know_folder_user_and_variables(tmp_path: Path) -> None:
+    base = "ARG V=1\nFROM a AS b\nENV HOME=/srv\nWORKDIR $HOME/app\nUSER web:web\n"
+    text = f"{base}FROM b\nARG V\nWORKDIR x/$V\nCOPY a ./y/\n"
+    build = builds(tmp_path, Dockerfile=text).builds["Dockerfile"]
+    last = Container(build.dockerfile, build).states[-1]
+
+    assert (last.folder, last.user, last.target) == ("/srv/app/x/1", "web", "/srv/app/x/1/y")
