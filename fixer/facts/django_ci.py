@@ -5,7 +5,7 @@ from __future__ import annotations
 import posixpath
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, Self
 
@@ -13,7 +13,9 @@ from fixer.facts.django import DjangoProject
 from fixer.facts.python_packages import PythonPackages
 from fixer.facts.settings_modules import Database
 from fixer.facts.workflows import Workflows, commands_of, folder_of, in_folder
+from fixer.languages.action_ref import ActionRef, RefKind
 from fixer.languages.workflow import Job, Step, Workflow
+from fixer.languages.yaml import Commented
 from fixer.model import Blocked
 
 if TYPE_CHECKING:
@@ -26,6 +28,8 @@ _POSTGRES_OPTIONS = "--health-cmd pg_isready --health-interval 10s --health-time
 _REDIS_OPTIONS = '--health-cmd "redis-cli ping" --health-interval 10s --health-timeout 5s --health-retries 5'
 _IMAGE = re.compile(r"(?:^|/)(?P<name>postgres|postgis|pgvector|timescaledb|mysql|mariadb|redis|valkey)[^/]*$", re.I)
 _PORTS = {"redis": 6379, "valkey": 6379, "mysql": 3306, "mariadb": 3306}
+_CONFIGURES_TESTS = re.compile(r"(^|/)(pytest\.ini|pyproject\.toml|setup\.cfg|tox\.ini|conftest\.py)$")
+_MATRIX = re.compile(r"\$\{\{\s*matrix\.([\w-]+)\s*\}\}")
 _SECRET = re.compile(r"SECRET|SIGNING|ENCRYPT|SALT|JWT|TOKEN|API_?KEY|PASSWORD", re.I)
 
 Plain = dict[str, Any]
@@ -33,19 +37,21 @@ Plain = dict[str, Any]
 
 @dataclass(frozen=True)
 class ServiceAddress:
-    """Where a service of a job is reached, and as whom."""
+    """Where a PostgreSQL service of a job is reached from its steps, and as whom."""
 
-    name: str
     host: str
     port: str
-    database: str = ""
-    user: str = ""
-    password: str = ""
+    database: str
+    user: str
+    password: str
 
 
 @dataclass(frozen=True, eq=False)
 class DjangoCI:
-    """`job` is the job that runs the Django tests; what it does before them is how this project is set up."""
+    """`job` is the job that runs the Django tests; what it does before them is how this project is set up.
+
+    `project` has the settings that manage.py names, `tested` those that the tests run with.
+    """
 
     project: DjangoProject
     packages: PythonPackages | None
@@ -74,13 +80,16 @@ class DjangoCI:
         *,
         minutes: int,
         env: Mapping[str, str],
+        project: DjangoProject,
         with_tests: bool,
         redis: bool,
+        serves: bool = False,
     ) -> Plain | Blocked:
         """A job up to the point where the project can run: runner, services, environment, checkout, install.
 
         The steps are the ones that the job which runs the tests does first. `with_tests` keeps the packages that
-        only tests need; `rule` is the id of the rule whose option `env` holds what cannot be inferred.
+        only tests need; `rule` is the id of the rule whose option `env` holds what cannot be inferred. `project` has
+        the settings that the job uses; where it `serves` the application, wsgi.py must not choose others.
         """
         copied = self.job.data
         if "uses" in copied:
@@ -90,16 +99,19 @@ class DjangoCI:
                 f"job {self.job.id} runs in a container, so its database is reached by another name",
                 "add the job by hand",
             )
-        services = self._services(redis=redis)
+        services = self._services(project, redis=redis)
         if isinstance(services, Blocked):
             return services
         steps = self._setup(with_tests=with_tests)
         if isinstance(steps, Blocked):
             return steps
-        environment = self._environment(rule, services, env)
+        environment = self._environment(rule, project, services, steps, env, serves=serves)
         if isinstance(environment, Blocked):
             return environment
-        job: Plain = {**self.workflow.job_name(title), "runs-on": self._runner(copied.get("runs-on"))}
+        job: Plain = self.workflow.job_name(title)
+        if "needs." in str((steps, environment)) and "needs" in copied:
+            job["needs"] = copied["needs"]
+        job["runs-on"] = self._runner()
         job["timeout-minutes"] = minutes
         job |= {key: copied[key] for key in ("defaults", "permissions") if key in copied}
         if services:
@@ -107,10 +119,17 @@ class DjangoCI:
         if environment:
             job["env"] = environment
         job["steps"] = steps
+        if "matrix." in str(job):
+            return Blocked(f"job {self.job.id} sets the project up from its matrix", "add the job by hand")
+        known = {str(step["id"]) for step in steps if "id" in step}
+        if set(re.findall(r"\bsteps\.([\w-]+)\.", str(job))) - known:
+            return Blocked(f"job {self.job.id} sets the project up from outputs of other steps", "add the job by hand")
         return job
 
     def run(self, title: str, command: str) -> Plain:
         """A step that runs a command in the folder of manage.py, in the way in which the tests are run."""
+        if self._activation:
+            command = f"{self._activation}\n{command.rstrip()}\n"
         keys = in_folder(self.project.root, command, self._test_step, self._start)
         return {**self.workflow.step_name(title), **keys}
 
@@ -123,9 +142,52 @@ class DjangoCI:
                     return runner + " "
         return ""
 
+    def with_settings(self, name: str) -> DjangoProject:
+        """The project with other settings; as it is where no module has that name."""
+        for path in self.project.modules:
+            if name and self.project.module_name(path) == name:
+                return replace(self.project, settings=name, settings_path=path)
+        return self.project
+
+    @property
+    def given(self) -> dict[str, str]:
+        """What the workflow and the job that runs the tests set, without what only a run could tell."""
+        everything = {**self._environment_of(self.workflow.root.data), **self._given}
+        return {name: str(value) for name, value in everything.items() if "${{" not in str(value)}
+
+    @cached_property
+    def tested(self) -> DjangoProject:
+        """The project with the settings of its tests, as the job, the command or the configuration of pytest say."""
+        project = self.project
+        names = [self.given.get("DJANGO_SETTINGS_MODULE", "")]
+        for command in commands_of(self._test_step):
+            given = command.value("--ds", "--settings")
+            names.append(given.text if given is not None else "")
+        if any(command.name == "pytest" for command in commands_of(self._test_step)):
+            names += [name for name, files in project.named.items() if any(map(_CONFIGURES_TESTS.search, files))]
+        found = next((made for name in names if (made := self.with_settings(name)) is not project), project)
+        # Without its migrations a project has none to miss.
+        chain = found.chain(found.settings_path)
+        return project if any("MIGRATION_MODULES" in each.document.assignments for each in chain) else found
+
     @cached_property
     def _test_step(self) -> Step:
         return next(step for step in self.job.steps if _tests(step, self.project))
+
+    @cached_property
+    def _given(self) -> Plain:
+        """The environment of the step that runs the tests, as far as the job itself gives it."""
+        return {**self._environment_of(self.job.data), **self._environment_of(self._test_step.data)}
+
+    def _environment_of(self, place: Plain) -> Plain:
+        env = place.get("env")
+        return _without_matrix(env, self.job) if isinstance(env, dict) else {}
+
+    @cached_property
+    def _activation(self) -> str:
+        """How the step that runs the tests enters a virtual environment; mostly empty."""
+        found = (command for command in commands_of(self._test_step) if command.name in ("source", "."))
+        return next((command.source for command in found if "activate" in command.source), "")
 
     @property
     def _start(self) -> str:
@@ -133,102 +195,117 @@ class DjangoCI:
         folder = Step(self.job.node, self.job, self.workflow).working_directory.removeprefix("./").rstrip("/")
         return "" if folder == "." else folder
 
-    @staticmethod
-    def _runner(runs_on: Any) -> Any:
+    def _runner(self) -> Any:
         # `${{ matrix.os }}` has no meaning in a job without the matrix.
+        runs_on = self.job.data.get("runs-on")
         return "ubuntu-latest" if "matrix." in str(runs_on) else runs_on
 
     # -- services -------------------------------------------------------------------------------------------------
 
-    @property
-    def database(self) -> Database | None:
-        return next((each for each in self.project.databases if each.alias == "default"), None)
-
-    def _services(self, *, redis: bool) -> Plain | Blocked:
-        services: Plain = {}
-        database = self.database
-        vendor = database.vendor if database is not None else "sqlite"
-        if vendor == "mysql":
-            service = self._copied("mysql", "mariadb")
-            if service is None:
-                return Blocked("the default database is MySQL, and no job starts one", "add the job by hand")
-            services["mysql"] = service
-        elif vendor == "postgresql" or (database is not None and not vendor):
-            service = self._copied("postgres", "postgis", "pgvector", "timescaledb")
-            if service is None and vendor == "postgresql":
-                service = {
-                    "image": self.postgres_image,
-                    "env": {"POSTGRES_DB": "test", "POSTGRES_USER": "test", "POSTGRES_PASSWORD": "test"},
-                    "options": _POSTGRES_OPTIONS,
-                    "ports": ["5432:5432"],
-                }
-            if service is not None:
-                services["postgres"] = service
-        if redis and any(cache.is_redis for cache in self.project.caches):
-            services["redis"] = self._copied("redis", "valkey") or {
-                "image": "redis:7",
-                "options": _REDIS_OPTIONS,
-                "ports": ["6379:6379"],
+    def _services(self, project: DjangoProject, *, redis: bool) -> Plain | Blocked:
+        """The databases that the tests have, and what the settings need besides."""
+        services = self._copied("postgres", "postgis", "pgvector", "timescaledb", "mysql", "mariadb")
+        database = _default(project)
+        vendor = database.vendor if database is not None else ""
+        if database is not None and vendor == "mysql" and not services:
+            return Blocked("the default database is MySQL, and no job starts one", "add the job by hand")
+        if database is not None and vendor == "postgresql" and not services:
+            fixed = database.values
+            if fixed.get("HOST", "localhost") not in ("", "localhost", "127.0.0.1"):
+                return Blocked(
+                    f"{database.path} looks for PostgreSQL on {fixed['HOST']}, and a job has it on localhost",
+                    "let the settings read HOST from the environment",
+                )
+            env = {"POSTGRES_DB": fixed.get("NAME") or "test", "POSTGRES_USER": fixed.get("USER") or "test"}
+            # A password that stands in the settings is not copied to yet another file.
+            env |= {"POSTGRES_HOST_AUTH_METHOD": "trust"} if fixed.get("PASSWORD") else {"POSTGRES_PASSWORD": "test"}
+            services["postgres"] = {
+                "image": self.postgres_image,
+                "env": env,
+                "options": _POSTGRES_OPTIONS,
+                "ports": [f"{fixed.get('PORT') or 5432}:5432"],
             }
+        if redis:
+            services |= self._copied("redis", "valkey")
+            if any(cache.is_redis for cache in project.caches) and not any(map(_is_redis, services.values())):
+                services["redis"] = {"image": "redis:7", "options": _REDIS_OPTIONS, "ports": ["6379:6379"]}
         return services
 
-    def _copied(self, *kinds: str) -> Plain | None:
-        """The service of the job that runs the tests, made reachable from steps that run on the runner."""
-        for service in (self.job.data.get("services") or {}).values():
-            found = _IMAGE.search(str(service.get("image", "")).split(":")[0]) if isinstance(service, dict) else None
-            if found and found["name"].lower() in kinds:
-                made = dict(service)
-                default = _PORTS.get(found["name"].lower(), 5432)
-                made.setdefault("ports", [f"{default}:{default}"])
-                if default == 5432:
-                    made.setdefault("options", _POSTGRES_OPTIONS)
-                return made
-        return None
+    def _copied(self, *kinds: str) -> Plain:
+        """The services of these kinds that the tests have, reachable from steps that run on the runner."""
+        found: Plain = {}
+        for name, service in (self.job.data.get("services") or {}).items():
+            kind = _kind(service)
+            if kind not in kinds:
+                continue
+            port = _PORTS.get(kind, 5432)
+            made = dict(service)
+            if str((made.get("ports") or [""])[0]) in ("", str(port), f"{port}/tcp"):
+                made["ports"] = [f"{port}:{port}"]  # a port that is chosen when the job runs could not be named
+            if port == 5432:
+                made.setdefault("options", _POSTGRES_OPTIONS)
+            found[name] = made
+        return found
 
     @staticmethod
-    def address(services: Mapping[str, Any], name: str) -> ServiceAddress | None:
-        """Where a PostgreSQL or MySQL service listens. None where its port is chosen when the job runs."""
-        service = services.get(name)
+    def address(services: Mapping[str, Any]) -> ServiceAddress | None:
+        """Where the PostgreSQL service listens; None where there is none, or on a port that is not known."""
+        service = next((each for each in services.values() if _PORTS.get(_kind(each), 5432) == 5432), None)
         if service is None:
             return None
-        published = str((service.get("ports") or [""])[0])
-        port = published.split(":")[0] if ":" in published else ""
+        port = str(service["ports"][0]).rpartition(":")[0].rpartition(":")[2]
         env = service.get("env") or {}
-        kind = "POSTGRES" if name == "postgres" else "MYSQL"
-        user = str(env.get(f"{kind}_USER", "postgres" if kind == "POSTGRES" else "root"))
-        password = str(env.get(f"{kind}_PASSWORD", env.get("MYSQL_ROOT_PASSWORD", "")))
-        database = str(env.get(f"{kind}_DB", env.get("MYSQL_DATABASE", user)))
-        return ServiceAddress(name, "localhost", port, database, user, password) if port.isdigit() else None
+        user = str(env.get("POSTGRES_USER", "postgres"))
+        database, password = str(env.get("POSTGRES_DB", user)), str(env.get("POSTGRES_PASSWORD", ""))
+        return ServiceAddress("localhost", port, database, user, password) if port.isdigit() else None
 
     # -- environment ----------------------------------------------------------------------------------------------
 
-    def _environment(self, rule: str, services: Plain, configured: Mapping[str, str]) -> Plain | Blocked:
+    def _environment(
+        self,
+        rule: str,
+        project: DjangoProject,
+        services: Plain,
+        steps: list[Plain],
+        configured: Mapping[str, str],
+        *,
+        serves: bool,
+    ) -> Plain | Blocked:
         """What settings.py reads: the values of the job that runs the tests, and those that its services need."""
-        copied: Plain = dict(self.job.data.get("env") or {})
         # Variables that the settings do not read would only mislead: FinanceHub's DATABASE_URL is one.
-        reads = {read.name for path in self.project.modules for read in self.project.environment_of(path)}
+        reads = {read.name for path in project.modules for read in project.environment_of(path)}
+        database = _default(project)
+        opaque = database is None or database.shape == "opaque"  # which variables lead to it is not known then
         everywhere: Plain = dict(self.workflow.root.data.get("env") or {})
-        environment = {name: value for name, value in copied.items() if name in reads or name.startswith("DJANGO_")}
-        postgres = self.address(services, "postgres")
-        if postgres is None and "postgres" in services:
-            return Blocked(f"job {self.job.id} publishes PostgreSQL on a port that is chosen when it runs")
+        environment = {
+            name: value
+            for name, value in self._given.items()
+            if opaque or name in reads or name.startswith("DJANGO_") or re.search(rf"\b{re.escape(name)}\b", str(steps))
+        }
+        chosen = environment.get("DJANGO_SETTINGS_MODULE", everywhere.get("DJANGO_SETTINGS_MODULE"))
+        servers = [name for name, files in project.named.items() if any(re.search(r"[aw]sgi\.py$", f) for f in files)]
+        defaults = {chosen} if chosen else {self.project.settings, *(servers if serves else ())}
+        if project.settings and defaults - {project.settings}:
+            environment["DJANGO_SETTINGS_MODULE"] = project.settings
+        postgres = self.address(services)
         if postgres is not None:
-            environment |= self.project.database_environment(
+            environment |= project.database_environment(
                 host=postgres.host,
                 port=postgres.port,
                 name=postgres.database,
                 user=postgres.user,
                 password=postgres.password,
             )
-        if "redis" in services:
-            for cache in self.project.caches:
+        if any(map(_is_redis, services.values())):
+            for cache in project.caches:
                 for read in cache.reads:
                     if not re.search("localhost|127.0.0.1", read.default or ""):
                         address = "redis://localhost:6379/0" if "URL" in read.name else "localhost"
                         environment.setdefault(read.name, address)
-        for read in self.project.environment:
+        written = any(re.search(r"(^|[\s/])\.env\b", str(step.get("run", ""))) for step in steps)
+        for read in project.environment:
             known = read.name in environment or read.name in everywhere or read.name in configured
-            if not read.required or known:
+            if not read.required or known or written:
                 continue
             if not _SECRET.search(read.name):
                 return Blocked(
@@ -245,29 +322,35 @@ class DjangoCI:
         """What the job does before it first uses the project, with an install that brings Django along."""
         steps: list[Plain] = []
         installs: list[tuple[int, Step, Command]] = []
+        trusted = False
         for step in self.job.steps:
             if _uses_project(step, self.project):
                 break
+            script = str(step.data.get("run", ""))
+            if (installs or trusted) and "GITHUB_OUTPUT" in script:
+                continue  # for the steps that are not taken over
             if step.node.get("if") is not None:
                 return Blocked(
                     f"step {step.name or len(steps)} of job {self.job.id} runs under a condition", "add the job by hand"
                 )
-            found = [command for command in commands_of(step) if _installs(command)]
-            installs += [(len(steps), step, command) for command in found]
-            if "matrix." in str(step.data.get("run", "")):
-                return Blocked(f"job {self.job.id} sets the project up from its matrix", "add the job by hand")
-            steps.append(_without_matrix(step.data, self.job))
+            commands = commands_of(step)
+            installs += [(len(steps), step, command) for command in commands if _installs(command)]
+            # What a script, a Makefile or an action of the repository does is enough for the tests.
+            trusted = trusted or any(map(_delegates, commands)) or str(step.data.get("uses", "")).startswith("./")
+            steps.append(_without_matrix(self._copy_of(step), self.job))
         if not any("actions/checkout" in str(step.get("uses", "")) for step in steps):
             return Blocked(f"job {self.job.id} does not check the repository out before it runs the tests")
-        if not installs:
+        if not installs and not trusted:
             return Blocked(
                 f"job {self.job.id} does not install the project's packages in a way that fhfix knows",
                 "add the job by hand",
             )
-        if not self._brings_django(installs):
-            missing = self.project.requirements[0] if self.project.requirements else ""
-            if not missing or not missing.endswith((".txt", ".in")):
-                return Blocked(f"no file that job {self.job.id} could install asks for Django", "add Django to one")
+        if not trusted and not self._brings_django(installs):
+            missing = next((file for file in self.project.requirements if file.endswith((".txt", ".in"))), "")
+            if not missing:
+                return Blocked(
+                    f"no requirements file that job {self.job.id} could install asks for Django", "add Django to one"
+                )
             place, step, command = installs[-1]
             folder = folder_of(command, step) or ""
             file = _relative(missing, folder)
@@ -276,6 +359,14 @@ class DjangoCI:
             else:
                 steps[place] = {**steps[place], "run": _only_requirement(step, command, file)}
         return steps
+
+    def _copy_of(self, step: Step) -> Plain:
+        """A step as it is; beside a commit stays the comment that names its version."""
+        made = dict(step.data)
+        comment = self.workflow.comment_of(step.uses) if step.uses is not None else ""
+        if step.uses is not None and comment and ActionRef.parse(step.uses.value).kind is RefKind.SHA:
+            made["uses"] = Commented(step.uses.value, comment)
+        return made
 
     def _brings_django(self, installs: list[tuple[int, Step, Command]]) -> bool:
         """Whether one of these commands installs Django, directly or by an included file."""
@@ -353,7 +444,7 @@ def manages(command: Command) -> str:
     """The management command that `manage.py` or `django-admin` is asked for; empty for another program."""
     words = [word.text for word in command.argv]
     for at, word in enumerate(words):
-        if word == "manage.py" or word.endswith("/manage.py") or word in ("django-admin", "django"):
+        if word in ("manage.py", "manage", "django-admin", "django") or word.endswith("/manage.py"):
             return next((each for each in words[at + 1 :] if not each.startswith("-")), "")
         if at > 1:
             break
@@ -373,6 +464,14 @@ def _installs(command: Command) -> bool:
         tools = {"pip", "setuptools", "wheel", "--upgrade", "-U", "-q", "--quiet"}
         return words[0] == "install" and bool(set(words[1:]) - tools)
     return words[0] in ("install", "sync", "pip")
+
+
+def _delegates(command: Command) -> bool:
+    """Whether a command leaves the work to a file of the repository."""
+    if command.name in ("make", "just", "task", "invoke", "inv"):
+        return True
+    script = command.args[0].text if command.name in ("bash", "sh") and command.args else command.name
+    return bool(re.search(r"\.(sh|bash)$|^\.?/?(scripts?|bin|ci)/", script)) and not script.startswith("/")
 
 
 def _requirement_files(command: Command) -> list[str]:
@@ -404,22 +503,47 @@ def _only_requirement(step: Step, command: Command, file: str) -> str:
 
 
 def _without_matrix(step: Plain, job: Job) -> Plain:
-    """A step for a job without a matrix: what came from it becomes its first value."""
+    """A step for a job without a matrix: what came from it becomes its last value, mostly the newest version."""
+    strategy = job.data.get("strategy")
+    matrix = strategy.get("matrix") if isinstance(strategy, dict) else None
+
+    def last(name: str) -> Any:
+        values = matrix.get(name) if isinstance(matrix, dict) else None
+        if not isinstance(values, list) or not values or isinstance(values[-1], dict | list):
+            return None
+        return str(values[-1]) if isinstance(values[-1], float) else values[-1]
+
+    def within(found: re.Match[str]) -> str:
+        value = last(found[1])
+        return found[0] if value is None else str(value)
 
     def value(node: Any) -> Any:
         if isinstance(node, dict):
             return {key: value(child) for key, child in node.items()}
         if isinstance(node, list):
             return [value(child) for child in node]
-        found = re.fullmatch(r"\$\{\{\s*matrix\.([\w-]+)\s*\}\}", node) if isinstance(node, str) else None
-        if found:
-            matrix = ((job.data.get("strategy") or {}).get("matrix") or {}) if job.data.get("strategy") else {}
-            values = matrix.get(found[1]) if isinstance(matrix, dict) else None
-            if isinstance(values, list) and values:
-                return str(values[-1]) if isinstance(values[-1], float) else values[-1]
-        return node
+        if not isinstance(node, str):
+            return node
+        whole = _MATRIX.fullmatch(node)
+        found = last(whole[1]) if whole else None
+        return _MATRIX.sub(within, node) if found is None else found
 
     return {key: value(child) for key, child in step.items()}
+
+
+def _default(project: DjangoProject) -> Database | None:
+    return next((each for each in project.databases if each.alias == "default"), None)
+
+
+def _kind(service: Any) -> str:
+    """The name of the database that a service runs, such as `postgis`; empty for anything else."""
+    image = str(service.get("image", "")) if isinstance(service, dict) else ""
+    found = _IMAGE.search(image.partition("@")[0].split(":")[0])
+    return found["name"].lower() if found else ""
+
+
+def _is_redis(service: Any) -> bool:
+    return _kind(service) in ("redis", "valkey")
 
 
 def _normal(folder: str, file: str) -> str:

@@ -11,8 +11,9 @@ from typing import TYPE_CHECKING, Literal, Self
 if TYPE_CHECKING:
     from fixer.repository import Repository
 
+# Tests of `integrations` with other products are mostly unit tests.
 _INTEGRATION = re.compile(
-    r"(^|/)(tests?/)?integration(_tests?|-tests?)?/.*\btest_\w+\.py$|(^|/)test_\w*integration\w*\.py$"
+    r"(^|/)(tests?/)?integration(_tests?|-tests?)?/.*\btest_\w+\.py$|(^|/)(test_(\w+_)?integration(_\w+)?)\.py$"
 )
 _MARKER = re.compile(r"^\s*[\"']?integration\b\s*[:\"']", re.MULTILINE)
 _MARKERS_FILE = re.compile(r"(^|/)(pytest\.ini|pyproject\.toml|setup\.cfg|tox\.ini)$")

@@ -11,11 +11,19 @@ from typing import TYPE_CHECKING, Self
 
 from fixer.languages import kind_of
 from fixer.languages.shell import Command, Script, Structure
-from fixer.languages.workflow import Step, Workflow
+from fixer.languages.workflow import Job, Step, Workflow
 
 if TYPE_CHECKING:
     from fixer.repository import Repository
 
+_TESTS = re.compile(
+    r"\b(pytest|tox|nox|manage\.py test|(npm|yarn|pnpm|bun) (run )?t(est)?|jest|vitest|go test|cargo test|rspec)\b"
+    r"|\b(make|just|task) [\w-]*test|docker[ -]compose\b.*\btests?\b|workflows/[\w-]*tests?\b"
+)
+_CI_NAME = re.compile(
+    r"/(ci|tests?|main|build|checks?|quality|continuous-integration)([_-][\w-]+)?\.ya?ml$|[_-](ci|tests?)\.ya?ml$"
+)
+_PUBLISHES = re.compile(r"/[^/]*(release|publish|deploy|docs)[^/]*$")
 _WORKSPACE = re.compile(r"\$\{\{\s*github\.workspace\s*\}\}|\$\{?GITHUB_WORKSPACE\}?")
 
 
@@ -38,14 +46,17 @@ class Workflows:
 
     @cached_property
     def integration(self) -> Workflow | None:
-        """The workflow that judges changes: run for pull requests or pushes, the one with most jobs that test."""
+        """The workflow that judges changes: run for pull requests or pushes, the one with most jobs that test.
+
+        None where no such workflow tests, or is named as if it did.
+        """
         ranked = [
             (_ci_rank(workflow), workflow)
             for workflow in self.documents
             if {"pull_request", "push"} & set(workflow.triggers)
         ]
         best = max(ranked, key=lambda pair: pair[0], default=None)
-        return best[1] if best is not None and best[0] > (0, 0, 0, 0) else None
+        return best[1] if best is not None and any(best[0]) else None
 
     def commands(self) -> Iterator[tuple[Step, Command]]:
         """Every shell command of every step, with the step."""
@@ -85,15 +96,32 @@ def _joined(folder: str, target: str) -> str | None:
     return None if path.startswith("..") else "" if path == "." else path
 
 
-def _ci_rank(workflow: Workflow) -> tuple[int, int, int, int]:
+def _ci_rank(workflow: Workflow) -> tuple[bool, bool, bool, int]:
+    """How much a workflow looks like the one that judges every change; all false for one that does not."""
     testing = sum(
-        bool(re.search(r"\b(pytest|tox|manage\.py test|npm (run )?test|npm t|yarn test|pnpm test|jest|vitest)\b", text))
+        _TESTS.search(" ".join([*(str(step.data.get("run", "")) for step in job.steps), _called(job)])) is not None
         for job in workflow.jobs.values()
-        for text in (" ".join(str(step.data.get("run", "")) for step in job.steps),)
     )
-    named = re.search(r"(^|/)(ci|test|tests|main|build|check|checks|continuous-integration)\.ya?ml$", workflow.path)
-    pull_request = "pull_request" in workflow.triggers
-    return (1 if testing else 0, pull_request, testing, 1 if named else 0)
+    named = _CI_NAME.search(workflow.path) is not None
+    judges = _sees_every_pull_request(workflow)
+    if _PUBLISHES.search(workflow.path) or not (testing or (named and judges)):
+        return (False, False, False, 0)
+    return (testing > 0, judges, named, testing)
+
+
+def _called(job: Job) -> str:
+    """The reusable workflow that a job calls."""
+    return job.uses.value if job.uses is not None else ""
+
+
+def _sees_every_pull_request(workflow: Workflow) -> bool:
+    if "pull_request" not in workflow.triggers:
+        return False
+    on = workflow.root.get("on")
+    event = on.get("pull_request") if on is not None and on.is_mapping else None
+    narrowed = event.data if event is not None and event.is_mapping else {}
+    types = narrowed.get("types", ["opened"])
+    return "paths" not in narrowed and any(kind in types for kind in ("opened", "synchronize"))
 
 
 def in_folder(folder: str, command: str, like: Step | None, start: str = "") -> dict[str, str]:

@@ -176,7 +176,7 @@ def run(root: Path, workflow: str, job: str, server: Server, programs: Path, **k
         event=kwargs.pop("event", "push"),
     )
     made = runner.data["jobs"][job]
-    service = made.pop("services")["postgres"]
+    [service] = made.pop("services").values()
     assert service["ports"], "without a published port the steps could not reach the service"
     address = {"DB_NAME": DATABASE, "DB_USER": USER, "DB_PASSWORD": PASSWORD, "DB_PORT": str(server.port)}
     assert set(address) <= set(made["env"]), "the settings read these"

@@ -18,7 +18,7 @@ from __future__ import annotations
 
 import posixpath
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Set
 
 from fixer.facts.frontend import FrontEnd, FrontEnds
 from fixer.facts.workflows import Workflows, commands_of, folder_of, in_folder
@@ -37,12 +37,13 @@ KILOBYTES_PER_MEGABYTE = 1024
 def check(workflows: Workflows, frontends: FrontEnds, options: Options) -> Iterator[Finding]:
     if any(each.limiter for each in frontends.applications):
         return
+    outputs = OUTPUTS | {posixpath.basename(each.output) for each in frontends.applications}
     broken: list[tuple[Workflow, Step, Command]] = []
     for workflow in workflows.documents:
         if LIMITERS.search(workflow.source.text):
             return
         for step in workflow.steps:
-            measured = _measures(step)
+            measured = _measures(step, outputs)
             if measured is not None and _can_fail(step, measured):
                 return
             if measured is not None:
@@ -82,6 +83,8 @@ def _insert(workflow: Workflow, step: Step, folder: str, frontend: FrontEnd, opt
         return Blocked("the build step stands in a list that fhfix does not know")
     if step.node.get("if") is not None:
         return Blocked("the build step runs under a condition", "add the check by hand")
+    if step.node.get("continue-on-error") is not None:
+        return Blocked("the build step is allowed to fail (continue-on-error)", "remove that, or ignore this finding")
     script = _script(frontend.output, frontend.excluded, options["limit-mb"])
     keys = in_folder(folder, script, step, "" if "cd " in step.data.get("run", "") else step.working_directory)
     new = {**workflow.step_name("Check bundle size"), **keys}
@@ -103,9 +106,7 @@ def _repair(workflow: Workflow, step: Step, command: Command, frontends: FrontEn
     ]
     if others:
         return Blocked(f"the step does more than measuring: {others[0]}", "split it, then run fhfix again")
-    output = _output(command)
-    if not output:
-        return Blocked(f"what `{command.source}` measures is not known to be the output of a build")
+    output = _output(command, OUTPUTS | {posixpath.basename(each.output) for each in frontends.applications})
     if step.node.get("continue-on-error") is not None:
         return Blocked("the step is allowed to fail (continue-on-error)", "remove that, or ignore this finding")
     folder = folder_of(command, step)
@@ -143,15 +144,15 @@ def _place(step: Step) -> str:
     return f"{where}, {step.name}" if step.name else where
 
 
-def _measures(step: Step) -> Command | None:
+def _measures(step: Step, outputs: Set[str]) -> Command | None:
     """The command of a step that measures the output of a build with du."""
-    return next((command for command in commands_of(step) if command.name == "du" and _output(command)), None)
+    return next((command for command in commands_of(step) if command.name == "du" and _output(command, outputs)), None)
 
 
-def _output(command: Command) -> str:
+def _output(command: Command, outputs: Set[str]) -> str:
     for word in command.args:
         path = posixpath.normpath(word.text)
-        if not word.text.startswith("-") and word.literal and OUTPUTS & set(path.split("/")):
+        if not word.text.startswith("-") and word.literal and outputs & set(path.split("/")):
             return path
     return ""
 

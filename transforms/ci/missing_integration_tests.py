@@ -82,7 +82,15 @@ def _cure(ci: DjangoCI, suite: Suite | None, suites: TestSuites, options: Option
         folder = posixpath.join(ci.project.root, "tests", "integration")
         new_files = _scaffold(ci, folder, suites)
         suite = Suite("pytest", folder)
-    job = ci.new_job(RULE.id, "Integration Tests", minutes=20, env=options["env"], with_tests=True, redis=True)
+    job = ci.new_job(
+        RULE.id,
+        "Integration Tests",
+        minutes=20,
+        env=options["env"],
+        project=ci.tested,
+        with_tests=True,
+        redis=True,
+    )
     if isinstance(job, Blocked):
         return job
     job["steps"].append(ci.run("Run integration tests", _command(ci, suite)))

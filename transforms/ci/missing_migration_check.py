@@ -29,7 +29,13 @@ def check(ci: DjangoCI, workflows: Workflows, runners: TaskRunners, options: Opt
     if _checked(workflows) or runners.run("makemigrations", "--check"):
         return
     job = ci.new_job(
-        RULE.id, "Migrations Check", minutes=10, env=options["env"], with_tests=ci.prefix != "", redis=False
+        RULE.id,
+        "Migrations Check",
+        minutes=10,
+        env=options["env"],
+        project=ci.tested,
+        with_tests=ci.prefix != "",
+        redis=False,
     )
     cure: Fix | Blocked
     if isinstance(job, Blocked):

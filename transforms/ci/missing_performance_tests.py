@@ -24,6 +24,7 @@ from fixer.catalog.actions import Catalog
 from fixer.catalog.references import reference
 from fixer.facts.app_server import AppServer
 from fixer.facts.django_ci import DjangoCI
+from fixer.facts.local_access import local_access
 from fixer.facts.python_packages import PythonPackages
 from fixer.facts.task_runners import TaskRunners
 from fixer.facts.test_suites import TestSuites
@@ -113,7 +114,21 @@ def _cure(
             f'rules.{RULE.id}.health-path = "/health/"',
         )
     start = options["start"] or _server(ci, packages, server)
-    job = ci.new_job(RULE.id, "Performance Tests", minutes=20, env=options["env"], with_tests=True, redis=True)
+    given = {**ci.given, **options["env"]}
+    project = ci.with_settings(given.get("DJANGO_SETTINGS_MODULE", ""))
+    access = local_access(project, given, RULE.id)
+    if isinstance(access, Blocked):
+        return access
+    job = ci.new_job(
+        RULE.id,
+        "Performance Tests",
+        minutes=20,
+        env={**access, **options["env"]},
+        project=project,
+        with_tests=True,
+        redis=True,
+        serves=True,
+    )
     if isinstance(job, Blocked):
         return job
     job = _first(job, "if", "github.event_name == 'workflow_dispatch' || github.event_name == 'schedule'")

@@ -171,7 +171,7 @@ def _installs(steps: tuple[Step, ...], packages: PythonPackages) -> Installs | N
                 path = posixpath.normpath(posixpath.join(folder, file))
                 known = _known(path, packages)
                 if not known:
-                    problem = f"{path}, which the job installs from, is not in the repository"
+                    problem = f"{path}, which the job installs from, is not a text file of the repository"
                 found |= dict.fromkeys(known)
     return Installs(manager, tuple(found), problem) if manager else None
 

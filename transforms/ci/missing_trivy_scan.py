@@ -75,7 +75,8 @@ def check(
             "no workflow scans the repository for known holes",
             Fix.of(
                 f"add job {JOB}",
-                integration.add_job(JOB, job_data),
+                # What it finds is advice, and where a plan has no code scanning the upload fails: nothing waits for it.
+                integration.add_job(JOB, job_data, gates=False),
                 tier=Tier.REVIEW,
                 effects=(f"jobs.{JOB}: known holes of the dependencies appear in the Security tab",),
                 todo=("Private repositories need GitHub Advanced Security for the upload to be accepted.",),
@@ -90,7 +91,7 @@ def _job(workflow: Workflow, catalog: Catalog, options: Options) -> dict[str, An
         "timeout-minutes": 15,
         "permissions": SCOPES,
         "steps": [
-            {"uses": reference(catalog, "actions/checkout", workflow)},
+            {"uses": reference(catalog, "actions/checkout", workflow), **_credentials(workflow)},
             {
                 **workflow.step_name("Scan dependencies and configuration"),
                 "uses": reference(catalog, SCAN, workflow),
@@ -111,6 +112,13 @@ def _job(workflow: Workflow, catalog: Catalog, options: Options) -> dict[str, An
             },
         ],
     }
+
+
+def _credentials(workflow: Workflow) -> dict[str, Any]:
+    """The scan needs no credentials in its clone; said where the workflow's other checkouts say so."""
+    checkouts = [step for step in workflow.steps if _name(step) == "actions/checkout"]
+    kept = any(_input(step, "persist-credentials") != "false" for step in checkouts)
+    return {} if kept else {"with": {"persist-credentials": False}}
 
 
 # -- repairing a scan that is there -------------------------------------------------------------------------------
