@@ -36,7 +36,7 @@ def builds(root: Path, **files: str) -> ImageBuilds:
         ("docker.io/library/python:3.12-alpine", "alpine", "root", ""),
         ("public.ecr.aws/docker/library/node:22", "debian", "root", "node"),
         ("mcr.microsoft.com/dotnet/aspnet:8.0", "debian", "root", "app"),
-        ("mcr.microsoft.com/dotnet/aspnet:6.0-alpine", "alpine", "root", ""),
+        ("mcr.microsoft.com/dotnet/runtime:6.0-alpine", "alpine", "root", ""),
         ("gcr.io/distroless/static-debian12", "none", "root", "65532"),
         ("gcr.io/distroless/static-debian12:nonroot", "none", "nonroot", "65532"),
         ("nginxinc/nginx-unprivileged:1.27-alpine", "alpine", "nginx", ""),
@@ -50,7 +50,10 @@ def test_public_images_have_a_family_and_users(text: str, family: str, runs_as: 
     assert (found.family, found.runs_as, found.user) == (family, runs_as, user)
 
 
-@pytest.mark.parametrize("text", ["postgres:16", "nginx:alpine", "redis", "php:8.3-apache", "traefik:v3"])
+@pytest.mark.parametrize(
+    "text",
+    ["postgres:16", "nginx:alpine", "redis", "php:8.3-apache", "traefik:v3", "mcr.microsoft.com/dotnet/aspnet:7.0"],
+)
 def test_images_that_start_as_root_say_why_and_what_instead(text: str) -> None:
     assert image(text).keeps_root
     assert image(text).instead
@@ -75,6 +78,7 @@ def test_every_image_has_a_source() -> None:
         ("gunicorn app --access-logfile /var/log/app/a.log", "/var/log/app/a.log"),
         ("gunicorn app --bind unix:/srv/app.sock", "/srv/app.sock"),
         ("pip install -r requirements.txt && python app.py", "installs packages when the container starts"),
+        ("/usr/sbin/mumbled -fg", "is a daemon of the system"),
         ("mongod --dbpath /data/db", "belong to another user"),
         ("for x in", "is not understood"),
     ],

@@ -68,6 +68,8 @@ def needs_root(script: Script, writable: Iterable[str]) -> str:
             return f"`{changes.pop()}` changes to another user by itself, for which it must start as root"
         if root := leading & _NEEDS_ROOT:
             return f"`{root.pop()}` must run as root"
+        if re.match(r"/(usr/)?sbin/", words[0]):
+            return f"`{words[0]}` is a daemon of the system, whose files belong to root"
         if own := leading & _OWN_FOLDERS:
             return f"`{own.pop()}` keeps its data in folders that belong to another user"
         verb = next((word.text for word in command.args if not word.text.startswith("-")), "")
