@@ -5,7 +5,8 @@ A process that is taken over can do in its container what its user can. As root 
 and of what is mounted, and a flaw in the kernel or the engine makes it root of the host.
 
 The fix takes the user that the image brings (`node`), or one that the Dockerfile makes already, or makes one. What the
-process writes to becomes that user's: the working folder, what is copied there, folders made for data, volumes.
+process writes to becomes that user's: the working folder, what is copied there, folders made for data, volumes. USER
+gets the number where it is known, since Kubernetes' `runAsNonRoot` cannot check a name.
 
 ## When it is left alone
 Files and final stages for development, tests and dev containers (`development = true` includes them), GitHub's own
@@ -393,12 +394,13 @@ def _fix(container: Container, image: BaseImage, folders: Folders, options: Opti
         # With --link, names of users cannot be looked up: https://docs.docker.com/reference/dockerfile/#copy---link
         numeric = state.instruction.flag("link") is not None or not shell
         parts.append(dockerfile.set_flag(state.instruction, "chown", user.numeric if numeric else user.owner))
-    parts += _set_user(dockerfile, run, user.name if shell else user.numeric)
+    parts += _set_user(dockerfile, run, (user.id or user.name) if shell else user.numeric)
     todo = _todo(container, written, user)
-    effects = [f"the container runs as {user.name} instead of root"]
+    number = f" ({user.id})" if user.id and user.id != user.name else ""
+    effects = [f"the container runs as {user.name}{number} instead of root"]
     if shell and written.all:
         effects.append(f"{_listed(written.all)} {'belong' if len(written.all) > 1 else 'belongs'} to {user.name}")
-    title = f"make the user {user.name} and run as it" if create else f"run as {user.name}"
+    title = f"make the user {user.name}{number} and run as it" if create else f"run as {user.name}{number}"
     return Fix.of(title, *parts, tier=Tier.REVIEW if todo else Tier.SAFE, effects=effects, todo=todo)
 
 
