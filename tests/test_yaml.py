@@ -364,6 +364,19 @@ def test_nothing_outside_of_an_edit_changes(data: st.DataObject) -> None:
         assert after.endswith(doc.source.text[last:])
 
 
+@pytest.mark.parametrize("text", ["a: {b: 1, c: 2, d: 3}\n", "a: [b, c, d]\n"])
+@pytest.mark.parametrize("which", [(0,), (1,), (2,), (0, 1), (0, 2), (1, 2)])
+def test_any_entries_of_a_flow_collection_can_go(text: str, which: tuple[int, ...]) -> None:
+    doc = document(text)
+    collection = node(doc, "a")
+    gone = [list(collection.value)[each] if collection.is_mapping else each for each in which]
+    wanted = node(document(text), "a").data
+    for each in sorted(gone, reverse=True, key=str):
+        del wanted[each]
+
+    assert document(made(doc, doc.delete(collection, *gone))).plain() == {"a": wanted}
+
+
 def test_an_address_is_written_as_people_write_it() -> None:
     at: Address = ("jobs", "lint", "steps", 2, "run")
 

@@ -306,13 +306,9 @@ class Yaml:
             if parent is None:
                 return Blocked("nothing would be left of the file")
             return self.delete(parent, collection.at[-1])
-        edits: list[Edit] = []
-        for child in which:
-            part = self._delete_one(collection, child)
-            if isinstance(part, Blocked):
-                return part
-            edits.extend(part)
-        return tuple(edits)
+        if collection.style == "flow":
+            return self._delete_flow(collection, which)
+        return joined([self._delete_one(collection, child) for child in which])
 
     def insert_item(self, sequence: Node, index: int, *values: Any) -> Parts:
         """Inserts items before `index`; `len(sequence.items)` appends."""
@@ -566,8 +562,6 @@ class Yaml:
         if self._used_elsewhere(child):
             return Blocked(f"{dotted(child.at)} holds an anchor that is used elsewhere", "edit it by hand")
         change = Change("delete", child.at)
-        if collection.style == "flow":
-            return self._delete_flow(collection, which, change)
         text = self.source.text
         if collection.is_mapping:
             names = list(collection.value)
@@ -600,23 +594,35 @@ class Yaml:
         # else is inserted below it, cannot be known here.
         return self._edit(line_start, end, "", change)
 
-    def _delete_flow(self, collection: Node, which: str | int, change: Change) -> Parts:
-        children = list(collection.value) if collection.is_mapping else list(range(len(collection.items)))
-        position = children.index(which)
+    def _delete_flow(self, collection: Node, which: Sequence[str | int]) -> Parts:
+        """Each entry goes with the comma behind it; those at the end with the comma in front of them."""
+        children: list[str | int] = list(collection.value) if collection.is_mapping else [*range(len(collection.items))]
+        kept = [child for child in children if child not in which]
+        tail = children[children.index(kept[-1]) + 1 :]
+        runs = [[child] for child in children if child in which and child not in tail] + ([tail] if tail else [])
+        parts: list[Parts] = []
+        for run in runs:
+            held = next((each for each in run if self._used_elsewhere(collection.value[each])), None)
+            if held is not None:
+                at = dotted((*collection.at, held))
+                return Blocked(f"{at} holds an anchor that is used elsewhere", "edit it by hand")
+            if run is tail:
+                start, end = collection.value[kept[-1]].end, collection.value[run[-1]].end
+            else:
+                start = self._entry_start(collection, run[0])
+                end = self._entry_start(collection, children[children.index(run[0]) + 1])
+            if any(self._has_comment(start, end, collection.value[each]) for each in run):
+                at = dotted((*collection.at, run[0]))
+                return Blocked(f"a comment stands beside {at}", "move the comment, then run fhfix again")
+            changes = [Change("delete", (*collection.at, each)) for each in reversed(run)]
+            parts.append(self._edit(start, end, "", *changes))
+        return joined(parts)
 
-        def start_of(child: str | int) -> int:
-            if isinstance(child, str):
-                return collection.key_spans[child].start
-            found: Node = collection.value[child]
-            return found.start
-
-        if position + 1 < len(children):
-            start, end = start_of(which), start_of(children[position + 1])
-        else:
-            start, end = collection.value[children[position - 1]].end, collection.value[which].end
-        if "#" in self.source.text[start:end] and self._has_comment(start, end, collection.value[which]):
-            return Blocked(f"a comment stands beside {dotted(change.at)}", "move the comment, then run fhfix again")
-        return self._edit(start, end, "", change)
+    def _entry_start(self, collection: Node, child: str | int) -> int:
+        if isinstance(child, str):
+            return collection.key_spans[child].start
+        found: Node = collection.value[child]
+        return found.start
 
     def _replace_entries(self, mapping: Node, added: Mapping[str, Any]) -> Parts:
         """All keys of a mapping give way to others."""
