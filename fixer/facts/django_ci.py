@@ -198,7 +198,10 @@ class DjangoCI:
     def _runner(self) -> Any:
         # `${{ matrix.os }}` has no meaning in a job without the matrix.
         runs_on = self.job.data.get("runs-on")
-        return "ubuntu-latest" if "matrix." in str(runs_on) else runs_on
+        if "matrix." not in str(runs_on):
+            return runs_on
+        only = _without_matrix({"runs-on": runs_on}, self.job)["runs-on"]
+        return only if str(only).startswith("ubuntu-") else "ubuntu-latest"
 
     # -- services -------------------------------------------------------------------------------------------------
 

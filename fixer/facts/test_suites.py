@@ -17,6 +17,9 @@ _INTEGRATION = re.compile(
 )
 _MARKER = re.compile(r"^\s*[\"']?integration\b\s*[:\"']", re.MULTILINE)
 _MARKERS_FILE = re.compile(r"(^|/)(pytest\.ini|pyproject\.toml|setup\.cfg|tox\.ini)$")
+_DESELECTED = re.compile(
+    r"not[ _]integration|--(ignore|deselect|ignore-glob)[= ]\S*integration|^\s*testpaths\b", re.MULTILINE
+)
 _LOCUST = re.compile(r"(^|/)locustfile[^/]*\.py$|(^|/)(load|performance|perf|stress|locust)[^/]*/[^/]*locust[^/]*\.py$")
 _K6 = re.compile(r"^\s*import\b.*\bfrom\s+['\"]k6(/[\w/]+)?['\"]", re.MULTILINE)
 _BENCHMARK = re.compile(r"(^|/)(benchmarks?|performance|perf)/.*\btest_\w+\.py$|(^|/)test_\w*benchmark\w*\.py$")
@@ -36,13 +39,17 @@ class Suite:
 
 @dataclass(frozen=True)
 class TestSuites:
-    """Integration suites and load tests, and health URLs by the file that probes them."""
+    """Integration suites and load tests, and health URLs by the file that probes them.
+
+    `deselected`: the configuration of pytest may leave the integration tests out of a run that names no path.
+    """
 
     __test__ = False  # pytest would take the name for a class of tests
 
     integration: tuple[Suite, ...]
     load: tuple[Suite, ...]
     health: tuple[tuple[str, str], ...]
+    deselected: bool = False
 
     @classmethod
     def detect(cls, repository: Repository) -> Self | None:
@@ -51,9 +58,12 @@ class TestSuites:
         load: list[Suite] = []
         health: list[tuple[str, str]] = []
         registered: list[str] = []
-        marked = False
+        marked = deselected = False
         for path in repository.files:
             name = path.rpartition("/")[2]
+            deselected = deselected or (
+                _MARKERS_FILE.search(path) is not None and _DESELECTED.search(repository.text(path)) is not None
+            )
             if _INTEGRATION.search(path):
                 folder = posixpath.dirname(path)
                 found = Suite("pytest", folder if "integration" in folder.rpartition("/")[2] else path)
@@ -78,7 +88,9 @@ class TestSuites:
         if marked:  # a marker that no test has would select nothing, and pytest fails then
             integration += [Suite("marker", path) for path in registered]
         order = {"locust": 0, "k6": 1, "pytest-benchmark": 2}
-        return cls(tuple(integration), tuple(sorted(load, key=lambda suite: order[suite.kind])), tuple(health))
+        return cls(
+            tuple(integration), tuple(sorted(load, key=lambda suite: order[suite.kind])), tuple(health), deselected
+        )
 
     def health_path(self, near: str) -> str:
         """The path of the URL that the container nearest to this folder is probed with; empty where none is."""

@@ -14,7 +14,8 @@ from fixer.engine import default_options, plan
 from fixer.model import Options, Rule
 from fixer.registry import all_rules
 from fixer.repository import Repository
-from tests.fixture_cases import FIXTURES
+from tests.corpus.linters import worse
+from tests.fixture_cases import CASES, FIXTURES
 from tests.proofs.postgres import DATABASE, PASSWORD, USER, Server, free_port, postgres
 from tests.proofs.runner import Runner, WorkflowRun, does_nothing
 
@@ -253,6 +254,20 @@ def test_the_load_test_fails_and_shows_the_log_where_the_application_does_not_st
     assert made.result == "failure"
     assert "was not healthy within" in made.log
     assert "the wrong trousers" in made.log
+
+
+@pytest.mark.needs("actionlint", "shellcheck", "zizmor", "check-jsonschema", "node", "github-parser")
+def test_no_linter_and_not_github_itself_objects_to_what_the_fixtures_expect() -> None:
+    adding = {rule.id for rule in all_rules() if rule.pack == "ci" and rule.id.startswith("missing-")}
+    changed = {
+        f"{case.name}/{path}": (case.before[path], after)
+        for case in CASES
+        for path, after in case.after.items()
+        if case.rule_id in adding and path.startswith(".github/workflows/")
+    }
+
+    assert {name.partition("/")[0] for name in changed} == adding
+    assert worse(changed) == []
 
 
 @pytest.mark.needs("node", "github-parser")

@@ -10,7 +10,8 @@ as the job does that runs the tests, and runs the suite. With `scaffold` a repos
 one: the health URL, a round trip to the database, and that every migration is applied.
 
 ## When it is left alone
-Where a job, or a task runner that a workflow calls, already runs a suite with `integration` or `e2e` in its name;
+Where a job, or a task runner that a workflow calls, already runs a suite with `integration` or `e2e` in its name, or
+runs every test of the folder that the suite is in;
 repositories without a workflow that runs the tests of a Django project.
 """
 
@@ -20,10 +21,10 @@ import posixpath
 import re
 from collections.abc import Iterator
 
-from fixer.facts.django_ci import DjangoCI
+from fixer.facts.django_ci import DjangoCI, manages
 from fixer.facts.task_runners import TaskRunners
 from fixer.facts.test_suites import Suite, TestSuites
-from fixer.facts.workflows import Workflows
+from fixer.facts.workflows import Workflows, folder_of
 from fixer.model import Blocked, Finding, Fix, NewFile, Option, Options, Rule, Tier
 
 JOB = "integration-tests"
@@ -64,6 +65,8 @@ def check(
     if _is_run(workflows, runners):
         return
     suite = _suite(ci, suites, options)
+    if suite is not None and not suites.deselected and _is_among_all(workflows, suite):
+        return
     message = "no job runs integration tests"
     if suite is not None:
         message = f"no job runs the integration tests in {suite.path}"
@@ -119,6 +122,27 @@ def _suite(ci: DjangoCI, suites: TestSuites, options: Options) -> Suite | None:
     python = [suite for suite in suites.integration if suite.kind in ("pytest", "marker")]
     inside = [suite for suite in python if not ci.project.root or suite.path.startswith(ci.project.root + "/")]
     return next(iter(inside or python), None)
+
+
+def _is_among_all(workflows: Workflows, suite: Suite) -> bool:
+    """Whether a run of pytest or unittest takes the suite in, because it takes everything below a folder."""
+    for step, command in workflows.commands():
+        words = [word.text for word in command.args]
+        folder = folder_of(command, step)
+        if command.name == "pytest":
+            paths = [word for word in words if not word.startswith("-") and re.search(r"/|\.py\b|^tests?$|^\.$", word)]
+        elif manages(command) == "test":
+            paths = [word.replace(".", "/") for word in words[words.index("test") + 1 :] if re.match(r"[\w.]+$", word)]
+        else:
+            continue
+        if folder is None or command.has(
+            "-m", "-k", "--tag", "--exclude-tag", "--ignore", "--ignore-glob", "--deselect"
+        ):
+            continue
+        covered = [posixpath.normpath(posixpath.join(folder, path)) for path in paths or ["."]]
+        if any(path == "." or f"{suite.path}/".startswith(f"{path}/") for path in covered):
+            return True
+    return False
 
 
 def _scaffold(ci: DjangoCI, folder: str, suites: TestSuites) -> list[NewFile]:
