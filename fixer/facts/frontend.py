@@ -20,7 +20,7 @@ _FRAMEWORKS = (
     ("@vue/cli-service", "dist", ""),
 )
 _OUT_DIR = re.compile(r"""\b(?:outDir|distDir|outputPath)\s*["']?\s*:\s*["']([\w./-]+)["']""")
-_LIMITERS = ("size-limit", "bundlesize", "bundlesize2", "bundlewatch", "bundlemon", "@lhci/cli", "next-bundle-analysis")
+_LIMITERS = ("size-limit", "bundlesize", "bundlesize2", "bundlewatch", "bundlemon", "next-bundle-analysis")
 
 
 @dataclass(frozen=True)

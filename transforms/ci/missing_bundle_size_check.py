@@ -9,9 +9,9 @@ It takes the size in whole kilobytes, without the build's cache, says size and l
 the job, and fails above the limit or where nothing was built.
 
 ## When it is left alone
-Where size-limit, bundlesize, bundlewatch or a similar tool is a dependency or is run; where a script compares numbers
-and exits; repositories without a front end of a framework that is known (Next.js, Vite, Create React App, Angular,
-Vue).
+Where size-limit, bundlesize, bundlewatch or a similar tool is a dependency of the front end, or is run; where a script
+compares numbers and exits; repositories without a front end of a framework that is known (Next.js, Vite, Create React
+App, Angular, Vue).
 """
 
 from __future__ import annotations
@@ -35,8 +35,6 @@ KILOBYTES_PER_MEGABYTE = 1024
 
 
 def check(workflows: Workflows, frontends: FrontEnds, options: Options) -> Iterator[Finding]:
-    if any(each.limiter for each in frontends.applications):
-        return
     outputs = OUTPUTS | {posixpath.basename(each.output) for each in frontends.applications}
     broken: list[tuple[Workflow, Step, Command]] = []
     for workflow in workflows.documents:
@@ -49,6 +47,10 @@ def check(workflows: Workflows, frontends: FrontEnds, options: Options) -> Itera
             if measured is not None:
                 broken.append((workflow, step, measured))
     for workflow, step, command in broken:
+        folder = folder_of(command, step)
+        frontend = frontends.of(folder) if folder is not None else None
+        if frontend is not None and frontend.limiter:
+            continue
         yield Finding(
             workflow.path,
             (step.run or step.node).span,
@@ -66,7 +68,7 @@ def _added(workflows: Workflows, frontends: FrontEnds, options: Options) -> Iter
         for step in workflow.steps:
             folder = _builds(step)
             frontend = frontends.of(folder) if folder is not None else None
-            if folder is None or frontend is None or step.run is None:
+            if folder is None or frontend is None or frontend.limiter or step.run is None:
                 continue
             yield Finding(
                 workflow.path,
