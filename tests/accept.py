@@ -18,8 +18,8 @@ from tests.fixture_cases import CASES, FIXTURES, Case, files, planned, write
 def accept(before: dict[str, bytes], after: Path, rule_ids: set[str], config: str) -> None:
     with tempfile.TemporaryDirectory() as folder:
         found = planned(Path(folder), before, [rule for rule in all_rules() if rule.id in rule_ids], config)
-    for fault in found.faults:
-        print(f"{fault.rule_id}: {fault.path}: {fault.what}")
+    if found.faults:
+        sys.exit("\n".join(f"{fault.rule_id}: {fault.path}: {fault.what}" for fault in found.faults))
     shutil.rmtree(after, ignore_errors=True)
     write(after, {path: change.after.to_bytes() for path, change in found.files.items()})
     print(f"{after.relative_to(FIXTURES)}: {len(found.files)} files, {len(found.taken)} fixes")
