@@ -29,6 +29,10 @@ APPLETS = (
 )  # fmt: skip
 
 
+# Alpine's ranges, https://gitlab.alpinelinux.org/alpine/aports/-/blob/master/main/busybox/busyboxconfig
+NUMBERS = {"LAST_ID": 64999, "FIRST_SYSTEM_ID": 100, "LAST_SYSTEM_ID": 999}
+
+
 def run(*command: str | Path, cwd: Path | None = None) -> str:
     """The standard output; a failure tells everything that was said."""
     made = subprocess.run([str(word) for word in command], cwd=cwd, capture_output=True, text=True, timeout=170)
@@ -142,6 +146,8 @@ def _busybox() -> Path:
     config = (folder / ".config").read_text()
     for applet in APPLETS:
         config = config.replace(f"# CONFIG_{applet} is not set", f"CONFIG_{applet}=y")
+    for name, number in NUMBERS.items():
+        config = config.replace(f"CONFIG_{name}=0", f"CONFIG_{name}={number}")
     (folder / ".config").write_text(config)
     run("sh", "-c", "yes '' 2>/dev/null | make oldconfig && make -j2", cwd=folder)
     shutil.copy2(folder / "busybox", program)

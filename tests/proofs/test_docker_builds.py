@@ -39,12 +39,15 @@ def fixed(folder: Path, files: Mapping[str, str], *rules: str) -> Path:
     return folder
 
 
-def built(folder: Path, files: Mapping[str, str], name: str, *rules: str, context: str = ".") -> tuple[Image, Image]:
-    """The image before and after the rules."""
+def before(folder: Path, files: Mapping[str, str], name: str, context: str = ".") -> Image:
     write(folder / "before", {path: text.encode() for path, text in files.items()})
     build(folder / "before" / context, f"{name}-before")
-    build(fixed(folder / "after", files, *rules) / context, f"{name}-after")
-    return Image(f"{name}-before"), Image(f"{name}-after")
+    return Image(f"{name}-before")
+
+
+def after(folder: Path, files: Mapping[str, str], name: str, rule: str, context: str = ".") -> Image:
+    build(fixed(folder / "after", files, rule) / context, f"{name}-after")
+    return Image(f"{name}-after")
 
 
 @BUILT
@@ -64,11 +67,12 @@ def test_a_user_is_made_on_debian_and_owns_the_folder_the_code_and_the_volume(tm
         "api/list.txt": "",
         "compose.yaml": compose,
     }
-    before, after = built(tmp_path, files, "made-on-debian", "root-user", context="api")
+    old = before(tmp_path, files, "made-on-debian", context="api")
+    new = after(tmp_path, files, "made-on-debian", "root-user", context="api")
 
-    assert before.run("id", "-u") == "0\n"
-    assert after.run() == "10001\n"
-    assert after.run("sh", "-c", "id -un; cd; pwd") == "app\n/home/app\n"
+    assert old.run("id", "-u") == "0\n"
+    assert new.run() == "10001\n"
+    assert new.run("sh", "-c", "id -un; cd; pwd") == "app\n/home/app\n"
 
 
 @BUILT
@@ -81,10 +85,12 @@ def test_files_made_while_building_belong_to_the_user(tmp_path: Path) -> None:
         RUN python main.py /srv/shop && python -c "import os; os.makedirs('static/css')"
         CMD ["python", "main.py", "/srv/shop", "/srv/shop/static/css"]
         """
-    before, after = built(tmp_path, {"Dockerfile": dedent(dockerfile), "main.py": PROGRAM}, "made-later", "root-user")
+    files = {"Dockerfile": dedent(dockerfile), "main.py": PROGRAM}
+    old = before(tmp_path, files, "made-later")
+    new = after(tmp_path, files, "made-later", "root-user")
 
-    assert before.run().startswith("0\n")
-    assert after.run() == "10001\n"
+    assert old.run().startswith("0\n")
+    assert new.run() == "10001\n"
 
 
 @BUILT
@@ -97,10 +103,11 @@ def test_the_user_of_the_image_is_taken(tmp_path: Path) -> None:
         COPY . .
         CMD ["python", "main.py", "/app"]
         """
-    _, after = built(tmp_path, {"Dockerfile": dedent(dockerfile), "main.py": PROGRAM}, "has-a-user", "root-user")
+    files = {"Dockerfile": dedent(dockerfile), "main.py": PROGRAM}
+    new = after(tmp_path, files, "has-a-user", "root-user")
 
-    assert after.run() == "1000\n"
-    assert after.run("stat", "-c", "%U:%G", "/app/main.py") == "node:node\n"
+    assert new.run() == "1000\n"
+    assert new.run("stat", "-c", "%U:%G", "/app/main.py") == "node:node\n"
 
 
 @BUILT
@@ -111,10 +118,9 @@ def test_a_user_that_was_left_is_taken_again(tmp_path: Path) -> None:
         "apt-get update && apt-get install -y --no-install-recommends curl", "id -u"
     )
     files["fetch.sh"] = "#!/bin/sh\nid -un\necho x > feed.xml\n"
-    (tmp_path / "before").mkdir()
-    _, after = built(tmp_path, files, "left", "root-user")
+    new = after(tmp_path, files, "left", "root-user")
 
-    assert after.run("sh", "fetch.sh") == "feeds\n"
+    assert new.run("sh", "fetch.sh") == "feeds\n"
 
 
 @BUILT
@@ -128,9 +134,10 @@ def test_a_stage_made_from_another_runs_without_root(tmp_path: Path) -> None:
         VOLUME /var/lib/jobs
         CMD ["python", "main.py", "/code", "/var/lib/jobs"]
         """
-    _, after = built(tmp_path, {"Dockerfile": dedent(dockerfile), "main.py": PROGRAM}, "inherits", "root-user")
+    files = {"Dockerfile": dedent(dockerfile), "main.py": PROGRAM}
+    new = after(tmp_path, files, "inherits", "root-user")
 
-    assert after.run() == "10001\n"
+    assert new.run() == "10001\n"
 
 
 @BUILT
@@ -145,10 +152,12 @@ def test_a_user_is_made_by_busybox_and_owns_the_volume(tmp_path: Path) -> None:
         """
     notes = "#!/bin/sh\nset -e\nid -u\nid -un\ntouch /var/lib/notes/one /tmp/two ~/three\n"
     dockerfile = dedent(dockerfile)
-    before, after = built(tmp_path, {"Dockerfile": dockerfile, "notes": notes}, "on-busybox", "root-user")
+    files = {"Dockerfile": dockerfile, "notes": notes}
+    old = before(tmp_path, files, "on-busybox")
+    new = after(tmp_path, files, "on-busybox", "root-user")
 
-    assert before.run() == "0\nroot\n"
-    assert after.run() == "10001\napp\n"
+    assert old.run() == "0\nroot\n"
+    assert new.run() == "10001\napp\n"
 
 
 @BUILT
@@ -158,13 +167,15 @@ def test_an_image_of_one_file_runs_under_a_number(tmp_path: Path) -> None:
     dockerfile = """\
         FROM alpine:3.21 AS build
         FROM scratch
-        COPY --from=build /bin/busybox /gate
-        ENTRYPOINT ["/gate", "id", "-u"]
+        COPY --from=build /bin/busybox /busybox
+        ENTRYPOINT ["/busybox", "id", "-u"]
         """
-    before, after = built(tmp_path, {"Dockerfile": dedent(dockerfile)}, "one-file", "root-user")
+    files = {"Dockerfile": dedent(dockerfile)}
+    old = before(tmp_path, files, "one-file")
+    new = after(tmp_path, files, "one-file", "root-user")
 
-    assert before.run() == "0\n"
-    assert after.run() == "10001\n"
+    assert old.run() == "0\n"
+    assert new.run() == "10001\n"
 
 
 @BUILT
@@ -208,11 +219,12 @@ def test_an_image_is_the_same_when_a_builder_copies_only_its_list(tmp_path: Path
     (tmp_path / "base/pip").chmod(0o755)
     build(tmp_path / "base", "localhost/python:3.12-with-pip")
     files["Dockerfile"] = files["Dockerfile"].replace("FROM python:3.12 AS", "FROM python:3.12-with-pip AS")
-    before, after = built(tmp_path, files, "narrowed", "leaky-builder-stage")
+    old = before(tmp_path, files, "narrowed")
+    new = after(tmp_path, files, "narrowed", "leaky-builder-stage")
 
     listing = ("sh", "-c", "find /app /wheels -type f -exec sha256sum {} + | sort")
-    assert "/wheels/installed" in before.run(*listing)
-    assert before.run(*listing) == after.run(*listing)
+    assert "/wheels/installed" in old.run(*listing)
+    assert old.run(*listing) == new.run(*listing)
 
 
 def case(name: str) -> Case:
