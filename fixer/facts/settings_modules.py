@@ -125,6 +125,17 @@ class Database:
         return self.module.path
 
     @property
+    def ssl_variable(self) -> str:
+        """The variable that decides about TLS, named like its neighbours: DB_SSLMODE beside DB_HOST."""
+        for name in ("HOST", "PORT", "NAME", "USER", "PASSWORD"):
+            read = self.reads.get(name)
+            pattern = r"(\w*?)_?(HOST(NAME)?|PORT|NAME|DB|USER(NAME)?|PASSWORD|PASS)$"
+            found = re.match(pattern, read.name) if read else None
+            if found and found[1]:
+                return f"{found[1]}{'' if found[1] == 'PG' else '_'}SSLMODE"
+        return "DB_SSLMODE"
+
+    @property
     def options(self) -> ast.expr | None:
         """The value of OPTIONS in the literal."""
         return item(self.node, "OPTIONS")
@@ -158,6 +169,12 @@ class SettingsModule:
     @property
     def path(self) -> str:
         return self.document.path
+
+
+def limit_variable(ssl_variable: str) -> str:
+    """DB_STATEMENT_TIMEOUT_MS beside DB_SSLMODE; what begins with PG is libpq's own."""
+    prefix = ssl_variable.removesuffix("SSLMODE")
+    return f"{'DB_' if prefix == 'PG' else prefix}STATEMENT_TIMEOUT_MS"
 
 
 def vendor_of(engine: str) -> Vendor:

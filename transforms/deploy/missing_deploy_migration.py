@@ -27,6 +27,7 @@ from typing import Any
 
 from fixer.facts.deployments import DeployJob, Deployment, Deployments, Way, migrates
 from fixer.facts.django import DjangoProject
+from fixer.facts.settings_modules import limit_variable
 from fixer.languages.shell import Script
 from fixer.languages.workflow import Workflow
 from fixer.model import Blocked, Finding, Fix, Option, Options, Rule, Span, Tier
@@ -45,7 +46,8 @@ if [ "$launch" != None ]; then
 elif [ "$strategy" != null ] && [ "$strategy" != "[]" ]; then
   options+=(--capacity-provider-strategy "$strategy")
 fi
-overrides=$(printf '{"containerOverrides": [{"name": "%s", "command": %s}]}' "$container" "$COMMAND")
+overrides=$(printf '{"containerOverrides": [{"name": "%s", "command": %s, "environment": %s}]}' \\
+  "$container" "$COMMAND" "$ENVIRONMENT")
 # run-task succeeds also where it starts nothing; then it says why among its failures.
 started=$(aws ecs run-task --cluster "$CLUSTER" --task-definition "$revision" --count 1 --overrides "$overrides" \\
   "${options[@]}" --query '[tasks[0].taskArn, failures[0].reason]' --output text)
@@ -137,7 +139,7 @@ def check(workflow: Workflow, deployments: Deployments, django: DjangoProject, o
         if deployments.migrates_on_start or _migrated(job) or not _deploys_django(job, django):
             continue
         message = f"job {job.id} deploys a Django project and does not migrate its database"
-        yield Finding(workflow.path, _span(job), message, _cure(job, options))
+        yield Finding(workflow.path, _span(job), message, _cure(job, django, options))
 
 
 def _span(job: DeployJob) -> Span:
@@ -172,7 +174,7 @@ def _deploys_django(job: DeployJob, django: DjangoProject) -> bool:
     return not any(front.search(word) for word in words)
 
 
-def _cure(job: DeployJob, options: Options) -> Fix | Blocked:
+def _cure(job: DeployJob, django: DjangoProject, options: Options) -> Fix | Blocked:
     if not options["command"] and (job.way is Way.OTHER or job.way is Way.HELM):
         return Blocked(
             f"job {job.id} deploys in a way for which fhfix knows no one-off task ({job.deployments[0].words})",
@@ -188,7 +190,7 @@ def _cure(job: DeployJob, options: Options) -> Fix | Blocked:
             "write the steps as a list below the job",
         )
     deployment = _serving(job)
-    made = _by_command(options) if options["command"] else _one_off(job, deployment, options)
+    made = _by_command(options) if options["command"] else _one_off(job, deployment, django, options)
     if isinstance(made, Blocked):
         return made
     step: dict[str, Any] = {"name": "Migrate the database"} | deployment.condition
@@ -236,7 +238,9 @@ def _minutes(job: DeployJob, options: Options) -> str:
     return str(min(options["timeout"], limit) if isinstance(limit, int) else options["timeout"])
 
 
-def _one_off(job: DeployJob, deployment: Deployment, options: Options) -> dict[str, Any] | Blocked:
+def _one_off(
+    job: DeployJob, deployment: Deployment, django: DjangoProject, options: Options
+) -> dict[str, Any] | Blocked:
     together = _pushed_and_deployed(deployment)
     if together:
         return Blocked(
@@ -271,8 +275,15 @@ def _one_off(job: DeployJob, deployment: Deployment, options: Options) -> dict[s
     if container:
         env["CONTAINER"] = container
     env["COMMAND"], env["TIMEOUT_MINUTES"] = _argv(options), _minutes(job, options)
+    env["ENVIRONMENT"] = _without_limits(django)
     script = MIGRATE_ECS.replace("{revision}", revision)
     return {"env": env, "run": script.replace("{container}", NAMED_CONTAINER if container else FIND_CONTAINER)}
+
+
+def _without_limits(django: DjangoProject) -> str:
+    """The environment of the task: settings that limit queries, as unpooled-database makes them, do not limit it."""
+    names = sorted({limit_variable(each.ssl_variable) for each in django.databases if each.vendor == "postgresql"})
+    return json.dumps([{"name": name, "value": "0"} for name in names])
 
 
 def _pushed_and_deployed(deployment: Deployment) -> str:

@@ -35,7 +35,7 @@ from typing import Any
 from fixer.facts.app_server import AppServer
 from fixer.facts.django import DjangoProject
 from fixer.facts.local_databases import LocalDatabases, Place
-from fixer.facts.settings_modules import OWN_POOL, Database, Later, SettingsModule, own_dict
+from fixer.facts.settings_modules import OWN_POOL, Database, Later, SettingsModule, limit_variable, own_dict
 from fixer.languages.settings import Code, PythonModule, constant, item, key, text
 from fixer.model import Blocked, Finding, Fix, Option, Options, Parts, Rule, Span, Tier
 
@@ -169,7 +169,7 @@ def _literal(project: DjangoProject, settings: SettingsModule, database: Databas
     known = not (options is None and item(database.node, "OPTIONS") is not None)
     wanted = _Wanted()
     _reuse(database, options, known, handled, cell, wanted)
-    variable = _variable(database)
+    variable = database.ssl_variable
     if known:
         if "sslmode" not in handled and _needs_tls(database, options):
             required = f"{_read(options_in, database, variable)} or {options_in.quoted('require')}"
@@ -306,7 +306,7 @@ def _timeouts(
     if given is not None and not text(given):
         return  # built elsewhere
     milliseconds = str(cell.options["statement-timeout-ms"])
-    own = _limit_variable(variable)
+    own = limit_variable(variable)
     before = f"{text(given)} " if given is not None else ""
     value = Code(
         f"{module.quoted(before + '-c statement_timeout=')} + "
@@ -332,7 +332,7 @@ def _edits(
     elsewhere = _production(project, settings, database) if options_in is module else ()
     if "sslmode" in add_options and elsewhere:
         del add_options["sslmode"]
-        variable = _variable(database)
+        variable = database.ssl_variable
         for other in elsewhere:
             yield from _assigned_in(other.document, database, variable)
     if options is None and add_options:
@@ -349,7 +349,7 @@ def _edits(
     for name in wanted.add_options:
         if name == "sslmode":
             wanted.todo.append(
-                f"set {_variable(database)}=prefer where PostgreSQL has no TLS, on a developer's machine, say"
+                f"set {database.ssl_variable}=prefer where PostgreSQL has no TLS, on a developer's machine, say"
             )
 
 
@@ -408,7 +408,7 @@ def _made_at_run_time(
     last = _last_about_databases(module)
     if not missing or cell.cannot_start or last is None or any(database.in_class for database in databases):
         return
-    variable = _variable(first)
+    variable = first.ssl_variable
     code = _loop(module, first, missing, variable, cell)
     parts: list[Parts] = [module.insert_after(last, code, blank_lines=1)]
     if "os." in code:
@@ -419,7 +419,7 @@ def _made_at_run_time(
         if cell.local is not None:
             parts += [place.set(variable, "prefer") for place in cell.local.places if not place.sets(variable)]
     if "statement_timeout" in missing:
-        own = _limit_variable(variable)
+        own = limit_variable(variable)
         todo.append(f"set {own}=0 where migrations and long jobs run: the limit holds for them too")
     aliases = ", ".join(f"'{database.alias}'" for database in databases)
     yield Finding(
@@ -452,7 +452,7 @@ def _loop(module: PythonModule, database: Database, missing: list[str], variable
     if "connect_timeout" in missing:
         body.append(f"_options.setdefault({q('connect_timeout')}, {CONNECT_TIMEOUT})")
     if "statement_timeout" in missing:
-        own = _limit_variable(variable)
+        own = limit_variable(variable)
         given = f"(_options.get({q('options')}) or {q('')})"
         limit = f"{_read(module, database, own)} or {q(str(cell.options['statement-timeout-ms']))}"
         body += [
@@ -565,22 +565,6 @@ def _pooler(database: Database, cell: _Cell) -> bool:
         or cursors is True
         or (cell.local is not None and cell.local.pooler)
     )
-
-
-def _variable(database: Database) -> str:
-    """DB_SSLMODE beside DB_HOST, PGSSLMODE beside PGHOST."""
-    for name in ("HOST", "PORT", "NAME", "USER", "PASSWORD"):
-        read = database.reads.get(name)
-        found = re.match(r"(\w*?)_?(HOST(NAME)?|PORT|NAME|DB|USER(NAME)?|PASSWORD|PASS)$", read.name) if read else None
-        if read and found and found[1]:
-            return f"{found[1]}{'' if found[1] == 'PG' else '_'}SSLMODE"
-    return "DB_SSLMODE"
-
-
-def _limit_variable(variable: str) -> str:
-    """DB_STATEMENT_TIMEOUT_MS beside DB_SSLMODE; what begins with PG is libpq's own."""
-    prefix = variable.removesuffix("SSLMODE")
-    return f"{'DB_' if prefix == 'PG' else prefix}STATEMENT_TIMEOUT_MS"
 
 
 def _read(module: PythonModule, database: Database, variable: str) -> str:
