@@ -25,7 +25,7 @@ from fixer.languages.shell import Script
 from fixer.model import Blocked, Finding, Fix, NewFile, Parts, Rule, Span
 
 # What no image needs, in sections as they are written to a new file.
-SECRETS = ("**/.env", "**/.env.*", "!**/.env.example", "!**/.env.sample", "!**/.env.template")
+SECRETS = ("**/.env", "**/.env.*", "!**/.env*.example", "!**/.env*.sample", "!**/.env*.template")
 KEYS = (
     "**/*.key", "**/*.pem", "**/*.p12", "**/*.pfx", "**/id_rsa", "**/id_ed25519", "**/.ssh", "**/.aws", "**/.netrc",
     "**/.pypirc", "**/*.tfstate", "**/*.tfstate.*",
