@@ -202,6 +202,10 @@ class _Asked:
         processes = min(os.cpu_count() or 1, len(paths) // DOCUMENTS_PER_PROCESS)
         if processes < 2 or not hasattr(os, "fork"):
             return
+        for rule in single:
+            for _, kind, _ in _signature(rule.check)[1:]:
+                if kind is not Options:
+                    repository.fact(kind)  # once, before the processes part
         # Forked processes inherit the repository, the rules and the options; only findings come back.
         global _inherited
         _inherited = (self, single, repository)

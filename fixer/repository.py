@@ -13,7 +13,7 @@ import os
 import re
 import stat
 import subprocess
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from functools import cached_property
 from pathlib import Path
 from typing import Any, Protocol, Self, TypeVar, cast
@@ -205,12 +205,16 @@ class Repository:
         found = (document for document in self._documents.values() if isinstance(document, FileError))
         return tuple(problem for problem in found if self.in_scope(problem.path))
 
-    def documents(self, kind: type[D]) -> Iterator[D]:
-        """Every document of a kind that can be parsed, whether or not it is within `only`."""
+    def documents(self, kind: type[D], wanted: Callable[[Source], bool] | None = None) -> Iterator[D]:
+        """Every document of a kind that can be parsed, whether or not it is within `only`.
+
+        `wanted` tells by the text which ones are worth parsing.
+        """
         self._note(_LISTING)
         for path in self._paths_by_kind.get(name_of(kind), ()):
             try:
-                yield cast("D", self.document(path))
+                if wanted is None or wanted(self.read(path)):
+                    yield cast("D", self.document(path))
             except FileError:
                 continue
 

@@ -339,9 +339,7 @@ class Deployments:
         """None where no workflow deploys."""
         jobs: dict[str, tuple[DeployJob, ...]] = {}
         composite: dict[str, tuple[Step, ...]] = {}
-        for workflow in repository.documents(Workflow):
-            if not _MENTIONS.search(workflow.source.text):
-                continue
+        for workflow in repository.documents(Workflow, lambda source: _MENTIONS.search(source.text) is not None):
             if workflow.composite:
                 steps = tuple(step for step in workflow.steps if _of_composite(step))
                 if steps:

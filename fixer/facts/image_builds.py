@@ -246,8 +246,8 @@ def _build(context: str, file: str, folder: str) -> tuple[str, str] | None:
 
 
 def _actions(repository: Repository) -> Iterator[str]:
-    for workflow in repository.documents(Workflow):
-        if not re.search(r"(^|/)action\.ya?ml$", workflow.source.path):
+    for workflow in repository.documents(Workflow, lambda source: "docker" in source.text):
+        if not workflow.composite:
             continue
         runs = workflow.root.get("runs")
         data = runs.data if runs is not None else None

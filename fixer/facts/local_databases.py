@@ -72,13 +72,13 @@ class LocalDatabases:
         """None where no workflow and no compose file starts PostgreSQL or a pooler."""
         places: list[Place] = []
         pooler = ""
-        for workflow in repository.documents(Workflow):
-            if "postg" in workflow.source.text or "timescale" in workflow.source.text:
-                places += _jobs(workflow)
-        for compose in repository.documents(Compose):
-            if "image:" in compose.source.text:
-                places += _services(compose)
-                pooler = pooler or _pooler(compose)
+        for workflow in repository.documents(
+            Workflow, lambda source: re.search("postg|timescale", source.text) is not None
+        ):
+            places += _jobs(workflow)
+        for compose in repository.documents(Compose, lambda source: "image:" in source.text):
+            places += _services(compose)
+            pooler = pooler or _pooler(compose)
         return cls(tuple(places), pooler) if places or pooler else None
 
 

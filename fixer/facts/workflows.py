@@ -39,8 +39,8 @@ class Workflows:
         """None where the repository has no workflow in its `.github/workflows`."""
         found = tuple(
             workflow
-            for workflow in repository.documents(Workflow)
-            if not workflow.composite and workflow.path.startswith(".github/workflows/") and workflow.jobs
+            for workflow in repository.documents(Workflow, lambda source: source.path.startswith(".github/workflows/"))
+            if not workflow.composite and workflow.jobs
         )
         return cls(found, any(kind_of(path) == "dockerfile.Dockerfile" for path in repository.files)) if found else None
 
