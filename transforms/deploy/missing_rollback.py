@@ -675,6 +675,14 @@ def _condition(job: DeployJob) -> str:
     return f"always() && {failed[0]}" if len(failed) == 1 else f"always() && ({' || '.join(failed)})"
 
 
+def _rights(job: DeployJob) -> Any:
+    """The permissions that signing in needs: those of the job, which writes to GitHub where a rollback does not."""
+    granted = job.job.data.get("permissions", job.workflow.root.data.get("permissions"))
+    if not isinstance(granted, dict):
+        return granted
+    return {name: "read" if right == "write" and name != "id-token" else right for name, right in granted.items()}
+
+
 def _needed(job: DeployJob) -> list[str]:
     return [job.id, *(other.id for other in job.checked_by)]
 
@@ -719,9 +727,9 @@ def _rollback_job(job: DeployJob, records: list[Record]) -> dict[str, Any] | Blo
                 f"the environment of job {job.id} is known in this job only", "name it, or take it from inputs"
             )
         made["environment"] = job.job.environment
-    permissions = data.get("permissions", job.workflow.root.data.get("permissions"))
-    if permissions is not None:
-        made["permissions"] = permissions
+    rights = _rights(job)
+    if rights is not None:
+        made["permissions"] = rights
     made["timeout-minutes"] = 30
     if "container" in data:
         if job.is_local(str(data["container"])):
@@ -904,7 +912,7 @@ def _same_rights(job: DeployJob, rollback: Job) -> list[Parts]:
     """The environment, whose secrets signing in needs, and permissions such as `id-token`."""
     workflow, made = job.workflow, list[Parts]()
     own = rollback.node.get("permissions")
-    wanted = job.job.data.get("permissions", workflow.root.data.get("permissions"))
+    wanted = _rights(job)
     if own is not None and own.is_mapping and isinstance(wanted, dict):
         missing = {name: level for name, level in wanted.items() if name not in own.value}
         if missing:
