@@ -22,6 +22,7 @@ import re
 from collections.abc import Iterator
 
 from fixer.facts.django_ci import DjangoCI, manages
+from fixer.facts.routes import HealthUrl
 from fixer.facts.task_runners import TaskRunners
 from fixer.facts.test_suites import Suite, TestSuites
 from fixer.facts.workflows import Workflows, folder_of
@@ -60,7 +61,12 @@ class HealthTests(TestCase):
 
 
 def check(
-    ci: DjangoCI, workflows: Workflows, runners: TaskRunners, suites: TestSuites, options: Options
+    ci: DjangoCI,
+    workflows: Workflows,
+    runners: TaskRunners,
+    suites: TestSuites,
+    health: HealthUrl,
+    options: Options,
 ) -> Iterator[Finding]:
     if _is_run(workflows, runners):
         return
@@ -70,10 +76,10 @@ def check(
     message = "no job runs integration tests"
     if suite is not None:
         message = f"no job runs the integration tests in {suite.path}"
-    yield Finding(ci.workflow.path, ci.job.node.span, message, _cure(ci, suite, suites, options))
+    yield Finding(ci.workflow.path, ci.job.node.span, message, _cure(ci, suite, health, options))
 
 
-def _cure(ci: DjangoCI, suite: Suite | None, suites: TestSuites, options: Options) -> Fix | Blocked:
+def _cure(ci: DjangoCI, suite: Suite | None, health: HealthUrl, options: Options) -> Fix | Blocked:
     new_files: list[NewFile] = []
     if suite is None:
         if not options["scaffold"]:
@@ -83,7 +89,7 @@ def _cure(ci: DjangoCI, suite: Suite | None, suites: TestSuites, options: Option
                 f"rules.{RULE.id}.scaffold = true",
             )
         folder = posixpath.join(ci.project.root, "tests", "integration")
-        new_files = _scaffold(ci, folder, suites)
+        new_files = _scaffold(ci, folder, health)
         suite = Suite("pytest", folder)
     job = ci.new_job(
         RULE.id,
@@ -145,11 +151,10 @@ def _is_among_all(workflows: Workflows, suite: Suite) -> bool:
     return False
 
 
-def _scaffold(ci: DjangoCI, folder: str, suites: TestSuites) -> list[NewFile]:
+def _scaffold(ci: DjangoCI, folder: str, health: HealthUrl) -> list[NewFile]:
     text = SCAFFOLD
-    health = suites.health_path(ci.project.root)
-    if health:
-        text += SCAFFOLD_HEALTH.format(path=health)
+    if health.path:
+        text += SCAFFOLD_HEALTH.format(path=health.path)
     files = [NewFile(posixpath.join(folder, "test_application.py"), text)]
     if ci.project.test_runner != "pytest":  # unittest finds tests only in packages
         files.insert(0, NewFile(posixpath.join(folder, "__init__.py"), ""))

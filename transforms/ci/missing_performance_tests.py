@@ -26,6 +26,7 @@ from fixer.facts.app_server import AppServer
 from fixer.facts.django_ci import DjangoCI
 from fixer.facts.local_access import local_access
 from fixer.facts.python_packages import PythonPackages
+from fixer.facts.routes import HealthUrl
 from fixer.facts.task_runners import TaskRunners
 from fixer.facts.test_suites import TestSuites
 from fixer.facts.workflows import Workflows
@@ -76,6 +77,7 @@ def check(
     suites: TestSuites,
     packages: PythonPackages,
     server: AppServer | None,
+    health_url: HealthUrl,
     catalog: Catalog,
     options: Options,
 ) -> Iterator[Finding]:
@@ -83,7 +85,7 @@ def check(
         return
     locustfile = options["locustfile"] or next((suite.path for suite in suites.load if suite.kind == "locust"), "")
     message = f"no workflow runs the load test {locustfile}" if locustfile else "no workflow runs a load test"
-    cure = _cure(ci, locustfile, suites, packages, server, catalog, options)
+    cure = _cure(ci, locustfile, suites, packages, server, health_url, catalog, options)
     yield Finding(ci.workflow.path, ci.job.node.span, message, cure)
 
 
@@ -93,6 +95,7 @@ def _cure(
     suites: TestSuites,
     packages: PythonPackages,
     server: AppServer | None,
+    health_url: HealthUrl,
     catalog: Catalog,
     options: Options,
 ) -> Fix | Blocked:
@@ -106,12 +109,15 @@ def _cure(
             "write a locustfile (https://docs.locust.io), and name it",
             f'rules.{RULE.id}.locustfile = "tests/performance/locustfile.py"',
         )
-    health = options["health-path"] or suites.health_path(ci.project.root)
+    health = options["health-path"] or health_url.path
     if not health:
+        reason = "no health URL of the application is known: no Dockerfile or compose file probes one"
+        if health_url.refused:
+            reason = f"containers are probed with {health_url.refused}, and the application has no such URL"
         return Blocked(
-            "no health URL of the application is known: no Dockerfile or compose file probes one",
+            reason,
             "name a path that answers 200 when the application is up",
-            f'rules.{RULE.id}.health-path = "/health/"',
+            f'rules.{RULE.id}.health-path = "{health_url.likely or "/health/"}"',
         )
     start = options["start"] or _server(ci, packages, server)
     given = {**ci.given, **options["env"]}
