@@ -17,17 +17,14 @@ from typing import TYPE_CHECKING, Any, Self
 from fixer.languages.shell import Command, Script, Structure
 from fixer.languages.workflow import Job, Step, Workflow
 from fixer.languages.yaml import Commented, Node
-from fixer.model import Span
+from fixer.model import Source, Span
 
 if TYPE_CHECKING:
     from fixer.repository import Repository
 
 EXPRESSION = re.compile(r"\$\{\{(?:'[^']*'|[^'])*?\}\}")
 
-_MENTIONS = re.compile(
-    r"update-service|amazon-ecs-deploy|kubectl|\bhelm\b|compose|ssh|deploy|heroku|\bfly\b|elasticbeanstalk|lambda",
-    re.IGNORECASE,
-)
+_MENTIONS = ("update-service", "kubectl", "helm", "compose", "ssh", "deploy", "heroku", "fly", "beanstalk", "lambda")
 _DEPLOYS = re.compile(r"deploy|release|\bprod|production|staging|\bcd\b|rollout|ship", re.IGNORECASE)
 _STATIC = re.compile(r"\bdocs?\b|[_-]docs?\b|documentation|storybook|playground|github.pages|gh-pages", re.IGNORECASE)
 _ROLLBACK = re.compile(r"roll[\s_-]?back|revert|undo", re.IGNORECASE)
@@ -339,7 +336,7 @@ class Deployments:
         """None where no workflow deploys."""
         jobs: dict[str, tuple[DeployJob, ...]] = {}
         composite: dict[str, tuple[Step, ...]] = {}
-        for workflow in repository.documents(Workflow, lambda source: _MENTIONS.search(source.text) is not None):
+        for workflow in repository.documents(Workflow, _may_deploy):
             if workflow.composite:
                 steps = tuple(step for step in workflow.steps if _of_composite(step))
                 if steps:
@@ -356,6 +353,16 @@ class Deployments:
         return self.jobs.get(workflow.path, ())
 
 
+def _may_deploy(source: Source) -> bool:
+    return _mentions(source.text)
+
+
+def _mentions(text: str) -> bool:
+    """Whether a text speaks of a way to deploy at all; what is asked of every file must be quick."""
+    text = text.lower()
+    return any(word in text for word in _MENTIONS)
+
+
 # -- jobs ---------------------------------------------------------------------------------------------------------
 
 
@@ -363,7 +370,7 @@ def _deploy_jobs(workflow: Workflow) -> Iterator[DeployJob]:
     if _ROLLBACK.search(workflow.path) or _ROLLBACK.search(workflow.name):
         return
     for job in workflow.jobs.values():
-        if is_rollback(job) or not _MENTIONS.search(workflow.source.text[job.node.start : job.node.end]):
+        if is_rollback(job) or not _mentions(workflow.source.text[job.node.start : job.node.end]):
             continue
         found = tuple(deployment for step in job.steps for deployment in _deployments(step, job))
         if found:
@@ -397,7 +404,7 @@ def _deployments(step: Step, job: Job) -> Iterator[Deployment]:
         if found is not None:
             yield found
         return
-    if step.run is None or not _MENTIONS.search(step.run.value):
+    if step.run is None or not _mentions(step.run.value):
         return
     script = Script.of(step)
     if script is None or script.error:
