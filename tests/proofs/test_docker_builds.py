@@ -56,9 +56,10 @@ def test_a_user_is_made_on_debian_and_owns_the_folder_the_code_and_the_volume(tm
     dockerfile = """\
         FROM python:3.12-slim
         WORKDIR /app
+        RUN mkdir -p media/small
         COPY list.txt .
         COPY src/ ./src/
-        CMD ["python", "src/main.py", "/app", "/app/src", "/app/uploads", "/tmp"]
+        CMD ["python", "src/main.py", "/app", "/app/src", "/app/media/small", "/app/uploads", "/tmp"]
         """
     compose = "services:\n  api:\n    build: ./api\n    volumes: ['uploads:/app/uploads']\nvolumes: {uploads: }\n"
     files = {

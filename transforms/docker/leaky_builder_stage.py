@@ -18,6 +18,8 @@ writes, or which a Dockerfile copies by name, is not added.
 
 import re
 from collections.abc import Iterator
+from fnmatch import filter as matching
+from fnmatch import fnmatchcase
 
 from fixer.facts.image_builds import ImageBuild, ImageBuilds, is_ignored, local_sources, read_ignore
 from fixer.languages.dockerfile import Dockerfile, Instruction, Stage
@@ -174,8 +176,9 @@ def _additions(build: ImageBuild, builds: ImageBuilds) -> list[tuple[str, list[s
 
 def _takes_away(line: str, section: tuple[str, ...], needed: set[str]) -> bool:
     """Every pattern here is one name in any folder, so names tell."""
-    patterns = tuple(read_ignore([line, *(other for other in section if other.startswith("!"))]))
-    return any(is_ignored(name, patterns) for name in needed)
+    taken = matching(needed, line.removeprefix("**/"))
+    kept = [other.removeprefix("!**/") for other in section if other.startswith("!")]
+    return any(not any(fnmatchcase(name, other) for other in kept) for name in taken)
 
 
 def _named(build: ImageBuild) -> Iterator[str]:

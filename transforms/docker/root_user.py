@@ -470,19 +470,26 @@ def _give(
     """Commands that give the folders to the user, at this place (None: at the end)."""
     reached = [s for s in container.states if before is None or s.instruction.index < before.index]
     places = [state.folder for state in reached if state.instruction.op == "WORKDIR"]
-    there = list(places)
+    made: list[str] = []
     for state in reached:
-        if state.instruction.op == "RUN" and "mkdir" in state.instruction.script:
-            there += folders_made(state.script, state.values, state.folder)
-    missing = [path for path in folders.all if not any(is_within(made, (path,)) for made in there)]
+        if state.instruction.op == "RUN" and re.search(r"\bmkdir\b|\binstall\b", state.instruction.script):
+            made += folders_made(state.script, state.values, state.folder)
+    missing = [path for path in folders.all if not any(is_within(there, (path,)) for there in (*places, *made))]
     steps = [f"mkdir -p {' '.join(missing)}"] if missing else []
     if recursive:
         return [*steps, f"chown -R {user.owner} {' '.join(_topmost(folders.all))}"] if folders.all else steps
     roots = dict.fromkeys([*folders.roots, *(path for path in places if is_within(path, folders.roots))])
     if roots:
         steps.append(f"chown {user.owner} {' '.join(roots)}")
-    if folders.data:
-        steps.append(f"chown -R {user.owner} {' '.join(folders.data)}")
+    # What mkdir makes inside goes with the folder right below the root, which it may have made too.
+    inside = [
+        f"{root}/{path[len(root) + 1 :].split('/')[0]}"
+        for root in roots
+        for path in made
+        if path.startswith(f"{root}/")
+    ]
+    if given := _topmost([*folders.data, *inside]):
+        steps.append(f"chown -R {user.owner} {' '.join(given)}")
     return steps
 
 
