@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import shutil
 import signal
 import sys
 import time
@@ -51,7 +50,9 @@ def sign_of_life(what: str) -> Iterator[None]:
 
 def page(text: str) -> None:
     """Prints, through the pager of PAGER where the terminal is too small. Colours go where they are not wanted."""
-    lines = shutil.get_terminal_size().lines
+    from shutil import get_terminal_size  # it brings every format of archives along
+
+    lines = get_terminal_size().lines
     if sys.stdout.isatty() and text.count("\n") >= lines:
         # Quit at once where it fits after all, keep colours, leave the text on the screen: as git does.
         os.environ.setdefault("LESS", "FRX")

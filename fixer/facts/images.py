@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
+import os
 import re
 import tomllib
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
 from functools import cache
-from importlib.resources import files
 from typing import Any, Literal
 
 from fixer.languages.dockerfile import ImageRef
@@ -64,7 +64,7 @@ def made_up(family: Family, runs_as: str = "root") -> BaseImage:
 
 @cache
 def _entries() -> list[dict[str, Any]]:
-    found: list[dict[str, Any]] = tomllib.loads(files(__package__).joinpath("images.toml").read_text("utf-8"))["image"]
+    found: list[dict[str, Any]] = _load("images.toml")["image"]
     return found
 
 
@@ -90,3 +90,9 @@ def _family(family: str, otherwise: Family, tag: str) -> Family:
     if re.search(r"azurelinux|mariner|cbl|ubi|oracle|al2023|amazonlinux|al2\b", tag):
         return "none"
     return "debian" if _DEBIAN.search(tag) else otherwise
+
+
+def _load(name: str) -> dict[str, Any]:
+    # importlib.resources loads tempfile and random, which everybody would wait for.
+    with open(os.path.join(os.path.dirname(__file__), name), "rb") as file:
+        return tomllib.load(file)
