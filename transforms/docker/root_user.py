@@ -474,11 +474,13 @@ def _give(
     for state in reached:
         if state.instruction.op == "RUN" and re.search(r"\bmkdir\b|\binstall\b", state.instruction.script):
             made += folders_made(state.script, state.values, state.folder)
-    missing = [path for path in folders.all if not any(is_within(there, (path,)) for there in (*places, *made))]
+    entered = [path for path in (*places, container.folder) if is_within(path, folders.roots)]
+    wanted = dict.fromkeys([*folders.all, *entered])
+    missing = [path for path in wanted if not any(is_within(there, (path,)) for there in (*places, *made))]
     steps = [f"mkdir -p {' '.join(missing)}"] if missing else []
     if recursive:
         return [*steps, f"chown -R {user.owner} {' '.join(_topmost(folders.all))}"] if folders.all else steps
-    roots = dict.fromkeys([*folders.roots, *(path for path in places if is_within(path, folders.roots))])
+    roots = dict.fromkeys([*folders.roots, *entered])
     if roots:
         steps.append(f"chown {user.owner} {' '.join(roots)}")
     # What mkdir makes inside goes with the folder right below the root, which it may have made too.
