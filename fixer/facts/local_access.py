@@ -5,6 +5,7 @@ from __future__ import annotations
 import ast
 import re
 from collections.abc import Iterator, Mapping
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from fixer.facts.settings_modules import EnvRead, environment_reads, resolve
@@ -24,6 +25,22 @@ def local_access(project: DjangoProject, environment: Mapping[str, str], rule: s
     `environment` is what is set already; `rule` is the id of the rule whose option `env` could name other settings.
     Where the settings leave no choice, why, and which settings to take instead. What cannot be told counts as open.
     """
+    found = _access(project, environment)
+    if isinstance(found, dict):
+        return found
+    reason, name = found
+    others = (
+        replace(project, settings=project.module_name(path), settings_path=path)
+        for path, module in project.modules.items()
+        if module.role == "development" and path != project.settings_path
+    )
+    other = next((each.settings for each in others if isinstance(_access(each, environment), dict)), "")
+    config = f'rules.{rule}.env = {{ DJANGO_SETTINGS_MODULE = "{other}" }}' if other else ""
+    return Blocked(reason, f"read {name} from the environment" + (", or start other settings" if other else ""), config)
+
+
+def _access(project: DjangoProject, environment: Mapping[str, str]) -> dict[str, str] | tuple[str, str]:
+    """The variables, or the reason and the name of the setting that leaves no choice."""
     found: dict[str, str] = {}
     off = _is_off(project, environment)
     redirect = _last(project, "SECURE_SSL_REDIRECT", off)
@@ -33,14 +50,10 @@ def local_access(project: DjangoProject, environment: Mapping[str, str], rule: s
         if read is not None and _may_be_on(read, environment):
             found[read.name] = "False"
         elif read is None and constant(value) is True:
-            return _other_settings(
-                project, rule, f"{module.path}:{value.lineno} sends every request on to HTTPS", "SECURE_SSL_REDIRECT"
-            )
+            return f"{module.path}:{value.lineno} sends every request on to HTTPS", "SECURE_SSL_REDIRECT"
     hosts = _last(project, "ALLOWED_HOSTS", off)
     if hosts is None:
-        if off:
-            return _other_settings(project, rule, f"{project.settings_path} allows no host", "ALLOWED_HOSTS")
-        return found
+        return (f"{project.settings_path} allows no host", "ALLOWED_HOSTS") if off else found
     module, value = hosts
     read = next(environment_reads(module, value), None)
     names = {text(node) for node in ast.walk(resolve(module, value)) if text(node)}
@@ -50,20 +63,8 @@ def local_access(project: DjangoProject, environment: Mapping[str, str], rule: s
             found[read.name] = "localhost"
     # Django lets localhost in where the list is empty and DEBUG is on.
     elif _is_literal(value) and not HOSTS & names and (names or off):
-        return _other_settings(project, rule, f"{module.path}:{value.lineno} does not allow localhost", "ALLOWED_HOSTS")
+        return f"{module.path}:{value.lineno} does not allow localhost", "ALLOWED_HOSTS"
     return found
-
-
-def _other_settings(project: DjangoProject, rule: str, reason: str, name: str) -> Blocked:
-    open_ = [
-        project.module_name(path)
-        for path, module in project.modules.items()
-        if module.role == "development" and path != project.settings_path
-    ]
-    config = f'rules.{rule}.env = {{ DJANGO_SETTINGS_MODULE = "{open_[0]}" }}' if open_ else ""
-    return Blocked(
-        reason, f"read {name} from the environment" + (", or start other settings" if config else ""), config
-    )
 
 
 def _is_literal(value: ast.expr) -> bool:

@@ -164,14 +164,14 @@ class _Reader:
                 router = self.defined(dotted(node.args[1]), at)
                 inner = self.tree(router) if router else None
                 original = self.original(dotted(node.args[1]), at)
-                nested = inner is not None and f"{original}.add_router" in ast.unparse(inner)
+                nested = f"{original}.add_router" in self.repository.text(router) if router else False
                 if inner is None or nested or not _is_text(node.args[0]):
                     yield Route(below, True)
                 else:
                     yield from self.operations(inner, original, f"{below}/")
 
     def operations(self, tree: ast.Module, name: str, prefix: str) -> Iterator[Route]:
-        for node in ast.walk(tree):
+        for node in tree.body:
             for decorator in getattr(node, "decorator_list", ()):
                 target, _, method = dotted(getattr(decorator, "func", None)).rpartition(".")
                 if target == name and method in _METHODS:

@@ -1,0 +1,456 @@
+"""What is read from a repository before a job is added to its workflows. Nothing of it is ever run."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any, TypeVar
+
+import pytest
+
+from fixer.facts.django_ci import DjangoCI
+from fixer.facts.frontend import FrontEnd, FrontEnds
+from fixer.facts.local_access import local_access
+from fixer.facts.routes import HealthUrl, Routes
+from fixer.facts.task_runners import TaskRunners
+from fixer.facts.test_suites import Suite, TestSuites
+from fixer.facts.workflows import Workflows, commands_of, folder_of
+from fixer.model import Blocked
+from fixer.repository import Repository
+from tests.fixture_cases import write
+
+F = TypeVar("F")
+MANAGE = 'import os\nos.environ.setdefault("DJANGO_SETTINGS_MODULE", "site.settings")\n'
+CI = ".github/workflows/ci.yml"
+
+
+def fact(kind: type[F], root: Path, files: dict[str, str]) -> F:
+    write(root, {path: text.encode() for path, text in files.items()})
+    found = Repository(root).fact(kind)
+    assert found is not None
+    return found
+
+
+def workflow(*runs: str, triggers: str = "[push, pull_request]", more: str = "", env: str = "{}") -> str:
+    """A workflow with one job, `test`, one step per script."""
+    steps = "".join("      - run: |\n" + "".join(f"          {line}\n" for line in run.splitlines()) for run in runs)
+    return (
+        f"on: {triggers}\njobs:\n  test:\n    runs-on: ubuntu-latest\n    env: {env}\n{more}"
+        f"    steps:\n      - uses: actions/checkout@v5\n{steps}"
+    )
+
+
+# -- where a command runs -----------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("script", "folder"),
+    [
+        ("wanted", ""),
+        ("cd server\nwanted", "server"),
+        ("cd server && cd ./app/\nwanted", "server/app"),
+        ("cd server\ncd ..\nwanted", ""),
+        ("cd $GITHUB_WORKSPACE/server\nwanted", "server"),
+        ("cd ${{ github.workspace }}\nwanted", ""),
+        ("(cd server && make)\nwanted", ""),
+        ("(cd server && wanted)", "server"),
+        ("pushd web\nwanted", "web"),
+        ("wanted\ncd later", ""),
+        ('cd "$ELSEWHERE"\nwanted', None),
+        ("cd /opt\nwanted", None),
+        ("cd ..\nwanted", None),
+        ("cd\nwanted", None),
+    ],
+)
+def test_the_folder_of_a_command_follows_every_cd_before_it(tmp_path: Path, script: str, folder: str | None) -> None:
+    found = fact(Workflows, tmp_path, {CI: workflow(script)})
+    step, command = next((step, command) for step, command in found.commands() if command.name == "wanted")
+
+    assert folder_of(command, step) == folder
+
+
+def test_the_folder_of_a_command_starts_at_the_working_directory_of_its_step(tmp_path: Path) -> None:
+    text = workflow("cd app\nwanted", more="    defaults: { run: { working-directory: ./server } }\n")
+    [step] = [step for step in fact(Workflows, tmp_path, {CI: text}).documents[0].steps if step.run is not None]
+
+    assert folder_of(commands_of(step)[-1], step) == "server/app"
+
+
+# -- which workflow judges changes --------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("files", "best"),
+    [
+        ({"docs.yml": workflow("tox -e docs"), "verify.yml": workflow("pytest")}, "verify.yml"),
+        ({"a.yml": workflow("echo"), "b.yml": workflow("make unit-test")}, "b.yml"),
+        ({"a.yml": workflow("pytest", triggers="push"), "b.yml": workflow("pytest")}, "b.yml"),
+        (
+            {"a.yml": workflow("pytest", triggers="{ pull_request: { paths: [web] } }"), "b.yml": workflow("pytest")},
+            "b.yml",
+        ),
+        (
+            {"a.yml": workflow("pytest", triggers="{ pull_request: { types: [closed] } }"), "b.yml": workflow("tox")},
+            "b.yml",
+        ),
+        ({"all.yml": workflow("pytest"), "ci.yml": workflow("pytest")}, "ci.yml"),
+        ({"ci.yml": workflow("./verify")}, "ci.yml"),
+        ({"ci.yml": workflow("./verify", triggers="push")}, None),
+        ({"nightly.yml": workflow("pytest", triggers="{ schedule: [{ cron: '0 3 * * *' }] }")}, None),
+        ({"release-tests.yml": workflow("pytest")}, None),
+        ({"labels.yml": workflow("echo")}, None),
+    ],
+)
+def test_the_workflow_that_judges_changes(tmp_path: Path, files: dict[str, str], best: str | None) -> None:
+    found = fact(Workflows, tmp_path, {f".github/workflows/{name}": text for name, text in files.items()})
+
+    assert (found.integration.path.rpartition("/")[2] if found.integration else None) == best
+
+
+def test_a_workflow_that_calls_one_for_the_tests_judges_changes(tmp_path: Path) -> None:
+    caller = "on: pull_request\njobs:\n  unit:\n    uses: ./.github/workflows/rest-tests.yml\n"
+    found = fact(Workflows, tmp_path, {".github/workflows/all.yml": caller})
+
+    assert found.integration is not None
+
+
+# -- task runners -------------------------------------------------------------------------------------------------
+
+
+def test_a_task_runner_counts_only_where_a_workflow_reaches_it(tmp_path: Path) -> None:
+    found = fact(
+        TaskRunners,
+        tmp_path,
+        {
+            CI: workflow("make check"),
+            "Makefile": "check:\n\t./scripts/verify.sh\n",
+            "scripts/verify.sh": "python manage.py makemigrations --check  # always\n",
+            "scripts/locally.sh": "locust --headless\n",
+            "tox.ini": "[testenv]\ncommands = trivy fs .\n",
+        },
+    )
+
+    assert [path for path, _ in found.texts] == ["Makefile", "scripts/verify.sh"]
+    assert found.where("makemigrations", "--check") == "scripts/verify.sh"
+    assert not found.run("--check", "makemigrations")
+    assert not found.run("locust")
+    assert not found.run("trivy")
+    assert not found.run("always"), "a comment runs nothing"
+
+
+def test_without_workflows_no_task_runner_counts(tmp_path: Path) -> None:
+    found = fact(TaskRunners, tmp_path, {"Makefile": "check:\n\ttrivy fs .\n"})
+
+    assert found.texts == ()
+
+
+# -- front ends ---------------------------------------------------------------------------------------------------
+
+
+def test_front_ends_know_their_framework_output_and_limiter(tmp_path: Path) -> None:
+    package = '{{ "scripts": {{ "build": "{}" }}, "dependencies": {{ "{}": "1" }} }}'
+    found = fact(
+        FrontEnds,
+        tmp_path,
+        {
+            "web/package.json": package.format("next build", "next"),
+            "web/next.config.js": 'module.exports = { distDir: "./out" };\n',
+            "shop/package.json": package.format("vite build --outDir ../server/files", "vite"),
+            "old/package.json": '{ "scripts": { "build": "x" }, "devDependencies": { "react-scripts": "5", '
+            '"size-limit": "11" } }',
+            "broken/package.json": "{",
+            "library/package.json": package.format("tsc", "typescript"),
+            "watched/package.json": '{ "scripts": { "start": "vite" }, "dependencies": { "vite": "7" } }',
+        },
+    )
+
+    assert found.applications == (
+        FrontEnd("old", "react-scripts", "build", "", "size-limit"),
+        FrontEnd("shop", "vite", "../server/files", ""),
+        FrontEnd("web", "next", "out", "cache"),
+    )
+    assert found.of("web") == found.applications[2]
+    assert found.of("") is None, "any of three"
+    assert found.of("library") is None
+
+
+# -- suites -------------------------------------------------------------------------------------------------------
+
+
+def test_suites_are_found_by_folder_name_marker_and_tool(tmp_path: Path) -> None:
+    found = fact(
+        TestSuites,
+        tmp_path,
+        {
+            "tests/integration/test_orders.py": "",
+            "tests/integration/stock/test_levels.py": "",
+            "api/test_integration.py": "",
+            "api/test_integrations.py": "# of partners\n",
+            "pytest.ini": "[pytest]\nmarkers =\n    integration: needs services\n",
+            "api/test_flow.py": "import pytest\n\npytestmark = pytest.mark.integration\n",
+            "load/locustfile.py": "",
+            "load/k6-peak.js": 'import http from "k6/http";\n',
+            "e2e/playwright.config.ts": "",
+            "Dockerfile": "HEALTHCHECK CMD curl -f http://localhost:8000/up/\n",
+        },
+    )
+
+    assert found.integration == (
+        Suite("pytest", "api/test_integration.py"),
+        Suite("pytest", "tests/integration/stock/test_levels.py"),
+        Suite("pytest", "tests/integration"),
+        Suite("marker", "pytest.ini"),
+    )
+    assert [suite.kind for suite in found.load] == ["locust", "k6"]
+    assert found.health_path("") == "/up/"
+    assert not found.deselected
+
+
+@pytest.mark.parametrize("option", ['addopts = -m "not integration"', "addopts = --ignore=tests/integration"])
+def test_suites_that_pytest_leaves_out_by_default_are_known(tmp_path: Path, option: str) -> None:
+    files = {"pytest.ini": f"[pytest]\n{option}\n", "tests/integration/test_a.py": ""}
+
+    assert fact(TestSuites, tmp_path, files).deselected
+
+
+# -- the environment of a new job ---------------------------------------------------------------------------------
+
+POSTGRES = """\
+import os
+DATABASES = {"default": {
+    "ENGINE": "django.db.backends.postgresql",
+    "NAME": os.environ["DB_NAME"],
+    "USER": os.environ["DB_USER"],
+    "PASSWORD": os.environ["DB_PASSWORD"],
+    "HOST": os.environ["DB_HOST"],
+}}
+"""
+TESTS = ("pip install django", "python manage.py test")
+
+
+def django_ci(root: Path, settings: str, text: str = "", **files: str) -> DjangoCI:
+    given = {path.replace("__", "/"): content for path, content in files.items()}
+    settings += "INSTALLED_APPS = ['orders']\nMIDDLEWARE = []\n"  # by these it is known as a settings module
+    basis = {"manage.py": MANAGE, "site/settings.py": settings, CI: text or workflow(*TESTS), "requirements.txt": ""}
+    return fact(DjangoCI, root, {**basis, **given})
+
+
+def new_job(ci: DjangoCI, **env: str) -> dict[str, Any] | Blocked:
+    return ci.new_job("rule", "Title", minutes=5, env=env, project=ci.tested, with_tests=True, redis=True)
+
+
+def environment(ci: DjangoCI, **env: str) -> Any:
+    job = new_job(ci, **env)
+    assert isinstance(job, dict), job
+    return job.get("env", {})
+
+
+def test_a_database_of_its_own_is_named_by_the_variables_that_the_settings_read(tmp_path: Path) -> None:
+    ci = django_ci(tmp_path, POSTGRES, workflow(*TESTS, env="{ DATABASE_URL: postgres://nobody/reads-it }"))
+
+    assert environment(ci) == {"DB_NAME": "test", "DB_USER": "test", "DB_PASSWORD": "test", "DB_HOST": "localhost"}
+
+
+def test_a_service_of_the_tests_is_taken_over_under_its_name_and_on_a_known_port(tmp_path: Path) -> None:
+    service = (
+        "    services: { data: { image: 'postgis/postgis:17-3.5', env: { POSTGRES_PASSWORD: ci }, ports: ['5432'] } }\n"
+    )
+    ci = django_ci(tmp_path, POSTGRES, workflow(*TESTS, more=service))
+    job = new_job(ci)
+
+    assert isinstance(job, dict)
+    assert list(job["services"]) == ["data"]
+    assert job["services"]["data"]["ports"] == ["5432:5432"]
+    assert job["env"]["DB_USER"] == "postgres"
+
+
+def test_a_required_variable_comes_from_the_step_the_job_the_configuration_or_is_asked_for(tmp_path: Path) -> None:
+    settings = "import os\nMODE = os.environ['SHOP_MODE']\nSECRET_KEY = os.environ['SHOP_SECRET']\n"
+    asked = new_job(django_ci(tmp_path / "1", settings))
+    assert isinstance(asked, Blocked)
+    assert asked.reason == "site/settings.py:2 requires SHOP_MODE, and no job sets it"
+    assert asked.config == 'rules.rule.env = { SHOP_MODE = "…" }'
+
+    configured = environment(django_ci(tmp_path / "2", settings), SHOP_MODE="quick")
+    assert configured == {"SHOP_SECRET": "only-for-tests", "SHOP_MODE": "quick"}
+
+    of_job = django_ci(tmp_path / "3", settings, workflow(*TESTS, env="{ SHOP_MODE: of-the-job }"))
+    assert environment(of_job)["SHOP_MODE"] == "of-the-job"
+
+    text = workflow(*TESTS, env="{ SHOP_MODE: of-the-job }") + "        env: { SHOP_MODE: of-the-step }\n"
+    assert environment(django_ci(tmp_path / "4", settings, text))["SHOP_MODE"] == "of-the-step"
+
+
+def test_a_file_of_variables_that_the_job_writes_may_hold_the_required_ones(tmp_path: Path) -> None:
+    settings = "import os\nMODE = os.environ['SHOP_MODE']\n"
+    ci = django_ci(tmp_path, settings, workflow("cp .env.example .env", *TESTS))
+
+    assert "SHOP_MODE" not in environment(ci)
+
+
+def test_the_settings_of_the_tests_are_named_where_manage_py_has_others(tmp_path: Path) -> None:
+    text = workflow("pip install django", "pytest")
+    files = {"site__settings_test": "from .settings import *\n"}
+    ci = django_ci(
+        tmp_path / "1", "DEBUG = True\n", text, **{"site__settings_test.py": files["site__settings_test"]},
+        **{"pytest.ini": "[pytest]\nDJANGO_SETTINGS_MODULE = site.settings_test\n"},
+    )  # fmt: skip
+    assert environment(ci) == {"DJANGO_SETTINGS_MODULE": "site.settings_test"}
+
+    without_migrations = django_ci(
+        tmp_path / "2", "DEBUG = True\n", text,
+        **{"site__settings_test.py": "from .settings import *\nMIGRATION_MODULES = {'orders': None}\n"},
+        **{"pytest.ini": "[pytest]\nDJANGO_SETTINGS_MODULE = site.settings_test\n"},
+    )  # fmt: skip
+    assert environment(without_migrations) == {}, "a project without migrations would have none to miss"
+
+
+@pytest.mark.parametrize(
+    ("more", "reason"),
+    [
+        ("    container: python:3.13\n", "runs in a container"),
+        ("    strategy: { matrix: { include: [{ django: '5.2' }] } }\n", "from its matrix"),
+    ],
+)
+def test_a_job_that_cannot_be_a_model_is_said(tmp_path: Path, more: str, reason: str) -> None:
+    text = workflow("pip install django~=${{ matrix.django }}", "python manage.py test", more=more)
+    blocked = new_job(django_ci(tmp_path, POSTGRES, text))
+
+    assert isinstance(blocked, Blocked)
+    assert reason in blocked.reason
+
+
+# -- answering on localhost ---------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("settings", "found"),
+    [
+        ("DEBUG = True\n", {}),
+        ("DEBUG = True\nALLOWED_HOSTS = []\n", {}),
+        ("ALLOWED_HOSTS = ['*']\n", {}),
+        ("ALLOWED_HOSTS = os.environ.get('HOSTS', 'shop.example').split()\n", {"HOSTS": "localhost"}),
+        ("ALLOWED_HOSTS = env.list('HOSTS', default=['localhost'])\n", {}),
+        ("ALLOWED_HOSTS = ['localhost', *env.list('HOSTS')]\n", {}),
+        ("ALLOWED_HOSTS = ['*']\nSECURE_SSL_REDIRECT = env.bool('HTTPS', default=True)\n", {"HTTPS": "False"}),
+        ("ALLOWED_HOSTS = ['*']\nSECURE_SSL_REDIRECT = env.bool('HTTPS', default=False)\n", {}),
+        ("ALLOWED_HOSTS = ['*']\nDEBUG = True\nif not DEBUG:\n    SECURE_SSL_REDIRECT = True\n", {}),
+        ("ALLOWED_HOSTS = ['*']\nSECURE_SSL_REDIRECT = not DEBUG\n", {}),
+        ("", "site/settings.py allows no host"),
+        ("ALLOWED_HOSTS = ['shop.example']\n", "site/settings.py:2 does not allow localhost"),
+        ("DEBUG = True\nALLOWED_HOSTS = ['shop.example']\n", "site/settings.py:3 does not allow localhost"),
+        ("SECURE_SSL_REDIRECT = True\n", "site/settings.py:2 sends every request on to HTTPS"),
+        (
+            "DEBUG = os.environ.get('DEBUG') == 'yes'\nif not DEBUG:\n    SECURE_SSL_REDIRECT = True\n",
+            "site/settings.py:4 sends every request on to HTTPS",
+        ),
+    ],
+)
+def test_settings_that_turn_localhost_away_get_their_variable_or_are_said(
+    tmp_path: Path, settings: str, found: dict[str, str] | str
+) -> None:
+    ci = django_ci(tmp_path, "import os\n" + settings)
+    made = local_access(ci.project, {}, "rule")
+
+    assert (made.reason if isinstance(made, Blocked) else made) == found
+
+
+def test_other_settings_are_named_where_the_settings_leave_no_choice(tmp_path: Path) -> None:
+    local = "from .settings import *\nINSTALLED_APPS = ['orders', 'toolbar']\nMIDDLEWARE = []\n"
+    others = {
+        "site__settings_dev.py": local + "ALLOWED_HOSTS = ['dev.shop.example']\n",
+        "site__settings_local.py": local + "ALLOWED_HOSTS = ['localhost']\n",
+    }
+    ci = django_ci(tmp_path, "ALLOWED_HOSTS = ['shop.example']\n", **others)
+    made = local_access(ci.project, {}, "rule")
+
+    assert isinstance(made, Blocked)
+    assert made.config == 'rules.rule.env = { DJANGO_SETTINGS_MODULE = "site.settings_local" }'
+
+
+def test_what_the_job_sets_already_is_respected(tmp_path: Path) -> None:
+    ci = django_ci(tmp_path, "import os\nALLOWED_HOSTS = os.environ['HOSTS'].split(',')\n")
+
+    assert local_access(ci.project, {"HOSTS": "shop.example,localhost"}, "rule") == {}
+    assert local_access(ci.project, {"HOSTS": "shop.example"}, "rule") == {"HOSTS": "localhost"}
+
+
+# -- URLs ---------------------------------------------------------------------------------------------------------
+
+URLS = {
+    "manage.py": MANAGE,
+    "site/settings.py": "ROOT_URLCONF = 'site.urls'\n",
+    "site/urls.py": """
+from django.conf.urls.static import static
+from django.contrib import admin
+from django.urls import include, path, re_path
+from .api import api
+urlpatterns = [
+    path("admin/", admin.site.urls),
+    path("shop/", include("orders.urls")),
+    path("partner/", include("partner.urls")),
+    path("goods/<int:number>/", show),
+    re_path(r"^about/$", about),
+    path("v1/", api.urls),
+] + static("/media/")
+""",
+    "orders/urls.py": 'urlpatterns = [path("open/", open_orders), path("", start)]\n',
+    "site/api.py": """
+from ninja import NinjaAPI
+from .status import router as status
+api = NinjaAPI()
+api.add_router("/status", status)
+""",
+    "site/status.py": """
+from ninja import Router
+router = Router()
+@router.get("/health")
+def health(request): ...
+""",
+}
+
+
+@pytest.mark.parametrize(
+    ("path", "answers"),
+    [
+        ("/shop/open/", True),
+        ("/shop/open", True),
+        ("/shop/", True),
+        ("/about/", True),
+        ("/v1/status/health", True),
+        ("/shop/closed/", False),
+        ("/api/health", False),
+        ("/v1/health", False),
+        ("/", False),
+        ("/admin/orders/", None),
+        ("/partner/health/", None),
+        ("/goods/7/", None),
+    ],
+)
+def test_whether_a_url_is_there_as_far_as_the_urlconf_says(tmp_path: Path, path: str, answers: bool | None) -> None:
+    assert fact(Routes, tmp_path, URLS).answers(path) is answers
+
+
+@pytest.mark.parametrize(
+    ("urls", "answers"),
+    [("urlpatterns = routes()\n", None), ("urlpatterns = [*shop]\n", None), ("urlpatterns = [\n", None), ("", None)],
+)
+def test_of_a_urlconf_that_is_not_literal_nothing_is_said(tmp_path: Path, urls: str, answers: bool | None) -> None:
+    assert fact(Routes, tmp_path, {**URLS, "site/urls.py": urls + "# \n"}).answers("/up/") is answers
+
+
+@pytest.mark.parametrize(
+    ("probed", "urls", "expected"),
+    [
+        ("/up/", 'urlpatterns = [path("up/", up)]', HealthUrl("/up/")),
+        ("/api/health", 'urlpatterns = [path("health/", up)]', HealthUrl("/health/", "/api/health", "/health/")),
+        ("/minio/health/live", 'urlpatterns = [path("shop/", up)]', HealthUrl("", "/minio/health/live")),
+        ("", 'urlpatterns = [path("healthz", up)]', HealthUrl("/healthz", "", "/healthz")),
+        ("/up/", "urlpatterns = [*others]", HealthUrl("/up/")),
+    ],
+)
+def test_a_health_url_is_one_that_the_application_has(
+    tmp_path: Path, probed: str, urls: str, expected: HealthUrl
+) -> None:
+    probe = f"HEALTHCHECK CMD curl -f http://localhost:8000{probed}\n" if probed else "USER 1000\n"
+
+    assert fact(HealthUrl, tmp_path, {**URLS, "site/urls.py": urls + "\n", "Dockerfile": probe}) == expected
