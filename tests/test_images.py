@@ -178,7 +178,8 @@ jobs:
         web__Dockerfile="FROM a\n",
         **{
             ".github__workflows__ci.yml": workflow,
-            "compose.yaml": "services: {web: {build: {context: ., dockerfile: web/Dockerfile}, command: serve}}\n",
+            "compose.yaml": "services:\n  web: {build: {context: ., dockerfile: web/Dockerfile}, command: serve}\n"
+            "  dev: {build: {context: ., dockerfile: web/Dockerfile, target: tools}}\n",
         },
     )
     assert found.builds["worker/Dockerfile"].context == ""

@@ -29,7 +29,7 @@ _READ = re.compile(r"\.(sh|bash)$|^[\w-]+$|^[\w.-]*requirements[\w.-]*\.txt$|^(p
 class ImageBuild:
     """One Dockerfile. `context` is a folder from the top of the repository, None where none fits.
 
-    `services` are the compose services that run this image, `is_action` says that GitHub runs it as an action.
+    `services` are the compose services that run what its final stage makes, `is_action` says that GitHub runs it as an action.
     `files` are those of the context, from there, whether ignored or not; `texts` are the scripts that it may start and
     the lists that it installs from. `ignore_path` is the ignore file that the builder reads, or would read.
     """
@@ -89,7 +89,9 @@ class ImageBuilds:
         for compose in repository.documents(Compose):
             for service in compose.services.values():
                 if service.build is not None and service.build.dockerfile in dockerfiles:
-                    services.setdefault(service.build.dockerfile, []).append((compose.source.path, service))
+                    final = dockerfiles[service.build.dockerfile].final
+                    if service.build.target.lower() in ("", final.name, str(final.index)):
+                        services.setdefault(service.build.dockerfile, []).append((compose.source.path, service))
                     contexts.setdefault(service.build.dockerfile, []).append(service.build.context)
         for path, folder in _workflow_builds(repository):
             contexts.setdefault(path, []).append(folder)
