@@ -30,8 +30,8 @@ class ImageBuild:
     """One Dockerfile. `context` is a folder from the top of the repository, None where none fits.
 
     `services` are the compose services that run what its final stage makes, `is_action` says that GitHub runs it as an
-    action. `files` are those of the context, from there, whether ignored or not; `texts` are the scripts that it may start and
-    the lists that it installs from. `ignore_path` is the ignore file that the builder reads, or would read.
+    action. `files` are those of the context, from there, whether ignored or not; `texts` are the scripts that it may
+    start and the lists that it installs from. `ignore_path` is the ignore file that the builder reads, or would read.
     """
 
     path: str

@@ -77,6 +77,15 @@ def has(name: str) -> bool:
     return name in buildah("images", "--format", "{{.Name}}:{{.Tag}}").split()
 
 
+def forget() -> None:
+    """Takes away what tests have built; each image holds a whole root here. The bases stay."""
+    names = buildah("images", "--format", "{{.Name}}:{{.Tag}}").split()
+    for name in names:
+        if name.endswith(("-before:latest", "-after:latest")):
+            buildah("rmi", "--force", name)
+    buildah("rmi", "--prune")
+
+
 def debian(*names: str) -> None:
     """A Debian root with Python, as an image under these names."""
     if all(has(f"localhost/{name}") for name in names):

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import subprocess
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from textwrap import dedent
 
@@ -28,6 +28,13 @@ PROGRAM = dedent(
             file.write("x")
     """
 )
+
+
+@pytest.fixture(autouse=True, scope="module")
+def _nothing_is_left_behind() -> Iterator[None]:
+    yield
+    if images.KEPT.exists():
+        images.forget()
 
 
 def fixed(folder: Path, files: Mapping[str, str], *rules: str) -> Path:
