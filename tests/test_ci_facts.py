@@ -212,6 +212,21 @@ def test_suites_that_pytest_leaves_out_by_default_are_known(tmp_path: Path, opti
     assert fact(TestSuites, tmp_path, files).deselected
 
 
+@pytest.mark.parametrize(
+    ("path", "text", "found"),
+    [
+        ("pytest.ini", "[pytest]\ntestpaths = unit more\n", ("unit", "more")),
+        ("setup.cfg", "[tool:pytest]\ntestpaths =\n    unit\n    more\nother = 1\n", ("unit", "more")),
+        ("api/pyproject.toml", '[tool.pytest.ini_options]\ntestpaths = ["unit", "./more"]\n', ("api/unit", "api/more")),
+        ("pytest.ini", "[pytest]\n", ()),
+    ],
+)
+def test_the_paths_that_pytest_takes_by_itself_are_known(
+    tmp_path: Path, path: str, text: str, found: tuple[str, ...]
+) -> None:
+    assert fact(TestSuites, tmp_path, {path: text}).testpaths == found
+
+
 # -- the environment of a new job ---------------------------------------------------------------------------------
 
 POSTGRES = """\
@@ -302,6 +317,24 @@ def test_the_settings_of_the_tests_are_named_where_manage_py_has_others(tmp_path
         **{"pytest.ini": "[pytest]\nDJANGO_SETTINGS_MODULE = site.settings_test\n"},
     )  # fmt: skip
     assert environment(without_migrations) == {}, "a project without migrations would have none to miss"
+
+
+def test_only_what_sets_the_project_up_is_taken_over(tmp_path: Path) -> None:
+    text = workflow("pip install django", "cd app\nruff check .", 'echo "a=b" >> "$GITHUB_OUTPUT"', "npm ci", TESTS[1])
+    job = new_job(django_ci(tmp_path, "DEBUG = True\n", text))
+
+    assert isinstance(job, dict)
+    assert [step["run"].strip() for step in job["steps"][1:]] == ["pip install django", "npm ci"]
+
+
+def test_a_script_of_the_repository_is_trusted_to_install(tmp_path: Path) -> None:
+    assert isinstance(new_job(django_ci(tmp_path, "DEBUG = True\n", workflow("make install", TESTS[1]))), dict)
+
+
+def test_a_job_that_tests_the_project_as_a_whole_is_preferred_to_one_in_a_browser(tmp_path: Path) -> None:
+    others = {".github/workflows/a_e2e.yml": workflow("pip install django", "pytest e2e")}
+
+    assert django_ci(tmp_path, "DEBUG = True\n", **others).workflow.path == CI
 
 
 @pytest.mark.parametrize(

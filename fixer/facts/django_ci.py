@@ -23,6 +23,12 @@ if TYPE_CHECKING:
     from fixer.repository import Repository
 
 _INSTALLERS = frozenset({"pip", "pip3", "poetry", "pipenv", "uv", "pdm"})
+_CHECKERS = frozenset(
+    {
+        "flake8", "ruff", "black", "isort", "mypy", "pyright", "pylint", "bandit", "safety", "pip-audit",
+        "pip-licenses", "pre-commit", "codespell", "djlint", "curlylint", "eslint", "prettier", "shellcheck",
+    }
+)  # fmt: skip
 _RUNNERS = ("poetry run", "pipenv run", "uv run", "pdm run", "hatch run")
 _POSTGRES_OPTIONS = "--health-cmd pg_isready --health-interval 10s --health-timeout 5s --health-retries 5"
 _REDIS_OPTIONS = '--health-cmd "redis-cli ping" --health-interval 10s --health-timeout 5s --health-retries 5'
@@ -128,8 +134,8 @@ class DjangoCI:
 
     def run(self, title: str, command: str) -> Plain:
         """A step that runs a command in the folder of manage.py, in the way in which the tests are run."""
-        if self._activation:
-            command = f"{self._activation}\n{command.rstrip()}\n"
+        if self.activation:
+            command = f"{self.activation}\n{command.rstrip()}\n"
         keys = in_folder(self.project.root, command, self._test_step, self._start)
         return {**self.workflow.step_name(title), **keys}
 
@@ -184,7 +190,7 @@ class DjangoCI:
         return _without_matrix(env, self.job) if isinstance(env, dict) else {}
 
     @cached_property
-    def _activation(self) -> str:
+    def activation(self) -> str:
         """How the step that runs the tests enters a virtual environment; mostly empty."""
         found = (command for command in commands_of(self._test_step) if command.name in ("source", "."))
         return next((command.source for command in found if "activate" in command.source), "")
@@ -310,6 +316,8 @@ class DjangoCI:
             known = read.name in environment or read.name in everywhere or read.name in configured
             if not read.required or known or written:
                 continue
+            if project.modules[read.path].document.imported.get(read.reader) == "getenv.env":
+                continue  # django-getenv gives None for a variable that is not set
             if not _SECRET.search(read.name):
                 return Blocked(
                     f"{read.path}:{read.line} requires {read.name}, and no job sets it",
@@ -330,8 +338,8 @@ class DjangoCI:
             if _uses_project(step, self.project):
                 break
             script = str(step.data.get("run", ""))
-            if (installs or trusted) and "GITHUB_OUTPUT" in script:
-                continue  # for the steps that are not taken over
+            if _only_checks(step) or ((installs or trusted) and "GITHUB_OUTPUT" in script):
+                continue  # outputs are for the steps that are not taken over
             if step.node.get("if") is not None:
                 return Blocked(
                     f"step {step.name or len(steps)} of job {self.job.id} runs under a condition", "add the job by hand"
@@ -410,13 +418,15 @@ def _postgres_image(repository: Repository) -> str:
 
 def _job_that_tests(workflows: Workflows, project: DjangoProject) -> Job | None:
     """The job that runs the project's tests, best one with a database; of the workflow for pull requests first."""
-    ranked: list[tuple[tuple[bool, bool, bool], Job]] = []
+    ranked: list[tuple[tuple[bool, ...], Job]] = []
     for workflow in workflows.documents:
         if not {"pull_request", "push", "merge_group"} & set(workflow.triggers):
             continue
         for job in workflow.jobs.values():
             if any(_tests(step, project) for step in job.steps if step.node.target is None):
-                ranked.append((("pull_request" in workflow.triggers, "services" in job.data, not job.needs), job))
+                whole = not re.search(r"e2e|end-to-end|smoke|bench|perf", f"{workflow.path} {job.id}", re.IGNORECASE)
+                place = ("pull_request" in workflow.triggers, whole, "services" in job.data, not job.needs)
+                ranked.append((place, job))
     return max(ranked, key=lambda pair: pair[0])[1] if ranked else None
 
 
@@ -434,13 +444,16 @@ def _tests(step: Step, project: DjangoProject) -> bool:
 
 
 def _uses_project(step: Step, project: DjangoProject) -> bool:
-    """Whether a step does more than setting up: runs manage.py, tests, or a checker."""
+    """Whether a step does more than setting up: runs manage.py or tests."""
     if _tests(step, project):
         return True
-    for command in commands_of(step):
-        if _manages(command) or command.name in ("coverage", "tox", "nox", "flake8", "ruff", "black", "isort", "mypy"):
-            return True
-    return False
+    return any(_manages(command) or command.name in ("coverage", "tox", "nox") for command in commands_of(step))
+
+
+def _only_checks(step: Step) -> bool:
+    """Whether a step does nothing but judge the code, which no other job needs to repeat."""
+    names = [command.name for command in commands_of(step)]
+    return any(name in _CHECKERS for name in names) and set(names) <= _CHECKERS | {"cd", "source", ".", "echo", "true"}
 
 
 def manages(command: Command) -> str:

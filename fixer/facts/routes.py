@@ -71,7 +71,8 @@ class Routes:
 class HealthUrl:
     """`path` answers 200 when the application is up, as far as files tell; empty where none is known.
 
-    `refused` is what a container is probed with although the URLconf has no such URL, `likely` another of its URLs.
+    `refused` is what a container is probed with although the URLconf has no such URL, `likely` another of its
+    URLs, such as the admin's page to log in.
     """
 
     path: str
@@ -86,7 +87,7 @@ class HealthUrl:
         if routes is None or (probed and routes.answers(probed) is not False):
             return cls(probed)
         own = [f"/{route.url}" for route in routes.routes if not route.open_ and _HEALTH.fullmatch(route.url)]
-        likely = routes.containing("health")
+        likely = routes.containing("health") or routes.containing("login/")
         return cls(min(own, key=len), probed, likely) if own else cls("", probed, likely)
 
 
@@ -141,6 +142,8 @@ class _Reader:
             other = self.path_of(text(view.args[0])) if text(view.args[0]) else ""
             literal_so_far = called == "path" and literal is not None and literal[0] == written
             yield from self.urlconf(other, url, depth + 1) if other and literal_so_far else [Route(url, True)]
+        elif dotted(view) == "admin.site.urls":
+            yield from (Route(url, True), Route(f"{url}login/"))
         elif dotted(view).endswith(".urls"):
             yield from self.ninja(dotted(view).removesuffix(".urls"), path, url)
         else:

@@ -17,8 +17,9 @@ _INTEGRATION = re.compile(
 )
 _MARKER = re.compile(r"^\s*[\"']?integration\b\s*[:\"']", re.MULTILINE)
 _MARKERS_FILE = re.compile(r"(^|/)(pytest\.ini|pyproject\.toml|setup\.cfg|tox\.ini)$")
-_DESELECTED = re.compile(
-    r"not[ _]integration|--(ignore|deselect|ignore-glob)[= ]\S*integration|^\s*testpaths\b", re.MULTILINE
+_DESELECTED = re.compile(r"not[ _]integration|--(ignore|deselect|ignore-glob)[= ]\S*integration")
+_TESTPATHS = re.compile(
+    r"^\s*testpaths\s*=\s*(?:\[(?P<list>[^\]]*)\]|(?P<line>.*(?:\n[ \t]+[\w./-]+[ \t]*$)*))", re.MULTILINE
 )
 _LOCUST = re.compile(r"(^|/)locustfile[^/]*\.py$|(^|/)(load|performance|perf|stress|locust)[^/]*/[^/]*locust[^/]*\.py$")
 _K6 = re.compile(r"^\s*import\b.*\bfrom\s+['\"]k6(/[\w/]+)?['\"]", re.MULTILINE)
@@ -41,7 +42,8 @@ class Suite:
 class TestSuites:
     """Integration suites and load tests, and health URLs by the file that probes them.
 
-    `deselected`: the configuration of pytest may leave the integration tests out of a run that names no path.
+    `deselected`: the configuration of pytest leaves integration tests out of a run that does not ask for them;
+    `testpaths`: what it takes where a run names no path, empty for everything.
     """
 
     __test__ = False  # pytest would take the name for a class of tests
@@ -50,6 +52,7 @@ class TestSuites:
     load: tuple[Suite, ...]
     health: tuple[tuple[str, str], ...]
     deselected: bool = False
+    testpaths: tuple[str, ...] = ()
 
     @classmethod
     def detect(cls, repository: Repository) -> Self | None:
@@ -58,12 +61,16 @@ class TestSuites:
         load: list[Suite] = []
         health: list[tuple[str, str]] = []
         registered: list[str] = []
+        testpaths: list[str] = []
         marked = deselected = False
         for path in repository.files:
             name = path.rpartition("/")[2]
-            deselected = deselected or (
-                _MARKERS_FILE.search(path) is not None and _DESELECTED.search(repository.text(path)) is not None
-            )
+            if _MARKERS_FILE.search(path):
+                deselected = deselected or _DESELECTED.search(repository.text(path)) is not None
+                found_paths = _TESTPATHS.search(repository.text(path))
+                if found_paths:
+                    words = re.findall(r"[\w./-]+", found_paths["list"] or found_paths["line"])
+                    testpaths += [posixpath.normpath(posixpath.join(posixpath.dirname(path), word)) for word in words]
             if _INTEGRATION.search(path):
                 folder = posixpath.dirname(path)
                 found = Suite("pytest", folder if "integration" in folder.rpartition("/")[2] else path)
@@ -88,9 +95,8 @@ class TestSuites:
         if marked:  # a marker that no test has would select nothing, and pytest fails then
             integration += [Suite("marker", path) for path in registered]
         order = {"locust": 0, "k6": 1, "pytest-benchmark": 2}
-        return cls(
-            tuple(integration), tuple(sorted(load, key=lambda suite: order[suite.kind])), tuple(health), deselected
-        )
+        load.sort(key=lambda suite: order[suite.kind])
+        return cls(tuple(integration), tuple(load), tuple(health), deselected, tuple(testpaths))
 
     def health_path(self, near: str) -> str:
         """The path of the URL that the container nearest to this folder is probed with; empty where none is."""

@@ -71,7 +71,7 @@ def check(
     if _is_run(workflows, runners):
         return
     suite = _suite(ci, suites, options)
-    if suite is not None and not suites.deselected and _is_among_all(workflows, suite):
+    if suite is not None and not suites.deselected and _is_among_all(workflows, suite, suites.testpaths):
         return
     message = "no job runs integration tests"
     if suite is not None:
@@ -130,7 +130,7 @@ def _suite(ci: DjangoCI, suites: TestSuites, options: Options) -> Suite | None:
     return next(iter(inside or python), None)
 
 
-def _is_among_all(workflows: Workflows, suite: Suite) -> bool:
+def _is_among_all(workflows: Workflows, suite: Suite, testpaths: tuple[str, ...]) -> bool:
     """Whether a run of pytest or unittest takes the suite in, because it takes everything below a folder."""
     for step, command in workflows.commands():
         words = [word.text for word in command.args]
@@ -146,6 +146,8 @@ def _is_among_all(workflows: Workflows, suite: Suite) -> bool:
         ):
             continue
         covered = [posixpath.normpath(posixpath.join(folder, path)) for path in paths or ["."]]
+        if not paths and command.name == "pytest" and testpaths:
+            covered = list(testpaths)
         if any(path == "." or f"{suite.path}/".startswith(f"{path}/") for path in covered):
             return True
     return False

@@ -139,15 +139,21 @@ def _cure(
         return job
     job = _first(job, "if", "github.event_name == 'workflow_dispatch' || github.event_name == 'schedule'")
     steps: list[dict[str, Any]] = job["steps"]
+    locust = f"{ci.prefix}locust"
     if not _installs_locust(steps, packages):
-        steps.append({**ci.workflow.step_name("Install locust"), "run": "pip install locust"})
+        if ci.prefix == "uv run ":  # its environment has no pip
+            locust = "uv run --with locust locust"
+        elif ci.prefix or ci.activation:
+            steps.append(ci.run("Install locust", f"{ci.prefix}pip install locust"))
+        else:
+            steps.append({**ci.workflow.step_name("Install locust"), "run": "pip install locust"})
     results = "performance"
     steps.append(ci.run("Start the application", _start(ci, start, health)))
     users, rate, seconds = options["users"], options["spawn-rate"], options["seconds"]
     steps.append(
         ci.run(
             "Run the load test",
-            f"{ci.prefix}locust --headless --locustfile {posixpath.relpath(locustfile, ci.project.root or '.')} \\\n"
+            f"{locust} --headless --locustfile {posixpath.relpath(locustfile, ci.project.root or '.')} \\\n"
             f"  --host http://localhost:{PORT} --users {users} --spawn-rate {rate} --run-time {seconds}s \\\n"
             f'  --csv "$GITHUB_WORKSPACE/{results}" --exit-code-on-error 0\n',
         )

@@ -68,7 +68,7 @@ def check(
         scanned = scanned or OTHERS.search(workflow.source.text) is not None
     integration = workflows.integration
     if not scanned and integration is not None and (django is not None or workflows.has_dockerfile):
-        job_data = _job(integration, catalog, options)
+        job_data = _job(integration, _model(integration, workflows), catalog, options)
         yield Finding(
             integration.path,
             next(iter(integration.jobs.values())).node.span,
@@ -84,17 +84,26 @@ def check(
         )
 
 
-def _job(workflow: Workflow, catalog: Catalog, options: Options) -> dict[str, Any]:
+def _model(workflow: Workflow, workflows: Workflows) -> Workflow:
+    """The workflow whose way of naming actions the job follows: its own, else the one that names most."""
+
+    def remote(each: Workflow) -> int:
+        return sum("@" in step.uses.value for step in each.steps if step.uses is not None)
+
+    return workflow if remote(workflow) else max(workflows.documents, key=remote)
+
+
+def _job(workflow: Workflow, model: Workflow, catalog: Catalog, options: Options) -> dict[str, Any]:
     return {
         **workflow.job_name("Trivy Scan"),
         "runs-on": "ubuntu-latest",
         "timeout-minutes": 15,
         "permissions": SCOPES,
         "steps": [
-            {"uses": reference(catalog, "actions/checkout", workflow), **_credentials(workflow)},
+            {"uses": reference(catalog, "actions/checkout", model), **_credentials(workflow)},
             {
                 **workflow.step_name("Scan dependencies and configuration"),
-                "uses": reference(catalog, SCAN, workflow),
+                "uses": reference(catalog, SCAN, model),
                 "with": {
                     "scan-type": "fs",
                     "scan-ref": ".",
@@ -107,7 +116,7 @@ def _job(workflow: Workflow, catalog: Catalog, options: Options) -> dict[str, An
             {
                 **workflow.step_name("Upload the results to the Security tab"),
                 "if": "always()",
-                "uses": reference(catalog, UPLOAD, workflow),
+                "uses": reference(catalog, UPLOAD, model),
                 "with": {"sarif_file": "trivy-results.sarif", "category": "trivy"},
             },
         ],
