@@ -256,6 +256,31 @@ def test_the_load_test_fails_and_shows_the_log_where_the_application_does_not_st
     assert "the wrong trousers" in made.log
 
 
+ONLY_FROM_OUTSIDE = """
+ALLOWED_HOSTS = os.getenv("SHOP_HOSTS", "shop.example").split(",")
+SECURE_SSL_REDIRECT = os.getenv("SHOP_HTTPS", "True") == "True"
+MIDDLEWARE = ["django.middleware.security.SecurityMiddleware", "django.middleware.common.CommonMiddleware"]
+"""
+
+
+@pytest.mark.needs("postgres", "django", "locust", "node", "github-parser")
+def test_an_application_for_another_host_and_https_is_reached_by_the_variables_that_the_job_sets(
+    project: Path, programs: Path, server: Server
+) -> None:
+    settings = project / "server/shop/settings.py"
+    settings.write_text(settings.read_text() + ONLY_FROM_OUTSIDE)
+    workflow = fix(project, "missing-performance-tests", seconds=3, users=2)
+
+    green = run(project, workflow, "performance-tests", server, programs, event="workflow_dispatch")
+    assert green.result == "success", green.log
+
+    for variable in ("      SHOP_HOSTS: localhost\n", "      SHOP_HTTPS: 'False'\n"):
+        without = workflow.replace(variable, "").replace("SECONDS + 60", "SECONDS + 3")
+        assert without.count("\n") == workflow.count("\n") - 1
+        red = run(project, without, "performance-tests", server, programs, event="workflow_dispatch")
+        assert "was not healthy within" in red.log
+
+
 @pytest.mark.needs("actionlint", "shellcheck", "zizmor", "check-jsonschema", "node", "github-parser")
 def test_no_linter_and_not_github_itself_objects_to_what_the_fixtures_expect() -> None:
     adding = {rule.id for rule in all_rules() if rule.pack == "ci" and rule.id.startswith("missing-")}
