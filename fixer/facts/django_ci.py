@@ -240,6 +240,15 @@ class DjangoCI:
                 services["redis"] = {"image": "redis:7", "options": _REDIS_OPTIONS, "ports": ["6379:6379"]}
         return services
 
+    def has_real_services(self, job: Job) -> bool:
+        """Whether a job starts what the settings use of PostgreSQL and Redis."""
+        services = [*(job.data.get("services") or {}).values()]
+        database = _default(self.tested)
+        wants_postgres = database is not None and database.vendor == "postgresql"
+        has_postgres = any(_kind(service) and _PORTS.get(_kind(service), 5432) == 5432 for service in services)
+        wants_redis = any(cache.is_redis for cache in self.tested.caches)
+        return (has_postgres or not wants_postgres) and (any(map(_is_redis, services)) or not wants_redis)
+
     def _copied(self, *kinds: str) -> Plain:
         """The services of these kinds that the tests have, reachable from steps that run on the runner."""
         found: Plain = {}

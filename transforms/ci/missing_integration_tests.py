@@ -11,7 +11,7 @@ one: the health URL, a round trip to the database, and that every migration is a
 
 ## When it is left alone
 Where a job, or a task runner that a workflow calls, already runs a suite with `integration` or `e2e` in its name, or
-runs every test of the folder that the suite is in;
+runs every test of the folder that the suite is in, with the services of the settings;
 repositories without a workflow that runs the tests of a Django project.
 """
 
@@ -71,11 +71,11 @@ def check(
     if _is_run(workflows, runners):
         return
     suite = _suite(ci, suites, options)
-    if suite is not None and not suites.deselected and _is_among_all(workflows, suite, suites.testpaths):
+    if suite is not None and not suites.deselected and _is_among_all(ci, workflows, suite, suites.testpaths):
         return
     message = "no job runs integration tests"
     if suite is not None:
-        message = f"no job runs the integration tests in {suite.path}"
+        message = f"no job runs the integration tests in {suite.path} with the services that the settings use"
     yield Finding(ci.workflow.path, ci.job.node.span, message, _cure(ci, suite, health, options))
 
 
@@ -130,9 +130,11 @@ def _suite(ci: DjangoCI, suites: TestSuites, options: Options) -> Suite | None:
     return next(iter(inside or python), None)
 
 
-def _is_among_all(workflows: Workflows, suite: Suite, testpaths: tuple[str, ...]) -> bool:
-    """Whether a run of pytest or unittest takes the suite in, because it takes everything below a folder."""
+def _is_among_all(ci: DjangoCI, workflows: Workflows, suite: Suite, testpaths: tuple[str, ...]) -> bool:
+    """Whether a run with the services takes the suite in, because it takes everything below a folder."""
     for step, command in workflows.commands():
+        if step.job is None or not ci.has_real_services(step.job):
+            continue
         words = [word.text for word in command.args]
         folder = folder_of(command, step)
         if command.name == "pytest":
