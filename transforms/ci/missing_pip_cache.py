@@ -170,7 +170,13 @@ def _installs(steps: tuple[Step, ...], packages: PythonPackages) -> Installs | N
                     continue
                 path = posixpath.normpath(posixpath.join(folder, file))
                 known = _known(path, packages)
-                if not known:
+                if not known and path.endswith("pyproject.toml"):  # a package of the older kind
+                    known = _known(path.removesuffix("pyproject.toml") + "setup.cfg", packages)
+                if not known and path.endswith("pyproject.toml"):
+                    problem = (
+                        f"{path.removesuffix('pyproject.toml') or './'} has no pyproject.toml or setup.cfg as a key"
+                    )
+                elif not known:
                     problem = f"{path}, which the job installs from, is not a text file of the repository"
                 found |= dict.fromkeys(known)
     return Installs(manager, tuple(found), problem) if manager else None
