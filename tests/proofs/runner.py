@@ -147,7 +147,7 @@ class Runner:
     """One run of one workflow.
 
     `plays` maps `owner/name` of an action to what it does; an action that is not named is refused. `cancel_in` is the
-    name of a step that is cancelled, with its job, half a second after it started. `minute` is how many seconds a
+    name of a step that is cancelled, with its job, a tenth of a second after it started. `minute` is how many seconds a
     minute of `timeout-minutes` lasts.
     """
 
@@ -387,7 +387,7 @@ class Runner:
         where = code.interpolate(step.get("working-directory") or defaults.get("working-directory") or ".", contexts)
         minutes = code.evaluate(step.get("timeout-minutes"), contexts)
         limit = float(minutes) * self.minute if minutes is not None else None
-        cancel = 0.5 if self.cancel_in and record.name == self.cancel_in else job_seconds
+        cancel = 0.1 if self.cancel_in and record.name == self.cancel_in else job_seconds
         seconds = min(cancel, limit) if limit is not None else cancel
         process = subprocess.Popen(
             [part.replace("{0}", str(script)) for part in command.split()],
