@@ -732,7 +732,7 @@ def _script_edits(use: _Use, name: str) -> Parts:
 
 RULE = Rule(
     __name__,
-    "uses an action at an outdated, vulnerable, archived or mutable version",
+    "An action is used at an outdated, vulnerable, archived or mutable version",
     check,
     audit=("D-009.1",),
     options=(

@@ -553,7 +553,7 @@ def _needs_no_more(step: Step) -> bool:
 
 RULE = Rule(
     __name__,
-    "a release is made by an archived action",
+    "A release is made by an archived action",
     check,
     audit=("D-010.4",),
     options=(

@@ -337,7 +337,7 @@ def _in_kubernetes(job: DeployJob, deployment: Deployment, options: Options) -> 
 
 RULE = Rule(
     __name__,
-    "a deployment of a Django project does not migrate its database",
+    "A Django project is deployed without migrating its database",
     check,
     audit=("D-010.2",),
     options=(

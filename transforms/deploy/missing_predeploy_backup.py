@@ -198,7 +198,7 @@ def _named_in_rollback(job: DeployJob) -> Iterator[Parts]:
 
 RULE = Rule(
     __name__,
-    "production is deployed without a snapshot of its database",
+    "Production is deployed without a snapshot of its database",
     check,
     audit=("D-010.6",),
     options=(

@@ -1049,7 +1049,7 @@ def _commands_are(step: Step, known: dict[str, tuple[str, ...]]) -> bool:
 
 RULE = Rule(
     __name__,
-    "a failed deployment is not rolled back",
+    "A failed deployment is not rolled back",
     check,
     audit=("D-010.1",),
     options=(

@@ -128,7 +128,7 @@ def _may_change_engine(change: Later) -> bool:
 
 RULE = Rule(
     __name__,
-    "PostgreSQL databases without MySQL's connection options",
+    "A PostgreSQL database has MySQL's connection options",
     check,
     audit=("D-012.3",),
 )

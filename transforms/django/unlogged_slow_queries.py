@@ -275,7 +275,7 @@ def _joined(parts: list[Parts]) -> Parts:
 
 RULE = Rule(
     __name__,
-    "A log of slow queries that works in production",
+    "Slow queries leave no trace in production",
     check,
     audit=("D-012.2",),
     options=(Option("seconds", 0.5, "how long a query takes before it is logged"),),

@@ -607,7 +607,7 @@ def _listed(names: list[str]) -> str:
 
 RULE = Rule(
     __name__,
-    "Connection reuse, timeouts and TLS for PostgreSQL, as they work with this Django, driver and server",
+    "PostgreSQL is used without connection reuse, TLS or time limits",
     check,
     audit=("D-012.1",),
     options=(

@@ -143,7 +143,7 @@ def _options(database: Database) -> ast.Dict | None:
 
 RULE = Rule(
     __name__,
-    "Prepared statements for PostgreSQL, where the driver can and the project wants them",
+    "Prepared statements are missing, or only half configured",
     check,
     audit=("D-012.4",),
     options=(

@@ -365,7 +365,7 @@ def _listed(items: list[str]) -> str:
 
 RULE = Rule(
     __name__,
-    "Keep secrets and whole folders out of image layers",
+    "Secrets or whole folders can reach a layer of an image",
     check,
     audit=("D-011.2",),
 )

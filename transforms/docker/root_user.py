@@ -570,7 +570,7 @@ def _listed(items: tuple[str, ...]) -> str:
 
 RULE = Rule(
     __name__,
-    "Run containers as a user without rights",
+    "A container runs as root",
     check,
     audit=("D-011.1",),
     options=(
