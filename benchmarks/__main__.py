@@ -129,13 +129,13 @@ def throughput(programs: Programs, corpus: Path, rounds: int, work: Path) -> Non
     parts = halves(corpus, work / "halves")
     name = f"{corpus.name} ({sum(1 for f in corpus.rglob('*.y*ml') if f.is_file())} files)"
     compare(
-        f"{name}: check, 1 process : zizmor",
+        f"{name}: check : zizmor",
         rounds,
         lambda: run(programs.check(corpus)),
         lambda: run(programs.lint(corpus)),
     )
     compare(
-        f"{name}: check, 2 processes : zizmor",
+        f"{name}: check, two at once : zizmor",
         rounds,
         lambda: run(*map(programs.check, parts)),
         lambda: run(programs.lint(corpus)),
