@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from fixer.catalog.update import Tags
 
 
-@click.group()
+@click.group(context_settings={"help_option_names": ["-h", "--help"]})
 def catalog() -> None:
     """Show, verify or update the catalog of actions."""
 
