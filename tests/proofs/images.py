@@ -19,9 +19,8 @@ from tests.components import path
 
 ROOT = Path(__file__).parent.parent.parent
 KEPT = ROOT / ".proofs/images"
-MIRROR = "http://deb.debian.org/debian"
 # Debian's own busybox has no adduser; Alpine's has, from the same source.
-BUSYBOX = f"{MIRROR}/pool/main/b/busybox/busybox_1.35.0.orig.tar.bz2"
+BUSYBOX = "pool/main/b/busybox/busybox_1.35.0.orig.tar.bz2"
 APPLETS = (
     "STATIC", "BUSYBOX", "LONG_OPTS", "ADDUSER", "ADDGROUP", "FEATURE_ADDUSER_TO_GROUP", "FEATURE_SHADOWPASSWDS",
     "FEATURE_ADDUSER_LONG_OPTIONS", "FEATURE_ADDGROUP_LONG_OPTIONS", "PASSWD", "ASH", "SH_IS_ASH", "CHOWN", "MKDIR",
@@ -94,7 +93,7 @@ def debian(*names: str) -> None:
     root = KEPT / "debian"
     if not has("localhost/debian:proof"):
         run("rm", "-rf", root)
-        run(path("debootstrap"), "--variant=minbase", "--include=python3-minimal", "bookworm", root, MIRROR)
+        run(path("debootstrap"), "--variant=minbase", "--include=python3-minimal", "bookworm", root, mirror())
         for part in ("usr/share/doc", "usr/share/locale", "usr/share/man", "var/cache/apt", "var/lib/apt/lists"):
             shutil.rmtree(root / part, ignore_errors=True)
         run("rm", "-rf", *(root / "dev").iterdir())
@@ -103,6 +102,13 @@ def debian(*names: str) -> None:
         run("rm", "-rf", root)
     for name in names:
         buildah("tag", "localhost/debian:proof", f"localhost/{name}")
+
+
+def mirror() -> str:
+    """Where this machine's apt takes Debian's packages from."""
+    listed = run("apt-get", "indextargets", "--format", "$(REPO_URI) $(CODENAME)", "Created-By: Packages")
+    lines = [line.split() for line in listed.splitlines()]
+    return next(address.rstrip("/") for address, codename in lines if "-" not in codename)
 
 
 def with_user(base: str, name: str, user: str, number: int) -> None:
@@ -146,7 +152,7 @@ def _busybox() -> Path:
         return program
     KEPT.mkdir(parents=True, exist_ok=True)
     archive = KEPT / "busybox.tar.bz2"
-    with urlopen(BUSYBOX, timeout=60) as answer:
+    with urlopen(f"{mirror()}/{BUSYBOX}", timeout=60) as answer:
         archive.write_bytes(answer.read())
     with tarfile.open(archive) as source:
         source.extractall(KEPT / "source", filter="data")

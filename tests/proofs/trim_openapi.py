@@ -1,6 +1,7 @@
 """Cut GitHub's OpenAPI description down to the operations that fhfix uses: `trim_openapi.py IN.json OUT.json`.
 
 The description is the npm package @octokit/openapi (MIT licence), `generated/api.github.com.json`; whole it is 12 MB.
+Only the structure is kept, and the examples as data: what explains it in words is left to GitHub's documentation.
 Each answer is also offered as `application/vnd.github+json`, the media type that GitHub recommends to ask for and that
 its description leaves out.
 """
@@ -11,6 +12,10 @@ import json
 import sys
 from pathlib import Path
 from typing import Any
+
+# Below these keys of OpenAPI stand names, and no further words of OpenAPI.
+NAMES = frozenset(("paths", "properties", "patternProperties", "responses", "headers", "content"))
+WORDS = frozenset(("summary", "externalDocs", "tags"))
 
 KEPT = {
     "/meta": ("get",),
@@ -55,13 +60,36 @@ def trimmed(description: dict[str, Any]) -> dict[str, Any]:
                     for content in _contents(found):
                         content.setdefault("application/vnd.github+json", content["application/json"])
                     waiting.append(found)
-    kept = ("openapi", "info", "servers", "tags", "security", "externalDocs")
+    kept = ("openapi", "info", "servers", "security")
     head = {key: description[key] for key in kept if key in description}
     return {
         **head,
         "paths": paths,
         "components": {kind: dict(sorted(components[kind].items())) for kind in sorted(components)},
     }
+
+
+def without_words(value: Any, *, names: bool = False) -> Any:
+    """The description without its prose. `names`: the keys of this mapping are names, such as `description`."""
+    if isinstance(value, list):
+        return [without_words(each) for each in value]
+    if not isinstance(value, dict):
+        return value
+    if names:
+        return {key: without_words(each) for key, each in value.items()}
+    made: dict[str, Any] = {}
+    for key, each in value.items():
+        if key in ("example", "examples", "value"):
+            made[key] = each
+        elif key == "description" and isinstance(each, str):
+            made[key] = ""  # an answer must have one
+        elif key == "components":
+            made[key] = {
+                kind: found if kind == "examples" else without_words(found, names=True) for kind, found in each.items()
+            }
+        elif key not in WORDS and not key.startswith("x-"):
+            made[key] = without_words(each, names=key in NAMES)
+    return made
 
 
 def _contents(value: Any) -> list[dict[str, Any]]:
@@ -81,4 +109,6 @@ def _contents(value: Any) -> list[dict[str, Any]]:
 
 if __name__ == "__main__":
     whole = json.loads(Path(sys.argv[1]).read_text(encoding="utf-8"))
-    Path(sys.argv[2]).write_text(json.dumps(trimmed(whole), separators=(",", ":")) + "\n", encoding="utf-8")
+    Path(sys.argv[2]).write_text(
+        json.dumps(without_words(trimmed(whole)), separators=(",", ":")) + "\n", encoding="utf-8"
+    )
