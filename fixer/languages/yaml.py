@@ -510,7 +510,7 @@ class Yaml:
             line = content[start:at]
             if line.strip() and not (line.lstrip().startswith("#") and len(line) - len(line.lstrip()) > column):
                 break
-            if line.strip():
+            if line.strip() or len(line) > column:
                 end = at
             if at == len(content):
                 break
@@ -590,9 +590,12 @@ class Yaml:
             return self._edit(line_start, end + 2, "", change)
         if text.startswith("\n", end):
             return self._edit(line_start, end + 1, "", change)
-        # The last line, without a line end. The one above keeps its own: whether a block scalar ends there, and what
-        # else is inserted below it, cannot be known here.
-        return self._edit(line_start, end, "", change)
+        # The last line of a file without a final newline takes the line end above it along, so that the file has none
+        # either; but not the line end of a block scalar, which is part of its text.
+        previous = line_start - (2 if text[:line_start].endswith("\r\n") else 1)
+        if any(leaf.style in ("|", ">") and leaf.end == previous for leaf in _leaves(self.root)):
+            return self._edit(line_start, end, "", change)
+        return self._edit(max(previous, 0), end, "", change)
 
     def _delete_flow(self, collection: Node, which: Sequence[str | int]) -> Parts:
         """Each entry goes with the comma behind it; those at the end with the comma in front of them."""
@@ -1024,6 +1027,14 @@ def _last_leaf(node: Node) -> Node:
     while node.target is None and node.style == "block" and node.value and not node.is_scalar:
         node = node.items[-1] if node.is_sequence else list(node.value.values())[-1]
     return node
+
+
+def _leaves(node: Node) -> Iterator[Node]:
+    if node.target is not None or node.is_scalar:
+        yield node
+        return
+    for child in node.value.values() if node.is_mapping else node.items:
+        yield from _leaves(child)
 
 
 def _texts(node: Node) -> Iterator[Span]:
