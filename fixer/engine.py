@@ -8,6 +8,7 @@ from __future__ import annotations
 import os
 import traceback
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from functools import cache
 from pathlib import PurePosixPath
@@ -202,10 +203,12 @@ class _Asked:
         processes = min(os.cpu_count() or 1, len(paths) // DOCUMENTS_PER_PROCESS)
         if processes < 2 or not hasattr(os, "fork"):
             return
+        facts: dict[str, list[Any]] = {}  # once, before the processes part
         for rule in single:
-            for _, kind, _ in _signature(rule.check)[1:]:
-                if kind is not Options:
-                    repository.fact(kind)  # once, before the processes part
+            kinds = [kind for _, kind, _ in _signature(rule.check)[1:] if kind is not Options]
+            with suppress(Exception):  # the fault is named when the rule is asked in its turn
+                facts[rule.id] = [repository.fact(kind) for kind in kinds]
+        single = [rule for rule in single if rule.id in facts]
         # Forked processes inherit the repository, the rules and the options; only findings come back.
         global _inherited
         _inherited = (self, single, repository)
@@ -215,14 +218,8 @@ class _Asked:
                 self.problems |= problems
                 self.faults |= faults
                 for (rule_id, path), findings in answers.items():
-                    self.answers[rule_id, path] = ((), findings)
+                    self.answers[rule_id, path] = ((repository.read(path), *facts[rule_id]), findings)
         _inherited = None
-        for rule in single:
-            values = [repository.fact(kind) for _, kind, _ in _signature(rule.check)[1:] if kind is not Options]
-            for path in paths:
-                if (rule.id, path) in self.answers and path not in self.problems:
-                    known = (repository.read(path), *values)
-                    self.answers[rule.id, path] = (known, self.answers[rule.id, path][1])
 
 
 _Answers = dict[tuple[str, str], list[Finding]]

@@ -165,6 +165,16 @@ Parts = tuple[Edit, ...] | Blocked
 """What a builder returns: edits, or why it could not make them."""
 
 
+def joined(parts: Iterable[Parts]) -> Parts:
+    """All edits of several builders, or the first reason why one could not be made."""
+    edits: list[Edit] = []
+    for part in parts:
+        if isinstance(part, Blocked):
+            return part
+        edits.extend(part)
+    return tuple(edits)
+
+
 @dataclass(frozen=True, slots=True)
 class Fix:
     """A cure, all or nothing; its edits may span files.
@@ -190,16 +200,11 @@ class Fix:
         todo: Iterable[str] = (),
     ) -> Fix | Blocked:
         """A fix from what builders returned, or the first `Blocked` among it."""
-        edits: list[Edit] = []
-        files: list[NewFile] = []
-        for part in parts:
-            if isinstance(part, Blocked):
-                return part
-            if isinstance(part, NewFile):
-                files.append(part)
-            else:
-                edits.extend(part)
-        return cls(title, tuple(edits), tuple(files), tier, tuple(effects), tuple(todo))
+        edits = joined(part for part in parts if not isinstance(part, NewFile))
+        if isinstance(edits, Blocked):
+            return edits
+        files = tuple(part for part in parts if isinstance(part, NewFile))
+        return cls(title, edits, files, tier, tuple(effects), tuple(todo))
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,7 +9,7 @@ from typing import Self
 
 import pytest
 
-from fixer.engine import PASSES, check, plan
+from fixer.engine import DOCUMENTS_PER_PROCESS, PASSES, check, plan
 from fixer.languages.workflow import Workflow
 from fixer.model import Blocked, Change, Edit, Finding, Fix, NewFile, Options, Plan, Rule, Source, Span, Tier
 from fixer.repository import Repository
@@ -298,6 +298,32 @@ class Never:
     @classmethod
     def detect(cls, repository: Repository) -> Self | None:
         return None
+
+
+@dataclass(frozen=True)
+class Failing:
+    @classmethod
+    def detect(cls, repository: Repository) -> Self | None:
+        raise RuntimeError("no such luck")
+
+
+def test_where_many_documents_are_read_by_several_processes_the_answers_are_the_same(tmp_path: Path) -> None:
+    folder = tmp_path / ".github/workflows"
+    folder.mkdir(parents=True)
+    count = 2 * DOCUMENTS_PER_PROCESS
+    for number in range(count):
+        (folder / f"{number}.yml").write_text(WORKFLOW)
+    (folder / "broken.yml").write_text("a: [\n")
+
+    def needs(workflow: Workflow, failing: Failing) -> Iterator[Finding]:
+        yield found(workflow, Blocked("must not be asked"))
+
+    made = plan(Repository(tmp_path), [rule("needs_what_fails", needs), HONEST])
+
+    assert len(made.files) == count
+    assert {change.after.text for change in made.files.values()} == {WORKFLOW.replace("make  #", "make all  #")}
+    assert [(fault.rule_id, "no such luck" in fault.what) for fault in made.faults] == [("needs-what-fails", True)]
+    assert [problem.path for problem in made.problems] == [".github/workflows/broken.yml"]
 
 
 def test_a_refused_fix_is_asked_about_once_and_left(repository: Repository) -> None:

@@ -7,8 +7,8 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
 
-from fixer.languages.yaml import Flow, Node, Yaml, joined
-from fixer.model import Address, Blocked, Parts
+from fixer.languages.yaml import Flow, Node, Yaml
+from fixer.model import Address, Blocked, Parts, joined
 
 
 @dataclass(frozen=True, eq=False)
@@ -170,6 +170,17 @@ class Workflow(Yaml):
                 if step.node.target is None:
                     found.setdefault(id(step.node), step)
         return tuple(found.values())
+
+    def upstream(self, *job_ids: str) -> Iterator[Job]:
+        """These jobs, and those that they wait for, directly or not; each once."""
+        seen, todo = set[str](), list(job_ids)
+        while todo:
+            job_id = todo.pop()
+            job = self.jobs.get(job_id)
+            if job is not None and job_id not in seen:
+                seen.add(job_id)
+                yield job
+                todo += job.needs
 
     # -- builders -------------------------------------------------------------------------------------------------
 

@@ -18,7 +18,7 @@ from typing import Any, Self
 
 import yaml
 
-from fixer.model import Address, Blocked, Change, Edit, FileError, Parts, Source, Span
+from fixer.model import Address, Blocked, Change, Edit, FileError, Parts, Source, Span, joined
 
 # https://yaml.org/spec/1.2.2/#103-core-schema
 _NULL = frozenset(("", "~", "null", "Null", "NULL"))
@@ -277,7 +277,7 @@ class Yaml:
         for key, value in added.items():
             if lines and blank:
                 lines.append("")
-            lines.extend(self._entry_lines(key, value))
+            lines.extend(entry_lines(key, value, self.style))
         if before is not None:
             text = _join(lines, column)[column:] + ("\n" if blank else "") + "\n" + " " * column
             return self._edit(*(2 * (mapping.key_spans[before].start,)), text, *changes)
@@ -329,7 +329,7 @@ class Yaml:
         for value in values:
             if lines and blank:
                 lines.append("")
-            lines.extend(self._item_lines(value))
+            lines.extend(item_lines(value, self.style))
         if index == 0:
             text = _join(lines, column)[column:] + ("\n" if blank else "") + "\n" + " " * column
             return self._edit(dashes[0], dashes[0], text, *changes)
@@ -516,12 +516,6 @@ class Yaml:
                 break
         return self._edit(end, end, "\n" + text, *changes, *more)
 
-    def _entry_lines(self, key: str, value: Any) -> list[str]:
-        return entry_lines(key, value, self.style)
-
-    def _item_lines(self, value: Any) -> list[str]:
-        return item_lines(value, self.style)
-
     def _add_flow_keys(
         self, mapping: Node, added: Mapping[str, Any], changes: list[Change], after: str | None, before: str | None
     ) -> Parts:
@@ -642,7 +636,7 @@ class Yaml:
         if mapping.style == "flow":
             return Blocked(f"{dotted(mapping.at)} is written on one line", "write it on several lines")
         column = self.source.column_of(start)
-        lines = [line for key, value in added.items() for line in self._entry_lines(key, value)]
+        lines = [line for key, value in added.items() for line in entry_lines(key, value, self.style)]
         return self._edit(start, end, _join(lines, column)[column:], *changes)
 
     def _ends_file(self, node: Node) -> bool:
@@ -1126,16 +1120,6 @@ def _escaped(text: str, style: str) -> str:
     if style == '"':
         return text.replace("\\", "\\\\").replace('"', '\\"')
     return text
-
-
-def joined(parts: Iterable[Parts]) -> Parts:
-    """All edits of several builders, or the first reason why one could not be made."""
-    edits: list[Edit] = []
-    for part in parts:
-        if isinstance(part, Blocked):
-            return part
-        edits.extend(part)
-    return tuple(edits)
 
 
 def dotted(at: Address) -> str:

@@ -26,8 +26,7 @@ from fixer.facts.task_runners import TaskRunners
 from fixer.facts.workflows import Workflows, commands_of
 from fixer.languages.action_ref import ActionRef
 from fixer.languages.workflow import Job, Step, Workflow
-from fixer.languages.yaml import joined
-from fixer.model import Blocked, Finding, Fix, Option, Options, Parts, Rule, Tier
+from fixer.model import Blocked, Finding, Fix, Option, Options, Parts, Rule, Tier, joined
 
 JOB = "trivy-scan"
 SCAN = "aquasecurity/trivy-action"

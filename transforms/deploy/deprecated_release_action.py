@@ -25,8 +25,8 @@ from typing import Any
 from fixer.catalog.actions import Catalog
 from fixer.languages.action_ref import ActionRef, RefKind
 from fixer.languages.workflow import Job, Step, Workflow
-from fixer.languages.yaml import Node, joined
-from fixer.model import Blocked, Finding, Fix, Option, Options, Parts, Rule, Tier
+from fixer.languages.yaml import Node
+from fixer.model import Blocked, Finding, Fix, Option, Options, Parts, Rule, Tier, joined
 
 CREATE, UPLOAD, SUCCESSOR = "actions/create-release", "actions/upload-release-asset", "softprops/action-gh-release"
 ASSETS = "${{ runner.temp }}/release-assets"

@@ -150,17 +150,11 @@ def _span(job: DeployJob) -> Span:
 
 def _migrated(job: DeployJob) -> bool:
     """Whether this job migrates, or a job that it needs, or one that follows it."""
-    seen, todo = set[str](), [job.id, *(other.id for other in job.workflow.jobs.values() if job.id in other.needs)]
-    while todo:
-        name = todo.pop()
-        found = job.workflow.jobs.get(name)
-        if name in seen or found is None:
-            continue
-        seen.add(name)
+    following = [other.id for other in job.workflow.jobs.values() if job.id in other.needs]
+    for found in job.workflow.upstream(job.id, *following):
         called = found.uses is not None and "migrat" in found.uses.value
         if called or migrates(found) or re.search(r"migrat", f"{found.id} {found.name}", re.IGNORECASE):
             return True
-        todo += found.needs
     return False
 
 

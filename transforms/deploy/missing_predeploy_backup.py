@@ -73,13 +73,7 @@ def _span(job: DeployJob) -> Span:
 
 def _backs_up(job: DeployJob) -> bool:
     """Whether this job, or one that it needs, backs the database up."""
-    seen, todo = set[str](), [job.job.id]
-    while todo:
-        name = todo.pop()
-        found = job.workflow.jobs.get(name)
-        if name in seen or found is None:
-            continue
-        seen.add(name)
+    for found in job.workflow.upstream(job.job.id):
         named = any(_NAMED.search(step.name) for step in found.steps)
         if (
             named
@@ -87,7 +81,6 @@ def _backs_up(job: DeployJob) -> bool:
             or re.search(r"backup|snapshot", f"{found.id} {found.uses and found.uses.value}")
         ):
             return True
-        todo += found.needs
     return False
 
 

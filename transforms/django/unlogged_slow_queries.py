@@ -25,7 +25,7 @@ from fixer.facts.django import DjangoProject
 from fixer.facts.query_log import QueryLog
 from fixer.facts.settings_modules import SettingsModule, resolve
 from fixer.languages.settings import PythonModule, constant, has_spread, item, text
-from fixer.model import Blocked, Edit, Finding, Fix, NewFile, Option, Options, Parts, Rule, Span
+from fixer.model import Blocked, Finding, Fix, NewFile, Option, Options, Parts, Rule, Span, joined
 
 LOGGER = "django.db.backends"
 ABOVE = (LOGGER, "django.db", "django")
@@ -186,7 +186,7 @@ def _heard(module: PythonModule, value: ast.expr | None) -> Parts | None:
         add["loggers"] = {LOGGER: _entry(name)}
     if add:
         edits.append(module.edit_dict(logging, add=add))
-    return _joined(edits)
+    return joined(edits)
 
 
 def _repaired(
@@ -213,7 +213,7 @@ def _repaired(
             (set_ if given is not None else add)["handlers"] = [name]
     if set_ or add:
         edits.append(module.edit_dict(entry, set=set_, add=add))
-    return _joined(edits)
+    return joined(edits)
 
 
 def _is_heard(logging: ast.Dict, loggers: ast.expr | None, working: list[str]) -> bool:
@@ -262,15 +262,6 @@ def _handler(handlers: ast.expr | None, working: list[str]) -> tuple[str, dict[s
 
 def _names(node: ast.expr | None) -> list[str]:
     return [text(each) for each in node.elts] if isinstance(node, ast.List | ast.Tuple) else []
-
-
-def _joined(parts: list[Parts]) -> Parts:
-    edits: list[Edit] = []
-    for part in parts:
-        if isinstance(part, Blocked):
-            return part
-        edits += part
-    return tuple(edits)
 
 
 RULE = Rule(
