@@ -21,16 +21,20 @@ pytestmark = pytest.mark.needs("node", "github-parser", "jq")
 
 KUBECTL = """\
 #!/usr/bin/env python3
-import json, os, sys
+import fcntl, json, os, sys
 
-path, words = os.environ["CLUSTER_STATE"], sys.argv[1:]
-state = json.load(open(path))
+words = sys.argv[1:]
+given = sys.stdin.read() if words[0] == "create" else ""
+# The members of a pipeline run side by side: one at a time reads and writes.
+file = open(os.environ["CLUSTER_STATE"], "r+")
+fcntl.flock(file, fcntl.LOCK_EX)
+state = json.load(file)
 state["calls"].append(" ".join(words))
 code = 0
 if words[:2] == ["get", "deployment/web"]:
     print(json.dumps(state["deployment"]))
 elif words[0] == "create":
-    state["job"] = json.load(sys.stdin)
+    state["job"] = json.loads(given)
 elif words[:2] == ["get", "job"]:
     state["asked"] = state.get("asked", 0) + 1
     print(state["ends"] if state["asked"] > 2 else "/", end="")
@@ -51,7 +55,10 @@ elif words[:2] == ["rollout", "undo"]:
         state["current"] = wanted
 elif words[:2] == ["rollout", "status"]:
     code = 0 if any(one["ready"] for one in state["sets"] if one["revision"] == state["current"]) else 1
-json.dump(state, open(path, "w"))
+file.seek(0)
+file.truncate()
+json.dump(state, file)
+file.close()
 sys.exit(code)
 """
 HELM = """\
