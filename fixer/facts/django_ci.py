@@ -136,7 +136,7 @@ class DjangoCI:
         """A step that runs a command in the folder of manage.py, in the way in which the tests are run."""
         if self.activation:
             command = f"{self.activation}\n{command.rstrip()}\n"
-        keys = in_folder(self.project.root, command, self._test_step, self._start)
+        keys = in_folder(self.project.root, command, self._test_step)
         return {**self.workflow.step_name(title), **keys}
 
     @cached_property
@@ -194,12 +194,6 @@ class DjangoCI:
         """How the step that runs the tests enters a virtual environment; mostly empty."""
         found = (command for command in commands_of(self._test_step) if command.name in ("source", "."))
         return next((command.source for command in found if "activate" in command.source), "")
-
-    @property
-    def _start(self) -> str:
-        """The folder in which steps of the job run by default."""
-        folder = Step(self.job.node, self.job, self.workflow).working_directory.removeprefix("./").rstrip("/")
-        return "" if folder == "." else folder
 
     def _runner(self) -> Any:
         # `${{ matrix.os }}` has no meaning in a job without the matrix.

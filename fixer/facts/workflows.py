@@ -124,14 +124,11 @@ def _sees_every_pull_request(workflow: Workflow) -> bool:
     return "paths" not in narrowed and any(kind in types for kind in ("opened", "synchronize"))
 
 
-def in_folder(folder: str, command: str, like: Step | None, start: str = "") -> dict[str, str]:
-    """The keys of a step that runs a command in a folder, in the way in which another step does it.
-
-    `start` is the folder in which steps run by default.
-    """
+def in_folder(folder: str, command: str, like: Step) -> dict[str, str]:
+    """The keys of a step that runs a command in a folder, in the way in which another step of its job does it."""
+    start = _joined("", like.job.default("working-directory")) if like.job is not None else ""
     if folder == start:
         return {"run": command}
-    relative = posixpath.relpath(folder or ".", start or ".") if start else folder
-    if like is not None and like.node.get("working-directory") is None and not start:
-        return {"run": f"cd {relative}\n{command.rstrip()}\n"}
+    if like.node.get("working-directory") is None and start == "":
+        return {"run": f"cd {folder}\n{command.rstrip()}\n"}
     return {"working-directory": folder or ".", "run": command}
