@@ -58,6 +58,13 @@ class Workflows:
         best = max(ranked, key=lambda pair: pair[0], default=None)
         return best[1] if best is not None and any(best[0]) else None
 
+    def callers(self, workflow: Workflow) -> Iterator[Job]:
+        """The jobs that call this reusable workflow of the repository."""
+        for other in self.documents:
+            for job in other.jobs.values():
+                if job.uses is not None and job.uses.value == f"./{workflow.path}":
+                    yield job
+
     def commands(self) -> Iterator[tuple[Step, Command]]:
         """Every shell command of every step, with the step."""
         for workflow in self.documents:

@@ -699,6 +699,13 @@ def _permission_edits(use: _Use, wanted: Mapping[str, str]) -> Parts:
         higher = {
             name: level for name, level in wanted.items() if name in given.value and given.value[name].value != level
         }
+        if (missing or higher) and "workflow_call" in workflow.triggers:
+            # GitHub starts no workflow that calls another one which asks for more than the calling job has.
+            asked = ", ".join(f"{name}: {level}" for name, level in (missing | higher).items())
+            return Blocked(
+                f"the new version needs the permission {asked}, and other workflows call this one",
+                "give it to the calling jobs and to this one, then run fhfix again",
+            )
         return workflow.edit_mapping(given, set=higher, add=missing)
     return ()
 
