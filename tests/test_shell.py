@@ -102,6 +102,7 @@ def test_a_command_inside_a_string_that_the_shell_runs_is_a_command() -> None:
         ("poetry run mypy .", "mypy ."),
         ("uv run --group dev --with 'mypy>=1' mypy .", "mypy ."),
         ("uv run -m mypy .", "mypy ."),
+        ("uv run coverage run --source . -m mypy .", "mypy ."),
         ("uvx --from mypy mypy .", "mypy ."),
         ("uv tool run mypy .", "mypy ."),
         ("pipenv run mypy .", "mypy ."),

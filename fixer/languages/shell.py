@@ -680,6 +680,9 @@ _STARTERS: dict[tuple[str, ...], _Starter] = {
         "--no-extra --package --project --directory --env-file --index --default-index --config-file --color",
         module="-m --module",
     ),
+    ("coverage", "run"): _Starter(
+        "--concurrency --context --data-file --debug --include --omit --rcfile --source", module="-m --module"
+    ),
     ("uvx",): _Starter("-p -w --python --from --with --with-requirements --index --default-index"),
     ("uv", "tool", "run"): _Starter("-p -w --python --from --with --with-requirements --index --default-index"),
     ("bundle", "exec"): _Starter(),

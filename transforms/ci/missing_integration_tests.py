@@ -20,6 +20,7 @@ from __future__ import annotations
 import posixpath
 import re
 from collections.abc import Iterator
+from itertools import pairwise
 
 from fixer.facts.django_ci import DjangoCI, manages
 from fixer.facts.routes import HealthUrl
@@ -30,6 +31,11 @@ from fixer.model import Blocked, Finding, Fix, NewFile, Option, Options, Rule, T
 
 JOB = "integration-tests"
 NAMED = re.compile(r"integration|e2e|end[-_ ]to[-_ ]end", re.IGNORECASE)
+# Options of `manage.py test`, https://docs.djangoproject.com/en/stable/ref/django-admin/#test
+WITH_VALUES = (
+    "--durations", "--parallel", "--pattern", "--pythonpath", "--settings", "--shuffle", "--testrunner",
+    "--top-level-directory", "--verbosity", "-p", "-t", "-v",
+)  # fmt: skip
 RUNS = re.compile(r"\b(playwright test|cypress run|npm run (test:)?e2e|yarn (test:)?e2e|pnpm (run )?(test:)?e2e)\b")
 
 SCAFFOLD = '''\
@@ -140,7 +146,7 @@ def _is_among_all(ci: DjangoCI, workflows: Workflows, suite: Suite, testpaths: t
         if command.name == "pytest":
             paths = [word for word in words if not word.startswith("-") and re.search(r"/|\.py\b|^tests?$|^\.$", word)]
         elif manages(command) == "test":
-            paths = [word.replace(".", "/") for word in words[words.index("test") + 1 :] if re.match(r"[\w.]+$", word)]
+            paths = [label.replace(".", "/") for label in _labels(words[words.index("test") :])]
         else:
             continue
         if folder is None or command.has(
@@ -153,6 +159,11 @@ def _is_among_all(ci: DjangoCI, workflows: Workflows, suite: Suite, testpaths: t
         if any(path == "." or f"{suite.path}/".startswith(f"{path}/") for path in covered):
             return True
     return False
+
+
+def _labels(words: list[str]) -> list[str]:
+    """What `manage.py test` is told to run; `words` begin with `test`."""
+    return [word for before, word in pairwise(words) if re.match(r"[\w.]+$", word) and before not in WITH_VALUES]
 
 
 def _scaffold(ci: DjangoCI, folder: str, health: HealthUrl) -> list[NewFile]:
