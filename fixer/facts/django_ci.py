@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
+import ast
 import posixpath
 import re
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, Self
 
 from fixer.facts.django import DjangoProject
 from fixer.facts.python_packages import PythonPackages
-from fixer.facts.settings_modules import Database
+from fixer.facts.settings_modules import Database, SettingsReader, module_reads
 from fixer.facts.workflows import Workflows, commands_of, folder_of, in_folder
 from fixer.languages.action_ref import ActionRef, RefKind
 from fixer.languages.workflow import Job, Step, Workflow
@@ -56,7 +57,8 @@ class ServiceAddress:
 class DjangoCI:
     """`job` is the job that runs the Django tests; what it does before them is how this project is set up.
 
-    `project` has the settings that manage.py names, `tested` those that the tests run with.
+    `project` has the settings that manage.py names, `tested` those that the tests run with. `lenient` are functions
+    that read the environment and have a default of their own, each with the module that calls it.
     """
 
     project: DjangoProject
@@ -64,6 +66,7 @@ class DjangoCI:
     workflow: Workflow
     job: Job
     postgres_image: str
+    lenient: frozenset[tuple[str, str]]
 
     @classmethod
     def detect(cls, repository: Repository) -> Self | None:
@@ -75,7 +78,8 @@ class DjangoCI:
         found = _job_that_tests(workflows, project)
         if found is None:
             return None
-        return cls(project, repository.fact(PythonPackages), found.workflow, found, _postgres_image(repository))
+        packages, image = repository.fact(PythonPackages), _postgres_image(repository)
+        return cls(project, packages, found.workflow, found, image, frozenset(_lenient(repository, project)))
 
     # -- the parts of a new job -----------------------------------------------------------------------------------
 
@@ -319,8 +323,8 @@ class DjangoCI:
             known = read.name in environment or read.name in everywhere or read.name in configured
             if not read.required or known or written:
                 continue
-            if project.modules[read.path].document.imported.get(read.reader) == "getenv.env":
-                continue  # django-getenv gives None for a variable that is not set
+            if (read.path, read.reader) in self.lenient:
+                continue
             if not _SECRET.search(read.name):
                 return Blocked(
                     f"{read.path}:{read.line} requires {read.name}, and no job sets it",
@@ -408,6 +412,18 @@ class DjangoCI:
                 ):
                     return True
         return False
+
+
+def _lenient(repository: Repository, project: DjangoProject) -> Iterator[tuple[str, str]]:
+    settings = SettingsReader(repository, project.root)
+    for path, module in project.modules.items():
+        for name in {read.reader for read in module_reads(module.document)}:
+            function = settings.function(module.document, name)
+            defaults = (*function.args.defaults, *function.args.kw_defaults) if function is not None else ()
+            raises = function is not None and any(isinstance(node, ast.Raise) for node in ast.walk(function))
+            # django-getenv gives None for a variable that is not set.
+            if (any(defaults) and not raises) or module.document.imported.get(name) == "getenv.env":
+                yield path, name
 
 
 def _postgres_image(repository: Repository) -> str:

@@ -284,6 +284,18 @@ class SettingsReader:
                     return candidate
         return ""
 
+    def function(self, module: PythonModule, name: str) -> ast.FunctionDef | None:
+        """The function that a module calls by this name: its own, or one that it imports from the project."""
+        origin = module.imported.get(name, "")
+        path = self._imported(module.path, origin.rpartition(".")[0]) if origin else module.path
+        try:
+            document = self.repository.document(path) if path else None
+        except FileError:
+            return None
+        own = origin.rpartition(".")[2] or name
+        statements = document.tree.body if isinstance(document, PythonModule) else []
+        return next((each for each in statements if isinstance(each, ast.FunctionDef) and each.name == own), None)
+
     def _imported(self, path: str, name: str) -> str:
         if not name.startswith("."):
             return self.path_of(name, folder_of(path))
