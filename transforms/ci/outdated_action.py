@@ -592,6 +592,7 @@ def _around(use: _Use, files: ActionFiles) -> StepUse:
         actions,
         "\n".join(node.value for node in _scalars(step.job.node if step.job else workflow.root)),
         _downloads_all(workflow),
+        files.go,
     )
 
 
