@@ -28,9 +28,10 @@ _MENTIONS = ("update-service", "kubectl", "helm", "compose", "ssh", "deploy", "h
 _DEPLOYS = re.compile(r"deploy|release|\bprod|production|staging|\bcd\b|rollout|ship", re.IGNORECASE)
 _STATIC = re.compile(r"\bdocs?\b|[_-]docs?\b|documentation|storybook|playground|github.pages|gh-pages", re.IGNORECASE)
 _ROLLBACK = re.compile(r"roll[\s_-]?back|revert|undo", re.IGNORECASE)
-_PRODUCTION = re.compile(r"(^|[^a-z])(prod|production|live)([^a-z]|$)", re.IGNORECASE)
+_PRODUCTION = re.compile(r"(?<![a-z])(?<!non[-_ ])(?<!pre[-_ ])(?:prod|production|live)(?![a-z])", re.IGNORECASE)
 _STAGING = re.compile(
-    r"(^|[^a-z])(stage|staging|stg|dev|develop|development|test|testing|qa|uat|preview|sandbox|demo)([^a-z]|$)",
+    r"(?<![a-z])(?:stage|staging|stg|dev|develop|development|test|testing|qa|uat|preview|sandbox|demo|"
+    r"(?:non|pre)[-_ ]?prod(?:uction)?)(?![a-z])",
     re.IGNORECASE,
 )
 _VARIABLE = re.compile(r"\$(?:\{([A-Za-z_]\w*)\}|([A-Za-z_]\w*))")
@@ -456,13 +457,20 @@ def _of_command(command: Command, script: Script, step: Step, job: Job) -> Deplo
         return Deployment(step, Way.OTHER, shown, span, {}, "", command.start)
     if not _named_deployment(job):
         return None
-    if command.name == "ssh" and _OVER_SSH.search(command.source):
+    if command.name == "ssh" and _OVER_SSH.search(_told(command)):
         return Deployment(step, Way.OTHER, "ssh", span, {}, "", command.start)
     if command.name in ("docker", "docker-compose") and re.search(r"compose\b.*\bup\b", command.source):
         remote = re.search(r"DOCKER_HOST|docker context use|--context|-H ssh", step.workflow.source.text)
         if remote or "self-hosted" in str(job.data.get("runs-on")):
             return Deployment(step, Way.OTHER, "docker compose up", span, {}, "", command.start)
     return None
+
+
+def _told(command: Command) -> str:
+    """What a command says, here-documents included, without comments."""
+    documents = (command.script.text[r.start : r.end] for r in command.redirects if r.operator.startswith("<<"))
+    lines = "\n".join((command.source, *documents)).splitlines()
+    return "\n".join(line for line in lines if not line.lstrip().startswith("#"))
 
 
 def _ecs_update(command: Command, script: Script, step: Step, span: Span) -> Deployment | None:
@@ -539,10 +547,11 @@ def _kubernetes(command: Command, script: Script, step: Step, span: Span) -> Dep
     elif plain[:1] == ["apply"]:
         if command.has("--dry-run"):
             return None
-        named = _rolled_out(step)
-        if not named:
-            unknown = unknown or "kubectl apply does not say which workloads it changes, and nothing waits for one"
-        target["workload"] = named
+        waited = _rolled_out(step)
+        if len(waited) != 1:
+            several = f"the job waits for {len(waited)}" if waited else "nothing waits for one"
+            unknown = unknown or f"kubectl apply does not say which workloads it changes, and {several}"
+        target["workload"] = waited.pop() if len(waited) == 1 else ""
     else:
         return None
     kind = target["workload"].partition("/")[0].lower()
@@ -578,8 +587,8 @@ def _workload(words: list[str]) -> str:
     return f"{words[0]}/{words[1]}"
 
 
-def _rolled_out(step: Step) -> str:
-    """The workload that the job waits for afterwards, if it is exactly one."""
+def _rolled_out(step: Step) -> set[str]:
+    """The workloads that the job waits for."""
     found: set[str] = set()
     for other in step.job.steps if step.job is not None else ():
         script = Script.of(other) if other.run is not None and "rollout status" in other.run.value else None
@@ -588,7 +597,7 @@ def _rolled_out(step: Step) -> str:
             plain = [text for at, text in enumerate(words) if not text.startswith("-") and not _is_value(words, at)]
             if command.name == "kubectl" and plain[:2] == ["rollout", "status"] and len(plain) > 2:
                 found.add(_workload(plain[2:]))
-    return found.pop() if len(found) == 1 else ""
+    return found
 
 
 def _has_own_cluster(job: Job) -> bool:
