@@ -79,6 +79,14 @@ def test_of_several_workloads_that_are_waited_for_none_is_chosen(tmp_path: Path)
     assert [reason for _, reason in found] == [reason]
 
 
+def test_a_script_for_another_shell_is_not_read_and_says_so(tmp_path: Path) -> None:
+    update = "  run: aws ecs update-service --cluster shop --service web"
+    found = findings(f"{SIGN_IN}- shell: pwsh\n{update} --task-definition web:3", tmp_path)
+    reason = "job deploy: a step deploys by a script that is neither for bash nor for sh"
+    assert [reason for _, reason in found] == [reason]
+    assert findings(f"{SIGN_IN}- shell: pwsh\n{update} --desired-count 2", tmp_path) == []
+
+
 def test_commands_that_ssh_reads_from_a_here_document_deploy(tmp_path: Path) -> None:
     script = "    ssh deploy@shop.example << 'EOF'\n      cd /srv\n      docker compose up -d\n    EOF"
     found = findings(f"- run: |\n{script}", tmp_path)

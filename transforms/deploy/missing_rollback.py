@@ -36,8 +36,10 @@ from fixer.facts.deployments import (
     Deployment,
     Deployments,
     Way,
+    aws_operation,
     copy_of,
     is_rollback,
+    is_update,
     refers_to,
 )
 from fixer.languages.shell import Script
@@ -271,10 +273,12 @@ _BLOCKED_COMMAND = 'rules.missing-rollback.command = "./deploy.sh \\"$PREVIOUS\\
 
 
 def check(workflow: Workflow, deployments: Deployments, options: Options) -> Iterator[Finding]:
-    for job in deployments.of(workflow):
-        existing = _existing(job)
+    jobs = deployments.of(workflow)
+    for job in jobs:
+        elsewhere = {other.id for other in jobs if other.environment != job.environment}
+        existing = _existing(job, elsewhere)
         if existing is None:
-            idle = _restores_nothing(job)
+            idle = _restores_nothing(job, elsewhere)
             if idle is not None and job.way is not Way.OTHER:
                 yield _idle(job, idle)
             elif not _goes_back_itself(job):
@@ -298,8 +302,11 @@ def check(workflow: Workflow, deployments: Deployments, options: Options) -> Ite
 # -- what is there ------------------------------------------------------------------------------------------------
 
 
-def _existing(job: DeployJob) -> Job | Step | None:
-    """What already restores something after this job, or a step of its own that does."""
+def _existing(job: DeployJob, elsewhere: set[str]) -> Job | Step | None:
+    """What already restores something after this job, or a step of its own that does.
+
+    `elsewhere` are the jobs that deploy to another environment: what rolls those back does not roll this one back.
+    """
     for step in job.job.steps:
         condition = str(step.data.get("if", ""))
         if re.search(r"\b(?:failure|cancelled|always)\s*\(", condition) and _restores(step):
@@ -309,15 +316,15 @@ def _existing(job: DeployJob) -> Job | Step | None:
     for other in job.workflow.jobs.values():
         restores = other.uses is not None or any(_restores(step) for step in other.steps)
         restores = restores or (_is_named(other) and not _only_tells(other))
-        if other.id != job.id and is_rollback(other) and _depends_on(other, job.id) and restores:
+        if other.id != job.id and is_rollback(other) and _depends_on(other, job.id, elsewhere) and restores:
             return other
     return None
 
 
-def _restores_nothing(job: DeployJob) -> Job | None:
+def _restores_nothing(job: DeployJob, elsewhere: set[str]) -> Job | None:
     """A job that is called a rollback, runs after this one, and puts nothing back."""
     for other in job.workflow.jobs.values():
-        if _is_named(other) and other.uses is None and _depends_on(other, job.id):
+        if _is_named(other) and other.uses is None and _depends_on(other, job.id, elsewhere):
             return other
     return None
 
@@ -346,8 +353,9 @@ def _restores(step: Step) -> bool:
     return _RESTORES.search(text) is not None
 
 
-def _depends_on(job: Job, wanted: str) -> bool:
-    seen, todo = set[str](), list(job.needs)
+def _depends_on(job: Job, wanted: str, without: set[str]) -> bool:
+    """Whether a job waits for another one, directly or by way of jobs other than these."""
+    seen, todo = set(without), list(job.needs)
     while todo:
         name = todo.pop()
         if name == wanted:
@@ -397,7 +405,7 @@ def _cure(job: DeployJob, options: Options) -> Fix | Blocked:
     jobs = workflow.root.get("jobs")
     assert jobs is not None
     moved = _permissions_of_the_job(job)
-    parts = [*moved, *_recording(job, records)]
+    parts = [*moved, *_recording(job, records, followed=True)]
     parts.append(workflow.add_key(jobs, rollback, made))  # last: it may stand where the last step ends
     return Fix.of(
         f"record what runs, and add job {rollback}",
@@ -625,9 +633,9 @@ def _of(job: DeployJob, record: Record) -> str:
     return f" ({name})" if several and name else ""
 
 
-def _recording(job: DeployJob, records: list[Record]) -> list[Parts]:
+def _recording(job: DeployJob, records: list[Record], *, followed: bool = False) -> list[Parts]:
     """The steps that record what runs, right after the job has signed in; those that see whether the deployment is
-    steady and healthy; and the outputs of the job."""
+    steady and healthy; and the outputs of the job. `followed`: a new job is added behind them."""
     workflow, steps = job.workflow, job.steps_node
     assert steps is not None
     outputs: dict[str, str] = {}
@@ -639,15 +647,17 @@ def _recording(job: DeployJob, records: list[Record]) -> list[Parts]:
                 outputs[f"previous_{name.lower()}{record.suffix}"] = (
                     f"${{{{ steps.{record.step_id}.outputs.{name.lower()} }}}}"
                 )
-    parts: list[Parts] = [workflow.insert_item(steps, job.earliest, *(_record_step(job, record) for record in records))]
-    # Before the step that calls it healthy, which may stand at the same place.
-    parts += [workflow.insert_item(steps, index, made) for index, made in _steady_steps(job)]
+    later: dict[int, list[dict[str, Any]]] = {}
+    for index, waiting in _steady_steps(job):
+        later.setdefault(index, []).append(waiting)
     last = _last_check(job)
     if last is not None:
         step: dict[str, Any] = {"name": "The deployment is healthy", "id": _free_id(job, "healthy")}
         step |= job.deployments[0].surroundings | {"run": 'echo "healthy=true" >> "$GITHUB_OUTPUT"'}
         outputs["healthy"] = f"${{{{ steps.{step['id']}.outputs.healthy }}}}"
-        parts.append(workflow.insert_item(steps, last + 1, step))
+        later.setdefault(last + 1, []).append(step)
+    parts: list[Parts] = [workflow.insert_item(steps, job.earliest, *(_record_step(job, record) for record in records))]
+    parts += [workflow.insert_item(steps, index, *made, followed=followed) for index, made in later.items()]
     own = job.job.node.get("outputs")
     if own is not None:
         parts.append(workflow.add_keys(own, outputs))
@@ -1012,7 +1022,7 @@ def _flaw(job: DeployJob, steps: Sequence[Step]) -> Flaw | None:
         for step in steps
         if (script := Script.of(step)) is not None
         for command in script.commands
-        if command.name == "aws" and [word.text for word in command.args[:2]] == ["ecs", "update-service"]
+        if is_update(command)
     )
     found = next(updates, None)
     if found is None:
@@ -1107,7 +1117,7 @@ def _commands_are(step: Step, known: dict[str, tuple[str, ...]]) -> bool:
         if command.name not in known:
             return False
         wanted = known[command.name]
-        if wanted and not (len(command.args) > 1 and command.args[1].text in wanted):
+        if wanted and not set(aws_operation(command)[1:]) & set(wanted):
             return False
     return True
 
