@@ -14,6 +14,7 @@ from enum import StrEnum
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, Self
 
+from fixer.languages.health_check import health_checks, is_local
 from fixer.languages.shell import Command, Script, Structure
 from fixer.languages.workflow import Job, Step, Workflow
 from fixer.languages.yaml import Commented, Node
@@ -28,9 +29,10 @@ _MENTIONS = ("update-service", "kubectl", "helm", "compose", "ssh", "deploy", "h
 _DEPLOYS = re.compile(r"deploy|release|\bprod|production|staging|\bcd\b|rollout|ship", re.IGNORECASE)
 _STATIC = re.compile(r"\bdocs?\b|[_-]docs?\b|documentation|storybook|playground|github.pages|gh-pages", re.IGNORECASE)
 _ROLLBACK = re.compile(r"roll[\s_-]?back|revert|undo", re.IGNORECASE)
-_PRODUCTION = re.compile(r"(^|[^a-z])(prod|production|live)([^a-z]|$)", re.IGNORECASE)
+_PRODUCTION = re.compile(r"(?<![a-z])(?<!non[-_ ])(?<!pre[-_ ])(?:prod|production|live)(?![a-z])", re.IGNORECASE)
 _STAGING = re.compile(
-    r"(^|[^a-z])(stage|staging|stg|dev|develop|development|test|testing|qa|uat|preview|sandbox|demo)([^a-z]|$)",
+    r"(?<![a-z])(?:stage|staging|stg|dev|develop|development|test|testing|qa|uat|preview|sandbox|demo|"
+    r"(?:non|pre)[-_ ]?prod(?:uction)?)(?![a-z])",
     re.IGNORECASE,
 )
 _VARIABLE = re.compile(r"\$(?:\{([A-Za-z_]\w*)\}|([A-Za-z_]\w*))")
@@ -53,6 +55,11 @@ _OWN_SIGN_IN = re.compile(
     r"aws configure|sts assume-role|doctl kubernetes|\bgcloud auth|\baz login"
 )
 _CLUSTER_SCRIPT = re.compile(r"update-kubeconfig|get-credentials|kubeconfig|KUBECONFIG|\.kube/config")
+_UNREAD = re.compile(
+    r"^[ \t]*(kubectl set image|helm upgrade|"
+    r"aws ecs update-service(?=[\s\S]*--(?:force-new-deployment|task-definition)))\b",
+    re.MULTILINE,
+)
 _OTHER_ACTIONS = re.compile(
     r"^(?:azure/(?:webapps-deploy|functions-action|k8s-deploy|container-apps-deploy-action)|"
     r"google-github-actions/(?:deploy-cloudrun|deploy-appengine)|akhileshns/heroku-deploy|"
@@ -88,6 +95,7 @@ _OTHER_COMMANDS: Mapping[str, tuple[tuple[str, ...], ...]] = {
     "ecs": (("deploy",),),
     "ecs-deploy": ((),),
 }
+_AWS_VALUED = ("--region", "--profile", "--output", "--query", "--endpoint-url", "--ca-bundle", "--color")
 _PLACE = ("cluster", "service", "region", "profile", "namespace", "context", "workload", "release")
 _GITHUB_VARIABLES = {
     "GITHUB_SHA": "github.sha",
@@ -137,11 +145,14 @@ class Deployment:
     def surroundings(self) -> dict[str, str]:
         """The keys that a script beside its step needs so that bash reads it, at the root of the workspace."""
         step, made = self.step, dict[str, str]()
-        if step.shell not in ("", "bash") or (step.job is not None and "windows" in str(step.job.data.get("runs-on"))):
+        if step.job is not None and "windows" in str(step.job.data.get("runs-on")):
             made["shell"] = "bash"
         for place in (step.job.node if step.job is not None else None, step.workflow.root):
             defaults = place.get("defaults") if place is not None else None
             run = defaults.get("run") if defaults is not None else None
+            shell = run.get("shell") if run is not None else None
+            if shell is not None and shell.value != "bash":
+                made["shell"] = "bash"
             if run is not None and run.get("working-directory") is not None:
                 made["working-directory"] = "."
         return made
@@ -386,14 +397,15 @@ def is_rollback(job: Job) -> bool:
 
 
 def _is_check(step: Step) -> bool:
-    return step.run is not None and re.search(r"\b(?:curl|wget)\b[^\n]*(?:https?:|\$)", step.run.value) is not None
+    script = Script.of(step)
+    return script is not None and any(not is_local(check.url.text) for check in health_checks(script))
 
 
 def _of_composite(step: Step) -> bool:
     if step.uses is not None:
         return _ecs_action(step) is not None
     script = Script.of(step) if step.run is not None and "update-service" in step.run.value else None
-    return script is not None and any(_is_update(command) for command in script.commands)
+    return script is not None and any(is_update(command) for command in script.commands)
 
 
 def _deployments(step: Step, job: Job) -> Iterator[Deployment]:
@@ -408,6 +420,13 @@ def _deployments(step: Step, job: Job) -> Iterator[Deployment]:
         return
     script = Script.of(step)
     if script is None or script.error:
+        unread = _UNREAD.search(step.run.value)
+        if unread is not None:
+            way = {"aws": Way.ECS, "kubectl": Way.KUBERNETES, "helm": Way.HELM}[unread[1].partition(" ")[0]]
+            why = (
+                script.error if script is not None else "a step deploys by a script that is neither for bash nor for sh"
+            )
+            yield Deployment(step, way, unread[1], step.run.span, {}, why)
         return
     for command in script.commands:
         made = _of_command(command, script, step, job)
@@ -434,17 +453,26 @@ def _ecs_action(step: Step) -> Deployment | None:
     return Deployment(step, Way.ECS, uses.value.partition("@")[0], uses.span, target, unknown)
 
 
-def _is_update(command: Command) -> bool:
-    words = [word.text for word in command.args[:2]]
-    return command.name == "aws" and words == ["ecs", "update-service"]
+def is_update(command: Command) -> bool:
+    """Whether a command is `aws ecs update-service`, also with options of `aws` itself before its words."""
+    return aws_operation(command) == ("ecs", "update-service")
+
+
+def aws_operation(command: Command) -> tuple[str, ...]:
+    """The service and the operation of an `aws` command; empty for other programs.
+
+    https://docs.aws.amazon.com/cli/latest/userguide/cli-configure-options.html
+    """
+    if command.name != "aws":
+        return ()
+    texts = [word.text for word in command.args]
+    plain = [t for at, t in enumerate(texts) if not t.startswith("-") and not (at and texts[at - 1] in _AWS_VALUED)]
+    return tuple(plain[:2])
 
 
 def _of_command(command: Command, script: Script, step: Step, job: Job) -> Deployment | None:
     span = step.run.span if step.run is not None else Span(0, 0)
-    if command.name == "aws" and [word.text for word in command.args if not word.text.startswith("-")][:2] == [
-        "ecs",
-        "update-service",
-    ]:
+    if is_update(command):
         return _ecs_update(command, script, step, span)
     if command.name in ("kubectl", "helm") and not _has_own_cluster(job):
         return _kubernetes(command, script, step, span)
@@ -456,13 +484,20 @@ def _of_command(command: Command, script: Script, step: Step, job: Job) -> Deplo
         return Deployment(step, Way.OTHER, shown, span, {}, "", command.start)
     if not _named_deployment(job):
         return None
-    if command.name == "ssh" and _OVER_SSH.search(command.source):
+    if command.name == "ssh" and _OVER_SSH.search(_told(command)):
         return Deployment(step, Way.OTHER, "ssh", span, {}, "", command.start)
     if command.name in ("docker", "docker-compose") and re.search(r"compose\b.*\bup\b", command.source):
         remote = re.search(r"DOCKER_HOST|docker context use|--context|-H ssh", step.workflow.source.text)
         if remote or "self-hosted" in str(job.data.get("runs-on")):
             return Deployment(step, Way.OTHER, "docker compose up", span, {}, "", command.start)
     return None
+
+
+def _told(command: Command) -> str:
+    """What a command says, here-documents included, without comments."""
+    documents = (command.script.text[r.start : r.end] for r in command.redirects if r.operator.startswith("<<"))
+    lines = "\n".join((command.source, *documents)).splitlines()
+    return "\n".join(line for line in lines if not line.lstrip().startswith("#"))
 
 
 def _ecs_update(command: Command, script: Script, step: Step, span: Span) -> Deployment | None:
@@ -539,10 +574,11 @@ def _kubernetes(command: Command, script: Script, step: Step, span: Span) -> Dep
     elif plain[:1] == ["apply"]:
         if command.has("--dry-run"):
             return None
-        named = _rolled_out(step)
-        if not named:
-            unknown = unknown or "kubectl apply does not say which workloads it changes, and nothing waits for one"
-        target["workload"] = named
+        waited = _rolled_out(step)
+        if len(waited) != 1:
+            several = f"the job waits for {len(waited)}" if waited else "nothing waits for one"
+            unknown = unknown or f"kubectl apply does not say which workloads it changes, and {several}"
+        target["workload"] = waited.pop() if len(waited) == 1 else ""
     else:
         return None
     kind = target["workload"].partition("/")[0].lower()
@@ -578,8 +614,8 @@ def _workload(words: list[str]) -> str:
     return f"{words[0]}/{words[1]}"
 
 
-def _rolled_out(step: Step) -> str:
-    """The workload that the job waits for afterwards, if it is exactly one."""
+def _rolled_out(step: Step) -> set[str]:
+    """The workloads that the job waits for."""
     found: set[str] = set()
     for other in step.job.steps if step.job is not None else ():
         script = Script.of(other) if other.run is not None and "rollout status" in other.run.value else None
@@ -588,7 +624,7 @@ def _rolled_out(step: Step) -> str:
             plain = [text for at, text in enumerate(words) if not text.startswith("-") and not _is_value(words, at)]
             if command.name == "kubectl" and plain[:2] == ["rollout", "status"] and len(plain) > 2:
                 found.add(_workload(plain[2:]))
-    return found.pop() if len(found) == 1 else ""
+    return found
 
 
 def _has_own_cluster(job: Job) -> bool:

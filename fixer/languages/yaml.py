@@ -310,14 +310,17 @@ class Yaml:
             return self._delete_flow(collection, which)
         return joined([self._delete_one(collection, child) for child in which])
 
-    def insert_item(self, sequence: Node, index: int, *values: Any) -> Parts:
-        """Inserts items before `index`; `len(sequence.items)` appends."""
+    def insert_item(self, sequence: Node, index: int, *values: Any, followed: bool = False) -> Parts:
+        """Inserts items before `index`; `len(sequence.items)` appends.
+
+        `followed` says that another edit of the same fix inserts something right behind them.
+        """
         if sequence.target is not None:
             return _blocked_alias(sequence)
         if not sequence.is_sequence:
             return Blocked(f"{dotted(sequence.at)} is not a list")
         items = sequence.items
-        last = index == len(items) and sequence.style != "flow" and self._ends_file(sequence)
+        last = index == len(items) and sequence.style != "flow" and self._ends_file(sequence) and not followed
         plain = _at_end_of_file(list(values)) if last else [plain_of(value) for value in values]
         changes = [Change("insert", (*sequence.at, index), value) for value in reversed(plain)]
         if sequence.style == "flow":

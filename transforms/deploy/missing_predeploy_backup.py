@@ -134,14 +134,17 @@ def _cure(job: DeployJob, options: Options) -> Fix | Blocked:
         *parts,
         tier=Tier.REVIEW,
         effects=[f"job {job.id} does not go on to deploy before the backup is there"],
-        todo=_todo(options),
+        todo=_todo(job, options),
     )
 
 
-def _todo(options: Options) -> list[str]:
+def _todo(job: DeployJob, options: Options) -> list[str]:
     if options["command"]:
         return []
     made = ["allow the deploying AWS identity rds:CreateDBSnapshot and rds:DescribeDBSnapshots"]
+    limit = job.job.data.get("timeout-minutes")
+    if isinstance(limit, int) and limit < 90:
+        made.append(f"leave room for the snapshot, which is given an hour: timeout-minutes of job {job.id} is {limit}")
     variable = re.search(r"vars\.(\w+)", options["instance"])
     if variable:
         made.insert(0, f"set the variable {variable[1]} to the name of the production database instance")

@@ -14,7 +14,8 @@ was recorded. Jobs that check the deployment count as part of it.
 
 Where a service is only started anew (`--force-new-deployment`), its revision stays and the image's tag has moved; so
 the digests of the running images are recorded too, and the tags are put back. What is passed on is `family:revision`
-and never an ARN: GitHub drops an output that holds a masked value, and an account id often is one.
+and never an ARN: GitHub drops an output that holds a masked value, and an account id often is one. Where names are
+kept as secrets, the number of the revision is passed on beside it.
 
 ## When it is left alone
 
@@ -26,7 +27,7 @@ matrix, a way of deploying that it does not know. For those, `command` and `reco
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -35,8 +36,10 @@ from fixer.facts.deployments import (
     Deployment,
     Deployments,
     Way,
+    aws_operation,
     copy_of,
     is_rollback,
+    is_update,
     refers_to,
 )
 from fixer.languages.shell import Script
@@ -58,7 +61,11 @@ case "${previous:-}" in
 esac
 # family:revision and no ARN: GitHub drops an output that holds a masked value, such as an account id.
 echo "task_definition=${previous##*/}" >> "$GITHUB_OUTPUT"
-echo "If $deployment cannot be replaced, $SERVICE goes back to ${previous##*/}"
+{revision}echo "If $deployment cannot be replaced, $SERVICE goes back to ${previous##*/}"
+"""
+RECORD_REVISION = """\
+# A name that is kept as a secret is masked too; the number of the revision is not.
+echo "revision=${previous##*:}" >> "$GITHUB_OUTPUT"
 """
 IMAGES = """\
 images() {
@@ -104,6 +111,13 @@ state() {
     --query 'services[0].[taskDefinition, length(deployments)]') || return
   sed -E 's#^.*/##; s#\\s+# #' <<<"$found"
 }
+"""
+FROM_REVISION = """\
+# GitHub drops an output that holds a secret, such as the family's name: the family is still that of the service.
+if [ -z "${PREVIOUS_TASK_DEFINITION:-}" ] && [ -n "${PREVIOUS_REVISION:-}" ]; then
+  state=$(state)
+  PREVIOUS_TASK_DEFINITION="${state%:*}:$PREVIOUS_REVISION"
+fi
 """
 REFUSE_ECS = """\
 case "${PREVIOUS_TASK_DEFINITION:-}" in
@@ -247,22 +261,30 @@ _TELLING = re.compile(
     re.IGNORECASE,
 )
 _CHANGES = re.compile(r"(?:terraform|tofu|terragrunt) apply|pulumi up|cdk deploy|cloudformation deploy|sam deploy")
+_NAMED_BY_SECRET = re.compile(
+    r"\bsecrets\.(?!\w*(?:KEY|TOKEN|PASSWORD|ROLE|ARN|ID|URI|URL|REGISTRY)\b)"
+    r"\w*(?:ECS|ECR|TASK|SERVICE|CLUSTER|FAMILY|CONTAINER|REPO|IMAGE)\w*",
+    re.IGNORECASE,
+)
 _READS_AFTER = re.compile(r"deployments\[0\]\.taskDefinition|services\[0\]\.taskDefinition|deployments\[\]\.taskDef")
+_MOVES_BACK = re.compile(r"put-image|docker (?:image )?push|imagetools create|\bcrane |skopeo copy")
 _ATOMIC = ("--atomic", "--rollback-on-failure")
 _BLOCKED_COMMAND = 'rules.missing-rollback.command = "./deploy.sh \\"$PREVIOUS\\""'
 
 
 def check(workflow: Workflow, deployments: Deployments, options: Options) -> Iterator[Finding]:
-    for job in deployments.of(workflow):
-        existing = _existing(job)
+    jobs = deployments.of(workflow)
+    for job in jobs:
+        elsewhere = {other.id for other in jobs if other.environment != job.environment}
+        existing = _existing(job, elsewhere)
         if existing is None:
-            idle = _restores_nothing(job)
+            idle = _restores_nothing(job, elsewhere)
             if idle is not None and job.way is not Way.OTHER:
                 yield _idle(job, idle)
             elif not _goes_back_itself(job):
                 yield _missing(job, options)
-        elif isinstance(existing, Job):
-            found = _broken(job, existing)
+        else:
+            found = _broken(job, existing) if isinstance(existing, Job) else _broken_step(job, existing)
             if found is not None:
                 yield found
     for step in deployments.composite.get(workflow.path, ()):
@@ -280,8 +302,11 @@ def check(workflow: Workflow, deployments: Deployments, options: Options) -> Ite
 # -- what is there ------------------------------------------------------------------------------------------------
 
 
-def _existing(job: DeployJob) -> Job | Step | None:
-    """What already restores something after this job, or a step of its own that does."""
+def _existing(job: DeployJob, elsewhere: set[str]) -> Job | Step | None:
+    """What already restores something after this job, or a step of its own that does.
+
+    `elsewhere` are the jobs that deploy to another environment: what rolls those back does not roll this one back.
+    """
     for step in job.job.steps:
         condition = str(step.data.get("if", ""))
         if re.search(r"\b(?:failure|cancelled|always)\s*\(", condition) and _restores(step):
@@ -291,15 +316,15 @@ def _existing(job: DeployJob) -> Job | Step | None:
     for other in job.workflow.jobs.values():
         restores = other.uses is not None or any(_restores(step) for step in other.steps)
         restores = restores or (_is_named(other) and not _only_tells(other))
-        if other.id != job.id and is_rollback(other) and _depends_on(other, job.id) and restores:
+        if other.id != job.id and is_rollback(other) and _depends_on(other, job.id, elsewhere) and restores:
             return other
     return None
 
 
-def _restores_nothing(job: DeployJob) -> Job | None:
+def _restores_nothing(job: DeployJob, elsewhere: set[str]) -> Job | None:
     """A job that is called a rollback, runs after this one, and puts nothing back."""
     for other in job.workflow.jobs.values():
-        if _is_named(other) and other.uses is None and _depends_on(other, job.id):
+        if _is_named(other) and other.uses is None and _depends_on(other, job.id, elsewhere):
             return other
     return None
 
@@ -328,8 +353,9 @@ def _restores(step: Step) -> bool:
     return _RESTORES.search(text) is not None
 
 
-def _depends_on(job: Job, wanted: str) -> bool:
-    seen, todo = set[str](), list(job.needs)
+def _depends_on(job: Job, wanted: str, without: set[str]) -> bool:
+    """Whether a job waits for another one, directly or by way of jobs other than these."""
+    seen, todo = set(without), list(job.needs)
     while todo:
         name = todo.pop()
         if name == wanted:
@@ -379,7 +405,7 @@ def _cure(job: DeployJob, options: Options) -> Fix | Blocked:
     jobs = workflow.root.get("jobs")
     assert jobs is not None
     moved = _permissions_of_the_job(job)
-    parts = [*moved, *_recording(job, records)]
+    parts = [*moved, *_recording(job, records, followed=True)]
     parts.append(workflow.add_key(jobs, rollback, made))  # last: it may stand where the last step ends
     return Fix.of(
         f"record what runs, and add job {rollback}",
@@ -450,6 +476,13 @@ def _why_not(job: DeployJob) -> Blocked | None:
             "deploy a task definition that names each image by its own tag or digest",
             _BLOCKED_COMMAND,
         )
+    named = _NAMED_BY_SECRET.search(job.workflow.source.text)
+    if named is not None and any(deployment.moves_a_tag for deployment in job.deployments):
+        return Blocked(
+            f"what runs is told by the image's name, and GitHub drops a job's output that holds {named[0]}",
+            f"a name is no secret: make it a variable, as in `vars.{named[0].partition('.')[2]}`",
+            _BLOCKED_COMMAND,
+        )
     if any(
         deployment.way is Way.KUBERNETES and not deployment.target.get("workload") for deployment in job.deployments
     ):
@@ -504,9 +537,14 @@ class Record:
 
     @property
     def keys(self) -> tuple[str, ...]:
-        if self.deployment.way is Way.ECS:
-            return ("task_definition", "images") if self.moves_a_tag else ("task_definition",)
-        return ("revision",)
+        if self.deployment.way is not Way.ECS:
+            return ("revision",)
+        return ("task_definition", *(["revision"] if self.is_masked else []), *(["images"] if self.moves_a_tag else []))
+
+    @property
+    def is_masked(self) -> bool:
+        """Whether GitHub may take the name of a task definition for a secret, and drop the output that holds it."""
+        return _NAMED_BY_SECRET.search(self.deployment.step.workflow.source.text) is not None
 
 
 def _records(job: DeployJob) -> list[Record]:
@@ -559,7 +597,8 @@ def _options_of(deployment: Deployment) -> str:
 def _record_script(record: Record) -> str:
     deployment = record.deployment
     if deployment.way is Way.ECS:
-        return (IMAGES if record.moves_a_tag else "") + RECORD_ECS + (RECORD_IMAGES if record.moves_a_tag else "")
+        before, after = (IMAGES, RECORD_IMAGES) if record.moves_a_tag else ("", "")
+        return before + RECORD_ECS.replace("{revision}", RECORD_REVISION if record.is_masked else "") + after
     text = RECORD_KUBERNETES if deployment.way is Way.KUBERNETES else RECORD_HELM
     return text.replace("{options}", _options_of(deployment))
 
@@ -594,9 +633,9 @@ def _of(job: DeployJob, record: Record) -> str:
     return f" ({name})" if several and name else ""
 
 
-def _recording(job: DeployJob, records: list[Record]) -> list[Parts]:
+def _recording(job: DeployJob, records: list[Record], *, followed: bool = False) -> list[Parts]:
     """The steps that record what runs, right after the job has signed in; those that see whether the deployment is
-    steady and healthy; and the outputs of the job."""
+    steady and healthy; and the outputs of the job. `followed`: a new job is added behind them."""
     workflow, steps = job.workflow, job.steps_node
     assert steps is not None
     outputs: dict[str, str] = {}
@@ -608,15 +647,17 @@ def _recording(job: DeployJob, records: list[Record]) -> list[Parts]:
                 outputs[f"previous_{name.lower()}{record.suffix}"] = (
                     f"${{{{ steps.{record.step_id}.outputs.{name.lower()} }}}}"
                 )
-    parts: list[Parts] = [workflow.insert_item(steps, job.earliest, *(_record_step(job, record) for record in records))]
-    # Before the step that calls it healthy, which may stand at the same place.
-    parts += [workflow.insert_item(steps, index, made) for index, made in _steady_steps(job)]
+    later: dict[int, list[dict[str, Any]]] = {}
+    for index, waiting in _steady_steps(job):
+        later.setdefault(index, []).append(waiting)
     last = _last_check(job)
     if last is not None:
         step: dict[str, Any] = {"name": "The deployment is healthy", "id": _free_id(job, "healthy")}
         step |= job.deployments[0].surroundings | {"run": 'echo "healthy=true" >> "$GITHUB_OUTPUT"'}
         outputs["healthy"] = f"${{{{ steps.{step['id']}.outputs.healthy }}}}"
-        parts.append(workflow.insert_item(steps, last + 1, step))
+        later.setdefault(last + 1, []).append(step)
+    parts: list[Parts] = [workflow.insert_item(steps, job.earliest, *(_record_step(job, record) for record in records))]
+    parts += [workflow.insert_item(steps, index, *made, followed=followed) for index, made in later.items()]
     own = job.job.node.get("outputs")
     if own is not None:
         parts.append(workflow.add_keys(own, outputs))
@@ -730,7 +771,7 @@ def _rollback_job(job: DeployJob, records: list[Record]) -> dict[str, Any] | Blo
     rights = _rights(job)
     if rights is not None:
         made["permissions"] = rights
-    made["timeout-minutes"] = 30
+    made["timeout-minutes"] = max(30, 10 + 20 * len(records))  # two waiters of ten minutes each, and health
     if "container" in data:
         if job.is_local(str(data["container"])):
             return Blocked(f"the container of job {job.id} is known in this job only", "name it")
@@ -789,6 +830,7 @@ def _restore_script(record: Record) -> str:
         pieces = [
             IMAGES if moved else "",
             STATE_ECS,
+            FROM_REVISION if record.is_masked else "",
             REFUSE_ECS,
             RESTORE_IMAGES if moved else "",
             RESTORE_ECS.replace("{force}", "--force-new-deployment " if moved else ""),
@@ -815,6 +857,12 @@ def _todo(job: DeployJob) -> list[str]:
         made.append(
             "allow the deploying AWS identity ecs:ListTasks, ecs:DescribeTasks, ecr:BatchGetImage and ecr:PutImage, "
             "and keep untagged images for as long as a deployment takes"
+        )
+    limit = job.job.data.get("timeout-minutes")
+    if isinstance(limit, int) and limit < 60 and _steady_steps(job):
+        made.append(
+            "leave room for the wait until the rollout is steady, up to twenty minutes: timeout-minutes of job "
+            f"{job.id} is {limit}"
         )
     if "concurrency" in job.job.data:
         made.append(
@@ -933,27 +981,62 @@ def _better_condition(job: DeployJob, rollback: Job) -> Parts:
 
 def _broken(job: DeployJob, rollback: Job) -> Finding | None:
     """A rollback whose target is read after the deployment, or that names none."""
-    if job.way is not Way.ECS or rollback.uses is not None:
+    flaw = _flaw(job, rollback.steps)
+    if flaw is None:
         return None
-    updates = [
+    span = (flaw.source or flaw.step).node.get("run")
+    name = flaw.step.node.get("name")
+    where = span.span if span is not None else name.span if name is not None else flaw.step.node.span
+    message = f"job {rollback.id} does not roll job {job.id} back: it {flaw.why}"
+    return Finding(job.workflow.path, where, message, _repaired(job, rollback, flaw.step, flaw.source))
+
+
+def _broken_step(job: DeployJob, step: Step) -> Finding | None:
+    """The same, where it is a step of the job that deploys."""
+    flaw = _flaw(job, (step,))
+    if flaw is None or step.run is None:
+        return None
+    message = f"step {step.name or step.id or step.at[3]} does not roll job {job.id} back: it {flaw.why}"
+    why = _why_not(job)
+    blocked = Blocked(
+        "it is one step of the job that failed, and knows only what runs by then",
+        "delete the step; fhfix then records what runs, and writes a job that restores it",
+    )
+    return Finding(job.workflow.path, step.run.span, message, replace(why, config="") if why is not None else blocked)
+
+
+@dataclass(frozen=True)
+class Flaw:
+    """Which step of a rollback starts the wrong revision, which one found it out, and why it is wrong."""
+
+    step: Step
+    source: Step | None
+    why: str
+
+
+def _flaw(job: DeployJob, steps: Sequence[Step]) -> Flaw | None:
+    if job.way is not Way.ECS or any(step.run is not None and _MOVES_BACK.search(step.run.value) for step in steps):
+        return None
+    updates = (
         (step, command)
-        for step in rollback.steps
+        for step in steps
         if (script := Script.of(step)) is not None
         for command in script.commands
-        if command.name == "aws" and [word.text for word in command.args[:2]] == ["ecs", "update-service"]
-    ]
-    if not updates:
+        if is_update(command)
+    )
+    found = next(updates, None)
+    if found is None:
         return None
-    step, command = updates[0]
+    step, command = found
     wanted = command.value("--task-definition")
     if wanted is None:
-        why = "starts the same revision anew, which is the one that failed"
-        return _repair(job, rollback, step, None, why)
+        return Flaw(step, None, "starts the same revision anew, which is the one that failed")
     source = _source(wanted.text, step)
     if source is None or source.run is None or not _READS_AFTER.search(source.run.value):
         return None
-    why = "reads what to go back to after the deployment, when that is the revision that failed"
-    return _repair(job, rollback, step, source, why)
+    if source.job is not None and source.job.id == job.id and int(source.at[3]) < job.first:
+        return None
+    return Flaw(step, source, "reads what to go back to after the deployment, when that is the revision that failed")
 
 
 def _source(text: str, step: Step) -> Step | None:
@@ -968,14 +1051,6 @@ def _source(text: str, step: Step) -> Step | None:
     if named is not None:
         return next((other for other in step.job.steps if other.id == named[1]), None)
     return step if variable is not None else None
-
-
-def _repair(job: DeployJob, rollback: Job, step: Step, source: Step | None, why: str) -> Finding:
-    name = step.node.get("name")
-    span = (source or step).node.get("run")
-    where = span.span if span is not None else name.span if name is not None else step.node.span
-    message = f"job {rollback.id} does not roll job {job.id} back: it {why}"
-    return Finding(job.workflow.path, where, message, _repaired(job, rollback, step, source))
 
 
 def _repaired(job: DeployJob, rollback: Job, step: Step, source: Step | None) -> Fix | Blocked:
@@ -1042,7 +1117,7 @@ def _commands_are(step: Step, known: dict[str, tuple[str, ...]]) -> bool:
         if command.name not in known:
             return False
         wanted = known[command.name]
-        if wanted and not (len(command.args) > 1 and command.args[1].text in wanted):
+        if wanted and not set(aws_operation(command)[1:]) & set(wanted):
             return False
     return True
 
