@@ -21,8 +21,11 @@ if TYPE_CHECKING:
     from fixer.repository import Repository
 
 _PROJECTS = ("pyproject.toml", "setup.cfg", "setup.py")
-# Shell scripts, which may have no extension, lists of requirements, and what says how a Python project is built.
-_READ = re.compile(r"\.(sh|bash)$|^[\w-]+$|^[\w.-]*requirements[\w.-]*\.txt$|^(pyproject\.toml|setup\.(py|cfg))$")
+# Shell scripts, which may have no extension, settings of servers, lists of requirements, and what says how a Python
+# project is built.
+_READ = re.compile(
+    r"\.(sh|bash|ini|py)$|^[\w-]+$|^[\w.-]*requirements[\w.-]*\.txt$|^(pyproject\.toml|setup\.(py|cfg))$"
+)
 
 
 @dataclass(frozen=True, eq=False)
@@ -146,13 +149,13 @@ def _texts(
     waiting = [
         document.source.text,
         *(str(s.data.get(key, "")) for _, s in services for key in ("command", "entrypoint")),
+        " ".join((*_PROJECTS, "gunicorn.conf.py")),
     ]
-    waiting.append(" ".join(_PROJECTS))
     while waiting:
         for name in set(re.findall(r"[\w.-]*\w", waiting.pop())):
             for path in by_name.pop(name, ()):
                 found[path] = repository.text(posixpath.join(context or "", path))
-                if "requirements" not in name and name not in _PROJECTS:
+                if "requirements" not in name and not re.search(r"\.(ini|py|toml|cfg)$", name):
                     waiting.append(found[path])
     return found
 
@@ -172,7 +175,7 @@ def local_sources(instruction: Instruction) -> tuple[str, ...]:
 def _context(path: str, document: Dockerfile, known: list[str], repository: Repository) -> str | None:
     """The folder that a build says, else the nearest one that has everything that is copied."""
     if known:
-        return max(set(known), key=known.count)
+        return max(known, key=known.count)
     wanted = {source for instruction in document.instructions for source in local_sources(instruction) if source != "."}
     folder = posixpath.dirname(path)
     folders = _folders(repository.files)

@@ -652,6 +652,8 @@ _STARTERS: dict[tuple[str, ...], _Starter] = {
     ("ionice",): _Starter("-c -n --class --classdata"),
     ("nohup",): _Starter(),
     ("setsid",): _Starter(),
+    ("tini",): _Starter("-p -e"),
+    ("dumb-init",): _Starter("-r --rewrite"),
     ("stdbuf",): _Starter("-i -o -e"),
     ("exec",): _Starter("-a"),
     ("command",): _Starter(),

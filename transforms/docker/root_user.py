@@ -22,12 +22,14 @@ from dataclasses import dataclass
 from fixer.facts.containers import Container, Program, State
 from fixer.facts.image_builds import ImageBuilds
 from fixer.facts.images import FAMILIES, ROOT, BaseImage, base_image, made_up
-from fixer.facts.privileges import User, folders_made, is_within, low_port, needs_root
+from fixer.facts.privileges import User, folders_made, is_within, low_port, needs_root, settings_need_root
 from fixer.languages.dockerfile import Dockerfile, Instruction, New, Stage, expanded
 from fixer.model import Blocked, Finding, Fix, Option, Options, Parts, Rule, Span, Tier
 
 DEVELOPMENT = re.compile(
-    r"(^|[/._-])(dev|devel|development|local|tests?|testing|e2e|ci|devcontainer)([/._-]|$)", re.IGNORECASE
+    r"(^|[/._-])(dev|devel|development|local|tests?|testing|e2e|ci|cypress|playwright|devcontainer|gitpod|codesandbox)"
+    r"([/._-]|$)",
+    re.IGNORECASE,
 )
 # Folders that hold more than the application.
 SYSTEM = frozenset((
@@ -52,10 +54,14 @@ HOME_TOOLS = (
     (r"nvm.*install\.sh", "NVM_DIR", "nvm"),
     (r"pip3? install .*--user\b", "PYTHONUSERBASE", "what pip installs with --user"),
     (r"\bcorepack (prepare|install|use)", "COREPACK_HOME", "the package manager that corepack installs"),
-    (r"nltk\.download|nltk\.downloader|textblob\.download", "NLTK_DATA", "the data of nltk"),
+    (r"nltk\.download(?!(er)?\b[^;&|]*(download_dir|\s-d\b))|textblob\.download", "NLTK_DATA", "the data of nltk"),
     (r"dotnet tool install .*(-g|--global)\b", "DOTNET_TOOLS", "the tools of dotnet"),
     (r"composer global", "COMPOSER_HOME", "the tools of composer"),
-    (r"from_pretrained|huggingface-cli download|hf download|snapshot_download", "HF_HOME", "the models"),
+    (
+        r"(from_pretrained|huggingface-cli download|hf download|snapshot_download)(?![^;&|]*(cache_dir|local[-_]dir))",
+        "HF_HOME",
+        "the models",
+    ),
     (r"whisper\.load_model|SentenceTransformer\(", "XDG_CACHE_HOME|HF_HOME", "the models"),
 )
 # Programs that look for their settings or environments in the home of whoever runs them.
@@ -143,7 +149,7 @@ def _cure(container: Container, image: BaseImage | None, options: Options) -> Fi
         return Blocked(
             f"it is not known which users and tools the image {base} has",
             "say its family (debian, alpine, redhat, none), or the user that it runs as",
-            f'rules.root-user.images = {{"{base}" = "debian"}}',
+            f'rules.root-user.images = {{"{base}" = "{"alpine" if "alpine" in base else "debian"}"}}',
         )
     if image.keeps_root:
         return Blocked(f"{base}: {image.keeps_root}", image.instead)
@@ -322,7 +328,7 @@ def _start_breaks(container: Container, folders: Folders, options: Options) -> B
                 f"{program.where}: the script {program.missing} is not in the repository: what it needs is not known",
                 "look at what it writes and whether it needs root, then add USER by hand",
             )
-        words = ([word.text for word in command.words] for command in program.script.commands)
+        words = ([_known(word.text, container) for word in command.words] for command in program.script.commands)
         port = next((low for command in words if (low := low_port(command))), None)
         if port is not None and not options["low-ports"]:
             return _low_port(port, program.where)
@@ -335,7 +341,29 @@ def _start_breaks(container: Container, folders: Folders, options: Options) -> B
                     f"{program.where}: {runner} looks for its settings and environments in the home of its user",
                     f"set {variables[0]} in ENV, or start the program itself",
                 )
+        manager = re.search(r"(^|[\s;&|])(pnpm|yarn) ", program.text)
+        if manager and "COREPACK_HOME" not in container.values and _uses_corepack(container):
+            return Blocked(
+                f"{program.where}: corepack keeps {manager[2]} in root's home, and another user would load it again",
+                "set COREPACK_HOME in ENV before corepack is used, or start the program itself",
+            )
+    for name, text in container.settings:
+        if not text:
+            return Blocked(
+                f"the settings {name} of the server are not in the repository: what it writes is not known",
+                "look at what it writes and whether it changes its user, then add USER by hand",
+            )
+        if reason := settings_need_root(text, folders.all):
+            return Blocked(f"{name}: {reason}", "take that out, or leave it")
     return None
+
+
+def _uses_corepack(container: Container) -> bool:
+    return any("corepack" in state.instruction.script for state in container.acting("RUN"))
+
+
+def _known(word: str, container: Container) -> str:
+    return expanded(word, container.values) or word
 
 
 # -- the fix --------------------------------------------------------------------------------------------------------
@@ -427,14 +455,20 @@ def _todo(container: Container, folders: Folders, user: User) -> list[str]:
 
 
 def _existing(container: Container, image: BaseImage) -> tuple[User | None, Instruction | None]:
-    """A user that is there, with the instruction that makes it: the last that the Dockerfile changes to, else one
-    that it makes, else the image's."""
-    used = [state.user for state in container.acting("USER") if state.user not in ROOT]
+    """A user that is there, with the instruction that makes it: the last that the Dockerfile changes to or gives files
+    to, else one that it makes, else the image's."""
+    # Whom files are given to must be there, and is whom the process was meant to run as.
+    used = [
+        owner.partition(":")[0]
+        for state in container.acting("COPY", "ADD")
+        if (flag := state.instruction.flag("chown")) and (owner := expanded(flag.value, state.values))
+    ]
+    used = [name for name in [*used, *(state.user for state in container.acting("USER"))] if name not in ROOT]
     for name in [*reversed(used), *(user.name for user, _ in container.users)]:
         for user, state in container.users:
             if name in (user.name, user.id):
                 return user, state.instruction
-        if name == image.user:
+        if name in (image.user, str(image.id)):
             break
         if name in used and "$" not in name:
             return User(name, id=name if name.isdigit() else ""), None
