@@ -20,7 +20,11 @@ from fixer.model import FileError
 if TYPE_CHECKING:
     from fixer.repository import Repository
 
-_PROJECTS = ("pyproject.toml", "setup.cfg", "setup.py")
+# What says how a project is built, in any folder.
+_BUILD_FILE = re.compile(
+    r"^(pyproject\.toml|setup\.(py|cfg)|package\.json|[a-z]+\.config\.[cm]?[jt]s|Cargo\.toml|build\.rs|pom\.xml"
+    r"|(build|settings)\.gradle(\.kts)?|[\w.-]+\.(csproj|gemspec)|Directory\.Build\.(props|targets)|Makefile)$"
+)
 # Shell scripts, which may have no extension, settings of servers, lists of requirements, and what says how a Python
 # project is built.
 _READ = re.compile(
@@ -34,7 +38,8 @@ class ImageBuild:
 
     `services` are the compose services that run what its final stage makes, `is_action` says that GitHub runs it as an
     action. `files` are those of the context, from there, whether ignored or not; `texts` are the scripts that it may
-    start and the lists that it installs from. `ignore_path` is the ignore file that the builder reads, or would read.
+    start, the lists that it installs from, and what says how projects are built. `ignore_path` is the ignore file that
+    the builder reads, or would read.
     """
 
     path: str
@@ -103,9 +108,10 @@ class ImageBuilds:
         for path, document in dockerfiles.items():
             context = _context(path, document, contexts.get(path, []), repository)
             files = _inside(context, repository)
-            # A file that is named after the Dockerfile wins over the context's.
-            own = f"{path}.dockerignore"
-            ignore_path = own if repository.exists(own) else posixpath.join(context or "", ".dockerignore")
+            # A file that is named after the Dockerfile wins over the context's; .containerignore is podman's.
+            usual = posixpath.join(context or "", ".dockerignore")
+            candidates = (f"{path}.dockerignore", usual, posixpath.join(context or "", ".containerignore"))
+            ignore_path = next((name for name in candidates if repository.exists(name)), usual)
             run_by = tuple(services.get(path, ()))
             texts = _texts(document, run_by, context, files, repository)
             ignore = _lines(ignore_path, repository)
@@ -141,21 +147,23 @@ def _texts(
 ) -> dict[str, str]:
     """Scripts and lists whose names stand in the Dockerfile, in a compose command, or in such a script."""
     by_name: dict[str, list[str]] = {}
+    found: dict[str, str] = {}
     for path in files:
         name = posixpath.basename(path)
-        if _READ.search(name):
+        if _BUILD_FILE.search(name):
+            found[path] = repository.text(posixpath.join(context or "", path))
+        elif _READ.search(name):
             by_name.setdefault(name, []).append(path)
-    found: dict[str, str] = {}
     waiting = [
         document.source.text,
         *(str(s.data.get(key, "")) for _, s in services for key in ("command", "entrypoint")),
-        " ".join((*_PROJECTS, "gunicorn.conf.py")),
+        "gunicorn.conf.py",
     ]
     while waiting:
         for name in set(re.findall(r"[\w.-]*\w", waiting.pop())):
             for path in by_name.pop(name, ()):
                 found[path] = repository.text(posixpath.join(context or "", path))
-                if "requirements" not in name and not re.search(r"\.(ini|py|toml|cfg)$", name):
+                if "requirements" not in name and not name.endswith((".ini", ".py")):
                     waiting.append(found[path])
     return found
 
