@@ -39,7 +39,7 @@ class ImageBuild:
     `services` are the compose services that run what its final stage makes, `is_action` says that GitHub runs it as an
     action. `files` are those of the context, from there, whether ignored or not; `texts` are the scripts that it may
     start, the lists that it installs from, and what says how projects are built. `ignore_path` is the ignore file that
-    the builder reads, or would read.
+    the builder reads, or would read; `ignore_fault` says why it cannot be read here.
     """
 
     path: str
@@ -51,6 +51,7 @@ class ImageBuild:
     texts: dict[str, str] = field(repr=False)
     ignore_path: str
     ignore: Lines | None
+    ignore_fault: str
 
     @cached_property
     def folders(self) -> frozenset[str]:
@@ -114,9 +115,9 @@ class ImageBuilds:
             ignore_path = next((name for name in candidates if repository.exists(name)), usual)
             run_by = tuple(services.get(path, ()))
             texts = _texts(document, run_by, context, files, repository)
-            ignore = _lines(ignore_path, repository)
+            ignore, fault = _lines(ignore_path, repository)
             builds[path] = ImageBuild(
-                path, document, context, run_by, path in actions, files, texts, ignore_path, ignore
+                path, document, context, run_by, path in actions, files, texts, ignore_path, ignore, fault
             )
         return cls(builds, frozenset(_written(repository)))
 
@@ -128,14 +129,14 @@ def _inside(context: str | None, repository: Repository) -> tuple[str, ...]:
     return tuple(path[len(start) :] for path in repository.files if path.startswith(start))
 
 
-def _lines(path: str, repository: Repository) -> Lines | None:
+def _lines(path: str, repository: Repository) -> tuple[Lines | None, str]:
     if not repository.exists(path):
-        return None
+        return None, ""
     try:
         document = repository.document(path)
-    except FileError:
-        return None
-    return document if isinstance(document, Lines) else None
+    except FileError as error:
+        return None, error.reason
+    return (document if isinstance(document, Lines) else None), ""
 
 
 def _texts(

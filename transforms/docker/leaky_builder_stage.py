@@ -115,6 +115,13 @@ def _context_leaks(dockerfile: Dockerfile, build: ImageBuild, builds: ImageBuild
             message = "the whole folder of the build is copied, and it is not known which one that is"
             yield _finding(build, wide[0][0], message, cure)
         return
+    if build.ignore_fault:
+        cure = Blocked(
+            f"{build.ignore_path} cannot be read ({build.ignore_fault}): what it keeps away is not known",
+            "make it a file of its own",
+        )
+        yield _finding(build, wide[0][0], "whole folders are copied, and what they may hold is not known", cure)
+        return
     leaks: list[str] = []
     place = wide[0][0]
     for instruction, source in wide:

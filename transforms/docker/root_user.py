@@ -216,6 +216,11 @@ def _breaks(dockerfile: Dockerfile, state: State, options: Options) -> Blocked |
         return Blocked(
             f"{line}: the working folder is in /root, which only root can enter", "use a WORKDIR such as /app"
         )
+    if instruction.op == "ONBUILD":
+        return Blocked(
+            f"{line}: ONBUILD runs in the images that are made from this one, as the user that this one has",
+            "add USER to those images",
+        )
     if instruction.op == "SHELL" and not re.search(r"\b(ba|da|a)?sh\b", instruction.text):
         return Blocked(f"{line}: the shell of this file is not sh", "add the user by hand")
     if not options["low-ports"]:
