@@ -20,6 +20,7 @@ import re
 from collections.abc import Iterator
 from fnmatch import filter as matching
 from fnmatch import fnmatchcase
+from functools import cache
 
 from fixer.facts.image_builds import ImageBuild, ImageBuilds, is_ignored, local_sources, read_ignore
 from fixer.languages.dockerfile import Dockerfile, Instruction, Stage
@@ -47,6 +48,8 @@ BUNDLERS = re.compile(
     r'"(vite|next|nuxt|react-scripts|@vue/cli-service|gatsby|astro|@sveltejs/kit|parcel|dotenv-webpack|expo)"\s*:'
 )
 BUNDLES = re.compile(r"\b(npm|npx|pnpm|yarn|bun|turbo|vite|next|nuxt)\b[^;&|]*\b(build|generate|export)\b")
+# A folder that is copied by such a name is there for its keys.
+CERTIFICATES = re.compile(r"(?i)(^|/)(ca|ca-certificates|certs?|certificates?|keys?|pki|ssl|tls)(/|$)")
 # Files that stand for what may lie in a folder.
 ENVIRONMENTS = (".env", ".env.local", ".env.production")
 # Tools that take a version from the history, by language, and commands that read it.
@@ -196,7 +199,10 @@ def _additions(build: ImageBuild, builds: ImageBuilds) -> list[tuple[str, list[s
     needed = {*build.names, *builds.written}
     for other in builds.builds.values():
         if other.context == build.context:
-            needed |= {part for source in _named(other) for part in source.split("/")}
+            for source in _named(other):
+                needed |= set(source.split("/"))
+                if CERTIFICATES.search(source):
+                    needed |= {"*.pem", "*.key", "*.p12", "*.pfx"}
     for pattern in build.patterns:
         needed |= set(pattern.text.lstrip("!").split("/")) if pattern.keeps else set()
     sections = [("Secrets", SECRETS), ("Keys", KEYS), ("History", () if _needs_git(build, builds) else HISTORY)]
@@ -217,16 +223,37 @@ def _additions(build: ImageBuild, builds: ImageBuilds) -> list[tuple[str, list[s
 
 
 def _takes_away(line: str, section: tuple[str, ...], needed: set[str]) -> bool:
-    """Every pattern here is one name in any folder, so names tell."""
-    taken = matching(needed, line.removeprefix("**/"))
+    """Every pattern here is one name in any folder, so names tell; those that a Dockerfile copies may be patterns."""
+    pattern = line.removeprefix("**/")
+    taken = matching(needed, pattern)
+    for name in needed:
+        # `COPY *.js` means no `.env.js`, `COPY .env.*` no `.env.key`, `COPY package*.json` no `package.tfstate.json`.
+        ends = pattern[0] != "*" or "*" not in (name[-1:], pattern[-1])
+        if "*" in name[1:] and name[0] != "*" and ends and _meet(name, re.sub(r"\[.*?\]", "?", pattern)):
+            taken.append(name)
     kept = [other.removeprefix("!**/") for other in section if other.startswith("!")]
     return any(not any(fnmatchcase(name, other) for other in kept) for name in taken)
 
 
+@cache
+def _meet(one: str, other: str) -> bool:
+    """Whether a name can match both patterns, of `*` and `?`."""
+    if not one or not other:
+        return not (one + other).strip("*")
+    if one[0] == "*":
+        return _meet(one[1:], other) or _meet(one, other[1:])
+    if other[0] == "*":
+        return _meet(other, one)
+    return (one[0] == other[0] or "?" in (one[0], other[0])) and _meet(one[1:], other[1:])
+
+
 def _named(build: ImageBuild) -> Iterator[str]:
-    """What its Dockerfile takes from the context by name."""
+    """What its Dockerfile takes from the context by name; a variable stands for every name."""
     for instruction in build.dockerfile.instructions:
         yield from (source for source in local_sources(instruction) if source != ".")
+        if instruction.op in ("COPY", "ADD") and not instruction.flag("from"):
+            variable = (re.sub(r"\$(\{[^}]*\}|\w+)", "*", source) for source in instruction.args[:-1] if "$" in source)
+            yield from (source for source in variable if "://" not in source)
         for flag in instruction.flags:
             source = re.search(r"(?:^|,)(?:source|src)=([^,]+)", flag.value)
             if flag.name == "mount" and "type=bind" in flag.value and "from=" not in flag.value and source:
