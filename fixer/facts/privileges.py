@@ -36,7 +36,8 @@ _INSTALLS = {
 }  # fmt: skip
 _FILE_OPTION = re.compile(
     r"--?(?:access-?log(?:file|-file)?|error-?log(?:file|-file)?|log-?file|logfile|log-path|pid|pid-?file|uds|unix-socket"
-    r"|socket|chdir-log|data-?dir|dbpath|tmp-upload-dir|logto2?|daemonize2?|stats|schedule|statedb)(?:=(.*))?"
+    r"|socket|chdir-log|data-?dir|dbpath|tmp-upload-dir|logto2?|daemonize2?|stats|schedule|statedb"
+    r"|log-?dir|db|database|db-?file|db-?path|cache-?dir|upload-?dir|output-?dir|storage)(?:=(.*))?"
 )
 _LISTENS = frozenset(("bind", "http", "https", "http-socket", "https-socket", "socket", "uwsgi-socket"))
 _WRITES = frozenset(("chmod", "cp", "install", "ln", "mkdir", "mv", "rm", "rsync", "tee", "touch", "truncate"))
