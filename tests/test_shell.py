@@ -428,6 +428,13 @@ def test_a_step_is_read_only_where_a_shell_reads_it() -> None:
     ]
 
 
+def test_no_separator_is_wanted_between_the_end_of_a_compound_command_and_a_brace() -> None:
+    script = Script.parse('warn() { if [ "$quiet" = 0 ]; then echo "a fi }" >&2; fi }\nmypy .\n')
+
+    assert not script.error
+    assert [word.text for command in script.commands for word in command.args] == ["a fi }", "."]
+
+
 def test_what_the_grammar_cannot_follow_says_where_and_has_no_commands() -> None:
     script = Script.parse("echo a\nif true; then\n  mypy . || true\n")
 

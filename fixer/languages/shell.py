@@ -353,6 +353,8 @@ def _parse(text: str, shell: Shell) -> Script:
     masked = EXPRESSION.sub(lambda found: "x" * len(found[0]), text)
     if not masked.isascii():
         masked = re.sub(r"[^\x00-\x7f]", "x", masked)
+    # The grammar wants a separator where bash wants none: `f() { if a; then b; fi }`.
+    masked = re.sub(r"\b(fi|done|esac) \}", r"\1;}", masked)
     root = _parser().parse(masked.encode("ascii")).root_node
     if not root.has_error:
         return Script(text, shell, root=root)
@@ -652,6 +654,8 @@ _STARTERS: dict[tuple[str, ...], _Starter] = {
     ("ionice",): _Starter("-c -n --class --classdata"),
     ("nohup",): _Starter(),
     ("setsid",): _Starter(),
+    ("tini",): _Starter("-p -e"),
+    ("dumb-init",): _Starter("-r --rewrite"),
     ("stdbuf",): _Starter("-i -o -e"),
     ("exec",): _Starter("-a"),
     ("command",): _Starter(),
