@@ -31,7 +31,6 @@ LOGGER = "django.db.backends"
 ABOVE = (LOGGER, "django.db", "django")
 SILENT = re.compile(r"NullHandler|AdminEmailHandler|\bmail_admins\b")
 LEVELS = {"NOTSET": 0, "DEBUG": 10, "INFO": 20, "WARN": 30, "WARNING": 30, "ERROR": 40, "CRITICAL": 50, "FATAL": 50}
-ASIDE = re.compile(r"(^|/)(tests?|testing|examples?|docs?|samples?|demos?|sandbox|test_?\w*project)/")
 
 MODULE = '''\
 """Logs slow queries as warnings of the logger `django.db.backends.slow`.
@@ -81,7 +80,7 @@ def check(django: DjangoProject, log: QueryLog, options: Options) -> Iterator[Fi
     if log.by:
         return
     for project in django.projects:
-        if project.manage_py and not ASIDE.search(f"{project.root}/") and _has_postgres(project):
+        if project.manage_py and not project.is_aside and _has_postgres(project):
             yield from _check(project, log, options)
 
 
