@@ -372,6 +372,7 @@ def test_caches_and_roles_and_vendors(tmp_path: Path) -> None:
     assert (cache.is_redis, cache.location, cache.reads[0].name) == (True, "redis://r:6379/1", "REDIS_URL")
     assert role_of("config/settings/ci.py") == "test"
     assert role_of("core/test_settings.py") == "test"
+    assert role_of("tests/config.py") == role_of("app/settings/circleci.py") == "test"
     assert role_of("local_settings.py") == "development"
     assert role_of("app/settings/prod/__init__.py") == "production"
     assert role_of("core/settings.py") == "shared"
