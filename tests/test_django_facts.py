@@ -542,6 +542,7 @@ def test_jobs_and_services_beside_a_stock_server_are_found(tmp_path: Path) -> No
         ("{run: docker run -d redis:7}, {run: pytest}", False),
         ("{run: docker compose up -d db}, {run: python manage.py test}", True),
         ("{run: docker compose run web pytest}", False),
+        ("{run: docker compose up -d --wait}, {run: make test-coverage}", False),
     ],
 )
 def test_a_job_may_also_start_a_server_in_a_step(step: str, found: bool, tmp_path: Path) -> None:
@@ -588,6 +589,7 @@ def test_other_files_that_start_a_server_are_named(tmp_path: Path) -> None:
             "Makefile": "db:\n\tdocker run -d postgres\n",
             "docker-compose.postgres": "services:\n  db:\n    image: postgres:latest\n",
             "dev/compose.yaml": "services: {db: {image: 'postgres:16'}}\n",
+            "other/compose.yaml": "services: {db: {image: postgres}, wiki: {image: wiki, depends_on: [db]}}\n",
             "tox.ini": "[testenv]\ndeps = psycopg\n",
         },
     )

@@ -20,7 +20,7 @@ _POSTGRES = re.compile(rf"(^|/){_IMAGE}(:|@|$)")
 _POOLER = re.compile(r"pgbouncer|pgcat|odyssey|supavisor", re.IGNORECASE)
 _PYTHON = re.compile(r"\b(python3?|pytest|tox|nox|coverage|manage\.py|uv|poetry|pipenv|pdm|hatch|make|just)\b")
 _HOST_PYTHON = re.compile(
-    r"^(?!.*\bdocker\b).*\b(python3?|pytest|tox|nox|coverage|manage\.py|(uv|poetry|pipenv|pdm|hatch) run)\b",
+    r"^(?!.*\bdocker\b).*(?<![\w./-])(python3?|pytest|tox|nox|coverage|manage\.py|(uv|poetry|pipenv|pdm|hatch) run)\b",
     re.MULTILINE,
 )
 """A line that runs Python beside containers, not within one."""
@@ -29,7 +29,7 @@ _RUNS_DJANGO = re.compile(rf"{_SURELY_DJANGO.pattern}|python|\.sh\b")
 _RUNS_SERVER = re.compile(rf"\bdocker\s+(container\s+)?run\b(?:[^\n\\]|\\\n|\\.)*?[\s/\"']{_IMAGE}(?=[:@\s\"']|$)")
 _RUNS_COMPOSE = re.compile(r"\bdocker[ -]compose\b(?:[^\n\\]|\\\n)*?\s(up|run|start)\b")
 _SERVER_ACTION = re.compile(r"postgres", re.IGNORECASE)
-_NAMES_SERVER = re.compile(rf"(\bimage:|^\s*-(\s*name:)?)\s*[\"']?([\w.:-]+/)*{_IMAGE}([:@\"'\s]|$)", re.MULTILINE)
+_NAMES_SERVER = re.compile(rf"(\b\w*image:|^\s*-(\s*name:)?)\s*[\"']?([\w.:-]+/)*{_IMAGE}([:@\"'\s]|$)", re.MULTILINE)
 _ELSEWHERE = re.compile(
     r"(^|/)(\.circleci/[^/]+\.ya?ml|\.gitlab-ci[^/]*\.ya?ml|azure-pipelines[^/]*\.ya?ml|bitbucket-pipelines\.ya?ml|"
     r"\.drone\.ya?ml|Jenkinsfile|[Mm]akefile|[Jj]ustfile|tox\.ini|[^/]*compose[^/]*)$"
@@ -103,18 +103,21 @@ class LocalDatabases:
             Workflow, lambda source: re.search("postg|timescale|compose", source.text) is not None
         ):
             places += _jobs(workflow, in_compose)
+        elsewhere: list[str] = []
         for together in folders.values():
-            places += _services(together)
+            found = _services(together)
+            places += found
+            elsewhere += [] if found else _only_servers(together)
         pooler = next(filter(None, map(_pooler, composes)), "")
-        served = {place.path.rpartition("/")[0] for place in places if isinstance(place.document, Compose)}
-        elsewhere = [
+        known = {compose.source.path for compose in composes}
+        elsewhere += [
             path
             for path in repository.files
             if _ELSEWHERE.search(path)
-            and not ("compose" in path and path.rpartition("/")[0] in served)
+            and path not in known
             and (_NAMES_SERVER.search(repository.text(path)) or _RUNS_SERVER.search(repository.text(path)))
         ]
-        return cls(tuple(places), pooler, tuple(elsewhere)) if places or pooler or elsewhere else None
+        return cls(tuple(places), pooler, tuple(sorted(elsewhere))) if places or pooler or elsewhere else None
 
     def lacking(self, variable: str) -> Iterator[Place]:
         """The places where a variable has no value, one for each mapping or list that would get it."""
@@ -143,27 +146,40 @@ def _jobs(workflow: Workflow, in_compose: bool) -> Iterator[Place]:
             yield Place(workflow, job.node, f"jobs.{job.id}")
 
 
-def _services(together: Sequence[Compose]) -> Iterator[Place]:
+def _services(together: Sequence[Compose]) -> list[Place]:
     """Of the compose files of one folder, which are merged when they are used."""
     data = [(compose, name, _whole(s.node)) for compose in together for name, s in compose.services.items()]
     servers = {name for _, name, each in data if _is_server(each)}
     stock = {name for _, name, each in data if _is_stock(each)}
-    needs: dict[str, set[str]] = {}
-    for _, name, each in data:
-        for key in ("depends_on", "links"):
-            needs.setdefault(name, set()).update(str(other).partition(":")[0] for other in each.get(key) or ())
+    needs = _needs(data)
     built = {each.get("image") for _, _, each in data if "build" in each}
+    found: list[Place] = []
     for compose, name, each in data:
         node = compose.services[name].node
         own = "build" in each or each.get("image") in (None, *built)
-        if not stock or name in servers or node.target is not None or not own:
+        if name in servers or node.target is not None or not own:
             continue
         reached = _reached(name, needs)
         # A service may also leave unsaid what it needs.
-        if (_RUNS_DJANGO if reached & stock else _SURELY_DJANGO).search(str(each)) and not (
-            reached & servers and not reached & stock
-        ):
-            yield Place(compose, node, f"services.{name}")
+        unsaid = stock and not reached & servers and _SURELY_DJANGO.search(str(each))
+        if unsaid or (reached & stock and _RUNS_DJANGO.search(str(each))):
+            found.append(Place(compose, node, f"services.{name}"))
+    return found
+
+
+def _only_servers(together: Sequence[Compose]) -> list[str]:
+    """The files of one folder that start a stock server which no service of theirs needs, but somebody outside."""
+    data = [(compose, name, _whole(s.node)) for compose in together for name, s in compose.services.items()]
+    needed: set[str] = set().union(*_needs(data).values())
+    return list(dict.fromkeys(c.source.path for c, name, each in data if _is_stock(each) and name not in needed))
+
+
+def _needs(data: Sequence[tuple[Compose, str, dict[str, Any]]]) -> dict[str, set[str]]:
+    found: dict[str, set[str]] = {}
+    for _, name, each in data:
+        for key in ("depends_on", "links"):
+            found.setdefault(name, set()).update(str(other).partition(":")[0] for other in each.get(key) or ())
+    return found
 
 
 def _reached(name: str, needs: dict[str, set[str]]) -> set[str]:
