@@ -39,7 +39,7 @@ _NAMING_FILES = re.compile(
     re.IGNORECASE,
 )
 _ASIDE = re.compile(
-    r"(^|/)(tests?|testing|examples?|docs?|samples?|demos?|templates?|fixtures|test_?projects?|sandbox|benchmarks?|"
+    r"(^|/)(tests?|testing|examples?|docs?|samples?|demos?|templates?|fixtures|test_?\w*projects?|sandbox|benchmarks?|"
     r"\{\{[^/]*)/"
 )
 
@@ -143,6 +143,11 @@ class DjangoProject:
     def projects(self) -> tuple[DjangoProject, ...]:
         """This project and the others."""
         return (self, *self.others)
+
+    @property
+    def is_aside(self) -> bool:
+        """Whether this is an example or a project for tests, by its folder: not what anybody deploys."""
+        return _is_aside(self.root)
 
     def chain(self, path: str) -> tuple[SettingsModule, ...]:
         """The modules that make up one settings module, in the order in which they take effect."""

@@ -40,7 +40,9 @@ ENGINES: Mapping[str, Vendor] = {
 OWN_POOL = re.compile(r"geventpool|conn_pool|postgrespool|db_pool|django_psycopg2_pool", re.IGNORECASE)
 """Backends that bring a pool of their own, with settings of their own."""
 
-_TEST = re.compile(r"(^|[_./-])(tests?|testing|ci|pytest|e2e|github)([_./-]|$)", re.IGNORECASE)
+_TEST = re.compile(
+    r"(^|[_./-])(tests?|testing|ci|pytest|e2e|github|circle|circleci|travis|jenkins|codeship)([_./-]|$)", re.IGNORECASE
+)
 _DEVELOPMENT = re.compile(
     r"(^|[_./-])(dev|devel|develop|development|local|debug|docker_?local|sandbox|example|sample|dist|template)([_./-]|$)",
     re.IGNORECASE,
@@ -197,6 +199,8 @@ def role_of(path: str) -> Role:
     name = parts[-2] if parts[-1] == "__init__" and len(parts) > 1 else parts[-1]
     inner = parts[parts.index("settings") + 1 :] if "settings" in parts else [name]
     words = "/".join(inner) or name
+    if len(parts) > 1 and parts[-2] in ("test", "tests"):
+        return "test"
     if _TEST.search(words):
         return "test"
     if _DEVELOPMENT.search(words):

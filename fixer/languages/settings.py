@@ -268,9 +268,9 @@ class PythonModule:
 
     @cached_property
     def indentation(self) -> str:
-        """One level of indentation: the smallest that a line of the module has."""
+        """One level of indentation: a tab where most lines have one, else the smallest that a line has."""
         found = re.findall(r"^([ \t]+)\S", self.source.text, re.MULTILINE)
-        if any("\t" in space for space in found):
+        if sum("\t" in space for space in found) * 2 > len(found):
             return "\t"
         widths = {len(space) for space in found if len(space) in (2, 4, 8)}
         return " " * min(widths, default=4)

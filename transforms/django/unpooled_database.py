@@ -28,7 +28,7 @@ for TLS. Where nothing tells WSGI from ASGI, only `CONN_MAX_AGE` is blocked.
 
 import ast
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -46,7 +46,10 @@ MOST_CONNECTIONS = 80  # of PostgreSQL's default of 100; some are for people and
 LOCAL = re.compile(r"^(localhost|127\.\d+\.\d+\.\d+|::1|/.*|db|postgres|postgresql|database|)$")
 POOLED_HOST = re.compile(r"pgbouncer|pooler", re.IGNORECASE)
 POOLED_PORTS = frozenset({"6432", "6543"})
-ASIDE = re.compile(r"\b(tests?|testing|pytest|ci|github\w*|debug|local|dev|development)\b|TEST|GITHUB|\bCI\b", re.I)
+ASIDE = re.compile(
+    r"\b(tests?|testing|pytest|ci|github\w*|debug|local|dev|development)\b|TEST|GITHUB|\bCI_|CIRCLECI|TRAVIS|JENKINS",
+    re.I,
+)
 KEYS = ("CONN_MAX_AGE", "CONN_HEALTH_CHECKS", "sslmode", "connect_timeout", "statement_timeout", "pool")
 
 
@@ -54,6 +57,8 @@ def check(
     django: DjangoProject, server: AppServer | None, local: LocalDatabases | None, options: Options
 ) -> Iterator[Finding]:
     for project in django.projects:
+        if project.is_aside:
+            continue
         here = server.near(project.root) if server is not None and django.others else server
         cell = _Cell(project, here, local, options)
         for settings in project.modules.values():
@@ -181,13 +186,13 @@ def _literal(project: DjangoProject, settings: SettingsModule, database: Databas
         yield Finding(module.path, span, f"{name} opens a connection for every request", wanted.blocked)
     if not wanted:
         return
-    parts = list(_edits(project, settings, database, options_in, options, wanted))
+    parts = list(_edits(project, settings, database, options_in, options, cell.local, wanted))
     if "sslmode" in wanted.add_options and cell.local is not None:
         theirs = _production(project, settings, database)
         parts += [
             place.set(variable, "prefer")
-            for place in cell.local.places
-            if not place.sets(variable) and (not theirs or any(_runs_with(project, place, other) for other in theirs))
+            for place in cell.local.lacking(variable)
+            if not theirs or any(_runs_with(project, place, other) for other in theirs)
         ]
     yield Finding(
         module.path,
@@ -324,6 +329,7 @@ def _edits(
     database: Database,
     options_in: PythonModule,
     options: ast.Dict | None,
+    local: LocalDatabases | None,
     wanted: _Wanted,
 ) -> Iterator[Parts]:
     assert isinstance(database.node, ast.Dict)
@@ -348,9 +354,7 @@ def _edits(
         yield options_in.add_import("os")
     for name in wanted.add_options:
         if name == "sslmode":
-            wanted.todo.append(
-                f"set {database.ssl_variable}=prefer where PostgreSQL has no TLS, on a developer's machine, say"
-            )
+            wanted.todo.append(_without_tls_elsewhere(database.ssl_variable, None if elsewhere else local))
 
 
 def _production(project: DjangoProject, settings: SettingsModule, database: Database) -> tuple[SettingsModule, ...]:
@@ -365,6 +369,13 @@ def _production(project: DjangoProject, settings: SettingsModule, database: Data
     return tuple(other for other in project.importers(database.path) if other.role == "production")
 
 
+def _without_tls_elsewhere(variable: str, local: LocalDatabases | None) -> str:
+    """What is left to do for servers without TLS that no edit reaches."""
+    files = local.elsewhere[:3] if local is not None else ()
+    also = f", and for what {_listed([*files])} start{'' if len(files) > 1 else 's'}" if files else ""
+    return f"set {variable}=prefer where PostgreSQL has no TLS, on a developer's machine, say{also}"
+
+
 def _runs_with(project: DjangoProject, place: Place, settings: SettingsModule) -> bool:
     """Whether a job or service names this settings module, or none while it is the project's own."""
     text = place.document.source.text
@@ -376,7 +387,7 @@ def _runs_with(project: DjangoProject, place: Place, settings: SettingsModule) -
 def _assigned_in(module: PythonModule, database: Database, variable: str) -> Iterator[Parts]:
     target = f"DATABASES[{module.quoted(database.alias)}][{module.quoted('OPTIONS')}][{module.quoted('sslmode')}]"
     reader = _spelled(module, "os.environ.get") or _spelled(module, "os.getenv")
-    last = _last_about_databases(module)
+    last = _below_databases(module.tree.body)
     if last is None:
         yield Blocked(f"{module.path} takes over no DATABASES", "set sslmode there by hand")
         return
@@ -395,18 +406,25 @@ def _made_at_run_time(
 ) -> Iterator[Finding]:
     """One loop below DATABASES, for what is PostgreSQL only when the program runs."""
     module, first = settings.document, databases[0]
-    handled = frozenset.intersection(
-        *(_handled(project.later_of(database)) | _named(database) for database in databases)
-    )
-    missing = [name for name in KEYS[:-1] if name not in handled]
+    said = [_handled(project.later_of(database)) | _named(database) for database in databases]
+    missing = [name for name in KEYS[:-1] if name not in frozenset.intersection(*said)]
+    if "pool" in frozenset.union(*said) and "CONN_MAX_AGE" in missing:
+        missing.remove("CONN_MAX_AGE")  # Django refuses it beside a pool
     if cell.isolates_requests or not cell.interface:
         missing = [name for name in missing if not name.startswith("CONN_")]
     elif not cell.has_health_checks:
         missing = [name for name in missing if name != "CONN_HEALTH_CHECKS"]
     if any(_pooler(database, cell) for database in databases) and "statement_timeout" in missing:
         missing.remove("statement_timeout")
-    last = _last_about_databases(module)
-    if not missing or cell.cannot_start or last is None or any(database.in_class for database in databases):
+    if not missing or cell.cannot_start or any(database.in_class for database in databases):
+        return
+    aliases = ", ".join(f"'{alias}'" for alias in dict.fromkeys(each.alias for each in databases) if alias != "*")
+    message = f"{aliases or 'DATABASES'}: {_listed(missing)} not set, and what it holds is known only at run time"
+    last = _below_databases(module.tree.body)
+    if last is None:
+        reason = "DATABASES is defined only under conditions"
+        blocked = Blocked(reason, "define it for every case, `DATABASES = {}` at least, and set them below")
+        yield Finding(module.path, module.span(first.node), message, blocked)
         return
     variable = first.ssl_variable
     code = _loop(module, first, missing, variable, cell)
@@ -415,17 +433,16 @@ def _made_at_run_time(
         parts.append(module.add_import("os"))
     todo = []
     if "sslmode" in missing:
-        todo.append(f"set {variable}=prefer where PostgreSQL has no TLS, on a developer's machine, say")
+        todo.append(_without_tls_elsewhere(variable, cell.local))
         if cell.local is not None:
-            parts += [place.set(variable, "prefer") for place in cell.local.places if not place.sets(variable)]
+            parts += [place.set(variable, "prefer") for place in cell.local.lacking(variable)]
     if "statement_timeout" in missing:
         own = limit_variable(variable)
         todo.append(f"set {own}=0 where migrations and long jobs run: the limit holds for them too")
-    aliases = ", ".join(f"'{database.alias}'" for database in databases)
     yield Finding(
         module.path,
         module.span(first.node),
-        f"{aliases}: {_listed(missing)} not set, and the engine is known only at run time",
+        message,
         Fix.of(
             "give PostgreSQL databases reuse of connections and limits, below DATABASES",
             *parts,
@@ -445,7 +462,8 @@ def _loop(module: PythonModule, database: Database, missing: list[str], variable
         f"{step}if {q('postg')} in _database.get({engine}, {q('')}):",
     ]
     body: list[str] = []
-    if {"sslmode", "connect_timeout", "statement_timeout"} & set(missing):
+    pool = cell.has_pool and "CONN_MAX_AGE" in missing  # a URL may ask for one, and Django refuses both
+    if pool or {"sslmode", "connect_timeout", "statement_timeout"} & set(missing):
         body.append(f"_options = _database.setdefault({options}, {{}})")
     if "sslmode" in missing:
         body.append(f"_options.setdefault({q('sslmode')}, {_read(module, database, variable)} or {q('require')})")
@@ -462,7 +480,8 @@ def _loop(module: PythonModule, database: Database, missing: list[str], variable
         ]
     if "CONN_MAX_AGE" in missing:  # helpers write a 0 of their own, so that setdefault would do nothing
         age = q("CONN_MAX_AGE")
-        body.append(f"_database[{age}] = _database.get({age}) or {cell.age}")
+        kept = f"_database.get({age}) or {cell.age}"
+        body.append(f"_database[{age}] = " + (f"0 if _options.get({q('pool')}) else {kept}" if pool else kept))
     if "CONN_HEALTH_CHECKS" in missing:
         body.append(f"_database[{q('CONN_HEALTH_CHECKS')}] = True")
     return "\n".join([*lines, *(step * 2 + line for line in body)])
@@ -495,15 +514,14 @@ def _without_tls(django: DjangoProject, local: LocalDatabases | None) -> Iterato
         if (read := database.reads.get("OPTIONS.sslmode")) and read.default is None and not read.required
         and re.search(r"\bor ['\"](require|verify)", ast.unparse(database.node))
     }  # fmt: skip
-    for place in local.places if local is not None else ():
-        for variable in sorted(variables):
-            if not place.sets(variable):
-                yield Finding(
-                    place.path,
-                    Span(place.node.start, place.node.start),
-                    f"{place.name} starts PostgreSQL without TLS, and the settings require TLS without {variable}",
-                    Fix.of(f"set {variable} for {place.name}", place.set(variable, "prefer")),
-                )
+    for variable in sorted(variables):
+        for place in local.lacking(variable) if local is not None else ():
+            yield Finding(
+                place.path,
+                Span(place.node.start, place.node.start),
+                f"{place.name} talks to a PostgreSQL without TLS, and the settings require TLS without {variable}",
+                Fix.of(f"set {variable} for {place.name}", place.set(variable, "prefer")),
+            )
 
 
 # -- questions ----------------------------------------------------------------------------------------------------
@@ -516,16 +534,19 @@ def _is_for_production(database: Database) -> bool:
 
 
 def _is_made_at_run_time(project: DjangoProject, database: Database) -> bool:
-    """Made from a URL, by `update` with something unknown, or with an engine from the environment."""
+    """Made from a URL, by `update` with something unknown or under a condition, or with an engine from outside."""
     if database.shape == "url":
         return True
     if database.shape != "literal":
         return False
     if not database.engine:
         return "ENGINE" in database.reads and bool(project.driver)
+    later = project.later_of(database)
+    if any(change.keys == ("OPTIONS",) and change.guards and change.module is database.module for change in later):
+        return True  # what OPTIONS holds depends on a condition
     replaced = [
         change
-        for change in project.later_of(database)
+        for change in later
         if change.how == "update" and not change.keys and not isinstance(change.value, ast.Dict)
     ]
     return bool(replaced) and replaced[-1].module is database.module
@@ -586,19 +607,42 @@ def _spelled(module: PythonModule, dotted: str) -> str:
     return module.name_of(dotted)
 
 
-def _last_about_databases(module: PythonModule) -> ast.stmt | None:
-    """The last statement of the module that speaks of DATABASES, else the last that takes all over from another."""
-    speaking = [
-        statement
-        for statement in module.tree.body
-        if any(isinstance(node, ast.Name) and node.id == "DATABASES" for node in ast.walk(statement))
-    ]
-    stars = [
-        statement
-        for statement in module.tree.body
-        if isinstance(statement, ast.ImportFrom) and any(alias.name == "*" for alias in statement.names)
-    ]
-    return (speaking or stars or [None])[-1]
+def _below_databases(statements: Sequence[ast.stmt]) -> ast.stmt | None:
+    """The last statement about DATABASES, in the only block that defines it where it may be left undefined."""
+    speaking = [statement for statement in statements if _speaks(statement)]
+    if any(map(_defines, speaking)):
+        return speaking[-1]
+    stars = [statement for statement in statements if _takes_over(statement)]
+    if stars:
+        return (speaking or stars)[-1]
+    if len(speaking) == 1 and isinstance(speaking[0], ast.If) and not any(map(_speaks, speaking[0].orelse)):
+        return _below_databases(speaking[0].body)
+    return None
+
+
+def _speaks(statement: ast.stmt) -> bool:
+    return any(isinstance(node, ast.Name) and node.id == "DATABASES" for node in ast.walk(statement))
+
+
+def _takes_over(statement: ast.stmt) -> bool:
+    names = {alias.name for alias in statement.names} if isinstance(statement, ast.ImportFrom) else set()
+    return bool(names & {"*", "DATABASES"})
+
+
+def _defines(statement: ast.stmt) -> bool:
+    """Whether DATABASES is there for certain once this statement has run."""
+    if isinstance(statement, ast.If):
+        return _define(statement.body) and _define(statement.orelse)
+    if isinstance(statement, ast.Try):
+        ways = [[*statement.body, *statement.orelse], *(handler.body for handler in statement.handlers)]
+        return all(map(_define, ways)) or _define(statement.finalbody)
+    if isinstance(statement, ast.With):
+        return _define(statement.body)
+    return not hasattr(statement, "body") and (_speaks(statement) or _takes_over(statement))
+
+
+def _define(statements: Sequence[ast.stmt]) -> bool:
+    return any(_defines(each) or isinstance(each, ast.Raise) for each in statements)
 
 
 def _listed(names: list[str]) -> str:
