@@ -149,7 +149,7 @@ def _texts(
     ]
     waiting.append(" ".join(_PROJECTS))
     while waiting:
-        for name in set(re.findall(r"[\w.-]*\w", waiting.pop())):
+        for name in dict.fromkeys(re.findall(r"[\w.-]*\w", waiting.pop())):
             for path in by_name.pop(name, ()):
                 found[path] = repository.text(posixpath.join(context or "", path))
                 if "requirements" not in name and name not in _PROJECTS:
@@ -172,7 +172,7 @@ def local_sources(instruction: Instruction) -> tuple[str, ...]:
 def _context(path: str, document: Dockerfile, known: list[str], repository: Repository) -> str | None:
     """The folder that a build says, else the nearest one that has everything that is copied."""
     if known:
-        return max(set(known), key=known.count)
+        return max(dict.fromkeys(known), key=known.count)  # of several as frequent, the first
     wanted = {source for instruction in document.instructions for source in local_sources(instruction) if source != "."}
     folder = posixpath.dirname(path)
     folders = _folders(repository.files)
