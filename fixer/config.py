@@ -101,6 +101,8 @@ class Config:
                     merged.setdefault(rule_id, {}).update(values)
             except ConfigError as error:
                 errors += error.errors
+        for pattern in exclude:
+            errors += _bad_pattern("--exclude ", pattern)
         if errors:
             raise ConfigError(errors)
         return replace(

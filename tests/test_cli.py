@@ -159,6 +159,39 @@ def test_a_configuration_with_an_unknown_key_is_an_error_with_a_suggestion(repos
     assert "select" in result.output
 
 
+def test_a_pattern_that_is_none_is_an_error_on_the_command_line_too(repository: Path) -> None:
+    result = fhfix("check", "--exclude", "!", repository)
+
+    assert result.exit_code == 2
+    assert "--exclude '!': not a pattern" in result.output
+
+
+def test_a_baseline_that_cannot_be_written_is_named(repository: Path) -> None:
+    result = fhfix("check", "--write-baseline", repository / "nowhere/known.json", repository)
+
+    assert result.exit_code == 1
+    assert "known.json: cannot be written: No such file or directory" in result.output
+
+
+def test_rules_can_be_given_with_commas(repository: Path) -> None:
+    assert fhfix("check", "--select", f"docker, {RULE}", repository).exit_code == 1
+    assert fhfix("check", "--select", f"ci,{RULE}", "--ignore", "ci,docker", repository).exit_code == 0
+
+
+def test_an_unanswered_question_stops_before_anything_is_written(repository: Path) -> None:
+    result = fhfix("apply", "--interactive", "--select", RULE, repository)
+
+    assert result.exit_code == 130
+    assert "fhfix: stopped; nothing was written" in result.stderr
+    assert (repository / PATH).read_text() == WORKFLOW
+
+
+def test_an_apply_says_that_it_wrote_and_how_it_is_taken_back(repository: Path) -> None:
+    assert "written" not in fhfix("apply", "--dry-run", repository).output
+    assert "`fhfix undo` takes it back" in fhfix("apply", repository).stderr
+    assert "written" not in fhfix("apply", repository).output, "there was nothing left to write"
+
+
 def test_files_that_cannot_be_handled_are_named_with_advice_and_the_others_are_done(repository: Path) -> None:
     folder = repository / ".github/workflows"
     (folder / "latin.yml").write_bytes(b"name: caf\xe9\n")

@@ -28,9 +28,8 @@ def audit(opened: Opened, form: str, output: Path | None, reports: tuple[str, ..
     from fixer.report.audit import Audit, as_html, as_json, items_of, markdown
     from fixer.report.claims import claims, status_reports
     from fixer.report.needed import needed
-    from fixer.report.tasks import criteria
 
-    repository, rules = opened.repository, opened.rules
+    repository = opened.repository
     for report in reports:
         if not repository.exists(report):
             raise click.BadParameter(f"{report}: no such file in the repository", param_hint="--report")
@@ -43,8 +42,8 @@ def audit(opened: Opened, form: str, output: Path | None, reports: tuple[str, ..
         commit=commit,
         uncommitted=bool(commit and git.uncommitted()),
         items=items_of(found, repository.read),
-        criteria=tuple(criteria(rules, repository, found.findings, found.faults, found.problems)),
-        after=tuple(criteria(rules, opened.after(made), made.left, made.faults, made.problems)),
+        criteria=tuple(opened.criteria()),
+        after=tuple(opened.criteria(made)),
         needed=tuple(read),
         claims=tuple(claims(repository, reports or status_reports(repository), [one.name for one in read])),
         faults=found.faults,

@@ -41,9 +41,13 @@ def check(
                 sources[path] = read(path)
             except FileError:
                 continue
-        write_baseline.write_text(baseline_text(report.findings, sources), encoding="utf-8")
+        try:
+            write_baseline.write_text(baseline_text(report.findings, sources), encoding="utf-8")
+        except OSError as error:
+            raise click.ClickException(f"{write_baseline}: cannot be written: {error.strerror}") from None
         click.echo(f"{write_baseline}: {len(report.findings)} known findings", err=True)
-        sys.exit(exit_code(report, found=False))
+        say_problems(report)
+        sys.exit(exit_code(report, found=False, zero=zero))
     if form == "json":
         from fixer.report.json import report_json
 
