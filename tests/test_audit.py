@@ -449,6 +449,16 @@ def test_nothing_that_is_left_out_ticks_a_box(shop: Repository, how: str) -> Non
     assert boxes(said) == [f"- [ ] D-009.5: {CRITERIA['silent-type-check']} (1 finding; 1 left out here)"]
 
 
+def test_a_repository_without_a_work_tree_has_a_document_too(tmp_path: Path) -> None:
+    source, bare = tmp_path / "source", tmp_path / "bare.git"
+    subprocess.run(["git", "init", "-q", source], check=True)
+    name = ("-c", "user.name=a", "-c", "user.email=a@example.org")
+    subprocess.run(["git", "-C", source, *name, "commit", "-q", "--allow-empty", "-m", "first"], check=True)
+    subprocess.run(["git", "clone", "-q", "--bare", source, bare], check=True)
+
+    assert run("audit", bare).returncode == 0
+
+
 def test_the_document_goes_to_a_file_on_demand(shop: Repository, tmp_path: Path) -> None:
     target = tmp_path / "audit.html"
 

@@ -36,7 +36,7 @@ def audit(opened: Opened, form: str, output: Path | None, reports: tuple[str, ..
     found, made = opened.check(), opened.plan()
     read = needed(repository)
     git = Git(repository.root)
-    commit = git.maybe("rev-parse", "--short", "HEAD")
+    commit = git.maybe("rev-parse", "--short", "HEAD") if (repository.root / ".git").exists() else ""
     document = Audit(
         name=repository.root.resolve().name,
         commit=commit,

@@ -134,6 +134,7 @@ def open_repository(
     repository = repository_at(path)
     rules = all_rules()
     try:
+        _ = repository.files  # where git refuses to say which they are, nothing can be done
         filters: list[Filter] = []
         if baseline is not None:
             filters.append(Baseline.load(baseline.resolve(), repository.root))
