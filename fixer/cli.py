@@ -44,6 +44,14 @@ class Lazy(click.Group):
             click.echo(f"\nfhfix: stopped{unwritten}", err=True)
             sys.exit(130)  # 128 + SIGINT, as shells have it: 1 would say that something was found
 
+    def main(self, *arguments: Any, **settings: Any) -> Any:
+        try:
+            return super().main(*arguments, **settings)
+        except OSError as error:  # of the output, a full disk say; files of the repository have their own words
+            os.dup2(os.open(os.devnull, os.O_WRONLY), 1)  # what Python still holds for it would fail once more
+            click.echo(f"fhfix: {error}", err=True)
+            sys.exit(3)
+
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         with formatter.section("Commands"):
             formatter.write_dl(list(COMMANDS.items()))

@@ -5,9 +5,11 @@ from __future__ import annotations
 import hashlib
 import json
 import os
+import resource
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import pytest
 from click.testing import CliRunner, Result
@@ -39,6 +41,17 @@ def repository(tmp_path: Path) -> Path:
 
 def fhfix(*words: str | Path) -> Result:
     return CliRunner().invoke(main, [str(word) for word in words])
+
+
+def process(
+    *words: str | Path, cwd: Path | None = None, stdout: Any = subprocess.PIPE
+) -> subprocess.CompletedProcess[bytes]:
+    """In a process of its own, with streams as they are there."""
+    command = [sys.executable, "-c", "from fixer.cli import main; main()", *map(str, words)]
+    where = {"PYTHONUTF8": "1", "PYTHONPATH": str(Path(__file__).parent.parent)}
+    return subprocess.run(
+        command, stdout=stdout, stderr=subprocess.PIPE, env={**os.environ, **where}, cwd=cwd, check=False
+    )
 
 
 def hashes(folder: Path) -> dict[str, str]:
@@ -289,22 +302,36 @@ def test_a_path_that_is_not_utf_8_is_shown_and_handled(repository: Path) -> None
     strange = os.fsdecode(b"caf\xe9.yml")
     (repository / ".github/workflows" / strange).write_text(WORKFLOW)
 
-    environment = {**os.environ, "PYTHONUTF8": "1"}
-    command = [
-        sys.executable,
-        "-c",
-        "from fixer.cli import main; main()",
-        "check",
-        "-q",
-        "--select",
-        RULE,
-        str(repository),
-    ]
-    made = subprocess.run(command, capture_output=True, env=environment, check=False)
+    made = process("check", "-q", "--select", RULE, repository)
 
     assert made.returncode == 1
     assert b"Traceback" not in made.stderr
     assert len(made.stdout.splitlines()) == 2
+
+
+@pytest.mark.parametrize(
+    "words",
+    [("audit", "-o", "FILE"), ("preview", "--html", "FILE"), ("check", "--write-baseline", "FILE"), ("init", ".")],
+)
+def test_a_document_may_speak_of_a_path_that_is_not_utf_8(
+    repository: Path, tmp_path: Path, words: tuple[str, ...]
+) -> None:
+    (repository / PATH).rename(repository / ".github/workflows" / os.fsdecode(b"caf\xe9.yml"))
+    made = process(*(str(tmp_path / "x") if word == "FILE" else word for word in words), cwd=repository)
+
+    assert (made.returncode, b"Traceback" in made.stderr) == (0, False)
+
+
+def test_output_that_cannot_be_written_is_one_line(repository: Path, tmp_path: Path) -> None:
+    limits = resource.getrlimit(resource.RLIMIT_FSIZE)
+    with (tmp_path / "out").open("wb") as out:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (0, limits[1]))  # as on a full disk; stderr is a pipe
+        try:
+            made = process("check", repository, stdout=out)
+        finally:
+            resource.setrlimit(resource.RLIMIT_FSIZE, limits)
+
+    assert (made.returncode, made.stderr) == (3, b"fhfix: [Errno 27] File too large\n")
 
 
 @pytest.mark.parametrize("form", ["json", "sarif", "github"])

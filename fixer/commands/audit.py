@@ -7,7 +7,7 @@ from pathlib import Path
 
 import click
 
-from fixer.commands.opening import Opened, repository_options, say_problems
+from fixer.commands.opening import Opened, repository_options, save, say_problems
 
 
 @click.command()
@@ -15,9 +15,15 @@ from fixer.commands.opening import Opened, repository_options, say_problems
 @click.option(
     "--format", "form", type=click.Choice(["markdown", "html", "json"]), default="markdown", show_default=True
 )
-@click.option("-o", "--output", type=click.Path(path_type=Path, dir_okay=False), help="A file, not the terminal.")
+@click.option(
+    "-o",
+    "--output",
+    type=click.Path(path_type=Path, dir_okay=False, allow_dash=True),
+    default="-",
+    help="A file, not the terminal.",
+)
 @click.option("--report", "reports", multiple=True, metavar="FILE", help="A status report to check; repeatable.")
-def audit(opened: Opened, form: str, output: Path | None, reports: tuple[str, ...]) -> None:
+def audit(opened: Opened, form: str, output: Path, reports: tuple[str, ...]) -> None:
     """Write the audit document of the repository at PATH: findings by task with file and line, before and after,
     estimates, acceptance criteria ticked by what was verified, the secrets and variables that the workflows need, and
     which claims of its status reports are true.
@@ -49,13 +55,6 @@ def audit(opened: Opened, form: str, output: Path | None, reports: tuple[str, ..
         faults=found.faults,
         problems=found.problems,
     )
-    text = {"markdown": markdown, "html": as_html, "json": as_json}[form](document)
-    if output is None:
-        click.echo(text, nl=False)
-    else:
-        try:
-            output.write_text(text, encoding="utf-8")
-        except OSError as error:
-            raise click.ClickException(f"{output}: cannot be written: {error.strerror}") from None
+    save({"markdown": markdown, "html": as_html, "json": as_json}[form](document), output)
     say_problems(found)
     sys.exit(3 if found.faults else 0)

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import click
 
-from fixer.commands.opening import Opened, exit_code, exit_zero, repository_options, say_problems
+from fixer.commands.opening import Opened, exit_code, exit_zero, repository_options, save, say_problems
 from fixer.model import FileError, Source
 
 
@@ -41,10 +41,7 @@ def check(
                 sources[path] = read(path)
             except FileError:
                 continue
-        try:
-            write_baseline.write_text(baseline_text(report.findings, sources), encoding="utf-8")
-        except OSError as error:
-            raise click.ClickException(f"{write_baseline}: cannot be written: {error.strerror}") from None
+        save(baseline_text(report.findings, sources), write_baseline)
         click.echo(f"{write_baseline}: {len(report.findings)} known findings", err=True)
         say_problems(report)
         sys.exit(exit_code(report, found=False, zero=zero))

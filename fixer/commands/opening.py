@@ -164,6 +164,17 @@ def repository_at(path: Path) -> Repository:
     return Repository(root, only="" if full == root else full.relative_to(root).as_posix())
 
 
+def save(text: str, file: Path) -> None:
+    """Write what a command was asked to write, `-` to standard output. Names that are not UTF-8 are escaped."""
+    if str(file) == "-":
+        click.echo(text, nl=False)
+        return
+    try:
+        file.write_text(text, encoding="utf-8", errors="backslashreplace", newline="\n")
+    except OSError as error:
+        raise click.ClickException(f"{file}: cannot be written: {error.strerror}") from None
+
+
 def say_problems(made: Report | Plan) -> None:
     """One line each on stderr: what could not be handled, and what to do."""
     for problem in made.problems:
