@@ -346,11 +346,12 @@ main { max-width: 60rem; margin: 0 auto; padding: 1rem; }
 h1, h2, h3 { line-height: 1.2; } h2 { margin-top: 2.5rem; border-bottom: 1px solid var(--line); }
 code, pre { font: 0.875em/1.45 ui-monospace, monospace; }
 pre { border: 1px solid var(--line); border-radius: 6px; padding: 0.75rem; overflow-x: auto; }
-pre code { overflow-wrap: normal; }
+pre code { font: inherit; overflow-wrap: normal; }
 .add { background: var(--add); } .del { background: var(--del); } .add, .del { display: inline-block; min-width: 100%; }
 .scroll { overflow-x: auto; } table { border-collapse: collapse; overflow-wrap: normal; }
 th, td { border: 1px solid var(--line); padding: 0.3rem 0.6rem; text-align: left; vertical-align: top; }
-li.box { list-style: none; margin-left: -1.5rem; }
+li.box { list-style: none; margin-left: -1.5rem; padding-left: 1.5rem; text-indent: -1.5rem; }
+@media (max-width: 40rem) { td, td code { overflow-wrap: anywhere; } th, td { padding: 0.3rem; } }
 """
 
 
