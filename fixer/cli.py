@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import sys
 from importlib import import_module
+from typing import Any
 
 import click
 
@@ -33,6 +34,23 @@ class Lazy(click.Group):
             return None
         found: click.Command = getattr(import_module(f"fixer.commands.{cmd_name}"), cmd_name)
         return found
+
+    def invoke(self, ctx: click.Context) -> Any:
+        try:
+            return super().invoke(ctx)
+        except (KeyboardInterrupt, click.Abort) as stop:
+            # A question that is not answered comes before all writing.
+            unwritten = "; nothing was written" if isinstance(stop, click.Abort) else ""
+            click.echo(f"\nfhfix: stopped{unwritten}", err=True)
+            sys.exit(130)  # 128 + SIGINT, as shells have it: 1 would say that something was found
+
+    def main(self, *arguments: Any, **settings: Any) -> Any:
+        try:
+            return super().main(*arguments, **settings)
+        except OSError as error:  # of the output, a full disk say; files of the repository have their own words
+            os.dup2(os.open(os.devnull, os.O_WRONLY), 1)  # what Python still holds for it would fail once more
+            click.echo(f"fhfix: {error}", err=True)
+            sys.exit(3)
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         with formatter.section("Commands"):

@@ -101,6 +101,8 @@ class Config:
                     merged.setdefault(rule_id, {}).update(values)
             except ConfigError as error:
                 errors += error.errors
+        for pattern in exclude:
+            errors += _bad_pattern("--exclude ", pattern)
         if errors:
             raise ConfigError(errors)
         return replace(
@@ -257,8 +259,10 @@ def starting_text(rules: Sequence[Rule], left: Iterable[Reported], inferred: Ite
     lines.append("# Options of rules, with their defaults.")
     for rule in rules:
         for option in rule.options:
-            choices = f" ({', '.join(option.choices)})" if option.choices else ""
-            lines.append(f"# rules.{rule.id}.{option.name} = {toml_value(option.default)}  # {option.help}{choices}")
+            key = f"rules.{rule.id}.{option.name} = "
+            if not any(line.startswith(key) for line in asked):  # TOML takes each key once
+                choices = f" ({', '.join(option.choices)})" if option.choices else ""
+                lines.append(f"# {key}{toml_value(option.default)}  # {option.help.rstrip('.')}{choices}")
     lines += ["", "# Rules to leave out below a path:", "# [per-path-ignores]", '# "examples/**" = ["ci"]', ""]
     return "\n".join(lines)
 

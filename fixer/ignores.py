@@ -70,11 +70,13 @@ class Baseline:
         advice = f"write it with `fhfix check --write-baseline {path.name}`"
         try:
             data = json.loads(path.read_text(encoding="utf-8"))
-        except (OSError, ValueError) as error:
-            raise FileError(str(path), f"cannot be read as a baseline: {error}", advice) from None
-        if not isinstance(data, dict) or data.get("version") != BASELINE_VERSION:
-            raise FileError(str(path), f"not a baseline of version {BASELINE_VERSION}", advice)
-        return cls(root, frozenset(str(entry.get("fingerprint")) for entry in data.get("findings", ())))
+            if data["version"] != BASELINE_VERSION:
+                raise FileError(str(path), f"not a baseline of version {BASELINE_VERSION}", advice)
+            return cls(root, frozenset(str(entry["fingerprint"]) for entry in data["findings"]))
+        except OSError as error:
+            raise FileError(str(path), f"cannot be read: {error.strerror}", advice) from None
+        except (ValueError, KeyError, TypeError):
+            raise FileError(str(path), "not a baseline", advice) from None
 
     def __call__(self, reported: Reported, source: Source) -> bool:
         disk, lines = _on_disk(self.root, reported, source)

@@ -250,15 +250,27 @@ def find_root(path: Path) -> Path:
 
 
 def _git_files(root: Path) -> list[str] | None:
+    """None where there is no git. Raises FileError where git refuses: which files it ignores is not known then."""
     if not (root / ".git").exists():
         return None
     # No configuration of the repository may run a program (core.fsmonitor could).
     command = ["git", "-c", "core.fsmonitor=false", "-C", str(root), "ls-files", "-z", "--cached", "--others"]
     try:
-        listing = subprocess.run([*command, "--exclude-standard"], capture_output=True, check=True).stdout
-    except (OSError, subprocess.CalledProcessError):
+        done = subprocess.run(
+            [*command, "--exclude-standard"], capture_output=True, env={**os.environ, "LC_ALL": "C"}, check=False
+        )
+    except OSError:
         return None
-    return sorted({os.fsdecode(name) for name in listing.split(b"\0") if name})
+    said = done.stderr.decode("utf-8", "replace")
+    if done.returncode == 0:
+        return sorted({os.fsdecode(name) for name in done.stdout.split(b"\0") if name})
+    if "not a git repository" in said:  # what a .git file names may have stayed behind, as with a copied submodule
+        return None
+    if "dubious ownership" in said:  # https://git-scm.com/docs/git-config#Documentation/git-config.txt-safedirectory
+        advice = f"git config --global --add safe.directory {root}"
+        raise FileError(str(root), "belongs to another user, so git does not list its files", advice)
+    last = said.strip().rpartition("\n")[2]
+    raise FileError(str(root), f"git cannot list its files: {last}", "repair it first")
 
 
 def _walk(root: Path) -> list[str]:

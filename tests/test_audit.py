@@ -204,7 +204,7 @@ def test_only_what_was_looked_at_and_found_good_is_met(shop: Repository) -> None
     found = [reported for reported in examples.report().findings if reported.rule is examples.SILENT]
     faults = [Fault("crashes", "", "ZeroDivisionError")]
 
-    states = {c.rule.id: c.state for c in criteria(rules, shop, found, faults)}
+    states = {c.rule.id: c.state for c in criteria(rules, shop, Report(tuple(found), tuple(faults)))}
 
     assert list(states.items()) == [
         ("hardcoded-sleep", State.MET),
@@ -220,28 +220,46 @@ def test_a_file_that_could_not_be_read_unticks_the_rules_that_look_at_it(shop: R
     rule = Rule("transforms.ci.outdated_action", "", nothing, ("D-009.1",))
     workflow, dockerfile = FileError(".github/workflows/a.yml", "not YAML"), FileError("Dockerfile", "not UTF-8")
 
-    assert [c.state for c in criteria([rule], shop, (), (), [workflow])] == [State.UNKNOWN]
-    assert [c.state for c in criteria([rule], shop, (), (), [dockerfile])] == [State.MET]
+    assert [c.state for c in criteria([rule], shop, Report((), (), (workflow,)))] == [State.UNKNOWN]
+    assert [c.state for c in criteria([rule], shop, Report((), (), (dockerfile,)))] == [State.MET]
 
 
 def test_where_there_is_nothing_of_its_kind_a_rule_is_not_applicable(tmp_path: Path) -> None:
     rule = Rule("transforms.ci.outdated_action", "", nothing, ("D-009.1",))
 
-    assert [c.state for c in criteria([rule], write(tmp_path, {"a.txt": ""}), ())] == [State.NOT_APPLICABLE]
+    assert [c.state for c in criteria([rule], write(tmp_path, {"a.txt": ""}), Report(()))] == [State.NOT_APPLICABLE]
 
 
 def test_boxes_show_the_state_and_what_an_apply_would_mend() -> None:
     met = Criterion(examples.OUTDATED, State.MET)
     unknown = Criterion(examples.BACKUP, State.UNKNOWN, why="could not be read: a.yml")
-    said = markdown(document(criteria=(*document().criteria[2:3], document().criteria[0], met, unknown), items=()))
+    silent, _, sleep, _ = document().criteria
+    items = tuple(item for item in document().items if item.reported.rule in (silent.rule, sleep.rule))
+    said = markdown(document(criteria=(sleep, silent, met, unknown), items=items))
 
-    boxes = [line for line in said.splitlines() if line.startswith("- [")]
-    assert boxes == [
+    assert boxes(said) == [
         f"- [ ] D-010.3: {CRITERIA['hardcoded-sleep']} (1 finding; see below for what is missing)",
         f"- [ ] D-010.6: {CRITERIA['missing-predeploy-backup']} (not known: could not be read: a.yml)",
         f"- [ ] D-009.5: {CRITERIA['silent-type-check']} (1 finding; `fhfix apply` mends that)",
         f"- [x] D-009.1: {CRITERIA['outdated-action']}",
     ]
+
+
+def test_a_box_stays_open_over_findings_that_are_not_listed() -> None:
+    silent, _, sleep, _ = document().criteria
+    twice = replace(sleep, left=(*sleep.left, *sleep.left))
+    items = tuple(item for item in document().items if item.reported.rule is sleep.rule)
+    said = markdown(document(criteria=(twice, silent), items=items))
+
+    assert "1 finding: 0 with a fix, 1 blocked. 2 more are left out." in said
+    assert boxes(said) == [
+        f"- [ ] D-010.3: {CRITERIA['hardcoded-sleep']} (2 findings; 1 left out here; see below for what is missing)",
+        f"- [ ] D-009.5: {CRITERIA['silent-type-check']} (1 finding; 1 left out here)",
+    ]
+
+
+def boxes(said: str) -> list[str]:
+    return [line for line in said.splitlines() if line.startswith("- [")]
 
 
 def test_every_rule_has_a_sentence_that_is_true_when_it_finds_nothing() -> None:
@@ -416,6 +434,29 @@ def test_a_box_that_was_open_is_ticked_after_an_apply(shop: Repository) -> None:
     assert f"- [ ] D-009.5: {text} (1 finding; `fhfix apply` mends that)" in before.stdout
     assert f"- [x] D-009.5: {text}\n" in after.stdout
     assert re.search(r"\*\*`\.github/workflows/deploy\.yml:1[123]`\*\*", before.stdout)
+
+
+@pytest.mark.parametrize("how", ["exclusion", "path", "comment"])
+def test_nothing_that_is_left_out_ticks_a_box(shop: Repository, how: str) -> None:
+    workflow = shop.root / ".github/workflows/deploy.yml"
+    if how == "comment":
+        workflow.write_text(DEPLOY.replace("mypy . || true", "mypy . || true  # fhfix: ignore[all]"))
+    subprocess.run(["git", "init", "-q", shop.root], check=True)
+    exclude = ["--exclude", ".github/"] if how == "exclusion" else []
+
+    said = run("audit", shop.root / ("apps" if how == "path" else ""), *exclude, "--select", "D-009.5").stdout
+
+    assert boxes(said) == [f"- [ ] D-009.5: {CRITERIA['silent-type-check']} (1 finding; 1 left out here)"]
+
+
+def test_a_repository_without_a_work_tree_has_a_document_too(tmp_path: Path) -> None:
+    source, bare = tmp_path / "source", tmp_path / "bare.git"
+    subprocess.run(["git", "init", "-q", source], check=True)
+    name = ("-c", "user.name=a", "-c", "user.email=a@example.org")
+    subprocess.run(["git", "-C", source, *name, "commit", "-q", "--allow-empty", "-m", "first"], check=True)
+    subprocess.run(["git", "clone", "-q", "--bare", source, bare], check=True)
+
+    assert run("audit", bare).returncode == 0
 
 
 def test_the_document_goes_to_a_file_on_demand(shop: Repository, tmp_path: Path) -> None:

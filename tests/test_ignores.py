@@ -112,7 +112,9 @@ def test_the_baseline_file_is_sorted_and_says_what_it_holds(tmp_path: Path) -> N
     assert json.loads(text)["version"] == 1
 
 
-@pytest.mark.parametrize("text", ["", "[]", '{"version": 2}', None])
+@pytest.mark.parametrize(
+    "text", ["", "[]", '{"version": 2}', '{"version": 1}', '{"version": 1, "findings": ["a"]}', None]
+)
 def test_a_file_that_is_no_baseline_is_refused(tmp_path: Path, text: str | None) -> None:
     if text is not None:
         (tmp_path / "b.json").write_text(text)

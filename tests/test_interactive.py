@@ -127,9 +127,9 @@ ALPHAS = [f"run one{n}" for n in range(10)]
         (["none", "3 5-6", ""], ["run one2", "run one4", "run one5"]),
         (["none", "beta", ""], ["run two1", "run two1", "run two2"]),
         (["alpha", ""], ["run two1", "run two1", "run two2"]),
-        ([".github/workflows/a.yml", "11,12", ""], ["run one9", "run two2"]),
+        ([".github/workflows/a.yml", "10,11", ""], ["run one9", "run two2"]),
         (["safe", "all", "1-9", ""], ["run one9", "run two1", "run two1", "run two2"]),
-        (["none", "12", ""], ["run two1"]),
+        (["none", "11", ""], ["run two1"]),
         (["0", "14", "9-3", "nothing", "x-y", "none bad", ""], [*ALPHAS, "run two1", "run two1", "run two2"]),
     ],
 )
@@ -137,19 +137,34 @@ def test_many_fixes_are_chosen_on_a_screen(many: Repository, lines: list[str], t
     assert answered(many, *lines, screen=True)[0] == taken
 
 
-def test_the_screen_lists_by_file_and_shows_what_is_asked_for(many: Repository) -> None:
-    shown = answered(many, "?", "s 10", "2", "q", screen=True)[1]
+def test_the_screen_lists_by_file_and_line_and_shows_what_is_asked_for(many: Repository) -> None:
+    shown = answered(many, "?", "s 12", "2", "q", screen=True)[1]
 
     assert ".github/workflows/a.yml\n[x]    1  line 6    safe    alpha  run one0\n" in shown
-    assert "[x]   13  line 9    safe    beta   run two2\n" in shown
+    assert "[x]   12  line 8    safe    alpha  run one9\n[x]   13  line 9    safe    beta   run two2\n" in shown
     assert "13 of 13 marked" in shown
     assert "-      - run: alpha9\n  +      - run: one9\n" in shown
     assert "[ ]    2  line 7    safe    alpha  run one1\n" in shown
     assert "12 of 13 marked" in shown
 
 
+def test_the_hunks_of_one_file_stand_below_one_name(tmp_path: Path) -> None:
+    def check(workflow: Workflow) -> Iterator[Finding]:
+        first, *_, last = workflow.steps
+        assert first.run is not None
+        assert last.run is not None
+        if first.run.value != "done":
+            parts = (workflow.set_scalar(first.run, "done"), workflow.set_scalar(last.run, "done"))
+            yield Finding(workflow.source.path, first.run.span, "m", Fix.of("finish", *parts))
+
+    repository = with_workflows(tmp_path, {"a": [f"x{n}" for n in range(20)]})
+    shown = answered(repository, "y", rules=(Rule("transforms.ci.unfinished", "", check),))[1]
+
+    assert (shown.count("@@ -"), shown.count(".github/workflows/a.yml\n")) == (2, 1)
+
+
 def test_one_of_two_equal_fixes_can_be_taken(many: Repository) -> None:
-    assert answered(many, "none", "12", "", screen=True)[0] == ["run two1"]
+    assert answered(many, "none", "11", "", screen=True)[0] == ["run two1"]
 
 
 def counting() -> Rule:

@@ -105,7 +105,8 @@ def slack_message(
             "webhook": webhook,
             "webhook-type": "incoming-webhook",
             "errors": True,
-            "payload": "\n".join(lines) + "\n",
+            # Without a line end of its own: it may become the last line of a file that has none.
+            "payload": "\n".join(lines),
         },
         WEBHOOK in env,
     )

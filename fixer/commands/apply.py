@@ -47,7 +47,9 @@ def apply(
             _show(opened, made, form, paged=dry_run)
         say_problems(made)
         if not dry_run:
-            writing.apply(root, made)
+            receipt = writing.apply(root, made)
+            if not quiet and (receipt.changed or receipt.created):
+                click.echo("fhfix: written; `fhfix undo` takes it back", err=True)
     except writing.WriteError as error:
         raise click.ClickException(str(error)) from None
     if dry_run:

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import click
 
-from fixer.commands.opening import Opened, repository_options, say_problems
+from fixer.commands.opening import Opened, repository_options, save, say_problems
 
 
 @click.command()
@@ -15,9 +15,15 @@ from fixer.commands.opening import Opened, repository_options, say_problems
 @click.option(
     "--format", "form", type=click.Choice(["markdown", "html", "json"]), default="markdown", show_default=True
 )
-@click.option("-o", "--output", type=click.Path(path_type=Path, dir_okay=False), help="A file, not the terminal.")
+@click.option(
+    "-o",
+    "--output",
+    type=click.Path(path_type=Path, dir_okay=False, allow_dash=True),
+    default="-",
+    help="A file, not the terminal.",
+)
 @click.option("--report", "reports", multiple=True, metavar="FILE", help="A status report to check; repeatable.")
-def audit(opened: Opened, form: str, output: Path | None, reports: tuple[str, ...]) -> None:
+def audit(opened: Opened, form: str, output: Path, reports: tuple[str, ...]) -> None:
     """Write the audit document of the repository at PATH: findings by task with file and line, before and after,
     estimates, acceptance criteria ticked by what was verified, the secrets and variables that the workflows need, and
     which claims of its status reports are true.
@@ -28,35 +34,27 @@ def audit(opened: Opened, form: str, output: Path | None, reports: tuple[str, ..
     from fixer.report.audit import Audit, as_html, as_json, items_of, markdown
     from fixer.report.claims import claims, status_reports
     from fixer.report.needed import needed
-    from fixer.report.tasks import criteria
 
-    repository, rules = opened.repository, opened.rules
+    repository = opened.repository
     for report in reports:
         if not repository.exists(report):
             raise click.BadParameter(f"{report}: no such file in the repository", param_hint="--report")
     found, made = opened.check(), opened.plan()
     read = needed(repository)
     git = Git(repository.root)
-    commit = git.maybe("rev-parse", "--short", "HEAD")
+    commit = git.maybe("rev-parse", "--short", "HEAD") if (repository.root / ".git").exists() else ""
     document = Audit(
         name=repository.root.resolve().name,
         commit=commit,
         uncommitted=bool(commit and git.uncommitted()),
         items=items_of(found, repository.read),
-        criteria=tuple(criteria(rules, repository, found.findings, found.faults, found.problems)),
-        after=tuple(criteria(rules, opened.after(made), made.left, made.faults, made.problems)),
+        criteria=tuple(opened.criteria()),
+        after=tuple(opened.criteria(made)),
         needed=tuple(read),
         claims=tuple(claims(repository, reports or status_reports(repository), [one.name for one in read])),
         faults=found.faults,
         problems=found.problems,
     )
-    text = {"markdown": markdown, "html": as_html, "json": as_json}[form](document)
-    if output is None:
-        click.echo(text, nl=False)
-    else:
-        try:
-            output.write_text(text, encoding="utf-8")
-        except OSError as error:
-            raise click.ClickException(f"{output}: cannot be written: {error.strerror}") from None
+    save({"markdown": markdown, "html": as_html, "json": as_json}[form](document), output)
     say_problems(found)
     sys.exit(3 if found.faults else 0)

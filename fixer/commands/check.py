@@ -7,7 +7,7 @@ from pathlib import Path
 
 import click
 
-from fixer.commands.opening import Opened, exit_code, exit_zero, repository_options, say_problems
+from fixer.commands.opening import Opened, exit_code, exit_zero, repository_options, save, say_problems
 from fixer.model import FileError, Source
 
 
@@ -41,9 +41,10 @@ def check(
                 sources[path] = read(path)
             except FileError:
                 continue
-        write_baseline.write_text(baseline_text(report.findings, sources), encoding="utf-8")
+        save(baseline_text(report.findings, sources), write_baseline)
         click.echo(f"{write_baseline}: {len(report.findings)} known findings", err=True)
-        sys.exit(exit_code(report, found=False))
+        say_problems(report)
+        sys.exit(exit_code(report, found=False, zero=zero))
     if form == "json":
         from fixer.report.json import report_json
 

@@ -36,7 +36,7 @@ def _write(opened: Opened, text: str) -> None:
         )
     path = opened.repository.root / FILE
     try:
-        with path.open("x", encoding="utf-8", newline="\n") as file:
+        with path.open("x", encoding="utf-8", errors="backslashreplace", newline="\n") as file:
             file.write(text)
     except OSError as error:
         raise click.ClickException(f"{path}: cannot be written: {error.strerror}") from None

@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterable
 from contextlib import nullcontext
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
@@ -19,17 +19,31 @@ from fixer.model import FileError, Plan, Report, Rule, Tier
 from fixer.registry import all_rules
 from fixer.repository import Repository, find_root
 
+if TYPE_CHECKING:
+    from fixer.report.tasks import Criterion
+
+
+def _separate(context: click.Context, parameter: click.Parameter, given: tuple[str, ...]) -> tuple[str, ...]:
+    return tuple(name.strip() for names in given for name in names.split(","))
+
+
 OPTIONS: tuple[Callable[[Any], Any], ...] = (
     click.argument("path", type=click.Path(path_type=Path), default=Path()),
     click.option(
         "--select",
         multiple=True,
-        metavar="RULE",
+        metavar="RULE,…",
+        callback=_separate,
         shell_complete=rule_names,
         help="Only these: rule ids, packs, or D-009.5; repeatable.",
     ),
     click.option(
-        "--ignore", multiple=True, metavar="RULE", shell_complete=rule_names, help="All but these; repeatable."
+        "--ignore",
+        multiple=True,
+        metavar="RULE,…",
+        callback=_separate,
+        shell_complete=rule_names,
+        help="All but these; repeatable.",
     ),
     click.option("--exclude", multiple=True, metavar="PATTERN", help="Leave files alone (.gitignore patterns)."),
     click.option(
@@ -89,6 +103,18 @@ class Opened:
         """The repository as it is when the plan is carried out."""
         return self.repository.with_changes({path: change.after for path, change in plan.files.items()})
 
+    def criteria(self, plan: Plan | None = None) -> list[Criterion]:
+        """Which criteria hold now, or once a plan is carried out, in the whole repository: a tick must not come from
+        a path, an exclusion, a baseline or a comment that leaves findings out."""
+        from fixer.report.tasks import criteria
+
+        whole = Repository(self.repository.root) if self.repository.only else self.repository
+        if plan is not None:
+            whole = whole.with_changes({path: change.after for path, change in plan.files.items()})
+        with sign_of_life("looking at the criteria"):
+            found = engine.check(whole, self.rules, options=self.config.options_for)
+        return criteria(self.rules, whole, found)
+
     def _worth_saying(self, problems: Iterable[FileError]) -> tuple[FileError, ...]:
         return tuple(problem for problem in problems if not self.config.excludes(problem.path))
 
@@ -108,6 +134,7 @@ def open_repository(
     repository = repository_at(path)
     rules = all_rules()
     try:
+        _ = repository.files  # where git refuses to say which they are, nothing can be done
         filters: list[Filter] = []
         if baseline is not None:
             filters.append(Baseline.load(baseline.resolve(), repository.root))
@@ -135,6 +162,17 @@ def repository_at(path: Path) -> Repository:
         raise click.BadParameter(f"{path}: no such file or folder", param_hint="PATH") from None
     root = find_root(full)
     return Repository(root, only="" if full == root else full.relative_to(root).as_posix())
+
+
+def save(text: str, file: Path) -> None:
+    """Write what a command was asked to write, `-` to standard output. Names that are not UTF-8 are escaped."""
+    if str(file) == "-":
+        click.echo(text, nl=False)
+        return
+    try:
+        file.write_text(text, encoding="utf-8", errors="backslashreplace", newline="\n")
+    except OSError as error:
+        raise click.ClickException(f"{file}: cannot be written: {error.strerror}") from None
 
 
 def say_problems(made: Report | Plan) -> None:

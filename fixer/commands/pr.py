@@ -52,14 +52,11 @@ def pr(
     """
     from fixer.forge.proposal import ProposalError, Verified, Wish, propose
     from fixer.report.needed import needed
-    from fixer.report.tasks import criteria
 
     repo = opened.repository
     made = opened.plan()
     say_problems(made)
-    after = opened.after(made)
-    judged = criteria(opened.rules, after, made.left, made.faults, made.problems)
-    verified = Verified(judged, needed(repo), needed(after))
+    verified = Verified(opened.criteria(made), needed(repo), needed(opened.after(made)))
     wish = Wish(
         branch=branch,
         base=base,

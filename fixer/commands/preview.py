@@ -3,28 +3,32 @@
 from __future__ import annotations
 
 import sys
-from typing import TextIO
+from pathlib import Path
 
 import click
 
-from fixer.commands.opening import Opened, exit_code, repository_options, say_problems
+from fixer.commands.opening import Opened, exit_code, repository_options, save, say_problems
 
 
 @click.command()
 @repository_options
 @click.option(
-    "--html", "file", type=click.File("w", encoding="utf-8", lazy=True), required=True, help="`-` for stdout."
+    "--html",
+    "file",
+    type=click.Path(path_type=Path, dir_okay=False, allow_dash=True),
+    required=True,
+    metavar="FILE",
+    help="`-` for stdout.",
 )
 @click.option("--safe", is_flag=True, help="Only fixes that keep the meaning except for the defect.")
 @click.option("--title", default="", help="What the page is called; by default the name of the folder.")
-def preview(opened: Opened, file: TextIO, safe: bool, title: str) -> None:
+def preview(opened: Opened, file: Path, safe: bool, title: str) -> None:
     """Write what an apply would do below PATH as one self-contained HTML file, before and after. Fixes nothing."""
     from fixer.preview.html import html
     from fixer.preview.semantic import plan_in_words
 
     made = opened.plan()
-    page = html(made, opened.after(made).read, title or opened.repository.root.name)
-    file.write(page)
-    click.echo(f"{file.name}: {plan_in_words(made)}", err=True)
+    save(html(made, opened.after(made).read, title or opened.repository.root.resolve().name), file)
+    click.echo(f"{file}: {plan_in_words(made)}", err=True)
     say_problems(made)
     sys.exit(exit_code(made, found=False))

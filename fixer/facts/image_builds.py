@@ -161,7 +161,7 @@ def _texts(
         "gunicorn.conf.py",
     ]
     while waiting:
-        for name in set(re.findall(r"[\w.-]*\w", waiting.pop())):
+        for name in dict.fromkeys(re.findall(r"[\w.-]*\w", waiting.pop())):
             for path in by_name.pop(name, ()):
                 found[path] = repository.text(posixpath.join(context or "", path))
                 if "requirements" not in name and not name.endswith((".ini", ".py")):

@@ -10,6 +10,7 @@ from typing import Any
 from fixer.forge.git import Commit, Content
 from fixer.languages import document_type, kind_of
 from fixer.model import Blocked, FileChange, FileError, Fix, Plan, Reported, Source, Tier
+from fixer.preview.semantic import TIER_WORDS
 from fixer.report.markdown import code, words
 from fixer.report.needed import PROVIDED, Needed
 from fixer.report.tasks import Criterion, State, Task, task_of
@@ -22,12 +23,6 @@ _BLOCK = re.compile(re.escape(_BEGIN) + r"\n(.*?)" + re.escape(_END), re.DOTALL)
 _TITLE = re.compile(r"<!-- fhfix:title (.*) -->")
 _ASKED = re.compile(r"<!-- fhfix:asked (.*) -->")
 _TO_DO = "### What a person must still do"
-
-TIER_WORDS = {
-    Tier.SAFE: "keeps the meaning of its file except for the defect",
-    Tier.REVIEW: "correct, but it adds a job, a gate that may turn red, or a call to a cloud: look at it",
-}
-
 
 # -- commits ----------------------------------------------------------------------------------------------------
 

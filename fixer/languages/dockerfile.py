@@ -405,7 +405,7 @@ class Dockerfile:
     def _indent(self) -> str:
         """How this file indents continued lines, most often."""
         found = re.findall(rf"{re.escape(self.escape)}[ \t]*\r?\n([ \t]+)(?=\S)", self.source.text)
-        return max(set(found), key=found.count) if found else "    "
+        return max(dict.fromkeys(found), key=found.count) if found else "    "
 
     @cached_property
     def _lower_case(self) -> bool:

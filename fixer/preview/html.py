@@ -14,9 +14,9 @@ from importlib.resources import files
 from itertools import groupby, zip_longest
 from typing import TYPE_CHECKING
 
-from fixer.model import Blocked, Fix, Plan, Reported, Source
+from fixer.model import Blocked, Fix, Plan, Reported, Source, Tier
 from fixer.preview.patch import FileDiff, Hunk, Line, file_diff
-from fixer.preview.semantic import in_words, plan_in_words
+from fixer.preview.semantic import TIER_WORDS, in_words, plan_in_words
 from fixer.report.place import place_of, source_of
 from fixer.report.tasks import task_of
 from fixer.report.tool import tool_version
@@ -100,9 +100,11 @@ def html(plan: Plan, read: Callable[[str], Source], title: str) -> str:
             title=title,
             version=tool_version(),
             said=plan_in_words(plan),
+            tally=_tally(plan),
             files=_files(plan),
             left=[_stays(reported, read) for reported in plan.left],
             by_rule=_groups(plan, lambda reported: (reported.rule.id, reported.rule.summary)),
+            by_file=_groups(plan, lambda reported: (reported.finding.path, "")),
             by_task=_groups(plan, lambda reported: (task_of(reported.rule).id, task_of(reported.rule).title)),
             config=_configuration(plan.left),
             todo=_todo(plan.taken),
@@ -233,6 +235,14 @@ def _groups(plan: Plan, name: Callable[[Reported], tuple[str, str]]) -> list[Gro
     for reported in plan.left:
         counted.setdefault(name(reported), [0, 0, 0])[2] += 1
     return [Group(*key, *numbers) for key, numbers in sorted(counted.items())]
+
+
+def _tally(plan: Plan) -> list[tuple[str, int, str]]:
+    """How many of each kind there are, and what the kind means."""
+    tiers = [reported.finding.cure.tier for reported in plan.taken if isinstance(reported.finding.cure, Fix)]
+    found = [(str(tier), tiers.count(tier), TIER_WORDS[tier]) for tier in Tier]
+    found.append(("stays", len(plan.left), "no fix, or not taken; each says what it waits for"))
+    return [kind for kind in found if kind[1]]
 
 
 def _configuration(left: Sequence[Reported]) -> str:

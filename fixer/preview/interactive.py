@@ -138,12 +138,13 @@ def _words(reported: Reported) -> tuple[str, ...]:
 
 
 def _screen(plan: Plan, console: Console) -> set[int]:
-    """Indexes of the fixes that are to be taken; all are marked to begin with. They are numbered by file."""
-    order = sorted(range(len(plan.taken)), key=lambda index: (plan.taken[index].finding.path, index))
+    """Indexes of the fixes that are to be taken; all are marked to begin with. They are numbered by file and line."""
+    lines = _lines(plan)
+    found = [(r.finding.path, lines.get((index, r.finding.path), 0), index) for index, r in enumerate(plan.taken)]
+    order = [index for _, _, index in sorted(found)]
+    places = [line for _, line, _ in sorted(found)]
     listed = [plan.taken[index] for index in order]
     marked = set(range(len(listed)))
-    lines = _lines(plan)
-    places = [lines.get((index, plan.taken[index].finding.path), 0) for index in order]
     _list(listed, places, marked, console)
     while True:
         question = f"{len(marked)} of {len(listed)} marked; numbers, names, Enter to apply, or ?"

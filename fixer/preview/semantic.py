@@ -12,6 +12,12 @@ LONGEST = 72
 
 _PLAIN_KEY = re.compile(r"[A-Za-z_][\w-]*$")
 
+TIER_WORDS = {
+    Tier.SAFE: "keeps the meaning of its file except for the defect",
+    Tier.REVIEW: "correct, but it adds a job, a gate that may turn red, or a call to a cloud: look at it",
+}
+"""What a person has to know of a tier."""
+
 
 def in_words(fix: Fix) -> tuple[str, ...]:
     """What the rule says of its fix, else words derived from the changes. A path is named where there are several."""

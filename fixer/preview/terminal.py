@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from itertools import groupby
 
 from rich.console import Console
 from rich.text import Text
@@ -38,9 +39,10 @@ def show(plan: Plan, read: Callable[[str], Source], console: Console) -> None:
 def show_fix(reported: Reported, hunks: Sequence[tuple[str, Hunk]], console: Console) -> None:
     """One fix with its hunks by path, as the interactive apply asks about it."""
     _fix(reported, console)
-    for path, hunk in hunks:
-        console.print(Text(f"  {visible(path)}", "bold"))
-        _hunk(hunk, console)
+    for path, group in groupby(hunks, lambda each: each[0]):
+        console.print(Text(f"  {visible(path)}", "bold"), soft_wrap=True)
+        for _, hunk in group:
+            _hunk(hunk, console)
 
 
 def _fix(reported: Reported, console: Console, again: bool = False) -> None:

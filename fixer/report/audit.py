@@ -54,6 +54,7 @@ class Item:
 class Audit:
     """Everything that the document says. `after` are the criteria once every fix is applied.
 
+    `items` may be fewer than the criteria have `left`: a path, an exclusion, a baseline or a comment leaves some out.
     `commit` is empty where there is no git; `uncommitted` says that tracked files differ from it.
     """
 
@@ -111,7 +112,8 @@ def markdown(audit: Audit) -> str:
     blocks += [
         "## How to read this",
         "A box is ticked where the rule looked at this tree and found nothing. That is all a tick says: whether the"
-        " jobs pass, and whether secrets have the right values, only a run shows. Hours are those of the audit that"
+        " jobs pass, and whether secrets have the right values, only a run shows. Findings that a path, an exclusion, a"
+        " baseline or a comment leaves out are not listed, and keep their box open. Hours are those of the audit that"
         " the rules come from, for the work by hand.",
     ]
     return "\n\n".join(blocks) + "\n"
@@ -121,6 +123,8 @@ def _summary(audit: Audit) -> str:
     count = len(audit.items)
     fixes = sum(isinstance(item.reported.finding.cure, Fix) for item in audit.items)
     said = f"{count} {'finding' if count == 1 else 'findings'}: {fixes} with a fix, {count - fixes} blocked."
+    left_out = sum(len(criterion.left) for criterion in audit.criteria) - count
+    said += f" {left_out} more {'is' if left_out == 1 else 'are'} left out." if left_out else ""
     met = [sum(criterion.state is State.MET for criterion in side) for side in (audit.criteria, audit.after)]
     total = sum(criterion.state is not State.NOT_APPLICABLE for criterion in audit.criteria)
     said += f" {met[0]} of {total} criteria are met"
@@ -165,9 +169,11 @@ def _task(audit: Audit, task: Task) -> list[str]:
     blocks = [f"## {task.id}: {words(task.title)}" if task.id != task.title.lower() else f"## {words(task.title)}"]
     blocks.append(f"Priority: {task.priority}.")
     own = _of(task, audit.criteria)
-    blocks.append("\n".join(_box(c, after.get(c.rule.id)) for c in own if c.state is not State.NOT_APPLICABLE))
+    listed = {c.rule.id: [item for item in audit.items if item.reported.rule.id == c.rule.id] for c in own}
+    boxes = [(c, len(listed[c.rule.id])) for c in own if c.state is not State.NOT_APPLICABLE]
+    blocks.append("\n".join(_box(c, after.get(c.rule.id), count) for c, count in boxes))
     for criterion in own:
-        items = [item for item in audit.items if item.reported.rule.id == criterion.rule.id]
+        items = listed[criterion.rule.id]
         if items:
             hours = _hours([criterion])
             estimate = f" Estimate by hand: {hours} h." if hours != "–" else ""
@@ -181,7 +187,8 @@ def _task(audit: Audit, task: Task) -> list[str]:
     return blocks
 
 
-def _box(criterion: Criterion, after: State | None) -> str:
+def _box(criterion: Criterion, after: State | None, listed: int) -> str:
+    """`listed` is how many of its findings the document shows."""
     said = f"{criterion.references}: {words(criterion.text)}"
     if criterion.state is State.MET:
         return f"- [x] {said}"
@@ -189,6 +196,8 @@ def _box(criterion: Criterion, after: State | None) -> str:
         return f"- [ ] {said} (not known: {words(criterion.why)})"
     count = len(criterion.left)
     how = "`fhfix apply` mends that" if after is State.MET else "see below for what is missing"
+    if listed < count:
+        how = f"{count - listed} left out here" + (f"; {how}" if listed else "")
     return f"- [ ] {said} ({count} {'finding' if count == 1 else 'findings'}; {how})"
 
 
@@ -337,11 +346,12 @@ main { max-width: 60rem; margin: 0 auto; padding: 1rem; }
 h1, h2, h3 { line-height: 1.2; } h2 { margin-top: 2.5rem; border-bottom: 1px solid var(--line); }
 code, pre { font: 0.875em/1.45 ui-monospace, monospace; }
 pre { border: 1px solid var(--line); border-radius: 6px; padding: 0.75rem; overflow-x: auto; }
-pre code { overflow-wrap: normal; }
+pre code { font: inherit; overflow-wrap: normal; }
 .add { background: var(--add); } .del { background: var(--del); } .add, .del { display: inline-block; min-width: 100%; }
 .scroll { overflow-x: auto; } table { border-collapse: collapse; overflow-wrap: normal; }
 th, td { border: 1px solid var(--line); padding: 0.3rem 0.6rem; text-align: left; vertical-align: top; }
-li.box { list-style: none; margin-left: -1.5rem; }
+li.box { list-style: none; margin-left: -1.5rem; padding-left: 1.5rem; text-indent: -1.5rem; }
+@media (max-width: 40rem) { td, td code { overflow-wrap: anywhere; } th, td { padding: 0.3rem; } }
 """
 
 

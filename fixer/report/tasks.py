@@ -6,14 +6,14 @@ Titles, priorities and hours are those of the audit that the rules come from; ho
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 from types import NoneType
 from typing import Any, get_args, get_type_hints
 
 from fixer.languages import kind_of, name_of
-from fixer.model import Fault, FileError, Reported, Rule
+from fixer.model import Report, Reported, Rule
 from fixer.repository import Repository
 
 
@@ -123,23 +123,16 @@ def hours_of(rule: Rule) -> tuple[float, float] | None:
     return (sum(low for low, _ in known), sum(high for _, high in known)) if known else None
 
 
-def criteria(
-    rules: Sequence[Rule],
-    repository: Repository,
-    found: Iterable[Reported],
-    faults: Iterable[Fault] = (),
-    problems: Iterable[FileError] = (),
-) -> list[Criterion]:
-    """One for each rule, by task and audit reference. `repository` is the tree that `found` speaks of."""
+def criteria(rules: Sequence[Rule], repository: Repository, found: Report) -> list[Criterion]:
+    """One for each rule, by task and audit reference. `found` is all that the rules find in `repository`."""
     by_rule: dict[str, list[Reported]] = {}
-    for reported in found:
+    for reported in found.findings:
         by_rule.setdefault(reported.rule.id, []).append(reported)
-    broken = {fault.rule_id: fault.what for fault in faults}
-    unread = tuple(problems)
+    broken = {fault.rule_id: fault.what for fault in found.faults}
     made = []
     for rule in sorted(rules, key=lambda rule: (task_of(rule).rank, *_natural(rule))):
         left = tuple(by_rule.get(rule.id, ()))
-        unseen = [problem.path for problem in unread if _looks_at(rule, problem.path)]
+        unseen = [problem.path for problem in found.problems if _looks_at(rule, problem.path)]
         if left:
             made.append(Criterion(rule, State.OPEN, left))
         elif rule.id in broken:

@@ -57,7 +57,9 @@
   document.addEventListener("click", (event) => {
     const button = event.target.closest("button");
     if (!button) return;
-    if (button.dataset.filter) { filter.value = button.dataset.filter; show(); id("fixes").scrollIntoView(); }
+    if (button.dataset.filter) filter.value = button.dataset.filter;
+    if (button.dataset.tier) tier.value = button.dataset.tier;
+    if (button.dataset.filter || button.dataset.tier) { show(); visible()[0]?.scrollIntoView({ block: "start" }); }
     if (button.dataset.copy) {
       const text = id(button.dataset.copy);
       getSelection().selectAllChildren(text);
