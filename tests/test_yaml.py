@@ -3,8 +3,10 @@
 
 from __future__ import annotations
 
+import json
 import re
 from collections.abc import Callable, Iterator
+from itertools import product
 from typing import Any
 
 import pytest
@@ -385,3 +387,15 @@ def test_an_address_is_written_as_people_write_it() -> None:
 
 def test_a_second_reader_agrees() -> None:
     assert second_reading(Source("f.yml", WORKFLOW)) == ""
+
+
+@pytest.mark.parametrize(
+    ("flow", "template"),
+    [(False, "k: {}\nz: 1\n"), (True, "k: {{a: {}, b: 1}}\nz: 1\n"), (False, "- {}\n- 1\n"), (True, "[{}, 1]\n")],
+)
+def test_whatever_may_stand_without_quotes_is_read_as_it_was_written(flow: bool, template: str) -> None:
+    texts = ("".join(each) for length in (1, 2, 3) for each in product("?:-a #!|,[", repeat=length))
+    plain = [text for text in texts if is_plain(text, flow=flow)]
+    assert plain
+    for text in plain:
+        assert document(template.format(text)).plain() == document(template.format(json.dumps(text))).plain()

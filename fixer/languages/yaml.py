@@ -938,7 +938,8 @@ def is_plain(text: str, *, flow: bool = False) -> bool:
         return False
     if text.startswith(("---", "...")) or ": " in text or text.endswith(":") or " #" in text:
         return False
-    if flow and any(c in ",[]{}" for c in text):
+    # libyaml takes a `?` or `:` for a key or a value there even where no blank follows.
+    if flow and (first in "?:" or ":?" in text or any(c in ",[]{}" for c in text)):
         return False
     return not _AMBIGUOUS.match(text) and isinstance(_resolve(text), str)
 
