@@ -376,13 +376,15 @@ def _unpacked(use: _Use, bump: _Bump) -> _Inputs:
 
 def _unknown(use: _Use, options: Options) -> Finding | None:
     """An action that the catalog does not know: only a branch is wrong for certain."""
+    # The catalog holds no reusable workflows.
+    adds = f"; `fhfix catalog update {use.ref.repository}` adds it" if use.step is not None else ""
     if options["pin"] == "sha" and use.ref.kind in (RefKind.MAJOR, RefKind.EXACT):
         return _found(
             use,
             f"{use.ref} is a tag, which can be moved",
             Blocked(
                 f"{use.ref.name} is not in the catalog, so that its commit is not known",
-                f"pin it by hand; `fhfix catalog update {use.ref.repository}` adds it",
+                f"pin it by hand{adds}",
             ),
         )
     if use.ref.kind is RefKind.BRANCH and use.ref.ref.lower() in _BRANCHES and options["policy"] != "audit":
@@ -391,7 +393,7 @@ def _unknown(use: _Use, options: Options) -> Finding | None:
             f"{use.ref} follows a branch, whose code can change at any time",
             Blocked(
                 f"{use.ref.name} is not in the catalog, so that no release of it is known",
-                f"pin it to a release or a commit; `fhfix catalog update {use.ref.repository}` adds it",
+                f"pin it to a release or a commit{adds}",
             ),
         )
     return None
