@@ -404,6 +404,8 @@ class DjangoCI:
                     known |= set(included)
                 if known & set(self.project.requirements):
                     return True
+            if command.has("--group") and _normal(folder, "pyproject.toml") in self.project.requirements:
+                return True
             for word in command.args[1:]:
                 if re.match(r"(?i)django(\[|[=<>~!]|$)", word.text):
                     return True
