@@ -349,6 +349,21 @@ def test_what_only_other_settings_demand_is_not_asked_for(tmp_path: Path) -> Non
     assert environment(django_ci(tmp_path, settings, **files)) == {}
 
 
+def test_each_variable_of_a_cache_gets_its_own_part_of_the_address(tmp_path: Path) -> None:
+    settings = """\
+import os
+HOST = os.getenv("REDIS_HOST", "cache")
+CACHES = {"default": {
+    "BACKEND": "django_redis.cache.RedisCache",
+    "LOCATION": f"redis://:{os.getenv('REDIS_PASSWORD')}@{HOST}:{os.getenv('REDIS_PORT')}/{os.getenv('REDIS_DB')}",
+}}
+"""
+
+    assert environment(django_ci(tmp_path, settings)) == {
+        "REDIS_DB": "0", "REDIS_HOST": "localhost", "REDIS_PORT": "6379",
+    }  # fmt: skip
+
+
 def test_groups_of_dependencies_bring_django(tmp_path: Path) -> None:
     text = workflow("pip install --group main --group dev", "python manage.py test")
     files = {"pyproject.toml": '[dependency-groups]\nmain = ["django>=5"]\ndev = ["factory-boy"]\n'}
