@@ -342,6 +342,37 @@ def test_a_required_variable_comes_from_the_step_the_job_the_configuration_or_is
     assert environment(django_ci(tmp_path / "4", settings, text))["SHOP_MODE"] == "of-the-step"
 
 
+def test_what_only_other_settings_demand_is_not_asked_for(tmp_path: Path) -> None:
+    settings = "import os\nif os.getenv('KIND') == 'production':\n    from .production import *\n"
+    files = {"site__production.py": "import os\nBUCKET = os.environ['BUCKET']\nINSTALLED_APPS = []\n"}
+
+    assert environment(django_ci(tmp_path, settings, **files)) == {}
+
+
+def test_each_variable_of_a_cache_gets_its_own_part_of_the_address(tmp_path: Path) -> None:
+    settings = """\
+import os
+HOST = os.getenv("REDIS_HOST", "cache")
+CACHES = {"default": {
+    "BACKEND": "django_redis.cache.RedisCache",
+    "LOCATION": f"redis://:{os.getenv('REDIS_PASSWORD')}@{HOST}:{os.getenv('REDIS_PORT')}/{os.getenv('REDIS_DB')}",
+}}
+"""
+
+    assert environment(django_ci(tmp_path, settings)) == {
+        "REDIS_DB": "0", "REDIS_HOST": "localhost", "REDIS_PORT": "6379",
+    }  # fmt: skip
+
+
+def test_groups_of_dependencies_bring_django(tmp_path: Path) -> None:
+    text = workflow("pip install --group main --group dev", "python manage.py test")
+    files = {"pyproject.toml": '[dependency-groups]\nmain = ["django>=5"]\ndev = ["factory-boy"]\n'}
+    job = new_job(django_ci(tmp_path, "DEBUG = True\n", text, **files))
+
+    assert isinstance(job, dict), job
+    assert job["steps"][1]["run"] == "pip install --group main --group dev\n"
+
+
 def test_a_file_of_variables_that_the_job_writes_may_hold_the_required_ones(tmp_path: Path) -> None:
     settings = "import os\nMODE = os.environ['SHOP_MODE']\n"
     ci = django_ci(tmp_path, settings, workflow("cp .env.example .env", *TESTS))

@@ -249,9 +249,14 @@ class DjangoProject:
         return self.environment_of(self.settings_path)
 
     def environment_of(self, path: str) -> tuple[EnvRead, ...]:
+        """What a settings module demands without a condition is required; what stands below an `if` is not."""
         found: dict[str, EnvRead] = {}
-        for module in self.chain(path):
+        firm = {path}
+        for module in reversed(self.chain(path)):
+            if module.path in firm:
+                firm.update(other for other in module.imports if other not in module.conditional)
             for read in module_reads(module.document):
+                read = read if module.path in firm else replace(read, required=False)
                 known = found.get(read.name)
                 if known is None or (read.required and not known.required):
                     found[read.name] = read

@@ -35,6 +35,11 @@ _POSTGRES_OPTIONS = "--health-cmd pg_isready --health-interval 10s --health-time
 _REDIS_OPTIONS = '--health-cmd "redis-cli ping" --health-interval 10s --health-timeout 5s --health-retries 5'
 _IMAGE = re.compile(r"(?:^|/)(?P<name>postgres|postgis|pgvector|timescaledb|mysql|mariadb|redis|valkey)[^/]*$", re.I)
 _PORTS = {"redis": 6379, "valkey": 6379, "mysql": 3306, "mariadb": 3306}
+# Which part of its address a variable of a cache is told by its name.
+_PART_OF_REDIS = re.compile(
+    r"(?P<url>URL|URI|DSN|LOCATION)|(?P<port>PORT)|(?P<index>(DB|INDEX|DATABASE)$)|(?P<host>HOST|SERVER|ADDR)", re.I
+)
+_REDIS = {"url": "redis://localhost:6379/0", "host": "localhost", "port": "6379", "index": "0"}
 _CONFIGURES_TESTS = re.compile(r"(^|/)(pytest\.ini|pyproject\.toml|setup\.cfg|tox\.ini|conftest\.py)$")
 _MATRIX = re.compile(r"\$\{\{\s*matrix\.([\w-]+)\s*\}\}")
 _SECRET = re.compile(r"SECRET|SIGNING|ENCRYPT|SALT|JWT|TOKEN|API_?KEY|PASSWORD", re.I)
@@ -315,9 +320,9 @@ class DjangoCI:
         if any(map(_is_redis, services.values())):
             for cache in project.caches:
                 for read in cache.reads:
-                    if not re.search("localhost|127.0.0.1", read.default or ""):
-                        address = "redis://localhost:6379/0" if "URL" in read.name else "localhost"
-                        environment.setdefault(read.name, address)
+                    part = _PART_OF_REDIS.search(read.name)
+                    if part and part.lastgroup and not re.search("localhost|127.0.0.1", read.default or ""):
+                        environment.setdefault(read.name, _REDIS[part.lastgroup])
         written = any(re.search(r"(^|[\s/])\.env\b", str(step.get("run", ""))) for step in steps)
         for read in project.environment:
             known = read.name in environment or read.name in everywhere or read.name in configured
@@ -404,6 +409,8 @@ class DjangoCI:
                     known |= set(included)
                 if known & set(self.project.requirements):
                     return True
+            if command.has("--group") and _normal(folder, "pyproject.toml") in self.project.requirements:
+                return True
             for word in command.args[1:]:
                 if re.match(r"(?i)django(\[|[=<>~!]|$)", word.text):
                     return True

@@ -159,10 +159,14 @@ class Cache:
 
 @dataclass(frozen=True, eq=False)
 class SettingsModule:
-    """One settings module as it stands: what it takes over from others, in order, and what it says itself."""
+    """One settings module as it stands: what it takes over from others, in order, and what it says itself.
+
+    `conditional` are those of its `imports` that stand below an `if`.
+    """
 
     document: PythonModule
     imports: tuple[str, ...]
+    conditional: frozenset[str]
     databases: tuple[Database, ...]
     later: tuple[Later, ...]
     opaque: str
@@ -268,6 +272,7 @@ class SettingsReader:
         return SettingsModule(
             document,
             tuple(dict.fromkeys(i for i in imports if i != path)),
+            frozenset(self._imported(path, name) for name in scan.conditional),
             _surviving(scan.databases),
             tuple(scan.later),
             scan.opaque,
@@ -320,6 +325,7 @@ class _Scan:
     def __init__(self, module: PythonModule) -> None:
         self.module = module
         self.imports: list[str] = []
+        self.conditional: list[str] = []
         self.included: list[str] = []
         self.databases: list[Database] = []
         self.later: list[Later] = []
@@ -349,7 +355,10 @@ class _Scan:
                 self.later.append(Later("*", (), "other", None, statement, self.module, guards))
         elif isinstance(statement, ast.ImportFrom):
             if any(alias.name in ("*", "DATABASES") for alias in statement.names):
-                self.imports.append("." * statement.level + (statement.module or ""))
+                name = "." * statement.level + (statement.module or "")
+                self.imports.append(name)
+                if set(guards) - {"try"}:
+                    self.conditional.append(name)
         elif isinstance(statement, ast.Assign):
             for target in statement.targets:
                 self.assigned(target, statement.value, statement, guards, in_class)

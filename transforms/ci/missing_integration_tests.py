@@ -31,6 +31,7 @@ from fixer.model import Blocked, Finding, Fix, NewFile, Option, Options, Rule, T
 
 JOB = "integration-tests"
 NAMED = re.compile(r"integration|e2e|end[-_ ]to[-_ ]end", re.IGNORECASE)
+OTHERS_LEFT_OUT = re.compile(r"not \w+( and not \w+)*")
 # Options of `manage.py test`, https://docs.djangoproject.com/en/stable/ref/django-admin/#test
 WITH_VALUES = (
     "--durations", "--parallel", "--pattern", "--pythonpath", "--settings", "--shuffle", "--testrunner",
@@ -81,7 +82,8 @@ def check(
         return
     message = "no job runs integration tests"
     if suite is not None:
-        message = f"no job runs the integration tests in {suite.path} with the services that the settings use"
+        what = suite if suite.kind == "marker" else f"the integration tests in {suite}"
+        message = f"no job runs {what} with the services that the settings use"
     yield Finding(ci.workflow.path, ci.job.node.span, message, _cure(ci, suite, health, options))
 
 
@@ -114,7 +116,7 @@ def _cure(ci: DjangoCI, suite: Suite | None, health: HealthUrl, options: Options
         ci.workflow.add_job(JOB, job, like=ci.job),
         *new_files,
         tier=Tier.REVIEW,
-        effects=(f"jobs.{JOB}: runs {suite.path} against real services",),
+        effects=(f"jobs.{JOB}: runs {suite} against real services",),
     )
 
 
@@ -149,9 +151,10 @@ def _is_among_all(ci: DjangoCI, workflows: Workflows, suite: Suite, testpaths: t
             paths = [label.replace(".", "/") for label in _labels(words[words.index("test") :])]
         else:
             continue
-        if folder is None or command.has(
-            "-m", "-k", "--tag", "--exclude-tag", "--ignore", "--ignore-glob", "--deselect"
-        ):
+        if folder is None or command.has("-k", "--tag", "--exclude-tag", "--ignore", "--ignore-glob", "--deselect"):
+            continue
+        marks = command.value("-m")
+        if marks is not None and (not OTHERS_LEFT_OUT.fullmatch(marks.text) or "integration" in marks.text):
             continue
         covered = [posixpath.normpath(posixpath.join(folder, path)) for path in paths or ["."]]
         if not paths and command.name == "pytest" and testpaths:

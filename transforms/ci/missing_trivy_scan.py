@@ -6,7 +6,8 @@ write there (`security-events: write`), and only if the upload also runs when th
 
 ## What is repaired
 A scan that is uploaded but written in another format than SARIF, which GitHub rejects; a job without the permission;
-an upload that is skipped when the scan fails. A mutable reference such as `@master` is a finding of outdated-action.
+an upload that is skipped when the scan fails, as it does where it has an `exit-code`. A mutable reference such as
+`@master` is a finding of outdated-action.
 
 ## When it is left alone
 Where any workflow scans already, with Trivy or with Grype or Snyk; repositories without a Dockerfile or a Django
@@ -147,7 +148,8 @@ def _repaired(workflows: Workflows, workflow: Workflow, job: Job, scans: list[St
                 f"Trivy writes {form} to {output}, and the upload accepts only SARIF",
                 _sarif(workflow, job, scan, output),
             )
-        if upload.node.get("if") is None and not upload.node.target:
+        fails = any(_input(each, "exit-code") not in ("", "0") for each in scans)
+        if fails and upload.node.get("if") is None and not upload.node.target:
             yield Finding(
                 workflow.path,
                 upload.node.span,
