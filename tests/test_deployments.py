@@ -19,8 +19,9 @@ def findings(
     """Message and reason of each finding that stays, in a workflow whose one job has these steps."""
     head = f"name: {name}\non: push\njobs:\n  deploy:\n    runs-on: ubuntu-latest\n    steps:\n"
     text = head + "".join(f"      {line}\n" for line in steps.strip().splitlines())
-    left = planned(folder, {".github/workflows/deploy.yml": text.encode()}, [RULES[rule]]).left
-    cures = [(found.finding.message, found.finding.cure) for found in left]
+    made = planned(folder, {".github/workflows/deploy.yml": text.encode()}, [RULES[rule]])
+    assert not made.taken
+    cures = [(found.finding.message, found.finding.cure) for found in made.left]
     return [(message, cure.reason if isinstance(cure, Blocked) else "") for message, cure in cures]
 
 
@@ -100,6 +101,13 @@ def test_a_name_that_is_kept_as_a_secret_cannot_pass_on_which_image_ran(tmp_path
     found = findings(f"{SIGN_IN}{login}{update}", tmp_path)
     assert len(found) == 1
     assert found[0][1].endswith("GitHub drops a job's output that holds secrets.ECR_REPOSITORY")
+
+
+def test_an_undo_with_options_before_its_words_is_a_rollback(tmp_path: Path) -> None:
+    cluster = "- run: aws eks update-kubeconfig --name shop\n"
+    script = "    kubectl -n shop set image deploy/web web=web:2\n    kubectl -n shop rollout status deploy/web ||\n"
+    undo = "      kubectl -n shop rollout undo deploy/web\n"
+    assert findings(f"{SIGN_IN}{cluster}- run: |\n{script}{undo}", tmp_path) == []
 
 
 @pytest.mark.parametrize(

@@ -158,6 +158,13 @@ class Deployment:
         return made
 
     @property
+    def credentials(self) -> dict[str, str]:
+        """The variables of its step that let it speak to the cloud or cluster; another step needs them too."""
+        env = self.step.node.get("env")
+        given = env.value if env is not None and env.is_mapping else {}
+        return {k: v.value for k, v in given.items() if v.is_scalar and k.startswith(("AWS_", "KUBE"))}
+
+    @property
     def moves_a_tag(self) -> bool:
         """Whether the same revision is started anew, so that what runs depends on where an image's tag points."""
         return self.way is Way.ECS and not self.target.get("task_definition")
@@ -268,11 +275,16 @@ class DeployJob:
         """The index before which a step can speak to the cloud for the first time."""
         after = [int(step.at[3]) + 1 for step in self.sign_in]
         for deployment in self.deployments:
-            for value in (deployment.target.get(name, "") for name in _PLACE):
+            values = [deployment.target.get(name, "") for name in _PLACE]
+            for value in (*values, *deployment.credentials.values(), str(deployment.condition)):
                 after += [self._index_of(name) + 1 for name in re.findall(r"\bsteps\.([\w-]+)\.", value)]
-            condition = str(deployment.condition)
-            after += [self._index_of(name) + 1 for name in re.findall(r"\bsteps\.([\w-]+)\.", condition)]
+                after += [self._exported(name) + 1 for name in re.findall(r"\benv\.(\w+)", value)]
         return min(max(after, default=0), self.first)
+
+    def _exported(self, name: str) -> int:
+        """The index of the last step before the deployment that sets this variable for those behind it."""
+        found = [step for step in self.job.steps[: self.first] if exports(step, name)]
+        return int(found[-1].at[3]) if found else -1
 
     def _index_of(self, step_id: str) -> int:
         return next((int(step.at[3]) for step in self.job.steps if step.id == step_id), -1)
@@ -748,9 +760,15 @@ def _variable(name: str, step: Step, script: Script | None, depth: int) -> str |
             region = other.with_.get("aws-region")
             if _AWS_SIGN_IN.match(other.uses.value) and region is not None:
                 return str(region.value)
-        if other.run is not None and "GITHUB_ENV" in other.run.value and re.search(rf"\b{name}=", other.run.value):
+        if exports(other, name):
             return f"${{{{ env.{name} }}}}"
     return None
+
+
+def exports(step: Step, name: str) -> bool:
+    """Whether a step sets a variable for the steps behind it."""
+    script = step.run.value if step.run is not None else ""
+    return "GITHUB_ENV" in script and re.search(rf"\b{name}=", script) is not None
 
 
 # -- repeating what is there ----------------------------------------------------------------------------------------

@@ -251,7 +251,7 @@ def _one_off(
     if job.way is Way.KUBERNETES:
         return _in_kubernetes(job, deployment, options)
     target = deployment.target
-    env = {"CLUSTER": target["cluster"], "SERVICE": target["service"]}
+    env = {**deployment.credentials, "CLUSTER": target["cluster"], "SERVICE": target["service"]}
     if target.get("region"):
         env["AWS_REGION"] = target["region"]
     revision = SAME_REVISION
@@ -323,7 +323,7 @@ def _in_kubernetes(job: DeployJob, deployment: Deployment, options: Options) -> 
     if value is None:
         return Blocked(f"it cannot be seen what {image} is", "say how to migrate", _COMMAND)
     flags = "".join(f' --{name} "${name.upper()}"' for name in ("namespace", "context") if deployment.target.get(name))
-    env = {"WORKLOAD": deployment.target["workload"], "CONTAINER": wanted, "IMAGE": value}
+    env = {**deployment.credentials, "WORKLOAD": deployment.target["workload"], "CONTAINER": wanted, "IMAGE": value}
     env |= {name.upper(): deployment.target[name] for name in ("namespace", "context") if deployment.target.get(name)}
     env |= {"COMMAND": _argv(options), "TIMEOUT_MINUTES": _minutes(job, options)}
     return {"shell": "bash", "env": env, "run": MIGRATE_KUBERNETES.replace("{options}", flags)}

@@ -118,7 +118,8 @@ def _cure(job: DeployJob, options: Options) -> Fix | Blocked:
             return why
         step |= job.deployments[0].surroundings
         region = job.deployments[0].target.get("region", "")
-        step["env"] = {"DB_INSTANCE": options["instance"]} | ({"AWS_REGION": region} if region else {})
+        env = {**job.deployments[0].credentials, "DB_INSTANCE": options["instance"]}
+        step["env"] = env | ({"AWS_REGION": region} if region else {})
         step["run"] = SNAPSHOT
         passed = {"snapshot_id": f"${{{{ steps.{step['id']}.outputs.id }}}}"}
         if outputs is None:

@@ -243,8 +243,9 @@ for url in $HEALTH_URLS; do
 done
 """
 
+_UNDOES = re.compile(r"\bkubectl\b[^\n;|&]*\srollout\s+undo\b|\bhelm\b[^\n;|&]*\srollback\b")
 _RESTORES = re.compile(
-    r"ecs\s+update-service|kubectl\s+rollout\s+undo|helm\s+rollback|amazon-ecs-deploy|rollback[\w-]*\.(?:sh|py)|"
+    rf"{_UNDOES.pattern}|ecs\s+update-service|amazon-ecs-deploy|rollback[\w-]*\.(?:sh|py)|"
     r"make\s+\S*rollback|releases?:rollback|\b(?:gcloud|flyctl|fly|heroku|eb|az|cf|vercel|railway)\s|"
     r"docker[ -]compose|docker\s+(?:stack|service|run)|ssh-action|\bssh\s|\bPREVIOUS\b"
 )
@@ -311,7 +312,7 @@ def _existing(job: DeployJob, elsewhere: set[str]) -> Job | Step | None:
         condition = str(step.data.get("if", ""))
         if re.search(r"\b(?:failure|cancelled|always)\s*\(", condition) and _restores(step):
             return step
-        if step.run is not None and re.search(r"kubectl\s+rollout\s+undo|helm\s+rollback", step.run.value):
+        if step.run is not None and _UNDOES.search(step.run.value):
             return step
     for other in job.workflow.jobs.values():
         restores = other.uses is not None or any(_restores(step) for step in other.steps)
@@ -463,16 +464,16 @@ def _why_not(job: DeployJob) -> Blocked | None:
             "take what it finds out from `vars`, `secrets` or `env`",
             _BLOCKED_COMMAND,
         )
-    if job.is_local(_without_own(job, str([copy_of(step) for step in job.sign_in]))) or job.is_local(
-        str(_own_env(job))
-    ):
+    signing_in = _without_own(job, str([copy_of(step) for step in job.sign_in]))
+    given = [_own_env(job), *(deployment.credentials for deployment in job.deployments)]
+    if job.is_local(signing_in) or job.is_local(str(given)):
         return Blocked(
             "signing in depends on values of this job only", "use `vars`, `secrets` or `env`", _BLOCKED_COMMAND
         )
     if any(deployment.moves_a_tag for deployment in job.deployments) and not _uses_ecr(job):
         return Blocked(
-            f"job {job.id} starts the same revision anew, and the image's tag is not in Amazon ECR, where it could be "
-            "put back",
+            f"job {job.id} starts the same revision anew, and it cannot be seen that the image's tag is in Amazon ECR, "
+            "where it could be put back",
             "deploy a task definition that names each image by its own tag or digest",
             _BLOCKED_COMMAND,
         )
@@ -552,9 +553,7 @@ def _records(job: DeployJob) -> list[Record]:
     made: list[Record] = []
     seen: dict[tuple[str, ...], None] = {}
     for deployment in job.deployments:
-        place = tuple(
-            deployment.target.get(key, "") for key in ("cluster", "service", "namespace", "workload", "release")
-        )
+        place = _place(deployment)
         if place in seen:
             continue
         seen[place] = None
@@ -569,6 +568,11 @@ def _records(job: DeployJob) -> list[Record]:
         same = [d for d in job.deployments if d.target.get("service") == deployment.target.get("service")]
         made.append(Record(deployment, step_id, suffix, any(d.moves_a_tag for d in same)))
     return made
+
+
+def _place(deployment: Deployment) -> tuple[str, ...]:
+    """What tells one service, workload or release from another."""
+    return tuple(deployment.target.get(key, "") for key in ("cluster", "service", "namespace", "workload", "release"))
 
 
 def _free_id(job: DeployJob, wanted: str) -> str:
@@ -611,13 +615,7 @@ def _record_step(job: DeployJob, record: Record) -> dict[str, Any]:
         script = lines + script
     made: dict[str, Any] = {"name": f"Record what runs now{_of(job, record)}", "id": record.step_id}
     made |= record.deployment.condition | record.deployment.surroundings
-    own = record.deployment.step.node.get("env")
-    kept = (
-        {key: node.value for key, node in own.value.items() if node.is_scalar and key.startswith(("AWS_", "KUBE"))}
-        if own is not None and own.is_mapping
-        else {}
-    )
-    return made | {"env": {**kept, **env}, "run": script}
+    return made | {"env": {**record.deployment.credentials, **env}, "run": script}
 
 
 def _of(job: DeployJob, record: Record) -> str:
@@ -671,24 +669,31 @@ def _steady_steps(job: DeployJob) -> list[tuple[int, dict[str, Any]]]:
     made: list[tuple[int, dict[str, Any]]] = []
     if job.way is Way.HELM:
         return made
-    waits = "services-stable" if job.way is Way.ECS else "rollout status"
-    later = " ".join(s.run.value for s in job.job.steps if s.run is not None and int(s.at[3]) >= job.first)
-    if waits in later:
-        return made
-    for deployment in job.deployments:
-        given = deployment.step.with_
-        waiting = given.get("wait-for-service-stability") if given is not None else None
-        if waiting is not None and str(waiting.value).lower() == "true":
+    last = {_place(deployment): deployment for deployment in job.deployments}
+    for deployment in last.values():
+        if _is_waited_for(job, deployment):
             continue
         script = STEADY_ECS if job.way is Way.ECS else STEADY_KUBERNETES.replace("{options}", _options_of(deployment))
         step: dict[str, Any] = {
             "name": f"Wait until the rollout is steady{_of(job, Record(deployment, '', '', False))}"
         }
         step |= deployment.condition
-        made.append(
-            (deployment.index + 1, step | deployment.surroundings | {"env": _target_env(deployment), "run": script})
-        )
+        env = {**deployment.credentials, **_target_env(deployment)}
+        made.append((deployment.index + 1, step | deployment.surroundings | {"env": env, "run": script}))
     return made
+
+
+def _is_waited_for(job: DeployJob, deployment: Deployment) -> bool:
+    """Whether a later command waits for this very deployment, or for one that only the shell knows."""
+    given = deployment.step.with_
+    waiting = given.get("wait-for-service-stability") if given is not None else None
+    if waiting is not None and str(waiting.value).lower() == "true":
+        return True
+    waits, key = ("services-stable", "service") if job.way is Way.ECS else ("rollout status", "workload")
+    name = deployment.target[key].rpartition("/")[2]
+    scripts = (step.run.value for step in job.job.steps[deployment.index :] if step.run is not None)
+    lines = (line for script in scripts for line in script.replace("\\\n", " ").splitlines() if waits in line)
+    return any("$" in line or re.search(rf"(?<![\w-]){re.escape(name)}(?![\w-])", line) for line in lines)
 
 
 # -- the job that rolls back --------------------------------------------------------------------------------------
@@ -811,7 +816,7 @@ def _restore_steps(job: DeployJob, records: list[Record]) -> list[Any]:
 
 def _restore_env(job: DeployJob, record: Record) -> dict[str, str]:
     needs = f"needs.{job.id}.outputs"
-    env: dict[str, str] = {}
+    env = dict(record.deployment.credentials)
     for name, value in _target_env(record.deployment).items():
         passed = f"${{{{ {needs}.previous_{name.lower()}{record.suffix} }}}}"
         env[name] = passed if job.is_local(value) else value
