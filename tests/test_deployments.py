@@ -80,6 +80,22 @@ def test_of_several_workloads_that_are_waited_for_none_is_chosen(tmp_path: Path)
     assert [reason for _, reason in found] == [reason]
 
 
+@pytest.mark.parametrize(
+    "script",
+    [
+        "kubectl create secret generic s --from-literal=a=b --dry-run=client -o yaml | kubectl apply -n shop -f -",
+        "kubectl apply -f k8s/00-namespace.yaml -f k8s/01-configmap-secret.yml",
+        "cat <<EOF | kubectl apply -f -\n    kind: Namespace\n    metadata: {name: shop}\n    EOF",
+        "kubectl apply -f - <<EOF\n    kind: ConfigMap\n    EOF",
+    ],
+)
+def test_what_surrounds_workloads_is_no_deployment(script: str, tmp_path: Path) -> None:
+    cluster = "- run: aws eks update-kubeconfig --name shop\n"
+    assert findings(f"{SIGN_IN}{cluster}- run: |\n    {script}", tmp_path) == []
+    more = "kubectl apply -f k8s/00-namespace.yaml -f k8s/deployment.yaml"
+    assert len(findings(f"{SIGN_IN}{cluster}- run: |\n    {script}\n    {more}", tmp_path)) == 1
+
+
 def test_a_script_for_another_shell_is_not_read_and_says_so(tmp_path: Path) -> None:
     update = "  run: aws ecs update-service --cluster shop --service web"
     found = findings(f"{SIGN_IN}- shell: pwsh\n{update} --task-definition web:3", tmp_path)

@@ -73,6 +73,12 @@ _OVER_SSH = re.compile(
     r"(?:systemctl|service|supervisorctl|pm2)\s.*\b(?:restart|reload|up|start)\b|kubectl (?:set|apply|rollout)|"
     r"git (?:pull|reset --hard)|\bmake \S*deploy|\bdeploy[\w-]*\.(?:sh|py)\b",
 )
+_NO_PODS = re.compile(
+    r"namespaces?|ns|configmaps?|secrets?|serviceaccounts?|ingress(?:es)?|hpa|horizontalpodautoscaler|pvc?|"
+    r"persistentvolume(?:claim)?|storageclass|(?:cluster)?role(?:binding)?|rbac|networkpolic(?:y|ies)|certificate|"
+    r"(?:cluster)?issuer|pdb|poddisruptionbudget|resourcequota|limitrange"
+)
+"""Kinds of Kubernetes, and how files are named for them, that start nothing by themselves."""
 _OTHER_COMMANDS: Mapping[str, tuple[tuple[str, ...], ...]] = {
     "flyctl": (("deploy",),),
     "fly": (("deploy",),),
@@ -584,7 +590,7 @@ def _kubernetes(command: Command, script: Script, step: Step, span: Span) -> Dep
             unknown or "it restarts what is there, so what runs depends on where a tag points, which an undo keeps"
         )
     elif plain[:1] == ["apply"]:
-        if command.has("--dry-run"):
+        if command.has("--dry-run") or _starts_no_pods(command, script):
             return None
         waited = _rolled_out(step)
         if len(waited) != 1:
@@ -601,6 +607,21 @@ def _kubernetes(command: Command, script: Script, step: Step, span: Span) -> Dep
         unknown = unknown or ("" if workload is not None else f"it cannot be seen what {target['workload']} is")
         target["workload"] = workload or target["workload"]
     return Deployment(step, Way.KUBERNETES, shown, span, target, unknown, command.start)
+
+
+def _starts_no_pods(command: Command, script: Script) -> bool:
+    """Whether all that `kubectl apply` changes is what surrounds workloads: namespaces, secrets and the like."""
+    feeders = [c for c in script.commands if any(other.start == command.start for other in c.receivers)]
+    made = [[w.text for w in c.args if not w.text.startswith("-")] for c in feeders if c.name == "kubectl"]
+    if any("create" in words and any(map(_NO_PODS.fullmatch, words)) for words in made):
+        return True
+    kinds = re.findall(r"^\s*kind:\s*(\w+)", "\n".join(map(_told, (command, *feeders))), re.MULTILINE)
+    if kinds:
+        return all(_NO_PODS.fullmatch(kind.lower()) for kind in kinds)
+    words = [word.text for word in command.args]
+    files = [words[at + 1] for at, text in enumerate(words[:-1]) if text in ("-f", "--filename")]
+    names = [re.findall(r"[a-z]+", file.rpartition("/")[2].rpartition(".")[0].lower()) for file in files]
+    return bool(names) and all(name and all(map(_NO_PODS.fullmatch, name)) for name in names)
 
 
 def _is_value(words: list[str], at: int) -> bool:
