@@ -14,10 +14,10 @@ RULES = {rule.id: rule for rule in all_rules()}
 
 
 def findings(
-    steps: str, folder: Path, rule: str = "missing-rollback", *, name: str = "Deploy"
+    steps: str, folder: Path, rule: str = "missing-rollback", *, name: str = "Deploy", on: str = "push"
 ) -> list[tuple[str, str]]:
     """Message and reason of each finding that stays, in a workflow whose one job has these steps."""
-    head = f"name: {name}\non: push\njobs:\n  deploy:\n    runs-on: ubuntu-latest\n    steps:\n"
+    head = f"name: {name}\non: {on}\njobs:\n  deploy:\n    runs-on: ubuntu-latest\n    steps:\n"
     text = head + "".join(f"      {line}\n" for line in steps.strip().splitlines())
     made = planned(folder, {".github/workflows/deploy.yml": text.encode()}, [RULES[rule]])
     assert not made.taken
@@ -132,3 +132,10 @@ def test_an_undo_with_options_before_its_words_is_a_rollback(tmp_path: Path) -> 
 )
 def test_what_comes_before_production_is_not_production(name: str, production: bool, tmp_path: Path) -> None:
     assert bool(findings(ROLLS_OUT, tmp_path, "missing-predeploy-backup", name=name)) is production
+
+
+def test_what_is_deployed_for_a_pull_request_has_nothing_to_go_back_to(tmp_path: Path) -> None:
+    update = "- run: aws ecs update-service --cluster shop --service web-pr --task-definition web:3"
+    assert findings(update, tmp_path, on="[pull_request, schedule]") == []
+    merged = f"{update}\n  if: github.event.pull_request.merged"
+    assert len(findings(merged, tmp_path, on="{pull_request: {types: [closed]}}")) == 1

@@ -396,7 +396,7 @@ def _mentions(text: str) -> bool:
 
 
 def _deploy_jobs(workflow: Workflow) -> Iterator[DeployJob]:
-    if _ROLLBACK.search(workflow.path) or _ROLLBACK.search(workflow.name):
+    if _ROLLBACK.search(workflow.path) or _ROLLBACK.search(workflow.name) or _is_preview(workflow):
         return
     for job in workflow.jobs.values():
         if is_rollback(job) or not _mentions(workflow.source.text[job.node.start : job.node.end]):
@@ -404,6 +404,13 @@ def _deploy_jobs(workflow: Workflow) -> Iterator[DeployJob]:
         found = tuple(deployment for step in job.steps for deployment in _deployments(step, job))
         if found:
             yield DeployJob(workflow, job, found)
+
+
+def _is_preview(workflow: Workflow) -> bool:
+    """Whether it runs for pull requests that are not merged yet: what it deploys has nothing to go back to."""
+    requested = {"pull_request", "pull_request_target"} & set(workflow.triggers)
+    others = set(workflow.triggers) - requested - {"schedule"}
+    return bool(requested) and not others and "pull_request.merged" not in workflow.source.text
 
 
 def is_rollback(job: Job) -> bool:
@@ -672,9 +679,9 @@ def _has_own_cluster(job: Job) -> bool:
 
 def _deployish(job: Job) -> bool:
     workflow = job.workflow
-    if workflow.triggers and set(workflow.triggers) <= {"pull_request", "pull_request_target", "schedule"}:
-        return False
     texts = (job.id, job.name, job.environment, workflow.name, workflow.path.rpartition("/")[2])
+    if workflow.triggers == ("schedule",):
+        return False
     if any(_STATIC.search(text) for text in texts):
         return False
     return any(_DEPLOYS.search(text) for text in texts)
