@@ -131,7 +131,12 @@ def test_an_undo_with_options_before_its_words_is_a_rollback(tmp_path: Path) -> 
     [("Deploy prod", True), ("Non-prod release", False), ("preprod deploy", False), ("Deploy pre-production", False)],
 )
 def test_what_comes_before_production_is_not_production(name: str, production: bool, tmp_path: Path) -> None:
-    assert bool(findings(ROLLS_OUT, tmp_path, "missing-predeploy-backup", name=name)) is production
+    steps = f"{ROLLS_OUT}  env: {{DATABASE_URL: x}}"
+    assert bool(findings(steps, tmp_path, "missing-predeploy-backup", name=name)) is production
+
+
+def test_where_nothing_speaks_of_a_database_none_is_missed(tmp_path: Path) -> None:
+    assert findings(ROLLS_OUT, tmp_path, "missing-predeploy-backup", name="Deploy prod") == []
 
 
 def test_what_is_deployed_for_a_pull_request_has_nothing_to_go_back_to(tmp_path: Path) -> None:

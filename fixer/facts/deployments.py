@@ -79,6 +79,12 @@ _NO_PODS = re.compile(
     r"(?:cluster)?issuer|pdb|poddisruptionbudget|resourcequota|limitrange"
 )
 """Kinds of Kubernetes, and how files are named for them, that start nothing by themselves."""
+_DATABASE = re.compile(
+    r"postgres|psycopg|mysql|mariadb|mongo|sqlserver|mssql|oracledb|aurora|\brds\b|(?:DATABASE|DB)_(?:URL|HOST|NAME)|"
+    r"django|sqlalchemy|alembic|prisma|typeorm|sequelize|knex|drizzle|\"pg\"|\brails\b|activerecord|laravel|doctrine|"
+    r"\bjpa\b|jdbc|hibernate|flyway|liquibase|gorm|\bpgx\b|sqlx|diesel|entityframework|npgsql|\becto\b",
+    re.IGNORECASE,
+)
 _OTHER_COMMANDS: Mapping[str, tuple[tuple[str, ...], ...]] = {
     "flyctl": (("deploy",),),
     "fly": (("deploy",),),
@@ -354,11 +360,13 @@ class DeployJob:
 
 @dataclass(frozen=True, eq=False)
 class Deployments:
-    """Every job that deploys, by the path of its workflow; and what migrates when the application starts."""
+    """Every job that deploys, by the path of its workflow; and which file says that the application migrates when it
+    starts, and which one that it has a database; empty where none does."""
 
     jobs: Mapping[str, tuple[DeployJob, ...]]
     composite: Mapping[str, tuple[Step, ...]]
     migrates_on_start: str
+    database: str
 
     @classmethod
     def detect(cls, repository: Repository) -> Self | None:
@@ -376,7 +384,7 @@ class Deployments:
                 jobs[workflow.path] = found
         if not jobs and not composite:
             return None
-        return cls(jobs, composite, _migrates_on_start(repository))
+        return cls(jobs, composite, _migrates_on_start(repository), _database(repository))
 
     def of(self, workflow: Workflow) -> tuple[DeployJob, ...]:
         return self.jobs.get(workflow.path, ())
@@ -739,6 +747,16 @@ def _migrates_on_start(repository: Repository) -> str:
             if _MIGRATES.search(line) and not line.lstrip().startswith("#"):
                 return path
     return ""
+
+
+def _database(repository: Repository) -> str:
+    """The first file that names a database, or a library that speaks to one."""
+    files = repository.glob(
+        *("*requirements*.txt", "*pyproject.toml", "*setup.cfg", "*Pipfile", "*package.json", "*schema.prisma"),
+        *("*Gemfile", "*composer.json", "*go.mod", "*Cargo.toml", "*pom.xml", "*build.gradle*", "*.csproj", "*mix.exs"),
+        *("*compose*.y*ml", "*.env*", "*task-def*.json", ".github/workflows/*.y*ml", "*.tf"),
+    )
+    return next((path for path in files if _DATABASE.search(repository.text(path))), "")
 
 
 # -- values -------------------------------------------------------------------------------------------------------
