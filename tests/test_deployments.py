@@ -14,10 +14,16 @@ RULES = {rule.id: rule for rule in all_rules()}
 
 
 def findings(
-    steps: str, folder: Path, rule: str = "missing-rollback", *, name: str = "Deploy", on: str = "push"
+    steps: str,
+    folder: Path,
+    rule: str = "missing-rollback",
+    *,
+    name: str = "Deploy",
+    on: str = "push",
+    runner: str = "ubuntu-latest",
 ) -> list[tuple[str, str]]:
     """Message and reason of each finding that stays, in a workflow whose one job has these steps."""
-    head = f"name: {name}\non: {on}\njobs:\n  deploy:\n    runs-on: ubuntu-latest\n    steps:\n"
+    head = f"name: {name}\non: {on}\njobs:\n  deploy:\n    runs-on: {runner}\n    steps:\n"
     text = head + "".join(f"      {line}\n" for line in steps.strip().splitlines())
     made = planned(folder, {".github/workflows/deploy.yml": text.encode()}, [RULES[rule]])
     assert not made.taken
@@ -144,3 +150,8 @@ def test_what_is_deployed_for_a_pull_request_has_nothing_to_go_back_to(tmp_path:
     assert findings(update, tmp_path, on="[pull_request, schedule]") == []
     merged = f"{update}\n  if: github.event.pull_request.merged"
     assert len(findings(merged, tmp_path, on="{pull_request: {types: [closed]}}")) == 1
+
+
+def test_a_runner_that_only_this_job_knows_is_none_for_the_rollback(tmp_path: Path) -> None:
+    found = findings(ROLLS_OUT, tmp_path, runner="${{ needs.setup.outputs.runner }}")
+    assert [reason for _, reason in found] == ["the runner of job deploy is known in this job only"]

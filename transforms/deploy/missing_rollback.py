@@ -758,7 +758,9 @@ def _only_follows(step: Step) -> bool:
 def _rollback_job(job: DeployJob, records: list[Record]) -> dict[str, Any] | Blocked:
     data = job.job.data
     made: dict[str, Any] = {}
-    if "name" in data:
+    if job.is_local(str(data.get("runs-on"))):
+        return Blocked(f"the runner of job {job.id} is known in this job only", "name it, or take it from inputs")
+    if "name" in data and not job.is_local(str(data["name"])):
         short = re.sub(r"(?i)^deploy(?:s|ing|ment)?(?:\s+(?:to|of))?\s+", "", str(data["name"]))
         made["name"] = f"Roll back {short}"
     needs = _needed(job)
@@ -860,9 +862,13 @@ def _todo(job: DeployJob) -> list[str]:
     made: list[str] = []
     if any(deployment.moves_a_tag for deployment in job.deployments):
         made.append(
-            "allow the deploying AWS identity ecs:ListTasks, ecs:DescribeTasks, ecr:BatchGetImage and ecr:PutImage, "
-            "and keep untagged images for as long as a deployment takes"
+            "allow the deploying AWS identity ecs:DescribeServices, ecs:ListTasks, ecs:DescribeTasks, "
+            "ecr:BatchGetImage and ecr:PutImage, and keep untagged images for as long as a deployment takes"
         )
+    elif job.way is Way.ECS:
+        made.append("allow the deploying AWS identity ecs:DescribeServices")
+    elif job.way is Way.KUBERNETES:
+        made.append("allow the deploying identity to list replica sets")
     limit = job.job.data.get("timeout-minutes")
     if isinstance(limit, int) and limit < 60 and _steady_steps(job):
         made.append(
@@ -900,14 +906,16 @@ def _by_command(job: DeployJob, options: Options) -> Fix | Blocked:
         )
     first: dict[str, Any] = {"name": "Record what runs now", "id": "previous"}
     first |= job.deployments[0].condition
+    given = job.deployments[0].credentials
     shell = {key: value for key, value in job.deployments[0].surroundings.items() if key == "shell"}
-    env = {"PREVIOUS": "${{ steps.previous.outputs.version }}"}
+    env = {**given, "PREVIOUS": "${{ steps.previous.outputs.version }}"}
+    recording = shell | ({"env": given} if given else {})
     started = "steps.previous.outcome == 'success'"
     last = {"name": "Go back to what ran before", "if": f"(failure() || cancelled()) && {started}"}
     return Fix.of(
         "record what runs, and go back to it after a failure",
         job.workflow.insert_item(
-            steps, job.first, first | shell | {"run": RECORD_COMMAND.replace("{command}", record)}
+            steps, job.first, first | recording | {"run": RECORD_COMMAND.replace("{command}", record)}
         ),
         job.workflow.insert_item(
             steps,
