@@ -108,6 +108,7 @@ _OTHER_COMMANDS: Mapping[str, tuple[tuple[str, ...], ...]] = {
     "ecs-deploy": ((),),
 }
 _AWS_VALUED = ("--region", "--profile", "--output", "--query", "--endpoint-url", "--ca-bundle", "--color")
+_VALUED = ("-n", "--namespace", "--context", "--kube-context", "--kubeconfig", "-f", "-k", "--values", "--set")
 _PLACE = ("cluster", "service", "region", "profile", "namespace", "context", "workload", "release")
 _GITHUB_VARIABLES = {
     "GITHUB_SHA": "github.sha",
@@ -579,8 +580,7 @@ def _where_unknown(command: Command) -> str:
 
 
 def _kubernetes(command: Command, script: Script, step: Step, span: Span) -> Deployment | None:
-    words = [word.text for word in command.args]
-    plain = [text for at, text in enumerate(words) if not text.startswith("-") and not _is_value(words, at)]
+    plain = plain_words(command)
     target: dict[str, str] = {}
     unknown = _where_unknown(command)
     for name, spellings in (("namespace", ("--namespace", "-n")), ("context", ("--context", "--kube-context"))):
@@ -639,20 +639,10 @@ def _starts_no_pods(command: Command, script: Script) -> bool:
     return bool(names) and all(name and all(map(_NO_PODS.fullmatch, name)) for name in names)
 
 
-def _is_value(words: list[str], at: int) -> bool:
-    """Whether a word is the value of the option before it."""
-    before = words[at - 1] if at else ""
-    return before in (
-        "-n",
-        "--namespace",
-        "--context",
-        "--kube-context",
-        "--kubeconfig",
-        "-f",
-        "-k",
-        "--values",
-        "--set",
-    )
+def plain_words(command: Command) -> list[str]:
+    """The words of a kubectl or helm command without its options and their values."""
+    words = [word.text for word in command.args]
+    return [t for at, t in enumerate(words) if not t.startswith("-") and not (at and words[at - 1] in _VALUED)]
 
 
 def _workload(words: list[str]) -> str:
@@ -668,8 +658,7 @@ def _rolled_out(step: Step) -> set[str]:
     for other in step.job.steps if step.job is not None else ():
         script = Script.of(other) if other.run is not None and "rollout status" in other.run.value else None
         for command in script.commands if script is not None else ():
-            words = [word.text for word in command.args]
-            plain = [text for at, text in enumerate(words) if not text.startswith("-") and not _is_value(words, at)]
+            plain = plain_words(command)
             if command.name == "kubectl" and plain[:2] == ["rollout", "status"] and len(plain) > 2:
                 found.add(_workload(plain[2:]))
     return found
