@@ -29,6 +29,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
+from itertools import count
 from typing import Any
 
 from fixer.facts.deployments import (
@@ -527,9 +528,18 @@ class Record:
     """What one deployment's record step is called, and which outputs of its job pass on what it found."""
 
     deployment: Deployment
-    step_id: str
     suffix: str
     moves_a_tag: bool
+
+    @property
+    def step_id(self) -> str:
+        return f"previous{self.suffix}"
+
+    @property
+    def names(self) -> set[str]:
+        """The step's id and every output that its job may pass on for it."""
+        passed = (*self.keys, *(name.lower() for name in _target_env(self.deployment)))
+        return {self.step_id, *(f"previous_{name}{self.suffix}" for name in passed)}
 
     @property
     def outputs(self) -> dict[str, str]:
@@ -549,25 +559,33 @@ class Record:
 
 
 def _records(job: DeployJob) -> list[Record]:
-    taken = {step.id for step in job.job.steps if step.id}
-    made: list[Record] = []
-    seen: dict[tuple[str, ...], None] = {}
+    taken = {step.id for step in job.job.steps if step.id} | set(_outputs(job))
+    made: dict[tuple[str, ...], Record] = {}
     for deployment in job.deployments:
-        place = _place(deployment)
-        if place in seen:
+        if _place(deployment) in made:
             continue
-        seen[place] = None
-        number = len(made) + 1
-        suffix = f"_{number}" if number > 1 else ""
-        step_id = f"previous{suffix}"
-        while step_id in taken:
-            number += 1
-            suffix = f"_{number}"
-            step_id = f"previous{suffix}"
-        taken.add(step_id)
         same = [d for d in job.deployments if d.target.get("service") == deployment.target.get("service")]
-        made.append(Record(deployment, step_id, suffix, any(d.moves_a_tag for d in same)))
-    return made
+        moves = any(d.moves_a_tag for d in same)
+        numbered = (Record(deployment, _suffix(number), moves) for number in count(len(made) + 1))
+        record = next(each for each in numbered if not taken & each.names)
+        taken |= record.names
+        made[_place(deployment)] = record
+    return list(made.values())
+
+
+def _suffix(number: int) -> str:
+    return f"_{number}" if number > 1 else ""
+
+
+def _outputs(job: DeployJob) -> list[str]:
+    """The outputs that the job has already."""
+    own = job.job.node.get("outputs")
+    return list(own.value) if own is not None and own.is_mapping else []
+
+
+def _healthy(job: DeployJob) -> str:
+    """The output that says whether the last check was reached."""
+    return "healthy" if "healthy" not in _outputs(job) else "deployment_healthy"
 
 
 def _place(deployment: Deployment) -> tuple[str, ...]:
@@ -613,14 +631,14 @@ def _record_step(job: DeployJob, record: Record) -> dict[str, Any]:
     if passed:
         lines = "".join(f'echo "{name.lower()}=${name}" >> "$GITHUB_OUTPUT"\n' for name in passed)
         script = lines + script
-    made: dict[str, Any] = {"name": f"Record what runs now{_of(job, record)}", "id": record.step_id}
+    made: dict[str, Any] = {"name": f"Record what runs now{_of(job, record.deployment)}", "id": record.step_id}
     made |= record.deployment.condition | record.deployment.surroundings
     return made | {"env": {**record.deployment.credentials, **env}, "run": script}
 
 
-def _of(job: DeployJob, record: Record) -> str:
+def _of(job: DeployJob, deployment: Deployment) -> str:
     """Which of several services, for the name of a step."""
-    target = record.deployment.target
+    target = deployment.target
     several = (
         len({d.target.get("service") or d.target.get("workload") or d.target.get("release") for d in job.deployments})
         > 1
@@ -652,7 +670,7 @@ def _recording(job: DeployJob, records: list[Record], *, followed: bool = False)
     if last is not None:
         step: dict[str, Any] = {"name": "The deployment is healthy", "id": _free_id(job, "healthy")}
         step |= job.deployments[0].surroundings | {"run": 'echo "healthy=true" >> "$GITHUB_OUTPUT"'}
-        outputs["healthy"] = f"${{{{ steps.{step['id']}.outputs.healthy }}}}"
+        outputs[_healthy(job)] = f"${{{{ steps.{step['id']}.outputs.healthy }}}}"
         later.setdefault(last + 1, []).append(step)
     parts: list[Parts] = [workflow.insert_item(steps, job.earliest, *(_record_step(job, record) for record in records))]
     parts += [workflow.insert_item(steps, index, *made, followed=followed) for index, made in later.items()]
@@ -674,9 +692,7 @@ def _steady_steps(job: DeployJob) -> list[tuple[int, dict[str, Any]]]:
         if _is_waited_for(job, deployment):
             continue
         script = STEADY_ECS if job.way is Way.ECS else STEADY_KUBERNETES.replace("{options}", _options_of(deployment))
-        step: dict[str, Any] = {
-            "name": f"Wait until the rollout is steady{_of(job, Record(deployment, '', '', False))}"
-        }
+        step: dict[str, Any] = {"name": f"Wait until the rollout is steady{_of(job, deployment)}"}
         step |= deployment.condition
         env = {**deployment.credentials, **_target_env(deployment)}
         made.append((deployment.index + 1, step | deployment.surroundings | {"env": env, "run": script}))
@@ -715,7 +731,7 @@ def _condition(job: DeployJob) -> str:
     """
     failed = [f"(needs.{n}.result == 'failure' || needs.{n}.result == 'cancelled')" for n in _needed(job)]
     if _last_check(job) is not None:
-        failed[0] = f"needs.{job.id}.outputs.healthy != 'true' && {failed[0]}"
+        failed[0] = f"needs.{job.id}.outputs.{_healthy(job)} != 'true' && {failed[0]}"
         if len(failed) > 1:
             failed[0] = f"({failed[0]})"
     return f"always() && {failed[0]}" if len(failed) == 1 else f"always() && ({' || '.join(failed)})"
@@ -808,7 +824,7 @@ def _rollback_job(job: DeployJob, records: list[Record]) -> dict[str, Any] | Blo
 def _restore_steps(job: DeployJob, records: list[Record]) -> list[Any]:
     made: list[Any] = []
     for record in reversed(records):
-        name = {"name": f"Go back to what ran before{_of(job, record)}"}
+        name = {"name": f"Go back to what ran before{_of(job, record.deployment)}"}
         # One service that cannot be restored does not hold back the others.
         others = {"if": "${{ !cancelled() }}"} if record is not records[-1] else {}
         shell = record.deployment.surroundings
