@@ -73,6 +73,18 @@ _OVER_SSH = re.compile(
     r"(?:systemctl|service|supervisorctl|pm2)\s.*\b(?:restart|reload|up|start)\b|kubectl (?:set|apply|rollout)|"
     r"git (?:pull|reset --hard)|\bmake \S*deploy|\bdeploy[\w-]*\.(?:sh|py)\b",
 )
+_NO_PODS = re.compile(
+    r"namespaces?|ns|configmaps?|secrets?|serviceaccounts?|ingress(?:es)?|hpa|horizontalpodautoscaler|pvc?|"
+    r"persistentvolume(?:claim)?|storageclass|(?:cluster)?role(?:binding)?|rbac|networkpolic(?:y|ies)|certificate|"
+    r"(?:cluster)?issuer|pdb|poddisruptionbudget|resourcequota|limitrange"
+)
+"""Kinds of Kubernetes, and how files are named for them, that start nothing by themselves."""
+_DATABASE = re.compile(
+    r"postgres|psycopg|mysql|mariadb|mongo|sqlserver|mssql|oracledb|aurora|\brds\b|(?:DATABASE|DB)_(?:URL|HOST|NAME)|"
+    r"django|sqlalchemy|alembic|prisma|typeorm|sequelize|knex|drizzle|\"pg\"|\brails\b|activerecord|laravel|doctrine|"
+    r"\bjpa\b|jdbc|hibernate|flyway|liquibase|gorm|\bpgx\b|sqlx|diesel|entityframework|npgsql|\becto\b",
+    re.IGNORECASE,
+)
 _OTHER_COMMANDS: Mapping[str, tuple[tuple[str, ...], ...]] = {
     "flyctl": (("deploy",),),
     "fly": (("deploy",),),
@@ -96,6 +108,7 @@ _OTHER_COMMANDS: Mapping[str, tuple[tuple[str, ...], ...]] = {
     "ecs-deploy": ((),),
 }
 _AWS_VALUED = ("--region", "--profile", "--output", "--query", "--endpoint-url", "--ca-bundle", "--color")
+_VALUED = ("-n", "--namespace", "--context", "--kube-context", "--kubeconfig", "-f", "-k", "--values", "--set")
 _PLACE = ("cluster", "service", "region", "profile", "namespace", "context", "workload", "release")
 _GITHUB_VARIABLES = {
     "GITHUB_SHA": "github.sha",
@@ -156,6 +169,13 @@ class Deployment:
             if run is not None and run.get("working-directory") is not None:
                 made["working-directory"] = "."
         return made
+
+    @property
+    def credentials(self) -> dict[str, str]:
+        """The variables of its step that let it speak to the cloud or cluster; another step needs them too."""
+        env = self.step.node.get("env")
+        given = env.value if env is not None and env.is_mapping else {}
+        return {k: v.value for k, v in given.items() if v.is_scalar and k.startswith(("AWS_", "KUBE"))}
 
     @property
     def moves_a_tag(self) -> bool:
@@ -268,11 +288,16 @@ class DeployJob:
         """The index before which a step can speak to the cloud for the first time."""
         after = [int(step.at[3]) + 1 for step in self.sign_in]
         for deployment in self.deployments:
-            for value in (deployment.target.get(name, "") for name in _PLACE):
+            values = [deployment.target.get(name, "") for name in _PLACE]
+            for value in (*values, *deployment.credentials.values(), str(deployment.condition)):
                 after += [self._index_of(name) + 1 for name in re.findall(r"\bsteps\.([\w-]+)\.", value)]
-            condition = str(deployment.condition)
-            after += [self._index_of(name) + 1 for name in re.findall(r"\bsteps\.([\w-]+)\.", condition)]
+                after += [self._exported(name) + 1 for name in re.findall(r"\benv\.(\w+)", value)]
         return min(max(after, default=0), self.first)
+
+    def _exported(self, name: str) -> int:
+        """The index of the last step before the deployment that sets this variable for those behind it."""
+        found = [step for step in self.job.steps[: self.first] if exports(step, name)]
+        return int(found[-1].at[3]) if found else -1
 
     def _index_of(self, step_id: str) -> int:
         return next((int(step.at[3]) for step in self.job.steps if step.id == step_id), -1)
@@ -336,11 +361,13 @@ class DeployJob:
 
 @dataclass(frozen=True, eq=False)
 class Deployments:
-    """Every job that deploys, by the path of its workflow; and what migrates when the application starts."""
+    """Every job that deploys, by the path of its workflow; and which file says that the application migrates when it
+    starts, and which one that it has a database; empty where none does."""
 
     jobs: Mapping[str, tuple[DeployJob, ...]]
     composite: Mapping[str, tuple[Step, ...]]
     migrates_on_start: str
+    database: str
 
     @classmethod
     def detect(cls, repository: Repository) -> Self | None:
@@ -358,7 +385,7 @@ class Deployments:
                 jobs[workflow.path] = found
         if not jobs and not composite:
             return None
-        return cls(jobs, composite, _migrates_on_start(repository))
+        return cls(jobs, composite, _migrates_on_start(repository), _database(repository))
 
     def of(self, workflow: Workflow) -> tuple[DeployJob, ...]:
         return self.jobs.get(workflow.path, ())
@@ -378,7 +405,7 @@ def _mentions(text: str) -> bool:
 
 
 def _deploy_jobs(workflow: Workflow) -> Iterator[DeployJob]:
-    if _ROLLBACK.search(workflow.path) or _ROLLBACK.search(workflow.name):
+    if _ROLLBACK.search(workflow.path) or _ROLLBACK.search(workflow.name) or _is_preview(workflow):
         return
     for job in workflow.jobs.values():
         if is_rollback(job) or not _mentions(workflow.source.text[job.node.start : job.node.end]):
@@ -386,6 +413,13 @@ def _deploy_jobs(workflow: Workflow) -> Iterator[DeployJob]:
         found = tuple(deployment for step in job.steps for deployment in _deployments(step, job))
         if found:
             yield DeployJob(workflow, job, found)
+
+
+def _is_preview(workflow: Workflow) -> bool:
+    """Whether it runs for pull requests that are not merged yet: what it deploys has nothing to go back to."""
+    requested = {"pull_request", "pull_request_target"} & set(workflow.triggers)
+    others = set(workflow.triggers) - requested - {"schedule"}
+    return bool(requested) and not others and "pull_request.merged" not in workflow.source.text
 
 
 def is_rollback(job: Job) -> bool:
@@ -546,8 +580,7 @@ def _where_unknown(command: Command) -> str:
 
 
 def _kubernetes(command: Command, script: Script, step: Step, span: Span) -> Deployment | None:
-    words = [word.text for word in command.args]
-    plain = [text for at, text in enumerate(words) if not text.startswith("-") and not _is_value(words, at)]
+    plain = plain_words(command)
     target: dict[str, str] = {}
     unknown = _where_unknown(command)
     for name, spellings in (("namespace", ("--namespace", "-n")), ("context", ("--context", "--kube-context"))):
@@ -572,7 +605,7 @@ def _kubernetes(command: Command, script: Script, step: Step, span: Span) -> Dep
             unknown or "it restarts what is there, so what runs depends on where a tag points, which an undo keeps"
         )
     elif plain[:1] == ["apply"]:
-        if command.has("--dry-run"):
+        if command.has("--dry-run") or _starts_no_pods(command, script):
             return None
         waited = _rolled_out(step)
         if len(waited) != 1:
@@ -591,20 +624,25 @@ def _kubernetes(command: Command, script: Script, step: Step, span: Span) -> Dep
     return Deployment(step, Way.KUBERNETES, shown, span, target, unknown, command.start)
 
 
-def _is_value(words: list[str], at: int) -> bool:
-    """Whether a word is the value of the option before it."""
-    before = words[at - 1] if at else ""
-    return before in (
-        "-n",
-        "--namespace",
-        "--context",
-        "--kube-context",
-        "--kubeconfig",
-        "-f",
-        "-k",
-        "--values",
-        "--set",
-    )
+def _starts_no_pods(command: Command, script: Script) -> bool:
+    """Whether all that `kubectl apply` changes is what surrounds workloads: namespaces, secrets and the like."""
+    feeders = [c for c in script.commands if any(other.start == command.start for other in c.receivers)]
+    made = [[w.text for w in c.args if not w.text.startswith("-")] for c in feeders if c.name == "kubectl"]
+    if any("create" in words and any(map(_NO_PODS.fullmatch, words)) for words in made):
+        return True
+    kinds = re.findall(r"^\s*kind:\s*(\w+)", "\n".join(map(_told, (command, *feeders))), re.MULTILINE)
+    if kinds:
+        return all(_NO_PODS.fullmatch(kind.lower()) for kind in kinds)
+    words = [word.text for word in command.args]
+    files = [words[at + 1] for at, text in enumerate(words[:-1]) if text in ("-f", "--filename")]
+    names = [re.findall(r"[a-z]+", file.rpartition("/")[2].rpartition(".")[0].lower()) for file in files]
+    return bool(names) and all(name and all(map(_NO_PODS.fullmatch, name)) for name in names)
+
+
+def plain_words(command: Command) -> list[str]:
+    """The words of a kubectl or helm command without its options and their values."""
+    words = [word.text for word in command.args]
+    return [t for at, t in enumerate(words) if not t.startswith("-") and not (at and words[at - 1] in _VALUED)]
 
 
 def _workload(words: list[str]) -> str:
@@ -620,8 +658,7 @@ def _rolled_out(step: Step) -> set[str]:
     for other in step.job.steps if step.job is not None else ():
         script = Script.of(other) if other.run is not None and "rollout status" in other.run.value else None
         for command in script.commands if script is not None else ():
-            words = [word.text for word in command.args]
-            plain = [text for at, text in enumerate(words) if not text.startswith("-") and not _is_value(words, at)]
+            plain = plain_words(command)
             if command.name == "kubectl" and plain[:2] == ["rollout", "status"] and len(plain) > 2:
                 found.add(_workload(plain[2:]))
     return found
@@ -639,9 +676,9 @@ def _has_own_cluster(job: Job) -> bool:
 
 def _deployish(job: Job) -> bool:
     workflow = job.workflow
-    if workflow.triggers and set(workflow.triggers) <= {"pull_request", "pull_request_target", "schedule"}:
-        return False
     texts = (job.id, job.name, job.environment, workflow.name, workflow.path.rpartition("/")[2])
+    if workflow.triggers == ("schedule",):
+        return False
     if any(_STATIC.search(text) for text in texts):
         return False
     return any(_DEPLOYS.search(text) for text in texts)
@@ -701,6 +738,16 @@ def _migrates_on_start(repository: Repository) -> str:
     return ""
 
 
+def _database(repository: Repository) -> str:
+    """The first file that names a database, or a library that speaks to one."""
+    files = repository.glob(
+        *("*requirements*.txt", "*pyproject.toml", "*setup.cfg", "*Pipfile", "*package.json", "*schema.prisma"),
+        *("*Gemfile", "*composer.json", "*go.mod", "*Cargo.toml", "*pom.xml", "*build.gradle*", "*.csproj", "*mix.exs"),
+        *("*compose*.y*ml", "*.env*", "*task-def*.json", ".github/workflows/*.y*ml", "*.tf"),
+    )
+    return next((path for path in files if _DATABASE.search(repository.text(path))), "")
+
+
 # -- values -------------------------------------------------------------------------------------------------------
 
 
@@ -748,9 +795,15 @@ def _variable(name: str, step: Step, script: Script | None, depth: int) -> str |
             region = other.with_.get("aws-region")
             if _AWS_SIGN_IN.match(other.uses.value) and region is not None:
                 return str(region.value)
-        if other.run is not None and "GITHUB_ENV" in other.run.value and re.search(rf"\b{name}=", other.run.value):
+        if exports(other, name):
             return f"${{{{ env.{name} }}}}"
     return None
+
+
+def exports(step: Step, name: str) -> bool:
+    """Whether a step sets a variable for the steps behind it."""
+    script = step.run.value if step.run is not None else ""
+    return "GITHUB_ENV" in script and re.search(rf"\b{name}=", script) is not None
 
 
 # -- repeating what is there ----------------------------------------------------------------------------------------

@@ -388,6 +388,8 @@ class Runner:
         minutes = code.evaluate(step.get("timeout-minutes"), contexts)
         limit = float(minutes) * self.minute if minutes is not None else None
         by_hand = self.cancel_in != "" and record.name == self.cancel_in
+        if by_hand:
+            self.cancel_in = ""  # once
         cancel = 0.1 if by_hand else job_seconds
         seconds = min(cancel, limit) if limit is not None else cancel
         process = subprocess.Popen(

@@ -29,6 +29,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
+from itertools import count
 from typing import Any
 
 from fixer.facts.deployments import (
@@ -243,8 +244,9 @@ for url in $HEALTH_URLS; do
 done
 """
 
+_UNDOES = re.compile(r"\bkubectl\b[^\n;|&]*\srollout\s+undo\b|\bhelm\b[^\n;|&]*\srollback\b")
 _RESTORES = re.compile(
-    r"ecs\s+update-service|kubectl\s+rollout\s+undo|helm\s+rollback|amazon-ecs-deploy|rollback[\w-]*\.(?:sh|py)|"
+    rf"{_UNDOES.pattern}|ecs\s+update-service|amazon-ecs-deploy|rollback[\w-]*\.(?:sh|py)|"
     r"make\s+\S*rollback|releases?:rollback|\b(?:gcloud|flyctl|fly|heroku|eb|az|cf|vercel|railway)\s|"
     r"docker[ -]compose|docker\s+(?:stack|service|run)|ssh-action|\bssh\s|\bPREVIOUS\b"
 )
@@ -311,7 +313,7 @@ def _existing(job: DeployJob, elsewhere: set[str]) -> Job | Step | None:
         condition = str(step.data.get("if", ""))
         if re.search(r"\b(?:failure|cancelled|always)\s*\(", condition) and _restores(step):
             return step
-        if step.run is not None and re.search(r"kubectl\s+rollout\s+undo|helm\s+rollback", step.run.value):
+        if step.run is not None and _UNDOES.search(step.run.value):
             return step
     for other in job.workflow.jobs.values():
         restores = other.uses is not None or any(_restores(step) for step in other.steps)
@@ -463,16 +465,16 @@ def _why_not(job: DeployJob) -> Blocked | None:
             "take what it finds out from `vars`, `secrets` or `env`",
             _BLOCKED_COMMAND,
         )
-    if job.is_local(_without_own(job, str([copy_of(step) for step in job.sign_in]))) or job.is_local(
-        str(_own_env(job))
-    ):
+    signing_in = _without_own(job, str([copy_of(step) for step in job.sign_in]))
+    given = [_own_env(job), *(deployment.credentials for deployment in job.deployments)]
+    if job.is_local(signing_in) or job.is_local(str(given)):
         return Blocked(
             "signing in depends on values of this job only", "use `vars`, `secrets` or `env`", _BLOCKED_COMMAND
         )
     if any(deployment.moves_a_tag for deployment in job.deployments) and not _uses_ecr(job):
         return Blocked(
-            f"job {job.id} starts the same revision anew, and the image's tag is not in Amazon ECR, where it could be "
-            "put back",
+            f"job {job.id} starts the same revision anew, and it cannot be seen that the image's tag is in Amazon ECR, "
+            "where it could be put back",
             "deploy a task definition that names each image by its own tag or digest",
             _BLOCKED_COMMAND,
         )
@@ -526,9 +528,18 @@ class Record:
     """What one deployment's record step is called, and which outputs of its job pass on what it found."""
 
     deployment: Deployment
-    step_id: str
     suffix: str
     moves_a_tag: bool
+
+    @property
+    def step_id(self) -> str:
+        return f"previous{self.suffix}"
+
+    @property
+    def names(self) -> set[str]:
+        """The step's id and every output that its job may pass on for it."""
+        passed = (*self.keys, *(name.lower() for name in _target_env(self.deployment)))
+        return {self.step_id, *(f"previous_{name}{self.suffix}" for name in passed)}
 
     @property
     def outputs(self) -> dict[str, str]:
@@ -548,27 +559,38 @@ class Record:
 
 
 def _records(job: DeployJob) -> list[Record]:
-    taken = {step.id for step in job.job.steps if step.id}
-    made: list[Record] = []
-    seen: dict[tuple[str, ...], None] = {}
+    taken = {step.id for step in job.job.steps if step.id} | set(_outputs(job))
+    made: dict[tuple[str, ...], Record] = {}
     for deployment in job.deployments:
-        place = tuple(
-            deployment.target.get(key, "") for key in ("cluster", "service", "namespace", "workload", "release")
-        )
-        if place in seen:
+        if _place(deployment) in made:
             continue
-        seen[place] = None
-        number = len(made) + 1
-        suffix = f"_{number}" if number > 1 else ""
-        step_id = f"previous{suffix}"
-        while step_id in taken:
-            number += 1
-            suffix = f"_{number}"
-            step_id = f"previous{suffix}"
-        taken.add(step_id)
         same = [d for d in job.deployments if d.target.get("service") == deployment.target.get("service")]
-        made.append(Record(deployment, step_id, suffix, any(d.moves_a_tag for d in same)))
-    return made
+        moves = any(d.moves_a_tag for d in same)
+        numbered = (Record(deployment, _suffix(number), moves) for number in count(len(made) + 1))
+        record = next(each for each in numbered if not taken & each.names)
+        taken |= record.names
+        made[_place(deployment)] = record
+    return list(made.values())
+
+
+def _suffix(number: int) -> str:
+    return f"_{number}" if number > 1 else ""
+
+
+def _outputs(job: DeployJob) -> list[str]:
+    """The outputs that the job has already."""
+    own = job.job.node.get("outputs")
+    return list(own.value) if own is not None and own.is_mapping else []
+
+
+def _healthy(job: DeployJob) -> str:
+    """The output that says whether the last check was reached."""
+    return "healthy" if "healthy" not in _outputs(job) else "deployment_healthy"
+
+
+def _place(deployment: Deployment) -> tuple[str, ...]:
+    """What tells one service, workload or release from another."""
+    return tuple(deployment.target.get(key, "") for key in ("cluster", "service", "namespace", "workload", "release"))
 
 
 def _free_id(job: DeployJob, wanted: str) -> str:
@@ -609,20 +631,14 @@ def _record_step(job: DeployJob, record: Record) -> dict[str, Any]:
     if passed:
         lines = "".join(f'echo "{name.lower()}=${name}" >> "$GITHUB_OUTPUT"\n' for name in passed)
         script = lines + script
-    made: dict[str, Any] = {"name": f"Record what runs now{_of(job, record)}", "id": record.step_id}
+    made: dict[str, Any] = {"name": f"Record what runs now{_of(job, record.deployment)}", "id": record.step_id}
     made |= record.deployment.condition | record.deployment.surroundings
-    own = record.deployment.step.node.get("env")
-    kept = (
-        {key: node.value for key, node in own.value.items() if node.is_scalar and key.startswith(("AWS_", "KUBE"))}
-        if own is not None and own.is_mapping
-        else {}
-    )
-    return made | {"env": {**kept, **env}, "run": script}
+    return made | {"env": {**record.deployment.credentials, **env}, "run": script}
 
 
-def _of(job: DeployJob, record: Record) -> str:
+def _of(job: DeployJob, deployment: Deployment) -> str:
     """Which of several services, for the name of a step."""
-    target = record.deployment.target
+    target = deployment.target
     several = (
         len({d.target.get("service") or d.target.get("workload") or d.target.get("release") for d in job.deployments})
         > 1
@@ -654,7 +670,7 @@ def _recording(job: DeployJob, records: list[Record], *, followed: bool = False)
     if last is not None:
         step: dict[str, Any] = {"name": "The deployment is healthy", "id": _free_id(job, "healthy")}
         step |= job.deployments[0].surroundings | {"run": 'echo "healthy=true" >> "$GITHUB_OUTPUT"'}
-        outputs["healthy"] = f"${{{{ steps.{step['id']}.outputs.healthy }}}}"
+        outputs[_healthy(job)] = f"${{{{ steps.{step['id']}.outputs.healthy }}}}"
         later.setdefault(last + 1, []).append(step)
     parts: list[Parts] = [workflow.insert_item(steps, job.earliest, *(_record_step(job, record) for record in records))]
     parts += [workflow.insert_item(steps, index, *made, followed=followed) for index, made in later.items()]
@@ -671,24 +687,29 @@ def _steady_steps(job: DeployJob) -> list[tuple[int, dict[str, Any]]]:
     made: list[tuple[int, dict[str, Any]]] = []
     if job.way is Way.HELM:
         return made
-    waits = "services-stable" if job.way is Way.ECS else "rollout status"
-    later = " ".join(s.run.value for s in job.job.steps if s.run is not None and int(s.at[3]) >= job.first)
-    if waits in later:
-        return made
-    for deployment in job.deployments:
-        given = deployment.step.with_
-        waiting = given.get("wait-for-service-stability") if given is not None else None
-        if waiting is not None and str(waiting.value).lower() == "true":
+    last = {_place(deployment): deployment for deployment in job.deployments}
+    for deployment in last.values():
+        if _is_waited_for(job, deployment):
             continue
         script = STEADY_ECS if job.way is Way.ECS else STEADY_KUBERNETES.replace("{options}", _options_of(deployment))
-        step: dict[str, Any] = {
-            "name": f"Wait until the rollout is steady{_of(job, Record(deployment, '', '', False))}"
-        }
+        step: dict[str, Any] = {"name": f"Wait until the rollout is steady{_of(job, deployment)}"}
         step |= deployment.condition
-        made.append(
-            (deployment.index + 1, step | deployment.surroundings | {"env": _target_env(deployment), "run": script})
-        )
+        env = {**deployment.credentials, **_target_env(deployment)}
+        made.append((deployment.index + 1, step | deployment.surroundings | {"env": env, "run": script}))
     return made
+
+
+def _is_waited_for(job: DeployJob, deployment: Deployment) -> bool:
+    """Whether a later command waits for this very deployment, or for one that only the shell knows."""
+    given = deployment.step.with_
+    waiting = given.get("wait-for-service-stability") if given is not None else None
+    if waiting is not None and str(waiting.value).lower() == "true":
+        return True
+    waits, key = ("services-stable", "service") if job.way is Way.ECS else ("rollout status", "workload")
+    name = deployment.target[key].rpartition("/")[2]
+    scripts = (step.run.value for step in job.job.steps[deployment.index :] if step.run is not None)
+    lines = (line for script in scripts for line in script.replace("\\\n", " ").splitlines() if waits in line)
+    return any("$" in line or re.search(rf"(?<![\w-]){re.escape(name)}(?![\w-])", line) for line in lines)
 
 
 # -- the job that rolls back --------------------------------------------------------------------------------------
@@ -710,7 +731,7 @@ def _condition(job: DeployJob) -> str:
     """
     failed = [f"(needs.{n}.result == 'failure' || needs.{n}.result == 'cancelled')" for n in _needed(job)]
     if _last_check(job) is not None:
-        failed[0] = f"needs.{job.id}.outputs.healthy != 'true' && {failed[0]}"
+        failed[0] = f"needs.{job.id}.outputs.{_healthy(job)} != 'true' && {failed[0]}"
         if len(failed) > 1:
             failed[0] = f"({failed[0]})"
     return f"always() && {failed[0]}" if len(failed) == 1 else f"always() && ({' || '.join(failed)})"
@@ -753,7 +774,9 @@ def _only_follows(step: Step) -> bool:
 def _rollback_job(job: DeployJob, records: list[Record]) -> dict[str, Any] | Blocked:
     data = job.job.data
     made: dict[str, Any] = {}
-    if "name" in data:
+    if job.is_local(str(data.get("runs-on"))):
+        return Blocked(f"the runner of job {job.id} is known in this job only", "name it, or take it from inputs")
+    if "name" in data and not job.is_local(str(data["name"])):
         short = re.sub(r"(?i)^deploy(?:s|ing|ment)?(?:\s+(?:to|of))?\s+", "", str(data["name"]))
         made["name"] = f"Roll back {short}"
     needs = _needed(job)
@@ -801,7 +824,7 @@ def _rollback_job(job: DeployJob, records: list[Record]) -> dict[str, Any] | Blo
 def _restore_steps(job: DeployJob, records: list[Record]) -> list[Any]:
     made: list[Any] = []
     for record in reversed(records):
-        name = {"name": f"Go back to what ran before{_of(job, record)}"}
+        name = {"name": f"Go back to what ran before{_of(job, record.deployment)}"}
         # One service that cannot be restored does not hold back the others.
         others = {"if": "${{ !cancelled() }}"} if record is not records[-1] else {}
         shell = record.deployment.surroundings
@@ -811,7 +834,7 @@ def _restore_steps(job: DeployJob, records: list[Record]) -> list[Any]:
 
 def _restore_env(job: DeployJob, record: Record) -> dict[str, str]:
     needs = f"needs.{job.id}.outputs"
-    env: dict[str, str] = {}
+    env = dict(record.deployment.credentials)
     for name, value in _target_env(record.deployment).items():
         passed = f"${{{{ {needs}.previous_{name.lower()}{record.suffix} }}}}"
         env[name] = passed if job.is_local(value) else value
@@ -855,9 +878,13 @@ def _todo(job: DeployJob) -> list[str]:
     made: list[str] = []
     if any(deployment.moves_a_tag for deployment in job.deployments):
         made.append(
-            "allow the deploying AWS identity ecs:ListTasks, ecs:DescribeTasks, ecr:BatchGetImage and ecr:PutImage, "
-            "and keep untagged images for as long as a deployment takes"
+            "allow the deploying AWS identity ecs:DescribeServices, ecs:ListTasks, ecs:DescribeTasks, "
+            "ecr:BatchGetImage and ecr:PutImage, and keep untagged images for as long as a deployment takes"
         )
+    elif job.way is Way.ECS:
+        made.append("allow the deploying AWS identity ecs:DescribeServices")
+    elif job.way is Way.KUBERNETES:
+        made.append("allow the deploying identity to list replica sets")
     limit = job.job.data.get("timeout-minutes")
     if isinstance(limit, int) and limit < 60 and _steady_steps(job):
         made.append(
@@ -895,14 +922,16 @@ def _by_command(job: DeployJob, options: Options) -> Fix | Blocked:
         )
     first: dict[str, Any] = {"name": "Record what runs now", "id": "previous"}
     first |= job.deployments[0].condition
+    given = job.deployments[0].credentials
     shell = {key: value for key, value in job.deployments[0].surroundings.items() if key == "shell"}
-    env = {"PREVIOUS": "${{ steps.previous.outputs.version }}"}
+    env = {**given, "PREVIOUS": "${{ steps.previous.outputs.version }}"}
+    recording = shell | ({"env": given} if given else {})
     started = "steps.previous.outcome == 'success'"
     last = {"name": "Go back to what ran before", "if": f"(failure() || cancelled()) && {started}"}
     return Fix.of(
         "record what runs, and go back to it after a failure",
         job.workflow.insert_item(
-            steps, job.first, first | shell | {"run": RECORD_COMMAND.replace("{command}", record)}
+            steps, job.first, first | recording | {"run": RECORD_COMMAND.replace("{command}", record)}
         ),
         job.workflow.insert_item(
             steps,
