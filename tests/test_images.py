@@ -262,11 +262,14 @@ def test_an_ignore_file_that_is_a_link_is_not_overwritten(tmp_path: Path) -> Non
     assert (build.ignore_path, build.ignore, build.ignore_fault) == (".dockerignore", None, "a symbolic link")
 
 
-def test_of_two_contexts_the_first_counts(tmp_path: Path) -> None:
+def test_of_two_contexts_the_first_counts_that_has_what_is_copied(tmp_path: Path) -> None:
     services = "services:\n  a:\n    build: {context: api, dockerfile: ../Dockerfile}\n  b:\n    build: .\n"
-    found = builds(tmp_path, Dockerfile="FROM a\nCOPY . .\n", **{"compose.yaml": services, "api__a.py": ""})
+    files = {"compose.yaml": services, "api__a.py": "", "b.py": ""}
+    any_of_them = builds(tmp_path / "a", Dockerfile="FROM a\nCOPY . .\n", **files)
+    that_has_it = builds(tmp_path / "b", Dockerfile="FROM a\nCOPY b.py .\n", **files)
 
-    assert found.builds["Dockerfile"].context == "api"
+    assert any_of_them.builds["Dockerfile"].context == "api"
+    assert that_has_it.builds["Dockerfile"].context == ""
 
 
 def test_states_know_folder_user_and_variables(tmp_path: Path) -> None:

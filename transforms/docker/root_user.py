@@ -223,8 +223,9 @@ def _named_by_variables(container: Container) -> Iterator[str]:
         if found is None:
             continue
         folder, _, last = found[1].rstrip("/").rpartition("/")
-        is_folder = "." not in last and (not folder or re.search(r"_(DIR|FOLDER|ROOT|HOME|CACHE)$|^HF_HOME$", name))
-        yield f"{folder}/{last}" if is_folder else folder or "/"
+        folder = folder or "/"
+        is_folder = "." not in last and (folder in SYSTEM or re.search(r"_(DIR|FOLDER|ROOT|HOME|CACHE)$", name))
+        yield posixpath.join(folder, last) if is_folder else folder
 
 
 def _topmost(paths: Iterable[str]) -> list[str]:
@@ -558,7 +559,9 @@ def _existing(container: Container, image: BaseImage) -> tuple[User | None, Inst
         if name in (image.user, str(image.id)):
             break
         if name in used and "$" not in name:
-            return User(name, id=name if name.isdigit() else ""), None
+            # Debian and Alpine have the same nobody.
+            known = "65534" if name == "nobody" and image.family in ("debian", "alpine") else ""
+            return User(name, id=name if name.isdigit() else known), None
     if image.runs_as not in ROOT:
         return User(image.runs_as), None
     if image.user:
