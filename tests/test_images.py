@@ -12,8 +12,9 @@ from fixer.facts.images import BaseImage, base_image
 from fixer.facts.privileges import User, folders_made, low_port, needs_root, settings_need_root, users_made
 from fixer.languages.dockerfile import ImageRef
 from fixer.languages.shell import Script
+from fixer.registry import all_rules
 from fixer.repository import Repository
-from tests.fixture_cases import write
+from tests.fixture_cases import planned, write
 
 
 def image(text: str) -> BaseImage:
@@ -279,3 +280,19 @@ def test_states_know_folder_user_and_variables(tmp_path: Path) -> None:
     last = Container(build.dockerfile, build).states[-1]
 
     assert (last.folder, last.user, last.target) == ("/srv/app/x/1", "web", "/srv/app/x/1/y")
+
+
+@pytest.mark.parametrize(
+    ("line", "found"),
+    [
+        ("ENV JWT_SECRET=s3cr3t-Ab12Cd34", 1),
+        ("ENV TLS_PRIVATE_KEY=/etc/tls/site.pem", 0),
+        ("ENV API_KEY=changeme", 0),
+        ("ARG NPM_TOKEN\nRUN echo $NPM_TOKEN > .npmrc", 1),
+    ],
+)
+def test_names_of_files_and_placeholders_are_no_secrets(tmp_path: Path, line: str, found: int) -> None:
+    rule = next(rule for rule in all_rules() if rule.id == "leaky-builder-stage")
+    plan = planned(tmp_path, {"Dockerfile": f"FROM alpine:3.20\n{line}\n".encode()}, [rule])
+
+    assert len(plan.left) == found
