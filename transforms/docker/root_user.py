@@ -77,6 +77,10 @@ HOME_RUNNERS = (
     (r"sbt", ("SBT_OPTS",)),
     (r"lein", ("LEIN_HOME",)),
 )
+# What starts nothing of the image.
+IDLE = re.compile(
+    r"(/(usr/)?bin/)?((ba|da|a|z)?sh( -l| --login| -i)?|tail -f /dev/null|sleep (infinity|inf|\d+d?)|true|cat)"
+)
 # Variables with the place of what a program writes.
 WRITTEN = re.compile(
     r"(^|_)(DATA|DB|DATABASE|SQLITE\w*|UPLOADS?|MEDIA|STORAGE|LOGS?|LOGFILE|CACHE|STATE|OUTPUT|EXPORTS?|BACKUPS?)(_|$)|^HF_HOME$"
@@ -165,6 +169,9 @@ def _cure(container: Container, image: BaseImage | None, options: Options) -> Fi
             "say its family (debian, alpine, redhat, none), or the user that it runs as",
             f'rules.root-user.images = {{"{base}" = "{"alpine" if "alpine" in base else "debian"}"}}',
         )
+    unpacked = (s for s in container.acting("ADD") if s.target == "/" and ".tar" in " ".join(s.instruction.args))
+    if container.dockerfile.final.root.base == "scratch" and next(unpacked, None):
+        return Blocked("it is a base image: images that are made from it need root to be built", "leave it")
     if image.keeps_root:
         return Blocked(f"{base}: {image.keeps_root}", image.instead)
     folders = _folders(container, options)
@@ -367,6 +374,8 @@ def _folder_breaks(container: Container, folders: Folders) -> Blocked | None:
                 f"{path} mounts something into /root of {name}, which only root can enter",
                 "mount it elsewhere, and tell the program where",
             )
+    if "$" in container.folder:
+        return Blocked(f"the working folder {container.folder} is not known", "give its variable a default")
     if container.folder in SYSTEM and container.folder != "/":
         return Blocked(
             f"the working folder is {container.folder}, which holds more than the application",
@@ -399,6 +408,11 @@ def _start_breaks(container: Container, folders: Folders, options: Options) -> B
         return Blocked(
             "neither the Dockerfile nor a compose file says what the container starts, so what it needs is not known",
             "write the command as CMD",
+        )
+    if all(IDLE.fullmatch(program.text) for program in container.programs):
+        return Blocked(
+            f"the container starts only `{container.programs[0].text}`, so what it is for and needs is not known",
+            "leave a base image or a box of tools; else write the command as CMD",
         )
     if not options["low-ports"]:
         for path, service in container.build.services:
@@ -454,8 +468,9 @@ def _known(word: str, container: Container) -> str:
 
 def _fix(container: Container, image: BaseImage, folders: Folders, options: Options) -> Fix | Blocked:
     dockerfile = container.dockerfile
-    shell = image.family in ("debian", "redhat", "alpine")
     user, made = _existing(container, image)
+    # Who makes a user while building has the tools for that.
+    shell = image.family in ("debian", "redhat", "alpine") or made is not None
     create = user is None and shell
     if user is None:
         number = str(options["uid"])
