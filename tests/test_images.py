@@ -138,6 +138,11 @@ def test_folders_that_a_script_makes_are_absolute() -> None:
     assert list(folders_made(script, {}, "/app")) == ["/app/logs", "/data/a", "/data/b", "/srv/x", "/var/y"]
 
 
+def test_folders_that_may_be_missing_are_not_made_surely() -> None:
+    script = Script.parse('mkdir -p logs /data/{a,b}; if [ "$X" ]; then mkdir /cache; fi; mkdir $D')
+    assert list(folders_made(script, {}, "/app", surely=True)) == ["/app/logs"]
+
+
 @pytest.mark.parametrize(
     ("lines", "path", "ignored"),
     [

@@ -8,7 +8,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 
 from fixer.languages.dockerfile import expanded
-from fixer.languages.shell import Command, Script
+from fixer.languages.shell import Command, Script, Structure
 
 # Programs that work only as root, or that change to another user.
 _CHANGE_USER = frozenset(("gosu", "su-exec", "setpriv", "runuser", "su", "start-stop-daemon", "chroot", "s6-setuidgid"))
@@ -146,8 +146,11 @@ def users_made(script: Script, values: Mapping[str, str | None]) -> Iterator[Use
         yield User(name, (group or "").split(",")[0], number, home)
 
 
-def folders_made(script: Script, values: Mapping[str, str | None], start: str) -> Iterator[str]:
-    """Folders that mkdir and `install -d` make, absolute; `start` is where the script runs."""
+def folders_made(
+    script: Script, values: Mapping[str, str | None], start: str, *, surely: bool = False
+) -> Iterator[str]:
+    """Folders that mkdir and `install -d` make, absolute; `start` is where the script runs. `surely` leaves out those
+    that depend on a condition, and `{a,b}`, of which only bash makes two."""
     folder: str | None = start
     for command in script.commands:
         if command.name == "cd":
@@ -155,8 +158,12 @@ def folders_made(script: Script, values: Mapping[str, str | None], start: str) -
             folder = posixpath.join(folder, target) if folder is not None and target else None
         if command.name != "mkdir" and not (command.name == "install" and command.has("-d", "--directory")):
             continue
+        if surely and command.within(Structure.BRANCH, Structure.LOOP, Structure.FUNCTION):
+            continue
         for word in command.args:
             path = expanded(word.text, values)
+            if surely and path and "{" in path:
+                continue
             if path and not path.startswith("-") and not path.isdigit() and folder is not None:
                 yield from (posixpath.normpath(posixpath.join(folder, item)) for item in _braces(path))
 

@@ -576,7 +576,7 @@ def _existing(container: Container, image: BaseImage) -> tuple[User | None, Inst
         if name in used and "$" not in name:
             # Debian and Alpine have the same nobody.
             known = "65534" if name == "nobody" and image.family in ("debian", "alpine") else ""
-            return User(name, id=name if name.isdigit() else known), None
+            return User(name, id=name if name.isdigit() else known, home=not name.isdigit() and not known), None
     if image.runs_as not in ROOT:
         return User(image.runs_as), None
     if image.user:
@@ -610,18 +610,14 @@ def _give(
     reached = [s for s in container.states if before is None or s.instruction.index < before.index]
     places = [state.folder for state in reached if state.instruction.op == "WORKDIR"]
     made: list[str] = []
+    there = list(places)
     for state in reached:
         if state.instruction.op == "RUN" and re.search(r"\bmkdir\b|\binstall\b", state.instruction.script):
             made += folders_made(state.script, state.values, state.folder)
+            if "rm -" not in state.instruction.script:
+                there += folders_made(state.script, state.values, state.folder, surely=True)
     entered = [path for path in (*places, container.folder) if is_within(path, folders.roots)]
-    wanted = dict.fromkeys([*folders.all, *entered])
-    missing = [path for path in wanted if not any(is_within(there, (path,)) for there in (*places, *made))]
-    steps = [f"mkdir -p {' '.join(missing)}"] if missing else []
-    if recursive:
-        return [*steps, f"chown -R {user.owner} {' '.join(_topmost(folders.all))}"] if folders.all else steps
     roots = dict.fromkeys([*folders.roots, *entered])
-    if roots:
-        steps.append(f"chown {user.owner} {' '.join(roots)}")
     # What mkdir makes inside goes with the folder right below the root, which it may have made too.
     inside = [
         f"{root}/{path[len(root) + 1 :].split('/')[0]}"
@@ -629,6 +625,13 @@ def _give(
         for path in made
         if path.startswith(f"{root}/")
     ]
+    wanted = dict.fromkeys([*folders.all, *entered, *inside])
+    missing = [path for path in wanted if not any(is_within(known, (path,)) for known in there)]
+    steps = [f"mkdir -p {' '.join(missing)}"] if missing else []
+    if recursive:
+        return [*steps, f"chown -R {user.owner} {' '.join(_topmost(folders.all))}"] if folders.all else steps
+    if roots:
+        steps.append(f"chown {user.owner} {' '.join(roots)}")
     if given := _topmost([*folders.data, *inside]):
         steps.append(f"chown -R {user.owner} {' '.join(given)}")
     return steps
