@@ -90,12 +90,15 @@ def test_every_image_has_a_source() -> None:
         ("uwsgi --http :8000 --logto /var/log/app.log", "/var/log/app.log"),
         ("gunicorn -p /var/run/app.pid app", "/var/run/app.pid"),
         ("celery -A app beat -s /var/lib/beat", "/var/lib/beat"),
+        ("mkdir -p $OUT/a", "writes to /results/a"),
+        ("LOGS=${LOGS:-/logs}\ntouch $LOGS/a.log", "writes to /logs/a.log"),
+        ("mkdir -p $HERE/a $UNKNOWN", ""),
         ("mongod --dbpath /data/db", "belong to another user"),
         ("for x in", "is not understood"),
     ],
 )
 def test_a_script_says_why_it_needs_root(script: str, reason: str) -> None:
-    found = needs_root(Script.parse(script), ("/app",))
+    found = needs_root(Script.parse(script), ("/app",), {"OUT": "/results", "HERE": "/app/here"})
     assert reason in found
     assert bool(found) == bool(reason)
 

@@ -64,12 +64,14 @@ class User:
         return f"{self.id}:{self.id}" if self.id else self.owner
 
 
-def needs_root(script: Script, writable: Iterable[str]) -> str:
+def needs_root(script: Script, writable: Iterable[str], values: Mapping[str, str | None] = {}) -> str:
     """Why this script must run as root, as a clause; empty where nothing says so. `writable` are folders that the
-    process may write to."""
+    process may write to, `values` are those of the container's variables."""
     if script.error:
         return f"{script.error}, so that what it needs is not known"
     folders = tuple(writable)
+    for name, word in script.assignments.items():
+        values = {**values, name: expanded(word.text, values)}
     for command in script.commands:
         leading = {posixpath.basename(command.words[0].text), posixpath.basename(command.name)}
         if changes := leading & _CHANGE_USER:
@@ -85,7 +87,7 @@ def needs_root(script: Script, writable: Iterable[str]) -> str:
         verb = next((word.text for word in command.args if not word.text.startswith("-")), "")
         if verb in _INSTALLS.get(command.name, ()):
             return f"`{_short(command.source)}` installs packages when the container starts, into folders of root"
-        for path in _written(command):
+        for path in (expanded(word, values) or word for word in _written(command)):
             if _is_closed(path, folders):
                 return f"`{_short(command.source)}` writes to {path}, which belongs to root"
     return ""

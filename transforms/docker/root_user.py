@@ -429,7 +429,7 @@ def _start_breaks(container: Container, folders: Folders, options: Options) -> B
         port = next((low for command in words if (low := low_port(command))), None)
         if port is not None and not options["low-ports"]:
             return _low_port(port, program.where)
-        if reason := needs_root(program.script, folders.all):
+        if reason := needs_root(program.script, folders.all, container.values):
             return Blocked(f"{program.where}: {reason}", "leave it, or do that elsewhere")
         for runner, variables in HOME_RUNNERS:
             started = re.search(rf"(?:^|[\s;&|])({runner})(?=\s|$)", program.text)
