@@ -28,8 +28,8 @@ from fixer.languages.dockerfile import Dockerfile, Instruction, New, Stage, expa
 from fixer.model import Blocked, Finding, Fix, Option, Options, Parts, Rule, Span, Tier
 
 DEVELOPMENT = re.compile(
-    r"(^|[/._-])(dev|devel|development|local|tests?|testing|e2e|ci|cypress|playwright|devcontainer|gitpod|codesandbox)"
-    r"([/._-]|$)",
+    r"(^|[/._-])(dev|devel|development|local|tests?|testing|e2e|ci|devcontainer|gitpod|codesandbox)([/._-]|$)"
+    r"|\.(cypress|playwright)$",
     re.IGNORECASE,
 )
 # Folders that hold more than the application.
