@@ -376,6 +376,10 @@ def _folder_breaks(container: Container, folders: Folders) -> Blocked | None:
             )
     if "$" in container.folder:
         return Blocked(f"the working folder {container.folder} is not known", "give its variable a default")
+    if odd := next(
+        (path for path in (container.folder, *folders.all) if not re.fullmatch(r"[\w./@%+,-]+", path)), None
+    ):
+        return Blocked(f"the folder {odd!r} has a name that a shell would read in another way", "use a plain name")
     if container.folder in SYSTEM and container.folder != "/":
         return Blocked(
             f"the working folder is {container.folder}, which holds more than the application",
