@@ -12,8 +12,9 @@ from fixer.facts.images import BaseImage, base_image
 from fixer.facts.privileges import User, folders_made, low_port, needs_root, settings_need_root, users_made
 from fixer.languages.dockerfile import ImageRef
 from fixer.languages.shell import Script
+from fixer.registry import all_rules
 from fixer.repository import Repository
-from tests.fixture_cases import write
+from tests.fixture_cases import planned, write
 
 
 def image(text: str) -> BaseImage:
@@ -89,12 +90,15 @@ def test_every_image_has_a_source() -> None:
         ("uwsgi --http :8000 --logto /var/log/app.log", "/var/log/app.log"),
         ("gunicorn -p /var/run/app.pid app", "/var/run/app.pid"),
         ("celery -A app beat -s /var/lib/beat", "/var/lib/beat"),
+        ("mkdir -p $OUT/a", "writes to /results/a"),
+        ("LOGS=${LOGS:-/logs}\ntouch $LOGS/a.log", "writes to /logs/a.log"),
+        ("mkdir -p $HERE/a $UNKNOWN", ""),
         ("mongod --dbpath /data/db", "belong to another user"),
         ("for x in", "is not understood"),
     ],
 )
 def test_a_script_says_why_it_needs_root(script: str, reason: str) -> None:
-    found = needs_root(Script.parse(script), ("/app",))
+    found = needs_root(Script.parse(script), ("/app",), {"OUT": "/results", "HERE": "/app/here"})
     assert reason in found
     assert bool(found) == bool(reason)
 
@@ -135,6 +139,11 @@ def test_users_that_a_script_makes(script: str, user: User) -> None:
 def test_folders_that_a_script_makes_are_absolute() -> None:
     script = Script.parse("mkdir -p logs /data/{a,b} && cd /srv && mkdir x && install -d -m 755 /var/y")
     assert list(folders_made(script, {}, "/app")) == ["/app/logs", "/data/a", "/data/b", "/srv/x", "/var/y"]
+
+
+def test_folders_that_may_be_missing_are_not_made_surely() -> None:
+    script = Script.parse('mkdir -p logs /data/{a,b}; if [ "$X" ]; then mkdir /cache; fi; mkdir $D')
+    assert list(folders_made(script, {}, "/app", surely=True)) == ["/app/logs"]
 
 
 @pytest.mark.parametrize(
@@ -262,11 +271,14 @@ def test_an_ignore_file_that_is_a_link_is_not_overwritten(tmp_path: Path) -> Non
     assert (build.ignore_path, build.ignore, build.ignore_fault) == (".dockerignore", None, "a symbolic link")
 
 
-def test_of_two_contexts_the_first_counts(tmp_path: Path) -> None:
+def test_of_two_contexts_the_first_counts_that_has_what_is_copied(tmp_path: Path) -> None:
     services = "services:\n  a:\n    build: {context: api, dockerfile: ../Dockerfile}\n  b:\n    build: .\n"
-    found = builds(tmp_path, Dockerfile="FROM a\nCOPY . .\n", **{"compose.yaml": services, "api__a.py": ""})
+    files = {"compose.yaml": services, "api__a.py": "", "b.py": ""}
+    any_of_them = builds(tmp_path / "a", Dockerfile="FROM a\nCOPY . .\n", **files)
+    that_has_it = builds(tmp_path / "b", Dockerfile="FROM a\nCOPY b.py .\n", **files)
 
-    assert found.builds["Dockerfile"].context == "api"
+    assert any_of_them.builds["Dockerfile"].context == "api"
+    assert that_has_it.builds["Dockerfile"].context == ""
 
 
 def test_states_know_folder_user_and_variables(tmp_path: Path) -> None:
@@ -276,3 +288,19 @@ def test_states_know_folder_user_and_variables(tmp_path: Path) -> None:
     last = Container(build.dockerfile, build).states[-1]
 
     assert (last.folder, last.user, last.target) == ("/srv/app/x/1", "web", "/srv/app/x/1/y")
+
+
+@pytest.mark.parametrize(
+    ("line", "found"),
+    [
+        ("ENV JWT_SECRET=s3cr3t-Ab12Cd34", 1),
+        ("ENV TLS_PRIVATE_KEY=/etc/tls/site.pem", 0),
+        ("ENV API_KEY=changeme", 0),
+        ("ARG NPM_TOKEN\nRUN echo $NPM_TOKEN > .npmrc", 1),
+    ],
+)
+def test_names_of_files_and_placeholders_are_no_secrets(tmp_path: Path, line: str, found: int) -> None:
+    rule = next(rule for rule in all_rules() if rule.id == "leaky-builder-stage")
+    plan = planned(tmp_path, {"Dockerfile": f"FROM alpine:3.20\n{line}\n".encode()}, [rule])
+
+    assert len(plan.left) == found

@@ -182,14 +182,18 @@ def local_sources(instruction: Instruction) -> tuple[str, ...]:
 
 
 def _context(path: str, document: Dockerfile, known: list[str], repository: Repository) -> str | None:
-    """The folder that a build says, else the nearest one that has everything that is copied."""
-    if known:
-        return max(known, key=known.count)
+    """The folder that most builds say, of those that have what is copied; without builds the nearest one that has."""
     wanted = {source for instruction in document.instructions for source in local_sources(instruction) if source != "."}
-    folder = posixpath.dirname(path)
     folders = _folders(repository.files)
+
+    def has_all(folder: str) -> bool:
+        return all(_is_there(posixpath.join(folder, source), repository, folders) for source in wanted)
+
+    if known:
+        return max([folder for folder in known if has_all(folder)] or known, key=known.count)
+    folder = posixpath.dirname(path)
     while True:
-        if all(_is_there(posixpath.join(folder, source), repository, folders) for source in wanted):
+        if has_all(folder):
             return folder
         if not folder:
             return None

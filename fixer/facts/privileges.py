@@ -8,7 +8,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 
 from fixer.languages.dockerfile import expanded
-from fixer.languages.shell import Command, Script
+from fixer.languages.shell import Command, Script, Structure
 
 # Programs that work only as root, or that change to another user.
 _CHANGE_USER = frozenset(("gosu", "su-exec", "setpriv", "runuser", "su", "start-stop-daemon", "chroot", "s6-setuidgid"))
@@ -64,12 +64,14 @@ class User:
         return f"{self.id}:{self.id}" if self.id else self.owner
 
 
-def needs_root(script: Script, writable: Iterable[str]) -> str:
+def needs_root(script: Script, writable: Iterable[str], values: Mapping[str, str | None] = {}) -> str:
     """Why this script must run as root, as a clause; empty where nothing says so. `writable` are folders that the
-    process may write to."""
+    process may write to, `values` are those of the container's variables."""
     if script.error:
         return f"{script.error}, so that what it needs is not known"
     folders = tuple(writable)
+    for name, word in script.assignments.items():
+        values = {**values, name: expanded(word.text, values)}
     for command in script.commands:
         leading = {posixpath.basename(command.words[0].text), posixpath.basename(command.name)}
         if changes := leading & _CHANGE_USER:
@@ -85,7 +87,7 @@ def needs_root(script: Script, writable: Iterable[str]) -> str:
         verb = next((word.text for word in command.args if not word.text.startswith("-")), "")
         if verb in _INSTALLS.get(command.name, ()):
             return f"`{_short(command.source)}` installs packages when the container starts, into folders of root"
-        for path in _written(command):
+        for path in (expanded(word, values) or word for word in _written(command)):
             if _is_closed(path, folders):
                 return f"`{_short(command.source)}` writes to {path}, which belongs to root"
     return ""
@@ -146,8 +148,11 @@ def users_made(script: Script, values: Mapping[str, str | None]) -> Iterator[Use
         yield User(name, (group or "").split(",")[0], number, home)
 
 
-def folders_made(script: Script, values: Mapping[str, str | None], start: str) -> Iterator[str]:
-    """Folders that mkdir and `install -d` make, absolute; `start` is where the script runs."""
+def folders_made(
+    script: Script, values: Mapping[str, str | None], start: str, *, surely: bool = False
+) -> Iterator[str]:
+    """Folders that mkdir and `install -d` make, absolute; `start` is where the script runs. `surely` leaves out those
+    that depend on a condition, and `{a,b}`, of which only bash makes two."""
     folder: str | None = start
     for command in script.commands:
         if command.name == "cd":
@@ -155,8 +160,12 @@ def folders_made(script: Script, values: Mapping[str, str | None], start: str) -
             folder = posixpath.join(folder, target) if folder is not None and target else None
         if command.name != "mkdir" and not (command.name == "install" and command.has("-d", "--directory")):
             continue
+        if surely and command.within(Structure.BRANCH, Structure.LOOP, Structure.FUNCTION):
+            continue
         for word in command.args:
             path = expanded(word.text, values)
+            if surely and path and "{" in path:
+                continue
             if path and not path.startswith("-") and not path.isdigit() and folder is not None:
                 yield from (posixpath.normpath(posixpath.join(folder, item)) for item in _braces(path))
 

@@ -70,6 +70,7 @@ PUBLIC_NAME = re.compile(r"^(NEXT_PUBLIC|VITE|REACT_APP|NUXT_PUBLIC|GATSBY|EXPO_
 PLACEHOLDER = re.compile(
     r"(?i)(dummy|demo|fake|placeholder|change-?_?me|build|unused|none|null|test|testing|example|insecure|not-?_?a?-?_?secret"
     r"|secret|temp|tmp|ci|xxx+|your[-_ ]|foo|bar|password|todo|replace)|^[01x*<.]?$|^no$|^(true|false)$|^\$"
+    r"|^\.{0,2}(/[\w.-]+){2,}$"
 )
 # BuildKit's own switch for its check of the same thing, https://docs.docker.com/reference/build-checks/
 CHECK_OFF = re.compile(r"^# *check *= *skip=([\w,]*,)?(SecretsUsedInArgOrEnv|all)\b", re.MULTILINE)

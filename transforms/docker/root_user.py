@@ -28,8 +28,8 @@ from fixer.languages.dockerfile import Dockerfile, Instruction, New, Stage, expa
 from fixer.model import Blocked, Finding, Fix, Option, Options, Parts, Rule, Span, Tier
 
 DEVELOPMENT = re.compile(
-    r"(^|[/._-])(dev|devel|development|local|tests?|testing|e2e|ci|cypress|playwright|devcontainer|gitpod|codesandbox)"
-    r"([/._-]|$)",
+    r"(^|[/._-])(dev|devel|development|local|tests?|testing|e2e|ci|devcontainer|gitpod|codesandbox)([/._-]|$)"
+    r"|\.(cypress|playwright)$",
     re.IGNORECASE,
 )
 # Folders that hold more than the application.
@@ -76,6 +76,10 @@ HOME_RUNNERS = (
     (r"mix", ("MIX_HOME",)),
     (r"sbt", ("SBT_OPTS",)),
     (r"lein", ("LEIN_HOME",)),
+)
+# What starts nothing of the image.
+IDLE = re.compile(
+    r"(/(usr/)?bin/)?((ba|da|a|z)?sh( -l| --login| -i)?|tail -f /dev/null|sleep (infinity|inf|\d+d?)|true|cat)"
 )
 # Variables with the place of what a program writes.
 WRITTEN = re.compile(
@@ -165,6 +169,9 @@ def _cure(container: Container, image: BaseImage | None, options: Options) -> Fi
             "say its family (debian, alpine, redhat, none), or the user that it runs as",
             f'rules.root-user.images = {{"{base}" = "{"alpine" if "alpine" in base else "debian"}"}}',
         )
+    unpacked = (s for s in container.acting("ADD") if s.target == "/" and ".tar" in " ".join(s.instruction.args))
+    if container.dockerfile.final.root.base == "scratch" and next(unpacked, None):
+        return Blocked("it is a base image: images that are made from it need root to be built", "leave it")
     if image.keeps_root:
         return Blocked(f"{base}: {image.keeps_root}", image.instead)
     folders = _folders(container, options)
@@ -223,8 +230,9 @@ def _named_by_variables(container: Container) -> Iterator[str]:
         if found is None:
             continue
         folder, _, last = found[1].rstrip("/").rpartition("/")
-        is_folder = "." not in last and (not folder or re.search(r"_(DIR|FOLDER|ROOT|HOME|CACHE)$|^HF_HOME$", name))
-        yield f"{folder}/{last}" if is_folder else folder or "/"
+        folder = folder or "/"
+        is_folder = "." not in last and (folder in SYSTEM or re.search(r"_(DIR|FOLDER|ROOT|HOME|CACHE)$", name))
+        yield posixpath.join(folder, last) if is_folder else folder
 
 
 def _topmost(paths: Iterable[str]) -> list[str]:
@@ -366,6 +374,12 @@ def _folder_breaks(container: Container, folders: Folders) -> Blocked | None:
                 f"{path} mounts something into /root of {name}, which only root can enter",
                 "mount it elsewhere, and tell the program where",
             )
+    if "$" in container.folder:
+        return Blocked(f"the working folder {container.folder} is not known", "give its variable a default")
+    if odd := next(
+        (path for path in (container.folder, *folders.all) if not re.fullmatch(r"[\w./@%+,-]+", path)), None
+    ):
+        return Blocked(f"the folder {odd!r} has a name that a shell would read in another way", "use a plain name")
     if container.folder in SYSTEM and container.folder != "/":
         return Blocked(
             f"the working folder is {container.folder}, which holds more than the application",
@@ -399,6 +413,11 @@ def _start_breaks(container: Container, folders: Folders, options: Options) -> B
             "neither the Dockerfile nor a compose file says what the container starts, so what it needs is not known",
             "write the command as CMD",
         )
+    if all(IDLE.fullmatch(program.text) for program in container.programs):
+        return Blocked(
+            f"the container starts only `{container.programs[0].text}`, so what it is for and needs is not known",
+            "leave a base image or a box of tools; else write the command as CMD",
+        )
     if not options["low-ports"]:
         for path, service in container.build.services:
             low = next((port for port in service.ports if 0 < port < 1024), None)
@@ -414,7 +433,7 @@ def _start_breaks(container: Container, folders: Folders, options: Options) -> B
         port = next((low for command in words if (low := low_port(command))), None)
         if port is not None and not options["low-ports"]:
             return _low_port(port, program.where)
-        if reason := needs_root(program.script, folders.all):
+        if reason := needs_root(program.script, folders.all, container.values):
             return Blocked(f"{program.where}: {reason}", "leave it, or do that elsewhere")
         for runner, variables in HOME_RUNNERS:
             started = re.search(rf"(?:^|[\s;&|])({runner})(?=\s|$)", program.text)
@@ -453,8 +472,9 @@ def _known(word: str, container: Container) -> str:
 
 def _fix(container: Container, image: BaseImage, folders: Folders, options: Options) -> Fix | Blocked:
     dockerfile = container.dockerfile
-    shell = image.family in ("debian", "redhat", "alpine")
     user, made = _existing(container, image)
+    # Who makes a user while building has the tools for that.
+    shell = image.family in ("debian", "redhat", "alpine") or made is not None
     create = user is None and shell
     if user is None:
         number = str(options["uid"])
@@ -558,7 +578,9 @@ def _existing(container: Container, image: BaseImage) -> tuple[User | None, Inst
         if name in (image.user, str(image.id)):
             break
         if name in used and "$" not in name:
-            return User(name, id=name if name.isdigit() else ""), None
+            # Debian and Alpine have the same nobody.
+            known = "65534" if name == "nobody" and image.family in ("debian", "alpine") else ""
+            return User(name, id=name if name.isdigit() else known, home=not name.isdigit() and not known), None
     if image.runs_as not in ROOT:
         return User(image.runs_as), None
     if image.user:
@@ -592,18 +614,14 @@ def _give(
     reached = [s for s in container.states if before is None or s.instruction.index < before.index]
     places = [state.folder for state in reached if state.instruction.op == "WORKDIR"]
     made: list[str] = []
+    there = list(places)
     for state in reached:
         if state.instruction.op == "RUN" and re.search(r"\bmkdir\b|\binstall\b", state.instruction.script):
             made += folders_made(state.script, state.values, state.folder)
+            if "rm -" not in state.instruction.script:
+                there += folders_made(state.script, state.values, state.folder, surely=True)
     entered = [path for path in (*places, container.folder) if is_within(path, folders.roots)]
-    wanted = dict.fromkeys([*folders.all, *entered])
-    missing = [path for path in wanted if not any(is_within(there, (path,)) for there in (*places, *made))]
-    steps = [f"mkdir -p {' '.join(missing)}"] if missing else []
-    if recursive:
-        return [*steps, f"chown -R {user.owner} {' '.join(_topmost(folders.all))}"] if folders.all else steps
     roots = dict.fromkeys([*folders.roots, *entered])
-    if roots:
-        steps.append(f"chown {user.owner} {' '.join(roots)}")
     # What mkdir makes inside goes with the folder right below the root, which it may have made too.
     inside = [
         f"{root}/{path[len(root) + 1 :].split('/')[0]}"
@@ -611,6 +629,13 @@ def _give(
         for path in made
         if path.startswith(f"{root}/")
     ]
+    wanted = dict.fromkeys([*folders.all, *entered, *inside])
+    missing = [path for path in wanted if not any(is_within(known, (path,)) for known in there)]
+    steps = [f"mkdir -p {' '.join(missing)}"] if missing else []
+    if recursive:
+        return [*steps, f"chown -R {user.owner} {' '.join(_topmost(folders.all))}"] if folders.all else steps
+    if roots:
+        steps.append(f"chown {user.owner} {' '.join(roots)}")
     if given := _topmost([*folders.data, *inside]):
         steps.append(f"chown -R {user.owner} {' '.join(given)}")
     return steps
