@@ -35,7 +35,7 @@ from typing import Any
 from fixer.facts.app_server import AppServer
 from fixer.facts.django import DjangoProject
 from fixer.facts.local_databases import LocalDatabases, Place
-from fixer.facts.settings_modules import OWN_POOL, Database, Later, SettingsModule, limit_variable, own_dict
+from fixer.facts.settings_modules import OWN_POOL, Database, Later, SettingsModule, limit_variable, own_dict, vendor_of
 from fixer.languages.settings import Code, PythonModule, constant, item, key, text
 from fixer.model import Blocked, Finding, Fix, Option, Options, Parts, Rule, Span, Tier
 
@@ -44,6 +44,7 @@ AGE_WITHOUT_HEALTH_CHECKS = 60
 POOL_MIN = 5
 MOST_CONNECTIONS = 80  # of PostgreSQL's default of 100; some are for people and for jobs
 LOCAL = re.compile(r"^(localhost|127\.\d+\.\d+\.\d+|::1|/.*|db|postgres|postgresql|database|)$")
+LIBRARY = re.compile(r"(^|\.)(\w*Env|AutoConfig|Config)$")  # django-environ's and environs' Env, decouple's Config
 POOLED_HOST = re.compile(r"pgbouncer|pooler", re.IGNORECASE)
 POOLED_PORTS = frozenset({"6432", "6543"})
 ASIDE = re.compile(
@@ -341,17 +342,25 @@ def _edits(
         variable = database.ssl_variable
         for other in elsewhere:
             yield from _assigned_in(other.document, database, variable)
+    set_ = dict(wanted.set)
     if options is None and add_options:
         add["OPTIONS"] = add_options
+    elif options is not None and options is database.options and not module.spans_lines(database.node):
+        # All on one line, which may get too long and be broken up: one edit for both.
+        given = {
+            text(name): Code(module.text_of(value)) for name, value in zip(options.keys, options.values, strict=True)
+        }
+        if add_options or wanted.set_options:
+            set_["OPTIONS"] = given | wanted.set_options | add_options
     elif options is not None and (add_options or wanted.set_options):
         yield options_in.edit_dict(options, add=add_options, set=wanted.set_options)
-    if add or wanted.set or wanted.delete:
-        yield module.edit_dict(database.node, add=add, set=wanted.set, delete=wanted.delete)
+    if add or set_ or wanted.delete:
+        yield module.edit_dict(database.node, add=add, set=set_, delete=wanted.delete)
     if any(
         isinstance(value, Code) and "os." in value.text
         for value in (*add_options.values(), *wanted.set_options.values())
     ):
-        yield options_in.add_import("os")
+        yield options_in.add_import("os", options if options is not None else database.node)
     for name in wanted.add_options:
         if name == "sslmode":
             wanted.todo.append(_without_tls_elsewhere(database.ssl_variable, None if elsewhere else local))
@@ -386,16 +395,16 @@ def _runs_with(project: DjangoProject, place: Place, settings: SettingsModule) -
 
 def _assigned_in(module: PythonModule, database: Database, variable: str) -> Iterator[Parts]:
     target = f"DATABASES[{module.quoted(database.alias)}][{module.quoted('OPTIONS')}][{module.quoted('sslmode')}]"
-    reader = _spelled(module, "os.environ.get") or _spelled(module, "os.getenv")
     last = _below_databases(module.tree.body)
     if last is None:
         yield Blocked(f"{module.path} takes over no DATABASES", "set sslmode there by hand")
         return
+    reader = _spelled(module, "os.environ.get", last) or _spelled(module, "os.getenv", last)
     ignored = "  # noqa: F405" if re.search(r"\S  # noqa: [^\n]*F405", module.source.text) else ""
     code = f"{target} = {reader or 'os.environ.get'}({module.quoted(variable)}) or {module.quoted('require')}{ignored}"
     yield module.insert_after(last, code, blank_lines=1)
     if not reader:
-        yield module.add_import("os")
+        yield module.add_import("os", last)
 
 
 # -- settings that are made at run time ---------------------------------------------------------------------------
@@ -430,7 +439,7 @@ def _made_at_run_time(
     code = _loop(module, first, missing, variable, cell)
     parts: list[Parts] = [module.insert_after(last, code, blank_lines=1)]
     if "os." in code:
-        parts.append(module.add_import("os"))
+        parts.append(module.add_import("os", last))
     todo = []
     if "sslmode" in missing:
         todo.append(_without_tls_elsewhere(variable, cell.local))
@@ -535,7 +544,9 @@ def _is_for_production(database: Database) -> bool:
 
 def _is_made_at_run_time(project: DjangoProject, database: Database) -> bool:
     """Made from a URL, by `update` with something unknown or under a condition, or with an engine from outside."""
-    if database.shape == "url":
+    if database.shape == "url" or (
+        database.shape == "opaque" and vendor_of(ast.unparse(database.node)) == "postgresql"
+    ):
         return True
     if database.shape != "literal":
         return False
@@ -593,18 +604,38 @@ def _read(module: PythonModule, database: Database, variable: str) -> str:
     name = module.quoted(variable)
     empty = module.quoted("")
     for read in database.reads.values() if module is database.module else ():
-        reader = read.reader
-        if reader.endswith(("getenv", "environ.get")):
-            return f"{reader}({name})"
-        if reader.endswith("environ"):
-            return f"{reader}.get({name})"
-        if re.fullmatch(r"env(\.\w+)?|config", reader):
-            return f"{reader.partition('.')[0]}({name}, default={empty})"
-    return f"{_spelled(module, 'os.environ.get') or _spelled(module, 'os.getenv') or 'os.environ.get'}({name})"
+        reader, _, method = read.reader.partition(".")
+        if read.reader.endswith(("getenv", "environ.get")):
+            return f"{read.reader}({name})"
+        if read.reader.endswith("environ"):
+            return f"{read.reader}.get({name})"
+        if reader in ("env", "config") and method in ("", "str", "int") and _takes_default(module, reader):
+            return f"{reader}({name}, default={empty})"
+    at = database.node if module is database.module else None
+    spelled = _spelled(module, "os.environ.get", at) or _spelled(module, "os.getenv", at)
+    return f"{spelled or 'os.environ.get'}({name})"
 
 
-def _spelled(module: PythonModule, dotted: str) -> str:
-    return module.name_of(dotted)
+def _takes_default(module: PythonModule, reader: str) -> bool:
+    """Whether a reader is called with `default`: one of a library, or one that this module shows to take it."""
+    values = module.assignments.get(reader, [])
+    if values:
+        return all(isinstance(each, ast.Call) and LIBRARY.search(ast.unparse(each.func)) for each in values)
+    if module.imported.get(reader, "").startswith(("decouple.", "environs.", "environ.")):
+        return True
+    return any(
+        (
+            isinstance(node, ast.Call)
+            and ast.unparse(node.func) == reader
+            and any(k.arg == "default" for k in node.keywords)
+        )
+        or (isinstance(node, ast.FunctionDef) and node.name == reader and "default" in ast.unparse(node.args))
+        for node in ast.walk(module.tree)
+    )
+
+
+def _spelled(module: PythonModule, dotted: str, above: ast.AST | None) -> str:
+    return module.name_of(dotted, above)
 
 
 def _below_databases(statements: Sequence[ast.stmt]) -> ast.stmt | None:
