@@ -159,10 +159,14 @@ class Cache:
 
 @dataclass(frozen=True, eq=False)
 class SettingsModule:
-    """One settings module as it stands: what it takes over from others, in order, and what it says itself."""
+    """One settings module as it stands: what it takes over from others, in order, and what it says itself.
+
+    `imports` are all that it takes over, `bases` those that it begins with, under no condition.
+    """
 
     document: PythonModule
     imports: tuple[str, ...]
+    bases: tuple[str, ...]
     databases: tuple[Database, ...]
     later: tuple[Later, ...]
     opaque: str
@@ -263,11 +267,13 @@ class SettingsReader:
         if not _SAYS_SETTINGS.search(document.source.text) and not scan.imports and not scan.included:
             return None
         imports = [other for name in scan.imports if (other := self._imported(path, name))]
+        bases = [self._imported(path, name) for name in scan.bases]
         for pattern in scan.included:
             imports += self.repository.glob(joined(folder_of(path), pattern))
         return SettingsModule(
             document,
             tuple(dict.fromkeys(i for i in imports if i != path)),
+            tuple(i for i in bases if i != path),
             _surviving(scan.databases),
             tuple(scan.later),
             scan.opaque,
@@ -308,6 +314,8 @@ class _Scan:
     def __init__(self, module: PythonModule) -> None:
         self.module = module
         self.imports: list[str] = []
+        self.bases: list[str] = []
+        self.begun = False
         self.included: list[str] = []
         self.databases: list[Database] = []
         self.later: list[Later] = []
@@ -337,7 +345,9 @@ class _Scan:
                 self.later.append(Later("*", (), "other", None, statement, self.module, guards))
         elif isinstance(statement, ast.ImportFrom):
             if any(alias.name in ("*", "DATABASES") for alias in statement.names):
-                self.imports.append("." * statement.level + (statement.module or ""))
+                name = "." * statement.level + (statement.module or "")
+                self.imports.append(name)
+                self.bases += [] if guards or self.begun else [name]
         elif isinstance(statement, ast.Assign):
             for target in statement.targets:
                 self.assigned(target, statement.value, statement, guards, in_class)
@@ -360,6 +370,7 @@ class _Scan:
     def assigned(
         self, target: ast.expr, value: ast.expr, statement: ast.stmt, guards: tuple[str, ...], in_class: bool
     ) -> None:
+        self.begun = True
         keys = _subscripts(target)
         if keys is None:
             if isinstance(target, ast.Tuple | ast.List) and any(dotted(each) == "DATABASES" for each in target.elts):

@@ -12,16 +12,16 @@ application:
   and psycopg_pool are there, with `CONN_MAX_AGE = 0`, since one excludes the other;
 * `POOL` beside `NAME` does nothing in any Django, and is removed.
 
-`sslmode` is read from the environment and is `require` without the variable. CI jobs and compose services that start
-a PostgreSQL server of their own, which has no TLS, get `prefer` in the same fix. `statement_timeout` can be set by the
-environment too: 0 for migrations and long jobs.
+`sslmode` is read from the environment and is `require` without the variable. CI jobs and compose services that use a
+PostgreSQL server of their own, which has no TLS, get `prefer` in the same fix; other files that start one are named.
+`statement_timeout` can be set by the environment too: 0 for migrations and long jobs.
 
-Settings made from a URL (`dj_database_url`, `env.db()`), or with an engine from the environment, get a loop below
-DATABASES that does the same to PostgreSQL and leaves SQLite alone.
+Settings made from a URL (`dj_database_url`, `env.db()`) or by another expression, with an engine from the environment,
+or with OPTIONS under a condition, get a loop below DATABASES that does the same to PostgreSQL and leaves SQLite alone.
 
 ## When it is left alone
-Other databases than PostgreSQL, settings and aliases for tests and development, branches for tests, backends with a
-pool of their own, and every key that is set anywhere. `verify-full` stays. Behind pgbouncer there is no
+Other databases than PostgreSQL, settings and aliases for tests and development, branches for tests, projects in
+folders for tests or examples, backends with a pool of their own, and every key that is set anywhere. `verify-full` stays. Behind pgbouncer there is no
 `statement_timeout`, since pgbouncer refuses it or drops it silently. A server at a literal local address is not asked
 for TLS. Where nothing tells WSGI from ASGI, only `CONN_MAX_AGE` is blocked.
 """
@@ -35,7 +35,16 @@ from typing import Any
 from fixer.facts.app_server import AppServer
 from fixer.facts.django import DjangoProject
 from fixer.facts.local_databases import LocalDatabases, Place
-from fixer.facts.settings_modules import OWN_POOL, Database, Later, SettingsModule, limit_variable, own_dict, vendor_of
+from fixer.facts.settings_modules import (
+    OWN_POOL,
+    Database,
+    Later,
+    SettingsModule,
+    limit_variable,
+    own_dict,
+    resolve,
+    vendor_of,
+)
 from fixer.languages.settings import Code, PythonModule, constant, item, key, text
 from fixer.model import Blocked, Finding, Fix, Option, Options, Parts, Rule, Span, Tier
 
@@ -46,6 +55,7 @@ MOST_CONNECTIONS = 80  # of PostgreSQL's default of 100; some are for people and
 LOCAL = re.compile(r"^(localhost|127\.\d+\.\d+\.\d+|::1|/.*|db|postgres|postgresql|database|)$")
 LIBRARY = re.compile(r"(^|\.)(\w*Env|AutoConfig|Config)$")  # django-environ's and environs' Env, decouple's Config
 POOLED_HOST = re.compile(r"pgbouncer|pooler", re.IGNORECASE)
+CURSORS = re.compile(r"DISABLE_SERVER_SIDE_CURSORS(?!['\"]?\]?(:| =) False)")  # what a pooler by transaction asks for
 POOLED_PORTS = frozenset({"6432", "6543"})
 ASIDE = re.compile(
     r"\b(tests?|testing|pytest|ci|github\w*|debug|local|dev|development)\b|TEST|GITHUB|\bCI_|CIRCLECI|TRAVIS|JENKINS",
@@ -498,10 +508,24 @@ def _loop(module: PythonModule, database: Database, missing: list[str], variable
 
 def _named(database: Database) -> frozenset[str]:
     """The keys that the call or the literal names itself."""
-    found = _said_in(ast.unparse(database.node))
+    found = _said_in(_written(database))
     if "pool" in found:
         found |= {"CONN_MAX_AGE"}
     return frozenset(found)
+
+
+def _written(database: Database) -> str:
+    """The text of the value, and of all statements about the name that stands for it."""
+    node, module = database.node, database.module
+    if not isinstance(node, ast.Name):
+        return ast.unparse(node)
+    about = [
+        statement
+        for statement in module.top_level()
+        if not hasattr(statement, "body")
+        and any(isinstance(each, ast.Name) and each.id == node.id for each in ast.walk(statement))
+    ]
+    return "\n".join(map(ast.unparse, about))
 
 
 def _said_in(written: str) -> set[str]:
@@ -544,14 +568,11 @@ def _is_for_production(database: Database) -> bool:
 
 def _is_made_at_run_time(project: DjangoProject, database: Database) -> bool:
     """Made from a URL, by `update` with something unknown or under a condition, or with an engine from outside."""
-    if database.shape == "url" or (
-        database.shape == "opaque" and vendor_of(ast.unparse(database.node)) == "postgresql"
-    ):
-        return True
     if database.shape != "literal":
-        return False
+        value = ast.unparse(resolve(database.module, database.node))
+        return "URL" in database.reads or database.shape == "url" or vendor_of(value) == "postgresql"
     if not database.engine:
-        return "ENGINE" in database.reads and bool(project.driver)
+        return item(database.node, "ENGINE") is not None and bool(project.driver)
     later = project.later_of(database)
     if any(change.keys == ("OPTIONS",) and change.guards and change.module is database.module for change in later):
         return True  # what OPTIONS holds depends on a condition
@@ -590,11 +611,11 @@ def _needs_tls(database: Database, options: ast.Dict | None) -> bool:
 def _pooler(database: Database, cell: _Cell) -> bool:
     host = database.values.get("HOST", "") + (database.reads["HOST"].default or "" if "HOST" in database.reads else "")
     port = database.values.get("PORT", "") or (database.reads["PORT"].default if "PORT" in database.reads else "")
-    cursors = constant(item(database.node, "DISABLE_SERVER_SIDE_CURSORS"))
+    said = [_written(database), *(ast.unparse(later.statement) for later in cell.project.later_of(database))]
     return bool(
         POOLED_HOST.search(host)
         or port in POOLED_PORTS
-        or cursors is True
+        or any(map(CURSORS.search, said))
         or (cell.local is not None and cell.local.pooler)
     )
 
