@@ -21,9 +21,9 @@ or with OPTIONS under a condition, get a loop below DATABASES that does the same
 
 ## When it is left alone
 Other databases than PostgreSQL, settings and aliases for tests and development, branches for tests, projects in
-folders for tests or examples, backends with a pool of their own, and every key that is set anywhere. `verify-full` stays. Behind pgbouncer there is no
-`statement_timeout`, since pgbouncer refuses it or drops it silently. A server at a literal local address is not asked
-for TLS. Where nothing tells WSGI from ASGI, only `CONN_MAX_AGE` is blocked.
+folders for tests or examples, backends with a pool of their own, and every key that is set anywhere. `verify-full`
+stays. Behind pgbouncer there is no `statement_timeout`, since pgbouncer refuses it or drops it silently. A server at a
+literal local address is not asked for TLS. Where nothing tells WSGI from ASGI, only `CONN_MAX_AGE` is blocked.
 """
 
 import ast
@@ -60,6 +60,11 @@ POOLED_PORTS = frozenset({"6432", "6543"})
 ASIDE = re.compile(
     r"\b(tests?|testing|pytest|ci|github\w*|debug|local|dev|development)\b|TEST|GITHUB|\bCI_|CIRCLECI|TRAVIS|JENKINS",
     re.I,
+)
+UNKNOWN_SERVER = Blocked(
+    "nothing says whether WSGI or ASGI runs the application; a kept connection is a leak under ASGI",
+    "say which, by configuration",
+    'rules.unpooled-database.server = "wsgi"',
 )
 KEYS = ("CONN_MAX_AGE", "CONN_HEALTH_CHECKS", "sslmode", "connect_timeout", "statement_timeout", "pool")
 
@@ -268,11 +273,7 @@ def _reuse(
         elif constant(age) == 0:
             return  # somebody wants none
     elif not says_age:
-        wanted.blocked = Blocked(
-            "nothing says whether WSGI or ASGI runs the application; a kept connection is a leak under ASGI",
-            "say which, by configuration",
-            'rules.unpooled-database.server = "wsgi"',
-        )
+        wanted.blocked = UNKNOWN_SERVER
         return
     if not checks and cell.has_health_checks:
         wanted.add["CONN_HEALTH_CHECKS"] = True
@@ -281,6 +282,19 @@ def _reuse(
     others = ", ".join(f"{c.path}:{c.line} ({c.server})" for c in (cell.server.contradicting if cell.server else ()))
     if wanted.add and others:
         wanted.todo.append(f"where {others} runs the application instead, set CONN_MAX_AGE to 0")
+
+
+def _no_reuse(cell: _Cell) -> Blocked | None:
+    """Why a loop cannot let connections be used again, where it cannot."""
+    if not cell.interface:
+        return UNKNOWN_SERVER
+    if not cell.isolates_requests:
+        return None
+    if not cell.has_pool:
+        return _no_pool(cell)
+    return Blocked(
+        f"{cell.reason}, and DATABASES is made at run time", "set OPTIONS['pool'] and CONN_MAX_AGE = 0 there"
+    )
 
 
 def _no_pool(cell: _Cell) -> Blocked:
@@ -429,6 +443,10 @@ def _made_at_run_time(
     missing = [name for name in KEYS[:-1] if name not in frozenset.intersection(*said)]
     if "pool" in frozenset.union(*said) and "CONN_MAX_AGE" in missing:
         missing.remove("CONN_MAX_AGE")  # Django refuses it beside a pool
+    aliases = ", ".join(f"'{alias}'" for alias in dict.fromkeys(each.alias for each in databases) if alias != "*")
+    if "CONN_MAX_AGE" in missing and (blocked := _no_reuse(cell)) and not any(each.in_class for each in databases):
+        message = f"{aliases or 'DATABASES'}: opens a connection for every request"
+        yield Finding(module.path, module.span(first.node), message, blocked)
     if cell.isolates_requests or not cell.interface:
         missing = [name for name in missing if not name.startswith("CONN_")]
     elif not cell.has_health_checks:
@@ -437,7 +455,6 @@ def _made_at_run_time(
         missing.remove("statement_timeout")
     if not missing or cell.cannot_start or any(database.in_class for database in databases):
         return
-    aliases = ", ".join(f"'{alias}'" for alias in dict.fromkeys(each.alias for each in databases) if alias != "*")
     message = f"{aliases or 'DATABASES'}: {_listed(missing)} not set, and what it holds is known only at run time"
     last = _below_databases(module.tree.body)
     if last is None:
