@@ -382,6 +382,21 @@ def test_caches_and_roles_and_vendors(tmp_path: Path) -> None:
     assert vendor_of("") == ""
 
 
+@pytest.mark.parametrize(
+    ("text", "role"),
+    [
+        ("from .local import *\nDEBUG = True\n", "development"),
+        ("DEBUG = False\nfrom .local import *\n", "shared"),
+        ("DATABASES = {}\ntry:\n    from .local import *\nexcept ImportError:\n    pass\n", "shared"),
+        ("if __debug__:\n    from .local import *\nDATABASES = {}\n", "shared"),
+    ],
+)
+def test_a_module_has_the_role_of_what_it_begins_with(text: str, role: str, tmp_path: Path) -> None:
+    found = project(tmp_path, text, **{"site/local.py": "DEBUG = True\n"})
+
+    assert found.modules["site/settings.py"].role == role
+
+
 def test_a_driver_is_what_django_would_import(tmp_path: Path) -> None:
     both = "psycopg2\npsycopg[binary]\n"
     found = project(tmp_path, "DATABASES = {}\n", **{"requirements.txt": "Django>=4.2\n" + both})

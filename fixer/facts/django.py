@@ -371,13 +371,16 @@ def _has_pool(packages: PythonPackages | None, near: str) -> bool:
 
 
 def _with_roles(modules: Mapping[str, SettingsModule]) -> dict[str, SettingsModule]:
-    """A module without a role in its name has that of what it takes over, where that is development or tests."""
+    """A module without a role in its name has that of what it takes over, where that is development or tests.
+
+    What is taken over under a condition or further down, such as a local file or a debug toolbar, says nothing of it.
+    """
 
     def role(path: str, seen: tuple[str, ...] = ()) -> Role:
         module = modules.get(path)
         if module is None or path in seen or module.role != "shared":
             return "shared" if module is None or path in seen else module.role
-        found = {role(other, (*seen, path)) for other in module.imports}
+        found = {role(other, (*seen, path)) for other in module.bases}
         return "test" if "test" in found else "development" if "development" in found else "shared"
 
     return {path: replace(module, role=role(path)) for path, module in modules.items()}

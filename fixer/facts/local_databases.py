@@ -20,10 +20,10 @@ _POSTGRES = re.compile(rf"(^|/){_IMAGE}(:|@|$)")
 _POOLER = re.compile(r"pgbouncer|pgcat|odyssey|supavisor", re.IGNORECASE)
 _PYTHON = re.compile(r"\b(python3?|pytest|tox|nox|coverage|manage\.py|uv|poetry|pipenv|pdm|hatch|make|just)\b")
 _HOST_PYTHON = re.compile(
-    r"^(?!.*\bdocker\b).*(?<![\w./-])(python3?|pytest|tox|nox|coverage|manage\.py|(uv|poetry|pipenv|pdm|hatch) run)\b",
+    r"^(?!.*\bdocker\b).*(\bmanage\.py|(?<![\w./-])(pytest|tox|nox|coverage|(uv|poetry|pipenv|pdm|hatch) run)\b)",
     re.MULTILINE,
 )
-"""A line that runs Python beside containers, not within one."""
+"""A line that may run Django beside containers, not within one."""
 _SURELY_DJANGO = re.compile(r"manage\.py|gunicorn|uvicorn|daphne|uwsgi|celery|dramatiq|DJANGO_|DATABASE_URL")
 _RUNS_DJANGO = re.compile(rf"{_SURELY_DJANGO.pattern}|python|\.sh\b")
 _RUNS_SERVER = re.compile(rf"\bdocker\s+(container\s+)?run\b(?:[^\n\\]|\\\n|\\.)*?[\s/\"']{_IMAGE}(?=[:@\s\"']|$)")

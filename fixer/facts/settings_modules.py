@@ -162,11 +162,13 @@ class SettingsModule:
     """One settings module as it stands: what it takes over from others, in order, and what it says itself.
 
     `conditional` are those of its `imports` that stand below an `if`.
+    `imports` are all that it takes over, `bases` those that it begins with, under no condition.
     """
 
     document: PythonModule
     imports: tuple[str, ...]
     conditional: frozenset[str]
+    bases: tuple[str, ...]
     databases: tuple[Database, ...]
     later: tuple[Later, ...]
     opaque: str
@@ -267,12 +269,14 @@ class SettingsReader:
         if not _SAYS_SETTINGS.search(document.source.text) and not scan.imports and not scan.included:
             return None
         imports = [other for name in scan.imports if (other := self._imported(path, name))]
+        bases = [self._imported(path, name) for name in scan.bases]
         for pattern in scan.included:
             imports += self.repository.glob(joined(folder_of(path), pattern))
         return SettingsModule(
             document,
             tuple(dict.fromkeys(i for i in imports if i != path)),
             frozenset(self._imported(path, name) for name in scan.conditional),
+            tuple(i for i in bases if i != path),
             _surviving(scan.databases),
             tuple(scan.later),
             scan.opaque,
@@ -326,6 +330,8 @@ class _Scan:
         self.module = module
         self.imports: list[str] = []
         self.conditional: list[str] = []
+        self.bases: list[str] = []
+        self.begun = False
         self.included: list[str] = []
         self.databases: list[Database] = []
         self.later: list[Later] = []
@@ -359,6 +365,7 @@ class _Scan:
                 self.imports.append(name)
                 if set(guards) - {"try"}:
                     self.conditional.append(name)
+                self.bases += [] if guards or self.begun else [name]
         elif isinstance(statement, ast.Assign):
             for target in statement.targets:
                 self.assigned(target, statement.value, statement, guards, in_class)
@@ -381,6 +388,7 @@ class _Scan:
     def assigned(
         self, target: ast.expr, value: ast.expr, statement: ast.stmt, guards: tuple[str, ...], in_class: bool
     ) -> None:
+        self.begun = True
         keys = _subscripts(target)
         if keys is None:
             if isinstance(target, ast.Tuple | ast.List) and any(dotted(each) == "DATABASES" for each in target.elts):

@@ -12,18 +12,18 @@ application:
   and psycopg_pool are there, with `CONN_MAX_AGE = 0`, since one excludes the other;
 * `POOL` beside `NAME` does nothing in any Django, and is removed.
 
-`sslmode` is read from the environment and is `require` without the variable. CI jobs and compose services that start
-a PostgreSQL server of their own, which has no TLS, get `prefer` in the same fix. `statement_timeout` can be set by the
-environment too: 0 for migrations and long jobs.
+`sslmode` is read from the environment and is `require` without the variable. CI jobs and compose services that use a
+PostgreSQL server of their own, which has no TLS, get `prefer` in the same fix; other files that start one are named.
+`statement_timeout` can be set by the environment too: 0 for migrations and long jobs.
 
-Settings made from a URL (`dj_database_url`, `env.db()`), or with an engine from the environment, get a loop below
-DATABASES that does the same to PostgreSQL and leaves SQLite alone.
+Settings made from a URL (`dj_database_url`, `env.db()`) or by another expression, with an engine from the environment,
+or with OPTIONS under a condition, get a loop below DATABASES that does the same to PostgreSQL and leaves SQLite alone.
 
 ## When it is left alone
-Other databases than PostgreSQL, settings and aliases for tests and development, branches for tests, backends with a
-pool of their own, and every key that is set anywhere. `verify-full` stays. Behind pgbouncer there is no
-`statement_timeout`, since pgbouncer refuses it or drops it silently. A server at a literal local address is not asked
-for TLS. Where nothing tells WSGI from ASGI, only `CONN_MAX_AGE` is blocked.
+Other databases than PostgreSQL, settings and aliases for tests and development, branches for tests, projects in
+folders for tests or examples, backends with a pool of their own, and every key that is set anywhere. `verify-full`
+stays. Behind pgbouncer there is no `statement_timeout`, since pgbouncer refuses it or drops it silently. A server at a
+literal local address is not asked for TLS. Where nothing tells WSGI from ASGI, only `CONN_MAX_AGE` is blocked.
 """
 
 import ast
@@ -35,7 +35,16 @@ from typing import Any
 from fixer.facts.app_server import AppServer
 from fixer.facts.django import DjangoProject
 from fixer.facts.local_databases import LocalDatabases, Place
-from fixer.facts.settings_modules import OWN_POOL, Database, Later, SettingsModule, limit_variable, own_dict
+from fixer.facts.settings_modules import (
+    OWN_POOL,
+    Database,
+    Later,
+    SettingsModule,
+    limit_variable,
+    own_dict,
+    resolve,
+    vendor_of,
+)
 from fixer.languages.settings import Code, PythonModule, constant, item, key, text
 from fixer.model import Blocked, Finding, Fix, Option, Options, Parts, Rule, Span, Tier
 
@@ -44,11 +53,18 @@ AGE_WITHOUT_HEALTH_CHECKS = 60
 POOL_MIN = 5
 MOST_CONNECTIONS = 80  # of PostgreSQL's default of 100; some are for people and for jobs
 LOCAL = re.compile(r"^(localhost|127\.\d+\.\d+\.\d+|::1|/.*|db|postgres|postgresql|database|)$")
+LIBRARY = re.compile(r"(^|\.)(\w*Env|AutoConfig|Config)$")  # django-environ's and environs' Env, decouple's Config
 POOLED_HOST = re.compile(r"pgbouncer|pooler", re.IGNORECASE)
+CURSORS = re.compile(r"DISABLE_SERVER_SIDE_CURSORS(?!['\"]?\]?(:| =) False)")  # what a pooler by transaction asks for
 POOLED_PORTS = frozenset({"6432", "6543"})
 ASIDE = re.compile(
     r"\b(tests?|testing|pytest|ci|github\w*|debug|local|dev|development)\b|TEST|GITHUB|\bCI_|CIRCLECI|TRAVIS|JENKINS",
     re.I,
+)
+UNKNOWN_SERVER = Blocked(
+    "nothing says whether WSGI or ASGI runs the application; a kept connection is a leak under ASGI",
+    "say which, by configuration",
+    'rules.unpooled-database.server = "wsgi"',
 )
 KEYS = ("CONN_MAX_AGE", "CONN_HEALTH_CHECKS", "sslmode", "connect_timeout", "statement_timeout", "pool")
 
@@ -257,11 +273,7 @@ def _reuse(
         elif constant(age) == 0:
             return  # somebody wants none
     elif not says_age:
-        wanted.blocked = Blocked(
-            "nothing says whether WSGI or ASGI runs the application; a kept connection is a leak under ASGI",
-            "say which, by configuration",
-            'rules.unpooled-database.server = "wsgi"',
-        )
+        wanted.blocked = UNKNOWN_SERVER
         return
     if not checks and cell.has_health_checks:
         wanted.add["CONN_HEALTH_CHECKS"] = True
@@ -270,6 +282,19 @@ def _reuse(
     others = ", ".join(f"{c.path}:{c.line} ({c.server})" for c in (cell.server.contradicting if cell.server else ()))
     if wanted.add and others:
         wanted.todo.append(f"where {others} runs the application instead, set CONN_MAX_AGE to 0")
+
+
+def _no_reuse(cell: _Cell) -> Blocked | None:
+    """Why a loop cannot let connections be used again, where it cannot."""
+    if not cell.interface:
+        return UNKNOWN_SERVER
+    if not cell.isolates_requests:
+        return None
+    if not cell.has_pool:
+        return _no_pool(cell)
+    return Blocked(
+        f"{cell.reason}, and DATABASES is made at run time", "set OPTIONS['pool'] and CONN_MAX_AGE = 0 there"
+    )
 
 
 def _no_pool(cell: _Cell) -> Blocked:
@@ -341,17 +366,25 @@ def _edits(
         variable = database.ssl_variable
         for other in elsewhere:
             yield from _assigned_in(other.document, database, variable)
+    set_ = dict(wanted.set)
     if options is None and add_options:
         add["OPTIONS"] = add_options
+    elif options is not None and options is database.options and not module.spans_lines(database.node):
+        # All on one line, which may get too long and be broken up: one edit for both.
+        given = {
+            text(name): Code(module.text_of(value)) for name, value in zip(options.keys, options.values, strict=True)
+        }
+        if add_options or wanted.set_options:
+            set_["OPTIONS"] = given | wanted.set_options | add_options
     elif options is not None and (add_options or wanted.set_options):
         yield options_in.edit_dict(options, add=add_options, set=wanted.set_options)
-    if add or wanted.set or wanted.delete:
-        yield module.edit_dict(database.node, add=add, set=wanted.set, delete=wanted.delete)
+    if add or set_ or wanted.delete:
+        yield module.edit_dict(database.node, add=add, set=set_, delete=wanted.delete)
     if any(
         isinstance(value, Code) and "os." in value.text
         for value in (*add_options.values(), *wanted.set_options.values())
     ):
-        yield options_in.add_import("os")
+        yield options_in.add_import("os", options if options is not None else database.node)
     for name in wanted.add_options:
         if name == "sslmode":
             wanted.todo.append(_without_tls_elsewhere(database.ssl_variable, None if elsewhere else local))
@@ -386,16 +419,16 @@ def _runs_with(project: DjangoProject, place: Place, settings: SettingsModule) -
 
 def _assigned_in(module: PythonModule, database: Database, variable: str) -> Iterator[Parts]:
     target = f"DATABASES[{module.quoted(database.alias)}][{module.quoted('OPTIONS')}][{module.quoted('sslmode')}]"
-    reader = _spelled(module, "os.environ.get") or _spelled(module, "os.getenv")
     last = _below_databases(module.tree.body)
     if last is None:
         yield Blocked(f"{module.path} takes over no DATABASES", "set sslmode there by hand")
         return
+    reader = _spelled(module, "os.environ.get", last) or _spelled(module, "os.getenv", last)
     ignored = "  # noqa: F405" if re.search(r"\S  # noqa: [^\n]*F405", module.source.text) else ""
     code = f"{target} = {reader or 'os.environ.get'}({module.quoted(variable)}) or {module.quoted('require')}{ignored}"
     yield module.insert_after(last, code, blank_lines=1)
     if not reader:
-        yield module.add_import("os")
+        yield module.add_import("os", last)
 
 
 # -- settings that are made at run time ---------------------------------------------------------------------------
@@ -410,6 +443,10 @@ def _made_at_run_time(
     missing = [name for name in KEYS[:-1] if name not in frozenset.intersection(*said)]
     if "pool" in frozenset.union(*said) and "CONN_MAX_AGE" in missing:
         missing.remove("CONN_MAX_AGE")  # Django refuses it beside a pool
+    aliases = ", ".join(f"'{alias}'" for alias in dict.fromkeys(each.alias for each in databases) if alias != "*")
+    if "CONN_MAX_AGE" in missing and (blocked := _no_reuse(cell)) and not any(each.in_class for each in databases):
+        message = f"{aliases or 'DATABASES'}: opens a connection for every request"
+        yield Finding(module.path, module.span(first.node), message, blocked)
     if cell.isolates_requests or not cell.interface:
         missing = [name for name in missing if not name.startswith("CONN_")]
     elif not cell.has_health_checks:
@@ -418,7 +455,6 @@ def _made_at_run_time(
         missing.remove("statement_timeout")
     if not missing or cell.cannot_start or any(database.in_class for database in databases):
         return
-    aliases = ", ".join(f"'{alias}'" for alias in dict.fromkeys(each.alias for each in databases) if alias != "*")
     message = f"{aliases or 'DATABASES'}: {_listed(missing)} not set, and what it holds is known only at run time"
     last = _below_databases(module.tree.body)
     if last is None:
@@ -430,7 +466,7 @@ def _made_at_run_time(
     code = _loop(module, first, missing, variable, cell)
     parts: list[Parts] = [module.insert_after(last, code, blank_lines=1)]
     if "os." in code:
-        parts.append(module.add_import("os"))
+        parts.append(module.add_import("os", last))
     todo = []
     if "sslmode" in missing:
         todo.append(_without_tls_elsewhere(variable, cell.local))
@@ -489,10 +525,24 @@ def _loop(module: PythonModule, database: Database, missing: list[str], variable
 
 def _named(database: Database) -> frozenset[str]:
     """The keys that the call or the literal names itself."""
-    found = _said_in(ast.unparse(database.node))
+    found = _said_in(_written(database))
     if "pool" in found:
         found |= {"CONN_MAX_AGE"}
     return frozenset(found)
+
+
+def _written(database: Database) -> str:
+    """The text of the value, and of all statements about the name that stands for it."""
+    node, module = database.node, database.module
+    if not isinstance(node, ast.Name):
+        return ast.unparse(node)
+    about = [
+        statement
+        for statement in module.top_level()
+        if not hasattr(statement, "body")
+        and any(isinstance(each, ast.Name) and each.id == node.id for each in ast.walk(statement))
+    ]
+    return "\n".join(map(ast.unparse, about))
 
 
 def _said_in(written: str) -> set[str]:
@@ -535,12 +585,11 @@ def _is_for_production(database: Database) -> bool:
 
 def _is_made_at_run_time(project: DjangoProject, database: Database) -> bool:
     """Made from a URL, by `update` with something unknown or under a condition, or with an engine from outside."""
-    if database.shape == "url":
-        return True
     if database.shape != "literal":
-        return False
+        value = ast.unparse(resolve(database.module, database.node))
+        return "URL" in database.reads or database.shape == "url" or vendor_of(value) == "postgresql"
     if not database.engine:
-        return "ENGINE" in database.reads and bool(project.driver)
+        return item(database.node, "ENGINE") is not None and bool(project.driver)
     later = project.later_of(database)
     if any(change.keys == ("OPTIONS",) and change.guards and change.module is database.module for change in later):
         return True  # what OPTIONS holds depends on a condition
@@ -579,11 +628,11 @@ def _needs_tls(database: Database, options: ast.Dict | None) -> bool:
 def _pooler(database: Database, cell: _Cell) -> bool:
     host = database.values.get("HOST", "") + (database.reads["HOST"].default or "" if "HOST" in database.reads else "")
     port = database.values.get("PORT", "") or (database.reads["PORT"].default if "PORT" in database.reads else "")
-    cursors = constant(item(database.node, "DISABLE_SERVER_SIDE_CURSORS"))
+    said = [_written(database), *(ast.unparse(later.statement) for later in cell.project.later_of(database))]
     return bool(
         POOLED_HOST.search(host)
         or port in POOLED_PORTS
-        or cursors is True
+        or any(map(CURSORS.search, said))
         or (cell.local is not None and cell.local.pooler)
     )
 
@@ -593,18 +642,38 @@ def _read(module: PythonModule, database: Database, variable: str) -> str:
     name = module.quoted(variable)
     empty = module.quoted("")
     for read in database.reads.values() if module is database.module else ():
-        reader = read.reader
-        if reader.endswith(("getenv", "environ.get")):
-            return f"{reader}({name})"
-        if reader.endswith("environ"):
-            return f"{reader}.get({name})"
-        if re.fullmatch(r"env(\.\w+)?|config", reader):
-            return f"{reader.partition('.')[0]}({name}, default={empty})"
-    return f"{_spelled(module, 'os.environ.get') or _spelled(module, 'os.getenv') or 'os.environ.get'}({name})"
+        reader, _, method = read.reader.partition(".")
+        if read.reader.endswith(("getenv", "environ.get")):
+            return f"{read.reader}({name})"
+        if read.reader.endswith("environ"):
+            return f"{read.reader}.get({name})"
+        if reader in ("env", "config") and method in ("", "str", "int") and _takes_default(module, reader):
+            return f"{reader}({name}, default={empty})"
+    at = database.node if module is database.module else None
+    spelled = _spelled(module, "os.environ.get", at) or _spelled(module, "os.getenv", at)
+    return f"{spelled or 'os.environ.get'}({name})"
 
 
-def _spelled(module: PythonModule, dotted: str) -> str:
-    return module.name_of(dotted)
+def _takes_default(module: PythonModule, reader: str) -> bool:
+    """Whether a reader is called with `default`: one of a library, or one that this module shows to take it."""
+    values = module.assignments.get(reader, [])
+    if values:
+        return all(isinstance(each, ast.Call) and LIBRARY.search(ast.unparse(each.func)) for each in values)
+    if module.imported.get(reader, "").startswith(("decouple.", "environs.", "environ.")):
+        return True
+    return any(
+        (
+            isinstance(node, ast.Call)
+            and ast.unparse(node.func) == reader
+            and any(k.arg == "default" for k in node.keywords)
+        )
+        or (isinstance(node, ast.FunctionDef) and node.name == reader and "default" in ast.unparse(node.args))
+        for node in ast.walk(module.tree)
+    )
+
+
+def _spelled(module: PythonModule, dotted: str, above: ast.AST | None) -> str:
+    return module.name_of(dotted, above)
 
 
 def _below_databases(statements: Sequence[ast.stmt]) -> ast.stmt | None:
