@@ -18,6 +18,7 @@ import yaml
 
 from tests.components import path as component
 from tests.examples import CI, DEPLOY
+from tests.proofs.fakehub import serving
 
 ROOT = Path(__file__).parent.parent
 FHFIX = Path(sys.executable).parent / "fhfix"
@@ -81,6 +82,35 @@ def test_findings_are_written_for_code_scanning(workspace: Path) -> None:
     assert done.returncode == 1
     results = json.loads((workspace / "found.sarif").read_text())["runs"][0]["results"]
     assert [result["ruleId"] for result in results] == ["silent-type-check"]
+
+
+@pytest.mark.needs("git")
+def test_the_pull_request_is_opened_in_the_name_of_the_bot(
+    workspace: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    runner = {"HOME": str(tmp_path), "GIT_CONFIG_GLOBAL": os.devnull, "GIT_CONFIG_NOSYSTEM": "1"}
+    runner |= {"GIT_CONFIG_COUNT": "1", "GIT_CONFIG_KEY_0": "user.useConfigOnly", "GIT_CONFIG_VALUE_0": "true"}
+    for name, value in runner.items():
+        monkeypatch.setenv(name, value)
+    person = ("-c", "user.name=Ada", "-c", "user.email=ada@example.com")
+    for hub in serving(tmp_path / "hub"):
+        bare = hub.add_repository("acme/shop")
+        for arguments in (
+            ("init", "-q", "-b", "main"),
+            ("add", "-A"),
+            (*person, "commit", "-qm", "Start"),
+            ("push", "-q", str(bare), "main"),
+            ("remote", "add", "origin", f"{hub.url}/acme/shop"),
+        ):
+            subprocess.run(["git", *arguments], cwd=workspace, check=True)
+
+        inputs = {"mode": "pull-request", "token": "t0ken-of-ada", "labels": "ci\nfhfix", "reviewers": "grace"}
+        done, files = run_action(workspace, select="silent-type-check", safe="true", draft="true", **inputs)
+
+        assert (done.returncode, files["GITHUB_OUTPUT"]) == (0, "exit-code=0\n"), done.stderr
+        (pull,) = hub.pulls
+        assert (pull.labels, pull.reviewers, pull.draft) == (["ci", "fhfix"], ["grace"], True)
+        assert hub.git(bare, "log", "-1", "--format=%an %cn", "fhfix") == "github-actions[bot] github-actions[bot]"
 
 
 @pytest.mark.parametrize(

@@ -148,6 +148,18 @@ def test_a_blocked_finding_says_why_and_what_to_configure() -> None:
     assert '```toml\nrules.hardcoded-sleep.url = "https://example.org/health"\n```' in said
 
 
+def test_findings_that_differ_only_in_their_place_stand_together() -> None:
+    first, *_ = [item for item in document().items if item.reported.rule is examples.SILENT]
+    said = markdown(document(items=(first, replace(first, line=99))))
+
+    assert f"**`{first.reported.finding.path}:{first.line}`, `{first.reported.finding.path}:99`** " in said
+    assert (
+        f"Before and after, `{first.reported.finding.path}:{first.changes[0].line}`, and likewise in 1 other place:"
+        in said
+    )
+    assert said.count("```diff") == len(first.changes)
+
+
 def test_tasks_come_by_priority_with_the_hours_of_what_is_open() -> None:
     rows = [line for line in markdown(document()).splitlines() if line.startswith("| ")]
 

@@ -13,7 +13,12 @@ from fixer.commands.opening import Opened, repository_options, save, say_problem
 @click.command()
 @repository_options
 @click.option(
-    "--format", "form", type=click.Choice(["markdown", "html", "json"]), default="markdown", show_default=True
+    "--format",
+    "form",
+    type=click.Choice(["markdown", "html", "json"]),
+    default="markdown",
+    show_default=True,
+    help="For people, for a browser, for programs.",
 )
 @click.option(
     "-o",

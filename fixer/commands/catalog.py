@@ -17,7 +17,7 @@ def catalog() -> None:
     """Show, verify or update the catalog of actions."""
 
 
-@catalog.command()
+@catalog.command(short_help="What is known of an action.")
 @click.argument("action", metavar="ACTION")
 def show(action: str) -> None:
     """What is known of ACTION, `owner/repo[/path]`: majors, inputs, changes, advisories, sources."""
@@ -65,7 +65,7 @@ def show(action: str) -> None:
         click.echo(f"  {advisory.id} (GitHub Advisory Database, CC-BY 4.0)")
 
 
-@catalog.command()
+@catalog.command(short_help="Check that the data holds together.")
 @click.option("--unspoken", is_flag=True, help="Also list inputs that went and that no migration speaks of.")
 def verify(unspoken: bool) -> None:
     """Check that the data holds together: commits, majors, and that migrations name inputs that exist."""
@@ -83,7 +83,7 @@ def verify(unspoken: bool) -> None:
     sys.exit(1 if wrong else 0)
 
 
-@catalog.command()
+@catalog.command(short_help="Read the tags of repositories anew.")
 @click.argument("actions", nargs=-1, metavar="[OWNER/REPO]...")
 @click.option("--all", "everything", is_flag=True, help="Every repository that the catalog has.")
 @click.option(

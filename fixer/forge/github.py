@@ -166,7 +166,9 @@ class GitHub:
             if status and status < 500:
                 raise GitHubError(self._explained(status, path, message, data), status)
             failures += 1
-            reason = f"GitHub answered {status} {message}".rstrip() if status else f"GitHub did not answer: {message}"
+            reason = (
+                f"GitHub answered {status} {message}".rstrip() if status else f"{self.api} did not answer: {message}"
+            )
             if not repeatable or failures == ATTEMPTS:
                 raise GitHubError(f"{reason}; run it again later", status, uncertain=True)
             self.sleep(2.0 ** (failures - 1))

@@ -84,8 +84,8 @@ def _readable(path: str, data: bytes) -> bool:
 
 def _message(task: Task | None, taken: Iterable[Reported]) -> str:
     lines = dict.fromkeys(f"* {reported.finding.path}: {_title(reported)} ({reported.rule.id})" for reported in taken)
-    about = f"{task.title} ({task.id})" if task else "workflows, Dockerfiles and settings"
-    return f"Fix {about[:1].lower() + about[1:]}\n\n" + "\n".join(lines)
+    about = f"{task.id}: {task.title}" if task else "workflows, Dockerfiles and settings"
+    return f"Fix {about}\n\n" + "\n".join(lines)
 
 
 # -- title and text ---------------------------------------------------------------------------------------------
@@ -145,16 +145,19 @@ def body_of(
     needed_after: Sequence[Needed] = (),
     asked: Iterable[str] = (),
 ) -> str:
-    """Our part of the text, between its marks. `criteria` speak of the tree after the plan."""
+    """Our part of the text, between its marks. `criteria` speak of the tree after the plan.
+
+    Who has a minute reads what is to be done and what wants a look; safe fixes are folded away beside those.
+    """
     fixes = [reported.finding.cure for reported in plan.taken if isinstance(reported.finding.cure, Fix)]
     head = [_counted(plan, fixes), ""]
     for tier in Tier:
-        if any(fix.tier is tier for fix in fixes):
-            head.append(f"* **{tier}** {TIER_WORDS[tier]}")
-    tail: list[str] = []
+        if count := sum(fix.tier is tier for fix in fixes):
+            head.append(f"* **{count} {tier}**: {TIER_WORDS[tier]}")
     to_do = _to_do(plan, needed_before, needed_after)
     if to_do:
-        tail += ["", _TO_DO, "", *to_do]
+        head += ["", _TO_DO, "", *to_do]
+    tail: list[str] = []
     ticks = [_tick(criterion) for criterion in criteria if criterion.state is not State.NOT_APPLICABLE]
     if ticks:
         tail += [
@@ -172,11 +175,27 @@ def body_of(
         f"<!-- fhfix:title {title.replace('-->', '')} -->",
         *([f"<!-- fhfix:asked {' '.join(sorted(asked))} -->"] if asked else []),
     ]
-    room = LONGEST - sum(len(line) + 1 for line in (*head, *tail, *marks))
-    what = ["", "### What changes, and why", "", *_what(plan)]
-    while len(what) > 4 and sum(len(line) + 1 for line in what) > room:
-        what = [*what[:-2], f"* … and more: the diff has all {len(plan.taken)} fixes"]
+    room = LONGEST - _length([*head, *tail, *marks])
+    more = f"* … and more: the diff has all {len(plan.taken)} fixes"
+    look = _fitting(_what(plan, Tier.REVIEW), room, more)
+    safe = _fitting(_what(plan, Tier.SAFE), room - _length(look), more)
+    if look and safe:
+        safe = ["", "<details><summary>Safe fixes</summary>", "", *safe, "", "</details>"]
+    what = ["", "### What changes, and why", "", *look, *safe]
     return "\n".join([_BEGIN, *marks, *head, *what, *tail, _END]) + "\n"
+
+
+def _length(lines: Sequence[str]) -> int:
+    return sum(len(line) + 1 for line in lines)
+
+
+def _fitting(lines: list[str], room: int, more: str) -> list[str]:
+    """As many of these lines as there is room for, and a word about the others."""
+    if _length(lines) <= room:
+        return lines
+    while lines and _length([*lines, more]) > room:
+        lines = lines[:-1]
+    return [*lines, more]
 
 
 def _counted(plan: Plan, fixes: Sequence[Fix]) -> str:
@@ -186,29 +205,21 @@ def _counted(plan: Plan, fixes: Sequence[Fix]) -> str:
     return said + (f", {new} of them new" if new else "") + ". No line changes that no fix below names."
 
 
-def _what(plan: Plan) -> list[str]:
-    """A line for each kind of fix in a file, with all its places; what a person must look at comes first."""
+def _what(plan: Plan, tier: Tier) -> list[str]:
+    """A line for each kind of fix in a file, with all its places, by task."""
     places: dict[tuple[Any, ...], list[int]] = {}
     for index, reported in enumerate(plan.taken):
         fix, finding = reported.finding.cure, reported.finding
-        tier = fix.tier if isinstance(fix, Fix) else Tier.REVIEW
+        if not isinstance(fix, Fix) or fix.tier is not tier:
+            continue
         task = task_of(reported.rule)
-        key = (
-            task.rank,
-            task,
-            tier is Tier.SAFE,
-            finding.path,
-            reported.rule.id,
-            tier,
-            _title(reported),
-            finding.message,
-        )
+        key = (task.rank, task, finding.path, reported.rule.id, fix.title, finding.message)
         line = _line(plan, index)
         places.setdefault(key, []).extend([line] if line else [])
     lines: list[str] = []
     current = None
-    for key, found in sorted(places.items(), key=lambda item: (item[0][0], *item[0][2:4], min(item[1], default=0))):
-        _, task, _, path, rule_id, tier, title, message = key
+    for key, found in sorted(places.items(), key=lambda item: (item[0][0], item[0][2], min(item[1], default=0))):
+        _, task, path, rule_id, title, message = key
         if task != current:
             current = task
             lines += [*([""] if lines else []), f"**{task.title}** ({task.id})", ""]
@@ -231,10 +242,11 @@ def _line(plan: Plan, index: int) -> int:
 
 def _to_do(plan: Plan, before: Sequence[Needed], after: Sequence[Needed]) -> list[str]:
     lines: dict[str, None] = {}
+    said = ""
     for reported in plan.taken:
         for text in reported.finding.cure.todo if isinstance(reported.finding.cure, Fix) else ():
             lines[f"- [ ] {plain(text)} (`{reported.rule.id}`)"] = None
-    said = " ".join(lines)
+            said += f"{text}\n"
     known = {(needed.kind, needed.name) for needed in before}
     for new in after:
         if (new.kind, new.name) not in known and new.name != PROVIDED and not re.search(rf"\b{new.name}\b", said):
@@ -258,9 +270,9 @@ def _left(reported: Reported) -> str:
     said = f"* `{finding.path}` (`{reported.rule.id}`): {plain(finding.message)}"
     if not isinstance(cure, Blocked):
         return said
-    said += f". {plain(cure.reason)[:1].upper()}{plain(cure.reason)[1:]}"
+    said += f"; no fix: {plain(cure.reason)}"
     if cure.next_step:
-        said += f"; {plain(cure.next_step)}"
+        said += f"; next: {plain(cure.next_step)}"
     return said + (f": {code(cure.config)}" if cure.config else "")
 
 

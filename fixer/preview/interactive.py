@@ -1,6 +1,7 @@
 """The interactive apply: each fix is shown and asked about, or many are chosen on one screen.
 
-What is not taken is left exactly as it is; nothing is written before the last answer.
+What is not taken is left exactly as it is; nothing is written before the last answer. Questions go to stderr, so that
+standard output holds what was chosen, as a patch for instance, and nothing else.
 """
 
 from __future__ import annotations
@@ -44,7 +45,7 @@ class Interactive:
     """Answers the engine's question of each fix. Asks on the terminal, unless an earlier answer says it."""
 
     def __init__(self, console: Console | None = None) -> None:
-        self._console = console or Console(highlight=False)
+        self._console = console or Console(highlight=False, stderr=True)
         self._quit = False
         self._rules: set[str] = set()
         self._paths: set[str] = set()
@@ -57,7 +58,7 @@ class Interactive:
             return True
         show_fix(reported, hunks_of(reported, repository), self._console)
         while True:
-            answer = click.prompt("Take this fix? [y,n,a,f,q,?]", prompt_suffix=" ").strip().lower()
+            answer = click.prompt("Take this fix? [y,n,a,f,q,?]", prompt_suffix=" ", err=True).strip().lower()
             if answer in ("y", "n"):
                 return bool(answer == "y")
             if answer == "a":
@@ -102,7 +103,7 @@ def choose(plan: Plan, console: Console | None = None) -> Interactive | Chosen:
 
     `plan` is what an apply would do if everything were taken; the answers are for planning once more.
     """
-    console = console or Console(highlight=False)
+    console = console or Console(highlight=False, stderr=True)
     ask = Interactive(console)
     if len(plan.taken) <= FEW:
         return ask
@@ -148,7 +149,7 @@ def _screen(plan: Plan, console: Console) -> set[int]:
     _list(listed, places, marked, console)
     while True:
         question = f"{len(marked)} of {len(listed)} marked; numbers, names, Enter to apply, or ?"
-        said = click.prompt(question, default="", show_default=False).strip()
+        said = click.prompt(question, default="", show_default=False, err=True).strip()
         if not said:
             return {order[number] for number in marked}
         if said == "q":

@@ -179,8 +179,8 @@ def _task(audit: Audit, task: Task) -> list[str]:
             estimate = f" Estimate by hand: {hours} h." if hours != "–" else ""
             blocks.append(f"### {criterion.references}: {code(criterion.rule.id)}")
             blocks.append(f"{_sentence(criterion.rule.summary)}{estimate}")
-            for item in items:
-                blocks += _item(item)
+            for alike in _alike(items):
+                blocks += _item(alike)
     absent = [code(c.rule.id) for c in own if c.state is State.NOT_APPLICABLE]
     if absent:
         blocks.append(f"Not applicable here: {', '.join(absent)}.")
@@ -201,9 +201,22 @@ def _box(criterion: Criterion, after: State | None, listed: int) -> str:
     return f"- [ ] {said} ({count} {'finding' if count == 1 else 'findings'}; {how})"
 
 
-def _item(item: Item) -> list[str]:
+def _alike(items: Iterable[Item]) -> Iterable[list[Item]]:
+    """Findings that differ in nothing but their place stand together: the same action in every job, say."""
+    groups: dict[tuple[Any, ...], list[Item]] = {}
+    for item in items:
+        cure = item.reported.finding.cure
+        said = (cure.title, cure.tier, cure.todo) if isinstance(cure, Fix) else cure
+        changed = tuple((line.sign, line.text) for change in item.changes for line in change.lines if line.sign != " ")
+        groups.setdefault((item.reported.finding.message, said, changed), []).append(item)
+    return groups.values()
+
+
+def _item(alike: Sequence[Item]) -> list[str]:
+    item = alike[0]
     finding, cure = item.reported.finding, item.reported.finding.cure
-    head = f"**{code(f'{finding.path}:{item.line}')}** {_sentence(finding.message)}"
+    places = ", ".join(code(f"{each.reported.finding.path}:{each.line}") for each in alike)
+    head = f"**{places}** {_sentence(finding.message)}"
     if isinstance(cure, Blocked):
         said = f"Blocked: {_sentence(cure.reason)}"
         if cure.next_step:
@@ -213,7 +226,9 @@ def _item(item: Item) -> list[str]:
     for change in item.changes:
         new = not any(line.before for line in change.lines)
         where = f"new file {code(change.path)}" if new else code(f"{change.path}:{change.line}")
-        blocks += [f"Before and after, {where}:", fenced(_shortened(change.lines), "diff")]
+        more = len(alike) - 1
+        others = f", and likewise in {more} other {'place' if more == 1 else 'places'}" if more else ""
+        blocks += [f"Before and after, {where}{others}:", fenced(_shortened(change.lines), "diff")]
     if cure.todo:
         blocks.append("To be done by a person:")
         blocks.append("\n".join(f"- [ ] {words(text)}" for text in cure.todo))
@@ -228,7 +243,9 @@ def _shortened(lines: Sequence[Line]) -> str:
 
 def _sentence(text: str) -> str:
     said = words(text)
-    return said[:1].upper() + said[1:] + ("" if said.endswith((".", "!", "?")) else ".")
+    if re.match(r"[a-z]+[\s,:;]", said):  # a word, not a name such as actions/checkout or psycopg2
+        said = said[0].upper() + said[1:]
+    return said + ("" if said.endswith((".", "!", "?")) else ".")
 
 
 def _needs(needed: Sequence[Needed]) -> list[str]:

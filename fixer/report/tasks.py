@@ -140,7 +140,7 @@ def criteria(rules: Sequence[Rule], repository: Repository, found: Report) -> li
         elif not _applies(rule, repository):
             made.append(Criterion(rule, State.NOT_APPLICABLE))
         elif unseen:
-            made.append(Criterion(rule, State.UNKNOWN, why=f"could not be read: {', '.join(unseen)}"))
+            made.append(Criterion(rule, State.UNKNOWN, why=f"not looked at: {', '.join(unseen)}"))
         else:
             made.append(Criterion(rule, State.MET))
     return made

@@ -21,6 +21,7 @@ from fixer.forge import github
 from fixer.forge.github import GitHubError, Slug, token_from
 from fixer.forge.proposal import Outcome, ProposalError, Verified, Wish, propose
 from fixer.model import FileChange, Finding, Fix, Piece, Plan, Reported, Rule, Source, Span
+from fixer.report.needed import Needed, Use
 from tests import examples
 from tests.components import path as component
 from tests.proofs.fakehub import FakeHub, Fault, Token, serving
@@ -138,11 +139,11 @@ def test_there_is_one_commit_for_each_task_and_new_files_are_in_it(hub: FakeHub,
     bare = hub.folder / "acme/shop.git"
     log = hub.git(bare, "log", "--reverse", "--name-status", "--format=%s", "main..fhfix")
     assert log.split("\n") == [
-        "Fix deployment safety and rollback (D-010)",
+        "Fix D-010: Deployment safety and rollback",
         "",
         f"M\t{DEPLOY}",
         f"A\t{SCRIPT}",
-        "Fix continuous integration (D-009)",
+        "Fix D-009: Continuous integration",
         "",
         f"M\t{CI}",
     ]
@@ -739,13 +740,30 @@ def test_fixes_of_one_kind_in_a_file_share_a_line_and_those_to_look_at_come_firs
 
     send(clone, Plan(plan.files, (*plan.taken, plan.taken[1])))
 
-    lines = [line for line in hub.pulls[0].body.splitlines() if re.match(r"\* `|\*\*", line)]
+    lines = [line for line in hub.pulls[0].body.splitlines() if re.match(r"\* `|\*\*|</?details", line)]
     assert [line.partition(": ")[0] for line in lines] == [
         "**Deployment safety and rollback** (D-010)",
         f"* `{DEPLOY}:7` **take a snapshot first** (review, `missing-predeploy-backup`)",
+        "<details><summary>Safe fixes</summary>",
         "**Continuous integration** (D-009)",
         f"* `{CI}:7` **move to v6** (safe, `outdated-action`)",
         f"* `{CI}:8` **let mypy fail the step** (safe, `silent-type-check`)",
+        "</details>",
+    ]
+
+
+def test_a_secret_that_a_fix_speaks_of_is_asked_for_once(hub: FakeHub, clone: Path) -> None:
+    plan = examples.plan()
+    rule, fix = plan.taken[0].rule, Fix("upload", todo=("add the secret CODECOV_TOKEN",))
+    speaking = Plan(plan.files, (Reported(rule, Finding(CI, Span(0, 0), "m", fix)), *plan.taken[1:]))
+    after = [Needed("secrets", name, (Use(CI, 8, "a script"),)) for name in ("CODECOV_TOKEN", "OTHER_TOKEN")]
+
+    propose(clone, speaking, Verified(needed_after=after), Wish(), {"FHFIX_TOKEN": TOKEN})
+
+    asked = [line for line in hub.pulls[0].body.splitlines() if "_TOKEN" in line.replace("\\", "")]
+    assert asked == [
+        f"- [ ] add the secret CODECOV\\_TOKEN (`{rule.id}`)",
+        f"- [ ] set the secret `OTHER_TOKEN`, which `{CI}` now reads",
     ]
 
 
@@ -761,6 +779,7 @@ def test_a_thousand_fixes_fit_into_the_text_that_github_takes(hub: FakeHub, clon
 
     assert len(hub.pulls[0].body) < 65_536
     assert "and more: the diff has all 1200 fixes" in hub.pulls[0].body
+    assert hub.pulls[0].body.count("<details>") == hub.pulls[0].body.count("</details>")
 
 
 # -- held to GitHub's own description ---------------------------------------------------------------------------
