@@ -101,7 +101,11 @@ def _ruamel(source: Source) -> str:
             warnings.simplefilter("ignore", ReusedAnchorWarning)
             theirs = reader.load(source.text)
     except YAMLError as error:
-        return f"ruamel.yaml cannot read it: {str(error).splitlines()[0]}"
+        mark, problem = getattr(error, "problem_mark", None), getattr(error, "problem", None)
+        where = f" (line {mark.line + 1})" if mark else ""
+        return f"ruamel.yaml cannot read it: {problem or str(error).splitlines()[0]}{where}"
+    except RecursionError:
+        return "it is nested too deeply for ruamel.yaml"
     return "" if _agree(ours.plain(), theirs) else f"ruamel.yaml reads it otherwise: {difference(ours.plain(), theirs)}"
 
 
