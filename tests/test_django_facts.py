@@ -574,23 +574,26 @@ def test_services_reach_a_server_over_others_over_files_and_over_anchors(tmp_pat
         LocalDatabases,
         tmp_path,
         {
-            "compose.yaml": "services:\n  db: {image: 'postgres:16'}\n  other: {build: ., command: npm start}\n",
+            "compose.yaml": (
+                "services:\n  db: {image: 'postgres:16'}\n  other: {build: ., command: npm start}\n"
+                "  unsaid: {build: ., command: python manage.py runserver}\n"
+            ),
+            "compose.production.yaml": "services: {web: {build: ., depends_on: [cache], command: gunicorn a.wsgi}}\n",
             "compose.local.yaml": (
                 "x-app: &app\n  build: .\n  environment: {A: 1}\n"
                 "services:\n  web:\n    <<: *app\n    depends_on: [db]\n    command: ./start.sh\n"
                 "  worker:\n    <<: *app\n    depends_on: [web]\n    command: celery -A shop worker\n"
-                "  unsaid:\n    build: .\n    command: python manage.py runserver\n"
                 "  built: {image: shop, build: ., depends_on: [db], command: gunicorn shop.wsgi}\n"
                 "  same: {image: shop, depends_on: [built], command: ./run.sh}\n"
             ),
         },
     )
 
-    names = ["services.web", "services.worker", "services.unsaid", "services.built", "services.same"]
-    assert [place.name for place in found.places] == names
+    names = ["services.web", "services.worker", "services.built", "services.same"]
+    assert [place.name for place in found.places] == [*names, "services.unsaid"]
     assert all(place.sets("A") for place in found.places[:2])
     # `web` and `worker` have the environment of one anchor, which is to get the variable once.
-    assert [place.name for place in found.lacking("B")] == [names[0], *names[2:]]
+    assert [place.name for place in found.lacking("B")] == [names[0], *names[2:], "services.unsaid"]
     assert found.elsewhere == ()
 
 

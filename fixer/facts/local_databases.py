@@ -147,46 +147,50 @@ def _jobs(workflow: Workflow, in_compose: bool) -> Iterator[Place]:
 
 
 def _services(together: Sequence[Compose]) -> list[Place]:
-    """Of the compose files of one folder, which are merged when they are used."""
-    data = [(compose, name, _whole(s.node)) for compose in together for name, s in compose.services.items()]
-    servers = {name for _, name, each in data if _is_server(each)}
-    stock = {name for _, name, each in data if _is_stock(each)}
-    needs = _needs(data)
-    built = {each.get("image") for _, _, each in data if "build" in each}
+    """Of the compose files of one folder: what a file does not define itself is of those that it is merged with."""
     found: list[Place] = []
-    for compose, name, each in data:
-        node = compose.services[name].node
-        own = "build" in each or each.get("image") in (None, *built)
-        if name in servers or node.target is not None or not own:
-            continue
-        reached = _reached(name, needs)
-        # A service may also leave unsaid what it needs.
-        unsaid = stock and not reached & servers and _SURELY_DJANGO.search(str(each))
-        if unsaid or (reached & stock and _RUNS_DJANGO.search(str(each))):
-            found.append(Place(compose, node, f"services.{name}"))
+    everything = _defined(together)
+    for compose in together:
+        own = _defined([compose])
+        known = {**everything, **own}
+        built = {each.get("image") for each in known.values() if "build" in each}
+        beside = any(map(_is_stock, own.values()))
+        for name, each in own.items():
+            node = compose.services[name].node
+            is_own = "build" in each or each.get("image") in (None, *built)
+            if _is_server(each) or node.target is not None or not is_own:
+                continue
+            servers = [known[other] for other in _reached(name, known) if _is_server(known[other])]
+            # A service may also leave unsaid what it needs.
+            runs = _RUNS_DJANGO if any(map(_is_stock, servers)) else _SURELY_DJANGO if beside and not servers else None
+            if runs is not None and runs.search(str(each)):
+                found.append(Place(compose, node, f"services.{name}"))
     return found
 
 
 def _only_servers(together: Sequence[Compose]) -> list[str]:
     """The files of one folder that start a stock server which no service of theirs needs, but somebody outside."""
-    data = [(compose, name, _whole(s.node)) for compose in together for name, s in compose.services.items()]
-    needed: set[str] = set().union(*_needs(data).values())
-    return list(dict.fromkeys(c.source.path for c, name, each in data if _is_stock(each) and name not in needed))
+    everything = _defined(together)
+    needed: set[str] = set().union(*(_reached(name, everything) for name in everything))
+    return [
+        compose.source.path
+        for compose in together
+        if any(_is_stock(each) and name not in needed for name, each in _defined([compose]).items())
+    ]
 
 
-def _needs(data: Sequence[tuple[Compose, str, dict[str, Any]]]) -> dict[str, set[str]]:
-    found: dict[str, set[str]] = {}
-    for _, name, each in data:
-        for key in ("depends_on", "links"):
-            found.setdefault(name, set()).update(str(other).partition(":")[0] for other in each.get(key) or ())
-    return found
+def _defined(together: Sequence[Compose]) -> dict[str, dict[str, Any]]:
+    return {name: _whole(service.node) for compose in together for name, service in compose.services.items()}
 
 
-def _reached(name: str, needs: dict[str, set[str]]) -> set[str]:
+def _reached(name: str, services: dict[str, dict[str, Any]]) -> set[str]:
+    """The services that one needs, directly or not."""
     found: set[str] = set()
     todo = [name]
     while todo:
-        new = needs.get(todo.pop(), set()) - found
+        each = services[todo.pop()]
+        named = (str(other).partition(":")[0] for key in ("depends_on", "links") for other in each.get(key) or ())
+        new = {other for other in named if other in services} - found
         found |= new
         todo += new
     return found

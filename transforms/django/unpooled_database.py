@@ -53,7 +53,9 @@ AGE_WITHOUT_HEALTH_CHECKS = 60
 POOL_MIN = 5
 MOST_CONNECTIONS = 80  # of PostgreSQL's default of 100; some are for people and for jobs
 LOCAL = re.compile(r"^(localhost|127\.\d+\.\d+\.\d+|::1|/.*|db|postgres|postgresql|database|)$")
-LIBRARY = re.compile(r"(^|\.)(\w*Env|AutoConfig|Config)$")  # django-environ's and environs' Env, decouple's Config
+LIBRARY = re.compile(
+    r"(^|\.)((FileAware)?Env|AutoConfig|Config)$"
+)  # django-environ's and environs' Env, decouple's Config
 POOLED_HOST = re.compile(r"pgbouncer|pooler", re.IGNORECASE)
 CURSORS = re.compile(r"DISABLE_SERVER_SIDE_CURSORS(?!['\"]?\]?(:| =) False)")  # what a pooler by transaction asks for
 POOLED_PORTS = frozenset({"6432", "6543"})
@@ -532,17 +534,15 @@ def _named(database: Database) -> frozenset[str]:
 
 
 def _written(database: Database) -> str:
-    """The text of the value, and of all statements about the name that stands for it."""
-    node, module = database.node, database.module
-    if not isinstance(node, ast.Name):
-        return ast.unparse(node)
+    """The text of the value, and of all statements about a name that stands for it or for its OPTIONS."""
+    names = {each.id for each in (database.node, database.options) if isinstance(each, ast.Name)}
     about = [
         statement
-        for statement in module.top_level()
+        for statement in database.module.top_level()
         if not hasattr(statement, "body")
-        and any(isinstance(each, ast.Name) and each.id == node.id for each in ast.walk(statement))
+        and any(isinstance(each, ast.Name) and each.id in names for each in ast.walk(statement))
     ]
-    return "\n".join(map(ast.unparse, about))
+    return "\n".join(map(ast.unparse, [database.node, *about]))
 
 
 def _said_in(written: str) -> set[str]:
@@ -642,12 +642,12 @@ def _read(module: PythonModule, database: Database, variable: str) -> str:
     name = module.quoted(variable)
     empty = module.quoted("")
     for read in database.reads.values() if module is database.module else ():
-        reader, _, method = read.reader.partition(".")
+        reader = read.reader.partition(".")[0]
         if read.reader.endswith(("getenv", "environ.get")):
             return f"{read.reader}({name})"
         if read.reader.endswith("environ"):
             return f"{read.reader}.get({name})"
-        if reader in ("env", "config") and method in ("", "str", "int") and _takes_default(module, reader):
+        if reader in ("env", "config") and _takes_default(module, reader):
             return f"{reader}({name}, default={empty})"
     at = database.node if module is database.module else None
     spelled = _spelled(module, "os.environ.get", at) or _spelled(module, "os.getenv", at)
