@@ -51,20 +51,20 @@ HOURS: dict[str, tuple[float, float]] = {
 
 
 CRITERIA = {
-    "outdated-action": "Every action is at a major version that is supported",
-    "missing-migration-check": "CI fails when a model was changed without a migration",
-    "missing-integration-tests": "CI runs the integration tests",
-    "missing-performance-tests": "A load test with limits runs against the started application",
+    "outdated-action": "Every action of the catalog is at a major version that is supported",
+    "missing-migration-check": "No model change passes CI without its migration",
+    "missing-integration-tests": "CI does not go without integration tests",
+    "missing-performance-tests": "The workflows do not go without a load test",
     "silent-type-check": "A type check that fails, fails its job",
     "missing-pip-cache": "Jobs that install the Python packages of the project have a cache",
-    "missing-bundle-size-check": "The front-end build has a size limit that can fail its job",
-    "missing-trivy-scan": "Trivy scans in a pinned version, and its results can be uploaded",
-    "missing-rollback": "A failed deployment goes back to what ran before",
-    "missing-deploy-migration": "A deployment migrates the database, and fails where the migration fails",
-    "hardcoded-sleep": "Deployments are waited for by their health, not by the clock",
-    "deprecated-release-action": "Releases are made by a maintained action",
-    "single-shot-health-check": "Health checks are retried",
-    "missing-predeploy-backup": "The production database has a snapshot before each deployment",
+    "missing-bundle-size-check": "No job builds the front end without a size limit that can fail it",
+    "missing-trivy-scan": "Known holes are scanned for, and no result of a Trivy scan gets lost",
+    "missing-rollback": "No job deploys without going back when that fails",
+    "missing-deploy-migration": "No Django project is deployed without migrating its database",
+    "hardcoded-sleep": "No deployment is waited for by the clock alone",
+    "deprecated-release-action": "No release is made by an archived action",
+    "single-shot-health-check": "No health check after a deployment asks only once",
+    "missing-predeploy-backup": "No job deploys to production without a snapshot of its database",
     "root-user": "Images do not run as root",
     "leaky-builder-stage": "Neither secrets nor needless files can reach a layer of an image",
     "unpooled-database": "Database connections are reused, and have timeouts",
@@ -80,7 +80,8 @@ CRITERIA = {
     "missing-backup-job": "The database is backed up on a schedule",
     "missing-restore-test": "On a schedule, the newest backup is restored and queried",
 }
-"""What is so when a rule finds nothing, by rule: a rule's summary may as well name the defect."""
+"""What is so when a rule finds nothing, by rule. It says that the defect is not there, not what is there instead: a
+repository that deploys nothing has no rollback, and its box is ticked all the same."""
 
 
 class State(StrEnum):
