@@ -212,6 +212,15 @@ def test_where_a_build_goes_is_known_or_there_is_a_reason(
     assert (found.output, bool(found.problem)) == (output, not output)
 
 
+def test_scripts_that_build_into_several_folders_are_a_reason(tmp_path: Path) -> None:
+    scripts = {"build": "vite build", "build:prod": "vite build --outDir ../server/static", "watch": "vite build -w"}
+    package = {"scripts": scripts, "dependencies": {"vite": "7"}}
+
+    [found] = fact(FrontEnds, tmp_path, {"package.json": json.dumps(package)}).applications
+
+    assert found.problem == "its build scripts name several folders of output"
+
+
 def test_a_package_that_only_tests_with_a_framework_is_no_front_end(tmp_path: Path) -> None:
     package = {"scripts": {"build": "tsc", "dev": "vite"}, "devDependencies": {"vite": "7"}}
 

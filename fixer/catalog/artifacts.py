@@ -80,8 +80,8 @@ def only_artifact(workflow: Workflow) -> str | None:
     names = _by_name(list(_steps_of(workflow, "actions/upload-artifact")))
     if len(names) > 1:
         return ""
-    called = any(job.uses is not None for job in workflow.jobs.values())
-    if not names or called or any(_OTHER_UPLOADS.search(step.uses.value) for step in workflow.steps if step.uses):
+    shared = "workflow_call" in workflow.triggers or any(job.uses is not None for job in workflow.jobs.values())
+    if not names or shared or any(_OTHER_UPLOADS.search(step.uses.value) for step in workflow.steps if step.uses):
         return None
     [name] = names
     inside = " ".join(_EXPRESSION.findall(name))

@@ -30,6 +30,7 @@ _ABOVE_VITE = (
 _OUT_DIR = re.compile(
     r"""\b(?:outDir|distDir|outputDir)\b\s*["']?\s*(?::\s*(?:["'](?P<path>[\w./-]+)["']\s*[,}\n])?|[,}])"""
 )
+_BUILD = re.compile(r"build(:(prod|production|ci))?")
 _ROOT = re.compile(r"""^\s*root\s*(?::|,\s*$)""", re.MULTILINE)
 _COMMENT = re.compile(r"/\*.*?\*/|(?<!:)//[^\n]*", re.DOTALL)
 _LIMITERS = ("size-limit", "bundlesize", "bundlesize2", "bundlewatch", "bundlemon", "next-bundle-analysis")
@@ -68,7 +69,8 @@ class FrontEnds:
             if known is None or "build" not in scripts:
                 continue
             folder = posixpath.dirname(path)
-            output, problem = _output(repository, folder, str(scripts["build"]), wanted, known)
+            builds = [str(script) for name, script in scripts.items() if _BUILD.fullmatch(name)]
+            output, problem = _output(repository, folder, builds, wanted, known)
             limiter = next((name for name in _LIMITERS if name in wanted or name in package), "")
             found.append(FrontEnd(folder, known[0], output, known[3], limiter, problem))
         return cls(tuple(sorted(found, key=lambda each: (each.folder.count("/"), each.folder)))) if found else None
@@ -81,12 +83,15 @@ class FrontEnds:
 
 
 def _output(
-    repository: Repository, folder: str, script: str, wanted: dict[str, Any], known: tuple[str, str, str, str]
+    repository: Repository, folder: str, scripts: list[str], wanted: dict[str, Any], known: tuple[str, str, str, str]
 ) -> tuple[str, str]:
-    """The folder of output that the build script or a configuration file names, or why it is not known."""
-    flag = re.search(rf"(?:{'|'.join(NAMES_OUTPUT)})[= ]([\w./-]+)", script)
-    if flag:
-        return flag[1], ""
+    """The folder of output that the build scripts or a configuration file name, or why it is not known."""
+    flags = [re.search(rf"(?:{'|'.join(NAMES_OUTPUT)})[= ]([\w./-]+)", script) for script in scripts]
+    given = {flag[1] if flag else "" for flag in flags}
+    if len(given) > 1:
+        return "", "its build scripts name several folders of output"
+    if any(given):
+        return given.pop(), ""
     if known[0] == "@angular/core":
         return _output_of_angular(repository, posixpath.join(folder, "angular.json"), known[2])
     above = next((name for name in _ABOVE_VITE if name in wanted), "") if known[0] == "vite" else ""

@@ -22,7 +22,7 @@ from collections.abc import Iterator, Set
 
 from fixer.facts.frontend import NAMES_OUTPUT, FrontEnd, FrontEnds
 from fixer.facts.workflows import Workflows, commands_of, folder_of, in_folder
-from fixer.languages.shell import Command
+from fixer.languages.shell import Command, Shell
 from fixer.languages.workflow import Step, Workflow
 from fixer.model import Blocked, Finding, Fix, Option, Options, Rule, Tier
 
@@ -88,6 +88,12 @@ def _insert(workflow: Workflow, step: Step, command: Command, frontend: FrontEnd
         return Blocked("the build step runs under a condition", "add the check by hand")
     if step.node.get("continue-on-error") is not None:
         return Blocked("the build step is allowed to fail (continue-on-error)", "remove that, or ignore this finding")
+    job = step.job
+    if job is not None and (
+        re.search(r"windows|macos", f"{job.data.get('runs-on')} {job.data.get('strategy')}", re.IGNORECASE)
+        or Shell.named(job.default("shell")) is None
+    ):
+        return Blocked(f"job {job.id} does not only run on Linux with bash", "add the check by hand, to another job")
     if frontend.problem or command.value(*NAMES_OUTPUT) is not None:
         reason = frontend.problem or f"`{command.source}` names another folder of output"
         return Blocked(reason, "add the check by hand")

@@ -32,7 +32,9 @@ from fixer.model import Blocked, Finding, Fix, Option, Options, Parts, Rule, Tie
 JOB = "trivy-scan"
 SCAN = "aquasecurity/trivy-action"
 UPLOAD = "github/codeql-action/upload-sarif"
-OTHERS = re.compile(r"(anchore/(scan|grype)-action|snyk/actions|docker/scout-action|google/osv-scanner)", re.IGNORECASE)
+# Actions and reusable workflows that scan, programs that do, and their images.
+SCANS = re.compile(r"trivy|grype|anchore/scan-action|snyk|docker[/ ]scout|osv-scanner", re.IGNORECASE)
+PROGRAMS = ("trivy", "grype", "snyk", "osv-scanner", "docker", "podman")
 SCOPES = {"contents": "read", "actions": "read", "security-events": "write"}
 # What these do needs no scope of the token beyond those that an upload of SARIF needs.
 MODEST = frozenset(
@@ -60,12 +62,10 @@ def check(
     scanned = runners.run("trivy")
     for workflow in workflows.documents:
         for job in workflow.jobs.values():
+            scanned = scanned or _scans(job)
             scans = [step for step in job.steps if _name(step) == SCAN]
-            if scans or any(command.name == "trivy" for step in job.steps for command in commands_of(step)):
-                scanned = True
             if scans:
                 yield from _repaired(workflows, workflow, job, scans)
-        scanned = scanned or OTHERS.search(workflow.source.text) is not None
     integration = workflows.integration
     if not scanned and integration is not None and (django is not None or workflows.has_dockerfile):
         job_data = _job(integration, _model(integration, workflows), catalog, options)
@@ -82,6 +82,12 @@ def check(
                 todo=("Private repositories need GitHub Advanced Security for the upload to be accepted.",),
             ),
         )
+
+
+def _scans(job: Job) -> bool:
+    used = [node.value for node in (job.uses, *(step.uses for step in job.steps)) if node is not None]
+    run = (command for step in job.steps for command in commands_of(step) if command.name in PROGRAMS)
+    return any(map(SCANS.search, used)) or any(SCANS.search(command.source) for command in run)
 
 
 def _model(workflow: Workflow, workflows: Workflows) -> Workflow:
