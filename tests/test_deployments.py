@@ -155,3 +155,11 @@ def test_what_is_deployed_for_a_pull_request_has_nothing_to_go_back_to(tmp_path:
 def test_a_runner_that_only_this_job_knows_is_none_for_the_rollback(tmp_path: Path) -> None:
     found = findings(ROLLS_OUT, tmp_path, runner="${{ needs.setup.outputs.runner }}")
     assert [reason for _, reason in found] == ["the runner of job deploy is known in this job only"]
+
+
+def test_a_service_that_is_found_out_between_two_deployments_cannot_be_recorded_before(tmp_path: Path) -> None:
+    update = "- run: aws ecs update-service --cluster shop --task-definition web:3 --service"
+    late = '- id: late\n  run: echo "name=worker" >> "$GITHUB_OUTPUT"\n'
+    found = findings(f'{SIGN_IN}{update} web\n{late}{update} "${{{{ steps.late.outputs.name }}}}"', tmp_path)
+    reason = "job deploy finds out behind its first deployment what it deploys next, too late to record what runs"
+    assert [reason for _, reason in found] == [reason]

@@ -294,6 +294,15 @@ class DeployJob:
                 after += [self._exported(name) + 1 for name in re.findall(r"\benv\.(\w+)", value)]
         return min(max(after, default=0), self.first)
 
+    def knows_before(self, value: str) -> bool:
+        """Whether a value can be had before the first deployment: no step behind that one has a part in it."""
+        later = self.job.steps[self.first :]
+        return not any(
+            (step.id and f"steps.{step.id}." in value)
+            or any(exports(step, name) for name in re.findall(r"\benv\.(\w+)", value))
+            for step in later
+        )
+
     def _exported(self, name: str) -> int:
         """The index of the last step before the deployment that sets this variable for those behind it."""
         found = [step for step in self.job.steps[: self.first] if exports(step, name)]

@@ -183,7 +183,13 @@ def _cure(job: DeployJob, django: DjangoProject, options: Options) -> Fix | Bloc
             f"job {job.id}: {job.unknown or 'its list of steps cannot be edited'}",
             "write the steps as a list below the job",
         )
-    deployment = _serving(job)
+    deployment = job.deployments[0] if options["command"] else _serving(job)
+    if deployment is None:
+        return Blocked(
+            f"what job {job.id} deploys is made behind its first deployment, and migrations go before that one",
+            "make it in a step before",
+            _COMMAND,
+        )
     made = _by_command(options) if options["command"] else _one_off(job, deployment, django, options)
     if isinstance(made, Blocked):
         return made
@@ -207,13 +213,16 @@ def _todo(job: DeployJob, deployment: Deployment, options: Options) -> list[str]
     return todo
 
 
-def _serving(job: DeployJob) -> Deployment:
-    """Of several services the one that serves requests: workers and schedulers come after it."""
+def _serving(job: DeployJob) -> Deployment | None:
+    """Of several services the one that serves requests: workers and schedulers come after it. None where what is
+    deployed is made only behind the first deployment, and the migration goes before that one."""
     aside = re.compile(r"celery|worker|beat|cron|scheduler|flower|queue|task", re.IGNORECASE)
-    for deployment in job.deployments:
+    texts = ((each, (*each.target.values(), str(each.condition))) for each in job.deployments)
+    known = [each for each, found in texts if all(map(job.knows_before, found))]
+    for deployment in known:
         if not aside.search(deployment.target.get("service", "") + deployment.target.get("workload", "")):
             return deployment
-    return job.deployments[0]
+    return known[0] if known else None
 
 
 def _by_command(options: Options) -> dict[str, Any]:
@@ -317,7 +326,7 @@ def _in_kubernetes(job: DeployJob, deployment: Deployment, options: Options) -> 
             _COMMAND,
         )
     value = value_of(image, deployment.step, script)
-    if value is None:
+    if value is None or not job.knows_before(value):
         return Blocked(f"it cannot be seen what {image} is", "say how to migrate", _COMMAND)
     flags = "".join(f' --{name} "${name.upper()}"' for name in ("namespace", "context") if deployment.target.get(name))
     env = {**deployment.credentials, "WORKLOAD": deployment.target["workload"], "CONTAINER": wanted, "IMAGE": value}

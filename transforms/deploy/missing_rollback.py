@@ -236,6 +236,8 @@ if [ -z "${PREVIOUS:-}" ]; then
 fi
 {command}
 """
+NOT_HELD_BACK = {"if": "${{ !cancelled() }}"}
+"""One service that cannot be restored, or was not deployed at all, does not hold back the others."""
 HEALTH = """\
 for url in $HEALTH_URLS; do
   curl --fail --silent --show-error --output /dev/null --max-time 10 \\
@@ -471,6 +473,13 @@ def _why_not(job: DeployJob) -> Blocked | None:
         return Blocked(
             "signing in depends on values of this job only", "use `vars`, `secrets` or `env`", _BLOCKED_COMMAND
         )
+    places = [value for deployment in job.deployments for value in _target_env(deployment).values()]
+    if not all(map(job.knows_before, places)):
+        return Blocked(
+            f"job {job.id} finds out behind its first deployment what it deploys next, too late to record what runs",
+            "find it out in a step before",
+            _BLOCKED_COMMAND,
+        )
     if any(deployment.moves_a_tag for deployment in job.deployments) and not _uses_ecr(job):
         return Blocked(
             f"job {job.id} starts the same revision anew, and it cannot be seen that the image's tag is in Amazon ECR, "
@@ -632,7 +641,9 @@ def _record_step(job: DeployJob, record: Record) -> dict[str, Any]:
         lines = "".join(f'echo "{name.lower()}=${name}" >> "$GITHUB_OUTPUT"\n' for name in passed)
         script = lines + script
     made: dict[str, Any] = {"name": f"Record what runs now{_of(job, record.deployment)}", "id": record.step_id}
-    made |= record.deployment.condition | record.deployment.surroundings
+    if job.knows_before(str(record.deployment.condition)):
+        made |= record.deployment.condition
+    made |= record.deployment.surroundings
     return made | {"env": {**record.deployment.credentials, **env}, "run": script}
 
 
@@ -813,6 +824,7 @@ def _rollback_job(job: DeployJob, records: list[Record]) -> dict[str, Any] | Blo
         steps.append(
             {
                 "name": "Check health after the rollback",
+                **(NOT_HELD_BACK if len(records) > 1 else {}),
                 **job.deployments[0].surroundings,
                 "env": {"HEALTH_URLS": "".join(f"{url}\n" for url in job.urls) if len(job.urls) > 1 else job.urls[0]},
                 "run": HEALTH,
@@ -825,8 +837,7 @@ def _restore_steps(job: DeployJob, records: list[Record]) -> list[Any]:
     made: list[Any] = []
     for record in reversed(records):
         name = {"name": f"Go back to what ran before{_of(job, record.deployment)}"}
-        # One service that cannot be restored does not hold back the others.
-        others = {"if": "${{ !cancelled() }}"} if record is not records[-1] else {}
+        others = NOT_HELD_BACK if record is not records[-1] else {}
         shell = record.deployment.surroundings
         made.append(name | others | shell | {"env": _restore_env(job, record), "run": _restore_script(record)})
     return made
