@@ -607,6 +607,8 @@ def _handled(later: tuple[Later, ...]) -> frozenset[str]:
     for change in later:
         found.update(change.keys)
         found |= _said_in(ast.unparse(change.statement))
+        if isinstance(change.value, ast.Name):
+            found |= _said_in(ast.unparse(resolve(change.module, change.value)))
     return frozenset(found - {"OPTIONS"})
 
 
