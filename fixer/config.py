@@ -14,7 +14,7 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
-from fixer.ignores import ignored_by_comment
+from fixer.ignores import file_ignored, ignored_by_comment
 from fixer.model import Option, Options, Reported, Rule, Source, Tier
 from fixer.selectors import all_selectors, matches
 
@@ -69,16 +69,18 @@ class Config:
         """Whether `exclude` names this file; problems with such a file are not worth a word either."""
         return bool(self.exclude) and _matches_path(self.exclude, path)
 
-    def leaves_alone(self, rule: Rule, path: str) -> bool:
-        """Whether a rule has no business with a file: `exclude` or `per-path-ignores` says so."""
-        return self.excludes(path) or any(
-            any(matches(selector, rule) for selector in selectors) and _matches_path((pattern,), path)
+    def leaves_alone(self, rule: Rule, source: Source) -> bool:
+        """Whether a rule has no business with a file, by `exclude`, `per-path-ignores` or a comment in the file."""
+        if self.excludes(source.path) or file_ignored(rule, source):
+            return True
+        return any(
+            any(matches(selector, rule) for selector in selectors) and _matches_path((pattern,), source.path)
             for pattern, selectors in self.per_path_ignores.items()
         )
 
     def wants(self, reported: Reported, source: Source) -> bool:
         """Whether a finding counts: not excluded by its path, a comment in the file, or a filter."""
-        if self.leaves_alone(reported.rule, reported.finding.path):
+        if self.leaves_alone(reported.rule, source):
             return False
         if "fhfix:" in source.text and ignored_by_comment(reported, source):
             return False

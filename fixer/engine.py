@@ -55,7 +55,7 @@ BATCHES = 100
 
 OptionsFor = Callable[[Rule], Options]
 Wanted = Callable[[Reported, Source], bool]
-LeftAlone = Callable[[Rule, str], bool]
+LeftAlone = Callable[[Rule, Source], bool]
 Accept = Callable[[Reported, Repository], bool]
 
 
@@ -67,7 +67,7 @@ def everything(reported: Reported, source: Source) -> bool:
     return True
 
 
-def nothing(rule: Rule, path: str) -> bool:
+def nothing(rule: Rule, source: Source) -> bool:
     return False
 
 
@@ -169,7 +169,8 @@ class _Asked:
             if not repository.in_scope(path):
                 cure = Blocked(f"its fix also changes {path}, outside of {repository.only}", "run it on the repository")
                 return replace(finding, cure=cure)
-            if self.left_alone(rule, path):
+            source = repository.read(path) if repository.exists(path) else Source(path, "")
+            if self.left_alone(rule, source):
                 cure = Blocked(
                     f"its fix also changes {path}, which is excluded", "include that file, or fix it by hand"
                 )
