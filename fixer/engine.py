@@ -113,7 +113,10 @@ def plan(
         remaining = [rule for rule in rules if rule.id not in excluded]
         folded = _Fold(repository, remaining, asked, accept, tiers, answers)
         offenders = folded.run()
-        if not offenders:
+        for problem in folded.refused:
+            asked.problems[problem.path] = problem
+            repository = repository.refusing(problem)
+        if not offenders and not folded.refused:
             faults = (*excluded.values(), *folded.faults())
             return Plan(folded.changes(), tuple(folded.taken), folded.left(), faults, folded.asked.problems_by_path())
         excluded.update(offenders)
@@ -313,6 +316,7 @@ class _Fold:
         self.executable: set[str] = set()
         self.answers = answers
         self.broken: dict[_Key, Fault] = {}
+        self.refused: list[FileError] = []
 
     def run(self) -> dict[str, Fault]:
         """Folds to the fixpoint. Returns the rules that must be left out, with the reason; nobody: it is done."""
@@ -328,10 +332,12 @@ class _Fold:
         raise AssertionError("unreachable")
 
     def _misread(self) -> dict[str, Fault]:
-        """The second, independent reading of every changed file."""
+        """The second, independent reading of every changed file. One that it could not follow before is refused."""
         changes = list(self.changes().values())
         for change, why in zip(changes, _second_readings([change.after for change in changes]), strict=True):
-            if why:
+            if why and change.before is not None and second_reading(change.before):
+                self.refused.append(FileError(change.path, f"two readers do not agree: {why}", "repair it by hand"))
+            elif why:
                 origins = {piece.origin for piece in change.pieces if piece.origin is not None}
                 return {
                     self.taken[origin].rule.id: Fault(self.taken[origin].rule.id, change.path, why)

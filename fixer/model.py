@@ -119,7 +119,8 @@ class Change:
 class Edit:
     """One replacement of text, said twice: as text, and as changes of the plain data.
 
-    Only builders in `fixer/languages` make these. `changes` is empty for an edit of a comment.
+    Only builders in `fixer/languages` make these. `changes` is empty for an edit of a comment, and for a further place
+    in a text that an edit before it already says.
     """
 
     path: str

@@ -103,6 +103,12 @@ class Repository:
         after.__dict__["_on_disk"] = self._on_disk
         return after
 
+    def refusing(self, problem: FileError) -> Repository:
+        """The same repository, in which this file cannot be read as a document."""
+        after = self.with_changes({problem.path: self.read(problem.path)})
+        after._documents[problem.path] = problem
+        return after
+
     def restricted_to(self, share: frozenset[str]) -> Repository:
         """The same picture, of which rules about single documents see only these."""
         part = copy.copy(self)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Iterable
 from typing import Any
 
@@ -88,7 +89,7 @@ def second_reading(source: Source) -> str:
 
 def _ruamel(source: Source) -> str:
     from ruamel.yaml import YAML
-    from ruamel.yaml.error import YAMLError
+    from ruamel.yaml.error import ReusedAnchorWarning, YAMLError
 
     from fixer.languages.yaml import Yaml
 
@@ -96,9 +97,15 @@ def _ruamel(source: Source) -> str:
     reader = YAML(typ="rt")
     reader.allow_duplicate_keys = False
     try:
-        theirs = reader.load(source.text)
+        with warnings.catch_warnings():  # an anchor may be given anew; that is nothing to tell the user
+            warnings.simplefilter("ignore", ReusedAnchorWarning)
+            theirs = reader.load(source.text)
     except YAMLError as error:
-        return f"ruamel.yaml cannot read it: {str(error).splitlines()[0]}"
+        mark, problem = getattr(error, "problem_mark", None), getattr(error, "problem", None)
+        where = f" (line {mark.line + 1})" if mark else ""
+        return f"ruamel.yaml cannot read it: {problem or str(error).splitlines()[0]}{where}"
+    except RecursionError:
+        return "it is nested too deeply for ruamel.yaml"
     return "" if _agree(ours.plain(), theirs) else f"ruamel.yaml reads it otherwise: {difference(ours.plain(), theirs)}"
 
 

@@ -152,6 +152,16 @@ def test_a_tag_and_its_commit_lead_to_each_other() -> None:
     assert action.version_of_sha(action.sha_of("v5.6.0")) == ((5, 6, 0, 1), "v5.6.0")
 
 
+def test_a_tag_that_was_moved_on_without_a_release_stands_for_the_newest() -> None:
+    action = CATALOG.action("amannn/action-semantic-pull-request")
+    assert action is not None
+    sha = action.tags["v5"]
+
+    assert [tag for tag, commit in action.tags.items() if commit == sha] == ["v5"]
+    assert action.version_of_sha(sha) == (action.majors[5].version, "v5")
+    assert action.resolve(ActionRef.parse(f"{action.name}@v5")) == action.majors[5].version
+
+
 def test_not_every_major_has_a_moving_tag() -> None:
     action = CATALOG.action("astral-sh/setup-uv")
     assert action is not None

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -146,6 +147,11 @@ def test_without_workflows_no_task_runner_counts(tmp_path: Path) -> None:
 # -- front ends ---------------------------------------------------------------------------------------------------
 
 
+def angular(*outputs: object) -> str:
+    projects = {str(at): {"architect": {"build": {"options": {"outputPath": it}}}} for at, it in enumerate(outputs)}
+    return json.dumps({"projects": projects})
+
+
 def test_front_ends_know_their_framework_output_and_limiter(tmp_path: Path) -> None:
     package = '{{ "scripts": {{ "build": "{}" }}, "dependencies": {{ "{}": "1" }} }}'
     found = fact(
@@ -155,8 +161,8 @@ def test_front_ends_know_their_framework_output_and_limiter(tmp_path: Path) -> N
             "web/package.json": package.format("next build", "next"),
             "web/next.config.js": 'module.exports = { distDir: "./out" };\n',
             "shop/package.json": package.format("vite build --outDir ../server/files", "vite"),
-            "old/package.json": '{ "scripts": { "build": "x" }, "devDependencies": { "react-scripts": "5", '
-            '"size-limit": "11" } }',
+            "old/package.json": '{ "scripts": { "build": "react-scripts build" }, '
+            '"devDependencies": { "react-scripts": "5", "size-limit": "11" } }',
             "broken/package.json": "{",
             "library/package.json": package.format("tsc", "typescript"),
             "watched/package.json": '{ "scripts": { "start": "vite" }, "dependencies": { "vite": "7" } }',
@@ -171,6 +177,47 @@ def test_front_ends_know_their_framework_output_and_limiter(tmp_path: Path) -> N
     assert found.of("web") == found.applications[2]
     assert found.of("") is None, "any of three"
     assert found.of("library") is None
+
+
+@pytest.mark.parametrize(
+    ("package", "config", "output"),
+    [
+        ("vite", {}, "dist"),
+        ("vite", {"vite.config.ts": 'export default { build: {\n  outDir: "site", // was "dist"\n} }'}, "site"),
+        ("vite", {"vite.config.ts": "// outDir: where(),\nexport default { plugins: [emptyOutDir()] }"}, "dist"),
+        ("vite", {"vite.config.ts": "const outDir = where()\nexport default { build: { outDir } }"}, ""),
+        (
+            "vite",
+            {"vite.config.ts": 'export default { build: { outDir: "a" }, plugins: [dts({ outDir: "a/t" })] }'},
+            "",
+        ),
+        ("vite", {"vite.config.ts": 'export default {\n  root: "src",\n}'}, ""),
+        ("@sveltejs/kit", {}, ""),
+        ("@vue/cli-service", {"vue.config.js": 'module.exports = { outputDir: "../site" }'}, "../site"),
+        ("@angular/core", {}, "dist"),
+        ("@angular/core", {"angular.json": angular("dist/shop", {"base": "dist/admin"})}, "dist"),
+        ("@angular/core", {"angular.json": angular("../static")}, "../static"),
+        ("@angular/core", {"angular.json": angular("dist/shop", {"base": "../static/"})}, ""),
+    ],
+)
+def test_where_a_build_goes_is_known_or_there_is_a_reason(
+    tmp_path: Path, package: str, config: dict[str, str], output: str
+) -> None:
+    scripts = {"build": "npm run pack", "pack": "vite build && ng build && vue-cli-service build"}
+    wanted = dict.fromkeys([package, *(["vite"] if package == "@sveltejs/kit" else [])], "1")
+    files = {"package.json": json.dumps({"scripts": scripts, "dependencies": wanted})}
+
+    [found] = fact(FrontEnds, tmp_path, files | config).applications
+
+    assert (found.output, bool(found.problem)) == (output, not output)
+
+
+def test_a_package_that_only_tests_with_a_framework_is_no_front_end(tmp_path: Path) -> None:
+    package = {"scripts": {"build": "tsc", "dev": "vite"}, "devDependencies": {"vite": "7"}}
+
+    write(tmp_path, {"package.json": json.dumps(package).encode()})
+
+    assert Repository(tmp_path).fact(FrontEnds) is None
 
 
 # -- suites -------------------------------------------------------------------------------------------------------
@@ -293,6 +340,37 @@ def test_a_required_variable_comes_from_the_step_the_job_the_configuration_or_is
 
     text = workflow(*TESTS, env="{ SHOP_MODE: of-the-job }") + "        env: { SHOP_MODE: of-the-step }\n"
     assert environment(django_ci(tmp_path / "4", settings, text))["SHOP_MODE"] == "of-the-step"
+
+
+def test_what_only_other_settings_demand_is_not_asked_for(tmp_path: Path) -> None:
+    settings = "import os\nif os.getenv('KIND') == 'production':\n    from .production import *\n"
+    files = {"site__production.py": "import os\nBUCKET = os.environ['BUCKET']\nINSTALLED_APPS = []\n"}
+
+    assert environment(django_ci(tmp_path, settings, **files)) == {}
+
+
+def test_each_variable_of_a_cache_gets_its_own_part_of_the_address(tmp_path: Path) -> None:
+    settings = """\
+import os
+HOST = os.getenv("REDIS_HOST", "cache")
+CACHES = {"default": {
+    "BACKEND": "django_redis.cache.RedisCache",
+    "LOCATION": f"redis://:{os.getenv('REDIS_PASSWORD')}@{HOST}:{os.getenv('REDIS_PORT')}/{os.getenv('REDIS_DB')}",
+}}
+"""
+
+    assert environment(django_ci(tmp_path, settings)) == {
+        "REDIS_DB": "0", "REDIS_HOST": "localhost", "REDIS_PORT": "6379",
+    }  # fmt: skip
+
+
+def test_groups_of_dependencies_bring_django(tmp_path: Path) -> None:
+    text = workflow("pip install --group main --group dev", "python manage.py test")
+    files = {"pyproject.toml": '[dependency-groups]\nmain = ["django>=5"]\ndev = ["factory-boy"]\n'}
+    job = new_job(django_ci(tmp_path, "DEBUG = True\n", text, **files))
+
+    assert isinstance(job, dict), job
+    assert job["steps"][1]["run"] == "pip install --group main --group dev\n"
 
 
 def test_a_file_of_variables_that_the_job_writes_may_hold_the_required_ones(tmp_path: Path) -> None:

@@ -372,6 +372,7 @@ def test_caches_and_roles_and_vendors(tmp_path: Path) -> None:
     assert (cache.is_redis, cache.location, cache.reads[0].name) == (True, "redis://r:6379/1", "REDIS_URL")
     assert role_of("config/settings/ci.py") == "test"
     assert role_of("core/test_settings.py") == "test"
+    assert role_of("tests/config.py") == role_of("app/settings/circleci.py") == "test"
     assert role_of("local_settings.py") == "development"
     assert role_of("app/settings/prod/__init__.py") == "production"
     assert role_of("core/settings.py") == "shared"
@@ -379,6 +380,21 @@ def test_caches_and_roles_and_vendors(tmp_path: Path) -> None:
     assert vendor_of("company.backends.postgis_readonly") == "postgresql"
     assert vendor_of("company.backend") == "other"
     assert vendor_of("") == ""
+
+
+@pytest.mark.parametrize(
+    ("text", "role"),
+    [
+        ("from .local import *\nDEBUG = True\n", "development"),
+        ("DEBUG = False\nfrom .local import *\n", "shared"),
+        ("DATABASES = {}\ntry:\n    from .local import *\nexcept ImportError:\n    pass\n", "shared"),
+        ("if __debug__:\n    from .local import *\nDATABASES = {}\n", "shared"),
+    ],
+)
+def test_a_module_has_the_role_of_what_it_begins_with(text: str, role: str, tmp_path: Path) -> None:
+    found = project(tmp_path, text, **{"site/local.py": "DEBUG = True\n"})
+
+    assert found.modules["site/settings.py"].role == role
 
 
 def test_a_driver_is_what_django_would_import(tmp_path: Path) -> None:
@@ -531,6 +547,75 @@ def test_jobs_and_services_beside_a_stock_server_are_found(tmp_path: Path) -> No
     assert (job.sets("A"), job.sets("B"), job.sets("C")) == (True, True, False)
     assert (service.sets("C"), service.sets("A")) == (True, False)
     assert found.pooler == "compose.yaml: service pool"
+
+
+@pytest.mark.parametrize(
+    ("step", "found"),
+    [
+        ("{uses: harmon758/postgresql-action@v1}, {run: pytest}", True),
+        ('{run: "docker run -d -p 5432:5432 \\\\\\n postgres:16"}, {run: make test}', True),
+        ("{run: docker run -d redis:7}, {run: pytest}", False),
+        ("{run: docker compose up -d db}, {run: python manage.py test}", True),
+        ("{run: docker compose run web pytest}", False),
+        ("{run: docker compose up -d --wait}, {run: make test-coverage}", False),
+    ],
+)
+def test_a_job_may_also_start_a_server_in_a_step(step: str, found: bool, tmp_path: Path) -> None:
+    files = {
+        ".github/workflows/ci.yml": f"on: push\njobs:\n  test:\n    runs-on: x\n    steps: [{step}]\n",
+        "compose.yaml": "services:\n  db: {image: 'postgres:16'}\n",
+    }
+
+    assert [place.name for place in fact(LocalDatabases, tmp_path, files).places] == ["jobs.test"] * found
+
+
+def test_services_reach_a_server_over_others_over_files_and_over_anchors(tmp_path: Path) -> None:
+    found = fact(
+        LocalDatabases,
+        tmp_path,
+        {
+            "compose.yaml": (
+                "services:\n  db: {image: 'postgres:16'}\n  other: {build: ., command: npm start}\n"
+                "  unsaid: {build: ., command: python manage.py runserver}\n"
+            ),
+            "compose.production.yaml": "services: {web: {build: ., depends_on: [cache], command: gunicorn a.wsgi}}\n",
+            "compose.local.yaml": (
+                "x-app: &app\n  build: .\n  environment: {A: 1}\n"
+                "services:\n  web:\n    <<: *app\n    depends_on: [db]\n    command: ./start.sh\n"
+                "  worker:\n    <<: *app\n    depends_on: [web]\n    command: celery -A shop worker\n"
+                "  built: {image: shop, build: ., depends_on: [db], command: gunicorn shop.wsgi}\n"
+                "  same: {image: shop, depends_on: [built], command: ./run.sh}\n"
+            ),
+        },
+    )
+
+    names = ["services.web", "services.worker", "services.built", "services.same"]
+    assert [place.name for place in found.places] == [*names, "services.unsaid"]
+    assert all(place.sets("A") for place in found.places[:2])
+    # `web` and `worker` have the environment of one anchor, which is to get the variable once.
+    assert [place.name for place in found.lacking("B")] == [names[0], *names[2:], "services.unsaid"]
+    assert found.elsewhere == ()
+
+
+def test_other_files_that_start_a_server_are_named(tmp_path: Path) -> None:
+    found = fact(
+        LocalDatabases,
+        tmp_path,
+        {
+            ".circleci/config.yml": "jobs:\n  test:\n    docker:\n      - image: cimg/postgres:16.1\n",
+            ".gitlab-ci.yml": "test:\n  services:\n    - postgres:16\n",
+            "Makefile": "db:\n\tdocker run -d postgres\n",
+            "docker-compose.postgres": "services:\n  db:\n    image: postgres:latest\n",
+            "dev/compose.yaml": "services: {db: {image: 'postgres:16'}}\n",
+            "other/compose.yaml": "services: {db: {image: postgres}, wiki: {image: wiki, depends_on: [db]}}\n",
+            "tox.ini": "[testenv]\ndeps = psycopg\n",
+        },
+    )
+
+    assert found.places == ()
+    assert found.elsewhere == (
+        ".circleci/config.yml", ".gitlab-ci.yml", "Makefile", "dev/compose.yaml", "docker-compose.postgres",
+    )  # fmt: skip
 
 
 @pytest.mark.parametrize(

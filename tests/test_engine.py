@@ -370,6 +370,18 @@ def test_a_file_that_cannot_be_read_is_named_and_the_others_are_handled(reposito
     assert "generated" in problems["made.yml"]
 
 
+@pytest.mark.parametrize("odd", ["x: a tab ends this line\t\n", "x: " + "[" * 300 + "]" * 300 + "\n"])
+def test_a_file_on_which_the_readers_disagree_is_refused_and_nobody_is_blamed(repository: Repository, odd: str) -> None:
+    other = repository.root / ".github/workflows/other.yml"
+    other.write_text(WORKFLOW + odd)
+
+    made = plan(repository, [HONEST])
+
+    assert list(made.files) == [PATH]
+    assert not made.faults
+    assert [problem.path for problem in made.problems] == [".github/workflows/other.yml"]
+
+
 def test_an_anchor_is_edited_once_and_its_aliases_follow(tmp_path: Path) -> None:
     file = tmp_path / PATH
     file.parent.mkdir(parents=True)

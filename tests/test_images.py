@@ -9,11 +9,12 @@ import pytest
 from fixer.facts.containers import Container
 from fixer.facts.image_builds import ImageBuilds, is_ignored, read_ignore
 from fixer.facts.images import BaseImage, base_image
-from fixer.facts.privileges import User, folders_made, low_port, needs_root, users_made
+from fixer.facts.privileges import User, folders_made, low_port, needs_root, settings_need_root, users_made
 from fixer.languages.dockerfile import ImageRef
 from fixer.languages.shell import Script
+from fixer.registry import all_rules
 from fixer.repository import Repository
-from tests.fixture_cases import write
+from tests.fixture_cases import planned, write
 
 
 def image(text: str) -> BaseImage:
@@ -79,12 +80,25 @@ def test_every_image_has_a_source() -> None:
         ("gunicorn app --bind unix:/srv/app.sock", "/srv/app.sock"),
         ("pip install -r requirements.txt && python app.py", "installs packages when the container starts"),
         ("/usr/sbin/mumbled -fg", "is a daemon of the system"),
+        ("/init", "is a daemon of the system"),
+        ("/sbin/tini -g -- python app.py", ""),
+        ("tini -- cron -f", "`cron` must run as root"),
+        ("/usr/bin/dumb-init -r 15:3 gosu app python app.py", "changes to another user"),
+        ("chronyd -d", "must run as root"),
+        ("gunicorn --user=www-data app", "changes to another user"),
+        ("exec celery -A app worker --uid nobody", "changes to another user"),
+        ("uwsgi --http :8000 --logto /var/log/app.log", "/var/log/app.log"),
+        ("gunicorn -p /var/run/app.pid app", "/var/run/app.pid"),
+        ("celery -A app beat -s /var/lib/beat", "/var/lib/beat"),
+        ("mkdir -p $OUT/a", "writes to /results/a"),
+        ("LOGS=${LOGS:-/logs}\ntouch $LOGS/a.log", "writes to /logs/a.log"),
+        ("mkdir -p $HERE/a $UNKNOWN", ""),
         ("mongod --dbpath /data/db", "belong to another user"),
         ("for x in", "is not understood"),
     ],
 )
 def test_a_script_says_why_it_needs_root(script: str, reason: str) -> None:
-    found = needs_root(Script.parse(script), ("/app",))
+    found = needs_root(Script.parse(script), ("/app",), {"OUT": "/results", "HERE": "/app/here"})
     assert reason in found
     assert bool(found) == bool(reason)
 
@@ -125,6 +139,11 @@ def test_users_that_a_script_makes(script: str, user: User) -> None:
 def test_folders_that_a_script_makes_are_absolute() -> None:
     script = Script.parse("mkdir -p logs /data/{a,b} && cd /srv && mkdir x && install -d -m 755 /var/y")
     assert list(folders_made(script, {}, "/app")) == ["/app/logs", "/data/a", "/data/b", "/srv/x", "/var/y"]
+
+
+def test_folders_that_may_be_missing_are_not_made_surely() -> None:
+    script = Script.parse('mkdir -p logs /data/{a,b}; if [ "$X" ]; then mkdir /cache; fi; mkdir $D')
+    assert list(folders_made(script, {}, "/app", surely=True)) == ["/app/logs"]
 
 
 @pytest.mark.parametrize(
@@ -201,6 +220,67 @@ def test_what_starts_is_followed_through_scripts(tmp_path: Path) -> None:
     assert [program.missing for program in programs if program.missing] == ["./missing.sh"]
 
 
+def test_own_entrypoints_count_and_those_of_images_do_not(tmp_path: Path) -> None:
+    base = 'FROM node:22\nCOPY . /app\nENTRYPOINT ["docker-entrypoint.sh"]\n'
+    own = builds(tmp_path / "a", Dockerfile=base, **{"docker-entrypoint.sh": "#!/bin/sh\nsu-exec app node\n"})
+    none = builds(tmp_path / "b", Dockerfile=base)
+
+    assert len(Container(own.builds["Dockerfile"].dockerfile, own.builds["Dockerfile"]).programs) == 2
+    assert len(Container(none.builds["Dockerfile"].dockerfile, none.builds["Dockerfile"]).programs) == 1
+
+
+@pytest.mark.parametrize(
+    ("command", "files", "settings"),
+    [
+        ("uwsgi --ini etc/site.ini", {"etc__site.ini": "uid = web\n"}, {"etc/site.ini": "uid = web\n"}),
+        ("gunicorn -c file:conf.py app", {"conf.py": "bind = ':80'\n"}, {"file:conf.py": "bind = ':80'\n"}),
+        ("gunicorn app", {"gunicorn.conf.py": "user = 'web'\n"}, {"gunicorn.conf.py": "user = 'web'\n"}),
+        ("gunicorn app", {}, {}),
+        ("uwsgi /etc/uwsgi.ini", {}, {"/etc/uwsgi.ini": ""}),
+    ],
+)
+def test_settings_of_servers(tmp_path: Path, command: str, files: dict[str, str], settings: dict[str, str]) -> None:
+    found = builds(tmp_path, Dockerfile=f"FROM a\nCOPY . /app\nCMD {command}\n", **files)
+    build = found.builds["Dockerfile"]
+
+    assert dict(Container(build.dockerfile, build).settings) == settings
+
+
+@pytest.mark.parametrize(
+    ("text", "reason"),
+    [
+        ("[uwsgi]\nuid = www-data\n", "changes to another user"),
+        ("user = 'web'\n", "changes to another user"),
+        ("http = 0.0.0.0:80\n", "port 80"),
+        ("bind = 'unix:/run/app.sock'\n", "writes to /run/app.sock"),
+        ("accesslog = '/var/log/app.log'  # rotated\n", "writes to /var/log/app.log"),
+        ("socket = /app/run.sock\nhttp = :8000\nchdir = /srv\n# uid = web\nuser = None\nerrorlog = '-'\n", ""),
+    ],
+)
+def test_settings_say_why_they_need_root(text: str, reason: str) -> None:
+    found = settings_need_root(text, ("/app",))
+    assert reason in found
+    assert bool(found) == bool(reason)
+
+
+def test_an_ignore_file_that_is_a_link_is_not_overwritten(tmp_path: Path) -> None:
+    builds(tmp_path, Dockerfile="FROM a\nCOPY . .\n", **{".gitignore": ".env\n"})
+    (tmp_path / ".dockerignore").symlink_to(".gitignore")
+    build = builds(tmp_path).builds["Dockerfile"]
+
+    assert (build.ignore_path, build.ignore, build.ignore_fault) == (".dockerignore", None, "a symbolic link")
+
+
+def test_of_two_contexts_the_first_counts_that_has_what_is_copied(tmp_path: Path) -> None:
+    services = "services:\n  a:\n    build: {context: api, dockerfile: ../Dockerfile}\n  b:\n    build: .\n"
+    files = {"compose.yaml": services, "api__a.py": "", "b.py": ""}
+    any_of_them = builds(tmp_path / "a", Dockerfile="FROM a\nCOPY . .\n", **files)
+    that_has_it = builds(tmp_path / "b", Dockerfile="FROM a\nCOPY b.py .\n", **files)
+
+    assert any_of_them.builds["Dockerfile"].context == "api"
+    assert that_has_it.builds["Dockerfile"].context == ""
+
+
 def test_states_know_folder_user_and_variables(tmp_path: Path) -> None:
     base = "ARG V=1\nFROM a AS b\nENV HOME=/srv\nWORKDIR $HOME/app\nUSER web:web\n"
     text = f"{base}FROM b\nARG V\nWORKDIR x/$V\nCOPY a ./y/\n"
@@ -208,3 +288,19 @@ def test_states_know_folder_user_and_variables(tmp_path: Path) -> None:
     last = Container(build.dockerfile, build).states[-1]
 
     assert (last.folder, last.user, last.target) == ("/srv/app/x/1", "web", "/srv/app/x/1/y")
+
+
+@pytest.mark.parametrize(
+    ("line", "found"),
+    [
+        ("ENV JWT_SECRET=s3cr3t-Ab12Cd34", 1),
+        ("ENV TLS_PRIVATE_KEY=/etc/tls/site.pem", 0),
+        ("ENV API_KEY=changeme", 0),
+        ("ARG NPM_TOKEN\nRUN echo $NPM_TOKEN > .npmrc", 1),
+    ],
+)
+def test_names_of_files_and_placeholders_are_no_secrets(tmp_path: Path, line: str, found: int) -> None:
+    rule = next(rule for rule in all_rules() if rule.id == "leaky-builder-stage")
+    plan = planned(tmp_path, {"Dockerfile": f"FROM alpine:3.20\n{line}\n".encode()}, [rule])
+
+    assert len(plan.left) == found

@@ -106,6 +106,20 @@ def test_a_self_hosted_runner_is_for_review(runner: str, tmp_path: Path) -> None
     assert "v2.327.1" in fix.todo[0]
 
 
+def test_a_download_of_what_is_uploaded_elsewhere_is_for_review(tmp_path: Path) -> None:
+    fix = the_fix(made(tmp_path, "actions/download-artifact@v4"))
+
+    assert fix.tier is Tier.REVIEW
+    assert "only artifact straight into path" in fix.todo[0]
+
+
+def test_the_catalog_is_not_offered_for_a_reusable_workflow(tmp_path: Path) -> None:
+    called = "on: push\njobs:\n  test:\n    uses: example/shared/.github/workflows/test.yml@main\n"
+    block = the_block(planned(tmp_path, {".github/workflows/ci.yml": called.encode()}, [RULE]))
+
+    assert block.next_step == "pin it to a release or a commit"
+
+
 def test_a_branch_that_is_not_the_default_is_blocked_with_the_line_that_decides(tmp_path: Path) -> None:
     block = the_block(made(tmp_path, "actions/download-artifact@master"))
 

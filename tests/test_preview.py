@@ -145,7 +145,13 @@ def test_what_a_rule_says_of_its_fix_goes_before_what_is_derived() -> None:
 
     assert in_words(Fix("t", (one,), effects=("said",))) == ("said",)
     assert in_words(Fix("t", (one, one))) == ("x: removed",)
-    assert in_words(Fix("t", (Edit("a.yml", Span(0, 0), "x", ()),))) == ("only a comment changes",)
+    comment = Edit("a.yml", Span(0, 0), "x", ())
+    assert in_words(Fix("t", (comment,))) == ("only a comment changes",)
+    assert in_words(Fix("t", (comment, one))) == ("x: removed",)
+    assert in_words(Fix("t", (one, Edit("b.yml", Span(0, 0), "x", ())))) == (
+        "a.yml: x: removed",
+        "b.yml: only a comment changes",
+    )
     assert in_words(Fix("t", (one,), (NewFile("b.sh", "1\n"),))) == (
         "a.yml: x: removed",
         "b.sh: a file of 1 line is added",

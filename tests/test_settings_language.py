@@ -359,6 +359,18 @@ def test_items_are_appended_in_the_style_of_the_list() -> None:
     assert "E = ['z']" in edited(found, found.append(value(found, "E"), "z"))
 
 
+@pytest.mark.parametrize(
+    ("text", "step"),
+    [
+        ("a = {\n\t'b': {\n\t\t'c': 1,\n\t},\n}\n", "\t"),
+        ("a = {\n  'b': 1,\n  'c': 2,\n}\ntry:\n\timport d\nexcept ImportError:\n  d = 0\n", "  "),
+        ("a = 1\n", "    "),
+    ],
+)
+def test_a_level_of_indentation_is_what_most_lines_have(text: str, step: str) -> None:
+    assert module(text).indentation == step
+
+
 def test_statements_go_below_others_at_their_indentation() -> None:
     found = module("if X:\n    A = 1  # one\n\nB = 2")
     condition = found.tree.body[0]

@@ -102,6 +102,7 @@ def test_a_command_inside_a_string_that_the_shell_runs_is_a_command() -> None:
         ("poetry run mypy .", "mypy ."),
         ("uv run --group dev --with 'mypy>=1' mypy .", "mypy ."),
         ("uv run -m mypy .", "mypy ."),
+        ("uv run coverage run --source . -m mypy .", "mypy ."),
         ("uvx --from mypy mypy .", "mypy ."),
         ("uv tool run mypy .", "mypy ."),
         ("pipenv run mypy .", "mypy ."),
@@ -258,6 +259,9 @@ CARELESS = Shell(errexit=False, pipefail=False)
         ("OUT=$(mypy . || true)", ["or", "handled"]),
         ("mypy . | grep error", ["handled"]),
         ("mypy . | mypy-baseline filter", ["handled"]),
+        ("mypy . | tee a | tee b || true", ["handled"]),
+        ("set -o pipefail\nmypy . | grep -v note || true", ["handled"]),
+        ("set -o pipefail\nmypy . | tee log || true", ["or"]),
         ("mypy . | tee log; exit ${PIPESTATUS[0]}", ["handled"]),
         ("set +e\nmypy .\ncode=$?\nexit $code", ["handled"]),
     ],
@@ -268,6 +272,42 @@ def test_what_silences_a_failure(text: str, wanted: list[str]) -> None:
         assert [str(s.kind) for s in first.script.silencers(first)] == wanted
     else:
         assert [str(kind) for kind in silences(text)] == wanted
+
+
+def test_a_pipe_is_told_by_the_statement_that_holds_it() -> None:
+    text = "set -x\n(cd src && mypy .) | tee log\necho a | cat; echo b"
+    command = only(text)
+
+    (silencer,) = command.script.silencers(command)
+
+    assert text[silencer.start : silencer.end] == "(cd src && mypy .) | tee log"
+    assert sorted(text[start:end] for start, end in command.script.pipelines) == [
+        "(cd src && mypy .) | tee log",
+        "echo a | cat",
+    ]
+
+
+@pytest.mark.parametrize(
+    ("text", "guard"),
+    [
+        ("[ -f mypy.ini ] && mypy .", "[ -f mypy.ini ]"),
+        ("[[ -n $X ]] && mypy . || true", "[[ -n $X ]]"),
+        ("command -v mypy >/dev/null && mypy . && echo ok", "command -v mypy"),
+        ("cd src && test -f x && { mypy .; }", ""),
+        ("cd src && test -f x && mypy .", "test -f x"),
+        ("cd src && mypy .", ""),
+        ("[ -f skip ] || mypy .", ""),
+        ("mypy . && [ -f log ]", ""),
+    ],
+)
+def test_the_test_that_decides_whether_a_command_runs_is_known(text: str, guard: str) -> None:
+    assert only(text).guard == guard
+
+
+def test_the_last_statement_of_a_sequence_is_known() -> None:
+    assert only("echo a\nmypy . || true # why").last
+    assert only("if a; then mypy .; fi\necho b").last
+    assert not only("mypy . || true\necho b").last
 
 
 def test_the_shell_decides_what_a_pipe_and_a_later_statement_mean() -> None:
@@ -311,7 +351,7 @@ def _wrapped(inner: str, kind: str) -> str:
         "elif": f"if false; then :; elif true; then\n{inner}\nelse :; fi",
         "case": f"case a in *) {inner}\n;; esac",
         "pipe": f"{group} | tee /dev/null",
-        "end of pipe": f"echo a | {group}",
+        "end of pipe": f"true | {group}",  # writes nothing: what nobody reads could end it with SIGPIPE
         "before": f"{inner}\necho after",
         "after": f"echo before\n{inner}",
         "set +e": f"set +e\n{inner}",
@@ -425,6 +465,13 @@ def test_a_step_is_read_only_where_a_shell_reads_it() -> None:
         Shell(),
         None,
     ]
+
+
+def test_no_separator_is_wanted_between_the_end_of_a_compound_command_and_a_brace() -> None:
+    script = Script.parse('warn() { if [ "$quiet" = 0 ]; then echo "a fi }" >&2; fi }\nmypy .\n')
+
+    assert not script.error
+    assert [word.text for command in script.commands for word in command.args] == ["a fi }", "."]
 
 
 def test_what_the_grammar_cannot_follow_says_where_and_has_no_commands() -> None:

@@ -3,8 +3,10 @@
 
 from __future__ import annotations
 
+import json
 import re
 from collections.abc import Callable, Iterator
+from itertools import product
 from typing import Any
 
 import pytest
@@ -127,6 +129,15 @@ def test_a_builder_changes_what_it_names(build: Callable[[Yaml], Parts], old: st
         ("a: 1\n", lambda d: d.add_key(node(d, "a"), "k", 1), "not a mapping"),
         ("a: 1\n", lambda d: d.delete(d.root, "a"), "nothing would be left"),
         ("a: 1\nb: 2\n", lambda d: d.rename_key(d.root, "a", "b"), "already"),
+        ("a: | # why\n  x\nb: 2\n", lambda d: d.delete(d.root, "a"), "comment"),
+        ("a: !x 1\n", lambda d: d.set_scalar(node(d, "a"), 2), "tag !x"),
+        ("a: !reset\n  b: 1\n", lambda d: d.add_key(node(d, "a"), "k", 1), "tag !reset"),
+        ("on: {push, pull_request: }\n", lambda d: d.set_scalar(node(d, "on", "push"), 1), "without `:`"),
+        # What stands below would become part of a block scalar.
+        ("a:\n  b: 1\n     \nc: 2\n", lambda d: d.set_scalar(node(d, "a", "b"), "x\ny\n"), "below a.b"),
+        ("a:\n  b: |\n    x\n  c: 1\n    # end\n", lambda d: d.delete(node(d, "a"), "c"), "below a.c"),
+        ("a: |+\n  x\nb: 1\n\nc: 2\n", lambda d: d.delete(d.root, "b"), "below b"),
+        ("a: 1\nb: 2\n  # end\n", lambda d: d.edit_mapping(d.root, delete=["b"], add={"c": "x\ny\n"}), "below"),
     ],
 )
 def test_a_shape_that_is_not_known_is_blocked_with_a_reason(
@@ -147,6 +158,11 @@ def test_a_shape_that_is_not_known_is_blocked_with_a_reason(
         ("a: *x\n", "alias"),
         ("a:\n\t- b\n", "not valid YAML"),
         ("? [a, b]\n: c\n", "not a scalar"),
+        ("on:\n  ? push\n  ? pull_request\n", "line 2: a key after `\\?`"),
+        ("- &a uses: b\n- *a\n", "line 1: an anchor on a key"),
+        ("a: 1 # x\u2028b: 2\n", "line 1: readers disagree on the character U\\+2028"),
+        ("a: 1\nb: 2\rc: 3\n", "line 2: .*U\\+000D"),
+        ("\ufeff\ufeffa: 1\n", "line 1: .*U\\+FEFF"),
     ],
 )
 def test_what_is_wrong_with_a_file_is_said_when_it_is_parsed(text: str, reason: str) -> None:
@@ -377,6 +393,39 @@ def test_any_entries_of_a_flow_collection_can_go(text: str, which: tuple[int, ..
     assert document(made(doc, doc.delete(collection, *gone))).plain() == {"a": wanted}
 
 
+@pytest.mark.parametrize(
+    ("text", "build", "after"),
+    [
+        ("- a: 1\n  b: 2\n  c: 3\n", lambda d: d.delete(node(d, 0), "a", "b"), "- c: 3\n"),
+        ("a: 1\nb: 2\nc: 3", lambda d: d.delete(d.root, "b", "c"), "a: 1"),
+        ("a: 1\n\nb: 2", lambda d: d.delete(d.root, "b"), "a: 1"),
+        ("a: 1\nb: 2\nc: 3\nd: 4\n", lambda d: d.delete(d.root, "a", "b", "d"), "c: 3\n"),
+        ("a: | # why\n  x\nb: 2\n", lambda d: d.set_scalar(node(d, "a"), "new"), "a: new # why\nb: 2\n"),
+        ("a: | # why\n  x\nb: 2\n", lambda d: d.set_scalar(node(d, "a"), "y\nz"), "a: |- # why\n  y\n  z\nb: 2\n"),
+        ("a: &x\nb: 1\n", lambda d: d.set_scalar(node(d, "a"), "new"), "a: &x new\nb: 1\n"),
+        ("a: &x # all\n  # one\n  - b\n  - c\n", lambda d: d.insert_item(node(d, "a"), 0, "z"), "a: &x # all\n  # one\n  - z\n  - b\n  - c\n"),
+        ("a:\n  - b: |+\n      x\n\n  - c: 1\n", lambda d: d.insert_item(node(d, "a"), 1, {"z": 1}), "a:\n  - b: |+\n      x\n\n  - z: 1\n  - c: 1\n"),
+        ("a: 1\n    ", lambda d: d.add_key(d.root, "b", "x\ny"), "a: 1\n    \nb: |-\n  x\n  y"),
+        ("a: 1\n    ", lambda d: d.add_key(d.root, "b", "x\ny\n"), "a: 1\n    \nb: |\n  x\n  y"),
+        ("a: 1\nb: 2", lambda d: d.edit_mapping(d.root, delete=["b"], add={"c": "x\ny\n"}), "a: 1\nc: |\n  x\n  y"),
+        ("a: 1\nb: 2\t\nc: 3\n", lambda d: d.edit_mapping(node(d), delete=["b", "c"], add={"z": 1}), "a: 1\nz: 1\n"),
+        ("a: >-\n  x\n    \n", lambda d: d.set_scalar(node(d, "a"), "new"), "a: new\n"),
+        # What an anchor is called by its aliases is not what they are called.
+        ("a: &x 1\nb: *x\n", lambda d: d.rename_key(d.root, "a", "c"), "c: &x 1\nb: *x\n"),
+        ("- &x 1\n- *x\n", lambda d: d.insert_item(d.root, 0, "z"), "- z\n- &x 1\n- *x\n"),
+    ],
+)  # fmt: skip
+def test_unusual_layouts_are_edited_as_they_are(text: str, build: Callable[[Yaml], Parts], after: str) -> None:
+    doc = document(text)
+
+    assert made(doc, build(doc)) == after
+
+
+def test_an_anchor_that_is_given_anew_makes_no_noise(recwarn: pytest.WarningsRecorder) -> None:
+    assert second_reading(Source("a.yml", "a: &x 1\nb: &x 2\nc: *x\n")) == ""
+    assert not recwarn.list
+
+
 def test_an_address_is_written_as_people_write_it() -> None:
     at: Address = ("jobs", "lint", "steps", 2, "run")
 
@@ -385,3 +434,15 @@ def test_an_address_is_written_as_people_write_it() -> None:
 
 def test_a_second_reader_agrees() -> None:
     assert second_reading(Source("f.yml", WORKFLOW)) == ""
+
+
+@pytest.mark.parametrize(
+    ("flow", "template"),
+    [(False, "k: {}\nz: 1\n"), (True, "k: {{a: {}, b: 1}}\nz: 1\n"), (False, "- {}\n- 1\n"), (True, "[{}, 1]\n")],
+)
+def test_whatever_may_stand_without_quotes_is_read_as_it_was_written(flow: bool, template: str) -> None:
+    texts = ("".join(each) for length in (1, 2, 3) for each in product("?:-a #!|,[", repeat=length))
+    plain = [text for text in texts if is_plain(text, flow=flow)]
+    assert plain
+    for text in plain:
+        assert document(template.format(text)).plain() == document(template.format(json.dumps(text))).plain()

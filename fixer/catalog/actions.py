@@ -95,13 +95,23 @@ class _Entry:
 
     @cached_property
     def versions_by_sha(self) -> dict[str, list[tuple[Version, str]]]:
-        """The version tags of each commit: releases before pre-releases, and the most exact and newest first."""
+        """The version tags of each commit: releases before pre-releases, and the most exact and newest first.
+
+        A tag that follows a major stands for its newest release, also where it was moved on without one.
+        """
         found: dict[str, list[tuple[Version, str]]] = {}
         earlier = ((entry["version"], sha) for sha, entry in self.curated.get("commits", {}).items())
-        for tag, sha in (*self.tags.items(), *self.observed.items(), *earlier):
-            version = version_of(tag)
-            if version is not None:
-                found.setdefault(sha, []).append((version, tag))
+        versions = [
+            (version, tag, sha)
+            for tag, sha in (*self.tags.items(), *self.observed.items(), *earlier)
+            if (version := version_of(tag)) is not None
+        ]
+        newest: dict[int, Version] = {}
+        for version, tag, _ in versions:
+            if "." in tag and version[3]:
+                newest[version[0]] = max(version, newest.get(version[0], version))
+        for version, tag, sha in versions:
+            found.setdefault(sha, []).append((version if "." in tag else newest.get(version[0], version), tag))
         for pairs in found.values():
             pairs.sort(key=lambda pair: (pair[0][3], min(pair[1].count("."), 2), pair[0]), reverse=True)
         return found

@@ -19,6 +19,8 @@ SUFFIX = "-${{ strategy.job-index }}"
 _EXPRESSION = re.compile(r"\$\{\{(.*?)\}\}", re.DOTALL)
 _MATRIX_KEY = re.compile(r"\bmatrix\.([\w-]+)|\bmatrix\['([^']+)'\]")
 _ONLY_WHERE = re.compile(r"matrix\.([\w-]+)\s*==\s*('([^']*)'|[0-9.]+|true|false)")
+# Other actions that leave artifacts; those of Docker leave the record of a build.
+_OTHER_UPLOADS = re.compile(r"^docker/(build-push|bake)-action@|upload(?!-artifact@)[\w-]*artifact|^\./", re.IGNORECASE)
 _MOST = 512
 _ADVICE = "give each upload a name of its own; downloads can take them together with pattern and merge-multiple"
 
@@ -71,6 +73,21 @@ def artifact_names(
             elif wanted is not None and ("${{" in wanted or _may_be(name, wanted, whole=True)):
                 return Blocked(f"{many}, and it cannot be told whether {wanted} is one of them", _ADVICE)
     return ArtifactNames(renamed, patterns)
+
+
+def only_artifact(workflow: Workflow) -> str | None:
+    """The name of the one artifact that a run has; empty where it has several, None where that cannot be told."""
+    names = _by_name(list(_steps_of(workflow, "actions/upload-artifact")))
+    if len(names) > 1:
+        return ""
+    called = any(job.uses is not None for job in workflow.jobs.values())
+    if not names or called or any(_OTHER_UPLOADS.search(step.uses.value) for step in workflow.steps if step.uses):
+        return None
+    [name] = names
+    inside = " ".join(_EXPRESSION.findall(name))
+    if "matrix." in inside or "strategy." in inside:
+        return ""
+    return name if not inside or re.fullmatch(r"\s*(github|inputs|vars)\.[\w.-]+\s*", inside) else None
 
 
 def _by_name(uploads: list[Step]) -> dict[str, list[Step]]:

@@ -79,7 +79,7 @@ class StepUse(NamedTuple):
 
     `inputs` and `env` are the step's own, as text; `outer_env` the variables of its job and workflow. `files` are
     texts of the files that some actions read (`.github/labeler.yml`), `job_actions` the names of all actions of the
-    job in lower case.
+    job in lower case; `go` is the version of Go that the repository asks for.
     """
 
     inputs: Mapping[str, str]
@@ -93,6 +93,7 @@ class StepUse(NamedTuple):
     job_actions: frozenset[str] = frozenset()
     job_text: str = ""
     downloads_all: bool = False
+    go: str = ""
 
     def holds(self, when: Mapping[str, Any], before: Version, inputs: Mapping[str, Any]) -> bool:
         """Whether a condition of the data files holds; all of its parts must.
@@ -101,7 +102,7 @@ class StepUse(NamedTuple):
         `env`: the variable is set; `text`, `job_text`: a pattern occurs; `trigger`: one of these starts the workflow;
         `from`: the majors that the step comes from; `unless_from`: not from these versions on, within their majors;
         `file_lacks`: (path, pattern); `composite`, `package_manager`, `downloads_all`: flags; `job_lacks`: no such
-        action in the job.
+        action in the job; `go_mod`: the repository asks for a version of Go; `below_go_mod`: go-version is below it.
         """
         checks: list[bool] = []
         for key, wanted in when.items():
@@ -141,11 +142,25 @@ class StepUse(NamedTuple):
                 checks.append(self.package_manager is wanted)
             elif key == "downloads_all":
                 checks.append(self.downloads_all is wanted)
+            elif key == "go_mod":
+                checks.append(bool(self.go) is wanted)
+            elif key == "below_go_mod":
+                checks.append(_is_below(str(inputs.get("go-version", "")), self.go) is wanted)
             elif key == "job_lacks":
                 checks.append(not any(name.startswith(wanted) for name in self.job_actions))
             else:
                 raise ValueError(f"no such condition: {key}")
         return all(checks)
+
+
+def _is_below(given: str, wanted: str) -> bool:
+    """Whether a plain version of Go, such as `1.22` or `1.22.x`, is below another one; from 1.21 on, Go minds that."""
+    plain = re.fullmatch(r"(\d+)\.(\d+)(?:\.(\d+))?(?:\.x)?", given.strip())
+    least = version_of(wanted)
+    if plain is None or least is None or (int(plain[1]), int(plain[2])) < (1, 21):
+        return False
+    patch = int(plain[3]) if plain[3] else least[2]  # without one it is the newest
+    return (int(plain[1]), int(plain[2]), patch) < least[:3]
 
 
 class _Value(NamedTuple):

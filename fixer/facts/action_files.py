@@ -7,6 +7,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Self
 
+from fixer.languages.action_ref import version_of
+
 if TYPE_CHECKING:
     from fixer.repository import Repository
 
@@ -16,6 +18,7 @@ _CONFIGURATION = (".github/labeler.yml", ".github/release-drafter.yml", ".golang
 _READS_RUNS = re.compile(
     r"action-download-artifact@|gh run download|listWorkflowRunArtifacts|^\s*run-id:", re.MULTILINE
 )
+_GO = re.compile(r"^go\s+(\d+\.\d+(?:\.\d+)?)", re.MULTILINE)
 
 
 @dataclass(frozen=True)
@@ -23,6 +26,7 @@ class ActionFiles:
     """`lock` is the text of actions.lock, `configuration` the texts of the files that some actions read, by path.
 
     `package_manager`: a package.json names its package manager, which setup-node acts on from v5 on.
+    `go`: the version of Go that the go.mod at the top asks for, else the lowest of any other; empty where none does.
     `artifact_readers`: the texts of workflows that read artifacts of other runs, by path.
     """
 
@@ -30,15 +34,19 @@ class ActionFiles:
     configuration: Mapping[str, str]
     package_manager: bool
     artifact_readers: Mapping[str, str]
+    go: str
 
     @classmethod
     def detect(cls, repository: Repository) -> Self:
         """Every repository has this fact; the texts are empty where there is no such file."""
         packages = repository.glob("package.json", "*/package.json")
+        modules = ["go.mod"] if repository.exists("go.mod") else repository.glob("*/go.mod")
+        versions = [found[1] for path in modules if (found := _GO.search(repository.text(path)))]
         workflows = {path: repository.text(path) for path in repository.glob(".github/workflows/*.y*ml")}
         return cls(
             repository.text(LOCK),
             {path: repository.text(path) for path in _CONFIGURATION if repository.exists(path)},
             any('"packageManager"' in repository.text(path) for path in packages),
             {path: text for path, text in workflows.items() if _READS_RUNS.search(text)},
+            min(versions, default="", key=lambda name: version_of(name) or ()),
         )

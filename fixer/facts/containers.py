@@ -15,6 +15,8 @@ from fixer.languages.shell import Script
 
 # Entrypoints that official images bring.
 _OF_IMAGES = ("docker-entrypoint.sh", "docker-php-entrypoint")
+# Servers with a file of settings: the one that they read without being told, and the options that name another.
+_SETTINGS = {"gunicorn": ("gunicorn.conf.py", ("-c", "--config")), "uwsgi": ("", ("--ini",))}
 _SCRIPT_NAME = re.compile(r"\.(sh|bash)$")
 _NAMES_SCRIPT = re.compile(r"\.(sh|bash)\b|^(exec |source |\. )?[./]")
 
@@ -116,6 +118,22 @@ class Container:
             found += self._named(where, text, seen)
         return tuple(found)
 
+    @cached_property
+    def settings(self) -> tuple[tuple[str, str], ...]:
+        """Files that set up the servers which it starts: the name as it is given, and the text (empty: not there)."""
+        found: dict[str, str] = {}
+        for program in self.programs:
+            for command in program.script.commands:
+                if command.name not in _SETTINGS:
+                    continue
+                default, options = _SETTINGS[command.name]
+                given = command.value(*options)
+                names = [given.text] if given else [w.text for w in command.args if w.text.endswith(".ini")]
+                for name in names or ([default] if default in self.build.files else []):
+                    base = posixpath.basename(name.removeprefix("file:"))
+                    found[name] = next((self.build.text(path) for path in self._sources(base)), "")
+        return tuple(found.items())
+
     def _commands(self) -> Iterator[tuple[str, list[str]]]:
         for op in ("ENTRYPOINT", "CMD"):
             instruction = self.dockerfile.final.last(op)
@@ -130,11 +148,11 @@ class Container:
     def _named(self, where: str, text: str, seen: set[str]) -> Iterator[Program]:
         for name in re.findall(r"[\w${}./-]*\b[\w.-]+", text):
             plain = posixpath.basename(name)
-            if plain in seen or plain in _OF_IMAGES:
+            if plain in seen:
                 continue
             seen.add(plain)
             scripts = self._scripts(plain)
-            if not scripts and _SCRIPT_NAME.search(plain):
+            if not scripts and _SCRIPT_NAME.search(plain) and plain not in _OF_IMAGES:
                 yield Program(where, "", Script.parse(""), name)
             for path, body in scripts:
                 parsed = Script.parse(body)
@@ -147,19 +165,22 @@ class Container:
         """Shell scripts of this name that are copied into the image: path and text."""
         for state in self.acting("COPY", "ADD"):
             instruction = state.instruction
-            renamed = bool(instruction.args) and posixpath.basename(instruction.args[-1]) == name
-            if renamed and instruction.heredocs:
+            if instruction.heredocs and posixpath.basename(instruction.args[-1]) == name:
                 return [(instruction.args[-1], instruction.heredocs[0].text)]
-            for source in local_sources(instruction):
-                if (renamed or posixpath.basename(source) == name) and source in self.build.files:
-                    return self._shell((source,))
-        return self._shell(self.build.named(name))
-
-    def _shell(self, paths: tuple[str, ...]) -> list[tuple[str, str]]:
-        texts = ((path, self.build.text(path)) for path in paths)
+        texts = ((path, self.build.text(path)) for path in self._sources(name))
         return [
             (path, text) for path, text in texts if _SCRIPT_NAME.search(path) or re.match(r"#!.*\b(ba|da|a)?sh\b", text)
         ]
+
+    def _sources(self, name: str) -> tuple[str, ...]:
+        """Files of the context that have this name in the image."""
+        for state in self.acting("COPY", "ADD"):
+            instruction = state.instruction
+            renamed = bool(instruction.args) and posixpath.basename(instruction.args[-1]) == name
+            for source in local_sources(instruction):
+                if (renamed or posixpath.basename(source) == name) and source in self.build.files:
+                    return (source,)
+        return self.build.named(name)
 
 
 def _quoted(word: str) -> str:

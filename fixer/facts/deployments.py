@@ -14,6 +14,7 @@ from enum import StrEnum
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, Self
 
+from fixer.languages.health_check import health_checks, is_local
 from fixer.languages.shell import Command, Script, Structure
 from fixer.languages.workflow import Job, Step, Workflow
 from fixer.languages.yaml import Commented, Node
@@ -28,9 +29,10 @@ _MENTIONS = ("update-service", "kubectl", "helm", "compose", "ssh", "deploy", "h
 _DEPLOYS = re.compile(r"deploy|release|\bprod|production|staging|\bcd\b|rollout|ship", re.IGNORECASE)
 _STATIC = re.compile(r"\bdocs?\b|[_-]docs?\b|documentation|storybook|playground|github.pages|gh-pages", re.IGNORECASE)
 _ROLLBACK = re.compile(r"roll[\s_-]?back|revert|undo", re.IGNORECASE)
-_PRODUCTION = re.compile(r"(^|[^a-z])(prod|production|live)([^a-z]|$)", re.IGNORECASE)
+_PRODUCTION = re.compile(r"(?<![a-z])(?<!non[-_ ])(?<!pre[-_ ])(?:prod|production|live)(?![a-z])", re.IGNORECASE)
 _STAGING = re.compile(
-    r"(^|[^a-z])(stage|staging|stg|dev|develop|development|test|testing|qa|uat|preview|sandbox|demo)([^a-z]|$)",
+    r"(?<![a-z])(?:stage|staging|stg|dev|develop|development|test|testing|qa|uat|preview|sandbox|demo|"
+    r"(?:non|pre)[-_ ]?prod(?:uction)?)(?![a-z])",
     re.IGNORECASE,
 )
 _VARIABLE = re.compile(r"\$(?:\{([A-Za-z_]\w*)\}|([A-Za-z_]\w*))")
@@ -53,6 +55,11 @@ _OWN_SIGN_IN = re.compile(
     r"aws configure|sts assume-role|doctl kubernetes|\bgcloud auth|\baz login"
 )
 _CLUSTER_SCRIPT = re.compile(r"update-kubeconfig|get-credentials|kubeconfig|KUBECONFIG|\.kube/config")
+_UNREAD = re.compile(
+    r"^[ \t]*(kubectl set image|helm upgrade|"
+    r"aws ecs update-service(?=[\s\S]*--(?:force-new-deployment|task-definition)))\b",
+    re.MULTILINE,
+)
 _OTHER_ACTIONS = re.compile(
     r"^(?:azure/(?:webapps-deploy|functions-action|k8s-deploy|container-apps-deploy-action)|"
     r"google-github-actions/(?:deploy-cloudrun|deploy-appengine)|akhileshns/heroku-deploy|"
@@ -65,6 +72,18 @@ _OVER_SSH = re.compile(
     r"docker[ -]compose .*\bup\b|docker stack deploy|docker (?:run|service update)|"
     r"(?:systemctl|service|supervisorctl|pm2)\s.*\b(?:restart|reload|up|start)\b|kubectl (?:set|apply|rollout)|"
     r"git (?:pull|reset --hard)|\bmake \S*deploy|\bdeploy[\w-]*\.(?:sh|py)\b",
+)
+_NO_PODS = re.compile(
+    r"namespaces?|ns|configmaps?|secrets?|serviceaccounts?|ingress(?:es)?|hpa|horizontalpodautoscaler|pvc?|"
+    r"persistentvolume(?:claim)?|storageclass|(?:cluster)?role(?:binding)?|rbac|networkpolic(?:y|ies)|certificate|"
+    r"(?:cluster)?issuer|pdb|poddisruptionbudget|resourcequota|limitrange"
+)
+"""Kinds of Kubernetes, and how files are named for them, that start nothing by themselves."""
+_DATABASE = re.compile(
+    r"postgres|psycopg|mysql|mariadb|mongo|sqlserver|mssql|oracledb|aurora|\brds\b|(?:DATABASE|DB)_(?:URL|HOST|NAME)|"
+    r"django|sqlalchemy|alembic|prisma|typeorm|sequelize|knex|drizzle|\"pg\"|\brails\b|activerecord|laravel|doctrine|"
+    r"\bjpa\b|jdbc|hibernate|flyway|liquibase|gorm|\bpgx\b|sqlx|diesel|entityframework|npgsql|\becto\b",
+    re.IGNORECASE,
 )
 _OTHER_COMMANDS: Mapping[str, tuple[tuple[str, ...], ...]] = {
     "flyctl": (("deploy",),),
@@ -88,6 +107,8 @@ _OTHER_COMMANDS: Mapping[str, tuple[tuple[str, ...], ...]] = {
     "ecs": (("deploy",),),
     "ecs-deploy": ((),),
 }
+_AWS_VALUED = ("--region", "--profile", "--output", "--query", "--endpoint-url", "--ca-bundle", "--color")
+_VALUED = ("-n", "--namespace", "--context", "--kube-context", "--kubeconfig", "-f", "-k", "--values", "--set")
 _PLACE = ("cluster", "service", "region", "profile", "namespace", "context", "workload", "release")
 _GITHUB_VARIABLES = {
     "GITHUB_SHA": "github.sha",
@@ -137,14 +158,24 @@ class Deployment:
     def surroundings(self) -> dict[str, str]:
         """The keys that a script beside its step needs so that bash reads it, at the root of the workspace."""
         step, made = self.step, dict[str, str]()
-        if step.shell not in ("", "bash") or (step.job is not None and "windows" in str(step.job.data.get("runs-on"))):
+        if step.job is not None and "windows" in str(step.job.data.get("runs-on")):
             made["shell"] = "bash"
         for place in (step.job.node if step.job is not None else None, step.workflow.root):
             defaults = place.get("defaults") if place is not None else None
             run = defaults.get("run") if defaults is not None else None
+            shell = run.get("shell") if run is not None else None
+            if shell is not None and shell.value != "bash":
+                made["shell"] = "bash"
             if run is not None and run.get("working-directory") is not None:
                 made["working-directory"] = "."
         return made
+
+    @property
+    def credentials(self) -> dict[str, str]:
+        """The variables of its step that let it speak to the cloud or cluster; another step needs them too."""
+        env = self.step.node.get("env")
+        given = env.value if env is not None and env.is_mapping else {}
+        return {k: v.value for k, v in given.items() if v.is_scalar and k.startswith(("AWS_", "KUBE"))}
 
     @property
     def moves_a_tag(self) -> bool:
@@ -257,11 +288,16 @@ class DeployJob:
         """The index before which a step can speak to the cloud for the first time."""
         after = [int(step.at[3]) + 1 for step in self.sign_in]
         for deployment in self.deployments:
-            for value in (deployment.target.get(name, "") for name in _PLACE):
+            values = [deployment.target.get(name, "") for name in _PLACE]
+            for value in (*values, *deployment.credentials.values(), str(deployment.condition)):
                 after += [self._index_of(name) + 1 for name in re.findall(r"\bsteps\.([\w-]+)\.", value)]
-            condition = str(deployment.condition)
-            after += [self._index_of(name) + 1 for name in re.findall(r"\bsteps\.([\w-]+)\.", condition)]
+                after += [self._exported(name) + 1 for name in re.findall(r"\benv\.(\w+)", value)]
         return min(max(after, default=0), self.first)
+
+    def _exported(self, name: str) -> int:
+        """The index of the last step before the deployment that sets this variable for those behind it."""
+        found = [step for step in self.job.steps[: self.first] if exports(step, name)]
+        return int(found[-1].at[3]) if found else -1
 
     def _index_of(self, step_id: str) -> int:
         return next((int(step.at[3]) for step in self.job.steps if step.id == step_id), -1)
@@ -325,11 +361,13 @@ class DeployJob:
 
 @dataclass(frozen=True, eq=False)
 class Deployments:
-    """Every job that deploys, by the path of its workflow; and what migrates when the application starts."""
+    """Every job that deploys, by the path of its workflow; and which file says that the application migrates when it
+    starts, and which one that it has a database; empty where none does."""
 
     jobs: Mapping[str, tuple[DeployJob, ...]]
     composite: Mapping[str, tuple[Step, ...]]
     migrates_on_start: str
+    database: str
 
     @classmethod
     def detect(cls, repository: Repository) -> Self | None:
@@ -347,7 +385,7 @@ class Deployments:
                 jobs[workflow.path] = found
         if not jobs and not composite:
             return None
-        return cls(jobs, composite, _migrates_on_start(repository))
+        return cls(jobs, composite, _migrates_on_start(repository), _database(repository))
 
     def of(self, workflow: Workflow) -> tuple[DeployJob, ...]:
         return self.jobs.get(workflow.path, ())
@@ -367,7 +405,7 @@ def _mentions(text: str) -> bool:
 
 
 def _deploy_jobs(workflow: Workflow) -> Iterator[DeployJob]:
-    if _ROLLBACK.search(workflow.path) or _ROLLBACK.search(workflow.name):
+    if _ROLLBACK.search(workflow.path) or _ROLLBACK.search(workflow.name) or _is_preview(workflow):
         return
     for job in workflow.jobs.values():
         if is_rollback(job) or not _mentions(workflow.source.text[job.node.start : job.node.end]):
@@ -375,6 +413,13 @@ def _deploy_jobs(workflow: Workflow) -> Iterator[DeployJob]:
         found = tuple(deployment for step in job.steps for deployment in _deployments(step, job))
         if found:
             yield DeployJob(workflow, job, found)
+
+
+def _is_preview(workflow: Workflow) -> bool:
+    """Whether it runs for pull requests that are not merged yet: what it deploys has nothing to go back to."""
+    requested = {"pull_request", "pull_request_target"} & set(workflow.triggers)
+    others = set(workflow.triggers) - requested - {"schedule"}
+    return bool(requested) and not others and "pull_request.merged" not in workflow.source.text
 
 
 def is_rollback(job: Job) -> bool:
@@ -386,14 +431,15 @@ def is_rollback(job: Job) -> bool:
 
 
 def _is_check(step: Step) -> bool:
-    return step.run is not None and re.search(r"\b(?:curl|wget)\b[^\n]*(?:https?:|\$)", step.run.value) is not None
+    script = Script.of(step)
+    return script is not None and any(not is_local(check.url.text) for check in health_checks(script))
 
 
 def _of_composite(step: Step) -> bool:
     if step.uses is not None:
         return _ecs_action(step) is not None
     script = Script.of(step) if step.run is not None and "update-service" in step.run.value else None
-    return script is not None and any(_is_update(command) for command in script.commands)
+    return script is not None and any(is_update(command) for command in script.commands)
 
 
 def _deployments(step: Step, job: Job) -> Iterator[Deployment]:
@@ -408,6 +454,13 @@ def _deployments(step: Step, job: Job) -> Iterator[Deployment]:
         return
     script = Script.of(step)
     if script is None or script.error:
+        unread = _UNREAD.search(step.run.value)
+        if unread is not None:
+            way = {"aws": Way.ECS, "kubectl": Way.KUBERNETES, "helm": Way.HELM}[unread[1].partition(" ")[0]]
+            why = (
+                script.error if script is not None else "a step deploys by a script that is neither for bash nor for sh"
+            )
+            yield Deployment(step, way, unread[1], step.run.span, {}, why)
         return
     for command in script.commands:
         made = _of_command(command, script, step, job)
@@ -434,17 +487,26 @@ def _ecs_action(step: Step) -> Deployment | None:
     return Deployment(step, Way.ECS, uses.value.partition("@")[0], uses.span, target, unknown)
 
 
-def _is_update(command: Command) -> bool:
-    words = [word.text for word in command.args[:2]]
-    return command.name == "aws" and words == ["ecs", "update-service"]
+def is_update(command: Command) -> bool:
+    """Whether a command is `aws ecs update-service`, also with options of `aws` itself before its words."""
+    return aws_operation(command) == ("ecs", "update-service")
+
+
+def aws_operation(command: Command) -> tuple[str, ...]:
+    """The service and the operation of an `aws` command; empty for other programs.
+
+    https://docs.aws.amazon.com/cli/latest/userguide/cli-configure-options.html
+    """
+    if command.name != "aws":
+        return ()
+    texts = [word.text for word in command.args]
+    plain = [t for at, t in enumerate(texts) if not t.startswith("-") and not (at and texts[at - 1] in _AWS_VALUED)]
+    return tuple(plain[:2])
 
 
 def _of_command(command: Command, script: Script, step: Step, job: Job) -> Deployment | None:
     span = step.run.span if step.run is not None else Span(0, 0)
-    if command.name == "aws" and [word.text for word in command.args if not word.text.startswith("-")][:2] == [
-        "ecs",
-        "update-service",
-    ]:
+    if is_update(command):
         return _ecs_update(command, script, step, span)
     if command.name in ("kubectl", "helm") and not _has_own_cluster(job):
         return _kubernetes(command, script, step, span)
@@ -456,13 +518,20 @@ def _of_command(command: Command, script: Script, step: Step, job: Job) -> Deplo
         return Deployment(step, Way.OTHER, shown, span, {}, "", command.start)
     if not _named_deployment(job):
         return None
-    if command.name == "ssh" and _OVER_SSH.search(command.source):
+    if command.name == "ssh" and _OVER_SSH.search(_told(command)):
         return Deployment(step, Way.OTHER, "ssh", span, {}, "", command.start)
     if command.name in ("docker", "docker-compose") and re.search(r"compose\b.*\bup\b", command.source):
         remote = re.search(r"DOCKER_HOST|docker context use|--context|-H ssh", step.workflow.source.text)
         if remote or "self-hosted" in str(job.data.get("runs-on")):
             return Deployment(step, Way.OTHER, "docker compose up", span, {}, "", command.start)
     return None
+
+
+def _told(command: Command) -> str:
+    """What a command says, here-documents included, without comments."""
+    documents = (command.script.text[r.start : r.end] for r in command.redirects if r.operator.startswith("<<"))
+    lines = "\n".join((command.source, *documents)).splitlines()
+    return "\n".join(line for line in lines if not line.lstrip().startswith("#"))
 
 
 def _ecs_update(command: Command, script: Script, step: Step, span: Span) -> Deployment | None:
@@ -511,8 +580,7 @@ def _where_unknown(command: Command) -> str:
 
 
 def _kubernetes(command: Command, script: Script, step: Step, span: Span) -> Deployment | None:
-    words = [word.text for word in command.args]
-    plain = [text for at, text in enumerate(words) if not text.startswith("-") and not _is_value(words, at)]
+    plain = plain_words(command)
     target: dict[str, str] = {}
     unknown = _where_unknown(command)
     for name, spellings in (("namespace", ("--namespace", "-n")), ("context", ("--context", "--kube-context"))):
@@ -537,12 +605,13 @@ def _kubernetes(command: Command, script: Script, step: Step, span: Span) -> Dep
             unknown or "it restarts what is there, so what runs depends on where a tag points, which an undo keeps"
         )
     elif plain[:1] == ["apply"]:
-        if command.has("--dry-run"):
+        if command.has("--dry-run") or _starts_no_pods(command, script):
             return None
-        named = _rolled_out(step)
-        if not named:
-            unknown = unknown or "kubectl apply does not say which workloads it changes, and nothing waits for one"
-        target["workload"] = named
+        waited = _rolled_out(step)
+        if len(waited) != 1:
+            several = f"the job waits for {len(waited)}" if waited else "nothing waits for one"
+            unknown = unknown or f"kubectl apply does not say which workloads it changes, and {several}"
+        target["workload"] = waited.pop() if len(waited) == 1 else ""
     else:
         return None
     kind = target["workload"].partition("/")[0].lower()
@@ -555,20 +624,25 @@ def _kubernetes(command: Command, script: Script, step: Step, span: Span) -> Dep
     return Deployment(step, Way.KUBERNETES, shown, span, target, unknown, command.start)
 
 
-def _is_value(words: list[str], at: int) -> bool:
-    """Whether a word is the value of the option before it."""
-    before = words[at - 1] if at else ""
-    return before in (
-        "-n",
-        "--namespace",
-        "--context",
-        "--kube-context",
-        "--kubeconfig",
-        "-f",
-        "-k",
-        "--values",
-        "--set",
-    )
+def _starts_no_pods(command: Command, script: Script) -> bool:
+    """Whether all that `kubectl apply` changes is what surrounds workloads: namespaces, secrets and the like."""
+    feeders = [c for c in script.commands if any(other.start == command.start for other in c.receivers)]
+    made = [[w.text for w in c.args if not w.text.startswith("-")] for c in feeders if c.name == "kubectl"]
+    if any("create" in words and any(map(_NO_PODS.fullmatch, words)) for words in made):
+        return True
+    kinds = re.findall(r"^\s*kind:\s*(\w+)", "\n".join(map(_told, (command, *feeders))), re.MULTILINE)
+    if kinds:
+        return all(_NO_PODS.fullmatch(kind.lower()) for kind in kinds)
+    words = [word.text for word in command.args]
+    files = [words[at + 1] for at, text in enumerate(words[:-1]) if text in ("-f", "--filename")]
+    names = [re.findall(r"[a-z]+", file.rpartition("/")[2].rpartition(".")[0].lower()) for file in files]
+    return bool(names) and all(name and all(map(_NO_PODS.fullmatch, name)) for name in names)
+
+
+def plain_words(command: Command) -> list[str]:
+    """The words of a kubectl or helm command without its options and their values."""
+    words = [word.text for word in command.args]
+    return [t for at, t in enumerate(words) if not t.startswith("-") and not (at and words[at - 1] in _VALUED)]
 
 
 def _workload(words: list[str]) -> str:
@@ -578,17 +652,16 @@ def _workload(words: list[str]) -> str:
     return f"{words[0]}/{words[1]}"
 
 
-def _rolled_out(step: Step) -> str:
-    """The workload that the job waits for afterwards, if it is exactly one."""
+def _rolled_out(step: Step) -> set[str]:
+    """The workloads that the job waits for."""
     found: set[str] = set()
     for other in step.job.steps if step.job is not None else ():
         script = Script.of(other) if other.run is not None and "rollout status" in other.run.value else None
         for command in script.commands if script is not None else ():
-            words = [word.text for word in command.args]
-            plain = [text for at, text in enumerate(words) if not text.startswith("-") and not _is_value(words, at)]
+            plain = plain_words(command)
             if command.name == "kubectl" and plain[:2] == ["rollout", "status"] and len(plain) > 2:
                 found.add(_workload(plain[2:]))
-    return found.pop() if len(found) == 1 else ""
+    return found
 
 
 def _has_own_cluster(job: Job) -> bool:
@@ -603,9 +676,9 @@ def _has_own_cluster(job: Job) -> bool:
 
 def _deployish(job: Job) -> bool:
     workflow = job.workflow
-    if workflow.triggers and set(workflow.triggers) <= {"pull_request", "pull_request_target", "schedule"}:
-        return False
     texts = (job.id, job.name, job.environment, workflow.name, workflow.path.rpartition("/")[2])
+    if workflow.triggers == ("schedule",):
+        return False
     if any(_STATIC.search(text) for text in texts):
         return False
     return any(_DEPLOYS.search(text) for text in texts)
@@ -665,6 +738,16 @@ def _migrates_on_start(repository: Repository) -> str:
     return ""
 
 
+def _database(repository: Repository) -> str:
+    """The first file that names a database, or a library that speaks to one."""
+    files = repository.glob(
+        *("*requirements*.txt", "*pyproject.toml", "*setup.cfg", "*Pipfile", "*package.json", "*schema.prisma"),
+        *("*Gemfile", "*composer.json", "*go.mod", "*Cargo.toml", "*pom.xml", "*build.gradle*", "*.csproj", "*mix.exs"),
+        *("*compose*.y*ml", "*.env*", "*task-def*.json", ".github/workflows/*.y*ml", "*.tf"),
+    )
+    return next((path for path in files if _DATABASE.search(repository.text(path))), "")
+
+
 # -- values -------------------------------------------------------------------------------------------------------
 
 
@@ -712,9 +795,15 @@ def _variable(name: str, step: Step, script: Script | None, depth: int) -> str |
             region = other.with_.get("aws-region")
             if _AWS_SIGN_IN.match(other.uses.value) and region is not None:
                 return str(region.value)
-        if other.run is not None and "GITHUB_ENV" in other.run.value and re.search(rf"\b{name}=", other.run.value):
+        if exports(other, name):
             return f"${{{{ env.{name} }}}}"
     return None
+
+
+def exports(step: Step, name: str) -> bool:
+    """Whether a step sets a variable for the steps behind it."""
+    script = step.run.value if step.run is not None else ""
+    return "GITHUB_ENV" in script and re.search(rf"\b{name}=", script) is not None
 
 
 # -- repeating what is there ----------------------------------------------------------------------------------------

@@ -39,7 +39,7 @@ _NAMING_FILES = re.compile(
     re.IGNORECASE,
 )
 _ASIDE = re.compile(
-    r"(^|/)(tests?|testing|examples?|docs?|samples?|demos?|templates?|fixtures|test_?projects?|sandbox|benchmarks?|"
+    r"(^|/)(tests?|testing|examples?|docs?|samples?|demos?|templates?|fixtures|test_?\w*projects?|sandbox|benchmarks?|"
     r"\{\{[^/]*)/"
 )
 
@@ -144,6 +144,11 @@ class DjangoProject:
         """This project and the others."""
         return (self, *self.others)
 
+    @property
+    def is_aside(self) -> bool:
+        """Whether this is an example or a project for tests, by its folder: not what anybody deploys."""
+        return _is_aside(self.root)
+
     def chain(self, path: str) -> tuple[SettingsModule, ...]:
         """The modules that make up one settings module, in the order in which they take effect."""
         found: list[SettingsModule] = []
@@ -244,9 +249,14 @@ class DjangoProject:
         return self.environment_of(self.settings_path)
 
     def environment_of(self, path: str) -> tuple[EnvRead, ...]:
+        """What a settings module demands without a condition is required; what stands below an `if` is not."""
         found: dict[str, EnvRead] = {}
-        for module in self.chain(path):
+        firm = {path}
+        for module in reversed(self.chain(path)):
+            if module.path in firm:
+                firm.update(other for other in module.imports if other not in module.conditional)
             for read in module_reads(module.document):
+                read = read if module.path in firm else replace(read, required=False)
                 known = found.get(read.name)
                 if known is None or (read.required and not known.required):
                     found[read.name] = read
@@ -361,13 +371,16 @@ def _has_pool(packages: PythonPackages | None, near: str) -> bool:
 
 
 def _with_roles(modules: Mapping[str, SettingsModule]) -> dict[str, SettingsModule]:
-    """A module without a role in its name has that of what it takes over, where that is development or tests."""
+    """A module without a role in its name has that of what it takes over, where that is development or tests.
+
+    What is taken over under a condition or further down, such as a local file or a debug toolbar, says nothing of it.
+    """
 
     def role(path: str, seen: tuple[str, ...] = ()) -> Role:
         module = modules.get(path)
         if module is None or path in seen or module.role != "shared":
             return "shared" if module is None or path in seen else module.role
-        found = {role(other, (*seen, path)) for other in module.imports}
+        found = {role(other, (*seen, path)) for other in module.bases}
         return "test" if "test" in found else "development" if "development" in found else "shared"
 
     return {path: replace(module, role=role(path)) for path, module in modules.items()}

@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
+import ast
 import posixpath
 import re
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, Self
 
 from fixer.facts.django import DjangoProject
 from fixer.facts.python_packages import PythonPackages
-from fixer.facts.settings_modules import Database
+from fixer.facts.settings_modules import Database, SettingsReader, module_reads
 from fixer.facts.workflows import Workflows, commands_of, folder_of, in_folder
 from fixer.languages.action_ref import ActionRef, RefKind
 from fixer.languages.workflow import Job, Step, Workflow
@@ -34,6 +35,11 @@ _POSTGRES_OPTIONS = "--health-cmd pg_isready --health-interval 10s --health-time
 _REDIS_OPTIONS = '--health-cmd "redis-cli ping" --health-interval 10s --health-timeout 5s --health-retries 5'
 _IMAGE = re.compile(r"(?:^|/)(?P<name>postgres|postgis|pgvector|timescaledb|mysql|mariadb|redis|valkey)[^/]*$", re.I)
 _PORTS = {"redis": 6379, "valkey": 6379, "mysql": 3306, "mariadb": 3306}
+# Which part of its address a variable of a cache is told by its name.
+_PART_OF_REDIS = re.compile(
+    r"(?P<url>URL|URI|DSN|LOCATION)|(?P<port>PORT)|(?P<index>(DB|INDEX|DATABASE)$)|(?P<host>HOST|SERVER|ADDR)", re.I
+)
+_REDIS = {"url": "redis://localhost:6379/0", "host": "localhost", "port": "6379", "index": "0"}
 _CONFIGURES_TESTS = re.compile(r"(^|/)(pytest\.ini|pyproject\.toml|setup\.cfg|tox\.ini|conftest\.py)$")
 _MATRIX = re.compile(r"\$\{\{\s*matrix\.([\w-]+)\s*\}\}")
 _SECRET = re.compile(r"SECRET|SIGNING|ENCRYPT|SALT|JWT|TOKEN|API_?KEY|PASSWORD", re.I)
@@ -56,7 +62,8 @@ class ServiceAddress:
 class DjangoCI:
     """`job` is the job that runs the Django tests; what it does before them is how this project is set up.
 
-    `project` has the settings that manage.py names, `tested` those that the tests run with.
+    `project` has the settings that manage.py names, `tested` those that the tests run with. `lenient` are functions
+    that read the environment and have a default of their own, each with the module that calls it.
     """
 
     project: DjangoProject
@@ -64,6 +71,7 @@ class DjangoCI:
     workflow: Workflow
     job: Job
     postgres_image: str
+    lenient: frozenset[tuple[str, str]]
 
     @classmethod
     def detect(cls, repository: Repository) -> Self | None:
@@ -75,7 +83,8 @@ class DjangoCI:
         found = _job_that_tests(workflows, project)
         if found is None:
             return None
-        return cls(project, repository.fact(PythonPackages), found.workflow, found, _postgres_image(repository))
+        packages, image = repository.fact(PythonPackages), _postgres_image(repository)
+        return cls(project, packages, found.workflow, found, image, frozenset(_lenient(repository, project)))
 
     # -- the parts of a new job -----------------------------------------------------------------------------------
 
@@ -136,7 +145,7 @@ class DjangoCI:
         """A step that runs a command in the folder of manage.py, in the way in which the tests are run."""
         if self.activation:
             command = f"{self.activation}\n{command.rstrip()}\n"
-        keys = in_folder(self.project.root, command, self._test_step, self._start)
+        keys = in_folder(self.project.root, command, self._test_step)
         return {**self.workflow.step_name(title), **keys}
 
     @cached_property
@@ -194,12 +203,6 @@ class DjangoCI:
         """How the step that runs the tests enters a virtual environment; mostly empty."""
         found = (command for command in commands_of(self._test_step) if command.name in ("source", "."))
         return next((command.source for command in found if "activate" in command.source), "")
-
-    @property
-    def _start(self) -> str:
-        """The folder in which steps of the job run by default."""
-        folder = Step(self.job.node, self.job, self.workflow).working_directory.removeprefix("./").rstrip("/")
-        return "" if folder == "." else folder
 
     def _runner(self) -> Any:
         # `${{ matrix.os }}` has no meaning in a job without the matrix.
@@ -317,16 +320,16 @@ class DjangoCI:
         if any(map(_is_redis, services.values())):
             for cache in project.caches:
                 for read in cache.reads:
-                    if not re.search("localhost|127.0.0.1", read.default or ""):
-                        address = "redis://localhost:6379/0" if "URL" in read.name else "localhost"
-                        environment.setdefault(read.name, address)
+                    part = _PART_OF_REDIS.search(read.name)
+                    if part and part.lastgroup and not re.search("localhost|127.0.0.1", read.default or ""):
+                        environment.setdefault(read.name, _REDIS[part.lastgroup])
         written = any(re.search(r"(^|[\s/])\.env\b", str(step.get("run", ""))) for step in steps)
         for read in project.environment:
             known = read.name in environment or read.name in everywhere or read.name in configured
             if not read.required or known or written:
                 continue
-            if project.modules[read.path].document.imported.get(read.reader) == "getenv.env":
-                continue  # django-getenv gives None for a variable that is not set
+            if (read.path, read.reader) in self.lenient:
+                continue
             if not _SECRET.search(read.name):
                 return Blocked(
                     f"{read.path}:{read.line} requires {read.name}, and no job sets it",
@@ -406,6 +409,8 @@ class DjangoCI:
                     known |= set(included)
                 if known & set(self.project.requirements):
                     return True
+            if command.has("--group") and _normal(folder, "pyproject.toml") in self.project.requirements:
+                return True
             for word in command.args[1:]:
                 if re.match(r"(?i)django(\[|[=<>~!]|$)", word.text):
                     return True
@@ -414,6 +419,18 @@ class DjangoCI:
                 ):
                     return True
         return False
+
+
+def _lenient(repository: Repository, project: DjangoProject) -> Iterator[tuple[str, str]]:
+    settings = SettingsReader(repository, project.root)
+    for path, module in project.modules.items():
+        for name in {read.reader for read in module_reads(module.document)}:
+            function = settings.function(module.document, name)
+            defaults = (*function.args.defaults, *function.args.kw_defaults) if function is not None else ()
+            raises = function is not None and any(isinstance(node, ast.Raise) for node in ast.walk(function))
+            # django-getenv gives None for a variable that is not set.
+            if (any(defaults) and not raises) or module.document.imported.get(name) == "getenv.env":
+                yield path, name
 
 
 def _postgres_image(repository: Repository) -> str:

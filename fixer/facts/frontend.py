@@ -11,28 +11,42 @@ from typing import TYPE_CHECKING, Any, Self
 if TYPE_CHECKING:
     from fixer.repository import Repository
 
-# Package that names the framework, its folder of output, and what in there is no product.
+NAMES_OUTPUT = ("--outDir", "--output-path", "--out-dir", "--dest")
+"""The options of their commands that name the folder of output."""
+
+# Package that names the framework, its command that builds, its folder of output, and what in there is no product.
 _FRAMEWORKS = (
-    ("next", ".next", "cache"),
-    ("@angular/core", "dist", ""),
-    ("react-scripts", "build", ""),
-    ("vite", "dist", ""),
-    ("@vue/cli-service", "dist", ""),
+    ("next", "next build", ".next", "cache"),
+    ("@angular/core", "(ng|nx) build", "dist", ""),
+    ("react-scripts", "(react-scripts|react-app-rewired|craco) build", "build", ""),
+    ("vite", "vite build", "dist", ""),
+    ("@vue/cli-service", "vue-cli-service build", "dist", ""),
 )
-_OUT_DIR = re.compile(r"""\b(?:outDir|distDir|outputPath)\s*["']?\s*:\s*["']([\w./-]+)["']""")
+# What stands on top of Vite, and writes elsewhere.
+_ABOVE_VITE = (
+    "@sveltejs/kit", "@remix-run/dev", "@react-router/dev", "@tanstack/react-start", "@solidjs/start",
+    "@builder.io/qwik", "astro", "electron-vite", "nuxt", "vike", "vitepress",
+)  # fmt: skip
+_OUT_DIR = re.compile(
+    r"""\b(?:outDir|distDir|outputDir)\b\s*["']?\s*(?::\s*(?:["'](?P<path>[\w./-]+)["']\s*[,}\n])?|[,}])"""
+)
+_ROOT = re.compile(r"""^\s*root\s*(?::|,\s*$)""", re.MULTILINE)
+_COMMENT = re.compile(r"/\*.*?\*/|(?<!:)//[^\n]*", re.DOTALL)
 _LIMITERS = ("size-limit", "bundlesize", "bundlesize2", "bundlewatch", "bundlemon", "next-bundle-analysis")
 
 
 @dataclass(frozen=True)
 class FrontEnd:
-    """One package.json of an application. `output` is relative to `folder`; `excluded` is a folder in it that is no
-    part of the product, such as the cache of Next.js; `limiter` is a tool that limits the size already."""
+    """One package.json of an application. `output` is relative to `folder`, and empty where a `problem` says why it is
+    not known; `excluded` is a folder in it that is no part of the product, such as the cache of Next.js; `limiter` is a
+    tool that limits the size already."""
 
     folder: str
     framework: str
     output: str
     excluded: str
     limiter: str = ""
+    problem: str = ""
 
 
 @dataclass(frozen=True)
@@ -48,14 +62,15 @@ class FrontEnds:
         for path in repository.glob("package.json", "*/package.json"):
             package = _object(repository.text(path))
             wanted = {**_mapping(package.get("dependencies")), **_mapping(package.get("devDependencies"))}
-            known = next((each for each in _FRAMEWORKS if each[0] in wanted), None)
             scripts = _mapping(package.get("scripts"))
+            commands = "\n".join(map(str, scripts.values()))
+            known = next((each for each in _FRAMEWORKS if each[0] in wanted and re.search(each[1], commands)), None)
             if known is None or "build" not in scripts:
                 continue
             folder = posixpath.dirname(path)
-            output = _configured(repository, folder, str(scripts["build"])) or known[1]
+            output, problem = _output(repository, folder, str(scripts["build"]), wanted, known)
             limiter = next((name for name in _LIMITERS if name in wanted or name in package), "")
-            found.append(FrontEnd(folder, known[0], output, known[2], limiter))
+            found.append(FrontEnd(folder, known[0], output, known[3], limiter, problem))
         return cls(tuple(sorted(found, key=lambda each: (each.folder.count("/"), each.folder)))) if found else None
 
     def of(self, folder: str) -> FrontEnd | None:
@@ -65,17 +80,45 @@ class FrontEnds:
         return exact or (below[0] if len(below) == 1 else None)
 
 
-def _configured(repository: Repository, folder: str, script: str) -> str:
-    """The folder of output that a configuration file or the build script names."""
-    flag = re.search(r"--(?:outDir|output-path|out-dir|dest)[= ]([\w./-]+)", script)
+def _output(
+    repository: Repository, folder: str, script: str, wanted: dict[str, Any], known: tuple[str, str, str, str]
+) -> tuple[str, str]:
+    """The folder of output that the build script or a configuration file names, or why it is not known."""
+    flag = re.search(rf"(?:{'|'.join(NAMES_OUTPUT)})[= ]([\w./-]+)", script)
     if flag:
-        return flag[1]
+        return flag[1], ""
+    if known[0] == "@angular/core":
+        return _output_of_angular(repository, posixpath.join(folder, "angular.json"), known[2])
+    above = next((name for name in _ABOVE_VITE if name in wanted), "") if known[0] == "vite" else ""
+    if above:
+        return "", f"{above} decides where the build goes"
     for name in ("vite.config", "next.config", "vue.config"):
         for ending in ("js", "ts", "mjs", "mts", "cjs"):
-            found = _OUT_DIR.search(repository.text(posixpath.join(folder, f"{name}.{ending}")))
-            if found:
-                return found[1].removeprefix("./")
-    return ""
+            path = posixpath.join(folder, f"{name}.{ending}")
+            text = _COMMENT.sub("", repository.text(path))
+            if name == "vite.config" and _ROOT.search(text):
+                return "", f"{path} sets a root, to which the folder of output is relative"
+            named = {found["path"] for found in _OUT_DIR.finditer(text)}
+            if len(named) > 1 or None in named:
+                return "", f"which folder the build goes to cannot be told from {path}"
+            if named:
+                return named.pop().removeprefix("./"), ""
+    return known[2], ""
+
+
+def _output_of_angular(repository: Repository, path: str, default: str) -> tuple[str, str]:
+    found: dict[str, None] = {}
+    for project in _mapping(_object(repository.text(path)).get("projects")).values():
+        targets = _mapping(_mapping(project).get("architect")) or _mapping(_mapping(project).get("targets"))
+        build = _mapping(targets.get("build"))
+        for options in (build.get("options"), *_mapping(build.get("configurations")).values()):
+            given = _mapping(options).get("outputPath")
+            name = _mapping(given).get("base") if isinstance(given, dict) else given
+            if name:
+                found[posixpath.normpath(str(name))] = None
+    if all(f"{name}/".startswith(f"{default}/") for name in found):
+        return default, ""
+    return (next(iter(found)), "") if len(found) == 1 else ("", f"{path} names several folders of output")
 
 
 def _object(text: str) -> dict[str, Any]:

@@ -20,9 +20,16 @@ from fixer.model import FileError
 if TYPE_CHECKING:
     from fixer.repository import Repository
 
-_PROJECTS = ("pyproject.toml", "setup.cfg", "setup.py")
-# Shell scripts, which may have no extension, lists of requirements, and what says how a Python project is built.
-_READ = re.compile(r"\.(sh|bash)$|^[\w-]+$|^[\w.-]*requirements[\w.-]*\.txt$|^(pyproject\.toml|setup\.(py|cfg))$")
+# What says how a project is built, in any folder.
+_BUILD_FILE = re.compile(
+    r"^(pyproject\.toml|setup\.(py|cfg)|package\.json|[a-z]+\.config\.[cm]?[jt]s|Cargo\.toml|build\.rs|pom\.xml"
+    r"|(build|settings)\.gradle(\.kts)?|[\w.-]+\.(csproj|gemspec)|Directory\.Build\.(props|targets)|Makefile)$"
+)
+# Shell scripts, which may have no extension, settings of servers, lists of requirements, and what says how a Python
+# project is built.
+_READ = re.compile(
+    r"\.(sh|bash|ini|py)$|^[\w-]+$|^[\w.-]*requirements[\w.-]*\.txt$|^(pyproject\.toml|setup\.(py|cfg))$"
+)
 
 
 @dataclass(frozen=True, eq=False)
@@ -31,7 +38,8 @@ class ImageBuild:
 
     `services` are the compose services that run what its final stage makes, `is_action` says that GitHub runs it as an
     action. `files` are those of the context, from there, whether ignored or not; `texts` are the scripts that it may
-    start and the lists that it installs from. `ignore_path` is the ignore file that the builder reads, or would read.
+    start, the lists that it installs from, and what says how projects are built. `ignore_path` is the ignore file that
+    the builder reads, or would read; `ignore_fault` says why it cannot be read here.
     """
 
     path: str
@@ -43,6 +51,7 @@ class ImageBuild:
     texts: dict[str, str] = field(repr=False)
     ignore_path: str
     ignore: Lines | None
+    ignore_fault: str
 
     @cached_property
     def folders(self) -> frozenset[str]:
@@ -100,14 +109,15 @@ class ImageBuilds:
         for path, document in dockerfiles.items():
             context = _context(path, document, contexts.get(path, []), repository)
             files = _inside(context, repository)
-            # A file that is named after the Dockerfile wins over the context's.
-            own = f"{path}.dockerignore"
-            ignore_path = own if repository.exists(own) else posixpath.join(context or "", ".dockerignore")
+            # A file that is named after the Dockerfile wins over the context's; .containerignore is podman's.
+            usual = posixpath.join(context or "", ".dockerignore")
+            candidates = (f"{path}.dockerignore", usual, posixpath.join(context or "", ".containerignore"))
+            ignore_path = next((name for name in candidates if repository.exists(name)), usual)
             run_by = tuple(services.get(path, ()))
             texts = _texts(document, run_by, context, files, repository)
-            ignore = _lines(ignore_path, repository)
+            ignore, fault = _lines(ignore_path, repository)
             builds[path] = ImageBuild(
-                path, document, context, run_by, path in actions, files, texts, ignore_path, ignore
+                path, document, context, run_by, path in actions, files, texts, ignore_path, ignore, fault
             )
         return cls(builds, frozenset(_written(repository)))
 
@@ -119,14 +129,14 @@ def _inside(context: str | None, repository: Repository) -> tuple[str, ...]:
     return tuple(path[len(start) :] for path in repository.files if path.startswith(start))
 
 
-def _lines(path: str, repository: Repository) -> Lines | None:
+def _lines(path: str, repository: Repository) -> tuple[Lines | None, str]:
     if not repository.exists(path):
-        return None
+        return None, ""
     try:
         document = repository.document(path)
-    except FileError:
-        return None
-    return document if isinstance(document, Lines) else None
+    except FileError as error:
+        return None, error.reason
+    return (document if isinstance(document, Lines) else None), ""
 
 
 def _texts(
@@ -138,21 +148,23 @@ def _texts(
 ) -> dict[str, str]:
     """Scripts and lists whose names stand in the Dockerfile, in a compose command, or in such a script."""
     by_name: dict[str, list[str]] = {}
+    found: dict[str, str] = {}
     for path in files:
         name = posixpath.basename(path)
-        if _READ.search(name):
+        if _BUILD_FILE.search(name):
+            found[path] = repository.text(posixpath.join(context or "", path))
+        elif _READ.search(name):
             by_name.setdefault(name, []).append(path)
-    found: dict[str, str] = {}
     waiting = [
         document.source.text,
         *(str(s.data.get(key, "")) for _, s in services for key in ("command", "entrypoint")),
+        "gunicorn.conf.py",
     ]
-    waiting.append(" ".join(_PROJECTS))
     while waiting:
         for name in dict.fromkeys(re.findall(r"[\w.-]*\w", waiting.pop())):
             for path in by_name.pop(name, ()):
                 found[path] = repository.text(posixpath.join(context or "", path))
-                if "requirements" not in name and name not in _PROJECTS:
+                if "requirements" not in name and not name.endswith((".ini", ".py")):
                     waiting.append(found[path])
     return found
 
@@ -170,14 +182,18 @@ def local_sources(instruction: Instruction) -> tuple[str, ...]:
 
 
 def _context(path: str, document: Dockerfile, known: list[str], repository: Repository) -> str | None:
-    """The folder that a build says, else the nearest one that has everything that is copied."""
-    if known:
-        return max(dict.fromkeys(known), key=known.count)  # of several as frequent, the first
+    """The folder that most builds say, of those that have what is copied; without builds the nearest one that has."""
     wanted = {source for instruction in document.instructions for source in local_sources(instruction) if source != "."}
-    folder = posixpath.dirname(path)
     folders = _folders(repository.files)
+
+    def has_all(folder: str) -> bool:
+        return all(_is_there(posixpath.join(folder, source), repository, folders) for source in wanted)
+
+    if known:
+        return max([folder for folder in known if has_all(folder)] or known, key=known.count)
+    folder = posixpath.dirname(path)
     while True:
-        if all(_is_there(posixpath.join(folder, source), repository, folders) for source in wanted):
+        if has_all(folder):
             return folder
         if not folder:
             return None

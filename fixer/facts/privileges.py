@@ -8,17 +8,25 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 
 from fixer.languages.dockerfile import expanded
-from fixer.languages.shell import Command, Script
+from fixer.languages.shell import Command, Script, Structure
 
 # Programs that work only as root, or that change to another user.
 _CHANGE_USER = frozenset(("gosu", "su-exec", "setpriv", "runuser", "su", "start-stop-daemon", "chroot", "s6-setuidgid"))
 _NEEDS_ROOT = frozenset((
     "addgroup", "adduser", "apache2", "apache2-foreground", "apachectl", "apk", "apt", "apt-get", "chgrp", "chown",
-    "cron", "crond", "dnf", "dockerd", "dpkg", "groupadd", "groupmod", "haproxy", "httpd", "ip6tables", "iptables",
-    "ldconfig", "microdnf", "mount", "nginx", "ntpd", "openvpn", "rsyslogd", "runsvdir", "service", "sshd", "sudo",
-    "supervisord", "sysctl", "systemctl", "umount", "update-ca-certificates", "useradd", "usermod", "vsftpd",
-    "wg-quick", "yum",
+    "chronyd", "cron", "crond", "dnf", "dnsmasq", "dockerd", "dpkg", "groupadd", "groupmod", "haproxy", "httpd",
+    "ip6tables", "iptables", "keepalived", "ldconfig", "microdnf", "mount", "my_init", "named", "nginx", "nmbd", "ntpd",
+    "openvpn", "postfix", "proftpd", "pure-ftpd", "rsyslogd", "runsvdir", "s6-svscan", "service", "smbd", "sshd",
+    "sudo", "supervisord", "sysctl", "systemctl", "systemd", "tailscaled", "umount", "update-ca-certificates",
+    "useradd", "usermod", "vsftpd", "wg-quick", "yum",
 ))  # fmt: skip
+# Servers that are told to change to another user.
+_USER_OPTIONS_OF = {
+    "gunicorn": ("-u", "--user", "-g", "--group"), "hypercorn": ("-u", "--user", "-g", "--group"),
+    "uwsgi": ("--uid", "--gid"), "celery": ("--uid", "--gid"), "memcached": ("-u",),
+}  # fmt: skip
+# Short options with a file that is written, which mean other things elsewhere.
+_FILE_OPTIONS_OF = {"gunicorn": ("-p",), "celery": ("-f", "-s")}
 # Servers that keep their data in folders of their own user.
 _OWN_FOLDERS = frozenset(("mariadbd", "mongod", "mysqld", "mysqld_safe", "postgres", "rabbitmq-server", "redis-server"))
 _INSTALLS = {
@@ -28,8 +36,10 @@ _INSTALLS = {
 }  # fmt: skip
 _FILE_OPTION = re.compile(
     r"--?(?:access-?log(?:file|-file)?|error-?log(?:file|-file)?|log-?file|logfile|log-path|pid|pid-?file|uds|unix-socket"
-    r"|socket|chdir-log|data-?dir|dbpath|tmp-upload-dir)(?:=(.*))?"
+    r"|socket|chdir-log|data-?dir|dbpath|tmp-upload-dir|logto2?|daemonize2?|stats|schedule|statedb"
+    r"|log-?dir|db|database|db-?file|db-?path|cache-?dir|upload-?dir|output-?dir|storage)(?:=(.*))?"
 )
+_LISTENS = frozenset(("bind", "http", "https", "http-socket", "https-socket", "socket", "uwsgi-socket"))
 _WRITES = frozenset(("chmod", "cp", "install", "ln", "mkdir", "mv", "rm", "rsync", "tee", "touch", "truncate"))
 _PORT = re.compile(r"(?:--?[\w-]+=)?(?:tcp:|http:|socket:)?(?://)?(?:[\d.]{7,15}|localhost|\[::\]|\*)?:(\d{1,5})")
 _PORT_OPTION = re.compile(r"^(?:--(?:http-|server-|listen-)?port|-p|-P)(?:=(\d{1,5}))?$")
@@ -54,31 +64,52 @@ class User:
         return f"{self.id}:{self.id}" if self.id else self.owner
 
 
-def needs_root(script: Script, writable: Iterable[str]) -> str:
+def needs_root(script: Script, writable: Iterable[str], values: Mapping[str, str | None] = {}) -> str:
     """Why this script must run as root, as a clause; empty where nothing says so. `writable` are folders that the
-    process may write to."""
+    process may write to, `values` are those of the container's variables."""
     if script.error:
         return f"{script.error}, so that what it needs is not known"
     folders = tuple(writable)
+    for name, word in script.assignments.items():
+        values = {**values, name: expanded(word.text, values)}
     for command in script.commands:
-        words = [word.text for word in command.words]
-        leading = {posixpath.basename(word) for word in words[: 2 if words[0] in ("exec", "env", "nohup") else 1]}
-        leading.add(posixpath.basename(command.name))
+        leading = {posixpath.basename(command.words[0].text), posixpath.basename(command.name)}
         if changes := leading & _CHANGE_USER:
             return f"`{changes.pop()}` changes to another user by itself, for which it must start as root"
         if root := leading & _NEEDS_ROOT:
             return f"`{root.pop()}` must run as root"
-        if re.match(r"/(usr/)?sbin/", words[0]):
-            return f"`{words[0]}` is a daemon of the system, whose files belong to root"
+        if re.match(r"/(usr/)?sbin/|/init$", command.argv[0].text):
+            return f"`{command.argv[0].text}` is a daemon of the system, whose files belong to root"
+        if command.has(*_USER_OPTIONS_OF.get(command.name, ())):
+            return f"`{_short(command.source)}` changes to another user by itself, for which it must start as root"
         if own := leading & _OWN_FOLDERS:
             return f"`{own.pop()}` keeps its data in folders that belong to another user"
         verb = next((word.text for word in command.args if not word.text.startswith("-")), "")
         if verb in _INSTALLS.get(command.name, ()):
             return f"`{_short(command.source)}` installs packages when the container starts, into folders of root"
-        for path in _written(command):
-            if path.startswith("/") and not is_within(path, (*folders, "/tmp", "/dev", "/proc", "/var/tmp")):
+        for path in (expanded(word, values) or word for word in _written(command)):
+            if _is_closed(path, folders):
                 return f"`{_short(command.source)}` writes to {path}, which belongs to root"
     return ""
+
+
+def settings_need_root(text: str, writable: Iterable[str]) -> str:
+    """The same for a file that sets up uwsgi (`name = value`) or gunicorn (assignments)."""
+    folders = tuple(writable)
+    for name, value in re.findall(r"^[ \t]*([\w-]+)[ \t]*=[ \t]*[\"']?([^\"'\s#;]+)", text, re.MULTILINE):
+        said = f"`{name} = {_short(value)}`"
+        if name in ("uid", "gid", "user", "group") and value != "None":
+            return f"{said} changes to another user, for which it must start as root"
+        if name in _LISTENS and (port := low_port((value,))):
+            return f"{said} listens on port {port}, which outside of Docker's own engine only root may"
+        path = value.removeprefix("unix:")
+        if (name in _LISTENS or _FILE_OPTION.fullmatch(f"--{name}")) and _is_closed(path, folders):
+            return f"{said} writes to {path}, which belongs to root"
+    return ""
+
+
+def _is_closed(path: str, folders: tuple[str, ...]) -> bool:
+    return path.startswith("/") and not is_within(path, (*folders, "/tmp", "/dev", "/proc", "/var/tmp"))
 
 
 def low_port(words: Iterable[str]) -> int | None:
@@ -117,8 +148,11 @@ def users_made(script: Script, values: Mapping[str, str | None]) -> Iterator[Use
         yield User(name, (group or "").split(",")[0], number, home)
 
 
-def folders_made(script: Script, values: Mapping[str, str | None], start: str) -> Iterator[str]:
-    """Folders that mkdir and `install -d` make, absolute; `start` is where the script runs."""
+def folders_made(
+    script: Script, values: Mapping[str, str | None], start: str, *, surely: bool = False
+) -> Iterator[str]:
+    """Folders that mkdir and `install -d` make, absolute; `start` is where the script runs. `surely` leaves out those
+    that depend on a condition, and `{a,b}`, of which only bash makes two."""
     folder: str | None = start
     for command in script.commands:
         if command.name == "cd":
@@ -126,8 +160,12 @@ def folders_made(script: Script, values: Mapping[str, str | None], start: str) -
             folder = posixpath.join(folder, target) if folder is not None and target else None
         if command.name != "mkdir" and not (command.name == "install" and command.has("-d", "--directory")):
             continue
+        if surely and command.within(Structure.BRANCH, Structure.LOOP, Structure.FUNCTION):
+            continue
         for word in command.args:
             path = expanded(word.text, values)
+            if surely and path and "{" in path:
+                continue
             if path and not path.startswith("-") and not path.isdigit() and folder is not None:
                 yield from (posixpath.normpath(posixpath.join(folder, item)) for item in _braces(path))
 
@@ -166,6 +204,8 @@ def _written(command: Command) -> Iterator[str]:
             yield option[1] if option[1] is not None else words[at + 1] if at + 1 < len(words) else ""
         if found := re.fullmatch(r"(?:--?[\w-]+=)?unix:(?://)?(/.+)", word):
             yield found[1]
+    if file := command.value(*_FILE_OPTIONS_OF.get(command.name, ())):
+        yield file.text
     in_place = command.name in ("sed", "perl") and any(re.match(r"-[a-zA-Z]*i", word.text) for word in command.args)
     if command.name in ("cp", "mv", "ln", "rsync", "install") and command.args:
         yield command.args[-1].text

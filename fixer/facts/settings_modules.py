@@ -40,7 +40,9 @@ ENGINES: Mapping[str, Vendor] = {
 OWN_POOL = re.compile(r"geventpool|conn_pool|postgrespool|db_pool|django_psycopg2_pool", re.IGNORECASE)
 """Backends that bring a pool of their own, with settings of their own."""
 
-_TEST = re.compile(r"(^|[_./-])(tests?|testing|ci|pytest|e2e|github)([_./-]|$)", re.IGNORECASE)
+_TEST = re.compile(
+    r"(^|[_./-])(tests?|testing|ci|pytest|e2e|github|circle|circleci|travis|jenkins|codeship)([_./-]|$)", re.IGNORECASE
+)
 _DEVELOPMENT = re.compile(
     r"(^|[_./-])(dev|devel|develop|development|local|debug|docker_?local|sandbox|example|sample|dist|template)([_./-]|$)",
     re.IGNORECASE,
@@ -157,10 +159,16 @@ class Cache:
 
 @dataclass(frozen=True, eq=False)
 class SettingsModule:
-    """One settings module as it stands: what it takes over from others, in order, and what it says itself."""
+    """One settings module as it stands: what it takes over from others, in order, and what it says itself.
+
+    `conditional` are those of its `imports` that stand below an `if`.
+    `imports` are all that it takes over, `bases` those that it begins with, under no condition.
+    """
 
     document: PythonModule
     imports: tuple[str, ...]
+    conditional: frozenset[str]
+    bases: tuple[str, ...]
     databases: tuple[Database, ...]
     later: tuple[Later, ...]
     opaque: str
@@ -197,6 +205,8 @@ def role_of(path: str) -> Role:
     name = parts[-2] if parts[-1] == "__init__" and len(parts) > 1 else parts[-1]
     inner = parts[parts.index("settings") + 1 :] if "settings" in parts else [name]
     words = "/".join(inner) or name
+    if len(parts) > 1 and parts[-2] in ("test", "tests"):
+        return "test"
     if _TEST.search(words):
         return "test"
     if _DEVELOPMENT.search(words):
@@ -259,11 +269,14 @@ class SettingsReader:
         if not _SAYS_SETTINGS.search(document.source.text) and not scan.imports and not scan.included:
             return None
         imports = [other for name in scan.imports if (other := self._imported(path, name))]
+        bases = [self._imported(path, name) for name in scan.bases]
         for pattern in scan.included:
             imports += self.repository.glob(joined(folder_of(path), pattern))
         return SettingsModule(
             document,
             tuple(dict.fromkeys(i for i in imports if i != path)),
+            frozenset(self._imported(path, name) for name in scan.conditional),
+            tuple(i for i in bases if i != path),
             _surviving(scan.databases),
             tuple(scan.later),
             scan.opaque,
@@ -283,6 +296,18 @@ class SettingsReader:
                 if self.repository.exists(candidate):
                     return candidate
         return ""
+
+    def function(self, module: PythonModule, name: str) -> ast.FunctionDef | None:
+        """The function that a module calls by this name: its own, or one that it imports from the project."""
+        origin = module.imported.get(name, "")
+        path = self._imported(module.path, origin.rpartition(".")[0]) if origin else module.path
+        try:
+            document = self.repository.document(path) if path else None
+        except FileError:
+            return None
+        own = origin.rpartition(".")[2] or name
+        statements = document.tree.body if isinstance(document, PythonModule) else []
+        return next((each for each in statements if isinstance(each, ast.FunctionDef) and each.name == own), None)
 
     def _imported(self, path: str, name: str) -> str:
         if not name.startswith("."):
@@ -304,6 +329,9 @@ class _Scan:
     def __init__(self, module: PythonModule) -> None:
         self.module = module
         self.imports: list[str] = []
+        self.conditional: list[str] = []
+        self.bases: list[str] = []
+        self.begun = False
         self.included: list[str] = []
         self.databases: list[Database] = []
         self.later: list[Later] = []
@@ -333,7 +361,11 @@ class _Scan:
                 self.later.append(Later("*", (), "other", None, statement, self.module, guards))
         elif isinstance(statement, ast.ImportFrom):
             if any(alias.name in ("*", "DATABASES") for alias in statement.names):
-                self.imports.append("." * statement.level + (statement.module or ""))
+                name = "." * statement.level + (statement.module or "")
+                self.imports.append(name)
+                if set(guards) - {"try"}:
+                    self.conditional.append(name)
+                self.bases += [] if guards or self.begun else [name]
         elif isinstance(statement, ast.Assign):
             for target in statement.targets:
                 self.assigned(target, statement.value, statement, guards, in_class)
@@ -356,6 +388,7 @@ class _Scan:
     def assigned(
         self, target: ast.expr, value: ast.expr, statement: ast.stmt, guards: tuple[str, ...], in_class: bool
     ) -> None:
+        self.begun = True
         keys = _subscripts(target)
         if keys is None:
             if isinstance(target, ast.Tuple | ast.List) and any(dotted(each) == "DATABASES" for each in target.elts):

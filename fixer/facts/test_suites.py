@@ -17,6 +17,7 @@ _INTEGRATION = re.compile(
 )
 _MARKER = re.compile(r"^\s*[\"']?integration\b\s*[:\"']", re.MULTILINE)
 _MARKERS_FILE = re.compile(r"(^|/)(pytest\.ini|pyproject\.toml|setup\.cfg|tox\.ini)$")
+_ADDOPTS = re.compile(r"^\s*addopts\s*=\s*(?:\[[^\]]*\]|.*(?:\n[ \t]+\S.*)*)", re.MULTILINE)
 _DESELECTED = re.compile(r"not[ _]integration|--(ignore|deselect|ignore-glob)[= ]\S*integration")
 _TESTPATHS = re.compile(
     r"^\s*testpaths\s*=\s*(?:\[(?P<list>[^\]]*)\]|(?P<line>.*(?:\n[ \t]+[\w./-]+[ \t]*$)*))", re.MULTILINE
@@ -36,6 +37,9 @@ class Suite:
 
     kind: Literal["pytest", "marker", "playwright", "locust", "k6", "pytest-benchmark"]
     path: str
+
+    def __str__(self) -> str:
+        return "the tests marked integration" if self.kind == "marker" else self.path
 
 
 @dataclass(frozen=True)
@@ -66,7 +70,8 @@ class TestSuites:
         for path in repository.files:
             name = path.rpartition("/")[2]
             if _MARKERS_FILE.search(path):
-                deselected = deselected or _DESELECTED.search(repository.text(path)) is not None
+                options = " ".join(_ADDOPTS.findall(repository.text(path)))
+                deselected = deselected or _DESELECTED.search(options) is not None
                 found_paths = _TESTPATHS.search(repository.text(path))
                 if found_paths:
                     words = re.findall(r"[\w./-]+", found_paths["list"] or found_paths["line"])

@@ -58,6 +58,13 @@ class Workflows:
         best = max(ranked, key=lambda pair: pair[0], default=None)
         return best[1] if best is not None and any(best[0]) else None
 
+    def callers(self, workflow: Workflow) -> Iterator[Job]:
+        """The jobs that call this reusable workflow of the repository."""
+        for other in self.documents:
+            for job in other.jobs.values():
+                if job.uses is not None and job.uses.value == f"./{workflow.path}":
+                    yield job
+
     def commands(self) -> Iterator[tuple[Step, Command]]:
         """Every shell command of every step, with the step."""
         for workflow in self.documents:
@@ -124,14 +131,11 @@ def _sees_every_pull_request(workflow: Workflow) -> bool:
     return "paths" not in narrowed and any(kind in types for kind in ("opened", "synchronize"))
 
 
-def in_folder(folder: str, command: str, like: Step | None, start: str = "") -> dict[str, str]:
-    """The keys of a step that runs a command in a folder, in the way in which another step does it.
-
-    `start` is the folder in which steps run by default.
-    """
+def in_folder(folder: str, command: str, like: Step) -> dict[str, str]:
+    """The keys of a step that runs a command in a folder, in the way in which another step of its job does it."""
+    start = _joined("", like.job.default("working-directory")) if like.job is not None else ""
     if folder == start:
         return {"run": command}
-    relative = posixpath.relpath(folder or ".", start or ".") if start else folder
-    if like is not None and like.node.get("working-directory") is None and not start:
-        return {"run": f"cd {relative}\n{command.rstrip()}\n"}
+    if like.node.get("working-directory") is None and start == "":
+        return {"run": f"cd {folder}\n{command.rstrip()}\n"}
     return {"working-directory": folder or ".", "run": command}

@@ -21,14 +21,14 @@ _KINDS: tuple[tuple[re.Pattern[str], str], ...] = tuple(
         (
             # Not templates of Dockerfiles, and not programs that are about them.
             r"(^|/)(dockerfile|containerfile)"
-            r"(\.(?!([\w.]*\.)?(dockerignore|erb|go|html|j2|jinja2?|js|json|md|py|rs|sh|template|tmpl|tpl|ts|txt|ya?ml)$)[^/]+)?$"
+            r"(\.(?!([\w.]*\.)?((docker|container)ignore|erb|go|html|j2|jinja2?|js|json|md|py|rs|sh|template|tmpl|tpl|ts|txt|ya?ml)$)[^/]+)?$"
             r"|\.(dockerfile|containerfile)$",
             "dockerfile.Dockerfile",
         ),
         (r"\.ya?ml$", "yaml.Yaml"),
         (r"\.py$", "settings.PythonModule"),
         (r"(^|/)[^/]*(requirements|constraints)[^/]*\.(txt|in)$|(^|/)requirements/[^/]+\.(txt|in)$", "lines.Lines"),
-        (r"(^|/)([^/]*\.dockerignore|\.gitignore|procfile)$", "lines.Lines"),
+        (r"(^|/)([^/]*\.dockerignore|\.(container|git)ignore|procfile)$", "lines.Lines"),
     )
 )
 

@@ -228,6 +228,15 @@ class PythonModule:
                     found[alias.asname or alias.name] = f"{origin}.{alias.name}"
         return found
 
+    @cached_property
+    def _import_lines(self) -> dict[str, int]:
+        """Local name → line of its first import."""
+        found: dict[str, int] = {}
+        for statement in self.top_level():
+            for alias in statement.names if isinstance(statement, ast.Import | ast.ImportFrom) else ():
+                found.setdefault(alias.asname or alias.name.partition(".")[0], statement.lineno)
+        return found
+
     def top_level(self) -> Iterator[ast.stmt]:
         """Statements that run on import, also within `if` and `try`; not those of functions and classes."""
         todo: list[ast.AST] = list(reversed(self.tree.body))
@@ -239,9 +248,14 @@ class PythonModule:
                 for _, inner in reversed(_bodies(statement)):
                     todo.extend(reversed(inner))
 
-    def name_of(self, dotted: str) -> str:
-        """How this module spells an imported thing (`os.getenv`, or `getenv`), or an empty string."""
+    def name_of(self, dotted: str, above: ast.AST | None = None) -> str:
+        """How this module spells an imported thing (`os.getenv`, or `getenv`), or an empty string.
+
+        With `above`, a node, what is imported only further down does not count.
+        """
         for local, origin in self.imported.items():
+            if above is not None and self._import_lines[local] > self.line_of(above):
+                continue
             if origin == dotted:
                 return local
             if dotted.startswith(origin + "."):
@@ -268,9 +282,9 @@ class PythonModule:
 
     @cached_property
     def indentation(self) -> str:
-        """One level of indentation: the smallest that a line of the module has."""
+        """One level of indentation: a tab where most lines have one, else the smallest that a line has."""
         found = re.findall(r"^([ \t]+)\S", self.source.text, re.MULTILINE)
-        if any("\t" in space for space in found):
+        if sum("\t" in space for space in found) * 2 > len(found):
             return "\t"
         widths = {len(space) for space in found if len(space) in (2, 4, 8)}
         return " " * min(widths, default=4)
@@ -408,9 +422,9 @@ class PythonModule:
         end = len(text.rstrip("\r\n"))
         return self._insert(end, code, "", (), len(self.tree.body), blank_lines if text.strip() else -1)
 
-    def add_import(self, module: str) -> Parts:
-        """Adds `import module` among the imports at the top; nothing where the module can already be named."""
-        if self.name_of(module):
+    def add_import(self, module: str, above: ast.AST | None = None) -> Parts:
+        """Adds `import module` among the imports at the top; nothing where `above`, a node, can name it already."""
+        if self.name_of(module, above):
             return ()
         head = self._import_head()
         plain = [s for s in head if isinstance(s, ast.Import) and _is_standard(s.names[0].name)]
@@ -515,6 +529,16 @@ class PythonModule:
             return [_Patch(Span(span.start + 1, span.end - 1), inside)]
         entry = entries[anchor]
         if not self._on_own_lines(entry):
+            start = self.source.line_start(entry.start)
+            if (
+                keyed
+                and self._is_first(Span(entry.start, entry.end))
+                and not self.comments_in(entry.end, self.source.line_end(entry.end))
+            ):  # the last of several lines, which the closing brace shares
+                indent = self.source.text[start : entry.start]
+                pairs = [self._pair(name, new, indent, quote, keyed, trailing=True) for name, new in add.items()]
+                text = "".join(f",{self.source.newline}{indent}{pair}" for pair in pairs)
+                return [_Patch(Span(entry.end, entry.end), text)]
             inside = ", ".join(self._pair(name, new, "", quote, keyed) for name, new in add.items())
             if self.comments_in(entry.end, self.source.line_end(entry.end)):
                 return self._blocked(node, "has a comment where the new entry would go")
@@ -603,11 +627,12 @@ class PythonModule:
             span = Span(opening[-closing], end)
         line = self.source.line_start(span.start)
         indent = re.match(r"[ \t]*", self.source.text[line:])
-        many = isinstance(new, dict) and indent and self._spans_lines(within)
+        many = isinstance(new, dict) and indent and self.spans_lines(within)
         quote = self._quote_in(self.span(within))
         return _Patch(span, self._render(new, indent[0] if many and indent else None, quote))
 
-    def _spans_lines(self, node: ast.AST) -> bool:
+    def spans_lines(self, node: ast.AST) -> bool:
+        """Whether a statement or expression has more than one line."""
         span = self.span(node)
         return "\n" in self.source.text[span.start : span.end]
 

@@ -89,7 +89,8 @@ class Silence(StrEnum):
 @dataclass(frozen=True, slots=True)
 class Silencer:
     """One reason why a failure is silent. Taking away the text `start`..`end` removes an `or`; for a `pipe` it is
-    the pipeline, for an `and` the `&&` with the blanks around it, for `errexit` the statement that goes on."""
+    the statement that holds the pipeline, for an `and` the `&&` with the blanks around it, for `errexit` the statement
+    that goes on."""
 
     kind: Silence
     start: int
@@ -204,6 +205,26 @@ class Command:
         return found.start_byte, found.end_byte
 
     @cached_property
+    def last(self) -> bool:
+        """Whether its statement is the last of its sequence, which then ends as this statement does."""
+        return _next_statement(_statement(self.node)) is None
+
+    @cached_property
+    def guard(self) -> str:
+        """The test that decides whether it runs, as in `[ -f mypy.ini ] && mypy`; empty where there is none."""
+        node = self.node
+        while (parent := node.parent) is not None and parent.type not in _SEQUENCES:
+            first = parent.named_children[0]
+            if parent.type == "list" and node != first and _operator(parent).type == "&&":
+                tests = [*_nodes(first, "test_command"), *_nodes(first, "command")]
+                for test in tests:
+                    text = self.script.text[test.start_byte : test.end_byte]
+                    if test.type == "test_command" or text.split()[0] in _TESTS:
+                        return text
+            node = parent
+        return ""
+
+    @cached_property
     def block(self) -> int:
         """Which sequence of statements it stands in: equal for commands whose statements are neighbours."""
         parent = _statement(self.node).parent
@@ -284,8 +305,16 @@ class Script:
         start = words[0].start if words else node.start_byte
         return Command(words, start, node.end_byte, self, node)
 
+    @cached_property
+    def pipelines(self) -> frozenset[tuple[int, int]]:
+        """The statements that hold a pipeline: where they start and end."""
+        found = _nodes(self.root, "pipeline") if self.root is not None and not self.error else ()
+        return frozenset((each.start_byte, each.end_byte) for each in map(_statement, found))
+
     def passes_on(self, stage: Node) -> bool:
         """Whether a stage of a pipe passes everything on and judges nothing."""
+        if stage.type == "list":  # what the grammar makes of `a | b | c || d`, which is `{ a | b | c; } || d`
+            return False
         first = self.first_command(stage)
         return first is not None and first.name in _PASSES_ON
 
@@ -353,6 +382,8 @@ def _parse(text: str, shell: Shell) -> Script:
     masked = EXPRESSION.sub(lambda found: "x" * len(found[0]), text)
     if not masked.isascii():
         masked = re.sub(r"[^\x00-\x7f]", "x", masked)
+    # The grammar wants a separator where bash wants none: `f() { if a; then b; fi }`.
+    masked = re.sub(r"\b(fi|done|esac) \}", r"\1;}", masked)
     root = _parser().parse(masked.encode("ascii")).root_node
     if not root.has_error:
         return Script(text, shell, root=root)
@@ -523,6 +554,7 @@ def _structure(node: Node) -> Iterator[Structure]:
 # -- whether a failure counts -----------------------------------------------------------------------------------
 
 _OUTCOMES = {"true": "succeeds", ":": "succeeds", "echo": "succeeds", "printf": "succeeds", "false": "fails"}
+_TESTS = ("test", "command", "which", "type", "hash")
 _NOWHERE = ("/dev/null", "/dev/stderr", "/dev/stdout", "1", "2")
 _PASSES_ON = {"tee", "cat", "sort", "uniq", "head", "tail", "sed", "cut", "tr", "column", "ts", "nl", "wc", "fold"}
 """Programs that pass their input on and succeed whatever it says; others may judge it."""
@@ -531,10 +563,12 @@ _PASSES_ON = {"tee", "cat", "sort", "uniq", "head", "tail", "sed", "cut", "tr", 
 def _silencers(node: Node, script: Script) -> Iterator[Silencer]:
     # Walks outward from the command, as if every silencer met so far were removed. `left_of` is the `&&` behind
     # which the failure is only a status: errexit passes over it. `ended` says that the failure has ended its shell,
-    # by errexit or by `exit`: what surrounds it within that shell is not reached any more.
+    # by errexit or by `exit`: what surrounds it within that shell is not reached any more. `judged` says that a later
+    # stage of its pipe may fail on its own.
     # https://www.gnu.org/software/bash/manual/html_node/The-Set-Builtin.html
     left_of: Node | None = None
     ended = ""
+    judged = False
     origin = node
     while (parent := node.parent) is not None:
         kind = parent.type
@@ -547,9 +581,12 @@ def _silencers(node: Node, script: Script) -> Iterator[Silencer]:
             yield Silencer(Silence.HANDLED, parent.start_byte, parent.end_byte)
         elif kind == "pipeline":
             later = [stage for stage in parent.named_children if stage.start_byte >= node.end_byte]
+            passes = all(map(script.passes_on, later))
+            judged = judged or not passes
             if later and not script.state(parent).pipefail:
-                passes = all(map(script.passes_on, later)) and not _status_is_read(parent, script.text)
-                yield Silencer(Silence.PIPE if passes else Silence.HANDLED, parent.start_byte, parent.end_byte)
+                kept = passes and not _status_is_read(parent, script.text)
+                whole = _statement(parent)
+                yield Silencer(Silence.PIPE if kept else Silence.HANDLED, whole.start_byte, whole.end_byte)
             if len([stage for stage in parent.named_children if stage.type != "comment"]) > 1:
                 ended, left_of, origin = "", None, parent
         elif kind == "list" and ended != "exit":
@@ -565,7 +602,8 @@ def _silencers(node: Node, script: Script) -> Iterator[Silencer]:
                 if outcome == "exits" and not ended:
                     ended, left_of = "exit", None
                 elif outcome != "fails" or ended:
-                    silence = Silence.OR if outcome == "succeeds" else Silence.HANDLED
+                    # In `mypy | grep -v note || true` it may be meant for `grep`, which fails where it finds nothing.
+                    silence = Silence.OR if outcome == "succeeds" and not judged else Silence.HANDLED
                     yield Silencer(silence, _trimmed_end(node, script.text), _end_with_redirect(parent))
         elif kind in _SEQUENCES:
             if _in_background(node):
@@ -652,6 +690,8 @@ _STARTERS: dict[tuple[str, ...], _Starter] = {
     ("ionice",): _Starter("-c -n --class --classdata"),
     ("nohup",): _Starter(),
     ("setsid",): _Starter(),
+    ("tini",): _Starter("-p -e"),
+    ("dumb-init",): _Starter("-r --rewrite"),
     ("stdbuf",): _Starter("-i -o -e"),
     ("exec",): _Starter("-a"),
     ("command",): _Starter(),
@@ -679,6 +719,9 @@ _STARTERS: dict[tuple[str, ...], _Starter] = {
         "-p -w -C --python --with --with-editable --with-requirements --group --only-group --no-group --extra "
         "--no-extra --package --project --directory --env-file --index --default-index --config-file --color",
         module="-m --module",
+    ),
+    ("coverage", "run"): _Starter(
+        "--concurrency --context --data-file --debug --include --omit --rcfile --source", module="-m --module"
     ),
     ("uvx",): _Starter("-p -w --python --from --with --with-requirements --index --default-index"),
     ("uv", "tool", "run"): _Starter("-p -w --python --from --with --with-requirements --index --default-index"),

@@ -64,15 +64,7 @@ class Step:
 
     def _setting(self, key: str) -> str:
         own = _text(self.node.get(key))
-        if own or self.job is None:
-            return own
-        for place in (self.job.node, self.workflow.root):
-            found = place
-            for part in ("defaults", "run", key):
-                found = found.get(part) if found is not None else None  # type: ignore[assignment]
-            if found is not None and _text(found):
-                return _text(found)
-        return ""
+        return own or (self.job.default(key) if self.job is not None else "")
 
 
 @dataclass(frozen=True, eq=False)
@@ -103,6 +95,16 @@ class Job:
         if found is None:
             return []
         return [_text(item) for item in found.items] if found.is_sequence else [_text(found)]
+
+    def default(self, key: str) -> str:
+        """What `defaults.run` of the job, else of the workflow, says of `shell` or `working-directory`."""
+        for place in (self.node, self.workflow.root):
+            found: Node | None = place
+            for part in ("defaults", "run", key):
+                found = found.get(part) if found is not None else None
+            if found is not None and _text(found):
+                return _text(found)
+        return ""
 
     @property
     def steps_node(self) -> Node | None:

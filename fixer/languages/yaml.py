@@ -14,6 +14,7 @@ from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
+from itertools import groupby
 from typing import Any, Self
 
 import yaml
@@ -33,8 +34,13 @@ _AMBIGUOUS = re.compile(
     re.IGNORECASE,
 )
 _INDICATORS = frozenset(",[]{}#&*!|>'\"%@`")
-_PROPERTIES = re.compile(r"(?:[&!]\S*\s+)+")
-_BLOCK_HEADER = re.compile(r"[|>](?:([0-9])?([-+])?|([-+])?([0-9])?)[ \t]*(?:#[^\r\n]*)?\r?\n?")
+_PROPERTIES = re.compile(r"(?:[&!]\S*\s+(?:#[^\r\n]*\s+)*)+")
+_COLON = re.compile(r"[ \t]*:")
+_BLOCK_HEADER = re.compile(
+    r"[|>](?:(?P<indent>[1-9])|(?P<chomp>[-+])){0,2}(?P<beside>[ \t]+#[^\r\n]*)?[ \t]*(?:\r?\n|\Z)"
+)
+# What some readers of YAML take for the end of a line, and others for a letter.
+_DISPUTED = re.compile(r"\A\ufeff|\r(?!\n)|[\x85\u2028\u2029]")
 _SIMPLE_ESCAPES = {"n": "\n", "t": "\t", '"': '"', "\\": "\\", "/": "/", "0": "\0", "r": "\r", "e": "\x1b", " ": " "}
 
 
@@ -191,11 +197,10 @@ class Yaml:
         return found.group("text").strip() if found else ""
 
     def _comment(self, node: Node) -> re.Match[str] | None:
-        at = _line_end(self.source.text, node.start) if node.style in "|>" else node.end
         if node.style in "|>":
             return None
         return re.compile(r"[ \t]+#(?P<gap>[\s\u00a0]*?)(?P<text>[^\s\u00a0][^\r\n]*)?(?=\r?\n|\Z)").match(
-            self.source.text, at
+            self.source.text, node.end
         )
 
     # -- builders -----------------------------------------------------------------------------------------------
@@ -204,10 +209,12 @@ class Yaml:
         """Replaces a scalar; the quotes that it has are kept. `Flow` makes a list of it, on the same line."""
         if not node.is_scalar:
             return Blocked(f"{dotted(node.at)} is not a scalar")
-        if node.target is not None:
-            return _blocked_alias(node)
+        if (closed := self._closed(node)) is not None:
+            return closed
         start = self._content_start(node)
         inside_flow = self._inside_flow(node)
+        if inside_flow and any(span.end == start for span in self._keys_around(node)):
+            return Blocked(f"{dotted(node.at)} is a key without `:`", "write it as `key: value`")
         if isinstance(value, str) and "\n" in value and not inside_flow:
             literal = _literal(value, self._entry_column(node) + self.style.indent)
             if literal is not None:
@@ -225,25 +232,30 @@ class Yaml:
                 if plain
                 else render_scalar(value, quote or self.style.quote, flow=inside_flow, force=bool(quote))
             )
-        if start == node.end and self.source.text[start - 1 : start] in (":", "-"):  # an empty value
+        if start == node.end and self.source.text[start - 1 : start].strip():  # an empty value
             text = " " + text
-        return self._edit(start, node.end, text, Change("set", node.at, plain_of(value)))
+        return self._edit(start, node.end, text + self._beside_header(node), Change("set", node.at, plain_of(value)))
 
     def _set_literal(self, node: Node, start: int, value: str, literal: str) -> Parts:
         """A scalar becomes a literal block; a comment on its line stays there, beside the `|`."""
         head, _, body = literal.partition("\n")
-        if start == node.end and self.source.text[start - 1 : start] in (":", "-"):
+        head += self._beside_header(node)
+        if start == node.end and self.source.text[start - 1 : start].strip():
             head = " " + head
         end = _line_end(self.source.text, node.end)
-        below = re.compile(r"(\s*\n)?([ ]*)#").match(self.source.text, end)
-        if below and len(below.group(2)) > self._entry_column(node):
-            return Blocked(f"a comment stands below {dotted(node.at)}", "move the comment, then run fhfix again")
+        if self._swallows(end, self._entry_column(node)):
+            return _blocked_below(node)
         if end == len(self.source.text):
             value = _without_final_newline(value)
-        (edit,) = self._edit(start, node.end, head, Change("set", node.at, value))
+        change = Change("set", node.at, value)
         if node.end == end:
-            return self._edit(start, end, literal if head[0] != " " else " " + literal, *edit.changes)
-        return edit, *self._edit(end, end, "\n" + body)
+            return self._edit(start, end, f"{head}\n{body}", change)
+        return *self._edit(start, node.end, head, change), *self._edit(end, end, "\n" + body)
+
+    def _beside_header(self, node: Node) -> str:
+        """The comment beside the `|` of a block scalar, with the blanks before it."""
+        found = _BLOCK_HEADER.match(self.source.text, self._content_start(node)) if node.style in "|>" else None
+        return (found["beside"] or "") if found else ""
 
     def add_key(
         self, mapping: Node, key: str, value: Any, *, after: str | None = None, before: str | None = None
@@ -255,8 +267,8 @@ class Yaml:
         self, mapping: Node, added: Mapping[str, Any], *, after: str | None = None, before: str | None = None
     ) -> Parts:
         """Adds keys in this order: after or before another, else last."""
-        if mapping.target is not None:
-            return _blocked_alias(mapping)
+        if (closed := self._closed(mapping)) is not None:
+            return closed
         if not mapping.is_mapping:
             return Blocked(f"{dotted(mapping.at) or 'the file'} is not a mapping")
         for key in added:
@@ -265,13 +277,16 @@ class Yaml:
         names = list(mapping.value)
         if before is not None and after is None and names.index(before) > 0:
             after, before = names[names.index(before) - 1], None
-        anchor = mapping.value[after if after is not None else names[-1]] if names else mapping
-        last = before is None and mapping.style != "flow" and self._ends_file(anchor)
-        values = _at_end_of_file(list(added.values())) if last else [plain_of(value) for value in added.values()]
-        changes = [Change("set", (*mapping.at, key), value) for key, value in zip(added, values, strict=True)]
+        values = [plain_of(value) for value in added.values()]
         if mapping.style == "flow":
+            changes = [Change("set", (*mapping.at, key), value) for key, value in zip(added, values, strict=True)]
             return self._add_flow_keys(mapping, added, changes, after, before)
         column = self.source.column_of(mapping.key_spans[names[0]].start)
+        above = mapping.value[after if after is not None else names[-1]]
+        place = self._below(above, column)
+        if before is None and place == len(self.source.text):
+            values = _at_end_of_file(values)
+        changes = [Change("set", (*mapping.at, key), value) for key, value in zip(added, values, strict=True)]
         blank = self._blank_between(mapping, added)
         lines: list[str] = []
         for key, value in added.items():
@@ -281,48 +296,56 @@ class Yaml:
         if before is not None:
             text = _join(lines, column)[column:] + ("\n" if blank else "") + "\n" + " " * column
             return self._edit(*(2 * (mapping.key_spans[before].start,)), text, *changes)
-        return self._insert_below(anchor, column, ("\n" if blank else "") + _join(lines, column), changes)
+        return self._insert_below(above, place, _join(lines, column), blank, changes)
 
     def rename_key(self, mapping: Node, old: str, new: str) -> Parts:
-        if mapping.target is not None:
-            return _blocked_alias(mapping)
+        if (closed := self._closed(mapping)) is not None:
+            return closed
         if new in mapping.value:
             return Blocked(f"{dotted(mapping.at)} has {new} already")
         span = mapping.key_spans[old]
         text = self.source.text[span.start : span.end]
+        if text[:1] == "!":
+            return Blocked(f"the key of {dotted((*mapping.at, old))} has a tag", "edit it by hand")
         rendered = render_scalar(new, text[0] if text[:1] in ("'", '"') else self.style.quote, force=text[:1] in "'\"")
         return self._edit(span.start, span.end, rendered, Change("rename", (*mapping.at, old), new))
 
     def delete(self, collection: Node, *which: str | int) -> Parts:
         """Deletes keys or items. A collection that would be empty goes as a whole, and its parent with it."""
-        if collection.target is not None:
-            return _blocked_alias(collection)
-        present = set(collection.value) if collection.is_mapping else set(range(len(collection.items)))
-        unknown = set(which) - present
+        if (closed := self._closed(collection)) is not None:
+            return closed
+        children: list[str | int] = list(collection.value) if collection.is_mapping else [*range(len(collection.items))]
+        unknown = set(which) - set(children)
         if unknown:
             raise ValueError(f"{dotted(collection.at)} has no {unknown}")
-        if present == set(which):
+        if set(children) == set(which):
             parent = self.node(collection.at[:-1]) if collection.at else None
             if parent is None:
                 return Blocked("nothing would be left of the file")
             return self.delete(parent, collection.at[-1])
-        if collection.style == "flow":
-            return self._delete_flow(collection, which)
-        return joined([self._delete_one(collection, child) for child in which])
+        delete_run = self._delete_flow if collection.style == "flow" else self._delete_block
+        gone = groupby(enumerate(children), lambda child: child[1] in which)
+        return joined(delete_run(collection, children, [at for at, _ in run]) for going, run in gone if going)
 
-    def insert_item(self, sequence: Node, index: int, *values: Any) -> Parts:
-        """Inserts items before `index`; `len(sequence.items)` appends."""
-        if sequence.target is not None:
-            return _blocked_alias(sequence)
+    def insert_item(self, sequence: Node, index: int, *values: Any, followed: bool = False) -> Parts:
+        """Inserts items before `index`; `len(sequence.items)` appends.
+
+        `followed` says that another edit of the same fix inserts something right behind them.
+        """
+        if (closed := self._closed(sequence)) is not None:
+            return closed
         if not sequence.is_sequence:
             return Blocked(f"{dotted(sequence.at)} is not a list")
         items = sequence.items
-        last = index == len(items) and sequence.style != "flow" and self._ends_file(sequence)
-        plain = _at_end_of_file(list(values)) if last else [plain_of(value) for value in values]
-        changes = [Change("insert", (*sequence.at, index), value) for value in reversed(plain)]
+        plain = [plain_of(value) for value in values]
         if sequence.style == "flow":
+            changes = [Change("insert", (*sequence.at, index), value) for value in reversed(plain)]
             return self._insert_flow_items(sequence, index, values, changes)
         column = self.source.column_of(sequence.start)
+        place = self._below(items[index - 1], column) if index else 0
+        if place == len(self.source.text) and not followed:
+            plain = _at_end_of_file(plain)
+        changes = [Change("insert", (*sequence.at, index), value) for value in reversed(plain)]
         dashes = self.dashes(sequence)
         blank = any(self.blank_above(dash) for dash in dashes[1:])
         lines: list[str] = []
@@ -333,8 +356,7 @@ class Yaml:
         if index == 0:
             text = _join(lines, column)[column:] + ("\n" if blank else "") + "\n" + " " * column
             return self._edit(dashes[0], dashes[0], text, *changes)
-        text = ("\n" if blank else "") + _join(lines, column)
-        return self._insert_below(items[index - 1], column, text, changes)
+        return self._insert_below(items[index - 1], place, _join(lines, column), blank, changes)
 
     def edit_mapping(
         self,
@@ -346,21 +368,21 @@ class Yaml:
         add: Mapping[str, Any] | None = None,
     ) -> Parts:
         """Several changes of one mapping that belong together, such as the migration of a step's `with:`."""
-        gone = tuple(dict.fromkeys(delete))
-        kept = [key for key in mapping.value if key not in gone]
+        names = list(mapping.value)
+        gone = dict.fromkeys(delete)
+        kept = [key for key in names if key not in gone]
+        tail = names[names.index(kept[-1]) + 1 :] if kept else names
         parts: list[Parts] = [self.rename_key(mapping, old, new) for old, new in (rename or {}).items()]
         for key, value in (set or {}).items():
             # Performed from the end backwards: the value is set before the key in front of it is renamed.
             parts.append(self.set_scalar(mapping.value[key], value))
-        if kept:
-            if gone:
-                parts.append(self.delete(mapping, *gone))
-            if add:
-                parts.append(self.add_keys(mapping, add, after=kept[-1]))
-        elif add:
-            parts.append(self._replace_entries(mapping, add))
-        elif gone:
+        if add and tail and not (kept and mapping.style == "flow"):
+            parts.append(self._replace_entries(mapping, tail, add))
+            gone, add = dict.fromkeys(key for key in gone if key not in tail), None
+        if gone:
             parts.append(self.delete(mapping, *gone))
+        if add:
+            parts.append(self.add_keys(mapping, add, after=kept[-1]))
         return joined(parts)
 
     def splice_scalar(self, node: Node, edits: Sequence[tuple[int, int, str]]) -> Parts:
@@ -368,8 +390,8 @@ class Yaml:
 
         Where its style cannot hold the new text, the whole scalar is written anew.
         """
-        if node.target is not None:
-            return _blocked_alias(node)
+        if (closed := self._closed(node)) is not None:
+            return closed
         if not node.is_scalar:
             return Blocked(f"{dotted(node.at)} is not a scalar")
         value: str = node.value
@@ -447,8 +469,11 @@ class Yaml:
         """The same changes, and what they do to every alias of an anchor that they touch."""
         found: list[Change] = []
         for change in changes:
-            for at in self._addresses(change.at):
-                found.append(Change(change.op, at, change.value))
+            # A new value goes to the aliases of the value; the rest changes the collection that holds it.
+            *around, last = change.at
+            places = self._addresses(change.at) if change.op == "set" else self._addresses(tuple(around))
+            for at in places:
+                found.append(Change(change.op, at if change.op == "set" else (*at, last), change.value))
         return tuple(found)
 
     def _addresses(self, at: Address) -> list[Address]:
@@ -479,6 +504,11 @@ class Yaml:
             for depth in range(len(node.at))
         )
 
+    def _keys_around(self, node: Node) -> Iterable[Span]:
+        """The keys of the mapping that holds this value."""
+        holder = self.node(node.at[:-1])
+        return holder.key_spans.values() if holder is not None else ()
+
     def _entry_column(self, node: Node) -> int:
         """The column of the key (or dash) that this value belongs to."""
         parent = self.node(node.at[:-1])
@@ -488,21 +518,23 @@ class Yaml:
             return self.source.column_of(parent.start)
         return 0
 
-    def _insert_below(self, node: Node, column: int, text: str, changes: Sequence[Change]) -> tuple[Edit, ...]:
-        """An insertion of whole lines, for an entry at `column`, below the line on which `node` ends."""
+    def _closed(self, node: Node) -> Blocked | None:
+        """Why no edit can be made here: it is an alias, or a tag may give another meaning to what it holds."""
+        if node.target is not None:
+            return Blocked(f"{dotted(node.at)} is an alias", "edit the anchor that it stands for")
+        for depth in range(len(node.at) + 1):
+            holder = self.node(node.at[:depth])
+            if holder is not None and holder.tag:
+                return Blocked(f"{dotted(holder.at)} has the tag {holder.tag}", "edit it by hand")
+        return None
+
+    def _below(self, node: Node, column: int) -> int:
+        """The end of the line below which an entry at `column` that follows `node` can stand."""
         content = self.source.text
         end = _line_end(content, node.end)
-        leaf = _last_leaf(node)
-        more: tuple[Change, ...] = ()
-        if leaf.style in ("|", ">"):
-            if end == len(content) and leaf.value and leaf.value[-1] != "\n":
-                header = content[leaf.start : _line_end(content, leaf.start)]
-                if "-" not in header.split("#")[0]:
-                    # At the end of a file without a final newline a block scalar has none either; now it gets one.
-                    more = (Change("set", leaf.at, leaf.value + "\n"),)
-            if leaf.value.endswith("\n\n"):  # `|+` keeps the blank lines that follow
-                while _is_blank_line(content, end):
-                    end = _line_end(content, content.index("\n", end) + 1)
+        if self._keeps_blanks(_last_leaf(node)):
+            while _is_blank_line(content, end):
+                end = _line_end(content, content.index("\n", end) + 1)
         # Comments that stand deeper belong to what is above; a block scalar would also swallow them.
         at = end
         while (start := content.find("\n", at) + 1) > 0:
@@ -514,7 +546,41 @@ class Yaml:
                 end = at
             if at == len(content):
                 break
-        return self._edit(end, end, "\n" + text, *changes, *more)
+        return end
+
+    def _insert_below(
+        self, node: Node, place: int, text: str, blank: bool, changes: Sequence[Change]
+    ) -> tuple[Edit, ...]:
+        """An insertion of whole lines at `place`, which `_below` found."""
+        content = self.source.text
+        leaf = _last_leaf(node)
+        more: tuple[Change, ...] = ()
+        if leaf.style in ("|", ">") and _line_end(content, leaf.end) == len(content) and leaf.value[-1:] != "\n":
+            header = _BLOCK_HEADER.match(content, self._content_start(leaf))
+            if header and header["chomp"] != "-":
+                # At the end of a file without a final newline a block scalar has none either; now it gets one.
+                more = (Change("set", leaf.at, leaf.value + "\n"),)
+        separator = "\n\n" if blank and not self._keeps_blanks(leaf) else "\n"
+        return self._edit(place, place, separator + text, *changes, *more)
+
+    def _keeps_blanks(self, leaf: Node) -> bool:
+        """Whether the blank lines below this value are part of it, by `|+`."""
+        header = _BLOCK_HEADER.match(self.source.text, self._content_start(leaf)) if leaf.style in "|>" else None
+        return header is not None and header["chomp"] == "+"
+
+    def _swallows(self, at: int, column: int, *, keep: bool = False) -> bool:
+        """Whether a block scalar of an entry at `column`, if it ended on the line of `at`, would take what is below
+        for its text: comments and blanks that stand deeper, and every blank line with `|+`."""
+        text = self.source.text
+        while (start := text.find("\n", at) + 1) > 0:
+            at = _line_end(text, start)
+            line = text[start:at]
+            blanks = len(line) - len(line.lstrip())
+            if line.strip() and not line.lstrip().startswith("#"):
+                return False
+            if blanks > column or (keep and not line.strip()):
+                return True
+        return False
 
     def _add_flow_keys(
         self, mapping: Node, added: Mapping[str, Any], changes: list[Change], after: str | None, before: str | None
@@ -551,69 +617,60 @@ class Yaml:
             return self._edit(items[0].start, items[0].start, text + ", ", *changes)
         return self._edit(items[index - 1].end, items[index - 1].end, ", " + text, *changes)
 
-    def _delete_one(self, collection: Node, which: str | int) -> Parts:
-        child: Node = collection.value[which]
-        if self._used_elsewhere(child):
-            return Blocked(f"{dotted(child.at)} holds an anchor that is used elsewhere", "edit it by hand")
-        change = Change("delete", child.at)
+    def _delete_block(self, collection: Node, children: Sequence[str | int], run: Sequence[int]) -> Parts:
+        """Whole lines go, from the first of the entries to the last."""
+        first, last = children[run[0]], children[run[-1]]
+        starts = self.dashes(collection) if collection.is_sequence else [s.start for s in collection.key_spans.values()]
+        start, following = starts[run[0]], starts[run[-1] + 1] if run[-1] + 1 < len(starts) else None
         text = self.source.text
-        if collection.is_mapping:
-            names = list(collection.value)
-            position = names.index(str(which))
-            start = collection.key_spans[str(which)].start
-            following = collection.key_spans[names[position + 1]].start if position + 1 < len(names) else None
-        else:
-            dashes = self.dashes(collection)
-            position = int(which)
-            start = dashes[position]
-            following = dashes[position + 1] if position + 1 < len(dashes) else None
-        end = _line_end(text, child.end)
-        if self._has_comment(start, end, child):
-            return Blocked(
-                f"a comment stands beside {dotted(child.at)}, and deleting one would lose the other",
-                "move the comment, then run fhfix again",
-            )
+        end = _line_end(text, collection.value[last].end)
+        blocked = self._held(collection, [children[at] for at in run], start, end)
+        if blocked is not None:
+            return blocked
+        changes = [Change("delete", (*collection.at, children[at])) for at in reversed(run)]
         line_start = self.source.line_start(start)
         if text[line_start:start].strip():  # the first key of a list item stands on the line of the dash
             if following is None:
-                return Blocked(f"{dotted(child.at)} stands on the line of a dash")
+                return Blocked(f"{dotted((*collection.at, first))} stands on the line of a dash")
             if "#" in text[end:following]:
-                return Blocked(f"a comment stands below {dotted(child.at)}", "move the comment, then run fhfix again")
-            return self._edit(start, following, "", change)
+                return _blocked_below(collection.value[last])
+            return self._edit(start, following, "", *changes)
+        above = _last_leaf(collection.value[children[run[0] - 1]]) if run[0] else collection
+        block_above = above.style in ("|", ">")
+        if block_above and self._swallows(end, self._entry_column(above), keep=self._keeps_blanks(above)):
+            return _blocked_below(collection.value[last])
         if text.startswith("\r\n", end):
-            return self._edit(line_start, end + 2, "", change)
+            return self._edit(line_start, end + 2, "", *changes)
         if text.startswith("\n", end):
-            return self._edit(line_start, end + 1, "", change)
-        # The last line of a file without a final newline takes the line end above it along, so that the file has none
-        # either; but not the line end of a block scalar, which is part of its text.
-        previous = line_start - (2 if text[:line_start].endswith("\r\n") else 1)
-        if any(leaf.style in ("|", ">") and leaf.end == previous for leaf in _leaves(self.root)):
-            return self._edit(line_start, end, "", change)
-        return self._edit(max(previous, 0), end, "", change)
+            return self._edit(line_start, end + 1, "", *changes)
+        # The last line of a file without a final newline takes the line ends above it along, so that the file has none
+        # either; but not those of a block scalar, which are part of its text.
+        return self._edit(line_start if block_above else len(text[:line_start].rstrip()), end, "", *changes)
 
-    def _delete_flow(self, collection: Node, which: Sequence[str | int]) -> Parts:
-        """Each entry goes with the comma behind it; those at the end with the comma in front of them."""
-        children: list[str | int] = list(collection.value) if collection.is_mapping else [*range(len(collection.items))]
-        kept = [child for child in children if child not in which]
-        tail = children[children.index(kept[-1]) + 1 :]
-        runs = [[child] for child in children if child in which and child not in tail] + ([tail] if tail else [])
-        parts: list[Parts] = []
-        for run in runs:
-            held = next((each for each in run if self._used_elsewhere(collection.value[each])), None)
-            if held is not None:
-                at = dotted((*collection.at, held))
-                return Blocked(f"{at} holds an anchor that is used elsewhere", "edit it by hand")
-            if run is tail:
-                start, end = collection.value[kept[-1]].end, collection.value[run[-1]].end
-            else:
-                start = self._entry_start(collection, run[0])
-                end = self._entry_start(collection, children[children.index(run[0]) + 1])
-            if any(self._has_comment(start, end, collection.value[each]) for each in run):
-                at = dotted((*collection.at, run[0]))
-                return Blocked(f"a comment stands beside {at}", "move the comment, then run fhfix again")
-            changes = [Change("delete", (*collection.at, each)) for each in reversed(run)]
-            parts.append(self._edit(start, end, "", *changes))
-        return joined(parts)
+    def _delete_flow(self, collection: Node, children: Sequence[str | int], run: Sequence[int]) -> Parts:
+        """Entries go with the comma behind them; those at the end with the comma in front of them."""
+        entries = [collection.value[child] for child in children]
+        if run[-1] + 1 == len(children):
+            start, end = entries[run[0] - 1].end, entries[-1].end
+        else:
+            start = self._entry_start(collection, children[run[0]])
+            end = self._entry_start(collection, children[run[-1] + 1])
+        blocked = self._held(collection, [children[at] for at in run], start, end)
+        changes = [Change("delete", (*collection.at, children[at])) for at in reversed(run)]
+        return blocked or self._edit(start, end, "", *changes)
+
+    def _held(self, collection: Node, going: Sequence[str | int], start: int, end: int) -> Blocked | None:
+        """Why these entries, which stand between two offsets, cannot go: an anchor in them, or a comment beside."""
+        entries = [collection.value[child] for child in going]
+        held = next((entry for entry in entries if self._used_elsewhere(entry)), None)
+        if held is not None:
+            return Blocked(f"{dotted(held.at)} holds an anchor that is used elsewhere", "edit it by hand")
+        if self._has_comment(start, end, entries):
+            return Blocked(
+                f"a comment stands beside {dotted((*collection.at, going[0]))}, and deleting one would lose the other",
+                "move the comment, then run fhfix again",
+            )
+        return None
 
     def _entry_start(self, collection: Node, child: str | int) -> int:
         if isinstance(child, str):
@@ -621,26 +678,27 @@ class Yaml:
         found: Node = collection.value[child]
         return found.start
 
-    def _replace_entries(self, mapping: Node, added: Mapping[str, Any]) -> Parts:
-        """All keys of a mapping give way to others."""
-        names = list(mapping.value)
+    def _replace_entries(self, mapping: Node, names: Sequence[str], added: Mapping[str, Any]) -> Parts:
+        """The last keys of a mapping, or all, give way to others."""
+        if (closed := self._closed(mapping)) is not None:
+            return closed
         changes = [Change("delete", (*mapping.at, name)) for name in names]
-        values = _at_end_of_file(list(added.values())) if self._ends_file(mapping) else list(added.values())
-        changes += [Change("set", (*mapping.at, k), plain_of(v)) for k, v in zip(added, values, strict=True)]
         start = mapping.key_spans[names[0]].start
-        end = mapping.value[names[-1]].end
-        if any(self._used_elsewhere(child) for child in mapping.value.values()):
-            return Blocked(f"{dotted(mapping.at)} holds an anchor that is used elsewhere", "edit it by hand")
-        if self._has_comment(start, _line_end(self.source.text, end), mapping):
-            return Blocked(f"a comment stands in {dotted(mapping.at)}", "move the comment, then run fhfix again")
+        line_end = _line_end(self.source.text, mapping.value[names[-1]].end)
+        values = [plain_of(value) for value in added.values()]
+        if line_end == len(self.source.text):
+            values = _at_end_of_file(values)
+        changes += [Change("set", (*mapping.at, key), value) for key, value in zip(added, values, strict=True)]
+        blocked = self._held(mapping, names, start, line_end)
+        if blocked is not None:
+            return blocked
         if mapping.style == "flow":
             return Blocked(f"{dotted(mapping.at)} is written on one line", "write it on several lines")
         column = self.source.column_of(start)
+        if self._swallows(line_end, column):
+            return _blocked_below(mapping)
         lines = [line for key, value in added.items() for line in entry_lines(key, value, self.style)]
-        return self._edit(start, end, _join(lines, column)[column:], *changes)
-
-    def _ends_file(self, node: Node) -> bool:
-        return _line_end(self.source.text, node.end) == len(self.source.text)
+        return self._edit(start, line_end, _join(lines, column)[column:], *changes)
 
     def _used_elsewhere(self, node: Node) -> bool:
         if not self._aliases:
@@ -651,18 +709,30 @@ class Yaml:
             for alias in self._aliases
         )
 
-    def _has_comment(self, start: int, end: int, node: Node) -> bool:
+    def _has_comment(self, start: int, end: int, nodes: Iterable[Node]) -> bool:
         """Whether a comment stands between these offsets. `#` inside of scalars and keys is none."""
         text = self.source.text
         if "#" not in text[start:end]:
             return False
         at = start
-        for span in sorted(_texts(node), key=lambda s: s.start):
+        for span in sorted((span for node in nodes for span in self._texts(node)), key=lambda s: s.start):
             if span.start >= at:
                 if "#" in text[at : span.start] and span.start > at and _comment_in(text[at : span.start]):
                     return True
                 at = max(at, span.end)
         return _comment_in(text[at:end])
+
+    def _texts(self, node: Node) -> Iterator[Span]:
+        """The spans of all keys and scalars below a node; of a block scalar without its header."""
+        if node.style in "|>" and node.target is None:
+            header = _BLOCK_HEADER.match(self.source.text, self._content_start(node))
+            yield Span(min(header.end(), node.end) if header else node.start, node.end)
+        elif node.target is not None or node.is_scalar:
+            yield node.span
+        else:
+            yield from node.key_spans.values()
+            for child in node.value.values() if node.is_mapping else node.items:
+                yield from self._texts(child)
 
     def dashes(self, sequence: Node) -> list[int]:
         """Where the dash of each item of a block sequence stands."""
@@ -756,6 +826,14 @@ class _Reader:
     """Builds nodes from libyaml's events."""
 
     def __init__(self, source: Source) -> None:
+        disputed = _DISPUTED.search(source.text)
+        if disputed:
+            line = source.line_of(disputed.start())
+            raise FileError(
+                source.path,
+                f"line {line}: readers disagree on the character U+{ord(disputed[0]):04X}",
+                "remove it",
+            )
         self.source = source
         self.next_event: Callable[[], Any] = yaml.CLoader(source.text).get_event
         self.anchors: dict[str, Node] = {}
@@ -783,7 +861,7 @@ class _Reader:
             end = event.end_mark.index
             if style in "|>":
                 text = self.source.text[start:end]
-                end = start + len(text) - len(_trailing_blank(text))
+                end = start + len(text) - len(_trailing_blank(text, event.value))
             found.end = end
             if event.anchor:
                 self.anchors[event.anchor] = found
@@ -833,8 +911,15 @@ class _Reader:
             if key in children:
                 raise FileError(self.source.path, f"line {line}: duplicate key {key!r}", "remove one of the two")
             if event.anchor:
-                self.anchors[event.anchor] = Node((*at, key), event.start_mark.index, event.style or "plain", key)
-            found.key_spans[key] = Span(event.start_mark.index, event.end_mark.index)
+                raise FileError(self.source.path, f"line {line}: an anchor on a key", "put it before the value")
+            after: int = event.end_mark.index
+            if (
+                found.style == "block"
+                and not self.source.text.startswith(":", after)
+                and not _COLON.match(self.source.text, after)
+            ):
+                raise FileError(self.source.path, f"line {line}: a key after `?`", "write it as `key: value`")
+            found.key_spans[key] = Span(event.start_mark.index, after)
             child = self.node((*at, key), get_event())
             children[key] = child
             end = child.end
@@ -935,7 +1020,8 @@ def is_plain(text: str, *, flow: bool = False) -> bool:
         return False
     if text.startswith(("---", "...")) or ": " in text or text.endswith(":") or " #" in text:
         return False
-    if flow and any(c in ",[]{}" for c in text):
+    # libyaml takes a `?` or `:` for a key or a value there even where no blank follows.
+    if flow and (first in "?:" or ":?" in text or any(c in ",[]{}" for c in text)):
         return False
     return not _AMBIGUOUS.match(text) and isinstance(_resolve(text), str)
 
@@ -1008,8 +1094,10 @@ def _is_blank_line(text: str, line_end: int) -> bool:
     return 0 < start < len(text) and not text[start : _line_end(text, start)].strip()
 
 
-def _trailing_blank(text: str) -> str:
-    found = re.search(r"(\r?\n[ \t]*)*\Z", text)
+def _trailing_blank(text: str, value: str) -> str:
+    """The blank lines at the end of a block scalar, without those that are part of its text by their indentation."""
+    last = value.rstrip("\n").rpartition("\n")[2]
+    found = re.search(r"(\r?\n)*\Z" if last.isspace() else r"(\r?\n[ \t]*)*\Z", text)
     return found.group() if found else ""
 
 
@@ -1021,24 +1109,6 @@ def _last_leaf(node: Node) -> Node:
     while node.target is None and node.style == "block" and node.value and not node.is_scalar:
         node = node.items[-1] if node.is_sequence else list(node.value.values())[-1]
     return node
-
-
-def _leaves(node: Node) -> Iterator[Node]:
-    if node.target is not None or node.is_scalar:
-        yield node
-        return
-    for child in node.value.values() if node.is_mapping else node.items:
-        yield from _leaves(child)
-
-
-def _texts(node: Node) -> Iterator[Span]:
-    """The spans of all keys and scalars below a node."""
-    if node.target is not None or node.is_scalar:
-        yield node.span
-        return
-    yield from node.key_spans.values()
-    for child in node.value.values() if node.is_mapping else node.items:
-        yield from _texts(child)
 
 
 def _positions(text: str, node: Node, start: int) -> list[int] | None:
@@ -1079,7 +1149,7 @@ def _quoted_positions(text: str, start: int, end: int, value: str, *, single: bo
 
 def _block_positions(text: str, node: Node, start: int, *, folded: bool) -> list[int] | None:
     header = _BLOCK_HEADER.match(text, start)
-    if header is None or header.group(1) or header.group(4):
+    if header is None or header["indent"]:
         return None
     at = header.end()
     indent: int | None = None
@@ -1130,5 +1200,8 @@ def dotted(at: Address) -> str:
     return text
 
 
-def _blocked_alias(node: Node) -> Blocked:
-    return Blocked(f"{dotted(node.at)} is an alias", "edit the anchor that it stands for")
+def _blocked_below(node: Node) -> Blocked:
+    return Blocked(
+        f"comments or blanks below {dotted(node.at)} would become part of a text",
+        "move or remove them, then run fhfix again",
+    )

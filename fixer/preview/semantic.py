@@ -24,11 +24,14 @@ def in_words(fix: Fix) -> tuple[str, ...]:
     if fix.effects:
         return fix.effects
     several = len({edit.path for edit in fix.edits} | {file.path for file in fix.new_files}) > 1
+    # An edit without changes is one of a comment, or a further place in a text whose first place says it all.
+    meant = {edit.path for edit in fix.edits if edit.changes}
     said: dict[str, None] = {}
     for edit in fix.edits:
         prefix = f"{edit.path}: " if several else ""
-        for change in edit.changes or (None,):
-            said[prefix + (describe(change) if change else "only a comment changes")] = None
+        if edit.path not in meant:
+            said[prefix + "only a comment changes"] = None
+        said.update(dict.fromkeys(prefix + describe(change) for change in edit.changes))
     for file in fix.new_files:
         kind = "an executable file" if file.executable else "a file"
         said[f"{file.path}: {kind} of {_lines(file.text)} is added"] = None

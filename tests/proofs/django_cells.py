@@ -75,7 +75,7 @@ class Cell:
         done.write_text(f"{self.python} {wanted}")
 
     def run(
-        self, *arguments: str, cwd: Path, env: dict[str, str] | None = None, timeout: float = 60
+        self, *arguments: str, cwd: Path, env: dict[str, str] | None = None, timeout: float = 180
     ) -> subprocess.CompletedProcess[str]:
         """Python with these arguments, in the folder of a project that is on its path."""
         return subprocess.run(

@@ -70,12 +70,19 @@ def healed() -> list[str]:
     """Statuses of requests before and after the server closed the connection between them."""
     from django.db import connection
 
+    gone = "SELECT count(*) = 0 FROM pg_stat_activity WHERE pid = %s"
+
     before, pid = request("/pid")
     other = connection.copy()
     with other.cursor() as cursor:
         cursor.execute(f"SELECT pg_terminate_backend({int(pid)})")
+        deadline = time.monotonic() + 30
+        while time.monotonic() < deadline:
+            cursor.execute(gone, [int(pid)])
+            if cursor.fetchone()[0]:
+                break
+            time.sleep(0.05)
     other.close()
-    time.sleep(0.3)
     return [before, request("/pid")[0], request("/pid")[0]]
 
 
@@ -89,8 +96,8 @@ def prepared() -> int:
 
 
 def slow() -> None:
-    request("/fast")
-    request("/slow")
+    for path in ("/fast", "/fast", "/fast", "/slow"):
+        request(path)
 
 
 def settings() -> dict[str, Any]:

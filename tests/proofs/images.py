@@ -34,7 +34,8 @@ NUMBERS = {"LAST_ID": 64999, "FIRST_SYSTEM_ID": 100, "LAST_SYSTEM_ID": 999}
 
 def run(*command: str | Path, cwd: Path | None = None) -> str:
     """The standard output; a failure tells everything that was said."""
-    made = subprocess.run([str(word) for word in command], cwd=cwd, capture_output=True, text=True, timeout=170)
+    # Only what hangs is ended: on a busy machine debootstrap takes minutes.
+    made = subprocess.run([str(word) for word in command], cwd=cwd, capture_output=True, text=True, timeout=1200)
     assert made.returncode == 0, f"{' '.join(map(str, command))}\n{made.stdout}\n{made.stderr}"
     return made.stdout
 

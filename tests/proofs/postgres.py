@@ -58,7 +58,6 @@ class Server:
 def postgres(*, tls: bool = False) -> Iterator[Server]:
     """A fresh cluster with one ordinary role and its database."""
     programs = Path(components.path("postgres")).parent
-    port = free_port()
     with _folder() as folder:
         data = folder / "data"
         _run(
@@ -74,6 +73,7 @@ def postgres(*, tls: bool = False) -> Iterator[Server]:
             "-E",
             "UTF8",
         )
+        port = free_port()  # as late as can be: it is free only until somebody else takes it
         lines = [
             "listen_addresses = '127.0.0.1'", f"port = {port}", f"unix_socket_directories = '{folder}'",
             "fsync = off", "max_connections = 100", "log_line_prefix = '%p '",
@@ -178,7 +178,7 @@ def _run(*command: str) -> None:
 
 
 def _wait(port: int, process: subprocess.Popen[bytes], server: Server) -> None:
-    deadline = time.monotonic() + 30
+    deadline = time.monotonic() + 60
     while time.monotonic() < deadline:
         if process.poll() is not None:
             raise RuntimeError(f"did not start: {server.log[-2000:]}")
@@ -186,7 +186,7 @@ def _wait(port: int, process: subprocess.Popen[bytes], server: Server) -> None:
             if "database system is ready" in server.log or "process up" in server.log:
                 return
         time.sleep(0.05)
-    raise RuntimeError(f"not ready after 30 s: {server.log[-2000:]}")
+    raise RuntimeError(f"not ready after 60 s: {server.log[-2000:]}")
 
 
 def _stop(process: subprocess.Popen[bytes]) -> None:

@@ -387,7 +387,10 @@ class Runner:
         where = code.interpolate(step.get("working-directory") or defaults.get("working-directory") or ".", contexts)
         minutes = code.evaluate(step.get("timeout-minutes"), contexts)
         limit = float(minutes) * self.minute if minutes is not None else None
-        cancel = 0.1 if self.cancel_in and record.name == self.cancel_in else job_seconds
+        by_hand = self.cancel_in != "" and record.name == self.cancel_in
+        if by_hand:
+            self.cancel_in = ""  # once
+        cancel = 0.1 if by_hand else job_seconds
         seconds = min(cancel, limit) if limit is not None else cancel
         process = subprocess.Popen(
             [part.replace("{0}", str(script)) for part in command.split()],
@@ -399,7 +402,7 @@ class Runner:
             text=True,
             start_new_session=True,
         )
-        cancelled = False
+        cancelled = by_hand  # also where a quick machine is done by then
         try:
             record.log = process.communicate(timeout=max(seconds, 0.01))[0]
         except subprocess.TimeoutExpired:
@@ -411,7 +414,7 @@ class Runner:
         exported.update(read_command_file(files["GITHUB_ENV"].read_text()))
         paths += [line for line in files["GITHUB_PATH"].read_text().splitlines() if line]
         run.summary += files["GITHUB_STEP_SUMMARY"].read_text()
-        return process.returncode == 0, cancelled
+        return process.returncode == 0 and not cancelled, cancelled
 
     def _uses(
         self,

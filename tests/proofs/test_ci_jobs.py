@@ -106,6 +106,9 @@ ALLOWED_HOSTS = ["localhost"]
 DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
 """
 
+# A short load test on a machine that may be busy: how quick it answers is no matter of the proof.
+UNHURRIED = {"seconds": 3, "users": 2, "p50": 10_000, "p95": 10_000, "p99": 10_000}
+
 
 @pytest.fixture(scope="module")
 def server() -> Iterator[Server]:
@@ -218,7 +221,7 @@ def test_the_scaffolded_integration_tests_run_against_a_real_database(
 
 @pytest.mark.needs("postgres", "django", "locust", "node", "github-parser")
 def test_the_load_test_starts_the_application_and_passes(project: Path, programs: Path, server: Server) -> None:
-    workflow = fix(project, "missing-performance-tests", seconds=3, users=2)
+    workflow = fix(project, "missing-performance-tests", **UNHURRIED)
 
     made = run(project, workflow, "performance-tests", server, programs, event="workflow_dispatch")
 
@@ -246,7 +249,7 @@ def test_the_load_test_fails_where_a_threshold_is_missed(
 def test_the_load_test_fails_and_shows_the_log_where_the_application_does_not_start(
     project: Path, programs: Path, server: Server
 ) -> None:
-    workflow = fix(project, "missing-performance-tests").replace("SECONDS + 60", "SECONDS + 3")
+    workflow = fix(project, "missing-performance-tests").replace("SECONDS + 60", "SECONDS + 10")
     (project / "server/shop/wsgi.py").write_text("raise RuntimeError('the wrong trousers')\n")
 
     made = run(project, workflow, "performance-tests", server, programs, event="workflow_dispatch")
@@ -269,7 +272,7 @@ def test_an_application_for_another_host_and_https_is_reached_by_the_variables_t
 ) -> None:
     settings = project / "server/shop/settings.py"
     settings.write_text(settings.read_text() + ONLY_FROM_OUTSIDE)
-    workflow = fix(project, "missing-performance-tests", seconds=3, users=2)
+    workflow = fix(project, "missing-performance-tests", **UNHURRIED)
 
     green = run(project, workflow, "performance-tests", server, programs, event="workflow_dispatch")
     assert green.result == "success", green.log

@@ -146,6 +146,7 @@ class World:
                 "AWS_ACCESS_KEY_ID": "test",
                 "AWS_SECRET_ACCESS_KEY": "hidden-key",
                 "SLACK_WEBHOOK": "hidden-hook",
+                **more.pop("secrets", {}),
             },
             plays=plays,
             env=environment,
@@ -483,3 +484,16 @@ def test_an_unhealthy_revision_is_replaced_by_the_one_before(world: World, revis
     assert run.result == "failure"
     assert world.aws.runs() == world.revision
     assert REGION in world.aws.env["AWS_REGION"]
+
+
+def test_a_service_whose_name_is_a_secret_goes_back_by_the_number_of_its_revision(world: World, tmp_path: Path) -> None:
+    """GitHub drops `family:revision` here; the emulator's family is called like the service."""
+    world.application.healthy = lambda: world.aws.runs() == world.revision
+    case = FIXTURES / "missing-rollback" / "names-kept-as-secrets"
+    workflow = fixed(files(case / "before"), tmp_path, rules={"missing-rollback"})
+    secrets = {"ECS_CLUSTER": CLUSTER, "ECS_SERVICE": SERVICE}
+    run = world.deploy(workflow, secrets=secrets, plays=plays_of(world, "harvestbook:2"))
+    assert run.jobs["deploy-production"].outputs == {"previous_revision": "1"}
+    assert run.jobs["rollback-production"].result == "success", run.log
+    assert run.result == "failure"
+    assert world.aws.runs() == world.revision

@@ -102,6 +102,39 @@ def test_files_made_while_building_belong_to_the_user(tmp_path: Path) -> None:
 
 
 @BUILT
+def test_folders_that_variables_name_belong_to_the_user(tmp_path: Path) -> None:
+    images.debian("python:3.12-slim")
+    dockerfile = """\
+        FROM python:3.12-slim
+        ENV DATABASE_URL=sqlite:////data/site.db UPLOAD_DIR=/srv/uploads
+        COPY . /site
+        RUN chmod u+x /site/start.sh
+        WORKDIR /site/web
+        CMD ["/site/start.sh"]
+        """
+    start = "#!/bin/sh\nexec python /site/main.py /data /srv/uploads /site /site/web\n"
+    files = {"Dockerfile": dedent(dockerfile), "main.py": PROGRAM, "start.sh": start}
+    new = after(tmp_path, files, "named", "root-user")
+
+    assert new.run() == "10001\n"
+
+
+@BUILT
+def test_whom_files_are_given_to_runs(tmp_path: Path) -> None:
+    images.debian("python:3.12-slim")
+    dockerfile = """\
+        FROM python:3.12-slim
+        WORKDIR /app
+        COPY --chown=nobody:nogroup . .
+        CMD ["python", "main.py", "/app"]
+        """
+    new = after(tmp_path, {"Dockerfile": dedent(dockerfile), "main.py": PROGRAM}, "given", "root-user")
+
+    assert new.run() == "65534\n"
+    assert new.run("stat", "-c", "%U:%G", "/app/main.py") == "nobody:nogroup\n"
+
+
+@BUILT
 def test_the_user_of_the_image_is_taken(tmp_path: Path) -> None:
     images.debian("python:3.12-slim")
     images.with_user("localhost/python:3.12-slim", "node:22-slim", "node", 1000)

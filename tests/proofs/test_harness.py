@@ -63,7 +63,8 @@ def test_a_cancelled_job_runs_its_always_steps_and_is_seen_as_cancelled(how: str
     slow = job("slow", "sleep 20", "timeout-minutes: 1") + always
     seen = job("seen", "true", "needs: slow", "if: always() && needs.slow.result == 'cancelled'")
     unseen = job("unseen", "true", "needs: slow", "if: failure()")
-    options = {"cancel_in": "it"} if how == "by hand" else {"minute": 0.5}
+    # The last step is given five of these minutes, which a busy machine may need.
+    options = {"cancel_in": "it"} if how == "by hand" else {"minute": 2.0}
     run = Runner(workflow(slow, seen, unseen), **options).run()
     assert "still here" in run.jobs["slow"].log
     assert {name: found.result for name, found in run.jobs.items()} == {

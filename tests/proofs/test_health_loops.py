@@ -238,12 +238,12 @@ def test_every_address_is_waited_for_within_one_deadline(site: Site, clock: Cloc
 
 
 def test_the_wait_holds_on_a_real_clock(site: Site, tmp_path: Path) -> None:
-    config = "rules.hardcoded-sleep.timeout = 20\nrules.hardcoded-sleep.interval = 1\n"
+    config = "rules.hardcoded-sleep.timeout = 60\nrules.hardcoded-sleep.interval = 1\n"
     site.answers["orchard.example"] = from_the(3)
     job = run(rewritten(WAIT, tmp_path, config=config), site)
 
     assert job.result == "success", job.log
-    assert 1.9 < job.steps[1].seconds < 15
+    assert 1.9 < job.steps[1].seconds < 60
 
 
 def test_a_server_that_does_not_answer_at_all_is_given_up_on(site: Site, clock: Clock, tmp_path: Path) -> None:

@@ -20,7 +20,7 @@ import posixpath
 import re
 from collections.abc import Iterator, Set
 
-from fixer.facts.frontend import FrontEnd, FrontEnds
+from fixer.facts.frontend import NAMES_OUTPUT, FrontEnd, FrontEnds
 from fixer.facts.workflows import Workflows, commands_of, folder_of, in_folder
 from fixer.languages.shell import Command
 from fixer.languages.workflow import Step, Workflow
@@ -35,7 +35,7 @@ KILOBYTES_PER_MEGABYTE = 1024
 
 
 def check(workflows: Workflows, frontends: FrontEnds, options: Options) -> Iterator[Finding]:
-    outputs = OUTPUTS | {posixpath.basename(each.output) for each in frontends.applications}
+    outputs = _outputs(frontends)
     broken: list[tuple[Workflow, Step, Command]] = []
     for workflow in workflows.documents:
         if LIMITERS.search(workflow.source.text):
@@ -66,20 +66,21 @@ def _added(workflows: Workflows, frontends: FrontEnds, options: Options) -> Iter
         if not {"pull_request", "push"} & set(workflow.triggers):
             continue
         for step in workflow.steps:
-            folder = _builds(step)
-            frontend = frontends.of(folder) if folder is not None else None
-            if folder is None or frontend is None or frontend.limiter or step.run is None:
+            command = _builds(step)
+            folder = folder_of(command, step) if command is not None else None
+            frontend = next((each for each in frontends.applications if each.folder == folder), None)
+            if command is None or frontend is None or frontend.limiter or step.run is None:
                 continue
             yield Finding(
                 workflow.path,
                 step.run.span,
-                f"the front end in {folder or 'the repository'} is built without a limit on its size",
-                _insert(workflow, step, folder, frontend, options),
+                f"the front end in {frontend.folder or 'the repository'} is built without a limit on its size",
+                _insert(workflow, step, command, frontend, options),
             )
             return
 
 
-def _insert(workflow: Workflow, step: Step, folder: str, frontend: FrontEnd, options: Options) -> Fix | Blocked:
+def _insert(workflow: Workflow, step: Step, command: Command, frontend: FrontEnd, options: Options) -> Fix | Blocked:
     parent = workflow.node(step.at[:-1])
     if parent is None or not parent.is_sequence or not isinstance(step.at[-1], int) or parent.target is not None:
         return Blocked("the build step stands in a list that fhfix does not know")
@@ -87,9 +88,11 @@ def _insert(workflow: Workflow, step: Step, folder: str, frontend: FrontEnd, opt
         return Blocked("the build step runs under a condition", "add the check by hand")
     if step.node.get("continue-on-error") is not None:
         return Blocked("the build step is allowed to fail (continue-on-error)", "remove that, or ignore this finding")
+    if frontend.problem or command.value(*NAMES_OUTPUT) is not None:
+        reason = frontend.problem or f"`{command.source}` names another folder of output"
+        return Blocked(reason, "add the check by hand")
     script = _script(frontend.output, frontend.excluded, options["limit-mb"])
-    keys = in_folder(folder, script, step, "" if "cd " in step.data.get("run", "") else step.working_directory)
-    new = {**workflow.step_name("Check bundle size"), **keys}
+    new = {**workflow.step_name("Check bundle size"), **in_folder(frontend.folder, script, step)}
     return Fix.of(
         "limit the size of the bundle",
         workflow.insert_item(parent, step.at[-1] + 1, new),
@@ -108,7 +111,7 @@ def _repair(workflow: Workflow, step: Step, command: Command, frontends: FrontEn
     ]
     if others:
         return Blocked(f"the step does more than measuring: {others[0]}", "split it, then run fhfix again")
-    output = _output(command, OUTPUTS | {posixpath.basename(each.output) for each in frontends.applications})
+    output = _output(command, _outputs(frontends))
     if step.node.get("continue-on-error") is not None:
         return Blocked("the step is allowed to fail (continue-on-error)", "remove that, or ignore this finding")
     folder = folder_of(command, step)
@@ -151,6 +154,11 @@ def _measures(step: Step, outputs: Set[str]) -> Command | None:
     return next((command for command in commands_of(step) if command.name == "du" and _output(command, outputs)), None)
 
 
+def _outputs(frontends: FrontEnds) -> Set[str]:
+    """The names of folders that builds write to."""
+    return OUTPUTS | {posixpath.basename(each.output) for each in frontends.applications if each.output}
+
+
 def _output(command: Command, outputs: Set[str]) -> str:
     for word in command.args:
         path = posixpath.normpath(word.text)
@@ -170,15 +178,15 @@ def _can_fail(step: Step, command: Command) -> bool:
     return exits and (compares or through_bc) and not human
 
 
-def _builds(step: Step) -> str | None:
-    """The folder in which a step builds a front end; None where it does not."""
+def _builds(step: Step) -> Command | None:
+    """The command of a step that builds a front end."""
     for command in commands_of(step):
         words = [word.text for word in command.args]
         scripts = [word for word in words if not word.startswith("-") and word != "run"]
         tool = command.name in ("npm", "yarn", "pnpm", "bun") and scripts[:1] and scripts[0] in BUILDS
         direct = command.name in ("next", "vite", "ng", "react-scripts") and words[:1] == ["build"]
         if tool or direct:
-            return folder_of(command, step)
+            return command
     return None
 
 

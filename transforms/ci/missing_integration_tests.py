@@ -20,6 +20,7 @@ from __future__ import annotations
 import posixpath
 import re
 from collections.abc import Iterator
+from itertools import pairwise
 
 from fixer.facts.django_ci import DjangoCI, manages
 from fixer.facts.routes import HealthUrl
@@ -30,6 +31,12 @@ from fixer.model import Blocked, Finding, Fix, NewFile, Option, Options, Rule, T
 
 JOB = "integration-tests"
 NAMED = re.compile(r"integration|e2e|end[-_ ]to[-_ ]end", re.IGNORECASE)
+OTHERS_LEFT_OUT = re.compile(r"not \w+( and not \w+)*")
+# Options of `manage.py test`, https://docs.djangoproject.com/en/stable/ref/django-admin/#test
+WITH_VALUES = (
+    "--durations", "--parallel", "--pattern", "--pythonpath", "--settings", "--shuffle", "--testrunner",
+    "--top-level-directory", "--verbosity", "-p", "-t", "-v",
+)  # fmt: skip
 RUNS = re.compile(r"\b(playwright test|cypress run|npm run (test:)?e2e|yarn (test:)?e2e|pnpm (run )?(test:)?e2e)\b")
 
 SCAFFOLD = '''\
@@ -75,7 +82,8 @@ def check(
         return
     message = "no job runs integration tests"
     if suite is not None:
-        message = f"no job runs the integration tests in {suite.path} with the services that the settings use"
+        what = suite if suite.kind == "marker" else f"the integration tests in {suite}"
+        message = f"no job runs {what} with the services that the settings use"
     yield Finding(ci.workflow.path, ci.job.node.span, message, _cure(ci, suite, health, options))
 
 
@@ -108,7 +116,7 @@ def _cure(ci: DjangoCI, suite: Suite | None, health: HealthUrl, options: Options
         ci.workflow.add_job(JOB, job, like=ci.job),
         *new_files,
         tier=Tier.REVIEW,
-        effects=(f"jobs.{JOB}: runs {suite.path} against real services",),
+        effects=(f"jobs.{JOB}: runs {suite} against real services",),
     )
 
 
@@ -140,12 +148,13 @@ def _is_among_all(ci: DjangoCI, workflows: Workflows, suite: Suite, testpaths: t
         if command.name == "pytest":
             paths = [word for word in words if not word.startswith("-") and re.search(r"/|\.py\b|^tests?$|^\.$", word)]
         elif manages(command) == "test":
-            paths = [word.replace(".", "/") for word in words[words.index("test") + 1 :] if re.match(r"[\w.]+$", word)]
+            paths = [label.replace(".", "/") for label in _labels(words[words.index("test") :])]
         else:
             continue
-        if folder is None or command.has(
-            "-m", "-k", "--tag", "--exclude-tag", "--ignore", "--ignore-glob", "--deselect"
-        ):
+        if folder is None or command.has("-k", "--tag", "--exclude-tag", "--ignore", "--ignore-glob", "--deselect"):
+            continue
+        marks = command.value("-m")
+        if marks is not None and (not OTHERS_LEFT_OUT.fullmatch(marks.text) or "integration" in marks.text):
             continue
         covered = [posixpath.normpath(posixpath.join(folder, path)) for path in paths or ["."]]
         if not paths and command.name == "pytest" and testpaths:
@@ -153,6 +162,11 @@ def _is_among_all(ci: DjangoCI, workflows: Workflows, suite: Suite, testpaths: t
         if any(path == "." or f"{suite.path}/".startswith(f"{path}/") for path in covered):
             return True
     return False
+
+
+def _labels(words: list[str]) -> list[str]:
+    """What `manage.py test` is told to run; `words` begin with `test`."""
+    return [word for before, word in pairwise(words) if re.match(r"[\w.]+$", word) and before not in WITH_VALUES]
 
 
 def _scaffold(ci: DjangoCI, folder: str, health: HealthUrl) -> list[NewFile]:

@@ -215,7 +215,8 @@ def _installed_before(job: Job, setup: Step, program: str) -> bool:
         if step.node is setup.node:
             return False
         uses = step.uses.value if step.uses is not None else ""
-        if program in uses or any(program in command.source for command in commands_of(step)):
+        commands = [command.source for command in commands_of(step) if program in command.source]
+        if program in uses or any(re.search(r"\binstall\b|https://install\.", command) for command in commands):
             return True
     return False
 

@@ -6,7 +6,8 @@ write there (`security-events: write`), and only if the upload also runs when th
 
 ## What is repaired
 A scan that is uploaded but written in another format than SARIF, which GitHub rejects; a job without the permission;
-an upload that is skipped when the scan fails. A mutable reference such as `@master` is a finding of outdated-action.
+an upload that is skipped when the scan fails, as it does where it has an `exit-code`. A mutable reference such as
+`@master` is a finding of outdated-action.
 
 ## When it is left alone
 Where any workflow scans already, with Trivy or with Grype or Snyk; repositories without a Dockerfile or a Django
@@ -63,7 +64,7 @@ def check(
             if scans or any(command.name == "trivy" for step in job.steps for command in commands_of(step)):
                 scanned = True
             if scans:
-                yield from _repaired(workflow, job, scans)
+                yield from _repaired(workflows, workflow, job, scans)
         scanned = scanned or OTHERS.search(workflow.source.text) is not None
     integration = workflows.integration
     if not scanned and integration is not None and (django is not None or workflows.has_dockerfile):
@@ -132,7 +133,7 @@ def _credentials(workflow: Workflow) -> dict[str, Any]:
 # -- repairing a scan that is there -------------------------------------------------------------------------------
 
 
-def _repaired(workflow: Workflow, job: Job, scans: list[Step]) -> Iterator[Finding]:
+def _repaired(workflows: Workflows, workflow: Workflow, job: Job, scans: list[Step]) -> Iterator[Finding]:
     uploads = [step for step in job.steps if _name(step) == UPLOAD]
     for scan in scans:
         output = _input(scan, "output")
@@ -147,19 +148,20 @@ def _repaired(workflow: Workflow, job: Job, scans: list[Step]) -> Iterator[Findi
                 f"Trivy writes {form} to {output}, and the upload accepts only SARIF",
                 _sarif(workflow, job, scan, output),
             )
-        if upload.node.get("if") is None and not upload.node.target:
+        fails = any(_input(each, "exit-code") not in ("", "0") for each in scans)
+        if fails and upload.node.get("if") is None and not upload.node.target:
             yield Finding(
                 workflow.path,
                 upload.node.span,
                 "the results are not uploaded when the scan fails the job",
                 Fix.of("upload the results in any case", workflow.add_key(upload.node, "if", "always()", after="uses")),
             )
-        if not _may_write(workflow, job):
+        if not _may_write(workflows, workflow, job):
             yield Finding(
                 workflow.path,
                 upload.node.span,
                 f"job {job.id} uploads SARIF without the permission security-events: write",
-                _permission(workflow, job),
+                _permission(workflows, workflow, job),
             )
 
 
@@ -178,18 +180,33 @@ def _sarif(workflow: Workflow, job: Job, scan: Step, output: str) -> Fix | Block
     return Fix.of("write SARIF", part, effects=(f"jobs.{job.id}: the upload of {output} is no longer rejected",))
 
 
-def _may_write(workflow: Workflow, job: Job) -> bool:
-    for place in (job.node.get("permissions"), workflow.root.get("permissions")):
+def _may_write(workflows: Workflows, workflow: Workflow, job: Job) -> bool:
+    granted = _granted(job)
+    if granted is None and set(workflow.triggers) <= {"workflow_call", "workflow_dispatch"}:
+        return all(_granted(caller) for caller in workflows.callers(workflow))
+    return granted is True
+
+
+def _granted(job: Job) -> bool | None:
+    """Whether the permissions that are written for a job let it upload; None where none are written."""
+    for place in (job.node.get("permissions"), job.workflow.root.get("permissions")):
         if place is not None:
             return place.data in ("write-all",) or (
                 place.is_mapping
                 and place.get("security-events") is not None
                 and place.data["security-events"] == "write"
             )
-    return False
+    return None
 
 
-def _permission(workflow: Workflow, job: Job) -> Fix | Blocked:
+def _permission(workflows: Workflows, workflow: Workflow, job: Job) -> Fix | Blocked:
+    if "workflow_call" in workflow.triggers:
+        # GitHub starts no workflow that calls another one which asks for more than the calling job has.
+        callers = [f"job {caller.id} of {caller.workflow.path}" for caller in workflows.callers(workflow)]
+        return Blocked(
+            f"it is called by {' and '.join(callers) or 'others'}, and cannot have more permissions than the caller",
+            f"give the calling job the permissions {', '.join(f'{name}: {level}' for name, level in SCOPES.items())}",
+        )
     title = "let the job write security events"
     own = job.node.get("permissions")
     if own is not None:

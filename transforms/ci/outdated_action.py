@@ -23,13 +23,14 @@ that the step says. `actions/create-release` and `actions/upload-release-asset` 
 
 from __future__ import annotations
 
+import posixpath
 import re
 from collections.abc import Iterator, Mapping
 from types import MappingProxyType
 from typing import Any, NamedTuple
 
 from fixer.catalog import Action, Catalog, Major, Migrated, Migration, StepUse, between, migrate
-from fixer.catalog.artifacts import ArtifactNames, artifact_names
+from fixer.catalog.artifacts import ArtifactNames, artifact_names, only_artifact
 from fixer.catalog.references import FIRST_PARTY
 from fixer.catalog.slack import WEBHOOK as SLACK_WEBHOOK
 from fixer.catalog.slack import slack_message
@@ -57,6 +58,7 @@ _BRANCHES = frozenset(("master", "main", "develop", "dev", "trunk", "head"))
 _REPLACED = frozenset(("archived", "unmaintained", "deprecated"))
 _RUNTIMES = {"node12": "Node 12", "node16": "Node 16", "node20": "Node 20", "plugin": "a plugin of old runners"}
 _ARTIFACTS_V4 = (4, 0, 0, 1)
+_DOWNLOADS_V5 = (5, 0, 0, 1)
 # A version that a comment begins with, as pinning tools write it: `v4.2.2`, `tag=v4.2.2`, `ratchet:owner/repo@v4`.
 _VERSION_BESIDE = re.compile(r"(?:tag\s*[=:]\s*|pin@|ratchet:\S+?@)?(v?\d+(?:\.\d+)*)(?=$|[\s,;)])")
 
@@ -272,6 +274,7 @@ class _Inputs(NamedTuple):
     rename: Mapping[str, str] = _NONE
     set: Mapping[str, str] = _NONE
     add: Mapping[str, Any] = _NONE
+    todo: tuple[str, ...] = ()
 
     def as_edit(self) -> dict[str, Mapping[str, Any]]:
         return {"rename": self.rename, "set": self.set, "add": self.add}
@@ -343,18 +346,45 @@ def _named(step: Step | None, names: ArtifactNames) -> _Inputs:
     return _Inputs()
 
 
+def _unpacked(use: _Use, bump: _Bump) -> _Inputs:
+    """Up to v4 a download of all artifacts gave each a folder; from v5 on it gives none to the only one of a run.
+
+    https://github.com/actions/download-artifact/blob/v5.0.0/src/download-artifact.ts#L175
+    """
+    given = _texts_of(use.step.with_) if use.step is not None else {}
+    crosses = bump.before is not None and bump.before < _DOWNLOADS_V5 <= bump.target.version
+    one = {"name", "pattern", "artifact-ids"} & given.keys() or given.get("merge-multiple") == "true"
+    if bump.action.name != "actions/download-artifact" or not crosses or one:
+        return _Inputs()
+    only = only_artifact(use.workflow) if "run-id" not in given else None
+    if only is None:
+        return _Inputs(
+            todo=(
+                "download-artifact v5 puts the files of a run's only artifact straight into path: see that later paths "
+                "fit where there is just one",
+            )
+        )
+    if not only:
+        return _Inputs()
+    if "path" in given:
+        return _Inputs(set={"path": posixpath.join(given["path"], only)})
+    return _Inputs(add={"path": only})
+
+
 # -- other findings -----------------------------------------------------------------------------------------------
 
 
 def _unknown(use: _Use, options: Options) -> Finding | None:
     """An action that the catalog does not know: only a branch is wrong for certain."""
+    # The catalog holds no reusable workflows.
+    adds = f"; `fhfix catalog update {use.ref.repository}` adds it" if use.step is not None else ""
     if options["pin"] == "sha" and use.ref.kind in (RefKind.MAJOR, RefKind.EXACT):
         return _found(
             use,
             f"{use.ref} is a tag, which can be moved",
             Blocked(
                 f"{use.ref.name} is not in the catalog, so that its commit is not known",
-                f"pin it by hand; `fhfix catalog update {use.ref.repository}` adds it",
+                f"pin it by hand{adds}",
             ),
         )
     if use.ref.kind is RefKind.BRANCH and use.ref.ref.lower() in _BRANCHES and options["policy"] != "audit":
@@ -363,7 +393,7 @@ def _unknown(use: _Use, options: Options) -> Finding | None:
             f"{use.ref} follows a branch, whose code can change at any time",
             Blocked(
                 f"{use.ref.name} is not in the catalog, so that no release of it is known",
-                f"pin it to a release or a commit; `fhfix catalog update {use.ref.repository}` adds it",
+                f"pin it to a release or a commit{adds}",
             ),
         )
     return None
@@ -480,11 +510,12 @@ def _cure(
     migrated = _migrated(use, bump, files, migrations)
     if isinstance(migrated, Blocked):
         return migrated
-    if inputs is not None:
+    for changed in (inputs or _Inputs(), _unpacked(use, bump)):
         migrated = migrated._replace(
-            rename={**migrated.rename, **inputs.rename},
-            set={**migrated.set, **inputs.set},
-            add={**migrated.add, **inputs.add},
+            rename={**migrated.rename, **changed.rename},
+            set={**migrated.set, **changed.set},
+            add={**migrated.add, **changed.add},
+            todo=(*migrated.todo, *changed.todo),
         )
     todo = list(migrated.todo)
     if use.ref.repository.lower() in files.lock.lower():
@@ -592,6 +623,7 @@ def _around(use: _Use, files: ActionFiles) -> StepUse:
         actions,
         "\n".join(node.value for node in _scalars(step.job.node if step.job else workflow.root)),
         _downloads_all(workflow),
+        files.go,
     )
 
 
@@ -699,6 +731,13 @@ def _permission_edits(use: _Use, wanted: Mapping[str, str]) -> Parts:
         higher = {
             name: level for name, level in wanted.items() if name in given.value and given.value[name].value != level
         }
+        if (missing or higher) and "workflow_call" in workflow.triggers:
+            # GitHub starts no workflow that calls another one which asks for more than the calling job has.
+            asked = ", ".join(f"{name}: {level}" for name, level in (missing | higher).items())
+            return Blocked(
+                f"the new version needs the permission {asked}, and other workflows call this one",
+                "give it to the calling jobs and to this one, then run fhfix again",
+            )
         return workflow.edit_mapping(given, set=higher, add=missing)
     return ()
 

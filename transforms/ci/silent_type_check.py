@@ -13,6 +13,8 @@ at the first failure, and `|| true` in a comment or after another command is non
 * The checker writes its output to a file that something later reads or uploads (a `tee` that lost the status does not
   count, unless the same script reads the file).
 * `continue-on-error` with an expression, and steps whose `outcome` is asked for elsewhere.
+* Reported, not fixed: `[ -f mypy.ini ] && mypy || true` as the last statement, which without `|| true` would also fail
+  where the file is missing.
 * Test runners and linters that are silenced are reported, and fixed only when `also` names them: a linter may be
   silent on purpose while a project cleans up.
 """
@@ -23,7 +25,7 @@ import re
 from collections.abc import Iterable, Iterator
 from typing import NamedTuple
 
-from fixer.languages.shell import Command, Script, Silence, Silencer, Structure
+from fixer.languages.shell import Command, Script, Silence, Silencer
 from fixer.languages.workflow import Job, Step, Workflow
 from fixer.languages.yaml import dotted
 from fixer.model import Blocked, Finding, Fix, Option, Options, Parts, Rule, Tier
@@ -200,14 +202,19 @@ def _unsilenced(
     assert run is not None
     text = script.text
     edits: set[tuple[int, int, str]] = set()
-    pipefail: list[Command] = []
+    pipefail: list[int] = []
     for command, silencers in silent:
         for silencer in silencers:
             start, end = command.statement
-            if silencer.kind == Silence.OR:
+            if silencer.kind == Silence.PIPE:
+                pipefail.append(silencer.start)
+            elif command.guard and (command.last or silencer.kind != Silence.OR):
+                return Blocked(
+                    f"the step would also fail where `{command.guard}` does not hold",
+                    f"write it as `if {command.guard}; then …; fi`, then run fhfix again",
+                )
+            elif silencer.kind == Silence.OR:
                 edits.add((silencer.start, silencer.end, ""))
-            elif silencer.kind == Silence.PIPE:
-                pipefail.append(command)
             elif silencer.kind == Silence.AND and command.start == start:
                 edits.add((silencer.start, silencer.end, "\n" + _indent(text, start)))
             elif silencer.kind == Silence.AND:
@@ -219,10 +226,10 @@ def _unsilenced(
         container = step.job is not None and step.job.data.get("container")
         if script.shell.posix or (container and not step.shell):
             return Blocked("sh has no pipefail", "give the step `shell: bash` where its image has bash")
-        if not step.shell and len(_pipelines(script)) == 1:
+        if not step.shell and len(script.pipelines) == 1:
             parts.append(workflow.add_key(step.node, "shell", "bash", before="run"))
         else:
-            start = min(command.statement[0] for command in pipefail)
+            start = min(pipefail)
             line = _indent(text, start)
             separator = "\n" + line if not text[:start].rpartition("\n")[2].strip() else "; "
             edits.add((start, start, f"set -o pipefail{separator}"))
@@ -236,14 +243,10 @@ def _indent(text: str, at: int) -> str:
     return line[: len(line) - len(line.lstrip())]
 
 
-def _pipelines(script: Script) -> set[tuple[int, int]]:
-    return {command.statement for command in script.commands if command.within(Structure.PIPELINE)}
-
-
 def _other_pipes(script: Script, silent: Iterable[tuple[Command, Check, tuple[Silencer, ...]]]) -> bool:
     """Whether pipefail, if it is needed, would reach more than the statements that need it."""
-    needing = {c.statement for c, _, found in silent if any(s.kind == Silence.PIPE for s in found)}
-    return bool(needing) and bool(_pipelines(script) - needing)
+    needing = {(s.start, s.end) for _, _, found in silent for s in found if s.kind == Silence.PIPE}
+    return bool(needing) and bool(script.pipelines - needing)
 
 
 # -- silenced by continue-on-error --------------------------------------------------------------------------------

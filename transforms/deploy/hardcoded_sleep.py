@@ -468,6 +468,7 @@ def _waiter(wait: Wait, environment: Environment, deployments: Deployments | Non
     if (
         not made
         or any(d.unknown or d.way is not made[0].way for d in made)
+        or any(d.credentials and d.step.at != wait.step.at for d in made)
         or any(waits_for_ecs(p.script) for p in waited)
     ):
         return []

@@ -25,7 +25,7 @@ import re
 from collections.abc import Iterator
 from typing import Any
 
-from fixer.facts.deployments import DeployJob, Deployment, Deployments, Way, migrates
+from fixer.facts.deployments import DeployJob, Deployment, Deployments, Way, migrates, plain_words, value_of
 from fixer.facts.django import DjangoProject
 from fixer.facts.settings_modules import limit_variable
 from fixer.languages.shell import Script
@@ -251,7 +251,7 @@ def _one_off(
     if job.way is Way.KUBERNETES:
         return _in_kubernetes(job, deployment, options)
     target = deployment.target
-    env = {"CLUSTER": target["cluster"], "SERVICE": target["service"]}
+    env = {**deployment.credentials, "CLUSTER": target["cluster"], "SERVICE": target["service"]}
     if target.get("region"):
         env["AWS_REGION"] = target["region"]
     revision = SAME_REVISION
@@ -304,10 +304,9 @@ def _rendered_container(job: DeployJob, deployment: Deployment) -> str:
 
 def _in_kubernetes(job: DeployJob, deployment: Deployment, options: Options) -> dict[str, Any] | Blocked:
     script = Script.of(deployment.step)
-    pairs: list[str] = []
-    for command in script.commands if script is not None else ():
-        if command.name == "kubectl" and [word.text for word in command.args[:2]] == ["set", "image"]:
-            pairs += [word.text for word in command.args if "=" in word.text and not word.text.startswith("-")]
+    commands = script.commands if script is not None else ()
+    words = next((plain_words(command) for command in commands if command.start == deployment.offset), [])
+    pairs = [word for word in words if "=" in word] if words[:2] == ["set", "image"] else []
     named = [pair.partition("=") for pair in pairs if "*" not in pair]
     wanted = options["container"] or (named[0][0] if len(named) == 1 else "")
     image = next((image for container, _, image in named if container == wanted), "")
@@ -317,13 +316,11 @@ def _in_kubernetes(job: DeployJob, deployment: Deployment, options: Options) -> 
             "say how to migrate",
             _COMMAND,
         )
-    from fixer.facts.deployments import value_of
-
     value = value_of(image, deployment.step, script)
     if value is None:
         return Blocked(f"it cannot be seen what {image} is", "say how to migrate", _COMMAND)
     flags = "".join(f' --{name} "${name.upper()}"' for name in ("namespace", "context") if deployment.target.get(name))
-    env = {"WORKLOAD": deployment.target["workload"], "CONTAINER": wanted, "IMAGE": value}
+    env = {**deployment.credentials, "WORKLOAD": deployment.target["workload"], "CONTAINER": wanted, "IMAGE": value}
     env |= {name.upper(): deployment.target[name] for name in ("namespace", "context") if deployment.target.get(name)}
     env |= {"COMMAND": _argv(options), "TIMEOUT_MINUTES": _minutes(job, options)}
     return {"shell": "bash", "env": env, "run": MIGRATE_KUBERNETES.replace("{options}", flags)}

@@ -12,9 +12,10 @@ touched, where the name of the database instance is empty.
 
 ## When it is left alone
 
-Jobs that do not deploy to production, by their environment, their name or what they deploy to; jobs that take a
-snapshot or a dump already. Which database instance it is cannot be read from a workflow: `instance` says it, as a
-name or as an expression such as `${{ vars.RDS_INSTANCE }}`. For other ways of backing up, `command` is run instead.
+Repositories in which nothing speaks of a database; jobs that do not deploy to production, by their environment, their
+name or what they deploy to; jobs that take a snapshot or a dump already. Which database instance it is cannot be read
+from a workflow: `instance` says it, as a name or as an expression such as `${{ vars.RDS_INSTANCE }}`. For other ways
+of backing up, `command` is run instead.
 """
 
 from __future__ import annotations
@@ -55,6 +56,8 @@ _EXPRESSION = re.compile(r"^\$\{\{\s*(?:vars|secrets|env|inputs)\.\w+\s*\}\}$")
 
 
 def check(workflow: Workflow, deployments: Deployments, options: Options) -> Iterator[Finding]:
+    if not (deployments.database or options["instance"] or options["command"]):
+        return
     for job in deployments.of(workflow):
         if ("${{" in job.environment or job.environment == "production") and not _backs_up(job):
             message = f"job {job.id} deploys to {_where(job)} without a snapshot of the database"
@@ -118,7 +121,8 @@ def _cure(job: DeployJob, options: Options) -> Fix | Blocked:
             return why
         step |= job.deployments[0].surroundings
         region = job.deployments[0].target.get("region", "")
-        step["env"] = {"DB_INSTANCE": options["instance"]} | ({"AWS_REGION": region} if region else {})
+        env = {**job.deployments[0].credentials, "DB_INSTANCE": options["instance"]}
+        step["env"] = env | ({"AWS_REGION": region} if region else {})
         step["run"] = SNAPSHOT
         passed = {"snapshot_id": f"${{{{ steps.{step['id']}.outputs.id }}}}"}
         if outputs is None:
@@ -134,14 +138,17 @@ def _cure(job: DeployJob, options: Options) -> Fix | Blocked:
         *parts,
         tier=Tier.REVIEW,
         effects=[f"job {job.id} does not go on to deploy before the backup is there"],
-        todo=_todo(options),
+        todo=_todo(job, options),
     )
 
 
-def _todo(options: Options) -> list[str]:
+def _todo(job: DeployJob, options: Options) -> list[str]:
     if options["command"]:
         return []
     made = ["allow the deploying AWS identity rds:CreateDBSnapshot and rds:DescribeDBSnapshots"]
+    limit = job.job.data.get("timeout-minutes")
+    if isinstance(limit, int) and limit < 90:
+        made.append(f"leave room for the snapshot, which is given an hour: timeout-minutes of job {job.id} is {limit}")
     variable = re.search(r"vars\.(\w+)", options["instance"])
     if variable:
         made.insert(0, f"set the variable {variable[1]} to the name of the production database instance")

@@ -14,7 +14,8 @@ was recorded. Jobs that check the deployment count as part of it.
 
 Where a service is only started anew (`--force-new-deployment`), its revision stays and the image's tag has moved; so
 the digests of the running images are recorded too, and the tags are put back. What is passed on is `family:revision`
-and never an ARN: GitHub drops an output that holds a masked value, and an account id often is one.
+and never an ARN: GitHub drops an output that holds a masked value, and an account id often is one. Where names are
+kept as secrets, the number of the revision is passed on beside it.
 
 ## When it is left alone
 
@@ -26,8 +27,9 @@ matrix, a way of deploying that it does not know. For those, `command` and `reco
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
+from itertools import count
 from typing import Any
 
 from fixer.facts.deployments import (
@@ -35,8 +37,10 @@ from fixer.facts.deployments import (
     Deployment,
     Deployments,
     Way,
+    aws_operation,
     copy_of,
     is_rollback,
+    is_update,
     refers_to,
 )
 from fixer.languages.shell import Script
@@ -58,7 +62,11 @@ case "${previous:-}" in
 esac
 # family:revision and no ARN: GitHub drops an output that holds a masked value, such as an account id.
 echo "task_definition=${previous##*/}" >> "$GITHUB_OUTPUT"
-echo "If $deployment cannot be replaced, $SERVICE goes back to ${previous##*/}"
+{revision}echo "If $deployment cannot be replaced, $SERVICE goes back to ${previous##*/}"
+"""
+RECORD_REVISION = """\
+# A name that is kept as a secret is masked too; the number of the revision is not.
+echo "revision=${previous##*:}" >> "$GITHUB_OUTPUT"
 """
 IMAGES = """\
 images() {
@@ -104,6 +112,13 @@ state() {
     --query 'services[0].[taskDefinition, length(deployments)]') || return
   sed -E 's#^.*/##; s#\\s+# #' <<<"$found"
 }
+"""
+FROM_REVISION = """\
+# GitHub drops an output that holds a secret, such as the family's name: the family is still that of the service.
+if [ -z "${PREVIOUS_TASK_DEFINITION:-}" ] && [ -n "${PREVIOUS_REVISION:-}" ]; then
+  state=$(state)
+  PREVIOUS_TASK_DEFINITION="${state%:*}:$PREVIOUS_REVISION"
+fi
 """
 REFUSE_ECS = """\
 case "${PREVIOUS_TASK_DEFINITION:-}" in
@@ -229,8 +244,9 @@ for url in $HEALTH_URLS; do
 done
 """
 
+_UNDOES = re.compile(r"\bkubectl\b[^\n;|&]*\srollout\s+undo\b|\bhelm\b[^\n;|&]*\srollback\b")
 _RESTORES = re.compile(
-    r"ecs\s+update-service|kubectl\s+rollout\s+undo|helm\s+rollback|amazon-ecs-deploy|rollback[\w-]*\.(?:sh|py)|"
+    rf"{_UNDOES.pattern}|ecs\s+update-service|amazon-ecs-deploy|rollback[\w-]*\.(?:sh|py)|"
     r"make\s+\S*rollback|releases?:rollback|\b(?:gcloud|flyctl|fly|heroku|eb|az|cf|vercel|railway)\s|"
     r"docker[ -]compose|docker\s+(?:stack|service|run)|ssh-action|\bssh\s|\bPREVIOUS\b"
 )
@@ -247,22 +263,30 @@ _TELLING = re.compile(
     re.IGNORECASE,
 )
 _CHANGES = re.compile(r"(?:terraform|tofu|terragrunt) apply|pulumi up|cdk deploy|cloudformation deploy|sam deploy")
+_NAMED_BY_SECRET = re.compile(
+    r"\bsecrets\.(?!\w*(?:KEY|TOKEN|PASSWORD|ROLE|ARN|ID|URI|URL|REGISTRY)\b)"
+    r"\w*(?:ECS|ECR|TASK|SERVICE|CLUSTER|FAMILY|CONTAINER|REPO|IMAGE)\w*",
+    re.IGNORECASE,
+)
 _READS_AFTER = re.compile(r"deployments\[0\]\.taskDefinition|services\[0\]\.taskDefinition|deployments\[\]\.taskDef")
+_MOVES_BACK = re.compile(r"put-image|docker (?:image )?push|imagetools create|\bcrane |skopeo copy")
 _ATOMIC = ("--atomic", "--rollback-on-failure")
 _BLOCKED_COMMAND = 'rules.missing-rollback.command = "./deploy.sh \\"$PREVIOUS\\""'
 
 
 def check(workflow: Workflow, deployments: Deployments, options: Options) -> Iterator[Finding]:
-    for job in deployments.of(workflow):
-        existing = _existing(job)
+    jobs = deployments.of(workflow)
+    for job in jobs:
+        elsewhere = {other.id for other in jobs if other.environment != job.environment}
+        existing = _existing(job, elsewhere)
         if existing is None:
-            idle = _restores_nothing(job)
+            idle = _restores_nothing(job, elsewhere)
             if idle is not None and job.way is not Way.OTHER:
                 yield _idle(job, idle)
             elif not _goes_back_itself(job):
                 yield _missing(job, options)
-        elif isinstance(existing, Job):
-            found = _broken(job, existing)
+        else:
+            found = _broken(job, existing) if isinstance(existing, Job) else _broken_step(job, existing)
             if found is not None:
                 yield found
     for step in deployments.composite.get(workflow.path, ()):
@@ -280,26 +304,29 @@ def check(workflow: Workflow, deployments: Deployments, options: Options) -> Ite
 # -- what is there ------------------------------------------------------------------------------------------------
 
 
-def _existing(job: DeployJob) -> Job | Step | None:
-    """What already restores something after this job, or a step of its own that does."""
+def _existing(job: DeployJob, elsewhere: set[str]) -> Job | Step | None:
+    """What already restores something after this job, or a step of its own that does.
+
+    `elsewhere` are the jobs that deploy to another environment: what rolls those back does not roll this one back.
+    """
     for step in job.job.steps:
         condition = str(step.data.get("if", ""))
         if re.search(r"\b(?:failure|cancelled|always)\s*\(", condition) and _restores(step):
             return step
-        if step.run is not None and re.search(r"kubectl\s+rollout\s+undo|helm\s+rollback", step.run.value):
+        if step.run is not None and _UNDOES.search(step.run.value):
             return step
     for other in job.workflow.jobs.values():
         restores = other.uses is not None or any(_restores(step) for step in other.steps)
         restores = restores or (_is_named(other) and not _only_tells(other))
-        if other.id != job.id and is_rollback(other) and _depends_on(other, job.id) and restores:
+        if other.id != job.id and is_rollback(other) and _depends_on(other, job.id, elsewhere) and restores:
             return other
     return None
 
 
-def _restores_nothing(job: DeployJob) -> Job | None:
+def _restores_nothing(job: DeployJob, elsewhere: set[str]) -> Job | None:
     """A job that is called a rollback, runs after this one, and puts nothing back."""
     for other in job.workflow.jobs.values():
-        if _is_named(other) and other.uses is None and _depends_on(other, job.id):
+        if _is_named(other) and other.uses is None and _depends_on(other, job.id, elsewhere):
             return other
     return None
 
@@ -328,8 +355,9 @@ def _restores(step: Step) -> bool:
     return _RESTORES.search(text) is not None
 
 
-def _depends_on(job: Job, wanted: str) -> bool:
-    seen, todo = set[str](), list(job.needs)
+def _depends_on(job: Job, wanted: str, without: set[str]) -> bool:
+    """Whether a job waits for another one, directly or by way of jobs other than these."""
+    seen, todo = set(without), list(job.needs)
     while todo:
         name = todo.pop()
         if name == wanted:
@@ -379,7 +407,7 @@ def _cure(job: DeployJob, options: Options) -> Fix | Blocked:
     jobs = workflow.root.get("jobs")
     assert jobs is not None
     moved = _permissions_of_the_job(job)
-    parts = [*moved, *_recording(job, records)]
+    parts = [*moved, *_recording(job, records, followed=True)]
     parts.append(workflow.add_key(jobs, rollback, made))  # last: it may stand where the last step ends
     return Fix.of(
         f"record what runs, and add job {rollback}",
@@ -437,17 +465,24 @@ def _why_not(job: DeployJob) -> Blocked | None:
             "take what it finds out from `vars`, `secrets` or `env`",
             _BLOCKED_COMMAND,
         )
-    if job.is_local(_without_own(job, str([copy_of(step) for step in job.sign_in]))) or job.is_local(
-        str(_own_env(job))
-    ):
+    signing_in = _without_own(job, str([copy_of(step) for step in job.sign_in]))
+    given = [_own_env(job), *(deployment.credentials for deployment in job.deployments)]
+    if job.is_local(signing_in) or job.is_local(str(given)):
         return Blocked(
             "signing in depends on values of this job only", "use `vars`, `secrets` or `env`", _BLOCKED_COMMAND
         )
     if any(deployment.moves_a_tag for deployment in job.deployments) and not _uses_ecr(job):
         return Blocked(
-            f"job {job.id} starts the same revision anew, and the image's tag is not in Amazon ECR, where it could be "
-            "put back",
+            f"job {job.id} starts the same revision anew, and it cannot be seen that the image's tag is in Amazon ECR, "
+            "where it could be put back",
             "deploy a task definition that names each image by its own tag or digest",
+            _BLOCKED_COMMAND,
+        )
+    named = _NAMED_BY_SECRET.search(job.workflow.source.text)
+    if named is not None and any(deployment.moves_a_tag for deployment in job.deployments):
+        return Blocked(
+            f"what runs is told by the image's name, and GitHub drops a job's output that holds {named[0]}",
+            f"a name is no secret: make it a variable, as in `vars.{named[0].partition('.')[2]}`",
             _BLOCKED_COMMAND,
         )
     if any(
@@ -493,9 +528,18 @@ class Record:
     """What one deployment's record step is called, and which outputs of its job pass on what it found."""
 
     deployment: Deployment
-    step_id: str
     suffix: str
     moves_a_tag: bool
+
+    @property
+    def step_id(self) -> str:
+        return f"previous{self.suffix}"
+
+    @property
+    def names(self) -> set[str]:
+        """The step's id and every output that its job may pass on for it."""
+        passed = (*self.keys, *(name.lower() for name in _target_env(self.deployment)))
+        return {self.step_id, *(f"previous_{name}{self.suffix}" for name in passed)}
 
     @property
     def outputs(self) -> dict[str, str]:
@@ -504,33 +548,49 @@ class Record:
 
     @property
     def keys(self) -> tuple[str, ...]:
-        if self.deployment.way is Way.ECS:
-            return ("task_definition", "images") if self.moves_a_tag else ("task_definition",)
-        return ("revision",)
+        if self.deployment.way is not Way.ECS:
+            return ("revision",)
+        return ("task_definition", *(["revision"] if self.is_masked else []), *(["images"] if self.moves_a_tag else []))
+
+    @property
+    def is_masked(self) -> bool:
+        """Whether GitHub may take the name of a task definition for a secret, and drop the output that holds it."""
+        return _NAMED_BY_SECRET.search(self.deployment.step.workflow.source.text) is not None
 
 
 def _records(job: DeployJob) -> list[Record]:
-    taken = {step.id for step in job.job.steps if step.id}
-    made: list[Record] = []
-    seen: dict[tuple[str, ...], None] = {}
+    taken = {step.id for step in job.job.steps if step.id} | set(_outputs(job))
+    made: dict[tuple[str, ...], Record] = {}
     for deployment in job.deployments:
-        place = tuple(
-            deployment.target.get(key, "") for key in ("cluster", "service", "namespace", "workload", "release")
-        )
-        if place in seen:
+        if _place(deployment) in made:
             continue
-        seen[place] = None
-        number = len(made) + 1
-        suffix = f"_{number}" if number > 1 else ""
-        step_id = f"previous{suffix}"
-        while step_id in taken:
-            number += 1
-            suffix = f"_{number}"
-            step_id = f"previous{suffix}"
-        taken.add(step_id)
         same = [d for d in job.deployments if d.target.get("service") == deployment.target.get("service")]
-        made.append(Record(deployment, step_id, suffix, any(d.moves_a_tag for d in same)))
-    return made
+        moves = any(d.moves_a_tag for d in same)
+        numbered = (Record(deployment, _suffix(number), moves) for number in count(len(made) + 1))
+        record = next(each for each in numbered if not taken & each.names)
+        taken |= record.names
+        made[_place(deployment)] = record
+    return list(made.values())
+
+
+def _suffix(number: int) -> str:
+    return f"_{number}" if number > 1 else ""
+
+
+def _outputs(job: DeployJob) -> list[str]:
+    """The outputs that the job has already."""
+    own = job.job.node.get("outputs")
+    return list(own.value) if own is not None and own.is_mapping else []
+
+
+def _healthy(job: DeployJob) -> str:
+    """The output that says whether the last check was reached."""
+    return "healthy" if "healthy" not in _outputs(job) else "deployment_healthy"
+
+
+def _place(deployment: Deployment) -> tuple[str, ...]:
+    """What tells one service, workload or release from another."""
+    return tuple(deployment.target.get(key, "") for key in ("cluster", "service", "namespace", "workload", "release"))
 
 
 def _free_id(job: DeployJob, wanted: str) -> str:
@@ -559,7 +619,8 @@ def _options_of(deployment: Deployment) -> str:
 def _record_script(record: Record) -> str:
     deployment = record.deployment
     if deployment.way is Way.ECS:
-        return (IMAGES if record.moves_a_tag else "") + RECORD_ECS + (RECORD_IMAGES if record.moves_a_tag else "")
+        before, after = (IMAGES, RECORD_IMAGES) if record.moves_a_tag else ("", "")
+        return before + RECORD_ECS.replace("{revision}", RECORD_REVISION if record.is_masked else "") + after
     text = RECORD_KUBERNETES if deployment.way is Way.KUBERNETES else RECORD_HELM
     return text.replace("{options}", _options_of(deployment))
 
@@ -570,20 +631,14 @@ def _record_step(job: DeployJob, record: Record) -> dict[str, Any]:
     if passed:
         lines = "".join(f'echo "{name.lower()}=${name}" >> "$GITHUB_OUTPUT"\n' for name in passed)
         script = lines + script
-    made: dict[str, Any] = {"name": f"Record what runs now{_of(job, record)}", "id": record.step_id}
+    made: dict[str, Any] = {"name": f"Record what runs now{_of(job, record.deployment)}", "id": record.step_id}
     made |= record.deployment.condition | record.deployment.surroundings
-    own = record.deployment.step.node.get("env")
-    kept = (
-        {key: node.value for key, node in own.value.items() if node.is_scalar and key.startswith(("AWS_", "KUBE"))}
-        if own is not None and own.is_mapping
-        else {}
-    )
-    return made | {"env": {**kept, **env}, "run": script}
+    return made | {"env": {**record.deployment.credentials, **env}, "run": script}
 
 
-def _of(job: DeployJob, record: Record) -> str:
+def _of(job: DeployJob, deployment: Deployment) -> str:
     """Which of several services, for the name of a step."""
-    target = record.deployment.target
+    target = deployment.target
     several = (
         len({d.target.get("service") or d.target.get("workload") or d.target.get("release") for d in job.deployments})
         > 1
@@ -594,9 +649,9 @@ def _of(job: DeployJob, record: Record) -> str:
     return f" ({name})" if several and name else ""
 
 
-def _recording(job: DeployJob, records: list[Record]) -> list[Parts]:
+def _recording(job: DeployJob, records: list[Record], *, followed: bool = False) -> list[Parts]:
     """The steps that record what runs, right after the job has signed in; those that see whether the deployment is
-    steady and healthy; and the outputs of the job."""
+    steady and healthy; and the outputs of the job. `followed`: a new job is added behind them."""
     workflow, steps = job.workflow, job.steps_node
     assert steps is not None
     outputs: dict[str, str] = {}
@@ -608,15 +663,17 @@ def _recording(job: DeployJob, records: list[Record]) -> list[Parts]:
                 outputs[f"previous_{name.lower()}{record.suffix}"] = (
                     f"${{{{ steps.{record.step_id}.outputs.{name.lower()} }}}}"
                 )
-    parts: list[Parts] = [workflow.insert_item(steps, job.earliest, *(_record_step(job, record) for record in records))]
-    # Before the step that calls it healthy, which may stand at the same place.
-    parts += [workflow.insert_item(steps, index, made) for index, made in _steady_steps(job)]
+    later: dict[int, list[dict[str, Any]]] = {}
+    for index, waiting in _steady_steps(job):
+        later.setdefault(index, []).append(waiting)
     last = _last_check(job)
     if last is not None:
         step: dict[str, Any] = {"name": "The deployment is healthy", "id": _free_id(job, "healthy")}
         step |= job.deployments[0].surroundings | {"run": 'echo "healthy=true" >> "$GITHUB_OUTPUT"'}
-        outputs["healthy"] = f"${{{{ steps.{step['id']}.outputs.healthy }}}}"
-        parts.append(workflow.insert_item(steps, last + 1, step))
+        outputs[_healthy(job)] = f"${{{{ steps.{step['id']}.outputs.healthy }}}}"
+        later.setdefault(last + 1, []).append(step)
+    parts: list[Parts] = [workflow.insert_item(steps, job.earliest, *(_record_step(job, record) for record in records))]
+    parts += [workflow.insert_item(steps, index, *made, followed=followed) for index, made in later.items()]
     own = job.job.node.get("outputs")
     if own is not None:
         parts.append(workflow.add_keys(own, outputs))
@@ -630,24 +687,29 @@ def _steady_steps(job: DeployJob) -> list[tuple[int, dict[str, Any]]]:
     made: list[tuple[int, dict[str, Any]]] = []
     if job.way is Way.HELM:
         return made
-    waits = "services-stable" if job.way is Way.ECS else "rollout status"
-    later = " ".join(s.run.value for s in job.job.steps if s.run is not None and int(s.at[3]) >= job.first)
-    if waits in later:
-        return made
-    for deployment in job.deployments:
-        given = deployment.step.with_
-        waiting = given.get("wait-for-service-stability") if given is not None else None
-        if waiting is not None and str(waiting.value).lower() == "true":
+    last = {_place(deployment): deployment for deployment in job.deployments}
+    for deployment in last.values():
+        if _is_waited_for(job, deployment):
             continue
         script = STEADY_ECS if job.way is Way.ECS else STEADY_KUBERNETES.replace("{options}", _options_of(deployment))
-        step: dict[str, Any] = {
-            "name": f"Wait until the rollout is steady{_of(job, Record(deployment, '', '', False))}"
-        }
+        step: dict[str, Any] = {"name": f"Wait until the rollout is steady{_of(job, deployment)}"}
         step |= deployment.condition
-        made.append(
-            (deployment.index + 1, step | deployment.surroundings | {"env": _target_env(deployment), "run": script})
-        )
+        env = {**deployment.credentials, **_target_env(deployment)}
+        made.append((deployment.index + 1, step | deployment.surroundings | {"env": env, "run": script}))
     return made
+
+
+def _is_waited_for(job: DeployJob, deployment: Deployment) -> bool:
+    """Whether a later command waits for this very deployment, or for one that only the shell knows."""
+    given = deployment.step.with_
+    waiting = given.get("wait-for-service-stability") if given is not None else None
+    if waiting is not None and str(waiting.value).lower() == "true":
+        return True
+    waits, key = ("services-stable", "service") if job.way is Way.ECS else ("rollout status", "workload")
+    name = deployment.target[key].rpartition("/")[2]
+    scripts = (step.run.value for step in job.job.steps[deployment.index :] if step.run is not None)
+    lines = (line for script in scripts for line in script.replace("\\\n", " ").splitlines() if waits in line)
+    return any("$" in line or re.search(rf"(?<![\w-]){re.escape(name)}(?![\w-])", line) for line in lines)
 
 
 # -- the job that rolls back --------------------------------------------------------------------------------------
@@ -669,7 +731,7 @@ def _condition(job: DeployJob) -> str:
     """
     failed = [f"(needs.{n}.result == 'failure' || needs.{n}.result == 'cancelled')" for n in _needed(job)]
     if _last_check(job) is not None:
-        failed[0] = f"needs.{job.id}.outputs.healthy != 'true' && {failed[0]}"
+        failed[0] = f"needs.{job.id}.outputs.{_healthy(job)} != 'true' && {failed[0]}"
         if len(failed) > 1:
             failed[0] = f"({failed[0]})"
     return f"always() && {failed[0]}" if len(failed) == 1 else f"always() && ({' || '.join(failed)})"
@@ -712,7 +774,9 @@ def _only_follows(step: Step) -> bool:
 def _rollback_job(job: DeployJob, records: list[Record]) -> dict[str, Any] | Blocked:
     data = job.job.data
     made: dict[str, Any] = {}
-    if "name" in data:
+    if job.is_local(str(data.get("runs-on"))):
+        return Blocked(f"the runner of job {job.id} is known in this job only", "name it, or take it from inputs")
+    if "name" in data and not job.is_local(str(data["name"])):
         short = re.sub(r"(?i)^deploy(?:s|ing|ment)?(?:\s+(?:to|of))?\s+", "", str(data["name"]))
         made["name"] = f"Roll back {short}"
     needs = _needed(job)
@@ -730,7 +794,7 @@ def _rollback_job(job: DeployJob, records: list[Record]) -> dict[str, Any] | Blo
     rights = _rights(job)
     if rights is not None:
         made["permissions"] = rights
-    made["timeout-minutes"] = 30
+    made["timeout-minutes"] = max(30, 10 + 20 * len(records))  # two waiters of ten minutes each, and health
     if "container" in data:
         if job.is_local(str(data["container"])):
             return Blocked(f"the container of job {job.id} is known in this job only", "name it")
@@ -760,7 +824,7 @@ def _rollback_job(job: DeployJob, records: list[Record]) -> dict[str, Any] | Blo
 def _restore_steps(job: DeployJob, records: list[Record]) -> list[Any]:
     made: list[Any] = []
     for record in reversed(records):
-        name = {"name": f"Go back to what ran before{_of(job, record)}"}
+        name = {"name": f"Go back to what ran before{_of(job, record.deployment)}"}
         # One service that cannot be restored does not hold back the others.
         others = {"if": "${{ !cancelled() }}"} if record is not records[-1] else {}
         shell = record.deployment.surroundings
@@ -770,7 +834,7 @@ def _restore_steps(job: DeployJob, records: list[Record]) -> list[Any]:
 
 def _restore_env(job: DeployJob, record: Record) -> dict[str, str]:
     needs = f"needs.{job.id}.outputs"
-    env: dict[str, str] = {}
+    env = dict(record.deployment.credentials)
     for name, value in _target_env(record.deployment).items():
         passed = f"${{{{ {needs}.previous_{name.lower()}{record.suffix} }}}}"
         env[name] = passed if job.is_local(value) else value
@@ -789,6 +853,7 @@ def _restore_script(record: Record) -> str:
         pieces = [
             IMAGES if moved else "",
             STATE_ECS,
+            FROM_REVISION if record.is_masked else "",
             REFUSE_ECS,
             RESTORE_IMAGES if moved else "",
             RESTORE_ECS.replace("{force}", "--force-new-deployment " if moved else ""),
@@ -813,8 +878,18 @@ def _todo(job: DeployJob) -> list[str]:
     made: list[str] = []
     if any(deployment.moves_a_tag for deployment in job.deployments):
         made.append(
-            "allow the deploying AWS identity ecs:ListTasks, ecs:DescribeTasks, ecr:BatchGetImage and ecr:PutImage, "
-            "and keep untagged images for as long as a deployment takes"
+            "allow the deploying AWS identity ecs:DescribeServices, ecs:ListTasks, ecs:DescribeTasks, "
+            "ecr:BatchGetImage and ecr:PutImage, and keep untagged images for as long as a deployment takes"
+        )
+    elif job.way is Way.ECS:
+        made.append("allow the deploying AWS identity ecs:DescribeServices")
+    elif job.way is Way.KUBERNETES:
+        made.append("allow the deploying identity to list replica sets")
+    limit = job.job.data.get("timeout-minutes")
+    if isinstance(limit, int) and limit < 60 and _steady_steps(job):
+        made.append(
+            "leave room for the wait until the rollout is steady, up to twenty minutes: timeout-minutes of job "
+            f"{job.id} is {limit}"
         )
     if "concurrency" in job.job.data:
         made.append(
@@ -847,14 +922,16 @@ def _by_command(job: DeployJob, options: Options) -> Fix | Blocked:
         )
     first: dict[str, Any] = {"name": "Record what runs now", "id": "previous"}
     first |= job.deployments[0].condition
+    given = job.deployments[0].credentials
     shell = {key: value for key, value in job.deployments[0].surroundings.items() if key == "shell"}
-    env = {"PREVIOUS": "${{ steps.previous.outputs.version }}"}
+    env = {**given, "PREVIOUS": "${{ steps.previous.outputs.version }}"}
+    recording = shell | ({"env": given} if given else {})
     started = "steps.previous.outcome == 'success'"
     last = {"name": "Go back to what ran before", "if": f"(failure() || cancelled()) && {started}"}
     return Fix.of(
         "record what runs, and go back to it after a failure",
         job.workflow.insert_item(
-            steps, job.first, first | shell | {"run": RECORD_COMMAND.replace("{command}", record)}
+            steps, job.first, first | recording | {"run": RECORD_COMMAND.replace("{command}", record)}
         ),
         job.workflow.insert_item(
             steps,
@@ -933,27 +1010,62 @@ def _better_condition(job: DeployJob, rollback: Job) -> Parts:
 
 def _broken(job: DeployJob, rollback: Job) -> Finding | None:
     """A rollback whose target is read after the deployment, or that names none."""
-    if job.way is not Way.ECS or rollback.uses is not None:
+    flaw = _flaw(job, rollback.steps)
+    if flaw is None:
         return None
-    updates = [
+    span = (flaw.source or flaw.step).node.get("run")
+    name = flaw.step.node.get("name")
+    where = span.span if span is not None else name.span if name is not None else flaw.step.node.span
+    message = f"job {rollback.id} does not roll job {job.id} back: it {flaw.why}"
+    return Finding(job.workflow.path, where, message, _repaired(job, rollback, flaw.step, flaw.source))
+
+
+def _broken_step(job: DeployJob, step: Step) -> Finding | None:
+    """The same, where it is a step of the job that deploys."""
+    flaw = _flaw(job, (step,))
+    if flaw is None or step.run is None:
+        return None
+    message = f"step {step.name or step.id or step.at[3]} does not roll job {job.id} back: it {flaw.why}"
+    why = _why_not(job)
+    blocked = Blocked(
+        "it is one step of the job that failed, and knows only what runs by then",
+        "delete the step; fhfix then records what runs, and writes a job that restores it",
+    )
+    return Finding(job.workflow.path, step.run.span, message, replace(why, config="") if why is not None else blocked)
+
+
+@dataclass(frozen=True)
+class Flaw:
+    """Which step of a rollback starts the wrong revision, which one found it out, and why it is wrong."""
+
+    step: Step
+    source: Step | None
+    why: str
+
+
+def _flaw(job: DeployJob, steps: Sequence[Step]) -> Flaw | None:
+    if job.way is not Way.ECS or any(step.run is not None and _MOVES_BACK.search(step.run.value) for step in steps):
+        return None
+    updates = (
         (step, command)
-        for step in rollback.steps
+        for step in steps
         if (script := Script.of(step)) is not None
         for command in script.commands
-        if command.name == "aws" and [word.text for word in command.args[:2]] == ["ecs", "update-service"]
-    ]
-    if not updates:
+        if is_update(command)
+    )
+    found = next(updates, None)
+    if found is None:
         return None
-    step, command = updates[0]
+    step, command = found
     wanted = command.value("--task-definition")
     if wanted is None:
-        why = "starts the same revision anew, which is the one that failed"
-        return _repair(job, rollback, step, None, why)
+        return Flaw(step, None, "starts the same revision anew, which is the one that failed")
     source = _source(wanted.text, step)
     if source is None or source.run is None or not _READS_AFTER.search(source.run.value):
         return None
-    why = "reads what to go back to after the deployment, when that is the revision that failed"
-    return _repair(job, rollback, step, source, why)
+    if source.job is not None and source.job.id == job.id and int(source.at[3]) < job.first:
+        return None
+    return Flaw(step, source, "reads what to go back to after the deployment, when that is the revision that failed")
 
 
 def _source(text: str, step: Step) -> Step | None:
@@ -968,14 +1080,6 @@ def _source(text: str, step: Step) -> Step | None:
     if named is not None:
         return next((other for other in step.job.steps if other.id == named[1]), None)
     return step if variable is not None else None
-
-
-def _repair(job: DeployJob, rollback: Job, step: Step, source: Step | None, why: str) -> Finding:
-    name = step.node.get("name")
-    span = (source or step).node.get("run")
-    where = span.span if span is not None else name.span if name is not None else step.node.span
-    message = f"job {rollback.id} does not roll job {job.id} back: it {why}"
-    return Finding(job.workflow.path, where, message, _repaired(job, rollback, step, source))
 
 
 def _repaired(job: DeployJob, rollback: Job, step: Step, source: Step | None) -> Fix | Blocked:
@@ -1042,7 +1146,7 @@ def _commands_are(step: Step, known: dict[str, tuple[str, ...]]) -> bool:
         if command.name not in known:
             return False
         wanted = known[command.name]
-        if wanted and not (len(command.args) > 1 and command.args[1].text in wanted):
+        if wanted and not set(aws_operation(command)[1:]) & set(wanted):
             return False
     return True
 

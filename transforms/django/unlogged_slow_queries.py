@@ -31,7 +31,6 @@ LOGGER = "django.db.backends"
 ABOVE = (LOGGER, "django.db", "django")
 SILENT = re.compile(r"NullHandler|AdminEmailHandler|\bmail_admins\b")
 LEVELS = {"NOTSET": 0, "DEBUG": 10, "INFO": 20, "WARN": 30, "WARNING": 30, "ERROR": 40, "CRITICAL": 50, "FATAL": 50}
-ASIDE = re.compile(r"(^|/)(tests?|testing|examples?|docs?|samples?|demos?|sandbox|test_?\w*project)/")
 
 MODULE = '''\
 """Logs slow queries as warnings of the logger `django.db.backends.slow`.
@@ -81,7 +80,7 @@ def check(django: DjangoProject, log: QueryLog, options: Options) -> Iterator[Fi
     if log.by:
         return
     for project in django.projects:
-        if project.manage_py and not ASIDE.search(f"{project.root}/") and _has_postgres(project):
+        if project.manage_py and not project.is_aside and _has_postgres(project):
             yield from _check(project, log, options)
 
 
@@ -163,7 +162,9 @@ def _entry(handler: str) -> dict[str, Any]:
 
 def _heard(module: PythonModule, value: ast.expr | None) -> Parts | None:
     """What LOGGING needs so that a warning is heard; nothing where it is, None where that cannot be told."""
-    logging = resolve(module, value) if value is not None else None
+    if value is None or module.statement_of(value) not in module.tree.body:
+        return None  # under a condition, production may have another
+    logging = resolve(module, value)
     if not isinstance(logging, ast.Dict) or has_spread(logging):
         return None
     handlers, loggers = item(logging, "handlers"), item(logging, "loggers")
@@ -199,6 +200,8 @@ def _repaired(
     add: dict[str, Any] = {}
     edits: list[Parts] = []
     if not _is_low_enough(item(entry, "level")):
+        if any(_mails(item(handlers, name)) for name in _names(item(entry, "handlers"))):
+            return None  # a mail for each slow query would be worse than none
         set_["level"] = "WARNING"
     if not any(name in working for name in _names(item(entry, "handlers"))):
         name, new = _handler(handlers, working)
@@ -256,8 +259,17 @@ def _handler(handlers: ast.expr | None, working: list[str]) -> tuple[str, dict[s
     best = next((name for name in ("console", "stdout", "stderr", "stream", "default") if name in working), "")
     if best or working:
         return best or working[0], {}
-    name = "slow_queries" if item(handlers, "console") is not None else "console"
-    return name, {name: {"class": "logging.StreamHandler"}}
+    new = {"class": "logging.StreamHandler"}
+    if item(handlers, "console") is None:
+        return "console", {"console": new}
+    return "slow_queries", {"slow_queries": {**new, "level": "WARNING"}}  # the other shows what DEBUG adds
+
+
+def _mails(handler: ast.expr | None) -> bool:
+    """Whether a handler sends warnings by mail."""
+    return (
+        handler is not None and "AdminEmailHandler" in ast.unparse(handler) and _is_low_enough(item(handler, "level"))
+    )
 
 
 def _names(node: ast.expr | None) -> list[str]:

@@ -12,30 +12,39 @@ application:
   and psycopg_pool are there, with `CONN_MAX_AGE = 0`, since one excludes the other;
 * `POOL` beside `NAME` does nothing in any Django, and is removed.
 
-`sslmode` is read from the environment and is `require` without the variable. CI jobs and compose services that start
-a PostgreSQL server of their own, which has no TLS, get `prefer` in the same fix. `statement_timeout` can be set by the
-environment too: 0 for migrations and long jobs.
+`sslmode` is read from the environment and is `require` without the variable. CI jobs and compose services that use a
+PostgreSQL server of their own, which has no TLS, get `prefer` in the same fix; other files that start one are named.
+`statement_timeout` can be set by the environment too: 0 for migrations and long jobs.
 
-Settings made from a URL (`dj_database_url`, `env.db()`), or with an engine from the environment, get a loop below
-DATABASES that does the same to PostgreSQL and leaves SQLite alone.
+Settings made from a URL (`dj_database_url`, `env.db()`) or by another expression, with an engine from the environment,
+or with OPTIONS under a condition, get a loop below DATABASES that does the same to PostgreSQL and leaves SQLite alone.
 
 ## When it is left alone
-Other databases than PostgreSQL, settings and aliases for tests and development, branches for tests, backends with a
-pool of their own, and every key that is set anywhere. `verify-full` stays. Behind pgbouncer there is no
-`statement_timeout`, since pgbouncer refuses it or drops it silently. A server at a literal local address is not asked
-for TLS. Where nothing tells WSGI from ASGI, only `CONN_MAX_AGE` is blocked.
+Other databases than PostgreSQL, settings and aliases for tests and development, branches for tests, projects in
+folders for tests or examples, backends with a pool of their own, and every key that is set anywhere. `verify-full`
+stays. Behind pgbouncer there is no `statement_timeout`, since pgbouncer refuses it or drops it silently. A server at a
+literal local address is not asked for TLS. Where nothing tells WSGI from ASGI, only `CONN_MAX_AGE` is blocked.
 """
 
 import ast
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
 from fixer.facts.app_server import AppServer
 from fixer.facts.django import DjangoProject
 from fixer.facts.local_databases import LocalDatabases, Place
-from fixer.facts.settings_modules import OWN_POOL, Database, Later, SettingsModule, limit_variable, own_dict
+from fixer.facts.settings_modules import (
+    OWN_POOL,
+    Database,
+    Later,
+    SettingsModule,
+    limit_variable,
+    own_dict,
+    resolve,
+    vendor_of,
+)
 from fixer.languages.settings import Code, PythonModule, constant, item, key, text
 from fixer.model import Blocked, Finding, Fix, Option, Options, Parts, Rule, Span, Tier
 
@@ -44,9 +53,21 @@ AGE_WITHOUT_HEALTH_CHECKS = 60
 POOL_MIN = 5
 MOST_CONNECTIONS = 80  # of PostgreSQL's default of 100; some are for people and for jobs
 LOCAL = re.compile(r"^(localhost|127\.\d+\.\d+\.\d+|::1|/.*|db|postgres|postgresql|database|)$")
+LIBRARY = re.compile(
+    r"(^|\.)((FileAware)?Env|AutoConfig|Config)$"
+)  # django-environ's and environs' Env, decouple's Config
 POOLED_HOST = re.compile(r"pgbouncer|pooler", re.IGNORECASE)
+CURSORS = re.compile(r"DISABLE_SERVER_SIDE_CURSORS(?!['\"]?\]?(:| =) False)")  # what a pooler by transaction asks for
 POOLED_PORTS = frozenset({"6432", "6543"})
-ASIDE = re.compile(r"\b(tests?|testing|pytest|ci|github\w*|debug|local|dev|development)\b|TEST|GITHUB|\bCI\b", re.I)
+ASIDE = re.compile(
+    r"\b(tests?|testing|pytest|ci|github\w*|debug|local|dev|development)\b|TEST|GITHUB|\bCI_|CIRCLECI|TRAVIS|JENKINS",
+    re.I,
+)
+UNKNOWN_SERVER = Blocked(
+    "nothing says whether WSGI or ASGI runs the application; a kept connection is a leak under ASGI",
+    "say which, by configuration",
+    'rules.unpooled-database.server = "wsgi"',
+)
 KEYS = ("CONN_MAX_AGE", "CONN_HEALTH_CHECKS", "sslmode", "connect_timeout", "statement_timeout", "pool")
 
 
@@ -54,6 +75,8 @@ def check(
     django: DjangoProject, server: AppServer | None, local: LocalDatabases | None, options: Options
 ) -> Iterator[Finding]:
     for project in django.projects:
+        if project.is_aside:
+            continue
         here = server.near(project.root) if server is not None and django.others else server
         cell = _Cell(project, here, local, options)
         for settings in project.modules.values():
@@ -181,13 +204,13 @@ def _literal(project: DjangoProject, settings: SettingsModule, database: Databas
         yield Finding(module.path, span, f"{name} opens a connection for every request", wanted.blocked)
     if not wanted:
         return
-    parts = list(_edits(project, settings, database, options_in, options, wanted))
+    parts = list(_edits(project, settings, database, options_in, options, cell.local, wanted))
     if "sslmode" in wanted.add_options and cell.local is not None:
         theirs = _production(project, settings, database)
         parts += [
             place.set(variable, "prefer")
-            for place in cell.local.places
-            if not place.sets(variable) and (not theirs or any(_runs_with(project, place, other) for other in theirs))
+            for place in cell.local.lacking(variable)
+            if not theirs or any(_runs_with(project, place, other) for other in theirs)
         ]
     yield Finding(
         module.path,
@@ -252,11 +275,7 @@ def _reuse(
         elif constant(age) == 0:
             return  # somebody wants none
     elif not says_age:
-        wanted.blocked = Blocked(
-            "nothing says whether WSGI or ASGI runs the application; a kept connection is a leak under ASGI",
-            "say which, by configuration",
-            'rules.unpooled-database.server = "wsgi"',
-        )
+        wanted.blocked = UNKNOWN_SERVER
         return
     if not checks and cell.has_health_checks:
         wanted.add["CONN_HEALTH_CHECKS"] = True
@@ -265,6 +284,19 @@ def _reuse(
     others = ", ".join(f"{c.path}:{c.line} ({c.server})" for c in (cell.server.contradicting if cell.server else ()))
     if wanted.add and others:
         wanted.todo.append(f"where {others} runs the application instead, set CONN_MAX_AGE to 0")
+
+
+def _no_reuse(cell: _Cell) -> Blocked | None:
+    """Why a loop cannot let connections be used again, where it cannot."""
+    if not cell.interface:
+        return UNKNOWN_SERVER
+    if not cell.isolates_requests:
+        return None
+    if not cell.has_pool:
+        return _no_pool(cell)
+    return Blocked(
+        f"{cell.reason}, and DATABASES is made at run time", "set OPTIONS['pool'] and CONN_MAX_AGE = 0 there"
+    )
 
 
 def _no_pool(cell: _Cell) -> Blocked:
@@ -324,6 +356,7 @@ def _edits(
     database: Database,
     options_in: PythonModule,
     options: ast.Dict | None,
+    local: LocalDatabases | None,
     wanted: _Wanted,
 ) -> Iterator[Parts]:
     assert isinstance(database.node, ast.Dict)
@@ -335,22 +368,28 @@ def _edits(
         variable = database.ssl_variable
         for other in elsewhere:
             yield from _assigned_in(other.document, database, variable)
+    set_ = dict(wanted.set)
     if options is None and add_options:
         add["OPTIONS"] = add_options
+    elif options is not None and options is database.options and not module.spans_lines(database.node):
+        # All on one line, which may get too long and be broken up: one edit for both.
+        given = {
+            text(name): Code(module.text_of(value)) for name, value in zip(options.keys, options.values, strict=True)
+        }
+        if add_options or wanted.set_options:
+            set_["OPTIONS"] = given | wanted.set_options | add_options
     elif options is not None and (add_options or wanted.set_options):
         yield options_in.edit_dict(options, add=add_options, set=wanted.set_options)
-    if add or wanted.set or wanted.delete:
-        yield module.edit_dict(database.node, add=add, set=wanted.set, delete=wanted.delete)
+    if add or set_ or wanted.delete:
+        yield module.edit_dict(database.node, add=add, set=set_, delete=wanted.delete)
     if any(
         isinstance(value, Code) and "os." in value.text
         for value in (*add_options.values(), *wanted.set_options.values())
     ):
-        yield options_in.add_import("os")
+        yield options_in.add_import("os", options if options is not None else database.node)
     for name in wanted.add_options:
         if name == "sslmode":
-            wanted.todo.append(
-                f"set {database.ssl_variable}=prefer where PostgreSQL has no TLS, on a developer's machine, say"
-            )
+            wanted.todo.append(_without_tls_elsewhere(database.ssl_variable, None if elsewhere else local))
 
 
 def _production(project: DjangoProject, settings: SettingsModule, database: Database) -> tuple[SettingsModule, ...]:
@@ -365,6 +404,13 @@ def _production(project: DjangoProject, settings: SettingsModule, database: Data
     return tuple(other for other in project.importers(database.path) if other.role == "production")
 
 
+def _without_tls_elsewhere(variable: str, local: LocalDatabases | None) -> str:
+    """What is left to do for servers without TLS that no edit reaches."""
+    files = local.elsewhere[:3] if local is not None else ()
+    also = f", and for what {_listed([*files])} start{'' if len(files) > 1 else 's'}" if files else ""
+    return f"set {variable}=prefer where PostgreSQL has no TLS, on a developer's machine, say{also}"
+
+
 def _runs_with(project: DjangoProject, place: Place, settings: SettingsModule) -> bool:
     """Whether a job or service names this settings module, or none while it is the project's own."""
     text = place.document.source.text
@@ -375,16 +421,16 @@ def _runs_with(project: DjangoProject, place: Place, settings: SettingsModule) -
 
 def _assigned_in(module: PythonModule, database: Database, variable: str) -> Iterator[Parts]:
     target = f"DATABASES[{module.quoted(database.alias)}][{module.quoted('OPTIONS')}][{module.quoted('sslmode')}]"
-    reader = _spelled(module, "os.environ.get") or _spelled(module, "os.getenv")
-    last = _last_about_databases(module)
+    last = _below_databases(module.tree.body)
     if last is None:
         yield Blocked(f"{module.path} takes over no DATABASES", "set sslmode there by hand")
         return
+    reader = _spelled(module, "os.environ.get", last) or _spelled(module, "os.getenv", last)
     ignored = "  # noqa: F405" if re.search(r"\S  # noqa: [^\n]*F405", module.source.text) else ""
     code = f"{target} = {reader or 'os.environ.get'}({module.quoted(variable)}) or {module.quoted('require')}{ignored}"
     yield module.insert_after(last, code, blank_lines=1)
     if not reader:
-        yield module.add_import("os")
+        yield module.add_import("os", last)
 
 
 # -- settings that are made at run time ---------------------------------------------------------------------------
@@ -395,37 +441,46 @@ def _made_at_run_time(
 ) -> Iterator[Finding]:
     """One loop below DATABASES, for what is PostgreSQL only when the program runs."""
     module, first = settings.document, databases[0]
-    handled = frozenset.intersection(
-        *(_handled(project.later_of(database)) | _named(database) for database in databases)
-    )
-    missing = [name for name in KEYS[:-1] if name not in handled]
+    said = [_handled(project.later_of(database)) | _named(database) for database in databases]
+    missing = [name for name in KEYS[:-1] if name not in frozenset.intersection(*said)]
+    if "pool" in frozenset.union(*said) and "CONN_MAX_AGE" in missing:
+        missing.remove("CONN_MAX_AGE")  # Django refuses it beside a pool
+    aliases = ", ".join(f"'{alias}'" for alias in dict.fromkeys(each.alias for each in databases) if alias != "*")
+    if "CONN_MAX_AGE" in missing and (blocked := _no_reuse(cell)) and not any(each.in_class for each in databases):
+        message = f"{aliases or 'DATABASES'}: opens a connection for every request"
+        yield Finding(module.path, module.span(first.node), message, blocked)
     if cell.isolates_requests or not cell.interface:
         missing = [name for name in missing if not name.startswith("CONN_")]
     elif not cell.has_health_checks:
         missing = [name for name in missing if name != "CONN_HEALTH_CHECKS"]
     if any(_pooler(database, cell) for database in databases) and "statement_timeout" in missing:
         missing.remove("statement_timeout")
-    last = _last_about_databases(module)
-    if not missing or cell.cannot_start or last is None or any(database.in_class for database in databases):
+    if not missing or cell.cannot_start or any(database.in_class for database in databases):
+        return
+    message = f"{aliases or 'DATABASES'}: {_listed(missing)} not set, and what it holds is known only at run time"
+    last = _below_databases(module.tree.body)
+    if last is None:
+        reason = "DATABASES is defined only under conditions"
+        blocked = Blocked(reason, "define it for every case, `DATABASES = {}` at least, and set them below")
+        yield Finding(module.path, module.span(first.node), message, blocked)
         return
     variable = first.ssl_variable
     code = _loop(module, first, missing, variable, cell)
     parts: list[Parts] = [module.insert_after(last, code, blank_lines=1)]
     if "os." in code:
-        parts.append(module.add_import("os"))
+        parts.append(module.add_import("os", last))
     todo = []
     if "sslmode" in missing:
-        todo.append(f"set {variable}=prefer where PostgreSQL has no TLS, on a developer's machine, say")
+        todo.append(_without_tls_elsewhere(variable, cell.local))
         if cell.local is not None:
-            parts += [place.set(variable, "prefer") for place in cell.local.places if not place.sets(variable)]
+            parts += [place.set(variable, "prefer") for place in cell.local.lacking(variable)]
     if "statement_timeout" in missing:
         own = limit_variable(variable)
         todo.append(f"set {own}=0 where migrations and long jobs run: the limit holds for them too")
-    aliases = ", ".join(f"'{database.alias}'" for database in databases)
     yield Finding(
         module.path,
         module.span(first.node),
-        f"{aliases}: {_listed(missing)} not set, and the engine is known only at run time",
+        message,
         Fix.of(
             "give PostgreSQL databases reuse of connections and limits, below DATABASES",
             *parts,
@@ -445,7 +500,8 @@ def _loop(module: PythonModule, database: Database, missing: list[str], variable
         f"{step}if {q('postg')} in _database.get({engine}, {q('')}):",
     ]
     body: list[str] = []
-    if {"sslmode", "connect_timeout", "statement_timeout"} & set(missing):
+    pool = cell.has_pool and "CONN_MAX_AGE" in missing  # a URL may ask for one, and Django refuses both
+    if pool or {"sslmode", "connect_timeout", "statement_timeout"} & set(missing):
         body.append(f"_options = _database.setdefault({options}, {{}})")
     if "sslmode" in missing:
         body.append(f"_options.setdefault({q('sslmode')}, {_read(module, database, variable)} or {q('require')})")
@@ -462,7 +518,8 @@ def _loop(module: PythonModule, database: Database, missing: list[str], variable
         ]
     if "CONN_MAX_AGE" in missing:  # helpers write a 0 of their own, so that setdefault would do nothing
         age = q("CONN_MAX_AGE")
-        body.append(f"_database[{age}] = _database.get({age}) or {cell.age}")
+        kept = f"_database.get({age}) or {cell.age}"
+        body.append(f"_database[{age}] = " + (f"0 if _options.get({q('pool')}) else {kept}" if pool else kept))
     if "CONN_HEALTH_CHECKS" in missing:
         body.append(f"_database[{q('CONN_HEALTH_CHECKS')}] = True")
     return "\n".join([*lines, *(step * 2 + line for line in body)])
@@ -470,10 +527,22 @@ def _loop(module: PythonModule, database: Database, missing: list[str], variable
 
 def _named(database: Database) -> frozenset[str]:
     """The keys that the call or the literal names itself."""
-    found = _said_in(ast.unparse(database.node))
+    found = _said_in(_written(database))
     if "pool" in found:
         found |= {"CONN_MAX_AGE"}
     return frozenset(found)
+
+
+def _written(database: Database) -> str:
+    """The text of the value, and of all statements about a name that stands for it or for its OPTIONS."""
+    names = {each.id for each in (database.node, database.options) if isinstance(each, ast.Name)}
+    about = [
+        statement
+        for statement in database.module.top_level()
+        if not hasattr(statement, "body")
+        and any(isinstance(each, ast.Name) and each.id in names for each in ast.walk(statement))
+    ]
+    return "\n".join(map(ast.unparse, [database.node, *about]))
 
 
 def _said_in(written: str) -> set[str]:
@@ -495,15 +564,14 @@ def _without_tls(django: DjangoProject, local: LocalDatabases | None) -> Iterato
         if (read := database.reads.get("OPTIONS.sslmode")) and read.default is None and not read.required
         and re.search(r"\bor ['\"](require|verify)", ast.unparse(database.node))
     }  # fmt: skip
-    for place in local.places if local is not None else ():
-        for variable in sorted(variables):
-            if not place.sets(variable):
-                yield Finding(
-                    place.path,
-                    Span(place.node.start, place.node.start),
-                    f"{place.name} starts PostgreSQL without TLS, and the settings require TLS without {variable}",
-                    Fix.of(f"set {variable} for {place.name}", place.set(variable, "prefer")),
-                )
+    for variable in sorted(variables):
+        for place in local.lacking(variable) if local is not None else ():
+            yield Finding(
+                place.path,
+                Span(place.node.start, place.node.start),
+                f"{place.name} talks to a PostgreSQL without TLS, and the settings require TLS without {variable}",
+                Fix.of(f"set {variable} for {place.name}", place.set(variable, "prefer")),
+            )
 
 
 # -- questions ----------------------------------------------------------------------------------------------------
@@ -516,16 +584,18 @@ def _is_for_production(database: Database) -> bool:
 
 
 def _is_made_at_run_time(project: DjangoProject, database: Database) -> bool:
-    """Made from a URL, by `update` with something unknown, or with an engine from the environment."""
-    if database.shape == "url":
-        return True
+    """Made from a URL, by `update` with something unknown or under a condition, or with an engine from outside."""
     if database.shape != "literal":
-        return False
+        value = ast.unparse(resolve(database.module, database.node))
+        return "URL" in database.reads or database.shape == "url" or vendor_of(value) == "postgresql"
     if not database.engine:
-        return "ENGINE" in database.reads and bool(project.driver)
+        return item(database.node, "ENGINE") is not None and bool(project.driver)
+    later = project.later_of(database)
+    if any(change.keys == ("OPTIONS",) and change.guards and change.module is database.module for change in later):
+        return True  # what OPTIONS holds depends on a condition
     replaced = [
         change
-        for change in project.later_of(database)
+        for change in later
         if change.how == "update" and not change.keys and not isinstance(change.value, ast.Dict)
     ]
     return bool(replaced) and replaced[-1].module is database.module
@@ -558,11 +628,11 @@ def _needs_tls(database: Database, options: ast.Dict | None) -> bool:
 def _pooler(database: Database, cell: _Cell) -> bool:
     host = database.values.get("HOST", "") + (database.reads["HOST"].default or "" if "HOST" in database.reads else "")
     port = database.values.get("PORT", "") or (database.reads["PORT"].default if "PORT" in database.reads else "")
-    cursors = constant(item(database.node, "DISABLE_SERVER_SIDE_CURSORS"))
+    said = [_written(database), *(ast.unparse(later.statement) for later in cell.project.later_of(database))]
     return bool(
         POOLED_HOST.search(host)
         or port in POOLED_PORTS
-        or cursors is True
+        or any(map(CURSORS.search, said))
         or (cell.local is not None and cell.local.pooler)
     )
 
@@ -572,33 +642,76 @@ def _read(module: PythonModule, database: Database, variable: str) -> str:
     name = module.quoted(variable)
     empty = module.quoted("")
     for read in database.reads.values() if module is database.module else ():
-        reader = read.reader
-        if reader.endswith(("getenv", "environ.get")):
-            return f"{reader}({name})"
-        if reader.endswith("environ"):
-            return f"{reader}.get({name})"
-        if re.fullmatch(r"env(\.\w+)?|config", reader):
-            return f"{reader.partition('.')[0]}({name}, default={empty})"
-    return f"{_spelled(module, 'os.environ.get') or _spelled(module, 'os.getenv') or 'os.environ.get'}({name})"
+        reader = read.reader.partition(".")[0]
+        if read.reader.endswith(("getenv", "environ.get")):
+            return f"{read.reader}({name})"
+        if read.reader.endswith("environ"):
+            return f"{read.reader}.get({name})"
+        if reader in ("env", "config") and _takes_default(module, reader):
+            return f"{reader}({name}, default={empty})"
+    at = database.node if module is database.module else None
+    spelled = _spelled(module, "os.environ.get", at) or _spelled(module, "os.getenv", at)
+    return f"{spelled or 'os.environ.get'}({name})"
 
 
-def _spelled(module: PythonModule, dotted: str) -> str:
-    return module.name_of(dotted)
+def _takes_default(module: PythonModule, reader: str) -> bool:
+    """Whether a reader is called with `default`: one of a library, or one that this module shows to take it."""
+    values = module.assignments.get(reader, [])
+    if values:
+        return all(isinstance(each, ast.Call) and LIBRARY.search(ast.unparse(each.func)) for each in values)
+    if module.imported.get(reader, "").startswith(("decouple.", "environs.", "environ.")):
+        return True
+    return any(
+        (
+            isinstance(node, ast.Call)
+            and ast.unparse(node.func) == reader
+            and any(k.arg == "default" for k in node.keywords)
+        )
+        or (isinstance(node, ast.FunctionDef) and node.name == reader and "default" in ast.unparse(node.args))
+        for node in ast.walk(module.tree)
+    )
 
 
-def _last_about_databases(module: PythonModule) -> ast.stmt | None:
-    """The last statement of the module that speaks of DATABASES, else the last that takes all over from another."""
-    speaking = [
-        statement
-        for statement in module.tree.body
-        if any(isinstance(node, ast.Name) and node.id == "DATABASES" for node in ast.walk(statement))
-    ]
-    stars = [
-        statement
-        for statement in module.tree.body
-        if isinstance(statement, ast.ImportFrom) and any(alias.name == "*" for alias in statement.names)
-    ]
-    return (speaking or stars or [None])[-1]
+def _spelled(module: PythonModule, dotted: str, above: ast.AST | None) -> str:
+    return module.name_of(dotted, above)
+
+
+def _below_databases(statements: Sequence[ast.stmt]) -> ast.stmt | None:
+    """The last statement about DATABASES, in the only block that defines it where it may be left undefined."""
+    speaking = [statement for statement in statements if _speaks(statement)]
+    if any(map(_defines, speaking)):
+        return speaking[-1]
+    stars = [statement for statement in statements if _takes_over(statement)]
+    if stars:
+        return (speaking or stars)[-1]
+    if len(speaking) == 1 and isinstance(speaking[0], ast.If) and not any(map(_speaks, speaking[0].orelse)):
+        return _below_databases(speaking[0].body)
+    return None
+
+
+def _speaks(statement: ast.stmt) -> bool:
+    return any(isinstance(node, ast.Name) and node.id == "DATABASES" for node in ast.walk(statement))
+
+
+def _takes_over(statement: ast.stmt) -> bool:
+    names = {alias.name for alias in statement.names} if isinstance(statement, ast.ImportFrom) else set()
+    return bool(names & {"*", "DATABASES"})
+
+
+def _defines(statement: ast.stmt) -> bool:
+    """Whether DATABASES is there for certain once this statement has run."""
+    if isinstance(statement, ast.If):
+        return _define(statement.body) and _define(statement.orelse)
+    if isinstance(statement, ast.Try):
+        ways = [[*statement.body, *statement.orelse], *(handler.body for handler in statement.handlers)]
+        return all(map(_define, ways)) or _define(statement.finalbody)
+    if isinstance(statement, ast.With):
+        return _define(statement.body)
+    return not hasattr(statement, "body") and (_speaks(statement) or _takes_over(statement))
+
+
+def _define(statements: Sequence[ast.stmt]) -> bool:
+    return any(_defines(each) or isinstance(each, ast.Raise) for each in statements)
 
 
 def _listed(names: list[str]) -> str:

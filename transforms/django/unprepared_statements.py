@@ -19,7 +19,6 @@ and behind a pooler, where prepared statements of one client meet those of anoth
 """
 
 import ast
-import re
 from collections.abc import Iterator
 
 from fixer.facts.django import DjangoProject
@@ -30,13 +29,12 @@ from fixer.languages.settings import constant, item, key
 from fixer.model import Blocked, Finding, Fix, Option, Options, Rule, Tier
 
 THRESHOLD = 5  # psycopg's own default; a connection keeps 100 statements
-ASIDE = re.compile(r"(^|/)(tests?|testing|examples?|docs?|samples?|demos?|sandbox|test_?\w*project)/")
 CONFIG = "rules.unprepared-statements.server-side-binding = true"
 
 
 def check(django: DjangoProject, raw_sql: RawSql, local: LocalDatabases | None, options: Options) -> Iterator[Finding]:
     for project in django.projects:
-        if not project.driver or ASIDE.search(f"{project.root}/"):
+        if not project.driver or project.is_aside:
             continue
         wanted = True  # once for a project: what holds for one database holds for all
         for path in {module.path: None for module in project.chain(project.production_path)}:

@@ -13,18 +13,19 @@ in instructions are reported: how they get in instead is for whoever starts the 
 What an ignore file lets through on purpose (`!.env.production`), example files, names of public values
 (`NEXT_PUBLIC_…`), placeholders such as `SECRET_KEY=dummy` for a build step, files with
 `# check=skip=SecretsUsedInArgOrEnv`. A pattern that would take away a file which the repository has, which a workflow
-writes, or which a Dockerfile copies by name, is not added.
+writes, or which a Dockerfile copies by name, is not added; neither is `.git` where the build takes a version from it.
 """
 
 import re
 from collections.abc import Iterator
 from fnmatch import filter as matching
 from fnmatch import fnmatchcase
+from functools import cache
 
 from fixer.facts.image_builds import ImageBuild, ImageBuilds, is_ignored, local_sources, read_ignore
 from fixer.languages.dockerfile import Dockerfile, Instruction, Stage
 from fixer.languages.shell import Script
-from fixer.model import Blocked, Finding, Fix, NewFile, Parts, Rule, Span
+from fixer.model import Blocked, Finding, Fix, NewFile, Parts, Rule, Span, Tier
 
 # What no image needs, in sections as they are written to a new file.
 SECRETS = ("**/.env", "**/.env.*", "!**/.env*.example", "!**/.env*.sample", "!**/.env*.template")
@@ -41,10 +42,25 @@ LEFTOVERS = {
 }  # fmt: skip
 # Names that tell whether a section belongs to this folder.
 MARKS = {"Python": re.compile(r"\.py$|^requirements"), "Node": re.compile(r"^package\.json$")}
+INSTALLS_NODE = re.compile(r"\b(npm|npx|pnpm|yarn|bun|lerna|nx|rush|turbo)\b")
+# Bundlers put values of .env into what they build.
+BUNDLERS = re.compile(
+    r'"(vite|next|nuxt|react-scripts|@vue/cli-service|gatsby|astro|@sveltejs/kit|parcel|dotenv-webpack|expo)"\s*:'
+)
+BUNDLES = re.compile(r"\b(npm|npx|pnpm|yarn|bun|turbo|vite|next|nuxt)\b[^;&|]*\b(build|generate|export)\b")
+# A folder that is copied by such a name is there for its keys.
+CERTIFICATES = re.compile(r"(?i)(^|/)(ca|ca-certificates|certs?|certificates?|keys?|pki|ssl|tls)(/|$)")
 # Files that stand for what may lie in a folder.
 ENVIRONMENTS = (".env", ".env.local", ".env.production")
-VERSION_FROM_GIT = re.compile(r"setuptools[-_]scm|hatch-vcs|versioneer|dynamic-versioning|pbr\b|vcs-versioning")
-USES_GIT = re.compile(r"\bgit (describe|rev-parse|log|show|status|diff|rev-list|tag|submodule)\b|\.git\b")
+# Tools that take a version from the history, by language, and commands that read it.
+VERSION_FROM_GIT = re.compile(
+    r"setuptools[-_](scm|git)|hatch-vcs|versioneer|versioningit|dynamic-versioning|pbr\b|vcs-versioning|flit_scm"
+    r"|source *= *[\"']scm[\"']|vergen|git[-_]version|shadow-rs|git-testament|git-commit-id|jgitver|git-properties"
+    r"|grgit|axion-release|gitversion|MinVer|Nerdbank\.GitVersioning|GitInfo|git-rev-sync|git-revision-webpack-plugin"
+    r"|git-describe|git-repo-info|simple-git\b(?!-)"
+)
+READS_GIT = re.compile(r"(?<![.\w])git\b[\"', ]+(describe|rev-parse|log|ls-files|rev-list)\b")
+USES_GIT = re.compile(rf"{READS_GIT.pattern}|\bgit (show|status|diff|tag|submodule)\b|(?<![\w-])\.git\b")
 
 SECRET_NAME = re.compile(
     r"(^|_)(PASSWORD|PASSWD|SECRET|SECRET_KEY|TOKEN|API_?KEY|PRIVATE_KEY|ACCESS_KEY|CREDENTIALS|ENCRYPTION_KEY)$|"
@@ -54,6 +70,7 @@ PUBLIC_NAME = re.compile(r"^(NEXT_PUBLIC|VITE|REACT_APP|NUXT_PUBLIC|GATSBY|EXPO_
 PLACEHOLDER = re.compile(
     r"(?i)(dummy|demo|fake|placeholder|change-?_?me|build|unused|none|null|test|testing|example|insecure|not-?_?a?-?_?secret"
     r"|secret|temp|tmp|ci|xxx+|your[-_ ]|foo|bar|password|todo|replace)|^[01x*<.]?$|^no$|^(true|false)$|^\$"
+    r"|^\.{0,2}(/[\w.-]+){2,}$"
 )
 # BuildKit's own switch for its check of the same thing, https://docs.docker.com/reference/build-checks/
 CHECK_OFF = re.compile(r"^# *check *= *skip=([\w,]*,)?(SecretsUsedInArgOrEnv|all)\b", re.MULTILINE)
@@ -102,6 +119,13 @@ def _context_leaks(dockerfile: Dockerfile, build: ImageBuild, builds: ImageBuild
             message = "the whole folder of the build is copied, and it is not known which one that is"
             yield _finding(build, wide[0][0], message, cure)
         return
+    if build.ignore_fault:
+        cure = Blocked(
+            f"{build.ignore_path} cannot be read ({build.ignore_fault}): what it keeps away is not known",
+            "make it a file of its own",
+        )
+        yield _finding(build, wide[0][0], "whole folders are copied, and what they may hold is not known", cure)
+        return
     leaks: list[str] = []
     place = wide[0][0]
     for instruction, source in wide:
@@ -132,11 +156,15 @@ def _context_leaks(dockerfile: Dockerfile, build: ImageBuild, builds: ImageBuild
 
 
 def _completed(build: ImageBuild, additions: list[tuple[str, list[str]]]) -> Fix | Blocked:
+    todo = _bundled(build)
+    tier = Tier.REVIEW if todo else Tier.SAFE
     if build.ignore is None:
         text = "\n".join(f"# {title}\n" + "".join(f"{line}\n" for line in lines) for title, lines in additions)
         return Fix.of(
             f"keep secrets and leftovers out of the build with {build.ignore_path}",
             NewFile(build.ignore_path, text),
+            tier=tier,
+            todo=todo,
             effects=(f"{build.ignore_path}: new; the builder no longer gets what it names",),
         )
     lines = [line for title, section in additions if title not in LEFTOVERS for line in section]
@@ -148,7 +176,22 @@ def _completed(build: ImageBuild, additions: list[tuple[str, list[str]]]) -> Fix
     return Fix.of(
         f"keep secrets out of the build with {build.ignore_path}",
         parts,
+        tier=tier,
+        todo=todo,
         effects=(f"{build.ignore_path}: the builder no longer gets {_listed(missing)}",),
+    )
+
+
+def _bundled(build: ImageBuild) -> tuple[str, ...]:
+    """What a person must look at where a bundler may have read a local .env, and no ARG says its values."""
+    instructions = build.dockerfile.instructions
+    given = any(PUBLIC_NAME.search(name) for i in instructions if i.op == "ARG" for name, _ in i.pairs)
+    runs = any(i.op == "RUN" and BUNDLES.search(i.script) for i in instructions)
+    bundler = any(BUNDLERS.search(text) for name, text in build.texts.items() if name.endswith("package.json"))
+    if given or not runs or not bundler:
+        return ()
+    return (
+        "if the bundler reads a .env that is not in the repository, give its values as ARG and ENV before the build",
     )
 
 
@@ -157,13 +200,19 @@ def _additions(build: ImageBuild, builds: ImageBuilds) -> list[tuple[str, list[s
     needed = {*build.names, *builds.written}
     for other in builds.builds.values():
         if other.context == build.context:
-            needed |= {part for source in _named(other) for part in source.split("/")}
+            for source in _named(other):
+                needed |= set(source.split("/"))
+                if CERTIFICATES.search(source):
+                    needed |= {"*.pem", "*.key", "*.p12", "*.pfx"}
     for pattern in build.patterns:
         needed |= set(pattern.text.lstrip("!").split("/")) if pattern.keeps else set()
     sections = [("Secrets", SECRETS), ("Keys", KEYS), ("History", () if _needs_git(build, builds) else HISTORY)]
+    scripts = _scripts(build, builds)
     for title, patterns in LEFTOVERS.items():
         if title not in MARKS or any(MARKS[title].search(name) for name in build.names):
-            sections.append((title, patterns))
+            # Packages that no instruction installs come from the folder.
+            installed = title != "Node" or any(INSTALLS_NODE.search(script) for script in scripts)
+            sections.append((title, tuple(p for p in patterns if installed or p != "**/node_modules")))
     found = []
     for title, patterns in sections:
         kept = [line for line in patterns if line.startswith("!") or not _takes_away(line, patterns, needed)]
@@ -175,20 +224,52 @@ def _additions(build: ImageBuild, builds: ImageBuilds) -> list[tuple[str, list[s
 
 
 def _takes_away(line: str, section: tuple[str, ...], needed: set[str]) -> bool:
-    """Every pattern here is one name in any folder, so names tell."""
-    taken = matching(needed, line.removeprefix("**/"))
+    """Every pattern here is one name in any folder, so names tell; those that a Dockerfile copies may be patterns."""
+    pattern = line.removeprefix("**/")
+    taken = matching(needed, pattern)
+    for name in needed:
+        # `COPY *.js` means no `.env.js`, `COPY .env.*` no `.env.key`, `COPY package*.json` no `package.tfstate.json`.
+        ends = pattern[0] != "*" or "*" not in (name[-1:], pattern[-1])
+        if "*" in name[1:] and name[0] != "*" and ends and _meet(name, re.sub(r"\[.*?\]", "?", pattern)):
+            taken.append(name)
     kept = [other.removeprefix("!**/") for other in section if other.startswith("!")]
     return any(not any(fnmatchcase(name, other) for other in kept) for name in taken)
 
 
+@cache
+def _meet(one: str, other: str) -> bool:
+    """Whether a name can match both patterns, of `*` and `?`."""
+    if not one or not other:
+        return not (one + other).strip("*")
+    if one[0] == "*":
+        return _meet(one[1:], other) or _meet(one, other[1:])
+    if other[0] == "*":
+        return _meet(other, one)
+    return (one[0] == other[0] or "?" in (one[0], other[0])) and _meet(one[1:], other[1:])
+
+
 def _named(build: ImageBuild) -> Iterator[str]:
-    """What its Dockerfile takes from the context by name."""
+    """What its Dockerfile takes from the context by name; a variable stands for every name."""
     for instruction in build.dockerfile.instructions:
         yield from (source for source in local_sources(instruction) if source != ".")
+        if instruction.op in ("COPY", "ADD") and not instruction.flag("from"):
+            variable = (re.sub(r"\$(\{[^}]*\}|\w+)", "*", source) for source in instruction.args[:-1] if "$" in source)
+            yield from (source for source in variable if "://" not in source)
         for flag in instruction.flags:
             source = re.search(r"(?:^|,)(?:source|src)=([^,]+)", flag.value)
             if flag.name == "mount" and "type=bind" in flag.value and "from=" not in flag.value and source:
                 yield source[1].removeprefix("./")
+
+
+def _scripts(build: ImageBuild, builds: ImageBuilds) -> list[str]:
+    """What RUN runs in the builds of this folder."""
+    return [
+        instruction.script
+        for other in builds.builds.values()
+        if other.context == build.context
+        for instruction in other.dockerfile.instructions
+        if instruction.op == "RUN"
+    ]
 
 
 def _needs_git(build: ImageBuild, builds: ImageBuilds) -> bool:
@@ -197,11 +278,15 @@ def _needs_git(build: ImageBuild, builds: ImageBuilds) -> bool:
         return True
     for other in builds.builds.values():
         for instruction in other.dockerfile.instructions if other.context == build.context else ():
-            if instruction.op == "RUN" and USES_GIT.search(instruction.script):
-                return True
             if any(source.split("/")[0] == ".git" for source in local_sources(instruction)):
                 return True
-    return any(VERSION_FROM_GIT.search(build.text(name)) for name in ("pyproject.toml", "setup.cfg", "setup.py"))
+    scripts = _scripts(build, builds)
+    makes = any(re.search(r"\bmake\b", script) for script in scripts)
+    return any(USES_GIT.search(script) for script in scripts) or any(
+        VERSION_FROM_GIT.search(text) or READS_GIT.search(text)
+        for name, text in build.texts.items()
+        if makes or not name.endswith("Makefile")
+    )
 
 
 def _let_through(build: ImageBuild, name: str) -> bool:

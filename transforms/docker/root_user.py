@@ -15,19 +15,22 @@ command). Where the container would break it is reported with the reason: a port
 starts as root on purpose, files in root's home, a base image that is not known.
 """
 
+import posixpath
 import re
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
 from fixer.facts.containers import Container, Program, State
-from fixer.facts.image_builds import ImageBuilds
+from fixer.facts.image_builds import ImageBuilds, local_sources
 from fixer.facts.images import FAMILIES, ROOT, BaseImage, base_image, made_up
-from fixer.facts.privileges import User, folders_made, is_within, low_port, needs_root
+from fixer.facts.privileges import User, folders_made, is_within, low_port, needs_root, settings_need_root
 from fixer.languages.dockerfile import Dockerfile, Instruction, New, Stage, expanded
 from fixer.model import Blocked, Finding, Fix, Option, Options, Parts, Rule, Span, Tier
 
 DEVELOPMENT = re.compile(
-    r"(^|[/._-])(dev|devel|development|local|tests?|testing|e2e|ci|devcontainer)([/._-]|$)", re.IGNORECASE
+    r"(^|[/._-])(dev|devel|development|local|tests?|testing|e2e|ci|devcontainer|gitpod|codesandbox)([/._-]|$)"
+    r"|\.(cypress|playwright)$",
+    re.IGNORECASE,
 )
 # Folders that hold more than the application.
 SYSTEM = frozenset((
@@ -51,18 +54,38 @@ HOME_TOOLS = (
     (r"deno\.land/.*install\.sh", "DENO_INSTALL", "deno"),
     (r"nvm.*install\.sh", "NVM_DIR", "nvm"),
     (r"pip3? install .*--user\b", "PYTHONUSERBASE", "what pip installs with --user"),
+    (r"\bmix local\.", "MIX_HOME", "the tools of mix"),
     (r"\bcorepack (prepare|install|use)", "COREPACK_HOME", "the package manager that corepack installs"),
-    (r"nltk\.download|nltk\.downloader|textblob\.download", "NLTK_DATA", "the data of nltk"),
+    (r"nltk\.download(?!(er)?\b[^;&|]*(download_dir|\s-d\b))|textblob\.download", "NLTK_DATA", "the data of nltk"),
     (r"dotnet tool install .*(-g|--global)\b", "DOTNET_TOOLS", "the tools of dotnet"),
     (r"composer global", "COMPOSER_HOME", "the tools of composer"),
-    (r"from_pretrained|huggingface-cli download|hf download|snapshot_download", "HF_HOME", "the models"),
+    (
+        r"(from_pretrained|huggingface-cli download|hf download|snapshot_download)(?![^;&|]*(cache_dir|local[-_]dir))",
+        "HF_HOME",
+        "the models",
+    ),
     (r"whisper\.load_model|SentenceTransformer\(", "XDG_CACHE_HOME|HF_HOME", "the models"),
 )
-# Programs that look for their settings or environments in the home of whoever runs them.
-HOME_RUNNERS = {
-    "poetry": ("POETRY_VIRTUALENVS_CREATE", "POETRY_VIRTUALENVS_IN_PROJECT", "POETRY_VIRTUALENVS_PATH"),
-    "pipenv": ("PIPENV_VENV_IN_PROJECT", "WORKON_HOME"),
-}
+# Programs that look for settings, environments or packages in the home of whoever runs them, and what moves those.
+HOME_RUNNERS = (
+    (r"poetry run", ("POETRY_VIRTUALENVS_CREATE", "POETRY_VIRTUALENVS_IN_PROJECT", "POETRY_VIRTUALENVS_PATH")),
+    (r"pipenv run", ("PIPENV_VENV_IN_PROJECT", "WORKON_HOME")),
+    (r"(?:\./)?mvnw?", ("MAVEN_ARGS",)),
+    (r"(?:\./)?gradlew?", ("GRADLE_USER_HOME",)),
+    (r"dotnet (?:run|watch)", ("NUGET_PACKAGES",)),
+    (r"mix", ("MIX_HOME",)),
+    (r"sbt", ("SBT_OPTS",)),
+    (r"lein", ("LEIN_HOME",)),
+)
+# What starts nothing of the image.
+IDLE = re.compile(
+    r"(/(usr/)?bin/)?((ba|da|a|z)?sh( -l| --login| -i)?|tail -f /dev/null|sleep (infinity|inf|\d+d?)|true|cat)"
+)
+# Variables with the place of what a program writes.
+WRITTEN = re.compile(
+    r"(^|_)(DATA|DB|DATABASE|SQLITE\w*|UPLOADS?|MEDIA|STORAGE|LOGS?|LOGFILE|CACHE|STATE|OUTPUT|EXPORTS?|BACKUPS?)(_|$)|^HF_HOME$"
+)
+WRITTEN_PATH = re.compile(r"(?:sqlite(?:\+\w+)?://|file:)?/*(/[^\s:?;,]+)")
 ENGINE = re.compile(
     r"\b(install|add)\b[^;&|]*\b(docker-cli|docker\.io|docker-ce|docker-compose(-plugin)?|podman|buildah)\b"
 )
@@ -89,7 +112,8 @@ HARMLESS = frozenset((
 # Programs that write beside what was installed: caches of bundlers, environments brought up to date at each start.
 WRITES_BESIDE = re.compile(
     r"\b(npm|pnpm|yarn|bun)( run)? (dev|develop|serve|start|watch|start:dev|dev:\w+)\b|\b(vite|nodemon|ng serve|webpack"
-    r"|react-scripts start|nuxt dev|next (dev|start)|(uv|hatch|pdm) run|ts-node|tsx watch)\b"
+    r"|react-scripts start|nuxt dev|next (dev|start)|prisma (generate|db push|migrate dev)|(uv|hatch|pdm) run|ts-node"
+    r"|tsx watch)\b"
 )
 
 
@@ -143,13 +167,16 @@ def _cure(container: Container, image: BaseImage | None, options: Options) -> Fi
         return Blocked(
             f"it is not known which users and tools the image {base} has",
             "say its family (debian, alpine, redhat, none), or the user that it runs as",
-            f'rules.root-user.images = {{"{base}" = "debian"}}',
+            f'rules.root-user.images = {{"{base}" = "{"alpine" if "alpine" in base else "debian"}"}}',
         )
+    unpacked = (s for s in container.acting("ADD") if s.target == "/" and ".tar" in " ".join(s.instruction.args))
+    if container.dockerfile.final.root.base == "scratch" and next(unpacked, None):
+        return Blocked("it is a base image: images that are made from it need root to be built", "leave it")
     if image.keeps_root:
         return Blocked(f"{base}: {image.keeps_root}", image.instead)
     folders = _folders(container, options)
     for state in container.states:
-        blocked = _breaks(container.dockerfile, state, options)
+        blocked = _breaks(container, state, folders, options)
         if blocked is not None:
             return blocked
     return _folder_breaks(container, folders) or _start_breaks(container, folders, options) or _fix(
@@ -173,11 +200,13 @@ class Folders:
 
 
 def _folders(container: Container, options: Options) -> Folders:
-    places = [state.folder for state in container.acting("WORKDIR")]
-    roots = _topmost(p for p in places if is_within(container.folder, (p,)) and p not in SYSTEM and "$" not in p)
+    places = [s.folder for s in container.acting("WORKDIR") if is_within(container.folder, (s.folder,))]
+    places += [s.target for s in container.acting("COPY", "ADD") if "." in local_sources(s.instruction) and s.target]
+    roots = _topmost(p for p in places if p not in SYSTEM and "$" not in p)
     data = [mount.target for _, service in container.build.services for mount in service.mounts if not mount.bind]
     for state in container.acting("VOLUME"):
         data += [path for arg in state.instruction.args if (path := expanded(arg, state.values))]
+    data += [path for path in _named_by_variables(container) if not is_within(path, (*PROGRAMS, *roots))]
     # What is in such a folder was installed, and is only read.
     data = [path.rstrip("/") for path in data if not re.search(r"/(node_modules|\.venv)/?$", path)]
     for state in container.acting("RUN"):
@@ -191,6 +220,21 @@ def _folders(container: Container, options: Options) -> Folders:
     return Folders(tuple(roots), tuple(_topmost([*kept, *options["writable"]])))
 
 
+def _named_by_variables(container: Container) -> Iterator[str]:
+    """Folders that ENV and compose name for data, logs and the like."""
+    given = [(name, value) for name, value in container.values.items() if value]
+    for _, service in container.build.services:
+        given += [(name, value) for name, value in service.environment.items() if value]
+    for name, value in given:
+        found = WRITTEN_PATH.fullmatch(value) if WRITTEN.search(name) else None
+        if found is None:
+            continue
+        folder, _, last = found[1].rstrip("/").rpartition("/")
+        folder = folder or "/"
+        is_folder = "." not in last and (folder in SYSTEM or re.search(r"_(DIR|FOLDER|ROOT|HOME|CACHE)$", name))
+        yield posixpath.join(folder, last) if is_folder else folder
+
+
 def _topmost(paths: Iterable[str]) -> list[str]:
     found: list[str] = []
     for path in sorted(set(paths)):
@@ -202,13 +246,18 @@ def _topmost(paths: Iterable[str]) -> list[str]:
 # -- what would break -----------------------------------------------------------------------------------------------
 
 
-def _breaks(dockerfile: Dockerfile, state: State, options: Options) -> Blocked | None:
+def _breaks(container: Container, state: State, folders: Folders, options: Options) -> Blocked | None:
     """Why the container would not work without root for this instruction, or None."""
     instruction = state.instruction
-    line = f"line {dockerfile.line(instruction)}"
+    line = f"line {container.dockerfile.line(instruction)}"
     if is_within(state.folder, ("/root",)):
         return Blocked(
             f"{line}: the working folder is in /root, which only root can enter", "use a WORKDIR such as /app"
+        )
+    if instruction.op == "ONBUILD":
+        return Blocked(
+            f"{line}: ONBUILD runs in the images that are made from this one, as the user that this one has",
+            "add USER to those images",
         )
     if instruction.op == "SHELL" and not re.search(r"\b(ba|da|a)?sh\b", instruction.text):
         return Blocked(f"{line}: the shell of this file is not sh", "add the user by hand")
@@ -220,13 +269,13 @@ def _breaks(dockerfile: Dockerfile, state: State, options: Options) -> Blocked |
             port = re.match(r"\d+", expanded(word, state.values) or "")
             if port and 0 < int(port[0]) < 1024:
                 return _low_port(int(port[0]), f"{line} names it")
-    found = _in_root_home(state)
+    found = _in_root_home(container, state)
     if found:
         return Blocked(
             f"{line}: {found}, in root's home, which only root can enter",
             "install it into a folder that everyone can read, such as /opt, and put that on PATH",
         )
-    if instruction.op == "RUN" and (mode := _closed_mode(instruction.script)):
+    if mode := _closed_mode(state, folders):
         return Blocked(
             f"{line}: `{mode}` lets only root read or start what may be needed",
             "let others read and execute it (chmod 755), or COPY it with --chown and --chmod",
@@ -255,7 +304,7 @@ def _low_port(port: int, who: str) -> Blocked:
     )
 
 
-def _in_root_home(state: State) -> str:
+def _in_root_home(container: Container, state: State) -> str:
     """What an instruction keeps in root's home, which the process could not reach."""
     instruction = state.instruction
     moved = state.values.get("HOME") not in (None, "/root")
@@ -268,18 +317,41 @@ def _in_root_home(state: State) -> str:
         return ""
     # Caches are only for the build, and what is removed is of no use.
     script = re.sub(r"\brm -[^;&|\n]*|\S*(/root|~|\$HOME|\$\{HOME\})/\.(cache|npm|m2|gnupg)\S*", "", instruction.script)
+    named = re.findall(r"[\w.-]+\.(?:py|sh)\b", script)
+    started = [container.build.text(path) for name in named for path in container.build.named(name)]
     for pattern, variables, what in HOME_TOOLS:
         elsewhere = any(name in state.values or f"{name}=" in script for name in variables.split("|"))
-        if re.search(pattern, script) and not elsewhere:
+        if any(re.search(pattern, text) for text in (script, *started)) and not elsewhere:
             return what
+    if re.search(r"\buv (sync|venv|run)\b", script) and not _has_python(container):
+        return "the Python that uv loads where the image has none"
     return "RUN puts files there" if ROOT_HOME.search(script) and not moved else ""
 
 
-def _closed_mode(script: str) -> str:
-    """A chmod that leaves others without the rights that its owner has."""
-    for found in re.finditer(r"\bchmod\s+(?:-R\s+)?([0-7]{3,4}|[ugoa]*[+=-][rwxX]+)\s+([^\s;&|]+)", script):
-        mode, path = found[1], found[2]
-        if path.startswith(("/etc/", "/root", "/var/lib/apt")):
+def _has_python(container: Container) -> bool:
+    """Whether uv finds a Python, or is told where to put one."""
+    image = container.dockerfile.final.root.image
+    moved = any(
+        name in container.values for name in ("UV_PYTHON_INSTALL_DIR", "UV_PYTHON_DOWNLOADS", "UV_NO_MANAGED_PYTHON")
+    )
+    installed = any(re.search(r"\bpython3?\b", s.instruction.script) for s in container.acting("RUN"))
+    return image is None or "py" in str(image) or moved or installed
+
+
+def _closed_mode(state: State, folders: Folders) -> str:
+    """A mode that leaves others without the rights that its owner has, where that stays root."""
+    instruction = state.instruction
+    flag = instruction.flag("chmod")
+    if flag is not None and not instruction.flag("chown") and re.fullmatch(r"[0-7]{3,4}", flag.value):
+        closed = int(flag.value[-3]) & ~int(flag.value[-1]) & 5
+        return flag.text if closed and not is_within(state.target, folders.all) else ""
+    for found in re.finditer(r"\bchmod\s+(?:-R\s+)?([0-7]{3,4}|[ugoa]*[+=-][rwxX]+)\s+([^\s;&|]+)", instruction.script):
+        mode, path = found[1], posixpath.join(state.folder, found[2])
+        if (
+            instruction.op != "RUN"
+            or is_within(path, folders.all)
+            or path.startswith(("/etc/", "/root", "/var/lib/apt"))
+        ):
             continue
         if (mode.isdigit() and int(mode[-1]) < 4) or re.match(r"[go]+-|[ug]\+x|u=", mode):
             return found[0]
@@ -291,8 +363,23 @@ def _folder_breaks(container: Container, folders: Folders) -> Blocked | None:
         data, name = service.data, f"service {service.name!r}"
         if data.get("privileged") or data.get("cap_add") or data.get("pid") == "host":
             return Blocked(f"{path} gives {name} rights of root on purpose", "leave it, or take them away")
+        if data.get("devices"):
+            return Blocked(
+                f"{path} gives {name} devices of the host, which belong to root", "leave it, or use group_add"
+            )
         if any(mount.source.endswith("docker.sock") for mount in service.mounts):
             return Blocked(f"{path} mounts the engine's socket into {name}, which needs root", "leave it")
+        if any(is_within(mount.target, ("/root",)) for mount in service.mounts):
+            return Blocked(
+                f"{path} mounts something into /root of {name}, which only root can enter",
+                "mount it elsewhere, and tell the program where",
+            )
+    if "$" in container.folder:
+        return Blocked(f"the working folder {container.folder} is not known", "give its variable a default")
+    if odd := next(
+        (path for path in (container.folder, *folders.all) if not re.fullmatch(r"[\w./@%+,-]+", path)), None
+    ):
+        return Blocked(f"the folder {odd!r} has a name that a shell would read in another way", "use a plain name")
     if container.folder in SYSTEM and container.folder != "/":
         return Blocked(
             f"the working folder is {container.folder}, which holds more than the application",
@@ -300,7 +387,22 @@ def _folder_breaks(container: Container, folders: Folders) -> Blocked | None:
         )
     shared = next((path for path in folders.data if path in SYSTEM or is_within(path, ("/root",))), None)
     if shared is not None:
-        return Blocked(f"the volume {shared} holds more than data", "give the volume a folder of its own")
+        return Blocked(f"{shared}, which is written to, holds more than data", "let data have a folder of its own")
+    return _package_breaks(container)
+
+
+def _package_breaks(container: Container) -> Blocked | None:
+    """What packages put into root's home when they are installed."""
+    told = any(name.startswith("PUPPETEER_") for name in container.values)
+    for state in container.acting("RUN"):
+        if told or not re.search(r"\b(npm|yarn|pnpm|bun) (ci|install|i|add)\b", state.instruction.script):
+            continue
+        for name, text in container.build.texts.items():
+            if name.endswith("package.json") and re.search(r'"puppeteer"\s*:', text):
+                return Blocked(
+                    f"line {container.dockerfile.line(state.instruction)}: puppeteer puts its browser into root's home",
+                    "set PUPPETEER_CACHE_DIR in ENV before it is installed",
+                )
     return None
 
 
@@ -310,6 +412,11 @@ def _start_breaks(container: Container, folders: Folders, options: Options) -> B
         return Blocked(
             "neither the Dockerfile nor a compose file says what the container starts, so what it needs is not known",
             "write the command as CMD",
+        )
+    if all(IDLE.fullmatch(program.text) for program in container.programs):
+        return Blocked(
+            f"the container starts only `{container.programs[0].text}`, so what it is for and needs is not known",
+            "leave a base image or a box of tools; else write the command as CMD",
         )
     if not options["low-ports"]:
         for path, service in container.build.services:
@@ -322,20 +429,42 @@ def _start_breaks(container: Container, folders: Folders, options: Options) -> B
                 f"{program.where}: the script {program.missing} is not in the repository: what it needs is not known",
                 "look at what it writes and whether it needs root, then add USER by hand",
             )
-        words = ([word.text for word in command.words] for command in program.script.commands)
+        words = ([_known(word.text, container) for word in command.words] for command in program.script.commands)
         port = next((low for command in words if (low := low_port(command))), None)
         if port is not None and not options["low-ports"]:
             return _low_port(port, program.where)
-        if reason := needs_root(program.script, folders.all):
+        if reason := needs_root(program.script, folders.all, container.values):
             return Blocked(f"{program.where}: {reason}", "leave it, or do that elsewhere")
-        for runner, variables in HOME_RUNNERS.items():
-            started = re.search(rf"(^|[\s;&|]){runner} run\b", program.text)
+        for runner, variables in HOME_RUNNERS:
+            started = re.search(rf"(?:^|[\s;&|])({runner})(?=\s|$)", program.text)
             if started and not any(name in container.values for name in variables):
                 return Blocked(
-                    f"{program.where}: {runner} looks for its settings and environments in the home of its user",
-                    f"set {variables[0]} in ENV, or start the program itself",
+                    f"{program.where}: `{started[1]}` looks for what it needs in the home of its user",
+                    f"set {variables[0]} in ENV before that is loaded, or start the program itself",
                 )
+        manager = re.search(r"(^|[\s;&|])(pnpm|yarn) ", program.text)
+        if manager and "COREPACK_HOME" not in container.values and _uses_corepack(container):
+            return Blocked(
+                f"{program.where}: corepack keeps {manager[2]} in root's home, and another user would load it again",
+                "set COREPACK_HOME in ENV before corepack is used, or start the program itself",
+            )
+    for name, text in container.settings:
+        if not text:
+            return Blocked(
+                f"the settings {name} of the server are not in the repository: what it writes is not known",
+                "look at what it writes and whether it changes its user, then add USER by hand",
+            )
+        if reason := settings_need_root(text, folders.all):
+            return Blocked(f"{name}: {reason}", "take that out, or leave it")
     return None
+
+
+def _uses_corepack(container: Container) -> bool:
+    return any("corepack" in state.instruction.script for state in container.acting("RUN"))
+
+
+def _known(word: str, container: Container) -> str:
+    return expanded(word, container.values) or word
 
 
 # -- the fix --------------------------------------------------------------------------------------------------------
@@ -343,8 +472,9 @@ def _start_breaks(container: Container, folders: Folders, options: Options) -> B
 
 def _fix(container: Container, image: BaseImage, folders: Folders, options: Options) -> Fix | Blocked:
     dockerfile = container.dockerfile
-    shell = image.family in ("debian", "redhat", "alpine")
     user, made = _existing(container, image)
+    # Who makes a user while building has the tools for that.
+    shell = image.family in ("debian", "redhat", "alpine") or made is not None
     create = user is None and shell
     if user is None:
         number = str(options["uid"])
@@ -421,23 +551,36 @@ def _todo(container: Container, folders: Folders, user: User) -> list[str]:
         f"{path} mounts {_listed(tuple(sources))} into {name!r}: the files there keep the owner of the host"
         for (path, name), sources in binds.items()
     ]
+    todo += [
+        f"{path} starts {service.name!r} as {service.user} all the same: take that out"
+        for path, service in container.build.services
+        if service.user.partition(":")[0] in ROOT
+    ]
     if any(is_within(path, folders.data) for path in volumes):
         todo.append(f"volumes that exist already keep their owner: chown them to {user.numeric} once")
     return todo
 
 
 def _existing(container: Container, image: BaseImage) -> tuple[User | None, Instruction | None]:
-    """A user that is there, with the instruction that makes it: the last that the Dockerfile changes to, else one
-    that it makes, else the image's."""
-    used = [state.user for state in container.acting("USER") if state.user not in ROOT]
+    """A user that is there, with the instruction that makes it: the last that the Dockerfile changes to or gives files
+    to, else one that it makes, else the image's."""
+    # Whom files are given to must be there, and is whom the process was meant to run as.
+    used = [
+        owner.partition(":")[0]
+        for state in container.acting("COPY", "ADD")
+        if (flag := state.instruction.flag("chown")) and (owner := expanded(flag.value, state.values))
+    ]
+    used = [name for name in [*used, *(state.user for state in container.acting("USER"))] if name not in ROOT]
     for name in [*reversed(used), *(user.name for user, _ in container.users)]:
         for user, state in container.users:
             if name in (user.name, user.id):
                 return user, state.instruction
-        if name == image.user:
+        if name in (image.user, str(image.id)):
             break
         if name in used and "$" not in name:
-            return User(name, id=name if name.isdigit() else ""), None
+            # Debian and Alpine have the same nobody.
+            known = "65534" if name == "nobody" and image.family in ("debian", "alpine") else ""
+            return User(name, id=name if name.isdigit() else known, home=not name.isdigit() and not known), None
     if image.runs_as not in ROOT:
         return User(image.runs_as), None
     if image.user:
@@ -471,18 +614,14 @@ def _give(
     reached = [s for s in container.states if before is None or s.instruction.index < before.index]
     places = [state.folder for state in reached if state.instruction.op == "WORKDIR"]
     made: list[str] = []
+    there = list(places)
     for state in reached:
         if state.instruction.op == "RUN" and re.search(r"\bmkdir\b|\binstall\b", state.instruction.script):
             made += folders_made(state.script, state.values, state.folder)
+            if "rm -" not in state.instruction.script:
+                there += folders_made(state.script, state.values, state.folder, surely=True)
     entered = [path for path in (*places, container.folder) if is_within(path, folders.roots)]
-    wanted = dict.fromkeys([*folders.all, *entered])
-    missing = [path for path in wanted if not any(is_within(there, (path,)) for there in (*places, *made))]
-    steps = [f"mkdir -p {' '.join(missing)}"] if missing else []
-    if recursive:
-        return [*steps, f"chown -R {user.owner} {' '.join(_topmost(folders.all))}"] if folders.all else steps
     roots = dict.fromkeys([*folders.roots, *entered])
-    if roots:
-        steps.append(f"chown {user.owner} {' '.join(roots)}")
     # What mkdir makes inside goes with the folder right below the root, which it may have made too.
     inside = [
         f"{root}/{path[len(root) + 1 :].split('/')[0]}"
@@ -490,6 +629,13 @@ def _give(
         for path in made
         if path.startswith(f"{root}/")
     ]
+    wanted = dict.fromkeys([*folders.all, *entered, *inside])
+    missing = [path for path in wanted if not any(is_within(known, (path,)) for known in there)]
+    steps = [f"mkdir -p {' '.join(missing)}"] if missing else []
+    if recursive:
+        return [*steps, f"chown -R {user.owner} {' '.join(_topmost(folders.all))}"] if folders.all else steps
+    if roots:
+        steps.append(f"chown {user.owner} {' '.join(roots)}")
     if given := _topmost([*folders.data, *inside]):
         steps.append(f"chown -R {user.owner} {' '.join(given)}")
     return steps

@@ -1,0 +1,157 @@
+"""What the deploy pack says of deployments that it does not mend, and of which environment it takes them to be."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from fixer.model import Blocked
+from fixer.registry import all_rules
+from tests.fixture_cases import planned
+
+RULES = {rule.id: rule for rule in all_rules()}
+
+
+def findings(
+    steps: str,
+    folder: Path,
+    rule: str = "missing-rollback",
+    *,
+    name: str = "Deploy",
+    on: str = "push",
+    runner: str = "ubuntu-latest",
+) -> list[tuple[str, str]]:
+    """Message and reason of each finding that stays, in a workflow whose one job has these steps."""
+    head = f"name: {name}\non: {on}\njobs:\n  deploy:\n    runs-on: {runner}\n    steps:\n"
+    text = head + "".join(f"      {line}\n" for line in steps.strip().splitlines())
+    made = planned(folder, {".github/workflows/deploy.yml": text.encode()}, [RULES[rule]])
+    assert not made.taken
+    cures = [(found.finding.message, found.finding.cure) for found in made.left]
+    return [(message, cure.reason if isinstance(cure, Blocked) else "") for message, cure in cures]
+
+
+SIGN_IN = """\
+- uses: aws-actions/configure-aws-credentials@v4
+  with: {role-to-assume: "${{ vars.ROLE }}", aws-region: eu-central-1}
+"""
+ROLLS_OUT = (
+    SIGN_IN
+    + """\
+- name: Deploy
+  uses: aws-actions/amazon-ecs-deploy-task-definition@v2
+  with: {task-definition: task.json, cluster: shop, service: web, wait-for-service-stability: true}
+"""
+)
+
+
+def test_a_step_that_starts_the_failed_revision_anew_is_no_rollback(tmp_path: Path) -> None:
+    step = "- name: Undo\n  if: failure()\n  run: aws ecs update-service --cluster shop --service web"
+    found = findings(f"{ROLLS_OUT}{step} --force-new-deployment", tmp_path)
+    assert [message for message, _ in found] == [
+        "step Undo does not roll job deploy back: it starts the same revision anew, which is the one that failed"
+    ]
+
+
+def test_a_step_that_reads_the_failed_revision_is_no_rollback(tmp_path: Path) -> None:
+    reads = "aws ecs describe-services --cluster shop --services web --query 'services[0].taskDefinition' --output text"
+    script = f"now=$({reads})\n    aws ecs update-service --cluster shop --service web --task-definition $now"
+    found = findings(f"{ROLLS_OUT}- name: Undo\n  if: failure()\n  run: |\n    {script}", tmp_path)
+    assert len(found) == 1
+    assert "reads what to go back to after the deployment" in found[0][0]
+
+
+@pytest.mark.parametrize(
+    "script",
+    [
+        'aws ecs update-service --cluster shop --service web --task-definition "${{ steps.now.outputs.revision }}"',
+        "docker push registry.example/web:live && aws ecs update-service --service web --force-new-deployment",
+    ],
+    ids=["read before", "the tag moved back"],
+)
+def test_a_step_that_rolls_back_is_left_alone(script: str, tmp_path: Path) -> None:
+    now = "aws ecs describe-services --cluster shop --services web --query 'services[0].taskDefinition' --output text"
+    record = f'- id: now\n  run: echo "revision=$({now})" >> "$GITHUB_OUTPUT"\n'
+    steps = ROLLS_OUT.replace("- name: Deploy", f"{record}- name: Deploy")
+    assert findings(f"{steps}- if: failure()\n  run: {script}", tmp_path) == []
+
+
+def test_of_several_workloads_that_are_waited_for_none_is_chosen(tmp_path: Path) -> None:
+    cluster = "- run: aws eks update-kubeconfig --name shop\n"
+    script = "    kubectl apply -f k8s/\n" + "".join(
+        f"    kubectl rollout status deploy/{name}\n" for name in ("a", "b")
+    )
+    found = findings(f"{SIGN_IN}{cluster}- run: |\n{script}", tmp_path)
+    reason = "job deploy: kubectl apply does not say which workloads it changes, and the job waits for 2"
+    assert [reason for _, reason in found] == [reason]
+
+
+@pytest.mark.parametrize(
+    "script",
+    [
+        "kubectl create secret generic s --from-literal=a=b --dry-run=client -o yaml | kubectl apply -n shop -f -",
+        "kubectl apply -f k8s/00-namespace.yaml -f k8s/01-configmap-secret.yml",
+        "cat <<EOF | kubectl apply -f -\n    kind: Namespace\n    metadata: {name: shop}\n    EOF",
+        "kubectl apply -f - <<EOF\n    kind: ConfigMap\n    EOF",
+    ],
+)
+def test_what_surrounds_workloads_is_no_deployment(script: str, tmp_path: Path) -> None:
+    cluster = "- run: aws eks update-kubeconfig --name shop\n"
+    assert findings(f"{SIGN_IN}{cluster}- run: |\n    {script}", tmp_path) == []
+    more = "kubectl apply -f k8s/00-namespace.yaml -f k8s/deployment.yaml"
+    assert len(findings(f"{SIGN_IN}{cluster}- run: |\n    {script}\n    {more}", tmp_path)) == 1
+
+
+def test_a_script_for_another_shell_is_not_read_and_says_so(tmp_path: Path) -> None:
+    update = "  run: aws ecs update-service --cluster shop --service web"
+    found = findings(f"{SIGN_IN}- shell: pwsh\n{update} --task-definition web:3", tmp_path)
+    reason = "job deploy: a step deploys by a script that is neither for bash nor for sh"
+    assert [reason for _, reason in found] == [reason]
+    assert findings(f"{SIGN_IN}- shell: pwsh\n{update} --desired-count 2", tmp_path) == []
+
+
+def test_commands_that_ssh_reads_from_a_here_document_deploy(tmp_path: Path) -> None:
+    script = "    ssh deploy@shop.example << 'EOF'\n      cd /srv\n      docker compose up -d\n    EOF"
+    found = findings(f"- run: |\n{script}", tmp_path)
+    assert [message for message, _ in found] == ["job deploy deploys (ssh), and nothing goes back when that fails"]
+    assert findings(f"- run: |\n{script.replace('docker', '# docker')}", tmp_path) == []
+
+
+def test_a_name_that_is_kept_as_a_secret_cannot_pass_on_which_image_ran(tmp_path: Path) -> None:
+    login = "- uses: aws-actions/amazon-ecr-login@v2\n- run: docker push ${{ secrets.ECR_REPOSITORY }}:latest\n"
+    update = "- run: aws ecs update-service --cluster shop --service web --force-new-deployment"
+    found = findings(f"{SIGN_IN}{login}{update}", tmp_path)
+    assert len(found) == 1
+    assert found[0][1].endswith("GitHub drops a job's output that holds secrets.ECR_REPOSITORY")
+
+
+def test_an_undo_with_options_before_its_words_is_a_rollback(tmp_path: Path) -> None:
+    cluster = "- run: aws eks update-kubeconfig --name shop\n"
+    script = "    kubectl -n shop set image deploy/web web=web:2\n    kubectl -n shop rollout status deploy/web ||\n"
+    undo = "      kubectl -n shop rollout undo deploy/web\n"
+    assert findings(f"{SIGN_IN}{cluster}- run: |\n{script}{undo}", tmp_path) == []
+
+
+@pytest.mark.parametrize(
+    ("name", "production"),
+    [("Deploy prod", True), ("Non-prod release", False), ("preprod deploy", False), ("Deploy pre-production", False)],
+)
+def test_what_comes_before_production_is_not_production(name: str, production: bool, tmp_path: Path) -> None:
+    steps = f"{ROLLS_OUT}  env: {{DATABASE_URL: x}}"
+    assert bool(findings(steps, tmp_path, "missing-predeploy-backup", name=name)) is production
+
+
+def test_where_nothing_speaks_of_a_database_none_is_missed(tmp_path: Path) -> None:
+    assert findings(ROLLS_OUT, tmp_path, "missing-predeploy-backup", name="Deploy prod") == []
+
+
+def test_what_is_deployed_for_a_pull_request_has_nothing_to_go_back_to(tmp_path: Path) -> None:
+    update = "- run: aws ecs update-service --cluster shop --service web-pr --task-definition web:3"
+    assert findings(update, tmp_path, on="[pull_request, schedule]") == []
+    merged = f"{update}\n  if: github.event.pull_request.merged"
+    assert len(findings(merged, tmp_path, on="{pull_request: {types: [closed]}}")) == 1
+
+
+def test_a_runner_that_only_this_job_knows_is_none_for_the_rollback(tmp_path: Path) -> None:
+    found = findings(ROLLS_OUT, tmp_path, runner="${{ needs.setup.outputs.runner }}")
+    assert [reason for _, reason in found] == ["the runner of job deploy is known in this job only"]

@@ -1,0 +1,53 @@
+"""What the rules of the pack say where they cannot fix, and that the line to configure does what it promises."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from fixer.model import Blocked, Plan
+from fixer.registry import all_rules
+from tests.fixture_cases import planned
+
+RULES = [rule for rule in all_rules() if rule.id == "unpooled-database"]
+LITERAL = 'DATABASES = {"default": {"ENGINE": "django.db.backends.postgresql", "HOST": "db.example.com"}}\n'
+URL = 'import dj_database_url\n\nDATABASES = {"default": dj_database_url.config()}\n'
+
+
+def made(root: Path, settings: str, config: str = "", **files: str) -> Plan:
+    given = {"manage.py": "", "app/settings.py": settings, "requirements.txt": "Django==5.2.1\npsycopg\n", **files}
+    return planned(root, {path: text.encode() for path, text in given.items()}, RULES, config)
+
+
+def blocked(found: Plan) -> list[Blocked]:
+    return [reported.finding.cure for reported in found.left if isinstance(reported.finding.cure, Blocked)]
+
+
+@pytest.mark.parametrize("settings", [LITERAL, URL])
+def test_an_unknown_server_is_said_and_its_line_is_enough(settings: str, tmp_path: Path) -> None:
+    first = made(tmp_path, settings)
+    (cure,) = blocked(first)
+    assert "CONN_MAX_AGE" not in first.files["app/settings.py"].after.text
+
+    line = cure.config.removeprefix("rules.unpooled-database.")
+    second = made(tmp_path, settings, f"[rules.unpooled-database]\n{line}\n")
+    assert blocked(second) == []
+    assert "CONN_MAX_AGE" in second.files["app/settings.py"].after.text
+
+
+@pytest.mark.parametrize("settings", [LITERAL, URL])
+def test_what_a_pool_needs_is_said_under_asgi(settings: str, tmp_path: Path) -> None:
+    (cure,) = blocked(made(tmp_path, settings, Dockerfile="FROM python:3\nCMD uvicorn app.asgi:application\n"))
+
+    assert "Django's needs psycopg[pool]" in cure.reason
+    assert cure.next_step == "ask for psycopg[pool] in requirements.txt, or put pgbouncer in front"
+
+
+def test_files_of_other_systems_that_start_a_server_are_named(tmp_path: Path) -> None:
+    circle = "jobs:\n  test:\n    docker:\n      - image: cimg/postgres:16.1\n"
+    found = made(tmp_path, LITERAL, **{".circleci/config.yml": circle})
+
+    todo = [each for reported in found.taken for each in getattr(reported.finding.cure, "todo", ())]
+    assert "set DB_SSLMODE=prefer where PostgreSQL has no TLS, on a developer's machine, say, and for what " \
+        ".circleci/config.yml starts" in todo  # fmt: skip
