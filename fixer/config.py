@@ -10,10 +10,11 @@ import tomllib
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from difflib import get_close_matches
+from functools import cache
 from pathlib import Path
 from typing import Any
 
-from fixer.ignores import ignored_by_comment
+from fixer.ignores import file_ignored, ignored_by_comment
 from fixer.model import Option, Options, Reported, Rule, Source, Tier
 from fixer.selectors import all_selectors, matches
 
@@ -68,14 +69,19 @@ class Config:
         """Whether `exclude` names this file; problems with such a file are not worth a word either."""
         return bool(self.exclude) and _matches_path(self.exclude, path)
 
+    def leaves_alone(self, rule: Rule, source: Source) -> bool:
+        """Whether a rule has no business with a file, by `exclude`, `per-path-ignores` or a comment in the file."""
+        if self.excludes(source.path) or file_ignored(rule, source):
+            return True
+        return any(
+            any(matches(selector, rule) for selector in selectors) and _matches_path((pattern,), source.path)
+            for pattern, selectors in self.per_path_ignores.items()
+        )
+
     def wants(self, reported: Reported, source: Source) -> bool:
         """Whether a finding counts: not excluded by its path, a comment in the file, or a filter."""
-        rule, path = reported.rule, reported.finding.path
-        if self.excludes(path):
+        if self.leaves_alone(reported.rule, source):
             return False
-        for pattern, selectors in self.per_path_ignores.items():
-            if any(matches(selector, rule) for selector in selectors) and _matches_path((pattern,), path):
-                return False
         if "fhfix:" in source.text and ignored_by_comment(reported, source):
             return False
         return all(wanted(reported, source) for wanted in self.filters)
@@ -425,6 +431,11 @@ def _bad_pattern(prefix: str, pattern: str) -> list[str]:
 
 
 def _matches_path(patterns: tuple[str, ...], path: str) -> bool:
+    return bool(_specification(patterns).match_file(path))
+
+
+@cache
+def _specification(patterns: tuple[str, ...]) -> Any:
     from pathspec import GitIgnoreSpec  # late: most repositories have no pattern
 
-    return GitIgnoreSpec.from_lines(patterns).match_file(path)
+    return GitIgnoreSpec.from_lines(patterns)

@@ -9,7 +9,7 @@ import os
 import traceback
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cache
 from pathlib import PurePosixPath
 from types import UnionType
@@ -55,6 +55,7 @@ BATCHES = 100
 
 OptionsFor = Callable[[Rule], Options]
 Wanted = Callable[[Reported, Source], bool]
+LeftAlone = Callable[[Rule, Source], bool]
 Accept = Callable[[Reported, Repository], bool]
 
 
@@ -66,15 +67,23 @@ def everything(reported: Reported, source: Source) -> bool:
     return True
 
 
+def nothing(rule: Rule, source: Source) -> bool:
+    return False
+
+
 def check(
     repository: Repository,
     rules: Sequence[Rule],
     *,
     options: OptionsFor = default_options,
     wanted: Wanted = everything,
+    left_alone: LeftAlone = nothing,
 ) -> Report:
-    """Every finding of these rules, by path and position; nothing is changed."""
-    asked = _Asked(options, wanted)
+    """Every finding of these rules, by path and position; nothing is changed.
+
+    A fix that would change a file which is `left_alone`, or outside of what the repository is restricted to, is none.
+    """
+    asked = _Asked(options, wanted, left_alone)
     asked.ahead(rules, repository)
     findings = [reported for rule in rules for reported in asked.findings(rule, repository)]
     findings.sort(key=_by_place)
@@ -87,6 +96,7 @@ def plan(
     *,
     options: OptionsFor = default_options,
     wanted: Wanted = everything,
+    left_alone: LeftAlone = nothing,
     accept: Accept | None = None,
     tiers: frozenset[Tier] = frozenset(Tier),
 ) -> Plan:
@@ -96,7 +106,7 @@ def plan(
     end are named in `faults`, and nothing of their work remains.
     """
     excluded: dict[str, Fault] = {}
-    asked = _Asked(options, wanted)
+    asked = _Asked(options, wanted, left_alone)
     asked.ahead(rules, repository)
     answers: dict[_Key, bool] = {}
     while True:
@@ -137,6 +147,7 @@ class _Asked:
 
     options: OptionsFor
     wanted: Wanted
+    left_alone: LeftAlone
     faults: dict[tuple[str, str], Fault] = field(default_factory=dict)
     problems: dict[str, FileError] = field(default_factory=dict)
     answers: dict[tuple[str, str], tuple[tuple[Any, ...], list[Finding]]] = field(default_factory=dict)
@@ -147,7 +158,7 @@ class _Asked:
     def findings(self, rule: Rule, repository: Repository) -> list[Reported]:
         found: list[Reported] = []
         for finding in self._asked(rule, repository):
-            reported = Reported(rule, finding)
+            reported = Reported(rule, self._within_bounds(rule, finding, repository))
             try:
                 known = repository.in_scope(finding.path) and self.wanted(reported, repository.read(finding.path))
             except FileError:
@@ -155,6 +166,19 @@ class _Asked:
             if known:
                 found.append(reported)
         return found
+
+    def _within_bounds(self, rule: Rule, finding: Finding, repository: Repository) -> Finding:
+        for path in finding.cure.paths if isinstance(finding.cure, Fix) else ():
+            if not repository.in_scope(path):
+                cure = Blocked(f"its fix also changes {path}, outside of {repository.only}", "run it on the repository")
+                return replace(finding, cure=cure)
+            source = repository.read(path) if repository.exists(path) else Source(path, "")
+            if self.left_alone(rule, source):
+                cure = Blocked(
+                    f"its fix also changes {path}, which is excluded", "include that file, or fix it by hand"
+                )
+                return replace(finding, cure=cure)
+        return finding
 
     def _asked(self, rule: Rule, repository: Repository) -> Iterator[Finding]:
         path = ""

@@ -27,11 +27,13 @@ BASELINE_VERSION = 1
 _COMMENT = re.compile(r"(?:^|\s)#\s*fhfix:\s*ignore(-file)?\[([^\]\n]*)\]")
 
 
+def file_ignored(rule: Rule, source: Source) -> bool:
+    lines = source.text.split("\n") if "fhfix:" in source.text else ()
+    return any(line.lstrip().startswith("#") and _names(line, rule, whole_file=True) for line in lines)
+
+
 def ignored_by_comment(reported: Reported, source: Source) -> bool:
     lines = source.text.split("\n")
-    for line in lines:
-        if line.lstrip().startswith("#") and _names(line, reported.rule, whole_file=True):
-            return True
     at = source.line_of(reported.finding.span.start) - 1
     if _names(lines[at], reported.rule, whole_file=False):
         return True

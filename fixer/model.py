@@ -191,6 +191,11 @@ class Fix:
     effects: tuple[str, ...] = ()
     todo: tuple[str, ...] = ()
 
+    @property
+    def paths(self) -> tuple[str, ...]:
+        """Every file that it changes or adds."""
+        return tuple(dict.fromkeys((*(edit.path for edit in self.edits), *(file.path for file in self.new_files))))
+
     @classmethod
     def of(
         cls,

@@ -252,6 +252,35 @@ def test_one_file_can_be_checked(repository: Path) -> None:
     assert "ci.yml" not in result.output
 
 
+@pytest.mark.parametrize(
+    ("options", "reason"),
+    [
+        (["Dockerfile"], "outside of Dockerfile"),
+        ([".", "--exclude", ".dockerignore"], "which is excluded"),
+        ([".", "--config", "apart.toml"], "which is excluded"),
+        (["by-comment"], "which is excluded"),
+    ],
+)
+def test_a_fix_does_not_reach_into_files_that_are_left_alone(
+    repository: Path, monkeypatch: pytest.MonkeyPatch, options: list[str], reason: str
+) -> None:
+    monkeypatch.chdir(repository)
+    subprocess.run(["git", "init", "-q"], check=True)
+    (repository / "Dockerfile").write_text("FROM scratch\nCOPY . .\nUSER 1\n")
+    (repository / "apart.toml").write_text('[per-path-ignores]\n".dockerignore" = ["docker"]\n')
+
+    if options == ["by-comment"]:
+        options = ["."]
+        (repository / ".dockerignore").write_text("# fhfix: ignore-file[leaky-builder-stage] made elsewhere\n")
+    before = hashes(repository)
+
+    result = fhfix("check", "--select", "leaky-builder-stage", *options)
+
+    assert f"no fix: its fix also changes .dockerignore, {reason}" in result.output
+    assert fhfix("apply", "-q", "--select", "leaky-builder-stage", *options).exit_code == 1
+    assert hashes(repository) == before
+
+
 def test_a_subfolder_is_looked_at_with_the_whole_repository_in_mind(repository: Path) -> None:
     subprocess.run(["git", "init", "-q", str(repository)], check=True)
 

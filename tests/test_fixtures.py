@@ -52,5 +52,7 @@ def test_all_rules_together_come_to_an_end(case: Case, tmp_path: Path) -> None:
     again = planned(tmp_path, files_of(found), everything, case.config)
 
     assert faults_of(found) == []
+    said = [(r.rule.id, r.finding.path, r.finding.span, r.finding.message) for r in found.left]
+    assert len(said) == len(set(said)), "nothing is said twice"
     assert faults_of(again) == []
     assert [reported.finding.message for reported in again.taken] == []

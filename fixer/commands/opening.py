@@ -83,7 +83,13 @@ class Opened:
 
     def check(self) -> Report:
         with sign_of_life("looking for findings"):
-            found = engine.check(self.repository, self.rules, options=self.config.options_for, wanted=self.config.wants)
+            found = engine.check(
+                self.repository,
+                self.rules,
+                options=self.config.options_for,
+                wanted=self.config.wants,
+                left_alone=self.config.leaves_alone,
+            )
         return Report(found.findings, found.faults, self._worth_saying(found.problems))
 
     def plan(self, accept: engine.Accept | None = None) -> Plan:
@@ -94,6 +100,7 @@ class Opened:
                 self.rules,
                 options=self.config.options_for,
                 wanted=self.config.wants,
+                left_alone=self.config.leaves_alone,
                 accept=accept,
                 tiers=self.config.tiers,
             )

@@ -141,6 +141,7 @@ def _credentials(workflow: Workflow) -> dict[str, Any]:
 
 def _repaired(workflows: Workflows, workflow: Workflow, job: Job, scans: list[Step]) -> Iterator[Finding]:
     uploads = [step for step in job.steps if _name(step) == UPLOAD]
+    seen: list[Step] = []  # several scans may write to one file, and a job has one set of permissions
     for scan in scans:
         output = _input(scan, "output")
         upload = next((step for step in uploads if output and _input(step, "sarif_file") == output), None)
@@ -154,6 +155,9 @@ def _repaired(workflows: Workflows, workflow: Workflow, job: Job, scans: list[St
                 f"Trivy writes {form} to {output}, and the upload accepts only SARIF",
                 _sarif(workflow, job, scan, output),
             )
+        if upload in seen:
+            continue
+        seen.append(upload)
         fails = any(_input(each, "exit-code") not in ("", "0") for each in scans)
         if fails and upload.node.get("if") is None and not upload.node.target:
             yield Finding(
@@ -162,13 +166,13 @@ def _repaired(workflows: Workflows, workflow: Workflow, job: Job, scans: list[St
                 "the results are not uploaded when the scan fails the job",
                 Fix.of("upload the results in any case", workflow.add_key(upload.node, "if", "always()", after="uses")),
             )
-        if not _may_write(workflows, workflow, job):
-            yield Finding(
-                workflow.path,
-                upload.node.span,
-                f"job {job.id} uploads SARIF without the permission security-events: write",
-                _permission(workflows, workflow, job),
-            )
+    if seen and not _may_write(workflows, workflow, job):
+        yield Finding(
+            workflow.path,
+            seen[0].node.span,
+            f"job {job.id} uploads SARIF without the permission security-events: write",
+            _permission(workflows, workflow, job),
+        )
 
 
 def _sarif(workflow: Workflow, job: Job, scan: Step, output: str) -> Fix | Blocked:
