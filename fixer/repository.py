@@ -122,7 +122,9 @@ class Repository:
         listed = _git_files(self.root)
         names = _walk(self.root) if listed is None else listed
         environments = tuple(n[: -len("pyvenv.cfg")] for n in names if n.endswith("/pyvenv.cfg"))
-        return tuple(sorted(n for n in names if not is_vendored(n) and not n.startswith(environments)))
+        ours = (n for n in names if not is_vendored(n) and not n.startswith(environments))
+        # Git also lists what somebody has deleted since, and what a sparse checkout left out.
+        return tuple(sorted(n for n in ours if os.path.lexists(f"{self.root}/{n}")))
 
     @property
     def files(self) -> tuple[str, ...]:
@@ -132,7 +134,7 @@ class Repository:
 
     @cached_property
     def _files(self) -> tuple[str, ...]:
-        added = [path for path in self._overlay if path not in set(self._on_disk)]
+        added = self._overlay.keys() - self._on_disk
         return tuple(sorted((*self._on_disk, *added))) if added else self._on_disk
 
     @cached_property

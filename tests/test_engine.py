@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import subprocess
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -380,6 +381,19 @@ def test_a_file_on_which_the_readers_disagree_is_refused_and_nobody_is_blamed(re
     assert list(made.files) == [PATH]
     assert not made.faults
     assert [problem.path for problem in made.problems] == [".github/workflows/other.yml"]
+
+
+def test_a_file_that_git_knows_and_somebody_deleted_is_not_there(repository: Repository) -> None:
+    gone = repository.root / ".github/workflows/gone.yml"
+    gone.write_text(WORKFLOW)
+    for arguments in (["init", "--quiet"], ["add", "."]):
+        subprocess.run(["git", "-C", str(repository.root), *arguments], check=True)
+    gone.unlink()
+
+    found = check(repository, [HONEST])
+
+    assert repository.files == (PATH,)
+    assert not found.problems
 
 
 def test_an_anchor_is_edited_once_and_its_aliases_follow(tmp_path: Path) -> None:

@@ -161,6 +161,12 @@ def test_a_shape_that_is_not_known_is_blocked_with_a_reason(
         ("on:\n  ? push\n  ? pull_request\n", "line 2: a key after `\\?`"),
         ("- &a uses: b\n- *a\n", "line 1: an anchor on a key"),
         ("a: 1 # x\u2028b: 2\n", "line 1: readers disagree on the character U\\+2028"),
+        ("a: &x [1, *x]\n", r"alias \*x is part of itself \(line 1\)"),
+        ("a: &x 1\nb: &x {c: *x}\n", r"alias \*x is part of itself \(line 2\)"),
+        (
+            "0: &x0 [a, b]\n" + "".join(f"{n + 1}: &x{n + 1} [*x{n}, *x{n}]\n" for n in range(30)),
+            "more than 1000000 values",
+        ),
         ("a: 1\nb: 2\rc: 3\n", "line 2: .*U\\+000D"),
         ("\ufeff\ufeffa: 1\n", "line 1: .*U\\+FEFF"),
     ],
@@ -424,6 +430,13 @@ def test_unusual_layouts_are_edited_as_they_are(text: str, build: Callable[[Yaml
 def test_an_anchor_that_is_given_anew_makes_no_noise(recwarn: pytest.WarningsRecorder) -> None:
     assert second_reading(Source("a.yml", "a: &x 1\nb: &x 2\nc: *x\n")) == ""
     assert not recwarn.list
+
+
+@pytest.mark.parametrize(("beside", "comment"), [(" # v1 ", "v1"), (" #\u00a0v1", "v1"), (" #", ""), ("", "")])
+def test_the_comment_beside_a_scalar_is_known(beside: str, comment: str) -> None:
+    doc = document(f"a: b/c@d{beside}\n")
+
+    assert doc.comment_of(node(doc, "a")) == comment
 
 
 def test_an_address_is_written_as_people_write_it() -> None:

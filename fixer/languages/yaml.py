@@ -39,6 +39,9 @@ _COLON = re.compile(r"[ \t]*:")
 _BLOCK_HEADER = re.compile(
     r"[|>](?:(?P<indent>[1-9])|(?P<chomp>[-+])){0,2}(?P<beside>[ \t]+#[^\r\n]*)?[ \t]*(?:\r?\n|\Z)"
 )
+_MOST_VALUES = 1_000_000
+"""In one file, aliases counted as what they stand for: a few lines of aliases of aliases could fill any memory."""
+
 # What some readers of YAML take for the end of a line, and others for a letter.
 _DISPUTED = re.compile(r"\A\ufeff|\r(?!\n)|[\x85\u2028\u2029]")
 _SIMPLE_ESCAPES = {"n": "\n", "t": "\t", '"': '"', "\\": "\\", "/": "/", "0": "\0", "r": "\r", "e": "\x1b", " ": " "}
@@ -194,7 +197,7 @@ class Yaml:
     def comment_of(self, node: Node) -> str:
         """The text of the comment on the line where this scalar ends, without `#`; empty where there is none."""
         found = self._comment(node)
-        return found.group("text").strip() if found else ""
+        return (found["text"] or "").strip() if found else ""
 
     def _comment(self, node: Node) -> re.Match[str] | None:
         if node.style in "|>":
@@ -838,6 +841,8 @@ class _Reader:
         self.next_event: Callable[[], Any] = yaml.CLoader(source.text).get_event
         self.anchors: dict[str, Node] = {}
         self.aliases: list[Node] = []
+        self.values = 0
+        self.sizes: dict[str, int] = {}
 
     def read(self) -> tuple[Node, list[Node]]:
         get_event = self.next_event
@@ -854,6 +859,8 @@ class _Reader:
     def node(self, at: Address, event: Any) -> Node:
         kind = type(event)
         start: int = event.start_mark.index
+        before = self.values
+        self.values += 1
         if kind is yaml.ScalarEvent:
             style = event.style or "plain"
             tag = event.tag or ""
@@ -865,15 +872,22 @@ class _Reader:
             found.end = end
             if event.anchor:
                 self.anchors[event.anchor] = found
+                self.sizes[event.anchor] = 1
             return found
         if kind is yaml.AliasEvent:
             target = self.anchors.get(event.anchor)
+            where = f"(line {event.start_mark.line + 1})"
             if target is None:
+                problem = f"not valid YAML: alias *{event.anchor} has no anchor {where}"
+                raise FileError(self.source.path, problem, "repair it by hand")
+            if event.anchor not in self.sizes:
                 raise FileError(
-                    self.source.path,
-                    f"not valid YAML: alias *{event.anchor} has no anchor (line {event.start_mark.line + 1})",
-                    "repair it by hand",
+                    self.source.path, f"alias *{event.anchor} is part of itself {where}", "repair it by hand"
                 )
+            self.values += self.sizes[event.anchor]
+            if self.values > _MOST_VALUES:
+                problem = f"its aliases stand for more than {_MOST_VALUES} values"
+                raise FileError(self.source.path, problem, "write it without them")
             found = Node(at, start, "alias", target.value)
             found.style = target.style
             found.tag = target.tag
@@ -885,7 +899,10 @@ class _Reader:
         found = Node(at, start, "flow" if event.flow_style else "block", None, event.anchor or "", event.tag or "")
         if event.anchor:
             self.anchors[event.anchor] = found
+            self.sizes.pop(event.anchor, None)  # until its end: an alias within would never come to one
         end = self.mapping(found, at) if kind is yaml.MappingStartEvent else self.sequence(found, at)
+        if event.anchor:
+            self.sizes[event.anchor] = self.values - before
         if found.style == "flow":
             found.end = end
         if found.style == "block" and (found.anchor or found.tag):
