@@ -125,7 +125,10 @@ def apply(root: Path, plan: Plan) -> Receipt:
 
 
 def undo(root: Path) -> Receipt:
-    """Take the last apply back, byte for byte. Raises WriteError where a file has been edited since."""
+    """Take the last apply back, byte for byte. Raises WriteError where a file has been edited since.
+
+    A file that is as it was before, since git has put it back, say, needs nothing; the receipt does not name it.
+    """
     state = _state_folder(root)
     if not state.is_dir():
         raise NothingToUndoError("there is nothing to undo: fhfix has not changed this repository")
@@ -135,14 +138,15 @@ def undo(root: Path) -> Receipt:
         if not history:
             raise NothingToUndoError("there is nothing to undo: every apply has been taken back")
         done = _Record.read(history[-1])
-        back = tuple(_Move(m.path, m.after, m.before, mode=m.mode) for m in reversed(done.moves))
+        moves = [move for move in done.moves if not _stands(root, move.path, move.before)]
+        back = tuple(_Move(m.path, m.after, m.before, mode=m.mode) for m in reversed(moves))
         _refuse_changed(root, back, "edited since fhfix wrote it", "take that edit back first")
-        contents = {move.path: _blob(history[-1], move) for move in done.moves if move.before is not None}
+        contents = {move.path: _blob(history[-1], move) for move in moves if move.before is not None}
         record = _Record(secrets.token_hex(4), "undo", back, done.folders, undoes=history[-1].name)
         _carry_out(root, state, record, contents)
     return Receipt(
-        changed=tuple(move.path for move in done.moves if move.before is not None),
-        removed=tuple(move.path for move in done.moves if move.before is None),
+        changed=tuple(move.path for move in moves if move.before is not None),
+        removed=tuple(move.path for move in moves if move.before is None),
         recovery=recovery,
     )
 
@@ -465,6 +469,15 @@ def _sweep(state: Path) -> None:
 
 
 # -- the repository's files -------------------------------------------------------------------------------------
+
+
+def _stands(root: Path, path: str, sha: str | None) -> bool:
+    """Whether a file is this one, or is not there where `sha` is None."""
+    try:
+        current = _current(root, path)
+    except FileError:
+        return False
+    return _sha(current[0] if current else None) == sha
 
 
 def _refuse_changed(root: Path, moves: Iterable[_Move], changed: str, advice: str) -> None:

@@ -263,22 +263,38 @@ def test_a_new_file_never_overwrites(root: Path) -> None:
 def test_an_undo_names_every_file_that_was_edited_since_and_restores_none(root: Path) -> None:
     writing.apply(root, PLAN)
     (root / SETTINGS).write_bytes(b"DEBUG = 'mine'")
-    (root / NEW).unlink()
+    (root / NEW).write_bytes(b"mine")
     before = tree(root)
 
     with pytest.raises(writing.WriteError) as refusal:
         writing.undo(root)
 
     assert [(p.path, p.reason) for p in refusal.value.problems] == [
-        (NEW, "no longer there"),
+        (NEW, "edited since fhfix wrote it"),
         (SETTINGS, "edited since fhfix wrote it"),
     ]
     assert tree(root) == before
     (root / SETTINGS).write_bytes(CHANGED[SETTINGS])
-    (root / NEW).parent.mkdir(parents=True, exist_ok=True)
     (root / NEW).write_bytes(CHANGED[NEW])
     writing.undo(root)
     assert tree(root) == OLD
+
+
+@pytest.mark.parametrize("put_back", [(SETTINGS,), (SETTINGS, NEW), tuple(CHANGED)])
+def test_what_somebody_has_put_back_already_needs_no_undo(root: Path, put_back: tuple[str, ...]) -> None:
+    writing.apply(root, PLAN)
+    for path in put_back:
+        if path in OLD:
+            (root / path).write_bytes(OLD[path])
+        else:
+            (root / path).unlink()
+
+    receipt = writing.undo(root)
+
+    assert tree(root) == OLD
+    assert sorted((*receipt.changed, *receipt.removed)) == sorted(set(CHANGED) - set(put_back))
+    with pytest.raises(writing.NothingToUndoError):
+        writing.undo(root)
 
 
 def test_an_undo_keeps_a_folder_that_somebody_put_a_file_into(root: Path) -> None:

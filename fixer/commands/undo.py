@@ -26,3 +26,5 @@ def undo(path: Path) -> None:
         click.echo(f"restored {name}")
     for name in receipt.removed:
         click.echo(f"removed {name}")
+    if not receipt.changed and not receipt.removed:
+        click.echo("every file is as it was before the last apply: nothing had to be taken back")
