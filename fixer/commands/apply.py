@@ -25,7 +25,7 @@ from fixer.model import Blocked, Plan
     help="For people, for `git apply`, for programs.",
 )
 @click.option("--exit-code", "differs", is_flag=True, help="With --dry-run: exit 1 if something would change.")
-@click.option("-q", "--quiet", is_flag=True, help="Only what could not be done.")
+@click.option("-q", "--quiet", is_flag=True, help="Say only which files could not be handled.")
 @exit_zero
 def apply(
     opened: Opened, dry_run: bool, interactive: bool, safe: bool, form: str, differs: bool, quiet: bool, zero: bool
