@@ -262,21 +262,16 @@ def _git_files(root: Path) -> list[str] | None:
     if not (root / ".git").exists():
         return None
     # No configuration of the repository may run a program (core.fsmonitor could).
-    command = ["git", "-c", "core.fsmonitor=false", "-C", str(root), "ls-files", "-z", "-t", "--exclude-standard"]
+    command = ["git", "-c", "core.fsmonitor=false", "-C", str(root), "ls-files", "-z", "--cached", "--others"]
     try:
         done = subprocess.run(
-            [*command, "--cached", "--others", "--deleted"],
-            capture_output=True,
-            env={**os.environ, "LC_ALL": "C"},
-            check=False,
+            [*command, "--exclude-standard"], capture_output=True, env={**os.environ, "LC_ALL": "C"}, check=False
         )
     except OSError:
         return None
     said = done.stderr.decode("utf-8", "replace")
     if done.returncode == 0:
-        listed = [(entry[:2], os.fsdecode(entry[2:])) for entry in done.stdout.split(b"\0") if entry]
-        # `R`: in the index, and not in the work tree any more. https://git-scm.com/docs/git-ls-files
-        return sorted({name for _, name in listed} - {name for tag, name in listed if tag == b"R "})
+        return sorted({os.fsdecode(name) for name in done.stdout.split(b"\0") if name})
     if "not a git repository" in said:  # what a .git file names may have stayed behind, as with a copied submodule
         return None
     if "dubious ownership" in said:  # https://git-scm.com/docs/git-config#Documentation/git-config.txt-safedirectory

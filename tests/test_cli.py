@@ -16,7 +16,6 @@ from click.testing import CliRunner, Result
 
 from fixer.cli import main
 from fixer.registry import all_rules
-from fixer.repository import Repository
 
 WORKFLOW = """\
 name: CI
@@ -303,15 +302,6 @@ def test_what_git_ignores_and_what_is_vendored_does_not_count(repository: Path) 
     result = fhfix("check", "-q", "--select", RULE, repository)
 
     assert [line.split(":")[0] for line in result.stdout.splitlines()] == [PATH]
-
-
-def test_a_file_that_is_deleted_and_not_committed_yet_does_not_count(repository: Path) -> None:
-    subprocess.run(["git", "init", "-q", str(repository)], check=True)
-    subprocess.run(["git", "-C", str(repository), "add", "."], check=True)
-    assert PATH in Repository(repository).files
-    (repository / PATH).unlink()
-
-    assert PATH not in Repository(repository).files
 
 
 def test_where_git_refuses_to_list_the_files_nothing_is_guessed(

@@ -518,10 +518,18 @@ def _rewritten(workflow: Workflow, step: Step, env: dict[str, str], lines: list[
 
 
 def _permission(workflow: Workflow, step: Step) -> tuple[Parts, tuple[str, ...]]:
-    """`contents: write` for the job's own token, where adding it takes nothing away that the job may need."""
-    job = step.job
-    if job is None or _token(step):
+    """`contents: write` for the job's own token, and what a person must see to."""
+    if step.job is None or _token(step):
         return (), ()
+    added, todo = _added_permission(workflow, step.job)
+    if added and "workflow_call" in workflow.triggers:
+        # GitHub starts no workflow that calls another one which asks for more than the calling job has.
+        return (), (f"{workflow.path}: job {step.job.id} and the jobs that call it need `permissions: contents: write`",)
+    return added, todo
+
+
+def _added_permission(workflow: Workflow, job: Job) -> tuple[Parts, tuple[str, ...]]:
+    """The permission where adding it takes nothing away that the job may need; else who must give it."""
     todo = f"{workflow.path}: job {job.id} needs `permissions: contents: write`, or the repository's setting for it"
     own = job.node.get("permissions")
     if own is not None and own.is_mapping:
