@@ -102,6 +102,13 @@ def test_git_apply_gives_the_bytes_that_an_apply_would_write(
             assert bool((folder / change.path).stat().st_mode & 0o100) == change.executable
 
 
+def test_git_apply_takes_an_empty_file_in_a_folder_whose_name_ends_in_a_blank(tmp_path: Path) -> None:
+    change = FileChange("odd /-", None, Source("odd /-", ""), ())
+
+    assert git_apply(tmp_path, patch(Plan({change.path: change}, ()))).stderr == b""
+    assert (tmp_path / change.path).read_bytes() == b""
+
+
 @given(changes("a"))
 def test_the_hunks_say_only_what_changed_and_who_changed_it(change: FileChange) -> None:
     diff = file_diff(change)

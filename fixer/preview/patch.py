@@ -129,13 +129,15 @@ def file_patch(change: FileChange) -> bytes:
     new_data = change.after.to_bytes()
     if old_data == new_data:
         return b""
-    old_name, new_name = quoted(f"a/{change.path}"), quoted(f"b/{change.path}")
+    hunks = file_diff(change).hunks()
+    # Where no hunk names the file, git takes it from the first line, and is lost where a blank stands before a slash.
+    only_here = not hunks and " /" in change.path
+    old_name, new_name = (quoted(f"{side}/{change.path}", always=only_here) for side in "ab")
     out = [f"diff --git {old_name} {new_name}\n"]
     if old_data is None:
         out.append(f"new file mode {'100755' if change.executable else '100644'}\n")
         old_name = "/dev/null"
     out.append(f"index {_blob_id(old_data)}..{_blob_id(new_data)}\n")
-    hunks = file_diff(change).hunks()
     if hunks:
         out += [f"--- {_field(old_name)}\n", f"+++ {_field(new_name)}\n"]
     for hunk in hunks:
@@ -147,10 +149,10 @@ def file_patch(change: FileChange) -> bytes:
     return "".join(out).encode()
 
 
-def quoted(name: str) -> str:
+def quoted(name: str, *, always: bool = False) -> str:
     """A path as git writes it: between quotes, with octal escapes, where it holds unusual bytes."""
     data = os.fsencode(name)
-    if all(0x20 <= byte < 0x7F and byte not in b'"\\' for byte in data):
+    if not always and all(0x20 <= byte < 0x7F and byte not in b'"\\' for byte in data):
         return name
     escapes = {7: "a", 8: "b", 9: "t", 10: "n", 11: "v", 12: "f", 13: "r", 34: '"', 92: "\\"}
     return (

@@ -524,7 +524,9 @@ def _permission(workflow: Workflow, step: Step) -> tuple[Parts, tuple[str, ...]]
     added, todo = _added_permission(workflow, step.job)
     if added and "workflow_call" in workflow.triggers:
         # GitHub starts no workflow that calls another one which asks for more than the calling job has.
-        return (), (f"{workflow.path}: job {step.job.id} and the jobs that call it need `permissions: contents: write`",)
+        return (), (
+            f"{workflow.path}: job {step.job.id} and the jobs that call it need `permissions: contents: write`",
+        )
     return added, todo
 
 
