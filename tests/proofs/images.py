@@ -86,6 +86,15 @@ def forget() -> None:
     buildah("rmi", "--prune")
 
 
+def removed(root: Path) -> None:
+    """Takes a root away. debootstrap mounts /proc and /sys in it, and leaves them there when it is killed."""
+    points = [line.split()[1] for line in Path("/proc/self/mounts").read_text().splitlines()]
+    for point in reversed(points):
+        if point.startswith(f"{root}/"):
+            run("umount", point)
+    run("rm", "-rf", "--one-file-system", root)
+
+
 def debian(*names: str) -> None:
     """A Debian root with Python, as an image under these names."""
     if all(has(f"localhost/{name}") for name in names):
@@ -93,14 +102,14 @@ def debian(*names: str) -> None:
     KEPT.mkdir(parents=True, exist_ok=True)
     root = KEPT / "debian"
     if not has("localhost/debian:proof"):
-        run("rm", "-rf", root)
+        removed(root)
         run(path("debootstrap"), "--variant=minbase", "--include=python3-minimal", "bookworm", root, mirror())
         for part in ("usr/share/doc", "usr/share/locale", "usr/share/man", "var/cache/apt", "var/lib/apt/lists"):
             shutil.rmtree(root / part, ignore_errors=True)
         run("rm", "-rf", *(root / "dev").iterdir())
         (root / "usr/bin/python").symlink_to("python3")
         imported(root, "debian:proof")
-        run("rm", "-rf", root)
+        removed(root)
     for name in names:
         buildah("tag", "localhost/debian:proof", f"localhost/{name}")
 
@@ -130,7 +139,7 @@ def alpine(*names: str) -> None:
         return
     program = _busybox()
     root = KEPT / "alpine"
-    run("rm", "-rf", root)
+    removed(root)
     for folder in ("bin", "etc", "tmp", "home", "root", "usr/bin", "usr/local/bin", "var/lib", "proc", "dev"):
         (root / folder).mkdir(parents=True)
     (root / "tmp").chmod(0o1777)
@@ -144,7 +153,7 @@ def alpine(*names: str) -> None:
     (root / "etc/shells").write_text("/bin/sh\n")
     for name in names:
         imported(root, name)
-    run("rm", "-rf", root)
+    removed(root)
 
 
 def _busybox() -> Path:
