@@ -334,6 +334,17 @@ def test_a_service_of_the_tests_is_taken_over_under_its_name_and_on_a_known_port
     assert job["env"]["DB_USER"] == "postgres"
 
 
+def test_all_variables_that_are_missing_are_asked_for_at_once_beside_those_that_are_configured(tmp_path: Path) -> None:
+    reads = (f"{name} = os.environ['SHOP_{name}']\n" for name in ("AREA", "MODE", "ZONE"))
+    asked = new_job(django_ci(tmp_path, "import os\n" + "".join(reads)), SHOP_AREA="north")
+
+    assert isinstance(asked, Blocked)
+    assert (
+        asked.reason == "site/settings.py:3 requires SHOP_MODE, the settings 2 variables in all, and no job sets them"
+    )
+    assert asked.config == 'rules.rule.env = { SHOP_AREA = "north", SHOP_MODE = "…", SHOP_ZONE = "…" }'
+
+
 def test_a_required_variable_comes_from_the_step_the_job_the_configuration_or_is_asked_for(tmp_path: Path) -> None:
     settings = "import os\nMODE = os.environ['SHOP_MODE']\nSECRET_KEY = os.environ['SHOP_SECRET']\n"
     asked = new_job(django_ci(tmp_path / "1", settings))

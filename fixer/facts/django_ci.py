@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import json
 import posixpath
 import re
 from collections.abc import Iterator, Mapping
@@ -324,19 +325,28 @@ class DjangoCI:
                     if part and part.lastgroup and not re.search("localhost|127.0.0.1", read.default or ""):
                         environment.setdefault(read.name, _REDIS[part.lastgroup])
         written = any(re.search(r"(^|[\s/])\.env\b", str(step.get("run", ""))) for step in steps)
+        unset: dict[str, str] = {}
         for read in project.environment:
             known = read.name in environment or read.name in everywhere or read.name in configured
             if not read.required or known or written:
                 continue
             if (read.path, read.reader) in self.lenient:
                 continue
-            if not _SECRET.search(read.name):
-                return Blocked(
-                    f"{read.path}:{read.line} requires {read.name}, and no job sets it",
-                    f"give it a value that suits tests, or set it in job {self.job.id}",
-                    f'rules.{rule}.env = {{ {read.name} = "…" }}',
-                )
-            environment[read.name] = "only-for-tests"
+            if _SECRET.search(read.name):
+                environment[read.name] = "only-for-tests"
+            else:
+                unset[read.name] = f"{read.path}:{read.line} requires {read.name}"
+        if unset:
+            several = len(unset) > 1
+            it, suits = ("them", "values that suit") if several else ("it", "a value that suits")
+            more = f", the settings {len(unset)} variables in all" if several else ""
+            wanted = {**configured, **dict.fromkeys(unset, "…")}.items()
+            env = ", ".join(f"{name} = {json.dumps(value, ensure_ascii=False)}" for name, value in wanted)
+            return Blocked(
+                f"{next(iter(unset.values()))}{more}, and no job sets {it}",
+                f"give {it} {suits} tests, or set {it} in job {self.job.id}",
+                f"rules.{rule}.env = {{ {env} }}",
+            )
         return {**environment, **configured}
 
     # -- steps ----------------------------------------------------------------------------------------------------
