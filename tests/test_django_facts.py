@@ -618,6 +618,24 @@ def test_other_files_that_start_a_server_are_named(tmp_path: Path) -> None:
     )  # fmt: skip
 
 
+def test_files_that_may_start_a_server_for_production_are_named(tmp_path: Path) -> None:
+    found = fact(
+        LocalDatabases,
+        tmp_path,
+        {
+            "k8s/postgres.yaml": "kind: StatefulSet\nspec:\n  containers:\n    - name: db\n      image: postgres:17\n",
+            "k8s/web.yaml": "kind: Deployment\nspec:\n  containers:\n    - name: web\n      image: shop\n",
+            "k8s/config.yaml": "kind: ConfigMap\ndata:\n  image: postgres\n",
+            "deploy/compose.yaml": "include: [stack/data.yml, {path: stack/web.yml}]\n",
+            "deploy/stack/data.yml": "services:\n  db:\n    image: postgres:17\n",
+            "deploy/stack/web.yml": "services:\n  web:\n    image: shop\n",
+        },
+    )
+
+    assert found.places == ()
+    assert found.deployed == ("k8s/postgres.yaml", "deploy/stack/data.yml")
+
+
 @pytest.mark.parametrize(
     ("files", "by"),
     [
