@@ -141,6 +141,18 @@ def test_what_comes_before_production_is_not_production(name: str, production: b
     assert bool(findings(steps, tmp_path, "missing-predeploy-backup", name=name)) is production
 
 
+@pytest.mark.parametrize(
+    ("cluster", "service", "production"),
+    [("prod", "web-dev", False), ("prod", "web", True), ("shared", "web-prod", True), ("dev-tools", "web-live", True)],
+)
+def test_the_service_says_more_than_the_cluster_that_it_shares(
+    cluster: str, service: str, production: bool, tmp_path: Path
+) -> None:
+    named = ROLLS_OUT.replace("cluster: shop, service: web", f"cluster: {cluster}, service: {service}")
+    steps = f"{named}  env: {{DATABASE_URL: x}}"
+    assert bool(findings(steps, tmp_path, "missing-predeploy-backup")) is production
+
+
 def test_where_nothing_speaks_of_a_database_none_is_missed(tmp_path: Path) -> None:
     assert findings(ROLLS_OUT, tmp_path, "missing-predeploy-backup", name="Deploy prod") == []
 

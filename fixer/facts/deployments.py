@@ -235,11 +235,18 @@ class DeployJob:
                 return "production"
             if _STAGING.search(text):
                 return "staging"
-        places = [d.target.get(key, "") for d in self.deployments for key in ("cluster", "namespace", "service")]
-        texts = [text for text in (*places, self.workflow.name, self.workflow.path) if "${{" not in text]
-        if any(_PRODUCTION.search(text) for text in texts):
-            return "production"
-        return "staging" if any(_STAGING.search(text) for text in texts) else ""
+        services, namespaces, clusters = (
+            [deployment.target.get(key, "") for deployment in self.deployments]
+            for key in ("service", "namespace", "cluster")
+        )
+        # The narrowest says it: services of several environments may share a cluster, and a workflow's test is none.
+        for texts in (services, namespaces, [*clusters, self.workflow.name, self.workflow.path]):
+            told = [text for text in texts if "${{" not in text]
+            if any(map(_PRODUCTION.search, told)):
+                return "production"
+            if any(map(_STAGING.search, told)):
+                return "staging"
+        return ""
 
     @cached_property
     def sign_in(self) -> tuple[Step, ...]:
