@@ -21,11 +21,12 @@ def findings(
     name: str = "Deploy",
     on: str = "push",
     runner: str = "ubuntu-latest",
+    config: str = "",
 ) -> list[tuple[str, str]]:
     """Message and reason of each finding that stays, in a workflow whose one job has these steps."""
     head = f"name: {name}\non: {on}\njobs:\n  deploy:\n    runs-on: {runner}\n    steps:\n"
     text = head + "".join(f"      {line}\n" for line in steps.strip().splitlines())
-    made = planned(folder, {".github/workflows/deploy.yml": text.encode()}, [RULES[rule]])
+    made = planned(folder, {".github/workflows/deploy.yml": text.encode()}, [RULES[rule]], config)
     assert not made.taken
     cures = [(found.finding.message, found.finding.cure) for found in made.left]
     return [(message, cure.reason if isinstance(cure, Blocked) else "") for message, cure in cures]
@@ -151,6 +152,15 @@ def test_the_service_says_more_than_the_cluster_that_it_shares(
     named = ROLLS_OUT.replace("cluster: shop, service: web", f"cluster: {cluster}, service: {service}")
     steps = f"{named}  env: {{DATABASE_URL: x}}"
     assert bool(findings(steps, tmp_path, "missing-predeploy-backup")) is production
+
+
+@pytest.mark.parametrize("rule", ["missing-rollback", "missing-predeploy-backup"])
+def test_a_matrix_takes_no_step_whatever_is_configured(rule: str, tmp_path: Path) -> None:
+    steps = f"{ROLLS_OUT}  env: {{DATABASE_URL: x}}"
+    runner = "ubuntu-latest\n    strategy: {matrix: {region: [a, b]}}"
+    config = f"rules.{rule}.command = 'x'"
+    found = findings(steps, tmp_path, rule, name="Deploy prod", runner=runner, config=config)
+    assert [reason for _, reason in found] == ["job deploy is a matrix, and each of its legs would do it"]
 
 
 def test_where_nothing_speaks_of_a_database_none_is_missed(tmp_path: Path) -> None:

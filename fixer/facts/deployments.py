@@ -18,7 +18,7 @@ from fixer.languages.health_check import health_checks, is_local
 from fixer.languages.shell import Command, Script, Structure
 from fixer.languages.workflow import Job, Step, Workflow
 from fixer.languages.yaml import Commented, Node
-from fixer.model import Source, Span
+from fixer.model import Blocked, Source, Span
 
 if TYPE_CHECKING:
     from fixer.repository import Repository
@@ -207,6 +207,20 @@ class DeployJob:
     @property
     def steps_node(self) -> Node | None:
         return self.job.steps_node
+
+    @cached_property
+    def closed(self) -> Blocked | None:
+        """Why it takes no further step, whatever the configuration says; None where it does."""
+        steps = self.steps_node
+        if self.job.data.get("strategy"):
+            return Blocked(
+                f"job {self.id} is a matrix, and each of its legs would do it", "deploy in a job that is no matrix"
+            )
+        if steps is None or steps.target is not None or steps.style == "flow":
+            return Blocked(
+                f"job {self.id}: its list of steps cannot be edited", "write the steps as a list below the job"
+            )
+        return None
 
     @cached_property
     def unknown(self) -> str:

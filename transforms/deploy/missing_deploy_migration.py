@@ -169,6 +169,9 @@ def _deploys_django(job: DeployJob, django: DjangoProject) -> bool:
 
 
 def _cure(job: DeployJob, django: DjangoProject, options: Options) -> Fix | Blocked:
+    steps = job.steps_node
+    if job.closed is not None:
+        return job.closed
     if not options["command"] and (job.way is Way.OTHER or job.way is Way.HELM):
         return Blocked(
             f"job {job.id} deploys in a way for which fhfix knows no one-off task ({job.deployments[0].words})",
@@ -177,12 +180,7 @@ def _cure(job: DeployJob, django: DjangoProject, options: Options) -> Fix | Bloc
         )
     if job.unknown and not options["command"]:
         return Blocked(f"job {job.id}: {job.unknown}", "say how to migrate", _COMMAND)
-    steps = job.steps_node
-    if steps is None or steps.target is not None or steps.style == "flow" or job.job.data.get("strategy"):
-        return Blocked(
-            f"job {job.id}: {job.unknown or 'its list of steps cannot be edited'}",
-            "write the steps as a list below the job",
-        )
+    assert steps is not None
     deployment = job.deployments[0] if options["command"] else _serving(job)
     if deployment is None:
         return Blocked(

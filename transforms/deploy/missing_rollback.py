@@ -21,7 +21,7 @@ kept as secrets, the number of the revision is passed on beside it.
 
 A job whose rollback reads its target before the deployment; `helm upgrade --atomic`; clusters that a job makes for
 its own tests. What fhfix cannot follow is reported with the reason: loops and conditions of the shell, CodeDeploy, a
-matrix, a way of deploying that it does not know. For those, `command` and `record` say how to go back.
+way of deploying that it does not know. For those, `command` and `record` say how to go back. A matrix takes neither.
 """
 
 from __future__ import annotations
@@ -396,6 +396,8 @@ def _missing(job: DeployJob, options: Options) -> Finding:
 
 
 def _cure(job: DeployJob, options: Options) -> Fix | Blocked:
+    if job.closed is not None:
+        return job.closed
     why = _why_not(job)
     if job.way is Way.OTHER or (why is not None and options["command"]):
         return _by_command(job, options)
@@ -929,11 +931,7 @@ def _by_command(job: DeployJob, options: Options) -> Fix | Blocked:
             missing,
         )
     steps = job.steps_node
-    if steps is None or steps.target is not None or steps.style == "flow" or job.job.data.get("strategy"):
-        return Blocked(
-            f"job {job.id}: {job.unknown or 'its list of steps cannot be edited'}",
-            "write the steps as a list below the job",
-        )
+    assert steps is not None
     first: dict[str, Any] = {"name": "Record what runs now", "id": "previous"}
     first |= job.deployments[0].condition
     given = job.deployments[0].credentials
