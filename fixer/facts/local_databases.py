@@ -233,7 +233,9 @@ def _pooler(compose: Compose) -> str:
 
 
 def _is_server(service: dict[str, Any]) -> bool:
-    return _POSTGRES.search(str(service.get("image", ""))) is not None
+    """By its image, or, where it is built here, by the folder of its data."""
+    built = "build" in service and "/var/lib/postgresql" in str(service.get("volumes", ""))
+    return built or _POSTGRES.search(str(service.get("image", ""))) is not None
 
 
 def _is_stock(service: dict[str, Any]) -> bool:
