@@ -16,6 +16,7 @@ from fixer.facts.python_packages import PythonPackages
 from fixer.facts.settings_modules import Database, SettingsReader, module_reads
 from fixer.facts.workflows import Workflows, commands_of, folder_of, in_folder
 from fixer.languages.action_ref import ActionRef, RefKind
+from fixer.languages.settings import item
 from fixer.languages.workflow import Job, Step, Workflow
 from fixer.languages.yaml import Commented
 from fixer.model import Blocked
@@ -227,6 +228,13 @@ class DjangoCI:
             if fixed.get("HOST", "localhost") not in ("", "localhost", "127.0.0.1"):
                 return Blocked(
                     f"{database.path} looks for PostgreSQL on {fixed['HOST']}, and a job has it on localhost",
+                    "let the settings read HOST from the environment",
+                )
+            host = item(database.node, "HOST")
+            if isinstance(host, ast.Attribute | ast.Call) and not {"HOST", "URL"} & database.reads.keys():
+                return Blocked(
+                    f"{database.path}:{host.lineno} takes HOST from `{ast.unparse(host)}`, and no variable is seen "
+                    "that leads it to the PostgreSQL of a job",
                     "let the settings read HOST from the environment",
                 )
             env = {"POSTGRES_DB": fixed.get("NAME") or "test", "POSTGRES_USER": fixed.get("USER") or "test"}
