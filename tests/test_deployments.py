@@ -163,6 +163,15 @@ def test_a_matrix_takes_no_step_whatever_is_configured(rule: str, tmp_path: Path
     assert [reason for _, reason in found] == ["job deploy is a matrix, and each of its legs would do it"]
 
 
+@pytest.mark.parametrize(("appdir", "found"), [("./", 1), ("server", 1), ("server/web", 1), ("java", 0), ("serve", 0)])
+def test_a_folder_without_the_django_project_needs_no_migration(appdir: str, found: int, tmp_path: Path) -> None:
+    steps = f"- uses: akhileshns/heroku-deploy@v3\n  with: {{heroku_app_name: shop, appdir: '{appdir}'}}\n"
+    (tmp_path / "server/web/shop").mkdir(parents=True)
+    (tmp_path / "server/web/manage.py").write_text("os.environ.setdefault('DJANGO_SETTINGS_MODULE', 'shop.settings')\n")
+    (tmp_path / "server/web/shop/settings.py").write_text("INSTALLED_APPS = []\nDATABASES = {}\nMIDDLEWARE = []\n")
+    assert len(findings(steps, tmp_path, "missing-deploy-migration")) == found
+
+
 def test_where_nothing_speaks_of_a_database_none_is_missed(tmp_path: Path) -> None:
     assert findings(ROLLS_OUT, tmp_path, "missing-predeploy-backup", name="Deploy prod") == []
 

@@ -21,6 +21,7 @@ is what is reported.
 from __future__ import annotations
 
 import json
+import posixpath
 import re
 from collections.abc import Iterator
 from typing import Any
@@ -159,13 +160,24 @@ def _migrated(job: DeployJob) -> bool:
 
 
 def _deploys_django(job: DeployJob, django: DjangoProject) -> bool:
-    """False for what names itself a front end, beside a back end in the same repository."""
+    """False for what names itself a front end, or another folder, beside a back end in the same repository."""
+    folders = [_folder(deployment) for deployment in job.deployments]
+    if all(folders) and not any(f"{found.root}/".startswith(f"{f}/") for f in folders for found in django.projects):
+        return False
     words = [job.id, job.job.name, job.workflow.name, job.workflow.path.rpartition("/")[2]]
     words += [
         deployment.target.get(key, "") for deployment in job.deployments for key in ("service", "workload", "release")
     ]
     front = re.compile(r"front-?end|\bui\b|\bdocs\b|storybook", re.IGNORECASE)
     return not any(front.search(word) for word in words)
+
+
+def _folder(deployment: Deployment) -> str:
+    """The folder of the repository that Heroku is given; empty for all of it, or where that is not said."""
+    with_ = deployment.step.with_
+    found = with_.get("appdir") if with_ is not None else None
+    path = posixpath.normpath(found.value) if found is not None and found.is_scalar else "."
+    return "" if path == "." or "$" in path else path
 
 
 def _cure(job: DeployJob, django: DjangoProject, options: Options) -> Fix | Blocked:
