@@ -454,6 +454,15 @@ SERVERS = {
         "asgi",
         None,
     ),
+    "one script after another": (
+        {
+            "Dockerfile": 'FROM x\nENTRYPOINT ["/bin/bash"]\nCMD ["-c", "bin/setup.sh; bin/serve.sh"]\n',
+            "bin/setup.sh": "python manage.py migrate\n",
+            "bin/serve.sh": "python -m gunicorn --workers 3 a.wsgi\n",
+        },
+        "wsgi",
+        3,
+    ),
     "compose": (
         {"compose.yaml": "services:\n  web:\n    build: .\n    command: uvicorn a.asgi:application --workers 2\n"},
         "asgi",
