@@ -11,7 +11,8 @@ an upload that is skipped when the scan fails, as it does where it has an `exit-
 
 ## When it is left alone
 Where any workflow scans already, with Trivy or with Grype or Snyk; repositories without a Dockerfile or a Django
-project; those without a workflow for pull requests. A second scan is never added.
+project; those without a workflow for pull requests. A second scan is never added. A workflow that others call gets no
+job where one of the callers has not the permissions for it: GitHub would start neither of them.
 """
 
 from __future__ import annotations
