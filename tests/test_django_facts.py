@@ -609,6 +609,7 @@ def test_services_reach_a_server_over_others_over_files_and_over_anchors(tmp_pat
 def test_a_server_that_is_built_here_is_known_by_the_folder_of_its_data(tmp_path: Path) -> None:
     database = "  data: {build: docker/data, volumes: ['data:/var/lib/postgresql/data']}\n"
     web = "  web: {build: ., depends_on: {data: {condition: service_healthy}}, command: gunicorn shop.wsgi}\n"
+    web += "  java: {build: java, depends_on: [data], environment: {DATABASE_URL: 'jdbc:postgresql://data/shop'}}\n"
     found = fact(LocalDatabases, tmp_path, {"compose.yaml": f"services:\n{database}{web}"})
 
     assert [place.name for place in found.places] == ["services.web"]

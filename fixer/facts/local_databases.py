@@ -187,7 +187,8 @@ def _services(together: Sequence[Compose]) -> list[Place]:
         for name, each in own.items():
             node = compose.services[name].node
             is_own = "build" in each or each.get("image") in (None, *built)
-            if _is_server(each) or node.target is not None or not is_own:
+            speaks_java = "jdbc:" in str(each)
+            if _is_server(each) or node.target is not None or not is_own or speaks_java:
                 continue
             servers = [known[other] for other in _reached(name, known) if _is_server(known[other])]
             # A service may also leave unsaid what it needs.
