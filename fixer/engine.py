@@ -178,6 +178,13 @@ class _Asked:
                     f"its fix also changes {path}, which is excluded", "include that file, or fix it by hand"
                 )
                 return replace(finding, cure=cure)
+        for file in finding.cure.new_files if isinstance(finding.cure, Fix) else ():
+            if repository.is_ignored(file.path):
+                cure = Blocked(
+                    f"git ignores {file.path}, so it would be in no commit",
+                    f"stop ignoring it: `git check-ignore -v {file.path}` says where that stands",
+                )
+                return replace(finding, cure=cure)
         return finding
 
     def _asked(self, rule: Rule, repository: Repository) -> Iterator[Finding]:

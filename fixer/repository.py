@@ -88,6 +88,7 @@ class Repository:
         self._depends: dict[type[Any], set[str]] = {}
         self._trails: list[set[str]] = []
         self._share: frozenset[str] | None = None
+        self._ignored: dict[str, bool] = {}
 
     def with_changes(self, changed: Mapping[str, Source]) -> Repository:
         """The same repository with these files changed or added.
@@ -101,6 +102,7 @@ class Repository:
         after._documents = {p: d for p, d in self._documents.items() if p not in changed}
         after._sources = {p: s for p, s in self._sources.items() if p not in changed}
         after.__dict__["_on_disk"] = self._on_disk
+        after._ignored = self._ignored
         return after
 
     def refusing(self, problem: FileError) -> Repository:
@@ -177,6 +179,12 @@ class Repository:
             return self.read(path).text if self.exists(path) else ""
         except FileError:
             return ""
+
+    def is_ignored(self, path: str) -> bool:
+        """Whether git would leave a new file out, by .gitignore or by what stands for this clone alone."""
+        if path not in self._ignored:
+            self._ignored[path] = _git_ignores(self.root, path)
+        return self._ignored[path]
 
     # -- documents ----------------------------------------------------------------------------------------------
 
@@ -261,12 +269,8 @@ def _git_files(root: Path) -> list[str] | None:
     """None where there is no git. Raises FileError where git refuses: which files it ignores is not known then."""
     if not (root / ".git").exists():
         return None
-    # No configuration of the repository may run a program (core.fsmonitor could).
-    command = ["git", "-c", "core.fsmonitor=false", "-C", str(root), "ls-files", "-z", "--cached", "--others"]
     try:
-        done = subprocess.run(
-            [*command, "--exclude-standard"], capture_output=True, env={**os.environ, "LC_ALL": "C"}, check=False
-        )
+        done = _git(root, "ls-files", "-z", "--cached", "--others", "--exclude-standard")
     except OSError:
         return None
     said = done.stderr.decode("utf-8", "replace")
@@ -279,6 +283,19 @@ def _git_files(root: Path) -> list[str] | None:
         raise FileError(str(root), "belongs to another user, so git does not list its files", advice)
     last = said.strip().rpartition("\n")[2]
     raise FileError(str(root), f"git cannot list its files: {last}", "repair it first")
+
+
+def _git_ignores(root: Path, path: str) -> bool:
+    try:
+        return (root / ".git").exists() and _git(root, "check-ignore", "--quiet", "--", path).returncode == 0
+    except OSError:
+        return False
+
+
+def _git(root: Path, *arguments: str) -> subprocess.CompletedProcess[bytes]:
+    # No configuration of the repository may run a program (core.fsmonitor could).
+    command = ["git", "-c", "core.fsmonitor=false", "-C", str(root), *arguments]
+    return subprocess.run(command, capture_output=True, env={**os.environ, "LC_ALL": "C"}, check=False)
 
 
 def _walk(root: Path) -> list[str]:

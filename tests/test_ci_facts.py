@@ -321,6 +321,35 @@ def test_a_database_of_its_own_is_named_by_the_variables_that_the_settings_read(
     assert environment(ci) == {"DB_NAME": "test", "DB_USER": "test", "DB_PASSWORD": "test", "DB_HOST": "localhost"}
 
 
+PARSED = """\
+import os
+from urllib.parse import urlparse
+url = urlparse(os.getenv("SHOP_URL"))
+DATABASES = {"default": {
+    "ENGINE": "django.db.backends.postgresql",
+    "NAME": url.path.replace("/", ""),
+    "USER": url.username,
+    "HOST": url.hostname,
+}}
+"""
+
+
+def test_a_database_that_is_taken_out_of_a_url_is_named_by_a_url(tmp_path: Path) -> None:
+    ci = django_ci(tmp_path, PARSED, workflow(*TESTS))
+
+    assert environment(ci) == {"SHOP_URL": "postgres://test:test@localhost:5432/test"}
+
+
+def test_where_no_variable_leads_to_the_database_no_job_is_made(tmp_path: Path) -> None:
+    job = new_job(django_ci(tmp_path, PARSED.replace('os.getenv("SHOP_URL")', "load()"), workflow(*TESTS)))
+
+    assert isinstance(job, Blocked)
+    assert job.reason == (
+        "site/settings.py:8 takes HOST from `url.hostname`, and no variable is seen that leads it to the PostgreSQL "
+        "of a job"
+    )
+
+
 def test_a_service_of_the_tests_is_taken_over_under_its_name_and_on_a_known_port(tmp_path: Path) -> None:
     service = (
         "    services: { data: { image: 'postgis/postgis:17-3.5', env: { POSTGRES_PASSWORD: ci }, ports: ['5432'] } }\n"
@@ -332,6 +361,17 @@ def test_a_service_of_the_tests_is_taken_over_under_its_name_and_on_a_known_port
     assert list(job["services"]) == ["data"]
     assert job["services"]["data"]["ports"] == ["5432:5432"]
     assert job["env"]["DB_USER"] == "postgres"
+
+
+def test_all_variables_that_are_missing_are_asked_for_at_once_beside_those_that_are_configured(tmp_path: Path) -> None:
+    reads = (f"{name} = os.environ['SHOP_{name}']\n" for name in ("AREA", "MODE", "ZONE"))
+    asked = new_job(django_ci(tmp_path, "import os\n" + "".join(reads)), SHOP_AREA="north")
+
+    assert isinstance(asked, Blocked)
+    assert (
+        asked.reason == "site/settings.py:3 requires SHOP_MODE, the settings 2 variables in all, and no job sets them"
+    )
+    assert asked.config == 'rules.rule.env = { SHOP_AREA = "north", SHOP_MODE = "…", SHOP_ZONE = "…" }'
 
 
 def test_a_required_variable_comes_from_the_step_the_job_the_configuration_or_is_asked_for(tmp_path: Path) -> None:

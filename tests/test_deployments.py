@@ -21,11 +21,12 @@ def findings(
     name: str = "Deploy",
     on: str = "push",
     runner: str = "ubuntu-latest",
+    config: str = "",
 ) -> list[tuple[str, str]]:
     """Message and reason of each finding that stays, in a workflow whose one job has these steps."""
     head = f"name: {name}\non: {on}\njobs:\n  deploy:\n    runs-on: {runner}\n    steps:\n"
     text = head + "".join(f"      {line}\n" for line in steps.strip().splitlines())
-    made = planned(folder, {".github/workflows/deploy.yml": text.encode()}, [RULES[rule]])
+    made = planned(folder, {".github/workflows/deploy.yml": text.encode()}, [RULES[rule]], config)
     assert not made.taken
     cures = [(found.finding.message, found.finding.cure) for found in made.left]
     return [(message, cure.reason if isinstance(cure, Blocked) else "") for message, cure in cures]
@@ -139,6 +140,36 @@ def test_an_undo_with_options_before_its_words_is_a_rollback(tmp_path: Path) -> 
 def test_what_comes_before_production_is_not_production(name: str, production: bool, tmp_path: Path) -> None:
     steps = f"{ROLLS_OUT}  env: {{DATABASE_URL: x}}"
     assert bool(findings(steps, tmp_path, "missing-predeploy-backup", name=name)) is production
+
+
+@pytest.mark.parametrize(
+    ("cluster", "service", "production"),
+    [("prod", "web-dev", False), ("prod", "web", True), ("shared", "web-prod", True), ("dev-tools", "web-live", True)],
+)
+def test_the_service_says_more_than_the_cluster_that_it_shares(
+    cluster: str, service: str, production: bool, tmp_path: Path
+) -> None:
+    named = ROLLS_OUT.replace("cluster: shop, service: web", f"cluster: {cluster}, service: {service}")
+    steps = f"{named}  env: {{DATABASE_URL: x}}"
+    assert bool(findings(steps, tmp_path, "missing-predeploy-backup")) is production
+
+
+@pytest.mark.parametrize("rule", ["missing-rollback", "missing-predeploy-backup"])
+def test_a_matrix_takes_no_step_whatever_is_configured(rule: str, tmp_path: Path) -> None:
+    steps = f"{ROLLS_OUT}  env: {{DATABASE_URL: x}}"
+    runner = "ubuntu-latest\n    strategy: {matrix: {region: [a, b]}}"
+    config = f"rules.{rule}.command = 'x'"
+    found = findings(steps, tmp_path, rule, name="Deploy prod", runner=runner, config=config)
+    assert [reason for _, reason in found] == ["job deploy is a matrix, and each of its legs would do it"]
+
+
+@pytest.mark.parametrize(("appdir", "found"), [("./", 1), ("server", 1), ("server/web", 1), ("java", 0), ("serve", 0)])
+def test_a_folder_without_the_django_project_needs_no_migration(appdir: str, found: int, tmp_path: Path) -> None:
+    steps = f"- uses: akhileshns/heroku-deploy@v3\n  with: {{heroku_app_name: shop, appdir: '{appdir}'}}\n"
+    (tmp_path / "server/web/shop").mkdir(parents=True)
+    (tmp_path / "server/web/manage.py").write_text("os.environ.setdefault('DJANGO_SETTINGS_MODULE', 'shop.settings')\n")
+    (tmp_path / "server/web/shop/settings.py").write_text("INSTALLED_APPS = []\nDATABASES = {}\nMIDDLEWARE = []\n")
+    assert len(findings(steps, tmp_path, "missing-deploy-migration")) == found
 
 
 def test_where_nothing_speaks_of_a_database_none_is_missed(tmp_path: Path) -> None:

@@ -454,6 +454,15 @@ SERVERS = {
         "asgi",
         None,
     ),
+    "one script after another": (
+        {
+            "Dockerfile": 'FROM x\nENTRYPOINT ["/bin/bash"]\nCMD ["-c", "bin/setup.sh; bin/serve.sh"]\n',
+            "bin/setup.sh": "python manage.py migrate\n",
+            "bin/serve.sh": "python -m gunicorn --workers 3 a.wsgi\n",
+        },
+        "wsgi",
+        3,
+    ),
     "compose": (
         {"compose.yaml": "services:\n  web:\n    build: .\n    command: uvicorn a.asgi:application --workers 2\n"},
         "asgi",
@@ -597,6 +606,15 @@ def test_services_reach_a_server_over_others_over_files_and_over_anchors(tmp_pat
     assert found.elsewhere == ()
 
 
+def test_a_server_that_is_built_here_is_known_by_the_folder_of_its_data(tmp_path: Path) -> None:
+    database = "  data: {build: docker/data, volumes: ['data:/var/lib/postgresql/data']}\n"
+    web = "  web: {build: ., depends_on: {data: {condition: service_healthy}}, command: gunicorn shop.wsgi}\n"
+    web += "  java: {build: java, depends_on: [data], environment: {DATABASE_URL: 'jdbc:postgresql://data/shop'}}\n"
+    found = fact(LocalDatabases, tmp_path, {"compose.yaml": f"services:\n{database}{web}"})
+
+    assert [place.name for place in found.places] == ["services.web"]
+
+
 def test_other_files_that_start_a_server_are_named(tmp_path: Path) -> None:
     found = fact(
         LocalDatabases,
@@ -616,6 +634,24 @@ def test_other_files_that_start_a_server_are_named(tmp_path: Path) -> None:
     assert found.elsewhere == (
         ".circleci/config.yml", ".gitlab-ci.yml", "Makefile", "dev/compose.yaml", "docker-compose.postgres",
     )  # fmt: skip
+
+
+def test_files_that_may_start_a_server_for_production_are_named(tmp_path: Path) -> None:
+    found = fact(
+        LocalDatabases,
+        tmp_path,
+        {
+            "k8s/postgres.yaml": "kind: StatefulSet\nspec:\n  containers:\n    - name: db\n      image: postgres:17\n",
+            "k8s/web.yaml": "kind: Deployment\nspec:\n  containers:\n    - name: web\n      image: shop\n",
+            "k8s/config.yaml": "kind: ConfigMap\ndata:\n  image: postgres\n",
+            "deploy/compose.yaml": "include: [stack/data.yml, {path: stack/web.yml}]\n",
+            "deploy/stack/data.yml": "services:\n  db:\n    image: postgres:17\n",
+            "deploy/stack/web.yml": "services:\n  web:\n    image: shop\n",
+        },
+    )
+
+    assert found.places == ()
+    assert found.deployed == ("k8s/postgres.yaml", "deploy/stack/data.yml")
 
 
 @pytest.mark.parametrize(

@@ -11,6 +11,7 @@ from fixer.registry import all_rules
 from tests.fixture_cases import planned
 
 RULES = [rule for rule in all_rules() if rule.id == "unpooled-database"]
+UNPREPARED = [rule for rule in all_rules() if rule.id == "unprepared-statements"]
 LITERAL = 'DATABASES = {"default": {"ENGINE": "django.db.backends.postgresql", "HOST": "db.example.com"}}\n'
 URL = 'import dj_database_url\n\nDATABASES = {"default": dj_database_url.config()}\n'
 
@@ -51,3 +52,21 @@ def test_files_of_other_systems_that_start_a_server_are_named(tmp_path: Path) ->
     todo = [each for reported in found.taken for each in getattr(reported.finding.cure, "todo", ())]
     assert "set DB_SSLMODE=prefer where PostgreSQL has no TLS, on a developer's machine, say, and for what " \
         ".circleci/config.yml starts" in todo  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("files", "helps"),
+    [
+        ({}, True),
+        ({"requirements.txt": "Django==5.2.1\npsycopg2\n"}, False),
+        ({"app/reports.py": "rows = Model.objects.raw('SELECT 1')\n"}, False),
+    ],
+)
+def test_to_opt_in_is_asked_only_where_that_is_enough(files: dict[str, str], helps: bool, tmp_path: Path) -> None:
+    given = {"manage.py": "", "app/settings.py": LITERAL, "requirements.txt": "Django==5.2.1\npsycopg\n", **files}
+    contents = {path: text.encode() for path, text in given.items()}
+    (cure,) = blocked(planned(tmp_path, contents, UNPREPARED))
+    assert bool(cure.config) is helps
+
+    opted_in = planned(tmp_path, contents, UNPREPARED, "rules.unprepared-statements.server-side-binding = true")
+    assert bool(opted_in.taken) is helps

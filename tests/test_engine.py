@@ -203,6 +203,20 @@ def test_a_new_file_never_overwrites_one_that_is_there_even_when_git_ignores_it(
     assert "overwrite" in made.faults[0].what
 
 
+def test_a_new_file_that_git_would_ignore_is_blocked(repository: Repository) -> None:
+    subprocess.run(["git", "init", "-q", repository.root], check=True)
+    (repository.root / ".gitignore").write_text("*.txt\n")
+
+    def write(workflow: Workflow) -> Iterator[Finding]:
+        yield found(workflow, Fix("add notes", (), (NewFile("notes.txt", "theirs"),)))
+
+    assert not plan(repository, [rule("write", write)]).faults
+    cure = check(repository, [rule("write", write)]).findings[0].finding.cure
+
+    assert isinstance(cure, Blocked)
+    assert cure.reason == "git ignores notes.txt, so it would be in no commit"
+
+
 def test_a_new_file_is_parsed_before_it_may_be_written(repository: Repository) -> None:
     def write(workflow: Workflow) -> Iterator[Finding]:
         yield found(workflow, Fix("add a workflow", (), (NewFile(".github/workflows/new.yml", "a: [\n"),)))

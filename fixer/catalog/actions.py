@@ -72,10 +72,11 @@ class Major(NamedTuple):
 
 
 class Replacement(NamedTuple):
-    """What to use instead of an action. `migration` rewrites a step where that can be done exactly."""
+    """What to use instead of an action, from which major on. `migration` rewrites a step exactly, where it can."""
 
     name: str
     migration: Migration | None = None
+    at_least: int = 0
 
 
 @dataclass(frozen=True)
@@ -252,7 +253,8 @@ class Action:
 
         data = self.curated.get("replace")
         if data:
-            return Replacement(str(data["with"]), Migration.of(data) if data.get("exact") else None)
+            migration = Migration.of(data) if data.get("exact") else None
+            return Replacement(str(data["with"]), migration, data.get("at_least", 0))
         names = self.status.get("replacement", ())
         return Replacement(str(names[0])) if names else None
 

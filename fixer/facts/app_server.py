@@ -137,13 +137,13 @@ def _commands(repository: Repository, path: str, source: str) -> Iterator[Server
     for number, line in _starts(path, repository.text(path)):
         if _STARTS_SERVER.search(line):
             yield from _parsed(repository, path, number, line, source)
-        elif script := _SCRIPT.search(line):
-            name = (script[1] or script[2]).rpartition("/")[2]
-            for other in repository.files:
-                if other.rpartition("/")[2] == name and name:
-                    for at, inner in _logical_lines(repository.text(other)):
-                        if _STARTS_SERVER.search(inner):
-                            yield from _parsed(repository, other, at, inner, source)
+            continue
+        scripts = {(script[1] or script[2]).rpartition("/")[2] for script in _SCRIPT.finditer(line)} - {""}
+        for other in repository.files if scripts else ():
+            if other.rpartition("/")[2] in scripts:
+                for at, inner in _logical_lines(repository.text(other)):
+                    if _STARTS_SERVER.search(inner):
+                        yield from _parsed(repository, other, at, inner, source)
 
 
 def _starts(path: str, text: str) -> Iterator[tuple[int, str]]:

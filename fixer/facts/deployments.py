@@ -18,7 +18,7 @@ from fixer.languages.health_check import health_checks, is_local
 from fixer.languages.shell import Command, Script, Structure
 from fixer.languages.workflow import Job, Step, Workflow
 from fixer.languages.yaml import Commented, Node
-from fixer.model import Source, Span
+from fixer.model import Blocked, Source, Span
 
 if TYPE_CHECKING:
     from fixer.repository import Repository
@@ -209,6 +209,20 @@ class DeployJob:
         return self.job.steps_node
 
     @cached_property
+    def closed(self) -> Blocked | None:
+        """Why it takes no further step, whatever the configuration says; None where it does."""
+        steps = self.steps_node
+        if self.job.data.get("strategy"):
+            return Blocked(
+                f"job {self.id} is a matrix, and each of its legs would do it", "deploy in a job that is no matrix"
+            )
+        if steps is None or steps.target is not None or steps.style == "flow":
+            return Blocked(
+                f"job {self.id}: its list of steps cannot be edited", "write the steps as a list below the job"
+            )
+        return None
+
+    @cached_property
     def unknown(self) -> str:
         """Why this job cannot be worked on; empty where it can."""
         for deployment in self.deployments:
@@ -235,11 +249,18 @@ class DeployJob:
                 return "production"
             if _STAGING.search(text):
                 return "staging"
-        places = [d.target.get(key, "") for d in self.deployments for key in ("cluster", "namespace", "service")]
-        texts = [text for text in (*places, self.workflow.name, self.workflow.path) if "${{" not in text]
-        if any(_PRODUCTION.search(text) for text in texts):
-            return "production"
-        return "staging" if any(_STAGING.search(text) for text in texts) else ""
+        services, namespaces, clusters = (
+            [deployment.target.get(key, "") for deployment in self.deployments]
+            for key in ("service", "namespace", "cluster")
+        )
+        # The narrowest says it: services of several environments may share a cluster, and a workflow's test is none.
+        for texts in (services, namespaces, [*clusters, self.workflow.name, self.workflow.path]):
+            told = [text for text in texts if "${{" not in text]
+            if any(map(_PRODUCTION.search, told)):
+                return "production"
+            if any(map(_STAGING.search, told)):
+                return "staging"
+        return ""
 
     @cached_property
     def sign_in(self) -> tuple[Step, ...]:

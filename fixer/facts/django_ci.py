@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import json
 import posixpath
 import re
 from collections.abc import Iterator, Mapping
@@ -15,6 +16,7 @@ from fixer.facts.python_packages import PythonPackages
 from fixer.facts.settings_modules import Database, SettingsReader, module_reads
 from fixer.facts.workflows import Workflows, commands_of, folder_of, in_folder
 from fixer.languages.action_ref import ActionRef, RefKind
+from fixer.languages.settings import item
 from fixer.languages.workflow import Job, Step, Workflow
 from fixer.languages.yaml import Commented
 from fixer.model import Blocked
@@ -228,6 +230,13 @@ class DjangoCI:
                     f"{database.path} looks for PostgreSQL on {fixed['HOST']}, and a job has it on localhost",
                     "let the settings read HOST from the environment",
                 )
+            host = item(database.node, "HOST")
+            if isinstance(host, ast.Attribute | ast.Call) and not {"HOST", "URL"} & database.reads.keys():
+                return Blocked(
+                    f"{database.path}:{host.lineno} takes HOST from `{ast.unparse(host)}`, and no variable is seen "
+                    "that leads it to the PostgreSQL of a job",
+                    "let the settings read HOST from the environment",
+                )
             env = {"POSTGRES_DB": fixed.get("NAME") or "test", "POSTGRES_USER": fixed.get("USER") or "test"}
             # A password that stands in the settings is not copied to yet another file.
             env |= {"POSTGRES_HOST_AUTH_METHOD": "trust"} if fixed.get("PASSWORD") else {"POSTGRES_PASSWORD": "test"}
@@ -324,19 +333,28 @@ class DjangoCI:
                     if part and part.lastgroup and not re.search("localhost|127.0.0.1", read.default or ""):
                         environment.setdefault(read.name, _REDIS[part.lastgroup])
         written = any(re.search(r"(^|[\s/])\.env\b", str(step.get("run", ""))) for step in steps)
+        unset: dict[str, str] = {}
         for read in project.environment:
             known = read.name in environment or read.name in everywhere or read.name in configured
             if not read.required or known or written:
                 continue
             if (read.path, read.reader) in self.lenient:
                 continue
-            if not _SECRET.search(read.name):
-                return Blocked(
-                    f"{read.path}:{read.line} requires {read.name}, and no job sets it",
-                    f"give it a value that suits tests, or set it in job {self.job.id}",
-                    f'rules.{rule}.env = {{ {read.name} = "…" }}',
-                )
-            environment[read.name] = "only-for-tests"
+            if _SECRET.search(read.name):
+                environment[read.name] = "only-for-tests"
+            else:
+                unset[read.name] = f"{read.path}:{read.line} requires {read.name}"
+        if unset:
+            several = len(unset) > 1
+            it, suits = ("them", "values that suit") if several else ("it", "a value that suits")
+            more = f", the settings {len(unset)} variables in all" if several else ""
+            wanted = {**configured, **dict.fromkeys(unset, "…")}.items()
+            env = ", ".join(f"{name} = {json.dumps(value, ensure_ascii=False)}" for name, value in wanted)
+            return Blocked(
+                f"{next(iter(unset.values()))}{more}, and no job sets {it}",
+                f"give {it} {suits} tests, or set {it} in job {self.job.id}",
+                f"rules.{rule}.env = {{ {env} }}",
+            )
         return {**environment, **configured}
 
     # -- steps ----------------------------------------------------------------------------------------------------

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import posixpath
 import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Self
 
+from fixer.languages import kind_of, name_of
 from fixer.languages.compose import Compose
 from fixer.languages.workflow import Workflow
 from fixer.languages.yaml import Node, Yaml
@@ -34,6 +36,10 @@ _ELSEWHERE = re.compile(
     r"(^|/)(\.circleci/[^/]+\.ya?ml|\.gitlab-ci[^/]*\.ya?ml|azure-pipelines[^/]*\.ya?ml|bitbucket-pipelines\.ya?ml|"
     r"\.drone\.ya?ml|Jenkinsfile|[Mm]akefile|[Jj]ustfile|tox\.ini|[^/]*compose[^/]*)$"
 )
+_MANIFEST = re.compile(
+    r"(^|[/_.-])(k8s|kube\w*|manifests?|deploy\w*|helm|charts?|openshift|postgres\w*|database|db)([/_.-].*)?\.ya?ml$"
+)
+_RUNS_PODS = re.compile(r"^kind:\s*[\"']?(Deployment|StatefulSet|Pod)\b", re.MULTILINE)
 
 
 @dataclass(frozen=True, eq=False)
@@ -84,11 +90,13 @@ class LocalDatabases:
     """`places` are where the application uses a stock server; `pooler` names a connection pooler in compose.
 
     `elsewhere` are other files that start such a server: of other CI systems, and those that leave open who uses it.
+    `deployed` are files that may start one for production: manifests of Kubernetes, and what compose files include.
     """
 
     places: tuple[Place, ...]
     pooler: str
     elsewhere: tuple[str, ...] = ()
+    deployed: tuple[str, ...] = ()
 
     @classmethod
     def detect(cls, repository: Repository) -> Self | None:
@@ -105,9 +113,9 @@ class LocalDatabases:
             places += _jobs(workflow, in_compose)
         elsewhere: list[str] = []
         for together in folders.values():
-            found = _services(together)
-            places += found
-            elsewhere += [] if found else _only_servers(together)
+            served = _services(together)
+            places += served
+            elsewhere += [] if served else _only_servers(together)
         pooler = next(filter(None, map(_pooler, composes)), "")
         known = {compose.source.path for compose in composes}
         elsewhere += [
@@ -117,7 +125,10 @@ class LocalDatabases:
             and path not in known
             and (_NAMES_SERVER.search(repository.text(path)) or _RUNS_SERVER.search(repository.text(path)))
         ]
-        return cls(tuple(places), pooler, tuple(sorted(elsewhere))) if places or pooler or elsewhere else None
+        deployed = [path for path in repository.files if _MANIFEST.search(path) and _runs_server(repository, path)]
+        deployed += [path for path in _included(repository) if _NAMES_SERVER.search(repository.text(path))]
+        found = cls(tuple(places), pooler, tuple(sorted(elsewhere)), tuple(deployed))
+        return found if places or pooler or elsewhere or deployed else None
 
     def lacking(self, variable: str) -> Iterator[Place]:
         """The places where a variable has no value, one for each mapping or list that would get it."""
@@ -127,6 +138,24 @@ class LocalDatabases:
             if not place.sets(variable) and id(where) not in seen:
                 seen.add(id(where))
                 yield place
+
+
+def _runs_server(repository: Repository, path: str) -> bool:
+    """Whether a manifest of Kubernetes starts a PostgreSQL server."""
+    text = repository.text(path)
+    return "postg" in text and _RUNS_PODS.search(text) is not None and _NAMES_SERVER.search(text) is not None
+
+
+def _included(repository: Repository) -> Iterator[str]:
+    """The files that compose files include and that are not named like one, so that they are not read as one."""
+    for compose in repository.documents(Compose, lambda source: "include:" in source.text):
+        listed = compose.root.get("include")
+        for each in listed.items if listed is not None else ():
+            paths = each.data.get("path", ()) if each.is_mapping else each.data
+            for path in paths if isinstance(paths, list) else (paths,):
+                found = posixpath.normpath(posixpath.join(posixpath.dirname(compose.source.path), str(path)))
+                if kind_of(found) != name_of(Compose):
+                    yield found
 
 
 def _jobs(workflow: Workflow, in_compose: bool) -> Iterator[Place]:
@@ -158,7 +187,8 @@ def _services(together: Sequence[Compose]) -> list[Place]:
         for name, each in own.items():
             node = compose.services[name].node
             is_own = "build" in each or each.get("image") in (None, *built)
-            if _is_server(each) or node.target is not None or not is_own:
+            speaks_java = "jdbc:" in str(each)
+            if _is_server(each) or node.target is not None or not is_own or speaks_java:
                 continue
             servers = [known[other] for other in _reached(name, known) if _is_server(known[other])]
             # A service may also leave unsaid what it needs.
@@ -204,7 +234,9 @@ def _pooler(compose: Compose) -> str:
 
 
 def _is_server(service: dict[str, Any]) -> bool:
-    return _POSTGRES.search(str(service.get("image", ""))) is not None
+    """By its image, or, where it is built here, by the folder of its data."""
+    built = "build" in service and "/var/lib/postgresql" in str(service.get("volumes", ""))
+    return built or _POSTGRES.search(str(service.get("image", ""))) is not None
 
 
 def _is_stock(service: dict[str, Any]) -> bool:

@@ -428,7 +428,7 @@ class _Scan:
             node = value
         reads: dict[str, EnvRead] = {}
         if isinstance(node, ast.Dict):
-            reads = _reads_by_key(self.module, node)
+            reads = _whole_url(_reads_by_key(self.module, node))
             values = {key: text(each) for key, each in _literal_items(self.module, node) if text(each)}
             engine = text(resolve(self.module, found)) if (found := item(node, "ENGINE")) else ""
             spread = next((each for key, each in zip(node.keys, node.values, strict=True) if key is None), None)
@@ -539,6 +539,14 @@ def _reads_by_key(module: PythonModule, node: ast.Dict, prefix: str = "") -> dic
         elif read := next(environment_reads(module, value), None):
             found[prefix + key] = read
     return found
+
+
+def _whole_url(reads: dict[str, EnvRead]) -> dict[str, EnvRead]:
+    """One variable from which both the host and the name are taken, by `urlparse` say, holds a URL."""
+    host, name = reads.get("HOST"), reads.get("NAME")
+    if host is None or name is None or host.name != name.name:
+        return reads
+    return {key: read for key, read in reads.items() if read.name != host.name} | {"URL": host}
 
 
 def _is_url(module: PythonModule, node: ast.expr) -> bool:

@@ -47,7 +47,7 @@ class TestSuites:
     """Integration suites and load tests, and health URLs by the file that probes them.
 
     `deselected`: the configuration of pytest leaves integration tests out of a run that does not ask for them;
-    `testpaths`: what it takes where a run names no path, empty for everything.
+    `testpaths`: what it takes where a run names no path, empty for everything. `scripts`: every Python file.
     """
 
     __test__ = False  # pytest would take the name for a class of tests
@@ -57,6 +57,7 @@ class TestSuites:
     health: tuple[tuple[str, str], ...]
     deselected: bool = False
     testpaths: tuple[str, ...] = ()
+    scripts: frozenset[str] = frozenset()
 
     @classmethod
     def detect(cls, repository: Repository) -> Self | None:
@@ -101,7 +102,8 @@ class TestSuites:
             integration += [Suite("marker", path) for path in registered]
         order = {"locust": 0, "k6": 1, "pytest-benchmark": 2}
         load.sort(key=lambda suite: order[suite.kind])
-        return cls(tuple(integration), tuple(load), tuple(health), deselected, tuple(testpaths))
+        scripts = frozenset(path for path in repository.files if path.endswith(".py"))
+        return cls(tuple(integration), tuple(load), tuple(health), deselected, tuple(testpaths), scripts)
 
     def health_path(self, near: str) -> str:
         """The path of the URL that the container nearest to this folder is probed with; empty where none is."""

@@ -50,13 +50,13 @@ class Workflows:
 
         None where no such workflow tests, or is named as if it did.
         """
-        ranked = [
-            (_ci_rank(workflow), workflow)
-            for workflow in self.documents
-            if {"pull_request", "push"} & set(workflow.triggers)
-        ]
-        best = max(ranked, key=lambda pair: pair[0], default=None)
-        return best[1] if best is not None and any(best[0]) else None
+        return next(iter(self.integrations), None)
+
+    @cached_property
+    def integrations(self) -> tuple[Workflow, ...]:
+        """All that judge changes, the one that does most first."""
+        ranks = {each: _ci_rank(each) for each in self.documents if {"pull_request", "push"} & set(each.triggers)}
+        return tuple(sorted((each for each in ranks if any(ranks[each])), key=ranks.__getitem__, reverse=True))
 
     def callers(self, workflow: Workflow) -> Iterator[Job]:
         """The jobs that call this reusable workflow of the repository."""

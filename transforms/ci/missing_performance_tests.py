@@ -109,6 +109,8 @@ def _cure(
             "write a locustfile (https://docs.locust.io), and name it",
             f'rules.{RULE.id}.locustfile = "tests/performance/locustfile.py"',
         )
+    if locustfile not in suites.scripts:
+        return Blocked(f"{locustfile} is no Python file of the repository", "write it (https://docs.locust.io)")
     health = options["health-path"] or health_url.path
     if not health:
         reason = "no health URL of the application is known: no Dockerfile or compose file probes one"

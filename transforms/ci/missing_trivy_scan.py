@@ -11,7 +11,8 @@ an upload that is skipped when the scan fails, as it does where it has an `exit-
 
 ## When it is left alone
 Where any workflow scans already, with Trivy or with Grype or Snyk; repositories without a Dockerfile or a Django
-project; those without a workflow for pull requests. A second scan is never added.
+project; those without a workflow for pull requests. A second scan is never added. A workflow that others call gets no
+job where one of the callers has not the permissions for it: GitHub would start neither of them.
 """
 
 from __future__ import annotations
@@ -66,22 +67,41 @@ def check(
             scans = [step for step in job.steps if _name(step) == SCAN]
             if scans:
                 yield from _repaired(workflows, workflow, job, scans)
-    integration = workflows.integration
-    if not scanned and integration is not None and (django is not None or workflows.has_dockerfile):
-        job_data = _job(integration, _model(integration, workflows), catalog, options)
+    if not scanned and workflows.integrations and (django is not None or workflows.has_dockerfile):
+        free = [each for each in workflows.integrations if _called_with(workflows, each) is None]
+        integration = (free or workflows.integrations)[0]
         yield Finding(
             integration.path,
             next(iter(integration.jobs.values())).node.span,
             "no workflow scans the repository for known holes",
-            Fix.of(
-                f"add job {JOB}",
-                # What it finds is advice, and where a plan has no code scanning the upload fails: nothing waits for it.
-                integration.add_job(JOB, job_data, gates=False),
-                tier=Tier.REVIEW,
-                effects=(f"jobs.{JOB}: known holes of the dependencies appear in the Security tab",),
-                todo=("Private repositories need GitHub Advanced Security for the upload to be accepted.",),
-            ),
+            _called_with(workflows, integration) or _added(workflows, integration, catalog, options),
         )
+
+
+def _added(workflows: Workflows, integration: Workflow, catalog: Catalog, options: Options) -> Fix | Blocked:
+    return Fix.of(
+        f"add job {JOB}",
+        # What it finds is advice, and where a plan has no code scanning the upload fails: nothing waits for it.
+        integration.add_job(JOB, _job(integration, _model(integration, workflows), catalog, options), gates=False),
+        tier=Tier.REVIEW,
+        effects=(f"jobs.{JOB}: known holes of the dependencies appear in the Security tab",),
+        todo=("Private repositories need GitHub Advanced Security for the upload to be accepted.",),
+    )
+
+
+def _called_with(workflows: Workflows, workflow: Workflow) -> Blocked | None:
+    """Why the permissions must come from elsewhere, for a workflow that others call without them.
+
+    GitHub starts no workflow that calls another one which asks for more than the calling job has.
+    """
+    callers = [*workflows.callers(workflow)]
+    if "workflow_call" not in workflow.triggers or (callers and all(map(_may_pass_on, callers))):
+        return None
+    poor = [f"job {caller.id} of {caller.workflow.path}" for caller in callers if not _may_pass_on(caller)]
+    return Blocked(
+        f"it is called by {' and '.join(poor) or 'others'}, and cannot have more permissions than the caller",
+        f"give the calling job the permissions {', '.join(f'{name}: {level}' for name, level in SCOPES.items())}",
+    )
 
 
 def _scans(job: Job) -> bool:
@@ -199,24 +219,30 @@ def _may_write(workflows: Workflows, workflow: Workflow, job: Job) -> bool:
 
 def _granted(job: Job) -> bool | None:
     """Whether the permissions that are written for a job let it upload; None where none are written."""
-    for place in (job.node.get("permissions"), job.workflow.root.get("permissions")):
-        if place is not None:
-            return place.data in ("write-all",) or (
-                place.is_mapping
-                and place.get("security-events") is not None
-                and place.data["security-events"] == "write"
-            )
-    return None
+    given = _permissions(job)
+    return given if given is None else given == "write-all" or _levels(given).get("security-events") == "write"
+
+
+def _may_pass_on(caller: Job) -> bool:
+    """Whether a job has all the permissions that a scan needs, so that what it calls may ask for them."""
+    given = _permissions(caller)
+    return given == "write-all" or all(_levels(given).get(name) in (level, "write") for name, level in SCOPES.items())
+
+
+def _permissions(job: Job) -> Any:
+    """What is written for a job, or for its whole workflow; None where nothing is."""
+    places = (job.node.get("permissions"), job.workflow.root.get("permissions"))
+    return next((place.data for place in places if place is not None), None)
+
+
+def _levels(permissions: Any) -> dict[str, Any]:
+    return permissions if isinstance(permissions, dict) else {}
 
 
 def _permission(workflows: Workflows, workflow: Workflow, job: Job) -> Fix | Blocked:
-    if "workflow_call" in workflow.triggers:
-        # GitHub starts no workflow that calls another one which asks for more than the calling job has.
-        callers = [f"job {caller.id} of {caller.workflow.path}" for caller in workflows.callers(workflow)]
-        return Blocked(
-            f"it is called by {' and '.join(callers) or 'others'}, and cannot have more permissions than the caller",
-            f"give the calling job the permissions {', '.join(f'{name}: {level}' for name, level in SCOPES.items())}",
-        )
+    called = _called_with(workflows, workflow)
+    if called is not None:
+        return called
     title = "let the job write security events"
     own = job.node.get("permissions")
     if own is not None:

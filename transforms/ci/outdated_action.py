@@ -425,7 +425,7 @@ def _replaced(use: _Use, action: Action, catalog: Catalog, files: ActionFiles, o
     successor = catalog.action(replacement.name) if replacement else None
     if replacement is None or successor is None:
         return _found(use, message, Blocked(f"the catalog knows no successor of {action.name}", "replace it"))
-    target = catalog.target(successor, policy=options["policy"])
+    target = catalog.target(successor, policy=options["policy"], at_least=replacement.at_least)
     before = action.resolve(use.ref)
     if use.ref.ref == action.branch and action.newest is not None:
         before = action.newest.version
@@ -523,7 +523,7 @@ def _cure(
     if _is_self_hosted(use.job) and bump.target.runtime() == "node24":
         todo.append("see that the self-hosted runner is v2.327.1 or newer, which Node 24 needs")
     return Fix.of(
-        f"use {use.ref.name} {bump.target.release}",
+        f"use {bump.action.name} {bump.target.release}",
         *reference,
         *_edits(use, migrated),
         tier=Tier.REVIEW if todo else Tier.SAFE,

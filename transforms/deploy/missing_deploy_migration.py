@@ -21,6 +21,7 @@ is what is reported.
 from __future__ import annotations
 
 import json
+import posixpath
 import re
 from collections.abc import Iterator
 from typing import Any
@@ -159,7 +160,10 @@ def _migrated(job: DeployJob) -> bool:
 
 
 def _deploys_django(job: DeployJob, django: DjangoProject) -> bool:
-    """False for what names itself a front end, beside a back end in the same repository."""
+    """False for what names itself a front end, or another folder, beside a back end in the same repository."""
+    folders = [_folder(deployment) for deployment in job.deployments]
+    if all(folders) and not any(f"{found.root}/".startswith(f"{f}/") for f in folders for found in django.projects):
+        return False
     words = [job.id, job.job.name, job.workflow.name, job.workflow.path.rpartition("/")[2]]
     words += [
         deployment.target.get(key, "") for deployment in job.deployments for key in ("service", "workload", "release")
@@ -168,7 +172,18 @@ def _deploys_django(job: DeployJob, django: DjangoProject) -> bool:
     return not any(front.search(word) for word in words)
 
 
+def _folder(deployment: Deployment) -> str:
+    """The folder of the repository that Heroku is given; empty for all of it, or where that is not said."""
+    with_ = deployment.step.with_
+    found = with_.get("appdir") if with_ is not None else None
+    path = posixpath.normpath(found.value) if found is not None and found.is_scalar else "."
+    return "" if path == "." or "$" in path else path
+
+
 def _cure(job: DeployJob, django: DjangoProject, options: Options) -> Fix | Blocked:
+    steps = job.steps_node
+    if job.closed is not None:
+        return job.closed
     if not options["command"] and (job.way is Way.OTHER or job.way is Way.HELM):
         return Blocked(
             f"job {job.id} deploys in a way for which fhfix knows no one-off task ({job.deployments[0].words})",
@@ -177,12 +192,7 @@ def _cure(job: DeployJob, django: DjangoProject, options: Options) -> Fix | Bloc
         )
     if job.unknown and not options["command"]:
         return Blocked(f"job {job.id}: {job.unknown}", "say how to migrate", _COMMAND)
-    steps = job.steps_node
-    if steps is None or steps.target is not None or steps.style == "flow" or job.job.data.get("strategy"):
-        return Blocked(
-            f"job {job.id}: {job.unknown or 'its list of steps cannot be edited'}",
-            "write the steps as a list below the job",
-        )
+    assert steps is not None
     deployment = job.deployments[0] if options["command"] else _serving(job)
     if deployment is None:
         return Blocked(

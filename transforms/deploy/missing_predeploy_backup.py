@@ -104,11 +104,9 @@ def _cure(job: DeployJob, options: Options) -> Fix | Blocked:
             f"job {job.id} may deploy to production or elsewhere, as {job.environment.strip()} decides",
             "give production a job of its own, or ignore this finding where the other environments are copies",
         )
-    if steps is None or steps.target is not None or steps.style == "flow" or job.job.data.get("strategy"):
-        return Blocked(
-            f"job {job.id}: {job.unknown or 'its list of steps cannot be edited'}",
-            "write the steps as a list below the job",
-        )
+    if job.closed is not None:
+        return job.closed
+    assert steps is not None
     name = "Back up the database" if options["command"] else "Snapshot the database"
     step: dict[str, Any] = {"name": name, "id": _free_id(job)} | job.deployments[0].condition
     outputs = job.job.node.get("outputs")

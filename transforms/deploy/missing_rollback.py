@@ -21,7 +21,7 @@ kept as secrets, the number of the revision is passed on beside it.
 
 A job whose rollback reads its target before the deployment; `helm upgrade --atomic`; clusters that a job makes for
 its own tests. What fhfix cannot follow is reported with the reason: loops and conditions of the shell, CodeDeploy, a
-matrix, a way of deploying that it does not know. For those, `command` and `record` say how to go back.
+way of deploying that it does not know. For those, `command` and `record` say how to go back. A matrix takes neither.
 """
 
 from __future__ import annotations
@@ -273,7 +273,9 @@ _NAMED_BY_SECRET = re.compile(
 _READS_AFTER = re.compile(r"deployments\[0\]\.taskDefinition|services\[0\]\.taskDefinition|deployments\[\]\.taskDef")
 _MOVES_BACK = re.compile(r"put-image|docker (?:image )?push|imagetools create|\bcrane |skopeo copy")
 _ATOMIC = ("--atomic", "--rollback-on-failure")
-_BLOCKED_COMMAND = 'rules.missing-rollback.command = "./deploy.sh \\"$PREVIOUS\\""'
+_RECORD = 'record = "cat VERSION"'
+_COMMAND = 'command = "./deploy.sh \\"$PREVIOUS\\""'
+_BOTH_COMMANDS = f"rules.missing-rollback = {{ {_RECORD}, {_COMMAND} }}"
 
 
 def check(workflow: Workflow, deployments: Deployments, options: Options) -> Iterator[Finding]:
@@ -394,6 +396,8 @@ def _missing(job: DeployJob, options: Options) -> Finding:
 
 
 def _cure(job: DeployJob, options: Options) -> Fix | Blocked:
+    if job.closed is not None:
+        return job.closed
     why = _why_not(job)
     if job.way is Way.OTHER or (why is not None and options["command"]):
         return _by_command(job, options)
@@ -440,59 +444,59 @@ def _permissions_of_the_job(job: DeployJob) -> list[Parts]:
 def _why_not(job: DeployJob) -> Blocked | None:
     if job.unknown:
         step = "say how to go back, and what tells which version runs"
-        return Blocked(f"job {job.id}: {job.unknown}", step, _BLOCKED_COMMAND)
+        return Blocked(f"job {job.id}: {job.unknown}", step, _BOTH_COMMANDS)
     if job.signs_in_while_deploying:
         return Blocked(
             f"a step of job {job.id} signs in and deploys, so no other step can do either",
             "sign in with a step of its own",
-            _BLOCKED_COMMAND,
+            _BOTH_COMMANDS,
         )
     if not job.signed_in_by:
         return Blocked(
             f"it cannot be seen how job {job.id} signs in, and the rollback must do the same",
             "sign in with an action such as aws-actions/configure-aws-credentials in this job",
-            _BLOCKED_COMMAND,
+            _BOTH_COMMANDS,
         )
     changed = _changed_before(job)
     if changed:
         return Blocked(
             f"{changed} may change the service before job {job.id} can be told which service it is",
             "name cluster and service in the workflow, so that what runs is recorded first",
-            _BLOCKED_COMMAND,
+            _BOTH_COMMANDS,
         )
     missing = refers_to([copy_of(step) for step in job.sign_in], job.sign_in)
     if missing:
         return Blocked(
             f"signing in depends on step {missing}, which the rollback does not have",
             "take what it finds out from `vars`, `secrets` or `env`",
-            _BLOCKED_COMMAND,
+            _BOTH_COMMANDS,
         )
     signing_in = _without_own(job, str([copy_of(step) for step in job.sign_in]))
     given = [_own_env(job), *(deployment.credentials for deployment in job.deployments)]
     if job.is_local(signing_in) or job.is_local(str(given)):
         return Blocked(
-            "signing in depends on values of this job only", "use `vars`, `secrets` or `env`", _BLOCKED_COMMAND
+            "signing in depends on values of this job only", "use `vars`, `secrets` or `env`", _BOTH_COMMANDS
         )
     places = [value for deployment in job.deployments for value in _target_env(deployment).values()]
     if not all(map(job.knows_before, places)):
         return Blocked(
             f"job {job.id} finds out behind its first deployment what it deploys next, too late to record what runs",
             "find it out in a step before",
-            _BLOCKED_COMMAND,
+            _BOTH_COMMANDS,
         )
     if any(deployment.moves_a_tag for deployment in job.deployments) and not _uses_ecr(job):
         return Blocked(
             f"job {job.id} starts the same revision anew, and it cannot be seen that the image's tag is in Amazon ECR, "
             "where it could be put back",
             "deploy a task definition that names each image by its own tag or digest",
-            _BLOCKED_COMMAND,
+            _BOTH_COMMANDS,
         )
     named = _NAMED_BY_SECRET.search(job.workflow.source.text)
     if named is not None and any(deployment.moves_a_tag for deployment in job.deployments):
         return Blocked(
             f"what runs is told by the image's name, and GitHub drops a job's output that holds {named[0]}",
             f"a name is no secret: make it a variable, as in `vars.{named[0].partition('.')[2]}`",
-            _BLOCKED_COMMAND,
+            _BOTH_COMMANDS,
         )
     if any(
         deployment.way is Way.KUBERNETES and not deployment.target.get("workload") for deployment in job.deployments
@@ -500,7 +504,7 @@ def _why_not(job: DeployJob) -> Blocked | None:
         return Blocked(
             "it cannot be seen which workload is deployed",
             "wait for it with `kubectl rollout status deployment/…`",
-            _BLOCKED_COMMAND,
+            _BOTH_COMMANDS,
         )
     return None
 
@@ -919,18 +923,15 @@ def _by_command(job: DeployJob, options: Options) -> Fix | Blocked:
     """A step of the same job, which has everything that deploying needs."""
     command, record = options["command"], options["record"]
     if not command or not record:
-        missing = _BLOCKED_COMMAND if not command else 'rules.missing-rollback.record = "cat VERSION"'
+        given = command or record
+        missing = f"rules.missing-rollback.{_RECORD if command else _COMMAND}" if given else _BOTH_COMMANDS
         return Blocked(
             f"job {job.id} deploys in a way that fhfix cannot put back by itself ({job.deployments[0].words})",
             "say with `record` what tells which version runs, and with `command` how to go back to $PREVIOUS",
             missing,
         )
     steps = job.steps_node
-    if steps is None or steps.target is not None or steps.style == "flow" or job.job.data.get("strategy"):
-        return Blocked(
-            f"job {job.id}: {job.unknown or 'its list of steps cannot be edited'}",
-            "write the steps as a list below the job",
-        )
+    assert steps is not None
     first: dict[str, Any] = {"name": "Record what runs now", "id": "previous"}
     first |= job.deployments[0].condition
     given = job.deployments[0].credentials

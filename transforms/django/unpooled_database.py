@@ -389,7 +389,7 @@ def _edits(
         yield options_in.add_import("os", options if options is not None else database.node)
     for name in wanted.add_options:
         if name == "sslmode":
-            wanted.todo.append(_without_tls_elsewhere(database.ssl_variable, None if elsewhere else local))
+            wanted.todo.append(_without_tls_elsewhere(database.ssl_variable, local, of_production=bool(elsewhere)))
 
 
 def _production(project: DjangoProject, settings: SettingsModule, database: Database) -> tuple[SettingsModule, ...]:
@@ -404,19 +404,21 @@ def _production(project: DjangoProject, settings: SettingsModule, database: Data
     return tuple(other for other in project.importers(database.path) if other.role == "production")
 
 
-def _without_tls_elsewhere(variable: str, local: LocalDatabases | None) -> str:
+def _without_tls_elsewhere(variable: str, local: LocalDatabases | None, *, of_production: bool = False) -> str:
     """What is left to do for servers without TLS that no edit reaches."""
-    files = local.elsewhere[:3] if local is not None else ()
+    files = (*local.deployed, *(() if of_production else local.elsewhere))[:3] if local is not None else ()
     also = f", and for what {_listed([*files])} start{'' if len(files) > 1 else 's'}" if files else ""
     return f"set {variable}=prefer where PostgreSQL has no TLS, on a developer's machine, say{also}"
 
 
 def _runs_with(project: DjangoProject, place: Place, settings: SettingsModule) -> bool:
-    """Whether a job or service names this settings module, or none while it is the project's own."""
-    text = place.document.source.text
+    """Whether a job or service names this settings module, or none while it is the project's own or an image's."""
+    text, module = place.document.source.text, settings.path.removesuffix(".py").rpartition("/")[2]
     if "DJANGO_SETTINGS_MODULE" not in text:
-        return project.settings_path == settings.path
-    return f".{settings.path.removesuffix('.py').rpartition('/')[2]}" in text
+        named_by = (file for name, files in project.named.items() if name.endswith(f".{module}") for file in files)
+        in_image = "build" in place.node.data and any("Dockerfile" in file for file in named_by)
+        return in_image or project.settings_path == settings.path
+    return f".{module}" in text
 
 
 def _assigned_in(module: PythonModule, database: Database, variable: str) -> Iterator[Parts]:

@@ -86,8 +86,7 @@ def _missing(
             message,
             Blocked(
                 "psycopg2 has no prepared statements; prepare_threshold would stop every connection",
-                f"ask for {version}psycopg[binary]>=3.1.8 instead of psycopg2{files}, run the tests, then opt in",
-                CONFIG,
+                f"ask for {version}psycopg[binary]>=3.1.8 instead of psycopg2{files}, run the tests, then fhfix again",
             ),
         )
     return Finding(module.path, span, message, _pair(database, _options(database), raw_sql, local, options))
@@ -96,18 +95,18 @@ def _missing(
 def _pair(
     database: Database, given: ast.Dict | None, raw_sql: RawSql, local: LocalDatabases | None, options: Options
 ) -> Fix | Blocked:
-    if not options["server-side-binding"]:
-        return Blocked(
-            "psycopg prepares statements only with parameters bound on the server, which makes some SQL invalid",
-            "run the tests with server_side_binding, then opt in",
-            CONFIG,
-        )
     if local is not None and local.pooler:
         return Blocked(f"behind a pooler ({local.pooler}) prepared statements meet those of other clients")
     if raw_sql.first:
         return Blocked(
             f"{raw_sql.first} has SQL written by hand, which parameters bound on the server may make invalid",
             "check it with server_side_binding, and set both keys by hand",
+        )
+    if not options["server-side-binding"]:
+        return Blocked(
+            "psycopg prepares statements only with parameters bound on the server, which makes some SQL invalid",
+            "run the tests with server_side_binding, then opt in",
+            CONFIG,
         )
     new = {"server_side_binding": True, "prepare_threshold": THRESHOLD}
     add = {name: value for name, value in new.items() if item(given, name) is None}
