@@ -304,3 +304,15 @@ def test_names_of_files_and_placeholders_are_no_secrets(tmp_path: Path, line: st
     plan = planned(tmp_path, {"Dockerfile": f"FROM alpine:3.20\n{line}\n".encode()}, [rule])
 
     assert len(plan.left) == found
+
+
+def test_a_leak_out_of_many_folders_is_said_in_a_few_words(tmp_path: Path) -> None:
+    names = [f"service{number}" for number in range(9)]
+    copies = "".join(f"COPY {name} ./{name}\n" for name in names)
+    files = {"Dockerfile": f"FROM node:22\n{copies}USER node\n".encode()}
+    rule = next(rule for rule in all_rules() if rule.id == "leaky-builder-stage")
+
+    found = planned(tmp_path, {**files, **{f"{name}/app.js": b"run()\n" for name in names}}, [rule]).taken
+
+    message = found[0].finding.message
+    assert message.endswith("service0/.env.production, service1/.env and 23 more, if there")

@@ -52,6 +52,7 @@ BUNDLES = re.compile(r"\b(npm|npx|pnpm|yarn|bun|turbo|vite|next|nuxt)\b[^;&|]*\b
 CERTIFICATES = re.compile(r"(?i)(^|/)(ca|ca-certificates|certs?|certificates?|keys?|pki|ssl|tls)(/|$)")
 # Files that stand for what may lie in a folder.
 ENVIRONMENTS = (".env", ".env.local", ".env.production")
+LEAKS_NAMED = 5
 # Tools that take a version from the history, by language, and commands that read it.
 VERSION_FROM_GIT = re.compile(
     r"setuptools[-_](scm|git)|hatch-vcs|versioneer|versioningit|dynamic-versioning|pbr\b|vcs-versioning|flit_scm"
@@ -151,7 +152,8 @@ def _context_leaks(dockerfile: Dockerfile, build: ImageBuild, builds: ImageBuild
     leaks = [name for name in leaks if is_ignored("/".join((name, "config")) if name == ".git" else name, cured)]
     if not leaks:
         return
-    message = f"{place.op} {' '.join(place.args)} takes along {_listed(leaks)}, if there"
+    named = leaks if len(leaks) <= LEAKS_NAMED else [*leaks[: LEAKS_NAMED - 1], f"{len(leaks) - LEAKS_NAMED + 1} more"]
+    message = f"{place.op} {' '.join(place.args)} takes along {_listed(named)}, if there"
     yield _finding(build, place, message, _completed(build, additions))
 
 
@@ -178,7 +180,9 @@ def _completed(build: ImageBuild, additions: list[tuple[str, list[str]]]) -> Fix
         parts,
         tier=tier,
         todo=todo,
-        effects=(f"{build.ignore_path}: the builder no longer gets {_listed(missing)}",),
+        effects=(
+            f"{build.ignore_path}: the builder no longer gets {_listed([line for line in missing if line[0] != '!'])}",
+        ),
     )
 
 

@@ -9,10 +9,10 @@ process writes to becomes that user's: the working folder, what is copied there,
 gets the number where it is known, since Kubernetes' `runAsNonRoot` cannot check a name.
 
 ## When it is left alone
-Files and final stages for development, tests and dev containers (`development = true` includes them), GitHub's own
-container actions, images for AWS Lambda and Windows, and images that are only unpacked (`FROM scratch` without a
-command). Where the container would break it is reported with the reason: a port below 1024, an image or script that
-starts as root on purpose, files in root's home, a base image that is not known.
+Files and final stages for development, tests, dev containers and the forge itself (`.github/`), unless
+`development = true` includes them; GitHub's own container actions, images for AWS Lambda and Windows, and images that
+are only unpacked (`FROM scratch` without a command). Where the container would break it is reported with the reason: a
+port below 1024, an image or script that starts as root on purpose, files in root's home, an unknown base image.
 """
 
 import posixpath
@@ -24,14 +24,10 @@ from fixer.facts.containers import Container, Program, State
 from fixer.facts.image_builds import ImageBuilds, local_sources
 from fixer.facts.images import FAMILIES, ROOT, BaseImage, base_image, made_up
 from fixer.facts.privileges import User, folders_made, is_within, low_port, needs_root, settings_need_root
+from fixer.languages import DEVELOPMENT
 from fixer.languages.dockerfile import Dockerfile, Instruction, New, Stage, expanded
 from fixer.model import Blocked, Finding, Fix, Option, Options, Parts, Rule, Span, Tier
 
-DEVELOPMENT = re.compile(
-    r"(^|[/._-])(dev|devel|development|local|tests?|testing|e2e|ci|devcontainer|gitpod|codesandbox)([/._-]|$)"
-    r"|\.(cypress|playwright)$",
-    re.IGNORECASE,
-)
 # Folders that hold more than the application.
 SYSTEM = frozenset((
     "/", "/bin", "/boot", "/dev", "/etc", "/go", "/home", "/lib", "/media", "/mnt", "/opt", "/proc", "/root", "/run",
