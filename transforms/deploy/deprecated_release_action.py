@@ -184,8 +184,8 @@ def _create_cure(workflow: Workflow, release: Release, catalog: Catalog, options
         effects.append("a release that exists already for this tag is updated, where the old action failed")
     if release.folded:
         count = len(release.folded)
-        assets = "the asset is" if count == 1 else f"{count} assets are"
-        effects.append(f"{assets} uploaded by the same step, before the release is published")
+        said = "the asset is" if count == 1 else f"{count} assets are"
+        effects.append(f"{said} uploaded by the same step, before the release is published")
     return Fix.of(title, *parts, tier=Tier.SAFE, effects=effects, todo=todo)
 
 
