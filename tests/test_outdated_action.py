@@ -179,6 +179,7 @@ def test_a_locked_action_is_blocked_with_the_line_that_decides(tmp_path: Path) -
         "actions/checkout@fbc6f3992d24b796d5a048ff273f7fcc4a7b6c09 # v3.0.0",
         "actions/checkout@v99.0.0",
         "actions/cache@v6",  # newer than what the catalog has read
+        "actions/configure-pages@v6",  # of which only v6.0.0 was seen, and that after the tags were read
         "actions/create-release@v1",
         "nobody/knows@v1",
         "docker://alpine:3",
