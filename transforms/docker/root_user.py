@@ -11,8 +11,9 @@ gets the number where it is known, since Kubernetes' `runAsNonRoot` cannot check
 ## When it is left alone
 Files and final stages for development, tests, dev containers and the forge itself (`.github/`), unless
 `development = true` includes them; GitHub's own container actions, images for AWS Lambda and Windows, and images that
-are only unpacked (`FROM scratch` without a command). Where the container would break it is reported with the reason: a
-port below 1024, an image or script that starts as root on purpose, files in root's home, an unknown base image.
+start nothing and are only unpacked (`FROM scratch`) or built upon (`Dockerfile.base`). Where the container would break
+it is reported with the reason: a port below 1024, an image or script that starts as root on purpose, files in root's
+home, an unknown base image.
 """
 
 import posixpath
@@ -28,6 +29,8 @@ from fixer.languages import DEVELOPMENT
 from fixer.languages.dockerfile import Dockerfile, Instruction, New, Stage, expanded
 from fixer.model import Blocked, Finding, Fix, Option, Options, Parts, Rule, Span, Tier
 
+# Images that others are made from, which say who runs them.
+BASES = re.compile(r"(^|[/._-])(base|builder)([/._-]|$)", re.IGNORECASE)
 # Folders that hold more than the application.
 SYSTEM = frozenset((
     "/", "/bin", "/boot", "/dev", "/etc", "/go", "/home", "/lib", "/media", "/mnt", "/opt", "/proc", "/root", "/run",
@@ -120,7 +123,8 @@ def check(dockerfile: Dockerfile, builds: ImageBuilds, options: Options) -> Iter
         return
     if not options["development"] and (DEVELOPMENT.search(build.path) or DEVELOPMENT.search(final.name)):
         return
-    if final.root.base == "scratch" and final.last("CMD", "ENTRYPOINT") is None:
+    starts = final.last("CMD", "ENTRYPOINT") is not None
+    if not starts and (final.root.base == "scratch" or (BASES.search(build.path) and not build.services)):
         return
     image = _image(final, options)
     container = Container(dockerfile, build)
@@ -407,7 +411,7 @@ def _start_breaks(container: Container, folders: Folders, options: Options) -> B
     if not container.programs:
         return Blocked(
             "neither the Dockerfile nor a compose file says what the container starts, so what it needs is not known",
-            "write the command as CMD",
+            "leave a base image or a box of tools; else write the command as CMD",
         )
     if all(IDLE.fullmatch(program.text) for program in container.programs):
         return Blocked(
