@@ -12,6 +12,7 @@ from fixer.facts.images import BaseImage, base_image
 from fixer.facts.privileges import User, folders_made, low_port, needs_root, settings_need_root, users_made
 from fixer.languages.dockerfile import ImageRef
 from fixer.languages.shell import Script
+from fixer.model import Fix, Tier
 from fixer.registry import all_rules
 from fixer.repository import Repository
 from tests.fixture_cases import planned, write
@@ -316,3 +317,23 @@ def test_a_leak_out_of_many_folders_is_said_in_a_few_words(tmp_path: Path) -> No
 
     message = found[0].finding.message
     assert message.endswith("service0/.env.production, service1/.env and 23 more, if there")
+
+
+@pytest.mark.parametrize(
+    ("lines", "tier"),
+    [
+        ("WORKDIR /app\nCOPY server.py .\nEXPOSE 8000\n", Tier.SAFE),
+        ("COPY server.py /opt/\nWORKDIR /docs\nEXPOSE 8000\n", Tier.REVIEW),
+        ("WORKDIR /app\nCOPY server.py .\n", Tier.REVIEW),
+    ],
+    ids=["a server", "a server of what is mounted", "a tool"],
+)
+def test_what_works_on_folders_of_the_host_is_for_review(lines: str, tier: Tier, tmp_path: Path) -> None:
+    text = f'FROM debian:13\n{lines}CMD ["/usr/bin/run"]\n'
+    rule = next(rule for rule in all_rules() if rule.id == "root-user")
+
+    found = planned(tmp_path, {"Dockerfile": text.encode(), "server.py": b"run()\n"}, [rule]).taken
+
+    cure = found[0].finding.cure
+    assert isinstance(cure, Fix)
+    assert cure.tier is tier

@@ -538,6 +538,14 @@ def _run(steps: list[str]) -> New:
     return New("RUN", "\n&& ".join(steps))
 
 
+def _works_on_mounts(container: Container) -> bool:
+    """A program that serves nothing, or whose working folder the image leaves empty, works on what it is given."""
+    folder = container.folder
+    filled = any(is_within(state.target, (folder,)) for state in container.acting("COPY", "ADD") if state.target)
+    filled = filled or any(state.folder == folder for state in container.acting("RUN"))
+    return not filled or next(iter(container.acting("EXPOSE")), None) is None
+
+
 def _todo(container: Container, folders: Folders, user: User) -> list[str]:
     binds: dict[tuple[str, str], list[str]] = {}
     volumes = {arg.rstrip("/") for state in container.acting("VOLUME") for arg in state.instruction.args}
@@ -558,6 +566,8 @@ def _todo(container: Container, folders: Folders, user: User) -> list[str]:
     ]
     if any(is_within(path, folders.data) for path in volumes):
         todo.append(f"volumes that exist already keep their owner: chown them to {user.numeric} once")
+    if not container.build.services and _works_on_mounts(container):
+        todo.append(f"where a folder of the host is mounted to be written to, it must let {user.numeric} write")
     return todo
 
 
