@@ -15,7 +15,7 @@ from fixer.languages.shell import Script
 from fixer.model import Fix, Tier
 from fixer.registry import all_rules
 from fixer.repository import Repository
-from tests.fixture_cases import planned, write
+from tests.fixture_cases import CASES, planned, write
 
 
 def image(text: str) -> BaseImage:
@@ -337,3 +337,12 @@ def test_what_works_on_folders_of_the_host_is_for_review(lines: str, tier: Tier,
     cure = found[0].finding.cure
     assert isinstance(cure, Fix)
     assert cure.tier is tier
+
+
+@pytest.mark.parametrize("name", ["root-user/left-alone", "leaky-builder-stage/only-what-is-named"])
+def test_what_is_left_alone_is_not_spoken_of(name: str, tmp_path: Path) -> None:
+    case = next(case for case in CASES if case.name == name)
+
+    made = planned(tmp_path, case.before, [rule for rule in all_rules() if rule.id == case.rule_id])
+
+    assert (made.left, made.problems) == ((), ())

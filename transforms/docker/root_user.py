@@ -158,6 +158,8 @@ def _image(final: Stage, options: Options) -> BaseImage | None:
             return made_up(family) if family else made_up("none", str(said[name]))
     if final.root.base == "scratch":
         return made_up("none")
+    if image is None and final.root.start.words[0].text.startswith("mcr.microsoft.com/windows/"):
+        return made_up("windows")  # whichever of them a variable chooses
     return base_image(image) if image else None
 
 
