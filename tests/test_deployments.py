@@ -194,3 +194,23 @@ def test_a_service_that_is_found_out_between_two_deployments_cannot_be_recorded_
     found = findings(f'{SIGN_IN}{update} web\n{late}{update} "${{{{ steps.late.outputs.name }}}}"', tmp_path)
     reason = "job deploy finds out behind its first deployment what it deploys next, too late to record what runs"
     assert [reason for _, reason in found] == [reason]
+
+
+@pytest.mark.parametrize(("job", "deploys"), [("deploy", True), ("release", False)])
+def test_a_release_that_is_cut_on_a_server_deploys_nothing(job: str, deploys: bool, tmp_path: Path) -> None:
+    text = f"""\
+on: push
+jobs:
+  {job}:
+    runs-on: ubuntu-latest
+    steps:
+      - uses: appleboy/ssh-action@v1
+        with:
+          host: example.com
+          script: |
+            git pull origin main
+            bash ./bin/tag.sh
+"""
+    made = planned(tmp_path, {".github/workflows/main.yml": text.encode()}, [RULES["missing-rollback"]])
+
+    assert bool(made.left) is deploys

@@ -12,9 +12,10 @@ from fixer.facts.images import BaseImage, base_image
 from fixer.facts.privileges import User, folders_made, low_port, needs_root, settings_need_root, users_made
 from fixer.languages.dockerfile import ImageRef
 from fixer.languages.shell import Script
+from fixer.model import Fix, Tier
 from fixer.registry import all_rules
 from fixer.repository import Repository
-from tests.fixture_cases import planned, write
+from tests.fixture_cases import CASES, planned, write
 
 
 def image(text: str) -> BaseImage:
@@ -304,3 +305,44 @@ def test_names_of_files_and_placeholders_are_no_secrets(tmp_path: Path, line: st
     plan = planned(tmp_path, {"Dockerfile": f"FROM alpine:3.20\n{line}\n".encode()}, [rule])
 
     assert len(plan.left) == found
+
+
+def test_a_leak_out_of_many_folders_is_said_in_a_few_words(tmp_path: Path) -> None:
+    names = [f"service{number}" for number in range(9)]
+    copies = "".join(f"COPY {name} ./{name}\n" for name in names)
+    files = {"Dockerfile": f"FROM node:22\n{copies}USER node\n".encode()}
+    rule = next(rule for rule in all_rules() if rule.id == "leaky-builder-stage")
+
+    found = planned(tmp_path, {**files, **{f"{name}/app.js": b"run()\n" for name in names}}, [rule]).taken
+
+    message = found[0].finding.message
+    assert message.endswith("service0/.env.production, service1/.env and 23 more, if there")
+
+
+@pytest.mark.parametrize(
+    ("lines", "tier"),
+    [
+        ("WORKDIR /app\nCOPY server.py .\nEXPOSE 8000\n", Tier.SAFE),
+        ("COPY server.py /opt/\nWORKDIR /docs\nEXPOSE 8000\n", Tier.REVIEW),
+        ("WORKDIR /app\nCOPY server.py .\n", Tier.REVIEW),
+    ],
+    ids=["a server", "a server of what is mounted", "a tool"],
+)
+def test_what_works_on_folders_of_the_host_is_for_review(lines: str, tier: Tier, tmp_path: Path) -> None:
+    text = f'FROM debian:13\n{lines}CMD ["/usr/bin/run"]\n'
+    rule = next(rule for rule in all_rules() if rule.id == "root-user")
+
+    found = planned(tmp_path, {"Dockerfile": text.encode(), "server.py": b"run()\n"}, [rule]).taken
+
+    cure = found[0].finding.cure
+    assert isinstance(cure, Fix)
+    assert cure.tier is tier
+
+
+@pytest.mark.parametrize("name", ["root-user/left-alone", "leaky-builder-stage/only-what-is-named"])
+def test_what_is_left_alone_is_not_spoken_of(name: str, tmp_path: Path) -> None:
+    case = next(case for case in CASES if case.name == name)
+
+    made = planned(tmp_path, case.before, [rule for rule in all_rules() if rule.id == case.rule_id])
+
+    assert (made.left, made.problems) == ((), ())

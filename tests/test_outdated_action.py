@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import subprocess
 from pathlib import Path
 from typing import Any
 
@@ -120,6 +121,35 @@ def test_the_catalog_is_not_offered_for_a_reusable_workflow(tmp_path: Path) -> N
     assert block.next_step == "pin it to a release or a commit"
 
 
+@pytest.mark.parametrize("address", ["https://github.com/My-Org/app.git", "git@github.com:my-org/app"])
+def test_a_branch_of_the_same_owner_is_trusted_like_the_repository(address: str, tmp_path: Path) -> None:
+    subprocess.run(["git", "init", "-q", str(tmp_path)], check=True)
+    subprocess.run(["git", "-C", str(tmp_path), "remote", "add", "origin", address], check=True)
+
+    assert made(tmp_path, "My-org/actions/deploy@main").left == ()
+    assert "not in the catalog" in the_block(made(tmp_path, "other-org/actions/deploy@main")).reason
+
+
+@pytest.mark.parametrize(
+    ("file", "module", "tier"),
+    [
+        ("go.mod", "go 1.23\n\ntoolchain go1.24.1\n", Tier.REVIEW),
+        ("go.mod", "go 1.23\n", Tier.SAFE),
+        (".go-version", "go 1.23\n\ntoolchain go1.24.1\n", Tier.SAFE),
+    ],
+)
+def test_the_toolchain_of_go_is_spoken_of_where_there_is_one(
+    file: str, module: str, tier: Tier, tmp_path: Path
+) -> None:
+    step = f"actions/setup-go@v5\n        with:\n          go-version-file: {file}"
+    files = {".github/workflows/ci.yml": WORKFLOW.format(uses=step, runner="ubuntu-latest"), "go.mod": module}
+
+    cure = the_fix(planned(tmp_path, {path: text.encode() for path, text in files.items()}, [RULE]))
+
+    assert cure.tier is tier
+    assert bool(cure.todo) is (tier is Tier.REVIEW)
+
+
 def test_a_branch_that_is_not_the_default_is_blocked_with_the_line_that_decides(tmp_path: Path) -> None:
     block = the_block(made(tmp_path, "actions/download-artifact@master"))
 
@@ -149,6 +179,7 @@ def test_a_locked_action_is_blocked_with_the_line_that_decides(tmp_path: Path) -
         "actions/checkout@fbc6f3992d24b796d5a048ff273f7fcc4a7b6c09 # v3.0.0",
         "actions/checkout@v99.0.0",
         "actions/cache@v6",  # newer than what the catalog has read
+        "actions/configure-pages@v6",  # of which only v6.0.0 was seen, and that after the tags were read
         "actions/create-release@v1",
         "nobody/knows@v1",
         "docker://alpine:3",

@@ -177,6 +177,11 @@ class Action:
         names = (*self.entry.observed, *(major.release for major in self.majors.values()))
         return max((version for name in names if (version := version_of(name))), default=(0, 0, 0, 0))
 
+    @cached_property
+    def _newest_tag(self) -> Version:
+        """Of what was seen elsewhere since the tags were read, it is not known which other tags came with it: `v6`."""
+        return max((version for tag in self.entry.tags if (version := version_of(tag))), default=(0, 0, 0, 0))
+
     # -- references ---------------------------------------------------------------------------------------------
 
     def sha_of(self, tag: str) -> str:
@@ -212,7 +217,7 @@ class Action:
         if ref.kind is RefKind.SHA or ref.ref in self.entry.tags or ref.ref in self.entry.branches:
             return True
         named = version_of(ref.ref)
-        return named is None or ref.ref in self.entry.observed or named > self.newest_known
+        return named is None or ref.ref in self.entry.observed or named > self._newest_tag
 
     def moving(self, number: int) -> str:
         """The tag that follows a major, `v4`; empty where there is none, as for newer majors of some actions."""

@@ -70,7 +70,7 @@ def artifact_names(
                 patterns[download.at] = f"{stem}-*"
             elif wanted is None and "pattern" not in _inputs(download):
                 return Blocked(f"{many}, and a step downloads all artifacts into folders of their names", _ADVICE)
-            elif wanted is not None and ("${{" in wanted or _may_be(name, wanted, whole=True)):
+            elif wanted is not None and _may_be_same(name, wanted):
                 return Blocked(f"{many}, and it cannot be told whether {wanted} is one of them", _ADVICE)
     return ArtifactNames(renamed, patterns)
 
@@ -131,6 +131,16 @@ def _may_be(template: str, text: str, *, whole: bool = False) -> bool:
     if whole:
         return re.fullmatch(pattern, text) is not None
     return literal[0].startswith(text) or (len(literal) > 1 and text.startswith(literal[0]))
+
+
+def _may_be_same(one: str, other: str) -> bool:
+    """Whether two names, either of them perhaps with expressions in it, may be the same."""
+    if "${{" not in one or "${{" not in other:
+        template, text = (other, one) if "${{" in other else (one, other)
+        return _may_be(template, text, whole=True)
+    (head, *_, tail), (other_head, *_, other_tail) = (_EXPRESSION.split(name)[::2] for name in (one, other))
+    heads = head.startswith(other_head) or other_head.startswith(head)
+    return heads and (tail.endswith(other_tail) or other_tail.endswith(tail))
 
 
 def _repeats(step: Step, job: Job, name: str) -> bool:

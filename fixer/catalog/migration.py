@@ -94,6 +94,7 @@ class StepUse(NamedTuple):
     job_text: str = ""
     downloads_all: bool = False
     go: str = ""
+    toolchain: bool = True
 
     def holds(self, when: Mapping[str, Any], before: Version, inputs: Mapping[str, Any]) -> bool:
         """Whether a condition of the data files holds; all of its parts must.
@@ -102,7 +103,8 @@ class StepUse(NamedTuple):
         `env`: the variable is set; `text`, `job_text`: a pattern occurs; `trigger`: one of these starts the workflow;
         `from`: the majors that the step comes from; `unless_from`: not from these versions on, within their majors;
         `file_lacks`: (path, pattern); `composite`, `package_manager`, `downloads_all`: flags; `job_lacks`: no such
-        action in the job; `go_mod`: the repository asks for a version of Go; `below_go_mod`: go-version is below it.
+        action in the job; `go_mod`: the repository asks for a version of Go; `below_go_mod`: go-version is below it;
+        `toolchain`: a go.mod with a toolchain line may be read.
         """
         checks: list[bool] = []
         for key, wanted in when.items():
@@ -144,6 +146,8 @@ class StepUse(NamedTuple):
                 checks.append(self.downloads_all is wanted)
             elif key == "go_mod":
                 checks.append(bool(self.go) is wanted)
+            elif key == "toolchain":
+                checks.append(self.toolchain is wanted)
             elif key == "below_go_mod":
                 checks.append(_is_below(str(inputs.get("go-version", "")), self.go) is wanted)
             elif key == "job_lacks":

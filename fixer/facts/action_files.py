@@ -18,7 +18,9 @@ _CONFIGURATION = (".github/labeler.yml", ".github/release-drafter.yml", ".golang
 _READS_RUNS = re.compile(
     r"action-download-artifact@|gh run download|listWorkflowRunArtifacts|^\s*run-id:", re.MULTILINE
 )
+_GO_FILES = ("go.mod", "*/go.mod", "go.work", "*/go.work")
 _GO = re.compile(r"^go\s+(\d+\.\d+(?:\.\d+)?)", re.MULTILINE)
+_TOOLCHAIN = re.compile(r"^toolchain\s+go", re.MULTILINE)
 
 
 @dataclass(frozen=True)
@@ -27,6 +29,7 @@ class ActionFiles:
 
     `package_manager`: a package.json names its package manager, which setup-node acts on from v5 on.
     `go`: the version of Go that the go.mod at the top asks for, else the lowest of any other; empty where none does.
+    `toolchain`: a go.mod or go.work has a toolchain line, which setup-go acts on from v6 on.
     `artifact_readers`: the texts of workflows that read artifacts of other runs, by path.
     """
 
@@ -35,6 +38,7 @@ class ActionFiles:
     package_manager: bool
     artifact_readers: Mapping[str, str]
     go: str
+    toolchain: bool
 
     @classmethod
     def detect(cls, repository: Repository) -> Self:
@@ -49,4 +53,5 @@ class ActionFiles:
             any('"packageManager"' in repository.text(path) for path in packages),
             {path: text for path, text in workflows.items() if _READS_RUNS.search(text)},
             min(versions, default="", key=lambda name: version_of(name) or ()),
+            any(_TOOLCHAIN.search(repository.text(path)) for path in repository.glob(*_GO_FILES)),
         )

@@ -71,8 +71,10 @@ _OTHER_ACTIONS = re.compile(
 _OVER_SSH = re.compile(
     r"docker[ -]compose .*\bup\b|docker stack deploy|docker (?:run|service update)|"
     r"(?:systemctl|service|supervisorctl|pm2)\s.*\b(?:restart|reload|up|start)\b|kubectl (?:set|apply|rollout)|"
-    r"git (?:pull|reset --hard)|\bmake \S*deploy|\bdeploy[\w-]*\.(?:sh|py)\b",
+    r"\bmake \S*deploy|\bdeploy[\w-]*\.(?:sh|py)\b",
 )
+_PULLED = re.compile(r"git (?:pull|reset --hard)")
+"""Puts the code of a site in its place; a release that is cut on a server does so too, and deploys nothing."""
 _NO_PODS = re.compile(
     r"namespaces?|ns|configmaps?|secrets?|serviceaccounts?|ingress(?:es)?|hpa|horizontalpodautoscaler|pvc?|"
     r"persistentvolume(?:claim)?|storageclass|(?:cluster)?role(?:binding)?|rbac|networkpolic(?:y|ies)|certificate|"
@@ -714,10 +716,11 @@ def _deployish(job: Job) -> bool:
     return any(_DEPLOYS.search(text) for text in texts)
 
 
-def _named_deployment(job: Job) -> bool:
+def _named_deployment(job: Job, *, or_release: bool = True) -> bool:
     """Whether a name says so. What runs on a server in production may as well be maintenance."""
     texts = (job.id, job.name, job.workflow.name, job.workflow.path.rpartition("/")[2])
-    return any(re.search(r"deploy|release|ship|rollout|hotfix|(?:^|[^a-z])cd(?:[^a-z]|$)", t, re.I) for t in texts)
+    words = r"deploy|ship|rollout|hotfix|(?:^|[^a-z])cd(?:[^a-z]|$)" + ("|release" if or_release else "")
+    return any(re.search(words, text, re.IGNORECASE) for text in texts)
 
 
 def _other_action(step: Step, job: Job) -> Deployment | None:
@@ -729,7 +732,8 @@ def _other_action(step: Step, job: Job) -> Deployment | None:
     if "ssh-action" in name.lower():
         lines = str(script.value).splitlines() if script is not None else []
         text = "\n".join(line for line in lines if not line.lstrip().startswith("#")).replace("\\\n", " ")
-        if not _OVER_SSH.search(text) or not _named_deployment(job):
+        starts = _OVER_SSH.search(text) and _named_deployment(job)
+        if not starts and not (_PULLED.search(text) and _named_deployment(job, or_release=False)):
             return None
     return Deployment(step, Way.OTHER, name, uses.span)
 

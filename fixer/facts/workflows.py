@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import TYPE_CHECKING, Self
 
-from fixer.languages import kind_of
+from fixer.languages import DEVELOPMENT, kind_of
 from fixer.languages.shell import Command, Script, Structure
 from fixer.languages.workflow import Job, Step, Workflow
 
@@ -29,7 +29,10 @@ _WORKSPACE = re.compile(r"\$\{\{\s*github\.workspace\s*\}\}|\$\{?GITHUB_WORKSPAC
 
 @dataclass(frozen=True, eq=False)
 class Workflows:
-    """The workflows that can be read; composite actions are not among them."""
+    """The workflows that can be read; composite actions are not among them.
+
+    `has_dockerfile`: the repository makes an image, and not only for development or tests.
+    """
 
     documents: tuple[Workflow, ...]
     has_dockerfile: bool = False
@@ -42,7 +45,10 @@ class Workflows:
             for workflow in repository.documents(Workflow, lambda source: source.path.startswith(".github/workflows/"))
             if not workflow.composite and workflow.jobs
         )
-        return cls(found, any(kind_of(path) == "dockerfile.Dockerfile" for path in repository.files)) if found else None
+        if not found:
+            return None
+        images = (path for path in repository.files if kind_of(path) == "dockerfile.Dockerfile")
+        return cls(found, any(not DEVELOPMENT.search(path) for path in images))
 
     @cached_property
     def integration(self) -> Workflow | None:

@@ -21,7 +21,8 @@ _KINDS: tuple[tuple[re.Pattern[str], str], ...] = tuple(
         (
             # Not templates of Dockerfiles, and not programs that are about them.
             r"(^|/)(dockerfile|containerfile)"
-            r"(\.(?!([\w.]*\.)?((docker|container)ignore|erb|go|html|j2|jinja2?|js|json|md|py|rs|sh|template|tmpl|tpl|ts|txt|ya?ml)$)[^/]+)?$"
+            r"(\.(?!([\w.]*\.)?((docker|container)ignore|eex|ejs|erb|go|hbs|html|in|j2|jinja2?|js|json|md|mustache|py|rs|sh|"
+            r"template|tmpl|tpl|ts|tt|txt|ya?ml)$)[^/]+)?$"
             r"|\.(dockerfile|containerfile)$",
             "dockerfile.Dockerfile",
         ),
@@ -30,6 +31,13 @@ _KINDS: tuple[tuple[re.Pattern[str], str], ...] = tuple(
         (r"(^|/)[^/]*(requirements|constraints)[^/]*\.(txt|in)$|(^|/)requirements/[^/]+\.(txt|in)$", "lines.Lines"),
         (r"(^|/)([^/]*\.dockerignore|\.(container|git)ignore|procfile)$", "lines.Lines"),
     )
+)
+
+# Dockerfiles, by path, and stages whose image is for work on the project, for its tests, or for what the forge runs.
+DEVELOPMENT = re.compile(
+    r"(^|[/._-])(dev|devel|development|local|tests?|testing|e2e|ci|devcontainer|gitpod|codesandbox)([/._-]|$)"
+    r"|\.(cypress|playwright)$|(^|/)\.(buildkite|circleci|clusterfuzzlite|github|gitlab)/",
+    re.IGNORECASE,
 )
 
 

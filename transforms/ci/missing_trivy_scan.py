@@ -10,9 +10,10 @@ an upload that is skipped when the scan fails, as it does where it has an `exit-
 `@master` is a finding of outdated-action.
 
 ## When it is left alone
-Where any workflow scans already, with Trivy or with Grype or Snyk; repositories without a Dockerfile or a Django
-project; those without a workflow for pull requests. A second scan is never added. A workflow that others call gets no
-job where one of the callers has not the permissions for it: GitHub would start neither of them.
+Where any workflow scans already, with Trivy or with Grype or Snyk; repositories without a Django project or a
+Dockerfile, those for development and tests aside; those without a workflow for pull requests. A second scan is never
+added. A workflow that others call gets no job where one of the callers has not the permissions for it: GitHub would
+start neither of them.
 """
 
 from __future__ import annotations

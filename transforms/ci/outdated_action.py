@@ -16,9 +16,10 @@ which GitHub's runners have. `latest`: the newest that the catalog knows. `audit
 
 ## When it is left alone
 
-Images, local actions, actions that the catalog does not know at a version or commit, and what is newer than the
-catalog. Never a step back. A step is blocked, with the reason, where the new version has no counterpart for something
-that the step says. `actions/create-release` and `actions/upload-release-asset` belong to `deprecated-release-action`.
+Images, local actions, branches of repositories with the same owner (by git's remote `origin`), actions that the catalog
+does not know at a version or commit, and what is newer than the catalog. Never a step back. A step is blocked, with the
+reason, where the new version has no counterpart for something that the step says. `actions/create-release` and
+`actions/upload-release-asset` belong to `deprecated-release-action`.
 """
 
 from __future__ import annotations
@@ -35,6 +36,7 @@ from fixer.catalog.references import FIRST_PARTY
 from fixer.catalog.slack import WEBHOOK as SLACK_WEBHOOK
 from fixer.catalog.slack import slack_message
 from fixer.facts.action_files import ActionFiles
+from fixer.facts.origin import Origin
 from fixer.languages.action_ref import ActionRef, RefKind, Version, version_of
 from fixer.languages.workflow import Job, Step, Workflow
 from fixer.languages.yaml import Node
@@ -83,12 +85,16 @@ class _Bump(NamedTuple):
     target: Major
 
 
-def check(workflow: Workflow, catalog: Catalog, files: ActionFiles, options: Options) -> Iterator[Finding]:
+def check(
+    workflow: Workflow, catalog: Catalog, files: ActionFiles, origin: Origin | None, options: Options
+) -> Iterator[Finding]:
     """Asks the catalog about every `uses:`."""
     if "uses" not in workflow.source.text:
         return
     together: list[tuple[_Use, _Bump]] = []
     for use in _uses(workflow):
+        if origin is not None and _is_own_branch(use.ref, origin):
+            continue
         judged = _judge(use, catalog, files, options)
         if isinstance(judged, Finding):
             yield judged
@@ -107,6 +113,15 @@ def _uses(workflow: Workflow) -> Iterator[_Use]:
     for job in workflow.jobs.values():
         if job.uses is not None and job.uses.target is None and job.node.target is None:
             yield _Use(job.uses, ActionRef.parse(job.uses.value), workflow, None, job)
+
+
+def _is_own_branch(ref: ActionRef, origin: Origin) -> bool:
+    """Who may push to a branch of the owner's other repositories is trusted with this one already."""
+    return (
+        ref.kind is RefKind.BRANCH
+        and version_of(ref.ref.rpartition("/")[2]) is None
+        and ref.owner.lower() == origin.owner
+    )
 
 
 def _judge(use: _Use, catalog: Catalog, files: ActionFiles, options: Options) -> Finding | _Bump | None:
@@ -624,6 +639,7 @@ def _around(use: _Use, files: ActionFiles) -> StepUse:
         "\n".join(node.value for node in _scalars(step.job.node if step.job else workflow.root)),
         _downloads_all(workflow),
         files.go,
+        files.toolchain or workflow.composite,  # a composite action may run in another repository
     )
 
 

@@ -147,7 +147,7 @@ def _create(workflow: Workflow, release: Release, catalog: Catalog, options: Opt
     assert step.uses is not None
     message = f"{step.uses.value} is archived, and its Node.js is gone from the runners"
     if assets:
-        message += f"; so is {UPLOAD}, {assets} times behind it"
+        message += f"; so is {UPLOAD} behind it" + (f", {assets} times" if assets > 1 else "")
     return Finding(workflow.path, step.uses.span, message, _create_cure(workflow, release, catalog, options))
 
 
@@ -183,7 +183,9 @@ def _create_cure(workflow: Workflow, release: Release, catalog: Catalog, options
     if options["style"] != "gh":
         effects.append("a release that exists already for this tag is updated, where the old action failed")
     if release.folded:
-        effects.append(f"{len(release.folded)} assets are uploaded by the same step, before the release is published")
+        count = len(release.folded)
+        said = "the asset is" if count == 1 else f"{count} assets are"
+        effects.append(f"{said} uploaded by the same step, before the release is published")
     return Fix.of(title, *parts, tier=Tier.SAFE, effects=effects, todo=todo)
 
 
@@ -353,7 +355,13 @@ def _upload_cure(workflow: Workflow, step: Step, catalog: Catalog, options: Opti
     for node, start, end in _uses_of_output(workflow, step, "browser_download_url"):
         parts.append(workflow.splice_scalar(node, [(start, end, new)]))
     permission, todo = _permission(workflow, step)
-    return Fix.of(f"upload the asset with {SUCCESSOR}", *parts, permission, todo=todo)
+    return Fix.of(
+        f"upload the asset with {SUCCESSOR}",
+        *parts,
+        permission,
+        effects=(f"{workflow.path}: {asset.file} is uploaded to the release of {found.tag}",),
+        todo=todo,
+    )
 
 
 def _other_inputs(workflow: Workflow, with_: Node, wanted: dict[str, Any]) -> Parts:

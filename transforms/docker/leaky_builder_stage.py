@@ -10,12 +10,14 @@ The fix makes or completes `.dockerignore`, and narrows a `COPY . .` that only s
 in instructions are reported: how they get in instead is for whoever starts the build to say.
 
 ## When it is left alone
-What an ignore file lets through on purpose (`!.env.production`), example files, names of public values
+What an ignore file lets through on purpose (`!.env.production`), a copied folder in which nothing is started (`COPY
+scripts /usr/local/bin`), the folders of images for development and tests, example files, names of public values
 (`NEXT_PUBLIC_…`), placeholders such as `SECRET_KEY=dummy` for a build step, files with
 `# check=skip=SecretsUsedInArgOrEnv`. A pattern that would take away a file which the repository has, which a workflow
 writes, or which a Dockerfile copies by name, is not added; neither is `.git` where the build takes a version from it.
 """
 
+import posixpath
 import re
 from collections.abc import Iterator
 from fnmatch import filter as matching
@@ -23,6 +25,7 @@ from fnmatch import fnmatchcase
 from functools import cache
 
 from fixer.facts.image_builds import ImageBuild, ImageBuilds, is_ignored, local_sources, read_ignore
+from fixer.languages import DEVELOPMENT
 from fixer.languages.dockerfile import Dockerfile, Instruction, Stage
 from fixer.languages.shell import Script
 from fixer.model import Blocked, Finding, Fix, NewFile, Parts, Rule, Span, Tier
@@ -52,6 +55,14 @@ BUNDLES = re.compile(r"\b(npm|npx|pnpm|yarn|bun|turbo|vite|next|nuxt)\b[^;&|]*\b
 CERTIFICATES = re.compile(r"(?i)(^|/)(ca|ca-certificates|certs?|certificates?|keys?|pki|ssl|tls)(/|$)")
 # Files that stand for what may lie in a folder.
 ENVIRONMENTS = (".env", ".env.local", ".env.production")
+LEAKS_NAMED = 5
+# A folder in which something is started is one where a `.env` may lie.
+STARTED = re.compile(
+    r"^(\.env.*|.*dockerfile.*|(docker-)?compose.*\.ya?ml|manage\.py|package\.json|pyproject\.toml|setup\.(py|cfg)"
+    r"|requirements.*\.txt|Pipfile|go\.mod|Cargo\.toml|composer\.json|Gemfile|mix\.exs|pom\.xml|build\.gradle(\.kts)?"
+    r"|.*\.csproj|(app|asgi|index|main|server|settings|wsgi)\.(py|[cm]?[jt]s))$",
+    re.IGNORECASE,
+)
 # Tools that take a version from the history, by language, and commands that read it.
 VERSION_FROM_GIT = re.compile(
     r"setuptools[-_](scm|git)|hatch-vcs|versioneer|versioningit|dynamic-versioning|pbr\b|vcs-versioning|flit_scm"
@@ -102,11 +113,13 @@ def _finding(build: ImageBuild, instruction: Instruction, message: str, cure: Fi
 
 
 def _context_leaks(dockerfile: Dockerfile, build: ImageBuild, builds: ImageBuilds) -> Iterator[Finding]:
+    if DEVELOPMENT.search(build.path):
+        return
     wide = [
         (instruction, source)
         for instruction in dockerfile.instructions
         for source in local_sources(instruction)
-        if source == "." or source in build.folders or build.context is None
+        if source == "." or build.context is None or _may_hold_secrets(build, source)
     ]
     if not wide:
         return
@@ -151,8 +164,18 @@ def _context_leaks(dockerfile: Dockerfile, build: ImageBuild, builds: ImageBuild
     leaks = [name for name in leaks if is_ignored("/".join((name, "config")) if name == ".git" else name, cured)]
     if not leaks:
         return
-    message = f"{place.op} {' '.join(place.args)} takes along {_listed(leaks)}, if there"
+    named = leaks if len(leaks) <= LEAKS_NAMED else [*leaks[: LEAKS_NAMED - 1], f"{len(leaks) - LEAKS_NAMED + 1} more"]
+    message = f"{place.op} {' '.join(place.args)} takes along {_listed(named)}, if there"
     yield _finding(build, place, message, _completed(build, additions))
+
+
+def _may_hold_secrets(build: ImageBuild, folder: str) -> bool:
+    """Whether something is started in a folder or below it, or the ignore file speaks of `.env` there or elsewhere."""
+    if folder not in build.folders:
+        return False
+    inside = (path for path in build.files if path.startswith(f"{folder}/"))
+    spoken = any(".env" in line for line in build.ignore.lines) if build.ignore else False
+    return spoken or any(STARTED.match(posixpath.basename(path)) for path in inside)
 
 
 def _completed(build: ImageBuild, additions: list[tuple[str, list[str]]]) -> Fix | Blocked:
@@ -178,7 +201,9 @@ def _completed(build: ImageBuild, additions: list[tuple[str, list[str]]]) -> Fix
         parts,
         tier=tier,
         todo=todo,
-        effects=(f"{build.ignore_path}: the builder no longer gets {_listed(missing)}",),
+        effects=(
+            f"{build.ignore_path}: the builder no longer gets {_listed([line for line in missing if line[0] != '!'])}",
+        ),
     )
 
 

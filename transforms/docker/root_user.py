@@ -9,10 +9,11 @@ process writes to becomes that user's: the working folder, what is copied there,
 gets the number where it is known, since Kubernetes' `runAsNonRoot` cannot check a name.
 
 ## When it is left alone
-Files and final stages for development, tests and dev containers (`development = true` includes them), GitHub's own
-container actions, images for AWS Lambda and Windows, and images that are only unpacked (`FROM scratch` without a
-command). Where the container would break it is reported with the reason: a port below 1024, an image or script that
-starts as root on purpose, files in root's home, a base image that is not known.
+Files and final stages for development, tests, dev containers and the forge itself (`.github/`), unless
+`development = true` includes them; GitHub's own container actions, images for AWS Lambda and Windows, and images that
+start nothing and are only unpacked (`FROM scratch`) or built upon (`Dockerfile.base`). Where the container would break
+it is reported with the reason: a port below 1024, an image or script that starts as root on purpose, files in root's
+home, an unknown base image.
 """
 
 import posixpath
@@ -24,14 +25,12 @@ from fixer.facts.containers import Container, Program, State
 from fixer.facts.image_builds import ImageBuilds, local_sources
 from fixer.facts.images import FAMILIES, ROOT, BaseImage, base_image, made_up
 from fixer.facts.privileges import User, folders_made, is_within, low_port, needs_root, settings_need_root
+from fixer.languages import DEVELOPMENT
 from fixer.languages.dockerfile import Dockerfile, Instruction, New, Stage, expanded
 from fixer.model import Blocked, Finding, Fix, Option, Options, Parts, Rule, Span, Tier
 
-DEVELOPMENT = re.compile(
-    r"(^|[/._-])(dev|devel|development|local|tests?|testing|e2e|ci|devcontainer|gitpod|codesandbox)([/._-]|$)"
-    r"|\.(cypress|playwright)$",
-    re.IGNORECASE,
-)
+# Images that others are made from, which say who runs them.
+BASES = re.compile(r"(^|[/._-])(base|builder)([/._-]|$)", re.IGNORECASE)
 # Folders that hold more than the application.
 SYSTEM = frozenset((
     "/", "/bin", "/boot", "/dev", "/etc", "/go", "/home", "/lib", "/media", "/mnt", "/opt", "/proc", "/root", "/run",
@@ -124,7 +123,8 @@ def check(dockerfile: Dockerfile, builds: ImageBuilds, options: Options) -> Iter
         return
     if not options["development"] and (DEVELOPMENT.search(build.path) or DEVELOPMENT.search(final.name)):
         return
-    if final.root.base == "scratch" and final.last("CMD", "ENTRYPOINT") is None:
+    starts = final.last("CMD", "ENTRYPOINT") is not None
+    if not starts and (final.root.base == "scratch" or (BASES.search(build.path) and not build.services)):
         return
     image = _image(final, options)
     container = Container(dockerfile, build)
@@ -158,6 +158,8 @@ def _image(final: Stage, options: Options) -> BaseImage | None:
             return made_up(family) if family else made_up("none", str(said[name]))
     if final.root.base == "scratch":
         return made_up("none")
+    if image is None and final.root.start.words[0].text.startswith("mcr.microsoft.com/windows/"):
+        return made_up("windows")  # whichever of them a variable chooses
     return base_image(image) if image else None
 
 
@@ -411,7 +413,7 @@ def _start_breaks(container: Container, folders: Folders, options: Options) -> B
     if not container.programs:
         return Blocked(
             "neither the Dockerfile nor a compose file says what the container starts, so what it needs is not known",
-            "write the command as CMD",
+            "leave a base image or a box of tools; else write the command as CMD",
         )
     if all(IDLE.fullmatch(program.text) for program in container.programs):
         return Blocked(
@@ -538,6 +540,14 @@ def _run(steps: list[str]) -> New:
     return New("RUN", "\n&& ".join(steps))
 
 
+def _works_on_mounts(container: Container) -> bool:
+    """A program that serves nothing, or whose working folder the image leaves empty, works on what it is given."""
+    folder = container.folder
+    filled = any(is_within(state.target, (folder,)) for state in container.acting("COPY", "ADD") if state.target)
+    filled = filled or any(state.folder == folder for state in container.acting("RUN"))
+    return not filled or next(iter(container.acting("EXPOSE")), None) is None
+
+
 def _todo(container: Container, folders: Folders, user: User) -> list[str]:
     binds: dict[tuple[str, str], list[str]] = {}
     volumes = {arg.rstrip("/") for state in container.acting("VOLUME") for arg in state.instruction.args}
@@ -558,6 +568,8 @@ def _todo(container: Container, folders: Folders, user: User) -> list[str]:
     ]
     if any(is_within(path, folders.data) for path in volumes):
         todo.append(f"volumes that exist already keep their owner: chown them to {user.numeric} once")
+    if not container.build.services and _works_on_mounts(container):
+        todo.append(f"where a folder of the host is mounted to be written to, it must let {user.numeric} write")
     return todo
 
 
