@@ -173,9 +173,8 @@ class Deployment:
     @property
     def credentials(self) -> dict[str, str]:
         """The variables of its step that let it speak to the cloud or cluster; another step needs them too."""
-        env = self.step.node.get("env")
-        given = env.value if env is not None and env.is_mapping else {}
-        return {k: v.value for k, v in given.items() if v.is_scalar and k.startswith(("AWS_", "KUBE"))}
+        given = self.step.node.texts("env")
+        return {name: value for name, value in given.items() if name.startswith(("AWS_", "KUBE"))}
 
     @property
     def moves_a_tag(self) -> bool:
@@ -268,10 +267,8 @@ class DeployJob:
             return "steps"
         places = [self.job.node, self.workflow.root, *(deployment.step.node for deployment in self.deployments)]
         wanted = ("AWS_ACCESS_KEY_ID", "AWS_ROLE_ARN", "AWS_WEB_IDENTITY_TOKEN_FILE", "AWS_PROFILE", "KUBECONFIG")
-        for place in places:
-            env = place.get("env")
-            if env is not None and env.is_mapping and any(name in env.value for name in wanted):
-                return "environment"
+        if any(name in place.mapping("env") for place in places for name in wanted):
+            return "environment"
         return "runner" if "self-hosted" in str(self.job.data.get("runs-on")) else ""
 
     @property
@@ -346,10 +343,7 @@ class DeployJob:
             if any("$" in EXPRESSION.sub("", text) for text in texts):
                 # The address is in a variable: of a loop, of the script, or of the step.
                 texts += [line for line in step.run.value.splitlines() if "grep" not in line]
-                env = step.node.get("env")
-                texts += (
-                    [n.value for n in env.value.values() if n.is_scalar] if env is not None and env.is_mapping else []
-                )
+                texts += step.node.texts("env").values()
             for candidate in (address for text in texts for address in _ADDRESS.findall(text)):
                 address = candidate.rstrip(".,:")
                 if not re.search(r"https?://|/", address) or "$" in EXPRESSION.sub("", address):
@@ -363,8 +357,7 @@ class DeployJob:
         """Whether a value means something in this job only, so that another job needs it passed on."""
         inside = EXPRESSION.findall(value)
         exported = [name for found in inside for name in re.findall(r"\benv\.(\w+)", found)]
-        shared = self.workflow.root.get("env")
-        known = shared.value if shared is not None and shared.is_mapping else {}
+        known = self.workflow.root.mapping("env")
         return any(_LOCAL.search(found) for found in inside) or any(name not in known for name in exported)
 
 
@@ -481,7 +474,7 @@ def _ecs_action(step: Step) -> Deployment | None:
     uses = step.uses
     if uses is None or not uses.value.lower().startswith("aws-actions/amazon-ecs-deploy-task-definition@"):
         return None
-    given = {key: node.value for key, node in step.with_.value.items() if node.is_scalar} if step.with_ else {}
+    given = step.node.texts("with")
     if not given.get("service"):
         return None  # without a service it only registers a task definition
     unknown = ""
@@ -718,11 +711,7 @@ def _migrates(step: Step) -> bool:
     if re.search(r"migrat", titles) and not re.search(r"makemigrations|check|lint|dry", titles):
         return True
     texts = [step.run.value] if step.run is not None else []
-    if step.with_ is not None:
-        texts += [node.value for node in step.with_.value.values() if node.is_scalar]
-    env = step.node.get("env")
-    if env is not None and env.is_mapping:
-        texts += [node.value for node in env.value.values() if node.is_scalar]
+    texts += [*step.node.texts("with").values(), *step.node.texts("env").values()]
     lines = [line for text in texts for line in text.splitlines() if not line.lstrip().startswith("#")]
     return any(_MIGRATES.search(line) for line in lines)
 
@@ -787,13 +776,10 @@ def _variable(name: str, step: Step, script: Script | None, depth: int) -> str |
     if assigned is not None:
         return value_of(assigned.text, step, script, depth + 1)
     job = step.job
-    for place in (step.node, job.node if job is not None else None):
-        env = place.get("env") if place is not None else None
-        if env is not None and env.is_mapping and name in env.value and env.value[name].is_scalar:
-            found: str = env.value[name].value
-            return found
-    shared = step.workflow.root.get("env")
-    if shared is not None and shared.is_mapping and name in shared.value:
+    given = {**(job.node.texts("env") if job is not None else {}), **step.node.texts("env")}
+    if name in given:
+        return given[name]
+    if name in step.workflow.root.mapping("env"):
         return f"${{{{ env.{name} }}}}"
     if name in _GITHUB_VARIABLES:
         return f"${{{{ {_GITHUB_VARIABLES[name]} }}}}"

@@ -94,10 +94,33 @@ class Node:
         """The child under this key; None where there is none or where this is no mapping."""
         return self.value.get(key) if isinstance(self.value, dict) else None
 
+    def mapping(self, key: str) -> dict[str, Node]:
+        """The children of the mapping under this key; empty where there is none."""
+        child = self.get(key)
+        return child.value if child is not None and child.is_mapping else {}
+
+    def texts(self, key: str) -> dict[str, str]:
+        """The scalars of the mapping under this key, as they are written."""
+        return {name: child.value for name, child in self.mapping(key).items() if child.is_scalar}
+
     @property
     def items(self) -> list[Node]:
         """The children of a sequence; empty for anything else."""
         return self.value if isinstance(self.value, list) else []
+
+    @property
+    def children(self) -> Iterable[Node]:
+        """Those of a mapping or a sequence."""
+        return self.value.values() if isinstance(self.value, dict) else self.items
+
+    def scalars(self) -> Iterator[Node]:
+        """Every scalar in it, in the order of the text: what an anchor holds is not found again at its aliases."""
+        if self.target is not None:
+            return
+        if self.is_scalar:
+            yield self
+        for child in self.children:
+            yield from child.scalars()
 
     @property
     def is_mapping(self) -> bool:
@@ -734,7 +757,7 @@ class Yaml:
             yield node.span
         else:
             yield from node.key_spans.values()
-            for child in node.value.values() if node.is_mapping else node.items:
+            for child in node.children:
                 yield from self._texts(child)
 
     def dashes(self, sequence: Node) -> list[int]:

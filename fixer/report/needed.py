@@ -47,21 +47,10 @@ def needed(repository: Repository) -> list[Needed]:
 
 
 def _uses(workflow: Workflow) -> Iterator[tuple[str, str, Use]]:
-    for node in _scalars(workflow.root):
+    for node in workflow.root.scalars():
         for kind, name, start, end in _reads(node):
             line = workflow.source.line_of(workflow.span_of(node, start, end).start)
             yield kind, name, Use(workflow.path, line, _purpose(node))
-
-
-def _scalars(node: Node) -> Iterator[Node]:
-    if isinstance(node.value, dict):
-        for child in node.value.values():
-            yield from _scalars(child)
-    elif isinstance(node.value, list):
-        for child in node.value:
-            yield from _scalars(child)
-    elif node.style != "alias":
-        yield node
 
 
 def _reads(node: Node) -> Iterator[tuple[str, str, int, int]]:

@@ -25,7 +25,6 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any
 
 from fixer.facts.deployments import Deployments, Way, value_of
 from fixer.languages.deploy_commands import StepScript, action_deploys, deploys, job_deploys, waits_for_ecs
@@ -307,23 +306,23 @@ class Environment:
             return True
         if wait.here.remote or re.search(rf"\b{name}=", place.script.text):
             return False
-        own, other = _env(wait.step), _env(place.step)
+        own, other = wait.step.node.texts("env"), place.step.node.texts("env")
         if name in own or name in other:
             return own.get(name) == other.get(name)
         job = wait.step.job
-        given = {**_mapping(wait.workflow.root.get("env")), **_mapping(job.node.get("env") if job else None)}
+        given = {**wait.workflow.root.texts("env"), **(job.node.texts("env") if job else {})}
         return name in given or OWN_VARIABLES.fullmatch(name) is not None
 
     def _name(self, expression: str, role: str) -> str:
         """The variable that holds an expression, added to the step's `env:` where it is not there."""
         inside = expression[3:-2].strip()
         wait = self.wait
-        own = {**_env(wait.step), **self.added}
+        own = {**wait.step.node.texts("env"), **self.added}
         for name, value in own.items():
             if value == expression:
                 return name
         job = wait.step.job
-        shared = {**_mapping(wait.workflow.root.get("env")), **_mapping(job.node.get("env") if job else None)}
+        shared = {**wait.workflow.root.texts("env"), **(job.node.texts("env") if job else {})}
         named = re.fullmatch(r"env\.(\w+)", inside)
         if named and named[1] in shared and named[1] not in own:
             return named[1]
@@ -334,16 +333,6 @@ class Environment:
         name = next(n for n in (base, *(f"{base}_{i}" for i in range(2, 99))) if n not in taken)
         self.added[name] = expression
         return name
-
-
-def _mapping(node: Any) -> Mapping[str, str]:
-    if node is None or not node.is_mapping:
-        return {}
-    return {key: child.value for key, child in node.value.items() if child.is_scalar}
-
-
-def _env(step: Step) -> Mapping[str, str]:
-    return _mapping(step.node.get("env"))
 
 
 def _quoted(text: str) -> str | None:

@@ -92,8 +92,7 @@ def _text(job: Job) -> str:
     for step in job.steps:
         if step.run is not None:
             texts.append(step.run.value)
-        if step.with_ is not None:
-            texts += [node.value for node in step.with_.value.values() if node.is_scalar]
+        texts += step.node.texts("with").values()
     return "\n".join(line for text in texts for line in text.splitlines() if not line.lstrip().startswith("#"))
 
 

@@ -352,9 +352,7 @@ def _only_tells(job: Job) -> bool:
 
 def _restores(step: Step) -> bool:
     text = step.run.value if step.run is not None else step.uses.value if step.uses is not None else ""
-    if step.with_ is not None:
-        text += " ".join(node.value for node in step.with_.value.values() if node.is_scalar)
-    return _RESTORES.search(text) is not None
+    return _RESTORES.search(text + " ".join(step.node.texts("with").values())) is not None
 
 
 def _depends_on(job: Job, wanted: str, without: set[str]) -> bool:
@@ -588,8 +586,7 @@ def _suffix(number: int) -> str:
 
 def _outputs(job: DeployJob) -> list[str]:
     """The outputs that the job has already."""
-    own = job.job.node.get("outputs")
-    return list(own.value) if own is not None and own.is_mapping else []
+    return list(job.job.node.mapping("outputs"))
 
 
 def _healthy(job: DeployJob) -> str:
@@ -851,8 +848,7 @@ def _restore_env(job: DeployJob, record: Record) -> dict[str, str]:
         env[name] = passed if job.is_local(value) else value
     for output, key in record.outputs.items():
         env[f"PREVIOUS_{key.upper()}"] = f"${{{{ {needs}.{output} }}}}"
-    snapshot = job.job.node.get("outputs")
-    if snapshot is not None and snapshot.is_mapping and "snapshot_id" in snapshot.value:
+    if "snapshot_id" in _outputs(job):
         env["SNAPSHOT_ID"] = f"${{{{ {needs}.snapshot_id }}}}"
     return env
 
@@ -1084,10 +1080,9 @@ def _source(text: str, step: Step) -> Step | None:
     if step.job is None:
         return None
     named = re.search(r"steps\.([\w-]+)\.outputs", text)
-    env = step.node.get("env")
     variable = re.fullmatch(r"\$\{?(\w+)\}?", text)
-    if named is None and variable is not None and env is not None and env.is_mapping and variable[1] in env.value:
-        named = re.search(r"steps\.([\w-]+)\.outputs", str(env.value[variable[1]].value))
+    if named is None and variable is not None:
+        named = re.search(r"steps\.([\w-]+)\.outputs", step.node.texts("env").get(variable[1], ""))
     if named is not None:
         return next((other for other in step.job.steps if other.id == named[1]), None)
     return step if variable is not None else None
