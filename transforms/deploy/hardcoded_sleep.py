@@ -32,7 +32,7 @@ from fixer.languages.health_check import HealthCheck, Probe, health_checks, is_l
 from fixer.languages.shell import EXPRESSION, Command, Silence, Structure, Word
 from fixer.languages.workflow import Step, Workflow
 from fixer.languages.yaml import dotted
-from fixer.model import Blocked, Finding, Fix, Option, Options, Parts, Rule, Tier
+from fixer.model import Blocked, Finding, Fix, Option, Options, Parts, Rule, Tier, listed
 
 SHORTEST = 5
 """Seconds; a shorter sleep is a pause, not a wait for a deployment."""
@@ -382,7 +382,7 @@ def _cure(wait: Wait, checks: list[Found], options: Options, deployments: Deploy
     if probes is not None:
         goes_on = followed and _judged_elsewhere(checks)
         lines = wait_until_healthy(probes, timeout, interval, wait.text, goes_on=goes_on)
-        urls = _listed(probe.url for probe in probes)
+        urls = listed(probe.url.strip("\"'") for probe in probes)
         title = f"wait until {urls} {'is' if len(probes) == 1 else 'are'} healthy, {timeout} seconds at most"
         tier = Tier.SAFE if followed and (goes_on or not _silencers(checks)) else Tier.REVIEW
         return _fix(wait, lines, environment, checks, title, tier)
@@ -405,7 +405,7 @@ def _soak(wait: Wait, checks: list[Found], options: Options) -> Fix | Blocked:
         return Blocked(reason, "check it in the same script, with the address in a variable set before the sleep")
     interval = min(int(options["interval"]), wait.seconds)
     lines = stay_healthy(probes, wait.seconds, interval, wait.text, goes_on=_judged_elsewhere(checks))
-    urls = _listed(probe.url for probe in probes)
+    urls = listed(probe.url.strip("\"'") for probe in probes)
     stays = "stays" if len(probes) == 1 else "stay"
     return _fix(
         wait, lines, environment, checks, f"see that {urls} {stays} healthy for {wait.seconds} seconds", Tier.REVIEW
@@ -564,11 +564,6 @@ def _is_plain(command: Command, checks: list[Found]) -> bool:
         return False
     rest = command.script.text[command.end : command.statement[1]]
     return re.fullmatch(r"(\s*>+ ?/dev/null)?\s*(\|\|\s*exit 1)?", rest) is not None
-
-
-def _listed(urls: Iterable[str]) -> str:
-    shown = [url.strip("\"'") for url in urls]
-    return shown[0] if len(shown) == 1 else ", ".join(shown[:-1]) + " and " + shown[-1]
 
 
 RULE = Rule(

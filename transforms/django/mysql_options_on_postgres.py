@@ -18,7 +18,7 @@ from collections.abc import Iterator
 from fixer.facts.django import DjangoProject
 from fixer.facts.settings_modules import Database, Later, own_dict, resolve, vendor_of
 from fixer.languages.settings import PythonModule, item, key, text
-from fixer.model import Blocked, Finding, Fix, Rule
+from fixer.model import Blocked, Finding, Fix, Rule, listed
 
 # https://mysqlclient.readthedocs.io/user_guide.html#functions-and-attributes, less what libpq also knows
 MYSQL_ONLY = (
@@ -58,7 +58,7 @@ def _check(project: DjangoProject, database: Database) -> Iterator[Finding]:
                 _message(database, wrong),
                 Blocked(
                     f"{variable} chooses the engine when the program starts; on MySQL these options are right",
-                    f"move {_listed(wrong)} below a test for MySQL, or write the ENGINE as a literal",
+                    f"move {listed(wrong)} below a test for MySQL, or write the ENGINE as a literal",
                 ),
             )
         elif wrong:
@@ -68,9 +68,9 @@ def _check(project: DjangoProject, database: Database) -> Iterator[Finding]:
                 module.span(key(options, wrong[0]) or options),
                 _message(database, wrong),
                 Fix.of(
-                    f"remove {_listed(wrong)} from the OPTIONS of '{database.alias}'",
+                    f"remove {listed(wrong)} from the OPTIONS of '{database.alias}'",
                     edits,
-                    effects=(f"DATABASES.{database.alias}.OPTIONS: {_listed(wrong)} removed, so that it can connect",),
+                    effects=(f"DATABASES.{database.alias}.OPTIONS: {listed(wrong)} removed, so that it can connect",),
                 ),
             )
         for name, instead in TRANSLATED.items():
@@ -95,13 +95,7 @@ def _shared(module: PythonModule, database: Database, value: ast.expr | None) ->
 
 def _message(database: Database, wrong: list[str]) -> str:
     verb = "makes" if len(wrong) == 1 else "make"
-    return (
-        f"database '{database.alias}' is PostgreSQL, and {_listed(wrong)} in its OPTIONS {verb} every connection fail"
-    )
-
-
-def _listed(names: list[str]) -> str:
-    return " and ".join(filter(None, (", ".join(names[:-1]), names[-1])))
+    return f"database '{database.alias}' is PostgreSQL, and {listed(wrong)} in its OPTIONS {verb} every connection fail"
 
 
 def _is_postgres_by_default(database: Database) -> bool:

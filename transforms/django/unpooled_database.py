@@ -46,7 +46,7 @@ from fixer.facts.settings_modules import (
     vendor_of,
 )
 from fixer.languages.settings import Code, PythonModule, constant, item, key, text
-from fixer.model import Blocked, Finding, Fix, Option, Options, Parts, Rule, Span, Tier
+from fixer.model import Blocked, Finding, Fix, Option, Options, Parts, Rule, Span, Tier, listed
 
 CONNECT_TIMEOUT = 10  # seconds
 AGE_WITHOUT_HEALTH_CHECKS = 60
@@ -215,7 +215,7 @@ def _literal(project: DjangoProject, settings: SettingsModule, database: Databas
     yield Finding(
         module.path,
         span,
-        f"{name} {_listed(wanted.lacks)}",
+        f"{name} {listed(wanted.lacks)}",
         Fix.of(
             f"reuse the connections of '{database.alias}' and bound every wait" if wanted.add or wanted.set else
             f"bound every wait for '{database.alias}'",
@@ -407,7 +407,7 @@ def _production(project: DjangoProject, settings: SettingsModule, database: Data
 def _without_tls_elsewhere(variable: str, local: LocalDatabases | None) -> str:
     """What is left to do for servers without TLS that no edit reaches."""
     files = local.elsewhere[:3] if local is not None else ()
-    also = f", and for what {_listed([*files])} start{'' if len(files) > 1 else 's'}" if files else ""
+    also = f", and for what {listed(files)} start{'' if len(files) > 1 else 's'}" if files else ""
     return f"set {variable}=prefer where PostgreSQL has no TLS, on a developer's machine, say{also}"
 
 
@@ -457,7 +457,7 @@ def _made_at_run_time(
         missing.remove("statement_timeout")
     if not missing or cell.cannot_start or any(database.in_class for database in databases):
         return
-    message = f"{aliases or 'DATABASES'}: {_listed(missing)} not set, and what it holds is known only at run time"
+    message = f"{aliases or 'DATABASES'}: {listed(missing)} not set, and what it holds is known only at run time"
     last = _below_databases(module.tree.body)
     if last is None:
         reason = "DATABASES is defined only under conditions"
@@ -485,7 +485,7 @@ def _made_at_run_time(
             "give PostgreSQL databases reuse of connections and limits, below DATABASES",
             *parts,
             tier=Tier.REVIEW,
-            effects=(f"DATABASES: {_listed(missing)} for every PostgreSQL database that does not say otherwise",),
+            effects=(f"DATABASES: {listed(missing)} for every PostgreSQL database that does not say otherwise",),
             todo=todo,
         ),
     )
@@ -714,10 +714,6 @@ def _defines(statement: ast.stmt) -> bool:
 
 def _define(statements: Sequence[ast.stmt]) -> bool:
     return any(_defines(each) or isinstance(each, ast.Raise) for each in statements)
-
-
-def _listed(names: list[str]) -> str:
-    return " and ".join(filter(None, (", ".join(names[:-1]), names[-1])))
 
 
 RULE = Rule(

@@ -25,7 +25,7 @@ from functools import cache
 from fixer.facts.image_builds import ImageBuild, ImageBuilds, is_ignored, local_sources, read_ignore
 from fixer.languages.dockerfile import Dockerfile, Instruction, Stage
 from fixer.languages.shell import Script
-from fixer.model import Blocked, Finding, Fix, NewFile, Parts, Rule, Span, Tier
+from fixer.model import Blocked, Finding, Fix, NewFile, Parts, Rule, Span, Tier, listed
 
 # What no image needs, in sections as they are written to a new file.
 SECRETS = ("**/.env", "**/.env.*", "!**/.env*.example", "!**/.env*.sample", "!**/.env*.template")
@@ -151,7 +151,7 @@ def _context_leaks(dockerfile: Dockerfile, build: ImageBuild, builds: ImageBuild
     leaks = [name for name in leaks if is_ignored("/".join((name, "config")) if name == ".git" else name, cured)]
     if not leaks:
         return
-    message = f"{place.op} {' '.join(place.args)} takes along {_listed(leaks)}, if there"
+    message = f"{place.op} {' '.join(place.args)} takes along {listed(leaks)}, if there"
     yield _finding(build, place, message, _completed(build, additions))
 
 
@@ -178,7 +178,7 @@ def _completed(build: ImageBuild, additions: list[tuple[str, list[str]]]) -> Fix
         parts,
         tier=tier,
         todo=todo,
-        effects=(f"{build.ignore_path}: the builder no longer gets {_listed(missing)}",),
+        effects=(f"{build.ignore_path}: the builder no longer gets {listed(missing)}",),
     )
 
 
@@ -314,9 +314,9 @@ def _wide_copies(dockerfile: Dockerfile, build: ImageBuild) -> Iterator[Finding]
             yield _finding(
                 build,
                 instruction,
-                f"COPY {' '.join(instruction.args)} takes everything into a stage that only installs {_listed(lists)}",
+                f"COPY {' '.join(instruction.args)} takes everything into a stage that only installs {listed(lists)}",
                 Fix.of(
-                    f"copy only {_listed(lists)}",
+                    f"copy only {listed(lists)}",
                     dockerfile.set_body(instruction, " ".join([*lists, folder])),
                     effects=("the stage is built again only when what it installs from changes",),
                 ),
@@ -442,10 +442,6 @@ def _used(stage: Stage, arg: Instruction, name: str) -> bool:
     return any(
         i.index > arg.index and i.op in ("RUN", "ENV") and use.search(i.text + i.script) for i in stage.instructions
     )
-
-
-def _listed(items: list[str]) -> str:
-    return items[0] if len(items) == 1 else f"{', '.join(items[:-1])} and {items[-1]}"
 
 
 RULE = Rule(

@@ -25,7 +25,7 @@ from fixer.facts.image_builds import ImageBuilds, local_sources
 from fixer.facts.images import FAMILIES, ROOT, BaseImage, base_image, made_up
 from fixer.facts.privileges import User, folders_made, is_within, low_port, needs_root, settings_need_root
 from fixer.languages.dockerfile import Dockerfile, Instruction, New, Stage, expanded
-from fixer.model import Blocked, Finding, Fix, Option, Options, Parts, Rule, Span, Tier
+from fixer.model import Blocked, Finding, Fix, Option, Options, Parts, Rule, Span, Tier, listed
 
 DEVELOPMENT = re.compile(
     r"(^|[/._-])(dev|devel|development|local|tests?|testing|e2e|ci|devcontainer|gitpod|codesandbox)([/._-]|$)"
@@ -529,7 +529,7 @@ def _fix(container: Container, image: BaseImage, folders: Folders, options: Opti
     number = f" ({user.id})" if user.id and user.id != user.name else ""
     effects = [f"the container runs as {user.name}{number} instead of root"]
     if shell and written.all:
-        effects.append(f"{_listed(written.all)} {'belong' if len(written.all) > 1 else 'belongs'} to {user.name}")
+        effects.append(f"{listed(written.all)} {'belong' if len(written.all) > 1 else 'belongs'} to {user.name}")
     title = f"make the user {user.name}{number} and run as it" if create else f"run as {user.name}{number}"
     return Fix.of(title, *parts, tier=Tier.REVIEW if todo else Tier.SAFE, effects=effects, todo=todo)
 
@@ -548,7 +548,7 @@ def _todo(container: Container, folders: Folders, user: User) -> list[str]:
             elif mount.source:
                 volumes.add(mount.target.rstrip("/"))
     todo = [
-        f"{path} mounts {_listed(tuple(sources))} into {name!r}: the files there keep the owner of the host"
+        f"{path} mounts {listed(sources)} into {name!r}: the files there keep the owner of the host"
         for (path, name), sources in binds.items()
     ]
     todo += [
@@ -708,10 +708,6 @@ def _set_user(dockerfile: Dockerfile, run: list[New], name: str) -> list[Parts]:
 
 def _starts_uv(programs: Iterable[Program]) -> bool:
     return any(re.search(r"(^|[\s;&|])uvx? ", program.text) for program in programs)
-
-
-def _listed(items: tuple[str, ...]) -> str:
-    return items[0] if len(items) == 1 else f"{', '.join(items[:-1])} and {items[-1]}"
 
 
 RULE = Rule(
