@@ -18,7 +18,7 @@ from fixer.languages.health_check import health_checks, is_local
 from fixer.languages.shell import Command, Script, Structure
 from fixer.languages.workflow import Job, Step, Workflow
 from fixer.languages.yaml import Commented, Node
-from fixer.model import Source, Span
+from fixer.model import Blocked, Source, Span
 
 if TYPE_CHECKING:
     from fixer.repository import Repository
@@ -206,6 +206,17 @@ class DeployJob:
     @property
     def steps_node(self) -> Node | None:
         return self.job.steps_node
+
+    @property
+    def editable_steps(self) -> Node | Blocked:
+        """The list of its steps, where further ones can be put into it."""
+        steps = self.steps_node
+        if steps is None or steps.target is not None or steps.style == "flow" or self.job.data.get("strategy"):
+            return Blocked(
+                f"job {self.id}: {self.unknown or 'its list of steps cannot be edited'}",
+                "write the steps as a list below the job",
+            )
+        return steps
 
     @cached_property
     def unknown(self) -> str:

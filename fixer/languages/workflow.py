@@ -8,7 +8,7 @@ from functools import cached_property
 from typing import Any
 
 from fixer.languages.yaml import Flow, Node, Yaml
-from fixer.model import Address, Blocked, Parts, joined
+from fixer.model import Address, Blocked, Parts, Span, joined
 
 
 @dataclass(frozen=True, eq=False)
@@ -49,6 +49,12 @@ class Step:
     def with_(self) -> Node | None:
         found = self.node.get("with")
         return found if found is not None and found.is_mapping else None
+
+    @property
+    def span(self) -> Span:
+        """Where a finding about the step points: at its name, else at its action, else at all of it."""
+        found = self.node.get("name") or self.uses or self.node
+        return found.span
 
     @property
     def shell(self) -> str:

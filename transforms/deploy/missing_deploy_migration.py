@@ -30,7 +30,7 @@ from fixer.facts.django import DjangoProject
 from fixer.facts.settings_modules import limit_variable
 from fixer.languages.shell import Script
 from fixer.languages.workflow import Workflow
-from fixer.model import Blocked, Finding, Fix, Option, Options, Rule, Span, Tier
+from fixer.model import Blocked, Finding, Fix, Option, Options, Rule, Tier
 
 MIGRATE_ECS = """\
 service() {
@@ -139,13 +139,7 @@ def check(workflow: Workflow, deployments: Deployments, django: DjangoProject, o
         if deployments.migrates_on_start or _migrated(job) or not _deploys_django(job, django):
             continue
         message = f"job {job.id} deploys a Django project and does not migrate its database"
-        yield Finding(workflow.path, _span(job), message, _cure(job, django, options))
-
-
-def _span(job: DeployJob) -> Span:
-    step = job.deployments[0].step
-    name = step.node.get("name")
-    return name.span if name is not None else step.uses.span if step.uses is not None else step.node.span
+        yield Finding(workflow.path, job.deployments[0].step.span, message, _cure(job, django, options))
 
 
 def _migrated(job: DeployJob) -> bool:
@@ -177,12 +171,9 @@ def _cure(job: DeployJob, django: DjangoProject, options: Options) -> Fix | Bloc
         )
     if job.unknown and not options["command"]:
         return Blocked(f"job {job.id}: {job.unknown}", "say how to migrate", _COMMAND)
-    steps = job.steps_node
-    if steps is None or steps.target is not None or steps.style == "flow" or job.job.data.get("strategy"):
-        return Blocked(
-            f"job {job.id}: {job.unknown or 'its list of steps cannot be edited'}",
-            "write the steps as a list below the job",
-        )
+    steps = job.editable_steps
+    if isinstance(steps, Blocked):
+        return steps
     deployment = job.deployments[0] if options["command"] else _serving(job)
     if deployment is None:
         return Blocked(

@@ -26,7 +26,7 @@ from typing import Any
 
 from fixer.facts.deployments import DeployJob, Deployments, Way
 from fixer.languages.workflow import Job, Workflow
-from fixer.model import Blocked, Finding, Fix, Option, Options, Parts, Rule, Span, Tier
+from fixer.model import Blocked, Finding, Fix, Option, Options, Parts, Rule, Tier
 
 SNAPSHOT = """\
 if [ -z "$DB_INSTANCE" ]; then
@@ -61,17 +61,11 @@ def check(workflow: Workflow, deployments: Deployments, options: Options) -> Ite
     for job in deployments.of(workflow):
         if ("${{" in job.environment or job.environment == "production") and not _backs_up(job):
             message = f"job {job.id} deploys to {_where(job)} without a snapshot of the database"
-            yield Finding(workflow.path, _span(job), message, _cure(job, options))
+            yield Finding(workflow.path, job.deployments[0].step.span, message, _cure(job, options))
 
 
 def _where(job: DeployJob) -> str:
     return "production" if job.environment == "production" else "an environment that is chosen at run time"
-
-
-def _span(job: DeployJob) -> Span:
-    step = job.deployments[0].step
-    name = step.node.get("name")
-    return name.span if name is not None else step.uses.span if step.uses is not None else step.node.span
 
 
 def _backs_up(job: DeployJob) -> bool:
@@ -97,17 +91,14 @@ def _text(job: Job) -> str:
 
 
 def _cure(job: DeployJob, options: Options) -> Fix | Blocked:
-    workflow, steps = job.workflow, job.steps_node
+    workflow, steps = job.workflow, job.editable_steps
     if "${{" in job.environment:
         return Blocked(
             f"job {job.id} may deploy to production or elsewhere, as {job.environment.strip()} decides",
             "give production a job of its own, or ignore this finding where the other environments are copies",
         )
-    if steps is None or steps.target is not None or steps.style == "flow" or job.job.data.get("strategy"):
-        return Blocked(
-            f"job {job.id}: {job.unknown or 'its list of steps cannot be edited'}",
-            "write the steps as a list below the job",
-        )
+    if isinstance(steps, Blocked):
+        return steps
     name = "Back up the database" if options["command"] else "Snapshot the database"
     step: dict[str, Any] = {"name": name, "id": _free_id(job)} | job.deployments[0].condition
     outputs = job.job.node.get("outputs")

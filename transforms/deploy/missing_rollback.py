@@ -46,7 +46,7 @@ from fixer.facts.deployments import (
 from fixer.languages.shell import Script
 from fixer.languages.workflow import Job, Step, Workflow
 from fixer.languages.yaml import Flow
-from fixer.model import Blocked, Finding, Fix, Option, Options, Parts, Rule, Span, Tier
+from fixer.model import Blocked, Finding, Fix, Option, Options, Parts, Rule, Tier
 
 RECORD_ECS = """\
 steady="[?rolloutState=='COMPLETED' || !rolloutState] | [0].[id, taskDefinition]"
@@ -379,16 +379,10 @@ def _goes_back_itself(job: DeployJob) -> bool:
 # -- a rollback that is missing -----------------------------------------------------------------------------------
 
 
-def _span(job: DeployJob) -> Span:
-    step = job.deployments[0].step
-    name = step.node.get("name")
-    return name.span if name is not None else step.uses.span if step.uses is not None else step.node.span
-
-
 def _missing(job: DeployJob, options: Options) -> Finding:
     words = job.deployments[0].words
     message = f"job {job.id} deploys ({words}), and nothing goes back when that fails"
-    return Finding(job.workflow.path, _span(job), message, _cure(job, options))
+    return Finding(job.workflow.path, job.deployments[0].step.span, message, _cure(job, options))
 
 
 def _cure(job: DeployJob, options: Options) -> Fix | Blocked:
@@ -921,12 +915,9 @@ def _by_command(job: DeployJob, options: Options) -> Fix | Blocked:
             "say with `record` what tells which version runs, and with `command` how to go back to $PREVIOUS",
             missing,
         )
-    steps = job.steps_node
-    if steps is None or steps.target is not None or steps.style == "flow" or job.job.data.get("strategy"):
-        return Blocked(
-            f"job {job.id}: {job.unknown or 'its list of steps cannot be edited'}",
-            "write the steps as a list below the job",
-        )
+    steps = job.editable_steps
+    if isinstance(steps, Blocked):
+        return steps
     first: dict[str, Any] = {"name": "Record what runs now", "id": "previous"}
     first |= job.deployments[0].condition
     given = job.deployments[0].credentials

@@ -25,7 +25,7 @@ from functools import cache
 from fixer.facts.image_builds import ImageBuild, ImageBuilds, is_ignored, local_sources, read_ignore
 from fixer.languages.dockerfile import Dockerfile, Instruction, Stage
 from fixer.languages.shell import Script
-from fixer.model import Blocked, Finding, Fix, NewFile, Parts, Rule, Span, Tier, listed
+from fixer.model import Blocked, Finding, Fix, NewFile, Parts, Rule, Tier, listed
 
 # What no image needs, in sections as they are written to a new file.
 SECRETS = ("**/.env", "**/.env.*", "!**/.env*.example", "!**/.env*.sample", "!**/.env*.template")
@@ -95,7 +95,7 @@ def check(dockerfile: Dockerfile, builds: ImageBuilds) -> Iterator[Finding]:
 
 
 def _finding(build: ImageBuild, instruction: Instruction, message: str, cure: Fix | Blocked) -> Finding:
-    return Finding(build.path, Span(instruction.span.start, instruction.span.end), message, cure)
+    return Finding(build.path, instruction.span, message, cure)
 
 
 # -- what the folder may hold -----------------------------------------------------------------------------------------

@@ -25,7 +25,7 @@ from fixer.facts.image_builds import ImageBuilds, local_sources
 from fixer.facts.images import FAMILIES, ROOT, BaseImage, base_image, made_up
 from fixer.facts.privileges import User, folders_made, is_within, low_port, needs_root, settings_need_root
 from fixer.languages.dockerfile import Dockerfile, Instruction, New, Stage, expanded
-from fixer.model import Blocked, Finding, Fix, Option, Options, Parts, Rule, Span, Tier, listed
+from fixer.model import Blocked, Finding, Fix, Option, Options, Parts, Rule, Tier, listed
 
 DEVELOPMENT = re.compile(
     r"(^|[/._-])(dev|devel|development|local|tests?|testing|e2e|ci|devcontainer|gitpod|codesandbox)([/._-]|$)"
@@ -135,7 +135,7 @@ def check(dockerfile: Dockerfile, builds: ImageBuilds, options: Options) -> Iter
         return
     place = users[-1].instruction if users and users[-1].stage is final else final.start
     cure = _cure(container, image, options)
-    yield Finding(build.path, Span(place.span.start, place.span.end), _message(dockerfile, users), cure)
+    yield Finding(build.path, place.span, _message(dockerfile, users), cure)
 
 
 def _message(dockerfile: Dockerfile, users: list[State]) -> str:
