@@ -107,6 +107,12 @@ _OTHER_COMMANDS: Mapping[str, tuple[tuple[str, ...], ...]] = {
     "ecs": (("deploy",),),
     "ecs-deploy": ((),),
 }
+_SAYS = frozenset(("echo", "printf", "cat", "date", "gh", "git", "jq", "true", "exit", "set"))
+_FOLLOWS = re.compile(
+    r"slack|teams|discord|telegram|mail|release|upload-artifact|github-script|comment|sentry|deployment-status|"
+    r"deployments@|notif|create-tag|jira|datadog|logout",
+    re.IGNORECASE,
+)
 _AWS_VALUED = ("--region", "--profile", "--output", "--query", "--endpoint-url", "--ca-bundle", "--color")
 _VALUED = ("-n", "--namespace", "--context", "--kube-context", "--kubeconfig", "-f", "-k", "--values", "--set")
 _PLACE = ("cluster", "service", "region", "profile", "namespace", "context", "workload", "release")
@@ -148,6 +154,11 @@ class Deployment:
     def index(self) -> int:
         """Which step of its job it is."""
         return int(self.step.at[3])
+
+    @property
+    def place(self) -> tuple[str, ...]:
+        """What tells one service, workload or release from another."""
+        return tuple(self.target.get(key, "") for key in ("cluster", "service", "namespace", "workload", "release"))
 
     @property
     def condition(self) -> dict[str, Any]:
@@ -336,6 +347,25 @@ class DeployJob:
             and not any(True for step in other.steps for _ in _deployments(step, other))
         )
 
+    @property
+    def last_check(self) -> int | None:
+        """The index of the last step that may say something about the deployment, where only other steps follow."""
+        last = max(deployment.index for deployment in self.deployments)
+        for step in self.job.steps[last + 1 :]:
+            if not _only_follows(step):
+                last = int(step.at[3])
+        return last if last + 1 < len(self.job.steps) else None
+
+    def waits_for(self, deployment: Deployment) -> bool:
+        """Whether a later command waits for this very deployment, or for one that only the shell knows."""
+        if deployment.step.node.texts("with").get("wait-for-service-stability", "").lower() == "true":
+            return True
+        waits, key = ("services-stable", "service") if self.way is Way.ECS else ("rollout status", "workload")
+        name = deployment.target[key].rpartition("/")[2]
+        scripts = (step.run.value for step in self.job.steps[deployment.index :] if step.run is not None)
+        lines = (line for script in scripts for line in script.replace("\\\n", " ").splitlines() if waits in line)
+        return any("$" in line or re.search(rf"(?<![\w-]){re.escape(name)}(?![\w-])", line) for line in lines)
+
     @cached_property
     def urls(self) -> tuple[str, ...]:
         """The addresses that are asked for after the deployment, here or in the jobs that check it, in order."""
@@ -446,6 +476,19 @@ def is_rollback(job: Job) -> bool:
 def _is_check(step: Step) -> bool:
     script = Script.of(step)
     return script is not None and any(not is_local(check.url.text) for check in health_checks(script))
+
+
+def _only_follows(step: Step) -> bool:
+    """Whether a step tells of a deployment, or tidies up after it; one that is not known may well check it."""
+    if step.uses is not None:
+        return _FOLLOWS.search(step.uses.value) is not None
+    script = Script.of(step)
+    if script is None or script.error:
+        return False
+    return all(
+        command.name in _SAYS or (command.name == "curl" and command.has("-X", "--request", "-d", "--data", "--json"))
+        for command in script.commands
+    )
 
 
 def _of_composite(step: Step) -> bool:
