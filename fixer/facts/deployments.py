@@ -540,7 +540,7 @@ def _ecs_action(step: Step) -> Deployment | None:
         "task_definition": given.get("task-definition", ""),
         "file": given.get("task-definition", ""),
     }
-    return Deployment(step, Way.ECS, uses.value.partition("@")[0], uses.span, target, unknown)
+    return Deployment(step, Way.ECS, step.action, uses.span, target, unknown)
 
 
 def is_update(command: Command) -> bool:
@@ -750,7 +750,7 @@ def _other_action(step: Step, job: Job) -> Deployment | None:
     uses = step.uses
     if uses is None or not _OTHER_ACTIONS.match(uses.value) or not _deployish(job):
         return None
-    name = uses.value.partition("@")[0]
+    name = step.action
     script = step.with_.get("script") if step.with_ is not None else None
     if "ssh-action" in name.lower():
         lines = str(script.value).splitlines() if script is not None else []

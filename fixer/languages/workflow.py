@@ -42,6 +42,11 @@ class Step:
         return _scalar(self.node.get("uses"))
 
     @property
+    def action(self) -> str:
+        """What it uses, without the version; empty for a script."""
+        return _text(self.node.get("uses")).partition("@")[0]
+
+    @property
     def run(self) -> Node | None:
         return _scalar(self.node.get("run"))
 

@@ -75,7 +75,7 @@ def check(workflow: Workflow, catalog: Catalog, options: Options) -> Iterator[Fi
 
 
 def _is(step: Step, action: str) -> bool:
-    return step.uses is not None and step.uses.value.lower().partition("@")[0] == action
+    return step.action.lower() == action
 
 
 def _with(step: Step) -> dict[str, str]:

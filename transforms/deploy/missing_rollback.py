@@ -33,7 +33,7 @@ from itertools import count
 from typing import Any
 
 from fixer.facts.deployments import DeployJob, Deployment, Deployments, Way, aws_operation, copy_of, refers_to
-from fixer.facts.rollbacks import flaw_of, idle_rollback, is_atomic, rollback_of
+from fixer.facts.rollbacks import Flaw, flaw_of, idle_rollback, is_atomic, rollback_of
 from fixer.languages.shell import Script
 from fixer.languages.workflow import Job, Step, Workflow
 from fixer.languages.yaml import Flow
@@ -829,14 +829,12 @@ def _made_to_work(job: DeployJob, rollback: Job) -> Fix | Blocked:
     if steps is None or steps.target is not None or steps.style == "flow" or job.id not in rollback.needs:
         return Blocked(f"the steps of job {rollback.id} cannot be edited", "delete the job; fhfix then writes one")
     records = _records(job)
-    there = {step.uses.value.partition("@")[0] for step in rollback.steps if step.uses is not None}
-    made = [
-        copy_of(step) for step in job.sign_in if step.uses is None or step.uses.value.partition("@")[0] not in there
-    ]
-    signs_in = [int(step.at[3]) for step in rollback.steps if step.uses is not None and _signs_in(step, job)]
-    made += _restore_steps(job, records)
+    there = {step.action for step in rollback.steps if step.action}
+    signing_in = {step.action for step in job.sign_in if step.action}
+    signed_in = [int(step.at[3]) for step in rollback.steps if step.action in signing_in]
+    made = [copy_of(step) for step in job.sign_in if step.action not in there] + _restore_steps(job, records)
     parts = _recording(job, records)
-    parts.append(workflow.insert_item(steps, max(signs_in, default=-1) + 1, *made))
+    parts.append(workflow.insert_item(steps, max(signed_in, default=-1) + 1, *made))
     parts.append(_better_condition(job, rollback))
     parts += _same_rights(job, rollback)
     return Fix.of(
@@ -846,11 +844,6 @@ def _made_to_work(job: DeployJob, rollback: Job) -> Fix | Blocked:
         effects=_effects(job, rollback.id),
         todo=_todo(job),
     )
-
-
-def _signs_in(step: Step, job: DeployJob) -> bool:
-    known = {other.uses.value.partition("@")[0] for other in job.sign_in if other.uses is not None}
-    return step.uses is not None and step.uses.value.partition("@")[0] in known
 
 
 def _same_rights(job: DeployJob, rollback: Job) -> list[Parts]:
@@ -882,7 +875,7 @@ def _broken(job: DeployJob, rollback: Job) -> Finding | None:
     if flaw is None:
         return None
     message = f"job {rollback.id} does not roll job {job.id} back: it {flaw.why}"
-    return Finding(job.workflow.path, flaw.span, message, _repaired(job, rollback, flaw.step, flaw.source))
+    return Finding(job.workflow.path, flaw.span, message, _repaired(job, rollback, flaw))
 
 
 def _broken_step(job: DeployJob, step: Step) -> Finding | None:
@@ -899,43 +892,28 @@ def _broken_step(job: DeployJob, step: Step) -> Finding | None:
     return Finding(job.workflow.path, step.run.span, message, replace(why, config="") if why is not None else blocked)
 
 
-def _repaired(job: DeployJob, rollback: Job, step: Step, source: Step | None) -> Fix | Blocked:
-    workflow, records = job.workflow, _records(job) if not job.unknown else []
+def _repaired(job: DeployJob, rollback: Job, flaw: Flaw) -> Fix | Blocked:
     why = _why_not(job)
     if why is not None:
         return replace(why, config="")
+    workflow, records = job.workflow, _records(job)
     if len(records) != 1:
         return Blocked(f"job {job.id} deploys several services", "delete the rollback; fhfix then writes a new one")
-    steps, run = rollback.steps_node, step.run
+    step, steps, run = flaw.step, rollback.steps_node, flaw.step.run
     if steps is None or run is None:
-        return Blocked("the rollback's steps cannot be edited", "delete the rollback; fhfix then writes one")
-    others = [other for other in rollback.steps if source is not None and other not in (source, step)]
-    if source is not None and source is not step:
-        if source.id and any(f"steps.{source.id}." in str(other.data) for other in others):
-            return Blocked(
-                f"other steps of job {rollback.id} use what step {source.id} found",
-                "delete the rollback; fhfix then writes one",
-            )
-        if not _only_finds_out(source):
-            return Blocked(
-                f"step {source.name or source.id} of job {rollback.id} does more than find out a revision",
-                "delete the rollback; fhfix then writes one",
-            )
-    if not _only_updates(step):
-        return Blocked(
-            f"step {step.name} of job {rollback.id} does more than update the service",
-            "delete the rollback; fhfix then writes one",
-        )
-    record = records[0]
-    env = step.node.get("env")
-    wanted = _restore_env(job, record)
+        return _better_deleted("the rollback's steps cannot be edited")
+    source = flaw.source if flaw.source is not step else None
+    if source is not None and (needed := _does_more(source, step, rollback)):
+        return _better_deleted(needed)
+    if not _only_runs(step, "describe-services", "update-service", "wait"):
+        return _better_deleted(f"step {step.name} of job {rollback.id} does more than update the service")
     parts = _recording(job, records)
-    if env is None:
-        parts.append(workflow.add_key(step.node, "env", wanted, before="run"))
+    if step.node.get("env") is None:
+        parts.append(workflow.add_key(step.node, "env", _restore_env(job, records[0]), before="run"))
     else:
-        parts.append(Blocked(f"step {step.name} has an env of its own", "delete the rollback; fhfix then writes one"))
-    parts.append(workflow.set_scalar(run, _restore_script(record)))
-    if source is not None and source is not step:
+        parts.append(_better_deleted(f"step {step.name} has an env of its own"))
+    parts.append(workflow.set_scalar(run, _restore_script(records[0])))
+    if source is not None:
         parts.append(workflow.delete(steps, int(source.at[3])))
     parts.append(_better_condition(job, rollback))
     return Fix.of(
@@ -947,25 +925,29 @@ def _repaired(job: DeployJob, rollback: Job, step: Step, source: Step | None) ->
     )
 
 
-def _only_finds_out(step: Step) -> bool:
-    return _commands_are(step, {"aws": ("describe-services",), "echo": (), "set": ()})
+def _better_deleted(reason: str) -> Blocked:
+    return Blocked(reason, "delete the rollback; fhfix then writes one")
 
 
-def _only_updates(step: Step) -> bool:
-    return _commands_are(step, {"aws": ("describe-services", "update-service", "wait"), "echo": (), "set": ()})
+def _does_more(source: Step, step: Step, rollback: Job) -> str:
+    """Why the step that finds out a revision must stay; empty where nothing but `step` needs it."""
+    others = [other for other in rollback.steps if other not in (source, step)]
+    if source.id and any(f"steps.{source.id}." in str(other.data) for other in others):
+        return f"other steps of job {rollback.id} use what step {source.id} found"
+    if not _only_runs(source, "describe-services"):
+        return f"step {source.name or source.id} of job {rollback.id} does more than find out a revision"
+    return ""
 
 
-def _commands_are(step: Step, known: dict[str, tuple[str, ...]]) -> bool:
+def _only_runs(step: Step, *operations: str) -> bool:
+    """Whether a script does nothing but ask for these operations of `aws`, and say so."""
     script = Script.of(step)
     if script is None or script.error:
         return False
-    for command in script.commands:
-        if command.name not in known:
-            return False
-        wanted = known[command.name]
-        if wanted and not set(aws_operation(command)[1:]) & set(wanted):
-            return False
-    return True
+    return all(
+        command.name in ("echo", "set") or set(aws_operation(command)[1:]) & set(operations)
+        for command in script.commands
+    )
 
 
 RULE = Rule(
