@@ -107,8 +107,6 @@ class DjangoCI:
         the settings that the job uses; where it `serves` the application, wsgi.py must not choose others.
         """
         copied = self.job.data
-        if "uses" in copied:
-            return Blocked(f"job {self.job.id} calls a reusable workflow")
         if "container" in copied:
             return Blocked(
                 f"job {self.job.id} runs in a container, so its database is reached by another name",
