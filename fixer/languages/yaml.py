@@ -214,9 +214,6 @@ class Yaml:
     def style(self) -> Style:
         return _style_of(self)
 
-    def line_of(self, node: Node) -> int:
-        return self.source.line_of(node.start)
-
     def comment_of(self, node: Node) -> str:
         """The text of the comment on the line where this scalar ends, without `#`; empty where there is none."""
         found = self._comment(node)

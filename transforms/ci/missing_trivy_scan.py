@@ -201,7 +201,7 @@ def _granted(job: Job) -> bool | None:
     """Whether the permissions that are written for a job let it upload; None where none are written."""
     for place in (job.node.get("permissions"), job.workflow.root.get("permissions")):
         if place is not None:
-            return place.data in ("write-all",) or (
+            return place.data == "write-all" or (
                 place.is_mapping
                 and place.get("security-events") is not None
                 and place.data["security-events"] == "write"

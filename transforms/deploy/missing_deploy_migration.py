@@ -136,7 +136,7 @@ def check(workflow: Workflow, deployments: Deployments, django: DjangoProject, o
     if not django.manage_py and not django.others:
         return
     for job in deployments.of(workflow):
-        if deployments.migrates_on_start or _migrated(job) or not _deploys_django(job, django):
+        if deployments.migrates_on_start or _migrated(job) or not _deploys_django(job):
             continue
         message = f"job {job.id} deploys a Django project and does not migrate its database"
         yield Finding(workflow.path, job.deployments[0].step.span, message, _cure(job, django, options))
@@ -152,7 +152,7 @@ def _migrated(job: DeployJob) -> bool:
     return False
 
 
-def _deploys_django(job: DeployJob, django: DjangoProject) -> bool:
+def _deploys_django(job: DeployJob) -> bool:
     """False for what names itself a front end, beside a back end in the same repository."""
     words = [job.id, job.job.name, job.workflow.name, job.workflow.path.rpartition("/")[2]]
     words += [

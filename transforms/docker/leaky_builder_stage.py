@@ -90,7 +90,7 @@ def check(dockerfile: Dockerfile, builds: ImageBuilds) -> Iterator[Finding]:
     yield from _wide_copies(dockerfile, build)
     for stage in dockerfile.stages:
         for instruction in stage.instructions:
-            for message, cure in _said(dockerfile, build, stage, instruction):
+            for message, cure in _said(dockerfile, stage, instruction):
                 yield _finding(build, instruction, message, cure)
 
 
@@ -126,33 +126,32 @@ def _context_leaks(dockerfile: Dockerfile, build: ImageBuild, builds: ImageBuild
         )
         yield _finding(build, wide[0][0], "whole folders are copied, and what they may hold is not known", cure)
         return
-    leaks: list[str] = []
-    place = wide[0][0]
-    for instruction, source in wide:
-        inside = "" if source == "." else f"{source}/"
-        names = [f"{inside}{name}" for name in ENVIRONMENTS if not _let_through(build, f"{inside}{name}")]
-        found = [name for name in names if not build.excluded(name)]
-        if (
-            source == "."
-            and build.context == ""
-            and not build.excluded(".git/config")
-            and not _needs_git(build, builds)
-        ):
-            found.append(".git")
-        if found and not leaks:
-            place = instruction
-        leaks += [name for name in found if name not in leaks]
-    if not leaks:
+    taken = [(instruction, _takes_along(build, builds, source)) for instruction, source in wide]
+    place = next((instruction for instruction, names in taken if names), None)
+    if place is None:
         return
     # A pattern that may not be added cures nothing.
     additions = _additions(build, builds)
     lines = [line for _, section in additions for line in section]
     cured = tuple(read_ignore([*(build.ignore.lines if build.ignore else ()), *lines]))
-    leaks = [name for name in leaks if is_ignored("/".join((name, "config")) if name == ".git" else name, cured)]
-    if not leaks:
-        return
-    message = f"{place.op} {' '.join(place.args)} takes along {listed(leaks)}, if there"
-    yield _finding(build, place, message, _completed(build, additions))
+    leaks = list(dict.fromkeys(name for _, names in taken for name in names if is_ignored(_inside(name), cured)))
+    if leaks:
+        message = f"{place.op} {' '.join(place.args)} takes along {listed(leaks)}, if there"
+        yield _finding(build, place, message, _completed(build, additions))
+
+
+def _takes_along(build: ImageBuild, builds: ImageBuilds, source: str) -> list[str]:
+    """What may lie in a folder that is copied, though no image needs it."""
+    inside = "" if source == "." else f"{source}/"
+    names = [f"{inside}{name}" for name in ENVIRONMENTS if not _let_through(build, f"{inside}{name}")]
+    if source == "." and build.context == "" and not _needs_git(build, builds):
+        names.append(".git")
+    return [name for name in names if not build.excluded(_inside(name))]
+
+
+def _inside(name: str) -> str:
+    """A file that tells whether this is left out: of a folder, one in it."""
+    return f"{name}/config" if name == ".git" else name
 
 
 def _completed(build: ImageBuild, additions: list[tuple[str, list[str]]]) -> Fix | Blocked:
@@ -376,30 +375,10 @@ def _used_from(dockerfile: Dockerfile, stage: Stage, copied: Instruction) -> boo
 # -- what instructions say ------------------------------------------------------------------------------------------
 
 
-def _said(
-    dockerfile: Dockerfile, build: ImageBuild, stage: Stage, instruction: Instruction
-) -> Iterator[tuple[str, Blocked]]:
+def _said(dockerfile: Dockerfile, stage: Stage, instruction: Instruction) -> Iterator[tuple[str, Blocked]]:
     line = f"line {dockerfile.line(instruction)}"
     if instruction.op in ("ENV", "ARG") and not CHECK_OFF.search(dockerfile.source.text):
-        for name, value in instruction.pairs:
-            if not SECRET_NAME.search(name.upper()) or PUBLIC_NAME.search(name.upper()):
-                if value and CREDENTIALS_IN_URL.search(value) and not PLACEHOLDER.search(value):
-                    yield (
-                        f"{instruction.op} {name} holds a password, which stays in the image's history",
-                        _at_run_time(line),
-                    )
-                continue
-            if value and not PLACEHOLDER.search(value):
-                yield f"{instruction.op} {name} holds a secret, which stays in the image's history", _at_run_time(line)
-            elif instruction.op == "ARG" and not value and _used(stage, instruction, name):
-                yield (
-                    f"ARG {name} is a secret, and its value stays in the history of the stage",
-                    Blocked(
-                        f"{line}: whoever starts the build must hand the secret over in another way",
-                        f"use RUN --mount=type=secret,id={name.lower()},env={name} and build with "
-                        f"--secret id={name.lower()},env={name}",
-                    ),
-                )
+        yield from _said_by_variables(stage, instruction, line)
     if instruction.op == "RUN":
         found = CREDENTIALS_IN_URL.search(instruction.script)
         if found and not PLACEHOLDER.search(found[0]):
@@ -414,20 +393,36 @@ def _said(
                     "with RUN --mount=type=secret",
                 ),
             )
-    if (
-        instruction.op == "COPY"
-        and stage is dockerfile.final
-        and instruction.flag("from")
-        and (
-            instruction.args == ("/", "/")
-            and dockerfile.source_stage(instruction) is not None
-            and stage.base != "scratch"
-        )
-    ):
+    if _takes_a_whole_stage(dockerfile, stage, instruction):
         yield (
             "COPY takes the whole builder stage into the image, with all that its layers hold",
             Blocked(f"{line}: which of its files are needed is not known", "copy what is needed by name"),
         )
+
+
+def _takes_a_whole_stage(dockerfile: Dockerfile, stage: Stage, instruction: Instruction) -> bool:
+    if stage is not dockerfile.final or stage.base == "scratch" or instruction.op != "COPY":
+        return False
+    return instruction.args == ("/", "/") and dockerfile.source_stage(instruction) is not None
+
+
+def _said_by_variables(stage: Stage, instruction: Instruction, line: str) -> Iterator[tuple[str, Blocked]]:
+    """What the values of an ENV or ARG give away."""
+    for name, value in instruction.pairs:
+        is_secret = SECRET_NAME.search(name.upper()) and not PUBLIC_NAME.search(name.upper())
+        said = "" if value is None or PLACEHOLDER.search(value) else value
+        if said and (is_secret or CREDENTIALS_IN_URL.search(said)):
+            what = "secret" if is_secret else "password"
+            yield f"{instruction.op} {name} holds a {what}, which stays in the image's history", _at_run_time(line)
+        elif is_secret and instruction.op == "ARG" and not value and _used(stage, instruction, name):
+            yield (
+                f"ARG {name} is a secret, and its value stays in the history of the stage",
+                Blocked(
+                    f"{line}: whoever starts the build must hand the secret over in another way",
+                    f"use RUN --mount=type=secret,id={name.lower()},env={name} and build with "
+                    f"--secret id={name.lower()},env={name}",
+                ),
+            )
 
 
 def _at_run_time(line: str) -> Blocked:
