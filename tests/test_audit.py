@@ -294,6 +294,12 @@ def test_secrets_and_variables_are_found_where_expressions_read_them(shop: Repos
     assert {use.path for one in needed(shop) for use in one.uses} == {path}
 
 
+def test_an_alias_of_a_secret_is_a_use_of_its_own(tmp_path: Path) -> None:
+    text = "on: push\njobs:\n  a:\n    runs-on: x\n    env:\n      A: &token ${{ secrets.TOKEN }}\n      B: *token\n"
+    (found,) = needed(write(tmp_path, {".github/workflows/a.yml": text}))
+    assert [(use.line, use.what) for use in found.uses] == [(6, "job a, as A"), (7, "job a, as B")]
+
+
 # -- claims -----------------------------------------------------------------------------------------------------
 
 

@@ -47,10 +47,18 @@ def needed(repository: Repository) -> list[Needed]:
 
 
 def _uses(workflow: Workflow) -> Iterator[tuple[str, str, Use]]:
-    for node in workflow.root.scalars():
+    for node in _scalars(workflow.root):
         for kind, name, start, end in _reads(node):
             line = workflow.source.line_of(workflow.span_of(node, start, end).start)
             yield kind, name, Use(workflow.path, line, _purpose(node))
+
+
+def _scalars(node: Node) -> Iterator[Node]:
+    """Every scalar, at its aliases too: each of them fills a key of its own."""
+    if node.is_scalar:
+        yield node
+    for child in node.children:
+        yield from _scalars(child)
 
 
 def _reads(node: Node) -> Iterator[tuple[str, str, int, int]]:
