@@ -154,6 +154,42 @@ class _Cell:
         return self.server.reason if self.server else ""
 
 
+@dataclass(frozen=True)
+class _Said:
+    """What is said about a database: where it is defined, and further down (`handled`).
+
+    `options` are the OPTIONS that count, in `module`; None where there are none, or where they are built elsewhere.
+    """
+
+    database: Database
+    handled: frozenset[str]
+    module: PythonModule
+    options: ast.Dict | None
+
+    @property
+    def at(self) -> str:
+        return f"DATABASES.{self.database.alias}"
+
+    @property
+    def knows_options(self) -> bool:
+        return self.options is not None or item(self.database.node, "OPTIONS") is None
+
+    @property
+    def age(self) -> ast.expr | None:
+        return item(self.database.node, "CONN_MAX_AGE")
+
+    @property
+    def keeps_connections(self) -> bool:
+        return self.age is not None and constant(self.age) not in (0, ...)
+
+    def names(self, name: str) -> bool:
+        """Whether a key of the database is there, or is set further down."""
+        return key(self.database.node, name) is not None or name in self.handled
+
+    def names_option(self, name: str) -> bool:
+        return key(self.options, name) is not None or name in self.handled
+
+
 @dataclass
 class _Wanted:
     """What one database lacks: keys beside NAME, keys of OPTIONS, and words for each."""
@@ -187,24 +223,22 @@ def _literal(project: DjangoProject, settings: SettingsModule, database: Databas
         )
         return
     later = project.later_of(database)
-    handled = _handled(later)
-    options_in, options = _options(database, later)
-    known = not (options is None and item(database.node, "OPTIONS") is not None)
+    said = _Said(database, _handled(later), *_options(database, later))
     wanted = _Wanted()
-    _reuse(database, options, known, handled, cell, wanted)
+    _reuse(said, cell, wanted)
     variable = database.ssl_variable
-    if known:
-        if "sslmode" not in handled and _needs_tls(database, options):
-            required = f"{_read(options_in, database, variable)} or {options_in.quoted('require')}"
+    if said.knows_options:
+        if "sslmode" not in said.handled and _needs_tls(said):
+            required = f"{_read(said.module, database, variable)} or {said.module.quoted('require')}"
             wanted.add_options["sslmode"] = Code(required)
             wanted.lacks.append("does not insist on TLS")
-            wanted.effects.append(f"DATABASES.{database.alias}.OPTIONS.sslmode: {variable}, else require")
-        _timeouts(database, options_in, options, handled, cell, variable, wanted)
+            wanted.effects.append(f"{said.at}.OPTIONS.sslmode: {variable}, else require")
+        _timeouts(said, cell, wanted)
     if wanted.blocked is not None:
         yield Finding(module.path, span, f"{name} opens a connection for every request", wanted.blocked)
     if not wanted:
         return
-    parts = list(_edits(project, settings, database, options_in, options, cell.local, wanted))
+    parts = list(_edits(project, settings, said, cell.local, wanted))
     if "sslmode" in wanted.add_options and cell.local is not None:
         theirs = _production(project, settings, database)
         parts += [
@@ -227,63 +261,69 @@ def _literal(project: DjangoProject, settings: SettingsModule, database: Databas
     )  # fmt: skip
 
 
-def _reuse(
-    database: Database, options: ast.Dict | None, known: bool, handled: frozenset[str], cell: _Cell, wanted: _Wanted
-) -> None:
+def _reuse(said: _Said, cell: _Cell, wanted: _Wanted) -> None:
     """CONN_MAX_AGE, CONN_HEALTH_CHECKS and the pool: each excludes, or asks for, another."""
-    at = f"DATABASES.{database.alias}"
-    age = item(database.node, "CONN_MAX_AGE")
-    says_age = age is not None or "CONN_MAX_AGE" in handled
-    persistent = age is not None and constant(age) not in (0, ...)
-    pooled = key(options, "pool") is not None or "pool" in handled
-    checks = key(database.node, "CONN_HEALTH_CHECKS") is not None or "CONN_HEALTH_CHECKS" in handled
-    if item(database.node, "POOL") is not None:
+    if item(said.database.node, "POOL") is not None:
         wanted.delete.append("POOL")
         wanted.lacks.append("has a POOL, which no Django reads")
-        wanted.effects.append(f"{at}.POOL: removed, it had no effect")
-    if pooled or (cell.isolates_requests and cell.has_pool):
-        if not pooled and (not known or "CONN_MAX_AGE" in handled or (age is not None and constant(age) is ...)):
-            wanted.blocked = Blocked(
-                "OPTIONS is built elsewhere" if not known else
-                "CONN_MAX_AGE is set elsewhere, and Django refuses it beside a pool",
-                "set OPTIONS['pool'] and CONN_MAX_AGE = 0 together",
-            )  # fmt: skip
-            return
-        if persistent:
-            wanted.set["CONN_MAX_AGE"] = 0
-            wanted.effects.append(f"{at}.CONN_MAX_AGE: 0, since Django refuses to keep connections beside a pool")
-        if not pooled:
-            wanted.add_options["pool"] = cell.pool
-            wanted.lacks.append("opens a connection for every request")
-            wanted.effects.append(f"{at}.OPTIONS.pool: connections are pooled; {cell.reason}")
-    elif cell.isolates_requests:
-        if persistent:
-            wanted.set["CONN_MAX_AGE"] = 0
-            wanted.lacks.append("keeps connections that ASGI never uses again")
-            wanted.effects.append(f"{at}.CONN_MAX_AGE: 0; {cell.reason}")
-        elif not says_age:
-            wanted.blocked = _no_pool(cell)
+        wanted.effects.append(f"{said.at}.POOL: removed, it had no effect")
+    if not _keeps(said, cell, wanted):
         return
-    elif cell.interface:
-        if not says_age:
-            wanted.add["CONN_MAX_AGE"] = cell.age
-            wanted.lacks.append("opens a connection for every request")
-            wanted.effects.append(f"{at}.CONN_MAX_AGE: connections are kept for {cell.age} s; {cell.reason}")
-            kept = cell.server.connections if cell.server is not None else None
-            if kept is not None and kept > MOST_CONNECTIONS:
-                wanted.todo.append(f"see that PostgreSQL's max_connections is above {kept} for each instance")
-        elif constant(age) == 0:
-            return  # somebody wants none
-    elif not says_age:
-        wanted.blocked = UNKNOWN_SERVER
-        return
-    if not checks and cell.has_health_checks:
+    if not said.names("CONN_HEALTH_CHECKS") and cell.has_health_checks:
         wanted.add["CONN_HEALTH_CHECKS"] = True
         wanted.lacks.append("does not check a kept connection before it is used")
-        wanted.effects.append(f"{at}.CONN_HEALTH_CHECKS: a connection that the server closed is replaced")
+        wanted.effects.append(f"{said.at}.CONN_HEALTH_CHECKS: a connection that the server closed is replaced")
     others = ", ".join(f"{c.path}:{c.line} ({c.server})" for c in (cell.server.contradicting if cell.server else ()))
     if wanted.add and others:
         wanted.todo.append(f"where {others} runs the application instead, set CONN_MAX_AGE to 0")
+
+
+def _keeps(said: _Said, cell: _Cell, wanted: _Wanted) -> bool:
+    """Sees to it that connections are used again, and says whether they then are."""
+    says_age = said.age is not None or "CONN_MAX_AGE" in said.handled
+    if said.names_option("pool") or (cell.isolates_requests and cell.has_pool):
+        return _pools(said, cell, wanted)
+    if cell.isolates_requests:
+        if said.keeps_connections:
+            wanted.set["CONN_MAX_AGE"] = 0
+            wanted.lacks.append("keeps connections that ASGI never uses again")
+            wanted.effects.append(f"{said.at}.CONN_MAX_AGE: 0; {cell.reason}")
+        elif not says_age:
+            wanted.blocked = _no_pool(cell)
+        return False
+    if says_age:
+        return not cell.interface or constant(said.age) != 0  # somebody may want none
+    if not cell.interface:
+        wanted.blocked = UNKNOWN_SERVER
+        return False
+    wanted.add["CONN_MAX_AGE"] = cell.age
+    wanted.lacks.append("opens a connection for every request")
+    wanted.effects.append(f"{said.at}.CONN_MAX_AGE: connections are kept for {cell.age} s; {cell.reason}")
+    kept = cell.server.connections if cell.server is not None else None
+    if kept is not None and kept > MOST_CONNECTIONS:
+        wanted.todo.append(f"see that PostgreSQL's max_connections is above {kept} for each instance")
+    return True
+
+
+def _pools(said: _Said, cell: _Cell, wanted: _Wanted) -> bool:
+    """Django's pool, beside which it refuses to keep connections."""
+    pooled = said.names_option("pool")
+    age_is_unknown = "CONN_MAX_AGE" in said.handled or (said.age is not None and constant(said.age) is ...)
+    if not pooled and (not said.knows_options or age_is_unknown):
+        reason = "CONN_MAX_AGE is set elsewhere, and Django refuses it beside a pool"
+        wanted.blocked = Blocked(
+            reason if said.knows_options else "OPTIONS is built elsewhere",
+            "set OPTIONS['pool'] and CONN_MAX_AGE = 0 together",
+        )
+        return False
+    if said.keeps_connections:
+        wanted.set["CONN_MAX_AGE"] = 0
+        wanted.effects.append(f"{said.at}.CONN_MAX_AGE: 0, since Django refuses to keep connections beside a pool")
+    if not pooled:
+        wanted.add_options["pool"] = cell.pool
+        wanted.lacks.append("opens a connection for every request")
+        wanted.effects.append(f"{said.at}.OPTIONS.pool: connections are pooled; {cell.reason}")
+    return True
 
 
 def _no_reuse(cell: _Cell) -> Blocked | None:
@@ -313,36 +353,25 @@ def _no_pool(cell: _Cell) -> Blocked:
     )
 
 
-def _timeouts(
-    database: Database,
-    module: PythonModule,
-    options: ast.Dict | None,
-    handled: frozenset[str],
-    cell: _Cell,
-    variable: str,
-    wanted: _Wanted,
-) -> None:
-    at = f"DATABASES.{database.alias}.OPTIONS"
-    if "connect_timeout" not in handled and key(options, "connect_timeout") is None:
+def _timeouts(said: _Said, cell: _Cell, wanted: _Wanted) -> None:
+    at = f"{said.at}.OPTIONS"
+    if not said.names_option("connect_timeout"):
         wanted.add_options["connect_timeout"] = CONNECT_TIMEOUT
         wanted.lacks.append("may wait for ever for a connection")
         wanted.effects.append(f"{at}.connect_timeout: {CONNECT_TIMEOUT} s")
-    pooler = _pooler(database, cell)
-    given = item(options, "options")
-    if (
-        pooler
-        or {"statement_timeout", "options"} & handled
-        or "statement_timeout" in (ast.unparse(given) if given is not None else "")
-    ):
+    given = item(said.options, "options")
+    has_limit = {"statement_timeout", "options"} & said.handled or (
+        given is not None and "statement_timeout" in ast.unparse(given)
+    )
+    built_elsewhere = given is not None and not text(given)
+    if has_limit or built_elsewhere or _pooler(said.database, cell):
         return
-    if given is not None and not text(given):
-        return  # built elsewhere
     milliseconds = str(cell.options["statement-timeout-ms"])
-    own = limit_variable(variable)
+    own = limit_variable(said.database.ssl_variable)
     before = f"{text(given)} " if given is not None else ""
     value = Code(
-        f"{module.quoted(before + '-c statement_timeout=')} + "
-        f"({_read(module, database, own)} or {module.quoted(milliseconds)})"
+        f"{said.module.quoted(before + '-c statement_timeout=')} + "
+        f"({_read(said.module, said.database, own)} or {said.module.quoted(milliseconds)})"
     )
     (wanted.set_options if given is not None else wanted.add_options)["options"] = value
     wanted.lacks.append("lets a query run for ever")
@@ -353,16 +382,15 @@ def _timeouts(
 def _edits(
     project: DjangoProject,
     settings: SettingsModule,
-    database: Database,
-    options_in: PythonModule,
-    options: ast.Dict | None,
+    said: _Said,
     local: LocalDatabases | None,
     wanted: _Wanted,
 ) -> Iterator[Parts]:
+    database, options = said.database, said.options
     assert isinstance(database.node, ast.Dict)
     module = database.module
     add, add_options = dict(wanted.add), dict(wanted.add_options)
-    elsewhere = _production(project, settings, database) if options_in is module else ()
+    elsewhere = _production(project, settings, database) if said.module is module else ()
     if "sslmode" in add_options and elsewhere:
         del add_options["sslmode"]
         variable = database.ssl_variable
@@ -379,17 +407,14 @@ def _edits(
         if add_options or wanted.set_options:
             set_["OPTIONS"] = given | wanted.set_options | add_options
     elif options is not None and (add_options or wanted.set_options):
-        yield options_in.edit_dict(options, add=add_options, set=wanted.set_options)
+        yield said.module.edit_dict(options, add=add_options, set=wanted.set_options)
     if add or set_ or wanted.delete:
         yield module.edit_dict(database.node, add=add, set=set_, delete=wanted.delete)
-    if any(
-        isinstance(value, Code) and "os." in value.text
-        for value in (*add_options.values(), *wanted.set_options.values())
-    ):
-        yield options_in.add_import("os", options if options is not None else database.node)
-    for name in wanted.add_options:
-        if name == "sslmode":
-            wanted.todo.append(_without_tls_elsewhere(database.ssl_variable, None if elsewhere else local))
+    values = (*add_options.values(), *wanted.set_options.values())
+    if any(isinstance(value, Code) and "os." in value.text for value in values):
+        yield said.module.add_import("os", options if options is not None else database.node)
+    if "sslmode" in wanted.add_options:
+        wanted.todo.append(_without_tls_elsewhere(database.ssl_variable, None if elsewhere else local))
 
 
 def _production(project: DjangoProject, settings: SettingsModule, database: Database) -> tuple[SettingsModule, ...]:
@@ -620,10 +645,11 @@ def _options(database: Database, later: tuple[Later, ...]) -> tuple[PythonModule
     return database.module, own_dict(database.module, database.options)
 
 
-def _needs_tls(database: Database, options: ast.Dict | None) -> bool:
-    if key(options, "sslmode") is not None or item(database.node, "HOST") is None:
+def _needs_tls(said: _Said) -> bool:
+    host = item(said.database.node, "HOST")
+    if key(said.options, "sslmode") is not None or host is None:
         return False
-    literal = constant(item(database.node, "HOST"))
+    literal = constant(host)
     return not (isinstance(literal, str) and LOCAL.match(literal))
 
 
