@@ -53,9 +53,8 @@ AGE_WITHOUT_HEALTH_CHECKS = 60
 POOL_MIN = 5
 MOST_CONNECTIONS = 80  # of PostgreSQL's default of 100; some are for people and for jobs
 LOCAL = re.compile(r"^(localhost|127\.\d+\.\d+\.\d+|::1|/.*|db|postgres|postgresql|database|)$")
-LIBRARY = re.compile(
-    r"(^|\.)((FileAware)?Env|AutoConfig|Config)$"
-)  # django-environ's and environs' Env, decouple's Config
+# django-environ's and environs' Env, decouple's Config.
+LIBRARY = re.compile(r"(^|\.)((FileAware)?Env|AutoConfig|Config)$")
 POOLED_HOST = re.compile(r"pgbouncer|pooler", re.IGNORECASE)
 CURSORS = re.compile(r"DISABLE_SERVER_SIDE_CURSORS(?!['\"]?\]?(:| =) False)")  # what a pooler by transaction asks for
 POOLED_PORTS = frozenset({"6432", "6543"})
@@ -226,13 +225,8 @@ def _literal(project: DjangoProject, settings: SettingsModule, database: Databas
     said = _Said(database, _handled(later), *_options(database, later))
     wanted = _Wanted()
     _reuse(said, cell, wanted)
-    variable = database.ssl_variable
     if said.knows_options:
-        if "sslmode" not in said.handled and _needs_tls(said):
-            required = f"{_read(said.module, database, variable)} or {said.module.quoted('require')}"
-            wanted.add_options["sslmode"] = Code(required)
-            wanted.lacks.append("does not insist on TLS")
-            wanted.effects.append(f"{said.at}.OPTIONS.sslmode: {variable}, else require")
+        _tls(said, wanted)
         _timeouts(said, cell, wanted)
     if wanted.blocked is not None:
         yield Finding(module.path, span, f"{name} opens a connection for every request", wanted.blocked)
@@ -240,7 +234,7 @@ def _literal(project: DjangoProject, settings: SettingsModule, database: Databas
         return
     parts = list(_edits(project, settings, said, cell.local, wanted))
     if "sslmode" in wanted.add_options and cell.local is not None:
-        theirs = _production(project, settings, database)
+        variable, theirs = database.ssl_variable, _production(project, settings, database)
         parts += [
             place.set(variable, "prefer")
             for place in cell.local.lacking(variable)
@@ -353,6 +347,16 @@ def _no_pool(cell: _Cell) -> Blocked:
     )
 
 
+def _tls(said: _Said, wanted: _Wanted) -> None:
+    if "sslmode" in said.handled or not _needs_tls(said):
+        return
+    variable = said.database.ssl_variable
+    required = f"{_read(said.module, said.database, variable)} or {said.module.quoted('require')}"
+    wanted.add_options["sslmode"] = Code(required)
+    wanted.lacks.append("does not insist on TLS")
+    wanted.effects.append(f"{said.at}.OPTIONS.sslmode: {variable}, else require")
+
+
 def _timeouts(said: _Said, cell: _Cell, wanted: _Wanted) -> None:
     at = f"{said.at}.OPTIONS"
     if not said.names_option("connect_timeout"):
@@ -376,7 +380,7 @@ def _timeouts(said: _Said, cell: _Cell, wanted: _Wanted) -> None:
     (wanted.set_options if given is not None else wanted.add_options)["options"] = value
     wanted.lacks.append("lets a query run for ever")
     wanted.effects.append(f"{at}.options: a statement is cancelled after {own}, else {milliseconds} ms")
-    wanted.todo.append(f"set {own}=0 where migrations and long jobs run: the limit holds for them too")
+    wanted.todo.append(_without_limit_elsewhere(said.database.ssl_variable))
 
 
 def _edits(
@@ -420,7 +424,7 @@ def _edits(
 def _production(project: DjangoProject, settings: SettingsModule, database: Database) -> tuple[SettingsModule, ...]:
     """The modules of production that take this one over, as those of development and of tests do: TLS belongs there.
 
-    None where the alias may be missing, or be another, there.
+    None of them where the alias may be missing, or be another, there.
     """
     same = [other for each in project.modules.values() for other in each.databases if other.alias == database.alias]
     others = [each for each in same if each is not database and project.modules[each.path].role != "development"]
@@ -434,6 +438,10 @@ def _without_tls_elsewhere(variable: str, local: LocalDatabases | None) -> str:
     files = local.elsewhere[:3] if local is not None else ()
     also = f", and for what {listed(files)} start{'' if len(files) > 1 else 's'}" if files else ""
     return f"set {variable}=prefer where PostgreSQL has no TLS, on a developer's machine, say{also}"
+
+
+def _without_limit_elsewhere(variable: str) -> str:
+    return f"set {limit_variable(variable)}=0 where migrations and long jobs run: the limit holds for them too"
 
 
 def _runs_with(project: DjangoProject, place: Place, settings: SettingsModule) -> bool:
@@ -450,7 +458,7 @@ def _assigned_in(module: PythonModule, database: Database, variable: str) -> Ite
     if last is None:
         yield Blocked(f"{module.path} takes over no DATABASES", "set sslmode there by hand")
         return
-    reader = _spelled(module, "os.environ.get", last) or _spelled(module, "os.getenv", last)
+    reader = _getter(module, last)
     ignored = "  # noqa: F405" if re.search(r"\S  # noqa: [^\n]*F405", module.source.text) else ""
     code = f"{target} = {reader or 'os.environ.get'}({module.quoted(variable)}) or {module.quoted('require')}{ignored}"
     yield module.insert_after(last, code, blank_lines=1)
@@ -483,12 +491,17 @@ def _made_at_run_time(
     if not missing or cell.cannot_start or any(database.in_class for database in databases):
         return
     message = f"{aliases or 'DATABASES'}: {listed(missing)} not set, and what it holds is known only at run time"
+    cure = _loop_below(module, first, missing, cell)
+    yield Finding(module.path, module.span(first.node), message, cure)
+
+
+def _loop_below(module: PythonModule, first: Database, missing: list[str], cell: _Cell) -> Fix | Blocked:
     last = _below_databases(module.tree.body)
     if last is None:
-        reason = "DATABASES is defined only under conditions"
-        blocked = Blocked(reason, "define it for every case, `DATABASES = {}` at least, and set them below")
-        yield Finding(module.path, module.span(first.node), message, blocked)
-        return
+        return Blocked(
+            "DATABASES is defined only under conditions",
+            "define it for every case, `DATABASES = {}` at least, and set them below",
+        )
     variable = first.ssl_variable
     code = _loop(module, first, missing, variable, cell)
     parts: list[Parts] = [module.insert_after(last, code, blank_lines=1)]
@@ -500,19 +513,13 @@ def _made_at_run_time(
         if cell.local is not None:
             parts += [place.set(variable, "prefer") for place in cell.local.lacking(variable)]
     if "statement_timeout" in missing:
-        own = limit_variable(variable)
-        todo.append(f"set {own}=0 where migrations and long jobs run: the limit holds for them too")
-    yield Finding(
-        module.path,
-        module.span(first.node),
-        message,
-        Fix.of(
-            "give PostgreSQL databases reuse of connections and limits, below DATABASES",
-            *parts,
-            tier=Tier.REVIEW,
-            effects=(f"DATABASES: {listed(missing)} for every PostgreSQL database that does not say otherwise",),
-            todo=todo,
-        ),
+        todo.append(_without_limit_elsewhere(variable))
+    return Fix.of(
+        "give PostgreSQL databases reuse of connections and limits, below DATABASES",
+        *parts,
+        tier=Tier.REVIEW,
+        effects=(f"DATABASES: {listed(missing)} for every PostgreSQL database that does not say otherwise",),
+        todo=todo,
     )
 
 
@@ -678,8 +685,7 @@ def _read(module: PythonModule, database: Database, variable: str) -> str:
         if reader in ("env", "config") and _takes_default(module, reader):
             return f"{reader}({name}, default={empty})"
     at = database.node if module is database.module else None
-    spelled = _spelled(module, "os.environ.get", at) or _spelled(module, "os.getenv", at)
-    return f"{spelled or 'os.environ.get'}({name})"
+    return f"{_getter(module, at) or 'os.environ.get'}({name})"
 
 
 def _takes_default(module: PythonModule, reader: str) -> bool:
@@ -700,8 +706,9 @@ def _takes_default(module: PythonModule, reader: str) -> bool:
     )
 
 
-def _spelled(module: PythonModule, dotted: str, above: ast.AST | None) -> str:
-    return module.name_of(dotted, above)
+def _getter(module: PythonModule, above: ast.AST | None) -> str:
+    """What reads the environment there, by the name that the module has for it; empty where it imports none."""
+    return module.name_of("os.environ.get", above) or module.name_of("os.getenv", above)
 
 
 def _below_databases(statements: Sequence[ast.stmt]) -> ast.stmt | None:
