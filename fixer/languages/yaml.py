@@ -895,27 +895,7 @@ class _Reader:
                 self.sizes[event.anchor] = 1
             return found
         if kind is yaml.AliasEvent:
-            target = self.anchors.get(event.anchor)
-            where = f"(line {event.start_mark.line + 1})"
-            if target is None:
-                problem = f"not valid YAML: alias *{event.anchor} has no anchor {where}"
-                raise FileError(self.source.path, problem, "repair it by hand")
-            if event.anchor not in self.sizes:
-                raise FileError(
-                    self.source.path, f"alias *{event.anchor} is part of itself {where}", "repair it by hand"
-                )
-            self.values += self.sizes[event.anchor]
-            if self.values > _MOST_VALUES:
-                problem = f"its aliases stand for more than {_MOST_VALUES} values"
-                raise FileError(self.source.path, problem, "write it without them")
-            found = Node(at, start, "alias", target.value)
-            found.style = target.style
-            found.tag = target.tag
-            found.target = target
-            found.key_spans = target.key_spans
-            found.end = event.end_mark.index
-            self.aliases.append(found)
-            return found
+            return self.alias(at, event)
         found = Node(at, start, "flow" if event.flow_style else "block", None, event.anchor or "", event.tag or "")
         if event.anchor:
             self.anchors[event.anchor] = found
@@ -928,6 +908,25 @@ class _Reader:
         if found.style == "block" and (found.anchor or found.tag):
             match = _PROPERTIES.match(self.source.text, start)
             found.start = match.end() if match else start
+        return found
+
+    def alias(self, at: Address, event: Any) -> Node:
+        target = self.anchors.get(event.anchor)
+        where = f"(line {event.start_mark.line + 1})"
+        if target is None:
+            problem = f"not valid YAML: alias *{event.anchor} has no anchor {where}"
+            raise FileError(self.source.path, problem, "repair it by hand")
+        if event.anchor not in self.sizes:
+            raise FileError(self.source.path, f"alias *{event.anchor} is part of itself {where}", "repair it by hand")
+        self.values += self.sizes[event.anchor]
+        if self.values > _MOST_VALUES:
+            problem = f"its aliases stand for more than {_MOST_VALUES} values"
+            raise FileError(self.source.path, problem, "write it without them")
+        found = Node(at, event.start_mark.index, target.style, target.value, tag=target.tag)
+        found.target = target
+        found.key_spans = target.key_spans
+        found.end = event.end_mark.index
+        self.aliases.append(found)
         return found
 
     def mapping(self, found: Node, at: Address) -> int:

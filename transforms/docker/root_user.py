@@ -261,14 +261,9 @@ def _breaks(container: Container, state: State, folders: Folders, options: Optio
         )
     if instruction.op == "SHELL" and not re.search(r"\b(ba|da|a)?sh\b", instruction.text):
         return Blocked(f"{line}: the shell of this file is not sh", "add the user by hand")
-    if not options["low-ports"]:
-        ports = instruction.args if instruction.op == "EXPOSE" else ()
-        if instruction.op == "ENV":
-            ports = tuple(value or "" for name, value in instruction.pairs if re.search(r"(^|_)PORT$", name))
-        for word in ports:
-            port = re.match(r"\d+", expanded(word, state.values) or "")
-            if port and 0 < int(port[0]) < 1024:
-                return _low_port(int(port[0]), f"{line} names it")
+    port = next((port for port in _ports_named(state) if 0 < port < 1024), None)
+    if port is not None and not options["low-ports"]:
+        return _low_port(port, f"{line} names it")
     found = _in_root_home(container, state)
     if found:
         return Blocked(
@@ -294,6 +289,18 @@ def _breaks(container: Container, state: State, folders: Folders, options: Optio
             f"{line} copies everything into {state.target}, which belongs to the system", "use a WORKDIR such as /app"
         )
     return None
+
+
+def _ports_named(state: State) -> Iterator[int]:
+    """The ports that EXPOSE, or a variable such as PORT, gives."""
+    instruction = state.instruction
+    words = instruction.args if instruction.op == "EXPOSE" else ()
+    if instruction.op == "ENV":
+        words = tuple(value or "" for name, value in instruction.pairs if re.search(r"(^|_)PORT$", name))
+    for word in words:
+        port = re.match(r"\d+", expanded(word, state.values) or "")
+        if port:
+            yield int(port[0])
 
 
 def _low_port(port: int, who: str) -> Blocked:
@@ -418,36 +425,15 @@ def _start_breaks(container: Container, folders: Folders, options: Options) -> B
             f"the container starts only `{container.programs[0].text}`, so what it is for and needs is not known",
             "leave a base image or a box of tools; else write the command as CMD",
         )
-    if not options["low-ports"]:
-        for path, service in container.build.services:
-            low = next((port for port in service.ports if 0 < port < 1024), None)
-            if low is not None:
-                return _low_port(low, f"service {service.name!r} of {path} publishes it")
+    low_ports = options["low-ports"]
+    for path, service in container.build.services if not low_ports else ():
+        low = next((port for port in service.ports if 0 < port < 1024), None)
+        if low is not None:
+            return _low_port(low, f"service {service.name!r} of {path} publishes it")
     for program in container.programs:
-        if program.missing:
-            return Blocked(
-                f"{program.where}: the script {program.missing} is not in the repository: what it needs is not known",
-                "look at what it writes and whether it needs root, then add USER by hand",
-            )
-        words = ([_known(word.text, container) for word in command.words] for command in program.script.commands)
-        port = next((low for command in words if (low := low_port(command))), None)
-        if port is not None and not options["low-ports"]:
-            return _low_port(port, program.where)
-        if reason := needs_root(program.script, folders.all, container.values):
-            return Blocked(f"{program.where}: {reason}", "leave it, or do that elsewhere")
-        for runner, variables in HOME_RUNNERS:
-            started = re.search(rf"(?:^|[\s;&|])({runner})(?=\s|$)", program.text)
-            if started and not any(name in container.values for name in variables):
-                return Blocked(
-                    f"{program.where}: `{started[1]}` looks for what it needs in the home of its user",
-                    f"set {variables[0]} in ENV before that is loaded, or start the program itself",
-                )
-        manager = re.search(r"(^|[\s;&|])(pnpm|yarn) ", program.text)
-        if manager and "COREPACK_HOME" not in container.values and _uses_corepack(container):
-            return Blocked(
-                f"{program.where}: corepack keeps {manager[2]} in root's home, and another user would load it again",
-                "set COREPACK_HOME in ENV before corepack is used, or start the program itself",
-            )
+        blocked = _program_breaks(container, program, folders, low_ports=low_ports)
+        if blocked is not None:
+            return blocked
     for name, text in container.settings:
         if not text:
             return Blocked(
@@ -456,6 +442,35 @@ def _start_breaks(container: Container, folders: Folders, options: Options) -> B
             )
         if reason := settings_need_root(text, folders.all):
             return Blocked(f"{name}: {reason}", "take that out, or leave it")
+    return None
+
+
+def _program_breaks(container: Container, program: Program, folders: Folders, *, low_ports: bool) -> Blocked | None:
+    """What one program needs root for, or looks for in root's home."""
+    if program.missing:
+        return Blocked(
+            f"{program.where}: the script {program.missing} is not in the repository: what it needs is not known",
+            "look at what it writes and whether it needs root, then add USER by hand",
+        )
+    words = ([_known(word.text, container) for word in command.words] for command in program.script.commands)
+    port = next((low for command in words if (low := low_port(command))), None)
+    if port is not None and not low_ports:
+        return _low_port(port, program.where)
+    if reason := needs_root(program.script, folders.all, container.values):
+        return Blocked(f"{program.where}: {reason}", "leave it, or do that elsewhere")
+    for runner, variables in HOME_RUNNERS:
+        started = re.search(rf"(?:^|[\s;&|])({runner})(?=\s|$)", program.text)
+        if started and not any(name in container.values for name in variables):
+            return Blocked(
+                f"{program.where}: `{started[1]}` looks for what it needs in the home of its user",
+                f"set {variables[0]} in ENV before that is loaded, or start the program itself",
+            )
+    manager = re.search(r"(^|[\s;&|])(pnpm|yarn) ", program.text)
+    if manager and "COREPACK_HOME" not in container.values and _uses_corepack(container):
+        return Blocked(
+            f"{program.where}: corepack keeps {manager[2]} in root's home, and another user would load it again",
+            "set COREPACK_HOME in ENV before corepack is used, or start the program itself",
+        )
     return None
 
 
