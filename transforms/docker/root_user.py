@@ -486,51 +486,72 @@ def _known(word: str, container: Container) -> str:
 
 
 def _fix(container: Container, image: BaseImage, folders: Folders, options: Options) -> Fix | Blocked:
-    dockerfile = container.dockerfile
     user, made = _existing(container, image)
     # Who makes a user while building has the tools for that.
     shell = image.family in ("debian", "redhat", "alpine") or made is not None
     create = user is None and shell
     if user is None:
         number = str(options["uid"])
-        name = _name(dockerfile, options) if shell else number
+        name = _name(container.dockerfile, options) if shell else number
         user = User(name, name, number)
-    if not shell:
-        if folders.data:
-            return Blocked(
-                f"the image has no program that could give {folders.data[0]} to another user",
-                "COPY an empty folder there with --chown from a stage that has a shell",
-            )
-        if image.user == "" and dockerfile.final.root.base != "scratch":
-            return Blocked(
-                "the image has no program that makes users",
-                "make the user in a stage that has one, and COPY /etc/passwd from there",
-            )
+    blocked = _cannot_be_owner(user, container, image, folders, shell=shell)
+    if blocked is not None:
+        return blocked
+    steps = _create(user, image.family) if create else []
+    parts = _handed_over(user, container, folders, made, steps, shell=shell)
+    todo = _todo(container, folders, user)
+    number = f" ({user.id})" if user.id and user.id != user.name else ""
+    effects = [f"the container runs as {user.name}{number} instead of root"]
+    if shell and folders.all:
+        effects.append(f"{listed(folders.all)} {'belong' if len(folders.all) > 1 else 'belongs'} to {user.name}")
+    title = f"make the user {user.name}{number} and run as it" if create else f"run as {user.name}{number}"
+    return Fix.of(title, *parts, tier=Tier.REVIEW if todo else Tier.SAFE, effects=effects, todo=todo)
+
+
+def _cannot_be_owner(
+    user: User, container: Container, image: BaseImage, folders: Folders, *, shell: bool
+) -> Blocked | None:
+    """Why this user cannot have what the process needs. `shell`: whether the image can run commands for that."""
+    if not shell and folders.data:
+        return Blocked(
+            f"the image has no program that could give {folders.data[0]} to another user",
+            "COPY an empty folder there with --chown from a stage that has a shell",
+        )
+    if not shell and image.user == "" and container.dockerfile.final.root.base != "scratch":
+        return Blocked(
+            "the image has no program that makes users",
+            "make the user in a stage that has one, and COPY /etc/passwd from there",
+        )
     if not user.home and "UV_NO_CACHE" not in container.values and _starts_uv(container.programs):
         return Blocked(
             f"uv keeps its cache in the home of its user, and {user.name} has none",
             "make the user with --create-home, or start the program itself",
         )
-    written = folders
+    return None
+
+
+def _handed_over(
+    user: User, container: Container, folders: Folders, made: Instruction | None, steps: list[str], *, shell: bool
+) -> list[Parts]:
+    """The edits that give the folders to the user and change to it; `steps` are commands that make it first."""
+    dockerfile, parts = container.dockerfile, list[Parts]()
     late = shell and _written_late(container, folders, made)
     copies = [] if late else _copies(container, folders)
     first = copies[0].instruction if copies else None
-    steps = _create(user, image.family) if create else []
-    parts: list[Parts] = []
     # Builders other than BuildKit drop what changes in a volume after it is declared.
     volume = next((s for s in container.acting("VOLUME") if shell and folders.data), None)
     if volume is not None and (first is None or volume.instruction.index < first.index):
         if volume.stage is not dockerfile.final or (made is not None and made.index > volume.instruction.index):
-            return Blocked(
+            blocked = Blocked(
                 f"line {dockerfile.line(volume.instruction)}: the volume is declared before {user.name} can own it",
                 "make the user and chown the folder before VOLUME",
             )
-        given = Folders((), folders.data)
-        steps += _give(user, container, given, volume.instruction, recursive=False)
-        parts.append(dockerfile.insert_before(volume.instruction, _run(steps)))
+            return [blocked]
+        given = _give(user, container, Folders((), folders.data), volume.instruction, recursive=False)
+        parts.append(dockerfile.insert_before(volume.instruction, _run([*steps, *given])))
         folders, steps = Folders(folders.roots, ()), []
     if shell:
-        steps += _give(user, container, folders, first, recursive=late)
+        steps = [*steps, *_give(user, container, folders, first, recursive=late)]
     run = [_run(steps)] if steps else []
     if first is not None and run:
         parts.append(dockerfile.insert_before(first, *run))
@@ -539,14 +560,7 @@ def _fix(container: Container, image: BaseImage, folders: Folders, options: Opti
         # With --link, names of users cannot be looked up: https://docs.docker.com/reference/dockerfile/#copy---link
         numeric = state.instruction.flag("link") is not None or not shell
         parts.append(dockerfile.set_flag(state.instruction, "chown", user.numeric if numeric else user.owner))
-    parts += _set_user(dockerfile, run, (user.id or user.name) if shell else user.numeric)
-    todo = _todo(container, written, user)
-    number = f" ({user.id})" if user.id and user.id != user.name else ""
-    effects = [f"the container runs as {user.name}{number} instead of root"]
-    if shell and written.all:
-        effects.append(f"{listed(written.all)} {'belong' if len(written.all) > 1 else 'belongs'} to {user.name}")
-    title = f"make the user {user.name}{number} and run as it" if create else f"run as {user.name}{number}"
-    return Fix.of(title, *parts, tier=Tier.REVIEW if todo else Tier.SAFE, effects=effects, todo=todo)
+    return [*parts, *_set_user(dockerfile, run, (user.id or user.name) if shell else user.numeric)]
 
 
 def _run(steps: list[str]) -> New:
