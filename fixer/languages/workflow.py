@@ -11,13 +11,10 @@ from fixer.languages.yaml import Flow, Node, Yaml
 from fixer.model import Address, Blocked, Parts, Span, joined
 
 
-@dataclass(frozen=True, eq=False)
-class Step:
-    """One step, also one inside `parallel:`. `job` is None for a step of a composite action."""
+class _Entry:
+    """What a step and a job have in common: a mapping of the file."""
 
     node: Node
-    job: Job | None
-    workflow: Workflow
 
     @property
     def at(self) -> Address:
@@ -27,6 +24,15 @@ class Step:
     def data(self) -> dict[str, Any]:
         found = self.node.data
         return found if isinstance(found, dict) else {}
+
+
+@dataclass(frozen=True, eq=False)
+class Step(_Entry):
+    """One step, also one inside `parallel:`. `job` is None for a step of a composite action."""
+
+    node: Node
+    job: Job | None
+    workflow: Workflow
 
     @property
     def name(self) -> str:
@@ -79,21 +85,12 @@ class Step:
 
 
 @dataclass(frozen=True, eq=False)
-class Job:
+class Job(_Entry):
     """One job of a workflow."""
 
     id: str
     node: Node
     workflow: Workflow
-
-    @property
-    def at(self) -> Address:
-        return self.node.at
-
-    @cached_property
-    def data(self) -> dict[str, Any]:
-        found = self.node.data
-        return found if isinstance(found, dict) else {}
 
     @property
     def name(self) -> str:
