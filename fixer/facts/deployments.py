@@ -153,7 +153,7 @@ class Deployment:
     @property
     def index(self) -> int:
         """Which step of its job it is."""
-        return int(self.step.at[3])
+        return self.step.index
 
     @property
     def place(self) -> tuple[str, ...]:
@@ -265,12 +265,12 @@ class DeployJob:
     @cached_property
     def sign_in(self) -> tuple[Step, ...]:
         """What a further job must repeat to be able to deploy."""
-        before = [step for step in self.job.steps if len(step.at) == 4 and int(step.at[3]) < self.first]
+        before = [step for step in self.job.steps if len(step.at) == 4 and step.index < self.first]
         found = [step for step in before if self._signs_in(step)]
         if any(step.uses is not None and step.uses.value.startswith("./") for step in found):
             # An action of the repository needs the repository.
             found += [s for s in before if s.uses is not None and s.uses.value.lower().startswith("actions/checkout@")]
-        return tuple(sorted(found, key=lambda step: int(step.at[3])))
+        return tuple(sorted(found, key=lambda step: step.index))
 
     def _signs_in(self, step: Step) -> bool:
         pattern = _AWS_SIGN_IN if self.way is Way.ECS else _CLUSTER_SIGN_IN
@@ -305,7 +305,7 @@ class DeployJob:
     @property
     def earliest(self) -> int:
         """The index before which a step can speak to the cloud for the first time."""
-        after = [int(step.at[3]) + 1 for step in self.sign_in]
+        after = [step.index + 1 for step in self.sign_in]
         for deployment in self.deployments:
             values = [deployment.target.get(name, "") for name in _PLACE]
             for value in (*values, *deployment.credentials.values(), str(deployment.condition)):
@@ -325,10 +325,10 @@ class DeployJob:
     def _exported(self, name: str) -> int:
         """The index of the last step before the deployment that sets this variable for those behind it."""
         found = [step for step in self.job.steps[: self.first] if exports(step, name)]
-        return int(found[-1].at[3]) if found else -1
+        return found[-1].index if found else -1
 
     def _index_of(self, step_id: str) -> int:
-        return next((int(step.at[3]) for step in self.job.steps if step.id == step_id), -1)
+        return next((step.index for step in self.job.steps if step.id == step_id), -1)
 
     @cached_property
     def migration(self) -> Step | None:
@@ -353,7 +353,7 @@ class DeployJob:
         last = max(deployment.index for deployment in self.deployments)
         for step in self.job.steps[last + 1 :]:
             if not _only_follows(step):
-                last = int(step.at[3])
+                last = step.index
         return last if last + 1 < len(self.job.steps) else None
 
     def waits_for(self, deployment: Deployment) -> bool:
@@ -369,30 +369,9 @@ class DeployJob:
     @cached_property
     def urls(self) -> tuple[str, ...]:
         """The addresses that are asked for after the deployment, here or in the jobs that check it, in order."""
-        found: list[str] = []
-        later = [step for step in self.job.steps if len(step.at) == 4 and int(step.at[3]) >= self.first]
-        for step in (*later, *(step for job in self.checked_by for step in job.steps)):
-            if step.run is None:
-                continue
-            if not re.search(r"\b(?:curl|wget)\b", step.run.value) or _NOT_A_CHECK.search(step.run.value):
-                continue
-            script = Script.of(step)
-            asked = [c for c in script.commands if c.name in ("curl", "wget")] if script is not None else []
-            if any(c.has("-X", "--request", "-d", "--data", "--data-raw", "--json", "-F") for c in asked):
-                continue
-            texts = [_HEADER.sub("", command.source) for command in asked]
-            if any("$" in EXPRESSION.sub("", text) for text in texts):
-                # The address is in a variable: of a loop, of the script, or of the step.
-                texts += [line for line in step.run.value.splitlines() if "grep" not in line]
-                texts += step.node.texts("env").values()
-            for candidate in (address for text in texts for address in _ADDRESS.findall(text)):
-                address = candidate.rstrip(".,:")
-                if not re.search(r"https?://|/", address) or "$" in EXPRESSION.sub("", address):
-                    continue
-                if _LOCAL.search(address) or _NOT_A_CHECK.search(address) or address in found:
-                    continue
-                found.append(address)
-        return tuple(found)
+        later = [step for step in self.job.steps if len(step.at) == 4 and step.index >= self.first]
+        checking = (step for job in self.checked_by for step in job.steps)
+        return tuple(dict.fromkeys(url for step in (*later, *checking) for url in _addresses(step)))
 
     def is_local(self, value: str) -> bool:
         """Whether a value means something in this job only, so that another job needs it passed on."""
@@ -489,6 +468,26 @@ def _only_follows(step: Step) -> bool:
         command.name in _SAYS or (command.name == "curl" and command.has("-X", "--request", "-d", "--data", "--json"))
         for command in script.commands
     )
+
+
+def _addresses(step: Step) -> Iterator[str]:
+    """The addresses that a step asks whether all is well; none where it sends something there."""
+    script = Script.of(step)
+    if script is None or not re.search(r"\b(?:curl|wget)\b", script.text) or _NOT_A_CHECK.search(script.text):
+        return
+    asked = [command for command in script.commands if command.name in ("curl", "wget")]
+    if any(command.has("-X", "--request", "-d", "--data", "--data-raw", "--json", "-F") for command in asked):
+        return
+    texts = [_HEADER.sub("", command.source) for command in asked]
+    if any("$" in EXPRESSION.sub("", text) for text in texts):
+        # The address is in a variable: of a loop, of the script, or of the step.
+        texts += [line for line in script.text.splitlines() if "grep" not in line]
+        texts += step.node.texts("env").values()
+    for address in (found.rstrip(".,:") for text in texts for found in _ADDRESS.findall(text)):
+        if not re.search(r"https?://|/", address) or "$" in EXPRESSION.sub("", address):
+            continue
+        if not _LOCAL.search(address) and not _NOT_A_CHECK.search(address):
+            yield address
 
 
 def _of_composite(step: Step) -> bool:

@@ -135,7 +135,7 @@ def flaw_of(job: DeployJob, steps: Sequence[Step]) -> Flaw | None:
     source = _source(wanted.text, step)
     if source is None or source.run is None or not _READS_AFTER.search(source.run.value):
         return None
-    if source.job is not None and source.job.id == job.id and int(source.at[3]) < job.first:
+    if source.job is not None and source.job.id == job.id and source.index < job.first:
         return None
     return Flaw(step, source, "reads what to go back to after the deployment, when that is the revision that failed")
 

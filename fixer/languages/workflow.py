@@ -44,6 +44,11 @@ class Step(_Entry):
         return _text(self.node.get("id"))
 
     @property
+    def index(self) -> int:
+        """Which step of its job it is, from 0; those in `parallel:` have the number of what holds them."""
+        return next(part for part in self.at if isinstance(part, int))
+
+    @property
     def uses(self) -> Node | None:
         return _scalar(self.node.get("uses"))
 

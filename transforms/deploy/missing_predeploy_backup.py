@@ -121,7 +121,7 @@ def _cure(job: DeployJob, options: Options) -> Fix | Blocked:
             parts.append(workflow.add_keys(outputs, passed))
         parts += _named_in_rollback(job)
     migration = job.migration
-    index = min(job.first, int(migration.at[3]) if migration is not None and len(migration.at) == 4 else job.first)
+    index = min(job.first, migration.index if migration is not None and len(migration.at) == 4 else job.first)
     parts.append(workflow.insert_item(steps, index, step))
     return Fix.of(
         "back the database up before the deployment",

@@ -831,7 +831,7 @@ def _made_to_work(job: DeployJob, rollback: Job) -> Fix | Blocked:
     records = _records(job)
     there = {step.action for step in rollback.steps if step.action}
     signing_in = {step.action for step in job.sign_in if step.action}
-    signed_in = [int(step.at[3]) for step in rollback.steps if step.action in signing_in]
+    signed_in = [step.index for step in rollback.steps if step.action in signing_in]
     made = [copy_of(step) for step in job.sign_in if step.action not in there] + _restore_steps(job, records)
     parts = _recording(job, records)
     parts.append(workflow.insert_item(steps, max(signed_in, default=-1) + 1, *made))
@@ -883,7 +883,7 @@ def _broken_step(job: DeployJob, step: Step) -> Finding | None:
     flaw = flaw_of(job, (step,))
     if flaw is None or step.run is None:
         return None
-    message = f"step {step.name or step.id or step.at[3]} does not roll job {job.id} back: it {flaw.why}"
+    message = f"step {step.name or step.id or step.index} does not roll job {job.id} back: it {flaw.why}"
     why = _why_not(job)
     blocked = Blocked(
         "it is one step of the job that failed, and knows only what runs by then",
@@ -914,7 +914,7 @@ def _repaired(job: DeployJob, rollback: Job, flaw: Flaw) -> Fix | Blocked:
         parts.append(_better_deleted(f"step {step.name} has an env of its own"))
     parts.append(workflow.set_scalar(run, _restore_script(records[0])))
     if source is not None:
-        parts.append(workflow.delete(steps, int(source.at[3])))
+        parts.append(workflow.delete(steps, source.index))
     parts.append(_better_condition(job, rollback))
     return Fix.of(
         f"record what runs before the deployment, and let job {rollback.id} restore that",
