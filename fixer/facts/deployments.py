@@ -597,27 +597,18 @@ def _ecs_update(command: Command, script: Script, step: Step, span: Span) -> Dep
         return None  # only its size or its settings change
     target: dict[str, str] = {}
     unknown = _where_unknown(command)
-    options = {
-        "cluster": ("--cluster",),
-        "service": ("--service",),
-        "region": ("--region",),
-        "profile": ("--profile",),
-        "task_definition": ("--task-definition",),
-    }
-    for name, spellings in options.items():
-        word = command.value(*spellings)
+    for name in ("cluster", "service", "region", "profile"):
+        word = command.value(f"--{name}")
         if word is None:
             continue
-        if name == "task_definition" and not word.literal and re.search(r"\$\(", word.text):
-            target[name] = word.text
-            continue
         value = value_of(word.text, step, script)
-        if value is None and name == "task_definition":
-            target[name] = word.text
-        elif value is None:
-            unknown = unknown or f"it cannot be seen what {word.text} is"
-        else:
+        unknown = unknown or _unseen(word.text, value)
+        if value is not None:
             target[name] = value
+    revision = command.value("--task-definition")
+    if revision is not None:  # mostly what the script has just registered, which only the shell knows
+        value = value_of(revision.text, step, script)
+        target["task_definition"] = value if value is not None else revision.text
     if "service" not in target and not unknown:
         unknown = "the command names no service"
     target.setdefault("cluster", "default")
@@ -637,46 +628,55 @@ def _where_unknown(command: Command) -> str:
 def _kubernetes(command: Command, script: Script, step: Step, span: Span) -> Deployment | None:
     plain = plain_words(command)
     target: dict[str, str] = {}
-    unknown = _where_unknown(command)
+    reasons = [_where_unknown(command)]
     for name, spellings in (("namespace", ("--namespace", "-n")), ("context", ("--context", "--kube-context"))):
         word = command.value(*spellings)
         if word is not None:
             value = value_of(word.text, step, script)
-            unknown = unknown or ("" if value is not None else f"it cannot be seen what {word.text} is")
+            reasons.append(_unseen(word.text, value))
             target[name] = value or ""
-    shown = f"{command.name} {' '.join(plain[:2])}"
     if command.name == "helm":
         if plain[:1] != ["upgrade"] or len(plain) < 2:
             return None
-        release = value_of(plain[1], step, script)
-        unknown = unknown or ("" if release is not None else f"it cannot be seen what {plain[1]} is")
-        target["release"] = release or ""
-        return Deployment(step, Way.HELM, "helm upgrade", span, target, unknown, command.start)
-    if plain[:2] == ["set", "image"] and len(plain) > 2:
-        target["workload"] = _workload(plain[2:])
-    elif plain[:2] == ["rollout", "restart"] and len(plain) > 2:
-        target["workload"] = _workload(plain[2:])
-        unknown = (
-            unknown or "it restarts what is there, so what runs depends on where a tag points, which an undo keeps"
-        )
-    elif plain[:1] == ["apply"]:
-        if command.has("--dry-run") or _starts_no_pods(command, script):
+        way, shown, value = Way.HELM, "helm upgrade", value_of(plain[1], step, script)
+        reasons.append(_unseen(plain[1], value))
+        target["release"] = value or ""
+    else:
+        workload, why = _changed_workload(command, plain, script, step)
+        if workload is None:
             return None
+        way, shown, value = Way.KUBERNETES, f"kubectl {' '.join(plain[:2])}", value_of(workload, step, script)
+        reasons += [why, _unseen(workload, value)]
+        target["workload"] = value or workload
+    return Deployment(step, way, shown, span, target, next(filter(None, reasons), ""), command.start)
+
+
+def _unseen(text: str, value: str | None) -> str:
+    return "" if value is not None else f"it cannot be seen what {text} is"
+
+
+def _changed_workload(command: Command, plain: list[str], script: Script, step: Step) -> tuple[str | None, str]:
+    """The workload that a kubectl command gives a new version, as it is written, and why it cannot be put back.
+
+    None where the command changes none, and empty where it does not say which.
+    """
+    if plain[:2] == ["set", "image"] and len(plain) > 2:
+        workload, why = _workload(plain[2:]), ""
+    elif plain[:2] == ["rollout", "restart"] and len(plain) > 2:
+        workload = _workload(plain[2:])
+        why = "it restarts what is there, so what runs depends on where a tag points, which an undo keeps"
+    elif plain[:1] == ["apply"] and not command.has("--dry-run") and not _starts_no_pods(command, script):
         waited = _rolled_out(step)
         if len(waited) != 1:
             several = f"the job waits for {len(waited)}" if waited else "nothing waits for one"
-            unknown = unknown or f"kubectl apply does not say which workloads it changes, and {several}"
-        target["workload"] = waited.pop() if len(waited) == 1 else ""
+            return "", f"kubectl apply does not say which workloads it changes, and {several}"
+        workload, why = waited.pop(), ""
     else:
-        return None
-    kind = target["workload"].partition("/")[0].lower()
-    if "/" in target["workload"] and kind not in ("deployment", "deployments", "deploy", "deployment.apps"):
-        unknown = unknown or f"{target['workload']} is no deployment, and keeps no revisions of that kind"
-    if target["workload"]:
-        workload = value_of(target["workload"], step, script)
-        unknown = unknown or ("" if workload is not None else f"it cannot be seen what {target['workload']} is")
-        target["workload"] = workload or target["workload"]
-    return Deployment(step, Way.KUBERNETES, shown, span, target, unknown, command.start)
+        return None, ""
+    kind = workload.partition("/")[0].lower()
+    if "/" in workload and kind not in ("deployment", "deployments", "deploy", "deployment.apps"):
+        why = why or f"{workload} is no deployment, and keeps no revisions of that kind"
+    return workload, why
 
 
 def _starts_no_pods(command: Command, script: Script) -> bool:
