@@ -144,8 +144,12 @@ class StepUse(NamedTuple):
                 return re.search(wanted[1], self.files.get(wanted[0], "")) is not None
             case "file_lacks":
                 return re.search(wanted[1], self.files.get(wanted[0], "")) is None
-            case "composite" | "package_manager" | "downloads_all":
-                return getattr(self, key) is wanted
+            case "composite":
+                return self.composite is wanted
+            case "package_manager":
+                return self.package_manager is wanted
+            case "downloads_all":
+                return self.downloads_all is wanted
             case "go_mod":
                 return bool(self.go) is wanted
             case "below_go_mod":

@@ -25,6 +25,11 @@ class _Entry:
         found = self.node.data
         return found if isinstance(found, dict) else {}
 
+    @property
+    def uses(self) -> Node | None:
+        """The action of a step, or the reusable workflow that a job calls."""
+        return _scalar(self.node.get("uses"))
+
 
 @dataclass(frozen=True, eq=False)
 class Step(_Entry):
@@ -47,10 +52,6 @@ class Step(_Entry):
     def index(self) -> int:
         """Which step of its job it is, from 0; those in `parallel:` have the number of what holds them."""
         return next(part for part in self.at if isinstance(part, int))
-
-    @property
-    def uses(self) -> Node | None:
-        return _scalar(self.node.get("uses"))
 
     @property
     def action(self) -> str:
@@ -127,11 +128,6 @@ class Job(_Entry):
     @cached_property
     def steps(self) -> tuple[Step, ...]:
         return tuple(_steps(self.steps_node, self, self.workflow))
-
-    @property
-    def uses(self) -> Node | None:
-        """The reusable workflow that this job calls."""
-        return _scalar(self.node.get("uses"))
 
     @property
     def environment(self) -> str:

@@ -299,9 +299,7 @@ def _artifacts(
         for use, bump in together:
             yield _found(use, f"{use.ref} {bump.why}", names)
         return
-    cures: list[Fix | Blocked] = []
-    for use, bump in together:
-        cures.append(_cure(use, bump, files, options, _named(use.step, names)))
+    cures = [_cure(use, bump, files, options, _named(use.step, names)) for use, bump in together]
     blocked = next((cure for cure in cures if isinstance(cure, Blocked)), None)
     if blocked is not None:
         for (use, bump), cure in zip(together, cures, strict=True):

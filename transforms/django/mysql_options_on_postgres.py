@@ -50,29 +50,9 @@ def _check(project: DjangoProject, database: Database) -> Iterator[Finding]:
             yield from _shared(module, database, value)
             continue
         wrong = [name for name in MYSQL_ONLY if key(options, name)]
-        if wrong and by_default:
-            variable = database.reads["ENGINE"].name
-            yield Finding(
-                module.path,
-                module.span(key(options, wrong[0]) or options),
-                _message(database, wrong),
-                Blocked(
-                    f"{variable} chooses the engine when the program starts; on MySQL these options are right",
-                    f"move {listed(wrong)} below a test for MySQL, or write the ENGINE as a literal",
-                ),
-            )
-        elif wrong:
-            edits = module.edit_dict(options, delete=wrong)
-            yield Finding(
-                module.path,
-                module.span(key(options, wrong[0]) or options),
-                _message(database, wrong),
-                Fix.of(
-                    f"remove {listed(wrong)} from the OPTIONS of '{database.alias}'",
-                    edits,
-                    effects=(f"DATABASES.{database.alias}.OPTIONS: {listed(wrong)} removed, so that it can connect",),
-                ),
-            )
+        if wrong:
+            cure = _chosen_later(database, wrong) if by_default else _removed(module, options, database, wrong)
+            yield Finding(module.path, module.span(key(options, wrong[0]) or options), _message(database, wrong), cure)
         for name, instead in TRANSLATED.items():
             if not by_default and key(options, name):
                 yield Finding(
@@ -81,6 +61,22 @@ def _check(project: DjangoProject, database: Database) -> Iterator[Finding]:
                     _message(database, [name]),
                     Blocked(f"{name!r} asks for TLS in MySQL's words", f"say the same with {instead}, and delete it"),
                 )
+
+
+def _chosen_later(database: Database, wrong: list[str]) -> Blocked:
+    variable = database.reads["ENGINE"].name
+    return Blocked(
+        f"{variable} chooses the engine when the program starts; on MySQL these options are right",
+        f"move {listed(wrong)} below a test for MySQL, or write the ENGINE as a literal",
+    )
+
+
+def _removed(module: PythonModule, options: ast.Dict, database: Database, wrong: list[str]) -> Fix | Blocked:
+    return Fix.of(
+        f"remove {listed(wrong)} from the OPTIONS of '{database.alias}'",
+        module.edit_dict(options, delete=wrong),
+        effects=(f"DATABASES.{database.alias}.OPTIONS: {listed(wrong)} removed, so that it can connect",),
+    )
 
 
 def _shared(module: PythonModule, database: Database, value: ast.expr | None) -> Iterator[Finding]:
