@@ -1,6 +1,6 @@
 """Which reader says fastest where everything stands in a YAML file? Prints ratios; docs/decisions.md keeps them.
 
-    pip install tree-sitter-yaml; python -m benchmarks.yaml_readers FOLDER
+    python -m benchmarks.yaml_readers FOLDER
 
 Every reader goes over the same files in turn, round after round, so that a busy machine is unfair to none.
 """

@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 import re
 import sys
+import tomllib
 from collections.abc import Iterable, Iterator, Mapping
 from difflib import unified_diff
 from pathlib import Path
@@ -103,7 +104,7 @@ def tiers_of(root: Path, rule: Rule) -> list[str]:
     found: set[str] = set()
     for case in _changing_cases(root, rule):
         config = case / CONFIG
-        options = from_table(_toml(_read(config)) if config.exists() else {}, [rule]).options_for(rule)
+        options = from_table(tomllib.loads(_read(config)) if config.exists() else {}, [rule]).options_for(rule)
         made = plan(Repository(case / "before"), [rule], options=lambda _, given=options: given)  # type: ignore[misc]
         found |= {str(r.finding.cure.tier) for r in made.taken if isinstance(r.finding.cure, Fix)}
     return sorted(found, reverse=True)
@@ -184,12 +185,6 @@ def _help(command: click.Command, name: str, parent: click.Context | None = None
 
 def _read(path: Path) -> str:
     return path.read_bytes().decode("utf-8-sig")
-
-
-def _toml(text: str) -> dict[str, object]:
-    import tomllib
-
-    return tomllib.loads(text)
 
 
 def _main(arguments: list[str]) -> int:

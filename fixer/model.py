@@ -166,6 +166,12 @@ Parts = tuple[Edit, ...] | Blocked
 """What a builder returns: edits, or why it could not make them."""
 
 
+def listed(items: Iterable[str]) -> str:
+    """Names in a sentence, such as `a, b and c`; there must be one at least."""
+    *others, last = items
+    return f"{', '.join(others)} and {last}" if others else last
+
+
 def joined(parts: Iterable[Parts]) -> Parts:
     """All edits of several builders, or the first reason why one could not be made."""
     edits: list[Edit] = []

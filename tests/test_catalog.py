@@ -336,6 +336,11 @@ def test_a_variable_becomes_an_input_unless_it_is_the_jobs_own_token() -> None:
     ]
 
 
+def test_a_condition_that_is_not_known_is_an_error_also_behind_one_that_does_not_hold() -> None:
+    with pytest.raises(ValueError, match="no such condition: trigegr"):
+        StepUse({}, {}, {}, "").holds({"input": "path", "trigegr": ["push"]}, (1, 0, 0, 0), {})
+
+
 def test_only_migrations_on_the_way_count() -> None:
     action = CATALOG.action("softprops/action-gh-release")
     assert action is not None

@@ -56,7 +56,6 @@ def test_services_have_images_builds_and_commands() -> None:
     assert services["worker"].build == Build("deploy/api", "deploy/api/Dockerfile", "")
     assert services["web"].command == ["gunicorn", "app"]
     assert services["worker"].command == 'sh -c "run"'
-    assert services["web"].depends_on == ("db",)
 
 
 def test_environment_has_two_forms() -> None:

@@ -241,9 +241,8 @@ def test_an_instruction_goes_with_its_lines(text: str, after: str) -> None:
     assert edited(text, document.delete(user)) == after
 
 
-def test_a_body_is_replaced_whole_or_by_the_word() -> None:
+def test_a_body_is_replaced_whole() -> None:
     document, expose = first("FROM a\nEXPOSE 80 443\n", "EXPOSE")
-    assert edited(document.source.text, document.set_word(expose, 0, "8080")) == "FROM a\nEXPOSE 8080 443\n"
     assert edited(document.source.text, document.set_body(expose, "1\n2")) == "FROM a\nEXPOSE 1 \\\n    2\n"
 
 

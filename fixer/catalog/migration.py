@@ -106,55 +106,59 @@ class StepUse(NamedTuple):
         action in the job; `go_mod`: the repository asks for a version of Go; `below_go_mod`: go-version is below it;
         `toolchain`: a go.mod with a toolchain line may be read.
         """
-        checks: list[bool] = []
-        for key, wanted in when.items():
-            value = str(inputs.get(when.get("input", ""), ""))
-            if key == "input":
-                checks.append(wanted in inputs)
-            elif key == "is":
-                checks.append(value.strip().lower() in wanted)
-            elif key == "not":
-                checks.append(value.strip().lower() not in wanted)
-            elif key == "matches":
-                checks.append(re.search(wanted, value) is not None)
-            elif key == "absent":
-                checks.append(not any(name in inputs for name in wanted))
-            elif key == "env":
-                checks.append(wanted in self.env or wanted in self.outer_env)
-            elif key == "no_env":
-                checks.append(wanted not in self.env and wanted not in self.outer_env)
-            elif key == "text":
-                checks.append(re.search(wanted, self.text) is not None)
-            elif key == "job_text":
-                checks.append(re.search(wanted, self.job_text) is not None)
-            elif key == "trigger":
-                checks.append(any(event in self.triggers for event in wanted))
-            elif key == "from":
-                checks.append(before[0] in wanted)
-            elif key == "unless_from":
-                starts = [found for name in wanted if (found := version_of(name))]
-                checks.append(not any(before[0] == start[0] and before >= start for start in starts))
-            elif key == "file_lacks":
-                checks.append(re.search(wanted[1], self.files.get(wanted[0], "")) is None)
-            elif key == "file_has":
-                checks.append(re.search(wanted[1], self.files.get(wanted[0], "")) is not None)
-            elif key == "composite":
-                checks.append(self.composite is wanted)
-            elif key == "package_manager":
-                checks.append(self.package_manager is wanted)
-            elif key == "downloads_all":
-                checks.append(self.downloads_all is wanted)
-            elif key == "go_mod":
-                checks.append(bool(self.go) is wanted)
-            elif key == "toolchain":
-                checks.append(self.toolchain is wanted)
-            elif key == "below_go_mod":
-                checks.append(_is_below(str(inputs.get("go-version", "")), self.go) is wanted)
-            elif key == "job_lacks":
-                checks.append(not any(name.startswith(wanted) for name in self.job_actions))
-            else:
-                raise ValueError(f"no such condition: {key}")
+        # A list: the check of the catalog hears of every condition, also of one behind another that does not hold.
+        checks = [self._holds(key, wanted, when, before, inputs) for key, wanted in when.items()]
         return all(checks)
+
+    def _holds(
+        self, key: str, wanted: Any, when: Mapping[str, Any], before: Version, inputs: Mapping[str, Any]
+    ) -> bool:
+        value = str(inputs.get(when.get("input", ""), ""))
+        match key:
+            case "input":
+                return wanted in inputs
+            case "is":
+                return value.strip().lower() in wanted
+            case "not":
+                return value.strip().lower() not in wanted
+            case "matches":
+                return re.search(wanted, value) is not None
+            case "absent":
+                return not any(name in inputs for name in wanted)
+            case "env":
+                return wanted in self.env or wanted in self.outer_env
+            case "no_env":
+                return wanted not in self.env and wanted not in self.outer_env
+            case "text":
+                return re.search(wanted, self.text) is not None
+            case "job_text":
+                return re.search(wanted, self.job_text) is not None
+            case "job_lacks":
+                return not any(name.startswith(wanted) for name in self.job_actions)
+            case "trigger":
+                return any(event in self.triggers for event in wanted)
+            case "from":
+                return before[0] in wanted
+            case "unless_from":
+                starts = [found for name in wanted if (found := version_of(name))]
+                return not any(before[0] == start[0] and before >= start for start in starts)
+            case "file_has":
+                return re.search(wanted[1], self.files.get(wanted[0], "")) is not None
+            case "file_lacks":
+                return re.search(wanted[1], self.files.get(wanted[0], "")) is None
+            case "composite":
+                return self.composite is wanted
+            case "package_manager":
+                return self.package_manager is wanted
+            case "downloads_all":
+                return self.downloads_all is wanted
+            case "go_mod":
+                return bool(self.go) is wanted
+            case "toolchain":
+                return self.toolchain is wanted
+            case "below_go_mod":
+                return _is_below(str(inputs.get("go-version", "")), self.go) is wanted
+        raise ValueError(f"no such condition: {key}")
 
 
 def _is_below(given: str, wanted: str) -> bool:
@@ -203,152 +207,194 @@ def migrate(
     `old` is None where the version that the step uses is not known; then every input counts as valid before.
     Blocked where an input would get lost, a required one would be missing, or a migration says so.
     """
-    valid = old.inputs_at(before) if old else frozenset(use.inputs)
-    state = {name: _Value(name, value) for name, value in use.inputs.items() if name in valid}
-    env = dict(use.env)
-    env_delete: list[str] = []
-    env_add: dict[str, Any] = {}
-    outputs: dict[str, str] = {}
-    permissions: dict[str, str] = {}
-    scripts: list[str] = []
-    todo: list[str] = []
-    drop: set[str] = set()
-    lost: dict[str, str] = {}
-    given_before = dict(use.inputs)
-
+    fold = _Fold(use, old, new, before, what)
     for migration in migrations:
-        given = {name: entry.value for name, entry in state.items()}
-        seen = {**given_before, **given}
-        for entry in migration.block:
-            if use.holds(entry.get("when", {}), before, seen):
-                return Blocked(entry["reason"], entry.get("next", ""))
-        for entry in migration.todo:
-            if use.holds(entry.get("when", {}), before, seen):
-                todo.append(entry["text"])
+        blocked = fold.over(migration)
+        if blocked is not None:
+            return blocked
+    return fold.migrated()
+
+
+class _Fold:
+    """A step on its way through the migrations. What returns Blocked says by it that the step cannot go on."""
+
+    def __init__(self, use: StepUse, old: Major | None, new: Major, before: Version, what: str) -> None:
+        self.use, self.old, self.new, self.before, self.what = use, old, new, before, what
+        self.valid = old.inputs_at(before) if old else frozenset(use.inputs)
+        self.inputs = {name: _Value(name, value) for name, value in use.inputs.items() if name in self.valid}
+        self.env = dict(use.env)
+        self.env_delete: list[str] = []
+        self.env_add: dict[str, Any] = {}
+        self.outputs: dict[str, str] = {}
+        self.permissions: dict[str, str] = {}
+        self.scripts: list[str] = []
+        self.todo: list[str] = []
+        self.drop: set[str] = set()
+        self.lost: dict[str, str] = {}
+
+    def over(self, migration: Migration) -> Blocked | None:
+        seen = self._seen()
+
+        def holds(entry: Mapping[str, Any]) -> bool:
+            return self.use.holds(entry.get("when", {}), self.before, seen)
+
+        stop = next(filter(holds, migration.block), None)
+        if stop is not None:
+            return Blocked(stop["reason"], stop.get("next", ""))
+        self.todo += [entry["text"] for entry in filter(holds, migration.todo)]
         for name, mapped in migration.values.items():
-            if name in state and str(state[name].value) in mapped:
-                state[name] = _Value(state[name].origin, mapped[str(state[name].value)], True)
-        for name, new_name in migration.rename.items():
-            if name not in state:
+            if name in self.inputs and str(self.inputs[name].value) in mapped:
+                self.inputs[name] = _Value(self.inputs[name].origin, mapped[str(self.inputs[name].value)], True)
+        blocked = self._rename(migration.rename) or self._invert(migration.invert) or self._combine(migration.combine)
+        if blocked is not None:
+            return blocked
+        self._take_from_env(migration.env_to_input)
+        self.env_delete += [name for name in migration.env_drop if name in self.env]
+        for name, variable in migration.input_to_env.items():
+            if name in self.inputs:
+                self.env_add[variable] = self.inputs.pop(name).value
+        for entry in migration.env:
+            if entry["name"] not in self.env and holds(entry):
+                self.env_add.setdefault(entry["name"], entry["value"])
+        for entry in migration.set:
+            self._set(entry)
+        for entry in filter(holds, migration.permissions):
+            self.permissions.update(entry["add"])
+        self.outputs.update(migration.outputs)
+        self.scripts += [migration.script] if migration.script else []
+        self.drop |= migration.drop
+        self.lost.update(migration.lost)
+        return None
+
+    def _seen(self) -> dict[str, Any]:
+        """What is given now; what went on the way, as the step gives it."""
+        return {**self.use.inputs, **{name: entry.value for name, entry in self.inputs.items()}}
+
+    def _rename(self, renamed: Mapping[str, str]) -> Blocked | None:
+        for name, new_name in renamed.items():
+            if name not in self.inputs:
                 continue
-            if new_name in state or (new_name in use.inputs and new_name not in valid):
+            if new_name in self.inputs or (new_name in self.use.inputs and new_name not in self.valid):
                 return Blocked(
-                    f"{what} has {new_name} for {name}, and the step gives both", f"remove one of {name}, {new_name}"
+                    f"{self.what} has {new_name} for {name}, and the step gives both",
+                    f"remove one of {name}, {new_name}",
                 )
-            state[new_name] = state.pop(name)
-        for name, new_name in migration.invert.items():
-            if name not in state:
+            self.inputs[new_name] = self.inputs.pop(name)
+        return None
+
+    def _invert(self, inverted: Mapping[str, str]) -> Blocked | None:
+        for name, new_name in inverted.items():
+            if name not in self.inputs:
                 continue
-            turned = state.pop(name)
+            turned = self.inputs.pop(name)
             value = str(turned.value).strip().lower()
             if value not in ("true", "false", "1", "0"):
                 return Blocked(
-                    f"{what} has {new_name}, which means the opposite of {name}, and {name} is not a plain true or "
-                    "false here",
+                    f"{self.what} has {new_name}, which means the opposite of {name}, and {name} is not a plain true "
+                    "or false here",
                     f"write {new_name} by hand",
                 )
-            if new_name in state:
+            if new_name in self.inputs:
                 return Blocked(f"the step gives both {name} and {new_name}", f"remove {name}")
-            state[new_name] = _Value(turned.origin, value in ("false", "0"), True)
-        for new_name, templates in migration.combine.items():
+            self.inputs[new_name] = _Value(turned.origin, value in ("false", "0"), True)
+        return None
+
+    def _combine(self, combined: Mapping[str, tuple[str, ...]]) -> Blocked | None:
+        for new_name, templates in combined.items():
             parts = {part for template in templates for part in _PLACEHOLDER.findall(template)}
-            present = {part for part in parts if part in state}
+            present = {part for part in parts if part in self.inputs}
             if not present:
                 continue
             fitting = next((t for t in templates if set(_PLACEHOLDER.findall(t)) == present), None)
-            if fitting is None or new_name in state:
+            if fitting is None or new_name in self.inputs:
                 return Blocked(
-                    f"{what} has {new_name} for {', '.join(sorted(parts))}, which cannot be made of what is given",
+                    f"{self.what} has {new_name} for {', '.join(sorted(parts))}, which cannot be made of what is given",
                     f"write {new_name} by hand",
                 )
-            made = _PLACEHOLDER.sub(lambda m: str(state[m[1]].value), fitting)
+            made = _PLACEHOLDER.sub(lambda found: str(self.inputs[found[1]].value), fitting)
             for part in present:
-                del state[part]
-            state[new_name] = _Value("", made)
-        for name, new_name in migration.env_to_input.items():
-            if name in env:
-                value = env[name]
-                if _OWN_TOKEN.match(value.strip()) or new_name in state or new_name in use.inputs:
-                    continue
-                state[new_name] = _Value("", value)
-                env_delete.append(name)
-                del env[name]
-            elif name in use.outer_env and not _OWN_TOKEN.match(use.outer_env[name].strip()) and new_name not in state:
-                state[new_name] = _Value("", "${{ env." + name + " }}")
-        env_delete += [name for name in migration.env_drop if name in env]
-        for name, variable in migration.input_to_env.items():
-            if name in state:
-                env_add[variable] = state.pop(name).value
-        for entry in migration.env:
-            if entry["name"] not in env and use.holds(entry.get("when", {}), before, seen):
-                env_add.setdefault(entry["name"], entry["value"])
-        for entry in migration.set:
-            name = entry["input"]
-            if name in state or (name in use.inputs and name in new.inputs):
-                continue
-            now = {**given_before, **{key: value.value for key, value in state.items()}}
-            if not use.holds(entry.get("when", {}), before, now):
-                continue
-            value = entry["value"]
-            if isinstance(value, str) and _PLACEHOLDER.fullmatch(value):
-                source = _PLACEHOLDER.fullmatch(value)
-                assert source is not None
-                if source[1] not in state:
-                    continue
-                value = state[source[1]].value
-            state[name] = _Value("", value)
-            if entry.get("todo"):
-                todo.append(entry["todo"])
-        for entry in migration.permissions:
-            if use.holds(entry.get("when", {}), before, seen):
-                permissions.update(entry["add"])
-        for name, new_name in migration.outputs.items():
-            outputs[name] = new_name
-        if migration.script:
-            scripts.append(migration.script)
-        drop |= migration.drop
-        lost.update(migration.lost)
+                del self.inputs[part]
+            self.inputs[new_name] = _Value("", made)
+        return None
 
-    wanted = new.inputs_at()
-    for name in [name for name in state if name not in wanted]:
-        entry_value = str(state[name].value).strip().lower()
-        if name in drop or (name in lost and entry_value in _OFF):
-            del state[name]
-        elif name in lost:
-            return Blocked(f"{what} no longer has the input {name}", lost[name])
-        elif state[name].origin:
-            return Blocked(
-                f"{what} no longer has the input {name}, and the catalog does not know what took its place",
-                "change the step by hand",
-            )
-        else:
-            del state[name]
-    awakened = [name for name in use.inputs if name not in valid and name in wanted and name not in state]
-    given_names = set(state) | set(awakened)
-    missing = sorted(new.required - given_names)
-    if missing and (old is None or not set(missing) <= old.required):
-        return Blocked(f"{what} requires the input {', '.join(missing)}", "add it to the step")
-    for name in awakened:
-        todo.append(f"the input {name}, which the version before did not have, now takes effect: see that it is meant")
+    def _take_from_env(self, taken: Mapping[str, str]) -> None:
+        """Variables become inputs; the job's own token needs none."""
+        outer = self.use.outer_env
+        for name, new_name in taken.items():
+            if name in self.env:
+                value = self.env[name]
+                if not (_OWN_TOKEN.match(value.strip()) or new_name in self.inputs or new_name in self.use.inputs):
+                    self.inputs[new_name] = _Value("", value)
+                    self.env_delete.append(name)
+                    del self.env[name]
+            elif name in outer and not _OWN_TOKEN.match(outer[name].strip()) and new_name not in self.inputs:
+                self.inputs[new_name] = _Value("", "${{ env." + name + " }}")
 
-    kept = {entry.origin: (name, entry) for name, entry in state.items() if entry.origin}
-    # An input that went before the version that the step uses has done nothing there either.
-    dead = old.dropped.keys() - valid - wanted if old else frozenset()
-    gone = tuple(name for name in use.inputs if (name in valid and name not in kept) or name in dead)
-    removed_outputs = old.outputs_at(before) - new.outputs_at() - set(outputs) if old else frozenset()
-    return Migrated(
-        rename={origin: name for origin, (name, _) in kept.items() if origin != name},
-        set={origin: entry.value for origin, (_, entry) in kept.items() if entry.changed},
-        delete=gone,
-        add={name: entry.value for name, entry in state.items() if not entry.origin},
-        env_delete=tuple(env_delete),
-        env_add=env_add,
-        outputs={name: new_name for name, new_name in outputs.items() if name not in new.outputs},
-        lost_outputs=frozenset(removed_outputs),
-        permissions=permissions,
-        scripts=tuple(scripts),
-        todo=tuple(dict.fromkeys(todo)),
-    )
+    def _set(self, entry: Mapping[str, Any]) -> None:
+        """An input that keeps what the old version did, where it is not given."""
+        name, value = entry["input"], entry["value"]
+        if name in self.inputs or (name in self.use.inputs and name in self.new.inputs):
+            return
+        if not self.use.holds(entry.get("when", {}), self.before, self._seen()):
+            return
+        source = _PLACEHOLDER.fullmatch(value) if isinstance(value, str) else None
+        if source is not None:
+            if source[1] not in self.inputs:
+                return
+            value = self.inputs[source[1]].value
+        self.inputs[name] = _Value("", value)
+        self.todo += [entry["todo"]] if entry.get("todo") else []
+
+    def migrated(self) -> Migrated | Blocked:
+        """What the step must change to be one of the new version."""
+        use, old, new, wanted = self.use, self.old, self.new, self.new.inputs_at()
+        blocked = self._leave_behind(wanted)
+        if blocked is not None:
+            return blocked
+        awakened = [
+            name for name in use.inputs if name not in self.valid and name in wanted and name not in self.inputs
+        ]
+        missing = sorted(new.required - self.inputs.keys() - set(awakened))
+        if missing and (old is None or not set(missing) <= old.required):
+            return Blocked(f"{self.what} requires the input {', '.join(missing)}", "add it to the step")
+        self.todo += [
+            f"the input {name}, which the version before did not have, now takes effect: see that it is meant"
+            for name in awakened
+        ]
+        kept = {entry.origin: (name, entry) for name, entry in self.inputs.items() if entry.origin}
+        # An input that went before the version that the step uses has done nothing there either.
+        dead = old.dropped.keys() - self.valid - wanted if old else frozenset()
+        gone = tuple(name for name in use.inputs if (name in self.valid and name not in kept) or name in dead)
+        removed_outputs = old.outputs_at(self.before) - new.outputs_at() - set(self.outputs) if old else frozenset()
+        return Migrated(
+            rename={origin: name for origin, (name, _) in kept.items() if origin != name},
+            set={origin: entry.value for origin, (_, entry) in kept.items() if entry.changed},
+            delete=gone,
+            add={name: entry.value for name, entry in self.inputs.items() if not entry.origin},
+            env_delete=tuple(self.env_delete),
+            env_add=self.env_add,
+            outputs={name: new_name for name, new_name in self.outputs.items() if name not in new.outputs},
+            lost_outputs=frozenset(removed_outputs),
+            permissions=self.permissions,
+            scripts=tuple(self.scripts),
+            todo=tuple(dict.fromkeys(self.todo)),
+        )
+
+    def _leave_behind(self, wanted: frozenset[str]) -> Blocked | None:
+        """Inputs that the new version does not have go, where nothing is lost by that."""
+        for name in [name for name in self.inputs if name not in wanted]:
+            entry = self.inputs.pop(name)
+            is_off = str(entry.value).strip().lower() in _OFF
+            if name in self.drop or (name in self.lost and is_off):
+                continue
+            if name in self.lost:
+                return Blocked(f"{self.what} no longer has the input {name}", self.lost[name])
+            if entry.origin:
+                return Blocked(
+                    f"{self.what} no longer has the input {name}, and the catalog does not know what took its place",
+                    "change the step by hand",
+                )
+        return None
 
 
 def between(action: Action, before: Version, after: Version) -> tuple[Migration, ...]:

@@ -60,21 +60,25 @@ def slack_message(
         webhook = "${{ env." + WEBHOOK + " }}"
     else:
         return Blocked(f"the variable {WEBHOOK} is not set, without which action-slack fails", "set it")
+    payload = _payload(inputs)
+    if isinstance(payload, Blocked):
+        return payload
+    return SlackMessage(
+        {"webhook": webhook, "webhook-type": "incoming-webhook", "errors": True, "payload": payload}, WEBHOOK in env
+    )
+
+
+def _payload(inputs: Mapping[str, str]) -> str | Blocked:
+    """The message. Without a line end of its own: it may become the last line of a file that has none."""
     status = inputs.get("status", "").strip()
     if status.lower() not in _COLOURS and _EXPRESSION.fullmatch(status) is None:
         return Blocked(
             f"status: {status or 'nothing'} is none that action-slack knows how to send",
             "write the message as the payload of slackapi/slack-github-action",
         )
-    text = inputs.get("text", "").strip() or _by_status(status, _MESSAGES)
-    unsafe = [found for found in _EXPRESSION.findall(text) if not _is_one_line(found)]
-    if unsafe:
-        return Blocked(
-            f"the text holds {unsafe[0]}, which may break the payload when it has several lines or quotes",
-            "write the payload by hand",
-        )
-    if any(ord(char) < 32 and char != "\n" for char in text) or text.startswith(" "):
-        return Blocked("the text cannot be written as a YAML payload", "write the payload by hand")
+    text = _text(inputs, status)
+    if isinstance(text, Blocked):
+        return text
     names = [name for name in inputs.get("fields", "").replace(" ", "").split(",") if name] or ["repo", "commit"]
     without = sorted(set(names) - set(_FIELDS))
     if without:
@@ -100,16 +104,20 @@ def slack_message(
     for name in ("repo", "commit"):
         if name in names:
             lines += [f"      - title: {name}", f'        value: "{_FIELDS[name]}"', "        short: true"]
-    return SlackMessage(
-        {
-            "webhook": webhook,
-            "webhook-type": "incoming-webhook",
-            "errors": True,
-            # Without a line end of its own: it may become the last line of a file that has none.
-            "payload": "\n".join(lines),
-        },
-        WEBHOOK in env,
-    )
+    return "\n".join(lines)
+
+
+def _text(inputs: Mapping[str, str], status: str) -> str | Blocked:
+    text = inputs.get("text", "").strip() or _by_status(status, _MESSAGES)
+    unsafe = [found for found in _EXPRESSION.findall(text) if not _is_one_line(found)]
+    if unsafe:
+        return Blocked(
+            f"the text holds {unsafe[0]}, which may break the payload when it has several lines or quotes",
+            "write the payload by hand",
+        )
+    if any(ord(char) < 32 and char != "\n" for char in text) or text.startswith(" "):
+        return Blocked("the text cannot be written as a YAML payload", "write the payload by hand")
+    return text
 
 
 def _is_one_line(expression: str) -> bool:

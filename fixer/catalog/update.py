@@ -167,13 +167,7 @@ def refresh(repository: str, tags: Tags, known: Mapping[str, Any] | None, *, as_
         for tag in commits
         if _is_release(tag) and f"{tag}.0" not in commits and (version := version_of(tag))
     )
-    done: dict[int, Version] = {}
-    for majors in actions.values():
-        for name, major in majors.items():
-            found = version_of(name)
-            if found is not None:
-                newest = version_of(major["release"]) or found
-                done[found[0]] = max(newest, done.get(found[0], newest))
+    done = _newest_read(actions)
     blobs: dict[str, dict[str, Any] | None] = {}
     read: list[str] = []
     unreadable: list[str] = []
@@ -206,6 +200,17 @@ def refresh(repository: str, tags: Tags, known: Mapping[str, Any] | None, *, as_
         "tags": commits,
     }
     return Refreshed(data, tuple(read), moved, tuple(unreadable))
+
+
+def _newest_read(actions: Mapping[str, Mapping[str, Any]]) -> dict[int, Version]:
+    """The newest release of each major that has been read."""
+    done: dict[int, Version] = {}
+    for name, major in (item for majors in actions.values() for item in majors.items()):
+        found = version_of(name)
+        if found is not None:
+            newest = version_of(major["release"]) or found
+            done[found[0]] = max(newest, done.get(found[0], newest))
+    return done
 
 
 def _is_release(tag: str) -> bool:

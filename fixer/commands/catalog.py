@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -149,8 +150,6 @@ def update(
 
 
 def _tags(name: str, clones: Path | None, server: str) -> Tags:
-    import os
-
     from fixer.catalog.update import Clone, CloneError, Remote
     from fixer.forge.github import GitHub, GitHubError, Slug, token_from
 

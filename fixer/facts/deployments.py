@@ -109,6 +109,12 @@ _OTHER_COMMANDS: Mapping[str, tuple[tuple[str, ...], ...]] = {
     "ecs": (("deploy",),),
     "ecs-deploy": ((),),
 }
+_SAYS = frozenset(("echo", "printf", "cat", "date", "gh", "git", "jq", "true", "exit", "set"))
+_FOLLOWS = re.compile(
+    r"slack|teams|discord|telegram|mail|release|upload-artifact|github-script|comment|sentry|deployment-status|"
+    r"deployments@|notif|create-tag|jira|datadog|logout",
+    re.IGNORECASE,
+)
 _AWS_VALUED = ("--region", "--profile", "--output", "--query", "--endpoint-url", "--ca-bundle", "--color")
 _VALUED = ("-n", "--namespace", "--context", "--kube-context", "--kubeconfig", "-f", "-k", "--values", "--set")
 _PLACE = ("cluster", "service", "region", "profile", "namespace", "context", "workload", "release")
@@ -149,7 +155,12 @@ class Deployment:
     @property
     def index(self) -> int:
         """Which step of its job it is."""
-        return int(self.step.at[3])
+        return self.step.index
+
+    @property
+    def place(self) -> tuple[str, ...]:
+        """What tells one service, workload or release from another."""
+        return tuple(self.target.get(key, "") for key in ("cluster", "service", "namespace", "workload", "release"))
 
     @property
     def condition(self) -> dict[str, Any]:
@@ -175,9 +186,8 @@ class Deployment:
     @property
     def credentials(self) -> dict[str, str]:
         """The variables of its step that let it speak to the cloud or cluster; another step needs them too."""
-        env = self.step.node.get("env")
-        given = env.value if env is not None and env.is_mapping else {}
-        return {k: v.value for k, v in given.items() if v.is_scalar and k.startswith(("AWS_", "KUBE"))}
+        given = self.step.node.texts("env")
+        return {name: value for name, value in given.items() if name.startswith(("AWS_", "KUBE"))}
 
     @property
     def moves_a_tag(self) -> bool:
@@ -210,19 +220,19 @@ class DeployJob:
     def steps_node(self) -> Node | None:
         return self.job.steps_node
 
-    @cached_property
-    def closed(self) -> Blocked | None:
-        """Why it takes no further step, whatever the configuration says; None where it does."""
-        steps = self.steps_node
+    @property
+    def editable_steps(self) -> Node | Blocked:
+        """The list of its steps, or why it takes no further ones, whatever the configuration says."""
         if self.job.data.get("strategy"):
             return Blocked(
                 f"job {self.id} is a matrix, and each of its legs would do it", "deploy in a job that is no matrix"
             )
+        steps = self.steps_node
         if steps is None or steps.target is not None or steps.style == "flow":
             return Blocked(
                 f"job {self.id}: its list of steps cannot be edited", "write the steps as a list below the job"
             )
-        return None
+        return steps
 
     @cached_property
     def unknown(self) -> str:
@@ -267,12 +277,12 @@ class DeployJob:
     @cached_property
     def sign_in(self) -> tuple[Step, ...]:
         """What a further job must repeat to be able to deploy."""
-        before = [step for step in self.job.steps if len(step.at) == 4 and int(step.at[3]) < self.first]
+        before = [step for step in self.job.steps if len(step.at) == 4 and step.index < self.first]
         found = [step for step in before if self._signs_in(step)]
         if any(step.uses is not None and step.uses.value.startswith("./") for step in found):
             # An action of the repository needs the repository.
             found += [s for s in before if s.uses is not None and s.uses.value.lower().startswith("actions/checkout@")]
-        return tuple(sorted(found, key=lambda step: int(step.at[3])))
+        return tuple(sorted(found, key=lambda step: step.index))
 
     def _signs_in(self, step: Step) -> bool:
         pattern = _AWS_SIGN_IN if self.way is Way.ECS else _CLUSTER_SIGN_IN
@@ -291,10 +301,8 @@ class DeployJob:
             return "steps"
         places = [self.job.node, self.workflow.root, *(deployment.step.node for deployment in self.deployments)]
         wanted = ("AWS_ACCESS_KEY_ID", "AWS_ROLE_ARN", "AWS_WEB_IDENTITY_TOKEN_FILE", "AWS_PROFILE", "KUBECONFIG")
-        for place in places:
-            env = place.get("env")
-            if env is not None and env.is_mapping and any(name in env.value for name in wanted):
-                return "environment"
+        if any(name in place.mapping("env") for place in places for name in wanted):
+            return "environment"
         return "runner" if "self-hosted" in str(self.job.data.get("runs-on")) else ""
 
     @property
@@ -309,7 +317,7 @@ class DeployJob:
     @property
     def earliest(self) -> int:
         """The index before which a step can speak to the cloud for the first time."""
-        after = [int(step.at[3]) + 1 for step in self.sign_in]
+        after = [step.index + 1 for step in self.sign_in]
         for deployment in self.deployments:
             values = [deployment.target.get(name, "") for name in _PLACE]
             for value in (*values, *deployment.credentials.values(), str(deployment.condition)):
@@ -329,10 +337,10 @@ class DeployJob:
     def _exported(self, name: str) -> int:
         """The index of the last step before the deployment that sets this variable for those behind it."""
         found = [step for step in self.job.steps[: self.first] if exports(step, name)]
-        return int(found[-1].at[3]) if found else -1
+        return found[-1].index if found else -1
 
     def _index_of(self, step_id: str) -> int:
-        return next((int(step.at[3]) for step in self.job.steps if step.id == step_id), -1)
+        return next((step.index for step in self.job.steps if step.id == step_id), -1)
 
     @cached_property
     def migration(self) -> Step | None:
@@ -351,43 +359,37 @@ class DeployJob:
             and not any(True for step in other.steps for _ in _deployments(step, other))
         )
 
+    @property
+    def last_check(self) -> int | None:
+        """The index of the last step that may say something about the deployment, where only other steps follow."""
+        last = max(deployment.index for deployment in self.deployments)
+        for step in self.job.steps[last + 1 :]:
+            if not _only_follows(step):
+                last = step.index
+        return last if last + 1 < len(self.job.steps) else None
+
+    def waits_for(self, deployment: Deployment) -> bool:
+        """Whether a later command waits for this very deployment, or for one that only the shell knows."""
+        if deployment.step.node.texts("with").get("wait-for-service-stability", "").lower() == "true":
+            return True
+        waits, key = ("services-stable", "service") if self.way is Way.ECS else ("rollout status", "workload")
+        name = deployment.target[key].rpartition("/")[2]
+        scripts = (step.run.value for step in self.job.steps[deployment.index :] if step.run is not None)
+        lines = (line for script in scripts for line in script.replace("\\\n", " ").splitlines() if waits in line)
+        return any("$" in line or re.search(rf"(?<![\w-]){re.escape(name)}(?![\w-])", line) for line in lines)
+
     @cached_property
     def urls(self) -> tuple[str, ...]:
         """The addresses that are asked for after the deployment, here or in the jobs that check it, in order."""
-        found: list[str] = []
-        later = [step for step in self.job.steps if len(step.at) == 4 and int(step.at[3]) >= self.first]
-        for step in (*later, *(step for job in self.checked_by for step in job.steps)):
-            if step.run is None:
-                continue
-            if not re.search(r"\b(?:curl|wget)\b", step.run.value) or _NOT_A_CHECK.search(step.run.value):
-                continue
-            script = Script.of(step)
-            asked = [c for c in script.commands if c.name in ("curl", "wget")] if script is not None else []
-            if any(c.has("-X", "--request", "-d", "--data", "--data-raw", "--json", "-F") for c in asked):
-                continue
-            texts = [_HEADER.sub("", command.source) for command in asked]
-            if any("$" in EXPRESSION.sub("", text) for text in texts):
-                # The address is in a variable: of a loop, of the script, or of the step.
-                texts += [line for line in step.run.value.splitlines() if "grep" not in line]
-                env = step.node.get("env")
-                texts += (
-                    [n.value for n in env.value.values() if n.is_scalar] if env is not None and env.is_mapping else []
-                )
-            for candidate in (address for text in texts for address in _ADDRESS.findall(text)):
-                address = candidate.rstrip(".,:")
-                if not re.search(r"https?://|/", address) or "$" in EXPRESSION.sub("", address):
-                    continue
-                if _LOCAL.search(address) or _NOT_A_CHECK.search(address) or address in found:
-                    continue
-                found.append(address)
-        return tuple(found)
+        later = [step for step in self.job.steps if len(step.at) == 4 and step.index >= self.first]
+        checking = (step for job in self.checked_by for step in job.steps)
+        return tuple(dict.fromkeys(url for step in (*later, *checking) for url in _addresses(step)))
 
     def is_local(self, value: str) -> bool:
         """Whether a value means something in this job only, so that another job needs it passed on."""
         inside = EXPRESSION.findall(value)
         exported = [name for found in inside for name in re.findall(r"\benv\.(\w+)", found)]
-        shared = self.workflow.root.get("env")
-        known = shared.value if shared is not None and shared.is_mapping else {}
+        known = self.workflow.root.mapping("env")
         return any(_LOCAL.search(found) for found in inside) or any(name not in known for name in exported)
 
 
@@ -467,6 +469,39 @@ def _is_check(step: Step) -> bool:
     return script is not None and any(not is_local(check.url.text) for check in health_checks(script))
 
 
+def _only_follows(step: Step) -> bool:
+    """Whether a step tells of a deployment, or tidies up after it; one that is not known may well check it."""
+    if step.uses is not None:
+        return _FOLLOWS.search(step.uses.value) is not None
+    script = Script.of(step)
+    if script is None or script.error:
+        return False
+    return all(
+        command.name in _SAYS or (command.name == "curl" and command.has("-X", "--request", "-d", "--data", "--json"))
+        for command in script.commands
+    )
+
+
+def _addresses(step: Step) -> Iterator[str]:
+    """The addresses that a step asks whether all is well; none where it sends something there."""
+    script = Script.of(step)
+    if script is None or not re.search(r"\b(?:curl|wget)\b", script.text) or _NOT_A_CHECK.search(script.text):
+        return
+    asked = [command for command in script.commands if command.name in ("curl", "wget")]
+    if any(command.has("-X", "--request", "-d", "--data", "--data-raw", "--json", "-F") for command in asked):
+        return
+    texts = [_HEADER.sub("", command.source) for command in asked]
+    if any("$" in EXPRESSION.sub("", text) for text in texts):
+        # The address is in a variable: of a loop, of the script, or of the step.
+        texts += [line for line in script.text.splitlines() if "grep" not in line]
+        texts += step.node.texts("env").values()
+    for address in (found.rstrip(".,:") for text in texts for found in _ADDRESS.findall(text)):
+        if not re.search(r"https?://|/", address) or "$" in EXPRESSION.sub("", address):
+            continue
+        if not _LOCAL.search(address) and not _NOT_A_CHECK.search(address):
+            yield address
+
+
 def _of_composite(step: Step) -> bool:
     if step.uses is not None:
         return _ecs_action(step) is not None
@@ -504,7 +539,7 @@ def _ecs_action(step: Step) -> Deployment | None:
     uses = step.uses
     if uses is None or not uses.value.lower().startswith("aws-actions/amazon-ecs-deploy-task-definition@"):
         return None
-    given = {key: node.value for key, node in step.with_.value.items() if node.is_scalar} if step.with_ else {}
+    given = step.node.texts("with")
     if not given.get("service"):
         return None  # without a service it only registers a task definition
     unknown = ""
@@ -516,7 +551,7 @@ def _ecs_action(step: Step) -> Deployment | None:
         "task_definition": given.get("task-definition", ""),
         "file": given.get("task-definition", ""),
     }
-    return Deployment(step, Way.ECS, uses.value.partition("@")[0], uses.span, target, unknown)
+    return Deployment(step, Way.ECS, step.action, uses.span, target, unknown)
 
 
 def is_update(command: Command) -> bool:
@@ -574,27 +609,18 @@ def _ecs_update(command: Command, script: Script, step: Step, span: Span) -> Dep
         return None  # only its size or its settings change
     target: dict[str, str] = {}
     unknown = _where_unknown(command)
-    options = {
-        "cluster": ("--cluster",),
-        "service": ("--service",),
-        "region": ("--region",),
-        "profile": ("--profile",),
-        "task_definition": ("--task-definition",),
-    }
-    for name, spellings in options.items():
-        word = command.value(*spellings)
+    for name in ("cluster", "service", "region", "profile"):
+        word = command.value(f"--{name}")
         if word is None:
             continue
-        if name == "task_definition" and not word.literal and re.search(r"\$\(", word.text):
-            target[name] = word.text
-            continue
         value = value_of(word.text, step, script)
-        if value is None and name == "task_definition":
-            target[name] = word.text
-        elif value is None:
-            unknown = unknown or f"it cannot be seen what {word.text} is"
-        else:
+        unknown = unknown or _unseen(word.text, value)
+        if value is not None:
             target[name] = value
+    revision = command.value("--task-definition")
+    if revision is not None:  # mostly what the script has just registered, which only the shell knows
+        value = value_of(revision.text, step, script)
+        target["task_definition"] = value if value is not None else revision.text
     if "service" not in target and not unknown:
         unknown = "the command names no service"
     target.setdefault("cluster", "default")
@@ -614,46 +640,55 @@ def _where_unknown(command: Command) -> str:
 def _kubernetes(command: Command, script: Script, step: Step, span: Span) -> Deployment | None:
     plain = plain_words(command)
     target: dict[str, str] = {}
-    unknown = _where_unknown(command)
+    reasons = [_where_unknown(command)]
     for name, spellings in (("namespace", ("--namespace", "-n")), ("context", ("--context", "--kube-context"))):
         word = command.value(*spellings)
         if word is not None:
             value = value_of(word.text, step, script)
-            unknown = unknown or ("" if value is not None else f"it cannot be seen what {word.text} is")
+            reasons.append(_unseen(word.text, value))
             target[name] = value or ""
-    shown = f"{command.name} {' '.join(plain[:2])}"
     if command.name == "helm":
         if plain[:1] != ["upgrade"] or len(plain) < 2:
             return None
-        release = value_of(plain[1], step, script)
-        unknown = unknown or ("" if release is not None else f"it cannot be seen what {plain[1]} is")
-        target["release"] = release or ""
-        return Deployment(step, Way.HELM, "helm upgrade", span, target, unknown, command.start)
-    if plain[:2] == ["set", "image"] and len(plain) > 2:
-        target["workload"] = _workload(plain[2:])
-    elif plain[:2] == ["rollout", "restart"] and len(plain) > 2:
-        target["workload"] = _workload(plain[2:])
-        unknown = (
-            unknown or "it restarts what is there, so what runs depends on where a tag points, which an undo keeps"
-        )
-    elif plain[:1] == ["apply"]:
-        if command.has("--dry-run") or _starts_no_pods(command, script):
+        way, shown, value = Way.HELM, "helm upgrade", value_of(plain[1], step, script)
+        reasons.append(_unseen(plain[1], value))
+        target["release"] = value or ""
+    else:
+        workload, why = _changed_workload(command, plain, script, step)
+        if workload is None:
             return None
+        way, shown, value = Way.KUBERNETES, f"kubectl {' '.join(plain[:2])}", value_of(workload, step, script)
+        reasons += [why, _unseen(workload, value)]
+        target["workload"] = value or workload
+    return Deployment(step, way, shown, span, target, next(filter(None, reasons), ""), command.start)
+
+
+def _unseen(text: str, value: str | None) -> str:
+    return "" if value is not None else f"it cannot be seen what {text} is"
+
+
+def _changed_workload(command: Command, plain: list[str], script: Script, step: Step) -> tuple[str | None, str]:
+    """The workload that a kubectl command gives a new version, as it is written, and why it cannot be put back.
+
+    None where the command changes none, and empty where it does not say which.
+    """
+    if plain[:2] == ["set", "image"] and len(plain) > 2:
+        workload, why = _workload(plain[2:]), ""
+    elif plain[:2] == ["rollout", "restart"] and len(plain) > 2:
+        workload = _workload(plain[2:])
+        why = "it restarts what is there, so what runs depends on where a tag points, which an undo keeps"
+    elif plain[:1] == ["apply"] and not command.has("--dry-run") and not _starts_no_pods(command, script):
         waited = _rolled_out(step)
         if len(waited) != 1:
             several = f"the job waits for {len(waited)}" if waited else "nothing waits for one"
-            unknown = unknown or f"kubectl apply does not say which workloads it changes, and {several}"
-        target["workload"] = waited.pop() if len(waited) == 1 else ""
+            return "", f"kubectl apply does not say which workloads it changes, and {several}"
+        workload, why = waited.pop(), ""
     else:
-        return None
-    kind = target["workload"].partition("/")[0].lower()
-    if "/" in target["workload"] and kind not in ("deployment", "deployments", "deploy", "deployment.apps"):
-        unknown = unknown or f"{target['workload']} is no deployment, and keeps no revisions of that kind"
-    if target["workload"]:
-        workload = value_of(target["workload"], step, script)
-        unknown = unknown or ("" if workload is not None else f"it cannot be seen what {target['workload']} is")
-        target["workload"] = workload or target["workload"]
-    return Deployment(step, Way.KUBERNETES, shown, span, target, unknown, command.start)
+        return None, ""
+    kind = workload.partition("/")[0].lower()
+    if "/" in workload and kind not in ("deployment", "deployments", "deploy", "deployment.apps"):
+        why = why or f"{workload} is no deployment, and keeps no revisions of that kind"
+    return workload, why
 
 
 def _starts_no_pods(command: Command, script: Script) -> bool:
@@ -727,7 +762,7 @@ def _other_action(step: Step, job: Job) -> Deployment | None:
     uses = step.uses
     if uses is None or not _OTHER_ACTIONS.match(uses.value) or not _deployish(job):
         return None
-    name = uses.value.partition("@")[0]
+    name = step.action
     script = step.with_.get("script") if step.with_ is not None else None
     if "ssh-action" in name.lower():
         lines = str(script.value).splitlines() if script is not None else []
@@ -743,11 +778,7 @@ def _migrates(step: Step) -> bool:
     if re.search(r"migrat", titles) and not re.search(r"makemigrations|check|lint|dry", titles):
         return True
     texts = [step.run.value] if step.run is not None else []
-    if step.with_ is not None:
-        texts += [node.value for node in step.with_.value.values() if node.is_scalar]
-    env = step.node.get("env")
-    if env is not None and env.is_mapping:
-        texts += [node.value for node in env.value.values() if node.is_scalar]
+    texts += [*step.node.texts("with").values(), *step.node.texts("env").values()]
     lines = [line for text in texts for line in text.splitlines() if not line.lstrip().startswith("#")]
     return any(_MIGRATES.search(line) for line in lines)
 
@@ -812,13 +843,10 @@ def _variable(name: str, step: Step, script: Script | None, depth: int) -> str |
     if assigned is not None:
         return value_of(assigned.text, step, script, depth + 1)
     job = step.job
-    for place in (step.node, job.node if job is not None else None):
-        env = place.get("env") if place is not None else None
-        if env is not None and env.is_mapping and name in env.value and env.value[name].is_scalar:
-            found: str = env.value[name].value
-            return found
-    shared = step.workflow.root.get("env")
-    if shared is not None and shared.is_mapping and name in shared.value:
+    given = {**(job.node.texts("env") if job is not None else {}), **step.node.texts("env")}
+    if name in given:
+        return given[name]
+    if name in step.workflow.root.mapping("env"):
         return f"${{{{ env.{name} }}}}"
     if name in _GITHUB_VARIABLES:
         return f"${{{{ {_GITHUB_VARIABLES[name]} }}}}"

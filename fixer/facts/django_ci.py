@@ -109,9 +109,7 @@ class DjangoCI:
         the settings that the job uses; where it `serves` the application, wsgi.py must not choose others.
         """
         copied = self.job.data
-        if "uses" in copied:
-            return Blocked(f"job {self.job.id} calls a reusable workflow")
-        if any(key in copied for key in ("container",)):
+        if "container" in copied:
             return Blocked(
                 f"job {self.job.id} runs in a container, so its database is reached by another name",
                 "add the job by hand",
@@ -302,16 +300,8 @@ class DjangoCI:
         serves: bool,
     ) -> Plain | Blocked:
         """What settings.py reads: the values of the job that runs the tests, and those that its services need."""
-        # Variables that the settings do not read would only mislead: FinanceHub's DATABASE_URL is one.
-        reads = {read.name for path in project.modules for read in project.environment_of(path)}
-        database = _default(project)
-        opaque = database is None or database.shape == "opaque"  # which variables lead to it is not known then
         everywhere: Plain = dict(self.workflow.root.data.get("env") or {})
-        environment = {
-            name: value
-            for name, value in self._given.items()
-            if opaque or name in reads or name.startswith("DJANGO_") or re.search(rf"\b{re.escape(name)}\b", str(steps))
-        }
+        environment = self._needed(project, steps)
         chosen = environment.get("DJANGO_SETTINGS_MODULE", everywhere.get("DJANGO_SETTINGS_MODULE"))
         servers = [name for name, files in project.named.items() if any(re.search(r"[aw]sgi\.py$", f) for f in files)]
         defaults = {chosen} if chosen else {self.project.settings, *(servers if serves else ())}
@@ -327,18 +317,13 @@ class DjangoCI:
                 password=postgres.password,
             )
         if any(map(_is_redis, services.values())):
-            for cache in project.caches:
-                for read in cache.reads:
-                    part = _PART_OF_REDIS.search(read.name)
-                    if part and part.lastgroup and not re.search("localhost|127.0.0.1", read.default or ""):
-                        environment.setdefault(read.name, _REDIS[part.lastgroup])
+            for name, value in _redis_environment(project).items():
+                environment.setdefault(name, value)
         written = any(re.search(r"(^|[\s/])\.env\b", str(step.get("run", ""))) for step in steps)
         unset: dict[str, str] = {}
         for read in project.environment:
             known = read.name in environment or read.name in everywhere or read.name in configured
-            if not read.required or known or written:
-                continue
-            if (read.path, read.reader) in self.lenient:
+            if not read.required or known or written or (read.path, read.reader) in self.lenient:
                 continue
             if _SECRET.search(read.name):
                 environment[read.name] = "only-for-tests"
@@ -356,6 +341,17 @@ class DjangoCI:
                 f"rules.{rule}.env = {{ {env} }}",
             )
         return {**environment, **configured}
+
+    def _needed(self, project: DjangoProject, steps: list[Plain]) -> Plain:
+        """What the tests are given, as far as the settings or the steps read it: the rest would only mislead."""
+        reads = {read.name for path in project.modules for read in project.environment_of(path)}
+        database = _default(project)
+        opaque = database is None or database.shape == "opaque"  # which variables lead to it is not known then
+        return {
+            name: value
+            for name, value in self._given.items()
+            if opaque or name in reads or name.startswith("DJANGO_") or re.search(rf"\b{re.escape(name)}\b", str(steps))
+        }
 
     # -- steps ----------------------------------------------------------------------------------------------------
 
@@ -589,6 +585,16 @@ def _without_matrix(step: Plain, job: Job) -> Plain:
         return _MATRIX.sub(within, node) if found is None else found
 
     return {key: value(child) for key, child in step.items()}
+
+
+def _redis_environment(project: DjangoProject) -> Plain:
+    """The address of a Redis service, in the variables of the caches that are told a part of it by name."""
+    found: Plain = {}
+    for read in (read for cache in project.caches for read in cache.reads):
+        part = _PART_OF_REDIS.search(read.name)
+        if part and part.lastgroup and not re.search("localhost|127.0.0.1", read.default or ""):
+            found.setdefault(read.name, _REDIS[part.lastgroup])
+    return found
 
 
 def _default(project: DjangoProject) -> Database | None:

@@ -6,7 +6,7 @@ import json
 import posixpath
 import re
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Self
+from typing import TYPE_CHECKING, Any, NamedTuple, Self
 
 if TYPE_CHECKING:
     from fixer.repository import Repository
@@ -14,13 +14,25 @@ if TYPE_CHECKING:
 NAMES_OUTPUT = ("--outDir", "--output-path", "--out-dir", "--dest")
 """The options of their commands that name the folder of output."""
 
-# Package that names the framework, its command that builds, its folder of output, and what in there is no product.
+
+class _Framework(NamedTuple):
+    """The package that names it, the pattern of its command that builds, and its folder of output by default.
+
+    `excluded` is what in that folder is no product.
+    """
+
+    package: str
+    builds: str
+    output: str
+    excluded: str = ""
+
+
 _FRAMEWORKS = (
-    ("next", "next build", ".next", "cache"),
-    ("@angular/core", "(ng|nx) build", "dist", ""),
-    ("react-scripts", "(react-scripts|react-app-rewired|craco) build", "build", ""),
-    ("vite", "vite build", "dist", ""),
-    ("@vue/cli-service", "vue-cli-service build", "dist", ""),
+    _Framework("next", "next build", ".next", "cache"),
+    _Framework("@angular/core", "(ng|nx) build", "dist"),
+    _Framework("react-scripts", "(react-scripts|react-app-rewired|craco) build", "build"),
+    _Framework("vite", "vite build", "dist"),
+    _Framework("@vue/cli-service", "vue-cli-service build", "dist"),
 )
 # What stands on top of Vite, and writes elsewhere.
 _ABOVE_VITE = (
@@ -65,14 +77,15 @@ class FrontEnds:
             wanted = {**_mapping(package.get("dependencies")), **_mapping(package.get("devDependencies"))}
             scripts = _mapping(package.get("scripts"))
             commands = "\n".join(map(str, scripts.values()))
-            known = next((each for each in _FRAMEWORKS if each[0] in wanted and re.search(each[1], commands)), None)
+            named = (each for each in _FRAMEWORKS if each.package in wanted)
+            known = next((each for each in named if re.search(each.builds, commands)), None)
             if known is None or "build" not in scripts:
                 continue
             folder = posixpath.dirname(path)
             builds = [str(script) for name, script in scripts.items() if _BUILD.fullmatch(name)]
             output, problem = _output(repository, folder, builds, wanted, known)
             limiter = next((name for name in _LIMITERS if name in wanted or name in package), "")
-            found.append(FrontEnd(folder, known[0], output, known[3], limiter, problem))
+            found.append(FrontEnd(folder, known.package, output, known.excluded, limiter, problem))
         return cls(tuple(sorted(found, key=lambda each: (each.folder.count("/"), each.folder)))) if found else None
 
     def of(self, folder: str) -> FrontEnd | None:
@@ -83,7 +96,7 @@ class FrontEnds:
 
 
 def _output(
-    repository: Repository, folder: str, scripts: list[str], wanted: dict[str, Any], known: tuple[str, str, str, str]
+    repository: Repository, folder: str, scripts: list[str], wanted: dict[str, Any], known: _Framework
 ) -> tuple[str, str]:
     """The folder of output that the build scripts or a configuration file name, or why it is not known."""
     flags = [re.search(rf"(?:{'|'.join(NAMES_OUTPUT)})[= ]([\w./-]+)", script) for script in scripts]
@@ -92,9 +105,9 @@ def _output(
         return "", "its build scripts name several folders of output"
     if any(given):
         return given.pop(), ""
-    if known[0] == "@angular/core":
-        return _output_of_angular(repository, posixpath.join(folder, "angular.json"), known[2])
-    above = next((name for name in _ABOVE_VITE if name in wanted), "") if known[0] == "vite" else ""
+    if known.package == "@angular/core":
+        return _output_of_angular(repository, posixpath.join(folder, "angular.json"), known.output)
+    above = next((name for name in _ABOVE_VITE if name in wanted), "") if known.package == "vite" else ""
     if above:
         return "", f"{above} decides where the build goes"
     for name in ("vite.config", "next.config", "vue.config"):
@@ -108,7 +121,7 @@ def _output(
                 return "", f"which folder the build goes to cannot be told from {path}"
             if named:
                 return named.pop().removeprefix("./"), ""
-    return known[2], ""
+    return known.output, ""
 
 
 def _output_of_angular(repository: Repository, path: str, default: str) -> tuple[str, str]:

@@ -162,11 +162,9 @@ def _jobs(workflow: Workflow, in_compose: bool) -> Iterator[Place]:
     for job in workflow.jobs.values():
         if job.node.target is not None:
             continue
-        services = job.node.get("services")
-        of_job = services.value.values() if services is not None and services.is_mapping else ()
         runs = [str(step.data.get("run", "")) for step in job.steps]
         starts = (
-            any(_is_stock(service.data) for service in of_job if service.is_mapping)
+            any(_is_stock(each.data) for each in job.node.mapping("services").values() if each.is_mapping)
             or any(_SERVER_ACTION.search(str(step.data.get("uses", ""))) for step in job.steps)
             or any(map(_RUNS_SERVER.search, runs))
         )

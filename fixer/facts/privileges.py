@@ -29,6 +29,12 @@ _USER_OPTIONS_OF = {
 _FILE_OPTIONS_OF = {"gunicorn": ("-p",), "celery": ("-f", "-s")}
 # Servers that keep their data in folders of their own user.
 _OWN_FOLDERS = frozenset(("mariadbd", "mongod", "mysqld", "mysqld_safe", "postgres", "rabbitmq-server", "redis-server"))
+# Options of useradd and adduser that take a value. In Debian's adduser and in busybox -G and -g differ, but both do;
+# -S, -D, -H, -r, -m do not.
+_USER_OPTIONS = re.compile(
+    r"^(-[ugGdscbkKpefhZ]|--(uid|gid|groups|home|home-dir|shell|comment|gecos|ingroup|base-dir|skel|key|password|"
+    r"firstuid|lastuid|expiredate|inactive))$"
+)
 _INSTALLS = {
     "pip": ("install",), "pip3": ("install",), "poetry": ("install", "add"), "pipenv": ("install", "sync"),
     "npm": ("ci", "install", "i"), "yarn": ("install", "add"), "pnpm": ("install", "i", "add"), "gem": ("install",),
@@ -174,12 +180,6 @@ def is_within(path: str, folders: Iterable[str]) -> bool:
     return any(path == folder or path.startswith(folder.rstrip("/") + "/") for folder in folders)
 
 
-_USER_OPTIONS = re.compile(
-    r"^(-[ugGdscbkKpefhZ]|--(uid|gid|groups|home|home-dir|shell|comment|gecos|ingroup|base-dir|skel|key|password|"
-    r"firstuid|lastuid|expiredate|inactive))$"
-)
-
-
 def _operands(command: Command, values: Mapping[str, str | None]) -> Iterator[str | None]:
     waiting = False
     for word in command.args:
@@ -188,7 +188,6 @@ def _operands(command: Command, values: Mapping[str, str | None]) -> Iterator[st
         elif word.text.startswith("-"):
             # A cluster takes a value if its last letter does: -rg app.
             last = word.text if word.text.startswith("--") else "-" + word.text[-1]
-            # In Debian's adduser and in busybox -G and -g differ, but both take a value; -S, -D, -H, -r, -m do not.
             waiting = _USER_OPTIONS.match(last) is not None
         else:
             yield expanded(word.text, values)

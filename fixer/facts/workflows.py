@@ -130,8 +130,7 @@ def _called(job: Job) -> str:
 def _sees_every_pull_request(workflow: Workflow) -> bool:
     if "pull_request" not in workflow.triggers:
         return False
-    on = workflow.root.get("on")
-    event = on.get("pull_request") if on is not None and on.is_mapping else None
+    event = workflow.root.mapping("on").get("pull_request")
     narrowed = event.data if event is not None and event.is_mapping else {}
     types = narrowed.get("types", ["opened"])
     return "paths" not in narrowed and any(kind in types for kind in ("opened", "synchronize"))

@@ -91,11 +91,6 @@ class Service:
         return tuple(found)
 
     @property
-    def depends_on(self) -> tuple[str, ...]:
-        data = self.data.get("depends_on")
-        return tuple(map(str, data)) if isinstance(data, list | dict) else ()
-
-    @property
     def mounts(self) -> tuple[Mount, ...]:
         found: list[Mount] = []
         for item in _list(self.data.get("volumes")):

@@ -94,7 +94,7 @@ def action_deploys(step: Step) -> bool:
     """Whether the step's action deploys, by its name."""
     if step.uses is None:
         return False
-    action = step.uses.value.partition("@")[0]
+    action = step.action
     return _DEPLOYING_ACTION.search(action) is not None and not _NO_DEPLOYING_ACTION.match(action)
 
 

@@ -323,18 +323,6 @@ class Dockerfile:
         )  # fmt: skip
         return (edit,)
 
-    def set_word(self, instruction: Instruction, at: int, word: str) -> Parts:
-        """Another text for one word of the body (`words[at]`); not for the JSON form."""
-        if instruction.is_json:
-            return Blocked(f"line {self.line(instruction)}: arguments in JSON form", "change it by hand")
-        old = instruction.words[at]
-        if old.span.end - old.span.start != len(old.text):
-            return Blocked(f"line {self.line(instruction)}: the word goes over two lines", "change it by hand")
-        start = instruction.offsets.index(old.span.start)
-        text = instruction.text[:start] + word + instruction.text[start + len(old.text) :]
-        change = Change("set", (instruction.index, "body"), text)
-        return (Edit(self.source.path, old.span, word, (change,)),)
-
     def set_flag(self, instruction: Instruction, name: str, value: str = "") -> Parts:
         """Sets or adds `--name=value`."""
         text = f"--{name}={value}" if value else f"--{name}"

@@ -307,15 +307,11 @@ class PythonModule:
         """
         set, add, delete = dict(set or {}), dict(add or {}), tuple(delete)  # noqa: A001
         keys = [_key_text(key, value) for key, value in zip(node.keys, node.values, strict=True)]
-        for name in (*set, *delete):
-            if keys.count(name) != 1:
-                return self._blocked(node, f"has the key {name!r} {keys.count(name)} times")
-        if any(name in keys for name in add):
-            return self._blocked(node, f"already has a key of {', '.join(add)}")
-        if delete and not add and len(delete) == len(keys):
-            return self._delete_emptied(node)
+        refused = self._refused(node, keys, (*set, *delete), add)
+        if refused is not None:
+            return refused
         if delete and len(delete) == len(keys):
-            return self._blocked(node, "would lose every key that it has")
+            return self._blocked(node, "would lose every key that it has") if add else self._delete_emptied(node)
         entries = self._entries(node)
         gone = {keys.index(name) for name in delete}
         kept = [index for index in range(len(keys)) if index not in gone]
@@ -340,19 +336,39 @@ class PythonModule:
             pairs[at:at] = [(ast.Constant(name), _expression(new)) for name, new in add.items()]
             clone.keys, clone.values = [key for key, _ in pairs], [value for _, value in pairs]
 
+        return self._edits(patches, self._dict_changes(node, set, delete, add, on_copy))
+
+    def _refused(
+        self, node: ast.Dict, keys: Sequence[str], changed: Iterable[str], added: Mapping[str, Any]
+    ) -> Blocked | None:
+        for name in changed:
+            if keys.count(name) != 1:
+                return self._blocked(node, f"has the key {name!r} {keys.count(name)} times")
+        if any(name in keys for name in added):
+            return self._blocked(node, f"already has a key of {', '.join(added)}")
+        return None
+
+    def _dict_changes(
+        self,
+        node: ast.Dict,
+        changed: Mapping[str, Any],
+        deleted: Iterable[str],
+        added: Mapping[str, Any],
+        on_copy: Callable[[ast.Dict], None],
+    ) -> list[Change]:
+        """The same as changes of plain data: of single keys where the dict has plain ones, else of all of it."""
         address = self._addresses.get(id(node))
-        changes: list[Change] = []
-        if address is not None and _is_keyed(node):
-            changes += [Change("set", (*address, name), plain_of(new)) for name, new in set.items()]
-            changes += [Change("delete", (*address, name)) for name in delete]
-            changes += [Change("set", (*address, name), plain_of(new)) for name, new in add.items()]
-        elif address is not None:
+        if address is None:
+            return [self._leaf_change(node, on_copy)]
+        if not _is_keyed(node):
             clone = copy.deepcopy(node)
             on_copy(clone)
-            changes.append(Change("set", address, _plain_value(clone)))
-        else:
-            changes.append(self._leaf_change(node, on_copy))
-        return self._edits(patches, changes)
+            return [Change("set", address, _plain_value(clone))]
+        return [
+            *(Change("set", (*address, name), plain_of(new)) for name, new in changed.items()),
+            *(Change("delete", (*address, name)) for name in deleted),
+            *(Change("set", (*address, name), plain_of(new)) for name, new in added.items()),
+        ]
 
     def set_value(self, node: ast.expr, new: Any) -> Parts:
         """Puts another value in the place of an expression. Blocked for a comment within the old one."""

@@ -298,7 +298,7 @@ class Script:
 
         Empty: its failure fails the step (or the function that holds it). With all of them removed it would.
         """
-        return tuple(_silencers(command.node, self))
+        return tuple(_Outward(command.node, self).silencers())
 
     def _command(self, node: Node) -> Command:
         words = tuple(_word(child, self.text) for child in node.named_children if child.type not in _NOT_WORDS)
@@ -560,73 +560,100 @@ _PASSES_ON = {"tee", "cat", "sort", "uniq", "head", "tail", "sed", "cut", "tr", 
 """Programs that pass their input on and succeed whatever it says; others may judge it."""
 
 
-def _silencers(node: Node, script: Script) -> Iterator[Silencer]:
-    # Walks outward from the command, as if every silencer met so far were removed. `left_of` is the `&&` behind
-    # which the failure is only a status: errexit passes over it. `ended` says that the failure has ended its shell,
-    # by errexit or by `exit`: what surrounds it within that shell is not reached any more. `judged` says that a later
-    # stage of its pipe may fail on its own.
-    # https://www.gnu.org/software/bash/manual/html_node/The-Set-Builtin.html
-    left_of: Node | None = None
-    ended = ""
-    judged = False
-    origin = node
-    while (parent := node.parent) is not None:
-        kind = parent.type
-        if kind == "function_definition":
+class _Outward:
+    """Walks outward from a command, as if every silencer met so far were removed.
+
+    https://www.gnu.org/software/bash/manual/html_node/The-Set-Builtin.html
+    """
+
+    def __init__(self, node: Node, script: Script) -> None:
+        self.node = node
+        self.script = script
+        self.left_of: Node | None = None
+        """The `&&` behind which the failure is only a status: errexit passes over it."""
+        self.ended = ""
+        """By what the failure has ended its shell (errexit, exit): what surrounds it in there is not reached."""
+        self.judged = False
+        """Whether a later stage of its pipe may fail on its own."""
+        self.origin = node
+        """Where its shell, or its stage of a pipe, begins."""
+
+    def silencers(self) -> Iterator[Silencer]:
+        while (parent := self.node.parent) is not None:
+            kind = parent.type
+            if kind == "function_definition":
+                return
+            if kind in ("command_substitution", "process_substitution"):
+                yield _silencer(Silence.HANDLED, parent)
+                return
+            if kind == "negated_command" and self.ended != "exit":
+                yield _silencer(Silence.HANDLED, parent)
+            elif kind == "pipeline":
+                yield from self._of_pipeline(parent)
+            elif kind == "list" and self.ended != "exit":
+                yield from self._of_list(parent)
+            elif kind in _SEQUENCES:
+                if _in_background(self.node):
+                    yield _silencer(Silence.BACKGROUND, self.node)
+                    return
+                if self.ended != "exit" and _is_condition(self.node, parent):
+                    yield _silencer(Silence.HANDLED, self.node)
+                    return
+                yield from self._of_sequence(parent)
+            self.node = parent
+
+    def _of_pipeline(self, pipeline: Node) -> Iterator[Silencer]:
+        later = [stage for stage in pipeline.named_children if stage.start_byte >= self.node.end_byte]
+        passes = all(map(self.script.passes_on, later))
+        self.judged = self.judged or not passes
+        if later and not self.script.state(pipeline).pipefail:
+            kept = passes and not _status_is_read(pipeline, self.script.text)
+            yield _silencer(Silence.PIPE if kept else Silence.HANDLED, _statement(pipeline))
+        if len([stage for stage in pipeline.named_children if stage.type != "comment"]) > 1:
+            self._leave_shell(pipeline)
+
+    def _of_list(self, pair: Node) -> Iterator[Silencer]:
+        operator, right = _operator(pair), pair.named_children[-1]
+        if self.node.end_byte > operator.start_byte:
             return
-        if kind in ("command_substitution", "process_substitution"):
-            yield Silencer(Silence.HANDLED, parent.start_byte, parent.end_byte)
+        if operator.type == "&&":
+            if self.ended:
+                yield _silencer(Silence.HANDLED, pair)
+            self.left_of = self.left_of or operator
             return
-        if kind == "negated_command" and ended != "exit":
-            yield Silencer(Silence.HANDLED, parent.start_byte, parent.end_byte)
-        elif kind == "pipeline":
-            later = [stage for stage in parent.named_children if stage.start_byte >= node.end_byte]
-            passes = all(map(script.passes_on, later))
-            judged = judged or not passes
-            if later and not script.state(parent).pipefail:
-                kept = passes and not _status_is_read(parent, script.text)
-                whole = _statement(parent)
-                yield Silencer(Silence.PIPE if kept else Silence.HANDLED, whole.start_byte, whole.end_byte)
-            if len([stage for stage in parent.named_children if stage.type != "comment"]) > 1:
-                ended, left_of, origin = "", None, parent
-        elif kind == "list" and ended != "exit":
-            operator, right = _operator(parent), parent.named_children[-1]
-            if node.end_byte > operator.start_byte:
-                pass
-            elif operator.type == "&&":
-                if ended:
-                    yield Silencer(Silence.HANDLED, parent.start_byte, parent.end_byte)
-                left_of = left_of or operator
+        outcome = self.script.outcome(right)
+        if outcome == "exits" and not self.ended:
+            self.ended, self.left_of = "exit", None
+        elif outcome != "fails" or self.ended:
+            # In `mypy | grep -v note || true` it may be meant for `grep`, which fails where it finds nothing.
+            silence = Silence.OR if outcome == "succeeds" and not self.judged else Silence.HANDLED
+            yield Silencer(silence, _trimmed_end(self.node, self.script.text), _end_with_redirect(pair))
+
+    def _of_sequence(self, sequence: Node) -> Iterator[Silencer]:
+        errexit = self.script.state(self.origin).errexit
+        if not self.ended and errexit and self.left_of is None:
+            self.ended = "errexit"
+        elif not self.ended and (_next_statement(self.node) is not None or sequence.type == "do_group"):
+            self.ended = "errexit"
+            if _status_is_read(self.node, self.script.text):
+                yield _silencer(Silence.HANDLED, self.node)
+            elif errexit and self.left_of is not None:
+                yield Silencer(
+                    Silence.AND,
+                    *_blanks_around(self.script.text, self.left_of.start_byte, self.left_of.end_byte),
+                )
             else:
-                outcome = script.outcome(right)
-                if outcome == "exits" and not ended:
-                    ended, left_of = "exit", None
-                elif outcome != "fails" or ended:
-                    # In `mypy | grep -v note || true` it may be meant for `grep`, which fails where it finds nothing.
-                    silence = Silence.OR if outcome == "succeeds" and not judged else Silence.HANDLED
-                    yield Silencer(silence, _trimmed_end(node, script.text), _end_with_redirect(parent))
-        elif kind in _SEQUENCES:
-            if _in_background(node):
-                yield Silencer(Silence.BACKGROUND, node.start_byte, node.end_byte)
-                return
-            if ended != "exit" and _is_condition(node, parent):
-                yield Silencer(Silence.HANDLED, node.start_byte, node.end_byte)
-                return
-            errexit = script.state(origin).errexit
-            if not ended and errexit and left_of is None:
-                ended = "errexit"
-            elif not ended and (_next_statement(node) is not None or kind == "do_group"):
-                ended = "errexit"
-                if _status_is_read(node, script.text):
-                    yield Silencer(Silence.HANDLED, node.start_byte, node.end_byte)
-                elif errexit and left_of is not None:
-                    start, end = _blanks_around(script.text, left_of.start_byte, left_of.end_byte)
-                    yield Silencer(Silence.AND, start, end)
-                else:
-                    yield Silencer(Silence.ERREXIT, node.start_byte, node.end_byte)
-            if kind == "subshell":
-                ended, left_of, origin = "", None, parent
-        node = parent
+                yield _silencer(Silence.ERREXIT, self.node)
+        if sequence.type == "subshell":
+            self._leave_shell(sequence)
+
+    def _leave_shell(self, node: Node) -> None:
+        """What ended a shell of its own is, from here on, the status of this command."""
+        self.ended, self.left_of, self.origin = "", None, node
+
+
+def _silencer(silence: Silence, node: Node) -> Silencer:
+    return Silencer(silence, node.start_byte, node.end_byte)
 
 
 def _operator(node: Node) -> Node:

@@ -8,16 +8,13 @@ from functools import cached_property
 from typing import Any
 
 from fixer.languages.yaml import Flow, Node, Yaml
-from fixer.model import Address, Blocked, Parts, joined
+from fixer.model import Address, Blocked, Parts, Span, joined
 
 
-@dataclass(frozen=True, eq=False)
-class Step:
-    """One step, also one inside `parallel:`. `job` is None for a step of a composite action."""
+class _Entry:
+    """What a step and a job have in common: a mapping of the file."""
 
     node: Node
-    job: Job | None
-    workflow: Workflow
 
     @property
     def at(self) -> Address:
@@ -29,6 +26,20 @@ class Step:
         return found if isinstance(found, dict) else {}
 
     @property
+    def uses(self) -> Node | None:
+        """The action of a step, or the reusable workflow that a job calls."""
+        return _scalar(self.node.get("uses"))
+
+
+@dataclass(frozen=True, eq=False)
+class Step(_Entry):
+    """One step, also one inside `parallel:`. `job` is None for a step of a composite action."""
+
+    node: Node
+    job: Job | None
+    workflow: Workflow
+
+    @property
     def name(self) -> str:
         """What the log shows; empty where the step has no name."""
         return _text(self.node.get("name"))
@@ -38,8 +49,14 @@ class Step:
         return _text(self.node.get("id"))
 
     @property
-    def uses(self) -> Node | None:
-        return _scalar(self.node.get("uses"))
+    def index(self) -> int:
+        """Which step of its job it is, from 0; those in `parallel:` have the number of what holds them."""
+        return next(part for part in self.at if isinstance(part, int))
+
+    @property
+    def action(self) -> str:
+        """What it uses, without the version; empty for a script."""
+        return _text(self.node.get("uses")).partition("@")[0]
 
     @property
     def run(self) -> Node | None:
@@ -49,6 +66,12 @@ class Step:
     def with_(self) -> Node | None:
         found = self.node.get("with")
         return found if found is not None and found.is_mapping else None
+
+    @property
+    def span(self) -> Span:
+        """Where a finding about the step points: at its name, else at its action, else at all of it."""
+        found = self.node.get("name") or self.uses or self.node
+        return found.span
 
     @property
     def shell(self) -> str:
@@ -68,21 +91,12 @@ class Step:
 
 
 @dataclass(frozen=True, eq=False)
-class Job:
+class Job(_Entry):
     """One job of a workflow."""
 
     id: str
     node: Node
     workflow: Workflow
-
-    @property
-    def at(self) -> Address:
-        return self.node.at
-
-    @cached_property
-    def data(self) -> dict[str, Any]:
-        found = self.node.data
-        return found if isinstance(found, dict) else {}
 
     @property
     def name(self) -> str:
@@ -114,11 +128,6 @@ class Job:
     @cached_property
     def steps(self) -> tuple[Step, ...]:
         return tuple(_steps(self.steps_node, self, self.workflow))
-
-    @property
-    def uses(self) -> Node | None:
-        """The reusable workflow that this job calls."""
-        return _scalar(self.node.get("uses"))
 
     @property
     def environment(self) -> str:

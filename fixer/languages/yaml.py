@@ -94,10 +94,33 @@ class Node:
         """The child under this key; None where there is none or where this is no mapping."""
         return self.value.get(key) if isinstance(self.value, dict) else None
 
+    def mapping(self, key: str) -> dict[str, Node]:
+        """The children of the mapping under this key; empty where there is none."""
+        child = self.get(key)
+        return child.value if child is not None and child.is_mapping else {}
+
+    def texts(self, key: str) -> dict[str, str]:
+        """The scalars of the mapping under this key, as they are written."""
+        return {name: child.value for name, child in self.mapping(key).items() if child.is_scalar}
+
     @property
     def items(self) -> list[Node]:
         """The children of a sequence; empty for anything else."""
         return self.value if isinstance(self.value, list) else []
+
+    @property
+    def children(self) -> Iterable[Node]:
+        """Those of a mapping or a sequence."""
+        return self.value.values() if isinstance(self.value, dict) else self.items
+
+    def scalars(self) -> Iterator[Node]:
+        """Every scalar in it, in the order of the text: what an anchor holds is not found again at its aliases."""
+        if self.target is not None:
+            return
+        if self.is_scalar:
+            yield self
+        for child in self.children:
+            yield from child.scalars()
 
     @property
     def is_mapping(self) -> bool:
@@ -190,9 +213,6 @@ class Yaml:
     @cached_property
     def style(self) -> Style:
         return _style_of(self)
-
-    def line_of(self, node: Node) -> int:
-        return self.source.line_of(node.start)
 
     def comment_of(self, node: Node) -> str:
         """The text of the comment on the line where this scalar ends, without `#`; empty where there is none."""
@@ -734,7 +754,7 @@ class Yaml:
             yield node.span
         else:
             yield from node.key_spans.values()
-            for child in node.value.values() if node.is_mapping else node.items:
+            for child in node.children:
                 yield from self._texts(child)
 
     def dashes(self, sequence: Node) -> list[int]:
@@ -875,27 +895,7 @@ class _Reader:
                 self.sizes[event.anchor] = 1
             return found
         if kind is yaml.AliasEvent:
-            target = self.anchors.get(event.anchor)
-            where = f"(line {event.start_mark.line + 1})"
-            if target is None:
-                problem = f"not valid YAML: alias *{event.anchor} has no anchor {where}"
-                raise FileError(self.source.path, problem, "repair it by hand")
-            if event.anchor not in self.sizes:
-                raise FileError(
-                    self.source.path, f"alias *{event.anchor} is part of itself {where}", "repair it by hand"
-                )
-            self.values += self.sizes[event.anchor]
-            if self.values > _MOST_VALUES:
-                problem = f"its aliases stand for more than {_MOST_VALUES} values"
-                raise FileError(self.source.path, problem, "write it without them")
-            found = Node(at, start, "alias", target.value)
-            found.style = target.style
-            found.tag = target.tag
-            found.target = target
-            found.key_spans = target.key_spans
-            found.end = event.end_mark.index
-            self.aliases.append(found)
-            return found
+            return self.alias(at, event)
         found = Node(at, start, "flow" if event.flow_style else "block", None, event.anchor or "", event.tag or "")
         if event.anchor:
             self.anchors[event.anchor] = found
@@ -908,6 +908,25 @@ class _Reader:
         if found.style == "block" and (found.anchor or found.tag):
             match = _PROPERTIES.match(self.source.text, start)
             found.start = match.end() if match else start
+        return found
+
+    def alias(self, at: Address, event: Any) -> Node:
+        target = self.anchors.get(event.anchor)
+        where = f"(line {event.start_mark.line + 1})"
+        if target is None:
+            problem = f"not valid YAML: alias *{event.anchor} has no anchor {where}"
+            raise FileError(self.source.path, problem, "repair it by hand")
+        if event.anchor not in self.sizes:
+            raise FileError(self.source.path, f"alias *{event.anchor} is part of itself {where}", "repair it by hand")
+        self.values += self.sizes[event.anchor]
+        if self.values > _MOST_VALUES:
+            problem = f"its aliases stand for more than {_MOST_VALUES} values"
+            raise FileError(self.source.path, problem, "write it without them")
+        found = Node(at, event.start_mark.index, target.style, target.value, tag=target.tag)
+        found.target = target
+        found.key_spans = target.key_spans
+        found.end = event.end_mark.index
+        self.aliases.append(found)
         return found
 
     def mapping(self, found: Node, at: Address) -> int:

@@ -15,7 +15,7 @@ from itertools import groupby, zip_longest
 from typing import TYPE_CHECKING
 
 from fixer.model import Blocked, Fix, Plan, Reported, Source, Tier
-from fixer.preview.patch import FileDiff, Hunk, Line, file_diff
+from fixer.preview.patch import Hunk, Line, file_diff
 from fixer.preview.semantic import TIER_WORDS, in_words, plan_in_words
 from fixer.report.place import place_of, source_of
 from fixer.report.tasks import task_of
@@ -150,13 +150,13 @@ def _files(plan: Plan) -> list[File]:
             number += 1
             first = tuple(origin not in explained for origin in origins)
             explained.update(origins)
-            chunks = tuple(_chunk(hunk, diff) for hunk in diff.hunks(blocks))
+            chunks = tuple(map(_chunk, diff.hunks(blocks)))
             cards.append(Card(number, tuple(plan.taken[origin] for origin in origins), first, chunks))
         found.append(File(path, change.before is None, change.executable, tuple(cards)))
     return found
 
 
-def _chunk(hunk: Hunk, diff: FileDiff) -> Chunk:
+def _chunk(hunk: Hunk) -> Chunk:
     windows = all(line.text.endswith("\r\n") for line in hunk.lines)
     rows: list[Rows] = []
     for changed, group in groupby(hunk.lines, lambda line: line.sign != " "):

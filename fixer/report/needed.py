@@ -54,14 +54,11 @@ def _uses(workflow: Workflow) -> Iterator[tuple[str, str, Use]]:
 
 
 def _scalars(node: Node) -> Iterator[Node]:
-    if isinstance(node.value, dict):
-        for child in node.value.values():
-            yield from _scalars(child)
-    elif isinstance(node.value, list):
-        for child in node.value:
-            yield from _scalars(child)
-    elif node.style != "alias":
+    """Every scalar, at its aliases too: each of them fills a key of its own."""
+    if node.is_scalar:
         yield node
+    for child in node.children:
+        yield from _scalars(child)
 
 
 def _reads(node: Node) -> Iterator[tuple[str, str, int, int]]:

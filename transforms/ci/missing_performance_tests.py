@@ -18,12 +18,11 @@ from __future__ import annotations
 import posixpath
 import re
 from collections.abc import Iterator
-from typing import Any
 
 from fixer.catalog.actions import Catalog
 from fixer.catalog.references import reference
 from fixer.facts.app_server import AppServer
-from fixer.facts.django_ci import DjangoCI
+from fixer.facts.django_ci import DjangoCI, Plain
 from fixer.facts.local_access import local_access
 from fixer.facts.python_packages import PythonPackages
 from fixer.facts.routes import HealthUrl
@@ -35,7 +34,9 @@ from fixer.model import Blocked, Finding, Fix, Option, Options, Rule, Tier
 JOB = "performance-tests"
 TOOLS = ("locust", "k6", "artillery", "jmeter", "wrk", "vegeta", "autocannon")
 PORT = 8000
-READY = 60
+READY = 60  # seconds
+RESULTS = "performance"
+"""What the names of the files with the results begin with."""
 
 JUDGE = """\
 import csv
@@ -100,28 +101,12 @@ def _cure(
     options: Options,
 ) -> Fix | Blocked:
     if not locustfile:
-        other = next(iter(suites.load), None)
-        reason = "the repository has no load test"
-        if other is not None:
-            reason = f"{other.path} is for {other.kind}, and only locust can be run by fhfix"
-        return Blocked(
-            reason,
-            "write a locustfile (https://docs.locust.io), and name it",
-            f'rules.{RULE.id}.locustfile = "tests/performance/locustfile.py"',
-        )
+        return _no_load_test(suites)
     if locustfile not in suites.scripts:
         return Blocked(f"{locustfile} is no Python file of the repository", "write it (https://docs.locust.io)")
     health = options["health-path"] or health_url.path
     if not health:
-        reason = "no health URL of the application is known: no Dockerfile or compose file probes one"
-        if health_url.refused:
-            reason = f"containers are probed with {health_url.refused}, and the application has no such URL"
-        return Blocked(
-            reason,
-            "name a path that answers 200 when the application is up",
-            f'rules.{RULE.id}.health-path = "{health_url.likely or "/health/"}"',
-        )
-    start = options["start"] or _server(ci, packages, server)
+        return _no_health_path(health_url)
     given = {**ci.given, **options["env"]}
     project = ci.with_settings(given.get("DJANGO_SETTINGS_MODULE", ""))
     access = local_access(project, given, RULE.id)
@@ -140,42 +125,14 @@ def _cure(
     if isinstance(job, Blocked):
         return job
     job = _first(job, "if", "github.event_name == 'workflow_dispatch' || github.event_name == 'schedule'")
-    steps: list[dict[str, Any]] = job["steps"]
-    locust = f"{ci.prefix}locust"
-    if not _installs_locust(steps, packages):
-        if ci.prefix == "uv run ":  # its environment has no pip
-            locust = "uv run --with locust locust"
-        elif ci.prefix or ci.activation:
-            steps.append(ci.run("Install locust", f"{ci.prefix}pip install locust"))
-        else:
-            steps.append({**ci.workflow.step_name("Install locust"), "run": "pip install locust"})
-    results = "performance"
-    steps.append(ci.run("Start the application", _start(ci, start, health)))
-    users, rate, seconds = options["users"], options["spawn-rate"], options["seconds"]
-    steps.append(
-        ci.run(
-            "Run the load test",
-            f"{locust} --headless --locustfile {posixpath.relpath(locustfile, ci.project.root or '.')} \\\n"
-            f"  --host http://localhost:{PORT} --users {users} --spawn-rate {rate} --run-time {seconds}s \\\n"
-            f'  --csv "$GITHUB_WORKSPACE/{results}" --exit-code-on-error 0\n',
-        )
-    )
-    steps.append(
-        {
-            **ci.workflow.step_name("Judge the results"),
-            "shell": "python",
-            "working-directory": "${{ github.workspace }}",
-            "run": JUDGE.format(results=results, **{key: options[key] for key in ("failures", "p50", "p95", "p99")}),
-        }
-    )
-    steps.append(
-        {
-            **ci.workflow.step_name("Keep the results"),
-            "if": "always()",
-            "uses": reference(catalog, "actions/upload-artifact", ci.workflow),
-            "with": {"name": "performance-results", "path": f"{results}*.csv\nserver.log\n"},
-        }
-    )
+    locust, install = _locust(ci, job["steps"], packages)
+    start = options["start"] or _server(ci, packages, server)
+    job["steps"] += [
+        *install,
+        ci.run("Start the application", _start(ci, start, health)),
+        ci.run("Run the load test", _load_test(ci, locust, locustfile, options)),
+        *_judging(ci, catalog, options),
+    ]
     return Fix.of(
         f"add job {JOB}",
         ci.workflow.add_job(JOB, job, like=ci.job, gates=False),
@@ -183,6 +140,71 @@ def _cure(
         tier=Tier.REVIEW,
         effects=(f"jobs.{JOB}: {locustfile} runs against the started application and fails above its thresholds",),
     )
+
+
+def _no_load_test(suites: TestSuites) -> Blocked:
+    other = next(iter(suites.load), None)
+    reason = "the repository has no load test"
+    if other is not None:
+        reason = f"{other.path} is for {other.kind}, and only locust can be run by fhfix"
+    return Blocked(
+        reason,
+        "write a locustfile (https://docs.locust.io), and name it",
+        f'rules.{RULE.id}.locustfile = "tests/performance/locustfile.py"',
+    )
+
+
+def _no_health_path(health_url: HealthUrl) -> Blocked:
+    reason = "no health URL of the application is known: no Dockerfile or compose file probes one"
+    if health_url.refused:
+        reason = f"containers are probed with {health_url.refused}, and the application has no such URL"
+    return Blocked(
+        reason,
+        "name a path that answers 200 when the application is up",
+        f'rules.{RULE.id}.health-path = "{health_url.likely or "/health/"}"',
+    )
+
+
+# -- the steps of the new job -------------------------------------------------------------------------------------
+
+
+def _locust(ci: DjangoCI, steps: list[Plain], packages: PythonPackages) -> tuple[str, list[Plain]]:
+    """How locust is started, and the step that installs it where none of these does."""
+    if _installs_locust(steps, packages):
+        return f"{ci.prefix}locust", []
+    if ci.prefix == "uv run ":  # its environment has no pip
+        return "uv run --with locust locust", []
+    if ci.prefix or ci.activation:
+        return f"{ci.prefix}locust", [ci.run("Install locust", f"{ci.prefix}pip install locust")]
+    return "locust", [{**ci.workflow.step_name("Install locust"), "run": "pip install locust"}]
+
+
+def _load_test(ci: DjangoCI, locust: str, locustfile: str, options: Options) -> str:
+    users, rate, seconds = options["users"], options["spawn-rate"], options["seconds"]
+    return (
+        f"{locust} --headless --locustfile {posixpath.relpath(locustfile, ci.project.root or '.')} \\\n"
+        f"  --host http://localhost:{PORT} --users {users} --spawn-rate {rate} --run-time {seconds}s \\\n"
+        f'  --csv "$GITHUB_WORKSPACE/{RESULTS}" --exit-code-on-error 0\n'
+    )
+
+
+def _judging(ci: DjangoCI, catalog: Catalog, options: Options) -> list[Plain]:
+    """The steps that hold the results against the thresholds, and keep them whatever they are."""
+    limits = {key: options[key] for key in ("failures", "p50", "p95", "p99")}
+    judge = {
+        "shell": "python",
+        "working-directory": "${{ github.workspace }}",
+        "run": JUDGE.format(results=RESULTS, **limits),
+    }
+    keep = {
+        "if": "always()",
+        "uses": reference(catalog, "actions/upload-artifact", ci.workflow),
+        "with": {"name": "performance-results", "path": f"{RESULTS}*.csv\nserver.log\n"},
+    }
+    return [
+        {**ci.workflow.step_name("Judge the results"), **judge},
+        {**ci.workflow.step_name("Keep the results"), **keep},
+    ]
 
 
 def _start(ci: DjangoCI, start: str, health: str) -> str:
@@ -218,27 +240,24 @@ def _server(ci: DjangoCI, packages: PythonPackages, server: AppServer | None) ->
     return f"python manage.py runserver --noreload 127.0.0.1:{PORT}"
 
 
-def _installs_locust(steps: list[dict[str, Any]], packages: PythonPackages) -> bool:
+def _installs_locust(steps: list[Plain], packages: PythonPackages) -> bool:
     """Whether a file that the steps install from asks for locust."""
     files = [path for path in packages.files if "locust" in packages.installed_by(path)]
     text = "\n".join(str(step.get("run", "")) for step in steps)
     return "locust" in text or any(re.search(rf"(?<![\w.-]){re.escape(posixpath.basename(f))}", text) for f in files)
 
 
-def _first(job: dict[str, Any], key: str, value: str) -> dict[str, Any]:
+def _first(job: Plain, key: str, value: str) -> Plain:
     """The job with one more key, after its name."""
     named = {"name": job["name"]} if "name" in job else {}
     return {**named, key: value, **{k: v for k, v in job.items() if k != "name"}}
 
 
 def _is_run(workflows: Workflows, runners: TaskRunners) -> bool:
-    for step, command in workflows.commands():
-        if command.name in TOOLS or "--benchmark-only" in command.source:
-            return True
-        if step.uses is not None and re.search(r"k6|locust|artillery", step.uses.value, re.IGNORECASE):
-            return True
-    actions = [step.uses.value for workflow in workflows.documents for step in workflow.steps if step.uses is not None]
-    if any(re.search(r"/(setup-|run-)?k6|locust|artillery", uses, re.IGNORECASE) for uses in actions):
+    if any(command.name in TOOLS or "--benchmark-only" in command.source for _, command in workflows.commands()):
+        return True
+    actions = (step.action for workflow in workflows.documents for step in workflow.steps)
+    if any(re.search(r"/(setup-|run-)?k6|locust|artillery", action, re.IGNORECASE) for action in actions):
         return True
     return any(runners.run(tool) for tool in ("locust", "k6 run", "artillery", "--benchmark-only"))
 

@@ -314,9 +314,7 @@ def _artifacts(
         for use, bump in together:
             yield _found(use, f"{use.ref} {bump.why}", names)
         return
-    cures: list[Fix | Blocked] = []
-    for use, bump in together:
-        cures.append(_cure(use, bump, files, options, _named(use.step, names)))
+    cures = [_cure(use, bump, files, options, _named(use.step, names)) for use, bump in together]
     blocked = next((cure for cure in cures if isinstance(cure, Blocked)), None)
     if blocked is not None:
         for (use, bump), cure in zip(together, cures, strict=True):
@@ -355,7 +353,7 @@ def _named(step: Step | None, names: ArtifactNames) -> _Inputs:
         return _Inputs()
     if step.at in names.uploads:
         new = names.uploads[step.at]
-        return _Inputs(set={"name": new}) if "name" in _texts_of(step.with_) else _Inputs(add={"name": new})
+        return _Inputs(set={"name": new}) if "name" in step.node.texts("with") else _Inputs(add={"name": new})
     if step.at in names.downloads:
         return _Inputs({"name": "pattern"}, {"name": names.downloads[step.at]}, {"merge-multiple": True})
     return _Inputs()
@@ -366,7 +364,7 @@ def _unpacked(use: _Use, bump: _Bump) -> _Inputs:
 
     https://github.com/actions/download-artifact/blob/v5.0.0/src/download-artifact.ts#L175
     """
-    given = _texts_of(use.step.with_) if use.step is not None else {}
+    given = use.step.node.texts("with") if use.step is not None else {}
     crosses = bump.before is not None and bump.before < _DOWNLOADS_V5 <= bump.target.version
     one = {"name", "pattern", "artifact-ids"} & given.keys() or given.get("merge-multiple") == "true"
     if bump.action.name != "actions/download-artifact" or not crosses or one:
@@ -613,7 +611,7 @@ def _migrated(
     if migrations is None:
         migrations = between(bump.action, bump.before, bump.target.version) if bump.before is not None else ()
     # Without a change on the way only the inputs themselves are looked at.
-    around = _around(use, files) if migrations else StepUse(_texts_of(use.step.with_), {}, {}, "")
+    around = _around(use, files) if migrations else StepUse(use.step.node.texts("with"), {}, {}, "")
     before = bump.before or (0, 0, 0, 0)
     return migrate(around, bump.old, bump.target, before, migrations, what=what)
 
@@ -621,14 +619,12 @@ def _migrated(
 def _around(use: _Use, files: ActionFiles) -> StepUse:
     step, workflow = use.step, use.workflow
     assert step is not None
-    outer: dict[str, str] = {}
-    for place in (workflow.root, step.job.node if step.job else None):
-        outer.update(_texts_of(place.get("env") if place is not None else None))
+    outer = {**workflow.root.texts("env"), **(step.job.node.texts("env") if step.job else {})}
     steps = step.job.steps if step.job else workflow.steps
     actions = frozenset(ActionRef.parse(other.uses.value).name.lower() for other in steps if other.uses is not None)
     return StepUse(
-        _texts_of(step.with_),
-        _texts_of(step.node.get("env")),
+        step.node.texts("with"),
+        step.node.texts("env"),
         outer,
         workflow.source.text,
         workflow.triggers,
@@ -636,27 +632,11 @@ def _around(use: _Use, files: ActionFiles) -> StepUse:
         files.configuration,
         files.package_manager,
         actions,
-        "\n".join(node.value for node in _scalars(step.job.node if step.job else workflow.root)),
+        "\n".join(node.value for node in (step.job.node if step.job else workflow.root).scalars()),
         _downloads_all(workflow),
         files.go,
         files.toolchain or workflow.composite,  # a composite action may run in another repository
     )
-
-
-def _texts_of(mapping: Node | None) -> dict[str, str]:
-    if mapping is None or not mapping.is_mapping:
-        return {}
-    return {key: child.value for key, child in mapping.value.items() if child.is_scalar}
-
-
-def _scalars(node: Node) -> Iterator[Node]:
-    if node.target is not None:
-        return
-    if node.is_scalar:
-        yield node
-    else:
-        for child in node.value.values() if node.is_mapping else node.items:
-            yield from _scalars(child)
 
 
 def _downloads_all(workflow: Workflow) -> bool:
@@ -665,7 +645,7 @@ def _downloads_all(workflow: Workflow) -> bool:
         return False
     for step in workflow.steps:
         if step.uses is not None and step.uses.value.lower().startswith("actions/download-artifact@"):
-            given = _texts_of(step.with_)
+            given = step.node.texts("with")
             if "name" not in given and "pattern" not in given:
                 return True
     return False
@@ -675,7 +655,7 @@ def _is_self_hosted(job: Job | None) -> bool:
     runs_on = job.node.get("runs-on") if job else None
     if runs_on is None:
         return False
-    return runs_on.is_mapping or any("self-hosted" in node.value for node in _scalars(runs_on))
+    return runs_on.is_mapping or any("self-hosted" in node.value for node in runs_on.scalars())
 
 
 def _edits(use: _Use, migrated: Migrated) -> Iterator[Parts]:
@@ -715,7 +695,7 @@ def _output_edits(use: _Use, migrated: Migrated) -> Iterator[Parts]:
     if not step.id or not (migrated.outputs or migrated.lost_outputs):
         return
     pattern = re.compile(rf"\bsteps\.{re.escape(step.id)}\.outputs\.([\w-]+)")
-    for node in _scalars(step.job.node if step.job else workflow.root):
+    for node in (step.job.node if step.job else workflow.root).scalars():
         if f"steps.{step.id}.outputs" not in node.value:
             continue
         changed: list[tuple[int, int, str]] = []

@@ -28,7 +28,7 @@ from typing import NamedTuple
 from fixer.languages.shell import Command, Script, Silence, Silencer
 from fixer.languages.workflow import Job, Step, Workflow
 from fixer.languages.yaml import dotted
-from fixer.model import Blocked, Finding, Fix, Option, Options, Parts, Rule, Tier
+from fixer.model import Blocked, Finding, Fix, Option, Options, Parts, Rule, Tier, listed
 
 TYPES = {
     *("mypy", "dmypy", "pyright", "basedpyright", "pyre", "pyrefly", "pytype", "ty", "zuban"),
@@ -168,16 +168,16 @@ def _in_the_shell(
     command, _, silencers = silent[0]
     reasons = _unique(_reason(script, silencer) for _, _, found in silent for silencer in found)
     span = workflow.span_of(run, min(command.start, silencers[0].start), max(command.end, silencers[0].end))
-    message = f"the failure of {_listed(labels)} cannot fail the step: {'; '.join(reasons)}"
+    message = f"the failure of {listed(_quoted(labels))} cannot fail the step: {'; '.join(reasons)}"
     if not types and not also.issuperset(labels):
         return Finding(workflow.path, span, message, _unnamed(label for label in labels if label not in also))
     # A build that emits in spite of wrong types may be wanted by what comes after it.
     builds = any(found.builds for _, found, _ in silent)
     cure = Fix.of(
-        f"let {_listed(labels)} fail the step",
+        f"let {listed(_quoted(labels))} fail the step",
         _unsilenced(workflow, step, script, [(command, found) for command, _, found in silent]),
         tier=Tier.SAFE if types and not builds and not _other_pipes(script, silent) else Tier.REVIEW,
-        effects=[f"{dotted(run.at)}: failure of {_listed(labels, '')} now fails the step"],
+        effects=[f"{dotted(run.at)}: failure of {listed(labels)} now fails the step"],
     )
     return Finding(workflow.path, span, message, cure)
 
@@ -275,15 +275,15 @@ def _allowed(workflow: Workflow, place: Step | Job, what: str, checks: list[Chec
     key = place.node.get("continue-on-error")
     assert key is not None
     labels = _unique(found.label for found in checks)
-    message = f"the failure of {_listed(labels)} cannot fail the job: the {what} has `continue-on-error: true`"
+    message = f"the failure of {listed(_quoted(labels))} cannot fail the job: the {what} has `continue-on-error: true`"
     others = _unique(found.label for found in checks if not found.types and found.label not in also)
     if others:
         return Finding(workflow.path, key.span, message, _unnamed(others))
     cure = Fix.of(
-        f"let {_listed(labels)} fail the job",
+        f"let {listed(_quoted(labels))} fail the job",
         workflow.delete(place.node, "continue-on-error"),
         tier=Tier.SAFE if all(found.types for found in checks) else Tier.REVIEW,
-        effects=[f"{dotted(place.at)}: failure of {_listed(labels, '')} now fails the job"],
+        effects=[f"{dotted(place.at)}: failure of {listed(labels)} now fails the job"],
     )
     return Finding(workflow.path, key.span, message, cure)
 
@@ -295,19 +295,18 @@ def _unnamed(labels: Iterable[str]) -> Blocked:
     names = _unique(labels)
     quoted = ", ".join(f'"{name}"' for name in names)
     return Blocked(
-        f"{_listed(names)} checks no types and may be silent on purpose",
+        f"{listed(_quoted(names))} checks no types and may be silent on purpose",
         "name it if its failure should count",
         f"rules.silent-type-check.also = [{quoted}]",
     )
 
 
+def _quoted(names: list[str]) -> list[str]:
+    return [f"`{name}`" for name in names]
+
+
 def _unique(found: Iterable[str]) -> list[str]:
     return list(dict.fromkeys(found))
-
-
-def _listed(names: list[str], quote: str = "`") -> str:
-    quoted = [f"{quote}{name}{quote}" for name in names]
-    return quoted[0] if len(quoted) == 1 else ", ".join(quoted[:-1]) + " and " + quoted[-1]
 
 
 RULE = Rule(

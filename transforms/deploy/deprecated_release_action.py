@@ -75,7 +75,7 @@ def check(workflow: Workflow, catalog: Catalog, options: Options) -> Iterator[Fi
 
 
 def _is(step: Step, action: str) -> bool:
-    return step.uses is not None and step.uses.value.lower().partition("@")[0] == action
+    return step.action.lower() == action
 
 
 def _with(step: Step) -> dict[str, str]:
@@ -121,22 +121,13 @@ def _token(step: Step) -> str:
     return ""
 
 
-def _scalars(node: Node) -> Iterator[Node]:
-    if node.target is not None:
-        return
-    if node.is_scalar:
-        yield node
-    for child in node.value.values() if node.is_mapping else node.items:
-        yield from _scalars(child)
-
-
 def _uses_of_output(workflow: Workflow, step: Step, output: str) -> list[tuple[Node, int, int]]:
     """Where `steps.<id>.outputs.<output>` is read, as ranges in the scalars of its job."""
     if not step.id:
         return []
     pattern = re.compile(rf"\bsteps\.{re.escape(step.id)}\.outputs\.{re.escape(output)}\b")
     root = step.job.node if step.job is not None else workflow.root
-    return [(node, *found.span()) for node in _scalars(root) for found in pattern.finditer(node.value)]
+    return [(node, *found.span()) for node in root.scalars() for found in pattern.finditer(node.value)]
 
 
 # -- making a release ---------------------------------------------------------------------------------------------
@@ -566,7 +557,7 @@ def _needs_no_more(step: Step) -> bool:
         return False
     if _is(step, CREATE) or _is(step, UPLOAD) or _is(step, SUCCESSOR):
         return True
-    return not any(_TOKEN.search(node.value) for node in _scalars(step.node))
+    return not any(_TOKEN.search(node.value) for node in step.node.scalars())
 
 
 RULE = Rule(

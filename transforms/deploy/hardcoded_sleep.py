@@ -25,7 +25,6 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any
 
 from fixer.facts.deployments import Deployments, Way, value_of
 from fixer.languages.deploy_commands import StepScript, action_deploys, deploys, job_deploys, waits_for_ecs
@@ -33,7 +32,7 @@ from fixer.languages.health_check import HealthCheck, Probe, health_checks, is_l
 from fixer.languages.shell import EXPRESSION, Command, Silence, Structure, Word
 from fixer.languages.workflow import Step, Workflow
 from fixer.languages.yaml import dotted
-from fixer.model import Blocked, Finding, Fix, Option, Options, Parts, Rule, Tier
+from fixer.model import Blocked, Finding, Fix, Option, Options, Parts, Rule, Tier, listed
 
 SHORTEST = 5
 """Seconds; a shorter sleep is a pause, not a wait for a deployment."""
@@ -307,23 +306,23 @@ class Environment:
             return True
         if wait.here.remote or re.search(rf"\b{name}=", place.script.text):
             return False
-        own, other = _env(wait.step), _env(place.step)
+        own, other = wait.step.node.texts("env"), place.step.node.texts("env")
         if name in own or name in other:
             return own.get(name) == other.get(name)
         job = wait.step.job
-        given = {**_mapping(wait.workflow.root.get("env")), **_mapping(job.node.get("env") if job else None)}
+        given = {**wait.workflow.root.texts("env"), **(job.node.texts("env") if job else {})}
         return name in given or OWN_VARIABLES.fullmatch(name) is not None
 
     def _name(self, expression: str, role: str) -> str:
         """The variable that holds an expression, added to the step's `env:` where it is not there."""
         inside = expression[3:-2].strip()
         wait = self.wait
-        own = {**_env(wait.step), **self.added}
+        own = {**wait.step.node.texts("env"), **self.added}
         for name, value in own.items():
             if value == expression:
                 return name
         job = wait.step.job
-        shared = {**_mapping(wait.workflow.root.get("env")), **_mapping(job.node.get("env") if job else None)}
+        shared = {**wait.workflow.root.texts("env"), **(job.node.texts("env") if job else {})}
         named = re.fullmatch(r"env\.(\w+)", inside)
         if named and named[1] in shared and named[1] not in own:
             return named[1]
@@ -334,16 +333,6 @@ class Environment:
         name = next(n for n in (base, *(f"{base}_{i}" for i in range(2, 99))) if n not in taken)
         self.added[name] = expression
         return name
-
-
-def _mapping(node: Any) -> Mapping[str, str]:
-    if node is None or not node.is_mapping:
-        return {}
-    return {key: child.value for key, child in node.value.items() if child.is_scalar}
-
-
-def _env(step: Step) -> Mapping[str, str]:
-    return _mapping(step.node.get("env"))
 
 
 def _quoted(text: str) -> str | None:
@@ -393,7 +382,7 @@ def _cure(wait: Wait, checks: list[Found], options: Options, deployments: Deploy
     if probes is not None:
         goes_on = followed and _judged_elsewhere(checks)
         lines = wait_until_healthy(probes, timeout, interval, wait.text, goes_on=goes_on)
-        urls = _listed(probe.url for probe in probes)
+        urls = listed(probe.url.strip("\"'") for probe in probes)
         title = f"wait until {urls} {'is' if len(probes) == 1 else 'are'} healthy, {timeout} seconds at most"
         tier = Tier.SAFE if followed and (goes_on or not _silencers(checks)) else Tier.REVIEW
         return _fix(wait, lines, environment, checks, title, tier)
@@ -416,7 +405,7 @@ def _soak(wait: Wait, checks: list[Found], options: Options) -> Fix | Blocked:
         return Blocked(reason, "check it in the same script, with the address in a variable set before the sleep")
     interval = min(int(options["interval"]), wait.seconds)
     lines = stay_healthy(probes, wait.seconds, interval, wait.text, goes_on=_judged_elsewhere(checks))
-    urls = _listed(probe.url for probe in probes)
+    urls = listed(probe.url.strip("\"'") for probe in probes)
     stays = "stays" if len(probes) == 1 else "stay"
     return _fix(
         wait, lines, environment, checks, f"see that {urls} {stays} healthy for {wait.seconds} seconds", Tier.REVIEW
@@ -575,11 +564,6 @@ def _is_plain(command: Command, checks: list[Found]) -> bool:
         return False
     rest = command.script.text[command.end : command.statement[1]]
     return re.fullmatch(r"(\s*>+ ?/dev/null)?\s*(\|\|\s*exit 1)?", rest) is not None
-
-
-def _listed(urls: Iterable[str]) -> str:
-    shown = [url.strip("\"'") for url in urls]
-    return shown[0] if len(shown) == 1 else ", ".join(shown[:-1]) + " and " + shown[-1]
 
 
 RULE = Rule(

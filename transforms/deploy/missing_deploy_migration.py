@@ -31,7 +31,7 @@ from fixer.facts.django import DjangoProject
 from fixer.facts.settings_modules import limit_variable
 from fixer.languages.shell import Script
 from fixer.languages.workflow import Workflow
-from fixer.model import Blocked, Finding, Fix, Option, Options, Rule, Span, Tier
+from fixer.model import Blocked, Finding, Fix, Option, Options, Rule, Tier
 
 MIGRATE_ECS = """\
 service() {
@@ -140,13 +140,7 @@ def check(workflow: Workflow, deployments: Deployments, django: DjangoProject, o
         if deployments.migrates_on_start or _migrated(job) or not _deploys_django(job, django):
             continue
         message = f"job {job.id} deploys a Django project and does not migrate its database"
-        yield Finding(workflow.path, _span(job), message, _cure(job, django, options))
-
-
-def _span(job: DeployJob) -> Span:
-    step = job.deployments[0].step
-    name = step.node.get("name")
-    return name.span if name is not None else step.uses.span if step.uses is not None else step.node.span
+        yield Finding(workflow.path, job.deployments[0].step.span, message, _cure(job, django, options))
 
 
 def _migrated(job: DeployJob) -> bool:
@@ -181,9 +175,9 @@ def _folder(deployment: Deployment) -> str:
 
 
 def _cure(job: DeployJob, django: DjangoProject, options: Options) -> Fix | Blocked:
-    steps = job.steps_node
-    if job.closed is not None:
-        return job.closed
+    steps = job.editable_steps
+    if isinstance(steps, Blocked):
+        return steps
     if not options["command"] and (job.way is Way.OTHER or job.way is Way.HELM):
         return Blocked(
             f"job {job.id} deploys in a way for which fhfix knows no one-off task ({job.deployments[0].words})",
@@ -192,7 +186,6 @@ def _cure(job: DeployJob, django: DjangoProject, options: Options) -> Fix | Bloc
         )
     if job.unknown and not options["command"]:
         return Blocked(f"job {job.id}: {job.unknown}", "say how to migrate", _COMMAND)
-    assert steps is not None
     deployment = job.deployments[0] if options["command"] else _serving(job)
     if deployment is None:
         return Blocked(

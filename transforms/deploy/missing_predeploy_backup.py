@@ -26,7 +26,7 @@ from typing import Any
 
 from fixer.facts.deployments import DeployJob, Deployments, Way
 from fixer.languages.workflow import Job, Workflow
-from fixer.model import Blocked, Finding, Fix, Option, Options, Parts, Rule, Span, Tier
+from fixer.model import Blocked, Finding, Fix, Option, Options, Parts, Rule, Tier
 
 SNAPSHOT = """\
 if [ -z "$DB_INSTANCE" ]; then
@@ -61,17 +61,11 @@ def check(workflow: Workflow, deployments: Deployments, options: Options) -> Ite
     for job in deployments.of(workflow):
         if ("${{" in job.environment or job.environment == "production") and not _backs_up(job):
             message = f"job {job.id} deploys to {_where(job)} without a snapshot of the database"
-            yield Finding(workflow.path, _span(job), message, _cure(job, options))
+            yield Finding(workflow.path, job.deployments[0].step.span, message, _cure(job, options))
 
 
 def _where(job: DeployJob) -> str:
     return "production" if job.environment == "production" else "an environment that is chosen at run time"
-
-
-def _span(job: DeployJob) -> Span:
-    step = job.deployments[0].step
-    name = step.node.get("name")
-    return name.span if name is not None else step.uses.span if step.uses is not None else step.node.span
 
 
 def _backs_up(job: DeployJob) -> bool:
@@ -92,21 +86,19 @@ def _text(job: Job) -> str:
     for step in job.steps:
         if step.run is not None:
             texts.append(step.run.value)
-        if step.with_ is not None:
-            texts += [node.value for node in step.with_.value.values() if node.is_scalar]
+        texts += step.node.texts("with").values()
     return "\n".join(line for text in texts for line in text.splitlines() if not line.lstrip().startswith("#"))
 
 
 def _cure(job: DeployJob, options: Options) -> Fix | Blocked:
-    workflow, steps = job.workflow, job.steps_node
+    workflow, steps = job.workflow, job.editable_steps
     if "${{" in job.environment:
         return Blocked(
             f"job {job.id} may deploy to production or elsewhere, as {job.environment.strip()} decides",
             "give production a job of its own, or ignore this finding where the other environments are copies",
         )
-    if job.closed is not None:
-        return job.closed
-    assert steps is not None
+    if isinstance(steps, Blocked):
+        return steps
     name = "Back up the database" if options["command"] else "Snapshot the database"
     step: dict[str, Any] = {"name": name, "id": _free_id(job)} | job.deployments[0].condition
     outputs = job.job.node.get("outputs")
@@ -129,7 +121,7 @@ def _cure(job: DeployJob, options: Options) -> Fix | Blocked:
             parts.append(workflow.add_keys(outputs, passed))
         parts += _named_in_rollback(job)
     migration = job.migration
-    index = min(job.first, int(migration.at[3]) if migration is not None and len(migration.at) == 4 else job.first)
+    index = min(job.first, migration.index if migration is not None and len(migration.at) == 4 else job.first)
     parts.append(workflow.insert_item(steps, index, step))
     return Fix.of(
         "back the database up before the deployment",

@@ -27,26 +27,17 @@ way of deploying that it does not know. For those, `command` and `record` say ho
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from itertools import count
 from typing import Any
 
-from fixer.facts.deployments import (
-    DeployJob,
-    Deployment,
-    Deployments,
-    Way,
-    aws_operation,
-    copy_of,
-    is_rollback,
-    is_update,
-    refers_to,
-)
+from fixer.facts.deployments import DeployJob, Deployment, Deployments, Way, aws_operation, copy_of, refers_to
+from fixer.facts.rollbacks import Flaw, flaw_of, idle_rollback, is_atomic, rollback_of
 from fixer.languages.shell import Script
 from fixer.languages.workflow import Job, Step, Workflow
-from fixer.languages.yaml import Flow
-from fixer.model import Blocked, Finding, Fix, Option, Options, Parts, Rule, Span, Tier
+from fixer.languages.yaml import Flow, Node
+from fixer.model import Blocked, Finding, Fix, Option, Options, Parts, Rule, Tier
 
 RECORD_ECS = """\
 steady="[?rolloutState=='COMPLETED' || !rolloutState] | [0].[id, taskDefinition]"
@@ -246,33 +237,13 @@ for url in $HEALTH_URLS; do
 done
 """
 
-_UNDOES = re.compile(r"\bkubectl\b[^\n;|&]*\srollout\s+undo\b|\bhelm\b[^\n;|&]*\srollback\b")
-_RESTORES = re.compile(
-    rf"{_UNDOES.pattern}|ecs\s+update-service|amazon-ecs-deploy|rollback[\w-]*\.(?:sh|py)|"
-    r"make\s+\S*rollback|releases?:rollback|\b(?:gcloud|flyctl|fly|heroku|eb|az|cf|vercel|railway)\s|"
-    r"docker[ -]compose|docker\s+(?:stack|service|run)|ssh-action|\bssh\s|\bPREVIOUS\b"
-)
-_TELLS = frozenset(("gh", "curl", "echo", "printf", "jq", "cat", "date", "exit", "set", "sleep", "true"))
-_SAYS = frozenset(("echo", "printf", "cat", "date", "gh", "git", "jq", "true", "exit", "set"))
-_FOLLOWS = re.compile(
-    r"slack|teams|discord|telegram|mail|release|upload-artifact|github-script|comment|sentry|deployment-status|"
-    r"deployments@|notif|create-tag|jira|datadog|logout",
-    re.IGNORECASE,
-)
-_TELLING = re.compile(
-    r"^(?:actions/(?:checkout|github-script)|aws-actions/configure-aws-credentials|slackapi/|8398a7/action-slack|"
-    r"rtcamp/action-slack-notify|chrnorm/deployment-(?:action|status)|bobheadxi/deployments)",
-    re.IGNORECASE,
-)
+_USES_ECR = re.compile(r"amazon-ecr-login|\.dkr\.ecr\.|ecr get-login|\bECR")
 _CHANGES = re.compile(r"(?:terraform|tofu|terragrunt) apply|pulumi up|cdk deploy|cloudformation deploy|sam deploy")
 _NAMED_BY_SECRET = re.compile(
     r"\bsecrets\.(?!\w*(?:KEY|TOKEN|PASSWORD|ROLE|ARN|ID|URI|URL|REGISTRY)\b)"
     r"\w*(?:ECS|ECR|TASK|SERVICE|CLUSTER|FAMILY|CONTAINER|REPO|IMAGE)\w*",
     re.IGNORECASE,
 )
-_READS_AFTER = re.compile(r"deployments\[0\]\.taskDefinition|services\[0\]\.taskDefinition|deployments\[\]\.taskDef")
-_MOVES_BACK = re.compile(r"put-image|docker (?:image )?push|imagetools create|\bcrane |skopeo copy")
-_ATOMIC = ("--atomic", "--rollback-on-failure")
 _RECORD = 'record = "cat VERSION"'
 _COMMAND = 'command = "./deploy.sh \\"$PREVIOUS\\""'
 _BOTH_COMMANDS = f"rules.missing-rollback = {{ {_RECORD}, {_COMMAND} }}"
@@ -282,12 +253,12 @@ def check(workflow: Workflow, deployments: Deployments, options: Options) -> Ite
     jobs = deployments.of(workflow)
     for job in jobs:
         elsewhere = {other.id for other in jobs if other.environment != job.environment}
-        existing = _existing(job, elsewhere)
+        existing = rollback_of(job, elsewhere)
         if existing is None:
-            idle = _restores_nothing(job, elsewhere)
+            idle = idle_rollback(job, elsewhere)
             if idle is not None and job.way is not Way.OTHER:
                 yield _idle(job, idle)
-            elif not _goes_back_itself(job):
+            elif not is_atomic(job):
                 yield _missing(job, options)
         else:
             found = _broken(job, existing) if isinstance(existing, Job) else _broken_step(job, existing)
@@ -305,108 +276,27 @@ def check(workflow: Workflow, deployments: Deployments, options: Options) -> Ite
         )
 
 
-# -- what is there ------------------------------------------------------------------------------------------------
-
-
-def _existing(job: DeployJob, elsewhere: set[str]) -> Job | Step | None:
-    """What already restores something after this job, or a step of its own that does.
-
-    `elsewhere` are the jobs that deploy to another environment: what rolls those back does not roll this one back.
-    """
-    for step in job.job.steps:
-        condition = str(step.data.get("if", ""))
-        if re.search(r"\b(?:failure|cancelled|always)\s*\(", condition) and _restores(step):
-            return step
-        if step.run is not None and _UNDOES.search(step.run.value):
-            return step
-    for other in job.workflow.jobs.values():
-        restores = other.uses is not None or any(_restores(step) for step in other.steps)
-        restores = restores or (_is_named(other) and not _only_tells(other))
-        if other.id != job.id and is_rollback(other) and _depends_on(other, job.id, elsewhere) and restores:
-            return other
-    return None
-
-
-def _restores_nothing(job: DeployJob, elsewhere: set[str]) -> Job | None:
-    """A job that is called a rollback, runs after this one, and puts nothing back."""
-    for other in job.workflow.jobs.values():
-        if _is_named(other) and other.uses is None and _depends_on(other, job.id, elsewhere):
-            return other
-    return None
-
-
-def _is_named(job: Job) -> bool:
-    return re.search(r"roll[\s_-]?back", f"{job.id} {job.name}", re.IGNORECASE) is not None
-
-
-def _only_tells(job: Job) -> bool:
-    """Whether all that a job does is to tell people, or GitHub."""
-    for step in job.steps:
-        script = Script.of(step)
-        if step.run is not None and (script is None or script.error):
-            return False
-        if script is not None and any(command.name not in _TELLS for command in script.commands):
-            return False
-        if step.uses is not None and not _TELLING.match(step.uses.value):
-            return False
-    return True
-
-
-def _restores(step: Step) -> bool:
-    text = step.run.value if step.run is not None else step.uses.value if step.uses is not None else ""
-    if step.with_ is not None:
-        text += " ".join(node.value for node in step.with_.value.values() if node.is_scalar)
-    return _RESTORES.search(text) is not None
-
-
-def _depends_on(job: Job, wanted: str, without: set[str]) -> bool:
-    """Whether a job waits for another one, directly or by way of jobs other than these."""
-    seen, todo = set(without), list(job.needs)
-    while todo:
-        name = todo.pop()
-        if name == wanted:
-            return True
-        if name not in seen and name in job.workflow.jobs:
-            seen.add(name)
-            todo += job.workflow.jobs[name].needs
-    return False
-
-
-def _goes_back_itself(job: DeployJob) -> bool:
-    if job.way is not Way.HELM:
-        return False
-    scripts = [Script.of(deployment.step) for deployment in job.deployments]
-    upgrades = [c for s in scripts if s is not None for c in s.commands if c.name == "helm" and c.has(*_ATOMIC)]
-    return len(upgrades) >= len(job.deployments)
-
-
 # -- a rollback that is missing -----------------------------------------------------------------------------------
-
-
-def _span(job: DeployJob) -> Span:
-    step = job.deployments[0].step
-    name = step.node.get("name")
-    return name.span if name is not None else step.uses.span if step.uses is not None else step.node.span
 
 
 def _missing(job: DeployJob, options: Options) -> Finding:
     words = job.deployments[0].words
     message = f"job {job.id} deploys ({words}), and nothing goes back when that fails"
-    return Finding(job.workflow.path, _span(job), message, _cure(job, options))
+    return Finding(job.workflow.path, job.deployments[0].step.span, message, _cure(job, options))
 
 
 def _cure(job: DeployJob, options: Options) -> Fix | Blocked:
-    if job.closed is not None:
-        return job.closed
+    steps = job.editable_steps
+    if isinstance(steps, Blocked):
+        return steps
     why = _why_not(job)
     if job.way is Way.OTHER or (why is not None and options["command"]):
-        return _by_command(job, options)
+        return _by_command(job, steps, options)
     if why is not None:
         return why
     workflow = job.workflow
     records = _records(job)
-    taken = {name for other in workflow.jobs.values() for name in (other.id,)}
-    rollback = _job_name(job.id, taken)
+    rollback = _job_name(job)
     made = _rollback_job(job, records)
     if isinstance(made, Blocked):
         return made
@@ -442,71 +332,103 @@ def _permissions_of_the_job(job: DeployJob) -> list[Parts]:
 
 
 def _why_not(job: DeployJob) -> Blocked | None:
+    """Why no other job can put back what this one deploys; None where one can."""
     if job.unknown:
-        step = "say how to go back, and what tells which version runs"
-        return Blocked(f"job {job.id}: {job.unknown}", step, _BOTH_COMMANDS)
+        return _blocked(f"job {job.id}: {job.unknown}", "say how to go back, and what tells which version runs")
+    return (
+        _sign_in_is_unseen(job)
+        or _changed_before(job)
+        or _sign_in_is_its_own(job)
+        or _known_too_late(job)
+        or _tag_cannot_be_put_back(job)
+        or _workload_is_unknown(job)
+    )
+
+
+def _blocked(reason: str, next_step: str) -> Blocked:
+    return Blocked(reason, next_step, _BOTH_COMMANDS)
+
+
+def _sign_in_is_unseen(job: DeployJob) -> Blocked | None:
     if job.signs_in_while_deploying:
-        return Blocked(
+        return _blocked(
             f"a step of job {job.id} signs in and deploys, so no other step can do either",
             "sign in with a step of its own",
-            _BOTH_COMMANDS,
         )
     if not job.signed_in_by:
-        return Blocked(
+        return _blocked(
             f"it cannot be seen how job {job.id} signs in, and the rollback must do the same",
             "sign in with an action such as aws-actions/configure-aws-credentials in this job",
-            _BOTH_COMMANDS,
         )
-    changed = _changed_before(job)
-    if changed:
-        return Blocked(
-            f"{changed} may change the service before job {job.id} can be told which service it is",
-            "name cluster and service in the workflow, so that what runs is recorded first",
-            _BOTH_COMMANDS,
-        )
-    missing = refers_to([copy_of(step) for step in job.sign_in], job.sign_in)
+    return None
+
+
+def _changed_before(job: DeployJob) -> Blocked | None:
+    """An earlier step may itself change what runs."""
+    scripts = (step.run.value for step in job.job.steps[: job.earliest] if step.run is not None)
+    changed = next(filter(None, map(_CHANGES.search, scripts)), None)
+    if changed is None:
+        return None
+    return _blocked(
+        f"{changed[0]} may change the service before job {job.id} can be told which service it is",
+        "name cluster and service in the workflow, so that what runs is recorded first",
+    )
+
+
+def _sign_in_is_its_own(job: DeployJob) -> Blocked | None:
+    steps = [copy_of(step) for step in job.sign_in]
+    missing = refers_to(steps, job.sign_in)
     if missing:
-        return Blocked(
+        return _blocked(
             f"signing in depends on step {missing}, which the rollback does not have",
             "take what it finds out from `vars`, `secrets` or `env`",
-            _BOTH_COMMANDS,
         )
-    signing_in = _without_own(job, str([copy_of(step) for step in job.sign_in]))
-    given = [_own_env(job), *(deployment.credentials for deployment in job.deployments)]
+    own = _own_env(job)
+    signing_in = str(steps)
+    for name in own:  # the rollback takes it over
+        signing_in = re.sub(rf"\benv\.{name}\b", "github.job", signing_in)
+    given = [own, *(deployment.credentials for deployment in job.deployments)]
     if job.is_local(signing_in) or job.is_local(str(given)):
-        return Blocked(
-            "signing in depends on values of this job only", "use `vars`, `secrets` or `env`", _BOTH_COMMANDS
-        )
+        return _blocked("signing in depends on values of this job only", "use `vars`, `secrets` or `env`")
+    return None
+
+
+def _known_too_late(job: DeployJob) -> Blocked | None:
     places = [value for deployment in job.deployments for value in _target_env(deployment).values()]
-    if not all(map(job.knows_before, places)):
-        return Blocked(
-            f"job {job.id} finds out behind its first deployment what it deploys next, too late to record what runs",
-            "find it out in a step before",
-            _BOTH_COMMANDS,
-        )
-    if any(deployment.moves_a_tag for deployment in job.deployments) and not _uses_ecr(job):
-        return Blocked(
+    if all(map(job.knows_before, places)):
+        return None
+    return _blocked(
+        f"job {job.id} finds out behind its first deployment what it deploys next, too late to record what runs",
+        "find it out in a step before",
+    )
+
+
+def _tag_cannot_be_put_back(job: DeployJob) -> Blocked | None:
+    """Where the same revision is started anew, the image's tag tells what runs."""
+    if not any(deployment.moves_a_tag for deployment in job.deployments):
+        return None
+    text = job.workflow.source.text
+    if not _USES_ECR.search(text):
+        return _blocked(
             f"job {job.id} starts the same revision anew, and it cannot be seen that the image's tag is in Amazon ECR, "
             "where it could be put back",
             "deploy a task definition that names each image by its own tag or digest",
-            _BOTH_COMMANDS,
         )
-    named = _NAMED_BY_SECRET.search(job.workflow.source.text)
-    if named is not None and any(deployment.moves_a_tag for deployment in job.deployments):
-        return Blocked(
+    named = _NAMED_BY_SECRET.search(text)
+    if named is not None:
+        return _blocked(
             f"what runs is told by the image's name, and GitHub drops a job's output that holds {named[0]}",
             f"a name is no secret: make it a variable, as in `vars.{named[0].partition('.')[2]}`",
-            _BOTH_COMMANDS,
-        )
-    if any(
-        deployment.way is Way.KUBERNETES and not deployment.target.get("workload") for deployment in job.deployments
-    ):
-        return Blocked(
-            "it cannot be seen which workload is deployed",
-            "wait for it with `kubectl rollout status deployment/…`",
-            _BOTH_COMMANDS,
         )
     return None
+
+
+def _workload_is_unknown(job: DeployJob) -> Blocked | None:
+    if all(each.target.get("workload") for each in job.deployments if each.way is Way.KUBERNETES):
+        return None
+    return _blocked(
+        "it cannot be seen which workload is deployed", "wait for it with `kubectl rollout status deployment/…`"
+    )
 
 
 def _own_env(job: DeployJob) -> dict[str, Any]:
@@ -514,26 +436,6 @@ def _own_env(job: DeployJob) -> dict[str, Any]:
     env = job.job.data.get("env")
     text = str([copy_of(step) for step in job.sign_in])
     return {name: env[name] for name in env if re.search(rf"\benv\.{name}\b", text)} if isinstance(env, dict) else {}
-
-
-def _without_own(job: DeployJob, text: str) -> str:
-    """The text without the variables that the rollback takes over."""
-    for name in _own_env(job):
-        text = re.sub(rf"\benv\.{name}\b", "github.job", text)
-    return text
-
-
-def _changed_before(job: DeployJob) -> str:
-    """The command of an earlier step that may itself change what runs."""
-    for step in job.job.steps[: job.earliest]:
-        found = _CHANGES.search(step.run.value) if step.run is not None else None
-        if found is not None:
-            return found[0]
-    return ""
-
-
-def _uses_ecr(job: DeployJob) -> bool:
-    return re.search(r"amazon-ecr-login|\.dkr\.ecr\.|ecr get-login|\bECR", job.workflow.source.text) is not None
 
 
 @dataclass(frozen=True)
@@ -575,14 +477,14 @@ def _records(job: DeployJob) -> list[Record]:
     taken = {step.id for step in job.job.steps if step.id} | set(_outputs(job))
     made: dict[tuple[str, ...], Record] = {}
     for deployment in job.deployments:
-        if _place(deployment) in made:
+        if deployment.place in made:
             continue
         same = [d for d in job.deployments if d.target.get("service") == deployment.target.get("service")]
         moves = any(d.moves_a_tag for d in same)
         numbered = (Record(deployment, _suffix(number), moves) for number in count(len(made) + 1))
         record = next(each for each in numbered if not taken & each.names)
         taken |= record.names
-        made[_place(deployment)] = record
+        made[deployment.place] = record
     return list(made.values())
 
 
@@ -592,18 +494,12 @@ def _suffix(number: int) -> str:
 
 def _outputs(job: DeployJob) -> list[str]:
     """The outputs that the job has already."""
-    own = job.job.node.get("outputs")
-    return list(own.value) if own is not None and own.is_mapping else []
+    return list(job.job.node.mapping("outputs"))
 
 
 def _healthy(job: DeployJob) -> str:
     """The output that says whether the last check was reached."""
     return "healthy" if "healthy" not in _outputs(job) else "deployment_healthy"
-
-
-def _place(deployment: Deployment) -> tuple[str, ...]:
-    """What tells one service, workload or release from another."""
-    return tuple(deployment.target.get(key, "") for key in ("cluster", "service", "namespace", "workload", "release"))
 
 
 def _free_id(job: DeployJob, wanted: str) -> str:
@@ -653,15 +549,16 @@ def _record_step(job: DeployJob, record: Record) -> dict[str, Any]:
 
 def _of(job: DeployJob, deployment: Deployment) -> str:
     """Which of several services, for the name of a step."""
-    target = deployment.target
-    several = (
-        len({d.target.get("service") or d.target.get("workload") or d.target.get("release") for d in job.deployments})
-        > 1
-    )
-    name = target.get("service") or target.get("workload") or target.get("release") or ""
+    if len(set(map(_called, job.deployments))) < 2:
+        return ""
+    name = _called(deployment)
     expression = re.fullmatch(r"\$\{\{.*?([\w-]+)\s*\}\}", name)
     name = expression[1] if expression else name
-    return f" ({name})" if several and name else ""
+    return f" ({name})" if name else ""
+
+
+def _called(deployment: Deployment) -> str:
+    return next(filter(None, map(deployment.target.get, ("service", "workload", "release"))), "")
 
 
 def _recording(job: DeployJob, records: list[Record], *, followed: bool = False) -> list[Parts]:
@@ -681,7 +578,7 @@ def _recording(job: DeployJob, records: list[Record], *, followed: bool = False)
     later: dict[int, list[dict[str, Any]]] = {}
     for index, waiting in _steady_steps(job):
         later.setdefault(index, []).append(waiting)
-    last = _last_check(job)
+    last = job.last_check
     if last is not None:
         step: dict[str, Any] = {"name": "The deployment is healthy", "id": _free_id(job, "healthy")}
         step |= job.deployments[0].surroundings | {"run": 'echo "healthy=true" >> "$GITHUB_OUTPUT"'}
@@ -702,9 +599,9 @@ def _steady_steps(job: DeployJob) -> list[tuple[int, dict[str, Any]]]:
     made: list[tuple[int, dict[str, Any]]] = []
     if job.way is Way.HELM:
         return made
-    last = {_place(deployment): deployment for deployment in job.deployments}
+    last = {deployment.place: deployment for deployment in job.deployments}
     for deployment in last.values():
-        if _is_waited_for(job, deployment):
+        if job.waits_for(deployment):
             continue
         script = STEADY_ECS if job.way is Way.ECS else STEADY_KUBERNETES.replace("{options}", _options_of(deployment))
         step: dict[str, Any] = {"name": f"Wait until the rollout is steady{_of(job, deployment)}"}
@@ -714,26 +611,13 @@ def _steady_steps(job: DeployJob) -> list[tuple[int, dict[str, Any]]]:
     return made
 
 
-def _is_waited_for(job: DeployJob, deployment: Deployment) -> bool:
-    """Whether a later command waits for this very deployment, or for one that only the shell knows."""
-    given = deployment.step.with_
-    waiting = given.get("wait-for-service-stability") if given is not None else None
-    if waiting is not None and str(waiting.value).lower() == "true":
-        return True
-    waits, key = ("services-stable", "service") if job.way is Way.ECS else ("rollout status", "workload")
-    name = deployment.target[key].rpartition("/")[2]
-    scripts = (step.run.value for step in job.job.steps[deployment.index :] if step.run is not None)
-    lines = (line for script in scripts for line in script.replace("\\\n", " ").splitlines() if waits in line)
-    return any("$" in line or re.search(rf"(?<![\w-]){re.escape(name)}(?![\w-])", line) for line in lines)
-
-
 # -- the job that rolls back --------------------------------------------------------------------------------------
 
 
-def _job_name(deploying: str, taken: set[str]) -> str:
-    name = re.sub(r"deploy(?:ment)?", "rollback", deploying, count=1, flags=re.IGNORECASE)
-    name = name if name != deploying else f"rollback-{deploying}"
-    while name in taken:
+def _job_name(job: DeployJob) -> str:
+    name = re.sub(r"deploy(?:ment)?", "rollback", job.id, count=1, flags=re.IGNORECASE)
+    name = name if name != job.id else f"rollback-{job.id}"
+    while name in job.workflow.jobs:
         name += "-again"
     return name
 
@@ -745,7 +629,7 @@ def _condition(job: DeployJob) -> str:
     A job that ran out of time or was cancelled is no failure for `failure()`.
     """
     failed = [f"(needs.{n}.result == 'failure' || needs.{n}.result == 'cancelled')" for n in _needed(job)]
-    if _last_check(job) is not None:
+    if job.last_check is not None:
         failed[0] = f"needs.{job.id}.outputs.{_healthy(job)} != 'true' && {failed[0]}"
         if len(failed) > 1:
             failed[0] = f"({failed[0]})"
@@ -764,77 +648,55 @@ def _needed(job: DeployJob) -> list[str]:
     return [job.id, *(other.id for other in job.checked_by)]
 
 
-def _last_check(job: DeployJob) -> int | None:
-    """The index of the last step that may say something about the deployment, where only other steps follow."""
-    last = max(deployment.index for deployment in job.deployments)
-    for step in job.job.steps[last + 1 :]:
-        if not _only_follows(step):
-            last = int(step.at[3])
-    return last if last + 1 < len(job.job.steps) else None
-
-
-def _only_follows(step: Step) -> bool:
-    """Whether a step tells of a deployment, or tidies up after it; one that is not known may well check it."""
-    if step.uses is not None:
-        return _FOLLOWS.search(step.uses.value) is not None
-    script = Script.of(step)
-    if script is None or script.error:
-        return False
-    return all(
-        command.name in _SAYS or (command.name == "curl" and command.has("-X", "--request", "-d", "--data", "--json"))
-        for command in script.commands
-    )
-
-
 def _rollback_job(job: DeployJob, records: list[Record]) -> dict[str, Any] | Blocked:
     data = job.job.data
+    env = data.get("env", {}) if job.signed_in_by == "environment" else _own_env(job)
+    local = _surroundings_are_its_own(job, env)
+    if local is not None:
+        return local
     made: dict[str, Any] = {}
-    if job.is_local(str(data.get("runs-on"))):
-        return Blocked(f"the runner of job {job.id} is known in this job only", "name it, or take it from inputs")
     if "name" in data and not job.is_local(str(data["name"])):
         short = re.sub(r"(?i)^deploy(?:s|ing|ment)?(?:\s+(?:to|of))?\s+", "", str(data["name"]))
         made["name"] = f"Roll back {short}"
     needs = _needed(job)
-    made |= {
-        "needs": Flow(tuple(needs)) if len(needs) > 1 else job.id,
-        "if": _condition(job),
-        "runs-on": data.get("runs-on"),
-    }
+    made["needs"] = Flow(tuple(needs)) if len(needs) > 1 else job.id
+    made["if"] = _condition(job)
+    made["runs-on"] = data.get("runs-on")
     if job.job.environment:
-        if job.is_local(job.job.environment):
-            return Blocked(
-                f"the environment of job {job.id} is known in this job only", "name it, or take it from inputs"
-            )
         made["environment"] = job.job.environment
     rights = _rights(job)
     if rights is not None:
         made["permissions"] = rights
     made["timeout-minutes"] = max(30, 10 + 20 * len(records))  # two waiters of ten minutes each, and health
     if "container" in data:
-        if job.is_local(str(data["container"])):
-            return Blocked(f"the container of job {job.id} is known in this job only", "name it")
         made["container"] = data["container"]
-    env = data.get("env", {}) if job.signed_in_by == "environment" else _own_env(job)
     if env:
-        if job.is_local(str(env)):
-            return Blocked(
-                f"the environment variables of job {job.id} are known in this job only",
-                "take what signing in needs from `vars` or `secrets`",
-            )
         made["env"] = env
-    steps: list[Any] = [copy_of(step) for step in job.sign_in]
-    steps += _restore_steps(job, records)
-    if job.urls:
-        steps.append(
-            {
-                "name": "Check health after the rollback",
-                **(NOT_HELD_BACK if len(records) > 1 else {}),
-                **job.deployments[0].surroundings,
-                "env": {"HEALTH_URLS": "".join(f"{url}\n" for url in job.urls) if len(job.urls) > 1 else job.urls[0]},
-                "run": HEALTH,
-            }
-        )
-    return made | {"steps": steps}
+    made["steps"] = [*map(copy_of, job.sign_in), *_restore_steps(job, records), *_health_step(job, records)]
+    return made
+
+
+def _surroundings_are_its_own(job: DeployJob, env: dict[str, Any]) -> Blocked | None:
+    """Why no other job can run where this one does; None where one can."""
+    for what, value, next_step in (
+        ("the runner of job {} is", job.job.data.get("runs-on"), "name it, or take it from inputs"),
+        ("the environment of job {} is", job.job.environment, "name it, or take it from inputs"),
+        ("the container of job {} is", job.job.data.get("container"), "name it"),
+        ("the environment variables of job {} are", env, "take what signing in needs from `vars` or `secrets`"),
+    ):
+        if job.is_local(str(value)):
+            return Blocked(f"{what.format(job.id)} known in this job only", next_step)
+    return None
+
+
+def _health_step(job: DeployJob, records: list[Record]) -> list[dict[str, Any]]:
+    """One step that asks every address that is asked for after the deployment; none where none is."""
+    if not job.urls:
+        return []
+    urls = "".join(f"{url}\n" for url in job.urls) if len(job.urls) > 1 else job.urls[0]
+    held = NOT_HELD_BACK if len(records) > 1 else {}
+    step = {"name": "Check health after the rollback", **held, **job.deployments[0].surroundings}
+    return [{**step, "env": {"HEALTH_URLS": urls}, "run": HEALTH}]
 
 
 def _restore_steps(job: DeployJob, records: list[Record]) -> list[Any]:
@@ -855,8 +717,7 @@ def _restore_env(job: DeployJob, record: Record) -> dict[str, str]:
         env[name] = passed if job.is_local(value) else value
     for output, key in record.outputs.items():
         env[f"PREVIOUS_{key.upper()}"] = f"${{{{ {needs}.{output} }}}}"
-    snapshot = job.job.node.get("outputs")
-    if snapshot is not None and snapshot.is_mapping and "snapshot_id" in snapshot.value:
+    if "snapshot_id" in _outputs(job):
         env["SNAPSHOT_ID"] = f"${{{{ {needs}.snapshot_id }}}}"
     return env
 
@@ -919,7 +780,7 @@ def _todo(job: DeployJob) -> list[str]:
 # -- a configured command -----------------------------------------------------------------------------------------
 
 
-def _by_command(job: DeployJob, options: Options) -> Fix | Blocked:
+def _by_command(job: DeployJob, steps: Node, options: Options) -> Fix | Blocked:
     """A step of the same job, which has everything that deploying needs."""
     command, record = options["command"], options["record"]
     if not command or not record:
@@ -930,8 +791,6 @@ def _by_command(job: DeployJob, options: Options) -> Fix | Blocked:
             "say with `record` what tells which version runs, and with `command` how to go back to $PREVIOUS",
             missing,
         )
-    steps = job.steps_node
-    assert steps is not None
     first: dict[str, Any] = {"name": "Record what runs now", "id": "previous"}
     first |= job.deployments[0].condition
     given = job.deployments[0].credentials
@@ -973,14 +832,12 @@ def _made_to_work(job: DeployJob, rollback: Job) -> Fix | Blocked:
     if steps is None or steps.target is not None or steps.style == "flow" or job.id not in rollback.needs:
         return Blocked(f"the steps of job {rollback.id} cannot be edited", "delete the job; fhfix then writes one")
     records = _records(job)
-    there = {step.uses.value.partition("@")[0] for step in rollback.steps if step.uses is not None}
-    made = [
-        copy_of(step) for step in job.sign_in if step.uses is None or step.uses.value.partition("@")[0] not in there
-    ]
-    signs_in = [int(step.at[3]) for step in rollback.steps if step.uses is not None and _signs_in(step, job)]
-    made += _restore_steps(job, records)
+    there = {step.action for step in rollback.steps if step.action}
+    signing_in = {step.action for step in job.sign_in if step.action}
+    signed_in = [step.index for step in rollback.steps if step.action in signing_in]
+    made = [copy_of(step) for step in job.sign_in if step.action not in there] + _restore_steps(job, records)
     parts = _recording(job, records)
-    parts.append(workflow.insert_item(steps, max(signs_in, default=-1) + 1, *made))
+    parts.append(workflow.insert_item(steps, max(signed_in, default=-1) + 1, *made))
     parts.append(_better_condition(job, rollback))
     parts += _same_rights(job, rollback)
     return Fix.of(
@@ -990,11 +847,6 @@ def _made_to_work(job: DeployJob, rollback: Job) -> Fix | Blocked:
         effects=_effects(job, rollback.id),
         todo=_todo(job),
     )
-
-
-def _signs_in(step: Step, job: DeployJob) -> bool:
-    known = {other.uses.value.partition("@")[0] for other in job.sign_in if other.uses is not None}
-    return step.uses is not None and step.uses.value.partition("@")[0] in known
 
 
 def _same_rights(job: DeployJob, rollback: Job) -> list[Parts]:
@@ -1022,22 +874,19 @@ def _better_condition(job: DeployJob, rollback: Job) -> Parts:
 
 def _broken(job: DeployJob, rollback: Job) -> Finding | None:
     """A rollback whose target is read after the deployment, or that names none."""
-    flaw = _flaw(job, rollback.steps)
+    flaw = flaw_of(job, rollback.steps)
     if flaw is None:
         return None
-    span = (flaw.source or flaw.step).node.get("run")
-    name = flaw.step.node.get("name")
-    where = span.span if span is not None else name.span if name is not None else flaw.step.node.span
     message = f"job {rollback.id} does not roll job {job.id} back: it {flaw.why}"
-    return Finding(job.workflow.path, where, message, _repaired(job, rollback, flaw.step, flaw.source))
+    return Finding(job.workflow.path, flaw.span, message, _repaired(job, rollback, flaw))
 
 
 def _broken_step(job: DeployJob, step: Step) -> Finding | None:
     """The same, where it is a step of the job that deploys."""
-    flaw = _flaw(job, (step,))
+    flaw = flaw_of(job, (step,))
     if flaw is None or step.run is None:
         return None
-    message = f"step {step.name or step.id or step.at[3]} does not roll job {job.id} back: it {flaw.why}"
+    message = f"step {step.name or step.id or step.index} does not roll job {job.id} back: it {flaw.why}"
     why = _why_not(job)
     blocked = Blocked(
         "it is one step of the job that failed, and knows only what runs by then",
@@ -1046,92 +895,29 @@ def _broken_step(job: DeployJob, step: Step) -> Finding | None:
     return Finding(job.workflow.path, step.run.span, message, replace(why, config="") if why is not None else blocked)
 
 
-@dataclass(frozen=True)
-class Flaw:
-    """Which step of a rollback starts the wrong revision, which one found it out, and why it is wrong."""
-
-    step: Step
-    source: Step | None
-    why: str
-
-
-def _flaw(job: DeployJob, steps: Sequence[Step]) -> Flaw | None:
-    if job.way is not Way.ECS or any(step.run is not None and _MOVES_BACK.search(step.run.value) for step in steps):
-        return None
-    updates = (
-        (step, command)
-        for step in steps
-        if (script := Script.of(step)) is not None
-        for command in script.commands
-        if is_update(command)
-    )
-    found = next(updates, None)
-    if found is None:
-        return None
-    step, command = found
-    wanted = command.value("--task-definition")
-    if wanted is None:
-        return Flaw(step, None, "starts the same revision anew, which is the one that failed")
-    source = _source(wanted.text, step)
-    if source is None or source.run is None or not _READS_AFTER.search(source.run.value):
-        return None
-    if source.job is not None and source.job.id == job.id and int(source.at[3]) < job.first:
-        return None
-    return Flaw(step, source, "reads what to go back to after the deployment, when that is the revision that failed")
-
-
-def _source(text: str, step: Step) -> Step | None:
-    """The step of the rollback job that finds out the revision: the one that it names, or itself."""
-    if step.job is None:
-        return None
-    named = re.search(r"steps\.([\w-]+)\.outputs", text)
-    env = step.node.get("env")
-    variable = re.fullmatch(r"\$\{?(\w+)\}?", text)
-    if named is None and variable is not None and env is not None and env.is_mapping and variable[1] in env.value:
-        named = re.search(r"steps\.([\w-]+)\.outputs", str(env.value[variable[1]].value))
-    if named is not None:
-        return next((other for other in step.job.steps if other.id == named[1]), None)
-    return step if variable is not None else None
-
-
-def _repaired(job: DeployJob, rollback: Job, step: Step, source: Step | None) -> Fix | Blocked:
-    workflow, records = job.workflow, _records(job) if not job.unknown else []
+def _repaired(job: DeployJob, rollback: Job, flaw: Flaw) -> Fix | Blocked:
     why = _why_not(job)
     if why is not None:
         return replace(why, config="")
+    workflow, records = job.workflow, _records(job)
     if len(records) != 1:
         return Blocked(f"job {job.id} deploys several services", "delete the rollback; fhfix then writes a new one")
-    steps, run = rollback.steps_node, step.run
+    step, steps, run = flaw.step, rollback.steps_node, flaw.step.run
     if steps is None or run is None:
-        return Blocked("the rollback's steps cannot be edited", "delete the rollback; fhfix then writes one")
-    others = [other for other in rollback.steps if source is not None and other not in (source, step)]
-    if source is not None and source is not step:
-        if source.id and any(f"steps.{source.id}." in str(other.data) for other in others):
-            return Blocked(
-                f"other steps of job {rollback.id} use what step {source.id} found",
-                "delete the rollback; fhfix then writes one",
-            )
-        if not _only_finds_out(source):
-            return Blocked(
-                f"step {source.name or source.id} of job {rollback.id} does more than find out a revision",
-                "delete the rollback; fhfix then writes one",
-            )
-    if not _only_updates(step):
-        return Blocked(
-            f"step {step.name} of job {rollback.id} does more than update the service",
-            "delete the rollback; fhfix then writes one",
-        )
-    record = records[0]
-    env = step.node.get("env")
-    wanted = _restore_env(job, record)
+        return _better_deleted("the rollback's steps cannot be edited")
+    source = flaw.source if flaw.source is not step else None
+    if source is not None and (needed := _does_more(source, step, rollback)):
+        return _better_deleted(needed)
+    if not _only_runs(step, "describe-services", "update-service", "wait"):
+        return _better_deleted(f"step {step.name} of job {rollback.id} does more than update the service")
     parts = _recording(job, records)
-    if env is None:
-        parts.append(workflow.add_key(step.node, "env", wanted, before="run"))
+    if step.node.get("env") is None:
+        parts.append(workflow.add_key(step.node, "env", _restore_env(job, records[0]), before="run"))
     else:
-        parts.append(Blocked(f"step {step.name} has an env of its own", "delete the rollback; fhfix then writes one"))
-    parts.append(workflow.set_scalar(run, _restore_script(record)))
-    if source is not None and source is not step:
-        parts.append(workflow.delete(steps, int(source.at[3])))
+        parts.append(_better_deleted(f"step {step.name} has an env of its own"))
+    parts.append(workflow.set_scalar(run, _restore_script(records[0])))
+    if source is not None:
+        parts.append(workflow.delete(steps, source.index))
     parts.append(_better_condition(job, rollback))
     return Fix.of(
         f"record what runs before the deployment, and let job {rollback.id} restore that",
@@ -1142,25 +928,29 @@ def _repaired(job: DeployJob, rollback: Job, step: Step, source: Step | None) ->
     )
 
 
-def _only_finds_out(step: Step) -> bool:
-    return _commands_are(step, {"aws": ("describe-services",), "echo": (), "set": ()})
+def _better_deleted(reason: str) -> Blocked:
+    return Blocked(reason, "delete the rollback; fhfix then writes one")
 
 
-def _only_updates(step: Step) -> bool:
-    return _commands_are(step, {"aws": ("describe-services", "update-service", "wait"), "echo": (), "set": ()})
+def _does_more(source: Step, step: Step, rollback: Job) -> str:
+    """Why the step that finds out a revision must stay; empty where nothing but `step` needs it."""
+    others = [other for other in rollback.steps if other not in (source, step)]
+    if source.id and any(f"steps.{source.id}." in str(other.data) for other in others):
+        return f"other steps of job {rollback.id} use what step {source.id} found"
+    if not _only_runs(source, "describe-services"):
+        return f"step {source.name or source.id} of job {rollback.id} does more than find out a revision"
+    return ""
 
 
-def _commands_are(step: Step, known: dict[str, tuple[str, ...]]) -> bool:
+def _only_runs(step: Step, *operations: str) -> bool:
+    """Whether a script does nothing but ask for these operations of `aws`, and say so."""
     script = Script.of(step)
     if script is None or script.error:
         return False
-    for command in script.commands:
-        if command.name not in known:
-            return False
-        wanted = known[command.name]
-        if wanted and not set(aws_operation(command)[1:]) & set(wanted):
-            return False
-    return True
+    return all(
+        command.name in ("echo", "set") or set(aws_operation(command)[1:]) & set(operations)
+        for command in script.commands
+    )
 
 
 RULE = Rule(

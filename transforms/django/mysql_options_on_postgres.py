@@ -18,7 +18,7 @@ from collections.abc import Iterator
 from fixer.facts.django import DjangoProject
 from fixer.facts.settings_modules import Database, Later, own_dict, resolve, vendor_of
 from fixer.languages.settings import PythonModule, item, key, text
-from fixer.model import Blocked, Finding, Fix, Rule
+from fixer.model import Blocked, Finding, Fix, Rule, listed
 
 # https://mysqlclient.readthedocs.io/user_guide.html#functions-and-attributes, less what libpq also knows
 MYSQL_ONLY = (
@@ -50,29 +50,9 @@ def _check(project: DjangoProject, database: Database) -> Iterator[Finding]:
             yield from _shared(module, database, value)
             continue
         wrong = [name for name in MYSQL_ONLY if key(options, name)]
-        if wrong and by_default:
-            variable = database.reads["ENGINE"].name
-            yield Finding(
-                module.path,
-                module.span(key(options, wrong[0]) or options),
-                _message(database, wrong),
-                Blocked(
-                    f"{variable} chooses the engine when the program starts; on MySQL these options are right",
-                    f"move {_listed(wrong)} below a test for MySQL, or write the ENGINE as a literal",
-                ),
-            )
-        elif wrong:
-            edits = module.edit_dict(options, delete=wrong)
-            yield Finding(
-                module.path,
-                module.span(key(options, wrong[0]) or options),
-                _message(database, wrong),
-                Fix.of(
-                    f"remove {_listed(wrong)} from the OPTIONS of '{database.alias}'",
-                    edits,
-                    effects=(f"DATABASES.{database.alias}.OPTIONS: {_listed(wrong)} removed, so that it can connect",),
-                ),
-            )
+        if wrong:
+            cure = _chosen_later(database, wrong) if by_default else _removed(module, options, database, wrong)
+            yield Finding(module.path, module.span(key(options, wrong[0]) or options), _message(database, wrong), cure)
         for name, instead in TRANSLATED.items():
             if not by_default and key(options, name):
                 yield Finding(
@@ -81,6 +61,22 @@ def _check(project: DjangoProject, database: Database) -> Iterator[Finding]:
                     _message(database, [name]),
                     Blocked(f"{name!r} asks for TLS in MySQL's words", f"say the same with {instead}, and delete it"),
                 )
+
+
+def _chosen_later(database: Database, wrong: list[str]) -> Blocked:
+    variable = database.reads["ENGINE"].name
+    return Blocked(
+        f"{variable} chooses the engine when the program starts; on MySQL these options are right",
+        f"move {listed(wrong)} below a test for MySQL, or write the ENGINE as a literal",
+    )
+
+
+def _removed(module: PythonModule, options: ast.Dict, database: Database, wrong: list[str]) -> Fix | Blocked:
+    return Fix.of(
+        f"remove {listed(wrong)} from the OPTIONS of '{database.alias}'",
+        module.edit_dict(options, delete=wrong),
+        effects=(f"DATABASES.{database.alias}.OPTIONS: {listed(wrong)} removed, so that it can connect",),
+    )
 
 
 def _shared(module: PythonModule, database: Database, value: ast.expr | None) -> Iterator[Finding]:
@@ -95,13 +91,7 @@ def _shared(module: PythonModule, database: Database, value: ast.expr | None) ->
 
 def _message(database: Database, wrong: list[str]) -> str:
     verb = "makes" if len(wrong) == 1 else "make"
-    return (
-        f"database '{database.alias}' is PostgreSQL, and {_listed(wrong)} in its OPTIONS {verb} every connection fail"
-    )
-
-
-def _listed(names: list[str]) -> str:
-    return " and ".join(filter(None, (", ".join(names[:-1]), names[-1])))
+    return f"database '{database.alias}' is PostgreSQL, and {listed(wrong)} in its OPTIONS {verb} every connection fail"
 
 
 def _is_postgres_by_default(database: Database) -> bool:

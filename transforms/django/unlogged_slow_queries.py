@@ -87,7 +87,7 @@ def check(django: DjangoProject, log: QueryLog, options: Options) -> Iterator[Fi
 def _check(project: DjangoProject, log: QueryLog, options: Options) -> Iterator[Finding]:
     chain = project.chain(project.production_path)
     speaking = [settings for settings in chain if settings.document.assignments.get("LOGGING")]
-    home = speaking[-1] if speaking else _home(project, chain)
+    home = speaking[-1] if speaking else _home(chain)
     module = home.document
     value = module.assignments["LOGGING"][-1] if speaking else None
     folder = module.path.rpartition("/")[0]
@@ -119,7 +119,7 @@ def _check(project: DjangoProject, log: QueryLog, options: Options) -> Iterator[
     yield Finding(module.path, span, message, Fix.of("log slow queries", *parts, effects=effects, todo=todo))
 
 
-def _home(project: DjangoProject, chain: tuple[SettingsModule, ...]) -> SettingsModule:
+def _home(chain: tuple[SettingsModule, ...]) -> SettingsModule:
     """Where the project says most about its databases and applications."""
     for settings in chain:
         if settings.databases and settings.role in ("shared", "production"):

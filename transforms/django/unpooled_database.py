@@ -46,16 +46,15 @@ from fixer.facts.settings_modules import (
     vendor_of,
 )
 from fixer.languages.settings import Code, PythonModule, constant, item, key, text
-from fixer.model import Blocked, Finding, Fix, Option, Options, Parts, Rule, Span, Tier
+from fixer.model import Blocked, Finding, Fix, Option, Options, Parts, Rule, Span, Tier, listed
 
 CONNECT_TIMEOUT = 10  # seconds
 AGE_WITHOUT_HEALTH_CHECKS = 60
 POOL_MIN = 5
 MOST_CONNECTIONS = 80  # of PostgreSQL's default of 100; some are for people and for jobs
 LOCAL = re.compile(r"^(localhost|127\.\d+\.\d+\.\d+|::1|/.*|db|postgres|postgresql|database|)$")
-LIBRARY = re.compile(
-    r"(^|\.)((FileAware)?Env|AutoConfig|Config)$"
-)  # django-environ's and environs' Env, decouple's Config
+# django-environ's and environs' Env, decouple's Config.
+LIBRARY = re.compile(r"(^|\.)((FileAware)?Env|AutoConfig|Config)$")
 POOLED_HOST = re.compile(r"pgbouncer|pooler", re.IGNORECASE)
 CURSORS = re.compile(r"DISABLE_SERVER_SIDE_CURSORS(?!['\"]?\]?(:| =) False)")  # what a pooler by transaction asks for
 POOLED_PORTS = frozenset({"6432", "6543"})
@@ -154,6 +153,42 @@ class _Cell:
         return self.server.reason if self.server else ""
 
 
+@dataclass(frozen=True)
+class _Said:
+    """What is said about a database: where it is defined, and further down (`handled`).
+
+    `options` are the OPTIONS that count, in `module`; None where there are none, or where they are built elsewhere.
+    """
+
+    database: Database
+    handled: frozenset[str]
+    module: PythonModule
+    options: ast.Dict | None
+
+    @property
+    def at(self) -> str:
+        return f"DATABASES.{self.database.alias}"
+
+    @property
+    def knows_options(self) -> bool:
+        return self.options is not None or item(self.database.node, "OPTIONS") is None
+
+    @property
+    def age(self) -> ast.expr | None:
+        return item(self.database.node, "CONN_MAX_AGE")
+
+    @property
+    def keeps_connections(self) -> bool:
+        return self.age is not None and constant(self.age) not in (0, ...)
+
+    def names(self, name: str) -> bool:
+        """Whether a key of the database is there, or is set further down."""
+        return key(self.database.node, name) is not None or name in self.handled
+
+    def names_option(self, name: str) -> bool:
+        return key(self.options, name) is not None or name in self.handled
+
+
 @dataclass
 class _Wanted:
     """What one database lacks: keys beside NAME, keys of OPTIONS, and words for each."""
@@ -187,26 +222,19 @@ def _literal(project: DjangoProject, settings: SettingsModule, database: Databas
         )
         return
     later = project.later_of(database)
-    handled = _handled(later)
-    options_in, options = _options(database, later)
-    known = not (options is None and item(database.node, "OPTIONS") is not None)
+    said = _Said(database, _handled(later), *_options(database, later))
     wanted = _Wanted()
-    _reuse(database, options, known, handled, cell, wanted)
-    variable = database.ssl_variable
-    if known:
-        if "sslmode" not in handled and _needs_tls(database, options):
-            required = f"{_read(options_in, database, variable)} or {options_in.quoted('require')}"
-            wanted.add_options["sslmode"] = Code(required)
-            wanted.lacks.append("does not insist on TLS")
-            wanted.effects.append(f"DATABASES.{database.alias}.OPTIONS.sslmode: {variable}, else require")
-        _timeouts(database, options_in, options, handled, cell, variable, wanted)
+    _reuse(said, cell, wanted)
+    if said.knows_options:
+        _tls(said, wanted)
+        _timeouts(said, cell, wanted)
     if wanted.blocked is not None:
         yield Finding(module.path, span, f"{name} opens a connection for every request", wanted.blocked)
     if not wanted:
         return
-    parts = list(_edits(project, settings, database, options_in, options, cell.local, wanted))
+    parts = list(_edits(project, settings, said, cell.local, wanted))
     if "sslmode" in wanted.add_options and cell.local is not None:
-        theirs = _production(project, settings, database)
+        variable, theirs = database.ssl_variable, _production(project, settings, database)
         parts += [
             place.set(variable, "prefer")
             for place in cell.local.lacking(variable)
@@ -215,7 +243,7 @@ def _literal(project: DjangoProject, settings: SettingsModule, database: Databas
     yield Finding(
         module.path,
         span,
-        f"{name} {_listed(wanted.lacks)}",
+        f"{name} {listed(wanted.lacks)}",
         Fix.of(
             f"reuse the connections of '{database.alias}' and bound every wait" if wanted.add or wanted.set else
             f"bound every wait for '{database.alias}'",
@@ -227,63 +255,69 @@ def _literal(project: DjangoProject, settings: SettingsModule, database: Databas
     )  # fmt: skip
 
 
-def _reuse(
-    database: Database, options: ast.Dict | None, known: bool, handled: frozenset[str], cell: _Cell, wanted: _Wanted
-) -> None:
+def _reuse(said: _Said, cell: _Cell, wanted: _Wanted) -> None:
     """CONN_MAX_AGE, CONN_HEALTH_CHECKS and the pool: each excludes, or asks for, another."""
-    at = f"DATABASES.{database.alias}"
-    age = item(database.node, "CONN_MAX_AGE")
-    says_age = age is not None or "CONN_MAX_AGE" in handled
-    persistent = age is not None and constant(age) not in (0, ...)
-    pooled = key(options, "pool") is not None or "pool" in handled
-    checks = key(database.node, "CONN_HEALTH_CHECKS") is not None or "CONN_HEALTH_CHECKS" in handled
-    if item(database.node, "POOL") is not None:
+    if item(said.database.node, "POOL") is not None:
         wanted.delete.append("POOL")
         wanted.lacks.append("has a POOL, which no Django reads")
-        wanted.effects.append(f"{at}.POOL: removed, it had no effect")
-    if pooled or (cell.isolates_requests and cell.has_pool):
-        if not pooled and (not known or "CONN_MAX_AGE" in handled or (age is not None and constant(age) is ...)):
-            wanted.blocked = Blocked(
-                "OPTIONS is built elsewhere" if not known else
-                "CONN_MAX_AGE is set elsewhere, and Django refuses it beside a pool",
-                "set OPTIONS['pool'] and CONN_MAX_AGE = 0 together",
-            )  # fmt: skip
-            return
-        if persistent:
-            wanted.set["CONN_MAX_AGE"] = 0
-            wanted.effects.append(f"{at}.CONN_MAX_AGE: 0, since Django refuses to keep connections beside a pool")
-        if not pooled:
-            wanted.add_options["pool"] = cell.pool
-            wanted.lacks.append("opens a connection for every request")
-            wanted.effects.append(f"{at}.OPTIONS.pool: connections are pooled; {cell.reason}")
-    elif cell.isolates_requests:
-        if persistent:
-            wanted.set["CONN_MAX_AGE"] = 0
-            wanted.lacks.append("keeps connections that ASGI never uses again")
-            wanted.effects.append(f"{at}.CONN_MAX_AGE: 0; {cell.reason}")
-        elif not says_age:
-            wanted.blocked = _no_pool(cell)
+        wanted.effects.append(f"{said.at}.POOL: removed, it had no effect")
+    if not _keeps(said, cell, wanted):
         return
-    elif cell.interface:
-        if not says_age:
-            wanted.add["CONN_MAX_AGE"] = cell.age
-            wanted.lacks.append("opens a connection for every request")
-            wanted.effects.append(f"{at}.CONN_MAX_AGE: connections are kept for {cell.age} s; {cell.reason}")
-            kept = cell.server.connections if cell.server is not None else None
-            if kept is not None and kept > MOST_CONNECTIONS:
-                wanted.todo.append(f"see that PostgreSQL's max_connections is above {kept} for each instance")
-        elif constant(age) == 0:
-            return  # somebody wants none
-    elif not says_age:
-        wanted.blocked = UNKNOWN_SERVER
-        return
-    if not checks and cell.has_health_checks:
+    if not said.names("CONN_HEALTH_CHECKS") and cell.has_health_checks:
         wanted.add["CONN_HEALTH_CHECKS"] = True
         wanted.lacks.append("does not check a kept connection before it is used")
-        wanted.effects.append(f"{at}.CONN_HEALTH_CHECKS: a connection that the server closed is replaced")
+        wanted.effects.append(f"{said.at}.CONN_HEALTH_CHECKS: a connection that the server closed is replaced")
     others = ", ".join(f"{c.path}:{c.line} ({c.server})" for c in (cell.server.contradicting if cell.server else ()))
     if wanted.add and others:
         wanted.todo.append(f"where {others} runs the application instead, set CONN_MAX_AGE to 0")
+
+
+def _keeps(said: _Said, cell: _Cell, wanted: _Wanted) -> bool:
+    """Sees to it that connections are used again, and says whether they then are."""
+    says_age = said.age is not None or "CONN_MAX_AGE" in said.handled
+    if said.names_option("pool") or (cell.isolates_requests and cell.has_pool):
+        return _pools(said, cell, wanted)
+    if cell.isolates_requests:
+        if said.keeps_connections:
+            wanted.set["CONN_MAX_AGE"] = 0
+            wanted.lacks.append("keeps connections that ASGI never uses again")
+            wanted.effects.append(f"{said.at}.CONN_MAX_AGE: 0; {cell.reason}")
+        elif not says_age:
+            wanted.blocked = _no_pool(cell)
+        return False
+    if says_age:
+        return not cell.interface or constant(said.age) != 0  # somebody may want none
+    if not cell.interface:
+        wanted.blocked = UNKNOWN_SERVER
+        return False
+    wanted.add["CONN_MAX_AGE"] = cell.age
+    wanted.lacks.append("opens a connection for every request")
+    wanted.effects.append(f"{said.at}.CONN_MAX_AGE: connections are kept for {cell.age} s; {cell.reason}")
+    kept = cell.server.connections if cell.server is not None else None
+    if kept is not None and kept > MOST_CONNECTIONS:
+        wanted.todo.append(f"see that PostgreSQL's max_connections is above {kept} for each instance")
+    return True
+
+
+def _pools(said: _Said, cell: _Cell, wanted: _Wanted) -> bool:
+    """Django's pool, beside which it refuses to keep connections."""
+    pooled = said.names_option("pool")
+    age_is_unknown = "CONN_MAX_AGE" in said.handled or (said.age is not None and constant(said.age) is ...)
+    if not pooled and (not said.knows_options or age_is_unknown):
+        reason = "CONN_MAX_AGE is set elsewhere, and Django refuses it beside a pool"
+        wanted.blocked = Blocked(
+            reason if said.knows_options else "OPTIONS is built elsewhere",
+            "set OPTIONS['pool'] and CONN_MAX_AGE = 0 together",
+        )
+        return False
+    if said.keeps_connections:
+        wanted.set["CONN_MAX_AGE"] = 0
+        wanted.effects.append(f"{said.at}.CONN_MAX_AGE: 0, since Django refuses to keep connections beside a pool")
+    if not pooled:
+        wanted.add_options["pool"] = cell.pool
+        wanted.lacks.append("opens a connection for every request")
+        wanted.effects.append(f"{said.at}.OPTIONS.pool: connections are pooled; {cell.reason}")
+    return True
 
 
 def _no_reuse(cell: _Cell) -> Blocked | None:
@@ -313,56 +347,54 @@ def _no_pool(cell: _Cell) -> Blocked:
     )
 
 
-def _timeouts(
-    database: Database,
-    module: PythonModule,
-    options: ast.Dict | None,
-    handled: frozenset[str],
-    cell: _Cell,
-    variable: str,
-    wanted: _Wanted,
-) -> None:
-    at = f"DATABASES.{database.alias}.OPTIONS"
-    if "connect_timeout" not in handled and key(options, "connect_timeout") is None:
+def _tls(said: _Said, wanted: _Wanted) -> None:
+    if "sslmode" in said.handled or not _needs_tls(said):
+        return
+    variable = said.database.ssl_variable
+    required = f"{_read(said.module, said.database, variable)} or {said.module.quoted('require')}"
+    wanted.add_options["sslmode"] = Code(required)
+    wanted.lacks.append("does not insist on TLS")
+    wanted.effects.append(f"{said.at}.OPTIONS.sslmode: {variable}, else require")
+
+
+def _timeouts(said: _Said, cell: _Cell, wanted: _Wanted) -> None:
+    at = f"{said.at}.OPTIONS"
+    if not said.names_option("connect_timeout"):
         wanted.add_options["connect_timeout"] = CONNECT_TIMEOUT
         wanted.lacks.append("may wait for ever for a connection")
         wanted.effects.append(f"{at}.connect_timeout: {CONNECT_TIMEOUT} s")
-    pooler = _pooler(database, cell)
-    given = item(options, "options")
-    if (
-        pooler
-        or {"statement_timeout", "options"} & handled
-        or "statement_timeout" in (ast.unparse(given) if given is not None else "")
-    ):
+    given = item(said.options, "options")
+    has_limit = {"statement_timeout", "options"} & said.handled or (
+        given is not None and "statement_timeout" in ast.unparse(given)
+    )
+    built_elsewhere = given is not None and not text(given)
+    if has_limit or built_elsewhere or _pooler(said.database, cell):
         return
-    if given is not None and not text(given):
-        return  # built elsewhere
     milliseconds = str(cell.options["statement-timeout-ms"])
-    own = limit_variable(variable)
+    own = limit_variable(said.database.ssl_variable)
     before = f"{text(given)} " if given is not None else ""
     value = Code(
-        f"{module.quoted(before + '-c statement_timeout=')} + "
-        f"({_read(module, database, own)} or {module.quoted(milliseconds)})"
+        f"{said.module.quoted(before + '-c statement_timeout=')} + "
+        f"({_read(said.module, said.database, own)} or {said.module.quoted(milliseconds)})"
     )
     (wanted.set_options if given is not None else wanted.add_options)["options"] = value
     wanted.lacks.append("lets a query run for ever")
     wanted.effects.append(f"{at}.options: a statement is cancelled after {own}, else {milliseconds} ms")
-    wanted.todo.append(f"set {own}=0 where migrations and long jobs run: the limit holds for them too")
+    wanted.todo.append(_without_limit_elsewhere(said.database.ssl_variable))
 
 
 def _edits(
     project: DjangoProject,
     settings: SettingsModule,
-    database: Database,
-    options_in: PythonModule,
-    options: ast.Dict | None,
+    said: _Said,
     local: LocalDatabases | None,
     wanted: _Wanted,
 ) -> Iterator[Parts]:
+    database, options = said.database, said.options
     assert isinstance(database.node, ast.Dict)
     module = database.module
     add, add_options = dict(wanted.add), dict(wanted.add_options)
-    elsewhere = _production(project, settings, database) if options_in is module else ()
+    elsewhere = _production(project, settings, database) if said.module is module else ()
     if "sslmode" in add_options and elsewhere:
         del add_options["sslmode"]
         variable = database.ssl_variable
@@ -379,23 +411,20 @@ def _edits(
         if add_options or wanted.set_options:
             set_["OPTIONS"] = given | wanted.set_options | add_options
     elif options is not None and (add_options or wanted.set_options):
-        yield options_in.edit_dict(options, add=add_options, set=wanted.set_options)
+        yield said.module.edit_dict(options, add=add_options, set=wanted.set_options)
     if add or set_ or wanted.delete:
         yield module.edit_dict(database.node, add=add, set=set_, delete=wanted.delete)
-    if any(
-        isinstance(value, Code) and "os." in value.text
-        for value in (*add_options.values(), *wanted.set_options.values())
-    ):
-        yield options_in.add_import("os", options if options is not None else database.node)
-    for name in wanted.add_options:
-        if name == "sslmode":
-            wanted.todo.append(_without_tls_elsewhere(database.ssl_variable, local, of_production=bool(elsewhere)))
+    values = (*add_options.values(), *wanted.set_options.values())
+    if any(isinstance(value, Code) and "os." in value.text for value in values):
+        yield said.module.add_import("os", options if options is not None else database.node)
+    if "sslmode" in wanted.add_options:
+        wanted.todo.append(_without_tls_elsewhere(database.ssl_variable, local, of_production=bool(elsewhere)))
 
 
 def _production(project: DjangoProject, settings: SettingsModule, database: Database) -> tuple[SettingsModule, ...]:
     """The modules of production that take this one over, as those of development and of tests do: TLS belongs there.
 
-    None where the alias may be missing, or be another, there.
+    None of them where the alias may be missing, or be another, there.
     """
     same = [other for each in project.modules.values() for other in each.databases if other.alias == database.alias]
     others = [each for each in same if each is not database and project.modules[each.path].role != "development"]
@@ -407,8 +436,12 @@ def _production(project: DjangoProject, settings: SettingsModule, database: Data
 def _without_tls_elsewhere(variable: str, local: LocalDatabases | None, *, of_production: bool = False) -> str:
     """What is left to do for servers without TLS that no edit reaches."""
     files = (*local.deployed, *(() if of_production else local.elsewhere))[:3] if local is not None else ()
-    also = f", and for what {_listed([*files])} start{'' if len(files) > 1 else 's'}" if files else ""
+    also = f", and for what {listed(files)} start{'' if len(files) > 1 else 's'}" if files else ""
     return f"set {variable}=prefer where PostgreSQL has no TLS, on a developer's machine, say{also}"
+
+
+def _without_limit_elsewhere(variable: str) -> str:
+    return f"set {limit_variable(variable)}=0 where migrations and long jobs run: the limit holds for them too"
 
 
 def _runs_with(project: DjangoProject, place: Place, settings: SettingsModule) -> bool:
@@ -427,7 +460,7 @@ def _assigned_in(module: PythonModule, database: Database, variable: str) -> Ite
     if last is None:
         yield Blocked(f"{module.path} takes over no DATABASES", "set sslmode there by hand")
         return
-    reader = _spelled(module, "os.environ.get", last) or _spelled(module, "os.getenv", last)
+    reader = _getter(module, last)
     ignored = "  # noqa: F405" if re.search(r"\S  # noqa: [^\n]*F405", module.source.text) else ""
     code = f"{target} = {reader or 'os.environ.get'}({module.quoted(variable)}) or {module.quoted('require')}{ignored}"
     yield module.insert_after(last, code, blank_lines=1)
@@ -459,13 +492,18 @@ def _made_at_run_time(
         missing.remove("statement_timeout")
     if not missing or cell.cannot_start or any(database.in_class for database in databases):
         return
-    message = f"{aliases or 'DATABASES'}: {_listed(missing)} not set, and what it holds is known only at run time"
+    message = f"{aliases or 'DATABASES'}: {listed(missing)} not set, and what it holds is known only at run time"
+    cure = _loop_below(module, first, missing, cell)
+    yield Finding(module.path, module.span(first.node), message, cure)
+
+
+def _loop_below(module: PythonModule, first: Database, missing: list[str], cell: _Cell) -> Fix | Blocked:
     last = _below_databases(module.tree.body)
     if last is None:
-        reason = "DATABASES is defined only under conditions"
-        blocked = Blocked(reason, "define it for every case, `DATABASES = {}` at least, and set them below")
-        yield Finding(module.path, module.span(first.node), message, blocked)
-        return
+        return Blocked(
+            "DATABASES is defined only under conditions",
+            "define it for every case, `DATABASES = {}` at least, and set them below",
+        )
     variable = first.ssl_variable
     code = _loop(module, first, missing, variable, cell)
     parts: list[Parts] = [module.insert_after(last, code, blank_lines=1)]
@@ -477,19 +515,13 @@ def _made_at_run_time(
         if cell.local is not None:
             parts += [place.set(variable, "prefer") for place in cell.local.lacking(variable)]
     if "statement_timeout" in missing:
-        own = limit_variable(variable)
-        todo.append(f"set {own}=0 where migrations and long jobs run: the limit holds for them too")
-    yield Finding(
-        module.path,
-        module.span(first.node),
-        message,
-        Fix.of(
-            "give PostgreSQL databases reuse of connections and limits, below DATABASES",
-            *parts,
-            tier=Tier.REVIEW,
-            effects=(f"DATABASES: {_listed(missing)} for every PostgreSQL database that does not say otherwise",),
-            todo=todo,
-        ),
+        todo.append(_without_limit_elsewhere(variable))
+    return Fix.of(
+        "give PostgreSQL databases reuse of connections and limits, below DATABASES",
+        *parts,
+        tier=Tier.REVIEW,
+        effects=(f"DATABASES: {listed(missing)} for every PostgreSQL database that does not say otherwise",),
+        todo=todo,
     )
 
 
@@ -622,10 +654,11 @@ def _options(database: Database, later: tuple[Later, ...]) -> tuple[PythonModule
     return database.module, own_dict(database.module, database.options)
 
 
-def _needs_tls(database: Database, options: ast.Dict | None) -> bool:
-    if key(options, "sslmode") is not None or item(database.node, "HOST") is None:
+def _needs_tls(said: _Said) -> bool:
+    host = item(said.database.node, "HOST")
+    if key(said.options, "sslmode") is not None or host is None:
         return False
-    literal = constant(item(database.node, "HOST"))
+    literal = constant(host)
     return not (isinstance(literal, str) and LOCAL.match(literal))
 
 
@@ -654,8 +687,7 @@ def _read(module: PythonModule, database: Database, variable: str) -> str:
         if reader in ("env", "config") and _takes_default(module, reader):
             return f"{reader}({name}, default={empty})"
     at = database.node if module is database.module else None
-    spelled = _spelled(module, "os.environ.get", at) or _spelled(module, "os.getenv", at)
-    return f"{spelled or 'os.environ.get'}({name})"
+    return f"{_getter(module, at) or 'os.environ.get'}({name})"
 
 
 def _takes_default(module: PythonModule, reader: str) -> bool:
@@ -676,8 +708,9 @@ def _takes_default(module: PythonModule, reader: str) -> bool:
     )
 
 
-def _spelled(module: PythonModule, dotted: str, above: ast.AST | None) -> str:
-    return module.name_of(dotted, above)
+def _getter(module: PythonModule, above: ast.AST | None) -> str:
+    """What reads the environment there, by the name that the module has for it; empty where it imports none."""
+    return module.name_of("os.environ.get", above) or module.name_of("os.getenv", above)
 
 
 def _below_databases(statements: Sequence[ast.stmt]) -> ast.stmt | None:
@@ -716,10 +749,6 @@ def _defines(statement: ast.stmt) -> bool:
 
 def _define(statements: Sequence[ast.stmt]) -> bool:
     return any(_defines(each) or isinstance(each, ast.Raise) for each in statements)
-
-
-def _listed(names: list[str]) -> str:
-    return " and ".join(filter(None, (", ".join(names[:-1]), names[-1])))
 
 
 RULE = Rule(

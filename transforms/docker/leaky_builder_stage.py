@@ -28,7 +28,7 @@ from fixer.facts.image_builds import ImageBuild, ImageBuilds, is_ignored, local_
 from fixer.languages import DEVELOPMENT
 from fixer.languages.dockerfile import Dockerfile, Instruction, Stage
 from fixer.languages.shell import Script
-from fixer.model import Blocked, Finding, Fix, NewFile, Parts, Rule, Span, Tier
+from fixer.model import Blocked, Finding, Fix, NewFile, Parts, Rule, Tier, listed
 
 # What no image needs, in sections as they are written to a new file.
 SECRETS = ("**/.env", "**/.env.*", "!**/.env*.example", "!**/.env*.sample", "!**/.env*.template")
@@ -101,12 +101,12 @@ def check(dockerfile: Dockerfile, builds: ImageBuilds) -> Iterator[Finding]:
     yield from _wide_copies(dockerfile, build)
     for stage in dockerfile.stages:
         for instruction in stage.instructions:
-            for message, cure in _said(dockerfile, build, stage, instruction):
+            for message, cure in _said(dockerfile, stage, instruction):
                 yield _finding(build, instruction, message, cure)
 
 
 def _finding(build: ImageBuild, instruction: Instruction, message: str, cure: Fix | Blocked) -> Finding:
-    return Finding(build.path, Span(instruction.span.start, instruction.span.end), message, cure)
+    return Finding(build.path, instruction.span, message, cure)
 
 
 # -- what the folder may hold -----------------------------------------------------------------------------------------
@@ -139,34 +139,34 @@ def _context_leaks(dockerfile: Dockerfile, build: ImageBuild, builds: ImageBuild
         )
         yield _finding(build, wide[0][0], "whole folders are copied, and what they may hold is not known", cure)
         return
-    leaks: list[str] = []
-    place = wide[0][0]
-    for instruction, source in wide:
-        inside = "" if source == "." else f"{source}/"
-        names = [f"{inside}{name}" for name in ENVIRONMENTS if not _let_through(build, f"{inside}{name}")]
-        found = [name for name in names if not build.excluded(name)]
-        if (
-            source == "."
-            and build.context == ""
-            and not build.excluded(".git/config")
-            and not _needs_git(build, builds)
-        ):
-            found.append(".git")
-        if found and not leaks:
-            place = instruction
-        leaks += [name for name in found if name not in leaks]
-    if not leaks:
+    taken = [(instruction, _takes_along(build, builds, source)) for instruction, source in wide]
+    place = next((instruction for instruction, names in taken if names), None)
+    if place is None:
         return
     # A pattern that may not be added cures nothing.
     additions = _additions(build, builds)
     lines = [line for _, section in additions for line in section]
     cured = tuple(read_ignore([*(build.ignore.lines if build.ignore else ()), *lines]))
-    leaks = [name for name in leaks if is_ignored("/".join((name, "config")) if name == ".git" else name, cured)]
-    if not leaks:
-        return
-    named = leaks if len(leaks) <= LEAKS_NAMED else [*leaks[: LEAKS_NAMED - 1], f"{len(leaks) - LEAKS_NAMED + 1} more"]
-    message = f"{place.op} {' '.join(place.args)} takes along {_listed(named)}, if there"
-    yield _finding(build, place, message, _completed(build, additions))
+    leaks = list(dict.fromkeys(name for _, names in taken for name in names if is_ignored(_inside(name), cured)))
+    if leaks:
+        more = [f"{len(leaks) - LEAKS_NAMED + 1} more"] if len(leaks) > LEAKS_NAMED else []
+        named = [*leaks[: LEAKS_NAMED - len(more)], *more]
+        message = f"{place.op} {' '.join(place.args)} takes along {listed(named)}, if there"
+        yield _finding(build, place, message, _completed(build, additions))
+
+
+def _takes_along(build: ImageBuild, builds: ImageBuilds, source: str) -> list[str]:
+    """What may lie in a folder that is copied, though no image needs it."""
+    inside = "" if source == "." else f"{source}/"
+    names = [f"{inside}{name}" for name in ENVIRONMENTS if not _let_through(build, f"{inside}{name}")]
+    if source == "." and build.context == "" and not _needs_git(build, builds):
+        names.append(".git")
+    return [name for name in names if not build.excluded(_inside(name))]
+
+
+def _inside(name: str) -> str:
+    """A file that tells whether this is left out: of a folder, one in it."""
+    return f"{name}/config" if name == ".git" else name
 
 
 def _may_hold_secrets(build: ImageBuild, folder: str) -> bool:
@@ -202,7 +202,7 @@ def _completed(build: ImageBuild, additions: list[tuple[str, list[str]]]) -> Fix
         tier=tier,
         todo=todo,
         effects=(
-            f"{build.ignore_path}: the builder no longer gets {_listed([line for line in missing if line[0] != '!'])}",
+            f"{build.ignore_path}: the builder no longer gets {listed(line for line in missing if line[0] != '!')}",
         ),
     )
 
@@ -339,9 +339,9 @@ def _wide_copies(dockerfile: Dockerfile, build: ImageBuild) -> Iterator[Finding]
             yield _finding(
                 build,
                 instruction,
-                f"COPY {' '.join(instruction.args)} takes everything into a stage that only installs {_listed(lists)}",
+                f"COPY {' '.join(instruction.args)} takes everything into a stage that only installs {listed(lists)}",
                 Fix.of(
-                    f"copy only {_listed(lists)}",
+                    f"copy only {listed(lists)}",
                     dockerfile.set_body(instruction, " ".join([*lists, folder])),
                     effects=("the stage is built again only when what it installs from changes",),
                 ),
@@ -401,30 +401,10 @@ def _used_from(dockerfile: Dockerfile, stage: Stage, copied: Instruction) -> boo
 # -- what instructions say ------------------------------------------------------------------------------------------
 
 
-def _said(
-    dockerfile: Dockerfile, build: ImageBuild, stage: Stage, instruction: Instruction
-) -> Iterator[tuple[str, Blocked]]:
+def _said(dockerfile: Dockerfile, stage: Stage, instruction: Instruction) -> Iterator[tuple[str, Blocked]]:
     line = f"line {dockerfile.line(instruction)}"
     if instruction.op in ("ENV", "ARG") and not CHECK_OFF.search(dockerfile.source.text):
-        for name, value in instruction.pairs:
-            if not SECRET_NAME.search(name.upper()) or PUBLIC_NAME.search(name.upper()):
-                if value and CREDENTIALS_IN_URL.search(value) and not PLACEHOLDER.search(value):
-                    yield (
-                        f"{instruction.op} {name} holds a password, which stays in the image's history",
-                        _at_run_time(line),
-                    )
-                continue
-            if value and not PLACEHOLDER.search(value):
-                yield f"{instruction.op} {name} holds a secret, which stays in the image's history", _at_run_time(line)
-            elif instruction.op == "ARG" and not value and _used(stage, instruction, name):
-                yield (
-                    f"ARG {name} is a secret, and its value stays in the history of the stage",
-                    Blocked(
-                        f"{line}: whoever starts the build must hand the secret over in another way",
-                        f"use RUN --mount=type=secret,id={name.lower()},env={name} and build with "
-                        f"--secret id={name.lower()},env={name}",
-                    ),
-                )
+        yield from _said_by_variables(stage, instruction, line)
     if instruction.op == "RUN":
         found = CREDENTIALS_IN_URL.search(instruction.script)
         if found and not PLACEHOLDER.search(found[0]):
@@ -439,20 +419,36 @@ def _said(
                     "with RUN --mount=type=secret",
                 ),
             )
-    if (
-        instruction.op == "COPY"
-        and stage is dockerfile.final
-        and instruction.flag("from")
-        and (
-            instruction.args == ("/", "/")
-            and dockerfile.source_stage(instruction) is not None
-            and stage.base != "scratch"
-        )
-    ):
+    if _takes_a_whole_stage(dockerfile, stage, instruction):
         yield (
             "COPY takes the whole builder stage into the image, with all that its layers hold",
             Blocked(f"{line}: which of its files are needed is not known", "copy what is needed by name"),
         )
+
+
+def _takes_a_whole_stage(dockerfile: Dockerfile, stage: Stage, instruction: Instruction) -> bool:
+    if stage is not dockerfile.final or stage.base == "scratch" or instruction.op != "COPY":
+        return False
+    return instruction.args == ("/", "/") and dockerfile.source_stage(instruction) is not None
+
+
+def _said_by_variables(stage: Stage, instruction: Instruction, line: str) -> Iterator[tuple[str, Blocked]]:
+    """What the values of an ENV or ARG give away."""
+    for name, value in instruction.pairs:
+        is_secret = SECRET_NAME.search(name.upper()) and not PUBLIC_NAME.search(name.upper())
+        said = "" if value is None or PLACEHOLDER.search(value) else value
+        if said and (is_secret or CREDENTIALS_IN_URL.search(said)):
+            what = "secret" if is_secret else "password"
+            yield f"{instruction.op} {name} holds a {what}, which stays in the image's history", _at_run_time(line)
+        elif is_secret and instruction.op == "ARG" and not value and _used(stage, instruction, name):
+            yield (
+                f"ARG {name} is a secret, and its value stays in the history of the stage",
+                Blocked(
+                    f"{line}: whoever starts the build must hand the secret over in another way",
+                    f"use RUN --mount=type=secret,id={name.lower()},env={name} and build with "
+                    f"--secret id={name.lower()},env={name}",
+                ),
+            )
 
 
 def _at_run_time(line: str) -> Blocked:
@@ -467,10 +463,6 @@ def _used(stage: Stage, arg: Instruction, name: str) -> bool:
     return any(
         i.index > arg.index and i.op in ("RUN", "ENV") and use.search(i.text + i.script) for i in stage.instructions
     )
-
-
-def _listed(items: list[str]) -> str:
-    return items[0] if len(items) == 1 else f"{', '.join(items[:-1])} and {items[-1]}"
 
 
 RULE = Rule(

@@ -27,7 +27,7 @@ from fixer.facts.images import FAMILIES, ROOT, BaseImage, base_image, made_up
 from fixer.facts.privileges import User, folders_made, is_within, low_port, needs_root, settings_need_root
 from fixer.languages import DEVELOPMENT
 from fixer.languages.dockerfile import Dockerfile, Instruction, New, Stage, expanded
-from fixer.model import Blocked, Finding, Fix, Option, Options, Parts, Rule, Span, Tier
+from fixer.model import Blocked, Finding, Fix, Option, Options, Parts, Rule, Tier, listed
 
 # Images that others are made from, which say who runs them.
 BASES = re.compile(r"(^|[/._-])(base|builder)([/._-]|$)", re.IGNORECASE)
@@ -135,7 +135,7 @@ def check(dockerfile: Dockerfile, builds: ImageBuilds, options: Options) -> Iter
         return
     place = users[-1].instruction if users and users[-1].stage is final else final.start
     cure = _cure(container, image, options)
-    yield Finding(build.path, Span(place.span.start, place.span.end), _message(dockerfile, users), cure)
+    yield Finding(build.path, place.span, _message(dockerfile, users), cure)
 
 
 def _message(dockerfile: Dockerfile, users: list[State]) -> str:
@@ -263,14 +263,9 @@ def _breaks(container: Container, state: State, folders: Folders, options: Optio
         )
     if instruction.op == "SHELL" and not re.search(r"\b(ba|da|a)?sh\b", instruction.text):
         return Blocked(f"{line}: the shell of this file is not sh", "add the user by hand")
-    if not options["low-ports"]:
-        ports = instruction.args if instruction.op == "EXPOSE" else ()
-        if instruction.op == "ENV":
-            ports = tuple(value or "" for name, value in instruction.pairs if re.search(r"(^|_)PORT$", name))
-        for word in ports:
-            port = re.match(r"\d+", expanded(word, state.values) or "")
-            if port and 0 < int(port[0]) < 1024:
-                return _low_port(int(port[0]), f"{line} names it")
+    port = next((port for port in _ports_named(state) if 0 < port < 1024), None)
+    if port is not None and not options["low-ports"]:
+        return _low_port(port, f"{line} names it")
     found = _in_root_home(container, state)
     if found:
         return Blocked(
@@ -296,6 +291,18 @@ def _breaks(container: Container, state: State, folders: Folders, options: Optio
             f"{line} copies everything into {state.target}, which belongs to the system", "use a WORKDIR such as /app"
         )
     return None
+
+
+def _ports_named(state: State) -> Iterator[int]:
+    """The ports that EXPOSE, or a variable such as PORT, gives."""
+    instruction = state.instruction
+    words = instruction.args if instruction.op == "EXPOSE" else ()
+    if instruction.op == "ENV":
+        words = tuple(value or "" for name, value in instruction.pairs if re.search(r"(^|_)PORT$", name))
+    for word in words:
+        port = re.match(r"\d+", expanded(word, state.values) or "")
+        if port:
+            yield int(port[0])
 
 
 def _low_port(port: int, who: str) -> Blocked:
@@ -420,36 +427,15 @@ def _start_breaks(container: Container, folders: Folders, options: Options) -> B
             f"the container starts only `{container.programs[0].text}`, so what it is for and needs is not known",
             "leave a base image or a box of tools; else write the command as CMD",
         )
-    if not options["low-ports"]:
-        for path, service in container.build.services:
-            low = next((port for port in service.ports if 0 < port < 1024), None)
-            if low is not None:
-                return _low_port(low, f"service {service.name!r} of {path} publishes it")
+    low_ports = options["low-ports"]
+    for path, service in container.build.services if not low_ports else ():
+        low = next((port for port in service.ports if 0 < port < 1024), None)
+        if low is not None:
+            return _low_port(low, f"service {service.name!r} of {path} publishes it")
     for program in container.programs:
-        if program.missing:
-            return Blocked(
-                f"{program.where}: the script {program.missing} is not in the repository: what it needs is not known",
-                "look at what it writes and whether it needs root, then add USER by hand",
-            )
-        words = ([_known(word.text, container) for word in command.words] for command in program.script.commands)
-        port = next((low for command in words if (low := low_port(command))), None)
-        if port is not None and not options["low-ports"]:
-            return _low_port(port, program.where)
-        if reason := needs_root(program.script, folders.all, container.values):
-            return Blocked(f"{program.where}: {reason}", "leave it, or do that elsewhere")
-        for runner, variables in HOME_RUNNERS:
-            started = re.search(rf"(?:^|[\s;&|])({runner})(?=\s|$)", program.text)
-            if started and not any(name in container.values for name in variables):
-                return Blocked(
-                    f"{program.where}: `{started[1]}` looks for what it needs in the home of its user",
-                    f"set {variables[0]} in ENV before that is loaded, or start the program itself",
-                )
-        manager = re.search(r"(^|[\s;&|])(pnpm|yarn) ", program.text)
-        if manager and "COREPACK_HOME" not in container.values and _uses_corepack(container):
-            return Blocked(
-                f"{program.where}: corepack keeps {manager[2]} in root's home, and another user would load it again",
-                "set COREPACK_HOME in ENV before corepack is used, or start the program itself",
-            )
+        blocked = _program_breaks(container, program, folders, low_ports=low_ports)
+        if blocked is not None:
+            return blocked
     for name, text in container.settings:
         if not text:
             return Blocked(
@@ -458,6 +444,35 @@ def _start_breaks(container: Container, folders: Folders, options: Options) -> B
             )
         if reason := settings_need_root(text, folders.all):
             return Blocked(f"{name}: {reason}", "take that out, or leave it")
+    return None
+
+
+def _program_breaks(container: Container, program: Program, folders: Folders, *, low_ports: bool) -> Blocked | None:
+    """What one program needs root for, or looks for in root's home."""
+    if program.missing:
+        return Blocked(
+            f"{program.where}: the script {program.missing} is not in the repository: what it needs is not known",
+            "look at what it writes and whether it needs root, then add USER by hand",
+        )
+    words = ([_known(word.text, container) for word in command.words] for command in program.script.commands)
+    port = next((low for command in words if (low := low_port(command))), None)
+    if port is not None and not low_ports:
+        return _low_port(port, program.where)
+    if reason := needs_root(program.script, folders.all, container.values):
+        return Blocked(f"{program.where}: {reason}", "leave it, or do that elsewhere")
+    for runner, variables in HOME_RUNNERS:
+        started = re.search(rf"(?:^|[\s;&|])({runner})(?=\s|$)", program.text)
+        if started and not any(name in container.values for name in variables):
+            return Blocked(
+                f"{program.where}: `{started[1]}` looks for what it needs in the home of its user",
+                f"set {variables[0]} in ENV before that is loaded, or start the program itself",
+            )
+    manager = re.search(r"(^|[\s;&|])(pnpm|yarn) ", program.text)
+    if manager and "COREPACK_HOME" not in container.values and _uses_corepack(container):
+        return Blocked(
+            f"{program.where}: corepack keeps {manager[2]} in root's home, and another user would load it again",
+            "set COREPACK_HOME in ENV before corepack is used, or start the program itself",
+        )
     return None
 
 
@@ -473,51 +488,72 @@ def _known(word: str, container: Container) -> str:
 
 
 def _fix(container: Container, image: BaseImage, folders: Folders, options: Options) -> Fix | Blocked:
-    dockerfile = container.dockerfile
     user, made = _existing(container, image)
     # Who makes a user while building has the tools for that.
     shell = image.family in ("debian", "redhat", "alpine") or made is not None
     create = user is None and shell
     if user is None:
         number = str(options["uid"])
-        name = _name(dockerfile, options) if shell else number
+        name = _name(container.dockerfile, options) if shell else number
         user = User(name, name, number)
-    if not shell:
-        if folders.data:
-            return Blocked(
-                f"the image has no program that could give {folders.data[0]} to another user",
-                "COPY an empty folder there with --chown from a stage that has a shell",
-            )
-        if image.user == "" and dockerfile.final.root.base != "scratch":
-            return Blocked(
-                "the image has no program that makes users",
-                "make the user in a stage that has one, and COPY /etc/passwd from there",
-            )
+    blocked = _cannot_be_owner(user, container, image, folders, shell=shell)
+    if blocked is not None:
+        return blocked
+    steps = _create(user, image.family) if create else []
+    parts = _handed_over(user, container, folders, made, steps, shell=shell)
+    todo = _todo(container, folders, user)
+    number = f" ({user.id})" if user.id and user.id != user.name else ""
+    effects = [f"the container runs as {user.name}{number} instead of root"]
+    if shell and folders.all:
+        effects.append(f"{listed(folders.all)} {'belong' if len(folders.all) > 1 else 'belongs'} to {user.name}")
+    title = f"make the user {user.name}{number} and run as it" if create else f"run as {user.name}{number}"
+    return Fix.of(title, *parts, tier=Tier.REVIEW if todo else Tier.SAFE, effects=effects, todo=todo)
+
+
+def _cannot_be_owner(
+    user: User, container: Container, image: BaseImage, folders: Folders, *, shell: bool
+) -> Blocked | None:
+    """Why this user cannot have what the process needs. `shell`: whether the image can run commands for that."""
+    if not shell and folders.data:
+        return Blocked(
+            f"the image has no program that could give {folders.data[0]} to another user",
+            "COPY an empty folder there with --chown from a stage that has a shell",
+        )
+    if not shell and image.user == "" and container.dockerfile.final.root.base != "scratch":
+        return Blocked(
+            "the image has no program that makes users",
+            "make the user in a stage that has one, and COPY /etc/passwd from there",
+        )
     if not user.home and "UV_NO_CACHE" not in container.values and _starts_uv(container.programs):
         return Blocked(
             f"uv keeps its cache in the home of its user, and {user.name} has none",
             "make the user with --create-home, or start the program itself",
         )
-    written = folders
+    return None
+
+
+def _handed_over(
+    user: User, container: Container, folders: Folders, made: Instruction | None, steps: list[str], *, shell: bool
+) -> list[Parts]:
+    """The edits that give the folders to the user and change to it; `steps` are commands that make it first."""
+    dockerfile, parts = container.dockerfile, list[Parts]()
     late = shell and _written_late(container, folders, made)
     copies = [] if late else _copies(container, folders)
     first = copies[0].instruction if copies else None
-    steps = _create(user, image.family) if create else []
-    parts: list[Parts] = []
     # Builders other than BuildKit drop what changes in a volume after it is declared.
     volume = next((s for s in container.acting("VOLUME") if shell and folders.data), None)
     if volume is not None and (first is None or volume.instruction.index < first.index):
         if volume.stage is not dockerfile.final or (made is not None and made.index > volume.instruction.index):
-            return Blocked(
+            blocked = Blocked(
                 f"line {dockerfile.line(volume.instruction)}: the volume is declared before {user.name} can own it",
                 "make the user and chown the folder before VOLUME",
             )
-        given = Folders((), folders.data)
-        steps += _give(user, container, given, volume.instruction, recursive=False)
-        parts.append(dockerfile.insert_before(volume.instruction, _run(steps)))
+            return [blocked]
+        given = _give(user, container, Folders((), folders.data), volume.instruction, recursive=False)
+        parts.append(dockerfile.insert_before(volume.instruction, _run([*steps, *given])))
         folders, steps = Folders(folders.roots, ()), []
     if shell:
-        steps += _give(user, container, folders, first, recursive=late)
+        steps = [*steps, *_give(user, container, folders, first, recursive=late)]
     run = [_run(steps)] if steps else []
     if first is not None and run:
         parts.append(dockerfile.insert_before(first, *run))
@@ -526,14 +562,7 @@ def _fix(container: Container, image: BaseImage, folders: Folders, options: Opti
         # With --link, names of users cannot be looked up: https://docs.docker.com/reference/dockerfile/#copy---link
         numeric = state.instruction.flag("link") is not None or not shell
         parts.append(dockerfile.set_flag(state.instruction, "chown", user.numeric if numeric else user.owner))
-    parts += _set_user(dockerfile, run, (user.id or user.name) if shell else user.numeric)
-    todo = _todo(container, written, user)
-    number = f" ({user.id})" if user.id and user.id != user.name else ""
-    effects = [f"the container runs as {user.name}{number} instead of root"]
-    if shell and written.all:
-        effects.append(f"{_listed(written.all)} {'belong' if len(written.all) > 1 else 'belongs'} to {user.name}")
-    title = f"make the user {user.name}{number} and run as it" if create else f"run as {user.name}{number}"
-    return Fix.of(title, *parts, tier=Tier.REVIEW if todo else Tier.SAFE, effects=effects, todo=todo)
+    return [*parts, *_set_user(dockerfile, run, (user.id or user.name) if shell else user.numeric)]
 
 
 def _run(steps: list[str]) -> New:
@@ -558,7 +587,7 @@ def _todo(container: Container, folders: Folders, user: User) -> list[str]:
             elif mount.source:
                 volumes.add(mount.target.rstrip("/"))
     todo = [
-        f"{path} mounts {_listed(tuple(sources))} into {name!r}: the files there keep the owner of the host"
+        f"{path} mounts {listed(sources)} into {name!r}: the files there keep the owner of the host"
         for (path, name), sources in binds.items()
     ]
     todo += [
@@ -720,10 +749,6 @@ def _set_user(dockerfile: Dockerfile, run: list[New], name: str) -> list[Parts]:
 
 def _starts_uv(programs: Iterable[Program]) -> bool:
     return any(re.search(r"(^|[\s;&|])uvx? ", program.text) for program in programs)
-
-
-def _listed(items: tuple[str, ...]) -> str:
-    return items[0] if len(items) == 1 else f"{', '.join(items[:-1])} and {items[-1]}"
 
 
 RULE = Rule(
