@@ -197,13 +197,11 @@ class Repository:
 
     def origin(self) -> str:
         """The address of git's remote `origin`; empty where there is none."""
-        if not (self.root / ".git").exists():
-            return ""
-        command = ["git", "-C", str(self.root), "config", "--get", "remote.origin.url"]
         try:
-            return os.fsdecode(subprocess.run(command, capture_output=True, check=False).stdout).strip()
+            found = _git(self.root, "config", "--get", "remote.origin.url") if (self.root / ".git").exists() else None
         except OSError:
             return ""
+        return os.fsdecode(found.stdout).strip() if found is not None else ""
 
     # -- documents ----------------------------------------------------------------------------------------------
 
