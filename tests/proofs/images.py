@@ -165,7 +165,10 @@ def _busybox() -> Path:
     with urlopen(f"{mirror()}/{BUSYBOX}", timeout=60) as answer:
         archive.write_bytes(answer.read())
     with tarfile.open(archive) as source:
-        source.extractall(KEPT / "source", filter="data")
+        # As https://docs.python.org/3/library/tarfile.html#extraction-filters says for Pythons before 3.11.4, such as
+        # Debian 12's: they know no filter.
+        source.extraction_filter = getattr(tarfile, "data_filter", None)
+        source.extractall(KEPT / "source")
     (folder,) = (KEPT / "source").iterdir()
     run("make", "allnoconfig", cwd=folder)
     config = (folder / ".config").read_text()
