@@ -94,15 +94,7 @@ def _restores(step: Step) -> bool:
 
 def _depends_on(job: Job, wanted: str, without: set[str]) -> bool:
     """Whether a job waits for another one, directly or by way of jobs other than these."""
-    seen, todo = set(without), list(job.needs)
-    while todo:
-        name = todo.pop()
-        if name == wanted:
-            return True
-        if name not in seen and name in job.workflow.jobs:
-            seen.add(name)
-            todo += job.workflow.jobs[name].needs
-    return False
+    return any(found.id == wanted for found in job.workflow.upstream(*job.needs, without=without))
 
 
 @dataclass(frozen=True)

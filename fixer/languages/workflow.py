@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
@@ -182,9 +182,9 @@ class Workflow(Yaml):
                     found.setdefault(id(step.node), step)
         return tuple(found.values())
 
-    def upstream(self, *job_ids: str) -> Iterator[Job]:
-        """These jobs, and those that they wait for, directly or not; each once."""
-        seen, todo = set[str](), list(job_ids)
+    def upstream(self, *job_ids: str, without: Iterable[str] = ()) -> Iterator[Job]:
+        """These jobs, and those that they wait for, directly or by way of jobs other than `without`; each once."""
+        seen, todo = set(without), list(job_ids)
         while todo:
             job_id = todo.pop()
             job = self.jobs.get(job_id)
