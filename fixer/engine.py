@@ -168,24 +168,26 @@ class _Asked:
         return found
 
     def _within_bounds(self, rule: Rule, finding: Finding, repository: Repository) -> Finding:
-        for path in finding.cure.paths if isinstance(finding.cure, Fix) else ():
+        why = self._out_of_bounds(rule, finding.cure, repository) if isinstance(finding.cure, Fix) else None
+        return finding if why is None else replace(finding, cure=why)
+
+    def _out_of_bounds(self, rule: Rule, fix: Fix, repository: Repository) -> Blocked | None:
+        """Why a fix may not be made here: for a file that it changes or adds."""
+        for path in fix.paths:
             if not repository.in_scope(path):
-                cure = Blocked(f"its fix also changes {path}, outside of {repository.only}", "run it on the repository")
-                return replace(finding, cure=cure)
+                return Blocked(f"its fix also changes {path}, outside of {repository.only}", "run it on the repository")
             source = repository.read(path) if repository.exists(path) else Source(path, "")
             if self.left_alone(rule, source):
-                cure = Blocked(
+                return Blocked(
                     f"its fix also changes {path}, which is excluded", "include that file, or fix it by hand"
                 )
-                return replace(finding, cure=cure)
-        for file in finding.cure.new_files if isinstance(finding.cure, Fix) else ():
+        for file in fix.new_files:
             if repository.is_ignored(file.path):
-                cure = Blocked(
+                return Blocked(
                     f"git ignores {file.path}, so it would be in no commit",
                     f"stop ignoring it: `git check-ignore -v {file.path}` says where that stands",
                 )
-                return replace(finding, cure=cure)
-        return finding
+        return None
 
     def _asked(self, rule: Rule, repository: Repository) -> Iterator[Finding]:
         path = ""
