@@ -19,9 +19,9 @@ import click
 from fixer.config import from_table, json_schema, toml_value
 from fixer.engine import plan
 from fixer.model import Fix, Rule
-from fixer.preview.patch import lines_of
 from fixer.registry import all_rules
 from fixer.repository import Repository
+from fixer.show.diff import lines_of
 
 ROOT = Path(__file__).parent.parent
 START = "<!-- rules: made by `make docs` -->"

@@ -15,7 +15,7 @@ from pathlib import PurePosixPath
 from types import UnionType
 from typing import TYPE_CHECKING, Any, Union, get_args, get_origin, get_type_hints
 
-from fixer.languages import document_type, kind_of
+from fixer.documents import document_type, kind_of
 from fixer.model import (
     Blocked,
     Edit,

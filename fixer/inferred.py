@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from fixer.facts.app_server import AppServer
-from fixer.facts.deployments import Deployments
-from fixer.facts.django import DjangoProject
-from fixer.facts.frontend import FrontEnds
-from fixer.facts.test_suites import TestSuites
-from fixer.facts.workflows import Workflows
+from fixer.deploy.deployments import Deployments
+from fixer.django.app_server import AppServer
+from fixer.django.project import DjangoProject
+from fixer.github.workflows import Workflows
+from fixer.project.frontend import FrontEnds
+from fixer.project.test_suites import TestSuites
 from fixer.repository import Repository
 
 

@@ -19,7 +19,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any, Protocol, Self, TypeVar, cast
 
-from fixer.languages import document_type, kind_of, name_of
+from fixer.documents import document_type, kind_of, name_of
 from fixer.model import Document, FileError, Source
 
 LARGEST = 4 * 1024 * 1024

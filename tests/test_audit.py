@@ -14,15 +14,15 @@ from pathlib import Path
 import pytest
 from markdown_it import MarkdownIt
 
-from fixer.languages.workflow import Workflow
+from fixer.audit.claims import Verdict, claims, make_targets, status_reports
+from fixer.audit.criteria import CRITERIA, Criterion, State, criteria
+from fixer.audit.document import Audit, as_html, as_json, items_of, markdown
+from fixer.audit.needed import needed
+from fixer.github.workflow import Workflow
 from fixer.model import Fault, FileError, Finding, Fix, NewFile, Report, Rule
 from fixer.registry import all_rules
-from fixer.report.audit import Audit, as_html, as_json, items_of, markdown
-from fixer.report.claims import Verdict, claims, make_targets, status_reports
-from fixer.report.markdown import code, fenced, words
-from fixer.report.needed import needed
-from fixer.report.tasks import CRITERIA, Criterion, State, criteria
 from fixer.repository import Repository
+from fixer.show.markdown import code, fenced, words
 from tests import examples
 from tests.test_report_json import check_jsonschema, strict
 

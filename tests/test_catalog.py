@@ -17,12 +17,12 @@ from click.testing import CliRunner
 from hypothesis import given
 from hypothesis import strategies as st
 
-from fixer.catalog import Catalog, Major, Migrated, Migration, StepUse, between, consistency, migrate
-from fixer.catalog.actions import Input
-from fixer.catalog.artifacts import combinations_of
-from fixer.catalog.update import Clone, CloneError, fold, metadata_of, refresh, rendered
 from fixer.commands.catalog import catalog as command
-from fixer.languages.action_ref import ActionRef, RefKind, Version, version_of
+from fixer.github.action_ref import ActionRef, RefKind, Version, version_of
+from fixer.github.catalog import Catalog, Major, Migrated, Migration, StepUse, between, consistency, migrate
+from fixer.github.catalog.actions import Input
+from fixer.github.catalog.artifacts import combinations_of
+from fixer.github.catalog.update import Clone, CloneError, fold, metadata_of, refresh, rendered
 from fixer.model import Blocked
 from fixer.repository import Repository
 

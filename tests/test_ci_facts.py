@@ -8,14 +8,14 @@ from typing import Any, TypeVar
 
 import pytest
 
-from fixer.facts.django_ci import DjangoCI
-from fixer.facts.frontend import FrontEnd, FrontEnds
-from fixer.facts.local_access import local_access
-from fixer.facts.routes import HealthUrl, Routes
-from fixer.facts.task_runners import TaskRunners
-from fixer.facts.test_suites import Suite, TestSuites
-from fixer.facts.workflows import Workflows, commands_of, folder_of
+from fixer.django.ci import DjangoCI
+from fixer.django.local_access import local_access
+from fixer.django.routes import HealthUrl, Routes
+from fixer.github.workflows import Workflows, commands_of, folder_of
 from fixer.model import Blocked
+from fixer.project.frontend import FrontEnd, FrontEnds
+from fixer.project.task_runners import TaskRunners
+from fixer.project.test_suites import Suite, TestSuites
 from fixer.repository import Repository
 from tests.fixture_cases import write
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from fixer.languages.compose import Build, Compose, Mount
+from fixer.docker.compose import Build, Compose, Mount
 from fixer.languages.dockerfile import ImageRef
 from fixer.model import Source
 

@@ -8,14 +8,14 @@ from typing import TypeVar
 
 import pytest
 
+from fixer.django.app_server import AppServer
+from fixer.django.databases import LocalDatabases
+from fixer.django.project import DjangoProject
+from fixer.django.query_log import QueryLog
+from fixer.django.raw_sql import RawSql
+from fixer.django.settings import Database, role_of, vendor_of
 from fixer.engine import check
-from fixer.facts.app_server import AppServer
-from fixer.facts.django import DjangoProject
-from fixer.facts.local_databases import LocalDatabases
-from fixer.facts.python_packages import PythonPackages
-from fixer.facts.query_log import QueryLog
-from fixer.facts.raw_sql import RawSql
-from fixer.facts.settings_modules import Database, role_of, vendor_of
+from fixer.project.packages import PythonPackages
 from fixer.registry import all_rules
 from fixer.repository import Repository
 from tests.fixture_cases import write

@@ -11,7 +11,7 @@ from typing import Self
 import pytest
 
 from fixer.engine import DOCUMENTS_PER_PROCESS, PASSES, check, plan
-from fixer.languages.workflow import Workflow
+from fixer.github.workflow import Workflow
 from fixer.model import Blocked, Change, Edit, Finding, Fix, NewFile, Options, Plan, Rule, Source, Span, Tier
 from fixer.repository import Repository
 from fixer.splice import splice

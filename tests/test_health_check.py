@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import pytest
 
-from fixer.languages.deploy_commands import StepScript, action_deploys, deploys, job_deploys
-from fixer.languages.health_check import HealthCheck, Probe, health_checks, is_local, stay_healthy, wait_until_healthy
+from fixer.deploy.commands import StepScript, action_deploys, deploys, job_deploys
+from fixer.deploy.health_check import HealthCheck, Probe, health_checks, is_local, stay_healthy, wait_until_healthy
+from fixer.github.workflow import Step, Workflow
 from fixer.languages.shell import Script
-from fixer.languages.workflow import Step, Workflow
 from fixer.model import Source
 
 

@@ -21,7 +21,10 @@ MODULES = [path for package in ("fixer", "transforms") for path in sorted((ROOT 
 RULE_MODULES = [path for path in sorted((ROOT / "transforms").glob("*/*.py")) if path.name != "__init__.py"]
 
 # What a rule may import of the project and of others. Rules are pure functions: no files, programs, network, clock.
-RULE_IMPORTS = ("fixer.model", "fixer.languages", "fixer.facts", "fixer.catalog")
+RULE_IMPORTS = (
+    "fixer.model", "fixer.languages", "fixer.github", "fixer.project", "fixer.docker", "fixer.django", "fixer.runtime",
+    "fixer.deploy",
+)  # fmt: skip
 IMPURE = {
     "asyncio", "builtins", "ctypes", "datetime", "glob", "http", "importlib", "io", "multiprocessing", "os", "pathlib",
     "pickle", "random", "secrets", "shutil", "socket", "sqlite3", "subprocess", "sys", "tempfile", "threading", "time",
@@ -33,7 +36,7 @@ NAMELESS = re.compile(r"^_*(utils?|helpers?|commons?|base|manager|context|misc|s
 NAMELESS_TYPE = re.compile(r"(Context|Manager|Helper|Utils?|Base)$")
 
 PRINTERS = ("fixer/cli.py", "fixer/commands/", "fixer/docs.py")
-WRITERS = ("fixer/writing.py", "fixer/docs.py", "fixer/commands/", "fixer/forge/", "fixer/catalog/")
+WRITERS = ("fixer/writing.py", "fixer/docs.py", "fixer/commands/", "fixer/forge/", "fixer/github/catalog/")
 WRITING = {
     "chmod", "fsync", "makedirs", "mkdir", "rename", "rmtree", "symlink", "symlink_to", "touch", "truncate", "unlink",
     "write_bytes", "write_text",

@@ -8,7 +8,7 @@ from html.parser import HTMLParser
 import pytest
 
 from fixer.model import Fault, FileChange, FileError, Finding, Fix, Piece, Plan, Reported, Source, Span
-from fixer.preview.html import html
+from fixer.show.html import html
 from tests import examples
 
 

@@ -6,10 +6,10 @@ from pathlib import Path
 
 import pytest
 
-from fixer.facts.containers import Container
-from fixer.facts.image_builds import ImageBuilds, is_ignored, read_ignore
-from fixer.facts.images import BaseImage, base_image
-from fixer.facts.privileges import User, folders_made, low_port, needs_root, settings_need_root, users_made
+from fixer.docker.builds import ImageBuilds, is_ignored, read_ignore
+from fixer.docker.containers import Container
+from fixer.docker.images import BaseImage, base_image
+from fixer.docker.privileges import User, folders_made, low_port, needs_root, settings_need_root, users_made
 from fixer.languages.dockerfile import ImageRef
 from fixer.languages.shell import Script
 from fixer.model import Fix, Tier

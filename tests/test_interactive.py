@@ -11,10 +11,10 @@ from click.testing import CliRunner
 from rich.console import Console
 
 from fixer.engine import plan
-from fixer.languages.workflow import Workflow
+from fixer.github.workflow import Workflow
 from fixer.model import Finding, Fix, NewFile, Reported, Rule
-from fixer.preview.interactive import Interactive, choose
 from fixer.repository import Repository
+from fixer.show.interactive import Interactive, choose
 
 
 def replacing(old: str, new: str) -> Rule:

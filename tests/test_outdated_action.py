@@ -10,11 +10,11 @@ from typing import Any
 import pytest
 import yaml
 
-from fixer.catalog import Catalog
-from fixer.catalog.slack import slack_message
 from fixer.engine import plan
-from fixer.languages.action_ref import ActionRef
-from fixer.languages.workflow import Step, Workflow
+from fixer.github.action_ref import ActionRef
+from fixer.github.catalog import Catalog
+from fixer.github.catalog.slack import slack_message
+from fixer.github.workflow import Step, Workflow
 from fixer.model import Blocked, Fix, Plan, Source, Tier
 from fixer.registry import all_rules
 from fixer.repository import Repository

@@ -11,8 +11,8 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from fixer.model import FileChange, Piece, Plan, Source
-from fixer.preview.patch import file_diff, lines_of, patch, quoted
 from fixer.registry import all_rules
+from fixer.show.diff import file_diff, lines_of, patch, quoted
 from tests.fixture_cases import CASES, SHAPES, Case, files, planned, shaped
 
 LINE = st.text(st.sampled_from("ab -+@\\\t\r\x0b\u2028é🐍\ufeff"), max_size=6)

@@ -8,9 +8,9 @@ import pytest
 from rich.console import Console
 
 from fixer.model import Blocked, Change, Edit, FileChange, Finding, Fix, NewFile, Piece, Plan, Reported, Source, Span
-from fixer.preview.semantic import address_in_words, describe, in_words, plan_in_words, value_in_words
-from fixer.preview.terminal import show
-from fixer.visible import visible
+from fixer.show.terminal import show
+from fixer.show.visible import visible
+from fixer.show.words import address_in_words, describe, in_words, plan_in_words, value_in_words
 from tests import examples
 
 

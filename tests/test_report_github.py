@@ -11,7 +11,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from fixer.model import Fault, FileError, Report
-from fixer.report.github import annotate, command
+from fixer.show.github import annotate, command
 from tests import examples
 from tests.components import path
 

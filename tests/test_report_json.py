@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from fixer.model import Fault, FileError, Plan, Report, Source
-from fixer.report.json import plan_json, report_json
+from fixer.show.json import plan_json, report_json
 from tests import examples
 from tests.test_patch import git_apply
 

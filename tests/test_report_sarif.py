@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from fixer.model import Fault, FileError, Finding, Fix, Report, Reported, Source, Span
-from fixer.report.sarif import sarif
+from fixer.show.sarif import sarif
 from tests import examples
 from tests.components import path
 from tests.test_report_json import check_jsonschema

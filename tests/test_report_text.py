@@ -5,8 +5,8 @@ from __future__ import annotations
 import click
 
 from fixer.model import Finding, Fix, Report, Reported, Source, Span
-from fixer.report.statistics import counts, statistics_text
-from fixer.report.text import summary, text
+from fixer.show.statistics import counts, statistics_text
+from fixer.show.text import summary, text
 from tests import examples
 
 

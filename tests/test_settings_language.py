@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from fixer.languages.settings import Code, PythonModule, has_spread, is_settings, item, key
+from fixer.languages.python import Code, PythonModule, has_spread, is_settings, item, key
 from fixer.model import Blocked, Edit, FileError, Parts, Source
 from fixer.splice import splice
 from fixer.verify import broken_promise, second_reading

@@ -10,8 +10,8 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from fixer.github.workflow import Workflow
 from fixer.languages.shell import Command, Redirect, Script, Shell, Silence, Structure
-from fixer.languages.workflow import Workflow
 from fixer.model import Source
 
 

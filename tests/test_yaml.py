@@ -14,7 +14,7 @@ import yaml as pyyaml
 from hypothesis import given
 from hypothesis import strategies as st
 
-from fixer.languages.workflow import Workflow
+from fixer.github.workflow import Workflow
 from fixer.languages.yaml import (
     Commented,
     Flow,

@@ -40,7 +40,7 @@ def apply(
             click.echo(f"fhfix: {halfway if dry_run else writing.recover(root)}", err=True)
         made = opened.plan()
         if interactive and made.taken:
-            from fixer.preview.interactive import choose
+            from fixer.show.interactive import choose
 
             made = opened.plan(choose(made))
         if not quiet:
@@ -60,17 +60,17 @@ def apply(
 
 def _show(opened: Opened, made: Plan, form: str, paged: bool) -> None:
     if form == "patch":
-        from fixer.preview.patch import patch
+        from fixer.show.diff import patch
 
         sys.stdout.buffer.write(patch(made))
     elif form == "json":
-        from fixer.report.json import plan_json
+        from fixer.show.json import plan_json
 
         click.echo(plan_json(made, opened.after(made).read), nl=False)
     else:
         from rich.console import Console
 
-        from fixer.preview.terminal import show
+        from fixer.show.terminal import show
 
         console = Console(highlight=False)
         with console.capture() as captured:

@@ -35,10 +35,10 @@ def audit(opened: Opened, form: str, output: Path, reports: tuple[str, ...]) -> 
 
     Status reports are found by their names (`DEVOPS_STATUS.md` and the like); --report names others.
     """
+    from fixer.audit.claims import claims, status_reports
+    from fixer.audit.document import Audit, as_html, as_json, items_of, markdown
+    from fixer.audit.needed import needed
     from fixer.forge.git import Git
-    from fixer.report.audit import Audit, as_html, as_json, items_of, markdown
-    from fixer.report.claims import claims, status_reports
-    from fixer.report.needed import needed
 
     repository = opened.repository
     for report in reports:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 import click
 
 if TYPE_CHECKING:
-    from fixer.catalog.update import Tags
+    from fixer.github.catalog.update import Tags
 
 
 @click.group(context_settings={"help_option_names": ["-h", "--help"]})
@@ -22,7 +22,7 @@ def catalog() -> None:
 @click.argument("action", metavar="ACTION")
 def show(action: str) -> None:
     """What is known of ACTION, `owner/repo[/path]`: majors, inputs, changes, advisories, sources."""
-    from fixer.catalog import Catalog
+    from fixer.github.catalog import Catalog
 
     known = Catalog.load()
     found = known.action(action.partition("@")[0])
@@ -70,7 +70,7 @@ def show(action: str) -> None:
 @click.option("--unspoken", is_flag=True, help="Also list inputs that went and that no migration speaks of.")
 def verify(unspoken: bool) -> None:
     """Check that the data holds together: commits, majors, and that migrations name inputs that exist."""
-    from fixer.catalog import Catalog, consistency
+    from fixer.github.catalog import Catalog, consistency
 
     known = Catalog.load()
     wrong = list(consistency.problems(known))
@@ -108,10 +108,10 @@ def update(
     import datetime
     import json
 
-    from fixer.catalog import Catalog
-    from fixer.catalog.actions import FOLDER
-    from fixer.catalog.update import CloneError, refresh, rendered
     from fixer.forge.github import GitHubError
+    from fixer.github.catalog import Catalog
+    from fixer.github.catalog.actions import FOLDER
+    from fixer.github.catalog.update import CloneError, refresh, rendered
 
     folder = into or Path(FOLDER) / "actions"
     names = list(dict.fromkeys("/".join(name.partition("@")[0].split("/")[:2]) for name in actions))
@@ -150,8 +150,8 @@ def update(
 
 
 def _tags(name: str, clones: Path | None, server: str) -> Tags:
-    from fixer.catalog.update import Clone, CloneError, Remote
     from fixer.forge.github import GitHub, GitHubError, Slug, token_from
+    from fixer.github.catalog.update import Clone, CloneError, Remote
 
     if clones is not None:
         for folder in (clones / name, clones / f"{name}.git"):

@@ -46,23 +46,23 @@ def check(
         say_problems(report)
         sys.exit(exit_code(report, found=False, zero=zero))
     if form == "json":
-        from fixer.report.json import report_json
+        from fixer.show.json import report_json
 
         click.echo(report_json(report, read), nl=False)
     elif form == "sarif":
-        from fixer.report.sarif import sarif
+        from fixer.show.sarif import sarif
 
         click.echo(sarif(report, read), nl=False)
     elif form == "github":
-        from fixer.report.github import annotate
+        from fixer.show.github import annotate
 
         click.echo(annotate(report, read), nl=False)
     elif statistics:
-        from fixer.report.statistics import statistics_text
+        from fixer.show.statistics import statistics_text
 
         click.echo(statistics_text(report.findings), nl=False)
     else:
-        from fixer.report.text import text
+        from fixer.show.text import text
 
         click.echo(text(report, read, verbose=verbose, quiet=quiet), nl=False)
     if form == "text":

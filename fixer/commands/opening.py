@@ -20,7 +20,7 @@ from fixer.registry import all_rules
 from fixer.repository import Repository, find_root
 
 if TYPE_CHECKING:
-    from fixer.report.tasks import Criterion
+    from fixer.audit.criteria import Criterion
 
 
 def _separate(context: click.Context, parameter: click.Parameter, given: tuple[str, ...]) -> tuple[str, ...]:
@@ -113,7 +113,7 @@ class Opened:
     def criteria(self, plan: Plan | None = None) -> list[Criterion]:
         """Which criteria hold now, or once a plan is carried out, in the whole repository: a tick must not come from
         a path, an exclusion, a baseline or a comment that leaves findings out."""
-        from fixer.report.tasks import criteria
+        from fixer.audit.criteria import criteria
 
         whole = Repository(self.repository.root) if self.repository.only else self.repository
         if plan is not None:

@@ -50,8 +50,8 @@ def pr(
     GITHUB_ENTERPRISE_TOKEN). It needs contents, pull requests and workflows, each to write; a classic token needs the
     scopes `repo` and `workflow`.
     """
+    from fixer.audit.needed import needed
     from fixer.forge.proposal import ProposalError, Verified, Wish, propose
-    from fixer.report.needed import needed
 
     repo = opened.repository
     made = opened.plan()

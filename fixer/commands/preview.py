@@ -24,8 +24,8 @@ from fixer.commands.opening import Opened, exit_code, repository_options, save, 
 @click.option("--title", default="", help="What the page is called; by default the name of the folder.")
 def preview(opened: Opened, file: Path, safe: bool, title: str) -> None:
     """Write what an apply would do below PATH as one self-contained HTML file, before and after. Fixes nothing."""
-    from fixer.preview.html import html
-    from fixer.preview.semantic import plan_in_words
+    from fixer.show.html import html
+    from fixer.show.words import plan_in_words
 
     made = opened.plan()
     save(html(made, opened.after(made).read, title or opened.repository.root.resolve().name), file)

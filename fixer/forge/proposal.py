@@ -13,12 +13,12 @@ from pathlib import Path
 from typing import Any, Literal
 from urllib.parse import quote
 
+from fixer.audit.criteria import Criterion
+from fixer.audit.needed import Needed
 from fixer.forge.git import Commit, Git, GitError, Remote, Workshop
 from fixer.forge.github import ATTEMPTS, GitHub, GitHubError, Slug, token_from
 from fixer.forge.pull_request import Body, body_of, commits_of, title_of
 from fixer.model import Plan
-from fixer.report.needed import Needed
-from fixer.report.tasks import Criterion
 
 BRANCH = "fhfix"
 

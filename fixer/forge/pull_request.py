@@ -7,13 +7,13 @@ from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from fixer.audit.criteria import Criterion, State, Task, task_of
+from fixer.audit.needed import PROVIDED, Needed
+from fixer.documents import document_type, kind_of
 from fixer.forge.git import Commit, Content
-from fixer.languages import document_type, kind_of
 from fixer.model import Blocked, FileChange, FileError, Fix, Plan, Reported, Source, Tier
-from fixer.preview.semantic import TIER_WORDS
-from fixer.report.markdown import code, words
-from fixer.report.needed import PROVIDED, Needed
-from fixer.report.tasks import Criterion, State, Task, task_of
+from fixer.show.markdown import code, words
+from fixer.show.words import TIER_WORDS
 
 LONGEST = 60_000
 """Characters of a text; GitHub takes 65,536, and people write below ours."""

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, NamedTuple
 if TYPE_CHECKING:
     from tree_sitter import Node, Parser
 
-    from fixer.languages.workflow import Step
+    from fixer.github.workflow import Step
 
 EXPRESSION = re.compile(r"\$\{\{(?:'[^']*'|[^'])*?\}\}")
 """GitHub puts the value of `${{ … }}` into the text before a shell sees it."""

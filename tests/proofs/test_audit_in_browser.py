@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from fixer.report.audit import as_html
-from fixer.report.claims import Claim, Verdict
-from fixer.report.needed import Needed, Use
+from fixer.audit.claims import Claim, Verdict
+from fixer.audit.document import as_html
+from fixer.audit.needed import Needed, Use
 from tests.components import path
 from tests.test_audit import document
 

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from fixer.model import FileChange, Finding, Fix, Piece, Plan, Reported, Source, Span
-from fixer.preview.html import html
+from fixer.show.html import html
 from tests import examples
 from tests.components import path
 

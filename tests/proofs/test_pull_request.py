@@ -17,11 +17,11 @@ from pathlib import Path
 
 import pytest
 
+from fixer.audit.needed import Needed, Use
 from fixer.forge import github
 from fixer.forge.github import GitHubError, Slug, token_from
 from fixer.forge.proposal import Outcome, ProposalError, Verified, Wish, propose
 from fixer.model import FileChange, Finding, Fix, Piece, Plan, Reported, Rule, Source, Span
-from fixer.report.needed import Needed, Use
 from tests import examples
 from tests.components import path as component
 from tests.proofs.fakehub import FakeHub, Fault, Token, serving

@@ -20,11 +20,11 @@ import posixpath
 import re
 from collections.abc import Iterator, Set
 
-from fixer.facts.frontend import NAMES_OUTPUT, FrontEnd, FrontEnds
-from fixer.facts.workflows import Workflows, commands_of, folder_of, in_folder
+from fixer.github.workflow import Step, Workflow
+from fixer.github.workflows import Workflows, commands_of, folder_of, in_folder
 from fixer.languages.shell import Command, Shell
-from fixer.languages.workflow import Step, Workflow
 from fixer.model import Blocked, Finding, Fix, Option, Options, Rule, Tier
+from fixer.project.frontend import NAMES_OUTPUT, FrontEnd, FrontEnds
 
 LIMITERS = re.compile(
     r"size-limit|bundlesize|bundlewatch|bundlemon|next-bundle-analysis|compressed-size-action|\blhci\b"

@@ -22,12 +22,12 @@ import re
 from collections.abc import Iterator
 from itertools import pairwise
 
-from fixer.facts.django_ci import DjangoCI, manages
-from fixer.facts.routes import HealthUrl
-from fixer.facts.task_runners import TaskRunners
-from fixer.facts.test_suites import Suite, TestSuites
-from fixer.facts.workflows import Workflows, folder_of
+from fixer.django.ci import DjangoCI, manages
+from fixer.django.routes import HealthUrl
+from fixer.github.workflows import Workflows, folder_of
 from fixer.model import Blocked, Finding, Fix, NewFile, Option, Options, Rule, Tier
+from fixer.project.task_runners import TaskRunners
+from fixer.project.test_suites import Suite, TestSuites
 
 JOB = "integration-tests"
 NAMED = re.compile(r"integration|e2e|end[-_ ]to[-_ ]end", re.IGNORECASE)

@@ -17,10 +17,10 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from fixer.facts.django_ci import DjangoCI, manages
-from fixer.facts.task_runners import TaskRunners
-from fixer.facts.workflows import Workflows
+from fixer.django.ci import DjangoCI, manages
+from fixer.github.workflows import Workflows
 from fixer.model import Blocked, Finding, Fix, Option, Options, Rule, Tier
+from fixer.project.task_runners import TaskRunners
 
 JOB = "migrations-check"
 

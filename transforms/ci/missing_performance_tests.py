@@ -19,17 +19,17 @@ import posixpath
 import re
 from collections.abc import Iterator
 
-from fixer.catalog.actions import Catalog
-from fixer.catalog.references import reference
-from fixer.facts.app_server import AppServer
-from fixer.facts.django_ci import DjangoCI, Plain
-from fixer.facts.local_access import local_access
-from fixer.facts.python_packages import PythonPackages
-from fixer.facts.routes import HealthUrl
-from fixer.facts.task_runners import TaskRunners
-from fixer.facts.test_suites import TestSuites
-from fixer.facts.workflows import Workflows
+from fixer.django.app_server import AppServer
+from fixer.django.ci import DjangoCI, Plain
+from fixer.django.local_access import local_access
+from fixer.django.routes import HealthUrl
+from fixer.github.catalog.actions import Catalog
+from fixer.github.catalog.references import reference
+from fixer.github.workflows import Workflows
 from fixer.model import Blocked, Finding, Fix, Option, Options, Rule, Tier
+from fixer.project.packages import PythonPackages
+from fixer.project.task_runners import TaskRunners
+from fixer.project.test_suites import TestSuites
 
 JOB = "performance-tests"
 TOOLS = ("locust", "k6", "artillery", "jmeter", "wrk", "vegeta", "autocannon")

@@ -17,13 +17,13 @@ import re
 from collections.abc import Iterator
 from typing import NamedTuple
 
-from fixer.catalog.actions import Catalog
-from fixer.catalog.references import reference
-from fixer.facts.python_packages import PythonPackages
-from fixer.facts.workflows import commands_of, folder_of
-from fixer.languages.action_ref import ActionRef, version_of
-from fixer.languages.workflow import Job, Step, Workflow
+from fixer.github.action_ref import ActionRef, version_of
+from fixer.github.catalog.actions import Catalog
+from fixer.github.catalog.references import reference
+from fixer.github.workflow import Job, Step, Workflow
+from fixer.github.workflows import commands_of, folder_of
 from fixer.model import Blocked, Finding, Fix, Option, Options, Parts, Rule
+from fixer.project.packages import PythonPackages
 
 CACHES = {"pip": "~/.cache/pip", "poetry": "~/.cache/pypoetry", "pipenv": "~/.local/share/virtualenvs"}
 PUBLISHERS = re.compile(

@@ -22,14 +22,14 @@ import re
 from collections.abc import Iterator
 from typing import Any
 
-from fixer.catalog.actions import Catalog
-from fixer.catalog.references import reference
-from fixer.facts.django import DjangoProject
-from fixer.facts.task_runners import TaskRunners
-from fixer.facts.workflows import Workflows, commands_of
-from fixer.languages.action_ref import ActionRef
-from fixer.languages.workflow import Job, Step, Workflow
+from fixer.django.project import DjangoProject
+from fixer.github.action_ref import ActionRef
+from fixer.github.catalog.actions import Catalog
+from fixer.github.catalog.references import reference
+from fixer.github.workflow import Job, Step, Workflow
+from fixer.github.workflows import Workflows, commands_of
 from fixer.model import Blocked, Finding, Fix, Option, Options, Parts, Rule, Tier, joined
+from fixer.project.task_runners import TaskRunners
 
 JOB = "trivy-scan"
 SCAN = "aquasecurity/trivy-action"

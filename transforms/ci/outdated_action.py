@@ -30,15 +30,15 @@ from collections.abc import Iterator, Mapping
 from types import MappingProxyType
 from typing import Any, NamedTuple
 
-from fixer.catalog import Action, Catalog, Major, Migrated, Migration, StepUse, between, migrate
-from fixer.catalog.artifacts import ArtifactNames, artifact_names, only_artifact
-from fixer.catalog.references import FIRST_PARTY
-from fixer.catalog.slack import WEBHOOK as SLACK_WEBHOOK
-from fixer.catalog.slack import slack_message
-from fixer.facts.action_files import ActionFiles
-from fixer.facts.origin import Origin
-from fixer.languages.action_ref import ActionRef, RefKind, Version, version_of
-from fixer.languages.workflow import Job, Step, Workflow
+from fixer.github.action_files import ActionFiles
+from fixer.github.action_ref import ActionRef, RefKind, Version, version_of
+from fixer.github.catalog import Action, Catalog, Major, Migrated, Migration, StepUse, between, migrate
+from fixer.github.catalog.artifacts import ArtifactNames, artifact_names, only_artifact
+from fixer.github.catalog.references import FIRST_PARTY
+from fixer.github.catalog.slack import WEBHOOK as SLACK_WEBHOOK
+from fixer.github.catalog.slack import slack_message
+from fixer.github.origin import Origin
+from fixer.github.workflow import Job, Step, Workflow
 from fixer.languages.yaml import Node
 from fixer.model import Blocked, Finding, Fix, Option, Options, Parts, Rule, Tier
 

@@ -25,8 +25,8 @@ import re
 from collections.abc import Iterable, Iterator
 from typing import NamedTuple
 
+from fixer.github.workflow import Job, Step, Workflow
 from fixer.languages.shell import Command, Script, Silence, Silencer
-from fixer.languages.workflow import Job, Step, Workflow
 from fixer.languages.yaml import dotted
 from fixer.model import Blocked, Finding, Fix, Option, Options, Parts, Rule, Tier, listed
 

@@ -22,9 +22,9 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
-from fixer.catalog.actions import Catalog
-from fixer.languages.action_ref import ActionRef, RefKind
-from fixer.languages.workflow import Job, Step, Workflow
+from fixer.github.action_ref import ActionRef, RefKind
+from fixer.github.catalog.actions import Catalog
+from fixer.github.workflow import Job, Step, Workflow
 from fixer.languages.yaml import Node
 from fixer.model import Blocked, Finding, Fix, Option, Options, Parts, Rule, Tier, joined
 

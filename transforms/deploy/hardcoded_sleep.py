@@ -26,11 +26,11 @@ import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
-from fixer.facts.deployments import Deployments, Way, value_of
-from fixer.languages.deploy_commands import StepScript, action_deploys, deploys, job_deploys, waits_for_ecs
-from fixer.languages.health_check import HealthCheck, Probe, health_checks, is_local, stay_healthy, wait_until_healthy
+from fixer.deploy.commands import StepScript, action_deploys, deploys, job_deploys, waits_for_ecs
+from fixer.deploy.deployments import Deployments, Way, value_of
+from fixer.deploy.health_check import HealthCheck, Probe, health_checks, is_local, stay_healthy, wait_until_healthy
+from fixer.github.workflow import Step, Workflow
 from fixer.languages.shell import EXPRESSION, Command, Silence, Structure, Word
-from fixer.languages.workflow import Step, Workflow
 from fixer.languages.yaml import dotted
 from fixer.model import Blocked, Finding, Fix, Option, Options, Parts, Rule, Tier, listed
 

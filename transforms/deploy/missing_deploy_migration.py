@@ -26,11 +26,11 @@ import re
 from collections.abc import Iterator
 from typing import Any
 
-from fixer.facts.deployments import DeployJob, Deployment, Deployments, Way, migrates, plain_words, value_of
-from fixer.facts.django import DjangoProject
-from fixer.facts.settings_modules import limit_variable
+from fixer.deploy.deployments import DeployJob, Deployment, Deployments, Way, migrates, plain_words, value_of
+from fixer.django.project import DjangoProject
+from fixer.django.settings import limit_variable
+from fixer.github.workflow import Workflow
 from fixer.languages.shell import Script
-from fixer.languages.workflow import Workflow
 from fixer.model import Blocked, Finding, Fix, Option, Options, Rule, Tier
 
 MIGRATE_ECS = """\

@@ -24,8 +24,8 @@ import re
 from collections.abc import Iterator
 from typing import Any
 
-from fixer.facts.deployments import DeployJob, Deployments, Way
-from fixer.languages.workflow import Job, Workflow
+from fixer.deploy.deployments import DeployJob, Deployments, Way
+from fixer.github.workflow import Job, Workflow
 from fixer.model import Blocked, Finding, Fix, Option, Options, Parts, Rule, Tier
 
 SNAPSHOT = """\

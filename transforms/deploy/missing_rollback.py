@@ -32,10 +32,10 @@ from dataclasses import dataclass, replace
 from itertools import count
 from typing import Any
 
-from fixer.facts.deployments import DeployJob, Deployment, Deployments, Way, aws_operation, copy_of, refers_to
-from fixer.facts.rollbacks import Flaw, flaw_of, idle_rollback, is_atomic, rollback_of
+from fixer.deploy.deployments import DeployJob, Deployment, Deployments, Way, aws_operation, copy_of, refers_to
+from fixer.deploy.rollbacks import Flaw, flaw_of, idle_rollback, is_atomic, rollback_of
+from fixer.github.workflow import Job, Step, Workflow
 from fixer.languages.shell import Script
-from fixer.languages.workflow import Job, Step, Workflow
 from fixer.languages.yaml import Flow, Node
 from fixer.model import Blocked, Finding, Fix, Option, Options, Parts, Rule, Tier
 

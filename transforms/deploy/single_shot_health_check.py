@@ -18,11 +18,11 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 
-from fixer.facts.deployments import value_of
-from fixer.languages.deploy_commands import StepScript, deploys, job_deploys
-from fixer.languages.health_check import HealthCheck, health_checks, is_about_health, is_local, try_again
+from fixer.deploy.commands import StepScript, deploys, job_deploys
+from fixer.deploy.deployments import value_of
+from fixer.deploy.health_check import HealthCheck, health_checks, is_about_health, is_local, try_again
+from fixer.github.workflow import Step, Workflow
 from fixer.languages.shell import Command, Silence, Structure
-from fixer.languages.workflow import Step, Workflow
 from fixer.languages.yaml import dotted
 from fixer.model import Blocked, Finding, Fix, Option, Options, Parts, Rule, Tier
 

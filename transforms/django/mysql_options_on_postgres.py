@@ -15,9 +15,9 @@ translated rather than dropped.
 import ast
 from collections.abc import Iterator
 
-from fixer.facts.django import DjangoProject
-from fixer.facts.settings_modules import Database, Later, own_dict, resolve, vendor_of
-from fixer.languages.settings import PythonModule, item, key, text
+from fixer.django.project import DjangoProject
+from fixer.django.settings import Database, Later, own_dict, resolve, vendor_of
+from fixer.languages.python import PythonModule, item, key, text
 from fixer.model import Blocked, Finding, Fix, Rule, listed
 
 # https://mysqlclient.readthedocs.io/user_guide.html#functions-and-attributes, less what libpq also knows

@@ -21,10 +21,10 @@ import re
 from collections.abc import Iterator
 from typing import Any
 
-from fixer.facts.django import DjangoProject
-from fixer.facts.query_log import QueryLog
-from fixer.facts.settings_modules import SettingsModule, resolve
-from fixer.languages.settings import PythonModule, constant, has_spread, item, text
+from fixer.django.project import DjangoProject
+from fixer.django.query_log import QueryLog
+from fixer.django.settings import SettingsModule, resolve
+from fixer.languages.python import PythonModule, constant, has_spread, item, text
 from fixer.model import Blocked, Finding, Fix, NewFile, Option, Options, Parts, Rule, Span, joined
 
 LOGGER = "django.db.backends"

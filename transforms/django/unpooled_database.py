@@ -32,10 +32,10 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from fixer.facts.app_server import AppServer
-from fixer.facts.django import DjangoProject
-from fixer.facts.local_databases import LocalDatabases, Place
-from fixer.facts.settings_modules import (
+from fixer.django.app_server import AppServer
+from fixer.django.databases import LocalDatabases, Place
+from fixer.django.project import DjangoProject
+from fixer.django.settings import (
     OWN_POOL,
     Database,
     Later,
@@ -45,7 +45,7 @@ from fixer.facts.settings_modules import (
     resolve,
     vendor_of,
 )
-from fixer.languages.settings import Code, PythonModule, constant, item, key, text
+from fixer.languages.python import Code, PythonModule, constant, item, key, text
 from fixer.model import Blocked, Finding, Fix, Option, Options, Parts, Rule, Span, Tier, listed
 
 CONNECT_TIMEOUT = 10  # seconds

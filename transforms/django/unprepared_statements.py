@@ -21,11 +21,11 @@ and behind a pooler, where prepared statements of one client meet those of anoth
 import ast
 from collections.abc import Iterator
 
-from fixer.facts.django import DjangoProject
-from fixer.facts.local_databases import LocalDatabases
-from fixer.facts.raw_sql import RawSql
-from fixer.facts.settings_modules import Database, own_dict
-from fixer.languages.settings import constant, item, key
+from fixer.django.databases import LocalDatabases
+from fixer.django.project import DjangoProject
+from fixer.django.raw_sql import RawSql
+from fixer.django.settings import Database, own_dict
+from fixer.languages.python import constant, item, key
 from fixer.model import Blocked, Finding, Fix, Option, Options, Rule, Tier
 
 THRESHOLD = 5  # psycopg's own default; a connection keeps 100 statements

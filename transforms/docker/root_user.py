@@ -21,11 +21,10 @@ import re
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
-from fixer.facts.containers import Container, Program, State
-from fixer.facts.image_builds import ImageBuilds, local_sources
-from fixer.facts.images import FAMILIES, ROOT, BaseImage, base_image, made_up
-from fixer.facts.privileges import User, folders_made, is_within, low_port, needs_root, settings_need_root
-from fixer.languages import DEVELOPMENT
+from fixer.docker.builds import ImageBuilds, local_sources
+from fixer.docker.containers import Container, Program, State
+from fixer.docker.images import DEVELOPMENT, FAMILIES, ROOT, BaseImage, base_image, made_up
+from fixer.docker.privileges import User, folders_made, is_within, low_port, needs_root, settings_need_root
 from fixer.languages.dockerfile import Dockerfile, Instruction, New, Stage, expanded
 from fixer.model import Blocked, Finding, Fix, Option, Options, Parts, Rule, Tier, listed
 

@@ -1,0 +1,1 @@
+"""What the audit says: criteria, claims, and what workflows need."""

@@ -1,0 +1,82 @@
+"""The secrets and variables that workflows read, and where."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from fixer.github.workflow import Workflow
+from fixer.languages.yaml import Node
+from fixer.repository import Repository
+
+# https://docs.github.com/actions/reference/workflows-and-actions/contexts
+_EXPRESSION = re.compile(r"\$\{\{(.*?)\}\}", re.DOTALL)
+_READ = re.compile(r"\b(secrets|vars)\s*(?:\.\s*([A-Za-z_][\w-]*)|\[\s*'([^']+)'\s*\])", re.IGNORECASE)
+_TEXT = re.compile(r"'(?:[^']|'')*'")
+
+PROVIDED = "GITHUB_TOKEN"
+"""GitHub makes this one for every run; nobody has to set it."""
+
+
+@dataclass(frozen=True, slots=True, order=True)
+class Use:
+    """One place that reads a secret or variable. `what` says for what: the job, and the key that it fills."""
+
+    path: str
+    line: int
+    what: str
+
+
+@dataclass(frozen=True, slots=True)
+class Needed:
+    """A secret or variable by its name in GitHub's settings, with every place that reads it."""
+
+    kind: str
+    name: str
+    uses: tuple[Use, ...]
+
+
+def needed(repository: Repository) -> list[Needed]:
+    """Everything that the workflows of a repository read, secrets first, by name."""
+    found: dict[tuple[str, str], set[Use]] = {}
+    for workflow in repository.documents(Workflow):
+        for kind, name, use in _uses(workflow):
+            found.setdefault((kind, name), set()).add(use)
+    return [Needed(kind, name, tuple(sorted(uses))) for (kind, name), uses in sorted(found.items())]
+
+
+def _uses(workflow: Workflow) -> Iterator[tuple[str, str, Use]]:
+    for node in _scalars(workflow.root):
+        for kind, name, start, end in _reads(node):
+            line = workflow.source.line_of(workflow.span_of(node, start, end).start)
+            yield kind, name, Use(workflow.path, line, _purpose(node))
+
+
+def _scalars(node: Node) -> Iterator[Node]:
+    """Every scalar, at its aliases too: each of them fills a key of its own."""
+    if node.is_scalar:
+        yield node
+    for child in node.children:
+        yield from _scalars(child)
+
+
+def _reads(node: Node) -> Iterator[tuple[str, str, int, int]]:
+    """Kind, name and place of what a scalar reads. An `if:` is an expression also without braces."""
+    text = str(node.value)
+    whole = node.at[-1:] == ("if",) and "${{" not in text
+    for start, expression in [(0, text)] if whole else [(m.start(1), m[1]) for m in _EXPRESSION.finditer(text)]:
+        literals = [match.span() for match in _TEXT.finditer(expression)]
+        for match in _READ.finditer(expression):
+            if match[2] and any(low <= match.start() < high for low, high in literals):
+                continue
+            # Names are not case-sensitive, and GitHub shows them in capitals.
+            yield match[1].lower(), (match[2] or match[3]).upper(), start + match.start(), start + match.end()
+
+
+def _purpose(node: Node) -> str:
+    keys = [str(part) for part in node.at]
+    job = f"job {keys[1]}" if keys[:1] == ["jobs"] and len(keys) > 1 else ""
+    last = keys[-1] if keys else ""
+    key = "" if last.isdigit() else {"run": "in a script", "if": "in a condition"}.get(last, f"as {last}")
+    return ", ".join(part for part in (job, key) if part)

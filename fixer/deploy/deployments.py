@@ -1,0 +1,888 @@
+"""How the repository's workflows deploy: what, where to, and which addresses are checked afterwards.
+
+Read from the shell of each job and from the actions that it uses. Values are carried along as they are written: a
+literal, or text with `${{ … }}`. A shell variable is followed to where it is set; where that cannot be seen, the
+deployment says so in `unknown`, and nobody guesses.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from enum import StrEnum
+from functools import cached_property
+from typing import TYPE_CHECKING, Any, Self
+
+from fixer.deploy.health_check import health_checks, is_local
+from fixer.github.workflow import Job, Step, Workflow
+from fixer.languages.shell import Command, Script, Structure
+from fixer.languages.yaml import Commented, Node
+from fixer.model import Blocked, Source, Span
+
+if TYPE_CHECKING:
+    from fixer.repository import Repository
+
+EXPRESSION = re.compile(r"\$\{\{(?:'[^']*'|[^'])*?\}\}")
+
+_MENTIONS = ("update-service", "kubectl", "helm", "compose", "ssh", "deploy", "heroku", "fly", "beanstalk", "lambda")
+_DEPLOYS = re.compile(r"deploy|release|\bprod|production|staging|\bcd\b|rollout|ship", re.IGNORECASE)
+_STATIC = re.compile(r"\bdocs?\b|[_-]docs?\b|documentation|storybook|playground|github.pages|gh-pages", re.IGNORECASE)
+_ROLLBACK = re.compile(r"roll[\s_-]?back|revert|undo", re.IGNORECASE)
+_PRODUCTION = re.compile(r"(?<![a-z])(?<!non[-_ ])(?<!pre[-_ ])(?:prod|production|live)(?![a-z])", re.IGNORECASE)
+_STAGING = re.compile(
+    r"(?<![a-z])(?:stage|staging|stg|dev|develop|development|test|testing|qa|uat|preview|sandbox|demo|"
+    r"(?:non|pre)[-_ ]?prod(?:uction)?)(?![a-z])",
+    re.IGNORECASE,
+)
+_VARIABLE = re.compile(r"\$(?:\{([A-Za-z_]\w*)\}|([A-Za-z_]\w*))")
+_LOCAL = re.compile(r"\b(?:steps|needs|matrix|strategy|job|runner)\s*[.\[]")
+_ADDRESS = re.compile(r"(?:https?://|\$\{\{)[^\s\"'`;|)<>\\]*(?:\$\{\{[^}]*\}\}[^\s\"'`;|)<>\\]*)*")
+_HEADER = re.compile(r"(?:-H|--header)\s+(?:'[^']*'|\"[^\"]*\")")
+_NOT_A_CHECK = re.compile(r"hooks\.slack|discord|webhook|localhost|127\.0\.0\.1|0\.0\.0\.0|api\.github|telegram", re.I)
+_MIGRATES = re.compile(r"(?:manage\.py|django-admin|-m django)[\"',\s]+migrate\b|[\"']migrate[\"']")
+_OWN_CLUSTER = re.compile(r"(?:^|/)(?:kind-action|setup-kind|setup-minikube|minikube|k3d-action|setup-k3d)", re.I)
+
+_AWS_SIGN_IN = re.compile(r"^aws-actions/configure-aws-credentials(?:-[\w-]+)?@", re.IGNORECASE)
+_CLUSTER_SIGN_IN = re.compile(
+    r"^(?:aws-actions/configure-aws-credentials|azure/(?:login|aks-set-context|k8s-set-context|setup-kubectl|setup-helm|"
+    r"use-kubelogin)|google-github-actions/(?:auth|setup-gcloud|get-gke-credentials)|digitalocean/action-doctl)@",
+    re.IGNORECASE,
+)
+_LOCAL_SIGN_IN = re.compile(r"^\./.*(?:aws|credential|sign-?in|log-?in|auth|kube)[\w-]*/?$", re.IGNORECASE)
+_OWN_SIGN_IN = re.compile(
+    r"\bexport (?:KUBECONFIG|AWS_)|update-kubeconfig|get-credentials|\.kube/config|config use-context|"
+    r"aws configure|sts assume-role|doctl kubernetes|\bgcloud auth|\baz login"
+)
+_CLUSTER_SCRIPT = re.compile(r"update-kubeconfig|get-credentials|kubeconfig|KUBECONFIG|\.kube/config")
+_UNREAD = re.compile(
+    r"^[ \t]*(kubectl set image|helm upgrade|"
+    r"aws ecs update-service(?=[\s\S]*--(?:force-new-deployment|task-definition)))\b",
+    re.MULTILINE,
+)
+_OTHER_ACTIONS = re.compile(
+    r"^(?:azure/(?:webapps-deploy|functions-action|k8s-deploy|container-apps-deploy-action)|"
+    r"google-github-actions/(?:deploy-cloudrun|deploy-appengine)|akhileshns/heroku-deploy|"
+    r"einaregilsson/beanstalk-deploy|digitalocean/app_action|appleboy/ssh-action|fifsky/ssh-action|"
+    r"burnett01/rsync-deployments|easingthemes/ssh-deploy|dokku/github-action|amondnet/vercel-action|"
+    r"cloudflare/wrangler-action)(?:/[\w-]+)?@",
+    re.IGNORECASE,
+)
+_OVER_SSH = re.compile(
+    r"docker[ -]compose .*\bup\b|docker stack deploy|docker (?:run|service update)|"
+    r"(?:systemctl|service|supervisorctl|pm2)\s.*\b(?:restart|reload|up|start)\b|kubectl (?:set|apply|rollout)|"
+    r"\bmake \S*deploy|\bdeploy[\w-]*\.(?:sh|py)\b",
+)
+_PULLED = re.compile(r"git (?:pull|reset --hard)")
+"""Puts the code of a site in its place; a release that is cut on a server does so too, and deploys nothing."""
+_NO_PODS = re.compile(
+    r"namespaces?|ns|configmaps?|secrets?|serviceaccounts?|ingress(?:es)?|hpa|horizontalpodautoscaler|pvc?|"
+    r"persistentvolume(?:claim)?|storageclass|(?:cluster)?role(?:binding)?|rbac|networkpolic(?:y|ies)|certificate|"
+    r"(?:cluster)?issuer|pdb|poddisruptionbudget|resourcequota|limitrange"
+)
+"""Kinds of Kubernetes, and how files are named for them, that start nothing by themselves."""
+_DATABASE = re.compile(
+    r"postgres|psycopg|mysql|mariadb|mongo|sqlserver|mssql|oracledb|aurora|\brds\b|(?:DATABASE|DB)_(?:URL|HOST|NAME)|"
+    r"django|sqlalchemy|alembic|prisma|typeorm|sequelize|knex|drizzle|\"pg\"|\brails\b|activerecord|laravel|doctrine|"
+    r"\bjpa\b|jdbc|hibernate|flyway|liquibase|gorm|\bpgx\b|sqlx|diesel|entityframework|npgsql|\becto\b",
+    re.IGNORECASE,
+)
+_OTHER_COMMANDS: Mapping[str, tuple[tuple[str, ...], ...]] = {
+    "flyctl": (("deploy",),),
+    "fly": (("deploy",),),
+    "gcloud": (("run", "deploy"), ("app", "deploy"), ("run", "services", "update")),
+    "az": (("webapp", "deploy"), ("webapp", "up"), ("containerapp", "update"), ("containerapp", "up")),
+    "heroku": (("container:release",),),
+    "eb": (("deploy",),),
+    "cf": (("push",),),
+    "railway": (("up",),),
+    "sam": (("deploy",),),
+    "serverless": (("deploy",),),
+    "sls": (("deploy",),),
+    "aws": (
+        ("lambda", "update-function-code"),
+        ("elasticbeanstalk", "update-environment"),
+        ("deploy", "create-deployment"),
+        ("apprunner", "start-deployment"),
+    ),
+    "docker": (("stack", "deploy"), ("service", "update")),
+    "ecs": (("deploy",),),
+    "ecs-deploy": ((),),
+}
+_SAYS = frozenset(("echo", "printf", "cat", "date", "gh", "git", "jq", "true", "exit", "set"))
+_FOLLOWS = re.compile(
+    r"slack|teams|discord|telegram|mail|release|upload-artifact|github-script|comment|sentry|deployment-status|"
+    r"deployments@|notif|create-tag|jira|datadog|logout",
+    re.IGNORECASE,
+)
+_AWS_VALUED = ("--region", "--profile", "--output", "--query", "--endpoint-url", "--ca-bundle", "--color")
+_VALUED = ("-n", "--namespace", "--context", "--kube-context", "--kubeconfig", "-f", "-k", "--values", "--set")
+_PLACE = ("cluster", "service", "region", "profile", "namespace", "context", "workload", "release")
+_GITHUB_VARIABLES = {
+    "GITHUB_SHA": "github.sha",
+    "GITHUB_REF_NAME": "github.ref_name",
+    "GITHUB_REPOSITORY": "github.repository",
+    "GITHUB_RUN_ID": "github.run_id",
+    "GITHUB_RUN_NUMBER": "github.run_number",
+}
+
+
+class Way(StrEnum):
+    """How a job deploys. `other` is everything that fhfix does not know how to put back by itself."""
+
+    ECS = "Amazon ECS"
+    KUBERNETES = "Kubernetes"
+    HELM = "Helm"
+    OTHER = "another way"
+
+
+@dataclass(frozen=True, eq=False)
+class Deployment:
+    """One command or action that changes what runs.
+
+    `target` holds cluster, service, region, profile, task_definition (ECS; empty where the service keeps its revision
+    and only starts anew), namespace, context, workload (Kubernetes), release (Helm). `words` is how it is written.
+    """
+
+    step: Step
+    way: Way
+    words: str
+    span: Span
+    target: Mapping[str, str] = field(default_factory=dict)
+    unknown: str = ""
+    offset: int = 0
+
+    @property
+    def index(self) -> int:
+        """Which step of its job it is."""
+        return self.step.index
+
+    @property
+    def place(self) -> tuple[str, ...]:
+        """What tells one service, workload or release from another."""
+        return tuple(self.target.get(key, "") for key in ("cluster", "service", "namespace", "workload", "release"))
+
+    @property
+    def condition(self) -> dict[str, Any]:
+        """The `if:` of its step, as a key that another step can take over; empty where it has none."""
+        return {"if": self.step.data["if"]} if "if" in self.step.data else {}
+
+    @property
+    def surroundings(self) -> dict[str, str]:
+        """The keys that a script beside its step needs so that bash reads it, at the root of the workspace."""
+        step, made = self.step, dict[str, str]()
+        if step.job is not None and "windows" in str(step.job.data.get("runs-on")):
+            made["shell"] = "bash"
+        for place in (step.job.node if step.job is not None else None, step.workflow.root):
+            defaults = place.get("defaults") if place is not None else None
+            run = defaults.get("run") if defaults is not None else None
+            shell = run.get("shell") if run is not None else None
+            if shell is not None and shell.value != "bash":
+                made["shell"] = "bash"
+            if run is not None and run.get("working-directory") is not None:
+                made["working-directory"] = "."
+        return made
+
+    @property
+    def credentials(self) -> dict[str, str]:
+        """The variables of its step that let it speak to the cloud or cluster; another step needs them too."""
+        given = self.step.node.texts("env")
+        return {name: value for name, value in given.items() if name.startswith(("AWS_", "KUBE"))}
+
+    @property
+    def moves_a_tag(self) -> bool:
+        """Whether the same revision is started anew, so that what runs depends on where an image's tag points."""
+        return self.way is Way.ECS and not self.target.get("task_definition")
+
+
+@dataclass(frozen=True, eq=False)
+class DeployJob:
+    """A job that deploys. `sign_in` are the steps that make later ones able to speak to the cloud or cluster."""
+
+    workflow: Workflow
+    job: Job
+    deployments: tuple[Deployment, ...]
+
+    @property
+    def id(self) -> str:
+        return self.job.id
+
+    @property
+    def way(self) -> Way:
+        return self.deployments[0].way
+
+    @property
+    def first(self) -> int:
+        """The index of the step that deploys first."""
+        return min(deployment.index for deployment in self.deployments)
+
+    @property
+    def steps_node(self) -> Node | None:
+        return self.job.steps_node
+
+    @property
+    def editable_steps(self) -> Node | Blocked:
+        """The list of its steps, or why it takes no further ones, whatever the configuration says."""
+        if self.job.data.get("strategy"):
+            return Blocked(
+                f"job {self.id} is a matrix, and each of its legs would do it", "deploy in a job that is no matrix"
+            )
+        steps = self.steps_node
+        if steps is None or steps.target is not None or steps.style == "flow":
+            return Blocked(
+                f"job {self.id}: its list of steps cannot be edited", "write the steps as a list below the job"
+            )
+        return steps
+
+    @cached_property
+    def unknown(self) -> str:
+        """Why this job cannot be worked on; empty where it can."""
+        for deployment in self.deployments:
+            if deployment.unknown:
+                return deployment.unknown
+        if len({deployment.way for deployment in self.deployments}) > 1:
+            return "it deploys in several ways"
+        if self.job.data.get("strategy"):
+            return "it is a matrix, and the outputs of its legs would overwrite each other"
+        if any(len(step.at) != 4 for step in self.job.steps):
+            return "some of its steps run in parallel"
+        if self.steps_node is None or self.steps_node.target is not None or self.steps_node.style == "flow":
+            return "its list of steps cannot be edited"
+        return ""
+
+    @cached_property
+    def environment(self) -> str:
+        """`production`, `staging`, an expression that decides at run time, or empty where nothing says."""
+        named = self.job.environment
+        for text in (named, self.job.id, self.job.name):
+            if "${{" in text:
+                return text if text == named else ""
+            if _PRODUCTION.search(text):
+                return "production"
+            if _STAGING.search(text):
+                return "staging"
+        services, namespaces, clusters = (
+            [deployment.target.get(key, "") for deployment in self.deployments]
+            for key in ("service", "namespace", "cluster")
+        )
+        # The narrowest says it: services of several environments may share a cluster, and a workflow's test is none.
+        for texts in (services, namespaces, [*clusters, self.workflow.name, self.workflow.path]):
+            told = [text for text in texts if "${{" not in text]
+            if any(map(_PRODUCTION.search, told)):
+                return "production"
+            if any(map(_STAGING.search, told)):
+                return "staging"
+        return ""
+
+    @cached_property
+    def sign_in(self) -> tuple[Step, ...]:
+        """What a further job must repeat to be able to deploy."""
+        before = [step for step in self.job.steps if len(step.at) == 4 and step.index < self.first]
+        found = [step for step in before if self._signs_in(step)]
+        if any(step.uses is not None and step.uses.value.startswith("./") for step in found):
+            # An action of the repository needs the repository.
+            found += [s for s in before if s.uses is not None and s.uses.value.lower().startswith("actions/checkout@")]
+        return tuple(sorted(found, key=lambda step: step.index))
+
+    def _signs_in(self, step: Step) -> bool:
+        pattern = _AWS_SIGN_IN if self.way is Way.ECS else _CLUSTER_SIGN_IN
+        if step.uses is not None:
+            return pattern.match(step.uses.value) is not None or _LOCAL_SIGN_IN.match(step.uses.value) is not None
+        if step.run is None:
+            return False
+        if self.way is Way.ECS:
+            return re.search(r"\baws configure set\b|\baws sts assume-role", step.run.value) is not None
+        return _CLUSTER_SCRIPT.search(step.run.value) is not None
+
+    @cached_property
+    def signed_in_by(self) -> str:
+        """Where the right to deploy comes from: `steps`, `environment`, the `runner` itself; empty if not known."""
+        if self.sign_in:
+            return "steps"
+        places = [self.job.node, self.workflow.root, *(deployment.step.node for deployment in self.deployments)]
+        wanted = ("AWS_ACCESS_KEY_ID", "AWS_ROLE_ARN", "AWS_WEB_IDENTITY_TOKEN_FILE", "AWS_PROFILE", "KUBECONFIG")
+        if any(name in place.mapping("env") for place in places for name in wanted):
+            return "environment"
+        return "runner" if "self-hosted" in str(self.job.data.get("runs-on")) else ""
+
+    @property
+    def signs_in_while_deploying(self) -> bool:
+        """Whether what a deploying step does first is to sign in, for itself alone."""
+        for deployment in self.deployments:
+            script = deployment.step.run.value[: deployment.offset] if deployment.step.run is not None else ""
+            if _OWN_SIGN_IN.search(script):
+                return True
+        return False
+
+    @property
+    def earliest(self) -> int:
+        """The index before which a step can speak to the cloud for the first time."""
+        after = [step.index + 1 for step in self.sign_in]
+        for deployment in self.deployments:
+            values = [deployment.target.get(name, "") for name in _PLACE]
+            for value in (*values, *deployment.credentials.values(), str(deployment.condition)):
+                after += [self._index_of(name) + 1 for name in re.findall(r"\bsteps\.([\w-]+)\.", value)]
+                after += [self._exported(name) + 1 for name in re.findall(r"\benv\.(\w+)", value)]
+        return min(max(after, default=0), self.first)
+
+    def knows_before(self, value: str) -> bool:
+        """Whether a value can be had before the first deployment: no step behind that one has a part in it."""
+        later = self.job.steps[self.first :]
+        return not any(
+            (step.id and f"steps.{step.id}." in value)
+            or any(exports(step, name) for name in re.findall(r"\benv\.(\w+)", value))
+            for step in later
+        )
+
+    def _exported(self, name: str) -> int:
+        """The index of the last step before the deployment that sets this variable for those behind it."""
+        found = [step for step in self.job.steps[: self.first] if exports(step, name)]
+        return found[-1].index if found else -1
+
+    def _index_of(self, step_id: str) -> int:
+        return next((step.index for step in self.job.steps if step.id == step_id), -1)
+
+    @cached_property
+    def migration(self) -> Step | None:
+        """The step of this job that migrates the database."""
+        return next((step for step in self.job.steps if _migrates(step)), None)
+
+    @cached_property
+    def checked_by(self) -> tuple[Job, ...]:
+        """Jobs right behind this one that ask the deployed application whether it is well, and deploy nothing."""
+        return tuple(
+            other
+            for other in self.workflow.jobs.values()
+            if self.id in other.needs
+            and not is_rollback(other)
+            and any(_is_check(step) for step in other.steps)
+            and not any(True for step in other.steps for _ in _deployments(step, other))
+        )
+
+    @property
+    def last_check(self) -> int | None:
+        """The index of the last step that may say something about the deployment, where only other steps follow."""
+        last = max(deployment.index for deployment in self.deployments)
+        for step in self.job.steps[last + 1 :]:
+            if not _only_follows(step):
+                last = step.index
+        return last if last + 1 < len(self.job.steps) else None
+
+    def waits_for(self, deployment: Deployment) -> bool:
+        """Whether a later command waits for this very deployment, or for one that only the shell knows."""
+        if deployment.step.node.texts("with").get("wait-for-service-stability", "").lower() == "true":
+            return True
+        waits, key = ("services-stable", "service") if self.way is Way.ECS else ("rollout status", "workload")
+        name = deployment.target[key].rpartition("/")[2]
+        scripts = (step.run.value for step in self.job.steps[deployment.index :] if step.run is not None)
+        lines = (line for script in scripts for line in script.replace("\\\n", " ").splitlines() if waits in line)
+        return any("$" in line or re.search(rf"(?<![\w-]){re.escape(name)}(?![\w-])", line) for line in lines)
+
+    @cached_property
+    def urls(self) -> tuple[str, ...]:
+        """The addresses that are asked for after the deployment, here or in the jobs that check it, in order."""
+        later = [step for step in self.job.steps if len(step.at) == 4 and step.index >= self.first]
+        checking = (step for job in self.checked_by for step in job.steps)
+        return tuple(dict.fromkeys(url for step in (*later, *checking) for url in _addresses(step)))
+
+    def is_local(self, value: str) -> bool:
+        """Whether a value means something in this job only, so that another job needs it passed on."""
+        inside = EXPRESSION.findall(value)
+        exported = [name for found in inside for name in re.findall(r"\benv\.(\w+)", found)]
+        known = self.workflow.root.mapping("env")
+        return any(_LOCAL.search(found) for found in inside) or any(name not in known for name in exported)
+
+
+@dataclass(frozen=True, eq=False)
+class Deployments:
+    """Every job that deploys, by the path of its workflow; and which file says that the application migrates when it
+    starts, and which one that it has a database; empty where none does."""
+
+    jobs: Mapping[str, tuple[DeployJob, ...]]
+    composite: Mapping[str, tuple[Step, ...]]
+    migrates_on_start: str
+    database: str
+
+    @classmethod
+    def detect(cls, repository: Repository) -> Self | None:
+        """None where no workflow deploys."""
+        jobs: dict[str, tuple[DeployJob, ...]] = {}
+        composite: dict[str, tuple[Step, ...]] = {}
+        for workflow in repository.documents(Workflow, _may_deploy):
+            if workflow.composite:
+                steps = tuple(step for step in workflow.steps if _of_composite(step))
+                if steps:
+                    composite[workflow.path] = steps
+                continue
+            found = tuple(_deploy_jobs(workflow))
+            if found:
+                jobs[workflow.path] = found
+        if not jobs and not composite:
+            return None
+        return cls(jobs, composite, _migrates_on_start(repository), _database(repository))
+
+    def of(self, workflow: Workflow) -> tuple[DeployJob, ...]:
+        return self.jobs.get(workflow.path, ())
+
+
+def _may_deploy(source: Source) -> bool:
+    return _mentions(source.text)
+
+
+def _mentions(text: str) -> bool:
+    """Whether a text speaks of a way to deploy at all; what is asked of every file must be quick."""
+    text = text.lower()
+    return any(word in text for word in _MENTIONS)
+
+
+# -- jobs ---------------------------------------------------------------------------------------------------------
+
+
+def _deploy_jobs(workflow: Workflow) -> Iterator[DeployJob]:
+    if _ROLLBACK.search(workflow.path) or _ROLLBACK.search(workflow.name) or _is_preview(workflow):
+        return
+    for job in workflow.jobs.values():
+        if is_rollback(job) or not _mentions(workflow.source.text[job.node.start : job.node.end]):
+            continue
+        found = tuple(deployment for step in job.steps for deployment in _deployments(step, job))
+        if found:
+            yield DeployJob(workflow, job, found)
+
+
+def _is_preview(workflow: Workflow) -> bool:
+    """Whether it runs for pull requests that are not merged yet: what it deploys has nothing to go back to."""
+    requested = {"pull_request", "pull_request_target"} & set(workflow.triggers)
+    others = set(workflow.triggers) - requested - {"schedule"}
+    return bool(requested) and not others and "pull_request.merged" not in workflow.source.text
+
+
+def is_rollback(job: Job) -> bool:
+    """Whether a job exists to undo a deployment: by its name, or since it runs after a failure only."""
+    condition = str(job.data.get("if", ""))
+    return bool(_ROLLBACK.search(job.id) or _ROLLBACK.search(job.name)) or (
+        re.search(r"\b(?:failure|cancelled)\s*\(", condition) is not None and "!" not in condition
+    )
+
+
+def _is_check(step: Step) -> bool:
+    script = Script.of(step)
+    return script is not None and any(not is_local(check.url.text) for check in health_checks(script))
+
+
+def _only_follows(step: Step) -> bool:
+    """Whether a step tells of a deployment, or tidies up after it; one that is not known may well check it."""
+    if step.uses is not None:
+        return _FOLLOWS.search(step.uses.value) is not None
+    script = Script.of(step)
+    if script is None or script.error:
+        return False
+    return all(
+        command.name in _SAYS or (command.name == "curl" and command.has("-X", "--request", "-d", "--data", "--json"))
+        for command in script.commands
+    )
+
+
+def _addresses(step: Step) -> Iterator[str]:
+    """The addresses that a step asks whether all is well; none where it sends something there."""
+    script = Script.of(step)
+    if script is None or not re.search(r"\b(?:curl|wget)\b", script.text) or _NOT_A_CHECK.search(script.text):
+        return
+    asked = [command for command in script.commands if command.name in ("curl", "wget")]
+    if any(command.has("-X", "--request", "-d", "--data", "--data-raw", "--json", "-F") for command in asked):
+        return
+    texts = [_HEADER.sub("", command.source) for command in asked]
+    if any("$" in EXPRESSION.sub("", text) for text in texts):
+        # The address is in a variable: of a loop, of the script, or of the step.
+        texts += [line for line in script.text.splitlines() if "grep" not in line]
+        texts += step.node.texts("env").values()
+    for address in (found.rstrip(".,:") for text in texts for found in _ADDRESS.findall(text)):
+        if not re.search(r"https?://|/", address) or "$" in EXPRESSION.sub("", address):
+            continue
+        if not _LOCAL.search(address) and not _NOT_A_CHECK.search(address):
+            yield address
+
+
+def _of_composite(step: Step) -> bool:
+    if step.uses is not None:
+        return _ecs_action(step) is not None
+    script = Script.of(step) if step.run is not None and "update-service" in step.run.value else None
+    return script is not None and any(is_update(command) for command in script.commands)
+
+
+def _deployments(step: Step, job: Job) -> Iterator[Deployment]:
+    if re.search(r"\b(?:failure|cancelled)\s*\(", str(step.data.get("if", ""))) or _ROLLBACK.search(step.name):
+        return
+    if step.uses is not None:
+        found = _ecs_action(step) or _other_action(step, job)
+        if found is not None:
+            yield found
+        return
+    if step.run is None or not _mentions(step.run.value):
+        return
+    script = Script.of(step)
+    if script is None or script.error:
+        unread = _UNREAD.search(step.run.value)
+        if unread is not None:
+            way = {"aws": Way.ECS, "kubectl": Way.KUBERNETES, "helm": Way.HELM}[unread[1].partition(" ")[0]]
+            why = (
+                script.error if script is not None else "a step deploys by a script that is neither for bash nor for sh"
+            )
+            yield Deployment(step, way, unread[1], step.run.span, {}, why)
+        return
+    for command in script.commands:
+        made = _of_command(command, script, step, job)
+        if made is not None:
+            yield made
+
+
+def _ecs_action(step: Step) -> Deployment | None:
+    uses = step.uses
+    if uses is None or not uses.value.lower().startswith("aws-actions/amazon-ecs-deploy-task-definition@"):
+        return None
+    given = step.node.texts("with")
+    if not given.get("service"):
+        return None  # without a service it only registers a task definition
+    unknown = ""
+    if given.get("codedeploy-application") or given.get("codedeploy-appspec"):
+        unknown = "AWS CodeDeploy moves the traffic, and rolls back by its own configuration"
+    target = {
+        "cluster": given.get("cluster", "default"),
+        "service": given["service"],
+        "task_definition": given.get("task-definition", ""),
+        "file": given.get("task-definition", ""),
+    }
+    return Deployment(step, Way.ECS, step.action, uses.span, target, unknown)
+
+
+def is_update(command: Command) -> bool:
+    """Whether a command is `aws ecs update-service`, also with options of `aws` itself before its words."""
+    return aws_operation(command) == ("ecs", "update-service")
+
+
+def aws_operation(command: Command) -> tuple[str, ...]:
+    """The service and the operation of an `aws` command; empty for other programs.
+
+    https://docs.aws.amazon.com/cli/latest/userguide/cli-configure-options.html
+    """
+    if command.name != "aws":
+        return ()
+    texts = [word.text for word in command.args]
+    plain = [t for at, t in enumerate(texts) if not t.startswith("-") and not (at and texts[at - 1] in _AWS_VALUED)]
+    return tuple(plain[:2])
+
+
+def _of_command(command: Command, script: Script, step: Step, job: Job) -> Deployment | None:
+    span = step.run.span if step.run is not None else Span(0, 0)
+    if is_update(command):
+        return _ecs_update(command, script, step, span)
+    if command.name in ("kubectl", "helm") and not _has_own_cluster(job):
+        return _kubernetes(command, script, step, span)
+    if not _deployish(job):
+        return None
+    words = tuple(word.text for word in command.args if not word.text.startswith("-"))
+    if any(words[: len(known)] == known for known in _OTHER_COMMANDS.get(command.name, ())):
+        shown = " ".join((command.name, *words[:2])).strip()
+        return Deployment(step, Way.OTHER, shown, span, {}, "", command.start)
+    if not _named_deployment(job):
+        return None
+    if command.name == "ssh" and _OVER_SSH.search(_told(command)):
+        return Deployment(step, Way.OTHER, "ssh", span, {}, "", command.start)
+    if command.name in ("docker", "docker-compose") and re.search(r"compose\b.*\bup\b", command.source):
+        remote = re.search(r"DOCKER_HOST|docker context use|--context|-H ssh", step.workflow.source.text)
+        if remote or "self-hosted" in str(job.data.get("runs-on")):
+            return Deployment(step, Way.OTHER, "docker compose up", span, {}, "", command.start)
+    return None
+
+
+def _told(command: Command) -> str:
+    """What a command says, here-documents included, without comments."""
+    documents = (command.script.text[r.start : r.end] for r in command.redirects if r.operator.startswith("<<"))
+    lines = "\n".join((command.source, *documents)).splitlines()
+    return "\n".join(line for line in lines if not line.lstrip().startswith("#"))
+
+
+def _ecs_update(command: Command, script: Script, step: Step, span: Span) -> Deployment | None:
+    if command.has("--cli-input-json", "--cli-input-yaml"):
+        unknown = "which service is deployed stands in a file that the job makes"
+        return Deployment(step, Way.ECS, "aws ecs update-service", span, {}, unknown, command.start)
+    if not command.has("--force-new-deployment", "--task-definition"):
+        return None  # only its size or its settings change
+    target: dict[str, str] = {}
+    unknown = _where_unknown(command)
+    for name in ("cluster", "service", "region", "profile"):
+        word = command.value(f"--{name}")
+        if word is None:
+            continue
+        value = value_of(word.text, step, script)
+        unknown = unknown or _unseen(word.text, value)
+        if value is not None:
+            target[name] = value
+    revision = command.value("--task-definition")
+    if revision is not None:  # mostly what the script has just registered, which only the shell knows
+        value = value_of(revision.text, step, script)
+        target["task_definition"] = value if value is not None else revision.text
+    if "service" not in target and not unknown:
+        unknown = "the command names no service"
+    target.setdefault("cluster", "default")
+    return Deployment(step, Way.ECS, "aws ecs update-service", span, target, unknown, command.start)
+
+
+def _where_unknown(command: Command) -> str:
+    if command.within(Structure.LOOP):
+        return "it deploys in a loop of the shell"
+    if command.within(Structure.FUNCTION):
+        return "it deploys in a function of the shell"
+    if command.within(Structure.BRANCH):
+        return "a condition of the shell decides what is deployed"
+    return ""
+
+
+def _kubernetes(command: Command, script: Script, step: Step, span: Span) -> Deployment | None:
+    plain = plain_words(command)
+    target: dict[str, str] = {}
+    reasons = [_where_unknown(command)]
+    for name, spellings in (("namespace", ("--namespace", "-n")), ("context", ("--context", "--kube-context"))):
+        word = command.value(*spellings)
+        if word is not None:
+            value = value_of(word.text, step, script)
+            reasons.append(_unseen(word.text, value))
+            target[name] = value or ""
+    if command.name == "helm":
+        if plain[:1] != ["upgrade"] or len(plain) < 2:
+            return None
+        way, shown, value = Way.HELM, "helm upgrade", value_of(plain[1], step, script)
+        reasons.append(_unseen(plain[1], value))
+        target["release"] = value or ""
+    else:
+        workload, why = _changed_workload(command, plain, script, step)
+        if workload is None:
+            return None
+        way, shown, value = Way.KUBERNETES, f"kubectl {' '.join(plain[:2])}", value_of(workload, step, script)
+        reasons += [why, _unseen(workload, value)]
+        target["workload"] = value or workload
+    return Deployment(step, way, shown, span, target, next(filter(None, reasons), ""), command.start)
+
+
+def _unseen(text: str, value: str | None) -> str:
+    return "" if value is not None else f"it cannot be seen what {text} is"
+
+
+def _changed_workload(command: Command, plain: list[str], script: Script, step: Step) -> tuple[str | None, str]:
+    """The workload that a kubectl command gives a new version, as it is written, and why it cannot be put back.
+
+    None where the command changes none, and empty where it does not say which.
+    """
+    if plain[:2] == ["set", "image"] and len(plain) > 2:
+        workload, why = _workload(plain[2:]), ""
+    elif plain[:2] == ["rollout", "restart"] and len(plain) > 2:
+        workload = _workload(plain[2:])
+        why = "it restarts what is there, so what runs depends on where a tag points, which an undo keeps"
+    elif plain[:1] == ["apply"] and not command.has("--dry-run") and not _starts_no_pods(command, script):
+        waited = _rolled_out(step)
+        if len(waited) != 1:
+            several = f"the job waits for {len(waited)}" if waited else "nothing waits for one"
+            return "", f"kubectl apply does not say which workloads it changes, and {several}"
+        workload, why = waited.pop(), ""
+    else:
+        return None, ""
+    kind = workload.partition("/")[0].lower()
+    if "/" in workload and kind not in ("deployment", "deployments", "deploy", "deployment.apps"):
+        why = why or f"{workload} is no deployment, and keeps no revisions of that kind"
+    return workload, why
+
+
+def _starts_no_pods(command: Command, script: Script) -> bool:
+    """Whether all that `kubectl apply` changes is what surrounds workloads: namespaces, secrets and the like."""
+    feeders = [c for c in script.commands if any(other.start == command.start for other in c.receivers)]
+    made = [[w.text for w in c.args if not w.text.startswith("-")] for c in feeders if c.name == "kubectl"]
+    if any("create" in words and any(map(_NO_PODS.fullmatch, words)) for words in made):
+        return True
+    kinds = re.findall(r"^\s*kind:\s*(\w+)", "\n".join(map(_told, (command, *feeders))), re.MULTILINE)
+    if kinds:
+        return all(_NO_PODS.fullmatch(kind.lower()) for kind in kinds)
+    words = [word.text for word in command.args]
+    files = [words[at + 1] for at, text in enumerate(words[:-1]) if text in ("-f", "--filename")]
+    names = [re.findall(r"[a-z]+", file.rpartition("/")[2].rpartition(".")[0].lower()) for file in files]
+    return bool(names) and all(name and all(map(_NO_PODS.fullmatch, name)) for name in names)
+
+
+def plain_words(command: Command) -> list[str]:
+    """The words of a kubectl or helm command without its options and their values."""
+    words = [word.text for word in command.args]
+    return [t for at, t in enumerate(words) if not t.startswith("-") and not (at and words[at - 1] in _VALUED)]
+
+
+def _workload(words: list[str]) -> str:
+    """`deployment/web`, also where it is written `deployment web`."""
+    if "/" in words[0] or len(words) < 2 or "=" in words[1]:
+        return words[0]
+    return f"{words[0]}/{words[1]}"
+
+
+def _rolled_out(step: Step) -> set[str]:
+    """The workloads that the job waits for."""
+    found: set[str] = set()
+    for other in step.job.steps if step.job is not None else ():
+        script = Script.of(other) if other.run is not None and "rollout status" in other.run.value else None
+        for command in script.commands if script is not None else ():
+            plain = plain_words(command)
+            if command.name == "kubectl" and plain[:2] == ["rollout", "status"] and len(plain) > 2:
+                found.add(_workload(plain[2:]))
+    return found
+
+
+def _has_own_cluster(job: Job) -> bool:
+    """Whether the cluster is made by the job itself, for a test."""
+    for step in job.steps:
+        if step.uses is not None and _OWN_CLUSTER.search(step.uses.value):
+            return True
+        if step.run is not None and re.search(r"\b(?:kind create|minikube start|k3d cluster create)", step.run.value):
+            return True
+    return False
+
+
+def _deployish(job: Job) -> bool:
+    workflow = job.workflow
+    texts = (job.id, job.name, job.environment, workflow.name, workflow.path.rpartition("/")[2])
+    if workflow.triggers == ("schedule",):
+        return False
+    if any(_STATIC.search(text) for text in texts):
+        return False
+    return any(_DEPLOYS.search(text) for text in texts)
+
+
+def _named_deployment(job: Job, *, or_release: bool = True) -> bool:
+    """Whether a name says so. What runs on a server in production may as well be maintenance."""
+    texts = (job.id, job.name, job.workflow.name, job.workflow.path.rpartition("/")[2])
+    words = r"deploy|ship|rollout|hotfix|(?:^|[^a-z])cd(?:[^a-z]|$)" + ("|release" if or_release else "")
+    return any(re.search(words, text, re.IGNORECASE) for text in texts)
+
+
+def _other_action(step: Step, job: Job) -> Deployment | None:
+    uses = step.uses
+    if uses is None or not _OTHER_ACTIONS.match(uses.value) or not _deployish(job):
+        return None
+    name = step.action
+    script = step.with_.get("script") if step.with_ is not None else None
+    if "ssh-action" in name.lower():
+        lines = str(script.value).splitlines() if script is not None else []
+        text = "\n".join(line for line in lines if not line.lstrip().startswith("#")).replace("\\\n", " ")
+        starts = _OVER_SSH.search(text) and _named_deployment(job)
+        if not starts and not (_PULLED.search(text) and _named_deployment(job, or_release=False)):
+            return None
+    return Deployment(step, Way.OTHER, name, uses.span)
+
+
+def _migrates(step: Step) -> bool:
+    titles = f"{step.name} {step.id}".lower()
+    if re.search(r"migrat", titles) and not re.search(r"makemigrations|check|lint|dry", titles):
+        return True
+    texts = [step.run.value] if step.run is not None else []
+    texts += [*step.node.texts("with").values(), *step.node.texts("env").values()]
+    lines = [line for text in texts for line in text.splitlines() if not line.lstrip().startswith("#")]
+    return any(_MIGRATES.search(line) for line in lines)
+
+
+def migrates(job: Job) -> bool:
+    """Whether some step of the job migrates a database."""
+    return any(_migrates(step) for step in job.steps)
+
+
+def _migrates_on_start(repository: Repository) -> str:
+    """The file that migrates whenever the application starts: an entrypoint, an image's command, a manifest."""
+    for path in repository.glob(
+        "*entrypoint*", "*start*.sh", "*run*.sh", "*Dockerfile*", "*task-def*.json", "*/templates/*.yaml"
+    ):
+        if re.search(r"(^|/)(tests?|node_modules|docs?)/", path) or not re.search(
+            r"\.(sh|ya?ml|json)$|ockerfile|[^.]*$", path
+        ):
+            continue
+        for line in repository.text(path).splitlines():
+            if _MIGRATES.search(line) and not line.lstrip().startswith("#"):
+                return path
+    return ""
+
+
+def _database(repository: Repository) -> str:
+    """The first file that names a database, or a library that speaks to one."""
+    files = repository.glob(
+        *("*requirements*.txt", "*pyproject.toml", "*setup.cfg", "*Pipfile", "*package.json", "*schema.prisma"),
+        *("*Gemfile", "*composer.json", "*go.mod", "*Cargo.toml", "*pom.xml", "*build.gradle*", "*.csproj", "*mix.exs"),
+        *("*compose*.y*ml", "*.env*", "*task-def*.json", ".github/workflows/*.y*ml", "*.tf"),
+    )
+    return next((path for path in files if _DATABASE.search(repository.text(path))), "")
+
+
+# -- values -------------------------------------------------------------------------------------------------------
+
+
+def value_of(text: str, step: Step, script: Script | None, depth: int = 0) -> str | None:
+    """A word of the shell with its variables followed to where they are set; None where that cannot be seen.
+
+    What is set in the step, its script or its job is put in place of the variable; what the whole workflow sets
+    becomes `${{ env.NAME }}`.
+    """
+    if depth > 5:
+        return None
+    masked = EXPRESSION.sub(lambda found: "\0" * len(found[0]), text)
+    if "$(" in masked or "`" in masked:
+        return None
+    made, at = "", 0
+    for found in _VARIABLE.finditer(masked):
+        value = _variable(found[1] or found[2], step, script, depth)
+        if value is None:
+            return None
+        made += text[at : found.start()] + value
+        at = found.end()
+    rest = masked[at:]
+    return None if "$" in rest else made + text[at:]
+
+
+def _variable(name: str, step: Step, script: Script | None, depth: int) -> str | None:
+    assigned = script.assignments.get(name) if script is not None else None
+    if assigned is not None:
+        return value_of(assigned.text, step, script, depth + 1)
+    job = step.job
+    given = {**(job.node.texts("env") if job is not None else {}), **step.node.texts("env")}
+    if name in given:
+        return given[name]
+    if name in step.workflow.root.mapping("env"):
+        return f"${{{{ env.{name} }}}}"
+    if name in _GITHUB_VARIABLES:
+        return f"${{{{ {_GITHUB_VARIABLES[name]} }}}}"
+    for other in job.steps if job is not None else ():
+        if other.at == step.at:
+            break
+        if name in ("AWS_REGION", "AWS_DEFAULT_REGION") and other.uses is not None and other.with_ is not None:
+            region = other.with_.get("aws-region")
+            if _AWS_SIGN_IN.match(other.uses.value) and region is not None:
+                return str(region.value)
+        if exports(other, name):
+            return f"${{{{ env.{name} }}}}"
+    return None
+
+
+def exports(step: Step, name: str) -> bool:
+    """Whether a step sets a variable for the steps behind it."""
+    script = step.run.value if step.run is not None else ""
+    return "GITHUB_ENV" in script and re.search(rf"\b{name}=", script) is not None
+
+
+# -- repeating what is there ----------------------------------------------------------------------------------------
+
+
+def copy_of(step: Step) -> dict[str, Any]:
+    """A step as a value to write again; the comment beside its pin stays with it."""
+    found = dict(step.data)
+    if step.uses is not None:
+        comment = step.workflow.comment_of(step.uses)
+        if comment and re.match(r"v?\d", comment):
+            found["uses"] = Commented(step.uses.value, comment)
+    found.pop("if", None)
+    return found
+
+
+def refers_to(value: Any, steps: tuple[Step, ...]) -> str:
+    """A step that this value refers to and that is not among these; empty where there is none."""
+    known = {step.id for step in steps if step.id}
+    return next((name for name in re.findall(r"\bsteps\.([\w-]+)\.", str(value)) if name not in known), "")

@@ -1,0 +1,145 @@
+"""What goes back after a failed deployment already, and whether it gets to a version that was good."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from fixer.deploy.deployments import DeployJob, Way, is_rollback, is_update
+from fixer.github.workflow import Job, Step
+from fixer.languages.shell import Script
+from fixer.model import Span
+
+_UNDOES = re.compile(r"\bkubectl\b[^\n;|&]*\srollout\s+undo\b|\bhelm\b[^\n;|&]*\srollback\b")
+_RESTORES = re.compile(
+    rf"{_UNDOES.pattern}|ecs\s+update-service|amazon-ecs-deploy|rollback[\w-]*\.(?:sh|py)|"
+    r"make\s+\S*rollback|releases?:rollback|\b(?:gcloud|flyctl|fly|heroku|eb|az|cf|vercel|railway)\s|"
+    r"docker[ -]compose|docker\s+(?:stack|service|run)|ssh-action|\bssh\s|\bPREVIOUS\b"
+)
+_TELLS = frozenset(("gh", "curl", "echo", "printf", "jq", "cat", "date", "exit", "set", "sleep", "true"))
+_TELLING = re.compile(
+    r"^(?:actions/(?:checkout|github-script)|aws-actions/configure-aws-credentials|slackapi/|8398a7/action-slack|"
+    r"rtcamp/action-slack-notify|chrnorm/deployment-(?:action|status)|bobheadxi/deployments)",
+    re.IGNORECASE,
+)
+_READS_AFTER = re.compile(r"deployments\[0\]\.taskDefinition|services\[0\]\.taskDefinition|deployments\[\]\.taskDef")
+_MOVES_BACK = re.compile(r"put-image|docker (?:image )?push|imagetools create|\bcrane |skopeo copy")
+_ATOMIC = ("--atomic", "--rollback-on-failure")
+
+
+def rollback_of(job: DeployJob, elsewhere: set[str]) -> Job | Step | None:
+    """What already restores something after this job, or a step of its own that does.
+
+    `elsewhere` are the jobs that deploy to another environment: what rolls those back does not roll this one back.
+    """
+    for step in job.job.steps:
+        condition = str(step.data.get("if", ""))
+        if re.search(r"\b(?:failure|cancelled|always)\s*\(", condition) and _restores(step):
+            return step
+        if step.run is not None and _UNDOES.search(step.run.value):
+            return step
+    for other in job.workflow.jobs.values():
+        if other.id != job.id and is_rollback(other) and _depends_on(other, job.id, elsewhere) and _puts_back(other):
+            return other
+    return None
+
+
+def idle_rollback(job: DeployJob, elsewhere: set[str]) -> Job | None:
+    """A job that is called a rollback, runs after this one, and puts nothing back."""
+    for other in job.workflow.jobs.values():
+        if _is_named(other) and other.uses is None and _depends_on(other, job.id, elsewhere):
+            return other
+    return None
+
+
+def is_atomic(job: DeployJob) -> bool:
+    """Whether every deployment goes back by itself when it fails, as `helm upgrade --atomic` does."""
+    if job.way is not Way.HELM:
+        return False
+    scripts = [Script.of(deployment.step) for deployment in job.deployments]
+    commands = (command for script in scripts if script is not None for command in script.commands)
+    upgrades = [command for command in commands if command.name == "helm" and command.has(*_ATOMIC)]
+    return len(upgrades) >= len(job.deployments)
+
+
+def _puts_back(job: Job) -> bool:
+    """Whether a job may put an old version back; what a called workflow does is not seen."""
+    if job.uses is not None or any(map(_restores, job.steps)):
+        return True
+    return _is_named(job) and not _only_tells(job)
+
+
+def _is_named(job: Job) -> bool:
+    return re.search(r"roll[\s_-]?back", f"{job.id} {job.name}", re.IGNORECASE) is not None
+
+
+def _only_tells(job: Job) -> bool:
+    """Whether all that a job does is to tell people, or GitHub."""
+    for step in job.steps:
+        script = Script.of(step)
+        if step.run is not None and (script is None or script.error):
+            return False
+        if script is not None and any(command.name not in _TELLS for command in script.commands):
+            return False
+        if step.uses is not None and not _TELLING.match(step.uses.value):
+            return False
+    return True
+
+
+def _restores(step: Step) -> bool:
+    text = step.run.value if step.run is not None else step.uses.value if step.uses is not None else ""
+    return _RESTORES.search(text + " ".join(step.node.texts("with").values())) is not None
+
+
+def _depends_on(job: Job, wanted: str, without: set[str]) -> bool:
+    """Whether a job waits for another one, directly or by way of jobs other than these."""
+    return any(found.id == wanted for found in job.workflow.upstream(*job.needs, without=without))
+
+
+@dataclass(frozen=True)
+class Flaw:
+    """Which step of a rollback starts the wrong revision, which one found it out, and why it is wrong."""
+
+    step: Step
+    source: Step | None
+    why: str
+
+    @property
+    def span(self) -> Span:
+        """The script that is wrong."""
+        run = (self.source or self.step).run
+        return run.span if run is not None else self.step.span
+
+
+def flaw_of(job: DeployJob, steps: Sequence[Step]) -> Flaw | None:
+    """What is wrong with the steps that are there to roll a job back; None where nothing is seen to be."""
+    if job.way is not Way.ECS or any(step.run is not None and _MOVES_BACK.search(step.run.value) for step in steps):
+        return None
+    scripts = ((step, script) for step in steps if (script := Script.of(step)) is not None)
+    updates = ((step, command) for step, script in scripts for command in script.commands if is_update(command))
+    step, command = next(updates, (None, None))
+    if step is None or command is None:
+        return None
+    wanted = command.value("--task-definition")
+    if wanted is None:
+        return Flaw(step, None, "starts the same revision anew, which is the one that failed")
+    source = _source(wanted.text, step)
+    if source is None or source.run is None or not _READS_AFTER.search(source.run.value):
+        return None
+    if source.job is not None and source.job.id == job.id and source.index < job.first:
+        return None
+    return Flaw(step, source, "reads what to go back to after the deployment, when that is the revision that failed")
+
+
+def _source(text: str, step: Step) -> Step | None:
+    """The step of the rollback job that finds out the revision: the one that it names, or itself."""
+    if step.job is None:
+        return None
+    named = re.search(r"steps\.([\w-]+)\.outputs", text)
+    variable = re.fullmatch(r"\$\{?(\w+)\}?", text)
+    if named is None and variable is not None:
+        named = re.search(r"steps\.([\w-]+)\.outputs", step.node.texts("env").get(variable[1], ""))
+    if named is not None:
+        return next((other for other in step.job.steps if other.id == named[1]), None)
+    return step if variable is not None else None

@@ -1,0 +1,241 @@
+"""What starts the Django application in production, from Dockerfiles, compose, systemd, supervisor and Procfile.
+
+Whether it is WSGI or ASGI decides about database connections: under ASGI a persistent connection is never used
+again, https://docs.djangoproject.com/en/stable/ref/databases/#caveats
+"""
+
+from __future__ import annotations
+
+import re
+import shlex
+from collections.abc import Iterator
+from dataclasses import dataclass
+from functools import cached_property
+from typing import TYPE_CHECKING, Literal, Self
+
+from fixer.project.packages import PythonPackages
+
+if TYPE_CHECKING:
+    from fixer.repository import Repository
+
+Interface = Literal["wsgi", "asgi", ""]
+
+_SERVERS: dict[str, Interface] = {
+    "gunicorn": "wsgi", "uwsgi": "wsgi", "waitress-serve": "wsgi", "mod_wsgi-express": "wsgi", "bjoern": "wsgi",
+    "unitd": "", "uvicorn": "asgi", "daphne": "asgi", "hypercorn": "asgi", "granian": "",
+}  # fmt: skip
+_WSGI_PACKAGES = ("gunicorn", "uwsgi", "waitress", "mod-wsgi", "bjoern")
+_ASGI_PACKAGES = ("uvicorn", "uvicorn-worker", "daphne", "hypercorn", "granian", "channels")
+_STARTS_SERVER = re.compile(
+    r"(?<![\w./-])(?:[\w./-]*/)?(gunicorn|uwsgi|waitress-serve|mod_wsgi-express|uvicorn|daphne|hypercorn|granian)(?![\w.])"
+)
+_ASGI_WORKER = re.compile(r"uvicorn|asgi|hypercorn", re.IGNORECASE)
+_SCRIPT = re.compile(
+    r"([\w./-]+\.(?:sh|bash))\b|(?:^|[\s\"'\[/])((?:entrypoint|start|run|serve)[\w-]*)(?=[\s\"'\],]|$)"
+)
+# The first that starts a server decides: a container runs as it is built wherever it is deployed.
+_SOURCES: tuple[tuple[str, re.Pattern[str]], ...] = (
+    (
+        "container",
+        re.compile(r"(^|/)([^/]*Dockerfile[^/]*|Containerfile|(docker-)?compose[^/]*\.ya?ml)$", re.IGNORECASE),
+    ),
+    ("service", re.compile(r"\.service$|(^|/)[^/]*supervisor[^/]*\.(conf|ini)$")),
+    ("procfile", re.compile(r"(^|/)Procfile$")),
+)
+_ASIDE = re.compile(
+    r"(^|[/._-])(tests?|testing|dev|devel|development|local|e2e|ci|examples?|docs?)([/._-]|$)", re.IGNORECASE
+)
+
+
+@dataclass(frozen=True, slots=True)
+class ServerCommand:
+    """One command that starts an application server. `workers` and `threads` are None where it does not say."""
+
+    path: str
+    line: int
+    server: str
+    interface: Interface
+    application: str
+    workers: int | None
+    threads: int | None
+    source: str
+
+
+@dataclass(frozen=True)
+class AppServer:
+    """Every command that starts the Django application; `by_packages` is what the requirements alone tell."""
+
+    commands: tuple[ServerCommand, ...]
+    by_packages: Interface
+
+    @classmethod
+    def detect(cls, repository: Repository) -> Self | None:
+        """None where nothing tells how the application is started."""
+        found: list[ServerCommand] = []
+        for source, pattern in _SOURCES:
+            for path in repository.files:
+                if pattern.search(path):
+                    found += _commands(repository, path, source)
+        packages = repository.fact(PythonPackages)
+        by_packages: Interface = ""
+        if packages is not None:
+            names = {requirement.name for requirement in packages.requirements if not requirement.development}
+            if names & set(_WSGI_PACKAGES) and not names & set(_ASGI_PACKAGES):
+                by_packages = "wsgi"
+        found = [command for command in found if _is_django(repository, command)]
+        found.sort(key=lambda command: _ASIDE.search(command.path) is not None)
+        return cls(tuple(found), by_packages) if found or by_packages else None
+
+    def near(self, folder: str) -> AppServer:
+        """The same for one of several projects: the commands below its folder, else in the nearest above."""
+        own = [command for command in self.commands if f"{command.path}/".startswith(f"{folder}/" if folder else "")]
+        above = folder
+        while not own and above:
+            above = above.rpartition("/")[0]
+            own = [command for command in self.commands if command.path.rpartition("/")[0] == above]
+        return AppServer(tuple(own), self.by_packages)
+
+    @cached_property
+    def deciding(self) -> tuple[ServerCommand, ...]:
+        """The commands of the first kind of source that has any; those for development do not count beside others."""
+        for source, _ in _SOURCES:
+            here = [command for command in self.commands if command.source == source]
+            production = [command for command in here if not _ASIDE.search(command.path)]
+            if production or here:
+                return tuple(production or here)
+        return ()
+
+    @property
+    def interface(self) -> Interface:
+        """What production runs; empty where commands of one kind contradict each other, or none tells."""
+        found = {command.interface for command in self.deciding}
+        if len(found) == 1:
+            return found.pop()
+        return "" if found else self.by_packages
+
+    @property
+    def contradicting(self) -> tuple[ServerCommand, ...]:
+        """Commands that start the other interface than the one that decides."""
+        return tuple(c for c in self.commands if c.interface and self.interface and c.interface != self.interface)
+
+    @property
+    def connections(self) -> int | None:
+        """How many connections all workers and threads of one instance may keep open, None where it is not said."""
+        counts = [(c.workers or 1) * (c.threads or 1) for c in self.deciding if c.workers or c.threads]
+        return max(counts, default=None)
+
+    @property
+    def reason(self) -> str:
+        """Which file says so, for a message."""
+        if self.deciding:
+            first = self.deciding[0]
+            return f"{first.path}:{first.line} starts {first.server} ({first.interface.upper()})"
+        return "no ASGI server is among the requirements" if self.by_packages else ""
+
+
+def _commands(repository: Repository, path: str, source: str) -> Iterator[ServerCommand]:
+    for number, line in _starts(path, repository.text(path)):
+        if _STARTS_SERVER.search(line):
+            yield from _parsed(repository, path, number, line, source)
+            continue
+        scripts = {(script[1] or script[2]).rpartition("/")[2] for script in _SCRIPT.finditer(line)} - {""}
+        for other in repository.files if scripts else ():
+            if other.rpartition("/")[2] in scripts:
+                for at, inner in _logical_lines(repository.text(other)):
+                    if _STARTS_SERVER.search(inner):
+                        yield from _parsed(repository, other, at, inner, source)
+
+
+def _starts(path: str, text: str) -> Iterator[tuple[int, str]]:
+    """(line number, text) of what may start a process."""
+    if re.search(r"(?i)dockerfile|containerfile", path):
+        kept = re.compile(r"(CMD|ENTRYPOINT)\b", re.IGNORECASE)
+    elif path.endswith((".yml", ".yaml")):
+        kept = re.compile(r"(?!image:|container_name:|build:|context:|dockerfile:)")
+    else:
+        kept = re.compile(r"(ExecStart|command)\s*=|[\w-]+:")
+    return ((number, line) for number, line in _logical_lines(text) if kept.match(line))
+
+
+def _logical_lines(text: str) -> Iterator[tuple[int, str]]:
+    """(number of its first line, text) of every line but comments, with the lines that a backslash joins to it."""
+    joined, first = "", 0
+    for number, line in enumerate(text.split("\n"), 1):
+        content = line.strip()
+        if content.startswith("#"):
+            continue
+        joined, first = (f"{joined} {content}", first) if joined else (content, number)
+        if joined.endswith("\\"):
+            joined = joined[:-1]
+            continue
+        yield first, joined
+        joined = ""
+
+
+def _parsed(repository: Repository, path: str, line: int, text: str, source: str) -> Iterator[ServerCommand]:
+    found = _STARTS_SERVER.search(text)
+    if found is None:
+        return
+    rest = re.sub(r"""[\[\]"',]""", " ", text[found.start() :])
+    try:
+        words = shlex.split(rest)
+    except ValueError:
+        words = rest.split()
+    server = found[1]
+    if len(words) < 2:
+        return  # a mention, such as a service's name
+    options = _options(words)
+    config = _gunicorn_config(repository, options) if server == "gunicorn" else {}
+    interface = _SERVERS[server]
+    if server == "gunicorn":
+        worker = options.get("-k") or options.get("--worker-class") or config.get("worker_class", "")
+        interface = "asgi" if _ASGI_WORKER.search(worker) else "wsgi"
+    elif server == "granian":
+        interface = "wsgi" if options.get("--interface") == "wsgi" else "asgi"
+    elif (server == "uvicorn" and options.get("--interface") == "wsgi") or (server == "hypercorn" and "wsgi:" in text):
+        interface = "wsgi"
+    application = next((word for word in words[1:] if re.match(r"[A-Za-z_][\w.]*(:[\w.()]+)?$", word) and
+                        ("." in word or ":" in word) and word not in options.values()), "")  # fmt: skip
+    workers = options.get("-w") or options.get("--workers") or options.get("--processes") or config.get("workers", "")
+    threads = options.get("--threads") or config.get("threads", "")
+    yield ServerCommand(path, line, server, interface, application, _number(workers), _number(threads), source)
+
+
+def _options(words: list[str]) -> dict[str, str]:
+    found: dict[str, str] = {}
+    for index, word in enumerate(words):
+        if word.startswith("-"):
+            name, equals, value = word.partition("=")
+            following = words[index + 1] if index + 1 < len(words) and not words[index + 1].startswith("-") else ""
+            found[name] = value if equals else following
+    return found
+
+
+def _gunicorn_config(repository: Repository, options: dict[str, str]) -> dict[str, str]:
+    name = (
+        (options.get("-c") or options.get("--config") or "gunicorn.conf.py")
+        .removeprefix("python:")
+        .removeprefix("file:")
+    )
+    file = name if name.endswith(".py") else name.replace(".", "/") + ".py"
+    last = file.rpartition("/")[2]
+    for path in repository.files:
+        if path.rpartition("/")[2] == last:
+            return dict(re.findall(r"""^(\w+)\s*=\s*["']?([\w.]+)["']?""", repository.text(path), re.MULTILINE))
+    return {}
+
+
+def _number(text: str) -> int | None:
+    return int(text) if text.isdigit() else None
+
+
+def _is_django(repository: Repository, command: ServerCommand) -> bool:
+    """Whether the command can be Django's: its application is a module that speaks of Django, or is not ours to see."""
+    module = command.application.partition(":")[0]
+    if not module:
+        return True
+    tail = module.replace(".", "/") + ".py"
+    found = [path for path in repository.files if path == tail or path.endswith(f"/{tail}")]
+    if not found:
+        return "sgi" in module or "." in module
+    return any(re.search(r"django|get_[aw]sgi_application", repository.text(path)) for path in found)

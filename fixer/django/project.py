@@ -1,0 +1,405 @@
+"""The Django project: its settings modules, databases, caches, versions, and what it reads from the environment.
+
+Everything is read from the text of files; no module of the repository is imported or run.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from functools import cached_property
+from typing import TYPE_CHECKING, Literal, Self
+
+from fixer.django.settings import (
+    Cache,
+    Database,
+    EnvRead,
+    Later,
+    Role,
+    SettingsModule,
+    SettingsReader,
+    caches_of,
+    folder_of,
+    is_item,
+    joined,
+    module_reads,
+    vendor_of,
+)
+from fixer.languages.python import is_settings, may_be_settings
+from fixer.project.packages import PythonPackages, VersionRange
+
+if TYPE_CHECKING:
+    from fixer.repository import Repository
+
+_NAMED = re.compile(r"""DJANGO_SETTINGS_MODULE["']?\]?\s*(?:,|=|:)\s*["']?([A-Za-z_][\w.]*)""")
+_NAMING_FILES = re.compile(
+    r"(^|/)(manage\.py|[aw]sgi\.py|celery\.py|conftest\.py|pytest\.ini|tox\.ini|setup\.cfg|pyproject\.toml|Procfile|"
+    r"[^/]*Dockerfile[^/]*|(docker-)?compose[^/]*\.ya?ml)$",
+    re.IGNORECASE,
+)
+_ASIDE = re.compile(
+    r"(^|/)(tests?|testing|examples?|docs?|samples?|demos?|templates?|fixtures|test_?\w*projects?|sandbox|benchmarks?|"
+    r"\{\{[^/]*)/"
+)
+
+
+@dataclass(frozen=True, eq=False)
+class DjangoProject:
+    """The Django project of the repository; `others` are further ones, each with a manage.py of its own.
+
+    `root` is the folder of manage.py (the import root, empty for the repository's), `manage_py` its path, empty
+    where there is none. `settings` is the dotted name that manage.py sets, `settings_path` its file.
+    `requirements` are the files that install Django, the best first.
+    """
+
+    root: str
+    manage_py: str
+    settings: str
+    settings_path: str
+    modules: Mapping[str, SettingsModule]
+    named: Mapping[str, tuple[str, ...]]
+    version: VersionRange | None
+    driver: Literal["psycopg", "psycopg2", ""]
+    has_pool: bool
+    requirements: tuple[str, ...]
+    test_runner: Literal["pytest", "manage.py test"]
+    others: tuple[DjangoProject, ...] = ()
+
+    @classmethod
+    def detect(cls, repository: Repository) -> Self | None:
+        """None where the repository has no Django settings."""
+        named_so = (path for path in repository.files if may_be_settings(path) and "{{" not in path)
+        paths = [path for path in named_so if is_settings(path, repository.text(path))]
+        managers = [p for p in repository.files if p == "manage.py" or p.endswith("/manage.py")]
+        if not paths and not managers:
+            return None
+        named = _named_settings(repository)
+        packages = repository.fact(PythonPackages)
+        roots = sorted(
+            {folder_of(path) for path in managers}, key=lambda root: (_is_aside(root), root.count("/"), root)
+        )
+        found: list[Self] = []
+        taken: set[str] = set()
+        for root in roots or [""]:
+            own = {path for path in paths if path not in taken and _belongs(path, root, roots)}
+            project = cls._of(repository, root, sorted(own), managers, named, packages)
+            if project is not None:
+                found.append(project)
+                taken |= own
+        if not found:
+            return None
+        found.sort(key=lambda project: (_is_aside(project.root), not project.databases, project.root.count("/")))
+        first = found[0]
+        return replace(first, others=tuple(found[1:]))
+
+    @classmethod
+    def _of(
+        cls,
+        repository: Repository,
+        root: str,
+        paths: Sequence[str],
+        managers: Sequence[str],
+        named: Mapping[str, tuple[str, ...]],
+        packages: PythonPackages | None,
+    ) -> Self | None:
+        reader = SettingsReader(repository, root)
+        modules: dict[str, SettingsModule] = {}
+        below = f"{root}/" if root else ""
+        todo = [*paths, *(path for path in map(reader.path_of, named) if path.startswith(below) and "{{" not in path)]
+        while todo:
+            path = todo.pop(0)
+            if path and path not in modules:
+                module = reader.read(path)
+                if module is not None:
+                    modules[path] = module
+                    todo += module.imports
+        if not modules:
+            return None
+        modules = _with_roles(modules)
+        manage_py = joined(root, "manage.py")
+        here = {name: files for name, files in named.items() if reader.path_of(name) in modules}
+        settings = _default_settings(here, manage_py, modules, reader)
+        settings_path = reader.path_of(settings) if settings else _first(modules)
+        near = settings_path or _first(modules)
+        version = packages.version("django", near) if packages else None
+        return cls(
+            root=root,
+            manage_py=manage_py if manage_py in managers else "",
+            settings=settings,
+            settings_path=settings_path,
+            modules=modules,
+            named=here,
+            version=version,
+            driver=_driver(packages, near, version),
+            has_pool=_has_pool(packages, near),
+            requirements=packages.files_that_install("django", near) if packages else (),
+            test_runner=_test_runner(repository, packages, near, root),
+        )
+
+    # -- modules --------------------------------------------------------------------------------------------------
+
+    @property
+    def projects(self) -> tuple[DjangoProject, ...]:
+        """This project and the others."""
+        return (self, *self.others)
+
+    @property
+    def is_aside(self) -> bool:
+        """Whether this is an example or a project for tests, by its folder: not what anybody deploys."""
+        return _is_aside(self.root)
+
+    def chain(self, path: str) -> tuple[SettingsModule, ...]:
+        """The modules that make up one settings module, in the order in which they take effect."""
+        found: list[SettingsModule] = []
+
+        def visit(at: str) -> None:
+            module = self.modules.get(at)
+            if module is None or module in found or at in open_:
+                return
+            open_.add(at)
+            for other in module.imports:
+                visit(other)
+            found.append(module)
+
+        open_: set[str] = set()
+        visit(path)
+        return tuple(found)
+
+    def importers(self, path: str) -> tuple[SettingsModule, ...]:
+        """The modules that take this one over, directly or not."""
+        return tuple(
+            module
+            for module in self.modules.values()
+            if module.path != path and path in map(_path_of, self.chain(module.path))
+        )
+
+    @cached_property
+    def production_path(self) -> str:
+        """The settings that production runs with: as far as names tell, else what manage.py names."""
+        ranked: list[tuple[int, str]] = []
+        for path, module in self.modules.items():
+            name = next((name for name in self.named if self._names(name, path)), "")
+            servers = [f for f in self.named.get(name, ()) if re.search(r"(?i)[aw]sgi\.py$|Dockerfile|Procfile", f)]
+            if module.role in ("test", "development"):
+                continue
+            rank = 0 if module.role == "production" else 1 if servers else 2 if path == self.settings_path else 3
+            ranked.append((rank, path))
+        return min(ranked, default=(0, self.settings_path))[1]
+
+    def _names(self, name: str, path: str) -> bool:
+        return f"/{path}".endswith((f"/{name.replace('.', '/')}.py", f"/{name.replace('.', '/')}/__init__.py"))
+
+    def module_name(self, path: str) -> str:
+        """The name by which a file is imported: as the settings are, else from the folder of manage.py."""
+        tail = self.settings.replace(".", "/")
+        for suffix in (f"{tail}.py", f"{tail}/__init__.py"):
+            if tail and f"/{self.settings_path}".endswith(f"/{suffix}"):
+                return dotted_name(path, self.settings_path[: -len(suffix)].rstrip("/"))
+        return dotted_name(path, self.root)
+
+    # -- databases ------------------------------------------------------------------------------------------------
+
+    @cached_property
+    def databases(self) -> tuple[Database, ...]:
+        """What DATABASES holds with the settings that manage.py names."""
+        return self.databases_of(self.settings_path)
+
+    def databases_of(self, path: str) -> tuple[Database, ...]:
+        """What DATABASES holds with these settings: of several definitions of an alias the last.
+
+        Of those that depend on conditions, the first for PostgreSQL.
+        """
+        found: dict[str, Database] = {}
+        for module in self.chain(path):
+            if any(not database.guards and not is_item(database.statement) for database in module.databases):
+                found = {}
+            for database in module.databases:
+                known = found.get(database.alias)
+                new = known is None or known.module is not module.document or not database.guards
+                if new or (known and known.guards and (known.vendor, database.vendor) == ("sqlite", "postgresql")):
+                    found[database.alias] = database
+        return tuple(found.values())
+
+    def later_of(self, database: Database) -> tuple[Later, ...]:
+        """What is done to this alias afterwards, in its own module and in those that take it over."""
+        modules = [self.modules[database.path], *self.importers(database.path)] if database.path in self.modules else []
+        return tuple(
+            later
+            for module in modules
+            for later in module.later
+            if later.alias in (database.alias, "*")
+            and (later.module is not database.module or later.statement.lineno > database.statement.lineno)
+        )
+
+    # -- caches and environment -----------------------------------------------------------------------------------
+
+    @cached_property
+    def caches(self) -> tuple[Cache, ...]:
+        """What CACHES holds with the settings that manage.py names, where it is a literal."""
+        found: dict[str, Cache] = {}
+        for module in self.chain(self.settings_path):
+            for value in module.document.assignments.get("CACHES", []):
+                found = {cache.alias: cache for cache in caches_of(module.document, value)} or found
+        return tuple(found.values())
+
+    @cached_property
+    def environment(self) -> tuple[EnvRead, ...]:
+        """Every variable that the settings named by manage.py read when they are imported, by name."""
+        return self.environment_of(self.settings_path)
+
+    def environment_of(self, path: str) -> tuple[EnvRead, ...]:
+        """What a settings module demands without a condition is required; what stands below an `if` is not."""
+        found: dict[str, EnvRead] = {}
+        firm = {path}
+        for module in reversed(self.chain(path)):
+            if module.path in firm:
+                firm.update(other for other in module.imports if other not in module.conditional)
+            for read in module_reads(module.document):
+                read = read if module.path in firm else replace(read, required=False)
+                known = found.get(read.name)
+                if known is None or (read.required and not known.required):
+                    found[read.name] = read
+        return tuple(found[name] for name in sorted(found))
+
+    @cached_property
+    def ssl_variables(self) -> tuple[str, ...]:
+        """Variables that decide about TLS with PostgreSQL, where it is required unless they say otherwise."""
+        reads = [read for module in self.modules.values() for read in module_reads(module.document)]
+        return tuple(sorted({read.name for read in reads if re.search(r"SSL_?MODE$", read.name)}))
+
+    def database_environment(
+        self, *, host: str, port: str, name: str, user: str, password: str, alias: str = "default"
+    ) -> dict[str, str]:
+        """The variables that lead these settings to a throw-away PostgreSQL server without TLS.
+
+        A key that the settings fix has no variable here: compare `Database.values`.
+        """
+        database = next((each for each in self.databases if each.alias == alias), None)
+        if database is None:
+            return {}
+        wanted = {"NAME": name, "USER": user, "PASSWORD": password, "HOST": host, "PORT": port}
+        found = {read.name: wanted[key] for key, read in database.reads.items() if key in wanted}
+        if "URL" in database.reads:
+            found[database.reads["URL"].name] = f"postgres://{user}:{password}@{host}:{port}/{name}"
+        engine = database.reads.get("ENGINE")
+        if engine is not None and vendor_of(engine.default or "") != "postgresql":
+            short = "." not in (engine.default or ".")  # joined to a prefix, such as `django.db.backends.` + name
+            found[engine.name] = "postgresql" if short else "django.db.backends.postgresql"
+        return found | dict.fromkeys(self.ssl_variables, "prefer")
+
+
+# -- the project around the modules -------------------------------------------------------------------------------
+
+
+def _named_settings(repository: Repository) -> dict[str, tuple[str, ...]]:
+    """Dotted settings modules and the files that name them."""
+    found: dict[str, list[str]] = {}
+    for path in repository.files:
+        if _NAMING_FILES.search(path):
+            for name in _NAMED.findall(repository.text(path)):
+                found.setdefault(name, []).append(path)
+    return {name: tuple(dict.fromkeys(files)) for name, files in found.items()}
+
+
+def _default_settings(
+    named: Mapping[str, tuple[str, ...]], manage_py: str, modules: Mapping[str, SettingsModule], reader: SettingsReader
+) -> str:
+    """What manage.py sets, else what wsgi.py or anything else names, else the shortest name of a module."""
+    for wanted in (manage_py, "wsgi.py", "asgi.py", ""):
+        for name, files in named.items():
+            if any(path == wanted or (wanted != manage_py and path.endswith(wanted)) for path in files):
+                return name
+    path = _first(modules)
+    return dotted_name(path, reader.root)
+
+
+def dotted_name(path: str, root: str) -> str:
+    """The name by which a module is imported when `root` is on the path; empty where it lies outside."""
+    if root and not path.startswith(root + "/"):
+        return ""
+    inner = path[len(root) + 1 if root else 0 :].removesuffix(".py").removesuffix("/__init__")
+    return inner.replace("/", ".")
+
+
+def _first(modules: Mapping[str, SettingsModule]) -> str:
+    order = {"shared": 0, "production": 1, "development": 2, "test": 3}
+    return min(modules, key=lambda path: (_is_aside(path), order[modules[path].role], path.count("/"), path))
+
+
+def _belongs(path: str, root: str, roots: Sequence[str]) -> bool:
+    """Whether a settings module is of the project in `root`: the deepest root above it, else the nearest."""
+    above = [each for each in roots if not each or path.startswith(each + "/")]
+    if above:
+        return root == max(above, key=len)
+    if not roots:
+        return True
+
+    def shared(each: str) -> int:
+        pairs = zip(each.split("/"), path.split("/"), strict=False)
+        return next((i for i, (left, right) in enumerate(pairs) if left != right), len(each.split("/")))
+
+    return root == max(roots, key=shared)
+
+
+def _is_aside(path: str) -> bool:
+    return _ASIDE.search(f"{path}/") is not None
+
+
+def _driver(
+    packages: PythonPackages | None, near: str, version: VersionRange | None
+) -> Literal["psycopg", "psycopg2", ""]:
+    if packages is None:
+        return ""
+    for development in (False, True):
+        third = any(packages.has(n, near, development=development) for n in ("psycopg", "psycopg-binary", "psycopg-c"))
+        second = any(
+            packages.has(n, near, development=development) for n in ("psycopg2", "psycopg2-binary", "psycopg2cffi")
+        )
+        if third and second:  # Django prefers psycopg from 4.2 on, and knows only psycopg2 before
+            return "psycopg" if version is not None and version.at_least(4, 2) else "psycopg2"
+        if third or second:
+            return "psycopg" if third else "psycopg2"
+    return ""
+
+
+def _has_pool(packages: PythonPackages | None, near: str) -> bool:
+    if packages is None:
+        return False
+    asked = [*packages.of("psycopg", near), *packages.of("psycopg-pool", near)]
+    return any(not each.development and (each.name == "psycopg-pool" or "pool" in each.extras) for each in asked)
+
+
+def _with_roles(modules: Mapping[str, SettingsModule]) -> dict[str, SettingsModule]:
+    """A module without a role in its name has that of what it takes over, where that is development or tests.
+
+    What is taken over under a condition or further down, such as a local file or a debug toolbar, says nothing of it.
+    """
+
+    def role(path: str, seen: tuple[str, ...] = ()) -> Role:
+        module = modules.get(path)
+        if module is None or path in seen or module.role != "shared":
+            return "shared" if module is None or path in seen else module.role
+        found = {role(other, (*seen, path)) for other in module.bases}
+        return "test" if "test" in found else "development" if "development" in found else "shared"
+
+    return {path: replace(module, role=role(path)) for path, module in modules.items()}
+
+
+def _test_runner(
+    repository: Repository, packages: PythonPackages | None, near: str, root: str
+) -> Literal["pytest", "manage.py test"]:
+    if packages is not None and (packages.has("pytest-django", near) or packages.has("pytest-django", root)):
+        return "pytest"
+    folder = root
+    while True:
+        for name in ("pytest.ini", "pyproject.toml", "setup.cfg", "tox.ini"):
+            if "DJANGO_SETTINGS_MODULE" in repository.text(joined(folder, name)):
+                return "pytest"
+        if not folder:
+            return "manage.py test"
+        folder = folder_of(folder)
+
+
+def _path_of(module: SettingsModule) -> str:
+    return module.path

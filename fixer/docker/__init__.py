@@ -1,0 +1,1 @@
+"""Docker: compose files, images, how they are built, and what runs in their containers."""

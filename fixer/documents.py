@@ -1,0 +1,53 @@
+"""Which kind of document a path holds: the one table of what fhfix reads."""
+
+from __future__ import annotations
+
+import re
+from functools import cache
+from importlib import import_module
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from fixer.model import Document
+
+# (pattern of the path, document type): the first match wins. Modules are imported when a file needs them, since
+# everybody feels the start-up.
+_KINDS: tuple[tuple[re.Pattern[str], str], ...] = tuple(
+    (re.compile(pattern, re.IGNORECASE), kind)
+    for pattern, kind in (
+        (r"(^|/)\.github/workflows/[^/]+\.ya?ml$", "github.workflow.Workflow"),
+        (r"(^|/)action\.ya?ml$", "github.workflow.Workflow"),
+        (r"(^|/)(docker-)?compose[^/]*\.ya?ml$", "docker.compose.Compose"),
+        (
+            # Not templates of Dockerfiles, and not programs that are about them.
+            r"(^|/)(dockerfile|containerfile)"
+            r"(\.(?!([\w.]*\.)?((docker|container)ignore|eex|ejs|erb|go|hbs|html|in|j2|jinja2?|js|json|md|mustache|py|rs|sh|"
+            r"template|tmpl|tpl|ts|tt|txt|ya?ml)$)[^/]+)?$"
+            r"|\.(dockerfile|containerfile)$",
+            "languages.dockerfile.Dockerfile",
+        ),
+        (r"\.ya?ml$", "languages.yaml.Yaml"),
+        (r"\.py$", "languages.python.PythonModule"),
+        (
+            r"(^|/)[^/]*(requirements|constraints)[^/]*\.(txt|in)$|(^|/)requirements/[^/]+\.(txt|in)$",
+            "languages.lines.Lines",
+        ),
+        (r"(^|/)([^/]*\.dockerignore|\.(container|git)ignore|procfile)$", "languages.lines.Lines"),
+    )
+)
+
+
+@cache
+def kind_of(path: str) -> str:
+    """The document type of a path, as `room.module.Class` within `fixer`; empty for a file that is not read."""
+    return next((kind for pattern, kind in _KINDS if pattern.search(path)), "")
+
+
+def name_of(document: type[Document]) -> str:
+    return f"{document.__module__.removeprefix('fixer.')}.{document.__name__}"
+
+
+def document_type(kind: str) -> type[Document]:
+    module, _, name = kind.rpartition(".")
+    found: type[Document] = getattr(import_module(f"fixer.{module}"), name)
+    return found

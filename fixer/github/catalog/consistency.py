@@ -1,0 +1,107 @@
+"""Whether the catalog's data holds together."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Mapping
+from itertools import pairwise
+from typing import Any
+
+from fixer.github.action_ref import Version, version_of
+from fixer.github.catalog.actions import Action, Catalog
+from fixer.github.catalog.migration import Migration, StepUse
+
+_SHA = re.compile(r"[0-9a-f]{40}\Z")
+_NOTHING = StepUse({}, {}, {}, "")
+
+
+def problems(catalog: Catalog) -> Iterator[str]:
+    """What is wrong, one line each; nothing where all is well."""
+    for name in catalog.names():
+        action = catalog.action(name)
+        if action is None:
+            yield f"{name}: cannot be looked up by its own name"
+            continue
+        yield from _data_problems(action, catalog)
+        for version, migration in action.migrations:
+            for problem in _migration_problems(action, version, migration):
+                yield f"{name} {'.'.join(map(str, version[:3]))}: {problem}"
+        data = action.curated.get("replace")
+        if data and catalog.action(str(data["with"])) is None:
+            yield f"{name}: its replacement {data['with']} is not in the catalog"
+
+
+def unspoken(catalog: Catalog) -> Iterator[str]:
+    """Inputs that a major lost and no migration speaks of: steps that give one are blocked."""
+    for name in catalog.names():
+        action = catalog.action(name)
+        if action is None:
+            continue
+        spoken = {word for _, migration in action.migrations for word in _spoken(migration)}
+        numbers = sorted(action.majors)
+        for before, after in pairwise(numbers):
+            lost = action.majors[before].inputs_at() - action.majors[after].inputs_at() - spoken
+            if lost:
+                yield f"{name} v{before} to v{after}: {', '.join(sorted(lost))}"
+
+
+def _spoken(migration: Migration) -> Iterator[str]:
+    yield from (*migration.rename, *migration.invert, *migration.lost, *migration.drop, *migration.input_to_env)
+    for templates in migration.combine.values():
+        for template in templates:
+            yield from re.findall(r"\$\{([\w-]+)\}", template)
+    for entry in migration.block:
+        if "input" in entry.get("when", {}):
+            yield entry["when"]["input"]
+
+
+def _data_problems(action: Action, catalog: Catalog) -> Iterator[str]:
+    earlier = ((entry["version"], sha) for sha, entry in action.entry.curated.get("commits", {}).items())
+    for tag, sha in (*action.tags.items(), *action.entry.branches.items(), *action.entry.observed.items(), *earlier):
+        if not _SHA.match(sha):
+            yield f"{action.name}: {tag} has no well-formed commit: {sha}"
+    if list(action.majors) != sorted(action.majors):
+        yield f"{action.name}: its majors are not in order"
+    for number, major in action.majors.items():
+        if major.version[0] != number and not action.curated.get("unversioned"):
+            yield f"{action.name}: v{number} has the release {major.release}"
+        second_hand = action.curated.get("second_hand", {}).get(f"v{number}")
+        if not second_hand and not action.sha_of(major.release):
+            yield f"{action.name}: the release {major.release} is no tag"
+        starts = [since for since, _ in major.runtimes]
+        if starts != sorted(starts):
+            yield f"{action.name}: the runtimes of v{number} are not in order"
+        for _, runtime in major.runtimes:
+            if runtime.startswith("node") and runtime not in catalog.removed:
+                yield f"{action.name}: it is not known when {runtime} of v{number} ends"
+
+
+def _migration_problems(action: Action, version: Version, migration: Migration) -> Iterator[str]:
+    """Old names must be inputs of a version before, new ones of this version or a later one."""
+    earlier = [major for major in action.majors.values() if major.number <= version[0]]
+    before = {name for major in earlier for name, found in major.inputs.items() if found.since < version}
+    before |= {name for major in earlier for name, last in major.dropped.items() if last < version}
+    after = {name for major in action.majors.values() if major.number >= version[0] for name in major.inputs_at()}
+    old = {*migration.rename, *migration.invert, *migration.lost, *migration.drop, *migration.values}
+    new = {*migration.rename.values(), *migration.invert.values(), *migration.combine}
+    new |= {str(entry["input"]) for entry in migration.set} | set(migration.env_to_input.values())
+    old |= {part for found in migration.combine.values() for text in found for part in re.findall(r"\$\{(.+?)\}", text)}
+    old |= set(migration.input_to_env)
+    for name in sorted(old - before):
+        yield f"no version before has the input {name}"
+    for name in sorted(new - after):
+        yield f"no version from here on has the input {name}"
+    if not migration.source:
+        yield "it names no source"
+    conditions: list[Mapping[str, Any]] = [
+        entry.get("when", {})
+        for entry in (*migration.block, *migration.todo, *migration.set, *migration.env, *migration.permissions)
+    ]
+    for when in conditions:
+        try:
+            _NOTHING.holds(when, version, {})
+        except (ValueError, re.error) as error:
+            yield str(error)
+        for name in when.get("unless_from") or ():
+            if version_of(name) is None:
+                yield f"{name} is no version"

@@ -1,0 +1,402 @@
+"""What a step must change besides the number when its action goes to a newer version.
+
+Each `Migration` stands at the version where the change came. A bump folds all that lie between its two versions over
+the step's inputs, so that a chain of majors composes: an input that is renamed twice ends under its last name, and one
+that went and came back is left alone.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Mapping
+from types import MappingProxyType
+from typing import Any, NamedTuple, Self
+
+from fixer.github.action_ref import Version, version_of
+from fixer.github.catalog.actions import Action, Major
+from fixer.model import Blocked
+
+_PLACEHOLDER = re.compile(r"\$\{([\w-]+)\}")
+# A named tuple takes a tenth of the time that a data class takes to define, which each start of fhfix would pay.
+_NONE: Mapping[str, Any] = MappingProxyType({})
+_OFF = frozenset(("false", "", "no", "off", "0"))
+_OWN_TOKEN = re.compile(r"\$\{\{\s*(secrets\.GITHUB_TOKEN|github\.token)\s*\}\}\Z", re.IGNORECASE)
+
+
+class Migration(NamedTuple):
+    """What changed at one version, as data. Conditions (`when`) are those of `StepUse.holds`.
+
+    `rename`, `invert` (booleans that turned round) and `combine` (new input: templates of old ones) carry values on.
+    `drop` are inputs whose absence changes nothing, `lost` those without a counterpart and what to do instead; both
+    count only where the target does not have the input. `set` adds an input, where it is not given, to keep what the
+    old version did. `block` and `todo` are (condition, text …).
+    """
+
+    rename: Mapping[str, str] = _NONE
+    invert: Mapping[str, str] = _NONE
+    combine: Mapping[str, tuple[str, ...]] = _NONE
+    values: Mapping[str, Mapping[str, str]] = _NONE
+    drop: frozenset[str] = frozenset()
+    lost: Mapping[str, str] = _NONE
+    set: tuple[Mapping[str, Any], ...] = ()
+    env_to_input: Mapping[str, str] = _NONE
+    input_to_env: Mapping[str, str] = _NONE
+    env: tuple[Mapping[str, Any], ...] = ()
+    env_drop: tuple[str, ...] = ()
+    outputs: Mapping[str, str] = _NONE
+    permissions: tuple[Mapping[str, Any], ...] = ()
+    script: str = ""
+    block: tuple[Mapping[str, Any], ...] = ()
+    todo: tuple[Mapping[str, Any], ...] = ()
+    source: tuple[str, ...] = ()
+
+    @classmethod
+    def of(cls, data: Mapping[str, Any]) -> Self:
+        """From the form of the data files."""
+        return cls(
+            data.get("rename", {}),
+            data.get("invert", {}),
+            {name: tuple(templates) for name, templates in data.get("combine", {}).items()},
+            data.get("values", {}),
+            frozenset(data.get("drop", ())),
+            data.get("lost", {}),
+            tuple(data.get("set", ())),
+            data.get("env_to_input", {}),
+            data.get("input_to_env", {}),
+            tuple(data.get("env", ())),
+            tuple(data.get("env_drop", ())),
+            data.get("outputs", {}),
+            tuple(data.get("permissions", ())),
+            data.get("script", ""),
+            tuple(data.get("block", ())),
+            tuple(data.get("todo", ())),
+            tuple(data.get("source", ())),
+        )
+
+
+class StepUse(NamedTuple):
+    """A step that uses an action, and what around it decides how it migrates.
+
+    `inputs` and `env` are the step's own, as text; `outer_env` the variables of its job and workflow. `files` are
+    texts of the files that some actions read (`.github/labeler.yml`), `job_actions` the names of all actions of the
+    job in lower case; `go` is the version of Go that the repository asks for.
+    """
+
+    inputs: Mapping[str, str]
+    env: Mapping[str, str]
+    outer_env: Mapping[str, str]
+    text: str
+    triggers: tuple[str, ...] = ()
+    composite: bool = False
+    files: Mapping[str, str] = _NONE
+    package_manager: bool = False
+    job_actions: frozenset[str] = frozenset()
+    job_text: str = ""
+    downloads_all: bool = False
+    go: str = ""
+    toolchain: bool = True
+
+    def holds(self, when: Mapping[str, Any], before: Version, inputs: Mapping[str, Any]) -> bool:
+        """Whether a condition of the data files holds; all of its parts must.
+
+        `input` is given (`is`, `not`: its value, `matches`: a pattern in it); `absent`: none of these inputs is;
+        `env`: the variable is set; `text`, `job_text`: a pattern occurs; `trigger`: one of these starts the workflow;
+        `from`: the majors that the step comes from; `unless_from`: not from these versions on, within their majors;
+        `file_lacks`: (path, pattern); `composite`, `package_manager`, `downloads_all`: flags; `job_lacks`: no such
+        action in the job; `go_mod`: the repository asks for a version of Go; `below_go_mod`: go-version is below it;
+        `toolchain`: a go.mod with a toolchain line may be read.
+        """
+        # A list: the check of the catalog hears of every condition, also of one behind another that does not hold.
+        checks = [self._holds(key, wanted, when, before, inputs) for key, wanted in when.items()]
+        return all(checks)
+
+    def _holds(
+        self, key: str, wanted: Any, when: Mapping[str, Any], before: Version, inputs: Mapping[str, Any]
+    ) -> bool:
+        value = str(inputs.get(when.get("input", ""), ""))
+        match key:
+            case "input":
+                return wanted in inputs
+            case "is":
+                return value.strip().lower() in wanted
+            case "not":
+                return value.strip().lower() not in wanted
+            case "matches":
+                return re.search(wanted, value) is not None
+            case "absent":
+                return not any(name in inputs for name in wanted)
+            case "env":
+                return wanted in self.env or wanted in self.outer_env
+            case "no_env":
+                return wanted not in self.env and wanted not in self.outer_env
+            case "text":
+                return re.search(wanted, self.text) is not None
+            case "job_text":
+                return re.search(wanted, self.job_text) is not None
+            case "job_lacks":
+                return not any(name.startswith(wanted) for name in self.job_actions)
+            case "trigger":
+                return any(event in self.triggers for event in wanted)
+            case "from":
+                return before[0] in wanted
+            case "unless_from":
+                starts = [found for name in wanted if (found := version_of(name))]
+                return not any(before[0] == start[0] and before >= start for start in starts)
+            case "file_has":
+                return re.search(wanted[1], self.files.get(wanted[0], "")) is not None
+            case "file_lacks":
+                return re.search(wanted[1], self.files.get(wanted[0], "")) is None
+            case "composite":
+                return self.composite is wanted
+            case "package_manager":
+                return self.package_manager is wanted
+            case "downloads_all":
+                return self.downloads_all is wanted
+            case "go_mod":
+                return bool(self.go) is wanted
+            case "toolchain":
+                return self.toolchain is wanted
+            case "below_go_mod":
+                return _is_below(str(inputs.get("go-version", "")), self.go) is wanted
+        raise ValueError(f"no such condition: {key}")
+
+
+def _is_below(given: str, wanted: str) -> bool:
+    """Whether a plain version of Go, such as `1.22` or `1.22.x`, is below another one; from 1.21 on, Go minds that."""
+    plain = re.fullmatch(r"(\d+)\.(\d+)(?:\.(\d+))?(?:\.x)?", given.strip())
+    least = version_of(wanted)
+    if plain is None or least is None or (int(plain[1]), int(plain[2])) < (1, 21):
+        return False
+    patch = int(plain[3]) if plain[3] else least[2]  # without one it is the newest
+    return (int(plain[1]), int(plain[2]), patch) < least[:3]
+
+
+class _Value(NamedTuple):
+    """An input on its way through the migrations: where it came from, and what it is now."""
+
+    origin: str
+    value: Any
+    changed: bool = False
+
+
+class Migrated(NamedTuple):
+    """The changes that one step needs; mappings are of `with:` unless their name says otherwise."""
+
+    rename: Mapping[str, str]
+    set: Mapping[str, Any]
+    delete: tuple[str, ...]
+    add: Mapping[str, Any]
+    env_delete: tuple[str, ...] = ()
+    env_add: Mapping[str, Any] = _NONE
+    outputs: Mapping[str, str] = _NONE
+    lost_outputs: frozenset[str] = frozenset()
+    permissions: Mapping[str, str] = _NONE
+    scripts: tuple[str, ...] = ()
+    todo: tuple[str, ...] = ()
+
+    @property
+    def touches_inputs(self) -> bool:
+        return bool(self.rename or self.set or self.delete or self.add)
+
+
+def migrate(
+    use: StepUse, old: Major | None, new: Major, before: Version, migrations: Iterable[Migration], *, what: str
+) -> Migrated | Blocked:
+    """Folds migrations over a step. `what` names the target for messages: `actions/cache v5`.
+
+    `old` is None where the version that the step uses is not known; then every input counts as valid before.
+    Blocked where an input would get lost, a required one would be missing, or a migration says so.
+    """
+    fold = _Fold(use, old, new, before, what)
+    for migration in migrations:
+        blocked = fold.over(migration)
+        if blocked is not None:
+            return blocked
+    return fold.migrated()
+
+
+class _Fold:
+    """A step on its way through the migrations. What returns Blocked says by it that the step cannot go on."""
+
+    def __init__(self, use: StepUse, old: Major | None, new: Major, before: Version, what: str) -> None:
+        self.use, self.old, self.new, self.before, self.what = use, old, new, before, what
+        self.valid = old.inputs_at(before) if old else frozenset(use.inputs)
+        self.inputs = {name: _Value(name, value) for name, value in use.inputs.items() if name in self.valid}
+        self.env = dict(use.env)
+        self.env_delete: list[str] = []
+        self.env_add: dict[str, Any] = {}
+        self.outputs: dict[str, str] = {}
+        self.permissions: dict[str, str] = {}
+        self.scripts: list[str] = []
+        self.todo: list[str] = []
+        self.drop: set[str] = set()
+        self.lost: dict[str, str] = {}
+
+    def over(self, migration: Migration) -> Blocked | None:
+        seen = self._seen()
+
+        def holds(entry: Mapping[str, Any]) -> bool:
+            return self.use.holds(entry.get("when", {}), self.before, seen)
+
+        stop = next(filter(holds, migration.block), None)
+        if stop is not None:
+            return Blocked(stop["reason"], stop.get("next", ""))
+        self.todo += [entry["text"] for entry in filter(holds, migration.todo)]
+        for name, mapped in migration.values.items():
+            if name in self.inputs and str(self.inputs[name].value) in mapped:
+                self.inputs[name] = _Value(self.inputs[name].origin, mapped[str(self.inputs[name].value)], True)
+        blocked = self._rename(migration.rename) or self._invert(migration.invert) or self._combine(migration.combine)
+        if blocked is not None:
+            return blocked
+        self._take_from_env(migration.env_to_input)
+        self.env_delete += [name for name in migration.env_drop if name in self.env]
+        for name, variable in migration.input_to_env.items():
+            if name in self.inputs:
+                self.env_add[variable] = self.inputs.pop(name).value
+        for entry in migration.env:
+            if entry["name"] not in self.env and holds(entry):
+                self.env_add.setdefault(entry["name"], entry["value"])
+        for entry in migration.set:
+            self._set(entry)
+        for entry in filter(holds, migration.permissions):
+            self.permissions.update(entry["add"])
+        self.outputs.update(migration.outputs)
+        self.scripts += [migration.script] if migration.script else []
+        self.drop |= migration.drop
+        self.lost.update(migration.lost)
+        return None
+
+    def _seen(self) -> dict[str, Any]:
+        """What is given now; what went on the way, as the step gives it."""
+        return {**self.use.inputs, **{name: entry.value for name, entry in self.inputs.items()}}
+
+    def _rename(self, renamed: Mapping[str, str]) -> Blocked | None:
+        for name, new_name in renamed.items():
+            if name not in self.inputs:
+                continue
+            if new_name in self.inputs or (new_name in self.use.inputs and new_name not in self.valid):
+                return Blocked(
+                    f"{self.what} has {new_name} for {name}, and the step gives both",
+                    f"remove one of {name}, {new_name}",
+                )
+            self.inputs[new_name] = self.inputs.pop(name)
+        return None
+
+    def _invert(self, inverted: Mapping[str, str]) -> Blocked | None:
+        for name, new_name in inverted.items():
+            if name not in self.inputs:
+                continue
+            turned = self.inputs.pop(name)
+            value = str(turned.value).strip().lower()
+            if value not in ("true", "false", "1", "0"):
+                return Blocked(
+                    f"{self.what} has {new_name}, which means the opposite of {name}, and {name} is not a plain true "
+                    "or false here",
+                    f"write {new_name} by hand",
+                )
+            if new_name in self.inputs:
+                return Blocked(f"the step gives both {name} and {new_name}", f"remove {name}")
+            self.inputs[new_name] = _Value(turned.origin, value in ("false", "0"), True)
+        return None
+
+    def _combine(self, combined: Mapping[str, tuple[str, ...]]) -> Blocked | None:
+        for new_name, templates in combined.items():
+            parts = {part for template in templates for part in _PLACEHOLDER.findall(template)}
+            present = {part for part in parts if part in self.inputs}
+            if not present:
+                continue
+            fitting = next((t for t in templates if set(_PLACEHOLDER.findall(t)) == present), None)
+            if fitting is None or new_name in self.inputs:
+                return Blocked(
+                    f"{self.what} has {new_name} for {', '.join(sorted(parts))}, which cannot be made of what is given",
+                    f"write {new_name} by hand",
+                )
+            made = _PLACEHOLDER.sub(lambda found: str(self.inputs[found[1]].value), fitting)
+            for part in present:
+                del self.inputs[part]
+            self.inputs[new_name] = _Value("", made)
+        return None
+
+    def _take_from_env(self, taken: Mapping[str, str]) -> None:
+        """Variables become inputs; the job's own token needs none."""
+        outer = self.use.outer_env
+        for name, new_name in taken.items():
+            if name in self.env:
+                value = self.env[name]
+                if not (_OWN_TOKEN.match(value.strip()) or new_name in self.inputs or new_name in self.use.inputs):
+                    self.inputs[new_name] = _Value("", value)
+                    self.env_delete.append(name)
+                    del self.env[name]
+            elif name in outer and not _OWN_TOKEN.match(outer[name].strip()) and new_name not in self.inputs:
+                self.inputs[new_name] = _Value("", "${{ env." + name + " }}")
+
+    def _set(self, entry: Mapping[str, Any]) -> None:
+        """An input that keeps what the old version did, where it is not given."""
+        name, value = entry["input"], entry["value"]
+        if name in self.inputs or (name in self.use.inputs and name in self.new.inputs):
+            return
+        if not self.use.holds(entry.get("when", {}), self.before, self._seen()):
+            return
+        source = _PLACEHOLDER.fullmatch(value) if isinstance(value, str) else None
+        if source is not None:
+            if source[1] not in self.inputs:
+                return
+            value = self.inputs[source[1]].value
+        self.inputs[name] = _Value("", value)
+        self.todo += [entry["todo"]] if entry.get("todo") else []
+
+    def migrated(self) -> Migrated | Blocked:
+        """What the step must change to be one of the new version."""
+        use, old, new, wanted = self.use, self.old, self.new, self.new.inputs_at()
+        blocked = self._leave_behind(wanted)
+        if blocked is not None:
+            return blocked
+        awakened = [
+            name for name in use.inputs if name not in self.valid and name in wanted and name not in self.inputs
+        ]
+        missing = sorted(new.required - self.inputs.keys() - set(awakened))
+        if missing and (old is None or not set(missing) <= old.required):
+            return Blocked(f"{self.what} requires the input {', '.join(missing)}", "add it to the step")
+        self.todo += [
+            f"the input {name}, which the version before did not have, now takes effect: see that it is meant"
+            for name in awakened
+        ]
+        kept = {entry.origin: (name, entry) for name, entry in self.inputs.items() if entry.origin}
+        # An input that went before the version that the step uses has done nothing there either.
+        dead = old.dropped.keys() - self.valid - wanted if old else frozenset()
+        gone = tuple(name for name in use.inputs if (name in self.valid and name not in kept) or name in dead)
+        removed_outputs = old.outputs_at(self.before) - new.outputs_at() - set(self.outputs) if old else frozenset()
+        return Migrated(
+            rename={origin: name for origin, (name, _) in kept.items() if origin != name},
+            set={origin: entry.value for origin, (_, entry) in kept.items() if entry.changed},
+            delete=gone,
+            add={name: entry.value for name, entry in self.inputs.items() if not entry.origin},
+            env_delete=tuple(self.env_delete),
+            env_add=self.env_add,
+            outputs={name: new_name for name, new_name in self.outputs.items() if name not in new.outputs},
+            lost_outputs=frozenset(removed_outputs),
+            permissions=self.permissions,
+            scripts=tuple(self.scripts),
+            todo=tuple(dict.fromkeys(self.todo)),
+        )
+
+    def _leave_behind(self, wanted: frozenset[str]) -> Blocked | None:
+        """Inputs that the new version does not have go, where nothing is lost by that."""
+        for name in [name for name in self.inputs if name not in wanted]:
+            entry = self.inputs.pop(name)
+            is_off = str(entry.value).strip().lower() in _OFF
+            if name in self.drop or (name in self.lost and is_off):
+                continue
+            if name in self.lost:
+                return Blocked(f"{self.what} no longer has the input {name}", self.lost[name])
+            if entry.origin:
+                return Blocked(
+                    f"{self.what} no longer has the input {name}, and the catalog does not know what took its place",
+                    "change the step by hand",
+                )
+        return None
+
+
+def between(action: Action, before: Version, after: Version) -> tuple[Migration, ...]:
+    """The migrations on the way from one version to another, in order."""
+    return tuple(found for version, found in action.migrations if before < version <= after)

@@ -1,0 +1,147 @@
+"""All workflows of the repository, and which of them is its continuous integration."""
+
+from __future__ import annotations
+
+import posixpath
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass
+from functools import cached_property
+from typing import TYPE_CHECKING, Self
+
+from fixer.docker.images import DEVELOPMENT
+from fixer.documents import kind_of
+from fixer.github.workflow import Job, Step, Workflow
+from fixer.languages.shell import Command, Script, Structure
+
+if TYPE_CHECKING:
+    from fixer.repository import Repository
+
+_TESTS = re.compile(
+    r"\b(pytest|tox|nox|manage\.py test|(npm|yarn|pnpm|bun) (run )?t(est)?|jest|vitest|go test|cargo test|rspec)\b"
+    r"|\b(make|just|task) [\w-]*test|docker[ -]compose\b.*\btests?\b|workflows/[\w-]*tests?\b"
+)
+_CI_NAME = re.compile(
+    r"/(ci|tests?|main|build|checks?|quality|continuous-integration)([_-][\w-]+)?\.ya?ml$|[_-](ci|tests?)\.ya?ml$"
+)
+_PUBLISHES = re.compile(r"/[^/]*(release|publish|deploy|docs)[^/]*$")
+_WORKSPACE = re.compile(r"\$\{\{\s*github\.workspace\s*\}\}|\$\{?GITHUB_WORKSPACE\}?")
+
+
+@dataclass(frozen=True, eq=False)
+class Workflows:
+    """The workflows that can be read; composite actions are not among them.
+
+    `has_dockerfile`: the repository makes an image, and not only for development or tests.
+    """
+
+    documents: tuple[Workflow, ...]
+    has_dockerfile: bool = False
+
+    @classmethod
+    def detect(cls, repository: Repository) -> Self | None:
+        """None where the repository has no workflow in its `.github/workflows`."""
+        found = tuple(
+            workflow
+            for workflow in repository.documents(Workflow, lambda source: source.path.startswith(".github/workflows/"))
+            if not workflow.composite and workflow.jobs
+        )
+        if not found:
+            return None
+        images = (path for path in repository.files if kind_of(path) == "languages.dockerfile.Dockerfile")
+        return cls(found, any(not DEVELOPMENT.search(path) for path in images))
+
+    @cached_property
+    def integration(self) -> Workflow | None:
+        """The workflow that judges changes: run for pull requests or pushes, the one with most jobs that test.
+
+        None where no such workflow tests, or is named as if it did.
+        """
+        return next(iter(self.integrations), None)
+
+    @cached_property
+    def integrations(self) -> tuple[Workflow, ...]:
+        """All that judge changes, the one that does most first."""
+        ranks = {each: _ci_rank(each) for each in self.documents if {"pull_request", "push"} & set(each.triggers)}
+        return tuple(sorted((each for each in ranks if any(ranks[each])), key=ranks.__getitem__, reverse=True))
+
+    def callers(self, workflow: Workflow) -> Iterator[Job]:
+        """The jobs that call this reusable workflow of the repository."""
+        for other in self.documents:
+            for job in other.jobs.values():
+                if job.uses is not None and job.uses.value == f"./{workflow.path}":
+                    yield job
+
+    def commands(self) -> Iterator[tuple[Step, Command]]:
+        """Every shell command of every step, with the step."""
+        for workflow in self.documents:
+            for step in workflow.steps:
+                for command in commands_of(step):
+                    yield step, command
+
+
+def commands_of(step: Step) -> tuple[Command, ...]:
+    """The commands of a step's script; none where it has no script, or one that cannot be parsed."""
+    script = Script.of(step)
+    return script.commands if script is not None else ()
+
+
+def folder_of(command: Command, step: Step) -> str | None:
+    """The folder, from the top of the repository, in which a command runs; None where that cannot be told."""
+    folder = _joined("", step.working_directory)
+    for other in command.script.commands:
+        if other.start >= command.start:
+            break
+        if other.name not in ("cd", "pushd") or (other.within(Structure.SUBSHELL) and other.block != command.block):
+            continue
+        if len(other.args) != 1:
+            return None
+        folder = _joined(folder, other.args[0].text) if folder is not None else None
+    return folder
+
+
+def _joined(folder: str, target: str) -> str | None:
+    target = target.strip()
+    if _WORKSPACE.match(target):
+        folder, target = "", _WORKSPACE.sub("", target, count=1).lstrip("/")
+    if "$" in target or target.startswith(("/", "~", "-")):
+        return None
+    path = posixpath.normpath(posixpath.join(folder, target))
+    return None if path.startswith("..") else "" if path == "." else path
+
+
+def _ci_rank(workflow: Workflow) -> tuple[bool, bool, bool, int]:
+    """How much a workflow looks like the one that judges every change; all false for one that does not."""
+    testing = sum(
+        _TESTS.search(" ".join([*(str(step.data.get("run", "")) for step in job.steps), _called(job)])) is not None
+        for job in workflow.jobs.values()
+    )
+    named = _CI_NAME.search(workflow.path) is not None
+    judges = _sees_every_pull_request(workflow)
+    if _PUBLISHES.search(workflow.path) or not (testing or (named and judges)):
+        return (False, False, False, 0)
+    return (testing > 0, judges, named, testing)
+
+
+def _called(job: Job) -> str:
+    """The reusable workflow that a job calls."""
+    return job.uses.value if job.uses is not None else ""
+
+
+def _sees_every_pull_request(workflow: Workflow) -> bool:
+    if "pull_request" not in workflow.triggers:
+        return False
+    event = workflow.root.mapping("on").get("pull_request")
+    narrowed = event.data if event is not None and event.is_mapping else {}
+    types = narrowed.get("types", ["opened"])
+    return "paths" not in narrowed and any(kind in types for kind in ("opened", "synchronize"))
+
+
+def in_folder(folder: str, command: str, like: Step) -> dict[str, str]:
+    """The keys of a step that runs a command in a folder, in the way in which another step of its job does it."""
+    start = _joined("", like.job.default("working-directory")) if like.job is not None else ""
+    if folder == start:
+        return {"run": command}
+    if like.node.get("working-directory") is None and start == "":
+        return {"run": f"cd {folder}\n{command.rstrip()}\n"}
+    return {"working-directory": folder or ".", "run": command}

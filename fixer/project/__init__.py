@@ -1,0 +1,1 @@
+"""What stands in the repository beside its workflows: packages, front ends, test suites, task runners."""
