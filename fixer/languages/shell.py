@@ -377,6 +377,9 @@ def word(text: str) -> str | Blocked:
     Blocked for what no script of a workflow can hold: a line break or another control character, and `${{`, which
     GitHub replaces before a shell reads it.
     """
+    if "'" in text:  # `"it's"`, where shlex writes `'it'"'"'s'`
+        inner = in_quotes(text)
+        return f'"{inner}"' if isinstance(inner, str) else inner
     return _unspeakable(text) or shlex.quote(text)
 
 
