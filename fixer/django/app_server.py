@@ -13,9 +13,11 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import TYPE_CHECKING, Literal, Self
 
+from fixer.languages.python import PythonModule, text
 from fixer.project.packages import PythonPackages
 
 if TYPE_CHECKING:
+    from fixer.django.project import DjangoProject
     from fixer.repository import Repository
 
 Interface = Literal["wsgi", "asgi", ""]
@@ -40,8 +42,9 @@ _SOURCES: tuple[tuple[str, re.Pattern[str]], ...] = (
         re.compile(r"(^|/)([^/]*Dockerfile[^/]*|Containerfile|(docker-)?compose[^/]*\.ya?ml)$", re.IGNORECASE),
     ),
     ("service", re.compile(r"\.service$|(^|/)[^/]*supervisor[^/]*\.(conf|ini)$")),
-    ("procfile", re.compile(r"(^|/)Procfile$")),
+    ("procfile", re.compile(r"(^|/)(Procfile|render\.ya?ml|railway\.(json|toml)|nixpacks\.toml|fly\.toml)$")),
 )
+_MAKES = re.compile(r"get_[aw]sgi_application\(")
 _ASIDE = re.compile(
     r"(^|[/._-])(tests?|testing|dev|devel|development|local|e2e|ci|examples?|docs?)([/._-]|$)", re.IGNORECASE
 )
@@ -85,6 +88,11 @@ class AppServer:
         found = [command for command in found if _is_django(repository, command)]
         found.sort(key=lambda command: _ASIDE.search(command.path) is not None)
         return cls(tuple(found), by_packages) if found or by_packages else None
+
+    @property
+    def applications(self) -> tuple[str, ...]:
+        """Dotted names of the modules that the deciding commands start."""
+        return tuple(command.application.partition(":")[0] for command in self.deciding if command.application)
 
     def near(self, folder: str) -> AppServer:
         """The same for one of several projects: the commands below its folder, else in the nearest above."""
@@ -131,6 +139,49 @@ class AppServer:
             first = self.deciding[0]
             return f"{first.path}:{first.line} starts {first.server} ({first.interface.upper()})"
         return "no ASGI server is among the requirements" if self.by_packages else ""
+
+
+@dataclass(frozen=True, eq=False)
+class Applications:
+    """The modules that make the application for a server: wsgi.py, asgi.py, by their calls."""
+
+    modules: tuple[PythonModule, ...]
+    server: AppServer | None
+
+    @classmethod
+    def detect(cls, repository: Repository) -> Self | None:
+        """None where there is none."""
+        documents = repository.documents(PythonModule, lambda source: "sgi_application" in source.text)
+        found = [module for module in documents if _MAKES.search(module.source.text)]
+        return cls(tuple(found), repository.fact(AppServer)) if found else None
+
+    def of(self, project: DjangoProject, interface: str) -> tuple[PythonModule, ...]:
+        """The modules that a server of this interface ("wsgi", "asgi", or empty for either) loads for a project.
+
+        Of several those that a command or the settings name; none where that does not tell.
+        """
+        roots = {other.root for other in project.others if other.root and other.root != project.root}
+        below = f"{project.root}/" if project.root else ""
+        own = [
+            module
+            for module in self.modules
+            if module.path.startswith(below)
+            and not _ASIDE.search(module.path)
+            and not any(module.path.startswith(f"{root}/") for root in roots)
+            and (not interface or f"get_{interface}_application(" in module.source.text)
+        ]
+        names = list(self.server.applications) if self.server is not None else []
+        for settings in project.chain(project.production_path):
+            for name in ("WSGI_APPLICATION", "ASGI_APPLICATION"):
+                values = settings.document.assignments.get(name, ())
+                names += [text(value).rpartition(".")[0] for value in values]
+        named = [module for module in own if any(_is_module(module.path, name) for name in names if name)]
+        kinds = [module.path.rpartition("/")[2] for module in own]
+        return tuple(named or (own if len(set(kinds)) == len(kinds) else ()))
+
+
+def _is_module(path: str, name: str) -> bool:
+    return f"/{path}".endswith(f"/{name.replace('.', '/')}.py")
 
 
 def _commands(repository: Repository, path: str, source: str) -> Iterator[ServerCommand]:

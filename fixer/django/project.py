@@ -265,8 +265,16 @@ class DjangoProject:
     @cached_property
     def ssl_variables(self) -> tuple[str, ...]:
         """Variables that decide about TLS with PostgreSQL, where it is required unless they say otherwise."""
+        return self._variables(r"SSL_?MODE$")
+
+    @cached_property
+    def limit_variables(self) -> tuple[str, ...]:
+        """Variables that say after how many milliseconds PostgreSQL cancels a statement."""
+        return self._variables(r"STATEMENT_TIMEOUT(_MS)?$")
+
+    def _variables(self, pattern: str) -> tuple[str, ...]:
         reads = [read for module in self.modules.values() for read in module_reads(module.document)]
-        return tuple(sorted({read.name for read in reads if re.search(r"SSL_?MODE$", read.name)}))
+        return tuple(sorted({read.name for read in reads if re.search(pattern, read.name)}))
 
     def database_environment(
         self, *, host: str, port: str, name: str, user: str, password: str, alias: str = "default"

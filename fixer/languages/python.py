@@ -28,8 +28,8 @@ _SETTINGS_TEXT = re.compile(
     r"|^from[ \t]+[.\w]+[ \t]+import[ \t]+\*",
     re.MULTILINE,
 )
-_LINE = 120
-"""Columns; beyond it a dict on one line is broken up rather than made longer."""
+WIDTH = 88
+"""Columns of black and ruff; beyond it a dict or call on one line is broken up rather than made longer."""
 
 _TEMPLATE = re.compile(r"\{%-?\s|\{\{\s*(cookiecutter|project_name|secret_key)\b")
 
@@ -280,6 +280,10 @@ class PythonModule:
         """A value as this module would write it at its top level, dicts over several lines."""
         return self._render(value, "", self.quote)
 
+    def inline(self, value: Any) -> str:
+        """A value as this module would write it, all on one line."""
+        return self._render(value, None, self.quote)
+
     @cached_property
     def indentation(self) -> str:
         """One level of indentation: a tab where most lines have one, else the smallest that a line has."""
@@ -299,6 +303,7 @@ class PythonModule:
         delete: Iterable[str] = (),
         add: Mapping[str, Any] | None = None,
         after: str = "",
+        width: int = WIDTH,
     ) -> Parts:
         """Replaces values, deletes keys, and adds keys after another one (else at the end), in one go.
 
@@ -312,12 +317,12 @@ class PythonModule:
             return refused
         if delete and len(delete) == len(keys):
             return self._blocked(node, "would lose every key that it has") if add else self._delete_emptied(node)
-        entries = self._entries(node)
+        entries = self._entries_of(node)
         gone = {keys.index(name) for name in delete}
         kept = [index for index in range(len(keys)) if index not in gone]
         anchor = keys.index(after) if after in keys and keys.index(after) not in gone else (kept or [-1])[-1]
         patches = self._broken_up(
-            node, entries, gone, {keys.index(name): new for name, new in set.items()}, anchor, add
+            node, entries, gone, {keys.index(name): new for name, new in set.items()}, anchor, add, width
         )
         if not patches:
             steps = [self._replace(node.values[i], entries[i].end, set[keys[i]], node) for i in map(keys.index, set)]
@@ -395,7 +400,7 @@ class PythonModule:
 
     def append(self, node: ast.List | ast.Tuple, *values: Any) -> Parts:
         """Adds items at the end of a list or tuple."""
-        entries = self._entries(node)
+        entries = self._entries_of(node)
         if isinstance(node, ast.Tuple) and (not self.text_of(node).startswith("(") or not node.elts):
             return self._blocked(node, "is a tuple without parentheses or items")
         added = self._add(node, entries, len(entries) - 1, dict(enumerate(values)), keyed=False)
@@ -417,6 +422,48 @@ class PythonModule:
         on_copy(clone)
         return self._edits(added, [Change("set", address, ast.unparse(clone))])
 
+    def add_arguments(self, call: ast.Call, values: Mapping[str, Any], *, width: int = WIDTH) -> Parts:
+        """Adds keyword arguments behind those that are there, one a line where the others stand so or would not fit."""
+        span = self.span(call)
+        opening = next(token.end for token in self._tokens_in(self.span(call.func).end, span.end) if token.text == "(")
+        given = [*call.args, *(keyword.value for keyword in call.keywords)]
+        entries = self._entries(given, opening, span.end - 1)
+        texts = [f"{name}={self._render(value, None, self._quote_in(span))}" for name, value in values.items()]
+        patches = self._with_arguments(call, Span(opening, span.end - 1), entries, texts, width)
+        if isinstance(patches, Blocked):
+            return patches
+
+        def on_copy(clone: ast.Call) -> None:
+            clone.keywords += [ast.keyword(name, _expression(value)) for name, value in values.items()]
+
+        return self._edits(patches, [self._leaf_change(call, on_copy)])
+
+    def _with_arguments(
+        self, call: ast.Call, inside: Span, entries: list[_Entry], texts: list[str], width: int
+    ) -> list[_Patch] | Blocked:
+        text, newline = self.source.text, self.source.newline
+        if self.comments_in(inside.start, inside.end):
+            return self._blocked(call, "has a comment among its arguments")
+        if not entries:
+            return [_Patch(inside, ", ".join(texts))]
+        last = entries[-1]
+        line = self.source.line_start(last.start)
+        end = last.end if last.comma is None else last.comma + 1
+        if self._on_own_lines(last):
+            indent = text[line : last.start]
+            added = "".join(f"{newline}{indent}{each}," for each in texts)
+            return [_Patch(Span(last.end, end), "," + added)]
+        start = self.source.line_start(self.span(call).start)
+        alone = "\n" not in text[start : inside.end]
+        fits = self.source.line_end(inside.end) - line + len(", ".join(texts)) + 2 <= width
+        if fits or not alone:
+            return [_Patch(Span(last.end, end), ", " + ", ".join(texts))]
+        first = text[start:]
+        outer = first[: len(first) - len(first.lstrip(" \t"))]
+        items = [*(text[entry.start : entry.end] for entry in entries), *texts]
+        body = "".join(f"{newline}{outer}{self.indentation}{each}," for each in items)
+        return [_Patch(inside, body + newline + outer)]
+
     def insert_after(self, statement: ast.stmt, code: str, *, blank_lines: int = 0) -> Parts:
         """Adds statements after another one, at its indentation. `code` is dedented and has no blank lines around it.
 
@@ -436,6 +483,8 @@ class PythonModule:
         """Adds statements at the end of the file, below everything that is there."""
         text = self.source.text
         end = len(text.rstrip("\r\n"))
+        if self.tree.body and isinstance(self.tree.body[-1], ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef):
+            blank_lines = max(blank_lines, 2)  # E305 of pycodestyle
         return self._insert(end, code, "", (), len(self.tree.body), blank_lines if text.strip() else -1)
 
     def add_import(self, module: str, above: ast.AST | None = None) -> Parts:
@@ -459,6 +508,30 @@ class PythonModule:
         patch = _Patch(Span(start, start), f"import {module}{newline}" + ("" if _is_standard(first) else newline))
         index = int(self._addresses[id(before)][0])
         return self._edits([patch], [Change("insert", (index,), f"import {module}")])
+
+    def add_import_from(self, module: str, name: str) -> Parts:
+        """Adds `from module import name` among the imports at the top, in the order of their modules."""
+        if self.imported.get(name) == f"{module}.{name}":
+            return ()
+        code = f"from {module} import {name}"
+        head = self._import_head()
+        earlier = [
+            statement
+            for statement in head
+            if isinstance(statement, ast.ImportFrom)
+            and not _is_future(statement)
+            and not statement.level
+            and (statement.module or "") < module
+            and not _is_standard(statement.module or "")
+        ]
+        if earlier:
+            return self.insert_after(earlier[-1], code)
+        if head:
+            return self.insert_after(head[-1], code, blank_lines=1)
+        body = self.tree.body
+        if body and _is_docstring(body[0]):
+            return self.insert_after(body[0], code, blank_lines=1)
+        return self._blocked(body[0], "has no imports above it") if body else ()
 
     def _comment_above(self, start: int) -> int:
         """Where the block of comments that stands right above a line begins; the line itself where there is none."""
@@ -502,14 +575,16 @@ class PythonModule:
         ]
         return self._edits([_Patch(Span(end, end), text)], changes)
 
-    def _entries(self, node: ast.Dict | ast.List | ast.Tuple) -> list[_Entry]:
-        """What stands between the outermost commas of a display; a comma after a comment still belongs to its entry."""
+    def _entries_of(self, node: ast.Dict | ast.List | ast.Tuple) -> list[_Entry]:
         span = self.span(node)
-        values = node.values if isinstance(node, ast.Dict) else node.elts
+        return self._entries(node.values if isinstance(node, ast.Dict) else node.elts, span.start + 1, span.end - 1)
+
+    def _entries(self, values: Sequence[ast.expr], first: int, last: int) -> list[_Entry]:
+        """What stands between the outermost commas of a display; a comma after a comment still belongs to its entry."""
         ends = [self.span(each).end for each in values]  # a lambda has commas of its own
         found: list[_Entry] = []
         depth, start, end = 0, -1, -1
-        for token in self._tokens_in(span.start + 1, span.end - 1):
+        for token in self._tokens_in(first, last):
             if token.kind == tokenize.COMMENT:
                 continue
             if token.kind == tokenize.OP and token.text == "," and not depth and token.start >= ends[len(found)]:
@@ -580,6 +655,7 @@ class PythonModule:
         changed: Mapping[int, Any],
         anchor: int,
         add: Mapping[str, Any],
+        width: int,
     ) -> list[_Patch]:
         """A dict on one line gets a line for each entry where what is added would not fit; else nothing."""
         text, newline, span = self.source.text, self.source.newline, self.span(node)
@@ -587,7 +663,7 @@ class PythonModule:
         quote = self._quote_in(span)
         inside = ", ".join(self._pair(name, new, "", quote, True) for name, new in add.items())
         alone = "\n" not in text[span.start : span.end] and not text[span.end : end].strip(" ,)]}")
-        if not add or not entries or not alone or end - start > _LINE or end - start + len(inside) <= _LINE:
+        if not add or not entries or not alone or end - start + len(inside) + 2 <= width:
             return []
         indent = re.match(r"[ \t]*", text[start:])
         outer = indent[0] if indent else ""

@@ -28,7 +28,6 @@ from typing import Any
 
 from fixer.deploy.deployments import DeployJob, Deployment, Deployments, Way, migrates, plain_words, value_of
 from fixer.django.project import DjangoProject
-from fixer.django.settings import limit_variable
 from fixer.github.workflow import Workflow
 from fixer.languages.shell import Script
 from fixer.model import Blocked, Finding, Fix, Option, Options, Rule, Tier
@@ -287,9 +286,8 @@ def _one_off(
 
 
 def _without_limits(django: DjangoProject) -> str:
-    """The environment of the task: settings that limit queries, as unpooled-database makes them, do not limit it."""
-    names = sorted({limit_variable(each.ssl_variable) for each in django.databases if each.vendor == "postgresql"})
-    return json.dumps([{"name": name, "value": "0"} for name in names])
+    """The environment of the task: settings that limit statements by a variable do not limit it."""
+    return json.dumps([{"name": name, "value": "0"} for name in django.limit_variables])
 
 
 def _pushed_and_deployed(deployment: Deployment) -> str:
