@@ -12,7 +12,8 @@ from typing import TYPE_CHECKING, Self
 from fixer.docker.images import DEVELOPMENT
 from fixer.documents import kind_of
 from fixer.github.workflow import Job, Step, Workflow
-from fixer.languages.shell import Command, Script, Structure
+from fixer.languages.shell import Command, Script, Structure, path_word
+from fixer.model import Blocked
 
 if TYPE_CHECKING:
     from fixer.repository import Repository
@@ -137,11 +138,14 @@ def _sees_every_pull_request(workflow: Workflow) -> bool:
     return "paths" not in narrowed and any(kind in types for kind in ("opened", "synchronize"))
 
 
-def in_folder(folder: str, command: str, like: Step) -> dict[str, str]:
+def in_folder(folder: str, command: str, like: Step) -> dict[str, str] | Blocked:
     """The keys of a step that runs a command in a folder, in the way in which another step of its job does it."""
     start = _joined("", like.job.default("working-directory")) if like.job is not None else ""
     if folder == start:
         return {"run": command}
+    name = path_word(folder or ".")
+    if isinstance(name, Blocked):
+        return name
     if like.node.get("working-directory") is None and start == "":
-        return {"run": f"cd {folder}\n{command.rstrip()}\n"}
+        return {"run": f"cd {name}\n{command.rstrip()}\n"}
     return {"working-directory": folder or ".", "run": command}

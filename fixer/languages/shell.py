@@ -7,11 +7,14 @@ the shell would run: text in comments, quotes and here-documents is never one.
 from __future__ import annotations
 
 import re
+import shlex
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from enum import StrEnum
 from functools import cache, cached_property, lru_cache
 from typing import TYPE_CHECKING, NamedTuple
+
+from fixer.model import Blocked
 
 if TYPE_CHECKING:
     from tree_sitter import Node, Parser
@@ -361,6 +364,41 @@ class Script:
     @cached_property
     def _sets(self) -> tuple[Command, ...]:
         return tuple(command for command in self.commands if command.words[0].text == "set")
+
+
+# -- making words -----------------------------------------------------------------------------------------------
+
+_CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029]")
+
+
+def word(text: str) -> str | Blocked:
+    """A text as one word of a script, quoted where it must be: `apps/api` as it is, `'apps/my api'` in quotes.
+
+    Blocked for what no script of a workflow can hold: a line break or another control character, and `${{`, which
+    GitHub replaces before a shell reads it.
+    """
+    if "'" in text:  # `"it's"`, where shlex writes `'it'"'"'s'`
+        inner = in_quotes(text)
+        return f'"{inner}"' if isinstance(inner, str) else inner
+    return _unspeakable(text) or shlex.quote(text)
+
+
+def path_word(path: str) -> str | Blocked:
+    """A path as one word, which no program takes for an option: `./-rf`."""
+    return word(f"./{path}" if path.startswith("-") else path)
+
+
+def in_quotes(text: str) -> str | Blocked:
+    """A text as it is written between the double quotes of a message: `"::error::cost \\$5 is missing"`."""
+    return _unspeakable(text) or re.sub(r'([$`"\\])', r"\\\1", text)
+
+
+def _unspeakable(text: str) -> Blocked | None:
+    if _CONTROL.search(text):
+        return Blocked(f"{text!r} holds a character that no line of a script can hold", "rename it")
+    if "${{" in text:
+        return Blocked(f"GitHub would take `${{{{` in {text!r} for an expression", "rename it")
+    return None
 
 
 # -- parsing ----------------------------------------------------------------------------------------------------
