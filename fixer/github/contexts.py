@@ -7,10 +7,10 @@ is held against both before it is offered.
 
 from __future__ import annotations
 
+import os
 import tomllib
 from collections.abc import Iterator, Mapping
 from functools import cache
-from importlib.resources import files
 from typing import Any, NamedTuple
 
 from fixer.github.expressions import ANY, Expression, expressions_below
@@ -129,7 +129,9 @@ def _ids(steps: list[Any]) -> Iterator[str]:
 @cache
 def _table() -> dict[str, dict[tuple[str, ...], Availability]]:
     """Rows by the parts of their keys, for workflows and for actions."""
-    data = tomllib.loads((files("fixer.github") / "contexts.toml").read_text(encoding="utf-8"))
+    # importlib.resources loads tempfile and random, which everybody would wait for.
+    with open(os.path.join(os.path.dirname(__file__), "contexts.toml"), "rb") as file:
+        data = tomllib.load(file)
     workflow = {**data["workflow"]["keys"], **data["workflow"]["younger"]["keys"]}
     return {"workflow": dict(map(_row, workflow.items())), "action": dict(map(_row, data["action"]["keys"].items()))}
 
