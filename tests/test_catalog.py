@@ -21,8 +21,8 @@ from fixer.commands.catalog import catalog as command
 from fixer.github.action_ref import ActionRef, RefKind, Version, version_of
 from fixer.github.catalog import Catalog, Major, Migrated, Migration, StepUse, between, consistency, migrate
 from fixer.github.catalog.actions import Input
-from fixer.github.catalog.artifacts import combinations_of
 from fixer.github.catalog.update import Clone, CloneError, fold, metadata_of, refresh, rendered
+from fixer.github.matrix import combinations_of
 from fixer.model import Blocked
 from fixer.repository import Repository
 
@@ -497,7 +497,7 @@ def test_show_says_what_is_known() -> None:
     assert result.exit_code == 0
     assert "file became files" in result.output
     assert "as of 2025-12-13" in result.output
-    assert CliRunner().invoke(command, ["show", "nobody/knows"]).exit_code == 1
+    assert CliRunner().invoke(command, ["show", "nobody/knows"]).exit_code == 3
 
 
 def test_verify_finds_nothing_wrong() -> None:
