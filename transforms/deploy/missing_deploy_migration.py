@@ -32,6 +32,11 @@ from fixer.github.workflow import Workflow
 from fixer.languages.shell import Script
 from fixer.model import Blocked, Finding, Fix, Option, Options, Rule, Tier
 
+OVERRIDES = """\
+overrides=$(printf '{"containerOverrides": [{"name": "%s", "command": %s}]}' "$container" "$COMMAND")"""
+OVERRIDES_WITHOUT_LIMITS = """\
+overrides=$(printf '{"containerOverrides": [{"name": "%s", "command": %s, "environment": %s}]}' \\
+  "$container" "$COMMAND" "$ENVIRONMENT")"""
 MIGRATE_ECS = """\
 service() {
   aws ecs describe-services --cluster "$CLUSTER" --services "$SERVICE" --query "services[0].$1" --output "${2:-text}"
@@ -46,8 +51,7 @@ if [ "$launch" != None ]; then
 elif [ "$strategy" != null ] && [ "$strategy" != "[]" ]; then
   options+=(--capacity-provider-strategy "$strategy")
 fi
-overrides=$(printf '{"containerOverrides": [{"name": "%s", "command": %s, "environment": %s}]}' \\
-  "$container" "$COMMAND" "$ENVIRONMENT")
+{overrides}
 # run-task succeeds also where it starts nothing; then it says why among its failures.
 started=$(aws ecs run-task --cluster "$CLUSTER" --task-definition "$revision" --count 1 --overrides "$overrides" \\
   "${options[@]}" --query '[tasks[0].taskArn, failures[0].reason]' --output text)
@@ -280,8 +284,10 @@ def _one_off(
     if container:
         env["CONTAINER"] = container
     env["COMMAND"], env["TIMEOUT_MINUTES"] = _argv(options), _minutes(job, options)
-    env["ENVIRONMENT"] = _without_limits(django)
     script = MIGRATE_ECS.replace("{revision}", revision)
+    if django.limit_variables:
+        env["ENVIRONMENT"] = _without_limits(django)
+    script = script.replace("{overrides}", OVERRIDES_WITHOUT_LIMITS if django.limit_variables else OVERRIDES)
     return {"env": env, "run": script.replace("{container}", NAMED_CONTAINER if container else FIND_CONTAINER)}
 
 
