@@ -640,7 +640,11 @@ def test_the_modules_that_a_server_loads(
     [
         ({"app/middleware.py": "with connection.execute_wrapper(log):\n    pass\n"}, "app/middleware.py"),
         ({"compose.yaml": "services: {db: {command: postgres -c log_min_duration_statement=500}}\n"}, "compose.yaml"),
-        ({"requirements.txt": "newrelic==9.0\n"}, "the package newrelic"),
+        ({"requirements.txt": "newrelic==9.0\n"}, ""),
+        (
+            {"requirements.txt": "newrelic==9.0\n", "Procfile": "web: newrelic-admin run-program gunicorn a.wsgi\n"},
+            "the package newrelic",
+        ),
         ({"requirements-dev.txt": "django-silk\n"}, ""),
         ({"app/views.py": "execute_wrapper\n", "app/test_queries.py": "execute_wrapper\n"}, ""),
     ],
