@@ -26,7 +26,9 @@ import re
 from collections.abc import Iterator
 from typing import Any
 
-from fixer.deploy.deployments import DeployJob, Deployment, Deployments, Way, migrates, plain_words, value_of
+from fixer.deploy.command_lines import read
+from fixer.deploy.deployments import DeployJob, Deployment, Deployments, migrates, value_of
+from fixer.deploy.ways import ECS, HELM, KUBERNETES
 from fixer.django.project import DjangoProject
 from fixer.django.settings import limit_variable
 from fixer.github.workflow import Workflow
@@ -178,7 +180,7 @@ def _cure(job: DeployJob, django: DjangoProject, options: Options) -> Fix | Bloc
     steps = job.editable_steps
     if isinstance(steps, Blocked):
         return steps
-    if not options["command"] and (job.way is Way.OTHER or job.way is Way.HELM):
+    if not options["command"] and (not job.way.restored or job.way is HELM):
         return Blocked(
             f"job {job.id} deploys in a way for which fhfix knows no one-off task ({job.deployments[0].words})",
             "say how to migrate",
@@ -210,7 +212,7 @@ def _cure(job: DeployJob, django: DjangoProject, options: Options) -> Fix | Bloc
 
 def _todo(job: DeployJob, deployment: Deployment, options: Options) -> list[str]:
     todo = ["see to it that the version that still runs can work with the migrated database"]
-    if job.way is Way.ECS and not options["command"]:
+    if job.way is ECS and not options["command"]:
         more = ", ecs:RegisterTaskDefinition" if deployment.target.get("file") else ""
         todo.append(f"allow the deploying AWS identity ecs:RunTask, ecs:DescribeTasks{more} and iam:PassRole")
     return todo
@@ -260,7 +262,7 @@ def _one_off(
             "sign in with a step of its own",
             _COMMAND,
         )
-    if job.way is Way.KUBERNETES:
+    if job.way is KUBERNETES:
         return _in_kubernetes(job, deployment, options)
     target = deployment.target
     env = {**deployment.credentials, "CLUSTER": target["cluster"], "SERVICE": target["service"]}
@@ -317,7 +319,7 @@ def _rendered_container(job: DeployJob, deployment: Deployment) -> str:
 def _in_kubernetes(job: DeployJob, deployment: Deployment, options: Options) -> dict[str, Any] | Blocked:
     script = Script.of(deployment.step)
     commands = script.commands if script is not None else ()
-    words = next((plain_words(command) for command in commands if command.start == deployment.offset), [])
+    words = next((list(read(command).texts) for command in commands if command.start == deployment.offset), [])
     pairs = [word for word in words if "=" in word] if words[:2] == ["set", "image"] else []
     named = [pair.partition("=") for pair in pairs if "*" not in pair]
     wanted = options["container"] or (named[0][0] if len(named) == 1 else "")

@@ -24,7 +24,8 @@ import re
 from collections.abc import Iterator
 from typing import Any
 
-from fixer.deploy.deployments import DeployJob, Deployments, Way
+from fixer.deploy.deployments import DeployJob, Deployments
+from fixer.deploy.ways import ECS
 from fixer.github.workflow import Job, Workflow
 from fixer.model import Blocked, Finding, Fix, Option, Options, Parts, Rule, Tier
 
@@ -149,7 +150,7 @@ def _why_not(job: DeployJob, instance: str) -> Blocked | None:
     signs_in = any(
         step.uses is not None and "configure-aws-credentials" in step.uses.value for step in job.job.steps[: job.first]
     )
-    if (job.way is not Way.ECS and not signs_in) or not job.signed_in_by:
+    if (job.way is not ECS and not signs_in) or not job.signed_in_by:
         return Blocked(
             f"job {job.id} does not sign in to AWS, so it cannot take a snapshot of an RDS instance",
             "say how to back the database up",
