@@ -27,7 +27,7 @@ from collections.abc import Iterator
 from typing import Any
 
 from fixer.deploy.command_lines import read
-from fixer.deploy.deployments import DeployJob, Deployment, Deployments, migrates, value_of
+from fixer.deploy.deployments import DeployJob, Deployment, Deployments, given_in, migrates, value_of
 from fixer.deploy.ways import ECS, HELM, KUBERNETES
 from fixer.django.project import DjangoProject
 from fixer.django.settings import limit_variable
@@ -131,7 +131,7 @@ done
 echo "Migrated"
 """
 
-_COMMAND = 'rules.missing-deploy-migration.command = "./migrate.sh"'
+_COMMAND = 'rules.missing-deploy-migration.command = "…"'
 _PUSHES = re.compile(r"docker (?:image )?push|--push\b|register-task-definition|buildah push|skopeo copy")
 
 
@@ -180,26 +180,26 @@ def _cure(job: DeployJob, django: DjangoProject, options: Options) -> Fix | Bloc
     steps = job.editable_steps
     if isinstance(steps, Blocked):
         return steps
-    if not options["command"] and (not job.way.restored or job.way is HELM):
+    if not given_in(options, "command") and (not job.way.restored or job.way is HELM):
         return Blocked(
             f"job {job.id} deploys in a way for which fhfix knows no one-off task ({job.deployments[0].words})",
             "say how to migrate",
             _COMMAND,
         )
-    if job.unknown and not options["command"]:
+    if job.unknown and not given_in(options, "command"):
         return Blocked(f"job {job.id}: {job.unknown}", "say how to migrate", _COMMAND)
-    deployment = job.deployments[0] if options["command"] else _serving(job)
+    deployment = job.deployments[0] if given_in(options, "command") else _serving(job)
     if deployment is None:
         return Blocked(
             f"what job {job.id} deploys is made behind its first deployment, and migrations go before that one",
             "make it in a step before",
             _COMMAND,
         )
-    made = _by_command(options) if options["command"] else _one_off(job, deployment, django, options)
+    made = _by_command(options) if given_in(options, "command") else _one_off(job, deployment, django, options)
     if isinstance(made, Blocked):
         return made
     step: dict[str, Any] = {"name": "Migrate the database"} | deployment.condition
-    if not options["command"]:
+    if not given_in(options, "command"):
         step |= deployment.surroundings
     return Fix.of(
         "migrate the database before the deployment",
@@ -212,7 +212,7 @@ def _cure(job: DeployJob, django: DjangoProject, options: Options) -> Fix | Bloc
 
 def _todo(job: DeployJob, deployment: Deployment, options: Options) -> list[str]:
     todo = ["see to it that the version that still runs can work with the migrated database"]
-    if job.way is ECS and not options["command"]:
+    if job.way is ECS and not given_in(options, "command"):
         more = ", ecs:RegisterTaskDefinition" if deployment.target.get("file") else ""
         todo.append(f"allow the deploying AWS identity ecs:RunTask, ecs:DescribeTasks{more} and iam:PassRole")
     return todo
@@ -231,7 +231,7 @@ def _serving(job: DeployJob) -> Deployment | None:
 
 
 def _by_command(options: Options) -> dict[str, Any]:
-    command: str = options["command"]
+    command: str = given_in(options, "command")
     return {"run": f"{command}\n" if "\n" in command else command}
 
 

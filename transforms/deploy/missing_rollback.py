@@ -39,6 +39,7 @@ from fixer.deploy.deployments import (
     aws_operation,
     copy_of,
     exports,
+    given_in,
     refers_to,
 )
 from fixer.deploy.rollbacks import Flaw, flaw_of, idle_rollback, is_atomic, rollback_of
@@ -253,9 +254,9 @@ _NAMED_BY_SECRET = re.compile(
     r"\w*(?:ECS|ECR|TASK|SERVICE|CLUSTER|FAMILY|CONTAINER|REPO|IMAGE)\w*",
     re.IGNORECASE,
 )
-_RECORD = 'record = "cat VERSION"'
-_COMMAND = 'command = "./deploy.sh \\"$PREVIOUS\\""'
-_BOTH_COMMANDS = f"rules.missing-rollback = {{ {_RECORD}, {_COMMAND} }}"
+_RECORD = 'rules.missing-rollback.record = "…"'
+_COMMAND = 'rules.missing-rollback.command = "…"'
+_BOTH_COMMANDS = f"{_RECORD}\n{_COMMAND}"
 
 
 def check(workflow: Workflow, deployments: Deployments, options: Options) -> Iterator[Finding]:
@@ -299,7 +300,7 @@ def _cure(job: DeployJob, options: Options) -> Fix | Blocked:
     if isinstance(steps, Blocked):
         return steps
     why = _why_not(job)
-    if not job.way.restored or (why is not None and options["command"]):
+    if not job.way.restored or (why is not None and given_in(options, "command")):
         return _by_command(job, steps, options)
     if why is not None:
         return why
@@ -806,10 +807,9 @@ def _todo(job: DeployJob) -> list[str]:
 
 def _by_command(job: DeployJob, steps: Node, options: Options) -> Fix | Blocked:
     """A step of the same job, which has everything that deploying needs."""
-    command, record = options["command"], options["record"]
+    command, record = given_in(options, "command"), given_in(options, "record")
     if not command or not record:
-        given = command or record
-        missing = f"rules.missing-rollback.{_RECORD if command else _COMMAND}" if given else _BOTH_COMMANDS
+        missing = _RECORD if command else _COMMAND if record else _BOTH_COMMANDS
         way = job.way
         why = f": {way.why}" if way.why else ""
         back = f" ({way.back})" if way.back else ""
