@@ -32,6 +32,7 @@ _STARTS_SERVER = re.compile(
     r"(?<![\w./-])(?:[\w./-]*/)?(gunicorn|uwsgi|waitress-serve|mod_wsgi-express|uvicorn|daphne|hypercorn|granian)(?![\w.])"
 )
 _ASGI_WORKER = re.compile(r"uvicorn|asgi|hypercorn", re.IGNORECASE)
+_GREEN_WORKER = re.compile(r"gevent|eventlet", re.IGNORECASE)
 _SCRIPT = re.compile(
     r"([\w./-]+\.(?:sh|bash))\b|(?:^|[\s\"'\[/])((?:entrypoint|start|run|serve)[\w-]*)(?=[\s\"'\],]|$)"
 )
@@ -52,7 +53,10 @@ _ASIDE = re.compile(
 
 @dataclass(frozen=True, slots=True)
 class ServerCommand:
-    """One command that starts an application server. `workers` and `threads` are None where it does not say."""
+    """One command that starts an application server. `workers` and `threads` are None where it does not say.
+
+    `is_green`: each request has a greenlet of its own, by gevent or eventlet.
+    """
 
     path: str
     line: int
@@ -62,6 +66,7 @@ class ServerCommand:
     workers: int | None
     threads: int | None
     source: str
+    is_green: bool = False
 
 
 @dataclass(frozen=True)
@@ -120,6 +125,11 @@ class AppServer:
         if len(found) == 1:
             return found.pop()
         return "" if found else self.by_packages
+
+    @property
+    def is_green(self) -> bool:
+        """Whether any command that decides gives each request a greenlet of its own."""
+        return any(command.is_green for command in self.deciding)
 
     @property
     def contradicting(self) -> tuple[ServerCommand, ...]:
@@ -249,7 +259,11 @@ def _parsed(repository: Repository, path: str, line: int, text: str, source: str
                         ("." in word or ":" in word) and word not in options.values()), "")  # fmt: skip
     workers = options.get("-w") or options.get("--workers") or options.get("--processes") or config.get("workers", "")
     threads = options.get("--threads") or config.get("threads", "")
-    yield ServerCommand(path, line, server, interface, application, _number(workers), _number(threads), source)
+    green = _GREEN_WORKER.search(options.get("-k") or options.get("--worker-class") or config.get("worker_class", ""))
+    is_green = green is not None or "--gevent" in options
+    yield ServerCommand(
+        path, line, server, interface, application, _number(workers), _number(threads), source, is_green
+    )
 
 
 def _options(words: list[str]) -> dict[str, str]:

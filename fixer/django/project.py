@@ -187,6 +187,10 @@ class DjangoProject:
             ranked.append((rank, path))
         return min(ranked, default=(0, self.settings_path))[1]
 
+    def module_path(self, name: str) -> str:
+        """The file of a dotted settings module, or an empty string."""
+        return next((path for path in self.modules if self._names(name, path)), "")
+
     def _names(self, name: str, path: str) -> bool:
         return f"/{path}".endswith((f"/{name.replace('.', '/')}.py", f"/{name.replace('.', '/')}/__init__.py"))
 

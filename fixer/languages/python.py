@@ -445,7 +445,7 @@ class PythonModule:
         if self.comments_in(inside.start, inside.end):
             return self._blocked(call, "has a comment among its arguments")
         if not entries:
-            return [_Patch(inside, ", ".join(texts))]
+            return [_Patch(inside, self._alone(call, texts, width))]
         last = entries[-1]
         line = self.source.line_start(last.start)
         end = last.end if last.comma is None else last.comma + 1
@@ -458,11 +458,21 @@ class PythonModule:
         fits = self.source.line_end(inside.end) - line + len(", ".join(texts)) + 2 <= width
         if fits or not alone:
             return [_Patch(Span(last.end, end), ", " + ", ".join(texts))]
-        first = text[start:]
-        outer = first[: len(first) - len(first.lstrip(" \t"))]
         items = [*(text[entry.start : entry.end] for entry in entries), *texts]
-        body = "".join(f"{newline}{outer}{self.indentation}{each}," for each in items)
-        return [_Patch(inside, body + newline + outer)]
+        return [_Patch(inside, self._one_a_line(call, items))]
+
+    def _alone(self, call: ast.Call, texts: list[str], width: int) -> str:
+        """The arguments of a call that had none."""
+        span = self.span(call)
+        length = self.source.line_end(span.end) - self.source.line_start(span.start)
+        joined = ", ".join(texts)
+        return joined if length + len(joined) <= width else self._one_a_line(call, texts)
+
+    def _one_a_line(self, call: ast.Call, items: Sequence[str]) -> str:
+        line = self.source.text[self.source.line_start(self.span(call).start) :]
+        outer = line[: len(line) - len(line.lstrip(" \t"))]
+        newline = self.source.newline
+        return "".join(f"{newline}{outer}{self.indentation}{each}," for each in items) + newline + outer
 
     def insert_after(self, statement: ast.stmt, code: str, *, blank_lines: int = 0) -> Parts:
         """Adds statements after another one, at its indentation. `code` is dedented and has no blank lines around it.

@@ -25,7 +25,7 @@ from fixer.django.project import DjangoProject
 from fixer.django.query_log import QueryLog
 from fixer.django.settings import SettingsModule, resolve
 from fixer.languages.python import PythonModule, constant, has_spread, item, text
-from fixer.model import Blocked, Finding, Fix, NewFile, Option, Options, Parts, Rule, Span, joined
+from fixer.model import Blocked, Finding, Fix, NewFile, Option, Options, Parts, Rule, Span, Tier, joined
 from fixer.project.python_style import PythonStyles, licence_header
 
 LOGGER = "django.db.backends"
@@ -131,7 +131,8 @@ def _check(project: DjangoProject, log: QueryLog, styles: PythonStyles, options:
             parts.append(edits)
             effects.append("LOGGING: warnings of django.db.backends go to a handler that works in production")
     parts.append(module.append_code(code))
-    yield Finding(module.path, span, message, Fix.of("log slow queries", *parts, effects=effects, todo=todo))
+    tier = Tier.REVIEW if todo else Tier.SAFE
+    yield Finding(module.path, span, message, Fix.of("log slow queries", *parts, tier=tier, effects=effects, todo=todo))
 
 
 def _home(chain: tuple[SettingsModule, ...]) -> SettingsModule:

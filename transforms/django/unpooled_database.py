@@ -8,7 +8,7 @@ application:
 
 * under WSGI `CONN_MAX_AGE = 600`, with `CONN_HEALTH_CHECKS` from Django 4.1 on; 60 before, where a connection that
   the server closed costs a request;
-* under ASGI no persistent connection (it would never be used again), but Django's pool where Django ≥ 5.1, psycopg 3
+* under ASGI, or with workers of gevent, no persistent connection (it would never be used again); under ASGI Django's pool where Django ≥ 5.1, psycopg 3
   and psycopg_pool are there, with `CONN_MAX_AGE = 0`, since one excludes the other. Whatever keeps connections there
   is set to 0: a key, an argument, a later assignment, the default of a variable;
 * `POOL` beside `NAME` does nothing in any Django, and is removed.
@@ -134,8 +134,15 @@ class _Cell:
 
     @property
     def isolates_requests(self) -> bool:
-        """Under ASGI every request has a thread of its own since Django 4.0; 3.2 has one thread for all."""
-        return self.interface == "asgi" and not self.is_older_than(4, 0)
+        """Under ASGI every request has a thread of its own since Django 4.0; 3.2 has one thread for all.
+
+        Workers of gevent and eventlet give each one a greenlet, which is the same for Django.
+        """
+        return self.is_green or (self.interface == "asgi" and not self.is_older_than(4, 0))
+
+    @property
+    def is_green(self) -> bool:
+        return not self.options["server"] and self.server is not None and self.server.is_green
 
     def is_older_than(self, *release: int) -> bool:
         return self.project.version is not None and self.project.version.may_be_older_than(*release)
@@ -248,6 +255,8 @@ class _Wanted:
 
 
 def _database(settings: SettingsModule, database: Database, cell: _Cell) -> Iterator[Finding]:
+    if _homes(cell.project, settings, database) is None:
+        return
     is_postgres = database.vendor == "postgresql" and database.shape == "literal"
     if not is_postgres and (not _may_be_postgres(cell.project, database) or settings.opaque or database.in_class):
         return
@@ -282,12 +291,14 @@ def _database(settings: SettingsModule, database: Database, cell: _Cell) -> Iter
 
 def _title(database: Database, wanted: _Wanted) -> str:
     titles = []
-    if wanted.zero or wanted.add.get("CONN_MAX_AGE") == 0:
+    if "pool" in wanted.add_options:
+        titles.append(f"pool the connections of '{database.alias}'")
+    elif wanted.zero:
         titles.append(f"keep no connection of '{database.alias}' behind a request")
-    elif wanted.add or "pool" in wanted.add_options:
+    elif "CONN_MAX_AGE" in wanted.add:
         titles.append(f"reuse the connections of '{database.alias}'")
-    if "pool" in wanted.add_options and wanted.zero:
-        titles = [f"pool the connections of '{database.alias}'"]
+    elif wanted.add:
+        titles.append(f"check a kept connection of '{database.alias}' before it is used")
     if "sslmode" in wanted.add_options:
         titles.append("insist on TLS")
     if "connect_timeout" in wanted.add_options:
@@ -323,16 +334,19 @@ def _keeps(said: _Said, cell: _Cell, wanted: _Wanted) -> bool:
     """Sees to it that connections are used again, and says whether they then are."""
     pooled = said.names_option("pool")
     may_pool = cell.has_pool and said.database.shape == "literal" and said.database.vendor == "postgresql"
-    if pooled or (cell.isolates_requests and may_pool):
+    if pooled or (cell.isolates_requests and may_pool and not cell.is_green):
         return _pools(said, cell, wanted, pooled=pooled)
     if cell.isolates_requests:
         if said.ages:
-            _not_kept(said, wanted, "keeps connections that ASGI never uses again", cell.reason)
+            _not_kept(said, wanted, "keeps connections that are never used again", cell.reason)
+        elif not said.says_age and cell.is_green:
+            reason = f"{cell.reason}, whose greenlets never use a kept connection again"
+            wanted.blocked = Blocked(reason, "put pgbouncer in front, or use threads")
         elif not said.says_age:
             wanted.blocked = _no_pool(cell)
         return False
     if said.says_age:
-        return not (said.ages and constant(said.ages[-1].value) == 0)  # somebody may want none
+        return not said.ages or _number(said.ages[-1])[0] != 0  # somebody may want none
     if not cell.interface:
         wanted.blocked = UNKNOWN_SERVER
         return False
@@ -363,7 +377,7 @@ def _pools(said: _Said, cell: _Cell, wanted: _Wanted, *, pooled: bool) -> bool:
             "set OPTIONS['pool'] only in the settings of the server, or put pgbouncer in front",
         )
         if said.ages:
-            _not_kept(said, wanted, "keeps connections that ASGI never uses again", cell.reason)
+            _not_kept(said, wanted, "keeps connections that are never used again", cell.reason)
         return False
     if said.ages:
         _not_kept(said, wanted, "keeps connections beside a pool", "Django refuses to keep connections beside a pool")
@@ -429,7 +443,7 @@ def _edits(settings: SettingsModule, said: _Said, cell: _Cell, wanted: _Wanted) 
     database = said.database
     if wanted.zero is not None:
         yield _zeroed(wanted.zero)
-    homes = _production(cell.project, settings, database)
+    homes = _homes(cell.project, settings, database)
     update = _replacing(cell.project.later_of(database))
     if homes:
         wanted.effects = [f"{effect} (in {listed(h.path for h in homes)})" for effect in wanted.effects]
@@ -474,7 +488,7 @@ def _around_call(
     """Arguments of what makes the database from a URL, else lines below the statement."""
     call = resolve(module, value)
     lines = dict(wanted.add)
-    if isinstance(call, ast.Call) and URL_CALLS.search(_origin(module, call.func)):
+    if isinstance(call, ast.Call) and URL_CALLS.search(_origin(module, call.func)) and _may_grow(module, call):
         arguments = {
             name.lower(): lines.pop(name)
             for name in tuple(lines)
@@ -486,6 +500,12 @@ def _around_call(
         last = _last_about(module, statement)
         code = "\n".join(f"{_target(module, said.database, name)} = {value!r}" for name, value in lines.items())
         yield module.insert_after(last, code)
+
+
+def _may_grow(module: PythonModule, call: ast.Call) -> bool:
+    """Whether the call may have a line for each argument: not within a dict that stands on one line."""
+    holder = module.parent(call)
+    return not isinstance(holder, ast.Dict) or module.spans_lines(holder)
 
 
 def _origin(module: PythonModule, function: ast.expr) -> str:
@@ -521,15 +541,23 @@ def _lines_in(module: PythonModule, said: _Said, cell: _Cell, wanted: _Wanted) -
         yield module.insert_after(last, code, blank_lines=0 if _speaks(last) else 1)
 
 
-def _production(project: DjangoProject, settings: SettingsModule, database: Database) -> tuple[SettingsModule, ...]:
-    """The modules of production that take this alias over, where those of development or tests take it over, too."""
-    if settings.role != "shared" or database.guards or database.in_class:
-        return ()
+def _homes(project: DjangoProject, settings: SettingsModule, database: Database) -> tuple[SettingsModule, ...] | None:
+    """The modules of production to write into, where those of development or tests take the alias over as well.
+
+    Empty where it is written where it is defined; None where production has another definition.
+    """
     importers = project.importers(database.path)
-    inherit = [each for each in importers if all(d.alias != database.alias for d in each.databases)]
-    if not any(each.role in ("development", "test") for each in inherit):
+    if settings.role != "shared" or database.guards or database.in_class or not importers:
         return ()
-    return tuple(each for each in inherit if each.role == "production")
+    inherit = [each for each in importers if database in project.databases_of(each.path)]
+    spared = [each for each in inherit if each.role in ("development", "test")]
+    others = [each for each in inherit if each not in spared]
+    is_named = any(project.module_path(name) == settings.path for name in project.named)
+    if not others and not is_named and len(inherit) < len(importers):
+        return None
+    if not spared or is_named:
+        return ()
+    return tuple(each for each in others if not any(each in project.importers(other.path) for other in others))
 
 
 def _zeroed(age: _Age) -> Parts:
