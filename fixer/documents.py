@@ -26,7 +26,7 @@ _KINDS: tuple[tuple[re.Pattern[str], str], ...] = tuple(
             r"|\.(dockerfile|containerfile)$",
             "languages.dockerfile.Dockerfile",
         ),
-        (r"\.ya?ml$", "languages.yaml.Yaml"),
+        (r"\.ya?ml$", "languages.yaml.edit.Yaml"),
         (r"\.py$", "languages.python.PythonModule"),
         (
             r"(^|/)[^/]*(requirements|constraints)[^/]*\.(txt|in)$|(^|/)requirements/[^/]+\.(txt|in)$",

@@ -11,8 +11,18 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from fixer.github.workflow import Workflow
-from fixer.languages.shell import Command, Redirect, Script, Shell, Silence, Structure
-from fixer.model import Source
+from fixer.languages.shell import (
+    Command,
+    Redirect,
+    Script,
+    Shell,
+    Silence,
+    Structure,
+    in_quotes,
+    path_word,
+    word,
+)
+from fixer.model import Blocked, Source
 
 
 def only(text: str, name: str = "mypy", shell: Shell = Shell()) -> Command:  # noqa: B008
@@ -480,3 +490,36 @@ def test_what_the_grammar_cannot_follow_says_where_and_has_no_commands() -> None
     assert script.error.startswith("line ")
     assert script.commands == ()
     assert script.assignments == {}
+
+
+# -- making words -------------------------------------------------------------------------------------------------
+
+NAMES = st.text(st.sampled_from("ab /-~$`\"'\\!*?[]{}()<>|&;#=%@:,.^é"), min_size=1, max_size=8)
+
+
+@settings(max_examples=60, deadline=None)
+@given(st.lists(NAMES, min_size=1, max_size=40))
+def test_bash_and_the_parser_read_a_made_word_as_the_text_that_it_was_made_of(names: list[str]) -> None:
+    names = [name for name in names if "${{" not in name] or ["a"]
+    made = [word(name) for name in names]
+    quoted = [f'"{in_quotes(name)}"' for name in names]
+    script = f"printf '%s\\n' {' '.join(map(str, made))}\nprintf '%s\\n' {' '.join(quoted)}\n"
+
+    found = subprocess.run(["bash", "-c", script], capture_output=True, text=True, check=True).stdout.splitlines()
+
+    assert found == [*names, *names]
+    parsed = Script.parse(script)
+    assert not parsed.error
+    assert [each.text for command in parsed.commands for each in command.args[1:]] == [*names, *names]
+
+
+def test_a_path_is_no_option_and_a_plain_one_stays_as_it_is() -> None:
+    assert path_word("apps/api") == "apps/api"
+    assert path_word("-rf") == "./-rf"
+    assert path_word("we ird $(touch x)/tests") == "'we ird $(touch x)/tests'"
+
+
+@pytest.mark.parametrize("name", ["a\nb", "a\tb", "\x1b[31m", "x${{ github.token }}", "a\u2028b"])
+def test_what_no_script_of_a_workflow_can_hold_is_refused(name: str) -> None:
+    for make in (word, path_word, in_quotes):
+        assert isinstance(make(name), Blocked)

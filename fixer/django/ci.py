@@ -114,6 +114,9 @@ class DjangoCI:
                 f"job {self.job.id} runs in a container, so its database is reached by another name",
                 "add the job by hand",
             )
+        named = in_folder(self.project.root, "true", self._test_step)
+        if isinstance(named, Blocked):
+            return named
         services = self._services(project, redis=redis)
         if isinstance(services, Blocked):
             return services
@@ -146,6 +149,7 @@ class DjangoCI:
         if self.activation:
             command = f"{self.activation}\n{command.rstrip()}\n"
         keys = in_folder(self.project.root, command, self._test_step)
+        assert not isinstance(keys, Blocked), "new_job looked at the name of the folder"
         return {**self.workflow.step_name(title), **keys}
 
     @cached_property

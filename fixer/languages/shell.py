@@ -7,11 +7,14 @@ the shell would run: text in comments, quotes and here-documents is never one.
 from __future__ import annotations
 
 import re
+import shlex
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from enum import StrEnum
 from functools import cache, cached_property, lru_cache
 from typing import TYPE_CHECKING, NamedTuple
+
+from fixer.model import Blocked
 
 if TYPE_CHECKING:
     from tree_sitter import Node, Parser
@@ -173,6 +176,27 @@ class Command:
         return tuple(_redirects(self.node, self.script.text))
 
     @cached_property
+    def outputs(self) -> tuple[Redirect, ...]:
+        """Its own redirections, and those of the groups and loops that it stands in: `{ echo a; } > file`."""
+        found = list(self.redirects)
+        node = self.node.parent
+        while node is not None and node.type not in ("command_substitution", "process_substitution"):
+            parent = node.parent
+            if parent is not None and parent.type == "redirected_statement" and node.type in _GROUPS:
+                found += _redirects(node, self.script.text)
+            node = parent
+        return tuple(found)
+
+    @cached_property
+    def here_document(self) -> str:
+        """The lines of its here-document; empty where it has none."""
+        for redirect in self.redirects:
+            if redirect.operator in ("<<", "<<-"):
+                lines = self.script.text[redirect.start : redirect.end].split("\n")[1:-1]
+                return "\n".join(line.lstrip("\t") if redirect.operator == "<<-" else line for line in lines)
+        return ""
+
+    @cached_property
     def structure(self) -> tuple[Structure, ...]:
         """What it stands in, from the inside out."""
         return tuple(_structure(self.node))
@@ -252,7 +276,7 @@ class Script:
             return None
         setting = step.shell
         # Without `shell:` a Windows runner starts PowerShell.
-        if not setting and step.job is not None and re.search(r"windows", str(step.job.data.get("runs-on")), re.I):
+        if not setting and step.job is not None and step.job.runs_on.must_be("windows"):
             return None
         shell = Shell.named(setting)
         return _parse(run.value, shell) if shell is not None else None
@@ -379,6 +403,41 @@ class Script:
         return tuple(command for command in self.commands if command.words[0].text == "set")
 
 
+# -- making words -----------------------------------------------------------------------------------------------
+
+_CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029]")
+
+
+def word(text: str) -> str | Blocked:
+    """A text as one word of a script, quoted where it must be: `apps/api` as it is, `'apps/my api'` in quotes.
+
+    Blocked for what no script of a workflow can hold: a line break or another control character, and `${{`, which
+    GitHub replaces before a shell reads it.
+    """
+    if "'" in text:  # `"it's"`, where shlex writes `'it'"'"'s'`
+        inner = in_quotes(text)
+        return f'"{inner}"' if isinstance(inner, str) else inner
+    return _unspeakable(text) or shlex.quote(text)
+
+
+def path_word(path: str) -> str | Blocked:
+    """A path as one word, which no program takes for an option: `./-rf`."""
+    return word(f"./{path}" if path.startswith("-") else path)
+
+
+def in_quotes(text: str) -> str | Blocked:
+    """A text as it is written between the double quotes of a message: `"::error::cost \\$5 is missing"`."""
+    return _unspeakable(text) or re.sub(r'([$`"\\])', r"\\\1", text)
+
+
+def _unspeakable(text: str) -> Blocked | None:
+    if _CONTROL.search(text):
+        return Blocked(f"{text!r} holds a character that no line of a script can hold", "rename it")
+    if "${{" in text:
+        return Blocked(f"GitHub would take `${{{{` in {text!r} for an expression", "rename it")
+    return None
+
+
 # -- parsing ----------------------------------------------------------------------------------------------------
 
 
@@ -496,6 +555,9 @@ _SEQUENCES = frozenset(
         "command_substitution",
         "process_substitution",
     )
+)
+_GROUPS = frozenset(
+    ("compound_statement", "subshell", "if_statement", "case_statement", "while_statement", "for_statement")
 )
 _LOOPS = frozenset(("while_statement", "for_statement", "c_style_for_statement"))
 

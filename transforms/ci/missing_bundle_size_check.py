@@ -22,7 +22,7 @@ from collections.abc import Iterator, Set
 
 from fixer.github.workflow import Step, Workflow
 from fixer.github.workflows import Workflows, commands_of, folder_of, in_folder
-from fixer.languages.shell import Command, Shell
+from fixer.languages.shell import Command, Shell, in_quotes, path_word
 from fixer.model import Blocked, Finding, Fix, Option, Options, Rule, Tier
 from fixer.project.frontend import NAMES_OUTPUT, FrontEnd, FrontEnds
 
@@ -98,7 +98,12 @@ def _insert(workflow: Workflow, step: Step, command: Command, frontend: FrontEnd
         reason = frontend.problem or f"`{command.source}` names another folder of output"
         return Blocked(reason, "add the check by hand")
     script = _script(frontend.output, frontend.excluded, options["limit-mb"])
-    new = {**workflow.step_name("Check bundle size"), **in_folder(frontend.folder, script, step)}
+    if isinstance(script, Blocked):
+        return script
+    keys = in_folder(frontend.folder, script, step)
+    if isinstance(keys, Blocked):
+        return keys
+    new = {**workflow.step_name("Check bundle size"), **keys}
     return Fix.of(
         "limit the size of the bundle",
         workflow.insert_item(parent, step.at[-1] + 1, new),
@@ -124,7 +129,10 @@ def _repair(workflow: Workflow, step: Step, command: Command, frontends: FrontEn
     frontend = frontends.of(folder) if folder is not None else None
     excluded = frontend.excluded if frontend is not None else ("cache" if output.endswith(".next") else "")
     folders = [each.source for each in commands_of(step) if each.name == "cd" and each.start < command.start]
-    script = "".join(line + "\n" for line in folders) + _script(output, excluded, options["limit-mb"])
+    check_size = _script(output, excluded, options["limit-mb"])
+    if isinstance(check_size, Blocked):
+        return check_size
+    script = "".join(line + "\n" for line in folders) + check_size
     return Fix.of(
         "make the size limit fail the job",
         workflow.splice_scalar(step.run, [(0, len(step.run.value), script)]),
@@ -133,18 +141,21 @@ def _repair(workflow: Workflow, step: Step, command: Command, frontends: FrontEn
     )
 
 
-def _script(output: str, excluded: str, megabytes: int) -> str:
+def _script(output: str, excluded: str, megabytes: int) -> str | Blocked:
+    folder, said = path_word(output), in_quotes(output)
+    if isinstance(folder, Blocked) or isinstance(said, Blocked):
+        return folder if isinstance(folder, Blocked) else said
     exclude = f" --exclude={excluded}" if excluded else ""
     return (
         f"limit_kb={megabytes * KILOBYTES_PER_MEGABYTE}  # {megabytes} MB\n"
-        f"if [ ! -d {output} ]; then\n"
-        f'  echo "::error::{output} is missing: nothing was built"\n'
+        f"if [ ! -d {folder} ]; then\n"
+        f'  echo "::error::{said} is missing: nothing was built"\n'
         "  exit 1\n"
         "fi\n"
-        f"size_kb=$(du -sk{exclude} {output} | cut -f1)\n"
-        f'echo "Bundle size: ${{size_kb}} kB in {output}, limit ${{limit_kb}} kB" | tee -a "$GITHUB_STEP_SUMMARY"\n'
+        f"size_kb=$(du -sk{exclude} {folder} | cut -f1)\n"
+        f'echo "Bundle size: ${{size_kb}} kB in {said}, limit ${{limit_kb}} kB" | tee -a "$GITHUB_STEP_SUMMARY"\n'
         'if [ "$size_kb" -gt "$limit_kb" ]; then\n'
-        f'  echo "::error::{output} is ${{size_kb}} kB, more than the limit of ${{limit_kb}} kB"\n'
+        f'  echo "::error::{said} is ${{size_kb}} kB, more than the limit of ${{limit_kb}} kB"\n'
         "  exit 1\n"
         "fi\n"
     )

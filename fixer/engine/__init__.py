@@ -1,0 +1,76 @@
+"""Asks the rules (`check`), and folds their fixes to a fixpoint (`plan`)."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from fixer.engine.asking import (
+    DOCUMENTS_PER_PROCESS,
+    Asked,
+    LeftAlone,
+    OptionsFor,
+    Wanted,
+    by_place,
+    default_options,
+    everything,
+    nothing,
+)
+from fixer.engine.fold import PASSES, Accept, Fold, Key
+from fixer.model import Fault, Plan, Report, Rule, Tier
+from fixer.repository import Repository
+
+__all__ = [
+    "DOCUMENTS_PER_PROCESS", "PASSES", "Accept", "LeftAlone", "OptionsFor", "Wanted", "check", "default_options",
+    "plan",
+]  # fmt: skip
+
+
+def check(
+    repository: Repository,
+    rules: Sequence[Rule],
+    *,
+    options: OptionsFor = default_options,
+    wanted: Wanted = everything,
+    left_alone: LeftAlone = nothing,
+) -> Report:
+    """Every finding of these rules, by path and position; nothing is changed.
+
+    A fix that would change a file which is `left_alone`, or outside of what the repository is restricted to, is none.
+    """
+    asked = Asked(options, wanted, left_alone)
+    asked.ahead(rules, repository)
+    findings = [reported for rule in rules for reported in asked.findings(rule, repository)]
+    findings.sort(key=by_place)
+    return Report(tuple(findings), tuple(asked.faults.values()), asked.problems_by_path())
+
+
+def plan(
+    repository: Repository,
+    rules: Sequence[Rule],
+    *,
+    options: OptionsFor = default_options,
+    wanted: Wanted = everything,
+    left_alone: LeftAlone = nothing,
+    accept: Accept | None = None,
+    tiers: frozenset[Tier] = frozenset(Tier),
+) -> Plan:
+    """Everything that an apply would do. Reads the disk, and writes nothing.
+
+    `accept` is asked once for each fix; a fix that it refuses is left. Rules that lie, crash or never come to an
+    end are named in `faults`, and nothing of their work remains.
+    """
+    excluded: dict[str, Fault] = {}
+    asked = Asked(options, wanted, left_alone)
+    asked.ahead(rules, repository)
+    answers: dict[Key, bool] = {}
+    while True:
+        remaining = [rule for rule in rules if rule.id not in excluded]
+        folded = Fold(repository, remaining, asked, accept, tiers, answers)
+        offenders = folded.run()
+        for problem in folded.refused:
+            asked.problems[problem.path] = problem
+            repository = repository.refusing(problem)
+        if not offenders and not folded.refused:
+            faults = (*excluded.values(), *folded.faults())
+            return Plan(folded.changes(), tuple(folded.taken), folded.left(), faults, folded.asked.problems_by_path())
+        excluded.update(offenders)

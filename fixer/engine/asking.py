@@ -1,0 +1,221 @@
+"""Asks rules: what a check wants by the types of its parameters, each only once about the same values."""
+
+from __future__ import annotations
+
+import os
+import traceback
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import suppress
+from dataclasses import dataclass, field, replace
+from functools import cache
+from pathlib import PurePosixPath
+from types import UnionType
+from typing import TYPE_CHECKING, Any, Union, get_args, get_origin, get_type_hints
+
+from fixer.model import (
+    Blocked,
+    Fault,
+    FileError,
+    Finding,
+    Fix,
+    Options,
+    Reported,
+    Rule,
+    Source,
+)
+from fixer.repository import Repository
+
+if TYPE_CHECKING:
+    from concurrent.futures import ProcessPoolExecutor
+
+DOCUMENTS_PER_PROCESS = 100
+"""How many documents make a process of their own worth its start."""
+
+OptionsFor = Callable[[Rule], Options]
+Wanted = Callable[[Reported, Source], bool]
+LeftAlone = Callable[[Rule, Source], bool]
+
+
+def default_options(rule: Rule) -> Options:
+    return Options({option.name: option.default for option in rule.options})
+
+
+def everything(reported: Reported, source: Source) -> bool:
+    return True
+
+
+def nothing(rule: Rule, source: Source) -> bool:
+    return False
+
+
+@cache
+def _signature(check_function: Callable[..., Iterable[Finding]]) -> tuple[tuple[str, Any, bool], ...]:
+    """Names, types and optionality of what a check asks for."""
+    hints = get_type_hints(check_function)
+    hints.pop("return", None)
+    return tuple((name, *_unwrapped(kind)) for name, kind in hints.items())
+
+
+def _unwrapped(kind: Any) -> tuple[Any, bool]:
+    if get_origin(kind) in (Union, UnionType):
+        inner = [part for part in get_args(kind) if part is not type(None)]
+        if len(inner) == 1:
+            return inner[0], True
+    return kind, False
+
+
+@dataclass
+class Asked:
+    """What rules answered. A check is a pure function, so it is not asked twice about the same values."""
+
+    options: OptionsFor
+    wanted: Wanted
+    left_alone: LeftAlone
+    faults: dict[tuple[str, str], Fault] = field(default_factory=dict)
+    problems: dict[str, FileError] = field(default_factory=dict)
+    answers: dict[tuple[str, str], tuple[tuple[Any, ...], list[Finding]]] = field(default_factory=dict)
+
+    def problems_by_path(self) -> tuple[FileError, ...]:
+        return tuple(self.problems[path] for path in sorted(self.problems))
+
+    def findings(self, rule: Rule, repository: Repository) -> list[Reported]:
+        found: list[Reported] = []
+        for finding in self._asked(rule, repository):
+            reported = Reported(rule, self._within_bounds(rule, finding, repository))
+            try:
+                known = repository.in_scope(finding.path) and self.wanted(reported, repository.read(finding.path))
+            except FileError:
+                known = repository.in_scope(finding.path)
+            if known:
+                found.append(reported)
+        return found
+
+    def _within_bounds(self, rule: Rule, finding: Finding, repository: Repository) -> Finding:
+        why = self._out_of_bounds(rule, finding.cure, repository) if isinstance(finding.cure, Fix) else None
+        return finding if why is None else replace(finding, cure=why)
+
+    def _out_of_bounds(self, rule: Rule, fix: Fix, repository: Repository) -> Blocked | None:
+        """Why a fix may not be made here: for a file that it changes or adds."""
+        for path in fix.paths:
+            if not repository.in_scope(path):
+                return Blocked(f"its fix also changes {path}, outside of {repository.only}", "run it on the repository")
+            source = repository.read(path) if repository.exists(path) else Source(path, "")
+            if self.left_alone(rule, source):
+                return Blocked(
+                    f"its fix also changes {path}, which is excluded", "include that file, or fix it by hand"
+                )
+        for file in fix.new_files:
+            if repository.is_ignored(file.path):
+                return Blocked(
+                    f"git ignores {file.path}, so it would be in no commit",
+                    f"stop ignoring it: `git check-ignore -v {file.path}` says where that stands",
+                )
+        return None
+
+    def _asked(self, rule: Rule, repository: Repository) -> Iterator[Finding]:
+        path = ""
+        try:
+            (_, subject, _), *others = _signature(rule.check)
+            arguments: dict[str, Any] = {}
+            for name, kind, optional in others:
+                value = self.options(rule) if kind is Options else repository.fact(kind)
+                if value is None and not optional:
+                    return
+                arguments[name] = value
+            if _is_fact(subject):
+                fact = repository.fact(subject)
+                self.problems |= {problem.path: problem for problem in repository.unreadable}
+                if fact is not None:
+                    yield from self._answer(rule, "", fact, lambda: fact, arguments)
+                return
+            for path in repository.paths_of(subject):
+                if path not in self.problems:
+                    yield from self._of_document(rule, path, repository, arguments)
+        except Exception as error:  # a rule must not take the others down with it
+            self.faults[rule.id, path] = _fault(rule, path, error)
+
+    def _of_document(self, rule: Rule, path: str, repository: Repository, arguments: dict[str, Any]) -> list[Finding]:
+        try:
+            return self._answer(rule, path, repository.read(path), lambda: repository.document(path), arguments)
+        except FileError as problem:
+            self.problems[path] = problem
+        except Exception as error:
+            self.faults[rule.id, path] = _fault(rule, path, error)
+        return []
+
+    def _answer(
+        self, rule: Rule, path: str, value: Any, subject: Callable[[], Any], arguments: dict[str, Any]
+    ) -> list[Finding]:
+        """What the rule says of a subject, which is made only if the rule has not been asked about `value` yet."""
+        values = (value, *(value for value in arguments.values() if not isinstance(value, Options)))
+        known = self.answers.get((rule.id, path))
+        if known is not None and all(a is b for a, b in zip(known[0], values, strict=True)):
+            return known[1]
+        findings = list(rule.check(subject(), **arguments))
+        self.answers[rule.id, path] = (values, findings)
+        return findings
+
+    def ahead(self, rules: Sequence[Rule], repository: Repository) -> None:
+        """Asks the rules about single documents in several processes, where there are many documents."""
+        single = [rule for rule in rules if not _is_fact(_signature(rule.check)[0][1])]
+        paths = sorted({path for rule in single for path in repository.paths_of(_signature(rule.check)[0][1])})
+        processes = min(os.cpu_count() or 1, len(paths) // DOCUMENTS_PER_PROCESS)
+        if processes < 2 or not hasattr(os, "fork"):
+            return
+        facts: dict[str, list[Any]] = {}  # once, before the processes part
+        for rule in single:
+            kinds = [kind for _, kind, _ in _signature(rule.check)[1:] if kind is not Options]
+            with suppress(Exception):  # the fault is named when the rule is asked in its turn
+                facts[rule.id] = [repository.fact(kind) for kind in kinds]
+        single = [rule for rule in single if rule.id in facts]
+        # Forked processes inherit the repository, the rules and the options; only findings come back.
+        global _inherited
+        _inherited = (self, single, repository)
+        shares = [frozenset(paths[number::processes]) for number in range(processes)]
+        with process_pool(processes) as pool:
+            for answers, problems, faults in pool.map(_asked_about, shares):
+                self.problems |= problems
+                self.faults |= faults
+                for (rule_id, path), findings in answers.items():
+                    self.answers[rule_id, path] = ((repository.read(path), *facts[rule_id]), findings)
+        _inherited = None
+
+
+_Answers = dict[tuple[str, str], list[Finding]]
+_inherited: tuple[Asked, list[Rule], Repository] | None = None
+
+
+def _asked_about(
+    share: frozenset[str],
+) -> tuple[_Answers, dict[str, FileError], dict[tuple[str, str], Fault]]:
+    """What a forked process does: its share of the documents, for every rule about single documents."""
+    assert _inherited is not None
+    asked, rules, repository = _inherited
+    for rule in rules:
+        for _ in asked._asked(rule, repository.restricted_to(share)):
+            pass
+    answers = {key: findings for key, (_, findings) in asked.answers.items() if key[1]}
+    return answers, asked.problems, asked.faults
+
+
+def process_pool(processes: int) -> ProcessPoolExecutor:
+    """Processes that inherit everything. Imported late: most repositories are small."""
+    from concurrent.futures import ProcessPoolExecutor
+    from multiprocessing import get_context
+
+    return ProcessPoolExecutor(processes, get_context("fork"))
+
+
+def _is_fact(kind: Any) -> bool:
+    return callable(getattr(kind, "detect", None))
+
+
+def _fault(rule: Rule, path: str, error: Exception) -> Fault:
+    where = traceback.extract_tb(error.__traceback__)[-1]
+    return Fault(
+        rule.id, path, f"{type(error).__name__}: {error} ({PurePosixPath(where.filename).name}:{where.lineno})"
+    )
+
+
+def by_place(reported: Reported) -> tuple[str, int, str]:
+    return reported.finding.path, reported.finding.span.start, reported.rule.id

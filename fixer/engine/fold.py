@@ -1,0 +1,275 @@
+"""The fold: rules over an in-memory picture of the repository until a whole pass finds nothing to do.
+
+Rules never conflict and need no priorities: each sees what the ones before it have done.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Iterable, Sequence
+from typing import TYPE_CHECKING
+
+from fixer.documents import document_type, kind_of
+from fixer.model import (
+    Blocked,
+    Edit,
+    Fault,
+    FileChange,
+    FileError,
+    Fix,
+    NewFile,
+    Piece,
+    Reported,
+    Rule,
+    Source,
+    Tier,
+)
+from fixer.repository import Repository
+from fixer.splice import overlap, splice
+from fixer.verify import broken_promise, second_reading
+
+if TYPE_CHECKING:
+    pass
+
+from fixer.engine.asking import Asked, by_place, process_pool
+from fixer.pieces import original, spliced
+
+PASSES = 12
+"""How often the rules may go over a repository before those that still find work are named as faults."""
+
+CHANGES_PER_PROCESS = 16
+"""Likewise for the second reading of what changed, which takes longer."""
+
+BATCHES = 100
+"""How many fixes of one rule may contend for one place before the rest waits for the next pass."""
+
+Accept = Callable[[Reported, Repository], bool]
+
+
+Key = tuple[str, str, str, str, int]
+
+
+class Fold:
+    def __init__(
+        self,
+        repository: Repository,
+        rules: Sequence[Rule],
+        asked: Asked,
+        accept: Accept | None,
+        tiers: frozenset[Tier],
+        answers: dict[Key, bool],
+    ) -> None:
+        self.start = repository
+        self.repository = repository
+        self.rules = rules
+        self.asked = asked
+        self.accept = accept
+        self.tiers = tiers
+        self.taken: list[Reported] = []
+        self.pieces: dict[str, list[Piece]] = {}
+        self.executable: set[str] = set()
+        self.answers = answers
+        self.broken: dict[Key, Fault] = {}
+        self.refused: list[FileError] = []
+
+    def run(self) -> dict[str, Fault]:
+        """Folds to the fixpoint. Returns the rules that must be left out, with the reason; nobody: it is done."""
+        for number in range(PASSES + 1):
+            moved = {rule.id: path for rule in self.rules if (path := self._take_all(rule))}
+            if not moved:
+                return self._misread()
+            if number == PASSES:
+                return {
+                    rule_id: Fault(rule_id, path, f"found new work in each of {PASSES} passes; all of it was dropped")
+                    for rule_id, path in moved.items()
+                }
+        raise AssertionError("unreachable")
+
+    def _misread(self) -> dict[str, Fault]:
+        """The second, independent reading of every changed file. One that it could not follow before is refused."""
+        changes = list(self.changes().values())
+        for change, why in zip(changes, _second_readings([change.after for change in changes]), strict=True):
+            if why and change.before is not None and second_reading(change.before):
+                self.refused.append(FileError(change.path, f"two readers do not agree: {why}", "repair it by hand"))
+            elif why:
+                origins = {piece.origin for piece in change.pieces if piece.origin is not None}
+                return {
+                    self.taken[origin].rule.id: Fault(self.taken[origin].rule.id, change.path, why)
+                    for origin in sorted(origins)
+                }
+        return {}
+
+    def faults(self) -> tuple[Fault, ...]:
+        return (*self.asked.faults.values(), *self.broken.values())
+
+    def left(self) -> tuple[Reported, ...]:
+        found = [r for rule in self.rules for r in self.asked.findings(rule, self.repository)]
+        return tuple(sorted(found, key=by_place))
+
+    def changes(self) -> dict[str, FileChange]:
+        found: dict[str, FileChange] = {}
+        for path in sorted(self.pieces):
+            before = self.start.read(path) if self.start.exists(path) else None
+            after = self.repository.read(path)
+            if before is None or before.text != after.text:
+                pieces = tuple(self.pieces[path])
+                found[path] = FileChange(path, before, after, pieces, path in self.executable)
+        return found
+
+    def _take_all(self, rule: Rule) -> str:
+        """Takes the fixes of a rule; the path of one, or nothing."""
+        moved = ""
+        for _ in range(BATCHES):
+            batch, deferred = self._batch(rule)
+            batch = self._sound(batch)
+            if not batch:
+                break
+            self._take(batch)
+            moved = moved or batch[0].finding.path
+            if not deferred:
+                break
+        return moved
+
+    def _batch(self, rule: Rule) -> tuple[list[Reported], bool]:
+        """The fixes that can be made at once, and whether others contend with them for the same text."""
+        batch: list[Reported] = []
+        edits: list[Edit] = []
+        created: set[str] = set()
+        deferred = False
+        for reported in self.asked.findings(rule, self.repository):
+            fix = reported.finding.cure
+            if isinstance(fix, Blocked) or fix.tier not in self.tiers or self._key(reported) in self.broken:
+                continue
+            names = {file.path for file in fix.new_files}
+            if names & created or _contend(edits, fix.edits):
+                deferred = True
+            elif self._accepted(reported):
+                batch.append(reported)
+                edits.extend(fix.edits)
+                created |= names
+        return batch, deferred
+
+    def _sound(self, batch: list[Reported]) -> list[Reported]:
+        """Those fixes that keep the promise; the others are remembered as broken."""
+        try:
+            self._changed(batch)
+        except _BrokenPromiseError:
+            sound: list[Reported] = []
+            for reported in batch:
+                try:
+                    self._changed([reported])
+                    sound.append(reported)
+                except _BrokenPromiseError as broken:
+                    key = self._key(reported)
+                    self.broken[key] = Fault(reported.rule.id, broken.path, f"“{key[3]}”: {broken}")
+            return sound if len(sound) < len(batch) else sound[:1]
+        return batch
+
+    def _changed(self, batch: list[Reported]) -> dict[str, Source]:
+        """What the files become; raises where the fixes do not do what they say."""
+        return self._edited(_edits(batch)) | self._created([f for r in batch for f in _fix(r).new_files])
+
+    def _key(self, reported: Reported) -> Key:
+        """What makes two findings of two passes the same one: its words, and its place in the file as it was."""
+        finding = reported.finding
+        title = getattr(finding.cure, "title", "")
+        place = original(self.pieces.get(finding.path, ()), finding.span.start)
+        return reported.rule.id, finding.path, finding.message, title, place
+
+    def _accepted(self, reported: Reported) -> bool:
+        if self.accept is None:
+            return True
+        key = self._key(reported)
+        if key not in self.answers:
+            self.answers[key] = self.accept(reported, self.repository)
+        return self.answers[key]
+
+    def _take(self, batch: list[Reported]) -> None:
+        changed = self._changed(batch)
+        first = len(self.taken)
+        owned = [(edit, first + n) for n, reported in enumerate(batch) for edit in _fix(reported).edits]
+        for path in sorted({edit.path for edit, _ in owned}):
+            pieces = self.pieces.get(path) or [Piece(self.repository.read(path).text)]
+            self.pieces[path] = spliced(pieces, [(edit, owner) for edit, owner in owned if edit.path == path])
+        for number, reported in enumerate(batch):
+            for file in _fix(reported).new_files:
+                self.pieces[file.path] = [Piece(file.text, first + number)]
+                self.executable |= {file.path} if file.executable else set()
+        self.taken.extend(batch)
+        self.repository = self.repository.with_changes(changed)
+
+    def _edited(self, edits: list[Edit]) -> dict[str, Source]:
+        changed: dict[str, Source] = {}
+        for path in sorted({edit.path for edit in edits}):
+            here = [edit for edit in edits if edit.path == path]
+            try:
+                document = self.repository.document(path)
+            except FileError as problem:
+                raise _BrokenPromiseError(path, f"it edits a file that cannot be edited: {problem.reason}") from None
+            if document is None:
+                raise _BrokenPromiseError(path, "it edits a file of a kind that fhfix does not read")
+            try:
+                source = Source(path, splice(document.source.text, here), document.source.bom)
+            except ValueError as error:
+                raise _BrokenPromiseError(path, str(error)) from None
+            if source.text == document.source.text:
+                raise _BrokenPromiseError(path, "its edits change nothing")
+            why = broken_promise(document, here, source)
+            if why:
+                raise _BrokenPromiseError(path, why)
+            changed[path] = source
+        return changed
+
+    def _created(self, files: list[NewFile]) -> dict[str, Source]:
+        changed: dict[str, Source] = {}
+        for file in files:
+            if self.repository.exists(file.path) or (self.start.root / file.path).exists():
+                raise _BrokenPromiseError(file.path, "it would overwrite a file")
+            source = Source(file.path, file.text)
+            kind = kind_of(file.path)
+            if kind:
+                try:
+                    document_type(kind).parse(source)
+                except FileError as problem:
+                    raise _BrokenPromiseError(file.path, f"the new file cannot be read: {problem.reason}") from None
+            changed[file.path] = source
+        return changed
+
+
+class _BrokenPromiseError(Exception):
+    def __init__(self, path: str, why: str) -> None:
+        super().__init__(why)
+        self.path = path
+
+
+def _second_readings(sources: Sequence[Source]) -> list[str]:
+    processes = min(os.cpu_count() or 1, len(sources) // CHANGES_PER_PROCESS)
+    if processes < 2 or not hasattr(os, "fork"):
+        return [second_reading(source) for source in sources]
+    with process_pool(processes) as pool:
+        return list(pool.map(second_reading, sources, chunksize=4))
+
+
+def _contend(taken: Sequence[Edit], wanted: Sequence[Edit]) -> bool:
+    """Whether edits of two fixes touch the same text, insert at the same place, or set the same value."""
+    for path in {edit.path for edit in wanted}:
+        here = [edit for edit in taken if edit.path == path]
+        mine = [edit for edit in wanted if edit.path == path]
+        if overlap([*here, *mine]):
+            return True
+        places = {(edit.span.start, edit.span.end) for edit in here}
+        if any((edit.span.start, edit.span.end) in places for edit in mine):
+            return True
+        values = {change.at for edit in here for change in edit.changes if change.op == "set"}
+        if any(change.at in values for edit in mine for change in edit.changes):
+            return True
+    return False
+
+
+def _fix(reported: Reported) -> Fix:
+    assert isinstance(reported.finding.cure, Fix)
+    return reported.finding.cure
+
+
+def _edits(batch: Iterable[Reported]) -> list[Edit]:
+    return [edit for reported in batch for edit in _fix(reported).edits]
