@@ -15,14 +15,14 @@ from __future__ import annotations
 import posixpath
 import re
 from collections.abc import Iterator
-from typing import NamedTuple
+from typing import Literal, NamedTuple
 
 from fixer.github.action_ref import ActionRef, version_of
 from fixer.github.catalog.actions import Catalog
 from fixer.github.catalog.references import reference
 from fixer.github.workflow import Job, Step, Workflow
 from fixer.github.workflows import commands_of, folder_of
-from fixer.model import Blocked, Finding, Fix, Option, Options, Parts, Rule
+from fixer.model import Blocked, Finding, Fix, Parts, Rule, RuleOptions, option
 from fixer.project.packages import PythonPackages
 
 CACHES = {"pip": "~/.cache/pip", "poetry": "~/.cache/pypoetry", "pipenv": "~/.local/share/virtualenvs"}
@@ -38,6 +38,10 @@ class Installs(NamedTuple):
     manager: str
     files: tuple[str, ...]
     problem: str = ""
+
+
+class Options(RuleOptions):
+    style: Literal["setup-python", "actions-cache"] = option("setup-python", "Who keeps the cache.")
 
 
 def check(workflow: Workflow, packages: PythonPackages, catalog: Catalog, options: Options) -> Iterator[Finding]:
@@ -64,7 +68,7 @@ def _fix(
 ) -> Fix | Blocked:
     if installs.problem:
         return Blocked(installs.problem, "set `cache` and `cache-dependency-path` by hand, or ignore this finding")
-    if options["style"] == "actions-cache":
+    if options.style == "actions-cache":
         return Fix.of(f"cache what {installs.manager} downloads", _explicit(workflow, step, job, installs, catalog))
     version = version_of(ActionRef.parse(step.uses.value).ref) if step.uses is not None else None
     if version is not None and version[0] < 3:
@@ -226,5 +230,4 @@ RULE = Rule(
     "Python packages are downloaded again in every run",
     check,
     audit=("D-009.6",),
-    options=(Option("style", "setup-python", "Who keeps the cache.", ("setup-python", "actions-cache")),),
 )

@@ -28,7 +28,7 @@ import posixpath
 import re
 from collections.abc import Iterator, Mapping
 from types import MappingProxyType
-from typing import Any, NamedTuple
+from typing import Any, Literal, NamedTuple
 
 from fixer.github.action_files import ActionFiles
 from fixer.github.action_ref import ActionRef, RefKind, Version, version_of
@@ -40,7 +40,7 @@ from fixer.github.catalog.slack import slack_message
 from fixer.github.origin import Origin
 from fixer.github.workflow import Job, Step, Workflow
 from fixer.languages.yaml import Node
-from fixer.model import Blocked, Finding, Fix, Option, Options, Parts, Rule, Tier
+from fixer.model import Blocked, Finding, Fix, Parts, Rule, RuleOptions, Tier, option
 
 # The majors that the audit names, by repository.
 _AUDIT = {
@@ -83,6 +83,13 @@ class _Bump(NamedTuple):
     before: Version | None
     old: Major | None
     target: Major
+
+
+class Options(RuleOptions):
+    policy: Literal["supported", "latest", "audit"] = option("supported", "which major to take")
+    majors: Mapping[str, int | str] = option({}, 'the major of single actions: {"actions/checkout" = "v5"}')
+    pin: Literal["as-is", "sha"] = option("as-is", "`sha` writes commits with the version beside them")
+    relock: bool = option(False, "whether you run `gh actions-lock` after fhfix where there is an actions.lock")
 
 
 def check(
@@ -137,7 +144,7 @@ def _judge(use: _Use, catalog: Catalog, files: ActionFiles, options: Options) ->
         return _unknown(use, options)
     if action.name.lower() in _OF_OTHER_RULES:
         return None
-    if action.status.get("state") in _REPLACED and options["policy"] != "audit":
+    if action.status.get("state") in _REPLACED and options.policy != "audit":
         return _replaced(use, action, catalog, files, options)
     bump = _bump(ref, action, catalog, options)
     if bump is None and ref.kind is RefKind.SHA:
@@ -161,7 +168,7 @@ def _bump(ref: ActionRef, action: Action, catalog: Catalog, options: Options) ->
     configured = _configured(action, options)
     if isinstance(configured, Blocked):
         return configured
-    policy = options["policy"]
+    policy = options.policy
     floor = _AUDIT.get(action.repository.lower(), 0)
     wanted = configured
     if policy == "audit" and wanted is None:
@@ -267,7 +274,7 @@ def _no_successor(action: Action) -> Blocked:
 
 def _configured(action: Action, options: Options) -> int | Blocked | None:
     """The major that the configuration sets for an action, or for all of its repository."""
-    majors = {name.lower(): value for name, value in options["majors"].items()}
+    majors = {name.lower(): value for name, value in options.majors.items()}
     value = majors.get(action.name.lower(), majors.get(action.repository.lower()))
     if value is None:
         return None
@@ -391,7 +398,7 @@ def _unknown(use: _Use, options: Options) -> Finding | None:
     """An action that the catalog does not know: only a branch is wrong for certain."""
     # The catalog holds no reusable workflows.
     adds = f"; `fhfix catalog update {use.ref.repository}` adds it" if use.step is not None else ""
-    if options["pin"] == "sha" and use.ref.kind in (RefKind.MAJOR, RefKind.EXACT):
+    if options.pin == "sha" and use.ref.kind in (RefKind.MAJOR, RefKind.EXACT):
         return _found(
             use,
             f"{use.ref} is a tag, which can be moved",
@@ -400,7 +407,7 @@ def _unknown(use: _Use, options: Options) -> Finding | None:
                 f"pin it by hand{adds}",
             ),
         )
-    if use.ref.kind is RefKind.BRANCH and use.ref.ref.lower() in _BRANCHES and options["policy"] != "audit":
+    if use.ref.kind is RefKind.BRANCH and use.ref.ref.lower() in _BRANCHES and options.policy != "audit":
         return _found(
             use,
             f"{use.ref} follows a branch, whose code can change at any time",
@@ -438,7 +445,7 @@ def _replaced(use: _Use, action: Action, catalog: Catalog, files: ActionFiles, o
     successor = catalog.action(replacement.name) if replacement else None
     if replacement is None or successor is None:
         return _found(use, message, Blocked(f"the catalog knows no successor of {action.name}", "replace it"))
-    target = catalog.target(successor, policy=options["policy"], at_least=replacement.at_least)
+    target = catalog.target(successor, policy=options.policy, at_least=replacement.at_least)
     before = action.resolve(use.ref)
     if use.ref.ref == action.branch and action.newest is not None:
         before = action.newest.version
@@ -485,7 +492,7 @@ def _slack(use: _Use, bump: _Bump, files: ActionFiles, options: Options) -> Fix 
 
 def _pin(use: _Use, action: Action, options: Options) -> Finding | None:
     """With `pin = "sha"`, a tag that is otherwise as it should be."""
-    if options["pin"] != "sha" or use.ref.kind not in (RefKind.MAJOR, RefKind.EXACT):
+    if options.pin != "sha" or use.ref.kind not in (RefKind.MAJOR, RefKind.EXACT):
         return None
     version = action.resolve(use.ref)
     sha = action.sha_of(use.ref.ref)
@@ -511,7 +518,7 @@ def _cure(
     inputs: _Inputs | None = None,
     migrations: tuple[Migration, ...] | None = None,
 ) -> Fix | Blocked:
-    if use.ref.repository.lower() in files.lock.lower() and not options["relock"]:
+    if use.ref.repository.lower() in files.lock.lower() and not options.relock:
         return Blocked(
             "actions.lock holds this action, and would no longer be right",
             "run `gh actions-lock` after fhfix, and say so",
@@ -550,7 +557,7 @@ def _reference(use: _Use, bump: _Bump, options: Options) -> tuple[Parts, ...] | 
     name = use.ref.name if use.ref.name.lower() == action.name.lower() else action.name
     # Who trusted a branch of a third party gets a commit: its tags can be moved too, and those of trivy-action were.
     moved = use.ref.kind is RefKind.BRANCH and bump.before is None and use.ref.owner.lower() not in FIRST_PARTY
-    by_commit = options["pin"] == "sha" or (moved and options["policy"] != "audit" and action.sha_of(target.release))
+    by_commit = options.pin == "sha" or (moved and options.policy != "audit" and action.sha_of(target.release))
     if use.ref.kind is not RefKind.SHA and not by_commit:
         precision = use.ref.ref if use.ref.kind is RefKind.EXACT else "v"
         wanted = action.with_precision(precision, target.number)
@@ -770,10 +777,4 @@ RULE = Rule(
     "An action is used at an outdated, vulnerable, archived or mutable version",
     check,
     audit=("D-009.1",),
-    options=(
-        Option("policy", "supported", "which major to take", ("supported", "latest", "audit")),
-        Option("majors", {}, 'the major of single actions: {"actions/checkout" = "v5"}'),
-        Option("pin", "as-is", "`sha` writes commits with the version beside them", ("as-is", "sha")),
-        Option("relock", False, "whether you run `gh actions-lock` after fhfix where there is an actions.lock"),
-    ),
 )

@@ -37,7 +37,7 @@ from fixer.deploy.rollbacks import Flaw, flaw_of, idle_rollback, is_atomic, roll
 from fixer.github.workflow import Job, Step, Workflow
 from fixer.languages.shell import Script
 from fixer.languages.yaml import Flow, Node
-from fixer.model import Blocked, Finding, Fix, Option, Options, Parts, Rule, Tier
+from fixer.model import Blocked, Finding, Fix, Parts, Rule, RuleOptions, Tier, option
 
 RECORD_ECS = """\
 steady="[?rolloutState=='COMPLETED' || !rolloutState] | [0].[id, taskDefinition]"
@@ -249,6 +249,11 @@ _COMMAND = 'command = "./deploy.sh \\"$PREVIOUS\\""'
 _BOTH_COMMANDS = f"rules.missing-rollback = {{ {_RECORD}, {_COMMAND} }}"
 
 
+class Options(RuleOptions):
+    record: str = option("", "a command that prints which version runs, for ways of deploying that fhfix does not know")
+    command: str = option("", "a command that goes back to the version in $PREVIOUS, likewise")
+
+
 def check(workflow: Workflow, deployments: Deployments, options: Options) -> Iterator[Finding]:
     jobs = deployments.of(workflow)
     for job in jobs:
@@ -290,7 +295,7 @@ def _cure(job: DeployJob, options: Options) -> Fix | Blocked:
     if isinstance(steps, Blocked):
         return steps
     why = _why_not(job)
-    if job.way is Way.OTHER or (why is not None and options["command"]):
+    if job.way is Way.OTHER or (why is not None and options.command):
         return _by_command(job, steps, options)
     if why is not None:
         return why
@@ -782,10 +787,11 @@ def _todo(job: DeployJob) -> list[str]:
 
 def _by_command(job: DeployJob, steps: Node, options: Options) -> Fix | Blocked:
     """A step of the same job, which has everything that deploying needs."""
-    command, record = options["command"], options["record"]
+    command, record = options.command, options.record
     if not command or not record:
-        given = command or record
-        missing = f"rules.missing-rollback.{_RECORD if command else _COMMAND}" if given else _BOTH_COMMANDS
+        missing = _BOTH_COMMANDS
+        if command or record:
+            missing = f"rules.missing-rollback.{_RECORD if command else _COMMAND}"
         return Blocked(
             f"job {job.id} deploys in a way that fhfix cannot put back by itself ({job.deployments[0].words})",
             "say with `record` what tells which version runs, and with `command` how to go back to $PREVIOUS",
@@ -958,10 +964,4 @@ RULE = Rule(
     "A failed deployment is not rolled back",
     check,
     audit=("D-010.1",),
-    options=(
-        Option(
-            "record", "", "a command that prints which version runs, for ways of deploying that fhfix does not know"
-        ),
-        Option("command", "", "a command that goes back to the version in $PREVIOUS, likewise"),
-    ),
 )
