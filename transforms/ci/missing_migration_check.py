@@ -26,7 +26,7 @@ JOB = "migrations-check"
 
 
 class Options(RuleOptions):
-    env: Mapping[str, str | int | bool] = option({}, "Environment variables for the new job, for what cannot be inferred.")
+    env: Mapping[str, str] = option({}, "Environment variables for the new job, for what cannot be inferred.")
 
 
 def check(ci: DjangoCI, workflows: Workflows, runners: TaskRunners, options: Options) -> Iterator[Finding]:

@@ -82,7 +82,7 @@ class Options(RuleOptions):
     p50: int = option(200, "Milliseconds that half of the requests may take.")
     p95: int = option(500, "Milliseconds that 95 % of the requests may take.")
     p99: int = option(1000, "Milliseconds that 99 % of the requests may take.")
-    env: Mapping[str, str | int | bool] = option({}, "Environment variables for the new job, for what cannot be inferred.")
+    env: Mapping[str, str] = option({}, "Environment variables for the new job, for what cannot be inferred.")
 
 
 def check(
