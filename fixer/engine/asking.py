@@ -10,6 +10,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import PurePosixPath
 from typing import TYPE_CHECKING, Any
 
+from fixer.documents import document_type, kind_of
 from fixer.model import (
     Blocked,
     Fault,
@@ -22,6 +23,7 @@ from fixer.model import (
     Source,
 )
 from fixer.repository import Repository
+from fixer.verify import rejected, rejected_file
 
 if TYPE_CHECKING:
     from concurrent.futures import ProcessPoolExecutor
@@ -92,7 +94,22 @@ class Asking:
                     f"git ignores {file.path}, so it would be in no commit",
                     f"stop ignoring it: `git check-ignore -v {file.path}` says where that stands",
                 )
-        return None
+        return self._rejected(fix, repository)
+
+    def _rejected(self, fix: Fix, repository: Repository) -> Blocked | None:
+        """Why GitHub would not take what a fix writes."""
+        reasons: list[str] = []
+        for path in dict.fromkeys(edit.path for edit in fix.edits):
+            document = repository.document(path)
+            if document is not None:
+                reasons.append(rejected(document, [edit for edit in fix.edits if edit.path == path]))
+        for file in fix.new_files:
+            kind = kind_of(file.path)
+            with suppress(FileError):  # it is named when the fix is made
+                if kind:
+                    reasons.append(rejected_file(document_type(kind).parse(Source(file.path, file.text))))
+        why = next(filter(None, reasons), "")
+        return Blocked(why, "write by hand what it stands for, then run fhfix again") if why else None
 
     def _asked(self, rule: Rule, repository: Repository) -> Iterator[Finding]:
         path = ""
