@@ -499,6 +499,19 @@ def test_the_server_is_read_from_what_starts_it(name: str, tmp_path: Path) -> No
     assert (found.interface, found.connections) == (interface, connections)
 
 
+@pytest.mark.parametrize(
+    ("command", "is_green"),
+    [
+        ("gunicorn a.wsgi -k gevent", True),
+        ("gunicorn a.wsgi --worker-class=eventlet", True),
+        ("uwsgi --gevent 100 --module a.wsgi", True),
+        ("gunicorn a.wsgi -k gthread", False),
+    ],
+)
+def test_workers_of_greenlets_are_known(command: str, is_green: bool, tmp_path: Path) -> None:
+    assert fact(AppServer, tmp_path, {"Procfile": f"web: {command}\n"}).is_green is is_green
+
+
 def test_a_server_of_something_else_is_not_djangos(tmp_path: Path) -> None:
     found = fact(
         AppServer,

@@ -25,7 +25,7 @@ from fixer.django.project import DjangoProject
 from fixer.django.query_log import QueryLog
 from fixer.django.settings import SettingsModule, resolve
 from fixer.languages.python import PythonModule, constant, has_spread, item, text
-from fixer.model import Blocked, Finding, Fix, NewFile, Option, Options, Parts, Rule, Span, Tier, joined
+from fixer.model import Blocked, Finding, Fix, NewFile, Parts, Rule, RuleOptions, Span, Tier, joined, option
 from fixer.project.python_style import PythonStyles, licence_header
 
 LOGGER = "django.db.backends"
@@ -90,6 +90,10 @@ connection_created.connect(_watch, dispatch_uid="slow_queries")
 '''
 
 
+class Options(RuleOptions):
+    seconds: float = option(0.5, "how long a query takes before it is logged")
+
+
 def check(django: DjangoProject, log: QueryLog, styles: PythonStyles, options: Options) -> Iterator[Finding]:
     if log.by:
         return
@@ -116,10 +120,10 @@ def _check(project: DjangoProject, log: QueryLog, styles: PythonStyles, options:
     package = name.rpartition(".")[0]
     importing = f"from {package} import slow_queries" if package else "import slow_queries"
     code = importing + styles.of(module.path).noqa("E402", "F401")
-    source = licence_header(module.source.text) + MODULE.replace("{seconds}", str(options["seconds"]))
+    source = licence_header(module.source.text) + MODULE.replace("{seconds}", str(options.seconds))
     parts: list[Parts | NewFile] = [NewFile(path, _in_quotes_of(module, source))]
     todo: list[str] = []
-    effects = [f"{path}: logs queries longer than {options['seconds']} s, SLOW_QUERY_SECONDS says otherwise"]
+    effects = [f"{path}: logs queries longer than {options.seconds} s, SLOW_QUERY_SECONDS says otherwise"]
     if not speaking and not _may_be_elsewhere(home, chain):
         code = f"{_new_logging(module)}\n\n{code}"
         effects.append("LOGGING: warnings of django.db.backends go to the console")
@@ -283,5 +287,4 @@ RULE = Rule(
     "Slow queries leave no trace in production",
     check,
     audit=("D-012.2",),
-    options=(Option("seconds", 0.5, "how long a query takes before it is logged"),),
 )

@@ -8,9 +8,9 @@ application:
 
 * under WSGI `CONN_MAX_AGE = 600`, with `CONN_HEALTH_CHECKS` from Django 4.1 on; 60 before, where a connection that
   the server closed costs a request;
-* under ASGI, or with workers of gevent, no persistent connection (it would never be used again); under ASGI Django's pool where Django ≥ 5.1, psycopg 3
-  and psycopg_pool are there, with `CONN_MAX_AGE = 0`, since one excludes the other. Whatever keeps connections there
-  is set to 0: a key, an argument, a later assignment, the default of a variable;
+* under ASGI, and with workers of gevent, no persistent connection (it would never be used again); under ASGI Django's
+  pool where Django ≥ 5.1, psycopg 3 and psycopg_pool are there, with `CONN_MAX_AGE = 0`, since one excludes the other.
+  Whatever keeps connections there is set to 0: a key, an argument, a later assignment, the default of a variable;
 * `POOL` beside `NAME` does nothing in any Django, and is removed.
 
 It is written where a person would write it: into the literal, into the arguments of `dj_database_url`, else as lines
@@ -33,7 +33,7 @@ import ast
 import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
-from typing import Any, Self
+from typing import Any, Literal, Self
 
 from fixer.django.app_server import Applications, AppServer
 from fixer.django.databases import DatabaseServers
@@ -50,7 +50,7 @@ from fixer.django.settings import (
     vendor_of,
 )
 from fixer.languages.python import Code, PythonModule, constant, dotted, has_spread, item, key
-from fixer.model import Blocked, Finding, Fix, Option, Options, Parts, Rule, Span, Tier, listed
+from fixer.model import Blocked, Finding, Fix, Parts, Rule, RuleOptions, Span, Tier, listed, option
 from fixer.project.packages import PythonPackages
 from fixer.project.python_style import PythonStyles
 
@@ -84,6 +84,13 @@ def limit_statements(connection, **kwargs):
 
 connection_created.connect(limit_statements)
 """
+
+
+class Options(RuleOptions):
+    server: Literal["", "wsgi", "asgi"] = option("", "what runs the application, where no file tells")
+    max_age: int = option(600, "seconds for which a connection is kept under WSGI")
+    pool_max_size: int = option(20, "most connections of one process under ASGI, with Django's pool")
+    statement_timeout_ms: int = option(30000, "after how many milliseconds PostgreSQL cancels a statement of a request")
 
 
 def check(
@@ -130,7 +137,7 @@ class _Cell:
 
     @property
     def interface(self) -> str:
-        return str(self.options["server"] or (self.server.interface if self.server else ""))
+        return str(self.options.server or (self.server.interface if self.server else ""))
 
     @property
     def isolates_requests(self) -> bool:
@@ -142,7 +149,7 @@ class _Cell:
 
     @property
     def is_green(self) -> bool:
-        return not self.options["server"] and self.server is not None and self.server.is_green
+        return not self.options.server and self.server is not None and self.server.is_green
 
     def is_older_than(self, *release: int) -> bool:
         return self.project.version is not None and self.project.version.may_be_older_than(*release)
@@ -172,19 +179,19 @@ class _Cell:
 
     @property
     def age(self) -> int:
-        return int(self.options["max-age"]) if self.has_health_checks else AGE_WITHOUT_HEALTH_CHECKS
+        return int(self.options.max_age) if self.has_health_checks else AGE_WITHOUT_HEALTH_CHECKS
 
     @property
     def pool(self) -> dict[str, int]:
         """Sizes are per process, so that all workers together stay below what the server allows."""
         processes = max([command.workers or 1 for command in self.server.deciding] if self.server else [1], default=1)
-        largest = max(2, min(int(self.options["pool-max-size"]), MOST_CONNECTIONS // processes))
+        largest = max(2, min(int(self.options.pool_max_size), MOST_CONNECTIONS // processes))
         return {"min_size": min(POOL_MIN, largest), "max_size": largest, "timeout": CONNECT_TIMEOUT}
 
     @property
     def reason(self) -> str:
-        if self.options["server"]:
-            return f"the configuration says {self.options['server']}"
+        if self.options.server:
+            return f"the configuration says {self.options.server}"
         return self.server.reason if self.server else ""
 
     def width(self, module: PythonModule) -> int:
@@ -498,7 +505,8 @@ def _around_call(
             yield module.add_arguments(call, arguments, width=cell.width(module))
     if lines:
         last = _last_about(module, statement)
-        code = "\n".join(f"{_target(module, said.database, name)} = {value!r}" for name, value in lines.items())
+        noqa = _noqa(module, cell)
+        code = "\n".join(f"{_target(module, said.database, n)} = {value!r}{noqa}" for n, value in lines.items())
         yield module.insert_after(last, code)
 
 
@@ -518,17 +526,19 @@ def _target(module: PythonModule, database: Database, *names: str) -> str:
     return "DATABASES" + "".join(f"[{module.quoted(name)}]" for name in (database.alias, *names))
 
 
+def _noqa(module: PythonModule, cell: _Cell) -> str:
+    """What linters need where DATABASES comes by a star."""
+    known = "DATABASES" in module.assignments or "DATABASES" in module.imported
+    return "" if known else cell.styles.of(module.path).noqa("F405")
+
+
 def _lines_in(module: PythonModule, said: _Said, cell: _Cell, wanted: _Wanted) -> Iterator[Parts]:
     """The same as lines in a module that takes DATABASES over."""
     last = next((each for each in reversed(module.tree.body) if _speaks(each) or _takes_over(each)), None)
     if last is None:
         yield Blocked(f"{module.path} takes over no DATABASES", "set it there by hand")
         return
-    named = any(
-        isinstance(each, ast.ImportFrom) and any(alias.name == "DATABASES" for alias in each.names)
-        for each in module.tree.body
-    )
-    noqa = "" if named else cell.styles.of(module.path).noqa("F405")
+    noqa = _noqa(module, cell)
     values: list[tuple[tuple[str, ...], Any]] = [((name,), value) for name, value in wanted.add.items()]
     if wanted.add_options and said.options is None:
         values.append((("OPTIONS",), wanted.add_options))
@@ -593,7 +603,7 @@ def _limit(applications: Applications, databases: Sequence[Database], cell: _Cel
     """In what the server starts, once a connection is made: not for manage.py, nor for workers."""
     if cell.servers.limited_by or cell.cannot_start:
         return
-    milliseconds = int(cell.options["statement-timeout-ms"])
+    milliseconds = int(cell.options.statement_timeout_ms)
     limit = f"{milliseconds // 1000}s" if milliseconds % 1000 == 0 else f"{milliseconds}ms"
     pooler = next(filter(None, (cell.servers.pooler_of(cell.project, database) for database in databases)), "")
     for module in applications.of(cell.project, cell.interface):
@@ -763,12 +773,4 @@ RULE = Rule(
     "PostgreSQL is used without connection reuse or time limits",
     check,
     audit=("D-012.1",),
-    options=(
-        Option("server", "", "what runs the application, where no file tells", ("wsgi", "asgi")),
-        Option("max-age", 600, "seconds for which a connection is kept under WSGI"),
-        Option("pool-max-size", 20, "most connections of one process under ASGI, with Django's pool"),
-        Option(
-            "statement-timeout-ms", 30000, "after how many milliseconds PostgreSQL cancels a statement of a request"
-        ),
-    ),
 )
