@@ -31,7 +31,7 @@ there is no pool. Where nothing tells WSGI from ASGI, `CONN_MAX_AGE` is blocked.
 
 import ast
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Literal, Self
 
@@ -495,13 +495,11 @@ def _around_call(
     """Arguments of what makes the database from a URL, else lines below the statement."""
     call = resolve(module, value)
     lines = dict(wanted.add)
-    if isinstance(call, ast.Call) and URL_CALLS.search(_origin(module, call.func)) and _may_grow(module, call):
-        arguments = {
-            name.lower(): lines.pop(name)
-            for name in tuple(lines)
-            if name != "CONN_HEALTH_CHECKS" or cell.takes_health_checks(module.path)
-        }
-        if arguments:
+    if isinstance(call, ast.Call) and URL_CALLS.search(_origin(module, call.func)):
+        names = [name for name in lines if name != "CONN_HEALTH_CHECKS" or cell.takes_health_checks(module.path)]
+        arguments = {name.lower(): lines[name] for name in names}
+        if names and _may_take(module, call, arguments, cell.width(module)):
+            lines = {name: value for name, value in lines.items() if name not in names}
             yield module.add_arguments(call, arguments, width=cell.width(module))
     if lines:
         last = _last_about(module, statement)
@@ -510,10 +508,14 @@ def _around_call(
         yield module.insert_after(last, code)
 
 
-def _may_grow(module: PythonModule, call: ast.Call) -> bool:
-    """Whether the call may have a line for each argument: not within a dict that stands on one line."""
+def _may_take(module: PythonModule, call: ast.Call, arguments: Mapping[str, Any], width: int) -> bool:
+    """Whether the call has room for arguments on its line, or may have a line for each: not within a dict on one."""
     holder = module.parent(call)
-    return not isinstance(holder, ast.Dict) or module.spans_lines(holder)
+    if not isinstance(holder, ast.Dict) or module.spans_lines(holder):
+        return True
+    longer = sum(len(f", {name}={value!r}") for name, value in arguments.items())
+    end = module.source.line_end(module.span(call).end)
+    return end - module.source.line_start(module.span(call).start) + longer <= width
 
 
 def _origin(module: PythonModule, function: ast.expr) -> str:
