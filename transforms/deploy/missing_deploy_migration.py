@@ -32,7 +32,7 @@ from fixer.deploy.ways import ECS, HELM, KUBERNETES
 from fixer.django.project import DjangoProject
 from fixer.github.workflow import Workflow
 from fixer.languages.shell import Script
-from fixer.model import Blocked, Finding, Fix, Rule, RuleOptions, Tier, option
+from fixer.model import Blocked, Finding, Fix, Level, Rule, RuleOptions, Tier, option
 
 OVERRIDES = """\
 overrides=$(printf '{"containerOverrides": [{"name": "%s", "command": %s}]}' "$container" "$COMMAND")"""
@@ -358,4 +358,7 @@ RULE = Rule(
     "A Django project is deployed without migrating its database",
     check,
     audit=("D-010.2",),
+    criterion="No Django project is deployed without migrating its database",
+    hours=(4, 4),
+    level=Level.ERROR,
 )

@@ -775,4 +775,6 @@ RULE = Rule(
     "PostgreSQL is used without connection reuse or time limits",
     check,
     audit=("D-012.1",),
+    criterion="Database connections are reused, and have timeouts",
+    hours=(2, 2),
 )
