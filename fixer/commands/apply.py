@@ -9,6 +9,7 @@ import click
 from fixer.commands.opening import Opened, exit_code, exit_zero, repository_options, say_problems
 from fixer.commands.waiting import page
 from fixer.model import Blocked, Plan
+from fixer.show.place import Read, unwritten
 
 
 @click.command()
@@ -44,7 +45,7 @@ def apply(
 
             made = opened.plan(choose(made))
         if not quiet:
-            _show(opened, made, form, paged=dry_run)
+            _show(opened, made, form, dry_run=dry_run)
         say_problems(made)
         if not dry_run:
             receipt = writing.apply(root, made)
@@ -58,7 +59,11 @@ def apply(
     sys.exit(exit_code(made, found=bool(unfixed), zero=zero))
 
 
-def _show(opened: Opened, made: Plan, form: str, paged: bool) -> None:
+def _show(opened: Opened, made: Plan, form: str, dry_run: bool) -> None:
+    """Places are those of the files on disk: as they are in a dry run, as they will be otherwise."""
+    read: Read = opened.after(made).read
+    if dry_run:
+        made, read = unwritten(made, opened.repository.read)
     if form == "patch":
         from fixer.show.diff import patch
 
@@ -66,7 +71,7 @@ def _show(opened: Opened, made: Plan, form: str, paged: bool) -> None:
     elif form == "json":
         from fixer.show.json import plan_json
 
-        click.echo(plan_json(made, opened.after(made).read), nl=False)
+        click.echo(plan_json(made, read), nl=False)
     else:
         from rich.console import Console
 
@@ -74,8 +79,8 @@ def _show(opened: Opened, made: Plan, form: str, paged: bool) -> None:
 
         console = Console(highlight=False)
         with console.capture() as captured:
-            show(made, opened.after(made).read, console)
-        if paged:
+            show(made, read, console)
+        if dry_run:
             page(captured.get())
         else:
             click.echo(captured.get(), nl=False)

@@ -25,10 +25,11 @@ from fixer.commands.opening import Opened, exit_code, repository_options, save, 
 def preview(opened: Opened, file: Path, safe: bool, title: str) -> None:
     """Write what an apply would do below PATH as one self-contained HTML file, before and after. Fixes nothing."""
     from fixer.show.html import html
+    from fixer.show.place import unwritten
     from fixer.show.words import plan_in_words
 
-    made = opened.plan()
-    save(html(made, opened.after(made).read, title or opened.repository.root.resolve().name), file)
+    made, read = unwritten(opened.plan(), opened.repository.read)
+    save(html(made, read, title or opened.repository.root.resolve().name), file)
     click.echo(f"{file}: {plan_in_words(made)}", err=True)
     say_problems(made)
     sys.exit(exit_code(made, found=False))
