@@ -300,7 +300,9 @@ class _Lines:
         return range(first, max(first, stop))
 
     def extent(self, start: int, stop: int) -> Span:
-        return Span(self.starts[start], self.starts[stop])
+        """From one line to before another, with the end of the line above, which what is put in may have brought."""
+        above = self._words_end[start - 1] if start else 0
+        return Span(above, self.starts[stop])
 
 
 def _meet(one: Span, other: Span) -> bool:
