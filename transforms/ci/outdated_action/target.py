@@ -6,7 +6,8 @@ from typing import NamedTuple
 
 from fixer.github.action_ref import ActionRef, RefKind, Version, version_of
 from fixer.github.catalog import Action, Catalog, Major
-from fixer.model import Blocked, Options
+from fixer.model import Blocked
+from transforms.ci.outdated_action.options import Options
 
 BRANCHES = frozenset(("master", "main", "develop", "dev", "trunk", "head"))
 
@@ -26,7 +27,7 @@ def bump_of(ref: ActionRef, action: Action, catalog: Catalog, options: Options) 
     configured = _configured(ref, action, options)
     if isinstance(configured, Blocked):
         return configured
-    policy = options["policy"]
+    policy = options.policy
     floor = catalog.audit_major(action)
     wanted = configured
     if policy == "audit" and wanted is None:
@@ -132,7 +133,7 @@ def _no_successor(action: Action) -> Blocked:
 
 def _configured(ref: ActionRef, action: Action, options: Options) -> int | Blocked | None:
     """The major that the configuration sets for an action at this reference, for the action, or for its repository."""
-    majors = {name.lower(): value for name, value in options["majors"].items()}
+    majors = {name.lower(): value for name, value in options.majors.items()}
     names = (f"{action.name}@{ref.ref}", f"{action.repository}@{ref.ref}", action.name, action.repository)
     value = next((majors[name.lower()] for name in names if name.lower() in majors), None)
     if value is None:
