@@ -6,6 +6,7 @@ import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 
+from fixer.github.expressions import places
 from fixer.github.workflow import Job, Step
 from fixer.languages.shell import Command, Script, Shell
 from fixer.languages.yaml import Node
@@ -67,7 +68,7 @@ class StepScript:
         if step.uses is None or "ssh" not in step.uses.value or node is None or not node.is_scalar:
             return None
         # Whether the server's login shell is bash is not known, and it does not stop at a failure.
-        script = Script.parse(node.value, Shell(errexit=False, posix=True))
+        script = Script.parse(node.value, Shell(errexit=False, posix=True), places(node.value))
         return cls(step, node, script, remote=True) if not script.error else None
 
     def deploying(self, *, surely: bool = False) -> Iterator[Command]:

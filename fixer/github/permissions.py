@@ -14,7 +14,7 @@ from fnmatch import fnmatchcase
 from functools import cache
 
 from fixer.github.action_ref import ActionRef, RefKind
-from fixer.github.expressions import reads_below
+from fixer.github.expressions import OWN_TOKEN, reads_below
 from fixer.github.workflow import Job, Step
 from fixer.github.workflows import Workflows, commands_of
 from fixer.languages.shell import Script
@@ -25,7 +25,6 @@ Levels = Mapping[str, str]
 """Scopes with what they allow: `read`, `write` or `none`."""
 
 _RANK = {"none": 0, "read": 1, "write": 2}
-_TOKENS = ("secrets.github_token", "github.token")
 # They speak to GitHub with the credentials that a checkout leaves, or with a token that they find.
 _TALKS_TO_GITHUB = frozenset(("git", "gh", "hub"))
 _ONLY_LOCAL = frozenset(
@@ -143,7 +142,7 @@ def _uses_the_token(step: Step) -> bool:
     if script is None or script.error:
         return True
     outer = [step.workflow.env, step.job.env if step.job is not None else {}]
-    if any(read.may_read(token) for read in reads_below([step.data, *outer]) for token in _TOKENS):
+    if any(read.may_read(token) for read in reads_below([step.data, *outer]) for token in OWN_TOKEN):
         return True
     for command in commands_of(step):
         if command.name in _TALKS_TO_GITHUB and not (command.args and command.args[0].text in _ONLY_LOCAL):
