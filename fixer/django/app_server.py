@@ -55,7 +55,8 @@ _ASIDE = re.compile(
 class ServerCommand:
     """One command that starts an application server. `workers` and `threads` are None where it does not say.
 
-    `is_green`: each request has a greenlet of its own, by gevent or eventlet.
+    `is_green`: each request has a greenlet of its own, by gevent or eventlet. `timeout` is how many seconds a request
+    may take, 0 for any time, None where it does not say.
     """
 
     path: str
@@ -67,6 +68,7 @@ class ServerCommand:
     threads: int | None
     source: str
     is_green: bool = False
+    timeout: int | None = None
 
 
 @dataclass(frozen=True)
@@ -130,6 +132,12 @@ class AppServer:
     def is_green(self) -> bool:
         """Whether any command that decides gives each request a greenlet of its own."""
         return any(command.is_green for command in self.deciding)
+
+    @property
+    def timeout(self) -> int | None:
+        """How many seconds a request may take at most, 0 for any time; None where no command says."""
+        given = [command.timeout for command in self.deciding if command.timeout is not None]
+        return (0 if 0 in given else max(given)) if given else None
 
     @property
     def contradicting(self) -> tuple[ServerCommand, ...]:
@@ -259,10 +267,20 @@ def _parsed(repository: Repository, path: str, line: int, text: str, source: str
                         ("." in word or ":" in word) and word not in options.values()), "")  # fmt: skip
     workers = options.get("-w") or options.get("--workers") or options.get("--processes") or config.get("workers", "")
     threads = options.get("--threads") or config.get("threads", "")
+    timeout = options.get("-t") or options.get("--timeout") or config.get("timeout", "") if server == "gunicorn" else ""
     green = _GREEN_WORKER.search(options.get("-k") or options.get("--worker-class") or config.get("worker_class", ""))
     is_green = green is not None or "--gevent" in options
     yield ServerCommand(
-        path, line, server, interface, application, _number(workers), _number(threads), source, is_green
+        path,
+        line,
+        server,
+        interface,
+        application,
+        _number(workers),
+        _number(threads),
+        source,
+        is_green,
+        _number(timeout),
     )
 
 

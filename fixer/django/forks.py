@@ -11,6 +11,8 @@ from functools import cached_property
 from typing import TYPE_CHECKING, Self
 
 from fixer.project.packages import PythonPackages
+from fixer.runtime.picture import Runtime
+from fixer.runtime.programs import Kind
 
 if TYPE_CHECKING:
     from fixer.repository import Repository
@@ -35,6 +37,10 @@ class Forks:
     @cached_property
     def by(self) -> str:
         """A package, or the file that forks; an empty string where nothing is seen."""
+        runtime = self.repository.fact(Runtime)
+        for program in runtime.programs if runtime is not None else ():
+            if program.is_django and program.running(Kind.WORKER):
+                return str(program.place)
         packages = self.repository.fact(PythonPackages)
         for each in packages.requirements if packages is not None else ():
             if each.name in _QUEUES and not each.development:

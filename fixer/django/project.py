@@ -50,7 +50,8 @@ class DjangoProject:
 
     `root` is the folder of manage.py (the import root, empty for the repository's), `manage_py` its path, empty
     where there is none. `settings` is the dotted name that manage.py sets, `settings_path` its file.
-    `requirements` are the files that install Django, the best first.
+    `requirements` are the files that install Django, the best first. `is_template`: projects are made from it, under
+    other names.
     """
 
     root: str
@@ -64,6 +65,7 @@ class DjangoProject:
     has_pool: bool
     requirements: tuple[str, ...]
     test_runner: Literal["pytest", "manage.py test"]
+    is_template: bool = False
     others: tuple[DjangoProject, ...] = ()
 
     @classmethod
@@ -134,6 +136,7 @@ class DjangoProject:
             driver=_driver(packages, near, version),
             has_pool=_has_pool(packages, near),
             requirements=packages.files_that_install("django", near) if packages else (),
+            is_template="{{" in repository.text(manage_py),
             test_runner=_test_runner(repository, packages, near, root),
         )
 
@@ -146,8 +149,8 @@ class DjangoProject:
 
     @property
     def is_aside(self) -> bool:
-        """Whether this is an example or a project for tests, by its folder: not what anybody deploys."""
-        return _is_aside(self.root)
+        """Whether this is a template, or an example or a project for tests by its folder: not what anybody deploys."""
+        return self.is_template or _is_aside(self.root)
 
     def chain(self, path: str) -> tuple[SettingsModule, ...]:
         """The modules that make up one settings module, in the order in which they take effect."""

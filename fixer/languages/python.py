@@ -160,6 +160,11 @@ class PythonModule:
         """The comments that stand between two offsets."""
         return [token.text for token in self._tokens_in(start, end) if token.kind == tokenize.COMMENT]
 
+    def comments_beside(self, statement: ast.stmt) -> list[str]:
+        """The comments on the last line of a statement."""
+        end = self.span(statement).end
+        return self.comments_in(end, self.source.line_end(end))
+
     # -- what things mean -----------------------------------------------------------------------------------------
 
     @cached_property

@@ -67,7 +67,7 @@ from typing import Any
 
 from django.db.backends.signals import connection_created
 
-SLOW_QUERY_SECONDS = float(os.environ.get("SLOW_QUERY_SECONDS") or "{seconds}")
+SLOW_QUERY_SECONDS = {reading}
 LONGEST_SQL = 2000
 
 
@@ -134,7 +134,7 @@ def _check(project: DjangoProject, log: QueryLog, styles: PythonStyles, options:
     package = name.rpartition(".")[0]
     importing = f"from {package} import slow_queries" if package else "import slow_queries"
     code = importing + styles.of(module.path).noqa("E402", "F401")
-    source = licence_header(module.source.text) + MODULE.replace("{seconds}", str(options.seconds))
+    source = licence_header(module.source.text) + _module(chain, str(options.seconds))
     parts: list[Parts | NewFile] = [NewFile(path, _in_quotes_of(module, source))]
     todo: list[str] = []
     effects = [f"{path}: logs queries longer than {options.seconds} s, SLOW_QUERY_SECONDS says otherwise"]
@@ -153,6 +153,17 @@ def _check(project: DjangoProject, log: QueryLog, styles: PythonStyles, options:
     yield Finding(module.path, span, message, Fix.of("log slow queries", *parts, tier=tier, effects=effects, todo=todo))
 
 
+def _module(chain: tuple[SettingsModule, ...], seconds: str) -> str:
+    """The new module; decouple reads variables from a file, too, which os.environ does not see."""
+    if any(origin.startswith("decouple.") for each in chain for origin in each.document.imported.values()):
+        reading = f'config("SLOW_QUERY_SECONDS", default={seconds}, cast=float)'
+        source = MODULE.replace("import os\n", "")
+        source = source.replace("from django.db", "from decouple import config\nfrom django.db", 1)
+    else:
+        reading, source = f'float(os.environ.get("SLOW_QUERY_SECONDS") or "{seconds}")', MODULE
+    return source.replace("{reading}", reading)
+
+
 def _home(chain: tuple[SettingsModule, ...]) -> SettingsModule:
     """Where the project says most about its databases and applications."""
     for settings in chain:
@@ -167,7 +178,8 @@ def _start(module: PythonModule) -> Span:
 
 
 def _has_postgres(project: DjangoProject) -> bool:
-    databases = project.databases_of(project.production_path)
+    """Of all branches: which of them production takes is known only there."""
+    databases = [each for settings in project.chain(project.production_path) for each in settings.databases]
     vendors = {database.vendor for database in databases if not database.in_class}
     return "postgresql" in vendors or ("" in vendors and bool(project.driver))
 

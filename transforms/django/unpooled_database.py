@@ -17,7 +17,8 @@ It is written where a person would write it: into the literal, into the argument
 below. Where the settings of development or of tests take the module over, it goes into those of production.
 
 The limit for statements is set by the module that the server starts (wsgi.py or asgi.py), once a connection is made:
-it holds for requests, not for migrations and jobs, and asks nothing of a connection that a pooler could refuse.
+it holds for requests, not for migrations and jobs, and asks nothing of a connection that a pooler could refuse. Where
+gunicorn may take longer for a request (`--timeout`), it is as long.
 
 TLS is insisted on only where every host that the repository knows belongs to a provider whose servers speak it.
 Elsewhere libpq's own default stays: TLS where the server has it, and what PGSSLMODE says.
@@ -55,6 +56,7 @@ from fixer.project.packages import PythonPackages
 from fixer.project.python_style import PythonStyles
 
 CONNECT_TIMEOUT = 10  # seconds
+STATEMENT_TIMEOUT_MS = 30000
 AGE_WITHOUT_HEALTH_CHECKS = 60
 POOL_MIN = 5
 MOST_CONNECTIONS = 80  # of PostgreSQL's default of 100; some are for people and for jobs
@@ -193,6 +195,15 @@ class _Cell:
         if self.options.server:
             return f"the configuration says {self.options.server}"
         return self.server.reason if self.server else ""
+
+    @property
+    def statement_timeout_ms(self) -> int:
+        """The option, or as long as the server lets a request run, where that is longer; 0 for no limit."""
+        given = int(self.options.statement_timeout_ms)
+        allowed = self.server.timeout if self.server is not None else None
+        if allowed is None or given != STATEMENT_TIMEOUT_MS:
+            return given
+        return max(given, allowed * 1000) if allowed else 0
 
     def width(self, module: PythonModule) -> int:
         return self.styles.of(module.path).width
@@ -529,9 +540,12 @@ def _target(module: PythonModule, database: Database, *names: str) -> str:
 
 
 def _noqa(module: PythonModule, cell: _Cell) -> str:
-    """What linters need where DATABASES comes by a star."""
-    known = "DATABASES" in module.assignments or "DATABASES" in module.imported
-    return "" if known else cell.styles.of(module.path).noqa("F405")
+    """What linters need where DATABASES comes by a star, if that import itself needs it."""
+    if "DATABASES" in module.assignments or "DATABASES" in module.imported:
+        return ""
+    stars = [each for each in module.tree.body if isinstance(each, ast.ImportFrom) and each.names[0].name == "*"]
+    marked = any("noqa" in "".join(module.comments_beside(each)) for each in stars)
+    return cell.styles.of(module.path).noqa("F405") if marked else ""
 
 
 def _lines_in(module: PythonModule, said: _Said, cell: _Cell, wanted: _Wanted) -> Iterator[Parts]:
@@ -605,7 +619,9 @@ def _limit(applications: Applications, databases: Sequence[Database], cell: _Cel
     """In what the server starts, once a connection is made: not for manage.py, nor for workers."""
     if cell.servers.limited_by or cell.cannot_start:
         return
-    milliseconds = int(cell.options.statement_timeout_ms)
+    milliseconds = cell.statement_timeout_ms
+    if not milliseconds:
+        return
     limit = f"{milliseconds // 1000}s" if milliseconds % 1000 == 0 else f"{milliseconds}ms"
     pooler = next(filter(None, (cell.servers.pooler_of(cell.project, database) for database in databases)), "")
     for module in applications.of(cell.project, cell.interface):
@@ -709,13 +725,18 @@ def _named(database: Database) -> frozenset[str]:
 
 def _written(database: Database) -> str:
     """The text of the value, and of all statements about a name that stands for it or for its OPTIONS."""
+    module = database.module
     names = {each.id for each in (database.node, database.options) if isinstance(each, ast.Name)}
-    about = [
-        statement
-        for statement in database.module.top_level()
-        if not hasattr(statement, "body")
-        and any(isinstance(each, ast.Name) and each.id in names for each in ast.walk(statement))
-    ]
+    about: list[ast.stmt] = []
+    for statement in reversed([each for each in module.top_level() if not hasattr(each, "body")]):
+        mentioned = {each.id for each in ast.walk(statement) if isinstance(each, ast.Name)}
+        if mentioned & names:
+            about.append(statement)
+        if (
+            isinstance(statement, ast.Assign)
+            and {each.id for each in statement.targets if isinstance(each, ast.Name)} & names
+        ):
+            names |= mentioned & module.assignments.keys()  # a copy of another
     return "\n".join(map(ast.unparse, [database.node, *about]))
 
 

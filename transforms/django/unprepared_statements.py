@@ -43,9 +43,13 @@ def check(django: DjangoProject, raw_sql: RawSql, servers: DatabaseServers, opti
         if not project.driver or project.is_aside:
             continue
         wanted = True  # once for a project: what holds for one database holds for all
-        for path in {module.path: None for module in project.chain(project.production_path)}:
-            for database in project.modules[path].databases:
-                if database.vendor != "postgresql" or database.shape != "literal":
+        for settings in project.chain(project.production_path):
+            for database in settings.databases:
+                if (
+                    settings.role in ("test", "development")
+                    or database.vendor != "postgresql"
+                    or database.shape != "literal"
+                ):
                     continue
                 found = _half(project, database, raw_sql, servers, options)
                 if found is None and wanted and not _is_complete(database):
