@@ -500,6 +500,21 @@ def test_the_server_is_read_from_what_starts_it(name: str, tmp_path: Path) -> No
 
 
 @pytest.mark.parametrize(
+    ("command", "timeout"),
+    [
+        ("gunicorn a.wsgi", None),
+        ("gunicorn a.wsgi --timeout 300", 300),
+        ("gunicorn a.wsgi -t 0", 0),
+        ("uwsgi -t 5 -w a", None),
+    ],
+)
+def test_how_long_a_request_may_take_is_what_gunicorn_is_told(
+    command: str, timeout: int | None, tmp_path: Path
+) -> None:
+    assert fact(AppServer, tmp_path, {"Procfile": f"web: {command}\n"}).timeout == timeout
+
+
+@pytest.mark.parametrize(
     ("command", "is_green"),
     [
         ("gunicorn a.wsgi -k gevent", True),
