@@ -554,6 +554,25 @@ class PythonModule:
             return self.insert_after(body[0], code, blank_lines=1)
         return self._blocked(body[0], "has no imports above it") if body else ()
 
+    def add_sibling(self, name: str) -> Parts | None:
+        """Adds `from . import name` below the other imports at the top, before those of single siblings; None where
+        there are none."""
+        head = self._import_head()
+        if not head:
+            return None
+        code = f"from . import {name}"
+        near = [each for each in head if isinstance(each, ast.ImportFrom) and each.level == 1]
+        far = [each for each in head if each not in near]
+        if near and not far:
+            start = self.source.line_start(self.span(near[0]).start)
+            patch = _Patch(Span(start, start), code + self.source.newline)
+            return self._edits([patch], [Change("insert", (int(self._addresses[id(near[0])][0]),), code)])
+        last = far[-1]
+        if near and head.index(last) > head.index(near[0]):
+            return None
+        is_far = isinstance(last, ast.ImportFrom) and last.level > 1
+        return self.insert_after(last, code, blank_lines=0 if is_far else 1)
+
     def _comment_above(self, start: int) -> int:
         """Where the block of comments that stands right above a line begins; the line itself where there is none."""
         found = start

@@ -30,6 +30,9 @@ class Gate:
     ignored: tuple[str, ...] = ()
     by_file: tuple[tuple[str, tuple[str, ...]], ...] = ()
     excluded: tuple[str, ...] = ()
+    lines_after_imports: int | None = None
+    is_typed: bool = False
+    bans_relative: bool = False
 
     def looks_for(self, code: str, path: str) -> bool:
         """Whether this linter would complain of `code` in a file, by its path from the folder of the gate."""
@@ -55,6 +58,20 @@ class Style:
     def width(self) -> int:
         """Columns that no line of it may exceed: the least that any tool allows."""
         return min((gate.width for _, gate in self.gates if gate.width), default=WIDTH)
+
+    @property
+    def blank_lines_after_imports(self) -> int:
+        return next((gate.lines_after_imports for _, gate in self.gates if gate.lines_after_imports), 1)
+
+    @property
+    def is_typed(self) -> bool:
+        """Whether functions without annotations are refused."""
+        return any(gate.is_typed or gate.looks_for("ANN001", _below(self.path, at)) for at, gate in self.gates)
+
+    @property
+    def bans_relative(self) -> bool:
+        """Whether `from . import x` is refused."""
+        return any(gate.bans_relative for _, gate in self.gates)
 
     def noqa(self, *codes: str) -> str:
         """The comment that the repository's linters need at the end of a line, or an empty string.
@@ -136,6 +153,10 @@ def _pyproject(text: str) -> Iterable[tuple[str, Gate]]:
         yield "black", Gate(int(tools["black"].get("line-length", WIDTH)))
     if "flake8" in tools:  # by flake8-pyproject
         yield "flake8", _flake8(tools["flake8"])
+    if "isort" in tools:
+        yield "isort", _isort(tools["isort"])
+    if "mypy" in tools:
+        yield "mypy", _mypy(tools["mypy"])
 
 
 def _ruff_file(text: str) -> Iterable[tuple[str, Gate]]:
@@ -152,7 +173,21 @@ def _ruff(table: Mapping[str, Any]) -> Gate:
     by_file = {**lint.get("per-file-ignores", {}), **lint.get("extend-per-file-ignores", {})}
     rows = tuple((pattern, tuple(codes)) for pattern, codes in by_file.items())
     excluded = (*table.get("exclude", ()), *table.get("extend-exclude", ()), *lint.get("exclude", ()))
-    return Gate(int(table.get("line-length", WIDTH)), selected, ignored, rows, excluded)
+    lines = lint.get("isort", {}).get("lines-after-imports")
+    tidy = lint.get("flake8-tidy-imports", {}).get("ban-relative-imports")
+    return Gate(
+        int(table.get("line-length", WIDTH)), selected, ignored, rows, excluded, lines, bans_relative=tidy == "all"
+    )
+
+
+def _isort(table: Mapping[str, Any]) -> Gate:
+    lines = str(table.get("lines_after_imports", ""))
+    return Gate(None, lines_after_imports=int(lines) if lines.isdigit() else None)
+
+
+def _mypy(table: Mapping[str, Any]) -> Gate:
+    strict = any(str(table.get(name, "")).lower() == "true" for name in ("strict", "disallow_untyped_defs"))
+    return Gate(None, is_typed=strict)
 
 
 def _ini(text: str) -> Iterable[tuple[str, Gate]]:
@@ -163,6 +198,11 @@ def _ini(text: str) -> Iterable[tuple[str, Gate]]:
         return
     if parser.has_section("flake8"):
         yield "flake8", _flake8(dict(parser["flake8"]))
+    for name in ("isort", "settings"):
+        if parser.has_section(name):
+            yield "isort", _isort(dict(parser[name]))
+    if parser.has_section("mypy"):
+        yield "mypy", _mypy(dict(parser["mypy"]))
 
 
 def _flake8(table: Mapping[str, Any]) -> Gate:
@@ -200,4 +240,6 @@ _READERS = {
     "setup.cfg": _ini,
     "tox.ini": _ini,
     ".flake8": _ini,
+    ".isort.cfg": _ini,
+    "mypy.ini": _ini,
 }

@@ -40,7 +40,7 @@ from fixer.model import (
     joined,
     option,
 )
-from fixer.project.python_style import PythonStyles, licence_header
+from fixer.project.python_style import PythonStyles, Style, licence_header
 
 LOGGER = "django.db.backends"
 CHILD = "django.db.backends.slow"  # beside an entry that somebody wrote for all queries
@@ -51,33 +51,19 @@ LEVELS = {"NOTSET": 0, "DEBUG": 10, "INFO": 20, "WARN": 30, "WARNING": 30, "ERRO
 MODULE = '''\
 """Logs slow queries as warnings of the logger `django.db.backends.slow`.
 
-Django itself logs queries only where DEBUG is on. The settings import this
-module, so that it sees the connections of requests, commands and background
-jobs alike. The variable SLOW_QUERY_SECONDS sets the limit. Parameters are not
+Django itself logs queries only where DEBUG is on. The settings call `watch`,
+so that the connections of requests, commands and background jobs are seen
+alike. The variable SLOW_QUERY_SECONDS sets the limit. Parameters are not
 logged: they may hold personal data.
 """
 
-from __future__ import annotations
-
-import logging
-import os
-import time
-from collections.abc import Callable
-from typing import Any
-
-from django.db.backends.signals import connection_created
+{imports}
 
 SLOW_QUERY_SECONDS = {reading}
 LONGEST_SQL = 2000
 
 
-def _time_query(
-    execute: Callable[..., Any],
-    sql: Any,
-    params: Any,
-    many: bool,
-    context: dict[str, Any],
-) -> Any:
+{time_query}
     start = time.monotonic()
     try:
         return execute(sql, params, many, context)
@@ -94,14 +80,33 @@ def _time_query(
             )
 
 
-def _watch(connection: Any, **kwargs: Any) -> None:
+{connected}
     # The signal comes with every new connection of the same wrapper, not once.
     if _time_query not in connection.execute_wrappers:
         connection.execute_wrappers.append(_time_query)
 
 
-connection_created.connect(_watch, dispatch_uid="slow_queries")
+{watch}
+    """Times the queries of every connection that is made from now on."""
+    connection_created.connect(_connected, dispatch_uid="slow_queries")
 '''
+UNTYPED = {
+    "{time_query}": "def _time_query(execute, sql, params, many, context):",
+    "{connected}": "def _connected(connection, **kwargs):",
+    "{watch}": "def watch():",
+}
+TYPED = {
+    "{time_query}": """\
+def _time_query(
+    execute: Any,
+    sql: Any,
+    params: Any,
+    many: bool,
+    context: dict[str, Any],
+) -> Any:""",
+    "{connected}": "def _connected(connection: Any, **kwargs: Any) -> None:",
+    "{watch}": "def watch() -> None:",
+}
 
 
 class Options(RuleOptions):
@@ -131,10 +136,9 @@ def _check(project: DjangoProject, log: QueryLog, styles: PythonStyles, options:
         reason = f"{path} exists and does something else" if name else f"{path} cannot be imported by name"
         yield Finding(module.path, span, message, Blocked(reason, "log slow queries there, by an execute wrapper"))
         return
-    package = name.rpartition(".")[0]
-    importing = f"from {package} import slow_queries" if package else "import slow_queries"
-    code = importing + styles.of(module.path).noqa("E402", "F401")
-    source = licence_header(module.source.text) + _module(chain, str(options.seconds))
+    style = styles.of(path)
+    code, importing = _called(module, name, styles.of(module.path), chain)
+    source = licence_header(module.source.text) + _module(chain, style, str(options.seconds))
     parts: list[Parts | NewFile] = [NewFile(path, _in_quotes_of(module, source))]
     todo: list[str] = []
     effects = [f"{path}: logs queries longer than {options.seconds} s, SLOW_QUERY_SECONDS says otherwise"]
@@ -148,20 +152,39 @@ def _check(project: DjangoProject, log: QueryLog, styles: PythonStyles, options:
         elif edits:
             parts.append(edits)
             effects.append("LOGGING: warnings of django.db.backends go to a handler that works in production")
-    parts.append(module.append_code(code))
+    parts += [importing, module.append_code(code)]
     tier = Tier.REVIEW if todo else Tier.SAFE
     yield Finding(module.path, span, message, Fix.of("log slow queries", *parts, tier=tier, effects=effects, todo=todo))
 
 
-def _module(chain: tuple[SettingsModule, ...], seconds: str) -> str:
+def _module(chain: tuple[SettingsModule, ...], style: Style, seconds: str) -> str:
     """The new module; decouple reads variables from a file, too, which os.environ does not see."""
-    if any(origin.startswith("decouple.") for each in chain for origin in each.document.imported.values()):
+    by_decouple = any(origin.startswith("decouple.") for each in chain for origin in each.document.imported.values())
+    standard = ["import logging", "import time"] if by_decouple else ["import logging", "import os", "import time"]
+    others = ["from django.db.backends.signals import connection_created"]
+    reading = f'float(os.environ.get("SLOW_QUERY_SECONDS") or "{seconds}")'
+    if style.is_typed:
+        standard.append("from typing import Any")
+    if by_decouple:
+        others.insert(0, "from decouple import config")
         reading = f'config("SLOW_QUERY_SECONDS", default={seconds}, cast=float)'
-        source = MODULE.replace("import os\n", "")
-        source = source.replace("from django.db", "from decouple import config\nfrom django.db", 1)
-    else:
-        reading, source = f'float(os.environ.get("SLOW_QUERY_SECONDS") or "{seconds}")', MODULE
-    return source.replace("{reading}", reading)
+    imports = "\n".join([*standard, "", *others]) + "\n" * (style.blank_lines_after_imports - 1)
+    source = MODULE.replace("{imports}", imports).replace("{reading}", reading)
+    for place, head in (TYPED if style.is_typed else UNTYPED).items():
+        source = source.replace(place, head)
+    return source
+
+
+def _called(module: PythonModule, name: str, style: Style, chain: tuple[SettingsModule, ...]) -> tuple[str, Parts]:
+    """The code at the end of the settings, and the import at their top where it can stand there."""
+    package = name.rpartition(".")[0]
+    is_included = any("split_settings" in each.document.source.text for each in chain)  # run within another module
+    importing = None if not package or is_included or style.bans_relative else module.add_sibling("slow_queries")
+    if importing is not None:
+        return "slow_queries.watch()", importing
+    absolute = f"from {package} import slow_queries" if package else "import slow_queries"
+    noqa = style.noqa("E402")
+    return f"{absolute}{noqa}\n\nslow_queries.watch()", ()
 
 
 def _home(chain: tuple[SettingsModule, ...]) -> SettingsModule:

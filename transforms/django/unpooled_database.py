@@ -77,14 +77,14 @@ URL_MAY_POOL = Blocked(
 )
 KEYS = ("CONN_MAX_AGE", "CONN_HEALTH_CHECKS", "sslmode", "connect_timeout", "pool")
 LIMIT = """\
-def limit_statements(connection, **kwargs):
+def _limit_statements(connection, **kwargs):
 {step}# Of requests alone: what manage.py and workers run may take longer.
 {step}if connection.vendor == {postgresql}:
 {step}{step}with connection.cursor() as cursor:
 {step}{step}{step}cursor.execute({statement})
 
 
-connection_created.connect(limit_statements)
+connection_created.connect(_limit_statements)
 """
 
 
