@@ -32,7 +32,6 @@ from fixer.deploy.ways import ECS, HELM, KUBERNETES
 from fixer.django.project import DjangoProject
 from fixer.github.expressions import names_read, without
 from fixer.github.workflow import Workflow
-from fixer.languages.shell import Script
 from fixer.model import Blocked, Finding, Fix, Level, Rule, RuleOptions, Tier, option
 
 OVERRIDES = """\
@@ -309,7 +308,7 @@ def _without_limits(django: DjangoProject) -> str:
 
 
 def _pushed_and_deployed(deployment: Deployment) -> str:
-    script = Script.of(deployment.step) if deployment.step.run is not None else None
+    script = deployment.step.script if deployment.step.run is not None else None
     if script is None:
         return ""
     before = script.text[: deployment.offset]
@@ -331,7 +330,7 @@ def _rendered_container(job: DeployJob, deployment: Deployment) -> str:
 
 
 def _in_kubernetes(job: DeployJob, deployment: Deployment, options: Options) -> dict[str, Any] | Blocked:
-    script = Script.of(deployment.step)
+    script = deployment.step.script
     commands = script.commands if script is not None else ()
     words = next((list(read(command).texts) for command in commands if command.start == deployment.offset), [])
     pairs = [word for word in words if "=" in word] if words[:2] == ["set", "image"] else []
