@@ -14,7 +14,7 @@ from fixer.django.settings import Database
 from fixer.languages.python import constant, item
 from fixer.model import Span
 from fixer.runtime.picture import Runtime
-from fixer.runtime.programs import Place
+from fixer.runtime.places import Place
 from fixer.runtime.servers import is_pooler, server_of_url
 
 if TYPE_CHECKING:
