@@ -92,6 +92,7 @@ _GITHUB_VARIABLES = {
 class Deployment:
     """One command or action that changes what runs.
 
+    `unknown` says why nobody can tell what it changes, `kept` why going back to a revision before does not undo it.
     `target` holds cluster, service, region, profile, task_definition (ECS; empty where the service keeps its revision
     and only starts anew), namespace, context, workload (Kubernetes), release (Helm). `words` is how it is written.
     """
@@ -104,6 +105,7 @@ class Deployment:
     unknown: str = ""
     offset: int = 0
     returns: Returns = Returns.BEGUN
+    kept: str = ""
     command: Command | None = None
 
     @property
@@ -192,8 +194,8 @@ class DeployJob:
     def unknown(self) -> str:
         """Why this job cannot be worked on; empty where it can."""
         for deployment in self.deployments:
-            if deployment.unknown:
-                return deployment.unknown
+            if deployment.unknown or deployment.kept:
+                return deployment.unknown or deployment.kept
         if len({deployment.way for deployment in self.deployments}) > 1:
             return "it deploys in several ways"
         if self.job.data.get("strategy"):
@@ -320,12 +322,15 @@ class DeployJob:
         return last if last + 1 < len(self.job.steps) else None
 
     def waits_for(self, deployment: Deployment) -> bool:
-        """Whether a later command waits for this very deployment, or for one that only the shell knows."""
+        """Whether a later command waits for this very deployment, or for one that only the shell knows.
+
+        A service that went back by itself is stable too: what waits for ECS in a later step does not notice.
+        """
         if deployment.returns is Returns.SERVING:
             return True
         key = "service" if self.way is ECS else "workload"
         name = deployment.target[key].rpartition("/")[2]
-        for step in self.job.steps[deployment.index :]:
+        for step in (deployment.step,) if self.way is ECS else self.job.steps[deployment.index :]:
             script = Script.of(step)
             for command in waits(script) if script is not None else ():
                 if step is deployment.step and command.start < deployment.offset:
@@ -546,7 +551,7 @@ def _of_start(start: Start, command: Command, place: StepScript, job: Job) -> De
     step, span = place.step, place.step.uses.span if place.step.uses is not None else place.node.span
     if not start.way.restored or place.remote:
         words = step.action if place.remote else "ssh" if command.name == "ssh" else start.words
-        return Deployment(step, start.way, words, span, {}, "", start.offset, start.returns, command)
+        return Deployment(step, start.way, words, span, {}, "", start.offset, start.returns, command=command)
     made: Deployment | None = _ecs_update(command, place.script, step, span) if start.way is ECS else None
     if start.way is not ECS:
         made = _kubernetes(start, command, place.script, step, span)
@@ -599,6 +604,7 @@ def _kubernetes(start: Start, command: Command, script: Script, step: Step, span
             value = value_of(word.text, step, script)
             reasons.append(_unseen(word.text, value))
             target[name] = value or ""
+    kept = ""
     if start.way is HELM:
         release = start.name(0)
         if not release:
@@ -607,14 +613,14 @@ def _kubernetes(start: Start, command: Command, script: Script, step: Step, span
         reasons += [start.doubt, _unseen(release, value)]
         target["release"] = value or ""
     else:
-        workload, why = _changed_workload(command, line, script, step)
+        workload, kept = _changed_workload(command, line, script, step)
         if workload is None:
             return None
         value = value_of(workload, step, script)
-        reasons += [start.doubt, why, _unseen(workload, value)]
+        reasons += [start.doubt, kept if not workload else "", _unseen(workload, value)]
         target["workload"] = value or workload
-    why = next(filter(None, reasons), "")
-    return Deployment(step, start.way, start.words, span, target, why, command.start)
+    unknown = next(filter(None, reasons), "")
+    return Deployment(step, start.way, start.words, span, target, unknown, command.start, kept=kept)
 
 
 def _unseen(text: str, value: str | None) -> str:
