@@ -8,7 +8,7 @@ deployment says so in `unknown`, and nobody guesses.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, Self
@@ -229,6 +229,10 @@ class DeployJob:
             if any(map(_STAGING.search, told)):
                 return "staging"
         return ""
+
+    def elsewhere(self, jobs: Iterable[DeployJob]) -> set[str]:
+        """Of these jobs the ids of those that deploy to another environment: what they do is not done for this one."""
+        return {other.id for other in jobs if other.environment != self.environment}
 
     @cached_property
     def sign_in(self) -> tuple[Step, ...]:
@@ -827,6 +831,18 @@ def copy_of(step: Step) -> dict[str, Any]:
             found["uses"] = Commented(step.uses.value, comment)
     found.pop("if", None)
     return found
+
+
+def snapshot_notice(job_id: str) -> dict[str, Any]:
+    """The step of a rollback that names the snapshot which this job took of its database."""
+    snapshot = f"needs.{job_id}.outputs.snapshot_id"
+    said = "Migrations are not undone. The database as it was before: snapshot $SNAPSHOT_ID"
+    return {
+        "name": "Name the snapshot of the database",
+        "if": f"always() && {snapshot}",
+        "env": {"SNAPSHOT_ID": f"${{{{ {snapshot} }}}}"},
+        "run": f'echo "::notice::{said}"',
+    }
 
 
 def refers_to(value: Any, steps: tuple[Step, ...]) -> str:

@@ -5,14 +5,14 @@ Too short and the check after it fails for a service that was about to come up; 
 it. A loop with a deadline does both right: it goes on as soon as the service is healthy, and it fails, with a message,
 when the service never is.
 
-While a rollout goes on the old version still answers, and a check that asks it passes: so the rollout is waited for
-first, by the means of what deploys (`aws ecs wait services-stable`, `kubectl rollout status`, …). Where none is known
-the sleep stays as the least time, and the loop comes after it.
+While a rollout goes on the old version still answers, and a check that asks it passes. So what deploys is asked first
+whether its rollout is done (`aws ecs wait services-stable`, `kubectl rollout status`, …), and the checks that follow
+stay as they are. Where nothing is known that tells, the sleep stays as the least time, and the loop comes behind it.
 
 The addresses come from the health checks that follow the sleep, in its own script or in the next step that checks.
 Where those addresses were checked since the deployment already, the sleep is a soak (“wait and look again”): it becomes
 a loop that fails as soon as an address is not healthy during that time. Where nothing is checked, the option `url` says
-what to ask; else the service is waited for by `aws ecs wait services-stable` or `kubectl rollout status`.
+what to ask.
 
 ## When it is left alone
 * Sleeps in loops and conditions: they are part of a wait that looks.
@@ -395,11 +395,14 @@ def _cure(wait: Wait, checks: list[Found], options: Options, deployments: Deploy
     environment = Environment(wait)
     timeout, interval = _timeout(wait, options), int(options["interval"])
     rollout = _rollout(wait, environment, deployments, timeout)
+    if rollout:
+        title = "wait until the service is stable" if "aws ecs" in rollout[0] else "wait until the roll-out is complete"
+        return _fix(wait, rollout, environment, [], title, Tier.REVIEW)
+    environment = Environment(wait)
     probes = _probes(checks, environment, int(options["max-time"])) if checks else None
     followed = probes is not None
     if probes is None:
         environment = Environment(wait)
-        rollout = _rollout(wait, environment, deployments, timeout)
         configured = _configured(wait, options)
         words = [environment.word(text, role="HEALTH_URL") if URL.fullmatch(text) else None for text in configured]
         if None in words:
@@ -412,17 +415,9 @@ def _cure(wait: Wait, checks: list[Found], options: Options, deployments: Deploy
         urls = listed(probe.url.strip("\"'") for probe in probes)
         title = f"wait until {urls} {'is' if len(probes) == 1 else 'are'} healthy, {timeout} seconds at most"
         if rollout is None:
-            return _fix(
-                wait, [wait.command.source, *lines], environment, checks, f"{title}, after the least time", Tier.REVIEW
-            )
-        if rollout:
-            title = f"wait for the rollout, and {title.removeprefix('wait ')}"
-        alike = followed and not rollout and (goes_on or not _silencers(checks))
-        return _fix(wait, [*rollout, *lines], environment, checks, title, Tier.SAFE if alike else Tier.REVIEW)
-    lines = _waiter(wait, environment, deployments, timeout)
-    if lines:
-        title = "wait until the service is stable" if "aws" in lines[0] else "wait until the roll-out is complete"
-        return _fix(wait, lines, environment, [], title, Tier.REVIEW)
+            return _fix(wait, [wait.command.source, *lines], environment, checks, f"then {title}", Tier.REVIEW)
+        alike = followed and (goes_on or not _silencers(checks))
+        return _fix(wait, lines, environment, checks, title, Tier.SAFE if alike else Tier.REVIEW)
     if checks:
         reason = "the address that is checked afterwards cannot be known where the sleep stands"
     else:

@@ -24,131 +24,72 @@ import json
 import posixpath
 import re
 from collections.abc import Iterator
+from dataclasses import dataclass, replace
 from typing import Any
 
 from fixer.deploy.command_lines import read
-from fixer.deploy.deployments import DeployJob, Deployment, Deployments, given_in, migrates, value_of
+from fixer.deploy.deployments import DeployJob, Deployment, Deployments, code_of, given_in, migrates, value_of
+from fixer.deploy.local_actions import (
+    REGION,
+    Input,
+    LocalAction,
+    LocalActions,
+    Work,
+    can_use_local_actions,
+    shared_place,
+    with_blocks,
+)
 from fixer.deploy.ways import ECS, HELM, KUBERNETES
 from fixer.django.project import DjangoProject
 from fixer.django.settings import limit_variable
 from fixer.github.workflow import Workflow
 from fixer.languages.shell import Script
-from fixer.model import Blocked, Finding, Fix, Option, Options, Rule, Tier
+from fixer.model import Blocked, Finding, Fix, NewFile, Option, Options, Rule, Tier
+from fixer.scripts import script
 
-MIGRATE_ECS = """\
-service() {
-  aws ecs describe-services --cluster "$CLUSTER" --services "$SERVICE" --query "services[0].$1" --output "${2:-text}"
-}
-{revision}{container}options=()
-network=$(service networkConfiguration json)
-[ "$network" = null ] || options+=(--network-configuration "$network")
-launch=$(service launchType)
-strategy=$(service capacityProviderStrategy json)
-if [ "$launch" != None ]; then
-  options+=(--launch-type "$launch")
-elif [ "$strategy" != null ] && [ "$strategy" != "[]" ]; then
-  options+=(--capacity-provider-strategy "$strategy")
-fi
-overrides=$(printf '{"containerOverrides": [{"name": "%s", "command": %s, "environment": %s}]}' \\
-  "$container" "$COMMAND" "$ENVIRONMENT")
-# run-task succeeds also where it starts nothing; then it says why among its failures.
-started=$(aws ecs run-task --cluster "$CLUSTER" --task-definition "$revision" --count 1 --overrides "$overrides" \\
-  "${options[@]}" --query '[tasks[0].taskArn, failures[0].reason]' --output text)
-read -r task reason <<<"$started"
-if [ "$task" = None ]; then
-  echo "::error::The migration was not started: $reason"
-  exit 1
-fi
-echo "Migrating with ${revision##*/} in task ${task##*/}"
-deadline=$((SECONDS + TIMEOUT_MINUTES * 60))
-# The waiter gives up after ten minutes, and a migration may need longer.
-until aws ecs wait tasks-stopped --cluster "$CLUSTER" --tasks "$task"; do
-  if [ "$SECONDS" -ge "$deadline" ]; then
-    echo "::error::The migration still runs after $TIMEOUT_MINUTES minutes, in task ${task##*/}"
-    exit 1
-  fi
-  sleep 5
-done
-ended=$(aws ecs describe-tasks --cluster "$CLUSTER" --tasks "$task" --output text \\
-  --query "tasks[0].[containers[?name=='$container'] | [0].exitCode, stoppedReason]")
-read -r code reason <<<"$ended"
-logs=$(aws ecs describe-task-definition --task-definition "$revision" --output text \\
-  --query "taskDefinition.containerDefinitions[?name=='$container'] | [0].logConfiguration.options.\\"awslogs-group\\"")
-echo "Logs: group ${logs/None/of the container}, stream ending in $container/${task##*/}"
-if [ "$code" != 0 ]; then
-  echo "::error::The migration failed with exit code ${code/None/unknown}: $reason"
-  exit 1
-fi
-echo "Migrated"
-"""
-SAME_REVISION = "revision=$(service taskDefinition)\n"
-FROM_FILE = """\
-# What a task definition is described with, and cannot be registered with.
-described='del(.taskDefinitionArn, .revision, .status, .requiresAttributes, .compatibilities, .registeredAt,
-  .registeredBy, .deregisteredAt) | with_entries(select(.value != null and .value != []))'
-revision=$(aws ecs register-task-definition --cli-input-json "$(jq "$described" "$TASK_DEFINITION_FILE")" \\
-  --query taskDefinition.taskDefinitionArn --output text)
-"""
-NAMED_CONTAINER = 'container="$CONTAINER"\n'
-FIND_CONTAINER = """\
-container=$(service 'loadBalancers[0].containerName')
-if [ "$container" = None ]; then
-  container=$(aws ecs describe-task-definition --task-definition "$revision" --output text \\
-    --query 'taskDefinition.containerDefinitions[].name')
-fi
-if [ -z "$container" ] || [[ "$container" = *[[:space:]]* ]]; then
-  echo "::error::$SERVICE has several containers ($container), and nothing says which one migrates"
-  exit 1
-fi
-"""
-MIGRATE_KUBERNETES = """\
-job="migrate-$GITHUB_RUN_ID-$GITHUB_RUN_ATTEMPT"
-# The workload's own pod, with the image that is about to be deployed, once.
-kubectl get "$WORKLOAD"{options} --output json |
-  jq --arg job "$job" --arg container "$CONTAINER" --arg image "$IMAGE" --argjson command "$COMMAND" '
-    .spec.template.spec as $pod | {apiVersion: "batch/v1", kind: "Job", metadata: {name: $job}, spec: {
-      backoffLimit: 0, ttlSecondsAfterFinished: 86400, template: {spec: ($pod + {restartPolicy: "Never", containers: [
-        $pod.containers[] | select(.name == $container) | .image = $image | .command = $command |
-        del(.args, .livenessProbe, .readinessProbe, .startupProbe, .lifecycle, .ports)]})}}}' |
-  kubectl create{options} --filename -
-deadline=$((SECONDS + TIMEOUT_MINUTES * 60))
-while true; do
-  state=$(kubectl get job "$job"{options} --output jsonpath='{.status.succeeded}/{.status.failed}')
-  case "$state" in
-    1/*) break ;;
-    */[1-9]*)
-      kubectl logs "job/$job"{options} --tail 200 || true
-      echo "::error::The migration failed, in job $job"
-      exit 1
-      ;;
-  esac
-  if [ "$SECONDS" -ge "$deadline" ]; then
-    echo "::error::The migration still runs after $TIMEOUT_MINUTES minutes, in job $job"
-    exit 1
-  fi
-  sleep 5
-done
-echo "Migrated"
-"""
+DEFAULT = '["python", "manage.py", "migrate", "--noinput"]'
+"""What migrates, in words, as JSON."""
+ECS_INPUTS = (
+    Input("cluster", "CLUSTER", "Name of the ECS cluster"),
+    Input("service", "SERVICE", "Name of the ECS service, whose network and launch type the task takes over"),
+    REGION,
+)
+KUBERNETES_INPUTS = (
+    Input("workload", "WORKLOAD", "The deployment, such as deployment/web, whose pod is run once"),
+    Input("namespace", "NAMESPACE", "Namespace; by default that of the current context", ""),
+    Input("context", "CONTEXT", "Context of the kubeconfig; by default the current one", ""),
+    Input("container", "CONTAINER", "The container that migrates"),
+    Input("image", "IMAGE", "The image that is about to be deployed"),
+)
+COMMAND = Input("command", "COMMAND", "What migrates, in words, as JSON", DEFAULT)
+TIMEOUT = Input("timeout-minutes", "TIMEOUT_MINUTES", "Minutes that it may take", "60")
+FILE = Input("task-definition-file", "TASK_DEFINITION_FILE", "File of the task definition that is about to be deployed")
+DEFINITION = Input("task-definition", "TASK_DEFINITION", "The task definition that is about to be deployed")
+CONTAINER = Input("container", "CONTAINER", "The container that migrates")
+ENVIRONMENT = Input("environment", "ENVIRONMENT", "Further variables of the task, as the list that ECS takes", "[]")
 
 _COMMAND = 'rules.missing-deploy-migration.command = "…"'
+_INLINE = 'rules.missing-deploy-migration.style = "inline"'
 _PUSHES = re.compile(r"docker (?:image )?push|--push\b|register-task-definition|buildah push|skopeo copy")
 
 
-def check(workflow: Workflow, deployments: Deployments, django: DjangoProject, options: Options) -> Iterator[Finding]:
+def check(
+    workflow: Workflow, deployments: Deployments, django: DjangoProject, local: LocalActions, options: Options
+) -> Iterator[Finding]:
     if not django.manage_py and not django.others:
         return
-    for job in deployments.of(workflow):
-        if deployments.migrates_on_start or _migrated(job) or not _deploys_django(job, django):
+    jobs = deployments.of(workflow)
+    for job in jobs:
+        if deployments.migrates_on_start or _migrated(job, job.elsewhere(jobs)) or not _deploys_django(job, django):
             continue
         message = f"job {job.id} deploys a Django project and does not migrate its database"
-        yield Finding(workflow.path, job.deployments[0].step.span, message, _cure(job, django, options))
+        yield Finding(workflow.path, job.deployments[0].step.span, message, _cure(job, django, local, options))
 
 
-def _migrated(job: DeployJob) -> bool:
+def _migrated(job: DeployJob, elsewhere: set[str]) -> bool:
     """Whether this job migrates, or a job that it needs, or one that follows it."""
     following = [other.id for other in job.workflow.jobs.values() if job.id in other.needs]
-    for found in job.workflow.upstream(job.id, *following):
+    for found in job.workflow.upstream(job.id, *following, without=elsewhere):
         called = found.uses is not None and "migrat" in found.uses.value
         if called or migrates(found) or re.search(r"migrat", f"{found.id} {found.name}", re.IGNORECASE):
             return True
@@ -176,7 +117,7 @@ def _folder(deployment: Deployment) -> str:
     return "" if path == "." or "$" in path else path
 
 
-def _cure(job: DeployJob, django: DjangoProject, options: Options) -> Fix | Blocked:
+def _cure(job: DeployJob, django: DjangoProject, local: LocalActions, options: Options) -> Fix | Blocked:
     steps = job.editable_steps
     if isinstance(steps, Blocked):
         return steps
@@ -195,19 +136,43 @@ def _cure(job: DeployJob, django: DjangoProject, options: Options) -> Fix | Bloc
             "make it in a step before",
             _COMMAND,
         )
-    made = _by_command(options) if given_in(options, "command") else _one_off(job, deployment, django, options)
-    if isinstance(made, Blocked):
-        return made
     step: dict[str, Any] = {"name": "Migrate the database"} | deployment.condition
-    if not given_in(options, "command"):
-        step |= deployment.surroundings
+    files: list[NewFile] | Blocked = []
+    if given_in(options, "command"):
+        step |= _by_command(options)
+    else:
+        one_off = _one_off(job, deployment, django, options)
+        if isinstance(one_off, Blocked):
+            return one_off
+        shared = options["style"] == "action" and not deployment.credentials
+        shared = shared and can_use_local_actions(job.job, job.first)
+        files = local.made([one_off.work.action]) if shared else []
+        step |= one_off.step(job, deployment, shared=shared)
+    if isinstance(files, Blocked):
+        return replace(files, config=_INLINE)
     return Fix.of(
         "migrate the database before the deployment",
-        job.workflow.insert_item(steps, job.first, step | made),
+        job.workflow.insert_item(steps, job.first, step),
+        *files,
         tier=Tier.REVIEW,
         effects=[f"job {job.id} does not go on to deploy where the migration fails"],
         todo=_todo(job, deployment, options),
     )
+
+
+@dataclass(frozen=True)
+class OneOff:
+    """A task of the service's own kind that runs once, and the values that it is given, by variable."""
+
+    work: Work
+    values: dict[str, str]
+
+    def step(self, job: DeployJob, deployment: Deployment, *, shared: bool) -> dict[str, Any]:
+        """The keys of the step."""
+        if shared:
+            return self.work.step(shared_place(job, self.values), shared=True)
+        values = {**deployment.credentials, **self.values}
+        return deployment.surroundings | self.work.step(values, shared=False)
 
 
 def _todo(job: DeployJob, deployment: Deployment, options: Options) -> list[str]:
@@ -236,8 +201,8 @@ def _by_command(options: Options) -> dict[str, Any]:
 
 
 def _argv(options: Options) -> str:
-    words = list(options["manage"]) or ["python", "manage.py", "migrate", "--noinput"]
-    return json.dumps(words)
+    words = list(options["manage"])
+    return json.dumps(words) if words else DEFAULT
 
 
 def _minutes(job: DeployJob, options: Options) -> str:
@@ -246,9 +211,7 @@ def _minutes(job: DeployJob, options: Options) -> str:
     return str(min(options["timeout"], limit) if isinstance(limit, int) else options["timeout"])
 
 
-def _one_off(
-    job: DeployJob, deployment: Deployment, django: DjangoProject, options: Options
-) -> dict[str, Any] | Blocked:
+def _one_off(job: DeployJob, deployment: Deployment, django: DjangoProject, options: Options) -> OneOff | Blocked:
     together = _pushed_and_deployed(deployment)
     if together:
         return Blocked(
@@ -265,12 +228,13 @@ def _one_off(
     if job.way is KUBERNETES:
         return _in_kubernetes(job, deployment, options)
     target = deployment.target
-    env = {**deployment.credentials, "CLUSTER": target["cluster"], "SERVICE": target["service"]}
+    values = {"CLUSTER": target["cluster"], "SERVICE": target["service"]}
     if target.get("region"):
-        env["AWS_REGION"] = target["region"]
-    revision = SAME_REVISION
+        values["AWS_REGION"] = target["region"]
+    blocks, inputs = ["service"], list(ECS_INPUTS)
     if target.get("file"):
-        env["TASK_DEFINITION_FILE"], revision = target["file"], FROM_FILE
+        values["TASK_DEFINITION_FILE"] = target["file"]
+        blocks, inputs = ["file"], [*inputs, FILE]
     elif target.get("task_definition"):
         if "$" in re.sub(r"\$\{\{.*?\}\}", "", target["task_definition"]):
             return Blocked(
@@ -278,14 +242,29 @@ def _one_off(
                 "say how to migrate",
                 _COMMAND,
             )
-        env["TASK_DEFINITION"], revision = target["task_definition"], 'revision="$TASK_DEFINITION"\n'
+        values["TASK_DEFINITION"] = target["task_definition"]
+        blocks, inputs = ["named"], [*inputs, DEFINITION]
     container = options["container"] or _rendered_container(job, deployment)
     if container:
-        env["CONTAINER"] = container
-    env["COMMAND"], env["TIMEOUT_MINUTES"] = _argv(options), _minutes(job, options)
-    env["ENVIRONMENT"] = _without_limits(django)
-    script = MIGRATE_ECS.replace("{revision}", revision)
-    return {"env": env, "run": script.replace("{container}", NAMED_CONTAINER if container else FIND_CONTAINER)}
+        values["CONTAINER"] = container
+        blocks, inputs = [*blocks, "container"], [*inputs, CONTAINER]
+    else:
+        blocks.append("found")
+    values |= {"COMMAND": _argv(options), "TIMEOUT_MINUTES": _minutes(job, options)}
+    values["ENVIRONMENT"] = _without_limits(django)
+    inputs += [COMMAND, TIMEOUT, ENVIRONMENT]
+    text = script(__package__, "migrate-ecs.sh")
+    variants = [block for block in blocks if block in ("file", "named", "container")]
+    action = LocalAction(
+        "-".join(("ecs-migrate", *variants)),
+        "Migrate the database by an ECS task",
+        "Runs a migration as a task of an ECS service's own kind, and fails where it fails",
+        "migrate.sh",
+        with_blocks(text, "options", *blocks),
+        tuple(inputs),
+        {},
+    )
+    return OneOff(Work(action, with_blocks(text, *blocks)), values)
 
 
 def _without_limits(django: DjangoProject) -> str:
@@ -295,11 +274,7 @@ def _without_limits(django: DjangoProject) -> str:
 
 
 def _pushed_and_deployed(deployment: Deployment) -> str:
-    script = Script.of(deployment.step) if deployment.step.run is not None else None
-    if script is None:
-        return ""
-    before = script.text[: deployment.offset]
-    found = _PUSHES.search("\n".join(line for line in before.splitlines() if not line.lstrip().startswith("#")))
+    found = _PUSHES.search(code_of(deployment.step)[: deployment.offset])
     if found is None:
         return ""
     return "registers a task definition" if "register" in found[0] else "pushes an image"
@@ -316,9 +291,9 @@ def _rendered_container(job: DeployJob, deployment: Deployment) -> str:
     return ""
 
 
-def _in_kubernetes(job: DeployJob, deployment: Deployment, options: Options) -> dict[str, Any] | Blocked:
-    script = Script.of(deployment.step)
-    commands = script.commands if script is not None else ()
+def _in_kubernetes(job: DeployJob, deployment: Deployment, options: Options) -> OneOff | Blocked:
+    text = Script.of(deployment.step)
+    commands = text.commands if text is not None else ()
     words = next((list(read(command).texts) for command in commands if command.start == deployment.offset), [])
     pairs = [word for word in words if "=" in word] if words[:2] == ["set", "image"] else []
     named = [pair.partition("=") for pair in pairs if "*" not in pair]
@@ -330,14 +305,25 @@ def _in_kubernetes(job: DeployJob, deployment: Deployment, options: Options) -> 
             "say how to migrate",
             _COMMAND,
         )
-    value = value_of(image, deployment.step, script)
+    value = value_of(image, deployment.step, text)
     if value is None or not job.knows_before(value):
         return Blocked(f"it cannot be seen what {image} is", "say how to migrate", _COMMAND)
-    flags = "".join(f' --{name} "${name.upper()}"' for name in ("namespace", "context") if deployment.target.get(name))
-    env = {**deployment.credentials, "WORKLOAD": deployment.target["workload"], "CONTAINER": wanted, "IMAGE": value}
-    env |= {name.upper(): deployment.target[name] for name in ("namespace", "context") if deployment.target.get(name)}
-    env |= {"COMMAND": _argv(options), "TIMEOUT_MINUTES": _minutes(job, options)}
-    return {"shell": "bash", "env": env, "run": MIGRATE_KUBERNETES.replace("{options}", flags)}
+    values = {"WORKLOAD": deployment.target["workload"], "CONTAINER": wanted, "IMAGE": value}
+    places = [name for name in ("namespace", "context") if deployment.target.get(name)]
+    values |= {name.upper(): deployment.target[name] for name in places}
+    values |= {"COMMAND": _argv(options), "TIMEOUT_MINUTES": _minutes(job, options)}
+    migrating = script(__package__, "migrate-kubernetes.sh")
+    action = LocalAction(
+        "kubernetes-migrate",
+        "Migrate the database by a Kubernetes job",
+        "Runs a migration in a pod of a deployment's own kind, with the new image, and fails where it fails",
+        "migrate.sh",
+        with_blocks(migrating, "options"),
+        (*KUBERNETES_INPUTS, COMMAND, TIMEOUT),
+        {},
+    )
+    flags = "".join(f' --{name} "${name.upper()}"' for name in places)
+    return OneOff(Work(action, with_blocks(migrating).replace(' "${options[@]}"', flags)), values)
 
 
 RULE = Rule(
@@ -346,6 +332,9 @@ RULE = Rule(
     check,
     audit=("D-010.2",),
     options=(
+        Option(
+            "style", "action", "where its shell stands: in an action of the repository, or inline", ("action", "inline")
+        ),
         Option("container", "", "the container that migrates, where the service has several"),
         Option("manage", [], "the command in the container, in words; python manage.py migrate --noinput by default"),
         Option("timeout", 60, "minutes that a migration may take"),
