@@ -23,7 +23,7 @@ from tests.components import path as component
 from tests.fixture_cases import CASES, FIXTURES, Case, planned
 from tests.proofs.aws import CLUSTER, REGION, SERVICE, Aws, emulator
 from tests.proofs.github_code import github_code
-from tests.proofs.runner import JobRun, Play, Played, Runner, StepRun, does_nothing
+from tests.proofs.runner import JobRun, Played, Runner, StepRun, does_nothing
 
 pytestmark = pytest.mark.needs("node", "github-parser")
 
@@ -165,7 +165,7 @@ def run(
     clock: Clock | None = None,
     *,
     secrets: dict[str, str] | None = None,
-    plays: dict[str, Play] | None = None,
+    plays: dict[str, Any] | None = None,
 ) -> JobRun:
     made = Runner(
         text,

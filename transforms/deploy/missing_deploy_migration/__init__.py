@@ -23,12 +23,12 @@ from __future__ import annotations
 import json
 import posixpath
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import Any, Literal
 
 from fixer.deploy.command_lines import read
-from fixer.deploy.deployments import DeployJob, Deployment, Deployments, code_of, given_in, migrates, value_of
+from fixer.deploy.deployments import DeployJob, Deployment, Deployments, code_of, filled_in, migrates, value_of
 from fixer.deploy.local_actions import (
     REGION,
     Input,
@@ -44,7 +44,7 @@ from fixer.django.project import DjangoProject
 from fixer.django.settings import limit_variable
 from fixer.github.workflow import Workflow
 from fixer.languages.shell import Script
-from fixer.model import Blocked, Finding, Fix, NewFile, Option, Options, Rule, Tier
+from fixer.model import Blocked, Finding, Fix, NewFile, Rule, RuleOptions, Tier, option
 from fixer.scripts import script
 
 DEFAULT = '["python", "manage.py", "migrate", "--noinput"]'
@@ -71,6 +71,18 @@ ENVIRONMENT = Input("environment", "ENVIRONMENT", "Further variables of the task
 _COMMAND = 'rules.missing-deploy-migration.command = "…"'
 _INLINE = 'rules.missing-deploy-migration.style = "inline"'
 _PUSHES = re.compile(r"docker (?:image )?push|--push\b|register-task-definition|buildah push|skopeo copy")
+
+
+class Options(RuleOptions):
+    style: Literal["action", "inline"] = option(
+        "action", "where its shell stands: in an action of the repository, or inline in the job"
+    )
+    container: str = option("", "the container that migrates, where the service has several")
+    manage: Sequence[str] = option(
+        (), "the command in the container, in words; python manage.py migrate --noinput by default"
+    )
+    timeout: int = option(60, "minutes that a migration may take")
+    command: str = option("", "a command that migrates, for ways of deploying that have no one-off task")
 
 
 def check(
@@ -121,15 +133,15 @@ def _cure(job: DeployJob, django: DjangoProject, local: LocalActions, options: O
     steps = job.editable_steps
     if isinstance(steps, Blocked):
         return steps
-    if not given_in(options, "command") and (not job.way.restored or job.way is HELM):
+    if not filled_in(options.command) and (not job.way.restored or job.way is HELM):
         return Blocked(
             f"job {job.id} deploys in a way for which fhfix knows no one-off task ({job.deployments[0].words})",
             "say how to migrate",
             _COMMAND,
         )
-    if job.unknown and not given_in(options, "command"):
+    if job.unknown and not filled_in(options.command):
         return Blocked(f"job {job.id}: {job.unknown}", "say how to migrate", _COMMAND)
-    deployment = job.deployments[0] if given_in(options, "command") else _serving(job)
+    deployment = job.deployments[0] if filled_in(options.command) else _serving(job)
     if deployment is None:
         return Blocked(
             f"what job {job.id} deploys is made behind its first deployment, and migrations go before that one",
@@ -138,13 +150,13 @@ def _cure(job: DeployJob, django: DjangoProject, local: LocalActions, options: O
         )
     step: dict[str, Any] = {"name": "Migrate the database"} | deployment.condition
     files: list[NewFile] | Blocked = []
-    if given_in(options, "command"):
+    if filled_in(options.command):
         step |= _by_command(options)
     else:
         one_off = _one_off(job, deployment, django, options)
         if isinstance(one_off, Blocked):
             return one_off
-        shared = options["style"] == "action" and not deployment.credentials
+        shared = options.style == "action" and not deployment.credentials
         shared = shared and can_use_local_actions(job.job, job.first)
         files = local.made([one_off.work.action]) if shared else []
         step |= one_off.step(job, deployment, shared=shared)
@@ -177,7 +189,7 @@ class OneOff:
 
 def _todo(job: DeployJob, deployment: Deployment, options: Options) -> list[str]:
     todo = ["see to it that the version that still runs can work with the migrated database"]
-    if job.way is ECS and not given_in(options, "command"):
+    if job.way is ECS and not filled_in(options.command):
         more = ", ecs:RegisterTaskDefinition" if deployment.target.get("file") else ""
         todo.append(f"allow the deploying AWS identity ecs:RunTask, ecs:DescribeTasks{more} and iam:PassRole")
     return todo
@@ -196,19 +208,19 @@ def _serving(job: DeployJob) -> Deployment | None:
 
 
 def _by_command(options: Options) -> dict[str, Any]:
-    command: str = given_in(options, "command")
+    command: str = filled_in(options.command)
     return {"run": f"{command}\n" if "\n" in command else command}
 
 
 def _argv(options: Options) -> str:
-    words = list(options["manage"])
+    words = list(options.manage)
     return json.dumps(words) if words else DEFAULT
 
 
 def _minutes(job: DeployJob, options: Options) -> str:
     """How long a migration may take: no longer than its job."""
     limit = job.job.data.get("timeout-minutes")
-    return str(min(options["timeout"], limit) if isinstance(limit, int) else options["timeout"])
+    return str(min(options.timeout, limit) if isinstance(limit, int) else options.timeout)
 
 
 def _one_off(job: DeployJob, deployment: Deployment, django: DjangoProject, options: Options) -> OneOff | Blocked:
@@ -244,7 +256,7 @@ def _one_off(job: DeployJob, deployment: Deployment, django: DjangoProject, opti
             )
         values["TASK_DEFINITION"] = target["task_definition"]
         blocks, inputs = ["named"], [*inputs, DEFINITION]
-    container = options["container"] or _rendered_container(job, deployment)
+    container = options.container or _rendered_container(job, deployment)
     if container:
         values["CONTAINER"] = container
         blocks, inputs = [*blocks, "container"], [*inputs, CONTAINER]
@@ -297,7 +309,7 @@ def _in_kubernetes(job: DeployJob, deployment: Deployment, options: Options) -> 
     words = next((list(read(command).texts) for command in commands if command.start == deployment.offset), [])
     pairs = [word for word in words if "=" in word] if words[:2] == ["set", "image"] else []
     named = [pair.partition("=") for pair in pairs if "*" not in pair]
-    wanted = options["container"] or (named[0][0] if len(named) == 1 else "")
+    wanted = options.container or (named[0][0] if len(named) == 1 else "")
     image = next((image for container, _, image in named if container == wanted), "")
     if not wanted or not image:
         return Blocked(
@@ -331,13 +343,4 @@ RULE = Rule(
     "A Django project is deployed without migrating its database",
     check,
     audit=("D-010.2",),
-    options=(
-        Option(
-            "style", "action", "where its shell stands: in an action of the repository, or inline", ("action", "inline")
-        ),
-        Option("container", "", "the container that migrates, where the service has several"),
-        Option("manage", [], "the command in the container, in words; python manage.py migrate --noinput by default"),
-        Option("timeout", 60, "minutes that a migration may take"),
-        Option("command", "", "a command that migrates, for ways of deploying that have no one-off task"),
-    ),
 )

@@ -23,9 +23,9 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 from dataclasses import replace
-from typing import Any
+from typing import Any, Literal
 
-from fixer.deploy.deployments import DeployJob, Deployments, given_in, is_rollback, snapshot_notice
+from fixer.deploy.deployments import DeployJob, Deployments, filled_in, is_rollback, snapshot_notice
 from fixer.deploy.local_actions import (
     REGION,
     Input,
@@ -38,7 +38,7 @@ from fixer.deploy.local_actions import (
 )
 from fixer.deploy.ways import ECS
 from fixer.github.workflow import Job, Workflow
-from fixer.model import Blocked, Finding, Fix, NewFile, Option, Options, Parts, Rule, Tier
+from fixer.model import Blocked, Finding, Fix, NewFile, Parts, Rule, RuleOptions, Tier, option
 from fixer.scripts import script
 
 _INLINE = 'rules.missing-predeploy-backup.style = "inline"'
@@ -53,8 +53,18 @@ _TEXT = re.compile(r"^[A-Za-z][A-Za-z0-9-]{0,62}$")
 _EXPRESSION = re.compile(r"^\$\{\{\s*(?:vars|secrets|env|inputs)\.\w+\s*\}\}$")
 
 
+class Options(RuleOptions):
+    instance: str = option(
+        "", "the RDS instance of production: its name, or an expression such as ${{ vars.RDS_INSTANCE }}"
+    )
+    style: Literal["action", "inline"] = option(
+        "action", "where its shell stands: in an action of the repository, or inline in the job"
+    )
+    command: str = option("", "a command that backs the database up, instead of an RDS snapshot")
+
+
 def check(workflow: Workflow, deployments: Deployments, local: LocalActions, options: Options) -> Iterator[Finding]:
-    if not (deployments.database or options["instance"] or given_in(options, "command")):
+    if not (deployments.database or options.instance or filled_in(options.command)):
         return
     jobs = deployments.of(workflow)
     for job in jobs:
@@ -98,21 +108,21 @@ def _cure(job: DeployJob, local: LocalActions, options: Options) -> Fix | Blocke
         )
     if isinstance(steps, Blocked):
         return steps
-    name = "Back up the database" if given_in(options, "command") else "Snapshot the database"
+    name = "Back up the database" if filled_in(options.command) else "Snapshot the database"
     step: dict[str, Any] = {"name": name, "id": _free_id(job)} | job.deployments[0].condition
     outputs = job.job.node.get("outputs")
     parts: list[Parts] = []
     files: list[NewFile] | Blocked = []
-    if given_in(options, "command"):
-        step["run"] = given_in(options, "command") + ("\n" if "\n" in given_in(options, "command") else "")
+    if filled_in(options.command):
+        step["run"] = filled_in(options.command) + ("\n" if "\n" in filled_in(options.command) else "")
     else:
-        why = _why_not(job, options["instance"])
+        why = _why_not(job, options.instance)
         if why is not None:
             return why
         region = job.deployments[0].target.get("region", "")
-        place = {"DB_INSTANCE": options["instance"]} | ({"AWS_REGION": region} if region else {})
+        place = {"DB_INSTANCE": options.instance} | ({"AWS_REGION": region} if region else {})
         credentials = job.deployments[0].credentials
-        shared = options["style"] == "action" and not credentials
+        shared = options.style == "action" and not credentials
         shared = shared and can_use_local_actions(job.job, _index(job))
         work = _snapshot()
         files = local.made([work.action]) if shared else []
@@ -160,13 +170,13 @@ def _snapshot() -> Work:
 
 
 def _todo(job: DeployJob, options: Options) -> list[str]:
-    if given_in(options, "command"):
+    if filled_in(options.command):
         return []
     made = ["allow the deploying AWS identity rds:CreateDBSnapshot and rds:DescribeDBSnapshots"]
     limit = job.job.data.get("timeout-minutes")
     if isinstance(limit, int) and limit < 90:
         made.append(f"leave room for the snapshot, which is given an hour: timeout-minutes of job {job.id} is {limit}")
-    variable = re.search(r"vars\.(\w+)", options["instance"])
+    variable = re.search(r"vars\.(\w+)", options.instance)
     if variable:
         made.insert(0, f"set the variable {variable[1]} to the name of the production database instance")
     return made
@@ -217,15 +227,4 @@ RULE = Rule(
     "Production is deployed without a snapshot of its database",
     check,
     audit=("D-010.6",),
-    options=(
-        Option(
-            "instance",
-            "",
-            "the RDS instance of production: its name, or an expression such as ${{ vars.RDS_INSTANCE }}",
-        ),
-        Option(
-            "style", "action", "where its shell stands: in an action of the repository, or inline", ("action", "inline")
-        ),
-        Option("command", "", "a command that backs the database up, instead of an RDS snapshot"),
-    ),
 )

@@ -30,7 +30,7 @@ import re
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from itertools import count
-from typing import Any
+from typing import Any, Literal
 
 from fixer.deploy.deployments import (
     DeployJob,
@@ -39,7 +39,7 @@ from fixer.deploy.deployments import (
     aws_operation,
     copy_of,
     exports,
-    given_in,
+    filled_in,
     refers_to,
     snapshot_notice,
 )
@@ -56,7 +56,7 @@ from fixer.deploy.ways import ECS, HELM, KUBERNETES
 from fixer.github.workflow import Job, Step, Workflow
 from fixer.languages.shell import Script
 from fixer.languages.yaml import Flow, Node
-from fixer.model import Blocked, Finding, Fix, NewFile, Option, Options, Parts, Rule, Tier
+from fixer.model import Blocked, Finding, Fix, NewFile, Parts, Rule, RuleOptions, Tier, option
 from transforms.deploy.missing_rollback import steps
 from transforms.deploy.missing_rollback.steps import PLACES
 
@@ -87,6 +87,14 @@ _NAMED_BY_SECRET = re.compile(
 _RECORD = 'rules.missing-rollback.record = "…"'
 _COMMAND = 'rules.missing-rollback.command = "…"'
 _BOTH_COMMANDS = f"{_RECORD}\n{_COMMAND}"
+
+
+class Options(RuleOptions):
+    style: Literal["action", "inline"] = option(
+        "action", "where the shell of a rollback stands: in actions of the repository, or inline in each job"
+    )
+    record: str = option("", "a command that prints which version runs, for ways of deploying that fhfix does not know")
+    command: str = option("", "a command that goes back to the version in $PREVIOUS, likewise")
 
 
 def check(workflow: Workflow, deployments: Deployments, local: LocalActions, options: Options) -> Iterator[Finding]:
@@ -130,7 +138,7 @@ def _cure(job: DeployJob, local: LocalActions, options: Options) -> Fix | Blocke
     if isinstance(steps, Blocked):
         return steps
     why = _why_not(job)
-    if not job.way.restored or (why is not None and given_in(options, "command")):
+    if not job.way.restored or (why is not None and filled_in(options.command)):
         return _by_command(job, steps, options)
     if why is not None:
         return why
@@ -411,7 +419,7 @@ def _going_back(job: DeployJob, options: Options) -> GoingBack:
     values = [value for deployment in job.deployments for value in _target_env(deployment).values()]
     own = any(deployment.credentials or deployment.target.get("profile") for deployment in job.deployments)
     exported = any(job.is_local(value) and re.search(r"\benv\.", value) for value in values)
-    shared = options["style"] == "action" and not own and not exported
+    shared = options.style == "action" and not own and not exported
     return GoingBack(job, tuple(_records(job)), shared and can_use_local_actions(job.job, job.earliest))
 
 
@@ -672,7 +680,7 @@ def _todo(job: DeployJob) -> list[str]:
 
 def _by_command(job: DeployJob, steps: Node, options: Options) -> Fix | Blocked:
     """A step of the same job, which has everything that deploying needs."""
-    command, record = given_in(options, "command"), given_in(options, "record")
+    command, record = filled_in(options.command), filled_in(options.record)
     if not command or not record:
         missing = _RECORD if command else _COMMAND if record else _BOTH_COMMANDS
         way = job.way
@@ -868,16 +876,4 @@ RULE = Rule(
     "A failed deployment is not rolled back",
     check,
     audit=("D-010.1",),
-    options=(
-        Option(
-            "style",
-            "action",
-            "where the shell of a rollback stands: in actions of the repository, or inline in each job",
-            ("action", "inline"),
-        ),
-        Option(
-            "record", "", "a command that prints which version runs, for ways of deploying that fhfix does not know"
-        ),
-        Option("command", "", "a command that goes back to the version in $PREVIOUS, likewise"),
-    ),
 )
