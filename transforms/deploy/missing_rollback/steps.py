@@ -23,6 +23,16 @@ PLACES: Mapping[Way, tuple[Input, ...]] = {
 """What says which service, workload or release it is."""
 SERVICE: Mapping[Way, str] = {ECS: "ECS service", KUBERNETES: "Kubernetes deployment", HELM: "Helm release"}
 NAMES: Mapping[Way, str] = {ECS: "ecs", KUBERNETES: "kubernetes", HELM: "helm"}
+SCRIPTS: Mapping[tuple[str, Way], str] = {
+    ("record", ECS): script(__package__, "record-ecs.sh"),
+    ("record", HELM): script(__package__, "record-helm.sh"),
+    ("record", KUBERNETES): script(__package__, "record-kubernetes.sh"),
+    ("wait", ECS): script(__package__, "wait-ecs.sh"),
+    ("wait", KUBERNETES): script(__package__, "wait-kubernetes.sh"),
+    ("restore", ECS): script(__package__, "restore-ecs.sh"),
+    ("restore", HELM): script(__package__, "restore-helm.sh"),
+    ("restore", KUBERNETES): script(__package__, "restore-kubernetes.sh"),
+}
 
 
 def record(deployment: Deployment, *, moves_a_tag: bool, is_masked: bool) -> Work:
@@ -84,7 +94,7 @@ def _work(
     blocks: tuple[str, ...],
 ) -> Work:
     way = deployment.way
-    text = script(__package__, f"{verb}-{NAMES[way]}.sh")
+    text = SCRIPTS[verb, way]
     variants = [block for block in blocks if way is ECS and block != "plain"]
     action = LocalAction(
         "-".join((NAMES[way], verb, *variants)),

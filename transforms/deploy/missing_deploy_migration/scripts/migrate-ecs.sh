@@ -1,4 +1,5 @@
 #!/usr/bin/env bash
+# shellcheck disable=SC2153
 #: options
 [ -z "${REGION:-}" ] || export AWS_REGION="$REGION"
 #: end
