@@ -28,7 +28,16 @@ from dataclasses import dataclass, replace
 from typing import Any, Literal
 
 from fixer.deploy.command_lines import read
-from fixer.deploy.deployments import DeployJob, Deployment, Deployments, code_of, filled_in, migrates, value_of
+from fixer.deploy.deployments import (
+    DeployJob,
+    Deployment,
+    Deployments,
+    code_of,
+    filled_in,
+    migrates,
+    names_read,
+    value_of,
+)
 from fixer.deploy.local_actions import (
     REGION,
     Input,
@@ -199,7 +208,7 @@ def _serving(job: DeployJob) -> Deployment | None:
     """Of several services the one that serves requests: workers and schedulers come after it. None where what is
     deployed is made only behind the first deployment, and the migration goes before that one."""
     aside = re.compile(r"celery|worker|beat|cron|scheduler|flower|queue|task", re.IGNORECASE)
-    texts = ((each, (*each.target.values(), str(each.condition))) for each in job.deployments)
+    texts = ((each, (*each.target.values(), each.condition)) for each in job.deployments)
     known = [each for each, found in texts if all(map(job.knows_before, found))]
     for deployment in known:
         if not aside.search(deployment.target.get("service", "") + deployment.target.get("workload", "")):
@@ -294,9 +303,9 @@ def _pushed_and_deployed(deployment: Deployment) -> str:
 
 def _rendered_container(job: DeployJob, deployment: Deployment) -> str:
     """The container that aws-actions/amazon-ecs-render-task-definition gave its new image."""
-    named = re.search(r"steps\.([\w-]+)\.outputs", deployment.target.get("file", ""))
+    named = names_read(deployment.target.get("file", ""), "steps")
     for step in job.job.steps:
-        if named is not None and step.id == named[1] and step.with_ is not None:
+        if step.id in named and step.with_ is not None:
             container = step.with_.get("container-name")
             if container is not None:
                 return str(container.value)

@@ -40,6 +40,7 @@ from fixer.deploy.deployments import (
     copy_of,
     exports,
     filled_in,
+    names_read,
     refers_to,
     snapshot_notice,
 )
@@ -228,8 +229,8 @@ def _changed_before(job: DeployJob) -> Blocked | None:
 
 
 def _sign_in_is_its_own(job: DeployJob) -> Blocked | None:
-    steps = [copy_of(step) for step in job.sign_in]
-    missing = refers_to(steps, job.sign_in)
+    signing_in = [copy_of(step) for step in job.sign_in]
+    missing = refers_to(signing_in, job.sign_in)
     if missing:
         return _blocked(
             f"signing in depends on step {missing}, which the rollback does not have",
@@ -242,11 +243,8 @@ def _sign_in_is_its_own(job: DeployJob) -> Blocked | None:
         return _blocked(
             f"signing in reads {passed}, which a step before it sets", "take it from `vars`, `secrets` or `env`"
         )
-    signing_in = str(steps)
-    for name in own:  # the rollback takes it over
-        signing_in = re.sub(rf"\benv\.{name}\b", "github.job", signing_in)
     given = [own, *(deployment.credentials for deployment in job.deployments)]
-    if job.is_local(signing_in) or job.is_local(str(given)):
+    if job.is_local(signing_in, known=own) or job.is_local(given):
         return _blocked("signing in depends on values of this job only", "use `vars`, `secrets` or `env`")
     return None
 
@@ -294,9 +292,8 @@ def _own_env(job: DeployJob) -> dict[str, Any]:
     env = job.job.data.get("env")
     if not isinstance(env, dict):
         return {}
-    text = str([copy_of(step) for step in job.sign_in])
-    read = _read_by_shell(job)
-    return {name: env[name] for name in env if name in read or re.search(rf"\benv\.{name}\b", text)}
+    read = {*_read_by_shell(job), *names_read([copy_of(step) for step in job.sign_in], "env")}
+    return {name: env[name] for name in env if name in read}
 
 
 def _read_by_shell(job: DeployJob) -> set[str]:
@@ -418,7 +415,7 @@ def _going_back(job: DeployJob, options: Options) -> GoingBack:
     """How this job goes back: by actions of the repository where it has them, and no step needs an env of its own."""
     values = [value for deployment in job.deployments for value in _target_env(deployment).values()]
     own = any(deployment.credentials or deployment.target.get("profile") for deployment in job.deployments)
-    exported = any(job.is_local(value) and re.search(r"\benv\.", value) for value in values)
+    exported = any(job.is_local(value) and names_read(value, "env") for value in values)
     shared = options.style == "action" and not own and not exported
     return GoingBack(job, tuple(_records(job)), shared and can_use_local_actions(job.job, job.earliest))
 
@@ -426,7 +423,7 @@ def _going_back(job: DeployJob, options: Options) -> GoingBack:
 def _record_step(going_back: GoingBack, record: Record) -> dict[str, Any]:
     job, deployment = going_back.job, record.deployment
     made: dict[str, Any] = {"name": f"Record what runs now{_of(job, deployment)}", "id": record.step_id}
-    if job.knows_before(str(deployment.condition)):
+    if job.knows_before(deployment.condition):
         made |= deployment.condition
     env = going_back.place(deployment)
     if going_back.shared:
@@ -549,7 +546,7 @@ def _rollback_job(going_back: GoingBack) -> dict[str, Any] | Blocked:
     if local is not None:
         return local
     made: dict[str, Any] = {}
-    if "name" in data and not job.is_local(str(data["name"])):
+    if "name" in data and not job.is_local(data["name"]):
         short = re.sub(r"(?i)^deploy(?:s|ing|ment)?(?:\s+(?:to|of))?\s+", "", str(data["name"]))
         made["name"] = f"Roll back {short}"
     needs = _needed(job)
@@ -598,7 +595,7 @@ def _surroundings_are_its_own(job: DeployJob, env: dict[str, Any]) -> Blocked | 
         ("the container of job {} is", job.job.data.get("container"), "name it"),
         ("the environment variables of job {} are", env, "take what signing in needs from `vars` or `secrets`"),
     ):
-        if job.is_local(str(value)):
+        if job.is_local(value):
             return Blocked(f"{what.format(job.id)} known in this job only", next_step)
     return None
 
