@@ -8,7 +8,7 @@ deployment says so in `unknown`, and nobody guesses.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, Self
@@ -17,10 +17,11 @@ from fixer.deploy.command_lines import CommandLine, read
 from fixer.deploy.commands import StepScript, starts_of, waits
 from fixer.deploy.health_check import health_checks, is_local
 from fixer.deploy.ways import ECS, HELM, KUBERNETES, Returns, Start, Way, mentioned, of_action
+from fixer.github.expressions import ANY, reads, reads_below
 from fixer.github.workflow import Job, Step, Workflow
 from fixer.languages.shell import Command, Script, Structure
 from fixer.languages.yaml import Commented, Node
-from fixer.model import Blocked, Options, Source, Span
+from fixer.model import Blocked, Source, Span
 
 if TYPE_CHECKING:
     from fixer.repository import Repository
@@ -37,7 +38,8 @@ _STAGING = re.compile(
     re.IGNORECASE,
 )
 _VARIABLE = re.compile(r"\$(?:\{([A-Za-z_]\w*)\}|([A-Za-z_]\w*))")
-_LOCAL = re.compile(r"\b(?:steps|needs|matrix|strategy|job|runner)\s*[.\[]")
+_OF_THE_JOB = ("steps", "needs", "matrix", "strategy", "job", "runner", ANY)
+"""Contexts that mean something in one job only."""
 _ADDRESS = re.compile(r"(?:https?://|\$\{\{)[^\s\"'`;|)<>\\]*(?:\$\{\{[^}]*\}\}[^\s\"'`;|)<>\\]*)*")
 _HEADER = re.compile(r"(?:-H|--header)\s+(?:'[^']*'|\"[^\"]*\")")
 _NOT_A_CHECK = re.compile(r"hooks\.slack|discord|webhook|localhost|127\.0\.0\.1|0\.0\.0\.0|api\.github|telegram", re.I)
@@ -230,6 +232,10 @@ class DeployJob:
                 return "staging"
         return ""
 
+    def elsewhere(self, jobs: Iterable[DeployJob]) -> set[str]:
+        """Of these jobs the ids of those that deploy to another environment: what they do is not done for this one."""
+        return {other.id for other in jobs if other.environment != self.environment}
+
     @cached_property
     def sign_in(self) -> tuple[Step, ...]:
         """What a further job must repeat to be able to deploy."""
@@ -273,19 +279,18 @@ class DeployJob:
         after = [step.index + 1 for step in self.sign_in]
         for deployment in self.deployments:
             values = [deployment.target.get(name, "") for name in _PLACE]
-            for value in (*values, *deployment.credentials.values(), str(deployment.condition)):
-                after += [self._index_of(name) + 1 for name in re.findall(r"\bsteps\.([\w-]+)\.", value)]
-                after += [self._exported(name) + 1 for name in re.findall(r"\benv\.(\w+)", value)]
+            for value in (*values, *deployment.credentials.values(), deployment.condition):
+                after += [self._index_of(name) + 1 for name in names_read(value, "steps")]
+                after += [self._exported(name) + 1 for name in names_read(value, "env")]
         return min(max(after, default=0), self.first)
 
-    def knows_before(self, value: str) -> bool:
+    def knows_before(self, value: Any) -> bool:
         """Whether a value can be had before the first deployment: no step behind that one has a part in it."""
         later = self.job.steps[self.first :]
-        return not any(
-            (step.id and f"steps.{step.id}." in value)
-            or any(exports(step, name) for name in re.findall(r"\benv\.(\w+)", value))
-            for step in later
-        )
+        made, variables = names_read(value, "steps"), names_read(value, "env")
+        if ANY in made:
+            return False
+        return not any(step.id in made or any(exports(step, name) for name in variables) for step in later)
 
     def _exported(self, name: str) -> int:
         """The index of the last step before the deployment that sets this variable for those behind it."""
@@ -346,12 +351,16 @@ class DeployJob:
         checking = (step for job in self.checked_by for step in job.steps)
         return tuple(dict.fromkeys(url for step in (*later, *checking) for url in _addresses(step)))
 
-    def is_local(self, value: str) -> bool:
-        """Whether a value means something in this job only, so that another job needs it passed on."""
-        inside = EXPRESSION.findall(value)
-        exported = [name for found in inside for name in re.findall(r"\benv\.(\w+)", found)]
-        known = self.workflow.root.mapping("env")
-        return any(_LOCAL.search(found) for found in inside) or any(name not in known for name in exported)
+    def is_local(self, value: Any, known: Iterable[str] = ()) -> bool:
+        """Whether a value means something in this job only, so that another job needs it passed on.
+
+        `known` are variables that the other job has too.
+        """
+        shared = {*self.workflow.root.mapping("env"), *known}
+        return any(
+            (read.context in _OF_THE_JOB) or (read.context == "env" and read.name not in shared)
+            for read in reads_below(value)
+        )
 
 
 @dataclass(frozen=True, eq=False)
@@ -466,7 +475,8 @@ def _addresses(step: Step) -> Iterator[str]:
     for address in (found.rstrip(".,:") for text in texts for found in _ADDRESS.findall(text)):
         if not re.search(r"https?://|/", address) or "$" in EXPRESSION.sub("", address):
             continue
-        if not _LOCAL.search(address) and not _NOT_A_CHECK.search(address):
+        local = any(read.context in _OF_THE_JOB for read in reads(address))
+        if not local and not _NOT_A_CHECK.search(address):
             yield address
 
 
@@ -803,16 +813,20 @@ def _variable(name: str, step: Step, script: Script | None, depth: int) -> str |
     return None
 
 
+def names_read(value: Any, context: str) -> list[str]:
+    """The keys of a context that the expressions of a value read, such as the names of variables; `ANY` for all."""
+    return [read.name for read in reads_below(value) if read.context == context]
+
+
 def exports(step: Step, name: str) -> bool:
     """Whether a step sets a variable for the steps behind it."""
     script = step.run.value if step.run is not None else ""
     return "GITHUB_ENV" in script and re.search(rf"\b{name}=", script) is not None
 
 
-def given_in(options: Options, name: str) -> str:
-    """A command of the configuration; empty where there is none, or where it is the `…` of a message."""
-    text: str = options[name]
-    return "" if "…" in text else text
+def filled_in(command: str) -> str:
+    """A command of the configuration; empty where it still is the `…` of a message."""
+    return "" if "…" in command else command
 
 
 # -- repeating what is there ----------------------------------------------------------------------------------------
@@ -829,7 +843,19 @@ def copy_of(step: Step) -> dict[str, Any]:
     return found
 
 
+def snapshot_notice(job_id: str) -> dict[str, Any]:
+    """The step of a rollback that names the snapshot which this job took of its database."""
+    snapshot = f"needs.{job_id}.outputs.snapshot_id"
+    said = "Migrations are not undone. The database as it was before: snapshot $SNAPSHOT_ID"
+    return {
+        "name": "Name the snapshot of the database",
+        "if": f"always() && {snapshot}",
+        "env": {"SNAPSHOT_ID": f"${{{{ {snapshot} }}}}"},
+        "run": f'echo "::notice::{said}"',
+    }
+
+
 def refers_to(value: Any, steps: tuple[Step, ...]) -> str:
     """A step that this value refers to and that is not among these; empty where there is none."""
     known = {step.id for step in steps if step.id}
-    return next((name for name in re.findall(r"\bsteps\.([\w-]+)\.", str(value)) if name not in known), "")
+    return next((read.name for read in reads_below(value) if read.context == "steps" and read.name not in known), "")

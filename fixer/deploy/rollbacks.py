@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from fixer.deploy.command_lines import read
-from fixer.deploy.deployments import DeployJob, code_of, is_rollback, is_update
+from fixer.deploy.deployments import DeployJob, code_of, is_rollback, is_update, names_read
 from fixer.deploy.ways import ECS, HELM
 from fixer.github.workflow import Job, Step
 from fixer.languages.shell import Script
@@ -138,10 +138,10 @@ def _source(text: str, step: Step) -> Step | None:
     """The step of the rollback job that finds out the revision: the one that it names, or itself."""
     if step.job is None:
         return None
-    named = re.search(r"steps\.([\w-]+)\.outputs", text)
+    named = names_read(text, "steps")
     variable = re.fullmatch(r"\$\{?(\w+)\}?", text)
-    if named is None and variable is not None:
-        named = re.search(r"steps\.([\w-]+)\.outputs", step.node.texts("env").get(variable[1], ""))
-    if named is not None:
-        return next((other for other in step.job.steps if other.id == named[1]), None)
+    if not named and variable is not None:
+        named = names_read(step.node.texts("env").get(variable[1], ""), "steps")
+    if named:
+        return next((other for other in step.job.steps if other.id == named[0]), None)
     return step if variable is not None else None

@@ -5,14 +5,14 @@ Too short and the check after it fails for a service that was about to come up; 
 it. A loop with a deadline does both right: it goes on as soon as the service is healthy, and it fails, with a message,
 when the service never is.
 
-While a rollout goes on the old version still answers, and a check that asks it passes: so the rollout is waited for
-first, by the means of what deploys (`aws ecs wait services-stable`, `kubectl rollout status`, …). Where none is known
-the sleep stays as the least time, and the loop comes after it.
+While a rollout goes on the old version still answers, and a check that asks it passes. So what deploys is asked first
+whether its rollout is done (`aws ecs wait services-stable`, `kubectl rollout status`, …), and the checks that follow
+stay as they are. Where nothing is known that tells, the sleep stays as the least time, and the loop comes behind it.
 
 The addresses come from the health checks that follow the sleep, in its own script or in the next step that checks.
 Where those addresses were checked since the deployment already, the sleep is a soak (“wait and look again”): it becomes
 a loop that fails as soon as an address is not healthy during that time. Where nothing is checked, the option `url` says
-what to ask; else the service is waited for by `aws ecs wait services-stable` or `kubectl rollout status`.
+what to ask.
 
 ## When it is left alone
 * Sleeps in loops and conditions: they are part of a wait that looks.
@@ -48,7 +48,7 @@ from fixer.deploy.ways import ECS, KUBERNETES, Returns, Start
 from fixer.github.workflow import Step, Workflow
 from fixer.languages.shell import EXPRESSION, Command, Silence, Structure, Word
 from fixer.languages.yaml import dotted
-from fixer.model import Blocked, Finding, Fix, Option, Options, Parts, Rule, Tier, listed
+from fixer.model import Blocked, Finding, Fix, Parts, Rule, RuleOptions, Tier, listed, option
 
 SHORTEST = 5
 """Seconds; a shorter sleep is a pause, not a wait for a deployment."""
@@ -72,6 +72,15 @@ DEPLOYMENT_IN_NAME = re.compile(
 URL = re.compile(r"(https?://[\w.-]+(:\d+)?|(https?://)?\$\{\{[^'\"`]+?\}\})(/[\w/.?&=%~+-]*)?", re.ASCII)
 VARIABLE = re.compile(r"\$(?:\{(\w+)\}|(\w+))")
 OWN_VARIABLES = re.compile(r"(GITHUB|RUNNER|AWS)_\w+")
+
+
+class Options(RuleOptions):
+    url: str | Sequence[str] | Mapping[str, str | Sequence[str]] = option(
+        "", "what to ask where nothing that follows is checked: one URL, several, or one per job id"
+    )
+    timeout: int = option(300, "seconds after which a deployment that is not healthy has failed")
+    interval: int = option(5, "seconds between two attempts")
+    max_time: int = option(10, "seconds that one request may take")
 
 
 def check(workflow: Workflow, options: Options, deployments: Deployments | None) -> Iterator[Finding]:
@@ -393,36 +402,31 @@ def _option(word: Word, place: StepScript, environment: Environment) -> str | No
 
 def _cure(wait: Wait, checks: list[Found], options: Options, deployments: Deployments | None) -> Fix | Blocked:
     environment = Environment(wait)
-    timeout, interval = _timeout(wait, options), int(options["interval"])
+    timeout, interval = _timeout(wait, options), int(options.interval)
     rollout = _rollout(wait, environment, deployments, timeout)
-    probes = _probes(checks, environment, int(options["max-time"])) if checks else None
+    if rollout:
+        title = "wait until the service is stable" if "aws ecs" in rollout[0] else "wait until the roll-out is complete"
+        return _fix(wait, rollout, environment, [], title, Tier.REVIEW)
+    environment = Environment(wait)
+    probes = _probes(checks, environment, int(options.max_time)) if checks else None
     followed = probes is not None
     if probes is None:
         environment = Environment(wait)
-        rollout = _rollout(wait, environment, deployments, timeout)
         configured = _configured(wait, options)
         words = [environment.word(text, role="HEALTH_URL") if URL.fullmatch(text) else None for text in configured]
         if None in words:
             given = configured[words.index(None)]
             return Blocked(f"{given!r} is no address to ask", "give a whole URL", _configuration(wait))
-        probes = [Probe(word, max_time=str(options["max-time"])) for word in words if word is not None] or None
+        probes = [Probe(word, max_time=str(options.max_time)) for word in words if word is not None] or None
     if probes is not None:
         goes_on = followed and _judged_elsewhere(checks)
         lines = wait_until_healthy(probes, timeout, interval, wait.text, goes_on=goes_on)
         urls = listed(probe.url.strip("\"'") for probe in probes)
         title = f"wait until {urls} {'is' if len(probes) == 1 else 'are'} healthy, {timeout} seconds at most"
         if rollout is None:
-            return _fix(
-                wait, [wait.command.source, *lines], environment, checks, f"{title}, after the least time", Tier.REVIEW
-            )
-        if rollout:
-            title = f"wait for the rollout, and {title.removeprefix('wait ')}"
-        alike = followed and not rollout and (goes_on or not _silencers(checks))
-        return _fix(wait, [*rollout, *lines], environment, checks, title, Tier.SAFE if alike else Tier.REVIEW)
-    lines = _waiter(wait, environment, deployments, timeout)
-    if lines:
-        title = "wait until the service is stable" if "aws" in lines[0] else "wait until the roll-out is complete"
-        return _fix(wait, lines, environment, [], title, Tier.REVIEW)
+            return _fix(wait, [wait.command.source, *lines], environment, checks, f"then {title}", Tier.REVIEW)
+        alike = followed and (goes_on or not _silencers(checks))
+        return _fix(wait, lines, environment, checks, title, Tier.SAFE if alike else Tier.REVIEW)
     if checks:
         reason = "the address that is checked afterwards cannot be known where the sleep stands"
     else:
@@ -503,11 +507,11 @@ def _waiting_line(wait: Wait, place: StepScript | None, start: Start, environmen
 
 def _soak(wait: Wait, checks: list[Found], options: Options) -> Fix | Blocked:
     environment = Environment(wait)
-    probes = _probes(checks, environment, int(options["max-time"]))
+    probes = _probes(checks, environment, int(options.max_time))
     if probes is None:
         reason = "the address that is checked afterwards cannot be known where the sleep stands"
         return Blocked(reason, "check it in the same script, with the address in a variable set before the sleep")
-    interval = min(int(options["interval"]), wait.seconds)
+    interval = min(int(options.interval), wait.seconds)
     lines = stay_healthy(probes, wait.seconds, interval, wait.text, goes_on=_judged_elsewhere(checks))
     urls = listed(probe.url.strip("\"'") for probe in probes)
     stays = "stays" if len(probes) == 1 else "stay"
@@ -518,9 +522,9 @@ def _soak(wait: Wait, checks: list[Found], options: Options) -> Fix | Blocked:
 
 def _timeout(wait: Wait, options: Options) -> int:
     """Seconds until the deadline: before the step's own `timeout-minutes`, which says nothing of what was awaited."""
-    wanted = max(int(options["timeout"]), 2 * wait.seconds)
+    wanted = max(int(options.timeout), 2 * wait.seconds)
     minutes = wait.step.data.get("timeout-minutes")
-    limit = minutes * 60 - int(options["max-time"]) - int(options["interval"]) if isinstance(minutes, int) else wanted
+    limit = minutes * 60 - int(options.max_time) - int(options.interval) if isinstance(minutes, int) else wanted
     return min(wanted, limit) if limit > wait.seconds else wanted
 
 
@@ -534,7 +538,7 @@ def _judged_elsewhere(checks: list[Found]) -> bool:
 
 
 def _configured(wait: Wait, options: Options) -> list[str]:
-    given = options["url"]
+    given = options.url
     if isinstance(given, Mapping):
         given = given.get(wait.step.job.id if wait.step.job is not None else "", "")
     return [given] if isinstance(given, str) and given else list(given or ())
@@ -679,10 +683,4 @@ RULE = Rule(
     "A deployment is waited for by a fixed sleep",
     check,
     audit=("D-010.3",),
-    options=(
-        Option("url", None, "what to ask where nothing that follows is checked: one URL, several, or one per job id"),
-        Option("timeout", 300, "seconds after which a deployment that is not healthy has failed"),
-        Option("interval", 5, "seconds between two attempts"),
-        Option("max-time", 10, "seconds that one request may take"),
-    ),
 )

@@ -22,29 +22,26 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
-from typing import Any
+from dataclasses import replace
+from typing import Any, Literal
 
-from fixer.deploy.deployments import DeployJob, Deployments, given_in
+from fixer.deploy.deployments import DeployJob, Deployments, filled_in, is_rollback, snapshot_notice
+from fixer.deploy.local_actions import (
+    REGION,
+    Input,
+    LocalAction,
+    LocalActions,
+    Work,
+    can_use_local_actions,
+    shared_place,
+    with_blocks,
+)
 from fixer.deploy.ways import ECS
 from fixer.github.workflow import Job, Workflow
-from fixer.model import Blocked, Finding, Fix, Option, Options, Parts, Rule, Tier
+from fixer.model import Blocked, Finding, Fix, NewFile, Parts, Rule, RuleOptions, Tier, option
+from fixer.scripts import script
 
-SNAPSHOT = """\
-if [ -z "$DB_INSTANCE" ]; then
-  echo "::error::No database instance is named, so no snapshot can be taken: set the variable that DB_INSTANCE reads"
-  exit 1
-fi
-# A run can be repeated, and a snapshot's id is taken once.
-id="pre-deploy-$GITHUB_RUN_ID-$GITHUB_RUN_ATTEMPT"
-aws rds create-db-snapshot --db-instance-identifier "$DB_INSTANCE" --db-snapshot-identifier "$id" --output text \\
-  --query DBSnapshot.Status
-echo "id=$id" >> "$GITHUB_OUTPUT"
-# One waiter gives up after half an hour.
-aws rds wait db-snapshot-available --db-snapshot-identifier "$id" ||
-  aws rds wait db-snapshot-available --db-snapshot-identifier "$id"
-echo "Snapshot $id of $DB_INSTANCE is available"
-"""
-
+_INLINE = 'rules.missing-predeploy-backup.style = "inline"'
 _BACKS_UP = re.compile(
     r"create-db-(?:cluster-)?snapshot|pg_dump|pg_basebackup|mysqldump|start-backup-job|sql backups create|"
     r"velero backup|barman|wal-g|pgbackrest|\bbackup\b[\w-]*\.(?:sh|py)|dbbackup"
@@ -56,22 +53,33 @@ _TEXT = re.compile(r"^[A-Za-z][A-Za-z0-9-]{0,62}$")
 _EXPRESSION = re.compile(r"^\$\{\{\s*(?:vars|secrets|env|inputs)\.\w+\s*\}\}$")
 
 
-def check(workflow: Workflow, deployments: Deployments, options: Options) -> Iterator[Finding]:
-    if not (deployments.database or options["instance"] or given_in(options, "command")):
+class Options(RuleOptions):
+    instance: str = option(
+        "", "the RDS instance of production: its name, or an expression such as ${{ vars.RDS_INSTANCE }}"
+    )
+    style: Literal["action", "inline"] = option(
+        "action", "where its shell stands: in an action of the repository, or inline in the job"
+    )
+    command: str = option("", "a command that backs the database up, instead of an RDS snapshot")
+
+
+def check(workflow: Workflow, deployments: Deployments, local: LocalActions, options: Options) -> Iterator[Finding]:
+    if not (deployments.database or options.instance or filled_in(options.command)):
         return
-    for job in deployments.of(workflow):
-        if ("${{" in job.environment or job.environment == "production") and not _backs_up(job):
+    jobs = deployments.of(workflow)
+    for job in jobs:
+        if ("${{" in job.environment or job.environment == "production") and not _backs_up(job, job.elsewhere(jobs)):
             message = f"job {job.id} deploys to {_where(job)} without a snapshot of the database"
-            yield Finding(workflow.path, job.deployments[0].step.span, message, _cure(job, options))
+            yield Finding(workflow.path, job.deployments[0].step.span, message, _cure(job, local, options))
 
 
 def _where(job: DeployJob) -> str:
     return "production" if job.environment == "production" else "an environment that is chosen at run time"
 
 
-def _backs_up(job: DeployJob) -> bool:
+def _backs_up(job: DeployJob, elsewhere: set[str]) -> bool:
     """Whether this job, or one that it needs, backs the database up."""
-    for found in job.workflow.upstream(job.job.id):
+    for found in job.workflow.upstream(job.job.id, without=elsewhere):
         named = any(_NAMED.search(step.name) for step in found.steps)
         if (
             named
@@ -91,7 +99,7 @@ def _text(job: Job) -> str:
     return "\n".join(line for text in texts for line in text.splitlines() if not line.lstrip().startswith("#"))
 
 
-def _cure(job: DeployJob, options: Options) -> Fix | Blocked:
+def _cure(job: DeployJob, local: LocalActions, options: Options) -> Fix | Blocked:
     workflow, steps = job.workflow, job.editable_steps
     if "${{" in job.environment:
         return Blocked(
@@ -100,47 +108,75 @@ def _cure(job: DeployJob, options: Options) -> Fix | Blocked:
         )
     if isinstance(steps, Blocked):
         return steps
-    name = "Back up the database" if given_in(options, "command") else "Snapshot the database"
+    name = "Back up the database" if filled_in(options.command) else "Snapshot the database"
     step: dict[str, Any] = {"name": name, "id": _free_id(job)} | job.deployments[0].condition
     outputs = job.job.node.get("outputs")
     parts: list[Parts] = []
-    if given_in(options, "command"):
-        step["run"] = given_in(options, "command") + ("\n" if "\n" in given_in(options, "command") else "")
+    files: list[NewFile] | Blocked = []
+    if filled_in(options.command):
+        step["run"] = filled_in(options.command) + ("\n" if "\n" in filled_in(options.command) else "")
     else:
-        why = _why_not(job, options["instance"])
+        why = _why_not(job, options.instance)
         if why is not None:
             return why
-        step |= job.deployments[0].surroundings
         region = job.deployments[0].target.get("region", "")
-        env = {**job.deployments[0].credentials, "DB_INSTANCE": options["instance"]}
-        step["env"] = env | ({"AWS_REGION": region} if region else {})
-        step["run"] = SNAPSHOT
+        place = {"DB_INSTANCE": options.instance} | ({"AWS_REGION": region} if region else {})
+        credentials = job.deployments[0].credentials
+        shared = options.style == "action" and not credentials
+        shared = shared and can_use_local_actions(job.job, _index(job))
+        work = _snapshot()
+        files = local.made([work.action]) if shared else []
+        if shared:
+            step |= work.step(shared_place(job, place), shared=True)
+        else:
+            step |= job.deployments[0].surroundings | work.step({**credentials, **place}, shared=False)
         passed = {"snapshot_id": f"${{{{ steps.{step['id']}.outputs.id }}}}"}
         if outputs is None:
             parts.append(workflow.add_key(job.job.node, "outputs", passed, before="steps"))
         elif "snapshot_id" not in outputs.value:
             parts.append(workflow.add_keys(outputs, passed))
         parts += _named_in_rollback(job)
-    migration = job.migration
-    index = min(job.first, migration.index if migration is not None and len(migration.at) == 4 else job.first)
-    parts.append(workflow.insert_item(steps, index, step))
+    if isinstance(files, Blocked):
+        return replace(files, config=_INLINE)
+    parts.append(workflow.insert_item(steps, _index(job), step))
     return Fix.of(
         "back the database up before the deployment",
         *parts,
+        *files,
         tier=Tier.REVIEW,
         effects=[f"job {job.id} does not go on to deploy before the backup is there"],
         todo=_todo(job, options),
     )
 
 
+def _index(job: DeployJob) -> int:
+    """Before the deployment, and before the migration."""
+    migration = job.migration
+    return min(job.first, migration.index) if migration is not None and len(migration.at) == 4 else job.first
+
+
+def _snapshot() -> Work:
+    text = script(__package__, "snapshot-rds.sh")
+    action = LocalAction(
+        "rds-snapshot",
+        "Take an RDS snapshot",
+        "Takes a snapshot of an RDS instance, and waits until it is available",
+        "snapshot.sh",
+        with_blocks(text, "options"),
+        (Input("db-instance", "DB_INSTANCE", "Name of the database instance"), REGION),
+        {"id": "Name of the snapshot"},
+    )
+    return Work(action, with_blocks(text))
+
+
 def _todo(job: DeployJob, options: Options) -> list[str]:
-    if given_in(options, "command"):
+    if filled_in(options.command):
         return []
     made = ["allow the deploying AWS identity rds:CreateDBSnapshot and rds:DescribeDBSnapshots"]
     limit = job.job.data.get("timeout-minutes")
     if isinstance(limit, int) and limit < 90:
         made.append(f"leave room for the snapshot, which is given an hour: timeout-minutes of job {job.id} is {limit}")
-    variable = re.search(r"vars\.(\w+)", options["instance"])
+    variable = re.search(r"vars\.(\w+)", options.instance)
     if variable:
         made.insert(0, f"set the variable {variable[1]} to the name of the production database instance")
     return made
@@ -179,12 +215,11 @@ def _free_id(job: DeployJob) -> str:
 def _named_in_rollback(job: DeployJob) -> Iterator[Parts]:
     """The rollback that is there already names the snapshot too."""
     for other in job.workflow.jobs.values():
-        for step in other.steps:
-            env = step.node.get("env")
-            if job.id not in other.needs or env is None or not env.is_mapping or "SNAPSHOT_ID" in env.value:
-                continue
-            if step.run is not None and "${SNAPSHOT_ID:-}" in step.run.value:
-                yield job.workflow.add_key(env, "SNAPSHOT_ID", f"${{{{ needs.{job.id}.outputs.snapshot_id }}}}")
+        steps = other.steps_node
+        if job.id not in other.needs or not is_rollback(other) or steps is None or "snapshot_id" in str(other.data):
+            continue
+        if steps.target is None and steps.style != "flow":
+            yield job.workflow.insert_item(steps, len(steps.items), snapshot_notice(job.id))
 
 
 RULE = Rule(
@@ -192,12 +227,4 @@ RULE = Rule(
     "Production is deployed without a snapshot of its database",
     check,
     audit=("D-010.6",),
-    options=(
-        Option(
-            "instance",
-            "",
-            "the RDS instance of production: its name, or an expression such as ${{ vars.RDS_INSTANCE }}",
-        ),
-        Option("command", "", "a command that backs the database up, instead of an RDS snapshot"),
-    ),
 )
