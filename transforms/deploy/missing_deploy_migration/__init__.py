@@ -35,7 +35,6 @@ from fixer.deploy.deployments import (
     code_of,
     filled_in,
     migrates,
-    names_read,
     value_of,
 )
 from fixer.deploy.local_actions import (
@@ -51,9 +50,10 @@ from fixer.deploy.local_actions import (
 from fixer.deploy.ways import ECS, HELM, KUBERNETES
 from fixer.django.project import DjangoProject
 from fixer.django.settings import limit_variable
+from fixer.github.expressions import names_read, without
 from fixer.github.workflow import Workflow
 from fixer.languages.shell import Script
-from fixer.model import Blocked, Finding, Fix, NewFile, Rule, RuleOptions, Tier, option
+from fixer.model import Blocked, Finding, Fix, Level, NewFile, Rule, RuleOptions, Tier, option
 from fixer.scripts import script
 
 DEFAULT = '["python", "manage.py", "migrate", "--noinput"]'
@@ -257,7 +257,7 @@ def _one_off(job: DeployJob, deployment: Deployment, django: DjangoProject, opti
         values["TASK_DEFINITION_FILE"] = target["file"]
         blocks, inputs = ["file"], [*inputs, FILE]
     elif target.get("task_definition"):
-        if "$" in re.sub(r"\$\{\{.*?\}\}", "", target["task_definition"]):
+        if "$" in without(target["task_definition"]):
             return Blocked(
                 f"it cannot be seen which task definition {target['task_definition']} is",
                 "say how to migrate",
@@ -303,9 +303,9 @@ def _pushed_and_deployed(deployment: Deployment) -> str:
 
 def _rendered_container(job: DeployJob, deployment: Deployment) -> str:
     """The container that aws-actions/amazon-ecs-render-task-definition gave its new image."""
-    named = names_read(deployment.target.get("file", ""), "steps")
+    named = {name.lower() for name in names_read("steps", deployment.target.get("file", ""))}
     for step in job.job.steps:
-        if step.id in named and step.with_ is not None:
+        if step.id.lower() in named and step.with_ is not None:
             container = step.with_.get("container-name")
             if container is not None:
                 return str(container.value)
@@ -352,4 +352,7 @@ RULE = Rule(
     "A Django project is deployed without migrating its database",
     check,
     audit=("D-010.2",),
+    criterion="No Django project is deployed without migrating its database",
+    hours=(4, 4),
+    level=Level.ERROR,
 )

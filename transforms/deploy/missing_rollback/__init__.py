@@ -40,7 +40,6 @@ from fixer.deploy.deployments import (
     copy_of,
     exports,
     filled_in,
-    names_read,
     refers_to,
     snapshot_notice,
 )
@@ -54,6 +53,7 @@ from fixer.deploy.local_actions import (
 )
 from fixer.deploy.rollbacks import Flaw, flaw_of, idle_rollback, is_atomic, rollback_of
 from fixer.deploy.ways import ECS, HELM, KUBERNETES
+from fixer.github.expressions import ANY, conditions, names_read, only_read, reads_below
 from fixer.github.workflow import Job, Step, Workflow
 from fixer.languages.shell import Script
 from fixer.languages.yaml import Flow, Node
@@ -80,9 +80,10 @@ NOT_HELD_BACK = {"if": "${{ !cancelled() }}"}
 """One service that cannot be restored, or was not deployed at all, does not hold back the others."""
 _USES_ECR = re.compile(r"amazon-ecr-login|\.dkr\.ecr\.|ecr get-login|\bECR")
 _CHANGES = re.compile(r"(?:terraform|tofu|terragrunt) apply|pulumi up|cdk deploy|cloudformation deploy|sam deploy")
-_NAMED_BY_SECRET = re.compile(
-    r"\bsecrets\.(?!\w*(?:KEY|TOKEN|PASSWORD|ROLE|ARN|ID|URI|URL|REGISTRY)\b)"
-    r"\w*(?:ECS|ECR|TASK|SERVICE|CLUSTER|FAMILY|CONTAINER|REPO|IMAGE)\w*",
+# Names of secrets that hold the name of something, and no key to it.
+_IS_A_NAME = re.compile(
+    r"(?!\w*(?:KEY|TOKEN|PASSWORD|ROLE|ARN|ID|URI|URL|REGISTRY)\b)"
+    r"\w*(?:ECS|ECR|TASK|SERVICE|CLUSTER|FAMILY|CONTAINER|REPO|IMAGE)",
     re.IGNORECASE,
 )
 _RECORD = 'rules.missing-rollback.record = "…"'
@@ -244,7 +245,7 @@ def _sign_in_is_its_own(job: DeployJob) -> Blocked | None:
             f"signing in reads {passed}, which a step before it sets", "take it from `vars`, `secrets` or `env`"
         )
     given = [own, *(deployment.credentials for deployment in job.deployments)]
-    if job.is_local(signing_in, known=own) or job.is_local(given):
+    if job.is_local(signing_in, *own) or job.is_local(given):
         return _blocked("signing in depends on values of this job only", "use `vars`, `secrets` or `env`")
     return None
 
@@ -270,13 +271,18 @@ def _tag_cannot_be_put_back(job: DeployJob) -> Blocked | None:
             "where it could be put back",
             "deploy a task definition that names each image by its own tag or digest",
         )
-    named = _NAMED_BY_SECRET.search(text)
-    if named is not None:
+    named = _name_in_secret(job.workflow)
+    if named:
         return _blocked(
-            f"what runs is told by the image's name, and GitHub drops a job's output that holds {named[0]}",
-            f"a name is no secret: make it a variable, as in `vars.{named[0].partition('.')[2]}`",
+            f"what runs is told by the image's name, and GitHub drops a job's output that holds secrets.{named}",
+            f"a name is no secret: make it a variable, as in `vars.{named}`",
         )
     return None
+
+
+def _name_in_secret(workflow: Workflow) -> str:
+    """A secret that holds the name of something; empty where there is none."""
+    return next(filter(_IS_A_NAME.match, names_read("secrets", workflow.plain())), "")
 
 
 def _workload_is_unknown(job: DeployJob) -> Blocked | None:
@@ -292,8 +298,8 @@ def _own_env(job: DeployJob) -> dict[str, Any]:
     env = job.job.data.get("env")
     if not isinstance(env, dict):
         return {}
-    read = {*_read_by_shell(job), *names_read([copy_of(step) for step in job.sign_in], "env")}
-    return {name: env[name] for name in env if name in read}
+    read = {*names_read("env", [copy_of(step) for step in job.sign_in]), *_read_by_shell(job)}
+    return {name: env[name] for name in env if name in read or ANY in read}
 
 
 def _read_by_shell(job: DeployJob) -> set[str]:
@@ -334,7 +340,7 @@ class Record:
     @property
     def is_masked(self) -> bool:
         """Whether GitHub may take the name of a task definition for a secret, and drop the output that holds it."""
-        return _NAMED_BY_SECRET.search(self.deployment.step.workflow.source.text) is not None
+        return _name_in_secret(self.deployment.step.workflow) != ""
 
 
 def _records(job: DeployJob) -> list[Record]:
@@ -415,7 +421,7 @@ def _going_back(job: DeployJob, options: Options) -> GoingBack:
     """How this job goes back: by actions of the repository where it has them, and no step needs an env of its own."""
     values = [value for deployment in job.deployments for value in _target_env(deployment).values()]
     own = any(deployment.credentials or deployment.target.get("profile") for deployment in job.deployments)
-    exported = any(job.is_local(value) and names_read(value, "env") for value in values)
+    exported = any(job.is_local(value) and names_read("env", value) for value in values)
     shared = options.style == "action" and not own and not exported
     return GoingBack(job, tuple(_records(job)), shared and can_use_local_actions(job.job, job.earliest))
 
@@ -439,8 +445,8 @@ def _of(job: DeployJob, deployment: Deployment) -> str:
     if len(set(map(_called, job.deployments))) < 2:
         return ""
     name = _called(deployment)
-    expression = re.fullmatch(r"\$\{\{.*?([\w-]+)\s*\}\}", name)
-    name = expression[1] if expression else name
+    read = only_read(name)
+    name = read.keys[-1].text if read is not None else name
     return f" ({name})" if name else ""
 
 
@@ -770,7 +776,7 @@ def _same_rights(job: DeployJob, rollback: Job) -> list[Parts]:
 def _better_condition(job: DeployJob, rollback: Job) -> Parts:
     """`failure()` misses a job that was cancelled or ran out of time; any other condition is somebody's decision."""
     condition = rollback.node.get("if")
-    plain = condition is not None and re.fullmatch(r"\s*(?:\$\{\{)?\s*failure\(\)\s*(?:\}\})?\s*", condition.value)
+    plain = condition is not None and conditions(condition.value) == {"failure()"}
     if condition is None or not plain or set(rollback.needs) != set(_needed(job)):
         return ()
     return job.workflow.set_scalar(condition, _condition(job))
@@ -850,7 +856,7 @@ def _better_deleted(reason: str) -> Blocked:
 def _does_more(source: Step, step: Step, rollback: Job) -> str:
     """Why the step that finds out a revision must stay; empty where nothing but `step` needs it."""
     others = [other for other in rollback.steps if other not in (source, step)]
-    if source.id and any(f"steps.{source.id}." in str(other.data) for other in others):
+    if source.id and any(read.touches(f"steps.{source.id}") for read in reads_below([other.data for other in others])):
         return f"other steps of job {rollback.id} use what step {source.id} found"
     if not _only_runs(source, "describe-services"):
         return f"step {source.name or source.id} of job {rollback.id} does more than find out a revision"
@@ -873,4 +879,6 @@ RULE = Rule(
     "A failed deployment is not rolled back",
     check,
     audit=("D-010.1",),
+    criterion="No job deploys without going back when that fails",
+    hours=(3, 3),
 )
