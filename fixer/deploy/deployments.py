@@ -303,7 +303,7 @@ class DeployJob:
     @cached_property
     def migration(self) -> Step | None:
         """The step of this job that migrates the database."""
-        return next((step for step in self.job.steps if _migrates(step)), None)
+        return next((step for step in self.job.steps if step_migrates(step)), None)
 
     @cached_property
     def checked_by(self) -> tuple[Job, ...]:
@@ -727,7 +727,8 @@ def _named_deployment(job: Job, *, or_release: bool = True) -> bool:
     return any(re.search(words, text, re.IGNORECASE) for text in texts)
 
 
-def _migrates(step: Step) -> bool:
+def step_migrates(step: Step) -> bool:
+    """Whether a step migrates a database, by its name or by what it runs."""
     titles = f"{step.name} {step.id}".lower()
     if re.search(r"migrat", titles) and not re.search(r"makemigrations|check|lint|dry", titles):
         return True
@@ -737,19 +738,12 @@ def _migrates(step: Step) -> bool:
     return any(_MIGRATES.search(line) for line in lines)
 
 
-def migrates(job: Job) -> bool:
-    """Whether some step of the job migrates a database."""
-    return any(_migrates(step) for step in job.steps)
-
-
 def _migrates_on_start(repository: Repository) -> str:
-    """The file that migrates whenever the application starts: an entrypoint, an image's command, a manifest."""
-    for path in repository.glob(
-        "*entrypoint*", "*start*.sh", "*run*.sh", "*Dockerfile*", "*task-def*.json", "*/templates/*.yaml"
-    ):
-        if re.search(r"(^|/)(tests?|node_modules|docs?)/", path) or not re.search(
-            r"\.(sh|ya?ml|json)$|ockerfile|[^.]*$", path
-        ):
+    """The task definition or chart that migrates whenever the application starts; images say it for themselves."""
+    images = any(True for _ in repository.glob("*Dockerfile*", "*Containerfile*"))
+    scripts = () if images else ("*entrypoint*.sh", "*entrypoint")  # of an image that is built elsewhere
+    for path in repository.glob("*task-def*.json", "*/templates/*.yaml", *scripts):
+        if re.search(r"(^|/)(tests?|node_modules|docs?)/", path):
             continue
         for line in repository.text(path).splitlines():
             if _MIGRATES.search(line) and not line.lstrip().startswith("#"):
