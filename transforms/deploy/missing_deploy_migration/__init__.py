@@ -52,7 +52,6 @@ from fixer.django.project import DjangoProject
 from fixer.django.settings import limit_variable
 from fixer.github.expressions import names_read, without
 from fixer.github.workflow import Workflow
-from fixer.languages.shell import Script
 from fixer.model import Blocked, Finding, Fix, Level, NewFile, Rule, RuleOptions, Tier, option
 from fixer.runtime.picture import Runtime
 from fixer.scripts import script
@@ -357,7 +356,7 @@ def _rendered_container(job: DeployJob, deployment: Deployment) -> str:
 
 
 def _in_kubernetes(job: DeployJob, deployment: Deployment, options: Options) -> OneOff | Blocked:
-    text = Script.of(deployment.step)
+    text = deployment.step.script
     commands = text.commands if text is not None else ()
     words = next((list(read(command).texts) for command in commands if command.start == deployment.offset), [])
     pairs = [word for word in words if "=" in word] if words[:2] == ["set", "image"] else []

@@ -40,7 +40,7 @@ from fixer.deploy.local_actions import (
 from fixer.deploy.ways import ECS
 from fixer.github.expressions import names_read, only_read
 from fixer.github.workflow import Job, Step, Workflow
-from fixer.languages.shell import Command, Script
+from fixer.languages.shell import Command
 from fixer.model import Blocked, Finding, Fix, NewFile, Parts, Rule, RuleOptions, Tier, listed, option
 from fixer.scripts import script
 
@@ -84,7 +84,7 @@ def check(workflow: Workflow, deployments: Deployments, local: LocalActions, opt
 def _unsound(job: DeployJob) -> Iterator[Finding]:
     """Snapshots of this job that nobody waits for, or whose name is taken when it runs a second time."""
     for step in job.job.steps[: job.first]:
-        script = Script.of(step)
+        script = step.script
         for command in script.commands if script is not None else ():
             flaws = _flaws(command, step, job) if command.name == "aws" else []
             if flaws and step.run is not None:
