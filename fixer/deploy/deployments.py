@@ -303,7 +303,7 @@ class DeployJob:
     @cached_property
     def migration(self) -> Step | None:
         """The step of this job that migrates the database."""
-        return next((step for step in self.job.steps if _migrates(step)), None)
+        return next((step for step in self.job.steps if step_migrates(step)), None)
 
     @cached_property
     def checked_by(self) -> tuple[Job, ...]:
@@ -336,7 +336,7 @@ class DeployJob:
         key = "service" if self.way is ECS else "workload"
         name = deployment.target[key].rpartition("/")[2]
         for step in (deployment.step,) if self.way is ECS else self.job.steps[deployment.index :]:
-            script = Script.of(step)
+            script = step.script
             for command in waits(script) if script is not None else ():
                 if step is deployment.step and command.start < deployment.offset:
                     continue
@@ -401,7 +401,7 @@ def code_of(step: Step) -> str:
     """The script of a step without its comments; empty where it has none."""
     if step.run is None:
         return ""
-    script = Script.of(step)
+    script = step.script
     return script.code if script is not None else step.run.value
 
 
@@ -440,7 +440,7 @@ def is_rollback(job: Job) -> bool:
 
 
 def _is_check(step: Step) -> bool:
-    script = Script.of(step)
+    script = step.script
     return script is not None and any(not is_local(check.url.text) for check in health_checks(script))
 
 
@@ -448,7 +448,7 @@ def _only_follows(step: Step) -> bool:
     """Whether a step tells of a deployment, or tidies up after it; one that is not known may well check it."""
     if step.uses is not None:
         return _FOLLOWS.search(step.uses.value) is not None
-    script = Script.of(step)
+    script = step.script
     if script is None or script.error:
         return False
     return all(
@@ -459,7 +459,7 @@ def _only_follows(step: Step) -> bool:
 
 def _addresses(step: Step) -> Iterator[str]:
     """The addresses that a step asks whether all is well; none where it sends something there."""
-    script = Script.of(step)
+    script = step.script
     if script is None or not re.search(r"\b(?:curl|wget)\b", script.text) or _NOT_A_CHECK.search(script.text):
         return
     asked = [command for command in script.commands if command.name in ("curl", "wget")]
@@ -525,7 +525,7 @@ def _unread(step: Step) -> Iterator[Deployment]:
     """A step that deploys by a script that cannot be read."""
     if step.run is None:
         return
-    script = Script.of(step)
+    script = step.script
     unread = _UNREAD.search(step.run.value) if script is None or script.error else None
     if unread is None:
         return
@@ -712,7 +712,7 @@ def _rolled_out(step: Step) -> set[str]:
     """The workloads that the job waits for."""
     found: set[str] = set()
     for other in step.job.steps if step.job is not None else ():
-        script = Script.of(other)
+        script = other.script
         for command in waits(script) if script is not None else ():
             words = list(read(command).texts)
             if command.name == "kubectl" and words[:2] == ["rollout", "status"] and len(words) > 2:
@@ -727,7 +727,8 @@ def _named_deployment(job: Job, *, or_release: bool = True) -> bool:
     return any(re.search(words, text, re.IGNORECASE) for text in texts)
 
 
-def _migrates(step: Step) -> bool:
+def step_migrates(step: Step) -> bool:
+    """Whether a step migrates a database, by its name or by what it runs."""
     titles = f"{step.name} {step.id}".lower()
     if re.search(r"migrat", titles) and not re.search(r"makemigrations|check|lint|dry", titles):
         return True
@@ -737,19 +738,12 @@ def _migrates(step: Step) -> bool:
     return any(_MIGRATES.search(line) for line in lines)
 
 
-def migrates(job: Job) -> bool:
-    """Whether some step of the job migrates a database."""
-    return any(_migrates(step) for step in job.steps)
-
-
 def _migrates_on_start(repository: Repository) -> str:
-    """The file that migrates whenever the application starts: an entrypoint, an image's command, a manifest."""
-    for path in repository.glob(
-        "*entrypoint*", "*start*.sh", "*run*.sh", "*Dockerfile*", "*task-def*.json", "*/templates/*.yaml"
-    ):
-        if re.search(r"(^|/)(tests?|node_modules|docs?)/", path) or not re.search(
-            r"\.(sh|ya?ml|json)$|ockerfile|[^.]*$", path
-        ):
+    """The task definition or chart that migrates whenever the application starts; images say it for themselves."""
+    images = any(True for _ in repository.glob("*Dockerfile*", "*Containerfile*"))
+    scripts = () if images else ("*entrypoint*.sh", "*entrypoint")  # of an image that is built elsewhere
+    for path in repository.glob("*task-def*.json", "*/templates/*.yaml", *scripts):
+        if re.search(r"(^|/)(tests?|node_modules|docs?)/", path):
             continue
         for line in repository.text(path).splitlines():
             if _MIGRATES.search(line) and not line.lstrip().startswith("#"):

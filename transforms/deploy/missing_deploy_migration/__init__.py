@@ -34,7 +34,6 @@ from fixer.deploy.deployments import (
     Deployments,
     code_of,
     filled_in,
-    migrates,
     value_of,
 )
 from fixer.deploy.local_actions import (
@@ -47,13 +46,14 @@ from fixer.deploy.local_actions import (
     shared_place,
     with_blocks,
 )
+from fixer.deploy.migrations import Migration, migrations
 from fixer.deploy.ways import ECS, HELM, KUBERNETES
 from fixer.django.project import DjangoProject
 from fixer.django.settings import limit_variable
 from fixer.github.expressions import names_read, without
 from fixer.github.workflow import Workflow
-from fixer.languages.shell import Script
 from fixer.model import Blocked, Finding, Fix, Level, NewFile, Rule, RuleOptions, Tier, option
+from fixer.runtime.picture import Runtime
 from fixer.scripts import script
 
 DEFAULT = '["python", "manage.py", "migrate", "--noinput"]'
@@ -95,26 +95,69 @@ class Options(RuleOptions):
 
 
 def check(
-    workflow: Workflow, deployments: Deployments, django: DjangoProject, local: LocalActions, options: Options
+    workflow: Workflow,
+    deployments: Deployments,
+    django: DjangoProject,
+    local: LocalActions,
+    runtime: Runtime,
+    options: Options,
 ) -> Iterator[Finding]:
     if not django.manage_py and not django.others:
         return
     jobs = deployments.of(workflow)
     for job in jobs:
-        if deployments.migrates_on_start or _migrated(job, job.elsewhere(jobs)) or not _deploys_django(job, django):
+        if deployments.migrates_on_start or _migrates_on_start(job, runtime) or not _deploys_django(job, django):
             continue
-        message = f"job {job.id} deploys a Django project and does not migrate its database"
-        yield Finding(workflow.path, job.deployments[0].step.span, message, _cure(job, django, local, options))
+        found = _migrations(job, job.elsewhere(jobs))
+        if not found:
+            message = f"job {job.id} deploys a Django project and does not migrate its database"
+            yield Finding(workflow.path, job.deployments[0].step.span, message, _cure(job, django, local, options))
+        elif all(each.flaw for each in found):
+            yield _unnoticed(job, found[0])
 
 
-def _migrated(job: DeployJob, elsewhere: set[str]) -> bool:
-    """Whether this job migrates, or a job that it needs, or one that follows it."""
+def _migrates_on_start(job: DeployJob, runtime: Runtime) -> bool:
+    """Whether what is deployed migrates when it starts. A compose file starts what is deployed only where compose
+    deploys."""
+    composed = job.way.name in ("Docker Compose", "Docker", "a server")
+    return any(composed or program.origin != "compose" for program, _ in runtime.migrations_on_start())
+
+
+def _migrations(job: DeployJob, elsewhere: set[str]) -> list[Migration]:
+    """How this job migrates, or a job that it needs, or one that follows it."""
     following = [other.id for other in job.workflow.jobs.values() if job.id in other.needs]
-    for found in job.workflow.upstream(job.id, *following, without=elsewhere):
-        called = found.uses is not None and "migrat" in found.uses.value
-        if called or migrates(found) or re.search(r"migrat", f"{found.id} {found.name}", re.IGNORECASE):
-            return True
-    return False
+    found: list[Migration] = []
+    for each in job.workflow.upstream(job.id, *following, without=elsewhere):
+        found += migrations(each)
+        called = each.uses is not None and "migrat" in each.uses.value
+        named = re.search(r"migrat", f"{each.id} {each.name}", re.IGNORECASE)
+        if (called or named) and not found:
+            found += [Migration(step) for step in each.steps[:1]] or [Migration(job.job.steps[0])]
+    return found
+
+
+def _unnoticed(job: DeployJob, migration: Migration) -> Finding:
+    """A migration whose failure does not stop the deployment."""
+    step, command = migration.step, migration.command
+    message = f"a failed migration of job {job.id} is not noticed: {migration.flaw}"
+    if command is None or step.run is None:
+        return Finding(job.workflow.path, step.span, message, Blocked("it hides its failure", "let it fail the step"))
+    span = job.workflow.span_of(step.run, command.start, command.end)
+    if command.name != "heroku":
+        named = step.name or step.id or str(step.index)
+        next_step = f"delete step {named}; fhfix then writes one that waits, and fails where the migration fails"
+        if not job.way.restored:
+            next_step = "wait for it, and fail where its exit code is not 0"
+        blocked = Blocked("what the step does is its own: a task, a command and a network of its choice", next_step)
+        return Finding(job.workflow.path, span, message, blocked)
+    at = next(word.end for word in command.args if word.text == "run")
+    cure = Fix.of(
+        "let a failed migration fail the step",
+        job.workflow.splice_scalar(step.run, [(at, at, " --exit-code")]),
+        tier=Tier.REVIEW,
+        effects=[f"job {job.id} does not go on where the migration fails"],
+    )
+    return Finding(job.workflow.path, span, message, cure)
 
 
 def _deploys_django(job: DeployJob, django: DjangoProject) -> bool:
@@ -313,7 +356,7 @@ def _rendered_container(job: DeployJob, deployment: Deployment) -> str:
 
 
 def _in_kubernetes(job: DeployJob, deployment: Deployment, options: Options) -> OneOff | Blocked:
-    text = Script.of(deployment.step)
+    text = deployment.step.script
     commands = text.commands if text is not None else ()
     words = next((list(read(command).texts) for command in commands if command.start == deployment.offset), [])
     pairs = [word for word in words if "=" in word] if words[:2] == ["set", "image"] else []

@@ -25,7 +25,8 @@ from collections.abc import Iterator
 from dataclasses import replace
 from typing import Any, Literal
 
-from fixer.deploy.deployments import DeployJob, Deployments, filled_in, is_rollback, snapshot_notice
+from fixer.deploy.command_lines import read
+from fixer.deploy.deployments import DeployJob, Deployments, code_of, filled_in, is_rollback, snapshot_notice
 from fixer.deploy.local_actions import (
     REGION,
     Input,
@@ -38,8 +39,9 @@ from fixer.deploy.local_actions import (
 )
 from fixer.deploy.ways import ECS
 from fixer.github.expressions import names_read, only_read
-from fixer.github.workflow import Job, Workflow
-from fixer.model import Blocked, Finding, Fix, NewFile, Parts, Rule, RuleOptions, Tier, option
+from fixer.github.workflow import Job, Step, Workflow
+from fixer.languages.shell import Command
+from fixer.model import Blocked, Finding, Fix, NewFile, Parts, Rule, RuleOptions, Tier, listed, option
 from fixer.scripts import script
 
 _INLINE = 'rules.missing-predeploy-backup.style = "inline"'
@@ -50,6 +52,8 @@ _BACKS_UP = re.compile(
 _NAMED = re.compile(
     r"back-?\s?up|\b(?:database|db|rds)\b.*\b(?:snapshot|dump)|\b(?:snapshot|dump)\b.*\b(?:database|db|rds)", re.I
 )
+_DIFFERS = re.compile(r"(?i:run_?(?:id|number|attempt)|\bsha\b|_sha\b|uuid|\brandom\b|epoch)|%[sHNT]")
+"""What is another one in each run, or at each time."""
 _TEXT = re.compile(r"^[A-Za-z][A-Za-z0-9-]{0,62}$")
 
 
@@ -68,9 +72,47 @@ def check(workflow: Workflow, deployments: Deployments, local: LocalActions, opt
         return
     jobs = deployments.of(workflow)
     for job in jobs:
-        if ("${{" in job.environment or job.environment == "production") and not _backs_up(job, job.elsewhere(jobs)):
+        if "${{" not in job.environment and job.environment != "production":
+            continue
+        if not _backs_up(job, job.elsewhere(jobs)):
             message = f"job {job.id} deploys to {_where(job)} without a snapshot of the database"
             yield Finding(workflow.path, job.deployments[0].step.span, message, _cure(job, local, options))
+        else:
+            yield from _unsound(job)
+
+
+def _unsound(job: DeployJob) -> Iterator[Finding]:
+    """Snapshots of this job that nobody waits for, or whose name is taken when it runs a second time."""
+    for step in job.job.steps[: job.first]:
+        script = step.script
+        for command in script.commands if script is not None else ():
+            flaws = _flaws(command, step, job) if command.name == "aws" else []
+            if flaws and step.run is not None:
+                span = job.workflow.span_of(step.run, command.start, command.end)
+                blocked = Blocked(
+                    "which snapshot it takes, and under which name, is its own",
+                    'put "-$GITHUB_RUN_ID-$GITHUB_RUN_ATTEMPT" into the name, and wait for it with '
+                    "`aws rds wait db-snapshot-available`; or delete the step: fhfix then writes one",
+                )
+                message = f"the snapshot of job {job.id} is no backup to rely on: {listed(flaws)}"
+                yield Finding(job.workflow.path, span, message, blocked)
+
+
+def _flaws(command: Command, step: Step, job: DeployJob) -> list[str]:
+    line = read(command)
+    if line.texts[:2] not in (("rds", "create-db-snapshot"), ("rds", "create-db-cluster-snapshot")):
+        return []
+    found: list[str] = []
+    named = line.value("--db-snapshot-identifier", "--db-cluster-snapshot-identifier")
+    # A variable may be set anywhere above it.
+    text = code_of(step)[: command.end] if named is not None and "$" in named.text else ""
+    written = f"{text} {named.text if named is not None else ''} {' '.join(step.env.values())}"
+    if named is not None and not _DIFFERS.search(written):
+        found.append("its name is taken as soon as the job runs again")
+    later = [code_of(step)[command.end :], *(code_of(other) for other in job.job.steps[step.index + 1 :])]
+    if not re.search(r"snapshot-(?:available|completed)|describe-db-(?:cluster-)?snapshots", "\n".join(later)):
+        found.append("nothing waits until it is available")
+    return found
 
 
 def _where(job: DeployJob) -> str:

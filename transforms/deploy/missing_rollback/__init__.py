@@ -55,7 +55,6 @@ from fixer.deploy.rollbacks import Flaw, flaw_of, idle_rollback, is_atomic, roll
 from fixer.deploy.ways import ECS, HELM, KUBERNETES
 from fixer.github.expressions import ANY, conditions, names_read, only_read, reads_below
 from fixer.github.workflow import Job, Step, Workflow
-from fixer.languages.shell import Script
 from fixer.languages.yaml import Flow, Node
 from fixer.model import Blocked, Finding, Fix, NewFile, Parts, Rule, RuleOptions, Tier, option
 from transforms.deploy.missing_rollback import steps
@@ -304,7 +303,7 @@ def _own_env(job: DeployJob) -> dict[str, Any]:
 
 def _read_by_shell(job: DeployJob) -> set[str]:
     """The variables that the scripts of signing in read, as `$NAME`."""
-    scripts = [script for step in job.sign_in if (script := Script.of(step)) is not None]
+    scripts = [script for step in job.sign_in if (script := step.script) is not None]
     return {name for script in scripts for name in script.reads}
 
 
@@ -388,11 +387,24 @@ def _target_env(deployment: Deployment) -> dict[str, str]:
 
 @dataclass(frozen=True)
 class GoingBack:
-    """A job, what is recorded of each of its deployments, and whether its steps use actions of the repository."""
+    """A job, and what is recorded of each of its deployments.
+
+    `checkout` is the step that brings the actions of the repository; None where the text stays inline.
+    """
 
     job: DeployJob
     records: tuple[Record, ...]
-    shared: bool
+    checkout: Step | None = None
+
+    @property
+    def shared(self) -> bool:
+        """Whether its steps use actions of the repository."""
+        return self.checkout is not None
+
+    @property
+    def index(self) -> int:
+        """Before which step of the job it is recorded what runs."""
+        return self.job.earliest if self.checkout is None else max(self.job.earliest, self.checkout.index + 1)
 
     def place(self, deployment: Deployment) -> dict[str, str]:
         """What says which service it is."""
@@ -423,7 +435,8 @@ def _going_back(job: DeployJob, options: Options) -> GoingBack:
     own = any(deployment.credentials or deployment.target.get("profile") for deployment in job.deployments)
     exported = any(job.is_local(value) and names_read("env", value) for value in values)
     shared = options.style == "action" and not own and not exported
-    return GoingBack(job, tuple(_records(job)), shared and can_use_local_actions(job.job, job.earliest))
+    shared = shared and can_use_local_actions(job.job, job.first)
+    return GoingBack(job, tuple(_records(job)), checkout_before(job.job, job.first) if shared else None)
 
 
 def _record_step(going_back: GoingBack, record: Record) -> dict[str, Any]:
@@ -479,7 +492,7 @@ def _recording(going_back: GoingBack, *, followed: bool = False) -> list[Parts]:
         outputs[_healthy(job)] = f"${{{{ steps.{step['id']}.outputs.healthy }}}}"
         later.setdefault(last + 1, []).append(step)
     recorded = [_record_step(going_back, record) for record in going_back.records]
-    parts: list[Parts] = [workflow.insert_item(steps_node, job.earliest, *recorded)]
+    parts: list[Parts] = [workflow.insert_item(steps_node, going_back.index, *recorded)]
     parts += [workflow.insert_item(steps_node, index, *made, followed=followed) for index, made in later.items()]
     own = job.job.node.get("outputs")
     if own is not None:
@@ -569,7 +582,7 @@ def _rollback_job(going_back: GoingBack) -> dict[str, Any] | Blocked:
         made["container"] = data["container"]
     if env:
         made["env"] = env
-    signing_in = [step for step in job.sign_in if not (going_back.shared and step is _checkout(going_back))]
+    signing_in = [step for step in job.sign_in if step is not going_back.checkout]
     made["steps"] = [
         *_checkout_steps(going_back),
         *map(copy_of, signing_in),
@@ -580,17 +593,11 @@ def _rollback_job(going_back: GoingBack) -> dict[str, Any] | Blocked:
     return made
 
 
-def _checkout(going_back: GoingBack) -> Step | None:
-    """The step that brings the actions of the repository to the job that deploys."""
-    return checkout_before(going_back.job.job, going_back.job.earliest)
-
-
 def _checkout_steps(going_back: GoingBack) -> list[dict[str, Any]]:
     """The same in another job: of the whole repository, as it is by default."""
-    found = _checkout(going_back) if going_back.shared else None
-    if found is None:
+    if going_back.checkout is None:
         return []
-    return [{key: value for key, value in copy_of(found).items() if key in ("name", "uses")}]
+    return [{key: value for key, value in copy_of(going_back.checkout).items() if key in ("name", "uses")}]
 
 
 def _surroundings_are_its_own(job: DeployJob, env: dict[str, Any]) -> Blocked | None:
@@ -865,7 +872,7 @@ def _does_more(source: Step, step: Step, rollback: Job) -> str:
 
 def _only_runs(step: Step, *operations: str) -> bool:
     """Whether a script does nothing but ask for these operations of `aws`, and say so."""
-    script = Script.of(step)
+    script = step.script
     if script is None or script.error:
         return False
     return all(
