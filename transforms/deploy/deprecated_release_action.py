@@ -524,16 +524,18 @@ def _rewritten(workflow: Workflow, step: Step, env: dict[str, str], lines: list[
 
 
 def _permission(workflows: Workflows | None, step: Step) -> tuple[Parts, tuple[str, ...]]:
-    """`contents: write` for the job's own token where what is written does not give it, and what a person must see to.
+    """`contents: write` for the job's own token, and what a person must see to.
 
-    The old action needed the same: where nothing is written, the repository's setting gives it already.
+    The old action needed the same: where nothing is written and nothing can be, the repository's setting gives it.
     """
-    if step.job is None or _token(step) or may(step.job, _WRITE, workflows) is not False:
+    if step.job is None or _token(step):
         return (), ()
-    granted = grant(step.job, _WRITE, workflows)
-    if isinstance(granted, Blocked):
-        return (), (f"give job {step.job.id} the permission `contents: write`: {granted.reason}",)
-    return granted, ()
+    known = may(step.job, _WRITE, workflows)
+    granted = () if known else grant(step.job, _WRITE, workflows)
+    if not isinstance(granted, Blocked):
+        return granted, ()
+    todo = (f"give job {step.job.id} the permission `contents: write`: {granted.reason}",)
+    return (), todo if known is False else ()
 
 
 RULE = Rule(

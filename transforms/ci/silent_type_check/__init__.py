@@ -3,10 +3,12 @@
 ## Why
 `mypy . || true` looks like a check and is none: the step is green whatever the types say, errors pile up, and the day
 somebody looks there are hundreds. The same holds for `|| echo …`, a pipe into `tee` under GitHub's default shell
-(which has no pipefail), a checker left of `&&` with more commands below, `set +e`, and `continue-on-error: true`.
+(which has no pipefail), a checker left of `&&` with more commands below, `set +e`, and `continue-on-error: true`. On
+Windows, PowerShell and cmd go on after a program that failed, and forget it if another one follows.
 
 The shell is parsed, so what is found is what the shell would do: `mypy . ; true` is no finding in a shell that stops
-at the first failure, and `|| true` in a comment or after another command is none either.
+at the first failure, and `|| true` in a comment or after another command is none either. Every fix is for review: the
+job may turn red, and the steps below would not run any more.
 
 ## When it is left alone
 * The script looks at the failure itself: `if ! mypy …`, `mypy … || FAILED=1`, `$?`, `$(mypy …)`, a pipe into `grep`.
@@ -15,7 +17,9 @@ at the first failure, and `|| true` in a comment or after another command is non
 * `continue-on-error` with an expression, and steps whose `outcome` is asked for elsewhere.
 * Reported, not fixed: `[ -f mypy.ini ] && mypy || true` as the last statement, which without `|| true` would also fail
   where the file is missing.
-* Test runners and linters that are silenced are reported, and fixed only when `also` names them: a linter may be
+* Scripts of PowerShell and cmd that are more than plain commands, one a line. Those that bash would take for the same
+  get `shell: bash`; the others are reported.
+* Test runners and linters that are silenced, also by an option such as `pylint --exit-zero`, are reported, and fixed only when `also` names them: a linter may be
   silent on purpose while a project cleans up.
 """
 
