@@ -19,8 +19,8 @@ job may turn red, and the steps below would not run any more.
   where the file is missing.
 * Scripts of PowerShell and cmd that are more than plain commands, one a line. Those that bash would take for the same
   get `shell: bash`; the others are reported.
-* Test runners and linters that are silenced, also by an option such as `pylint --exit-zero`, are reported, and fixed only when `also` names them: a linter may be
-  silent on purpose while a project cleans up.
+* Test runners and linters that are silenced, also by an option such as `pylint --exit-zero`, are reported, and fixed
+  only when `also` names them: a linter may be silent on purpose while a project cleans up.
 """
 
 from __future__ import annotations
