@@ -59,7 +59,7 @@ def check(workflow: Workflow, options: Options) -> Iterator[Finding]:
         windows = WindowsScript.of(step)
         if windows is not None:
             yield from _on_windows(workflow, step, windows, also)
-        script = Script.of(step)
+        script = step.script
         if script is None:
             continue
         for command in script.commands:
@@ -115,7 +115,7 @@ def _written(command: Command) -> Iterator[str]:
 def _said(step: Step) -> Iterator[str]:
     """What a step is given, and its commands; its whole script where that cannot be read."""
     yield from (*step.inputs.values(), *step.env.values())
-    script = Script.of(step)
+    script = step.script
     if script is not None and not script.error:
         for command in script.commands:
             yield from _written(command)
@@ -250,7 +250,7 @@ def _on_windows(workflow: Workflow, step: Step, script: WindowsScript, also: fro
             "and what comes last decides how the step ends",
             _run_by_bash(workflow, step, script, labels),
         )
-    if Script.of(step) is None:
+    if step.script is None:
         yield from _allowed_to_fail(workflow, step, [found for _, found in checks], also)
 
 
@@ -288,7 +288,7 @@ def _job_allowed_to_fail(workflow: Workflow, job: Job, also: frozenset[str]) -> 
     key = job.node.get("continue-on-error")
     if key is None or key.data is not True:
         return
-    scripts = [script for step in job.steps if (script := Script.of(step)) is not None]
+    scripts = [script for step in job.steps if (script := step.script) is not None]
     checks = [found for script in scripts for command in script.commands if (found := check_of(command)) is not None]
     if any(found.types for found in checks):
         yield _allowed(workflow, job, "job", checks, also)
