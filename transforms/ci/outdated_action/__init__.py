@@ -166,4 +166,6 @@ RULE = Rule(
     "An action is used at an outdated, vulnerable, archived or mutable version",
     check,
     audit=("D-009.1",),
+    criterion="Every action of the catalog is at a major version that is supported",
+    hours=(1, 1),
 )
