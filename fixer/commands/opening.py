@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Callable, Iterable
 from contextlib import nullcontext
 from dataclasses import dataclass
@@ -9,13 +10,14 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
+from click.core import ParameterSource
 
 from fixer import engine
 from fixer.commands.completion import rule_names
 from fixer.commands.waiting import sign_of_life
 from fixer.config import Config, ConfigError, Filter, load_config
 from fixer.ignores import Baseline, ChangedSince
-from fixer.model import FileError, Plan, Report, Rule, Tier
+from fixer.model import FileError, Level, Plan, Profile, Report, Rule, Tier
 from fixer.registry import all_rules
 from fixer.repository import Repository, find_root
 from fixer.show.output import say
@@ -51,10 +53,22 @@ OPTIONS: tuple[Callable[[Any], Any], ...] = (
     click.option(
         "--set", "settings", multiple=True, metavar="rules.ID.NAME=VALUE", help="A rule's option; repeatable."
     ),
+    click.option(
+        "--profile",
+        type=click.Choice([str(profile) for profile in Profile]),
+        help="`default`: what does not work; `audit`: also practices that are missing.",
+    ),
+    click.option("--min-severity", type=click.Choice([str(level) for level in Level]), help="Leave lower levels out."),
     click.option("--config", type=click.Path(path_type=Path, dir_okay=False), help="Instead of the repository's own."),
     click.option("--baseline", type=click.Path(path_type=Path, dir_okay=False), help="Leave known findings out."),
     click.option("--changed-since", metavar="REV", help="Only findings on lines that differ from a git revision."),
 )
+
+
+SAME = (
+    "path", "select", "ignore", "exclude", "settings", "config", "baseline", "changed_since", "profile", "min_severity",
+)  # fmt: skip
+"""The parameters that say which rules look at what."""
 
 
 def repository_options(function: Callable[..., Any]) -> Callable[..., Any]:
@@ -62,8 +76,7 @@ def repository_options(function: Callable[..., Any]) -> Callable[..., Any]:
 
     @click.pass_context
     def opening(context: click.Context, /, **values: Any) -> Any:
-        names = ("path", "select", "ignore", "exclude", "settings", "config", "baseline", "changed_since")
-        opened = open_repository(**{name: values.pop(name) for name in names}, safe=values.get("safe", False))
+        opened = open_repository(**{name: values.pop(name) for name in SAME}, safe=values.get("safe", False))
         return context.invoke(function, opened=opened, **values)
 
     opening.__doc__ = function.__doc__
@@ -73,6 +86,20 @@ def repository_options(function: Callable[..., Any]) -> Callable[..., Any]:
     for option in reversed(OPTIONS):
         option(opening)
     return opening
+
+
+def same_repository(command: str, context: click.Context) -> str:
+    """The command line that looks at the same repository in the same way, to be copied."""
+    words = ["fhfix", command]
+    for parameter in context.command.params:
+        name = parameter.name or ""
+        given = context.get_parameter_source(name) is ParameterSource.COMMANDLINE
+        if name not in SAME or not given:
+            continue
+        values = context.params[name]
+        for value in values if isinstance(values, tuple) else (values,):
+            words += [str(value)] if isinstance(parameter, click.Argument) else [parameter.opts[0], str(value)]
+    return shlex.join(words)
 
 
 @dataclass(frozen=True)
@@ -137,6 +164,8 @@ def open_repository(
     config: Path | None = None,
     baseline: Path | None = None,
     changed_since: str | None = None,
+    profile: str | None = None,
+    min_severity: str | None = None,
     safe: bool = False,
 ) -> Opened:
     """Raises click's usage errors, exit code 2, for whatever does not exist or is mistyped."""
@@ -156,6 +185,8 @@ def open_repository(
             exclude=exclude,
             options=settings,
             tier=Tier.SAFE if safe else None,
+            profile=Profile(profile) if profile else None,
+            min_severity=Level(min_severity) if min_severity else None,
             filters=filters,
         )
     except ConfigError as error:
