@@ -70,9 +70,9 @@ def test_only_the_fixes_that_are_named_are_made(repository: Path) -> None:
 
 
 def test_a_group_is_taken_by_its_one_id(repository: Path) -> None:
-    from fixer.commands.opening import open_repository
+    from fixer.session import open_session
 
-    made = open_repository(repository).plan()
+    made = open_session(repository).plan()
     (checkout,) = {group_id(r) for r in made.taken if "checkout" in r.finding.message}
 
     assert fhfix("apply", "--only", checkout, repository).exit_code == 0

@@ -7,16 +7,10 @@ from pathlib import Path
 
 import click
 
-from fixer.commands.opening import (
-    Opened,
-    exit_code,
-    exit_zero,
-    repository_options,
-    same_repository,
-    say_problems,
-)
+from fixer.commands.opening import exit_code, exit_zero, repository_options, same_repository, say_problems
 from fixer.model import Blocked, Plan
 from fixer.selection import Chosen, ids_in
+from fixer.session import Session
 from fixer.show.output import Refusal, console, page, put, put_patch, say
 from fixer.show.place import Read, unwritten
 
@@ -72,7 +66,7 @@ def _selected(context: click.Context, parameter: click.Parameter, given: Path | 
 @click.option("-v", "--verbose", is_flag=True, help="Every changed line, by file.")
 @exit_zero
 def apply(
-    opened: Opened,
+    opened: Session,
     dry_run: bool,
     interactive: bool,
     names: tuple[str, ...],
@@ -121,7 +115,7 @@ def apply(
     sys.exit(exit_code(made, found=bool(unfixed) or missed, zero=zero))
 
 
-def _show(opened: Opened, made: Plan, form: str, *, dry_run: bool, verbose: bool) -> None:
+def _show(opened: Session, made: Plan, form: str, *, dry_run: bool, verbose: bool) -> None:
     """Places are those of the files on disk: as they are in a dry run, as they will be otherwise."""
     read: Read = opened.after(made).read
     if dry_run:

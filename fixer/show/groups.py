@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
-from fixer.audit.criteria import task_of
 from fixer.model import Blocked, Fix, Level, Reported, Rule, Tier
 from fixer.selection import answer, fix_ids, group_id
+from fixer.tasks import task_of
 
 
 @dataclass(frozen=True, slots=True)

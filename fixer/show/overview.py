@@ -9,9 +9,9 @@ from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
-from fixer.audit.criteria import task_of
 from fixer.model import Blocked, Level, Plan, Reported
 from fixer.show.groups import Group, grouped
+from fixer.tasks import task_of
 
 WORST = 10
 """How many groups the first screen names."""

@@ -87,23 +87,24 @@ def _heading(console: Console, words: str) -> None:
 
 
 def _line(console: Console, group: Group) -> None:
-    """One line, cut at the width of the terminal."""
     line = Text("  ")
     line.append(f"{group.name}  ", "dim")
     line.append(f"{group.tier or 'stays':<6}  ", TIERS.get(group.tier, "yellow") if group.tier else "yellow")
     line.append(f"{group.rule.id}: {visible(group.answer)}")
     line.append(f"  ({visible(places(group))})", "dim")
-    line.truncate(max(console.width, 40), overflow="ellipsis")
-    console.print(line, soft_wrap=True)
+    _one_line(console, line)
 
 
 def _listed(console: Console, items: Sequence[str]) -> None:
     for item in items[:FEW]:
-        line = Text(f"  · {visible(shortened(item, 400))}")
-        line.truncate(max(console.width, 40), overflow="ellipsis")
-        console.print(line, soft_wrap=True)
+        _one_line(console, Text(f"  · {visible(shortened(item, 400))}"))
     if len(items) > FEW:
         console.print(Text(f"  · and {len(items) - FEW} more, below", "dim"))
+
+
+def _one_line(console: Console, line: Text) -> None:
+    """Cut at the width of the terminal."""
+    console.print(line, overflow="ellipsis", no_wrap=True, width=max(console.width, 40))
 
 
 def _commands(console: Console, seen: Overview, command: str) -> None:
