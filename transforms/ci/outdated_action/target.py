@@ -68,6 +68,7 @@ def bump_of(ref: ActionRef, action: Action, catalog: Catalog, options: Options) 
 def is_sound(ref: ActionRef, action: Action, major: Major, version: Version, catalog: Catalog) -> bool:
     return (
         catalog.is_supported(major.runtime(version))
+        and catalog.calls_gone(major, version) is None
         and not action.is_shut_off(version)
         and not action.advisories_of(version)
         and action.exists(ref)
@@ -90,6 +91,11 @@ def reason_of(ref: ActionRef, action: Action, catalog: Catalog) -> str:
     runtime = major.runtime(version) if major else ""
     if not catalog.is_supported(runtime):
         return f"runs on {catalog.runtime_name(runtime)}, which GitHub's runners no longer have"
+    called = catalog.calls_gone(major, version) if major is not None else None
+    if called is not None:
+        return (
+            f"calls {called[0]}, which runs on {catalog.runtime_name(called[1])}, which GitHub's runners no longer have"
+        )
     return "is behind"
 
 
