@@ -340,6 +340,18 @@ class Catalog:
                 return below
         return None
 
+    def is_sound(self, action: Action, ref: ActionRef, version: Version) -> bool:
+        """Whether a version that a reference names runs, is not switched off, and has no known vulnerability."""
+        major = action.majors.get(version[0])
+        return (
+            major is not None
+            and self.is_supported(major.runtime(version))
+            and self.calls_gone(major, version) is None
+            and not action.is_shut_off(version)
+            and not action.advisories_of(version)
+            and action.exists(ref)
+        )
+
     def action(self, name: str) -> Action | None:
         """An action by `owner/repo[/path]`, in any case; None for one that is not in the catalog."""
         return _action(name.lower())

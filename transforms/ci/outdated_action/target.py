@@ -45,7 +45,7 @@ def bump_of(ref: ActionRef, action: Action, catalog: Catalog, options: Options) 
         target: Major | None = action.majors[wanted]
     else:
         current = action.majors.get(before[0])
-        sound = current is not None and is_sound(ref, action, current, before, catalog) and before[0] >= floor
+        sound = current is not None and catalog.is_sound(action, ref, before) and before[0] >= floor
         if sound and policy != "latest":
             return None
         target = catalog.target(action, policy=policy, at_least=max(floor, before[0]))
@@ -63,16 +63,6 @@ def bump_of(ref: ActionRef, action: Action, catalog: Catalog, options: Options) 
     else:
         chosen = f"policy {policy} takes " + (f"v{target.number}" if target.number != before[0] else target.release)
     return Bump(action, f"{why}; {chosen}", before, action.majors.get(before[0]), target)
-
-
-def is_sound(ref: ActionRef, action: Action, major: Major, version: Version, catalog: Catalog) -> bool:
-    return (
-        catalog.is_supported(major.runtime(version))
-        and catalog.calls_gone(major, version) is None
-        and not action.is_shut_off(version)
-        and not action.advisories_of(version)
-        and action.exists(ref)
-    )
 
 
 def reason_of(ref: ActionRef, action: Action, catalog: Catalog) -> str:
