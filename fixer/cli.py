@@ -10,7 +10,7 @@ from typing import Any
 
 import click
 
-from fixer.show.output import refuse, say
+from fixer.show.output import put, refuse, say
 
 COMMANDS = {
     "check": "Show the findings, by file and line.",
@@ -69,7 +69,7 @@ def _version(context: click.Context, _: click.Parameter, wanted: bool) -> None:
 
     from fixer.github.catalog import Catalog
 
-    click.echo(f"fhfix, version {version('fhfix')}; catalog of actions as of {Catalog.load().as_of}")
+    put(f"fhfix, version {version('fhfix')}; catalog of actions as of {Catalog.load().as_of}\n")
     context.exit()
 
 
