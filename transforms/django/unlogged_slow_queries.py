@@ -32,7 +32,6 @@ from fixer.model import (
     Level,
     NewFile,
     Parts,
-    Profile,
     Rule,
     RuleOptions,
     Span,
@@ -339,5 +338,4 @@ RULE = Rule(
     criterion="Slow queries leave a trace in production",
     hours=(1, 1),
     level=Level.NOTE,
-    profile=Profile.AUDIT,
 )
