@@ -555,23 +555,33 @@ class PythonModule:
         return self._blocked(body[0], "has no imports above it") if body else ()
 
     def add_sibling(self, name: str) -> Parts | None:
-        """Adds `from . import name` below the other imports at the top, before those of single siblings; None where
-        there are none."""
+        """Imports a module of the same package among the relative imports at the top; None where it cannot be told
+        where they stand."""
         head = self._import_head()
-        if not head:
-            return None
         code = f"from . import {name}"
         near = [each for each in head if isinstance(each, ast.ImportFrom) and each.level == 1]
         far = [each for each in head if each not in near]
-        if near and not far:
-            start = self.source.line_start(self.span(near[0]).start)
-            patch = _Patch(Span(start, start), code + self.source.newline)
-            return self._edits([patch], [Change("insert", (int(self._addresses[id(near[0])][0]),), code)])
-        last = far[-1]
-        if near and head.index(last) > head.index(near[0]):
+        if not head or (near and far and head.index(far[-1]) > head.index(near[0])):
             return None
-        is_far = isinstance(last, ast.ImportFrom) and last.level > 1
-        return self.insert_after(last, code, blank_lines=0 if is_far else 1)
+        if not near:
+            last = far[-1]
+            is_above = isinstance(last, ast.ImportFrom) and last.level > 1
+            return self.insert_after(last, code, blank_lines=0 if is_above else 1)
+        if not near[0].module:
+            return self._import_too(near[0], name)
+        start = self.source.line_start(self.span(near[0]).start)
+        patch = _Patch(Span(start, start), code + self.source.newline)
+        return self._edits([patch], [Change("insert", (int(self._addresses[id(near[0])][0]),), code)])
+
+    def _import_too(self, statement: ast.ImportFrom, name: str) -> Parts | None:
+        """Another name for `from . import a, b`, in the order of the alphabet."""
+        names = [*(alias.name for alias in statement.names), name]
+        plain = all(alias.asname is None for alias in statement.names) and not self.spans_lines(statement)
+        if not plain or names[:-1] != sorted(names[:-1]) or "(" in self.text_of(statement):
+            return None
+        code = f"from . import {', '.join(sorted(names))}"
+        address = self._addresses[id(statement)]
+        return self._edits([_Patch(self.span(statement), code)], [Change("set", address, code)])
 
     def _comment_above(self, start: int) -> int:
         """Where the block of comments that stands right above a line begins; the line itself where there is none."""

@@ -86,7 +86,7 @@ LONGEST_SQL = 2000
 
 
 {watch}
-    """Times the queries of every connection that is made from now on."""
+    """Time the queries of every connection that is made from now on."""
     connection_created.connect(_connected, dispatch_uid="slow_queries")
 '''
 UNTYPED = {
@@ -183,7 +183,8 @@ def _called(module: PythonModule, name: str, style: Style, chain: tuple[Settings
         return "slow_queries.watch()", importing
     absolute = f"from {package} import slow_queries" if package else "import slow_queries"
     noqa = style.noqa("E402")
-    return f"{absolute}{noqa}\n\nslow_queries.watch()", ()
+    blank = "\n" * style.blank_lines_after_imports
+    return f"{absolute}{noqa}\n{blank}slow_queries.watch()", ()
 
 
 def _home(chain: tuple[SettingsModule, ...]) -> SettingsModule:
