@@ -1,4 +1,4 @@
-"""Finds the rules: every module below `transforms` that has a `RULE`. Registration is reading a value."""
+"""Finds the rules: every module or folder of a pack, `transforms/<pack>/<rule>`. Registration is reading its `RULE`."""
 
 from __future__ import annotations
 
@@ -17,20 +17,18 @@ def all_rules() -> tuple[Rule, ...]:
     import transforms
 
     found: dict[str, Rule] = {}
-    for module in _modules(transforms):
-        rule = getattr(module, "RULE", None)
-        if not isinstance(rule, Rule) or rule.module != module.__name__:
-            raise TypeError(f"{module.__name__} has no RULE of its own name")
-        if rule.id in found:
-            raise TypeError(f"{module.__name__} and {found[rule.id].module} are both called {rule.id}")
-        found[rule.id] = rule
+    for pack in _members(transforms):
+        for module in _members(pack):
+            rule = getattr(module, "RULE", None)
+            if not isinstance(rule, Rule) or rule.module != module.__name__:
+                raise TypeError(f"{module.__name__} has no RULE of its own name")
+            if rule.id in found:
+                raise TypeError(f"{module.__name__} and {found[rule.id].module} are both called {rule.id}")
+            found[rule.id] = rule
     return tuple(found[rule_id] for rule_id in sorted(found))
 
 
-def _modules(package: ModuleType) -> Iterator[ModuleType]:
+def _members(package: ModuleType) -> Iterator[ModuleType]:
+    """What stands directly in a package: modules and folders with an `__init__.py`."""
     for entry in pkgutil.iter_modules(package.__path__, package.__name__ + "."):
-        module = import_module(entry.name)
-        if entry.ispkg:
-            yield from _modules(module)
-        else:
-            yield module
+        yield import_module(entry.name)

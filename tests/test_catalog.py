@@ -21,8 +21,8 @@ from fixer.commands.catalog import catalog as command
 from fixer.github.action_ref import ActionRef, RefKind, Version, version_of
 from fixer.github.catalog import Catalog, Major, Migrated, Migration, StepUse, between, consistency, migrate
 from fixer.github.catalog.actions import Input
-from fixer.github.catalog.artifacts import combinations_of
 from fixer.github.catalog.update import Clone, CloneError, fold, metadata_of, refresh, rendered
+from fixer.github.matrix import combinations_of
 from fixer.model import Blocked
 from fixer.repository import Repository
 

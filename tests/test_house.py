@@ -14,16 +14,26 @@ from pathlib import Path
 import pytest
 
 from fixer.registry import all_rules
+from tests.components import path as component
 from tests.fixture_cases import CASES, FIXTURES, Case
 
 ROOT = Path(__file__).parent.parent
-MODULES = [path for package in ("fixer", "transforms") for path in sorted((ROOT / package).rglob("*.py"))]
-RULE_MODULES = [path for path in sorted((ROOT / "transforms").glob("*/*.py")) if path.name != "__init__.py"]
+MODULES = [
+    path
+    for package in ("fixer", "transforms")
+    for path in sorted((ROOT / package).rglob("*.py"))
+    if path.parent.name != "scripts"  # what rules write: no part of the program
+]
+# A rule is `transforms/<pack>/<rule>.py`, or `transforms/<pack>/<rule>/__init__.py` with more modules beside it.
+RULE_MODULES = sorted(
+    (*(p for p in ROOT.glob("transforms/*/*.py") if p.name != "__init__.py"), *ROOT.glob("transforms/*/*/__init__.py"))
+)
+ALL_OF_RULES = sorted({*RULE_MODULES, *(path for path in ROOT.glob("transforms/*/*/*.py"))})
 
 # What a rule may import of the project and of others. Rules are pure functions: no files, programs, network, clock.
 RULE_IMPORTS = (
     "fixer.model", "fixer.languages", "fixer.github", "fixer.project", "fixer.docker", "fixer.django", "fixer.runtime",
-    "fixer.deploy",
+    "fixer.deploy", "fixer.scripts",
 )  # fmt: skip
 IMPURE = {
     "asyncio", "builtins", "ctypes", "datetime", "glob", "http", "importlib", "io", "multiprocessing", "os", "pathlib",
@@ -53,6 +63,17 @@ def tree(path: Path) -> ast.Module:
 
 def name(path: Path) -> str:
     return path.relative_to(ROOT).as_posix()
+
+
+def called(path: Path) -> str:
+    """The name of a rule's module: of its folder, where it is one."""
+    return path.parent.name if path.name == "__init__.py" else path.stem
+
+
+def folder_of(path: Path) -> tuple[str, ...]:
+    """The package of a rule that is a folder, for a module in it."""
+    parts = path.relative_to(ROOT).parts
+    return (".".join(parts[:3]),) if len(parts) > 3 else ()
 
 
 def imports(path: Path) -> Iterator[str]:
@@ -94,9 +115,9 @@ def test_the_nouns_import_nothing_but_the_standard_library() -> None:
 def test_rules_import_the_nouns_the_languages_the_facts_and_the_catalog_and_no_other_rule() -> None:
     offenders = [
         f"{name(path)}: {module}"
-        for path in RULE_MODULES
+        for path in ALL_OF_RULES
         for module in imports(path)
-        if not within(module, RULE_IMPORTS)
+        if not within(module, (*RULE_IMPORTS, *folder_of(path)))
         and (module.split(".")[0] not in sys.stdlib_module_names or module.split(".")[0] in IMPURE)
     ]
     assert offenders == []
@@ -173,7 +194,7 @@ def test_every_module_and_type_is_named_for_what_it_is() -> None:
 
 
 def test_a_rule_has_one_name_in_four_places() -> None:
-    rules = {path.stem.replace("_", "-") for path in RULE_MODULES}
+    rules = {called(path).replace("_", "-") for path in RULE_MODULES}
 
     assert {rule.id for rule in all_rules()} == rules
     assert {path.name for path in FIXTURES.iterdir() if path.is_dir()} - {"financehub"} == rules
@@ -183,7 +204,7 @@ def test_a_rule_has_one_name_in_four_places() -> None:
 # -- the shape of a rule ------------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("path", RULE_MODULES, ids=lambda path: path.stem)
+@pytest.mark.parametrize("path", RULE_MODULES, ids=called)
 def test_a_rule_is_a_value_at_the_end_of_its_module(path: Path) -> None:
     *before, last = tree(path).body
 
@@ -195,7 +216,7 @@ def test_a_rule_is_a_value_at_the_end_of_its_module(path: Path) -> None:
     assert [ast.unparse(n) for n in before if isinstance(n, ast.Expr) and not isinstance(n.value, ast.Constant)] == []
 
 
-@pytest.mark.parametrize("path", RULE_MODULES, ids=lambda path: path.stem)
+@pytest.mark.parametrize("path", RULE_MODULES, ids=called)
 def test_a_rule_says_why_and_when_it_leaves_things_alone(path: Path) -> None:
     docstring = ast.get_docstring(tree(path)) or ""
     first, _, rest = docstring.partition("\n")
@@ -208,7 +229,7 @@ def test_a_rule_says_why_and_when_it_leaves_things_alone(path: Path) -> None:
 def test_rules_make_no_edits_of_their_own() -> None:
     offenders = [
         f"{name(path)}:{call.lineno}"
-        for path in RULE_MODULES
+        for path in ALL_OF_RULES
         for function, call in calls(path)
         if function.rpartition(".")[2] in {"Edit", "Change"}
     ]
@@ -218,11 +239,53 @@ def test_rules_make_no_edits_of_their_own() -> None:
 def test_rules_do_not_cut_the_text_of_files() -> None:
     offenders = [
         f"{name(path)}:{node.lineno}: {ast.unparse(node)}"
-        for path in RULE_MODULES
+        for path in ALL_OF_RULES
         for node in ast.walk(tree(path))
         if isinstance(node, ast.Subscript) and ast.unparse(node.value).endswith("source.text")
     ]
     assert offenders == []
+
+
+def test_a_module_beside_a_rule_is_used_by_it() -> None:
+    unused = [
+        name(path)
+        for path in ALL_OF_RULES
+        if path not in RULE_MODULES
+        and not any(
+            imported.rpartition(".")[2] == path.stem
+            for other in path.parent.glob("*.py")
+            for imported in imports(other)
+            if within(imported, folder_of(path))
+        )
+    ]
+    assert unused == []
+
+
+# -- scripts ------------------------------------------------------------------------------------------------------
+
+SHELL = [path for path in tracked("*.sh", ".ci/*") if not path.is_relative_to(FIXTURES)]
+
+
+@pytest.mark.needs("shellcheck")
+@pytest.mark.parametrize("path", SHELL, ids=name)
+def test_shellcheck_has_nothing_to_say_of_a_script(path: Path) -> None:
+    """Ruff, over the whole tree, is the same for what is written in Python."""
+    dialect = [] if path.read_text(encoding="utf-8").startswith("#!") else ["--shell=bash"]
+    done = subprocess.run([component("shellcheck"), *dialect, path], capture_output=True, text=True)
+
+    assert done.stdout + done.stderr == ""
+
+
+def test_every_script_of_a_rule_is_used_and_every_one_that_is_used_is_there() -> None:
+    said = {
+        f"{name(path.parent)}/scripts/{ast.literal_eval(call.args[1])}"
+        for path in MODULES
+        for function, call in calls(path)
+        if function == "script"
+    }
+    there = {name(path) for folder in ("fixer", "transforms") for path in (ROOT / folder).rglob("scripts/*.*")}
+
+    assert said == {path for path in there if "__pycache__" not in path}
 
 
 # -- fixtures -----------------------------------------------------------------------------------------------------
@@ -232,7 +295,7 @@ def of(rule_id: str) -> list[Case]:
     return [case for case in CASES if case.rule_id == rule_id]
 
 
-RULE_IDS = [path.stem.replace("_", "-") for path in RULE_MODULES]
+RULE_IDS = [called(path).replace("_", "-") for path in RULE_MODULES]
 
 
 @pytest.mark.parametrize("rule_id", RULE_IDS)

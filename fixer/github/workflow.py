@@ -2,13 +2,77 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+import re
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Any
+from typing import Any, NamedTuple
 
+from fixer.github.matrix import Matrix
 from fixer.languages.yaml import Flow, Node, Yaml
 from fixer.model import Address, Blocked, Parts, Span, joined
+
+# `${{ matrix.os }}` alone; the label of a runner is hardly ever made of more.
+_MATRIX_VALUE = re.compile(r"\$\{\{\s*matrix(?:\.([\w-]+)|\['([^']+)'\])\s*\}\}\Z", re.IGNORECASE)
+_SYSTEMS = {"ubuntu": "linux", "linux": "linux", "windows": "windows", "macos": "macos"}
+
+
+class RunsOn(NamedTuple):
+    """What a job runs on: every label that it, or a job of its matrix, asks for, as text, and the group of runners.
+
+    A label that an expression makes stays an expression.
+    """
+
+    labels: tuple[str, ...]
+    group: str = ""
+
+    @property
+    def self_hosted(self) -> bool:
+        """Whether it is a runner of somebody's own, or of a group, as far as can be told."""
+        return bool(self.group) or any("self-hosted" in label for label in self.labels)
+
+    @property
+    def known(self) -> bool:
+        """Whether every label is known, and one of GitHub's own."""
+        hosted = (label.lower().startswith(("ubuntu", "windows", "macos")) for label in self.labels)
+        return bool(self.labels) and not self.group and all(hosted)
+
+    def may_be(self, system: str) -> bool:
+        """Whether it is `linux`, `windows` or `macos`, in some job at least, by the words of its labels."""
+        return system in self._systems
+
+    def must_be(self, system: str) -> bool:
+        """Whether it is this system and in no job another one, by the words of its labels."""
+        return self._systems == {system}
+
+    @property
+    def _systems(self) -> set[str]:
+        words = " ".join(self.labels).lower()
+        return {system for word, system in _SYSTEMS.items() if word in words}
+
+
+class Service(NamedTuple):
+    """A container that runs beside a job, or the one that the job runs in. `ports` are as they are written."""
+
+    name: str
+    image: str
+    env: Mapping[str, str]
+    ports: tuple[str, ...]
+    options: str
+    node: Node
+
+    @classmethod
+    def of(cls, name: str, node: Node) -> Service:
+        """`node` is the mapping, or the text of the image alone."""
+        ports = node.get("ports")
+        return cls(
+            name,
+            node.value if node.is_scalar else _text(node.get("image")),
+            node.texts("env"),
+            tuple(_text(port) for port in ports.items) if ports is not None else (),
+            _text(node.get("options")),
+            node,
+        )
 
 
 class _Entry:
@@ -29,6 +93,25 @@ class _Entry:
     def uses(self) -> Node | None:
         """The action of a step, or the reusable workflow that a job calls."""
         return _scalar(self.node.get("uses"))
+
+    @property
+    def env(self) -> dict[str, str]:
+        """Its own variables, as they are written; `timeline.Moment` knows all that are in scope."""
+        return self.node.texts("env")
+
+    @property
+    def condition(self) -> str:
+        """The expression of `if:`, without `${{ }}` around it; empty where there is none."""
+        text = _text(self.node.get("if")).strip()
+        if text.startswith("${{") and text.endswith("}}") and text.count("${{") == 1:
+            return text[3:-2].strip()
+        return text
+
+    @property
+    def may_fail(self) -> bool:
+        """Whether `continue-on-error` lets what follows run after a failure; an expression may."""
+        given = self.node.get("continue-on-error")
+        return given is not None and _text(given).strip().lower() != "false"
 
 
 @dataclass(frozen=True, eq=False)
@@ -66,6 +149,11 @@ class Step(_Entry):
     def with_(self) -> Node | None:
         found = self.node.get("with")
         return found if found is not None and found.is_mapping else None
+
+    @property
+    def inputs(self) -> dict[str, str]:
+        """What `with:` gives, as it is written."""
+        return self.node.texts("with")
 
     @property
     def span(self) -> Span:
@@ -129,6 +217,54 @@ class Job(_Entry):
     def steps(self) -> tuple[Step, ...]:
         return tuple(_steps(self.steps_node, self, self.workflow))
 
+    @cached_property
+    def matrix(self) -> Matrix | None:
+        """What `strategy.matrix` makes of the job; None where it has none."""
+        strategy = self.node.get("strategy")
+        found = strategy.get("matrix") if strategy is not None else None
+        return Matrix(found.data) if found is not None else None
+
+    @cached_property
+    def runs_on(self) -> RunsOn:
+        found = self.node.get("runs-on")
+        if found is None:
+            return RunsOn(())
+        group = _text(found.get("group"))
+        names = found.get("labels") if found.is_mapping else found
+        if names is None:
+            return RunsOn((), group)
+        written = [_text(item) for item in names.items] if names.is_sequence else [_text(names)]
+        return RunsOn(tuple(label for text in written for label in self._labels(text)), group)
+
+    def _labels(self, text: str) -> Iterator[str]:
+        """The labels that a matrix puts in the place of `${{ matrix.os }}`."""
+        found = _MATRIX_VALUE.match(text)
+        values = self.matrix.values(found[1] or found[2]) if found is not None and self.matrix is not None else None
+        if not values:
+            yield text
+            return
+        for value in values:
+            yield from map(str, value if isinstance(value, list) else [value])
+
+    @cached_property
+    def services(self) -> dict[str, Service]:
+        return {name: Service.of(name, node) for name, node in self.node.mapping("services").items()}
+
+    @cached_property
+    def container(self) -> Service | None:
+        """The container that its steps run in; None where they run on the runner itself."""
+        found = self.node.get("container")
+        return Service.of("container", found) if found is not None and found.value else None
+
+    @property
+    def permissions(self) -> Node | None:
+        """What restricts the job's token: its own `permissions`, else the workflow's; None where neither says a word.
+
+        What neither says is decided by a setting of the repository.
+        """
+        own = self.node.get("permissions")
+        return own if own is not None else self.workflow.root.get("permissions")
+
     @property
     def environment(self) -> str:
         """The name of the deployment environment; empty where there is none."""
@@ -157,6 +293,11 @@ class Workflow(Yaml):
         if self.composite or found is None or not found.is_mapping:
             return {}
         return {key: Job(key, node, self) for key, node in found.value.items() if node.is_mapping}
+
+    @property
+    def env(self) -> dict[str, str]:
+        """The variables of all of its jobs, as they are written."""
+        return self.root.texts("env")
 
     @cached_property
     def triggers(self) -> tuple[str, ...]:

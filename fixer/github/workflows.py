@@ -89,7 +89,7 @@ def commands_of(step: Step) -> tuple[Command, ...]:
 
 def folder_of(command: Command, step: Step) -> str | None:
     """The folder, from the top of the repository, in which a command runs; None where that cannot be told."""
-    folder = _joined("", step.working_directory)
+    folder = path_within("", step.working_directory)
     for other in command.script.commands:
         if other.start >= command.start:
             break
@@ -97,11 +97,12 @@ def folder_of(command: Command, step: Step) -> str | None:
             continue
         if len(other.args) != 1:
             return None
-        folder = _joined(folder, other.args[0].text) if folder is not None else None
+        folder = path_within(folder, other.args[0].text) if folder is not None else None
     return folder
 
 
-def _joined(folder: str, target: str) -> str | None:
+def path_within(folder: str, target: str) -> str | None:
+    """A path that is named in a folder, from the top of the workspace; None where it is not known, or leads out."""
     target = target.strip()
     if _WORKSPACE.match(target):
         folder, target = "", _WORKSPACE.sub("", target, count=1).lstrip("/")
@@ -140,7 +141,7 @@ def _sees_every_pull_request(workflow: Workflow) -> bool:
 
 def in_folder(folder: str, command: str, like: Step) -> dict[str, str] | Blocked:
     """The keys of a step that runs a command in a folder, in the way in which another step of its job does it."""
-    start = _joined("", like.job.default("working-directory")) if like.job is not None else ""
+    start = path_within("", like.job.default("working-directory")) if like.job is not None else ""
     if folder == start:
         return {"run": command}
     name = path_word(folder or ".")

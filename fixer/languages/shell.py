@@ -176,6 +176,27 @@ class Command:
         return tuple(_redirects(self.node, self.script.text))
 
     @cached_property
+    def outputs(self) -> tuple[Redirect, ...]:
+        """Its own redirections, and those of the groups and loops that it stands in: `{ echo a; } > file`."""
+        found = list(self.redirects)
+        node = self.node.parent
+        while node is not None and node.type not in ("command_substitution", "process_substitution"):
+            parent = node.parent
+            if parent is not None and parent.type == "redirected_statement" and node.type in _GROUPS:
+                found += _redirects(node, self.script.text)
+            node = parent
+        return tuple(found)
+
+    @cached_property
+    def here_document(self) -> str:
+        """The lines of its here-document; empty where it has none."""
+        for redirect in self.redirects:
+            if redirect.operator in ("<<", "<<-"):
+                lines = self.script.text[redirect.start : redirect.end].split("\n")[1:-1]
+                return "\n".join(line.lstrip("\t") if redirect.operator == "<<-" else line for line in lines)
+        return ""
+
+    @cached_property
     def structure(self) -> tuple[Structure, ...]:
         """What it stands in, from the inside out."""
         return tuple(_structure(self.node))
@@ -255,7 +276,7 @@ class Script:
             return None
         setting = step.shell
         # Without `shell:` a Windows runner starts PowerShell.
-        if not setting and step.job is not None and re.search(r"windows", str(step.job.data.get("runs-on")), re.I):
+        if not setting and step.job is not None and step.job.runs_on.must_be("windows"):
             return None
         shell = Shell.named(setting)
         return _parse(run.value, shell) if shell is not None else None
@@ -518,6 +539,9 @@ _SEQUENCES = frozenset(
         "command_substitution",
         "process_substitution",
     )
+)
+_GROUPS = frozenset(
+    ("compound_statement", "subshell", "if_statement", "case_statement", "while_statement", "for_statement")
 )
 _LOOPS = frozenset(("while_statement", "for_statement", "c_style_for_statement"))
 

@@ -9,9 +9,9 @@ from __future__ import annotations
 
 import re
 from collections.abc import Collection, Iterator, Mapping
-from itertools import product
 from typing import Any, NamedTuple
 
+from fixer.github.matrix import combinations_of
 from fixer.github.workflow import Job, Step, Workflow
 from fixer.model import Address, Blocked
 
@@ -21,7 +21,6 @@ _MATRIX_KEY = re.compile(r"\bmatrix\.([\w-]+)|\bmatrix\['([^']+)'\]")
 _ONLY_WHERE = re.compile(r"matrix\.([\w-]+)\s*==\s*('([^']*)'|[0-9.]+|true|false)")
 # Other actions that leave artifacts; those of Docker leave the record of a build.
 _OTHER_UPLOADS = re.compile(r"^docker/(build-push|bake)-action@|upload(?!-artifact@)[\w-]*artifact|^\./", re.IGNORECASE)
-_MOST = 512
 _ADVICE = "give each upload a name of its own; downloads can take them together with pattern and merge-multiple"
 
 
@@ -165,46 +164,6 @@ def _repeats(step: Step, job: Job, name: str) -> bool:
             combinations = [one for one in combinations if _text(one.get(key.lower())) == wanted]
     seen = [tuple(_text(one.get(key)) for key in sorted(used)) for one in combinations]
     return len(set(seen)) < len(seen)
-
-
-def combinations_of(matrix: Any) -> list[dict[str, Any]] | None:
-    """The jobs of a matrix; None where an expression makes it, or where there are too many to list.
-
-    https://docs.github.com/actions/reference/workflows-and-actions/workflow-syntax#jobsjob_idstrategymatrixinclude
-    """
-    if not isinstance(matrix, dict):
-        return None
-    axes = {key: values for key, values in matrix.items() if key not in ("include", "exclude")}
-    if any(not isinstance(values, list) for values in axes.values()):
-        return None
-    count = 1
-    for values in axes.values():
-        count *= len(values)
-    if count > _MOST:
-        return None
-    found = [dict(zip(axes, values, strict=True)) for values in product(*axes.values())] if axes else []
-    excluded = matrix.get("exclude", [])
-    if isinstance(excluded, list):
-        found = [
-            one
-            for one in found
-            if not any(isinstance(out, dict) and all(one.get(k) == v for k, v in out.items()) for out in excluded)
-        ]
-    included = matrix.get("include", [])
-    if not isinstance(included, list) or any(not isinstance(entry, dict) for entry in included):
-        return None
-    original = [dict(one) for one in found]
-    for entry in included:
-        fitting = [
-            position
-            for position, one in enumerate(original)
-            if all(one[key] == value for key, value in entry.items() if key in axes)
-        ]
-        for position in fitting:
-            found[position].update(entry)
-        if not fitting:
-            found.append(dict(entry))
-    return found
 
 
 def _text(value: Any) -> str:
