@@ -13,13 +13,13 @@ import yaml
 from fixer.engine import plan
 from fixer.github.action_ref import ActionRef
 from fixer.github.catalog import Catalog
-from fixer.github.catalog.slack import slack_message
 from fixer.github.workflow import Step, Workflow
 from fixer.model import Blocked, Fix, Plan, Source, Tier
 from fixer.registry import all_rules
 from fixer.repository import Repository
 from tests.corpus.trees import corpus, repositories
 from tests.fixture_cases import CASES, planned, write
+from transforms.ci.outdated_action.slack import slack_message
 
 RULE = next(rule for rule in all_rules() if rule.id == "outdated-action")
 CATALOG = Catalog.load()

@@ -1,0 +1,79 @@
+"""Uploads and downloads of a workflow go to v4 together: both sides must understand each other."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from fixer.github.action_files import ActionFiles
+from fixer.github.workflow import Step, Workflow
+from fixer.model import Blocked, Finding, Fix, Options, Tier
+from transforms.ci.outdated_action.artifact_names import ArtifactNames, artifact_names
+from transforms.ci.outdated_action.rewrite import Inputs, fix_of
+from transforms.ci.outdated_action.target import Bump
+from transforms.ci.outdated_action.uses import Use, finding
+
+_ARTIFACTS_V4 = (4, 0, 0, 1)
+
+
+def changes_artifacts(bump: Bump) -> bool:
+    """Whether a bump crosses from v3 to v4, where uploads and downloads stopped understanding each other."""
+    return (
+        bump.action.name in ("actions/upload-artifact", "actions/download-artifact")
+        and bump.before is not None
+        and bump.before < _ARTIFACTS_V4 <= bump.target.version
+    )
+
+
+def move_together(
+    workflow: Workflow, together: list[tuple[Use, Bump]], files: ActionFiles, options: Options
+) -> Iterator[Finding]:
+    """Uploads and downloads of a workflow go to v4 and newer together, or not at all."""
+    crossing = [use.step.at for use, _ in together if use.step is not None]
+    names = artifact_names(workflow, crossing, files.artifact_readers)
+    if isinstance(names, Blocked):
+        for use, bump in together:
+            yield finding(use, f"{use.ref} {bump.why}", names)
+        return
+    cures = [fix_of(use, bump, files, options, _named(use.step, names)) for use, bump in together]
+    blocked = next((cure for cure in cures if isinstance(cure, Blocked)), None)
+    if blocked is not None:
+        for (use, bump), cure in zip(together, cures, strict=True):
+            own = Blocked(f"it goes together with another step, which is blocked: {blocked.reason}", blocked.next_step)
+            yield finding(use, f"{use.ref} {bump.why}", cure if isinstance(cure, Blocked) else own)
+        return
+    fixes = [cure for cure in cures if isinstance(cure, Fix)]
+    if not names.uploads:
+        for (use, bump), fix in zip(together, fixes, strict=True):
+            yield finding(use, f"{use.ref} {bump.why}", fix)
+        return
+    first, bump = together[0]
+    moved = {use.step.at for use, _ in together if use.step is not None}
+    others = [
+        workflow.edit_mapping(step.with_, **_named(step, names).as_edit())
+        for step in workflow.steps
+        if step.at in names.downloads and step.at not in moved and step.with_ is not None
+    ]
+    whole = Fix.of(
+        "move uploads and downloads together, and give each upload a name of its own",
+        *(fix.edits for fix in fixes),
+        *others,
+        tier=Tier.REVIEW,
+        todo=dict.fromkeys(text for fix in fixes for text in fix.todo),
+    )
+    count = f" ({len(together)} steps)" if len(together) > 1 else ""
+    yield finding(
+        first,
+        f"{first.ref}{count} {bump.why}; from v4 on a run can upload an artifact once, and here one is repeated",
+        whole,
+    )
+
+
+def _named(step: Step | None, names: ArtifactNames) -> Inputs:
+    if step is None:
+        return Inputs()
+    if step.at in names.uploads:
+        new = names.uploads[step.at]
+        return Inputs(set={"name": new}) if "name" in step.node.texts("with") else Inputs(add={"name": new})
+    if step.at in names.downloads:
+        return Inputs({"name": "pattern"}, {"name": names.downloads[step.at]}, {"merge-multiple": True})
+    return Inputs()

@@ -1,0 +1,157 @@
+"""Which version an action should be used at, and why."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+from fixer.github.action_ref import ActionRef, RefKind, Version, version_of
+from fixer.github.catalog import Action, Catalog, Major
+from fixer.model import Blocked, Options
+
+BRANCHES = frozenset(("master", "main", "develop", "dev", "trunk", "head"))
+_RUNTIMES = {"node12": "Node 12", "node16": "Node 16", "node20": "Node 20", "plugin": "a plugin of old runners"}
+# The majors that the audit names, by repository.
+_AUDIT = {
+    "actions/cache": 4,
+    "actions/checkout": 4,
+    "actions/download-artifact": 4,
+    "actions/setup-python": 5,
+    "actions/upload-artifact": 4,
+    "codecov/codecov-action": 4,
+    "github/codeql-action": 3,
+    "softprops/action-gh-release": 2,
+}
+
+
+class Bump(NamedTuple):
+    """Where a use should go, and why. `before` is None for a branch, whose version is not known."""
+
+    action: Action
+    why: str
+    before: Version | None
+    old: Major | None
+    target: Major
+
+
+def bump_of(ref: ActionRef, action: Action, catalog: Catalog, options: Options) -> Bump | Blocked | None:
+    """The target and the reason; None where the use is as it should be."""
+    configured = _configured(action, options)
+    if isinstance(configured, Blocked):
+        return configured
+    policy = options["policy"]
+    floor = _AUDIT.get(action.repository.lower(), 0)
+    wanted = configured
+    if policy == "audit" and wanted is None:
+        if not floor or floor not in action.majors:
+            return None
+        wanted = floor
+    if ref.kind is RefKind.BRANCH and version_of(ref.ref.rpartition("/")[2]) is None:
+        return _bump_of_branch(ref, action, catalog, wanted)
+    before = action.resolve(ref)
+    if before is None or before > action.newest_known or (action.newest and before[0] > action.newest.number):
+        return None  # newer than the catalog, or a commit between releases
+    if wanted is not None:
+        if before[0] >= wanted:
+            return None
+        target: Major | None = action.majors[wanted]
+    else:
+        current = action.majors.get(before[0])
+        sound = current is not None and is_sound(ref, action, current, before, catalog) and before[0] >= floor
+        if sound and policy != "latest":
+            return None
+        target = catalog.target(action, policy=policy, at_least=max(floor, before[0]))
+        if sound and (target is None or target.number <= before[0]):
+            return None
+    why = reason_of(ref, action, catalog)
+    if target is None:
+        return _no_successor(action)
+    if target.version < before or (target.version == before and action.exists(ref)):
+        return None
+    if ref.kind is not RefKind.SHA and action.with_precision(ref.ref, target.number) == ref.ref:
+        return None  # the tag moves, and has moved on since the catalog was made
+    if configured is not None:
+        chosen = f"rules.outdated-action.majors sets v{configured}"
+    else:
+        chosen = f"policy {policy} takes " + (f"v{target.number}" if target.number != before[0] else target.release)
+    return Bump(action, f"{why}; {chosen}", before, action.majors.get(before[0]), target)
+
+
+def is_sound(ref: ActionRef, action: Action, major: Major, version: Version, catalog: Catalog) -> bool:
+    return (
+        catalog.is_supported(major.runtime(version))
+        and not action.is_shut_off(version)
+        and not action.advisories_of(version)
+        and action.exists(ref)
+    )
+
+
+def reason_of(ref: ActionRef, action: Action, catalog: Catalog) -> str:
+    """What is wrong with the version that a reference names, as the rest of a sentence."""
+    version = action.resolve(ref)
+    if version is None or (ref.kind is RefKind.BRANCH and version_of(ref.ref.rpartition("/")[2]) is None):
+        return "follows a branch, whose code can change at any time"
+    if not action.exists(ref):
+        return "names a tag that does not exist"
+    advisories = action.advisories_of(version)
+    if advisories:
+        return f"has a known vulnerability ({', '.join(advisory.id for advisory in advisories)})"
+    if action.is_shut_off(version):
+        return "was switched off and fails"
+    major = action.majors.get(version[0])
+    runtime = major.runtime(version) if major else ""
+    if not catalog.is_supported(runtime):
+        return f"runs on {_RUNTIMES.get(runtime, runtime)}, which GitHub's runners no longer have"
+    return "is behind"
+
+
+def _bump_of_branch(ref: ActionRef, action: Action, catalog: Catalog, wanted: int | None) -> Bump | Blocked | None:
+    if ref.ref.lower() not in BRANCHES or ref.ref in action.curated.get("branches_meant", ()):
+        return None
+    why = "follows a branch, whose code can change at any time"
+    reason = str(action.curated.get("no_release", ""))
+    if reason:
+        return Blocked(reason, f"pin {action.name} to a commit")
+    if wanted is not None:
+        return Bump(action, f"{why}; rules.outdated-action.majors sets v{wanted}", None, None, action.majors[wanted])
+    target = catalog.target(action, policy="latest")
+    if target is None:
+        return _no_successor(action)
+    if ref.ref != action.branch and ref.ref not in action.entry.branches:
+        return Blocked(
+            f"{ref.ref} is not the default branch of {action.repository} any more, and the catalog does not know what "
+            "it holds",
+            "name the major that you want",
+            f'rules.outdated-action.majors."{action.repository}" = "v{target.number}"',
+        )
+    return Bump(action, f"{why}; its newest release is {target.release}", None, None, target)
+
+
+def _no_successor(action: Action) -> Blocked:
+    newest = action.newest
+    known = action.newest_known
+    if newest is not None and known > newest.version:
+        name = ".".join(str(part) for part in known[:3])
+        return Blocked(
+            f"the newest release of {action.name} that the catalog knows in full is {newest.release}; v{name} exists, "
+            "but its inputs are not known",
+            f"look at its release notes, and `fhfix catalog update {action.repository}`",
+        )
+    return Blocked(
+        f"the catalog knows no release of {action.name} that is better (as of {action.as_of})",
+        f"replace it, or `fhfix catalog update {action.repository}` where there is a newer one",
+    )
+
+
+def _configured(action: Action, options: Options) -> int | Blocked | None:
+    """The major that the configuration sets for an action, or for all of its repository."""
+    majors = {name.lower(): value for name, value in options["majors"].items()}
+    value = majors.get(action.name.lower(), majors.get(action.repository.lower()))
+    if value is None:
+        return None
+    version = version_of(str(value))
+    if version is None or version[0] not in action.majors:
+        known = ", ".join(f"v{number}" for number in action.majors)
+        return Blocked(
+            f"rules.outdated-action.majors sets {value}, which the catalog does not know", f"set one of {known}"
+        )
+    return version[0]
