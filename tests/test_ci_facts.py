@@ -12,6 +12,7 @@ from fixer.django.ci import DjangoCI
 from fixer.django.local_access import local_access
 from fixer.django.routes import HealthUrl, Routes
 from fixer.github.workflows import Workflows, commands_of, folder_of
+from fixer.languages.yaml import plain_of
 from fixer.model import Blocked
 from fixer.project.frontend import FrontEnd, FrontEnds
 from fixer.project.task_runners import TaskRunners
@@ -296,6 +297,7 @@ DATABASES = {"default": {
 }}
 """
 TESTS = ("pip install django", "python manage.py test")
+ONLY_INSTALLS = ("pip install -r requirements.txt", "mypy .")
 
 
 def django_ci(root: Path, settings: str, text: str = "", **files: str) -> DjangoCI:
@@ -306,7 +308,8 @@ def django_ci(root: Path, settings: str, text: str = "", **files: str) -> Django
 
 
 def new_job(ci: DjangoCI, **env: str) -> dict[str, Any] | Blocked:
-    return ci.new_job("rule", "Title", minutes=5, env=env, project=ci.tested, with_tests=True, redis=True)
+    job = ci.new_job("rule", "Title", minutes=5, env=env, project=ci.tested, with_tests=True, everything=True)
+    return job if isinstance(job, Blocked) else plain_of(job)
 
 
 def environment(ci: DjangoCI, **env: str) -> Any:
@@ -365,7 +368,7 @@ def test_a_service_of_the_tests_is_taken_over_under_its_name_and_on_a_known_port
 
 def test_all_variables_that_are_missing_are_asked_for_at_once_beside_those_that_are_configured(tmp_path: Path) -> None:
     reads = (f"{name} = os.environ['SHOP_{name}']\n" for name in ("AREA", "MODE", "ZONE"))
-    asked = new_job(django_ci(tmp_path, "import os\n" + "".join(reads)), SHOP_AREA="north")
+    asked = new_job(django_ci(tmp_path, "import os\n" + "".join(reads), workflow(*ONLY_INSTALLS)), SHOP_AREA="north")
 
     assert isinstance(asked, Blocked)
     assert (
@@ -376,12 +379,13 @@ def test_all_variables_that_are_missing_are_asked_for_at_once_beside_those_that_
 
 def test_a_required_variable_comes_from_the_step_the_job_the_configuration_or_is_asked_for(tmp_path: Path) -> None:
     settings = "import os\nMODE = os.environ['SHOP_MODE']\nSECRET_KEY = os.environ['SHOP_SECRET']\n"
-    asked = new_job(django_ci(tmp_path / "1", settings))
+    text = workflow(*ONLY_INSTALLS)
+    asked = new_job(django_ci(tmp_path / "1", settings, text))
     assert isinstance(asked, Blocked)
     assert asked.reason == "site/settings.py:2 requires SHOP_MODE, and no job sets it"
     assert asked.config == 'rules.rule.env = { SHOP_MODE = "…" }'
 
-    configured = environment(django_ci(tmp_path / "2", settings), SHOP_MODE="quick")
+    configured = environment(django_ci(tmp_path / "2", settings, text), SHOP_MODE="quick")
     assert configured == {"SHOP_SECRET": "only-for-tests", "SHOP_MODE": "quick"}
 
     of_job = django_ci(tmp_path / "3", settings, workflow(*TESTS, env="{ SHOP_MODE: of-the-job }"))
@@ -389,6 +393,20 @@ def test_a_required_variable_comes_from_the_step_the_job_the_configuration_or_is
 
     text = workflow(*TESTS, env="{ SHOP_MODE: of-the-job }") + "        env: { SHOP_MODE: of-the-step }\n"
     assert environment(django_ci(tmp_path / "4", settings, text))["SHOP_MODE"] == "of-the-step"
+
+
+def test_what_the_tests_run_without_is_not_required(tmp_path: Path) -> None:
+    settings = "import os\nMODE = os.environ['SHOP_MODE']\n"
+    assert environment(django_ci(tmp_path / "1", settings)) == {}, "manage.py test imports the same settings"
+
+    text = workflow("pip install django", "pytest")
+    named = {
+        "pytest.ini": "[pytest]\nDJANGO_SETTINGS_MODULE = site.settings\nenv =\n    D:SHOP_MODE=quick\n    OTHER=1\n"
+    }
+    assert environment(django_ci(tmp_path / "2", settings, text, **named)) == {"SHOP_MODE": "quick"}
+
+    asked = new_job(django_ci(tmp_path / "3", settings, text))
+    assert isinstance(asked, Blocked), "that pytest imports the settings is said nowhere"
 
 
 def test_what_only_other_settings_demand_is_not_asked_for(tmp_path: Path) -> None:
@@ -468,7 +486,7 @@ def test_a_job_that_tests_the_project_as_a_whole_is_preferred_to_one_in_a_browse
     ("more", "reason"),
     [
         ("    container: python:3.13\n", "runs in a container"),
-        ("    strategy: { matrix: { include: [{ django: '5.2' }] } }\n", "from its matrix"),
+        ("    strategy: { matrix: '${{ fromJSON(vars.VERSIONS) }}' }\n", "from its matrix"),
     ],
 )
 def test_a_job_that_cannot_be_a_model_is_said(tmp_path: Path, more: str, reason: str) -> None:

@@ -18,7 +18,7 @@ Plain = dict[str, Any]
 
 POSTGRES_OPTIONS = "--health-cmd pg_isready --health-interval 10s --health-timeout 5s --health-retries 5"
 REDIS_OPTIONS = '--health-cmd "redis-cli ping" --health-interval 10s --health-timeout 5s --health-retries 5'
-LOCAL = frozenset({"", "localhost", "127.0.0.1", "::1", "0.0.0.0"})  # noqa: S104 (compared, never listened on)
+LOCAL = frozenset({"", "localhost", "127.0.0.1", "::1", "0.0.0.0"})
 
 _IMAGE = re.compile(r"(?:^|/)(?P<name>postgres|postgis|pgvector|timescaledb|mysql|mariadb|redis|valkey)[^/]*$", re.I)
 _PORTS = {"redis": 6379, "valkey": 6379, "mysql": 3306, "mariadb": 3306}

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import posixpath
 import re
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
@@ -247,7 +247,9 @@ def preparation(run: TestRun) -> str:
 
 def _without_unread_outputs(steps: Sequence[SetupStep]) -> list[SetupStep]:
     """Without the steps that only make outputs which no other of these steps reads."""
-    read = {each.name.lower() for step in steps for each in reads_below(step.data, ("steps", 0)) if each.context == "steps"}
+    read = {
+        each.name.lower() for step in steps for each in reads_below(step.data, ("steps", 0)) if each.context == "steps"
+    }
     found = []
     for each in steps:
         only_outputs = "GITHUB_OUTPUT" in str(each.data.get("run", "")) and not any(map(installs, each.script.commands))

@@ -24,11 +24,15 @@ JUDGING = frozenset({"pull_request", "push", "merge_group"})
 _PYTHON = re.compile(r"(?:[\w./-]*/)?python(?:\d+(?:\.\d+)*)?")
 # They run another program in the environment of the project, whatever it is.
 _RUNNERS = frozenset(
-    {"poetry", "pipenv", "uv", "pdm", "hatch", "rye", "pixi", "conda", "micromamba", "docker", "docker-compose", "doppler"}
+    {
+        "poetry", "pipenv", "uv", "pdm", "hatch", "rye", "pixi", "conda", "micromamba", "docker", "docker-compose",
+        "doppler",
+    }
 )  # fmt: skip
 # They do something about the tests, which another program does not need.
 _ABOUT_TESTS = frozenset({"coverage", "xvfb-run", "time", "timeout", "-m", "--module"})
 _CONTAINERS = frozenset({"docker", "docker-compose"})
+_SCRIPT_OF_TESTS = re.compile(r"(^|[/ ])[\w-]*test[\w-]*\.sh$|(^|[/ ])(scripts?|bin)/[\w-]*test[\w-]*$")
 _PART_OF_ALL = re.compile(r"e2e|end-to-end|smoke|bench|perf|selenium|playwright", re.IGNORECASE)
 
 
@@ -114,6 +118,15 @@ class TestRun:
         folder, slash, _ = self.command.argv[0].text.rpartition("/")
         return f"{folder}/python" if slash and folder.endswith("bin") else "python"
 
+    @property
+    def pytest(self) -> str:
+        """How pytest is started: as it is, or as a module of the interpreter that runs the tests."""
+        words = [word.text for word in self.command.words]
+        own = self.command.argv[0].text if self.is_pytest else "pytest"
+        at = words.index(own) if self.is_pytest else -1
+        by_python = at > 1 and words[at - 1] == "-m" and _PYTHON.fullmatch(words[at - 2])
+        return f"{self.prefix}{self.python} -m {own}" if by_python else f"{self.prefix}{own}"
+
     @cached_property
     def manage(self) -> str:
         """manage.py with what starts it, from the folder of the tests: `poetry run python manage.py`."""
@@ -163,7 +176,6 @@ def delegated(workflows: Workflows) -> Iterator[tuple[Step, Command]]:
             continue
         words = " ".join(word.text for word in command.args)
         runner = command.name in ("make", "just", "task", "invoke", "inv", "npm", "yarn", "pnpm", "hatch", "poe")
-        if command.name in ("tox", "nox") or (runner and re.search(r"test|check|\bci\b", words)):
-            yield step, command
-        elif re.search(r"(^|/)[\w-]*test[\w-]*\.sh$|(^|/)(scripts?|bin)/[\w-]*test[\w-]*$", f"{command.name} {words}"):
+        asked = runner and re.search(r"test|check|\bci\b", words)
+        if command.name in ("tox", "nox") or asked or _SCRIPT_OF_TESTS.search(f"{command.name} {words}"):
             yield step, command

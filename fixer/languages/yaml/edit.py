@@ -155,6 +155,8 @@ class Yaml:
 
     def as_it_stands(self, node: Node, value: Any) -> Any:
         """A value to render that is written as this node is, as far as it says the same: quotes, `>-`, plain ports."""
+        if node.style == "flow" and node.data == value and (line := self._line_of(node)):
+            return Copied(value, (line,))
         if isinstance(value, dict) and node.is_mapping:
             children = node.value
             return {
@@ -169,8 +171,13 @@ class Yaml:
         lines = self._lines_of(node)
         return Copied(value, lines) if lines else value
 
+    def _line_of(self, node: Node) -> str:
+        """The text of a collection that stands on one line; empty for others, and for one with anchors or tags."""
+        text = self.source.text[node.start : node.end]
+        return "" if "\n" in text or re.search(r"[&*!#]", text) else text
+
     def _lines_of(self, node: Node) -> tuple[str, ...]:
-        """The text of a scalar, the lines below its first from the column of its key; empty where that is not simple."""
+        """The text of a scalar, lines below its first from the column of its key; empty where that is not simple."""
         first, *below = self.source.text[node.start : node.end].replace("\r\n", "\n").split("\n")
         if not below:
             return (first,)
