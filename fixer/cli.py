@@ -10,6 +10,8 @@ from typing import Any
 
 import click
 
+from fixer.show.output import refuse, say
+
 COMMANDS = {
     "check": "Show the findings, by file and line.",
     "apply": "Fix in place; `--dry-run` only shows what would change.",
@@ -41,16 +43,18 @@ class Lazy(click.Group):
             return super().invoke(ctx)
         except (KeyboardInterrupt, click.Abort) as stop:
             # A question that is not answered comes before all writing.
-            unwritten = "; nothing was written" if isinstance(stop, click.Abort) else ""
-            click.echo(f"\nfhfix: stopped{unwritten}", err=True)
+            say("stopped; nothing was written" if isinstance(stop, click.Abort) else "stopped")
             sys.exit(130)  # 128 + SIGINT, as shells have it: 1 would say that something was found
+        except click.ClickException as error:
+            refuse(error)
+            sys.exit(error.exit_code)
 
     def main(self, *arguments: Any, **settings: Any) -> Any:
         try:
             return super().main(*arguments, **settings)
         except OSError as error:  # of the output, a full disk say; files of the repository have their own words
             os.dup2(os.open(os.devnull, os.O_WRONLY), 1)  # what Python still holds for it would fail once more
-            click.echo(f"fhfix: {error}", err=True)
+            say(str(error))
             sys.exit(3)
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
@@ -69,7 +73,7 @@ def main(context: click.Context) -> None:
     fhfix apply              write it
     fhfix undo               take it back
 
-    Exit codes: 0 nothing found or all done, 1 findings are left, 2 wrong usage, 3 a fault of fhfix itself.
+    Exit codes: 0 nothing found or all done, 1 findings are left, 2 wrong usage, 3 fhfix could not do its work.
     """
     gc.disable()  # a run is short, and keeps nearly all that it makes: looking for garbage costs more than it frees
     # https://no-color.org and https://force-color.org; click itself looks only at the terminal.

@@ -17,6 +17,7 @@ from typing import Any
 from fixer.ignores import file_ignored, ignored_by_comment
 from fixer.model import Option, Options, Reported, Rule, Source, Tier
 from fixer.selectors import all_selectors, matches
+from fixer.show.visible import visible
 
 FILE = ".fhfix.toml"
 
@@ -252,7 +253,7 @@ def starting_text(rules: Sequence[Rule], left: Iterable[Reported], inferred: Ite
         "# Below [tool.fhfix] in pyproject.toml the same keys work.",
         "",
     ]
-    facts = [f"#   {line}" for line in inferred]
+    facts = [_comment(line, "#   ") for line in inferred]
     if facts:
         lines += ["# Found in this repository:", *facts, ""]
     for setting in SETTINGS[:4]:
@@ -261,7 +262,7 @@ def starting_text(rules: Sequence[Rule], left: Iterable[Reported], inferred: Ite
     if asked:
         lines.append("# Findings wait for these values: fill them in and take the `#` away.")
         for line, reasons in asked.items():
-            lines += [*(f"# {reason}" for reason in reasons), *(f"# {part}" for part in line.splitlines()), ""]
+            lines += [*map(_comment, reasons), *map(_comment, line.split("\n")), ""]
     lines.append("# Options of rules, with their defaults.")
     for rule in rules:
         for option in rule.options:
@@ -271,6 +272,11 @@ def starting_text(rules: Sequence[Rule], left: Iterable[Reported], inferred: Ite
                 lines.append(f"# {key}{toml_value(option.default)}  # {option.help.rstrip('.')}{choices}")
     lines += ["", "# Rules to leave out below a path:", "# [per-path-ignores]", '# "examples/**" = ["ci"]', ""]
     return "\n".join(lines)
+
+
+def _comment(text: str, mark: str = "# ") -> str:
+    """One line, whatever the text holds: a name in it must not end the comment."""
+    return f"{mark}{visible(text)}"
 
 
 def _asked_for(left: Iterable[Reported]) -> dict[str, list[str]]:

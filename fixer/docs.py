@@ -22,6 +22,7 @@ from fixer.model import Fix, Rule
 from fixer.registry import all_rules
 from fixer.repository import Repository
 from fixer.show.diff import lines_of
+from fixer.show.output import put
 
 ROOT = Path(__file__).parent.parent
 START = "<!-- rules: made by `make docs` -->"
@@ -191,14 +192,14 @@ def _main(arguments: list[str]) -> int:
     old = stale(ROOT, all_rules())
     for path, text in old.items():
         if "--check" in arguments:
-            click.echo(f"stale: {path}")
+            put(f"stale: {path}\n")
         elif text is None:
             (ROOT / path).unlink()
-            click.echo(f"removed {path}")
+            put(f"removed {path}\n")
         else:
             (ROOT / path).parent.mkdir(parents=True, exist_ok=True)
             (ROOT / path).write_text(text, encoding="utf-8", newline="\n")
-            click.echo(f"wrote {path}")
+            put(f"wrote {path}\n")
     return 1 if old and "--check" in arguments else 0
 
 

@@ -97,7 +97,7 @@ def baseline_text(reported: Iterable[Reported], sources: Mapping[str, Source]) -
         known = {"rule": each.rule.id, "path": finding.path, "message": finding.message}
         entries.append({**known, "fingerprint": fingerprint(each.rule.id, source, line)})
     entries.sort(key=lambda entry: (entry["path"], entry["rule"], entry["fingerprint"]))
-    return json.dumps({"version": BASELINE_VERSION, "findings": entries}, indent=2, ensure_ascii=False) + "\n"
+    return json.dumps({"version": BASELINE_VERSION, "findings": entries}, indent=2) + "\n"
 
 
 def fingerprint(rule_id: str, source: Source, line: int) -> str:

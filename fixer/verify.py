@@ -75,6 +75,37 @@ def broken_promise(before: Document, edits: Iterable[Edit], after: Source) -> st
     return "" if same(wanted, got) else f"text and meaning disagree: {difference(wanted, got)}"
 
 
+def rejected(before: Document, edits: Iterable[Edit]) -> str:
+    """What a fix would write that GitHub rejects or takes for nothing, and why; empty where there is no such thing.
+
+    Every workflow and action that a fix changes is asked here, so that no rule can put an expression, its own or one
+    that it copied, where it has no meaning. What the file says wrongly today is no reason.
+    """
+    from fixer.github.workflow import Workflow
+
+    if not isinstance(before, Workflow):
+        return ""
+    try:
+        after = perform(before.plain(), edits)
+    except (LookupError, TypeError, AttributeError):
+        return ""  # a broken promise, which is told apart when the fix is made
+    return _rejected(before.plain(), after, action=before.composite)
+
+
+def rejected_file(new: Document) -> str:
+    """The same of a file that a fix adds."""
+    from fixer.github.workflow import Workflow
+
+    return _rejected(None, new.plain(), action=new.composite) if isinstance(new, Workflow) else ""
+
+
+def _rejected(before: Any, after: Any, *, action: bool) -> str:
+    from fixer.github.contexts import new_mistake
+
+    found = new_mistake(before, after, action=action)
+    return f"it would write {found.expression} where it has no meaning: {found.why}" if found is not None else ""
+
+
 def second_reading(source: Source) -> str:
     """Why an independent reader does not read the file as fhfix does; empty when both agree.
 

@@ -58,6 +58,7 @@ class WriteError(Exception):
     def __init__(self, message: str, problems: Iterable[FileError] = ()) -> None:
         self.problems = tuple(problems)
         super().__init__("\n".join((message, *(f"  {problem}" for problem in self.problems))))
+        self.lines = (message, *map(str, self.problems))
 
 
 class BusyError(WriteError):

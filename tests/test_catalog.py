@@ -497,7 +497,7 @@ def test_show_says_what_is_known() -> None:
     assert result.exit_code == 0
     assert "file became files" in result.output
     assert "as of 2025-12-13" in result.output
-    assert CliRunner().invoke(command, ["show", "nobody/knows"]).exit_code == 1
+    assert CliRunner().invoke(command, ["show", "nobody/knows"]).exit_code == 3
 
 
 def test_verify_finds_nothing_wrong() -> None:

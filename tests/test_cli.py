@@ -118,7 +118,7 @@ def test_undo_refuses_by_name_where_somebody_edited_since(repository: Path) -> N
 
     result = fhfix("undo", repository)
 
-    assert result.exit_code == 1
+    assert result.exit_code == 3
     assert PATH in result.output
     assert (repository / PATH).read_text() == edited
 
@@ -126,7 +126,7 @@ def test_undo_refuses_by_name_where_somebody_edited_since(repository: Path) -> N
 def test_undo_of_nothing_says_so(repository: Path) -> None:
     result = fhfix("undo", repository)
 
-    assert result.exit_code == 1
+    assert result.exit_code == 3
     assert "nothing to undo" in result.output
 
 
@@ -182,7 +182,7 @@ def test_a_pattern_that_is_none_is_an_error_on_the_command_line_too(repository: 
 def test_a_baseline_that_cannot_be_written_is_named(repository: Path) -> None:
     result = fhfix("check", "--write-baseline", repository / "nowhere/known.json", repository)
 
-    assert result.exit_code == 1
+    assert result.exit_code == 3
     assert "known.json: cannot be written: No such file or directory" in result.output
 
 

@@ -7,8 +7,8 @@ import sys
 import click
 
 from fixer.commands.opening import Opened, exit_code, exit_zero, repository_options, say_problems
-from fixer.commands.waiting import page
 from fixer.model import Blocked, Plan
+from fixer.show.output import Refusal, console, page, put, put_patch, say
 
 
 @click.command()
@@ -37,7 +37,7 @@ def apply(
     try:
         if writing.interrupted(root):
             halfway = "an earlier run was cut short, and this shows the files in between; run fhfix apply or undo"
-            click.echo(f"fhfix: {halfway if dry_run else writing.recover(root)}", err=True)
+            say(str(halfway if dry_run else writing.recover(root)))
         made = opened.plan()
         if interactive and made.taken:
             from fixer.show.interactive import choose
@@ -49,9 +49,9 @@ def apply(
         if not dry_run:
             receipt = writing.apply(root, made)
             if not quiet and (receipt.changed or receipt.created):
-                click.echo("fhfix: written; `fhfix undo` takes it back", err=True)
+                say("written; `fhfix undo` takes it back")
     except writing.WriteError as error:
-        raise click.ClickException(str(error)) from None
+        raise Refusal(*error.lines) from None
     if dry_run:
         sys.exit(3 if made.faults else 1 if differs and made.files else 0)
     unfixed = [reported for reported in made.left if interactive or isinstance(reported.finding.cure, Blocked)]
@@ -62,20 +62,18 @@ def _show(opened: Opened, made: Plan, form: str, paged: bool) -> None:
     if form == "patch":
         from fixer.show.diff import patch
 
-        sys.stdout.buffer.write(patch(made))
+        put_patch(patch(made))
     elif form == "json":
         from fixer.show.json import plan_json
 
-        click.echo(plan_json(made, opened.after(made).read), nl=False)
+        put(plan_json(made, opened.after(made).read))
     else:
-        from rich.console import Console
-
         from fixer.show.terminal import show
 
-        console = Console(highlight=False)
-        with console.capture() as captured:
-            show(made, opened.after(made).read, console)
+        screen = console()
+        with screen.capture() as captured:
+            show(made, opened.after(made).read, screen)
         if paged:
             page(captured.get())
         else:
-            click.echo(captured.get(), nl=False)
+            put(captured.get())

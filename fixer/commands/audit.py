@@ -7,7 +7,8 @@ from pathlib import Path
 
 import click
 
-from fixer.commands.opening import Opened, repository_options, save, say_problems
+from fixer.commands.opening import Opened, repository_options, say_problems
+from fixer.show.output import save
 
 
 @click.command()
@@ -60,6 +61,6 @@ def audit(opened: Opened, form: str, output: Path, reports: tuple[str, ...]) -> 
         faults=found.faults,
         problems=found.problems,
     )
-    save({"markdown": markdown, "html": as_html, "json": as_json}[form](document), output)
+    save({"markdown": markdown, "html": as_html, "json": as_json}[form](document), output, repository.root)
     say_problems(found)
     sys.exit(3 if found.faults else 0)

@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING
 
 import click
 
+from fixer.show.output import Refusal, put, say
+
 if TYPE_CHECKING:
     from fixer.github.catalog.update import Tags
 
@@ -27,43 +29,44 @@ def show(action: str) -> None:
     known = Catalog.load()
     found = known.action(action.partition("@")[0])
     if found is None:
-        raise click.ClickException(f"{action} is not in the catalog; `fhfix catalog update {action}` adds it")
-    click.echo(f"{found.name}  (as of {found.as_of}, {found.source})")
+        raise Refusal(f"{action} is not in the catalog; `fhfix catalog update {action}` adds it")
+    put(f"{found.name}  (as of {found.as_of}, {found.source})\n")
     if found.status:
-        click.echo(f"  {found.status['state']}: {found.status.get('source', '')}")
+        put(f"  {found.status['state']}: {found.status.get('source', '')}\n")
     if found.replacement:
-        click.echo(f"  replacement: {found.replacement.name}")
+        put(f"  replacement: {found.replacement.name}\n")
     if found.note:
-        click.echo(f"  {found.note}")
+        put(f"  {found.note}\n")
     for policy in ("supported", "latest"):
         target = known.target(found, policy=policy)
-        click.echo(f"  policy {policy}: " + (f"v{target.number} ({target.release})" if target else "none"))
+        reached = f"v{target.number} ({target.release})" if target else "none"
+        put(f"  policy {policy}: {reached}\n")
     for number, major in sorted(found.majors.items(), reverse=True):
         runtime = major.runtime()
         ended = "" if known.is_supported(runtime) else f", gone since {known.removed[runtime]}"
         moving = found.moving(number) or "no moving tag"
-        click.echo(f"  v{number}: {major.release} {found.sha_of(major.release)[:12]} {runtime}{ended} ({moving})")
+        put(f"  v{number}: {major.release} {found.sha_of(major.release)[:12]} {runtime}{ended} ({moving})\n")
         names = (f"{name}*" if name in major.required else name for name in sorted(major.inputs_at()))
-        click.echo(f"    inputs: {', '.join(names) or 'none'}")
+        put(f"    inputs: {', '.join(names) or 'none'}\n")
         if major.outputs:
-            click.echo(f"    outputs: {', '.join(sorted(major.outputs))}")
+            put(f"    outputs: {', '.join(sorted(major.outputs))}\n")
     for version, migration in found.migrations:
-        click.echo(f"  at {'.'.join(map(str, version[:3]))}:")
+        put(f"  at {'.'.join(map(str, version[:3]))}:\n")
         for old, new in (*migration.rename.items(), *migration.env_to_input.items()):
-            click.echo(f"    {old} became {new}")
+            put(f"    {old} became {new}\n")
         for old, new in migration.invert.items():
-            click.echo(f"    {old} became {new}, with the opposite meaning")
+            put(f"    {old} became {new}, with the opposite meaning\n")
         for name in sorted(migration.drop):
-            click.echo(f"    {name} is gone; nothing is lost without it")
+            put(f"    {name} is gone; nothing is lost without it\n")
         for name, advice in migration.lost.items():
-            click.echo(f"    {name} is gone: {advice}")
+            put(f"    {name} is gone: {advice}\n")
         for entry in migration.set:
-            click.echo(f"    {entry['input']}: {entry['value']} keeps what the version before did")
+            put(f"    {entry['input']}: {entry['value']} keeps what the version before did\n")
         for entry in migration.block:
-            click.echo(f"    {entry['reason']}: {entry.get('next', '')}")
-        click.echo(f"    source: {'; '.join(migration.source)}")
+            put(f"    {entry['reason']}: {entry.get('next', '')}\n")
+        put(f"    source: {'; '.join(migration.source)}\n")
     for advisory in found.advisories:
-        click.echo(f"  {advisory.id} (GitHub Advisory Database, CC-BY 4.0)")
+        put(f"  {advisory.id} (GitHub Advisory Database, CC-BY 4.0)\n")
 
 
 @catalog.command(short_help="Check that the data holds together.")
@@ -75,12 +78,12 @@ def verify(unspoken: bool) -> None:
     known = Catalog.load()
     wrong = list(consistency.problems(known))
     for problem in wrong:
-        click.echo(problem)
+        put(f"{problem}\n")
     if unspoken:
         for line in consistency.unspoken(known):
-            click.echo(f"not spoken of: {line}")
+            put(f"not spoken of: {line}\n")
     names = list(known.names())
-    click.echo(f"{len(names)} actions, {len(wrong)} problems, as of {known.as_of}")
+    put(f"{len(names)} actions, {len(wrong)} problems, as of {known.as_of}\n")
     sys.exit(1 if wrong else 0)
 
 
@@ -138,14 +141,15 @@ def update(
             path.parent.mkdir(parents=True, exist_ok=True)
             path.write_text(rendered(made.data), encoding="utf-8")
         except (CloneError, GitHubError, OSError) as error:
-            click.echo(f"{name}: {error}", err=True)
+            say(f"{name}: {error}")
             failed = True
             continue
-        click.echo(f"{spelled}: {len(made.read)} versions read" + (f" ({', '.join(made.read)})" if made.read else ""))
+        versions = f" ({', '.join(made.read)})" if made.read else ""
+        put(f"{spelled}: {len(made.read)} versions read{versions}\n")
         for line in made.moved:
-            click.echo(f"{spelled}: a release was moved: {line}", err=True)
+            say(f"{spelled}: a release was moved: {line}")
         for line in made.unreadable:
-            click.echo(f"{spelled}: not readable: {line}", err=True)
+            say(f"{spelled}: not readable: {line}")
     sys.exit(1 if failed else 0)
 
 
@@ -162,4 +166,4 @@ def _tags(name: str, clones: Path | None, server: str) -> Tags:
     token = token_from(os.environ, slug)
     if not token:
         raise GitHubError(f"no token for {slug.host}; set GH_TOKEN, or FHFIX_TOKEN")
-    return Remote(GitHub(slug.api, token, lambda line: click.echo(line, err=True)), name)
+    return Remote(GitHub(slug.api, token, say), name)

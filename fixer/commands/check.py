@@ -7,8 +7,9 @@ from pathlib import Path
 
 import click
 
-from fixer.commands.opening import Opened, exit_code, exit_zero, repository_options, save, say_problems
+from fixer.commands.opening import Opened, exit_code, exit_zero, repository_options, say_problems
 from fixer.model import FileError, Source
+from fixer.show.output import put, put_commands, save, say
 
 
 @click.command()
@@ -41,30 +42,30 @@ def check(
                 sources[path] = read(path)
             except FileError:
                 continue
-        save(baseline_text(report.findings, sources), write_baseline)
-        click.echo(f"{write_baseline}: {len(report.findings)} known findings", err=True)
+        save(baseline_text(report.findings, sources), write_baseline, opened.repository.root)
+        say(f"{write_baseline}: {len(report.findings)} known findings")
         say_problems(report)
         sys.exit(exit_code(report, found=False, zero=zero))
     if form == "json":
         from fixer.show.json import report_json
 
-        click.echo(report_json(report, read), nl=False)
+        put(report_json(report, read))
     elif form == "sarif":
         from fixer.show.sarif import sarif
 
-        click.echo(sarif(report, read), nl=False)
+        put(sarif(report, read))
     elif form == "github":
         from fixer.show.github import annotate
 
-        click.echo(annotate(report, read), nl=False)
+        put_commands(annotate(report, read))
     elif statistics:
         from fixer.show.statistics import statistics_text
 
-        click.echo(statistics_text(report.findings), nl=False)
+        put(statistics_text(report.findings))
     else:
         from fixer.show.text import text
 
-        click.echo(text(report, read, verbose=verbose, quiet=quiet), nl=False)
+        put(text(report, read, verbose=verbose, quiet=quiet))
     if form == "text":
         say_problems(report)
     sys.exit(exit_code(report, found=bool(report.findings), zero=zero))

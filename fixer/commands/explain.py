@@ -11,6 +11,7 @@ from fixer.commands.completion import rule_names
 from fixer.docs import explanation
 from fixer.registry import all_rules
 from fixer.selectors import all_selectors, matches
+from fixer.show.output import console, put
 
 
 @click.command()
@@ -27,9 +28,8 @@ def explain(rule: str) -> None:
         raise click.UsageError(f"no rule {rule!r}; " + (f"did you mean {near[0]}?" if near else "see fhfix rules"))
     text = "\n".join(explanation(each) for each in found)
     if sys.stdout.isatty():
-        from rich.console import Console
         from rich.markdown import Markdown
 
-        Console().print(Markdown(text))
+        console().print(Markdown(text, hyperlinks=False))
     else:
-        click.echo(text, nl=False)
+        put(text)

@@ -9,6 +9,7 @@ import click
 from fixer.commands.opening import Opened, repository_options, say_problems
 from fixer.config import FILE, starting_text
 from fixer.inferred import inferred
+from fixer.show.output import put, save
 
 
 @click.command()
@@ -22,7 +23,7 @@ def init(opened: Opened, stdout: bool) -> None:
     made = opened.plan()
     text = starting_text(opened.rules, made.left, inferred(opened.repository))
     if stdout:
-        click.echo(text, nl=False)
+        put(text)
     else:
         _write(opened, text)
     say_problems(made)
@@ -35,9 +36,5 @@ def _write(opened: Opened, text: str) -> None:
             f"{opened.config.origin} configures fhfix already; --stdout prints what init would write"
         )
     path = opened.repository.root / FILE
-    try:
-        with path.open("x", encoding="utf-8", errors="backslashreplace", newline="\n") as file:
-            file.write(text)
-    except OSError as error:
-        raise click.ClickException(f"{path}: cannot be written: {error.strerror}") from None
-    click.echo(f"wrote {path}")
+    save(text, path, opened.repository.root, new=True)
+    put(f"wrote {path}\n")

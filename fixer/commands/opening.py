@@ -18,6 +18,8 @@ from fixer.ignores import Baseline, ChangedSince
 from fixer.model import FileError, Plan, Report, Rule, Tier
 from fixer.registry import all_rules
 from fixer.repository import Repository, find_root
+from fixer.show.output import say
+from fixer.show.visible import visible
 
 if TYPE_CHECKING:
     from fixer.audit.criteria import Criterion
@@ -156,8 +158,10 @@ def open_repository(
             tier=Tier.SAFE if safe else None,
             filters=filters,
         )
-    except (ConfigError, FileError) as error:
-        raise click.UsageError(str(error)) from None
+    except ConfigError as error:
+        raise click.UsageError("\n".join(map(visible, error.errors))) from None
+    except FileError as error:
+        raise click.UsageError(visible(str(error))) from None
     return Opened(repository, tuple(rule for rule in rules if chosen.selects(rule)), chosen)
 
 
@@ -171,26 +175,13 @@ def repository_at(path: Path) -> Repository:
     return Repository(root, only="" if full == root else full.relative_to(root).as_posix())
 
 
-def save(text: str, file: Path) -> None:
-    """Write what a command was asked to write, `-` to standard output. Names that are not UTF-8 are escaped."""
-    if str(file) == "-":
-        click.echo(text, nl=False)
-        return
-    try:
-        file.write_text(text, encoding="utf-8", errors="backslashreplace", newline="\n")
-    except OSError as error:
-        raise click.ClickException(f"{file}: cannot be written: {error.strerror}") from None
-
-
 def say_problems(made: Report | Plan) -> None:
     """One line each on stderr: what could not be handled, and what to do."""
     for problem in made.problems:
-        click.echo(f"fhfix: not handled: {problem}", err=True)
+        say(f"not handled: {problem}")
     for fault in made.faults:
         where = f"{fault.path}: " if fault.path else ""
-        click.echo(
-            f"fhfix: FAULT in {fault.rule_id}: {where}{fault.what}; its work was dropped, please report this", err=True
-        )
+        say(f"FAULT in {fault.rule_id}: {where}{fault.what}; its work was dropped, please report this")
 
 
 def exit_code(made: Report | Plan, *, found: bool, zero: bool = False) -> int:

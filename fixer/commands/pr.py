@@ -8,6 +8,8 @@ import sys
 import click
 
 from fixer.commands.opening import Opened, repository_options, say_problems
+from fixer.show.output import Refusal, put, say
+from fixer.show.visible import visible
 
 
 @click.command()
@@ -71,14 +73,14 @@ def pr(
         repository=repository,
     )
     try:
-        outcome = propose(repo.root, made, verified, wish, os.environ, say=lambda line: click.echo(line, err=True))
+        outcome = propose(repo.root, made, verified, wish, os.environ, say=say)
     except ProposalError as error:
-        raise click.ClickException(str(error)) from None
+        raise Refusal(str(error)) from None
     for note in outcome.notes:
-        click.echo(f"fhfix: {note}", err=True)
+        say(note)
     if outcome.action == "nothing":
-        click.echo("nothing to propose: no fix is left to make")
+        put("nothing to propose: no fix is left to make\n")
     else:
         commits = f"{outcome.commits} {'commit' if outcome.commits == 1 else 'commits'}"
-        click.echo(f"{outcome.action}: {outcome.url} ({commits})")
+        put(f"{outcome.action}: {visible(outcome.url)} ({commits})\n")
     sys.exit(3 if made.faults else 0)

@@ -7,7 +7,8 @@ from pathlib import Path
 
 import click
 
-from fixer.commands.opening import Opened, exit_code, repository_options, save, say_problems
+from fixer.commands.opening import Opened, exit_code, repository_options, say_problems
+from fixer.show.output import save, say
 
 
 @click.command()
@@ -28,7 +29,8 @@ def preview(opened: Opened, file: Path, safe: bool, title: str) -> None:
     from fixer.show.words import plan_in_words
 
     made = opened.plan()
-    save(html(made, opened.after(made).read, title or opened.repository.root.resolve().name), file)
-    click.echo(f"{file}: {plan_in_words(made)}", err=True)
+    root = opened.repository.root
+    save(html(made, opened.after(made).read, title or root.resolve().name), file, root)
+    say(f"{file}: {plan_in_words(made)}")
     say_problems(made)
     sys.exit(exit_code(made, found=False))

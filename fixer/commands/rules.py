@@ -5,6 +5,7 @@ from __future__ import annotations
 import click
 
 from fixer.registry import all_rules
+from fixer.show.output import put
 
 
 @click.command()
@@ -14,4 +15,4 @@ def rules() -> None:
     width = max(len(rule.id) for rule in found)
     references = max(len(", ".join(rule.audit)) for rule in found)
     for rule in sorted(found, key=lambda rule: (rule.pack, rule.id)):
-        click.echo(f"{rule.id:<{width}}  {rule.pack:<7}  {', '.join(rule.audit):<{references}}  {rule.summary}")
+        put(f"{rule.id:<{width}}  {rule.pack:<7}  {', '.join(rule.audit):<{references}}  {rule.summary}\n")

@@ -7,6 +7,8 @@ from pathlib import Path
 import click
 
 from fixer.commands.opening import repository_at
+from fixer.show.output import Refusal, put, say
+from fixer.show.visible import visible
 
 
 @click.command()
@@ -19,12 +21,12 @@ def undo(path: Path) -> None:
     try:
         receipt = writing.undo(repository.root)
     except writing.WriteError as error:
-        raise click.ClickException(str(error)) from None
+        raise Refusal(*error.lines) from None
     if receipt.recovery:
-        click.echo(f"fhfix: {receipt.recovery}", err=True)
+        say(str(receipt.recovery))
     for name in receipt.changed:
-        click.echo(f"restored {name}")
+        put(f"restored {visible(name)}\n")
     for name in receipt.removed:
-        click.echo(f"removed {name}")
+        put(f"removed {visible(name)}\n")
     if not receipt.changed and not receipt.removed:
-        click.echo("every file is as it was before the last apply: nothing had to be taken back")
+        put("every file is as it was before the last apply: nothing had to be taken back\n")

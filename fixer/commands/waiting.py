@@ -1,4 +1,4 @@
-"""What a person sees who waits: a sign of life on stderr, and a pager for what is longer than the screen."""
+"""What a person sees who waits: a sign of life on stderr."""
 
 from __future__ import annotations
 
@@ -9,8 +9,6 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from types import FrameType
-
-import click
 
 A_MOMENT = 0.7
 """Seconds before the sign of life appears."""
@@ -46,16 +44,3 @@ def sign_of_life(what: str) -> Iterator[None]:
         signal.signal(signal.SIGALRM, before)
         if shown:
             os.write(2, _ERASE.encode())
-
-
-def page(text: str) -> None:
-    """Prints, through the pager of PAGER where the terminal is too small. Colours go where they are not wanted."""
-    from shutil import get_terminal_size  # it brings every format of archives along
-
-    lines = get_terminal_size().lines
-    if sys.stdout.isatty() and text.count("\n") >= lines:
-        # Quit at once where it fits after all, keep colours, leave the text on the screen: as git does.
-        os.environ.setdefault("LESS", "FRX")
-        click.echo_via_pager(text, color=not os.environ.get("NO_COLOR"))
-    else:
-        click.echo(text, nl=False)

@@ -12,6 +12,7 @@ from pathlib import PurePosixPath
 from types import UnionType
 from typing import TYPE_CHECKING, Any, Union, get_args, get_origin, get_type_hints
 
+from fixer.documents import document_type, kind_of
 from fixer.model import (
     Blocked,
     Fault,
@@ -24,6 +25,7 @@ from fixer.model import (
     Source,
 )
 from fixer.repository import Repository
+from fixer.verify import rejected, rejected_file
 
 if TYPE_CHECKING:
     from concurrent.futures import ProcessPoolExecutor
@@ -110,7 +112,22 @@ class Asked:
                     f"git ignores {file.path}, so it would be in no commit",
                     f"stop ignoring it: `git check-ignore -v {file.path}` says where that stands",
                 )
-        return None
+        return self._rejected(fix, repository)
+
+    def _rejected(self, fix: Fix, repository: Repository) -> Blocked | None:
+        """Why GitHub would not take what a fix writes."""
+        reasons: list[str] = []
+        for path in dict.fromkeys(edit.path for edit in fix.edits):
+            document = repository.document(path)
+            if document is not None:
+                reasons.append(rejected(document, [edit for edit in fix.edits if edit.path == path]))
+        for file in fix.new_files:
+            kind = kind_of(file.path)
+            with suppress(FileError):  # it is named when the fix is made
+                if kind:
+                    reasons.append(rejected_file(document_type(kind).parse(Source(file.path, file.text))))
+        why = next(filter(None, reasons), "")
+        return Blocked(why, "write by hand what it stands for, then run fhfix again") if why else None
 
     def _asked(self, rule: Rule, repository: Repository) -> Iterator[Finding]:
         path = ""

@@ -13,15 +13,17 @@ from fixer.documents import document_type, kind_of
 from fixer.forge.git import Commit, Content
 from fixer.model import Blocked, FileChange, FileError, Fix, Plan, Reported, Source, Tier
 from fixer.show.markdown import code, words
+from fixer.show.visible import visible
 from fixer.show.words import TIER_WORDS
 
 LONGEST = 60_000
 """Characters of a text; GitHub takes 65,536, and people write below ours."""
 
 _BEGIN, _END = "<!-- fhfix:begin -->", "<!-- fhfix:end -->"
-_BLOCK = re.compile(re.escape(_BEGIN) + r"\n(.*?)" + re.escape(_END), re.DOTALL)
-_TITLE = re.compile(r"<!-- fhfix:title (.*) -->")
-_ASKED = re.compile(r"<!-- fhfix:asked (.*) -->")
+# The marks count where they are a line of their own, which no name or message can be: each stands behind other text.
+_BLOCK = re.compile(rf"^{_BEGIN}\n(.*?)^{_END}$", re.DOTALL | re.MULTILINE)
+_TITLE = re.compile(r"^<!-- fhfix:title (.*) -->$", re.MULTILINE)
+_ASKED = re.compile(r"^<!-- fhfix:asked (.*) -->$", re.MULTILINE)
 _TO_DO = "### What a person must still do"
 
 # -- commits ----------------------------------------------------------------------------------------------------
@@ -83,7 +85,9 @@ def _readable(path: str, data: bytes) -> bool:
 
 
 def _message(task: Task | None, taken: Iterable[Reported]) -> str:
-    lines = dict.fromkeys(f"* {reported.finding.path}: {_title(reported)} ({reported.rule.id})" for reported in taken)
+    lines = dict.fromkeys(
+        f"* {visible(reported.finding.path)}: {visible(_title(reported))} ({reported.rule.id})" for reported in taken
+    )
     about = f"{task.id}: {task.title}" if task else "workflows, Dockerfiles and settings"
     return f"Fix {about}\n\n" + "\n".join(lines)
 
@@ -172,7 +176,7 @@ def body_of(
     if plan.left:
         tail += ["", "### What stays", "", *(_left(reported) for reported in plan.left)]
     marks = [
-        f"<!-- fhfix:title {title.replace('-->', '')} -->",
+        f"<!-- fhfix:title {' '.join(title.split()).replace('-->', '')} -->",
         *([f"<!-- fhfix:asked {' '.join(sorted(asked))} -->"] if asked else []),
     ]
     room = LONGEST - _length([*head, *tail, *marks])
@@ -249,9 +253,13 @@ def _to_do(plan: Plan, before: Sequence[Needed], after: Sequence[Needed]) -> lis
             said += f"{text}\n"
     known = {(needed.kind, needed.name) for needed in before}
     for new in after:
-        if (new.kind, new.name) not in known and new.name != PROVIDED and not re.search(rf"\b{new.name}\b", said):
+        if (
+            (new.kind, new.name) not in known
+            and new.name != PROVIDED
+            and not re.search(rf"\b{re.escape(new.name)}\b", said)
+        ):
             kind = "secret" if new.kind == "secrets" else "variable"
-            lines[f"- [ ] set the {kind} `{new.name}`, which `{new.uses[0].path}` now reads"] = None
+            lines[f"- [ ] set the {kind} {code(new.name)}, which {code(new.uses[0].path)} now reads"] = None
     return list(lines)
 
 
@@ -267,7 +275,7 @@ def _tick(criterion: Criterion) -> str:
 
 def _left(reported: Reported) -> str:
     finding, cure = reported.finding, reported.finding.cure
-    said = f"* `{finding.path}` (`{reported.rule.id}`): {plain(finding.message)}"
+    said = f"* {code(finding.path)} (`{reported.rule.id}`): {plain(finding.message)}"
     if not isinstance(cure, Blocked):
         return said
     said += f"; no fix: {plain(cure.reason)}"

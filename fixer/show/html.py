@@ -12,14 +12,14 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from importlib.resources import files
 from itertools import groupby, zip_longest
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from fixer.audit.criteria import task_of
 from fixer.model import Blocked, Fix, Plan, Reported, Source, Tier
 from fixer.show.diff import Hunk, Line, file_diff
 from fixer.show.place import place_of, source_of
 from fixer.show.tool import tool_version
-from fixer.show.visible import visible
+from fixer.show.visible import visible, visible_lines
 from fixer.show.words import TIER_WORDS, in_words, plan_in_words
 
 if TYPE_CHECKING:
@@ -122,11 +122,16 @@ def _environment() -> Environment:
 
     environment = Environment(
         loader=PackageLoader("fixer.show"), autoescape=True, undefined=StrictUndefined, trim_blocks=True,
-        lstrip_blocks=True,
+        lstrip_blocks=True, finalize=_finalized,
     )  # fmt: skip
     environment.filters |= {"visible": visible, "words": in_words}
     environment.tests |= {"fix": lambda cure: isinstance(cure, Fix), "blocked": lambda cure: isinstance(cure, Blocked)}
     return environment
+
+
+def _finalized(value: Any) -> Any:
+    """Every value of a page, but for our own style and script, which are marked as safe."""
+    return value if hasattr(value, "__html__") else visible_lines(str(value))
 
 
 def _asset(name: str) -> str:

@@ -16,6 +16,7 @@ from rich.text import Text
 
 from fixer.model import FileChange, Fix, Piece, Plan, Reported, Source
 from fixer.repository import Repository
+from fixer.show import output
 from fixer.show.diff import Hunk, file_diff
 from fixer.show.terminal import TIERS, show_fix
 from fixer.show.visible import visible
@@ -45,7 +46,7 @@ class Interactive:
     """Answers the engine's question of each fix. Asks on the terminal, unless an earlier answer says it."""
 
     def __init__(self, console: Console | None = None) -> None:
-        self._console = console or Console(highlight=False, stderr=True)
+        self._console = console or output.console(stderr=True)
         self._quit = False
         self._rules: set[str] = set()
         self._paths: set[str] = set()
@@ -103,7 +104,7 @@ def choose(plan: Plan, console: Console | None = None) -> Interactive | Chosen:
 
     `plan` is what an apply would do if everything were taken; the answers are for planning once more.
     """
-    console = console or Console(highlight=False, stderr=True)
+    console = console or output.console(stderr=True)
     ask = Interactive(console)
     if len(plan.taken) <= FEW:
         return ask

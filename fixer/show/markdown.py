@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import re
 
+from fixer.show.visible import visible, visible_lines
+
 
 def words(text: str, *, mentions: bool = True) -> str:
     """One line without markup; what stands between backticks is code already.
 
     Without `mentions` no word becomes a mention of a person or a reference to an issue, as it would on GitHub.
     """
-    parts = re.split(r"(`[^`]+`)", " ".join(text.split()))
+    parts = re.split(r"(`[^`]+`)", _line(text))
     for number in range(0, len(parts), 2):
         part = parts[number].replace("&", "&amp;").replace("<", "&lt;")
         part = re.sub(r"([\\*_\[\]~|`])", r"\\\1", part)
@@ -20,11 +22,15 @@ def words(text: str, *, mentions: bool = True) -> str:
 
 def code(text: str) -> str:
     """A code span, whatever backticks the text holds (https://spec.commonmark.org/0.31.2/#code-spans)."""
-    line = " ".join(text.split())
+    line = _line(text)
     longest = max((len(run) for run in re.findall(r"`+", line)), default=0)
     ticks = "`" * (longest + 1)
     space = " " if longest else ""
     return f"{ticks}{space}{line}{space}{ticks}"
+
+
+def _line(text: str) -> str:
+    return visible(" ".join(text.split()))
 
 
 def cell(text: str) -> str:
@@ -36,4 +42,4 @@ def fenced(text: str, language: str = "") -> str:
     """A code block that its content cannot end."""
     longest = max((len(run) for run in re.findall(r"^ *(`{3,})", text, re.MULTILINE)), default=2)
     fence = "`" * (longest + 1)
-    return f"{fence}{language}\n{text.rstrip(chr(10))}\n{fence}"
+    return f"{fence}{language}\n{visible_lines(text).rstrip(chr(10))}\n{fence}"
