@@ -18,7 +18,6 @@ from fixer.django.job_services import (
     LOCAL,
     POSTGRES_OPTIONS,
     REDIS_OPTIONS,
-    ServiceAddress,
     address_of,
     copied_services,
     default_database,
@@ -330,11 +329,6 @@ class DjangoCI:
         wants_redis = any(cache.is_redis for cache in self.tested.caches)
         return ("postgresql" in vendors or not wants_postgres) and ("redis" in vendors or not wants_redis)
 
-    @staticmethod
-    def address(services: Mapping[str, Any]) -> ServiceAddress | None:
-        """Where the PostgreSQL service listens; None where there is none, or on a port that is not known."""
-        return address_of(services, {})
-
     # -- environment ----------------------------------------------------------------------------------------------
 
     @cached_property
@@ -401,8 +395,9 @@ class DjangoCI:
     def _addresses(self, project: DjangoProject, services: Plain, known: Mapping[str, Any]) -> Plain:
         """The variables that lead the settings to the services."""
         found: Plain = {}
-        address = address_of(services, known)
-        if address is not None and self.job is not None and self.job.container is None:
+        in_container = self.job is not None and self.job.container is not None
+        address = address_of(services, known, by_name=in_container)
+        if address is not None:
             found |= project.database_environment(
                 host=address.host,
                 port=address.port,
@@ -410,7 +405,7 @@ class DjangoCI:
                 user=address.user,
                 password=address.password,
             )
-        if any(vendor_of_service(service) == "redis" for service in services.values()):
+        if not in_container and any(vendor_of_service(service) == "redis" for service in services.values()):
             found = {**redis_environment(project), **found}
         return found
 

@@ -131,22 +131,26 @@ def _reachable(service: Any, job: Job) -> Any:
     return made
 
 
-def address_of(services: Mapping[str, Any], environment: Mapping[str, Any]) -> ServiceAddress | None:
+def address_of(
+    services: Mapping[str, Any], environment: Mapping[str, Any], *, by_name: bool = False
+) -> ServiceAddress | None:
     """Where the PostgreSQL service listens; None where there is none, or something of it cannot be told.
 
-    `environment`: the variables that its own may be made of, as in `${{ env.DB_NAME }}`.
+    `environment`: the variables that its own may be made of, as in `${{ env.DB_NAME }}`. `by_name`: the steps run in a
+    container too, and reach it by its name, on its own port.
     """
-    service = next((each for each in services.values() if vendor_of_service(each) == "postgresql"), None)
+    name = next((name for name, each in services.items() if vendor_of_service(each) == "postgresql"), "")
+    service = services.get(name)
     if not isinstance(service, dict):
         return None
     ports = service.get("ports") or [""]
-    port = str(ports[0]).rpartition(":")[0].rpartition(":")[2]
+    port = "5432" if by_name else str(ports[0]).rpartition(":")[0].rpartition(":")[2]
     env = {name: _told(value, environment) for name, value in (service.get("env") or {}).items()}
     user = env.get("POSTGRES_USER", "postgres")
     database, password = env.get("POSTGRES_DB", user), env.get("POSTGRES_PASSWORD", "")
     if not port.isdigit() or any(_reads_env(value) for value in (user, database, password)):
         return None
-    return ServiceAddress("localhost", port, database, user, password)
+    return ServiceAddress(name if by_name else "localhost", port, database, user, password)
 
 
 def _told(value: Any, environment: Mapping[str, Any]) -> str:
