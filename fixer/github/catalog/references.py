@@ -63,7 +63,7 @@ def newer_reference(catalog: Catalog, step: Step) -> str | Commented | None:
         return None
     if ref.kind not in (*_TAGS, RefKind.SHA):
         return None
-    use = StepUse(step.inputs, step.env, {}, "")
+    use = StepUse(step.inputs, step.env, {})
     changes = between(action, before, major.version)
     found = migrate(use, action.majors.get(before[0]), major, before, changes, what=f"{action.name} v{major.number}")
     if isinstance(found, Blocked) or found.touches_inputs or found.scripts or found.permissions:
