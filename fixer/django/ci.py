@@ -25,7 +25,7 @@ from fixer.django.job_services import (
     redis_environment,
     vendor_of_service,
 )
-from fixer.django.job_setup import Setup, installs, preparation, setup_of, with_django
+from fixer.django.job_setup import Setup, installs, installs_project, preparation, setup_of, starts_servers, with_django
 from fixer.django.project import DjangoProject
 from fixer.django.settings import EnvRead, SettingsReader, module_reads
 from fixer.django.test_run import JUDGING, TestRun, delegated
@@ -44,7 +44,6 @@ from fixer.project.test_suites import TestSuites
 if TYPE_CHECKING:
     from fixer.django.settings import Database
     from fixer.github.workflow import Step
-    from fixer.languages.shell import Command
     from fixer.repository import Repository
 
 _CONFIGURES_TESTS = re.compile(r"(^|/)(pytest\.ini|pyproject\.toml|setup\.cfg|tox\.ini|conftest\.py)$")
@@ -79,21 +78,26 @@ class DjangoCI:
 
     @classmethod
     def detect(cls, repository: Repository) -> Self | None:
-        """None without a Django project with a manage.py, or without a workflow."""
+        """None without a Django project that is run or served, or without a workflow."""
         project = repository.fact(DjangoProject)
         workflows = repository.fact(Workflows)
-        if project is None or workflows is None or not project.manage_py:
+        if project is None or workflows is None:
+            return None
+        if not project.manage_py and (project.is_aside or not _is_served(project)):
             return None
         run = TestRun.best(workflows, project)
-        job = run.job if run is not None else _job_that_installs(workflows)
+        packages = repository.fact(PythonPackages)
+        job = run.job if run is not None else _job_that_installs(workflows, project, packages)
+        if not project.manage_py:
+            run = job = None
         suites = repository.fact(TestSuites)
         return cls(
             project,
-            repository.fact(PythonPackages),
+            packages,
             job.workflow if job is not None else workflows.integration or workflows.documents[0],
             run,
             job,
-            _why_no_job(workflows),
+            _why_no_job(workflows) if project.manage_py else "the project has no manage.py that a job could run",
             _postgres_image(repository),
             frozenset(_lenient(repository, project)),
             _mentioned(repository, job),
@@ -127,7 +131,8 @@ class DjangoCI:
         settings that the job uses; where it `serves` the application, wsgi.py must not choose others.
         """
         if self.job is None:
-            return Blocked(self.reason, "add a job that runs the tests: fhfix makes others after it")
+            next_step = "add a job that runs the tests: fhfix makes others after it"
+            return Blocked(self.reason, next_step if self.project.manage_py else "add the job by hand")
         if isinstance(folder := path_word(self.project.root), Blocked):
             return folder
         combination = combination_of(self.job)
@@ -322,12 +327,12 @@ class DjangoCI:
         return {"image": self.postgres_image, "env": env, "options": POSTGRES_OPTIONS, "ports": [port]}
 
     def has_real_services(self, job: Job) -> bool:
-        """Whether a job starts what the settings use of PostgreSQL and Redis."""
+        """Whether a job starts the database of the settings. That it has no cache shows that its tests need none."""
         vendors = {vendor_of_service(service) for service in _mapping(job.data.get("services")).values()}
         database = default_database(self.tested)
-        wants_postgres = database is not None and database.vendor == "postgresql"
-        wants_redis = any(cache.is_redis for cache in self.tested.caches)
-        return ("postgresql" in vendors or not wants_postgres) and ("redis" in vendors or not wants_redis)
+        if database is None or database.vendor not in ("postgresql", "mysql"):
+            return True
+        return database.vendor in vendors or starts_servers(job.steps)
 
     # -- environment ----------------------------------------------------------------------------------------------
 
@@ -438,6 +443,11 @@ class DjangoCI:
         )
 
 
+def _is_served(project: DjangoProject) -> bool:
+    """Whether a wsgi.py or asgi.py names its settings: it is no library with settings for its tests."""
+    return any(re.search(r"(^|/)[aw]sgi\.py$", file) for files in project.named.values() for file in files)
+
+
 def reads_of_steps(value: Any) -> bool:
     """Whether a value reads what is only known while steps run."""
     return any(read.context in ("env", "job", "steps", "runner") for read in reads_below(value))
@@ -447,25 +457,18 @@ def _mapping(value: Any) -> Plain:
     return dict(value) if isinstance(value, dict) else {}
 
 
-def _job_that_installs(workflows: Workflows) -> Job | None:
-    """A job that judges changes and installs packages for Python from the repository, the one that does least else."""
+def _job_that_installs(workflows: Workflows, project: DjangoProject, packages: PythonPackages | None) -> Job | None:
+    """A job that judges changes and installs the packages of the project, the one that does least else."""
     found = [
         job
         for workflow in workflows.documents
         if JUDGING & set(workflow.triggers)
         for job in workflow.jobs.values()
-        if any(_installs_project(command) for step in job.steps for command in commands_of(step))
+        if any(
+            installs_project(step, command, project, packages) for step in job.steps for command in commands_of(step)
+        )
     ]
     return min(found, key=lambda job: len(job.steps), default=None)
-
-
-def _installs_project(command: Command) -> bool:
-    """Whether a command installs what a file of the repository asks for."""
-    if not installs(command):
-        return False
-    words = [word.text for word in command.args]
-    named = command.has("-r", "--requirement", "-e", "--editable", "--group") or any(w[0] == "." for w in words[1:])
-    return named if command.name in ("pip", "pip3") or words[:2] == ["pip", "install"] else True
 
 
 def _why_no_job(workflows: Workflows) -> str:

@@ -43,6 +43,8 @@ _IDLE = frozenset(
     {"echo", "printf", "cd", "pushd", "popd", "true", ":", "source", ".", "export", "set", "ls", "pwd", "which", "cat",
      "test", "[", "env", "date", "whoami", "tree", "type", "uname"}
 )  # fmt: skip
+# Management commands after which nothing is there that tests would need; they make and migrate their own database.
+_JUDGES = frozenset({"check", "test", "makemigrations", "migrate", "showmigrations", "diffsettings", "spectacular"})
 _PREPARES = frozenset({"cd", "pushd", "source", ".", "set"})
 _SAYS = frozenset({"echo", "printf", "ls", "pwd", "cat", "which"})
 _PIP_ITSELF = frozenset({"pip", "setuptools", "wheel", "build", "virtualenv", "uv", "pip-tools"})
@@ -92,22 +94,24 @@ class Setup:
 
     @cached_property
     def starts_servers(self) -> bool:
-        """Whether a step starts a database or a cache beside the job: an action, compose, or one of the runner's."""
-        for each in self.steps:
-            if re.search(r"postgres|mysql|mariadb|redis|valkey|database", each.step.action, re.IGNORECASE):
-                return True
-            for command in each.script.commands:
-                words = [word.text for word in command.words]
-                if words[:1] in (["docker"], ["docker-compose"], ["systemctl"], ["service"], ["pg_ctlcluster"]):
-                    return True
-                if words[:2] in (["sudo", "systemctl"], ["sudo", "service"], ["sudo", "/etc/init.d/postgresql"]):
-                    return True
-        return False
+        return starts_servers(each.step for each in self.steps)
 
     @cached_property
     def written(self) -> bool:
         """Whether a step writes an env file, or variables for later steps, whose content is not known here."""
         return re.search(r"(^|[\s/'\"])\.env\b|GITHUB_ENV", self.text) is not None
+
+
+def starts_servers(steps: Iterable[Step]) -> bool:
+    """Whether a step starts a database or a cache beside the job: an action, compose, or one of the runner's own."""
+    for step in steps:
+        if re.search(r"postgres|mysql|mariadb|redis|valkey|database", step.action, re.IGNORECASE):
+            return True
+        for command in commands_of(step):
+            program = command.argv[0].text.rpartition("/")[2] if command.argv else ""
+            if program in ("docker", "docker-compose", "systemctl", "service", "pg_ctlcluster", "postgresql", "mysql"):
+                return True
+    return False
 
 
 def setup_of(job: Job, run: TestRun | None, combination: Combination, *, with_tests: bool) -> Setup | Blocked:
@@ -191,11 +195,21 @@ def _is_aside(command: Command, *, with_tests: bool) -> bool:
     """Whether a command only judges, tests, reports or uses the project: no other job needs it repeated."""
     if any("GITHUB_" in redirect.target or redirect.target.endswith(".env") for redirect in command.outputs):
         return False
-    if command.name in _CHECKERS | _REPORTERS | _TESTERS or manages(command):
+    if command.name in _CHECKERS | _REPORTERS | _TESTERS or _only_says(command):
         return True
+    if asked := manages(command):
+        return not with_tests or asked in _JUDGES
     if not with_tests and command.name in _FRONT_END:
         return True
     return _installs_only(command, _CHECKERS if with_tests else _CHECKERS | _REPORTERS)
+
+
+def _only_says(command: Command) -> bool:
+    """Whether a command only prints what is installed."""
+    first = command.args[0].text if command.args else ""
+    if command.name in _PIP | {"uv", "poetry"}:
+        return first in ("freeze", "list", "show", "--version", "-V")
+    return re.match(r"python[\d.]*$", command.name) is not None and first in ("--version", "-V", "-VV")
 
 
 def _installs_only(command: Command, tools: Iterable[str]) -> bool:
@@ -293,6 +307,22 @@ def with_django(setup: Setup, project: DjangoProject, packages: PythonPackages |
     new = f"{text[:end]} -r {name}{text[end:] if with_tests else text[command.end :]}"
     changed = replace(setup.steps[place], data={**setup.steps[place].data, "run": new})
     return replace(setup, steps=(*setup.steps[:place], changed, *setup.steps[place + 1 :]))
+
+
+def installs_project(step: Step, command: Command, project: DjangoProject, packages: PythonPackages | None) -> bool:
+    """Whether a command installs from a file of the repository that asks for Django."""
+    folder = folder_of(command, step)
+    if not installs(command) or folder is None or packages is None:
+        return False
+    words = [word.text for word in command.args[1:]]
+    files = {posixpath.normpath(posixpath.join(folder, file)) for file in _requirement_files(words)}
+    if (command.name not in _PIP and not words[:1] == ["install"]) or command.has("--group"):
+        files |= {posixpath.join(folder, name) for name in ("pyproject.toml", "Pipfile")}
+    for word in words:
+        if word[:1] == ".":
+            inner = posixpath.normpath(posixpath.join(folder, word.partition("[")[0]))
+            files |= {posixpath.normpath(posixpath.join(inner, name)) for name in ("pyproject.toml", "setup.cfg")}
+    return any(file in project.requirements or "django" in packages.installed_by(file) for file in files)
 
 
 def _may_bring_django(step: Step, command: Command, packages: PythonPackages) -> bool:

@@ -33,6 +33,7 @@ _RUNNERS = frozenset(
 _ABOUT_TESTS = frozenset({"coverage", "xvfb-run", "time", "timeout", "-m", "--module"})
 _CONTAINERS = frozenset({"docker", "docker-compose"})
 _SCRIPT_OF_TESTS = re.compile(r"(^|[/ ])[\w-]*test[\w-]*\.sh$|(^|[/ ])(scripts?|bin)/[\w-]*test[\w-]*$")
+_TASK_OF_TESTS = re.compile(r"^([\w:-]+[:_-])?tests?([:_-][\w:-]+)?$|^(check|ci|verify)$")
 _PART_OF_ALL = re.compile(r"e2e|end-to-end|smoke|bench|perf|selenium|playwright", re.IGNORECASE)
 
 
@@ -176,6 +177,6 @@ def delegated(workflows: Workflows) -> Iterator[tuple[Step, Command]]:
             continue
         words = " ".join(word.text for word in command.args)
         runner = command.name in ("make", "just", "task", "invoke", "inv", "npm", "yarn", "pnpm", "hatch", "poe")
-        asked = runner and re.search(r"test|check|\bci\b", words)
+        asked = runner and any(_TASK_OF_TESTS.search(word.text) for word in command.args)
         if command.name in ("tox", "nox") or asked or _SCRIPT_OF_TESTS.search(f"{command.name} {words}"):
             yield step, command

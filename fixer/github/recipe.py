@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from fixer.github.catalog.references import newer_reference
 from fixer.github.combination import Combination, filled
+from fixer.github.contexts import availability
 from fixer.github.expressions import ANY, expressions_below
 from fixer.languages.shell import Script
 from fixer.languages.yaml import Commented, plain_of
@@ -24,9 +25,6 @@ _ORDER = (
     "name", "needs", "if", "permissions", "environment", "concurrency", "runs-on", "timeout-minutes", "defaults",
     "container", "services", "env", "steps",
 )  # fmt: skip
-# https://docs.github.com/actions/reference/workflows-and-actions/contexts#context-availability
-_EVERYWHERE = frozenset({"github", "needs", "strategy", "matrix", "vars", "inputs"})
-_WITH_ENV = ("steps", "services", "container")
 _SIGNS_IN_BY_OIDC = re.compile(r"configure-aws-credentials|google-github-actions/auth|azure/login", re.IGNORECASE)
 _TALKS_TO_THE_REMOTE = frozenset({"fetch", "pull", "push", "submodule", "lfs", "clone"})
 
@@ -64,10 +62,19 @@ class Recipe:
         foreign = self._foreign(made)
         if foreign:
             return Blocked(f"job {self.like.id} sets the project up from {foreign}", "add the job by hand")
-        needs = [name for name in self.like.needs if name.lower() in set(_names(made, "needs"))]
+        read = set(_names(made, "needs"))
+        needs = [name for name in self.like.needs if self._takes_over_files or name.lower() in read]
         if needs:
             made["needs"] = needs[0] if len(needs) == 1 else needs
         return self._dressed(self._ordered(made))
+
+    @property
+    def _takes_over_files(self) -> bool:
+        """Whether a step wants what a job before has left: an artifact, or a cache that must be there."""
+        for step, _ in self.steps:
+            if step.action == "actions/download-artifact" or step.inputs.get("fail-on-cache-miss") == "true":
+                return True
+        return False
 
     def _guard(self) -> str:
         """The condition of the job that it is made after, where it would hold here as well."""
@@ -119,15 +126,15 @@ class Recipe:
         """What of an expression means nothing in this job, in words; empty where all is well."""
         ids = {str(step["id"]).lower() for _, step in self.steps if "id" in step}
         for at, context, name in _reads(job):
-            place = str(at[0])
             if context in ("matrix", "strategy") or context == ANY:
                 return "its matrix"
             if context == "steps" and name.lower() not in ids:
                 return "outputs of other steps"
             if context == "needs" and name == ANY:
                 return "all that it waits for"
-            if context in ("env", "job", "runner", "steps") and place not in _WITH_ENV:
-                return f"`{context}`, which `{place}` of a job does not know"
+            known = availability(("jobs", self.like.id, *at))
+            if known is not None and context not in known.contexts:
+                return f"`{context}`, which GitHub does not know in `{at[0]}` of a job"
         return ""
 
     def _ordered(self, job: Plain) -> Plain:

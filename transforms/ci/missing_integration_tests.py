@@ -172,6 +172,8 @@ def _is_among_all(ci: DjangoCI, workflows: Workflows, suite: Suite, testpaths: t
         covered = [posixpath.normpath(posixpath.join(folder, path)) for path in paths or ["."]]
         if not paths and command.name == "pytest" and testpaths:
             covered = list(testpaths)
+        if suite.kind == "marker" and not paths:
+            return True  # marked tests stand wherever tests do
         if any(path == "." or f"{suite.path}/".startswith(f"{path}/") for path in covered):
             return True
     return False
