@@ -327,12 +327,20 @@ class DjangoCI:
         return {"image": self.postgres_image, "env": env, "options": POSTGRES_OPTIONS, "ports": [port]}
 
     def has_real_services(self, job: Job) -> bool:
-        """Whether a job starts the database of the settings. That it has no cache shows that its tests need none."""
+        """Whether a job starts what the settings use of databases and Redis."""
+        if starts_servers(job.steps):
+            return True
         vendors = {vendor_of_service(service) for service in _mapping(job.data.get("services")).values()}
         database = default_database(self.tested)
-        if database is None or database.vendor not in ("postgresql", "mysql"):
-            return True
-        return database.vendor in vendors or starts_servers(job.steps)
+        wanted = {database.vendor} & {"postgresql", "mysql"} if database is not None else set()
+        return wanted <= vendors and ("redis" in vendors or not self._always_has_redis)
+
+    @property
+    def _always_has_redis(self) -> bool:
+        """Whether the settings of the tests have a cache in Redis, and under no condition another."""
+        chain = self.tested.chain(self.tested.settings_path)
+        said = [value for module in chain for value in module.document.assignments.get("CACHES", [])]
+        return len(said) == 1 and any(cache.is_redis for cache in self.tested.caches)
 
     # -- environment ----------------------------------------------------------------------------------------------
 

@@ -316,7 +316,7 @@ def installs_project(step: Step, command: Command, project: DjangoProject, packa
         return False
     words = [word.text for word in command.args[1:]]
     files = {posixpath.normpath(posixpath.join(folder, file)) for file in _requirement_files(words)}
-    if (command.name not in _PIP and not words[:1] == ["install"]) or command.has("--group"):
+    if (command.name not in _PIP and words[:1] != ["install"]) or command.has("--group"):
         files |= {posixpath.join(folder, name) for name in ("pyproject.toml", "Pipfile")}
     for word in words:
         if word[:1] == ".":

@@ -82,6 +82,7 @@ def _identity(reported: Reported) -> dict[str, Any]:
         "rule": rule.id,
         "pack": rule.pack,
         "audit": list(rule.audit),
+        "level": str(reported.level),
         "path": finding.path,
         "message": finding.message,
     }

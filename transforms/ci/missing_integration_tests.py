@@ -26,7 +26,7 @@ from fixer.django.ci import DjangoCI
 from fixer.django.routes import HealthUrl
 from fixer.django.test_run import manages
 from fixer.github.workflows import Workflows, folder_of
-from fixer.model import Blocked, Finding, Fix, NewFile, Rule, RuleOptions, Tier, option
+from fixer.model import Blocked, Finding, Fix, Level, NewFile, Profile, Rule, RuleOptions, Tier, option
 from fixer.project.task_runners import TaskRunners
 from fixer.project.test_suites import Suite, TestSuites
 
@@ -215,4 +215,8 @@ RULE = Rule(
     "No job runs integration tests",
     check,
     audit=("D-009.3",),
+    criterion="CI does not go without integration tests",
+    hours=(4, 6),
+    level=Level.NOTE,
+    profile=Profile.AUDIT,
 )

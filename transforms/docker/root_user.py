@@ -766,4 +766,6 @@ RULE = Rule(
     "A container runs as root",
     check,
     audit=("D-011.1",),
+    criterion="Images do not run as root",
+    hours=(1, 1),
 )
