@@ -303,7 +303,7 @@ ONLY_INSTALLS = ("pip install -r requirements.txt", "mypy .")
 def django_ci(root: Path, settings: str, text: str = "", **files: str) -> DjangoCI:
     given = {path.replace("__", "/"): content for path, content in files.items()}
     settings += "INSTALLED_APPS = ['orders']\nMIDDLEWARE = []\n"  # by these it is known as a settings module
-    basis = {"manage.py": MANAGE, "site/settings.py": settings, CI: text or workflow(*TESTS), "requirements.txt": ""}
+    basis = {"manage.py": MANAGE, "site/settings.py": settings, CI: text or workflow(*TESTS), "requirements.txt": "django"}
     return fact(DjangoCI, root, {**basis, **given})
 
 
