@@ -284,20 +284,29 @@ class DjangoCI:
         services = copied_services(self.job, project, self.given, everything=everything)
         vendors = {vendor_of_service(each) for each in services.values()}
         database = default_database(project)
-        wanted = reached_vendors(project, self.given) or frozenset({database.vendor} if database is not None else ())
         if database is not None and not vendors & {"postgresql", "mysql"} and not setup.starts_servers:
-            if "mysql" in wanted and needs_database:
-                return Blocked("the default database is MySQL, and no job starts one", "add the job by hand")
-            if "postgresql" in wanted or database.vendor == "postgresql":
-                found = self._postgres(database)
-                if isinstance(found, Blocked) and needs_database:
-                    return found
-                if not isinstance(found, Blocked):
-                    services["postgres"] = found
+            found = self._database(project, database)
+            if isinstance(found, Blocked) and needs_database:
+                return found
+            if not isinstance(found, Blocked):
+                services |= found
         redis = everything and any(cache.is_redis for cache in project.caches) and "redis" not in vendors
         if redis and not setup.starts_servers:
             services["redis"] = {"image": "redis:7", "options": REDIS_OPTIONS, "ports": ["6379:6379"]}
         return services
+
+    def _database(self, project: DjangoProject, database: Database) -> Plain | Blocked:
+        """A service that no job has yet; empty where the settings need none, or are led to another host."""
+        reached = reached_vendors(project, self.given)
+        if reached is not None and not reached and database.reads.get("HOST") is not None:
+            return {}
+        wanted = reached or frozenset({database.vendor})
+        if "mysql" in wanted:
+            return Blocked("the default database is MySQL, and no job starts one", "add the job by hand")
+        if "postgresql" not in wanted:
+            return {}
+        made = self._postgres(database)
+        return made if isinstance(made, Blocked) else {"postgres": made}
 
     def _postgres(self, database: Database) -> Plain | Blocked:
         """A service for these settings, where they can be led to it."""

@@ -406,7 +406,11 @@ class Workflow(Yaml):
         rules = [line for line in own if not re.search(r"\w", line)]
         if len(own) == 1 and not rules:
             words = re.match(r"(#\W*)(.*?)(\W*)\Z", own[0])
-            return (f"{words[1]}{title}{words[3]}",) if words and len(words[2]) <= _LONGEST_TITLE else ()
+            if words is None or len(words[2]) > _LONGEST_TITLE:
+                return ()
+            # A rule behind the title ends where it ends in the other banner.
+            rule = words[3][-1:] * (len(own[0]) - len(words[1]) - len(title) - 1)
+            return (f"{words[1]}{title}{f' {rule}' if len(words[3]) > 1 else words[3]}",)
         if len(own) == 3 and rules == [own[0], own[2]]:
             lead = own[1][: len(own[1]) - len(own[1].lstrip("# -=*"))]
             return (own[0], f"{lead}{title}", own[2])

@@ -937,6 +937,11 @@ _STARTERS: dict[tuple[str, ...], _Starter] = {
     ("newrelic-admin", "run-program"): _Starter(),
     ("watchmedo", "auto-restart"): _Starter("-d -p --directory --pattern --patterns --signal"),
 }
+# https://docs.docker.com/reference/cli/docker/compose/#options
+_OF_COMPOSE = frozenset(
+    ("-f", "--file", "-p", "--project-name", "--env-file", "--profile", "--project-directory", "--ansi", "--progress",
+     "--parallel")
+)  # fmt: skip
 _ASSIGNMENT = re.compile(r"[A-Za-z_]\w*=")
 _PYTHON = re.compile(r"(?:.*/)?(?:python|pypy|py)(?:\d+(?:\.\d+)*)?t?")
 
@@ -961,11 +966,26 @@ def _starter(words: tuple[Word, ...], at: int) -> tuple[_Starter, int] | None:
     if _PYTHON.fullmatch(first):
         return _Starter("-W -X", module="-m"), 1
     name = first.rpartition("/")[2]
-    key = (name, *(word.text for word in words[at + 1 : at + 3]))
+    behind = _behind_options(words, at + 1, _OF_COMPOSE) if name in ("docker", "docker-compose") else at + 1
+    key = (name, *(word.text for word in words[behind : behind + 2]))
+    if name == "docker" and key[1:2] == ("compose",):
+        inner = _behind_options(words, behind + 1, _OF_COMPOSE)
+        key = (name, "compose", *(word.text for word in words[inner : inner + 1]))
+        if key in _STARTERS:
+            return _STARTERS[key], inner + 1 - at
+    elif behind > at + 1 and key[:2] in _STARTERS:
+        return _STARTERS[key[:2]], behind + 1 - at
     for size in (3, 2, 1):
         if len(key) >= size and key[:size] in _STARTERS:
             return _STARTERS[key[:size]], size
     return None
+
+
+def _behind_options(words: tuple[Word, ...], at: int, valued: frozenset[str]) -> int:
+    """Where the first word stands that is no option, and no value of one of these."""
+    while at < len(words) and words[at].text.startswith("-"):
+        at += 2 if words[at].text in valued else 1
+    return at
 
 
 def _after(words: tuple[Word, ...], at: int, starter: _Starter) -> int | None:
