@@ -589,7 +589,9 @@ def test_a_database_that_a_step_starts_is_trusted(tmp_path: Path) -> None:
     assert "no job starts one" in blocked.reason
 
     text = workflow("sudo systemctl start mysql.service", *TESTS)
-    assert "services" not in (job := new_job(django_ci(tmp_path / "2", mysql, text))), job
+    job = new_job(django_ci(tmp_path / "2", mysql, text))
+    assert isinstance(job, dict), job
+    assert "services" not in job
 
 
 def test_a_variable_that_only_a_step_can_know_stays_with_the_steps(tmp_path: Path) -> None:

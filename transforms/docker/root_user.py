@@ -328,6 +328,8 @@ def _in_root_home(container: Container, state: State) -> str:
     instruction = state.instruction
     moved = state.values.get("HOME") not in (None, "/root")
     if instruction.op in ("COPY", "ADD"):
+        if not instruction.args:
+            return ""
         return f"{instruction.op} puts files there" if ROOT_HOME.search(instruction.args[-1]) else ""
     if instruction.op in ("ENV", "ENTRYPOINT", "CMD", "VOLUME"):
         found = ROOT_HOME.search(instruction.text)
