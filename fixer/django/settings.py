@@ -567,7 +567,8 @@ def _url_read(module: PythonModule, node: ast.expr) -> EnvRead | None:
         return next(environment_reads(module, node), None)
     for child in (*node.args, *(keyword.value for keyword in node.keywords if keyword.arg in ("env", "var"))):
         if _VARIABLE.match(text(child) or "-"):
-            return EnvRead(text(child), None, not _has_default(node), module.path, node.lineno, dotted(node.func))
+            demanded = not _has_default(node) and not dotted(node.func).endswith("config")
+            return EnvRead(text(child), None, demanded, module.path, node.lineno, dotted(node.func))
         read = next(environment_reads(module, child), None)
         if read:
             return read
