@@ -27,15 +27,15 @@ from fixer.django.job_services import (
 )
 from fixer.django.job_setup import Setup, installs, installs_project, preparation, setup_of, starts_servers, with_django
 from fixer.django.project import DjangoProject
-from fixer.django.settings import EnvRead, SettingsReader, module_reads
-from fixer.django.test_run import JUDGING, TestRun, delegated
+from fixer.django.settings import EnvRead, SettingsReader, module_reads, resolve
+from fixer.django.test_run import TestRun, delegated, judging
 from fixer.github.catalog.actions import Catalog
 from fixer.github.combination import combination_of, filled
 from fixer.github.expressions import reads_below
 from fixer.github.recipe import Recipe
 from fixer.github.workflow import Job, Workflow
 from fixer.github.workflows import Workflows, commands_of, in_folder
-from fixer.languages.python import item
+from fixer.languages.python import item, text
 from fixer.languages.shell import path_word
 from fixer.model import Blocked, Parts, Span
 from fixer.project.packages import PythonPackages
@@ -44,12 +44,14 @@ from fixer.project.test_suites import TestSuites
 if TYPE_CHECKING:
     from fixer.django.settings import Database
     from fixer.github.workflow import Step
+    from fixer.languages.python import PythonModule
     from fixer.repository import Repository
 
 _CONFIGURES_TESTS = re.compile(r"(^|/)(pytest\.ini|pyproject\.toml|setup\.cfg|tox\.ini|conftest\.py)$")
 _SECRET = re.compile(r"SECRET|SIGNING|ENCRYPT|SALT|JWT|TOKEN|API_?KEY|PASSWORD", re.I)
 # What programs and libraries read that no file of the repository names.
 _READ_BY_OTHERS = re.compile(r"(DJANGO|PG|PYTHON|PIP|UV|POETRY|PIPENV|PDM|LD|LC|AWS|GDAL|GEOS|PROJ)_?|(TZ|LANG|PATH)$")
+_FOR_SOMETHING_ELSE = re.compile(r"docs?\b|pages|release|publish|deploy|security|codeql", re.IGNORECASE)
 _PREFIXES = {"poetry": "poetry run ", "pipenv": "pipenv run ", "uv": "uv run ", "pdm": "pdm run "}
 
 Plain = dict[str, Any]
@@ -61,7 +63,8 @@ class DjangoCI:
 
     Where no job tests, `job` is one that installs the packages, and None where there is no such job either, for which
     `reason` says why. `project` has the settings that manage.py names. `mentioned` are the variables of the job that
-    some Python file names; `of_pytest` those that the configuration of the tests sets itself.
+    some Python file names, `defaulted` those that the reader of the environment knows a default of; `of_pytest` those
+    that the configuration of the tests sets itself.
     """
 
     project: DjangoProject
@@ -72,6 +75,7 @@ class DjangoCI:
     reason: str
     postgres_image: str
     lenient: frozenset[tuple[str, str]]
+    defaulted: frozenset[str]
     mentioned: frozenset[str]
     of_pytest: Mapping[str, str]
     catalog: Catalog
@@ -100,6 +104,7 @@ class DjangoCI:
             _why_no_job(workflows) if project.manage_py else "the project has no manage.py that a job could run",
             _postgres_image(repository),
             frozenset(_lenient(repository, project)),
+            frozenset(_defaulted(repository, project)),
             _mentioned(repository, job),
             suites.environment if suites is not None else {},
             Catalog.load(),
@@ -443,7 +448,8 @@ class DjangoCI:
         if self._is_proven(project) or setup.written:
             return
         for read in project.environment:
-            if read.required and read.name not in known and (read.path, read.reader) not in self.lenient:
+            lenient = read.name in self.defaulted or (read.path, read.reader) in self.lenient
+            if read.required and read.name not in known and not lenient:
                 yield read
 
     def _asked_for(self, rule: str, unset: Mapping[str, EnvRead], configured: Mapping[str, str]) -> Blocked:
@@ -475,12 +481,13 @@ def _mapping(value: Any) -> Plain:
 
 
 def _job_that_installs(workflows: Workflows, project: DjangoProject, packages: PythonPackages | None) -> Job | None:
-    """A job that judges changes and installs the packages of the project, the one that does least else."""
+    """A job that judges every change and installs the packages of the project, the one that does least else."""
     found = [
         job
-        for workflow in workflows.documents
-        if JUDGING & set(workflow.triggers)
+        for workflow in judging(workflows)
+        if workflow.sees_every_change
         for job in workflow.jobs.values()
+        if job.node.get("if") is None and not _FOR_SOMETHING_ELSE.search(f"{workflow.path} {job.id}")
         if any(
             installs_project(step, command, project, packages) for step in job.steps for command in commands_of(step)
         )
@@ -492,6 +499,10 @@ def _why_no_job(workflows: Workflows) -> str:
     for step, command in delegated(workflows):
         if step.job is not None:
             return f"job {step.job.id} leaves the tests to `{command.source}`, and no other job installs the project"
+    for workflow in judging(workflows):
+        for step in workflow.steps:
+            if step.job is not None and step.action.startswith("./"):
+                return f"job {step.job.id} leaves what it does to {step.action}, and no other job installs the project"
     return "no job runs the tests of the project, or installs its packages"
 
 
@@ -520,6 +531,34 @@ def _lenient(repository: Repository, project: DjangoProject) -> Iterator[tuple[s
             # django-getenv gives None for a variable that is not set.
             if module.document.imported.get(name) == "getenv.env" or (function is not None and not _demands(function)):
                 yield path, name
+
+
+def _defaulted(repository: Repository, project: DjangoProject) -> Iterator[str]:
+    """The variables that are declared with a default where the reader is made: `env = Env(DEBUG=(bool, False))`.
+
+    https://django-environ.readthedocs.io/en/latest/quickstart.html
+    """
+    settings = SettingsReader(repository, project.root)
+    for module in project.modules.values():
+        for name in {read.reader.partition(".")[0] for read in module_reads(module.document)}:
+            home = settings.home_of(module.document, name)
+            own = module.document.imported.get(name, "").rpartition(".")[2] or name
+            for value in home.assignments.get(own, []) if home is not None else ():
+                if home is not None and isinstance(value, ast.Call) and value.keywords:
+                    yield from _declared(home, value)
+
+
+def _declared(module: PythonModule, call: ast.Call) -> Iterator[str]:
+    """The keywords of a call that have a type and a default, also those that `**` takes from a dict of the module."""
+    for keyword in call.keywords:
+        value = resolve(module, keyword.value)
+        if keyword.arg is not None:
+            pairs: list[tuple[str, ast.expr]] = [(keyword.arg, value)]
+        elif isinstance(value, ast.Dict):
+            pairs = [(text(key), each) for key, each in zip(value.keys, value.values, strict=True) if key is not None]
+        else:
+            continue
+        yield from (name for name, each in pairs if isinstance(each, ast.Tuple) and len(each.elts) > 1)
 
 
 def _demands(function: ast.FunctionDef) -> bool:

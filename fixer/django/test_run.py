@@ -14,7 +14,7 @@ from fixer.languages.shell import Script, Structure
 
 if TYPE_CHECKING:
     from fixer.django.project import DjangoProject
-    from fixer.github.workflow import Job, Step
+    from fixer.github.workflow import Job, Step, Workflow
     from fixer.github.workflows import Workflows
     from fixer.languages.shell import Command
 
@@ -32,7 +32,9 @@ _RUNNERS = frozenset(
 # They do something about the tests, which another program does not need.
 _ABOUT_TESTS = frozenset({"coverage", "xvfb-run", "time", "timeout", "-m", "--module"})
 _CONTAINERS = frozenset({"docker", "docker-compose"})
-_SCRIPT_OF_TESTS = re.compile(r"(^|[/ ])[\w-]*test[\w-]*\.sh$|(^|[/ ])(scripts?|bin)/[\w-]*test[\w-]*$")
+_SCRIPT_OF_TESTS = re.compile(
+    r"(\./|\.?/?(scripts?|bin|ci)/)([\w-]+/)*[\w-]*test[\w-]*|([\w./-]*/)?[\w-]*test[\w-]*\.(sh|py)"
+)
 _TASK_OF_TESTS = re.compile(r"^([\w:-]+[:_-])?tests?([:_-][\w:-]+)?$|^(check|ci|verify)$")
 _PART_OF_ALL = re.compile(r"e2e|end-to-end|smoke|bench|perf|selenium|playwright", re.IGNORECASE)
 
@@ -57,9 +59,7 @@ class TestRun:
     def best(cls, workflows: Workflows, project: DjangoProject) -> TestRun | None:
         """Of several the one that tests most, with a database, in the workflow for pull requests."""
         ranked: list[tuple[tuple[bool, ...], TestRun]] = []
-        for workflow in workflows.documents:
-            if not JUDGING & set(workflow.triggers):
-                continue
+        for workflow in judging(workflows):
             for job in workflow.jobs.values():
                 found = next((run for step in job.steps if (run := cls.of(step, project)) is not None), None)
                 if found is None or found.step.node.target is not None:
@@ -150,13 +150,25 @@ class TestRun:
         return Script.parse(script.text[:start], script.shell)
 
 
+def judging(workflows: Workflows) -> Iterator[Workflow]:
+    """The workflows that judge changes, and those that such a workflow calls."""
+    for workflow in workflows.documents:
+        called = (job.workflow.triggers for job in workflows.callers(workflow))
+        if JUDGING & {*workflow.triggers, *(event for triggers in called for event in triggers)}:
+            yield workflow
+
+
 def _tests(command: Command, step: Step, project: DjangoProject) -> bool:
     if manages(command) == "test":
         return True
     if command.name not in ("pytest", "py.test") or command.within(Structure.SUBSTITUTION):
         return False
     folder = folder_of(command, step)
-    return folder is not None and f"{project.root}/".startswith(f"{folder}/" if folder else "")
+    if folder is None:
+        return False
+    package = posixpath.join(project.root, project.settings.partition(".")[0])
+    above = f"{project.root}/".startswith(f"{folder}/" if folder else "")
+    return above or f"{folder}/".startswith(f"{project.root or package}/")
 
 
 def manages(command: Command) -> str:
@@ -172,11 +184,11 @@ def manages(command: Command) -> str:
 
 def delegated(workflows: Workflows) -> Iterator[tuple[Step, Command]]:
     """Commands of jobs that judge changes which leave the tests to a file: `make test`, `tox`, `./scripts/test.sh`."""
-    for step, command in workflows.commands():
-        if step.job is None or not JUDGING & set(step.workflow.triggers):
-            continue
-        words = " ".join(word.text for word in command.args)
-        runner = command.name in ("make", "just", "task", "invoke", "inv", "npm", "yarn", "pnpm", "hatch", "poe")
-        asked = runner and any(_TASK_OF_TESTS.search(word.text) for word in command.args)
-        if command.name in ("tox", "nox") or asked or _SCRIPT_OF_TESTS.search(f"{command.name} {words}"):
-            yield step, command
+    for workflow in judging(workflows):
+        for step in workflow.steps:
+            for command in commands_of(step):
+                runner = command.name in ("make", "just", "task", "invoke", "inv", "hatch", "poe")
+                asked = runner and any(_TASK_OF_TESTS.search(word.text) for word in command.args)
+                script = any(_SCRIPT_OF_TESTS.fullmatch(word.text) for word in command.argv[:2])
+                if command.name in ("tox", "nox") or asked or script:
+                    yield step, command

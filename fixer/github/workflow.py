@@ -306,6 +306,13 @@ class Workflow(Yaml):
         """The variables of all of its jobs, as they are written."""
         return self.root.texts("env")
 
+    @property
+    def sees_every_change(self) -> bool:
+        """Whether no filter of paths keeps it from running for a change."""
+        events = self.root.mapping("on")
+        filters = ("paths", "paths-ignore")
+        return not any(event.get(name) is not None for event in events.values() for name in filters)
+
     @cached_property
     def triggers(self) -> tuple[str, ...]:
         """The events of `on:`."""
