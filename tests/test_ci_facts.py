@@ -523,6 +523,7 @@ def check_job(ci: DjangoCI) -> dict[str, Any] | Blocked:
         ("pip install django\n# no errors of syntax\nflake8 . --count\nblack --check .", "pip install django"),
         ("pip install flake8 black\npip install django", "pip install django"),
         ("pip install django && mypy .", "pip install django"),
+        ("pip install -r ${{ vars.FILE }}\nflake8 ${{ vars.PLACE || '.' }}", "pip install -r ${{ vars.FILE }}"),
         ("pip install django\nnpm ci\nnpm run build", "pip install django"),
         ("pip install django\npython --version\npip freeze", "pip install django"),
         ("pip install django\npython manage.py migrate", "pip install django"),

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 from fixer.django.test_run import TestRun, manages
 from fixer.github.combination import Combination, filled, holds
 from fixer.github.expressions import ANY, expressions_in, reads_below
-from fixer.github.workflows import commands_of, folder_of
+from fixer.github.workflows import commands_of, folder_of, script_of
 from fixer.languages.shell import Script
 from fixer.model import Blocked
 
@@ -75,7 +75,7 @@ class SetupStep:
 
     @property
     def script(self) -> Script:
-        return Script.parse(str(self.data.get("run", "")))
+        return script_of(str(self.data.get("run", "")))
 
 
 @dataclass(frozen=True)
@@ -150,10 +150,10 @@ def _kept(step: Step, combination: Combination, *, with_tests: bool) -> SetupSte
     if step.uses is not None and not _is_needed(step, with_tests=with_tests):
         return None
     if step.run is not None:
-        script = Script.of(step)
+        script = step.script
         text = filled(step.run.value, combination)
         if script is not None:
-            text = _needed(Script.parse(text, script.shell), with_tests=with_tests)
+            text = _needed(script_of(text, script.shell), with_tests=with_tests)
         if not text.strip():
             return None
         data["run"] = text
@@ -187,7 +187,7 @@ def _is_needed(step: Step, *, with_tests: bool) -> bool:
 
 def _needed(script: Script, *, with_tests: bool) -> str:
     """The script without what judges, tests or reports; empty where nothing is left that a later step could see."""
-    left = Script.parse(script.without(lambda command: _is_aside(command, with_tests=with_tests)), script.shell)
+    left = script_of(script.without(lambda command: _is_aside(command, with_tests=with_tests)), script.shell)
     return left.text if _does_something(left) else ""
 
 

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import TYPE_CHECKING
 
-from fixer.github.workflows import commands_of, folder_of
+from fixer.github.workflows import commands_of, folder_of, script_of
 from fixer.languages.shell import Script, Structure
 
 if TYPE_CHECKING:
@@ -87,7 +87,7 @@ class TestRun:
     def assignments(self) -> dict[str, str]:
         """Variables that stand right before the command, where their values are literal."""
         text = self.command.script.text[self.command.node.start_byte : self.command.start]
-        words = Script.parse(text.strip(), self.command.script.shell).assignments
+        words = script_of(text.strip(), self.command.script.shell).assignments
         return {name: word.text for name, word in words.items() if word.literal}
 
     @cached_property
@@ -147,7 +147,7 @@ class TestRun:
         """What the script of the step does before it runs the tests."""
         script = self.command.script
         start = min((s for s, e in script.statements if s <= self.command.start < e), default=self.command.start)
-        return Script.parse(script.text[:start], script.shell)
+        return script_of(script.text[:start], script.shell)
 
 
 def judging(workflows: Workflows) -> Iterator[Workflow]:

@@ -11,7 +11,7 @@ from fixer.github.catalog.references import newer_reference
 from fixer.github.combination import Combination, filled
 from fixer.github.contexts import availability
 from fixer.github.expressions import ANY, expressions_below
-from fixer.languages.shell import Script
+from fixer.github.workflows import script_of
 from fixer.languages.yaml import Commented, plain_of
 from fixer.model import Blocked
 
@@ -117,7 +117,7 @@ class Recipe:
     def _uses_git(self) -> bool:
         """Whether a step talks to the remote by git, for which a checkout leaves its token."""
         for _, data in self.steps:
-            for command in Script.parse(str(data.get("run", ""))).commands:
+            for command in script_of(str(data.get("run", ""))).commands:
                 if command.name == "git" and _TALKS_TO_THE_REMOTE & {word.text for word in command.args}:
                     return True
         return False
