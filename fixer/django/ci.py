@@ -293,12 +293,19 @@ class DjangoCI:
             found = self._database(project, database)
             if isinstance(found, Blocked) and needs_database:
                 return found
-            if not isinstance(found, Blocked):
+            if not isinstance(found, Blocked) and (needs_database or not self._does_without_database(project)):
                 services |= found
         redis = everything and any(cache.is_redis for cache in project.caches) and "redis" not in vendors
         if redis and not setup.starts_servers:
             services["redis"] = {"image": "redis:7", "options": REDIS_OPTIONS, "ports": ["6379:6379"]}
         return services
+
+    def _does_without_database(self, project: DjangoProject) -> bool:
+        """Whether the tests do without, and Django only warns where it looks for a database and finds none.
+
+        `makemigrations` does so from 3.2 on (measured: 3.1.14 fails, 3.2.25 warns).
+        """
+        return self._is_proven(project) and project.version is not None and project.version.at_least(3, 2)
 
     def _database(self, project: DjangoProject, database: Database) -> Plain | Blocked:
         """A service that no job has yet; empty where the settings need none, or are led to another host."""
@@ -320,6 +327,12 @@ class DjangoCI:
             return Blocked(
                 f"job {self.job.id} runs in a container, so a database is reached by another name",
                 "add the job by hand",
+            )
+        names = [read.name for read in database.reads.values()]
+        twice = next((name for name in names if names.count(name) > 1), "")
+        if twice:
+            return Blocked(
+                f"{database.path} makes several parts of the address of PostgreSQL from {twice}", "add the job by hand"
             )
         fixed = database.values
         if fixed.get("HOST", "localhost") not in LOCAL:
