@@ -28,6 +28,10 @@ _TESTPATHS = re.compile(
     r"^\s*testpaths\s*=\s*(?:\[(?P<list>[^\]]*)\]|(?P<line>.*(?:\n[ \t]+[\w./-]+[ \t]*$)*))", re.MULTILINE
 )
 _LOCUST = re.compile(r"(^|/)locustfile[^/]*\.py$|(^|/)(load|performance|perf|stress|locust)[^/]*/[^/]*locust[^/]*\.py$")
+_IS_TEST = re.compile(r"(^|/)(tests?/.*|test\w*|\w*_tests?)\.py$")
+_CHECKS = re.compile(
+    r"""call_command\(\s*['"]makemigrations['"](?:[^()]|\([^()]*\))*?(\bcheck(_changes)?\s*=\s*True|--check)"""
+)
 _K6 = re.compile(r"^\s*import\b.*\bfrom\s+['\"]k6(/[\w/]+)?['\"]", re.MULTILINE)
 _BENCHMARK = re.compile(r"(^|/)(benchmarks?|performance|perf)/.*\btest_\w+\.py$|(^|/)test_\w*benchmark\w*\.py$")
 _HEALTH_URL = re.compile(
@@ -54,6 +58,7 @@ class TestSuites:
     `deselected`: the configuration of pytest leaves integration tests out of a run that does not ask for them;
     `testpaths`: what it takes where a run names no path, empty for everything. `scripts`: every Python file.
     `environment`: the variables that the configuration of the tests sets itself, by pytest-env or in a conftest.py.
+    `migrations`: a test that no migration is missing; empty where there is none.
     """
 
     __test__ = False  # pytest would take the name for a class of tests
@@ -65,6 +70,7 @@ class TestSuites:
     testpaths: tuple[str, ...] = ()
     scripts: frozenset[str] = frozenset()
     environment: Mapping[str, str] = field(default_factory=dict)
+    migrations: str = ""
 
     @classmethod
     def detect(cls, repository: Repository) -> Self | None:
@@ -111,7 +117,16 @@ class TestSuites:
         load.sort(key=lambda suite: order[suite.kind])
         scripts = frozenset(path for path in repository.files if path.endswith(".py"))
         environment = dict(_environment(repository))
-        return cls(tuple(integration), tuple(load), tuple(health), deselected, tuple(testpaths), scripts, environment)
+        return cls(
+            tuple(integration),
+            tuple(load),
+            tuple(health),
+            deselected,
+            tuple(testpaths),
+            scripts,
+            environment,
+            _test_of_migrations(repository),
+        )
 
     def health_path(self, near: str) -> str:
         """The path of the URL that the container nearest to this folder is probed with; empty where none is."""
@@ -121,6 +136,14 @@ class TestSuites:
             if not posixpath.dirname(path) or f"{near}/".startswith(posixpath.dirname(path) + "/")
         ]
         return max(ranked, default=(0, ""), key=lambda pair: pair[0])[1]
+
+
+def _test_of_migrations(repository: Repository) -> str:
+    """A file of tests that runs `makemigrations` with `check`, as its documentation shows it."""
+    for path in repository.files:
+        if _IS_TEST.search(path) and "makemigrations" in (text := repository.text(path)) and _CHECKS.search(text):
+            return path
+    return ""
 
 
 def _environment(repository: Repository) -> Iterator[tuple[str, str]]:

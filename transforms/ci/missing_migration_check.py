@@ -11,19 +11,23 @@ after one that installs the packages; where there is none either, or `make`, tox
 so and is blocked.
 
 ## When it is left alone
-Where a workflow, or a Makefile, tox, nox, just, pre-commit or package.json script, already runs the check; in a
-repository without workflows.
+Where a workflow, or a Makefile, tox, nox, just, pre-commit or package.json script, already runs the check; where a
+test does it (`call_command("makemigrations", check=True)`), or the deployed image when it starts; in a repository
+without workflows.
 """
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Mapping
 
 from fixer.django.ci import DjangoCI
-from fixer.django.test_run import manages
 from fixer.github.workflows import Workflows
+from fixer.languages.shell import Command
 from fixer.model import Blocked, Finding, Fix, Rule, RuleOptions, Tier, option
 from fixer.project.task_runners import TaskRunners
+from fixer.project.test_suites import TestSuites
+from fixer.runtime.picture import Runtime
 
 JOB = "migrations-check"
 
@@ -32,8 +36,10 @@ class Options(RuleOptions):
     env: Mapping[str, str] = option({}, "Environment variables for the new job, for what cannot be inferred.")
 
 
-def check(ci: DjangoCI, workflows: Workflows, runners: TaskRunners, options: Options) -> Iterator[Finding]:
-    if _checked(workflows) or runners.run("makemigrations", "--check"):
+def check(
+    ci: DjangoCI, workflows: Workflows, runners: TaskRunners, suites: TestSuites, runtime: Runtime, options: Options
+) -> Iterator[Finding]:
+    if suites.migrations or runners.run("makemigrations", "--check") or _is_checked(workflows, runtime):
         return
     job = ci.new_job(
         RULE.id,
@@ -64,8 +70,18 @@ def check(ci: DjangoCI, workflows: Workflows, runners: TaskRunners, options: Opt
     )
 
 
-def _checked(workflows: Workflows) -> bool:
-    return any(manages(command) == "makemigrations" and command.has("--check") for _, command in workflows.commands())
+def _is_checked(workflows: Workflows, runtime: Runtime) -> bool:
+    """Whether a job runs the check, by whatever program and however quoted, or what is deployed does when it starts."""
+    commands = [command for _, command in workflows.commands()]
+    for program in runtime.programs:
+        if program.origin == "workflow" or program in runtime.deployed:
+            commands += [started.command for started in program.commands]
+    return any(_looks_for_missing(command) for command in commands)
+
+
+def _looks_for_missing(command: Command) -> bool:
+    said = " ".join(word.text for word in command.words)
+    return re.search(r"\bmakemigrations\b", said) is not None and re.search(r"--check\b", said) is not None
 
 
 RULE = Rule(
