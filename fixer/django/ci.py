@@ -29,6 +29,7 @@ from fixer.django.job_setup import Setup, installs, installs_project, preparatio
 from fixer.django.project import DjangoProject
 from fixer.django.settings import EnvRead, SettingsReader, module_reads, resolve
 from fixer.django.test_run import TestRun, delegated, judging
+from fixer.github.action_files import ActionFiles
 from fixer.github.catalog.actions import Catalog
 from fixer.github.combination import combination_of, filled
 from fixer.github.expressions import reads_below
@@ -79,6 +80,7 @@ class DjangoCI:
     mentioned: frozenset[str]
     of_pytest: Mapping[str, str]
     catalog: Catalog
+    action_files: ActionFiles
 
     @classmethod
     def detect(cls, repository: Repository) -> Self | None:
@@ -108,6 +110,7 @@ class DjangoCI:
             _mentioned(repository, job),
             suites.environment if suites is not None else {},
             Catalog.load(),
+            repository.fact(ActionFiles) or ActionFiles.detect(repository),
         )
 
     @property
@@ -157,7 +160,9 @@ class DjangoCI:
         if isinstance(environment, Blocked):
             return environment
         steps = [(each.step, each.data) for each in setup.steps]
-        made = Recipe(self.job, self.catalog, combination, steps, services, filled(environment, combination))
+        made = Recipe(
+            self.job, self.catalog, self.action_files, combination, steps, services, filled(environment, combination)
+        )
         return made.job(title, minutes)
 
     def add_job(self, name: str, job: Plain, *, gates: bool = True) -> Parts:

@@ -7,15 +7,16 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from fixer.github.catalog.references import newer_reference
+from fixer.github.catalog.copied import copied
 from fixer.github.combination import Combination, filled
 from fixer.github.contexts import availability
 from fixer.github.expressions import ANY, expressions_below
 from fixer.github.workflows import script_of
-from fixer.languages.yaml import Commented, plain_of
+from fixer.languages.yaml import plain_of
 from fixer.model import Blocked
 
 if TYPE_CHECKING:
+    from fixer.github.action_files import ActionFiles
     from fixer.github.catalog.actions import Catalog
     from fixer.github.workflow import Job, Step
 
@@ -38,6 +39,7 @@ class Recipe:
 
     like: Job
     catalog: Catalog
+    action_files: ActionFiles
     combination: Combination
     steps: Sequence[tuple[Step, Plain]]
     services: Plain
@@ -97,20 +99,18 @@ class Recipe:
 
     def _step(self, step: Step, data: Plain) -> Plain:
         """A copy of a step, with a supported version of its action, and without a token left behind by a checkout."""
+        if step.uses is not None:
+            fresh = filled(copied(step, self.catalog, self.action_files), self.combination)
+            data = {**data, **{key: fresh.get(key) for key in ("uses", "with") if key in {**data, **fresh}}}
+            data = {key: value for key, value in data.items() if key != "with" or value is not None}
         own = step.node.value
         write = step.workflow.as_it_stands
         made: Plain = {key: write(own[key], value) if key in own else value for key, value in data.items()}
-        if step.uses is None or "uses" not in data:
-            return made
-        comment = step.workflow.comment_of(step.uses)
-        if comment and re.search(r"@[0-9a-f]{40}$", step.uses.value):
-            made["uses"] = Commented(step.uses.value, comment)
-        newer = newer_reference(self.catalog, step)
-        if newer is not None:
-            made["uses"] = newer
         if step.action == "actions/checkout" and not self._uses_git:
             inputs = data.get("with") or {}
-            made["with"] = made["with"] if "persist-credentials" in inputs else {**inputs, "persist-credentials": False}
+            written = made["with"] if isinstance(made.get("with"), dict) else inputs
+            if "persist-credentials" not in inputs:
+                made["with"] = {**written, "persist-credentials": False}
         return made
 
     @property

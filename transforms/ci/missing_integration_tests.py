@@ -26,7 +26,7 @@ from fixer.django.ci import DjangoCI
 from fixer.django.routes import HealthUrl
 from fixer.django.test_run import manages
 from fixer.github.workflows import Workflows, folder_of
-from fixer.model import Blocked, Finding, Fix, Level, NewFile, Profile, Rule, RuleOptions, Tier, option
+from fixer.model import Blocked, Finding, Fix, Level, NewFile, Rule, RuleOptions, Tier, option
 from fixer.project.task_runners import TaskRunners
 from fixer.project.test_suites import Suite, TestSuites
 
@@ -218,5 +218,4 @@ RULE = Rule(
     criterion="CI does not go without integration tests",
     hours=(4, 6),
     level=Level.NOTE,
-    profile=Profile.AUDIT,
 )

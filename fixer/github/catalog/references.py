@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+
 from fixer.github.action_ref import ActionRef, RefKind
 from fixer.github.catalog.actions import Catalog
-from fixer.github.catalog.migration import StepUse, between, migrate
-from fixer.github.workflow import Step, Workflow
+from fixer.github.workflow import Workflow
 from fixer.languages.yaml import Commented
-from fixer.model import Blocked
 
 # Their owners run the machines that execute the workflow, or publish the action as part of their own product.
 FIRST_PARTY = frozenset({"actions", "github"})
@@ -41,33 +41,19 @@ def reference(catalog: Catalog, name: str, workflow: Workflow) -> str | Commente
     return Commented(f"{name}@{sha}", major.release) if sha else f"{name}@{major.release}"
 
 
+def unknown_actions(workflows: Iterable[Workflow], catalog: Catalog) -> tuple[str, ...]:
+    """The actions at a tag or commit of which the catalog knows nothing, by name: nothing is said of their versions."""
+    found: dict[str, None] = {}
+    for workflow in workflows:
+        for step in workflow.steps:
+            ref = ActionRef.parse(step.uses.value) if step.uses is not None else None
+            if ref is not None and ref.kind in (*_TAGS, RefKind.SHA) and catalog.of(ref) is None:
+                found[ref.name] = None
+    return tuple(sorted(found, key=str.lower))
+
+
 def pins(workflow: Workflow) -> bool:
     """Whether most references to remote actions in a workflow are commits."""
     kinds = [ActionRef.parse(step.uses.value).kind for step in workflow.steps if step.uses is not None]
     remote = [kind for kind in kinds if kind not in (RefKind.LOCAL, RefKind.DOCKER)]
     return bool(remote) and remote.count(RefKind.SHA) * 2 > len(remote)
-
-
-def newer_reference(catalog: Catalog, step: Step) -> str | Commented | None:
-    """How a copy of a step names a supported major of its action, in the same style.
-
-    None where it does already, or where more than the name would have to change.
-    """
-    if step.uses is None:
-        return None
-    ref = ActionRef.parse(step.uses.value)
-    action = catalog.of(ref)
-    major = catalog.target(action, policy="supported") if action is not None else None
-    before = action.resolve(ref) if action is not None else None
-    if action is None or major is None or before is None or before[0] >= major.number:
-        return None
-    if ref.kind not in (*_TAGS, RefKind.SHA):
-        return None
-    use = StepUse(step.inputs, step.env, {})
-    changes = between(action, before, major.version)
-    found = migrate(use, action.majors.get(before[0]), major, before, changes, what=f"{action.name} v{major.number}")
-    if isinstance(found, Blocked) or found.touches_inputs or found.scripts or found.permissions:
-        return None
-    if ref.kind is RefKind.SHA:
-        return Commented(f"{ref.name}@{action.sha_of(major.release)}", major.release)
-    return f"{ref.name}@{action.with_precision(ref.ref, major.number)}"
