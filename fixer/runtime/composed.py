@@ -493,8 +493,8 @@ def _needed(name: str, composition: Composition) -> Iterator[str]:
         defined = composition.defined(todo.pop())
         data = defined.service.data if defined is not None else {}
         for key in ("depends_on", "links"):
-            said = data.get(key)
-            for other in said if isinstance(said, dict | list) else ():
+            named = data.get(key)
+            for other in named if isinstance(named, list | dict) else ():
                 plain = str(other).partition(":")[0]
                 if plain not in seen:
                     seen.add(plain)
