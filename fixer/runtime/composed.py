@@ -23,7 +23,7 @@ from fixer.project.env_files import is_example
 from fixer.runtime.following import Code, Where, env_values, lines_of
 from fixer.runtime.holders import InEnvFile, InMapping
 from fixer.runtime.images import Image, Images
-from fixer.runtime.launching import Launch, launched
+from fixer.runtime.launching import Launch, launched, variables_of
 from fixer.runtime.programs import Environment, Holder, Place, Program, Server, Value
 from fixer.runtime.servers import addresses, server_of_image
 from fixer.runtime.texts import Fixed, InYaml
@@ -327,15 +327,6 @@ def _environment(
         target = defined.layers[0][0].services[defined.name].node
         holder = replace(own, owner=target if target.target is None else target.target)
     return Environment((*values, *lowest), holder, tuple(unknown))
-
-
-def variables_of(image: Image) -> list[Value]:
-    """What ENV says in an image, the last of a name first."""
-    found = []
-    for name, text, instruction in reversed(image.environment):
-        place = Place.of(image.dockerfile.source, instruction.span.start, instruction.span.end, f"ENV {name}")
-        found.append(Value(name, text, place))
-    return found
 
 
 def _env_file_holder(path: str, repository: Repository, name: str) -> InEnvFile | None:

@@ -20,6 +20,7 @@ from fixer.github.workflow import Step
 from fixer.github.workflows import Workflows, commands_of, folder_of
 from fixer.languages.dockerfile import Dockerfile, ImageRef, Instruction, Stage, expanded
 from fixer.languages.shell import EXPRESSION
+from fixer.model import FileError
 from fixer.runtime.programs import Place
 
 if TYPE_CHECKING:
@@ -171,13 +172,12 @@ class Images:
     def detect(cls, repository: Repository) -> Self | None:
         """None where there is no Dockerfile."""
         dockerfiles = {document.source.path: document for document in repository.documents(Dockerfile)}
-        if not dockerfiles:
-            return None
         builds: dict[tuple[str, str], list[Build]] = {}
         for build in (*_of_compose(repository), *_of_workflows(repository)):
-            document = dockerfiles.get(build.dockerfile)
+            document = dockerfiles.get(build.dockerfile) or _read(build.dockerfile, repository)
             if document is None:
                 continue
+            dockerfiles[build.dockerfile] = document
             stage = stage_of(document, build.target)
             if stage is not None:
                 builds.setdefault((build.dockerfile, str(stage.index)), []).append(build)
@@ -189,7 +189,7 @@ class Images:
                 found.append(Image(document, document.stages[int(index)], context, tuple(made)))
             if not here:
                 found.append(Image(document, document.final, nearest_context(document, repository), ()))
-        return cls(tuple(found), tuple(_unknown(repository)))
+        return cls(tuple(found), tuple(_unknown(repository))) if found else None
 
     def built_by(self, service: Service) -> Image | None:
         """What a compose service builds."""
@@ -207,6 +207,14 @@ class Images:
         name = ImageRef.parse(reference).repository.lower()
         found = [image for image in self.images if any(_matches(name, known) for known in image.names)]
         return found[0] if len(found) == 1 else None
+
+
+def _read(path: str, repository: Repository) -> Dockerfile | None:
+    """A file that a build calls a Dockerfile, whatever its name; None where it cannot be read."""
+    try:
+        return Dockerfile.parse(repository.read(path)) if repository.exists(path) else None
+    except FileError:
+        return None
 
 
 def stage_of(document: Dockerfile, target: str) -> Stage | None:

@@ -14,8 +14,8 @@ from fixer.languages.dockerfile import ImageRef
 from fixer.languages.shell import EXPRESSION, Script
 from fixer.languages.yaml import Node
 from fixer.runtime.composed import Compositions, with_merged
-from fixer.runtime.containers import contained, published, starts_composition
-from fixer.runtime.following import Code, Followed, Where
+from fixer.runtime.docker_calls import contained, published, starts_composition
+from fixer.runtime.following import Code, Followed, Where, is_docker
 from fixer.runtime.holders import InMapping
 from fixer.runtime.images import Images
 from fixer.runtime.programs import Environment, Place, Program, Server, Started, Value
@@ -101,7 +101,7 @@ def _steps(
             if compositions is not None and starts_composition(started):
                 there += published(started, compositions)
         written += _to_later_steps(followed.commands, place)
-        own = [each for each in followed.commands if not _is_docker(each)]
+        own = [each for each in followed.commands if not is_docker(each.command)]
         yield Program(
             job.id,
             place,
@@ -115,10 +115,6 @@ def _steps(
         )
         for started in followed.commands:
             yield from contained(started, place, "workflow", compositions, images, repository)
-
-
-def _is_docker(started: Started) -> bool:
-    return started.command.words[0].text in ("docker", "docker-compose", "podman")
 
 
 def _folder(step: Step) -> str | None:

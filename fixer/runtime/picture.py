@@ -11,13 +11,15 @@ from typing import TYPE_CHECKING, Self
 from fixer.docker.images import DEVELOPMENT
 from fixer.model import Span
 from fixer.project.env_files import is_env_file
-from fixer.runtime.composed import Compositions, variables_of
-from fixer.runtime.containers import contained
-from fixer.runtime.following import Followed, Where, env_values, file_code, lines_of
+from fixer.runtime.composed import Compositions
+from fixer.runtime.docker_calls import contained
+from fixer.runtime.following import Followed, Where, env_values, file_code, is_docker, lines_of
 from fixer.runtime.holders import InEnvFile
 from fixer.runtime.images import Image, Images
 from fixer.runtime.jobs import JobPrograms
-from fixer.runtime.launching import launched
+from fixer.runtime.kubernetes import Manifests
+from fixer.runtime.launching import launched, variables_of
+from fixer.runtime.manifests import PlatformPrograms
 from fixer.runtime.programs import Environment, Holder, OutOfReach, Place, Program, Server, Started, Value
 from fixer.runtime.servers import addresses, is_pooler, server_of_url
 from fixer.runtime.settings import loads, runs_django
@@ -66,7 +68,8 @@ class ScriptPrograms:
             followed = Followed()
             followed.run(code, Where(repository, ""))
             place = Place(path, _NOWHERE, 1, path)
-            own = tuple(each for each in followed.commands if each.path == path)
+            here = tuple(each for each in followed.commands if each.path == path)
+            own = tuple(each for each in here if not is_docker(each.command))
             values = tuple(reversed(followed.exported))
             files = [value.place.path for value in values if is_env_file(value.place.path)]
             environment = Environment(values, _holder(files, place, repository))
@@ -85,7 +88,7 @@ class ScriptPrograms:
                     development=True,
                 )
             )
-            for started in own:
+            for started in here:
                 found += contained(started, place, "script", compositions, images, repository)
         return cls(tuple(found))
 
@@ -115,14 +118,21 @@ class Runtime:
         programs: list[Program] = []
         servers: list[Server] = []
         unknown: list[str] = list(images.unknown if images else ())
-        for part in (composed, jobs):
+        for part in (composed, jobs, repository.fact(Manifests)):
             if part is not None:
                 programs += part.programs
                 servers += part.servers
                 unknown += part.unknown
-        programs += scripts.programs if scripts is not None else ()
+        platforms = repository.fact(PlatformPrograms)
+        if platforms is not None:
+            programs += platforms.programs
+            unknown += platforms.unknown
         if images is not None:
             programs += (_of_image(image, repository) for image in images.images)
+        # What a container or a job starts is no program of its own.
+        followed = {started.path for program in programs for started in program.commands}
+        programs = [each for each in programs if each.origin != "supervisor" or each.path not in followed]
+        programs += [each for each in (scripts.programs if scripts else ()) if each.place.path not in followed]
         env_files = repository.fact(EnvFiles)
         assert env_files is not None  # detect says None of no repository
         documents = [path for path in repository.files if _DOCUMENTATION.search(path)][:_MOST_DOCUMENTS]

@@ -19,6 +19,7 @@ from fixer.model import Blocked, Parts, Source, Span
 if TYPE_CHECKING:
     from fixer.runtime.images import Image
 
+SETTINGS_VARIABLE = "DJANGO_SETTINGS_MODULE"
 Origin = str
 """What says it: `compose`, `workflow`, `dockerfile`, `procfile`, `kubernetes`, `render`, `env file` and so on."""
 
@@ -319,8 +320,13 @@ class Program:
         return bool(self.running(Kind.SERVER))
 
     def may_load(self, *modules: str) -> bool:
-        """Whether it may load one of these settings modules: it says one of them, or is Django and says none."""
-        return self.is_django and (not self.settings or not self.settings.isdisjoint(modules))
+        """Whether it may load one of these settings modules: it says one of them, or is Django and leaves it open."""
+        return self.is_django and (self.settings_are_open or not self.settings.isdisjoint(modules))
+
+    @property
+    def settings_are_open(self) -> bool:
+        """Whether variables that cannot be seen may name other settings than `settings`."""
+        return not self.settings or (bool(self.environment.unknown) and not self.environment.sets(SETTINGS_VARIABLE))
 
     def databases(self, engine: str = "postgresql") -> tuple[Server, ...]:
         return tuple(server for server in self.reaches if server.engine == engine)
