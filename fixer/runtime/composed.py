@@ -255,7 +255,7 @@ def _program(
         _said_code(defined, "entrypoint"), _said_code(defined, "command"), image, where, f"services.{defined.name}"
     )
     reached = tuple(_reached(defined, composition, servers, environment))
-    unknown = [*defined.missing, *environment.unknown, *launch.unknown]
+    unknown = [*defined.missing, *launch.unknown]
     if image is None and not name:
         unknown.append(f"{defined.place}: what {defined.name} is built from")
     return Program(
@@ -274,7 +274,21 @@ def _program(
         launch.is_django(environment),
         tuple(dict.fromkeys(unknown)),
         DEVELOPMENT.search(defined.compose.source.path) is not None,
+        launch.calls,
+        service.ports,
+        _rights(service),
+        (defined.compose, defined.compose.services[defined.name].node),
     )
+
+
+def _rights(service: Service) -> str:
+    """Which rights of root a service is given on purpose, as words behind "is given"."""
+    data = service.data
+    if data.get("privileged") or data.get("cap_add") or data.get("pid") == "host":
+        return "rights of root"
+    if data.get("devices"):
+        return "devices of the host"
+    return ""
 
 
 def _said_code(defined: Defined, key: str) -> Launch | None:

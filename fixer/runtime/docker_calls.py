@@ -152,7 +152,8 @@ def contained(
         call.what,
         settings=launch.settings(environment),
         is_django=launch.is_django(environment),
-        unknown=tuple(launch.unknown),
+        unfollowed=launch.unknown,
+        calls=launch.calls,
     )
 
 
@@ -182,7 +183,8 @@ def _again(
         environment=environment,
         settings=launch.settings(environment),
         is_django=launch.is_django(environment),
-        unknown=tuple(dict.fromkeys((*environment.unknown, *launch.unknown))),
+        unfollowed=launch.unknown,
+        calls=launch.calls,
     )
 
 

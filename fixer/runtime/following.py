@@ -142,6 +142,7 @@ class Followed:
     """What a program runs, and what could not be followed."""
 
     commands: list[Started] = field(default_factory=list)
+    calls: list[Started] = field(default_factory=list)
     unknown: list[str] = field(default_factory=list)
     exported: list[Value] = field(default_factory=list)
     seen: set[tuple[str, str]] = field(default_factory=set)
@@ -180,6 +181,7 @@ class Followed:
             return
         word = command.argv[0]
         if word.text in _ARGUMENTS:
+            self._call(command, code, where)
             if rest is not None and ("$@", code.text.path) not in self.seen:
                 self.seen.add(("$@", code.text.path))
                 self.run(rest, where, depth=depth + 1)
@@ -187,6 +189,7 @@ class Followed:
         if depth > _DEEPEST:
             return
         if command.name in SHELLS:
+            self._call(command, code, where)
             self._shell(command, code, where, rest, depth)
         elif command.name in ("source", "."):
             if command.args:
@@ -201,6 +204,7 @@ class Followed:
             if _WAITS.fullmatch(posixpath.basename(word.text)):
                 self._rest(command, code, where, depth)
             elif path is not None and _is_shell(where.repository, path):
+                self._call(command, code, where)
                 self._follow(path, command, 1, code, where, depth)
             elif posixpath.basename(word.text) in _OF_IMAGES and path is None:
                 self._rest(command, code, where, depth)
@@ -212,6 +216,9 @@ class Followed:
 
     def _leaf(self, command: Command, code: Code, where: Where) -> None:
         self.commands.append(Started(command, code.text, where.at, tuple(self.exported), self.surely))
+
+    def _call(self, command: Command, code: Code, where: Where) -> None:
+        self.calls.append(Started(command, code.text, where.at, tuple(self.exported), self.surely))
 
     def _rest(self, command: Command, code: Code, where: Where, depth: int) -> None:
         """The arguments of a program that ends by running them, behind `--` where that stands there."""
@@ -246,6 +253,7 @@ class Followed:
                 elif "$" not in text:
                     self.unknown.append(f"{code.text.path}: {text} is not in the repository")
                 return
+        self._leaf(command, code, where)
 
     def _file(self, name: str, command: Command, code: Code, where: Where, rest: Code | None, depth: int) -> None:
         """What `source` reads: a script in the same shell, or variables."""
@@ -301,6 +309,7 @@ class Followed:
             self._leaf(command, code, where)
             return
         self.seen.add(key)
+        self._call(command, code, where)
         for each in found:
             self.run(each, where, depth=depth + 1)
 
@@ -314,6 +323,7 @@ class Followed:
             self._leaf(command, code, where)
             return
         self.seen_files.add(path)
+        self._call(command, code, where)
         for _, text, line in supervised(where.repository.text(path)):
             self.run(Code.of(text, Fixed(path, line)), where, depth=depth + 1)
 

@@ -36,7 +36,8 @@ _MOST_CELLS = 64
 @dataclass(frozen=True, slots=True)
 class Build:
     """One command, action or service that builds an image. Paths are from the top of the repository, `target` is
-    empty for the last stage; `names` are references without tag, with `*` for what is only known when it runs."""
+    empty for the last stage; `names` are references without tag, with `*` for what is only known when it runs;
+    `writes` are names of files of variables that the same machine writes before."""
 
     dockerfile: str
     context: str
@@ -44,6 +45,7 @@ class Build:
     names: tuple[str, ...]
     place: Place
     origin: str
+    writes: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, eq=False)
@@ -304,7 +306,7 @@ def _of_action(step: Step, owner: str) -> Iterator[Build]:
         if any("*" in tag and "/" not in tag for tag in tags):
             tags += [_resolved(text, step, cell, owner) for text in _metadata(step)]
         names = tuple(dict.fromkeys(ImageRef.parse(tag).repository for tag in tags if tag.strip("*")))
-        yield Build(*build, said["target"], names, place, "workflow")
+        yield Build(*build, said["target"], names, place, "workflow", tuple(_env_files_before(step)))
 
 
 def _metadata(step: Step) -> Iterator[str]:
@@ -313,6 +315,18 @@ def _metadata(step: Step) -> Iterator[str]:
         if other.action.lower() == "docker/metadata-action" and other.with_ is not None:
             images = other.with_.data.get("images", "")
             yield from (line.strip() for line in re.split(r"[\n,]", str(images)) if line.strip())
+
+
+def _env_files_before(step: Step) -> Iterator[str]:
+    """Names of files of variables that the job writes up to this step."""
+    for other in step.job.steps if step.job is not None else ():
+        for command in commands_of(other) if other.run is not None and ".env" in other.run.value else ():
+            targets = [redirect.target for redirect in command.redirects if ">" in redirect.operator]
+            if command.name in ("cp", "mv", "tee", "touch") and command.args:
+                targets.append(command.args[-1].text)
+            yield from (name for each in targets if (name := posixpath.basename(each)).startswith(".env"))
+        if other.node is step.node:
+            return
 
 
 def _of_commands(step: Step, owner: str) -> Iterator[Build]:
@@ -326,7 +340,7 @@ def _of_commands(step: Step, owner: str) -> Iterator[Build]:
         for cell in _cells(step, " ".join(words)):
             said = build_words([_resolved(word, step, cell, owner) for word in words[at:]], folder)
             if said is not None:
-                yield Build(*said, place, "workflow")
+                yield Build(*said, place, "workflow", tuple(_env_files_before(step)))
 
 
 _BUILDS = (["docker", "build"], ["podman", "build"], ["buildah", "bud"])

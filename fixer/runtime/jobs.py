@@ -111,7 +111,8 @@ def _steps(
             reaches=tuple(_reached(environment, there)),
             settings=loads(own, environment, repository),
             is_django=runs_django(own, environment, repository),
-            unknown=(*environment.unknown, *dict.fromkeys(followed.unknown)),
+            unfollowed=tuple(dict.fromkeys(followed.unknown)),
+            calls=tuple(followed.calls),
         )
         for started in followed.commands:
             yield from contained(started, place, "workflow", compositions, images, repository)

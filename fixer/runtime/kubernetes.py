@@ -210,8 +210,11 @@ def _programs(
             tuple(reaches),
             launch.settings(environment),
             launch.is_django(environment),
-            tuple(dict.fromkeys((*environment.unknown, *launch.unknown))),
+            launch.unknown,
             DEVELOPMENT.search(resource.document.source.path) is not None,
+            launch.calls,
+            tuple(_ports(container)),
+            _rights(container, resource),
         )
 
 
@@ -245,6 +248,21 @@ def _mounts(container: Node) -> Iterator[Mount]:
     for each in _list(container.get("volumeMounts")):
         read_only = scalar(each.get("readOnly")) == "true"
         yield Mount(scalar(each.get("name")), scalar(each.get("mountPath")), bind=False, read_only=read_only)
+
+
+def _ports(container: Node) -> Iterator[int]:
+    for each in _list(container.get("ports")):
+        text = scalar(each.get("containerPort"))
+        if text.isdigit() and len(text) < 6:
+            yield int(text)
+
+
+def _rights(container: Node, resource: Resource) -> str:
+    security = container.get("securityContext")
+    data = security.data if security is not None else None
+    if isinstance(data, dict) and (data.get("privileged") or _path(security, "capabilities", "add") is not None):
+        return "rights of root"
+    return "rights of root" if scalar(_path(resource.pod, "hostPID")) == "true" else ""
 
 
 def _user(container: Node, resource: Resource) -> str:
@@ -323,5 +341,5 @@ def _chart(chart: str, images: Images | None, repository: Repository) -> Program
     return Program(
         posixpath.basename(chart) or "chart", place, "helm", tuple(launch.commands), environment, image, scalar(node),
         image.folder, image.user, (), tuple(addresses(environment)), launch.settings(environment),
-        launch.is_django(environment), (*unknown, *launch.unknown),
+        launch.is_django(environment), launch.unknown, calls=launch.calls,
     )  # fmt: skip

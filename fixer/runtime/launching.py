@@ -63,7 +63,8 @@ class Launched:
     """The commands that run, what is not known of them, and which settings they load."""
 
     commands: list[Started]
-    unknown: list[str]
+    calls: tuple[Started, ...]
+    unknown: tuple[str, ...]
     where: Where = field(repr=False)
 
     def settings(self, environment: Environment) -> frozenset[str]:
@@ -83,7 +84,8 @@ def launched(
         command = command or (of_image(image, "CMD") if entrypoint is None else None)
         entrypoint = entrypoint or of_image(image, "ENTRYPOINT")
     if entrypoint is None and command is None:
-        followed.unknown.append(f"{name}: what its image starts")
+        if image is None:
+            followed.unknown.append(f"{name}: what its image starts")
     elif entrypoint is None or not any(entrypoint.words):
         if command is not None:
             followed.run(command.as_code, where)
@@ -93,7 +95,7 @@ def launched(
         words = (*entrypoint.words, *command.followed_words)
         followed.tail = (command.followed_words, command.as_code)
         followed.run(Code.words(words, entrypoint.text), where)
-    return Launched(followed.commands, list(dict.fromkeys(followed.unknown)), where)
+    return Launched(followed.commands, tuple(followed.calls), tuple(dict.fromkeys(followed.unknown)), where)
 
 
 def of_image(image: Image, op: str) -> Launch | None:

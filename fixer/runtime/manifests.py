@@ -97,7 +97,8 @@ def _program(said: _Said, repository: Repository) -> Program:
         tuple(addresses(environment)),
         launch.settings(environment),
         launch.is_django(environment),
-        tuple(dict.fromkeys((*said.unknown, *launch.unknown))),
+        launch.unknown,
+        calls=launch.calls,
     )
 
 

@@ -84,7 +84,7 @@ class ScriptPrograms:
                     reaches=reaches,
                     settings=loads(own, environment, repository),
                     is_django=runs_django(own, environment, repository),
-                    unknown=tuple(followed.unknown),
+                    unfollowed=tuple(followed.unknown),
                     development=True,
                 )
             )
@@ -261,6 +261,7 @@ def _of_image(image: Image, repository: Repository) -> Program:
         user=image.user,
         settings=launch.settings(environment),
         is_django=launch.is_django(environment),
-        unknown=tuple(launch.unknown),
+        unfollowed=launch.unknown,
+        calls=launch.calls,
         development=DEVELOPMENT.search(image.path) is not None or DEVELOPMENT.search(image.stage.name) is not None,
     )

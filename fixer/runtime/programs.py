@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Protocol
 
 from fixer.docker.compose import Mount
 from fixer.languages.shell import Command, Structure
+from fixer.languages.yaml import Node, Yaml
 from fixer.model import Blocked, Parts, Source, Span
 
 if TYPE_CHECKING:
@@ -284,7 +285,9 @@ class Program:
     `commands` are all that it runs, in
     order, after following scripts and task runners. `reaches` are the servers that its environment, its neighbours or
     its links name. `settings` are the Django settings modules that it may load; `is_django` also where which one is
-    not known. `unknown` are sentences.
+    not known. `unfollowed` are sentences about commands that cannot be followed, `calls` the commands that led to
+    others: a script, `npm run start`. `ports` are those of the container that are published; `rights` says which rights
+    of root it is given on purpose. `written` is the mapping of a YAML file that says it.
     """
 
     name: str
@@ -300,12 +303,22 @@ class Program:
     reaches: tuple[Server, ...] = ()
     settings: frozenset[str] = frozenset()
     is_django: bool = False
-    unknown: tuple[str, ...] = ()
-    development: bool = field(default=False)
+    unfollowed: tuple[str, ...] = ()
+    development: bool = False
+    calls: tuple[Started, ...] = ()
+    ports: tuple[int, ...] = ()
+    rights: str = ""
+    written: tuple[Yaml, Node] | None = field(default=None, repr=False)
 
     @property
     def path(self) -> str:
         return self.place.path
+
+    @property
+    def unknown(self) -> tuple[str, ...]:
+        """All that is not known of it, as sentences."""
+        nothing = () if self.commands or self.unfollowed else (f"{self.place}: what {self.name} starts",)
+        return (*self.environment.unknown, *self.unfollowed, *nothing)
 
     def running(self, *kinds: Kind) -> tuple[Started, ...]:
         return tuple(each for each in self.commands if each.kind in kinds)

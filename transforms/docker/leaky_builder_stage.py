@@ -24,11 +24,12 @@ from fnmatch import filter as matching
 from fnmatch import fnmatchcase
 from functools import cache
 
-from fixer.docker.builds import ImageBuild, ImageBuilds, is_ignored, local_sources, read_ignore
+from fixer.docker.ignore_files import is_ignored, read_ignore
 from fixer.docker.images import DEVELOPMENT
 from fixer.languages.dockerfile import Dockerfile, Instruction, Stage
 from fixer.languages.shell import Script
 from fixer.model import Blocked, Finding, Fix, NewFile, Parts, Rule, Tier, listed
+from fixer.runtime.builds import ImageBuild, ImageBuilds, local_sources
 
 # What no image needs, in sections as they are written to a new file.
 SECRETS = ("**/.env", "**/.env.*", "!**/.env*.example", "!**/.env*.sample", "!**/.env*.template")
@@ -94,7 +95,7 @@ PUBLIC_FILE = re.compile(r"(?i)pub|public|ca\b|cert|gpg|keyring|apt|archive|exam
 
 
 def check(dockerfile: Dockerfile, builds: ImageBuilds) -> Iterator[Finding]:
-    build = builds.builds.get(dockerfile.source.path)
+    build = next(iter(builds.of(dockerfile.source.path)), None)
     if build is None:
         return
     yield from _context_leaks(dockerfile, build, builds)
@@ -222,8 +223,8 @@ def _bundled(build: ImageBuild) -> tuple[str, ...]:
 
 def _additions(build: ImageBuild, builds: ImageBuilds) -> list[tuple[str, list[str]]]:
     """Sections of patterns; none that would take away what the repository has or a Dockerfile names."""
-    needed = {*build.names, *builds.written}
-    for other in builds.builds.values():
+    needed = {*build.names, *build.names_written}
+    for other in builds.builds:
         if other.context == build.context:
             for source in _named(other):
                 needed |= set(source.split("/"))
@@ -290,7 +291,7 @@ def _scripts(build: ImageBuild, builds: ImageBuilds) -> list[str]:
     """What RUN runs in the builds of this folder."""
     return [
         instruction.script
-        for other in builds.builds.values()
+        for other in builds.builds
         if other.context == build.context
         for instruction in other.dockerfile.instructions
         if instruction.op == "RUN"
@@ -301,7 +302,7 @@ def _needs_git(build: ImageBuild, builds: ImageBuilds) -> bool:
     """Whether the build reads the repository's history, for a version number say."""
     if any(pattern.keeps and ".git" in pattern.text.lstrip("!").split("/") for pattern in build.patterns):
         return True
-    for other in builds.builds.values():
+    for other in builds.builds:
         for instruction in other.dockerfile.instructions if other.context == build.context else ():
             if any(source.split("/")[0] == ".git" for source in local_sources(instruction)):
                 return True

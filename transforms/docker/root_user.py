@@ -21,12 +21,13 @@ import re
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
-from fixer.docker.builds import ImageBuilds, local_sources
-from fixer.docker.containers import Container, Program, State
 from fixer.docker.images import DEVELOPMENT, FAMILIES, ROOT, BaseImage, base_image, made_up
 from fixer.docker.privileges import User, folders_made, is_within, low_port, needs_root, settings_need_root
 from fixer.languages.dockerfile import Dockerfile, Instruction, New, Stage, expanded
 from fixer.model import Blocked, Finding, Fix, Option, Options, Parts, Rule, Tier, listed
+from fixer.runtime.builds import ImageBuild, ImageBuilds, local_sources
+from fixer.runtime.programs import Kind, Program, Started
+from fixer.runtime.states import Container, State
 
 # Images that others are made from, which say who runs them.
 BASES = re.compile(r"(^|[/._-])(base|builder)([/._-]|$)", re.IGNORECASE)
@@ -75,6 +76,11 @@ HOME_RUNNERS = (
     (r"sbt", ("SBT_OPTS",)),
     (r"lein", ("LEIN_HOME",)),
 )
+# A command of the documentation that mounts the folder it is called in.
+RUN_HERE = re.compile(
+    r"\b(docker|podman) run\b(?:[^\n\\]|\\\n)*?(-v|--volume|--mount)[ =]?[\"']?(type=bind,)?((src|source)=)?"
+    r"[\"']?(\$\{?PWD\b|\$\(pwd\)|`pwd`|%cd%|\.[:/]|\$\{?HOME\b|~/)"
+)
 # What starts nothing of the image.
 IDLE = re.compile(
     r"(/(usr/)?bin/)?((ba|da|a|z)?sh( -l| --login| -i)?|tail -f /dev/null|sleep (infinity|inf|\d+d?)|true|cat)"
@@ -116,35 +122,58 @@ WRITES_BESIDE = re.compile(
 
 
 def check(dockerfile: Dockerfile, builds: ImageBuilds, options: Options) -> Iterator[Finding]:
-    build = builds.builds.get(dockerfile.source.path)
-    final = dockerfile.final
-    if build is None or build.is_action:
+    for build in builds.of(dockerfile.source.path):
+        yield from _of_image(Container(build), builds, options)
+
+
+def _of_image(container: Container, builds: ImageBuilds, options: Options) -> Iterator[Finding]:
+    build, stage = container.build, container.stage
+    if build.is_action:
         return
-    if not options["development"] and (DEVELOPMENT.search(build.path) or DEVELOPMENT.search(final.name)):
+    if not options["development"] and (DEVELOPMENT.search(build.path) or DEVELOPMENT.search(stage.name)):
         return
-    starts = final.last("CMD", "ENTRYPOINT") is not None
-    if not starts and (final.root.base == "scratch" or (BASES.search(build.path) and not build.services)):
+    starts = stage.last("CMD", "ENTRYPOINT") is not None
+    if not starts and (stage.root.base == "scratch" or (BASES.search(build.path) and not build.runners)):
         return
-    image = _image(final, options)
-    container = Container(dockerfile, build)
+    image = _image(stage, options)
     users = list(container.acting("USER"))
     if users and users[-1].user not in ROOT:
         return
     if image is not None and (image.family == "windows" or (not users and image.runs_as not in ROOT)):
         return
-    place = users[-1].instruction if users and users[-1].stage is final else final.start
-    cure = _cure(container, image, options)
-    yield Finding(build.path, place.span, _message(dockerfile, users), cure)
+    if _is_tool(container, builds):
+        return
+    place = users[-1].instruction if users and users[-1].stage is stage else stage.start
+    cure = _cure(container, builds, image, options)
+    yield Finding(build.path, place.span, _message(container, users, image), cure)
 
 
-def _message(dockerfile: Dockerfile, users: list[State]) -> str:
+def _message(container: Container, users: list[State], image: BaseImage | None) -> str:
+    shipped = f"the stage {container.stage.name!r}" if container.stage is not container.dockerfile.final else "it"
+    who = "the container" if shipped == "it" else f"the container of {shipped}"
     if users:
-        return f"the container runs as root: the last USER is {users[-1].instruction.text}"
-    for stage in dockerfile.stages[:-1]:
+        return f"{who} runs as root: the last USER is {users[-1].instruction.text}"
+    if image is None:
+        base = container.stage.root.start.words[0].text
+        return (
+            f"nothing says that {who} does not run as root: {shipped} has no USER, and whom {base} runs as is not known"
+        )
+    for stage in container.dockerfile.stages:
+        if stage in container.stage.chain or stage.index > container.stage.index:
+            continue
         if any(instruction.op == "USER" for instruction in stage.instructions):
             name = stage.name or str(stage.index)
-            return f"the container runs as root: USER stands in stage {name!r}, which the final stage is not made from"
-    return "the container runs as root: the final stage has no USER"
+            return f"{who} runs as root: USER stands in stage {name!r}, which the final stage is not made from"
+    return f"{who} runs as root: {'the final stage' if shipped == 'it' else 'it'} has no USER"
+
+
+def _is_tool(container: Container, builds: ImageBuilds) -> bool:
+    """A program of the command line that works on folders of its caller, as whom it then must run: it serves nothing,
+    and the documentation mounts the current folder into it."""
+    serves = any(each.kind in (Kind.SERVER, Kind.WORKER) for each in container.commands)
+    if serves or next(iter(container.acting("EXPOSE")), None) is not None or container.build.runners:
+        return False
+    return any(RUN_HERE.search(text) for _, text in builds.documentation)
 
 
 def _image(final: Stage, options: Options) -> BaseImage | None:
@@ -162,8 +191,8 @@ def _image(final: Stage, options: Options) -> BaseImage | None:
     return base_image(image) if image else None
 
 
-def _cure(container: Container, image: BaseImage | None, options: Options) -> Fix | Blocked:
-    base = container.dockerfile.final.root.start.words[0].text
+def _cure(container: Container, builds: ImageBuilds, image: BaseImage | None, options: Options) -> Fix | Blocked:
+    base = container.stage.root.start.words[0].text
     if image is None:
         return Blocked(
             f"it is not known which users and tools the image {base} has",
@@ -171,17 +200,24 @@ def _cure(container: Container, image: BaseImage | None, options: Options) -> Fi
             f'rules.root-user.images = {{"{base}" = "{"alpine" if "alpine" in base else "debian"}"}}',
         )
     unpacked = (s for s in container.acting("ADD") if s.target == "/" and ".tar" in " ".join(s.instruction.args))
-    if container.dockerfile.final.root.base == "scratch" and next(unpacked, None):
+    if container.stage.root.base == "scratch" and next(unpacked, None):
         return Blocked("it is a base image: images that are made from it need root to be built", "leave it")
     if image.keeps_root:
         return Blocked(f"{base}: {image.keeps_root}", image.instead)
+    heir = next((other for other in container.dockerfile.stages if container.stage in other.chain[:-1]), None)
+    if heir is not None:
+        return Blocked(
+            f"the stage {heir.name or heir.index!s} is made from {container.stage.name!r}, and its commands would run as "
+            f"that user too",
+            "add USER to both by hand",
+        )
     folders = _folders(container, options)
     for state in container.states:
         blocked = _breaks(container, state, folders, options)
         if blocked is not None:
             return blocked
     return _folder_breaks(container, folders) or _start_breaks(container, folders, options) or _fix(
-        container, image, folders, options
+        container, builds, image, folders, options
     )  # fmt: skip
 
 
@@ -204,7 +240,7 @@ def _folders(container: Container, options: Options) -> Folders:
     places = [s.folder for s in container.acting("WORKDIR") if is_within(container.folder, (s.folder,))]
     places += [s.target for s in container.acting("COPY", "ADD") if "." in local_sources(s.instruction) and s.target]
     roots = _topmost(p for p in places if p not in SYSTEM and "$" not in p)
-    data = [mount.target for _, service in container.build.services for mount in service.mounts if not mount.bind]
+    data = [mount.target for program in container.build.runners for mount in program.mounts if not mount.bind]
     for state in container.acting("VOLUME"):
         data += [path for arg in state.instruction.args if (path := expanded(arg, state.values))]
     data += [path for path in _named_by_variables(container) if not is_within(path, (*PROGRAMS, *roots))]
@@ -224,8 +260,8 @@ def _folders(container: Container, options: Options) -> Folders:
 def _named_by_variables(container: Container) -> Iterator[str]:
     """Folders that ENV and compose name for data, logs and the like."""
     given = [(name, value) for name, value in container.values.items() if value]
-    for _, service in container.build.services:
-        given += [(name, value) for name, value in service.environment.items() if value]
+    for program in container.build.runners:
+        given += [(value.name, value.text) for value in program.environment.values if value.text]
     for name, value in given:
         found = WRITTEN_PATH.fullmatch(value) if WRITTEN.search(name) else None
         if found is None:
@@ -338,7 +374,7 @@ def _in_root_home(container: Container, state: State) -> str:
 
 def _has_python(container: Container) -> bool:
     """Whether uv finds a Python, or is told where to put one."""
-    image = container.dockerfile.final.root.image
+    image = container.stage.root.image
     moved = any(
         name in container.values for name in ("UV_PYTHON_INSTALL_DIR", "UV_PYTHON_DOWNLOADS", "UV_NO_MANAGED_PYTHON")
     )
@@ -367,19 +403,19 @@ def _closed_mode(state: State, folders: Folders) -> str:
 
 
 def _folder_breaks(container: Container, folders: Folders) -> Blocked | None:
-    for path, service in container.build.services:
-        data, name = service.data, f"service {service.name!r}"
-        if data.get("privileged") or data.get("cap_add") or data.get("pid") == "host":
-            return Blocked(f"{path} gives {name} rights of root on purpose", "leave it, or take them away")
-        if data.get("devices"):
+    for program in container.build.runners:
+        where = f"{program.path} gives {program.name!r}"
+        if program.rights == "devices of the host":
+            return Blocked(f"{where} devices of the host, which belong to root", "leave it, or use group_add")
+        if program.rights:
+            return Blocked(f"{where} {program.rights} on purpose", "leave it, or take them away")
+        if any(mount.source.endswith("docker.sock") for mount in program.mounts):
             return Blocked(
-                f"{path} gives {name} devices of the host, which belong to root", "leave it, or use group_add"
+                f"{program.path} mounts the engine's socket into {program.name!r}, which needs root", "leave it"
             )
-        if any(mount.source.endswith("docker.sock") for mount in service.mounts):
-            return Blocked(f"{path} mounts the engine's socket into {name}, which needs root", "leave it")
-        if any(is_within(mount.target, ("/root",)) for mount in service.mounts):
+        if any(is_within(mount.target, ("/root",)) for mount in program.mounts):
             return Blocked(
-                f"{path} mounts something into /root of {name}, which only root can enter",
+                f"{program.path} mounts something into /root of {program.name!r}, which only root can enter",
                 "mount it elsewhere, and tell the program where",
             )
     if "$" in container.folder:
@@ -416,23 +452,28 @@ def _package_breaks(container: Container) -> Blocked | None:
 
 def _start_breaks(container: Container, folders: Folders, options: Options) -> Blocked | None:
     """What the programs that the container starts need."""
-    if not container.programs:
+    if not container.commands and not container.unfollowed:
         return Blocked(
             "neither the Dockerfile nor a compose file says what the container starts, so what it needs is not known",
             "leave a base image or a box of tools; else write the command as CMD",
         )
-    if all(IDLE.fullmatch(program.text) for program in container.programs):
+    if container.commands and all(IDLE.fullmatch(each.source) for each in container.commands):
         return Blocked(
-            f"the container starts only `{container.programs[0].text}`, so what it is for and needs is not known",
+            f"the container starts only `{container.commands[0].source}`, so what it is for and needs is not known",
             "leave a base image or a box of tools; else write the command as CMD",
         )
     low_ports = options["low-ports"]
-    for path, service in container.build.services if not low_ports else ():
-        low = next((port for port in service.ports if 0 < port < 1024), None)
+    for program in container.build.runners if not low_ports else ():
+        low = next((port for port in program.ports if 0 < port < 1024), None)
         if low is not None:
-            return _low_port(low, f"service {service.name!r} of {path} publishes it")
-    for program in container.programs:
-        blocked = _program_breaks(container, program, folders, low_ports=low_ports)
+            return _low_port(low, f"{program.name!r} of {program.path} publishes it")
+    for reason in container.unfollowed:
+        return Blocked(
+            f"{reason}: what it needs is not known",
+            "look at what it writes and whether it needs root, then add USER by hand",
+        )
+    for started in container.started:
+        blocked = _command_breaks(container, started, folders, low_ports=low_ports)
         if blocked is not None:
             return blocked
     for name, text in container.settings:
@@ -446,30 +487,26 @@ def _start_breaks(container: Container, folders: Folders, options: Options) -> B
     return None
 
 
-def _program_breaks(container: Container, program: Program, folders: Folders, *, low_ports: bool) -> Blocked | None:
-    """What one program needs root for, or looks for in root's home."""
-    if program.missing:
-        return Blocked(
-            f"{program.where}: the script {program.missing} is not in the repository: what it needs is not known",
-            "look at what it writes and whether it needs root, then add USER by hand",
-        )
-    words = ([_known(word.text, container) for word in command.words] for command in program.script.commands)
-    port = next((low for command in words if (low := low_port(command))), None)
+def _command_breaks(container: Container, started: Started, folders: Folders, *, low_ports: bool) -> Blocked | None:
+    """What one command needs root for, or looks for in root's home."""
+    where = f"{started.path}:{started.line}"
+    words = [_known(word.text, container) for word in started.command.words]
+    port = low_port(words)
     if port is not None and not low_ports:
-        return _low_port(port, program.where)
-    if reason := needs_root(program.script, folders.all, container.values):
-        return Blocked(f"{program.where}: {reason}", "leave it, or do that elsewhere")
+        return _low_port(port, where)
+    if reason := needs_root((started.command,), folders.all, container.values):
+        return Blocked(f"{where}: {reason}", "leave it, or do that elsewhere")
     for runner, variables in HOME_RUNNERS:
-        started = re.search(rf"(?:^|[\s;&|])({runner})(?=\s|$)", program.text)
-        if started and not any(name in container.values for name in variables):
+        found = re.search(rf"(?:^|[\s;&|])({runner})(?=\s|$)", started.source)
+        if found and not any(name in container.values for name in variables):
             return Blocked(
-                f"{program.where}: `{started[1]}` looks for what it needs in the home of its user",
+                f"{where}: `{found[1]}` looks for what it needs in the home of its user",
                 f"set {variables[0]} in ENV before that is loaded, or start the program itself",
             )
-    manager = re.search(r"(^|[\s;&|])(pnpm|yarn) ", program.text)
+    manager = re.search(r"(^|[\s;&|])(pnpm|yarn) ", started.source)
     if manager and "COREPACK_HOME" not in container.values and _uses_corepack(container):
         return Blocked(
-            f"{program.where}: corepack keeps {manager[2]} in root's home, and another user would load it again",
+            f"{where}: corepack keeps {manager[2]} in root's home, and another user would load it again",
             "set COREPACK_HOME in ENV before corepack is used, or start the program itself",
         )
     return None
@@ -486,7 +523,9 @@ def _known(word: str, container: Container) -> str:
 # -- the fix --------------------------------------------------------------------------------------------------------
 
 
-def _fix(container: Container, image: BaseImage, folders: Folders, options: Options) -> Fix | Blocked:
+def _fix(
+    container: Container, builds: ImageBuilds, image: BaseImage, folders: Folders, options: Options
+) -> Fix | Blocked:
     user, made = _existing(container, image)
     # Who makes a user while building has the tools for that.
     shell = image.family in ("debian", "redhat", "alpine") or made is not None
@@ -500,13 +539,21 @@ def _fix(container: Container, image: BaseImage, folders: Folders, options: Opti
         return blocked
     steps = _create(user, image.family) if create else []
     parts = _handed_over(user, container, folders, made, steps, shell=shell)
-    todo = _todo(container, folders, user)
+    mounted = _mounted(container, folders, user, options)
+    if isinstance(mounted, Blocked):
+        return mounted
+    parts += mounted
+    todo = _todo(container, builds, folders, user)
     number = f" ({user.id})" if user.id and user.id != user.name else ""
     effects = [f"the container runs as {user.name}{number} instead of root"]
     if shell and folders.all:
         effects.append(f"{listed(folders.all)} {'belong' if len(folders.all) > 1 else 'belongs'} to {user.name}")
     title = f"make the user {user.name}{number} and run as it" if create else f"run as {user.name}{number}"
-    return Fix.of(title, *parts, tier=Tier.REVIEW if todo else Tier.SAFE, effects=effects, todo=todo)
+    if mounted:
+        goes_on = listed(f"{each.name!r} of {each.path}" for each in _on_sources(container, folders))
+        effects.append(f"{goes_on} goes on as root, since folders of the host are mounted over the application")
+    review = todo or mounted
+    return Fix.of(title, *parts, tier=Tier.REVIEW if review else Tier.SAFE, effects=effects, todo=todo)
 
 
 def _cannot_be_owner(
@@ -518,12 +565,12 @@ def _cannot_be_owner(
             f"the image has no program that could give {folders.data[0]} to another user",
             "COPY an empty folder there with --chown from a stage that has a shell",
         )
-    if not shell and image.user == "" and container.dockerfile.final.root.base != "scratch":
+    if not shell and image.user == "" and container.stage.root.base != "scratch":
         return Blocked(
             "the image has no program that makes users",
             "make the user in a stage that has one, and COPY /etc/passwd from there",
         )
-    if not user.home and "UV_NO_CACHE" not in container.values and _starts_uv(container.programs):
+    if not user.home and "UV_NO_CACHE" not in container.values and _starts_uv(container):
         return Blocked(
             f"uv keeps its cache in the home of its user, and {user.name} has none",
             "make the user with --create-home, or start the program itself",
@@ -568,37 +615,78 @@ def _run(steps: list[str]) -> New:
     return New("RUN", "\n&& ".join(steps))
 
 
-def _works_on_mounts(container: Container) -> bool:
-    """A program that serves nothing, or whose working folder the image leaves empty, works on what it is given."""
-    folder = container.folder
-    filled = any(is_within(state.target, (folder,)) for state in container.acting("COPY", "ADD") if state.target)
-    filled = filled or any(state.folder == folder for state in container.acting("RUN"))
-    return not filled or next(iter(container.acting("EXPOSE")), None) is None
+def _on_sources(container: Container, folders: Folders) -> list[Program]:
+    """Programs into which the sources are mounted from the host, over what the image has: only for development."""
+    return [
+        program
+        for program in container.build.runners
+        if program.written is not None
+        and not program.user
+        and any(
+            mount.bind and not mount.read_only and mount.folder is not None and mount.target in folders.roots
+            for mount in program.mounts
+        )
+    ]
 
 
-def _todo(container: Container, folders: Folders, user: User) -> list[str]:
-    binds: dict[tuple[str, str], list[str]] = {}
+def _mounted(container: Container, folders: Folders, user: User, options: Options) -> list[Parts] | Blocked:
+    """What keeps programs with folders of the host working. Where the sources are mounted, files keep their owner on
+    the host, so that development goes on as it was; data of the host is for its owner to give away."""
+    developing = _on_sources(container, folders)
+    for program in container.build.runners:
+        for mount in program.mounts:
+            writes = mount.bind and not mount.read_only and is_within(mount.target.rstrip("/"), folders.all)
+            if writes and program not in developing and not program.user and mount.target not in options["mounted"]:
+                return Blocked(
+                    f"{program.path} mounts {mount.source} of the host over {mount.target} of {program.name!r}, where "
+                    f"{user.name} could not write",
+                    f"chown that folder to {user.numeric} on every host, then say so",
+                    f'rules.root-user.mounted = ["{mount.target}"]',
+                )
+    parts: list[Parts] = []
+    for program in developing:
+        if program.written is not None:
+            document, node = program.written
+            parts.append(document.add_key(node if node.target is None else node.target, "user", "root"))
+    return parts
+
+
+def _todo(container: Container, builds: ImageBuilds, folders: Folders, user: User) -> list[str]:
+    runners = container.build.runners
     volumes = {arg.rstrip("/") for state in container.acting("VOLUME") for arg in state.instruction.args}
-    for path, service in container.build.services:
-        for mount in service.mounts:
-            if mount.bind:
-                binds.setdefault((path, service.name), []).append(mount.source)
-            elif mount.source:
-                volumes.add(mount.target.rstrip("/"))
+    volumes |= {m.target.rstrip("/") for program in runners for m in program.mounts if m.source and not m.bind}
     todo = [
+        f"{program.path} starts {program.name!r} as {program.user} all the same: take that out"
+        for program in runners
+        if program.user.partition(":")[0] in ROOT and program.user
+    ]
+    binds: dict[tuple[str, str], list[str]] = {}
+    for program in runners:
+        for mount in program.mounts:
+            if mount.bind and program not in _on_sources(container, folders):
+                binds.setdefault((program.path, program.name), []).append(mount.source)
+    todo += [
         f"{path} mounts {listed(sources)} into {name!r}: the files there keep the owner of the host"
         for (path, name), sources in binds.items()
     ]
-    todo += [
-        f"{path} starts {service.name!r} as {service.user} all the same: take that out"
-        for path, service in container.build.services
-        if service.user.partition(":")[0] in ROOT
-    ]
-    if any(is_within(path, folders.data) for path in volumes):
+    if any(is_within(path, folders.all) for path in volumes):
         todo.append(f"volumes that exist already keep their owner: chown them to {user.numeric} once")
-    if not container.build.services and _works_on_mounts(container):
-        todo.append(f"where a folder of the host is mounted to be written to, it must let {user.numeric} write")
+    if unseen := _unseen(container.build, builds):
+        todo.append(f"{unseen}: what is mounted there to be written to must let {user.numeric} write")
     return todo
+
+
+def _unseen(build: ImageBuild, builds: ImageBuilds) -> str:
+    """Who may run the image though no file of the repository shows how; empty where nobody may."""
+    pushed = [made.place for made in build.image.builds if made.origin == "workflow"]
+    shown = [program for program in build.runners if not program.development]
+    if builds.strangers:
+        return f"{builds.strangers[0].place} runs {builds.strangers[0].image_name}, which may be this image"
+    if pushed and not any(program.image_name for program in shown):
+        return f"{pushed[0]} builds the image, and what runs it is not in the repository"
+    if not build.runners:
+        return "what runs the image is not in the repository"
+    return ""
 
 
 def _existing(container: Container, image: BaseImage) -> tuple[User | None, Instruction | None]:
@@ -696,11 +784,11 @@ def _written_late(container: Container, folders: Folders, made: Instruction | No
     """Whether ownership can only be set at the end, for everything: files come from stages that this one is made from,
     from commands after they are copied, or before the user is there."""
     copies = _copies(container, folders)
-    if any(WRITES_BESIDE.search(program.text) for program in container.programs):
+    if any(WRITES_BESIDE.search(started.source) for started in container.started):
         return True
     if copies:
         first = copies[0]
-        if any(state.stage is not container.dockerfile.final for state in copies) or first.user not in ("", *ROOT):
+        if any(state.stage is not container.stage for state in copies) or first.user not in ("", *ROOT):
             return True
         if made is not None and made.index > first.instruction.index:
             return True
@@ -746,8 +834,8 @@ def _set_user(dockerfile: Dockerfile, run: list[New], name: str) -> list[Parts]:
     return [dockerfile.insert_after(following[-1] if following else last, *new)]
 
 
-def _starts_uv(programs: Iterable[Program]) -> bool:
-    return any(re.search(r"(^|[\s;&|])uvx? ", program.text) for program in programs)
+def _starts_uv(container: Container) -> bool:
+    return any(re.search(r"(^|[\s;&|])uvx? ", started.source) for started in container.started)
 
 
 RULE = Rule(
@@ -759,6 +847,7 @@ RULE = Rule(
         Option("user", "app", "the name of a user that has to be made"),
         Option("uid", 10001, "its number, and that of its group"),
         Option("images", {}, "families (debian, alpine, redhat, none) or users of base images that are not known"),
+        Option("mounted", [], "folders of the container whose mounts from the host let the user write"),
         Option("writable", [], "more folders of the container that the process writes to"),
         Option("low-ports", False, "whether every engine that runs the image lets users listen below port 1024"),
         Option("development", False, "whether Dockerfiles for development and tests are looked at"),
