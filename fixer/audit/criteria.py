@@ -9,8 +9,6 @@ import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import StrEnum
-from types import NoneType
-from typing import Any, get_args, get_type_hints
 
 from fixer.documents import kind_of, name_of
 from fixer.model import Report, Reported, Rule
@@ -141,26 +139,12 @@ def _natural(rule: Rule) -> tuple[list[int], str]:
     return [int(number) for number in re.findall(r"\d+", rule.audit[0] if rule.audit else "")], rule.id
 
 
-def _subject_and_needs(rule: Rule) -> tuple[Any, list[Any]]:
-    """The type that a rule looks at, and the facts without which it is not asked."""
-    hints = get_type_hints(rule.check)
-    hints.pop("return", None)
-    subject, *others = hints.values()
-    return subject, [kind for kind in (subject, *others) if _is_fact(kind)]
-
-
-def _is_fact(kind: Any) -> bool:
-    return NoneType not in get_args(kind) and callable(getattr(kind, "detect", None))
-
-
 def _applies(rule: Rule, repository: Repository) -> bool:
     """Whether the repository has what the rule looks at and every fact that it needs."""
-    subject, needs = _subject_and_needs(rule)
-    if not _is_fact(subject) and not any(repository.paths_of(subject)):
+    if not rule.subject.is_fact and not any(repository.paths_of(rule.subject.kind)):
         return False
-    return all(repository.fact(kind) is not None for kind in needs)
+    return all(repository.fact(kind) is not None for kind in rule.needs)
 
 
 def _looks_at(rule: Rule, path: str) -> bool:
-    subject, _ = _subject_and_needs(rule)
-    return _is_fact(subject) or kind_of(path) == name_of(subject)
+    return rule.subject.is_fact or kind_of(path) == name_of(rule.subject.kind)

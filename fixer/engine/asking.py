@@ -4,13 +4,11 @@ from __future__ import annotations
 
 import os
 import traceback
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
-from functools import cache
 from pathlib import PurePosixPath
-from types import UnionType
-from typing import TYPE_CHECKING, Any, Union, get_args, get_origin, get_type_hints
+from typing import TYPE_CHECKING, Any
 
 from fixer.documents import document_type, kind_of
 from fixer.model import (
@@ -19,9 +17,9 @@ from fixer.model import (
     FileError,
     Finding,
     Fix,
-    Options,
     Reported,
     Rule,
+    RuleOptions,
     Source,
 )
 from fixer.repository import Repository
@@ -33,13 +31,13 @@ if TYPE_CHECKING:
 DOCUMENTS_PER_PROCESS = 100
 """How many documents make a process of their own worth its start."""
 
-OptionsFor = Callable[[Rule], Options]
+OptionsFor = Callable[[Rule], RuleOptions]
 Wanted = Callable[[Reported, Source], bool]
 LeftAlone = Callable[[Rule, Source], bool]
 
 
-def default_options(rule: Rule) -> Options:
-    return Options({option.name: option.default for option in rule.options})
+def default_options(rule: Rule) -> RuleOptions:
+    return rule.options_type()
 
 
 def everything(reported: Reported, source: Source) -> bool:
@@ -50,24 +48,8 @@ def nothing(rule: Rule, source: Source) -> bool:
     return False
 
 
-@cache
-def _signature(check_function: Callable[..., Iterable[Finding]]) -> tuple[tuple[str, Any, bool], ...]:
-    """Names, types and optionality of what a check asks for."""
-    hints = get_type_hints(check_function)
-    hints.pop("return", None)
-    return tuple((name, *_unwrapped(kind)) for name, kind in hints.items())
-
-
-def _unwrapped(kind: Any) -> tuple[Any, bool]:
-    if get_origin(kind) in (Union, UnionType):
-        inner = [part for part in get_args(kind) if part is not type(None)]
-        if len(inner) == 1:
-            return inner[0], True
-    return kind, False
-
-
 @dataclass
-class Asked:
+class Asking:
     """What rules answered. A check is a pure function, so it is not asked twice about the same values."""
 
     options: OptionsFor
@@ -132,20 +114,20 @@ class Asked:
     def _asked(self, rule: Rule, repository: Repository) -> Iterator[Finding]:
         path = ""
         try:
-            (_, subject, _), *others = _signature(rule.check)
+            subject, *others = rule.asks
             arguments: dict[str, Any] = {}
-            for name, kind, optional in others:
-                value = self.options(rule) if kind is Options else repository.fact(kind)
-                if value is None and not optional:
+            for asked in others:
+                value = self.options(rule) if asked.is_options else repository.fact(asked.kind)
+                if value is None and not asked.optional:
                     return
-                arguments[name] = value
-            if _is_fact(subject):
-                fact = repository.fact(subject)
+                arguments[asked.name] = value
+            if subject.is_fact:
+                fact = repository.fact(subject.kind)
                 self.problems |= {problem.path: problem for problem in repository.unreadable}
                 if fact is not None:
                     yield from self._answer(rule, "", fact, lambda: fact, arguments)
                 return
-            for path in repository.paths_of(subject):
+            for path in repository.paths_of(subject.kind):
                 if path not in self.problems:
                     yield from self._of_document(rule, path, repository, arguments)
         except Exception as error:  # a rule must not take the others down with it
@@ -164,7 +146,7 @@ class Asked:
         self, rule: Rule, path: str, value: Any, subject: Callable[[], Any], arguments: dict[str, Any]
     ) -> list[Finding]:
         """What the rule says of a subject, which is made only if the rule has not been asked about `value` yet."""
-        values = (value, *(value for value in arguments.values() if not isinstance(value, Options)))
+        values = (value, *(value for value in arguments.values() if not isinstance(value, RuleOptions)))
         known = self.answers.get((rule.id, path))
         if known is not None and all(a is b for a, b in zip(known[0], values, strict=True)):
             return known[1]
@@ -174,16 +156,15 @@ class Asked:
 
     def ahead(self, rules: Sequence[Rule], repository: Repository) -> None:
         """Asks the rules about single documents in several processes, where there are many documents."""
-        single = [rule for rule in rules if not _is_fact(_signature(rule.check)[0][1])]
-        paths = sorted({path for rule in single for path in repository.paths_of(_signature(rule.check)[0][1])})
+        single = [rule for rule in rules if not rule.subject.is_fact]
+        paths = sorted({path for rule in single for path in repository.paths_of(rule.subject.kind)})
         processes = min(os.cpu_count() or 1, len(paths) // DOCUMENTS_PER_PROCESS)
         if processes < 2 or not hasattr(os, "fork"):
             return
         facts: dict[str, list[Any]] = {}  # once, before the processes part
         for rule in single:
-            kinds = [kind for _, kind, _ in _signature(rule.check)[1:] if kind is not Options]
             with suppress(Exception):  # the fault is named when the rule is asked in its turn
-                facts[rule.id] = [repository.fact(kind) for kind in kinds]
+                facts[rule.id] = [repository.fact(asked.kind) for asked in rule.asks[1:] if not asked.is_options]
         single = [rule for rule in single if rule.id in facts]
         # Forked processes inherit the repository, the rules and the options; only findings come back.
         global _inherited
@@ -199,7 +180,7 @@ class Asked:
 
 
 _Answers = dict[tuple[str, str], list[Finding]]
-_inherited: tuple[Asked, list[Rule], Repository] | None = None
+_inherited: tuple[Asking, list[Rule], Repository] | None = None
 
 
 def _asked_about(
@@ -221,10 +202,6 @@ def process_pool(processes: int) -> ProcessPoolExecutor:
     from multiprocessing import get_context
 
     return ProcessPoolExecutor(processes, get_context("fork"))
-
-
-def _is_fact(kind: Any) -> bool:
-    return callable(getattr(kind, "detect", None))
 
 
 def _fault(rule: Rule, path: str, error: Exception) -> Fault:

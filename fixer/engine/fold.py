@@ -31,7 +31,7 @@ from fixer.verify import broken_promise, second_reading
 if TYPE_CHECKING:
     pass
 
-from fixer.engine.asking import Asked, by_place, process_pool
+from fixer.engine.asking import Asking, by_place, process_pool
 from fixer.pieces import original, spliced
 
 PASSES = 12
@@ -54,7 +54,7 @@ class Fold:
         self,
         repository: Repository,
         rules: Sequence[Rule],
-        asked: Asked,
+        asked: Asking,
         accept: Accept | None,
         tiers: frozenset[Tier],
         answers: dict[Key, bool],

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Self
 from fixer.docker.ignore_files import IgnorePattern, is_ignored, read_ignore
 from fixer.docker.images import base_image
 from fixer.github.workflow import Workflow
-from fixer.languages.dockerfile import Dockerfile, ImageRef, Instruction
+from fixer.languages.dockerfile import Dockerfile, ImageRef
 from fixer.languages.lines import Lines
 from fixer.model import FileError
 from fixer.runtime.images import Image
@@ -202,18 +202,6 @@ def _texts(
                 if "requirements" not in name and not name.endswith((".ini", ".py")):
                     waiting.append(found[path])
     return found
-
-
-def local_sources(instruction: Instruction) -> tuple[str, ...]:
-    """What COPY or ADD takes from the context, cleaned: no remote file, no here-document, nothing with a variable."""
-    if instruction.op not in ("COPY", "ADD") or instruction.flag("from"):
-        return ()
-    sources = instruction.args[:-1]
-    return tuple(
-        posixpath.normpath(source.strip("\"'").lstrip("/") or ".")
-        for source in sources
-        if not source.startswith("<<") and "://" not in source and "$" not in source and not source.startswith("git@")
-    )
 
 
 def _folders(paths: tuple[str, ...]) -> set[str]:

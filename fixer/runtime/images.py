@@ -187,7 +187,9 @@ class Images:
         for path, document in dockerfiles.items():
             here = {key: value for key, value in builds.items() if key[0] == path}
             for (_, index), made in here.items():
-                context = max((build.context for build in made), key=[b.context for b in made].count)
+                known = [build.context for build in made]
+                fitting = [folder for folder in known if _has_all(folder, document, repository)]
+                context = max(fitting or known, key=known.count)
                 found.append(Image(document, document.stages[int(index)], context, tuple(made)))
             if not here:
                 found.append(Image(document, document.final, nearest_context(document, repository), ()))
@@ -230,25 +232,36 @@ def stage_of(document: Dockerfile, target: str) -> Stage | None:
 
 def nearest_context(document: Dockerfile, repository: Repository) -> str | None:
     """The nearest folder, from the Dockerfile's upwards, that has everything which is copied by name."""
-    wanted = {
-        posixpath.normpath(source.strip("\"'").lstrip("/") or ".")
-        for instruction in document.instructions
-        if instruction.op in ("COPY", "ADD") and not instruction.flag("from")
-        for source in instruction.args[:-1]
-        if not re.search(r"[$*?\[]|^<<|://|^git@", source)
-    } - {"."}
     folder = posixpath.dirname(document.source.path)
     while True:
-        start = f"{folder}/" if folder else ""
-        if all(_is_there(start + source, repository) for source in wanted):
+        if _has_all(folder, document, repository):
             return folder
         if not folder:
             return None
         folder = posixpath.dirname(folder)
 
 
+def _has_all(folder: str, document: Dockerfile, repository: Repository) -> bool:
+    """Whether a folder has everything that a Dockerfile copies from it by name."""
+    wanted = {source for instruction in document.instructions for source in local_sources(instruction)} - {"."}
+    return all(_is_there(posixpath.join(folder, source), repository) for source in wanted)
+
+
+def local_sources(instruction: Instruction) -> tuple[str, ...]:
+    """What COPY or ADD takes from the context, cleaned: no remote file, no here-document, nothing with a variable."""
+    if instruction.op not in ("COPY", "ADD") or instruction.flag("from"):
+        return ()
+    return tuple(
+        posixpath.normpath(source.strip("\"'").lstrip("/") or ".")
+        for source in instruction.args[:-1]
+        if not source.startswith("<<") and "://" not in source and "$" not in source and not source.startswith("git@")
+    )
+
+
 def _is_there(path: str, repository: Repository) -> bool:
-    return repository.exists(path) or repository.has_folder(path)
+    if repository.exists(path) or repository.has_folder(path):
+        return True
+    return bool(re.search(r"[*?\[]", path)) and next(repository.glob(path), None) is not None
 
 
 def _matches(name: str, known: str) -> bool:

@@ -11,7 +11,8 @@ from functools import cached_property
 from fixer.docker.privileges import User, users_made
 from fixer.languages.dockerfile import Dockerfile, Instruction, Stage, expanded
 from fixer.languages.shell import Script
-from fixer.runtime.builds import ImageBuild, local_sources
+from fixer.runtime.builds import ImageBuild
+from fixer.runtime.images import local_sources
 from fixer.runtime.programs import Started
 
 # Servers with a file of settings: the one that they read without being told, and the options that name another.

@@ -18,14 +18,16 @@ home, an unknown base image.
 
 import posixpath
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
+from fixer.docker.compose import Mount
 from fixer.docker.images import DEVELOPMENT, FAMILIES, ROOT, BaseImage, base_image, made_up
 from fixer.docker.privileges import User, folders_made, is_within, low_port, needs_root, settings_need_root
 from fixer.languages.dockerfile import Dockerfile, Instruction, New, Stage, expanded
-from fixer.model import Blocked, Finding, Fix, Option, Options, Parts, Rule, Tier, listed
-from fixer.runtime.builds import ImageBuild, ImageBuilds, local_sources
+from fixer.model import Blocked, Finding, Fix, Parts, Rule, RuleOptions, Tier, listed, option
+from fixer.runtime.builds import ImageBuild, ImageBuilds
+from fixer.runtime.images import local_sources
 from fixer.runtime.programs import Kind, Program, Started
 from fixer.runtime.states import Container, State
 
@@ -121,6 +123,18 @@ WRITES_BESIDE = re.compile(
 )
 
 
+class Options(RuleOptions):
+    user: str = option("app", "the name of a user that has to be made")
+    uid: int = option(10001, "its number, and that of its group")
+    images: Mapping[str, str] = option(
+        {}, "families (debian, alpine, redhat, none) or users of base images that are not known"
+    )
+    mounted: Sequence[str] = option((), "folders of the container whose mounts from the host let the user write")
+    writable: Sequence[str] = option((), "more folders of the container that the process writes to")
+    low_ports: bool = option(False, "whether every engine that runs the image lets users listen below port 1024")
+    development: bool = option(False, "whether Dockerfiles for development and tests are looked at")
+
+
 def check(dockerfile: Dockerfile, builds: ImageBuilds, options: Options) -> Iterator[Finding]:
     for build in builds.of(dockerfile.source.path):
         yield from _of_image(Container(build), builds, options)
@@ -130,7 +144,7 @@ def _of_image(container: Container, builds: ImageBuilds, options: Options) -> It
     build, stage = container.build, container.stage
     if build.is_action:
         return
-    if not options["development"] and (DEVELOPMENT.search(build.path) or DEVELOPMENT.search(stage.name)):
+    if not options.development and (DEVELOPMENT.search(build.path) or DEVELOPMENT.search(stage.name)):
         return
     starts = stage.last("CMD", "ENTRYPOINT") is not None
     if not starts and (stage.root.base == "scratch" or (BASES.search(build.path) and not build.runners)):
@@ -178,7 +192,7 @@ def _is_tool(container: Container, builds: ImageBuilds) -> bool:
 
 def _image(final: Stage, options: Options) -> BaseImage | None:
     """What is known about the base, the configuration's word first."""
-    said = options["images"]
+    said = options.images
     image = final.root.image
     for name in (str(image), image.repository if image else "", final.root.start.words[0].text):
         if name in said:
@@ -207,7 +221,7 @@ def _cure(container: Container, builds: ImageBuilds, image: BaseImage | None, op
     heir = next((other for other in container.dockerfile.stages if container.stage in other.chain[:-1]), None)
     if heir is not None:
         return Blocked(
-            f"the stage {heir.name or heir.index!s} is made from {container.stage.name!r}, and its commands would run as "
+            f"{heir.name or heir.index} is made from the stage {container.stage.name!r}, and would run its commands as "
             f"that user too",
             "add USER to both by hand",
         )
@@ -254,7 +268,7 @@ def _folders(container: Container, options: Options) -> Folders:
         word for s in container.acting("RUN") if "rm -" in s.instruction.script for word in s.instruction.script.split()
     }
     kept = [p for p in data if p.startswith("/") and p not in removed and p not in roots and not is_within(p, SCRATCH)]
-    return Folders(tuple(roots), tuple(_topmost([*kept, *options["writable"]])))
+    return Folders(tuple(roots), tuple(_topmost([*kept, *options.writable])))
 
 
 def _named_by_variables(container: Container) -> Iterator[str]:
@@ -299,7 +313,7 @@ def _breaks(container: Container, state: State, folders: Folders, options: Optio
     if instruction.op == "SHELL" and not re.search(r"\b(ba|da|a)?sh\b", instruction.text):
         return Blocked(f"{line}: the shell of this file is not sh", "add the user by hand")
     port = next((port for port in _ports_named(state) if 0 < port < 1024), None)
-    if port is not None and not options["low-ports"]:
+    if port is not None and not options.low_ports:
         return _low_port(port, f"{line} names it")
     found = _in_root_home(container, state)
     if found:
@@ -462,7 +476,7 @@ def _start_breaks(container: Container, folders: Folders, options: Options) -> B
             f"the container starts only `{container.commands[0].source}`, so what it is for and needs is not known",
             "leave a base image or a box of tools; else write the command as CMD",
         )
-    low_ports = options["low-ports"]
+    low_ports = options.low_ports
     for program in container.build.runners if not low_ports else ():
         low = next((port for port in program.ports if 0 < port < 1024), None)
         if low is not None:
@@ -531,7 +545,7 @@ def _fix(
     shell = image.family in ("debian", "redhat", "alpine") or made is not None
     create = user is None and shell
     if user is None:
-        number = str(options["uid"])
+        number = str(options.uid)
         name = _name(container.dockerfile, options) if shell else number
         user = User(name, name, number)
     blocked = _cannot_be_owner(user, container, image, folders, shell=shell)
@@ -589,7 +603,7 @@ def _handed_over(
     # Builders other than BuildKit drop what changes in a volume after it is declared.
     volume = next((s for s in container.acting("VOLUME") if shell and folders.data), None)
     if volume is not None and (first is None or volume.instruction.index < first.index):
-        if volume.stage is not dockerfile.final or (made is not None and made.index > volume.instruction.index):
+        if volume.stage is not container.stage or (made is not None and made.index > volume.instruction.index):
             blocked = Blocked(
                 f"line {dockerfile.line(volume.instruction)}: the volume is declared before {user.name} can own it",
                 "make the user and chown the folder before VOLUME",
@@ -608,7 +622,7 @@ def _handed_over(
         # With --link, names of users cannot be looked up: https://docs.docker.com/reference/dockerfile/#copy---link
         numeric = state.instruction.flag("link") is not None or not shell
         parts.append(dockerfile.set_flag(state.instruction, "chown", user.numeric if numeric else user.owner))
-    return [*parts, *_set_user(dockerfile, run, (user.id or user.name) if shell else user.numeric)]
+    return [*parts, *_set_user(container, run, (user.id or user.name) if shell else user.numeric)]
 
 
 def _run(steps: list[str]) -> New:
@@ -622,11 +636,20 @@ def _on_sources(container: Container, folders: Folders) -> list[Program]:
         for program in container.build.runners
         if program.written is not None
         and not program.user
-        and any(
-            mount.bind and not mount.read_only and mount.folder is not None and mount.target in folders.roots
-            for mount in program.mounts
-        )
+        and any(_is_source(m, container, folders) for m in program.mounts)
     ]
+
+
+def _is_source(mount: Mount, container: Container, folders: Folders) -> bool:
+    """Whether a mount brings a folder of the context that holds files of the repository."""
+    build = container.build
+    if not mount.bind or mount.read_only or mount.folder is None or build.context is None:
+        return False
+    inside = posixpath.relpath(mount.folder or ".", build.context or ".")
+    brings = inside == "." or any(
+        path.startswith(f"{inside}/") and not posixpath.basename(path).startswith(".git") for path in build.files
+    )
+    return brings and is_within(mount.target.rstrip("/"), folders.roots)
 
 
 def _mounted(container: Container, folders: Folders, user: User, options: Options) -> list[Parts] | Blocked:
@@ -636,7 +659,7 @@ def _mounted(container: Container, folders: Folders, user: User, options: Option
     for program in container.build.runners:
         for mount in program.mounts:
             writes = mount.bind and not mount.read_only and is_within(mount.target.rstrip("/"), folders.all)
-            if writes and program not in developing and not program.user and mount.target not in options["mounted"]:
+            if writes and program not in developing and not program.user and mount.target not in options.mounted:
                 return Blocked(
                     f"{program.path} mounts {mount.source} of the host over {mount.target} of {program.name!r}, where "
                     f"{user.name} could not write",
@@ -723,7 +746,7 @@ def _name(dockerfile: Dockerfile, options: Options) -> str:
             name = instruction.text.partition(":")[0]
             if instruction.op == "USER" and name not in ROOT and re.fullmatch(r"[a-z_][a-z0-9_-]*", name):
                 return name
-    return str(options["user"])
+    return str(options.user)
 
 
 def _create(user: User, family: str) -> list[str]:
@@ -819,9 +842,9 @@ def _only_installs(state: State, folders: Folders, *, before: bool) -> bool:
     return True
 
 
-def _set_user(dockerfile: Dockerfile, run: list[New], name: str) -> list[Parts]:
+def _set_user(container: Container, run: list[New], name: str) -> list[Parts]:
     """USER after the last instruction that needs root; in the place of a `USER root` that nothing follows."""
-    final = dockerfile.final
+    dockerfile, final = container.dockerfile, container.stage
     acting = [i for i in final.instructions if i.op in ("RUN", "COPY", "ADD", "WORKDIR", "USER")]
     last = acting[-1] if acting else final.start
     if last.op == "USER":
@@ -843,13 +866,4 @@ RULE = Rule(
     "A container runs as root",
     check,
     audit=("D-011.1",),
-    options=(
-        Option("user", "app", "the name of a user that has to be made"),
-        Option("uid", 10001, "its number, and that of its group"),
-        Option("images", {}, "families (debian, alpine, redhat, none) or users of base images that are not known"),
-        Option("mounted", [], "folders of the container whose mounts from the host let the user write"),
-        Option("writable", [], "more folders of the container that the process writes to"),
-        Option("low-ports", False, "whether every engine that runs the image lets users listen below port 1024"),
-        Option("development", False, "whether Dockerfiles for development and tests are looked at"),
-    ),
 )

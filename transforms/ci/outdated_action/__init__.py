@@ -31,8 +31,9 @@ from fixer.github.action_ref import ActionRef, RefKind, version_of
 from fixer.github.catalog import Action, Catalog
 from fixer.github.origin import Origin
 from fixer.github.workflow import Workflow
-from fixer.model import Blocked, Finding, Fix, Option, Options, Rule
+from fixer.model import Blocked, Finding, Fix, Rule
 from transforms.ci.outdated_action.artifacts import changes_artifacts, move_together
+from transforms.ci.outdated_action.options import Options
 from transforms.ci.outdated_action.reference import VERSION_BESIDE, place_of_comment, with_version_beside
 from transforms.ci.outdated_action.replaced import replaced
 from transforms.ci.outdated_action.rewrite import fix_of
@@ -86,7 +87,7 @@ def _judge(use: Use, catalog: Catalog, files: ActionFiles, options: Options) -> 
         return _unknown(use, options)
     if action.name.lower() in _OF_OTHER_RULES:
         return None
-    if action.status.get("state") in REPLACED and options["policy"] != "audit":
+    if action.status.get("state") in REPLACED and options.policy != "audit":
         return replaced(use, action, catalog, files, options)
     bump = bump_of(ref, action, catalog, options)
     if bump is None and ref.kind is RefKind.SHA:
@@ -105,7 +106,7 @@ def _unknown(use: Use, options: Options) -> Finding | None:
     """An action that the catalog does not know: only a branch is wrong for certain."""
     # The catalog holds no reusable workflows.
     adds = f"; `fhfix catalog update {use.ref.repository}` adds it" if use.step is not None else ""
-    if options["pin"] == "sha" and use.ref.kind in (RefKind.MAJOR, RefKind.EXACT):
+    if options.pin == "sha" and use.ref.kind in (RefKind.MAJOR, RefKind.EXACT):
         return finding(
             use,
             f"{use.ref} is a tag, which can be moved",
@@ -114,7 +115,7 @@ def _unknown(use: Use, options: Options) -> Finding | None:
                 f"pin it by hand{adds}",
             ),
         )
-    if use.ref.kind is RefKind.BRANCH and use.ref.ref.lower() in BRANCHES and options["policy"] != "audit":
+    if use.ref.kind is RefKind.BRANCH and use.ref.ref.lower() in BRANCHES and options.policy != "audit":
         return finding(
             use,
             f"{use.ref} follows a branch, whose code can change at any time",
@@ -145,7 +146,7 @@ def _unknown_commit(use: Use, action: Action, catalog: Catalog) -> Finding | Non
 
 def _pin(use: Use, action: Action, options: Options) -> Finding | None:
     """With `pin = "sha"`, a tag that is otherwise as it should be."""
-    if options["pin"] != "sha" or use.ref.kind not in (RefKind.MAJOR, RefKind.EXACT):
+    if options.pin != "sha" or use.ref.kind not in (RefKind.MAJOR, RefKind.EXACT):
         return None
     version = action.resolve(use.ref)
     sha = action.sha_of(use.ref.ref)
@@ -165,10 +166,4 @@ RULE = Rule(
     "An action is used at an outdated, vulnerable, archived or mutable version",
     check,
     audit=("D-009.1",),
-    options=(
-        Option("policy", "supported", "which major to take", ("supported", "latest", "audit")),
-        Option("majors", {}, 'the major of single actions: {"actions/checkout" = "v5"}'),
-        Option("pin", "as-is", "`sha` writes commits with the version beside them", ("as-is", "sha")),
-        Option("relock", False, "whether you run `gh actions-lock` after fhfix where there is an actions.lock"),
-    ),
 )

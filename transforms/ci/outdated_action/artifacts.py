@@ -6,8 +6,9 @@ from collections.abc import Iterator
 
 from fixer.github.action_files import ActionFiles
 from fixer.github.workflow import Step, Workflow
-from fixer.model import Blocked, Finding, Fix, Options, Tier
+from fixer.model import Blocked, Finding, Fix, Tier
 from transforms.ci.outdated_action.artifact_names import ArtifactNames, artifact_names
+from transforms.ci.outdated_action.options import Options
 from transforms.ci.outdated_action.rewrite import Inputs, fix_of
 from transforms.ci.outdated_action.target import Bump
 from transforms.ci.outdated_action.uses import Use, finding

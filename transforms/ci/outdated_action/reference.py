@@ -8,7 +8,8 @@ from collections.abc import Iterator
 from fixer.github.action_ref import RefKind
 from fixer.github.catalog.references import FIRST_PARTY
 from fixer.languages.yaml import Node
-from fixer.model import Blocked, Options, Parts
+from fixer.model import Blocked, Parts
+from transforms.ci.outdated_action.options import Options
 from transforms.ci.outdated_action.target import Bump
 from transforms.ci.outdated_action.uses import Use
 
@@ -22,7 +23,7 @@ def new_reference(use: Use, bump: Bump, options: Options) -> tuple[Parts, ...] |
     name = use.ref.name if use.ref.name.lower() == action.name.lower() else action.name
     # Who trusted a branch of a third party gets a commit: its tags can be moved too, and those of trivy-action were.
     moved = use.ref.kind is RefKind.BRANCH and bump.before is None and use.ref.owner.lower() not in FIRST_PARTY
-    by_commit = options["pin"] == "sha" or (moved and options["policy"] != "audit" and action.sha_of(target.release))
+    by_commit = options.pin == "sha" or (moved and options.policy != "audit" and action.sha_of(target.release))
     if use.ref.kind is not RefKind.SHA and not by_commit:
         precision = use.ref.ref if use.ref.kind is RefKind.EXACT else "v"
         wanted = action.with_precision(precision, target.number)

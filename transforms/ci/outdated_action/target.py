@@ -6,7 +6,8 @@ from typing import NamedTuple
 
 from fixer.github.action_ref import ActionRef, RefKind, Version, version_of
 from fixer.github.catalog import Action, Catalog, Major
-from fixer.model import Blocked, Options
+from fixer.model import Blocked
+from transforms.ci.outdated_action.options import Options
 
 BRANCHES = frozenset(("master", "main", "develop", "dev", "trunk", "head"))
 _RUNTIMES = {"node12": "Node 12", "node16": "Node 16", "node20": "Node 20", "plugin": "a plugin of old runners"}
@@ -38,7 +39,7 @@ def bump_of(ref: ActionRef, action: Action, catalog: Catalog, options: Options) 
     configured = _configured(action, options)
     if isinstance(configured, Blocked):
         return configured
-    policy = options["policy"]
+    policy = options.policy
     floor = _AUDIT.get(action.repository.lower(), 0)
     wanted = configured
     if policy == "audit" and wanted is None:
@@ -144,7 +145,7 @@ def _no_successor(action: Action) -> Blocked:
 
 def _configured(action: Action, options: Options) -> int | Blocked | None:
     """The major that the configuration sets for an action, or for all of its repository."""
-    majors = {name.lower(): value for name, value in options["majors"].items()}
+    majors = {name.lower(): value for name, value in options.majors.items()}
     value = majors.get(action.name.lower(), majors.get(action.repository.lower()))
     if value is None:
         return None
