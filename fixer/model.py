@@ -163,6 +163,25 @@ class Tier(StrEnum):
     REVIEW = "review"
 
 
+class Level(StrEnum):
+    """How much a finding matters.
+
+    `error`: it breaks or endangers production or the pipeline as it stands. `warning`: it will, when something else
+    goes wrong or time passes. `note`: nothing breaks, but time, money or knowledge is lost.
+    """
+
+    ERROR = "error"
+    WARNING = "warning"
+    NOTE = "note"
+
+
+class Profile(StrEnum):
+    """What a rule is about. `default`: a defect of what is there. `audit`: a practice that is missing."""
+
+    DEFAULT = "default"
+    AUDIT = "audit"
+
+
 @dataclass(frozen=True, slots=True)
 class Blocked:
     """Why a finding has no fix, and the next step.
@@ -235,12 +254,16 @@ class Fix:
 
 @dataclass(frozen=True, slots=True)
 class Finding:
-    """A defect at a place, with its cure or the reason why there is none."""
+    """A defect at a place, with its cure or the reason why there is none.
+
+    `level` is that of its rule, unless facts raise or lower it: a test environment, say, or production.
+    """
 
     path: str
     span: Span
     message: str
     cure: Fix | Blocked
+    level: Level | None = None
 
 
 class Document(Protocol):
@@ -337,7 +360,11 @@ class Asked:
 
 @dataclass(frozen=True)
 class Rule:
-    """A rule is a value. `Rule(__name__, …)` stands last in its module.
+    """A rule is a value that says all about itself. `Rule(__name__, …)` stands last in its module.
+
+    `summary` names the defect, `criterion` what is so when the rule finds nothing: that the defect is not there, not
+    what is there instead. `audit` are references to the audit that it comes from, `hours` the least and most that this
+    audit estimates for doing it by hand.
 
     `check`'s first parameter says what it looks at: a document type (asked once per file of that kind), or a
     fact (asked once per repository). Further parameters are facts, or the rule's own `RuleOptions`, asked for by type;
@@ -348,6 +375,10 @@ class Rule:
     summary: str
     check: Callable[..., Iterable[Finding]]
     audit: tuple[str, ...] = ()
+    criterion: str = ""
+    hours: tuple[float, float] | None = None
+    level: Level = Level.WARNING
+    profile: Profile = Profile.DEFAULT
 
     @cached_property
     def asks(self) -> tuple[Asked, ...]:
@@ -405,6 +436,10 @@ class Reported:
 
     rule: Rule
     finding: Finding
+
+    @property
+    def level(self) -> Level:
+        return self.finding.level or self.rule.level
 
 
 @dataclass(frozen=True, slots=True)

@@ -12,6 +12,7 @@ from fixer.model import (
     FileChange,
     Finding,
     Fix,
+    Level,
     NewFile,
     Piece,
     Plan,
@@ -71,20 +72,40 @@ def no_sleep(source: Source, options: Health) -> Iterable[Finding]:
     return ()
 
 
-SILENT = Rule("transforms.ci.silent_type_check", "A type check must be able to fail", nothing, audit=("D-009.5",))
+SILENT = Rule(
+    "transforms.ci.silent_type_check",
+    "A type check must be able to fail",
+    nothing,
+    audit=("D-009.5",),
+    criterion="A type check that fails, fails its job",
+    hours=(0.5, 0.5),
+    level=Level.ERROR,
+)
 OUTDATED = Rule(
     "transforms.ci.outdated_action",
     "Actions at a supported major",
     no_major,
     audit=("D-009.1",),
+    criterion="Every action is at a major version that is supported",
+    hours=(1, 1),
 )
 SLEEP = Rule(
     "transforms.deploy.hardcoded_sleep",
     "Wait for health, not for time",
     no_sleep,
     audit=("D-010.3",),
+    criterion="No deployment is waited for by the clock alone",
+    hours=(2, 2),
 )
-BACKUP = Rule("transforms.deploy.missing_predeploy_backup", "Snapshot before a deploy", nothing, audit=("D-010.6",))
+BACKUP = Rule(
+    "transforms.deploy.missing_predeploy_backup",
+    "Snapshot before a deploy",
+    nothing,
+    audit=("D-010.6",),
+    criterion="No deployment without a snapshot",
+    hours=(2, 2),
+    level=Level.NOTE,
+)
 RULES = (SILENT, OUTDATED, SLEEP, BACKUP)
 
 

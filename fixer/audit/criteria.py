@@ -1,6 +1,6 @@
 """The tasks of the audit, and which of their criteria hold.
 
-Titles, priorities and hours are those of the audit that the rules come from; hours are for doing it by hand.
+Titles and priorities are those of the audit that the rules come from; what a rule's criterion is, it says itself.
 """
 
 from __future__ import annotations
@@ -36,41 +36,6 @@ TASKS = {
 }
 """By id. A rule that names none of these stands under its pack."""
 
-HOURS: dict[str, tuple[float, float]] = {
-    "D-009.1": (1, 1), "D-009.2": (2, 2), "D-009.3": (4, 6), "D-009.4": (4, 8),
-    "D-009.5": (0.5, 0.5), "D-009.6": (0.5, 0.5), "D-009.7": (1, 1), "D-009.8": (1, 2),
-    "D-010.1": (3, 3), "D-010.2": (4, 4), "D-010.3": (2, 2), "D-010.4": (1, 1), "D-010.5": (1, 1), "D-010.6": (2, 2),
-    "D-011.1": (1, 1), "D-011.2": (0.5, 0.5),
-    "D-012.1": (2, 2), "D-012.2": (1, 1), "D-012.3": (0.5, 0.5), "D-012.4": (1, 1),
-}  # fmt: skip
-"""Least and most hours by audit reference."""
-
-
-CRITERIA = {
-    "outdated-action": "Every action of the catalog is at a major version that is supported",
-    "missing-migration-check": "No model change passes CI without its migration",
-    "missing-integration-tests": "CI does not go without integration tests",
-    "missing-performance-tests": "The workflows do not go without a load test",
-    "silent-type-check": "A type check that fails, fails its job",
-    "missing-pip-cache": "Jobs that install the Python packages of the project have a cache",
-    "missing-bundle-size-check": "No job builds the front end without a size limit that can fail it",
-    "missing-trivy-scan": "Known holes are scanned for, and no result of a Trivy scan gets lost",
-    "missing-rollback": "No job deploys without going back when that fails",
-    "missing-deploy-migration": "No Django project is deployed without migrating its database",
-    "hardcoded-sleep": "No deployment is waited for by the clock alone",
-    "deprecated-release-action": "No release is made by an archived action",
-    "single-shot-health-check": "No health check after a deployment asks only once",
-    "missing-predeploy-backup": "No job deploys to production without a snapshot of its database",
-    "root-user": "Images do not run as root",
-    "leaky-builder-stage": "Neither secrets nor needless files can reach a layer of an image",
-    "unpooled-database": "Database connections are reused, and have timeouts",
-    "unlogged-slow-queries": "Slow queries leave a trace in production",
-    "mysql-options-on-postgres": "No PostgreSQL database has options of MySQL",
-    "unprepared-statements": "Prepared statements are configured so that they work",
-}
-"""What is so when a rule finds nothing, by rule. It says that the defect is not there, not what is there instead: a
-repository that deploys nothing has no rollback, and its box is ticked all the same."""
-
 
 class State(StrEnum):
     """Whether a criterion holds. Only `met` is ticked, and only `met` was verified."""
@@ -92,7 +57,7 @@ class Criterion:
 
     @property
     def text(self) -> str:
-        return CRITERIA.get(self.rule.id, f"Nothing is left for `{self.rule.id}` to find")
+        return self.rule.criterion or f"Nothing is left for `{self.rule.id}` to find"
 
     @property
     def references(self) -> str:
@@ -105,11 +70,6 @@ def task_of(rule: Rule) -> Task:
         if task:
             return task
     return Task(rule.pack, rule.pack.capitalize(), "medium", 9)
-
-
-def hours_of(rule: Rule) -> tuple[float, float] | None:
-    known = [HOURS[reference] for reference in rule.audit if reference in HOURS]
-    return (sum(low for low, _ in known), sum(high for _, high in known)) if known else None
 
 
 def criteria(rules: Sequence[Rule], repository: Repository, found: Report) -> list[Criterion]:

@@ -17,6 +17,7 @@ from fixer.documents import name_of
 from fixer.languages.lines import Lines
 from fixer.languages.makefile import targets
 from fixer.languages.shell import Command, Script, Shell
+from fixer.languages.tables import toml_table
 from fixer.languages.yaml import Node, Yaml
 from fixer.model import FileError, Source
 from fixer.project.env_files import entries, is_env_file
@@ -543,13 +544,8 @@ def _tox(command: Command, folder: str, repository: Repository) -> Iterator[Code
 
 
 def _pyproject(name: str, words: list[str], folder: str, repository: Repository) -> Iterator[Code]:
-    import tomllib
-
     path = posixpath.join(folder, "pyproject.toml")
-    try:
-        data = tomllib.loads(repository.text(path))
-    except tomllib.TOMLDecodeError:
-        return
+    data = toml_table(repository.text(path))
     wanted = [word for word in words if word != "run"][:1]
     tool: Any = data.get("tool", {})
     tables = {"poe": ("poe", "tasks"), "pdm": ("pdm", "scripts")}

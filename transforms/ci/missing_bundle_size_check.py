@@ -23,7 +23,7 @@ from collections.abc import Iterator, Set
 from fixer.github.workflow import Step, Workflow
 from fixer.github.workflows import Workflows, commands_of, folder_of, in_folder
 from fixer.languages.shell import Command, Shell, in_quotes, path_word
-from fixer.model import Blocked, Finding, Fix, Rule, RuleOptions, Tier, option
+from fixer.model import Blocked, Finding, Fix, Level, Profile, Rule, RuleOptions, Tier, option
 from fixer.project.frontend import NAMES_OUTPUT, FrontEnd, FrontEnds
 
 LIMITERS = re.compile(
@@ -216,4 +216,8 @@ RULE = Rule(
     "A front end may grow without limit",
     check,
     audit=("D-009.7",),
+    criterion="No job builds the front end without a size limit that can fail it",
+    hours=(1, 1),
+    level=Level.NOTE,
+    profile=Profile.AUDIT,
 )

@@ -70,4 +70,6 @@ RULE = Rule(
     "A model change without its migration goes unnoticed",
     check,
     audit=("D-009.2",),
+    criterion="No model change passes CI without its migration",
+    hours=(2, 2),
 )

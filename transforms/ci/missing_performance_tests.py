@@ -26,7 +26,7 @@ from fixer.django.routes import HealthUrl
 from fixer.github.catalog.actions import Catalog
 from fixer.github.catalog.references import reference
 from fixer.github.workflows import Workflows
-from fixer.model import Blocked, Finding, Fix, Rule, RuleOptions, Tier, option
+from fixer.model import Blocked, Finding, Fix, Level, Profile, Rule, RuleOptions, Tier, option
 from fixer.project.packages import PythonPackages
 from fixer.project.task_runners import TaskRunners
 from fixer.project.test_suites import TestSuites
@@ -281,4 +281,8 @@ RULE = Rule(
     "No workflow runs a load test",
     check,
     audit=("D-009.4",),
+    criterion="The workflows do not go without a load test",
+    hours=(4, 8),
+    level=Level.NOTE,
+    profile=Profile.AUDIT,
 )

@@ -24,7 +24,7 @@ from fixer.github.timeline import LocalActions, Moment, is_in
 from fixer.github.workflow import Job, Step, Workflow
 from fixer.github.workflows import commands_of, folder_of
 from fixer.languages.shell import Command
-from fixer.model import Blocked, Finding, Fix, Parts, Rule, RuleOptions, listed, option
+from fixer.model import Blocked, Finding, Fix, Level, Parts, Rule, RuleOptions, listed, option
 from fixer.project.packages import PythonPackages
 
 CACHES = {"pip": "~/.cache/pip", "poetry": "~/.cache/pypoetry", "pipenv": "~/.local/share/virtualenvs"}
@@ -294,4 +294,7 @@ RULE = Rule(
     "Python packages are downloaded again in every run",
     check,
     audit=("D-009.6",),
+    criterion="Jobs that install the Python packages of the project have a cache",
+    hours=(0.5, 0.5),
+    level=Level.NOTE,
 )

@@ -300,4 +300,6 @@ RULE = Rule(
     "No scan for known holes, or one whose results do not arrive",
     check,
     audit=("D-009.8",),
+    criterion="Known holes are scanned for, and no result of a Trivy scan gets lost",
+    hours=(1, 2),
 )

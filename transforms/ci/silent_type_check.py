@@ -318,4 +318,6 @@ RULE = Rule(
     "A type check cannot fail the job",
     check,
     audit=("D-009.5",),
+    criterion="A type check that fails, fails its job",
+    hours=(0.5, 0.5),
 )

@@ -570,4 +570,6 @@ RULE = Rule(
     "A release is made by an archived action",
     check,
     audit=("D-010.4",),
+    criterion="No release is made by an archived action",
+    hours=(1, 1),
 )

@@ -581,4 +581,6 @@ RULE = Rule(
     "A deployment is waited for by a fixed sleep",
     check,
     audit=("D-010.3",),
+    criterion="No deployment is waited for by the clock alone",
+    hours=(2, 2),
 )

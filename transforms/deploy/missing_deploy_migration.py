@@ -33,7 +33,7 @@ from fixer.django.project import DjangoProject
 from fixer.django.settings import limit_variable
 from fixer.github.workflow import Workflow
 from fixer.languages.shell import Script
-from fixer.model import Blocked, Finding, Fix, Rule, RuleOptions, Tier, option
+from fixer.model import Blocked, Finding, Fix, Level, Rule, RuleOptions, Tier, option
 
 MIGRATE_ECS = """\
 service() {
@@ -354,4 +354,7 @@ RULE = Rule(
     "A Django project is deployed without migrating its database",
     check,
     audit=("D-010.2",),
+    criterion="No Django project is deployed without migrating its database",
+    hours=(4, 4),
+    level=Level.ERROR,
 )

@@ -199,4 +199,6 @@ RULE = Rule(
     "Production is deployed without a snapshot of its database",
     check,
     audit=("D-010.6",),
+    criterion="No job deploys to production without a snapshot of its database",
+    hours=(2, 2),
 )

@@ -990,4 +990,6 @@ RULE = Rule(
     "A failed deployment is not rolled back",
     check,
     audit=("D-010.1",),
+    criterion="No job deploys without going back when that fails",
+    hours=(3, 3),
 )

@@ -124,4 +124,6 @@ RULE = Rule(
     "A health check after a deployment asks only once",
     check,
     audit=("D-010.5",),
+    criterion="No health check after a deployment asks only once",
+    hours=(1, 1),
 )

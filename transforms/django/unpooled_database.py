@@ -763,4 +763,6 @@ RULE = Rule(
     "PostgreSQL is used without connection reuse, TLS or time limits",
     check,
     audit=("D-012.1",),
+    criterion="Database connections are reused, and have timeouts",
+    hours=(2, 2),
 )

@@ -26,7 +26,7 @@ from fixer.django.project import DjangoProject
 from fixer.django.raw_sql import RawSql
 from fixer.django.settings import Database, own_dict
 from fixer.languages.python import constant, item, key
-from fixer.model import Blocked, Finding, Fix, Rule, RuleOptions, Tier, option
+from fixer.model import Blocked, Finding, Fix, Level, Rule, RuleOptions, Tier, option
 
 THRESHOLD = 5  # psycopg's own default; a connection keeps 100 statements
 CONFIG = "rules.unprepared-statements.server-side-binding = true"
@@ -149,4 +149,7 @@ RULE = Rule(
     "Prepared statements are missing, or only half configured",
     check,
     audit=("D-012.4",),
+    criterion="Prepared statements are configured so that they work",
+    hours=(1, 1),
+    level=Level.NOTE,
 )

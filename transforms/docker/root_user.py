@@ -367,6 +367,8 @@ def _in_root_home(container: Container, state: State) -> str:
     instruction = state.instruction
     moved = state.values.get("HOME") not in (None, "/root")
     if instruction.op in ("COPY", "ADD"):
+        if not instruction.args:
+            return ""
         return f"{instruction.op} puts files there" if ROOT_HOME.search(instruction.args[-1]) else ""
     if instruction.op in ("ENV", "ENTRYPOINT", "CMD", "VOLUME"):
         found = ROOT_HOME.search(instruction.text)
@@ -866,4 +868,6 @@ RULE = Rule(
     "A container runs as root",
     check,
     audit=("D-011.1",),
+    criterion="Images do not run as root",
+    hours=(1, 1),
 )

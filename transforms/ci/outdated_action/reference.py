@@ -13,8 +13,9 @@ from transforms.ci.outdated_action.options import Options
 from transforms.ci.outdated_action.target import Bump
 from transforms.ci.outdated_action.uses import Use
 
-# A version that a comment begins with, as pinning tools write it: `v4.2.2`, `tag=v4.2.2`, `ratchet:owner/repo@v4`.
-VERSION_BESIDE = re.compile(r"(?:tag\s*[=:]\s*|pin@|ratchet:\S+?@)?(v?\d+(?:\.\d+)*)(?=$|[\s,;)])")
+# A version that a comment begins with, as people and pinning tools write it: `v4.2.2`, `tag=v4.2.2`, `owner/repo@v4`,
+# `ratchet:owner/repo@v4`.
+VERSION_BESIDE = re.compile(r"(?:tag\s*[=:]\s*|pin@|(?:ratchet:)?[\w.-]+/[\w./-]+@)?(v?\d+(?:\.\d+)*)(?=$|[\s,;)])")
 
 
 def new_reference(use: Use, bump: Bump, options: Options) -> tuple[Parts, ...] | Blocked:

@@ -214,6 +214,8 @@ def _script_edits(use: Use, name: str) -> Parts:
     script = given.get("script") if given is not None else None
     if script is None or name != "github-rest":
         return ()
+    if not script.is_scalar:
+        return Blocked("its `script` is no text", "write it as one")
     if "require(" in script.value or re.search(r"[({,]\s*github\s*[,})]|=\s*github\b(?!\.)", script.value):
         return Blocked(
             "REST methods moved from `github.*` to `github.rest.*`, and the script passes `github` on to other code",
