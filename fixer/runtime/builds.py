@@ -18,6 +18,7 @@ from fixer.model import FileError
 from fixer.runtime.images import Image
 from fixer.runtime.picture import Runtime
 from fixer.runtime.programs import Program
+from fixer.runtime.servers import server_of_image
 
 if TYPE_CHECKING:
     from fixer.repository import Repository
@@ -138,7 +139,7 @@ class ImageBuilds:
                 )
             )
         builds.sort(key=lambda build: (build.path, build.image.stage.index))
-        strangers = tuple(each for each in runtime.programs if _is_strange(each))
+        strangers = tuple(each for each in runtime.programs if _is_strange(each, repository.root.resolve().name))
         return cls(tuple(builds), strangers, runtime.documentation)
 
     def of(self, path: str) -> tuple[ImageBuild, ...]:
@@ -150,13 +151,30 @@ JOBS = ("workflow", "script")
 """Origins of programs that only run for a check or a command, not as what is deployed."""
 
 
-def _is_strange(program: Program) -> bool:
-    """Whether a program runs an image that might be of this repository: of an owner, and no public base image."""
-    name = program.image_name
-    if program.image is not None or not name or program.origin in JOBS:
+def _is_strange(program: Program, name: str) -> bool:
+    """Whether a program runs an image that nothing here builds but that might be of this repository, whose name is
+    given: it is named by a variable, lies in a registry of one's own, is named alike, or runs Django."""
+    reference = program.image_name
+    if program.image is not None or not reference or program.origin in JOBS:
         return False
-    image = ImageRef.parse(re.sub(r"\$\{?\w+[^}]*\}?", "x", name))
-    return base_image(image) is None and ("/" in image.name or "$" in name)
+    image = ImageRef.parse(re.sub(r"\$\{[^}]*\}|\$\w+", "x", reference))
+    if base_image(image) is not None or server_of_image(image.repository, "") is not None:
+        return False
+    if "$" in reference or image.registry not in ("", *_PUBLIC) or program.is_django:
+        return True
+    own, other = (re.sub(r"[^a-z0-9]", "", text.lower()) for text in (name, image.name.rpartition("/")[2]))
+    return "/" in image.name and len(other) > 3 and (other in own or own in other)
+
+
+_PUBLIC = (
+    "quay.io",
+    "gcr.io",
+    "mcr.microsoft.com",
+    "public.ecr.aws",
+    "registry.k8s.io",
+    "docker.elastic.co",
+    "lscr.io",
+)
 
 
 def _inside(context: str | None, repository: Repository) -> tuple[str, ...]:

@@ -6,6 +6,7 @@ pushes as `ghcr.io/acme/shop`.
 
 from __future__ import annotations
 
+import json
 import posixpath
 import re
 from collections.abc import Callable, Iterator, Mapping
@@ -19,8 +20,9 @@ from fixer.docker.compose import Compose, Service
 from fixer.github.workflow import Step
 from fixer.github.workflows import Workflows, commands_of, folder_of
 from fixer.languages.dockerfile import Dockerfile, ImageRef, Instruction, Stage, expanded
+from fixer.languages.makefile import targets
 from fixer.languages.shell import EXPRESSION
-from fixer.model import FileError
+from fixer.model import FileError, Span
 from fixer.runtime.programs import Place
 
 if TYPE_CHECKING:
@@ -175,7 +177,7 @@ class Images:
         """None where there is no Dockerfile."""
         dockerfiles = {document.source.path: document for document in repository.documents(Dockerfile)}
         builds: dict[tuple[str, str], list[Build]] = {}
-        for build in (*_of_compose(repository), *_of_workflows(repository)):
+        for build in (*_of_compose(repository), *_of_workflows(repository), *_of_scripts(repository)):
             document = dockerfiles.get(build.dockerfile) or _read(build.dockerfile, repository)
             if document is None:
                 continue
@@ -233,6 +235,8 @@ def stage_of(document: Dockerfile, target: str) -> Stage | None:
 def nearest_context(document: Dockerfile, repository: Repository) -> str | None:
     """The nearest folder, from the Dockerfile's upwards, that has everything which is copied by name."""
     folder = posixpath.dirname(document.source.path)
+    if folder and not _copied(document) and _is_alone(folder, repository):
+        return None  # only `COPY . .`, and nothing beside it that could be meant
     while True:
         if _has_all(folder, document, repository):
             return folder
@@ -243,8 +247,18 @@ def nearest_context(document: Dockerfile, repository: Repository) -> str | None:
 
 def _has_all(folder: str, document: Dockerfile, repository: Repository) -> bool:
     """Whether a folder has everything that a Dockerfile copies from it by name."""
-    wanted = {source for instruction in document.instructions for source in local_sources(instruction)} - {"."}
-    return all(_is_there(posixpath.join(folder, source), repository) for source in wanted)
+    return all(_is_there(posixpath.join(folder, source), repository) for source in _copied(document))
+
+
+def _copied(document: Dockerfile) -> set[str]:
+    """What a Dockerfile copies from its context by name."""
+    return {source for instruction in document.instructions for source in local_sources(instruction)} - {"."}
+
+
+def _is_alone(folder: str, repository: Repository) -> bool:
+    """Whether a folder holds nothing but Dockerfiles and what belongs to them."""
+    inside = [path for path in repository.files if path.startswith(f"{folder}/")]
+    return all(re.search(r"(?i)dockerfile|\.dockerignore$|\.(md|ya?ml)$", posixpath.basename(path)) for path in inside)
 
 
 def local_sources(instruction: Instruction) -> tuple[str, ...]:
@@ -328,6 +342,40 @@ def _metadata(step: Step) -> Iterator[str]:
         if other.action.lower() == "docker/metadata-action" and other.with_ is not None:
             images = other.with_.data.get("images", "")
             yield from (line.strip() for line in re.split(r"[\n,]", str(images)) if line.strip())
+
+
+_RUNNER_FILE = re.compile(r"(^|/)(GNUmakefile|[Mm]akefile|package\.json|[^/]+\.(sh|bash|mk)|(bin|scripts?)/[\w-]+)$")
+_BUILDS_IMAGE = re.compile(r"\b(docker|podman)( buildx)? build\b")
+
+
+def _of_scripts(repository: Repository) -> Iterator[Build]:
+    """Builds of Makefiles, scripts and package.json, which run at the top of the repository or beside their file."""
+    for path in repository.files:
+        text = repository.text(path) if _RUNNER_FILE.search(path) else ""
+        if not _BUILDS_IMAGE.search(text):
+            continue
+        for code in _codes(path, text):
+            for command in Script.parse(code).commands:
+                words = [re.sub(r"\$\{?\w+\}?|\$\(.*?\)", "*", word.text) for word in command.argv]
+                at = 3 if words[:3] == ["docker", "buildx", "build"] else 2 if words[:2] in _BUILDS else 0
+                said = [build_words(words[at:], folder) for folder in ("", posixpath.dirname(path))] if at else []
+                known = next((each for each in said if each is not None and repository.exists(each[0])), None)
+                if known is not None:
+                    yield Build(*known, Place(path, Span(0, 0), 1, path), "script")
+
+
+def _codes(path: str, text: str) -> Iterator[str]:
+    """The shell code of a file."""
+    if path.endswith("package.json"):
+        try:
+            scripts = json.loads(text).get("scripts", {})
+        except (ValueError, AttributeError, RecursionError):
+            return
+        yield from (each for each in scripts.values() if isinstance(each, str)) if isinstance(scripts, dict) else ()
+    elif re.search(r"(?i)makefile$|\.mk$", path):
+        yield from (recipe.text for target in targets(text).values() for recipe in target.recipes)
+    else:
+        yield text
 
 
 def _env_files_before(step: Step) -> Iterator[str]:

@@ -198,7 +198,7 @@ def _completed(build: ImageBuild, additions: list[tuple[str, list[str]]]) -> Fix
     tier = Tier.REVIEW if todo else Tier.SAFE
     if build.ignore is None:
         text = "\n".join(f"# {title}\n" + "".join(f"{line}\n" for line in lines) for title, lines in additions)
-        secrets = any(line.endswith("/.env") for _, lines in additions for line in lines)
+        secrets = any(line.startswith("**/.env") for _, lines in additions for line in lines)
         return Fix.of(
             f"keep {'secrets' if secrets else 'keys'} and leftovers out of the build with {build.ignore_path}",
             NewFile(build.ignore_path, text),
@@ -213,7 +213,7 @@ def _completed(build: ImageBuild, additions: list[tuple[str, list[str]]]) -> Fix
         missing = []
     missing = [line for line in missing if not line.startswith("!") or "**/.env.*" in missing]
     parts: Parts = build.ignore.append(*(["", "# Secrets, in every folder"] if build.ignore.lines else []), *missing)
-    secrets = any(line.endswith("/.env") for line in lines)
+    secrets = any(line.startswith("**/.env") for line in lines)
     return Fix.of(
         f"keep {'secrets' if secrets else 'keys'} out of the build with {build.ignore_path}",
         parts,
