@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import traceback
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from pathlib import PurePosixPath
@@ -64,7 +64,9 @@ class Asking:
 
     def findings(self, rule: Rule, repository: Repository) -> list[Reported]:
         found: list[Reported] = []
-        for finding in self._asked(rule, repository):
+        findings = list(self._asked(rule, repository))
+        repository.ignored(_new_paths(findings))  # git is asked once for all of them
+        for finding in findings:
             reported = Reported(rule, self._within_bounds(rule, finding, repository))
             try:
                 known = repository.in_scope(finding.path) and self.wanted(reported, repository.read(finding.path))
@@ -89,7 +91,7 @@ class Asking:
                     f"its fix also changes {path}, which is excluded", "include that file, or fix it by hand"
                 )
         for file in fix.new_files:
-            if repository.is_ignored(file.path):
+            if repository.ignored([file.path]):
                 return Blocked(
                     f"git ignores {file.path}, so it would be in no commit",
                     f"stop ignoring it: `git check-ignore -v {file.path}` says where that stands",
@@ -202,6 +204,12 @@ def process_pool(processes: int) -> ProcessPoolExecutor:
     from multiprocessing import get_context
 
     return ProcessPoolExecutor(processes, get_context("fork"))
+
+
+def _new_paths(findings: Iterable[Finding]) -> Iterator[str]:
+    for finding in findings:
+        if isinstance(finding.cure, Fix):
+            yield from (file.path for file in finding.cure.new_files)
 
 
 def _fault(rule: Rule, path: str, error: Exception) -> Fault:

@@ -87,7 +87,7 @@ PLACEHOLDER = re.compile(
 )
 # BuildKit's own switch for its check of the same thing, https://docs.docker.com/reference/build-checks/
 CHECK_OFF = re.compile(r"^# *check *= *skip=([\w,]*,)?(SecretsUsedInArgOrEnv|all)\b", re.MULTILINE)
-CREDENTIALS_IN_URL = re.compile(r"\w+://[^\s/:@$'\"]*:[^\s/@$'\"{}<>]+@")
+CREDENTIALS_IN_URL = re.compile(r"(?<!\w)\w+://[^\s/:@$'\"]*:[^\s/@$'\"{}<>]+@")
 SECRET_FILE = re.compile(
     r"(^|/)(\.env(\.(?!example|sample|template|dist|test|ci)[\w-]+)*|id_(rsa|dsa|ecdsa|ed25519)|\.netrc|\.pypirc|\.aws|\.ssh"
     r"|credentials\.json|service-?_?account[\w-]*\.json|kubeconfig|[\w.-]+\.(p12|pfx|tfstate|key))$"
