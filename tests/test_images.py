@@ -352,3 +352,16 @@ def test_what_is_left_alone_is_not_spoken_of(name: str, tmp_path: Path) -> None:
     made = planned(tmp_path, case.before, [rule for rule in all_rules() if rule.id == case.rule_id])
 
     assert (made.left, made.problems) == ((), ())
+
+
+def test_a_dockerfile_that_would_fill_memory_or_time_is_read_in_a_moment(tmp_path: Path) -> None:
+    doubled = "".join(f"ARG A{at}=${{A{at - 1}}}${{A{at - 1}}}\n" for at in range(1, 45))
+    stages = "".join(f"FROM s{at - 1} AS s{at}\n" for at in range(1, 1200))
+    long = f"RUN echo {'a' * 40_000}\n"
+    text = f'FROM debian:13 AS s0\nARG A0=x\n{doubled}WORKDIR /$A44\nCOPY\n{long}{stages}CMD ["x"]\n'
+    rules = [rule for rule in all_rules() if rule.pack == "docker"]
+
+    found = planned(tmp_path, {"Dockerfile": text.encode()}, rules)
+
+    assert found.faults == ()
+    assert "working folder" in str(found.left[0].finding.cure)

@@ -21,10 +21,12 @@ import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
+from fixer.django.project import DjangoProject
 from fixer.docker.compose import Mount
 from fixer.docker.images import DEVELOPMENT, FAMILIES, ROOT, BaseImage, base_image, made_up
 from fixer.docker.privileges import User, folders_made, is_within, low_port, needs_root, settings_need_root
 from fixer.languages.dockerfile import Dockerfile, Instruction, New, Stage, expanded
+from fixer.languages.python import named_values
 from fixer.model import Blocked, Finding, Fix, Parts, Rule, RuleOptions, Tier, listed, option
 from fixer.runtime.builds import ImageBuild, ImageBuilds
 from fixer.runtime.images import local_sources
@@ -91,6 +93,11 @@ IDLE = re.compile(
 WRITTEN = re.compile(
     r"(^|_)(DATA|DB|DATABASE|SQLITE\w*|UPLOADS?|MEDIA|STORAGE|LOGS?|LOGFILE|CACHE|STATE|OUTPUT|EXPORTS?|BACKUPS?)(_|$)|^HF_HOME$"
 )
+# Settings of Django with such a place; NAME is that of a database.
+WRITTEN_BY_DJANGO = re.compile(
+    r"^(NAME|filename|LOCATION|FILE_UPLOAD_TEMP_DIR|.*(MEDIA|STATIC|LOG|DATA|CACHE|UPLOAD)\w*_(ROOT|DIR|PATH|FILE))$"
+)
+FILES_OF_DJANGO = re.compile(r"^(NAME|filename)$|_FILE$")
 WRITTEN_PATH = re.compile(r"(?:sqlite(?:\+\w+)?://|file:)?/*(/[^\s:?;,]+)")
 ENGINE = re.compile(
     r"\b(install|add)\b[^;&|]*\b(docker-cli|docker\.io|docker-ce|docker-compose(-plugin)?|podman|buildah)\b"
@@ -135,12 +142,16 @@ class Options(RuleOptions):
     development: bool = option(False, "whether Dockerfiles for development and tests are looked at")
 
 
-def check(dockerfile: Dockerfile, builds: ImageBuilds, options: Options) -> Iterator[Finding]:
+def check(
+    dockerfile: Dockerfile, builds: ImageBuilds, django: DjangoProject | None, options: Options
+) -> Iterator[Finding]:
     for build in builds.of(dockerfile.source.path):
-        yield from _of_image(Container(build), builds, options)
+        runs_django = any(program.is_django for program in build.programs)
+        named = tuple(_named_by_settings(django)) if django is not None and runs_django else ()
+        yield from _of_image(Container(build), builds, named, options)
 
 
-def _of_image(container: Container, builds: ImageBuilds, options: Options) -> Iterator[Finding]:
+def _of_image(container: Container, builds: ImageBuilds, named: tuple[str, ...], options: Options) -> Iterator[Finding]:
     build, stage = container.build, container.stage
     if build.is_action:
         return
@@ -158,7 +169,7 @@ def _of_image(container: Container, builds: ImageBuilds, options: Options) -> It
     if _is_tool(container, builds):
         return
     place = users[-1].instruction if users and users[-1].stage is stage else stage.start
-    cure = _cure(container, builds, image, options)
+    cure = _cure(container, builds, image, named, options)
     yield Finding(build.path, place.span, _message(container, users, image), cure)
 
 
@@ -205,7 +216,9 @@ def _image(final: Stage, options: Options) -> BaseImage | None:
     return base_image(image) if image else None
 
 
-def _cure(container: Container, builds: ImageBuilds, image: BaseImage | None, options: Options) -> Fix | Blocked:
+def _cure(
+    container: Container, builds: ImageBuilds, image: BaseImage | None, named: tuple[str, ...], options: Options
+) -> Fix | Blocked:
     base = container.stage.root.start.words[0].text
     if image is None:
         return Blocked(
@@ -225,7 +238,7 @@ def _cure(container: Container, builds: ImageBuilds, image: BaseImage | None, op
             f"that user too",
             "add USER to both by hand",
         )
-    folders = _folders(container, options)
+    folders = _folders(container, named, options)
     for state in container.states:
         blocked = _breaks(container, state, folders, options)
         if blocked is not None:
@@ -250,7 +263,7 @@ class Folders:
         return (*self.roots, *self.data)
 
 
-def _folders(container: Container, options: Options) -> Folders:
+def _folders(container: Container, named: tuple[str, ...], options: Options) -> Folders:
     places = [s.folder for s in container.acting("WORKDIR") if is_within(container.folder, (s.folder,))]
     places += [s.target for s in container.acting("COPY", "ADD") if "." in local_sources(s.instruction) and s.target]
     roots = _topmost(p for p in places if p not in SYSTEM and "$" not in p)
@@ -258,6 +271,7 @@ def _folders(container: Container, options: Options) -> Folders:
     for state in container.acting("VOLUME"):
         data += [path for arg in state.instruction.args if (path := expanded(arg, state.values))]
     data += [path for path in _named_by_variables(container) if not is_within(path, (*PROGRAMS, *roots))]
+    data += [path for path in named if not is_within(path, roots)]
     # What is in such a folder was installed, and is only read.
     data = [path.rstrip("/") for path in data if not re.search(r"/(node_modules|\.venv)/?$", path)]
     for state in container.acting("RUN"):
@@ -269,6 +283,22 @@ def _folders(container: Container, options: Options) -> Folders:
     }
     kept = [p for p in data if p.startswith("/") and p not in removed and p not in roots and not is_within(p, SCRATCH)]
     return Folders(tuple(roots), tuple(_topmost([*kept, *options.writable])))
+
+
+def _named_by_settings(django: DjangoProject) -> Iterator[str]:
+    """Folders outside of the project that Django's settings give for what is written: a database file, logs, uploads,
+    collected static files, a cache."""
+    for project in django.projects:
+        for module in project.modules.values():
+            if module.role in ("test", "development"):
+                continue
+            for name, value in named_values(module.document.tree):
+                if not WRITTEN_BY_DJANGO.search(name):
+                    continue
+                path = value.rstrip("/")
+                if value.startswith("/") and re.fullmatch(r"(/[\w.@+-]+){2,}|/\w+", path):
+                    is_file = "." in posixpath.basename(path) or FILES_OF_DJANGO.search(name)
+                    yield posixpath.dirname(path) if is_file else path
 
 
 def _named_by_variables(container: Container) -> Iterator[str]:
@@ -376,7 +406,9 @@ def _in_root_home(container: Container, state: State) -> str:
     if instruction.op != "RUN":
         return ""
     # Caches are only for the build, and what is removed is of no use.
-    script = re.sub(r"\brm -[^;&|\n]*|(?<!\S)\S*(/root|~|\$HOME|\$\{HOME\})/\.(cache|npm|m2|gnupg)\S*", "", instruction.script)
+    script = re.sub(
+        r"\brm -[^;&|\n]*|(?<!\S)\S*(/root|~|\$HOME|\$\{HOME\})/\.(cache|npm|m2|gnupg)\S*", "", instruction.script
+    )
     named = re.findall(r"(?<![\w.-])[\w.-]+\.(?:py|sh)\b", script)
     started = [container.build.text(path) for name in named for path in container.build.named(name)]
     for pattern, variables, what in HOME_TOOLS:
