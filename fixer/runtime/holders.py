@@ -7,7 +7,8 @@ from dataclasses import dataclass
 from fixer.languages.lines import Lines
 from fixer.languages.yaml import Node, Yaml
 from fixer.model import Parts
-from fixer.runtime.programs import OutOfReach, Place
+from fixer.runtime.places import Place
+from fixer.runtime.programs import OutOfReach
 
 
 @dataclass(frozen=True, eq=False)

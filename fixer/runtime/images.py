@@ -24,7 +24,7 @@ from fixer.languages.dockerfile import Dockerfile, ImageRef, Instruction, Stage,
 from fixer.languages.makefile import targets
 from fixer.languages.shell import Script
 from fixer.model import FileError, Span
-from fixer.runtime.programs import Place
+from fixer.runtime.places import Place
 
 if TYPE_CHECKING:
     from fixer.repository import Repository

@@ -16,8 +16,7 @@ from typing import TYPE_CHECKING, Self
 import yaml
 
 from fixer.docker.compose import Compose, Mount
-from fixer.docker.images import DEVELOPMENT
-from fixer.documents import kind_of, name_of
+from fixer.documents import DEVELOPMENT, kind_of, name_of
 from fixer.github.workflow import Workflow
 from fixer.languages.dockerfile import ImageRef
 from fixer.languages.yaml import Node, Yaml
@@ -26,7 +25,8 @@ from fixer.runtime.following import Where, scalar
 from fixer.runtime.holders import InNamedList
 from fixer.runtime.images import Image, Images
 from fixer.runtime.launching import Launch, launched, variables_of
-from fixer.runtime.programs import Environment, Holder, OutOfReach, Place, Program, Server, Value
+from fixer.runtime.places import Place
+from fixer.runtime.programs import Environment, Holder, OutOfReach, Program, Server, Value
 from fixer.runtime.servers import addresses, server_of_image
 from fixer.runtime.texts import Fixed, InYaml
 

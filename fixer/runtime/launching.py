@@ -8,7 +8,8 @@ from dataclasses import dataclass, field
 
 from fixer.runtime.following import SHELLS, Code, Followed, Where
 from fixer.runtime.images import Image
-from fixer.runtime.programs import Environment, Place, Started, Value
+from fixer.runtime.places import Place
+from fixer.runtime.programs import Environment, Started, Value
 from fixer.runtime.settings import loads, runs_django
 from fixer.runtime.texts import Fixed, InInstruction, Written
 

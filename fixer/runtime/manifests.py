@@ -18,7 +18,8 @@ from fixer.runtime.following import Code, Where, lines_of, scalar, supervised, y
 from fixer.runtime.holders import InMapping, InNamedList
 from fixer.runtime.images import Image, Images
 from fixer.runtime.launching import Launch, launched, variables_of
-from fixer.runtime.programs import Environment, Holder, OutOfReach, Place, Program, Value
+from fixer.runtime.places import Place
+from fixer.runtime.programs import Environment, Holder, OutOfReach, Program, Value
 from fixer.runtime.servers import addresses
 from fixer.runtime.texts import Fixed, InFile, InYaml, Written
 
