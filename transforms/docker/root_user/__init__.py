@@ -11,7 +11,7 @@ cannot check a name. Every stage that a workflow, script or compose file builds 
 
 Another user is *safe* only where all that runs the image is seen: compose files, manifests of Kubernetes and other
 platforms. Where the sources are mounted from the host, development goes on as root (`user: root`), since files keep
-their owner there; where data of the host is mounted the fix is blocked until `mounted` says that it lets the user write.
+their owner there; where data of the host is mounted the fix is blocked until `mounted` says that the user may write.
 
 ## When it is left alone
 Files and final stages for development, tests, dev containers and the forge itself (`.github/`), unless
