@@ -332,6 +332,8 @@ def _place(source: Source, text: str, name: str) -> Place:
 def _fly(path: str, repository: Repository, images: Images | None) -> Iterator[Program]:
     """https://fly.io/docs/reference/configuration/"""
     data, source = _toml(path, repository)
+    if not data:
+        return
     folder = posixpath.dirname(path)
     build = _table(data, "build")
     file = str(build.get("dockerfile", "Dockerfile"))
@@ -391,7 +393,7 @@ def _railway(path: str, repository: Repository, images: Images | None) -> Iterat
             code = Code.of(text, Fixed(path, place.line)) if text else None
             said = _Said(
                 key, place, "railway", OutOfReach(place, "Railway"), image=image,
-                command=Launch.of_shell(code) if code is not None else None,
+                entrypoint=Launch.of_shell(code) if code is not None else None,  # it takes the place of ENTRYPOINT
                 host=None if image is not None else folder,
                 unknown=(f"{path}: the variables that Railway sets",),
             )  # fmt: skip

@@ -131,7 +131,8 @@ class Runtime:
         if images is not None:
             programs += (_of_image(image, repository) for image in images.images)
         # What a container or a job starts is no program of its own.
-        followed = {started.path for program in programs for started in program.commands}
+        others = [program for program in programs if program.origin != "supervisor"]
+        followed = {started.path for program in others for started in program.commands}
         programs = [each for each in programs if each.origin != "supervisor" or each.path not in followed]
         programs += [each for each in (scripts.programs if scripts else ()) if each.place.path not in followed]
         env_files = repository.fact(EnvFiles)
