@@ -365,3 +365,43 @@ def test_a_dockerfile_that_would_fill_memory_or_time_is_read_in_a_moment(tmp_pat
 
     assert found.faults == ()
     assert "working folder" in str(found.left[0].finding.cure)
+
+
+@pytest.mark.parametrize(
+    ("path", "text"),
+    [
+        ("Makefile", "TAG ?= tool\nimage:\n\tdocker build -f build/tool.Dockerfile -t $(TAG) .\n"),
+        ("build/image.sh", '#!/bin/sh\ncd "$(dirname "$0")/.."\ndocker buildx build --file build/tool.Dockerfile .\n'),
+        ("package.json", '{"scripts": {"image": "docker build -f build/tool.Dockerfile ."}}'),
+    ],
+)
+def test_builds_of_makefiles_and_scripts_say_the_context(path: str, text: str, tmp_path: Path) -> None:
+    files = {path.replace("/", "__"): text, "build__tool.Dockerfile": "FROM a\nCOPY . .\n", "tool.py": ""}
+
+    assert builds(tmp_path, **files).of("build/tool.Dockerfile")[0].context == ""
+
+
+def test_a_folder_of_dockerfiles_that_nobody_builds_has_no_context_that_is_known(tmp_path: Path) -> None:
+    files = {"build__tool.Dockerfile": "FROM a\nCOPY . .\n", "tool.py": ""}
+
+    assert builds(tmp_path, **files).of("build/tool.Dockerfile")[0].context is None
+
+
+@pytest.mark.parametrize(
+    ("documentation", "found"),
+    [
+        ('Run it: `docker run --rm -v "$PWD:/src" acme/tool check`\n', 0),
+        ("```\ndocker run -it \\\n  --volume $(pwd):/src tool\n```\n", 0),
+        ("docker run -d -p 8000:8000 acme/tool\n", 1),
+    ],
+)
+def test_a_tool_that_works_on_the_folder_of_its_caller_is_left_alone(
+    documentation: str, found: int, tmp_path: Path
+) -> None:
+    text = 'FROM python:3.12-slim\nWORKDIR /app\nCOPY tool.py .\nENTRYPOINT ["python", "tool.py"]\n'
+    rule = next(rule for rule in all_rules() if rule.id == "root-user")
+    files = {"Dockerfile": text.encode(), "tool.py": b"", "README.md": documentation.encode()}
+
+    plan = planned(tmp_path, files, [rule])
+
+    assert len(plan.taken) + len(plan.left) == found
