@@ -226,9 +226,16 @@ def _completed(build: ImageBuild, additions: list[tuple[str, list[str]]]) -> Fix
 
 
 def _is_kept_away(build: ImageBuild, line: str) -> bool:
-    """Whether the ignore file leaves out already what a pattern of ours means, in every folder."""
-    name = re.sub(r"\[.*?\]", "c", line.removeprefix("**/")).replace("*", "x")
-    return all(build.excluded(f"{folder}{name}") for folder in ("", "some/folder/"))
+    """Whether the ignore file leaves out already what a pattern of ours means, in every folder, and lets nothing of it
+    through again."""
+    ours = re.sub(r"\[.*?\]", "?", line.removeprefix("**/"))
+    for pattern in build.patterns:
+        name = posixpath.basename(pattern.text.lstrip("!").rstrip("/"))
+        is_folder = "." not in name[1:] or pattern.text.lstrip("!/").rstrip("/") in build.folders
+        if pattern.keeps and (is_folder or _meet(name, ours)):
+            return False
+    sample = ours.replace("*", "x").replace("?", "c")
+    return all(build.excluded(f"{folder}{sample}") for folder in ("", "some/folder/"))
 
 
 def _bundled(build: ImageBuild) -> tuple[str, ...]:
