@@ -34,12 +34,12 @@ packages:
 
 ## check ----------------------------------------------------------------------------------------------------------
 
-# Format, lint, types, and the tests that start no server: what to run before a commit.
+# Format, lint, types, and the tests that start no server, in parallel and without the slow ones: before a commit.
 check: .venv/installed
 	$(BIN)/ruff format --check --quiet .
 	$(BIN)/ruff check --quiet .
 	$(BIN)/mypy
-	$(BIN)/python -m pytest --quiet --ignore=tests/proofs --ignore=tests/corpus
+	$(BIN)/python -m pytest --quiet -n 2 -m "not slow" --ignore=tests/proofs --ignore=tests/corpus
 
 # Everything, the fixes executed included.
 test: setup
