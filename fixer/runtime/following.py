@@ -378,15 +378,20 @@ def lines_of(path: str, repository: Repository) -> Lines | None:
         source = repository.read(path)
     except FileError:
         return None
-    return None if generated_by(path, source.text) else Lines.parse(source)
+    if generated_by(path, source.text):
+        return None
+    document = repository.document(path)
+    return document if isinstance(document, Lines) else None
 
 
 def env_values(repository: Repository, path: str) -> list[Value]:
     """The variables of an env file, the last of a name winning; empty where it cannot be read."""
-    try:
-        document = Lines.parse(repository.read(path)) if repository.exists(path) else None
-    except FileError:
-        document = None
+    document = lines_of(path, repository)
+    if document is None and repository.exists(path):
+        try:
+            document = Lines.parse(repository.read(path))
+        except FileError:
+            document = None
     if document is None:
         return []
     values = []
