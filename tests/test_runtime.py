@@ -374,3 +374,18 @@ def test_platforms_say_what_they_start(
 @pytest.mark.parametrize("text", ["[]", "a", '{"services": 1, "deploy": [], "env": 2, "containerDefinitions": {}}', ""])
 def test_odd_files_of_platforms_start_nothing(tmp_path: Path, path: str, text: str) -> None:
     assert [each for each in picture(tmp_path, {path: text}).programs if each.path == path] == []
+
+
+def test_targets_of_a_makefile_are_programs_of_the_machine_and_of_containers(tmp_path: Path) -> None:
+    files = {
+        "docker-compose.yml": "services:\n  web:\n    build: .\n  db:\n    image: postgres:16\n",
+        "Makefile": "test:\n\tDJANGO_SETTINGS_MODULE=shop.test pytest\nmigrate:\n"
+        "\tsudo docker compose exec web python manage.py migrate\n",
+        "infra/ecs.tf": "resource x y {\n  container_definitions = jsonencode([])\n}\n",
+    }
+    runtime = picture(tmp_path, shop(**files))
+
+    assert sources(program(runtime, "Makefile", "script")) == ["pytest"]
+    assert program(runtime, "Makefile", "script").settings == {"shop.test"}
+    assert sources(program(runtime, "web", "script")) == ["python manage.py migrate"]
+    assert runtime.unknown == ("infra/ecs.tf may start programs of its own",)

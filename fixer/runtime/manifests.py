@@ -51,7 +51,8 @@ class PlatformPrograms:
                         unknown.append(f"{path} cannot be read")
                     break
             else:
-                if _UNREAD.search(path):
+                terraform = path.endswith(".tf") and "container_definitions" in repository.text(path)
+                if terraform or _UNREAD.search(path):
                     unknown.append(f"{path} may start programs of its own")
         return cls(tuple(programs), tuple(unknown)) if programs or unknown else None
 

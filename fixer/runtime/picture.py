@@ -9,11 +9,12 @@ from functools import cached_property
 from typing import TYPE_CHECKING, Self
 
 from fixer.documents import DEVELOPMENT
+from fixer.languages.makefile import targets
 from fixer.model import Span
 from fixer.project.env_files import is_env_file
 from fixer.runtime.composed import Compositions
 from fixer.runtime.docker_calls import contained
-from fixer.runtime.following import Followed, Where, env_values, file_code, is_docker, lines_of
+from fixer.runtime.following import Code, Followed, Where, env_values, file_code, is_docker, lines_of
 from fixer.runtime.holders import InEnvFile
 from fixer.runtime.images import Image, Images
 from fixer.runtime.jobs import JobPrograms
@@ -24,6 +25,7 @@ from fixer.runtime.places import Place
 from fixer.runtime.programs import Environment, Holder, OutOfReach, Program, Server, Started, Value
 from fixer.runtime.servers import addresses, is_pooler, server_of_url
 from fixer.runtime.settings import loads, runs_django
+from fixer.runtime.texts import Fixed, InFile
 
 if TYPE_CHECKING:
     from fixer.repository import Repository
@@ -31,7 +33,7 @@ if TYPE_CHECKING:
 _STARTS = re.compile(
     r"manage\.py|django-admin|\bpytest\b|gunicorn|uvicorn|daphne|uwsgi|celery|docker[ -]compose|docker run"
 )
-_SCRIPT = re.compile(r"\.(sh|bash)$|(^|/)(bin|scripts?)/[\w-]+$")
+_SCRIPT = re.compile(r"\.(sh|bash|mk)$|(^|/)(bin|scripts?)/[\w-]+$|(^|/)(GNUm|[Mm])akefile$")
 _DOCUMENTATION = re.compile(r"^([^/]+/)?[^/]+\.(md|rst)$|^docs/.*\.(md|rst)$", re.IGNORECASE)
 _MOST_DOCUMENTS = 200
 _NOWHERE = Span(0, 0)
@@ -52,7 +54,7 @@ class EnvFiles:
 
 @dataclass(frozen=True, eq=False)
 class ScriptPrograms:
-    """Scripts of the repository that start Django or containers, each as a program of the machine it is called on."""
+    """Scripts and Makefiles that start Django or containers, each as a program of the machine that it is called on."""
 
     programs: tuple[Program, ...]
 
@@ -63,11 +65,9 @@ class ScriptPrograms:
         for path in repository.files:
             if not _SCRIPT.search(path) or not _STARTS.search(repository.text(path)):
                 continue
-            code = file_code(repository, path)
-            if code is None or code.script.error:
-                continue
             followed = Followed()
-            followed.run(code, Where(repository, ""))
+            for code in _codes(path, repository):
+                followed.run(code, Where(repository, ""))
             place = Place(path, _NOWHERE, 1, path)
             here = tuple(each for each in followed.commands if each.path == path)
             own = tuple(each for each in here if not is_docker(each.command))
@@ -221,6 +221,20 @@ def _inline(started: Started, name: str) -> Iterator[Value]:
     if text is not None:
         yield Value(name, None if "$" in text else text, Place(started.path, _NOWHERE, started.line, name))
     yield from (value for value in started.exported if value.name == name)
+
+
+def _codes(path: str, repository: Repository) -> Iterator[Code]:
+    """The shell code of a script, or of all targets of a Makefile."""
+    if not re.search(r"akefile$|\.mk$", path):
+        code = file_code(repository, path)
+        if code is not None and not code.script.error:
+            yield code
+        return
+    source = repository.read(path)
+    for target in targets(source.text).values():
+        for recipe in target.recipes:
+            text = InFile(source, None, recipe.offset) if recipe.offset is not None else Fixed(path, recipe.line)
+            yield Code.of(recipe.text, text)
 
 
 def _on_the_machine(values: tuple[Value, ...], servers: tuple[Server, ...]) -> Iterator[Server]:
