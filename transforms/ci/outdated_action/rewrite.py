@@ -72,6 +72,11 @@ def fix_of(
         todo.append("run `gh actions-lock`")
     if _is_self_hosted(use.job) and bump.target.runtime() == "node24":
         todo.append("see that the self-hosted runner is v2.327.1 or newer, which Node 24 needs")
+    if bump.before is not None and bump.before[0] < bump.target.number > bump.action.read_to:
+        todo.append(
+            f"see the release notes of {bump.action.repository} up to v{bump.target.number}: only inputs and outputs "
+            "were compared"
+        )
     return Fix.of(
         f"use {bump.action.name} {bump.target.release}",
         *reference,
