@@ -81,7 +81,7 @@ build/bench/installed: .venv/installed $(shell find fixer transforms -name '*.py
 # What fhfix would do to a repository like FinanceHub; the copy stays in build/demo to play with.
 demo: .venv/installed
 	@rm -rf build/demo && mkdir -p build && cp -r fixtures/financehub/before build/demo && git init --quiet build/demo
-	$(BIN)/fhfix apply --dry-run build/demo
+	$(BIN)/fhfix apply --dry-run --profile audit build/demo
 
 # The newest versions that fit pyproject.toml, into constraints.txt; run the tests before committing it.
 constraints:

@@ -69,7 +69,7 @@ def test_check_shows_the_finding_with_its_place_and_changes_nothing(repository: 
     result = fhfix("check", "--select", RULE, repository)
 
     assert result.exit_code == 1
-    assert f"{PATH}:8:14: {RULE}" in result.output
+    assert f"{PATH}:8:14: warning: {RULE}" in result.output
     assert hashes(repository) == before
 
 

@@ -63,6 +63,7 @@ def check(workflows: Workflows, frontends: FrontEnds, options: Options) -> Itera
             (step.run or step.node).span,
             "the size of the bundle is measured, and no size fails the job",
             _repair(workflow, step, command, frontends, options),
+            Level.WARNING,  # somebody counts on it
         )
     if not broken:
         yield from _added(workflows, frontends, options)
