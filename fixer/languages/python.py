@@ -979,3 +979,24 @@ def _key_text(key: ast.expr | None, value: ast.expr) -> str:
     if key is None:
         return f"**{ast.unparse(value)}"
     return key.value if isinstance(key, ast.Constant) and isinstance(key.value, str) else f"`{ast.unparse(key)}`"
+
+
+def named_values(tree: ast.AST) -> Iterator[tuple[str, str]]:
+    """Every text with the name that it stands under: a variable, a key of a dict, a keyword; also within the call or
+    expression that makes the value."""
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Assign):
+            pairs = [(target.id, node.value) for target in node.targets if isinstance(target, ast.Name)]
+        elif isinstance(node, ast.AnnAssign) and isinstance(node.target, ast.Name) and node.value is not None:
+            pairs = [(node.target.id, node.value)]
+        elif isinstance(node, ast.Dict):
+            pairs = [(text(key), value) for key, value in zip(node.keys, node.values, strict=True) if key is not None]
+        elif isinstance(node, ast.keyword) and node.arg is not None:
+            pairs = [(node.arg, node.value)]
+        else:
+            continue
+        for name, value in pairs:
+            if not isinstance(value, ast.Dict | ast.List | ast.Tuple):
+                yield from (
+                    (name, said) for each in ast.walk(value) if isinstance(each, ast.Constant) and (said := text(each))
+                )

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import posixpath
+import re
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from fixer.runtime.composed import Compositions
-from fixer.runtime.following import Where
+from fixer.runtime.following import Where, is_docker
 from fixer.runtime.images import Images
 from fixer.runtime.launching import Launch, launched
 from fixer.runtime.places import Place
@@ -29,6 +30,9 @@ _VALUED = frozenset((
 ))  # fmt: skip
 
 
+_PROGRAMS = ("docker", "docker-compose", "podman", "podman-compose")
+
+
 @dataclass(frozen=True, slots=True)
 class Call:
     """A call of docker: `verb` is `run`, `exec`, `up` …; `what` the service or image; `rest` what is run there."""
@@ -44,15 +48,16 @@ class Call:
 
 def call_of(started: Started) -> Call | None:
     """What a command tells docker; None for another program."""
+    if not is_docker(started.command):
+        return None
     words = [word.text for word in started.command.words]
+    words = words[next(at for at, word in enumerate(words) if word in _PROGRAMS) :]
     if words[0] in ("docker-compose", "podman-compose"):
         composes, words = True, words[1:]
     elif words[0] in ("docker", "podman") and words[1:2] == ["compose"]:
         composes, words = True, words[2:]
-    elif words[0] in ("docker", "podman"):
-        composes, words = False, words[2:] if words[1:2] == ["container"] else words[1:]
     else:
-        return None
+        composes, words = False, words[2:] if words[1:2] == ["container"] else words[1:]
     given: list[tuple[str, str]] = []
     plain: list[str] = []
     at = 0
@@ -123,6 +128,12 @@ def contained(
         if service is not None and call.rest:
             yield _again(service, call, started, place, origin, repository)
         return
+    if call.verb == "exec":
+        known = compositions.programs if compositions is not None else ()
+        service = next((each for each in known if _is_container(call.what, each.name)), None)
+        if service is not None and call.rest:
+            yield _again(service, call, started, place, origin, repository)
+        return
     image = images.named(call.what) if images is not None and call.verb == "run" else None
     if image is None:
         return
@@ -142,8 +153,14 @@ def contained(
         call.what,
         settings=launch.settings(environment),
         is_django=launch.is_django(environment),
-        unknown=tuple(launch.unknown),
+        unfollowed=launch.unknown,
+        calls=launch.calls,
     )
+
+
+def _is_container(name: str, service: str) -> bool:
+    """Whether compose gives this name to a service's container: `project-service-1`."""
+    return re.search(rf"(^|[-_]){re.escape(service)}([-_]\d+)?$", name) is not None
 
 
 def _again(
@@ -167,7 +184,8 @@ def _again(
         environment=environment,
         settings=launch.settings(environment),
         is_django=launch.is_django(environment),
-        unknown=tuple(dict.fromkeys((*environment.unknown, *launch.unknown))),
+        unfollowed=launch.unknown,
+        calls=launch.calls,
     )
 
 
