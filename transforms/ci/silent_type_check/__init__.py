@@ -1,0 +1,342 @@
+"""A type check whose failure cannot fail the job.
+
+## Why
+`mypy . || true` looks like a check and is none: the step is green whatever the types say, errors pile up, and the day
+somebody looks there are hundreds. The same holds for `|| echo …`, a pipe into `tee` under GitHub's default shell
+(which has no pipefail), a checker left of `&&` with more commands below, `set +e`, and `continue-on-error: true`. On
+Windows, PowerShell and cmd go on after a program that failed, and forget it if another one follows.
+
+The shell is parsed, so what is found is what the shell would do: `mypy . ; true` is no finding in a shell that stops
+at the first failure, and `|| true` in a comment or after another command is none either. Every fix is for review: the
+job may turn red, and the steps below would not run any more.
+
+## When it is left alone
+* The script looks at the failure itself: `if ! mypy …`, `mypy … || FAILED=1`, `$?`, `$(mypy …)`, a pipe into `grep`.
+* The checker writes its output to a file that something later reads or uploads (a `tee` that lost the status does not
+  count, unless the same script reads the file).
+* `continue-on-error` with an expression, and steps whose `outcome` is asked for elsewhere.
+* Reported, not fixed: `[ -f mypy.ini ] && mypy || true` as the last statement, which without `|| true` would also fail
+  where the file is missing.
+* Scripts of PowerShell and cmd that are more than plain commands, one a line. Those that bash would take for the same
+  get `shell: bash`; the others are reported.
+* Test runners and linters that are silenced, also by an option such as `pylint --exit-zero`, are reported, and fixed
+  only when `also` names them: a linter may be silent on purpose while a project cleans up.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Iterator, Sequence
+
+from fixer.github.expressions import Read, reads_below
+from fixer.github.workflow import Job, Step, Workflow
+from fixer.languages.shell import Command, Script, Silence, Silencer
+from fixer.languages.yaml import dotted
+from fixer.model import Blocked, Finding, Fix, Parts, Rule, RuleOptions, Tier, listed, option
+from transforms.ci.silent_type_check.checks import LINTERS, TESTS, TYPES, Check, always_succeeds, check_of
+from transforms.ci.silent_type_check.windows import WindowsScript
+
+MENTION = re.compile(
+    "|".join(sorted(map(re.escape, TYPES | TESTS | LINTERS), key=len, reverse=True)) + "|type|lint|test"
+)
+SILENCED = re.compile(
+    r"\|\||\||&&|set \+|continue-on-error|shell:|windows|--exit-zero|--no-fail|ruff .*-e\b", re.IGNORECASE
+)
+
+
+class Options(RuleOptions):
+    also: Sequence[str] = option((), "test runners and linters to treat alike, by the name that the finding gives")
+
+
+def check(workflow: Workflow, options: Options) -> Iterator[Finding]:
+    if not SILENCED.search(workflow.source.text) or not MENTION.search(workflow.source.text):
+        return
+    also = frozenset(options.also)
+    for step in workflow.steps:
+        run = step.run
+        if run is None or not MENTION.search(run.value):
+            continue
+        windows = WindowsScript.of(step)
+        if windows is not None:
+            yield from _on_windows(workflow, step, windows, also)
+        script = step.script
+        if script is None:
+            continue
+        for command in script.commands:
+            yield from _succeeding(workflow, step, command, also)
+        checks = [(command, found) for command in script.commands if (found := check_of(command)) is not None]
+        silent = [(command, found, _silencers(script, command, step)) for command, found in checks]
+        for types in (True, False):
+            wanted = [(c, found, s) for c, found, s in silent if s and found.types == types]
+            if wanted:
+                yield _in_the_shell(workflow, step, script, wanted, types, also)
+        if not any(_output_is_read(script, command, step) for command, _ in checks):
+            yield from _allowed_to_fail(workflow, step, [found for _, found in checks], also)
+    for job in workflow.jobs.values():
+        yield from _job_allowed_to_fail(workflow, job, also)
+
+
+# -- silenced in the shell ----------------------------------------------------------------------------------------
+
+
+def _silencers(script: Script, command: Command, step: Step) -> tuple[Silencer, ...]:
+    found = script.silencers(command)
+    if any(silencer.kind in (Silence.HANDLED, Silence.BACKGROUND) for silencer in found):
+        return ()
+    # `| tee file` keeps a copy, and nobody means it to hide a failure: only a later judge of the file counts.
+    piped = all(silencer.kind == Silence.PIPE for silencer in found)
+    return () if found and _output_is_read(script, command, None if piped else step) else found
+
+
+def _output_is_read(script: Script, command: Command, step: Step | None) -> bool:
+    """Whether a file that the command writes is named again, later in the script or in a later step."""
+    start, end = command.statement
+    names = [redirect.target for redirect in command.redirects if ">" in redirect.operator]
+    names += [word.text for option in ("-o", "--output", "--output-file", "--junitxml", "--junit-xml")
+              if (word := command.value(option)) is not None]  # fmt: skip
+    for other in script.commands:
+        if other.name == "tee" and start <= other.start < end:
+            names += [word.text for word in other.args if not word.text.startswith("-")]
+    later = [word for other in script.commands if other.start >= end for word in _written(other)]
+    if step is not None and step.job is not None:
+        for other_step in step.job.steps:
+            if other_step.node.start > step.node.start:
+                later += _said(other_step)
+    files = {name.rpartition("/")[2] for name in names} - {"", "1", "2", "null", "stderr", "stdout"}
+    return any(name in text for name in files for text in later)
+
+
+def _written(command: Command) -> Iterator[str]:
+    """The words of a command and the files that it is joined to; what stands in a comment is neither."""
+    yield command.source
+    yield from (redirect.target for redirect in command.redirects)
+
+
+def _said(step: Step) -> Iterator[str]:
+    """What a step is given, and its commands; its whole script where that cannot be read."""
+    yield from (*step.inputs.values(), *step.env.values())
+    script = step.script
+    if script is not None and not script.error:
+        for command in script.commands:
+            yield from _written(command)
+    elif step.run is not None:
+        yield step.run.value
+
+
+def _in_the_shell(
+    workflow: Workflow,
+    step: Step,
+    script: Script,
+    silent: list[tuple[Command, Check, tuple[Silencer, ...]]],
+    types: bool,
+    also: frozenset[str],
+) -> Finding:
+    run = step.run
+    assert run is not None
+    labels = _unique(found.label for _, found, _ in silent)
+    command, _, silencers = silent[0]
+    reasons = _unique(_reason(script, silencer) for _, _, found in silent for silencer in found)
+    span = workflow.span_of(run, min(command.start, silencers[0].start), max(command.end, silencers[0].end))
+    message = f"the failure of {listed(_quoted(labels))} cannot fail the step: {'; '.join(reasons)}"
+    if not types and not also.issuperset(labels):
+        return Finding(workflow.path, span, message, _unnamed(label for label in labels if label not in also))
+    cure = Fix.of(
+        f"let {listed(_quoted(labels))} fail the step",
+        _unsilenced(workflow, step, script, [(command, found) for command, _, found in silent]),
+        tier=Tier.REVIEW,  # the job may turn red, and what follows would not run
+        effects=[f"{dotted(run.at)}: failure of {listed(labels)} now fails the step"],
+    )
+    return Finding(workflow.path, span, message, cure)
+
+
+def _reason(script: Script, silencer: Silencer) -> str:
+    match silencer.kind:
+        case Silence.OR:
+            cut = " ".join(script.text[silencer.start : silencer.end].replace("\\\n", " ").split())
+            return f"`{cut}` follows"
+        case Silence.PIPE:
+            return "it is piped, and the shell has no pipefail"
+        case Silence.AND:
+            return "it stands left of `&&`, and the script goes on"
+        case _:
+            return "the shell goes on after a failure"
+
+
+def _unsilenced(
+    workflow: Workflow, step: Step, script: Script, silent: list[tuple[Command, tuple[Silencer, ...]]]
+) -> Parts:
+    run = step.run
+    assert run is not None
+    text = script.text
+    edits: set[tuple[int, int, str]] = set()
+    pipefail: list[int] = []
+    for command, silencers in silent:
+        for silencer in silencers:
+            start, end = command.statement
+            if silencer.kind == Silence.PIPE:
+                pipefail.append(silencer.start)
+            elif command.guard and (command.last or silencer.kind != Silence.OR):
+                return Blocked(
+                    f"the step would also fail where `{command.guard}` does not hold",
+                    f"write it as `if {command.guard}; then …; fi`, then run fhfix again",
+                )
+            elif silencer.kind == Silence.OR:
+                edits.add((silencer.start, silencer.end, ""))
+            elif silencer.kind == Silence.AND and command.start == start:
+                edits.add((silencer.start, silencer.end, "\n" + _indent(text, start)))
+            elif silencer.kind == Silence.AND:
+                edits.add((end, end, " || exit 1"))
+            else:
+                edits.add((silencer.end, silencer.end, " || exit 1"))
+    parts: list[Parts] = []
+    if pipefail:
+        container = step.job is not None and step.job.data.get("container")
+        if script.shell.posix or (container and not step.shell):
+            return Blocked("sh has no pipefail", "give the step `shell: bash` where its image has bash")
+        if not step.shell and len(script.pipelines) == 1:
+            parts.append(workflow.add_key(step.node, "shell", "bash", before="run"))
+        else:
+            start = min(pipefail)
+            line = _indent(text, start)
+            separator = "\n" + line if not text[:start].rpartition("\n")[2].strip() else "; "
+            edits.add((start, start, f"set -o pipefail{separator}"))
+    if edits:
+        parts.append(workflow.splice_scalar(run, sorted(edits)))
+    return next((part for part in parts if isinstance(part, Blocked)), tuple(e for p in parts for e in p))  # type: ignore[union-attr]
+
+
+def _indent(text: str, at: int) -> str:
+    line = text[:at].rpartition("\n")[2]
+    return line[: len(line) - len(line.lstrip())]
+
+
+# -- silenced by an option, or by the shell of Windows ------------------------------------------------------------
+
+
+def _succeeding(workflow: Workflow, step: Step, command: Command, also: frozenset[str]) -> Iterator[Finding]:
+    """A linter with an option that makes it succeed."""
+    option_word, run = always_succeeds(command), step.run
+    if option_word is None or run is None:
+        return
+    text = command.script.text
+    start = option_word.start - len(text[: option_word.start]) + len(text[: option_word.start].rstrip(" "))
+    yield Finding(
+        workflow.path,
+        workflow.span_of(run, command.start, command.end),
+        f"`{command.name}` succeeds whatever it finds: `{option_word.text}` says so",
+        _unnamed([command.name])
+        if command.name not in also
+        else Fix.of(
+            f"let `{command.name}` fail the step",
+            workflow.splice_scalar(run, [(start, option_word.end, "")]),
+            tier=Tier.REVIEW,
+            effects=[f"{dotted(run.at)}: failure of {command.name} now fails the step"],
+        ),
+    )
+
+
+def _on_windows(workflow: Workflow, step: Step, script: WindowsScript, also: frozenset[str]) -> Iterator[Finding]:
+    """Checks whose exit code is forgotten, and those of a step that may fail."""
+    run = step.run
+    assert run is not None
+    checks = [(line, found) for line in script.lines if (found := check_of(line.command)) is not None]
+    lost = [(line, found) for line, found in checks if script.forgotten(line) and found.types]
+    if lost:
+        labels = _unique(found.label for _, found in lost)
+        yield Finding(
+            workflow.path,
+            workflow.span_of(run, lost[0][0].start, lost[0][0].end),
+            f"the failure of {listed(_quoted(labels))} is forgotten: {script.shell} goes on after a failure, "
+            "and what comes last decides how the step ends",
+            _run_by_bash(workflow, step, script, labels),
+        )
+    if step.script is None:
+        yield from _allowed_to_fail(workflow, step, [found for _, found in checks], also)
+
+
+def _run_by_bash(workflow: Workflow, step: Step, script: WindowsScript, labels: list[str]) -> Fix | Blocked:
+    if not script.is_bash_too or step.node.get("shell") is not None:
+        return Blocked(f"the script is one for {script.shell}", "give each check a step of its own")
+    run = step.run
+    assert run is not None
+    return Fix.of(
+        f"let {listed(_quoted(labels))} fail the step",
+        workflow.add_key(step.node, "shell", "bash", before="run"),
+        tier=Tier.REVIEW,
+        effects=[f"{dotted(run.at)}: bash runs it on every runner, and stops at the first failure"],
+    )
+
+
+# -- silenced by continue-on-error --------------------------------------------------------------------------------
+
+
+def _allowed_to_fail(workflow: Workflow, step: Step, checks: list[Check], also: frozenset[str]) -> Iterator[Finding]:
+    key = step.node.get("continue-on-error")
+    if key is None or key.data is not True or not checks:
+        return
+    if step.id and any(_looks_at(read, step.id) for read in reads_below(workflow.plain())):
+        return
+    yield _allowed(workflow, step, "step", checks, also)
+
+
+def _looks_at(read: Read, step_id: str) -> bool:
+    """Whether something asks how a step ended."""
+    return read.touches(f"steps.{step_id}.outcome") or read.touches(f"steps.{step_id}.conclusion")
+
+
+def _job_allowed_to_fail(workflow: Workflow, job: Job, also: frozenset[str]) -> Iterator[Finding]:
+    key = job.node.get("continue-on-error")
+    if key is None or key.data is not True:
+        return
+    scripts = [script for step in job.steps if (script := step.script) is not None]
+    checks = [found for script in scripts for command in script.commands if (found := check_of(command)) is not None]
+    if any(found.types for found in checks):
+        yield _allowed(workflow, job, "job", checks, also)
+
+
+def _allowed(workflow: Workflow, place: Step | Job, what: str, checks: list[Check], also: frozenset[str]) -> Finding:
+    key = place.node.get("continue-on-error")
+    assert key is not None
+    labels = _unique(found.label for found in checks)
+    message = f"the failure of {listed(_quoted(labels))} cannot fail the job: the {what} has `continue-on-error: true`"
+    others = _unique(found.label for found in checks if not found.types and found.label not in also)
+    if others:
+        return Finding(workflow.path, key.span, message, _unnamed(others))
+    cure = Fix.of(
+        f"let {listed(_quoted(labels))} fail the job",
+        workflow.delete(place.node, "continue-on-error"),
+        tier=Tier.REVIEW,  # the job may turn red, and what follows would not run
+        effects=[f"{dotted(place.at)}: failure of {listed(labels)} now fails the job"],
+    )
+    return Finding(workflow.path, key.span, message, cure)
+
+
+# -- words --------------------------------------------------------------------------------------------------------
+
+
+def _unnamed(labels: Iterable[str]) -> Blocked:
+    names = _unique(labels)
+    quoted = ", ".join(f'"{name}"' for name in names)
+    return Blocked(
+        f"{listed(_quoted(names))} checks no types and may be silent on purpose",
+        "name it if its failure should count",
+        f"rules.silent-type-check.also = [{quoted}]",
+    )
+
+
+def _quoted(names: list[str]) -> list[str]:
+    return [f"`{name}`" for name in names]
+
+
+def _unique(found: Iterable[str]) -> list[str]:
+    return list(dict.fromkeys(found))
+
+
+RULE = Rule(
+    __name__,
+    "A type check cannot fail the job",
+    check,
+    audit=("D-009.5",),
+    criterion="A type check that fails, fails its job",
+    hours=(0.5, 0.5),
+)
