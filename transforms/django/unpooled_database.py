@@ -118,7 +118,7 @@ def check(
         ]
         for settings, database in wanted:
             yield from _database(settings, database, cell)
-        if applications is not None and any(_may_be_postgres(project, database) for _, database in wanted):
+        if applications is not None and any(_may_be_postgres(cell, database) for _, database in wanted):
             yield from _limit(applications, [database for _, database in wanted], cell)
 
 
@@ -276,7 +276,7 @@ def _database(settings: SettingsModule, database: Database, cell: _Cell) -> Iter
     if _homes(cell.project, settings, database) is None:
         return
     is_postgres = database.vendor == "postgresql" and database.shape == "literal"
-    if not is_postgres and (not _may_be_postgres(cell.project, database) or settings.opaque or database.in_class):
+    if not is_postgres and (not _may_be_postgres(cell, database) or settings.opaque or database.in_class):
         return
     module = database.module
     name = f"database '{database.alias}'"
@@ -666,12 +666,14 @@ def _is_for_production(database: Database) -> bool:
     return not any(ASIDE.search(guard) and not guard.startswith("not ") for guard in database.guards)
 
 
-def _may_be_postgres(project: DjangoProject, database: Database) -> bool:
+def _may_be_postgres(cell: _Cell, database: Database) -> bool:
     """PostgreSQL by its engine, or by what is known at run time: a URL, an engine from outside."""
+    if cell.servers.is_another(cell.project, database):
+        return False
     if database.shape == "literal" and database.engine:
         return database.vendor == "postgresql"
     if database.shape == "literal":
-        return item(database.node, "ENGINE") is not None and bool(project.driver)
+        return item(database.node, "ENGINE") is not None and bool(cell.project.driver)
     value = ast.unparse(resolve(database.module, database.node))
     return "URL" in database.reads or database.shape == "url" or vendor_of(value) == "postgresql"
 
