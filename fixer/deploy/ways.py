@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from fnmatch import fnmatchcase
 from functools import cache, cached_property
+from itertools import takewhile
 from pathlib import Path
 from typing import Any
 
@@ -108,7 +109,8 @@ class Start:
         """How it is written, as far as it is told from others."""
         if self.line is None:
             return self.way.name
-        return " ".join((self.line.program, *self.line.texts[: len(self.means.pattern) - 1]))
+        shown = takewhile(lambda wanted: "*" not in wanted, self.means.pattern[1:])
+        return " ".join((self.line.program, *shown))
 
     def name(self, index: int) -> str:
         """One of the words behind those by which it deploys; empty where there is none."""
