@@ -651,10 +651,11 @@ def _restore_values(going_back: GoingBack, record: Record) -> dict[str, str]:
 
 
 def _effects(job: DeployJob, rollback: str) -> list[str]:
+    health = ", and checks health" if job.urls else ""
     return [
         f"job {job.id} records what runs before it changes anything",
-        f"job {rollback} restores it when {job.id} fails, is cancelled or runs out of time, and checks health",
-        f"job {rollback} fails, and says so, where nothing was recorded; the run stays red in any case",
+        f"job {rollback} restores it when {job.id} fails, is cancelled or runs out of time{health}",
+        f"job {rollback} fails, and says so, where nothing was recorded; no failed deployment turns green",
     ]
 
 
@@ -828,7 +829,7 @@ def _repaired(job: DeployJob, rollback: Job, flaw: Flaw, local: LocalActions, op
     source = flaw.source if flaw.source is not step else None
     if source is not None and (needed := _does_more(source, step, rollback)):
         return _better_deleted(needed)
-    if not _only_runs(step, "describe-services", "update-service", "wait"):
+    if not _only_runs(step, "describe-services", "list-task-definitions", "update-service", "wait"):
         return _better_deleted(f"step {step.name} of job {rollback.id} does more than update the service")
     if step.node.get("env") is not None:
         return _better_deleted(f"step {step.name} has an env of its own")
@@ -865,7 +866,7 @@ def _does_more(source: Step, step: Step, rollback: Job) -> str:
     others = [other for other in rollback.steps if other not in (source, step)]
     if source.id and any(read.touches(f"steps.{source.id}") for read in reads_below([other.data for other in others])):
         return f"other steps of job {rollback.id} use what step {source.id} found"
-    if not _only_runs(source, "describe-services"):
+    if not _only_runs(source, "describe-services", "list-task-definitions"):
         return f"step {source.name or source.id} of job {rollback.id} does more than find out a revision"
     return ""
 
