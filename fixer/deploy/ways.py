@@ -242,7 +242,8 @@ def of_action(step: Step) -> Start | None:
         for means in each.actions:
             if fnmatchcase(action, means.pattern[0]):
                 return _started(each, means, given)
-    if _NAMED_DEPLOY.search(action) and not _DEPLOYS_NOTHING.search(action):
+    # `owner/deploy-tools/push` only pushes.
+    if _NAMED_DEPLOY.search(action.rpartition("/")[2]) and not _DEPLOYS_NOTHING.search(action):
         return Start(ACTION, Means((action,), Returns.BEGUN, perhaps=True), Returns.BEGUN)
     return None
 
