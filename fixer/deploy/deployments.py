@@ -749,11 +749,11 @@ def _migrates_on_start(repository: Repository) -> str:
     paths = [path for path in repository.glob("*task-def*.json", "*/templates/*.yaml") if not _ASIDE.search(path)]
     images = [path for path in repository.glob("*Dockerfile*", "*Containerfile*") if not _ASIDE.search(path)]
     started = [name for path in images if not DEVELOPMENT.search(path) for name in _started_by(repository.text(path))]
-    scripts = repository.glob("*.sh", "*entrypoint*")
+    scripts = [path for path in repository.glob("*.sh", "*entrypoint*") if not _ASIDE.search(path)]
     paths += [path for path in images if not DEVELOPMENT.search(path)]
     paths += [path for path in scripts if path.rpartition("/")[2] in started]
     if not images:  # an image that is built elsewhere
-        paths += [path for path in scripts if "entrypoint" in path and not _ASIDE.search(path)]
+        paths += [path for path in scripts if "entrypoint" in path]
     return next((path for path in paths if _says_migrate(repository.text(path), path in images)), "")
 
 
