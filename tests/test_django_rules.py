@@ -38,6 +38,14 @@ def test_an_unknown_server_is_said_and_its_line_is_enough(settings: str, tmp_pat
     assert re.search(r"\bconn_max_age\b", second.files["app/settings.py"].after.text, re.IGNORECASE)
 
 
+def test_two_kinds_of_servers_are_both_named(tmp_path: Path) -> None:
+    compose = "services:\n  api:\n    build: .\n    command: uvicorn app.asgi:application\n"
+    files = {"Dockerfile": "FROM python:3\nCMD gunicorn app.wsgi\n", "compose.yaml": compose}
+    (cure,) = blocked(made(tmp_path, LITERAL, "", **files))
+
+    assert cure.reason.startswith("Dockerfile:2 starts gunicorn (WSGI) and compose.yaml:4 starts uvicorn (ASGI)")
+
+
 @pytest.mark.parametrize("settings", [LITERAL, URL])
 def test_what_a_pool_needs_is_said_under_asgi(settings: str, tmp_path: Path) -> None:
     (cure,) = blocked(made(tmp_path, settings, Dockerfile="FROM python:3\nCMD uvicorn app.asgi:application\n"))

@@ -66,11 +66,6 @@ ASIDE = re.compile(
 )
 # What takes conn_max_age as an argument: dj_database_url, and environs, which calls it.
 URL_CALLS = re.compile(r"^dj_database_url\.(config|parse)$|\.dj_db_url$")
-UNKNOWN_SERVER = Blocked(
-    "nothing says whether WSGI or ASGI runs the application; a kept connection is a leak under ASGI",
-    "say which, by configuration",
-    'rules.unpooled-database.server = "wsgi"',
-)
 URL_MAY_POOL = Blocked(
     "psycopg_pool is installed, and a URL may ask for a pool, beside which Django refuses to keep connections",
     "set CONN_MAX_AGE, or a pool, there",
@@ -366,7 +361,7 @@ def _keeps(said: _Said, cell: _Cell, wanted: _Wanted) -> bool:
     if said.says_age:
         return not said.ages or _number(said.ages[-1])[0] != 0  # somebody may want none
     if not cell.interface:
-        wanted.blocked = UNKNOWN_SERVER
+        wanted.blocked = _unknown_server(cell)
         return False
     if cell.has_pool and said.database.shape != "literal":
         wanted.blocked = URL_MAY_POOL
@@ -420,6 +415,19 @@ def _not_kept(said: _Said, wanted: _Wanted, lack: str, reason: str) -> None:
 def _unless(age: _Age) -> str:
     read = next(environment_reads(age.module, age.value), None)
     return f" unless {read.name} says otherwise" if read is not None else ""
+
+
+def _unknown_server(cell: _Cell) -> Blocked:
+    line = 'rules.unpooled-database.server = "wsgi"'
+    by_interface: dict[str, str] = {}
+    for command in cell.server.deciding if cell.server is not None else ():
+        if command.interface:
+            by_interface.setdefault(command.interface, f"{command.path}:{command.line} starts {command.server}")
+    if len(by_interface) > 1:
+        reason = f"{by_interface['wsgi']} (WSGI) and {by_interface['asgi']} (ASGI), where a kept connection is a leak"
+        return Blocked(reason, "give each of them settings of its own, or say which serves the requests", line)
+    reason = "nothing says whether WSGI or ASGI runs the application; a kept connection is a leak under ASGI"
+    return Blocked(reason, "say which, by configuration", line)
 
 
 def _no_pool(cell: _Cell) -> Blocked:
