@@ -849,8 +849,9 @@ def _repaired(job: DeployJob, rollback: Job, flaw: Flaw, local: LocalActions, op
     if going_back.shared:
         there = any(other.action == "actions/checkout" for other in rollback.steps)
         parts += [] if there else [workflow.insert_item(steps_node, 0, *_checkout_steps(going_back))]
-        parts.append(workflow.delete(step.node, "run"))
-        parts.append(workflow.add_keys(step.node, going_back.restore(record).action.call(values)))
+        parts.append(
+            workflow.edit_mapping(step.node, delete=["run"], add=going_back.restore(record).action.call(values))
+        )
     else:
         parts.append(workflow.add_key(step.node, "env", values, before="run"))
         parts.append(workflow.set_scalar(run, going_back.restore(record).inline))
