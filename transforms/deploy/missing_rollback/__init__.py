@@ -418,14 +418,14 @@ class GoingBack:
     def restore(self, record: Record) -> Work:
         return steps.restore(record.deployment, moves_a_tag=record.moves_a_tag, is_masked=record.is_masked)
 
-    def files(self, local: LocalActions) -> list[NewFile] | Blocked:
+    def files(self, local: LocalActions, *, checking: bool = True) -> list[NewFile] | Blocked:
         """The actions of the repository that its steps use and that are not there yet."""
         if not self.shared:
             return []
         used: list[LocalAction] = [self.record(record).action for record in self.records]
         used += [steps.wait(deployment).action for deployment in _waited_for(self.job)]
         used += [self.restore(record).action for record in self.records]
-        used += [steps.check_health().action] if self.job.urls else []
+        used += [steps.check_health().action] if checking and self.job.urls else []
         made = local.made(used)
         return replace(made, config='rules.missing-rollback.style = "inline"') if isinstance(made, Blocked) else made
 
@@ -830,7 +830,7 @@ def _repaired(job: DeployJob, rollback: Job, flaw: Flaw, local: LocalActions, op
     workflow, going_back = job.workflow, _going_back(job, options)
     if len(going_back.records) != 1:
         return Blocked(f"job {job.id} deploys several services", "delete the rollback; fhfix then writes a new one")
-    files = going_back.files(local)
+    files = going_back.files(local, checking=False)
     if isinstance(files, Blocked):
         return files
     step, steps_node, run = flaw.step, rollback.steps_node, flaw.step.run
