@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from fixer import engine
+from fixer import engine, writing
 from fixer.commands.completion import rule_names
 from fixer.commands.waiting import sign_of_life
 from fixer.config import Config, ConfigError, Filter, load_config
@@ -18,7 +18,7 @@ from fixer.ignores import Baseline, ChangedSince
 from fixer.model import FileError, Plan, Report, Rule, Tier
 from fixer.registry import all_rules
 from fixer.repository import Repository, find_root
-from fixer.show.output import say
+from fixer.show.output import Refusal, say
 from fixer.show.visible import visible
 
 if TYPE_CHECKING:
@@ -63,7 +63,9 @@ def repository_options(function: Callable[..., Any]) -> Callable[..., Any]:
     @click.pass_context
     def opening(context: click.Context, /, **values: Any) -> Any:
         names = ("path", "select", "ignore", "exclude", "settings", "config", "baseline", "changed_since")
-        opened = open_repository(**{name: values.pop(name) for name in names}, safe=values.get("safe", False))
+        given = {name: values.pop(name) for name in names}
+        writes = not values.get("dry_run", True)  # only `apply` has that option
+        opened = open_repository(**given, safe=values.get("safe", False), writes=writes)
         return context.invoke(function, opened=opened, **values)
 
     opening.__doc__ = function.__doc__
@@ -138,9 +140,11 @@ def open_repository(
     baseline: Path | None = None,
     changed_since: str | None = None,
     safe: bool = False,
+    writes: bool = False,
 ) -> Opened:
     """Raises click's usage errors, exit code 2, for whatever does not exist or is mistyped."""
     repository = repository_at(path)
+    whole_again(repository.root, writes=writes)
     rules = all_rules()
     try:
         _ = repository.files  # where git refuses to say which they are, nothing can be done
@@ -163,6 +167,22 @@ def open_repository(
     except FileError as error:
         raise click.UsageError(visible(str(error))) from None
     return Opened(repository, tuple(rule for rule in rules if chosen.selects(rule)), chosen)
+
+
+def whole_again(root: Path, *, writes: bool) -> None:
+    """After an apply or undo that was cut short the tree holds files from before and after: said before anything of
+    it is looked at, and put right by a command that writes."""
+    if not writing.interrupted(root):
+        return
+    if not writes:
+        say("an earlier run was cut short, and this shows the files in between; run fhfix apply or undo")
+        return
+    try:
+        recovery = writing.recover(root)
+    except writing.WriteError as error:
+        raise Refusal(*error.lines) from None
+    if recovery is not None:
+        say(str(recovery))
 
 
 def repository_at(path: Path) -> Repository:
