@@ -267,7 +267,7 @@ def starting_text(rules: Sequence[Rule], left: Iterable[Reported], inferred: Ite
     for rule in rules:
         for option in rule.options:
             key = f"rules.{rule.id}.{option.name} = "
-            if not any(line.startswith(key) for line in asked):  # TOML takes each key once
+            if not any(part.startswith(key) for line in asked for part in line.splitlines()):  # TOML takes a key once
                 choices = f" ({', '.join(option.choices)})" if option.choices else ""
                 lines.append(f"# {key}{toml_value(option.default)}  # {option.help.rstrip('.')}{choices}")
     lines += ["", "# Rules to leave out below a path:", "# [per-path-ignores]", '# "examples/**" = ["ci"]', ""]

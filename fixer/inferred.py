@@ -37,7 +37,7 @@ def inferred(repository: Repository) -> Iterator[str]:
     deployments = repository.fact(Deployments)
     for path, jobs in (deployments.jobs if deployments else {}).items():
         for job in jobs:
-            ways = ", ".join(dict.fromkeys(deployment.way.value for deployment in job.deployments))
+            ways = ", ".join(dict.fromkeys(deployment.way.name for deployment in job.deployments))
             yield f"{path}: job {job.job.name} deploys by {ways}"
 
 

@@ -120,7 +120,8 @@ def test_the_loops_leave_the_variables_of_the_script_alone() -> None:
     ("text", "wanted"),
     [
         ("aws ecs update-service --cluster a --service b --force-new-deployment", True),
-        ("aws --region x ecs update-service --cluster a --service b", True),
+        ("aws --region x ecs update-service --cluster a --service b --task-definition c", True),
+        ("aws ecs update-service --cluster a --service b --desired-count 2", False),
         ("aws ecs describe-services --cluster a", False),
         ("kubectl -n shop set image deployment/web web=x", True),
         ("kubectl get pods", False),
@@ -149,9 +150,10 @@ def test_what_an_ssh_action_runs_is_a_script_on_a_server() -> None:
 @pytest.mark.parametrize(
     ("uses", "wanted"),
     [
-        ("aws-actions/amazon-ecs-deploy-task-definition@v2", True),
         ("appleboy/ssh-action@v1", True),
-        ("amondnet/vercel-action@v25", True),
+        ("akhileshns/heroku-deploy@v3", True),
+        ("somebody/deploy-to-somewhere@v1", True),
+        ("superfly/flyctl-actions/setup-flyctl@master", False),
         ("actions/checkout@v6", False),
         ("actions/upload-pages-artifact@v4", False),
         ("chrnorm/deployment-action@v2", False),

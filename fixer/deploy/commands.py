@@ -1,50 +1,38 @@
-"""Commands and actions that put a new version into service, and the scripts in which they stand."""
+"""The scripts of steps, and what in them puts a new version into service."""
 
 from __future__ import annotations
 
 import re
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from functools import cached_property
 
+from fixer.deploy.command_lines import read
+from fixer.deploy.ways import HELM, KUBERNETES, SERVER, Means, Returns, Start, of_action, of_command
 from fixer.github.workflow import Job, Step
 from fixer.languages.shell import Command, Script, Shell
 from fixer.languages.yaml import Node
 
-# Matched against the program and its words without options.
-_DEPLOYS = re.compile(
-    "|".join(
-        (
-            r"aws .*\b(ecs (update-service|create-service|deploy)|deploy create-deployment|apprunner start-deployment"
-            r"|elasticbeanstalk update-environment|lambda update-function-code|cloudformation (deploy|update-stack)"
-            r"|amplify start-(job|deployment)|autoscaling start-instance-refresh)\b",
-            r"gcloud .*\b(run deploy|app deploy|run services update|functions deploy|managed rolling-action)\b",
-            r"az .*\b(webapp (deploy|deployment|restart|config container set)|containerapp (update|up))\b",
-            r"(flyctl|fly) deploy\b|railway (up|redeploy|deploy)\b|vercel\b|netlify deploy\b",
-            r"wrangler (deploy|publish|pages deploy)\b|heroku (container:release|restart|ps:restart)\b",
-            r"git push .*(heroku|dokku)|(serverless|sls|cdk|eb|copilot|ecspresso|kamal|cap \w+) deploy\b|ecs-deploy\b",
-            r"doctl .*\bapps (update|create-deployment)|docker (stack deploy|service update)\b",
-        )
+_REMOTE = Shell(errexit=False, posix=True)
+"""Whether the login shell of a server is bash is not known, and it does not stop at a failure."""
+_ANYTHING = Means(("ssh",), Returns.STOPPED, perhaps=True)
+"""What a command on a server does that nobody can read here."""
+_LOOKS = frozenset(
+    (
+        *("cd", "ls", "mkdir", "echo", "printf", "cat", "test", "[", "chmod", "chown", "df", "du", "tail", "head"),
+        *("grep", "sleep", "set", "export", "exit", "true", "whoami", "hostname", "uname", "date", "find", "free"),
     )
 )
-_MAY_DEPLOY = re.compile(
-    r"aws ssm send-command|ansible-playbook\b|(terraform|tofu) apply\b|pulumi up\b|ssh .+|sshpass .*\bssh .+"
+"""Programs that put no version into service, whatever they are given."""
+_MAKES_A_CLUSTER = re.compile(
+    r"(?:^|/)(?:kind-action|setup-kind|setup-minikube|minikube|k3d-action|setup-k3[ds])", re.I
 )
-_ON_CLUSTER = re.compile(
-    r"kubectl .*\b(apply|replace|patch|set image|rollout (restart|undo))\b|helm .*\b(upgrade|install|rollback)\b"
-)
-_ON_SERVER = re.compile(
-    r"docker(-| )compose .*\b(up|restart|start)\b|docker (run|restart|start)\b|nginx -s reload"
-    r"|(systemctl|supervisorctl) .*\b(restart|reload|start)\b|service \S+ (restart|reload|start)\b"
-    r"|pm2 .*\b(restart|reload|start\w*)\b|\./\S*deploy\S*|(ba)?sh \S*deploy\S*"
-)
-_HOOK = re.compile(r"deploy|hook|render\.com|coolify|railway|vercel", re.IGNORECASE)
-_DEPLOYING_ACTION = re.compile(
-    r"ecs-deploy|deploy|ssh-action|heroku|vercel|netlify|wrangler|flyctl|railway|beanstalk|webapps", re.IGNORECASE
-)
-_NO_DEPLOYING_ACTION = re.compile(
-    r"actions/(configure|upload)|chrnorm/|bobheadxi/deployments|.*(comment|status|notify)", re.IGNORECASE
-)
-_TEST_CLUSTER = re.compile(r"\b(kind|minikube|k3d|k3s|microk8s)\b")
+_CLUSTER_MAKERS = {
+    "kind": (("create", "cluster"),),
+    "minikube": (("start",),),
+    "k3d": (("cluster", "create"),),
+    "microk8s": ((),),
+}
 
 
 @dataclass(frozen=True, eq=False)
@@ -66,57 +54,118 @@ class StepScript:
         node = given.get("script") if given is not None else None
         if step.uses is None or "ssh" not in step.uses.value or node is None or not node.is_scalar:
             return None
-        # Whether the server's login shell is bash is not known, and it does not stop at a failure.
-        script = Script.parse(node.value, Shell(errexit=False, posix=True))
+        script = Script.parse(node.value, _REMOTE)
         return cls(step, node, script, remote=True) if not script.error else None
+
+    @cached_property
+    def starts(self) -> tuple[Start, ...]:
+        """What in this script starts a deployment, in order."""
+        if self.remote:
+            found = _starts(self.script, None, server=True)
+            return tuple(replace(start, way=SERVER) for start in found)
+        return tuple(_starts(self.script, self.step.job, server=_runs_on_the_server(self.step)))
 
     def deploying(self, *, surely: bool = False) -> Iterator[Command]:
         """The commands of this script that deploy; `surely` leaves out those that may do anything, such as `ssh`."""
-        job = self.step.job
-        on_test_cluster = job is not None and _TEST_CLUSTER.search(str(job.data)) is not None
-        for command in self.script.commands:
-            if command.name == "curl":
-                sends = command.value("-X", "--request") is not None or command.has("-d", "--data")
-                if sends and any(_HOOK.search(word.text) for word in command.args):
-                    yield command
-                continue
-            said = " ".join([command.name, *(word.text for word in command.args if not word.text.startswith("-"))])
-            if (
-                _DEPLOYS.match(said)
-                or (not surely and _MAY_DEPLOY.match(said))
-                or (not on_test_cluster and _ON_CLUSTER.match(said))
-                or (self.remote and _ON_SERVER.match(said))
-            ):
-                yield command
+        for start in self.starts:
+            if start.command is not None and not (surely and start.means.perhaps):
+                yield start.command
+
+
+def _starts(script: Script, job: Job | None, *, server: bool) -> Iterator[Start]:
+    for command in script.commands:
+        found = _over_ssh(command) if command.name == "ssh" else of_command(command, server=server)
+        if found is None or (found.way in (KUBERNETES, HELM) and job is not None and has_own_cluster(job)):
+            continue
+        yield found
+
+
+def _over_ssh(command: Command) -> Start | None:
+    """What `ssh` starts on the server: by the first command there that deploys for certain, else for all one knows."""
+    scripts = tuple(remote_scripts(command))
+    found = [start for script in scripts for start in _starts(script, None, server=True)]
+    surest = sorted(found, key=lambda start: start.means.perhaps)
+    if not surest:
+        seen = bool(scripts) and not any(script.error for script in scripts)
+        if seen and all(each.name in _LOOKS for script in scripts for each in script.commands):
+            return None
+        return Start(SERVER, _ANYTHING, Returns.STOPPED, command, read(command))
+    return replace(surest[0], way=SERVER, command=command)
+
+
+def remote_scripts(command: Command) -> Iterator[Script]:
+    """What an `ssh` command runs on the server: its words behind the host, and its here-document."""
+    _, *words = read(command).texts or ("",)
+    if words:
+        yield Script.parse(" ".join(words), _REMOTE)
+    for redirect in command.redirects:
+        if redirect.operator.startswith("<<"):
+            _, *lines = command.script.text[redirect.start : redirect.end].splitlines()
+            yield Script.parse("\n".join(lines[:-1]), _REMOTE)
+
+
+def _runs_on_the_server(step: Step) -> bool:
+    """Whether a step's commands act on the machine that serves: a runner that stands there, or Docker's host there."""
+    job = step.job
+    if job is not None and "self-hosted" in str(job.data.get("runs-on")):
+        return True
+    script = Script.of(step)
+    places = [step.node, *([job.node] if job is not None else []), step.workflow.root]
+    if any("DOCKER_HOST" in place.mapping("env") for place in places):
+        return True
+    said = " ".join(each.run.value for each in job.steps if each.run is not None) if job is not None else ""
+    return script is not None and re.search(r"DOCKER_HOST=|docker context use|--context|-H ssh", said) is not None
+
+
+def has_own_cluster(job: Job) -> bool:
+    """Whether the Kubernetes cluster is made by the job itself, for a test."""
+    return any(_makes_a_cluster(step) for step in job.steps)
+
+
+def _makes_a_cluster(step: Step) -> bool:
+    if step.uses is not None:
+        return _MAKES_A_CLUSTER.search(step.action) is not None
+    script = Script.of(step)
+    for command in script.commands if script is not None else ():
+        words = tuple(word.text for word in command.args if not word.text.startswith("-"))
+        if any(words[: len(known)] == known for known in _CLUSTER_MAKERS.get(command.name, ())):
+            return True
+    return False
 
 
 def action_deploys(step: Step) -> bool:
-    """Whether the step's action deploys, by its name."""
-    if step.uses is None:
-        return False
-    action = step.action
-    return _DEPLOYING_ACTION.search(action) is not None and not _NO_DEPLOYING_ACTION.match(action)
+    """Whether the step's action deploys."""
+    return of_action(step) is not None
+
+
+def starts_of(step: Step) -> tuple[Start, ...]:
+    """Every deployment that a step starts, by its action or by the commands of its script."""
+    action, place = of_action(step), StepScript.of(step)
+    found = place.starts if place is not None else ()
+    return (action, *found) if action is not None and not found else found
 
 
 def deploys(step: Step) -> bool:
     """Whether a step puts a new version into service, as far as its commands or its action say."""
-    found = StepScript.of(step)
-    return action_deploys(step) or (found is not None and any(True for _ in found.deploying()))
+    return bool(starts_of(step))
 
 
 def job_deploys(job: Job) -> bool:
     """Whether a job, or one that it needs, deploys."""
-    waiting, seen = [job], {job.id}
-    while waiting:
-        one = waiting.pop()
-        if any(deploys(step) for step in one.steps):
-            return True
-        more = [name for name in one.needs if name in job.workflow.jobs and name not in seen]
-        seen.update(more)
-        waiting.extend(job.workflow.jobs[name] for name in more)
-    return False
+    return any(deploys(step) for each in job.workflow.upstream(job.id) for step in each.steps)
+
+
+def waits(script: Script) -> Iterator[Command]:
+    """The commands that wait until a rollout is done: the waiters of `aws`, `kubectl rollout status` and `wait`."""
+    for command in script.commands:
+        if command.name not in ("aws", "kubectl"):
+            continue
+        words = read(command).texts
+        waiting = words[1:2] == ("wait",) if command.name == "aws" else words[:1] == ("wait",)
+        if waiting or (command.name == "kubectl" and words[:2] == ("rollout", "status")):
+            yield command
 
 
 def waits_for_ecs(script: Script) -> bool:
     """Whether a script waits with the AWS command line's own waiter until a service is stable."""
-    return any(c.name == "aws" and any(w.text == "services-stable" for w in c.args) for c in script.commands)
+    return any("services-stable" in read(command).texts for command in waits(script))

@@ -9,23 +9,24 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
-from enum import StrEnum
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, Self
 
+from fixer.deploy.command_lines import CommandLine, read
+from fixer.deploy.commands import StepScript, starts_of, waits
 from fixer.deploy.health_check import health_checks, is_local
+from fixer.deploy.ways import ECS, HELM, KUBERNETES, Returns, Start, Way, mentioned, of_action
 from fixer.github.workflow import Job, Step, Workflow
 from fixer.languages.shell import Command, Script, Structure
 from fixer.languages.yaml import Commented, Node
-from fixer.model import Blocked, Source, Span
+from fixer.model import Blocked, Options, Source, Span
 
 if TYPE_CHECKING:
     from fixer.repository import Repository
 
 EXPRESSION = re.compile(r"\$\{\{(?:'[^']*'|[^'])*?\}\}")
 
-_MENTIONS = ("update-service", "kubectl", "helm", "compose", "ssh", "deploy", "heroku", "fly", "beanstalk", "lambda")
 _DEPLOYS = re.compile(r"deploy|release|\bprod|production|staging|\bcd\b|rollout|ship", re.IGNORECASE)
 _STATIC = re.compile(r"\bdocs?\b|[_-]docs?\b|documentation|storybook|playground|github.pages|gh-pages", re.IGNORECASE)
 _ROLLBACK = re.compile(r"roll[\s_-]?back|revert|undo", re.IGNORECASE)
@@ -41,7 +42,6 @@ _ADDRESS = re.compile(r"(?:https?://|\$\{\{)[^\s\"'`;|)<>\\]*(?:\$\{\{[^}]*\}\}[
 _HEADER = re.compile(r"(?:-H|--header)\s+(?:'[^']*'|\"[^\"]*\")")
 _NOT_A_CHECK = re.compile(r"hooks\.slack|discord|webhook|localhost|127\.0\.0\.1|0\.0\.0\.0|api\.github|telegram", re.I)
 _MIGRATES = re.compile(r"(?:manage\.py|django-admin|-m django)[\"',\s]+migrate\b|[\"']migrate[\"']")
-_OWN_CLUSTER = re.compile(r"(?:^|/)(?:kind-action|setup-kind|setup-minikube|minikube|k3d-action|setup-k3d)", re.I)
 
 _AWS_SIGN_IN = re.compile(r"^aws-actions/configure-aws-credentials(?:-[\w-]+)?@", re.IGNORECASE)
 _CLUSTER_SIGN_IN = re.compile(
@@ -60,21 +60,6 @@ _UNREAD = re.compile(
     r"aws ecs update-service(?=[\s\S]*--(?:force-new-deployment|task-definition)))\b",
     re.MULTILINE,
 )
-_OTHER_ACTIONS = re.compile(
-    r"^(?:azure/(?:webapps-deploy|functions-action|k8s-deploy|container-apps-deploy-action)|"
-    r"google-github-actions/(?:deploy-cloudrun|deploy-appengine)|akhileshns/heroku-deploy|"
-    r"einaregilsson/beanstalk-deploy|digitalocean/app_action|appleboy/ssh-action|fifsky/ssh-action|"
-    r"burnett01/rsync-deployments|easingthemes/ssh-deploy|dokku/github-action|amondnet/vercel-action|"
-    r"cloudflare/wrangler-action)(?:/[\w-]+)?@",
-    re.IGNORECASE,
-)
-_OVER_SSH = re.compile(
-    r"docker[ -]compose .*\bup\b|docker stack deploy|docker (?:run|service update)|"
-    r"(?:systemctl|service|supervisorctl|pm2)\s.*\b(?:restart|reload|up|start)\b|kubectl (?:set|apply|rollout)|"
-    r"\bmake \S*deploy|\bdeploy[\w-]*\.(?:sh|py)\b",
-)
-_PULLED = re.compile(r"git (?:pull|reset --hard)")
-"""Puts the code of a site in its place; a release that is cut on a server does so too, and deploys nothing."""
 _NO_PODS = re.compile(
     r"namespaces?|ns|configmaps?|secrets?|serviceaccounts?|ingress(?:es)?|hpa|horizontalpodautoscaler|pvc?|"
     r"persistentvolume(?:claim)?|storageclass|(?:cluster)?role(?:binding)?|rbac|networkpolic(?:y|ies)|certificate|"
@@ -87,36 +72,12 @@ _DATABASE = re.compile(
     r"\bjpa\b|jdbc|hibernate|flyway|liquibase|gorm|\bpgx\b|sqlx|diesel|entityframework|npgsql|\becto\b",
     re.IGNORECASE,
 )
-_OTHER_COMMANDS: Mapping[str, tuple[tuple[str, ...], ...]] = {
-    "flyctl": (("deploy",),),
-    "fly": (("deploy",),),
-    "gcloud": (("run", "deploy"), ("app", "deploy"), ("run", "services", "update")),
-    "az": (("webapp", "deploy"), ("webapp", "up"), ("containerapp", "update"), ("containerapp", "up")),
-    "heroku": (("container:release",),),
-    "eb": (("deploy",),),
-    "cf": (("push",),),
-    "railway": (("up",),),
-    "sam": (("deploy",),),
-    "serverless": (("deploy",),),
-    "sls": (("deploy",),),
-    "aws": (
-        ("lambda", "update-function-code"),
-        ("elasticbeanstalk", "update-environment"),
-        ("deploy", "create-deployment"),
-        ("apprunner", "start-deployment"),
-    ),
-    "docker": (("stack", "deploy"), ("service", "update")),
-    "ecs": (("deploy",),),
-    "ecs-deploy": ((),),
-}
 _SAYS = frozenset(("echo", "printf", "cat", "date", "gh", "git", "jq", "true", "exit", "set"))
 _FOLLOWS = re.compile(
     r"slack|teams|discord|telegram|mail|release|upload-artifact|github-script|comment|sentry|deployment-status|"
     r"deployments@|notif|create-tag|jira|datadog|logout",
     re.IGNORECASE,
 )
-_AWS_VALUED = ("--region", "--profile", "--output", "--query", "--endpoint-url", "--ca-bundle", "--color")
-_VALUED = ("-n", "--namespace", "--context", "--kube-context", "--kubeconfig", "-f", "-k", "--values", "--set")
 _PLACE = ("cluster", "service", "region", "profile", "namespace", "context", "workload", "release")
 _GITHUB_VARIABLES = {
     "GITHUB_SHA": "github.sha",
@@ -125,15 +86,6 @@ _GITHUB_VARIABLES = {
     "GITHUB_RUN_ID": "github.run_id",
     "GITHUB_RUN_NUMBER": "github.run_number",
 }
-
-
-class Way(StrEnum):
-    """How a job deploys. `other` is everything that fhfix does not know how to put back by itself."""
-
-    ECS = "Amazon ECS"
-    KUBERNETES = "Kubernetes"
-    HELM = "Helm"
-    OTHER = "another way"
 
 
 @dataclass(frozen=True, eq=False)
@@ -151,6 +103,8 @@ class Deployment:
     target: Mapping[str, str] = field(default_factory=dict)
     unknown: str = ""
     offset: int = 0
+    returns: Returns = Returns.BEGUN
+    command: Command | None = None
 
     @property
     def index(self) -> int:
@@ -192,7 +146,7 @@ class Deployment:
     @property
     def moves_a_tag(self) -> bool:
         """Whether the same revision is started anew, so that what runs depends on where an image's tag points."""
-        return self.way is Way.ECS and not self.target.get("task_definition")
+        return self.way is ECS and not self.target.get("task_definition")
 
 
 @dataclass(frozen=True, eq=False)
@@ -285,14 +239,14 @@ class DeployJob:
         return tuple(sorted(found, key=lambda step: step.index))
 
     def _signs_in(self, step: Step) -> bool:
-        pattern = _AWS_SIGN_IN if self.way is Way.ECS else _CLUSTER_SIGN_IN
+        pattern = _AWS_SIGN_IN if self.way is ECS else _CLUSTER_SIGN_IN
         if step.uses is not None:
             return pattern.match(step.uses.value) is not None or _LOCAL_SIGN_IN.match(step.uses.value) is not None
         if step.run is None:
             return False
-        if self.way is Way.ECS:
-            return re.search(r"\baws configure set\b|\baws sts assume-role", step.run.value) is not None
-        return _CLUSTER_SCRIPT.search(step.run.value) is not None
+        if self.way is ECS:
+            return re.search(r"\baws configure set\b|\baws sts assume-role", code_of(step)) is not None
+        return _CLUSTER_SCRIPT.search(code_of(step)) is not None
 
     @cached_property
     def signed_in_by(self) -> str:
@@ -308,11 +262,8 @@ class DeployJob:
     @property
     def signs_in_while_deploying(self) -> bool:
         """Whether what a deploying step does first is to sign in, for itself alone."""
-        for deployment in self.deployments:
-            script = deployment.step.run.value[: deployment.offset] if deployment.step.run is not None else ""
-            if _OWN_SIGN_IN.search(script):
-                return True
-        return False
+        before = (code_of(deployment.step)[: deployment.offset] for deployment in self.deployments)
+        return any(map(_OWN_SIGN_IN.search, before))
 
     @property
     def earliest(self) -> int:
@@ -370,13 +321,18 @@ class DeployJob:
 
     def waits_for(self, deployment: Deployment) -> bool:
         """Whether a later command waits for this very deployment, or for one that only the shell knows."""
-        if deployment.step.node.texts("with").get("wait-for-service-stability", "").lower() == "true":
+        if deployment.returns is Returns.SERVING:
             return True
-        waits, key = ("services-stable", "service") if self.way is Way.ECS else ("rollout status", "workload")
+        key = "service" if self.way is ECS else "workload"
         name = deployment.target[key].rpartition("/")[2]
-        scripts = (step.run.value for step in self.job.steps[deployment.index :] if step.run is not None)
-        lines = (line for script in scripts for line in script.replace("\\\n", " ").splitlines() if waits in line)
-        return any("$" in line or re.search(rf"(?<![\w-]){re.escape(name)}(?![\w-])", line) for line in lines)
+        for step in self.job.steps[deployment.index :]:
+            script = Script.of(step)
+            for command in waits(script) if script is not None else ():
+                if step is deployment.step and command.start < deployment.offset:
+                    continue
+                if "$" in command.source or _names(command, name):
+                    return True
+        return False
 
     @cached_property
     def urls(self) -> tuple[str, ...]:
@@ -426,13 +382,20 @@ class Deployments:
 
 
 def _may_deploy(source: Source) -> bool:
-    return _mentions(source.text)
+    return mentioned(source.text)
 
 
-def _mentions(text: str) -> bool:
-    """Whether a text speaks of a way to deploy at all; what is asked of every file must be quick."""
-    text = text.lower()
-    return any(word in text for word in _MENTIONS)
+def code_of(step: Step) -> str:
+    """The script of a step without its comments; empty where it has none."""
+    if step.run is None:
+        return ""
+    script = Script.of(step)
+    return script.code if script is not None else step.run.value
+
+
+def _names(command: Command, name: str) -> bool:
+    """Whether a command names a service or a workload, also as `deployment/name`."""
+    return any(word.text.rpartition("/")[2] == name for word in command.args)
 
 
 # -- jobs ---------------------------------------------------------------------------------------------------------
@@ -442,7 +405,7 @@ def _deploy_jobs(workflow: Workflow) -> Iterator[DeployJob]:
     if _ROLLBACK.search(workflow.path) or _ROLLBACK.search(workflow.name) or _is_preview(workflow):
         return
     for job in workflow.jobs.values():
-        if is_rollback(job) or not _mentions(workflow.source.text[job.node.start : job.node.end]):
+        if is_rollback(job) or not mentioned(workflow.source.text[job.node.start : job.node.end]):
             continue
         found = tuple(deployment for step in job.steps for deployment in _deployments(step, job))
         if found:
@@ -503,45 +466,60 @@ def _addresses(step: Step) -> Iterator[str]:
 
 
 def _of_composite(step: Step) -> bool:
-    if step.uses is not None:
-        return _ecs_action(step) is not None
-    script = Script.of(step) if step.run is not None and "update-service" in step.run.value else None
-    return script is not None and any(is_update(command) for command in script.commands)
+    return any(start.way.restored and not start.means.perhaps for start in starts_of(step))
 
 
 def _deployments(step: Step, job: Job) -> Iterator[Deployment]:
     if re.search(r"\b(?:failure|cancelled)\s*\(", str(step.data.get("if", ""))) or _ROLLBACK.search(step.name):
         return
-    if step.uses is not None:
-        found = _ecs_action(step) or _other_action(step, job)
-        if found is not None:
-            yield found
+    place, action = StepScript.of(step), of_action(step)
+    if place is None:
+        if action is not None and step.uses is not None and _counts(action, job):
+            yield _of_action(action, step, step.uses.span)
+        else:
+            yield from _unread(step)
         return
-    if step.run is None or not _mentions(step.run.value):
-        return
-    script = Script.of(step)
-    if script is None or script.error:
-        unread = _UNREAD.search(step.run.value)
-        if unread is not None:
-            way = {"aws": Way.ECS, "kubectl": Way.KUBERNETES, "helm": Way.HELM}[unread[1].partition(" ")[0]]
-            why = (
-                script.error if script is not None else "a step deploys by a script that is neither for bash nor for sh"
-            )
-            yield Deployment(step, way, unread[1], step.run.span, {}, why)
-        return
-    for command in script.commands:
-        made = _of_command(command, script, step, job)
+    for start in place.starts:
+        if start.command is None or not _counts(start, job, there=place.remote):
+            continue
+        made = _of_start(start, start.command, place, job)
         if made is not None:
             yield made
 
 
-def _ecs_action(step: Step) -> Deployment | None:
-    uses = step.uses
-    if uses is None or not uses.value.lower().startswith("aws-actions/amazon-ecs-deploy-task-definition@"):
-        return None
+def _counts(start: Start, job: Job, *, there: bool = False) -> bool:
+    """Whether a start puts an application into service that was there before, as far as names tell."""
+    if start.means.first:
+        return False
+    if start.way.restored:
+        return True
+    texts = (job.id, job.name, job.environment, job.workflow.name, job.workflow.path.rpartition("/")[2])
+    if job.workflow.triggers == ("schedule",) or any(map(_STATIC.search, texts)):
+        return False
+    if start.means.perhaps:
+        return _named_deployment(job, or_release=False)
+    # What runs on a server, in production too, may as well be maintenance.
+    on_a_server = there or start.means.server or (start.line is not None and start.line.program == "ssh")
+    return _named_deployment(job) if on_a_server else True
+
+
+def _unread(step: Step) -> Iterator[Deployment]:
+    """A step that deploys by a script that cannot be read."""
+    if step.run is None:
+        return
+    script = Script.of(step)
+    unread = _UNREAD.search(step.run.value) if script is None or script.error else None
+    if unread is None:
+        return
+    way = {"aws": ECS, "kubectl": KUBERNETES, "helm": HELM}[unread[1].partition(" ")[0]]
+    why = script.error if script is not None else "a step deploys by a script that is neither for bash nor for sh"
+    yield Deployment(step, way, unread[1], step.run.span, {}, why)
+
+
+def _of_action(start: Start, step: Step, span: Span) -> Deployment:
+    if start.way is not ECS:
+        return Deployment(step, start.way, step.action, span, returns=start.returns)
     given = step.node.texts("with")
-    if not given.get("service"):
-        return None  # without a service it only registers a task definition
     unknown = ""
     if given.get("codedeploy-application") or given.get("codedeploy-appspec"):
         unknown = "AWS CodeDeploy moves the traffic, and rolls back by its own configuration"
@@ -551,7 +529,7 @@ def _ecs_action(step: Step) -> Deployment | None:
         "task_definition": given.get("task-definition", ""),
         "file": given.get("task-definition", ""),
     }
-    return Deployment(step, Way.ECS, step.action, uses.span, target, unknown)
+    return Deployment(step, ECS, step.action, span, target, unknown, returns=start.returns)
 
 
 def is_update(command: Command) -> bool:
@@ -560,53 +538,25 @@ def is_update(command: Command) -> bool:
 
 
 def aws_operation(command: Command) -> tuple[str, ...]:
-    """The service and the operation of an `aws` command; empty for other programs.
-
-    https://docs.aws.amazon.com/cli/latest/userguide/cli-configure-options.html
-    """
-    if command.name != "aws":
-        return ()
-    texts = [word.text for word in command.args]
-    plain = [t for at, t in enumerate(texts) if not t.startswith("-") and not (at and texts[at - 1] in _AWS_VALUED)]
-    return tuple(plain[:2])
+    """The service and the operation of an `aws` command; empty for other programs."""
+    return read(command).texts[:2] if command.name == "aws" else ()
 
 
-def _of_command(command: Command, script: Script, step: Step, job: Job) -> Deployment | None:
-    span = step.run.span if step.run is not None else Span(0, 0)
-    if is_update(command):
-        return _ecs_update(command, script, step, span)
-    if command.name in ("kubectl", "helm") and not _has_own_cluster(job):
-        return _kubernetes(command, script, step, span)
-    if not _deployish(job):
-        return None
-    words = tuple(word.text for word in command.args if not word.text.startswith("-"))
-    if any(words[: len(known)] == known for known in _OTHER_COMMANDS.get(command.name, ())):
-        shown = " ".join((command.name, *words[:2])).strip()
-        return Deployment(step, Way.OTHER, shown, span, {}, "", command.start)
-    if not _named_deployment(job):
-        return None
-    if command.name == "ssh" and _OVER_SSH.search(_told(command)):
-        return Deployment(step, Way.OTHER, "ssh", span, {}, "", command.start)
-    if command.name in ("docker", "docker-compose") and re.search(r"compose\b.*\bup\b", command.source):
-        remote = re.search(r"DOCKER_HOST|docker context use|--context|-H ssh", step.workflow.source.text)
-        if remote or "self-hosted" in str(job.data.get("runs-on")):
-            return Deployment(step, Way.OTHER, "docker compose up", span, {}, "", command.start)
-    return None
+def _of_start(start: Start, command: Command, place: StepScript, job: Job) -> Deployment | None:
+    step, span = place.step, place.step.uses.span if place.step.uses is not None else place.node.span
+    if not start.way.restored or place.remote:
+        words = step.action if place.remote else "ssh" if command.name == "ssh" else start.words
+        return Deployment(step, start.way, words, span, {}, "", start.offset, start.returns, command)
+    made: Deployment | None = _ecs_update(command, place.script, step, span) if start.way is ECS else None
+    if start.way is not ECS:
+        made = _kubernetes(start, command, place.script, step, span)
+    return replace(made, returns=start.returns, command=command) if made is not None else None
 
 
-def _told(command: Command) -> str:
-    """What a command says, here-documents included, without comments."""
-    documents = (command.script.text[r.start : r.end] for r in command.redirects if r.operator.startswith("<<"))
-    lines = "\n".join((command.source, *documents)).splitlines()
-    return "\n".join(line for line in lines if not line.lstrip().startswith("#"))
-
-
-def _ecs_update(command: Command, script: Script, step: Step, span: Span) -> Deployment | None:
+def _ecs_update(command: Command, script: Script, step: Step, span: Span) -> Deployment:
     if command.has("--cli-input-json", "--cli-input-yaml"):
         unknown = "which service is deployed stands in a file that the job makes"
-        return Deployment(step, Way.ECS, "aws ecs update-service", span, {}, unknown, command.start)
-    if not command.has("--force-new-deployment", "--task-definition"):
-        return None  # only its size or its settings change
+        return Deployment(step, ECS, "aws ecs update-service", span, {}, unknown, command.start)
     target: dict[str, str] = {}
     unknown = _where_unknown(command)
     for name in ("cluster", "service", "region", "profile"):
@@ -624,7 +574,7 @@ def _ecs_update(command: Command, script: Script, step: Step, span: Span) -> Dep
     if "service" not in target and not unknown:
         unknown = "the command names no service"
     target.setdefault("cluster", "default")
-    return Deployment(step, Way.ECS, "aws ecs update-service", span, target, unknown, command.start)
+    return Deployment(step, ECS, "aws ecs update-service", span, target, unknown, command.start)
 
 
 def _where_unknown(command: Command) -> str:
@@ -637,51 +587,62 @@ def _where_unknown(command: Command) -> str:
     return ""
 
 
-def _kubernetes(command: Command, script: Script, step: Step, span: Span) -> Deployment | None:
-    plain = plain_words(command)
+def _kubernetes(start: Start, command: Command, script: Script, step: Step, span: Span) -> Deployment | None:
+    line = start.line
+    if line is None:
+        return None
     target: dict[str, str] = {}
     reasons = [_where_unknown(command)]
     for name, spellings in (("namespace", ("--namespace", "-n")), ("context", ("--context", "--kube-context"))):
-        word = command.value(*spellings)
+        word = line.value(*spellings)
         if word is not None:
             value = value_of(word.text, step, script)
             reasons.append(_unseen(word.text, value))
             target[name] = value or ""
-    if command.name == "helm":
-        if plain[:1] != ["upgrade"] or len(plain) < 2:
+    if start.way is HELM:
+        release = start.name(0)
+        if not release:
             return None
-        way, shown, value = Way.HELM, "helm upgrade", value_of(plain[1], step, script)
-        reasons.append(_unseen(plain[1], value))
+        value = value_of(release, step, script)
+        reasons += [start.doubt, _unseen(release, value)]
         target["release"] = value or ""
     else:
-        workload, why = _changed_workload(command, plain, script, step)
+        workload, why = _changed_workload(command, line, script, step)
         if workload is None:
             return None
-        way, shown, value = Way.KUBERNETES, f"kubectl {' '.join(plain[:2])}", value_of(workload, step, script)
-        reasons += [why, _unseen(workload, value)]
+        value = value_of(workload, step, script)
+        reasons += [start.doubt, why, _unseen(workload, value)]
         target["workload"] = value or workload
-    return Deployment(step, way, shown, span, target, next(filter(None, reasons), ""), command.start)
+    why = next(filter(None, reasons), "")
+    return Deployment(step, start.way, start.words, span, target, why, command.start)
 
 
 def _unseen(text: str, value: str | None) -> str:
     return "" if value is not None else f"it cannot be seen what {text} is"
 
 
-def _changed_workload(command: Command, plain: list[str], script: Script, step: Step) -> tuple[str | None, str]:
+def _changed_workload(command: Command, line: CommandLine, script: Script, step: Step) -> tuple[str | None, str]:
     """The workload that a kubectl command gives a new version, as it is written, and why it cannot be put back.
 
     None where the command changes none, and empty where it does not say which.
     """
-    if plain[:2] == ["set", "image"] and len(plain) > 2:
-        workload, why = _workload(plain[2:]), ""
-    elif plain[:2] == ["rollout", "restart"] and len(plain) > 2:
-        workload = _workload(plain[2:])
+    words = list(line.texts)
+    if words[:2] == ["set", "image"]:
+        workload, why = _workload(words[2:]), ""
+        if not workload:
+            return "", "kubectl set image does not say by name which workloads it changes"
+    elif words[:2] == ["rollout", "restart"]:
+        workload = _workload(words[2:])
         why = "it restarts what is there, so what runs depends on where a tag points, which an undo keeps"
-    elif plain[:1] == ["apply"] and not command.has("--dry-run") and not _starts_no_pods(command, script):
+    elif words[:1] == ["patch"]:
+        workload, why = _workload(words[1:]), ""
+        if workload.partition("/")[0].lower() not in _WORKLOADS:
+            return None, ""
+    elif words[:1] in (["apply"], ["replace"]) and not _starts_no_pods(command, script):
         waited = _rolled_out(step)
         if len(waited) != 1:
             several = f"the job waits for {len(waited)}" if waited else "nothing waits for one"
-            return "", f"kubectl apply does not say which workloads it changes, and {several}"
+            return "", f"kubectl {words[0]} does not say which workloads it changes, and {several}"
         workload, why = waited.pop(), ""
     else:
         return None, ""
@@ -689,6 +650,12 @@ def _changed_workload(command: Command, plain: list[str], script: Script, step: 
     if "/" in workload and kind not in ("deployment", "deployments", "deploy", "deployment.apps"):
         why = why or f"{workload} is no deployment, and keeps no revisions of that kind"
     return workload, why
+
+
+_WORKLOADS = (
+    *("deployment", "deployments", "deploy", "deployment.apps", "statefulset", "statefulsets", "sts"),
+    *("daemonset", "daemonsets", "ds"),
+)
 
 
 def _starts_no_pods(command: Command, script: Script) -> bool:
@@ -706,14 +673,17 @@ def _starts_no_pods(command: Command, script: Script) -> bool:
     return bool(names) and all(name and all(map(_NO_PODS.fullmatch, name)) for name in names)
 
 
-def plain_words(command: Command) -> list[str]:
-    """The words of a kubectl or helm command without its options and their values."""
-    words = [word.text for word in command.args]
-    return [t for at, t in enumerate(words) if not t.startswith("-") and not (at and words[at - 1] in _VALUED)]
+def _told(command: Command) -> str:
+    """What a command says, here-documents included, without comments."""
+    documents = (command.script.text[r.start : r.end] for r in command.redirects if r.operator.startswith("<<"))
+    lines = "\n".join((command.source, *documents)).splitlines()
+    return "\n".join(line for line in lines if not line.lstrip().startswith("#"))
 
 
 def _workload(words: list[str]) -> str:
-    """`deployment/web`, also where it is written `deployment web`."""
+    """`deployment/web`, also where it is written `deployment web`; empty where no word names one."""
+    if not words or "=" in words[0]:
+        return ""
     if "/" in words[0] or len(words) < 2 or "=" in words[1]:
         return words[0]
     return f"{words[0]}/{words[1]}"
@@ -723,32 +693,12 @@ def _rolled_out(step: Step) -> set[str]:
     """The workloads that the job waits for."""
     found: set[str] = set()
     for other in step.job.steps if step.job is not None else ():
-        script = Script.of(other) if other.run is not None and "rollout status" in other.run.value else None
-        for command in script.commands if script is not None else ():
-            plain = plain_words(command)
-            if command.name == "kubectl" and plain[:2] == ["rollout", "status"] and len(plain) > 2:
-                found.add(_workload(plain[2:]))
+        script = Script.of(other)
+        for command in waits(script) if script is not None else ():
+            words = list(read(command).texts)
+            if command.name == "kubectl" and words[:2] == ["rollout", "status"] and len(words) > 2:
+                found.add(_workload(words[2:]))
     return found
-
-
-def _has_own_cluster(job: Job) -> bool:
-    """Whether the cluster is made by the job itself, for a test."""
-    for step in job.steps:
-        if step.uses is not None and _OWN_CLUSTER.search(step.uses.value):
-            return True
-        if step.run is not None and re.search(r"\b(?:kind create|minikube start|k3d cluster create)", step.run.value):
-            return True
-    return False
-
-
-def _deployish(job: Job) -> bool:
-    workflow = job.workflow
-    texts = (job.id, job.name, job.environment, workflow.name, workflow.path.rpartition("/")[2])
-    if workflow.triggers == ("schedule",):
-        return False
-    if any(_STATIC.search(text) for text in texts):
-        return False
-    return any(_DEPLOYS.search(text) for text in texts)
 
 
 def _named_deployment(job: Job, *, or_release: bool = True) -> bool:
@@ -756,21 +706,6 @@ def _named_deployment(job: Job, *, or_release: bool = True) -> bool:
     texts = (job.id, job.name, job.workflow.name, job.workflow.path.rpartition("/")[2])
     words = r"deploy|ship|rollout|hotfix|(?:^|[^a-z])cd(?:[^a-z]|$)" + ("|release" if or_release else "")
     return any(re.search(words, text, re.IGNORECASE) for text in texts)
-
-
-def _other_action(step: Step, job: Job) -> Deployment | None:
-    uses = step.uses
-    if uses is None or not _OTHER_ACTIONS.match(uses.value) or not _deployish(job):
-        return None
-    name = step.action
-    script = step.with_.get("script") if step.with_ is not None else None
-    if "ssh-action" in name.lower():
-        lines = str(script.value).splitlines() if script is not None else []
-        text = "\n".join(line for line in lines if not line.lstrip().startswith("#")).replace("\\\n", " ")
-        starts = _OVER_SSH.search(text) and _named_deployment(job)
-        if not starts and not (_PULLED.search(text) and _named_deployment(job, or_release=False)):
-            return None
-    return Deployment(step, Way.OTHER, name, uses.span)
 
 
 def _migrates(step: Step) -> bool:
@@ -866,6 +801,12 @@ def exports(step: Step, name: str) -> bool:
     """Whether a step sets a variable for the steps behind it."""
     script = step.run.value if step.run is not None else ""
     return "GITHUB_ENV" in script and re.search(rf"\b{name}=", script) is not None
+
+
+def given_in(options: Options, name: str) -> str:
+    """A command of the configuration; empty where there is none, or where it is the `…` of a message."""
+    text: str = options[name]
+    return "" if "…" in text else text
 
 
 # -- repeating what is there ----------------------------------------------------------------------------------------

@@ -6,7 +6,9 @@ import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from fixer.deploy.deployments import DeployJob, Way, is_rollback, is_update
+from fixer.deploy.command_lines import read
+from fixer.deploy.deployments import DeployJob, code_of, is_rollback, is_update
+from fixer.deploy.ways import ECS, HELM
 from fixer.github.workflow import Job, Step
 from fixer.languages.shell import Script
 from fixer.model import Span
@@ -37,7 +39,7 @@ def rollback_of(job: DeployJob, elsewhere: set[str]) -> Job | Step | None:
         condition = str(step.data.get("if", ""))
         if re.search(r"\b(?:failure|cancelled|always)\s*\(", condition) and _restores(step):
             return step
-        if step.run is not None and _UNDOES.search(step.run.value):
+        if _UNDOES.search(code_of(step)):
             return step
     for other in job.workflow.jobs.values():
         if other.id != job.id and is_rollback(other) and _depends_on(other, job.id, elsewhere) and _puts_back(other):
@@ -55,11 +57,11 @@ def idle_rollback(job: DeployJob, elsewhere: set[str]) -> Job | None:
 
 def is_atomic(job: DeployJob) -> bool:
     """Whether every deployment goes back by itself when it fails, as `helm upgrade --atomic` does."""
-    if job.way is not Way.HELM:
+    if job.way is not HELM:
         return False
     scripts = [Script.of(deployment.step) for deployment in job.deployments]
     commands = (command for script in scripts if script is not None for command in script.commands)
-    upgrades = [command for command in commands if command.name == "helm" and command.has(*_ATOMIC)]
+    upgrades = [command for command in commands if command.name == "helm" and read(command).has(*_ATOMIC)]
     return len(upgrades) >= len(job.deployments)
 
 
@@ -88,7 +90,7 @@ def _only_tells(job: Job) -> bool:
 
 
 def _restores(step: Step) -> bool:
-    text = step.run.value if step.run is not None else step.uses.value if step.uses is not None else ""
+    text = step.uses.value if step.uses is not None else code_of(step)
     return _RESTORES.search(text + " ".join(step.node.texts("with").values())) is not None
 
 
@@ -114,7 +116,7 @@ class Flaw:
 
 def flaw_of(job: DeployJob, steps: Sequence[Step]) -> Flaw | None:
     """What is wrong with the steps that are there to roll a job back; None where nothing is seen to be."""
-    if job.way is not Way.ECS or any(step.run is not None and _MOVES_BACK.search(step.run.value) for step in steps):
+    if job.way is not ECS or any(_MOVES_BACK.search(code_of(step)) for step in steps):
         return None
     scripts = ((step, script) for step in steps if (script := Script.of(step)) is not None)
     updates = ((step, command) for step, script in scripts for command in script.commands if is_update(command))
@@ -125,7 +127,7 @@ def flaw_of(job: DeployJob, steps: Sequence[Step]) -> Flaw | None:
     if wanted is None:
         return Flaw(step, None, "starts the same revision anew, which is the one that failed")
     source = _source(wanted.text, step)
-    if source is None or source.run is None or not _READS_AFTER.search(source.run.value):
+    if source is None or source.run is None or not _READS_AFTER.search(code_of(source)):
         return None
     if source.job is not None and source.job.id == job.id and source.index < job.first:
         return None

@@ -290,6 +290,25 @@ class Script:
         return tuple(command for command in made if command.words)
 
     @cached_property
+    def code(self) -> str:
+        """The text with its comments blanked out, so that offsets stay."""
+        if self.root is None:
+            return self.text
+        text = self.text
+        for node in _all(self.root, "comment"):
+            text = text[: node.start_byte] + " " * (node.end_byte - node.start_byte) + text[node.end_byte :]
+        return text
+
+    @cached_property
+    def reads(self) -> frozenset[str]:
+        """The variables that it reads, its own included."""
+        if self.root is None or self.error:
+            return frozenset()
+        found = (node for kind in ("simple_expansion", "expansion") for node in _all(self.root, kind))
+        names = (child for node in found for child in node.named_children if child.type == "variable_name")
+        return frozenset(self.text[name.start_byte : name.end_byte] for name in names)
+
+    @cached_property
     def assignments(self) -> dict[str, Word]:
         """Variables that are set once, by a plain statement; `local`, loops and a second value do not count."""
         found: dict[str, Word | None] = {}
@@ -470,6 +489,16 @@ def _nodes(root: Node, kind: str) -> Iterator[Node]:
         if node.type == kind:
             yield node
         waiting.extend(child for child in reversed(node.named_children) if child.type not in _LEAVES)
+
+
+def _all(root: Node, kind: str) -> Iterator[Node]:
+    """Every node of a kind, also where no command can stand."""
+    waiting = [root]
+    while waiting:
+        node = waiting.pop()
+        if node.type == kind:
+            yield node
+        waiting.extend(reversed(node.named_children))
 
 
 def _word(node: Node, text: str) -> Word:
@@ -772,6 +801,7 @@ _CONTAINER = "-e -u -w -v -p -l --env --env-file --user --workdir --volume --pub
 _STARTERS: dict[tuple[str, ...], _Starter] = {
     ("sudo",): _Starter("-u -g -h -p -C -r -t -U -D -R -T --user --group --host --chdir"),
     ("doas",): _Starter("-u -C"),
+    ("sshpass",): _Starter("-p -f -d -P"),
     ("env",): _Starter("-u -C --unset --chdir"),
     ("time",): _Starter("-f -o --format --output"),
     ("timeout",): _Starter("-k -s --kill-after --signal", 1),

@@ -27,8 +27,9 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from fixer.deploy.commands import StepScript, action_deploys, deploys, job_deploys, waits_for_ecs
-from fixer.deploy.deployments import Deployments, Way, value_of
+from fixer.deploy.deployments import Deployments, value_of
 from fixer.deploy.health_check import HealthCheck, Probe, health_checks, is_local, stay_healthy, wait_until_healthy
+from fixer.deploy.ways import ECS, KUBERNETES
 from fixer.github.workflow import Step, Workflow
 from fixer.languages.shell import EXPRESSION, Command, Silence, Structure, Word
 from fixer.languages.yaml import dotted
@@ -464,7 +465,7 @@ def _waiter(wait: Wait, environment: Environment, deployments: Deployments | Non
     lines: list[str] = []
     for deployment in made:
         target = deployment.target
-        if deployment.way is Way.ECS:
+        if deployment.way is ECS:
             words = ["aws ecs wait services-stable"]
             names = (
                 ("cluster", "--cluster"),
@@ -472,7 +473,7 @@ def _waiter(wait: Wait, environment: Environment, deployments: Deployments | Non
                 ("region", "--region"),
                 ("profile", "--profile"),
             )
-        elif deployment.way is Way.KUBERNETES and target.get("workload"):
+        elif deployment.way is KUBERNETES and target.get("workload"):
             words = ["kubectl rollout status"]
             names = (("workload", ""), ("namespace", "--namespace"), ("context", "--context"))  # type: ignore[assignment]
         else:
@@ -484,7 +485,7 @@ def _waiter(wait: Wait, environment: Environment, deployments: Deployments | Non
             if word is None:
                 return []
             words.append(f"{option} {word}".strip())
-        if deployment.way is Way.KUBERNETES:
+        if deployment.way is KUBERNETES:
             words.append(f"--timeout {timeout}s")
         lines.append(" ".join(words))
     return list(dict.fromkeys(lines))

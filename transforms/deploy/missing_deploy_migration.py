@@ -26,7 +26,9 @@ import re
 from collections.abc import Iterator
 from typing import Any
 
-from fixer.deploy.deployments import DeployJob, Deployment, Deployments, Way, migrates, plain_words, value_of
+from fixer.deploy.command_lines import read
+from fixer.deploy.deployments import DeployJob, Deployment, Deployments, given_in, migrates, value_of
+from fixer.deploy.ways import ECS, HELM, KUBERNETES
 from fixer.django.project import DjangoProject
 from fixer.django.settings import limit_variable
 from fixer.github.workflow import Workflow
@@ -129,7 +131,7 @@ done
 echo "Migrated"
 """
 
-_COMMAND = 'rules.missing-deploy-migration.command = "./migrate.sh"'
+_COMMAND = 'rules.missing-deploy-migration.command = "…"'
 _PUSHES = re.compile(r"docker (?:image )?push|--push\b|register-task-definition|buildah push|skopeo copy")
 
 
@@ -178,26 +180,26 @@ def _cure(job: DeployJob, django: DjangoProject, options: Options) -> Fix | Bloc
     steps = job.editable_steps
     if isinstance(steps, Blocked):
         return steps
-    if not options["command"] and (job.way is Way.OTHER or job.way is Way.HELM):
+    if not given_in(options, "command") and (not job.way.restored or job.way is HELM):
         return Blocked(
             f"job {job.id} deploys in a way for which fhfix knows no one-off task ({job.deployments[0].words})",
             "say how to migrate",
             _COMMAND,
         )
-    if job.unknown and not options["command"]:
+    if job.unknown and not given_in(options, "command"):
         return Blocked(f"job {job.id}: {job.unknown}", "say how to migrate", _COMMAND)
-    deployment = job.deployments[0] if options["command"] else _serving(job)
+    deployment = job.deployments[0] if given_in(options, "command") else _serving(job)
     if deployment is None:
         return Blocked(
             f"what job {job.id} deploys is made behind its first deployment, and migrations go before that one",
             "make it in a step before",
             _COMMAND,
         )
-    made = _by_command(options) if options["command"] else _one_off(job, deployment, django, options)
+    made = _by_command(options) if given_in(options, "command") else _one_off(job, deployment, django, options)
     if isinstance(made, Blocked):
         return made
     step: dict[str, Any] = {"name": "Migrate the database"} | deployment.condition
-    if not options["command"]:
+    if not given_in(options, "command"):
         step |= deployment.surroundings
     return Fix.of(
         "migrate the database before the deployment",
@@ -210,7 +212,7 @@ def _cure(job: DeployJob, django: DjangoProject, options: Options) -> Fix | Bloc
 
 def _todo(job: DeployJob, deployment: Deployment, options: Options) -> list[str]:
     todo = ["see to it that the version that still runs can work with the migrated database"]
-    if job.way is Way.ECS and not options["command"]:
+    if job.way is ECS and not given_in(options, "command"):
         more = ", ecs:RegisterTaskDefinition" if deployment.target.get("file") else ""
         todo.append(f"allow the deploying AWS identity ecs:RunTask, ecs:DescribeTasks{more} and iam:PassRole")
     return todo
@@ -229,7 +231,7 @@ def _serving(job: DeployJob) -> Deployment | None:
 
 
 def _by_command(options: Options) -> dict[str, Any]:
-    command: str = options["command"]
+    command: str = given_in(options, "command")
     return {"run": f"{command}\n" if "\n" in command else command}
 
 
@@ -260,7 +262,7 @@ def _one_off(
             "sign in with a step of its own",
             _COMMAND,
         )
-    if job.way is Way.KUBERNETES:
+    if job.way is KUBERNETES:
         return _in_kubernetes(job, deployment, options)
     target = deployment.target
     env = {**deployment.credentials, "CLUSTER": target["cluster"], "SERVICE": target["service"]}
@@ -317,7 +319,7 @@ def _rendered_container(job: DeployJob, deployment: Deployment) -> str:
 def _in_kubernetes(job: DeployJob, deployment: Deployment, options: Options) -> dict[str, Any] | Blocked:
     script = Script.of(deployment.step)
     commands = script.commands if script is not None else ()
-    words = next((plain_words(command) for command in commands if command.start == deployment.offset), [])
+    words = next((list(read(command).texts) for command in commands if command.start == deployment.offset), [])
     pairs = [word for word in words if "=" in word] if words[:2] == ["set", "image"] else []
     named = [pair.partition("=") for pair in pairs if "*" not in pair]
     wanted = options["container"] or (named[0][0] if len(named) == 1 else "")

@@ -24,7 +24,8 @@ import re
 from collections.abc import Iterator
 from typing import Any
 
-from fixer.deploy.deployments import DeployJob, Deployments, Way
+from fixer.deploy.deployments import DeployJob, Deployments, given_in
+from fixer.deploy.ways import ECS
 from fixer.github.workflow import Job, Workflow
 from fixer.model import Blocked, Finding, Fix, Option, Options, Parts, Rule, Tier
 
@@ -56,7 +57,7 @@ _EXPRESSION = re.compile(r"^\$\{\{\s*(?:vars|secrets|env|inputs)\.\w+\s*\}\}$")
 
 
 def check(workflow: Workflow, deployments: Deployments, options: Options) -> Iterator[Finding]:
-    if not (deployments.database or options["instance"] or options["command"]):
+    if not (deployments.database or options["instance"] or given_in(options, "command")):
         return
     for job in deployments.of(workflow):
         if ("${{" in job.environment or job.environment == "production") and not _backs_up(job):
@@ -99,12 +100,12 @@ def _cure(job: DeployJob, options: Options) -> Fix | Blocked:
         )
     if isinstance(steps, Blocked):
         return steps
-    name = "Back up the database" if options["command"] else "Snapshot the database"
+    name = "Back up the database" if given_in(options, "command") else "Snapshot the database"
     step: dict[str, Any] = {"name": name, "id": _free_id(job)} | job.deployments[0].condition
     outputs = job.job.node.get("outputs")
     parts: list[Parts] = []
-    if options["command"]:
-        step["run"] = options["command"] + ("\n" if "\n" in options["command"] else "")
+    if given_in(options, "command"):
+        step["run"] = given_in(options, "command") + ("\n" if "\n" in given_in(options, "command") else "")
     else:
         why = _why_not(job, options["instance"])
         if why is not None:
@@ -133,7 +134,7 @@ def _cure(job: DeployJob, options: Options) -> Fix | Blocked:
 
 
 def _todo(job: DeployJob, options: Options) -> list[str]:
-    if options["command"]:
+    if given_in(options, "command"):
         return []
     made = ["allow the deploying AWS identity rds:CreateDBSnapshot and rds:DescribeDBSnapshots"]
     limit = job.job.data.get("timeout-minutes")
@@ -149,11 +150,11 @@ def _why_not(job: DeployJob, instance: str) -> Blocked | None:
     signs_in = any(
         step.uses is not None and "configure-aws-credentials" in step.uses.value for step in job.job.steps[: job.first]
     )
-    if (job.way is not Way.ECS and not signs_in) or not job.signed_in_by:
+    if (job.way is not ECS and not signs_in) or not job.signed_in_by:
         return Blocked(
             f"job {job.id} does not sign in to AWS, so it cannot take a snapshot of an RDS instance",
             "say how to back the database up",
-            'rules.missing-predeploy-backup.command = "./backup.sh"',
+            'rules.missing-predeploy-backup.command = "…"',
         )
     if not instance:
         return Blocked(

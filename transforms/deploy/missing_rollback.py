@@ -32,8 +32,18 @@ from dataclasses import dataclass, replace
 from itertools import count
 from typing import Any
 
-from fixer.deploy.deployments import DeployJob, Deployment, Deployments, Way, aws_operation, copy_of, refers_to
+from fixer.deploy.deployments import (
+    DeployJob,
+    Deployment,
+    Deployments,
+    aws_operation,
+    copy_of,
+    exports,
+    given_in,
+    refers_to,
+)
 from fixer.deploy.rollbacks import Flaw, flaw_of, idle_rollback, is_atomic, rollback_of
+from fixer.deploy.ways import ECS, HELM, KUBERNETES
 from fixer.github.workflow import Job, Step, Workflow
 from fixer.languages.shell import Script
 from fixer.languages.yaml import Flow, Node
@@ -244,9 +254,9 @@ _NAMED_BY_SECRET = re.compile(
     r"\w*(?:ECS|ECR|TASK|SERVICE|CLUSTER|FAMILY|CONTAINER|REPO|IMAGE)\w*",
     re.IGNORECASE,
 )
-_RECORD = 'record = "cat VERSION"'
-_COMMAND = 'command = "./deploy.sh \\"$PREVIOUS\\""'
-_BOTH_COMMANDS = f"rules.missing-rollback = {{ {_RECORD}, {_COMMAND} }}"
+_RECORD = 'rules.missing-rollback.record = "…"'
+_COMMAND = 'rules.missing-rollback.command = "…"'
+_BOTH_COMMANDS = f"{_RECORD}\n{_COMMAND}"
 
 
 def check(workflow: Workflow, deployments: Deployments, options: Options) -> Iterator[Finding]:
@@ -256,7 +266,7 @@ def check(workflow: Workflow, deployments: Deployments, options: Options) -> Ite
         existing = rollback_of(job, elsewhere)
         if existing is None:
             idle = idle_rollback(job, elsewhere)
-            if idle is not None and job.way is not Way.OTHER:
+            if idle is not None and job.way.restored:
                 yield _idle(job, idle)
             elif not is_atomic(job):
                 yield _missing(job, options)
@@ -290,7 +300,7 @@ def _cure(job: DeployJob, options: Options) -> Fix | Blocked:
     if isinstance(steps, Blocked):
         return steps
     why = _why_not(job)
-    if job.way is Way.OTHER or (why is not None and options["command"]):
+    if not job.way.restored or (why is not None and given_in(options, "command")):
         return _by_command(job, steps, options)
     if why is not None:
         return why
@@ -384,6 +394,12 @@ def _sign_in_is_its_own(job: DeployJob) -> Blocked | None:
             "take what it finds out from `vars`, `secrets` or `env`",
         )
     own = _own_env(job)
+    before = [step for step in job.job.steps[: job.first] if step not in job.sign_in]
+    passed = next((name for name in _read_by_shell(job) if any(exports(step, name) for step in before)), "")
+    if passed:
+        return _blocked(
+            f"signing in reads {passed}, which a step before it sets", "take it from `vars`, `secrets` or `env`"
+        )
     signing_in = str(steps)
     for name in own:  # the rollback takes it over
         signing_in = re.sub(rf"\benv\.{name}\b", "github.job", signing_in)
@@ -424,7 +440,7 @@ def _tag_cannot_be_put_back(job: DeployJob) -> Blocked | None:
 
 
 def _workload_is_unknown(job: DeployJob) -> Blocked | None:
-    if all(each.target.get("workload") for each in job.deployments if each.way is Way.KUBERNETES):
+    if all(each.target.get("workload") for each in job.deployments if each.way is KUBERNETES):
         return None
     return _blocked(
         "it cannot be seen which workload is deployed", "wait for it with `kubectl rollout status deployment/…`"
@@ -434,8 +450,17 @@ def _workload_is_unknown(job: DeployJob) -> Blocked | None:
 def _own_env(job: DeployJob) -> dict[str, Any]:
     """The variables of the job itself that its way of signing in reads."""
     env = job.job.data.get("env")
+    if not isinstance(env, dict):
+        return {}
     text = str([copy_of(step) for step in job.sign_in])
-    return {name: env[name] for name in env if re.search(rf"\benv\.{name}\b", text)} if isinstance(env, dict) else {}
+    read = _read_by_shell(job)
+    return {name: env[name] for name in env if name in read or re.search(rf"\benv\.{name}\b", text)}
+
+
+def _read_by_shell(job: DeployJob) -> set[str]:
+    """The variables that the scripts of signing in read, as `$NAME`."""
+    scripts = [script for step in job.sign_in if (script := Script.of(step)) is not None]
+    return {name for script in scripts for name in script.reads}
 
 
 @dataclass(frozen=True)
@@ -463,7 +488,7 @@ class Record:
 
     @property
     def keys(self) -> tuple[str, ...]:
-        if self.deployment.way is not Way.ECS:
+        if self.deployment.way is not ECS:
             return ("revision",)
         return ("task_definition", *(["revision"] if self.is_masked else []), *(["images"] if self.moves_a_tag else []))
 
@@ -510,9 +535,9 @@ def _free_id(job: DeployJob, wanted: str) -> str:
 def _target_env(deployment: Deployment) -> dict[str, str]:
     target = deployment.target
     names = {
-        Way.ECS: {"CLUSTER": "cluster", "SERVICE": "service", "AWS_REGION": "region", "AWS_PROFILE": "profile"},
-        Way.KUBERNETES: {"WORKLOAD": "workload", "NAMESPACE": "namespace", "CONTEXT": "context"},
-        Way.HELM: {"RELEASE": "release", "NAMESPACE": "namespace", "CONTEXT": "context"},
+        ECS: {"CLUSTER": "cluster", "SERVICE": "service", "AWS_REGION": "region", "AWS_PROFILE": "profile"},
+        KUBERNETES: {"WORKLOAD": "workload", "NAMESPACE": "namespace", "CONTEXT": "context"},
+        HELM: {"RELEASE": "release", "NAMESPACE": "namespace", "CONTEXT": "context"},
     }.get(deployment.way, {})
     return {name: target[key] for name, key in names.items() if target.get(key)}
 
@@ -521,16 +546,16 @@ def _options_of(deployment: Deployment) -> str:
     """`--namespace` and `--context` for kubectl and helm, where the deployment gives them."""
     made = ' --namespace "$NAMESPACE"' if deployment.target.get("namespace") else ""
     if deployment.target.get("context"):
-        made += ' --context "$CONTEXT"' if deployment.way is Way.KUBERNETES else ' --kube-context "$CONTEXT"'
+        made += ' --context "$CONTEXT"' if deployment.way is KUBERNETES else ' --kube-context "$CONTEXT"'
     return made
 
 
 def _record_script(record: Record) -> str:
     deployment = record.deployment
-    if deployment.way is Way.ECS:
+    if deployment.way is ECS:
         before, after = (IMAGES, RECORD_IMAGES) if record.moves_a_tag else ("", "")
         return before + RECORD_ECS.replace("{revision}", RECORD_REVISION if record.is_masked else "") + after
-    text = RECORD_KUBERNETES if deployment.way is Way.KUBERNETES else RECORD_HELM
+    text = RECORD_KUBERNETES if deployment.way is KUBERNETES else RECORD_HELM
     return text.replace("{options}", _options_of(deployment))
 
 
@@ -597,13 +622,13 @@ def _recording(job: DeployJob, records: list[Record], *, followed: bool = False)
 def _steady_steps(job: DeployJob) -> list[tuple[int, dict[str, Any]]]:
     """A wait behind each deployment that nothing waits for; else a failed rollout would go unseen."""
     made: list[tuple[int, dict[str, Any]]] = []
-    if job.way is Way.HELM:
+    if job.way is HELM:
         return made
     last = {deployment.place: deployment for deployment in job.deployments}
     for deployment in last.values():
         if job.waits_for(deployment):
             continue
-        script = STEADY_ECS if job.way is Way.ECS else STEADY_KUBERNETES.replace("{options}", _options_of(deployment))
+        script = STEADY_ECS if job.way is ECS else STEADY_KUBERNETES.replace("{options}", _options_of(deployment))
         step: dict[str, Any] = {"name": f"Wait until the rollout is steady{_of(job, deployment)}"}
         step |= deployment.condition
         env = {**deployment.credentials, **_target_env(deployment)}
@@ -724,7 +749,7 @@ def _restore_env(job: DeployJob, record: Record) -> dict[str, str]:
 
 def _restore_script(record: Record) -> str:
     deployment = record.deployment
-    if deployment.way is Way.ECS:
+    if deployment.way is ECS:
         moved = record.moves_a_tag
         pieces = [
             IMAGES if moved else "",
@@ -737,7 +762,7 @@ def _restore_script(record: Record) -> str:
             SAID.replace("{what}", "$SERVICE").replace("{to}", "$PREVIOUS_TASK_DEFINITION"),
         ]
         return "".join(pieces)
-    text, what = (RESTORE_KUBERNETES, "$WORKLOAD") if deployment.way is Way.KUBERNETES else (RESTORE_HELM, "$RELEASE")
+    text, what = (RESTORE_KUBERNETES, "$WORKLOAD") if deployment.way is KUBERNETES else (RESTORE_HELM, "$RELEASE")
     said = SAID.replace("{what}", what).replace("{to}", "revision $PREVIOUS_REVISION")
     return text.replace("{options}", _options_of(deployment)) + said
 
@@ -757,9 +782,9 @@ def _todo(job: DeployJob) -> list[str]:
             "allow the deploying AWS identity ecs:DescribeServices, ecs:ListTasks, ecs:DescribeTasks, "
             "ecr:BatchGetImage and ecr:PutImage, and keep untagged images for as long as a deployment takes"
         )
-    elif job.way is Way.ECS:
+    elif job.way is ECS:
         made.append("allow the deploying AWS identity ecs:DescribeServices")
-    elif job.way is Way.KUBERNETES:
+    elif job.way is KUBERNETES:
         made.append("allow the deploying identity to list replica sets")
     limit = job.job.data.get("timeout-minutes")
     if isinstance(limit, int) and limit < 60 and _steady_steps(job):
@@ -782,13 +807,15 @@ def _todo(job: DeployJob) -> list[str]:
 
 def _by_command(job: DeployJob, steps: Node, options: Options) -> Fix | Blocked:
     """A step of the same job, which has everything that deploying needs."""
-    command, record = options["command"], options["record"]
+    command, record = given_in(options, "command"), given_in(options, "record")
     if not command or not record:
-        given = command or record
-        missing = f"rules.missing-rollback.{_RECORD if command else _COMMAND}" if given else _BOTH_COMMANDS
+        missing = _RECORD if command else _COMMAND if record else _BOTH_COMMANDS
+        way = job.way
+        why = f": {way.why}" if way.why else ""
+        back = f" ({way.back})" if way.back else ""
         return Blocked(
-            f"job {job.id} deploys in a way that fhfix cannot put back by itself ({job.deployments[0].words})",
-            "say with `record` what tells which version runs, and with `command` how to go back to $PREVIOUS",
+            f"job {job.id} deploys in a way that fhfix cannot put back by itself ({job.deployments[0].words}){why}",
+            f"say with `record` what tells which version runs, and with `command` how to go back to $PREVIOUS{back}",
             missing,
         )
     first: dict[str, Any] = {"name": "Record what runs now", "id": "previous"}
