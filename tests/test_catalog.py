@@ -27,7 +27,7 @@ from fixer.model import Blocked
 from fixer.repository import Repository
 
 CATALOG = Catalog.load()
-NOTHING = StepUse({}, {}, {}, "")
+NOTHING = StepUse({}, {}, {})
 
 
 def major(number: int, *inputs: str, required: tuple[str, ...] = (), outputs: tuple[str, ...] = ()) -> Major:
@@ -42,7 +42,7 @@ def major(number: int, *inputs: str, required: tuple[str, ...] = (), outputs: tu
 
 
 def step(**inputs: str) -> StepUse:
-    return StepUse({name.replace("_", "-"): value for name, value in inputs.items()}, {}, {}, "")
+    return StepUse({name.replace("_", "-"): value for name, value in inputs.items()}, {}, {})
 
 
 # -- references ---------------------------------------------------------------------------------------------------
@@ -323,9 +323,9 @@ def test_inputs_are_combined_where_all_parts_are_there() -> None:
 
 def test_a_variable_becomes_an_input_unless_it_is_the_jobs_own_token() -> None:
     chain = [Migration(env_to_input={"TOKEN": "token"})]
-    own = StepUse({}, {"TOKEN": "${{ secrets.GITHUB_TOKEN }}"}, {}, "")
-    other = StepUse({}, {"TOKEN": "${{ secrets.PAT }}"}, {}, "")
-    outside = StepUse({}, {}, {"TOKEN": "${{ secrets.PAT }}"}, "")
+    own = StepUse({}, {"TOKEN": "${{ secrets.GITHUB_TOKEN }}"}, {})
+    other = StepUse({}, {"TOKEN": "${{ secrets.PAT }}"}, {})
+    outside = StepUse({}, {}, {"TOKEN": "${{ secrets.PAT }}"})
 
     made = [migrate(use, major(1), major(2, "token"), (1, 0, 0, 1), chain, what="x") for use in (own, other, outside)]
 
@@ -338,7 +338,7 @@ def test_a_variable_becomes_an_input_unless_it_is_the_jobs_own_token() -> None:
 
 def test_a_condition_that_is_not_known_is_an_error_also_behind_one_that_does_not_hold() -> None:
     with pytest.raises(ValueError, match="no such condition: trigegr"):
-        StepUse({}, {}, {}, "").holds({"input": "path", "trigegr": ["push"]}, (1, 0, 0, 0), {})
+        StepUse({}, {}, {}).holds({"input": "path", "trigegr": ["push"]}, (1, 0, 0, 0), {})
 
 
 def test_only_migrations_on_the_way_count() -> None:
@@ -359,7 +359,7 @@ def test_over_every_pair_of_versions_no_step_ends_with_an_input_that_is_not_ther
                     continue
                 chain = between(action, old.version, new.version)
                 for given_input in sorted(old.inputs_at()):
-                    use = StepUse(dict.fromkeys((*old.required, given_input), "x"), {}, {}, "")
+                    use = StepUse(dict.fromkeys((*old.required, given_input), "x"), {}, {})
                     made = migrate(use, old, new, old.version, chain, what=name)
                     if isinstance(made, Migrated):
                         left = {made.rename.get(key, key) for key in use.inputs if key not in made.delete}

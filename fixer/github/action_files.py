@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Self
 
 from fixer.github.action_ref import version_of
+from fixer.github.timeline import NO_ACTIONS, LocalActions
 
 if TYPE_CHECKING:
     from fixer.repository import Repository
@@ -30,6 +31,7 @@ class ActionFiles:
     `package_manager`: a package.json names its package manager, which setup-node acts on from v5 on.
     `go`: the version of Go that the go.mod at the top asks for, else the lowest of any other; empty where none does.
     `toolchain`: a go.mod or go.work has a toolchain line, which setup-go acts on from v6 on.
+    `actions`: the repository's own composite actions.
     `artifact_readers`: the texts of workflows that read artifacts of other runs, by path.
     """
 
@@ -39,6 +41,7 @@ class ActionFiles:
     artifact_readers: Mapping[str, str]
     go: str
     toolchain: bool
+    actions: LocalActions
 
     @classmethod
     def detect(cls, repository: Repository) -> Self:
@@ -54,4 +57,5 @@ class ActionFiles:
             {path: text for path, text in workflows.items() if _READS_RUNS.search(text)},
             min(versions, default="", key=lambda name: version_of(name) or ()),
             any(_TOOLCHAIN.search(repository.text(path)) for path in repository.glob(*_GO_FILES)),
+            repository.fact(LocalActions) or NO_ACTIONS,
         )

@@ -193,7 +193,7 @@ class Moment:
                 continue
             kept = []
             for other in found:
-                covered = made.folder is not None and other.folder is not None and _is_in(other.folder, made.folder)
+                covered = made.folder is not None and other.folder is not None and is_in(other.folder, made.folder)
                 if not covered:
                     kept.append(other)
                 elif not made.certain:
@@ -214,6 +214,16 @@ class Moment:
                 return posixpath.join(checkout.folder, path)
         return None
 
+    def file_at(self, path: str) -> str | None:
+        """The file of the repository that lies at a path of the workspace; None where none is certain to lie there."""
+        for checkout in reversed(self.checkouts):
+            if checkout.folder is not None and is_in(path, checkout.folder):
+                if not (checkout.is_own and checkout.certain):
+                    return None
+                file = path[len(checkout.folder) :].lstrip("/")
+                return file if _brings(checkout, file) else None
+        return None
+
     @cached_property
     def written(self) -> tuple[Written, ...]:
         """Files that steps before wrote and that still lie there: a checkout cleans its folder, unless told not to."""
@@ -221,7 +231,7 @@ class Moment:
         for happened in self.earlier:
             made = _checkout(happened)
             if made is not None and made.certain and made.step.inputs.get("clean", "true").lower() != "false":
-                found = [each for each in found if made.folder is None or not _is_in(each.path, made.folder)]
+                found = [each for each in found if made.folder is None or not is_in(each.path, made.folder)]
             found += _writes(happened)
         return tuple(found)
 
@@ -353,7 +363,8 @@ def _checkout(happened: Happened) -> Checkout | None:
     )
 
 
-def _is_in(path: str, folder: str) -> bool:
+def is_in(path: str, folder: str) -> bool:
+    """Whether a path is a folder, or below it; an empty folder is the top."""
     return not folder or path == folder or path.startswith(f"{folder}/")
 
 
@@ -369,9 +380,9 @@ def _brings(checkout: Checkout, path: str) -> bool:
     folder = posixpath.dirname(path)
     if checkout.step.inputs.get("sparse-checkout-cone-mode", "true").lower() == "false":
         wanted = {pattern.strip("/") for pattern in checkout.sparse}
-        return path in wanted or any(_is_in(path, pattern) for pattern in wanted)
+        return path in wanted or any(is_in(path, pattern) for pattern in wanted)
     cones = [posixpath.normpath(pattern.strip("/")) for pattern in checkout.sparse]
-    return not folder or any(_is_in(path, cone) or _is_in(cone, folder) for cone in cones)
+    return not folder or any(is_in(path, cone) or is_in(cone, folder) for cone in cones)
 
 
 # -- tools and files ----------------------------------------------------------------------------------------------

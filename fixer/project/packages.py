@@ -6,9 +6,10 @@ Read as text, never resolved: a range stands for every version in it, and the lo
 from __future__ import annotations
 
 import json
+import posixpath
 import re
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, Self
 
@@ -33,6 +34,9 @@ _FILE = re.compile(
 )
 _LOCKS = ("uv.lock", "poetry.lock", "pdm.lock", "pylock.toml", "Pipfile.lock")
 _DEVELOPMENT_GROUPS = frozenset({"dev", "develop", "development", "test", "tests", "testing", "docs", "doc", "lint"})
+
+_NAMES_DEPENDENCIES = re.compile(r"\b(install_requires|extras_require)\b")
+_INSTALLS_FROM = re.compile(r"(?:-r|--requirement)[ =]?\s*[\"']?(?:\S*/)?([\w.-]+)")
 
 Release = tuple[int, ...]
 
@@ -80,12 +84,18 @@ class VersionRange:
 
 @dataclass(frozen=True)
 class PythonPackages:
-    """All requirements of the repository. `includes` are the `-r` of a requirements file, resolved."""
+    """All requirements of the repository. `includes` are the `-r` of a requirements file, resolved.
+
+    `named` are further files that some workflow installs from, by whatever name, and what each includes; their packages
+    are not among the requirements. `set_up` are the setup.py files that name dependencies.
+    """
 
     requirements: tuple[Requirement, ...]
     files: tuple[str, ...]
     includes: Mapping[str, tuple[str, ...]]
     constraints: Mapping[str, tuple[str, ...]]
+    named: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    set_up: frozenset[str] = frozenset()
 
     @classmethod
     def detect(cls, repository: Repository) -> Self | None:
@@ -108,7 +118,38 @@ class PythonPackages:
             found += listed
             includes[path], constraints[path] = included, constrained
             todo += [other for other in (*included, *constrained) if repository.exists(other)]
-        return cls(tuple(found), tuple(files), includes, constraints) if files else None
+        named: dict[str, tuple[str, ...]] = {}
+        todo = [path for path in _named_by_workflows(repository) if path not in files]
+        while todo:
+            path = todo.pop(0)
+            named[path] = _requirements_file(path, repository.text(path))[1]
+            todo += [other for other in named[path] if repository.exists(other) and other not in (*files, *named)]
+        set_up = frozenset(
+            path
+            for path in repository.glob("setup.py", "*/setup.py")
+            if _NAMES_DEPENDENCIES.search(repository.text(path))
+        )
+        if not (files or named or set_up):
+            return None
+        return cls(tuple(found), tuple(files), includes, constraints, named, set_up)
+
+    def key_files(self, path: str) -> tuple[str, ...]:
+        """A requirements file, and those that it includes, as far as they are in the repository; none if it is not."""
+        found: list[str] = []
+        todo = [path]
+        while todo:
+            at = todo.pop(0)
+            if at not in found and (at in self.files or at in self.named):
+                found.append(at)
+                todo += self.includes.get(at, self.named.get(at, ()))
+        return tuple(found)
+
+    def declaring_files(self, folder: str) -> tuple[str, ...]:
+        """The files that name the dependencies of the package in a folder: pyproject.toml, setup.cfg, setup.py."""
+        declared = {requirement.path for requirement in self.requirements} | self.set_up
+        folder = "" if folder == "." else folder
+        paths = (posixpath.join(folder, name) for name in ("pyproject.toml", "setup.cfg", "setup.py"))
+        return tuple(path for path in paths if path in declared)
 
     @cached_property
     def _by_name(self) -> dict[str, list[Requirement]]:
@@ -439,3 +480,10 @@ def _uv_lock(path: str, text: str) -> Iterator[Requirement]:
             development = bool(seen) and name not in seen and name not in asked
             extras = asked.get(name, frozenset())
             yield Requirement(normalise(name), f"=={table['version']}", extras, path, True, development)
+
+
+def _named_by_workflows(repository: Repository) -> Iterator[str]:
+    """Files of the repository with a name that stands behind `-r` in a workflow or action."""
+    texts = (repository.text(path) for path in repository.glob(".github/*.y*ml", "action.y*ml", "*/action.y*ml"))
+    names = {name for text in texts for name in _INSTALLS_FROM.findall(text)}
+    return (path for path in repository.files if posixpath.basename(path) in names)

@@ -20,27 +20,39 @@ from typing import NamedTuple
 from fixer.github.action_ref import ActionRef, version_of
 from fixer.github.catalog.actions import Catalog
 from fixer.github.catalog.references import reference
+from fixer.github.timeline import LocalActions, Moment, is_in
 from fixer.github.workflow import Job, Step, Workflow
 from fixer.github.workflows import commands_of, folder_of
-from fixer.model import Blocked, Finding, Fix, Option, Options, Parts, Rule
+from fixer.languages.shell import Command
+from fixer.model import Blocked, Finding, Fix, Option, Options, Parts, Rule, listed
 from fixer.project.packages import PythonPackages
 
 CACHES = {"pip": "~/.cache/pip", "poetry": "~/.cache/pypoetry", "pipenv": "~/.local/share/virtualenvs"}
+PYTHON_CACHE = re.compile(r"pip|poetry|venv|virtualenv|pythonLocation|site-packages|python", re.IGNORECASE)
 PUBLISHERS = re.compile(
     r"pypa/gh-action-pypi-publish|\btwine upload|\b(poetry|uv|flit|hatch|pdm) publish|softprops/action-gh-release|"
     r"actions/create-release|gh release (create|upload)|semantic-release"
 )
 
 
+class Source(NamedTuple):
+    """What a command installs from: a requirements or lock file, or the folder of a package."""
+
+    path: str
+    is_package: bool = False
+
+
 class Installs(NamedTuple):
-    """What a job installs from: the manager, and its files; `problem` says why they are not known."""
+    """What a job installs from: the manager, and its files in the repository; `problem` says why they are not known."""
 
     manager: str
     files: tuple[str, ...]
     problem: str = ""
 
 
-def check(workflow: Workflow, packages: PythonPackages, catalog: Catalog, options: Options) -> Iterator[Finding]:
+def check(
+    workflow: Workflow, packages: PythonPackages, actions: LocalActions, catalog: Catalog, options: Options
+) -> Iterator[Finding]:
     text = workflow.source.text
     if "actions/setup-python" not in text or _publishes(workflow, text):
         return
@@ -48,10 +60,10 @@ def check(workflow: Workflow, packages: PythonPackages, catalog: Catalog, option
         for at, step in enumerate(job.steps):
             if step.node.target is not None or not _is_setup(step):
                 continue
-            installs = _installs(job.steps[at + 1 :], packages)
-            if installs is None or _caches(job):
+            installs = _installs(job.steps[at + 1 :], packages, actions)
+            if installs is None or _caches(job, actions) or _keeps_nothing(Moment.before(step, actions)):
                 continue
-            fix = _fix(workflow, step, job, installs, catalog, options)
+            fix = _fix(workflow, step, job, installs, actions, catalog, options)
             uses = step.uses or step.node
             yield Finding(
                 workflow.path, uses.span, f"job {job.id} installs with {installs.manager} and caches nothing", fix
@@ -60,12 +72,23 @@ def check(workflow: Workflow, packages: PythonPackages, catalog: Catalog, option
 
 
 def _fix(
-    workflow: Workflow, step: Step, job: Job, installs: Installs, catalog: Catalog, options: Options
+    workflow: Workflow,
+    step: Step,
+    job: Job,
+    installs: Installs,
+    actions: LocalActions,
+    catalog: Catalog,
+    options: Options,
 ) -> Fix | Blocked:
     if installs.problem:
         return Blocked(installs.problem, "set `cache` and `cache-dependency-path` by hand, or ignore this finding")
+    paths = _paths_at(Moment.before(step, actions), installs.files)
+    if isinstance(paths, Blocked):
+        return paths
     if options["style"] == "actions-cache":
-        return Fix.of(f"cache what {installs.manager} downloads", _explicit(workflow, step, job, installs, catalog))
+        return Fix.of(
+            f"cache what {installs.manager} downloads", _explicit(workflow, step, job, installs.manager, paths, catalog)
+        )
     version = version_of(ActionRef.parse(step.uses.value).ref) if step.uses is not None else None
     if version is not None and version[0] < 3:
         return Blocked(
@@ -76,7 +99,7 @@ def _fix(
             "setup-python looks for poetry when it starts, and the job installs it later",
             "install poetry before setup-python (pipx install poetry), then run fhfix again",
         )
-    files = "\n".join(installs.files) + "\n" if len(installs.files) > 1 else installs.files[0]
+    files = "\n".join(paths) + "\n" if len(paths) > 1 else paths[0]
     added = {"cache": installs.manager, "cache-dependency-path": files}
     with_ = step.with_
     if with_ is None and step.node.get("with") is not None:
@@ -88,22 +111,43 @@ def _fix(
     return Fix.of(
         f"cache what {installs.manager} downloads",
         part,
-        effects=(f"jobs.{job.id}: {installs.manager} caches its downloads, keyed by {' and '.join(installs.files)}",),
+        effects=(f"jobs.{job.id}: {installs.manager} caches its downloads, keyed by {listed(paths)}",),
     )
 
 
-def _explicit(workflow: Workflow, step: Step, job: Job, installs: Installs, catalog: Catalog) -> Parts:
+def _paths_at(setup: Moment, files: tuple[str, ...]) -> tuple[str, ...] | Blocked:
+    """Where the files lie when setup-python starts, which fails where it finds none of them."""
+    places = [setup.place_of(file) for file in files]
+    if None not in places:
+        return tuple(place for place in places if place is not None)
+    missing = files[places.index(None)]
+    own = [checkout for checkout in setup.checkouts if checkout.is_own]
+    if not own:
+        why = "the repository is not checked out by then"
+    elif not own[-1].certain:
+        why = "the checkout before it stands under a condition, or may fail"
+    else:
+        why = "the checkout before it does not bring it"
+    return Blocked(
+        f"setup-python looks for {missing} when it starts, and {why}",
+        "put a checkout that always runs before setup-python, then run fhfix again",
+    )
+
+
+def _explicit(
+    workflow: Workflow, step: Step, job: Job, manager: str, paths: tuple[str, ...], catalog: Catalog
+) -> Parts:
     """The cache as a step of its own, after setup-python."""
-    hashed = ", ".join(f"'{file}'" for file in installs.files)
+    hashed = ", ".join(f"'{path}'" for path in paths)
     steps = job.steps_node
     if steps is None or len(step.at) != 4 or not isinstance(step.at[-1], int):
         return Blocked("the step stands in a list that fhfix does not know")
-    prefix = f"${{{{ runner.os }}}}-{installs.manager}-"
+    prefix = f"${{{{ runner.os }}}}-{manager}-"
     new = {
-        **workflow.step_name(f"Cache {installs.manager} downloads"),
+        **workflow.step_name(f"Cache {manager} downloads"),
         "uses": reference(catalog, "actions/cache", workflow),
         "with": {
-            "path": CACHES[installs.manager],
+            "path": CACHES[manager],
             "key": f"{prefix}${{{{ hashFiles({hashed}) }}}}",
             "restore-keys": prefix,
         },
@@ -115,17 +159,25 @@ def _is_setup(step: Step) -> bool:
     return step.uses is not None and ActionRef.parse(step.uses.value).repository.lower() == "actions/setup-python"
 
 
-def _caches(job: Job) -> bool:
-    for step in job.steps:
-        uses = step.uses.value.lower() if step.uses is not None else ""
-        values = step.with_.data if step.with_ is not None else {}
-        if "setup-python" in uses and "cache" in values:
+def _caches(job: Job, actions: LocalActions) -> bool:
+    """Whether a step of the job, also within the repository's own actions, keeps Python packages between runs."""
+    before = Moment.before(job.steps[-1], actions).earlier
+    for step in (*(happened.step for happened in before), job.steps[-1]):
+        action, given = step.action.lower(), step.inputs
+        if "setup-python" in action and "cache" in given:
             return True
-        if re.search(r"cache", uses.partition("@")[0]) and re.search(
-            r"pip|poetry|venv|virtualenv|pythonLocation|site-packages|python", str(values), re.IGNORECASE
-        ):
+        if "cache" in action and any(PYTHON_CACHE.search(value) for value in given.values()):
             return True
     return False
+
+
+def _keeps_nothing(moment: Moment) -> bool:
+    """Whether pip is told to have no cache: any value of PIP_NO_CACHE_DIR does that, also `false`.
+
+    `pip cache dir`, which setup-python asks, fails then.
+    https://github.com/pypa/pip/blob/main/src/pip/_internal/cli/cmdoptions.py (_handle_no_cache_dir)
+    """
+    return any(variable.value != "" for variable in moment.values("PIP_NO_CACHE_DIR"))
 
 
 def _publishes(workflow: Workflow, text: str) -> bool:
@@ -138,76 +190,88 @@ def _publishes(workflow: Workflow, text: str) -> bool:
     )
 
 
-def _installs(steps: tuple[Step, ...], packages: PythonPackages) -> Installs | None:
-    """What the steps install from; None where they install from no file."""
+def _installs(steps: tuple[Step, ...], packages: PythonPackages, actions: LocalActions) -> Installs | None:
+    """What the steps install from; None where they install from no file of the repository, or keep no downloads."""
     found: dict[str, None] = {}
     manager = ""
     problem = ""
     for step in steps:
+        moment = Moment.before(step, actions)
+        if _keeps_nothing(moment):
+            continue
         for command in commands_of(step):
             words = [word.text for word in command.args]
-            if not words:
-                continue
             if command.source.startswith("uv "):
                 return None
-            folder = folder_of(command, step)
-            files: list[str] = []
-            if command.name in ("pip", "pip3") and words[0] == "install":
-                files = _pip_files(words)
-                kind = "pip"
-            elif command.name == "poetry" and words[0] == "install":
-                files, kind = ["poetry.lock"], "poetry"
-            elif command.name == "pipenv" and words[0] in ("install", "sync"):
-                files, kind = ["Pipfile.lock"], "pipenv"
-            if not files:
+            if command.name in ("pip", "pip3") and words[:1] == ["config"] and "no-cache-dir" in command.source:
+                return None
+            installed = _installed(command, words)
+            if installed is None or _is_told_to_keep_nothing(command):
                 continue
+            kind, sources = installed
             if manager and manager != kind:
                 return Installs(manager, (), f"the job installs with {manager} and with {kind}")
-            manager = kind
-            for file in files:
-                if folder is None or re.search(r"[$*?]", file):
-                    problem = f"which file `{command.source}` installs from cannot be told"
+            folder = folder_of(command, step)
+            for source in sources:
+                if folder is None or re.search(r"[$*?]", source.path):
+                    manager, problem = kind, f"which file `{command.source}` installs from cannot be told"
                     continue
-                path = posixpath.normpath(posixpath.join(folder, file))
-                known = _known(path, packages)
-                if not known and path.endswith("pyproject.toml"):  # a package of the older kind
-                    known = _known(path.removesuffix("pyproject.toml") + "setup.cfg", packages)
-                if not known and path.endswith("pyproject.toml"):
-                    problem = (
-                        f"{path.removesuffix('pyproject.toml') or './'} has no pyproject.toml or setup.cfg as a key"
-                    )
-                elif not known:
-                    problem = f"{path}, which the job installs from, is not a text file of the repository"
+                path = posixpath.normpath(posixpath.join(folder, source.path)).removeprefix("./")
+                if _is_of_another_repository(moment, path):
+                    continue
+                manager = kind
+                own = moment.file_at(path) or path
+                known = packages.declaring_files(own) if source.is_package else packages.key_files(own)
+                if not known:
+                    problem = _why_no_key(source._replace(path=path))
                 found |= dict.fromkeys(known)
     return Installs(manager, tuple(found), problem) if manager else None
 
 
-def _pip_files(words: list[str]) -> list[str]:
-    found: list[str] = []
+def _installed(command: Command, words: list[str]) -> tuple[str, list[Source]] | None:
+    """The manager, and what a command installs from, as it names it; None where it does not."""
+    if command.name in ("pip", "pip3") and words[:1] == ["install"]:
+        files = _pip_files(words)
+        return ("pip", files) if files else None
+    if command.name == "poetry" and words[:1] == ["install"]:
+        return "poetry", [Source("poetry.lock")]
+    if command.name == "pipenv" and words[:1] in (["install"], ["sync"]):
+        return "pipenv", [Source("Pipfile.lock")]
+    return None
+
+
+def _is_told_to_keep_nothing(command: Command) -> bool:
+    inline = command.script.text[command.statement[0] : command.start]
+    return command.has("--no-cache-dir") or "PIP_NO_CACHE_DIR" in inline or "PIP_NO_CACHE_DIR" in command.source
+
+
+def _is_of_another_repository(moment: Moment, path: str) -> bool:
+    """Whether a path of the workspace lies in the checkout of another repository, for which this one has no key."""
+    holders = [each for each in moment.checkouts if each.folder is not None and is_in(path, each.folder)]
+    return bool(holders) and not holders[-1].is_own
+
+
+def _pip_files(words: list[str]) -> list[Source]:
+    """Requirements files, and folders of packages."""
+    found: list[Source] = []
     for at, word in enumerate(words[1:], start=1):
         previous = words[at - 1]
         if previous in ("-r", "--requirement"):
-            found.append(word)
+            found.append(Source(word))
         elif word.startswith("--requirement="):
-            found.append(word.partition("=")[2])
+            found.append(Source(word.partition("=")[2]))
         elif word.startswith("-r") and len(word) > 2:
-            found.append(word[2:])
+            found.append(Source(word[2:]))
         elif re.match(r"\.{1,2}(/|\[|$)", word) and not word.endswith((".whl", ".tar.gz")):
-            found.append(posixpath.join(word.partition("[")[0], "pyproject.toml"))
+            found.append(Source(word.partition("[")[0], is_package=True))
     return found
 
 
-def _known(path: str, packages: PythonPackages) -> list[str]:
-    """The file and those that it includes, as far as they are in the repository."""
-    if path not in packages.files:
-        return []
-    found, todo = [path], [path]
-    while todo:
-        for other in packages.includes.get(todo.pop(), ()):
-            if other not in found and other in packages.files:
-                found.append(other)
-                todo.append(other)
-    return found
+def _why_no_key(source: Source) -> str:
+    if source.is_package:
+        where = source.path if source.path not in ("", ".") else "the repository"
+        return f"no pyproject.toml, setup.cfg or setup.py in {where} names the packages that the job installs"
+    return f"{source.path}, which the job installs from, is no file of the repository"
 
 
 def _installed_before(job: Job, setup: Step, program: str) -> bool:

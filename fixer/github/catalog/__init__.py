@@ -6,7 +6,7 @@ actions' own documentation. Advisories are from the GitHub Advisory Database (CC
 """
 
 from fixer.github.catalog.actions import Action, Advisory, Catalog, Input, Major, Replacement
-from fixer.github.catalog.migration import Migrated, Migration, StepUse, between, migrate
+from fixer.github.catalog.migration import Migrated, Migration, StepUse, between, migrate, names_gone
 
 __all__ = [
     "Action",
@@ -20,4 +20,5 @@ __all__ = [
     "StepUse",
     "between",
     "migrate",
+    "names_gone",
 ]

@@ -12,7 +12,7 @@ from fixer.github.catalog.actions import Action, Catalog
 from fixer.github.catalog.migration import Migration, StepUse
 
 _SHA = re.compile(r"[0-9a-f]{40}\Z")
-_NOTHING = StepUse({}, {}, {}, "")
+_NOTHING = StepUse({}, {}, {})
 
 
 def problems(catalog: Catalog) -> Iterator[str]:

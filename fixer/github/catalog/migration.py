@@ -75,23 +75,30 @@ class Migration(NamedTuple):
 
 
 class StepUse(NamedTuple):
-    """A step that uses an action, and what around it decides how it migrates.
+    """A step that uses an action, and what around it decides how it migrates; `step_use.step_use_of` makes it.
 
-    `inputs` and `env` are the step's own, as text; `outer_env` the variables of its job and workflow. `files` are
-    texts of the files that some actions read (`.github/labeler.yml`), `job_actions` the names of all actions of the
-    job in lower case; `go` is the version of Go that the repository asks for.
+    `inputs` and `env` are the step's own, as text; `outer_env` the other variables that are in scope. `possible` are
+    the values that inputs with an expression may have, as far as they are known. `files` are texts of the files that
+    some actions read (`.github/labeler.yml`). `tools` are what steps before set up, `uses` the actions of the workflow
+    in lower case, `commands` the shell commands of the workflow, `later` those that follow in the job, `neighbours` the
+    inputs of the job's other steps, `reads` what expressions of the job read. `go` is the version of Go that the
+    repository asks for.
     """
 
     inputs: Mapping[str, str]
     env: Mapping[str, str]
     outer_env: Mapping[str, str]
-    text: str
     triggers: tuple[str, ...] = ()
     composite: bool = False
     files: Mapping[str, str] = _NONE
     package_manager: bool = False
-    job_actions: frozenset[str] = frozenset()
-    job_text: str = ""
+    possible: Mapping[str, tuple[str, ...]] = _NONE
+    tools: frozenset[str] = frozenset()
+    uses: tuple[str, ...] = ()
+    commands: tuple[str, ...] = ()
+    later: tuple[str, ...] = ()
+    neighbours: tuple[str, ...] = ()
+    reads: frozenset[str] = frozenset()
     downloads_all: bool = False
     go: str = ""
     toolchain: bool = True
@@ -99,12 +106,14 @@ class StepUse(NamedTuple):
     def holds(self, when: Mapping[str, Any], before: Version, inputs: Mapping[str, Any]) -> bool:
         """Whether a condition of the data files holds; all of its parts must.
 
-        `input` is given (`is`, `not`: its value, `matches`: a pattern in it); `absent`: none of these inputs is;
-        `env`: the variable is set; `text`, `job_text`: a pattern occurs; `trigger`: one of these starts the workflow;
-        `from`: the majors that the step comes from; `unless_from`: not from these versions on, within their majors;
-        `file_lacks`: (path, pattern); `composite`, `package_manager`, `downloads_all`: flags; `job_lacks`: no such
-        action in the job; `go_mod`: the repository asks for a version of Go; `below_go_mod`: go-version is below it;
-        `toolchain`: a go.mod with a toolchain line may be read.
+        `input` is given (`is`, `not`: its value, `matches`: a pattern in it, `may_be`: a pattern of a value that it may
+        have); `present`: all of these inputs are; `absent`: none of these is; `env`, `no_env`: the variable is set;
+        `env_named`: a pattern of its name; `env_is`, `env_not`: (name, value in upper case); `env_open`: its value is
+        an expression; `uses`, `commands`, `later`, `neighbours`, `reads`: a pattern in one of them; `trigger`: one of
+        these starts the workflow; `from`: the majors that the step comes from; `unless_from`: not from these versions
+        on, within their majors; `file_has`, `file_lacks`: (path, pattern); `composite`, `package_manager`,
+        `downloads_all`: flags; `lacks_tool`: no step before sets it up; `go_mod`: the repository asks for a version of
+        Go; `below_go_mod`: go-version is below it; `toolchain`: a go.mod with a toolchain line may be read.
         """
         # A list: the check of the catalog hears of every condition, also of one behind another that does not hold.
         checks = [self._holds(key, wanted, when, before, inputs) for key, wanted in when.items()]
@@ -123,18 +132,12 @@ class StepUse(NamedTuple):
                 return value.strip().lower() not in wanted
             case "matches":
                 return re.search(wanted, value) is not None
+            case "may_be":
+                return _occurs(wanted, self.possible.get(when.get("input", ""), ()))
+            case "present":
+                return all(name in inputs for name in wanted)
             case "absent":
                 return not any(name in inputs for name in wanted)
-            case "env":
-                return wanted in self.env or wanted in self.outer_env
-            case "no_env":
-                return wanted not in self.env and wanted not in self.outer_env
-            case "text":
-                return re.search(wanted, self.text) is not None
-            case "job_text":
-                return re.search(wanted, self.job_text) is not None
-            case "job_lacks":
-                return not any(name.startswith(wanted) for name in self.job_actions)
             case "trigger":
                 return any(event in self.triggers for event in wanted)
             case "from":
@@ -152,13 +155,39 @@ class StepUse(NamedTuple):
                 return self.package_manager is wanted
             case "downloads_all":
                 return self.downloads_all is wanted
+            case "lacks_tool":
+                return wanted not in self.tools
             case "go_mod":
                 return bool(self.go) is wanted
             case "toolchain":
                 return self.toolchain is wanted
             case "below_go_mod":
                 return _is_below(str(inputs.get("go-version", "")), self.go) is wanted
+            case "uses" | "commands" | "later" | "neighbours" | "reads":
+                return _occurs(wanted, getattr(self, key))
+        return self._holds_of_variables(key, wanted)
+
+    def _holds_of_variables(self, key: str, wanted: Any) -> bool:
+        variables = {**self.outer_env, **self.env}
+        match key:
+            case "env":
+                return wanted in variables
+            case "no_env":
+                return wanted not in variables
+            case "env_named":
+                return _occurs(wanted, variables)
+            case "env_is" | "env_not":
+                name, value = wanted
+                given = variables.get(name, "")
+                return "${{" not in given and (given.strip().upper() == value) is (key == "env_is")
+            case "env_open":
+                return "${{" in variables.get(wanted, "")
         raise ValueError(f"no such condition: {key}")
+
+
+def _occurs(pattern: str, texts: Iterable[str]) -> bool:
+    found = re.compile(pattern)
+    return any(found.search(text) for text in texts)
 
 
 def _is_below(given: str, wanted: str) -> bool:
@@ -245,7 +274,11 @@ class _Fold:
         for name, mapped in migration.values.items():
             if name in self.inputs and str(self.inputs[name].value) in mapped:
                 self.inputs[name] = _Value(self.inputs[name].origin, mapped[str(self.inputs[name].value)], True)
-        blocked = self._rename(migration.rename) or self._invert(migration.invert) or self._combine(migration.combine)
+        blocked = (
+            self._rename(migration.rename, migration.combine)
+            or self._invert(migration.invert)
+            or self._combine(migration.combine)
+        )
         if blocked is not None:
             return blocked
         self._take_from_env(migration.env_to_input)
@@ -270,9 +303,11 @@ class _Fold:
         """What is given now; what went on the way, as the step gives it."""
         return {**self.use.inputs, **{name: entry.value for name, entry in self.inputs.items()}}
 
-    def _rename(self, renamed: Mapping[str, str]) -> Blocked | None:
+    def _rename(self, renamed: Mapping[str, str], combined: Mapping[str, tuple[str, ...]]) -> Blocked | None:
         for name, new_name in renamed.items():
             if name not in self.inputs:
+                continue
+            if new_name in self.inputs and _combines(combined, new_name, name):
                 continue
             if new_name in self.inputs or (new_name in self.use.inputs and new_name not in self.valid):
                 return Blocked(
@@ -300,21 +335,25 @@ class _Fold:
         return None
 
     def _combine(self, combined: Mapping[str, tuple[str, ...]]) -> Blocked | None:
+        """One input made of several; where it is one of them itself, it keeps its place."""
         for new_name, templates in combined.items():
             parts = {part for template in templates for part in _PLACEHOLDER.findall(template)}
             present = {part for part in parts if part in self.inputs}
-            if not present:
+            if not present - {new_name}:
                 continue
             fitting = next((t for t in templates if set(_PLACEHOLDER.findall(t)) == present), None)
-            if fitting is None or new_name in self.inputs:
+            taken = new_name in self.inputs and new_name not in parts
+            several_lines = len(present) > 1 and any("\n" in str(self.inputs[part].value) for part in present)
+            if fitting is None or taken or several_lines:
                 return Blocked(
                     f"{self.what} has {new_name} for {', '.join(sorted(parts))}, which cannot be made of what is given",
                     f"write {new_name} by hand",
                 )
             made = _PLACEHOLDER.sub(lambda found: str(self.inputs[found[1]].value), fitting)
+            origin = self.inputs[new_name].origin if new_name in present else ""
             for part in present:
                 del self.inputs[part]
-            self.inputs[new_name] = _Value("", made)
+            self.inputs[new_name] = _Value(origin, made, bool(origin))
         return None
 
     def _take_from_env(self, taken: Mapping[str, str]) -> None:
@@ -395,6 +434,25 @@ class _Fold:
                     "change the step by hand",
                 )
         return None
+
+
+def _combines(combined: Mapping[str, tuple[str, ...]], new_name: str, name: str) -> bool:
+    """Whether an input is put together with the one that has its new name."""
+    return any({new_name, name} <= set(_PLACEHOLDER.findall(template)) for template in combined.get(new_name, ()))
+
+
+def names_gone(action: Action, target: Major) -> tuple[Migration, ...]:
+    """For a step at a branch, whose code is new already: the inputs that have gone on the way, and no other change."""
+    wanted = target.inputs_at()
+    found = []
+    for _, migration in action.migrations:
+        renamed = {old: new for old, new in migration.rename.items() if old not in wanted and new in wanted}
+        todo = tuple(
+            {"when": {"input": old}, "text": f"{old} had no effect any more; as {new} it has: see that it is meant"}
+            for old, new in renamed.items()
+        )
+        found.append(Migration(rename=renamed, drop=migration.drop, lost=migration.lost, todo=todo))
+    return tuple(found)
 
 
 def between(action: Action, before: Version, after: Version) -> tuple[Migration, ...]:

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from fixer.github.action_files import ActionFiles
 from fixer.github.catalog import Action, Catalog
+from fixer.github.catalog.step_use import step_use_of
 from fixer.model import Blocked, Finding, Fix, Options, Tier
 from transforms.ci.outdated_action.reference import new_reference
-from transforms.ci.outdated_action.rewrite import fix_of, step_use_of
+from transforms.ci.outdated_action.rewrite import fix_of
 from transforms.ci.outdated_action.slack import WEBHOOK, slack_message
 from transforms.ci.outdated_action.target import Bump
 from transforms.ci.outdated_action.uses import Use, finding
@@ -48,7 +49,7 @@ def _slack(use: Use, bump: Bump, files: ActionFiles, options: Options) -> Fix | 
     step = use.step
     if step is None or step.with_ is None or bump.before is None or bump.before[0] != 3:
         return Blocked("only steps of action-slack v3 can be rewritten", "write the message as a payload")
-    step_use = step_use_of(use, files)
+    step_use = step_use_of(step, files)
     message = slack_message(step_use.inputs, step_use.env, step_use.outer_env)
     if isinstance(message, Blocked):
         return message

@@ -9,9 +9,9 @@ from types import MappingProxyType
 from typing import Any, NamedTuple
 
 from fixer.github.action_files import ActionFiles
-from fixer.github.action_ref import ActionRef
-from fixer.github.catalog import Migrated, Migration, StepUse, between, migrate
-from fixer.github.workflow import Job, Workflow
+from fixer.github.catalog import Migrated, Migration, StepUse, between, migrate, names_gone
+from fixer.github.catalog.step_use import step_use_of
+from fixer.github.workflow import Job
 from fixer.model import Blocked, Fix, Options, Parts, Tier
 from transforms.ci.outdated_action.artifact_names import only_artifact
 from transforms.ci.outdated_action.reference import new_reference
@@ -113,53 +113,18 @@ def _migrated(use: Use, bump: Bump, files: ActionFiles, migrations: tuple[Migrat
     if given is not None and use.step.with_ is None and given.data:
         return Blocked("`with:` is not a mapping", "change the step by hand")
     if migrations is None:
-        migrations = between(bump.action, bump.before, bump.target.version) if bump.before is not None else ()
+        if bump.before is None:
+            migrations = names_gone(bump.action, bump.target)
+        else:
+            migrations = between(bump.action, bump.before, bump.target.version)
     # Without a change on the way only the inputs themselves are looked at.
-    step_use = step_use_of(use, files) if migrations else StepUse(use.step.node.texts("with"), {}, {}, "")
+    step_use = step_use_of(use.step, files) if migrations else StepUse(use.step.inputs, {}, {})
     before = bump.before or (0, 0, 0, 0)
     return migrate(step_use, bump.old, bump.target, before, migrations, what=what)
 
 
-def step_use_of(use: Use, files: ActionFiles) -> StepUse:
-    step, workflow = use.step, use.workflow
-    assert step is not None
-    outer = {**workflow.root.texts("env"), **(step.job.node.texts("env") if step.job else {})}
-    steps = step.job.steps if step.job else workflow.steps
-    actions = frozenset(ActionRef.parse(other.uses.value).name.lower() for other in steps if other.uses is not None)
-    return StepUse(
-        step.node.texts("with"),
-        step.node.texts("env"),
-        outer,
-        workflow.source.text,
-        workflow.triggers,
-        workflow.composite,
-        files.configuration,
-        files.package_manager,
-        actions,
-        "\n".join(node.value for node in (step.job.node if step.job else workflow.root).scalars()),
-        _downloads_all(workflow),
-        files.go,
-        files.toolchain or workflow.composite,  # a composite action may run in another repository
-    )
-
-
-def _downloads_all(workflow: Workflow) -> bool:
-    """Whether a step downloads every artifact of the run."""
-    if "download-artifact" not in workflow.source.text:
-        return False
-    for step in workflow.steps:
-        if step.uses is not None and step.uses.value.lower().startswith("actions/download-artifact@"):
-            given = step.node.texts("with")
-            if "name" not in given and "pattern" not in given:
-                return True
-    return False
-
-
 def _is_self_hosted(job: Job | None) -> bool:
-    runs_on = job.node.get("runs-on") if job else None
-    if runs_on is None:
-        return False
-    return runs_on.is_mapping or any("self-hosted" in node.value for node in runs_on.scalars())
+    return job is not None and job.runs_on.self_hosted
 
 
 def _edits(use: Use, migrated: Migrated) -> Iterator[Parts]:
