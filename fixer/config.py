@@ -14,23 +14,26 @@ from dataclasses import dataclass, field, replace
 from difflib import get_close_matches
 from functools import cache
 from pathlib import Path
-from typing import Any
+from types import UnionType
+from typing import Any, Literal, Union, get_args, get_origin
 
 from fixer import disk
 from fixer.ignores import file_ignored, ignored_by_comment
-from fixer.model import FileError, Option, Options, Reported, Rule, Source, Tier
+from fixer.model import FileError, Option, Reported, Rule, RuleOptions, Source, Tier
 from fixer.selectors import all_selectors, matches
 from fixer.show.visible import visible
 
 FILE = ".fhfix.toml"
 
 SETTINGS = (
-    Option("select", (), "rules to run: ids, packs (`ci`), audit references (`D-009`, `D-009.5`), or `all`"),
-    Option("ignore", (), "rules to leave out, named in the same ways; wins over `select`"),
-    Option("exclude", (), "files to leave alone, as patterns of .gitignore"),
-    Option("tier", Tier.REVIEW.value, "`safe` takes only fixes that keep a file's meaning", tuple(Tier)),
-    Option("per-path-ignores", {}, "patterns of .gitignore, each with rules to leave out there"),
-    Option("rules", {}, "options of rules, `rules.<id>.<option>`"),
+    Option(
+        "select", Sequence[str], (), "rules to run: ids, packs (`ci`), audit references (`D-009`, `D-009.5`), or `all`"
+    ),
+    Option("ignore", Sequence[str], (), "rules to leave out, named in the same ways; wins over `select`"),
+    Option("exclude", Sequence[str], (), "files to leave alone, as patterns of .gitignore"),
+    Option("tier", Literal["safe", "review"], "review", "`safe` takes only fixes that keep a file's meaning"),
+    Option("per-path-ignores", Mapping[str, Any], {}, "patterns of .gitignore, each with rules to leave out there"),
+    Option("rules", Mapping[str, Any], {}, "options of rules, `rules.<id>.<option>`"),
 )
 
 Filter = Callable[[Reported, Source], bool]
@@ -57,9 +60,8 @@ class Config:
     origin: str = ""
     filters: tuple[Filter, ...] = ()
 
-    def options_for(self, rule: Rule) -> Options:
-        given = self.rules.get(rule.id, {})
-        return Options({option.name: given.get(option.name, option.default) for option in rule.options})
+    def options_for(self, rule: Rule) -> RuleOptions:
+        return rule.options_type.of(self.rules.get(rule.id, {}))
 
     def selects(self, rule: Rule) -> bool:
         chosen = not self.select or any(matches(selector, rule) for selector in self.select)
@@ -163,15 +165,11 @@ def from_table(table: Mapping[str, Any], rules: Sequence[Rule], name: str = FILE
     values: dict[str, Any] = {}
     for setting in SETTINGS:
         value = table.get(setting.name, setting.default)
-        wrong = _wrong_type(setting, value)
+        wrong = _wrong_type(setting.kind, value)
         if wrong:
             errors.append(f"{prefix}{setting.name}: {wrong}")
             value = setting.default
         values[setting.name] = tuple(value) if isinstance(value, list) else value
-    for key in ("select", "ignore", "exclude"):
-        if not _texts(values[key]):
-            errors.append(f"{prefix}{key}: must be a list of texts")
-            values[key] = ()
     per_path = values["per-path-ignores"]
     for pattern, selectors in per_path.items():
         if isinstance(selectors, list) and _texts(selectors):
@@ -233,17 +231,27 @@ def json_schema(rules: Sequence[Rule]) -> dict[str, Any]:
     }
 
 
-_JSON_TYPES = {bool: "boolean", int: "integer", float: "number", str: "string", tuple: "array", list: "array"}
+_JSON_TYPES = {bool: "boolean", int: "integer", float: "number", str: "string", Sequence: "array", Mapping: "object"}
 
 
 def _option_schema(option: Option) -> dict[str, Any]:
-    schema: dict[str, Any] = {"description": option.help}
-    if option.choices:
-        schema["enum"] = list(option.choices)
-    elif option.default is not None:
-        schema["type"] = _JSON_TYPES.get(type(option.default), "object")
-    if option.default is not None:
-        schema["default"] = list(option.default) if isinstance(option.default, tuple) else option.default
+    default = list(option.default) if isinstance(option.default, tuple) else option.default
+    return {"description": option.help, **_type_schema(option.kind), "default": default}
+
+
+def _type_schema(kind: Any) -> dict[str, Any]:
+    if kind is Any:
+        return {}
+    if get_origin(kind) in (Union, UnionType):
+        return {"anyOf": [_type_schema(part) for part in get_args(kind)]}
+    if get_origin(kind) is Literal:
+        return {"enum": list(get_args(kind))}
+    outer = get_origin(kind) or kind
+    schema: dict[str, Any] = {"type": _JSON_TYPES[outer]}
+    if outer is Sequence:
+        schema["items"] = _type_schema(get_args(kind)[0])
+    if outer is Mapping:
+        schema["additionalProperties"] = _type_schema(get_args(kind)[1])
     return schema
 
 
@@ -388,41 +396,66 @@ def _bad_options(prefix: str, tables: Mapping[str, Any], rules: Sequence[Rule]) 
                         f"; it has {', '.join(options)}" if options else "; it has none"
                     )
                     errors.append(f"{where}.{key}: no such option{known}")
-                elif wrong := _wrong_type(options[key], value):
+                elif wrong := _wrong_type(options[key].kind, value):
                     errors.append(f"{where}.{key}: {wrong}")
     return errors
 
 
-_WORDS: dict[type, str] = {
+# In this order, since true and false are whole numbers for Python.
+_WORDS: Mapping[Any, str] = {
     bool: "true or false",
     int: "a whole number",
     float: "a number",
     str: "a text",
-    tuple: "a list",
-    list: "a list",
-    dict: "a table",
+    Sequence: "a list",
+    Mapping: "a table",
 }
 
-_ACCEPTED: dict[type, tuple[type, ...]] = {tuple: (list, tuple), list: (list, tuple), float: (int, float)}
+_ACCEPTED: Mapping[Any, Any] = {Sequence: (list, tuple), Mapping: (dict,), float: (int, float)}
 
 
-def _wrong_type(option: Option, value: Any) -> str:
-    """Why a value is not one for this option, by the type of its default; None as a default takes any value."""
-    default = option.default
-    if value is default or default is None:
+def _wrong_type(kind: Any, value: Any) -> str:
+    """Why a value is not of the type that an option has; empty where it is."""
+    if kind is Any:
         return ""
-    kind = next((known for known in _WORDS if isinstance(default, known)), dict)
-    if not isinstance(value, _ACCEPTED.get(kind, kind)) or (isinstance(value, bool) and kind is not bool):
-        got = next((word for known, word in _WORDS.items() if isinstance(value, known)), type(value).__name__)
-        return f"must be {_WORDS[kind]}, not {got}"
-    for item in value if isinstance(value, list | tuple) else (value,):
-        if option.choices and item not in option.choices and item != default:
-            return f"must be one of {', '.join(option.choices)}, not {item!r}{_suggestion(str(item), option.choices)}"
-    if isinstance(value, list) and isinstance(default, list | tuple) and default:
-        wanted = type(default[0])
-        if not all(isinstance(item, wanted) for item in value):
-            return f"must be a list, each item {_WORDS.get(wanted, wanted.__name__)}"
+    if get_origin(kind) in (Union, UnionType):
+        parts = get_args(kind)
+        alike = next((part for part in parts if _is_a(_outer(part), value)), None)
+        return _wrong_type(alike, value) if alike is not None else f"must be {_word(kind)}, not {_got(value)}"
+    if not _is_a(_outer(kind), value):
+        return f"must be {_word(kind)}, not {_got(value)}"
+    if get_origin(kind) is Literal and value not in get_args(kind):
+        known = [text for text in get_args(kind) if text]
+        return f"must be one of {', '.join(known)}, not {value!r}{_suggestion(value, known)}"
+    if _outer(kind) is Sequence and any(_wrong_type(get_args(kind)[0], item) for item in value):
+        return f"must be a list, each item {_word(get_args(kind)[0])}"
+    if _outer(kind) is Mapping:
+        for key, item in value.items():
+            if wrong := _wrong_type(get_args(kind)[1], item):
+                return f"{key}: {wrong}"
     return ""
+
+
+def _outer(kind: Any) -> Any:
+    """Sequence for `Sequence[str]`, and str for a choice of texts."""
+    return str if get_origin(kind) is Literal else get_origin(kind) or kind
+
+
+def _is_a(outer: Any, value: Any) -> bool:
+    return isinstance(value, _ACCEPTED.get(outer, outer)) and (outer is bool or not isinstance(value, bool))
+
+
+def _word(kind: Any) -> str:
+    if get_origin(kind) in (Union, UnionType):
+        return " or ".join(map(_word, get_args(kind)))
+    return _WORDS[_outer(kind)]
+
+
+def _got(value: Any) -> str:
+    for kind, word in _WORDS.items():
+        if isinstance(value, _ACCEPTED.get(kind, kind)) and kind is not float:
+            return word
+    return "a number" if isinstance(value, float) else type(value).__name__
 
 
 def _suggestion(word: str, known: Sequence[str]) -> str:

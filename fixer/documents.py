@@ -33,6 +33,13 @@ _KINDS: tuple[tuple[re.Pattern[str], str], ...] = tuple(
             "languages.lines.Lines",
         ),
         (r"(^|/)([^/]*\.dockerignore|\.(container|git)ignore|procfile)$", "languages.lines.Lines"),
+        # Scripts, which may have no extension, and files of variables.
+        (r"\.(sh|bash|env)$|(^|/)\.env(\.[^/]+)?$|(^|/)\.envs/([^/]+/)*[^/]+$", "languages.lines.Lines"),
+        (
+            r"(^|/)(bin|compose|docker|scripts?)/([^/]+/)*[\w-]+$"
+            r"|(^|/)((docker-)?entrypoint|start|run|boot|release|migrate|celery\w*)[\w-]*$",
+            "languages.lines.Lines",
+        ),
     )
 )
 

@@ -8,11 +8,25 @@ from __future__ import annotations
 import inspect
 import sys
 from bisect import bisect_right
-from collections.abc import Callable, Iterable, Iterator, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, field, fields
 from enum import StrEnum
 from functools import cached_property
-from typing import Any, Literal, Protocol, Self
+from types import NoneType, UnionType
+from typing import (
+    Any,
+    Literal,
+    Protocol,
+    Self,
+    TypeVar,
+    Union,
+    dataclass_transform,
+    get_args,
+    get_origin,
+    get_type_hints,
+)
+
+T = TypeVar("T")
 
 Address = tuple[str | int, ...]
 """Where a value stands in a file's plain data: keys and indexes from the root."""
@@ -149,6 +163,25 @@ class Tier(StrEnum):
     REVIEW = "review"
 
 
+class Level(StrEnum):
+    """How much a finding matters.
+
+    `error`: it breaks or endangers production or the pipeline as it stands. `warning`: it will, when something else
+    goes wrong or time passes. `note`: nothing breaks, but time, money or knowledge is lost.
+    """
+
+    ERROR = "error"
+    WARNING = "warning"
+    NOTE = "note"
+
+
+class Profile(StrEnum):
+    """What a rule is about. `default`: a defect of what is there. `audit`: a practice that is missing."""
+
+    DEFAULT = "default"
+    AUDIT = "audit"
+
+
 @dataclass(frozen=True, slots=True)
 class Blocked:
     """Why a finding has no fix, and the next step.
@@ -221,12 +254,16 @@ class Fix:
 
 @dataclass(frozen=True, slots=True)
 class Finding:
-    """A defect at a place, with its cure or the reason why there is none."""
+    """A defect at a place, with its cure or the reason why there is none.
+
+    `level` is that of its rule, unless facts raise or lower it: a test environment, say, or production.
+    """
 
     path: str
     span: Span
     message: str
     cure: Fix | Blocked
+    level: Level | None = None
 
 
 class Document(Protocol):
@@ -246,44 +283,127 @@ class Document(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Option:
-    """A value that a rule takes from the configuration, `rules.<id>.<name>`."""
+    """A value that a rule takes from the configuration, `rules.<id>.<name>`; `kind` is its type."""
 
     name: str
+    kind: Any
     default: Any
     help: str
-    choices: tuple[str, ...] = ()
+
+    @property
+    def choices(self) -> tuple[str, ...]:
+        """The texts that it can be, where they are few; the empty text, which says nothing, is not named."""
+        return tuple(filter(None, get_args(self.kind))) if get_origin(self.kind) is Literal else ()
 
 
-@dataclass(frozen=True)
-class Options(Mapping[str, Any]):
-    """The values of one rule's options; a rule's `check` asks for it by type."""
+def option(default: T, help: str) -> T:  # noqa: A002 - what it is
+    """An option in a `RuleOptions`: its value where nothing is configured, and what it means, with its unit."""
+    declared: T = field(default_factory=lambda: default, metadata={"help": help})
+    return declared
 
-    values_by_name: Mapping[str, Any] = field(default_factory=dict)
 
-    def __getitem__(self, name: str) -> Any:
-        return self.values_by_name[name]
+@dataclass_transform(frozen_default=True)
+class RuleOptions:
+    """The options of one rule, each with its type, default and meaning; a `check` asks for them by type, as for facts.
 
-    def __iter__(self) -> Iterator[str]:
-        return iter(self.values_by_name)
+    ```
+    class Options(RuleOptions):
+        max_time: int = option(10, "seconds that one request may take")
+        style: Literal["curl", "loop"] = option("curl", "curl's own retries, or a loop of the shell")
+    ```
 
-    def __len__(self) -> int:
-        return len(self.values_by_name)
+    `max_time` is `rules.<id>.max-time` in the configuration. A type is bool, int, float, str, a Literal of texts, a
+    Sequence or Mapping of these, or a union.
+    """
+
+    def __init_subclass__(cls) -> None:
+        dataclass(frozen=True)(cls)
+
+    @classmethod
+    def declared(cls) -> tuple[Option, ...]:
+        if cls is RuleOptions:
+            return ()
+        kinds = get_type_hints(cls)
+        default = cls()
+        return tuple(
+            Option(_configured_as(each.name), kinds[each.name], getattr(default, each.name), each.metadata["help"])
+            for each in fields(cls)  # type: ignore[arg-type]
+        )
+
+    @classmethod
+    def of(cls, given: Mapping[str, Any]) -> Self:
+        """The options with these values, by their names in the configuration; the others have their defaults."""
+        names = {_configured_as(name): name for name in get_type_hints(cls)}
+        return cls(**{names[name]: value for name, value in given.items()})
+
+
+def _configured_as(name: str) -> str:
+    return name.rstrip("_").replace("_", "-")
+
+
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """One parameter of a `check`. An optional one is None where the repository has no such fact."""
+
+    name: str
+    kind: Any
+    optional: bool
+
+    @property
+    def is_fact(self) -> bool:
+        return callable(getattr(self.kind, "detect", None))
+
+    @property
+    def is_options(self) -> bool:
+        return isinstance(self.kind, type) and issubclass(self.kind, RuleOptions)
 
 
 @dataclass(frozen=True)
 class Rule:
-    """A rule is a value. `Rule(__name__, …)` stands last in its module.
+    """A rule is a value that says all about itself. `Rule(__name__, …)` stands last in its module.
+
+    `summary` names the defect, `criterion` what is so when the rule finds nothing: that the defect is not there, not
+    what is there instead. `audit` are references to the audit that it comes from, `hours` the least and most that this
+    audit estimates for doing it by hand.
 
     `check`'s first parameter says what it looks at: a document type (asked once per file of that kind), or a
-    fact (asked once per repository). Further parameters are facts, asked for by type; where the repository has
-    no such fact the rule is not asked.
+    fact (asked once per repository). Further parameters are facts, or the rule's own `RuleOptions`, asked for by type;
+    where the repository has no such fact the rule is not asked.
     """
 
     module: str
     summary: str
     check: Callable[..., Iterable[Finding]]
     audit: tuple[str, ...] = ()
-    options: tuple[Option, ...] = ()
+    criterion: str = ""
+    hours: tuple[float, float] | None = None
+    level: Level = Level.WARNING
+    profile: Profile = Profile.DEFAULT
+
+    @cached_property
+    def asks(self) -> tuple[Asked, ...]:
+        """The parameters of `check`."""
+        hints = get_type_hints(self.check)
+        hints.pop("return", None)
+        return tuple(Asked(name, *_unwrapped(kind)) for name, kind in hints.items())
+
+    @property
+    def subject(self) -> Asked:
+        """What it looks at."""
+        return self.asks[0]
+
+    @property
+    def needs(self) -> tuple[Any, ...]:
+        """The facts without which it is not asked."""
+        return tuple(asked.kind for asked in self.asks if asked.is_fact and not asked.optional)
+
+    @property
+    def options_type(self) -> type[RuleOptions]:
+        return next((asked.kind for asked in self.asks if asked.is_options), RuleOptions)
+
+    @cached_property
+    def options(self) -> tuple[Option, ...]:
+        return self.options_type.declared()
 
     @property
     def id(self) -> str:
@@ -301,12 +421,25 @@ class Rule:
         return inspect.cleandoc(module.__doc__ or "") if module else ""
 
 
+def _unwrapped(kind: Any) -> tuple[Any, bool]:
+    """`X | None` as X, and whether it was one."""
+    if get_origin(kind) in (Union, UnionType):
+        inner = [part for part in get_args(kind) if part is not NoneType]
+        if len(inner) == 1:
+            return inner[0], True
+    return kind, False
+
+
 @dataclass(frozen=True, slots=True)
 class Reported:
     """A finding, stamped with the rule that made it: a rule cannot lie about its name."""
 
     rule: Rule
     finding: Finding
+
+    @property
+    def level(self) -> Level:
+        return self.finding.level or self.rule.level
 
 
 @dataclass(frozen=True, slots=True)

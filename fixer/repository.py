@@ -173,6 +173,21 @@ class Repository:
         self._note(_LISTING)
         return path in self._names
 
+    def has_folder(self, path: str) -> bool:
+        """Whether a file that counts stands below this folder."""
+        self._note(_LISTING)
+        return path in self._folders
+
+    @cached_property
+    def _folders(self) -> frozenset[str]:
+        found: set[str] = set()
+        for path in self._files:
+            folder = path.rpartition("/")[0]
+            while folder and folder not in found:
+                found.add(folder)
+                folder = folder.rpartition("/")[0]
+        return frozenset(found)
+
     def glob(self, *patterns: str) -> Iterator[str]:
         """Paths that match a shell pattern; `*` also crosses `/`, so `*Dockerfile` finds it in every folder."""
         self._note(_LISTING)

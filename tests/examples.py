@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from typing import Literal
 
 from fixer.model import (
     Blocked,
@@ -11,16 +12,18 @@ from fixer.model import (
     FileChange,
     Finding,
     Fix,
+    Level,
     NewFile,
-    Option,
     Piece,
     Plan,
     Report,
     Reported,
     Rule,
+    RuleOptions,
     Source,
     Span,
     Tier,
+    option,
 )
 
 CI = """\
@@ -49,28 +52,60 @@ def nothing(source: Source) -> Iterable[Finding]:
     return ()
 
 
-SILENT = Rule("transforms.ci.silent_type_check", "A type check must be able to fail", nothing, audit=("D-009.5",))
+class Majors(RuleOptions):
+    policy: Literal["supported", "latest", "audit"] = option("supported", "which major to move to")
+    majors: Mapping[str, int] = option({}, "a major per action")
+    cooldown: int = option(3, "days")
+    pin: str = option("", "how to pin")
+    except_: Sequence[str] = option((), "actions to leave alone")
+
+
+class Health(RuleOptions):
+    url: str = option("", "the health URL")
+
+
+def no_major(source: Source, options: Majors) -> Iterable[Finding]:
+    return ()
+
+
+def no_sleep(source: Source, options: Health) -> Iterable[Finding]:
+    return ()
+
+
+SILENT = Rule(
+    "transforms.ci.silent_type_check",
+    "A type check must be able to fail",
+    nothing,
+    audit=("D-009.5",),
+    criterion="A type check that fails, fails its job",
+    hours=(0.5, 0.5),
+    level=Level.ERROR,
+)
 OUTDATED = Rule(
     "transforms.ci.outdated_action",
     "Actions at a supported major",
-    nothing,
+    no_major,
     audit=("D-009.1",),
-    options=(
-        Option("policy", "supported", "which major to move to", ("supported", "latest", "audit")),
-        Option("majors", {}, "a major per action"),
-        Option("cooldown", 3, "days"),
-        Option("pin", "", "how to pin"),
-        Option("except", (), "actions to leave alone"),
-    ),
+    criterion="Every action is at a major version that is supported",
+    hours=(1, 1),
 )
 SLEEP = Rule(
     "transforms.deploy.hardcoded_sleep",
     "Wait for health, not for time",
-    nothing,
+    no_sleep,
     audit=("D-010.3",),
-    options=(Option("url", "", "the health URL"),),
+    criterion="No deployment is waited for by the clock alone",
+    hours=(2, 2),
 )
-BACKUP = Rule("transforms.deploy.missing_predeploy_backup", "Snapshot before a deploy", nothing, audit=("D-010.6",))
+BACKUP = Rule(
+    "transforms.deploy.missing_predeploy_backup",
+    "Snapshot before a deploy",
+    nothing,
+    audit=("D-010.6",),
+    criterion="No deployment without a snapshot",
+    hours=(2, 2),
+    level=Level.NOTE,
+)
 RULES = (SILENT, OUTDATED, SLEEP, BACKUP)
 
 

@@ -72,11 +72,11 @@ def test_ports_are_those_inside_the_container() -> None:
 
 def test_mounts_are_told_from_named_volumes() -> None:
     assert compose().services["web"].mounts == (
-        Mount("./api", "/app", True),
-        Mount("data", "/data", False),
+        Mount("./api", "/app", True, "deploy/api"),
+        Mount("data", "/data", False, read_only=True),
         Mount("", "/cache", False),
         Mount("${DATA:-./x}", "/y", False),
-        Mount(".", "/src", True),
+        Mount(".", "/src", True, "deploy"),
     )
 
 

@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 import json
+import re
 import subprocess
 import sys
 import tomllib
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from fixer.config import Config, ConfigError, from_table, json_schema, load_config, starting_text, toml_value
-from fixer.model import Finding, Fix, Option, Reported, Rule, Source, Span, Tier
+from fixer.model import Finding, Fix, Reported, Rule, RuleOptions, Source, Span, Tier, option
 from fixer.selectors import all_selectors, matches
 from tests import examples
 from tests.examples import BACKUP, OUTDATED, RULES, SILENT, SLEEP
@@ -20,6 +22,12 @@ from tests.examples import BACKUP, OUTDATED, RULES, SILENT, SLEEP
 
 def config(text: str) -> Config:
     return from_table(tomllib.loads(text), RULES)
+
+
+def url(config: Config) -> str:
+    options = config.options_for(SLEEP)
+    assert isinstance(options, examples.Health)
+    return options.url
 
 
 def errors(text: str) -> list[str]:
@@ -70,7 +78,7 @@ def test_the_command_line_wins_over_the_file() -> None:
     )
     assert selected(both) == {SILENT.id, OUTDATED.id}
     assert both.tiers == frozenset(Tier)
-    assert both.options_for(SLEEP)["url"] == "https://example.org/?a=b"
+    assert url(both) == "https://example.org/?a=b"
     assert file.tiers == {Tier.SAFE}
     assert selected(file.with_command_line(RULES, ignore=["D-010.6"])) == {SLEEP.id}
 
@@ -79,8 +87,8 @@ def test_command_line_options_are_typed_too() -> None:
     def option(text: str) -> Any:
         return Config().with_command_line(RULES, options=[text]).options_for(OUTDATED)
 
-    assert option("rules.outdated-action.cooldown=7")["cooldown"] == 7
-    assert option("rules.outdated-action.except=['a']")["except"] == ("a",)
+    assert option("rules.outdated-action.cooldown=7").cooldown == 7
+    assert option("rules.outdated-action.except=['a']").except_ == ("a",)
     cooldown = "rules.outdated-action.cooldown"
     for wrong in ("cooldown=7", cooldown, f"{cooldown}=seven", "rules.x.y=1"):
         with pytest.raises(ConfigError, match="--set"):
@@ -95,14 +103,8 @@ def test_command_line_options_are_typed_too() -> None:
 def test_options_have_their_defaults_where_nothing_is_said() -> None:
     given = config("[rules.outdated-action]\nmajors = {'actions/checkout' = 5}")
 
-    assert dict(given.options_for(OUTDATED)) == {
-        "policy": "supported",
-        "majors": {"actions/checkout": 5},
-        "cooldown": 3,
-        "pin": "",
-        "except": (),
-    }
-    assert given.options_for(SLEEP)["url"] == ""
+    assert given.options_for(OUTDATED) == examples.Majors("supported", {"actions/checkout": 5}, 3, "", ())
+    assert url(given) == ""
 
 
 @pytest.mark.parametrize(
@@ -111,7 +113,7 @@ def test_options_have_their_defaults_where_nothing_is_said() -> None:
         ("selct = []", "selct: unknown key; did you mean 'select'?"),
         ("banana = 1", "banana: unknown key"),
         ('select = "ci"', "select: must be a list, not a text"),
-        ("select = [1]", "select: must be a list of texts"),
+        ("select = [1]", "select: must be a list, each item a text"),
         ('select = ["outdated-actions"]', "did you mean 'outdated-action'?"),
         ('tier = "save"', "must be one of safe, review, not 'save'; did you mean 'safe'?"),
         ("tier = 1", "tier: must be a text, not a whole number"),
@@ -138,12 +140,39 @@ def test_all_errors_are_said_at_once() -> None:
     assert len(errors("selct = []\ntier = 1\n[rules.x]\ny = 1")) == 3
 
 
-def test_a_list_option_with_a_default_holds_items_of_one_type() -> None:
-    rule = Rule("transforms.ci.x", "x", examples.nothing, options=(Option("a", ("b",), ""), Option("f", 1.5, "")))
+class Picky(RuleOptions):
+    a: Sequence[str] = option(("b",), "a list")
+    f: float = option(1.5, "a number")
+    u: int | str = option(0, "either")
+    m: Mapping[str, int] = option({}, "a table")
 
-    assert from_table({"rules": {"x": {"a": ["c"], "f": 2}}}, [rule]).options_for(rule)["a"] == ("c",)
-    with pytest.raises(ConfigError, match="each item a text"):
-        from_table({"rules": {"x": {"a": [1]}}}, [rule])
+
+def picky(source: Source, options: Picky) -> Iterator[Finding]:
+    yield from ()
+
+
+PICKY = Rule("transforms.ci.x", "x", picky)
+
+
+def test_an_option_has_the_type_that_its_rule_gives_it() -> None:
+    found = from_table({"rules": {"x": {"a": ["c"], "f": 2, "u": "b"}}}, [PICKY])
+
+    assert found.options_for(PICKY) == Picky(("c",), 2, "b", {})
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "wrong"),
+    [
+        ("a", [1], "a: must be a list, each item a text"),
+        ("f", "1", "f: must be a number, not a text"),
+        ("u", [], "u: must be a whole number or a text, not a list"),
+        ("u", True, "u: must be a whole number or a text, not true or false"),
+        ("m", {"k": 1.5}, "m: k: must be a whole number, not a number"),
+    ],
+)
+def test_an_option_of_another_type_is_an_error(name: str, value: Any, wrong: str) -> None:
+    with pytest.raises(ConfigError, match=re.escape(f"rules.x.{wrong}")):
+        from_table({"rules": {"x": {name: value}}}, [PICKY])
 
 
 # -- files --------------------------------------------------------------------------------------------------------
@@ -165,7 +194,7 @@ def test_a_pyproject_that_says_nothing_of_fhfix_may_be_broken(tmp_path: Path, da
 def test_the_own_file_goes_before_pyproject_and_an_explicit_one_before_both(tmp_path: Path) -> None:
     (tmp_path / "pyproject.toml").write_text("[tool.fhfix]\nselect = ['ci']\nrules.hardcoded-sleep.url = 'u'\n")
     assert load_config(tmp_path, rules=RULES).select == ("ci",)
-    assert load_config(tmp_path, rules=RULES).options_for(SLEEP)["url"] == "u"
+    assert url(load_config(tmp_path, rules=RULES)) == "u"
 
     (tmp_path / ".fhfix.toml").write_text("select = ['deploy']\n")
     assert load_config(tmp_path, rules=RULES).select == ("deploy",)
@@ -206,7 +235,7 @@ def test_the_configuration_lines_of_blocked_findings_can_be_pasted(tmp_path: Pat
     (tmp_path / "pyproject.toml").write_text(f"[tool.fhfix]\n{line}\n")
 
     assert own.options_for(SLEEP) == load_config(tmp_path, rules=RULES).options_for(SLEEP)
-    assert own.options_for(SLEEP)["url"] == "https://example.org/health"
+    assert url(own) == "https://example.org/health"
 
 
 # -- paths --------------------------------------------------------------------------------------------------------
@@ -279,7 +308,7 @@ def test_the_first_file_is_sound_with_and_without_its_comments() -> None:
     asked = [line for line in lines if "example.org" in line]
     assert asked == ['rules.hardcoded-sleep.url = "https://example.org/health"']
     rest = [line for line in lines if not line.startswith("rules.hardcoded-sleep.url")]
-    assert config("\n".join(asked + rest)).options_for(SLEEP)["url"] == "https://example.org/health"
+    assert url(config("\n".join(asked + rest))) == "https://example.org/health"
 
 
 @pytest.mark.parametrize("value", [True, 3, 1.5, 'a "b" \\ \n\x01é', [1, "a"], {"a b": {"c": [False]}}, ()])

@@ -7,7 +7,9 @@ import re
 import subprocess
 import sys
 import tomllib
+from collections.abc import Iterable
 from pathlib import Path
+from typing import Literal
 
 import click
 import pytest
@@ -17,7 +19,7 @@ from click.testing import CliRunner
 from fixer.cli import main
 from fixer.config import from_table
 from fixer.docs import END, ROOT, START, explanation, generated, stale
-from fixer.model import Option, Rule
+from fixer.model import Finding, Rule, RuleOptions, Source, option
 from fixer.registry import all_rules
 from tests.examples import nothing
 
@@ -105,9 +107,15 @@ def project(tmp_path: Path) -> Path:
     return tmp_path
 
 
-RULE = Rule(
-    "transforms.ci.loud_name", "names shout | loudly", nothing, ("D-009.9",), (Option("voice", "low", "how", ("low",)),)
-)
+class Voice(RuleOptions):
+    voice: Literal["", "low", "high"] = option("low", "how")
+
+
+def no_name(source: Source, options: Voice) -> Iterable[Finding]:
+    return ()
+
+
+RULE = Rule("transforms.ci.loud_name", "names shout | loudly", no_name, ("D-009.9",))
 
 
 def test_a_page_has_the_example_of_a_fixture_and_the_options(project: Path) -> None:
@@ -115,7 +123,7 @@ def test_a_page_has_the_example_of_a_fixture_and_the_options(project: Path) -> N
 
     page = pages["docs/rules/loud-name.md"]
     assert "```diff\n--- a/notes.txt\n+++ b/notes.txt\n@@ -1,2 +1,2 @@\n a\n-b\n+c | `d`\n```\n" in page
-    assert '| `rules.loud-name.voice` | `"low"` | How. One of: `low`. |' in page
+    assert '| `rules.loud-name.voice` | `"low"` | How. One of: `low`, `high`. |' in page
     assert pages["README.md"].startswith(f"above\n{START}\n")
     assert "| [loud-name](docs/rules/loud-name.md) | D-009.9 | Names shout \\| loudly |  |" in pages["README.md"]
     assert pages["README.md"].endswith(f"{END}\nbelow\n")

@@ -12,7 +12,21 @@ import pytest
 
 from fixer.engine import DOCUMENTS_PER_PROCESS, PASSES, check, plan
 from fixer.github.workflow import Workflow
-from fixer.model import Blocked, Change, Edit, Finding, Fix, NewFile, Options, Plan, Rule, Source, Span, Tier
+from fixer.model import (
+    Blocked,
+    Change,
+    Edit,
+    Finding,
+    Fix,
+    NewFile,
+    Plan,
+    Rule,
+    RuleOptions,
+    Source,
+    Span,
+    Tier,
+    option,
+)
 from fixer.repository import Repository
 from fixer.splice import splice
 
@@ -298,14 +312,19 @@ def test_a_rule_is_not_asked_where_the_repository_lacks_its_fact(repository: Rep
     def needs(workflow: Workflow, nothing: Never) -> Iterator[Finding]:
         yield found(workflow, Blocked("must not be asked"))
 
-    def may(workflow: Workflow, nothing: Never | None, options: Options) -> Iterator[Finding]:
+    def may(workflow: Workflow, nothing: Never | None, options: Speed) -> Iterator[Finding]:
         assert nothing is None
+        assert options.seconds == 5
         yield found(workflow, Blocked("asked"))
 
     report = check(repository, [rule("needs", needs), rule("may", may)])
 
     assert [reported.rule.id for reported in report.findings] == ["may"]
     assert not report.faults
+
+
+class Speed(RuleOptions):
+    seconds: int = option(5, "how long it takes")
 
 
 @dataclass(frozen=True)

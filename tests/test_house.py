@@ -302,6 +302,11 @@ def test_every_script_of_a_rule_is_used_and_every_one_that_is_used_is_there() ->
     assert said == {path for path in there if "__pycache__" not in path}
 
 
+def test_a_rule_says_all_about_itself() -> None:
+    assert [rule.id for rule in all_rules() if not rule.criterion or rule.criterion.endswith(".")] == []
+    assert [rule.id for rule in all_rules() if rule.audit and rule.hours is None] == []
+
+
 # -- fixtures -----------------------------------------------------------------------------------------------------
 
 

@@ -153,8 +153,38 @@ def test_the_toolchain_of_go_is_spoken_of_where_there_is_one(
 def test_a_branch_that_is_not_the_default_is_blocked_with_the_line_that_decides(tmp_path: Path) -> None:
     block = the_block(made(tmp_path, "actions/download-artifact@master"))
 
-    assert block.config == 'rules.outdated-action.majors."actions/download-artifact" = "v8"'
+    assert block.config == 'rules.outdated-action.majors."actions/download-artifact@master" = "v8"'
     assert the_fix(made(tmp_path, "actions/download-artifact@master", config=block.config))
+
+
+def test_a_line_for_one_reference_moves_no_other(tmp_path: Path) -> None:
+    two = "actions/checkout@master\n      - uses: actions/checkout@v5"
+    found = made(tmp_path, two, config='rules.outdated-action.majors."actions/checkout@master" = "v7"')
+
+    assert [reported.finding.message.split()[0] for reported in found.taken] == ["actions/checkout@master"]
+
+
+@pytest.mark.parametrize(
+    ("uses", "new"),
+    [
+        ("actions/checkout@refs/tags/v3", "actions/checkout@v5"),
+        ("actions/checkout@refs/heads/main", "actions/checkout@v7"),
+        (
+            f"actions/checkout@{'f43a0e5ff2bd294095638e18286ca9a3d1956744'} # actions/checkout@v3.6.0",
+            "# actions/checkout@v5.",
+        ),
+    ],
+)
+def test_references_in_their_long_form(uses: str, new: str, tmp_path: Path) -> None:
+    found = made(tmp_path, uses)
+
+    assert new in found.files[".github/workflows/ci.yml"].after.text
+
+
+def test_saving_always_is_said_to_do_nothing(tmp_path: Path) -> None:
+    step = "actions/cache@v4\n        with: { path: x, key: y, save-always: true }"
+
+    assert "actions/cache/save with if: always()" in the_fix(made(tmp_path, step)).todo[0]
 
 
 def test_an_action_without_a_known_successor_is_blocked_and_says_what_is_known(tmp_path: Path) -> None:

@@ -8,6 +8,7 @@ import pytest
 from rich.console import Console
 
 from fixer.model import Blocked, Change, Edit, FileChange, Finding, Fix, NewFile, Piece, Plan, Reported, Source, Span
+from fixer.show.place import unwritten
 from fixer.show.terminal import show
 from fixer.show.visible import visible
 from fixer.show.words import address_in_words, describe, in_words, plan_in_words, value_in_words
@@ -172,3 +173,30 @@ def test_a_fix_outside_of_the_tier_is_named_among_what_stays() -> None:
     assert "not taken: do it (safe)" in out.getvalue()
     blocked = Reported(examples.SILENT, Finding("f", Span(0, 0), "m", Blocked("because")))
     assert plan_in_words(Plan({}, (), (found, blocked))) == "nothing to change; 2 findings stay (1 blocked)"
+
+
+def test_what_stays_has_its_place_in_the_file_on_disk_while_nothing_is_written() -> None:
+    before = Source("ci.yml", "a: 1\nb: 2\nc: 3\n")
+    pieces = (Piece("a: 1"), Piece("\nx: 0\ny: 0", 0), Piece("\nb: 2\nc: 3\n"))
+    after = Source("ci.yml", "".join(piece.text for piece in pieces))
+    stays = Finding("ci.yml", Span(after.text.index("c:"), len(after.text)), "it stays", Blocked("no reason"))
+    files = {"ci.yml": FileChange("ci.yml", before, after, pieces)}
+    plan = Plan(files, examples.plan().taken[:1], (Reported(examples.plan().taken[0].rule, stays),))
+
+    moved, read = unwritten(plan, {"ci.yml": before}.__getitem__)
+
+    (left,) = moved.left
+    assert read("ci.yml") == before
+    assert before.text[left.finding.span.start : left.finding.span.end] == "c: 3\n"
+
+
+def test_what_stays_in_a_new_file_has_its_place_there() -> None:
+    after = Source("new.yml", "a: 1\nb: 2\n")
+    stays = Finding("new.yml", Span(5, 9), "it stays", Blocked("no reason"))
+    files = {"new.yml": FileChange("new.yml", None, after, (Piece(after.text, 0),))}
+    plan = Plan(files, examples.plan().taken[:1], (Reported(examples.plan().taken[0].rule, stays),))
+
+    moved, read = unwritten(plan, dict[str, Source]().__getitem__)
+
+    assert moved.left == plan.left
+    assert read("new.yml") == after

@@ -45,11 +45,11 @@ def test_commands_are_byte_for_byte_those_of_githubs_library(cases: list[tuple[s
     assert "".join(command("warning", of, text) + "\n" for of, text in properties) == github_writes(properties)
 
 
-def test_a_finding_is_a_warning_at_its_line() -> None:
+def test_a_finding_has_its_level_at_its_line() -> None:
     lines = annotate(examples.report(), examples.read).splitlines()
 
     assert lines[0] == (
-        "::warning title=fhfix silent-type-check,file=.github/workflows/ci.yml,line=8,endLine=8,col=20,endColumn=28"
+        "::error title=fhfix silent-type-check,file=.github/workflows/ci.yml,line=8,endLine=8,col=20,endColumn=28"
         "::the failure of mypy cannot fail this step%0AFix (safe): let mypy fail the step"
     )
     assert "%0ANo fix: the health URL is not known%0ANext: name the URL" in lines[3]

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import json
 import subprocess
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from fixer.model import Fault, FileError, Finding, Fix, Report, Reported, Source, Span
+from fixer.model import Fault, FileError, Finding, Fix, Level, Report, Reported, Source, Span
 from fixer.show.sarif import sarif
 from tests import examples
 from tests.components import path
@@ -111,3 +112,14 @@ def test_a_finding_keeps_its_fingerprint_when_it_moves() -> None:
 
     assert print_of("a\nHERE\n") == print_of("a\nb\nc\n  HERE\n")
     assert print_of("a\nHERE\n") != print_of("a\nHERE too\n")
+
+
+def test_a_finding_has_the_level_of_its_rule_unless_it_says_another() -> None:
+    finding = Finding(".github/workflows/ci.yml", Span(0, 1), "m", Fix("t"))
+    lowered = replace(finding, level=Level.NOTE)
+    run = run_of(Report((Reported(examples.SILENT, finding), Reported(examples.SILENT, lowered))))
+
+    assert [result["level"] for result in run["results"]] == ["error", "note"]
+    (rule,) = run["tool"]["driver"]["rules"]
+    assert rule["defaultConfiguration"] == {"level": "error"}
+    assert rule["properties"]["problem.severity"] == "error"

@@ -459,3 +459,78 @@ def test_whatever_may_stand_without_quotes_is_read_as_it_was_written(flow: bool,
     assert plain
     for text in plain:
         assert document(template.format(text)).plain() == document(template.format(json.dumps(text))).plain()
+
+
+# -- what says nothing, and what is of another type ---------------------------------------------------------------
+
+JOB = "jobs:\n  a:\n    runs-on: x\n    env:{}\n    steps: []\n"
+FILLED = "\n      A: b"
+
+
+@pytest.mark.parametrize(
+    ("written", "filled"),
+    [
+        ("", FILLED),
+        (" {}", FILLED),
+        (" null", FILLED),
+        (" {} # why", " # why" + FILLED),
+        ("  # why\n      # inside\n    # after", "  # why\n      # inside" + FILLED + "\n    # after"),
+    ],
+)
+@pytest.mark.parametrize("inner", [False, True], ids=["by its owner", "itself"])
+def test_what_says_nothing_counts_as_not_there_and_is_filled(written: str, filled: str, inner: bool) -> None:
+    doc = document(JOB.replace("{}", written, 1))
+    owner = doc.node(("jobs", "a"))
+    env = doc.node(("jobs", "a", "env"))
+    assert owner is not None
+    assert env is not None
+    assert env.is_empty
+
+    parts = doc.add_keys(env, {"A": "b"}) if inner else doc.add_key(owner, "env", {"A": "b"}, before="gone")
+
+    assert made(doc, parts) == JOB.replace("{}", filled, 1)
+
+
+@pytest.mark.parametrize("written", [" &e", " !x", " [1]", " hey", " {\n      # c\n    }", " {B: c}"])
+def test_what_says_something_else_is_blocked_and_never_raised(written: str) -> None:
+    doc = document(JOB.replace("{}", written, 1))
+    owner = doc.node(("jobs", "a"))
+    assert owner is not None
+
+    assert isinstance(doc.add_key(owner, "env", {"A": "b"}), Blocked)
+
+
+def test_an_alias_is_blocked_where_a_mapping_is_to_be_filled() -> None:
+    doc = document("x: &e\nenv: *e\nwith: *e\n")
+    alias = doc.node(("env",))
+    assert alias is not None
+
+    assert isinstance(doc.add_key(alias, "A", "b"), Blocked)
+    assert isinstance(doc.add_key(doc.root, "env", {"A": "b"}), Blocked)
+    assert isinstance(doc.edit_mapping(alias, add={"A": "b"}), Blocked)
+
+
+def test_a_mapping_of_no_key_takes_the_changes_of_a_migration() -> None:
+    doc = document("steps:\n- uses: a\n  with: {}\n- run: b\n")
+    given = doc.node(("steps", 0, "with"))
+    assert given is not None
+
+    parts = doc.edit_mapping(given, add={"c": "d"})
+
+    assert made(doc, parts) == "steps:\n- uses: a\n  with:\n    c: d\n- run: b\n"
+
+
+def test_an_empty_list_takes_items_below_its_key() -> None:
+    doc = document("steps:\nx: 1\n")
+    steps = doc.node(("steps",))
+    assert steps is not None
+
+    assert made(doc, doc.insert_item(steps, 0, {"run": "a"})) == "steps:\n  - run: a\nx: 1\n"
+
+
+def test_a_neighbour_that_is_not_there_is_no_matter() -> None:
+    doc = document("a: 1\nb: 2\n")
+
+    assert made(doc, doc.add_key(doc.root, "c", 3, after="gone")) == "a: 1\nb: 2\nc: 3\n"
+    assert made(doc, doc.add_key(doc.root, "c", 3, before="gone")) == "a: 1\nb: 2\nc: 3\n"
+    assert isinstance(doc.rename_key(doc.root, "gone", "c"), Blocked)

@@ -1,6 +1,6 @@
 """The tasks of the audit, and which of their criteria hold.
 
-Titles, priorities and hours are those of the audit that the rules come from; hours are for doing it by hand.
+Titles and priorities are those of the audit that the rules come from; what a rule's criterion is, it says itself.
 """
 
 from __future__ import annotations
@@ -9,8 +9,6 @@ import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import StrEnum
-from types import NoneType
-from typing import Any, get_args, get_type_hints
 
 from fixer.documents import kind_of, name_of
 from fixer.model import Report, Reported, Rule
@@ -38,41 +36,6 @@ TASKS = {
 }
 """By id. A rule that names none of these stands under its pack."""
 
-HOURS: dict[str, tuple[float, float]] = {
-    "D-009.1": (1, 1), "D-009.2": (2, 2), "D-009.3": (4, 6), "D-009.4": (4, 8),
-    "D-009.5": (0.5, 0.5), "D-009.6": (0.5, 0.5), "D-009.7": (1, 1), "D-009.8": (1, 2),
-    "D-010.1": (3, 3), "D-010.2": (4, 4), "D-010.3": (2, 2), "D-010.4": (1, 1), "D-010.5": (1, 1), "D-010.6": (2, 2),
-    "D-011.1": (1, 1), "D-011.2": (0.5, 0.5),
-    "D-012.1": (2, 2), "D-012.2": (1, 1), "D-012.3": (0.5, 0.5), "D-012.4": (1, 1),
-}  # fmt: skip
-"""Least and most hours by audit reference."""
-
-
-CRITERIA = {
-    "outdated-action": "Every action of the catalog is at a major version that is supported",
-    "missing-migration-check": "No model change passes CI without its migration",
-    "missing-integration-tests": "CI does not go without integration tests",
-    "missing-performance-tests": "The workflows do not go without a load test",
-    "silent-type-check": "A type check that fails, fails its job",
-    "missing-pip-cache": "Jobs that install the Python packages of the project have a cache",
-    "missing-bundle-size-check": "No job builds the front end without a size limit that can fail it",
-    "missing-trivy-scan": "Known holes are scanned for, and no result of a Trivy scan gets lost",
-    "missing-rollback": "No job deploys without going back when that fails",
-    "missing-deploy-migration": "No Django project is deployed without migrating its database",
-    "hardcoded-sleep": "No deployment is waited for by the clock alone",
-    "deprecated-release-action": "No release is made by an archived action",
-    "single-shot-health-check": "No health check after a deployment asks only once",
-    "missing-predeploy-backup": "No job deploys to production without a snapshot of its database",
-    "root-user": "Images do not run as root",
-    "leaky-builder-stage": "Neither secrets nor needless files can reach a layer of an image",
-    "unpooled-database": "Database connections are reused, and have timeouts",
-    "unlogged-slow-queries": "Slow queries leave a trace in production",
-    "mysql-options-on-postgres": "No PostgreSQL database has options of MySQL",
-    "unprepared-statements": "Prepared statements are configured so that they work",
-}
-"""What is so when a rule finds nothing, by rule. It says that the defect is not there, not what is there instead: a
-repository that deploys nothing has no rollback, and its box is ticked all the same."""
-
 
 class State(StrEnum):
     """Whether a criterion holds. Only `met` is ticked, and only `met` was verified."""
@@ -94,7 +57,7 @@ class Criterion:
 
     @property
     def text(self) -> str:
-        return CRITERIA.get(self.rule.id, f"Nothing is left for `{self.rule.id}` to find")
+        return self.rule.criterion or f"Nothing is left for `{self.rule.id}` to find"
 
     @property
     def references(self) -> str:
@@ -107,11 +70,6 @@ def task_of(rule: Rule) -> Task:
         if task:
             return task
     return Task(rule.pack, rule.pack.capitalize(), "medium", 9)
-
-
-def hours_of(rule: Rule) -> tuple[float, float] | None:
-    known = [HOURS[reference] for reference in rule.audit if reference in HOURS]
-    return (sum(low for low, _ in known), sum(high for _, high in known)) if known else None
 
 
 def criteria(rules: Sequence[Rule], repository: Repository, found: Report) -> list[Criterion]:
@@ -141,26 +99,12 @@ def _natural(rule: Rule) -> tuple[list[int], str]:
     return [int(number) for number in re.findall(r"\d+", rule.audit[0] if rule.audit else "")], rule.id
 
 
-def _subject_and_needs(rule: Rule) -> tuple[Any, list[Any]]:
-    """The type that a rule looks at, and the facts without which it is not asked."""
-    hints = get_type_hints(rule.check)
-    hints.pop("return", None)
-    subject, *others = hints.values()
-    return subject, [kind for kind in (subject, *others) if _is_fact(kind)]
-
-
-def _is_fact(kind: Any) -> bool:
-    return NoneType not in get_args(kind) and callable(getattr(kind, "detect", None))
-
-
 def _applies(rule: Rule, repository: Repository) -> bool:
     """Whether the repository has what the rule looks at and every fact that it needs."""
-    subject, needs = _subject_and_needs(rule)
-    if not _is_fact(subject) and not any(repository.paths_of(subject)):
+    if not rule.subject.is_fact and not any(repository.paths_of(rule.subject.kind)):
         return False
-    return all(repository.fact(kind) is not None for kind in needs)
+    return all(repository.fact(kind) is not None for kind in rule.needs)
 
 
 def _looks_at(rule: Rule, path: str) -> bool:
-    subject, _ = _subject_and_needs(rule)
-    return _is_fact(subject) or kind_of(path) == name_of(subject)
+    return rule.subject.is_fact or kind_of(path) == name_of(rule.subject.kind)

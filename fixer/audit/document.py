@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from fixer.audit.claims import Claim, Verdict
-from fixer.audit.criteria import Criterion, State, Task, hours_of, task_of
+from fixer.audit.criteria import Criterion, State, Task, task_of
 from fixer.audit.needed import PROVIDED, Needed
 from fixer.model import Blocked, Fault, FileChange, FileError, Fix, Piece, Report, Reported, Source
 from fixer.show.diff import Line, file_diff
@@ -159,7 +159,7 @@ def _of(task: Task, criteria: Iterable[Criterion]) -> list[Criterion]:
 
 
 def _hours(criteria: Iterable[Criterion]) -> str:
-    known = [hours for criterion in criteria if (hours := hours_of(criterion.rule))]
+    known = [hours for criterion in criteria if (hours := criterion.rule.hours)]
     low, high = sum(low for low, _ in known), sum(high for _, high in known)
     return (f"{low:g}" if low == high else f"{low:g} to {high:g}") if known else "–"
 
@@ -312,7 +312,7 @@ def as_json(audit: Audit) -> str:
                 "state": c.state,
                 "state_after_apply": after.get(c.rule.id, c.state),
                 "findings": len(c.left),
-                "hours": hours_of(c.rule),
+                "hours": c.rule.hours,
                 "why": c.why,
             }
             for c in audit.criteria

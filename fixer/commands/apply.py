@@ -9,6 +9,7 @@ import click
 from fixer.commands.opening import Opened, exit_code, exit_zero, repository_options, say_problems
 from fixer.model import Blocked, Plan
 from fixer.show.output import Refusal, console, page, put, put_patch, say
+from fixer.show.place import Read, unwritten
 
 
 @click.command()
@@ -41,7 +42,7 @@ def apply(
 
             made = opened.plan(choose(made))
         if not quiet:
-            _show(opened, made, form, paged=dry_run)
+            _show(opened, made, form, dry_run=dry_run)
         say_problems(made)
         if not dry_run:
             receipt = writing.apply(root, made)
@@ -57,7 +58,11 @@ def apply(
     sys.exit(exit_code(made, found=bool(unfixed), zero=zero))
 
 
-def _show(opened: Opened, made: Plan, form: str, paged: bool) -> None:
+def _show(opened: Opened, made: Plan, form: str, dry_run: bool) -> None:
+    """Places are those of the files on disk: as they are in a dry run, as they will be otherwise."""
+    read: Read = opened.after(made).read
+    if dry_run:
+        made, read = unwritten(made, opened.repository.read)
     if form == "patch":
         from fixer.show.diff import patch
 
@@ -65,14 +70,14 @@ def _show(opened: Opened, made: Plan, form: str, paged: bool) -> None:
     elif form == "json":
         from fixer.show.json import plan_json
 
-        put(plan_json(made, opened.after(made).read))
+        put(plan_json(made, read))
     else:
         from fixer.show.terminal import show
 
         screen = console()
         with screen.capture() as captured:
-            show(made, opened.after(made).read, screen)
-        if paged:
+            show(made, read, screen)
+        if dry_run:
             page(captured.get())
         else:
             put(captured.get())

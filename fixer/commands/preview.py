@@ -26,11 +26,12 @@ from fixer.show.output import save, say
 def preview(opened: Opened, file: Path, safe: bool, title: str) -> None:
     """Write what an apply would do below PATH as one self-contained HTML file, before and after. Fixes nothing."""
     from fixer.show.html import html
+    from fixer.show.place import unwritten
     from fixer.show.words import plan_in_words
 
-    made = opened.plan()
     root = opened.repository.root
-    save(html(made, opened.after(made).read, title or root.resolve().name), file, root)
+    made, read = unwritten(opened.plan(), opened.repository.read)
+    save(html(made, read, title or root.resolve().name), file, root)
     say(f"{file}: {plan_in_words(made)}")
     say_problems(made)
     sys.exit(exit_code(made, found=False))

@@ -20,7 +20,7 @@ from fixer.deploy.ways import ECS, HELM, KUBERNETES, Returns, Start, Way, mentio
 from fixer.github.workflow import Job, Step, Workflow
 from fixer.languages.shell import Command, Script, Structure
 from fixer.languages.yaml import Commented, Node
-from fixer.model import Blocked, Options, Source, Span
+from fixer.model import Blocked, Source, Span
 
 if TYPE_CHECKING:
     from fixer.repository import Repository
@@ -803,10 +803,9 @@ def exports(step: Step, name: str) -> bool:
     return "GITHUB_ENV" in script and re.search(rf"\b{name}=", script) is not None
 
 
-def given_in(options: Options, name: str) -> str:
-    """A command of the configuration; empty where there is none, or where it is the `…` of a message."""
-    text: str = options[name]
-    return "" if "…" in text else text
+def filled_in(command: str) -> str:
+    """A command of the configuration; empty where it still is the `…` of a message."""
+    return "" if "…" in command else command
 
 
 # -- repeating what is there ----------------------------------------------------------------------------------------

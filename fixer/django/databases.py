@@ -217,7 +217,8 @@ def _reached(name: str, services: dict[str, dict[str, Any]]) -> set[str]:
     todo = [name]
     while todo:
         each = services[todo.pop()]
-        named = (str(other).partition(":")[0] for key in ("depends_on", "links") for other in each.get(key) or ())
+        said = [each.get(key) for key in ("depends_on", "links")]
+        named = (str(other).partition(":")[0] for names in said if isinstance(names, dict | list) for other in names)
         new = {other for other in named if other in services} - found
         found |= new
         todo += new

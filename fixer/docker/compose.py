@@ -23,11 +23,14 @@ class Build:
 
 @dataclass(frozen=True)
 class Mount:
-    """A volume. `source` is a name, a path as written, or empty; `bind` says whether it is a folder of the host."""
+    """A volume. `source` is a name, a path as written, or empty; `bind` says whether it is a folder of the host, and
+    `folder` which one of the repository that is, from its top (None: none)."""
 
     source: str
     target: str
     bind: bool
+    folder: str | None = None
+    read_only: bool = False
 
 
 @dataclass(frozen=True, eq=False)
@@ -95,15 +98,18 @@ class Service:
         found: list[Mount] = []
         for item in _list(self.data.get("volumes")):
             if isinstance(item, dict):
-                found.append(
-                    Mount(str(item.get("source", "")), str(item.get("target", "")), item.get("type") == "bind")
-                )
+                source, bind = str(item.get("source", "")), item.get("type") == "bind"
+                folder = _within(self.folder, source) if bind else None
+                found.append(Mount(source, str(item.get("target", "")), bind, folder, item.get("read_only") is True))
                 continue
             # A variable may hold a colon: ${DATA:-./data}:/data
             parts = re.sub(r"\$\{[^}]*\}", lambda v: v[0].replace(":", "\0"), str(item)).split(":")
             parts = [part.replace("\0", ":") for part in parts]
             source, target = (parts[0], parts[1]) if len(parts) > 1 else ("", parts[0])
-            found.append(Mount(source, target, re.match(r"[./~]|\$\{?(PWD|HOME)", source) is not None))
+            bind = re.match(r"[./~]|\$\{?(PWD|HOME)", source) is not None
+            here = re.sub(r"^\$(PWD|\{PWD\})(?=/|$)", ".", source)
+            read_only = len(parts) > 2 and "ro" in parts[2].split(",")
+            found.append(Mount(source, target, bind, _within(self.folder, here) if bind else None, read_only))
         return tuple(found)
 
 

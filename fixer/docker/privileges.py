@@ -79,7 +79,8 @@ def needs_root(script: Script, writable: Iterable[str], values: Mapping[str, str
     for name, word in script.assignments.items():
         values = {**values, name: expanded(word.text, values)}
     for command in script.commands:
-        leading = {posixpath.basename(command.words[0].text), posixpath.basename(command.name)}
+        starters = command.words[: len(command.words) - len(command.argv) + 1]
+        leading = {posixpath.basename(name) for name in (command.name, *(word.text for word in starters))}
         if changes := leading & _CHANGE_USER:
             return f"`{changes.pop()}` changes to another user by itself, for which it must start as root"
         if root := leading & _NEEDS_ROOT:

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 from fixer.engine.asking import (
     DOCUMENTS_PER_PROCESS,
-    Asked,
+    Asking,
     LeftAlone,
     OptionsFor,
     Wanted,
@@ -37,7 +37,7 @@ def check(
 
     A fix that would change a file which is `left_alone`, or outside of what the repository is restricted to, is none.
     """
-    asked = Asked(options, wanted, left_alone)
+    asked = Asking(options, wanted, left_alone)
     repository = asked.settled(rules, repository)
     asked.ahead(rules, repository)
     findings = [reported for rule in rules for reported in asked.findings(rule, repository)]
@@ -61,7 +61,7 @@ def plan(
     end are named in `faults`, and nothing of their work remains.
     """
     excluded: dict[str, Fault] = {}
-    asked = Asked(options, wanted, left_alone)
+    asked = Asking(options, wanted, left_alone)
     repository = asked.settled(rules, repository)
     asked.ahead(rules, repository)
     answers: dict[Key, bool] = {}

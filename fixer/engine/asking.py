@@ -4,13 +4,11 @@ from __future__ import annotations
 
 import os
 import traceback
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
-from functools import cache
 from pathlib import PurePosixPath
-from types import UnionType
-from typing import Any, Union, get_args, get_origin, get_type_hints
+from typing import Any
 
 from fixer.budget import DOCUMENT, REPOSITORY, OutOfTime, limited
 from fixer.documents import document_type, kind_of
@@ -21,9 +19,9 @@ from fixer.model import (
     FileError,
     Finding,
     Fix,
-    Options,
     Reported,
     Rule,
+    RuleOptions,
     Source,
 )
 from fixer.repository import Repository
@@ -38,13 +36,13 @@ REFUSALS = 8
 TOO_MUCH = (OutOfTime, RecursionError, MemoryError)
 """What a file can cause that no rule is to blame for."""
 
-OptionsFor = Callable[[Rule], Options]
+OptionsFor = Callable[[Rule], RuleOptions]
 Wanted = Callable[[Reported, Source], bool]
 LeftAlone = Callable[[Rule, Source], bool]
 
 
-def default_options(rule: Rule) -> Options:
-    return Options({option.name: option.default for option in rule.options})
+def default_options(rule: Rule) -> RuleOptions:
+    return rule.options_type()
 
 
 def everything(reported: Reported, source: Source) -> bool:
@@ -55,24 +53,8 @@ def nothing(rule: Rule, source: Source) -> bool:
     return False
 
 
-@cache
-def _signature(check_function: Callable[..., Iterable[Finding]]) -> tuple[tuple[str, Any, bool], ...]:
-    """Names, types and optionality of what a check asks for."""
-    hints = get_type_hints(check_function)
-    hints.pop("return", None)
-    return tuple((name, *_unwrapped(kind)) for name, kind in hints.items())
-
-
-def _unwrapped(kind: Any) -> tuple[Any, bool]:
-    if get_origin(kind) in (Union, UnionType):
-        inner = [part for part in get_args(kind) if part is not type(None)]
-        if len(inner) == 1:
-            return inner[0], True
-    return kind, False
-
-
 @dataclass
-class Asked:
+class Asking:
     """What rules answered. A check is a pure function, so it is not asked twice about the same values."""
 
     options: OptionsFor
@@ -153,22 +135,22 @@ class Asked:
     def _asked(self, rule: Rule, repository: Repository) -> Iterator[Finding]:
         path = ""
         try:
-            (_, subject, _), *others = _signature(rule.check)
+            subject, *others = rule.asks
             arguments: dict[str, Any] = {}
-            for name, kind, optional in others:
-                value = self.options(rule) if kind is Options else repository.fact(kind)
-                if value is None and not optional:
+            for asked in others:
+                value = self.options(rule) if asked.is_options else repository.fact(asked.kind)
+                if value is None and not asked.optional:
                     return
-                arguments[name] = value
-            if _is_fact(subject):
-                fact = repository.fact(subject)
+                arguments[asked.name] = value
+            if subject.is_fact:
+                fact = repository.fact(subject.kind)
                 self.problems |= {problem.path: problem for problem in repository.unreadable}
                 if fact is not None:
                     with limited(REPOSITORY):
                         answer = self._answer(rule, "", fact, lambda: fact, arguments)
                     yield from answer
                 return
-            for path in repository.paths_of(subject):
+            for path in repository.paths_of(subject.kind):
                 if path not in self.problems:
                     yield from self._of_document(rule, path, repository, arguments)
         except OutOfTime:
@@ -192,7 +174,7 @@ class Asked:
         self, rule: Rule, path: str, value: Any, subject: Callable[[], Any], arguments: dict[str, Any]
     ) -> list[Finding]:
         """What the rule says of a subject, which is made only if the rule has not been asked about `value` yet."""
-        values = (value, *(value for value in arguments.values() if not isinstance(value, Options)))
+        values = (value, *(value for value in arguments.values() if not isinstance(value, RuleOptions)))
         known = self.answers.get((rule.id, path))
         if known is not None and all(a is b for a, b in zip(known[0], values, strict=True)):
             return known[1]
@@ -202,7 +184,7 @@ class Asked:
 
     def settled(self, rules: Sequence[Rule], repository: Repository) -> Repository:
         """The repository without the files that keep its facts busy for too long, or nest too deeply for them."""
-        kinds = [kind for rule in rules for _, kind, _ in _signature(rule.check) if _is_fact(kind)]
+        kinds = [asked.kind for rule in rules for asked in rule.asks if asked.is_fact]
         for kind in dict.fromkeys(kinds):
             for _ in range(REFUSALS):
                 try:
@@ -221,16 +203,15 @@ class Asked:
 
     def ahead(self, rules: Sequence[Rule], repository: Repository) -> None:
         """Asks the rules about single documents in several processes, where there are many documents."""
-        single = [rule for rule in rules if not _is_fact(_signature(rule.check)[0][1])]
-        paths = sorted({path for rule in single for path in repository.paths_of(_signature(rule.check)[0][1])})
+        single = [rule for rule in rules if not rule.subject.is_fact]
+        paths = sorted({path for rule in single for path in repository.paths_of(rule.subject.kind)})
         processes = min(os.cpu_count() or 1, len(paths) // DOCUMENTS_PER_PROCESS)
         if processes < 2 or not hasattr(os, "fork"):
             return
         facts: dict[str, list[Any]] = {}  # once, before the processes part
         for rule in single:
-            kinds = [kind for _, kind, _ in _signature(rule.check)[1:] if kind is not Options]
             with suppress(Exception):  # the fault is named when the rule is asked in its turn
-                facts[rule.id] = [repository.fact(kind) for kind in kinds]
+                facts[rule.id] = [repository.fact(asked.kind) for asked in rule.asks[1:] if not asked.is_options]
         single = [rule for rule in single if rule.id in facts]
 
         def ask(share: frozenset[str]) -> tuple[_Answers, dict[str, FileError], dict[tuple[str, str], Fault]]:
@@ -262,10 +243,6 @@ def too_much(path: str, error: BaseException) -> FileError:
         return FileError(path, "takes too long to be read", "exclude it")
     what = "too large" if isinstance(error, MemoryError) else "nested too deeply"
     return FileError(path, what, "exclude it")
-
-
-def _is_fact(kind: Any) -> bool:
-    return callable(getattr(kind, "detect", None))
 
 
 def _fault(rule: Rule, path: str, error: Exception) -> Fault:

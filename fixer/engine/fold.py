@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterable, Sequence
 
 from fixer.budget import DOCUMENT, OutOfTime, limited
 from fixer.documents import document_type, kind_of
-from fixer.engine.asking import TOO_MUCH, Asked, by_place, too_much
+from fixer.engine.asking import TOO_MUCH, Asking, by_place, too_much
 from fixer.engine.processes import in_processes
 from fixer.model import (
     Blocked,
@@ -51,7 +51,7 @@ class Fold:
         self,
         repository: Repository,
         rules: Sequence[Rule],
-        asked: Asked,
+        asked: Asking,
         accept: Accept | None,
         tiers: frozenset[Tier],
         answers: dict[Key, bool],

@@ -10,7 +10,10 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import Self
 
-_REMOTE = re.compile(r"(?P<owner>[A-Za-z0-9_.-]+)/(?P<repo>[A-Za-z0-9_.-]+)(?:/(?P<path>[^@]+?))?/?@(?P<ref>\S+)\Z")
+_REMOTE = re.compile(
+    r"(?P<owner>[A-Za-z0-9_.-]+)/(?P<repo>[A-Za-z0-9_.-]+)(?:/(?P<path>[^@]+?))?/?@"
+    r"(?P<prefix>refs/(?:tags|heads)/)?(?P<ref>\S+)\Z"
+)
 _SHA = re.compile(r"[0-9a-f]{40}\Z", re.IGNORECASE)
 _MAJOR = re.compile(r"v?[0-9]+\Z")
 _VERSION = re.compile(r"v?([0-9]+)(?:\.([0-9]+))?(?:\.([0-9]+))?(?P<rest>[-+.][0-9A-Za-z.+-]+)?\Z")
@@ -34,7 +37,7 @@ class RefKind(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class ActionRef:
-    """A parsed reference. `str(ActionRef.parse(text)) == text`, always."""
+    """A parsed reference. `str(ActionRef.parse(text)) == text`, always. `ref` is without `refs/tags/` before it."""
 
     text: str
     kind: RefKind
@@ -56,7 +59,9 @@ class ActionRef:
         if found is None:
             return cls(text, RefKind.UNKNOWN)
         ref = found["ref"]
-        if _SHA.match(ref):
+        if found["prefix"] == "refs/heads/":
+            kind = RefKind.BRANCH
+        elif _SHA.match(ref):
             kind = RefKind.SHA
         elif _MAJOR.match(ref):
             kind = RefKind.MAJOR

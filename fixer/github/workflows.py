@@ -73,6 +73,35 @@ class Workflows:
                 if job.uses is not None and job.uses.value == f"./{workflow.path}":
                     yield job
 
+    def in_one_run(self, workflow: Workflow) -> tuple[Workflow, ...]:
+        """The workflow, and all that may run together with it: what it calls, what calls it, and so on."""
+        found: list[Workflow] = []
+        todo = [workflow]
+        while todo:
+            at = todo.pop(0)
+            if at in found:
+                continue
+            found.append(at)
+            todo += [caller.workflow for caller in self.callers(at)]
+            todo += [other for other in self.documents if any(job.workflow is at for job in self.callers(other))]
+        return tuple(found)
+
+    def is_called_repeatedly(self, workflow: Workflow, _seen: frozenset[str] = frozenset()) -> bool:
+        """Whether one run may call a workflow more than once: by several jobs, by a matrix, or by way of a caller."""
+        if workflow.path in _seen:
+            return False
+        callers = list(self.callers(workflow))
+        by_file = [job.workflow.path for job in callers]
+        if len(set(by_file)) < len(by_file):
+            return True
+        for job in callers:
+            combinations = job.matrix.combinations if job.matrix is not None else [{}]
+            if combinations is None or len(combinations) > 1:
+                return True
+            if self.is_called_repeatedly(job.workflow, _seen | {workflow.path}):
+                return True
+        return False
+
     def commands(self) -> Iterator[tuple[Step, Command]]:
         """Every shell command of every step, with the step."""
         for workflow in self.documents:

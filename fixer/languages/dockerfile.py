@@ -122,7 +122,7 @@ class Instruction:
         if (self.op in _JSON_FORM or self.op == "HEALTHCHECK") and text.startswith("["):
             try:
                 items = json.loads(text)
-            except ValueError:
+            except (ValueError, RecursionError):
                 return self.text
             if isinstance(items, list) and all(isinstance(item, str) for item in items):
                 return items

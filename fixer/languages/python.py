@@ -68,6 +68,9 @@ class _Entry:
     comma: int | None
 
 
+_LONG_NUMBER = re.compile(r"[0-9a-fA-F_]{3000}")
+
+
 class PythonModule:
     """One Python file. Nodes are those of `ast`; offsets are characters of `Source.text`.
 
@@ -84,7 +87,10 @@ class PythonModule:
         if re.search(r"\r(?!\n)", source.text):
             raise FileError(source.path, "has lone carriage returns", "convert its line ends")
         try:
-            return cls(source, ast.parse(source.text, source.path))
+            tree = ast.parse(source.text, source.path)
+            if _LONG_NUMBER.search(source.text):
+                ast.unparse(tree)  # raises ValueError for a number that Python reads and cannot write
+            return cls(source, tree)
         except SyntaxError as error:
             if _TEMPLATE.search(source.text):
                 raise FileError(source.path, "a template, not Python", "exclude it") from None

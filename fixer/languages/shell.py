@@ -324,6 +324,22 @@ class Script:
         return {key: word for key, word in found.items() if word is not None}
 
     @cached_property
+    def exports(self) -> tuple[tuple[str, Word], ...]:
+        """Variables that programs started later get: `export NAME=value`, and every value below `set -a`."""
+        if self.root is None or self.error:
+            return ()
+        marks = [c.start for c in self.commands if c.words[0].text == "set" and c.has("-a")]
+        found: list[tuple[str, Word]] = []
+        for node in _nodes(self.root, "variable_assignment"):
+            name, value, parent = node.child_by_field_name("name"), node.child_by_field_name("value"), node.parent
+            if name is None or value is None or parent is None or parent.type == "command":
+                continue
+            exported = parent.type == "declaration_command" and parent.children[0].type == "export"
+            if exported or any(mark < node.start_byte for mark in marks):
+                found.append((self.text[name.start_byte : name.end_byte], _word(value, self.text)))
+        return tuple(found)
+
+    @cached_property
     def loop_values(self) -> dict[str, tuple[Word, ...]]:
         """The words that `for name in …` goes through, for names that only one loop sets."""
         found: dict[str, tuple[Word, ...]] = {}
@@ -851,6 +867,16 @@ _STARTERS: dict[tuple[str, ...], _Starter] = {
     ("docker-compose", "exec"): _Starter(_CONTAINER, 1),
     ("docker-compose", "run"): _Starter(_CONTAINER, 1),
     ("doppler", "run"): _Starter("-p -c --project --config"),
+    ("infisical", "run"): _Starter("--env --path --projectId --token"),
+    ("op", "run"): _Starter("--env-file"),
+    ("chamber", "exec"): _Starter(words=1),
+    ("gosu",): _Starter(words=1),
+    ("su-exec",): _Starter(words=1),
+    ("s6-setuidgid",): _Starter(words=1),
+    ("ddtrace-run",): _Starter(),
+    ("opentelemetry-instrument",): _Starter("--service_name --traces_exporter --metrics_exporter --logs_exporter"),
+    ("newrelic-admin", "run-program"): _Starter(),
+    ("watchmedo", "auto-restart"): _Starter("-d -p --directory --pattern --patterns --signal"),
 }
 _ASSIGNMENT = re.compile(r"[A-Za-z_]\w*=")
 _PYTHON = re.compile(r"(?:.*/)?(?:python|pypy|py)(?:\d+(?:\.\d+)*)?t?")

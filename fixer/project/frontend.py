@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-import json
 import posixpath
 import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, NamedTuple, Self
+
+from fixer.languages.tables import json_object
 
 if TYPE_CHECKING:
     from fixer.repository import Repository
@@ -73,7 +74,7 @@ class FrontEnds:
         """None where no package.json names a framework that is known."""
         found = []
         for path in repository.glob("package.json", "*/package.json"):
-            package = _object(repository.text(path))
+            package = json_object(repository.text(path))
             wanted = {**_mapping(package.get("dependencies")), **_mapping(package.get("devDependencies"))}
             scripts = _mapping(package.get("scripts"))
             commands = "\n".join(map(str, scripts.values()))
@@ -126,7 +127,7 @@ def _output(
 
 def _output_of_angular(repository: Repository, path: str, default: str) -> tuple[str, str]:
     found: dict[str, None] = {}
-    for project in _mapping(_object(repository.text(path)).get("projects")).values():
+    for project in _mapping(json_object(repository.text(path)).get("projects")).values():
         targets = _mapping(_mapping(project).get("architect")) or _mapping(_mapping(project).get("targets"))
         build = _mapping(targets.get("build"))
         for options in (build.get("options"), *_mapping(build.get("configurations")).values()):
@@ -137,13 +138,6 @@ def _output_of_angular(repository: Repository, path: str, default: str) -> tuple
     if all(f"{name}/".startswith(f"{default}/") for name in found):
         return default, ""
     return (next(iter(found)), "") if len(found) == 1 else ("", f"{path} names several folders of output")
-
-
-def _object(text: str) -> dict[str, Any]:
-    try:
-        return _mapping(json.loads(text))
-    except ValueError:
-        return {}
 
 
 def _mapping(value: Any) -> dict[str, Any]:

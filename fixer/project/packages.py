@@ -5,13 +5,14 @@ Read as text, never resolved: a range stands for every version in it, and the lo
 
 from __future__ import annotations
 
-import json
 import posixpath
 import re
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, Self
+
+from fixer.languages.tables import json_object, toml_table
 
 if TYPE_CHECKING:
     from fixer.repository import Repository
@@ -341,21 +342,20 @@ def _requirement(line: str, path: str, development: bool) -> Requirement | None:
 
 def _structured(path: str, text: str) -> list[Requirement]:
     import configparser
-    import tomllib
 
     name = path.rpartition("/")[2]
     try:
         if name == "pyproject.toml":
-            return list(_pyproject(path, tomllib.loads(text)))
+            return list(_pyproject(path, toml_table(text)))
         if name == "Pipfile":
-            return list(_pipfile(path, tomllib.loads(text)))
+            return list(_pipfile(path, toml_table(text)))
         if name == "setup.cfg":
             parser = configparser.ConfigParser(interpolation=None)
             parser.read_string(text)
             lines = parser.get("options", "install_requires", fallback="").splitlines()
             return [r for line in lines if (r := _requirement(line.strip(), path, False))]
         if name == "Pipfile.lock":
-            return list(_pipfile_lock(path, json.loads(text)))
+            return list(_pipfile_lock(path, json_object(text)))
         if name == "uv.lock":
             return list(_uv_lock(path, text))
         if name in ("poetry.lock", "pdm.lock", "pylock.toml"):

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-import json
 import posixpath
 import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal, Self
+
+from fixer.languages.tables import json_object
 
 if TYPE_CHECKING:
     from fixer.repository import Repository
@@ -123,13 +124,9 @@ def _markers(text: str) -> str:
 
 def _declares(repository: Repository, config: str) -> bool:
     """Whether the package.json beside a Playwright configuration asks for Playwright: only then it can run."""
-    try:
-        package = json.loads(repository.text(posixpath.join(posixpath.dirname(config), "package.json")) or "{}")
-    except ValueError:
-        return False
-    return isinstance(package, dict) and any(
-        "@playwright/test" in (package.get(group) or {}) for group in ("dependencies", "devDependencies")
-    )
+    package = json_object(repository.text(posixpath.join(posixpath.dirname(config), "package.json")))
+    groups = (package.get(name) for name in ("dependencies", "devDependencies"))
+    return any(isinstance(group, dict) and "@playwright/test" in group for group in groups)
 
 
 def _probes(text: str) -> list[str]:

@@ -9,11 +9,13 @@ from __future__ import annotations
 
 import hashlib
 import os
+from bisect import bisect_left, bisect_right
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from difflib import SequenceMatcher
+from itertools import accumulate
 
-from fixer.model import FileChange, Plan
+from fixer.model import FileChange, Plan, Span
 
 CONTEXT = 3
 """Unchanged lines shown on each side of a change, as git does."""
@@ -186,36 +188,122 @@ def _blob_id(data: bytes | None) -> str:
     return hashlib.sha1(b"blob %d\0" % len(data) + data, usedforsecurity=False).hexdigest()
 
 
-def _blocks(parts: list[tuple[str, str, int | None]]) -> Iterator[Block]:
+Part = tuple[str, str, int | None]
+"""Text before, text after, and the fix that made the one of the other; None where both are the same, untouched."""
+
+
+def _blocks(parts: list[Part]) -> Iterator[Block]:
     """Cut where both sides stand at the start of a line; what differs between two cuts belongs to its origins."""
-    old_line = new_line = 0
-    old = new = ""
-    origins: set[int] = set()
-
-    def cut() -> Iterator[Block]:
-        nonlocal old, new, old_line, new_line
-        was, now = lines_of(old), lines_of(new)
-        if was != now:
-            for op, i, j, k, m in SequenceMatcher(None, was, now, autojunk=False).get_opcodes():
-                if op != "equal":
-                    yield Block(old_line + i, was[i:j], new_line + k, now[k:m], tuple(sorted(origins)))
-        old_line, new_line = old_line + len(was), new_line + len(now)
-        old = new = ""
-        origins.clear()
-
+    run = _Run(0, 0)
     for was, now, origin in parts:
         if origin is None:
             head, feed, tail = was.partition("\n")
-            old, new = old + head + feed, new + head + feed
-            if feed:
-                yield from cut()
-                whole = tail.rfind("\n") + 1
-                count = tail.count("\n")
-                old_line, new_line = old_line + count, new_line + count
-                old = new = tail[whole:]
+            run.add(head + feed, head + feed, None)
+            if not feed:
+                continue
+            yield from run.blocks()
+            whole = tail.rfind("\n") + 1
+            old_line, new_line = run.ends()
+            run = _Run(old_line + tail.count("\n"), new_line + tail.count("\n"))
+            run.add(tail[whole:], tail[whole:], None)
             continue
-        origins.add(origin)
-        old, new = old + was, new + now
-        if (not old or old.endswith("\n")) and (not new or new.endswith("\n")):
-            yield from cut()
-    yield from cut()
+        run.add(was, now, origin)
+        if run.at_line_starts():
+            yield from run.blocks()
+            run = _Run(*run.ends())
+    yield from run.blocks()
+
+
+class _Run:
+    """Text between two cuts. A line counts as unchanged where every character of it is untouched; lines of different
+    fixes are never compared with each other, however alike they are."""
+
+    def __init__(self, old_line: int, new_line: int) -> None:
+        self.old_line = old_line
+        self.new_line = new_line
+        self.old = ""
+        self.new = ""
+        self.parts: list[tuple[Span, Span, int | None]] = []
+
+    def add(self, was: str, now: str, origin: int | None) -> None:
+        if not was and not now:
+            return
+        old = Span(len(self.old), len(self.old) + len(was))
+        new = Span(len(self.new), len(self.new) + len(now))
+        self.parts.append((old, new, origin))
+        self.old += was
+        self.new += now
+
+    def at_line_starts(self) -> bool:
+        return all(not text or text.endswith("\n") for text in (self.old, self.new))
+
+    def ends(self) -> tuple[int, int]:
+        return self.old_line + len(lines_of(self.old)), self.new_line + len(lines_of(self.new))
+
+    def blocks(self) -> Iterator[Block]:
+        if self.old == self.new and len({origin for _, _, origin in self.parts}) < 2:
+            return
+        was, now = _Lines(self.old), _Lines(self.new)
+        i = k = 0
+        for j, m in (*self._untouched(was, now), (len(was.texts), len(now.texts))):
+            yield from self._gap(was, i, j, now, k, m)
+            i, k = j + 1, m + 1
+
+    def _untouched(self, was: _Lines, now: _Lines) -> Iterator[tuple[int, int]]:
+        """Indexes, ascending, of the lines on both sides whose words stand in one untouched part.
+
+        What is put in behind a line may bring the line's end along: `a⏎` becomes `a` + `⏎b` + `⏎`.
+        """
+        last = (-1, -1)
+        for old, new, origin in self.parts:
+            if origin is not None:
+                continue
+            for j in was.within(old):
+                m = now.at(new.start + was.starts[j] - old.start)
+                if m is not None and now.texts[m] == was.texts[j] and j > last[0] and m > last[1]:
+                    last = (j, m)
+                    yield last
+
+    def _gap(self, was: _Lines, i: int, j: int, now: _Lines, k: int, m: int) -> Iterator[Block]:
+        removed, added = was.texts[i:j], now.texts[k:m]
+        if removed == added:
+            return
+        old, new = was.extent(i, j), now.extent(k, m)
+        origins = sorted({o for a, b, o in self.parts if o is not None and (_meet(a, old) or _meet(b, new))})
+        if len(origins) > 1:
+            yield Block(self.old_line + i, removed, self.new_line + k, added, tuple(origins))
+            return
+        for op, a, b, c, d in SequenceMatcher(None, removed, added, autojunk=False).get_opcodes():
+            if op != "equal":
+                before, after = self.old_line + i + a, self.new_line + k + c
+                yield Block(before, removed[a:b], after, added[c:d], tuple(origins))
+
+
+class _Lines:
+    """The lines of a text, and where they start."""
+
+    def __init__(self, text: str) -> None:
+        self.texts = lines_of(text)
+        self.starts = [0, *accumulate(map(len, self.texts))]
+        ends = zip(self.starts, self.texts, strict=False)
+        self._words_end = [start + len(text.rstrip("\r\n")) for start, text in ends]
+        self._numbers = {start: number for number, start in enumerate(self.starts[:-1])}
+
+    def at(self, start: int) -> int | None:
+        """The line that starts at this offset."""
+        return self._numbers.get(start)
+
+    def within(self, span: Span) -> range:
+        """The lines whose words lie in a span; their line ends may not."""
+        first = bisect_left(self.starts, span.start)
+        stop = bisect_right(self._words_end, span.end)
+        return range(first, max(first, stop))
+
+    def extent(self, start: int, stop: int) -> Span:
+        """From one line to before another, with the end of the line above, which what is put in may have brought."""
+        above = self._words_end[start - 1] if start else 0
+        return Span(above, self.starts[stop])
+
+
+def _meet(one: Span, other: Span) -> bool:
+    return one.start < other.end and other.start < one.end

@@ -1,6 +1,6 @@
 """Findings as annotations of a GitHub Actions run: workflow commands on standard output.
 
-https://docs.github.com/actions/reference/workflows-and-actions/workflow-commands: a finding is a warning, a fault of a
+https://docs.github.com/actions/reference/workflows-and-actions/workflow-commands: a finding has its level, a fault of a
 rule or a file that cannot be read is an error.
 """
 
@@ -8,8 +8,10 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from fixer.model import Fix, Report, Reported
+from fixer.model import Fix, Level, Report, Reported
 from fixer.show.place import Read, place_of, source_of
+
+_COMMAND = {Level.ERROR: "error", Level.WARNING: "warning", Level.NOTE: "notice"}
 
 
 def annotate(report: Report, read: Read) -> str:
@@ -30,7 +32,7 @@ def _finding(reported: Reported, read: Read) -> str:
     # GitHub shows columns only within one line, and refuses them across lines.
     if place.line == place.end_line:
         properties |= {"col": place.column, "endColumn": place.end_column}
-    return command("warning", properties, "\n".join([finding.message, *_cure(reported)]))
+    return command(_COMMAND[reported.level], properties, "\n".join([finding.message, *_cure(reported)]))
 
 
 def _cure(reported: Reported) -> Iterator[str]:

@@ -34,11 +34,11 @@ def report_json(report: Report, read: Read) -> str:
     )
 
 
-def plan_json(plan: Plan, read_after: Read) -> str:
+def plan_json(plan: Plan, read: Read) -> str:
     """What an apply would do: each file with its patch, each fix taken with the files that it changed.
 
-    Positions of `left` are those of the files after the plan; those of `taken` would be of files in between, and
-    are not given.
+    `read` gives the files in which `left` has its positions: those on disk in a dry run, else those that are written.
+    Positions of `taken` would be of files in between, and are not given.
     """
     changed: dict[int, list[str]] = {}
     for path in sorted(plan.files):
@@ -61,7 +61,7 @@ def plan_json(plan: Plan, read_after: Read) -> str:
                 for number, reported in enumerate(plan.taken)
                 if isinstance(reported.finding.cure, Fix)
             ],
-            "left": [_finding(reported, read_after, edits=False) for reported in plan.left],
+            "left": [_finding(reported, read, edits=False) for reported in plan.left],
             **_trouble(plan),
         }
     )
@@ -82,6 +82,7 @@ def _identity(reported: Reported) -> dict[str, Any]:
         "rule": rule.id,
         "pack": rule.pack,
         "audit": list(rule.audit),
+        "level": str(reported.level),
         "path": finding.path,
         "message": finding.message,
     }

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from typing import NamedTuple
 
-from fixer.model import FileError, Source, Span
+from fixer.model import FileError, Plan, Reported, Source, Span
+from fixer.pieces import original
 
 Read = Callable[[str], Source]
 """The file that the findings were made of; `Repository.read` is one."""
@@ -40,3 +42,26 @@ def source_of(path: str, read: Read) -> Source:
         return read(path)
     except FileError:
         return Source(path, "")
+
+
+def unwritten(plan: Plan, read: Read) -> tuple[Plan, Read]:
+    """The plan for a person who has the files of before: findings that stay get their places in these.
+
+    `read` gives the files on disk; the result reads these too, and what the plan would add.
+    """
+
+    def read_unwritten(path: str) -> Source:
+        change = plan.files.get(path)
+        return change.after if change is not None and change.before is None else read(path)
+
+    return replace(plan, left=tuple(_moved_back(reported, plan) for reported in plan.left)), read_unwritten
+
+
+def _moved_back(reported: Reported, plan: Plan) -> Reported:
+    finding = reported.finding
+    change = plan.files.get(finding.path)
+    if change is None or change.before is None:
+        return reported
+    start = original(change.pieces, finding.span.start)
+    end = max(start, original(change.pieces, finding.span.end))
+    return replace(reported, finding=replace(finding, span=Span(start, end)))

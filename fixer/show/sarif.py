@@ -12,13 +12,16 @@ from typing import Any
 from urllib.parse import quote
 
 from fixer.ignores import fingerprint
-from fixer.model import Blocked, Fault, FileError, Fix, Report, Reported, Rule
+from fixer.model import Blocked, Fault, FileError, Fix, Level, Report, Reported, Rule
 from fixer.show.place import Read, place_of, source_of
 from fixer.show.tool import NAME, homepage, tool_version
 
 SCHEMA = "https://docs.oasis-open.org/sarif/sarif/v2.1.0/errata01/os/schemas/sarif-schema-2.1.0.json"
 ROOT = "%SRCROOT%"
 """The root of the repository, by the name that GitHub knows; where it lies on this machine is not said."""
+
+_SEVERITY = {Level.ERROR: "error", Level.WARNING: "warning", Level.NOTE: "recommendation"}
+"""https://docs.github.com/code-security/reference/code-scanning/sarif-files/sarif-support-for-code-scanning"""
 
 
 def sarif(report: Report, read: Read) -> str:
@@ -50,9 +53,13 @@ def _rule(rule: Rule) -> dict[str, Any]:
         "shortDescription": {"text": _sentence(rule.summary)},
         "fullDescription": {"text": _sentence(first)},
         "help": {"text": rule.explanation or first, "markdown": rule.explanation or first},
-        "defaultConfiguration": {"level": "warning"},
+        "defaultConfiguration": {"level": str(rule.level)},
         # What GitHub sorts and filters by.
-        "properties": {"tags": [rule.pack, *rule.audit], "precision": "high", "problem.severity": "warning"},
+        "properties": {
+            "tags": [rule.pack, *rule.audit],
+            "precision": "high",
+            "problem.severity": _SEVERITY[rule.level],
+        },
     }
     if homepage():
         said["helpUri"] = f"{homepage()}/blob/main/docs/rules/{rule.id}.md"
@@ -66,7 +73,7 @@ def _result(reported: Reported, numbers: dict[str, int], read: Read) -> dict[str
     said: dict[str, Any] = {
         "ruleId": rule.id,
         "ruleIndex": numbers[rule.id],
-        "level": "warning",
+        "level": str(reported.level),
         "message": {"text": _message(reported)},
         "locations": [{"physicalLocation": {"artifactLocation": _artifact(finding.path), "region": place.region()}}],
         "partialFingerprints": {"fhfixLine/v1": fingerprint(rule.id, source, place.line)},

@@ -10,8 +10,8 @@ from typing import Any
 
 import pytest
 
-from fixer.engine import default_options, plan
-from fixer.model import Options, Rule
+from fixer.engine import plan
+from fixer.model import Rule, RuleOptions
 from fixer.registry import all_rules
 from fixer.repository import Repository
 from tests.corpus.linters import worse
@@ -146,8 +146,8 @@ def programs(tmp_path: Path) -> Path:
 def fix(root: Path, rule_id: str, **values: Any) -> str:
     """Applies one rule to the project in place, and returns its workflow."""
 
-    def options(rule: Rule) -> Options:
-        return Options({**default_options(rule), **values})
+    def options(rule: Rule) -> RuleOptions:
+        return rule.options_type.of(values)
 
     rules = [rule for rule in all_rules() if rule.id == rule_id]
     made = plan(Repository(root), rules, options=options)

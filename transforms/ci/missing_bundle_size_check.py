@@ -23,7 +23,7 @@ from collections.abc import Iterator, Set
 from fixer.github.workflow import Step, Workflow
 from fixer.github.workflows import Workflows, commands_of, folder_of, in_folder
 from fixer.languages.shell import Command, Shell, in_quotes, path_word
-from fixer.model import Blocked, Finding, Fix, Option, Options, Rule, Tier
+from fixer.model import Blocked, Finding, Fix, Level, Profile, Rule, RuleOptions, Tier, option
 from fixer.project.frontend import NAMES_OUTPUT, FrontEnd, FrontEnds
 
 LIMITERS = re.compile(
@@ -32,6 +32,10 @@ LIMITERS = re.compile(
 BUILDS = frozenset({"build", "build:prod", "build:production", "build:ci"})
 OUTPUTS = frozenset({".next", "dist", "build", "out", ".output"})
 KILOBYTES_PER_MEGABYTE = 1024
+
+
+class Options(RuleOptions):
+    limit_mb: int = option(200, "Megabytes that the output of the build may have.")
 
 
 def check(workflows: Workflows, frontends: FrontEnds, options: Options) -> Iterator[Finding]:
@@ -97,7 +101,7 @@ def _insert(workflow: Workflow, step: Step, command: Command, frontend: FrontEnd
     if frontend.problem or command.value(*NAMES_OUTPUT) is not None:
         reason = frontend.problem or f"`{command.source}` names another folder of output"
         return Blocked(reason, "add the check by hand")
-    script = _script(frontend.output, frontend.excluded, options["limit-mb"])
+    script = _script(frontend.output, frontend.excluded, options.limit_mb)
     if isinstance(script, Blocked):
         return script
     keys = in_folder(frontend.folder, script, step)
@@ -108,7 +112,7 @@ def _insert(workflow: Workflow, step: Step, command: Command, frontend: FrontEnd
         "limit the size of the bundle",
         workflow.insert_item(parent, step.at[-1] + 1, new),
         tier=Tier.REVIEW,
-        effects=(f"{_place(step)}: more than {options['limit-mb']} MB in {frontend.output} now fails the job",),
+        effects=(f"{_place(step)}: more than {options.limit_mb} MB in {frontend.output} now fails the job",),
     )
 
 
@@ -129,7 +133,7 @@ def _repair(workflow: Workflow, step: Step, command: Command, frontends: FrontEn
     frontend = frontends.of(folder) if folder is not None else None
     excluded = frontend.excluded if frontend is not None else ("cache" if output.endswith(".next") else "")
     folders = [each.source for each in commands_of(step) if each.name == "cd" and each.start < command.start]
-    check_size = _script(output, excluded, options["limit-mb"])
+    check_size = _script(output, excluded, options.limit_mb)
     if isinstance(check_size, Blocked):
         return check_size
     script = "".join(line + "\n" for line in folders) + check_size
@@ -137,7 +141,7 @@ def _repair(workflow: Workflow, step: Step, command: Command, frontends: FrontEn
         "make the size limit fail the job",
         workflow.splice_scalar(step.run, [(0, len(step.run.value), script)]),
         tier=Tier.REVIEW,
-        effects=(f"{_place(step)}: more than {options['limit-mb']} MB in {output} now fails the job",),
+        effects=(f"{_place(step)}: more than {options.limit_mb} MB in {output} now fails the job",),
     )
 
 
@@ -212,5 +216,8 @@ RULE = Rule(
     "A front end may grow without limit",
     check,
     audit=("D-009.7",),
-    options=(Option("limit-mb", 200, "Megabytes that the output of the build may have."),),
+    criterion="No job builds the front end without a size limit that can fail it",
+    hours=(1, 1),
+    level=Level.NOTE,
+    profile=Profile.AUDIT,
 )

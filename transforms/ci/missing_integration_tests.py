@@ -19,13 +19,13 @@ from __future__ import annotations
 
 import posixpath
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from itertools import pairwise
 
 from fixer.django.ci import DjangoCI, manages
 from fixer.django.routes import HealthUrl
 from fixer.github.workflows import Workflows, folder_of
-from fixer.model import Blocked, Finding, Fix, NewFile, Option, Options, Rule, Tier
+from fixer.model import Blocked, Finding, Fix, Level, NewFile, Profile, Rule, RuleOptions, Tier, option
 from fixer.project.task_runners import TaskRunners
 from fixer.project.test_suites import Suite, TestSuites
 
@@ -67,6 +67,12 @@ class HealthTests(TestCase):
 """
 
 
+class Options(RuleOptions):
+    scaffold: bool = option(False, "Write a small suite where the repository has none.")
+    path: str = option("", "The folder of the suite, where it is not found by its name.")
+    env: Mapping[str, str] = option({}, "Environment variables for the new job, for what cannot be inferred.")
+
+
 def check(
     ci: DjangoCI,
     workflows: Workflows,
@@ -90,7 +96,7 @@ def check(
 def _cure(ci: DjangoCI, suite: Suite | None, health: HealthUrl, options: Options) -> Fix | Blocked:
     new_files: list[NewFile] = []
     if suite is None:
-        if not options["scaffold"]:
+        if not options.scaffold:
             return Blocked(
                 "the repository has no integration tests that fhfix knows",
                 "write some in tests/integration, or let fhfix write a small real suite",
@@ -103,7 +109,7 @@ def _cure(ci: DjangoCI, suite: Suite | None, health: HealthUrl, options: Options
         RULE.id,
         "Integration Tests",
         minutes=20,
-        env=options["env"],
+        env=options.env,
         project=ci.tested,
         with_tests=True,
         redis=True,
@@ -131,8 +137,8 @@ def _command(ci: DjangoCI, suite: Suite) -> str:
 
 def _suite(ci: DjangoCI, suites: TestSuites, options: Options) -> Suite | None:
     """The suite to run: the configured one, else one of the Django project."""
-    if options["path"]:
-        return Suite("pytest", options["path"])
+    if options.path:
+        return Suite("pytest", options.path)
     python = [suite for suite in suites.integration if suite.kind in ("pytest", "marker")]
     inside = [suite for suite in python if not ci.project.root or suite.path.startswith(ci.project.root + "/")]
     return next(iter(inside or python), None)
@@ -200,9 +206,8 @@ RULE = Rule(
     "No job runs integration tests",
     check,
     audit=("D-009.3",),
-    options=(
-        Option("scaffold", False, "Write a small suite where the repository has none."),
-        Option("path", "", "The folder of the suite, where it is not found by its name."),
-        Option("env", {}, "Environment variables for the new job, for what cannot be inferred."),
-    ),
+    criterion="CI does not go without integration tests",
+    hours=(4, 6),
+    level=Level.NOTE,
+    profile=Profile.AUDIT,
 )

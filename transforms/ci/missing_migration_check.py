@@ -15,14 +15,18 @@ workflow runs the tests of the project, since there is nothing to learn from; wh
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 
 from fixer.django.ci import DjangoCI, manages
 from fixer.github.workflows import Workflows
-from fixer.model import Blocked, Finding, Fix, Option, Options, Rule, Tier
+from fixer.model import Blocked, Finding, Fix, Rule, RuleOptions, Tier, option
 from fixer.project.task_runners import TaskRunners
 
 JOB = "migrations-check"
+
+
+class Options(RuleOptions):
+    env: Mapping[str, str] = option({}, "Environment variables for the new job, for what cannot be inferred.")
 
 
 def check(ci: DjangoCI, workflows: Workflows, runners: TaskRunners, options: Options) -> Iterator[Finding]:
@@ -32,7 +36,7 @@ def check(ci: DjangoCI, workflows: Workflows, runners: TaskRunners, options: Opt
         RULE.id,
         "Migrations Check",
         minutes=10,
-        env=options["env"],
+        env=options.env,
         project=ci.tested,
         with_tests=ci.prefix != "",
         redis=False,
@@ -66,5 +70,6 @@ RULE = Rule(
     "A model change without its migration goes unnoticed",
     check,
     audit=("D-009.2",),
-    options=(Option("env", {}, "Environment variables for the new job, for what cannot be inferred."),),
+    criterion="No model change passes CI without its migration",
+    hours=(2, 2),
 )

@@ -17,7 +17,7 @@ from __future__ import annotations
 
 import posixpath
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 
 from fixer.django.app_server import AppServer
 from fixer.django.ci import DjangoCI, Plain
@@ -26,7 +26,7 @@ from fixer.django.routes import HealthUrl
 from fixer.github.catalog.actions import Catalog
 from fixer.github.catalog.references import reference
 from fixer.github.workflows import Workflows
-from fixer.model import Blocked, Finding, Fix, Option, Options, Rule, Tier
+from fixer.model import Blocked, Finding, Fix, Level, Profile, Rule, RuleOptions, Tier, option
 from fixer.project.packages import PythonPackages
 from fixer.project.task_runners import TaskRunners
 from fixer.project.test_suites import TestSuites
@@ -71,6 +71,20 @@ if missed:
 """
 
 
+class Options(RuleOptions):
+    locustfile: str = option("", "The load test, where it is not found by its name.")
+    health_path: str = option("", "The path that answers 200 when the application is up.")
+    start: str = option("", "The command that starts the application on port 8000, where it cannot be inferred.")
+    users: int = option(20, "Simulated users.")
+    spawn_rate: int = option(5, "Users that start per second.")
+    seconds: int = option(60, "How long the test runs.")
+    failures: int = option(1, "Percent of requests that may fail.")
+    p50: int = option(200, "Milliseconds that half of the requests may take.")
+    p95: int = option(500, "Milliseconds that 95 % of the requests may take.")
+    p99: int = option(1000, "Milliseconds that 99 % of the requests may take.")
+    env: Mapping[str, str] = option({}, "Environment variables for the new job, for what cannot be inferred.")
+
+
 def check(
     ci: DjangoCI,
     workflows: Workflows,
@@ -84,7 +98,7 @@ def check(
 ) -> Iterator[Finding]:
     if _is_run(workflows, runners):
         return
-    locustfile = options["locustfile"] or next((suite.path for suite in suites.load if suite.kind == "locust"), "")
+    locustfile = options.locustfile or next((suite.path for suite in suites.load if suite.kind == "locust"), "")
     message = f"no workflow runs the load test {locustfile}" if locustfile else "no workflow runs a load test"
     cure = _cure(ci, locustfile, suites, packages, server, health_url, catalog, options)
     yield Finding(ci.workflow.path, ci.job.node.span, message, cure)
@@ -104,10 +118,10 @@ def _cure(
         return _no_load_test(suites)
     if locustfile not in suites.scripts:
         return Blocked(f"{locustfile} is no Python file of the repository", "write it (https://docs.locust.io)")
-    health = options["health-path"] or health_url.path
+    health = options.health_path or health_url.path
     if not health:
         return _no_health_path(health_url)
-    given = {**ci.given, **options["env"]}
+    given = {**ci.given, **options.env}
     project = ci.with_settings(given.get("DJANGO_SETTINGS_MODULE", ""))
     access = local_access(project, given, RULE.id)
     if isinstance(access, Blocked):
@@ -116,7 +130,7 @@ def _cure(
         RULE.id,
         "Performance Tests",
         minutes=20,
-        env={**access, **options["env"]},
+        env={**access, **options.env},
         project=project,
         with_tests=True,
         redis=True,
@@ -126,7 +140,7 @@ def _cure(
         return job
     job = _first(job, "if", "github.event_name == 'workflow_dispatch' || github.event_name == 'schedule'")
     locust, install = _locust(ci, job["steps"], packages)
-    start = options["start"] or _server(ci, packages, server)
+    start = options.start or _server(ci, packages, server)
     job["steps"] += [
         *install,
         ci.run("Start the application", _start(ci, start, health)),
@@ -180,7 +194,7 @@ def _locust(ci: DjangoCI, steps: list[Plain], packages: PythonPackages) -> tuple
 
 
 def _load_test(ci: DjangoCI, locust: str, locustfile: str, options: Options) -> str:
-    users, rate, seconds = options["users"], options["spawn-rate"], options["seconds"]
+    users, rate, seconds = options.users, options.spawn_rate, options.seconds
     return (
         f"{locust} --headless --locustfile {posixpath.relpath(locustfile, ci.project.root or '.')} \\\n"
         f"  --host http://localhost:{PORT} --users {users} --spawn-rate {rate} --run-time {seconds}s \\\n"
@@ -190,7 +204,7 @@ def _load_test(ci: DjangoCI, locust: str, locustfile: str, options: Options) -> 
 
 def _judging(ci: DjangoCI, catalog: Catalog, options: Options) -> list[Plain]:
     """The steps that hold the results against the thresholds, and keep them whatever they are."""
-    limits = {key: options[key] for key in ("failures", "p50", "p95", "p99")}
+    limits = {"failures": options.failures, "p50": options.p50, "p95": options.p95, "p99": options.p99}
     judge = {
         "shell": "python",
         "working-directory": "${{ github.workspace }}",
@@ -267,17 +281,8 @@ RULE = Rule(
     "No workflow runs a load test",
     check,
     audit=("D-009.4",),
-    options=(
-        Option("locustfile", "", "The load test, where it is not found by its name."),
-        Option("health-path", "", "The path that answers 200 when the application is up."),
-        Option("start", "", "The command that starts the application on port 8000, where it cannot be inferred."),
-        Option("users", 20, "Simulated users."),
-        Option("spawn-rate", 5, "Users that start per second."),
-        Option("seconds", 60, "How long the test runs."),
-        Option("failures", 1, "Percent of requests that may fail."),
-        Option("p50", 200, "Milliseconds that half of the requests may take."),
-        Option("p95", 500, "Milliseconds that 95 % of the requests may take."),
-        Option("p99", 1000, "Milliseconds that 99 % of the requests may take."),
-        Option("env", {}, "Environment variables for the new job, for what cannot be inferred."),
-    ),
+    criterion="The workflows do not go without a load test",
+    hours=(4, 8),
+    level=Level.NOTE,
+    profile=Profile.AUDIT,
 )

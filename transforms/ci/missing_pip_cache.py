@@ -15,7 +15,7 @@ from __future__ import annotations
 import posixpath
 import re
 from collections.abc import Iterator
-from typing import NamedTuple
+from typing import Literal, NamedTuple
 
 from fixer.github.action_ref import ActionRef, version_of
 from fixer.github.catalog.actions import Catalog
@@ -24,7 +24,7 @@ from fixer.github.timeline import LocalActions, Moment, is_in
 from fixer.github.workflow import Job, Step, Workflow
 from fixer.github.workflows import commands_of, folder_of
 from fixer.languages.shell import Command
-from fixer.model import Blocked, Finding, Fix, Option, Options, Parts, Rule, listed
+from fixer.model import Blocked, Finding, Fix, Level, Parts, Rule, RuleOptions, listed, option
 from fixer.project.packages import PythonPackages
 
 CACHES = {"pip": "~/.cache/pip", "poetry": "~/.cache/pypoetry", "pipenv": "~/.local/share/virtualenvs"}
@@ -48,6 +48,10 @@ class Installs(NamedTuple):
     manager: str
     files: tuple[str, ...]
     problem: str = ""
+
+
+class Options(RuleOptions):
+    style: Literal["setup-python", "actions-cache"] = option("setup-python", "Who keeps the cache.")
 
 
 def check(
@@ -85,7 +89,7 @@ def _fix(
     paths = _paths_at(Moment.before(step, actions), installs.files)
     if isinstance(paths, Blocked):
         return paths
-    if options["style"] == "actions-cache":
+    if options.style == "actions-cache":
         return Fix.of(
             f"cache what {installs.manager} downloads", _explicit(workflow, step, job, installs.manager, paths, catalog)
         )
@@ -290,5 +294,7 @@ RULE = Rule(
     "Python packages are downloaded again in every run",
     check,
     audit=("D-009.6",),
-    options=(Option("style", "setup-python", "Who keeps the cache.", ("setup-python", "actions-cache")),),
+    criterion="Jobs that install the Python packages of the project have a cache",
+    hours=(0.5, 0.5),
+    level=Level.NOTE,
 )

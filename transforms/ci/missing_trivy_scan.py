@@ -19,7 +19,7 @@ start neither of them.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 from fixer.django.project import DjangoProject
@@ -28,7 +28,7 @@ from fixer.github.catalog.actions import Catalog
 from fixer.github.catalog.references import reference
 from fixer.github.workflow import Job, Step, Workflow
 from fixer.github.workflows import Workflows, commands_of
-from fixer.model import Blocked, Finding, Fix, Option, Options, Parts, Rule, Tier, joined
+from fixer.model import Blocked, Finding, Fix, Parts, Rule, RuleOptions, Tier, joined, option
 from fixer.project.task_runners import TaskRunners
 
 JOB = "trivy-scan"
@@ -56,6 +56,10 @@ MODEST = frozenset(
         UPLOAD,
     }
 )
+
+
+class Options(RuleOptions):
+    severity: Sequence[str] = option(("CRITICAL", "HIGH"), "What a scan that fhfix adds reports.")
 
 
 def check(
@@ -136,7 +140,7 @@ def _job(workflow: Workflow, model: Workflow, catalog: Catalog, options: Options
                     "scan-ref": ".",
                     "format": "sarif",
                     "output": "trivy-results.sarif",
-                    "severity": ",".join(options["severity"]),
+                    "severity": ",".join(options.severity),
                     "ignore-unfixed": True,
                 },
             },
@@ -296,5 +300,6 @@ RULE = Rule(
     "No scan for known holes, or one whose results do not arrive",
     check,
     audit=("D-009.8",),
-    options=(Option("severity", ["CRITICAL", "HIGH"], "What a scan that fhfix adds reports."),),
+    criterion="Known holes are scanned for, and no result of a Trivy scan gets lost",
+    hours=(1, 2),
 )

@@ -22,13 +22,13 @@ at the first failure, and `|| true` in a comment or after another command is non
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from typing import NamedTuple
 
 from fixer.github.workflow import Job, Step, Workflow
 from fixer.languages.shell import Command, Script, Silence, Silencer
 from fixer.languages.yaml import dotted
-from fixer.model import Blocked, Finding, Fix, Option, Options, Parts, Rule, Tier, listed
+from fixer.model import Blocked, Finding, Fix, Parts, Rule, RuleOptions, Tier, listed, option
 
 TYPES = {
     *("mypy", "dmypy", "pyright", "basedpyright", "pyre", "pyrefly", "pytype", "ty", "zuban"),
@@ -71,10 +71,14 @@ class Check(NamedTuple):
     builds: bool = False
 
 
+class Options(RuleOptions):
+    also: Sequence[str] = option((), "test runners and linters to treat alike, by the name that the finding gives")
+
+
 def check(workflow: Workflow, options: Options) -> Iterator[Finding]:
     if not SILENCED.search(workflow.source.text) or not MENTION.search(workflow.source.text):
         return
-    also = frozenset(options["also"])
+    also = frozenset(options.also)
     for step in workflow.steps:
         run = step.run
         if run is None or not MENTION.search(run.value):
@@ -314,5 +318,6 @@ RULE = Rule(
     "A type check cannot fail the job",
     check,
     audit=("D-009.5",),
-    options=(Option("also", (), "test runners and linters to treat alike, by the name that the finding gives"),),
+    criterion="A type check that fails, fails its job",
+    hours=(0.5, 0.5),
 )

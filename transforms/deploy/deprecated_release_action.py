@@ -20,13 +20,13 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Literal
 
 from fixer.github.action_ref import ActionRef, RefKind
 from fixer.github.catalog.actions import Catalog
 from fixer.github.workflow import Job, Step, Workflow
 from fixer.languages.yaml import Node
-from fixer.model import Blocked, Finding, Fix, Option, Options, Parts, Rule, Tier, joined
+from fixer.model import Blocked, Finding, Fix, Parts, Rule, RuleOptions, Tier, joined, option
 
 CREATE, UPLOAD, SUCCESSOR = "actions/create-release", "actions/upload-release-asset", "softprops/action-gh-release"
 ASSETS = "${{ runner.temp }}/release-assets"
@@ -55,6 +55,11 @@ class Release:
 
     step: Step
     folded: tuple[Step, ...]
+
+
+class Options(RuleOptions):
+    style: Literal["action", "gh"] = option("action", "what makes the release: the action, or the gh command line")
+    tag: str = option("", "the tag of a release that a step knows only by its upload_url")
 
 
 def check(workflow: Workflow, catalog: Catalog, options: Options) -> Iterator[Finding]:
@@ -154,7 +159,7 @@ def _create_cure(workflow: Workflow, release: Release, catalog: Catalog, options
     assets = [asset for asset in files if isinstance(asset, Asset)]
     title = f"make the release with {SUCCESSOR}"
     parts: list[Parts] = []
-    if options["style"] == "gh":
+    if options.style == "gh":
         title = "make the release with `gh release create`"
         parts.append(_as_gh(workflow, release, assets))
     else:
@@ -170,8 +175,8 @@ def _create_cure(workflow: Workflow, release: Release, catalog: Catalog, options
         parts.append(workflow.delete(steps, *(int(upload.at[-1]) for upload in release.folded)))
     permission, todo = _permission(workflow, step)
     parts.append(permission)
-    effects = [f"{workflow.path}: the release is made by {SUCCESSOR if options['style'] != 'gh' else 'gh'}"]
-    if options["style"] != "gh":
+    effects = [f"{workflow.path}: the release is made by {SUCCESSOR if options.style != 'gh' else 'gh'}"]
+    if options.style != "gh":
         effects.append("a release that exists already for this tag is updated, where the old action failed")
     if release.folded:
         count = len(release.folded)
@@ -328,7 +333,7 @@ def _upload_cure(workflow: Workflow, step: Step, catalog: Catalog, options: Opti
         return Blocked("the step stands in a list that cannot be edited", "write the list of steps once more")
     if asset.renamed:
         parts.append(workflow.insert_item(steps, int(step.at[-1]), _naming_step(step, [asset])))
-    if options["style"] == "gh":
+    if options.style == "gh":
         parts.append(_upload_as_gh(workflow, step, asset, found.tag))
         return Fix.of("upload the asset with `gh release upload`", *parts)
     wanted: dict[str, Any] = {"tag_name": found.tag, "files": asset.file, "fail_on_unmatched_files": True}
@@ -381,8 +386,8 @@ class Target:
 
 def _tag_of(workflow: Workflow, step: Step, options: Options) -> Target | Blocked:
     url = _with(step).get("upload_url", "")
-    if options["tag"]:
-        return Target(options["tag"])
+    if options.tag:
+        return Target(options.tag)
     if _RELEASE_EVENT.fullmatch(url):
         return Target("${{ github.event.release.tag_name }}")
     here = _STEP_URL.fullmatch(url)
@@ -565,8 +570,6 @@ RULE = Rule(
     "A release is made by an archived action",
     check,
     audit=("D-010.4",),
-    options=(
-        Option("style", "action", "what makes the release: the action, or the gh command line", ("action", "gh")),
-        Option("tag", "", "the tag of a release that a step knows only by its upload_url"),
-    ),
+    criterion="No release is made by an archived action",
+    hours=(1, 1),
 )

@@ -33,7 +33,7 @@ from fixer.deploy.ways import ECS, KUBERNETES
 from fixer.github.workflow import Step, Workflow
 from fixer.languages.shell import EXPRESSION, Command, Silence, Structure, Word
 from fixer.languages.yaml import dotted
-from fixer.model import Blocked, Finding, Fix, Option, Options, Parts, Rule, Tier, listed
+from fixer.model import Blocked, Finding, Fix, Parts, Rule, RuleOptions, Tier, listed, option
 
 SHORTEST = 5
 """Seconds; a shorter sleep is a pause, not a wait for a deployment."""
@@ -57,6 +57,15 @@ DEPLOYMENT_IN_NAME = re.compile(
 URL = re.compile(r"(https?://[\w.-]+(:\d+)?|(https?://)?\$\{\{[^'\"`]+?\}\})(/[\w/.?&=%~+-]*)?", re.ASCII)
 VARIABLE = re.compile(r"\$(?:\{(\w+)\}|(\w+))")
 OWN_VARIABLES = re.compile(r"(GITHUB|RUNNER|AWS)_\w+")
+
+
+class Options(RuleOptions):
+    url: str | Sequence[str] | Mapping[str, str | Sequence[str]] = option(
+        "", "what to ask where nothing that follows is checked: one URL, several, or one per job id"
+    )
+    timeout: int = option(300, "seconds after which a deployment that is not healthy has failed")
+    interval: int = option(5, "seconds between two attempts")
+    max_time: int = option(10, "seconds that one request may take")
 
 
 def check(workflow: Workflow, options: Options, deployments: Deployments | None) -> Iterator[Finding]:
@@ -369,8 +378,8 @@ def _option(word: Word, place: StepScript, environment: Environment) -> str | No
 
 def _cure(wait: Wait, checks: list[Found], options: Options, deployments: Deployments | None) -> Fix | Blocked:
     environment = Environment(wait)
-    timeout, interval = _timeout(wait, options), int(options["interval"])
-    probes = _probes(checks, environment, int(options["max-time"])) if checks else None
+    timeout, interval = _timeout(wait, options), int(options.interval)
+    probes = _probes(checks, environment, int(options.max_time)) if checks else None
     followed = probes is not None
     if probes is None:
         environment = Environment(wait)
@@ -379,7 +388,7 @@ def _cure(wait: Wait, checks: list[Found], options: Options, deployments: Deploy
         if None in words:
             given = configured[words.index(None)]
             return Blocked(f"{given!r} is no address to ask", "give a whole URL", _configuration(wait))
-        probes = [Probe(word, max_time=str(options["max-time"])) for word in words if word is not None] or None
+        probes = [Probe(word, max_time=str(options.max_time)) for word in words if word is not None] or None
     if probes is not None:
         goes_on = followed and _judged_elsewhere(checks)
         lines = wait_until_healthy(probes, timeout, interval, wait.text, goes_on=goes_on)
@@ -400,11 +409,11 @@ def _cure(wait: Wait, checks: list[Found], options: Options, deployments: Deploy
 
 def _soak(wait: Wait, checks: list[Found], options: Options) -> Fix | Blocked:
     environment = Environment(wait)
-    probes = _probes(checks, environment, int(options["max-time"]))
+    probes = _probes(checks, environment, int(options.max_time))
     if probes is None:
         reason = "the address that is checked afterwards cannot be known where the sleep stands"
         return Blocked(reason, "check it in the same script, with the address in a variable set before the sleep")
-    interval = min(int(options["interval"]), wait.seconds)
+    interval = min(int(options.interval), wait.seconds)
     lines = stay_healthy(probes, wait.seconds, interval, wait.text, goes_on=_judged_elsewhere(checks))
     urls = listed(probe.url.strip("\"'") for probe in probes)
     stays = "stays" if len(probes) == 1 else "stay"
@@ -415,9 +424,9 @@ def _soak(wait: Wait, checks: list[Found], options: Options) -> Fix | Blocked:
 
 def _timeout(wait: Wait, options: Options) -> int:
     """Seconds until the deadline: before the step's own `timeout-minutes`, which says nothing of what was awaited."""
-    wanted = max(int(options["timeout"]), 2 * wait.seconds)
+    wanted = max(int(options.timeout), 2 * wait.seconds)
     minutes = wait.step.data.get("timeout-minutes")
-    limit = minutes * 60 - int(options["max-time"]) - int(options["interval"]) if isinstance(minutes, int) else wanted
+    limit = minutes * 60 - int(options.max_time) - int(options.interval) if isinstance(minutes, int) else wanted
     return min(wanted, limit) if limit > wait.seconds else wanted
 
 
@@ -431,7 +440,7 @@ def _judged_elsewhere(checks: list[Found]) -> bool:
 
 
 def _configured(wait: Wait, options: Options) -> list[str]:
-    given = options["url"]
+    given = options.url
     if isinstance(given, Mapping):
         given = given.get(wait.step.job.id if wait.step.job is not None else "", "")
     return [given] if isinstance(given, str) and given else list(given or ())
@@ -478,13 +487,13 @@ def _waiter(wait: Wait, environment: Environment, deployments: Deployments | Non
             names = (("workload", ""), ("namespace", "--namespace"), ("context", "--context"))  # type: ignore[assignment]
         else:
             return []
-        for name, option in names:
+        for name, flag in names:
             if not target.get(name):
                 continue
             word = environment.word(target[name], role=f"DEPLOYED_{name.upper()}")
             if word is None:
                 return []
-            words.append(f"{option} {word}".strip())
+            words.append(f"{flag} {word}".strip())
         if deployment.way is KUBERNETES:
             words.append(f"--timeout {timeout}s")
         lines.append(" ".join(words))
@@ -572,10 +581,6 @@ RULE = Rule(
     "A deployment is waited for by a fixed sleep",
     check,
     audit=("D-010.3",),
-    options=(
-        Option("url", None, "what to ask where nothing that follows is checked: one URL, several, or one per job id"),
-        Option("timeout", 300, "seconds after which a deployment that is not healthy has failed"),
-        Option("interval", 5, "seconds between two attempts"),
-        Option("max-time", 10, "seconds that one request may take"),
-    ),
+    criterion="No deployment is waited for by the clock alone",
+    hours=(2, 2),
 )

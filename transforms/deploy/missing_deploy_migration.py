@@ -23,17 +23,17 @@ from __future__ import annotations
 import json
 import posixpath
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 from fixer.deploy.command_lines import read
-from fixer.deploy.deployments import DeployJob, Deployment, Deployments, given_in, migrates, value_of
+from fixer.deploy.deployments import DeployJob, Deployment, Deployments, filled_in, migrates, value_of
 from fixer.deploy.ways import ECS, HELM, KUBERNETES
 from fixer.django.project import DjangoProject
 from fixer.django.settings import limit_variable
 from fixer.github.workflow import Workflow
 from fixer.languages.shell import Script
-from fixer.model import Blocked, Finding, Fix, Option, Options, Rule, Tier
+from fixer.model import Blocked, Finding, Fix, Level, Rule, RuleOptions, Tier, option
 
 MIGRATE_ECS = """\
 service() {
@@ -135,6 +135,15 @@ _COMMAND = 'rules.missing-deploy-migration.command = "…"'
 _PUSHES = re.compile(r"docker (?:image )?push|--push\b|register-task-definition|buildah push|skopeo copy")
 
 
+class Options(RuleOptions):
+    container: str = option("", "the container that migrates, where the service has several")
+    manage: Sequence[str] = option(
+        (), "the command in the container, in words; python manage.py migrate --noinput by default"
+    )
+    timeout: int = option(60, "minutes that a migration may take")
+    command: str = option("", "a command that migrates, for ways of deploying that have no one-off task")
+
+
 def check(workflow: Workflow, deployments: Deployments, django: DjangoProject, options: Options) -> Iterator[Finding]:
     if not django.manage_py and not django.others:
         return
@@ -180,26 +189,26 @@ def _cure(job: DeployJob, django: DjangoProject, options: Options) -> Fix | Bloc
     steps = job.editable_steps
     if isinstance(steps, Blocked):
         return steps
-    if not given_in(options, "command") and (not job.way.restored or job.way is HELM):
+    if not filled_in(options.command) and (not job.way.restored or job.way is HELM):
         return Blocked(
             f"job {job.id} deploys in a way for which fhfix knows no one-off task ({job.deployments[0].words})",
             "say how to migrate",
             _COMMAND,
         )
-    if job.unknown and not given_in(options, "command"):
+    if job.unknown and not filled_in(options.command):
         return Blocked(f"job {job.id}: {job.unknown}", "say how to migrate", _COMMAND)
-    deployment = job.deployments[0] if given_in(options, "command") else _serving(job)
+    deployment = job.deployments[0] if filled_in(options.command) else _serving(job)
     if deployment is None:
         return Blocked(
             f"what job {job.id} deploys is made behind its first deployment, and migrations go before that one",
             "make it in a step before",
             _COMMAND,
         )
-    made = _by_command(options) if given_in(options, "command") else _one_off(job, deployment, django, options)
+    made = _by_command(options) if filled_in(options.command) else _one_off(job, deployment, django, options)
     if isinstance(made, Blocked):
         return made
     step: dict[str, Any] = {"name": "Migrate the database"} | deployment.condition
-    if not given_in(options, "command"):
+    if not filled_in(options.command):
         step |= deployment.surroundings
     return Fix.of(
         "migrate the database before the deployment",
@@ -212,7 +221,7 @@ def _cure(job: DeployJob, django: DjangoProject, options: Options) -> Fix | Bloc
 
 def _todo(job: DeployJob, deployment: Deployment, options: Options) -> list[str]:
     todo = ["see to it that the version that still runs can work with the migrated database"]
-    if job.way is ECS and not given_in(options, "command"):
+    if job.way is ECS and not filled_in(options.command):
         more = ", ecs:RegisterTaskDefinition" if deployment.target.get("file") else ""
         todo.append(f"allow the deploying AWS identity ecs:RunTask, ecs:DescribeTasks{more} and iam:PassRole")
     return todo
@@ -231,19 +240,19 @@ def _serving(job: DeployJob) -> Deployment | None:
 
 
 def _by_command(options: Options) -> dict[str, Any]:
-    command: str = given_in(options, "command")
+    command: str = filled_in(options.command)
     return {"run": f"{command}\n" if "\n" in command else command}
 
 
 def _argv(options: Options) -> str:
-    words = list(options["manage"]) or ["python", "manage.py", "migrate", "--noinput"]
+    words = list(options.manage) or ["python", "manage.py", "migrate", "--noinput"]
     return json.dumps(words)
 
 
 def _minutes(job: DeployJob, options: Options) -> str:
     """How long a migration may take: no longer than its job."""
     limit = job.job.data.get("timeout-minutes")
-    return str(min(options["timeout"], limit) if isinstance(limit, int) else options["timeout"])
+    return str(min(options.timeout, limit) if isinstance(limit, int) else options.timeout)
 
 
 def _one_off(
@@ -279,7 +288,7 @@ def _one_off(
                 _COMMAND,
             )
         env["TASK_DEFINITION"], revision = target["task_definition"], 'revision="$TASK_DEFINITION"\n'
-    container = options["container"] or _rendered_container(job, deployment)
+    container = options.container or _rendered_container(job, deployment)
     if container:
         env["CONTAINER"] = container
     env["COMMAND"], env["TIMEOUT_MINUTES"] = _argv(options), _minutes(job, options)
@@ -322,7 +331,7 @@ def _in_kubernetes(job: DeployJob, deployment: Deployment, options: Options) -> 
     words = next((list(read(command).texts) for command in commands if command.start == deployment.offset), [])
     pairs = [word for word in words if "=" in word] if words[:2] == ["set", "image"] else []
     named = [pair.partition("=") for pair in pairs if "*" not in pair]
-    wanted = options["container"] or (named[0][0] if len(named) == 1 else "")
+    wanted = options.container or (named[0][0] if len(named) == 1 else "")
     image = next((image for container, _, image in named if container == wanted), "")
     if not wanted or not image:
         return Blocked(
@@ -345,10 +354,7 @@ RULE = Rule(
     "A Django project is deployed without migrating its database",
     check,
     audit=("D-010.2",),
-    options=(
-        Option("container", "", "the container that migrates, where the service has several"),
-        Option("manage", [], "the command in the container, in words; python manage.py migrate --noinput by default"),
-        Option("timeout", 60, "minutes that a migration may take"),
-        Option("command", "", "a command that migrates, for ways of deploying that have no one-off task"),
-    ),
+    criterion="No Django project is deployed without migrating its database",
+    hours=(4, 4),
+    level=Level.ERROR,
 )

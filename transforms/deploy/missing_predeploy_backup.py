@@ -24,10 +24,10 @@ import re
 from collections.abc import Iterator
 from typing import Any
 
-from fixer.deploy.deployments import DeployJob, Deployments, given_in
+from fixer.deploy.deployments import DeployJob, Deployments, filled_in
 from fixer.deploy.ways import ECS
 from fixer.github.workflow import Job, Workflow
-from fixer.model import Blocked, Finding, Fix, Option, Options, Parts, Rule, Tier
+from fixer.model import Blocked, Finding, Fix, Parts, Rule, RuleOptions, Tier, option
 
 SNAPSHOT = """\
 if [ -z "$DB_INSTANCE" ]; then
@@ -56,8 +56,15 @@ _TEXT = re.compile(r"^[A-Za-z][A-Za-z0-9-]{0,62}$")
 _EXPRESSION = re.compile(r"^\$\{\{\s*(?:vars|secrets|env|inputs)\.\w+\s*\}\}$")
 
 
+class Options(RuleOptions):
+    instance: str = option(
+        "", "the RDS instance of production: its name, or an expression such as ${{ vars.RDS_INSTANCE }}"
+    )
+    command: str = option("", "a command that backs the database up, instead of an RDS snapshot")
+
+
 def check(workflow: Workflow, deployments: Deployments, options: Options) -> Iterator[Finding]:
-    if not (deployments.database or options["instance"] or given_in(options, "command")):
+    if not (deployments.database or options.instance or filled_in(options.command)):
         return
     for job in deployments.of(workflow):
         if ("${{" in job.environment or job.environment == "production") and not _backs_up(job):
@@ -100,19 +107,19 @@ def _cure(job: DeployJob, options: Options) -> Fix | Blocked:
         )
     if isinstance(steps, Blocked):
         return steps
-    name = "Back up the database" if given_in(options, "command") else "Snapshot the database"
+    name = "Back up the database" if filled_in(options.command) else "Snapshot the database"
     step: dict[str, Any] = {"name": name, "id": _free_id(job)} | job.deployments[0].condition
     outputs = job.job.node.get("outputs")
     parts: list[Parts] = []
-    if given_in(options, "command"):
-        step["run"] = given_in(options, "command") + ("\n" if "\n" in given_in(options, "command") else "")
+    if filled_in(options.command):
+        step["run"] = filled_in(options.command) + ("\n" if "\n" in filled_in(options.command) else "")
     else:
-        why = _why_not(job, options["instance"])
+        why = _why_not(job, options.instance)
         if why is not None:
             return why
         step |= job.deployments[0].surroundings
         region = job.deployments[0].target.get("region", "")
-        env = {**job.deployments[0].credentials, "DB_INSTANCE": options["instance"]}
+        env = {**job.deployments[0].credentials, "DB_INSTANCE": options.instance}
         step["env"] = env | ({"AWS_REGION": region} if region else {})
         step["run"] = SNAPSHOT
         passed = {"snapshot_id": f"${{{{ steps.{step['id']}.outputs.id }}}}"}
@@ -134,13 +141,13 @@ def _cure(job: DeployJob, options: Options) -> Fix | Blocked:
 
 
 def _todo(job: DeployJob, options: Options) -> list[str]:
-    if given_in(options, "command"):
+    if filled_in(options.command):
         return []
     made = ["allow the deploying AWS identity rds:CreateDBSnapshot and rds:DescribeDBSnapshots"]
     limit = job.job.data.get("timeout-minutes")
     if isinstance(limit, int) and limit < 90:
         made.append(f"leave room for the snapshot, which is given an hour: timeout-minutes of job {job.id} is {limit}")
-    variable = re.search(r"vars\.(\w+)", options["instance"])
+    variable = re.search(r"vars\.(\w+)", options.instance)
     if variable:
         made.insert(0, f"set the variable {variable[1]} to the name of the production database instance")
     return made
@@ -192,12 +199,6 @@ RULE = Rule(
     "Production is deployed without a snapshot of its database",
     check,
     audit=("D-010.6",),
-    options=(
-        Option(
-            "instance",
-            "",
-            "the RDS instance of production: its name, or an expression such as ${{ vars.RDS_INSTANCE }}",
-        ),
-        Option("command", "", "a command that backs the database up, instead of an RDS snapshot"),
-    ),
+    criterion="No job deploys to production without a snapshot of its database",
+    hours=(2, 2),
 )

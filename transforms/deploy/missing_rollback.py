@@ -39,7 +39,7 @@ from fixer.deploy.deployments import (
     aws_operation,
     copy_of,
     exports,
-    given_in,
+    filled_in,
     refers_to,
 )
 from fixer.deploy.rollbacks import Flaw, flaw_of, idle_rollback, is_atomic, rollback_of
@@ -47,7 +47,7 @@ from fixer.deploy.ways import ECS, HELM, KUBERNETES
 from fixer.github.workflow import Job, Step, Workflow
 from fixer.languages.shell import Script
 from fixer.languages.yaml import Flow, Node
-from fixer.model import Blocked, Finding, Fix, Option, Options, Parts, Rule, Tier
+from fixer.model import Blocked, Finding, Fix, Parts, Rule, RuleOptions, Tier, option
 
 RECORD_ECS = """\
 steady="[?rolloutState=='COMPLETED' || !rolloutState] | [0].[id, taskDefinition]"
@@ -259,6 +259,11 @@ _COMMAND = 'rules.missing-rollback.command = "…"'
 _BOTH_COMMANDS = f"{_RECORD}\n{_COMMAND}"
 
 
+class Options(RuleOptions):
+    record: str = option("", "a command that prints which version runs, for ways of deploying that fhfix does not know")
+    command: str = option("", "a command that goes back to the version in $PREVIOUS, likewise")
+
+
 def check(workflow: Workflow, deployments: Deployments, options: Options) -> Iterator[Finding]:
     jobs = deployments.of(workflow)
     for job in jobs:
@@ -300,7 +305,7 @@ def _cure(job: DeployJob, options: Options) -> Fix | Blocked:
     if isinstance(steps, Blocked):
         return steps
     why = _why_not(job)
-    if not job.way.restored or (why is not None and given_in(options, "command")):
+    if not job.way.restored or (why is not None and filled_in(options.command)):
         return _by_command(job, steps, options)
     if why is not None:
         return why
@@ -807,7 +812,7 @@ def _todo(job: DeployJob) -> list[str]:
 
 def _by_command(job: DeployJob, steps: Node, options: Options) -> Fix | Blocked:
     """A step of the same job, which has everything that deploying needs."""
-    command, record = given_in(options, "command"), given_in(options, "record")
+    command, record = filled_in(options.command), filled_in(options.record)
     if not command or not record:
         missing = _RECORD if command else _COMMAND if record else _BOTH_COMMANDS
         way = job.way
@@ -985,10 +990,6 @@ RULE = Rule(
     "A failed deployment is not rolled back",
     check,
     audit=("D-010.1",),
-    options=(
-        Option(
-            "record", "", "a command that prints which version runs, for ways of deploying that fhfix does not know"
-        ),
-        Option("command", "", "a command that goes back to the version in $PREVIOUS, likewise"),
-    ),
+    criterion="No job deploys without going back when that fails",
+    hours=(3, 3),
 )

@@ -17,6 +17,7 @@ server, whose curl may be older than 7.71.
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from typing import Literal
 
 from fixer.deploy.commands import StepScript, deploys, job_deploys
 from fixer.deploy.deployments import value_of
@@ -24,10 +25,17 @@ from fixer.deploy.health_check import HealthCheck, health_checks, is_about_healt
 from fixer.github.workflow import Step, Workflow
 from fixer.languages.shell import Command, Silence, Structure
 from fixer.languages.yaml import dotted
-from fixer.model import Blocked, Finding, Fix, Option, Options, Parts, Rule, Tier
+from fixer.model import Blocked, Finding, Fix, Parts, Rule, RuleOptions, Tier, option
 
 ELSEWHERE = (Structure.LOOP, Structure.FUNCTION, Structure.BACKGROUND)
 PART_OF_SOMETHING = (Structure.PIPELINE, Structure.CONDITION, Structure.SUBSTITUTION, Structure.NEGATION)
+
+
+class Options(RuleOptions):
+    style: Literal["curl", "loop"] = option("curl", "curl's own retries, or a loop of the shell")
+    retries: int = option(5, "attempts after the first")
+    delay: int = option(10, "seconds between two attempts")
+    max_time: int = option(10, "seconds that one request may take, where the check does not say")
 
 
 def check(workflow: Workflow, options: Options) -> Iterator[Finding]:
@@ -73,7 +81,7 @@ def _after_deployment(found: HealthCheck, place: StepScript, earlier: Sequence[S
 
 
 def _cure(workflow: Workflow, place: StepScript, found: HealthCheck, options: Options) -> Fix | Blocked:
-    attempts, delay = int(options["retries"]) + 1, int(options["delay"])
+    attempts, delay = int(options.retries) + 1, int(options.delay)
     if not found.fails and found.reads_status:
         return Blocked(
             "it reads the status code, and curl cannot retry what it writes to /dev/null (error 23 in many versions)",
@@ -83,9 +91,9 @@ def _cure(workflow: Workflow, place: StepScript, found: HealthCheck, options: Op
         return Blocked(
             "an HTTP error does not fail this check, so it has nothing to retry", "add `--fail` where it should"
         )
-    parts = _as_loop(workflow, place, found, attempts, delay) if options["style"] == "loop" or place.remote else None
+    parts = _as_loop(workflow, place, found, attempts, delay) if options.style == "loop" or place.remote else None
     if parts is None:
-        limit = "" if found.max_time else f" --max-time {int(options['max-time'])}"
+        limit = "" if found.max_time else f" --max-time {int(options.max_time)}"
         retry = f" --retry {attempts - 1} --retry-delay {delay} --retry-all-errors{limit}"
         at = found.command.argv[0].end
         parts = workflow.splice_scalar(place.node, [(at, at, retry)])
@@ -116,10 +124,6 @@ RULE = Rule(
     "A health check after a deployment asks only once",
     check,
     audit=("D-010.5",),
-    options=(
-        Option("style", "curl", "curl's own retries, or a loop of the shell", ("curl", "loop")),
-        Option("retries", 5, "attempts after the first"),
-        Option("delay", 10, "seconds between two attempts"),
-        Option("max-time", 10, "seconds that one request may take, where the check does not say"),
-    ),
+    criterion="No health check after a deployment asks only once",
+    hours=(1, 1),
 )

@@ -18,7 +18,7 @@ from collections.abc import Iterator
 from fixer.django.project import DjangoProject
 from fixer.django.settings import Database, Later, own_dict, resolve, vendor_of
 from fixer.languages.python import PythonModule, item, key, text
-from fixer.model import Blocked, Finding, Fix, Rule, listed
+from fixer.model import Blocked, Finding, Fix, Level, Rule, listed
 
 # https://mysqlclient.readthedocs.io/user_guide.html#functions-and-attributes, less what libpq also knows
 MYSQL_ONLY = (
@@ -121,4 +121,7 @@ RULE = Rule(
     "A PostgreSQL database has MySQL's connection options",
     check,
     audit=("D-012.3",),
+    criterion="No PostgreSQL database has options of MySQL",
+    hours=(0.5, 0.5),
+    level=Level.ERROR,
 )

@@ -25,7 +25,7 @@ from fixer.django.project import DjangoProject
 from fixer.django.query_log import QueryLog
 from fixer.django.settings import SettingsModule, resolve
 from fixer.languages.python import PythonModule, constant, has_spread, item, text
-from fixer.model import Blocked, Finding, Fix, NewFile, Option, Options, Parts, Rule, Span, joined
+from fixer.model import Blocked, Finding, Fix, Level, NewFile, Parts, Profile, Rule, RuleOptions, Span, joined, option
 
 LOGGER = "django.db.backends"
 ABOVE = (LOGGER, "django.db", "django")
@@ -76,6 +76,10 @@ connection_created.connect(_watch, dispatch_uid="slow_queries")
 '''
 
 
+class Options(RuleOptions):
+    seconds: float = option(0.5, "how long a query takes before it is logged")
+
+
 def check(django: DjangoProject, log: QueryLog, options: Options) -> Iterator[Finding]:
     if log.by:
         return
@@ -102,9 +106,9 @@ def _check(project: DjangoProject, log: QueryLog, options: Options) -> Iterator[
     package = name.rpartition(".")[0]
     importing = f"from {package} import slow_queries" if package else "import slow_queries"
     code = f"{importing}  # noqa: E402, F401"
-    parts: list[Parts | NewFile] = [NewFile(path, MODULE.replace("{seconds}", str(options["seconds"])))]
+    parts: list[Parts | NewFile] = [NewFile(path, MODULE.replace("{seconds}", str(options.seconds)))]
     todo: list[str] = []
-    effects = [f"{path}: logs queries longer than {options['seconds']} s, SLOW_QUERY_SECONDS says otherwise"]
+    effects = [f"{path}: logs queries longer than {options.seconds} s, SLOW_QUERY_SECONDS says otherwise"]
     if not speaking and not any(database.in_class for database in home.databases) and not _configured_by_code(chain):
         code = f"{_new_logging(module)}\n\n{code}"
         effects.append("LOGGING: warnings of django.db.backends go to the console")
@@ -281,5 +285,8 @@ RULE = Rule(
     "Slow queries leave no trace in production",
     check,
     audit=("D-012.2",),
-    options=(Option("seconds", 0.5, "how long a query takes before it is logged"),),
+    criterion="Slow queries leave a trace in production",
+    hours=(1, 1),
+    level=Level.NOTE,
+    profile=Profile.AUDIT,
 )

@@ -30,7 +30,7 @@ import ast
 import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Literal
 
 from fixer.django.app_server import AppServer
 from fixer.django.databases import LocalDatabases, Place
@@ -46,7 +46,7 @@ from fixer.django.settings import (
     vendor_of,
 )
 from fixer.languages.python import Code, PythonModule, constant, item, key, text
-from fixer.model import Blocked, Finding, Fix, Option, Options, Parts, Rule, Span, Tier, listed
+from fixer.model import Blocked, Finding, Fix, Parts, Rule, RuleOptions, Span, Tier, listed, option
 
 CONNECT_TIMEOUT = 10  # seconds
 AGE_WITHOUT_HEALTH_CHECKS = 60
@@ -68,6 +68,13 @@ UNKNOWN_SERVER = Blocked(
     'rules.unpooled-database.server = "wsgi"',
 )
 KEYS = ("CONN_MAX_AGE", "CONN_HEALTH_CHECKS", "sslmode", "connect_timeout", "statement_timeout", "pool")
+
+
+class Options(RuleOptions):
+    server: Literal["", "wsgi", "asgi"] = option("", "what runs the application, where no file tells")
+    max_age: int = option(600, "seconds for which a connection is kept under WSGI")
+    pool_max_size: int = option(20, "most connections of one process under ASGI, with Django's pool")
+    statement_timeout_ms: int = option(30000, "after how many milliseconds PostgreSQL cancels a statement")
 
 
 def check(
@@ -107,7 +114,7 @@ class _Cell:
 
     @property
     def interface(self) -> str:
-        return str(self.options["server"] or (self.server.interface if self.server else ""))
+        return str(self.options.server or (self.server.interface if self.server else ""))
 
     @property
     def isolates_requests(self) -> bool:
@@ -137,19 +144,19 @@ class _Cell:
 
     @property
     def age(self) -> int:
-        return int(self.options["max-age"]) if self.has_health_checks else AGE_WITHOUT_HEALTH_CHECKS
+        return int(self.options.max_age) if self.has_health_checks else AGE_WITHOUT_HEALTH_CHECKS
 
     @property
     def pool(self) -> dict[str, int]:
         """Sizes are per process, so that all workers together stay below what the server allows."""
         processes = max([command.workers or 1 for command in self.server.deciding] if self.server else [1], default=1)
-        largest = max(2, min(int(self.options["pool-max-size"]), MOST_CONNECTIONS // processes))
+        largest = max(2, min(int(self.options.pool_max_size), MOST_CONNECTIONS // processes))
         return {"min_size": min(POOL_MIN, largest), "max_size": largest, "timeout": CONNECT_TIMEOUT}
 
     @property
     def reason(self) -> str:
-        if self.options["server"]:
-            return f"the configuration says {self.options['server']}"
+        if self.options.server:
+            return f"the configuration says {self.options.server}"
         return self.server.reason if self.server else ""
 
 
@@ -370,7 +377,7 @@ def _timeouts(said: _Said, cell: _Cell, wanted: _Wanted) -> None:
     built_elsewhere = given is not None and not text(given)
     if has_limit or built_elsewhere or _pooler(said.database, cell):
         return
-    milliseconds = str(cell.options["statement-timeout-ms"])
+    milliseconds = str(cell.options.statement_timeout_ms)
     own = limit_variable(said.database.ssl_variable)
     before = f"{text(given)} " if given is not None else ""
     value = Code(
@@ -544,7 +551,7 @@ def _loop(module: PythonModule, database: Database, missing: list[str], variable
     if "statement_timeout" in missing:
         own = limit_variable(variable)
         given = f"(_options.get({q('options')}) or {q('')})"
-        limit = f"{_read(module, database, own)} or {q(str(cell.options['statement-timeout-ms']))}"
+        limit = f"{_read(module, database, own)} or {q(str(cell.options.statement_timeout_ms))}"
         body += [
             f"if {q('statement_timeout')} not in {given}:",
             f"{step}_limit = {q(' -c statement_timeout=')} + ({limit})",
@@ -756,10 +763,6 @@ RULE = Rule(
     "PostgreSQL is used without connection reuse, TLS or time limits",
     check,
     audit=("D-012.1",),
-    options=(
-        Option("server", "", "what runs the application, where no file tells", ("wsgi", "asgi")),
-        Option("max-age", 600, "seconds for which a connection is kept under WSGI"),
-        Option("pool-max-size", 20, "most connections of one process under ASGI, with Django's pool"),
-        Option("statement-timeout-ms", 30000, "after how many milliseconds PostgreSQL cancels a statement"),
-    ),
+    criterion="Database connections are reused, and have timeouts",
+    hours=(2, 2),
 )

@@ -26,10 +26,16 @@ from fixer.django.project import DjangoProject
 from fixer.django.raw_sql import RawSql
 from fixer.django.settings import Database, own_dict
 from fixer.languages.python import constant, item, key
-from fixer.model import Blocked, Finding, Fix, Option, Options, Rule, Tier
+from fixer.model import Blocked, Finding, Fix, Level, Rule, RuleOptions, Tier, option
 
 THRESHOLD = 5  # psycopg's own default; a connection keeps 100 statements
 CONFIG = "rules.unprepared-statements.server-side-binding = true"
+
+
+class Options(RuleOptions):
+    server_side_binding: bool = option(
+        False, "bind parameters on the server, which psycopg needs to prepare statements"
+    )
 
 
 def check(django: DjangoProject, raw_sql: RawSql, local: LocalDatabases | None, options: Options) -> Iterator[Finding]:
@@ -102,7 +108,7 @@ def _pair(
             f"{raw_sql.first} has SQL written by hand, which parameters bound on the server may make invalid",
             "check it with server_side_binding, and set both keys by hand",
         )
-    if not options["server-side-binding"]:
+    if not options.server_side_binding:
         return Blocked(
             "psycopg prepares statements only with parameters bound on the server, which makes some SQL invalid",
             "run the tests with server_side_binding, then opt in",
@@ -143,9 +149,7 @@ RULE = Rule(
     "Prepared statements are missing, or only half configured",
     check,
     audit=("D-012.4",),
-    options=(
-        Option(
-            "server-side-binding", False, "bind parameters on the server, which psycopg needs to prepare statements"
-        ),
-    ),
+    criterion="Prepared statements are configured so that they work",
+    hours=(1, 1),
+    level=Level.NOTE,
 )

@@ -470,4 +470,6 @@ RULE = Rule(
     "Secrets or whole folders can reach a layer of an image",
     check,
     audit=("D-011.2",),
+    criterion="Neither secrets nor needless files can reach a layer of an image",
+    hours=(0.5, 0.5),
 )

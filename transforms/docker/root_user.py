@@ -18,7 +18,7 @@ home, an unknown base image.
 
 import posixpath
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 from fixer.docker.builds import ImageBuilds, local_sources
@@ -26,7 +26,7 @@ from fixer.docker.containers import Container, Program, State
 from fixer.docker.images import DEVELOPMENT, FAMILIES, ROOT, BaseImage, base_image, made_up
 from fixer.docker.privileges import User, folders_made, is_within, low_port, needs_root, settings_need_root
 from fixer.languages.dockerfile import Dockerfile, Instruction, New, Stage, expanded
-from fixer.model import Blocked, Finding, Fix, Option, Options, Parts, Rule, Tier, listed
+from fixer.model import Blocked, Finding, Fix, Parts, Rule, RuleOptions, Tier, listed, option
 
 # Images that others are made from, which say who runs them.
 BASES = re.compile(r"(^|[/._-])(base|builder)([/._-]|$)", re.IGNORECASE)
@@ -115,12 +115,23 @@ WRITES_BESIDE = re.compile(
 )
 
 
+class Options(RuleOptions):
+    user: str = option("app", "the name of a user that has to be made")
+    uid: int = option(10001, "its number, and that of its group")
+    images: Mapping[str, str] = option(
+        {}, "families (debian, alpine, redhat, none) or users of base images that are not known"
+    )
+    writable: Sequence[str] = option((), "more folders of the container that the process writes to")
+    low_ports: bool = option(False, "whether every engine that runs the image lets users listen below port 1024")
+    development: bool = option(False, "whether Dockerfiles for development and tests are looked at")
+
+
 def check(dockerfile: Dockerfile, builds: ImageBuilds, options: Options) -> Iterator[Finding]:
     build = builds.builds.get(dockerfile.source.path)
     final = dockerfile.final
     if build is None or build.is_action:
         return
-    if not options["development"] and (DEVELOPMENT.search(build.path) or DEVELOPMENT.search(final.name)):
+    if not options.development and (DEVELOPMENT.search(build.path) or DEVELOPMENT.search(final.name)):
         return
     starts = final.last("CMD", "ENTRYPOINT") is not None
     if not starts and (final.root.base == "scratch" or (BASES.search(build.path) and not build.services)):
@@ -149,7 +160,7 @@ def _message(dockerfile: Dockerfile, users: list[State]) -> str:
 
 def _image(final: Stage, options: Options) -> BaseImage | None:
     """What is known about the base, the configuration's word first."""
-    said = options["images"]
+    said = options.images
     image = final.root.image
     for name in (str(image), image.repository if image else "", final.root.start.words[0].text):
         if name in said:
@@ -218,7 +229,7 @@ def _folders(container: Container, options: Options) -> Folders:
         word for s in container.acting("RUN") if "rm -" in s.instruction.script for word in s.instruction.script.split()
     }
     kept = [p for p in data if p.startswith("/") and p not in removed and p not in roots and not is_within(p, SCRATCH)]
-    return Folders(tuple(roots), tuple(_topmost([*kept, *options["writable"]])))
+    return Folders(tuple(roots), tuple(_topmost([*kept, *options.writable])))
 
 
 def _named_by_variables(container: Container) -> Iterator[str]:
@@ -263,7 +274,7 @@ def _breaks(container: Container, state: State, folders: Folders, options: Optio
     if instruction.op == "SHELL" and not re.search(r"\b(ba|da|a)?sh\b", instruction.text):
         return Blocked(f"{line}: the shell of this file is not sh", "add the user by hand")
     port = next((port for port in _ports_named(state) if 0 < port < 1024), None)
-    if port is not None and not options["low-ports"]:
+    if port is not None and not options.low_ports:
         return _low_port(port, f"{line} names it")
     found = _in_root_home(container, state)
     if found:
@@ -317,6 +328,8 @@ def _in_root_home(container: Container, state: State) -> str:
     instruction = state.instruction
     moved = state.values.get("HOME") not in (None, "/root")
     if instruction.op in ("COPY", "ADD"):
+        if not instruction.args:
+            return ""
         return f"{instruction.op} puts files there" if ROOT_HOME.search(instruction.args[-1]) else ""
     if instruction.op in ("ENV", "ENTRYPOINT", "CMD", "VOLUME"):
         found = ROOT_HOME.search(instruction.text)
@@ -426,7 +439,7 @@ def _start_breaks(container: Container, folders: Folders, options: Options) -> B
             f"the container starts only `{container.programs[0].text}`, so what it is for and needs is not known",
             "leave a base image or a box of tools; else write the command as CMD",
         )
-    low_ports = options["low-ports"]
+    low_ports = options.low_ports
     for path, service in container.build.services if not low_ports else ():
         low = next((port for port in service.ports if 0 < port < 1024), None)
         if low is not None:
@@ -492,7 +505,7 @@ def _fix(container: Container, image: BaseImage, folders: Folders, options: Opti
     shell = image.family in ("debian", "redhat", "alpine") or made is not None
     create = user is None and shell
     if user is None:
-        number = str(options["uid"])
+        number = str(options.uid)
         name = _name(container.dockerfile, options) if shell else number
         user = User(name, name, number)
     blocked = _cannot_be_owner(user, container, image, folders, shell=shell)
@@ -635,7 +648,7 @@ def _name(dockerfile: Dockerfile, options: Options) -> str:
             name = instruction.text.partition(":")[0]
             if instruction.op == "USER" and name not in ROOT and re.fullmatch(r"[a-z_][a-z0-9_-]*", name):
                 return name
-    return str(options["user"])
+    return str(options.user)
 
 
 def _create(user: User, family: str) -> list[str]:
@@ -755,12 +768,6 @@ RULE = Rule(
     "A container runs as root",
     check,
     audit=("D-011.1",),
-    options=(
-        Option("user", "app", "the name of a user that has to be made"),
-        Option("uid", 10001, "its number, and that of its group"),
-        Option("images", {}, "families (debian, alpine, redhat, none) or users of base images that are not known"),
-        Option("writable", [], "more folders of the container that the process writes to"),
-        Option("low-ports", False, "whether every engine that runs the image lets users listen below port 1024"),
-        Option("development", False, "whether Dockerfiles for development and tests are looked at"),
-    ),
+    criterion="Images do not run as root",
+    hours=(1, 1),
 )

@@ -277,10 +277,16 @@ class Action:
 
 @dataclass(frozen=True)
 class Catalog:
-    """Every action that is known, and the runtimes of GitHub's runners, as of a day (ISO 8601)."""
+    """Every action that is known, and the runtimes of GitHub's runners, as of a day (ISO 8601).
+
+    `removed` is the day when a runtime went, `runtimes` its name; `audit` are the lowest majors that the audit
+    accepts, by repository in lower case.
+    """
 
     as_of: str
     removed: Mapping[str, str]
+    runtimes: Mapping[str, str]
+    audit: Mapping[str, int]
 
     @classmethod
     def detect(cls, repository: Repository) -> Self:
@@ -289,9 +295,20 @@ class Catalog:
 
     @classmethod
     def load(cls) -> Self:
-        with open(os.path.join(FOLDER, "runtimes.json"), encoding="utf-8") as file:
-            data = json.load(file)
-        return cls(data["as_of"], {name: found["removed"] for name, found in data["runtimes"].items()})
+        data = _table("runtimes.json")
+        return cls(
+            data["as_of"],
+            {name: found["removed"] for name, found in data["runtimes"].items()},
+            {name: found["name"] for name, found in data["runtimes"].items()},
+            _table("audit.json")["majors"],
+        )
+
+    def runtime_name(self, runtime: str) -> str:
+        return self.runtimes.get(runtime, runtime)
+
+    def audit_major(self, action: Action) -> int:
+        """The lowest major that the audit accepts; 0 where it names none."""
+        return self.audit.get(action.repository.lower(), 0)
 
     def is_supported(self, runtime: str) -> bool:
         """Whether GitHub's hosted runners execute this runtime on the day of the catalog."""
@@ -413,6 +430,13 @@ def _entry(name: str) -> _Entry | None:
         data["actions"],
         _read("migrations", name) or {},
     )
+
+
+@cache
+def _table(name: str) -> dict[str, Any]:
+    with open(os.path.join(FOLDER, name), encoding="utf-8") as file:
+        found: dict[str, Any] = json.load(file)
+        return found
 
 
 def _read(kind: str, name: str) -> dict[str, Any] | None:

@@ -161,16 +161,30 @@ class Yaml:
     def add_keys(
         self, mapping: Node, added: Mapping[str, Any], *, after: str | None = None, before: str | None = None
     ) -> Parts:
-        """Adds keys in this order: after or before another, else last."""
+        """Adds keys in this order: after or before another where there is such a key, else last.
+
+        What says nothing (`with: {}`, `env:` with only comments below) counts as not there: it is filled.
+        """
         if (closed := self._closed(mapping)) is not None:
             return closed
+        if mapping.is_empty and self._can_be_filled(mapping):
+            return self._fill(mapping, added)
         if not mapping.is_mapping:
-            return Blocked(f"{dotted(mapping.at) or 'the file'} is not a mapping")
-        for key in added:
-            if key in mapping.value:
-                raise ValueError(f"{dotted(mapping.at)} has {key} already")
+            return Blocked(f"{dotted(mapping.at) or 'the file'} is not a mapping", "edit it by hand")
+        filled: list[Parts] = []
+        for key, value in added.items():
+            present = mapping.value.get(key)
+            if present is not None and not present.is_empty:
+                return Blocked(f"{dotted(mapping.at) or 'the file'} has {key} already", "edit it by hand")
+            if present is not None:
+                filled.append(self._fill(present, value))
+        if filled:
+            others = {key: value for key, value in added.items() if key not in mapping.value}
+            return joined((*filled, self.add_keys(mapping, others, after=after, before=before) if others else ()))
         names = list(mapping.value)
-        if before is not None and after is None and names.index(before) > 0:
+        after = after if after in names else None
+        before = before if before in names and after is None else None
+        if before is not None and names.index(before) > 0:
             after, before = names[names.index(before) - 1], None
         values = [plain_of(value) for value in added.values()]
         if mapping.style == "flow":
@@ -193,11 +207,48 @@ class Yaml:
             return self._edit(*(2 * (mapping.key_spans[before].start,)), text, *changes)
         return self._insert_below(above, place, join_lines(lines, column), blank, changes)
 
+    def _can_be_filled(self, node: Node) -> bool:
+        """Whether an empty value has a key of its own, on a line that a block can stand below."""
+        holder = self.node(node.at[:-1]) if node.at else None
+        return holder is not None and holder.is_mapping and not self._inside_flow(node)
+
+    def _fill(self, node: Node, value: Any) -> Parts:
+        """Gives an empty value a new one; comments on its line and deeper ones below it stay above the new lines."""
+        if (closed := self._closed(node)) is not None:
+            return closed
+        if node.anchor or not self._can_be_filled(node):
+            return Blocked(f"{dotted(node.at)} is empty", "fill it by hand")
+        if not isinstance(value, dict | list | tuple):
+            return self.set_scalar(node, value)
+        if not value:
+            return Blocked(f"{dotted(node.at)} is empty", "fill it by hand")
+        holder = self.node(node.at[:-1])
+        assert holder is not None
+        key = holder.key_spans[str(node.at[-1])]
+        text = self.source.text
+        start = text.index(":", key.end) + 1
+        if not node.is_scalar and "#" in text[start : node.end]:
+            return Blocked(f"{dotted(node.at)} holds only a comment", "fill it by hand")
+        column = self.source.column_of(key.start)
+        place = self._below(node, column)
+        plain = plain_of(value)
+        if place == len(text):
+            plain = at_end_of_file([plain])[0]
+        below = "\n" + join_lines(entry_lines("key", value, self.style)[1:], column)
+        change = Change("set", node.at, plain)
+        end = max(start, node.end)
+        if place == end:
+            return self._edit(start, end, below, change)
+        removed = self._edit(start, end, "") if end > start else ()
+        return *removed, *self._edit(place, place, below, change)
+
     def rename_key(self, mapping: Node, old: str, new: str) -> Parts:
         if (closed := self._closed(mapping)) is not None:
             return closed
         if new in mapping.value:
             return Blocked(f"{dotted(mapping.at)} has {new} already")
+        if old not in mapping.key_spans:
+            return Blocked(f"{dotted(mapping.at) or 'the file'} has no {old}", "edit it by hand")
         span = mapping.key_spans[old]
         text = self.source.text[span.start : span.end]
         if text[:1] == "!":
@@ -229,8 +280,10 @@ class Yaml:
         """
         if (closed := self._closed(sequence)) is not None:
             return closed
+        if sequence.is_empty and self._can_be_filled(sequence) and not followed:
+            return self._fill(sequence, list(values))
         if not sequence.is_sequence:
-            return Blocked(f"{dotted(sequence.at)} is not a list")
+            return Blocked(f"{dotted(sequence.at)} is not a list", "edit it by hand")
         items = sequence.items
         plain = [plain_of(value) for value in values]
         if sequence.style == "flow":
@@ -263,6 +316,10 @@ class Yaml:
         add: Mapping[str, Any] | None = None,
     ) -> Parts:
         """Several changes of one mapping that belong together, such as the migration of a step's `with:`."""
+        if not mapping.is_mapping or mapping.target is not None:
+            if rename or set or list(delete) or not add:
+                return Blocked(f"{dotted(mapping.at)} is not a mapping", "edit it by hand")
+            return self.add_keys(mapping, add)
         names = list(mapping.value)
         gone = dict.fromkeys(delete)
         kept = [key for key in names if key not in gone]
@@ -277,7 +334,7 @@ class Yaml:
         if gone:
             parts.append(self.delete(mapping, *gone))
         if add:
-            parts.append(self.add_keys(mapping, add, after=kept[-1]))
+            parts.append(self.add_keys(mapping, add, after=kept[-1] if kept else None))
         return joined(parts)
 
     def splice_scalar(self, node: Node, edits: Sequence[tuple[int, int, str]]) -> Parts:

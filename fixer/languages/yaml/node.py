@@ -89,6 +89,13 @@ class Node:
         return isinstance(self.value, str)
 
     @property
+    def is_empty(self) -> bool:
+        """Whether nothing is said here: `env:` with nothing or only comments below, `null`, `{}` or `[]`."""
+        if self.target is not None or self.tag:
+            return False
+        return not self.value if not self.is_scalar else self.style == "plain" and resolve(self.value) is None
+
+    @property
     def span(self) -> Span:
         return Span(self.start, self.end)
 

@@ -12,7 +12,7 @@ outputs, permissions and variables of the step are migrated with it, over every 
 
 The option `policy` chooses the target. `supported`: the lowest major, not below the audit's, that runs on a runtime
 which GitHub's runners have. `latest`: the newest that the catalog knows. `audit`: the majors that the audit names.
-`majors` sets it per action. `pin = "sha"` writes commits with the version beside them.
+`majors` sets it per action, or per action and reference. `pin = "sha"` writes commits with the version beside them.
 
 ## When it is left alone
 
@@ -31,8 +31,10 @@ from fixer.github.action_ref import ActionRef, RefKind, version_of
 from fixer.github.catalog import Action, Catalog
 from fixer.github.origin import Origin
 from fixer.github.workflow import Workflow
-from fixer.model import Blocked, Finding, Fix, Option, Options, Rule
+from fixer.github.workflows import Workflows
+from fixer.model import Blocked, Finding, Fix, Rule
 from transforms.ci.outdated_action.artifacts import changes_artifacts, move_together
+from transforms.ci.outdated_action.options import Options
 from transforms.ci.outdated_action.reference import VERSION_BESIDE, place_of_comment, with_version_beside
 from transforms.ci.outdated_action.replaced import replaced
 from transforms.ci.outdated_action.rewrite import fix_of
@@ -44,24 +46,39 @@ REPLACED = frozenset(("archived", "unmaintained", "deprecated"))
 
 
 def check(
-    workflow: Workflow, catalog: Catalog, files: ActionFiles, origin: Origin | None, options: Options
+    workflow: Workflow,
+    catalog: Catalog,
+    files: ActionFiles,
+    workflows: Workflows | None,
+    origin: Origin | None,
+    options: Options,
 ) -> Iterator[Finding]:
     """Asks the catalog about every `uses:`."""
     if "uses" not in workflow.source.text:
         return
+
+    def judged(document: Workflow) -> Iterator[tuple[Use, Finding | Bump | None]]:
+        for use in uses_of(document):
+            if origin is None or not _is_own_branch(use.ref, origin):
+                yield use, _judge(use, catalog, files, options)
+
     together: list[tuple[Use, Bump]] = []
-    for use in uses_of(workflow):
-        if origin is not None and _is_own_branch(use.ref, origin):
-            continue
-        judged = _judge(use, catalog, files, options)
-        if isinstance(judged, Finding):
-            yield judged
-        elif judged is not None and changes_artifacts(judged):
-            together.append((use, judged))
-        elif judged is not None:
-            yield finding(use, f"{use.ref} {judged.why}", fix_of(use, judged, files, options))
-    if together:
-        yield from move_together(workflow, together, files, options)
+    for use, found in judged(workflow):
+        if isinstance(found, Finding):
+            yield found
+        elif found is not None and changes_artifacts(found):
+            together.append((use, found))
+        elif found is not None:
+            yield finding(use, f"{use.ref} {found.why}", fix_of(use, found, files, options))
+    if not together:
+        return
+    crossing = {workflow.path: together}
+    for other in workflows.in_one_run(workflow) if workflows is not None and not workflow.composite else ():
+        if other.path != workflow.path and "artifact" in other.source.text:
+            crossing[other.path] = [
+                (use, found) for use, found in judged(other) if isinstance(found, Bump) and changes_artifacts(found)
+            ]
+    yield from move_together(workflow, crossing, workflows, files, options)
 
 
 def _is_own_branch(ref: ActionRef, origin: Origin) -> bool:
@@ -86,7 +103,7 @@ def _judge(use: Use, catalog: Catalog, files: ActionFiles, options: Options) -> 
         return _unknown(use, options)
     if action.name.lower() in _OF_OTHER_RULES:
         return None
-    if action.status.get("state") in REPLACED and options["policy"] != "audit":
+    if action.status.get("state") in REPLACED and options.policy != "audit":
         return replaced(use, action, catalog, files, options)
     bump = bump_of(ref, action, catalog, options)
     if bump is None and ref.kind is RefKind.SHA:
@@ -105,7 +122,7 @@ def _unknown(use: Use, options: Options) -> Finding | None:
     """An action that the catalog does not know: only a branch is wrong for certain."""
     # The catalog holds no reusable workflows.
     adds = f"; `fhfix catalog update {use.ref.repository}` adds it" if use.step is not None else ""
-    if options["pin"] == "sha" and use.ref.kind in (RefKind.MAJOR, RefKind.EXACT):
+    if options.pin == "sha" and use.ref.kind in (RefKind.MAJOR, RefKind.EXACT):
         return finding(
             use,
             f"{use.ref} is a tag, which can be moved",
@@ -114,7 +131,7 @@ def _unknown(use: Use, options: Options) -> Finding | None:
                 f"pin it by hand{adds}",
             ),
         )
-    if use.ref.kind is RefKind.BRANCH and use.ref.ref.lower() in BRANCHES and options["policy"] != "audit":
+    if use.ref.kind is RefKind.BRANCH and use.ref.ref.lower() in BRANCHES and options.policy != "audit":
         return finding(
             use,
             f"{use.ref} follows a branch, whose code can change at any time",
@@ -145,7 +162,7 @@ def _unknown_commit(use: Use, action: Action, catalog: Catalog) -> Finding | Non
 
 def _pin(use: Use, action: Action, options: Options) -> Finding | None:
     """With `pin = "sha"`, a tag that is otherwise as it should be."""
-    if options["pin"] != "sha" or use.ref.kind not in (RefKind.MAJOR, RefKind.EXACT):
+    if options.pin != "sha" or use.ref.kind not in (RefKind.MAJOR, RefKind.EXACT):
         return None
     version = action.resolve(use.ref)
     sha = action.sha_of(use.ref.ref)
@@ -165,10 +182,6 @@ RULE = Rule(
     "An action is used at an outdated, vulnerable, archived or mutable version",
     check,
     audit=("D-009.1",),
-    options=(
-        Option("policy", "supported", "which major to take", ("supported", "latest", "audit")),
-        Option("majors", {}, 'the major of single actions: {"actions/checkout" = "v5"}'),
-        Option("pin", "as-is", "`sha` writes commits with the version beside them", ("as-is", "sha")),
-        Option("relock", False, "whether you run `gh actions-lock` after fhfix where there is an actions.lock"),
-    ),
+    criterion="Every action of the catalog is at a major version that is supported",
+    hours=(1, 1),
 )

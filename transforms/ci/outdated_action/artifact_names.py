@@ -21,7 +21,7 @@ _MATRIX_KEY = re.compile(r"\bmatrix\.([\w-]+)|\bmatrix\['([^']+)'\]")
 _ONLY_WHERE = re.compile(r"matrix\.([\w-]+)\s*==\s*('([^']*)'|[0-9.]+|true|false)")
 # Other actions that leave artifacts; those of Docker leave the record of a build.
 _OTHER_UPLOADS = re.compile(r"^docker/(build-push|bake)-action@|upload(?!-artifact@)[\w-]*artifact|^\./", re.IGNORECASE)
-_ADVICE = "give each upload a name of its own; downloads can take them together with pattern and merge-multiple"
+ADVICE = "give each upload a name of its own; downloads can take them together with pattern and merge-multiple"
 
 
 class ArtifactNames(NamedTuple):
@@ -48,29 +48,29 @@ def artifact_names(
             continue
         many = f"the artifact {name} is uploaded several times, which from v4 on can be done once in a run"
         if any(step.at not in crossing or step.job is None for step in group):
-            return Blocked(f"{many}, and one of the uploads cannot be renamed with the others", _ADVICE)
+            return Blocked(f"{many}, and one of the uploads cannot be renamed with the others", ADVICE)
         reader = next((path for path, text in readers.items() if _names(text, name)), "")
         if reader or "workflow_call" in workflow.triggers:
             where = reader or "the workflow that calls this one"
-            return Blocked(f"{many}, and {where} may read it by its name", _ADVICE)
+            return Blocked(f"{many}, and {where} may read it by its name", ADVICE)
         others = [other for other in _by_name(uploads) if other != name]
         stems = (stem for stem in (name, f"{name}-part") if not any(_may_be(other, f"{stem}-") for other in others))
         stem = next(stems, "")
         if not stem:
-            return Blocked(f"{many}, and another artifact begins with the same name", _ADVICE)
+            return Blocked(f"{many}, and another artifact begins with the same name", ADVICE)
         for step in group:
             new = _own_name(stem, step, group) + (SUFFIX if step in repeating else "")
             if new in renamed.values():
-                return Blocked(many, _ADVICE)
+                return Blocked(many, ADVICE)
             renamed[step.at] = new
         for download in downloads:
             wanted = _inputs(download).get("name")
             if wanted == name:
                 patterns[download.at] = f"{stem}-*"
             elif wanted is None and "pattern" not in _inputs(download):
-                return Blocked(f"{many}, and a step downloads all artifacts into folders of their names", _ADVICE)
+                return Blocked(f"{many}, and a step downloads all artifacts into folders of their names", ADVICE)
             elif wanted is not None and _may_be_same(name, wanted):
-                return Blocked(f"{many}, and it cannot be told whether {wanted} is one of them", _ADVICE)
+                return Blocked(f"{many}, and it cannot be told whether {wanted} is one of them", ADVICE)
     return ArtifactNames(renamed, patterns)
 
 

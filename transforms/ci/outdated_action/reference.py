@@ -8,12 +8,14 @@ from collections.abc import Iterator
 from fixer.github.action_ref import RefKind
 from fixer.github.catalog.references import FIRST_PARTY
 from fixer.languages.yaml import Node
-from fixer.model import Blocked, Options, Parts
+from fixer.model import Blocked, Parts
+from transforms.ci.outdated_action.options import Options
 from transforms.ci.outdated_action.target import Bump
 from transforms.ci.outdated_action.uses import Use
 
-# A version that a comment begins with, as pinning tools write it: `v4.2.2`, `tag=v4.2.2`, `ratchet:owner/repo@v4`.
-VERSION_BESIDE = re.compile(r"(?:tag\s*[=:]\s*|pin@|ratchet:\S+?@)?(v?\d+(?:\.\d+)*)(?=$|[\s,;)])")
+# A version that a comment begins with, as people and pinning tools write it: `v4.2.2`, `tag=v4.2.2`, `owner/repo@v4`,
+# `ratchet:owner/repo@v4`.
+VERSION_BESIDE = re.compile(r"(?:tag\s*[=:]\s*|pin@|(?:ratchet:)?[\w.-]+/[\w./-]+@)?(v?\d+(?:\.\d+)*)(?=$|[\s,;)])")
 
 
 def new_reference(use: Use, bump: Bump, options: Options) -> tuple[Parts, ...] | Blocked:
@@ -22,7 +24,7 @@ def new_reference(use: Use, bump: Bump, options: Options) -> tuple[Parts, ...] |
     name = use.ref.name if use.ref.name.lower() == action.name.lower() else action.name
     # Who trusted a branch of a third party gets a commit: its tags can be moved too, and those of trivy-action were.
     moved = use.ref.kind is RefKind.BRANCH and bump.before is None and use.ref.owner.lower() not in FIRST_PARTY
-    by_commit = options["pin"] == "sha" or (moved and options["policy"] != "audit" and action.sha_of(target.release))
+    by_commit = options.pin == "sha" or (moved and options.policy != "audit" and action.sha_of(target.release))
     if use.ref.kind is not RefKind.SHA and not by_commit:
         precision = use.ref.ref if use.ref.kind is RefKind.EXACT else "v"
         wanted = action.with_precision(precision, target.number)

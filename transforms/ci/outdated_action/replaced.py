@@ -5,7 +5,8 @@ from __future__ import annotations
 from fixer.github.action_files import ActionFiles
 from fixer.github.catalog import Action, Catalog
 from fixer.github.catalog.step_use import step_use_of
-from fixer.model import Blocked, Finding, Fix, Options, Tier
+from fixer.model import Blocked, Finding, Fix, Tier
+from transforms.ci.outdated_action.options import Options
 from transforms.ci.outdated_action.reference import new_reference
 from transforms.ci.outdated_action.rewrite import fix_of
 from transforms.ci.outdated_action.slack import WEBHOOK, slack_message
@@ -24,7 +25,7 @@ def replaced(use: Use, action: Action, catalog: Catalog, files: ActionFiles, opt
     successor = catalog.action(replacement.name) if replacement else None
     if replacement is None or successor is None:
         return finding(use, message, Blocked(f"the catalog knows no successor of {action.name}", "replace it"))
-    target = catalog.target(successor, policy=options["policy"], at_least=replacement.at_least)
+    target = catalog.target(successor, policy=options.policy, at_least=replacement.at_least)
     before = action.resolve(use.ref)
     if use.ref.ref == action.branch and action.newest is not None:
         before = action.newest.version

@@ -12,8 +12,9 @@ from fixer.github.action_files import ActionFiles
 from fixer.github.catalog import Migrated, Migration, StepUse, between, migrate, names_gone
 from fixer.github.catalog.step_use import step_use_of
 from fixer.github.workflow import Job
-from fixer.model import Blocked, Fix, Options, Parts, Tier
+from fixer.model import Blocked, Fix, Parts, Tier
 from transforms.ci.outdated_action.artifact_names import only_artifact
+from transforms.ci.outdated_action.options import Options
 from transforms.ci.outdated_action.reference import new_reference
 from transforms.ci.outdated_action.target import Bump
 from transforms.ci.outdated_action.uses import Use
@@ -47,7 +48,7 @@ def fix_of(
     inputs: Inputs | None = None,
     migrations: tuple[Migration, ...] | None = None,
 ) -> Fix | Blocked:
-    if use.ref.repository.lower() in files.lock.lower() and not options["relock"]:
+    if use.ref.repository.lower() in files.lock.lower() and not options.relock:
         return Blocked(
             "actions.lock holds this action, and would no longer be right",
             "run `gh actions-lock` after fhfix, and say so",
@@ -213,6 +214,8 @@ def _script_edits(use: Use, name: str) -> Parts:
     script = given.get("script") if given is not None else None
     if script is None or name != "github-rest":
         return ()
+    if not script.is_scalar:
+        return Blocked("its `script` is no text", "write it as one")
     if "require(" in script.value or re.search(r"[({,]\s*github\s*[,})]|=\s*github\b(?!\.)", script.value):
         return Blocked(
             "REST methods moved from `github.*` to `github.rest.*`, and the script passes `github` on to other code",

@@ -6,21 +6,10 @@ from typing import NamedTuple
 
 from fixer.github.action_ref import ActionRef, RefKind, Version, version_of
 from fixer.github.catalog import Action, Catalog, Major
-from fixer.model import Blocked, Options
+from fixer.model import Blocked
+from transforms.ci.outdated_action.options import Options
 
 BRANCHES = frozenset(("master", "main", "develop", "dev", "trunk", "head"))
-_RUNTIMES = {"node12": "Node 12", "node16": "Node 16", "node20": "Node 20", "plugin": "a plugin of old runners"}
-# The majors that the audit names, by repository.
-_AUDIT = {
-    "actions/cache": 4,
-    "actions/checkout": 4,
-    "actions/download-artifact": 4,
-    "actions/setup-python": 5,
-    "actions/upload-artifact": 4,
-    "codecov/codecov-action": 4,
-    "github/codeql-action": 3,
-    "softprops/action-gh-release": 2,
-}
 
 
 class Bump(NamedTuple):
@@ -35,11 +24,11 @@ class Bump(NamedTuple):
 
 def bump_of(ref: ActionRef, action: Action, catalog: Catalog, options: Options) -> Bump | Blocked | None:
     """The target and the reason; None where the use is as it should be."""
-    configured = _configured(action, options)
+    configured = _configured(ref, action, options)
     if isinstance(configured, Blocked):
         return configured
-    policy = options["policy"]
-    floor = _AUDIT.get(action.repository.lower(), 0)
+    policy = options.policy
+    floor = catalog.audit_major(action)
     wanted = configured
     if policy == "audit" and wanted is None:
         if not floor or floor not in action.majors:
@@ -100,7 +89,7 @@ def reason_of(ref: ActionRef, action: Action, catalog: Catalog) -> str:
     major = action.majors.get(version[0])
     runtime = major.runtime(version) if major else ""
     if not catalog.is_supported(runtime):
-        return f"runs on {_RUNTIMES.get(runtime, runtime)}, which GitHub's runners no longer have"
+        return f"runs on {catalog.runtime_name(runtime)}, which GitHub's runners no longer have"
     return "is behind"
 
 
@@ -121,7 +110,7 @@ def _bump_of_branch(ref: ActionRef, action: Action, catalog: Catalog, wanted: in
             f"{ref.ref} is not the default branch of {action.repository} any more, and the catalog does not know what "
             "it holds",
             "name the major that you want",
-            f'rules.outdated-action.majors."{action.repository}" = "v{target.number}"',
+            f'rules.outdated-action.majors."{action.repository}@{ref.ref}" = "v{target.number}"',
         )
     return Bump(action, f"{why}; its newest release is {target.release}", None, None, target)
 
@@ -142,10 +131,11 @@ def _no_successor(action: Action) -> Blocked:
     )
 
 
-def _configured(action: Action, options: Options) -> int | Blocked | None:
-    """The major that the configuration sets for an action, or for all of its repository."""
-    majors = {name.lower(): value for name, value in options["majors"].items()}
-    value = majors.get(action.name.lower(), majors.get(action.repository.lower()))
+def _configured(ref: ActionRef, action: Action, options: Options) -> int | Blocked | None:
+    """The major that the configuration sets for an action at this reference, for the action, or for its repository."""
+    majors = {name.lower(): value for name, value in options.majors.items()}
+    names = (f"{action.name}@{ref.ref}", f"{action.repository}@{ref.ref}", action.name, action.repository)
+    value = next((majors[name.lower()] for name in names if name.lower() in majors), None)
     if value is None:
         return None
     version = version_of(str(value))

@@ -1,0 +1,1 @@
+"""What runs where: programs, with the image, commands, environment, mounts and servers of each."""

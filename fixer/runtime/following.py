@@ -1,0 +1,529 @@
+"""From what a file says is started to the commands that really run: through shells, scripts and task runners."""
+
+from __future__ import annotations
+
+import posixpath
+import re
+import shlex
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING, Any
+
+import yaml
+
+from fixer.docker.compose import Mount
+from fixer.documents import kind_of as document_kind
+from fixer.documents import name_of
+from fixer.languages.lines import Lines
+from fixer.languages.makefile import targets
+from fixer.languages.shell import Command, Script, Shell
+from fixer.languages.tables import toml_table
+from fixer.languages.yaml import Node, Yaml
+from fixer.model import FileError, Source
+from fixer.project.env_files import entries, is_env_file
+from fixer.repository import generated_by
+from fixer.runtime.programs import Place, Started, Value
+from fixer.runtime.texts import Fixed, InFile, InYaml, Within, Written, quoted
+
+if TYPE_CHECKING:
+    from fixer.repository import Repository
+    from fixer.runtime.images import Image
+
+_SHELLS = frozenset(("sh", "bash", "ash", "dash", "zsh"))
+_ARGUMENTS = frozenset(("$@", "$*", "${@}", "${*}", "$1"))
+_SHEBANG = re.compile(r"#!.*\b(ba|da|a|z)?sh\b")
+_SCRIPT = re.compile(r"\.(sh|bash)$")
+_ON_PATH = ("/usr/local/bin", "/usr/bin", "/bin")
+# Entrypoints that base images bring, which end by running their arguments.
+_OF_IMAGES = frozenset((
+    "docker-entrypoint.sh", "docker-php-entrypoint", "launcher", "entrypoint", "wait-for-it.sh", "wait-for-it",
+    "wait-for", "wait-for.sh", "wait",
+))  # fmt: skip
+_DEEPEST = 12
+"""Scripts that call scripts; beyond this they go round in a circle."""
+_PACKAGE_RUNNERS = frozenset(("npm", "pnpm", "yarn", "bun"))
+_LIFECYCLE = {"test": "test", "t": "test", "tst": "test", "start": "start", "stop": "stop", "restart": "restart"}
+
+
+@dataclass(frozen=True, eq=False)
+class Where:
+    """How a path of a program leads to a file of the repository.
+
+    On a machine (`image` is None and nothing is mounted) `folder` is from the top of the repository; in a container it
+    is absolute there. `build` is a folder whose files may stand anywhere in it.
+    """
+
+    repository: Repository = field(repr=False)
+    folder: str | None
+    image: Image | None = None
+    mounts: tuple[Mount, ...] = ()
+    contained: bool = False
+
+    @property
+    def at(self) -> str | None:
+        """The folder of the repository in which a command runs; None where not known."""
+        if not self.contained:
+            return self.folder
+        found = self.located(self.folder or "/")
+        if found is not None and (found == "" or self.repository.has_folder(found)):
+            return found
+        return self.image.context if self.image is not None else None
+
+    def entered(self, target: str) -> Where:
+        """After `cd`."""
+        if "$" in target or target.startswith(("~", "-")) or (not self.contained and target.startswith("/")):
+            return replace(self, folder=None)
+        folder = posixpath.normpath(posixpath.join(self.folder or "", target))
+        return replace(self, folder="" if folder == "." else None if folder.startswith("..") else folder)
+
+    def located(self, path: str) -> str | None:
+        """The file of the repository that stands there, or its folder; None where none is known."""
+        if self.folder is None and not path.startswith("/"):
+            return None
+        if not self.contained:
+            if path.startswith("/"):
+                return None
+            joined = posixpath.normpath(posixpath.join(self.folder or "", path))
+            return joined if self.repository.exists(joined) else None
+        full = posixpath.normpath(posixpath.join(self.folder or "/", path))
+        for mount in self.mounts:
+            if mount.folder is not None and (full == mount.target or full.startswith(mount.target.rstrip("/") + "/")):
+                rest = full[len(mount.target.rstrip("/")) + 1 :]
+                joined = posixpath.normpath(posixpath.join(mount.folder, rest))
+                if self._is_there(joined):
+                    return "" if joined == "." else joined
+        if self.image is None:
+            return None
+        found = self.image.located(full, self._is_there)
+        return "" if found == "." else found
+
+    def _is_there(self, path: str) -> bool:
+        return path == "." or self.repository.exists(path) or self.repository.has_folder(path)
+
+    def program(self, word: str) -> str | None:
+        """The file that a command's first word starts."""
+        if "$" in word:
+            return None
+        if "/" in word or _SCRIPT.search(word):
+            return self._file(word)
+        if not self.contained:
+            return None
+        return next((found for folder in _ON_PATH if (found := self._file(f"{folder}/{word}"))), None)
+
+    def _file(self, path: str) -> str | None:
+        found = self.located(path)
+        if found is None and self.contained and self.image is not None and self.image.context is not None:
+            found = self._of_that_name(posixpath.basename(path), self.image.context)
+        return found if found is not None and self.repository.exists(found) else None
+
+    def _of_that_name(self, name: str, folder: str) -> str | None:
+        """The only file of this name in the folder that the image is built from."""
+        start = f"{folder}/" if folder else ""
+        found = [
+            path
+            for path in self.repository.files
+            if path.startswith(start) and (path == name or path.endswith(f"/{name}"))
+        ]
+        return found[0] if len(found) == 1 else None
+
+
+@dataclass(frozen=True, eq=False)
+class Code:
+    """Shell code and where it stands."""
+
+    script: Script
+    text: Written
+
+    @classmethod
+    def of(cls, text: str, where: Written) -> Code:
+        return cls(Script.parse(text, Shell(errexit=False)), where)
+
+    @classmethod
+    def words(cls, words: Sequence[str], where: Written) -> Code:
+        return cls.of(shlex.join(words), where)
+
+
+@dataclass(eq=False)
+class Followed:
+    """What a program runs, and what could not be followed."""
+
+    commands: list[Started] = field(default_factory=list)
+    unknown: list[str] = field(default_factory=list)
+    exported: list[Value] = field(default_factory=list)
+    seen: set[tuple[str, str]] = field(default_factory=set)
+
+    tail: tuple[tuple[str, ...], Code] | None = None
+    """Words that may come to be arguments of a script, and where they stand as code of their own."""
+    surely: bool = True
+
+    def run(self, code: Code, where: Where, rest: Code | None = None, depth: int = 0) -> None:
+        """Follows code; `rest` is what its arguments would start."""
+        if code.script.error:
+            self.unknown.append(f"{code.text.path}: {code.script.error}")
+            return
+        values = _exports(code.script)
+        here = where
+        for command in code.script.commands:
+            self._env(values, command.start, code)
+            if command.name in ("cd", "pushd") and len(command.args) == 1:
+                here = here.entered(command.args[0].text)
+            else:
+                self._command(command, code, here, rest, depth)
+        self._env(values, len(code.script.text), code)
+
+    def _env(self, values: list[tuple[int, str, str | None]], before: int, code: Code) -> None:
+        while values and values[0][0] < before:
+            start, name, text = values.pop(0)
+            at = code.text.line(start)
+            place = Place.of(Source(code.text.path, ""), 0, 0, name)
+            place = replace(place, line=at)
+            self.exported.append(Value(name, text, place))
+
+    def _command(self, command: Command, code: Code, where: Where, rest: Code | None, depth: int) -> None:
+        first = command.words[0].text
+        if first in ("docker", "docker-compose", "podman") or not command.argv:
+            self._leaf(command, code, where)
+            return
+        word = command.argv[0]
+        if word.text in _ARGUMENTS:
+            if rest is not None and ("$@", code.text.path) not in self.seen:
+                self.seen.add(("$@", code.text.path))
+                self.run(rest, where, depth=depth + 1)
+            return
+        if depth > _DEEPEST:
+            return
+        if command.name in _SHELLS:
+            self._shell(command, code, where, rest, depth)
+        elif command.name in ("source", "."):
+            if command.args:
+                self._file(command.args[0].text, command, code, where, rest, depth)
+        elif command.name in _RUNNERS:
+            self._runner(command, code, where, depth)
+        elif command.name == "eval" and len(command.args) == 1:
+            inner = self._inner(command, 1, code)
+            self.run(inner, where, rest, depth + 1)
+        else:
+            path = where.program(word.text)
+            if path is not None and _is_shell(where.repository, path):
+                self._follow(path, command, 1, code, where, depth)
+            elif posixpath.basename(word.text) in _OF_IMAGES and path is None:
+                self._rest(command, code, where, depth)
+            elif path is None and _SCRIPT.search(word.text):
+                self.unknown.append(f"{code.text.path}: {word.text} is not in the repository")
+                self._rest(command, code, where, depth)
+            else:
+                self._leaf(command, code, where)
+
+    def _leaf(self, command: Command, code: Code, where: Where) -> None:
+        self.commands.append(Started(command, code.text, where.at, tuple(self.exported), self.surely))
+
+    def _rest(self, command: Command, code: Code, where: Where, depth: int) -> None:
+        """The arguments of a program that ends by running them, behind `--` where that stands there."""
+        words = [word.text for word in command.args]
+        if "--" in words:
+            words = words[words.index("--") + 1 :]
+        words = words[next((at for at, word in enumerate(words) if not _WAITED_FOR.fullmatch(word)), len(words)) :]
+        if words and self.tail is not None and tuple(words) == self.tail[0]:
+            self.run(self.tail[1], where, depth=depth + 1)
+        elif words:
+            self.run(Code.words(words, Fixed(code.text.path, code.text.line(command.start))), where, depth=depth + 1)
+
+    def _inner(self, command: Command, at: int, code: Code) -> Code:
+        """The code in one word of a command."""
+        word = command.argv[at]
+        return Code.of(word.text, quoted(code.text, code.script.text, word.start, word.end, word.text))
+
+    def _shell(self, command: Command, code: Code, where: Where, rest: Code | None, depth: int) -> None:
+        for at, word in enumerate(command.args, 1):
+            text = word.text
+            if re.fullmatch(r"-[a-z]*c", text) and at + 1 < len(command.argv):
+                self.run(self._inner(command, at + 1, code), where, rest, depth + 1)
+                return
+            if text in ("-o", "+o", "-O"):
+                continue
+            if not text.startswith(("-", "+")) and command.argv[at - 1].text not in ("-o", "+o", "-O"):
+                path = where.located(text)
+                if path is not None and where.repository.exists(path):
+                    self._follow(path, command, at + 1, code, where, depth)
+                elif "$" not in text:
+                    self.unknown.append(f"{code.text.path}: {text} is not in the repository")
+                return
+
+    def _file(self, name: str, command: Command, code: Code, where: Where, rest: Code | None, depth: int) -> None:
+        """What `source` reads: a script in the same shell, or variables."""
+        path = where.located(name)
+        if path is None or not where.repository.exists(path):
+            if "$" not in name and not name.endswith("/activate"):
+                self.unknown.append(f"{code.text.path}: {name} is not in the repository")
+            return
+        if is_env_file(path):
+            self.exported += env_values(where.repository, path)
+            return
+        self._read(path, where, rest, depth)
+
+    def _follow(self, path: str, command: Command, after: int, code: Code, where: Where, depth: int) -> None:
+        words = [word.text for word in command.argv[after:]]
+        rest = None
+        if words and self.tail is not None and tuple(words) == self.tail[0]:
+            rest = self.tail[1]
+        elif words:
+            first = command.argv[after]
+            source = code.script.text[first.start : command.argv[-1].end]
+            exact = _starts_line(code.text, first.start)
+            rest = Code.of(source, exact) if exact is not None else Code.words(words, Fixed(code.text.path, 1))
+        self._read(path, where, rest, depth)
+
+    def _read(self, path: str, where: Where, rest: Code | None, depth: int) -> None:
+        key = (path, rest.script.text if rest is not None else "")
+        if key in self.seen:
+            return
+        self.seen.add(key)
+        code = file_code(where.repository, path)
+        if code is not None:
+            self.run(code, where, rest, depth + 1)
+
+    # -- task runners ----------------------------------------------------------------------------------------------
+
+    def _runner(self, command: Command, code: Code, where: Where, depth: int) -> None:
+        name = command.name
+        found: list[Code] = []
+        folder = _told_folder(command, where)
+        words = [word.text for word in command.args if not word.text.startswith("-")]
+        if folder is not None:
+            here = replace(where, folder=folder) if not where.contained else where
+            at = here.at if where.contained else folder
+            if at is not None:
+                found = list(_tasks(name, words, at, command, where.repository))
+                where = here
+        key = (name, f"{folder}:{' '.join(words)}")
+        if not found or key in self.seen:
+            self._leaf(command, code, where)
+            return
+        self.seen.add(key)
+        for each in found:
+            self.run(each, where, depth=depth + 1)
+
+
+_WAITED_FOR = re.compile(r"-.*|[\w.-]+:\d+|\d+")
+_RUNNERS = frozenset(("make", "gmake", "just", "task", "tox", "poe", "pdm", "npm", "pnpm", "yarn", "bun"))
+
+
+def _starts_line(text: Written, offset: int) -> Written | None:
+    return Within(text, offset) if not isinstance(text, Fixed) else None
+
+
+def file_code(repository: Repository, path: str) -> Code | None:
+    """A script of the repository; None where it cannot be read."""
+    try:
+        source = repository.read(path)
+    except FileError:
+        return None
+    return Code.of(source.text.replace("\r\n", "\n"), InFile(source, lines_of(path, repository)))
+
+
+def _is_shell(repository: Repository, path: str) -> bool:
+    return _SCRIPT.search(path) is not None or _SHEBANG.match(repository.text(path)) is not None
+
+
+def lines_of(path: str, repository: Repository) -> Lines | None:
+    """A file whose lines a builder may change; None for one that is generated or of another kind."""
+    if document_kind(path) != name_of(Lines) or not repository.exists(path):
+        return None
+    try:
+        source = repository.read(path)
+    except FileError:
+        return None
+    return None if generated_by(path, source.text) else Lines.parse(source)
+
+
+def env_values(repository: Repository, path: str) -> list[Value]:
+    """The variables of an env file, the last of a name winning; empty where it cannot be read."""
+    try:
+        document = Lines.parse(repository.read(path)) if repository.exists(path) else None
+    except FileError:
+        document = None
+    if document is None:
+        return []
+    values = []
+    for entry in entries(document):
+        span = document.spans[entry.index]
+        values.append(Value(entry.name, entry.text, Place.of(document.source, span.start, span.end, entry.name)))
+    return list(reversed(values))
+
+
+def _exports(script: Script) -> list[tuple[int, str, str | None]]:
+    """(offset, name, value) of what a script exports."""
+    return [(word.start, name, word.text if word.literal else None) for name, word in script.exports]
+
+
+def _told_folder(command: Command, where: Where) -> str | None:
+    """The folder of a task runner's file, from the top of the repository, or in the container."""
+    given = command.value("-C", "--directory", "--prefix", "--cwd", "--dir", "-d")
+    if given is None:
+        return where.folder
+    return where.entered(given.text).folder
+
+
+def _tasks(name: str, words: list[str], folder: str, command: Command, repository: Repository) -> Iterator[Code]:
+    """The code of the tasks that a runner is told to run."""
+    if name in ("make", "gmake"):
+        file = command.value("-f", "--file", "--makefile")
+        skipped = {file.text} if file is not None else set()
+        given = command.value("-C", "--directory")
+        skipped |= {given.text} if given is not None else set()
+        names = [word for word in words if word not in skipped and "=" not in word]
+        yield from _make(names, file.text if file else "", folder, repository)
+    elif name in _PACKAGE_RUNNERS:
+        yield from _package_scripts(name, words, folder, repository)
+    elif name == "task":
+        yield from _taskfile(words, folder, repository)
+    elif name == "just":
+        yield from _justfile(words, folder, repository)
+    elif name == "tox":
+        yield from _tox(command, folder, repository)
+    else:
+        yield from _pyproject(name, words, folder, repository)
+
+
+def _make(names: list[str], file: str, folder: str, repository: Repository) -> Iterator[Code]:
+    candidates = (file,) if file else ("GNUmakefile", "makefile", "Makefile")
+    path = next((p for each in candidates if repository.exists(p := posixpath.join(folder, each))), None)
+    if path is None:
+        return
+    known = targets(repository.text(path))
+    source = repository.read(path)
+    waiting = list(reversed(names or [next((name for name in known if not name.startswith(".")), "")]))
+    done: set[str] = set()
+    while waiting:
+        target = known.get(name := waiting.pop())
+        if target is None or name in done:
+            continue
+        needs = [need for need in target.needs if need not in done]
+        if needs and name not in needs and f"+{name}" not in done:
+            done.add(f"+{name}")  # what it needs first, then itself
+            waiting += [name, *reversed(needs)]
+            continue
+        done.add(name)
+        for recipe in target.recipes:
+            exact = recipe.offset
+            yield Code.of(recipe.text, InFile(source, None, exact) if exact is not None else Fixed(path, recipe.line))
+
+
+def _package_scripts(name: str, words: list[str], folder: str, repository: Repository) -> Iterator[Code]:
+    """`npm run build`, `yarn build`, `npm test`; with the scripts that npm runs before and after."""
+    verb = words[0] if words else ""
+    if verb in ("run", "run-script") and len(words) > 1:
+        wanted = words[1]
+    elif verb in _LIFECYCLE:
+        wanted = _LIFECYCLE[verb]
+    elif name != "npm" and verb:
+        wanted = verb
+    else:
+        return
+    document = yaml_of(posixpath.join(folder, "package.json"), repository)
+    scripts = document.root.mapping("scripts") if document is not None else {}
+    for each in (f"pre{wanted}", wanted, f"post{wanted}"):
+        node = scripts.get(each)
+        if node is not None and node.is_scalar and document is not None:
+            yield Code.of(node.value, Fixed(document.source.path, document.source.line_of(node.start)))
+
+
+def _taskfile(words: list[str], folder: str, repository: Repository) -> Iterator[Code]:
+    """https://taskfile.dev/reference/schema"""
+    names = ("Taskfile.yml", "taskfile.yml", "Taskfile.yaml", "taskfile.yaml", "Taskfile.dist.yml")
+    path = next((p for each in names if repository.exists(p := posixpath.join(folder, each))), "")
+    document = yaml_of(path, repository)
+    if document is None:
+        return
+    tasks = document.root.mapping("tasks")
+    waiting, done = list(reversed([word for word in words if "=" not in word] or ["default"])), set[str]()
+    while waiting:
+        name = waiting.pop()
+        task = tasks.get(name)
+        if task is None or name in done:
+            continue
+        done.add(name)
+        steps = [task] if task.is_scalar else task.items
+        for key in ("deps", "cmds", "cmd"):
+            node = task.get(key)
+            if node is not None:
+                steps = [*steps, *([node] if node.is_scalar else node.items)]
+        for step in steps:
+            called = step.get("task")
+            depends = step.is_scalar and step.at[-2:-1] == ("deps",)
+            if called is not None or depends:
+                waiting.append(called.value if called is not None else step.value)
+                continue
+            node = step.get("cmd") if step.is_mapping else step
+            if node is not None and node.is_scalar:
+                yield Code.of(node.value, InYaml(document, node))
+
+
+def _justfile(words: list[str], folder: str, repository: Repository) -> Iterator[Code]:
+    """A recipe is indented below `name …:`; https://just.systems/man/en/"""
+    names = ("justfile", "Justfile", ".justfile")
+    path = next((p for each in names if repository.exists(p := posixpath.join(folder, each))), "")
+    if not path:
+        return
+    source = repository.read(path)
+    wanted = words[0] if words else ""
+    inside = False
+    offset = 0
+    for line in source.text.split("\n"):
+        head = re.match(r"@?([\w-]+)(?:\s+[^:=]*)?:(?!=)", line)
+        if head:
+            inside = head[1] == wanted or not wanted
+            wanted = wanted or head[1]
+        elif inside and line[:1] in (" ", "\t") and line.strip() and not line.strip().startswith("#"):
+            code = line.lstrip().lstrip("@-")
+            start = offset + len(line) - len(code)
+            yield Code.of(code.replace("{{", "${{").replace("\r", ""), InFile(source, None, start))
+        offset += len(line) + 1
+
+
+def _tox(command: Command, folder: str, repository: Repository) -> Iterator[Code]:
+    import configparser
+
+    path = posixpath.join(folder, "tox.ini")
+    parser = configparser.RawConfigParser()
+    try:
+        parser.read_string(repository.text(path))
+    except configparser.Error:
+        return
+    given = command.value("-e", "--env")
+    names = [f"testenv:{each}" for each in given.text.split(",")] if given is not None else []
+    for section in [*(name for name in names if parser.has_section(name)), "testenv"]:
+        if parser.has_option(section, "commands"):
+            for line in parser.get(section, "commands").splitlines():
+                if line.strip():
+                    yield Code.of(line.strip().lstrip("-").strip(), Fixed(path, 1))
+            return
+
+
+def _pyproject(name: str, words: list[str], folder: str, repository: Repository) -> Iterator[Code]:
+    path = posixpath.join(folder, "pyproject.toml")
+    data = toml_table(repository.text(path))
+    wanted = [word for word in words if word != "run"][:1]
+    tool: Any = data.get("tool", {})
+    tables = {"poe": ("poe", "tasks"), "pdm": ("pdm", "scripts")}
+    section, key = tables[name]
+    task = tool.get(section, {}).get(key, {}).get(wanted[0] if wanted else "")
+    if isinstance(task, dict):
+        task = task.get("cmd") or task.get("shell")
+    for each in task if isinstance(task, list) else [task]:
+        if isinstance(each, str):
+            yield Code.of(each, Fixed(path, 1))
+
+
+def yaml_of(path: str, repository: Repository) -> Yaml | None:
+    """A file that is YAML or JSON, which YAML contains; None where it cannot be read."""
+    if not path or not repository.exists(path):
+        return None
+    try:
+        return Yaml.parse(repository.read(path))
+    except (FileError, yaml.YAMLError):
+        return None
+
+
+def scalar(node: Node | None) -> str:
+    return node.value if node is not None and node.is_scalar else ""

@@ -1,0 +1,51 @@
+"""Where a variable of a program is written: a mapping or list of a YAML file, or a file of variables."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from fixer.languages.lines import Lines
+from fixer.languages.yaml import Node, Yaml
+from fixer.model import Parts
+from fixer.runtime.programs import Place
+
+
+@dataclass(frozen=True, eq=False)
+class InMapping:
+    """`environment` is a mapping or a list of `NAME=value`; where there is none (None), `owner` gets the key `name`,
+    before the key `before` where it has that."""
+
+    document: Yaml
+    owner: Node
+    name: str
+    environment: Node | None
+    place: Place
+    before: str = ""
+
+    @property
+    def key(self) -> tuple[str, int]:
+        return self.document.source.path, (self.environment or self.owner).start
+
+    def add(self, name: str, value: str) -> Parts:
+        environment = self.environment
+        if environment is not None and environment.is_sequence:
+            return self.document.insert_item(environment, len(environment.items), f"{name}={value}")
+        if environment is not None and environment.is_mapping:
+            return self.document.add_key(environment, name, value)
+        before = self.before if self.owner.get(self.before) is not None else None
+        return self.document.add_key(self.owner, self.name, {name: value}, before=before)
+
+
+@dataclass(frozen=True, eq=False)
+class InEnvFile:
+    """A tracked file of variables."""
+
+    document: Lines
+    place: Place
+
+    @property
+    def key(self) -> tuple[str, int]:
+        return self.document.source.path, 0
+
+    def add(self, name: str, value: str) -> Parts:
+        return self.document.append(f"{name}={value}")

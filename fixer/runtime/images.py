@@ -1,0 +1,410 @@
+"""Images that the repository builds: from which stage of which Dockerfile, in which folder, and under which names.
+
+A name leads back to its Dockerfile: a compose file or manifest that runs `ghcr.io/acme/shop:1` runs what a workflow
+pushes as `ghcr.io/acme/shop`.
+"""
+
+from __future__ import annotations
+
+import posixpath
+import re
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+from fnmatch import fnmatchcase
+from functools import cached_property
+from itertools import product
+from typing import TYPE_CHECKING, Any, Self
+
+from fixer.docker.compose import Compose, Service
+from fixer.github.workflow import Step
+from fixer.github.workflows import Workflows, commands_of, folder_of
+from fixer.languages.dockerfile import Dockerfile, ImageRef, Instruction, Stage, expanded
+from fixer.languages.shell import EXPRESSION
+from fixer.runtime.programs import Place
+
+if TYPE_CHECKING:
+    from fixer.repository import Repository
+
+_MATRIX = re.compile(r"\$\{\{\s*matrix\.([\w-]+)\s*\}\}")
+_ENV = re.compile(r"\$\{\{\s*env\.(\w+)\s*\}\}|\$\{?([A-Z]\w*)\}?")
+_REPOSITORY = re.compile(r"\$\{\{\s*github\.repository\s*\}\}|\$\{?GITHUB_REPOSITORY\}?", re.IGNORECASE)
+_MOST_CELLS = 64
+"""Cells of a matrix that are looked at; a step with more is not a build of images that somebody tells apart."""
+
+
+@dataclass(frozen=True, slots=True)
+class Build:
+    """One command, action or service that builds an image. Paths are from the top of the repository, `target` is
+    empty for the last stage; `names` are references without tag, with `*` for what is only known when it runs."""
+
+    dockerfile: str
+    context: str
+    target: str
+    names: tuple[str, ...]
+    place: Place
+    origin: str
+
+
+@dataclass(frozen=True, eq=False)
+class Image:
+    """What a stage of a Dockerfile makes, and everything that builds it. `context` is None where it is not known."""
+
+    dockerfile: Dockerfile
+    stage: Stage
+    context: str | None
+    builds: tuple[Build, ...]
+
+    @property
+    def path(self) -> str:
+        return self.dockerfile.source.path
+
+    @property
+    def names(self) -> frozenset[str]:
+        return frozenset(name for build in self.builds for name in build.names)
+
+    @cached_property
+    def environment(self) -> tuple[tuple[str, str | None, Instruction], ...]:
+        """Names and values of ENV, in their order, with the instruction that says it."""
+        found: list[tuple[str, str | None, Instruction]] = []
+        values: dict[str, str | None] = {}
+        for instruction in self.stage.inherited:
+            for name, value in instruction.pairs if instruction.op in ("ARG", "ENV") else ():
+                values[name] = self.dockerfile.global_args.get(name) if value is None else expanded(value, values)
+                if instruction.op == "ENV":
+                    found.append((name, values[name], instruction))
+        return tuple(found)
+
+    @cached_property
+    def _folders(self) -> dict[int, str]:
+        """The working folder at each instruction of every stage, by the instruction's index."""
+        found: dict[int, str] = {}
+        ends: dict[int, str] = {}
+        for stage in self.dockerfile.stages:
+            folder = ends.get(stage.parent.index, "/") if stage.parent is not None else "/"
+            values: dict[str, str | None] = dict(self.dockerfile.global_args)
+            for instruction in stage.instructions:
+                if instruction.op in ("ARG", "ENV"):
+                    values.update({n: expanded(v, values) for n, v in instruction.pairs if v is not None})
+                elif instruction.op == "WORKDIR":
+                    folder = posixpath.normpath(posixpath.join(folder, expanded(instruction.text, values) or "$"))
+                found[instruction.index] = folder
+            ends[stage.index] = folder
+        return found
+
+    @property
+    def folder(self) -> str:
+        """The working folder of what is started; `/` where nothing says it."""
+        last = self.stage.last("WORKDIR")
+        return self._folders[last.index] if last is not None else "/"
+
+    @property
+    def user(self) -> str:
+        last = self.stage.last("USER")
+        return last.text.partition(":")[0] if last is not None else ""
+
+    def command(self, op: str) -> tuple[Instruction, list[str] | str] | None:
+        """ENTRYPOINT or CMD: words of the JSON form, or shell code. A new ENTRYPOINT resets the CMD of a base."""
+        instruction = self.stage.last(op)
+        if instruction is None:
+            return None
+        entry = self.stage.last("ENTRYPOINT")
+        if op == "CMD" and entry is not None and entry.index > self.stage.start.index > instruction.index:
+            return None
+        return instruction, instruction.body if isinstance(instruction.body, list) else instruction.text
+
+    def located(self, path: str, exists: Callable[[str], bool], stage: Stage | None = None) -> str | None:
+        """The file of the repository that stands at an absolute path of the image; None where none is known."""
+        if self.context is None:
+            return None
+        for instruction in reversed((stage or self.stage).inherited):
+            if instruction.op not in ("COPY", "ADD") or len(instruction.args) < 2:
+                continue
+            target = posixpath.join(self._folders[instruction.index], instruction.args[-1])
+            into = target.endswith(("/", "/.")) or len(instruction.args) > 2
+            target = posixpath.normpath(target)
+            if path != target and not path.startswith(target.rstrip("/") + "/"):
+                continue
+            from_stage = self.dockerfile.source_stage(instruction)
+            if instruction.flag("from") and from_stage is None:
+                continue
+            for source in instruction.args[:-1]:
+                for inside in _inside(path, target, source, into=into):
+                    if from_stage is not None:
+                        place = posixpath.normpath(posixpath.join(self._last_folder(from_stage), inside))
+                        found = self.located(place, exists, from_stage)
+                    else:
+                        joined = posixpath.normpath(posixpath.join(self.context, inside.lstrip("/")))
+                        found = joined if exists(joined) else None
+                    if found is not None:
+                        return found
+        return None
+
+    def _last_folder(self, stage: Stage) -> str:
+        last = stage.last("WORKDIR")
+        return self._folders[last.index] if last is not None else "/"
+
+
+def _inside(path: str, target: str, source: str, *, into: bool) -> Iterator[str]:
+    """What `COPY source target` may have copied to this path."""
+    source = source.strip("\"'")
+    rest = path[len(target.rstrip("/")) + 1 :] if path != target else ""
+    if not rest:
+        yield source
+        return
+    if re.search(r"[*?\[]", source):
+        if "/" not in rest and fnmatchcase(rest, posixpath.basename(source)):
+            yield posixpath.join(posixpath.dirname(source), rest)
+        return
+    yield posixpath.join(source, rest)  # a folder, of which only the contents are copied
+    if into and posixpath.basename(source) == rest:
+        yield source
+
+
+@dataclass(frozen=True, eq=False)
+class Images:
+    """Every image that the repository's Dockerfiles make. `unknown` are builds that cannot be followed."""
+
+    images: tuple[Image, ...]
+    unknown: tuple[str, ...]
+
+    @classmethod
+    def detect(cls, repository: Repository) -> Self | None:
+        """None where there is no Dockerfile."""
+        dockerfiles = {document.source.path: document for document in repository.documents(Dockerfile)}
+        if not dockerfiles:
+            return None
+        builds: dict[tuple[str, str], list[Build]] = {}
+        for build in (*_of_compose(repository), *_of_workflows(repository)):
+            document = dockerfiles.get(build.dockerfile)
+            if document is None:
+                continue
+            stage = stage_of(document, build.target)
+            if stage is not None:
+                builds.setdefault((build.dockerfile, str(stage.index)), []).append(build)
+        found: list[Image] = []
+        for path, document in dockerfiles.items():
+            here = {key: value for key, value in builds.items() if key[0] == path}
+            for (_, index), made in here.items():
+                context = max((build.context for build in made), key=[b.context for b in made].count)
+                found.append(Image(document, document.stages[int(index)], context, tuple(made)))
+            if not here:
+                found.append(Image(document, document.final, nearest_context(document, repository), ()))
+        return cls(tuple(found), tuple(_unknown(repository)))
+
+    def built_by(self, service: Service) -> Image | None:
+        """What a compose service builds."""
+        build = service.build
+        return self.at(build.dockerfile, build.target) if build is not None else None
+
+    def at(self, dockerfile: str, target: str = "") -> Image | None:
+        for image in self.images:
+            if image.path == dockerfile and stage_of(image.dockerfile, target) is image.stage:
+                return image
+        return None
+
+    def named(self, reference: str) -> Image | None:
+        """The image that is built under this name; None where none is, or where two are."""
+        name = ImageRef.parse(reference).repository.lower()
+        found = [image for image in self.images if any(_matches(name, known) for known in image.names)]
+        return found[0] if len(found) == 1 else None
+
+
+def stage_of(document: Dockerfile, target: str) -> Stage | None:
+    """The stage that a build with this target makes; None for a name that the file does not have."""
+    if not target:
+        return document.final
+    if target.isdigit():
+        return document.stages[int(target)] if int(target) < len(document.stages) else None
+    return next((stage for stage in document.stages if stage.name == target.lower()), None)
+
+
+def nearest_context(document: Dockerfile, repository: Repository) -> str | None:
+    """The nearest folder, from the Dockerfile's upwards, that has everything which is copied by name."""
+    wanted = {
+        posixpath.normpath(source.strip("\"'").lstrip("/") or ".")
+        for instruction in document.instructions
+        if instruction.op in ("COPY", "ADD") and not instruction.flag("from")
+        for source in instruction.args[:-1]
+        if not re.search(r"[$*?\[]|^<<|://|^git@", source)
+    } - {"."}
+    folder = posixpath.dirname(document.source.path)
+    while True:
+        start = f"{folder}/" if folder else ""
+        if all(_is_there(start + source, repository) for source in wanted):
+            return folder
+        if not folder:
+            return None
+        folder = posixpath.dirname(folder)
+
+
+def _is_there(path: str, repository: Repository) -> bool:
+    return repository.exists(path) or repository.has_folder(path)
+
+
+def _matches(name: str, known: str) -> bool:
+    """Whether a name may be the known one; a known one of which nothing is known matches nothing."""
+    known = known.lower()
+    if not re.search(r"[a-z0-9]", known.rpartition("/")[2]) and not re.search(r"[a-z0-9]/", known):
+        return False
+    return fnmatchcase(name, known)
+
+
+# -- who builds -----------------------------------------------------------------------------------------------------
+
+
+def _of_compose(repository: Repository) -> Iterator[Build]:
+    for compose in repository.documents(Compose):
+        for service in compose.services.values():
+            build = service.build
+            if build is None or not build.dockerfile:
+                continue
+            place = Place.of(compose.source, service.node.start, service.node.end, f"services.{service.name}")
+            names = (service.image.repository,) if service.image is not None else ()
+            yield Build(build.dockerfile, build.context, build.target, names, place, "compose")
+
+
+def _of_workflows(repository: Repository) -> Iterator[Build]:
+    workflows = repository.fact(Workflows)
+    owner = _owner(repository.origin())
+    for workflow in workflows.documents if workflows else ():
+        if "docker" not in workflow.source.text:
+            continue
+        for step in workflow.steps:
+            action = step.action.lower()
+            if action in ("docker/build-push-action", "depot/build-push-action", "useblacksmith/build-push-action"):
+                yield from _of_action(step, owner)
+            elif step.run is not None and "docker" in step.run.value:
+                yield from _of_commands(step, owner)
+
+
+def _owner(origin: str) -> str:
+    """`owner/name` of a remote; empty where there is none."""
+    found = re.search(r"[:/]([\w.-]+/[\w.-]+?)(?:\.git)?/?$", origin)
+    return found[1] if found else ""
+
+
+def _of_action(step: Step, owner: str) -> Iterator[Build]:
+    given = step.with_.data if step.with_ is not None else {}
+    texts = {key: str(given.get(key, "")) for key in ("context", "file", "target", "tags")}
+    place = Place.of(step.workflow.source, step.span.start, step.span.end, _address(step))
+    for cell in _cells(step, " ".join(texts.values())):
+        said = {key: _resolved(text, step, cell, owner) for key, text in texts.items()}
+        build = built(said["context"], said["file"], "")
+        if build is None:
+            continue
+        tags = [line.strip() for line in re.split(r"[\n,]", said["tags"]) if line.strip()]
+        if any("*" in tag and "/" not in tag for tag in tags):
+            tags += [_resolved(text, step, cell, owner) for text in _metadata(step)]
+        names = tuple(dict.fromkeys(ImageRef.parse(tag).repository for tag in tags if tag.strip("*")))
+        yield Build(*build, said["target"], names, place, "workflow")
+
+
+def _metadata(step: Step) -> Iterator[str]:
+    """The names that docker/metadata-action makes tags from, in the job of a step."""
+    for other in step.job.steps if step.job is not None else ():
+        if other.action.lower() == "docker/metadata-action" and other.with_ is not None:
+            images = other.with_.data.get("images", "")
+            yield from (line.strip() for line in re.split(r"[\n,]", str(images)) if line.strip())
+
+
+def _of_commands(step: Step, owner: str) -> Iterator[Build]:
+    for command in commands_of(step):
+        words = [word.text for word in command.argv]
+        at = 3 if words[:3] == ["docker", "buildx", "build"] else 2 if words[:2] in _BUILDS else 0
+        folder = folder_of(command, step) if at else None
+        if not at or folder is None:
+            continue
+        place = Place.of(step.workflow.source, step.span.start, step.span.end, _address(step))
+        for cell in _cells(step, " ".join(words)):
+            said = build_words([_resolved(word, step, cell, owner) for word in words[at:]], folder)
+            if said is not None:
+                yield Build(*said, place, "workflow")
+
+
+_BUILDS = (["docker", "build"], ["podman", "build"], ["buildah", "bud"])
+# Options of `docker build` and `docker buildx build` that take no value: https://docs.docker.com/reference/cli/docker/buildx/build/
+_SWITCHES = frozenset((
+    "--load", "--push", "--pull", "--no-cache", "--quiet", "-q", "--rm", "--force-rm", "--squash", "--debug", "-D",
+    "--compress", "--check", "--provenance", "--sbom",
+))  # fmt: skip
+
+
+def build_words(words: list[str], folder: str) -> tuple[str, str, str, tuple[str, ...]] | None:
+    """(Dockerfile, context, target, names) of the arguments of `docker build`; None where they cannot be followed."""
+    file = target = context = ""
+    names: list[str] = []
+    waiting = ""
+    for word in words:
+        if waiting:
+            option, value, waiting = waiting, word, ""
+        elif word.startswith("-") and word != "-":
+            option, equals, value = word.partition("=")
+            if not equals:
+                if option not in _SWITCHES:
+                    waiting = option
+                continue
+        else:
+            context = word
+            continue
+        if option in ("-f", "--file"):
+            file = value
+        elif option == "--target":
+            target = value
+        elif option in ("-t", "--tag"):
+            names.append(ImageRef.parse(value).repository)
+    found = built(context, file, folder) if context else None
+    return (*found, target, tuple(name for name in names if name.strip("*"))) if found else None
+
+
+def built(context: str, file: str, folder: str) -> tuple[str, str] | None:
+    """(Dockerfile, context) from the top of the repository; None for what is remote, absolute or not known."""
+    if re.search(r"[$*]|://|^-$|^/", context) or re.search(r"[$*]|^-$|^/", file):
+        return None
+    inside = posixpath.normpath(posixpath.join(folder, context or "."))
+    path = posixpath.normpath(posixpath.join(folder, file) if file else posixpath.join(inside, "Dockerfile"))
+    return None if inside.startswith("..") else (path, "" if inside == "." else inside)
+
+
+def _address(step: Step) -> str:
+    return f"jobs.{step.job.id}" if step.job is not None else "runs"
+
+
+def _cells(step: Step, text: str) -> Iterator[Mapping[str, str]]:
+    """The values that the matrix of a step's job gives to the names in a text; one empty cell without any."""
+    names = sorted(set(_MATRIX.findall(text)))
+    if not names or step.job is None:
+        yield {}
+        return
+    strategy = step.job.data.get("strategy")
+    matrix: Any = strategy.get("matrix") if isinstance(strategy, dict) else None
+    if not isinstance(matrix, dict):
+        yield {}
+        return
+    included = [each for each in matrix.get("include") or () if isinstance(each, dict)]
+    cells = [{name: str(each[name]) for name in names if name in each} for each in included]
+    axes = [[str(value) for value in matrix[name]] for name in names if isinstance(matrix.get(name), list)]
+    if axes and len(axes) == len(names):
+        cells += [dict(zip(names, values, strict=True)) for values in product(*axes)]
+    yield from (cells or [{}])[:_MOST_CELLS]
+
+
+def _resolved(text: str, step: Step, cell: Mapping[str, str], owner: str) -> str:
+    """A text with what is known of its expressions and variables put in, and `*` for the rest."""
+
+    def variable(found: re.Match[str]) -> str:
+        name = found[1] or found[2]
+        for holder in (step.data, step.job.data if step.job is not None else {}, step.workflow.plain()):
+            env = holder.get("env") if isinstance(holder, dict) else None
+            if isinstance(env, dict) and name in env:
+                return str(env[name])
+        return found[0]
+
+    text = _MATRIX.sub(lambda found: cell.get(found[1], found[0]), text)
+    text = _ENV.sub(variable, _ENV.sub(variable, text))
+    text = _REPOSITORY.sub(owner or "*/*", text)
+    return re.sub(r"\$\{?\w+\}?|\$\(.*?\)", "*", EXPRESSION.sub("*", text))
+
+
+def _unknown(repository: Repository) -> Iterator[str]:
+    for path in repository.glob("docker-bake.*", "*/docker-bake.*"):
+        yield f"{path} says how images are built"

@@ -1,0 +1,92 @@
+"""How a person names single fixes: by short ids, which stay the same while the rest of the repository changes.
+
+A fix has an id of its own, and shares a second one with all fixes that do the same. Both are made of words (rule, file,
+finding, title), never of lines: an edit elsewhere in the file, or another fix, leaves them as they are.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import re
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
+
+from fixer.model import Blocked, Fix, Reported
+
+LENGTH = 8
+"""Characters of an id: among 10,000 fixes the chance of two alike is one in a hundred."""
+
+ID = re.compile(rf"[0-9a-f]{{{LENGTH}}}\Z")
+
+
+def fix_ids(reported: Iterable[Reported]) -> list[str]:
+    """An id for each, in order. Findings that are alike in one file are numbered, in the order of the file."""
+    met: Counter[tuple[str, ...]] = Counter()
+    ids: list[str] = []
+    for each in reported:
+        words = _words(each)
+        met[words] += 1
+        ids.append(_id(*words, str(met[words])))
+    return ids
+
+
+def group_id(reported: Reported) -> str:
+    """The same for all findings of a rule that are answered in the same way, wherever they stand."""
+    return _id(reported.rule.id, *answer(reported))
+
+
+def answer(reported: Reported) -> tuple[str, str]:
+    """What is done about a finding, in words: the tier and title of its fix, or why there is none."""
+    cure = reported.finding.cure
+    if isinstance(cure, Blocked):
+        return "blocked", cure.reason
+    return str(cure.tier), cure.title
+
+
+class Chosen:
+    """Answers the engine's question of each fix: only those that were named are taken.
+
+    `names` are ids of fixes and of groups. `unmet` says which of them no fix answered to: what they depend on was not
+    chosen, or the repository has changed.
+    """
+
+    def __init__(self, names: Iterable[str]) -> None:
+        self._names = frozenset(names)
+        self._met: Counter[tuple[str, ...]] = Counter()
+        self._answered: set[str] = set()
+
+    def __call__(self, reported: Reported, repository: object) -> bool:
+        words = _words(reported)
+        self._met[words] += 1
+        both = {_id(*words, str(self._met[words])), group_id(reported)} & self._names
+        self._answered |= both
+        return bool(both)
+
+    @property
+    def unmet(self) -> tuple[str, ...]:
+        return tuple(sorted(self._names - self._answered))
+
+
+def companions(taken: Sequence[Reported], origins: Mapping[str, Iterable[tuple[int, ...]]]) -> list[frozenset[int]]:
+    """For each fix the others that wrote into the same lines: they are best chosen together.
+
+    `origins` are, by path, the fixes of each changed run of lines (`Block.origins`).
+    """
+    found: list[set[int]] = [set() for _ in taken]
+    for runs in origins.values():
+        for run in runs:
+            for one in run:
+                found[one].update(other for other in run if other != one)
+    return [frozenset(others) for others in found]
+
+
+def _words(reported: Reported) -> tuple[str, ...]:
+    """What a person can tell a fix by."""
+    finding = reported.finding
+    title = finding.cure.title if isinstance(finding.cure, Fix) else ""
+    return reported.rule.id, finding.path, finding.message, title
+
+
+def _id(*words: str) -> str:
+    data = "\0".join(words).encode("utf-8", "surrogateescape")
+    return hashlib.sha256(data).hexdigest()[:LENGTH]

@@ -1,0 +1,71 @@
+"""What belongs together when a person reads it: findings of one rule that are answered in the same way."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+
+from fixer.model import Blocked, Fix, Reported, Rule, Tier
+from fixer.selection import answer, fix_ids, group_id
+
+
+@dataclass(frozen=True, slots=True)
+class Group:
+    """Findings of one rule with one answer. `numbers` are their indexes in what was grouped, `ids` theirs in turn."""
+
+    id: str
+    rule: Rule
+    answer: str
+    tier: Tier | None
+    members: tuple[Reported, ...]
+    numbers: tuple[int, ...]
+    ids: tuple[str, ...]
+
+    @property
+    def name(self) -> str:
+        """What to call it on a command line: its own id, or that of its one member."""
+        return self.ids[0] if len(self.ids) == 1 else self.id
+
+    @property
+    def paths(self) -> tuple[str, ...]:
+        return tuple(dict.fromkeys(member.finding.path for member in self.members))
+
+    @property
+    def messages(self) -> tuple[str, ...]:
+        return tuple(dict.fromkeys(member.finding.message for member in self.members))
+
+    @property
+    def todo(self) -> tuple[str, ...]:
+        cures = (member.finding.cure for member in self.members)
+        return tuple(dict.fromkeys(todo for cure in cures if isinstance(cure, Fix) for todo in cure.todo))
+
+    @property
+    def blocked(self) -> Blocked | None:
+        """Why nothing is done, where that is so."""
+        cure = self.members[0].finding.cure
+        return cure if isinstance(cure, Blocked) else None
+
+
+def grouped(reported: Sequence[Reported]) -> list[Group]:
+    """In the order in which each group is met first."""
+    ids = fix_ids(reported)
+    found: dict[tuple[str, tuple[str, str]], list[int]] = {}
+    for number, each in enumerate(reported):
+        found.setdefault((each.rule.id, answer(each)), []).append(number)
+    return [_group([reported[n] for n in numbers], numbers, [ids[n] for n in numbers]) for numbers in found.values()]
+
+
+def _group(members: Sequence[Reported], numbers: Iterable[int], ids: Iterable[str]) -> Group:
+    first = members[0]
+    cure = first.finding.cure
+    tier = cure.tier if isinstance(cure, Fix) else None
+    return Group(group_id(first), first.rule, answer(first)[1], tier, tuple(members), tuple(numbers), tuple(ids))
+
+
+def places(group: Group) -> str:
+    """`15 places in 3 files`, or the one file."""
+    count, files = len(group.members), len(group.paths)
+    if count == 1:
+        return group.paths[0]
+    where = group.paths[0] if files == 1 else f"{files} files"
+    return f"{count} places in {where}"

@@ -1,0 +1,236 @@
+"""The picture of what runs where, on small repositories written here."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from fixer.languages.makefile import targets
+from fixer.model import Blocked, Edit, Parts, Source
+from fixer.repository import Repository
+from fixer.runtime.picture import Runtime
+from fixer.runtime.programs import Kind, Program
+from fixer.splice import splice
+
+MANAGE = 'import os\nos.environ.setdefault("DJANGO_SETTINGS_MODULE", "shop.settings")\n'
+
+
+def picture(folder: Path, files: dict[str, str]) -> Runtime:
+    for path, text in files.items():
+        target = folder / path
+        target.parent.mkdir(parents=True, exist_ok=True)
+        target.write_text(text)
+    found = Repository(folder).fact(Runtime)
+    assert found is not None
+    return found
+
+
+def program(runtime: Runtime, name: str, origin: str = "compose") -> Program:
+    (found,) = (each for each in runtime.programs if each.name == name and each.origin == origin)
+    return found
+
+
+def sources(program: Program) -> list[str]:
+    return [each.source for each in program.commands]
+
+
+def written(folder: Path, parts: Parts) -> str:
+    assert not isinstance(parts, Blocked), parts
+    edit = parts[0]
+    assert isinstance(edit, Edit)
+    source = Source.from_bytes(edit.path, (folder / edit.path).read_bytes())
+    return splice(source.text, parts)
+
+
+DOCKERFILE = """\
+FROM python:3.12-slim AS build
+WORKDIR /src
+COPY docker/entrypoint.sh /entrypoint.sh
+
+FROM python:3.12-slim
+ENV DJANGO_SETTINGS_MODULE=shop.settings DB_PORT=5432
+WORKDIR /app
+COPY --from=build /entrypoint.sh /entrypoint.sh
+COPY . .
+ENTRYPOINT ["/entrypoint.sh"]
+CMD ["gunicorn", "shop.wsgi"]
+"""
+ENTRYPOINT = '#!/bin/sh\nset -e\npython manage.py migrate --noinput\nexec "$@"\n'
+
+
+def shop(**files: str) -> dict[str, str]:
+    return {
+        "Dockerfile": DOCKERFILE,
+        "docker/entrypoint.sh": ENTRYPOINT,
+        "manage.py": MANAGE,
+        "shop/wsgi.py": MANAGE,
+        **files,
+    }
+
+
+def test_a_service_runs_what_its_image_says_after_following_the_entrypoint_of_another_stage(tmp_path: Path) -> None:
+    compose = "services:\n  web:\n    build: .\n    environment: {DB_HOST: db}\n  db:\n    image: postgres:16\n"
+    runtime = picture(tmp_path, shop(**{"compose.yml": compose}))
+    web = program(runtime, "web")
+
+    assert sources(web)[1:] == ["python manage.py migrate --noinput", "gunicorn shop.wsgi"]
+    assert [(m.path, m.line) for m in web.migrations] == [("docker/entrypoint.sh", 3)]
+    assert web.settings == {"shop.settings"}
+    assert [(s.name, s.speaks_tls, s.local) for s in web.databases()] == [("db", False, True)]
+    assert web.environment.text("DB_PORT") == "5432"
+    assert [program.name for program, _ in runtime.migrations_on_start("shop.settings")] == ["web", "Dockerfile"]
+
+
+def test_a_command_of_a_script_can_be_given_a_variable_of_its_own(tmp_path: Path) -> None:
+    compose = "services:\n  web:\n    build: .\n    command: sh -c 'python manage.py migrate && gunicorn shop.wsgi'\n"
+    runtime = picture(tmp_path, shop(**{"compose.yml": compose}))
+    script, inline = program(runtime, "web").migrations
+
+    assert written(tmp_path, script.given("LIMIT", "0")) == ENTRYPOINT.replace("python", "LIMIT=0 python")
+    assert written(tmp_path, inline.given("LIMIT", "0")) == compose.replace("python", "LIMIT=0 python")
+    assert isinstance(script.given("LIMIT", "a b"), Blocked)
+
+
+def test_anchors_extends_env_files_and_overlays_are_one_service(tmp_path: Path) -> None:
+    files = {
+        "compose.yml": """\
+x-django: &django
+  environment: &env
+    DB_HOST: ${DB_HOST:-db}
+services:
+  web:
+    <<: *django
+    build: .
+    env_file: [.env.web, .env]
+  worker:
+    extends: {file: common.yml, service: worker}
+    environment:
+      <<: *env
+      OWN: "1"
+  db:
+    image: postgres:16
+""",
+        "common.yml": "services:\n  worker:\n    build: .\n    command: celery -A shop worker\n",
+        "compose.prod.yml": "services:\n  web:\n    environment: [TLS=no]\n",
+        ".env.web": "SECRET=x\nDB_HOST=elsewhere\n",
+    }
+    runtime = picture(tmp_path, shop(**files))
+    overlay, web = (each for each in runtime.programs if each.name == "web")
+    worker = program(runtime, "worker")
+
+    assert [v.text for v in web.environment.of("DB_HOST")] == ["db", "elsewhere"]
+    assert web.unknown == ("compose.yml:5: .env, which is not in the repository",)
+    assert overlay.environment.text("TLS") == "no"
+    assert overlay.environment.text("SECRET") == "x"
+    assert sources(worker)[-1] == "celery -A shop worker"
+    assert worker.environment.text("DB_HOST") == "db"
+    holders = runtime.lacking("DB_SSLMODE", (web, worker, overlay))
+    assert [holder.place.path for _, holder in holders] == ["compose.yml", "compose.yml", "compose.prod.yml"]
+    assert "    DB_HOST: ${DB_HOST:-db}\n    DB_SSLMODE: prefer\n" in written(
+        tmp_path, web.environment.add("DB_SSLMODE", "prefer")
+    )
+
+
+def test_a_published_image_leads_back_to_its_dockerfile(tmp_path: Path) -> None:
+    files = {
+        ".github/workflows/image.yml": """\
+on: push
+env: {REGISTRY: ghcr.io, NAME: acme/shop}
+jobs:
+  image:
+    runs-on: ubuntu-latest
+    steps:
+      - uses: docker/metadata-action@v5
+        id: meta
+        with:
+          images: ${{ env.REGISTRY }}/${{ env.NAME }}
+      - uses: docker/build-push-action@v6
+        with:
+          context: .
+          tags: ${{ steps.meta.outputs.tags }}
+""",
+        "deploy/compose.yml": "services:\n  web:\n    image: ghcr.io/acme/shop:${T}\n    volumes: [data:/app/media]\n",
+    }
+    web = program(picture(tmp_path, shop(**files)), "web")
+
+    assert web.image is not None
+    assert web.image.path == "Dockerfile"
+    assert [mount.target for mount in web.mounts] == ["/app/media"]
+    assert web.migrations
+
+
+@pytest.mark.parametrize(
+    ("run", "files"),
+    [
+        ("./scripts/test.sh", {"scripts/test.sh": "#!/bin/bash\npytest\n"}),
+        ("bin/ci", {"bin/ci": "#!/bin/bash\nmake -C . t\n", "Makefile": "t: lint\n\tpytest\nlint:\n\truff .\n"}),
+        ("make test", {"Makefile": "PYTEST ?= pytest\ntest:\n\t@$(PYTEST)\n"}),
+        ("npm run e2e", {"package.json": '{"scripts": {"e2e": "pytest"}}'}),
+        ("task test", {"Taskfile.yml": "tasks:\n  test:\n    deps: [x]\n    cmds: [pytest]\n  x:\n    cmd: echo\n"}),
+        ("just test", {"justfile": "lint:\n  ruff .\ntest: lint\n  @pytest\n"}),
+        ("uv run poe test", {"pyproject.toml": '[tool.poe.tasks]\ntest = "pytest"\n'}),
+        ("tox -e py312", {"tox.ini": "[testenv]\ncommands =\n    pytest\n"}),
+        ("poetry run bash -c 'cd . && pytest'", {}),
+    ],
+)  # fmt: skip
+def test_what_a_step_runs_is_followed(tmp_path: Path, run: str, files: dict[str, str]) -> None:
+    workflow = f"""\
+on: push
+jobs:
+  test:
+    runs-on: ubuntu-latest
+    services:
+      postgres:
+        image: postgres:16
+        ports: ["5433:5432"]
+    env: {{DATABASE_URL: "postgres://u:p@localhost:5433/x"}}
+    steps:
+      - run: {run}
+"""
+    test = program(picture(tmp_path, shop(**files, **{".github/workflows/ci.yml": workflow})), "test", "workflow")
+
+    assert "pytest" in [each.argv[0] for each in test.running(Kind.TEST)]
+    assert test.is_django
+    assert [(s.name, s.host, s.port, s.speaks_tls) for s in test.databases()] == [
+        ("postgres", "localhost", "5433", False)
+    ]
+
+
+def test_a_job_that_runs_a_service_is_a_program_of_that_service(tmp_path: Path) -> None:
+    files = {
+        "docker-compose.yml": "services:\n  web:\n    build: .\n    depends_on: [db]\n  db:\n    image: postgres:16\n",
+        ".github/workflows/ci.yml": """\
+on: push
+jobs:
+  test:
+    runs-on: ubuntu-latest
+    steps:
+      - run: docker compose run --rm -e CI=1 web pytest -x
+""",
+    }
+    web = program(picture(tmp_path, shop(**files)), "web", "workflow")
+
+    assert sources(web)[-2:] == ["python manage.py migrate --noinput", "pytest -x"]
+    assert web.environment.text("CI") == "1"
+    assert [server.name for server in web.databases()] == ["db"]
+
+
+def test_poolers_are_found_in_examples_and_in_the_documentation(tmp_path: Path) -> None:
+    files = {
+        ".env.example": "DATABASE_URL=postgres://u:p@ep-x-pooler.eu.example:5432/x\n",
+        "README.md": "| `DB_PORT` | `6432` |\n",
+    }
+    runtime = picture(tmp_path, files)
+
+    assert [server.place.path for server in runtime.poolers("DATABASE_URL", "DB_PORT")] == [".env.example", "README.md"]
+    assert runtime.poolers("OTHER") == ()
+
+
+def test_recipes_of_a_makefile_say_where_they_stand() -> None:
+    text = "X = a\nall: b ; echo all\nb:\n\t@echo $(X) \\\n\t  more\n\tplain $$HOME\n"
+    found = targets(text)
+
+    assert [recipe.text for recipe in found["all"].recipes] == ["echo all"]
+    assert [recipe.text for recipe in found["b"].recipes] == ["echo a \\\n\t  more", "plain $HOME"]
+    assert [recipe.line for recipe in found["b"].recipes] == [4, 6]
