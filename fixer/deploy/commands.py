@@ -9,6 +9,7 @@ from functools import cached_property
 
 from fixer.deploy.command_lines import read
 from fixer.deploy.ways import HELM, KUBERNETES, SERVER, Means, Returns, Start, of_action, of_command
+from fixer.github.expressions import places
 from fixer.github.workflow import Job, Step
 from fixer.languages.shell import Command, Script, Shell
 from fixer.languages.yaml import Node
@@ -54,7 +55,7 @@ class StepScript:
         node = given.get("script") if given is not None else None
         if step.uses is None or "ssh" not in step.uses.value or node is None or not node.is_scalar:
             return None
-        script = Script.parse(node.value, _REMOTE)
+        script = Script.parse(node.value, _REMOTE, places(node.value))
         return cls(step, node, script, remote=True) if not script.error else None
 
     @cached_property
@@ -97,11 +98,13 @@ def remote_scripts(command: Command) -> Iterator[Script]:
     """What an `ssh` command runs on the server: its words behind the host, and its here-document."""
     _, *words = read(command).texts or ("",)
     if words:
-        yield Script.parse(" ".join(words), _REMOTE)
+        text = " ".join(words)
+        yield Script.parse(text, _REMOTE, places(text))
     for redirect in command.redirects:
         if redirect.operator.startswith("<<"):
             _, *lines = command.script.text[redirect.start : redirect.end].splitlines()
-            yield Script.parse("\n".join(lines[:-1]), _REMOTE)
+            text = "\n".join(lines[:-1])
+            yield Script.parse(text, _REMOTE, places(text))
 
 
 def _runs_on_the_server(step: Step) -> bool:

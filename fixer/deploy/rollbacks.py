@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from fixer.deploy.command_lines import read
 from fixer.deploy.deployments import DeployJob, code_of, is_rollback, is_update
 from fixer.deploy.ways import ECS, HELM
+from fixer.github.expressions import names_read
 from fixer.github.workflow import Job, Step
 from fixer.languages.shell import Script
 from fixer.model import Span
@@ -138,10 +139,9 @@ def _source(text: str, step: Step) -> Step | None:
     """The step of the rollback job that finds out the revision: the one that it names, or itself."""
     if step.job is None:
         return None
-    named = re.search(r"steps\.([\w-]+)\.outputs", text)
     variable = re.fullmatch(r"\$\{?(\w+)\}?", text)
-    if named is None and variable is not None:
-        named = re.search(r"steps\.([\w-]+)\.outputs", step.node.texts("env").get(variable[1], ""))
-    if named is not None:
-        return next((other for other in step.job.steps if other.id == named[1]), None)
+    written = step.env.get(variable[1], "") if variable is not None else text
+    named = next(iter(names_read("steps", written)), "")
+    if named:
+        return next((other for other in step.job.steps if other.id.lower() == named.lower()), None)
     return step if variable is not None else None

@@ -21,8 +21,8 @@ if TYPE_CHECKING:
 
     from fixer.github.workflow import Step
 
-EXPRESSION = re.compile(r"\$\{\{(?:'[^']*'|[^'])*?\}\}")
-"""GitHub puts the value of `${{ … }}` into the text before a shell sees it."""
+Placeholders = tuple[tuple[int, int], ...]
+"""Where something else is put into a text before a shell sees it, such as GitHub's `${{ … }}`: starts and ends."""
 
 
 class Shell(NamedTuple):
@@ -265,8 +265,8 @@ class Script:
     root: Node | None = field(default=None, repr=False)
 
     @classmethod
-    def parse(cls, text: str, shell: Shell = Shell()) -> Script:  # noqa: B008 (a tuple)
-        return _parse(text, shell)
+    def parse(cls, text: str, shell: Shell = Shell(), placeholders: Placeholders = ()) -> Script:  # noqa: B008 (a tuple)
+        return _parse(text, shell, placeholders)
 
     @classmethod
     def of(cls, step: Step) -> Script | None:
@@ -279,7 +279,7 @@ class Script:
         if not setting and step.job is not None and step.job.runs_on.must_be("windows"):
             return None
         shell = Shell.named(setting)
-        return _parse(run.value, shell) if shell is not None else None
+        return _parse(run.value, shell, step.placeholders) if shell is not None else None
 
     @cached_property
     def commands(self) -> tuple[Command, ...]:
@@ -470,10 +470,12 @@ def _parser() -> Parser:
 
 
 @lru_cache(maxsize=4096)
-def _parse(text: str, shell: Shell) -> Script:
-    # The parser counts bytes. With every expression and every other character written as a letter, bytes are
-    # characters, and what GitHub will put there is part of a word.
-    masked = EXPRESSION.sub(lambda found: "x" * len(found[0]), text)
+def _parse(text: str, shell: Shell, placeholders: Placeholders) -> Script:
+    # The parser counts bytes. With every placeholder and every other character written as a letter, bytes are
+    # characters, and what will be put there is part of a word.
+    masked = text
+    for start, end in placeholders:
+        masked = masked[:start] + "x" * (end - start) + masked[end:]
     if not masked.isascii():
         masked = re.sub(r"[^\x00-\x7f]", "x", masked)
     # The grammar wants a separator where bash wants none: `f() { if a; then b; fi }`.

@@ -14,6 +14,7 @@ import yaml
 from fixer.docker.compose import Mount
 from fixer.documents import kind_of as document_kind
 from fixer.documents import name_of
+from fixer.github.expressions import places
 from fixer.languages.lines import Lines
 from fixer.languages.makefile import targets
 from fixer.languages.shell import Command, Script, Shell
@@ -136,7 +137,7 @@ class Code:
 
     @classmethod
     def of(cls, text: str, where: Written) -> Code:
-        return cls(Script.parse(text, Shell(errexit=False)), where)
+        return cls(Script.parse(text, Shell(errexit=False), places(text)), where)
 
     @classmethod
     def words(cls, words: Sequence[str], where: Written) -> Code:

@@ -8,10 +8,11 @@ from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Self
 
+from fixer.github.expressions import expressions_in
 from fixer.github.workflow import Job, Step, Workflow
 from fixer.github.workflows import Workflows
 from fixer.languages.dockerfile import ImageRef
-from fixer.languages.shell import EXPRESSION, Script
+from fixer.languages.shell import Script
 from fixer.languages.yaml import Node
 from fixer.runtime.composed import Compositions, with_merged
 from fixer.runtime.containers import contained, published, starts_composition
@@ -176,7 +177,7 @@ def _environment(step: Step, job: Job, written: list[Value]) -> Environment:
 
 def _value(name: str, node: Node, workflow: Workflow) -> Value:
     place = Place.of(workflow.source, node.start, node.end, name)
-    return Value(name, None if EXPRESSION.search(node.value) else node.value, place)
+    return Value(name, None if expressions_in(node.value) else node.value, place)
 
 
 def _to_later_steps(commands: list[Started], place: Place) -> Iterator[Value]:

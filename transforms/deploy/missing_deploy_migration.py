@@ -31,6 +31,7 @@ from fixer.deploy.deployments import DeployJob, Deployment, Deployments, filled_
 from fixer.deploy.ways import ECS, HELM, KUBERNETES
 from fixer.django.project import DjangoProject
 from fixer.django.settings import limit_variable
+from fixer.github.expressions import names_read, without
 from fixer.github.workflow import Workflow
 from fixer.languages.shell import Script
 from fixer.model import Blocked, Finding, Fix, Level, Rule, RuleOptions, Tier, option
@@ -281,7 +282,7 @@ def _one_off(
     if target.get("file"):
         env["TASK_DEFINITION_FILE"], revision = target["file"], FROM_FILE
     elif target.get("task_definition"):
-        if "$" in re.sub(r"\$\{\{.*?\}\}", "", target["task_definition"]):
+        if "$" in without(target["task_definition"]):
             return Blocked(
                 f"it cannot be seen which task definition {target['task_definition']} is",
                 "say how to migrate",
@@ -316,9 +317,9 @@ def _pushed_and_deployed(deployment: Deployment) -> str:
 
 def _rendered_container(job: DeployJob, deployment: Deployment) -> str:
     """The container that aws-actions/amazon-ecs-render-task-definition gave its new image."""
-    named = re.search(r"steps\.([\w-]+)\.outputs", deployment.target.get("file", ""))
+    named = {name.lower() for name in names_read("steps", deployment.target.get("file", ""))}
     for step in job.job.steps:
-        if named is not None and step.id == named[1] and step.with_ is not None:
+        if step.id.lower() in named and step.with_ is not None:
             container = step.with_.get("container-name")
             if container is not None:
                 return str(container.value)
