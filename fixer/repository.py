@@ -22,6 +22,7 @@ from fixer import disk
 from fixer.budget import another_file
 from fixer.documents import document_type, kind_of, name_of
 from fixer.model import Document, FileError, Source
+from fixer.surroundings import inherited
 
 _VENDORED = re.compile(
     r"(^|/)(node_modules|site-packages|dist-packages|bower_components|third_party|vendor|\.git|\.tox|\.nox|"
@@ -352,7 +353,7 @@ def _git_ignores(root: Path, path: str) -> bool:
 def _git(root: Path, *arguments: str) -> subprocess.CompletedProcess[bytes]:
     # No configuration of the repository may run a program (core.fsmonitor could).
     command = ["git", "-c", "core.fsmonitor=false", "-C", str(root), *arguments]
-    return subprocess.run(command, capture_output=True, env={**os.environ, "LC_ALL": "C"}, check=False)
+    return subprocess.run(command, capture_output=True, env={**inherited(), "LC_ALL": "C"}, check=False)
 
 
 def _walk(root: Path) -> list[str]:

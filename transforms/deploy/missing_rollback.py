@@ -898,7 +898,7 @@ def _same_rights(job: DeployJob, rollback: Job) -> list[Parts]:
 def _better_condition(job: DeployJob, rollback: Job) -> Parts:
     """`failure()` misses a job that was cancelled or ran out of time; any other condition is somebody's decision."""
     condition = rollback.node.get("if")
-    plain = condition is not None and re.fullmatch(r"\s*(?:\$\{\{)?\s*failure\(\)\s*(?:\}\})?\s*", condition.value)
+    plain = condition is not None and re.fullmatch(r"\s*+(?:\$\{\{\s*+)?failure\(\)\s*+(?:\}\}\s*+)?", condition.value)
     if condition is None or not plain or set(rollback.needs) != set(_needed(job)):
         return ()
     return job.workflow.set_scalar(condition, _condition(job))
