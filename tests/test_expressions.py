@@ -10,6 +10,7 @@ from fixer.github.expressions import (
     Literal,
     Operation,
     Read,
+    conditions,
     expressions_below,
     expressions_in,
     literals,
@@ -194,3 +195,18 @@ def test_text_around_expressions() -> None:
     assert only_read(" ${{ github.ref }} ") == one(" ${{ github.ref }} ")
     assert only_read("v${{ github.ref }}") is None
     assert only_read("${{ github.ref || '' }}") is None
+
+
+@pytest.mark.parametrize(
+    ("text", "parts"),
+    [
+        ("", set()),
+        ("github.event_name == 'push'", {"github.event_name == 'push'"}),
+        ("${{ GitHub['event_name']=='push' && !(cancelled( )) }}", {"github.event_name == 'push'", "!cancelled()"}),
+        ("(a.b || c.d == 1) && fromJSON(e.f).g", {"a.b || (c.d == 1)", "fromjson(e.f)['g']"}),
+        ("${{ a.b }} && c.d", {"${{ a.b }} && c.d"}),
+        ("a b", {"a b"}),
+    ],
+)
+def test_what_must_hold_has_one_spelling(text: str, parts: set[str]) -> None:
+    assert conditions(text) == parts

@@ -10,6 +10,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from fixer.github.expressions import places
 from fixer.github.workflow import Workflow
 from fixer.languages.shell import (
     Command,
@@ -26,7 +27,7 @@ from fixer.model import Blocked, Source
 
 
 def only(text: str, name: str = "mypy", shell: Shell = Shell()) -> Command:  # noqa: B008
-    script = Script.parse(text, shell)
+    script = Script.parse(text, shell, places(text))
     assert not script.error
     found = [command for command in script.commands if command.name == name]
     assert len(found) == 1
@@ -468,7 +469,7 @@ def test_a_step_is_read_only_where_a_shell_reads_it() -> None:
         )
     )
 
-    assert [script and script.shell for script in map(Script.of, workflow.steps)] == [
+    assert [step.script and step.script.shell for step in workflow.steps] == [
         None,
         PIPEFAIL,
         None,

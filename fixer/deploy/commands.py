@@ -9,6 +9,7 @@ from functools import cached_property
 
 from fixer.deploy.command_lines import read
 from fixer.deploy.ways import HELM, KUBERNETES, SERVER, Means, Returns, Start, of_action, of_command
+from fixer.github.expressions import places
 from fixer.github.workflow import Job, Step
 from fixer.languages.shell import Command, Script, Shell
 from fixer.languages.yaml import Node
@@ -48,13 +49,13 @@ class StepScript:
     def of(cls, step: Step) -> StepScript | None:
         """None where the step runs no script, or one that is not read."""
         if step.run is not None:
-            script = Script.of(step)
+            script = step.script
             return cls(step, step.run, script) if script is not None and not script.error else None
         given = step.with_
         node = given.get("script") if given is not None else None
         if step.uses is None or "ssh" not in step.uses.value or node is None or not node.is_scalar:
             return None
-        script = Script.parse(node.value, _REMOTE)
+        script = Script.parse(node.value, _REMOTE, places(node.value))
         return cls(step, node, script, remote=True) if not script.error else None
 
     @cached_property
@@ -97,11 +98,13 @@ def remote_scripts(command: Command) -> Iterator[Script]:
     """What an `ssh` command runs on the server: its words behind the host, and its here-document."""
     _, *words = read(command).texts or ("",)
     if words:
-        yield Script.parse(" ".join(words), _REMOTE)
+        text = " ".join(words)
+        yield Script.parse(text, _REMOTE, places(text))
     for redirect in command.redirects:
         if redirect.operator.startswith("<<"):
             _, *lines = command.script.text[redirect.start : redirect.end].splitlines()
-            yield Script.parse("\n".join(lines[:-1]), _REMOTE)
+            text = "\n".join(lines[:-1])
+            yield Script.parse(text, _REMOTE, places(text))
 
 
 def _runs_on_the_server(step: Step) -> bool:
@@ -109,7 +112,7 @@ def _runs_on_the_server(step: Step) -> bool:
     job = step.job
     if job is not None and "self-hosted" in str(job.data.get("runs-on")):
         return True
-    script = Script.of(step)
+    script = step.script
     places = [step.node, *([job.node] if job is not None else []), step.workflow.root]
     if any("DOCKER_HOST" in place.mapping("env") for place in places):
         return True
@@ -125,7 +128,7 @@ def has_own_cluster(job: Job) -> bool:
 def _makes_a_cluster(step: Step) -> bool:
     if step.uses is not None:
         return _MAKES_A_CLUSTER.search(step.action) is not None
-    script = Script.of(step)
+    script = step.script
     for command in script.commands if script is not None else ():
         words = tuple(word.text for word in command.args if not word.text.startswith("-"))
         if any(words[: len(known)] == known for known in _CLUSTER_MAKERS.get(command.name, ())):

@@ -17,6 +17,7 @@ from fixer.deploy.command_lines import CommandLine, read
 from fixer.deploy.commands import StepScript, starts_of, waits
 from fixer.deploy.health_check import health_checks, is_local
 from fixer.deploy.ways import ECS, HELM, KUBERNETES, Returns, Start, Way, mentioned, of_action
+from fixer.github.expressions import ANY, masked, names_read, reads, reads_below, without
 from fixer.github.workflow import Job, Step, Workflow
 from fixer.languages.shell import Command, Script, Structure
 from fixer.languages.yaml import Commented, Node
@@ -24,8 +25,6 @@ from fixer.model import Blocked, Source, Span
 
 if TYPE_CHECKING:
     from fixer.repository import Repository
-
-EXPRESSION = re.compile(r"\$\{\{(?:'[^']*'|[^'])*?\}\}")
 
 _DEPLOYS = re.compile(r"deploy|release|\bprod|production|staging|\bcd\b|rollout|ship", re.IGNORECASE)
 _STATIC = re.compile(r"\bdocs?\b|[_-]docs?\b|documentation|storybook|playground|github.pages|gh-pages", re.IGNORECASE)
@@ -37,8 +36,10 @@ _STAGING = re.compile(
     re.IGNORECASE,
 )
 _VARIABLE = re.compile(r"\$(?:\{([A-Za-z_]\w*)\}|([A-Za-z_]\w*))")
-_LOCAL = re.compile(r"\b(?:steps|needs|matrix|strategy|job|runner)\s*[.\[]")
-_ADDRESS = re.compile(r"(?:https?://|\$\{\{)[^\s\"'`;|)<>\\]*(?:\$\{\{[^}]*\}\}[^\s\"'`;|)<>\\]*)*")
+# What these hold has a meaning in one job only.
+_LOCAL = frozenset(("steps", "needs", "matrix", "strategy", "job", "runner", ANY))
+# In a text with its expressions masked.
+_ADDRESS = re.compile(r"(?:https?://|\0)[^\s\"'`;|)<>\\]*")
 _HEADER = re.compile(r"(?:-H|--header)\s+(?:'[^']*'|\"[^\"]*\")")
 _NOT_A_CHECK = re.compile(r"hooks\.slack|discord|webhook|localhost|127\.0\.0\.1|0\.0\.0\.0|api\.github|telegram", re.I)
 _MIGRATES = re.compile(r"(?:manage\.py|django-admin|-m django)[\"',\s]+migrate\b|[\"']migrate[\"']")
@@ -271,17 +272,17 @@ class DeployJob:
         after = [step.index + 1 for step in self.sign_in]
         for deployment in self.deployments:
             values = [deployment.target.get(name, "") for name in _PLACE]
-            for value in (*values, *deployment.credentials.values(), str(deployment.condition)):
-                after += [self._index_of(name) + 1 for name in re.findall(r"\bsteps\.([\w-]+)\.", value)]
-                after += [self._exported(name) + 1 for name in re.findall(r"\benv\.(\w+)", value)]
+            known = [*values, *deployment.credentials.values(), deployment.condition]
+            after += [self._index_of(name) + 1 for name in names_read("steps", known)]
+            after += [self._exported(name) + 1 for name in names_read("env", known)]
         return min(max(after, default=0), self.first)
 
-    def knows_before(self, value: str) -> bool:
-        """Whether a value can be had before the first deployment: no step behind that one has a part in it."""
+    def knows_before(self, value: Any) -> bool:
+        """Whether a value, or plain data, can be had before the first deployment: no later step has a part in it."""
         later = self.job.steps[self.first :]
         return not any(
-            (step.id and f"steps.{step.id}." in value)
-            or any(exports(step, name) for name in re.findall(r"\benv\.(\w+)", value))
+            (step.id and any(read.touches(f"steps.{step.id}") for read in reads_below(value)))
+            or any(exports(step, name) for name in names_read("env", value))
             for step in later
         )
 
@@ -326,7 +327,7 @@ class DeployJob:
         key = "service" if self.way is ECS else "workload"
         name = deployment.target[key].rpartition("/")[2]
         for step in self.job.steps[deployment.index :]:
-            script = Script.of(step)
+            script = step.script
             for command in waits(script) if script is not None else ():
                 if step is deployment.step and command.start < deployment.offset:
                     continue
@@ -341,12 +342,14 @@ class DeployJob:
         checking = (step for job in self.checked_by for step in job.steps)
         return tuple(dict.fromkeys(url for step in (*later, *checking) for url in _addresses(step)))
 
-    def is_local(self, value: str) -> bool:
-        """Whether a value means something in this job only, so that another job needs it passed on."""
-        inside = EXPRESSION.findall(value)
-        exported = [name for found in inside for name in re.findall(r"\benv\.(\w+)", found)]
-        known = self.workflow.root.mapping("env")
-        return any(_LOCAL.search(found) for found in inside) or any(name not in known for name in exported)
+    def is_local(self, value: Any, *known: str) -> bool:
+        """Whether a value, or plain data, means something in this job only, so that another job needs it passed on.
+
+        `known` are variables of the environment that the other job has too.
+        """
+        given = {*self.workflow.root.mapping("env"), *known}
+        local = any(read.context in _LOCAL for read in reads_below(value))
+        return local or any(name not in given for name in names_read("env", value))
 
 
 @dataclass(frozen=True, eq=False)
@@ -389,7 +392,7 @@ def code_of(step: Step) -> str:
     """The script of a step without its comments; empty where it has none."""
     if step.run is None:
         return ""
-    script = Script.of(step)
+    script = step.script
     return script.code if script is not None else step.run.value
 
 
@@ -428,7 +431,7 @@ def is_rollback(job: Job) -> bool:
 
 
 def _is_check(step: Step) -> bool:
-    script = Script.of(step)
+    script = step.script
     return script is not None and any(not is_local(check.url.text) for check in health_checks(script))
 
 
@@ -436,7 +439,7 @@ def _only_follows(step: Step) -> bool:
     """Whether a step tells of a deployment, or tidies up after it; one that is not known may well check it."""
     if step.uses is not None:
         return _FOLLOWS.search(step.uses.value) is not None
-    script = Script.of(step)
+    script = step.script
     if script is None or script.error:
         return False
     return all(
@@ -447,22 +450,28 @@ def _only_follows(step: Step) -> bool:
 
 def _addresses(step: Step) -> Iterator[str]:
     """The addresses that a step asks whether all is well; none where it sends something there."""
-    script = Script.of(step)
+    script = step.script
     if script is None or not re.search(r"\b(?:curl|wget)\b", script.text) or _NOT_A_CHECK.search(script.text):
         return
     asked = [command for command in script.commands if command.name in ("curl", "wget")]
     if any(command.has("-X", "--request", "-d", "--data", "--data-raw", "--json", "-F") for command in asked):
         return
     texts = [_HEADER.sub("", command.source) for command in asked]
-    if any("$" in EXPRESSION.sub("", text) for text in texts):
+    if any("$" in without(text) for text in texts):
         # The address is in a variable: of a loop, of the script, or of the step.
         texts += [line for line in script.text.splitlines() if "grep" not in line]
         texts += step.node.texts("env").values()
-    for address in (found.rstrip(".,:") for text in texts for found in _ADDRESS.findall(text)):
-        if not re.search(r"https?://|/", address) or "$" in EXPRESSION.sub("", address):
+    for address in (found for text in texts for found in _addresses_in(text)):
+        if not re.search(r"https?://|/", address) or "$" in without(address):
             continue
-        if not _LOCAL.search(address) and not _NOT_A_CHECK.search(address):
+        local = any(read.context in _LOCAL for read in reads(address))
+        if not local and not _NOT_A_CHECK.search(address):
             yield address
+
+
+def _addresses_in(text: str) -> Iterator[str]:
+    for found in _ADDRESS.finditer(masked(text, "\0")):
+        yield text[found.start() : found.end()].rstrip(".,:")
 
 
 def _of_composite(step: Step) -> bool:
@@ -507,7 +516,7 @@ def _unread(step: Step) -> Iterator[Deployment]:
     """A step that deploys by a script that cannot be read."""
     if step.run is None:
         return
-    script = Script.of(step)
+    script = step.script
     unread = _UNREAD.search(step.run.value) if script is None or script.error else None
     if unread is None:
         return
@@ -693,7 +702,7 @@ def _rolled_out(step: Step) -> set[str]:
     """The workloads that the job waits for."""
     found: set[str] = set()
     for other in step.job.steps if step.job is not None else ():
-        script = Script.of(other)
+        script = other.script
         for command in waits(script) if script is not None else ():
             words = list(read(command).texts)
             if command.name == "kubectl" and words[:2] == ["rollout", "status"] and len(words) > 2:
@@ -759,17 +768,17 @@ def value_of(text: str, step: Step, script: Script | None, depth: int = 0) -> st
     """
     if depth > 5:
         return None
-    masked = EXPRESSION.sub(lambda found: "\0" * len(found[0]), text)
-    if "$(" in masked or "`" in masked:
+    plain = masked(text, "\0")
+    if "$(" in plain or "`" in plain:
         return None
     made, at = "", 0
-    for found in _VARIABLE.finditer(masked):
+    for found in _VARIABLE.finditer(plain):
         value = _variable(found[1] or found[2], step, script, depth)
         if value is None:
             return None
         made += text[at : found.start()] + value
         at = found.end()
-    rest = masked[at:]
+    rest = plain[at:]
     return None if "$" in rest else made + text[at:]
 
 
@@ -824,5 +833,6 @@ def copy_of(step: Step) -> dict[str, Any]:
 
 def refers_to(value: Any, steps: tuple[Step, ...]) -> str:
     """A step that this value refers to and that is not among these; empty where there is none."""
-    known = {step.id for step in steps if step.id}
-    return next((name for name in re.findall(r"\bsteps\.([\w-]+)\.", str(value)) if name not in known), "")
+    known = {step.id.lower() for step in steps if step.id}
+    named = (read.name for read in reads_below(value) if read.context in ("steps", ANY))
+    return next((name for name in named if name.lower() not in known), "")

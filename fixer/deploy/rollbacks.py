@@ -9,8 +9,8 @@ from dataclasses import dataclass
 from fixer.deploy.command_lines import read
 from fixer.deploy.deployments import DeployJob, code_of, is_rollback, is_update
 from fixer.deploy.ways import ECS, HELM
+from fixer.github.expressions import names_read
 from fixer.github.workflow import Job, Step
-from fixer.languages.shell import Script
 from fixer.model import Span
 
 _UNDOES = re.compile(r"\bkubectl\b[^\n;|&]*\srollout\s+undo\b|\bhelm\b[^\n;|&]*\srollback\b")
@@ -59,7 +59,7 @@ def is_atomic(job: DeployJob) -> bool:
     """Whether every deployment goes back by itself when it fails, as `helm upgrade --atomic` does."""
     if job.way is not HELM:
         return False
-    scripts = [Script.of(deployment.step) for deployment in job.deployments]
+    scripts = [deployment.step.script for deployment in job.deployments]
     commands = (command for script in scripts if script is not None for command in script.commands)
     upgrades = [command for command in commands if command.name == "helm" and read(command).has(*_ATOMIC)]
     return len(upgrades) >= len(job.deployments)
@@ -79,7 +79,7 @@ def _is_named(job: Job) -> bool:
 def _only_tells(job: Job) -> bool:
     """Whether all that a job does is to tell people, or GitHub."""
     for step in job.steps:
-        script = Script.of(step)
+        script = step.script
         if step.run is not None and (script is None or script.error):
             return False
         if script is not None and any(command.name not in _TELLS for command in script.commands):
@@ -118,7 +118,7 @@ def flaw_of(job: DeployJob, steps: Sequence[Step]) -> Flaw | None:
     """What is wrong with the steps that are there to roll a job back; None where nothing is seen to be."""
     if job.way is not ECS or any(_MOVES_BACK.search(code_of(step)) for step in steps):
         return None
-    scripts = ((step, script) for step in steps if (script := Script.of(step)) is not None)
+    scripts = ((step, script) for step in steps if (script := step.script) is not None)
     updates = ((step, command) for step, script in scripts for command in script.commands if is_update(command))
     step, command = next(updates, (None, None))
     if step is None or command is None:
@@ -138,10 +138,9 @@ def _source(text: str, step: Step) -> Step | None:
     """The step of the rollback job that finds out the revision: the one that it names, or itself."""
     if step.job is None:
         return None
-    named = re.search(r"steps\.([\w-]+)\.outputs", text)
     variable = re.fullmatch(r"\$\{?(\w+)\}?", text)
-    if named is None and variable is not None:
-        named = re.search(r"steps\.([\w-]+)\.outputs", step.node.texts("env").get(variable[1], ""))
-    if named is not None:
-        return next((other for other in step.job.steps if other.id == named[1]), None)
+    written = step.env.get(variable[1], "") if variable is not None else text
+    named = next(iter(names_read("steps", written)), "")
+    if named:
+        return next((other for other in step.job.steps if other.id.lower() == named.lower()), None)
     return step if variable is not None else None

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any, Self
 from fixer.django.project import DjangoProject
 from fixer.django.settings import Database, SettingsReader, module_reads
 from fixer.github.action_ref import ActionRef, RefKind
+from fixer.github.expressions import Expression, names_read, only, replaced
 from fixer.github.workflow import Job, Step, Workflow
 from fixer.github.workflows import Workflows, commands_of, folder_of, in_folder
 from fixer.languages.python import item
@@ -43,7 +44,6 @@ _PART_OF_REDIS = re.compile(
 )
 _REDIS = {"url": "redis://localhost:6379/0", "host": "localhost", "port": "6379", "index": "0"}
 _CONFIGURES_TESTS = re.compile(r"(^|/)(pytest\.ini|pyproject\.toml|setup\.cfg|tox\.ini|conftest\.py)$")
-_MATRIX = re.compile(r"\$\{\{\s*matrix\.([\w-]+)\s*\}\}")
 _SECRET = re.compile(r"SECRET|SIGNING|ENCRYPT|SALT|JWT|TOKEN|API_?KEY|PASSWORD", re.I)
 
 Plain = dict[str, Any]
@@ -127,7 +127,7 @@ class DjangoCI:
         if isinstance(environment, Blocked):
             return environment
         job: Plain = self.workflow.job_name(title)
-        if "needs." in str((steps, environment)) and "needs" in copied:
+        if names_read("needs", [steps, environment]) and "needs" in copied:
             job["needs"] = copied["needs"]
         job["runs-on"] = self._runner()
         job["timeout-minutes"] = minutes
@@ -137,10 +137,10 @@ class DjangoCI:
         if environment:
             job["env"] = environment
         job["steps"] = steps
-        if "matrix." in str(job):
+        if names_read("matrix", job):
             return Blocked(f"job {self.job.id} sets the project up from its matrix", "add the job by hand")
-        known = {str(step["id"]) for step in steps if "id" in step}
-        if set(re.findall(r"\bsteps\.([\w-]+)\.", str(job))) - known:
+        known = {str(step["id"]).lower() for step in steps if "id" in step}
+        if {name.lower() for name in names_read("steps", job)} - known:
             return Blocked(f"job {self.job.id} sets the project up from outputs of other steps", "add the job by hand")
         return job
 
@@ -211,7 +211,7 @@ class DjangoCI:
     def _runner(self) -> Any:
         # `${{ matrix.os }}` has no meaning in a job without the matrix.
         runs_on = self.job.data.get("runs-on")
-        if "matrix." not in str(runs_on):
+        if not names_read("matrix", runs_on):
             return runs_on
         only = _without_matrix({"runs-on": runs_on}, self.job)["runs-on"]
         return only if str(only).startswith("ubuntu-") else "ubuntu-latest"
@@ -568,14 +568,19 @@ def _without_matrix(step: Plain, job: Job) -> Plain:
     matrix = strategy.get("matrix") if isinstance(strategy, dict) else None
 
     def last(name: str) -> Any:
-        values = matrix.get(name) if isinstance(matrix, dict) else None
+        given = matrix if isinstance(matrix, dict) else {}
+        values = next((found for key, found in given.items() if str(key).lower() == name.lower()), None)
         if not isinstance(values, list) or not values or isinstance(values[-1], dict | list):
             return None
         return str(values[-1]) if isinstance(values[-1], float) else values[-1]
 
-    def within(found: re.Match[str]) -> str:
-        value = last(found[1])
-        return found[0] if value is None else str(value)
+    def of_matrix(expression: Expression) -> Any:
+        read = expression.read
+        return last(read.name) if read is not None and read.context == "matrix" and len(read.keys) == 2 else None
+
+    def within(expression: Expression) -> str:
+        value = of_matrix(expression)
+        return expression.text if value is None else str(value)
 
     def value(node: Any) -> Any:
         if isinstance(node, dict):
@@ -584,9 +589,9 @@ def _without_matrix(step: Plain, job: Job) -> Plain:
             return [value(child) for child in node]
         if not isinstance(node, str):
             return node
-        whole = _MATRIX.fullmatch(node)
-        found = last(whole[1]) if whole else None
-        return _MATRIX.sub(within, node) if found is None else found
+        expression = only(node)
+        found = of_matrix(expression) if expression is not None and expression.text == node else None
+        return replaced(node, within) if found is None else found
 
     return {key: value(child) for key, child in step.items()}
 

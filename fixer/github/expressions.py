@@ -13,6 +13,9 @@ from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any, NamedTuple
 
+OWN_TOKEN = ("secrets.github_token", "github.token")
+"""The token that GitHub makes for each job, by both of its names."""
+
 ANY = "*"
 """A key that is not known: a filter (`steps.*`), one that is computed (`steps[inputs.x]`), or one not understood."""
 
@@ -127,10 +130,10 @@ class Operation:
 
 @dataclass(frozen=True, slots=True)
 class Part:
-    """What is taken out of a value that is no context, such as `fromJSON(…).version`. `index` is None for a name."""
+    """What is taken out of a value that is no context, such as `fromJSON(…).version`."""
 
     of: Term
-    index: Term | None
+    index: Term
     start: int
     end: int
 
@@ -210,6 +213,11 @@ def reads_below(value: Any, at: tuple[str | int, ...] = ()) -> Iterator[Read]:
         yield from expression.reads
 
 
+def names_read(context: str, value: Any) -> tuple[str, ...]:
+    """The names that plain data reads of this context, as in `env.NAME`; `ANY` where it may read every one."""
+    return tuple(read.name for read in reads_below(value) if read.context in (context, ANY))
+
+
 def only(text: str) -> Expression | None:
     """The expression that this text is, blanks around it aside; None for a text with anything else in it."""
     found = expressions_in(text)
@@ -240,6 +248,11 @@ def replaced(text: str, new: Callable[[Expression], str]) -> str:
     return "".join([*made, literals(text)[-1]])
 
 
+def places(text: str) -> tuple[tuple[int, int], ...]:
+    """Where the expressions of a text stand: starts and ends."""
+    return tuple((expression.start, expression.end) for expression in expressions_in(text))
+
+
 def masked(text: str, letter: str) -> str:
     """The text with each of its expressions written as that many letters, so that places stay."""
     return replaced(text, lambda expression: letter * (expression.end - expression.start))
@@ -248,6 +261,38 @@ def masked(text: str, letter: str) -> str:
 def without(text: str) -> str:
     """The text without its expressions."""
     return "".join(literals(text))
+
+
+def conditions(text: str) -> frozenset[str]:
+    """What must all hold where this is the value of an `if:`, each in one spelling; the whole if it cannot be read."""
+    if not text.strip():
+        return frozenset()
+    expression = next(iter(expressions_in(text, whole=True)))
+    if expression.root is None or (without(text).strip() and "${{" in text):
+        return frozenset((text,))
+    root = expression.root
+    parts = root.operands if isinstance(root, Operation) and root.operator == "&&" else (root,)
+    return frozenset(map(canonical, parts))
+
+
+def canonical(term: Term) -> str:
+    """A term in the one spelling that all spellings of it have."""
+    match term:
+        case Read():
+            return term.dotted
+        case Literal():
+            return "'" + term.text.replace("'", "''") + "'" if isinstance(term.value, str) else term.text or "null"
+        case Call():
+            return f"{term.function}({', '.join(map(canonical, term.arguments))})"
+        case Part():
+            return f"{canonical(term.of)}[{canonical(term.index)}]"
+    operands = [_enclosed(operand) for operand in term.operands]
+    return f"!{operands[0]}" if term.operator == "!" else f" {term.operator} ".join(operands)
+
+
+def _enclosed(term: Term) -> str:
+    written = canonical(term)
+    return f"({written})" if isinstance(term, Operation) and term.operator != "!" else written
 
 
 def renamed(text: str, found: Read, dotted: str) -> list[tuple[int, int, str]]:
@@ -454,16 +499,16 @@ class _Parser:
             value = Part(value, index, value.start, end)
         return value
 
-    def key(self) -> tuple[Key, Term | None, int]:
-        """`.name`, `.*`, `['name']`, `[*]`, `[0]` or `[computed]`: the key, what computes it, and where it ends."""
+    def key(self) -> tuple[Key, Term, int]:
+        """`.name`, `.*`, `['name']`, `[*]`, `[0]` or `[computed]`: the key, its term, and where it ends."""
         if self.take().text == ".":
             token = self.take()
             if token.kind != "name" and token.text != ANY:
                 raise _UnreadableError(f"`{token.text}` is no name")
-            return Key(token.text, token.start, token.end), None, token.end
+            return Key(*token[1:]), Literal(*token[1:]), token.end
         if self.next_is(ANY):
             token = self.take()
-            return Key(ANY, token.start, token.end), None, self.expect("]").end
+            return Key(*token[1:]), Literal(*token[1:]), self.expect("]").end
         self.deeper()
         index = self.term(0)
         self.depth -= 1

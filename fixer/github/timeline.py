@@ -19,18 +19,18 @@ from types import MappingProxyType
 from typing import TYPE_CHECKING, NamedTuple, Self
 
 from fixer.github.action_ref import ActionRef, RefKind
+from fixer.github.expressions import conditions, only_read, reads
 from fixer.github.workflow import Step, Workflow
 from fixer.github.workflows import commands_of, folder_of, path_within
-from fixer.languages.shell import Command, Script, Structure
+from fixer.languages.shell import Command, Structure
 from fixer.languages.yaml import Node
 
 if TYPE_CHECKING:
     from fixer.repository import Repository
 
 CHECKOUT = "actions/checkout"
-_THIS_REPOSITORY = re.compile(r"\$\{\{\s*github\.repository\s*\}\}\Z", re.IGNORECASE)
-_ALWAYS = re.compile(r"always\(\)|success\(\)|!\s*cancelled\(\)|!\s*failure\(\)|true", re.IGNORECASE)
-_ENVIRONMENT_FILE = re.compile(r"\$\{?GITHUB_ENV\}?|\$\{\{\s*(github|env)\.(env|GITHUB_ENV)\s*\}\}", re.IGNORECASE)
+_ALWAYS = frozenset(("always()", "success()", "!cancelled()", "!failure()", "true"))
+_ENVIRONMENT_FILE = re.compile(r"\$\{?GITHUB_ENV\}?")
 _RUNNERS_FILES = re.compile(r"\$\{?GITHUB_(ENV|OUTPUT|PATH|STATE|STEP_SUMMARY)\}?|/dev/")
 _ASSIGNMENT = re.compile(r"(?P<name>[A-Za-z_]\w*)(?P<sign>=|<<)(?P<value>.*)", re.DOTALL)
 _PERHAPS = (
@@ -164,15 +164,14 @@ class Moment:
             yield Happened(step, certain, via)
             return
         for inner in action.steps:
-            always = certain and not inner.may_fail and _holds_always(inner.condition)
+            always = certain and not inner.may_fail and conditions(inner.condition) <= _ALWAYS
             yield from self._of(inner, always, via or step, depth + 1)
 
     def _is_certain(self, step: Step) -> bool:
         """Whether a step ran, if the step of this moment runs: without a condition, or under one that both have."""
         if step.may_fail:
             return False
-        own = _conjuncts(self.step.condition)
-        return all(part in own or _holds_always(part) for part in _conjuncts(step.condition))
+        return conditions(step.condition) <= conditions(self.step.condition) | _ALWAYS
 
     @property
     def unknown(self) -> tuple[Step, ...]:
@@ -301,7 +300,7 @@ def exports(step: Step, certain: bool = True) -> Iterator[Variable]:
 
     https://docs.github.com/actions/reference/workflows-and-actions/workflow-commands#setting-an-environment-variable
     """
-    if step.run is None or "GITHUB_ENV" not in step.run.value.upper().replace("GITHUB.ENV", "GITHUB_ENV"):
+    if step.run is None or not _mentions_environment_file(step.run.value):
         return
     seen = False
     for command in commands_of(step):
@@ -315,30 +314,20 @@ def exports(step: Step, certain: bool = True) -> Iterator[Variable]:
         yield Variable("", None, Scope.EXPORTED, step.run, False)
 
 
+def _mentions_environment_file(script: str) -> bool:
+    return "GITHUB_ENV" in script or any(read.may_read("github.env") for read in reads(script))
+
+
 def _given(node: Node, scope: Scope) -> Iterator[Variable]:
     for name, value in node.mapping("env").items():
         if value.is_scalar:
             yield Variable(name, value.value, scope, value)
 
 
-def _conjuncts(condition: str) -> frozenset[str]:
-    """The parts of a condition that must all hold; the whole where it is not a plain `a && b`."""
-    text = re.sub(r"\s+", " ", condition.strip())
-    if not text:
-        return frozenset()
-    if "||" in text or "(" in re.sub(r"\b\w+\(\)", "", text):
-        return frozenset((text,))
-    return frozenset(part.strip() for part in text.split("&&"))
-
-
-def _holds_always(condition: str) -> bool:
-    return not condition or _ALWAYS.fullmatch(condition.strip()) is not None
-
-
 def _is_opaque(step: Step) -> bool:
     if step.uses is not None:
         return ActionRef.parse(step.uses.value).kind in (RefKind.LOCAL, RefKind.EXPRESSION)
-    script = Script.of(step)
+    script = step.script
     return script is None or bool(script.error)
 
 
@@ -351,7 +340,8 @@ def _checkout(happened: Happened) -> Checkout | None:
         return None
     given = step.inputs
     repository = given.get("repository", "").strip()
-    own = not repository or _THIS_REPOSITORY.match(repository) is not None
+    read = only_read(repository)
+    own = not repository or (read is not None and read.is_("github.repository"))
     patterns = tuple(line.strip() for line in given.get("sparse-checkout", "").splitlines() if line.strip())
     return Checkout(
         step,
@@ -460,10 +450,17 @@ def _targets(command: Command) -> Iterator[str]:
 
 
 def _is_exporting(command: Command) -> bool:
-    if any(_ENVIRONMENT_FILE.fullmatch(redirect.target) for redirect in command.outputs):
+    if any(_is_environment_file(redirect.target) for redirect in command.outputs):
         return True
     tees = (each for each in command.receivers if each.name == "tee")
-    return any(_ENVIRONMENT_FILE.fullmatch(word.text) for each in tees for word in each.args)
+    return any(_is_environment_file(word.text) for each in tees for word in each.args)
+
+
+def _is_environment_file(target: str) -> bool:
+    read = only_read(target)
+    if read is not None:
+        return read.is_("github.env", "env.GITHUB_ENV")
+    return _ENVIRONMENT_FILE.fullmatch(target) is not None
 
 
 def _assigned(command: Command) -> Iterator[tuple[str, str | None]]:

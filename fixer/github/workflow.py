@@ -2,18 +2,17 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any, NamedTuple
 
+from fixer.github.expressions import ANY, only, only_read, places
 from fixer.github.matrix import Matrix
+from fixer.languages.shell import Script, Shell
 from fixer.languages.yaml import Flow, Node, Yaml
 from fixer.model import Address, Blocked, Parts, Span, joined
 
-# `${{ matrix.os }}` alone; the label of a runner is hardly ever made of more.
-_MATRIX_VALUE = re.compile(r"\$\{\{\s*matrix(?:\.([\w-]+)|\['([^']+)'\])\s*\}\}\Z", re.IGNORECASE)
 _SYSTEMS = {"ubuntu": "linux", "linux": "linux", "windows": "windows", "macos": "macos"}
 
 
@@ -103,9 +102,8 @@ class _Entry:
     def condition(self) -> str:
         """The expression of `if:`, without `${{ }}` around it; empty where there is none."""
         text = _text(self.node.get("if")).strip()
-        if text.startswith("${{") and text.endswith("}}") and text.count("${{") == 1:
-            return text[3:-2].strip()
-        return text
+        expression = only(text)
+        return expression.inner if expression is not None else text
 
     @property
     def may_fail(self) -> bool:
@@ -121,6 +119,19 @@ class Step(_Entry):
     node: Node
     job: Job | None
     workflow: Workflow
+
+    @property
+    def script(self) -> Script | None:
+        """The script of its `run:`; None where it has none, or where another program than bash or sh reads it."""
+        run = self.run
+        if run is None:
+            return None
+        setting = self.shell
+        # Without `shell:` a Windows runner starts PowerShell.
+        if not setting and self.job is not None and self.job.runs_on.must_be("windows"):
+            return None
+        shell = Shell.named(setting)
+        return Script.parse(run.value, shell, self.placeholders) if shell is not None else None
 
     @property
     def name(self) -> str:
@@ -144,6 +155,12 @@ class Step(_Entry):
     @property
     def run(self) -> Node | None:
         return _scalar(self.node.get("run"))
+
+    @property
+    def placeholders(self) -> tuple[tuple[int, int], ...]:
+        """Where GitHub puts values into its script before a shell sees it: starts and ends."""
+        run = self.run
+        return places(run.value) if run is not None else ()
 
     @property
     def with_(self) -> Node | None:
@@ -238,8 +255,10 @@ class Job(_Entry):
 
     def _labels(self, text: str) -> Iterator[str]:
         """The labels that a matrix puts in the place of `${{ matrix.os }}`."""
-        found = _MATRIX_VALUE.match(text)
-        values = self.matrix.values(found[1] or found[2]) if found is not None and self.matrix is not None else None
+        # The label of a runner is hardly ever made of more than `${{ matrix.os }}` alone.
+        read = only_read(text)
+        of_matrix = read is not None and read.context == "matrix" and len(read.keys) == 2 and read.name != ANY
+        values = self.matrix.values(read.name) if read is not None and of_matrix and self.matrix is not None else None
         if not values:
             yield text
             return

@@ -9,10 +9,10 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import TYPE_CHECKING, Self
 
-from fixer.docker.images import DEVELOPMENT
-from fixer.documents import kind_of
+from fixer.documents import DEVELOPMENT, kind_of
+from fixer.github.expressions import Expression, replaced
 from fixer.github.workflow import Job, Step, Workflow
-from fixer.languages.shell import Command, Script, Structure, path_word
+from fixer.languages.shell import Command, Structure, path_word
 from fixer.model import Blocked
 
 if TYPE_CHECKING:
@@ -26,7 +26,7 @@ _CI_NAME = re.compile(
     r"/(ci|tests?|main|build|checks?|quality|continuous-integration)([_-][\w-]+)?\.ya?ml$|[_-](ci|tests?)\.ya?ml$"
 )
 _PUBLISHES = re.compile(r"/[^/]*(release|publish|deploy|docs)[^/]*$")
-_WORKSPACE = re.compile(r"\$\{\{\s*github\.workspace\s*\}\}|\$\{?GITHUB_WORKSPACE\}?")
+_WORKSPACE = re.compile(r"\$\{?GITHUB_WORKSPACE\}?")
 
 
 @dataclass(frozen=True, eq=False)
@@ -112,7 +112,7 @@ class Workflows:
 
 def commands_of(step: Step) -> tuple[Command, ...]:
     """The commands of a step's script; none where it has no script, or one that cannot be parsed."""
-    script = Script.of(step)
+    script = step.script
     return script.commands if script is not None else ()
 
 
@@ -132,13 +132,19 @@ def folder_of(command: Command, step: Step) -> str | None:
 
 def path_within(folder: str, target: str) -> str | None:
     """A path that is named in a folder, from the top of the workspace; None where it is not known, or leads out."""
-    target = target.strip()
+    target = replaced(target.strip(), _workspace)
     if _WORKSPACE.match(target):
         folder, target = "", _WORKSPACE.sub("", target, count=1).lstrip("/")
     if "$" in target or target.startswith(("/", "~", "-")):
         return None
     path = posixpath.normpath(posixpath.join(folder, target))
     return None if path.startswith("..") else "" if path == "." else path
+
+
+def _workspace(expression: Expression) -> str:
+    """The shell's name for the folder of the checkout, for an expression that is it."""
+    read = expression.read
+    return "$GITHUB_WORKSPACE" if read is not None and read.is_("github.workspace") else expression.text
 
 
 def _ci_rank(workflow: Workflow) -> tuple[bool, bool, bool, int]:

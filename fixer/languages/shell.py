@@ -19,10 +19,8 @@ from fixer.model import Blocked
 if TYPE_CHECKING:
     from tree_sitter import Node, Parser
 
-    from fixer.github.workflow import Step
-
-EXPRESSION = re.compile(r"\$\{\{(?:'[^']*'|[^'])*?\}\}")
-"""GitHub puts the value of `${{ … }}` into the text before a shell sees it."""
+Placeholders = tuple[tuple[int, int], ...]
+"""Where something else is put into a text before a shell sees it, such as GitHub's `${{ … }}`: starts and ends."""
 
 
 class Shell(NamedTuple):
@@ -265,21 +263,8 @@ class Script:
     root: Node | None = field(default=None, repr=False)
 
     @classmethod
-    def parse(cls, text: str, shell: Shell = Shell()) -> Script:  # noqa: B008 (a tuple)
-        return _parse(text, shell)
-
-    @classmethod
-    def of(cls, step: Step) -> Script | None:
-        """The script of a step's `run:`, or None where it has none or another program than bash or sh reads it."""
-        run = step.run
-        if run is None:
-            return None
-        setting = step.shell
-        # Without `shell:` a Windows runner starts PowerShell.
-        if not setting and step.job is not None and step.job.runs_on.must_be("windows"):
-            return None
-        shell = Shell.named(setting)
-        return _parse(run.value, shell) if shell is not None else None
+    def parse(cls, text: str, shell: Shell = Shell(), placeholders: Placeholders = ()) -> Script:  # noqa: B008 (a tuple)
+        return _parse(text, shell, placeholders)
 
     @cached_property
     def commands(self) -> tuple[Command, ...]:
@@ -470,10 +455,12 @@ def _parser() -> Parser:
 
 
 @lru_cache(maxsize=4096)
-def _parse(text: str, shell: Shell) -> Script:
-    # The parser counts bytes. With every expression and every other character written as a letter, bytes are
-    # characters, and what GitHub will put there is part of a word.
-    masked = EXPRESSION.sub(lambda found: "x" * len(found[0]), text)
+def _parse(text: str, shell: Shell, placeholders: Placeholders) -> Script:
+    # The parser counts bytes. With every placeholder and every other character written as a letter, bytes are
+    # characters, and what will be put there is part of a word.
+    masked = text
+    for start, end in placeholders:
+        masked = masked[:start] + "x" * (end - start) + masked[end:]
     if not masked.isascii():
         masked = re.sub(r"[^\x00-\x7f]", "x", masked)
     # The grammar wants a separator where bash wants none: `f() { if a; then b; fi }`.

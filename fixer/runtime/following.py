@@ -14,6 +14,7 @@ import yaml
 from fixer.docker.compose import Mount
 from fixer.documents import kind_of as document_kind
 from fixer.documents import name_of
+from fixer.github.expressions import places
 from fixer.languages.lines import Lines
 from fixer.languages.makefile import targets
 from fixer.languages.shell import Command, Script, Shell
@@ -22,7 +23,8 @@ from fixer.languages.yaml import Node, Yaml
 from fixer.model import FileError, Source
 from fixer.project.env_files import entries, is_env_file
 from fixer.repository import generated_by
-from fixer.runtime.programs import Place, Started, Value
+from fixer.runtime.places import Place
+from fixer.runtime.programs import Started, Value
 from fixer.runtime.texts import Fixed, InFile, InYaml, Within, Written, quoted
 
 if TYPE_CHECKING:
@@ -136,7 +138,7 @@ class Code:
 
     @classmethod
     def of(cls, text: str, where: Written) -> Code:
-        return cls(Script.parse(text, Shell(errexit=False)), where)
+        return cls(Script.parse(text, Shell(errexit=False), places(text)), where)
 
     @classmethod
     def words(cls, words: Sequence[str], where: Written) -> Code:

@@ -16,18 +16,17 @@ from itertools import product
 from typing import TYPE_CHECKING, Any, Self
 
 from fixer.docker.compose import Compose, Service
+from fixer.github.expressions import ANY, Expression, names_read, replaced
 from fixer.github.workflow import Step
 from fixer.github.workflows import Workflows, commands_of, folder_of
 from fixer.languages.dockerfile import Dockerfile, ImageRef, Instruction, Stage, expanded
-from fixer.languages.shell import EXPRESSION
-from fixer.runtime.programs import Place
+from fixer.runtime.places import Place
 
 if TYPE_CHECKING:
     from fixer.repository import Repository
 
-_MATRIX = re.compile(r"\$\{\{\s*matrix\.([\w-]+)\s*\}\}")
-_ENV = re.compile(r"\$\{\{\s*env\.(\w+)\s*\}\}|\$\{?([A-Z]\w*)\}?")
-_REPOSITORY = re.compile(r"\$\{\{\s*github\.repository\s*\}\}|\$\{?GITHUB_REPOSITORY\}?", re.IGNORECASE)
+_ENV = re.compile(r"\$\{?([A-Z]\w*)\}?")
+_REPOSITORY = re.compile(r"\$\{?GITHUB_REPOSITORY\}?")
 _MOST_CELLS = 64
 """Cells of a matrix that are looked at; a step with more is not a build of images that somebody tells apart."""
 
@@ -371,7 +370,7 @@ def _address(step: Step) -> str:
 
 def _cells(step: Step, text: str) -> Iterator[Mapping[str, str]]:
     """The values that the matrix of a step's job gives to the names in a text; one empty cell without any."""
-    names = sorted(set(_MATRIX.findall(text)))
+    names = sorted(set(names_read("matrix", text)) - {ANY})
     if not names or step.job is None:
         yield {}
         return
@@ -391,18 +390,28 @@ def _cells(step: Step, text: str) -> Iterator[Mapping[str, str]]:
 def _resolved(text: str, step: Step, cell: Mapping[str, str], owner: str) -> str:
     """A text with what is known of its expressions and variables put in, and `*` for the rest."""
 
-    def variable(found: re.Match[str]) -> str:
-        name = found[1] or found[2]
+    def variable(name: str) -> str | None:
         for holder in (step.data, step.job.data if step.job is not None else {}, step.workflow.plain()):
             env = holder.get("env") if isinstance(holder, dict) else None
             if isinstance(env, dict) and name in env:
                 return str(env[name])
-        return found[0]
+        return None
 
-    text = _MATRIX.sub(lambda found: cell.get(found[1], found[0]), text)
-    text = _ENV.sub(variable, _ENV.sub(variable, text))
-    text = _REPOSITORY.sub(owner or "*/*", text)
-    return re.sub(r"\$\{?\w+\}?|\$\(.*?\)", "*", EXPRESSION.sub("*", text))
+    def value(expression: Expression) -> str:
+        read = expression.read
+        known: str | None = None
+        if read is not None and read.context == "matrix":
+            known = cell.get(read.name)
+        elif read is not None and read.context == "env":
+            known = variable(read.name)
+        elif read is not None and read.is_("github.repository"):
+            known = owner or "*/*"
+        return expression.text if known is None else known
+
+    for _ in range(2):  # the value of a variable may name another one
+        text = _ENV.sub(lambda found: variable(found[1]) or found[0], replaced(text, value))
+    text = _REPOSITORY.sub(owner or "*/*", replaced(text, value))
+    return re.sub(r"\$\{?\w+\}?|\$\(.*?\)", "*", replaced(text, lambda _: "*"))
 
 
 def _unknown(repository: Repository) -> Iterator[str]:

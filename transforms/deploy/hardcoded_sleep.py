@@ -30,8 +30,9 @@ from fixer.deploy.commands import StepScript, action_deploys, deploys, job_deplo
 from fixer.deploy.deployments import Deployments, value_of
 from fixer.deploy.health_check import HealthCheck, Probe, health_checks, is_local, stay_healthy, wait_until_healthy
 from fixer.deploy.ways import ECS, KUBERNETES
+from fixer.github.expressions import Expression, expressions_in, replaced
 from fixer.github.workflow import Step, Workflow
-from fixer.languages.shell import EXPRESSION, Command, Silence, Structure, Word
+from fixer.languages.shell import Command, Silence, Structure, Word
 from fixer.languages.yaml import dotted
 from fixer.model import Blocked, Finding, Fix, Parts, Rule, RuleOptions, Tier, listed, option
 
@@ -54,7 +55,7 @@ STARTS_HERE = re.compile(
 DEPLOYMENT_IN_NAME = re.compile(
     r"deploy|release|roll-?out|ship|smoke|staging|production|post-deploy|health|uptime|propagat|restart", re.IGNORECASE
 )
-URL = re.compile(r"(https?://[\w.-]+(:\d+)?|(https?://)?\$\{\{[^'\"`]+?\}\})(/[\w/.?&=%~+-]*)?", re.ASCII)
+URL = re.compile(r"https?://[\w.-]+(:\d+)?(/[\w/.?&=%~+-]*)?", re.ASCII)
 VARIABLE = re.compile(r"\$(?:\{(\w+)\}|(\w+))")
 OWN_VARIABLES = re.compile(r"(GITHUB|RUNNER|AWS)_\w+")
 
@@ -289,7 +290,7 @@ class Environment:
 
     def word(self, text: str, place: StepScript | None = None, literal: bool = False, role: str = "") -> str | None:
         """A word of another script as a word of this one, quoted; None where its value cannot be had here."""
-        if place is not None and not literal and not EXPRESSION.search(text) and self._knows_all(text, place):
+        if place is not None and not literal and not expressions_in(text) and self._knows_all(text, place):
             return _double_quoted(text)
         value = text
         if place is not None:
@@ -297,12 +298,12 @@ class Environment:
             if followed is None:
                 return None
             value = followed
-        if self.wait.here.remote and EXPRESSION.search(value):
+        if self.wait.here.remote and expressions_in(value):
             # No variable of the step reaches a server; what the same script holds already is no worse twice.
             return _double_quoted(value) if place is not None and place.node is self.wait.here.node else None
-        if not EXPRESSION.search(value):
+        if not expressions_in(value):
             return _quoted(value)
-        named = EXPRESSION.sub(lambda found: f"${{{self._name(found[0], role)}}}", value)
+        named = replaced(value, lambda expression: f"${{{self._name(expression, role)}}}")
         return _double_quoted(re.sub(r"^\$\{(\w+)\}(?!\w)", r"$\1", named))
 
     def _knows_all(self, text: str, place: StepScript) -> bool:
@@ -323,26 +324,33 @@ class Environment:
         given = {**wait.workflow.root.texts("env"), **(job.node.texts("env") if job else {})}
         return name in given or OWN_VARIABLES.fullmatch(name) is not None
 
-    def _name(self, expression: str, role: str) -> str:
+    def _name(self, expression: Expression, role: str) -> str:
         """The variable that holds an expression, added to the step's `env:` where it is not there."""
-        inside = expression[3:-2].strip()
+        read = expression.read
         wait = self.wait
         own = {**wait.step.node.texts("env"), **self.added}
         for name, value in own.items():
-            if value == expression:
+            if value == expression.text:
                 return name
         job = wait.step.job
         shared = {**wait.workflow.root.texts("env"), **(job.node.texts("env") if job else {})}
-        named = re.fullmatch(r"env\.(\w+)", inside)
-        if named and named[1] in shared and named[1] not in own:
-            return named[1]
-        simple = re.fullmatch(r"[\w.-]*\.([A-Za-z]\w*)", inside)
-        base = simple[1].upper() if simple else role
+        if read is not None and read.context == "env" and read.name in shared and read.name not in own:
+            return read.name
+        last = read.keys[-1].text if read is not None else ""
+        base = last.upper() if re.fullmatch(r"[A-Za-z]\w*", last) else role
         base = f"{role.partition('_')[0]}_{base}" if len(base) < 5 else base
         taken = {*own, *shared}
         name = next(n for n in (base, *(f"{base}_{i}" for i in range(2, 99))) if n not in taken)
-        self.added[name] = expression
+        self.added[name] = expression.text
         return name
+
+
+def _is_address(text: str) -> bool:
+    """Whether it is one URL; an expression at its start may hold the scheme too."""
+    plain = replaced(text, lambda _: "x")
+    if text.startswith("${{"):
+        plain = f"https://{plain}"
+    return URL.fullmatch(plain) is not None and not re.search(r"['\"`]", text)
 
 
 def _quoted(text: str) -> str | None:
@@ -384,7 +392,7 @@ def _cure(wait: Wait, checks: list[Found], options: Options, deployments: Deploy
     if probes is None:
         environment = Environment(wait)
         configured = _configured(wait, options)
-        words = [environment.word(text, role="HEALTH_URL") if URL.fullmatch(text) else None for text in configured]
+        words = [environment.word(text, role="HEALTH_URL") if _is_address(text) else None for text in configured]
         if None in words:
             given = configured[words.index(None)]
             return Blocked(f"{given!r} is no address to ask", "give a whole URL", _configuration(wait))

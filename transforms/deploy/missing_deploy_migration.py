@@ -31,8 +31,8 @@ from fixer.deploy.deployments import DeployJob, Deployment, Deployments, filled_
 from fixer.deploy.ways import ECS, HELM, KUBERNETES
 from fixer.django.project import DjangoProject
 from fixer.django.settings import limit_variable
+from fixer.github.expressions import names_read, without
 from fixer.github.workflow import Workflow
-from fixer.languages.shell import Script
 from fixer.model import Blocked, Finding, Fix, Level, Rule, RuleOptions, Tier, option
 
 MIGRATE_ECS = """\
@@ -281,7 +281,7 @@ def _one_off(
     if target.get("file"):
         env["TASK_DEFINITION_FILE"], revision = target["file"], FROM_FILE
     elif target.get("task_definition"):
-        if "$" in re.sub(r"\$\{\{.*?\}\}", "", target["task_definition"]):
+        if "$" in without(target["task_definition"]):
             return Blocked(
                 f"it cannot be seen which task definition {target['task_definition']} is",
                 "say how to migrate",
@@ -304,7 +304,7 @@ def _without_limits(django: DjangoProject) -> str:
 
 
 def _pushed_and_deployed(deployment: Deployment) -> str:
-    script = Script.of(deployment.step) if deployment.step.run is not None else None
+    script = deployment.step.script if deployment.step.run is not None else None
     if script is None:
         return ""
     before = script.text[: deployment.offset]
@@ -316,9 +316,9 @@ def _pushed_and_deployed(deployment: Deployment) -> str:
 
 def _rendered_container(job: DeployJob, deployment: Deployment) -> str:
     """The container that aws-actions/amazon-ecs-render-task-definition gave its new image."""
-    named = re.search(r"steps\.([\w-]+)\.outputs", deployment.target.get("file", ""))
+    named = {name.lower() for name in names_read("steps", deployment.target.get("file", ""))}
     for step in job.job.steps:
-        if named is not None and step.id == named[1] and step.with_ is not None:
+        if step.id.lower() in named and step.with_ is not None:
             container = step.with_.get("container-name")
             if container is not None:
                 return str(container.value)
@@ -326,7 +326,7 @@ def _rendered_container(job: DeployJob, deployment: Deployment) -> str:
 
 
 def _in_kubernetes(job: DeployJob, deployment: Deployment, options: Options) -> dict[str, Any] | Blocked:
-    script = Script.of(deployment.step)
+    script = deployment.step.script
     commands = script.commands if script is not None else ()
     words = next((list(read(command).texts) for command in commands if command.start == deployment.offset), [])
     pairs = [word for word in words if "=" in word] if words[:2] == ["set", "image"] else []

@@ -26,6 +26,7 @@ from typing import Any
 
 from fixer.deploy.deployments import DeployJob, Deployments, filled_in
 from fixer.deploy.ways import ECS
+from fixer.github.expressions import names_read, only_read
 from fixer.github.workflow import Job, Workflow
 from fixer.model import Blocked, Finding, Fix, Parts, Rule, RuleOptions, Tier, option
 
@@ -53,7 +54,6 @@ _NAMED = re.compile(
     r"back-?\s?up|\b(?:database|db|rds)\b.*\b(?:snapshot|dump)|\b(?:snapshot|dump)\b.*\b(?:database|db|rds)", re.I
 )
 _TEXT = re.compile(r"^[A-Za-z][A-Za-z0-9-]{0,62}$")
-_EXPRESSION = re.compile(r"^\$\{\{\s*(?:vars|secrets|env|inputs)\.\w+\s*\}\}$")
 
 
 class Options(RuleOptions):
@@ -147,9 +147,8 @@ def _todo(job: DeployJob, options: Options) -> list[str]:
     limit = job.job.data.get("timeout-minutes")
     if isinstance(limit, int) and limit < 90:
         made.append(f"leave room for the snapshot, which is given an hour: timeout-minutes of job {job.id} is {limit}")
-    variable = re.search(r"vars\.(\w+)", options.instance)
-    if variable:
-        made.insert(0, f"set the variable {variable[1]} to the name of the production database instance")
+    for variable in names_read("vars", options.instance):
+        made.insert(0, f"set the variable {variable} to the name of the production database instance")
     return made
 
 
@@ -169,7 +168,9 @@ def _why_not(job: DeployJob, instance: str) -> Blocked | None:
             "name it, or the variable that holds it",
             'rules.missing-predeploy-backup.instance = "${{ vars.RDS_INSTANCE }}"',
         )
-    if not _TEXT.match(instance) and not _EXPRESSION.match(instance):
+    read = only_read(instance)
+    of_settings = read is not None and len(read.keys) == 2 and read.context in ("vars", "secrets", "env", "inputs")
+    if not _TEXT.match(instance) and not of_settings:
         return Blocked(
             f"{instance!r} is no name of a database instance, and no expression of vars, secrets, env or inputs",
             "name the instance",

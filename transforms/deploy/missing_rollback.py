@@ -44,8 +44,8 @@ from fixer.deploy.deployments import (
 )
 from fixer.deploy.rollbacks import Flaw, flaw_of, idle_rollback, is_atomic, rollback_of
 from fixer.deploy.ways import ECS, HELM, KUBERNETES
+from fixer.github.expressions import ANY, conditions, names_read, only_read, reads_below
 from fixer.github.workflow import Job, Step, Workflow
-from fixer.languages.shell import Script
 from fixer.languages.yaml import Flow, Node
 from fixer.model import Blocked, Finding, Fix, Parts, Rule, RuleOptions, Tier, option
 
@@ -249,9 +249,10 @@ done
 
 _USES_ECR = re.compile(r"amazon-ecr-login|\.dkr\.ecr\.|ecr get-login|\bECR")
 _CHANGES = re.compile(r"(?:terraform|tofu|terragrunt) apply|pulumi up|cdk deploy|cloudformation deploy|sam deploy")
-_NAMED_BY_SECRET = re.compile(
-    r"\bsecrets\.(?!\w*(?:KEY|TOKEN|PASSWORD|ROLE|ARN|ID|URI|URL|REGISTRY)\b)"
-    r"\w*(?:ECS|ECR|TASK|SERVICE|CLUSTER|FAMILY|CONTAINER|REPO|IMAGE)\w*",
+# Names of secrets that hold the name of something, and no key to it.
+_IS_A_NAME = re.compile(
+    r"(?!\w*(?:KEY|TOKEN|PASSWORD|ROLE|ARN|ID|URI|URL|REGISTRY)\b)"
+    r"\w*(?:ECS|ECR|TASK|SERVICE|CLUSTER|FAMILY|CONTAINER|REPO|IMAGE)",
     re.IGNORECASE,
 )
 _RECORD = 'rules.missing-rollback.record = "…"'
@@ -405,11 +406,9 @@ def _sign_in_is_its_own(job: DeployJob) -> Blocked | None:
         return _blocked(
             f"signing in reads {passed}, which a step before it sets", "take it from `vars`, `secrets` or `env`"
         )
-    signing_in = str(steps)
-    for name in own:  # the rollback takes it over
-        signing_in = re.sub(rf"\benv\.{name}\b", "github.job", signing_in)
     given = [own, *(deployment.credentials for deployment in job.deployments)]
-    if job.is_local(signing_in) or job.is_local(str(given)):
+    # The rollback takes over the job's own variables.
+    if job.is_local(steps, *own) or job.is_local(given):
         return _blocked("signing in depends on values of this job only", "use `vars`, `secrets` or `env`")
     return None
 
@@ -435,13 +434,18 @@ def _tag_cannot_be_put_back(job: DeployJob) -> Blocked | None:
             "where it could be put back",
             "deploy a task definition that names each image by its own tag or digest",
         )
-    named = _NAMED_BY_SECRET.search(text)
-    if named is not None:
+    named = _name_in_secret(job.workflow)
+    if named:
         return _blocked(
-            f"what runs is told by the image's name, and GitHub drops a job's output that holds {named[0]}",
-            f"a name is no secret: make it a variable, as in `vars.{named[0].partition('.')[2]}`",
+            f"what runs is told by the image's name, and GitHub drops a job's output that holds secrets.{named}",
+            f"a name is no secret: make it a variable, as in `vars.{named}`",
         )
     return None
+
+
+def _name_in_secret(workflow: Workflow) -> str:
+    """A secret that holds the name of something; empty where there is none."""
+    return next(filter(_IS_A_NAME.match, names_read("secrets", workflow.plain())), "")
 
 
 def _workload_is_unknown(job: DeployJob) -> Blocked | None:
@@ -457,14 +461,13 @@ def _own_env(job: DeployJob) -> dict[str, Any]:
     env = job.job.data.get("env")
     if not isinstance(env, dict):
         return {}
-    text = str([copy_of(step) for step in job.sign_in])
-    read = _read_by_shell(job)
-    return {name: env[name] for name in env if name in read or re.search(rf"\benv\.{name}\b", text)}
+    read = {*names_read("env", [copy_of(step) for step in job.sign_in]), *_read_by_shell(job)}
+    return {name: env[name] for name in env if name in read or ANY in read}
 
 
 def _read_by_shell(job: DeployJob) -> set[str]:
     """The variables that the scripts of signing in read, as `$NAME`."""
-    scripts = [script for step in job.sign_in if (script := Script.of(step)) is not None]
+    scripts = [script for step in job.sign_in if (script := step.script) is not None]
     return {name for script in scripts for name in script.reads}
 
 
@@ -500,7 +503,7 @@ class Record:
     @property
     def is_masked(self) -> bool:
         """Whether GitHub may take the name of a task definition for a secret, and drop the output that holds it."""
-        return _NAMED_BY_SECRET.search(self.deployment.step.workflow.source.text) is not None
+        return _name_in_secret(self.deployment.step.workflow) != ""
 
 
 def _records(job: DeployJob) -> list[Record]:
@@ -571,7 +574,7 @@ def _record_step(job: DeployJob, record: Record) -> dict[str, Any]:
         lines = "".join(f'echo "{name.lower()}=${name}" >> "$GITHUB_OUTPUT"\n' for name in passed)
         script = lines + script
     made: dict[str, Any] = {"name": f"Record what runs now{_of(job, record.deployment)}", "id": record.step_id}
-    if job.knows_before(str(record.deployment.condition)):
+    if job.knows_before(record.deployment.condition):
         made |= record.deployment.condition
     made |= record.deployment.surroundings
     return made | {"env": {**record.deployment.credentials, **env}, "run": script}
@@ -582,8 +585,8 @@ def _of(job: DeployJob, deployment: Deployment) -> str:
     if len(set(map(_called, job.deployments))) < 2:
         return ""
     name = _called(deployment)
-    expression = re.fullmatch(r"\$\{\{.*?([\w-]+)\s*\}\}", name)
-    name = expression[1] if expression else name
+    read = only_read(name)
+    name = read.keys[-1].text if read is not None else name
     return f" ({name})" if name else ""
 
 
@@ -685,7 +688,7 @@ def _rollback_job(job: DeployJob, records: list[Record]) -> dict[str, Any] | Blo
     if local is not None:
         return local
     made: dict[str, Any] = {}
-    if "name" in data and not job.is_local(str(data["name"])):
+    if "name" in data and not job.is_local(data["name"]):
         short = re.sub(r"(?i)^deploy(?:s|ing|ment)?(?:\s+(?:to|of))?\s+", "", str(data["name"]))
         made["name"] = f"Roll back {short}"
     needs = _needed(job)
@@ -714,7 +717,7 @@ def _surroundings_are_its_own(job: DeployJob, env: dict[str, Any]) -> Blocked | 
         ("the container of job {} is", job.job.data.get("container"), "name it"),
         ("the environment variables of job {} are", env, "take what signing in needs from `vars` or `secrets`"),
     ):
-        if job.is_local(str(value)):
+        if job.is_local(value):
             return Blocked(f"{what.format(job.id)} known in this job only", next_step)
     return None
 
@@ -898,7 +901,7 @@ def _same_rights(job: DeployJob, rollback: Job) -> list[Parts]:
 def _better_condition(job: DeployJob, rollback: Job) -> Parts:
     """`failure()` misses a job that was cancelled or ran out of time; any other condition is somebody's decision."""
     condition = rollback.node.get("if")
-    plain = condition is not None and re.fullmatch(r"\s*+(?:\$\{\{\s*+)?failure\(\)\s*+(?:\}\}\s*+)?", condition.value)
+    plain = condition is not None and conditions(condition.value) == {"failure()"}
     if condition is None or not plain or set(rollback.needs) != set(_needed(job)):
         return ()
     return job.workflow.set_scalar(condition, _condition(job))
@@ -967,7 +970,7 @@ def _better_deleted(reason: str) -> Blocked:
 def _does_more(source: Step, step: Step, rollback: Job) -> str:
     """Why the step that finds out a revision must stay; empty where nothing but `step` needs it."""
     others = [other for other in rollback.steps if other not in (source, step)]
-    if source.id and any(f"steps.{source.id}." in str(other.data) for other in others):
+    if source.id and any(read.touches(f"steps.{source.id}") for read in reads_below([other.data for other in others])):
         return f"other steps of job {rollback.id} use what step {source.id} found"
     if not _only_runs(source, "describe-services"):
         return f"step {source.name or source.id} of job {rollback.id} does more than find out a revision"
@@ -976,7 +979,7 @@ def _does_more(source: Step, step: Step, rollback: Job) -> str:
 
 def _only_runs(step: Step, *operations: str) -> bool:
     """Whether a script does nothing but ask for these operations of `aws`, and say so."""
-    script = Script.of(step)
+    script = step.script
     if script is None or script.error:
         return False
     return all(

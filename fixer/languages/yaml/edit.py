@@ -101,7 +101,7 @@ class Yaml:
     # -- builders -----------------------------------------------------------------------------------------------
 
     def set_scalar(self, node: Node, value: str | int | bool | float | Flow | None) -> Parts:
-        """Replaces a scalar; the quotes that it has are kept. `Flow` makes a list of it, on the same line."""
+        """Replaces a scalar; the quotes that it has are kept. `Flow` makes a list or mapping, on the same line."""
         if not node.is_scalar:
             return Blocked(f"{dotted(node.at)} is not a scalar")
         if (closed := self._closed(node)) is not None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -29,9 +29,9 @@ class Commented:
 
 @dataclass(frozen=True, slots=True)
 class Flow:
-    """A list of scalars to render on one line: `needs: [lint, test]`."""
+    """A list or mapping of scalars to render on one line: `needs: [lint, test]`, `permissions: {contents: read}`."""
 
-    items: tuple[str | int | bool, ...]
+    items: tuple[str | int | bool, ...] | Mapping[str, str | int | bool]
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,7 +80,7 @@ def inline(head: str, value: Any, style: Style) -> list[str]:
     if isinstance(value, Commented):
         return [f"{head}{render_scalar(value.value, style.quote)} # {value.beside}"]
     if isinstance(value, Flow):
-        return [f"{head}[{', '.join(render_scalar(item, style.quote, flow=True) for item in value.items)}]"]
+        return [head + _flow(value, style)]
     if isinstance(value, dict):
         return [head + "{}"]
     if isinstance(value, list | tuple):
@@ -128,12 +128,19 @@ def is_plain(text: str, *, flow: bool = False) -> bool:
     return not _AMBIGUOUS.match(text) and isinstance(resolve(text), str)
 
 
+def _flow(value: Flow, style: Style) -> str:
+    if isinstance(value.items, Mapping):
+        pairs = (f"{key}: {render_scalar(item, style.quote, flow=True)}" for key, item in value.items.items())
+        return f"{{{', '.join(pairs)}}}"
+    return f"[{', '.join(render_scalar(item, style.quote, flow=True) for item in value.items)}]"
+
+
 def plain_of(value: Any) -> Any:
     """The plain data that a value to render stands for."""
     if isinstance(value, Commented):
         return value.value
     if isinstance(value, Flow):
-        return list(value.items)
+        return dict(value.items) if isinstance(value.items, Mapping) else list(value.items)
     if isinstance(value, dict):
         return {key: plain_of(child) for key, child in value.items()}
     if isinstance(value, list | tuple):
