@@ -22,6 +22,7 @@ from typing import Any
 from fixer import disk
 from fixer.model import FileError, Reported, Rule, Source
 from fixer.selectors import matches
+from fixer.surroundings import inherited
 
 BASELINE_VERSION = 1
 _LARGEST_BASELINE = 64 * 1024 * 1024
@@ -172,7 +173,7 @@ def _changed_lines(before: str, after: str) -> frozenset[int]:
 def _git(root: Path, *arguments: str) -> str:
     # No configuration of the repository may run a program.
     command = ["git", "-c", "core.fsmonitor=false", "-C", str(root), *arguments]
-    done = subprocess.run(command, capture_output=True, check=True)
+    done = subprocess.run(command, capture_output=True, check=True, env=inherited())
     return done.stdout.decode("utf-8", "surrogateescape")
 
 

@@ -13,7 +13,7 @@ import fnmatch
 import os
 import re
 import subprocess
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from functools import cached_property
 from pathlib import Path
 from typing import Any, Protocol, Self, TypeVar, cast
@@ -22,6 +22,7 @@ from fixer import disk
 from fixer.budget import another_file
 from fixer.documents import document_type, kind_of, name_of
 from fixer.model import Document, FileError, Source
+from fixer.surroundings import inherited
 
 _VENDORED = re.compile(
     r"(^|/)(node_modules|site-packages|dist-packages|bower_components|third_party|vendor|\.git|\.tox|\.nox|"
@@ -97,16 +98,18 @@ class Repository:
         self.asked_for = ""
         """The file that was asked for last: what goes on until the next one is about this one."""
 
-    def with_changes(self, changed: Mapping[str, Source]) -> Repository:
-        """The same repository with these files changed or added.
+    def with_changes(self, changed: Mapping[str, Source | Document]) -> Repository:
+        """The same repository with these files changed or added; those that were read already are not read again.
 
         Documents of other files are kept, and so are facts that read none of these files.
         """
-        after = Repository(self.root, {**self._overlay, **changed}, self.only)
+        sources = {path: made if isinstance(made, Source) else made.source for path, made in changed.items()}
+        after = Repository(self.root, {**self._overlay, **sources}, self.only)
         touched = set(changed) | ({_LISTING} if any(path not in self._names for path in changed) else set())
         after._facts = {kind: fact for kind, fact in self._facts.items() if not self._depends[kind] & touched}
         after._depends = {kind: self._depends[kind] for kind in after._facts}
         after._documents = {p: d for p, d in self._documents.items() if p not in changed}
+        after._documents |= {p: made for p, made in changed.items() if not isinstance(made, Source)}
         after._sources = {p: s for p, s in self._sources.items() if p not in changed}
         after.__dict__["_on_disk"] = self._on_disk
         after._ignored = self._ignored
@@ -217,11 +220,14 @@ class Repository:
         except FileError:
             return ""
 
-    def is_ignored(self, path: str) -> bool:
-        """Whether git would leave a new file out, by .gitignore or by what stands for this clone alone."""
-        if path not in self._ignored:
-            self._ignored[path] = _git_ignores(self.root, path)
-        return self._ignored[path]
+    def ignored(self, paths: Iterable[str]) -> frozenset[str]:
+        """Those new files that git would leave out, by .gitignore or by what stands for this clone alone."""
+        asked = frozenset(paths)
+        unknown = asked - self._ignored.keys()
+        if unknown:
+            ignored = _git_ignores(self.root, unknown)
+            self._ignored |= {path: path in ignored for path in unknown}
+        return frozenset(path for path in asked if self._ignored[path])
 
     def origin(self) -> str:
         """The address of git's remote `origin`; empty where there is none."""
@@ -342,17 +348,21 @@ def _git_files(root: Path) -> list[str] | None:
     raise FileError(str(root), f"git cannot list its files: {last}", "repair it first")
 
 
-def _git_ignores(root: Path, path: str) -> bool:
+def _git_ignores(root: Path, paths: Iterable[str]) -> frozenset[str]:
+    if not (root / ".git").exists():
+        return frozenset()
+    asked = b"".join(os.fsencode(path) + b"\0" for path in sorted(paths))
     try:
-        return (root / ".git").exists() and _git(root, "check-ignore", "--quiet", "--", path).returncode == 0
+        found = _git(root, "check-ignore", "--stdin", "-z", given=asked).stdout
     except OSError:
-        return False
+        return frozenset()
+    return frozenset(os.fsdecode(name) for name in found.split(b"\0") if name)
 
 
-def _git(root: Path, *arguments: str) -> subprocess.CompletedProcess[bytes]:
+def _git(root: Path, *arguments: str, given: bytes = b"") -> subprocess.CompletedProcess[bytes]:
     # No configuration of the repository may run a program (core.fsmonitor could).
     command = ["git", "-c", "core.fsmonitor=false", "-C", str(root), *arguments]
-    return subprocess.run(command, capture_output=True, env={**os.environ, "LC_ALL": "C"}, check=False)
+    return subprocess.run(command, input=given, capture_output=True, env={**inherited(), "LC_ALL": "C"}, check=False)
 
 
 def _walk(root: Path) -> list[str]:

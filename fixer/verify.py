@@ -62,17 +62,28 @@ def difference(wanted: Any, got: Any) -> str:
     return str(found.pretty()).strip().replace("\n", "; ") or "the order of keys, or a type"
 
 
-def broken_promise(before: Document, edits: Iterable[Edit], after: Source) -> str:
-    """Why the edited text is not what the edits say; empty when it is."""
+class BrokenPromiseError(Exception):
+    """What a fix makes of a file is not what it says, and how."""
+
+    def __init__(self, path: str, why: str) -> None:
+        super().__init__(why)
+        self.path = path
+
+
+def kept_promise(before: Document, edits: Iterable[Edit], after: Source) -> Document:
+    """The edited file, read again: what its edits say. Raises BrokenPromiseError where it is something else."""
     try:
-        got = type(before).parse(after).plain()
+        found = type(before).parse(after)
     except FileError as error:
-        return f"the result cannot be read: {error.reason}"
+        raise BrokenPromiseError(after.path, f"the result cannot be read: {error.reason}") from None
     try:
         wanted = perform(before.plain(), edits)
     except (LookupError, TypeError, AttributeError) as error:
-        return f"a change has no place in the file: {error!r}"
-    return "" if same(wanted, got) else f"text and meaning disagree: {difference(wanted, got)}"
+        raise BrokenPromiseError(after.path, f"a change has no place in the file: {error!r}") from None
+    got = found.plain()
+    if not same(wanted, got):
+        raise BrokenPromiseError(after.path, f"text and meaning disagree: {difference(wanted, got)}")
+    return found
 
 
 def rejected(before: Document, edits: Iterable[Edit]) -> str:

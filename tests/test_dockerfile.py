@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from fixer.languages.dockerfile import Dockerfile, ImageRef, Instruction, New, environment
 from fixer.model import Blocked, FileError, Parts, Source
 from fixer.splice import splice
-from fixer.verify import broken_promise
+from fixer.verify import kept_promise
 
 moby: Any = import_module("dockerfile")
 """BuildKit's parser itself, which has no type hints."""
@@ -56,7 +56,7 @@ def edited(text: str, parts: Parts) -> str:
     """The text after the edits; their text and their meaning must agree."""
     assert not isinstance(parts, Blocked)
     after = splice(text, parts)
-    assert broken_promise(dockerfile(text), parts, Source("Dockerfile", after)) == ""
+    kept_promise(dockerfile(text), parts, Source("Dockerfile", after))
     return after
 
 

@@ -469,7 +469,7 @@ def test_a_step_is_read_only_where_a_shell_reads_it() -> None:
         )
     )
 
-    assert [script and script.shell for script in map(Script.of, workflow.steps)] == [
+    assert [step.script and step.script.shell for step in workflow.steps] == [
         None,
         PIPEFAIL,
         None,

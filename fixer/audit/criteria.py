@@ -1,7 +1,4 @@
-"""The tasks of the audit, and which of their criteria hold.
-
-Titles and priorities are those of the audit that the rules come from; what a rule's criterion is, it says itself.
-"""
+"""Which criteria hold: what is so when a rule finds nothing."""
 
 from __future__ import annotations
 
@@ -13,28 +10,7 @@ from enum import StrEnum
 from fixer.documents import kind_of, name_of
 from fixer.model import Report, Reported, Rule
 from fixer.repository import Repository
-
-
-@dataclass(frozen=True, slots=True)
-class Task:
-    """A task of the audit. `rank` sorts: the most urgent first."""
-
-    id: str
-    title: str
-    priority: str
-    rank: int
-
-
-TASKS = {
-    task.id: task
-    for task in (
-        Task("D-010", "Deployment safety and rollback", "critical", 0),
-        Task("D-009", "Continuous integration", "high", 1),
-        Task("D-011", "Docker security", "medium", 2),
-        Task("D-012", "Database performance", "medium", 3),
-    )
-}
-"""By id. A rule that names none of these stands under its pack."""
+from fixer.tasks import task_of
 
 
 class State(StrEnum):
@@ -62,14 +38,6 @@ class Criterion:
     @property
     def references(self) -> str:
         return ", ".join(self.rule.audit) or self.rule.id
-
-
-def task_of(rule: Rule) -> Task:
-    for reference in rule.audit:
-        task = TASKS.get(reference.partition(".")[0])
-        if task:
-            return task
-    return Task(rule.pack, rule.pack.capitalize(), "medium", 9)
 
 
 def criteria(rules: Sequence[Rule], repository: Repository, found: Report) -> list[Criterion]:

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from fixer.audit.claims import Claim, Verdict
-from fixer.audit.criteria import Criterion, State, Task, task_of
+from fixer.audit.criteria import Criterion, State
 from fixer.audit.needed import PROVIDED, Needed
 from fixer.model import Blocked, Fault, FileChange, FileError, Fix, Piece, Report, Reported, Source
 from fixer.show.diff import Line, file_diff
@@ -21,6 +21,7 @@ from fixer.show.markdown import cell, code, fenced, words
 from fixer.show.place import Read, place_of, source_of
 from fixer.show.tool import NAME, tool_version
 from fixer.splice import ordered, splice
+from fixer.tasks import Task, task_of
 
 VERSION = 1
 """Of the JSON form: it changes when a consumer could break."""

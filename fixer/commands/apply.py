@@ -6,8 +6,9 @@ import sys
 
 import click
 
-from fixer.commands.opening import Opened, exit_code, exit_zero, repository_options, say_problems
+from fixer.commands.opening import exit_code, exit_zero, repository_options, say_problems
 from fixer.model import Blocked, Plan
+from fixer.session import Session
 from fixer.show.output import Refusal, console, page, put, put_patch, say
 from fixer.show.place import Read, unwritten
 
@@ -29,7 +30,7 @@ from fixer.show.place import Read, unwritten
 @click.option("-q", "--quiet", is_flag=True, help="Say only which files could not be handled.")
 @exit_zero
 def apply(
-    opened: Opened, dry_run: bool, interactive: bool, safe: bool, form: str, differs: bool, quiet: bool, zero: bool
+    opened: Session, dry_run: bool, interactive: bool, safe: bool, form: str, differs: bool, quiet: bool, zero: bool
 ) -> None:
     """Fix what can be fixed below PATH (default: the current folder). `fhfix undo` takes it back."""
     from fixer import writing
@@ -58,7 +59,7 @@ def apply(
     sys.exit(exit_code(made, found=bool(unfixed), zero=zero))
 
 
-def _show(opened: Opened, made: Plan, form: str, dry_run: bool) -> None:
+def _show(opened: Session, made: Plan, form: str, dry_run: bool) -> None:
     """Places are those of the files on disk: as they are in a dry run, as they will be otherwise."""
     read: Read = opened.after(made).read
     if dry_run:

@@ -7,7 +7,8 @@ from pathlib import Path
 
 import click
 
-from fixer.commands.opening import Opened, repository_options, say_problems
+from fixer.commands.opening import repository_options, say_problems
+from fixer.session import Session
 from fixer.show.output import save
 
 
@@ -29,7 +30,7 @@ from fixer.show.output import save
     help="A file, not the terminal.",
 )
 @click.option("--report", "reports", multiple=True, metavar="FILE", help="A status report to check; repeatable.")
-def audit(opened: Opened, form: str, output: Path, reports: tuple[str, ...]) -> None:
+def audit(opened: Session, form: str, output: Path, reports: tuple[str, ...]) -> None:
     """Write the audit document of the repository at PATH: findings by task with file and line, before and after,
     estimates, acceptance criteria ticked by what was verified, the secrets and variables that the workflows need, and
     which claims of its status reports are true.

@@ -7,8 +7,9 @@ from pathlib import Path
 
 import click
 
-from fixer.commands.opening import Opened, exit_code, exit_zero, repository_options, say_problems
+from fixer.commands.opening import exit_code, exit_zero, repository_options, say_problems
 from fixer.model import FileError, Source
+from fixer.session import Session
 from fixer.show.output import put, put_commands, save, say
 
 
@@ -28,7 +29,7 @@ from fixer.show.output import put, put_commands, save, say
 @click.option("-v", "--verbose", is_flag=True, help="Also the line of the file, and what a fix changes.")
 @exit_zero
 def check(
-    opened: Opened, form: str, statistics: bool, write_baseline: Path | None, quiet: bool, verbose: bool, zero: bool
+    opened: Session, form: str, statistics: bool, write_baseline: Path | None, quiet: bool, verbose: bool, zero: bool
 ) -> None:
     """Show the findings below PATH (default: the current folder). Changes nothing."""
     report = opened.check()

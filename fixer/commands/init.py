@@ -6,16 +6,17 @@ import sys
 
 import click
 
-from fixer.commands.opening import Opened, repository_options, say_problems
+from fixer.commands.opening import repository_options, say_problems
 from fixer.config import FILE, starting_text
 from fixer.inferred import inferred
+from fixer.session import Session
 from fixer.show.output import put, save
 
 
 @click.command()
 @repository_options
 @click.option("--stdout", is_flag=True, help="Print the file instead of writing it.")
-def init(opened: Opened, stdout: bool) -> None:
+def init(opened: Session, stdout: bool) -> None:
     """Write a commented .fhfix.toml: what was inferred, the values that blocked findings ask for, every option.
 
     Until a comment is taken away it changes nothing. Never overwrites a file.
@@ -30,7 +31,7 @@ def init(opened: Opened, stdout: bool) -> None:
     sys.exit(3 if made.faults else 0)
 
 
-def _write(opened: Opened, text: str) -> None:
+def _write(opened: Session, text: str) -> None:
     if opened.config.origin:
         raise click.UsageError(
             f"{opened.config.origin} configures fhfix already; --stdout prints what init would write"

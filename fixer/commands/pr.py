@@ -7,7 +7,8 @@ import sys
 
 import click
 
-from fixer.commands.opening import Opened, repository_options, say_problems
+from fixer.commands.opening import repository_options, say_problems
+from fixer.session import Session
 from fixer.show.output import Refusal, put, say
 from fixer.show.visible import visible
 
@@ -29,7 +30,7 @@ from fixer.show.visible import visible
 )
 @click.option("--safe", is_flag=True, help="Take only fixes that keep the meaning except for the defect.")
 def pr(
-    opened: Opened,
+    opened: Session,
     branch: str,
     base: str,
     title: str,

@@ -7,7 +7,8 @@ from pathlib import Path
 
 import click
 
-from fixer.commands.opening import Opened, exit_code, repository_options, say_problems
+from fixer.commands.opening import exit_code, repository_options, say_problems
+from fixer.session import Session
 from fixer.show.output import save, say
 
 
@@ -23,7 +24,7 @@ from fixer.show.output import save, say
 )
 @click.option("--safe", is_flag=True, help="Only fixes that keep the meaning except for the defect.")
 @click.option("--title", default="", help="What the page is called; by default the name of the folder.")
-def preview(opened: Opened, file: Path, safe: bool, title: str) -> None:
+def preview(opened: Session, file: Path, safe: bool, title: str) -> None:
     """Write what an apply would do below PATH as one self-contained HTML file, before and after. Fixes nothing."""
     from fixer.show.html import html
     from fixer.show.place import unwritten

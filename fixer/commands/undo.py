@@ -6,7 +6,7 @@ from pathlib import Path
 
 import click
 
-from fixer.commands.opening import repository_at
+from fixer.commands.opening import repository_of
 from fixer.show.output import Refusal, put, say
 from fixer.show.visible import visible
 
@@ -17,7 +17,7 @@ def undo(path: Path) -> None:
     """Take the last apply back, byte for byte. Refuses, by name, where a file has been edited since."""
     from fixer import writing
 
-    repository = repository_at(path)
+    repository = repository_of(path)
     try:
         receipt = writing.undo(repository.root)
     except writing.WriteError as error:

@@ -49,7 +49,7 @@ class StepScript:
     def of(cls, step: Step) -> StepScript | None:
         """None where the step runs no script, or one that is not read."""
         if step.run is not None:
-            script = Script.of(step)
+            script = step.script
             return cls(step, step.run, script) if script is not None and not script.error else None
         given = step.with_
         node = given.get("script") if given is not None else None
@@ -112,7 +112,7 @@ def _runs_on_the_server(step: Step) -> bool:
     job = step.job
     if job is not None and "self-hosted" in str(job.data.get("runs-on")):
         return True
-    script = Script.of(step)
+    script = step.script
     places = [step.node, *([job.node] if job is not None else []), step.workflow.root]
     if any("DOCKER_HOST" in place.mapping("env") for place in places):
         return True
@@ -128,7 +128,7 @@ def has_own_cluster(job: Job) -> bool:
 def _makes_a_cluster(step: Step) -> bool:
     if step.uses is not None:
         return _MAKES_A_CLUSTER.search(step.action) is not None
-    script = Script.of(step)
+    script = step.script
     for command in script.commands if script is not None else ():
         words = tuple(word.text for word in command.args if not word.text.startswith("-"))
         if any(words[: len(known)] == known for known in _CLUSTER_MAKERS.get(command.name, ())):

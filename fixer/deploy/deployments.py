@@ -327,7 +327,7 @@ class DeployJob:
         key = "service" if self.way is ECS else "workload"
         name = deployment.target[key].rpartition("/")[2]
         for step in self.job.steps[deployment.index :]:
-            script = Script.of(step)
+            script = step.script
             for command in waits(script) if script is not None else ():
                 if step is deployment.step and command.start < deployment.offset:
                     continue
@@ -392,7 +392,7 @@ def code_of(step: Step) -> str:
     """The script of a step without its comments; empty where it has none."""
     if step.run is None:
         return ""
-    script = Script.of(step)
+    script = step.script
     return script.code if script is not None else step.run.value
 
 
@@ -431,7 +431,7 @@ def is_rollback(job: Job) -> bool:
 
 
 def _is_check(step: Step) -> bool:
-    script = Script.of(step)
+    script = step.script
     return script is not None and any(not is_local(check.url.text) for check in health_checks(script))
 
 
@@ -439,7 +439,7 @@ def _only_follows(step: Step) -> bool:
     """Whether a step tells of a deployment, or tidies up after it; one that is not known may well check it."""
     if step.uses is not None:
         return _FOLLOWS.search(step.uses.value) is not None
-    script = Script.of(step)
+    script = step.script
     if script is None or script.error:
         return False
     return all(
@@ -450,7 +450,7 @@ def _only_follows(step: Step) -> bool:
 
 def _addresses(step: Step) -> Iterator[str]:
     """The addresses that a step asks whether all is well; none where it sends something there."""
-    script = Script.of(step)
+    script = step.script
     if script is None or not re.search(r"\b(?:curl|wget)\b", script.text) or _NOT_A_CHECK.search(script.text):
         return
     asked = [command for command in script.commands if command.name in ("curl", "wget")]
@@ -516,7 +516,7 @@ def _unread(step: Step) -> Iterator[Deployment]:
     """A step that deploys by a script that cannot be read."""
     if step.run is None:
         return
-    script = Script.of(step)
+    script = step.script
     unread = _UNREAD.search(step.run.value) if script is None or script.error else None
     if unread is None:
         return
@@ -702,7 +702,7 @@ def _rolled_out(step: Step) -> set[str]:
     """The workloads that the job waits for."""
     found: set[str] = set()
     for other in step.job.steps if step.job is not None else ():
-        script = Script.of(other)
+        script = other.script
         for command in waits(script) if script is not None else ():
             words = list(read(command).texts)
             if command.name == "kubectl" and words[:2] == ["rollout", "status"] and len(words) > 2:

@@ -11,7 +11,6 @@ from fixer.deploy.deployments import DeployJob, code_of, is_rollback, is_update
 from fixer.deploy.ways import ECS, HELM
 from fixer.github.expressions import names_read
 from fixer.github.workflow import Job, Step
-from fixer.languages.shell import Script
 from fixer.model import Span
 
 _UNDOES = re.compile(r"\bkubectl\b[^\n;|&]*\srollout\s+undo\b|\bhelm\b[^\n;|&]*\srollback\b")
@@ -60,7 +59,7 @@ def is_atomic(job: DeployJob) -> bool:
     """Whether every deployment goes back by itself when it fails, as `helm upgrade --atomic` does."""
     if job.way is not HELM:
         return False
-    scripts = [Script.of(deployment.step) for deployment in job.deployments]
+    scripts = [deployment.step.script for deployment in job.deployments]
     commands = (command for script in scripts if script is not None for command in script.commands)
     upgrades = [command for command in commands if command.name == "helm" and read(command).has(*_ATOMIC)]
     return len(upgrades) >= len(job.deployments)
@@ -80,7 +79,7 @@ def _is_named(job: Job) -> bool:
 def _only_tells(job: Job) -> bool:
     """Whether all that a job does is to tell people, or GitHub."""
     for step in job.steps:
-        script = Script.of(step)
+        script = step.script
         if step.run is not None and (script is None or script.error):
             return False
         if script is not None and any(command.name not in _TELLS for command in script.commands):
@@ -119,7 +118,7 @@ def flaw_of(job: DeployJob, steps: Sequence[Step]) -> Flaw | None:
     """What is wrong with the steps that are there to roll a job back; None where nothing is seen to be."""
     if job.way is not ECS or any(_MOVES_BACK.search(code_of(step)) for step in steps):
         return None
-    scripts = ((step, script) for step in steps if (script := Script.of(step)) is not None)
+    scripts = ((step, script) for step in steps if (script := step.script) is not None)
     updates = ((step, command) for step, script in scripts for command in script.commands if is_update(command))
     step, command = next(updates, (None, None))
     if step is None or command is None:

@@ -21,13 +21,6 @@ _DEBIAN = re.compile(
 # What runs under these names belongs to the system, not to an application.
 ROOT = frozenset(("root", "0", "ContainerAdministrator"))
 
-# Dockerfiles, by path, and stages whose image is for work on the project, for its tests, or for what the forge runs.
-DEVELOPMENT = re.compile(
-    r"(^|[/._-])(dev|devel|development|local|tests?|testing|e2e|ci|devcontainer|gitpod|codesandbox)([/._-]|$)"
-    r"|\.(cypress|playwright)$|(^|/)\.(buildkite|circleci|clusterfuzzlite|github|gitlab)/",
-    re.IGNORECASE,
-)
-
 
 @dataclass(frozen=True, slots=True)
 class BaseImage:

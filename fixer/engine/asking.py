@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import traceback
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from pathlib import PurePosixPath
@@ -69,7 +69,9 @@ class Asking:
 
     def findings(self, rule: Rule, repository: Repository) -> list[Reported]:
         found: list[Reported] = []
-        for finding in self._asked(rule, repository):
+        findings = list(self._asked(rule, repository))
+        repository.ignored(_new_paths(findings))  # git is asked once for all of them
+        for finding in findings:
             try:
                 with limited(DOCUMENT):
                     reported = Reported(rule, self._within_bounds(rule, finding, repository))
@@ -110,7 +112,7 @@ class Asking:
                 return Blocked(
                     f"{file.path} is there, and was not when fhfix looked which files there are", "run fhfix again"
                 )
-            if repository.is_ignored(file.path):
+            if repository.ignored([file.path]):
                 return Blocked(
                     f"git ignores {file.path}, so it would be in no commit",
                     f"stop ignoring it: `git check-ignore -v {file.path}` says where that stands",
@@ -243,6 +245,12 @@ def too_much(path: str, error: BaseException) -> FileError:
         return FileError(path, "takes too long to be read", "exclude it")
     what = "too large" if isinstance(error, MemoryError) else "nested too deeply"
     return FileError(path, what, "exclude it")
+
+
+def _new_paths(findings: Iterable[Finding]) -> Iterator[str]:
+    for finding in findings:
+        if isinstance(finding.cure, Fix):
+            yield from (file.path for file in finding.cure.new_files)
 
 
 def _fault(rule: Rule, path: str, error: Exception) -> Fault:

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Iterable, Sequence
+from contextlib import suppress
 
 from fixer.budget import DOCUMENT, OutOfTime, limited
 from fixer.documents import document_type, kind_of
@@ -14,6 +15,7 @@ from fixer.engine.asking import TOO_MUCH, Asking, by_place, too_much
 from fixer.engine.processes import in_processes
 from fixer.model import (
     Blocked,
+    Document,
     Edit,
     Fault,
     FileChange,
@@ -29,7 +31,7 @@ from fixer.model import (
 from fixer.pieces import original, spliced
 from fixer.repository import Repository
 from fixer.splice import overlap, splice
-from fixer.verify import broken_promise, second_reading
+from fixer.verify import BrokenPromiseError, kept_promise, second_reading
 
 PASSES = 12
 """How often the rules may go over a repository before those that still find work are named as faults."""
@@ -44,6 +46,10 @@ Accept = Callable[[Reported, Repository], bool]
 
 
 Key = tuple[str, str, str, str, int]
+
+
+Changed = dict[str, Document | Source]
+"""What files become, by path: read again, or the text of a file that is new."""
 
 
 class Fold:
@@ -129,10 +135,10 @@ class Fold:
         moved = ""
         for _ in range(BATCHES):
             batch, deferred = self._batch(rule)
-            batch = self._sound(batch)
+            batch, changed = self._sound(batch)
             if not batch:
                 break
-            self._take(batch)
+            self._take(batch, changed)
             moved = moved or batch[0].finding.path
             if not deferred:
                 break
@@ -157,23 +163,28 @@ class Fold:
                 created |= names
         return batch, deferred
 
-    def _sound(self, batch: list[Reported]) -> list[Reported]:
-        """Those fixes that keep the promise; the others are remembered as broken."""
-        try:
-            self._changed(batch)
-        except _BrokenPromiseError:
-            sound: list[Reported] = []
-            for reported in batch:
-                try:
-                    self._changed([reported])
-                    sound.append(reported)
-                except _BrokenPromiseError as broken:
-                    key = self._key(reported)
-                    self.broken[key] = Fault(reported.rule.id, broken.path, f"“{key[3]}”: {broken}")
-            return sound if len(sound) < len(batch) else sound[:1]
-        return batch
+    def _sound(self, batch: list[Reported]) -> tuple[list[Reported], Changed]:
+        """Those fixes that keep the promise, and what they make; the others are remembered as broken."""
+        with suppress(BrokenPromiseError):
+            return batch, self._changed(batch)
+        alone: list[tuple[Reported, Changed]] = []
+        for reported in batch:
+            try:
+                alone.append((reported, self._changed([reported])))
+            except BrokenPromiseError as broken:
+                key = self._key(reported)
+                self.broken[key] = Fault(reported.rule.id, broken.path, f"“{key[3]}”: {broken}")
+        if not alone:
+            return [], {}
+        if len(alone) < len(batch):
+            sound = [reported for reported, _ in alone]
+            with suppress(BrokenPromiseError):
+                return sound, self._changed(sound)
+        # Each is good, and together they are not: one at a time.
+        reported, changed = alone[0]
+        return [reported], changed
 
-    def _changed(self, batch: list[Reported]) -> dict[str, Source]:
+    def _changed(self, batch: list[Reported]) -> Changed:
         """What the files become; raises where the fixes do not do what they say."""
         return self._edited(_edits(batch)) | self._created([f for r in batch for f in _fix(r).new_files])
 
@@ -192,8 +203,7 @@ class Fold:
             self.answers[key] = self.accept(reported, self.repository)
         return self.answers[key]
 
-    def _take(self, batch: list[Reported]) -> None:
-        changed = self._changed(batch)
+    def _take(self, batch: list[Reported], changed: Changed) -> None:
         first = len(self.taken)
         owned = [(edit, first + n) for n, reported in enumerate(batch) for edit in _fix(reported).edits]
         for path in sorted({edit.path for edit, _ in owned}):
@@ -206,8 +216,8 @@ class Fold:
         self.taken.extend(batch)
         self.repository = self.repository.with_changes(changed)
 
-    def _edited(self, edits: list[Edit]) -> dict[str, Source]:
-        changed: dict[str, Source] = {}
+    def _edited(self, edits: list[Edit]) -> Changed:
+        changed: Changed = {}
         for path in sorted({edit.path for edit in edits}):
             here = [edit for edit in edits if edit.path == path]
             try:
@@ -217,44 +227,35 @@ class Fold:
                 raise _TooMuchError(too_much(path, error)) from None
         return changed
 
-    def _edited_file(self, path: str, here: list[Edit]) -> Source:
+    def _edited_file(self, path: str, here: list[Edit]) -> Document:
         try:
             document = self.repository.document(path)
         except FileError as problem:
-            raise _BrokenPromiseError(path, f"it edits a file that cannot be edited: {problem.reason}") from None
+            raise BrokenPromiseError(path, f"it edits a file that cannot be edited: {problem.reason}") from None
         if document is None:
-            raise _BrokenPromiseError(path, "it edits a file of a kind that fhfix does not read")
+            raise BrokenPromiseError(path, "it edits a file of a kind that fhfix does not read")
         try:
             source = Source(path, splice(document.source.text, here), document.source.bom)
         except ValueError as error:
-            raise _BrokenPromiseError(path, str(error)) from None
+            raise BrokenPromiseError(path, str(error)) from None
         if source.text == document.source.text:
-            raise _BrokenPromiseError(path, "its edits change nothing")
-        why = broken_promise(document, here, source)
-        if why:
-            raise _BrokenPromiseError(path, why)
-        return source
+            raise BrokenPromiseError(path, "its edits change nothing")
+        return kept_promise(document, here, source)
 
-    def _created(self, files: list[NewFile]) -> dict[str, Source]:
-        changed: dict[str, Source] = {}
+    def _created(self, files: list[NewFile]) -> Changed:
+        changed: Changed = {}
         for file in files:
             if self.repository.exists(file.path):
-                raise _BrokenPromiseError(file.path, "it would overwrite a file")
+                raise BrokenPromiseError(file.path, "it would overwrite a file")
             source = Source(file.path, file.text)
             kind = kind_of(file.path)
             if kind:
                 try:
                     document_type(kind).parse(source)
                 except FileError as problem:
-                    raise _BrokenPromiseError(file.path, f"the new file cannot be read: {problem.reason}") from None
+                    raise BrokenPromiseError(file.path, f"the new file cannot be read: {problem.reason}") from None
             changed[file.path] = source
         return changed
-
-
-class _BrokenPromiseError(Exception):
-    def __init__(self, path: str, why: str) -> None:
-        super().__init__(why)
-        self.path = path
 
 
 class _TooMuchError(Exception):

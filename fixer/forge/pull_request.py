@@ -7,7 +7,7 @@ from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from fixer.audit.criteria import Criterion, State, Task, task_of
+from fixer.audit.criteria import Criterion, State
 from fixer.audit.needed import PROVIDED, Needed
 from fixer.documents import document_type, kind_of
 from fixer.forge.git import Commit, Content
@@ -15,6 +15,7 @@ from fixer.model import Blocked, FileChange, FileError, Fix, Plan, Reported, Sou
 from fixer.show.markdown import code, words
 from fixer.show.visible import visible
 from fixer.show.words import TIER_WORDS
+from fixer.tasks import Task, task_of
 
 LONGEST = 60_000
 """Characters of a text; GitHub takes 65,536, and people write below ours."""

@@ -17,7 +17,6 @@ from fixer.github.action_ref import ActionRef, RefKind
 from fixer.github.expressions import OWN_TOKEN, reads_below
 from fixer.github.workflow import Job, Step
 from fixer.github.workflows import Workflows, commands_of
-from fixer.languages.shell import Script
 from fixer.languages.yaml import Flow, Node
 from fixer.model import Blocked, Parts, joined, listed
 
@@ -138,7 +137,7 @@ def needed_by(step: Step) -> Levels | None:
 
 def _uses_the_token(step: Step) -> bool:
     """Whether a script may speak to GitHub as the job."""
-    script = Script.of(step)
+    script = step.script
     if script is None or script.error:
         return True
     outer = [step.workflow.env, step.job.env if step.job is not None else {}]

@@ -22,7 +22,7 @@ from fixer.github.action_ref import ActionRef, RefKind
 from fixer.github.expressions import conditions, only_read, reads
 from fixer.github.workflow import Step, Workflow
 from fixer.github.workflows import commands_of, folder_of, path_within
-from fixer.languages.shell import Command, Script, Structure
+from fixer.languages.shell import Command, Structure
 from fixer.languages.yaml import Node
 
 if TYPE_CHECKING:
@@ -327,7 +327,7 @@ def _given(node: Node, scope: Scope) -> Iterator[Variable]:
 def _is_opaque(step: Step) -> bool:
     if step.uses is not None:
         return ActionRef.parse(step.uses.value).kind in (RefKind.LOCAL, RefKind.EXPRESSION)
-    script = Script.of(step)
+    script = step.script
     return script is None or bool(script.error)
 
 

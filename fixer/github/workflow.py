@@ -9,6 +9,7 @@ from typing import Any, NamedTuple
 
 from fixer.github.expressions import ANY, only, only_read, places
 from fixer.github.matrix import Matrix
+from fixer.languages.shell import Script, Shell
 from fixer.languages.yaml import Flow, Node, Yaml
 from fixer.model import Address, Blocked, Parts, Span, joined
 
@@ -118,6 +119,19 @@ class Step(_Entry):
     node: Node
     job: Job | None
     workflow: Workflow
+
+    @property
+    def script(self) -> Script | None:
+        """The script of its `run:`; None where it has none, or where another program than bash or sh reads it."""
+        run = self.run
+        if run is None:
+            return None
+        setting = self.shell
+        # Without `shell:` a Windows runner starts PowerShell.
+        if not setting and self.job is not None and self.job.runs_on.must_be("windows"):
+            return None
+        shell = Shell.named(setting)
+        return Script.parse(run.value, shell, self.placeholders) if shell is not None else None
 
     @property
     def name(self) -> str:

@@ -9,11 +9,10 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import TYPE_CHECKING, Self
 
-from fixer.docker.images import DEVELOPMENT
-from fixer.documents import kind_of
+from fixer.documents import DEVELOPMENT, kind_of
 from fixer.github.expressions import Expression, replaced
 from fixer.github.workflow import Job, Step, Workflow
-from fixer.languages.shell import Command, Script, Structure, path_word
+from fixer.languages.shell import Command, Structure, path_word
 from fixer.model import Blocked
 
 if TYPE_CHECKING:
@@ -113,7 +112,7 @@ class Workflows:
 
 def commands_of(step: Step) -> tuple[Command, ...]:
     """The commands of a step's script; none where it has no script, or one that cannot be parsed."""
-    script = Script.of(step)
+    script = step.script
     return script.commands if script is not None else ()
 
 

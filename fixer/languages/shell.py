@@ -19,8 +19,6 @@ from fixer.model import Blocked
 if TYPE_CHECKING:
     from tree_sitter import Node, Parser
 
-    from fixer.github.workflow import Step
-
 Placeholders = tuple[tuple[int, int], ...]
 """Where something else is put into a text before a shell sees it, such as GitHub's `${{ … }}`: starts and ends."""
 
@@ -267,19 +265,6 @@ class Script:
     @classmethod
     def parse(cls, text: str, shell: Shell = Shell(), placeholders: Placeholders = ()) -> Script:  # noqa: B008 (a tuple)
         return _parse(text, shell, placeholders)
-
-    @classmethod
-    def of(cls, step: Step) -> Script | None:
-        """The script of a step's `run:`, or None where it has none or another program than bash or sh reads it."""
-        run = step.run
-        if run is None:
-            return None
-        setting = step.shell
-        # Without `shell:` a Windows runner starts PowerShell.
-        if not setting and step.job is not None and step.job.runs_on.must_be("windows"):
-            return None
-        shell = Shell.named(setting)
-        return _parse(run.value, shell, step.placeholders) if shell is not None else None
 
     @cached_property
     def commands(self) -> tuple[Command, ...]:

@@ -14,8 +14,7 @@ from functools import cached_property
 from typing import TYPE_CHECKING, Any, Self
 
 from fixer.docker.compose import Compose, Service
-from fixer.docker.images import DEVELOPMENT
-from fixer.documents import kind_of, name_of
+from fixer.documents import DEVELOPMENT, kind_of, name_of
 from fixer.languages.dockerfile import ImageRef
 from fixer.languages.yaml import Node, Yaml
 from fixer.model import FileError, Source
@@ -24,7 +23,8 @@ from fixer.runtime.following import Code, Where, env_values, lines_of
 from fixer.runtime.holders import InEnvFile, InMapping
 from fixer.runtime.images import Image, Images
 from fixer.runtime.launching import Launch, launched
-from fixer.runtime.programs import Environment, Holder, Place, Program, Server, Value
+from fixer.runtime.places import Place
+from fixer.runtime.programs import Environment, Holder, Program, Server, Value
 from fixer.runtime.servers import addresses, server_of_image
 from fixer.runtime.texts import Fixed, InYaml
 

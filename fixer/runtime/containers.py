@@ -11,7 +11,8 @@ from fixer.runtime.composed import Compositions
 from fixer.runtime.following import Where
 from fixer.runtime.images import Images
 from fixer.runtime.launching import Launch, launched
-from fixer.runtime.programs import Environment, OutOfReach, Place, Program, Server, Started, Value
+from fixer.runtime.places import Place
+from fixer.runtime.programs import Environment, OutOfReach, Program, Server, Started, Value
 from fixer.runtime.texts import Fixed
 
 if TYPE_CHECKING:

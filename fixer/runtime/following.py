@@ -23,7 +23,8 @@ from fixer.languages.yaml import Node, Yaml
 from fixer.model import FileError, Source
 from fixer.project.env_files import entries, is_env_file
 from fixer.repository import generated_by
-from fixer.runtime.programs import Place, Started, Value
+from fixer.runtime.places import Place
+from fixer.runtime.programs import Started, Value
 from fixer.runtime.texts import Fixed, InFile, InYaml, Within, Written, quoted
 
 if TYPE_CHECKING:

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from fixer.languages.lines import Lines
 from fixer.languages.yaml import Node, Yaml
 from fixer.model import Parts
-from fixer.runtime.programs import Place
+from fixer.runtime.places import Place
 
 
 @dataclass(frozen=True, eq=False)

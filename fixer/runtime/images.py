@@ -20,7 +20,7 @@ from fixer.github.expressions import ANY, Expression, names_read, replaced
 from fixer.github.workflow import Step
 from fixer.github.workflows import Workflows, commands_of, folder_of
 from fixer.languages.dockerfile import Dockerfile, ImageRef, Instruction, Stage, expanded
-from fixer.runtime.programs import Place
+from fixer.runtime.places import Place
 
 if TYPE_CHECKING:
     from fixer.repository import Repository

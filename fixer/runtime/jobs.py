@@ -12,14 +12,14 @@ from fixer.github.expressions import expressions_in
 from fixer.github.workflow import Job, Step, Workflow
 from fixer.github.workflows import Workflows
 from fixer.languages.dockerfile import ImageRef
-from fixer.languages.shell import Script
 from fixer.languages.yaml import Node
 from fixer.runtime.composed import Compositions, with_merged
 from fixer.runtime.containers import contained, published, starts_composition
 from fixer.runtime.following import Code, Followed, Where
 from fixer.runtime.holders import InMapping
 from fixer.runtime.images import Images
-from fixer.runtime.programs import Environment, Place, Program, Server, Started, Value
+from fixer.runtime.places import Place
+from fixer.runtime.programs import Environment, Program, Server, Started, Value
 from fixer.runtime.servers import addresses, server_of_image
 from fixer.runtime.settings import loads, runs_django
 from fixer.runtime.texts import InYaml
@@ -89,7 +89,7 @@ def _steps(
         if step.run is None:
             there += _of_action(step)
             continue
-        script = Script.of(step)
+        script = step.script
         if script is None:
             continue
         environment = _environment(step, job, written)

@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import TYPE_CHECKING, Self
 
-from fixer.docker.images import DEVELOPMENT
+from fixer.documents import DEVELOPMENT
 from fixer.model import Span
 from fixer.project.env_files import is_env_file
 from fixer.runtime.composed import Compositions, variables_of
@@ -18,7 +18,8 @@ from fixer.runtime.holders import InEnvFile
 from fixer.runtime.images import Image, Images
 from fixer.runtime.jobs import JobPrograms
 from fixer.runtime.launching import launched
-from fixer.runtime.programs import Environment, Holder, OutOfReach, Place, Program, Server, Started, Value
+from fixer.runtime.places import Place
+from fixer.runtime.programs import Environment, Holder, OutOfReach, Program, Server, Started, Value
 from fixer.runtime.servers import addresses, is_pooler, server_of_url
 from fixer.runtime.settings import loads, runs_django
 

@@ -10,34 +10,16 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from enum import StrEnum
 from functools import cached_property
-from typing import TYPE_CHECKING, Protocol
+from typing import Protocol
 
 from fixer.docker.compose import Mount
 from fixer.languages.shell import Command, Structure
-from fixer.model import Blocked, Parts, Source, Span
-
-if TYPE_CHECKING:
-    from fixer.runtime.images import Image
+from fixer.model import Blocked, Parts
+from fixer.runtime.images import Image
+from fixer.runtime.places import Place
 
 Origin = str
 """What says it: `compose`, `workflow`, `dockerfile`, `procfile`, `kubernetes`, `render`, `env file` and so on."""
-
-
-@dataclass(frozen=True, slots=True)
-class Place:
-    """Where something is said. `name` is its address for a message: `services.web`, `jobs.test`, `CMD`."""
-
-    path: str
-    span: Span
-    line: int
-    name: str
-
-    @classmethod
-    def of(cls, source: Source, start: int, end: int, name: str) -> Place:
-        return cls(source.path, Span(start, end), source.line_of(start), name)
-
-    def __str__(self) -> str:
-        return f"{self.path}:{self.line}"
 
 
 @dataclass(frozen=True, slots=True)

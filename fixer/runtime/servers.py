@@ -7,7 +7,8 @@ from collections.abc import Iterator
 from urllib.parse import unquote
 
 from fixer.model import Span
-from fixer.runtime.programs import Environment, Place, Server, Value
+from fixer.runtime.places import Place
+from fixer.runtime.programs import Environment, Server, Value
 
 _IMAGES: tuple[tuple[str, str, str], ...] = (
     (r"(postgres|postgis|pgvector|timescaledb(-ha)?|alpine-postgres|postgresql)(-\w+)*", "postgresql", "5432"),

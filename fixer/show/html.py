@@ -14,13 +14,13 @@ from importlib.resources import files
 from itertools import groupby, zip_longest
 from typing import TYPE_CHECKING, Any
 
-from fixer.audit.criteria import task_of
 from fixer.model import Blocked, Fix, Plan, Reported, Source, Tier
 from fixer.show.diff import Hunk, Line, file_diff
 from fixer.show.place import place_of, source_of
 from fixer.show.tool import tool_version
 from fixer.show.visible import visible, visible_lines
 from fixer.show.words import TIER_WORDS, in_words, plan_in_words
+from fixer.tasks import task_of
 
 if TYPE_CHECKING:
     from jinja2 import Environment

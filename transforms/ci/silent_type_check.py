@@ -83,7 +83,7 @@ def check(workflow: Workflow, options: Options) -> Iterator[Finding]:
         run = step.run
         if run is None or not MENTION.search(run.value):
             continue
-        script = Script.of(step)
+        script = step.script
         if script is None:
             continue
         checks = [(command, found) for command in script.commands if (found := _checks(command)) is not None]
@@ -269,7 +269,7 @@ def _job_allowed_to_fail(workflow: Workflow, job: Job, also: frozenset[str]) -> 
     key = job.node.get("continue-on-error")
     if key is None or key.data is not True:
         return
-    scripts = [script for step in job.steps if (script := Script.of(step)) is not None]
+    scripts = [script for step in job.steps if (script := step.script) is not None]
     checks = [found for script in scripts for command in script.commands if (found := _checks(command)) is not None]
     if any(found.types for found in checks):
         yield _allowed(workflow, job, "job", checks, also)

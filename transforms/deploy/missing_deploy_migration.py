@@ -33,7 +33,6 @@ from fixer.django.project import DjangoProject
 from fixer.django.settings import limit_variable
 from fixer.github.expressions import names_read, without
 from fixer.github.workflow import Workflow
-from fixer.languages.shell import Script
 from fixer.model import Blocked, Finding, Fix, Level, Rule, RuleOptions, Tier, option
 
 MIGRATE_ECS = """\
@@ -305,7 +304,7 @@ def _without_limits(django: DjangoProject) -> str:
 
 
 def _pushed_and_deployed(deployment: Deployment) -> str:
-    script = Script.of(deployment.step) if deployment.step.run is not None else None
+    script = deployment.step.script if deployment.step.run is not None else None
     if script is None:
         return ""
     before = script.text[: deployment.offset]
@@ -327,7 +326,7 @@ def _rendered_container(job: DeployJob, deployment: Deployment) -> str:
 
 
 def _in_kubernetes(job: DeployJob, deployment: Deployment, options: Options) -> dict[str, Any] | Blocked:
-    script = Script.of(deployment.step)
+    script = deployment.step.script
     commands = script.commands if script is not None else ()
     words = next((list(read(command).texts) for command in commands if command.start == deployment.offset), [])
     pairs = [word for word in words if "=" in word] if words[:2] == ["set", "image"] else []

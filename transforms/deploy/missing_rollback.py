@@ -46,7 +46,6 @@ from fixer.deploy.rollbacks import Flaw, flaw_of, idle_rollback, is_atomic, roll
 from fixer.deploy.ways import ECS, HELM, KUBERNETES
 from fixer.github.expressions import ANY, conditions, names_read, only_read, reads_below
 from fixer.github.workflow import Job, Step, Workflow
-from fixer.languages.shell import Script
 from fixer.languages.yaml import Flow, Node
 from fixer.model import Blocked, Finding, Fix, Parts, Rule, RuleOptions, Tier, option
 
@@ -468,7 +467,7 @@ def _own_env(job: DeployJob) -> dict[str, Any]:
 
 def _read_by_shell(job: DeployJob) -> set[str]:
     """The variables that the scripts of signing in read, as `$NAME`."""
-    scripts = [script for step in job.sign_in if (script := Script.of(step)) is not None]
+    scripts = [script for step in job.sign_in if (script := step.script) is not None]
     return {name for script in scripts for name in script.reads}
 
 
@@ -980,7 +979,7 @@ def _does_more(source: Step, step: Step, rollback: Job) -> str:
 
 def _only_runs(step: Step, *operations: str) -> bool:
     """Whether a script does nothing but ask for these operations of `aws`, and say so."""
-    script = Script.of(step)
+    script = step.script
     if script is None or script.error:
         return False
     return all(

@@ -25,7 +25,7 @@ from fnmatch import fnmatchcase
 from functools import cache
 
 from fixer.docker.builds import ImageBuild, ImageBuilds, is_ignored, local_sources, read_ignore
-from fixer.docker.images import DEVELOPMENT
+from fixer.documents import DEVELOPMENT
 from fixer.languages.dockerfile import Dockerfile, Instruction, Stage
 from fixer.languages.shell import Script
 from fixer.model import Blocked, Finding, Fix, NewFile, Parts, Rule, Tier, listed

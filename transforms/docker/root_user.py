@@ -23,8 +23,9 @@ from dataclasses import dataclass
 
 from fixer.docker.builds import ImageBuilds, local_sources
 from fixer.docker.containers import Container, Program, State
-from fixer.docker.images import DEVELOPMENT, FAMILIES, ROOT, BaseImage, base_image, made_up
+from fixer.docker.images import FAMILIES, ROOT, BaseImage, base_image, made_up
 from fixer.docker.privileges import User, folders_made, is_within, low_port, needs_root, settings_need_root
+from fixer.documents import DEVELOPMENT
 from fixer.languages.dockerfile import Dockerfile, Instruction, New, Stage, expanded
 from fixer.model import Blocked, Finding, Fix, Parts, Rule, RuleOptions, Tier, listed, option
 

@@ -6,7 +6,8 @@ actions' own documentation. Advisories are from the GitHub Advisory Database (CC
 """
 
 from fixer.github.catalog.actions import Action, Advisory, Catalog, Input, Major, Replacement
-from fixer.github.catalog.migration import Migrated, Migration, StepUse, between, migrate, names_gone
+from fixer.github.catalog.changes import Migration
+from fixer.github.catalog.migration import Migrated, StepUse, between, migrate, names_gone
 
 __all__ = [
     "Action",

@@ -10,9 +10,9 @@ from functools import cache, cached_property
 from typing import TYPE_CHECKING, Any, NamedTuple, Self
 
 from fixer.github.action_ref import ActionRef, RefKind, Version, version_of
+from fixer.github.catalog.changes import Migration
 
 if TYPE_CHECKING:
-    from fixer.github.catalog.migration import Migration
     from fixer.repository import Repository
 
 FOLDER = os.path.dirname(os.path.abspath(__file__))
@@ -242,8 +242,6 @@ class Action:
     @cached_property
     def migrations(self) -> tuple[tuple[Version, Migration], ...]:
         """What changed, each at the version in which it did, in order."""
-        from fixer.github.catalog.migration import Migration
-
         found = {
             version: Migration.of(data)
             for name, data in self.curated.get("changes", {}).items()
@@ -254,8 +252,6 @@ class Action:
     @property
     def replacement(self) -> Replacement | None:
         """What its own maintainers name instead of it."""
-        from fixer.github.catalog.migration import Migration
-
         data = self.curated.get("replace")
         if data:
             migration = Migration.of(data) if data.get("exact") else None

@@ -9,7 +9,8 @@ from typing import Any
 
 from fixer.github.action_ref import Version, version_of
 from fixer.github.catalog.actions import Action, Catalog
-from fixer.github.catalog.migration import Migration, StepUse
+from fixer.github.catalog.changes import Migration
+from fixer.github.catalog.migration import StepUse
 
 _SHA = re.compile(r"[0-9a-f]{40}\Z")
 _NOTHING = StepUse({}, {}, {})

@@ -10,10 +10,11 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Mapping
 from types import MappingProxyType
-from typing import Any, NamedTuple, Self
+from typing import Any, NamedTuple
 
 from fixer.github.action_ref import Version, version_of
 from fixer.github.catalog.actions import Action, Major
+from fixer.github.catalog.changes import Migration
 from fixer.model import Blocked
 
 _PLACEHOLDER = re.compile(r"\$\{([\w-]+)\}")
@@ -21,57 +22,6 @@ _PLACEHOLDER = re.compile(r"\$\{([\w-]+)\}")
 _NONE: Mapping[str, Any] = MappingProxyType({})
 _OFF = frozenset(("false", "", "no", "off", "0"))
 _OWN_TOKEN = re.compile(r"\$\{\{\s*(secrets\.GITHUB_TOKEN|github\.token)\s*\}\}\Z", re.IGNORECASE)
-
-
-class Migration(NamedTuple):
-    """What changed at one version, as data. Conditions (`when`) are those of `StepUse.holds`.
-
-    `rename`, `invert` (booleans that turned round) and `combine` (new input: templates of old ones) carry values on.
-    `drop` are inputs whose absence changes nothing, `lost` those without a counterpart and what to do instead; both
-    count only where the target does not have the input. `set` adds an input, where it is not given, to keep what the
-    old version did. `block` and `todo` are (condition, text …).
-    """
-
-    rename: Mapping[str, str] = _NONE
-    invert: Mapping[str, str] = _NONE
-    combine: Mapping[str, tuple[str, ...]] = _NONE
-    values: Mapping[str, Mapping[str, str]] = _NONE
-    drop: frozenset[str] = frozenset()
-    lost: Mapping[str, str] = _NONE
-    set: tuple[Mapping[str, Any], ...] = ()
-    env_to_input: Mapping[str, str] = _NONE
-    input_to_env: Mapping[str, str] = _NONE
-    env: tuple[Mapping[str, Any], ...] = ()
-    env_drop: tuple[str, ...] = ()
-    outputs: Mapping[str, str] = _NONE
-    permissions: tuple[Mapping[str, Any], ...] = ()
-    script: str = ""
-    block: tuple[Mapping[str, Any], ...] = ()
-    todo: tuple[Mapping[str, Any], ...] = ()
-    source: tuple[str, ...] = ()
-
-    @classmethod
-    def of(cls, data: Mapping[str, Any]) -> Self:
-        """From the form of the data files."""
-        return cls(
-            data.get("rename", {}),
-            data.get("invert", {}),
-            {name: tuple(templates) for name, templates in data.get("combine", {}).items()},
-            data.get("values", {}),
-            frozenset(data.get("drop", ())),
-            data.get("lost", {}),
-            tuple(data.get("set", ())),
-            data.get("env_to_input", {}),
-            data.get("input_to_env", {}),
-            tuple(data.get("env", ())),
-            tuple(data.get("env_drop", ())),
-            data.get("outputs", {}),
-            tuple(data.get("permissions", ())),
-            data.get("script", ""),
-            tuple(data.get("block", ())),
-            tuple(data.get("todo", ())),
-            tuple(data.get("source", ())),
-        )
 
 
 class StepUse(NamedTuple):

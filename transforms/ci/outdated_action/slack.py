@@ -14,7 +14,7 @@ from typing import Any, NamedTuple
 from fixer.model import Blocked
 
 WEBHOOK = "SLACK_WEBHOOK_URL"
-_EXPRESSION = re.compile(r"\$\{\{\s*(.*?)\s*\}\}", re.DOTALL)
+_EXPRESSION = re.compile(r"\$\{\{\s*+(.*?)\s*\}\}", re.DOTALL)
 # Values that hold no line break, so that they cannot leave the text they stand in.
 _ONE_LINE = re.compile(
     r"job\.status|github\.(actor|base_ref|event_name|head_ref|job|ref|ref_name|ref_type|repository|repository_owner|"

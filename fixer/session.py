@@ -1,0 +1,145 @@
+"""A repository opened: its configuration read, its rules chosen; then checked, planned, judged.
+
+What the commands, and whatever else uses fhfix as a library, stand on. It prints nothing and ends no process.
+
+    session = open_session(Path("shop"), select=["ci"])
+    plan = session.plan()
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Sequence
+from contextlib import AbstractContextManager, nullcontext
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from fixer import engine
+from fixer.config import Config, ConfigError, Filter, load_config
+from fixer.ignores import Baseline, ChangedSince
+from fixer.model import FileError, Plan, Report, Rule, Tier
+from fixer.registry import all_rules
+from fixer.repository import Repository, find_root
+
+if TYPE_CHECKING:
+    from fixer.audit.criteria import Criterion
+
+Waiting = Callable[[str], AbstractContextManager[object]]
+"""What surrounds work that takes time, called with what is being done: a sign of life, say."""
+
+
+class SessionError(Exception):
+    """Why a repository cannot be opened as it was asked for: one line for each thing that is wrong."""
+
+    def __init__(self, errors: Iterable[str]) -> None:
+        self.errors = tuple(errors)
+        super().__init__("\n".join(self.errors))
+
+
+class NoSuchPathError(SessionError):
+    """There is no file or folder to open."""
+
+
+def _silent(what: str) -> AbstractContextManager[object]:
+    return nullcontext()
+
+
+@dataclass(frozen=True)
+class Session:
+    """A repository, the rules that were chosen for it, and its configuration."""
+
+    repository: Repository
+    rules: tuple[Rule, ...]
+    config: Config
+    waiting: Waiting = _silent
+
+    def check(self) -> Report:
+        with self.waiting("looking for findings"):
+            found = engine.check(
+                self.repository,
+                self.rules,
+                options=self.config.options_for,
+                wanted=self.config.wants,
+                left_alone=self.config.leaves_alone,
+            )
+        return Report(found.findings, found.faults, self._worth_saying(found.problems))
+
+    def plan(self, accept: engine.Accept | None = None) -> Plan:
+        """Everything that an apply would do; `accept` is asked once for each fix."""
+        # A question and a sign of life would write over each other.
+        with self.waiting("planning fixes") if accept is None else nullcontext():
+            made = engine.plan(
+                self.repository,
+                self.rules,
+                options=self.config.options_for,
+                wanted=self.config.wants,
+                left_alone=self.config.leaves_alone,
+                accept=accept,
+                tiers=self.config.tiers,
+            )
+        return Plan(made.files, made.taken, made.left, made.faults, self._worth_saying(made.problems))
+
+    def after(self, plan: Plan) -> Repository:
+        """The repository as it is when the plan is carried out."""
+        return self.repository.with_changes({path: change.after for path, change in plan.files.items()})
+
+    def criteria(self, plan: Plan | None = None) -> list[Criterion]:
+        """Which criteria hold now, or once a plan is carried out, in the whole repository: a tick must not come from
+        a path, an exclusion, a baseline or a comment that leaves findings out."""
+        from fixer.audit.criteria import criteria
+
+        whole = Repository(self.repository.root) if self.repository.only else self.repository
+        if plan is not None:
+            whole = whole.with_changes({path: change.after for path, change in plan.files.items()})
+        with self.waiting("looking at the criteria"):
+            found = engine.check(whole, self.rules, options=self.config.options_for)
+        return criteria(self.rules, whole, found)
+
+    def _worth_saying(self, problems: Iterable[FileError]) -> tuple[FileError, ...]:
+        return tuple(problem for problem in problems if not self.config.excludes(problem.path))
+
+
+def open_session(
+    path: Path,
+    *,
+    select: Sequence[str] = (),
+    ignore: Sequence[str] = (),
+    exclude: Sequence[str] = (),
+    settings: Sequence[str] = (),
+    config: Path | None = None,
+    baseline: Path | None = None,
+    changed_since: str | None = None,
+    tier: Tier | None = None,
+    waiting: Waiting = _silent,
+) -> Session:
+    """Opens the repository that holds `path`; the arguments are those of the command line.
+
+    `settings` are `rules.<id>.<option>=<value>`. Raises SessionError for whatever does not exist or is mistyped.
+    """
+    repository = repository_at(path)
+    rules = all_rules()
+    try:
+        _ = repository.files  # where git refuses to say which they are, nothing can be done
+        filters: list[Filter] = []
+        if baseline is not None:
+            filters.append(Baseline.load(baseline.resolve(), repository.root))
+        if changed_since is not None:
+            filters.append(ChangedSince.of(repository.root, changed_since))
+        chosen = load_config(repository.root, config.resolve() if config else None, rules).with_command_line(
+            rules, select=select, ignore=ignore, exclude=exclude, options=settings, tier=tier, filters=filters
+        )
+    except ConfigError as error:
+        raise SessionError(error.errors) from None
+    except FileError as error:
+        raise SessionError([str(error)]) from None
+    return Session(repository, tuple(rule for rule in rules if chosen.selects(rule)), chosen, waiting)
+
+
+def repository_at(path: Path) -> Repository:
+    """The repository that holds `path`; rules look only at what is below `path`."""
+    try:
+        full = path.resolve(strict=True)
+    except OSError:
+        raise NoSuchPathError([f"{path}: no such file or folder"]) from None
+    root = find_root(full)
+    return Repository(root, only="" if full == root else full.relative_to(root).as_posix())

@@ -1,0 +1,37 @@
+"""The tasks that rules belong to; titles and priorities are those of the audit that the rules come from."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from fixer.model import Rule
+
+
+@dataclass(frozen=True, slots=True)
+class Task:
+    """A task of the audit. `rank` sorts: the most urgent first."""
+
+    id: str
+    title: str
+    priority: str
+    rank: int
+
+
+TASKS = {
+    task.id: task
+    for task in (
+        Task("D-010", "Deployment safety and rollback", "critical", 0),
+        Task("D-009", "Continuous integration", "high", 1),
+        Task("D-011", "Docker security", "medium", 2),
+        Task("D-012", "Database performance", "medium", 3),
+    )
+}
+"""By id. A rule that names none of these stands under its pack."""
+
+
+def task_of(rule: Rule) -> Task:
+    for reference in rule.audit:
+        task = TASKS.get(reference.partition(".")[0])
+        if task:
+            return task
+    return Task(rule.pack, rule.pack.capitalize(), "medium", 9)
