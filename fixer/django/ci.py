@@ -18,6 +18,7 @@ from fixer.github.expressions import Expression, names_read, only, replaced
 from fixer.github.workflow import Job, Step, Workflow
 from fixer.github.workflows import Workflows, commands_of, folder_of, in_folder
 from fixer.languages.python import item
+from fixer.languages.shell import path_word
 from fixer.languages.yaml import Commented
 from fixer.model import Blocked
 from fixer.project.packages import PythonPackages
@@ -394,7 +395,9 @@ class DjangoCI:
                 )
             place, step, command = installs[-1]
             folder = folder_of(command, step) or ""
-            file = _relative(missing, folder)
+            file = path_word(_relative(missing, folder))
+            if isinstance(file, Blocked):
+                return file
             if with_tests:
                 steps[place] = {**steps[place], "run": _with_requirement(step, command, file)}
             else:

@@ -26,6 +26,7 @@ from fixer.django.routes import HealthUrl
 from fixer.github.catalog.actions import Catalog
 from fixer.github.catalog.references import reference
 from fixer.github.workflows import Workflows
+from fixer.languages.shell import path_word
 from fixer.model import Blocked, Finding, Fix, Level, Profile, Rule, RuleOptions, Tier, option
 from fixer.project.packages import PythonPackages
 from fixer.project.task_runners import TaskRunners
@@ -141,10 +142,13 @@ def _cure(
     job = _first(job, "if", "github.event_name == 'workflow_dispatch' || github.event_name == 'schedule'")
     locust, install = _locust(ci, job["steps"], packages)
     start = options.start or _server(ci, packages, server)
+    file = path_word(posixpath.relpath(locustfile, ci.project.root or "."))
+    if isinstance(file, Blocked):
+        return file
     job["steps"] += [
         *install,
         ci.run("Start the application", _start(ci, start, health)),
-        ci.run("Run the load test", _load_test(ci, locust, locustfile, options)),
+        ci.run("Run the load test", _load_test(locust, file, options)),
         *_judging(ci, catalog, options),
     ]
     return Fix.of(
@@ -193,10 +197,10 @@ def _locust(ci: DjangoCI, steps: list[Plain], packages: PythonPackages) -> tuple
     return "locust", [{**ci.workflow.step_name("Install locust"), "run": "pip install locust"}]
 
 
-def _load_test(ci: DjangoCI, locust: str, locustfile: str, options: Options) -> str:
+def _load_test(locust: str, file: str, options: Options) -> str:
     users, rate, seconds = options.users, options.spawn_rate, options.seconds
     return (
-        f"{locust} --headless --locustfile {posixpath.relpath(locustfile, ci.project.root or '.')} \\\n"
+        f"{locust} --headless --locustfile {file} \\\n"
         f"  --host http://localhost:{PORT} --users {users} --spawn-rate {rate} --run-time {seconds}s \\\n"
         f'  --csv "$GITHUB_WORKSPACE/{RESULTS}" --exit-code-on-error 0\n'
     )
