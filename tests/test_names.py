@@ -17,7 +17,7 @@ import yaml
 from tree_sitter import Language, Node, Parser
 
 from fixer import engine
-from fixer.config import from_table
+from fixer.config import ConfigError, from_table
 from fixer.documents import document_type, kind_of
 from fixer.model import FileError, Source
 from fixer.registry import all_rules
@@ -118,6 +118,50 @@ def test_a_name_in_the_tree_never_becomes_a_command(rule_id: str, tmp_path: Path
 
     assert wrong == []
     LOOKED_AT[rule_id] = looked_at
+
+
+# Options that are no command themselves.
+OPTIONS = [
+    ("deprecated-release-action", "tag", "v1 $(canary)"),
+    ("hardcoded-sleep", "url", "https://example.com/$(canary)"),
+    ("hardcoded-sleep", "url", "https://example.com/';canary;'"),
+    ("missing-deploy-migration", "container", "web;canary"),
+    ("missing-integration-tests", "path", "tests/$(canary)"),
+    ("missing-performance-tests", "locustfile", "load;canary.py"),
+    ("missing-performance-tests", "health-path", "/health/$(canary)"),
+    ("missing-performance-tests", "health-path", '/health/";canary;"'),
+    ("missing-predeploy-backup", "instance", "shop;canary"),
+    ("missing-trivy-scan", "severity", ["HIGH;canary"]),
+    ("root-user", "user", "app;canary"),
+    ("root-user", "writable", ["/srv/$(canary)"]),
+    ("unpooled-database", "server", "gunicorn;canary"),
+]
+
+
+@pytest.mark.parametrize(("rule_id", "option", "value"), OPTIONS)
+def test_an_option_that_is_no_command_never_becomes_one(rule_id: str, option: str, value: Any, tmp_path: Path) -> None:
+    wrong = []
+    for case in CASES:
+        if case.rule_id != rule_id:
+            continue
+        given = tomllib.loads(case.config)
+        given.setdefault("rules", {}).setdefault(rule_id, {})[option] = value
+        try:
+            config = from_table(given, list(RULES.values()))
+        except ConfigError:
+            continue  # refused, which is as good
+        root = tmp_path / case.folder.name
+        for path, data in case.before.items():
+            (root / path).parent.mkdir(parents=True, exist_ok=True)
+            (root / path).write_bytes(data)
+        plan = engine.plan(Repository(root), [RULES[rule_id]], options=config.options_for)
+        wrong += [f"{case.name}: FAULT {fault.what}" for fault in plan.faults]
+        for path, change in plan.files.items():
+            for script in scripts(path, change.after.text):
+                if obeyed(script):
+                    wrong.append(f"{case.name}: {path}: {obeyed(script)} in {script!r:.300}")
+
+    assert wrong == []
 
 
 def test_many_fixes_were_looked_at() -> None:

@@ -26,7 +26,7 @@ from fixer.django.routes import HealthUrl
 from fixer.github.catalog.actions import Catalog
 from fixer.github.catalog.references import reference
 from fixer.github.workflows import Workflows
-from fixer.languages.shell import path_word
+from fixer.languages.shell import in_quotes, path_word, word
 from fixer.model import Blocked, Finding, Fix, Level, Profile, Rule, RuleOptions, Tier, option
 from fixer.project.packages import PythonPackages
 from fixer.project.task_runners import TaskRunners
@@ -145,9 +145,12 @@ def _cure(
     file = path_word(posixpath.relpath(locustfile, ci.project.root or "."))
     if isinstance(file, Blocked):
         return file
+    starting = _start(ci, start, health)
+    if isinstance(starting, Blocked):
+        return starting
     job["steps"] += [
         *install,
-        ci.run("Start the application", _start(ci, start, health)),
+        ci.run("Start the application", starting),
         ci.run("Run the load test", _load_test(locust, file, options)),
         *_judging(ci, catalog, options),
     ]
@@ -225,15 +228,18 @@ def _judging(ci: DjangoCI, catalog: Catalog, options: Options) -> list[Plain]:
     ]
 
 
-def _start(ci: DjangoCI, start: str, health: str) -> str:
-    url = f"http://localhost:{PORT}{health}"
+def _start(ci: DjangoCI, start: str, health: str) -> str | Blocked:
+    address = f"http://localhost:{PORT}{health}"
+    url, said = word(address), in_quotes(address)
+    if isinstance(url, Blocked) or isinstance(said, Blocked):
+        return Blocked(f"a request for {health!r} cannot be written in a script", "use another path")
     return (
         f"{ci.prefix}python manage.py migrate --noinput\n"
         f'{ci.prefix}{start} > "$GITHUB_WORKSPACE/server.log" 2>&1 &\n'
         f"deadline=$((SECONDS + {READY}))\n"
         f"until curl --fail --silent --show-error --location --max-time 5 --output /dev/null {url}; do\n"
         '  if [ "$SECONDS" -ge "$deadline" ]; then\n'
-        f'    echo "::error::{url} was not healthy within {READY} s"\n'
+        f'    echo "::error::{said} was not healthy within {READY} s"\n'
         '    cat "$GITHUB_WORKSPACE/server.log"\n'
         "    exit 1\n"
         "  fi\n"
