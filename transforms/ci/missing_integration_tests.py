@@ -26,7 +26,7 @@ from fixer.django.ci import DjangoCI, manages
 from fixer.django.routes import HealthUrl
 from fixer.github.workflows import Workflows, folder_of
 from fixer.languages.shell import path_word
-from fixer.model import Blocked, Finding, Fix, Level, NewFile, Profile, Rule, RuleOptions, Tier, option
+from fixer.model import Blocked, Finding, Fix, Level, NewFile, Rule, RuleOptions, Tier, option
 from fixer.project.task_runners import TaskRunners
 from fixer.project.test_suites import Suite, TestSuites
 
@@ -215,5 +215,4 @@ RULE = Rule(
     criterion="CI does not go without integration tests",
     hours=(4, 6),
     level=Level.NOTE,
-    profile=Profile.AUDIT,
 )
