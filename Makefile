@@ -34,12 +34,12 @@ packages:
 
 ## check ----------------------------------------------------------------------------------------------------------
 
-# Format, lint, types, and the tests that start no server: what to run before a commit.
+# Format, lint, types, and the tests that start no server, in parallel and without the slow ones: before a commit.
 check: .venv/installed
 	$(BIN)/ruff format --check --quiet .
 	$(BIN)/ruff check --quiet .
 	$(BIN)/mypy
-	$(BIN)/python -m pytest --quiet --ignore=tests/proofs --ignore=tests/corpus
+	$(BIN)/python -m pytest --quiet -n 2 -m "not slow" --ignore=tests/proofs --ignore=tests/corpus
 
 # Everything, the fixes executed included.
 test: setup
@@ -81,7 +81,7 @@ build/bench/installed: .venv/installed $(shell find fixer transforms -name '*.py
 # What fhfix would do to a repository like FinanceHub; the copy stays in build/demo to play with.
 demo: .venv/installed
 	@rm -rf build/demo && mkdir -p build && cp -r fixtures/financehub/before build/demo && git init --quiet build/demo
-	$(BIN)/fhfix apply --dry-run build/demo
+	$(BIN)/fhfix apply --dry-run --profile audit build/demo
 
 # The newest versions that fit pyproject.toml, into constraints.txt; run the tests before committing it.
 constraints:

@@ -15,7 +15,7 @@ from types import FrameType
 DOCUMENT = 5.0
 """Seconds for one rule and one document, and for one document to be read or verified."""
 
-REPOSITORY = 20.0
+REPOSITORY = 10.0
 """Seconds for a fact or a rule about the whole repository, since it last asked for a file."""
 
 _running = 0.0

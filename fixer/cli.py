@@ -12,7 +12,7 @@ from typing import Any
 
 import click
 
-from fixer.show.output import refuse, say
+from fixer.show.output import put, refuse, say
 
 COMMANDS = {
     "check": "Show the findings, by file and line.",
@@ -74,8 +74,19 @@ class Lazy(click.Group):
             formatter.write_dl(list(COMMANDS.items()))
 
 
+def _version(context: click.Context, _: click.Parameter, wanted: bool) -> None:
+    if not wanted or context.resilient_parsing:
+        return
+    from importlib.metadata import version
+
+    from fixer.github.catalog import Catalog
+
+    put(f"fhfix, version {version('fhfix')}; catalog of actions as of {Catalog.load().as_of}\n")
+    context.exit()
+
+
 @click.group(cls=Lazy, context_settings={"help_option_names": ["-h", "--help"]})
-@click.version_option(package_name="fhfix", prog_name="fhfix")
+@click.option("--version", is_flag=True, is_eager=True, expose_value=False, callback=_version, help="Say the version.")
 @click.option("--debug", is_flag=True, help="Show where a fault of fhfix itself happened.")
 @click.pass_context
 def main(context: click.Context, debug: bool) -> None:

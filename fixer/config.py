@@ -19,7 +19,7 @@ from typing import Any, Literal, Union, get_args, get_origin
 
 from fixer import disk
 from fixer.ignores import file_ignored, ignored_by_comment
-from fixer.model import FileError, Option, Reported, Rule, RuleOptions, Source, Tier
+from fixer.model import FileError, Level, Option, Profile, Reported, Rule, RuleOptions, Source, Tier
 from fixer.selectors import all_selectors, matches
 from fixer.show.visible import visible
 
@@ -32,6 +32,13 @@ SETTINGS = (
     Option("ignore", Sequence[str], (), "rules to leave out, named in the same ways; wins over `select`"),
     Option("exclude", Sequence[str], (), "files to leave alone, as patterns of .gitignore"),
     Option("tier", Literal["safe", "review"], "review", "`safe` takes only fixes that keep a file's meaning"),
+    Option(
+        "profile",
+        Literal["default", "audit"],
+        "default",
+        "`default` is about what does not work, `audit` also about practices that are missing",
+    ),
+    Option("min-severity", Literal["note", "warning", "error"], "note", "leaves findings of a lower level out"),
     Option("per-path-ignores", Mapping[str, Any], {}, "patterns of .gitignore, each with rules to leave out there"),
     Option("rules", Mapping[str, Any], {}, "options of rules, `rules.<id>.<option>`"),
 )
@@ -55,6 +62,8 @@ class Config:
     ignore: tuple[str, ...] = ()
     exclude: tuple[str, ...] = ()
     tier: Tier = Tier.REVIEW
+    profile: Profile = Profile.DEFAULT
+    min_severity: Level = Level.NOTE
     per_path_ignores: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     rules: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
     origin: str = ""
@@ -86,11 +95,18 @@ class Config:
 
     def wants(self, reported: Reported, source: Source) -> bool:
         """Whether a finding counts: not excluded by its path, a comment in the file, or a filter."""
-        if self.leaves_alone(reported.rule, source):
+        if self.leaves_alone(reported.rule, source) or not self._matters(reported):
             return False
         if "fhfix:" in source.text and ignored_by_comment(reported, source):
             return False
         return all(wanted(reported, source) for wanted in self.filters)
+
+    def _matters(self, reported: Reported) -> bool:
+        """By level and profile. Who names a rule wants it, whatever profile it is of."""
+        if reported.level.rank > self.min_severity.rank:
+            return False
+        practice = reported.rule.profile is Profile.AUDIT and reported.level is Level.NOTE
+        return not practice or self.profile is Profile.AUDIT or bool(self.select)
 
     def with_command_line(
         self,
@@ -100,6 +116,8 @@ class Config:
         ignore: Sequence[str] = (),
         exclude: Sequence[str] = (),
         tier: Tier | None = None,
+        profile: Profile | None = None,
+        min_severity: Level | None = None,
         options: Sequence[str] = (),
         filters: Sequence[Filter] = (),
     ) -> Config:
@@ -123,6 +141,8 @@ class Config:
             ignore=(() if select else self.ignore) + tuple(ignore),
             exclude=self.exclude + tuple(exclude),
             tier=tier or self.tier,
+            profile=profile or self.profile,
+            min_severity=min_severity or self.min_severity,
             rules=merged,
             filters=self.filters + tuple(filters),
         )
@@ -188,6 +208,8 @@ def from_table(table: Mapping[str, Any], rules: Sequence[Rule], name: str = FILE
         values["ignore"],
         values["exclude"],
         Tier(values["tier"]),
+        Profile(values["profile"]),
+        Level(values["min-severity"]),
         {pattern: tuple(selectors) for pattern, selectors in per_path.items()},
         {rule_id: {key: _frozen(value) for key, value in given.items()} for rule_id, given in values["rules"].items()},
         name,
@@ -206,6 +228,8 @@ def json_schema(rules: Sequence[Rule]) -> dict[str, Any]:
         "ignore": named,
         "exclude": texts,
         "tier": {"enum": [str(tier) for tier in Tier]},
+        "profile": {"enum": [str(profile) for profile in Profile]},
+        "min-severity": {"enum": [str(level) for level in Level]},
         "per-path-ignores": {"type": "object", "additionalProperties": named},
         "rules": {
             "type": "object",
@@ -268,7 +292,7 @@ def starting_text(rules: Sequence[Rule], left: Iterable[Reported], inferred: Ite
     facts = [_comment(line, "#   ") for line in inferred]
     if facts:
         lines += ["# Found in this repository:", *facts, ""]
-    for setting in SETTINGS[:4]:
+    for setting in SETTINGS[:-2]:
         lines += [f"# {setting.help}", f"# {setting.name} = {toml_value(setting.default)}", ""]
     asked = _asked_for(left)
     if asked:

@@ -174,9 +174,17 @@ class Level(StrEnum):
     WARNING = "warning"
     NOTE = "note"
 
+    @property
+    def rank(self) -> int:
+        """0 for the worst."""
+        return list(Level).index(self)
+
 
 class Profile(StrEnum):
-    """What a rule is about. `default`: a defect of what is there. `audit`: a practice that is missing."""
+    """What a rule is about. `default`: a defect of what is there. `audit`: a practice that is missing.
+
+    What such a rule finds at a level above note, a load test without a limit say, is a defect all the same.
+    """
 
     DEFAULT = "default"
     AUDIT = "audit"

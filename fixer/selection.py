@@ -19,6 +19,19 @@ LENGTH = 8
 ID = re.compile(rf"[0-9a-f]{{{LENGTH}}}\Z")
 
 
+def ids_in(text: str) -> tuple[str, ...]:
+    """The ids of a list that a person or a page wrote: between commas, blanks or line ends; `#` begins a comment.
+
+    Raises ValueError for what is no id.
+    """
+    lines = (line.partition("#")[0] for line in text.splitlines())
+    found = tuple(name for line in lines for name in line.replace(",", " ").split())
+    wrong = next((name for name in found if not ID.match(name)), None)
+    if wrong is not None:
+        raise ValueError(f"{wrong!r} is no id: an id has {LENGTH} characters, such as 3f2a91bc")
+    return found
+
+
 def fix_ids(reported: Iterable[Reported]) -> list[str]:
     """An id for each, in order. Findings that are alike in one file are numbered, in the order of the file."""
     met: Counter[tuple[str, ...]] = Counter()

@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING
 from fixer import engine
 from fixer.config import Config, ConfigError, Filter, load_config
 from fixer.ignores import Baseline, ChangedSince
-from fixer.model import FileError, Plan, Report, Rule, Tier
+from fixer.model import FileError, Level, Plan, Profile, Report, Rule, Tier
 from fixer.registry import all_rules
 from fixer.repository import Repository, find_root
 
@@ -110,6 +110,8 @@ def open_session(
     baseline: Path | None = None,
     changed_since: str | None = None,
     tier: Tier | None = None,
+    profile: Profile | None = None,
+    min_severity: Level | None = None,
     waiting: Waiting = _silent,
 ) -> Session:
     """Opens the repository that holds `path`; the arguments are those of the command line.
@@ -126,7 +128,15 @@ def open_session(
         if changed_since is not None:
             filters.append(ChangedSince.of(repository.root, changed_since))
         chosen = load_config(repository.root, config.resolve() if config else None, rules).with_command_line(
-            rules, select=select, ignore=ignore, exclude=exclude, options=settings, tier=tier, filters=filters
+            rules,
+            select=select,
+            ignore=ignore,
+            exclude=exclude,
+            options=settings,
+            tier=tier,
+            profile=profile,
+            min_severity=min_severity,
+            filters=filters,
         )
     except ConfigError as error:
         raise SessionError(error.errors) from None

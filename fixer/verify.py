@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import re
 import warnings
 from collections.abc import Iterable
 from typing import Any
 
 from fixer.model import Change, Document, Edit, FileError, Source
 from fixer.splice import ordered
+
+_TAB_BEFORE_COMMENT = re.compile(r"[ \t]*\t[ \t]*(?=#)")
 
 
 def perform(data: Any, edits: Iterable[Edit]) -> Any:
@@ -135,13 +138,15 @@ def _ruamel(source: Source) -> str:
 
     from fixer.languages.yaml import Yaml
 
-    ours = Yaml.parse(source)
+    # ruamel.yaml takes no tab before a comment, which YAML allows: https://yaml.org/spec/1.2.2/#rule-s-separate-in-line
+    text = _TAB_BEFORE_COMMENT.sub(lambda found: " " * len(found[0]), source.text)
+    ours = Yaml.parse(Source(source.path, text))
     reader = YAML(typ="rt")
     reader.allow_duplicate_keys = False
     try:
         with warnings.catch_warnings():  # an anchor may be given anew; that is nothing to tell the user
             warnings.simplefilter("ignore", ReusedAnchorWarning)
-            theirs = reader.load(source.text)
+            theirs = reader.load(text)
     except YAMLError as error:
         mark, problem = getattr(error, "problem_mark", None), getattr(error, "problem", None)
         where = f" (line {mark.line + 1})" if mark else ""

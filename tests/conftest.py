@@ -14,6 +14,7 @@ LEFT_OUT: Counter[str] = Counter()
 
 def pytest_configure(config: pytest.Config) -> None:
     config.addinivalue_line("markers", "needs(component, ...): what this test runs against, see tests/components.py")
+    config.addinivalue_line("markers", "slow: left to `make test`; `make` alone goes without")
 
 
 def missing(item: pytest.Item) -> list[str]:

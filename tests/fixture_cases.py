@@ -99,5 +99,6 @@ def write(root: Path, contents: Mapping[str, bytes]) -> None:
 def planned(root: Path, contents: Mapping[str, bytes], rules: Sequence[Rule], config: str = "") -> Plan:
     """Writes a repository, and what these rules make of it under this configuration (TOML, as in `.fhfix.toml`)."""
     write(root, contents)
-    chosen = from_table(tomllib.loads(config), all_rules(), CONFIG)
+    said = {"profile": "audit", **tomllib.loads(config)}  # a fixture is about its rule, whatever profile that is of
+    chosen = from_table(said, all_rules(), CONFIG)
     return plan(Repository(root), rules, options=chosen.options_for, wanted=chosen.wants, tiers=chosen.tiers)

@@ -192,7 +192,8 @@ def test_inputs_are_those_of_the_version() -> None:
         ("actions/upload-artifact", 6),  # v5 is on Node 20 still
         ("actions/download-artifact", 7),
         ("github/codeql-action/upload-sarif", 4),
-        ("pnpm/action-setup", None),
+        ("pnpm/action-setup", 4),
+        ("pre-commit/action", None),
     ],
 )
 def test_supported_is_the_lowest_major_on_a_runtime_that_runners_have(name: str, supported: int | None) -> None:
@@ -590,3 +591,15 @@ def test_update_without_a_token_says_so(tmp_path: Path) -> None:
 
     assert result.exit_code == 1
     assert "no token for github.com" in result.output
+
+
+def test_a_composite_action_says_what_it_calls_in_any_case() -> None:
+    text = (
+        "runs:\n  using: composite\n  steps:\n    - uses: actions/cache@v4\n    - uses: ./inner\n"
+        "    - if: inputs.x\n      uses: actions/github-script@v7\n    - uses: actions/cache@v4\n"
+    )
+    found = metadata_of(text)
+
+    assert found is not None
+    assert found["calls"] == ["actions/cache@v4"]
+    assert fold(fold(None, "v1.0.0", found), "v1.1.0", {**found, "calls": []})["calls"] == []

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import os
+import re
 import resource
 import subprocess
 import sys
@@ -68,7 +69,7 @@ def test_check_shows_the_finding_with_its_place_and_changes_nothing(repository: 
     result = fhfix("check", "--select", RULE, repository)
 
     assert result.exit_code == 1
-    assert f"{PATH}:8:14: {RULE}" in result.output
+    assert f"{PATH}:8:14: warning: {RULE}" in result.output
     assert hashes(repository) == before
 
 
@@ -426,3 +427,23 @@ def test_every_command_has_help() -> None:
     for line in ("check", "apply", "undo", "preview", "pr", "audit", "rules", "explain", "catalog", "init"):
         assert line in result.output
         assert fhfix(line, "--help").exit_code == 0
+
+
+def test_the_version_says_how_old_the_catalog_is() -> None:
+    result = CliRunner().invoke(main, ["--version"])
+
+    assert result.exit_code == 0
+    assert re.fullmatch(r"fhfix, version \S+; catalog of actions as of \d{4}-\d\d-\d\d\n", result.output)
+
+
+def test_check_says_which_actions_it_does_not_know(tmp_path: Path) -> None:
+    text = (
+        "on: push\njobs:\n  a:\n    runs-on: x\n    steps:\n      - uses: some/thing@v1\n      - uses: other/one@v2\n"
+    )
+    (tmp_path / ".github" / "workflows").mkdir(parents=True)
+    (tmp_path / ".github" / "workflows" / "ci.yml").write_text(text)
+
+    said = CliRunner().invoke(main, ["check", str(tmp_path)]).output
+
+    assert "2 actions are not in the catalog, so nothing is said of their versions: other/one, some/thing." in said
+    assert "catalog" not in CliRunner().invoke(main, ["check", "--quiet", str(tmp_path)]).output

@@ -145,6 +145,7 @@ def test_what_is_missing_changed_or_left_over_is_stale(project: Path) -> None:
     }
 
 
+@pytest.mark.slow
 def test_the_check_of_the_module_says_what_is_stale() -> None:
     done = subprocess.run([sys.executable, "-m", "fixer.docs", "--check"], cwd=ROOT, capture_output=True, text=True)
 

@@ -147,6 +147,23 @@ def test_the_engine_finds_rules_and_names_none() -> None:
     assert offenders == []
 
 
+# What tells a pattern for GitHub's expressions: the name of a context with an escaped dot, or escaped braces.
+EXPRESSION_PATTERN = re.compile(
+    r"\b(env|inputs|job|matrix|needs|runner|secrets|steps|strategy|vars)(\\s\*)?\\\.|\\\$\\\{\\\{"
+)
+
+
+def test_only_their_reader_knows_how_expressions_are_written() -> None:
+    offenders = [
+        f"{name(path)}:{node.lineno}: {node.value}"
+        for path in MODULES
+        if name(path) != "fixer/github/expressions.py"
+        for node in ast.walk(tree(path))
+        if isinstance(node, ast.Constant) and isinstance(node.value, str) and EXPRESSION_PATTERN.search(node.value)
+    ]
+    assert offenders == []
+
+
 # -- who may write and print --------------------------------------------------------------------------------------
 
 

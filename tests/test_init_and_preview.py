@@ -79,7 +79,7 @@ def test_preview_writes_to_standard_output(repository: Path) -> None:
     done = fhfix("preview", "--html", "-", "--select", "silent-type-check")
 
     assert done.stdout.startswith("<!doctype html>")
-    assert "1 fix (1 safe) in 1 file" in done.stderr
+    assert "1 fix (1 review) in 1 file" in done.stderr
 
 
 def test_preview_wants_a_file() -> None:

@@ -188,7 +188,22 @@ def test_saving_always_is_said_to_do_nothing(tmp_path: Path) -> None:
 
 
 def test_an_action_without_a_known_successor_is_blocked_and_says_what_is_known(tmp_path: Path) -> None:
-    assert "v6.0.10 exists, but its inputs are not known" in the_block(made(tmp_path, "pnpm/action-setup@v4")).reason
+    block = the_block(made(tmp_path, "docker/bake-action/subaction/list-targets@v6"))
+
+    assert "v7.3.0 exists, but its inputs are not known" in block.reason
+
+
+def test_an_action_is_judged_with_what_it_calls(tmp_path: Path) -> None:
+    found = made(tmp_path, "pre-commit/action@v3.0.1")
+
+    assert "calls actions/cache@v4, which runs on Node 20" in found.left[0].finding.message
+
+
+def test_what_nobody_has_read_is_said(tmp_path: Path) -> None:
+    fix = the_fix(made(tmp_path, "denoland/setup-deno@v1"))
+
+    assert (fix.tier, len(fix.todo)) == (Tier.REVIEW, 1)
+    assert "release notes of denoland/setup-deno" in fix.todo[0]
 
 
 def test_a_locked_action_is_blocked_with_the_line_that_decides(tmp_path: Path) -> None:

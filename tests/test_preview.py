@@ -15,14 +15,83 @@ from fixer.show.words import address_in_words, describe, in_words, plan_in_words
 from tests import examples
 
 
-def shown(plan: Plan, *, width: int = 100, colour: bool = False) -> str:
+def shown(plan: Plan, *, width: int = 100, colour: bool = False, verbose: bool = True) -> str:
     out = StringIO()
-    show(plan, examples.read_after, Console(file=out, width=width, force_terminal=colour, no_color=not colour))
+    console = Console(file=out, width=width, force_terminal=colour, no_color=not colour)
+    show(plan, examples.read_after, console, verbose=verbose, command="fhfix apply")
     return out.getvalue()
 
 
+def below_first_screen(text: str) -> str:
+    """What follows the commands to type next."""
+    _, _, rest = text.partition("Next\n")
+    return rest.partition("\n\n")[2]
+
+
+def alike(count: int) -> Plan:
+    """The same bump in as many places of one file, with something else in between."""
+    text = "".join(f"- uses: a/b@v1\n- run: step {n}\n" for n in range(count))
+    pieces: list[Piece] = []
+    for number, line in enumerate(text.splitlines(keepends=True)):
+        if number % 2:
+            pieces.append(Piece(line))
+        else:
+            pieces += [Piece("- uses: a/b@"), Piece("v2", number // 2, "v1"), Piece("\n")]
+    fix = Fix("use a/b v2", effects=("uses: a/b at v2",), todo=("add the secret T",))
+    found = tuple(Reported(examples.OUTDATED, Finding("f.yml", Span(0, 0), "a/b@v1 is old", fix)) for _ in range(count))
+    after = Source("f.yml", "".join(piece.text for piece in pieces))
+    return Plan({"f.yml": FileChange("f.yml", Source("f.yml", text), after, tuple(pieces))}, found)
+
+
+def test_the_same_change_stands_once_with_all_its_places_and_one_sample() -> None:
+    text = below_first_screen(shown(alike(4), verbose=False))
+
+    assert text.count("use a/b v2") == 1
+    assert "  at: f.yml:1,3,5,7\n" in text
+    assert text.count("+- uses: a/b@v2") == 1
+    assert text.count("to do: add the secret T") == 1
+
+
+def test_a_long_change_is_cut_and_says_how_much_more_there_is() -> None:
+    fix = Reported(examples.SILENT, Finding("f", Span(0, 0), "m", Fix("t")))
+    after = "".join(f"line {n}\n" for n in range(30))
+    plan = Plan({"f": FileChange("f", None, Source("f", after), (Piece(after, 0),))}, (fix,))
+
+    text = below_first_screen(shown(plan, verbose=False))
+
+    assert "+line 9" in text
+    assert "+line 10" not in text
+    assert "… 20 more lines; -v shows them" in text
+    assert "+line 29" in shown(plan)
+
+
+def test_the_first_screen_says_what_matters_most_and_what_to_type_next() -> None:
+    lines = shown(examples.plan(), verbose=False).split("\n\n")[0].splitlines()
+
+    assert len(lines) <= 40
+    assert lines[0] == "3 fixes (2 safe, 1 review) in 3 files; 1 finding stays (1 blocked)"
+    worst = lines[lines.index("Most serious") + 1]
+    assert "silent-type-check: let mypy fail the step" in worst
+    (only,) = [line for line in lines if "--only" in line]
+    assert worst.split()[0] in only
+    assert "  · set the variable DB_INSTANCE" in lines
+    assert any(line.startswith("  fhfix apply --dry-run -v") for line in lines)
+
+
+def test_every_group_is_ordered_by_its_level() -> None:
+    text = below_first_screen(shown(examples.plan(), verbose=False))
+
+    heads = [line.split()[:2] for line in text.splitlines() if line.startswith(("error", "warning", "note"))]
+    assert heads == [
+        ["error", "silent-type-check"],
+        ["warning", "outdated-action"],
+        ["note", "missing-predeploy-backup"],
+        ["warning", "hardcoded-sleep"],
+    ]
+
+
 def test_each_hunk_stands_under_its_fix_with_tier_and_reason() -> None:
-    text = shown(examples.plan())
+    text = below_first_screen(shown(examples.plan()))
 
     silent = text.index("silent-type-check  safe  let mypy fail the step")
     outdated = text.index("outdated-action  safe  move to v6")
@@ -37,7 +106,7 @@ def test_each_hunk_stands_under_its_fix_with_tier_and_reason() -> None:
 
 
 def test_a_fix_over_two_files_is_explained_once() -> None:
-    text = shown(examples.plan())
+    text = below_first_screen(shown(examples.plan()))
 
     assert text.count("the database is not saved before it is migrated") == 1
     assert "missing-predeploy-backup  review  take a snapshot first  (explained above)" in text
@@ -45,7 +114,8 @@ def test_a_fix_over_two_files_is_explained_once() -> None:
 
 def test_only_lines_of_fixes_are_shown_as_changed() -> None:
     plan = examples.plan()
-    marked = [line[2:] for line in shown(plan).splitlines() if line.startswith(("  +", "  -"))]
+    text = below_first_screen(shown(plan))
+    marked = [line[2:] for line in text.splitlines() if line.startswith(("  +", "  -"))]
 
     assert marked == [
         "-      - uses: actions/checkout@v3  # the code",
@@ -62,7 +132,7 @@ def test_only_lines_of_fixes_are_shown_as_changed() -> None:
 def test_a_finding_that_stays_says_where_why_and_what_to_configure() -> None:
     text = shown(examples.plan())
 
-    assert ".github/workflows/deploy.yml:8  hardcoded-sleep  stays" in text
+    assert "warning  hardcoded-sleep  stays  .github/workflows/deploy.yml:8" in text
     assert "no fix: the health URL is not known" in text
     assert 'configure: rules.hardcoded-sleep.url = "https://example.org/health"' in text
 
@@ -87,10 +157,11 @@ def test_colour_comes_and_goes_with_the_console(monkeypatch: pytest.MonkeyPatch)
 def test_prose_is_wrapped_to_the_width_and_what_is_to_be_copied_is_not() -> None:
     lines = shown(examples.plan(), width=40).splitlines()
 
-    to_copy = ("   ", "  +", "  -", "  @", ".github", "  configure: ")
+    to_copy = ("   ", "  +", "  -", "  @", ".github", "  configure: ", "  fhfix ", "warning  hardcoded-sleep  stays")
+    table = {line for line in lines if line.endswith(("stay", "·", "1"))}
     assert "  +      - uses: actions/checkout@v6  # the code" in lines
     assert [line for line in lines if line.startswith("  configure: ") and len(line) > 40]
-    assert all(len(line) <= 40 for line in lines if not line.startswith(to_copy))
+    assert [line for line in lines if len(line) > 40 and not line.startswith(to_copy) and line not in table] == []
 
 
 def test_no_line_ends_with_blanks() -> None:

@@ -18,23 +18,32 @@ def test_each_finding_stands_at_its_line_and_column_with_its_cure() -> None:
     said = plain(examples.report())
 
     assert (
-        ".github/workflows/ci.yml:8:20: silent-type-check: the failure of mypy cannot fail this step\n"
-        "    fix (safe): let mypy fail the step\n"
+        ".github/workflows/ci.yml:8:20: error: silent-type-check: the failure of mypy cannot fail this step\n"
+        "    fix (safe): let mypy fail the step  ["
     ) in said
     assert (
-        ".github/workflows/deploy.yml:7:1: missing-predeploy-backup: the database is not saved before it is migrated\n"
-        "    fix (review): take a snapshot first\n"
-        "    to do: set the variable DB_INSTANCE\n"
+        ".github/workflows/deploy.yml:7:1: note: missing-predeploy-backup: "
+        "the database is not saved before it is migrated\n    fix (review): take a snapshot first  ["
     ) in said
+    assert "]\n    to do: set the variable DB_INSTANCE\n" in said
 
 
 def test_a_blocked_finding_says_why_and_the_line_to_configure() -> None:
     assert (
-        ".github/workflows/deploy.yml:7:14: hardcoded-sleep: sleep 60 waits for a deployment\n"
+        ".github/workflows/deploy.yml:7:14: warning: hardcoded-sleep: sleep 60 waits for a deployment\n"
         "    no fix: the health URL is not known\n"
         "    next: name the URL that answers 200 when the service is up\n"
         '    configure: rules.hardcoded-sleep.url = "https://example.org/health"\n'
     ) in plain(examples.report())
+
+
+def test_the_worst_stands_first_and_the_same_once() -> None:
+    report = Report((*examples.report().findings, examples.report().findings[1]))
+    said = plain(report)
+
+    assert said.count("move to v6") == 1
+    assert "    also at .github/workflows/ci.yml:7\n" in said
+    assert said.index(": error: ") < said.index(": warning: ") < said.index(": note: ")
 
 
 def test_quiet_is_one_line_per_finding_and_nothing_else() -> None:
@@ -48,17 +57,18 @@ def test_quiet_is_one_line_per_finding_and_nothing_else() -> None:
 def test_verbose_adds_the_line_and_the_change_in_words() -> None:
     said = plain(examples.report(), verbose=True)
 
-    assert "    |       - run: mypy . || true\n" in said
+    assert "    8 |       - run: mypy . || true\n      |                     ^^^^^^^\n" in said
     assert "      jobs.lint.steps[1].run: failure of mypy now fails it\n" in said
     assert "audit: D-009.5; `fhfix explain silent-type-check` says more" in said
 
 
 def test_the_summary_counts_by_tier() -> None:
     assert summary(examples.report()) == (
-        "4 findings: 3 can be fixed (2 safe, 1 review), 1 blocked. `fhfix apply --dry-run` shows the fixes."
+        "4 findings (1 error, 2 warnings, 1 note): 3 can be fixed (2 safe, 1 review), 1 blocked. "
+        "`fhfix apply --dry-run` shows the fixes."
     )
     assert summary(Report(())) == "No findings."
-    assert summary(Report(examples.report().findings[3:])) == "1 finding: none can be fixed, 1 blocked."
+    assert summary(Report(examples.report().findings[3:])) == "1 finding (1 warning): none can be fixed, 1 blocked."
 
 
 def test_nothing_in_a_file_or_message_reaches_the_terminal_raw() -> None:
@@ -68,7 +78,7 @@ def test_nothing_in_a_file_or_message_reaches_the_terminal_raw() -> None:
     said = click.unstyle(text(report, lambda path: Source(path, "e\x1b]0;x\x07\n"), verbose=True))
     assert "\x1b" not in said
     assert "\x9b" not in said
-    assert "a\\x1b[2J.yml:1:1: silent-type-check: b\\x1b[31m c" in said
+    assert "a\\x1b[2J.yml:1:1: error: silent-type-check: b\\x1b[31m c" in said
 
 
 def test_statistics_count_by_rule_most_first() -> None:

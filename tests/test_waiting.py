@@ -79,7 +79,7 @@ def repository(tmp_path: Path) -> Path:
 
 
 def test_a_long_dry_run_goes_through_the_pager_with_colours(repository: Path) -> None:
-    code, said = on_terminal([FHFIX, "apply", "--dry-run"], repository, PAGER="sed s/^/P:/")
+    code, said = on_terminal([FHFIX, "apply", "--dry-run", "-v"], repository, PAGER="sed s/^/P:/")
 
     assert code == 0
     assert said.count("P:") > 24

@@ -436,6 +436,7 @@ def start_afresh(root: Path) -> None:
         (root / name).write_bytes(data)
 
 
+@pytest.mark.slow
 def test_an_apply_killed_at_any_step_is_all_or_nothing_at_the_next_start(root: Path) -> None:
     outcomes = []
     for step in every_step(lambda: writing.apply(root, PLAN), lambda: start_afresh(root)):
@@ -456,6 +457,7 @@ def test_an_apply_killed_at_any_step_is_all_or_nothing_at_the_next_start(root: P
     assert list(dict.fromkeys(outcomes)) == [(None, False), (False, False), (True, True), (None, True)]
 
 
+@pytest.mark.slow
 def test_an_undo_killed_at_any_step_is_all_or_nothing_at_the_next_start(root: Path) -> None:
     def applied() -> None:
         start_afresh(root)
@@ -479,6 +481,7 @@ def test_an_undo_killed_at_any_step_is_all_or_nothing_at_the_next_start(root: Pa
     assert list(dict.fromkeys(outcomes))[:3] == [(None, False), (False, False), (True, True)]
 
 
+@pytest.mark.slow
 def test_a_recovery_may_itself_be_killed_at_any_step(root: Path) -> None:
     def renamed_once() -> None:
         start_afresh(root)
@@ -575,6 +578,7 @@ def test_a_fault_of_the_disk_at_any_step_leaves_all_or_nothing(
     assert refused > 30
 
 
+@pytest.mark.slow
 def test_an_undo_that_failed_at_any_step_can_be_repeated(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     step, refused = 0, 0
     while True:

@@ -461,6 +461,26 @@ def test_whatever_may_stand_without_quotes_is_read_as_it_was_written(flow: bool,
         assert document(template.format(text)).plain() == document(template.format(json.dumps(text))).plain()
 
 
+@pytest.mark.parametrize(
+    ("before", "after"),
+    [
+        ("run: |2\n    lint || true\n    next\n", "run: |2\n    lint\n    next\n"),
+        ("run: |+\n  lint || true # why\n\nlast: 1\n", "run: |+\n  lint # why\n\nlast: 1\n"),
+        ("run: |+\n  lint || true\n\n\n", "run: |+\n  lint\n\n\n"),
+    ],
+)
+def test_a_block_with_an_indicator_stays_one(before: str, after: str) -> None:
+    doc = document(before)
+    run = node(doc, "run")
+    start = run.value.index(" || true")
+
+    assert made(doc, doc.splice_scalar(run, [(start, start + len(" || true"), "")])) == after
+
+
+def test_the_second_reader_takes_a_tab_before_a_comment() -> None:
+    assert second_reading(Source("a.yml", "on: push\t# why\nx: |\n  a\t# b\n")) == ""
+
+
 # -- what says nothing, and what is of another type ---------------------------------------------------------------
 
 JOB = "jobs:\n  a:\n    runs-on: x\n    env:{}\n    steps: []\n"

@@ -2,18 +2,15 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 
+from fixer.github.expressions import ANY, is_whole, reads
 from fixer.github.workflow import Workflow
 from fixer.languages.yaml import Node
 from fixer.repository import Repository
 
 # https://docs.github.com/actions/reference/workflows-and-actions/contexts
-_EXPRESSION = re.compile(r"\$\{\{(.*?)\}\}", re.DOTALL)
-_READ = re.compile(r"\b(secrets|vars)\s*(?:\.\s*([A-Za-z_][\w-]*)|\[\s*'([^']+)'\s*\])", re.IGNORECASE)
-_TEXT = re.compile(r"'(?:[^']|'')*'")
 
 PROVIDED = "GITHUB_TOKEN"
 """GitHub makes this one for every run; nobody has to set it."""
@@ -62,16 +59,11 @@ def _scalars(node: Node) -> Iterator[Node]:
 
 
 def _reads(node: Node) -> Iterator[tuple[str, str, int, int]]:
-    """Kind, name and place of what a scalar reads. An `if:` is an expression also without braces."""
-    text = str(node.value)
-    whole = node.at[-1:] == ("if",) and "${{" not in text
-    for start, expression in [(0, text)] if whole else [(m.start(1), m[1]) for m in _EXPRESSION.finditer(text)]:
-        literals = [match.span() for match in _TEXT.finditer(expression)]
-        for match in _READ.finditer(expression):
-            if match[2] and any(low <= match.start() < high for low, high in literals):
-                continue
+    """Kind, name and place of what a scalar reads."""
+    for read in reads(str(node.value), is_whole(node.at)):
+        if read.context in ("secrets", "vars") and read.name != ANY:
             # Names are not case-sensitive, and GitHub shows them in capitals.
-            yield match[1].lower(), (match[2] or match[3]).upper(), start + match.start(), start + match.end()
+            yield read.context, read.name.upper(), read.start, read.end
 
 
 def _purpose(node: Node) -> str:

@@ -3,20 +3,55 @@
 from __future__ import annotations
 
 import sys
+from pathlib import Path
 
 import click
 
-from fixer.commands.opening import exit_code, exit_zero, repository_options, say_problems
+from fixer.commands.opening import exit_code, exit_zero, repository_options, same_repository, say_problems
 from fixer.model import Blocked, Plan
+from fixer.selection import Chosen, ids_in
 from fixer.session import Session
 from fixer.show.output import Refusal, console, page, put, put_patch, say
 from fixer.show.place import Read, unwritten
+
+
+def _ids(context: click.Context, parameter: click.Parameter, given: tuple[str, ...]) -> tuple[str, ...]:
+    """Raises a usage error for what is no id."""
+    try:
+        return tuple(name for words in given for name in ids_in(words))
+    except ValueError as error:
+        raise click.BadParameter(str(error)) from None
+
+
+def _selected(context: click.Context, parameter: click.Parameter, given: Path | None) -> tuple[str, ...]:
+    """The ids in a file, or on standard input for `-`."""
+    if given is None:
+        return ()
+    try:
+        text = sys.stdin.read() if str(given) == "-" else given.read_text(encoding="utf-8")
+        return ids_in(text)
+    except (OSError, ValueError) as error:
+        raise click.BadParameter(f"{given}: {error}") from None
 
 
 @click.command()
 @repository_options
 @click.option("-n", "--dry-run", is_flag=True, help="Show what would change, and why; write nothing at all.")
 @click.option("-i", "--interactive", is_flag=True, help="Ask for each fix: yes, no, all of this rule, file, quit.")
+@click.option(
+    "--only",
+    "names",
+    multiple=True,
+    metavar="ID,…",
+    callback=_ids,
+    help="Only these fixes and groups, by the ids that a dry run shows; repeatable.",
+)
+@click.option(
+    "--selection",
+    type=click.Path(path_type=Path, dir_okay=False, exists=True, allow_dash=True),
+    callback=_selected,
+    help="Only the fixes whose ids stand in a file, as the page of `fhfix preview` saves it.",
+)
 @click.option("--safe", is_flag=True, help="Only fixes that keep the meaning except for the defect.")
 @click.option(
     "--format",
@@ -28,22 +63,40 @@ from fixer.show.place import Read, unwritten
 )
 @click.option("--exit-code", "differs", is_flag=True, help="With --dry-run: exit 1 if something would change.")
 @click.option("-q", "--quiet", is_flag=True, help="Say only which files could not be handled.")
+@click.option("-v", "--verbose", is_flag=True, help="Every changed line, by file.")
 @exit_zero
 def apply(
-    opened: Session, dry_run: bool, interactive: bool, safe: bool, form: str, differs: bool, quiet: bool, zero: bool
+    opened: Session,
+    dry_run: bool,
+    interactive: bool,
+    names: tuple[str, ...],
+    selection: tuple[str, ...],
+    safe: bool,
+    form: str,
+    differs: bool,
+    quiet: bool,
+    verbose: bool,
+    zero: bool,
 ) -> None:
     """Fix what can be fixed below PATH (default: the current folder). `fhfix undo` takes it back."""
     from fixer import writing
 
     root = opened.repository.root
     try:
-        made = opened.plan()
+        chosen = Chosen((*names, *selection)) if names or selection else None
+        made = opened.plan(chosen)
         if interactive and made.taken:
             from fixer.show.interactive import choose
 
             made = opened.plan(choose(made))
         if not quiet:
-            _show(opened, made, form, dry_run=dry_run)
+            _show(opened, made, form, dry_run=dry_run, verbose=verbose)
+        if chosen is not None and chosen.unmet:
+            unmet = ", ".join(chosen.unmet)
+            say(
+                f"no fix has the id {unmet}; it may need another that was not chosen",
+                "fhfix apply --dry-run lists them",
+            )
         say_problems(made)
         if not dry_run:
             receipt = writing.apply(root, made)
@@ -55,11 +108,13 @@ def apply(
         raise Refusal(*error.lines) from None
     if dry_run:
         sys.exit(3 if made.faults else 1 if differs and made.files else 0)
+    # What was not chosen is no failure.
     unfixed = [reported for reported in made.left if interactive or isinstance(reported.finding.cure, Blocked)]
-    sys.exit(exit_code(made, found=bool(unfixed), zero=zero))
+    missed = chosen is not None and bool(chosen.unmet)
+    sys.exit(exit_code(made, found=bool(unfixed) or missed, zero=zero))
 
 
-def _show(opened: Session, made: Plan, form: str, dry_run: bool) -> None:
+def _show(opened: Session, made: Plan, form: str, *, dry_run: bool, verbose: bool) -> None:
     """Places are those of the files on disk: as they are in a dry run, as they will be otherwise."""
     read: Read = opened.after(made).read
     if dry_run:
@@ -77,7 +132,13 @@ def _show(opened: Session, made: Plan, form: str, dry_run: bool) -> None:
 
         screen = console()
         with screen.capture() as captured:
-            show(made, read, screen)
+            show(
+                made,
+                read,
+                screen,
+                verbose=verbose,
+                command=same_repository("apply", click.get_current_context()) if dry_run else "",
+            )
         if dry_run:
             page(captured.get())
         else:

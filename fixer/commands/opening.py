@@ -2,23 +2,22 @@
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Callable
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import click
+from click.core import ParameterSource
 
 from fixer import writing
 from fixer.commands.completion import rule_names
 from fixer.commands.waiting import sign_of_life
-from fixer.model import Plan, Report, Tier
+from fixer.model import Level, Plan, Profile, Report, Tier
 from fixer.repository import Repository
 from fixer.session import NoSuchPathError, Session, SessionError, open_session, repository_at
 from fixer.show.output import Refusal, say
 from fixer.show.visible import visible
-
-if TYPE_CHECKING:
-    pass
 
 
 def _separate(context: click.Context, parameter: click.Parameter, given: tuple[str, ...]) -> tuple[str, ...]:
@@ -47,10 +46,22 @@ OPTIONS: tuple[Callable[[Any], Any], ...] = (
     click.option(
         "--set", "settings", multiple=True, metavar="rules.ID.NAME=VALUE", help="A rule's option; repeatable."
     ),
+    click.option(
+        "--profile",
+        type=click.Choice([str(profile) for profile in Profile]),
+        help="`default`: what does not work; `audit`: also practices that are missing.",
+    ),
+    click.option("--min-severity", type=click.Choice([str(level) for level in Level]), help="Leave lower levels out."),
     click.option("--config", type=click.Path(path_type=Path, dir_okay=False), help="Instead of the repository's own."),
     click.option("--baseline", type=click.Path(path_type=Path, dir_okay=False), help="Leave known findings out."),
     click.option("--changed-since", metavar="REV", help="Only findings on lines that differ from a git revision."),
 )
+
+
+SAME = (
+    "path", "select", "ignore", "exclude", "settings", "config", "baseline", "changed_since", "profile", "min_severity",
+)  # fmt: skip
+"""The parameters that say which rules look at what."""
 
 
 def repository_options(function: Callable[..., Any]) -> Callable[..., Any]:
@@ -58,8 +69,7 @@ def repository_options(function: Callable[..., Any]) -> Callable[..., Any]:
 
     @click.pass_context
     def opening(context: click.Context, /, **values: Any) -> Any:
-        names = ("path", "select", "ignore", "exclude", "settings", "config", "baseline", "changed_since")
-        given = {name: values.pop(name) for name in names}
+        given = {name: values.pop(name) for name in SAME}
         whole_again(repository_of(given["path"]).root, writes=not values.get("dry_run", True))  # only `apply` has it
         opened = _open(**given, safe=values.get("safe", False))
         return context.invoke(function, opened=opened, **values)
@@ -73,10 +83,31 @@ def repository_options(function: Callable[..., Any]) -> Callable[..., Any]:
     return opening
 
 
-def _open(path: Path, *, safe: bool, **values: Any) -> Session:
+def same_repository(command: str, context: click.Context) -> str:
+    """The command line that looks at the same repository in the same way, to be copied."""
+    words = ["fhfix", command]
+    for parameter in context.command.params:
+        name = parameter.name or ""
+        given = context.get_parameter_source(name) is ParameterSource.COMMANDLINE
+        if name not in SAME or not given:
+            continue
+        values = context.params[name]
+        for value in values if isinstance(values, tuple) else (values,):
+            words += [str(value)] if isinstance(parameter, click.Argument) else [parameter.opts[0], str(value)]
+    return shlex.join(words)
+
+
+def _open(path: Path, *, safe: bool, profile: str | None, min_severity: str | None, **values: Any) -> Session:
     """Raises click's usage errors, exit code 2, for whatever does not exist or is mistyped."""
     try:
-        return open_session(path, tier=Tier.SAFE if safe else None, waiting=sign_of_life, **values)
+        return open_session(
+            path,
+            tier=Tier.SAFE if safe else None,
+            profile=Profile(profile) if profile else None,
+            min_severity=Level(min_severity) if min_severity else None,
+            waiting=sign_of_life,
+            **values,
+        )
     except SessionError as error:
         raise _usage_error(error) from None
 

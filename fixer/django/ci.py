@@ -13,12 +13,14 @@ from typing import TYPE_CHECKING, Any, Self
 
 from fixer.django.project import DjangoProject
 from fixer.django.settings import Database, SettingsReader, module_reads
-from fixer.github.action_ref import ActionRef, RefKind
+from fixer.github.action_files import ActionFiles
+from fixer.github.catalog import Catalog
+from fixer.github.catalog.copied import copied
 from fixer.github.expressions import Expression, names_read, only, replaced
 from fixer.github.workflow import Job, Step, Workflow
 from fixer.github.workflows import Workflows, commands_of, folder_of, in_folder
 from fixer.languages.python import item
-from fixer.languages.yaml import Commented
+from fixer.languages.shell import path_word
 from fixer.model import Blocked
 from fixer.project.packages import PythonPackages
 
@@ -74,6 +76,8 @@ class DjangoCI:
     job: Job
     postgres_image: str
     lenient: frozenset[tuple[str, str]]
+    catalog: Catalog
+    action_files: ActionFiles
 
     @classmethod
     def detect(cls, repository: Repository) -> Self | None:
@@ -86,7 +90,9 @@ class DjangoCI:
         if found is None:
             return None
         packages, image = repository.fact(PythonPackages), _postgres_image(repository)
-        return cls(project, packages, found.workflow, found, image, frozenset(_lenient(repository, project)))
+        lenient = frozenset(_lenient(repository, project))
+        catalog, files = Catalog.detect(repository), repository.fact(ActionFiles) or ActionFiles.detect(repository)
+        return cls(project, packages, found.workflow, found, image, lenient, catalog, files)
 
     # -- the parts of a new job -----------------------------------------------------------------------------------
 
@@ -378,7 +384,7 @@ class DjangoCI:
             installs += [(len(steps), step, command) for command in commands if _installs(command)]
             # What a script, a Makefile or an action of the repository does is enough for the tests.
             trusted = trusted or any(map(_delegates, commands)) or str(step.data.get("uses", "")).startswith("./")
-            steps.append(_without_matrix(self._copy_of(step), self.job))
+            steps.append(_without_matrix(copied(step, self.catalog, self.action_files), self.job))
         if not any("actions/checkout" in str(step.get("uses", "")) for step in steps):
             return Blocked(f"job {self.job.id} does not check the repository out before it runs the tests")
         if not installs and not trusted:
@@ -394,20 +400,14 @@ class DjangoCI:
                 )
             place, step, command = installs[-1]
             folder = folder_of(command, step) or ""
-            file = _relative(missing, folder)
+            file = path_word(_relative(missing, folder))
+            if isinstance(file, Blocked):
+                return file
             if with_tests:
                 steps[place] = {**steps[place], "run": _with_requirement(step, command, file)}
             else:
                 steps[place] = {**steps[place], "run": _only_requirement(step, command, file)}
         return steps
-
-    def _copy_of(self, step: Step) -> Plain:
-        """A step as it is; beside a commit stays the comment that names its version."""
-        made = dict(step.data)
-        comment = self.workflow.comment_of(step.uses) if step.uses is not None else ""
-        if step.uses is not None and comment and ActionRef.parse(step.uses.value).kind is RefKind.SHA:
-            made["uses"] = Commented(step.uses.value, comment)
-        return made
 
     def _brings_django(self, installs: list[tuple[int, Step, Command]]) -> bool:
         """Whether one of these commands installs Django, directly or by an included file."""

@@ -232,6 +232,12 @@ def only_read(text: str) -> Read | None:
     return expression.read if expression is not None else None
 
 
+def is_own_token(text: str) -> bool:
+    """Whether a text is the token that GitHub makes for each job."""
+    read = only_read(text)
+    return read is not None and read.is_(*OWN_TOKEN)
+
+
 def literals(text: str) -> tuple[str, ...]:
     """What stands before, between and behind the expressions of a text: always one more than there are of them."""
     parts, at = [], 0
@@ -267,12 +273,29 @@ def conditions(text: str) -> frozenset[str]:
     """What must all hold where this is the value of an `if:`, each in one spelling; the whole if it cannot be read."""
     if not text.strip():
         return frozenset()
-    expression = next(iter(expressions_in(text, whole=True)))
-    if expression.root is None or (without(text).strip() and "${{" in text):
-        return frozenset((text,))
-    root = expression.root
-    parts = root.operands if isinstance(root, Operation) and root.operator == "&&" else (root,)
-    return frozenset(map(canonical, parts))
+    parts = _conjuncts(text)
+    return frozenset(map(canonical, parts)) if parts else frozenset((text,))
+
+
+def _conjuncts(text: str) -> tuple[Term, ...]:
+    """The terms that must all hold; none for a condition that is empty, cannot be read, or is a text around one."""
+    found = expressions_in(text, whole=True)
+    mixed = "${{" in text and without(text).strip() != ""
+    root = found[0].root if found and not mixed else None
+    if root is None:
+        return ()
+    return root.operands if isinstance(root, Operation) and root.operator == "&&" else (root,)
+
+
+def equalities(text: str) -> Iterator[tuple[Read, Literal]]:
+    """What must have which value where this is the value of an `if:` that holds."""
+    for term in _conjuncts(text):
+        if isinstance(term, Operation) and term.operator == "==":
+            left, right = term.operands
+            if isinstance(left, Literal):
+                left, right = right, left
+            if isinstance(left, Read) and isinstance(right, Literal):
+                yield left, right
 
 
 def canonical(term: Term) -> str:

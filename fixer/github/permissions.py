@@ -12,6 +12,7 @@ import tomllib
 from collections.abc import Iterator, Mapping
 from fnmatch import fnmatchcase
 from functools import cache
+from typing import Any, NamedTuple
 
 from fixer.github.action_ref import ActionRef, RefKind
 from fixer.github.expressions import OWN_TOKEN, reads_below
@@ -88,14 +89,14 @@ def _granted(job: Job, wanted: Levels) -> Parts:
 
 
 def _neighbour(job: Job) -> str:
-    """The key behind which the other jobs have their permissions, where this one has it; else `runs-on`."""
+    """The key behind which the other jobs have their permissions, where this one has it too."""
     own: list[str] = list(job.node.value)
     for other in job.workflow.jobs.values():
         keys: list[str] = list(other.node.value)
         at = keys.index("permissions") if "permissions" in keys else 0
         if at and keys[at - 1] in own:
             return keys[at - 1]
-    return "runs-on" if "runs-on" in own else own[0]
+    return next((key for key in ("timeout-minutes", "runs-on") if key in own), own[0])
 
 
 def _kept(job: Job, given: Node | None) -> dict[str, str] | Blocked:
@@ -129,10 +130,15 @@ def needed_by(step: Step) -> Levels | None:
     ref = ActionRef.parse(step.uses.value)
     if ref.kind in (RefKind.LOCAL, RefKind.EXPRESSION):
         return None
-    for pattern, levels in _known().items():
-        if fnmatchcase(ref.name.lower(), pattern):
-            return levels
-    return None
+    name = ref.name.lower()
+    needed = next((levels for pattern, levels in _known().actions.items() if fnmatchcase(name, pattern)), None)
+    if needed is None:
+        return None
+    for asked in _known().inputs:
+        given = step.inputs.get(asked.name) if name == asked.action else None
+        if given is not None and (not asked.words or any(word in given for word in asked.words)):
+            needed = _more(needed, asked.needs)
+    return needed
 
 
 def _uses_the_token(step: Step) -> bool:
@@ -184,8 +190,27 @@ def _written(levels: Levels) -> str:
     return listed(f"`{name}: {level}`" for name, level in levels.items())
 
 
+class _Asked(NamedTuple):
+    """What an input of an action needs besides."""
+
+    action: str
+    name: str
+    words: tuple[str, ...]
+    needs: Levels
+
+
+class _Known(NamedTuple):
+    actions: Mapping[str, Levels]
+    inputs: tuple[_Asked, ...]
+
+
 @cache
-def _known() -> Mapping[str, Levels]:
+def _known() -> _Known:
     with open(os.path.join(os.path.dirname(__file__), "permissions.toml"), "rb") as file:
-        data: dict[str, str] = tomllib.load(file)["actions"]
-    return {name: dict(pair.split(": ") for pair in text.split(", ") if pair) for name, text in data.items()}
+        data: dict[str, Any] = tomllib.load(file)
+    asked = (_Asked(one["action"], one["input"], tuple(one["words"]), _levels(one["needs"])) for one in data["with"])
+    return _Known({name: _levels(text) for name, text in data["actions"].items()}, tuple(asked))
+
+
+def _levels(text: str) -> Levels:
+    return dict(pair.split(": ") for pair in text.split(", ") if pair)

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Self
 
 from fixer.github.expressions import expressions_in
 from fixer.github.workflow import Job, Step, Workflow
-from fixer.github.workflows import Workflows
+from fixer.github.workflows import Workflows, path_within
 from fixer.languages.dockerfile import ImageRef
 from fixer.languages.yaml import Node
 from fixer.runtime.composed import Compositions, with_merged
@@ -93,7 +93,7 @@ def _steps(
         if script is None:
             continue
         environment = _environment(step, job, written)
-        where = Where(repository, _folder(step))
+        where = Where(repository, path_within("", step.working_directory or "."))
         followed = Followed()
         followed.run(Code(script, InYaml(job.workflow, step.run)), where)
         place = Place.of(job.workflow.source, step.span.start, step.span.end, f"jobs.{job.id}")
@@ -120,11 +120,6 @@ def _steps(
 
 def _is_docker(started: Started) -> bool:
     return started.command.words[0].text in ("docker", "docker-compose", "podman")
-
-
-def _folder(step: Step) -> str | None:
-    folder = re.sub(r"^\$\{\{\s*github\.workspace\s*\}\}/?|^\./", "", step.working_directory.strip())
-    return None if "$" in folder or folder.startswith("/") else folder.rstrip("/")
 
 
 def _of_action(step: Step) -> Iterator[Server]:

@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
-from fixer.model import Blocked, Fix, Reported, Rule, Tier
+from fixer.model import Blocked, Fix, Level, Reported, Rule, Tier
 from fixer.selection import answer, fix_ids, group_id
+from fixer.tasks import task_of
 
 
 @dataclass(frozen=True, slots=True)
@@ -20,6 +21,11 @@ class Group:
     members: tuple[Reported, ...]
     numbers: tuple[int, ...]
     ids: tuple[str, ...]
+
+    @property
+    def level(self) -> Level:
+        """The worst of its findings."""
+        return min((member.level for member in self.members), key=lambda level: level.rank)
 
     @property
     def name(self) -> str:
@@ -47,12 +53,18 @@ class Group:
 
 
 def grouped(reported: Sequence[Reported]) -> list[Group]:
-    """In the order in which each group is met first."""
+    """The worst level first, then by task; otherwise in the order in which each group is met first."""
     ids = fix_ids(reported)
     found: dict[tuple[str, tuple[str, str]], list[int]] = {}
     for number, each in enumerate(reported):
         found.setdefault((each.rule.id, answer(each)), []).append(number)
-    return [_group([reported[n] for n in numbers], numbers, [ids[n] for n in numbers]) for numbers in found.values()]
+    groups = [_group([reported[n] for n in numbers], numbers, [ids[n] for n in numbers]) for numbers in found.values()]
+    return sorted(groups, key=_rank)
+
+
+def _rank(group: Group) -> tuple[int, int, str]:
+    task = task_of(group.rule)
+    return group.level.rank, task.rank, task.id
 
 
 def _group(members: Sequence[Reported], numbers: Iterable[int], ids: Iterable[str]) -> Group:

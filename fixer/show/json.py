@@ -10,6 +10,7 @@ import json
 from typing import Any
 
 from fixer.model import Edit, Fix, Plan, Report, Reported, Source, Span
+from fixer.selection import fix_ids, group_id
 from fixer.show.diff import file_patch
 from fixer.show.place import Read, place_of, source_of
 from fixer.show.statistics import counts
@@ -24,7 +25,10 @@ def report_json(report: Report, read: Read) -> str:
     return _dumped(
         {
             **_head("report"),
-            "findings": [_finding(reported, read, edits=True) for reported in report.findings],
+            "findings": [
+                {**_ids(reported, name), **_finding(reported, read, edits=True)}
+                for reported, name in zip(report.findings, fix_ids(report.findings), strict=True)
+            ],
             **_trouble(report),
             "statistics": [
                 {"rule": c.rule_id, "found": c.found, "safe": c.safe, "review": c.review, "blocked": c.blocked}
@@ -57,11 +61,19 @@ def plan_json(plan: Plan, read: Read) -> str:
                 for path in sorted(plan.files)
             ],
             "taken": [
-                {**_identity(reported), "fix": _fix(reported.finding.cure, None), "files": changed.get(number, [])}
-                for number, reported in enumerate(plan.taken)
+                {
+                    **_ids(reported, name),
+                    **_identity(reported),
+                    "fix": _fix(reported.finding.cure, None),
+                    "files": changed.get(number, []),
+                }
+                for number, (reported, name) in enumerate(zip(plan.taken, fix_ids(plan.taken), strict=True))
                 if isinstance(reported.finding.cure, Fix)
             ],
-            "left": [_finding(reported, read, edits=False) for reported in plan.left],
+            "left": [
+                {**_ids(reported, name), **_finding(reported, read, edits=False)}
+                for reported, name in zip(plan.left, fix_ids(plan.left), strict=True)
+            ],
             **_trouble(plan),
         }
     )
@@ -74,6 +86,10 @@ def _dumped(value: dict[str, Any]) -> str:
 
 def _head(kind: str) -> dict[str, Any]:
     return {"version": VERSION, "kind": kind, "tool": {"name": NAME, "version": tool_version()}}
+
+
+def _ids(reported: Reported, name: str) -> dict[str, str]:
+    return {"id": name, "group": group_id(reported)}
 
 
 def _identity(reported: Reported) -> dict[str, Any]:

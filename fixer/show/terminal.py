@@ -1,29 +1,211 @@
-"""The plan on a terminal: by file, and each hunk under the fix that made it."""
+"""The plan on a terminal: first what matters, then each group of fixes with a sample; verbose, every hunk."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from itertools import groupby
 
 from rich.console import Console
 from rich.text import Text
 
-from fixer.model import Fix, Plan, Reported, Source, Tier
-from fixer.show.diff import Hunk, file_diff
+from fixer.model import Blocked, Fix, Level, Plan, Reported, Tier
+from fixer.show.diff import FileDiff, Hunk, file_diff
+from fixer.show.groups import Group, places
+from fixer.show.overview import Overview, overview_of
+from fixer.show.place import Read, place_of, source_of
 from fixer.show.visible import visible
-from fixer.show.words import in_words, plan_in_words
+from fixer.show.words import in_words, plan_in_words, shortened
 
 SIGNS = {"-": "red", "+": "green", " ": "dim"}
 TIERS = {Tier.SAFE: "green", Tier.REVIEW: "yellow"}
+LEVELS = {Level.ERROR: "bold red", Level.WARNING: "yellow", Level.NOTE: "blue"}
+
+SAMPLE = 10
+"""Lines of a change that a group shows unless all are asked for."""
+
+FEW = 6
+"""So many names are listed; of more, how many there are."""
 
 
-def show(plan: Plan, read: Callable[[str], Source], console: Console) -> None:
-    """`read` gives the file after the plan, for the lines of findings that stay."""
+def show(plan: Plan, read: Read, console: Console, *, verbose: bool = False, command: str = "") -> None:
+    """`read` gives the file in which findings that stay have their place. `command` is what would write the plan;
+    without it the plan is written already."""
+    seen = overview_of(plan)
+    diffs = {path: file_diff(plan.files[path]) for path in sorted(plan.files)}
+    first_screen(plan, seen, console, command)
+    if verbose:
+        _everything(plan, diffs, console)
+    else:
+        for group in seen.groups:
+            _group(group, diffs, console)
+    for group in seen.stays:
+        _stays(group, read, console)
+    _prose(console, Text(plan_in_words(plan), "bold"))
+
+
+# -- the first screen -------------------------------------------------------------------------------------------------
+
+
+def first_screen(plan: Plan, seen: Overview, console: Console, command: str) -> None:
+    """At most 40 lines."""
+    if not seen.rows:
+        return
+    _prose(console, Text(plan_in_words(plan), "bold"))
+    _table(seen, console)
+    if seen.worst:
+        _heading(console, "Most serious")
+    for group in seen.worst:
+        _line(console, group)
+    if seen.stays:
+        _heading(console, "Stays")
+    _listed(console, [f"{group.rule.id}: {group.answer}  ({places(group)})" for group in seen.stays])
+    if seen.todo:
+        _heading(console, "A person must")
+    _listed(console, seen.todo)
+    if command:
+        _heading(console, "Next")
+        _commands(console, seen, command)
+    console.print()
+
+
+def _table(seen: Overview, console: Console) -> None:
+    """Tasks by level. On a narrow terminal titles are cut, numbers never."""
+    names = [f"{row.task} {row.title}" if row.title != row.task else row.task for row in seen.rows]
+    wide = min(max(map(len, names)), max(console.width - 40, 8))
+    columns = (*(str(level) for level in Level), "fixed", "stay")
+    console.print(Text(f"{'':{wide}}" + "".join(f"{name:>9}" for name in columns), "dim"), soft_wrap=True)
+    for name, row in zip(names, seen.rows, strict=True):
+        line = Text(f"{shortened(name, wide):{wide}}")
+        for level in Level:
+            line.append(f"{row.counts.get(level, 0) or '·':>9}", LEVELS[level])
+        line.append(f"{row.fixed or '·':>9}{row.left or '·':>9}")
+        console.print(line, soft_wrap=True)
+
+
+def _heading(console: Console, words: str) -> None:
+    console.print(Text(words, "bold"))
+
+
+def _line(console: Console, group: Group) -> None:
+    line = Text("  ")
+    line.append(f"{group.name}  ", "dim")
+    line.append(f"{group.tier or 'stays':<6}  ", TIERS.get(group.tier, "yellow") if group.tier else "yellow")
+    line.append(f"{group.rule.id}: {visible(group.answer)}")
+    line.append(f"  ({visible(places(group))})", "dim")
+    _one_line(console, line)
+
+
+def _listed(console: Console, items: Sequence[str]) -> None:
+    for item in items[:FEW]:
+        _one_line(console, Text(f"  · {visible(shortened(item, 400))}"))
+    if len(items) > FEW:
+        console.print(Text(f"  · and {len(items) - FEW} more, below", "dim"))
+
+
+def _one_line(console: Console, line: Text) -> None:
+    """Cut at the width of the terminal."""
+    console.print(line, overflow="ellipsis", no_wrap=True, width=max(console.width, 40))
+
+
+def _commands(console: Console, seen: Overview, command: str) -> None:
+    """Not wrapped: they are to be copied."""
+    offers = [(f"{command} --dry-run -v", "every changed line")]
+    if seen.worst:
+        names = ",".join(group.name for group in seen.worst)
+        offers.append((f"{command} --only {names}", "only the most serious"))
+    offers.append((f"{command} --safe", "only what keeps the meaning of each file"))
+    offers.append((command, "everything; `fhfix undo` takes it back"))
+    if seen.config:
+        offers.append(("fhfix configure", "supply what the findings that stay wait for"))
+    for words, meaning in offers:
+        console.print(Text.assemble("  ", (words, "green"), ("   # " + meaning, "dim")), soft_wrap=True)
+
+
+# -- groups -----------------------------------------------------------------------------------------------------------
+
+
+def _group(group: Group, diffs: dict[str, FileDiff], console: Console) -> None:
+    """What is done, where, why, and one sample of it."""
+    _head(console, group)
+    _paragraph(console, "at", ", ".join(_where(group, diffs)))
+    for message in group.messages[:2]:
+        _paragraph(console, "why", message)
+    if len(group.messages) > 2:
+        _paragraph(console, "why", f"and {len(group.messages) - 2} more of the kind")
+    first = group.members[0].finding.cure
+    assert isinstance(first, Fix)
+    words = in_words(first)
+    for line in words[:FEW]:
+        _paragraph(console, "change", line)
+    if len(words) > FEW:
+        _paragraph(console, "change", f"and {len(words) - FEW} more")
+    for todo in group.todo:
+        _paragraph(console, "to do", todo, "yellow")
+    _sample(group.numbers[0], diffs, console)
+    console.print()
+
+
+def _head(console: Console, group: Group) -> None:
+    tier = group.tier
+    assert tier is not None
+    head = Text()
+    head.append(f"{group.level}", LEVELS[group.level])
+    head.append(f"  {group.rule.id}", "bold cyan")
+    head.append(f"  {tier}", TIERS[tier])
+    head.append(f"  {visible(group.answer)}", "bold")
+    head.append(f"  [{group.name}]", "dim")
+    _prose(console, head)
+
+
+def _where(group: Group, diffs: dict[str, FileDiff]) -> list[str]:
+    """Each place as `file:line` of the file on disk; the file's name once for all its lines."""
+    found: dict[str, list[int]] = {}
+    for number, member in zip(group.numbers, group.members, strict=True):
+        path = member.finding.path
+        found.setdefault(path, []).append(_first_line(number, diffs.get(path)))
+    return [
+        f"{visible(path)}:{','.join(str(line) for line in lines if line)}".rstrip(":") for path, lines in found.items()
+    ]
+
+
+def _first_line(number: int, diff: FileDiff | None) -> int:
+    """The line, from 1, that a fix changes first, in the file before; 0 where it changes another file."""
+    blocks = diff.blocks if diff is not None else ()
+    return next((block.before + 1 for block in blocks if number in block.origins), 0)
+
+
+def _sample(number: int, diffs: dict[str, FileDiff], console: Console) -> None:
+    """The beginning of what one fix changes, and how much more there is."""
+    several = sum(any(number in block.origins for block in diff.blocks) for diff in diffs.values()) > 1
+    left = SAMPLE
+    more = 0
+    for path, diff in diffs.items():
+        chosen = [block for block in diff.blocks if number in block.origins]
+        # Lines that it shares with other fixes say less of it.
+        chosen = [block for block in chosen if len(block.origins) == 1] or chosen
+        hunks = diff.hunks(chosen, context=1) if chosen else []
+        if hunks and left > 0 and (several or not diff.change.before):
+            new = "" if diff.change.before else "  (new file)"
+            console.print(Text(f"  {visible(path)}{new}", "bold"), soft_wrap=True)
+        for hunk in hunks:
+            lines = hunk.lines[: max(left, 0)]
+            if lines:
+                _hunk(Hunk(hunk.header, lines, hunk.origins), console)
+            left -= len(lines)
+            more += len(hunk.lines) - len(lines)
+    if more:
+        console.print(Text(f"  … {more} more lines; -v shows them", "dim"))
+
+
+# -- everything -------------------------------------------------------------------------------------------------------
+
+
+def _everything(plan: Plan, diffs: dict[str, FileDiff], console: Console) -> None:
+    """By file, and each hunk under the fix that made it."""
     explained: set[int] = set()
-    for path in sorted(plan.files):
-        change = plan.files[path]
-        diff = file_diff(change)
-        console.rule(Text(visible(path) + ("" if change.before else "  (new file)"), "bold"), align="left")
+    for path, diff in diffs.items():
+        new = "" if diff.change.before else "  (new file)"
+        console.rule(Text(visible(path) + new, "bold"), align="left")
         for origins, blocks in diff.by_fixes():
             for origin in origins:
                 _fix(plan.taken[origin], console, again=origin in explained)
@@ -31,9 +213,6 @@ def show(plan: Plan, read: Callable[[str], Source], console: Console) -> None:
             for hunk in diff.hunks(blocks):
                 _hunk(hunk, console)
             console.print()
-    for reported in plan.left:
-        _left(reported, read, console)
-    _prose(console, Text(plan_in_words(plan), "bold"))
 
 
 def show_fix(reported: Reported, hunks: Sequence[tuple[str, Hunk]], console: Console) -> None:
@@ -62,6 +241,41 @@ def _fix(reported: Reported, console: Console, again: bool = False) -> None:
         _paragraph(console, "to do", line, "yellow")
 
 
+def _stays(group: Group, read: Read, console: Console) -> None:
+    where = []
+    for member in group.members:
+        finding = member.finding
+        place = place_of(finding.span, source_of(finding.path, read))
+        where.append(f"{visible(finding.path)}:{place.line}")
+    head = Text()
+    head.append(f"{group.level}", LEVELS[group.level])
+    head.append(f"  {group.rule.id}", "bold cyan")
+    head.append("  stays", "yellow")
+    head.append(f"  {', '.join(where)}", "bold")
+    console.print(head, soft_wrap=True)
+    for message in group.messages:
+        _paragraph(console, "finding", message)
+    cure = group.members[0].finding.cure
+    if isinstance(cure, Blocked):
+        _blocked(group, cure, console)
+    else:
+        _paragraph(console, "not taken", f"{cure.title} ({cure.tier})")
+    console.print()
+
+
+def _blocked(group: Group, cure: Blocked, console: Console) -> None:
+    _paragraph(console, "no fix", cure.reason)
+    if cure.next_step:
+        _paragraph(console, "next", cure.next_step)
+    cures = (member.finding.cure for member in group.members)
+    for config in dict.fromkeys(each.config for each in cures if isinstance(each, Blocked) and each.config):
+        for line in config.splitlines():  # not wrapped: it is to be copied
+            console.print(Text.assemble(("  configure: ", "dim"), (visible(line), "green")), soft_wrap=True)
+
+
+# -- lines ------------------------------------------------------------------------------------------------------------
+
+
 def _paragraph(console: Console, label: str, text: str, style: str = "") -> None:
     _prose(console, Text.assemble((f"{label}: ", "dim"), (visible(text), style)), "  ")
 
@@ -85,24 +299,3 @@ def _hunk(hunk: Hunk, console: Console) -> None:
         console.print(Text(f"  {line.sign}{visible(text)}", SIGNS[line.sign]), soft_wrap=True)
         if not line.text.endswith("\n"):
             console.print(Text("  \\ No newline at end of file", "dim"))
-
-
-def _left(reported: Reported, read: Callable[[str], Source], console: Console) -> None:
-    finding = reported.finding
-    line = read(finding.path).line_of(finding.span.start)
-    head = Text.assemble(
-        (f"{visible(finding.path)}:{line}", "bold"), "  ", (reported.rule.id, "bold cyan"), "  ", ("stays", "yellow")
-    )
-    console.print(head, soft_wrap=True)
-    _paragraph(console, "finding", finding.message)
-    cure = finding.cure
-    if isinstance(cure, Fix):
-        _paragraph(console, "not taken", f"{cure.title} ({cure.tier})")
-    else:
-        _paragraph(console, "no fix", cure.reason)
-        if cure.next_step:
-            _paragraph(console, "next", cure.next_step)
-        if cure.config:  # not wrapped: it is to be copied
-            line_to_copy = Text.assemble(("  configure: ", "dim"), (visible(cure.config), "green"))
-            console.print(line_to_copy, soft_wrap=True)
-    console.print()

@@ -1,26 +1,42 @@
-"""Findings for people, by file and line, each with its cure or with what it waits for."""
+"""Findings for people: the worst first, the same defect once with all its places, with its fix or what it waits for."""
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterator
 
 import click
 
-from fixer.model import Finding, Fix, Report, Reported, Tier
+from fixer.model import Blocked, Fix, Level, Report, Reported, Source, Span, Tier
+from fixer.show.groups import Group, grouped
 from fixer.show.place import Read, place_of, source_of
 from fixer.show.visible import visible
 from fixer.show.words import in_words, shortened
 
+COLOURS = {Level.ERROR: "red", Level.WARNING: "yellow", Level.NOTE: "blue"}
+MESSAGES = 3
+"""How many different messages of a group are shown unless all are asked for."""
+PLACES = 8
+"""Likewise places."""
+
 
 def text(report: Report, read: Read, *, verbose: bool = False, quiet: bool = False) -> str:
-    """Coloured; `click.echo` takes the colour away where it is not wanted. `quiet` leaves one line per finding,
-    `verbose` adds the line of the file and what a fix changes."""
+    """Coloured; `click.echo` takes the colour away where it is not wanted.
+
+    `quiet` gives one line per finding, in the order of the files. `verbose` says each finding on its own, with its line
+    of the file and what a fix changes.
+    """
+    if quiet:
+        return "".join(f"{_head(reported, read)}\n" for reported in report.findings)
     lines: list[str] = []
-    for reported in report.findings:
-        lines += _finding(reported, read, verbose=verbose, quiet=quiet)
-    if not quiet:
-        lines.append(click.style(summary(report), bold=True))
-    return "\n".join(lines) + "\n" if lines else ""
+    for group in grouped(report.findings):
+        if verbose:
+            for reported in group.members:
+                lines += _finding(reported, read)
+        else:
+            lines += _group(group, read)
+    lines.append(click.style(summary(report), bold=True))
+    return "\n".join(lines) + "\n"
 
 
 def summary(report: Report) -> str:
@@ -28,39 +44,105 @@ def summary(report: Report) -> str:
         return "No findings." if not report.problems else "No findings in the files that could be read."
     fixes = [reported.finding.cure for reported in report.findings if isinstance(reported.finding.cure, Fix)]
     tiers = ", ".join(f"{n} {tier}" for tier in Tier if (n := sum(fix.tier is tier for fix in fixes)))
+    levels = Counter(reported.level for reported in report.findings)
     count = len(report.findings)
-    said = f"{count} {'finding' if count == 1 else 'findings'}: "
+    said = f"{count} {'finding' if count == 1 else 'findings'}"
+    said += f" ({', '.join(_counted(levels[level], level) for level in Level if levels[level])}): "
     said += f"{len(fixes)} can be fixed ({tiers})" if fixes else "none can be fixed"
     if blocked := count - len(fixes):
         said += f", {blocked} blocked"
     return said + (". `fhfix apply --dry-run` shows the fixes." if fixes else ".")
 
 
-def _finding(reported: Reported, read: Read, *, verbose: bool, quiet: bool) -> Iterator[str]:
-    finding, rule = reported.finding, reported.rule
-    source = source_of(finding.path, read)
-    place = place_of(finding.span, source)
-    where = click.style(f"{visible(finding.path)}:{place.line}:{place.column}", bold=True)
-    yield f"{where}: {click.style(rule.id, fg='cyan')}: {visible(shortened(finding.message, 10_000))}"
-    if quiet:
+def _counted(number: int, level: Level) -> str:
+    return f"{number} {level}" if number == 1 else f"{number} {level}s"
+
+
+def _group(group: Group, read: Read) -> Iterator[str]:
+    """One head for findings that say the same; then the fix, once, and the other places."""
+    by_message: dict[str, list[Reported]] = {}
+    for reported in group.members:
+        by_message.setdefault(reported.finding.message, []).append(reported)
+    said = list(by_message.values())
+    for members in said[:MESSAGES]:
+        yield _head(members[0], read)
+        if len(members) > 1:
+            yield f"    also at {_places(members[1:], read)}"
+    if rest := said[MESSAGES:]:
+        others = [reported for members in rest for reported in members]
+        yield f"    and {len(rest)} more of the kind, at {_places(others, read)}"
+    yield from _fix_of(group)
+
+
+def _fix_of(group: Group) -> Iterator[str]:
+    cure = group.members[0].finding.cure
+    if isinstance(cure, Fix):
+        yield f"    fix ({_tier(cure)}): {visible(cure.title)}  {click.style(f'[{group.name}]', dim=True)}"
+        yield from (f"    to do: {visible(todo)}" for todo in group.todo)
         return
-    if verbose and source.text:
-        line = source.text[source.line_start(finding.span.start) : source.line_end(finding.span.start)]
-        yield click.style(f"    | {visible(line.rstrip())}", dim=True)
-    yield from _cure(finding, verbose)
-    if verbose and rule.audit:
+    yield from _blocked(cure)
+
+
+def _places(members: list[Reported], read: Read) -> str:
+    """`ci.yml:20, :74; deploy.yml:28`, the first few of them."""
+    by_path: dict[str, list[int]] = {}
+    for reported in members[:PLACES]:
+        finding = reported.finding
+        place = place_of(finding.span, source_of(finding.path, read))
+        by_path.setdefault(finding.path, []).append(place.line)
+    said = "; ".join(f"{visible(path)}:{', :'.join(map(str, lines))}" for path, lines in by_path.items())
+    return said + (f" and {len(members) - PLACES} more" if len(members) > PLACES else "")
+
+
+def _head(reported: Reported, read: Read) -> str:
+    """`path:line:column: level rule: message`, as compilers say it, for editors and grep."""
+    finding = reported.finding
+    place = place_of(finding.span, source_of(finding.path, read))
+    where = click.style(f"{visible(finding.path)}:{place.line}:{place.column}", bold=True)
+    level = click.style(str(reported.level), fg=COLOURS[reported.level], bold=reported.level is Level.ERROR)
+    rule = click.style(reported.rule.id, fg="cyan")
+    return f"{where}: {level}: {rule}: {visible(shortened(finding.message, 10_000))}"
+
+
+def _finding(reported: Reported, read: Read) -> Iterator[str]:
+    finding, rule = reported.finding, reported.rule
+    yield _head(reported, read)
+    yield from _frame(finding.span, source_of(finding.path, read))
+    cure = finding.cure
+    if isinstance(cure, Fix):
+        yield f"    fix ({_tier(cure)}): {visible(cure.title)}"
+        yield from (f"      {visible(words)}" for words in in_words(cure))
+        yield from (f"    to do: {visible(todo)}" for todo in cure.todo)
+    else:
+        yield from _blocked(cure)
+    if rule.audit:
         yield f"    audit: {', '.join(rule.audit)}; `fhfix explain {rule.id}` says more"
 
 
-def _cure(finding: Finding, verbose: bool) -> Iterator[str]:
-    cure = finding.cure
-    if isinstance(cure, Fix):
-        colour = "green" if cure.tier is Tier.SAFE else "yellow"
-        yield f"    fix ({click.style(str(cure.tier), fg=colour)}): {visible(cure.title)}"
-        if verbose:
-            yield from (f"      {visible(words)}" for words in in_words(cure))
-        yield from (f"    to do: {visible(todo)}" for todo in cure.todo)
+def _frame(span: Span, source: Source) -> Iterator[str]:
+    """The line of a finding with a mark below what it is about, as compilers show it."""
+    if not source.text:
         return
+    start = min(span.start, len(source.text))
+    said = source.text[start : max(span.end, start)]
+    start += len(said) - len(said.lstrip(" "))
+    head, tail = source.line_start(start), source.line_end(start)
+    number = str(source.line_of(start))
+    shown = visible(source.text[head:tail].rstrip())
+    before = visible(source.text[head:start])
+    length = len(visible(source.text[start : min(max(span.end, start + 1), tail)].rstrip()))
+    yield click.style(f"    {number} | {shown}", dim=True)
+    # A tab stays a tab, so that the mark stands below its word whatever a terminal makes of tabs.
+    indent = "".join(character if character == "\t" else " " for character in before)
+    mark = "^" * max(length, 1)
+    yield f"    {' ' * len(number)} | {indent}{click.style(mark, fg='red')}"
+
+
+def _tier(fix: Fix) -> str:
+    return click.style(str(fix.tier), fg="green" if fix.tier is Tier.SAFE else "yellow")
+
+
+def _blocked(cure: Blocked) -> Iterator[str]:
     yield f"    {click.style('no fix', fg='yellow')}: {visible(cure.reason)}"
     if cure.next_step:
         yield f"    next: {visible(cure.next_step)}"

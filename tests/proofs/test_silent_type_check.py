@@ -16,7 +16,7 @@ pytestmark = pytest.mark.needs("node", "github-parser")
 
 CHECKERS = ("mypy", "pyright", "tsc", "flake8", "pylint")
 STARTERS = ("npx", "uv", "poetry", "python", "npm")
-OTHERS = ("pip", "pip-audit", "docker", "git")
+OTHERS = ("pip", "pip-audit", "docker", "git", "pytest")
 
 
 @pytest.fixture
@@ -57,17 +57,19 @@ def jobs_of(data: bytes) -> dict[str, Any]:
     return jobs
 
 
-def changed_steps() -> Iterator[Any]:
-    """Each step that the rule changes, alone in a workflow: before and after."""
+def changed_steps(*, windows: bool) -> Iterator[Any]:
+    """Each step that the rule changes and bash runs then, alone in a workflow: before and after."""
     for case in CASES:
         if case.rule_id != "silent-type-check":
             continue
         for path, data in case.after.items():
             before, after = jobs_of(case.before[path]), jobs_of(data)
             for name, job in after.items():
+                if windows != ("windows" in f"{job.get('runs-on')} {job.get('strategy')}"):
+                    continue
                 for number, step in enumerate(job["steps"]):
                     old = before[name]["steps"][number]
-                    if step != old:
+                    if step != old and step.get("shell") != "pwsh":
                         yield pytest.param(old, step, id=f"{case.folder.name}/{name}/{number}")
 
 
@@ -75,7 +77,7 @@ def alone(step: dict[str, Any]) -> str:
     return yaml.safe_dump({"on": "push", "jobs": {"check": {"runs-on": "ubuntu-latest", "steps": [step]}}})
 
 
-@pytest.mark.parametrize(("before", "after"), list(changed_steps()))
+@pytest.mark.parametrize(("before", "after"), list(changed_steps(windows=False)))
 def test_a_step_fails_where_it_was_silent_and_passes_where_the_types_are_right(
     before: dict[str, Any], after: dict[str, Any], programs: Path, tmp_path: Path
 ) -> None:
@@ -85,6 +87,15 @@ def test_a_step_fails_where_it_was_silent_and_passes_where_the_types_are_right(
     passed = run(alone(after), programs, tmp_path, checkers_end=0)
     assert passed.result == "success", passed.log
     assert "checked" in passed.log
+
+
+@pytest.mark.parametrize(("before", "after"), list(changed_steps(windows=True)))
+def test_what_bash_runs_on_windows_fails_with_its_first_checker(
+    before: dict[str, Any], after: dict[str, Any], programs: Path, tmp_path: Path
+) -> None:
+    assert after == before | {"shell": "bash"}
+    assert run(alone(after), programs, tmp_path, checkers_end=1).result == "failure"
+    assert run(alone(after), programs, tmp_path, checkers_end=0).result == "success"
 
 
 def test_a_job_that_was_allowed_to_fail_now_fails_the_run(programs: Path, tmp_path: Path) -> None:

@@ -6,7 +6,7 @@ A bundle grows by one dependency at a time and nobody notices. A check that prin
 
 ## What the check does
 It takes the size in whole kilobytes, without the build's cache, says size and limit in the log and in the summary of
-the job, and fails above the limit or where nothing was built.
+the job, and fails above the limit or where nothing was built. A limit that the step names already stays the limit.
 
 ## When it is left alone
 Where size-limit, bundlesize, bundlewatch or a similar tool is a dependency of the front end, or is run; where a script
@@ -32,6 +32,9 @@ LIMITERS = re.compile(
 BUILDS = frozenset({"build", "build:prod", "build:production", "build:ci"})
 OUTPUTS = frozenset({".next", "dist", "build", "out", ".output"})
 KILOBYTES_PER_MEGABYTE = 1024
+# A size with its unit, as in `"$SIZE > 100M"`, `MAX=1.5GB`.
+SIZE = re.compile(r"(?<![\w.$-])(\d+(?:\.\d+)?) ?([KMG])(?:i?B)?\b", re.IGNORECASE)
+UNITS = {"K": 1 / 1024, "M": 1, "G": 1024}
 
 
 class Options(RuleOptions):
@@ -60,6 +63,7 @@ def check(workflows: Workflows, frontends: FrontEnds, options: Options) -> Itera
             (step.run or step.node).span,
             "the size of the bundle is measured, and no size fails the job",
             _repair(workflow, step, command, frontends, options),
+            Level.WARNING,  # somebody counts on it
         )
     if not broken:
         yield from _added(workflows, frontends, options)
@@ -133,7 +137,10 @@ def _repair(workflow: Workflow, step: Step, command: Command, frontends: FrontEn
     frontend = frontends.of(folder) if folder is not None else None
     excluded = frontend.excluded if frontend is not None else ("cache" if output.endswith(".next") else "")
     folders = [each.source for each in commands_of(step) if each.name == "cd" and each.start < command.start]
-    check_size = _script(output, excluded, options.limit_mb)
+    limit = _own_limit(step, options.limit_mb)
+    if isinstance(limit, Blocked):
+        return limit
+    check_size = _script(output, excluded, limit)
     if isinstance(check_size, Blocked):
         return check_size
     script = "".join(line + "\n" for line in folders) + check_size
@@ -141,17 +148,31 @@ def _repair(workflow: Workflow, step: Step, command: Command, frontends: FrontEn
         "make the size limit fail the job",
         workflow.splice_scalar(step.run, [(0, len(step.run.value), script)]),
         tier=Tier.REVIEW,
-        effects=(f"{_place(step)}: more than {options.limit_mb} MB in {output} now fails the job",),
+        effects=(f"{_place(step)}: more than {limit:g} MB in {output} now fails the job",),
     )
 
 
-def _script(output: str, excluded: str, megabytes: int) -> str | Blocked:
+def _own_limit(step: Step, default: int) -> float | Blocked:
+    """The limit in megabytes that a step compares with, or gives to a variable; the default where it names none."""
+    assert step.run is not None
+    found = dict.fromkeys(
+        float(size[1]) * UNITS[size[2].upper()]
+        for line in step.run.value.splitlines()
+        if not line.lstrip().startswith("#")
+        for size in SIZE.finditer(line)
+    )
+    if len(found) > 1:
+        return Blocked("the step names several sizes", "leave the one that is the limit, then run fhfix again")
+    return next(iter(found), float(default))
+
+
+def _script(output: str, excluded: str, megabytes: float) -> str | Blocked:
     folder, said = path_word(output), in_quotes(output)
     if isinstance(folder, Blocked) or isinstance(said, Blocked):
         return folder if isinstance(folder, Blocked) else said
     exclude = f" --exclude={excluded}" if excluded else ""
     return (
-        f"limit_kb={megabytes * KILOBYTES_PER_MEGABYTE}  # {megabytes} MB\n"
+        f"limit_kb={round(megabytes * KILOBYTES_PER_MEGABYTE)}  # {megabytes:g} MB\n"
         f"if [ ! -d {folder} ]; then\n"
         f'  echo "::error::{said} is missing: nothing was built"\n'
         "  exit 1\n"

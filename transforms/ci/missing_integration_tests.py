@@ -25,7 +25,8 @@ from itertools import pairwise
 from fixer.django.ci import DjangoCI, manages
 from fixer.django.routes import HealthUrl
 from fixer.github.workflows import Workflows, folder_of
-from fixer.model import Blocked, Finding, Fix, Level, NewFile, Profile, Rule, RuleOptions, Tier, option
+from fixer.languages.shell import path_word
+from fixer.model import Blocked, Finding, Fix, Level, NewFile, Rule, RuleOptions, Tier, option
 from fixer.project.task_runners import TaskRunners
 from fixer.project.test_suites import Suite, TestSuites
 
@@ -116,7 +117,10 @@ def _cure(ci: DjangoCI, suite: Suite | None, health: HealthUrl, options: Options
     )
     if isinstance(job, Blocked):
         return job
-    job["steps"].append(ci.run("Run integration tests", _command(ci, suite)))
+    command = _command(ci, suite)
+    if isinstance(command, Blocked):
+        return command
+    job["steps"].append(ci.run("Run integration tests", command))
     return Fix.of(
         f"add job {JOB}",
         ci.workflow.add_job(JOB, job, like=ci.job),
@@ -126,13 +130,15 @@ def _cure(ci: DjangoCI, suite: Suite | None, health: HealthUrl, options: Options
     )
 
 
-def _command(ci: DjangoCI, suite: Suite) -> str:
+def _command(ci: DjangoCI, suite: Suite) -> str | Blocked:
     relative = posixpath.relpath(suite.path, ci.project.root or ".")
-    if ci.project.test_runner == "pytest":
-        target = "-m integration" if suite.kind == "marker" else relative
-        return f"{ci.prefix}pytest {target} -v"
-    label = relative.removesuffix(".py").replace("/", ".")
-    return f"{ci.prefix}python manage.py test {'--tag integration' if suite.kind == 'marker' else label}"
+    by_pytest = ci.project.test_runner == "pytest"
+    name = path_word(relative if by_pytest else relative.removesuffix(".py").replace("/", "."))
+    if isinstance(name, Blocked):
+        return name
+    if by_pytest:
+        return f"{ci.prefix}pytest {'-m integration' if suite.kind == 'marker' else name} -v"
+    return f"{ci.prefix}python manage.py test {'--tag integration' if suite.kind == 'marker' else name}"
 
 
 def _suite(ci: DjangoCI, suites: TestSuites, options: Options) -> Suite | None:
@@ -209,5 +215,4 @@ RULE = Rule(
     criterion="CI does not go without integration tests",
     hours=(4, 6),
     level=Level.NOTE,
-    profile=Profile.AUDIT,
 )

@@ -26,6 +26,7 @@ from fixer.django.routes import HealthUrl
 from fixer.github.catalog.actions import Catalog
 from fixer.github.catalog.references import reference
 from fixer.github.workflows import Workflows
+from fixer.languages.shell import in_quotes, path_word, word
 from fixer.model import Blocked, Finding, Fix, Level, Profile, Rule, RuleOptions, Tier, option
 from fixer.project.packages import PythonPackages
 from fixer.project.task_runners import TaskRunners
@@ -141,10 +142,16 @@ def _cure(
     job = _first(job, "if", "github.event_name == 'workflow_dispatch' || github.event_name == 'schedule'")
     locust, install = _locust(ci, job["steps"], packages)
     start = options.start or _server(ci, packages, server)
+    file = path_word(posixpath.relpath(locustfile, ci.project.root or "."))
+    if isinstance(file, Blocked):
+        return file
+    starting = _start(ci, start, health)
+    if isinstance(starting, Blocked):
+        return starting
     job["steps"] += [
         *install,
-        ci.run("Start the application", _start(ci, start, health)),
-        ci.run("Run the load test", _load_test(ci, locust, locustfile, options)),
+        ci.run("Start the application", starting),
+        ci.run("Run the load test", _load_test(locust, file, options)),
         *_judging(ci, catalog, options),
     ]
     return Fix.of(
@@ -193,10 +200,10 @@ def _locust(ci: DjangoCI, steps: list[Plain], packages: PythonPackages) -> tuple
     return "locust", [{**ci.workflow.step_name("Install locust"), "run": "pip install locust"}]
 
 
-def _load_test(ci: DjangoCI, locust: str, locustfile: str, options: Options) -> str:
+def _load_test(locust: str, file: str, options: Options) -> str:
     users, rate, seconds = options.users, options.spawn_rate, options.seconds
     return (
-        f"{locust} --headless --locustfile {posixpath.relpath(locustfile, ci.project.root or '.')} \\\n"
+        f"{locust} --headless --locustfile {file} \\\n"
         f"  --host http://localhost:{PORT} --users {users} --spawn-rate {rate} --run-time {seconds}s \\\n"
         f'  --csv "$GITHUB_WORKSPACE/{RESULTS}" --exit-code-on-error 0\n'
     )
@@ -221,15 +228,18 @@ def _judging(ci: DjangoCI, catalog: Catalog, options: Options) -> list[Plain]:
     ]
 
 
-def _start(ci: DjangoCI, start: str, health: str) -> str:
-    url = f"http://localhost:{PORT}{health}"
+def _start(ci: DjangoCI, start: str, health: str) -> str | Blocked:
+    address = f"http://localhost:{PORT}{health}"
+    url, said = word(address), in_quotes(address)
+    if isinstance(url, Blocked) or isinstance(said, Blocked):
+        return Blocked(f"a request for {health!r} cannot be written in a script", "use another path")
     return (
         f"{ci.prefix}python manage.py migrate --noinput\n"
         f'{ci.prefix}{start} > "$GITHUB_WORKSPACE/server.log" 2>&1 &\n'
         f"deadline=$((SECONDS + {READY}))\n"
         f"until curl --fail --silent --show-error --location --max-time 5 --output /dev/null {url}; do\n"
         '  if [ "$SECONDS" -ge "$deadline" ]; then\n'
-        f'    echo "::error::{url} was not healthy within {READY} s"\n'
+        f'    echo "::error::{said} was not healthy within {READY} s"\n'
         '    cat "$GITHUB_WORKSPACE/server.log"\n'
         "    exit 1\n"
         "  fi\n"

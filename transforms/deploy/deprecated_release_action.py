@@ -18,35 +18,26 @@ the option `tag` can name. Steps and jobs that merely have such a name. An outpu
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from typing import Any, Literal
 
 from fixer.github.action_ref import ActionRef, RefKind
 from fixer.github.catalog.actions import Catalog
+from fixer.github.expressions import ANY, expressions_in, is_own_token, masked, only_read, reads, without
+from fixer.github.outputs import reads_of, rename_outputs
+from fixer.github.permissions import grant, may
 from fixer.github.workflow import Job, Step, Workflow
+from fixer.github.workflows import Workflows
 from fixer.languages.yaml import Node
 from fixer.model import Blocked, Finding, Fix, Parts, Rule, RuleOptions, Tier, joined, option
 
 CREATE, UPLOAD, SUCCESSOR = "actions/create-release", "actions/upload-release-asset", "softprops/action-gh-release"
 ASSETS = "${{ runner.temp }}/release-assets"
 
-_EXPRESSION = re.compile(r"\$\{\{(?:'[^']*'|[^'])*?\}\}")
-_OWN_TOKEN = re.compile(r"\s*\$\{\{\s*(?:secrets\.GITHUB_TOKEN|github\.token)\s*\}\}\s*", re.IGNORECASE)
-_TOKEN = re.compile(r"\b(?:secrets\.GITHUB_TOKEN|github\.token)\b", re.IGNORECASE)
-_EVERYWHERE = re.compile(r"^(?:github|inputs|vars)\.[\w.-]+$")
-_RELEASE_EVENT = re.compile(r"\s*\$\{\{\s*github\.event\.release\.upload_url\s*\}\}\s*")
-_STEP_URL = re.compile(r"\s*\$\{\{\s*steps\.([\w-]+)\.outputs\.upload_url\s*\}\}\s*")
-_JOB_URL = re.compile(r"\s*\$\{\{\s*needs\.([\w-]+)\.outputs\.([\w-]+)\s*\}\}\s*")
-
-# Actions that need no more of the job's token than `contents: read`, so that `contents: write` is enough for the job.
-# https://docs.github.com/actions/reference/workflows-and-actions/workflow-syntax#permissions
-_NEEDS_NO_MORE = re.compile(
-    r"^(?:actions/(?:checkout|setup-[\w-]+|cache|upload-artifact|download-artifact|create-release|upload-release-asset)"
-    r"|aws-actions/[\w-]+|docker/(?:setup-[\w-]+|build-push-action|metadata-action)|8398a7/action-slack"
-    r"|softprops/action-gh-release|slackapi/slack-github-action|azure/setup-[\w-]+|azure/login)(?:/|@)",
-    re.IGNORECASE,
-)
+# What these hold is the same in every job.
+_EVERYWHERE = frozenset(("github", "inputs", "vars"))
+_WRITE = {"contents": "write"}
 
 
 @dataclass(frozen=True)
@@ -62,7 +53,7 @@ class Options(RuleOptions):
     tag: str = option("", "the tag of a release that a step knows only by its upload_url")
 
 
-def check(workflow: Workflow, catalog: Catalog, options: Options) -> Iterator[Finding]:
+def check(workflow: Workflow, workflows: Workflows | None, catalog: Catalog, options: Options) -> Iterator[Finding]:
     text = workflow.source.text.lower()
     if CREATE not in text and UPLOAD not in text:
         return
@@ -70,10 +61,10 @@ def check(workflow: Workflow, catalog: Catalog, options: Options) -> Iterator[Fi
     releases = [_release(step, steps) for step in steps if _is(step, CREATE)]
     folded = {step.at for release in releases for step in release.folded}
     for release in releases:
-        yield _create(workflow, release, catalog, options)
+        yield _create(workflow, release, workflows, catalog, options)
     for step in steps:
         if _is(step, UPLOAD) and step.at not in folded:
-            yield _upload(workflow, step, catalog, options)
+            yield _upload(workflow, step, workflows, catalog, options)
 
 
 # -- what there is ------------------------------------------------------------------------------------------------
@@ -105,12 +96,13 @@ def _release(step: Step, steps: tuple[Step, ...]) -> Release:
     folded: list[Step] = []
     siblings = _siblings(step, steps)
     for other in siblings[siblings.index(step) + 1 :] if step in siblings else ():
-        url = _STEP_URL.fullmatch(_with(other).get("upload_url", ""))
+        maker = _maker_of(_with(other).get("upload_url", ""))
         alike = set(other.data) <= {"name", "id", "uses", "with", "env"} or other.data.get("if") == step.data.get("if")
         plain = set(other.data) <= {"name", "id", "uses", "with", "env", "if"}
-        if not (_is(other, UPLOAD) and url and step.id and url[1] == step.id and alike and plain):
+        of_this = step.id != "" and maker.lower() == step.id.lower()
+        if not (_is(other, UPLOAD) and of_this and alike and plain):
             break
-        if _token(other) != _token(step) or _uses_of_output(step.workflow, other, "browser_download_url"):
+        if _token(other) != _token(step) or any(reads_of(other, "browser_download_url")):
             break
         folded.append(other)
     return Release(step, tuple(folded))
@@ -122,32 +114,27 @@ def _token(step: Step) -> str:
         env = place.get("env") if place is not None else None
         found = env.get("GITHUB_TOKEN") if env is not None else None
         if found is not None and found.is_scalar:
-            return "" if _OWN_TOKEN.fullmatch(found.value) else found.value
+            return "" if is_own_token(found.value) else found.value
     return ""
-
-
-def _uses_of_output(workflow: Workflow, step: Step, output: str) -> list[tuple[Node, int, int]]:
-    """Where `steps.<id>.outputs.<output>` is read, as ranges in the scalars of its job."""
-    if not step.id:
-        return []
-    pattern = re.compile(rf"\bsteps\.{re.escape(step.id)}\.outputs\.{re.escape(output)}\b")
-    root = step.job.node if step.job is not None else workflow.root
-    return [(node, *found.span()) for node in root.scalars() for found in pattern.finditer(node.value)]
 
 
 # -- making a release ---------------------------------------------------------------------------------------------
 
 
-def _create(workflow: Workflow, release: Release, catalog: Catalog, options: Options) -> Finding:
+def _create(
+    workflow: Workflow, release: Release, workflows: Workflows | None, catalog: Catalog, options: Options
+) -> Finding:
     step, assets = release.step, len(release.folded)
     assert step.uses is not None
     message = f"{step.uses.value} is archived, and its Node.js is gone from the runners"
     if assets:
         message += f"; so is {UPLOAD} behind it" + (f", {assets} times" if assets > 1 else "")
-    return Finding(workflow.path, step.uses.span, message, _create_cure(workflow, release, catalog, options))
+    return Finding(workflow.path, step.uses.span, message, _create_cure(workflow, release, workflows, catalog, options))
 
 
-def _create_cure(workflow: Workflow, release: Release, catalog: Catalog, options: Options) -> Fix | Blocked:
+def _create_cure(
+    workflow: Workflow, release: Release, workflows: Workflows | None, catalog: Catalog, options: Options
+) -> Fix | Blocked:
     step = release.step
     with_, given = step.with_, _with(step)
     if with_ is None or "tag_name" not in given:
@@ -164,7 +151,7 @@ def _create_cure(workflow: Workflow, release: Release, catalog: Catalog, options
         parts.append(_as_gh(workflow, release, assets))
     else:
         parts.append(_as_successor(workflow, step, assets, catalog))
-        parts.extend(_renamed_output(workflow, step, "html_url", "url"))
+        parts.append(rename_outputs(step, {"html_url": "url"}))
     moved = [asset for asset in assets if asset.renamed]
     steps = workflow.node(step.at[:-1])
     if steps is None:
@@ -173,7 +160,7 @@ def _create_cure(workflow: Workflow, release: Release, catalog: Catalog, options
         parts.append(workflow.insert_item(steps, int(step.at[-1]), _naming_step(step, moved)))
     if release.folded:
         parts.append(workflow.delete(steps, *(int(upload.at[-1]) for upload in release.folded)))
-    permission, todo = _permission(workflow, step)
+    permission, todo = _permission(workflows, step)
     parts.append(permission)
     effects = [f"{workflow.path}: the release is made by {SUCCESSOR if options.style != 'gh' else 'gh'}"]
     if options.style != "gh":
@@ -182,7 +169,7 @@ def _create_cure(workflow: Workflow, release: Release, catalog: Catalog, options
         count = len(release.folded)
         said = "the asset is" if count == 1 else f"{count} assets are"
         effects.append(f"{said} uploaded by the same step, before the release is published")
-    return Fix.of(title, *parts, tier=Tier.SAFE, effects=effects, todo=todo)
+    return Fix.of(title, *parts, tier=Tier.REVIEW if permission else Tier.SAFE, effects=effects, todo=todo)
 
 
 def _as_successor(workflow: Workflow, step: Step, assets: list[Asset], catalog: Catalog) -> Parts:
@@ -221,11 +208,16 @@ def _as_successor(workflow: Workflow, step: Step, assets: list[Asset], catalog: 
 
 def _without_refs_tags(name: str) -> str:
     """The old action cut `refs/tags/` off the title as well."""
-    return _EXPRESSION.sub(lambda found: re.sub(r"\bgithub\.ref\b(?!_)", "github.ref_name", found[0]), name)
+    for read in reversed(reads(name)):
+        if read.is_("github.ref"):
+            _, key = read.keys
+            name = f"{name[: key.start]}ref_name{name[key.end :]}"
+    return name
 
 
 def _is_pushed_tag(tag: str) -> bool:
-    return re.fullmatch(r"\s*\$\{\{\s*github\.ref(_name)?\s*\}\}\s*", tag) is not None
+    read = only_read(tag)
+    return read is not None and read.is_("github.ref", "github.ref_name")
 
 
 def _new_reference(workflow: Workflow, step: Step, catalog: Catalog) -> Parts:
@@ -254,14 +246,6 @@ def _without_token(workflow: Workflow, step: Step) -> Parts:
     return () if isinstance(removed, Blocked) else removed
 
 
-def _renamed_output(workflow: Workflow, step: Step, old: str, new: str) -> list[Parts]:
-    ranges: dict[int, tuple[Node, list[tuple[int, int, str]]]] = {}
-    for node, _, end in _uses_of_output(workflow, step, old):
-        _, edits = ranges.setdefault(id(node), (node, []))
-        edits.append((end - len(old), end, new))
-    return [workflow.splice_scalar(node, edits) for node, edits in ranges.values()]
-
-
 # -- assets -------------------------------------------------------------------------------------------------------
 
 
@@ -282,11 +266,7 @@ class Asset:
 
 def _last_part(path: str) -> str:
     """What follows the last slash that is not inside of an expression."""
-    cut = 0
-    for found in re.finditer(rf"{_EXPRESSION.pattern}|/", path):
-        if found[0] == "/":
-            cut = found.end()
-    return path[cut:]
+    return path[masked(path, "x").rfind("/") + 1 :]
 
 
 def _asset(step: Step) -> Asset | Blocked:
@@ -294,7 +274,7 @@ def _asset(step: Step) -> Asset | Blocked:
     if not given.get("asset_path") or not given.get("asset_name"):
         return Blocked("the upload names no file or no asset", "give it `asset_path` and `asset_name`")
     asset = Asset(given["asset_path"].strip(), given["asset_name"].strip())
-    if re.search(r"[\[\]{}*?]", _EXPRESSION.sub("", asset.file)):
+    if re.search(r"[\[\]{}*?]", without(asset.file)):
         return Blocked(f"{asset.file} would be read as a pattern of file names", "rename the file")
     return asset
 
@@ -312,13 +292,15 @@ def _naming_step(step: Step, assets: list[Asset]) -> dict[str, Any]:
     return made | {"shell": "bash", "env": env, "run": "".join(f"{line}\n" for line in lines)}
 
 
-def _upload(workflow: Workflow, step: Step, catalog: Catalog, options: Options) -> Finding:
+def _upload(workflow: Workflow, step: Step, workflows: Workflows | None, catalog: Catalog, options: Options) -> Finding:
     assert step.uses is not None
     message = f"{step.uses.value} is archived, and its Node.js is gone from the runners"
-    return Finding(workflow.path, step.uses.span, message, _upload_cure(workflow, step, catalog, options))
+    return Finding(workflow.path, step.uses.span, message, _upload_cure(workflow, step, workflows, catalog, options))
 
 
-def _upload_cure(workflow: Workflow, step: Step, catalog: Catalog, options: Options) -> Fix | Blocked:
+def _upload_cure(
+    workflow: Workflow, step: Step, workflows: Workflows | None, catalog: Catalog, options: Options
+) -> Fix | Blocked:
     asset = _asset(step)
     if isinstance(asset, Blocked):
         return asset
@@ -347,17 +329,31 @@ def _upload_cure(workflow: Workflow, step: Step, catalog: Catalog, options: Opti
     parts.append(_new_reference(workflow, step, catalog))
     parts.append(_other_inputs(workflow, step.with_, wanted))
     parts.append(_without_token(workflow, step))
-    new = f"fromJSON(steps.{step.id}.outputs.assets)[0].browser_download_url"
-    for node, start, end in _uses_of_output(workflow, step, "browser_download_url"):
-        parts.append(workflow.splice_scalar(node, [(start, end, new)]))
-    permission, todo = _permission(workflow, step)
+    parts.append(_address_of_asset(workflow, step))
+    permission, todo = _permission(workflows, step)
     return Fix.of(
         f"upload the asset with {SUCCESSOR}",
         *parts,
         permission,
+        tier=Tier.REVIEW if permission else Tier.SAFE,
         effects=(f"{workflow.path}: {asset.file} is uploaded to the release of {found.tag}",),
         todo=todo,
     )
+
+
+def _address_of_asset(workflow: Workflow, step: Step) -> Parts:
+    """The new action says the addresses of all assets as one JSON text."""
+    new = f"fromJSON(steps.{step.id}.outputs.assets)[0].browser_download_url"
+    parts: list[Parts] = []
+    for node, read in reads_of(step, "browser_download_url"):
+        if len(read.keys) != 4 or ANY in read.path:
+            return Blocked(
+                f"`{node.value[read.start : read.end]}` reads more than one output, and the new action has none "
+                "with the address of an asset",
+                f"read it by its name, `steps.{step.id}.outputs.browser_download_url`",
+            )
+        parts.append(workflow.splice_scalar(node, [(read.start, read.end, new)]))
+    return joined(parts)
 
 
 def _other_inputs(workflow: Workflow, with_: Node, wanted: dict[str, Any]) -> Parts:
@@ -388,22 +384,20 @@ def _tag_of(workflow: Workflow, step: Step, options: Options) -> Target | Blocke
     url = _with(step).get("upload_url", "")
     if options.tag:
         return Target(options.tag)
-    if _RELEASE_EVENT.fullmatch(url):
+    read = only_read(url)
+    if read is not None and read.is_("github.event.release.upload_url"):
         return Target("${{ github.event.release.tag_name }}")
-    here = _STEP_URL.fullmatch(url)
-    if here:
-        maker = next((other for other in workflow.steps if other.id == here[1] and other.job is step.job), None)
-        target = _target(maker) if maker is not None else None
+    maker = _maker_of(url)
+    if maker:
+        target = _target_of(maker, [other for other in workflow.steps if other.job is step.job])
         if target is not None:
             return target
-    there = _JOB_URL.fullmatch(url)
-    job = workflow.jobs.get(there[1]) if there else None
-    if there and job is not None:
-        passed = job.data.get("outputs", {}).get(there[2], "")
-        found = _STEP_URL.fullmatch(str(passed))
-        maker = next((other for other in job.steps if found and other.id == found[1]), None)
-        target = _target(maker) if maker is not None else None
-        if target is not None:
+    if read is not None and read.context == "needs" and len(read.keys) == 4 and ANY not in read.path:
+        _, job_id, _, output = (key.text for key in read.keys)
+        job = workflow.jobs.get(job_id)
+        passed = str(job.data.get("outputs", {}).get(output, "")) if job is not None else ""
+        target = _target_of(_maker_of(passed), job.steps) if job is not None else None
+        if job is not None and target is not None:
             return _from_job(workflow, job, target)
     return Blocked(
         f"the release is known only by {url.strip() or 'an upload_url'}, and {SUCCESSOR} finds a release by its tag",
@@ -412,9 +406,18 @@ def _tag_of(workflow: Workflow, step: Step, options: Options) -> Target | Blocke
     )
 
 
-def _target(maker: Step) -> Target | None:
-    """The tag of the step that makes the release, before or after it was migrated."""
-    if not (_is(maker, CREATE) or _is(maker, SUCCESSOR)):
+def _maker_of(url: str) -> str:
+    """The id of the step whose `upload_url` this is; empty for anything else."""
+    read = only_read(url)
+    if read is None or not read.is_(f"steps.{read.name}.outputs.upload_url") or read.name == ANY:
+        return ""
+    return read.name
+
+
+def _target_of(step_id: str, steps: Iterable[Step]) -> Target | None:
+    """The tag of the step that makes the release, before or after it was migrated; None where no such step is known."""
+    maker = next((step for step in steps if step_id and step.id.lower() == step_id.lower()), None)
+    if maker is None or not (_is(maker, CREATE) or _is(maker, SUCCESSOR)):
         return None
     given = _with(maker)
     return Target(given["tag_name"], given.get("draft", "")) if given.get("tag_name") else None
@@ -427,8 +430,7 @@ def _from_job(workflow: Workflow, job: Job, target: Target) -> Target | Blocked:
             "whether the release is a draft is decided by an expression of another job",
             "write `draft: true` or `draft: false` there",
         )
-    inside = [found[3:-2].strip() for found in _EXPRESSION.findall(target.tag)]
-    if all(_EVERYWHERE.match(expression) for expression in inside):
+    if all(read.context in _EVERYWHERE for read in reads(target.tag)):
         return target
     outputs = job.node.get("outputs")
     if outputs is None or not outputs.is_mapping:
@@ -466,7 +468,7 @@ def _as_gh(workflow: Workflow, release: Release, assets: list[Asset]) -> Parts:
         words.append('--target "$COMMIT"')
     for flag in ("draft", "prerelease"):
         value = given.get(flag, "false").strip().lower()
-        if "${{" in value:
+        if expressions_in(value):
             env[flag.upper()] = given[flag]
             words.append(f'--{flag}="${{{flag.upper()}:-false}}"')
         elif value == "true":
@@ -479,7 +481,7 @@ def _as_gh(workflow: Workflow, release: Release, assets: list[Asset]) -> Parts:
     read = [
         name
         for name in ("html_url", "upload_url", "id")
-        if any(node.at[: len(step.at)] not in gone for node, _, _ in _uses_of_output(workflow, step, name))
+        if any(node.at[: len(step.at)] not in gone for node, _ in reads_of(step, name))
     ]
     lines = [" \\\n  ".join(words)]
     if read:
@@ -491,7 +493,7 @@ def _as_gh(workflow: Workflow, release: Release, assets: list[Asset]) -> Parts:
 
 
 def _upload_as_gh(workflow: Workflow, step: Step, asset: Asset, tag: str) -> Parts:
-    if _uses_of_output(workflow, step, "browser_download_url"):
+    if any(reads_of(step, "browser_download_url")):
         return Blocked("gh does not say the address of an asset, and a later step reads it", "use the style `action`")
     env = {
         "GH_TOKEN": _token(step) or "${{ github.token }}",
@@ -521,48 +523,19 @@ def _rewritten(workflow: Workflow, step: Step, env: dict[str, str], lines: list[
 # -- permission ---------------------------------------------------------------------------------------------------
 
 
-def _permission(workflow: Workflow, step: Step) -> tuple[Parts, tuple[str, ...]]:
-    """`contents: write` for the job's own token, and what a person must see to."""
+def _permission(workflows: Workflows | None, step: Step) -> tuple[Parts, tuple[str, ...]]:
+    """`contents: write` for the job's own token, and what a person must see to.
+
+    The old action needed the same: where nothing is written and nothing can be, the repository's setting gives it.
+    """
     if step.job is None or _token(step):
         return (), ()
-    added, todo = _added_permission(workflow, step.job)
-    if added and "workflow_call" in workflow.triggers:
-        # GitHub starts no workflow that calls another one which asks for more than the calling job has.
-        return (), (
-            f"{workflow.path}: job {step.job.id} and the jobs that call it need `permissions: contents: write`",
-        )
-    return added, todo
-
-
-def _added_permission(workflow: Workflow, job: Job) -> tuple[Parts, tuple[str, ...]]:
-    """The permission where adding it takes nothing away that the job may need; else who must give it."""
-    todo = f"{workflow.path}: job {job.id} needs `permissions: contents: write`, or the repository's setting for it"
-    own = job.node.get("permissions")
-    if own is not None and own.is_mapping:
-        contents = own.get("contents")
-        if contents is None:
-            return workflow.add_key(own, "contents", "write"), ()
-        return ((), ()) if contents.value == "write" else (workflow.set_scalar(contents, "write"), ())
-    if own is not None:
-        return (), () if own.value == "write-all" else (todo,)
-    shared = workflow.root.get("permissions")
-    if shared is not None:
-        if shared.is_scalar:
-            return (), () if shared.value == "write-all" else (todo,)
-        if shared.get("contents") is not None and shared.value["contents"].value == "write":
-            return (), ()
-        return workflow.add_key(job.node, "permissions", {**shared.data, "contents": "write"}, before="steps"), ()
-    if "steps" not in job.node.value or not all(_needs_no_more(other) for other in job.steps):
-        return (), (todo,)
-    return workflow.add_key(job.node, "permissions", {"contents": "write"}, before="steps"), ()
-
-
-def _needs_no_more(step: Step) -> bool:
-    if step.uses is not None and not _NEEDS_NO_MORE.match(step.uses.value):
-        return False
-    if _is(step, CREATE) or _is(step, UPLOAD) or _is(step, SUCCESSOR):
-        return True
-    return not any(_TOKEN.search(node.value) for node in step.node.scalars())
+    known = may(step.job, _WRITE, workflows)
+    granted = () if known else grant(step.job, _WRITE, workflows)
+    if not isinstance(granted, Blocked):
+        return granted, ()
+    todo = (f"give job {step.job.id} the permission `contents: write`: {granted.reason}",)
+    return (), todo if known is False else ()
 
 
 RULE = Rule(

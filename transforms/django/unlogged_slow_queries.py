@@ -25,7 +25,7 @@ from fixer.django.project import DjangoProject
 from fixer.django.query_log import QueryLog
 from fixer.django.settings import SettingsModule, resolve
 from fixer.languages.python import PythonModule, constant, has_spread, item, text
-from fixer.model import Blocked, Finding, Fix, Level, NewFile, Parts, Profile, Rule, RuleOptions, Span, joined, option
+from fixer.model import Blocked, Finding, Fix, Level, NewFile, Parts, Rule, RuleOptions, Span, joined, option
 
 LOGGER = "django.db.backends"
 ABOVE = (LOGGER, "django.db", "django")
@@ -288,5 +288,4 @@ RULE = Rule(
     criterion="Slow queries leave a trace in production",
     hours=(1, 1),
     level=Level.NOTE,
-    profile=Profile.AUDIT,
 )

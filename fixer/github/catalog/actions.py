@@ -40,7 +40,8 @@ class Advisory(NamedTuple):
 class Major(NamedTuple):
     """One major of an action, as its newest release is, and what differed in its older ones.
 
-    `runtimes` are (first version, runtime) in order: `node24`, `composite`, `docker` and so on.
+    `runtimes` are (first version, runtime) in order: `node24`, `composite`, `docker` and so on. `calls` are the actions
+    that the newest release uses itself, in any case, where it is a composite one.
     """
 
     number: int
@@ -49,6 +50,7 @@ class Major(NamedTuple):
     inputs: Mapping[str, Input]
     outputs: Mapping[str, Version]
     dropped: Mapping[str, Version]
+    calls: tuple[str, ...] = ()
 
     @property
     def version(self) -> Version:
@@ -157,6 +159,12 @@ class Action:
         return found
 
     @property
+    def read_to(self) -> int:
+        """The newest major whose changes a person has read and written down, if any; 0 where nobody has."""
+        found: int = _table("read.json")["majors"].get(self.repository.lower(), 0)
+        return found
+
+    @property
     def note(self) -> str:
         return str(self.entry.curated.get("note", ""))
 
@@ -222,7 +230,7 @@ class Action:
     def moving(self, number: int) -> str:
         """The tag that follows a major, `v4`; empty where there is none, as for newer majors of some actions."""
         names = (f"v{number}", str(number))
-        tag = next((name for name in names if name in self.entry.tags), "")
+        tag = next((name for name in names if name in self.entry.tags or name in self.entry.observed), "")
         return tag or next((name for name in (names[0], f"release/v{number}") if name in self.entry.branches), "")
 
     def with_precision(self, ref: str, number: int) -> str:
@@ -311,6 +319,39 @@ class Catalog:
         removed = self.removed.get(runtime, "")
         return not removed or removed > self.as_of
 
+    def calls_gone(self, major: Major, version: Version = NEWEST) -> tuple[str, str] | None:
+        """An action that this version calls itself, and its runtime, which GitHub's runners no longer have.
+
+        What releases before the newest of a major call is not known.
+        """
+        if version < major.version:
+            return None
+        for text in major.calls:
+            ref = ActionRef.parse(text)
+            called = self.of(ref)
+            known = called.resolve(ref) if called is not None else None
+            inner = called.majors.get(known[0]) if called is not None and known is not None else None
+            if inner is None or known is None:
+                continue
+            if not self.is_supported(inner.runtime(known)):
+                return str(ref), inner.runtime(known)
+            below = self.calls_gone(inner, known)
+            if below is not None:
+                return below
+        return None
+
+    def is_sound(self, action: Action, ref: ActionRef, version: Version) -> bool:
+        """Whether a version that a reference names runs, is not switched off, and has no known vulnerability."""
+        major = action.majors.get(version[0])
+        return (
+            major is not None
+            and self.is_supported(major.runtime(version))
+            and self.calls_gone(major, version) is None
+            and not action.is_shut_off(version)
+            and not action.advisories_of(version)
+            and action.exists(ref)
+        )
+
     def action(self, name: str) -> Action | None:
         """An action by `owner/repo[/path]`, in any case; None for one that is not in the catalog."""
         return _action(name.lower())
@@ -338,6 +379,7 @@ class Catalog:
             for number, major in sorted(action.majors.items())
             if number >= at_least
             and self.is_supported(major.runtime())
+            and not self.calls_gone(major)
             and not action.is_shut_off(major.version)
             and not action.advisories_of(major.version)
         ]
@@ -395,6 +437,7 @@ def _major(name: str, data: Mapping[str, Any]) -> Major | None:
         },
         {key: _version(since or "v0") for key, since in data["outputs"].items()},
         {key: _version(last) for key, last in data.get("dropped", {}).items()},
+        tuple(data.get("calls", ())),
     )
 
 

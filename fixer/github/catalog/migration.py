@@ -15,13 +15,13 @@ from typing import Any, NamedTuple
 from fixer.github.action_ref import Version, version_of
 from fixer.github.catalog.actions import Action, Major
 from fixer.github.catalog.changes import Migration
+from fixer.github.expressions import is_own_token
 from fixer.model import Blocked
 
 _PLACEHOLDER = re.compile(r"\$\{([\w-]+)\}")
 # A named tuple takes a tenth of the time that a data class takes to define, which each start of fhfix would pay.
 _NONE: Mapping[str, Any] = MappingProxyType({})
 _OFF = frozenset(("false", "", "no", "off", "0"))
-_OWN_TOKEN = re.compile(r"\$\{\{\s*(secrets\.GITHUB_TOKEN|github\.token)\s*\}\}\Z", re.IGNORECASE)
 
 
 class StepUse(NamedTuple):
@@ -312,11 +312,11 @@ class _Fold:
         for name, new_name in taken.items():
             if name in self.env:
                 value = self.env[name]
-                if not (_OWN_TOKEN.match(value.strip()) or new_name in self.inputs or new_name in self.use.inputs):
+                if not (is_own_token(value) or new_name in self.inputs or new_name in self.use.inputs):
                     self.inputs[new_name] = _Value("", value)
                     self.env_delete.append(name)
                     del self.env[name]
-            elif name in outer and not _OWN_TOKEN.match(outer[name].strip()) and new_name not in self.inputs:
+            elif name in outer and not is_own_token(outer[name]) and new_name not in self.inputs:
                 self.inputs[new_name] = _Value("", "${{ env." + name + " }}")
 
     def _set(self, entry: Mapping[str, Any]) -> None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+
 from fixer.github.action_ref import ActionRef, RefKind
 from fixer.github.catalog.actions import Catalog
 from fixer.github.workflow import Workflow
@@ -37,6 +39,17 @@ def reference(catalog: Catalog, name: str, workflow: Workflow) -> str | Commente
         return f"{name}@{moving}"
     sha = action.sha_of(major.release)
     return Commented(f"{name}@{sha}", major.release) if sha else f"{name}@{major.release}"
+
+
+def unknown_actions(workflows: Iterable[Workflow], catalog: Catalog) -> tuple[str, ...]:
+    """The actions at a tag or commit of which the catalog knows nothing, by name: nothing is said of their versions."""
+    found: dict[str, None] = {}
+    for workflow in workflows:
+        for step in workflow.steps:
+            ref = ActionRef.parse(step.uses.value) if step.uses is not None else None
+            if ref is not None and ref.kind in (*_TAGS, RefKind.SHA) and catalog.of(ref) is None:
+                found[ref.name] = None
+    return tuple(sorted(found, key=str.lower))
 
 
 def pins(workflow: Workflow) -> bool:

@@ -10,7 +10,7 @@ import base64
 import json
 import re
 import subprocess
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Protocol
@@ -162,10 +162,11 @@ def refresh(repository: str, tags: Tags, known: Mapping[str, Any] | None, *, as_
         if _is_release(tag) and commits.get(tag) != before[tag]
     )
     actions: dict[str, dict[str, Any]] = json.loads(json.dumps(old.get("actions", {})))
+    alone = set(_majors_alone(commits))
     releases = sorted(
         (version, tag)
         for tag in commits
-        if _is_release(tag) and f"{tag}.0" not in commits and (version := version_of(tag))
+        if (_is_release(tag) or tag in alone) and f"{tag}.0" not in commits and (version := version_of(tag))
     )
     done = _newest_read(actions)
     blobs: dict[str, dict[str, Any] | None] = {}
@@ -184,6 +185,7 @@ def refresh(repository: str, tags: Tags, known: Mapping[str, Any] | None, *, as_
                 continue
             majors = actions.setdefault(path, {})
             majors[f"v{version[0]}"] = fold(majors.get(f"v{version[0]}"), tag, found_file)
+    _read_calls(actions, tags, commits)
     default = tags.default_branch()
     wanted = {default, *old.get("branches", {})}
     data = {
@@ -202,6 +204,19 @@ def refresh(repository: str, tags: Tags, known: Mapping[str, Any] | None, *, as_
     return Refreshed(data, tuple(read), moved, tuple(unreadable))
 
 
+def _read_calls(actions: dict[str, dict[str, Any]], tags: Tags, commits: Mapping[str, str]) -> None:
+    """What the newest release of each composite major calls, where that is not known."""
+    for path, majors in actions.items():
+        for major in majors.values():
+            runtime = major["runtime"] if isinstance(major["runtime"], str) else major["runtime"][-1][1]
+            if runtime != "composite" or "calls" in major or major["release"] not in commits:
+                continue
+            files = {folder: blob for folder, blob, _ in _action_files(tags.files(commits[major["release"]]))}
+            found = metadata_of(tags.text(files[path])) if path in files else None
+            if found is not None:
+                major["calls"] = found.get("calls", [])
+
+
 def _newest_read(actions: Mapping[str, Mapping[str, Any]]) -> dict[int, Version]:
     """The newest release of each major that has been read."""
     done: dict[int, Version] = {}
@@ -211,6 +226,15 @@ def _newest_read(actions: Mapping[str, Mapping[str, Any]]) -> dict[int, Version]
             newest = version_of(major["release"]) or found
             done[found[0]] = max(newest, done.get(found[0], newest))
     return done
+
+
+def _majors_alone(tags: Iterable[str]) -> Iterator[str]:
+    """Tags such as `v20` that name a release themselves: nothing more exact has this major."""
+    exact = {version[0] for tag in tags if _is_release(tag) and (version := version_of(tag))}
+    for tag in tags:
+        version = version_of(tag)
+        if version is not None and version[3] == 1 and "." not in tag and version[0] not in exact:
+            yield tag
 
 
 def _is_release(tag: str) -> bool:
@@ -257,7 +281,16 @@ def metadata_of(text: str) -> dict[str, Any] | None:
             **({"required": True} if required else {}),
             **({"deprecated": True} if declared.get("deprecationMessage") else {}),
         }
-    return {"runtime": runtime, "inputs": inputs, "outputs": [str(name) for name in data.get("outputs") or {}]}
+    made = {"runtime": runtime, "inputs": inputs, "outputs": [str(name) for name in data.get("outputs") or {}]}
+    return {**made, "calls": list(_calls(runs))} if runtime == "composite" else made
+
+
+def _calls(runs: Mapping[str, Any]) -> Iterator[str]:
+    """The actions of other repositories that a composite action uses in any case, each once."""
+    steps = runs.get("steps")
+    always = [step for step in steps if isinstance(step, dict) and "if" not in step] if isinstance(steps, list) else []
+    used = (step.get("uses") for step in always)
+    yield from dict.fromkeys(str(name) for name in used if name and not str(name).startswith((".", "docker:")))
 
 
 def fold(major: Mapping[str, Any] | None, tag: str, found: Mapping[str, Any]) -> dict[str, Any]:
@@ -270,6 +303,7 @@ def fold(major: Mapping[str, Any] | None, tag: str, found: Mapping[str, Any]) ->
             "runtime": found["runtime"],
             "inputs": {name: inputs[name] for name in sorted(inputs)},
             "outputs": dict.fromkeys(sorted(outputs), ""),
+            **({"calls": found["calls"]} if "calls" in found else {}),
         }
     since = {name: {"since": entry["since"]} for name, entry in major["inputs"].items() if "since" in entry}
     new = {name: {"since": tag} for name in inputs if name not in major["inputs"]}
@@ -285,6 +319,7 @@ def fold(major: Mapping[str, Any] | None, tag: str, found: Mapping[str, Any]) ->
         "inputs": {name: {**inputs[name], **since.get(name, {}), **new.get(name, {})} for name in sorted(inputs)},
         **({"dropped": dict(sorted(dropped.items()))} if dropped else {}),
         "outputs": {name: major["outputs"].get(name, tag) for name in sorted(outputs)},
+        **({"calls": found["calls"]} if "calls" in found else {}),
     }
 
 

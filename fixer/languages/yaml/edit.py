@@ -360,7 +360,8 @@ class Yaml:
             return self.set_scalar(node, wanted)
         if node.style == "plain" and not is_plain(wanted, flow=self._inside_flow(node)):
             return self.set_scalar(node, wanted)
-        if node.style in "|>" and (wanted[0] in " \n" or wanted.endswith("\n") != value.endswith("\n")):
+        begins_blank = wanted[0] in " \n" and wanted[0] != value[0]  # what begins so has an indentation indicator
+        if node.style in "|>" and (begins_blank or wanted.endswith("\n") != value.endswith("\n")):
             return self.set_scalar(node, wanted)
         made = [self._spliced(node, positions, *edit) for edit in sorted(edits)]
         if not made:

@@ -153,7 +153,7 @@ def _quoted_positions(text: str, start: int, end: int, value: str, *, single: bo
 
 def _block_positions(text: str, node: Node, start: int, *, folded: bool) -> list[int] | None:
     header = BLOCK_HEADER.match(text, start)
-    if header is None or header["indent"]:
+    if header is None:
         return None
     at = header.end()
     indent: int | None = None
@@ -164,7 +164,9 @@ def _block_positions(text: str, node: Node, start: int, *, folded: bool) -> list
         end = line_end_at(text, at)
         line = text[at:end]
         if indent is None and line.strip(" "):
-            indent = len(line) - len(line.lstrip(" "))
+            # With an indentation indicator (`|2`) the text itself begins with spaces.
+            first = node.value.lstrip("\n").partition("\n")[0]
+            indent = len(line) - len(line.lstrip(" ")) - (len(first) - len(first.lstrip(" ")))
         if indent is None or (folded and (not line.strip() or line[indent : indent + 1] in " \t")):
             return None
         content = at + min(indent, len(line))
@@ -177,6 +179,14 @@ def _block_positions(text: str, node: Node, start: int, *, folded: bool) -> list
             at = len(text) + 1
             break
         at = newline + 1
+    # `|+` keeps the blank lines below its text, at which the node ends already.
+    for _ in range(len(node.value) - len(node.value.rstrip("\n")) - 1):
+        if at <= stop or text[at : line_end_at(text, at)].strip():
+            break
+        found.append(line_end_at(text, at))
+        decoded.append("\n")
+        newline = text.find("\n", at)
+        at = newline + 1 if newline >= 0 else len(text) + 1
     joined_text = "".join(decoded)
     if folded:
         joined_text = joined_text[:-1] + "\n"

@@ -38,7 +38,7 @@ from transforms.ci.outdated_action.options import Options
 from transforms.ci.outdated_action.reference import VERSION_BESIDE, place_of_comment, with_version_beside
 from transforms.ci.outdated_action.replaced import replaced
 from transforms.ci.outdated_action.rewrite import fix_of
-from transforms.ci.outdated_action.target import BRANCHES, Bump, bump_of, is_sound, reason_of
+from transforms.ci.outdated_action.target import BRANCHES, Bump, bump_of, reason_of
 from transforms.ci.outdated_action.uses import Use, finding, uses_of
 
 _OF_OTHER_RULES = frozenset(("actions/create-release", "actions/upload-release-asset"))
@@ -151,7 +151,7 @@ def _unknown_commit(use: Use, action: Action, catalog: Catalog) -> Finding | Non
     major = action.majors.get(claimed[0]) if claimed is not None else None
     if claimed is None or major is None or action.resolve(use.ref) is not None:
         return None
-    if is_sound(use.ref, action, major, claimed if "." in name else major.version, catalog):
+    if catalog.is_sound(action, use.ref, claimed if "." in name else major.version):
         return None
     return finding(
         use,

@@ -11,14 +11,12 @@ import re
 from collections.abc import Collection, Iterator, Mapping
 from typing import Any, NamedTuple
 
+from fixer.github.expressions import ANY, equalities, expressions_in, literals, reads
 from fixer.github.matrix import combinations_of
 from fixer.github.workflow import Job, Step, Workflow
 from fixer.model import Address, Blocked
 
 SUFFIX = "-${{ strategy.job-index }}"
-_EXPRESSION = re.compile(r"\$\{\{(.*?)\}\}", re.DOTALL)
-_MATRIX_KEY = re.compile(r"\bmatrix\.([\w-]+)|\bmatrix\['([^']+)'\]")
-_ONLY_WHERE = re.compile(r"matrix\.([\w-]+)\s*==\s*('([^']*)'|[0-9.]+|true|false)")
 # Other actions that leave artifacts; those of Docker leave the record of a build.
 _OTHER_UPLOADS = re.compile(r"^docker/(build-push|bake)-action@|upload(?!-artifact@)[\w-]*artifact|^\./", re.IGNORECASE)
 ADVICE = "give each upload a name of its own; downloads can take them together with pattern and merge-multiple"
@@ -83,10 +81,10 @@ def only_artifact(workflow: Workflow) -> str | None:
     if not names or shared or any(_OTHER_UPLOADS.search(step.uses.value) for step in workflow.steps if step.uses):
         return None
     [name] = names
-    inside = " ".join(_EXPRESSION.findall(name))
-    if "matrix." in inside or "strategy." in inside:
+    contexts = {read.context for read in reads(name)}
+    if contexts & {"matrix", "strategy"}:
         return ""
-    return name if not inside or re.fullmatch(r"\s*(github|inputs|vars)\.[\w.-]+\s*", inside) else None
+    return name if contexts <= {"github", "inputs", "vars"} else None
 
 
 def _by_name(uploads: list[Step]) -> dict[str, list[Step]]:
@@ -118,14 +116,14 @@ def _inputs(step: Step) -> dict[str, str]:
 
 def _names(text: str, name: str) -> bool:
     """Whether a text may name an artifact; only the literal beginning of a name with expressions can be looked for."""
-    literal = _EXPRESSION.split(name)[0]
+    literal = literals(name)[0]
     end = r"(?![\w.-])" if literal == name else ""
     return re.search(rf"(?<![\w.-]){re.escape(literal)}{end}", text) is not None
 
 
 def _may_be(template: str, text: str, *, whole: bool = False) -> bool:
     """Whether a name with expressions in it may begin with, or be, this text."""
-    literal = _EXPRESSION.split(template)[::2]
+    literal = literals(template)
     pattern = ".*".join(re.escape(part) for part in literal)
     if whole:
         return re.fullmatch(pattern, text) is not None
@@ -134,10 +132,10 @@ def _may_be(template: str, text: str, *, whole: bool = False) -> bool:
 
 def _may_be_same(one: str, other: str) -> bool:
     """Whether two names, either of them perhaps with expressions in it, may be the same."""
-    if "${{" not in one or "${{" not in other:
-        template, text = (other, one) if "${{" in other else (one, other)
+    if not expressions_in(one) or not expressions_in(other):
+        template, text = (other, one) if expressions_in(other) else (one, other)
         return _may_be(template, text, whole=True)
-    (head, *_, tail), (other_head, *_, other_tail) = (_EXPRESSION.split(name)[::2] for name in (one, other))
+    (head, *_, tail), (other_head, *_, other_tail) = (literals(name) for name in (one, other))
     heads = head.startswith(other_head) or other_head.startswith(head)
     return heads and (tail.endswith(other_tail) or other_tail.endswith(tail))
 
@@ -148,20 +146,21 @@ def _repeats(step: Step, job: Job, name: str) -> bool:
     matrix = strategy.get("matrix") if strategy is not None else None
     if matrix is None:
         return False
-    inside = " ".join(_EXPRESSION.findall(name))
-    if "strategy.job-index" in inside or "toJSON(matrix)" in inside:
+    found = reads(name)
+    if any(read.is_("strategy.job-index", "strategy", "matrix") for read in found):
         return False
-    used = {(found[0] or found[1]).lower() for found in _MATRIX_KEY.findall(inside)}
+    used = {read.name.lower() for read in found if read.context == "matrix" and read.name != ANY}
     combinations = combinations_of(matrix.data)
     if combinations is None:
         return True
     # Expressions do not tell upper from lower case.
     combinations = [{key.lower(): value for key, value in one.items()} for one in combinations]
     condition = step.data.get("if")
-    if isinstance(condition, str) and "||" not in condition:
-        for key, literal, inner in _ONLY_WHERE.findall(condition):
-            wanted = inner if literal.startswith("'") else literal
-            combinations = [one for one in combinations if _text(one.get(key.lower())) == wanted]
+    if isinstance(condition, str):
+        for read, literal in equalities(condition):
+            if read.context == "matrix" and len(read.keys) == 2:
+                key = read.name.lower()
+                combinations = [one for one in combinations if _text(one.get(key)) == literal.text]
     seen = [tuple(_text(one.get(key)) for key in sorted(used)) for one in combinations]
     return len(set(seen)) < len(seen)
 

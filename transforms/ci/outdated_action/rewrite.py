@@ -11,6 +11,8 @@ from typing import Any, NamedTuple
 from fixer.github.action_files import ActionFiles
 from fixer.github.catalog import Migrated, Migration, StepUse, between, migrate, names_gone
 from fixer.github.catalog.step_use import step_use_of
+from fixer.github.outputs import rename_outputs
+from fixer.github.permissions import grant, may
 from fixer.github.workflow import Job
 from fixer.model import Blocked, Fix, Parts, Tier
 from transforms.ci.outdated_action.artifact_names import only_artifact
@@ -72,6 +74,11 @@ def fix_of(
         todo.append("run `gh actions-lock`")
     if _is_self_hosted(use.job) and bump.target.runtime() == "node24":
         todo.append("see that the self-hosted runner is v2.327.1 or newer, which Node 24 needs")
+    if bump.before is not None and bump.before[0] < bump.target.number > bump.action.read_to:
+        todo.append(
+            f"see the release notes of {bump.action.repository} up to v{bump.target.number}: only inputs and outputs "
+            "were compared"
+        )
     return Fix.of(
         f"use {bump.action.name} {bump.target.release}",
         *reference,
@@ -151,61 +158,18 @@ def _edits(use: Use, migrated: Migrated) -> Iterator[Parts]:
             yield workflow.add_key(step.node, "env", dict(migrated.env_add), after="uses")
         else:
             yield workflow.edit_mapping(env, delete=migrated.env_delete, add=migrated.env_add)
-    yield from _output_edits(use, migrated)
+    yield rename_outputs(step, migrated.outputs, migrated.lost_outputs)
     if migrated.permissions:
         yield _permission_edits(use, migrated.permissions)
     for script in migrated.scripts:
         yield _script_edits(use, script)
 
 
-def _output_edits(use: Use, migrated: Migrated) -> Iterator[Parts]:
-    """`steps.<id>.outputs.<old>` becomes the new name wherever the job, or the action, reads it."""
-    step, workflow = use.step, use.workflow
-    assert step is not None
-    if not step.id or not (migrated.outputs or migrated.lost_outputs):
-        return
-    pattern = re.compile(rf"\bsteps\.{re.escape(step.id)}\.outputs\.([\w-]+)")
-    for node in (step.job.node if step.job else workflow.root).scalars():
-        if f"steps.{step.id}.outputs" not in node.value:
-            continue
-        changed: list[tuple[int, int, str]] = []
-        for found in pattern.finditer(node.value):
-            if found[1] in migrated.outputs:
-                changed.append((*found.span(1), migrated.outputs[found[1]]))
-            elif found[1] in migrated.lost_outputs:
-                yield Blocked(f"the new version no longer has the output {found[1]}, which is read", "use another")
-        if changed:
-            yield workflow.splice_scalar(node, changed)
-
-
 def _permission_edits(use: Use, wanted: Mapping[str, str]) -> Parts:
-    """Permissions that the new version needs, where the job's token is restricted."""
-    workflow = use.workflow
-    for place in (use.job.node if use.job else None, workflow.root):
-        given = place.get("permissions") if place is not None else None
-        if given is None:
-            continue
-        if given.is_scalar and given.value == "write-all":
-            return ()
-        if not given.is_mapping or (given.style == "flow" and not given.value):
-            return Blocked(
-                f"the job's permissions are {given.value or 'none'}, and the new version needs "
-                + ", ".join(f"{name}: {level}" for name, level in wanted.items()),
-                "write them out",
-            )
-        missing = {name: level for name, level in wanted.items() if name not in given.value}
-        higher = {
-            name: level for name, level in wanted.items() if name in given.value and given.value[name].value != level
-        }
-        if (missing or higher) and "workflow_call" in workflow.triggers:
-            # GitHub starts no workflow that calls another one which asks for more than the calling job has.
-            asked = ", ".join(f"{name}: {level}" for name, level in (missing | higher).items())
-            return Blocked(
-                f"the new version needs the permission {asked}, and other workflows call this one",
-                "give it to the calling jobs and to this one, then run fhfix again",
-            )
-        return workflow.edit_mapping(given, set=higher, add=missing)
-    return ()
+    """Permissions that the new version needs, where what is written restricts the job's token."""
+    if use.job is None or may(use.job, wanted, None) is not False:
+        return ()
+    return grant(use.job, wanted, None)
 
 
 def _script_edits(use: Use, name: str) -> Parts:

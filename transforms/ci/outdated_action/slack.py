@@ -7,19 +7,20 @@ eight characters.
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping
 from typing import Any, NamedTuple
 
+from fixer.github.expressions import ANY, Expression, Read, expressions_in, only
 from fixer.model import Blocked
 
 WEBHOOK = "SLACK_WEBHOOK_URL"
-_EXPRESSION = re.compile(r"\$\{\{\s*+(.*?)\s*\}\}", re.DOTALL)
 # Values that hold no line break, so that they cannot leave the text they stand in.
-_ONE_LINE = re.compile(
-    r"job\.status|github\.(actor|base_ref|event_name|head_ref|job|ref|ref_name|ref_type|repository|repository_owner|"
-    r"run_attempt|run_id|run_number|server_url|sha|triggering_actor|workflow)|matrix\.[\w-]+|"
-    r"needs\.[\w-]+\.result|steps\.[\w-]+\.(outcome|conclusion)|runner\.(os|arch)"
+_ONE_LINE = (
+    *("job.status", "matrix.*", "needs.*.result", "steps.*.outcome", "steps.*.conclusion", "runner.os", "runner.arch"),
+    *("github.actor", "github.base_ref", "github.event_name", "github.head_ref", "github.job", "github.ref"),
+    *("github.ref_name", "github.ref_type", "github.repository", "github.repository_owner", "github.run_attempt"),
+    *("github.run_id", "github.run_number", "github.server_url", "github.sha", "github.triggering_actor"),
+    "github.workflow",
 )
 _COLOURS = {"success": "good", "failure": "danger", "cancelled": "warning"}
 _MESSAGES = {
@@ -71,7 +72,7 @@ def slack_message(
 def _payload(inputs: Mapping[str, str]) -> str | Blocked:
     """The message. Without a line end of its own: it may become the last line of a file that has none."""
     status = inputs.get("status", "").strip()
-    if status.lower() not in _COLOURS and _EXPRESSION.fullmatch(status) is None:
+    if status.lower() not in _COLOURS and only(status) is None:
         return Blocked(
             f"status: {status or 'nothing'} is none that action-slack knows how to send",
             "write the message as the payload of slackapi/slack-github-action",
@@ -90,14 +91,14 @@ def _payload(inputs: Mapping[str, str]) -> str | Blocked:
     for name in _IDENTITY:
         value = inputs.get(name, "").strip()
         if value:
-            if _EXPRESSION.search(value) or "\n" in value:
+            if expressions_in(value) or "\n" in value:
                 return Blocked(f"{name} is an expression, which may break the payload", "write the payload by hand")
             lines.append(f'{name}: "{_quoted(value)}"')
     lines.append("attachments:")
     lines.append(f'  - color: "{_by_status(status, _COLOURS)}"')
     author = inputs.get("author_name", "").strip()
     if author:
-        if _EXPRESSION.search(author):
+        if expressions_in(author):
             return Blocked("author_name is an expression, which may break the payload", "write the payload by hand")
         lines.append(f'    author_name: "{_quoted(author)}"')
     lines.append("    fields:")
@@ -109,7 +110,7 @@ def _payload(inputs: Mapping[str, str]) -> str | Blocked:
 
 def _text(inputs: Mapping[str, str], status: str) -> str | Blocked:
     text = inputs.get("text", "").strip() or _by_status(status, _MESSAGES)
-    unsafe = [found for found in _EXPRESSION.findall(text) if not _is_one_line(found)]
+    unsafe = [expression.inner for expression in expressions_in(text) if not _is_one_line(expression)]
     if unsafe:
         return Blocked(
             f"the text holds {unsafe[0]}, which may break the payload when it has several lines or quotes",
@@ -120,18 +121,23 @@ def _text(inputs: Mapping[str, str], status: str) -> str | Blocked:
     return text
 
 
-def _is_one_line(expression: str) -> bool:
+def _is_one_line(expression: Expression) -> bool:
     """Values without line breaks, also compared and chosen between."""
-    bare = re.sub(r"'[^'\n]*'", "''", expression)
-    parts = [part for part in re.split(r"&&|\|\||==|!=|[()!]|\s+", bare) if part and part != "''"]
-    return all(_ONE_LINE.fullmatch(part) for part in parts)
+    if expression.functions or "\n" in expression.text:
+        return False
+    return all(any(_is_value(read, dotted) for dotted in _ONE_LINE) for read in expression.reads)
+
+
+def _is_value(read: Read, dotted: str) -> bool:
+    """Whether it reads one value of this name, in which `*` stands for any key."""
+    return ANY not in read.path and len(read.keys) == dotted.count(".") + 1 and read.touches(dotted)
 
 
 def _by_status(status: str, values: Mapping[str, str]) -> str:
-    found = _EXPRESSION.fullmatch(status)
+    found = only(status)
     if found is None:
         return values[status.lower()]
-    asked = found[1] if re.fullmatch(r"[\w.-]+", found[1]) else f"({found[1]})"
+    asked = found.inner if found.read is not None else f"({found.inner})"
     return (
         "${{ "
         + " || ".join(

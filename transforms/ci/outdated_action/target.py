@@ -45,7 +45,7 @@ def bump_of(ref: ActionRef, action: Action, catalog: Catalog, options: Options) 
         target: Major | None = action.majors[wanted]
     else:
         current = action.majors.get(before[0])
-        sound = current is not None and is_sound(ref, action, current, before, catalog) and before[0] >= floor
+        sound = current is not None and catalog.is_sound(action, ref, before) and before[0] >= floor
         if sound and policy != "latest":
             return None
         target = catalog.target(action, policy=policy, at_least=max(floor, before[0]))
@@ -65,15 +65,6 @@ def bump_of(ref: ActionRef, action: Action, catalog: Catalog, options: Options) 
     return Bump(action, f"{why}; {chosen}", before, action.majors.get(before[0]), target)
 
 
-def is_sound(ref: ActionRef, action: Action, major: Major, version: Version, catalog: Catalog) -> bool:
-    return (
-        catalog.is_supported(major.runtime(version))
-        and not action.is_shut_off(version)
-        and not action.advisories_of(version)
-        and action.exists(ref)
-    )
-
-
 def reason_of(ref: ActionRef, action: Action, catalog: Catalog) -> str:
     """What is wrong with the version that a reference names, as the rest of a sentence."""
     version = action.resolve(ref)
@@ -90,6 +81,11 @@ def reason_of(ref: ActionRef, action: Action, catalog: Catalog) -> str:
     runtime = major.runtime(version) if major else ""
     if not catalog.is_supported(runtime):
         return f"runs on {catalog.runtime_name(runtime)}, which GitHub's runners no longer have"
+    called = catalog.calls_gone(major, version) if major is not None else None
+    if called is not None:
+        return (
+            f"calls {called[0]}, which runs on {catalog.runtime_name(called[1])}, which GitHub's runners no longer have"
+        )
     return "is behind"
 
 

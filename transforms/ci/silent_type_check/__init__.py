@@ -3,10 +3,12 @@
 ## Why
 `mypy . || true` looks like a check and is none: the step is green whatever the types say, errors pile up, and the day
 somebody looks there are hundreds. The same holds for `|| echo …`, a pipe into `tee` under GitHub's default shell
-(which has no pipefail), a checker left of `&&` with more commands below, `set +e`, and `continue-on-error: true`.
+(which has no pipefail), a checker left of `&&` with more commands below, `set +e`, and `continue-on-error: true`. On
+Windows, PowerShell and cmd go on after a program that failed, and forget it if another one follows.
 
 The shell is parsed, so what is found is what the shell would do: `mypy . ; true` is no finding in a shell that stops
-at the first failure, and `|| true` in a comment or after another command is none either.
+at the first failure, and `|| true` in a comment or after another command is none either. Every fix is for review: the
+job may turn red, and the steps below would not run any more.
 
 ## When it is left alone
 * The script looks at the failure itself: `if ! mypy …`, `mypy … || FAILED=1`, `$?`, `$(mypy …)`, a pipe into `grep`.
@@ -15,60 +17,31 @@ at the first failure, and `|| true` in a comment or after another command is non
 * `continue-on-error` with an expression, and steps whose `outcome` is asked for elsewhere.
 * Reported, not fixed: `[ -f mypy.ini ] && mypy || true` as the last statement, which without `|| true` would also fail
   where the file is missing.
-* Test runners and linters that are silenced are reported, and fixed only when `also` names them: a linter may be
-  silent on purpose while a project cleans up.
+* Scripts of PowerShell and cmd that are more than plain commands, one a line. Those that bash would take for the same
+  get `shell: bash`; the others are reported.
+* Test runners and linters that are silenced, also by an option such as `pylint --exit-zero`, are reported, and fixed
+  only when `also` names them: a linter may be silent on purpose while a project cleans up.
 """
 
 from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Iterator, Sequence
-from typing import NamedTuple
 
+from fixer.github.expressions import Read, reads_below
 from fixer.github.workflow import Job, Step, Workflow
 from fixer.languages.shell import Command, Script, Silence, Silencer
 from fixer.languages.yaml import dotted
 from fixer.model import Blocked, Finding, Fix, Parts, Rule, RuleOptions, Tier, listed, option
-
-TYPES = {
-    *("mypy", "dmypy", "pyright", "basedpyright", "pyre", "pyrefly", "pytype", "ty", "zuban"),
-    *("tsc", "vue-tsc", "svelte-check", "flow"),
-}
-TESTS = {"pytest", "py.test", "unittest", "jest", "vitest", "mocha", "ava", "phpunit", "rspec"}
-LINTERS = {
-    *("flake8", "pylint", "ruff", "black", "isort", "bandit", "codespell", "pydocstyle", "djlint", "yamllint"),
-    *("eslint", "stylelint", "prettier", "biome", "oxlint", "hadolint", "shellcheck", "actionlint", "golangci-lint"),
-}
-RUNNERS = {"npm", "yarn", "pnpm", "bun", "make", "just", "task", "poe", "hatch", "tox", "nox", "pre-commit", "composer"}
-TYPES_TARGET = re.compile(
-    r"(.*[:/_-])?(type-?check(s|ing|er)?|check-?types?|types|typing|tsc|mypy|pyright|basedpyright)([:/_-].*)?"
-)
-TESTS_TARGET = re.compile(r"(unit-?)?tests?([:/_-].*)?")
-LINTERS_TARGET = re.compile(r"lint(ing)?([:/_-].*)?")
-
-# A formatter or fixer that writes is no check; these words make it one, or make it none.
-CHECKS_ONLY_WITH = {
-    "black": ("--check", "--diff"),
-    "isort": ("--check", "--check-only", "-c"),
-    "prettier": ("--check", "-c"),
-}
-SUBCOMMANDS = {"ty": ("check",), "ruff": ("check",), "biome": ("check", "lint", "ci"), "pyrefly": ("check",)}
-NO_CHECK = ("--version", "--help", "--install-types", "--init", "--fix", "--write", "--showConfig", "--exit-zero")
-
-NO_EMIT = ("--noemit", "-noemit")
+from transforms.ci.silent_type_check.checks import LINTERS, TESTS, TYPES, Check, always_succeeds, check_of
+from transforms.ci.silent_type_check.windows import WindowsScript
 
 MENTION = re.compile(
     "|".join(sorted(map(re.escape, TYPES | TESTS | LINTERS), key=len, reverse=True)) + "|type|lint|test"
 )
-SILENCED = re.compile(r"\|\||\||&&|set \+|continue-on-error|shell:")
-
-
-class Check(NamedTuple):
-    """A command that checks something: how people call it, whether it checks types, and whether it also builds."""
-
-    label: str
-    types: bool
-    builds: bool = False
+SILENCED = re.compile(
+    r"\|\||\||&&|set \+|continue-on-error|shell:|windows|--exit-zero|--no-fail|ruff .*-e\b", re.IGNORECASE
+)
 
 
 class Options(RuleOptions):
@@ -83,10 +56,15 @@ def check(workflow: Workflow, options: Options) -> Iterator[Finding]:
         run = step.run
         if run is None or not MENTION.search(run.value):
             continue
+        windows = WindowsScript.of(step)
+        if windows is not None:
+            yield from _on_windows(workflow, step, windows, also)
         script = step.script
         if script is None:
             continue
-        checks = [(command, found) for command in script.commands if (found := _checks(command)) is not None]
+        for command in script.commands:
+            yield from _succeeding(workflow, step, command, also)
+        checks = [(command, found) for command in script.commands if (found := check_of(command)) is not None]
         silent = [(command, found, _silencers(script, command, step)) for command, found in checks]
         for types in (True, False):
             wanted = [(c, found, s) for c, found, s in silent if s and found.types == types]
@@ -96,38 +74,6 @@ def check(workflow: Workflow, options: Options) -> Iterator[Finding]:
             yield from _allowed_to_fail(workflow, step, [found for _, found in checks], also)
     for job in workflow.jobs.values():
         yield from _job_allowed_to_fail(workflow, job, also)
-
-
-# -- which commands check -----------------------------------------------------------------------------------------
-
-
-def _checks(command: Command) -> Check | None:
-    name, words = command.name, [word.text for word in command.args]
-    if any(word.split("=")[0] in NO_CHECK for word in words):
-        return None
-    if name in RUNNERS:
-        return _target(name, words)
-    if name in CHECKS_ONLY_WITH and not command.has(*CHECKS_ONLY_WITH[name]):
-        return None
-    if name in SUBCOMMANDS and words[:1] and words[0] not in SUBCOMMANDS[name]:
-        return None
-    if name in TYPES:
-        return Check(name, True, name == "tsc" and not any(word.lower() in NO_EMIT for word in words))
-    return Check(name, False) if name in TESTS | LINTERS else None
-
-
-def _target(runner: str, words: list[str]) -> Check | None:
-    """What `npm run typecheck`, `make mypy`, `tox -e types` check, by the name of the target."""
-    selected = [word for word in words if not word.startswith("-") and word not in ("run", "exec", "run-script")]
-    if runner in ("tox", "nox"):
-        selected = [part for word in selected for part in word.split(",")]
-    for target in selected[:3] if runner in ("tox", "nox", "make") else selected[:1]:
-        label = " ".join([runner, *(["run"] if words[:1] == ["run"] else []), target])
-        if TYPES_TARGET.fullmatch(target):
-            return Check(label, True)
-        if TESTS_TARGET.fullmatch(target) or LINTERS_TARGET.fullmatch(target):
-            return Check(label, False)
-    return Check(runner, False) if runner in ("tox", "nox") and not selected else None
 
 
 # -- silenced in the shell ----------------------------------------------------------------------------------------
@@ -151,11 +97,30 @@ def _output_is_read(script: Script, command: Command, step: Step | None) -> bool
     for other in script.commands:
         if other.name == "tee" and start <= other.start < end:
             names += [word.text for word in other.args if not word.text.startswith("-")]
-    later = [script.text[end:]]
+    later = [word for other in script.commands if other.start >= end for word in _written(other)]
     if step is not None and step.job is not None:
-        later += [str(other.data) for other in step.job.steps if other.node.start > step.node.start]
+        for other_step in step.job.steps:
+            if other_step.node.start > step.node.start:
+                later += _said(other_step)
     files = {name.rpartition("/")[2] for name in names} - {"", "1", "2", "null", "stderr", "stdout"}
     return any(name in text for name in files for text in later)
+
+
+def _written(command: Command) -> Iterator[str]:
+    """The words of a command and the files that it is joined to; what stands in a comment is neither."""
+    yield command.source
+    yield from (redirect.target for redirect in command.redirects)
+
+
+def _said(step: Step) -> Iterator[str]:
+    """What a step is given, and its commands; its whole script where that cannot be read."""
+    yield from (*step.inputs.values(), *step.env.values())
+    script = step.script
+    if script is not None and not script.error:
+        for command in script.commands:
+            yield from _written(command)
+    elif step.run is not None:
+        yield step.run.value
 
 
 def _in_the_shell(
@@ -175,12 +140,10 @@ def _in_the_shell(
     message = f"the failure of {listed(_quoted(labels))} cannot fail the step: {'; '.join(reasons)}"
     if not types and not also.issuperset(labels):
         return Finding(workflow.path, span, message, _unnamed(label for label in labels if label not in also))
-    # A build that emits in spite of wrong types may be wanted by what comes after it.
-    builds = any(found.builds for _, found, _ in silent)
     cure = Fix.of(
         f"let {listed(_quoted(labels))} fail the step",
         _unsilenced(workflow, step, script, [(command, found) for command, _, found in silent]),
-        tier=Tier.SAFE if types and not builds and not _other_pipes(script, silent) else Tier.REVIEW,
+        tier=Tier.REVIEW,  # the job may turn red, and what follows would not run
         effects=[f"{dotted(run.at)}: failure of {listed(labels)} now fails the step"],
     )
     return Finding(workflow.path, span, message, cure)
@@ -247,10 +210,61 @@ def _indent(text: str, at: int) -> str:
     return line[: len(line) - len(line.lstrip())]
 
 
-def _other_pipes(script: Script, silent: Iterable[tuple[Command, Check, tuple[Silencer, ...]]]) -> bool:
-    """Whether pipefail, if it is needed, would reach more than the statements that need it."""
-    needing = {(s.start, s.end) for _, _, found in silent for s in found if s.kind == Silence.PIPE}
-    return bool(needing) and bool(script.pipelines - needing)
+# -- silenced by an option, or by the shell of Windows ------------------------------------------------------------
+
+
+def _succeeding(workflow: Workflow, step: Step, command: Command, also: frozenset[str]) -> Iterator[Finding]:
+    """A linter with an option that makes it succeed."""
+    option_word, run = always_succeeds(command), step.run
+    if option_word is None or run is None:
+        return
+    text = command.script.text
+    start = option_word.start - len(text[: option_word.start]) + len(text[: option_word.start].rstrip(" "))
+    yield Finding(
+        workflow.path,
+        workflow.span_of(run, command.start, command.end),
+        f"`{command.name}` succeeds whatever it finds: `{option_word.text}` says so",
+        _unnamed([command.name])
+        if command.name not in also
+        else Fix.of(
+            f"let `{command.name}` fail the step",
+            workflow.splice_scalar(run, [(start, option_word.end, "")]),
+            tier=Tier.REVIEW,
+            effects=[f"{dotted(run.at)}: failure of {command.name} now fails the step"],
+        ),
+    )
+
+
+def _on_windows(workflow: Workflow, step: Step, script: WindowsScript, also: frozenset[str]) -> Iterator[Finding]:
+    """Checks whose exit code is forgotten, and those of a step that may fail."""
+    run = step.run
+    assert run is not None
+    checks = [(line, found) for line in script.lines if (found := check_of(line.command)) is not None]
+    lost = [(line, found) for line, found in checks if script.forgotten(line) and found.types]
+    if lost:
+        labels = _unique(found.label for _, found in lost)
+        yield Finding(
+            workflow.path,
+            workflow.span_of(run, lost[0][0].start, lost[0][0].end),
+            f"the failure of {listed(_quoted(labels))} is forgotten: {script.shell} goes on after a failure, "
+            "and what comes last decides how the step ends",
+            _run_by_bash(workflow, step, script, labels),
+        )
+    if step.script is None:
+        yield from _allowed_to_fail(workflow, step, [found for _, found in checks], also)
+
+
+def _run_by_bash(workflow: Workflow, step: Step, script: WindowsScript, labels: list[str]) -> Fix | Blocked:
+    if not script.is_bash_too or step.node.get("shell") is not None:
+        return Blocked(f"the script is one for {script.shell}", "give each check a step of its own")
+    run = step.run
+    assert run is not None
+    return Fix.of(
+        f"let {listed(_quoted(labels))} fail the step",
+        workflow.add_key(step.node, "shell", "bash", before="run"),
+        tier=Tier.REVIEW,
+        effects=[f"{dotted(run.at)}: bash runs it on every runner, and stops at the first failure"],
+    )
 
 
 # -- silenced by continue-on-error --------------------------------------------------------------------------------
@@ -260,9 +274,14 @@ def _allowed_to_fail(workflow: Workflow, step: Step, checks: list[Check], also: 
     key = step.node.get("continue-on-error")
     if key is None or key.data is not True or not checks:
         return
-    if step.id and re.search(rf"steps\.{re.escape(step.id)}\.(outcome|conclusion)", workflow.source.text):
+    if step.id and any(_looks_at(read, step.id) for read in reads_below(workflow.plain())):
         return
     yield _allowed(workflow, step, "step", checks, also)
+
+
+def _looks_at(read: Read, step_id: str) -> bool:
+    """Whether something asks how a step ended."""
+    return read.touches(f"steps.{step_id}.outcome") or read.touches(f"steps.{step_id}.conclusion")
 
 
 def _job_allowed_to_fail(workflow: Workflow, job: Job, also: frozenset[str]) -> Iterator[Finding]:
@@ -270,7 +289,7 @@ def _job_allowed_to_fail(workflow: Workflow, job: Job, also: frozenset[str]) -> 
     if key is None or key.data is not True:
         return
     scripts = [script for step in job.steps if (script := step.script) is not None]
-    checks = [found for script in scripts for command in script.commands if (found := _checks(command)) is not None]
+    checks = [found for script in scripts for command in script.commands if (found := check_of(command)) is not None]
     if any(found.types for found in checks):
         yield _allowed(workflow, job, "job", checks, also)
 
@@ -286,7 +305,7 @@ def _allowed(workflow: Workflow, place: Step | Job, what: str, checks: list[Chec
     cure = Fix.of(
         f"let {listed(_quoted(labels))} fail the job",
         workflow.delete(place.node, "continue-on-error"),
-        tier=Tier.SAFE if all(found.types for found in checks) else Tier.REVIEW,
+        tier=Tier.REVIEW,  # the job may turn red, and what follows would not run
         effects=[f"{dotted(place.at)}: failure of {listed(labels)} now fails the job"],
     )
     return Finding(workflow.path, key.span, message, cure)

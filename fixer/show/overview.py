@@ -1,0 +1,80 @@
+"""The first screen: what matters most, what would change, what stays, what a person must do, and what to type next.
+
+The terminal, the page, the pull request and the summary of a workflow run all begin with these words.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+
+from fixer.model import Blocked, Level, Plan, Reported
+from fixer.show.groups import Group, grouped
+from fixer.tasks import task_of
+
+WORST = 10
+"""How many groups the first screen names."""
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """How many findings of a task have each level, and how many of them have a fix that is taken."""
+
+    task: str
+    title: str
+    counts: dict[Level, int]
+    fixed: int
+    left: int
+
+
+@dataclass(frozen=True, slots=True)
+class Overview:
+    """`groups` are the fixes, the worst first; `stays` the findings without one, likewise."""
+
+    rows: tuple[Row, ...]
+    groups: tuple[Group, ...]
+    stays: tuple[Group, ...]
+    todo: tuple[str, ...]
+    config: tuple[str, ...]
+
+    @property
+    def worst(self) -> tuple[Group, ...]:
+        return tuple(group for group in self.groups if group.level is Level.ERROR)[:WORST]
+
+
+def overview(taken: Sequence[Reported], left: Sequence[Reported] = ()) -> Overview:
+    groups, stays = grouped(taken), grouped(left)
+    return Overview(
+        tuple(_rows(taken, left)),
+        tuple(groups),
+        tuple(stays),
+        tuple(dict.fromkeys(todo for group in groups for todo in group.todo)),
+        tuple(_config(stays)),
+    )
+
+
+def overview_of(plan: Plan) -> Overview:
+    return overview(plan.taken, plan.left)
+
+
+def _rows(taken: Iterable[Reported], left: Iterable[Reported]) -> Iterable[Row]:
+    """By task, the most urgent first; rules without one stand under their pack."""
+    fixed, stays = Counter[str](), Counter[str]()
+    levels: dict[str, Counter[Level]] = {}
+    tasks = {}
+    for count, found in ((fixed, taken), (stays, left)):
+        for reported in found:
+            task = task_of(reported.rule)
+            tasks[task.id] = task
+            count[task.id] += 1
+            levels.setdefault(task.id, Counter())[reported.level] += 1
+    for task in sorted(tasks.values(), key=lambda each: (each.rank, each.id)):
+        yield Row(task.id, task.title, dict(levels[task.id]), fixed[task.id], stays[task.id])
+
+
+def _config(stays: Iterable[Group]) -> Iterable[str]:
+    """Every line that a blocked finding asks for, once."""
+    cures = (member.finding.cure for group in stays for member in group.members)
+    lines = (cure.config for cure in cures if isinstance(cure, Blocked) and cure.config)
+    return dict.fromkeys(lines)
