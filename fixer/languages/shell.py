@@ -247,6 +247,28 @@ class Command:
         return ""
 
     @cached_property
+    def fails_assignment(self) -> int | None:
+        """Where `|| …` would go in `NAME=$(…)` if a failure of this command, there, ends the script; None if it does
+        not. The status of a plain assignment is that of its substitution, and errexit looks at it."""
+        node, pipefail = self.node, self.script.state(self.node).pipefail
+        while (parent := node.parent) is not None and parent.type in ("redirected_statement", "pipeline"):
+            if parent.type == "pipeline" and parent.named_children[-1] != node and not pipefail:
+                return None
+            node = parent
+        if parent is None or parent.type != "command_substitution" or parent.named_children[-1] != node:
+            return None
+        value = parent
+        while value.parent is not None and value.parent.type in ("string", "concatenation"):
+            value = value.parent
+        assignment = value.parent
+        if assignment is None or assignment.type != "variable_assignment" or assignment.parent is None:
+            return None
+        around = assignment.parent
+        if around.type not in _SEQUENCES or _is_condition(assignment, around):
+            return None
+        return node.end_byte if self.script.state(assignment).errexit else None
+
+    @cached_property
     def block(self) -> int:
         """Which sequence of statements it stands in: equal for commands whose statements are neighbours."""
         parent = _statement(self.node).parent
