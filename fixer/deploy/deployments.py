@@ -8,7 +8,7 @@ deployment says so in `unknown`, and nobody guesses.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, Self
@@ -93,6 +93,7 @@ _GITHUB_VARIABLES = {
 class Deployment:
     """One command or action that changes what runs.
 
+    `unknown` says why nobody can tell what it changes, `kept` why going back to a revision before does not undo it.
     `target` holds cluster, service, region, profile, task_definition (ECS; empty where the service keeps its revision
     and only starts anew), namespace, context, workload (Kubernetes), release (Helm). `words` is how it is written.
     """
@@ -105,6 +106,7 @@ class Deployment:
     unknown: str = ""
     offset: int = 0
     returns: Returns = Returns.BEGUN
+    kept: str = ""
     command: Command | None = None
 
     @property
@@ -193,8 +195,8 @@ class DeployJob:
     def unknown(self) -> str:
         """Why this job cannot be worked on; empty where it can."""
         for deployment in self.deployments:
-            if deployment.unknown:
-                return deployment.unknown
+            if deployment.unknown or deployment.kept:
+                return deployment.unknown or deployment.kept
         if len({deployment.way for deployment in self.deployments}) > 1:
             return "it deploys in several ways"
         if self.job.data.get("strategy"):
@@ -228,6 +230,10 @@ class DeployJob:
             if any(map(_STAGING.search, told)):
                 return "staging"
         return ""
+
+    def elsewhere(self, jobs: Iterable[DeployJob]) -> set[str]:
+        """Of these jobs the ids of those that deploy to another environment: what they do is not done for this one."""
+        return {other.id for other in jobs if other.environment != self.environment}
 
     @cached_property
     def sign_in(self) -> tuple[Step, ...]:
@@ -297,7 +303,7 @@ class DeployJob:
     @cached_property
     def migration(self) -> Step | None:
         """The step of this job that migrates the database."""
-        return next((step for step in self.job.steps if _migrates(step)), None)
+        return next((step for step in self.job.steps if step_migrates(step)), None)
 
     @cached_property
     def checked_by(self) -> tuple[Job, ...]:
@@ -321,12 +327,15 @@ class DeployJob:
         return last if last + 1 < len(self.job.steps) else None
 
     def waits_for(self, deployment: Deployment) -> bool:
-        """Whether a later command waits for this very deployment, or for one that only the shell knows."""
+        """Whether a later command waits for this very deployment, or for one that only the shell knows.
+
+        A service that went back by itself is stable too: what waits for ECS in a later step does not notice.
+        """
         if deployment.returns is Returns.SERVING:
             return True
         key = "service" if self.way is ECS else "workload"
         name = deployment.target[key].rpartition("/")[2]
-        for step in self.job.steps[deployment.index :]:
+        for step in (deployment.step,) if self.way is ECS else self.job.steps[deployment.index :]:
             script = step.script
             for command in waits(script) if script is not None else ():
                 if step is deployment.step and command.start < deployment.offset:
@@ -555,7 +564,7 @@ def _of_start(start: Start, command: Command, place: StepScript, job: Job) -> De
     step, span = place.step, place.step.uses.span if place.step.uses is not None else place.node.span
     if not start.way.restored or place.remote:
         words = step.action if place.remote else "ssh" if command.name == "ssh" else start.words
-        return Deployment(step, start.way, words, span, {}, "", start.offset, start.returns, command)
+        return Deployment(step, start.way, words, span, {}, "", start.offset, start.returns, command=command)
     made: Deployment | None = _ecs_update(command, place.script, step, span) if start.way is ECS else None
     if start.way is not ECS:
         made = _kubernetes(start, command, place.script, step, span)
@@ -608,6 +617,7 @@ def _kubernetes(start: Start, command: Command, script: Script, step: Step, span
             value = value_of(word.text, step, script)
             reasons.append(_unseen(word.text, value))
             target[name] = value or ""
+    kept = ""
     if start.way is HELM:
         release = start.name(0)
         if not release:
@@ -616,14 +626,14 @@ def _kubernetes(start: Start, command: Command, script: Script, step: Step, span
         reasons += [start.doubt, _unseen(release, value)]
         target["release"] = value or ""
     else:
-        workload, why = _changed_workload(command, line, script, step)
+        workload, kept = _changed_workload(command, line, script, step)
         if workload is None:
             return None
         value = value_of(workload, step, script)
-        reasons += [start.doubt, why, _unseen(workload, value)]
+        reasons += [start.doubt, kept if not workload else "", _unseen(workload, value)]
         target["workload"] = value or workload
-    why = next(filter(None, reasons), "")
-    return Deployment(step, start.way, start.words, span, target, why, command.start)
+    unknown = next(filter(None, reasons), "")
+    return Deployment(step, start.way, start.words, span, target, unknown, command.start, kept=kept)
 
 
 def _unseen(text: str, value: str | None) -> str:
@@ -717,7 +727,8 @@ def _named_deployment(job: Job, *, or_release: bool = True) -> bool:
     return any(re.search(words, text, re.IGNORECASE) for text in texts)
 
 
-def _migrates(step: Step) -> bool:
+def step_migrates(step: Step) -> bool:
+    """Whether a step migrates a database, by its name or by what it runs."""
     titles = f"{step.name} {step.id}".lower()
     if re.search(r"migrat", titles) and not re.search(r"makemigrations|check|lint|dry", titles):
         return True
@@ -727,19 +738,12 @@ def _migrates(step: Step) -> bool:
     return any(_MIGRATES.search(line) for line in lines)
 
 
-def migrates(job: Job) -> bool:
-    """Whether some step of the job migrates a database."""
-    return any(_migrates(step) for step in job.steps)
-
-
 def _migrates_on_start(repository: Repository) -> str:
-    """The file that migrates whenever the application starts: an entrypoint, an image's command, a manifest."""
-    for path in repository.glob(
-        "*entrypoint*", "*start*.sh", "*run*.sh", "*Dockerfile*", "*task-def*.json", "*/templates/*.yaml"
-    ):
-        if re.search(r"(^|/)(tests?|node_modules|docs?)/", path) or not re.search(
-            r"\.(sh|ya?ml|json)$|ockerfile|[^.]*$", path
-        ):
+    """The task definition or chart that migrates whenever the application starts; images say it for themselves."""
+    images = any(True for _ in repository.glob("*Dockerfile*", "*Containerfile*"))
+    scripts = () if images else ("*entrypoint*.sh", "*entrypoint")  # of an image that is built elsewhere
+    for path in repository.glob("*task-def*.json", "*/templates/*.yaml", *scripts):
+        if re.search(r"(^|/)(tests?|node_modules|docs?)/", path):
             continue
         for line in repository.text(path).splitlines():
             if _MIGRATES.search(line) and not line.lstrip().startswith("#"):
@@ -829,6 +833,18 @@ def copy_of(step: Step) -> dict[str, Any]:
             found["uses"] = Commented(step.uses.value, comment)
     found.pop("if", None)
     return found
+
+
+def snapshot_notice(job_id: str) -> dict[str, Any]:
+    """The step of a rollback that names the snapshot which this job took of its database."""
+    snapshot = f"needs.{job_id}.outputs.snapshot_id"
+    said = "Migrations are not undone. The database as it was before: snapshot $SNAPSHOT_ID"
+    return {
+        "name": "Name the snapshot of the database",
+        "if": f"always() && {snapshot}",
+        "env": {"SNAPSHOT_ID": f"${{{{ {snapshot} }}}}"},
+        "run": f'echo "::notice::{said}"',
+    }
 
 
 def refers_to(value: Any, steps: tuple[Step, ...]) -> str:

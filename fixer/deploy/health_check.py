@@ -54,7 +54,9 @@ class HealthCheck:
 
     `options` are those that the request needs (headers, certificates, redirects), as they are written. `fails` says
     that an HTTP error fails the command, `reads_status` that the script asks for the status code, `retries` that
-    curl tries more than once by itself. `max_time` is the limit that the call has, as it is written.
+    curl tries more than once by itself, also where the connection is refused; `retries_answers` that it does so only
+    where something answers, or takes too long (`--retry` alone). `max_time` is the limit that the call has, as it is
+    written.
     """
 
     command: Command
@@ -63,6 +65,7 @@ class HealthCheck:
     fails: bool = False
     reads_status: bool = False
     retries: bool = False
+    retries_answers: bool = False
     max_time: str = ""
 
     @classmethod
@@ -100,7 +103,12 @@ class HealthCheck:
             return None
         limit = next((word.text for name, _, word in given if name in ("-m", "--max-time") and word is not None), "")
         kept = [word for name, words, _ in given if name and name not in _SAID_ANEW for word in words]
-        return cls(command, urls[0], tuple(kept), fails, reads_status, "--retry" in named, limit)
+        # https://curl.se/docs/manpage.html#--retry: "transient" is a time-out, or one of eight status codes.
+        refusals = bool({"--retry-all-errors", "--retry-connrefused"} & named)
+        retries = "--retry" in named
+        return cls(
+            command, urls[0], tuple(kept), fails, reads_status, retries and refusals, retries and not refusals, limit
+        )
 
     @property
     def expects_success(self) -> bool:

@@ -7,6 +7,8 @@ step); the files GITHUB_ENV, GITHUB_OUTPUT, GITHUB_PATH and GITHUB_STEP_SUMMARY 
 masked in logs; job outputs evaluated after a failure too, and dropped where they hold a masked value; continue-on-
 error (outcome against conclusion); timeouts of steps and jobs; cancelling a job; matrix; `defaults.run`.
 
+Composite actions of the repository, with their inputs, defaults and outputs, and GITHUB_ACTION_PATH.
+
 Not kept: containers, services, concurrency, reusable workflows. A job that asks for one of them is refused.
 """
 
@@ -146,6 +148,7 @@ def _text(value: Any) -> str:
 class Runner:
     """One run of one workflow.
 
+    `files` are the repository's own, by path, for its composite actions; a job has them once it has checked out.
     `plays` maps `owner/name` of an action to what it does; an action that is not named is refused. `cancel_in` is the
     name of a step that is cancelled, with its job, a tenth of a second after it started. `minute` is how many seconds a
     minute of `timeout-minutes` lasts.
@@ -167,6 +170,7 @@ class Runner:
         only: Sequence[str] | None = None,
         cancel_in: str = "",
         minute: float = 60.0,
+        files: Mapping[str, bytes] | None = None,
     ) -> None:
         self.data: dict[str, Any] = yaml.load(workflow, _Loader)
         self.secrets, self.variables, self.inputs = dict(secrets or {}), dict(variables or {}), dict(inputs or {})
@@ -176,6 +180,7 @@ class Runner:
         self.folder = Path(tempfile.mkdtemp(prefix="runner-"))
         self.workspace = workspace or self.folder / "workspace"
         self.workspace.mkdir(exist_ok=True)
+        self.files, self.checked_out = dict(files or {}), False
         self.base = {
             "PATH": ":".join([*map(str, path), "/usr/local/bin:/usr/bin:/bin"]),
             "HOME": str(self.folder),
@@ -289,6 +294,7 @@ class Runner:
             **((self.data.get("defaults") or {}).get("run") or {}),
             **((job.get("defaults") or {}).get("run") or {}),
         }
+        self.checked_out = False
         limit = code.evaluate(job.get("timeout-minutes"), contexts)
         deadline = time.monotonic() + float(limit if limit is not None else 360) * self.minute
 
@@ -307,12 +313,14 @@ class Runner:
                     own = code.interpolate(step.get("env") or {}, seen(env), folder=str(self.workspace))
                     env = {**env, **{k: _text(v) for k, v in own.items()}}
                     record.name = code.interpolate(title, seen(env))
-                    if "uses" in step:
+                    # A step that may run after the job's deadline still gets its time: the runner gives it five minutes
+                    # once the job is being cancelled.
+                    left = deadline - time.monotonic() if status != "cancelled" else 5 * self.minute
+                    if str(step.get("uses", "")).startswith("./"):
+                        ok, cancelled = self._composite(step, record, env, seen(env), exported, paths, run, left)
+                    elif "uses" in step:
                         ok = self._uses(step, record, env, seen(env), exported)
                     else:
-                        # A step that may run after the job's deadline still gets its time: the runner gives it five
-                        # minutes once the job is being cancelled.
-                        left = deadline - time.monotonic() if status != "cancelled" else 5 * self.minute
                         ok, cancelled = self._run(step, record, env, seen(env), exported, paths, defaults, run, left)
                     record.outcome = "success" if ok else "cancelled" if cancelled else "failure"
                     excused = code.evaluate(step.get("continue-on-error", False), seen(env)) in (True, "true")
@@ -429,7 +437,53 @@ class Runner:
             raise CannotRunError(f"nobody plays {step['uses']}")
         with_ = github_code().interpolate(step.get("with") or {}, contexts, folder=str(self.workspace))
         played = self.plays[action](with_, {k: _text(v) for k, v in env.items()})
+        self.checked_out |= action == "actions/checkout"
         record.outputs, record.log = played.outputs, played.log
         exported.update(played.env)
         self.masks |= set(played.masks)
         return played.ok
+
+    def _composite(
+        self,
+        step: dict[str, Any],
+        record: StepRun,
+        env: dict[str, Any],
+        contexts: dict[str, Any],
+        exported: dict[str, str],
+        paths: list[str],
+        run: JobRun,
+        seconds: float,
+    ) -> tuple[bool, bool]:
+        """Runs an action of the repository: its steps have shells of their own, its inputs, and steps of their own."""
+        code, folder = github_code(), step["uses"].removeprefix("./")
+        if not self.checked_out or f"{folder}/action.yml" not in self.files:
+            record.log = f"::error::Can't find 'action.yml' under '{folder}'. Did you forget to run actions/checkout?\n"
+            return False, False
+        at = self.folder / "checkout"
+        for path, data in self.files.items():
+            (at / path).parent.mkdir(parents=True, exist_ok=True)
+            (at / path).write_bytes(data)
+        action = yaml.load(self.files[f"{folder}/action.yml"], _Loader)
+        given = code.interpolate(step.get("with") or {}, contexts, folder=str(self.workspace))
+        unknown = set(given) - set(action.get("inputs") or {})
+        if unknown:
+            raise ValueError(f"Unexpected input(s) {sorted(unknown)}")
+        inputs = {name: _text(given.get(name, each.get("default"))) for name, each in action["inputs"].items()}
+        own: dict[str, Any] = {}
+        ok = cancelled = False
+        for inner in action["runs"]["steps"]:
+            if "shell" not in inner:
+                raise ValueError("Required property is missing: shell")
+            here = {**contexts, "inputs": inputs, "steps": own, "env": dict(env)}
+            inner_env = code.interpolate(inner.get("env") or {}, here)
+            full = {**env, **{k: _text(v) for k, v in inner_env.items()}, "GITHUB_ACTION_PATH": str(at / folder)}
+            made = StepRun(record.name)
+            ok, cancelled = self._run(inner, made, full, here, exported, paths, {}, run, seconds)
+            record.log += made.log
+            if inner.get("id"):
+                own[inner["id"]] = {"outputs": made.outputs}
+            if not ok:
+                break
+        for name, each in (action.get("outputs") or {}).items():
+            record.outputs[name] = _text(code.interpolate(each["value"], {**contexts, "inputs": inputs, "steps": own}))
+        return ok, cancelled

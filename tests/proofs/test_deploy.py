@@ -48,15 +48,27 @@ exec aws ecr put-image --repository-name "%s" --image-tag "${2##*:}" --image-man
 """
 
 
-def fixed(before: dict[str, bytes], root: Path, *, rules: set[str] = PACK, path: str = DEPLOY) -> str:
-    """What the pack makes of a repository's deploy workflow, in one apply, and nothing in a second one."""
+INLINE = "".join(f'[rules.{rule}]\nstyle = "inline"\n' for rule in ("missing-rollback", "missing-deploy-migration"))
+STYLES = {"action": CONFIG, "inline": f'{CONFIG}style = "inline"\n{INLINE}'}
+
+
+class Repository(str):
+    """The text of a deploy workflow, with all files of its repository."""
+
+    files: dict[str, bytes]
+
+
+def fixed(before: dict[str, bytes], root: Path, *, rules: set[str] = PACK, style: str = "action") -> Repository:
+    """What the pack makes of a repository, in one apply, and nothing in a second one."""
     chosen = [rule for rule in all_rules() if rule.id in rules]
-    plan = planned(root / "first", before, chosen, CONFIG)
+    plan = planned(root / "first", before, chosen, STYLES[style])
     assert not plan.faults
     after = before | {name: change.after.to_bytes() for name, change in plan.files.items()}
-    again = planned(root / "second", after, chosen, CONFIG)
+    again = planned(root / "second", after, chosen, STYLES[style])
     assert not again.files
-    return after[path].decode()
+    made = Repository(after[DEPLOY].decode())
+    made.files = after
+    return made
 
 
 @pytest.fixture(scope="module")
@@ -101,9 +113,14 @@ def application() -> Iterator[Application]:
     server.server_close()
 
 
+@pytest.fixture(scope="module", params=STYLES)
+def style(request: pytest.FixtureRequest) -> str:
+    return str(request.param)
+
+
 @pytest.fixture(scope="module")
-def rewritten(tmp_path_factory: pytest.TempPathFactory) -> str:
-    return fixed(files(FIXTURES / "financehub" / "before"), tmp_path_factory.mktemp("fixed"))
+def rewritten(style: str, tmp_path_factory: pytest.TempPathFactory) -> Repository:
+    return fixed(files(FIXTURES / "financehub" / "before"), tmp_path_factory.mktemp("fixed"), style=style)
 
 
 @dataclass
@@ -140,8 +157,10 @@ class World:
         environment = {**self.aws.env, "PUSHED_MANIFEST": str(manifest)}
         for name in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_REGION", "AWS_DEFAULT_REGION"):
             environment.pop(name)
+        text = shortened(workflow, self.application.port)
+        repository = getattr(workflow, "files", {})
         return Runner(
-            shortened(workflow, self.application.port),
+            text,
             secrets={
                 "AWS_ACCESS_KEY_ID": "test",
                 "AWS_SECRET_ACCESS_KEY": "hidden-key",
@@ -152,6 +171,7 @@ class World:
             env=environment,
             path=[self.aws.path],
             only=names,
+            files={p: shortened(d.decode(), 0).encode() for p, d in repository.items() if ".github/actions/" in p},
             **more,
         ).run()
 
@@ -174,7 +194,7 @@ class World:
 
 def shortened(workflow: str, port: int) -> str:
     """The same workflow, with the application on this machine, deadlines in seconds and no pause between retries."""
-    text = re.sub(r"https://[\w.-]*harvestbook\.example", f"http://127.0.0.1:{port}", workflow)
+    text: str = re.sub(r"https://[\w.-]*harvestbook\.example", f"http://127.0.0.1:{port}", workflow)
     text = re.sub(r"(date \+%s\) \+ )(\d+)", lambda found: f"{found[1]}{3 if int(found[2]) > 100 else 1}", text)
     return re.sub(r"--retry \d+ --retry-delay \d+", "--retry 2 --retry-delay 1", text)
 
@@ -201,7 +221,7 @@ def position(calls: list[str], command: str) -> int:
 
 
 @pytest.mark.needs("actionlint", "shellcheck")
-def test_github_and_the_linters_accept_the_rewritten_workflow(rewritten: str, tmp_path: Path) -> None:
+def test_github_and_the_linters_accept_the_rewritten_workflow(rewritten: Repository, tmp_path: Path) -> None:
     assert github_code().problems(rewritten) == []
     file = tmp_path / DEPLOY
     file.parent.mkdir(parents=True)
@@ -217,7 +237,7 @@ def test_github_and_the_linters_accept_the_rewritten_workflow(rewritten: str, tm
         assert script in before, problem
 
 
-def test_a_healthy_version_is_deployed_after_a_snapshot_and_a_migration(world: World, rewritten: str) -> None:
+def test_a_healthy_version_is_deployed_after_a_snapshot_and_a_migration(world: World, rewritten: Repository) -> None:
     run = world.deploy(rewritten)
     assert run.result == "success", run.log
     calls = world.aws.calls
@@ -233,7 +253,9 @@ def test_a_healthy_version_is_deployed_after_a_snapshot_and_a_migration(world: W
     assert "hidden" not in run.log
 
 
-def test_an_unhealthy_version_ends_on_the_image_that_ran_before_and_a_red_run(world: World, rewritten: str) -> None:
+def test_an_unhealthy_version_ends_on_the_image_that_ran_before_and_a_red_run(
+    world: World, rewritten: Repository
+) -> None:
     world.application.healthy = lambda: world.on_first
     run = world.deploy(rewritten)
     assert run.jobs["ship-production"].result == "failure"
@@ -247,7 +269,9 @@ def test_an_unhealthy_version_ends_on_the_image_that_ran_before_and_a_red_run(wo
     assert not world.releases
 
 
-def test_a_version_that_never_starts_is_noticed_though_the_old_one_still_answers(world: World, rewritten: str) -> None:
+def test_a_version_that_never_starts_is_noticed_though_the_old_one_still_answers(
+    world: World, rewritten: Repository
+) -> None:
     run = world.deploy(rewritten, image="bad")
     assert "was not steady" in run.jobs["ship-production"].log
     assert run.jobs["rollback-ship-production"].result == "success", run.log
@@ -256,7 +280,7 @@ def test_a_version_that_never_starts_is_noticed_though_the_old_one_still_answers
 
 
 def test_a_circuit_breaker_that_went_back_by_itself_is_a_failed_deployment(
-    aws: Aws, application: Application, rewritten: str
+    aws: Aws, application: Application, rewritten: Repository
 ) -> None:
     world = start(aws, application)
     breaker = {"deploymentCircuitBreaker": {"enable": True, "rollback": True}}
@@ -275,7 +299,7 @@ def test_a_circuit_breaker_that_went_back_by_itself_is_a_failed_deployment(
     ],
 )
 def test_a_failed_migration_stops_before_the_service_is_touched(
-    aws: Aws, application: Application, rewritten: str, environment: dict[str, str], said: str
+    aws: Aws, application: Application, rewritten: Repository, environment: dict[str, str], said: str
 ) -> None:
     world = start(aws, application, **environment)
     run = world.deploy(rewritten)
@@ -289,7 +313,7 @@ def test_a_failed_migration_stops_before_the_service_is_touched(
 
 
 def test_a_migration_that_takes_longer_than_one_waiter_is_waited_for(
-    aws: Aws, application: Application, rewritten: str
+    aws: Aws, application: Application, rewritten: Repository
 ) -> None:
     world = start(aws, application, SIM_TICKS="30")
     run = world.deploy(rewritten)
@@ -299,7 +323,7 @@ def test_a_migration_that_takes_longer_than_one_waiter_is_waited_for(
 
 @pytest.mark.parametrize(("instance", "said"), [("broken-db", "failed"), ("", "No database instance is named")])
 def test_without_a_snapshot_nothing_is_migrated_or_deployed(
-    world: World, rewritten: str, instance: str, said: str
+    world: World, rewritten: Repository, instance: str, said: str
 ) -> None:
     run = world.deploy(rewritten, variables={"RDS_INSTANCE": instance})
     production = run.jobs["ship-production"]
@@ -310,14 +334,14 @@ def test_without_a_snapshot_nothing_is_migrated_or_deployed(
     assert world.on_first
 
 
-def test_a_second_attempt_of_a_run_takes_a_snapshot_of_its_own(world: World, rewritten: str) -> None:
+def test_a_second_attempt_of_a_run_takes_a_snapshot_of_its_own(world: World, rewritten: Repository) -> None:
     assert world.deploy(rewritten).result == "success"
     assert world.deploy(rewritten, image="third", github={"run_attempt": "2"}).result == "success"
     assert {s["DBSnapshotIdentifier"] for s in world.aws.snapshots()} == {"pre-deploy-77-1", "pre-deploy-77-2"}
 
 
 def test_the_first_deployment_of_all_has_nothing_to_go_back_to_and_says_so(
-    aws: Aws, application: Application, rewritten: str
+    aws: Aws, application: Application, rewritten: Repository
 ) -> None:
     aws.reset()
     aws.push("bad", "0", "production")
@@ -331,7 +355,9 @@ def test_the_first_deployment_of_all_has_nothing_to_go_back_to_and_says_so(
     assert run.result == "failure"
 
 
-def test_a_first_deployment_that_works_is_let_through(aws: Aws, application: Application, rewritten: str) -> None:
+def test_a_first_deployment_that_works_is_let_through(
+    aws: Aws, application: Application, rewritten: Repository
+) -> None:
     aws.reset()
     application.healthy = lambda: True
     aws.push("bad", "0", "production")
@@ -340,7 +366,7 @@ def test_a_first_deployment_that_works_is_let_through(aws: Aws, application: App
     assert World(aws, application, "", revision).deploy(rewritten).result == "success"
 
 
-def test_what_is_recorded_is_the_last_version_that_ran_steadily(world: World, rewritten: str) -> None:
+def test_what_is_recorded_is_the_last_version_that_ran_steadily(world: World, rewritten: Repository) -> None:
     """The deployment before this one never became steady, and is still being tried."""
     world.aws.push("bad", "1", "production")
     world.aws.client("ecs").update_service(cluster=CLUSTER, service=SERVICE, forceNewDeployment=True)
@@ -350,14 +376,14 @@ def test_what_is_recorded_is_the_last_version_that_ran_steadily(world: World, re
     assert world.on_first
 
 
-def test_a_cancelled_deployment_goes_back_too(world: World, rewritten: str) -> None:
+def test_a_cancelled_deployment_goes_back_too(world: World, rewritten: Repository) -> None:
     run = world.deploy(rewritten, cancel_in="Wait until the rollout is steady")
     assert run.jobs["ship-production"].result == "cancelled"
     assert run.jobs["rollback-ship-production"].result == "success", run.log
     assert world.on_first
 
 
-def test_a_message_that_cannot_be_sent_rolls_no_healthy_version_back(world: World, rewritten: str) -> None:
+def test_a_message_that_cannot_be_sent_rolls_no_healthy_version_back(world: World, rewritten: Repository) -> None:
     world.notified = False
     run = world.deploy(rewritten)
     assert run.jobs["ship-production"].result == "failure"
@@ -365,7 +391,7 @@ def test_a_message_that_cannot_be_sent_rolls_no_healthy_version_back(world: Worl
     assert world.aws.running_images() == {world.second}
 
 
-def test_a_deployment_that_is_not_meant_for_this_branch_is_not_rolled_back(world: World, rewritten: str) -> None:
+def test_a_deployment_that_is_not_meant_for_this_branch_is_not_rolled_back(world: World, rewritten: Repository) -> None:
     run = world.deploy(rewritten, github={"ref": "refs/heads/topic"})
     assert {run.jobs[name].result for name in ("ship-production", "rollback-ship-production")} == {"skipped"}
 
@@ -382,9 +408,9 @@ def test_a_rollback_that_reads_after_the_deployment_keeps_the_version_that_faile
     assert not world.on_first
 
 
-def test_and_repaired_it_restores_what_ran_before(world: World, tmp_path: Path) -> None:
+def test_and_repaired_it_restores_what_ran_before(world: World, style: str, tmp_path: Path) -> None:
     world.application.healthy = lambda: world.on_first
-    repaired = fixed(files(BROKEN / "before"), tmp_path, rules={"missing-rollback"})
+    repaired = fixed(files(BROKEN / "before"), tmp_path, rules={"missing-rollback"}, style=style)
     run = world.deploy(repaired)
     assert run.jobs["rollback-production"].result == "success", run.log
     assert run.result == "failure"
@@ -459,25 +485,25 @@ def plays_of(world: World, image: str, **environment: str) -> dict[str, Any]:
 
 
 @pytest.fixture(scope="module")
-def revisions(tmp_path_factory: pytest.TempPathFactory) -> str:
-    return fixed(files(REVISIONS / "before"), tmp_path_factory.mktemp("revisions"))
+def revisions(style: str, tmp_path_factory: pytest.TempPathFactory) -> Repository:
+    return fixed(files(REVISIONS / "before"), tmp_path_factory.mktemp("revisions"), style=style)
 
 
-def test_the_new_revision_migrates_before_it_is_deployed(world: World, revisions: str) -> None:
+def test_the_new_revision_migrates_before_it_is_deployed(world: World, revisions: Repository) -> None:
     run = world.deploy(revisions, plays=plays_of(world, "harvestbook:2"))
     assert run.result == "success", run.log
     assert "Migrating with harvestbook-api:2" in run.log
     assert world.aws.runs() == f"{SERVICE}:3"
 
 
-def test_a_revision_whose_migration_fails_is_not_deployed(world: World, revisions: str) -> None:
+def test_a_revision_whose_migration_fails_is_not_deployed(world: World, revisions: Repository) -> None:
     run = world.deploy(revisions, plays=plays_of(world, "harvestbook:2", SIM_EXIT_CODE="1"))
     assert run.result == "failure"
     assert run.jobs["deploy-production"].step("Deploy").outcome == "skipped"
     assert world.aws.runs() == world.revision
 
 
-def test_an_unhealthy_revision_is_replaced_by_the_one_before(world: World, revisions: str) -> None:
+def test_an_unhealthy_revision_is_replaced_by_the_one_before(world: World, revisions: Repository) -> None:
     world.application.healthy = lambda: world.aws.runs() == world.revision
     run = world.deploy(revisions, plays=plays_of(world, "harvestbook:2"))
     assert run.jobs["rollback-production"].result == "success", run.log

@@ -9,12 +9,14 @@ from __future__ import annotations
 
 import json
 import stat
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from tests.fixture_cases import FIXTURES
+from fixer.registry import all_rules
+from tests.fixture_cases import FIXTURES, files, planned
 from tests.proofs.runner import Runner, WorkflowRun, does_nothing
 
 pytestmark = pytest.mark.needs("node", "github-parser", "jq")
@@ -83,36 +85,51 @@ json.dump(state, open(path, "w"))
 """
 
 
-def run(
-    case: str,
-    workflow: str,
-    state: dict[str, Any],
-    folder: Path,
-    *,
-    healthy: bool = True,
-    rule: str = "missing-rollback",
-) -> WorkflowRun:
-    programs = folder / "bin"
-    programs.mkdir()
-    curl = f"#!/bin/sh\nexit {0 if healthy else 22}\n"
-    for name, text in {
-        "kubectl": KUBECTL,
-        "helm": HELM,
-        "curl": curl,
-        "make": "#!/bin/sh\n",
-        "sleep": "#!/bin/sh\n",
-    }.items():
-        (programs / name).write_text(text)
-        (programs / name).chmod((programs / name).stat().st_mode | stat.S_IXUSR)
-    file = folder / "state.json"
-    file.write_text(json.dumps(state))
-    text = (FIXTURES / rule / case / "after" / workflow).read_text()
-    actions = ("actions/checkout", "azure/login", "azure/aks-set-context")
-    plays = dict.fromkeys(actions, does_nothing)
-    options: dict[str, Any] = {"inputs": {"version": "2"}, "env": {"CLUSTER_STATE": str(file)}, "path": [programs]}
-    found = Runner(text, plays=plays, secrets={"AZURE_CREDENTIALS": "hidden"}, **options).run()
-    state.update(json.loads(file.read_text()))
-    return found
+@pytest.fixture(params=["action", "inline"])
+def run(request: pytest.FixtureRequest) -> Callable[..., WorkflowRun]:
+    """Runs what a rule makes of a fixture, in either style."""
+
+    def in_style(
+        case: str,
+        workflow: str,
+        state: dict[str, Any],
+        folder: Path,
+        *,
+        healthy: bool = True,
+        rule: str = "missing-rollback",
+    ) -> WorkflowRun:
+        programs = folder / "bin"
+        programs.mkdir()
+        curl = f"#!/bin/sh\nexit {0 if healthy else 22}\n"
+        for name, text in {
+            "kubectl": KUBECTL,
+            "helm": HELM,
+            "curl": curl,
+            "make": "#!/bin/sh\n",
+            "sleep": "#!/bin/sh\n",
+        }.items():
+            (programs / name).write_text(text)
+            (programs / name).chmod((programs / name).stat().st_mode | stat.S_IXUSR)
+        file = folder / "state.json"
+        file.write_text(json.dumps(state))
+        chosen = [each for each in all_rules() if each.id == rule]
+        config = f'rules.{rule}.style = "{request.param}"\n'
+        made = planned(folder / "repository", files(FIXTURES / rule / case / "before"), chosen, config)
+        after = {path: change.after.to_bytes() for path, change in made.files.items()}
+        shared = any(path.startswith(".github/actions/") for path in after)
+        assert shared is (request.param == "action")
+        actions = ("actions/checkout", "azure/login", "azure/aks-set-context")
+        plays = dict.fromkeys(actions, does_nothing)
+        options: dict[str, Any] = {"inputs": {"version": "2"}, "env": {"CLUSTER_STATE": str(file)}, "path": [programs]}
+        text = after[workflow].decode()
+        found = Runner(text, plays=plays, secrets={"AZURE_CREDENTIALS": "hidden"}, files=after, **options).run()
+        state.update(json.loads(file.read_text()))
+        return found
+
+    return in_style
+
+
+Run = Callable[..., WorkflowRun]
 
 
 def deployment(*ready: int, new_ready: int = 2) -> dict[str, Any]:
@@ -125,7 +142,7 @@ def deployment(*ready: int, new_ready: int = 2) -> dict[str, Any]:
 KUBERNETES = ("kubernetes", ".github/workflows/deploy.yml")
 
 
-def test_an_unhealthy_deployment_goes_back_to_the_revision_that_ran(tmp_path: Path) -> None:
+def test_an_unhealthy_deployment_goes_back_to_the_revision_that_ran(run: Run, tmp_path: Path) -> None:
     state = deployment(0, 2)
     found = run(*KUBERNETES, state, tmp_path, healthy=False)
     assert found.jobs["deploy"].outputs == {"previous_revision": "2"}
@@ -133,14 +150,14 @@ def test_an_unhealthy_deployment_goes_back_to_the_revision_that_ran(tmp_path: Pa
     assert found.result == "failure"
 
 
-def test_a_healthy_deployment_stays(tmp_path: Path) -> None:
+def test_a_healthy_deployment_stays(run: Run, tmp_path: Path) -> None:
     state = deployment(0, 2)
     found = run(*KUBERNETES, state, tmp_path)
     assert (found.result, state["current"]) == ("success", 3)
     assert found.jobs["rollback"].result == "skipped"
 
 
-def test_a_rollout_that_failed_before_is_not_what_it_goes_back_to(tmp_path: Path) -> None:
+def test_a_rollout_that_failed_before_is_not_what_it_goes_back_to(run: Run, tmp_path: Path) -> None:
     state = deployment(0, 2, 0, new_ready=0)
     found = run(*KUBERNETES, state, tmp_path)
     assert found.jobs["deploy"].outputs == {"previous_revision": "2"}
@@ -148,27 +165,30 @@ def test_a_rollout_that_failed_before_is_not_what_it_goes_back_to(tmp_path: Path
     assert found.jobs["deploy"].result == "failure"
 
 
-def test_nothing_that_ever_ran_is_nothing_to_go_back_to(tmp_path: Path) -> None:
+def test_nothing_that_ever_ran_is_nothing_to_go_back_to(run: Run, tmp_path: Path) -> None:
     found = run(*KUBERNETES, deployment(0, new_ready=0), tmp_path)
     assert "Nothing to go back to" in found.jobs["rollback"].log
     assert found.jobs["rollback"].result == "failure"
 
 
-HELM_CASE = ("helm-in-flow-style", ".github/workflows/release.yml")
+RELEASE = ".github/workflows/release.yml"
 
 
+@pytest.mark.parametrize("case", ["helm-in-flow-style", "helm-in-a-namespace"])
 @pytest.mark.parametrize(("upgrade", "healthy"), [("failed", True), ("deployed", False)])
-def test_a_release_goes_back_to_the_revision_that_was_deployed(tmp_path: Path, upgrade: str, healthy: bool) -> None:
+def test_a_release_goes_back_to_the_revision_that_was_deployed(
+    run: Run, tmp_path: Path, case: str, upgrade: str, healthy: bool
+) -> None:
     history = [{"revision": 1, "status": "superseded"}, {"revision": 2, "status": "deployed"}]
     state: dict[str, Any] = {"history": history, "upgrade": upgrade}
-    found = run(*HELM_CASE, state, tmp_path, healthy=healthy)
+    found = run(case, RELEASE, state, tmp_path, healthy=healthy)
     assert state["back_on"] == "2"
     assert found.result == "failure"
 
 
-def test_a_release_that_never_was_has_nothing_to_go_back_to(tmp_path: Path) -> None:
+def test_a_release_that_never_was_has_nothing_to_go_back_to(run: Run, tmp_path: Path) -> None:
     state: dict[str, Any] = {"history": [], "upgrade": "failed"}
-    found = run(*HELM_CASE, state, tmp_path)
+    found = run("helm-in-a-namespace", RELEASE, state, tmp_path)
     assert "was never deployed" in found.jobs["release"].log
     assert "Nothing to go back to" in found.jobs["rollback-release"].log
     assert "back_on" not in state
@@ -191,7 +211,7 @@ POD = {
 
 @pytest.mark.parametrize(("ends", "result"), [("1/", "success"), ("/1", "failure")])
 def test_a_migration_runs_once_in_the_pod_of_the_workload_with_the_new_image(
-    tmp_path: Path, ends: str, result: str
+    run: Run, tmp_path: Path, ends: str, result: str
 ) -> None:
     state = deployment(0, 2) | {"deployment": {"spec": {"template": {"spec": POD}}}, "ends": ends}
     found = run(*KUBERNETES, state, tmp_path, rule="missing-deploy-migration")

@@ -140,7 +140,10 @@ def workflow(*steps: str, shell: str = "") -> str:
             "deploy": {
                 "runs-on": "ubuntu-latest",
                 **({"defaults": {"run": {"shell": shell}}} if shell else {}),
-                "steps": [{"uses": "superfly/flyctl-deploy@v1"}, *({"run": step} for step in steps)],
+                "steps": [
+                    {"uses": "superfly/flyctl-actions@1.5", "with": {"args": "deploy"}},
+                    *({"run": step} for step in steps),
+                ],
             }
         },
     }
@@ -156,10 +159,17 @@ def rewritten(text: str, folder: Path, *rules: str, config: str = "") -> str:
     return found.files[at].after.text
 
 
-def run(text: str, site: Site, clock: Clock | None = None, *, secrets: dict[str, str] | None = None) -> JobRun:
+def run(
+    text: str,
+    site: Site,
+    clock: Clock | None = None,
+    *,
+    secrets: dict[str, str] | None = None,
+    plays: dict[str, Any] | None = None,
+) -> JobRun:
     made = Runner(
         text,
-        plays={"superfly/flyctl-deploy": does_nothing},
+        plays=plays or {"superfly/flyctl-actions": does_nothing},
         path=[clock.path] if clock else [],
         env={"CURL_HOME": str(site.home)},
         secrets=secrets,
@@ -269,6 +279,35 @@ def test_a_script_that_judges_for_itself_still_does(site: Site, clock: Clock, tm
     assert job.result == "success"
     assert f"::warning::{SITE} is not healthy after 300 seconds" in job.log
     assert "judged badly" in job.log
+
+
+# -- while the old version still answers ------------------------------------------------------------------------------
+
+ROLLING = {
+    "kubectl": "kubectl set image deployment/web web=orchard:2",
+    "aws": "aws ecs update-service --cluster orchard --service web --task-definition web:2",
+    "railway": "railway up --service web",
+}
+"""Commands that return while the old version answers: it is replaced when somebody waits, or after 25 seconds."""
+
+
+@pytest.mark.parametrize("tool", ROLLING)
+@pytest.mark.parametrize("good", [True, False])
+def test_the_old_version_is_not_asked_for_the_new_one(
+    tool: str, good: bool, site: Site, clock: Clock, tmp_path: Path
+) -> None:
+    rolled = tmp_path / "rolled-out"
+    program(clock.path, tool, f'case "$*" in *" wait "*|"rollout status"*) touch "{rolled}" ;; esac')
+    sign_in = {"uses": "aws-actions/configure-aws-credentials@v6", "with": {"aws-region": "eu-west-1"}}
+    made = yaml.safe_load(workflow(ROLLING[tool], "sleep 30", f"curl -f {SITE}"))
+    made["jobs"]["deploy"]["steps"][0] = sign_in
+    text = yaml.safe_dump({"on": "push", "jobs": made["jobs"]}, sort_keys=False)
+
+    site.answers["orchard.example"] = lambda number: 200 if good or not (rolled.exists() or clock.passed >= 25) else 503
+    plays = {"aws-actions/configure-aws-credentials": does_nothing}
+    job = run(rewritten(text, tmp_path), site, clock, plays=plays)
+
+    assert job.result == ("success" if good else "failure"), job.log
 
 
 # -- staying healthy ------------------------------------------------------------------------------------------------
@@ -417,7 +456,7 @@ def test_the_service_is_waited_for_by_the_real_command_line(
     aws.task_definition(image)
     made = Runner(
         text,
-        plays={"superfly/flyctl-deploy": does_nothing},
+        plays={"superfly/flyctl-actions": does_nothing},
         path=[aws.path],
         env=aws.env,
         variables={"SERVICE": SERVICE},

@@ -98,8 +98,7 @@ def _insert(workflow: Workflow, step: Step, command: Command, frontend: FrontEnd
         return Blocked("the build step is allowed to fail (continue-on-error)", "remove that, or ignore this finding")
     job = step.job
     if job is not None and (
-        re.search(r"windows|macos", f"{job.data.get('runs-on')} {job.data.get('strategy')}", re.IGNORECASE)
-        or Shell.named(job.default("shell")) is None
+        job.runs_on.may_be("windows") or job.runs_on.may_be("macos") or Shell.named(job.default("shell")) is None
     ):
         return Blocked(f"job {job.id} does not only run on Linux with bash", "add the check by hand, to another job")
     if frontend.problem or command.value(*NAMES_OUTPUT) is not None:

@@ -5,16 +5,22 @@ Too short and the check after it fails for a service that was about to come up; 
 it. A loop with a deadline does both right: it goes on as soon as the service is healthy, and it fails, with a message,
 when the service never is.
 
+While a rollout goes on the old version still answers, and a check that asks it passes. So what deploys is asked first
+whether its rollout is done (`aws ecs wait services-stable`, `kubectl rollout status`, …), and the checks that follow
+stay as they are. Where nothing is known that tells, the sleep stays as the least time, and the loop comes behind it.
+
 The addresses come from the health checks that follow the sleep, in its own script or in the next step that checks.
 Where those addresses were checked since the deployment already, the sleep is a soak (“wait and look again”): it becomes
 a loop that fails as soon as an address is not healthy during that time. Where nothing is checked, the option `url` says
-what to ask; else the service is waited for by `aws ecs wait services-stable` or `kubectl rollout status`.
+what to ask.
 
 ## When it is left alone
 * Sleeps in loops and conditions: they are part of a wait that looks.
 * Waits for a service on the runner itself (`localhost`, a container, a port-forward), and for logs to arrive; on a
   server, waits after which nothing is checked; a head start for `aws ecs wait` or `kubectl rollout status`.
 * Sleeps of a few seconds, of a length that is not written there, and those with no deployment before them.
+
+* A sleep before a loop that asks, where nothing tells when the rollout is done.
 
 Where the check that follows judges the answer itself, or does not care, the loop only waits: at its deadline it warns
 and goes on.
@@ -25,12 +31,21 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from itertools import pairwise
 
-from fixer.deploy.commands import StepScript, action_deploys, deploys, job_deploys, waits_for_ecs
-from fixer.deploy.deployments import Deployments, value_of
+from fixer.deploy.commands import (
+    StepScript,
+    action_deploys,
+    deploys,
+    job_deploys,
+    starts_of,
+    waits,
+    waits_for_ecs,
+)
+from fixer.deploy.deployments import Deployment, Deployments, value_of
 from fixer.deploy.health_check import HealthCheck, Probe, health_checks, is_local, stay_healthy, wait_until_healthy
-from fixer.deploy.ways import ECS, KUBERNETES
-from fixer.github.expressions import Expression, expressions_in, replaced
+from fixer.deploy.ways import ECS, KUBERNETES, Returns, Start
+from fixer.github.expressions import Expression, expressions_in, replaced, without
 from fixer.github.workflow import Step, Workflow
 from fixer.languages.shell import Command, Silence, Structure, Word
 from fixer.languages.yaml import dotted
@@ -152,8 +167,17 @@ def _finding(wait: Wait, options: Options, deployments: Deployments | None) -> I
     else:
         message = f"`{wait.command.source}` guesses how long the deployment takes"
         cure = _cure(wait, checks, options, deployments)
-        if isinstance(cure, Fix) or not checks or not all(c.check.command.within(Structure.LOOP) for c in checks):
-            yield Finding(wait.workflow.path, span, message, cure)
+        asked = bool(checks) and _asks_again(checks[0])
+        if asked and (isinstance(cure, Blocked) or _rollout(wait, Environment(wait), deployments, 0) is None):
+            return
+        yield Finding(wait.workflow.path, span, message, cure)
+
+
+def _asks_again(found: Found) -> bool:
+    """Whether a check stands in a loop that asks the same address again."""
+    around = found.check.command.structure
+    until = any(pair == (Structure.CONDITION, Structure.LOOP) for pair in pairwise(around))
+    return until or (Structure.LOOP in around and found.url == found.check.url.text)
 
 
 # -- what the sleep waits for -------------------------------------------------------------------------------------
@@ -387,6 +411,11 @@ def _option(word: Word, place: StepScript, environment: Environment) -> str | No
 def _cure(wait: Wait, checks: list[Found], options: Options, deployments: Deployments | None) -> Fix | Blocked:
     environment = Environment(wait)
     timeout, interval = _timeout(wait, options), int(options.interval)
+    rollout = _rollout(wait, environment, deployments, timeout)
+    if rollout:
+        title = "wait until the service is stable" if "aws ecs" in rollout[0] else "wait until the roll-out is complete"
+        return _fix(wait, rollout, environment, [], title, Tier.REVIEW)
+    environment = Environment(wait)
     probes = _probes(checks, environment, int(options.max_time)) if checks else None
     followed = probes is not None
     if probes is None:
@@ -402,17 +431,86 @@ def _cure(wait: Wait, checks: list[Found], options: Options, deployments: Deploy
         lines = wait_until_healthy(probes, timeout, interval, wait.text, goes_on=goes_on)
         urls = listed(probe.url.strip("\"'") for probe in probes)
         title = f"wait until {urls} {'is' if len(probes) == 1 else 'are'} healthy, {timeout} seconds at most"
-        tier = Tier.SAFE if followed and (goes_on or not _silencers(checks)) else Tier.REVIEW
-        return _fix(wait, lines, environment, checks, title, tier)
-    lines = _waiter(wait, environment, deployments, timeout)
-    if lines:
-        title = "wait until the service is stable" if "aws" in lines[0] else "wait until the roll-out is complete"
-        return _fix(wait, lines, environment, [], title, Tier.REVIEW)
+        if rollout is None:
+            return _fix(wait, [wait.command.source, *lines], environment, checks, f"then {title}", Tier.REVIEW)
+        alike = followed and (goes_on or not _silencers(checks))
+        return _fix(wait, lines, environment, checks, title, Tier.SAFE if alike else Tier.REVIEW)
     if checks:
         reason = "the address that is checked afterwards cannot be known where the sleep stands"
     else:
         reason = "nothing after it says which address tells that the deployment is there"
     return Blocked(reason, "name the address of a health check", _configuration(wait))
+
+
+def _rollout(wait: Wait, environment: Environment, deployments: Deployments | None, timeout: int) -> list[str] | None:
+    """The lines that wait until what was deployed has taken over; none where it has by then, and None where nothing
+    that is known tells when it has."""
+    begun = list(_begun(wait))
+    if not begun:
+        return []
+    if not all(start.means.waiter and start.line is not None for _, start in begun):
+        return _waiter(wait, environment, deployments, timeout) or None
+    lines: list[str] = []
+    for place, start in begun:
+        line = _waiting_line(wait, place, start, environment)
+        if line is None:
+            return None
+        lines.append(line)
+    return list(dict.fromkeys(lines))
+
+
+def _begun(wait: Wait) -> Iterator[tuple[StepScript | None, Start]]:
+    """What was deployed before the sleep, nothing has waited for, and may not have taken over yet."""
+    here = [start for start in wait.here.starts if start.offset < wait.command.start]
+    waited = [command.start for command in waits(wait.here.script) if command.start < wait.command.start]
+    yield from ((wait.here, start) for start in here if _may_go_on(start, waited))
+    for step in reversed(wait.steps[: wait.number]):
+        if waited:
+            return
+        place = StepScript.of(step)
+        started = list(starts_of(step))
+        waited = [command.start for command in waits(place.script)] if place is not None else []
+        yield from ((place, start) for start in started if _may_go_on(start, waited))
+        here += started
+    job = wait.step.job
+    if waited or here or job is None:
+        return
+    for needed in wait.workflow.upstream(*job.needs):
+        started = [start for step in needed.steps for start in starts_of(step)]
+        if not any(map(_waits, needed.steps)):
+            yield from ((None, start) for start in started if _may_go_on(start, []))
+
+
+def _may_go_on(start: Start, waited: Sequence[int]) -> bool:
+    return start.returns is Returns.BEGUN and not any(at > start.offset for at in waited)
+
+
+def _waits(step: Step) -> bool:
+    place = StepScript.of(step)
+    return place is not None and any(True for _ in waits(place.script))
+
+
+def _waiting_line(wait: Wait, place: StepScript | None, start: Start, environment: Environment) -> str | None:
+    """The waiter of the same command line, with the options that name what it waits for; None where it cannot be
+    said here."""
+    command = start.command
+    if place is None or start.line is None or command is None or place.remote or wait.here.remote:
+        return None
+    decided = command.within(Structure.LOOP, Structure.FUNCTION, Structure.BRANCH)
+    if decided and (place is not wait.here or command.block != wait.command.block):
+        return None
+    if place is not wait.here and any(name.startswith("AWS_") for name in place.step.node.texts("env")):
+        return None
+    words = [start.means.waiter]
+    for name, value in start.line.options:
+        wanted = name if name in ("--region", "--profile") else start.means.carried.get(name)
+        if wanted is None:
+            continue
+        word = environment.word(value.text, place, value.literal, "DEPLOYED") if value is not None else None
+        if word is None:
+            return None
+        words.append(f"{wanted} {word}")
+    return " ".join(words)
 
 
 def _soak(wait: Wait, checks: list[Found], options: Options) -> Fix | Blocked:
@@ -469,15 +567,14 @@ def _waiter(wait: Wait, environment: Environment, deployments: Deployments | Non
     made = [
         deployment
         for deployment in job.deployments
-        if (deployment.step.node.start, deployment.offset) < (wait.step.node.start, wait.command.start)
+        if deployment.returns is Returns.BEGUN
+        and (deployment.step.node.start, deployment.offset) < (wait.step.node.start, wait.command.start)
     ]
     waited = [wait.here, *wait.scripts(before=True)]
-    if (
-        not made
-        or any(d.unknown or d.way is not made[0].way for d in made)
-        or any(d.credentials and d.step.at != wait.step.at for d in made)
-        or any(waits_for_ecs(p.script) for p in waited)
-    ):
+    known = all(not d.unknown and not _open(d) and d.way is made[0].way for d in made)
+    if not made or not known or any(d.credentials and d.step.at != wait.step.at for d in made):
+        return []
+    if any(waits_for_ecs(place.script) for place in waited):
         return []
     lines: list[str] = []
     for deployment in made:
@@ -506,6 +603,11 @@ def _waiter(wait: Wait, environment: Environment, deployments: Deployments | Non
             words.append(f"--timeout {timeout}s")
         lines.append(" ".join(words))
     return list(dict.fromkeys(lines))
+
+
+def _open(deployment: Deployment) -> bool:
+    """Whether a variable of the shell is left in what it names."""
+    return any("$" in without(text) for key, text in deployment.target.items() if key != "task_definition")
 
 
 def _fix(

@@ -5,11 +5,15 @@ Right after a deployment a load balancer drains connections, a container warms u
 that fails then turns a good deployment red, or rolls it back. curl retries by itself: `--retry` with
 `--retry-all-errors` also covers refused connections and status codes that curl does not count as passing trouble.
 
+`--retry` alone asks again after a time-out or a code such as 503, and not where the connection is refused. A loop
+around `STATUS=$(curl …)` is left at the first refused connection, since the shell of a step stops at a failure.
+
 With `style = "loop"` a plain check becomes a loop of the shell instead; so do plain checks that an SSH action runs on a
 server, whose curl may be older than 7.71.
 
 ## When it is left alone
-* Checks in a loop, with `--retry`, or under `timeout`; calls that send something or keep what they get.
+* Checks in a loop, with a `--retry` that covers refused connections, or under `timeout`; calls that send something or
+  keep what they get.
 * Checks of the runner itself, of services of others, and where no deployment comes before.
 * Checks whose failure is ignored (`|| true`, `|| echo …`).
 """
@@ -47,10 +51,39 @@ def check(workflow: Workflow, options: Options) -> Iterator[Finding]:
             if place is None:
                 continue
             for found in health_checks(place.script):
-                if _asks_once(found, place) and _after_deployment(found, place, steps[:number]):
-                    span = workflow.span_of(place.node, found.command.start, found.command.end)
-                    message = f"the health check of {found.url.text} asks once, right after a deployment"
+                if not _after_deployment(found, place, steps[:number]):
+                    continue
+                span = workflow.span_of(place.node, found.command.start, found.command.end)
+                if _ends_its_loop(found, place):
+                    message = (
+                        f"the loop around the health check of {found.url.text} ends at the first refused connection"
+                    )
+                    yield Finding(workflow.path, span, message, _goes_on(workflow, place, found))
+                elif _asks_once(found, place):
+                    often = "asks again only where something answers" if found.retries_answers else "asks once"
+                    message = f"the health check of {found.url.text} {often}, right after a deployment"
                     yield Finding(workflow.path, span, message, _cure(workflow, place, found, options))
+
+
+def _ends_its_loop(found: HealthCheck, place: StepScript) -> bool:
+    """Whether `NAME=$(curl …)` in a loop that tries again ends the script, since the shell stops at a failure."""
+    if found.command.fails_assignment is None or not found.command.within(Structure.LOOP) or found.retries:
+        return False
+    again = any(command.name == "sleep" and command.within(Structure.LOOP) for command in place.script.commands)
+    return again and not _is_here(found, place)
+
+
+def _goes_on(workflow: Workflow, place: StepScript, found: HealthCheck) -> Fix | Blocked:
+    at = found.command.fails_assignment or 0
+    title = "let the loop go on where nothing answers"
+    effect = f"{dotted(place.node.at)}: a refused connection is an attempt that failed, and not the end of the script"
+    return Fix.of(title, workflow.splice_scalar(place.node, [(at, at, " || true")]), tier=Tier.SAFE, effects=[effect])
+
+
+def _is_here(found: HealthCheck, place: StepScript) -> bool:
+    """Whether the check asks the runner itself."""
+    url = value_of(found.url.text, place.step, place.script) or found.url.text
+    return is_local(url) and not place.remote
 
 
 def _asks_once(found: HealthCheck, place: StepScript) -> bool:
@@ -58,7 +91,7 @@ def _asks_once(found: HealthCheck, place: StepScript) -> bool:
     if found.retries or command.name != "curl" or command.within(*ELSEWHERE) or command.words[0].text == "timeout":
         return False
     url = value_of(found.url.text, place.step, place.script) or found.url.text
-    if is_local(url) and not place.remote:
+    if _is_here(found, place):
         return False
     if not (_is_a_gate(command) and found.fails) and not is_about_health(url):
         return False
@@ -87,15 +120,26 @@ def _cure(workflow: Workflow, place: StepScript, found: HealthCheck, options: Op
             "it reads the status code, and curl cannot retry what it writes to /dev/null (error 23 in many versions)",
             "let `curl --fail` judge, without `--write-out`",
         )
+    judge = next((each.name for each in found.command.receivers if each.name in ("grep", "egrep", "jq")), "")
+    if not found.fails and judge:
+        return Blocked(
+            f"{judge} judges the answer, and curl asks no second time where it got one",
+            "add `--fail`, or ask in a loop",
+        )
     if not found.fails:
         return Blocked(
             "an HTTP error does not fail this check, so it has nothing to retry", "add `--fail` where it should"
         )
+    at = found.command.argv[0].end
+    if found.retries_answers:
+        effect = f"{dotted(place.node.at)}: the check of {found.url.text} also asks again where nothing answers"
+        also = "--retry-connrefused" if place.remote else "--retry-all-errors"  # which curl has since 7.71
+        refused = workflow.splice_scalar(place.node, [(at, at, f" {also}")])
+        return Fix.of("ask again after every failure", refused, tier=Tier.SAFE, effects=[effect])
     parts = _as_loop(workflow, place, found, attempts, delay) if options.style == "loop" or place.remote else None
     if parts is None:
         limit = "" if found.max_time else f" --max-time {int(options.max_time)}"
         retry = f" --retry {attempts - 1} --retry-delay {delay} --retry-all-errors{limit}"
-        at = found.command.argv[0].end
         parts = workflow.splice_scalar(place.node, [(at, at, retry)])
     title = f"ask up to {attempts} times, {delay} seconds apart"
     effect = f"{dotted(place.node.at)}: the check of {found.url.text} fails after {attempts} attempts, not after one"

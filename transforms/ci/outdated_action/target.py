@@ -123,7 +123,8 @@ def _no_successor(action: Action) -> Blocked:
         )
     return Blocked(
         f"the catalog knows no release of {action.name} that is better (as of {action.as_of})",
-        f"replace it, or `fhfix catalog update {action.repository}` where there is a newer one",
+        str(action.curated.get("instead", ""))
+        or f"replace it, or `fhfix catalog update {action.repository}` where there is a newer one",
     )
 
 

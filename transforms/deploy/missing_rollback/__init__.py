@@ -30,7 +30,7 @@ import re
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from itertools import count
-from typing import Any
+from typing import Any, Literal
 
 from fixer.deploy.deployments import (
     DeployJob,
@@ -41,187 +41,26 @@ from fixer.deploy.deployments import (
     exports,
     filled_in,
     refers_to,
+    snapshot_notice,
+)
+from fixer.deploy.local_actions import (
+    LocalAction,
+    LocalActions,
+    Work,
+    can_use_local_actions,
+    checkout_before,
+    shared_place,
 )
 from fixer.deploy.rollbacks import Flaw, flaw_of, idle_rollback, is_atomic, rollback_of
 from fixer.deploy.ways import ECS, HELM, KUBERNETES
 from fixer.github.expressions import ANY, conditions, names_read, only_read, reads_below
+from fixer.github.permissions import grant
 from fixer.github.workflow import Job, Step, Workflow
 from fixer.languages.yaml import Flow, Node
-from fixer.model import Blocked, Finding, Fix, Parts, Rule, RuleOptions, Tier, option
+from fixer.model import Blocked, Finding, Fix, NewFile, Parts, Rule, RuleOptions, Tier, option
+from transforms.deploy.missing_rollback import steps
+from transforms.deploy.missing_rollback.steps import PLACES
 
-RECORD_ECS = """\
-steady="[?rolloutState=='COMPLETED' || !rolloutState] | [0].[id, taskDefinition]"
-found=$(aws ecs describe-services --cluster "$CLUSTER" --services "$SERVICE" --output text \\
-  --query "services[?status=='ACTIVE'] | [0].deployments$steady")
-read -r deployment previous <<<"$found"
-case "${previous:-}" in
-  arn:*:task-definition/*) ;;
-  *)
-    echo "::warning::$SERVICE has never run steadily: if this deployment fails, there is nothing to go back to"
-    exit 0
-    ;;
-esac
-# family:revision and no ARN: GitHub drops an output that holds a masked value, such as an account id.
-echo "task_definition=${previous##*/}" >> "$GITHUB_OUTPUT"
-{revision}echo "If $deployment cannot be replaced, $SERVICE goes back to ${previous##*/}"
-"""
-RECORD_REVISION = """\
-# A name that is kept as a secret is masked too; the number of the revision is not.
-echo "revision=${previous##*:}" >> "$GITHUB_OUTPUT"
-"""
-IMAGES = """\
-images() {
-  local listed found
-  listed=$(aws ecs list-tasks --cluster "$CLUSTER" --service-name "$SERVICE" --output text --query taskArns) || return
-  read -r -a tasks <<<"$listed"
-  [ "${tasks[0]:-None}" != None ] || return 0
-  found=$(aws ecs describe-tasks --cluster "$CLUSTER" --tasks "${tasks[@]}" --output text \\
-    --query "tasks[$1].containers[].[image, imageDigest]") || return
-  # Without the registry's address, which holds the account id.
-  sed -n -E 's#^[0-9]+\\.dkr\\.ecr\\.[^/]+/([^@:[:space:]]+:[^@[:space:]]+)\\s+(sha256:.*)$#\\1=\\2#p' <<<"$found" |
-    sort -u | paste -s -d ' ' -
-}
-"""
-RECORD_IMAGES = """\
-# The service keeps its revision, and a tag of its image moves: what runs is told by the digest.
-running=$(images "?startedBy=='$deployment'")
-echo "images=$running" >> "$GITHUB_OUTPUT"
-echo "Images that run: ${running:-none}"
-"""
-STEADY_ECS = """\
-primary() {
-  aws ecs describe-services --cluster "$CLUSTER" --services "$SERVICE" --output text \\
-    --query "services[0].deployments[?status=='PRIMARY'] | [0].id"
-}
-started=$(primary)
-# One waiter gives up after ten minutes.
-steady() { aws ecs wait services-stable --cluster "$CLUSTER" --services "$SERVICE"; }
-if ! steady && ! steady; then
-  echo "::error::$SERVICE was not steady within twenty minutes"
-  exit 1
-fi
-# A circuit breaker that goes back by itself also ends steady, with a deployment of its own.
-if [ "$(primary)" != "$started" ]; then
-  echo "::error::$SERVICE is steady, but not on what was deployed: ECS went back by itself"
-  exit 1
-fi
-"""
-STATE_ECS = """\
-state() {
-  local found
-  found=$(aws ecs describe-services --cluster "$CLUSTER" --services "$SERVICE" --output text \\
-    --query 'services[0].[taskDefinition, length(deployments)]') || return
-  sed -E 's#^.*/##; s#\\s+# #' <<<"$found"
-}
-"""
-FROM_REVISION = """\
-# GitHub drops an output that holds a secret, such as the family's name: the family is still that of the service.
-if [ -z "${PREVIOUS_TASK_DEFINITION:-}" ] && [ -n "${PREVIOUS_REVISION:-}" ]; then
-  state=$(state)
-  PREVIOUS_TASK_DEFINITION="${state%:*}:$PREVIOUS_REVISION"
-fi
-"""
-REFUSE_ECS = """\
-case "${PREVIOUS_TASK_DEFINITION:-}" in
-  ?*:[0-9]*) ;;
-  *)
-    echo "::error::Nothing to go back to: no steady revision of $SERVICE was recorded before the deployment"
-    exit 1
-    ;;
-esac
-"""
-RESTORE_IMAGES = """\
-if [ -z "${PREVIOUS_IMAGES:-}" ]; then
-  echo "::error::No running image of $SERVICE was recorded, and its revision alone does not tell what runs"
-  exit 1
-fi
-moved=""
-for entry in $PREVIOUS_IMAGES; do
-  image=${entry%%=*} digest=${entry#*=}
-  repository=${image%:*} tag=${image##*:}
-  now=$(aws ecr batch-get-image --repository-name "$repository" --image-ids "imageTag=$tag" --output text \\
-    --query 'images[0].imageId.imageDigest')
-  if [ "$now" != "$digest" ]; then
-    manifest=$(aws ecr batch-get-image --repository-name "$repository" --image-ids "imageDigest=$digest" \\
-      --query 'images[0].imageManifest' --output text)
-    media=$(aws ecr batch-get-image --repository-name "$repository" --image-ids "imageDigest=$digest" \\
-      --query 'images[0].imageManifestMediaType' --output text)
-    aws ecr put-image --repository-name "$repository" --image-tag "$tag" --image-digest "$digest" --output text \\
-      --image-manifest "$manifest" --image-manifest-media-type "$media" --query image.imageId.imageTag
-    echo "$image is $digest again"
-    moved=yes
-  fi
-done
-state=$(state)
-if [ -z "$moved" ] && [ "$state" = "$PREVIOUS_TASK_DEFINITION 1" ] && [ "$(images "")" = "$PREVIOUS_IMAGES" ]; then
-  echo "The deployment had not touched $SERVICE yet: $PREVIOUS_TASK_DEFINITION runs as before"
-  exit 0
-fi
-"""
-RESTORE_ECS = """\
-aws ecs update-service --cluster "$CLUSTER" --service "$SERVICE" --task-definition "$PREVIOUS_TASK_DEFINITION" \\
-  {force}--query service.status --output text
-aws ecs wait services-stable --cluster "$CLUSTER" --services "$SERVICE" ||
-  aws ecs wait services-stable --cluster "$CLUSTER" --services "$SERVICE"
-state=$(state)
-if [ "$state" != "$PREVIOUS_TASK_DEFINITION 1" ]; then
-  echo "::error::$SERVICE is on ${state% *} in ${state#* } deployments, not on $PREVIOUS_TASK_DEFINITION alone"
-  exit 1
-fi
-"""
-VERIFY_IMAGES = """\
-running=$(images "")
-if [ "$running" != "$PREVIOUS_IMAGES" ]; then
-  echo "::error::$SERVICE runs ${running:-nothing}, not $PREVIOUS_IMAGES"
-  exit 1
-fi
-"""
-SAID = """\
-echo "{what} is back on {to}"
-if [ -n "${SNAPSHOT_ID:-}" ]; then
-  echo "::notice::Migrations are not undone. The database as it was before: snapshot $SNAPSHOT_ID"
-fi
-"""
-RECORD_KUBERNETES = """\
-name=${WORKLOAD#*/}
-# The newest revision that has ready pods: the last rollout may still be failing.
-columns='OWNER:.metadata.ownerReferences[0].name'
-columns+=',REVISION:.metadata.annotations.deployment\\.kubernetes\\.io/revision,READY:.status.readyReplicas'
-revision=$(kubectl get replicasets{options} --no-headers --output "custom-columns=$columns" |
-  awk -v name="$name" '$1 == name && $3 + 0 > 0 { print $2 }' | sort -n | tail -n 1)
-if [ -z "$revision" ]; then
-  echo "::warning::$WORKLOAD has no revision with ready pods: if this deployment fails, there is nothing to go back to"
-  exit 0
-fi
-echo "revision=$revision" >> "$GITHUB_OUTPUT"
-echo "A failed deployment of $WORKLOAD goes back to revision $revision"
-"""
-STEADY_KUBERNETES = 'kubectl rollout status "$WORKLOAD"{options} --timeout=10m'
-RESTORE_KUBERNETES = """\
-if [ -z "${PREVIOUS_REVISION:-}" ]; then
-  echo "::error::Nothing to go back to: no revision of $WORKLOAD was recorded before the deployment"
-  exit 1
-fi
-kubectl rollout undo "$WORKLOAD"{options} --to-revision="$PREVIOUS_REVISION"
-kubectl rollout status "$WORKLOAD"{options} --timeout=10m
-"""
-RECORD_HELM = """\
-revision=$(helm history "$RELEASE"{options} --output json 2>/dev/null |
-  jq -r '[.[] | select(.status == "deployed")][-1].revision // empty' || true)
-if [ -z "$revision" ]; then
-  echo "::warning::$RELEASE was never deployed: if this deployment fails, there is nothing to go back to"
-  exit 0
-fi
-echo "revision=$revision" >> "$GITHUB_OUTPUT"
-echo "A failed deployment of $RELEASE goes back to revision $revision"
-"""
-RESTORE_HELM = """\
-if [ -z "${PREVIOUS_REVISION:-}" ]; then
-  echo "::error::Nothing to go back to: no revision of $RELEASE was recorded before the deployment"
-  exit 1
-fi
-helm rollback "$RELEASE" "$PREVIOUS_REVISION"{options} --wait --timeout 10m
-"""
 RECORD_COMMAND = """\
 previous=$({command})
 if [ -z "$previous" ]; then
@@ -239,14 +78,6 @@ fi
 """
 NOT_HELD_BACK = {"if": "${{ !cancelled() }}"}
 """One service that cannot be restored, or was not deployed at all, does not hold back the others."""
-HEALTH = """\
-for url in $HEALTH_URLS; do
-  curl --fail --silent --show-error --output /dev/null --max-time 10 \\
-    --retry 24 --retry-delay 5 --retry-all-errors "$url"
-  echo "$url is healthy"
-done
-"""
-
 _USES_ECR = re.compile(r"amazon-ecr-login|\.dkr\.ecr\.|ecr get-login|\bECR")
 _CHANGES = re.compile(r"(?:terraform|tofu|terragrunt) apply|pulumi up|cdk deploy|cloudformation deploy|sam deploy")
 # Names of secrets that hold the name of something, and no key to it.
@@ -261,23 +92,26 @@ _BOTH_COMMANDS = f"{_RECORD}\n{_COMMAND}"
 
 
 class Options(RuleOptions):
+    style: Literal["action", "inline"] = option(
+        "action", "where the shell of a rollback stands: in actions of the repository, or inline in each job"
+    )
     record: str = option("", "a command that prints which version runs, for ways of deploying that fhfix does not know")
     command: str = option("", "a command that goes back to the version in $PREVIOUS, likewise")
 
 
-def check(workflow: Workflow, deployments: Deployments, options: Options) -> Iterator[Finding]:
+def check(workflow: Workflow, deployments: Deployments, local: LocalActions, options: Options) -> Iterator[Finding]:
     jobs = deployments.of(workflow)
     for job in jobs:
-        elsewhere = {other.id for other in jobs if other.environment != job.environment}
+        elsewhere = job.elsewhere(jobs)
         existing = rollback_of(job, elsewhere)
         if existing is None:
             idle = idle_rollback(job, elsewhere)
             if idle is not None and job.way.restored:
-                yield _idle(job, idle)
+                yield _idle(job, idle, local, options)
             elif not is_atomic(job):
-                yield _missing(job, options)
+                yield _missing(job, local, options)
         else:
-            found = _broken(job, existing) if isinstance(existing, Job) else _broken_step(job, existing)
+            found = _broken(job, existing, local, options) if isinstance(existing, Job) else _broken_step(job, existing)
             if found is not None:
                 yield found
     for step in deployments.composite.get(workflow.path, ()):
@@ -295,13 +129,13 @@ def check(workflow: Workflow, deployments: Deployments, options: Options) -> Ite
 # -- a rollback that is missing -----------------------------------------------------------------------------------
 
 
-def _missing(job: DeployJob, options: Options) -> Finding:
+def _missing(job: DeployJob, local: LocalActions, options: Options) -> Finding:
     words = job.deployments[0].words
     message = f"job {job.id} deploys ({words}), and nothing goes back when that fails"
-    return Finding(job.workflow.path, job.deployments[0].step.span, message, _cure(job, options))
+    return Finding(job.workflow.path, job.deployments[0].step.span, message, _cure(job, local, options))
 
 
-def _cure(job: DeployJob, options: Options) -> Fix | Blocked:
+def _cure(job: DeployJob, local: LocalActions, options: Options) -> Fix | Blocked:
     steps = job.editable_steps
     if isinstance(steps, Blocked):
         return steps
@@ -311,19 +145,23 @@ def _cure(job: DeployJob, options: Options) -> Fix | Blocked:
     if why is not None:
         return why
     workflow = job.workflow
-    records = _records(job)
+    going_back = _going_back(job, options)
+    files = going_back.files(local)
     rollback = _job_name(job)
-    made = _rollback_job(job, records)
+    made = _rollback_job(going_back)
     if isinstance(made, Blocked):
         return made
+    if isinstance(files, Blocked):
+        return files
     jobs = workflow.root.get("jobs")
     assert jobs is not None
     moved = _permissions_of_the_job(job)
-    parts = [*moved, *_recording(job, records, followed=True)]
+    parts = [*moved, *_recording(going_back, followed=True)]
     parts.append(workflow.add_key(jobs, rollback, made))  # last: it may stand where the last step ends
     return Fix.of(
         f"record what runs, and add job {rollback}",
         *parts,
+        *files,
         tier=Tier.REVIEW,
         effects=[
             *_effects(job, rollback),
@@ -392,8 +230,8 @@ def _changed_before(job: DeployJob) -> Blocked | None:
 
 
 def _sign_in_is_its_own(job: DeployJob) -> Blocked | None:
-    steps = [copy_of(step) for step in job.sign_in]
-    missing = refers_to(steps, job.sign_in)
+    signing_in = [copy_of(step) for step in job.sign_in]
+    missing = refers_to(signing_in, job.sign_in)
     if missing:
         return _blocked(
             f"signing in depends on step {missing}, which the rollback does not have",
@@ -407,8 +245,7 @@ def _sign_in_is_its_own(job: DeployJob) -> Blocked | None:
             f"signing in reads {passed}, which a step before it sets", "take it from `vars`, `secrets` or `env`"
         )
     given = [own, *(deployment.credentials for deployment in job.deployments)]
-    # The rollback takes over the job's own variables.
-    if job.is_local(steps, *own) or job.is_local(given):
+    if job.is_local(signing_in, *own) or job.is_local(given):
         return _blocked("signing in depends on values of this job only", "use `vars`, `secrets` or `env`")
     return None
 
@@ -541,43 +378,80 @@ def _free_id(job: DeployJob, wanted: str) -> str:
 
 
 def _target_env(deployment: Deployment) -> dict[str, str]:
+    """The variables that say which service, workload or release it is."""
     target = deployment.target
-    names = {
-        ECS: {"CLUSTER": "cluster", "SERVICE": "service", "AWS_REGION": "region", "AWS_PROFILE": "profile"},
-        KUBERNETES: {"WORKLOAD": "workload", "NAMESPACE": "namespace", "CONTEXT": "context"},
-        HELM: {"RELEASE": "release", "NAMESPACE": "namespace", "CONTEXT": "context"},
-    }.get(deployment.way, {})
-    return {name: target[key] for name, key in names.items() if target.get(key)}
-
-
-def _options_of(deployment: Deployment) -> str:
-    """`--namespace` and `--context` for kubectl and helm, where the deployment gives them."""
-    made = ' --namespace "$NAMESPACE"' if deployment.target.get("namespace") else ""
-    if deployment.target.get("context"):
-        made += ' --context "$CONTEXT"' if deployment.way is KUBERNETES else ' --kube-context "$CONTEXT"'
-    return made
-
-
-def _record_script(record: Record) -> str:
-    deployment = record.deployment
+    named = {each.variable: target.get(each.name, "") for each in PLACES.get(deployment.way, ())}
     if deployment.way is ECS:
-        before, after = (IMAGES, RECORD_IMAGES) if record.moves_a_tag else ("", "")
-        return before + RECORD_ECS.replace("{revision}", RECORD_REVISION if record.is_masked else "") + after
-    text = RECORD_KUBERNETES if deployment.way is KUBERNETES else RECORD_HELM
-    return text.replace("{options}", _options_of(deployment))
+        named |= {"AWS_REGION": named.pop("REGION"), "AWS_PROFILE": target.get("profile", "")}
+    return {name: value for name, value in named.items() if value}
 
 
-def _record_step(job: DeployJob, record: Record) -> dict[str, Any]:
-    env, script = _target_env(record.deployment), _record_script(record)
+@dataclass(frozen=True)
+class GoingBack:
+    """A job, and what is recorded of each of its deployments.
+
+    `checkout` is the step that brings the actions of the repository; None where the text stays inline.
+    """
+
+    job: DeployJob
+    records: tuple[Record, ...]
+    checkout: Step | None = None
+
+    @property
+    def shared(self) -> bool:
+        """Whether its steps use actions of the repository."""
+        return self.checkout is not None
+
+    @property
+    def index(self) -> int:
+        """Before which step of the job it is recorded what runs."""
+        return self.job.earliest if self.checkout is None else max(self.job.earliest, self.checkout.index + 1)
+
+    def place(self, deployment: Deployment) -> dict[str, str]:
+        """What says which service it is."""
+        env = _target_env(deployment)
+        return shared_place(self.job, env) if self.shared else env
+
+    def record(self, record: Record) -> Work:
+        return steps.record(record.deployment, moves_a_tag=record.moves_a_tag, is_masked=record.is_masked)
+
+    def restore(self, record: Record) -> Work:
+        return steps.restore(record.deployment, moves_a_tag=record.moves_a_tag, is_masked=record.is_masked)
+
+    def files(self, local: LocalActions) -> list[NewFile] | Blocked:
+        """The actions of the repository that its steps use and that are not there yet."""
+        if not self.shared:
+            return []
+        used: list[LocalAction] = [self.record(record).action for record in self.records]
+        used += [steps.wait(deployment).action for deployment in _waited_for(self.job)]
+        used += [self.restore(record).action for record in self.records]
+        used += [steps.check_health().action] if self.job.urls else []
+        made = local.made(used)
+        return replace(made, config='rules.missing-rollback.style = "inline"') if isinstance(made, Blocked) else made
+
+
+def _going_back(job: DeployJob, options: Options) -> GoingBack:
+    """How this job goes back: by actions of the repository where it has them, and no step needs an env of its own."""
+    values = [value for deployment in job.deployments for value in _target_env(deployment).values()]
+    own = any(deployment.credentials or deployment.target.get("profile") for deployment in job.deployments)
+    exported = any(job.is_local(value) and names_read("env", value) for value in values)
+    shared = options.style == "action" and not own and not exported
+    shared = shared and can_use_local_actions(job.job, job.first)
+    return GoingBack(job, tuple(_records(job)), checkout_before(job.job, job.first) if shared else None)
+
+
+def _record_step(going_back: GoingBack, record: Record) -> dict[str, Any]:
+    job, deployment = going_back.job, record.deployment
+    made: dict[str, Any] = {"name": f"Record what runs now{_of(job, deployment)}", "id": record.step_id}
+    if job.knows_before(deployment.condition):
+        made |= deployment.condition
+    env = going_back.place(deployment)
+    if going_back.shared:
+        return made | going_back.record(record).step(env, shared=True)
     passed = [name for name, value in env.items() if job.is_local(value)]
-    if passed:
-        lines = "".join(f'echo "{name.lower()}=${name}" >> "$GITHUB_OUTPUT"\n' for name in passed)
-        script = lines + script
-    made: dict[str, Any] = {"name": f"Record what runs now{_of(job, record.deployment)}", "id": record.step_id}
-    if job.knows_before(record.deployment.condition):
-        made |= record.deployment.condition
-    made |= record.deployment.surroundings
-    return made | {"env": {**record.deployment.credentials, **env}, "run": script}
+    lines = "".join(f'echo "{name.lower()}=${name}" >> "$GITHUB_OUTPUT"\n' for name in passed)
+    step = going_back.record(record).step({**deployment.credentials, **env}, shared=False)
+    return made | deployment.surroundings | step | {"run": lines + step["run"]}
 
 
 def _of(job: DeployJob, deployment: Deployment) -> str:
@@ -594,31 +468,33 @@ def _called(deployment: Deployment) -> str:
     return next(filter(None, map(deployment.target.get, ("service", "workload", "release"))), "")
 
 
-def _recording(job: DeployJob, records: list[Record], *, followed: bool = False) -> list[Parts]:
+def _recording(going_back: GoingBack, *, followed: bool = False) -> list[Parts]:
     """The steps that record what runs, right after the job has signed in; those that see whether the deployment is
     steady and healthy; and the outputs of the job. `followed`: a new job is added behind them."""
-    workflow, steps = job.workflow, job.steps_node
-    assert steps is not None
+    job = going_back.job
+    workflow, steps_node = job.workflow, job.steps_node
+    assert steps_node is not None
     outputs: dict[str, str] = {}
-    for record in records:
+    for record in going_back.records:
         for name, key in record.outputs.items():
-            outputs[name] = f"${{{{ steps.{record.step_id}.outputs.{key} }}}}"
-        for name, value in _target_env(record.deployment).items():
+            given = key.replace("_", "-") if going_back.shared else key
+            outputs[name] = f"${{{{ steps.{record.step_id}.outputs.{given} }}}}"
+        for name, value in going_back.place(record.deployment).items():
             if job.is_local(value):
-                outputs[f"previous_{name.lower()}{record.suffix}"] = (
-                    f"${{{{ steps.{record.step_id}.outputs.{name.lower()} }}}}"
-                )
+                passed = f"${{{{ steps.{record.step_id}.outputs.{name.lower()} }}}}"
+                outputs[f"previous_{name.lower()}{record.suffix}"] = value if going_back.shared else passed
     later: dict[int, list[dict[str, Any]]] = {}
-    for index, waiting in _steady_steps(job):
-        later.setdefault(index, []).append(waiting)
+    for deployment in _waited_for(job):
+        later.setdefault(deployment.index + 1, []).append(_wait_step(going_back, deployment))
     last = job.last_check
     if last is not None:
         step: dict[str, Any] = {"name": "The deployment is healthy", "id": _free_id(job, "healthy")}
         step |= job.deployments[0].surroundings | {"run": 'echo "healthy=true" >> "$GITHUB_OUTPUT"'}
         outputs[_healthy(job)] = f"${{{{ steps.{step['id']}.outputs.healthy }}}}"
         later.setdefault(last + 1, []).append(step)
-    parts: list[Parts] = [workflow.insert_item(steps, job.earliest, *(_record_step(job, record) for record in records))]
-    parts += [workflow.insert_item(steps, index, *made, followed=followed) for index, made in later.items()]
+    recorded = [_record_step(going_back, record) for record in going_back.records]
+    parts: list[Parts] = [workflow.insert_item(steps_node, going_back.index, *recorded)]
+    parts += [workflow.insert_item(steps_node, index, *made, followed=followed) for index, made in later.items()]
     own = job.job.node.get("outputs")
     if own is not None:
         parts.append(workflow.add_keys(own, outputs))
@@ -627,21 +503,22 @@ def _recording(job: DeployJob, records: list[Record], *, followed: bool = False)
     return parts
 
 
-def _steady_steps(job: DeployJob) -> list[tuple[int, dict[str, Any]]]:
-    """A wait behind each deployment that nothing waits for; else a failed rollout would go unseen."""
-    made: list[tuple[int, dict[str, Any]]] = []
+def _waited_for(job: DeployJob) -> list[Deployment]:
+    """The deployments that nothing waits for: else a failed rollout would go unseen."""
     if job.way is HELM:
-        return made
+        return []
     last = {deployment.place: deployment for deployment in job.deployments}
-    for deployment in last.values():
-        if job.waits_for(deployment):
-            continue
-        script = STEADY_ECS if job.way is ECS else STEADY_KUBERNETES.replace("{options}", _options_of(deployment))
-        step: dict[str, Any] = {"name": f"Wait until the rollout is steady{_of(job, deployment)}"}
-        step |= deployment.condition
-        env = {**deployment.credentials, **_target_env(deployment)}
-        made.append((deployment.index + 1, step | deployment.surroundings | {"env": env, "run": script}))
-    return made
+    return [deployment for deployment in last.values() if not job.waits_for(deployment)]
+
+
+def _wait_step(going_back: GoingBack, deployment: Deployment) -> dict[str, Any]:
+    step: dict[str, Any] = {"name": f"Wait until the rollout is steady{_of(going_back.job, deployment)}"}
+    step |= deployment.condition
+    env = going_back.place(deployment)
+    if going_back.shared:
+        return step | steps.wait(deployment).step(env, shared=True)
+    env = {**deployment.credentials, **env}
+    return step | deployment.surroundings | steps.wait(deployment).step(env, shared=False)
 
 
 # -- the job that rolls back --------------------------------------------------------------------------------------
@@ -681,7 +558,8 @@ def _needed(job: DeployJob) -> list[str]:
     return [job.id, *(other.id for other in job.checked_by)]
 
 
-def _rollback_job(job: DeployJob, records: list[Record]) -> dict[str, Any] | Blocked:
+def _rollback_job(going_back: GoingBack) -> dict[str, Any] | Blocked:
+    job, records = going_back.job, going_back.records
     data = job.job.data
     env = data.get("env", {}) if job.signed_in_by == "environment" else _own_env(job)
     local = _surroundings_are_its_own(job, env)
@@ -705,8 +583,22 @@ def _rollback_job(job: DeployJob, records: list[Record]) -> dict[str, Any] | Blo
         made["container"] = data["container"]
     if env:
         made["env"] = env
-    made["steps"] = [*map(copy_of, job.sign_in), *_restore_steps(job, records), *_health_step(job, records)]
+    signing_in = [step for step in job.sign_in if step is not going_back.checkout]
+    made["steps"] = [
+        *_checkout_steps(going_back),
+        *map(copy_of, signing_in),
+        *_restore_steps(going_back),
+        *_health_step(going_back),
+        *([snapshot_notice(job.id)] if "snapshot_id" in _outputs(job) else []),
+    ]
     return made
+
+
+def _checkout_steps(going_back: GoingBack) -> list[dict[str, Any]]:
+    """The same in another job: of the whole repository, as it is by default."""
+    if going_back.checkout is None:
+        return []
+    return [{key: value for key, value in copy_of(going_back.checkout).items() if key in ("name", "uses")}]
 
 
 def _surroundings_are_its_own(job: DeployJob, env: dict[str, Any]) -> Blocked | None:
@@ -722,57 +614,41 @@ def _surroundings_are_its_own(job: DeployJob, env: dict[str, Any]) -> Blocked | 
     return None
 
 
-def _health_step(job: DeployJob, records: list[Record]) -> list[dict[str, Any]]:
+def _health_step(going_back: GoingBack) -> list[dict[str, Any]]:
     """One step that asks every address that is asked for after the deployment; none where none is."""
+    job = going_back.job
     if not job.urls:
         return []
     urls = "".join(f"{url}\n" for url in job.urls) if len(job.urls) > 1 else job.urls[0]
-    held = NOT_HELD_BACK if len(records) > 1 else {}
-    step = {"name": "Check health after the rollback", **held, **job.deployments[0].surroundings}
-    return [{**step, "env": {"HEALTH_URLS": urls}, "run": HEALTH}]
+    held = NOT_HELD_BACK if len(going_back.records) > 1 else {}
+    step = {"name": "Check health after the rollback", **held}
+    if not going_back.shared:
+        step |= job.deployments[0].surroundings
+    return [step | steps.check_health().step({"HEALTH_URLS": urls}, shared=going_back.shared)]
 
 
-def _restore_steps(job: DeployJob, records: list[Record]) -> list[Any]:
-    made: list[Any] = []
-    for record in reversed(records):
-        name = {"name": f"Go back to what ran before{_of(job, record.deployment)}"}
-        others = NOT_HELD_BACK if record is not records[-1] else {}
-        shell = record.deployment.surroundings
-        made.append(name | others | shell | {"env": _restore_env(job, record), "run": _restore_script(record)})
+def _restore_steps(going_back: GoingBack) -> list[dict[str, Any]]:
+    made: list[dict[str, Any]] = []
+    for record in reversed(going_back.records):
+        step: dict[str, Any] = {"name": f"Go back to what ran before{_of(going_back.job, record.deployment)}"}
+        step |= NOT_HELD_BACK if record is not going_back.records[-1] else {}
+        if not going_back.shared:
+            step |= record.deployment.surroundings
+        values = _restore_values(going_back, record)
+        made.append(step | going_back.restore(record).step(values, shared=going_back.shared))
     return made
 
 
-def _restore_env(job: DeployJob, record: Record) -> dict[str, str]:
+def _restore_values(going_back: GoingBack, record: Record) -> dict[str, str]:
+    job = going_back.job
     needs = f"needs.{job.id}.outputs"
     env = dict(record.deployment.credentials)
-    for name, value in _target_env(record.deployment).items():
+    for name, value in going_back.place(record.deployment).items():
         passed = f"${{{{ {needs}.previous_{name.lower()}{record.suffix} }}}}"
         env[name] = passed if job.is_local(value) else value
     for output, key in record.outputs.items():
         env[f"PREVIOUS_{key.upper()}"] = f"${{{{ {needs}.{output} }}}}"
-    if "snapshot_id" in _outputs(job):
-        env["SNAPSHOT_ID"] = f"${{{{ {needs}.snapshot_id }}}}"
     return env
-
-
-def _restore_script(record: Record) -> str:
-    deployment = record.deployment
-    if deployment.way is ECS:
-        moved = record.moves_a_tag
-        pieces = [
-            IMAGES if moved else "",
-            STATE_ECS,
-            FROM_REVISION if record.is_masked else "",
-            REFUSE_ECS,
-            RESTORE_IMAGES if moved else "",
-            RESTORE_ECS.replace("{force}", "--force-new-deployment " if moved else ""),
-            VERIFY_IMAGES if moved else "",
-            SAID.replace("{what}", "$SERVICE").replace("{to}", "$PREVIOUS_TASK_DEFINITION"),
-        ]
-        return "".join(pieces)
-    text, what = (RESTORE_KUBERNETES, "$WORKLOAD") if deployment.way is KUBERNETES else (RESTORE_HELM, "$RELEASE")
-    said = SAID.replace("{what}", what).replace("{to}", "revision $PREVIOUS_REVISION")
-    return text.replace("{options}", _options_of(deployment)) + said
 
 
 def _effects(job: DeployJob, rollback: str) -> list[str]:
@@ -795,7 +671,7 @@ def _todo(job: DeployJob) -> list[str]:
     elif job.way is KUBERNETES:
         made.append("allow the deploying identity to list replica sets")
     limit = job.job.data.get("timeout-minutes")
-    if isinstance(limit, int) and limit < 60 and _steady_steps(job):
+    if isinstance(limit, int) and limit < 60 and _waited_for(job):
         made.append(
             "leave room for the wait until the rollout is steady, up to twenty minutes: timeout-minutes of job "
             f"{job.id} is {limit}"
@@ -852,32 +728,39 @@ def _by_command(job: DeployJob, steps: Node, options: Options) -> Fix | Blocked:
 # -- a rollback that does not work --------------------------------------------------------------------------------
 
 
-def _idle(job: DeployJob, rollback: Job) -> Finding:
+def _idle(job: DeployJob, rollback: Job, local: LocalActions, options: Options) -> Finding:
     """A rollback that tells GitHub of a deployment, or people of a failure, and starts no old version."""
     message = f"job {rollback.id} does not roll job {job.id} back: nothing in it puts an old version back"
     node = rollback.node.get("name") or rollback.node.get("if") or rollback.node
-    return Finding(job.workflow.path, node.span, message, _made_to_work(job, rollback))
+    return Finding(job.workflow.path, node.span, message, _made_to_work(job, rollback, local, options))
 
 
-def _made_to_work(job: DeployJob, rollback: Job) -> Fix | Blocked:
-    workflow, steps = job.workflow, rollback.steps_node
+def _made_to_work(job: DeployJob, rollback: Job, local: LocalActions, options: Options) -> Fix | Blocked:
+    workflow, steps_node = job.workflow, rollback.steps_node
     why = _why_not(job)
     if why is not None:
         return replace(why, config="")
-    if steps is None or steps.target is not None or steps.style == "flow" or job.id not in rollback.needs:
+    listed = steps_node is not None and steps_node.target is None and steps_node.style != "flow"
+    if steps_node is None or not listed or job.id not in rollback.needs:
         return Blocked(f"the steps of job {rollback.id} cannot be edited", "delete the job; fhfix then writes one")
-    records = _records(job)
+    going_back = _going_back(job, options)
+    files = going_back.files(local)
+    if isinstance(files, Blocked):
+        return files
     there = {step.action for step in rollback.steps if step.action}
     signing_in = {step.action for step in job.sign_in if step.action}
     signed_in = [step.index for step in rollback.steps if step.action in signing_in]
-    made = [copy_of(step) for step in job.sign_in if step.action not in there] + _restore_steps(job, records)
-    parts = _recording(job, records)
-    parts.append(workflow.insert_item(steps, max(signed_in, default=-1) + 1, *made))
+    made = [] if "actions/checkout" in there else _checkout_steps(going_back)
+    made += [copy_of(step) for step in job.sign_in if step.action not in {*there, "actions/checkout"}]
+    made += _restore_steps(going_back)
+    parts = _recording(going_back)
+    parts.append(workflow.insert_item(steps_node, max(signed_in, default=-1) + 1, *made))
     parts.append(_better_condition(job, rollback))
     parts += _same_rights(job, rollback)
     return Fix.of(
         f"record what runs, and let job {rollback.id} restore it",
         *parts,
+        *files,
         tier=Tier.REVIEW,
         effects=_effects(job, rollback.id),
         todo=_todo(job),
@@ -887,12 +770,9 @@ def _made_to_work(job: DeployJob, rollback: Job) -> Fix | Blocked:
 def _same_rights(job: DeployJob, rollback: Job) -> list[Parts]:
     """The environment, whose secrets signing in needs, and permissions such as `id-token`."""
     workflow, made = job.workflow, list[Parts]()
-    own = rollback.node.get("permissions")
     wanted = _rights(job)
-    if own is not None and own.is_mapping and isinstance(wanted, dict):
-        missing = {name: level for name, level in wanted.items() if name not in own.value}
-        if missing:
-            made.append(workflow.add_keys(own, missing))
+    if isinstance(wanted, dict) and rollback.node.get("permissions") is not None:
+        made.append(grant(rollback, wanted, None))
     if job.job.environment and not rollback.environment:
         made.append(workflow.add_key(rollback.node, "environment", job.job.environment, before="steps"))
     return made
@@ -907,13 +787,13 @@ def _better_condition(job: DeployJob, rollback: Job) -> Parts:
     return job.workflow.set_scalar(condition, _condition(job))
 
 
-def _broken(job: DeployJob, rollback: Job) -> Finding | None:
+def _broken(job: DeployJob, rollback: Job, local: LocalActions, options: Options) -> Finding | None:
     """A rollback whose target is read after the deployment, or that names none."""
     flaw = flaw_of(job, rollback.steps)
     if flaw is None:
         return None
     message = f"job {rollback.id} does not roll job {job.id} back: it {flaw.why}"
-    return Finding(job.workflow.path, flaw.span, message, _repaired(job, rollback, flaw))
+    return Finding(job.workflow.path, flaw.span, message, _repaired(job, rollback, flaw, local, options))
 
 
 def _broken_step(job: DeployJob, step: Step) -> Finding | None:
@@ -930,33 +810,44 @@ def _broken_step(job: DeployJob, step: Step) -> Finding | None:
     return Finding(job.workflow.path, step.run.span, message, replace(why, config="") if why is not None else blocked)
 
 
-def _repaired(job: DeployJob, rollback: Job, flaw: Flaw) -> Fix | Blocked:
+def _repaired(job: DeployJob, rollback: Job, flaw: Flaw, local: LocalActions, options: Options) -> Fix | Blocked:
     why = _why_not(job)
     if why is not None:
         return replace(why, config="")
-    workflow, records = job.workflow, _records(job)
-    if len(records) != 1:
+    workflow, going_back = job.workflow, _going_back(job, options)
+    if len(going_back.records) != 1:
         return Blocked(f"job {job.id} deploys several services", "delete the rollback; fhfix then writes a new one")
-    step, steps, run = flaw.step, rollback.steps_node, flaw.step.run
-    if steps is None or run is None:
+    files = going_back.files(local)
+    if isinstance(files, Blocked):
+        return files
+    step, steps_node, run = flaw.step, rollback.steps_node, flaw.step.run
+    if steps_node is None or run is None:
         return _better_deleted("the rollback's steps cannot be edited")
     source = flaw.source if flaw.source is not step else None
     if source is not None and (needed := _does_more(source, step, rollback)):
         return _better_deleted(needed)
     if not _only_runs(step, "describe-services", "update-service", "wait"):
         return _better_deleted(f"step {step.name} of job {rollback.id} does more than update the service")
-    parts = _recording(job, records)
-    if step.node.get("env") is None:
-        parts.append(workflow.add_key(step.node, "env", _restore_env(job, records[0]), before="run"))
+    if step.node.get("env") is not None:
+        return _better_deleted(f"step {step.name} has an env of its own")
+    record = going_back.records[0]
+    parts = _recording(going_back)
+    values = _restore_values(going_back, record)
+    if going_back.shared:
+        there = any(other.action == "actions/checkout" for other in rollback.steps)
+        parts += [] if there else [workflow.insert_item(steps_node, 0, *_checkout_steps(going_back))]
+        parts.append(workflow.delete(step.node, "run"))
+        parts.append(workflow.add_keys(step.node, going_back.restore(record).action.call(values)))
     else:
-        parts.append(_better_deleted(f"step {step.name} has an env of its own"))
-    parts.append(workflow.set_scalar(run, _restore_script(records[0])))
+        parts.append(workflow.add_key(step.node, "env", values, before="run"))
+        parts.append(workflow.set_scalar(run, going_back.restore(record).inline))
     if source is not None:
-        parts.append(workflow.delete(steps, source.index))
+        parts.append(workflow.delete(steps_node, source.index))
     parts.append(_better_condition(job, rollback))
     return Fix.of(
         f"record what runs before the deployment, and let job {rollback.id} restore that",
         *parts,
+        *files,
         tier=Tier.REVIEW,
         effects=_effects(job, rollback.id),
         todo=_todo(job),

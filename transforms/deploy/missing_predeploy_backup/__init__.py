@@ -22,30 +22,29 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
-from typing import Any
+from dataclasses import replace
+from typing import Any, Literal
 
-from fixer.deploy.deployments import DeployJob, Deployments, filled_in
+from fixer.deploy.command_lines import read
+from fixer.deploy.deployments import DeployJob, Deployments, code_of, filled_in, is_rollback, snapshot_notice
+from fixer.deploy.local_actions import (
+    REGION,
+    Input,
+    LocalAction,
+    LocalActions,
+    Work,
+    can_use_local_actions,
+    shared_place,
+    with_blocks,
+)
 from fixer.deploy.ways import ECS
 from fixer.github.expressions import names_read, only_read
-from fixer.github.workflow import Job, Workflow
-from fixer.model import Blocked, Finding, Fix, Parts, Rule, RuleOptions, Tier, option
+from fixer.github.workflow import Job, Step, Workflow
+from fixer.languages.shell import Command
+from fixer.model import Blocked, Finding, Fix, NewFile, Parts, Rule, RuleOptions, Tier, listed, option
+from fixer.scripts import script
 
-SNAPSHOT = """\
-if [ -z "$DB_INSTANCE" ]; then
-  echo "::error::No database instance is named, so no snapshot can be taken: set the variable that DB_INSTANCE reads"
-  exit 1
-fi
-# A run can be repeated, and a snapshot's id is taken once.
-id="pre-deploy-$GITHUB_RUN_ID-$GITHUB_RUN_ATTEMPT"
-aws rds create-db-snapshot --db-instance-identifier "$DB_INSTANCE" --db-snapshot-identifier "$id" --output text \\
-  --query DBSnapshot.Status
-echo "id=$id" >> "$GITHUB_OUTPUT"
-# One waiter gives up after half an hour.
-aws rds wait db-snapshot-available --db-snapshot-identifier "$id" ||
-  aws rds wait db-snapshot-available --db-snapshot-identifier "$id"
-echo "Snapshot $id of $DB_INSTANCE is available"
-"""
-
+_INLINE = 'rules.missing-predeploy-backup.style = "inline"'
 _BACKS_UP = re.compile(
     r"create-db-(?:cluster-)?snapshot|pg_dump|pg_basebackup|mysqldump|start-backup-job|sql backups create|"
     r"velero backup|barman|wal-g|pgbackrest|\bbackup\b[\w-]*\.(?:sh|py)|dbbackup"
@@ -53,6 +52,8 @@ _BACKS_UP = re.compile(
 _NAMED = re.compile(
     r"back-?\s?up|\b(?:database|db|rds)\b.*\b(?:snapshot|dump)|\b(?:snapshot|dump)\b.*\b(?:database|db|rds)", re.I
 )
+_DIFFERS = re.compile(r"(?i:run_?(?:id|number|attempt)|\bsha\b|_sha\b|uuid|\brandom\b|epoch)|%[sHNT]")
+"""What is another one in each run, or at each time."""
 _TEXT = re.compile(r"^[A-Za-z][A-Za-z0-9-]{0,62}$")
 
 
@@ -60,25 +61,67 @@ class Options(RuleOptions):
     instance: str = option(
         "", "the RDS instance of production: its name, or an expression such as ${{ vars.RDS_INSTANCE }}"
     )
+    style: Literal["action", "inline"] = option(
+        "action", "where its shell stands: in an action of the repository, or inline in the job"
+    )
     command: str = option("", "a command that backs the database up, instead of an RDS snapshot")
 
 
-def check(workflow: Workflow, deployments: Deployments, options: Options) -> Iterator[Finding]:
+def check(workflow: Workflow, deployments: Deployments, local: LocalActions, options: Options) -> Iterator[Finding]:
     if not (deployments.database or options.instance or filled_in(options.command)):
         return
-    for job in deployments.of(workflow):
-        if ("${{" in job.environment or job.environment == "production") and not _backs_up(job):
+    jobs = deployments.of(workflow)
+    for job in jobs:
+        if "${{" not in job.environment and job.environment != "production":
+            continue
+        if not _backs_up(job, job.elsewhere(jobs)):
             message = f"job {job.id} deploys to {_where(job)} without a snapshot of the database"
-            yield Finding(workflow.path, job.deployments[0].step.span, message, _cure(job, options))
+            yield Finding(workflow.path, job.deployments[0].step.span, message, _cure(job, local, options))
+        else:
+            yield from _unsound(job)
+
+
+def _unsound(job: DeployJob) -> Iterator[Finding]:
+    """Snapshots of this job that nobody waits for, or whose name is taken when it runs a second time."""
+    for step in job.job.steps[: job.first]:
+        script = step.script
+        for command in script.commands if script is not None else ():
+            flaws = _flaws(command, step, job) if command.name == "aws" else []
+            if flaws and step.run is not None:
+                span = job.workflow.span_of(step.run, command.start, command.end)
+                blocked = Blocked(
+                    "which snapshot it takes, and under which name, is its own",
+                    'put "-$GITHUB_RUN_ID-$GITHUB_RUN_ATTEMPT" into the name, and wait for it with '
+                    "`aws rds wait db-snapshot-available`; or delete the step: fhfix then writes one",
+                )
+                message = f"the snapshot of job {job.id} is no backup to rely on: {listed(flaws)}"
+                yield Finding(job.workflow.path, span, message, blocked)
+
+
+def _flaws(command: Command, step: Step, job: DeployJob) -> list[str]:
+    line = read(command)
+    if line.texts[:2] not in (("rds", "create-db-snapshot"), ("rds", "create-db-cluster-snapshot")):
+        return []
+    found: list[str] = []
+    named = line.value("--db-snapshot-identifier", "--db-cluster-snapshot-identifier")
+    # A variable may be set anywhere above it.
+    text = code_of(step)[: command.end] if named is not None and "$" in named.text else ""
+    written = f"{text} {named.text if named is not None else ''} {' '.join(step.env.values())}"
+    if named is not None and not _DIFFERS.search(written):
+        found.append("its name is taken as soon as the job runs again")
+    later = [code_of(step)[command.end :], *(code_of(other) for other in job.job.steps[step.index + 1 :])]
+    if not re.search(r"snapshot-(?:available|completed)|describe-db-(?:cluster-)?snapshots", "\n".join(later)):
+        found.append("nothing waits until it is available")
+    return found
 
 
 def _where(job: DeployJob) -> str:
     return "production" if job.environment == "production" else "an environment that is chosen at run time"
 
 
-def _backs_up(job: DeployJob) -> bool:
+def _backs_up(job: DeployJob, elsewhere: set[str]) -> bool:
     """Whether this job, or one that it needs, backs the database up."""
-    for found in job.workflow.upstream(job.job.id):
+    for found in job.workflow.upstream(job.job.id, without=elsewhere):
         named = any(_NAMED.search(step.name) for step in found.steps)
         if (
             named
@@ -98,7 +141,7 @@ def _text(job: Job) -> str:
     return "\n".join(line for text in texts for line in text.splitlines() if not line.lstrip().startswith("#"))
 
 
-def _cure(job: DeployJob, options: Options) -> Fix | Blocked:
+def _cure(job: DeployJob, local: LocalActions, options: Options) -> Fix | Blocked:
     workflow, steps = job.workflow, job.editable_steps
     if "${{" in job.environment:
         return Blocked(
@@ -111,33 +154,61 @@ def _cure(job: DeployJob, options: Options) -> Fix | Blocked:
     step: dict[str, Any] = {"name": name, "id": _free_id(job)} | job.deployments[0].condition
     outputs = job.job.node.get("outputs")
     parts: list[Parts] = []
+    files: list[NewFile] | Blocked = []
     if filled_in(options.command):
         step["run"] = filled_in(options.command) + ("\n" if "\n" in filled_in(options.command) else "")
     else:
         why = _why_not(job, options.instance)
         if why is not None:
             return why
-        step |= job.deployments[0].surroundings
         region = job.deployments[0].target.get("region", "")
-        env = {**job.deployments[0].credentials, "DB_INSTANCE": options.instance}
-        step["env"] = env | ({"AWS_REGION": region} if region else {})
-        step["run"] = SNAPSHOT
+        place = {"DB_INSTANCE": options.instance} | ({"AWS_REGION": region} if region else {})
+        credentials = job.deployments[0].credentials
+        shared = options.style == "action" and not credentials
+        shared = shared and can_use_local_actions(job.job, _index(job))
+        work = _snapshot()
+        files = local.made([work.action]) if shared else []
+        if shared:
+            step |= work.step(shared_place(job, place), shared=True)
+        else:
+            step |= job.deployments[0].surroundings | work.step({**credentials, **place}, shared=False)
         passed = {"snapshot_id": f"${{{{ steps.{step['id']}.outputs.id }}}}"}
         if outputs is None:
             parts.append(workflow.add_key(job.job.node, "outputs", passed, before="steps"))
         elif "snapshot_id" not in outputs.value:
             parts.append(workflow.add_keys(outputs, passed))
         parts += _named_in_rollback(job)
-    migration = job.migration
-    index = min(job.first, migration.index if migration is not None and len(migration.at) == 4 else job.first)
-    parts.append(workflow.insert_item(steps, index, step))
+    if isinstance(files, Blocked):
+        return replace(files, config=_INLINE)
+    parts.append(workflow.insert_item(steps, _index(job), step))
     return Fix.of(
         "back the database up before the deployment",
         *parts,
+        *files,
         tier=Tier.REVIEW,
         effects=[f"job {job.id} does not go on to deploy before the backup is there"],
         todo=_todo(job, options),
     )
+
+
+def _index(job: DeployJob) -> int:
+    """Before the deployment, and before the migration."""
+    migration = job.migration
+    return min(job.first, migration.index) if migration is not None and len(migration.at) == 4 else job.first
+
+
+def _snapshot() -> Work:
+    text = script(__package__, "snapshot-rds.sh")
+    action = LocalAction(
+        "rds-snapshot",
+        "Take an RDS snapshot",
+        "Takes a snapshot of an RDS instance, and waits until it is available",
+        "snapshot.sh",
+        with_blocks(text, "options"),
+        (Input("db-instance", "DB_INSTANCE", "Name of the database instance"), REGION),
+        {"id": "Name of the snapshot"},
+    )
+    return Work(action, with_blocks(text))
 
 
 def _todo(job: DeployJob, options: Options) -> list[str]:
@@ -187,12 +258,11 @@ def _free_id(job: DeployJob) -> str:
 def _named_in_rollback(job: DeployJob) -> Iterator[Parts]:
     """The rollback that is there already names the snapshot too."""
     for other in job.workflow.jobs.values():
-        for step in other.steps:
-            env = step.node.get("env")
-            if job.id not in other.needs or env is None or not env.is_mapping or "SNAPSHOT_ID" in env.value:
-                continue
-            if step.run is not None and "${SNAPSHOT_ID:-}" in step.run.value:
-                yield job.workflow.add_key(env, "SNAPSHOT_ID", f"${{{{ needs.{job.id}.outputs.snapshot_id }}}}")
+        steps = other.steps_node
+        if job.id not in other.needs or not is_rollback(other) or steps is None or "snapshot_id" in str(other.data):
+            continue
+        if steps.target is None and steps.style != "flow":
+            yield job.workflow.insert_item(steps, len(steps.items), snapshot_notice(job.id))
 
 
 RULE = Rule(

@@ -1,0 +1,401 @@
+"""A Django project is deployed and its database is never migrated.
+
+## Why
+
+New code meets old tables: every request that needs the new column fails, and health checks often do not. A migration
+by hand comes minutes late, or not at all.
+
+The fix runs `migrate` as a one-off task of the service's own kind, after the image is pushed and before the service
+is touched: with the service's network, launch type and container, and the revision that is about to be deployed. It
+reads `failures`, since `run-task` succeeds when nothing was started; it waits for as long as `timeout` says, since
+the command line's own waiter gives up after ten minutes; and it fails on the container's exit code, naming where the
+logs are.
+
+## When it is left alone
+
+Repositories without a manage.py; jobs that deploy a front end; jobs that migrate, or that need one that does; images
+that migrate when they start. Where the image is built and deployed by one step there is no place in between, and that
+is what is reported.
+"""
+
+from __future__ import annotations
+
+import json
+import posixpath
+import re
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
+from typing import Any, Literal
+
+from fixer.deploy.command_lines import read
+from fixer.deploy.deployments import (
+    DeployJob,
+    Deployment,
+    Deployments,
+    code_of,
+    filled_in,
+    value_of,
+)
+from fixer.deploy.local_actions import (
+    REGION,
+    Input,
+    LocalAction,
+    LocalActions,
+    Work,
+    can_use_local_actions,
+    shared_place,
+    with_blocks,
+)
+from fixer.deploy.migrations import Migration, migrations
+from fixer.deploy.ways import ECS, HELM, KUBERNETES
+from fixer.django.project import DjangoProject
+from fixer.django.settings import limit_variable
+from fixer.github.expressions import names_read, without
+from fixer.github.workflow import Workflow
+from fixer.model import Blocked, Finding, Fix, Level, NewFile, Rule, RuleOptions, Tier, option
+from fixer.runtime.picture import Runtime
+from fixer.scripts import script
+
+DEFAULT = '["python", "manage.py", "migrate", "--noinput"]'
+"""What migrates, in words, as JSON."""
+ECS_INPUTS = (
+    Input("cluster", "CLUSTER", "Name of the ECS cluster"),
+    Input("service", "SERVICE", "Name of the ECS service, whose network and launch type the task takes over"),
+    REGION,
+)
+KUBERNETES_INPUTS = (
+    Input("workload", "WORKLOAD", "The deployment, such as deployment/web, whose pod is run once"),
+    Input("namespace", "NAMESPACE", "Namespace; by default that of the current context", ""),
+    Input("context", "CONTEXT", "Context of the kubeconfig; by default the current one", ""),
+    Input("container", "CONTAINER", "The container that migrates"),
+    Input("image", "IMAGE", "The image that is about to be deployed"),
+)
+COMMAND = Input("command", "COMMAND", "What migrates, in words, as JSON", DEFAULT)
+TIMEOUT = Input("timeout-minutes", "TIMEOUT_MINUTES", "Minutes that it may take", "60")
+FILE = Input("task-definition-file", "TASK_DEFINITION_FILE", "File of the task definition that is about to be deployed")
+DEFINITION = Input("task-definition", "TASK_DEFINITION", "The task definition that is about to be deployed")
+CONTAINER = Input("container", "CONTAINER", "The container that migrates")
+ENVIRONMENT = Input("environment", "ENVIRONMENT", "Further variables of the task, as the list that ECS takes", "[]")
+
+_COMMAND = 'rules.missing-deploy-migration.command = "…"'
+_INLINE = 'rules.missing-deploy-migration.style = "inline"'
+_PUSHES = re.compile(r"docker (?:image )?push|--push\b|register-task-definition|buildah push|skopeo copy")
+
+
+class Options(RuleOptions):
+    style: Literal["action", "inline"] = option(
+        "action", "where its shell stands: in an action of the repository, or inline in the job"
+    )
+    container: str = option("", "the container that migrates, where the service has several")
+    manage: Sequence[str] = option(
+        (), "the command in the container, in words; python manage.py migrate --noinput by default"
+    )
+    timeout: int = option(60, "minutes that a migration may take")
+    command: str = option("", "a command that migrates, for ways of deploying that have no one-off task")
+
+
+def check(
+    workflow: Workflow,
+    deployments: Deployments,
+    django: DjangoProject,
+    local: LocalActions,
+    runtime: Runtime,
+    options: Options,
+) -> Iterator[Finding]:
+    if not django.manage_py and not django.others:
+        return
+    jobs = deployments.of(workflow)
+    for job in jobs:
+        if deployments.migrates_on_start or _migrates_on_start(job, runtime) or not _deploys_django(job, django):
+            continue
+        found = _migrations(job, job.elsewhere(jobs))
+        if not found:
+            message = f"job {job.id} deploys a Django project and does not migrate its database"
+            yield Finding(workflow.path, job.deployments[0].step.span, message, _cure(job, django, local, options))
+        elif all(each.flaw for each in found):
+            yield _unnoticed(job, found[0])
+
+
+def _migrates_on_start(job: DeployJob, runtime: Runtime) -> bool:
+    """Whether what is deployed migrates when it starts. A compose file starts what is deployed only where compose
+    deploys."""
+    composed = job.way.name in ("Docker Compose", "Docker", "a server")
+    return any(composed or program.origin != "compose" for program, _ in runtime.migrations_on_start())
+
+
+def _migrations(job: DeployJob, elsewhere: set[str]) -> list[Migration]:
+    """How this job migrates, or a job that it needs, or one that follows it."""
+    following = [other.id for other in job.workflow.jobs.values() if job.id in other.needs]
+    found: list[Migration] = []
+    for each in job.workflow.upstream(job.id, *following, without=elsewhere):
+        found += migrations(each)
+        called = each.uses is not None and "migrat" in each.uses.value
+        named = re.search(r"migrat", f"{each.id} {each.name}", re.IGNORECASE)
+        if (called or named) and not found:
+            found += [Migration(step) for step in each.steps[:1]] or [Migration(job.job.steps[0])]
+    return found
+
+
+def _unnoticed(job: DeployJob, migration: Migration) -> Finding:
+    """A migration whose failure does not stop the deployment."""
+    step, command = migration.step, migration.command
+    message = f"a failed migration of job {job.id} is not noticed: {migration.flaw}"
+    if command is None or step.run is None:
+        return Finding(job.workflow.path, step.span, message, Blocked("it hides its failure", "let it fail the step"))
+    span = job.workflow.span_of(step.run, command.start, command.end)
+    if command.name != "heroku":
+        named = step.name or step.id or str(step.index)
+        next_step = f"delete step {named}; fhfix then writes one that waits, and fails where the migration fails"
+        if not job.way.restored:
+            next_step = "wait for it, and fail where its exit code is not 0"
+        blocked = Blocked("what the step does is its own: a task, a command and a network of its choice", next_step)
+        return Finding(job.workflow.path, span, message, blocked)
+    at = next(word.end for word in command.args if word.text == "run")
+    cure = Fix.of(
+        "let a failed migration fail the step",
+        job.workflow.splice_scalar(step.run, [(at, at, " --exit-code")]),
+        tier=Tier.REVIEW,
+        effects=[f"job {job.id} does not go on where the migration fails"],
+    )
+    return Finding(job.workflow.path, span, message, cure)
+
+
+def _deploys_django(job: DeployJob, django: DjangoProject) -> bool:
+    """False for what names itself a front end, or another folder, beside a back end in the same repository."""
+    folders = [_folder(deployment) for deployment in job.deployments]
+    if all(folders) and not any(f"{found.root}/".startswith(f"{f}/") for f in folders for found in django.projects):
+        return False
+    words = [job.id, job.job.name, job.workflow.name, job.workflow.path.rpartition("/")[2]]
+    words += [
+        deployment.target.get(key, "") for deployment in job.deployments for key in ("service", "workload", "release")
+    ]
+    front = re.compile(r"front-?end|\bui\b|\bdocs\b|storybook", re.IGNORECASE)
+    return not any(front.search(word) for word in words)
+
+
+def _folder(deployment: Deployment) -> str:
+    """The folder of the repository that Heroku is given; empty for all of it, or where that is not said."""
+    with_ = deployment.step.with_
+    found = with_.get("appdir") if with_ is not None else None
+    path = posixpath.normpath(found.value) if found is not None and found.is_scalar else "."
+    return "" if path == "." or "$" in path else path
+
+
+def _cure(job: DeployJob, django: DjangoProject, local: LocalActions, options: Options) -> Fix | Blocked:
+    steps = job.editable_steps
+    if isinstance(steps, Blocked):
+        return steps
+    if not filled_in(options.command) and (not job.way.restored or job.way is HELM):
+        return Blocked(
+            f"job {job.id} deploys in a way for which fhfix knows no one-off task ({job.deployments[0].words})",
+            "say how to migrate",
+            _COMMAND,
+        )
+    if job.unknown and not filled_in(options.command):
+        return Blocked(f"job {job.id}: {job.unknown}", "say how to migrate", _COMMAND)
+    deployment = job.deployments[0] if filled_in(options.command) else _serving(job)
+    if deployment is None:
+        return Blocked(
+            f"what job {job.id} deploys is made behind its first deployment, and migrations go before that one",
+            "make it in a step before",
+            _COMMAND,
+        )
+    step: dict[str, Any] = {"name": "Migrate the database"} | deployment.condition
+    files: list[NewFile] | Blocked = []
+    if filled_in(options.command):
+        step |= _by_command(options)
+    else:
+        one_off = _one_off(job, deployment, django, options)
+        if isinstance(one_off, Blocked):
+            return one_off
+        shared = options.style == "action" and not deployment.credentials
+        shared = shared and can_use_local_actions(job.job, job.first)
+        files = local.made([one_off.work.action]) if shared else []
+        step |= one_off.step(job, deployment, shared=shared)
+    if isinstance(files, Blocked):
+        return replace(files, config=_INLINE)
+    return Fix.of(
+        "migrate the database before the deployment",
+        job.workflow.insert_item(steps, job.first, step),
+        *files,
+        tier=Tier.REVIEW,
+        effects=[f"job {job.id} does not go on to deploy where the migration fails"],
+        todo=_todo(job, deployment, options),
+    )
+
+
+@dataclass(frozen=True)
+class OneOff:
+    """A task of the service's own kind that runs once, and the values that it is given, by variable."""
+
+    work: Work
+    values: dict[str, str]
+
+    def step(self, job: DeployJob, deployment: Deployment, *, shared: bool) -> dict[str, Any]:
+        """The keys of the step."""
+        if shared:
+            return self.work.step(shared_place(job, self.values), shared=True)
+        values = {**deployment.credentials, **self.values}
+        return deployment.surroundings | self.work.step(values, shared=False)
+
+
+def _todo(job: DeployJob, deployment: Deployment, options: Options) -> list[str]:
+    todo = ["see to it that the version that still runs can work with the migrated database"]
+    if job.way is ECS and not filled_in(options.command):
+        more = ", ecs:RegisterTaskDefinition" if deployment.target.get("file") else ""
+        todo.append(f"allow the deploying AWS identity ecs:RunTask, ecs:DescribeTasks{more} and iam:PassRole")
+    return todo
+
+
+def _serving(job: DeployJob) -> Deployment | None:
+    """Of several services the one that serves requests: workers and schedulers come after it. None where what is
+    deployed is made only behind the first deployment, and the migration goes before that one."""
+    aside = re.compile(r"celery|worker|beat|cron|scheduler|flower|queue|task", re.IGNORECASE)
+    texts = ((each, (*each.target.values(), each.condition)) for each in job.deployments)
+    known = [each for each, found in texts if all(map(job.knows_before, found))]
+    for deployment in known:
+        if not aside.search(deployment.target.get("service", "") + deployment.target.get("workload", "")):
+            return deployment
+    return known[0] if known else None
+
+
+def _by_command(options: Options) -> dict[str, Any]:
+    command: str = filled_in(options.command)
+    return {"run": f"{command}\n" if "\n" in command else command}
+
+
+def _argv(options: Options) -> str:
+    words = list(options.manage)
+    return json.dumps(words) if words else DEFAULT
+
+
+def _minutes(job: DeployJob, options: Options) -> str:
+    """How long a migration may take: no longer than its job."""
+    limit = job.job.data.get("timeout-minutes")
+    return str(min(options.timeout, limit) if isinstance(limit, int) else options.timeout)
+
+
+def _one_off(job: DeployJob, deployment: Deployment, django: DjangoProject, options: Options) -> OneOff | Blocked:
+    together = _pushed_and_deployed(deployment)
+    if together:
+        return Blocked(
+            f"one step of job {job.id} {together} and deploys it, so there is no place between the two",
+            "split that step in two",
+            _COMMAND,
+        )
+    if job.signs_in_while_deploying or not job.signed_in_by:
+        return Blocked(
+            f"no other step of job {job.id} can speak to what it deploys to, since none is seen to sign in",
+            "sign in with a step of its own",
+            _COMMAND,
+        )
+    if job.way is KUBERNETES:
+        return _in_kubernetes(job, deployment, options)
+    target = deployment.target
+    values = {"CLUSTER": target["cluster"], "SERVICE": target["service"]}
+    if target.get("region"):
+        values["AWS_REGION"] = target["region"]
+    blocks, inputs = ["service"], list(ECS_INPUTS)
+    if target.get("file"):
+        values["TASK_DEFINITION_FILE"] = target["file"]
+        blocks, inputs = ["file"], [*inputs, FILE]
+    elif target.get("task_definition"):
+        if "$" in without(target["task_definition"]):
+            return Blocked(
+                f"it cannot be seen which task definition {target['task_definition']} is",
+                "say how to migrate",
+                _COMMAND,
+            )
+        values["TASK_DEFINITION"] = target["task_definition"]
+        blocks, inputs = ["named"], [*inputs, DEFINITION]
+    container = options.container or _rendered_container(job, deployment)
+    if container:
+        values["CONTAINER"] = container
+        blocks, inputs = [*blocks, "container"], [*inputs, CONTAINER]
+    else:
+        blocks.append("found")
+    values |= {"COMMAND": _argv(options), "TIMEOUT_MINUTES": _minutes(job, options)}
+    values["ENVIRONMENT"] = _without_limits(django)
+    inputs += [COMMAND, TIMEOUT, ENVIRONMENT]
+    text = script(__package__, "migrate-ecs.sh")
+    variants = [block for block in blocks if block in ("file", "named", "container")]
+    action = LocalAction(
+        "-".join(("ecs-migrate", *variants)),
+        "Migrate the database by an ECS task",
+        "Runs a migration as a task of an ECS service's own kind, and fails where it fails",
+        "migrate.sh",
+        with_blocks(text, "options", *blocks),
+        tuple(inputs),
+        {},
+    )
+    return OneOff(Work(action, with_blocks(text, *blocks)), values)
+
+
+def _without_limits(django: DjangoProject) -> str:
+    """The environment of the task: settings that limit queries, as unpooled-database makes them, do not limit it."""
+    names = sorted({limit_variable(each.ssl_variable) for each in django.databases if each.vendor == "postgresql"})
+    return json.dumps([{"name": name, "value": "0"} for name in names])
+
+
+def _pushed_and_deployed(deployment: Deployment) -> str:
+    found = _PUSHES.search(code_of(deployment.step)[: deployment.offset])
+    if found is None:
+        return ""
+    return "registers a task definition" if "register" in found[0] else "pushes an image"
+
+
+def _rendered_container(job: DeployJob, deployment: Deployment) -> str:
+    """The container that aws-actions/amazon-ecs-render-task-definition gave its new image."""
+    named = {name.lower() for name in names_read("steps", deployment.target.get("file", ""))}
+    for step in job.job.steps:
+        if step.id.lower() in named and step.with_ is not None:
+            container = step.with_.get("container-name")
+            if container is not None:
+                return str(container.value)
+    return ""
+
+
+def _in_kubernetes(job: DeployJob, deployment: Deployment, options: Options) -> OneOff | Blocked:
+    text = deployment.step.script
+    commands = text.commands if text is not None else ()
+    words = next((list(read(command).texts) for command in commands if command.start == deployment.offset), [])
+    pairs = [word for word in words if "=" in word] if words[:2] == ["set", "image"] else []
+    named = [pair.partition("=") for pair in pairs if "*" not in pair]
+    wanted = options.container or (named[0][0] if len(named) == 1 else "")
+    image = next((image for container, _, image in named if container == wanted), "")
+    if not wanted or not image:
+        return Blocked(
+            f"it cannot be seen which image and container job {job.id} deploys ({deployment.words})",
+            "say how to migrate",
+            _COMMAND,
+        )
+    value = value_of(image, deployment.step, text)
+    if value is None or not job.knows_before(value):
+        return Blocked(f"it cannot be seen what {image} is", "say how to migrate", _COMMAND)
+    values = {"WORKLOAD": deployment.target["workload"], "CONTAINER": wanted, "IMAGE": value}
+    places = [name for name in ("namespace", "context") if deployment.target.get(name)]
+    values |= {name.upper(): deployment.target[name] for name in places}
+    values |= {"COMMAND": _argv(options), "TIMEOUT_MINUTES": _minutes(job, options)}
+    migrating = script(__package__, "migrate-kubernetes.sh")
+    action = LocalAction(
+        "kubernetes-migrate",
+        "Migrate the database by a Kubernetes job",
+        "Runs a migration in a pod of a deployment's own kind, with the new image, and fails where it fails",
+        "migrate.sh",
+        with_blocks(migrating, "options"),
+        (*KUBERNETES_INPUTS, COMMAND, TIMEOUT),
+        {},
+    )
+    flags = "".join(f' --{name} "${name.upper()}"' for name in places)
+    return OneOff(Work(action, with_blocks(migrating).replace(' "${options[@]}"', flags)), values)
+
+
+RULE = Rule(
+    __name__,
+    "A Django project is deployed without migrating its database",
+    check,
+    audit=("D-010.2",),
+    criterion="No Django project is deployed without migrating its database",
+    hours=(4, 4),
+    level=Level.ERROR,
+)

@@ -1,0 +1,7 @@
+#!/usr/bin/env bash
+#: options
+options=()
+[ -z "${NAMESPACE:-}" ] || options+=(--namespace "$NAMESPACE")
+[ -z "${CONTEXT:-}" ] || options+=(--context "$CONTEXT")
+#: end
+kubectl rollout status "$WORKLOAD" "${options[@]}" --timeout=10m
