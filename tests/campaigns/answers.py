@@ -27,8 +27,8 @@ from tests.proofs.fakehub import serving
 
 TOKEN = "t0ken-of-ada"
 VALUES: tuple[Any, ...] = (
-    None, True, False, 0, -1, 10**30, 1.5, "", "x", "a/b/c", "../..", "\n", "\x1b[2J", [], [1], {}, {"a": 1}, "é" * 5000,
-    "<!-- fhfix:end -->", "https://evil.example/a/b.git",
+    None, True, False, 0, -1, 10**30, 1.5, "", "x", "a/b/c", "../..", "\n", "\x1b[2J", [], [1], {}, {"a": 1},
+    "é" * 5000, "<!-- fhfix:end -->", "https://evil.example/a/b.git",
 )  # fmt: skip
 
 
@@ -46,8 +46,9 @@ def changed(answer: Any, dice: random.Random) -> Any:
     collect(made)
     if not places or dice.random() < 0.1:
         return dice.choice(VALUES)
-    wanted = {"full_name", "clone_url", "owner", "login", "permissions", "push", "state", "head", "base", "ref", "number",
-              "html_url", "title", "body", "labels", "name", "protected", "status", "merged_at", "archived"}  # fmt: skip
+    wanted = {"full_name", "clone_url", "owner", "login", "permissions", "push", "state", "head", "base", "ref",
+              "body", "number", "html_url", "title", "labels", "name", "protected", "status", "merged_at",
+              "archived"}  # fmt: skip
     used = [place for place in places if place[1] in wanted]
     parent, key = dice.choice(used if used and dice.random() < 0.8 else places)
     if isinstance(parent, dict) and dice.random() < 0.3:
