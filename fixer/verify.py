@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import re
 import warnings
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 from fixer.model import Change, Document, Edit, FileError, Source
 from fixer.splice import ordered
 
-_TAB_BEFORE_COMMENT = re.compile(r"[ \t]*\t[ \t]*(?=#)")
+_TAB_BEFORE_COMMENT = re.compile(r" *+\t[ \t]*+(?=#)")
 
 
 def perform(data: Any, edits: Iterable[Edit]) -> Any:
@@ -89,7 +89,7 @@ def kept_promise(before: Document, edits: Iterable[Edit], after: Source) -> Docu
     return found
 
 
-def rejected(before: Document, edits: Iterable[Edit]) -> str:
+def rejected(before: Document, edits: Sequence[Edit]) -> str:
     """What a fix would write that GitHub rejects or takes for nothing, and why; empty where there is no such thing.
 
     Every workflow and action that a fix changes is asked here, so that no rule can put an expression, its own or one
@@ -97,7 +97,12 @@ def rejected(before: Document, edits: Iterable[Edit]) -> str:
     """
     from fixer.github.workflow import Workflow
 
-    if not isinstance(before, Workflow):
+    changes = [change for edit in edits for change in edit.changes]
+    # Another version of an action is no expression; most fixes change nothing else.
+    only_versions = all(
+        change.op == "set" and change.at[-1:] == ("uses",) and "${{" not in str(change.value) for change in changes
+    )
+    if only_versions or not isinstance(before, Workflow):
         return ""
     try:
         after = perform(before.plain(), edits)

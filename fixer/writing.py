@@ -507,11 +507,11 @@ def _carry_out(root: Path, state: _State, record: _Record, contents: Mapping[str
 
 def _take_back(root: Path, state: _State, record: _Record, problem: FileError | None) -> None:
     """Undo what `_carry_out` came to. Raises WriteError where that fails too, or is stopped a second time."""
-    if not state.has(_JOURNAL):
-        _sweep(state)
-        return
     right = "the next `fhfix apply` or `fhfix undo` puts that right"
     try:
+        if not state.has(_JOURNAL):
+            _sweep(state)
+            return
         _roll_back(root, state, record)
         _discard(state, _JOURNAL)
     except (OSError, FileError) as second:
@@ -642,7 +642,10 @@ def _discard(state: _State, folder: str) -> None:
 
 def _sweep(state: _State) -> None:
     """Remove what no longer counts. What cannot be removed now is removed another time."""
-    for name in state.names():
+    names: list[str] = []
+    with suppress(OSError):
+        names = state.names()
+    for name in names:
         if name == _PREPARING or re.fullmatch(rf"{_DISCARDED}-[0-9a-f]{{8}}", name):
             shutil.rmtree(name, ignore_errors=True, dir_fd=state.handle)
 

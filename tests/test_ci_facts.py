@@ -12,6 +12,7 @@ from fixer.django.ci import DjangoCI
 from fixer.django.local_access import local_access
 from fixer.django.routes import HealthUrl, Routes
 from fixer.github.workflows import Workflows, commands_of, folder_of
+from fixer.languages.yaml import plain_of
 from fixer.model import Blocked
 from fixer.project.frontend import FrontEnd, FrontEnds
 from fixer.project.task_runners import TaskRunners
@@ -296,17 +297,24 @@ DATABASES = {"default": {
 }}
 """
 TESTS = ("pip install django", "python manage.py test")
+ONLY_INSTALLS = ("pip install -r requirements.txt", "mypy .")
 
 
 def django_ci(root: Path, settings: str, text: str = "", **files: str) -> DjangoCI:
     given = {path.replace("__", "/"): content for path, content in files.items()}
     settings += "INSTALLED_APPS = ['orders']\nMIDDLEWARE = []\n"  # by these it is known as a settings module
-    basis = {"manage.py": MANAGE, "site/settings.py": settings, CI: text or workflow(*TESTS), "requirements.txt": ""}
+    basis = {
+        "manage.py": MANAGE,
+        "site/settings.py": settings,
+        CI: text or workflow(*TESTS),
+        "requirements.txt": "django",
+    }
     return fact(DjangoCI, root, {**basis, **given})
 
 
 def new_job(ci: DjangoCI, **env: str) -> dict[str, Any] | Blocked:
-    return ci.new_job("rule", "Title", minutes=5, env=env, project=ci.tested, with_tests=True, redis=True)
+    job = ci.new_job("rule", "Title", minutes=5, env=env, project=ci.tested, with_tests=True, everything=True)
+    return job if isinstance(job, Blocked) else plain_of(job)
 
 
 def environment(ci: DjangoCI, **env: str) -> Any:
@@ -365,7 +373,7 @@ def test_a_service_of_the_tests_is_taken_over_under_its_name_and_on_a_known_port
 
 def test_all_variables_that_are_missing_are_asked_for_at_once_beside_those_that_are_configured(tmp_path: Path) -> None:
     reads = (f"{name} = os.environ['SHOP_{name}']\n" for name in ("AREA", "MODE", "ZONE"))
-    asked = new_job(django_ci(tmp_path, "import os\n" + "".join(reads)), SHOP_AREA="north")
+    asked = new_job(django_ci(tmp_path, "import os\n" + "".join(reads), workflow(*ONLY_INSTALLS)), SHOP_AREA="north")
 
     assert isinstance(asked, Blocked)
     assert (
@@ -376,12 +384,13 @@ def test_all_variables_that_are_missing_are_asked_for_at_once_beside_those_that_
 
 def test_a_required_variable_comes_from_the_step_the_job_the_configuration_or_is_asked_for(tmp_path: Path) -> None:
     settings = "import os\nMODE = os.environ['SHOP_MODE']\nSECRET_KEY = os.environ['SHOP_SECRET']\n"
-    asked = new_job(django_ci(tmp_path / "1", settings))
+    text = workflow(*ONLY_INSTALLS)
+    asked = new_job(django_ci(tmp_path / "1", settings, text))
     assert isinstance(asked, Blocked)
     assert asked.reason == "site/settings.py:2 requires SHOP_MODE, and no job sets it"
     assert asked.config == 'rules.rule.env = { SHOP_MODE = "…" }'
 
-    configured = environment(django_ci(tmp_path / "2", settings), SHOP_MODE="quick")
+    configured = environment(django_ci(tmp_path / "2", settings, text), SHOP_MODE="quick")
     assert configured == {"SHOP_SECRET": "only-for-tests", "SHOP_MODE": "quick"}
 
     of_job = django_ci(tmp_path / "3", settings, workflow(*TESTS, env="{ SHOP_MODE: of-the-job }"))
@@ -389,6 +398,20 @@ def test_a_required_variable_comes_from_the_step_the_job_the_configuration_or_is
 
     text = workflow(*TESTS, env="{ SHOP_MODE: of-the-job }") + "        env: { SHOP_MODE: of-the-step }\n"
     assert environment(django_ci(tmp_path / "4", settings, text))["SHOP_MODE"] == "of-the-step"
+
+
+def test_what_the_tests_run_without_is_not_required(tmp_path: Path) -> None:
+    settings = "import os\nMODE = os.environ['SHOP_MODE']\n"
+    assert environment(django_ci(tmp_path / "1", settings)) == {}, "manage.py test imports the same settings"
+
+    text = workflow("pip install django", "pytest")
+    named = {
+        "pytest.ini": "[pytest]\nDJANGO_SETTINGS_MODULE = site.settings\nenv =\n    D:SHOP_MODE=quick\n    OTHER=1\n"
+    }
+    assert environment(django_ci(tmp_path / "2", settings, text, **named)) == {"SHOP_MODE": "quick"}
+
+    asked = new_job(django_ci(tmp_path / "3", settings, text))
+    assert isinstance(asked, Blocked), "that pytest imports the settings is said nowhere"
 
 
 def test_what_only_other_settings_demand_is_not_asked_for(tmp_path: Path) -> None:
@@ -468,7 +491,7 @@ def test_a_job_that_tests_the_project_as_a_whole_is_preferred_to_one_in_a_browse
     ("more", "reason"),
     [
         ("    container: python:3.13\n", "runs in a container"),
-        ("    strategy: { matrix: { include: [{ django: '5.2' }] } }\n", "from its matrix"),
+        ("    strategy: { matrix: '${{ fromJSON(vars.VERSIONS) }}' }\n", "from its matrix"),
     ],
 )
 def test_a_job_that_cannot_be_a_model_is_said(tmp_path: Path, more: str, reason: str) -> None:
@@ -477,6 +500,196 @@ def test_a_job_that_cannot_be_a_model_is_said(tmp_path: Path, more: str, reason:
 
     assert isinstance(blocked, Blocked)
     assert reason in blocked.reason
+
+
+# -- what a new job takes over ------------------------------------------------------------------------------------
+
+
+def steps_of(job: dict[str, Any] | Blocked) -> list[str]:
+    """What the steps of a job run, or use."""
+    assert isinstance(job, dict), job
+    return [str(step.get("run") or step.get("uses")).strip() for step in job["steps"]]
+
+
+def check_job(ci: DjangoCI) -> dict[str, Any] | Blocked:
+    """A job that only looks at the migrations."""
+    job = ci.new_job("rule", "Title", minutes=5, env={}, project=ci.tested, with_tests=False, everything=False)
+    return job if isinstance(job, Blocked) else plain_of(job)
+
+
+@pytest.mark.parametrize(
+    ("script", "left"),
+    [
+        ("pip install django\n# no errors of syntax\nflake8 . --count\nblack --check .", "pip install django"),
+        ("pip install flake8 black\npip install django", "pip install django"),
+        ("pip install django && mypy .", "pip install django"),
+        ("pip install -r ${{ vars.FILE }}\nflake8 ${{ vars.PLACE || '.' }}", "pip install -r ${{ vars.FILE }}"),
+        ("pip install django\nnpm ci\nnpm run build", "pip install django"),
+        ("pip install django\npython --version\npip freeze", "pip install django"),
+        ("pip install django\npython manage.py migrate", "pip install django"),
+        (
+            "pip install django\nif [ -f .flake8 ]; then\n  flake8 .\nfi\ncp env.ci .env",
+            "pip install django\ncp env.ci .env",
+        ),
+    ],
+)
+def test_of_a_script_only_what_the_job_needs_is_taken_over(tmp_path: Path, script: str, left: str) -> None:
+    job = check_job(django_ci(tmp_path, "DEBUG = True\n", workflow(script, TESTS[1])))
+
+    assert steps_of(job)[1:] == [left]
+
+
+def test_what_the_script_of_the_tests_installs_becomes_a_step_of_its_own(tmp_path: Path) -> None:
+    text = workflow("python -m venv env\nsource env/bin/activate\npip install django\nflake8 .\npython manage.py test")
+    ci = django_ci(tmp_path, "DEBUG = True\n", text)
+
+    assert steps_of(check_job(ci))[1:] == ["python -m venv env\nsource env/bin/activate\npip install django"]
+    assert ci.step("Look", f"{ci.manage} check")["run"] == "source env/bin/activate\npython manage.py check\n"
+
+
+def test_tests_keep_what_management_commands_prepare_and_other_jobs_do_not(tmp_path: Path) -> None:
+    text = workflow(TESTS[0], "python manage.py migrate", "python manage.py collectstatic", TESTS[1])
+    ci = django_ci(tmp_path, "DEBUG = True\n", text)
+
+    assert steps_of(new_job(ci))[1:] == ["pip install django", "python manage.py collectstatic"]
+    assert steps_of(check_job(ci))[1:] == ["pip install django"]
+
+
+SERVICE = "    services: { data: { image: 'postgres:16', env: { POSTGRES_PASSWORD: ci }, ports: ['5432:5432'] } }\n"
+SQLITE = 'DATABASES = {"default": {"ENGINE": "django.db.backends.sqlite3", "NAME": "db"}}\n'
+
+
+@pytest.mark.parametrize(
+    ("settings", "env", "services"),
+    [
+        (POSTGRES, "{}", ["data"]),
+        (POSTGRES, "{ DB_HOST: db.shop.example }", []),
+        (POSTGRES.replace('os.environ["DB_HOST"]', '"db.shop.example"'), "{}", []),
+        (SQLITE, "{}", []),
+        ("import dj_database_url\nDATABASES = {'default': dj_database_url.config()}\n", "{}", ["data"]),
+        (
+            "import dj_database_url\nDATABASES = {'default': dj_database_url.config()}\n",
+            "{ DATABASE_URL: 'sqlite:///db' }",
+            [],
+        ),
+    ],
+)
+def test_a_service_comes_along_where_the_settings_reach_it(
+    tmp_path: Path, settings: str, env: str, services: list[str]
+) -> None:
+    job = check_job(django_ci(tmp_path, settings, workflow(*TESTS, env=env, more=SERVICE)))
+
+    assert isinstance(job, dict)
+    assert list(job.get("services", {})) == services
+
+
+def test_a_database_that_a_step_starts_is_trusted(tmp_path: Path) -> None:
+    mysql = POSTGRES.replace("postgresql", "mysql")
+    blocked = new_job(django_ci(tmp_path / "1", mysql))
+    assert isinstance(blocked, Blocked)
+    assert "no job starts one" in blocked.reason
+
+    text = workflow("sudo systemctl start mysql.service", *TESTS)
+    job = new_job(django_ci(tmp_path / "2", mysql, text))
+    assert isinstance(job, dict), job
+    assert "services" not in job
+
+
+def test_a_variable_that_only_a_step_can_know_stays_with_the_steps(tmp_path: Path) -> None:
+    url = "postgres://u:p@localhost:${{ job.services.data.ports[5432] }}/shop"
+    more = SERVICE.replace("'5432:5432'", "'5432'")
+    text = workflow(*TESTS, more=more) + f"        env: {{ DATABASE_URL: '{url}' }}\n"
+    ci = django_ci(tmp_path, "import dj_database_url\nDATABASES = {'default': dj_database_url.config()}\n", text)
+    job = check_job(ci)
+
+    assert isinstance(job, dict), job
+    assert "env" not in job, "the variables of a job know no context `job`"
+    assert job["services"]["data"]["ports"] == ["5432"]
+    assert ci.step("Look", ci.manage)["env"] == {"DATABASE_URL": url}
+
+
+@pytest.mark.parametrize(
+    ("condition", "kept"),
+    [
+        ("matrix.django == '5.2'", {}),
+        ("matrix['django'] != '5.2'", None),
+        ("steps.tools.outputs.cache-hit != 'true'", {"if": "steps.tools.outputs.cache-hit != 'true'"}),
+        ("always()", None),
+        ("contains(matrix.django, '5')", Blocked),
+    ],
+)
+def test_a_condition_of_a_step_is_decided_kept_or_said(tmp_path: Path, condition: str, kept: Any) -> None:
+    text = workflow("pip install django~=${{ matrix.django }}", "npm ci", TESTS[1], more=VERSIONS).replace(
+        "      - run: |\n          npm ci\n",
+        f'      - id: tools\n        run: touch a\n      - if: "{condition}"\n        run: touch b\n',
+    )
+    job = check_job(django_ci(tmp_path, "DEBUG = True\n", text))
+
+    if kept is Blocked:
+        assert isinstance(job, Blocked)
+        assert "depends on its matrix" in job.reason
+        return
+    assert isinstance(job, dict), job
+    assert job["steps"][1]["run"] == "pip install django~=5.2\n"
+    assert job["steps"][3:] == ([] if kept is None else [{**kept, "run": "touch b"}])
+
+
+VERSIONS = "    strategy: { matrix: { django: ['5.2', '4.2'] } }\n"
+
+
+def test_the_guard_of_the_job_comes_along_with_what_it_waits_for(tmp_path: Path) -> None:
+    more = "    needs: [lint, changes]\n    if: needs.changes.outputs.server == 'true'\n"
+    job = check_job(django_ci(tmp_path, "DEBUG = True\n", workflow(*TESTS, more=more)))
+
+    assert isinstance(job, dict), job
+    assert (job["if"], job["needs"]) == ("needs.changes.outputs.server == 'true'", "changes")
+
+
+def test_what_another_job_left_is_waited_for(tmp_path: Path) -> None:
+    text = workflow(*TESTS, more="    needs: build\n").replace(
+        "      - run: |\n          pip", "      - uses: actions/download-artifact@v7\n      - run: |\n          pip"
+    )
+    job = check_job(django_ci(tmp_path, "DEBUG = True\n", text))
+
+    assert isinstance(job, dict), job
+    assert job["needs"] == "build"
+
+
+def test_tests_in_a_container_of_compose_are_a_model_too(tmp_path: Path) -> None:
+    text = workflow("docker compose -f ci.yml build", "docker compose -f ci.yml run --rm web pytest -q")
+    ci = django_ci(tmp_path, POSTGRES, text)
+
+    assert steps_of(check_job(ci))[1:] == ["docker compose -f ci.yml build"]
+    assert ci.manage == "docker compose -f ci.yml run --rm web python manage.py"
+
+
+@pytest.mark.parametrize(
+    ("command", "manage"),
+    [
+        ("python3 manage.py test", "python3 manage.py"),
+        ("coverage run --source=. manage.py test", "python manage.py"),
+        ("uv run --frozen coverage run ./manage.py test", "uv run --frozen ./manage.py"),
+        ("uv run -m pytest", "uv run python manage.py"),
+        (".venv/bin/pytest -q", ".venv/bin/python manage.py"),
+        ("xvfb-run -a poetry run pytest", "poetry run python manage.py"),
+        ("python -Wa manage.py test", "python manage.py"),
+    ],
+)
+def test_a_management_command_is_started_as_the_tests_are(tmp_path: Path, command: str, manage: str) -> None:
+    assert django_ci(tmp_path, "DEBUG = True\n", workflow("pip install django", command)).manage == manage
+
+
+def test_a_repository_whose_ci_runs_no_tests_is_said(tmp_path: Path) -> None:
+    files = {"docs__requirements.txt": "mkdocs\n", "Makefile": "test:\n\tpytest\n"}
+    nothing = django_ci(tmp_path / "1", "DEBUG = True\n", workflow("pip install -r docs/requirements.txt"), **files)
+    blocked = new_job(nothing)
+    assert isinstance(blocked, Blocked)
+    assert blocked.reason == "no job runs the tests of the project, or installs its packages"
+    assert nothing.span == nothing.workflow.root.key_spans["jobs"]
+
+    blocked = new_job(django_ci(tmp_path / "2", "DEBUG = True\n", workflow("make test"), **files))
+    assert isinstance(blocked, Blocked)
+    assert blocked.reason.startswith("job test leaves the tests to `make test`")
 
 
 # -- answering on localhost ---------------------------------------------------------------------------------------

@@ -119,6 +119,9 @@ def test_a_command_inside_a_string_that_the_shell_runs_is_a_command() -> None:
         ("pipenv run mypy .", "mypy ."),
         ("docker compose run --rm -e A=1 web mypy .", "mypy ."),
         ("docker-compose exec -T web python manage.py migrate", "python manage.py migrate"),
+        ("docker compose -f ci.yml --profile test run --rm web pytest -q", "pytest -q"),
+        ("docker-compose -f ci.yml run --rm web pytest", "pytest"),
+        ("docker compose -f ci.yml build", "docker compose -f ci.yml build"),
         ("python manage.py test", "python manage.py test"),
         ("python -c 'import mypy'", "python -c import mypy"),
         ("command -v mypy", "command -v mypy"),
@@ -524,3 +527,30 @@ def test_a_path_is_no_option_and_a_plain_one_stays_as_it_is() -> None:
 def test_what_no_script_of_a_workflow_can_hold_is_refused(name: str) -> None:
     for make in (word, path_word, in_quotes):
         assert isinstance(make(name), Blocked)
+
+
+# -- leaving commands out -----------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("text", "left"),
+    [
+        ("pip install x\nflake8 .\n", "pip install x\n"),
+        ("pip install x\n# stop at errors\n# of syntax\nflake8 . --count\nblack .", "pip install x"),
+        ("pip install x && flake8 .\n", "pip install x\n"),
+        ("cd app && flake8 . && pip install x", "cd app && pip install x"),
+        ("flake8 . && pip install x", "pip install x"),
+        ("cd app && flake8 .\npip install x", "pip install x"),
+        ("if [ -f setup.cfg ]; then\n  flake8 .\nfi\npip install x", "pip install x"),
+        ("if [ -f r.txt ]; then pip install -r r.txt; flake8 .; fi", None),
+        ("flake8 . \\\n  --count\npip install x", "pip install x"),
+        ("flake8 .; pip install x", "pip install x"),
+        ("FOUND=$(flake8 .)\npip install x", None),
+        ("# why\npip install x  # flake8 .", None),
+    ],
+)
+def test_statements_that_only_run_what_is_not_wanted_are_left_out(text: str, left: str | None) -> None:
+    found = Script.parse(text).without(lambda command: command.name in ("flake8", "black"))
+
+    assert found == (text if left is None else left)
+    assert not Script.parse(found).error

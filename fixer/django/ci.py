@@ -1,4 +1,7 @@
-"""How the continuous integration sets the Django project up: what a new job copies from the job that runs the tests."""
+"""How the continuous integration sets the Django project up, and a new job that does it in the same way.
+
+A job that runs the tests and passes is the proof of what the project needs: what it runs without is not required.
+"""
 
 from __future__ import annotations
 
@@ -11,90 +14,111 @@ from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, Self
 
+from fixer.django.job_services import (
+    LOCAL,
+    POSTGRES_OPTIONS,
+    REDIS_OPTIONS,
+    address_of,
+    copied_services,
+    default_database,
+    reached_vendors,
+    redis_environment,
+    vendor_of_service,
+)
+from fixer.django.job_setup import Setup, installs, installs_project, preparation, setup_of, starts_servers, with_django
 from fixer.django.project import DjangoProject
-from fixer.django.settings import Database, SettingsReader, module_reads
+from fixer.django.settings import EnvRead, SettingsReader, module_reads, resolve
+from fixer.django.test_run import TestRun, delegated, judging
 from fixer.github.action_files import ActionFiles
-from fixer.github.catalog import Catalog
-from fixer.github.catalog.copied import copied
-from fixer.github.expressions import Expression, names_read, only, replaced
-from fixer.github.workflow import Job, Step, Workflow
-from fixer.github.workflows import Workflows, commands_of, folder_of, in_folder
-from fixer.languages.python import item
+from fixer.github.catalog.actions import Catalog
+from fixer.github.combination import combination_of, filled
+from fixer.github.expressions import reads_below
+from fixer.github.recipe import Recipe
+from fixer.github.workflow import Job, Workflow
+from fixer.github.workflows import Workflows, commands_of, in_folder
+from fixer.languages.python import item, text
 from fixer.languages.shell import path_word
-from fixer.model import Blocked
+from fixer.model import Blocked, Parts, Span
 from fixer.project.packages import PythonPackages
+from fixer.project.test_suites import TestSuites
 
 if TYPE_CHECKING:
-    from fixer.languages.shell import Command
+    from fixer.django.settings import Database
+    from fixer.github.workflow import Step
+    from fixer.languages.python import PythonModule
     from fixer.repository import Repository
 
-_INSTALLERS = frozenset({"pip", "pip3", "poetry", "pipenv", "uv", "pdm"})
-_CHECKERS = frozenset(
-    {
-        "flake8", "ruff", "black", "isort", "mypy", "pyright", "pylint", "bandit", "safety", "pip-audit",
-        "pip-licenses", "pre-commit", "codespell", "djlint", "curlylint", "eslint", "prettier", "shellcheck",
-    }
-)  # fmt: skip
-_RUNNERS = ("poetry run", "pipenv run", "uv run", "pdm run", "hatch run")
-_POSTGRES_OPTIONS = "--health-cmd pg_isready --health-interval 10s --health-timeout 5s --health-retries 5"
-_REDIS_OPTIONS = '--health-cmd "redis-cli ping" --health-interval 10s --health-timeout 5s --health-retries 5'
-_IMAGE = re.compile(r"(?:^|/)(?P<name>postgres|postgis|pgvector|timescaledb|mysql|mariadb|redis|valkey)[^/]*$", re.I)
-_PORTS = {"redis": 6379, "valkey": 6379, "mysql": 3306, "mariadb": 3306}
-# Which part of its address a variable of a cache is told by its name.
-_PART_OF_REDIS = re.compile(
-    r"(?P<url>URL|URI|DSN|LOCATION)|(?P<port>PORT)|(?P<index>(DB|INDEX|DATABASE)$)|(?P<host>HOST|SERVER|ADDR)", re.I
-)
-_REDIS = {"url": "redis://localhost:6379/0", "host": "localhost", "port": "6379", "index": "0"}
 _CONFIGURES_TESTS = re.compile(r"(^|/)(pytest\.ini|pyproject\.toml|setup\.cfg|tox\.ini|conftest\.py)$")
 _SECRET = re.compile(r"SECRET|SIGNING|ENCRYPT|SALT|JWT|TOKEN|API_?KEY|PASSWORD", re.I)
+# What programs and libraries read that no file of the repository names.
+_READ_BY_OTHERS = re.compile(r"(DJANGO|PG|PYTHON|PIP|UV|POETRY|PIPENV|PDM|LD|LC|AWS|GDAL|GEOS|PROJ)_?|(TZ|LANG|PATH)$")
+_FOR_SOMETHING_ELSE = re.compile(r"docs?\b|pages|release|publish|deploy|security|codeql", re.IGNORECASE)
+_PREFIXES = {"poetry": "poetry run ", "pipenv": "pipenv run ", "uv": "uv run ", "pdm": "pdm run "}
 
 Plain = dict[str, Any]
 
 
-@dataclass(frozen=True)
-class ServiceAddress:
-    """Where a PostgreSQL service of a job is reached from its steps, and as whom."""
-
-    host: str
-    port: str
-    database: str
-    user: str
-    password: str
-
-
 @dataclass(frozen=True, eq=False)
 class DjangoCI:
-    """`job` is the job that runs the Django tests; what it does before them is how this project is set up.
+    """`run` is how the tests are run, and `job` the job that does it; what it does before is how the project is set up.
 
-    `project` has the settings that manage.py names, `tested` those that the tests run with. `lenient` are functions
-    that read the environment and have a default of their own, each with the module that calls it.
+    Where no job tests, `job` is one that installs the packages, and None where there is no such job either, for which
+    `reason` says why. `project` has the settings that manage.py names. `mentioned` are the variables of the job that
+    some Python file names, `defaulted` those that the reader of the environment knows a default of; `of_pytest` those
+    that the configuration of the tests sets itself.
     """
 
     project: DjangoProject
     packages: PythonPackages | None
     workflow: Workflow
-    job: Job
+    run: TestRun | None
+    job: Job | None
+    reason: str
     postgres_image: str
     lenient: frozenset[tuple[str, str]]
+    defaulted: frozenset[str]
+    mentioned: frozenset[str]
+    of_pytest: Mapping[str, str]
     catalog: Catalog
     action_files: ActionFiles
 
     @classmethod
     def detect(cls, repository: Repository) -> Self | None:
-        """None without a Django project with a manage.py, or without a workflow that runs its tests."""
+        """None without a Django project that is run or served, or without a workflow."""
         project = repository.fact(DjangoProject)
         workflows = repository.fact(Workflows)
-        if project is None or workflows is None or not project.manage_py:
+        if project is None or workflows is None:
             return None
-        found = _job_that_tests(workflows, project)
-        if found is None:
+        if not project.manage_py and (project.is_aside or not _is_served(project)):
             return None
-        packages, image = repository.fact(PythonPackages), _postgres_image(repository)
-        lenient = frozenset(_lenient(repository, project))
-        catalog, files = Catalog.detect(repository), repository.fact(ActionFiles) or ActionFiles.detect(repository)
-        return cls(project, packages, found.workflow, found, image, lenient, catalog, files)
+        run = TestRun.best(workflows, project)
+        packages = repository.fact(PythonPackages)
+        job = run.job if run is not None else _job_that_installs(workflows, project, packages)
+        if not project.manage_py:
+            run = job = None
+        suites = repository.fact(TestSuites)
+        return cls(
+            project,
+            packages,
+            job.workflow if job is not None else workflows.integration or workflows.documents[0],
+            run,
+            job,
+            _why_no_job(workflows) if project.manage_py else "the project has no manage.py that a job could run",
+            _postgres_image(repository),
+            frozenset(_lenient(repository, project)),
+            frozenset(_defaulted(repository, project)),
+            _mentioned(repository, job),
+            suites.environment if suites is not None else {},
+            Catalog.load(),
+            repository.fact(ActionFiles) or ActionFiles.detect(repository),
+        )
 
-    # -- the parts of a new job -----------------------------------------------------------------------------------
+    @property
+    def span(self) -> Span:
+        """Where a finding about all jobs points: at the job that is learnt from, else at `jobs`."""
+        return self.job.node.span if self.job is not None else self.workflow.root.key_spans["jobs"]
+
+    # -- a new job ------------------------------------------------------------------------------------------------
 
     def new_job(
         self,
@@ -105,67 +129,120 @@ class DjangoCI:
         env: Mapping[str, str],
         project: DjangoProject,
         with_tests: bool,
-        redis: bool,
+        everything: bool,
         serves: bool = False,
     ) -> Plain | Blocked:
         """A job up to the point where the project can run: runner, services, environment, checkout, install.
 
-        The steps are the ones that the job which runs the tests does first. `with_tests` keeps the packages that
-        only tests need; `rule` is the id of the rule whose option `env` holds what cannot be inferred. `project` has
-        the settings that the job uses; where it `serves` the application, wsgi.py must not choose others.
+        `with_tests` keeps the packages and programs that only tests need, `everything` the services that are no
+        database. `rule` is the id of the rule whose option `env` holds what cannot be inferred. `project` has the
+        settings that the job uses; where it `serves` the application, wsgi.py must not choose others.
         """
-        copied = self.job.data
-        if "container" in copied:
-            return Blocked(
-                f"job {self.job.id} runs in a container, so its database is reached by another name",
-                "add the job by hand",
-            )
-        named = in_folder(self.project.root, "true", self._test_step)
-        if isinstance(named, Blocked):
-            return named
-        services = self._services(project, redis=redis)
-        if isinstance(services, Blocked):
-            return services
-        steps = self._setup(with_tests=with_tests)
-        if isinstance(steps, Blocked):
-            return steps
-        environment = self._environment(rule, project, services, steps, env, serves=serves)
+        if self.job is None:
+            next_step = "add a job that runs the tests: fhfix makes others after it"
+            return Blocked(self.reason, next_step if self.project.manage_py else "add the job by hand")
+        if isinstance(folder := path_word(self.project.root), Blocked):
+            return folder
+        combination = combination_of(self.job)
+        setup = setup_of(self.job, self.run, combination, with_tests=with_tests)
+        if isinstance(setup, Blocked):
+            return setup
+        if self.in_container:
+            services: Plain = {}
+            environment: Plain | Blocked = self._kept(project, setup)
+        else:
+            setup = with_django(setup, self.project, self.packages, with_tests=with_tests)
+            if isinstance(setup, Blocked):
+                return setup
+            found = self._services(project, setup, everything=everything, needs_database=with_tests)
+            if isinstance(found, Blocked):
+                return found
+            services = found
+            environment = self._environment(rule, project, services, setup, env, serves=serves)
         if isinstance(environment, Blocked):
             return environment
-        job: Plain = self.workflow.job_name(title)
-        if names_read("needs", [steps, environment]) and "needs" in copied:
-            job["needs"] = copied["needs"]
-        job["runs-on"] = self._runner()
-        job["timeout-minutes"] = minutes
-        job |= {key: copied[key] for key in ("defaults", "permissions") if key in copied}
-        if services:
-            job["services"] = services
-        if environment:
-            job["env"] = environment
-        job["steps"] = steps
-        if names_read("matrix", job):
-            return Blocked(f"job {self.job.id} sets the project up from its matrix", "add the job by hand")
-        known = {str(step["id"]).lower() for step in steps if "id" in step}
-        if {name.lower() for name in names_read("steps", job)} - known:
-            return Blocked(f"job {self.job.id} sets the project up from outputs of other steps", "add the job by hand")
-        return job
+        steps = [(each.step, each.data) for each in setup.steps]
+        made = Recipe(
+            self.job, self.catalog, self.action_files, combination, steps, services, filled(environment, combination)
+        )
+        return made.job(title, minutes)
 
-    def run(self, title: str, command: str) -> Plain:
-        """A step that runs a command in the folder of manage.py, in the way in which the tests are run."""
-        if self.activation:
-            command = f"{self.activation}\n{command.rstrip()}\n"
-        keys = in_folder(self.project.root, command, self._test_step)
-        assert not isinstance(keys, Blocked), "new_job looked at the name of the folder"
-        return {**self.workflow.step_name(title), **keys}
+    def add_job(self, name: str, job: Plain, *, gates: bool = True) -> Parts:
+        """Adds a job under this name, spelled and announced as its neighbours are."""
+        assert self.job is not None, "new_job has said why"
+        banner = self.workflow.banner(name.replace("-", " ").capitalize(), self.job)
+        return self.workflow.add_job(self.workflow.job_id(name), job, like=self.job, gates=gates, comment=banner)
+
+    def step(self, title: str, command: str, *, at_root: bool = False) -> Plain:
+        """A step that runs a command where, and after the preparation with which, the tests are run.
+
+        `at_root`: the command wants to run in the folder of manage.py.
+        """
+        made: Plain = self.workflow.step_name(title)
+        if self.run is None or self.run.folder is None:
+            keys = in_folder(self.project.root, command, self.run.step if self.run else self._last_step)
+            assert not isinstance(keys, Blocked), "new_job looked at the name of the folder"
+            return made | keys
+        own = self.run.step.data
+        prepared = preparation(self.run)
+        lines = [prepared] if prepared else []
+        if at_root and self.run.folder != self.project.root:
+            lines.append(f"cd {path_word(posixpath.relpath(self.project.root or '.', self.run.folder or '.'))}")
+        made |= {key: own[key] for key in ("working-directory", "shell") if key in own}
+        made |= {"env": self._of_step} if self._of_step else {}
+        if not lines and "\n" not in command:
+            return made | {"run": command}
+        return made | {"run": "\n".join([*lines, command.rstrip("\n"), ""])}
+
+    @property
+    def in_container(self) -> bool:
+        """Whether the tests run in a container of compose that the steps start."""
+        return self.run is not None and self.run.in_container
+
+    @property
+    def manage(self) -> str:
+        """What a step runs management commands with: `poetry run python manage.py`."""
+        if self.run is not None and self.run.folder is not None:
+            return self.run.manage
+        return f"{self.prefix}python manage.py"
+
+    @property
+    def python(self) -> str:
+        """The interpreter of the tests."""
+        return self.run.python if self.run is not None else "python"
+
+    @property
+    def pytest(self) -> str:
+        """How a step starts pytest."""
+        return self.run.pytest if self.run is not None else f"{self.prefix}pytest"
+
+    def path(self, path: str) -> str | Blocked:
+        """A path of the repository as one word of a step."""
+        folder = self.project.root if self.run is None or self.run.folder is None else self.run.folder
+        if self.in_container:
+            folder = self.project.root
+        return path_word(posixpath.relpath(path, folder or "."))
 
     @cached_property
     def prefix(self) -> str:
         """What the project's own programs are started with, such as `poetry run `; mostly empty."""
-        for command in commands_of(self._test_step):
-            for runner in _RUNNERS:
-                if command.source.startswith(runner + " "):
-                    return runner + " "
-        return ""
+        if self.run is not None:
+            return self.run.prefix
+        commands = [command for step in self.job.steps for command in commands_of(step)] if self.job else []
+        names = [command.name for command in commands if installs(command) and command.args[0].text != "pip"]
+        return next((_PREFIXES[name] for name in names if name in _PREFIXES), "")
+
+    @property
+    def activation(self) -> bool:
+        """Whether the step that runs the tests enters a virtual environment."""
+        return self.run is not None and "activate" in preparation(self.run)
+
+    @property
+    def _last_step(self) -> Step:
+        assert self.job is not None
+        return self.job.steps[-1]
+
+    # -- settings -------------------------------------------------------------------------------------------------
 
     def with_settings(self, name: str) -> DjangoProject:
         """The project with other settings; as it is where no module has that name."""
@@ -177,278 +254,366 @@ class DjangoCI:
     @property
     def given(self) -> dict[str, str]:
         """What the workflow and the job that runs the tests set, without what only a run could tell."""
-        everything = {**self._environment_of(self.workflow.root.data), **self._given}
+        everything = {**_mapping(self.workflow.root.data.get("env")), **self._of_job, **self._of_test}
         return {name: str(value) for name, value in everything.items() if "${{" not in str(value)}
 
     @cached_property
-    def tested(self) -> DjangoProject:
-        """The project with the settings of its tests, as the job, the command or the configuration of pytest say."""
-        project = self.project
-        names = [self.given.get("DJANGO_SETTINGS_MODULE", "")]
-        for command in commands_of(self._test_step):
-            given = command.value("--ds", "--settings")
-            names.append(given.text if given is not None else "")
-        if any(command.name == "pytest" for command in commands_of(self._test_step)):
+    def _tested(self) -> tuple[DjangoProject, bool]:
+        """The project with the settings of its tests, and whether that these can be imported is proven by the tests."""
+        project, run = self.project, self.run
+        if run is None:
+            return project, False
+        names = [run.assignments.get("DJANGO_SETTINGS_MODULE", ""), self.given.get("DJANGO_SETTINGS_MODULE", "")]
+        option = run.command.value("--ds", "--settings")
+        names.insert(0, option.text if option is not None else "")
+        if run.is_pytest:
             names += [name for name, files in project.named.items() if any(map(_CONFIGURES_TESTS.search, files))]
+        named = any(names)
         found = next((made for name in names if (made := self.with_settings(name)) is not project), project)
         # Without its migrations a project has none to miss.
         chain = found.chain(found.settings_path)
-        return project if any("MIGRATION_MODULES" in each.document.assignments for each in chain) else found
+        if any("MIGRATION_MODULES" in each.document.assignments for each in chain):
+            return project, found.settings_path == project.settings_path
+        return found, named or not run.is_pytest
 
-    @cached_property
-    def _test_step(self) -> Step:
-        return next(step for step in self.job.steps if _tests(step, self.project))
+    @property
+    def tested(self) -> DjangoProject:
+        """The project with the settings of its tests, as the job, the command or the configuration of pytest say."""
+        return self._tested[0]
 
-    @cached_property
-    def _given(self) -> Plain:
-        """The environment of the step that runs the tests, as far as the job itself gives it."""
-        return {**self._environment_of(self.job.data), **self._environment_of(self._test_step.data)}
-
-    def _environment_of(self, place: Plain) -> Plain:
-        env = place.get("env")
-        return _without_matrix(env, self.job) if isinstance(env, dict) else {}
-
-    @cached_property
-    def activation(self) -> str:
-        """How the step that runs the tests enters a virtual environment; mostly empty."""
-        found = (command for command in commands_of(self._test_step) if command.name in ("source", "."))
-        return next((command.source for command in found if "activate" in command.source), "")
-
-    def _runner(self) -> Any:
-        # `${{ matrix.os }}` has no meaning in a job without the matrix.
-        runs_on = self.job.data.get("runs-on")
-        if not names_read("matrix", runs_on):
-            return runs_on
-        only = _without_matrix({"runs-on": runs_on}, self.job)["runs-on"]
-        return only if str(only).startswith("ubuntu-") else "ubuntu-latest"
+    def _is_proven(self, project: DjangoProject) -> bool:
+        """Whether the tests import the same settings, so that what they run without is not required."""
+        tested, proven = self._tested
+        return proven and project.settings_path == tested.settings_path
 
     # -- services -------------------------------------------------------------------------------------------------
 
-    def _services(self, project: DjangoProject, *, redis: bool) -> Plain | Blocked:
-        """The databases that the tests have, and what the settings need besides."""
-        services = self._copied("postgres", "postgis", "pgvector", "timescaledb", "mysql", "mariadb")
-        database = _default(project)
-        vendor = database.vendor if database is not None else ""
-        if database is not None and vendor == "mysql" and not services:
-            return Blocked("the default database is MySQL, and no job starts one", "add the job by hand")
-        if database is not None and vendor == "postgresql" and not services:
-            fixed = database.values
-            if fixed.get("HOST", "localhost") not in ("", "localhost", "127.0.0.1"):
-                return Blocked(
-                    f"{database.path} looks for PostgreSQL on {fixed['HOST']}, and a job has it on localhost",
-                    "let the settings read HOST from the environment",
-                )
-            host = item(database.node, "HOST")
-            if isinstance(host, ast.Attribute | ast.Call) and not {"HOST", "URL"} & database.reads.keys():
-                return Blocked(
-                    f"{database.path}:{host.lineno} takes HOST from `{ast.unparse(host)}`, and no variable is seen "
-                    "that leads it to the PostgreSQL of a job",
-                    "let the settings read HOST from the environment",
-                )
-            env = {"POSTGRES_DB": fixed.get("NAME") or "test", "POSTGRES_USER": fixed.get("USER") or "test"}
-            # A password that stands in the settings is not copied to yet another file.
-            env |= {"POSTGRES_HOST_AUTH_METHOD": "trust"} if fixed.get("PASSWORD") else {"POSTGRES_PASSWORD": "test"}
-            services["postgres"] = {
-                "image": self.postgres_image,
-                "env": env,
-                "options": _POSTGRES_OPTIONS,
-                "ports": [f"{fixed.get('PORT') or 5432}:5432"],
-            }
-        if redis:
-            services |= self._copied("redis", "valkey")
-            if any(cache.is_redis for cache in project.caches) and not any(map(_is_redis, services.values())):
-                services["redis"] = {"image": "redis:7", "options": _REDIS_OPTIONS, "ports": ["6379:6379"]}
+    def _services(
+        self, project: DjangoProject, setup: Setup, *, everything: bool, needs_database: bool
+    ) -> Plain | Blocked:
+        """The databases that the tests have, and, where they have none, what the settings need."""
+        assert self.job is not None
+        services = copied_services(self.job, project, self.given, everything=everything)
+        vendors = {vendor_of_service(each) for each in services.values()}
+        database = default_database(project)
+        if database is not None and not vendors & {"postgresql", "mysql"} and not setup.starts_servers:
+            found = self._database(project, database)
+            if isinstance(found, Blocked) and needs_database:
+                return found
+            if not isinstance(found, Blocked) and (needs_database or not self._does_without_database(project)):
+                services |= found
+        redis = everything and any(cache.is_redis for cache in project.caches) and "redis" not in vendors
+        if redis and not setup.starts_servers:
+            services["redis"] = {"image": "redis:7", "options": REDIS_OPTIONS, "ports": ["6379:6379"]}
         return services
 
+    def _does_without_database(self, project: DjangoProject) -> bool:
+        """Whether the tests do without, and Django only warns where it looks for a database and finds none.
+
+        `makemigrations` does so from 3.2 on (measured: 3.1.14 fails, 3.2.25 warns).
+        """
+        return self._is_proven(project) and project.version is not None and project.version.at_least(3, 2)
+
+    def _database(self, project: DjangoProject, database: Database) -> Plain | Blocked:
+        """A service that no job has yet; empty where the settings need none, or are led to another host."""
+        reached = reached_vendors(project, self.given)
+        if reached is not None and not reached and database.reads.get("HOST") is not None:
+            return {}
+        wanted = reached or frozenset({database.vendor})
+        if "mysql" in wanted:
+            return Blocked("the default database is MySQL, and no job starts one", "add the job by hand")
+        if "postgresql" not in wanted:
+            return {}
+        made = self._postgres(database)
+        return made if isinstance(made, Blocked) else {"postgres": made}
+
+    def _postgres(self, database: Database) -> Plain | Blocked:
+        """A service for these settings, where they can be led to it."""
+        assert self.job is not None
+        if self.job.container is not None:
+            return Blocked(
+                f"job {self.job.id} runs in a container, so a database is reached by another name",
+                "add the job by hand",
+            )
+        names = [read.name for read in database.reads.values()]
+        twice = next((name for name in names if names.count(name) > 1), "")
+        if twice:
+            return Blocked(
+                f"{database.path} makes several parts of the address of PostgreSQL from {twice}", "add the job by hand"
+            )
+        fixed = database.values
+        if fixed.get("HOST", "localhost") not in LOCAL:
+            return Blocked(
+                f"{database.path} looks for PostgreSQL on {fixed['HOST']}, and a job has it on localhost",
+                "let the settings read HOST from the environment",
+            )
+        host = item(database.node, "HOST")
+        if isinstance(host, ast.Attribute | ast.Call) and not {"HOST", "URL"} & database.reads.keys():
+            return Blocked(
+                f"{database.path}:{host.lineno} takes HOST from `{ast.unparse(host)}`, and no variable is seen "
+                "that leads it to the PostgreSQL of a job",
+                "let the settings read HOST from the environment",
+            )
+        env = {"POSTGRES_DB": fixed.get("NAME") or "test", "POSTGRES_USER": fixed.get("USER") or "test"}
+        # A password that stands in the settings is not copied to yet another file.
+        env |= {"POSTGRES_HOST_AUTH_METHOD": "trust"} if fixed.get("PASSWORD") else {"POSTGRES_PASSWORD": "test"}
+        port = f"{fixed.get('PORT') or 5432}:5432"
+        return {"image": self.postgres_image, "env": env, "options": POSTGRES_OPTIONS, "ports": [port]}
+
     def has_real_services(self, job: Job) -> bool:
-        """Whether a job starts what the settings use of PostgreSQL and Redis."""
-        services = [*(job.data.get("services") or {}).values()]
-        database = _default(self.tested)
-        wants_postgres = database is not None and database.vendor == "postgresql"
-        has_postgres = any(_kind(service) and _PORTS.get(_kind(service), 5432) == 5432 for service in services)
-        wants_redis = any(cache.is_redis for cache in self.tested.caches)
-        return (has_postgres or not wants_postgres) and (any(map(_is_redis, services)) or not wants_redis)
+        """Whether a job starts what the settings use of databases and Redis."""
+        if starts_servers(job.steps):
+            return True
+        vendors = {vendor_of_service(service) for service in _mapping(job.data.get("services")).values()}
+        database = default_database(self.tested)
+        wanted = {database.vendor} & {"postgresql", "mysql"} if database is not None else set()
+        return wanted <= vendors and ("redis" in vendors or not self._always_has_redis)
 
-    def _copied(self, *kinds: str) -> Plain:
-        """The services of these kinds that the tests have, reachable from steps that run on the runner."""
-        found: Plain = {}
-        for name, service in (self.job.data.get("services") or {}).items():
-            kind = _kind(service)
-            if kind not in kinds:
-                continue
-            port = _PORTS.get(kind, 5432)
-            made = dict(service)
-            if str((made.get("ports") or [""])[0]) in ("", str(port), f"{port}/tcp"):
-                made["ports"] = [f"{port}:{port}"]  # a port that is chosen when the job runs could not be named
-            if port == 5432:
-                made.setdefault("options", _POSTGRES_OPTIONS)
-            found[name] = made
-        return found
-
-    @staticmethod
-    def address(services: Mapping[str, Any]) -> ServiceAddress | None:
-        """Where the PostgreSQL service listens; None where there is none, or on a port that is not known."""
-        service = next((each for each in services.values() if _PORTS.get(_kind(each), 5432) == 5432), None)
-        if service is None:
-            return None
-        port = str(service["ports"][0]).rpartition(":")[0].rpartition(":")[2]
-        env = service.get("env") or {}
-        user = str(env.get("POSTGRES_USER", "postgres"))
-        database, password = str(env.get("POSTGRES_DB", user)), str(env.get("POSTGRES_PASSWORD", ""))
-        return ServiceAddress("localhost", port, database, user, password) if port.isdigit() else None
+    @property
+    def _always_has_redis(self) -> bool:
+        """Whether the settings of the tests have a cache in Redis, and under no condition another."""
+        chain = self.tested.chain(self.tested.settings_path)
+        said = [value for module in chain for value in module.document.assignments.get("CACHES", [])]
+        return len(said) == 1 and any(cache.is_redis for cache in self.tested.caches)
 
     # -- environment ----------------------------------------------------------------------------------------------
+
+    @cached_property
+    def _of_job(self) -> Plain:
+        return _mapping(self.job.data.get("env")) if self.job is not None else {}
+
+    @cached_property
+    def _of_test(self) -> Plain:
+        """What the step that runs the tests sets for itself."""
+        return {**_mapping(self.run.step.data.get("env")), **self.run.assignments} if self.run is not None else {}
+
+    @cached_property
+    def _of_step(self) -> Plain:
+        """What of it cannot stand in the variables of a job: these know no `env`, no `job` and no `steps`."""
+        return {name: value for name, value in self._of_test.items() if reads_of_steps(value)}
 
     def _environment(
         self,
         rule: str,
         project: DjangoProject,
         services: Plain,
-        steps: list[Plain],
+        setup: Setup,
         configured: Mapping[str, str],
         *,
         serves: bool,
     ) -> Plain | Blocked:
         """What settings.py reads: the values of the job that runs the tests, and those that its services need."""
-        everywhere: Plain = dict(self.workflow.root.data.get("env") or {})
-        environment = self._needed(project, steps)
-        chosen = environment.get("DJANGO_SETTINGS_MODULE", everywhere.get("DJANGO_SETTINGS_MODULE"))
+        everywhere = _mapping(self.workflow.root.data.get("env"))
+        environment = self._kept(project, setup)
+        known = {**everywhere, **environment, **self._of_step}
+        chosen = known.get("DJANGO_SETTINGS_MODULE")
         servers = [name for name, files in project.named.items() if any(re.search(r"[aw]sgi\.py$", f) for f in files)]
         defaults = {chosen} if chosen else {self.project.settings, *(servers if serves else ())}
         if project.settings and defaults - {project.settings}:
             environment["DJANGO_SETTINGS_MODULE"] = project.settings
-        postgres = self.address(services)
-        if postgres is not None:
-            environment |= project.database_environment(
-                host=postgres.host,
-                port=postgres.port,
-                name=postgres.database,
-                user=postgres.user,
-                password=postgres.password,
-            )
-        if any(map(_is_redis, services.values())):
-            for name, value in _redis_environment(project).items():
-                environment.setdefault(name, value)
-        written = any(re.search(r"(^|[\s/])\.env\b", str(step.get("run", ""))) for step in steps)
-        unset: dict[str, str] = {}
-        for read in project.environment:
-            known = read.name in environment or read.name in everywhere or read.name in configured
-            if not read.required or known or written or (read.path, read.reader) in self.lenient:
-                continue
+        told = {**self._addresses(project, services, known), **self._of_tests(project)}
+        environment |= {name: value for name, value in told.items() if name not in known}
+        missing = self._missing(project, setup, {**known, **environment, **configured})
+        unset: dict[str, EnvRead] = {}
+        for read in missing:
             if _SECRET.search(read.name):
                 environment[read.name] = "only-for-tests"
             else:
-                unset[read.name] = f"{read.path}:{read.line} requires {read.name}"
+                unset[read.name] = read
         if unset:
-            several = len(unset) > 1
-            it, suits = ("them", "values that suit") if several else ("it", "a value that suits")
-            more = f", the settings {len(unset)} variables in all" if several else ""
-            wanted = {**configured, **dict.fromkeys(unset, "…")}.items()
-            env = ", ".join(f"{name} = {json.dumps(value, ensure_ascii=False)}" for name, value in wanted)
-            return Blocked(
-                f"{next(iter(unset.values()))}{more}, and no job sets {it}",
-                f"give {it} {suits} tests, or set {it} in job {self.job.id}",
-                f"rules.{rule}.env = {{ {env} }}",
-            )
+            return self._asked_for(rule, unset, configured)
         return {**environment, **configured}
 
-    def _needed(self, project: DjangoProject, steps: list[Plain]) -> Plain:
-        """What the tests are given, as far as the settings or the steps read it: the rest would only mislead."""
-        reads = {read.name for path in project.modules for read in project.environment_of(path)}
-        database = _default(project)
+    def _kept(self, project: DjangoProject, setup: Setup) -> Plain:
+        """What the tests are given, as far as something reads it: the rest would only mislead."""
+        database = default_database(project)
         opaque = database is None or database.shape == "opaque"  # which variables lead to it is not known then
+        reads = {read.name for path in project.modules for read in project.environment_of(path)}
+        given = {**self._of_job, **{name: v for name, v in self._of_test.items() if name not in self._of_step}}
         return {
             name: value
-            for name, value in self._given.items()
-            if opaque or name in reads or name.startswith("DJANGO_") or re.search(rf"\b{re.escape(name)}\b", str(steps))
+            for name, value in given.items()
+            if opaque
+            or name in reads | self.mentioned
+            or _READ_BY_OTHERS.match(name)
+            or re.search(rf"\b{re.escape(name)}\b", setup.text)
         }
 
-    # -- steps ----------------------------------------------------------------------------------------------------
-
-    def _setup(self, *, with_tests: bool) -> list[Plain] | Blocked:
-        """What the job does before it first uses the project, with an install that brings Django along."""
-        steps: list[Plain] = []
-        installs: list[tuple[int, Step, Command]] = []
-        trusted = False
-        for step in self.job.steps:
-            if _uses_project(step, self.project):
-                break
-            script = str(step.data.get("run", ""))
-            if _only_checks(step) or ((installs or trusted) and "GITHUB_OUTPUT" in script):
-                continue  # outputs are for the steps that are not taken over
-            if step.node.get("if") is not None:
-                return Blocked(
-                    f"step {step.name or len(steps)} of job {self.job.id} runs under a condition", "add the job by hand"
-                )
-            commands = commands_of(step)
-            installs += [(len(steps), step, command) for command in commands if _installs(command)]
-            # What a script, a Makefile or an action of the repository does is enough for the tests.
-            trusted = trusted or any(map(_delegates, commands)) or str(step.data.get("uses", "")).startswith("./")
-            steps.append(_without_matrix(copied(step, self.catalog, self.action_files), self.job))
-        if not any("actions/checkout" in str(step.get("uses", "")) for step in steps):
-            return Blocked(f"job {self.job.id} does not check the repository out before it runs the tests")
-        if not installs and not trusted:
-            return Blocked(
-                f"job {self.job.id} does not install the project's packages in a way that fhfix knows",
-                "add the job by hand",
+    def _addresses(self, project: DjangoProject, services: Plain, known: Mapping[str, Any]) -> Plain:
+        """The variables that lead the settings to the services."""
+        found: Plain = {}
+        in_container = self.job is not None and self.job.container is not None
+        address = address_of(services, known, by_name=in_container)
+        if address is not None:
+            found |= project.database_environment(
+                host=address.host,
+                port=address.port,
+                name=address.database,
+                user=address.user,
+                password=address.password,
             )
-        if not trusted and not self._brings_django(installs):
-            missing = next((file for file in self.project.requirements if file.endswith((".txt", ".in"))), "")
-            if not missing:
-                return Blocked(
-                    f"no requirements file that job {self.job.id} could install asks for Django", "add Django to one"
-                )
-            place, step, command = installs[-1]
-            folder = folder_of(command, step) or ""
-            file = path_word(_relative(missing, folder))
-            if isinstance(file, Blocked):
-                return file
-            if with_tests:
-                steps[place] = {**steps[place], "run": _with_requirement(step, command, file)}
-            else:
-                steps[place] = {**steps[place], "run": _only_requirement(step, command, file)}
-        return steps
+        if not in_container and any(vendor_of_service(service) == "redis" for service in services.values()):
+            found = {**redis_environment(project), **found}
+        return found
 
-    def _brings_django(self, installs: list[tuple[int, Step, Command]]) -> bool:
-        """Whether one of these commands installs Django, directly or by an included file."""
-        for _, step, command in installs:
-            if command.name not in ("pip", "pip3"):
-                return True  # poetry, pipenv and uv install what their own file says
-            folder = folder_of(command, step)
-            if folder is None:
-                continue
-            for file in _requirement_files(command):
-                path = _normal(folder, file)
-                known = {path}
-                todo = [path]
-                while todo and self.packages is not None:
-                    included = self.packages.includes.get(todo.pop(), ())
-                    todo += [each for each in included if each not in known]
-                    known |= set(included)
-                if known & set(self.project.requirements):
-                    return True
-            if command.has("--group") and _normal(folder, "pyproject.toml") in self.project.requirements:
-                return True
-            for word in command.args[1:]:
-                if re.match(r"(?i)django(\[|[=<>~!]|$)", word.text):
-                    return True
-                if word.text.split("[")[0] in (".", "./") and any(
-                    each.endswith(("pyproject.toml", "setup.cfg")) for each in self.project.requirements
-                ):
-                    return True
-        return False
+    def _of_tests(self, project: DjangoProject) -> Plain:
+        """What only the configuration of pytest sets, and the settings demand."""
+        if self.run is None or not self.run.is_pytest:
+            return {}
+        wanted = {read.name for read in project.environment}
+        return {name: value for name, value in self.of_pytest.items() if name in wanted}
+
+    def _missing(self, project: DjangoProject, setup: Setup, known: Mapping[str, Any]) -> Iterator[EnvRead]:
+        """What the settings demand and nothing gives; nothing where the tests pass without it."""
+        if self._is_proven(project) or setup.written:
+            return
+        for read in project.environment:
+            lenient = read.name in self.defaulted or (read.path, read.reader) in self.lenient
+            if read.required and read.name not in known and not lenient:
+                yield read
+
+    def _asked_for(self, rule: str, unset: Mapping[str, EnvRead], configured: Mapping[str, str]) -> Blocked:
+        assert self.job is not None
+        first, *others = unset.values()
+        it, suits = ("them", "values that suit") if others else ("it", "a value that suits")
+        more = f", the settings {len(unset)} variables in all" if others else ""
+        wanted = {**configured, **dict.fromkeys(unset, "…")}.items()
+        env = ", ".join(f"{name} = {json.dumps(value, ensure_ascii=False)}" for name, value in wanted)
+        return Blocked(
+            f"{first.path}:{first.line} requires {first.name}{more}, and no job sets {it}",
+            f"give {it} {suits} tests, or set {it} in job {self.job.id}",
+            f"rules.{rule}.env = {{ {env} }}",
+        )
+
+
+def _is_served(project: DjangoProject) -> bool:
+    """Whether a wsgi.py or asgi.py names its settings: it is no library with settings for its tests."""
+    return any(re.search(r"(^|/)[aw]sgi\.py$", file) for files in project.named.values() for file in files)
+
+
+def reads_of_steps(value: Any) -> bool:
+    """Whether a value reads what is only known while steps run."""
+    return any(read.context in ("env", "job", "steps", "runner") for read in reads_below(value))
+
+
+def _mapping(value: Any) -> Plain:
+    return dict(value) if isinstance(value, dict) else {}
+
+
+def _job_that_installs(workflows: Workflows, project: DjangoProject, packages: PythonPackages | None) -> Job | None:
+    """A job that judges every change and installs the packages of the project, the one that does least else."""
+    found = [
+        job
+        for workflow in judging(workflows)
+        if workflow.sees_every_change
+        for job in workflow.jobs.values()
+        if job.node.get("if") is None and not _FOR_SOMETHING_ELSE.search(f"{workflow.path} {job.id}")
+        if any(
+            installs_project(step, command, project, packages) for step in job.steps for command in commands_of(step)
+        )
+    ]
+    return min(found, key=lambda job: len(job.steps), default=None)
+
+
+def _why_no_job(workflows: Workflows) -> str:
+    for step, command in delegated(workflows):
+        if step.job is not None:
+            return f"job {step.job.id} leaves the tests to `{command.source}`, and no other job installs the project"
+    for workflow in judging(workflows):
+        for step in workflow.steps:
+            if step.job is not None and step.action.startswith("./"):
+                return f"job {step.job.id} leaves what it does to {step.action}, and no other job installs the project"
+    return "no job runs the tests of the project, or installs its packages"
+
+
+def _mentioned(repository: Repository, job: Job | None) -> frozenset[str]:
+    """The variables of a job, and of its steps, that a Python file of the repository names."""
+    names = (
+        {name for node in (job.node, *(step.node for step in job.steps)) for name in node.texts("env")} if job else ()
+    )
+    wanted = [name for name in names if not _READ_BY_OTHERS.match(name)]
+    if not wanted:
+        return frozenset()
+    pattern = re.compile(rf"\b({'|'.join(map(re.escape, wanted))})\b")
+    found: set[str] = set()
+    for path in repository.files:
+        if path.endswith(".py") and len(found) < len(wanted):
+            found |= {match[1] for match in pattern.finditer(repository.text(path))}
+    return frozenset(found)
 
 
 def _lenient(repository: Repository, project: DjangoProject) -> Iterator[tuple[str, str]]:
+    """Functions that read a variable and go on where it is not set, each with the module that calls it."""
     settings = SettingsReader(repository, project.root)
     for path, module in project.modules.items():
         for name in {read.reader for read in module_reads(module.document)}:
             function = settings.function(module.document, name)
-            defaults = (*function.args.defaults, *function.args.kw_defaults) if function is not None else ()
-            raises = function is not None and any(isinstance(node, ast.Raise) for node in ast.walk(function))
             # django-getenv gives None for a variable that is not set.
-            if (any(defaults) and not raises) or module.document.imported.get(name) == "getenv.env":
+            if module.document.imported.get(name) == "getenv.env" or (function is not None and not _demands(function)):
                 yield path, name
+
+
+def _defaulted(repository: Repository, project: DjangoProject) -> Iterator[str]:
+    """The variables that are declared with a default where the reader is made: `env = Env(DEBUG=(bool, False))`.
+
+    https://django-environ.readthedocs.io/en/latest/quickstart.html
+    """
+    settings = SettingsReader(repository, project.root)
+    for module in project.modules.values():
+        for name in {read.reader.partition(".")[0] for read in module_reads(module.document)}:
+            home = settings.home_of(module.document, name)
+            own = module.document.imported.get(name, "").rpartition(".")[2] or name
+            for value in home.assignments.get(own, []) if home is not None else ():
+                if home is not None and isinstance(value, ast.Call) and value.keywords:
+                    yield from _declared(home, value)
+
+
+def _declared(module: PythonModule, call: ast.Call) -> Iterator[str]:
+    """The keywords of a call that have a type and a default, also those that `**` takes from a dict of the module."""
+    for keyword in call.keywords:
+        value = resolve(module, keyword.value)
+        if keyword.arg is not None:
+            pairs: list[tuple[str, ast.expr]] = [(keyword.arg, value)]
+        elif isinstance(value, ast.Dict):
+            pairs = [(text(key), each) for key, each in zip(value.keys, value.values, strict=True) if key is not None]
+        else:
+            continue
+        yield from (name for name, each in pairs if isinstance(each, ast.Tuple) and len(each.elts) > 1)
+
+
+def _demands(function: ast.FunctionDef) -> bool:
+    """Whether a function that reads a variable fails where it is not set: by `environ[name]`, or by raising itself.
+
+    What it raises under a condition on something else than the value of its variable says nothing.
+    """
+    arguments = {argument.arg for argument in function.args.args[:1]}
+    caught = [node for node in ast.walk(function) if isinstance(node, ast.Try)]
+    inside = {id(child) for each in caught for statement in each.body for child in ast.walk(statement)}
+    for node in ast.walk(function):
+        if isinstance(node, ast.ExceptHandler) and any(isinstance(child, ast.Raise) for child in ast.walk(node)):
+            return True
+        if not isinstance(node, ast.Subscript) or id(node) in inside or not isinstance(node.ctx, ast.Load):
+            continue
+        names = {child.id for child in ast.walk(node.slice) if isinstance(child, ast.Name)}
+        if names & arguments and ast.unparse(node.value).endswith("environ"):
+            return True
+    return any(isinstance(node, ast.If) and _is_unset(node.test) and _raises(node) for node in ast.walk(function))
+
+
+def _is_unset(test: ast.expr) -> bool:
+    """Whether a condition asks for what has no value: `not value`, `value is None`, `name not in os.environ`."""
+    if isinstance(test, ast.UnaryOp) and isinstance(test.op, ast.Not):
+        return isinstance(test.operand, ast.Name)
+    if isinstance(test, ast.BoolOp):
+        return any(map(_is_unset, test.values))
+    if not isinstance(test, ast.Compare):
+        return False
+    empty = isinstance(test.comparators[0], ast.Constant) and test.comparators[0].value in (None, "")
+    return (isinstance(test.ops[0], ast.Is | ast.Eq) and empty) or isinstance(test.ops[0], ast.NotIn)
+
+
+def _raises(branch: ast.If) -> bool:
+    return any(isinstance(child, ast.Raise) for statement in branch.body for child in ast.walk(statement))
 
 
 def _postgres_image(repository: Repository) -> str:
@@ -458,173 +623,3 @@ def _postgres_image(repository: Repository) -> str:
         if found:
             return found[1]
     return "postgres:16"
-
-
-def _job_that_tests(workflows: Workflows, project: DjangoProject) -> Job | None:
-    """The job that runs the project's tests, best one with a database; of the workflow for pull requests first."""
-    ranked: list[tuple[tuple[bool, ...], Job]] = []
-    for workflow in workflows.documents:
-        if not {"pull_request", "push", "merge_group"} & set(workflow.triggers):
-            continue
-        for job in workflow.jobs.values():
-            if any(_tests(step, project) for step in job.steps if step.node.target is None):
-                whole = not re.search(r"e2e|end-to-end|smoke|bench|perf", f"{workflow.path} {job.id}", re.IGNORECASE)
-                place = ("pull_request" in workflow.triggers, whole, "services" in job.data, not job.needs)
-                ranked.append((place, job))
-    return max(ranked, key=lambda pair: pair[0])[1] if ranked else None
-
-
-def _tests(step: Step, project: DjangoProject) -> bool:
-    """Whether a step runs tests of the project: pytest or `manage.py test`, in its folder or above it."""
-    for command in commands_of(step):
-        folder = folder_of(command, step)
-        if command.name == "pytest":
-            root = project.root
-            if folder is not None and (root == folder or root.startswith(folder + "/" if folder else "")):
-                return True
-        if _manages(command, "test"):
-            return True
-    return False
-
-
-def _uses_project(step: Step, project: DjangoProject) -> bool:
-    """Whether a step does more than setting up: runs manage.py or tests."""
-    if _tests(step, project):
-        return True
-    return any(_manages(command) or command.name in ("coverage", "tox", "nox") for command in commands_of(step))
-
-
-def _only_checks(step: Step) -> bool:
-    """Whether a step does nothing but judge the code, which no other job needs to repeat."""
-    names = [command.name for command in commands_of(step)]
-    return any(name in _CHECKERS for name in names) and set(names) <= _CHECKERS | {"cd", "source", ".", "echo", "true"}
-
-
-def manages(command: Command) -> str:
-    """The management command that `manage.py` or `django-admin` is asked for; empty for another program."""
-    words = [word.text for word in command.argv]
-    for at, word in enumerate(words):
-        if word in ("manage.py", "manage", "django-admin", "django") or word.endswith("/manage.py"):
-            return next((each for each in words[at + 1 :] if not each.startswith("-")), "")
-        if at > 1:
-            break
-    return ""
-
-
-def _manages(command: Command, *wanted: str) -> bool:
-    found = manages(command)
-    return bool(found) and (not wanted or found in wanted)
-
-
-def _installs(command: Command) -> bool:
-    words = [word.text for word in command.args]
-    if command.name not in _INSTALLERS or not words:
-        return False
-    if command.name in ("pip", "pip3"):
-        tools = {"pip", "setuptools", "wheel", "--upgrade", "-U", "-q", "--quiet"}
-        return words[0] == "install" and bool(set(words[1:]) - tools)
-    return words[0] in ("install", "sync", "pip")
-
-
-def _delegates(command: Command) -> bool:
-    """Whether a command leaves the work to a file of the repository."""
-    if command.name in ("make", "just", "task", "invoke", "inv"):
-        return True
-    script = command.args[0].text if command.name in ("bash", "sh") and command.args else command.name
-    return bool(re.search(r"\.(sh|bash)$|^\.?/?(scripts?|bin|ci)/", script)) and not script.startswith("/")
-
-
-def _requirement_files(command: Command) -> list[str]:
-    words = [word.text for word in command.args]
-    found = []
-    for at, word in enumerate(words):
-        if word in ("-r", "--requirement") and at + 1 < len(words):
-            found.append(words[at + 1])
-        elif word.startswith("--requirement="):
-            found.append(word.partition("=")[2])
-        elif word.startswith("-r") and len(word) > 2:
-            found.append(word[2:])
-    return found
-
-
-def _with_requirement(step: Step, command: Command, file: str) -> str:
-    """The script of the install step, with one more file of requirements."""
-    assert step.run is not None
-    text: str = step.run.value
-    end = command.args[0].end
-    return f"{text[:end]} -r {file}{text[end:]}"
-
-
-def _only_requirement(step: Step, command: Command, file: str) -> str:
-    """The script of the install step, installing this file instead of the others."""
-    assert step.run is not None
-    text: str = step.run.value
-    return f"{text[: command.args[0].end]} -r {file}{text[command.end :]}"
-
-
-def _without_matrix(step: Plain, job: Job) -> Plain:
-    """A step for a job without a matrix: what came from it becomes its last value, mostly the newest version."""
-    strategy = job.data.get("strategy")
-    matrix = strategy.get("matrix") if isinstance(strategy, dict) else None
-
-    def last(name: str) -> Any:
-        given = matrix if isinstance(matrix, dict) else {}
-        values = next((found for key, found in given.items() if str(key).lower() == name.lower()), None)
-        if not isinstance(values, list) or not values or isinstance(values[-1], dict | list):
-            return None
-        return str(values[-1]) if isinstance(values[-1], float) else values[-1]
-
-    def of_matrix(expression: Expression) -> Any:
-        read = expression.read
-        return last(read.name) if read is not None and read.context == "matrix" and len(read.keys) == 2 else None
-
-    def within(expression: Expression) -> str:
-        value = of_matrix(expression)
-        return expression.text if value is None else str(value)
-
-    def value(node: Any) -> Any:
-        if isinstance(node, dict):
-            return {key: value(child) for key, child in node.items()}
-        if isinstance(node, list):
-            return [value(child) for child in node]
-        if not isinstance(node, str):
-            return node
-        expression = only(node)
-        found = of_matrix(expression) if expression is not None and expression.text == node else None
-        return replaced(node, within) if found is None else found
-
-    return {key: value(child) for key, child in step.items()}
-
-
-def _redis_environment(project: DjangoProject) -> Plain:
-    """The address of a Redis service, in the variables of the caches that are told a part of it by name."""
-    found: Plain = {}
-    for read in (read for cache in project.caches for read in cache.reads):
-        part = _PART_OF_REDIS.search(read.name)
-        if part and part.lastgroup and not re.search("localhost|127.0.0.1", read.default or ""):
-            found.setdefault(read.name, _REDIS[part.lastgroup])
-    return found
-
-
-def _default(project: DjangoProject) -> Database | None:
-    return next((each for each in project.databases if each.alias == "default"), None)
-
-
-def _kind(service: Any) -> str:
-    """The name of the database that a service runs, such as `postgis`; empty for anything else."""
-    image = str(service.get("image", "")) if isinstance(service, dict) else ""
-    found = _IMAGE.search(image.partition("@")[0].split(":")[0])
-    return found["name"].lower() if found else ""
-
-
-def _is_redis(service: Any) -> bool:
-    return _kind(service) in ("redis", "valkey")
-
-
-def _normal(folder: str, file: str) -> str:
-    path = posixpath.normpath(posixpath.join(folder, file))
-    return "" if path == "." else path
-
-
-def _relative(path: str, folder: str) -> str:
-    return posixpath.relpath(path, folder or ".")

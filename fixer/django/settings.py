@@ -299,15 +299,20 @@ class SettingsReader:
 
     def function(self, module: PythonModule, name: str) -> ast.FunctionDef | None:
         """The function that a module calls by this name: its own, or one that it imports from the project."""
+        document = self.home_of(module, name)
+        own = module.imported.get(name, "").rpartition(".")[2] or name
+        statements = document.tree.body if document is not None else []
+        return next((each for each in statements if isinstance(each, ast.FunctionDef) and each.name == own), None)
+
+    def home_of(self, module: PythonModule, name: str) -> PythonModule | None:
+        """The module of the project that a name comes from: this one, or the one that it is imported from."""
         origin = module.imported.get(name, "")
-        path = self._imported(module.path, origin.rpartition(".")[0]) if origin else module.path
+        path = self._imported(module.path, origin.rpartition(".")[0] or ".") if origin else module.path
         try:
             document = self.repository.document(path) if path else None
         except FileError:
             return None
-        own = origin.rpartition(".")[2] or name
-        statements = document.tree.body if isinstance(document, PythonModule) else []
-        return next((each for each in statements if isinstance(each, ast.FunctionDef) and each.name == own), None)
+        return document if isinstance(document, PythonModule) else None
 
     def _imported(self, path: str, name: str) -> str:
         if not name.startswith("."):
@@ -567,7 +572,8 @@ def _url_read(module: PythonModule, node: ast.expr) -> EnvRead | None:
         return next(environment_reads(module, node), None)
     for child in (*node.args, *(keyword.value for keyword in node.keywords if keyword.arg in ("env", "var"))):
         if _VARIABLE.match(text(child) or "-"):
-            return EnvRead(text(child), None, not _has_default(node), module.path, node.lineno, dotted(node.func))
+            demanded = not _has_default(node) and not dotted(node.func).endswith("config")
+            return EnvRead(text(child), None, demanded, module.path, node.lineno, dotted(node.func))
         read = next(environment_reads(module, child), None)
         if read:
             return read

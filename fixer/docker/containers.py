@@ -146,7 +146,7 @@ class Container:
                     yield f"service {service.name!r} of {path}", split(given) or [str(given)]
 
     def _named(self, where: str, text: str, seen: set[str]) -> Iterator[Program]:
-        for name in re.findall(r"[\w${}./-]*\b[\w.-]+", text):
+        for name in re.findall(r"(?<![\w${}./-])[\w${}./-]*\b[\w.-]+", text):
             plain = posixpath.basename(name)
             if plain in seen:
                 continue

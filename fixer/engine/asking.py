@@ -155,8 +155,10 @@ class Asking:
             for path in repository.paths_of(subject.kind):
                 if path not in self.problems:
                     yield from self._of_document(rule, path, repository, arguments)
-        except OutOfTime:
-            self.faults[rule.id, path] = Fault(rule.id, path, f"it took more than {REPOSITORY:.0f} seconds")
+        except TOO_MUCH as error:
+            # Whatever was asked for last is what keeps the facts busy, or nests too deeply for them.
+            path = repository.asked_for
+            self.problems[path] = too_much(path, error)
         except Exception as error:  # a rule must not take the others down with it
             self.faults[rule.id, path] = _fault(rule, path, error)
 

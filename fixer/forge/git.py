@@ -12,6 +12,7 @@ from __future__ import annotations
 import base64
 import os
 import re
+import shutil
 import subprocess
 import tempfile
 from collections.abc import Iterator, Mapping, Sequence
@@ -163,8 +164,23 @@ class Git:
 
     @contextmanager
     def workshop(self) -> Iterator[Workshop]:
-        with tempfile.TemporaryDirectory(prefix="fhfix-") as folder:
+        _sweep(Path(tempfile.gettempdir()))
+        with tempfile.TemporaryDirectory(prefix=f"fhfix-{os.getpid()}-") as folder:
             yield Workshop(self, Path(folder))
+
+
+def _sweep(folder: Path) -> None:
+    """Remove what a run left there that was killed: its folder carries the number of its process."""
+    for path in folder.glob("fhfix-*-*"):
+        number = path.name.split("-")[1]
+        try:
+            if not number.isdigit() or path.lstat().st_uid != os.geteuid():
+                continue
+            os.kill(int(number), 0)
+        except ProcessLookupError:
+            shutil.rmtree(path, ignore_errors=True)
+        except (OSError, OverflowError):
+            continue
 
 
 class Workshop:

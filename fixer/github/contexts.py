@@ -10,7 +10,7 @@ from __future__ import annotations
 import os
 import tomllib
 from collections.abc import Iterator, Mapping
-from functools import cache
+from functools import cache, lru_cache
 from typing import Any, NamedTuple
 
 from fixer.github.expressions import ANY, Expression, expressions_below
@@ -37,7 +37,11 @@ class Mistake(NamedTuple):
 
 def availability(at: Address, *, action: bool = False) -> Availability | None:
     """What the value at this address of a workflow (or of an action's own file) may use; None: no expression at all."""
-    keys = tuple(key for key in at if isinstance(key, str))
+    return _available(tuple(key for key in at if isinstance(key, str)), action)
+
+
+@lru_cache(maxsize=4096)
+def _available(keys: tuple[str, ...], action: bool) -> Availability | None:
     table = _table()["action" if action else "workflow"]
     for length in range(len(keys), 0, -1):
         for pattern, available in table.items():
@@ -58,11 +62,11 @@ def mistakes(data: Any, *, action: bool = False) -> Iterator[Mistake]:
 
 def new_mistake(before: Any, after: Any, *, action: bool = False) -> Mistake | None:
     """A mistake of the data `after` that `before` does not have, wherever in it."""
+    found = list(mistakes(after, action=action))
+    if not found:
+        return None
     known = {(mistake.expression, mistake.why) for mistake in mistakes(before, action=action)}
-    for mistake in mistakes(after, action=action):
-        if (mistake.expression, mistake.why) not in known:
-            return mistake
-    return None
+    return next((mistake for mistake in found if (mistake.expression, mistake.why) not in known), None)
 
 
 def _reasons(expression: Expression, at: Address, available: Availability | None, job: Any) -> Iterator[str]:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+import re
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any, NamedTuple
@@ -13,6 +14,7 @@ from fixer.languages.shell import Script, Shell
 from fixer.languages.yaml import Flow, Node, Yaml
 from fixer.model import Address, Blocked, Parts, Span, joined
 
+_LONGEST_TITLE = 40  # characters; a longer comment explains something
 _SYSTEMS = {"ubuntu": "linux", "linux": "linux", "windows": "windows", "macos": "macos"}
 
 
@@ -318,6 +320,13 @@ class Workflow(Yaml):
         """The variables of all of its jobs, as they are written."""
         return self.root.texts("env")
 
+    @property
+    def sees_every_change(self) -> bool:
+        """Whether no filter of paths keeps it from running for a change."""
+        events = self.root.mapping("on")
+        filters = ("paths", "paths-ignore")
+        return not any(event.get(name) is not None for event in events.values() for name in filters)
+
     @cached_property
     def triggers(self) -> tuple[str, ...]:
         """The events of `on:`."""
@@ -355,7 +364,15 @@ class Workflow(Yaml):
 
     # -- builders -------------------------------------------------------------------------------------------------
 
-    def add_job(self, job_id: str, job: dict[str, Any], *, like: Job | None = None, gates: bool = True) -> Parts:
+    def add_job(
+        self,
+        job_id: str,
+        job: dict[str, Any],
+        *,
+        like: Job | None = None,
+        gates: bool = True,
+        comment: Sequence[str] = (),
+    ) -> Parts:
         """Adds a job, and, if it `gates`, puts it into `needs:` of the jobs that gate on the others.
 
         A job gates on the others if it waits for `like`, or, where nothing waits for that one, if it waits for two
@@ -370,7 +387,7 @@ class Workflow(Yaml):
         order = list(jobs.value)
         first = min((order.index(gate.id) for gate in final), default=len(order))
         place = {"after": order[first - 1]} if first else {"before": order[0]}
-        parts = [self.add_key(jobs, job_id, job, **place)]
+        parts = [self.add_key(jobs, job_id, job, comment=comment, **place)]
         if gates:
             parts += [self._add_need(needs, job_id) for gate in final if (needs := gate.node.get("needs")) is not None]
         return joined(parts)
@@ -399,10 +416,58 @@ class Workflow(Yaml):
             return [job for job in self.jobs.values() if like.id in job.needs]
         return [job for job in self.jobs.values() if len(job.needs) > 1 and job.id not in waited_for]
 
+    def job_id(self, name: str) -> str:
+        """An id of words with dashes, spelled as most of its neighbours are: `migrations_check`."""
+        dashes, lines = (sum(mark in each for each in self.jobs) for mark in "-_")
+        return name.replace("-", "_") if lines > dashes else name
+
+    def banner(self, title: str, like: Job) -> tuple[str, ...]:
+        """The comment to stand above a new job, where each of at least two jobs has one that announces it.
+
+        A banner of three lines, a rule above and below a title, is made anew; a single line is taken as a title too.
+        """
+        found = [self._comment_above(key) for key in self.jobs]
+        if len(found) < 2 or not all(found):
+            return ()
+        own = self._comment_above(like.id)
+        rules = [line for line in own if not re.search(r"\w", line)]
+        if len(own) == 1 and not rules:
+            words = re.match(r"(#\W*)(.*?)(\W*)\Z", own[0])
+            if words is None or len(words[2]) > _LONGEST_TITLE:
+                return ()
+            # A rule behind the title ends where it ends in the other banner.
+            rule = words[3][-1:] * (len(own[0]) - len(words[1]) - len(title) - 1)
+            return (f"{words[1]}{title}{f' {rule}' if len(words[3]) > 1 else words[3]}",)
+        if len(own) == 3 and rules == [own[0], own[2]]:
+            lead = own[1][: len(own[1]) - len(own[1].lstrip("# -=*"))]
+            return (own[0], f"{lead}{title}", own[2])
+        return ()
+
+    def _comment_above(self, job_id: str) -> tuple[str, ...]:
+        """The lines of comment right above a job, from the `#` on."""
+        text = self.source.text
+        lines: list[str] = []
+        key = self.root.value["jobs"].key_spans[job_id]
+        at = self.source.line_start(key.start)
+        while at > 0:
+            start = self.source.line_start(at - 1)
+            line = text[start : at - 1].strip()
+            if not line.startswith("#"):
+                break
+            lines.insert(0, line)
+            at = start
+        return tuple(lines)
+
     def job_name(self, title: str) -> dict[str, str]:
         """`name:` for a new job, where most of its neighbours have one."""
-        named = sum(job.node.get("name") is not None for job in self.jobs.values())
-        return {"name": title} if named * 2 >= len(self.jobs) else {}
+        names = [_text(name) for job in self.jobs.values() if (name := job.node.get("name")) is not None]
+        if len(names) * 2 < len(self.jobs):
+            return {}
+        several = [name for name in names if len(name.split()) > 1]
+        sentences = [
+            name for name in several if not all(word[0].isupper() or not word.isalpha() for word in name.split())
+        ]
+        return {"name": title.capitalize() if len(sentences) * 2 > len(several) else title}
 
     def step_name(self, title: str) -> dict[str, str]:
         """`name:` for a new step, where most of its neighbours have one."""

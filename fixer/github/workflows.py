@@ -10,9 +10,9 @@ from functools import cached_property
 from typing import TYPE_CHECKING, Self
 
 from fixer.documents import DEVELOPMENT, kind_of
-from fixer.github.expressions import Expression, replaced
+from fixer.github.expressions import Expression, places, replaced
 from fixer.github.workflow import Job, Step, Workflow
-from fixer.languages.shell import Command, Structure, path_word
+from fixer.languages.shell import Command, Script, Shell, Structure, path_word
 from fixer.model import Blocked
 
 if TYPE_CHECKING:
@@ -114,6 +114,11 @@ def commands_of(step: Step) -> tuple[Command, ...]:
     """The commands of a step's script; none where it has no script, or one that cannot be parsed."""
     script = step.script
     return script.commands if script is not None else ()
+
+
+def script_of(text: str, shell: Shell = Shell()) -> Script:  # noqa: B008 (a tuple)
+    """A text for `run:`, in which expressions of GitHub may stand."""
+    return Script.parse(text, shell, places(text))
 
 
 def folder_of(command: Command, step: Step) -> str | None:

@@ -24,6 +24,9 @@ _JSON_FORM = frozenset(("ADD", "CMD", "COPY", "ENTRYPOINT", "RUN", "SHELL", "VOL
 _HEREDOC_FORM = frozenset(("ADD", "COPY", "RUN"))
 _DIRECTIVE = re.compile(r"#\s*([a-zA-Z][a-zA-Z0-9]*)\s*=\s*(.+?)\s*$")
 _HEREDOC = re.compile(r"\d*<<(-?)\s*([^<]+)$")
+LONGEST = 20_000
+"""Characters of a value that is still known."""
+
 _VARIABLE = re.compile(r"\$(?:(\w+)|\{(\w+)(?::([-+])([^{}]*))?\})")
 _PLATFORM_ARGS = frozenset(
     f"{side}{part}" for side in ("BUILD", "TARGET") for part in ("PLATFORM", "OS", "ARCH", "VARIANT")
@@ -439,7 +442,8 @@ def expanded(text: str, values: Mapping[str, str | None]) -> str | None:
         return known or ""
 
     result = _VARIABLE.sub(value, text)
-    return None if missing or "$" in result else _unquoted(result, "\\")
+    # Each of forty arguments may hold the one before it twice.
+    return None if missing or "$" in result or len(result) > LONGEST else _unquoted(result, "\\")
 
 
 class _Reader:

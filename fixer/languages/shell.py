@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 import shlex
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from enum import StrEnum
 from functools import cache, cached_property, lru_cache
@@ -21,6 +21,10 @@ if TYPE_CHECKING:
 
 Placeholders = tuple[tuple[int, int], ...]
 """Where something else is put into a text before a shell sees it, such as GitHub's `${{ … }}`: starts and ends."""
+
+
+_SAYS_NOTHING = frozenset(("echo", "printf", "true", ":", "test", "[", "[[", "cd"))
+"""What around other commands only prepares or reports them."""
 
 
 class Shell(NamedTuple):
@@ -365,6 +369,48 @@ class Script:
         Empty: its failure fails the step (or the function that holds it). With all of them removed it would.
         """
         return tuple(_Outward(command.node, self).silencers())
+
+    @cached_property
+    def statements(self) -> tuple[tuple[int, int], ...]:
+        """Where each statement of the script starts and ends; what stands within another is part of that one."""
+        if self.root is None or self.error:
+            return ()
+        return tuple((node.start_byte, node.end_byte) for node in self.root.named_children if node.type != "comment")
+
+    def without(self, gone: Callable[[Command], bool]) -> str:
+        """The text without the statements, and the parts of `&&`, that do nothing but run commands that are `gone`.
+
+        Comments right above a statement go with it. Loops and conditions go as a whole or stay as a whole.
+        """
+        if self.root is None or self.error:
+            return self.text
+        cuts = [cut for node in self.root.named_children for cut in self._cuts(node, gone)]
+        text = self.text
+        for start, end in sorted(cuts, reverse=True):
+            text = text[:start] + "\0" + text[end:]
+        return _without_marked_lines(text) if cuts else text
+
+    def _cuts(
+        self, node: Node, gone: Callable[[Command], bool], idle: frozenset[str] = _SAYS_NOTHING
+    ) -> Iterator[tuple[int, int]]:
+        commands = [command for command in self.commands if _holds(node, command.node)]
+        going = [command for command in commands if gone(command)]
+        if not going or node.type in _PLAIN_ASSIGNMENT or node.type == "variable_assignment":
+            return
+        if all(command in going or command.name in idle for command in commands):
+            end = node.end_byte
+            yield node.start_byte, end + 1 if self.text[end : end + 1] == ";" else end
+        elif node.type == "list" and _operator(node).type == "&&":
+            left, right = node.named_children[0], node.named_children[-1]
+            for child in (left, right):
+                for start, end in self._cuts(child, gone, idle - {"cd"}):  # what follows runs there
+                    whole = (start, end) == (child.start_byte, child.end_byte)
+                    if whole and child is right:
+                        yield left.end_byte, end
+                    elif whole:
+                        yield start, right.start_byte
+                    else:
+                        yield start, end
 
     def _command(self, node: Node) -> Command:
         words = tuple(_word(child, self.text) for child in node.named_children if child.type not in _NOT_WORDS)
@@ -810,6 +856,19 @@ def _status_is_read(node: Node, text: str) -> bool:
 _STATUS = re.compile(r"\$\?|\$\{?PIPESTATUS|\$\{\?")
 
 
+def _without_marked_lines(text: str) -> str:
+    """The text without its marks, without lines that hold nothing else, and without the comments above those."""
+    lines: list[str] = []
+    for line in text.split("\n"):
+        left = line.replace("\0", "")
+        if left == line or left.strip(" \t;\\"):
+            lines.append(line if left == line else left.strip())
+            continue
+        while lines and lines[-1].lstrip().startswith("#"):
+            lines.pop()
+    return "\n".join(lines)
+
+
 # -- programs that start others ---------------------------------------------------------------------------------
 
 
@@ -887,6 +946,11 @@ _STARTERS: dict[tuple[str, ...], _Starter] = {
     ("newrelic-admin", "run-program"): _Starter(),
     ("watchmedo", "auto-restart"): _Starter("-d -p --directory --pattern --patterns --signal"),
 }
+# https://docs.docker.com/reference/cli/docker/compose/#options
+_OF_COMPOSE = frozenset(
+    ("-f", "--file", "-p", "--project-name", "--env-file", "--profile", "--project-directory", "--ansi", "--progress",
+     "--parallel")
+)  # fmt: skip
 _ASSIGNMENT = re.compile(r"[A-Za-z_]\w*=")
 _PYTHON = re.compile(r"(?:.*/)?(?:python|pypy|py)(?:\d+(?:\.\d+)*)?t?")
 
@@ -911,11 +975,26 @@ def _starter(words: tuple[Word, ...], at: int) -> tuple[_Starter, int] | None:
     if _PYTHON.fullmatch(first):
         return _Starter("-W -X", module="-m"), 1
     name = first.rpartition("/")[2]
-    key = (name, *(word.text for word in words[at + 1 : at + 3]))
+    behind = _behind_options(words, at + 1, _OF_COMPOSE) if name in ("docker", "docker-compose") else at + 1
+    key = (name, *(word.text for word in words[behind : behind + 2]))
+    if name == "docker" and key[1:2] == ("compose",):
+        inner = _behind_options(words, behind + 1, _OF_COMPOSE)
+        key = (name, "compose", *(word.text for word in words[inner : inner + 1]))
+        if key in _STARTERS:
+            return _STARTERS[key], inner + 1 - at
+    elif behind > at + 1 and key[:2] in _STARTERS:
+        return _STARTERS[key[:2]], behind + 1 - at
     for size in (3, 2, 1):
         if len(key) >= size and key[:size] in _STARTERS:
             return _STARTERS[key[:size]], size
     return None
+
+
+def _behind_options(words: tuple[Word, ...], at: int, valued: frozenset[str]) -> int:
+    """Where the first word stands that is no option, and no value of one of these."""
+    while at < len(words) and words[at].text.startswith("-"):
+        at += 2 if words[at].text in valued else 1
+    return at
 
 
 def _after(words: tuple[Word, ...], at: int, starter: _Starter) -> int | None:

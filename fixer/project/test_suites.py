@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import ast
+import configparser
 import posixpath
 import re
-from dataclasses import dataclass
+import tomllib
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Literal, Self
 
 from fixer.languages.tables import json_object
@@ -24,6 +28,10 @@ _TESTPATHS = re.compile(
     r"^\s*testpaths\s*=\s*(?:\[(?P<list>[^\]]*)\]|(?P<line>.*(?:\n[ \t]+[\w./-]+[ \t]*$)*))", re.MULTILINE
 )
 _LOCUST = re.compile(r"(^|/)locustfile[^/]*\.py$|(^|/)(load|performance|perf|stress|locust)[^/]*/[^/]*locust[^/]*\.py$")
+_IS_TEST = re.compile(r"(^|/)(tests?/.*|test\w*|\w*_tests?)\.py$")
+_CHECKS = re.compile(
+    r"""call_command\(\s*['"]makemigrations['"](?:[^()]|\([^()]*\))*?(\bcheck(_changes)?\s*=\s*True|--check)"""
+)
 _K6 = re.compile(r"^\s*import\b.*\bfrom\s+['\"]k6(/[\w/]+)?['\"]", re.MULTILINE)
 _BENCHMARK = re.compile(r"(^|/)(benchmarks?|performance|perf)/.*\btest_\w+\.py$|(^|/)test_\w*benchmark\w*\.py$")
 _HEALTH_URL = re.compile(
@@ -49,6 +57,8 @@ class TestSuites:
 
     `deselected`: the configuration of pytest leaves integration tests out of a run that does not ask for them;
     `testpaths`: what it takes where a run names no path, empty for everything. `scripts`: every Python file.
+    `environment`: the variables that the configuration of the tests sets itself, by pytest-env or in a conftest.py.
+    `migrations`: a test that no migration is missing; empty where there is none.
     """
 
     __test__ = False  # pytest would take the name for a class of tests
@@ -59,6 +69,8 @@ class TestSuites:
     deselected: bool = False
     testpaths: tuple[str, ...] = ()
     scripts: frozenset[str] = frozenset()
+    environment: Mapping[str, str] = field(default_factory=dict)
+    migrations: str = ""
 
     @classmethod
     def detect(cls, repository: Repository) -> Self | None:
@@ -104,7 +116,17 @@ class TestSuites:
         order = {"locust": 0, "k6": 1, "pytest-benchmark": 2}
         load.sort(key=lambda suite: order[suite.kind])
         scripts = frozenset(path for path in repository.files if path.endswith(".py"))
-        return cls(tuple(integration), tuple(load), tuple(health), deselected, tuple(testpaths), scripts)
+        environment = dict(_environment(repository))
+        return cls(
+            tuple(integration),
+            tuple(load),
+            tuple(health),
+            deselected,
+            tuple(testpaths),
+            scripts,
+            environment,
+            _test_of_migrations(repository),
+        )
 
     def health_path(self, near: str) -> str:
         """The path of the URL that the container nearest to this folder is probed with; empty where none is."""
@@ -114,6 +136,74 @@ class TestSuites:
             if not posixpath.dirname(path) or f"{near}/".startswith(posixpath.dirname(path) + "/")
         ]
         return max(ranked, default=(0, ""), key=lambda pair: pair[0])[1]
+
+
+def _test_of_migrations(repository: Repository) -> str:
+    """A file of tests that runs `makemigrations` with `check`, as its documentation shows it."""
+    for path in repository.files:
+        if _IS_TEST.search(path) and "makemigrations" in (text := repository.text(path)) and _CHECKS.search(text):
+            return path
+    return ""
+
+
+def _environment(repository: Repository) -> Iterator[tuple[str, str]]:
+    """What pytest-env and conftest.py put into the environment, where it is literal.
+
+    https://github.com/pytest-dev/pytest-env
+    """
+    for path in repository.files:
+        name = path.rpartition("/")[2]
+        if name == "pyproject.toml" and "env" in (text := repository.text(path)):
+            yield from _of_pyproject(text)
+        elif name in ("pytest.ini", "setup.cfg", "tox.ini"):
+            parser = configparser.ConfigParser(interpolation=None, strict=False)
+            try:
+                parser.read_string(repository.text(path))
+            except configparser.Error:
+                continue
+            for section in ("pytest", "tool:pytest"):
+                yield from _pairs(parser.get(section, "env", fallback="").splitlines())
+        elif name == "conftest.py" and "environ" in (text := repository.text(path)):
+            yield from _set_by(text)
+
+
+def _of_pyproject(text: str) -> Iterator[tuple[str, str]]:
+    try:
+        tool = tomllib.loads(text).get("tool", {})
+        options = tool.get("pytest", {}).get("ini_options", {}).get("env", [])
+        table = tool.get("pytest_env", {})
+    except (ValueError, AttributeError):
+        return  # a broken file says nothing; its own tool will complain
+    yield from _pairs(options if isinstance(options, list) else str(options).splitlines())
+    for name, value in table.items() if isinstance(table, dict) else ():
+        found = value.get("value") if isinstance(value, dict) else value
+        if isinstance(found, str | int):
+            yield name, str(found)
+
+
+def _pairs(lines: Iterable[str]) -> Iterator[tuple[str, str]]:
+    """`NAME=value`, with the letters of pytest-env before it: `D:` for a default, `R:` for a raw value."""
+    for line in lines:
+        found = re.match(r"\s*(?:[RDrd]:)*(\w+)\s*=\s*(.*?)\s*$", str(line))
+        if found:
+            yield found[1], found[2]
+
+
+def _set_by(text: str) -> Iterator[tuple[str, str]]:
+    """The variables that a module sets by `os.environ[…] = …`, or by `os.environ.setdefault(…)`."""
+    try:
+        tree = ast.parse(text)
+    except (SyntaxError, ValueError):
+        return
+    for node in ast.walk(tree):
+        name = value = None
+        if isinstance(node, ast.Assign) and isinstance(node.targets[0], ast.Subscript):
+            if ast.unparse(node.targets[0].value).endswith("environ"):
+                name, value = node.targets[0].slice, node.value
+        elif isinstance(node, ast.Call) and ast.unparse(node.func).endswith("environ.setdefault"):
+            name, value = (*node.args, None, None)[:2]
+        if isinstance(name, ast.Constant) and isinstance(value, ast.Constant):
+            yield str(name.value), str(value.value)
 
 
 def _markers(text: str) -> str:

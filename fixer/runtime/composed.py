@@ -493,7 +493,8 @@ def _needed(name: str, composition: Composition) -> Iterator[str]:
         defined = composition.defined(todo.pop())
         data = defined.service.data if defined is not None else {}
         for key in ("depends_on", "links"):
-            for other in data.get(key) or ():
+            named = data.get(key)
+            for other in named if isinstance(named, list | dict) else ():
                 plain = str(other).partition(":")[0]
                 if plain not in seen:
                     seen.add(plain)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import shutil
 import sys
 from collections.abc import Iterator
@@ -204,6 +205,73 @@ def test_the_migration_check_is_green_until_a_model_changes_without_its_migratio
     assert "Add field note to order" in red.log
 
 
+JUDGED = """\
+        run: |
+          cd server
+          pip install -r requirements/dev.txt
+          # no errors of style
+          flake8 . && black --check .
+          export SHOP_MODE=tests
+          cp env.ci .env
+"""
+
+
+@pytest.mark.needs("postgres", "django", "node", "github-parser")
+def test_what_judges_the_code_stays_behind_and_what_prepares_it_comes_along(
+    project: Path, programs: Path, server: Server
+) -> None:
+    text = (project / WORKFLOW).read_text()
+    install = "        run: |\n          cd server\n          pip install -r requirements/dev.txt\n"
+    assert install in text
+    (project / WORKFLOW).write_text(text.replace(install, JUDGED))
+    (project / "server/env.ci").write_text("SHOP_MODE=tests\n")
+    settings = project / "server/shop/settings.py"
+    settings.write_text(settings.read_text() + "\nSHOP_MODE = open('.env').read()\n")
+    for name in ("flake8", "black"):
+        (programs / name).write_text("#!/bin/sh\necho $0 is red\nexit 1\n")
+        (programs / name).chmod(0o755)
+    workflow = fix(project, "missing-migration-check")
+
+    green = run(project, workflow, "migrations-check", server, programs)
+    assert green.result == "success", green.log
+
+    job = workflow.index("migrations-check:")
+    prepared = "cp env.ci .env\n"
+    for planted in ("flake8 .\n", "black --check .\n"):
+        at = workflow.index(prepared, job)
+        judged = workflow[:at] + planted + "          " + workflow[at:]
+        red = run(project, judged, "migrations-check", server, programs)
+        assert red.result == "failure"
+        assert "is red" in red.log
+    (project / "server/.env").unlink()
+    without = workflow[:job] + workflow[job:].replace(prepared, "true\n")
+    assert run(project, without, "migrations-check", server, programs).result == "failure"
+
+
+@pytest.mark.needs("django", "node", "github-parser")
+def test_a_folder_with_a_blank_is_entered(tmp_path: Path, programs: Path) -> None:
+    case = FIXTURES / "missing-migration-check/folders-that-a-shell-would-split"
+    root = tmp_path / "workspace"
+    shutil.copytree(case / "before", root)
+    text = (case / "after" / WORKFLOW).read_text()
+
+    def result(workflow: str) -> WorkflowRun:
+        return Runner(
+            workflow,
+            plays={"actions/checkout": does_nothing},
+            path=[programs, Path(sys.executable).parent],
+            workspace=root,
+            only=["migrations-check"],
+        ).run()
+
+    green = result(text)
+    assert green.result == "success", green.log
+
+    job = text.index("migrations-check:")
+    elsewhere = text[:job] + text[job:].replace("working-directory: apps/my api", "working-directory: apps")
+    assert result(elsewhere).result == "failure"
+
+
 @pytest.mark.needs("postgres", "django", "node", "github-parser")
 def test_the_scaffolded_integration_tests_run_against_a_real_database(
     project: Path, programs: Path, server: Server
@@ -314,7 +382,7 @@ def test_a_bundle_above_the_limit_fails_and_a_cache_does_not_count(
     tmp_path: Path, case: str, megabytes: int, cache: int, result: str
 ) -> None:
     folder = FIXTURES / "missing-bundle-size-check" / case
-    text = (folder / "after/.github/workflows/web.yml").read_text().replace("limit_kb=204800", "limit_kb=2048")
+    text = re.sub(r"limit_kb=\d+", "limit_kb=2048", (folder / "after/.github/workflows/web.yml").read_text())
     npm = tmp_path / "programs/npm"
     npm.parent.mkdir()
     npm.write_text("#!/bin/sh\nexit 0\n")

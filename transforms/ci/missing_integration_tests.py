@@ -11,8 +11,8 @@ one: the health URL, a round trip to the database, and that every migration is a
 
 ## When it is left alone
 Where a job, or a task runner that a workflow calls, already runs a suite with `integration` or `e2e` in its name, or
-runs every test of the folder that the suite is in, with the services of the settings;
-repositories without a workflow that runs the tests of a Django project.
+runs every test of the folder that the suite is in, with the services of the settings; in a repository without
+workflows.
 """
 
 from __future__ import annotations
@@ -22,10 +22,10 @@ import re
 from collections.abc import Iterator, Mapping
 from itertools import pairwise
 
-from fixer.django.ci import DjangoCI, manages
+from fixer.django.ci import DjangoCI
 from fixer.django.routes import HealthUrl
+from fixer.django.test_run import manages
 from fixer.github.workflows import Workflows, folder_of
-from fixer.languages.shell import path_word
 from fixer.model import Blocked, Finding, Fix, Level, NewFile, Rule, RuleOptions, Tier, option
 from fixer.project.task_runners import TaskRunners
 from fixer.project.test_suites import Suite, TestSuites
@@ -91,7 +91,7 @@ def check(
     if suite is not None:
         what = suite if suite.kind == "marker" else f"the integration tests in {suite}"
         message = f"no job runs {what} with the services that the settings use"
-    yield Finding(ci.workflow.path, ci.job.node.span, message, _cure(ci, suite, health, options))
+    yield Finding(ci.workflow.path, ci.span, message, _cure(ci, suite, health, options))
 
 
 def _cure(ci: DjangoCI, suite: Suite | None, health: HealthUrl, options: Options) -> Fix | Blocked:
@@ -113,17 +113,17 @@ def _cure(ci: DjangoCI, suite: Suite | None, health: HealthUrl, options: Options
         env=options.env,
         project=ci.tested,
         with_tests=True,
-        redis=True,
+        everything=True,
     )
     if isinstance(job, Blocked):
         return job
     command = _command(ci, suite)
     if isinstance(command, Blocked):
         return command
-    job["steps"].append(ci.run("Run integration tests", command))
+    job["steps"].append(ci.step("Run integration tests", command))
     return Fix.of(
         f"add job {JOB}",
-        ci.workflow.add_job(JOB, job, like=ci.job),
+        ci.add_job(JOB, job),
         *new_files,
         tier=Tier.REVIEW,
         effects=(f"jobs.{JOB}: runs {suite} against real services",),
@@ -131,14 +131,15 @@ def _cure(ci: DjangoCI, suite: Suite | None, health: HealthUrl, options: Options
 
 
 def _command(ci: DjangoCI, suite: Suite) -> str | Blocked:
-    relative = posixpath.relpath(suite.path, ci.project.root or ".")
-    by_pytest = ci.project.test_runner == "pytest"
-    name = path_word(relative if by_pytest else relative.removesuffix(".py").replace("/", "."))
-    if isinstance(name, Blocked):
-        return name
-    if by_pytest:
-        return f"{ci.prefix}pytest {'-m integration' if suite.kind == 'marker' else name} -v"
-    return f"{ci.prefix}python manage.py test {'--tag integration' if suite.kind == 'marker' else name}"
+    if ci.project.test_runner == "pytest":
+        path = ci.path(suite.path)
+        if isinstance(path, Blocked):
+            return path
+        return f"{ci.pytest} {'-m integration' if suite.kind == 'marker' else path} -v"
+    label = posixpath.relpath(suite.path, ci.project.root or ".").removesuffix(".py").replace("/", ".")
+    if suite.kind != "marker" and not re.fullmatch(r"\w+(\.\w+)*", label):
+        return Blocked(f"{suite.path} is no package that `manage.py test` could import", "rename its folders")
+    return f"{ci.manage} test {'--tag integration' if suite.kind == 'marker' else label}"
 
 
 def _suite(ci: DjangoCI, suites: TestSuites, options: Options) -> Suite | None:
@@ -171,6 +172,8 @@ def _is_among_all(ci: DjangoCI, workflows: Workflows, suite: Suite, testpaths: t
         covered = [posixpath.normpath(posixpath.join(folder, path)) for path in paths or ["."]]
         if not paths and command.name == "pytest" and testpaths:
             covered = list(testpaths)
+        if suite.kind == "marker" and not paths:
+            return True  # marked tests stand wherever tests do
         if any(path == "." or f"{suite.path}/".startswith(f"{path}/") for path in covered):
             return True
     return False

@@ -5,22 +5,29 @@
 a deployment meets a table that lacks a column.
 
 ## What the new job does
-It sets the project up as the job does that runs the tests: same runner, Python, services and install steps. Its
-environment holds what settings.py really reads, and its install step uses a file that really brings Django along.
+It sets the project up as the job does that runs the tests: same runner, Python, services and install commands, without
+what judges the code or reports. What that job runs without is not required. Where no job runs the tests, it is made
+after one that installs the packages; where there is none either, or `make`, tox and the like do all, the finding says
+so and is blocked.
 
 ## When it is left alone
-Where a workflow, or a Makefile, tox, nox, just, pre-commit or package.json script, already runs the check; where no
-workflow runs the tests of the project, since there is nothing to learn from; where the tests run in a container.
+Where a workflow, or a Makefile, tox, nox, just, pre-commit or package.json script, already runs the check; where a
+test does it (`call_command("makemigrations", check=True)`), or the deployed image when it starts; in a repository
+without workflows.
 """
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Mapping
 
-from fixer.django.ci import DjangoCI, manages
+from fixer.django.ci import DjangoCI
 from fixer.github.workflows import Workflows
+from fixer.languages.shell import Command
 from fixer.model import Blocked, Finding, Fix, Rule, RuleOptions, Tier, option
 from fixer.project.task_runners import TaskRunners
+from fixer.project.test_suites import TestSuites
+from fixer.runtime.picture import Runtime
 
 JOB = "migrations-check"
 
@@ -29,8 +36,10 @@ class Options(RuleOptions):
     env: Mapping[str, str] = option({}, "Environment variables for the new job, for what cannot be inferred.")
 
 
-def check(ci: DjangoCI, workflows: Workflows, runners: TaskRunners, options: Options) -> Iterator[Finding]:
-    if _checked(workflows) or runners.run("makemigrations", "--check"):
+def check(
+    ci: DjangoCI, workflows: Workflows, runners: TaskRunners, suites: TestSuites, runtime: Runtime, options: Options
+) -> Iterator[Finding]:
+    if suites.migrations or runners.run("makemigrations", "--check") or _is_checked(workflows, runtime):
         return
     job = ci.new_job(
         RULE.id,
@@ -38,31 +47,41 @@ def check(ci: DjangoCI, workflows: Workflows, runners: TaskRunners, options: Opt
         minutes=10,
         env=options.env,
         project=ci.tested,
-        with_tests=ci.prefix != "",
-        redis=False,
+        with_tests=False,
+        everything=False,
     )
     cure: Fix | Blocked
     if isinstance(job, Blocked):
         cure = job
     else:
-        command = f"{ci.prefix}python manage.py makemigrations --check --dry-run"
-        job["steps"].append(ci.run("Check that no migration is missing", command))
+        command = f"{ci.manage} makemigrations --check --dry-run"
+        job["steps"].append(ci.step("Check that no migration is missing", command))
         cure = Fix.of(
             f"add job {JOB}",
-            ci.workflow.add_job(JOB, job, like=ci.job),
+            ci.add_job(JOB, job),
             tier=Tier.REVIEW,
             effects=(f"jobs.{JOB}: a model that changed without a migration now fails the workflow",),
         )
     yield Finding(
         ci.workflow.path,
-        ci.job.node.span,
+        ci.span,
         f"no workflow checks that every model change of {ci.project.root or 'the project'} has its migration",
         cure,
     )
 
 
-def _checked(workflows: Workflows) -> bool:
-    return any(manages(command) == "makemigrations" and command.has("--check") for _, command in workflows.commands())
+def _is_checked(workflows: Workflows, runtime: Runtime) -> bool:
+    """Whether a job runs the check, by whatever program and however quoted, or what is deployed does when it starts."""
+    commands = [command for _, command in workflows.commands()]
+    for program in runtime.programs:
+        if program.origin == "workflow" or program in runtime.deployed:
+            commands += [started.command for started in program.commands]
+    return any(_looks_for_missing(command) for command in commands)
+
+
+def _looks_for_missing(command: Command) -> bool:
+    said = " ".join(word.text for word in command.words)
+    return re.search(r"\bmakemigrations\b", said) is not None and re.search(r"--check\b", said) is not None
 
 
 RULE = Rule(

@@ -26,7 +26,7 @@ from fixer.django.routes import HealthUrl
 from fixer.github.catalog.actions import Catalog
 from fixer.github.catalog.references import reference
 from fixer.github.workflows import Workflows
-from fixer.languages.shell import in_quotes, path_word, word
+from fixer.languages.shell import in_quotes, path_word
 from fixer.model import Blocked, Finding, Fix, Level, Profile, Rule, RuleOptions, Tier, option
 from fixer.project.packages import PythonPackages
 from fixer.project.task_runners import TaskRunners
@@ -102,7 +102,7 @@ def check(
     locustfile = options.locustfile or next((suite.path for suite in suites.load if suite.kind == "locust"), "")
     message = f"no workflow runs the load test {locustfile}" if locustfile else "no workflow runs a load test"
     cure = _cure(ci, locustfile, suites, packages, server, health_url, catalog, options)
-    yield Finding(ci.workflow.path, ci.job.node.span, message, cure)
+    yield Finding(ci.workflow.path, ci.span, message, cure)
 
 
 def _cure(
@@ -117,6 +117,8 @@ def _cure(
 ) -> Fix | Blocked:
     if not locustfile:
         return _no_load_test(suites)
+    if ci.in_container:
+        return Blocked("the tests run in a container of compose, and fhfix starts none", "add the job by hand")
     if locustfile not in suites.scripts:
         return Blocked(f"{locustfile} is no Python file of the repository", "write it (https://docs.locust.io)")
     health = options.health_path or health_url.path
@@ -134,29 +136,28 @@ def _cure(
         env={**access, **options.env},
         project=project,
         with_tests=True,
-        redis=True,
+        everything=True,
         serves=True,
     )
     if isinstance(job, Blocked):
         return job
+    path, url = ci.path(locustfile), f"http://localhost:{PORT}{health}"
+    if isinstance(path, Blocked):
+        return path
+    if isinstance(said := in_quotes(url), Blocked):
+        return said
     job = _first(job, "if", "github.event_name == 'workflow_dispatch' || github.event_name == 'schedule'")
     locust, install = _locust(ci, job["steps"], packages)
     start = options.start or _server(ci, packages, server)
-    file = path_word(posixpath.relpath(locustfile, ci.project.root or "."))
-    if isinstance(file, Blocked):
-        return file
-    starting = _start(ci, start, health)
-    if isinstance(starting, Blocked):
-        return starting
     job["steps"] += [
         *install,
-        ci.run("Start the application", starting),
-        ci.run("Run the load test", _load_test(locust, file, options)),
+        ci.step("Start the application", _start(ci, start, url), at_root=True),
+        ci.step("Run the load test", _load_test(locust, path, options)),
         *_judging(ci, catalog, options),
     ]
     return Fix.of(
         f"add job {JOB}",
-        ci.workflow.add_job(JOB, job, like=ci.job, gates=False),
+        ci.add_job(JOB, job, gates=False),
         ci.workflow.add_trigger("workflow_dispatch") if "schedule" not in ci.workflow.triggers else (),
         tier=Tier.REVIEW,
         effects=(f"jobs.{JOB}: {locustfile} runs against the started application and fails above its thresholds",),
@@ -196,14 +197,15 @@ def _locust(ci: DjangoCI, steps: list[Plain], packages: PythonPackages) -> tuple
     if ci.prefix == "uv run ":  # its environment has no pip
         return "uv run --with locust locust", []
     if ci.prefix or ci.activation:
-        return f"{ci.prefix}locust", [ci.run("Install locust", f"{ci.prefix}pip install locust")]
+        return f"{ci.prefix}locust", [ci.step("Install locust", f"{ci.prefix}pip install locust")]
     return "locust", [{**ci.workflow.step_name("Install locust"), "run": "pip install locust"}]
 
 
-def _load_test(locust: str, file: str, options: Options) -> str:
+def _load_test(locust: str, path: str, options: Options) -> str:
+    """The command; `path` is the word for the locustfile."""
     users, rate, seconds = options.users, options.spawn_rate, options.seconds
     return (
-        f"{locust} --headless --locustfile {file} \\\n"
+        f"{locust} --headless --locustfile {path} \\\n"
         f"  --host http://localhost:{PORT} --users {users} --spawn-rate {rate} --run-time {seconds}s \\\n"
         f'  --csv "$GITHUB_WORKSPACE/{RESULTS}" --exit-code-on-error 0\n'
     )
@@ -228,18 +230,16 @@ def _judging(ci: DjangoCI, catalog: Catalog, options: Options) -> list[Plain]:
     ]
 
 
-def _start(ci: DjangoCI, start: str, health: str) -> str | Blocked:
-    address = f"http://localhost:{PORT}{health}"
-    url, said = word(address), in_quotes(address)
-    if isinstance(url, Blocked) or isinstance(said, Blocked):
-        return Blocked(f"a request for {health!r} cannot be written in a script", "use another path")
+def _start(ci: DjangoCI, start: str, url: str) -> str:
+    """The script that starts the application and waits for this URL."""
+    word, message = path_word(url), in_quotes(url)
     return (
-        f"{ci.prefix}python manage.py migrate --noinput\n"
+        f"{ci.prefix}{ci.python} manage.py migrate --noinput\n"
         f'{ci.prefix}{start} > "$GITHUB_WORKSPACE/server.log" 2>&1 &\n'
         f"deadline=$((SECONDS + {READY}))\n"
-        f"until curl --fail --silent --show-error --location --max-time 5 --output /dev/null {url}; do\n"
+        f"until curl --fail --silent --show-error --location --max-time 5 --output /dev/null {word}; do\n"
         '  if [ "$SECONDS" -ge "$deadline" ]; then\n'
-        f'    echo "::error::{said} was not healthy within {READY} s"\n'
+        f'    echo "::error::{message} was not healthy within {READY} s"\n'
         '    cat "$GITHUB_WORKSPACE/server.log"\n'
         "    exit 1\n"
         "  fi\n"

@@ -169,7 +169,7 @@ def _create_cure(
         count = len(release.folded)
         said = "the asset is" if count == 1 else f"{count} assets are"
         effects.append(f"{said} uploaded by the same step, before the release is published")
-    return Fix.of(title, *parts, tier=Tier.REVIEW if permission else Tier.SAFE, effects=effects, todo=todo)
+    return Fix.of(title, *parts, tier=Tier.REVIEW if permission or todo else Tier.SAFE, effects=effects, todo=todo)
 
 
 def _as_successor(workflow: Workflow, step: Step, assets: list[Asset], catalog: Catalog) -> Parts:
@@ -335,7 +335,7 @@ def _upload_cure(
         f"upload the asset with {SUCCESSOR}",
         *parts,
         permission,
-        tier=Tier.REVIEW if permission else Tier.SAFE,
+        tier=Tier.REVIEW if permission or todo else Tier.SAFE,
         effects=(f"{workflow.path}: {asset.file} is uploaded to the release of {found.tag}",),
         todo=todo,
     )

@@ -324,6 +324,9 @@ def _low_port(port: int, who: str) -> Blocked:
     )
 
 
+_GONE = re.compile(r"\brm -[^;&|\n]*|(?<!\S)\S*(/root|~|\$HOME|\$\{HOME\})/\.(cache|npm|m2|gnupg)\S*")
+
+
 def _in_root_home(container: Container, state: State) -> str:
     """What an instruction keeps in root's home, which the process could not reach."""
     instruction = state.instruction
@@ -338,8 +341,8 @@ def _in_root_home(container: Container, state: State) -> str:
     if instruction.op != "RUN":
         return ""
     # Caches are only for the build, and what is removed is of no use.
-    script = re.sub(r"\brm -[^;&|\n]*|\S*(/root|~|\$HOME|\$\{HOME\})/\.(cache|npm|m2|gnupg)\S*", "", instruction.script)
-    named = re.findall(r"[\w.-]+\.(?:py|sh)\b", script)
+    script = _GONE.sub("", instruction.script)
+    named = re.findall(r"(?<![\w.-])[\w.-]+\.(?:py|sh)\b", script)
     started = [container.build.text(path) for name in named for path in container.build.named(name)]
     for pattern, variables, what in HOME_TOOLS:
         elsewhere = any(name in state.values or f"{name}=" in script for name in variables.split("|"))

@@ -8,8 +8,9 @@ blank lines that follow it.
 
 from fixer.languages.yaml.edit import Yaml
 from fixer.languages.yaml.node import Node, Tagged, dotted
-from fixer.languages.yaml.render import Commented, Flow, Style, entry_lines, is_plain, render_scalar
+from fixer.languages.yaml.render import Commented, Copied, Flow, Style, entry_lines, is_plain, plain_of, render_scalar
 
 __all__ = [
-    "Commented", "Flow", "Node", "Style", "Tagged", "Yaml", "dotted", "entry_lines", "is_plain", "render_scalar",
+    "Commented", "Copied", "Flow", "Node", "Style", "Tagged", "Yaml", "dotted", "entry_lines", "is_plain", "plain_of",
+    "render_scalar",
 ]  # fmt: skip

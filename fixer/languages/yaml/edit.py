@@ -27,6 +27,7 @@ from fixer.languages.yaml.layout import (
 from fixer.languages.yaml.node import Node, dotted
 from fixer.languages.yaml.reader import read
 from fixer.languages.yaml.render import (
+    Copied,
     Flow,
     Style,
     at_end_of_file,
@@ -152,14 +153,62 @@ class Yaml:
         found = BLOCK_HEADER.match(self.source.text, self._content_start(node)) if node.style in "|>" else None
         return (found["beside"] or "") if found else ""
 
+    def as_it_stands(self, node: Node, value: Any) -> Any:
+        """A value to render that is written as this node is, as far as it says the same: quotes, `>-`, plain ports."""
+        if node.style == "flow" and node.data == value and (line := self._line_of(node)):
+            return Copied(value, (line,))
+        if isinstance(value, dict) and node.is_mapping:
+            children = node.value
+            return {
+                key: self.as_it_stands(children[key], child) if key in children else child
+                for key, child in value.items()
+            }
+        if isinstance(value, list) and node.is_sequence:
+            known = {repr(item.data): item for item in node.items}
+            return [self.as_it_stands(known.get(repr(child), node), child) for child in value]
+        if not node.is_scalar or node.target is not None or node.data != value or node.anchor or node.tag:
+            return value
+        lines = self._lines_of(node)
+        return Copied(value, lines) if lines else value
+
+    def _line_of(self, node: Node) -> str:
+        """The text of a collection that stands on one line; empty for others, and for one with anchors or tags."""
+        text = self.source.text[node.start : node.end]
+        return "" if "\n" in text or re.search(r"[&*!#]", text) else text
+
+    def _lines_of(self, node: Node) -> tuple[str, ...]:
+        """The text of a scalar, lines below its first from the column of its key; empty where that is not simple."""
+        first, *below = self.source.text[node.start : node.end].replace("\r\n", "\n").split("\n")
+        if not below:
+            return (first,)
+        header = BLOCK_HEADER.match(first) if node.style in "|>" else None
+        filled = [line for line in below if line.strip()]
+        if header is None or first not in ("|", "|-", ">", ">-") or not filled:
+            return ()
+        margin = min(len(line) - len(line.lstrip(" ")) for line in filled)
+        return (first, *(" " * self.style.indent + line[margin:] if line.strip() else "" for line in below))
+
     def add_key(
-        self, mapping: Node, key: str, value: Any, *, after: str | None = None, before: str | None = None
+        self,
+        mapping: Node,
+        key: str,
+        value: Any,
+        *,
+        after: str | None = None,
+        before: str | None = None,
+        comment: Sequence[str] = (),
     ) -> Parts:
-        """Adds one key: after or before another, else last."""
-        return self.add_keys(mapping, {key: value}, after=after, before=before)
+        """Adds one key: after or before another, else last; lines of comment stand above it, each with its `#`."""
+        return self.add_keys(mapping, {key: value}, after=after, before=before, comment=comment)
 
     def add_keys(
-        self, mapping: Node, added: Mapping[str, Any], *, after: str | None = None, before: str | None = None
+        self,
+        mapping: Node,
+        added: Mapping[str, Any],
+        *,
+        after: str | None = None,
+        before: str | None = None,
+        comment: Sequence[str] = (),
     ) -> Parts:
         """Adds keys in this order: after or before another where there is such a key, else last.
 
@@ -202,6 +251,7 @@ class Yaml:
             if lines and blank:
                 lines.append("")
             lines.extend(entry_lines(key, value, self.style))
+        lines = [*comment, *lines]
         if before is not None:
             text = join_lines(lines, column)[column:] + ("\n" if blank else "") + "\n" + " " * column
             return self._edit(*(2 * (mapping.key_spans[before].start,)), text, *changes)

@@ -28,6 +28,15 @@ class Commented:
 
 
 @dataclass(frozen=True, slots=True)
+class Copied:
+    """A scalar to render as it stands elsewhere in the file. `lines`: what follows `key: `, and the lines below it
+    from the column of that key."""
+
+    value: Any
+    lines: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
 class Flow:
     """A list or mapping of scalars to render on one line: `needs: [lint, test]`, `permissions: {contents: read}`."""
 
@@ -79,6 +88,8 @@ def _items_lines(values: Iterable[Any], style: Style) -> list[str]:
 def inline(head: str, value: Any, style: Style) -> list[str]:
     if isinstance(value, Commented):
         return [f"{head}{render_scalar(value.value, style.quote)} # {value.beside}"]
+    if isinstance(value, Copied):
+        return [head + value.lines[0], *value.lines[1:]]
     if isinstance(value, Flow):
         return [head + _flow(value, style)]
     if isinstance(value, dict):
@@ -137,7 +148,7 @@ def _flow(value: Flow, style: Style) -> str:
 
 def plain_of(value: Any) -> Any:
     """The plain data that a value to render stands for."""
-    if isinstance(value, Commented):
+    if isinstance(value, Commented | Copied):
         return value.value
     if isinstance(value, Flow):
         return dict(value.items) if isinstance(value.items, Mapping) else list(value.items)

@@ -54,6 +54,7 @@ from fixer.deploy.local_actions import (
 from fixer.deploy.rollbacks import Flaw, flaw_of, idle_rollback, is_atomic, rollback_of
 from fixer.deploy.ways import ECS, HELM, KUBERNETES
 from fixer.github.expressions import ANY, conditions, names_read, only_read, reads_below
+from fixer.github.permissions import grant
 from fixer.github.workflow import Job, Step, Workflow
 from fixer.languages.yaml import Flow, Node
 from fixer.model import Blocked, Finding, Fix, NewFile, Parts, Rule, RuleOptions, Tier, option
@@ -769,12 +770,9 @@ def _made_to_work(job: DeployJob, rollback: Job, local: LocalActions, options: O
 def _same_rights(job: DeployJob, rollback: Job) -> list[Parts]:
     """The environment, whose secrets signing in needs, and permissions such as `id-token`."""
     workflow, made = job.workflow, list[Parts]()
-    own = rollback.node.get("permissions")
     wanted = _rights(job)
-    if own is not None and own.is_mapping and isinstance(wanted, dict):
-        missing = {name: level for name, level in wanted.items() if name not in own.value}
-        if missing:
-            made.append(workflow.add_keys(own, missing))
+    if isinstance(wanted, dict) and rollback.node.get("permissions") is not None:
+        made.append(grant(rollback, wanted, None))
     if job.job.environment and not rollback.environment:
         made.append(workflow.add_key(rollback.node, "environment", job.job.environment, before="steps"))
     return made

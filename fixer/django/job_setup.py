@@ -1,0 +1,358 @@
+"""The steps by which a job sets the project up, and which of them another job needs."""
+
+from __future__ import annotations
+
+import posixpath
+import re
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass, replace
+from functools import cached_property
+from typing import TYPE_CHECKING, Any
+
+from fixer.django.test_run import TestRun, manages
+from fixer.github.combination import Combination, filled, holds
+from fixer.github.expressions import ANY, expressions_in, reads_below
+from fixer.github.workflows import commands_of, folder_of, script_of
+from fixer.languages.shell import Script, path_word
+from fixer.model import Blocked
+
+if TYPE_CHECKING:
+    from fixer.django.project import DjangoProject
+    from fixer.github.workflow import Job, Step
+    from fixer.languages.shell import Command
+    from fixer.project.packages import PythonPackages
+
+Plain = dict[str, Any]
+
+_PIP = frozenset({"pip", "pip3"})
+_INSTALLERS = _PIP | {"poetry", "pipenv", "uv", "pdm", "hatch", "rye", "pixi", "conda", "mamba", "micromamba"}
+_CHECKERS = frozenset(
+    {
+        "flake8", "ruff", "black", "isort", "mypy", "pyright", "pylint", "bandit", "safety", "pip-audit",
+        "pip-licenses", "pre-commit", "codespell", "djlint", "curlylint", "eslint", "prettier", "shellcheck",
+        "pycodestyle", "pydocstyle", "pyflakes", "autopep8", "yapf", "ty", "vulture", "radon", "semgrep",
+    }
+)  # fmt: skip
+_REPORTERS = frozenset({"coverage", "coveralls", "codecov", "codecov-cli", "genbadge", "coverage-badge", "diff-cover"})
+_TESTERS = frozenset({"pytest", "py.test", "tox", "nox"})
+_FRONT_END = frozenset(
+    {"npm", "npx", "yarn", "pnpm", "bun", "bunx", "node", "corepack", "nvm", "playwright", "webpack", "vite"}
+)
+# Alone they change nothing that a later step could see.
+_IDLE = frozenset(
+    {"echo", "printf", "cd", "pushd", "popd", "true", ":", "source", ".", "export", "set", "ls", "pwd", "which", "cat",
+     "test", "[", "env", "date", "whoami", "tree", "type", "uname"}
+)  # fmt: skip
+# Management commands after which nothing is there that tests would need; they make and migrate their own database.
+_JUDGES = frozenset({"check", "test", "makemigrations", "migrate", "showmigrations", "diffsettings", "spectacular"})
+_PREPARES = frozenset({"cd", "pushd", "source", ".", "set"})
+_SAYS = frozenset({"echo", "printf", "ls", "pwd", "cat", "which"})
+_PIP_ITSELF = frozenset({"pip", "setuptools", "wheel", "build", "virtualenv", "uv", "pip-tools"})
+_ACTION_THAT_JUDGES = re.compile(
+    r"lint|black|ruff|flake8|isort|mypy|pre-commit|reviewdog|codecov|coverall|upload-artifact|test-report|report|slack|"
+    r"codeql|sonar|hadolint|trivy|gitleaks|bandit|semgrep|safety|dependency-review|label|comment|sticky|stale",
+    re.IGNORECASE,
+)
+_ACTION_OF_FRONT_END = re.compile(
+    r"setup-node|setup-bun|/action-setup$|setup-yarn|setup-deno|setup-chrome|setup-firefox|setup-geckodriver|cypress|"
+    r"chromedriver|browser-actions|playwright",
+    re.IGNORECASE,
+)
+_CACHE_OF_OTHERS = re.compile(r"node_modules|\.npm|yarn|pnpm|pre-commit|mypy|ruff|playwright|cypress", re.IGNORECASE)
+# The packages that come with Django, whatever else they are. `pytest-django` does not ask for it.
+_BRINGS_DJANGO = re.compile(
+    r"django([-_.\[]|$)(?!upgrade)|djangorestframework|wagtail|mezzanine|drf[-_]|channels|dj[-_]|mozilla-django", re.I
+)
+_ONLY_WHERE_ALL_IS_WELL = frozenset({"always", "failure", "cancelled"})
+
+
+@dataclass(frozen=True, slots=True)
+class SetupStep:
+    """`data` is what the new job has of `step`: all of it, or what is needed of its script."""
+
+    step: Step
+    data: Plain
+
+    @property
+    def script(self) -> Script:
+        return script_of(str(self.data.get("run", "")))
+
+
+@dataclass(frozen=True)
+class Setup:
+    """The steps, in order, and what in them installs packages: `installs` are commands with their steps.
+
+    `started`: something in the steps may start a database or a cache by itself.
+    """
+
+    steps: tuple[SetupStep, ...]
+    combination: Combination
+
+    @cached_property
+    def text(self) -> str:
+        return "\n".join(str(each.data) for each in self.steps)
+
+    @cached_property
+    def starts_servers(self) -> bool:
+        return starts_servers(each.step for each in self.steps)
+
+    @cached_property
+    def written(self) -> bool:
+        """Whether a step writes an env file, or variables for later steps, whose content is not known here."""
+        return re.search(r"(^|[\s/'\"])\.env\b|GITHUB_ENV", self.text) is not None
+
+
+def starts_servers(steps: Iterable[Step]) -> bool:
+    """Whether a step starts a database or a cache beside the job: an action, compose, or one of the runner's own."""
+    for step in steps:
+        if re.search(r"postgres|mysql|mariadb|redis|valkey|database", step.action, re.IGNORECASE):
+            return True
+        for command in commands_of(step):
+            program = command.argv[0].text.rpartition("/")[2] if command.argv else ""
+            if program in ("docker", "docker-compose", "systemctl", "service", "pg_ctlcluster", "postgresql", "mysql"):
+                return True
+    return False
+
+
+def setup_of(job: Job, run: TestRun | None, combination: Combination, *, with_tests: bool) -> Setup | Blocked:
+    """What a job does before it first tests the project; without `run`, up to the last step that installs packages.
+
+    Steps and commands that judge the code, use the project or report are left out; without `with_tests`, so is what
+    only the front end needs.
+    """
+    found: list[SetupStep] = []
+    for step in _before(job, run):
+        made = _kept(step, combination, with_tests=with_tests)
+        if isinstance(made, Blocked):
+            return made
+        if made is not None:
+            found.append(made)
+    if run is not None and (installs := _installs_before(run, with_tests=with_tests)) is not None:
+        found.append(installs)
+    found = _without_unread_outputs(found)
+    if not any("actions/checkout" in str(each.data.get("uses", "")) for each in found):
+        return Blocked(
+            f"job {job.id} does not check the repository out before it runs the tests", "add the job by hand"
+        )
+    return Setup(tuple(found), combination)
+
+
+def _before(job: Job, run: TestRun | None) -> tuple[Step, ...]:
+    if run is not None:
+        return tuple(step for step in job.steps if step.at < run.step.at)
+    last = max((at for at, step in enumerate(job.steps) if any(map(installs, commands_of(step)))), default=-1)
+    return job.steps[: last + 1]
+
+
+def _kept(step: Step, combination: Combination, *, with_tests: bool) -> SetupStep | Blocked | None:
+    """A step for the new job; None where it is not needed."""
+    data = dict(filled(step.data, combination))
+    if step.uses is not None and not _is_needed(step, with_tests=with_tests):
+        return None
+    if step.run is not None:
+        script = step.script
+        text = filled(step.run.value, combination)
+        if script is not None:
+            text = _needed(script_of(text, script.shell), with_tests=with_tests)
+        if not text.strip():
+            return None
+        data["run"] = text
+    condition = step.condition
+    if not condition:
+        return SetupStep(step, data)
+    holding = holds(condition, combination)
+    if holding is not None:
+        data.pop("if")
+        return SetupStep(step, data) if holding else None
+    functions = {name for each in expressions_in(condition, whole=True) for name in each.functions}
+    if functions & _ONLY_WHERE_ALL_IS_WELL:
+        return None
+    if any(read.context in ("matrix", ANY) for each in expressions_in(condition, whole=True) for read in each.reads):
+        return Blocked(
+            f"step {step.name or step.index + 1} of job {step.job.id if step.job else ''} runs under a condition "
+            "that depends on its matrix",
+            "add the job by hand",
+        )
+    return SetupStep(step, data)
+
+
+def _is_needed(step: Step, *, with_tests: bool) -> bool:
+    """Whether the action of a step sets something up that the new job uses."""
+    if _ACTION_THAT_JUDGES.search(step.action):
+        return False
+    if step.action == "actions/cache" and _CACHE_OF_OTHERS.search(step.inputs.get("path", "")):
+        return with_tests and "node" in step.inputs.get("path", "")
+    return with_tests or not _ACTION_OF_FRONT_END.search(step.action)
+
+
+def _needed(script: Script, *, with_tests: bool) -> str:
+    """The script without what judges, tests or reports; empty where nothing is left that a later step could see."""
+    left = script_of(script.without(lambda command: _is_aside(command, with_tests=with_tests)), script.shell)
+    return left.text if _does_something(left) else ""
+
+
+def _is_aside(command: Command, *, with_tests: bool) -> bool:
+    """Whether a command only judges, tests, reports or uses the project: no other job needs it repeated."""
+    if any("GITHUB_" in redirect.target or redirect.target.endswith(".env") for redirect in command.outputs):
+        return False
+    if command.name in _CHECKERS | _REPORTERS | _TESTERS or _only_says(command):
+        return True
+    if asked := manages(command):
+        return not with_tests or asked in _JUDGES
+    if not with_tests and command.name in _FRONT_END:
+        return True
+    return _installs_only(command, _CHECKERS if with_tests else _CHECKERS | _REPORTERS)
+
+
+def _only_says(command: Command) -> bool:
+    """Whether a command only prints what is installed."""
+    first = command.args[0].text if command.args else ""
+    if command.name in _PIP | {"uv", "poetry"}:
+        return first in ("freeze", "list", "show", "--version", "-V")
+    return re.match(r"python[\d.]*$", command.name) is not None and first in ("--version", "-V", "-VV")
+
+
+def _installs_only(command: Command, tools: Iterable[str]) -> bool:
+    """Whether pip installs nothing but these programs."""
+    words = [word.text for word in command.args]
+    if command.name not in _PIP or words[:1] != ["install"]:
+        return False
+    names = [re.split(r"[\[<>=!~ ]", word)[0].lower() for word in words[1:] if not word.startswith("-")]
+    return bool(names) and not command.has("-r", "--requirement", "-e", "--editable") and set(names) <= set(tools)
+
+
+def _does_something(script: Script) -> bool:
+    if script.error:
+        return True
+    for command in script.commands:
+        if command.name not in _IDLE or any(">" in each.operator for each in command.outputs if _is_file(each.target)):
+            return True
+    return False
+
+
+def _is_file(target: str) -> bool:
+    return target not in ("/dev/null", "/dev/stderr", "/dev/stdout", "1", "2")
+
+
+def _installs_before(run: TestRun, *, with_tests: bool) -> SetupStep | None:
+    """What the script that runs the tests installs first, as a step of its own."""
+    if not any(map(installs, run.before.commands)):
+        return None
+    text = _needed(run.before, with_tests=with_tests).rstrip("\n") + "\n"
+    data = {**run.step.workflow.step_name("Install the packages"), "run": text}
+    data |= {key: run.step.data[key] for key in ("working-directory", "shell") if key in run.step.data}
+    return SetupStep(run.step, data)
+
+
+def preparation(run: TestRun) -> str:
+    """What must stand before a command of the new job, as it stands before the tests: `cd`, `source`, `export`.
+
+    Where the script of the tests installs something, a step of its own does the rest.
+    """
+    split = any(map(installs, run.before.commands))
+
+    def is_aside(command: Command) -> bool:
+        if split:
+            return command.name not in _PREPARES
+        return command.name in _SAYS or _is_aside(command, with_tests=False)
+
+    return run.before.without(is_aside).strip("\n")
+
+
+def _without_unread_outputs(steps: Sequence[SetupStep]) -> list[SetupStep]:
+    """Without the steps that only make outputs which no other of these steps reads."""
+    read = {
+        each.name.lower() for step in steps for each in reads_below(step.data, ("steps", 0)) if each.context == "steps"
+    }
+    found = []
+    for each in steps:
+        only_outputs = "GITHUB_OUTPUT" in str(each.data.get("run", "")) and not any(map(installs, each.script.commands))
+        if not only_outputs or each.step.id.lower() in read or ANY in read:
+            found.append(each)
+    return found
+
+
+# -- what is installed ------------------------------------------------------------------------------------------------
+
+
+def installs(command: Command) -> bool:
+    """Whether a command installs packages for Python, and not only its own tools."""
+    words = [word.text for word in command.args]
+    if command.name not in _INSTALLERS or not words:
+        return False
+    if command.name in _PIP:
+        given = [re.split(r"[\[<>=!~]", word)[0] for word in words[1:] if not word.startswith("-")]
+        asked = bool(set(given) - _PIP_ITSELF) or command.has("-r", "--requirement", "-e", "--group")
+        return words[0] == "install" and asked
+    return words[0] in ("install", "sync", "pip", "env", "update", "create")
+
+
+def with_django(
+    setup: Setup, project: DjangoProject, packages: PythonPackages | None, *, with_tests: bool
+) -> Setup | Blocked:
+    """The same, where nothing that is installed could bring Django, with a file of requirements that does."""
+    commands = [
+        (place, command)
+        for place, each in enumerate(setup.steps)
+        for command in each.script.commands
+        if installs(command)
+    ]
+    if not commands or packages is None:
+        return setup
+    file = next((path for path in project.requirements if path.endswith((".txt", ".in"))), "")
+    if not file or any(_may_bring_django(setup.steps[at].step, command, packages) for at, command in commands):
+        return setup
+    place, command = commands[-1]
+    folder = folder_of(command, setup.steps[place].step) or ""
+    name = path_word(posixpath.relpath(file, folder or "."))
+    if isinstance(name, Blocked):
+        return name
+    text, end = command.script.text, command.args[0].end
+    new = f"{text[:end]} -r {name}{text[end:] if with_tests else text[command.end :]}"
+    changed = replace(setup.steps[place], data={**setup.steps[place].data, "run": new})
+    return replace(setup, steps=(*setup.steps[:place], changed, *setup.steps[place + 1 :]))
+
+
+def installs_project(step: Step, command: Command, project: DjangoProject, packages: PythonPackages | None) -> bool:
+    """Whether a command installs from a file of the repository that asks for Django."""
+    folder = folder_of(command, step)
+    if not installs(command) or folder is None or packages is None:
+        return False
+    words = [word.text for word in command.args[1:]]
+    files = {posixpath.normpath(posixpath.join(folder, file)) for file in _requirement_files(words)}
+    if (command.name not in _PIP and words[:1] != ["install"]) or command.has("--group"):
+        files |= {posixpath.join(folder, name) for name in ("pyproject.toml", "Pipfile")}
+    for word in words:
+        if word[:1] == ".":
+            inner = posixpath.normpath(posixpath.join(folder, word.partition("[")[0]))
+            files |= {posixpath.normpath(posixpath.join(inner, name)) for name in ("pyproject.toml", "setup.cfg")}
+    return any(file in project.requirements or "django" in packages.installed_by(file) for file in files)
+
+
+def _may_bring_django(step: Step, command: Command, packages: PythonPackages) -> bool:
+    """Whether a command could install Django: false only where all is known that it installs."""
+    folder = folder_of(command, step)
+    if command.name not in _PIP or folder is None:
+        return True
+    words = [word.text for word in command.args[1:]]
+    files = list(_requirement_files(words))
+    rest = [word for word in words if not word.startswith("-") and word not in files]
+    if command.has("-e", "--editable", "--group", "-c", "--constraint") or any("/" in w or w[0] == "." for w in rest):
+        return True
+    names = {re.split(r"[\[<>=!~; ]", word)[0] for word in rest}
+    for file in files:
+        path = posixpath.normpath(posixpath.join(folder, file))
+        if path not in packages.files:
+            return True
+        names |= packages.installed_by(path)
+    return any(_BRINGS_DJANGO.match(name) for name in names)
+
+
+def _requirement_files(words: Sequence[str]) -> Iterator[str]:
+    for at, word in enumerate(words):
+        if word in ("-r", "--requirement") and at + 1 < len(words):
+            yield words[at + 1]
+        elif word.startswith("--requirement="):
+            yield word.partition("=")[2]
+        elif word.startswith("-r") and len(word) > 2:
+            yield word[2:]
