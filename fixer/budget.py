@@ -15,6 +15,9 @@ from types import FrameType
 DOCUMENT = 5.0
 """Seconds for one rule and one document, and for one document to be read or verified."""
 
+DOCUMENT_IN_ALL = 20.0
+"""Seconds for all that rules are asked about one document, again after each change."""
+
 REPOSITORY = 10.0
 """Seconds for a fact or a rule about the whole repository, since it last asked for a file."""
 

@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import os
+import time
 import traceback
+from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from pathlib import PurePosixPath
 from typing import Any
 
-from fixer.budget import DOCUMENT, REPOSITORY, OutOfTime, limited
+from fixer.budget import DOCUMENT, DOCUMENT_IN_ALL, REPOSITORY, OutOfTime, limited
 from fixer.documents import document_type, kind_of
 from fixer.engine.processes import in_processes
 from fixer.model import (
@@ -63,6 +65,7 @@ class Asking:
     faults: dict[tuple[str, str], Fault] = field(default_factory=dict)
     problems: dict[str, FileError] = field(default_factory=dict)
     answers: dict[tuple[str, str], tuple[tuple[Any, ...], list[Finding]]] = field(default_factory=dict)
+    spent: dict[str, float] = field(default_factory=lambda: defaultdict(float))
 
     def problems_by_path(self) -> tuple[FileError, ...]:
         return tuple(self.problems[path] for path in sorted(self.problems))
@@ -163,7 +166,10 @@ class Asking:
             self.faults[rule.id, path] = _fault(rule, path, error)
 
     def _of_document(self, rule: Rule, path: str, repository: Repository, arguments: dict[str, Any]) -> list[Finding]:
+        started = time.process_time()
         try:
+            if self.spent[path] > DOCUMENT_IN_ALL:
+                raise OutOfTime
             with limited(DOCUMENT):
                 return self._answer(rule, path, repository.read(path), lambda: repository.document(path), arguments)
         except FileError as problem:
@@ -172,6 +178,8 @@ class Asking:
             self.problems[path] = too_much(path, error)
         except Exception as error:
             self.faults[rule.id, path] = _fault(rule, path, error)
+        finally:
+            self.spent[path] += time.process_time() - started
         return []
 
     def _answer(

@@ -24,10 +24,9 @@ _JSON_FORM = frozenset(("ADD", "CMD", "COPY", "ENTRYPOINT", "RUN", "SHELL", "VOL
 _HEREDOC_FORM = frozenset(("ADD", "COPY", "RUN"))
 _DIRECTIVE = re.compile(r"#\s*([a-zA-Z][a-zA-Z0-9]*)\s*=\s*(.+?)\s*$")
 _HEREDOC = re.compile(r"\d*<<(-?)\s*([^<]+)$")
-LONGEST = 20_000
-"""Characters of a value that is still known."""
-
 _VARIABLE = re.compile(r"\$(?:(\w+)|\{(\w+)(?::([-+])([^{}]*))?\})")
+_LONGEST = 65_536
+"""Characters of a value; what is longer is not followed."""
 _PLATFORM_ARGS = frozenset(
     f"{side}{part}" for side in ("BUILD", "TARGET") for part in ("PLATFORM", "OS", "ARCH", "VARIANT")
 )
@@ -197,7 +196,10 @@ class Stage:
     @property
     def chain(self) -> tuple[Stage, ...]:
         """The stages that this one is made of, the first `FROM image` first, itself last."""
-        return (*self.parent.chain, self) if self.parent else (self,)
+        found = [self]
+        while (parent := found[-1].parent) is not None:
+            found.append(parent)
+        return tuple(reversed(found))
 
     @property
     def root(self) -> Stage:
@@ -442,8 +444,8 @@ def expanded(text: str, values: Mapping[str, str | None]) -> str | None:
         return known or ""
 
     result = _VARIABLE.sub(value, text)
-    # Each of forty arguments may hold the one before it twice.
-    return None if missing or "$" in result or len(result) > LONGEST else _unquoted(result, "\\")
+    # Variables of variables could fill any memory.
+    return None if missing or "$" in result or len(result) > _LONGEST else _unquoted(result, "\\")
 
 
 class _Reader:
