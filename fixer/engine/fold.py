@@ -28,7 +28,7 @@ from fixer.model import (
     Source,
     Tier,
 )
-from fixer.pieces import original, spliced
+from fixer.pieces import original, spliced, writers
 from fixer.repository import Repository
 from fixer.splice import overlap, splice
 from fixer.verify import BrokenPromiseError, kept_promise, second_reading
@@ -69,6 +69,7 @@ class Fold:
         self.accept = accept
         self.tiers = tiers
         self.taken: list[Reported] = []
+        self.needs: dict[int, frozenset[int]] = {}
         self.pieces: dict[str, list[Piece]] = {}
         self.executable: set[str] = set()
         self.answers = answers
@@ -206,6 +207,9 @@ class Fold:
     def _take(self, batch: list[Reported], changed: Changed) -> None:
         first = len(self.taken)
         owned = [(edit, first + n) for n, reported in enumerate(batch) for edit in _fix(reported).edits]
+        for edit, owner in owned:
+            if below := writers(self.pieces.get(edit.path, ()), edit):
+                self.needs[owner] = self.needs.get(owner, frozenset()) | below
         for path in sorted({edit.path for edit, _ in owned}):
             pieces = self.pieces.get(path) or [Piece(self.repository.read(path).text)]
             self.pieces[path] = spliced(pieces, [(edit, owner) for edit, owner in owned if edit.path == path])

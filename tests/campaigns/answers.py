@@ -92,7 +92,7 @@ def main(arguments: list[str]) -> int:
             environment = {"FHFIX_TOKEN": TOKEN, "FHFIX_HOST": hub.url.partition("://")[2]}
             for number in range(given.answers):
                 dice = random.Random(f"{given.seed}/{number}")
-                left = dice.randrange(9)
+                left = dice.randrange(5)
 
                 def sent(self: github.GitHub, method: str, path: str, body: Any, dice: random.Random = dice) -> Any:
                     nonlocal left

@@ -17,8 +17,13 @@ import sys
 import tempfile
 import time
 from collections import Counter
+from contextlib import suppress
 from pathlib import Path
 
+from fixer import writing
+from fixer.engine import plan
+from fixer.registry import all_rules
+from fixer.repository import Repository
 from tests.proofs.fakehub import serving
 from tests.test_processes import of_group
 
@@ -126,6 +131,43 @@ class Campaign:
         wanted = self.after if self.dice.random() < 0.5 else self.before
         self.bring_to(wanted)
 
+    def forked(self, rounds: int) -> None:
+        """Kills of the writing alone, in a process forked from this one; a recovery may be killed too."""
+        made = plan(Repository(self.root), all_rules())
+        self.bring_to(self.before)
+        whole = dict.fromkeys(("apply", "undo", "recover"), 0.02)
+        for _ in range(rounds):
+            found = contents(self.root)
+            command = "recover" if writing.interrupted(self.root) else "apply" if found == self.before else "undo"
+            begun = time.monotonic()
+            child = os.fork()
+            if child == 0:
+                try:
+                    if command == "apply":
+                        writing.apply(self.root, made)
+                    elif command == "undo":
+                        writing.undo(self.root)
+                    else:
+                        writing.recover(self.root)
+                finally:
+                    os._exit(0)
+            time.sleep(self.dice.uniform(0, whole[command] * 1.1))
+            with suppress(ProcessLookupError):
+                os.kill(child, signal.SIGKILL)
+            if os.WIFSIGNALED(os.waitpid(child, 0)[1]):
+                self.counts[f"writer killed in {command}"] += 1
+            else:
+                whole[command] = time.monotonic() - begun
+            self.counts["half-written"] += contents(self.root) not in (self.before, self.after)
+            if self.dice.random() < 0.3 and writing.interrupted(self.root):
+                continue  # the recovery is killed as well
+            writing.recover(self.root)
+            if contents(self.root) not in (self.before, self.after):
+                self.failures.append(f"torn after a killed {command}")
+                self.bring_to(self.before)
+        writing.recover(self.root)
+        self.bring_to(self.before)
+
     def bring_to(self, wanted: Tree) -> None:
         found = contents(self.root)
         if found == self.before and wanted == self.after:
@@ -169,13 +211,16 @@ class Campaign:
 
 def main(arguments: list[str]) -> int:
     options = argparse.ArgumentParser(description=__doc__)
-    options.add_argument("--rounds", type=int, default=100, help="kills in all; a fifth of them of `pr`")
+    options.add_argument("--rounds", type=int, default=100, help="kills of the command; a fifth of them of `pr`")
+    options.add_argument("--writer", type=int, default=1000, help="kills of the writing alone")
     options.add_argument("--seed", type=int, default=1)
     given = options.parse_args(arguments)
     with tempfile.TemporaryDirectory(
         prefix="campaign-", dir="/dev/shm" if os.path.isdir("/dev/shm") else None
     ) as where:
         campaign = Campaign(random.Random(given.seed), Path(where))
+        campaign.forked(given.writer)
+        print(f"writer: {dict(campaign.counts)}; {len(campaign.failures)} failures", flush=True)
         for _ in range(given.rounds * 4 // 5):
             campaign.writing("apply" if contents(campaign.root) == campaign.before else "undo")
         campaign.proposing(Path(where), given.rounds // 5)
