@@ -36,6 +36,7 @@ from fixer.show import json as as_json
 from fixer.show.diff import patch
 from fixer.show.github import annotate
 from fixer.show.html import html
+from fixer.show.page import About
 from fixer.show.sarif import sarif
 from fixer.show.text import text
 
@@ -217,7 +218,7 @@ def _reports(repository: Repository, report, plan: Plan, after: Repository) -> N
     json.loads(sarif(report, repository.read))
     assert all(line.startswith("::") for line in annotate(report, repository.read).splitlines())
     text(report, repository.read, verbose=True)
-    assert html(plan, after.read, "x").rstrip().endswith("</html>")
+    assert html(plan, after.read, About("x")).rstrip().endswith("</html>")
     body_of(plan, "title", ())
     commits_of(plan)
 
