@@ -288,6 +288,7 @@ def halfway(tmp_path: Path) -> Path:
     for folder in ("a", "b"):
         (root / folder).mkdir(parents=True)
         (root / folder / "Dockerfile").write_text('FROM python:3.12\nWORKDIR /app\nCOPY . .\nCMD ["python", "x.py"]\n')
+    (root / "compose.yml").write_text("services:\n  a:\n    build: ./a\n  b:\n    build: ./b\n")
     assert fhfix("apply", root).exit_code in (0, 1)
     cut_short(lambda: writing.undo(root), "unlink", 2)
     assert len(list(root.rglob(".dockerignore"))) == 1
