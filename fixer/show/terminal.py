@@ -224,6 +224,17 @@ def show_fix(reported: Reported, hunks: Sequence[tuple[str, Hunk]], console: Con
             _hunk(hunk, console)
 
 
+def show_taken(plan: Plan, number: int, console: Console) -> None:
+    """One fix of a plan with its hunks."""
+    hunks = [
+        (path, hunk)
+        for path in sorted(plan.files)
+        for diff in [file_diff(plan.files[path])]
+        for hunk in diff.hunks([block for block in diff.blocks if number in block.origins])
+    ]
+    show_fix(plan.taken[number], hunks, console)
+
+
 def _fix(reported: Reported, console: Console, again: bool = False) -> None:
     fix = reported.finding.cure
     assert isinstance(fix, Fix)
