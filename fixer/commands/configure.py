@@ -19,6 +19,7 @@ from fixer.model import FileError, Plan
 from fixer.registry import all_rules
 from fixer.session import Session, SessionError
 from fixer.show.output import Refusal, console, put, say
+from fixer.show.visible import visible
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -73,7 +74,9 @@ def _ask(opened: Session, screen: Console) -> tuple[tuple[str, ...], Plan]:
         passed.add(asked.key)
         _introduce(asked, screen)
         while True:
-            value = click.prompt(asked.key, default=asked.proposed, show_default=bool(asked.proposed), err=True).strip()
+            value = click.prompt(
+                visible(asked.key), default=asked.proposed, show_default=bool(asked.proposed), err=True
+            ).strip()
             if not value:
                 break
             if found := placeholder(value):
@@ -93,8 +96,6 @@ def _ask(opened: Session, screen: Console) -> tuple[tuple[str, ...], Plan]:
 
 def _introduce(asked: Missing, screen: Console) -> None:
     from rich.text import Text
-
-    from fixer.show.visible import visible
 
     screen.print()
     for reported in asked.waiting:

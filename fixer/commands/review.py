@@ -9,7 +9,7 @@ import click
 
 from fixer.commands.opening import repository_options, same_repository
 from fixer.session import Session
-from fixer.show.output import Refusal, say
+from fixer.show.output import Refusal, put, say
 
 
 @click.command()
@@ -37,11 +37,7 @@ def review(context: click.Context, opened: Session, safe: bool, no_browser: bool
 
     def ready(url: str) -> None:
         if no_browser or not webbrowser.open(url):
-            click.echo(url)
-        say(
-            "the page is open; it ends with its tab, or with Ctrl-C"
-            if not no_browser
-            else "ends with the tab, or Ctrl-C"
-        )
+            put(f"{url}\n")
+        say("this ends with the page, or with Ctrl-C")
 
     serve(Review(opened, lambda: about_of(root, command, apply)), ready)

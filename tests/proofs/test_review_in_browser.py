@@ -52,20 +52,20 @@ def test_choose_see_apply_undo_and_close(tmp_path: Path) -> None:
             assert "token" not in page.url
             page.click("#show-result")
             page.wait_for_selector("#result .hunk")
-            assert "mypy . || true" in page.inner_text("#result .old")
+            assert "mypy . || true" in page.inner_text("#result")
             page.click("button[data-tick='none']")
             page.wait_for_selector("#result .empty")
             page.locator(".card", has_text="silent-type-check").locator(".tick").first.click()
             page.wait_for_selector("#result .hunk")
-            assert "checkout@v3" not in page.inner_text("#result .changed")
+            assert "checkout@v5" not in page.inner_text("#result")
             page.evaluate(Path(path("axe-core")).read_text(encoding="utf-8"))
             faults = page.evaluate("axe.run().then(r => r.violations.map(v => [v.id, v.nodes.map(n => n.html)]))")
             assert faults == []
             page.click("#apply")
-            page.wait_for_function("document.getElementById('also').textContent === '1 file written'")
+            page.locator("#also", has_text="1 file written").wait_for()
             assert file.read_text() == BEFORE.replace(" || true", "")
             page.click("#undo")
-            page.wait_for_function("document.getElementById('also').textContent === '1 file taken back'")
+            page.locator("#also", has_text="1 file taken back").wait_for()
             assert file.read_text() == BEFORE
             browser.close()
             assert wrong == []
