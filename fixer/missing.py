@@ -59,8 +59,8 @@ def placeholder(value: str) -> str:
     return found[0] if found else ""
 
 
-def configured(text: str, settings: Mapping[str, Any], rules: Sequence[Rule], name: str, below: str = "") -> str:
-    """A configuration file with these tables by rule and option; comments and everything else stay.
+def configured(text: str, more: Mapping[str, Any], rules: Sequence[Rule], name: str, below: str = "") -> str:
+    """A configuration file with more tables, `{"rules": {"hardcoded-sleep": …}}`; comments and everything else stay.
 
     `below` is `tool.fhfix` for a pyproject.toml. Raises ConfigError where the file, or what it would say, is not sound.
     """
@@ -68,7 +68,7 @@ def configured(text: str, settings: Mapping[str, Any], rules: Sequence[Rule], na
     from tomlkit.exceptions import TOMLKitError
 
     path = tuple(below.split(".")) if below else ()
-    wanted: Mapping[str, Any] = {"rules": settings}
+    wanted: Mapping[str, Any] = more
     for part in reversed(path):
         wanted = {part: wanted}
     windows = "\r\n" in text
@@ -76,13 +76,13 @@ def configured(text: str, settings: Mapping[str, Any], rules: Sequence[Rule], na
     try:
         expected = merged(tomllib.loads(plain), wanted)
         document = tomlkit.parse(plain)
-        _put(document, [*path, "rules"], settings)
+        _put(document, path, more)
         candidates = [tomlkit.dumps(document)]
     except (tomllib.TOMLDecodeError, TOMLKitError, TypeError) as error:
         raise ConfigError([f"{name}: {error}; add the line by hand"]) from None
     if not path:
         # A table after dotted keys, `rules.x.y = 1`, would take what follows along.
-        candidates.append("".join(f"{key} = {value}\n" for key, value in _values(wanted)) + plain)
+        candidates.append("".join(f"{key} = {value}\n" for key, value in _values(more)) + plain)
     after = next((each for each in candidates if _says(each, expected)), None)
     if after is None:
         raise ConfigError([f"{name}: cannot be extended without changing what it says; add the line by hand"])
@@ -100,18 +100,23 @@ def _says(text: str, expected: Mapping[str, Any]) -> bool:
         return False
 
 
-def _put(table: Any, names: Sequence[str], settings: Mapping[str, Any]) -> None:
+def _put(document: Any, path: Sequence[str], more: Mapping[str, Any]) -> None:
     """Tables are made on the way: each with a head of its own only where it holds values."""
     import tomlkit
 
-    for name in names:
+    table = document
+    for name in path:
         if name not in table:
             table[name] = tomlkit.table(is_super_table=True)
         table = table[name]
-    for rule_id, given in settings.items():
-        if rule_id not in table:
-            table[rule_id] = tomlkit.table()
-        _fill(table[rule_id], given)
+    for name, given in more.items():
+        if name not in table:
+            holds_tables = all(isinstance(value, Mapping) for value in given.values())
+            table[name] = tomlkit.table(is_super_table=holds_tables)
+        for key, value in given.items():
+            if isinstance(value, Mapping) and key not in table[name]:
+                table[name][key] = tomlkit.table()
+        _fill(table[name], given)
 
 
 def _fill(table: Any, given: Mapping[str, Any]) -> None:

@@ -10,10 +10,9 @@ from __future__ import annotations
 import hmac
 import os
 import secrets
-import shlex
 import subprocess
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -22,6 +21,7 @@ from threading import Lock, Thread
 from typing import TYPE_CHECKING, Any
 
 from fixer import writing
+from fixer.editor import editor
 from fixer.model import Plan
 from fixer.selection import Chosen, ids_in
 from fixer.session import Session
@@ -41,13 +41,6 @@ GRACE = 4.0
 
 BEAT = 1.0
 """Seconds between two signs to the page; by the next one a page that was closed is noticed."""
-
-LINE_FLAGS = {
-    **dict.fromkeys(("vi", "vim", "nvim", "nano", "emacs", "emacsclient", "kak", "micro"), "+{line} {path}"),
-    **dict.fromkeys(("code", "codium"), "--goto {path}:{line}"),
-    **dict.fromkeys(("subl", "hx", "zed"), "{path}:{line}"),
-}
-"""How editors are told the line, by the name of the program."""
 
 
 @dataclass
@@ -194,17 +187,6 @@ class Review:
             return work()
 
 
-def editor(environment: Mapping[str, str], file: Path, line: int) -> list[str]:
-    """The command of VISUAL or EDITOR with a file; empty where there is none."""
-    words = shlex.split(environment.get("VISUAL") or environment.get("EDITOR") or "")
-    if not words:
-        return []
-    flags = LINE_FLAGS.get(Path(words[0]).name) if line > 0 else None
-    if flags is None:
-        return [*words, str(file)]
-    return [*words, *(part.format(line=line, path=file) for part in flags.split())]
-
-
 def _app(review: Review) -> Flask:
     from flask import Flask, jsonify, make_response, redirect, request
 
@@ -277,14 +259,16 @@ def serve(review: Review, ready: Callable[[str], None], over: Callable[[], bool]
 
     `ready` is told the address.
     """
+    from waitress import wasyncore
     from waitress.server import create_server
 
-    server = create_server(review.app, host=HOST, port=0, threads=6, ident="")
+    sockets: dict[int, Any] = {}
+    server = create_server(review.app, map=sockets, host=HOST, port=0, threads=6, ident="")
     review.port = int(server.effective_port)
-    Thread(target=server.run, daemon=True).start()
     ready(review.url)
     try:
         while not (over() if over else review.deserted):
-            time.sleep(0.2)
+            wasyncore.loop(timeout=0.2, map=sockets, count=1)
     finally:
-        server.close()
+        wasyncore.close_all(sockets)
+        server.task_dispatcher.shutdown(timeout=2)

@@ -178,25 +178,25 @@ TABLE = f'[rules.hardcoded-sleep]\nurl = "{URL}"'
     ],
 )
 def test_comments_and_everything_else_stay(text: str, expected: str) -> None:
-    assert configured(text, GIVEN, RULES, ".fhfix.toml") == expected
+    assert configured(text, {"rules": GIVEN}, RULES, ".fhfix.toml") == expected
 
 
 def test_dotted_keys_at_the_top_are_extended() -> None:
     text = 'rules.root-user.low-ports = true\ntier = "safe"\n'
-    found = tomllib.loads(configured(text, GIVEN, RULES, ".fhfix.toml"))
+    found = tomllib.loads(configured(text, {"rules": GIVEN}, RULES, ".fhfix.toml"))
 
     assert found == {"rules": {"root-user": {"low-ports": True}, **GIVEN}, "tier": "safe"}
 
 
 def test_line_ends_stay() -> None:
-    text = configured('ignore = ["ci"]\r\n', GIVEN, RULES, ".fhfix.toml")
+    text = configured('ignore = ["ci"]\r\n', {"rules": GIVEN}, RULES, ".fhfix.toml")
 
     assert text.count("\r\n") == text.count("\n") == 4
 
 
 def test_pyproject_is_written_below_its_table() -> None:
     text = '[project]\nname = "x"\n\n[tool.fhfix]\nignore = ["ci"]\n\n[tool.ruff]\nline-length = 9\n'
-    after = configured(text, GIVEN, RULES, "pyproject.toml", "tool.fhfix")
+    after = configured(text, {"rules": GIVEN}, RULES, "pyproject.toml", "tool.fhfix")
 
     assert tomllib.loads(after)["tool"] == {"fhfix": {"ignore": ["ci"], "rules": GIVEN}, "ruff": {"line-length": 9}}
     assert after.startswith('[project]\nname = "x"\n\n[tool.fhfix]\nignore = ["ci"]\n')
@@ -204,9 +204,9 @@ def test_pyproject_is_written_below_its_table() -> None:
 
 def test_what_would_be_wrong_is_not_written() -> None:
     with pytest.raises(ConfigError):
-        configured("", {"hardcoded-sleep": {"nonsense": 1}}, RULES, ".fhfix.toml")
+        configured("", {"rules": {"hardcoded-sleep": {"nonsense": 1}}}, RULES, ".fhfix.toml")
     with pytest.raises(ConfigError):
-        configured("not toml", GIVEN, RULES, ".fhfix.toml")
+        configured("not toml", {"rules": GIVEN}, RULES, ".fhfix.toml")
 
 
 def test_an_option_that_is_a_table_takes_one_more_name() -> None:

@@ -17,7 +17,8 @@ from click.testing import CliRunner
 import fixer.commands.review
 from fixer import review
 from fixer.cli import main
-from fixer.review import Review, editor, serve
+from fixer.editor import editor
+from fixer.review import Review, serve
 from fixer.session import open_session
 from fixer.show.page import About
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import sys
 from collections.abc import Mapping
 from dataclasses import replace
@@ -129,16 +128,22 @@ def _say_what_is_asked(opened: Session) -> None:
 
 
 def _write(opened: Session, settings: tuple[str, ...]) -> None:
-    name = opened.config.origin or FILE
-    path = opened.repository.root / name
     given: Mapping[str, Any] = {}
     for setting in settings:
         given = merged(given, assigned(setting))
+    path = write_configuration(opened, {"rules": given})
+    put(f"wrote {path}\n")
+
+
+def write_configuration(opened: Session, more: Mapping[str, Any]) -> Path:
+    """Adds tables to the configuration of a repository, `.fhfix.toml` where it has none."""
+    name = opened.config.origin or FILE
+    path = opened.repository.root / name
     try:
         data = path.read_bytes() if path.exists() else b""
         text = data.decode("utf-8-sig")
         below = "tool.fhfix" if path.name == "pyproject.toml" else ""
-        text = configured(text, given, all_rules(), name, below)
+        text = configured(text, more, all_rules(), name, below)
         with written(opened.repository.root, path) as target:
             write_all(target, b"\xef\xbb\xbf" * data.startswith(b"\xef\xbb\xbf") + text.encode())
     except ConfigError as error:
@@ -148,5 +153,5 @@ def _write(opened: Session, settings: tuple[str, ...]) -> None:
     except FileError as error:
         raise Refusal(str(error)) from None
     except OSError as error:
-        raise Refusal(f"{name}: cannot be written: {error.strerror or os.strerror(error.errno or 0)}") from None
-    put(f"wrote {path}\n")
+        raise Refusal(f"{name}: cannot be written: {error.strerror}") from None
+    return path

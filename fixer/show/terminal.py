@@ -216,7 +216,7 @@ def _everything(plan: Plan, diffs: dict[str, FileDiff], console: Console) -> Non
 
 
 def show_fix(reported: Reported, hunks: Sequence[tuple[str, Hunk]], console: Console) -> None:
-    """One fix with its hunks by path, as the interactive apply asks about it."""
+    """One fix with its hunks by path."""
     _fix(reported, console)
     for path, group in groupby(hunks, lambda each: each[0]):
         console.print(Text(f"  {visible(path)}", "bold"), soft_wrap=True)
