@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from fixer.docker.compose import Mount
 from fixer.languages.makefile import targets
 from fixer.model import Blocked, Edit, Parts, Source
 from fixer.repository import Repository
@@ -285,7 +286,16 @@ spec:
           envFrom:
             - configMapRef: {name: settings}
             - secretRef: {name: passwords}
-          volumeMounts: [{name: media, mountPath: /app/media}]
+          volumeMounts:
+            - {name: media, mountPath: /app/media}
+            - {name: settings, mountPath: /etc/shop}
+            - {name: cache, mountPath: /cache}
+            - {name: logs, mountPath: /logs}
+      volumes:
+        - {name: media, persistentVolumeClaim: {claimName: media}}
+        - {name: settings, configMap: {name: settings}}
+        - {name: cache, emptyDir: {}}
+        - {name: logs, hostPath: {path: /var/log/shop}}
 """,
     }
     web = program(picture(tmp_path, shop(**files)), "web", "kubernetes")
@@ -293,7 +303,13 @@ spec:
     assert web.image is not None
     assert sources(web)[-2:] == ["python manage.py migrate --noinput", "gunicorn shop.wsgi"]
     assert [(s.name, s.host, s.speaks_tls) for s in web.databases()] == [("pg", "database", False)]
-    assert (web.user, [mount.target for mount in web.mounts]) == ("1000", ["/app/media"])
+    assert web.user == "1000"
+    assert web.mounts == (
+        Mount("media", "/app/media", bind=False, of_root=True),
+        Mount("settings", "/etc/shop", bind=False, read_only=True),
+        Mount("cache", "/cache", bind=False),
+        Mount("/var/log/shop", "/logs", bind=True),
+    )
     assert web.unknown == ("k8s/web.yaml:9: the secret passwords",)
     added = written(tmp_path, web.environment.add("DB_SSLMODE", "prefer"))
     assert '              value: "0"\n            - name: DB_SSLMODE\n              value: prefer\n' in added

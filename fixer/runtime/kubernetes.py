@@ -39,6 +39,8 @@ _WORKLOADS = frozenset((
 ))  # fmt: skip
 _KEPT = (*_WORKLOADS, "ConfigMap", "Service", "Kustomization")
 _SEPARATOR = re.compile(r"^---(?=\s|$)", re.MULTILINE)
+_GIVEN = ("configMap", "secret", "projected", "downwardAPI")
+"""Kinds of volumes that the cluster fills, and that nobody can write to."""
 _MOST_DOCUMENTS = 100
 
 
@@ -188,7 +190,7 @@ def _programs(
         place = Place.of(resource.document.source, container.start, container.end, f"{resource.kind} {resource.name}")
         environment = _environment(container, resource, resources, place, image)
         folder = scalar(container.get("workingDir")) or (image.folder if image is not None else "/")
-        mounts = tuple(_mounts(container))
+        mounts = tuple(_mounts(container, resource))
         where = Where(repository, folder, image, mounts, contained=True)
         command, arguments = _words(resource, container.get("command")), _words(resource, container.get("args"))
         launch = launched(command, arguments, image, where, place.name)
@@ -244,10 +246,22 @@ def _words(resource: Resource, node: Node | None) -> Launch | None:
     return Launch(tuple(scalar(item) for item in node.items), texts, text)
 
 
-def _mounts(container: Node) -> Iterator[Mount]:
+def _mounts(container: Node, resource: Resource) -> Iterator[Mount]:
+    """Everyone may write to an emptyDir, nobody to what comes from the API; other volumes belong to root as long as the
+    pod has no fsGroup: https://kubernetes.io/docs/tasks/configure-pod-container/security-context/"""
+    volumes = {scalar(each.get("name")): each for each in _list(_path(resource.pod, "volumes"))}
+    group = scalar(_path(resource.pod, "securityContext", "fsGroup"))
     for each in _list(container.get("volumeMounts")):
-        read_only = scalar(each.get("readOnly")) == "true"
-        yield Mount(scalar(each.get("name")), scalar(each.get("mountPath")), bind=False, read_only=read_only)
+        name, target = scalar(each.get("name")), scalar(each.get("mountPath"))
+        volume = volumes.get(name)
+        given = any(_path(volume, kind) is not None for kind in _GIVEN)
+        read_only = given or scalar(each.get("readOnly")) == "true"
+        host = scalar(_path(volume, "hostPath", "path"))
+        if host:
+            yield Mount(host, target, bind=True, read_only=read_only)
+            continue
+        for_all = read_only or _path(volume, "emptyDir") is not None or bool(group)
+        yield Mount(name, target, bind=False, read_only=read_only, of_root=not for_all)
 
 
 def _ports(container: Node) -> Iterator[int]:
