@@ -52,8 +52,8 @@ def kept_working(container: Container, folders: Folders, user: User, options: Op
                 )
             if mount.of_root and program.user in ("", *ROOT) and mount.target not in options.mounted:
                 return Blocked(
-                    f"{program.path} mounts the volume {mount.source} over {mount.target} of {program.name!r}, where only "
-                    "root can write",
+                    f"{program.path} mounts the volume {mount.source} over {mount.target} of {program.name!r}, "
+                    "where only root can write",
                     _handing_over(program, user),
                     f'rules.root-user.mounted = ["{mount.target}"]',
                 )
