@@ -228,6 +228,39 @@ def test_poolers_are_found_in_examples_and_in_the_documentation(tmp_path: Path) 
     assert runtime.poolers("OTHER") == ()
 
 
+def test_a_script_in_python_may_start_django(tmp_path: Path) -> None:
+    start = """\
+import os
+import subprocess
+import sys
+
+subprocess.run([sys.executable, "manage.py", "migrate", "--noinput"], check=True)
+os.execvp(sys.executable, [sys.executable, "manage.py", "runserver", "0.0.0.0:8000"])
+"""
+    dockerfile = 'FROM python:3.12-slim\nWORKDIR /app\nCOPY . .\nENTRYPOINT ["python", "/app/start.py"]\n'
+    files = {"Dockerfile": dockerfile, "start.py": start, "manage.py": MANAGE}
+
+    found = program(picture(tmp_path, files), "Dockerfile", "dockerfile")
+
+    assert sources(found) == [
+        "python /app/start.py",
+        "python manage.py migrate --noinput",
+        "python manage.py runserver 0.0.0.0:8000",
+    ]
+    assert [(each.line, each.conditional) for each in found.migrations] == [(5, True)]
+    assert (found.is_django, found.unfollowed) == (True, ())
+
+
+def test_a_script_in_python_that_puts_commands_together_is_unknown(tmp_path: Path) -> None:
+    start = 'import os, sys\nos.execvp("python", ["python", "manage.py", *sys.argv[1:]])\n'
+    dockerfile = 'FROM python:3.12-slim\nWORKDIR /app\nCOPY . .\nCMD ["python", "start.py", "migrate"]\n'
+    files = {"Dockerfile": dockerfile, "start.py": start, "manage.py": MANAGE}
+
+    found = program(picture(tmp_path, files), "Dockerfile", "dockerfile")
+
+    assert found.unfollowed == ("Dockerfile: what start.py starts",)
+
+
 def test_recipes_of_a_makefile_say_where_they_stand() -> None:
     text = "X = a\nall: b ; echo all\nb:\n\t@echo $(X) \\\n\t  more\n\tplain $$HOME\n"
     found = targets(text)
