@@ -348,6 +348,53 @@ spec:
     assert '              value: "0"\n            - name: DB_SSLMODE\n              value: prefer\n' in added
 
 
+def test_a_patch_is_no_program_and_what_waits_for_a_database_is_none(tmp_path: Path) -> None:
+    files = {
+        "k8s/base/web.yaml": """\
+apiVersion: apps/v1
+kind: Deployment
+metadata: {name: web}
+spec:
+  template:
+    spec:
+      initContainers:
+        - {name: wait, image: "postgres:16", command: [pg_isready, -h, database]}
+      containers:
+        - {name: web, image: registry.example/shop, args: [gunicorn, shop.wsgi]}
+""",
+        "k8s/base/backup.yaml": """\
+apiVersion: batch/v1
+kind: CronJob
+metadata: {name: backup}
+spec:
+  jobTemplate:
+    spec:
+      template:
+        spec:
+          containers: [{name: backup, image: "postgres:16", command: [pg_dump]}]
+""",
+        "k8s/live/kustomization.yaml": """\
+apiVersion: kustomize.config.k8s.io/v1beta1
+kind: Kustomization
+resources: [../base/web.yaml]
+patches:
+  - path: more.yaml
+""",
+        "k8s/live/more.yaml": """\
+apiVersion: apps/v1
+kind: Deployment
+metadata: {name: web}
+spec: {template: {spec: {containers: [{name: web, image: registry.example/shop}]}}}
+""",
+    }
+
+    runtime = picture(tmp_path, files)
+
+    assert [each.path for each in runtime.programs] == ["k8s/base/web.yaml"]
+    assert runtime.servers == ()
+    assert runtime.unknown == ("k8s/live/more.yaml: what the patch changes",)
+
+
 def test_a_chart_and_an_unreadable_manifest_are_named_as_unknown(tmp_path: Path) -> None:
     files = {
         "chart/Chart.yaml": "apiVersion: v2\nname: shop\n",

@@ -37,6 +37,7 @@ _KIND = re.compile(r"^kind:\s*[\"']?(\w+)", re.MULTILINE)
 _WORKLOADS = frozenset((
     "CronJob", "DaemonSet", "Deployment", "Job", "Pod", "ReplicaSet", "Rollout", "StatefulSet",
 ))  # fmt: skip
+_ENDING = ("CronJob", "Job")
 _KEPT = (*_WORKLOADS, "ConfigMap", "Service", "Kustomization")
 _SEPARATOR = re.compile(r"^---(?=\s|$)", re.MULTILINE)
 _GIVEN = ("configMap", "secret", "projected", "downwardAPI")
@@ -97,6 +98,11 @@ class Manifests:
                 unknown.append(f"{path} is a manifest that cannot be read")
         images = repository.fact(Images)
         programs: list[Program] = []
+        patches = {path for resource in resources for path in _patches(resource)}
+        unknown += [
+            f"{each.document.source.path}: what the patch changes" for each in resources if _is_in(each, patches)
+        ]
+        resources = [each for each in resources if not _is_in(each, patches)]
         servers = list(_servers(resources))
         for resource in resources:
             programs += _programs(resource, resources, servers, images, repository)
@@ -133,6 +139,24 @@ def read(source: Source) -> Iterator[Resource]:
             yield Resource(document, kind, name, len(parts) == 1)
 
 
+def _patches(resource: Resource) -> Iterator[str]:
+    """The files that a kustomization lays over other manifests, from the top of the repository.
+    https://kubectl.docs.kubernetes.io/references/kustomize/kustomization/patches/"""
+    if resource.kind != "Kustomization":
+        return
+    folder = posixpath.dirname(resource.document.source.path)
+    for key in ("patches", "patchesStrategicMerge", "patchesJson6902"):
+        node = resource.root.get(key)
+        for each in node.items if node is not None else ():
+            name = scalar(each) or scalar(each.get("path"))
+            if name:
+                yield posixpath.normpath(posixpath.join(folder, name))
+
+
+def _is_in(resource: Resource, paths: set[str]) -> bool:
+    return resource.document.source.path in paths
+
+
 def _path(node: Node | None, *keys: str) -> Node | None:
     for key in keys:
         node = node.get(key) if node is not None else None
@@ -147,9 +171,10 @@ def _containers(resource: Resource) -> Iterator[Node]:
 
 def _servers(resources: list[Resource]) -> Iterator[Server]:
     for resource in resources:
-        if resource.kind not in _WORKLOADS:
+        if resource.kind not in _WORKLOADS or resource.kind in _ENDING:
             continue
-        for container in _containers(resource):
+        # What waits for a database, or saves it, has the database's image too.
+        for container in _list(_path(resource.pod, "containers")):
             reference = scalar(container.get("image"))
             found = server_of_image(ImageRef.parse(reference).repository, str(container.data)) if reference else None
             if found is not None:
