@@ -169,6 +169,11 @@ def waits(script: Script) -> Iterator[Command]:
             yield command
 
 
+def waits_by_action(step: Step) -> bool:
+    """Whether a step uses the repository's own action that waits for a rollout, as missing-rollback writes it."""
+    return re.fullmatch(r"\./\.github/actions/(?:ecs|kubernetes)-wait/?", step.action) is not None
+
+
 def waits_for_ecs(script: Script) -> bool:
     """Whether a script waits with the AWS command line's own waiter until a service is stable."""
     return any("services-stable" in read(command).texts for command in waits(script))

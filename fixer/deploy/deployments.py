@@ -14,7 +14,7 @@ from functools import cached_property
 from typing import TYPE_CHECKING, Any, Self
 
 from fixer.deploy.command_lines import CommandLine, read
-from fixer.deploy.commands import StepScript, starts_of, waits
+from fixer.deploy.commands import StepScript, deploys, starts_of, waits
 from fixer.deploy.health_check import health_checks, is_local
 from fixer.deploy.ways import ECS, HELM, KUBERNETES, Returns, Start, Way, mentioned, of_action
 from fixer.documents import DEVELOPMENT
@@ -347,6 +347,32 @@ class DeployJob:
                     return True
         return False
 
+    def waiting_step(self, deployment: Deployment) -> Step | None:
+        """The step behind a deployment to ECS that does nothing but wait for it; None where there is no such step."""
+        for step in self.job.steps[deployment.index + 1 :]:
+            if self._only_waits(step, deployment):
+                return step
+            if not deploys(step) and not _waits_only(step):
+                return None
+        return None
+
+    def _only_waits(self, step: Step, deployment: Deployment) -> bool:
+        script = step.script
+        if script is None or not _waits_only(step) or len(step.at) != 4:
+            return False
+        if set(step.data) - {"name", "id", "run", "if", "timeout-minutes"}:
+            return False
+        found = list(waits(script))
+        if len(found) != 1 or step.data.get("if") != deployment.condition.get("if"):
+            return False
+        line = read(found[0])
+        cluster, service = line.value("--cluster"), line.value("--services", "--service")
+        if line.texts != ("ecs", "wait", "services-stable") or service is None:
+            return False
+        given = (cluster.text if cluster is not None else "default", service.text)
+        wanted = (deployment.target.get("cluster", ""), deployment.target.get("service", ""))
+        return tuple(value_of(text, step, script) for text in given) == wanted
+
     @cached_property
     def urls(self) -> tuple[str, ...]:
         """The addresses that are asked for after the deployment, here or in the jobs that check it, in order."""
@@ -406,6 +432,15 @@ def code_of(step: Step) -> str:
         return ""
     script = step.script
     return script.code if script is not None else step.run.value
+
+
+def _waits_only(step: Step) -> bool:
+    """Whether a step's script waits for rollouts, and does nothing else but say so."""
+    script = step.script
+    if script is None or script.error:
+        return False
+    others = [command for command in script.commands if command.name not in ("echo", "printf", "set")]
+    return bool(others) and [c.start for c in others] == [c.start for c in waits(script)]
 
 
 def _names(command: Command, name: str) -> bool:

@@ -56,6 +56,7 @@ from fixer.deploy.ways import ECS, HELM, KUBERNETES, Returns
 from fixer.github.expressions import ANY, conditions, names_read, only_read, reads_below
 from fixer.github.permissions import grant
 from fixer.github.workflow import Job, Step, Workflow
+from fixer.github.workflows import Workflows
 from fixer.languages.yaml import Flow, Node
 from fixer.model import Blocked, Finding, Fix, NewFile, Parts, Rule, RuleOptions, Tier, option
 from transforms.deploy.missing_rollback import steps
@@ -99,7 +100,13 @@ class Options(RuleOptions):
     command: str = option("", "a command that goes back to the version in $PREVIOUS, likewise")
 
 
-def check(workflow: Workflow, deployments: Deployments, local: LocalActions, options: Options) -> Iterator[Finding]:
+def check(
+    workflow: Workflow,
+    deployments: Deployments,
+    local: LocalActions,
+    workflows: Workflows | None,
+    options: Options,
+) -> Iterator[Finding]:
     jobs = deployments.of(workflow)
     for job in jobs:
         elsewhere = job.elsewhere(jobs)
@@ -107,7 +114,7 @@ def check(workflow: Workflow, deployments: Deployments, local: LocalActions, opt
         if existing is None:
             idle = idle_rollback(job, elsewhere)
             if idle is not None and job.way.restored:
-                yield _idle(job, idle, local, options)
+                yield _idle(job, idle, local, workflows, options)
             elif not is_atomic(job):
                 yield _missing(job, local, options)
         else:
@@ -484,7 +491,12 @@ def _recording(going_back: GoingBack, *, followed: bool = False) -> list[Parts]:
                 passed = f"${{{{ steps.{record.step_id}.outputs.{name.lower()} }}}}"
                 outputs[f"previous_{name.lower()}{record.suffix}"] = value if going_back.shared else passed
     later: dict[int, list[dict[str, Any]]] = {}
+    replaced: list[Parts] = []
     for deployment in _waited_for(job):
+        waiting = job.waiting_step(deployment)
+        if waiting is not None:
+            replaced += _waits_better(going_back, deployment, waiting)
+            continue
         later.setdefault(deployment.index + 1, []).append(_wait_step(going_back, deployment))
     last = job.last_check
     if last is not None:
@@ -493,7 +505,7 @@ def _recording(going_back: GoingBack, *, followed: bool = False) -> list[Parts]:
         outputs[_healthy(job)] = f"${{{{ steps.{step['id']}.outputs.healthy }}}}"
         later.setdefault(last + 1, []).append(step)
     recorded = [_record_step(going_back, record) for record in going_back.records]
-    parts: list[Parts] = [workflow.insert_item(steps_node, going_back.index, *recorded)]
+    parts: list[Parts] = [workflow.insert_item(steps_node, going_back.index, *recorded), *replaced]
     parts += [workflow.insert_item(steps_node, index, *made, followed=followed) for index, made in later.items()]
     own = job.job.node.get("outputs")
     if own is not None:
@@ -530,6 +542,18 @@ def _wait_step(going_back: GoingBack, deployment: Deployment) -> dict[str, Any]:
         return step | steps.wait(deployment).step(env, shared=True)
     env = {**deployment.credentials, **env}
     return step | deployment.surroundings | steps.wait(deployment).step(env, shared=False)
+
+
+def _waits_better(going_back: GoingBack, deployment: Deployment, step: Step) -> list[Parts]:
+    """A step that only waits does it in the way that notices when ECS went back by itself."""
+    made = _wait_step(going_back, deployment)
+    workflow, run = step.workflow, step.run
+    assert run is not None
+    if going_back.shared:
+        call = {key: made[key] for key in ("uses", "with")}
+        return [workflow.edit_mapping(step.node, delete=["run"], add=call)]
+    added = {key: made[key] for key in ("shell", "working-directory", "env") if key in made}
+    return [workflow.edit_mapping(step.node, set={"run": made["run"]}, add=added)]
 
 
 # -- the job that rolls back --------------------------------------------------------------------------------------
@@ -741,14 +765,16 @@ def _by_command(job: DeployJob, steps: Node, options: Options) -> Fix | Blocked:
 # -- a rollback that does not work --------------------------------------------------------------------------------
 
 
-def _idle(job: DeployJob, rollback: Job, local: LocalActions, options: Options) -> Finding:
+def _idle(job: DeployJob, rollback: Job, local: LocalActions, workflows: Workflows | None, options: Options) -> Finding:
     """A rollback that tells GitHub of a deployment, or people of a failure, and starts no old version."""
     message = f"job {rollback.id} does not roll job {job.id} back: nothing in it puts an old version back"
     node = rollback.node.get("name") or rollback.node.get("if") or rollback.node
-    return Finding(job.workflow.path, node.span, message, _made_to_work(job, rollback, local, options))
+    return Finding(job.workflow.path, node.span, message, _made_to_work(job, rollback, local, workflows, options))
 
 
-def _made_to_work(job: DeployJob, rollback: Job, local: LocalActions, options: Options) -> Fix | Blocked:
+def _made_to_work(
+    job: DeployJob, rollback: Job, local: LocalActions, workflows: Workflows | None, options: Options
+) -> Fix | Blocked:
     workflow, steps_node = job.workflow, rollback.steps_node
     why = _why_not(job)
     if why is not None:
@@ -769,7 +795,7 @@ def _made_to_work(job: DeployJob, rollback: Job, local: LocalActions, options: O
     parts = _recording(going_back)
     parts.append(workflow.insert_item(steps_node, max(signed_in, default=-1) + 1, *made))
     parts.append(_better_condition(job, rollback))
-    parts += _same_rights(job, rollback)
+    parts += _same_rights(job, rollback, workflows)
     return Fix.of(
         f"record what runs, and let job {rollback.id} restore it",
         *parts,
@@ -780,12 +806,12 @@ def _made_to_work(job: DeployJob, rollback: Job, local: LocalActions, options: O
     )
 
 
-def _same_rights(job: DeployJob, rollback: Job) -> list[Parts]:
+def _same_rights(job: DeployJob, rollback: Job, workflows: Workflows | None) -> list[Parts]:
     """The environment, whose secrets signing in needs, and permissions such as `id-token`."""
     workflow, made = job.workflow, list[Parts]()
     wanted = _rights(job)
     if isinstance(wanted, dict) and rollback.node.get("permissions") is not None:
-        made.append(grant(rollback, wanted, None))
+        made.append(grant(rollback, wanted, workflows))
     if job.job.environment and not rollback.environment:
         made.append(workflow.add_key(rollback.node, "environment", job.job.environment, before="steps"))
     return made
