@@ -240,3 +240,54 @@ jobs:
     made = planned(tmp_path, {".github/workflows/main.yml": text.encode()}, [RULES["missing-rollback"]])
 
     assert bool(made.left) is deploys
+
+
+APPLIES = """\
+- uses: azure/setup-kubectl@v4
+- name: Deploy
+  run: |
+    kubectl set image deployment/web web=shop:1
+"""
+
+
+@pytest.mark.parametrize(
+    ("before", "after"),
+    [
+        (
+            "kubectl rollout status deployment/web || kubectl rollout undo deployment/web",
+            "kubectl rollout status deployment/web || { kubectl rollout undo deployment/web; exit 1; }",
+        ),
+        (
+            "if ! kubectl rollout status deployment/web; then\n  kubectl rollout undo deployment/web\nfi",
+            "if ! kubectl rollout status deployment/web; then\n  kubectl rollout undo deployment/web\n  exit 1\nfi",
+        ),
+        (
+            "if ! kubectl rollout status deployment/web; then kubectl rollout undo deployment/web; exit 0; fi",
+            "if ! kubectl rollout status deployment/web; then kubectl rollout undo deployment/web; exit 1; fi",
+        ),
+        (
+            "if curl -f https://shop.example; then\n  echo ok\nelse\n  kubectl rollout undo deploy/web\n  exit\nfi",
+            "if curl -f https://shop.example; then\n  echo ok\nelse\n  kubectl rollout undo deploy/web\n  exit 1\nfi",
+        ),
+        (
+            "kubectl rollout status deployment/web || {\n  kubectl rollout undo deployment/web\n}",
+            "kubectl rollout status deployment/web || {\n  kubectl rollout undo deployment/web\n  exit 1\n}",
+        ),
+        ("kubectl rollout status deployment/web || (kubectl rollout undo deployment/web; exit 1)", ""),
+        ("if ! kubectl rollout status deployment/web; then kubectl rollout undo deployment/web; exit 1; fi", ""),
+        ("if ! kubectl rollout status deployment/web; then\n  kubectl rollout undo deployment/web\n  bad=1\nfi", ""),
+        ('if [ "$ACTION" = back ]; then\n  kubectl rollout undo deployment/web\n  exit 0\nfi', ""),
+    ],
+)
+def test_a_step_that_went_back_does_not_end_green(before: str, after: str, tmp_path: Path) -> None:
+    head = "on: push\njobs:\n  deploy:\n    runs-on: ubuntu-latest\n    steps:\n"
+    lines = [*APPLIES.splitlines(), *(f"    {line}" for line in before.splitlines())]
+    text = head + "".join(f"      {line}\n" for line in lines)
+    path = ".github/workflows/deploy.yml"
+    made = planned(tmp_path, {path: text.encode()}, [RULES["missing-rollback"]])
+
+    written = made.files[path].after.to_bytes().decode() if path in made.files else ""
+    wanted = text.replace("".join(f"          {line}\n" for line in before.splitlines()), "§")
+    assert written == (
+        wanted.replace("§", "".join(f"          {line}\n" for line in after.splitlines())) if after else ""
+    )

@@ -51,12 +51,13 @@ from fixer.deploy.local_actions import (
     checkout_before,
     shared_place,
 )
-from fixer.deploy.rollbacks import Flaw, flaw_of, idle_rollback, is_atomic, rollback_of
+from fixer.deploy.rollbacks import Flaw, Green, ends_green, flaw_of, idle_rollback, is_atomic, rollback_of
 from fixer.deploy.ways import ECS, HELM, KUBERNETES, Returns
 from fixer.github.expressions import ANY, conditions, names_read, only_read, reads_below
 from fixer.github.permissions import grant
 from fixer.github.workflow import Job, Step, Workflow
 from fixer.github.workflows import Workflows
+from fixer.languages.shell import Command, Structure
 from fixer.languages.yaml import Flow, Node
 from fixer.model import Blocked, Finding, Fix, NewFile, Parts, Rule, RuleOptions, Tier, option
 from transforms.deploy.missing_rollback import steps
@@ -552,7 +553,7 @@ def _waits_better(going_back: GoingBack, deployment: Deployment, step: Step) -> 
     if going_back.shared:
         call = {key: made[key] for key in ("uses", "with")}
         return [workflow.edit_mapping(step.node, delete=["run"], add=call)]
-    added = {key: made[key] for key in ("shell", "working-directory", "env") if key in made}
+    added: dict[str, Any] = {key: made[key] for key in ("shell", "working-directory", "env") if key in made}
     return [workflow.edit_mapping(step.node, set={"run": made["run"]}, add=added)]
 
 
@@ -836,7 +837,10 @@ def _broken(job: DeployJob, rollback: Job, local: LocalActions, options: Options
 
 
 def _broken_step(job: DeployJob, step: Step) -> Finding | None:
-    """The same, where it is a step of the job that deploys."""
+    """The same, where it is a step of the job that deploys; or one that hides what it went back for."""
+    green = ends_green(step)
+    if green is not None and step.run is not None:
+        return _green(job, step, green)
     flaw = flaw_of(job, (step,))
     if flaw is None or step.run is None:
         return None
@@ -847,6 +851,34 @@ def _broken_step(job: DeployJob, step: Step) -> Finding | None:
         "delete the step; fhfix then records what runs, and writes a job that restores it",
     )
     return Finding(job.workflow.path, step.run.span, message, replace(why, config="") if why is not None else blocked)
+
+
+def _green(job: DeployJob, step: Step, green: Green) -> Finding:
+    workflow, run, text = job.workflow, step.run, green.undo.script.text
+    assert run is not None
+    message = (
+        f"job {job.id} ends green where it went back (`{_shown(green.undo)}`): nobody learns that nothing was deployed"
+    )
+    span = workflow.span_of(run, green.undo.start, green.undo.end)
+    if green.exit is not None:
+        edits = [(green.exit.start, green.exit.end, "exit 1")]
+    elif green.undo.within(Structure.LIST) and green.undo.block == green.undo.decided_by[-1].block:
+        edits = [(green.undo.start, green.undo.end, f"{{ {green.undo.source}; exit 1; }}")]
+    else:
+        start, end = green.last.statement
+        line = text[text.rfind("\n", 0, start) + 1 : start]
+        edits = [(end, end, f"\n{line}exit 1" if not line.strip() else "; exit 1")]
+    fix = Fix.of(
+        "let the job fail after it went back",
+        workflow.splice_scalar(run, edits),
+        tier=Tier.REVIEW,
+        effects=[f"job {job.id} is red, and jobs behind it do not run, where the deployment failed and was undone"],
+    )
+    return Finding(workflow.path, span, message, fix)
+
+
+def _shown(command: Command) -> str:
+    return " ".join((command.name, *(word.text for word in command.args[:2])))
 
 
 def _repaired(job: DeployJob, rollback: Job, flaw: Flaw, local: LocalActions, options: Options) -> Fix | Blocked:
