@@ -324,11 +324,12 @@ def _one_off(job: DeployJob, deployment: Deployment, django: DjangoProject, opti
         "Migrate the database by an ECS task",
         "Runs a migration as a task of an ECS service's own kind, and fails where it fails",
         "migrate.sh",
-        with_blocks(text, "options", *blocks),
+        with_blocks(text, "options", *blocks, "environment"),
         tuple(inputs),
         {},
     )
-    return OneOff(Work(action, with_blocks(text, *blocks)), values)
+    overrides = "environment" if django.limit_variables else "command"
+    return OneOff(Work(action, with_blocks(text, *blocks, overrides)), values)
 
 
 def _without_limits(django: DjangoProject) -> str:
