@@ -155,7 +155,7 @@ def test_a_name_that_is_kept_as_a_secret_cannot_pass_on_which_image_ran(tmp_path
 def test_an_undo_with_options_before_its_words_is_a_rollback(tmp_path: Path) -> None:
     cluster = "- run: aws eks update-kubeconfig --name shop\n"
     script = "    kubectl -n shop set image deploy/web web=web:2\n    kubectl -n shop rollout status deploy/web ||\n"
-    undo = "      kubectl -n shop rollout undo deploy/web\n"
+    undo = "      { kubectl -n shop rollout undo deploy/web; exit 1; }\n"
     assert findings(f"{SIGN_IN}{cluster}- run: |\n{script}{undo}", tmp_path) == []
 
 
@@ -291,3 +291,45 @@ def test_a_step_that_went_back_does_not_end_green(before: str, after: str, tmp_p
     assert written == (
         wanted.replace("§", "".join(f"          {line}\n" for line in after.splitlines())) if after else ""
     )
+
+
+@pytest.mark.parametrize(
+    ("run", "files", "place"),
+    [
+        ("./deploy.sh", {"deploy.sh": "set -e\nkubectl apply -f k8s/\n"}, "kubectl apply in deploy.sh:2"),
+        (
+            "bash scripts/deploy.sh",
+            {"scripts/deploy.sh": "helm upgrade web ./chart\n"},
+            "helm upgrade in scripts/deploy.sh:1",
+        ),
+        (
+            "make deploy",
+            {"Makefile": "deploy: build\n\tflyctl deploy\nbuild:\n\ttrue\n"},
+            "flyctl deploy in Makefile:2",
+        ),
+        ("npm run deploy", {"package.json": '{"scripts": {"deploy": "sls deploy"}}'}, "sls deploy in package.json:1"),
+    ],
+)
+def test_a_deployment_by_a_script_of_the_repository_is_followed(
+    run: str, files: dict[str, str], place: str, tmp_path: Path
+) -> None:
+    head = "on: push\njobs:\n  deploy:\n    runs-on: ubuntu-latest\n    steps:\n      - uses: actions/checkout@v5\n"
+    text = f"{head}      - run: {run}\n"
+    given = {".github/workflows/deploy.yml": text, **files}
+    made = planned(tmp_path, {path: data.encode() for path, data in given.items()}, [RULES["missing-rollback"]])
+
+    assert [found.finding.message for found in made.left] == [
+        f"job deploy deploys ({place}), and nothing goes back when that fails"
+    ]
+    assert not made.taken
+
+
+def test_a_script_that_goes_back_by_itself_is_a_rollback(tmp_path: Path) -> None:
+    script = (
+        "kubectl apply -f k8s/\nkubectl rollout status deploy/web || { kubectl rollout undo deploy/web; exit 1; }\n"
+    )
+    text = "on: push\njobs:\n  deploy:\n    runs-on: ubuntu-latest\n    steps:\n      - run: ./deploy.sh\n"
+    given = {".github/workflows/deploy.yml": text.encode(), "deploy.sh": script.encode()}
+    made = planned(tmp_path, given, [RULES["missing-rollback"]])
+
+    assert [found.finding.message for found in (*made.left, *made.taken)] == []

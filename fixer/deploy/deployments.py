@@ -14,15 +14,19 @@ from functools import cached_property
 from typing import TYPE_CHECKING, Any, Self
 
 from fixer.deploy.command_lines import CommandLine, read
-from fixer.deploy.commands import StepScript, deploys, starts_of, waits
+from fixer.deploy.commands import StepScript, deploys, start_of, starts_of, waits
 from fixer.deploy.health_check import health_checks, is_local
 from fixer.deploy.ways import ECS, HELM, KUBERNETES, Returns, Start, Way, mentioned, of_action
 from fixer.documents import DEVELOPMENT
 from fixer.github.expressions import ANY, masked, names_read, reads, reads_below, without
 from fixer.github.workflow import Job, Step, Workflow
+from fixer.github.workflows import path_within
 from fixer.languages.shell import Command, Script, Structure
 from fixer.languages.yaml import Commented, Node
 from fixer.model import Blocked, Source, Span
+from fixer.runtime.following import Code, Followed, Where
+from fixer.runtime.programs import Started
+from fixer.runtime.texts import InYaml
 
 if TYPE_CHECKING:
     from fixer.repository import Repository
@@ -99,6 +103,7 @@ class Deployment:
     `unknown` says why nobody can tell what it changes, `kept` why going back to a revision before does not undo it.
     `target` holds cluster, service, region, profile, task_definition (ECS; empty where the service keeps its revision
     and only starts anew), namespace, context, workload (Kubernetes), release (Helm). `words` is how it is written.
+    `called` is what the repository's own script runs that the step starts, where it deploys by one.
     """
 
     step: Step
@@ -111,6 +116,7 @@ class Deployment:
     returns: Returns = Returns.BEGUN
     kept: str = ""
     command: Command | None = None
+    called: tuple[Started, ...] = ()
 
     @property
     def index(self) -> int:
@@ -308,6 +314,11 @@ class DeployJob:
         """The step of this job that migrates the database."""
         return next((step for step in self.job.steps if step_migrates(step)), None)
 
+    @property
+    def said_elsewhere(self) -> str:
+        """The commands of the repository's own scripts by which it deploys; empty where it uses none."""
+        return "\n".join(each.source for deployment in self.deployments for each in deployment.called)
+
     @cached_property
     def checked_by(self) -> tuple[Job, ...]:
         """Jobs right behind this one that ask the deployed application whether it is well, and deploy nothing."""
@@ -405,13 +416,14 @@ class Deployments:
         """None where no workflow deploys."""
         jobs: dict[str, tuple[DeployJob, ...]] = {}
         composite: dict[str, tuple[Step, ...]] = {}
+        following = Following(repository)
         for workflow in repository.documents(Workflow, _may_deploy):
             if workflow.composite:
                 steps = tuple(step for step in workflow.steps if _of_composite(step))
                 if steps:
                     composite[workflow.path] = steps
                 continue
-            found = tuple(_deploy_jobs(workflow))
+            found = tuple(_deploy_jobs(workflow, following))
             if found:
                 jobs[workflow.path] = found
         if not jobs and not composite:
@@ -451,7 +463,33 @@ def _names(command: Command, name: str) -> bool:
 # -- jobs ---------------------------------------------------------------------------------------------------------
 
 
-def _deploy_jobs(workflow: Workflow) -> Iterator[DeployJob]:
+@dataclass(frozen=True, eq=False)
+class Following:
+    """Finds what a step deploys by a script, a target or a task of the repository."""
+
+    repository: Repository
+
+    def deployments(self, step: Step, job: Job) -> Iterator[Deployment]:
+        """At most one: the first command of the script that deploys for certain, else one that may."""
+        script = step.script
+        if step.run is None or script is None or script.error:
+            return
+        followed = Followed()
+        where = Where(self.repository, path_within("", step.working_directory or "."))
+        followed.run(Code(script, InYaml(job.workflow, step.run)), where)
+        called = tuple(each for each in followed.commands if each.path != job.workflow.path)
+        found = [(each, start) for each in called if (start := start_of(each.command)) is not None]
+        found = [(each, start) for each, start in found if _counts(start, job)]
+        if not found:
+            return
+        each, start = min(found, key=lambda pair: pair[1].means.perhaps)
+        place = f"{each.path}:{each.line}"
+        unknown = f"it deploys by {place}, and what that script deploys is its own"
+        words = f"{'ssh' if each.command.name == 'ssh' else start.words} in {place}"
+        yield Deployment(step, start.way, words, step.run.span, {}, unknown, returns=start.returns, called=called)
+
+
+def _deploy_jobs(workflow: Workflow, following: Following) -> Iterator[DeployJob]:
     if _ROLLBACK.search(workflow.path) or _ROLLBACK.search(workflow.name) or _is_preview(workflow):
         return
     for job in workflow.jobs.values():
@@ -459,7 +497,7 @@ def _deploy_jobs(workflow: Workflow) -> Iterator[DeployJob]:
             continue
         if is_rollback(job) or not mentioned(workflow.source.text[job.node.start : job.node.end]):
             continue
-        found = tuple(deployment for step in job.steps for deployment in _deployments(step, job))
+        found = tuple(deployment for step in job.steps for deployment in _deployments(step, job, following))
         if found:
             yield DeployJob(workflow, job, found)
 
@@ -527,7 +565,7 @@ def _of_composite(step: Step) -> bool:
     return any(start.way.restored and not start.means.perhaps for start in starts_of(step))
 
 
-def _deployments(step: Step, job: Job) -> Iterator[Deployment]:
+def _deployments(step: Step, job: Job, following: Following | None = None) -> Iterator[Deployment]:
     if re.search(r"\b(?:failure|cancelled)\s*\(", str(step.data.get("if", ""))) or _ROLLBACK.search(step.name):
         return
     place, action = StepScript.of(step), of_action(step)
@@ -543,6 +581,8 @@ def _deployments(step: Step, job: Job) -> Iterator[Deployment]:
         made = _of_start(start, start.command, place, job)
         if made is not None:
             yield made
+    if not place.starts and following is not None:
+        yield from following.deployments(step, job)
 
 
 def _counts(start: Start, job: Job, *, there: bool = False) -> bool:
@@ -776,6 +816,11 @@ def step_migrates(step: Step) -> bool:
     texts += [*step.node.texts("with").values(), *step.node.texts("env").values()]
     lines = [line for text in texts for line in text.splitlines() if not line.lstrip().startswith("#")]
     return any(_MIGRATES.search(line) for line in lines)
+
+
+def says_migrate(text: str) -> bool:
+    """Whether a command in a text of the shell migrates a Django database."""
+    return _MIGRATES.search(text) is not None
 
 
 def _migrates_on_start(repository: Repository) -> str:

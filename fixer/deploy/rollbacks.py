@@ -52,6 +52,8 @@ def rollback_of(job: DeployJob, elsewhere: set[str]) -> Job | Step | None:
             return step
         if _UNDOES.search(code_of(step)) or any(True for _ in _ways_back(step)):
             return step
+    if _GOES_BACK.search(job.said_elsewhere):
+        return job.deployments[0].step
     for other in job.workflow.jobs.values():
         if other.id != job.id and is_rollback(other) and _depends_on(other, job.id, elsewhere) and _puts_back(other):
             return other

@@ -34,6 +34,7 @@ from fixer.deploy.deployments import (
     Deployments,
     code_of,
     filled_in,
+    says_migrate,
     value_of,
 )
 from fixer.deploy.local_actions import (
@@ -106,6 +107,8 @@ def check(
     jobs = deployments.of(workflow)
     for job in jobs:
         if deployments.migrates_on_start or _migrates_on_start(job, runtime) or not _deploys_django(job, django):
+            continue
+        if says_migrate(job.said_elsewhere):
             continue
         found = _migrations(job, job.elsewhere(jobs))
         if not found:
