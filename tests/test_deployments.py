@@ -333,3 +333,45 @@ def test_a_script_that_goes_back_by_itself_is_a_rollback(tmp_path: Path) -> None
     made = planned(tmp_path, given, [RULES["missing-rollback"]])
 
     assert [found.finding.message for found in (*made.left, *made.taken)] == []
+
+
+def test_kubectl_in_an_action_deploys_and_goes_back_by_its_arguments(tmp_path: Path) -> None:
+    deploys = "- uses: actions-hub/kubectl@master\n  with:\n    args: set image deploy web web=shop:1\n"
+    back = "- if: failure()\n  uses: actions-hub/kubectl@master\n  with:\n    args: rollout undo deploy web\n"
+
+    (only,) = findings(deploys, tmp_path / "one")
+    assert only[0] == "job deploy deploys (actions-hub/kubectl), and nothing goes back when that fails"
+    assert findings(deploys.replace("set image", "get pods"), tmp_path / "two") == []
+    assert findings(deploys + back, tmp_path / "three") == []
+
+
+@pytest.mark.parametrize(
+    ("path", "text", "found"),
+    [
+        (".env.example", "ENDPOINT=http://127.0.0.1:8000 # Django endpoint\n", False),
+        (".env.example", "# DATABASE_URL=\n", False),
+        (".env.example", "DATABASE_URL=\n", True),
+        ("requirements.txt", "Django==5\n", True),
+    ],
+)
+def test_what_speaks_of_a_database(path: str, text: str, found: bool, tmp_path: Path) -> None:
+    workflow = "on: push\njobs:\n  production:\n    runs-on: ubuntu-latest\n    steps:\n      - run: flyctl deploy\n"
+    given = {".github/workflows/deploy.yml": workflow.encode(), path: text.encode()}
+    made = planned(tmp_path, given, [RULES["missing-predeploy-backup"]])
+
+    assert bool(made.left) is found
+
+
+def test_a_script_that_the_image_writes_migrates_when_it_starts(tmp_path: Path) -> None:
+    image = "FROM python:3.12\nRUN echo 'python manage.py migrate' >> /start.sh\nCMD [\"/start.sh\"]\n"
+    workflow = "on: push\njobs:\n  deploy:\n    runs-on: ubuntu-latest\n    steps:\n      - run: flyctl deploy\n"
+    given = {
+        ".github/workflows/deploy.yml": workflow,
+        "manage.py": "import os\nos.environ.setdefault('DJANGO_SETTINGS_MODULE', 'shop.settings')\n",
+        "shop/settings.py": "INSTALLED_APPS = []\nDATABASES = {}\n",
+    }
+    rules = [RULES["missing-deploy-migration"]]
+    encoded = {path: text.encode() for path, text in given.items()}
+
+    assert planned(tmp_path / "without", encoded, rules).left
+    assert not planned(tmp_path / "with", encoded | {"Dockerfile": image.encode()}, rules).left

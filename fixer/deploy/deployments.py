@@ -76,10 +76,16 @@ _NO_PODS = re.compile(
 """Kinds of Kubernetes, and how files are named for them, that start nothing by themselves."""
 _DATABASE = re.compile(
     r"postgres|psycopg|mysql|mariadb|mongo|sqlserver|mssql|oracledb|aurora|\brds\b|(?:DATABASE|DB)_(?:URL|HOST|NAME)|"
-    r"django|sqlalchemy|alembic|prisma|typeorm|sequelize|knex|drizzle|\"pg\"|\brails\b|activerecord|laravel|doctrine|"
-    r"\bjpa\b|jdbc|hibernate|flyway|liquibase|gorm|\bpgx\b|sqlx|diesel|entityframework|npgsql|\becto\b",
+    r"jdbc|\bpgx\b|npgsql",
     re.IGNORECASE,
 )
+_LIBRARY = re.compile(
+    r"django|sqlalchemy|alembic|prisma|typeorm|sequelize|knex|drizzle|\"pg\"|\brails\b|activerecord|laravel|doctrine|"
+    r"\bjpa\b|hibernate|flyway|liquibase|gorm|sqlx|diesel|entityframework|\becto\b",
+    re.IGNORECASE,
+)
+"""What speaks to a database, where it is a dependency; elsewhere the word says nothing."""
+_COMMENT = re.compile(r"(?:^|\s)#.*")
 _SAYS = frozenset(("echo", "printf", "cat", "date", "gh", "git", "jq", "true", "exit", "set"))
 _FOLLOWS = re.compile(
     r"slack|teams|discord|telegram|mail|release|upload-artifact|github-script|comment|sentry|deployment-status|"
@@ -849,17 +855,25 @@ def _started_by(dockerfile: str) -> Iterator[str]:
 
 def _says_migrate(text: str, image: bool) -> bool:
     lines = _STARTS.findall(text) if image else text.splitlines()
+    if image:  # a script that the image writes itself
+        written = "|".join(map(re.escape, _started_by(text)))
+        made = re.compile(rf">\s*\S*(?:{written})(?![\w.-])")
+        lines += [line for line in text.splitlines() if written and made.search(line)]
     return any(_MIGRATES.search(line) and not line.lstrip().startswith("#") for line in lines)
 
 
 def _database(repository: Repository) -> str:
     """The first file that names a database, or a library that speaks to one."""
-    files = repository.glob(
+    dependencies = repository.glob(
         *("*requirements*.txt", "*pyproject.toml", "*setup.cfg", "*Pipfile", "*package.json", "*schema.prisma"),
         *("*Gemfile", "*composer.json", "*go.mod", "*Cargo.toml", "*pom.xml", "*build.gradle*", "*.csproj", "*mix.exs"),
-        *("*compose*.y*ml", "*.env*", "*task-def*.json", ".github/workflows/*.y*ml", "*.tf"),
     )
-    return next((path for path in files if _DATABASE.search(repository.text(path))), "")
+    for path in dependencies:
+        text = _COMMENT.sub("", repository.text(path))
+        if _DATABASE.search(text) or _LIBRARY.search(text):
+            return path
+    others = repository.glob("*compose*.y*ml", "*.env*", "*task-def*.json", ".github/workflows/*.y*ml", "*.tf")
+    return next((path for path in others if _DATABASE.search(_COMMENT.sub("", repository.text(path)))), "")
 
 
 # -- values -------------------------------------------------------------------------------------------------------

@@ -106,6 +106,8 @@ def _restores(step: Step) -> bool:
     """Whether a step starts a deployment, or goes back to a version before."""
     place = StepScript.of(step)
     text = place.script.code if place is not None else code_of(step)
+    if "kubectl" in step.action:
+        text = f"kubectl {step.inputs.get('args', '')}"
     return bool(starts_of(step)) or _GOES_BACK.search(text) is not None
 
 

@@ -603,8 +603,8 @@ def _rollback_job(going_back: GoingBack) -> dict[str, Any] | Blocked:
         return local
     made: dict[str, Any] = {}
     if "name" in data and not job.is_local(data["name"]):
-        short = re.sub(r"(?i)^deploy(?:s|ing|ment)?(?:\s+(?:to|of))?\s+", "", str(data["name"]))
-        made["name"] = f"Roll back {short}"
+        short = re.sub(r"(?i)^deploy(?:s|ing|ment)?(?:\s+(?:to|of))?(?:\s+|$)", "", str(data["name"]))
+        made["name"] = f"Roll back {short}".strip()
     needs = _needed(job)
     made["needs"] = Flow(tuple(needs)) if len(needs) > 1 else job.id
     made["if"] = _condition(job)
