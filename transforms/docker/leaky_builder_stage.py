@@ -154,15 +154,15 @@ def _context_leaks(dockerfile: Dockerfile, build: ImageBuild, builds: ImageBuild
         )
         yield _finding(build, wide[0][0], "whole folders are copied, and it depends on the build which", cure)
         return
-    taken = [(instruction, _takes_along(build, builds, source)) for instruction, source in wide]
-    place = next((instruction for instruction, names in taken if names), None)
-    if place is None:
-        return
     # A pattern that may not be added cures nothing.
     additions = _additions(build, builds)
     lines = [line for _, section in additions for line in section]
     cured = tuple(read_ignore([*(build.ignore.lines if build.ignore else ()), *lines]))
-    leaks = list(dict.fromkeys(name for _, names in taken for name in names if is_ignored(_inside(name), cured)))
+    taken = [
+        (instruction, [name for name in _takes_along(build, builds, source) if is_ignored(_inside(name), cured)])
+        for instruction, source in wide
+    ]
+    place, leaks = max(taken, key=lambda pair: len(pair[1]))
     if leaks:
         more = [f"{len(leaks) - LEAKS_NAMED + 1} more"] if len(leaks) > LEAKS_NAMED else []
         named = [*leaks[: LEAKS_NAMED - len(more)], *more]
