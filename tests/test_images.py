@@ -86,6 +86,7 @@ def test_every_image_has_a_source() -> None:
         ("/usr/sbin/mumbled -fg", "is a daemon of the system"),
         ("/init", "is a daemon of the system"),
         ("/sbin/tini -g -- python app.py", ""),
+        ("/sbin/tini --", ""),
         ("tini -- cron -f", "`cron` must run as root"),
         ("/usr/bin/dumb-init -r 15:3 gosu app python app.py", "changes to another user"),
         ("chronyd -d", "must run as root"),
