@@ -238,11 +238,12 @@ def of_action(step: Step) -> Start | None:
         return None
     action = step.action.lower()
     given = step.node.texts("with")
-    known = False
+    known = ""
     for each in ways():
         for means in each.actions:
-            if fnmatchcase(action, means.pattern[0]):
-                known = True
+            # The first pattern that fits speaks for the action: it may stand several times, for several inputs.
+            if known in ("", means.pattern[0]) and fnmatchcase(action, means.pattern[0]):
+                known = means.pattern[0]
                 started = _started(each, means, given)
                 if started is not None:
                     return started
