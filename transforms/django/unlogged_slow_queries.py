@@ -91,7 +91,7 @@ LONGEST_SQL = 2000
 '''
 UNTYPED = {
     "{time_query}": "def _time_query(execute, sql, params, many, context):",
-    "{connected}": "def _connected(connection, **kwargs):",
+    "{connected}": "def _connected(connection, **_kwargs):",
     "{watch}": "def watch():",
 }
 TYPED = {
@@ -100,10 +100,10 @@ def _time_query(
     execute: Any,
     sql: Any,
     params: Any,
-    many: bool,
+    many: Any,
     context: dict[str, Any],
 ) -> Any:""",
-    "{connected}": "def _connected(connection: Any, **kwargs: Any) -> None:",
+    "{connected}": "def _connected(connection: Any, **_kwargs: Any) -> None:",
     "{watch}": "def watch() -> None:",
 }
 
