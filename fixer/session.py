@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
 from contextlib import AbstractContextManager, nullcontext
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -77,7 +77,7 @@ class Session:
                 accept=accept,
                 tiers=self.config.tiers,
             )
-        return Plan(made.files, made.taken, made.left, made.faults, self._worth_saying(made.problems))
+        return replace(made, problems=self._worth_saying(made.problems))
 
     def after(self, plan: Plan) -> Repository:
         """The repository as it is when the plan is carried out."""
