@@ -370,7 +370,7 @@ def test_a_script_that_the_image_writes_migrates_when_it_starts(tmp_path: Path) 
     given = {
         ".github/workflows/deploy.yml": workflow,
         "manage.py": "import os\nos.environ.setdefault('DJANGO_SETTINGS_MODULE', 'shop.settings')\n",
-        "shop/settings.py": "INSTALLED_APPS = []\nDATABASES = {'default': {'ENGINE': 'django.db.backends.postgresql'}}\n",
+        "shop/settings.py": "DATABASES = {'default': {'ENGINE': 'django.db.backends.postgresql'}}\n",
     }
     rules = [RULES["missing-deploy-migration"]]
     encoded = {path: text.encode() for path, text in given.items()}
