@@ -6,6 +6,7 @@ What is said later wins: defaults, then the file, then the command line. There i
 
 from __future__ import annotations
 
+import os
 import tomllib
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
@@ -148,9 +149,9 @@ class Config:
 def load_config(root: Path, explicit: Path | None = None, rules: Sequence[Rule] | None = None) -> Config:
     """The configuration of a repository. Raises ConfigError, which says all that is wrong at once."""
     path = explicit or root / FILE
-    if explicit is None and not path.exists():
+    if explicit is None and not os.path.exists(path):  # also where the folder is closed
         path = root / "pyproject.toml"
-        if not path.exists():
+        if not os.path.exists(path):
             return Config()
     name = path.name if path.parent == root else str(path)
     text = _read(path, name)

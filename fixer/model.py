@@ -480,13 +480,28 @@ class FileChange:
     executable: bool = False
 
 
+@dataclass(frozen=True, slots=True)
+class Coverage:
+    """What was looked at and what was not, so that finding nothing is never said of what nobody looked at.
+
+    `read` counts the files whose text was read, by what people call their kind (`workflow`). `left_out` counts files of
+    known kinds that do not count, by why. `unknown_actions` are names of which the catalog knows nothing.
+    """
+
+    read: Mapping[str, int]
+    unreadable: int = 0
+    left_out: Mapping[str, int] = field(default_factory=dict)
+    unknown_actions: tuple[str, ...] = ()
+
+
 @dataclass(frozen=True)
 class Report:
-    """What `check` found. `problems` are files that could not be handled."""
+    """What `check` found. `problems` are files that could not be handled; `coverage` is None where nobody asked."""
 
     findings: tuple[Reported, ...]
     faults: tuple[Fault, ...] = ()
     problems: tuple[FileError, ...] = ()
+    coverage: Coverage | None = None
 
 
 @dataclass(frozen=True)

@@ -8,6 +8,7 @@ What the commands, and whatever else uses fhfix as a library, stand on. It print
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
@@ -16,8 +17,9 @@ from typing import TYPE_CHECKING
 
 from fixer import engine
 from fixer.config import Config, ConfigError, Filter, load_config
+from fixer.documents import KINDS, OTHER, kind_of, word_of
 from fixer.ignores import Baseline, ChangedSince
-from fixer.model import FileError, Level, Plan, Profile, Report, Rule, Tier
+from fixer.model import Coverage, FileError, Level, Plan, Profile, Report, Rule, Tier, listed
 from fixer.registry import all_rules
 from fixer.repository import Repository, find_root
 
@@ -62,7 +64,8 @@ class Session:
                 wanted=self.config.wants,
                 left_alone=self.config.leaves_alone,
             )
-        return Report(found.findings, found.faults, self._worth_saying(found.problems))
+        problems = self._worth_saying(found.problems)
+        return Report(found.findings, found.faults, problems, self.coverage(problems))
 
     def plan(self, accept: engine.Accept | None = None) -> Plan:
         """Everything that an apply would do; `accept` is asked once for each fix."""
@@ -78,6 +81,30 @@ class Session:
                 tiers=self.config.tiers,
             )
         return Plan(made.files, made.taken, made.left, made.faults, self._worth_saying(made.problems))
+
+    def coverage(self, problems: Sequence[FileError] = ()) -> Coverage:
+        """What has been looked at so far: by a check, or by a plan."""
+        paths = self.repository.looked_at()
+        unread = {problem.path for problem in problems}
+        kinds = Counter(word_of(path) for path in paths if path not in unread and not self.config.excludes(path))
+        excluded = sum(bool(kind_of(path)) for path in self._in_scope() if self.config.excludes(path))
+        left_out = self.repository.left_out | ({"excluded": excluded} if excluded else {})
+        read = {word: kinds[word] for word in (*KINDS, OTHER) if kinds[word]}
+        return Coverage(read, len(problems), left_out, self._unknown_actions())
+
+    def _in_scope(self) -> list[str]:
+        return [path for path in self.repository.files if self.repository.in_scope(path)]
+
+    def _unknown_actions(self) -> tuple[str, ...]:
+        """The actions of which nothing is known, where their versions were to be judged."""
+        if all(rule.id != "outdated-action" for rule in self.rules):
+            return ()
+        from fixer.github.catalog import Catalog
+        from fixer.github.catalog.references import unknown_actions
+        from fixer.github.workflow import Workflow
+
+        documents = self.repository.documents(Workflow)
+        return unknown_actions((each for each in documents if self.repository.in_scope(each.path)), Catalog.load())
 
     def after(self, plan: Plan) -> Repository:
         """The repository as it is when the plan is carried out."""
@@ -96,7 +123,8 @@ class Session:
         return criteria(self.rules, whole, found)
 
     def _worth_saying(self, problems: Iterable[FileError]) -> tuple[FileError, ...]:
-        return tuple(problem for problem in problems if not self.config.excludes(problem.path))
+        found = {problem.path: problem for problem in (*self.repository.unlisted, *problems)}
+        return tuple(found[path] for path in sorted(found) if not self.config.excludes(path))
 
 
 def open_session(
@@ -142,7 +170,29 @@ def open_session(
         raise SessionError(error.errors) from None
     except FileError as error:
         raise SessionError([str(error)]) from None
+    why = _not_looked_at(repository, chosen)
+    if why:
+        raise SessionError([f"{path}: {why}"])
     return Session(repository, tuple(rule for rule in rules if chosen.selects(rule)), chosen, waiting)
+
+
+def _not_looked_at(repository: Repository, chosen: Config) -> str:
+    """Why nothing of what was named can be looked at, and what to do; empty where something can."""
+    named = repository.only
+    if not named:
+        return ""
+    paths = [path for path in repository.files if repository.in_scope(path)]
+    if paths == [named] and not kind_of(named):
+        return f"not a kind of file that fhfix reads; it reads {listed(f'{word}s' for word in KINDS)}"
+    if paths and all(map(chosen.excludes, paths)):
+        return "excluded; take the pattern out of `exclude` that names it"
+    if paths:
+        return ""
+    if repository.why_left_out(f"{named}/"):
+        return "vendored, so it is not looked at; run fhfix on what it is a copy of"
+    if repository.ignored([named]):
+        return f"git ignores it, so it is not looked at; `git check-ignore -v {named}` says where that stands"
+    return ""
 
 
 def repository_at(path: Path) -> Repository:

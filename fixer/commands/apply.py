@@ -7,7 +7,14 @@ from pathlib import Path
 
 import click
 
-from fixer.commands.opening import exit_code, exit_zero, repository_options, same_repository, say_problems
+from fixer.commands.opening import (
+    exit_code,
+    exit_zero,
+    repository_options,
+    same_repository,
+    say_nothing_read,
+    say_problems,
+)
 from fixer.model import Blocked, Plan
 from fixer.selection import Chosen, ids_in
 from fixer.session import Session
@@ -101,6 +108,7 @@ def apply(
                 "fhfix apply --dry-run lists them",
             )
         say_problems(made)
+        say_nothing_read(opened, made)
         if not dry_run:
             receipt = writing.apply(root, made)
             if not quiet and (receipt.changed or receipt.created):
