@@ -218,6 +218,18 @@ class Repository:
                 folder = folder.rpartition("/")[0]
         return frozenset(found)
 
+    def named(self, name: str) -> tuple[str, ...]:
+        """Every path whose last part is this name."""
+        self._note(_LISTING)
+        return self._by_name.get(name, ())
+
+    @cached_property
+    def _by_name(self) -> dict[str, tuple[str, ...]]:
+        found: dict[str, list[str]] = {}
+        for path in self._files:
+            found.setdefault(path.rpartition("/")[2], []).append(path)
+        return {name: tuple(paths) for name, paths in found.items()}
+
     def glob(self, *patterns: str) -> Iterator[str]:
         """Paths that match a shell pattern; `*` also crosses `/`, so `*Dockerfile` finds it in every folder."""
         self._note(_LISTING)

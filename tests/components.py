@@ -89,6 +89,7 @@ COMPONENTS: dict[str, Component] = {
     "prism": Component(_first(TESTS / "proofs/node-github/node_modules/@stoplight", "prism-cli"), NPM),
     "redis": Component(_program("redis-server"), debian("redis-server")),
     "root": Component(lambda: "/root" if os.geteuid() == 0 else None, "run the tests as root, in a container say"),
+    "ruff": Component(_program("ruff"), PYPI),
     "sarif-multitool": Component(_first(TESTS / "proofs/formats/node_modules/@microsoft", "*/Sarif.Multitool"), NPM),
     "shellcheck": Component(_program("shellcheck"), PYPI),
     "zizmor": Component(_program("zizmor"), PYPI),

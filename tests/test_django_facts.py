@@ -8,8 +8,9 @@ from typing import TypeVar
 
 import pytest
 
-from fixer.django.app_server import AppServer
-from fixer.django.databases import LocalDatabases
+from fixer.django.app_server import Applications, AppServer
+from fixer.django.databases import DatabaseServers
+from fixer.django.forks import Forks
 from fixer.django.project import DjangoProject
 from fixer.django.query_log import QueryLog
 from fixer.django.raw_sql import RawSql
@@ -498,6 +499,34 @@ def test_the_server_is_read_from_what_starts_it(name: str, tmp_path: Path) -> No
     assert (found.interface, found.connections) == (interface, connections)
 
 
+@pytest.mark.parametrize(
+    ("command", "timeout"),
+    [
+        ("gunicorn a.wsgi", None),
+        ("gunicorn a.wsgi --timeout 300", 300),
+        ("gunicorn a.wsgi -t 0", 0),
+        ("uwsgi -t 5 -w a", None),
+    ],
+)
+def test_how_long_a_request_may_take_is_what_gunicorn_is_told(
+    command: str, timeout: int | None, tmp_path: Path
+) -> None:
+    assert fact(AppServer, tmp_path, {"Procfile": f"web: {command}\n"}).timeout == timeout
+
+
+@pytest.mark.parametrize(
+    ("command", "is_green"),
+    [
+        ("gunicorn a.wsgi -k gevent", True),
+        ("gunicorn a.wsgi --worker-class=eventlet", True),
+        ("uwsgi --gevent 100 --module a.wsgi", True),
+        ("gunicorn a.wsgi -k gthread", False),
+    ],
+)
+def test_workers_of_greenlets_are_known(command: str, is_green: bool, tmp_path: Path) -> None:
+    assert fact(AppServer, tmp_path, {"Procfile": f"web: {command}\n"}).is_green is is_green
+
+
 def test_a_server_of_something_else_is_not_djangos(tmp_path: Path) -> None:
     found = fact(
         AppServer,
@@ -525,133 +554,113 @@ def test_of_several_projects_each_has_the_server_that_is_nearest(tmp_path: Path)
     assert found.near("b").interface == "asgi"
 
 
-# -- servers without TLS, logs, SQL by hand -----------------------------------------------------------------------
+# -- servers of databases, logs, SQL by hand, forks ---------------------------------------------------------------
+
+DATABASE = 'import os\nDATABASES = {"default": {"ENGINE": "django.db.backends.postgresql", %s}}\n'
+BY_VARIABLES = DATABASE % '"HOST": os.environ["DB_HOST"], "PORT": os.environ.get("DB_PORT", "5432")'
+BY_URL = 'import dj_database_url\nDATABASES = {"default": dj_database_url.config(%s)}\n'
+NEON = "postgres://u:p@ep-cool-1-pooler.eu-central-1.aws.neon.tech/shop"
 
 
-def test_jobs_and_services_beside_a_stock_server_are_found(tmp_path: Path) -> None:
-    found = fact(
-        LocalDatabases,
-        tmp_path,
-        {
-            ".github/workflows/ci.yml": (
-                "on: push\nenv: {A: 1}\njobs:\n"
-                "  test:\n    runs-on: x\n    services: {db: {image: 'postgres:16'}}\n"
-                "    steps: [{run: pytest, env: {B: 1}}]\n"
-                "  node:\n    runs-on: x\n    services: {db: {image: 'postgres:16'}}\n    steps: [{run: npm test}]\n"
-                "  mysql:\n    runs-on: x\n    services: {db: {image: 'mysql:8'}}\n    steps: [{run: pytest}]\n"
-            ),
-            "compose.yaml": (
-                "services:\n  db: {image: 'postgis/postgis:16-3.4'}\n"
-                "  tls: {image: 'postgres:16', command: '-c ssl=on'}\n"
-                "  web: {build: ., depends_on: [db], environment: ['C=1'], command: gunicorn a.wsgi}\n"
-                "  safe: {build: ., depends_on: [tls], command: gunicorn a.wsgi}\n"
-                "  admin: {image: 'dpage/pgadmin4', depends_on: [db]}\n"
-                "  pool: {image: 'edoburu/pgbouncer:1.23'}\n"
-            ),
-        },
-    )
-
-    assert [place.name for place in found.places] == ["jobs.test", "services.web"]
-    job, service = found.places
-    assert (job.sets("A"), job.sets("B"), job.sets("C")) == (True, True, False)
-    assert (service.sets("C"), service.sets("A")) == (True, False)
-    assert found.pooler == "compose.yaml: service pool"
+def servers(tmp_path: Path, settings: str, files: dict[str, str]) -> tuple[DatabaseServers, DjangoProject]:
+    given = {"manage.py": MANAGE.format("shop.settings"), "shop/settings.py": settings, **files}
+    write(tmp_path, {path: text.encode() for path, text in given.items()})
+    repository = Repository(tmp_path)
+    found, project = repository.fact(DatabaseServers), repository.fact(DjangoProject)
+    assert found is not None
+    assert project is not None
+    return found, project
 
 
 @pytest.mark.parametrize(
-    ("step", "found"),
+    ("settings", "files", "pooler"),
     [
-        ("{uses: harmon758/postgresql-action@v1}, {run: pytest}", True),
-        ('{run: "docker run -d -p 5432:5432 \\\\\\n postgres:16"}, {run: make test}', True),
-        ("{run: docker run -d redis:7}, {run: pytest}", False),
-        ("{run: docker compose up -d db}, {run: python manage.py test}", True),
-        ("{run: docker compose run web pytest}", False),
-        ("{run: docker compose up -d --wait}, {run: make test-coverage}", False),
+        (BY_VARIABLES, {}, ""),
+        (BY_VARIABLES, {".env.example": "DB_HOST=localhost\nDB_PORT=5432\n"}, ""),
+        (BY_VARIABLES, {".env.example": "DB_HOST=pgbouncer\n"}, "pgbouncer in .env.example"),
+        (BY_VARIABLES, {"README.md": "| name | value |\n| `DB_PORT` | `6432` |\n"}, "6432 in README.md"),
+        (BY_VARIABLES, {"k8s/web.yaml": "env:\n- name: DB_HOST\n  value: pooler.db\n"}, "pooler.db in k8s/web.yaml"),
+        (DATABASE % '"HOST": "db.internal", "PORT": 6432', {}, "6432 in shop/settings.py"),
+        (BY_URL % f'default="{NEON}"', {}, "ep-cool-1-pooler.eu-central-1.aws.neon.tech/shop in shop/settings.py"),
+        (BY_URL % "", {"docs/x.md": f"DATABASE_URL={NEON}\n"}, "ep-cool-1-pooler.eu-central-1.aws.neon.tech/shop in "
+         "docs/x.md"),
+        (BY_URL % "", {"compose.yaml": "services:\n  pool:\n    image: edoburu/pgbouncer:1.23\n"}, "compose.yaml"),
+        (BY_URL % "disable_server_side_cursors=True", {}, "shop/settings.py switches server-side cursors off"),
+    ],
+)  # fmt: skip
+def test_a_pooler_is_known_by_any_value_that_the_repository_gives(
+    settings: str, files: dict[str, str], pooler: str, tmp_path: Path
+) -> None:
+    found, project = servers(tmp_path, settings, files)
+
+    assert found.pooler_of(project, project.databases[0]) == pooler
+
+
+def test_another_settings_module_tells_of_a_pooler_too(tmp_path: Path) -> None:
+    other = DATABASE % '"HOST": "pgbouncer.internal"'
+    found, project = servers(tmp_path, BY_VARIABLES, {"shop/settings_production.py": other})
+
+    assert found.pooler_of(project, project.databases[0]) == "pgbouncer.internal in shop/settings_production.py"
+
+
+@pytest.mark.parametrize(
+    ("files", "host"),
+    [
+        ({}, ""),
+        ({".env.example": "DB_HOST=shop.abc.eu-west-1.rds.amazonaws.com\n"}, "shop.abc.eu-west-1.rds.amazonaws.com"),
+        ({".env.example": "DB_HOST=x.rds.amazonaws.com\n", "compose.yaml": "services: {a: {environment: [DB_HOST=d]}}"},
+         ""),
+    ],
+)  # fmt: skip
+def test_tls_is_known_only_where_every_host_is_a_providers(files: dict[str, str], host: str, tmp_path: Path) -> None:
+    found, project = servers(tmp_path, BY_VARIABLES, files)
+
+    assert found.takes_tls(project, project.databases[0]) == host
+
+
+def test_a_limit_of_its_own_is_found(tmp_path: Path) -> None:
+    sql = "ALTER ROLE shop SET statement_timeout = '5s';\n"
+
+    assert servers(tmp_path, BY_URL % "", {"db/roles.sql": sql})[0].limited_by == "db/roles.sql"
+
+
+@pytest.mark.parametrize(
+    ("files", "by"),
+    [
+        ({"requirements.txt": "celery==5.4\n"}, "celery (requirements.txt)"),
+        ({"requirements-dev.txt": "celery==5.4\n"}, ""),
+        ({"shop/reports.py": "from multiprocessing import Pool\n"}, "shop/reports.py"),
+        ({"Procfile": "web: gunicorn --preload shop.wsgi\n"}, "Procfile (preload)"),
+        ({"shop/tests/test_x.py": "import multiprocessing\n"}, ""),
     ],
 )
-def test_a_job_may_also_start_a_server_in_a_step(step: str, found: bool, tmp_path: Path) -> None:
-    files = {
-        ".github/workflows/ci.yml": f"on: push\njobs:\n  test:\n    runs-on: x\n    steps: [{step}]\n",
-        "compose.yaml": "services:\n  db: {image: 'postgres:16'}\n",
-    }
-
-    assert [place.name for place in fact(LocalDatabases, tmp_path, files).places] == ["jobs.test"] * found
+def test_what_forks_is_found(files: dict[str, str], by: str, tmp_path: Path) -> None:
+    assert fact(Forks, tmp_path, files).by == by
 
 
-def test_services_reach_a_server_over_others_over_files_and_over_anchors(tmp_path: Path) -> None:
-    found = fact(
-        LocalDatabases,
-        tmp_path,
-        {
-            "compose.yaml": (
-                "services:\n  db: {image: 'postgres:16'}\n  other: {build: ., command: npm start}\n"
-                "  unsaid: {build: ., command: python manage.py runserver}\n"
-            ),
-            "compose.production.yaml": "services: {web: {build: ., depends_on: [cache], command: gunicorn a.wsgi}}\n",
-            "compose.local.yaml": (
-                "x-app: &app\n  build: .\n  environment: {A: 1}\n"
-                "services:\n  web:\n    <<: *app\n    depends_on: [db]\n    command: ./start.sh\n"
-                "  worker:\n    <<: *app\n    depends_on: [web]\n    command: celery -A shop worker\n"
-                "  built: {image: shop, build: ., depends_on: [db], command: gunicorn shop.wsgi}\n"
-                "  same: {image: shop, depends_on: [built], command: ./run.sh}\n"
-            ),
-        },
-    )
-
-    names = ["services.web", "services.worker", "services.built", "services.same"]
-    assert [place.name for place in found.places] == [*names, "services.unsaid"]
-    assert all(place.sets("A") for place in found.places[:2])
-    # `web` and `worker` have the environment of one anchor, which is to get the variable once.
-    assert [place.name for place in found.lacking("B")] == [names[0], *names[2:], "services.unsaid"]
-    assert found.elsewhere == ()
+WSGI = "from django.core.wsgi import get_wsgi_application\n\napplication = get_wsgi_application()\n"
+ASGI = WSGI.replace("wsgi", "asgi")
 
 
-def test_a_server_that_is_built_here_is_known_by_the_folder_of_its_data(tmp_path: Path) -> None:
-    database = "  data: {build: docker/data, volumes: ['data:/var/lib/postgresql/data']}\n"
-    web = "  web: {build: ., depends_on: {data: {condition: service_healthy}}, command: gunicorn shop.wsgi}\n"
-    web += "  java: {build: java, depends_on: [data], environment: {DATABASE_URL: 'jdbc:postgresql://data/shop'}}\n"
-    found = fact(LocalDatabases, tmp_path, {"compose.yaml": f"services:\n{database}{web}"})
+@pytest.mark.parametrize(
+    ("files", "interface", "paths"),
+    [
+        ({"shop/wsgi.py": WSGI, "shop/asgi.py": ASGI}, "wsgi", ["shop/wsgi.py"]),
+        ({"shop/wsgi.py": WSGI, "shop/asgi.py": ASGI}, "asgi", ["shop/asgi.py"]),
+        ({"shop/wsgi.py": WSGI, "shop/asgi.py": ASGI}, "", ["shop/asgi.py", "shop/wsgi.py"]),
+        ({"shop/wsgi.py": WSGI, "old/wsgi.py": WSGI}, "wsgi", []),
+        ({"shop/wsgi.py": WSGI, "old/wsgi.py": WSGI, "Procfile": "web: uwsgi shop.wsgi\n"}, "wsgi", ["shop/wsgi.py"]),
+        ({"shop/wsgi.py": WSGI, "old/wsgi.py": WSGI, "shop/settings.py": 'WSGI_APPLICATION = "shop.wsgi.application"\n'
+          'INSTALLED_APPS = []\n'}, "wsgi", ["shop/wsgi.py"]),
+    ],
+)  # fmt: skip
+def test_the_modules_that_a_server_loads(
+    files: dict[str, str], interface: str, paths: list[str], tmp_path: Path
+) -> None:
+    given = {"manage.py": MANAGE.format("shop.settings"), "shop/settings.py": BY_VARIABLES, **files}
+    project, applications = fact(DjangoProject, tmp_path, given), fact(Applications, tmp_path, given)
 
-    assert [place.name for place in found.places] == ["services.web"]
-
-
-def test_other_files_that_start_a_server_are_named(tmp_path: Path) -> None:
-    found = fact(
-        LocalDatabases,
-        tmp_path,
-        {
-            ".circleci/config.yml": "jobs:\n  test:\n    docker:\n      - image: cimg/postgres:16.1\n",
-            ".gitlab-ci.yml": "test:\n  services:\n    - postgres:16\n",
-            "Makefile": "db:\n\tdocker run -d postgres\n",
-            "docker-compose.postgres": "services:\n  db:\n    image: postgres:latest\n",
-            "dev/compose.yaml": "services: {db: {image: 'postgres:16'}}\n",
-            "other/compose.yaml": "services: {db: {image: postgres}, wiki: {image: wiki, depends_on: [db]}}\n",
-            "tox.ini": "[testenv]\ndeps = psycopg\n",
-        },
-    )
-
-    assert found.places == ()
-    assert found.elsewhere == (
-        ".circleci/config.yml", ".gitlab-ci.yml", "Makefile", "dev/compose.yaml", "docker-compose.postgres",
-    )  # fmt: skip
-
-
-def test_files_that_may_start_a_server_for_production_are_named(tmp_path: Path) -> None:
-    found = fact(
-        LocalDatabases,
-        tmp_path,
-        {
-            "k8s/postgres.yaml": "kind: StatefulSet\nspec:\n  containers:\n    - name: db\n      image: postgres:17\n",
-            "k8s/web.yaml": "kind: Deployment\nspec:\n  containers:\n    - name: web\n      image: shop\n",
-            "k8s/config.yaml": "kind: ConfigMap\ndata:\n  image: postgres\n",
-            "deploy/compose.yaml": "include: [stack/data.yml, {path: stack/web.yml}]\n",
-            "deploy/stack/data.yml": "services:\n  db:\n    image: postgres:17\n",
-            "deploy/stack/web.yml": "services:\n  web:\n    image: shop\n",
-        },
-    )
-
-    assert found.places == ()
-    assert found.deployed == ("k8s/postgres.yaml", "deploy/stack/data.yml")
+    assert sorted(module.path for module in applications.of(project, interface)) == paths
 
 
 @pytest.mark.parametrize(
@@ -659,7 +668,11 @@ def test_files_that_may_start_a_server_for_production_are_named(tmp_path: Path) 
     [
         ({"app/middleware.py": "with connection.execute_wrapper(log):\n    pass\n"}, "app/middleware.py"),
         ({"compose.yaml": "services: {db: {command: postgres -c log_min_duration_statement=500}}\n"}, "compose.yaml"),
-        ({"requirements.txt": "newrelic==9.0\n"}, "the package newrelic"),
+        ({"requirements.txt": "newrelic==9.0\n"}, ""),
+        (
+            {"requirements.txt": "newrelic==9.0\n", "Procfile": "web: newrelic-admin run-program gunicorn a.wsgi\n"},
+            "the package newrelic",
+        ),
         ({"requirements-dev.txt": "django-silk\n"}, ""),
         ({"app/views.py": "execute_wrapper\n", "app/test_queries.py": "execute_wrapper\n"}, ""),
     ],

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
 import pytest
@@ -29,12 +30,12 @@ def blocked(found: Plan) -> list[Blocked]:
 def test_an_unknown_server_is_said_and_its_line_is_enough(settings: str, tmp_path: Path) -> None:
     first = made(tmp_path, settings)
     (cure,) = blocked(first)
-    assert "CONN_MAX_AGE" not in first.files["app/settings.py"].after.text
+    assert all("CONN_MAX_AGE" not in change.after.text for change in first.files.values())
 
     line = cure.config.removeprefix("rules.unpooled-database.")
     second = made(tmp_path, settings, f"[rules.unpooled-database]\n{line}\n")
     assert blocked(second) == []
-    assert "CONN_MAX_AGE" in second.files["app/settings.py"].after.text
+    assert re.search(r"\bconn_max_age\b", second.files["app/settings.py"].after.text, re.IGNORECASE)
 
 
 @pytest.mark.parametrize("settings", [LITERAL, URL])
@@ -43,15 +44,6 @@ def test_what_a_pool_needs_is_said_under_asgi(settings: str, tmp_path: Path) -> 
 
     assert "Django's needs psycopg[pool]" in cure.reason
     assert cure.next_step == "ask for psycopg[pool] in requirements.txt, or put pgbouncer in front"
-
-
-def test_files_of_other_systems_that_start_a_server_are_named(tmp_path: Path) -> None:
-    circle = "jobs:\n  test:\n    docker:\n      - image: cimg/postgres:16.1\n"
-    found = made(tmp_path, LITERAL, **{".circleci/config.yml": circle})
-
-    todo = [each for reported in found.taken for each in getattr(reported.finding.cure, "todo", ())]
-    assert "set DB_SSLMODE=prefer where PostgreSQL has no TLS, on a developer's machine, say, and for what " \
-        ".circleci/config.yml starts" in todo  # fmt: skip
 
 
 @pytest.mark.parametrize(

@@ -6,8 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from fixer.docker.builds import ImageBuilds, is_ignored, read_ignore
-from fixer.docker.containers import Container
+from fixer.docker.ignore_files import is_ignored, read_ignore
 from fixer.docker.images import BaseImage, base_image
 from fixer.docker.privileges import User, folders_made, low_port, needs_root, settings_need_root, users_made
 from fixer.languages.dockerfile import ImageRef
@@ -15,6 +14,8 @@ from fixer.languages.shell import Script
 from fixer.model import Fix, Tier
 from fixer.registry import all_rules
 from fixer.repository import Repository
+from fixer.runtime.builds import ImageBuilds
+from fixer.runtime.states import Container
 from tests.fixture_cases import CASES, planned, write
 
 
@@ -95,11 +96,10 @@ def test_every_image_has_a_source() -> None:
         ("LOGS=${LOGS:-/logs}\ntouch $LOGS/a.log", "writes to /logs/a.log"),
         ("mkdir -p $HERE/a $UNKNOWN", ""),
         ("mongod --dbpath /data/db", "belong to another user"),
-        ("for x in", "is not understood"),
     ],
 )
 def test_a_script_says_why_it_needs_root(script: str, reason: str) -> None:
-    found = needs_root(Script.parse(script), ("/app",), {"OUT": "/results", "HERE": "/app/here"})
+    found = needs_root(Script.parse(script).commands, ("/app",), {"OUT": "/results", "HERE": "/app/here"})
     assert reason in found
     assert bool(found) == bool(reason)
 
@@ -175,10 +175,10 @@ def test_the_context_is_the_nearest_folder_that_has_what_is_copied(tmp_path: Pat
         api__Dockerfile="FROM a\nCOPY . .\n",
         elsewhere__Dockerfile="FROM a\nCOPY nowhere .\n",
         **{"api__requirements.txt": "", "api__main.py": ""},
-    ).builds
-    assert found["docker/api/Dockerfile"].context == ""
-    assert found["api/Dockerfile"].context == "api"
-    assert found["elsewhere/Dockerfile"].context is None
+    )
+    assert found.of("docker/api/Dockerfile")[0].context == ""
+    assert found.of("api/Dockerfile")[0].context == "api"
+    assert found.of("elsewhere/Dockerfile")[0].context is None
 
 
 def test_compose_and_workflows_say_from_where_an_image_is_built(tmp_path: Path) -> None:
@@ -202,10 +202,11 @@ jobs:
             "  dev: {build: {context: ., dockerfile: web/Dockerfile, target: tools}}\n",
         },
     )
-    assert found.builds["worker/Dockerfile"].context == ""
-    assert found.builds["web/Dockerfile"].context == ""
-    assert [service.name for _, service in found.builds["web/Dockerfile"].services] == ["web"]
-    assert found.written == {".env"}
+    assert found.of("worker/Dockerfile")[0].context == ""
+    assert found.of("web/Dockerfile")[0].context == ""
+    assert [each.name for each in found.of("web/Dockerfile")[0].runners] == ["web"]
+    assert found.of("worker/Dockerfile")[0].names_written == {".env"}
+    assert found.of("web/Dockerfile")[0].names_written == frozenset()
 
 
 def test_what_starts_is_followed_through_scripts(tmp_path: Path) -> None:
@@ -214,11 +215,12 @@ def test_what_starts_is_followed_through_scripts(tmp_path: Path) -> None:
         Dockerfile='FROM a\nWORKDIR /app\nCOPY ops/start /usr/bin/start\nCOPY . .\n\nCMD ["start"]\n',
         **{"ops__start": "#!/bin/sh\n. ./lib.sh\n./missing.sh\n", "lib.sh": "id\n"},
     )
-    build = found.builds["Dockerfile"]
-    programs = Container(build.dockerfile, build).programs
+    build = found.of("Dockerfile")[0]
+    container = Container(build)
 
-    assert {program.where for program in programs} >= {"ops/start", "lib.sh", "line 6"}
-    assert [program.missing for program in programs if program.missing] == ["./missing.sh"]
+    assert [(each.source, each.path) for each in container.commands] == [("id", "lib.sh")]
+    assert (container.started[0].source, container.started[0].path) == ("start", "Dockerfile")
+    assert container.unfollowed == ("ops/start: ./missing.sh is not in the repository",)
 
 
 def test_own_entrypoints_count_and_those_of_images_do_not(tmp_path: Path) -> None:
@@ -226,8 +228,8 @@ def test_own_entrypoints_count_and_those_of_images_do_not(tmp_path: Path) -> Non
     own = builds(tmp_path / "a", Dockerfile=base, **{"docker-entrypoint.sh": "#!/bin/sh\nsu-exec app node\n"})
     none = builds(tmp_path / "b", Dockerfile=base)
 
-    assert len(Container(own.builds["Dockerfile"].dockerfile, own.builds["Dockerfile"]).programs) == 2
-    assert len(Container(none.builds["Dockerfile"].dockerfile, none.builds["Dockerfile"]).programs) == 1
+    assert [each.source for each in Container(own.of("Dockerfile")[0]).started][1:] == ["su-exec app node"]
+    assert [each.source for each in Container(none.of("Dockerfile")[0]).started] == []
 
 
 @pytest.mark.parametrize(
@@ -242,9 +244,9 @@ def test_own_entrypoints_count_and_those_of_images_do_not(tmp_path: Path) -> Non
 )
 def test_settings_of_servers(tmp_path: Path, command: str, files: dict[str, str], settings: dict[str, str]) -> None:
     found = builds(tmp_path, Dockerfile=f"FROM a\nCOPY . /app\nCMD {command}\n", **files)
-    build = found.builds["Dockerfile"]
+    build = found.of("Dockerfile")[0]
 
-    assert dict(Container(build.dockerfile, build).settings) == settings
+    assert dict(Container(build).settings) == settings
 
 
 @pytest.mark.parametrize(
@@ -267,7 +269,7 @@ def test_settings_say_why_they_need_root(text: str, reason: str) -> None:
 def test_an_ignore_file_that_is_a_link_is_not_overwritten(tmp_path: Path) -> None:
     builds(tmp_path, Dockerfile="FROM a\nCOPY . .\n", **{".gitignore": ".env\n"})
     (tmp_path / ".dockerignore").symlink_to(".gitignore")
-    build = builds(tmp_path).builds["Dockerfile"]
+    build = builds(tmp_path).of("Dockerfile")[0]
 
     assert (build.ignore_path, build.ignore, build.ignore_fault) == (".dockerignore", None, "a symbolic link")
 
@@ -278,15 +280,15 @@ def test_of_two_contexts_the_first_counts_that_has_what_is_copied(tmp_path: Path
     any_of_them = builds(tmp_path / "a", Dockerfile="FROM a\nCOPY . .\n", **files)
     that_has_it = builds(tmp_path / "b", Dockerfile="FROM a\nCOPY b.py .\n", **files)
 
-    assert any_of_them.builds["Dockerfile"].context == "api"
-    assert that_has_it.builds["Dockerfile"].context == ""
+    assert any_of_them.of("Dockerfile")[0].context == "api"
+    assert that_has_it.of("Dockerfile")[0].context == ""
 
 
 def test_states_know_folder_user_and_variables(tmp_path: Path) -> None:
     base = "ARG V=1\nFROM a AS b\nENV HOME=/srv\nWORKDIR $HOME/app\nUSER web:web\n"
     text = f"{base}FROM b\nARG V\nWORKDIR x/$V\nCOPY a ./y/\n"
-    build = builds(tmp_path, Dockerfile=text).builds["Dockerfile"]
-    last = Container(build.dockerfile, build).states[-1]
+    build = builds(tmp_path, Dockerfile=text).of("Dockerfile")[0]
+    last = Container(build).states[-1]
 
     assert (last.folder, last.user, last.target) == ("/srv/app/x/1", "web", "/srv/app/x/1/y")
 
@@ -320,19 +322,23 @@ def test_a_leak_out_of_many_folders_is_said_in_a_few_words(tmp_path: Path) -> No
 
 
 @pytest.mark.parametrize(
-    ("lines", "tier"),
+    ("compose", "tier"),
     [
-        ("WORKDIR /app\nCOPY server.py .\nEXPOSE 8000\n", Tier.SAFE),
-        ("COPY server.py /opt/\nWORKDIR /docs\nEXPOSE 8000\n", Tier.REVIEW),
-        ("WORKDIR /app\nCOPY server.py .\n", Tier.REVIEW),
+        ("services:\n  web: {build: .}\n", Tier.SAFE),
+        ("services:\n  web: {build: ., volumes: ['data:/app']}\n", Tier.REVIEW),
+        ("services:\n  web: {build: .}\n  other: {image: acme/other}\n", Tier.REVIEW),
+        ("", Tier.REVIEW),
     ],
-    ids=["a server", "a server of what is mounted", "a tool"],
+    ids=["all that runs it is seen", "a volume that may exist", "an image that may be this one", "nobody is seen"],
 )
-def test_what_works_on_folders_of_the_host_is_for_review(lines: str, tier: Tier, tmp_path: Path) -> None:
-    text = f'FROM debian:13\n{lines}CMD ["/usr/bin/run"]\n'
+def test_another_user_is_safe_only_where_all_that_runs_the_image_is_seen(
+    compose: str, tier: Tier, tmp_path: Path
+) -> None:
+    text = 'FROM debian:13\nWORKDIR /app\nCOPY server.py .\nEXPOSE 8000\nCMD ["/usr/bin/run"]\n'
     rule = next(rule for rule in all_rules() if rule.id == "root-user")
+    files = {"Dockerfile": text.encode(), "server.py": b"run()\n", "compose.yml": compose.encode()}
 
-    found = planned(tmp_path, {"Dockerfile": text.encode(), "server.py": b"run()\n"}, [rule]).taken
+    found = planned(tmp_path, files, [rule]).taken
 
     cure = found[0].finding.cure
     assert isinstance(cure, Fix)
@@ -346,3 +352,56 @@ def test_what_is_left_alone_is_not_spoken_of(name: str, tmp_path: Path) -> None:
     made = planned(tmp_path, case.before, [rule for rule in all_rules() if rule.id == case.rule_id])
 
     assert (made.left, made.problems) == ((), ())
+
+
+def test_a_dockerfile_that_would_fill_memory_or_time_is_read_in_a_moment(tmp_path: Path) -> None:
+    doubled = "".join(f"ARG A{at}=${{A{at - 1}}}${{A{at - 1}}}\n" for at in range(1, 45))
+    stages = "".join(f"FROM s{at - 1} AS s{at}\n" for at in range(1, 1200))
+    long = f"RUN echo {'a' * 40_000}\n"
+    text = f'FROM debian:13 AS s0\nARG A0=x\n{doubled}WORKDIR /$A44\nCOPY\n{long}{stages}CMD ["x"]\n'
+    rules = [rule for rule in all_rules() if rule.pack == "docker"]
+
+    found = planned(tmp_path, {"Dockerfile": text.encode()}, rules)
+
+    assert found.faults == ()
+    assert "working folder" in str(found.left[0].finding.cure)
+
+
+@pytest.mark.parametrize(
+    ("path", "text"),
+    [
+        ("Makefile", "TAG ?= tool\nimage:\n\tdocker build -f build/tool.Dockerfile -t $(TAG) .\n"),
+        ("build/image.sh", '#!/bin/sh\ncd "$(dirname "$0")/.."\ndocker buildx build --file build/tool.Dockerfile .\n'),
+        ("package.json", '{"scripts": {"image": "docker build -f build/tool.Dockerfile ."}}'),
+    ],
+)
+def test_builds_of_makefiles_and_scripts_say_the_context(path: str, text: str, tmp_path: Path) -> None:
+    files = {path.replace("/", "__"): text, "build__tool.Dockerfile": "FROM a\nCOPY . .\n", "tool.py": ""}
+
+    assert builds(tmp_path, **files).of("build/tool.Dockerfile")[0].context == ""
+
+
+def test_a_folder_of_dockerfiles_that_nobody_builds_has_no_context_that_is_known(tmp_path: Path) -> None:
+    files = {"build__tool.Dockerfile": "FROM a\nCOPY . .\n", "tool.py": ""}
+
+    assert builds(tmp_path, **files).of("build/tool.Dockerfile")[0].context is None
+
+
+@pytest.mark.parametrize(
+    ("documentation", "found"),
+    [
+        ('Run it: `docker run --rm -v "$PWD:/src" acme/tool check`\n', 0),
+        ("```\ndocker run -it \\\n  --volume $(pwd):/src tool\n```\n", 0),
+        ("docker run -d -p 8000:8000 acme/tool\n", 1),
+    ],
+)
+def test_a_tool_that_works_on_the_folder_of_its_caller_is_left_alone(
+    documentation: str, found: int, tmp_path: Path
+) -> None:
+    text = 'FROM python:3.12-slim\nWORKDIR /app\nCOPY tool.py .\nENTRYPOINT ["python", "tool.py"]\n'
+    rule = next(rule for rule in all_rules() if rule.id == "root-user")
+    files = {"Dockerfile": text.encode(), "tool.py": b"", "README.md": documentation.encode()}
+
+    plan = planned(tmp_path, files, [rule])
+
+    assert len(plan.taken) + len(plan.left) == found

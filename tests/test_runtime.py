@@ -234,3 +234,158 @@ def test_recipes_of_a_makefile_say_where_they_stand() -> None:
     assert [recipe.text for recipe in found["all"].recipes] == ["echo all"]
     assert [recipe.text for recipe in found["b"].recipes] == ["echo a \\\n\t  more", "plain $HOME"]
     assert [recipe.line for recipe in found["b"].recipes] == [4, 6]
+
+
+def test_kubernetes_runs_the_image_that_a_workflow_pushes_beside_its_own_database(tmp_path: Path) -> None:
+    files = {
+        ".github/workflows/image.yml": """\
+on: push
+jobs:
+  image:
+    runs-on: ubuntu-latest
+    steps:
+      - run: docker build -t registry.example/shop:${{ github.sha }} .
+""",
+        "k8s/all.yaml": """\
+apiVersion: v1
+kind: ConfigMap
+metadata: {name: settings}
+data:
+  DB_HOST: database
+---
+apiVersion: apps/v1
+kind: StatefulSet
+metadata: {name: pg}
+spec:
+  template:
+    metadata: {labels: {app: pg}}
+    spec:
+      containers: [{name: pg, image: postgres:16}]
+---
+apiVersion: v1
+kind: Service
+metadata: {name: database}
+spec: {selector: {app: pg}}
+""",
+        "k8s/web.yaml": """\
+apiVersion: apps/v1
+kind: Deployment
+metadata: {name: web}
+spec:
+  template:
+    spec:
+      securityContext: {runAsUser: 1000}
+      containers:
+        - name: web
+          image: registry.example/shop
+          args: [gunicorn, shop.wsgi]
+          env:
+            - name: DEBUG
+              value: "0"
+          envFrom:
+            - configMapRef: {name: settings}
+            - secretRef: {name: passwords}
+          volumeMounts: [{name: media, mountPath: /app/media}]
+""",
+    }
+    web = program(picture(tmp_path, shop(**files)), "web", "kubernetes")
+
+    assert web.image is not None
+    assert sources(web)[-2:] == ["python manage.py migrate --noinput", "gunicorn shop.wsgi"]
+    assert [(s.name, s.host, s.speaks_tls) for s in web.databases()] == [("pg", "database", False)]
+    assert (web.user, [mount.target for mount in web.mounts]) == ("1000", ["/app/media"])
+    assert web.unknown == ("k8s/web.yaml:9: the secret passwords",)
+    added = written(tmp_path, web.environment.add("DB_SSLMODE", "prefer"))
+    assert '              value: "0"\n            - name: DB_SSLMODE\n              value: prefer\n' in added
+
+
+def test_a_chart_and_an_unreadable_manifest_are_named_as_unknown(tmp_path: Path) -> None:
+    files = {
+        "chart/Chart.yaml": "apiVersion: v2\nname: shop\n",
+        "chart/templates/web.yaml": "apiVersion: apps/v1\nkind: Deployment\n{{ toYaml .Values.x }}\n",
+        "k8s/web.yaml": "apiVersion: apps/v1\nkind: Deployment\nspec: {{ x }}\n",
+    }
+
+    unknown = picture(tmp_path, files).unknown
+
+    assert unknown == ("k8s/web.yaml is a manifest that cannot be read", "chart/templates: what the chart starts")
+
+
+@pytest.mark.parametrize(
+    ("path", "text", "started", "migrates"),
+    [
+        ("Procfile", "release: python manage.py migrate\nweb: gunicorn shop.wsgi\n", ["gunicorn shop.wsgi"], True),
+        (
+            "render.yaml",
+            "services:\n  - {type: web, name: shop, startCommand: gunicorn shop.wsgi,"
+            " preDeployCommand: python manage.py migrate}\n",
+            ["gunicorn shop.wsgi"],
+            True,
+        ),
+        (
+            "fly.toml",
+            'app = "shop"\n[deploy]\nrelease_command = "python manage.py migrate"\n'
+            '[processes]\napp = "gunicorn shop.wsgi"\n',
+            ["gunicorn shop.wsgi"],
+            True,
+        ),
+        ("railway.json", '{"deploy": {"startCommand": "gunicorn shop.wsgi"}}', ["gunicorn shop.wsgi"], False),
+        (
+            "heroku.yml",
+            "build: {docker: {web: Dockerfile}}\nrun: {web: gunicorn shop.wsgi}\n",
+            ["gunicorn shop.wsgi"],
+            True,
+        ),
+        (
+            "ops/task-definition.json",
+            '{"containerDefinitions": [{"name": "shop", "image": "<IMAGE>", "command": ["gunicorn", "shop.wsgi"]}]}',
+            ["gunicorn shop.wsgi"],
+            True,
+        ),
+        (
+            "ops/shop.service",
+            "[Service]\nExecStartPre=/venv/bin/python manage.py migrate\nExecStart=/venv/bin/gunicorn shop.wsgi\n",
+            ["gunicorn shop.wsgi"],
+            True,
+        ),
+        ("ops/supervisord.conf", "[program:web]\ncommand=gunicorn shop.wsgi\n", ["gunicorn shop.wsgi"], False),
+        ("app.yaml", "runtime: python312\nentrypoint: gunicorn shop.wsgi\n", ["gunicorn shop.wsgi"], False),
+        (
+            ".do/app.yaml",
+            "services: [{name: shop, run_command: gunicorn shop.wsgi}]\n"
+            "jobs: [{name: m, run_command: python manage.py migrate}]\n",
+            ["gunicorn shop.wsgi"],
+            True,
+        ),
+    ],
+)
+def test_platforms_say_what_they_start(
+    tmp_path: Path, path: str, text: str, started: list[str], migrates: bool
+) -> None:
+    runtime = picture(tmp_path, shop(**{path: text}))
+    here = [each for each in runtime.programs if each.path == path]
+
+    servers = [each.source for program in here for each in program.running(Kind.SERVER)]
+    assert servers == started
+    assert any(program.path == path for program, _ in runtime.migrations_on_start("shop.settings")) is migrates
+
+
+@pytest.mark.parametrize("path", ["render.yaml", "fly.toml", "railway.json", "app.json", "heroku.yml", "task.json"])
+@pytest.mark.parametrize("text", ["[]", "a", '{"services": 1, "deploy": [], "env": 2, "containerDefinitions": {}}', ""])
+def test_odd_files_of_platforms_start_nothing(tmp_path: Path, path: str, text: str) -> None:
+    assert [each for each in picture(tmp_path, {path: text}).programs if each.path == path] == []
+
+
+def test_targets_of_a_makefile_are_programs_of_the_machine_and_of_containers(tmp_path: Path) -> None:
+    files = {
+        "docker-compose.yml": "services:\n  web:\n    build: .\n  db:\n    image: postgres:16\n",
+        "Makefile": "test:\n\tDJANGO_SETTINGS_MODULE=shop.test pytest\nmigrate:\n"
+        "\tsudo docker compose exec web python manage.py migrate\n",
+        "infra/ecs.tf": "resource x y {\n  container_definitions = jsonencode([])\n}\n",
+    }
+    runtime = picture(tmp_path, shop(**files))
+
+    assert sources(program(runtime, "Makefile", "script")) == ["pytest"]
+    assert program(runtime, "Makefile", "script").settings == {"shop.test"}
+    assert sources(program(runtime, "web", "script")) == ["python manage.py migrate"]
+    assert runtime.unknown == ("infra/ecs.tf may start programs of its own",)

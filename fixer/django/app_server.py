@@ -13,9 +13,11 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import TYPE_CHECKING, Literal, Self
 
+from fixer.languages.python import PythonModule, text
 from fixer.project.packages import PythonPackages
 
 if TYPE_CHECKING:
+    from fixer.django.project import DjangoProject
     from fixer.repository import Repository
 
 Interface = Literal["wsgi", "asgi", ""]
@@ -30,6 +32,7 @@ _STARTS_SERVER = re.compile(
     r"(?<![\w./-])(?:[\w./-]*/)?(gunicorn|uwsgi|waitress-serve|mod_wsgi-express|uvicorn|daphne|hypercorn|granian)(?![\w.])"
 )
 _ASGI_WORKER = re.compile(r"uvicorn|asgi|hypercorn", re.IGNORECASE)
+_GREEN_WORKER = re.compile(r"gevent|eventlet", re.IGNORECASE)
 _SCRIPT = re.compile(
     r"([\w./-]+\.(?:sh|bash))\b|(?:^|[\s\"'\[/])((?:entrypoint|start|run|serve)[\w-]*)(?=[\s\"'\],]|$)"
 )
@@ -40,8 +43,9 @@ _SOURCES: tuple[tuple[str, re.Pattern[str]], ...] = (
         re.compile(r"(^|/)([^/]*Dockerfile[^/]*|Containerfile|(docker-)?compose[^/]*\.ya?ml)$", re.IGNORECASE),
     ),
     ("service", re.compile(r"\.service$|(^|/)[^/]*supervisor[^/]*\.(conf|ini)$")),
-    ("procfile", re.compile(r"(^|/)Procfile$")),
+    ("procfile", re.compile(r"(^|/)(Procfile|render\.ya?ml|railway\.(json|toml)|nixpacks\.toml|fly\.toml)$")),
 )
+_MAKES = re.compile(r"get_[aw]sgi_application\(")
 _ASIDE = re.compile(
     r"(^|[/._-])(tests?|testing|dev|devel|development|local|e2e|ci|examples?|docs?)([/._-]|$)", re.IGNORECASE
 )
@@ -49,7 +53,11 @@ _ASIDE = re.compile(
 
 @dataclass(frozen=True, slots=True)
 class ServerCommand:
-    """One command that starts an application server. `workers` and `threads` are None where it does not say."""
+    """One command that starts an application server. `workers` and `threads` are None where it does not say.
+
+    `is_green`: each request has a greenlet of its own, by gevent or eventlet. `timeout` is how many seconds a request
+    may take, 0 for any time, None where it does not say.
+    """
 
     path: str
     line: int
@@ -59,6 +67,8 @@ class ServerCommand:
     workers: int | None
     threads: int | None
     source: str
+    is_green: bool = False
+    timeout: int | None = None
 
 
 @dataclass(frozen=True)
@@ -85,6 +95,11 @@ class AppServer:
         found = [command for command in found if _is_django(repository, command)]
         found.sort(key=lambda command: _ASIDE.search(command.path) is not None)
         return cls(tuple(found), by_packages) if found or by_packages else None
+
+    @property
+    def applications(self) -> tuple[str, ...]:
+        """Dotted names of the modules that the deciding commands start."""
+        return tuple(command.application.partition(":")[0] for command in self.deciding if command.application)
 
     def near(self, folder: str) -> AppServer:
         """The same for one of several projects: the commands below its folder, else in the nearest above."""
@@ -114,6 +129,17 @@ class AppServer:
         return "" if found else self.by_packages
 
     @property
+    def is_green(self) -> bool:
+        """Whether any command that decides gives each request a greenlet of its own."""
+        return any(command.is_green for command in self.deciding)
+
+    @property
+    def timeout(self) -> int | None:
+        """How many seconds a request may take at most, 0 for any time; None where no command says."""
+        given = [command.timeout for command in self.deciding if command.timeout is not None]
+        return (0 if 0 in given else max(given)) if given else None
+
+    @property
     def contradicting(self) -> tuple[ServerCommand, ...]:
         """Commands that start the other interface than the one that decides."""
         return tuple(c for c in self.commands if c.interface and self.interface and c.interface != self.interface)
@@ -131,6 +157,49 @@ class AppServer:
             first = self.deciding[0]
             return f"{first.path}:{first.line} starts {first.server} ({first.interface.upper()})"
         return "no ASGI server is among the requirements" if self.by_packages else ""
+
+
+@dataclass(frozen=True, eq=False)
+class Applications:
+    """The modules that make the application for a server: wsgi.py, asgi.py, by their calls."""
+
+    modules: tuple[PythonModule, ...]
+    server: AppServer | None
+
+    @classmethod
+    def detect(cls, repository: Repository) -> Self | None:
+        """None where there is none."""
+        documents = repository.documents(PythonModule, lambda source: "sgi_application" in source.text)
+        found = [module for module in documents if _MAKES.search(module.source.text)]
+        return cls(tuple(found), repository.fact(AppServer)) if found else None
+
+    def of(self, project: DjangoProject, interface: str) -> tuple[PythonModule, ...]:
+        """The modules that a server of this interface ("wsgi", "asgi", or empty for either) loads for a project.
+
+        Of several those that a command or the settings name; none where that does not tell.
+        """
+        roots = {other.root for other in project.others if other.root and other.root != project.root}
+        below = f"{project.root}/" if project.root else ""
+        own = [
+            module
+            for module in self.modules
+            if module.path.startswith(below)
+            and not _ASIDE.search(module.path)
+            and not any(module.path.startswith(f"{root}/") for root in roots)
+            and (not interface or f"get_{interface}_application(" in module.source.text)
+        ]
+        names = list(self.server.applications) if self.server is not None else []
+        for settings in project.chain(project.production_path):
+            for name in ("WSGI_APPLICATION", "ASGI_APPLICATION"):
+                values = settings.document.assignments.get(name, ())
+                names += [text(value).rpartition(".")[0] for value in values]
+        named = [module for module in own if any(_is_module(module.path, name) for name in names if name)]
+        kinds = [module.path.rpartition("/")[2] for module in own]
+        return tuple(named or (own if len(set(kinds)) == len(kinds) else ()))
+
+
+def _is_module(path: str, name: str) -> bool:
+    return f"/{path}".endswith(f"/{name.replace('.', '/')}.py")
 
 
 def _commands(repository: Repository, path: str, source: str) -> Iterator[ServerCommand]:
@@ -198,7 +267,21 @@ def _parsed(repository: Repository, path: str, line: int, text: str, source: str
                         ("." in word or ":" in word) and word not in options.values()), "")  # fmt: skip
     workers = options.get("-w") or options.get("--workers") or options.get("--processes") or config.get("workers", "")
     threads = options.get("--threads") or config.get("threads", "")
-    yield ServerCommand(path, line, server, interface, application, _number(workers), _number(threads), source)
+    timeout = options.get("-t") or options.get("--timeout") or config.get("timeout", "") if server == "gunicorn" else ""
+    green = _GREEN_WORKER.search(options.get("-k") or options.get("--worker-class") or config.get("worker_class", ""))
+    is_green = green is not None or "--gevent" in options
+    yield ServerCommand(
+        path,
+        line,
+        server,
+        interface,
+        application,
+        _number(workers),
+        _number(threads),
+        source,
+        is_green,
+        _number(timeout),
+    )
 
 
 def _options(words: list[str]) -> dict[str, str]:

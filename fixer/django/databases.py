@@ -1,267 +1,134 @@
-"""Where a stock PostgreSQL server, which has no TLS, runs beside the application: CI jobs and compose services."""
+"""What the repository says of the servers behind DATABASES: poolers, time limits, and every value of a variable."""
 
 from __future__ import annotations
 
-import posixpath
+import ast
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Self
+from functools import cached_property
+from typing import TYPE_CHECKING, Self
 
-from fixer.docker.compose import Compose
-from fixer.documents import kind_of, name_of
-from fixer.github.workflow import Workflow
-from fixer.languages.yaml import Node, Yaml
-from fixer.model import Parts
+from fixer.django.project import DjangoProject
+from fixer.django.settings import Database
+from fixer.languages.python import constant, item
+from fixer.model import Span
+from fixer.runtime.picture import Runtime
+from fixer.runtime.places import Place
+from fixer.runtime.servers import is_pooler, server_of_url
 
 if TYPE_CHECKING:
     from fixer.repository import Repository
 
-_IMAGE = r"(postgres|postgis|pgvector|timescaledb(-ha)?|alpine-postgres|postgresql)(-\w+)*"
-_POSTGRES = re.compile(rf"(^|/){_IMAGE}(:|@|$)")
-_POOLER = re.compile(r"pgbouncer|pgcat|odyssey|supavisor", re.IGNORECASE)
-_PYTHON = re.compile(r"\b(python3?|pytest|tox|nox|coverage|manage\.py|uv|poetry|pipenv|pdm|hatch|make|just)\b")
-_HOST_PYTHON = re.compile(
-    r"^(?!.*\bdocker\b).*(\bmanage\.py|(?<![\w./-])(pytest|tox|nox|coverage|(uv|poetry|pipenv|pdm|hatch) run)\b)",
-    re.MULTILINE,
+# In manifests and files of poolers, which the picture of what runs where does not read.
+_POOLER_IMAGE = re.compile(
+    r"^[^\n#]*\bimage:[^\n]*(pgbouncer|pgcat|odyssey|supavisor|pgpool)"
+    r"|^\s*repository:[^\n]*pgbouncer|^\[pgbouncer\]",
+    re.IGNORECASE | re.MULTILINE,
 )
-"""A line that may run Django beside containers, not within one."""
-_SURELY_DJANGO = re.compile(r"manage\.py|gunicorn|uvicorn|daphne|uwsgi|celery|dramatiq|DJANGO_|DATABASE_URL")
-_RUNS_DJANGO = re.compile(rf"{_SURELY_DJANGO.pattern}|python|\.sh\b")
-_RUNS_SERVER = re.compile(rf"\bdocker\s+(container\s+)?run\b(?:[^\n\\]|\\\n|\\.)*?[\s/\"']{_IMAGE}(?=[:@\s\"']|$)")
-_RUNS_COMPOSE = re.compile(r"\bdocker[ -]compose\b(?:[^\n\\]|\\\n)*?\s(up|run|start)\b")
-_SERVER_ACTION = re.compile(r"postgres", re.IGNORECASE)
-_NAMES_SERVER = re.compile(rf"(\b\w*image:|^\s*-(\s*name:)?)\s*[\"']?([\w.:-]+/)*{_IMAGE}([:@\"'\s]|$)", re.MULTILINE)
-_ELSEWHERE = re.compile(
-    r"(^|/)(\.circleci/[^/]+\.ya?ml|\.gitlab-ci[^/]*\.ya?ml|azure-pipelines[^/]*\.ya?ml|bitbucket-pipelines\.ya?ml|"
-    r"\.drone\.ya?ml|Jenkinsfile|[Mm]akefile|[Jj]ustfile|tox\.ini|[^/]*compose[^/]*)$"
+# What a pooler by transaction asks of Django.
+_CURSORS = re.compile(r"DISABLE_SERVER_SIDE_CURSORS(?!['\"]?\]?(:| =) False)|disable_server_side_cursors=True")
+# Hosts of providers whose servers speak TLS with every client.
+_MANAGED = re.compile(
+    r"\.(rds\.amazonaws\.com|neon\.tech|supabase\.(com?|net)|postgres\.database\.azure\.com|ondigitalocean\.com"
+    r"|aivencloud\.com|render\.com|tsdb\.cloud\.timescale\.com|compute(-1)?\.amazonaws\.com)$",
+    re.IGNORECASE,
 )
-_MANIFEST = re.compile(
-    r"(^|[/_.-])(k8s|kube\w*|manifests?|deploy\w*|helm|charts?|openshift|postgres\w*|database|db)([/_.-].*)?\.ya?ml$"
-)
-_RUNS_PODS = re.compile(r"^kind:\s*[\"']?(Deployment|StatefulSet|Pod)\b", re.MULTILINE)
+_MANIFEST = re.compile(r"\.(ya?ml|toml|json|tf|tfvars|ini)$", re.IGNORECASE)
+_NOT_VALUES = re.compile(r"(^|/)(node_modules|\.venv|venv|site-packages)/|(-lock|\.lock|lock)\.(json|ya?ml)$|\.lock$")
+_NOWHERE = Place("", Span(0, 0), 0, "")
+_MAY_LIMIT = re.compile(r"\.(py|ya?ml|conf|sql|tf|sh|env|ini)$|(^|/)(\.env[^/]*|Dockerfile[^/]*)$")
 
 
 @dataclass(frozen=True, eq=False)
-class Place:
-    """A job or compose service that talks to such a server. `name` is its address, for a message."""
+class DatabaseServers:
+    """What stands behind the databases, as far as the repository says. Read when it is asked for."""
 
-    document: Yaml
-    node: Node
-    name: str
-
-    @property
-    def path(self) -> str:
-        return self.document.source.path
-
-    @property
-    def _key(self) -> str:
-        return "env" if isinstance(self.document, Workflow) else "environment"
-
-    @property
-    def environment(self) -> Node | None:
-        """Where its variables stand: with itself, or with an anchor that it takes over."""
-        found = next((each for holder in _with_merged(self.node) if (each := holder.get(self._key)) is not None), None)
-        return found if found is None or found.target is None else found.target
-
-    def sets(self, variable: str) -> bool:
-        """Whether the variable has a value here, in a step of the job, or for the whole workflow."""
-        own = [self.environment]
-        if isinstance(self.document, Workflow):
-            own.append(self.document.root.get("env"))
-            steps = self.node.get("steps")
-            own += [step.get("env") for step in steps.items] if steps is not None else []
-        return any(variable in _names(node) for node in own if node is not None)
-
-    def set(self, variable: str, value: str) -> Parts:
-        """Gives the variable a value, below those that are there."""
-        environment = self.environment
-        if environment is not None and environment.is_sequence:
-            return self.document.insert_item(environment, len(environment.items), f"{variable}={value}")
-        if environment is not None and environment.is_mapping:
-            return self.document.add_key(environment, variable, value)
-        if isinstance(self.document, Workflow):
-            return self.document.add_key(self.node, self._key, {variable: value}, before="steps")
-        return self.document.add_key(self.node, self._key, {variable: value})
-
-
-@dataclass(frozen=True, eq=False)
-class LocalDatabases:
-    """`places` are where the application uses a stock server; `pooler` names a connection pooler in compose.
-
-    `elsewhere` are other files that start such a server: of other CI systems, and those that leave open who uses it.
-    `deployed` are files that may start one for production: manifests of Kubernetes, and what compose files include.
-    """
-
-    places: tuple[Place, ...]
-    pooler: str
-    elsewhere: tuple[str, ...] = ()
-    deployed: tuple[str, ...] = ()
+    repository: Repository
+    runtime: Runtime
 
     @classmethod
     def detect(cls, repository: Repository) -> Self | None:
-        """None where nothing starts PostgreSQL or a pooler."""
-        folders: dict[str, list[Compose]] = {}
-        for compose in repository.documents(Compose, lambda source: "services:" in source.text):
-            folders.setdefault(compose.source.path.rpartition("/")[0], []).append(compose)
-        composes = [compose for together in folders.values() for compose in together]
-        in_compose = any(_is_stock(service.data) for each in composes for service in each.services.values())
-        places: list[Place] = []
-        for workflow in repository.documents(
-            Workflow, lambda source: re.search("postg|timescale|compose", source.text) is not None
-        ):
-            places += _jobs(workflow, in_compose)
-        elsewhere: list[str] = []
-        for together in folders.values():
-            served = _services(together)
-            places += served
-            elsewhere += [] if served else _only_servers(together)
-        pooler = next(filter(None, map(_pooler, composes)), "")
-        known = {compose.source.path for compose in composes}
-        elsewhere += [
-            path
-            for path in repository.files
-            if _ELSEWHERE.search(path)
-            and path not in known
-            and (_NAMES_SERVER.search(repository.text(path)) or _RUNS_SERVER.search(repository.text(path)))
-        ]
-        deployed = [path for path in repository.files if _MANIFEST.search(path) and _runs_server(repository, path)]
-        deployed += [path for path in _included(repository) if _NAMES_SERVER.search(repository.text(path))]
-        found = cls(tuple(places), pooler, tuple(sorted(elsewhere)), tuple(deployed))
-        return found if places or pooler or elsewhere or deployed else None
+        runtime = repository.fact(Runtime)
+        return cls(repository, runtime) if runtime is not None else None
 
-    def lacking(self, variable: str) -> Iterator[Place]:
-        """The places where a variable has no value, one for each mapping or list that would get it."""
-        seen: set[int] = set()
-        for place in self.places:
-            where = place.environment or place.node
-            if not place.sets(variable) and id(where) not in seen:
-                seen.add(id(where))
-                yield place
+    @cached_property
+    def pooler(self) -> str:
+        """The file that starts or configures a connection pooler, or an empty string."""
+        known = next((each.place.path for each in self.runtime.poolers()), "")
+        paths = (path for path in self.repository.files if path.endswith((".yml", ".yaml", ".ini")))
+        return known or self._first(paths, lambda text: _POOLER_IMAGE.search(text) is not None)
 
+    @cached_property
+    def limited_by(self) -> str:
+        """The file that gives PostgreSQL a `statement_timeout` of its own, or an empty string."""
+        paths = (path for path in self.repository.files if _MAY_LIMIT.search(path))
+        return self._first(paths, lambda text: "statement_timeout" in text)
 
-def _runs_server(repository: Repository, path: str) -> bool:
-    """Whether a manifest of Kubernetes starts a PostgreSQL server."""
-    text = repository.text(path)
-    return "postg" in text and _RUNS_PODS.search(text) is not None and _NAMES_SERVER.search(text) is not None
+    def pooler_of(self, project: DjangoProject, database: Database) -> str:
+        """What says that a pooler may stand before a database (a place or a value), or an empty string."""
+        said = [ast.unparse(database.node), *(ast.unparse(each.statement) for each in project.later_of(database))]
+        if any(map(_CURSORS.search, said)):
+            return f"{database.path} switches server-side cursors off"
+        for value, place in self._addresses(project, database):
+            host, port = _address(value)
+            if is_pooler(host, port):
+                return f"{value.rpartition('@')[2]} in {place}"
+        return self.pooler
 
+    def takes_tls(self, project: DjangoProject, database: Database) -> str:
+        """The host of a provider whose servers speak TLS, where every host that is known is such a one."""
+        hosts = [_address(value)[0] for value, _ in self._addresses(project, database)]
+        known = [host for host in hosts if host and not host.isdigit()]
+        return known[0] if known and all(map(_MANAGED.search, known)) else ""
 
-def _included(repository: Repository) -> Iterator[str]:
-    """The files that compose files include and that are not named like one, so that they are not read as one."""
-    for compose in repository.documents(Compose, lambda source: "include:" in source.text):
-        listed = compose.root.get("include")
-        for each in listed.items if listed is not None else ():
-            paths = each.data.get("path", ()) if each.is_mapping else each.data
-            for path in paths if isinstance(paths, list) else (paths,):
-                found = posixpath.normpath(posixpath.join(posixpath.dirname(compose.source.path), str(path)))
-                if kind_of(found) != name_of(Compose):
-                    yield found
+    def _addresses(self, project: DjangoProject, database: Database) -> Iterator[tuple[str, str]]:
+        """(host, port or URL, place) that an alias may have, in any settings module and for any of its variables."""
+        for module in project.modules.values():
+            for each in module.databases:
+                if each.alias != database.alias:
+                    continue
+                for name in ("HOST", "PORT"):
+                    given = constant(item(each.node, name))
+                    if isinstance(given, str | int):
+                        yield str(given), each.path
+                yield from (
+                    (node.value, each.path)
+                    for node in ast.walk(each.node)
+                    if isinstance(node, ast.Constant) and isinstance(node.value, str) and "://" in node.value
+                )
+                for name in ("HOST", "PORT", "URL"):
+                    read = each.reads.get(name)
+                    if read is None:
+                        continue
+                    if read.default:
+                        yield read.default, each.path
+                    yield from self._values(read.name)
 
-
-def _jobs(workflow: Workflow, in_compose: bool) -> Iterator[Place]:
-    for job in workflow.jobs.values():
-        if job.node.target is not None:
-            continue
-        runs = [str(step.data.get("run", "")) for step in job.steps]
-        starts = (
-            any(_is_stock(each.data) for each in job.node.mapping("services").values() if each.is_mapping)
-            or any(_SERVER_ACTION.search(str(step.data.get("uses", ""))) for step in job.steps)
-            or any(map(_RUNS_SERVER.search, runs))
+    def _values(self, variable: str) -> Iterator[tuple[str, str]]:
+        """(value, path) of every place that gives a variable a value."""
+        yield from ((each.text, each.place.path) for each in self.runtime.values(variable) if each.text)
+        given = re.compile(
+            rf"(?<![\w$]){re.escape(variable)}[\"']?\s*[:=]\s*[\"']?([^\s\"',}}]+)"
+            rf"|name:\s*{re.escape(variable)}\s*\n\s*value:\s*[\"']?([^\s\"']+)"
         )
-        composes = in_compose and any(map(_RUNS_COMPOSE.search, runs))
-        if (starts and any(map(_PYTHON.search, runs))) or (composes and any(map(_HOST_PYTHON.search, runs))):
-            yield Place(workflow, job.node, f"jobs.{job.id}")
+        for path in self._manifests:
+            text = self.repository.text(path)
+            for found in given.finditer(text) if variable in text else ():
+                yield found[1] or found[2], path
+
+    @cached_property
+    def _manifests(self) -> tuple[str, ...]:
+        return tuple(p for p in self.repository.files if _MANIFEST.search(p) and not _NOT_VALUES.search(p))
+
+    def _first(self, paths: Iterable[str], wanted: Callable[[str], bool]) -> str:
+        return next((p for p in paths if not _NOT_VALUES.search(p) and wanted(self.repository.text(p))), "")
 
 
-def _services(together: Sequence[Compose]) -> list[Place]:
-    """Of the compose files of one folder: what a file does not define itself is of those that it is merged with."""
-    found: list[Place] = []
-    everything = _defined(together)
-    for compose in together:
-        own = _defined([compose])
-        known = {**everything, **own}
-        built = {each.get("image") for each in known.values() if "build" in each}
-        beside = any(map(_is_stock, own.values()))
-        for name, each in own.items():
-            node = compose.services[name].node
-            is_own = "build" in each or each.get("image") in (None, *built)
-            speaks_java = "jdbc:" in str(each)
-            if _is_server(each) or node.target is not None or not is_own or speaks_java:
-                continue
-            servers = [known[other] for other in _reached(name, known) if _is_server(known[other])]
-            # A service may also leave unsaid what it needs.
-            runs = _RUNS_DJANGO if any(map(_is_stock, servers)) else _SURELY_DJANGO if beside and not servers else None
-            if runs is not None and runs.search(str(each)):
-                found.append(Place(compose, node, f"services.{name}"))
-    return found
-
-
-def _only_servers(together: Sequence[Compose]) -> list[str]:
-    """The files of one folder that start a stock server which no service of theirs needs, but somebody outside."""
-    everything = _defined(together)
-    needed: set[str] = set().union(*(_reached(name, everything) for name in everything))
-    return [
-        compose.source.path
-        for compose in together
-        if any(_is_stock(each) and name not in needed for name, each in _defined([compose]).items())
-    ]
-
-
-def _defined(together: Sequence[Compose]) -> dict[str, dict[str, Any]]:
-    return {name: _whole(service.node) for compose in together for name, service in compose.services.items()}
-
-
-def _reached(name: str, services: dict[str, dict[str, Any]]) -> set[str]:
-    """The services that one needs, directly or not."""
-    found: set[str] = set()
-    todo = [name]
-    while todo:
-        each = services[todo.pop()]
-        said = [each.get(key) for key in ("depends_on", "links")]
-        named = (str(other).partition(":")[0] for names in said if isinstance(names, dict | list) for other in names)
-        new = {other for other in named if other in services} - found
-        found |= new
-        todo += new
-    return found
-
-
-def _pooler(compose: Compose) -> str:
-    for name, service in compose.services.items():
-        if _POOLER.search(str(service.data.get("image", ""))):
-            return f"{compose.source.path}: service {name}"
-    return ""
-
-
-def _is_server(service: dict[str, Any]) -> bool:
-    """By its image, or, where it is built here, by the folder of its data."""
-    built = "build" in service and "/var/lib/postgresql" in str(service.get("volumes", ""))
-    return built or _POSTGRES.search(str(service.get("image", ""))) is not None
-
-
-def _is_stock(service: dict[str, Any]) -> bool:
-    """An official image, or one made from it, that is not told to speak TLS."""
-    return _is_server(service) and not re.search(r"ssl\s*=\s*on", str(service))
-
-
-def _with_merged(node: Node) -> Iterator[Node]:
-    """A mapping, then what it takes over by `<<`: what comes first wins."""
-    yield node
-    merged = node.get("<<")
-    for each in () if merged is None else merged.items if merged.is_sequence else (merged,):
-        yield from _with_merged(each)
-
-
-def _whole(node: Node) -> dict[str, Any]:
-    """The plain data of a mapping with all that it takes over."""
-    found: dict[str, Any] = {}
-    for each in _with_merged(node):
-        for key, value in each.data.items() if each.is_mapping else ():
-            found.setdefault(key, value)
-    return found
-
-
-def _names(node: Node) -> set[str]:
-    """The keys of a mapping, also of what it takes over, or what stands before `=` in a list."""
-    if node.is_mapping:
-        return {key for each in _with_merged(node) if each.is_mapping for key in each.value}
-    return {str(item.value).partition("=")[0] for item in node.items if item.is_scalar}
+def _address(value: str) -> tuple[str, str]:
+    """Host and port of a URL; of a host, or a port, alone that value for both."""
+    server = server_of_url(value, _NOWHERE)
+    if server is not None:
+        return server.host, server.port
+    host, _, port = value.partition(":")
+    return host, port or host

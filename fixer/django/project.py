@@ -50,7 +50,8 @@ class DjangoProject:
 
     `root` is the folder of manage.py (the import root, empty for the repository's), `manage_py` its path, empty
     where there is none. `settings` is the dotted name that manage.py sets, `settings_path` its file.
-    `requirements` are the files that install Django, the best first.
+    `requirements` are the files that install Django, the best first. `is_template`: projects are made from it, under
+    other names.
     """
 
     root: str
@@ -64,6 +65,7 @@ class DjangoProject:
     has_pool: bool
     requirements: tuple[str, ...]
     test_runner: Literal["pytest", "manage.py test"]
+    is_template: bool = False
     others: tuple[DjangoProject, ...] = ()
 
     @classmethod
@@ -134,6 +136,7 @@ class DjangoProject:
             driver=_driver(packages, near, version),
             has_pool=_has_pool(packages, near),
             requirements=packages.files_that_install("django", near) if packages else (),
+            is_template="{{" in repository.text(manage_py),
             test_runner=_test_runner(repository, packages, near, root),
         )
 
@@ -146,8 +149,8 @@ class DjangoProject:
 
     @property
     def is_aside(self) -> bool:
-        """Whether this is an example or a project for tests, by its folder: not what anybody deploys."""
-        return _is_aside(self.root)
+        """Whether this is a template, or an example or a project for tests by its folder: not what anybody deploys."""
+        return self.is_template or _is_aside(self.root)
 
     def chain(self, path: str) -> tuple[SettingsModule, ...]:
         """The modules that make up one settings module, in the order in which they take effect."""
@@ -186,6 +189,10 @@ class DjangoProject:
             rank = 0 if module.role == "production" else 1 if servers else 2 if path == self.settings_path else 3
             ranked.append((rank, path))
         return min(ranked, default=(0, self.settings_path))[1]
+
+    def module_path(self, name: str) -> str:
+        """The file of a dotted settings module, or an empty string."""
+        return next((path for path in self.modules if self._names(name, path)), "")
 
     def _names(self, name: str, path: str) -> bool:
         return f"/{path}".endswith((f"/{name.replace('.', '/')}.py", f"/{name.replace('.', '/')}/__init__.py"))
@@ -265,8 +272,16 @@ class DjangoProject:
     @cached_property
     def ssl_variables(self) -> tuple[str, ...]:
         """Variables that decide about TLS with PostgreSQL, where it is required unless they say otherwise."""
+        return self._variables(r"SSL_?MODE$")
+
+    @cached_property
+    def limit_variables(self) -> tuple[str, ...]:
+        """Variables that say after how many milliseconds PostgreSQL cancels a statement."""
+        return self._variables(r"STATEMENT_TIMEOUT(_MS)?$")
+
+    def _variables(self, pattern: str) -> tuple[str, ...]:
         reads = [read for module in self.modules.values() for read in module_reads(module.document)]
-        return tuple(sorted({read.name for read in reads if re.search(r"SSL_?MODE$", read.name)}))
+        return tuple(sorted({read.name for read in reads if re.search(pattern, read.name)}))
 
     def database_environment(
         self, *, host: str, port: str, name: str, user: str, password: str, alias: str = "default"

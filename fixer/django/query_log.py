@@ -14,10 +14,19 @@ if TYPE_CHECKING:
 _LIKELY = re.compile(r"log|quer|slow|sql|db|database|middleware|apps|signals|monitor|metric|trac|perf|settings")
 _SERVER = re.compile(r"log_min_duration_(statement|sample)\s*[=:]?\s*['\"]?\d|auto_explain")
 _SERVER_FILES = re.compile(r"(^|/)([^/]*postgres[^/]*\.conf|(docker-)?compose[^/]*\.ya?ml|[^/]+\.tf)$", re.IGNORECASE)
-_AGENTS = (
-    "newrelic", "ddtrace", "elastic-apm", "scout-apm", "appsignal", "opentelemetry-instrumentation-psycopg2",
-    "opentelemetry-instrumentation-psycopg", "django-silk", "django-slow-log", "django-prometheus-query",
-)  # fmt: skip
+# What shows that an agent is in use: a package in the requirements alone watches nothing.
+_AGENTS = {
+    "newrelic": r"newrelic-admin|newrelic\.agent|NEW_RELIC_",
+    "ddtrace": r"ddtrace-run|\bimport ddtrace|\bfrom ddtrace",
+    "elastic-apm": r"elasticapm\.contrib",
+    "scout-apm": r"scout_apm\.",
+    "appsignal": r"\bappsignal\b",
+    "opentelemetry-instrumentation-psycopg2": r"opentelemetry-instrument\b|Psycopg2Instrumentor",
+    "opentelemetry-instrumentation-psycopg": r"opentelemetry-instrument\b|PsycopgInstrumentor",
+    "django-silk": r"""["']silk["'.]|silk\.middleware""",
+    "django-slow-log": r"django_slow_log|slow_log",
+}
+_STARTS = re.compile(r"(^|/)([^/]*Dockerfile[^/]*|Procfile|[^/]*\.(py|sh|ya?ml|toml|ini|cfg)|start|entrypoint)$")
 
 
 @dataclass(frozen=True)
@@ -35,8 +44,9 @@ class QueryLog:
 
 def _found(repository: Repository) -> str:
     packages = repository.fact(PythonPackages)
-    for name in _AGENTS if packages is not None else ():
-        if any(r.name == name and not r.development for r in (packages.requirements if packages else ())):
+    asked = {each.name for each in packages.requirements if not each.development} if packages is not None else set()
+    for name, use in _AGENTS.items():
+        if name in asked and _is_used(repository, re.compile(use)):
             return f"the package {name}"
     for path in repository.files:
         file = path.rpartition("/")[2]
@@ -47,3 +57,14 @@ def _found(repository: Repository) -> str:
         elif _SERVER_FILES.search(path) and _SERVER.search(repository.text(path)):
             return path
     return ""
+
+
+def _is_used(repository: Repository, use: re.Pattern[str]) -> bool:
+    """Whether a line of code or of what starts the program, other than a comment, shows it."""
+    for path in repository.files:
+        if not _STARTS.search(path) or "test" in path.rpartition("/")[2]:
+            continue
+        text = repository.text(path)
+        if use.search(text) and any(use.search(line.partition("#")[0]) for line in text.split("\n")):
+            return True
+    return False

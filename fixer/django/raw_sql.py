@@ -11,7 +11,8 @@ if TYPE_CHECKING:
     from fixer.repository import Repository
 
 _RAW = re.compile(r"\.raw\(|\bcursor\.(execute|executemany|callproc)\(|\bRawSQL\(|\.extra\(\s*(select|where|tables)\b")
-_ASIDE = re.compile(r"(^|/)(tests?|migrations)/|(^|/)(test_[^/]*|[^/]*_tests?|conftest)\.py$")
+# Nor what the server starts, where a connection is only set up.
+_ASIDE = re.compile(r"(^|/)(tests?|migrations)/|(^|/)(test_[^/]*|[^/]*_tests?|conftest|[aw]sgi)\.py$")
 
 
 @dataclass(frozen=True, eq=False)

@@ -127,17 +127,6 @@ class Database:
         return self.module.path
 
     @property
-    def ssl_variable(self) -> str:
-        """The variable that decides about TLS, named like its neighbours: DB_SSLMODE beside DB_HOST."""
-        for name in ("HOST", "PORT", "NAME", "USER", "PASSWORD"):
-            read = self.reads.get(name)
-            pattern = r"(\w*?)_?(HOST(NAME)?|PORT|NAME|DB|USER(NAME)?|PASSWORD|PASS)$"
-            found = re.match(pattern, read.name) if read else None
-            if found and found[1]:
-                return f"{found[1]}{'' if found[1] == 'PG' else '_'}SSLMODE"
-        return "DB_SSLMODE"
-
-    @property
     def options(self) -> ast.expr | None:
         """The value of OPTIONS in the literal."""
         return item(self.node, "OPTIONS")
@@ -161,7 +150,8 @@ class Cache:
 class SettingsModule:
     """One settings module as it stands: what it takes over from others, in order, and what it says itself.
 
-    `conditional` are those of its `imports` that stand below an `if`.
+    `conditional` are those of its `imports` that stand below an `if`. `takes_unseen`: it also takes over a module that
+    is not in the repository, such as local settings.
     `imports` are all that it takes over, `bases` those that it begins with, under no condition.
     """
 
@@ -173,16 +163,11 @@ class SettingsModule:
     later: tuple[Later, ...]
     opaque: str
     role: Role
+    takes_unseen: bool = False
 
     @property
     def path(self) -> str:
         return self.document.path
-
-
-def limit_variable(ssl_variable: str) -> str:
-    """DB_STATEMENT_TIMEOUT_MS beside DB_SSLMODE; what begins with PG is libpq's own."""
-    prefix = ssl_variable.removesuffix("SSLMODE")
-    return f"{'DB_' if prefix == 'PG' else prefix}STATEMENT_TIMEOUT_MS"
 
 
 def vendor_of(engine: str) -> Vendor:
@@ -281,6 +266,7 @@ class SettingsReader:
             tuple(scan.later),
             scan.opaque,
             role_of(path),
+            any(not self._imported(path, name) for name in scan.imports),
         )
 
     def path_of(self, name: str, near: str = "") -> str:

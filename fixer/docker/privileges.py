@@ -70,33 +70,42 @@ class User:
         return f"{self.id}:{self.id}" if self.id else self.owner
 
 
-def needs_root(script: Script, writable: Iterable[str], values: Mapping[str, str | None] = {}) -> str:
-    """Why this script must run as root, as a clause; empty where nothing says so. `writable` are folders that the
+def needs_root(commands: Iterable[Command], writable: Iterable[str], values: Mapping[str, str | None] = {}) -> str:
+    """Why these commands must run as root, as a clause; empty where nothing says so. `writable` are folders that the
     process may write to, `values` are those of the container's variables."""
-    if script.error:
-        return f"{script.error}, so that what it needs is not known"
     folders = tuple(writable)
+    for command in commands:
+        known = _with_assignments(command.script, values)
+        if reason := _needs_root(command, folders, known):
+            return reason
+    return ""
+
+
+def _with_assignments(script: Script, values: Mapping[str, str | None]) -> Mapping[str, str | None]:
     for name, word in script.assignments.items():
         values = {**values, name: expanded(word.text, values)}
-    for command in script.commands:
-        starters = command.words[: len(command.words) - len(command.argv) + 1]
-        leading = {posixpath.basename(name) for name in (command.name, *(word.text for word in starters))}
-        if changes := leading & _CHANGE_USER:
-            return f"`{changes.pop()}` changes to another user by itself, for which it must start as root"
-        if root := leading & _NEEDS_ROOT:
-            return f"`{root.pop()}` must run as root"
-        if re.match(r"/(usr/)?sbin/|/init$", command.argv[0].text):
-            return f"`{command.argv[0].text}` is a daemon of the system, whose files belong to root"
-        if command.has(*_USER_OPTIONS_OF.get(command.name, ())):
-            return f"`{_short(command.source)}` changes to another user by itself, for which it must start as root"
-        if own := leading & _OWN_FOLDERS:
-            return f"`{own.pop()}` keeps its data in folders that belong to another user"
-        verb = next((word.text for word in command.args if not word.text.startswith("-")), "")
-        if verb in _INSTALLS.get(command.name, ()):
-            return f"`{_short(command.source)}` installs packages when the container starts, into folders of root"
-        for path in (expanded(word, values) or word for word in _written(command)):
-            if _is_closed(path, folders):
-                return f"`{_short(command.source)}` writes to {path}, which belongs to root"
+    return values
+
+
+def _needs_root(command: Command, folders: tuple[str, ...], values: Mapping[str, str | None]) -> str:
+    starters = command.words[: len(command.words) - len(command.argv) + 1]
+    leading = {posixpath.basename(name) for name in (command.name, *(word.text for word in starters))}
+    if changes := leading & _CHANGE_USER:
+        return f"`{changes.pop()}` changes to another user by itself, for which it must start as root"
+    if root := leading & _NEEDS_ROOT:
+        return f"`{root.pop()}` must run as root"
+    if re.match(r"/(usr/)?sbin/|/init$", command.argv[0].text):
+        return f"`{command.argv[0].text}` is a daemon of the system, whose files belong to root"
+    if command.has(*_USER_OPTIONS_OF.get(command.name, ())):
+        return f"`{_short(command.source)}` changes to another user by itself, for which it must start as root"
+    if own := leading & _OWN_FOLDERS:
+        return f"`{own.pop()}` keeps its data in folders that belong to another user"
+    verb = next((word.text for word in command.args if not word.text.startswith("-")), "")
+    if verb in _INSTALLS.get(command.name, ()):
+        return f"`{_short(command.source)}` installs packages when the container starts, into folders of root"
+    for path in (expanded(word, values) or word for word in _written(command)):
+        if _is_closed(path, folders):
+            return f"`{_short(command.source)}` writes to {path}, which belongs to root"
     return ""
 
 

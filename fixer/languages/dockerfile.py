@@ -25,6 +25,8 @@ _HEREDOC_FORM = frozenset(("ADD", "COPY", "RUN"))
 _DIRECTIVE = re.compile(r"#\s*([a-zA-Z][a-zA-Z0-9]*)\s*=\s*(.+?)\s*$")
 _HEREDOC = re.compile(r"\d*<<(-?)\s*([^<]+)$")
 _VARIABLE = re.compile(r"\$(?:(\w+)|\{(\w+)(?::([-+])([^{}]*))?\})")
+_LONGEST = 65_536
+"""Characters of a value; what is longer is not followed."""
 _PLATFORM_ARGS = frozenset(
     f"{side}{part}" for side in ("BUILD", "TARGET") for part in ("PLATFORM", "OS", "ARCH", "VARIANT")
 )
@@ -194,7 +196,10 @@ class Stage:
     @property
     def chain(self) -> tuple[Stage, ...]:
         """The stages that this one is made of, the first `FROM image` first, itself last."""
-        return (*self.parent.chain, self) if self.parent else (self,)
+        found = [self]
+        while (parent := found[-1].parent) is not None:
+            found.append(parent)
+        return tuple(reversed(found))
 
     @property
     def root(self) -> Stage:
@@ -439,7 +444,8 @@ def expanded(text: str, values: Mapping[str, str | None]) -> str | None:
         return known or ""
 
     result = _VARIABLE.sub(value, text)
-    return None if missing or "$" in result else _unquoted(result, "\\")
+    # Variables of variables could fill any memory.
+    return None if missing or "$" in result or len(result) > _LONGEST else _unquoted(result, "\\")
 
 
 class _Reader:

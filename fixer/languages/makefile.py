@@ -102,6 +102,7 @@ def _expanded(text: str, variables: Mapping[str, str]) -> str:
         name = found[1] or found[2]
         if not name:
             return "$"
-        return variables.get(name, "make" if name == "MAKE" else found[0])
+        # What the file does not set comes from the environment, or holds a function.
+        return variables.get(name, "make" if name == "MAKE" else f"${{{name}}}")
 
     return _VARIABLE.sub(value, text)

@@ -28,8 +28,8 @@ _SETTINGS_TEXT = re.compile(
     r"|^from[ \t]+[.\w]+[ \t]+import[ \t]+\*",
     re.MULTILINE,
 )
-_LINE = 120
-"""Columns; beyond it a dict on one line is broken up rather than made longer."""
+WIDTH = 88
+"""Columns of black and ruff; beyond it a dict or call on one line is broken up rather than made longer."""
 
 _TEMPLATE = re.compile(r"\{%-?\s|\{\{\s*(cookiecutter|project_name|secret_key)\b")
 
@@ -160,6 +160,11 @@ class PythonModule:
         """The comments that stand between two offsets."""
         return [token.text for token in self._tokens_in(start, end) if token.kind == tokenize.COMMENT]
 
+    def comments_beside(self, statement: ast.stmt) -> list[str]:
+        """The comments on the last line of a statement."""
+        end = self.span(statement).end
+        return self.comments_in(end, self.source.line_end(end))
+
     # -- what things mean -----------------------------------------------------------------------------------------
 
     @cached_property
@@ -286,6 +291,10 @@ class PythonModule:
         """A value as this module would write it at its top level, dicts over several lines."""
         return self._render(value, "", self.quote)
 
+    def inline(self, value: Any) -> str:
+        """A value as this module would write it, all on one line."""
+        return self._render(value, None, self.quote)
+
     @cached_property
     def indentation(self) -> str:
         """One level of indentation: a tab where most lines have one, else the smallest that a line has."""
@@ -305,6 +314,7 @@ class PythonModule:
         delete: Iterable[str] = (),
         add: Mapping[str, Any] | None = None,
         after: str = "",
+        width: int = WIDTH,
     ) -> Parts:
         """Replaces values, deletes keys, and adds keys after another one (else at the end), in one go.
 
@@ -318,12 +328,12 @@ class PythonModule:
             return refused
         if delete and len(delete) == len(keys):
             return self._blocked(node, "would lose every key that it has") if add else self._delete_emptied(node)
-        entries = self._entries(node)
+        entries = self._entries_of(node)
         gone = {keys.index(name) for name in delete}
         kept = [index for index in range(len(keys)) if index not in gone]
         anchor = keys.index(after) if after in keys and keys.index(after) not in gone else (kept or [-1])[-1]
         patches = self._broken_up(
-            node, entries, gone, {keys.index(name): new for name, new in set.items()}, anchor, add
+            node, entries, gone, {keys.index(name): new for name, new in set.items()}, anchor, add, width
         )
         if not patches:
             steps = [self._replace(node.values[i], entries[i].end, set[keys[i]], node) for i in map(keys.index, set)]
@@ -401,7 +411,7 @@ class PythonModule:
 
     def append(self, node: ast.List | ast.Tuple, *values: Any) -> Parts:
         """Adds items at the end of a list or tuple."""
-        entries = self._entries(node)
+        entries = self._entries_of(node)
         if isinstance(node, ast.Tuple) and (not self.text_of(node).startswith("(") or not node.elts):
             return self._blocked(node, "is a tuple without parentheses or items")
         added = self._add(node, entries, len(entries) - 1, dict(enumerate(values)), keyed=False)
@@ -423,6 +433,58 @@ class PythonModule:
         on_copy(clone)
         return self._edits(added, [Change("set", address, ast.unparse(clone))])
 
+    def add_arguments(self, call: ast.Call, values: Mapping[str, Any], *, width: int = WIDTH) -> Parts:
+        """Adds keyword arguments behind those that are there, one a line where the others stand so or would not fit."""
+        span = self.span(call)
+        opening = next(token.end for token in self._tokens_in(self.span(call.func).end, span.end) if token.text == "(")
+        given = [*call.args, *(keyword.value for keyword in call.keywords)]
+        entries = self._entries(given, opening, span.end - 1)
+        texts = [f"{name}={self._render(value, None, self._quote_in(span))}" for name, value in values.items()]
+        patches = self._with_arguments(call, Span(opening, span.end - 1), entries, texts, width)
+        if isinstance(patches, Blocked):
+            return patches
+
+        def on_copy(clone: ast.Call) -> None:
+            clone.keywords += [ast.keyword(name, _expression(value)) for name, value in values.items()]
+
+        return self._edits(patches, [self._leaf_change(call, on_copy)])
+
+    def _with_arguments(
+        self, call: ast.Call, inside: Span, entries: list[_Entry], texts: list[str], width: int
+    ) -> list[_Patch] | Blocked:
+        text, newline = self.source.text, self.source.newline
+        if self.comments_in(inside.start, inside.end):
+            return self._blocked(call, "has a comment among its arguments")
+        if not entries:
+            return [_Patch(inside, self._alone(call, texts, width))]
+        last = entries[-1]
+        line = self.source.line_start(last.start)
+        end = last.end if last.comma is None else last.comma + 1
+        if self._on_own_lines(last):
+            indent = text[line : last.start]
+            added = "".join(f"{newline}{indent}{each}," for each in texts)
+            return [_Patch(Span(last.end, end), "," + added)]
+        start = self.source.line_start(self.span(call).start)
+        alone = "\n" not in text[start : inside.end]
+        fits = self.source.line_end(inside.end) - line + len(", ".join(texts)) + 2 <= width
+        if fits or not alone:
+            return [_Patch(Span(last.end, end), ", " + ", ".join(texts))]
+        items = [*(text[entry.start : entry.end] for entry in entries), *texts]
+        return [_Patch(inside, self._one_a_line(call, items))]
+
+    def _alone(self, call: ast.Call, texts: list[str], width: int) -> str:
+        """The arguments of a call that had none."""
+        span = self.span(call)
+        length = self.source.line_end(span.end) - self.source.line_start(span.start)
+        joined = ", ".join(texts)
+        return joined if length + len(joined) <= width else self._one_a_line(call, texts)
+
+    def _one_a_line(self, call: ast.Call, items: Sequence[str]) -> str:
+        line = self.source.text[self.source.line_start(self.span(call).start) :]
+        outer = line[: len(line) - len(line.lstrip(" \t"))]
+        newline = self.source.newline
+        return "".join(f"{newline}{outer}{self.indentation}{each}," for each in items) + newline + outer
+
     def insert_after(self, statement: ast.stmt, code: str, *, blank_lines: int = 0) -> Parts:
         """Adds statements after another one, at its indentation. `code` is dedented and has no blank lines around it.
 
@@ -442,6 +504,8 @@ class PythonModule:
         """Adds statements at the end of the file, below everything that is there."""
         text = self.source.text
         end = len(text.rstrip("\r\n"))
+        if self.tree.body and isinstance(self.tree.body[-1], ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef):
+            blank_lines = max(blank_lines, 2)  # E305 of pycodestyle
         return self._insert(end, code, "", (), len(self.tree.body), blank_lines if text.strip() else -1)
 
     def add_import(self, module: str, above: ast.AST | None = None) -> Parts:
@@ -465,6 +529,59 @@ class PythonModule:
         patch = _Patch(Span(start, start), f"import {module}{newline}" + ("" if _is_standard(first) else newline))
         index = int(self._addresses[id(before)][0])
         return self._edits([patch], [Change("insert", (index,), f"import {module}")])
+
+    def add_import_from(self, module: str, name: str) -> Parts:
+        """Adds `from module import name` among the imports at the top, in the order of their modules."""
+        if self.imported.get(name) == f"{module}.{name}":
+            return ()
+        code = f"from {module} import {name}"
+        head = self._import_head()
+        earlier = [
+            statement
+            for statement in head
+            if isinstance(statement, ast.ImportFrom)
+            and not _is_future(statement)
+            and not statement.level
+            and (statement.module or "") < module
+            and not _is_standard(statement.module or "")
+        ]
+        if earlier:
+            return self.insert_after(earlier[-1], code)
+        if head:
+            return self.insert_after(head[-1], code, blank_lines=1)
+        body = self.tree.body
+        if body and _is_docstring(body[0]):
+            return self.insert_after(body[0], code, blank_lines=1)
+        return self._blocked(body[0], "has no imports above it") if body else ()
+
+    def add_sibling(self, name: str) -> Parts | None:
+        """Imports a module of the same package among the relative imports at the top; None where it cannot be told
+        where they stand."""
+        head = self._import_head()
+        code = f"from . import {name}"
+        near = [each for each in head if isinstance(each, ast.ImportFrom) and each.level == 1]
+        far = [each for each in head if each not in near]
+        if not head or (near and far and head.index(far[-1]) > head.index(near[0])):
+            return None
+        if not near:
+            last = far[-1]
+            is_above = isinstance(last, ast.ImportFrom) and last.level > 1
+            return self.insert_after(last, code, blank_lines=0 if is_above else 1)
+        if not near[0].module:
+            return self._import_too(near[0], name)
+        start = self.source.line_start(self.span(near[0]).start)
+        patch = _Patch(Span(start, start), code + self.source.newline)
+        return self._edits([patch], [Change("insert", (int(self._addresses[id(near[0])][0]),), code)])
+
+    def _import_too(self, statement: ast.ImportFrom, name: str) -> Parts | None:
+        """Another name for `from . import a, b`, in the order of the alphabet."""
+        names = [*(alias.name for alias in statement.names), name]
+        plain = all(alias.asname is None for alias in statement.names) and not self.spans_lines(statement)
+        if not plain or names[:-1] != sorted(names[:-1]) or "(" in self.text_of(statement):
+            return None
+        code = f"from . import {', '.join(sorted(names))}"
+        address = self._addresses[id(statement)]
+        return self._edits([_Patch(self.span(statement), code)], [Change("set", address, code)])
 
     def _comment_above(self, start: int) -> int:
         """Where the block of comments that stands right above a line begins; the line itself where there is none."""
@@ -508,14 +625,16 @@ class PythonModule:
         ]
         return self._edits([_Patch(Span(end, end), text)], changes)
 
-    def _entries(self, node: ast.Dict | ast.List | ast.Tuple) -> list[_Entry]:
-        """What stands between the outermost commas of a display; a comma after a comment still belongs to its entry."""
+    def _entries_of(self, node: ast.Dict | ast.List | ast.Tuple) -> list[_Entry]:
         span = self.span(node)
-        values = node.values if isinstance(node, ast.Dict) else node.elts
+        return self._entries(node.values if isinstance(node, ast.Dict) else node.elts, span.start + 1, span.end - 1)
+
+    def _entries(self, values: Sequence[ast.expr], first: int, last: int) -> list[_Entry]:
+        """What stands between the outermost commas of a display; a comma after a comment still belongs to its entry."""
         ends = [self.span(each).end for each in values]  # a lambda has commas of its own
         found: list[_Entry] = []
         depth, start, end = 0, -1, -1
-        for token in self._tokens_in(span.start + 1, span.end - 1):
+        for token in self._tokens_in(first, last):
             if token.kind == tokenize.COMMENT:
                 continue
             if token.kind == tokenize.OP and token.text == "," and not depth and token.start >= ends[len(found)]:
@@ -586,6 +705,7 @@ class PythonModule:
         changed: Mapping[int, Any],
         anchor: int,
         add: Mapping[str, Any],
+        width: int,
     ) -> list[_Patch]:
         """A dict on one line gets a line for each entry where what is added would not fit; else nothing."""
         text, newline, span = self.source.text, self.source.newline, self.span(node)
@@ -593,7 +713,7 @@ class PythonModule:
         quote = self._quote_in(span)
         inside = ", ".join(self._pair(name, new, "", quote, True) for name, new in add.items())
         alone = "\n" not in text[span.start : span.end] and not text[span.end : end].strip(" ,)]}")
-        if not add or not entries or not alone or end - start > _LINE or end - start + len(inside) <= _LINE:
+        if not add or not entries or not alone or end - start + len(inside) + 2 <= width:
             return []
         indent = re.match(r"[ \t]*", text[start:])
         outer = indent[0] if indent else ""
@@ -859,3 +979,24 @@ def _key_text(key: ast.expr | None, value: ast.expr) -> str:
     if key is None:
         return f"**{ast.unparse(value)}"
     return key.value if isinstance(key, ast.Constant) and isinstance(key.value, str) else f"`{ast.unparse(key)}`"
+
+
+def named_values(tree: ast.AST) -> Iterator[tuple[str, str]]:
+    """Every text with the name that it stands under: a variable, a key of a dict, a keyword; also within the call or
+    expression that makes the value."""
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Assign):
+            pairs = [(target.id, node.value) for target in node.targets if isinstance(target, ast.Name)]
+        elif isinstance(node, ast.AnnAssign) and isinstance(node.target, ast.Name) and node.value is not None:
+            pairs = [(node.target.id, node.value)]
+        elif isinstance(node, ast.Dict):
+            pairs = [(text(key), value) for key, value in zip(node.keys, node.values, strict=True) if key is not None]
+        elif isinstance(node, ast.keyword) and node.arg is not None:
+            pairs = [(node.arg, node.value)]
+        else:
+            continue
+        for name, value in pairs:
+            if not isinstance(value, ast.Dict | ast.List | ast.Tuple):
+                yield from (
+                    (name, said) for each in ast.walk(value) if isinstance(each, ast.Constant) and (said := text(each))
+                )

@@ -22,7 +22,7 @@ from fixer.project.env_files import is_example
 from fixer.runtime.following import Code, Where, env_values, lines_of
 from fixer.runtime.holders import InEnvFile, InMapping
 from fixer.runtime.images import Image, Images
-from fixer.runtime.launching import Launch, launched
+from fixer.runtime.launching import Launch, launched, variables_of
 from fixer.runtime.places import Place
 from fixer.runtime.programs import Environment, Holder, Program, Server, Value
 from fixer.runtime.servers import addresses, server_of_image
@@ -255,7 +255,7 @@ def _program(
         _said_code(defined, "entrypoint"), _said_code(defined, "command"), image, where, f"services.{defined.name}"
     )
     reached = tuple(_reached(defined, composition, servers, environment))
-    unknown = [*defined.missing, *environment.unknown, *launch.unknown]
+    unknown = [*defined.missing, *launch.unknown]
     if image is None and not name:
         unknown.append(f"{defined.place}: what {defined.name} is built from")
     return Program(
@@ -274,7 +274,21 @@ def _program(
         launch.is_django(environment),
         tuple(dict.fromkeys(unknown)),
         DEVELOPMENT.search(defined.compose.source.path) is not None,
+        launch.calls,
+        service.ports,
+        _rights(service),
+        (defined.compose, defined.compose.services[defined.name].node),
     )
+
+
+def _rights(service: Service) -> str:
+    """Which rights of root a service is given on purpose, as words behind "is given"."""
+    data = service.data
+    if data.get("privileged") or data.get("cap_add") or data.get("pid") == "host":
+        return "rights of root"
+    if data.get("devices"):
+        return "devices of the host"
+    return ""
 
 
 def _said_code(defined: Defined, key: str) -> Launch | None:
@@ -327,15 +341,6 @@ def _environment(
         target = defined.layers[0][0].services[defined.name].node
         holder = replace(own, owner=target if target.target is None else target.target)
     return Environment((*values, *lowest), holder, tuple(unknown))
-
-
-def variables_of(image: Image) -> list[Value]:
-    """What ENV says in an image, the last of a name first."""
-    found = []
-    for name, text, instruction in reversed(image.environment):
-        place = Place.of(image.dockerfile.source, instruction.span.start, instruction.span.end, f"ENV {name}")
-        found.append(Value(name, text, place))
-    return found
 
 
 def _env_file_holder(path: str, repository: Repository, name: str) -> InEnvFile | None:
@@ -493,8 +498,8 @@ def _needed(name: str, composition: Composition) -> Iterator[str]:
         defined = composition.defined(todo.pop())
         data = defined.service.data if defined is not None else {}
         for key in ("depends_on", "links"):
-            named = data.get(key)
-            for other in named if isinstance(named, list | dict) else ():
+            said = data.get(key)
+            for other in said if isinstance(said, list | dict) else ():
                 plain = str(other).partition(":")[0]
                 if plain not in seen:
                     seen.add(plain)

@@ -31,16 +31,15 @@ if TYPE_CHECKING:
     from fixer.repository import Repository
     from fixer.runtime.images import Image
 
-_SHELLS = frozenset(("sh", "bash", "ash", "dash", "zsh"))
+SHELLS = frozenset(("sh", "bash", "ash", "dash", "zsh"))
 _ARGUMENTS = frozenset(("$@", "$*", "${@}", "${*}", "$1"))
 _SHEBANG = re.compile(r"#!.*\b(ba|da|a|z)?sh\b")
 _SCRIPT = re.compile(r"\.(sh|bash)$")
 _ON_PATH = ("/usr/local/bin", "/usr/bin", "/bin")
 # Entrypoints that base images bring, which end by running their arguments.
-_OF_IMAGES = frozenset((
-    "docker-entrypoint.sh", "docker-php-entrypoint", "launcher", "entrypoint", "wait-for-it.sh", "wait-for-it",
-    "wait-for", "wait-for.sh", "wait",
-))  # fmt: skip
+_OF_IMAGES = frozenset(("docker-entrypoint.sh", "docker-php-entrypoint", "launcher", "entrypoint"))
+_WAITS = re.compile(r"wait[-_]?for([-_]?it)?(\.sh)?|wait")
+"""Scripts that everybody copies, which wait for a server and then run what stands behind `--`."""
 _DEEPEST = 12
 """Scripts that call scripts; beyond this they go round in a circle."""
 _PACKAGE_RUNNERS = frozenset(("npm", "pnpm", "yarn", "bun"))
@@ -121,11 +120,7 @@ class Where:
     def _of_that_name(self, name: str, folder: str) -> str | None:
         """The only file of this name in the folder that the image is built from."""
         start = f"{folder}/" if folder else ""
-        found = [
-            path
-            for path in self.repository.files
-            if path.startswith(start) and (path == name or path.endswith(f"/{name}"))
-        ]
+        found = [path for path in self.repository.named(name) if path.startswith(start)]
         return found[0] if len(found) == 1 else None
 
 
@@ -150,6 +145,7 @@ class Followed:
     """What a program runs, and what could not be followed."""
 
     commands: list[Started] = field(default_factory=list)
+    calls: list[Started] = field(default_factory=list)
     unknown: list[str] = field(default_factory=list)
     exported: list[Value] = field(default_factory=list)
     seen: set[tuple[str, str]] = field(default_factory=set)
@@ -157,6 +153,7 @@ class Followed:
     tail: tuple[tuple[str, ...], Code] | None = None
     """Words that may come to be arguments of a script, and where they stand as code of their own."""
     surely: bool = True
+    seen_files: set[str] = field(default_factory=set)
 
     def run(self, code: Code, where: Where, rest: Code | None = None, depth: int = 0) -> None:
         """Follows code; `rest` is what its arguments would start."""
@@ -182,19 +179,20 @@ class Followed:
             self.exported.append(Value(name, text, place))
 
     def _command(self, command: Command, code: Code, where: Where, rest: Code | None, depth: int) -> None:
-        first = command.words[0].text
-        if first in ("docker", "docker-compose", "podman") or not command.argv:
+        if is_docker(command) or not command.argv:
             self._leaf(command, code, where)
             return
         word = command.argv[0]
         if word.text in _ARGUMENTS:
+            self._call(command, code, where)
             if rest is not None and ("$@", code.text.path) not in self.seen:
                 self.seen.add(("$@", code.text.path))
                 self.run(rest, where, depth=depth + 1)
             return
         if depth > _DEEPEST:
             return
-        if command.name in _SHELLS:
+        if command.name in SHELLS:
+            self._call(command, code, where)
             self._shell(command, code, where, rest, depth)
         elif command.name in ("source", "."):
             if command.args:
@@ -206,7 +204,10 @@ class Followed:
             self.run(inner, where, rest, depth + 1)
         else:
             path = where.program(word.text)
-            if path is not None and _is_shell(where.repository, path):
+            if _WAITS.fullmatch(posixpath.basename(word.text)):
+                self._rest(command, code, where, depth)
+            elif path is not None and _is_shell(where.repository, path):
+                self._call(command, code, where)
                 self._follow(path, command, 1, code, where, depth)
             elif posixpath.basename(word.text) in _OF_IMAGES and path is None:
                 self._rest(command, code, where, depth)
@@ -219,12 +220,17 @@ class Followed:
     def _leaf(self, command: Command, code: Code, where: Where) -> None:
         self.commands.append(Started(command, code.text, where.at, tuple(self.exported), self.surely))
 
+    def _call(self, command: Command, code: Code, where: Where) -> None:
+        self.calls.append(Started(command, code.text, where.at, tuple(self.exported), self.surely))
+
     def _rest(self, command: Command, code: Code, where: Where, depth: int) -> None:
         """The arguments of a program that ends by running them, behind `--` where that stands there."""
         words = [word.text for word in command.args]
+        waits = _WAITS.fullmatch(posixpath.basename(command.argv[0].text)) is not None
         if "--" in words:
             words = words[words.index("--") + 1 :]
-        words = words[next((at for at, word in enumerate(words) if not _WAITED_FOR.fullmatch(word)), len(words)) :]
+        elif waits:
+            return
         if words and self.tail is not None and tuple(words) == self.tail[0]:
             self.run(self.tail[1], where, depth=depth + 1)
         elif words:
@@ -250,6 +256,7 @@ class Followed:
                 elif "$" not in text:
                     self.unknown.append(f"{code.text.path}: {text} is not in the repository")
                 return
+        self._leaf(command, code, where)
 
     def _file(self, name: str, command: Command, code: Code, where: Where, rest: Code | None, depth: int) -> None:
         """What `source` reads: a script in the same shell, or variables."""
@@ -289,6 +296,9 @@ class Followed:
     def _runner(self, command: Command, code: Code, where: Where, depth: int) -> None:
         name = command.name
         found: list[Code] = []
+        if name == "supervisord":
+            self._supervisor(command, code, where, depth)
+            return
         folder = _told_folder(command, where)
         words = [word.text for word in command.args if not word.text.startswith("-")]
         if folder is not None:
@@ -302,12 +312,45 @@ class Followed:
             self._leaf(command, code, where)
             return
         self.seen.add(key)
+        self._call(command, code, where)
         for each in found:
             self.run(each, where, depth=depth + 1)
 
+    def _supervisor(self, command: Command, code: Code, where: Where, depth: int) -> None:
+        """https://supervisord.org/configuration.html"""
+        given = command.value("-c", "--configuration")
+        name = given.text if given is not None else "supervisord.conf"
+        path = where.program(name if "/" in name else f"./{name}")
+        if path is None or path in self.seen_files:
+            self.unknown.append(f"{code.text.path}: the programs of {name}")
+            self._leaf(command, code, where)
+            return
+        self.seen_files.add(path)
+        self._call(command, code, where)
+        for _, text, line in supervised(where.repository.text(path)):
+            self.run(Code.of(text, Fixed(path, line)), where, depth=depth + 1)
 
-_WAITED_FOR = re.compile(r"-.*|[\w.-]+:\d+|\d+")
-_RUNNERS = frozenset(("make", "gmake", "just", "task", "tox", "poe", "pdm", "npm", "pnpm", "yarn", "bun"))
+
+def supervised(text: str) -> Iterator[tuple[str, str, int]]:
+    """(name, command, line) of the programs of supervisor's configuration."""
+    name = ""
+    for number, line in enumerate(text.split("\n"), 1):
+        section = re.match(r"\[program:([^\]]+)\]", line.strip())
+        name = section[1] if section else "" if line.startswith("[") else name
+        found = re.match(r"command\s*=\s*(.*)", line)
+        if found and name:
+            yield name, re.sub(r"%\((?:ENV_)?(\w+)\)s", r"${\1}", re.sub(r"\s;.*", "", found[1])).strip(), number
+
+
+def is_docker(command: Command) -> bool:
+    """Whether a command is one of docker's, so that what it names runs elsewhere."""
+    starters = command.words[: len(command.words) - len(command.argv) + 1]
+    return any(word.text in ("docker", "docker-compose", "podman") for word in starters)
+
+
+_RUNNERS = frozenset((
+    "make", "gmake", "just", "task", "tox", "poe", "pdm", "npm", "pnpm", "yarn", "bun", "supervisord",
+))  # fmt: skip
 
 
 def _starts_line(text: Written, offset: int) -> Written | None:
@@ -335,15 +378,20 @@ def lines_of(path: str, repository: Repository) -> Lines | None:
         source = repository.read(path)
     except FileError:
         return None
-    return None if generated_by(path, source.text) else Lines.parse(source)
+    if generated_by(path, source.text):
+        return None
+    document = repository.document(path)
+    return document if isinstance(document, Lines) else None
 
 
 def env_values(repository: Repository, path: str) -> list[Value]:
     """The variables of an env file, the last of a name winning; empty where it cannot be read."""
-    try:
-        document = Lines.parse(repository.read(path)) if repository.exists(path) else None
-    except FileError:
-        document = None
+    document = lines_of(path, repository)
+    if document is None and repository.exists(path):
+        try:
+            document = Lines.parse(repository.read(path))
+        except FileError:
+            document = None
     if document is None:
         return []
     values = []

@@ -8,6 +8,7 @@ from fixer.languages.lines import Lines
 from fixer.languages.yaml import Node, Yaml
 from fixer.model import Parts
 from fixer.runtime.places import Place
+from fixer.runtime.programs import OutOfReach
 
 
 @dataclass(frozen=True, eq=False)
@@ -49,3 +50,28 @@ class InEnvFile:
 
     def add(self, name: str, value: str) -> Parts:
         return self.document.append(f"{name}={value}")
+
+
+@dataclass(frozen=True, eq=False)
+class InNamedList:
+    """A list of entries such as `{name: A, value: b}`, as in Kubernetes and Render; `label` is the key of the name.
+    Where there is none (None), `owner` gets the key `key_name`."""
+
+    document: Yaml
+    owner: Node
+    key_name: str
+    entries: Node | None
+    place: Place
+    label: str
+
+    @property
+    def key(self) -> tuple[str, int]:
+        return self.document.source.path, (self.entries or self.owner).start
+
+    def add(self, name: str, value: str) -> Parts:
+        if self.document.source.path.endswith(".json"):
+            return OutOfReach(self.place, self.document.source.path).add(name, value)
+        entry = {self.label: name, "value": value}
+        if self.entries is not None and self.entries.is_sequence:
+            return self.document.insert_item(self.entries, len(self.entries.items), entry)
+        return self.document.add_key(self.owner, self.key_name, [entry])

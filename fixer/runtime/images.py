@@ -6,6 +6,7 @@ pushes as `ghcr.io/acme/shop`.
 
 from __future__ import annotations
 
+import json
 import posixpath
 import re
 from collections.abc import Callable, Iterator, Mapping
@@ -20,6 +21,9 @@ from fixer.github.expressions import ANY, Expression, names_read, replaced
 from fixer.github.workflow import Step
 from fixer.github.workflows import Workflows, commands_of, folder_of
 from fixer.languages.dockerfile import Dockerfile, ImageRef, Instruction, Stage, expanded
+from fixer.languages.makefile import targets
+from fixer.languages.shell import Script
+from fixer.model import FileError, Span
 from fixer.runtime.places import Place
 
 if TYPE_CHECKING:
@@ -34,7 +38,8 @@ _MOST_CELLS = 64
 @dataclass(frozen=True, slots=True)
 class Build:
     """One command, action or service that builds an image. Paths are from the top of the repository, `target` is
-    empty for the last stage; `names` are references without tag, with `*` for what is only known when it runs."""
+    empty for the last stage; `names` are references without tag, with `*` for what is only known when it runs;
+    `writes` are names of files of variables that the same machine writes before."""
 
     dockerfile: str
     context: str
@@ -42,6 +47,7 @@ class Build:
     names: tuple[str, ...]
     place: Place
     origin: str
+    writes: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, eq=False)
@@ -170,13 +176,12 @@ class Images:
     def detect(cls, repository: Repository) -> Self | None:
         """None where there is no Dockerfile."""
         dockerfiles = {document.source.path: document for document in repository.documents(Dockerfile)}
-        if not dockerfiles:
-            return None
         builds: dict[tuple[str, str], list[Build]] = {}
-        for build in (*_of_compose(repository), *_of_workflows(repository)):
-            document = dockerfiles.get(build.dockerfile)
+        for build in (*_of_compose(repository), *_of_workflows(repository), *_of_scripts(repository)):
+            document = dockerfiles.get(build.dockerfile) or _read(build.dockerfile, repository)
             if document is None:
                 continue
+            dockerfiles[build.dockerfile] = document
             stage = stage_of(document, build.target)
             if stage is not None:
                 builds.setdefault((build.dockerfile, str(stage.index)), []).append(build)
@@ -184,11 +189,13 @@ class Images:
         for path, document in dockerfiles.items():
             here = {key: value for key, value in builds.items() if key[0] == path}
             for (_, index), made in here.items():
-                context = max((build.context for build in made), key=[b.context for b in made].count)
+                known = [build.context for build in made]
+                fitting = [folder for folder in known if _has_all(folder, document, repository)]
+                context = max(fitting or known, key=known.count)
                 found.append(Image(document, document.stages[int(index)], context, tuple(made)))
             if not here:
                 found.append(Image(document, document.final, nearest_context(document, repository), ()))
-        return cls(tuple(found), tuple(_unknown(repository)))
+        return cls(tuple(found), tuple(_unknown(repository))) if found else None
 
     def built_by(self, service: Service) -> Image | None:
         """What a compose service builds."""
@@ -208,6 +215,14 @@ class Images:
         return found[0] if len(found) == 1 else None
 
 
+def _read(path: str, repository: Repository) -> Dockerfile | None:
+    """A file that a build calls a Dockerfile, whatever its name; None where it cannot be read."""
+    try:
+        return Dockerfile.parse(repository.read(path)) if repository.exists(path) else None
+    except FileError:
+        return None
+
+
 def stage_of(document: Dockerfile, target: str) -> Stage | None:
     """The stage that a build with this target makes; None for a name that the file does not have."""
     if not target:
@@ -219,25 +234,48 @@ def stage_of(document: Dockerfile, target: str) -> Stage | None:
 
 def nearest_context(document: Dockerfile, repository: Repository) -> str | None:
     """The nearest folder, from the Dockerfile's upwards, that has everything which is copied by name."""
-    wanted = {
-        posixpath.normpath(source.strip("\"'").lstrip("/") or ".")
-        for instruction in document.instructions
-        if instruction.op in ("COPY", "ADD") and not instruction.flag("from")
-        for source in instruction.args[:-1]
-        if not re.search(r"[$*?\[]|^<<|://|^git@", source)
-    } - {"."}
     folder = posixpath.dirname(document.source.path)
+    if folder and not _copied(document) and _is_alone(folder, repository):
+        return None  # only `COPY . .`, and nothing beside it that could be meant
     while True:
-        start = f"{folder}/" if folder else ""
-        if all(_is_there(start + source, repository) for source in wanted):
+        if _has_all(folder, document, repository):
             return folder
         if not folder:
             return None
         folder = posixpath.dirname(folder)
 
 
+def _has_all(folder: str, document: Dockerfile, repository: Repository) -> bool:
+    """Whether a folder has everything that a Dockerfile copies from it by name."""
+    return all(_is_there(posixpath.join(folder, source), repository) for source in _copied(document))
+
+
+def _copied(document: Dockerfile) -> set[str]:
+    """What a Dockerfile copies from its context by name."""
+    return {source for instruction in document.instructions for source in local_sources(instruction)} - {"."}
+
+
+def _is_alone(folder: str, repository: Repository) -> bool:
+    """Whether a folder holds nothing but Dockerfiles and what belongs to them."""
+    inside = [path for path in repository.files if path.startswith(f"{folder}/")]
+    return all(re.search(r"(?i)dockerfile|\.dockerignore$|\.(md|ya?ml)$", posixpath.basename(path)) for path in inside)
+
+
+def local_sources(instruction: Instruction) -> tuple[str, ...]:
+    """What COPY or ADD takes from the context, cleaned: no remote file, no here-document, nothing with a variable."""
+    if instruction.op not in ("COPY", "ADD") or instruction.flag("from"):
+        return ()
+    return tuple(
+        posixpath.normpath(source.strip("\"'").lstrip("/") or ".")
+        for source in instruction.args[:-1]
+        if not source.startswith("<<") and "://" not in source and "$" not in source and not source.startswith("git@")
+    )
+
+
 def _is_there(path: str, repository: Repository) -> bool:
-    return repository.exists(path) or repository.has_folder(path)
+    if repository.exists(path) or repository.has_folder(path):
+        return True
+    return bool(re.search(r"[*?\[]", path)) and next(repository.glob(path), None) is not None
 
 
 def _matches(name: str, known: str) -> bool:
@@ -295,7 +333,7 @@ def _of_action(step: Step, owner: str) -> Iterator[Build]:
         if any("*" in tag and "/" not in tag for tag in tags):
             tags += [_resolved(text, step, cell, owner) for text in _metadata(step)]
         names = tuple(dict.fromkeys(ImageRef.parse(tag).repository for tag in tags if tag.strip("*")))
-        yield Build(*build, said["target"], names, place, "workflow")
+        yield Build(*build, said["target"], names, place, "workflow", tuple(_env_files_before(step)))
 
 
 def _metadata(step: Step) -> Iterator[str]:
@@ -304,6 +342,52 @@ def _metadata(step: Step) -> Iterator[str]:
         if other.action.lower() == "docker/metadata-action" and other.with_ is not None:
             images = other.with_.data.get("images", "")
             yield from (line.strip() for line in re.split(r"[\n,]", str(images)) if line.strip())
+
+
+_RUNNER_FILE = re.compile(r"(^|/)(GNUmakefile|[Mm]akefile|package\.json|[^/]+\.(sh|bash|mk)|(bin|scripts?)/[\w-]+)$")
+_BUILDS_IMAGE = re.compile(r"\b(docker|podman)( buildx)? build\b")
+
+
+def _of_scripts(repository: Repository) -> Iterator[Build]:
+    """Builds of Makefiles, scripts and package.json, which run at the top of the repository or beside their file."""
+    for path in repository.files:
+        text = repository.text(path) if _RUNNER_FILE.search(path) else ""
+        if not _BUILDS_IMAGE.search(text):
+            continue
+        for code in _codes(path, text):
+            for command in Script.parse(code).commands:
+                words = [re.sub(r"\$\{?\w+\}?|\$\(.*?\)", "*", word.text) for word in command.argv]
+                at = 3 if words[:3] == ["docker", "buildx", "build"] else 2 if words[:2] in _BUILDS else 0
+                said = [build_words(words[at:], folder) for folder in ("", posixpath.dirname(path))] if at else []
+                known = next((each for each in said if each is not None and repository.exists(each[0])), None)
+                if known is not None:
+                    yield Build(*known, Place(path, Span(0, 0), 1, path), "script")
+
+
+def _codes(path: str, text: str) -> Iterator[str]:
+    """The shell code of a file."""
+    if path.endswith("package.json"):
+        try:
+            scripts = json.loads(text).get("scripts", {})
+        except (ValueError, AttributeError, RecursionError):
+            return
+        yield from (each for each in scripts.values() if isinstance(each, str)) if isinstance(scripts, dict) else ()
+    elif re.search(r"(?i)makefile$|\.mk$", path):
+        yield from (recipe.text for target in targets(text).values() for recipe in target.recipes)
+    else:
+        yield text
+
+
+def _env_files_before(step: Step) -> Iterator[str]:
+    """Names of files of variables that the job writes up to this step."""
+    for other in step.job.steps if step.job is not None else ():
+        for command in commands_of(other) if other.run is not None and ".env" in other.run.value else ():
+            targets = [redirect.target for redirect in command.redirects if ">" in redirect.operator]
+            if command.name in ("cp", "mv", "tee", "touch") and command.args:
+                targets.append(command.args[-1].text)
+            yield from (name for each in targets if (name := posixpath.basename(each)).startswith(".env"))
+        if other.node is step.node:
+            return
 
 
 def _of_commands(step: Step, owner: str) -> Iterator[Build]:
@@ -317,7 +401,7 @@ def _of_commands(step: Step, owner: str) -> Iterator[Build]:
         for cell in _cells(step, " ".join(words)):
             said = build_words([_resolved(word, step, cell, owner) for word in words[at:]], folder)
             if said is not None:
-                yield Build(*said, place, "workflow")
+                yield Build(*said, place, "workflow", tuple(_env_files_before(step)))
 
 
 _BUILDS = (["docker", "build"], ["podman", "build"], ["buildah", "bud"])

@@ -14,8 +14,8 @@ from fixer.github.workflows import Workflows, path_within
 from fixer.languages.dockerfile import ImageRef
 from fixer.languages.yaml import Node
 from fixer.runtime.composed import Compositions, with_merged
-from fixer.runtime.containers import contained, published, starts_composition
-from fixer.runtime.following import Code, Followed, Where
+from fixer.runtime.docker_calls import contained, published, starts_composition
+from fixer.runtime.following import Code, Followed, Where, is_docker
 from fixer.runtime.holders import InMapping
 from fixer.runtime.images import Images
 from fixer.runtime.places import Place
@@ -102,7 +102,7 @@ def _steps(
             if compositions is not None and starts_composition(started):
                 there += published(started, compositions)
         written += _to_later_steps(followed.commands, place)
-        own = [each for each in followed.commands if not _is_docker(each)]
+        own = [each for each in followed.commands if not is_docker(each.command)]
         yield Program(
             job.id,
             place,
@@ -112,14 +112,11 @@ def _steps(
             reaches=tuple(_reached(environment, there)),
             settings=loads(own, environment, repository),
             is_django=runs_django(own, environment, repository),
-            unknown=(*environment.unknown, *dict.fromkeys(followed.unknown)),
+            unfollowed=tuple(dict.fromkeys(followed.unknown)),
+            calls=tuple(followed.calls),
         )
         for started in followed.commands:
             yield from contained(started, place, "workflow", compositions, images, repository)
-
-
-def _is_docker(started: Started) -> bool:
-    return started.command.words[0].text in ("docker", "docker-compose", "podman")
 
 
 def _of_action(step: Step) -> Iterator[Server]:

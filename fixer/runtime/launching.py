@@ -6,9 +6,10 @@ import shlex
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
-from fixer.runtime.following import Code, Followed, Where
+from fixer.runtime.following import SHELLS, Code, Followed, Where
 from fixer.runtime.images import Image
-from fixer.runtime.programs import Environment, Started
+from fixer.runtime.places import Place
+from fixer.runtime.programs import Environment, Started, Value
 from fixer.runtime.settings import loads, runs_django
 from fixer.runtime.texts import Fixed, InInstruction, Written
 
@@ -34,6 +35,11 @@ class Launch:
         return cls(words, (), code.text, code)
 
     @classmethod
+    def of_shell(cls, code: Code) -> Launch:
+        """A string that a shell reads."""
+        return cls((code.script.text,), (), code.text, code, shell=True)
+
+    @classmethod
     def of_words(cls, words: Sequence[str], text: Written) -> Launch:
         return cls(tuple(words), (), text)
 
@@ -47,7 +53,8 @@ class Launch:
             return self.code
         for at, word in enumerate(self.words[:-1]):
             # A shell is told its code: that stands in one string, which can be changed.
-            if word == "-c" and at and at + 2 == len(self.words) and self.texts:
+            told = at and word == "-c" and self.words[at - 1].rpartition("/")[2] in SHELLS
+            if told and at + 2 == len(self.words) and self.texts:
                 return Code.of(self.words[-1], self.texts[-1])
         return Code.words(self.words, self.text)
 
@@ -57,7 +64,8 @@ class Launched:
     """The commands that run, what is not known of them, and which settings they load."""
 
     commands: list[Started]
-    unknown: list[str]
+    calls: tuple[Started, ...]
+    unknown: tuple[str, ...]
     where: Where = field(repr=False)
 
     def settings(self, environment: Environment) -> frozenset[str]:
@@ -77,8 +85,9 @@ def launched(
         command = command or (of_image(image, "CMD") if entrypoint is None else None)
         entrypoint = entrypoint or of_image(image, "ENTRYPOINT")
     if entrypoint is None and command is None:
-        followed.unknown.append(f"{name}: what its image starts")
-    elif entrypoint is None or not entrypoint.words:
+        if image is None:
+            followed.unknown.append(f"{name}: what its image starts")
+    elif entrypoint is None or not any(entrypoint.words):
         if command is not None:
             followed.run(command.as_code, where)
     elif entrypoint.shell or command is None:
@@ -87,7 +96,7 @@ def launched(
         words = (*entrypoint.words, *command.followed_words)
         followed.tail = (command.followed_words, command.as_code)
         followed.run(Code.words(words, entrypoint.text), where)
-    return Launched(followed.commands, list(dict.fromkeys(followed.unknown)), where)
+    return Launched(followed.commands, tuple(followed.calls), tuple(dict.fromkeys(followed.unknown)), where)
 
 
 def of_image(image: Image, op: str) -> Launch | None:
@@ -102,3 +111,12 @@ def of_image(image: Image, op: str) -> Launch | None:
         items = tuple(InInstruction(image.dockerfile, instruction, at) for at in range(len(body)))
         return Launch(tuple(body), items, Fixed(image.path, image.dockerfile.line(instruction)))
     return Launch((body,), (text,), text, Code.of(body, text), shell=True)
+
+
+def variables_of(image: Image) -> list[Value]:
+    """What ENV says in an image, the last of a name first."""
+    found = []
+    for name, text, instruction in reversed(image.environment):
+        place = Place.of(image.dockerfile.source, instruction.span.start, instruction.span.end, f"ENV {name}")
+        found.append(Value(name, text, place))
+    return found

@@ -9,19 +9,23 @@ from functools import cached_property
 from typing import TYPE_CHECKING, Self
 
 from fixer.documents import DEVELOPMENT
+from fixer.languages.makefile import targets
 from fixer.model import Span
 from fixer.project.env_files import is_env_file
-from fixer.runtime.composed import Compositions, variables_of
-from fixer.runtime.containers import contained
-from fixer.runtime.following import Followed, Where, env_values, file_code, lines_of
+from fixer.runtime.composed import Compositions
+from fixer.runtime.docker_calls import contained
+from fixer.runtime.following import Code, Followed, Where, env_values, file_code, is_docker, lines_of
 from fixer.runtime.holders import InEnvFile
 from fixer.runtime.images import Image, Images
 from fixer.runtime.jobs import JobPrograms
-from fixer.runtime.launching import launched
+from fixer.runtime.kubernetes import Manifests
+from fixer.runtime.launching import launched, variables_of
+from fixer.runtime.manifests import PlatformPrograms
 from fixer.runtime.places import Place
 from fixer.runtime.programs import Environment, Holder, OutOfReach, Program, Server, Started, Value
 from fixer.runtime.servers import addresses, is_pooler, server_of_url
 from fixer.runtime.settings import loads, runs_django
+from fixer.runtime.texts import Fixed, InFile
 
 if TYPE_CHECKING:
     from fixer.repository import Repository
@@ -29,7 +33,7 @@ if TYPE_CHECKING:
 _STARTS = re.compile(
     r"manage\.py|django-admin|\bpytest\b|gunicorn|uvicorn|daphne|uwsgi|celery|docker[ -]compose|docker run"
 )
-_SCRIPT = re.compile(r"\.(sh|bash)$|(^|/)(bin|scripts?)/[\w-]+$")
+_SCRIPT = re.compile(r"\.(sh|bash|mk)$|(^|/)(bin|scripts?)/[\w-]+$|(^|/)(GNUm|[Mm])akefile$")
 _DOCUMENTATION = re.compile(r"^([^/]+/)?[^/]+\.(md|rst)$|^docs/.*\.(md|rst)$", re.IGNORECASE)
 _MOST_DOCUMENTS = 200
 _NOWHERE = Span(0, 0)
@@ -50,7 +54,7 @@ class EnvFiles:
 
 @dataclass(frozen=True, eq=False)
 class ScriptPrograms:
-    """Scripts of the repository that start Django or containers, each as a program of the machine it is called on."""
+    """Scripts and Makefiles that start Django or containers, each as a program of the machine that it is called on."""
 
     programs: tuple[Program, ...]
 
@@ -61,13 +65,12 @@ class ScriptPrograms:
         for path in repository.files:
             if not _SCRIPT.search(path) or not _STARTS.search(repository.text(path)):
                 continue
-            code = file_code(repository, path)
-            if code is None or code.script.error:
-                continue
             followed = Followed()
-            followed.run(code, Where(repository, ""))
+            for code in _codes(path, repository):
+                followed.run(code, Where(repository, ""))
             place = Place(path, _NOWHERE, 1, path)
-            own = tuple(each for each in followed.commands if each.path == path)
+            here = tuple(each for each in followed.commands if each.path == path)
+            own = tuple(each for each in here if not is_docker(each.command))
             values = tuple(reversed(followed.exported))
             files = [value.place.path for value in values if is_env_file(value.place.path)]
             environment = Environment(values, _holder(files, place, repository))
@@ -82,11 +85,11 @@ class ScriptPrograms:
                     reaches=reaches,
                     settings=loads(own, environment, repository),
                     is_django=runs_django(own, environment, repository),
-                    unknown=tuple(followed.unknown),
+                    unfollowed=tuple(followed.unknown),
                     development=True,
                 )
             )
-            for started in own:
+            for started in here:
                 found += contained(started, place, "script", compositions, images, repository)
         return cls(tuple(found))
 
@@ -116,14 +119,22 @@ class Runtime:
         programs: list[Program] = []
         servers: list[Server] = []
         unknown: list[str] = list(images.unknown if images else ())
-        for part in (composed, jobs):
+        for part in (composed, jobs, repository.fact(Manifests)):
             if part is not None:
                 programs += part.programs
                 servers += part.servers
                 unknown += part.unknown
-        programs += scripts.programs if scripts is not None else ()
+        platforms = repository.fact(PlatformPrograms)
+        if platforms is not None:
+            programs += platforms.programs
+            unknown += platforms.unknown
         if images is not None:
             programs += (_of_image(image, repository) for image in images.images)
+        # What a container or a job starts is no program of its own.
+        others = [program for program in programs if program.origin != "supervisor"]
+        followed = {started.path for program in others for started in program.commands}
+        programs = [each for each in programs if each.origin != "supervisor" or each.path not in followed]
+        programs += [each for each in (scripts.programs if scripts else ()) if each.place.path not in followed]
         env_files = repository.fact(EnvFiles)
         assert env_files is not None  # detect says None of no repository
         documents = [path for path in repository.files if _DOCUMENTATION.search(path)][:_MOST_DOCUMENTS]
@@ -212,6 +223,20 @@ def _inline(started: Started, name: str) -> Iterator[Value]:
     yield from (value for value in started.exported if value.name == name)
 
 
+def _codes(path: str, repository: Repository) -> Iterator[Code]:
+    """The shell code of a script, or of all targets of a Makefile."""
+    if not re.search(r"akefile$|\.mk$", path):
+        code = file_code(repository, path)
+        if code is not None and not code.script.error:
+            yield code
+        return
+    source = repository.read(path)
+    for target in targets(source.text).values():
+        for recipe in target.recipes:
+            text = InFile(source, None, recipe.offset) if recipe.offset is not None else Fixed(path, recipe.line)
+            yield Code.of(recipe.text, text)
+
+
 def _on_the_machine(values: tuple[Value, ...], servers: tuple[Server, ...]) -> Iterator[Server]:
     """The servers that a script's variables name: those of compose by the port that they publish; without any
     variable all of them."""
@@ -252,6 +277,7 @@ def _of_image(image: Image, repository: Repository) -> Program:
         user=image.user,
         settings=launch.settings(environment),
         is_django=launch.is_django(environment),
-        unknown=tuple(launch.unknown),
+        unfollowed=launch.unknown,
+        calls=launch.calls,
         development=DEVELOPMENT.search(image.path) is not None or DEVELOPMENT.search(image.stage.name) is not None,
     )

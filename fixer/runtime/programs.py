@@ -14,10 +14,12 @@ from typing import Protocol
 
 from fixer.docker.compose import Mount
 from fixer.languages.shell import Command, Structure
+from fixer.languages.yaml import Node, Yaml
 from fixer.model import Blocked, Parts
 from fixer.runtime.images import Image
 from fixer.runtime.places import Place
 
+SETTINGS_VARIABLE = "DJANGO_SETTINGS_MODULE"
 Origin = str
 """What says it: `compose`, `workflow`, `dockerfile`, `procfile`, `kubernetes`, `render`, `env file` and so on."""
 
@@ -265,7 +267,9 @@ class Program:
     `commands` are all that it runs, in
     order, after following scripts and task runners. `reaches` are the servers that its environment, its neighbours or
     its links name. `settings` are the Django settings modules that it may load; `is_django` also where which one is
-    not known. `unknown` are sentences.
+    not known. `unfollowed` are sentences about commands that cannot be followed, `calls` the commands that led to
+    others: a script, `npm run start`. `ports` are those of the container that are published; `rights` says which rights
+    of root it is given on purpose. `written` is the mapping of a YAML file that says it.
     """
 
     name: str
@@ -281,12 +285,22 @@ class Program:
     reaches: tuple[Server, ...] = ()
     settings: frozenset[str] = frozenset()
     is_django: bool = False
-    unknown: tuple[str, ...] = ()
-    development: bool = field(default=False)
+    unfollowed: tuple[str, ...] = ()
+    development: bool = False
+    calls: tuple[Started, ...] = ()
+    ports: tuple[int, ...] = ()
+    rights: str = ""
+    written: tuple[Yaml, Node] | None = field(default=None, repr=False)
 
     @property
     def path(self) -> str:
         return self.place.path
+
+    @property
+    def unknown(self) -> tuple[str, ...]:
+        """All that is not known of it, as sentences."""
+        nothing = () if self.commands or self.unfollowed else (f"{self.place}: what {self.name} starts",)
+        return (*self.environment.unknown, *self.unfollowed, *nothing)
 
     def running(self, *kinds: Kind) -> tuple[Started, ...]:
         return tuple(each for each in self.commands if each.kind in kinds)
@@ -301,8 +315,13 @@ class Program:
         return bool(self.running(Kind.SERVER))
 
     def may_load(self, *modules: str) -> bool:
-        """Whether it may load one of these settings modules: it says one of them, or is Django and says none."""
-        return self.is_django and (not self.settings or not self.settings.isdisjoint(modules))
+        """Whether it may load one of these settings modules: it says one of them, or is Django and leaves it open."""
+        return self.is_django and (self.settings_are_open or not self.settings.isdisjoint(modules))
+
+    @property
+    def settings_are_open(self) -> bool:
+        """Whether variables that cannot be seen may name other settings than `settings`."""
+        return not self.settings or (bool(self.environment.unknown) and not self.environment.sets(SETTINGS_VARIABLE))
 
     def databases(self, engine: str = "postgresql") -> tuple[Server, ...]:
         return tuple(server for server in self.reaches if server.engine == engine)

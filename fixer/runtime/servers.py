@@ -17,7 +17,9 @@ _IMAGES: tuple[tuple[str, str, str], ...] = (
     (r"(memcached)", "memcached", "11211"),
     (r"(rabbitmq)(-management)?", "rabbitmq", "5672"),
 )
-_POOLER = re.compile(r"pgbouncer|pgcat|odyssey|supavisor|pooler|pgpool", re.IGNORECASE)
+# Neon and Supabase say `pooler`; `.proxy-` is RDS Proxy, which refuses startup options as pgbouncer does:
+# https://docs.aws.amazon.com/AmazonRDS/latest/UserGuide/rds-proxy.html#rds-proxy.limitations
+_POOLER = re.compile(r"pgbouncer|pgcat|odyssey|supavisor|pooler|pgpool|\.proxy-", re.IGNORECASE)
 _POOLER_PORTS = frozenset(("6432", "6543"))
 _SPEAKS_TLS = re.compile(r"ssl\s*=\s*on|ssl_cert_file|--tls-port|tls-cert-file|require_secure_transport", re.IGNORECASE)
 _URL = re.compile(

@@ -12,12 +12,12 @@ from collections.abc import Iterable, Iterator
 from functools import lru_cache
 from typing import TYPE_CHECKING
 
+from fixer.runtime.programs import SETTINGS_VARIABLE as VARIABLE
 from fixer.runtime.programs import Environment, Started, django_verb
 
 if TYPE_CHECKING:
     from fixer.repository import Repository
 
-VARIABLE = "DJANGO_SETTINGS_MODULE"
 _APPLICATION = re.compile(r"[A-Za-z_][\w.]*(:[\w.()]+)?$")
 _SERVERS = frozenset(("gunicorn", "uvicorn", "daphne", "hypercorn", "granian", "waitress-serve", "uwsgi"))
 _WORKERS = frozenset(("celery", "dramatiq"))
@@ -121,6 +121,12 @@ def _application_files(command: Started, repository: Repository) -> Iterator[str
             yield path
         return
     name = command.command.name.rpartition("/")[2]
+    if name.startswith("python") or name.endswith(".py"):
+        script = next((word for word in command.argv if word.endswith(".py")), "")
+        path = _file(script, command.folder, repository) if script else None
+        if path is not None:
+            yield path
+        return
     if name in _WORKERS:
         given = command.command.value("-A", "--app")
         module = given.text if given is not None else ""
@@ -144,7 +150,8 @@ def _file(tail: str, folder: str | None, repository: Repository) -> str | None:
     tail = tail.lstrip("./") if tail.startswith("./") else tail.lstrip("/")
     if folder is not None and repository.exists(path := posixpath.normpath(posixpath.join(folder, tail))):
         return path
-    found = [path for path in repository.files if path == tail or path.endswith(f"/{tail}")]
+    named = repository.named(posixpath.basename(tail))
+    found = [path for path in named if path == tail or path.endswith(f"/{tail}")]
     inside = [path for path in found if folder and path.startswith(f"{folder}/")]
     return (inside or found)[0] if len(inside or found) == 1 else None
 

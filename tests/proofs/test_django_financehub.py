@@ -52,10 +52,11 @@ def test_both_databases_connect_and_nothing_of_the_audit_is_left_open(with_tls: 
     question = "from django.db import connections\n" + (
         "def ask(alias, sql):\n    with connections[alias].cursor() as cursor:\n        cursor.execute(sql)\n"
         "        return cursor.fetchone()[0]\n"
-        "import django, json\ndjango.setup()\n"
+        "import django, importlib, json, sys\ndjango.setup()\n"
         "tls = 'SELECT ssl FROM pg_stat_ssl WHERE pid = pg_backend_pid()'\n"
         "from django.conf import settings\n"
         "settings.DATABASES['figures']['NAME'] = settings.DATABASES['default']['NAME']\n"
+        "if 'served' in sys.argv:\n    importlib.import_module('config.wsgi')\n"
         "print(json.dumps([ask(alias, sql) for alias in connections for sql in (tls, 'SHOW statement_timeout')]))\n"
         "ask('default', 'SELECT pg_sleep(0.6)')\n"
     )
@@ -63,10 +64,12 @@ def test_both_databases_connect_and_nothing_of_the_audit_is_left_open(with_tls: 
         "DB_NAME": DATABASE, "DB_USER": USER, "DB_PASSWORD": PASSWORD, "DB_HOST": with_tls.host,
         "DB_PORT": str(with_tls.port), "DJANGO_SETTINGS_MODULE": f"{source.parent.name}.settings",
     }  # fmt: skip
-    done = cell.run("-c", question, cwd=project, env=environment)
+    done = cell.run("-c", question, "served", cwd=project, env=environment)
+    job = cell.run("-c", question, cwd=project, env=environment)
 
     assert done.returncode == 0, done.stderr
     assert json.loads(done.stdout.splitlines()[-1]) == [True, "30s", True, "30s"]
+    assert json.loads(job.stdout.splitlines()[-1]) == [True, "0", True, "0"]
     slow = re.search(r"slow query \(([\d.]+) s, default\): SELECT pg_sleep", done.stderr)
     assert slow is not None
     assert float(slow[1]) >= 0.6

@@ -38,7 +38,14 @@ if __name__ == "__main__":
     execute_from_command_line(sys.argv)
 """,
     "site_/__init__.py": "",
-    "site_/wsgi.py": "from django.core.wsgi import get_wsgi_application\n\napplication = get_wsgi_application()\n",
+    "site_/wsgi.py": """\
+import os
+
+from django.core.wsgi import get_wsgi_application
+
+os.environ.setdefault("DJANGO_SETTINGS_MODULE", "site_.settings")
+application = get_wsgi_application()
+""",
     "site_/asgi.py": """\
 import os
 
@@ -153,6 +160,10 @@ class Project:
             settings = folder / "site_/settings.py"
             settings.write_text(settings.read_text().partition("DATABASES")[0] + databases, encoding="utf-8")
 
+    @property
+    def settings(self) -> str:
+        return (self.folder / "site_/settings.py").read_text(encoding="utf-8")
+
     def fix(self, config: str = "") -> Project:
         """Writes what the rules of the pack make of it."""
         rules = [rule for rule in all_rules() if rule.pack == "django"]
@@ -235,13 +246,20 @@ def test_as_found_no_query_succeeds(cell: Cell, plain: Server, tmp_path: Path) -
 
 
 @pytest.mark.needs("postgres")
-def test_tls_is_asked_for_unless_the_environment_says_otherwise(
+def test_no_server_is_asked_for_tls_that_may_not_have_it_and_the_environment_decides(
     fixed: Project, plain: Server, with_tls: Server
 ) -> None:
+    assert fixed.ask(plain, "tls")["tls"] == {"is": False}
     assert fixed.ask(with_tls, "tls")["tls"] == {"is": True}
-    assert "SSL" in fixed.ask(plain, "select")["select"]["error"]
-    assert fixed.ask(plain, "tls", DB_SSLMODE="prefer")["tls"] == {"is": False}
-    assert fixed.ask(plain, "tls", DB_SSLMODE="")["tls"].get("error"), "an empty variable counts as none"
+    assert "SSL" in fixed.ask(plain, "select", PGSSLMODE="require")["select"]["error"]
+
+
+@pytest.mark.needs("postgres")
+def test_tls_is_insisted_on_where_every_host_is_a_providers(cell: Cell, plain: Server, tmp_path: Path) -> None:
+    (tmp_path / ".env.example").write_text("DB_HOST=shop.abc.eu-west-1.rds.amazonaws.com\n")
+    project = Project(tmp_path, cell).fix()
+
+    assert "SSL" in project.ask(plain, "select")["select"]["error"]
 
 
 @pytest.mark.needs("postgres")
@@ -249,35 +267,33 @@ def test_requests_share_a_connection(cell: Cell, fixed: Project, plain: Server, 
     as_found = Project(tmp_path, cell)
 
     assert as_found.ask(plain, "backends")["backends"] == {"is": 20}
-    assert fixed.ask(plain, "backends", DB_SSLMODE="prefer")["backends"] == {"is": 1}
+    assert fixed.ask(plain, "backends")["backends"] == {"is": 1}
 
 
 @pytest.mark.needs("postgres")
 def test_a_closed_connection_is_replaced(fixed: Project, plain: Server) -> None:
-    statuses = fixed.ask(plain, "healed", DB_SSLMODE="prefer")["healed"]["is"]
+    statuses = fixed.ask(plain, "healed")["healed"]["is"]
 
     # Health checks began with Django 4.1: before, one request meets the dead connection.
     assert statuses == (["200", "200", "200"] if fixed.cell.release >= (4, 1) else ["200", "500", "200"])
 
 
 @pytest.mark.needs("postgres")
-def test_a_long_statement_is_cancelled_and_the_limit_can_be_lifted_for_migrations(
-    fixed: Project, plain: Server
+def test_a_long_statement_of_a_request_is_cancelled_and_a_migration_is_not(
+    cell: Cell, fixed: Project, plain: Server, tmp_path: Path
 ) -> None:
-    variables = {"DB_SSLMODE": "prefer", "DB_STATEMENT_TIMEOUT_MS": "300"}
+    assert fixed.ask(plain, "limit")["limit"] == {"is": "30s"}
 
-    found = fixed.ask(plain, "limit", "cancelled", **variables)
+    project = Project(tmp_path, cell).fix("[rules.unpooled-database]\nstatement-timeout-ms = 300\n")
+    found = project.ask(plain, "limit", "cancelled")
     assert found["limit"] == {"is": "300ms"}
     message, seconds, afterwards = found["cancelled"]["is"]
     assert "canceling statement due to statement timeout" in message
     assert seconds < 5  # as long as it would have slept
     assert afterwards == 1
-    assert fixed.ask(plain, "limit", DB_SSLMODE="prefer")["limit"] == {"is": "30s"}
-
-    fixed.manage(plain, "migrate", "shop", "zero", DB_SSLMODE="prefer")
-    assert "statement timeout" in fixed.manage(plain, "migrate", **variables).stderr
-    lifted = fixed.manage(plain, "migrate", **{**variables, "DB_STATEMENT_TIMEOUT_MS": "0"})
-    assert lifted.returncode == 0, lifted.stderr
+    project.manage(plain, "migrate", "shop", "zero")
+    migrated = project.manage(plain, "migrate")  # which sleeps for a second
+    assert migrated.returncode == 0, migrated.stderr
 
 
 @pytest.mark.needs("postgres")
@@ -285,7 +301,7 @@ def test_a_long_statement_is_cancelled_and_the_limit_can_be_lifted_for_migration
 def test_a_slow_query_is_logged_and_a_fast_one_is_not(
     cell: Cell, fixed: Project, plain: Server, tmp_path: Path, debug: str
 ) -> None:
-    log = fixed.ask(plain, "slow", DB_SSLMODE="prefer", DEBUG=debug)["log"]
+    log = fixed.ask(plain, "slow", DEBUG=debug)["log"]
     assert log.count("the slow one") == 1
     assert log.count("the fast one") < 3  # of three; a busy machine may make one slow
 
@@ -304,39 +320,44 @@ def test_a_slow_query_is_logged_and_a_fast_one_is_not(
 @pytest.mark.needs("postgres")
 def test_management_commands_and_the_test_runner_work(fixed: Project, plain: Server) -> None:
     for command in (["check"], ["migrate"], ["makemigrations", "--check"], ["test"]):
-        done = fixed.manage(plain, *command, DB_SSLMODE="prefer")
+        done = fixed.manage(plain, *command)
         assert done.returncode == 0, done.stderr
 
 
 @pytest.mark.needs("postgres")
+@pytest.mark.parametrize("made", ["dj_database_url.config()", "{**dj_database_url.config()}", "made"])
 def test_settings_from_a_url_get_the_same_and_keep_what_the_url_says(
-    cell: Cell, plain: Server, with_tls: Server, tmp_path: Path
+    cell: Cell, plain: Server, tmp_path: Path, made: str
 ) -> None:
-    databases = 'import dj_database_url\n\nDATABASES = {"default": dj_database_url.config()}\n'
-    project = Project(tmp_path, cell, databases=databases).fix()
+    first = "made = dj_database_url.config()\n" if made == "made" else ""
+    databases = f'import dj_database_url\n\n{first}DATABASES = {{"default": {made}}}\n'
+    project = Project(tmp_path, cell, databases=databases)
 
     def url(server: Server, query: str = "") -> str:
         return f"postgres://{USER}:{PASSWORD}@{server.host}:{server.port}/{DATABASE}{query}"
 
-    secure = project.ask(with_tls, "tls", "limit", "backends", DATABASE_URL=url(with_tls))
-    assert (secure["tls"], secure["limit"], secure["backends"]) == ({"is": True}, {"is": "30s"}, {"is": 1})
-    assert "SSL" in project.ask(plain, "select", DATABASE_URL=url(plain))["select"]["error"]
-    assert project.ask(plain, "select", DATABASE_URL=url(plain, "?sslmode=disable"))["select"] == {"is": 1}
-    assert project.ask(plain, "select", DATABASE_URL=url(plain), DB_SSLMODE="prefer")["select"] == {"is": 1}
-    assert project.ask(plain, "select", DATABASE_URL="sqlite:///x.sqlite3")["select"] == {"is": 1}
-    if cell.driver == "psycopg-pool" and cell.release >= (5, 1):  # Django refuses a pool beside an age
+    if cell.driver == "psycopg-pool":
+        assert "CONN_MAX_AGE" not in project.fix().settings  # Django refuses it beside a pool
         pooled = url(plain, "?sslmode=disable&pool=true")
         assert project.ask(plain, "select", DATABASE_URL=pooled)["select"] == {"is": 1}
+        return
+    project.fix()
+    answers = project.ask(plain, "tls", "limit", "backends", DATABASE_URL=url(plain))
+    assert (answers["tls"], answers["limit"], answers["backends"]) == ({"is": False}, {"is": "30s"}, {"is": 1})
+    assert "SSL" in project.ask(plain, "select", DATABASE_URL=url(plain, "?sslmode=require"))["select"]["error"]
+    assert project.ask(plain, "select", DATABASE_URL="sqlite:///x.sqlite3")["select"] == {"is": 1}
 
 
 @pytest.mark.needs("postgres", "pgbouncer")
-def test_behind_pgbouncer_nothing_is_asked_that_it_refuses(cell: Cell, plain: Server, tmp_path: Path) -> None:
+def test_a_pooler_that_nothing_tells_of_refuses_nothing(cell: Cell, plain: Server, tmp_path: Path) -> None:
     with pgbouncer(plain) as pooler:
-        naive = Project(tmp_path / "naive", cell).fix()
-        assert "options" in naive.ask(pooler, "select", DB_SSLMODE="prefer")["select"]["error"]
+        unknown = Project(tmp_path / "unknown", cell).fix()
+        answers = unknown.ask(pooler, "select", "limit", "backends")
+        assert (answers["select"], answers["limit"]) == ({"is": 1}, {"is": "30s"})
 
-        project = Project(tmp_path / "pooled", cell, keys='"DISABLE_SERVER_SIDE_CURSORS": True,').fix()
-        assert project.ask(pooler, "select", "backends", DB_SSLMODE="prefer")["select"] == {"is": 1}
+        known = Project(tmp_path / "known", cell, keys='"DISABLE_SERVER_SIDE_CURSORS": True,').fix()
+        assert known.ask(pooler, "select")["select"] == {"is": 1}
+        assert "statement_timeout" not in (known.folder / "site_/wsgi.py").read_text()
 
 
 @pytest.mark.needs("postgres")
@@ -344,14 +365,14 @@ def test_prepare_threshold_does_what_the_rule_says_of_it(cell: Cell, plain: Serv
     half = Project(tmp_path / "half", cell, keys='"OPTIONS": {"prepare_threshold": 5},')
     if cell.driver == "psycopg2":
         assert 'invalid connection option "prepare_threshold"' in half.ask(plain, "select")["select"]["error"]
-        assert half.fix().ask(plain, "select", DB_SSLMODE="prefer")["select"] == {"is": 1}
+        assert half.fix().ask(plain, "select")["select"] == {"is": 1}
         return
     half.manage(plain, "migrate")
     assert half.ask(plain, "prepared")["prepared"] == {"is": 0}
     opted_in = Project(tmp_path / "pair", cell, keys='"OPTIONS": {"prepare_threshold": 5},')
     (opted_in.folder / "site_/urls.py").write_text("urlpatterns = []\n")  # beside SQL by hand the rule refuses
     opted_in.fix("[rules.unprepared-statements]\nserver-side-binding = true\n")
-    assert opted_in.ask(plain, "prepared", DB_SSLMODE="prefer")["prepared"]["is"] >= 1
+    assert opted_in.ask(plain, "prepared")["prepared"]["is"] >= 1
 
 
 @pytest.mark.needs("postgres")
@@ -359,7 +380,7 @@ def test_under_asgi_connections_are_pooled_where_django_can_and_never_kept_where
     cell: Cell, plain: Server, tmp_path: Path
 ) -> None:
     project = Project(tmp_path, cell, server="asgi", keys='"CONN_MAX_AGE": 600,').fix()
-    with project.served(plain, DB_SSLMODE="prefer") as address, ThreadPoolExecutor(8) as clients:
+    with project.served(plain) as address, ThreadPoolExecutor(8) as clients:
         ask = f"{address}/pid"
         pids = set(clients.map(lambda _: urllib.request.urlopen(ask, timeout=PATIENCE).read(), range(60)))
 

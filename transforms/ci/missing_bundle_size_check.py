@@ -79,6 +79,10 @@ def _added(workflows: Workflows, frontends: FrontEnds, options: Options) -> Iter
             frontend = next((each for each in frontends.applications if each.folder == folder), None)
             if command is None or frontend is None or frontend.limiter or step.run is None:
                 continue
+            elsewhere = _measured_elsewhere(workflow, step, frontend)
+            if elsewhere is not None:
+                yield elsewhere
+                return
             yield Finding(
                 workflow.path,
                 step.run.span,
@@ -86,6 +90,25 @@ def _added(workflows: Workflows, frontends: FrontEnds, options: Options) -> Iter
                 _insert(workflow, step, command, frontend, options),
             )
             return
+
+
+def _measured_elsewhere(workflow: Workflow, build: Step, frontend: FrontEnd) -> Finding | None:
+    """A step that counts the bytes of a folder into which this build does not write: it finds nothing, and passes."""
+    if not frontend.output or build.job is None:
+        return None
+    for step in build.job.steps:
+        commands = commands_of(step)
+        if step.run is None or not any(command.name in ("wc", "stat") for command in commands):
+            continue
+        for word in (word.text for command in commands for word in command.args):
+            path = word.partition("*")[0].rstrip("/")
+            parts = set(path.split("/"))
+            if "$" not in path and parts & OUTPUTS and posixpath.basename(frontend.output) not in parts:
+                reason = f"the step measures {path}, and {frontend.framework} writes to {frontend.output}"
+                said = Blocked(reason, f"measure {frontend.output}, and fail where it is empty")
+                message = f"the size of {path} is measured, where the build writes nothing: the limit cannot fail"
+                return Finding(workflow.path, step.run.span, message, said, Level.WARNING)
+    return None
 
 
 def _insert(workflow: Workflow, step: Step, command: Command, frontend: FrontEnd, options: Options) -> Fix | Blocked:

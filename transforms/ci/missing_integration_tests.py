@@ -41,7 +41,7 @@ WITH_VALUES = (
 RUNS = re.compile(r"\b(playwright test|cypress run|npm run (test:)?e2e|yarn (test:)?e2e|pnpm (run )?(test:)?e2e)\b")
 
 SCAFFOLD = '''\
-"""The application as a whole: a request through every layer, and the database as it is deployed."""
+"""The application as a whole: a request through all layers, and the database."""
 
 from django.db import connection
 from django.db.migrations.executor import MigrationExecutor

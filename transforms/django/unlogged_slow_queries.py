@@ -25,70 +25,102 @@ from fixer.django.project import DjangoProject
 from fixer.django.query_log import QueryLog
 from fixer.django.settings import SettingsModule, resolve
 from fixer.languages.python import PythonModule, constant, has_spread, item, text
-from fixer.model import Blocked, Finding, Fix, Level, NewFile, Parts, Rule, RuleOptions, Span, joined, option
+from fixer.model import (
+    Blocked,
+    Finding,
+    Fix,
+    Level,
+    NewFile,
+    Parts,
+    Rule,
+    RuleOptions,
+    Span,
+    Tier,
+    joined,
+    option,
+)
+from fixer.project.python_style import PythonStyles, Style, licence_header
 
 LOGGER = "django.db.backends"
-ABOVE = (LOGGER, "django.db", "django")
+CHILD = "django.db.backends.slow"  # beside an entry that somebody wrote for all queries
+ABOVE = (CHILD, LOGGER, "django.db", "django")
 SILENT = re.compile(r"NullHandler|AdminEmailHandler|\bmail_admins\b")
 LEVELS = {"NOTSET": 0, "DEBUG": 10, "INFO": 20, "WARN": 30, "WARNING": 30, "ERROR": 40, "CRITICAL": 50, "FATAL": 50}
 
 MODULE = '''\
 """Logs slow queries as warnings of the logger `django.db.backends.slow`.
 
-Django itself logs queries only where DEBUG is on. The settings import this module, so that it sees the connections of
-requests, commands and background jobs alike. The variable SLOW_QUERY_SECONDS sets the limit. Parameters are not
+Django itself logs queries only where DEBUG is on. The settings call `watch`,
+so that the connections of requests, commands and background jobs are seen
+alike. The variable SLOW_QUERY_SECONDS sets the limit. Parameters are not
 logged: they may hold personal data.
 """
 
-from __future__ import annotations
+{imports}
 
-import logging
-import os
-import time
-from typing import Any, Callable
-
-from django.db.backends.signals import connection_created
-
-SLOW_QUERY_SECONDS = float(os.environ.get("SLOW_QUERY_SECONDS") or "{seconds}")
+SLOW_QUERY_SECONDS = {reading}
 LONGEST_SQL = 2000
 
 
-def _time_query(execute: Callable[..., Any], sql: Any, params: Any, many: bool, context: dict[str, Any]) -> Any:
+{time_query}
     start = time.monotonic()
     try:
         return execute(sql, params, many, context)
     finally:  # also where the query fails, for instance by a time limit
         seconds = time.monotonic() - start
         if seconds >= SLOW_QUERY_SECONDS:
-            # The logger is asked for late: one that exists before LOGGING takes effect may be switched off by it.
+            # Asked for late: a logger that exists before LOGGING takes effect
+            # may be switched off by it.
             logging.getLogger("django.db.backends.slow").warning(
-                "slow query (%.3f s, %s): %s", seconds, context["connection"].alias, str(sql)[:LONGEST_SQL]
+                "slow query (%.3f s, %s): %s",
+                seconds,
+                context["connection"].alias,
+                str(sql)[:LONGEST_SQL],
             )
 
 
-def _watch(connection: Any, **kwargs: Any) -> None:
+{connected}
     # The signal comes with every new connection of the same wrapper, not once.
     if _time_query not in connection.execute_wrappers:
         connection.execute_wrappers.append(_time_query)
 
 
-connection_created.connect(_watch, dispatch_uid="slow_queries")
+{watch}
+    """Time the queries of every connection that is made from now on."""
+    connection_created.connect(_connected, dispatch_uid="slow_queries")
 '''
+UNTYPED = {
+    "{time_query}": "def _time_query(execute, sql, params, many, context):",
+    "{connected}": "def _connected(connection, **kwargs):",
+    "{watch}": "def watch():",
+}
+TYPED = {
+    "{time_query}": """\
+def _time_query(
+    execute: Any,
+    sql: Any,
+    params: Any,
+    many: bool,
+    context: dict[str, Any],
+) -> Any:""",
+    "{connected}": "def _connected(connection: Any, **kwargs: Any) -> None:",
+    "{watch}": "def watch() -> None:",
+}
 
 
 class Options(RuleOptions):
     seconds: float = option(0.5, "how long a query takes before it is logged")
 
 
-def check(django: DjangoProject, log: QueryLog, options: Options) -> Iterator[Finding]:
+def check(django: DjangoProject, log: QueryLog, styles: PythonStyles, options: Options) -> Iterator[Finding]:
     if log.by:
         return
     for project in django.projects:
         if project.manage_py and not project.is_aside and _has_postgres(project):
-            yield from _check(project, log, options)
+            yield from _check(project, log, styles, options)
 
 
-def _check(project: DjangoProject, log: QueryLog, options: Options) -> Iterator[Finding]:
+def _check(project: DjangoProject, log: QueryLog, styles: PythonStyles, options: Options) -> Iterator[Finding]:
     chain = project.chain(project.production_path)
     speaking = [settings for settings in chain if settings.document.assignments.get("LOGGING")]
     home = speaking[-1] if speaking else _home(chain)
@@ -103,13 +135,13 @@ def _check(project: DjangoProject, log: QueryLog, options: Options) -> Iterator[
         reason = f"{path} exists and does something else" if name else f"{path} cannot be imported by name"
         yield Finding(module.path, span, message, Blocked(reason, "log slow queries there, by an execute wrapper"))
         return
-    package = name.rpartition(".")[0]
-    importing = f"from {package} import slow_queries" if package else "import slow_queries"
-    code = f"{importing}  # noqa: E402, F401"
-    parts: list[Parts | NewFile] = [NewFile(path, MODULE.replace("{seconds}", str(options.seconds)))]
+    style = styles.of(path)
+    code, importing = _called(module, name, styles.of(module.path), chain)
+    source = licence_header(module.source.text) + _module(chain, style, str(options.seconds))
+    parts: list[Parts | NewFile] = [NewFile(path, _in_quotes_of(module, source))]
     todo: list[str] = []
     effects = [f"{path}: logs queries longer than {options.seconds} s, SLOW_QUERY_SECONDS says otherwise"]
-    if not speaking and not any(database.in_class for database in home.databases) and not _configured_by_code(chain):
+    if not speaking and not _may_be_elsewhere(home, chain):
         code = f"{_new_logging(module)}\n\n{code}"
         effects.append("LOGGING: warnings of django.db.backends go to the console")
     else:
@@ -119,8 +151,40 @@ def _check(project: DjangoProject, log: QueryLog, options: Options) -> Iterator[
         elif edits:
             parts.append(edits)
             effects.append("LOGGING: warnings of django.db.backends go to a handler that works in production")
-    parts.append(module.append_code(code))
-    yield Finding(module.path, span, message, Fix.of("log slow queries", *parts, effects=effects, todo=todo))
+    parts += [importing, module.append_code(code)]
+    tier = Tier.REVIEW if todo else Tier.SAFE
+    yield Finding(module.path, span, message, Fix.of("log slow queries", *parts, tier=tier, effects=effects, todo=todo))
+
+
+def _module(chain: tuple[SettingsModule, ...], style: Style, seconds: str) -> str:
+    """The new module; decouple reads variables from a file, too, which os.environ does not see."""
+    by_decouple = any(origin.startswith("decouple.") for each in chain for origin in each.document.imported.values())
+    standard = ["import logging", "import time"] if by_decouple else ["import logging", "import os", "import time"]
+    others = ["from django.db.backends.signals import connection_created"]
+    reading = f'float(os.environ.get("SLOW_QUERY_SECONDS") or "{seconds}")'
+    if style.is_typed:
+        standard.append("from typing import Any")
+    if by_decouple:
+        others.insert(0, "from decouple import config")
+        reading = f'config("SLOW_QUERY_SECONDS", default={seconds}, cast=float)'
+    imports = "\n".join([*standard, "", *others]) + "\n" * (style.blank_lines_after_imports - 1)
+    source = MODULE.replace("{imports}", imports).replace("{reading}", reading)
+    for place, head in (TYPED if style.is_typed else UNTYPED).items():
+        source = source.replace(place, head)
+    return source
+
+
+def _called(module: PythonModule, name: str, style: Style, chain: tuple[SettingsModule, ...]) -> tuple[str, Parts]:
+    """The code at the end of the settings, and the import at their top where it can stand there."""
+    package = name.rpartition(".")[0]
+    is_included = any("split_settings" in each.document.source.text for each in chain)  # run within another module
+    importing = None if not package or is_included or style.bans_relative else module.add_sibling("slow_queries")
+    if importing is not None:
+        return "slow_queries.watch()", importing
+    absolute = f"from {package} import slow_queries" if package else "import slow_queries"
+    noqa = style.noqa("E402")
+    blank = "\n" * style.blank_lines_after_imports
+    return f"{absolute}{noqa}\n{blank}slow_queries.watch()", ()
 
 
 def _home(chain: tuple[SettingsModule, ...]) -> SettingsModule:
@@ -137,9 +201,16 @@ def _start(module: PythonModule) -> Span:
 
 
 def _has_postgres(project: DjangoProject) -> bool:
-    databases = project.databases_of(project.production_path)
+    """Of all branches: which of them production takes is known only there."""
+    databases = [each for settings in project.chain(project.production_path) for each in settings.databases]
     vendors = {database.vendor for database in databases if not database.in_class}
     return "postgresql" in vendors or ("" in vendors and bool(project.driver))
+
+
+def _may_be_elsewhere(home: SettingsModule, chain: tuple[SettingsModule, ...]) -> bool:
+    """Whether LOGGING may come from where it is not seen: a class, code, or a module that is not in the repository."""
+    in_class = any(database.in_class for database in home.databases)
+    return in_class or _configured_by_code(chain) or any(each.takes_unseen for each in chain)
 
 
 def _configured_by_code(chain: tuple[SettingsModule, ...]) -> bool:
@@ -161,6 +232,13 @@ def _entry(handler: str) -> dict[str, Any]:
     return {"handlers": [handler], "level": "WARNING", "propagate": False}
 
 
+def _in_quotes_of(module: PythonModule, code: str) -> str:
+    """The text of a new module with the quotes of another; docstrings keep theirs."""
+    if module.quote == '"':
+        return code
+    return re.sub(r'(?<!")"([^"\'\n]*)"(?!")', r"'\1'", code)
+
+
 # -- an existing LOGGING ------------------------------------------------------------------------------------------
 
 
@@ -176,54 +254,26 @@ def _heard(module: PythonModule, value: ast.expr | None) -> Parts | None:
         if part is not None and (not isinstance(part, ast.Dict) or has_spread(part)):
             return None
     working = _working(handlers)
-    if _is_heard(logging, loggers, working):
+    if _is_heard(logging, loggers, handlers, working):
         return ()
-    if isinstance(loggers, ast.Dict) and loggers.keys and item(loggers, LOGGER) is not None:
-        return _repaired(module, item(loggers, LOGGER), handlers, working)
     name, new = _handler(handlers, working)
+    logger = LOGGER if item(loggers, LOGGER) is None else CHILD
     edits: list[Parts] = []
     if new and isinstance(handlers, ast.Dict):
         edits.append(module.edit_dict(handlers, add=new))
     add: dict[str, Any] = {"handlers": new} if new and handlers is None else {}
     if isinstance(loggers, ast.Dict):
-        edits.append(module.edit_dict(loggers, add={LOGGER: _entry(name)}))
+        edits.append(module.edit_dict(loggers, add={logger: _entry(name)}))
     else:
-        add["loggers"] = {LOGGER: _entry(name)}
+        add["loggers"] = {logger: _entry(name)}
     if add:
         edits.append(module.edit_dict(logging, add=add))
     return joined(edits)
 
 
-def _repaired(
-    module: PythonModule, entry: ast.expr | None, handlers: ast.expr | None, working: list[str]
-) -> Parts | None:
-    """An entry that is there, but is too quiet, or speaks to handlers that are silent in production."""
-    if not isinstance(entry, ast.Dict) or has_spread(entry):
-        return None
-    set_: dict[str, Any] = {}
-    add: dict[str, Any] = {}
-    edits: list[Parts] = []
-    if not _is_low_enough(item(entry, "level")):
-        if any(_mails(item(handlers, name)) for name in _names(item(entry, "handlers"))):
-            return None  # a mail for each slow query would be worse than none
-        set_["level"] = "WARNING"
-    if not any(name in working for name in _names(item(entry, "handlers"))):
-        name, new = _handler(handlers, working)
-        if new and not isinstance(handlers, ast.Dict):
-            return None
-        if new and isinstance(handlers, ast.Dict):
-            edits.append(module.edit_dict(handlers, add=new))
-        given = item(entry, "handlers")
-        if isinstance(given, ast.List | ast.Tuple) and given.elts:
-            edits.append(module.append(given, name))
-        else:
-            (set_ if given is not None else add)["handlers"] = [name]
-    if set_ or add:
-        edits.append(module.edit_dict(entry, set=set_, add=add))
-    return joined(edits)
-
-
-def _is_heard(logging: ast.Dict, loggers: ast.expr | None, working: list[str]) -> bool:
+def _is_heard(logging: ast.Dict, loggers: ast.expr | None, handlers: ast.expr | None, working: list[str]) -> bool:
+    """Whether a warning reaches a handler that shows it, and none that would send a mail while somebody waits."""
+    heard = False
     level: ast.expr | None = None
     for name in (*ABOVE, ""):
         entry = (item(logging, "root") or item(loggers, "")) if not name else item(loggers, name)
@@ -232,11 +282,12 @@ def _is_heard(logging: ast.Dict, loggers: ast.expr | None, working: list[str]) -
         level = level or item(entry, "level")
         given = item(entry, "handlers")
         chosen = given is not None and not isinstance(given, ast.List | ast.Tuple)  # by the environment, say
-        if chosen or any(each in working for each in _names(given)):
-            return _is_low_enough(level)
-        if constant(item(entry, "propagate")) in (False, 0):
+        if any(_mails(item(handlers, each)) for each in _names(given)):
             return False
-    return False
+        heard = heard or chosen or any(each in working for each in _names(given))
+        if constant(item(entry, "propagate")) in (False, 0):
+            break
+    return heard and _is_low_enough(level)
 
 
 def _is_low_enough(level: ast.expr | None) -> bool:

@@ -1,4 +1,4 @@
-"""A PostgreSQL database without reuse of connections, or whose connections may hang, run for ever, or go unencrypted.
+"""A PostgreSQL database whose connections are not used again, or on which a request may wait for ever.
 
 ## Why
 Django opens a connection for each request unless it is told otherwise: 3 to 9 ms each on one machine, more over a
@@ -8,96 +8,118 @@ application:
 
 * under WSGI `CONN_MAX_AGE = 600`, with `CONN_HEALTH_CHECKS` from Django 4.1 on; 60 before, where a connection that
   the server closed costs a request;
-* under ASGI no persistent connection (it would never be used again), but Django's pool where Django ≥ 5.1, psycopg 3
-  and psycopg_pool are there, with `CONN_MAX_AGE = 0`, since one excludes the other;
+* under ASGI, and with workers of gevent, no persistent connection (it would never be used again); under ASGI Django's
+  pool where Django ≥ 5.1, psycopg 3 and psycopg_pool are there, with `CONN_MAX_AGE = 0`, since one excludes the other.
+  Whatever keeps connections there is set to 0: a key, an argument, a later assignment, the default of a variable;
 * `POOL` beside `NAME` does nothing in any Django, and is removed.
 
-`sslmode` is read from the environment and is `require` without the variable. CI jobs and compose services that use a
-PostgreSQL server of their own, which has no TLS, get `prefer` in the same fix; other files that start one are named.
-`statement_timeout` can be set by the environment too: 0 for migrations and long jobs.
+It is written where a person would write it: into the literal, into the arguments of `dj_database_url`, else as lines
+below. Where the settings of development or of tests take the module over, it goes into those of production.
 
-Settings made from a URL (`dj_database_url`, `env.db()`) or by another expression, with an engine from the environment,
-or with OPTIONS under a condition, get a loop below DATABASES that does the same to PostgreSQL and leaves SQLite alone.
+The limit for statements is set by the module that the server starts (wsgi.py or asgi.py), once a connection is made:
+it holds for requests, not for migrations and jobs, and asks nothing of a connection that a pooler could refuse. Where
+gunicorn may take longer for a request (`--timeout`), it is as long.
+
+TLS is insisted on only where every host that the repository knows belongs to a provider whose servers speak it.
+Elsewhere libpq's own default stays: TLS where the server has it, and what PGSSLMODE says.
 
 ## When it is left alone
 Other databases than PostgreSQL, settings and aliases for tests and development, branches for tests, projects in
-folders for tests or examples, backends with a pool of their own, and every key that is set anywhere. `verify-full`
-stays. Behind pgbouncer there is no `statement_timeout`, since pgbouncer refuses it or drops it silently. A server at a
-literal local address is not asked for TLS. Where nothing tells WSGI from ASGI, only `CONN_MAX_AGE` is blocked.
+folders for tests or examples, backends with a pool of their own, and every key that is set anywhere. Behind a pooler
+statements get no limit, since its sessions are shared. Beside what forks (Celery's workers, a preloading gunicorn)
+there is no pool. Where nothing tells WSGI from ASGI, `CONN_MAX_AGE` is blocked.
 """
 
 import ast
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, Literal
+from typing import Any, Literal, Self
 
-from fixer.django.app_server import AppServer
-from fixer.django.databases import LocalDatabases, Place
+from fixer.django.app_server import Applications, AppServer
+from fixer.django.databases import DatabaseServers
+from fixer.django.forks import Forks
 from fixer.django.project import DjangoProject
 from fixer.django.settings import (
     OWN_POOL,
     Database,
     Later,
     SettingsModule,
-    limit_variable,
+    environment_reads,
     own_dict,
     resolve,
     vendor_of,
 )
-from fixer.languages.python import Code, PythonModule, constant, item, key, text
+from fixer.languages.python import Code, PythonModule, constant, dotted, has_spread, item, key
 from fixer.model import Blocked, Finding, Fix, Parts, Rule, RuleOptions, Span, Tier, listed, option
+from fixer.project.packages import PythonPackages
+from fixer.project.python_style import PythonStyles
 
 CONNECT_TIMEOUT = 10  # seconds
+STATEMENT_TIMEOUT_MS = 30000
 AGE_WITHOUT_HEALTH_CHECKS = 60
 POOL_MIN = 5
 MOST_CONNECTIONS = 80  # of PostgreSQL's default of 100; some are for people and for jobs
-LOCAL = re.compile(r"^(localhost|127\.\d+\.\d+\.\d+|::1|/.*|db|postgres|postgresql|database|)$")
-# django-environ's and environs' Env, decouple's Config.
-LIBRARY = re.compile(r"(^|\.)((FileAware)?Env|AutoConfig|Config)$")
-POOLED_HOST = re.compile(r"pgbouncer|pooler", re.IGNORECASE)
-CURSORS = re.compile(r"DISABLE_SERVER_SIDE_CURSORS(?!['\"]?\]?(:| =) False)")  # what a pooler by transaction asks for
-POOLED_PORTS = frozenset({"6432", "6543"})
 ASIDE = re.compile(
     r"\b(tests?|testing|pytest|ci|github\w*|debug|local|dev|development)\b|TEST|GITHUB|\bCI_|CIRCLECI|TRAVIS|JENKINS",
     re.I,
 )
+# What takes conn_max_age as an argument: dj_database_url, and environs, which calls it.
+URL_CALLS = re.compile(r"^dj_database_url\.(config|parse)$|\.dj_db_url$")
 UNKNOWN_SERVER = Blocked(
     "nothing says whether WSGI or ASGI runs the application; a kept connection is a leak under ASGI",
     "say which, by configuration",
     'rules.unpooled-database.server = "wsgi"',
 )
-KEYS = ("CONN_MAX_AGE", "CONN_HEALTH_CHECKS", "sslmode", "connect_timeout", "statement_timeout", "pool")
+URL_MAY_POOL = Blocked(
+    "psycopg_pool is installed, and a URL may ask for a pool, beside which Django refuses to keep connections",
+    "set CONN_MAX_AGE, or a pool, there",
+)
+KEYS = ("CONN_MAX_AGE", "CONN_HEALTH_CHECKS", "sslmode", "connect_timeout", "pool")
+LIMIT = """\
+def _limit_statements(connection, **kwargs):
+{step}# Of requests alone: what manage.py and workers run may take longer.
+{step}if connection.vendor == {postgresql}:
+{step}{step}with connection.cursor() as cursor:
+{step}{step}{step}cursor.execute({statement})
+
+
+connection_created.connect(_limit_statements)
+"""
 
 
 class Options(RuleOptions):
     server: Literal["", "wsgi", "asgi"] = option("", "what runs the application, where no file tells")
     max_age: int = option(600, "seconds for which a connection is kept under WSGI")
     pool_max_size: int = option(20, "most connections of one process under ASGI, with Django's pool")
-    statement_timeout_ms: int = option(30000, "after how many milliseconds PostgreSQL cancels a statement")
+    statement_timeout_ms: int = option(30000, "after how many milliseconds PostgreSQL cancels a statement of a request")
 
 
 def check(
-    django: DjangoProject, server: AppServer | None, local: LocalDatabases | None, options: Options
+    django: DjangoProject,
+    server: AppServer | None,
+    applications: Applications | None,
+    servers: DatabaseServers,
+    packages: PythonPackages | None,
+    styles: PythonStyles,
+    forks: Forks,
+    options: Options,
 ) -> Iterator[Finding]:
     for project in django.projects:
         if project.is_aside:
             continue
         here = server.near(project.root) if server is not None and django.others else server
-        cell = _Cell(project, here, local, options)
-        for settings in project.modules.values():
-            if settings.role in ("test", "development"):
-                continue
-            wanted = [database for database in settings.databases if _is_for_production(database)]
-            literal = [each for each in wanted if each.shape == "literal" and each.vendor == "postgresql"]
-            late = [database for database in wanted if _is_made_at_run_time(project, database)]
-            if late and not settings.opaque:
-                others = [database for database in literal if database not in late]
-                yield from _made_at_run_time(project, settings, [*late, *others], cell)
-                continue
-            for database in literal:
-                yield from _literal(project, settings, database, cell)
-    yield from _without_tls(django, local)
+        cell = _Cell(project, here, servers, packages, styles, forks, options)
+        wanted = [
+            (settings, database)
+            for settings in project.modules.values()
+            for database in settings.databases
+            if settings.role not in ("test", "development") and _is_for_production(database)
+        ]
+        for settings, database in wanted:
+            yield from _database(settings, database, cell)
+        if applications is not None and any(_may_be_postgres(project, database) for _, database in wanted):
+            yield from _limit(applications, [database for _, database in wanted], cell)
 
 
 # -- what is right for this project -------------------------------------------------------------------------------
@@ -109,7 +131,10 @@ class _Cell:
 
     project: DjangoProject
     server: AppServer | None
-    local: LocalDatabases | None
+    servers: DatabaseServers
+    packages: PythonPackages | None
+    styles: PythonStyles
+    forks: Forks
     options: Options
 
     @property
@@ -118,8 +143,15 @@ class _Cell:
 
     @property
     def isolates_requests(self) -> bool:
-        """Under ASGI every request has a thread of its own since Django 4.0; 3.2 has one thread for all."""
-        return self.interface == "asgi" and not self.is_older_than(4, 0)
+        """Under ASGI every request has a thread of its own since Django 4.0; 3.2 has one thread for all.
+
+        Workers of gevent and eventlet give each one a greenlet, which is the same for Django.
+        """
+        return self.is_green or (self.interface == "asgi" and not self.is_older_than(4, 0))
+
+    @property
+    def is_green(self) -> bool:
+        return not self.options.server and self.server is not None and self.server.is_green
 
     def is_older_than(self, *release: int) -> bool:
         return self.project.version is not None and self.project.version.may_be_older_than(*release)
@@ -142,6 +174,11 @@ class _Cell:
     def has_health_checks(self) -> bool:
         return not self.is_older_than(4, 1)
 
+    def takes_health_checks(self, near: str) -> bool:
+        """Whether every dj-database-url that may be installed knows `conn_health_checks`."""
+        version = self.packages.version("dj-database-url", near) if self.packages is not None else None
+        return version is not None and not version.may_be_older_than(1, 2)
+
     @property
     def age(self) -> int:
         return int(self.options.max_age) if self.has_health_checks else AGE_WITHOUT_HEALTH_CHECKS
@@ -159,37 +196,59 @@ class _Cell:
             return f"the configuration says {self.options.server}"
         return self.server.reason if self.server else ""
 
+    @property
+    def statement_timeout_ms(self) -> int:
+        """The option, or as long as the server lets a request run, where that is longer; 0 for no limit."""
+        given = int(self.options.statement_timeout_ms)
+        allowed = self.server.timeout if self.server is not None else None
+        if allowed is None or given != STATEMENT_TIMEOUT_MS:
+            return given
+        return max(given, allowed * 1000) if allowed else 0
+
+    def width(self, module: PythonModule) -> int:
+        return self.styles.of(module.path).width
+
+
+@dataclass(frozen=True)
+class _Age:
+    """One place that says how long a connection is kept."""
+
+    module: PythonModule
+    value: ast.expr
+    at: str
+
 
 @dataclass(frozen=True)
 class _Said:
-    """What is said about a database: where it is defined, and further down (`handled`).
+    """What is said about a database where it is defined, and further down.
 
-    `options` are the OPTIONS that count, in `module`; None where there are none, or where they are built elsewhere.
+    `handled` are the keys that anything names further down, or that a helper or an unseen dict is given. `ages` are
+    the values of CONN_MAX_AGE in the order in which they take effect. `options` are the OPTIONS that count, in
+    `options_in`; None where there are none; `knows_options` is false where they cannot be seen.
     """
 
     database: Database
     handled: frozenset[str]
-    module: PythonModule
+    ages: tuple[_Age, ...]
     options: ast.Dict | None
+    options_in: PythonModule
+    knows_options: bool
+
+    @classmethod
+    def of(cls, project: DjangoProject, database: Database) -> Self:
+        later = project.later_of(database)
+        module, options, known = _options(database, later)
+        return cls(database, _handled(later) | _named(database), tuple(_ages(database, later)), options, module, known)
 
     @property
     def at(self) -> str:
         return f"DATABASES.{self.database.alias}"
 
     @property
-    def knows_options(self) -> bool:
-        return self.options is not None or item(self.database.node, "OPTIONS") is None
-
-    @property
-    def age(self) -> ast.expr | None:
-        return item(self.database.node, "CONN_MAX_AGE")
-
-    @property
-    def keeps_connections(self) -> bool:
-        return self.age is not None and constant(self.age) not in (0, ...)
+    def says_age(self) -> bool:
+        return bool(self.ages) or "CONN_MAX_AGE" in self.handled
 
     def names(self, name: str) -> bool:
-        """Whether a key of the database is there, or is set further down."""
         return key(self.database.node, name) is not None or name in self.handled
 
     def names_option(self, name: str) -> bool:
@@ -201,65 +260,75 @@ class _Wanted:
     """What one database lacks: keys beside NAME, keys of OPTIONS, and words for each."""
 
     add: dict[str, Any] = field(default_factory=dict)
-    set: dict[str, Any] = field(default_factory=dict)
-    delete: list[str] = field(default_factory=list)
     add_options: dict[str, Any] = field(default_factory=dict)
-    set_options: dict[str, Any] = field(default_factory=dict)
+    delete: list[str] = field(default_factory=list)
+    zero: _Age | None = None
     lacks: list[str] = field(default_factory=list)
     effects: list[str] = field(default_factory=list)
     todo: list[str] = field(default_factory=list)
     blocked: Blocked | None = None
 
     def __bool__(self) -> bool:
-        return bool(self.add or self.set or self.delete or self.add_options or self.set_options)
+        return bool(self.add or self.add_options or self.delete or self.zero)
 
 
-def _literal(project: DjangoProject, settings: SettingsModule, database: Database, cell: _Cell) -> Iterator[Finding]:
-    assert isinstance(database.node, ast.Dict)
+def _database(settings: SettingsModule, database: Database, cell: _Cell) -> Iterator[Finding]:
+    if _homes(cell.project, settings, database) is None:
+        return
+    is_postgres = database.vendor == "postgresql" and database.shape == "literal"
+    if not is_postgres and (not _may_be_postgres(cell.project, database) or settings.opaque or database.in_class):
+        return
     module = database.module
-    span = module.span(key(database.node, "ENGINE") or database.node)
     name = f"database '{database.alias}'"
     if cell.cannot_start:
-        reason = f"Django {project.version} does not know psycopg 3, and cannot start with it"
-        yield Finding(
-            module.path,
-            span,
-            f"{name} cannot be reached",
-            Blocked(reason, "ask for psycopg2, or for Django 4.2 or later"),
-        )
+        if is_postgres:
+            reason = f"Django {cell.project.version} does not know psycopg 3, and cannot start with it"
+            cure = Blocked(reason, "ask for psycopg2, or for Django 4.2 or later")
+            yield Finding(module.path, _start(database), f"{name} cannot be reached", cure)
         return
-    later = project.later_of(database)
-    said = _Said(database, _handled(later), *_options(database, later))
+    said = _Said.of(cell.project, database)
     wanted = _Wanted()
     _reuse(said, cell, wanted)
-    if said.knows_options:
-        _tls(said, wanted)
-        _timeouts(said, cell, wanted)
+    if is_postgres and said.knows_options:
+        _waits(said, cell, wanted)
     if wanted.blocked is not None:
-        yield Finding(module.path, span, f"{name} opens a connection for every request", wanted.blocked)
+        yield Finding(module.path, _start(database), f"{name} opens a connection for every request", wanted.blocked)
     if not wanted:
         return
-    parts = list(_edits(project, settings, said, cell.local, wanted))
-    if "sslmode" in wanted.add_options and cell.local is not None:
-        variable, theirs = database.ssl_variable, _production(project, settings, database)
-        parts += [
-            place.set(variable, "prefer")
-            for place in cell.local.lacking(variable)
-            if not theirs or any(_runs_with(project, place, other) for other in theirs)
-        ]
-    yield Finding(
-        module.path,
-        span,
-        f"{name} {listed(wanted.lacks)}",
-        Fix.of(
-            f"reuse the connections of '{database.alias}' and bound every wait" if wanted.add or wanted.set else
-            f"bound every wait for '{database.alias}'",
-            *parts,
-            tier=Tier.REVIEW,
-            effects=wanted.effects,
-            todo=wanted.todo,
-        ),
-    )  # fmt: skip
+    place = (wanted.zero.module, wanted.zero.value) if wanted.zero else (module, None)
+    span = place[0].span(place[1]) if place[1] is not None else _start(database)
+    fix = Fix.of(
+        _title(database, wanted),
+        *_edits(settings, said, cell, wanted),
+        tier=Tier.REVIEW,
+        effects=wanted.effects,
+        todo=wanted.todo,
+    )
+    yield Finding(place[0].path, span, f"{name} {listed(wanted.lacks)}", fix)
+
+
+def _title(database: Database, wanted: _Wanted) -> str:
+    titles = []
+    if "pool" in wanted.add_options:
+        titles.append(f"pool the connections of '{database.alias}'")
+    elif wanted.zero:
+        titles.append(f"keep no connection of '{database.alias}' behind a request")
+    elif "CONN_MAX_AGE" in wanted.add:
+        titles.append(f"reuse the connections of '{database.alias}'")
+    elif wanted.add:
+        titles.append(f"check a kept connection of '{database.alias}' before it is used")
+    if "sslmode" in wanted.add_options:
+        titles.append("insist on TLS")
+    if "connect_timeout" in wanted.add_options:
+        titles.append("bound the wait for a connection")
+    return listed(titles) if titles else f"remove what does nothing from '{database.alias}'"
+
+
+def _start(database: Database) -> Span:
+    return database.module.span(key(database.node, "ENGINE") or database.node)
+
+
+# -- what a database lacks ----------------------------------------------------------------------------------------
 
 
 def _reuse(said: _Said, cell: _Cell, wanted: _Wanted) -> None:
@@ -275,27 +344,32 @@ def _reuse(said: _Said, cell: _Cell, wanted: _Wanted) -> None:
         wanted.lacks.append("does not check a kept connection before it is used")
         wanted.effects.append(f"{said.at}.CONN_HEALTH_CHECKS: a connection that the server closed is replaced")
     others = ", ".join(f"{c.path}:{c.line} ({c.server})" for c in (cell.server.contradicting if cell.server else ()))
-    if wanted.add and others:
+    if "CONN_MAX_AGE" in wanted.add and others:
         wanted.todo.append(f"where {others} runs the application instead, set CONN_MAX_AGE to 0")
 
 
 def _keeps(said: _Said, cell: _Cell, wanted: _Wanted) -> bool:
     """Sees to it that connections are used again, and says whether they then are."""
-    says_age = said.age is not None or "CONN_MAX_AGE" in said.handled
-    if said.names_option("pool") or (cell.isolates_requests and cell.has_pool):
-        return _pools(said, cell, wanted)
+    pooled = said.names_option("pool")
+    may_pool = cell.has_pool and said.database.shape == "literal" and said.database.vendor == "postgresql"
+    if pooled or (cell.isolates_requests and may_pool and not cell.is_green):
+        return _pools(said, cell, wanted, pooled=pooled)
     if cell.isolates_requests:
-        if said.keeps_connections:
-            wanted.set["CONN_MAX_AGE"] = 0
-            wanted.lacks.append("keeps connections that ASGI never uses again")
-            wanted.effects.append(f"{said.at}.CONN_MAX_AGE: 0; {cell.reason}")
-        elif not says_age:
+        if said.ages:
+            _not_kept(said, wanted, "keeps connections that are never used again", cell.reason)
+        elif not said.says_age and cell.is_green:
+            reason = f"{cell.reason}, whose greenlets never use a kept connection again"
+            wanted.blocked = Blocked(reason, "put pgbouncer in front, or use threads")
+        elif not said.says_age:
             wanted.blocked = _no_pool(cell)
         return False
-    if says_age:
-        return not cell.interface or constant(said.age) != 0  # somebody may want none
+    if said.says_age:
+        return not said.ages or _number(said.ages[-1])[0] != 0  # somebody may want none
     if not cell.interface:
         wanted.blocked = UNKNOWN_SERVER
+        return False
+    if cell.has_pool and said.database.shape != "literal":
+        wanted.blocked = URL_MAY_POOL
         return False
     wanted.add["CONN_MAX_AGE"] = cell.age
     wanted.lacks.append("opens a connection for every request")
@@ -306,20 +380,25 @@ def _keeps(said: _Said, cell: _Cell, wanted: _Wanted) -> bool:
     return True
 
 
-def _pools(said: _Said, cell: _Cell, wanted: _Wanted) -> bool:
+def _pools(said: _Said, cell: _Cell, wanted: _Wanted, *, pooled: bool) -> bool:
     """Django's pool, beside which it refuses to keep connections."""
-    pooled = said.names_option("pool")
-    age_is_unknown = "CONN_MAX_AGE" in said.handled or (said.age is not None and constant(said.age) is ...)
-    if not pooled and (not said.knows_options or age_is_unknown):
-        reason = "CONN_MAX_AGE is set elsewhere, and Django refuses it beside a pool"
-        wanted.blocked = Blocked(
-            reason if said.knows_options else "OPTIONS is built elsewhere",
-            "set OPTIONS['pool'] and CONN_MAX_AGE = 0 together",
-        )
+    if not pooled and not said.knows_options:
+        wanted.blocked = Blocked("OPTIONS is built elsewhere", "set OPTIONS['pool'] and CONN_MAX_AGE = 0 together")
         return False
-    if said.keeps_connections:
-        wanted.set["CONN_MAX_AGE"] = 0
-        wanted.effects.append(f"{said.at}.CONN_MAX_AGE: 0, since Django refuses to keep connections beside a pool")
+    if not pooled and not said.ages and said.says_age:
+        reason = "CONN_MAX_AGE is set elsewhere, and Django refuses it beside a pool"
+        wanted.blocked = Blocked(reason, "set OPTIONS['pool'] and CONN_MAX_AGE = 0 together")
+        return False
+    if not pooled and cell.forks.by:
+        wanted.blocked = Blocked(
+            f"{cell.forks.by} forks what has loaded these settings, and a pool does not outlive a fork",
+            "set OPTIONS['pool'] only in the settings of the server, or put pgbouncer in front",
+        )
+        if said.ages:
+            _not_kept(said, wanted, "keeps connections that are never used again", cell.reason)
+        return False
+    if said.ages:
+        _not_kept(said, wanted, "keeps connections beside a pool", "Django refuses to keep connections beside a pool")
     if not pooled:
         wanted.add_options["pool"] = cell.pool
         wanted.lacks.append("opens a connection for every request")
@@ -327,26 +406,33 @@ def _pools(said: _Said, cell: _Cell, wanted: _Wanted) -> bool:
     return True
 
 
-def _no_reuse(cell: _Cell) -> Blocked | None:
-    """Why a loop cannot let connections be used again, where it cannot."""
-    if not cell.interface:
-        return UNKNOWN_SERVER
-    if not cell.isolates_requests:
-        return None
-    if not cell.has_pool:
-        return _no_pool(cell)
-    return Blocked(
-        f"{cell.reason}, and DATABASES is made at run time", "set OPTIONS['pool'] and CONN_MAX_AGE = 0 there"
-    )
+def _not_kept(said: _Said, wanted: _Wanted, lack: str, reason: str) -> None:
+    """What says last how long a connection is kept, set to 0 where it may be more."""
+    last = said.ages[-1]
+    value, _ = _number(last)
+    if value == 0:
+        return
+    wanted.zero = last
+    wanted.lacks.append(f"{lack} ({last.at})")
+    wanted.effects.append(f"{said.at}.CONN_MAX_AGE: 0{_unless(last)}; {reason}")
+
+
+def _unless(age: _Age) -> str:
+    read = next(environment_reads(age.module, age.value), None)
+    return f" unless {read.name} says otherwise" if read is not None else ""
 
 
 def _no_pool(cell: _Cell) -> Blocked:
     missing = [] if cell.project.version and cell.project.version.at_least(5, 1) else ["Django 5.1 or later"]
-    missing += (
-        [] if cell.project.driver == "psycopg" and cell.project.has_pool else ["psycopg[pool] instead of psycopg2"]
-    )
-    if cell.project.driver == "psycopg" and not cell.project.has_pool:
-        missing[-1] = "psycopg[pool]"
+    if cell.project.driver != "psycopg":
+        missing.append("psycopg[pool] instead of psycopg2")
+    elif not cell.project.has_pool:
+        missing.append("psycopg[pool]")
+    if not missing:
+        return Blocked(
+            f"{cell.reason}, and what the database is is known only at run time",
+            "set OPTIONS['pool'] and CONN_MAX_AGE = 0 there",
+        )
     files = cell.project.requirements
     return Blocked(
         f"{cell.reason}: under ASGI only a pool reuses connections, and Django's needs {' and '.join(missing)}",
@@ -354,295 +440,313 @@ def _no_pool(cell: _Cell) -> Blocked:
     )
 
 
-def _tls(said: _Said, wanted: _Wanted) -> None:
-    if "sslmode" in said.handled or not _needs_tls(said):
-        return
-    variable = said.database.ssl_variable
-    required = f"{_read(said.module, said.database, variable)} or {said.module.quoted('require')}"
-    wanted.add_options["sslmode"] = Code(required)
-    wanted.lacks.append("does not insist on TLS")
-    wanted.effects.append(f"{said.at}.OPTIONS.sslmode: {variable}, else require")
-
-
-def _timeouts(said: _Said, cell: _Cell, wanted: _Wanted) -> None:
+def _waits(said: _Said, cell: _Cell, wanted: _Wanted) -> None:
     at = f"{said.at}.OPTIONS"
+    if not said.names_option("sslmode"):
+        host = cell.servers.takes_tls(cell.project, said.database)
+        if host:
+            wanted.add_options["sslmode"] = "require"
+            wanted.lacks.append("does not insist on TLS")
+            wanted.effects.append(f"{at}.sslmode: require, which {host} speaks")
     if not said.names_option("connect_timeout"):
         wanted.add_options["connect_timeout"] = CONNECT_TIMEOUT
         wanted.lacks.append("may wait for ever for a connection")
         wanted.effects.append(f"{at}.connect_timeout: {CONNECT_TIMEOUT} s")
-    given = item(said.options, "options")
-    has_limit = {"statement_timeout", "options"} & said.handled or (
-        given is not None and "statement_timeout" in ast.unparse(given)
-    )
-    built_elsewhere = given is not None and not text(given)
-    if has_limit or built_elsewhere or _pooler(said.database, cell):
-        return
-    milliseconds = str(cell.options.statement_timeout_ms)
-    own = limit_variable(said.database.ssl_variable)
-    before = f"{text(given)} " if given is not None else ""
-    value = Code(
-        f"{said.module.quoted(before + '-c statement_timeout=')} + "
-        f"({_read(said.module, said.database, own)} or {said.module.quoted(milliseconds)})"
-    )
-    (wanted.set_options if given is not None else wanted.add_options)["options"] = value
-    wanted.lacks.append("lets a query run for ever")
-    wanted.effects.append(f"{at}.options: a statement is cancelled after {own}, else {milliseconds} ms")
-    wanted.todo.append(_without_limit_elsewhere(said.database.ssl_variable))
 
 
-def _edits(
-    project: DjangoProject,
-    settings: SettingsModule,
-    said: _Said,
-    local: LocalDatabases | None,
-    wanted: _Wanted,
-) -> Iterator[Parts]:
-    database, options = said.database, said.options
+# -- where it is written ------------------------------------------------------------------------------------------
+
+
+def _edits(settings: SettingsModule, said: _Said, cell: _Cell, wanted: _Wanted) -> Iterator[Parts]:
+    database = said.database
+    if wanted.zero is not None:
+        yield _zeroed(wanted.zero)
+    homes = _homes(cell.project, settings, database)
+    update = _replacing(cell.project.later_of(database))
+    if homes:
+        wanted.effects = [f"{effect} (in {listed(h.path for h in homes)})" for effect in wanted.effects]
+        for home in homes:
+            yield from _lines_in(home.document, said, cell, wanted)
+        if wanted.delete and isinstance(database.node, ast.Dict):
+            yield database.module.edit_dict(database.node, delete=wanted.delete)
+    elif update is not None and update.value is not None:
+        yield from _around_call(update.module, update.value, update.statement, said, cell, wanted)
+    elif isinstance(database.node, ast.Dict):
+        yield from _in_literal(said, cell, wanted)
+    elif wanted.add:
+        yield from _around_call(database.module, database.node, database.statement, said, cell, wanted)
+
+
+def _in_literal(said: _Said, cell: _Cell, wanted: _Wanted) -> Iterator[Parts]:
+    database, options, module = said.database, said.options, said.database.module
     assert isinstance(database.node, ast.Dict)
-    module = database.module
-    add, add_options = dict(wanted.add), dict(wanted.add_options)
-    elsewhere = _production(project, settings, database) if said.module is module else ()
-    if "sslmode" in add_options and elsewhere:
-        del add_options["sslmode"]
-        variable = database.ssl_variable
-        for other in elsewhere:
-            yield from _assigned_in(other.document, database, variable)
-    set_ = dict(wanted.set)
-    if options is None and add_options:
-        add["OPTIONS"] = add_options
-    elif options is not None and options is database.options and not module.spans_lines(database.node):
+    add = dict(wanted.add)
+    set_: dict[str, Any] = {}
+    if wanted.add_options and options is None:
+        add["OPTIONS"] = wanted.add_options
+    elif wanted.add_options and options is database.options and not module.spans_lines(database.node):
         # All on one line, which may get too long and be broken up: one edit for both.
-        given = {
-            text(name): Code(module.text_of(value)) for name, value in zip(options.keys, options.values, strict=True)
-        }
-        if add_options or wanted.set_options:
-            set_["OPTIONS"] = given | wanted.set_options | add_options
-    elif options is not None and (add_options or wanted.set_options):
-        yield said.module.edit_dict(options, add=add_options, set=wanted.set_options)
+        assert options is not None
+        given = {_key(name): Code(module.text_of(v)) for name, v in zip(options.keys, options.values, strict=True)}
+        set_["OPTIONS"] = {**given, **wanted.add_options}
+    elif wanted.add_options and options is not None:
+        width = cell.width(said.options_in)
+        yield said.options_in.edit_dict(options, add=wanted.add_options, width=width)
     if add or set_ or wanted.delete:
-        yield module.edit_dict(database.node, add=add, set=set_, delete=wanted.delete)
-    values = (*add_options.values(), *wanted.set_options.values())
-    if any(isinstance(value, Code) and "os." in value.text for value in values):
-        yield said.module.add_import("os", options if options is not None else database.node)
-    if "sslmode" in wanted.add_options:
-        wanted.todo.append(_without_tls_elsewhere(database.ssl_variable, local, of_production=bool(elsewhere)))
+        yield module.edit_dict(database.node, add=add, set=set_, delete=wanted.delete, width=cell.width(module))
 
 
-def _production(project: DjangoProject, settings: SettingsModule, database: Database) -> tuple[SettingsModule, ...]:
-    """The modules of production that take this one over, as those of development and of tests do: TLS belongs there.
-
-    None of them where the alias may be missing, or be another, there.
-    """
-    same = [other for each in project.modules.values() for other in each.databases if other.alias == database.alias]
-    others = [each for each in same if each is not database and project.modules[each.path].role != "development"]
-    if settings.role != "shared" or database.guards or any(project.modules[o.path].role != "test" for o in others):
-        return ()
-    return tuple(other for other in project.importers(database.path) if other.role == "production")
+def _key(node: ast.expr | None) -> str:
+    return str(constant(node))
 
 
-def _without_tls_elsewhere(variable: str, local: LocalDatabases | None, *, of_production: bool = False) -> str:
-    """What is left to do for servers without TLS that no edit reaches."""
-    files = (*local.deployed, *(() if of_production else local.elsewhere))[:3] if local is not None else ()
-    also = f", and for what {listed(files)} start{'' if len(files) > 1 else 's'}" if files else ""
-    return f"set {variable}=prefer where PostgreSQL has no TLS, on a developer's machine, say{also}"
+def _around_call(
+    module: PythonModule, value: ast.expr, statement: ast.stmt, said: _Said, cell: _Cell, wanted: _Wanted
+) -> Iterator[Parts]:
+    """Arguments of what makes the database from a URL, else lines below the statement."""
+    call = resolve(module, value)
+    lines = dict(wanted.add)
+    if isinstance(call, ast.Call) and URL_CALLS.search(_origin(module, call.func)):
+        names = [name for name in lines if name != "CONN_HEALTH_CHECKS" or cell.takes_health_checks(module.path)]
+        arguments = {name.lower(): lines[name] for name in names}
+        if names and _may_take(module, call, arguments, cell.width(module)):
+            lines = {name: value for name, value in lines.items() if name not in names}
+            yield module.add_arguments(call, arguments, width=cell.width(module))
+    if lines:
+        last = _last_about(module, statement)
+        noqa = _noqa(module, cell)
+        code = "\n".join(f"{_target(module, said.database, n)} = {value!r}{noqa}" for n, value in lines.items())
+        yield module.insert_after(last, code)
 
 
-def _without_limit_elsewhere(variable: str) -> str:
-    return f"set {limit_variable(variable)}=0 where migrations and long jobs run: the limit holds for them too"
+def _may_take(module: PythonModule, call: ast.Call, arguments: Mapping[str, Any], width: int) -> bool:
+    """Whether the call has room for arguments on its line, or may have a line for each: not within a dict on one."""
+    holder = module.parent(call)
+    if not isinstance(holder, ast.Dict) or module.spans_lines(holder):
+        return True
+    longer = sum(len(f", {name}={value!r}") for name, value in arguments.items())
+    end = module.source.line_end(module.span(call).end)
+    return end - module.source.line_start(module.span(call).start) + longer <= width
 
 
-def _runs_with(project: DjangoProject, place: Place, settings: SettingsModule) -> bool:
-    """Whether a job or service names this settings module, or none while it is the project's own or an image's."""
-    text, module = place.document.source.text, settings.path.removesuffix(".py").rpartition("/")[2]
-    if "DJANGO_SETTINGS_MODULE" not in text:
-        named_by = (file for name, files in project.named.items() if name.endswith(f".{module}") for file in files)
-        in_image = "build" in place.node.data and any("Dockerfile" in file for file in named_by)
-        return in_image or project.settings_path == settings.path
-    return f".{module}" in text
+def _origin(module: PythonModule, function: ast.expr) -> str:
+    """The full name of what is called: `dj_database_url.parse` for `parse as db_url`."""
+    head, _, tail = dotted(function).partition(".")
+    return f"{module.imported.get(head, head)}.{tail}".strip(".")
 
 
-def _assigned_in(module: PythonModule, database: Database, variable: str) -> Iterator[Parts]:
-    target = f"DATABASES[{module.quoted(database.alias)}][{module.quoted('OPTIONS')}][{module.quoted('sslmode')}]"
-    last = _below_databases(module.tree.body)
+def _target(module: PythonModule, database: Database, *names: str) -> str:
+    return "DATABASES" + "".join(f"[{module.quoted(name)}]" for name in (database.alias, *names))
+
+
+def _noqa(module: PythonModule, cell: _Cell) -> str:
+    """What linters need where DATABASES comes by a star, if that import itself needs it."""
+    if "DATABASES" in module.assignments or "DATABASES" in module.imported:
+        return ""
+    stars = [each for each in module.tree.body if isinstance(each, ast.ImportFrom) and each.names[0].name == "*"]
+    marked = any("noqa" in "".join(module.comments_beside(each)) for each in stars)
+    return cell.styles.of(module.path).noqa("F405") if marked else ""
+
+
+def _lines_in(module: PythonModule, said: _Said, cell: _Cell, wanted: _Wanted) -> Iterator[Parts]:
+    """The same as lines in a module that takes DATABASES over."""
+    last = next((each for each in reversed(module.tree.body) if _speaks(each) or _takes_over(each)), None)
     if last is None:
-        yield Blocked(f"{module.path} takes over no DATABASES", "set sslmode there by hand")
+        yield Blocked(f"{module.path} takes over no DATABASES", "set it there by hand")
         return
-    reader = _getter(module, last)
-    ignored = "  # noqa: F405" if re.search(r"\S  # noqa: [^\n]*F405", module.source.text) else ""
-    code = f"{target} = {reader or 'os.environ.get'}({module.quoted(variable)}) or {module.quoted('require')}{ignored}"
-    yield module.insert_after(last, code, blank_lines=1)
-    if not reader:
-        yield module.add_import("os", last)
-
-
-# -- settings that are made at run time ---------------------------------------------------------------------------
-
-
-def _made_at_run_time(
-    project: DjangoProject, settings: SettingsModule, databases: list[Database], cell: _Cell
-) -> Iterator[Finding]:
-    """One loop below DATABASES, for what is PostgreSQL only when the program runs."""
-    module, first = settings.document, databases[0]
-    said = [_handled(project.later_of(database)) | _named(database) for database in databases]
-    missing = [name for name in KEYS[:-1] if name not in frozenset.intersection(*said)]
-    if "pool" in frozenset.union(*said) and "CONN_MAX_AGE" in missing:
-        missing.remove("CONN_MAX_AGE")  # Django refuses it beside a pool
-    aliases = ", ".join(f"'{alias}'" for alias in dict.fromkeys(each.alias for each in databases) if alias != "*")
-    if "CONN_MAX_AGE" in missing and (blocked := _no_reuse(cell)) and not any(each.in_class for each in databases):
-        message = f"{aliases or 'DATABASES'}: opens a connection for every request"
-        yield Finding(module.path, module.span(first.node), message, blocked)
-    if cell.isolates_requests or not cell.interface:
-        missing = [name for name in missing if not name.startswith("CONN_")]
-    elif not cell.has_health_checks:
-        missing = [name for name in missing if name != "CONN_HEALTH_CHECKS"]
-    if any(_pooler(database, cell) for database in databases) and "statement_timeout" in missing:
-        missing.remove("statement_timeout")
-    if not missing or cell.cannot_start or any(database.in_class for database in databases):
-        return
-    message = f"{aliases or 'DATABASES'}: {listed(missing)} not set, and what it holds is known only at run time"
-    cure = _loop_below(module, first, missing, cell)
-    yield Finding(module.path, module.span(first.node), message, cure)
-
-
-def _loop_below(module: PythonModule, first: Database, missing: list[str], cell: _Cell) -> Fix | Blocked:
-    last = _below_databases(module.tree.body)
-    if last is None:
-        return Blocked(
-            "DATABASES is defined only under conditions",
-            "define it for every case, `DATABASES = {}` at least, and set them below",
-        )
-    variable = first.ssl_variable
-    code = _loop(module, first, missing, variable, cell)
-    parts: list[Parts] = [module.insert_after(last, code, blank_lines=1)]
-    if "os." in code:
-        parts.append(module.add_import("os", last))
-    todo = []
-    if "sslmode" in missing:
-        todo.append(_without_tls_elsewhere(variable, cell.local))
-        if cell.local is not None:
-            parts += [place.set(variable, "prefer") for place in cell.local.lacking(variable)]
-    if "statement_timeout" in missing:
-        todo.append(_without_limit_elsewhere(variable))
-    return Fix.of(
-        "give PostgreSQL databases reuse of connections and limits, below DATABASES",
-        *parts,
-        tier=Tier.REVIEW,
-        effects=(f"DATABASES: {listed(missing)} for every PostgreSQL database that does not say otherwise",),
-        todo=todo,
+    noqa = _noqa(module, cell)
+    values: list[tuple[tuple[str, ...], Any]] = [((name,), value) for name, value in wanted.add.items()]
+    if wanted.add_options and said.options is None:
+        values.append((("OPTIONS",), wanted.add_options))
+    else:
+        values += [(("OPTIONS", name), value) for name, value in wanted.add_options.items()]
+    code = "\n".join(
+        f"{_target(module, said.database, *names)} = {module.inline(value)}{noqa}" for names, value in values
     )
+    if code:
+        yield module.insert_after(last, code, blank_lines=0 if _speaks(last) else 1)
 
 
-def _loop(module: PythonModule, database: Database, missing: list[str], variable: str, cell: _Cell) -> str:
-    q, step = module.quoted, module.indentation
-    engine, options = q("ENGINE"), q("OPTIONS")
-    lines = [
-        "# PostgreSQL alone: other engines know none of these.",
-        "for _database in DATABASES.values():",
-        f"{step}if {q('postg')} in _database.get({engine}, {q('')}):",
+def _homes(project: DjangoProject, settings: SettingsModule, database: Database) -> tuple[SettingsModule, ...] | None:
+    """The modules of production to write into, where those of development or tests take the alias over as well.
+
+    Empty where it is written where it is defined; None where production has another definition.
+    """
+    importers = project.importers(database.path)
+    if settings.role != "shared" or database.guards or database.in_class or not importers:
+        return ()
+    inherit = [each for each in importers if database in project.databases_of(each.path)]
+    spared = [each for each in inherit if each.role in ("development", "test")]
+    others = [each for each in inherit if each not in spared]
+    is_named = any(project.module_path(name) == settings.path for name in project.named)
+    if not others and not is_named and len(inherit) < len(importers):
+        return None
+    if not spared or is_named:
+        return ()
+    return tuple(each for each in others if not any(each in project.importers(other.path) for other in others))
+
+
+def _zeroed(age: _Age) -> Parts:
+    value, node = _number(age)
+    if node is None:
+        return Blocked(f"{age.at} keeps connections, for how long cannot be told", "set CONN_MAX_AGE to 0 there")
+    return age.module.set_value(node, "0" if isinstance(value, str) else 0)
+
+
+def _number(age: _Age) -> tuple[Any, ast.expr | None]:
+    """The number that a value of CONN_MAX_AGE has, or has by default, with its node; None for both where none is."""
+    given = constant(age.value)
+    if given is not ... and not isinstance(given, bool):
+        return (0 if given in (0, "0") else given), age.value
+    numbers = [
+        node
+        for node in ast.walk(age.value)
+        if isinstance(node, ast.Constant)
+        and not isinstance(node.value, bool)
+        and (isinstance(node.value, int) or (isinstance(node.value, str) and node.value.isdigit()))
     ]
-    body: list[str] = []
-    pool = cell.has_pool and "CONN_MAX_AGE" in missing  # a URL may ask for one, and Django refuses both
-    if pool or {"sslmode", "connect_timeout", "statement_timeout"} & set(missing):
-        body.append(f"_options = _database.setdefault({options}, {{}})")
-    if "sslmode" in missing:
-        body.append(f"_options.setdefault({q('sslmode')}, {_read(module, database, variable)} or {q('require')})")
-    if "connect_timeout" in missing:
-        body.append(f"_options.setdefault({q('connect_timeout')}, {CONNECT_TIMEOUT})")
-    if "statement_timeout" in missing:
-        own = limit_variable(variable)
-        given = f"(_options.get({q('options')}) or {q('')})"
-        limit = f"{_read(module, database, own)} or {q(str(cell.options.statement_timeout_ms))}"
-        body += [
-            f"if {q('statement_timeout')} not in {given}:",
-            f"{step}_limit = {q(' -c statement_timeout=')} + ({limit})",
-            f"{step}_options[{q('options')}] = ({given} + _limit).strip()",
-        ]
-    if "CONN_MAX_AGE" in missing:  # helpers write a 0 of their own, so that setdefault would do nothing
-        age = q("CONN_MAX_AGE")
-        kept = f"_database.get({age}) or {cell.age}"
-        body.append(f"_database[{age}] = " + (f"0 if _options.get({q('pool')}) else {kept}" if pool else kept))
-    if "CONN_HEALTH_CHECKS" in missing:
-        body.append(f"_database[{q('CONN_HEALTH_CHECKS')}] = True")
-    return "\n".join([*lines, *(step * 2 + line for line in body)])
+    if len(numbers) != 1:
+        read = next(environment_reads(age.module, age.value), None)
+        return (0 if read is not None and not numbers else None), None  # a variable alone: somebody chose it
+    only = numbers[0].value
+    return (0 if only in (0, "0") else only), numbers[0]
 
 
-def _named(database: Database) -> frozenset[str]:
-    """The keys that the call or the literal names itself."""
-    found = _said_in(_written(database))
-    if "pool" in found:
-        found |= {"CONN_MAX_AGE"}
-    return frozenset(found)
+# -- the limit for statements -------------------------------------------------------------------------------------
 
 
-def _written(database: Database) -> str:
-    """The text of the value, and of all statements about a name that stands for it or for its OPTIONS."""
-    names = {each.id for each in (database.node, database.options) if isinstance(each, ast.Name)}
-    about = [
-        statement
-        for statement in database.module.top_level()
-        if not hasattr(statement, "body")
-        and any(isinstance(each, ast.Name) and each.id in names for each in ast.walk(statement))
-    ]
-    return "\n".join(map(ast.unparse, [database.node, *about]))
-
-
-def _said_in(written: str) -> set[str]:
-    """The keys that a statement names, as keys or, in small letters, as arguments of a helper."""
-    found = {name for name in KEYS if re.search(rf"\b{name}\b", written, re.IGNORECASE)}
-    found |= {"options"} if re.search(r"['\"]options['\"]", written) else set()
-    return found | ({"sslmode"} if "ssl_require" in written else set())
-
-
-# -- databases without TLS beside settings that ask for it --------------------------------------------------------
-
-
-def _without_tls(django: DjangoProject, local: LocalDatabases | None) -> Iterator[Finding]:
-    """Jobs and services that start a server without TLS, and do not tell settings that require it."""
-    variables = {
-        read.name
-        for settings in django.modules.values()
-        for database in settings.databases
-        if (read := database.reads.get("OPTIONS.sslmode")) and read.default is None and not read.required
-        and re.search(r"\bor ['\"](require|verify)", ast.unparse(database.node))
-    }  # fmt: skip
-    for variable in sorted(variables):
-        for place in local.lacking(variable) if local is not None else ():
-            yield Finding(
-                place.path,
-                Span(place.node.start, place.node.start),
-                f"{place.name} talks to a PostgreSQL without TLS, and the settings require TLS without {variable}",
-                Fix.of(f"set {variable} for {place.name}", place.set(variable, "prefer")),
+def _limit(applications: Applications, databases: Sequence[Database], cell: _Cell) -> Iterator[Finding]:
+    """In what the server starts, once a connection is made: not for manage.py, nor for workers."""
+    if cell.servers.limited_by or cell.cannot_start:
+        return
+    milliseconds = cell.statement_timeout_ms
+    if not milliseconds:
+        return
+    limit = f"{milliseconds // 1000}s" if milliseconds % 1000 == 0 else f"{milliseconds}ms"
+    pooler = next(filter(None, (cell.servers.pooler_of(cell.project, database) for database in databases)), "")
+    for module in applications.of(cell.project, cell.interface):
+        if "statement_timeout" in module.source.text:
+            continue
+        message = "a request may wait for ever for a statement of PostgreSQL"
+        span = module.span(module.tree.body[-1])
+        if pooler:
+            reason = f"connections may go through a pooler ({pooler}), whose sessions others use, too"
+            advice = (
+                f"limit the role that the application signs in with: ALTER ROLE … SET statement_timeout = '{limit}'"
             )
+            yield Finding(module.path, span, message, Blocked(reason, advice))
+            continue
+        code = LIMIT.format(
+            step=module.indentation,
+            postgresql=module.quoted("postgresql"),
+            statement=_in_quotes(module, f"SET statement_timeout = '{limit}'"),
+        )
+        fix = Fix.of(
+            f"cancel a statement of a request after {limit}",
+            module.add_import_from("django.db.backends.signals", "connection_created"),
+            module.append_code(code, blank_lines=2),
+            tier=Tier.REVIEW,
+            effects=(f"{module.path}: PostgreSQL cancels a statement of a request after {limit}",),
+            todo=("see that no view needs longer, an export, say",),
+        )
+        yield Finding(module.path, span, message, fix)
+
+
+def _in_quotes(module: PythonModule, value: str) -> str:
+    return f'"{value}"' if "'" in value else module.quoted(value)
 
 
 # -- questions ----------------------------------------------------------------------------------------------------
 
 
 def _is_for_production(database: Database) -> bool:
-    if ASIDE.search(database.alias) or OWN_POOL.search(database.engine):
+    written = ast.unparse(resolve(database.module, database.node))
+    if ASIDE.search(database.alias) or OWN_POOL.search(database.engine) or OWN_POOL.search(written):
         return False
     return not any(ASIDE.search(guard) and not guard.startswith("not ") for guard in database.guards)
 
 
-def _is_made_at_run_time(project: DjangoProject, database: Database) -> bool:
-    """Made from a URL, by `update` with something unknown or under a condition, or with an engine from outside."""
-    if database.shape != "literal":
-        value = ast.unparse(resolve(database.module, database.node))
-        return "URL" in database.reads or database.shape == "url" or vendor_of(value) == "postgresql"
-    if not database.engine:
+def _may_be_postgres(project: DjangoProject, database: Database) -> bool:
+    """PostgreSQL by its engine, or by what is known at run time: a URL, an engine from outside."""
+    if database.shape == "literal" and database.engine:
+        return database.vendor == "postgresql"
+    if database.shape == "literal":
         return item(database.node, "ENGINE") is not None and bool(project.driver)
-    later = project.later_of(database)
-    if any(change.keys == ("OPTIONS",) and change.guards and change.module is database.module for change in later):
-        return True  # what OPTIONS holds depends on a condition
-    replaced = [
-        change
-        for change in later
-        if change.how == "update" and not change.keys and not isinstance(change.value, ast.Dict)
-    ]
-    return bool(replaced) and replaced[-1].module is database.module
+    value = ast.unparse(resolve(database.module, database.node))
+    return "URL" in database.reads or database.shape == "url" or vendor_of(value) == "postgresql"
 
 
-def _handled(later: tuple[Later, ...]) -> frozenset[str]:
+def _ages(database: Database, later: Sequence[Later]) -> list[_Age]:
+    """Everything that sets CONN_MAX_AGE where it can be seen, in order."""
+    found = list(_ages_in(database.module, database.node, database.path))
+    replacing = _replacing(later)
+    for change in later:
+        if change is replacing:
+            found = []  # what makes a database from a URL sets 0 unless it is told otherwise
+        if change.keys == ("CONN_MAX_AGE",) and change.how == "set" and change.value is not None:
+            found.append(_Age(change.module, change.value, f"{change.module.path}:{change.statement.lineno}"))
+        elif not change.keys and change.how == "update" and change.value is not None:
+            found += _ages_in(change.module, change.value, change.module.path)
+    return found
+
+
+def _replacing(later: Sequence[Later]) -> Later | None:
+    """The last `update` with a dict that something else makes: what it holds wins over the definition."""
+    made = [each for each in later if not each.keys and each.how == "update" and _is_made(each)]
+    return made[-1] if made else None
+
+
+def _is_made(change: Later) -> bool:
+    return change.value is not None and not isinstance(resolve(change.module, change.value), ast.Dict)
+
+
+def _ages_in(module: PythonModule, node: ast.expr, path: str) -> Iterator[_Age]:
+    found = resolve(module, node)
+    value = item(found, "CONN_MAX_AGE")
+    if value is not None:
+        yield _Age(module, value, f"{path}:{module.line_of(value)}")
+        return
+    calls = [found] if isinstance(found, ast.Call) else []
+    if isinstance(found, ast.Dict) and has_spread(found):
+        spread = (resolve(module, v) for k, v in zip(found.keys, found.values, strict=True) if k is None)
+        calls = [each for each in spread if isinstance(each, ast.Call)]
+    for call in calls:
+        for keyword in call.keywords:
+            if keyword.arg in ("conn_max_age", "CONN_MAX_AGE"):
+                yield _Age(module, keyword.value, f"{path}:{module.line_of(keyword.value)}")
+
+
+def _named(database: Database) -> frozenset[str]:
+    """The keys that the call or a dict that is not a plain literal names itself."""
+    if database.shape == "literal":
+        return frozenset()
+    return frozenset(_said_in(_written(database)))
+
+
+def _written(database: Database) -> str:
+    """The text of the value, and of all statements about a name that stands for it or for its OPTIONS."""
+    module = database.module
+    names = {each.id for each in (database.node, database.options) if isinstance(each, ast.Name)}
+    about: list[ast.stmt] = []
+    for statement in reversed([each for each in module.top_level() if not hasattr(each, "body")]):
+        mentioned = {each.id for each in ast.walk(statement) if isinstance(each, ast.Name)}
+        if mentioned & names:
+            about.append(statement)
+        if (
+            isinstance(statement, ast.Assign)
+            and {each.id for each in statement.targets if isinstance(each, ast.Name)} & names
+        ):
+            names |= mentioned & module.assignments.keys()  # a copy of another
+    return "\n".join(map(ast.unparse, [database.node, *about]))
+
+
+def _said_in(written: str) -> set[str]:
+    """The keys that a statement names, as keys or, in small letters, as arguments of a helper."""
+    found = {name for name in KEYS if re.search(rf"\b{name}\b", written, re.IGNORECASE)}
+    return found | ({"sslmode"} if "ssl_require" in written else set())
+
+
+def _handled(later: Sequence[Later]) -> frozenset[str]:
     """What is said about a database further down, in any way."""
     found: set[str] = set()
     for change in later:
@@ -653,84 +757,29 @@ def _handled(later: tuple[Later, ...]) -> frozenset[str]:
     return frozenset(found - {"OPTIONS"})
 
 
-def _options(database: Database, later: tuple[Later, ...]) -> tuple[PythonModule, ast.Dict | None]:
-    """The OPTIONS that count, with the module that they stand in: what is assigned later wins."""
+def _options(database: Database, later: Sequence[Later]) -> tuple[PythonModule, ast.Dict | None, bool]:
+    """The OPTIONS that count, the module that they stand in, and whether that is known: what is assigned later wins."""
     for change in reversed(later):
-        if change.keys == ("OPTIONS",) and change.how == "set" and isinstance(change.value, ast.Dict):
-            return change.module, change.value
-    return database.module, own_dict(database.module, database.options)
+        if change.keys == ("OPTIONS",) and change.how == "set":
+            known = isinstance(change.value, ast.Dict) and not change.guards
+            return change.module, change.value if isinstance(change.value, ast.Dict) else None, known
+        if change.keys[:1] != ("OPTIONS",) and (change.keys or isinstance(change.value, ast.Dict)):
+            continue
+        if not change.keys and change.how == "update":
+            return change.module, None, False  # what it takes in may bring OPTIONS of its own
+    given = database.options
+    options = own_dict(database.module, given)
+    return database.module, options, given is None or options is not None
 
 
-def _needs_tls(said: _Said) -> bool:
-    host = item(said.database.node, "HOST")
-    if key(said.options, "sslmode") is not None or host is None:
-        return False
-    literal = constant(host)
-    return not (isinstance(literal, str) and LOCAL.match(literal))
-
-
-def _pooler(database: Database, cell: _Cell) -> bool:
-    host = database.values.get("HOST", "") + (database.reads["HOST"].default or "" if "HOST" in database.reads else "")
-    port = database.values.get("PORT", "") or (database.reads["PORT"].default if "PORT" in database.reads else "")
-    said = [_written(database), *(ast.unparse(later.statement) for later in cell.project.later_of(database))]
-    return bool(
-        POOLED_HOST.search(host)
-        or port in POOLED_PORTS
-        or any(map(CURSORS.search, said))
-        or (cell.local is not None and cell.local.pooler)
-    )
-
-
-def _read(module: PythonModule, database: Database, variable: str) -> str:
-    """The expression for a variable that may be missing or empty, in the way in which this module reads others."""
-    name = module.quoted(variable)
-    empty = module.quoted("")
-    for read in database.reads.values() if module is database.module else ():
-        reader = read.reader.partition(".")[0]
-        if read.reader.endswith(("getenv", "environ.get")):
-            return f"{read.reader}({name})"
-        if read.reader.endswith("environ"):
-            return f"{read.reader}.get({name})"
-        if reader in ("env", "config") and _takes_default(module, reader):
-            return f"{reader}({name}, default={empty})"
-    at = database.node if module is database.module else None
-    return f"{_getter(module, at) or 'os.environ.get'}({name})"
-
-
-def _takes_default(module: PythonModule, reader: str) -> bool:
-    """Whether a reader is called with `default`: one of a library, or one that this module shows to take it."""
-    values = module.assignments.get(reader, [])
-    if values:
-        return all(isinstance(each, ast.Call) and LIBRARY.search(ast.unparse(each.func)) for each in values)
-    if module.imported.get(reader, "").startswith(("decouple.", "environs.", "environ.")):
-        return True
-    return any(
-        (
-            isinstance(node, ast.Call)
-            and ast.unparse(node.func) == reader
-            and any(k.arg == "default" for k in node.keywords)
-        )
-        or (isinstance(node, ast.FunctionDef) and node.name == reader and "default" in ast.unparse(node.args))
-        for node in ast.walk(module.tree)
-    )
-
-
-def _getter(module: PythonModule, above: ast.AST | None) -> str:
-    """What reads the environment there, by the name that the module has for it; empty where it imports none."""
-    return module.name_of("os.environ.get", above) or module.name_of("os.getenv", above)
-
-
-def _below_databases(statements: Sequence[ast.stmt]) -> ast.stmt | None:
-    """The last statement about DATABASES, in the only block that defines it where it may be left undefined."""
-    speaking = [statement for statement in statements if _speaks(statement)]
-    if any(map(_defines, speaking)):
-        return speaking[-1]
-    stars = [statement for statement in statements if _takes_over(statement)]
-    if stars:
-        return (speaking or stars)[-1]
-    if len(speaking) == 1 and isinstance(speaking[0], ast.If) and not any(map(_speaks, speaking[0].orelse)):
-        return _below_databases(speaking[0].body)
-    return None
+def _last_about(module: PythonModule, statement: ast.stmt) -> ast.stmt:
+    """The last plain statement about DATABASES in the block of the one that defines it."""
+    holder: Any = module.parent(statement)
+    blocks = [b for b in (getattr(holder, name, None) for name in ("body", "orelse", "finalbody")) if b]
+    block = next(b for b in blocks if any(each is statement for each in b))
+    start = next(index for index, each in enumerate(block) if each is statement)
+    about = [each for each in block[start:] if _speaks(each) and not hasattr(each, "body")]
+    return about[-1] if about else statement
 
 
 def _speaks(statement: ast.stmt) -> bool:
@@ -742,25 +791,9 @@ def _takes_over(statement: ast.stmt) -> bool:
     return bool(names & {"*", "DATABASES"})
 
 
-def _defines(statement: ast.stmt) -> bool:
-    """Whether DATABASES is there for certain once this statement has run."""
-    if isinstance(statement, ast.If):
-        return _define(statement.body) and _define(statement.orelse)
-    if isinstance(statement, ast.Try):
-        ways = [[*statement.body, *statement.orelse], *(handler.body for handler in statement.handlers)]
-        return all(map(_define, ways)) or _define(statement.finalbody)
-    if isinstance(statement, ast.With):
-        return _define(statement.body)
-    return not hasattr(statement, "body") and (_speaks(statement) or _takes_over(statement))
-
-
-def _define(statements: Sequence[ast.stmt]) -> bool:
-    return any(_defines(each) or isinstance(each, ast.Raise) for each in statements)
-
-
 RULE = Rule(
     __name__,
-    "PostgreSQL is used without connection reuse, TLS or time limits",
+    "PostgreSQL is used without connection reuse or time limits",
     check,
     audit=("D-012.1",),
     criterion="Database connections are reused, and have timeouts",

@@ -21,7 +21,7 @@ and behind a pooler, where prepared statements of one client meet those of anoth
 import ast
 from collections.abc import Iterator
 
-from fixer.django.databases import LocalDatabases
+from fixer.django.databases import DatabaseServers
 from fixer.django.project import DjangoProject
 from fixer.django.raw_sql import RawSql
 from fixer.django.settings import Database, own_dict
@@ -38,25 +38,29 @@ class Options(RuleOptions):
     )
 
 
-def check(django: DjangoProject, raw_sql: RawSql, local: LocalDatabases | None, options: Options) -> Iterator[Finding]:
+def check(django: DjangoProject, raw_sql: RawSql, servers: DatabaseServers, options: Options) -> Iterator[Finding]:
     for project in django.projects:
         if not project.driver or project.is_aside:
             continue
         wanted = True  # once for a project: what holds for one database holds for all
-        for path in {module.path: None for module in project.chain(project.production_path)}:
-            for database in project.modules[path].databases:
-                if database.vendor != "postgresql" or database.shape != "literal":
+        for settings in project.chain(project.production_path):
+            for database in settings.databases:
+                if (
+                    settings.role in ("test", "development")
+                    or database.vendor != "postgresql"
+                    or database.shape != "literal"
+                ):
                     continue
-                found = _half(project, database, raw_sql, local, options)
+                found = _half(project, database, raw_sql, servers, options)
                 if found is None and wanted and not _is_complete(database):
-                    found = _missing(project, database, raw_sql, local, options)
+                    found = _missing(project, database, raw_sql, servers, options)
                     wanted = False
                 if found is not None:
                     yield found
 
 
 def _half(
-    project: DjangoProject, database: Database, raw_sql: RawSql, local: LocalDatabases | None, options: Options
+    project: DjangoProject, database: Database, raw_sql: RawSql, servers: DatabaseServers, options: Options
 ) -> Finding | None:
     """A key that does nothing, or breaks."""
     given = _options(database)
@@ -74,11 +78,11 @@ def _half(
     if item(given, "server_side_binding") is not None:
         return None
     message = f"{name}: prepare_threshold prepares nothing without server_side_binding"
-    return Finding(module.path, span, message, _pair(database, given, raw_sql, local, options))
+    return Finding(module.path, span, message, _pair(project, database, given, raw_sql, servers, options))
 
 
 def _missing(
-    project: DjangoProject, database: Database, raw_sql: RawSql, local: LocalDatabases | None, options: Options
+    project: DjangoProject, database: Database, raw_sql: RawSql, servers: DatabaseServers, options: Options
 ) -> Finding:
     module = database.module
     span = module.span(key(database.node, "ENGINE") or database.node)
@@ -95,14 +99,20 @@ def _missing(
                 f"ask for {version}psycopg[binary]>=3.1.8 instead of psycopg2{files}, run the tests, then fhfix again",
             ),
         )
-    return Finding(module.path, span, message, _pair(database, _options(database), raw_sql, local, options))
+    return Finding(module.path, span, message, _pair(project, database, _options(database), raw_sql, servers, options))
 
 
 def _pair(
-    database: Database, given: ast.Dict | None, raw_sql: RawSql, local: LocalDatabases | None, options: Options
+    project: DjangoProject,
+    database: Database,
+    given: ast.Dict | None,
+    raw_sql: RawSql,
+    servers: DatabaseServers,
+    options: Options,
 ) -> Fix | Blocked:
-    if local is not None and local.pooler:
-        return Blocked(f"behind a pooler ({local.pooler}) prepared statements meet those of other clients")
+    pooler = servers.pooler_of(project, database)
+    if pooler:
+        return Blocked(f"behind a pooler ({pooler}) prepared statements meet those of other clients")
     if raw_sql.first:
         return Blocked(
             f"{raw_sql.first} has SQL written by hand, which parameters bound on the server may make invalid",

@@ -24,11 +24,13 @@ from fnmatch import filter as matching
 from fnmatch import fnmatchcase
 from functools import cache
 
-from fixer.docker.builds import ImageBuild, ImageBuilds, is_ignored, local_sources, read_ignore
+from fixer.docker.ignore_files import is_ignored, read_ignore
 from fixer.documents import DEVELOPMENT
 from fixer.languages.dockerfile import Dockerfile, Instruction, Stage
 from fixer.languages.shell import Script
 from fixer.model import Blocked, Finding, Fix, NewFile, Parts, Rule, Tier, listed
+from fixer.runtime.builds import ImageBuild, ImageBuilds
+from fixer.runtime.images import local_sources
 
 # What no image needs, in sections as they are written to a new file.
 SECRETS = ("**/.env", "**/.env.*", "!**/.env*.example", "!**/.env*.sample", "!**/.env*.template")
@@ -85,16 +87,21 @@ PLACEHOLDER = re.compile(
 )
 # BuildKit's own switch for its check of the same thing, https://docs.docker.com/reference/build-checks/
 CHECK_OFF = re.compile(r"^# *check *= *skip=([\w,]*,)?(SecretsUsedInArgOrEnv|all)\b", re.MULTILINE)
-CREDENTIALS_IN_URL = re.compile(r"\w+://[^\s/:@$'\"]*:[^\s/@$'\"{}<>]+@")
+CREDENTIALS_IN_URL = re.compile(r"(?<!\w)\w+://[^\s/:@$'\"]*:[^\s/@$'\"{}<>]+@")
 SECRET_FILE = re.compile(
     r"(^|/)(\.env(\.(?!example|sample|template|dist|test|ci)[\w-]+)*|id_(rsa|dsa|ecdsa|ed25519)|\.netrc|\.pypirc|\.aws|\.ssh"
     r"|credentials\.json|service-?_?account[\w-]*\.json|kubeconfig|[\w.-]+\.(p12|pfx|tfstate|key))$"
 )
+# Files in which package managers keep the tokens of private registries.
+TOKEN_FILES = frozenset((
+    ".npmrc", ".yarnrc", ".yarnrc.yml", ".netrc", ".pypirc", "pip.conf", "auth.json", "NuGet.config", "nuget.config",
+    "settings.xml", ".git-credentials",
+))  # fmt: skip
 PUBLIC_FILE = re.compile(r"(?i)pub|public|ca\b|cert|gpg|keyring|apt|archive|example|sample|test")
 
 
 def check(dockerfile: Dockerfile, builds: ImageBuilds) -> Iterator[Finding]:
-    build = builds.builds.get(dockerfile.source.path)
+    build = next(iter(builds.of(dockerfile.source.path)), None)
     if build is None:
         return
     yield from _context_leaks(dockerfile, build, builds)
@@ -138,6 +145,14 @@ def _context_leaks(dockerfile: Dockerfile, build: ImageBuild, builds: ImageBuild
             "make it a file of its own",
         )
         yield _finding(build, wide[0][0], "whole folders are copied, and what they may hold is not known", cure)
+        return
+    if len(build.contexts) > 1:
+        cure = Blocked(
+            f"it is built from {listed(context or 'the top folder' for context in build.contexts)}, of which each has "
+            "an ignore file of its own",
+            "complete the ignore file of each by hand",
+        )
+        yield _finding(build, wide[0][0], "whole folders are copied, and it depends on the build which", cure)
         return
     taken = [(instruction, _takes_along(build, builds, source)) for instruction, source in wide]
     place = next((instruction for instruction, names in taken if names), None)
@@ -183,21 +198,24 @@ def _completed(build: ImageBuild, additions: list[tuple[str, list[str]]]) -> Fix
     tier = Tier.REVIEW if todo else Tier.SAFE
     if build.ignore is None:
         text = "\n".join(f"# {title}\n" + "".join(f"{line}\n" for line in lines) for title, lines in additions)
+        secrets = any(line.startswith("**/.env") for _, lines in additions for line in lines)
         return Fix.of(
-            f"keep secrets and leftovers out of the build with {build.ignore_path}",
+            f"keep {'secrets' if secrets else 'keys'} and leftovers out of the build with {build.ignore_path}",
             NewFile(build.ignore_path, text),
             tier=tier,
             todo=todo,
             effects=(f"{build.ignore_path}: new; the builder no longer gets what it names",),
         )
     lines = [line for title, section in additions if title not in LEFTOVERS for line in section]
-    missing = [line for line in lines if line not in build.ignore.lines]
-    # What a later `!` takes back must be said again after it.
-    if any(pattern.keeps for pattern in build.patterns):
-        missing = lines
+    # What a later `!` takes back must be said again after it; what is left out already need not be.
+    missing = [line for line in lines if line.startswith("!") or not _is_kept_away(build, line)]
+    if all(line.startswith("!") for line in missing):
+        missing = []
+    missing = [line for line in missing if not line.startswith("!") or "**/.env.*" in missing]
     parts: Parts = build.ignore.append(*(["", "# Secrets, in every folder"] if build.ignore.lines else []), *missing)
+    secrets = any(line.startswith("**/.env") for line in lines)
     return Fix.of(
-        f"keep secrets out of the build with {build.ignore_path}",
+        f"keep {'secrets' if secrets else 'keys'} out of the build with {build.ignore_path}",
         parts,
         tier=tier,
         todo=todo,
@@ -205,6 +223,19 @@ def _completed(build: ImageBuild, additions: list[tuple[str, list[str]]]) -> Fix
             f"{build.ignore_path}: the builder no longer gets {listed(line for line in missing if line[0] != '!')}",
         ),
     )
+
+
+def _is_kept_away(build: ImageBuild, line: str) -> bool:
+    """Whether the ignore file leaves out already what a pattern of ours means, in every folder, and lets nothing of it
+    through again."""
+    ours = re.sub(r"\[.*?\]", "?", line.removeprefix("**/"))
+    for pattern in build.patterns:
+        name = posixpath.basename(pattern.text.lstrip("!").rstrip("/"))
+        is_folder = "." not in name[1:] or pattern.text.lstrip("!/").rstrip("/") in build.folders
+        if pattern.keeps and (is_folder or _meet(name, ours)):
+            return False
+    sample = ours.replace("*", "x").replace("?", "c")
+    return all(build.excluded(f"{folder}{sample}") for folder in ("", "some/folder/"))
 
 
 def _bundled(build: ImageBuild) -> tuple[str, ...]:
@@ -222,8 +253,8 @@ def _bundled(build: ImageBuild) -> tuple[str, ...]:
 
 def _additions(build: ImageBuild, builds: ImageBuilds) -> list[tuple[str, list[str]]]:
     """Sections of patterns; none that would take away what the repository has or a Dockerfile names."""
-    needed = {*build.names, *builds.written}
-    for other in builds.builds.values():
+    needed = {*build.names, *build.names_written}
+    for other in builds.builds:
         if other.context == build.context:
             for source in _named(other):
                 needed |= set(source.split("/"))
@@ -290,7 +321,7 @@ def _scripts(build: ImageBuild, builds: ImageBuilds) -> list[str]:
     """What RUN runs in the builds of this folder."""
     return [
         instruction.script
-        for other in builds.builds.values()
+        for other in builds.builds
         if other.context == build.context
         for instruction in other.dockerfile.instructions
         if instruction.op == "RUN"
@@ -301,7 +332,7 @@ def _needs_git(build: ImageBuild, builds: ImageBuilds) -> bool:
     """Whether the build reads the repository's history, for a version number say."""
     if any(pattern.keeps and ".git" in pattern.text.lstrip("!").split("/") for pattern in build.patterns):
         return True
-    for other in builds.builds.values():
+    for other in builds.builds:
         for instruction in other.dockerfile.instructions if other.context == build.context else ():
             if any(source.split("/")[0] == ".git" for source in local_sources(instruction)):
                 return True
@@ -419,11 +450,35 @@ def _said(dockerfile: Dockerfile, stage: Stage, instruction: Instruction) -> Ite
                     "with RUN --mount=type=secret",
                 ),
             )
+    yield from _removed_later(stage, instruction, line)
     if _takes_a_whole_stage(dockerfile, stage, instruction):
         yield (
             "COPY takes the whole builder stage into the image, with all that its layers hold",
             Blocked(f"{line}: which of its files are needed is not known", "copy what is needed by name"),
         )
+
+
+def _removed_later(stage: Stage, instruction: Instruction, line: str) -> Iterator[tuple[str, Blocked]]:
+    """A file with the token of a package registry that a later RUN removes, though not from the layer it came in."""
+    for source in local_sources(instruction):
+        name = posixpath.basename(source)
+        if name not in TOKEN_FILES:
+            continue
+        later = [i for i in stage.instructions if i.index > instruction.index and i.op == "RUN"]
+        removed = any(
+            command.name == "rm" and any(posixpath.basename(word.text) == name for word in command.args)
+            for run in later
+            for command in Script.parse(run.script).commands
+        )
+        if removed:
+            yield (
+                f"{instruction.op} puts {source} into a layer, and a later rm does not take it out of there",
+                Blocked(
+                    f"{line}: whoever starts the build must hand the file over in another way",
+                    f"use RUN --mount=type=secret,id={name.lstrip('.')},target={name} where it is needed, and build "
+                    f"with --secret id={name.lstrip('.')},src={source}",
+                ),
+            )
 
 
 def _takes_a_whole_stage(dockerfile: Dockerfile, stage: Stage, instruction: Instruction) -> bool:

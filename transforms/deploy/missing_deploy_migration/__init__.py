@@ -49,7 +49,6 @@ from fixer.deploy.local_actions import (
 from fixer.deploy.migrations import Migration, migrations
 from fixer.deploy.ways import ECS, HELM, KUBERNETES
 from fixer.django.project import DjangoProject
-from fixer.django.settings import limit_variable
 from fixer.github.expressions import names_read, without
 from fixer.github.workflow import Workflow
 from fixer.model import Blocked, Finding, Fix, Level, NewFile, Rule, RuleOptions, Tier, option
@@ -315,7 +314,8 @@ def _one_off(job: DeployJob, deployment: Deployment, django: DjangoProject, opti
     else:
         blocks.append("found")
     values |= {"COMMAND": _argv(options), "TIMEOUT_MINUTES": _minutes(job, options)}
-    values["ENVIRONMENT"] = _without_limits(django)
+    if django.limit_variables:
+        values["ENVIRONMENT"] = _without_limits(django)
     inputs += [COMMAND, TIMEOUT, ENVIRONMENT]
     text = script(__package__, "migrate-ecs.sh")
     variants = [block for block in blocks if block in ("file", "named", "container")]
@@ -332,9 +332,8 @@ def _one_off(job: DeployJob, deployment: Deployment, django: DjangoProject, opti
 
 
 def _without_limits(django: DjangoProject) -> str:
-    """The environment of the task: settings that limit queries, as unpooled-database makes them, do not limit it."""
-    names = sorted({limit_variable(each.ssl_variable) for each in django.databases if each.vendor == "postgresql"})
-    return json.dumps([{"name": name, "value": "0"} for name in names])
+    """The environment of the task: settings that limit statements by a variable do not limit it."""
+    return json.dumps([{"name": name, "value": "0"} for name in django.limit_variables])
 
 
 def _pushed_and_deployed(deployment: Deployment) -> str:

@@ -1,0 +1,245 @@
+"""What the repository's own formatters and linters ask of a Python file: ruff, black and flake8, nearest first."""
+
+from __future__ import annotations
+
+import configparser
+import fnmatch
+import re
+import tomllib
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Self
+
+from fixer.languages.python import WIDTH
+
+if TYPE_CHECKING:
+    from fixer.repository import Repository
+
+_FLAKE8_WIDTH = 79
+_RUFF_CODES = ("E4", "E7", "E9", "F")  # https://docs.astral.sh/ruff/settings/#lint_select
+_FLAKE8_CODES = ("E", "F", "W", "C90")
+_LICENCE = re.compile(r"copyright|licen[cs]e|SPDX", re.IGNORECASE)
+
+
+@dataclass(frozen=True, slots=True)
+class Gate:
+    """One formatter or linter as one folder configures it: its width, what it looks for, and where it does not."""
+
+    width: int | None
+    selected: tuple[str, ...] = ()
+    ignored: tuple[str, ...] = ()
+    by_file: tuple[tuple[str, tuple[str, ...]], ...] = ()
+    excluded: tuple[str, ...] = ()
+    lines_after_imports: int | None = None
+    is_typed: bool = False
+    bans_relative: bool = False
+
+    def looks_for(self, code: str, path: str) -> bool:
+        """Whether this linter would complain of `code` in a file, by its path from the folder of the gate."""
+        if any(_matches(pattern, path) for pattern in self.excluded):
+            return False
+        ignored = list(self.ignored)
+        for pattern, codes in self.by_file:
+            if _matches(pattern, path):
+                ignored += codes
+        best = max((len(each) for each in self.selected if _covers(each, code)), default=-1)
+        refused = max((len(each) for each in ignored if _covers(each, code)), default=-1)
+        return best > refused
+
+
+@dataclass(frozen=True, slots=True)
+class Style:
+    """What holds for one file."""
+
+    path: str
+    gates: tuple[tuple[str, Gate], ...]
+
+    @property
+    def width(self) -> int:
+        """Columns that no line of it may exceed: the least that any tool allows."""
+        return min((gate.width for _, gate in self.gates if gate.width), default=WIDTH)
+
+    @property
+    def blank_lines_after_imports(self) -> int:
+        return next((gate.lines_after_imports for _, gate in self.gates if gate.lines_after_imports), 1)
+
+    @property
+    def is_typed(self) -> bool:
+        """Whether functions without annotations are refused."""
+        return any(gate.is_typed or gate.looks_for("ANN001", _below(self.path, at)) for at, gate in self.gates)
+
+    @property
+    def bans_relative(self) -> bool:
+        """Whether `from . import x` is refused."""
+        return any(gate.bans_relative for _, gate in self.gates)
+
+    def noqa(self, *codes: str) -> str:
+        """The comment that the repository's linters need at the end of a line, or an empty string.
+
+        Where no linter is configured the comment stands, for those who run one by hand.
+        """
+        linters = [(folder, gate) for folder, gate in self.gates if gate.selected]
+        wanted = [
+            code
+            for code in codes
+            if not linters or any(gate.looks_for(code, _below(self.path, folder)) for folder, gate in linters)
+        ]
+        return f"  # noqa: {', '.join(wanted)}" if wanted else ""
+
+
+@dataclass(frozen=True)
+class PythonStyles:
+    """The gates of every folder that configures one."""
+
+    gates: Mapping[str, tuple[tuple[str, Gate], ...]]
+
+    @classmethod
+    def detect(cls, repository: Repository) -> Self | None:
+        found: dict[str, list[tuple[str, Gate]]] = {}
+        for path in repository.files:
+            folder, _, name = path.rpartition("/")
+            reader = _READERS.get(name)
+            if reader is not None:
+                found.setdefault(folder, []).extend(reader(repository.text(path)))
+        return cls({folder: tuple(gates) for folder, gates in found.items()})
+
+    def of(self, path: str) -> Style:
+        """For each tool the nearest configuration above a file counts."""
+        chosen: dict[str, tuple[str, Gate]] = {}
+        folder = path
+        while folder:
+            folder = folder.rpartition("/")[0]
+            for tool, gate in self.gates.get(folder, ()):
+                chosen.setdefault(tool, (folder, gate))
+        return Style(path, tuple(chosen.values()))
+
+
+def licence_header(text: str) -> str:
+    """The comment about copyright or licence at the top of a file, with its line ends as `\\n`; else nothing."""
+    lines: list[str] = []
+    for line in text.replace("\r\n", "\n").split("\n"):
+        if not line.startswith("#"):
+            break
+        if not line.startswith("#!") and "coding:" not in line:
+            lines.append(line)
+    block = "\n".join(lines)
+    return f"{block}\n\n" if _LICENCE.search(block) else ""
+
+
+def _below(path: str, folder: str) -> str:
+    return path.removeprefix(f"{folder}/") if folder else path
+
+
+def _matches(pattern: str, path: str) -> bool:
+    """Whether a pattern of a linter means a file: by its path, its name, or a folder above it."""
+    folders = path.split("/")
+    above = ["/".join(folders[: count + 1]) for count in range(len(folders))]
+    names = (*above, *folders, f"/{path}")
+    return any(fnmatch.fnmatch(name, pattern.rstrip("/").removeprefix("./")) for name in names)
+
+
+def _covers(selector: str, code: str) -> bool:
+    return selector == "ALL" or code.startswith(selector)
+
+
+def _pyproject(text: str) -> Iterable[tuple[str, Gate]]:
+    try:
+        tools = tomllib.loads(text).get("tool", {})
+    except tomllib.TOMLDecodeError:
+        return
+    if "ruff" in tools:
+        yield "ruff", _ruff(tools["ruff"])
+    if "black" in tools:
+        yield "black", Gate(int(tools["black"].get("line-length", WIDTH)))
+    if "flake8" in tools:  # by flake8-pyproject
+        yield "flake8", _flake8(tools["flake8"])
+    if "isort" in tools:
+        yield "isort", _isort(tools["isort"])
+    if "mypy" in tools:
+        yield "mypy", _mypy(tools["mypy"])
+
+
+def _ruff_file(text: str) -> Iterable[tuple[str, Gate]]:
+    try:
+        yield "ruff", _ruff(tomllib.loads(text))
+    except tomllib.TOMLDecodeError:
+        return
+
+
+def _ruff(table: Mapping[str, Any]) -> Gate:
+    lint = {**table, **table.get("lint", {})}
+    selected = (*lint.get("select", _RUFF_CODES), *lint.get("extend-select", ()))
+    ignored = (*lint.get("ignore", ()), *lint.get("extend-ignore", ()))
+    by_file = {**lint.get("per-file-ignores", {}), **lint.get("extend-per-file-ignores", {})}
+    rows = tuple((pattern, tuple(codes)) for pattern, codes in by_file.items())
+    excluded = (*table.get("exclude", ()), *table.get("extend-exclude", ()), *lint.get("exclude", ()))
+    lines = lint.get("isort", {}).get("lines-after-imports")
+    tidy = lint.get("flake8-tidy-imports", {}).get("ban-relative-imports")
+    return Gate(
+        int(table.get("line-length", WIDTH)), selected, ignored, rows, excluded, lines, bans_relative=tidy == "all"
+    )
+
+
+def _isort(table: Mapping[str, Any]) -> Gate:
+    lines = str(table.get("lines_after_imports", ""))
+    return Gate(None, lines_after_imports=int(lines) if lines.isdigit() else None)
+
+
+def _mypy(table: Mapping[str, Any]) -> Gate:
+    strict = any(str(table.get(name, "")).lower() == "true" for name in ("strict", "disallow_untyped_defs"))
+    return Gate(None, is_typed=strict)
+
+
+def _ini(text: str) -> Iterable[tuple[str, Gate]]:
+    parser = configparser.RawConfigParser(strict=False)
+    try:
+        parser.read_string(text)
+    except configparser.Error:
+        return
+    if parser.has_section("flake8"):
+        yield "flake8", _flake8(dict(parser["flake8"]))
+    for name in ("isort", "settings"):
+        if parser.has_section(name):
+            yield "isort", _isort(dict(parser[name]))
+    if parser.has_section("mypy"):
+        yield "mypy", _mypy(dict(parser["mypy"]))
+
+
+def _flake8(table: Mapping[str, Any]) -> Gate:
+    def codes(*names: str) -> tuple[str, ...]:
+        return tuple(code for name in names for code in _words(table.get(name.replace("_", "-"), table.get(name, ""))))
+
+    width = table.get("max-line-length", table.get("max_line_length", _FLAKE8_WIDTH))
+    selected = codes("select") or _FLAKE8_CODES
+    per_file = str(table.get("per-file-ignores", table.get("per_file_ignores", "")))
+    rows = tuple(
+        (pattern.strip(), tuple(_words(ignored)))
+        for patterns, ignored in re.findall(r"([^:\n]+):([^\n]+)", per_file)
+        for pattern in patterns.split(",")
+    )
+    return Gate(
+        int(width) if str(width).isdigit() else None,
+        (*selected, *codes("extend_select")),
+        codes("ignore", "extend_ignore"),
+        rows,
+        codes("exclude", "extend_exclude"),
+    )
+
+
+def _words(value: Any) -> list[str]:
+    """The items of a list, or of a text with commas, blanks and comments."""
+    if isinstance(value, str):
+        return re.findall(r"[^\s,]+", re.sub(r"#.*", "", value))
+    return [str(each) for each in value]
+
+
+_READERS = {
+    "pyproject.toml": _pyproject,
+    "ruff.toml": _ruff_file,
+    ".ruff.toml": _ruff_file,
+    "setup.cfg": _ini,
+    "tox.ini": _ini,
+    ".flake8": _ini,
+    ".isort.cfg": _ini,
+    "mypy.ini": _ini,
+}

@@ -1,0 +1,244 @@
+"""From which folder each Dockerfile is built, what that folder sends to the builder, and how compose runs the image."""
+
+from __future__ import annotations
+
+import posixpath
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from functools import cached_property
+from typing import TYPE_CHECKING, Self
+
+from fixer.docker.ignore_files import IgnorePattern, is_ignored, read_ignore
+from fixer.docker.images import base_image
+from fixer.github.workflow import Workflow
+from fixer.languages.dockerfile import Dockerfile, ImageRef
+from fixer.languages.lines import Lines
+from fixer.model import FileError
+from fixer.runtime.images import Image
+from fixer.runtime.picture import Runtime
+from fixer.runtime.programs import Program
+from fixer.runtime.servers import server_of_image
+
+if TYPE_CHECKING:
+    from fixer.repository import Repository
+
+# What says how a project is built, in any folder.
+_BUILD_FILE = re.compile(
+    r"^(pyproject\.toml|setup\.(py|cfg)|package\.json|[a-z]+\.config\.[cm]?[jt]s|Cargo\.toml|build\.rs|pom\.xml"
+    r"|(build|settings)\.gradle(\.kts)?|[\w.-]+\.(csproj|gemspec)|Directory\.Build\.(props|targets)|Makefile)$"
+)
+# Shell scripts, which may have no extension, settings of servers, lists of requirements, and what says how a Python
+# project is built.
+_READ = re.compile(
+    r"\.(sh|bash|ini|py)$|^[\w-]+$|^[\w.-]*requirements[\w.-]*\.txt$|^(pyproject\.toml|setup\.(py|cfg))$"
+)
+
+
+@dataclass(frozen=True, eq=False)
+class ImageBuild:
+    """How one image is built and who runs it. `context` is a folder from the top of the repository, None where none
+    fits; `contexts` are all that builds of its Dockerfile say.
+
+    `programs` are what runs it, first the image as it is built; `is_action` says that GitHub runs it as an action.
+    `files` are those of the context, from there, whether ignored or not; `texts` are the scripts that it may start, the
+    lists that it installs from, and what says how projects are built. `ignore_path` is the ignore file that the builder
+    reads, or would read; `ignore_fault` says why it cannot be read here.
+    """
+
+    image: Image
+    contexts: tuple[str, ...]
+    programs: tuple[Program, ...]
+    is_action: bool
+    files: tuple[str, ...] = field(repr=False)
+    texts: dict[str, str] = field(repr=False)
+    ignore_path: str
+    ignore: Lines | None
+    ignore_fault: str
+
+    @property
+    def path(self) -> str:
+        return self.image.path
+
+    @property
+    def dockerfile(self) -> Dockerfile:
+        return self.image.dockerfile
+
+    @property
+    def context(self) -> str | None:
+        return self.image.context
+
+    @property
+    def runners(self) -> tuple[Program, ...]:
+        """The programs of compose files, manifests and platforms that run it."""
+        return tuple(each for each in self.programs if each.origin != "dockerfile")
+
+    @property
+    def names_written(self) -> frozenset[str]:
+        """Names of files of variables that a workflow writes on the machine that builds it, for the build to take."""
+        return frozenset(name for build in self.image.builds for name in build.writes)
+
+    @cached_property
+    def folders(self) -> frozenset[str]:
+        """Folders of the context, from there."""
+        return frozenset(_folders(self.files))
+
+    @cached_property
+    def names(self) -> frozenset[str]:
+        """Every name of a file or folder in the context, without what is above it."""
+        return frozenset(posixpath.basename(path) for path in (*self.files, *self.folders))
+
+    @cached_property
+    def patterns(self) -> tuple[IgnorePattern, ...]:
+        return tuple(read_ignore(self.ignore.lines)) if self.ignore else ()
+
+    def excluded(self, path: str) -> bool:
+        """Whether a path, from the context, is kept from the builder."""
+        return is_ignored(path, self.patterns)
+
+    def text(self, path: str) -> str:
+        """The text of a script or list of the context; empty where there is none."""
+        return self.texts.get(path, "")
+
+    def named(self, name: str) -> tuple[str, ...]:
+        """Scripts of the context with this name, those that the ignore file excludes left out."""
+        return tuple(path for path in self.texts if posixpath.basename(path) == name and not self.excluded(path))
+
+
+@dataclass(frozen=True, eq=False)
+class ImageBuilds:
+    """Every image that can be built here. `strangers` are programs that run an image of which nothing says who builds
+    it; `documented` are the folders of containers into which the documentation mounts what the caller works on."""
+
+    builds: tuple[ImageBuild, ...]
+    strangers: tuple[Program, ...]
+    documentation: tuple[tuple[str, str], ...] = field(repr=False)
+
+    @classmethod
+    def detect(cls, repository: Repository) -> Self | None:
+        """None where there is no Dockerfile."""
+        runtime = repository.fact(Runtime)
+        if runtime is None or runtime.images is None:
+            return None
+        actions = set(_actions(repository))
+        builds: list[ImageBuild] = []
+        for image in runtime.images.images:
+            path, context = image.path, image.context
+            files = _inside(context, repository)
+            # A file that is named after the Dockerfile wins over the context's; .containerignore is podman's.
+            usual = posixpath.join(context or "", ".dockerignore")
+            candidates = (f"{path}.dockerignore", usual, posixpath.join(context or "", ".containerignore"))
+            ignore_path = next((name for name in candidates if repository.exists(name)), usual)
+            programs = tuple(each for each in runtime.programs if each.image is image and each.origin not in JOBS)
+            texts = _texts(image.dockerfile, programs, context, files, repository)
+            ignore, fault = _lines(ignore_path, repository)
+            contexts = {b.context for other in runtime.images.images if other.path == path for b in other.builds}
+            builds.append(
+                ImageBuild(
+                    image, tuple(sorted(contexts)), programs, path in actions, files, texts, ignore_path, ignore, fault
+                )
+            )
+        builds.sort(key=lambda build: (build.path, build.image.stage.index))
+        strangers = tuple(each for each in runtime.programs if _is_strange(each, repository.root.resolve().name))
+        return cls(tuple(builds), strangers, runtime.documentation)
+
+    def of(self, path: str) -> tuple[ImageBuild, ...]:
+        """The images that are built from a Dockerfile, one for each stage that is shipped."""
+        return tuple(build for build in self.builds if build.path == path)
+
+
+JOBS = ("workflow", "script")
+"""Origins of programs that only run for a check or a command, not as what is deployed."""
+
+
+def _is_strange(program: Program, name: str) -> bool:
+    """Whether a program runs an image that nothing here builds but that might be of this repository, whose name is
+    given: it is named by a variable, lies in a registry of one's own, is named alike, or runs Django."""
+    reference = program.image_name
+    if program.image is not None or not reference or program.origin in JOBS:
+        return False
+    image = ImageRef.parse(re.sub(r"\$\{[^}]*\}|\$\w+", "x", reference))
+    if base_image(image) is not None or server_of_image(image.repository, "") is not None:
+        return False
+    if "$" in reference or image.registry not in ("", *_PUBLIC) or program.is_django:
+        return True
+    own, other = (re.sub(r"[^a-z0-9]", "", text.lower()) for text in (name, image.name.rpartition("/")[2]))
+    return "/" in image.name and len(other) > 3 and (other in own or own in other)
+
+
+_PUBLIC = (
+    "quay.io",
+    "gcr.io",
+    "mcr.microsoft.com",
+    "public.ecr.aws",
+    "registry.k8s.io",
+    "docker.elastic.co",
+    "lscr.io",
+)
+
+
+def _inside(context: str | None, repository: Repository) -> tuple[str, ...]:
+    if context is None:
+        return ()
+    start = f"{context}/" if context else ""
+    return tuple(path[len(start) :] for path in repository.files if path.startswith(start))
+
+
+def _lines(path: str, repository: Repository) -> tuple[Lines | None, str]:
+    if not repository.exists(path):
+        return None, ""
+    try:
+        document = repository.document(path)
+    except FileError as error:
+        return None, error.reason
+    return (document if isinstance(document, Lines) else None), ""
+
+
+def _texts(
+    document: Dockerfile,
+    programs: tuple[Program, ...],
+    context: str | None,
+    files: tuple[str, ...],
+    repository: Repository,
+) -> dict[str, str]:
+    """Scripts and lists whose names stand in the Dockerfile, in what is started, or in such a script."""
+    by_name: dict[str, list[str]] = {}
+    found: dict[str, str] = {}
+    for path in files:
+        name = posixpath.basename(path)
+        if _BUILD_FILE.search(name):
+            found[path] = repository.text(posixpath.join(context or "", path))
+        elif _READ.search(name):
+            by_name.setdefault(name, []).append(path)
+    started = [each for program in programs for each in (*program.commands, *program.calls)]
+    waiting = [document.source.text, *(f"{each.source} {each.path}" for each in started), "gunicorn.conf.py"]
+    while waiting:
+        for word in dict.fromkeys(re.findall(r"[\w.-]+", waiting.pop())):
+            name = word.rstrip(".-")
+            for path in by_name.pop(name, ()):
+                found[path] = repository.text(posixpath.join(context or "", path))
+                if "requirements" not in name and not name.endswith((".ini", ".py")):
+                    waiting.append(found[path])
+    return found
+
+
+def _folders(paths: tuple[str, ...]) -> set[str]:
+    """Every folder that holds one of these paths, at any depth."""
+    found: set[str] = set()
+    for path in paths:
+        folder = posixpath.dirname(path)
+        while folder and folder not in found:
+            found.add(folder)
+            folder = posixpath.dirname(folder)
+    return found
+
+
+def _actions(repository: Repository) -> Iterator[str]:
+    for workflow in repository.documents(Workflow, lambda source: "docker" in source.text):
+        if not workflow.composite:
+            continue
+        runs = workflow.root.get("runs")
+        data = runs.data if runs is not None else None
+        if isinstance(data, dict) and data.get("using") == "docker":
+            image = str(data.get("image", ""))
+            yield posixpath.normpath(posixpath.join(posixpath.dirname(workflow.source.path), image))

@@ -1,0 +1,261 @@
+"""Why a container would not work as another user."""
+
+import posixpath
+import re
+from collections.abc import Iterator
+
+from fixer.docker.homes import runner_in_home, tool_in_home
+from fixer.docker.privileges import is_within, low_port, needs_root, settings_need_root
+from fixer.languages.dockerfile import expanded
+from fixer.model import Blocked
+from fixer.runtime.programs import Started
+from fixer.runtime.states import Container, State
+from transforms.docker.root_user.folders import SYSTEM, Folders
+from transforms.docker.root_user.options import Options
+
+ROOT_HOME = re.compile(r"(?<![\w/])/root(?=/|$|[\s:;\"'])|(?<![\w/])~/|\$\{?HOME\b")
+ENGINE = re.compile(
+    r"\b(install|add)\b[^;&|]*\b(docker-cli|docker\.io|docker-ce|docker-compose(-plugin)?|podman|buildah)\b"
+)
+# What starts nothing of the image.
+IDLE = re.compile(
+    r"(/(usr/)?bin/)?((ba|da|a|z)?sh( -l| --login| -i)?|tail -f /dev/null|sleep (infinity|inf|\d+d?)|true|cat)"
+)
+
+
+def instruction_breaks(container: Container, state: State, folders: Folders, options: Options) -> Blocked | None:
+    """Why the container would not work without root for this instruction, or None."""
+    instruction = state.instruction
+    line = f"line {container.dockerfile.line(instruction)}"
+    if is_within(state.folder, ("/root",)):
+        return Blocked(
+            f"{line}: the working folder is in /root, which only root can enter", "use a WORKDIR such as /app"
+        )
+    if instruction.op == "ONBUILD":
+        return Blocked(
+            f"{line}: ONBUILD runs in the images that are made from this one, as the user that this one has",
+            "add USER to those images",
+        )
+    if instruction.op == "SHELL" and not re.search(r"\b(ba|da|a)?sh\b", instruction.text):
+        return Blocked(f"{line}: the shell of this file is not sh", "add the user by hand")
+    port = next((port for port in _ports_named(state) if 0 < port < 1024), None)
+    if port is not None and not options.low_ports:
+        return _low_port(port, f"{line} names it")
+    found = _in_root_home(container, state)
+    if found:
+        return Blocked(
+            f"{line}: {found}, in root's home, which only root can enter",
+            "install it into a folder that everyone can read, such as /opt, and put that on PATH",
+        )
+    if mode := _closed_mode(state, folders):
+        return Blocked(
+            f"{line}: `{mode}` lets only root read or start what may be needed",
+            "let others read and execute it (chmod 755), or COPY it with --chown and --chmod",
+        )
+    source = instruction.flag("from")
+    if (instruction.op == "RUN" and ENGINE.search(instruction.script)) or (
+        source is not None and re.match(r"([\w.-]+/)?docker(:|$)", source.value)
+    ):
+        return Blocked(
+            f"{line} brings the tools of a container engine, whose socket belongs to root",
+            "leave it, or give a user the group of the socket",
+        )
+    everything = instruction.op in ("COPY", "ADD") and {".", "./"} & set(instruction.args[:-1])
+    if everything and state.target in SYSTEM:
+        return Blocked(
+            f"{line} copies everything into {state.target}, which belongs to the system", "use a WORKDIR such as /app"
+        )
+    return None
+
+
+def _ports_named(state: State) -> Iterator[int]:
+    """The ports that EXPOSE, or a variable such as PORT, gives."""
+    instruction = state.instruction
+    words = instruction.args if instruction.op == "EXPOSE" else ()
+    if instruction.op == "ENV":
+        words = tuple(value or "" for name, value in instruction.pairs if re.search(r"(^|_)PORT$", name))
+    for word in words:
+        port = re.match(r"\d+", expanded(word, state.values) or "")
+        if port:
+            yield int(port[0])
+
+
+def _low_port(port: int, who: str) -> Blocked:
+    return Blocked(
+        f"{who}: outside of Docker's own engine only root may listen on port {port}",
+        "listen on a port above 1023 and publish that, or say that all your engines allow it",
+        "rules.root-user.low-ports = true",
+    )
+
+
+def _in_root_home(container: Container, state: State) -> str:
+    """What an instruction keeps in root's home, which the process could not reach."""
+    instruction = state.instruction
+    moved = state.values.get("HOME") not in (None, "/root")
+    if instruction.op in ("COPY", "ADD"):
+        if not instruction.args:
+            return ""
+        return f"{instruction.op} puts files there" if ROOT_HOME.search(instruction.args[-1]) else ""
+    if instruction.op in ("ENV", "ENTRYPOINT", "CMD", "VOLUME"):
+        found = ROOT_HOME.search(instruction.text)
+        return f"{instruction.op} names files there" if found and not (moved and "HOME" in found[0]) else ""
+    if instruction.op != "RUN":
+        return ""
+    # Caches are only for the build, and what is removed is of no use.
+    script = re.sub(
+        r"\brm -[^;&|\n]*|(?<!\S)\S*(/root|~|\$HOME|\$\{HOME\})/\.(cache|npm|m2|gnupg)\S*", "", instruction.script
+    )
+    named = re.findall(r"(?<![\w.-])[\w.-]+\.(?:py|sh)\b", script)
+    started = [container.build.text(path) for name in named for path in container.build.named(name)]
+    if kept := tool_in_home((script, *started), state.values):
+        return kept
+    if re.search(r"\buv (sync|venv|run)\b", script) and not _has_python(container):
+        return "the Python that uv loads where the image has none"
+    return "RUN puts files there" if ROOT_HOME.search(script) and not moved else ""
+
+
+def _has_python(container: Container) -> bool:
+    """Whether uv finds a Python, or is told where to put one."""
+    image = container.stage.root.image
+    moved = any(
+        name in container.values for name in ("UV_PYTHON_INSTALL_DIR", "UV_PYTHON_DOWNLOADS", "UV_NO_MANAGED_PYTHON")
+    )
+    installed = any(re.search(r"\bpython3?\b", s.instruction.script) for s in container.acting("RUN"))
+    return image is None or "py" in str(image) or moved or installed
+
+
+def _closed_mode(state: State, folders: Folders) -> str:
+    """A mode that leaves others without the rights that its owner has, where that stays root."""
+    instruction = state.instruction
+    flag = instruction.flag("chmod")
+    if flag is not None and not instruction.flag("chown") and re.fullmatch(r"[0-7]{3,4}", flag.value):
+        closed = int(flag.value[-3]) & ~int(flag.value[-1]) & 5
+        return flag.text if closed and not is_within(state.target, folders.all) else ""
+    for found in re.finditer(r"\bchmod\s+(?:-R\s+)?([0-7]{3,4}|[ugoa]*[+=-][rwxX]+)\s+([^\s;&|]+)", instruction.script):
+        mode, path = found[1], posixpath.join(state.folder, found[2])
+        if (
+            instruction.op != "RUN"
+            or is_within(path, folders.all)
+            or path.startswith(("/etc/", "/root", "/var/lib/apt"))
+        ):
+            continue
+        if (mode.isdigit() and int(mode[-1]) < 4) or re.match(r"[go]+-|[ug]\+x|u=", mode):
+            return found[0]
+    return ""
+
+
+def folder_breaks(container: Container, folders: Folders) -> Blocked | None:
+    for program in container.build.runners:
+        where = f"{program.path} gives {program.name!r}"
+        if program.rights == "devices of the host":
+            return Blocked(f"{where} devices of the host, which belong to root", "leave it, or use group_add")
+        if program.rights:
+            return Blocked(f"{where} {program.rights} on purpose", "leave it, or take them away")
+        if any(mount.source.endswith("docker.sock") for mount in program.mounts):
+            return Blocked(
+                f"{program.path} mounts the engine's socket into {program.name!r}, which needs root", "leave it"
+            )
+        if any(is_within(mount.target, ("/root",)) for mount in program.mounts):
+            return Blocked(
+                f"{program.path} mounts something into /root of {program.name!r}, which only root can enter",
+                "mount it elsewhere, and tell the program where",
+            )
+    if "$" in container.folder:
+        return Blocked(f"the working folder {container.folder} is not known", "give its variable a default")
+    if odd := next(
+        (path for path in (container.folder, *folders.all) if not re.fullmatch(r"[\w./@%+,-]+", path)), None
+    ):
+        return Blocked(f"the folder {odd!r} has a name that a shell would read in another way", "use a plain name")
+    if container.folder in SYSTEM and container.folder != "/":
+        return Blocked(
+            f"the working folder is {container.folder}, which holds more than the application",
+            "use a WORKDIR such as /app",
+        )
+    shared = next((path for path in folders.data if path in SYSTEM or is_within(path, ("/root",))), None)
+    if shared is not None:
+        return Blocked(f"{shared}, which is written to, holds more than data", "let data have a folder of its own")
+    return _package_breaks(container)
+
+
+def _package_breaks(container: Container) -> Blocked | None:
+    """What packages put into root's home when they are installed."""
+    told = any(name.startswith("PUPPETEER_") for name in container.values)
+    for state in container.acting("RUN"):
+        if told or not re.search(r"\b(npm|yarn|pnpm|bun) (ci|install|i|add)\b", state.instruction.script):
+            continue
+        for name, text in container.build.texts.items():
+            if name.endswith("package.json") and re.search(r'"puppeteer"\s*:', text):
+                return Blocked(
+                    f"line {container.dockerfile.line(state.instruction)}: puppeteer puts its browser into root's home",
+                    "set PUPPETEER_CACHE_DIR in ENV before it is installed",
+                )
+    return None
+
+
+def start_breaks(container: Container, folders: Folders, options: Options) -> Blocked | None:
+    """What the programs that the container starts need."""
+    if not container.commands and not container.unfollowed:
+        return Blocked(
+            "neither the Dockerfile nor a compose file says what the container starts, so what it needs is not known",
+            "leave a base image or a box of tools; else write the command as CMD",
+        )
+    if container.commands and all(IDLE.fullmatch(each.source) for each in container.commands):
+        return Blocked(
+            f"the container starts only `{container.commands[0].source}`, so what it is for and needs is not known",
+            "leave a base image or a box of tools; else write the command as CMD",
+        )
+    low_ports = options.low_ports
+    for program in container.build.runners if not low_ports else ():
+        low = next((port for port in program.ports if 0 < port < 1024), None)
+        if low is not None:
+            return _low_port(low, f"{program.name!r} of {program.path} publishes it")
+    for reason in container.unfollowed:
+        return Blocked(
+            f"{reason}: what it needs is not known",
+            "look at what it writes and whether it needs root, then add USER by hand",
+        )
+    for started in container.started:
+        blocked = _command_breaks(container, started, folders, low_ports=low_ports)
+        if blocked is not None:
+            return blocked
+    for name, text in container.settings:
+        if not text:
+            return Blocked(
+                f"the settings {name} of the server are not in the repository: what it writes is not known",
+                "look at what it writes and whether it changes its user, then add USER by hand",
+            )
+        if reason := settings_need_root(text, folders.all):
+            return Blocked(f"{name}: {reason}", "take that out, or leave it")
+    return None
+
+
+def _command_breaks(container: Container, started: Started, folders: Folders, *, low_ports: bool) -> Blocked | None:
+    """What one command needs root for, or looks for in root's home."""
+    where = f"{started.path}:{started.line}"
+    words = [_known(word.text, container) for word in started.command.words]
+    port = low_port(words)
+    if port is not None and not low_ports:
+        return _low_port(port, where)
+    if reason := needs_root((started.command,), folders.all, container.values):
+        return Blocked(f"{where}: {reason}", "leave it, or do that elsewhere")
+    if (runner := runner_in_home(started.source, container.values)) is not None:
+        program, variable = runner
+        return Blocked(
+            f"{where}: `{program}` looks for what it needs in the home of its user",
+            f"set {variable} in ENV before that is loaded, or start the program itself",
+        )
+    manager = re.search(r"(^|[\s;&|])(pnpm|yarn) ", started.source)
+    if manager and "COREPACK_HOME" not in container.values and _uses_corepack(container):
+        return Blocked(
+            f"{where}: corepack keeps {manager[2]} in root's home, and another user would load it again",
+            "set COREPACK_HOME in ENV before corepack is used, or start the program itself",
+        )
+    return None
+
+
+def _uses_corepack(container: Container) -> bool:
+    return any("corepack" in state.instruction.script for state in container.acting("RUN"))
+
+
+def _known(word: str, container: Container) -> str:
+    return expanded(word, container.values) or word

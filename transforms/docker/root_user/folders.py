@@ -1,0 +1,108 @@
+"""What the process writes to: the application, volumes, and what variables and settings name."""
+
+import posixpath
+import re
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+
+from fixer.django.project import DjangoProject
+from fixer.docker.privileges import folders_made, is_within
+from fixer.languages.dockerfile import expanded
+from fixer.languages.python import named_values
+from fixer.runtime.images import local_sources
+from fixer.runtime.states import Container
+from transforms.docker.root_user.options import Options
+
+# Folders that hold more than the application.
+SYSTEM = frozenset((
+    "/", "/bin", "/boot", "/dev", "/etc", "/go", "/home", "/lib", "/media", "/mnt", "/opt", "/proc", "/root", "/run",
+    "/sbin", "/srv", "/sys", "/tmp", "/usr", "/usr/bin", "/usr/lib", "/usr/local", "/usr/local/bin", "/usr/sbin",
+    "/usr/share", "/usr/src", "/var", "/var/lib", "/var/log", "/var/run", "/var/www",
+))  # fmt: skip
+# Folders below these hold programs, not data.
+PROGRAMS = ("/bin", "/boot", "/etc", "/lib", "/opt", "/root", "/sbin", "/usr", "/home")
+# Everyone may write to these, or they are not files at all.
+SCRATCH = ("/tmp", "/dev", "/proc", "/run", "/var/run", "/var/tmp", "/sys")
+# Variables with the place of what a program writes.
+WRITTEN = re.compile(
+    r"(^|_)(DATA|DB|DATABASE|SQLITE\w*|UPLOADS?|MEDIA|STORAGE|LOGS?|LOGFILE|CACHE|STATE|OUTPUT|EXPORTS?|BACKUPS?)(_|$)|^HF_HOME$"
+)
+# Settings of Django with such a place; NAME is that of a database.
+WRITTEN_BY_DJANGO = re.compile(
+    r"^(NAME|filename|LOCATION|FILE_UPLOAD_TEMP_DIR|.*(MEDIA|STATIC|LOG|DATA|CACHE|UPLOAD)\w*_(ROOT|DIR|PATH|FILE))$"
+)
+FILES_OF_DJANGO = re.compile(r"^(NAME|filename)$|_FILE$")
+WRITTEN_PATH = re.compile(r"(?:sqlite(?:\+\w+)?://|file:)?/*(/[^\s:?;,]+)")
+
+
+@dataclass(frozen=True)
+class Folders:
+    """`roots` hold the application, `data` are for what it writes: volumes and folders that are made for it."""
+
+    roots: tuple[str, ...]
+    data: tuple[str, ...]
+
+    @property
+    def all(self) -> tuple[str, ...]:
+        return (*self.roots, *self.data)
+
+
+def folders_of(container: Container, named: tuple[str, ...], options: Options) -> Folders:
+    places = [s.folder for s in container.acting("WORKDIR") if is_within(container.folder, (s.folder,))]
+    places += [s.target for s in container.acting("COPY", "ADD") if "." in local_sources(s.instruction) and s.target]
+    roots = topmost(p for p in places if p not in SYSTEM and "$" not in p)
+    data = [mount.target for program in container.build.runners for mount in program.mounts if not mount.bind]
+    for state in container.acting("VOLUME"):
+        data += [path for arg in state.instruction.args if (path := expanded(arg, state.values))]
+    data += [path for path in _named_by_variables(container) if not is_within(path, (*PROGRAMS, *roots))]
+    data += [path for path in named if not is_within(path, roots)]
+    # What is in such a folder was installed, and is only read.
+    data = [path.rstrip("/") for path in data if not re.search(r"/(node_modules|\.venv)/?$", path)]
+    for state in container.acting("RUN"):
+        if re.search(r"\bmkdir\b|\binstall\b", state.instruction.script):
+            made = folders_made(state.script, state.values, state.folder)
+            data += [p for p in made if not is_within(p, (*PROGRAMS, *roots)) and p not in SYSTEM and "$" not in p]
+    removed = {
+        word for s in container.acting("RUN") if "rm -" in s.instruction.script for word in s.instruction.script.split()
+    }
+    kept = [p for p in data if p.startswith("/") and p not in removed and p not in roots and not is_within(p, SCRATCH)]
+    return Folders(tuple(roots), tuple(topmost([*kept, *options.writable])))
+
+
+def named_by_settings(django: DjangoProject) -> Iterator[str]:
+    """Folders outside of the project that Django's settings give for what is written: a database file, logs, uploads,
+    collected static files, a cache."""
+    for project in django.projects:
+        for module in project.modules.values():
+            if module.role in ("test", "development"):
+                continue
+            for name, value in named_values(module.document.tree):
+                if not WRITTEN_BY_DJANGO.search(name):
+                    continue
+                path = value.rstrip("/")
+                if value.startswith("/") and re.fullmatch(r"(/[\w.@+-]+){2,}|/\w+", path):
+                    is_file = "." in posixpath.basename(path) or FILES_OF_DJANGO.search(name)
+                    yield posixpath.dirname(path) if is_file else path
+
+
+def _named_by_variables(container: Container) -> Iterator[str]:
+    """Folders that ENV and compose name for data, logs and the like."""
+    given = [(name, value) for name, value in container.values.items() if value]
+    for program in container.build.runners:
+        given += [(value.name, value.text) for value in program.environment.values if value.text]
+    for name, value in given:
+        found = WRITTEN_PATH.fullmatch(value) if WRITTEN.search(name) else None
+        if found is None:
+            continue
+        folder, _, last = found[1].rstrip("/").rpartition("/")
+        folder = folder or "/"
+        is_folder = "." not in last and (folder in SYSTEM or re.search(r"_(DIR|FOLDER|ROOT|HOME|CACHE)$", name))
+        yield posixpath.join(folder, last) if is_folder else folder
+
+
+def topmost(paths: Iterable[str]) -> list[str]:
+    found: list[str] = []
+    for path in sorted(set(paths)):
+        if not is_within(path, found):
+            found.append(path)
+    return found

@@ -1,0 +1,294 @@
+"""The fix: a user, its folders, and the change to it."""
+
+import posixpath
+import re
+from collections.abc import Iterator
+
+from fixer.docker.images import ROOT, BaseImage
+from fixer.docker.privileges import User, folders_made, is_within
+from fixer.languages.dockerfile import Dockerfile, Instruction, New, expanded
+from fixer.model import Blocked, Fix, Parts, Tier, listed
+from fixer.runtime.builds import ImageBuilds
+from fixer.runtime.states import Container, State
+from transforms.docker.root_user.folders import Folders, topmost
+from transforms.docker.root_user.options import Options
+from transforms.docker.root_user.runners import kept_working, on_sources, todo_of
+
+# Lists of what to install are only read.
+MANIFESTS = re.compile(
+    r"(^|/)((requirements|constraints)[^/]*\.(txt|in)|requirements/?|package\*?(-lock)?\.json|pyproject\.toml|setup\.(py|cfg)"
+    r"|(poetry|uv|yarn|Pipfile|composer|Gemfile|Cargo)\.lock|Pipfile|Gemfile|pnpm-lock\.yaml|\.npmrc|\.yarnrc\.yml"
+    r"|composer\.json|go\.(mod|sum)|bun\.lockb?|Makefile)\*?$"
+)
+# What these leave below the working folder is only read afterwards.
+INSTALLERS = {
+    "npm": ("ci", "install", "i", "cache", "config", "prune", "set"), "bun": ("install", "i"),
+    "yarn": ("", "install", "cache", "config", "global"), "pnpm": ("install", "i", "fetch", "prune", "store", "config"),
+    "uv": ("sync", "pip", "venv"), "poetry": ("install", "config", "cache", "export"), "pipenv": ("install", "sync"),
+    "bundle": ("install", "config"), "composer": ("install",), "go": ("mod",), "gem": ("install",),
+    "corepack": ("enable",),
+}  # fmt: skip
+
+HARMLESS = frozenset((
+    "[", "addgroup", "adduser", "apk", "apt", "apt-get", "cat", "cd", "chmod", "chown", "command", "dnf", "dos2unix",
+    "dpkg", "echo", "export", "false", "find", "groupadd", "install_packages", "ldconfig", "locale-gen", "ls",
+    "microdnf", "pip", "pip3", "printf", "rm", "set", "tdnf", "test", "true", "update-ca-certificates", "useradd",
+    "usermod", "which", "yum",
+))  # fmt: skip
+# Programs that write beside what was installed: caches of bundlers, environments brought up to date at each start.
+WRITES_BESIDE = re.compile(
+    r"\b(npm|pnpm|yarn|bun)( run)? (dev|develop|serve|start|watch|start:dev|dev:\w+)\b|\b(vite|nodemon|ng serve|webpack"
+    r"|react-scripts start|nuxt dev|next (dev|start)|prisma (generate|db push|migrate dev)|(uv|hatch|pdm) run|ts-node"
+    r"|tsx watch)\b"
+)
+
+
+def handed_over_to_a_user(
+    container: Container, builds: ImageBuilds, image: BaseImage, folders: Folders, options: Options
+) -> Fix | Blocked:
+    user, made = _existing(container, image)
+    # Who makes a user while building has the tools for that.
+    shell = image.family in ("debian", "redhat", "alpine") or made is not None
+    create = user is None and shell
+    if user is None:
+        number = str(options.uid)
+        name = _name(container.dockerfile, options) if shell else number
+        user = User(name, name, number)
+    blocked = _cannot_be_owner(user, container, image, folders, shell=shell)
+    if blocked is not None:
+        return blocked
+    steps = _create(user, image.family) if create else []
+    parts = _handed_over(user, container, folders, made, steps, shell=shell)
+    mounted = kept_working(container, folders, user, options)
+    if isinstance(mounted, Blocked):
+        return mounted
+    parts += mounted
+    todo = todo_of(container, builds, folders, user)
+    number = f" ({user.id})" if user.id and user.id != user.name else ""
+    effects = [f"the container runs as {user.name}{number} instead of root"]
+    if shell and folders.all:
+        effects.append(f"{listed(folders.all)} {'belong' if len(folders.all) > 1 else 'belongs'} to {user.name}")
+    title = f"make the user {user.name}{number} and run as it" if create else f"run as {user.name}{number}"
+    if mounted:
+        goes_on = listed(f"{each.name!r} of {each.path}" for each in on_sources(container, folders))
+        effects.append(f"{goes_on} goes on as root, since folders of the host are mounted over the application")
+    review = todo or mounted
+    return Fix.of(title, *parts, tier=Tier.REVIEW if review else Tier.SAFE, effects=effects, todo=todo)
+
+
+def _cannot_be_owner(
+    user: User, container: Container, image: BaseImage, folders: Folders, *, shell: bool
+) -> Blocked | None:
+    """Why this user cannot have what the process needs. `shell`: whether the image can run commands for that."""
+    if not shell and folders.data:
+        return Blocked(
+            f"the image has no program that could give {folders.data[0]} to another user",
+            "COPY an empty folder there with --chown from a stage that has a shell",
+        )
+    if not shell and image.user == "" and container.stage.root.base != "scratch":
+        return Blocked(
+            "the image has no program that makes users",
+            "make the user in a stage that has one, and COPY /etc/passwd from there",
+        )
+    if not user.home and "UV_NO_CACHE" not in container.values and _starts_uv(container):
+        return Blocked(
+            f"uv keeps its cache in the home of its user, and {user.name} has none",
+            "make the user with --create-home, or start the program itself",
+        )
+    return None
+
+
+def _handed_over(
+    user: User, container: Container, folders: Folders, made: Instruction | None, steps: list[str], *, shell: bool
+) -> list[Parts]:
+    """The edits that give the folders to the user and change to it; `steps` are commands that make it first."""
+    dockerfile, parts = container.dockerfile, list[Parts]()
+    late = shell and _written_late(container, folders, made)
+    copies = [] if late else _copies(container, folders)
+    first = copies[0].instruction if copies else None
+    # Builders other than BuildKit drop what changes in a volume after it is declared.
+    volume = next((s for s in container.acting("VOLUME") if shell and folders.data), None)
+    if volume is not None and (first is None or volume.instruction.index < first.index):
+        if volume.stage is not container.stage or (made is not None and made.index > volume.instruction.index):
+            blocked = Blocked(
+                f"line {dockerfile.line(volume.instruction)}: the volume is declared before {user.name} can own it",
+                "make the user and chown the folder before VOLUME",
+            )
+            return [blocked]
+        given = _give(user, container, Folders((), folders.data), volume.instruction, recursive=False)
+        parts.append(dockerfile.insert_before(volume.instruction, _run([*steps, *given])))
+        folders, steps = Folders(folders.roots, ()), []
+    if shell:
+        steps = [*steps, *_give(user, container, folders, first, recursive=late)]
+    run = [_run(steps)] if steps else []
+    if first is not None and run:
+        parts.append(dockerfile.insert_before(first, *run))
+        run = []
+    for state in copies:
+        # With --link, names of users cannot be looked up: https://docs.docker.com/reference/dockerfile/#copy---link
+        numeric = state.instruction.flag("link") is not None or not shell
+        parts.append(dockerfile.set_flag(state.instruction, "chown", user.numeric if numeric else user.owner))
+    return [*parts, *_set_user(container, run, (user.id or user.name) if shell else user.numeric)]
+
+
+def _run(steps: list[str]) -> New:
+    return New("RUN", "\n&& ".join(steps))
+
+
+def _existing(container: Container, image: BaseImage) -> tuple[User | None, Instruction | None]:
+    """A user that is there, with the instruction that makes it: the last that the Dockerfile changes to or gives files
+    to, else one that it makes, else the image's."""
+    # Whom files are given to must be there, and is whom the process was meant to run as.
+    used = [
+        owner.partition(":")[0]
+        for state in container.acting("COPY", "ADD")
+        if (flag := state.instruction.flag("chown")) and (owner := expanded(flag.value, state.values))
+    ]
+    used = [name for name in [*used, *(state.user for state in container.acting("USER"))] if name not in ROOT]
+    for name in [*reversed(used), *(user.name for user, _ in container.users)]:
+        for user, state in container.users:
+            if name in (user.name, user.id):
+                return user, state.instruction
+        if name in (image.user, str(image.id)):
+            break
+        if name in used and "$" not in name:
+            # Debian and Alpine have the same nobody.
+            known = "65534" if name == "nobody" and image.family in ("debian", "alpine") else ""
+            return User(name, id=name if name.isdigit() else known, home=not name.isdigit() and not known), None
+    if image.runs_as not in ROOT:
+        return User(image.runs_as), None
+    if image.user:
+        return User(image.user, image.user, str(image.id) if image.id is not None else ""), None
+    return None, None
+
+
+def _name(dockerfile: Dockerfile, options: Options) -> str:
+    """The name of the new user: one that another stage runs as, else the configuration's."""
+    for stage in dockerfile.stages:
+        for instruction in stage.instructions:
+            name = instruction.text.partition(":")[0]
+            if instruction.op == "USER" and name not in ROOT and re.fullmatch(r"[a-z_][a-z0-9_-]*", name):
+                return name
+    return str(options.user)
+
+
+def _create(user: User, family: str) -> list[str]:
+    if family == "alpine":
+        return [f"addgroup -g {user.id} {user.name}", f"adduser -D -u {user.id} -G {user.name} {user.name}"]
+    return [
+        f"groupadd --gid {user.id} {user.name}",
+        f"useradd --uid {user.id} --gid {user.name} --create-home {user.name}",
+    ]
+
+
+def _give(
+    user: User, container: Container, folders: Folders, before: Instruction | None, *, recursive: bool
+) -> list[str]:
+    """Commands that give the folders to the user, at this place (None: at the end)."""
+    reached = [s for s in container.states if before is None or s.instruction.index < before.index]
+    places = [state.folder for state in reached if state.instruction.op == "WORKDIR"]
+    made: list[str] = []
+    there = list(places)
+    for state in reached:
+        if state.instruction.op == "RUN" and re.search(r"\bmkdir\b|\binstall\b", state.instruction.script):
+            made += folders_made(state.script, state.values, state.folder)
+            if "rm -" not in state.instruction.script:
+                there += folders_made(state.script, state.values, state.folder, surely=True)
+    entered = [path for path in (*places, container.folder) if is_within(path, folders.roots)]
+    roots = dict.fromkeys([*folders.roots, *entered])
+    # What mkdir makes inside goes with the folder right below the root, which it may have made too.
+    inside = [
+        f"{root}/{path[len(root) + 1 :].split('/')[0]}"
+        for root in roots
+        for path in made
+        if path.startswith(f"{root}/")
+    ]
+    wanted = dict.fromkeys([*folders.all, *entered, *inside])
+    missing = [path for path in wanted if not any(is_within(known, (path,)) for known in there)]
+    steps = [f"mkdir -p {' '.join(missing)}"] if missing else []
+    if recursive:
+        return [*steps, f"chown -R {user.owner} {' '.join(topmost(folders.all))}"] if folders.all else steps
+    already = set(_given_already(user, reached))
+    if own := [path for path in roots if path not in already]:
+        steps.append(f"chown {user.owner} {' '.join(own)}")
+    if given := [path for path in topmost([*folders.data, *inside]) if not is_within(path, already)]:
+        steps.append(f"chown -R {user.owner} {' '.join(given)}")
+    return steps
+
+
+def _given_already(user: User, reached: list[State]) -> Iterator[str]:
+    """Folders that a chown of the Dockerfile gives to the user, with all that is in them."""
+    for state in reached:
+        for command in state.script.commands if "chown" in state.instruction.script else ():
+            owner, *paths = [word.text for word in command.args if not word.text.startswith("-")] or [""]
+            if command.name == "chown" and command.has("-R", "--recursive") and owner.partition(":")[0] == user.name:
+                yield from (posixpath.normpath(posixpath.join(state.folder, path)) for path in paths)
+
+
+def _copies(container: Container, folders: Folders) -> list[State]:
+    """What is copied into the application's folders, but for lists of what to install."""
+    return [
+        state
+        for state in container.acting("COPY", "ADD")
+        if not state.instruction.flag("chown")
+        and is_within(state.target, folders.all)
+        and not all(MANIFESTS.search(source) for source in state.instruction.args[:-1])
+    ]
+
+
+def _written_late(container: Container, folders: Folders, made: Instruction | None) -> bool:
+    """Whether ownership can only be set at the end, for everything: files come from stages that this one is made from,
+    from commands after they are copied, or before the user is there."""
+    copies = _copies(container, folders)
+    if any(WRITES_BESIDE.search(started.source) for started in container.started):
+        return True
+    if copies:
+        first = copies[0]
+        if any(state.stage is not container.stage for state in copies) or first.user not in ("", *ROOT):
+            return True
+        if made is not None and made.index > first.instruction.index:
+            return True
+    start = copies[0].instruction.index if copies else -1
+    return bool(folders.all) and any(
+        not _only_installs(state, folders, before=state.instruction.index < start) for state in container.acting("RUN")
+    )
+
+
+def _only_installs(state: State, folders: Folders, *, before: bool) -> bool:
+    """Whether what a RUN leaves in the application's folders is only read later. `before`: the folders are given to
+    the user after it, so that it may make them."""
+    if not state.instruction.script or state.script.error:
+        return False
+    for command in state.script.commands:
+        verb = next((word.text for word in command.args if not word.text.startswith("-")), "")
+        if verb in INSTALLERS.get(command.name, ()):
+            continue
+        beside = (r.target for r in command.redirects if ">" in r.operator)
+        if command.name in HARMLESS and all(p.startswith("/") and not is_within(p, folders.all) for p in beside):
+            continue
+        paths = [word.text for word in command.args if "/" in word.text and not word.text.startswith(("-", "http"))]
+        if before and (command.name == "mkdir" or not is_within(state.folder, folders.roots)):
+            continue
+        if paths and all(path.startswith("/") and not is_within(path, folders.all) for path in paths):
+            continue
+        return False
+    return True
+
+
+def _set_user(container: Container, run: list[New], name: str) -> list[Parts]:
+    """USER after the last instruction that needs root; in the place of a `USER root` that nothing follows."""
+    dockerfile, final = container.dockerfile, container.stage
+    acting = [i for i in final.instructions if i.op in ("RUN", "COPY", "ADD", "WORKDIR", "USER")]
+    last = acting[-1] if acting else final.start
+    if last.op == "USER":
+        return [*([dockerfile.insert_before(last, *run)] if run else []), dockerfile.set_body(last, name)]
+    following = [i for i in final.instructions if i.index > last.index]
+    start = next((i for i in following if i.op in ("CMD", "ENTRYPOINT")), None)
+    new = [*run, New("USER", name)]
+    if start is not None:
+        return [dockerfile.insert_before(start, *new)]
+    return [dockerfile.insert_after(following[-1] if following else last, *new)]
+
+
+def _starts_uv(container: Container) -> bool:
+    return any(re.search(r"(^|[\s;&|])uvx? ", started.source) for started in container.started)

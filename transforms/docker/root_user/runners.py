@@ -1,0 +1,96 @@
+"""Those who run the image: what keeps them working, and what a person must do."""
+
+import posixpath
+
+from fixer.docker.compose import Mount
+from fixer.docker.images import ROOT
+from fixer.docker.privileges import User, is_within
+from fixer.model import Blocked, Parts, listed
+from fixer.runtime.builds import ImageBuild, ImageBuilds
+from fixer.runtime.programs import Program
+from fixer.runtime.states import Container
+from transforms.docker.root_user.folders import Folders
+from transforms.docker.root_user.options import Options
+
+
+def on_sources(container: Container, folders: Folders) -> list[Program]:
+    """Programs into which the sources are mounted from the host, over what the image has: only for development."""
+    return [
+        program
+        for program in container.build.runners
+        if program.written is not None
+        and not program.user
+        and any(_is_source(m, container, folders) for m in program.mounts)
+    ]
+
+
+def _is_source(mount: Mount, container: Container, folders: Folders) -> bool:
+    """Whether a mount brings a folder of the context that holds files of the repository."""
+    build = container.build
+    if not mount.bind or mount.read_only or mount.folder is None or build.context is None:
+        return False
+    inside = posixpath.relpath(mount.folder or ".", build.context or ".")
+    brings = inside == "." or any(
+        path.startswith(f"{inside}/") and not posixpath.basename(path).startswith(".git") for path in build.files
+    )
+    return brings and is_within(mount.target.rstrip("/"), folders.roots)
+
+
+def kept_working(container: Container, folders: Folders, user: User, options: Options) -> list[Parts] | Blocked:
+    """What keeps programs with folders of the host working. Where the sources are mounted, files keep their owner on
+    the host, so that development goes on as it was; data of the host is for its owner to give away."""
+    developing = on_sources(container, folders)
+    for program in container.build.runners:
+        for mount in program.mounts:
+            writes = mount.bind and not mount.read_only and is_within(mount.target.rstrip("/"), folders.all)
+            if writes and program not in developing and not program.user and mount.target not in options.mounted:
+                return Blocked(
+                    f"{program.path} mounts {mount.source} of the host over {mount.target} of {program.name!r}, where "
+                    f"{user.name} could not write",
+                    f"chown that folder to {user.numeric} on every host, then say so",
+                    f'rules.root-user.mounted = ["{mount.target}"]',
+                )
+    parts: list[Parts] = []
+    for program in developing:
+        if program.written is not None:
+            document, node = program.written
+            parts.append(document.add_key(node if node.target is None else node.target, "user", "root"))
+    return parts
+
+
+def todo_of(container: Container, builds: ImageBuilds, folders: Folders, user: User) -> list[str]:
+    runners = container.build.runners
+    volumes = {arg.rstrip("/") for state in container.acting("VOLUME") for arg in state.instruction.args}
+    volumes |= {m.target.rstrip("/") for program in runners for m in program.mounts if m.source and not m.bind}
+    todo = [
+        f"{program.path} starts {program.name!r} as {program.user} all the same: take that out"
+        for program in runners
+        if program.user.partition(":")[0] in ROOT and program.user
+    ]
+    binds: dict[tuple[str, str], list[str]] = {}
+    for program in runners:
+        for mount in program.mounts:
+            if mount.bind and program not in on_sources(container, folders):
+                binds.setdefault((program.path, program.name), []).append(mount.source)
+    todo += [
+        f"{path} mounts {listed(sources)} into {name!r}: the files there keep the owner of the host"
+        for (path, name), sources in binds.items()
+    ]
+    if any(is_within(path, folders.all) for path in volumes):
+        todo.append(f"volumes that exist already keep their owner: chown them to {user.numeric} once")
+    if unseen := _unseen(container.build, builds):
+        todo.append(f"{unseen}: what is mounted there to be written to must let {user.numeric} write")
+    return todo
+
+
+def _unseen(build: ImageBuild, builds: ImageBuilds) -> str:
+    """Who may run the image though no file of the repository shows how; empty where nobody may."""
+    pushed = [made.place for made in build.image.builds if made.origin == "workflow"]
+    shown = [program for program in build.runners if not program.development]
+    if builds.strangers:
+        return f"{builds.strangers[0].place} runs {builds.strangers[0].image_name}, which may be this image"
+    if pushed and not any(program.image_name for program in shown):
+        return f"{pushed[0]} builds the image, and what runs it is not in the repository"
+    if not build.runners:
+        return "what runs the image is not in the repository"
+    return ""
