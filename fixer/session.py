@@ -120,7 +120,7 @@ class Session:
             whole = whole.with_changes({path: change.after for path, change in plan.files.items()})
         with self.waiting("looking at the criteria"):
             found = engine.check(whole, self.rules, options=self.config.options_for)
-        return criteria(self.rules, whole, found)
+        return criteria(self.rules, whole, found, self.config.options_for)
 
     def _worth_saying(self, problems: Iterable[FileError]) -> tuple[FileError, ...]:
         found = {problem.path: problem for problem in (*self.repository.unlisted, *problems)}

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
+from typing import Any
 
 from fixer.documents import kind_of, name_of
-from fixer.model import Report, Reported, Rule
+from fixer.engine import OptionsFor, default_options
+from fixer.model import Asked, Report, Reported, Rule, RuleOptions
 from fixer.repository import Repository
 from fixer.tasks import task_of
 
@@ -40,7 +42,9 @@ class Criterion:
         return ", ".join(self.rule.audit) or self.rule.id
 
 
-def criteria(rules: Sequence[Rule], repository: Repository, found: Report) -> list[Criterion]:
+def criteria(
+    rules: Sequence[Rule], repository: Repository, found: Report, options: OptionsFor = default_options
+) -> list[Criterion]:
     """One for each rule, by task and audit reference. `found` is all that the rules find in `repository`."""
     by_rule: dict[str, list[Reported]] = {}
     for reported in found.findings:
@@ -54,24 +58,54 @@ def criteria(rules: Sequence[Rule], repository: Repository, found: Report) -> li
             made.append(Criterion(rule, State.OPEN, left))
         elif rule.id in broken:
             made.append(Criterion(rule, State.UNKNOWN, why=f"the rule failed: {broken[rule.id]}"))
-        elif not _applies(rule, repository):
+        elif not _has_subject(rule, repository):
             made.append(Criterion(rule, State.NOT_APPLICABLE))
         elif unseen:
             made.append(Criterion(rule, State.UNKNOWN, why=f"not looked at: {', '.join(unseen)}"))
         else:
-            made.append(Criterion(rule, State.MET))
+            made.append(_judged(rule, repository, options(rule)))
     return made
+
+
+def _judged(rule: Rule, repository: Repository, options: RuleOptions) -> Criterion:
+    """Met where there was something to judge."""
+    try:
+        return Criterion(rule, State.MET if applies(rule, repository, options) else State.NOT_APPLICABLE)
+    except Exception as error:  # a rule must not take the others down with it
+        return Criterion(rule, State.UNKNOWN, why=f"the rule failed: {type(error).__name__}: {error}")
 
 
 def _natural(rule: Rule) -> tuple[list[int], str]:
     return [int(number) for number in re.findall(r"\d+", rule.audit[0] if rule.audit else "")], rule.id
 
 
-def _applies(rule: Rule, repository: Repository) -> bool:
+def _has_subject(rule: Rule, repository: Repository) -> bool:
     """Whether the repository has what the rule looks at and every fact that it needs."""
     if not rule.subject.is_fact and not any(repository.paths_of(rule.subject.kind)):
         return False
     return all(repository.fact(kind) is not None for kind in rule.needs)
+
+
+def applies(rule: Rule, repository: Repository, options: RuleOptions) -> bool:
+    """Whether there is anything to judge in what the rule looks at."""
+    return rule.applies is None or any(
+        rule.applies(**given) for given in _given(rule.asks_whether, repository, options)
+    )
+
+
+def _given(asks: tuple[Asked, ...], repository: Repository, options: RuleOptions) -> Iterator[dict[str, Any]]:
+    """The arguments of a question; once for each document where it is about one kind of them."""
+    facts = {asked.name: repository.fact(asked.kind) for asked in asks if asked.is_fact}
+    if any(facts[asked.name] is None for asked in asks if asked.is_fact and not asked.optional):
+        return
+    subject = asks[0]
+    given = {**facts, **{asked.name: options for asked in asks if asked.is_options}}
+    if subject.is_fact:
+        yield given
+        return
+    for document in repository.documents(subject.kind):
+        if repository.in_scope(document.source.path):
+            yield {subject.name: document, **given}
 
 
 def _looks_at(rule: Rule, path: str) -> bool:

@@ -686,6 +686,10 @@ def _is_plain(command: Command, checks: list[Found]) -> bool:
     return re.fullmatch(r"(\s*>+ ?/dev/null)?\s*(\|\|\s*exit 1)?", rest) is not None
 
 
+def _deploys(deployments: Deployments | None) -> bool:
+    return deployments is not None
+
+
 RULE = Rule(
     __name__,
     "A deployment is waited for by a fixed sleep",
@@ -693,4 +697,5 @@ RULE = Rule(
     audit=("D-010.3",),
     criterion="No deployment is waited for by the clock alone",
     hours=(2, 2),
+    applies=_deploys,
 )

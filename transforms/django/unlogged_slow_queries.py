@@ -331,6 +331,10 @@ def _names(node: ast.expr | None) -> list[str]:
     return [text(each) for each in node.elts] if isinstance(node, ast.List | ast.Tuple) else []
 
 
+def _runs_with_postgres(django: DjangoProject) -> bool:
+    return any(project.manage_py and not project.is_aside and _has_postgres(project) for project in django.projects)
+
+
 RULE = Rule(
     __name__,
     "Slow queries leave no trace in production",
@@ -339,4 +343,5 @@ RULE = Rule(
     criterion="Slow queries leave a trace in production",
     hours=(1, 1),
     level=Level.NOTE,
+    applies=_runs_with_postgres,
 )
