@@ -63,13 +63,11 @@ def kind_of(path: str) -> str:
 
 KINDS = tuple(dict.fromkeys(word for _, _, word in _KINDS))
 """What people call the kinds of files that are read."""
-OTHER = "other file"
-"""Of no such kind, but read for what it says of the repository: a Makefile, package.json."""
 
 
 def word_of(path: str) -> str:
-    """What people call a file of this kind, such as `workflow`."""
-    return next((word for pattern, _, word in _KINDS if pattern.search(path)), OTHER)
+    """What people call a file of this kind, such as `workflow`; empty for a file of no known kind."""
+    return next((word for pattern, _, word in _KINDS if pattern.search(path)), "")
 
 
 def name_of(document: type[Document]) -> str:

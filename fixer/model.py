@@ -498,11 +498,13 @@ class FileChange:
 class Coverage:
     """What was looked at and what was not, so that finding nothing is never said of what nobody looked at.
 
-    `read` counts the files whose text was read, by what people call their kind (`workflow`). `left_out` counts files of
-    known kinds that do not count, by why. `unknown_actions` are names of which the catalog knows nothing.
+    `read` counts the files whose text was read, by what people call their kind (`workflow`); `others` those of no such
+    kind, which are read for what they say of the repository, as package.json is. `left_out` counts files of known kinds
+    that do not count, by why. `unknown_actions` are names of which the catalog knows nothing.
     """
 
     read: Mapping[str, int]
+    others: int = 0
     unreadable: int = 0
     left_out: Mapping[str, int] = field(default_factory=dict)
     unknown_actions: tuple[str, ...] = ()

@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING
 
 from fixer import engine
 from fixer.config import Config, ConfigError, Filter, load_config
-from fixer.documents import KINDS, OTHER, kind_of, word_of
+from fixer.documents import KINDS, kind_of, word_of
 from fixer.ignores import Baseline, ChangedSince
 from fixer.model import Coverage, FileError, Level, Plan, Profile, Report, Rule, Tier, listed
 from fixer.registry import all_rules
@@ -89,8 +89,8 @@ class Session:
         kinds = Counter(word_of(path) for path in paths if path not in unread and not self.config.excludes(path))
         excluded = sum(bool(kind_of(path)) for path in self._in_scope() if self.config.excludes(path))
         left_out = self.repository.left_out | ({"excluded": excluded} if excluded else {})
-        read = {word: kinds[word] for word in (*KINDS, OTHER) if kinds[word]}
-        return Coverage(read, len(problems), left_out, self._unknown_actions())
+        read = {word: kinds[word] for word in KINDS if kinds[word]}
+        return Coverage(read, kinds[""], len(problems), left_out, self._unknown_actions())
 
     def _in_scope(self) -> list[str]:
         return [path for path in self.repository.files if self.repository.in_scope(path)]

@@ -88,9 +88,8 @@ def _has_subject(rule: Rule, repository: Repository) -> bool:
 
 def applies(rule: Rule, repository: Repository, options: RuleOptions) -> bool:
     """Whether there is anything to judge in what the rule looks at."""
-    return rule.applies is None or any(
-        rule.applies(**given) for given in _given(rule.asks_whether, repository, options)
-    )
+    judges = rule.applies
+    return judges is None or any(judges(**given) for given in _given(rule.asks_whether, repository, options))
 
 
 def _given(asks: tuple[Asked, ...], repository: Repository, options: RuleOptions) -> Iterator[dict[str, Any]]:

@@ -149,6 +149,7 @@ def coverage_json(coverage: Coverage | None) -> dict[str, Any]:
     return {
         "looked_at": {
             "files": dict(coverage.read),
+            "others": coverage.others,
             "unreadable": coverage.unreadable,
             "left_out": dict(coverage.left_out),
             "unknown_actions": list(coverage.unknown_actions),

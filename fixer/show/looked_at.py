@@ -13,7 +13,9 @@ def looked_at(coverage: Coverage) -> str:
     """How many files of which kind were read, what was not, and of which actions nothing is known; may be empty."""
     said: list[str] = []
     if coverage.read:
-        said.append(f"Looked at {listed(_counted(number, word) for word, number in coverage.read.items())}.")
+        kinds = [_counted(number, word) for word, number in coverage.read.items()]
+        others = [_counted(coverage.others, "other file")] if coverage.others else []
+        said.append(f"Looked at {listed([*kinds, *others])}.")
     if coverage.unreadable:
         said.append(f"Not readable: {coverage.unreadable}.")
     if coverage.left_out:
