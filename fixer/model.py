@@ -525,7 +525,7 @@ class Plan:
     """Everything that an apply would do; preview, writer and pull request consume this one value.
 
     `taken` are the fixes in the order in which they were made, `left` the findings that stay (blocked, refused,
-    or outside the tier).
+    or outside the tier). `needs` are, by the index of a fix in `taken`, those before it in whose text it makes edits.
     """
 
     files: Mapping[str, FileChange]
@@ -533,3 +533,4 @@ class Plan:
     left: tuple[Reported, ...] = ()
     faults: tuple[Fault, ...] = ()
     problems: tuple[FileError, ...] = ()
+    needs: Mapping[int, frozenset[int]] = field(default_factory=dict)

@@ -19,6 +19,23 @@ def spliced(pieces: list[Piece], edits: list[tuple[Edit, int]]) -> list[Piece]:
     return pieces
 
 
+def writers(pieces: Iterable[Piece], edit: Edit) -> set[int]:
+    """The fixes in whose text an edit stands: it takes some of that text away, or puts something in between.
+
+    At an end of such text it stands beside it.
+    """
+    found: set[int] = set()
+    start = 0
+    for piece in pieces:
+        end = start + len(piece.text)
+        if piece.origin is not None and start < edit.span.end and edit.span.start < end:
+            found.add(piece.origin)
+        if start > edit.span.end:
+            break
+        start = end
+    return found
+
+
 def original(pieces: Iterable[Piece], offset: int) -> int:
     """Where in the original text an offset of the changed text lies; for text of a fix, where the fix stands."""
     at = 0

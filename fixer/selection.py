@@ -80,17 +80,16 @@ class Chosen:
         return tuple(sorted(self._names - self._answered))
 
 
-def companions(taken: Sequence[Reported], origins: Mapping[str, Iterable[tuple[int, ...]]]) -> list[frozenset[int]]:
-    """For each fix the others that wrote into the same lines: they are best chosen together.
+def companions(needs: Mapping[int, Iterable[int]], lines: Iterable[Sequence[int]]) -> dict[int, frozenset[int]]:
+    """For each fix the others that are chosen with it: whose text it edits, and who change the same lines.
 
-    `origins` are, by path, the fixes of each changed run of lines (`Block.origins`).
+    `needs` are those of a plan, `lines` the fixes of each changed run of lines (`Block.origins`).
     """
-    found: list[set[int]] = [set() for _ in taken]
-    for runs in origins.values():
-        for run in runs:
-            for one in run:
-                found[one].update(other for other in run if other != one)
-    return [frozenset(others) for others in found]
+    found: dict[int, set[int]] = {number: set(others) for number, others in needs.items()}
+    for run in lines:
+        for one in run:
+            found.setdefault(one, set()).update(other for other in run if other != one)
+    return {number: frozenset(others) for number, others in found.items() if others}
 
 
 def _words(reported: Reported) -> tuple[str, ...]:

@@ -11,7 +11,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
 from contextlib import AbstractContextManager, nullcontext
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -83,7 +83,7 @@ class Session:
                 accept=accept,
                 tiers=self.config.tiers,
             )
-        return Plan(made.files, made.taken, made.left, made.faults, self._worth_saying(made.problems))
+        return replace(made, problems=self._worth_saying(made.problems))
 
     def _last(self, used: Used) -> tuple[Rule, ...]:
         """The rule about what is ignored in vain, which is asked when all others were; none where it is not chosen."""

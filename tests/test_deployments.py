@@ -62,6 +62,32 @@ def test_a_step_that_reads_the_failed_revision_is_no_rollback(tmp_path: Path) ->
     assert "reads what to go back to after the deployment" in found[0][0]
 
 
+def test_a_step_that_takes_what_was_registered_before_is_no_rollback(tmp_path: Path) -> None:
+    listed = (
+        "aws ecs list-task-definitions --family-prefix web --sort DESC --query 'taskDefinitionArns[1]' --output text"
+    )
+    script = f"last=$({listed})\n    aws ecs update-service --cluster shop --service web --task-definition $last"
+    found = findings(f"{ROLLS_OUT}- name: Undo\n  if: failure()\n  run: |\n    {script}", tmp_path)
+    assert len(found) == 1
+    assert "need not be a revision that ran" in found[0][0]
+
+
+def test_a_step_that_restores_another_service_is_no_rollback(tmp_path: Path) -> None:
+    step = "- name: Undo\n  if: failure()\n  run: aws ecs update-service --cluster shop --service worker"
+    found = findings(f"{ROLLS_OUT}{step} --task-definition worker:3", tmp_path)
+    assert [message for message, _ in found] == [
+        "step Undo does not roll job deploy back: it restores service worker, which it does not deploy"
+    ]
+
+
+def test_what_always_runs_on_a_server_is_no_rollback(tmp_path: Path) -> None:
+    server = "uses: appleboy/ssh-action@v1\n  with:\n    script: |\n      "
+    steps = f"- {server}docker compose up -d\n- if: always()\n  {server}make livecheck"
+    assert [message for message, _ in findings(steps, tmp_path)] == [
+        "job deploy deploys (appleboy/ssh-action), and nothing goes back when that fails"
+    ]
+
+
 @pytest.mark.parametrize(
     "script",
     [

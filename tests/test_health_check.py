@@ -154,6 +154,7 @@ def test_what_an_ssh_action_runs_is_a_script_on_a_server() -> None:
         ("appleboy/ssh-action@v1", True),
         ("akhileshns/heroku-deploy@v3", True),
         ("somebody/deploy-to-somewhere@v1", True),
+        ("somebody/deploy-tools/push@v1", False),
         ("superfly/flyctl-actions/setup-flyctl@master", False),
         ("actions/checkout@v6", False),
         ("actions/upload-pages-artifact@v4", False),

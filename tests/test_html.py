@@ -8,12 +8,29 @@ from html.parser import HTMLParser
 import pytest
 
 from fixer.model import Fault, FileChange, FileError, Finding, Fix, Piece, Plan, Reported, Source, Span
+from fixer.selection import fix_ids
 from fixer.show.html import html
+from fixer.show.page import About
 from tests import examples
+
+ABOUT = About("owner/repo", "fhfix preview --html x.html", "fhfix apply", "1a2b3c4", "1 May 2026, 12:00")
 
 
 def page(plan: Plan | None = None) -> str:
-    return html(plan or examples.plan(), examples.read_after, "owner/repo")
+    return html(plan or examples.plan(), examples.read_after, ABOUT)
+
+
+def rewritten(old: str, new: str, path: str = "f") -> str:
+    """The page of a plan that makes one text of another."""
+    found = Reported(examples.SILENT, Finding(path, Span(0, 0), "m", Fix("t")))
+    change = FileChange(path, Source(path, old + "\n"), Source(path, new + "\n"), (Piece(new, 0, old), Piece("\n")))
+    return html(Plan({path: change}, (found,)), examples.read_after, ABOUT)
+
+
+def code(text: str) -> list[str]:
+    """The lines of the diff, without tags."""
+    lines = re.findall(r"<code>(.*?)</code></div>", text)
+    return [re.sub("<[^>]*>", "", line) for line in lines]
 
 
 class Text(HTMLParser):
@@ -47,6 +64,10 @@ def test_everything_that_a_reader_needs_is_there() -> None:
         "D-009",
         "Continuous integration",
         "scripts/snapshot.sh",
+        "1a2b3c4",
+        "1 May 2026, 12:00",
+        "fhfix preview --html x.html",
+        *fix_ids(examples.plan().taken),
     ):
         assert words in said, words
 
@@ -65,7 +86,7 @@ def test_text_of_the_repository_is_text() -> None:
     found = Reported(examples.SILENT, Finding("f", Span(0, 0), evil, Fix(evil, todo=(evil,), effects=(evil,))))
     change = FileChange("f", Source("f", "a\n"), Source("f", evil + "\n"), (Piece(evil, 0, "a"), Piece("\n")))
     plan = Plan({"f": change}, (found,), (), (Fault("x", "f", evil),), (FileError(evil, evil, evil),))
-    text = html(plan, examples.read_after, evil)
+    text = html(plan, examples.read_after, About(evil, evil, evil, evil))
     tags = [tag for tag, _ in Text(text).tags]
 
     assert tags.count("script") == 1
@@ -80,15 +101,41 @@ def test_the_policy_allows_exactly_the_own_style_and_script() -> None:
 
     assert policies[0] is not None
     assert re.fullmatch(
-        r"default-src 'none'; style-src 'sha256-[\w+/]{43}='; script-src 'sha256-[\w+/]{43}='; base-uri 'none'",
+        r"default-src 'none'; style-src 'sha256-[\w+/]{43}='; base-uri 'none'; form-action 'none';"
+        r" script-src 'sha256-[\w+/]{43}='",
         policies[0],
     )
 
 
-def test_both_sides_of_every_changed_line_are_there_and_what_differs_is_marked() -> None:
-    assert "actions/checkout@<mark>v3</mark>" in page()
-    assert "actions/checkout@<mark>v6</mark>" in page()
-    assert "mypy .<mark> || true</mark>" in page()
+def test_both_sides_of_every_changed_line_are_there() -> None:
+    lines = code(page())
+
+    for line in (
+        "      - uses: actions/checkout@v3  # the code",
+        "      - uses: actions/checkout@v6  # the code",
+        "      - run: mypy . || true",
+        "      - run: mypy .",
+        "      - run: ./scripts/snapshot.sh",
+        "aws rds help",
+    ):
+        assert line in lines, line
+
+
+def test_every_hunk_of_every_member_of_a_group_is_there() -> None:
+    text = "".join(f"- uses: actions/checkout@v{n}\n" + "- run: x\n" * 9 for n in (1, 2, 3))
+    pieces: list[Piece] = []
+    for number, part in enumerate(re.split(r"(@v\d)", text)):
+        pieces.append(Piece("@v6", number // 2, part) if number % 2 else Piece(part))
+    found = Reported(examples.OUTDATED, Finding("a.yml", Span(0, 0), "old", Fix("move to v6")))
+    change = FileChange("a.yml", Source("a.yml", text), Source("a.yml", "".join(p.text for p in pieces)), tuple(pieces))
+    made = html(Plan({"a.yml": change}, (found, found, found)), examples.read_after, ABOUT)
+
+    assert [line for line in code(made) if "@v6" in line] == ["- uses: actions/checkout@v6"] * 3
+    assert [line for line in code(made) if re.search("@v[123]", line)] == [
+        f"- uses: actions/checkout@v{n}" for n in (1, 2, 3)
+    ]
+    assert made.count('class="tick all"') == 1
+    assert made.count('class="tick one"') == 3
 
 
 @pytest.mark.parametrize(
@@ -97,23 +144,75 @@ def test_both_sides_of_every_changed_line_are_there_and_what_differs_is_marked()
         ("age: 600,", "age: 0,", ["600", "0"]),
         ("a b c", "a c", ["b "]),
         ("run mypy", "run mypy --strict", [" --strict"]),
-        ("abc_1 = xy", "abc_2 = xy", ["abc_1", "abc_2"]),
-        ("- aa", "- aaa", ["aa", "aaa"]),
+        ("run mypy --all", "run mypy --strict --all", ["--strict "]),
+        ("value of abc_1", "value of abc_2", ["abc_1", "abc_2"]),
+        ("- a long name: aa", "- a long name: aaa", ["aa", "aaa"]),
         ("entirely new", "other, longer text", []),
+        ("uses: x/y@v3", "uses: x/y@v6\nwith: {depth: 0}", ["v3", "v6"]),
     ],
 )
-def test_whole_words_are_marked(old: str, new: str, marked: list[str]) -> None:
-    found = Reported(examples.SILENT, Finding("f", Span(0, 0), "m", Fix("t")))
-    change = FileChange("f", Source("f", old + "\n"), Source("f", new + "\n"), (Piece(new, 0, old), Piece("\n")))
-
-    assert re.findall("<mark>(.*?)</mark>", html(Plan({"f": change}, (found,)), examples.read_after, "x")) == marked
+def test_whole_words_are_marked_where_lines_are_alike(old: str, new: str, marked: list[str]) -> None:
+    assert re.findall("<mark>(.*?)</mark>", rewritten(old, new)) == marked
 
 
-def test_a_fix_over_several_files_is_explained_once() -> None:
+def test_what_has_no_other_side_stands_beside_a_gap() -> None:
+    text = rewritten("a: 1\nsame name: 2", "same name: 3")
+
+    assert text.count('<div class="line filler"></div>') == 1
+    new = re.search(r'<div class="side new">(.*?)</div></div></div>', text)
+    assert new is not None
+    assert new[1].startswith('<div class="line filler">')
+
+
+@pytest.mark.parametrize(
+    ("path", "line", "coloured"),
+    [
+        ("a.yml", "key: 'text'  # why", ["st>key", *["ss>&#x27;", "ss>text", "ss>&#x27;"], "sc># why"]),
+        ("a.py", 'x = "text"', ["ss>&quot;", "ss>text", "ss>&quot;"]),
+        ("Dockerfile", "FROM x", ["sk>FROM", "ss>x"]),
+        ("a.unknown", "key: 'text'", []),
+    ],
+)
+def test_syntax_has_colours_by_class(path: str, line: str, coloured: list[str]) -> None:
+    text = rewritten("", line, path)
+
+    assert re.findall(r'<span class="(s\w">[^<]*)</span>', text) == [each.replace(">", '">') for each in coloured]
+    assert "style=" not in text
+
+
+def test_colours_fit_where_characters_are_escaped() -> None:
+    assert '<span class="st">key</span>: a\\u202eb <span class="sc"># c</span>' in rewritten(
+        "", "key: a\u202eb # c", "a.yml"
+    ).replace('<span class="sn">', "").replace("<span>", "")
+
+
+def test_fixes_that_go_together_say_so() -> None:
+    plan = examples.plan()
+    one, two, three = fix_ids(plan.taken)
+    together = Plan(plan.files, plan.taken, plan.left, needs={1: frozenset({0})})
+    boxes = {a["data-id"]: a["data-with"] for _, a in Text(page(together)).tags if "data-with" in a}
+
+    assert boxes == {one: "", two: f"{one} ", three: ""}
+    assert "Chosen together with let mypy fail the step" in Text(page(together)).said
+
+
+def test_fixes_of_one_line_go_together() -> None:
+    taken = tuple(Reported(examples.SILENT, Finding("f", Span(0, 0), "m", Fix(title))) for title in ("a", "b"))
+    change = FileChange("f", Source("f", "x y\n"), Source("f", "1 2\n"), (
+        Piece("1", 0, "x"), Piece(" "), Piece("2", 1, "y"), Piece("\n"),
+    ))  # fmt: skip
+    boxes = [a["data-with"] for _, a in Text(html(Plan({"f": change}, taken), examples.read_after, ABOUT)).tags
+             if "data-with" in a]  # fmt: skip
+
+    assert boxes == [f"{name} " for name in reversed(fix_ids(taken))]
+
+
+def test_a_fix_over_several_files_is_explained_once_and_names_each() -> None:
     said = Text(page()).said
 
-    assert said.count("the database is not saved before it is migrated") == 1
-    assert "Part of “take a snapshot first”, explained above." in said
+    assert said.count("jobs.deploy.steps: inserted") <= 1
+    assert "scripts/snapshot.sh new, executable" in said
+    assert page().count('class="filename"') == 2
 
 
 def test_an_empty_plan_says_so() -> None:
@@ -137,5 +236,5 @@ def test_the_end_of_a_file_without_a_newline_is_shown() -> None:
         "f", Source("f", "\ufeffa\r\nb"), Source("f", "\ufeffa\r\nc"), (Piece("\ufeffa\r\n"), Piece("c", 0, "b"))
     )
 
-    text = html(Plan({"f": change}, (found,)), examples.read_after, "x")
+    text = html(Plan({"f": change}, (found,)), examples.read_after, ABOUT)
     assert text.count("No newline at end of file") == 2

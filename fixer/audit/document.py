@@ -5,12 +5,13 @@ A box is ticked only where fhfix looked and found nothing. The Markdown is the d
 
 from __future__ import annotations
 
-import html
 import json
 import re
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
+
+from markupsafe import Markup
 
 from fixer.audit.claims import Claim, Verdict
 from fixer.audit.criteria import Criterion, State
@@ -20,6 +21,7 @@ from fixer.show.diff import Line, file_diff
 from fixer.show.json import coverage_json
 from fixer.show.looked_at import looked_at
 from fixer.show.markdown import cell, code, fenced, words
+from fixer.show.page import rendered
 from fixer.show.place import Read, place_of, source_of
 from fixer.show.tool import NAME, tool_version
 from fixer.splice import ordered, splice
@@ -362,23 +364,6 @@ def _item_json(item: Item) -> dict[str, Any]:
     return found
 
 
-_STYLE = """
-:root { color-scheme: light dark; --line: #8886; --add: #dafbe1; --del: #ffebe9; }
-@media (prefers-color-scheme: dark) { :root { --add: #12331c; --del: #42191a; } }
-body { font: 16px/1.5 system-ui, sans-serif; overflow-wrap: break-word; }
-main { max-width: 60rem; margin: 0 auto; padding: 1rem; }
-h1, h2, h3 { line-height: 1.2; } h2 { margin-top: 2.5rem; border-bottom: 1px solid var(--line); }
-code, pre { font: 0.875em/1.45 ui-monospace, monospace; }
-pre { border: 1px solid var(--line); border-radius: 6px; padding: 0.75rem; overflow-x: auto; }
-pre code { font: inherit; overflow-wrap: normal; }
-.add { background: var(--add); } .del { background: var(--del); } .add, .del { display: inline-block; min-width: 100%; }
-.scroll { overflow-x: auto; } table { border-collapse: collapse; overflow-wrap: normal; }
-th, td { border: 1px solid var(--line); padding: 0.3rem 0.6rem; text-align: left; vertical-align: top; }
-li.box { list-style: none; margin-left: -1.5rem; padding-left: 1.5rem; text-indent: -1.5rem; }
-@media (max-width: 40rem) { td, td code { overflow-wrap: anywhere; } th, td { padding: 0.3rem; } }
-"""
-
-
 def as_html(audit: Audit) -> str:
     """The Markdown as one page that needs nothing else, readable in light and dark and on a phone."""
     from markdown_it import MarkdownIt
@@ -388,12 +373,19 @@ def as_html(audit: Audit) -> str:
     body = re.sub(r'(<code class="language-diff">)(.*?)(</code>)', _coloured, body, flags=re.DOTALL)
     body = body.replace("<table>", '<div class="scroll" tabindex="0"><table>').replace("</table>", "</table></div>")
     body = body.replace("<pre>", '<pre tabindex="0">')  # what scrolls must be reached by keys
-    title = html.escape(f"DevOps audit of {audit.name}")
-    head = '<meta charset="utf-8"><meta name="viewport" content="width=device-width, initial-scale=1">'
-    return (
-        f'<!doctype html>\n<html lang="en">\n<head>{head}<title>{title}</title><style>{_STYLE}</style></head>\n'
-        f"<body>\n<main>\n{body}</main>\n</body>\n</html>\n"
-    )
+    body, parts = _linked(body)
+    return rendered("audit.html", title=f"DevOps audit of {audit.name}", body=Markup(body), parts=parts)
+
+
+def _linked(body: str) -> tuple[str, list[tuple[str, Markup]]]:
+    """The page with a name for each second-level heading, and these names with the words of the headings."""
+    parts: list[tuple[str, Markup]] = []
+
+    def named(match: re.Match[str]) -> str:
+        parts.append((f"part-{len(parts) + 1}", Markup(match[1])))
+        return f'<h2 id="{parts[-1][0]}">{match[1]}</h2>'
+
+    return re.sub(r"<h2>(.*?)</h2>", named, body), parts
 
 
 def _box_in_html(match: re.Match[str]) -> str:

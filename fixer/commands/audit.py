@@ -40,7 +40,7 @@ def audit(opened: Session, form: str, output: Path, reports: tuple[str, ...]) ->
     from fixer.audit.claims import claims, status_reports
     from fixer.audit.document import Audit, as_html, as_json, items_of, markdown
     from fixer.audit.needed import needed
-    from fixer.forge.git import Git
+    from fixer.commands.about import commit_of
 
     repository = opened.repository
     for report in reports:
@@ -48,12 +48,11 @@ def audit(opened: Session, form: str, output: Path, reports: tuple[str, ...]) ->
             raise click.BadParameter(f"{report}: no such file in the repository", param_hint="--report")
     found, made = opened.check(), opened.plan()
     read = needed(repository)
-    git = Git(repository.root)
-    commit = git.maybe("rev-parse", "--short", "HEAD") if (repository.root / ".git").exists() else ""
+    commit, uncommitted = commit_of(repository.root)
     document = Audit(
         name=repository.root.resolve().name,
         commit=commit,
-        uncommitted=bool(commit and git.uncommitted()),
+        uncommitted=uncommitted,
         items=items_of(found, repository.read),
         criteria=tuple(opened.criteria()),
         after=tuple(opened.criteria(made)),

@@ -26,13 +26,14 @@ from fixer.show.output import save, say
 @click.option("--title", default="", help="What the page is called; by default the name of the folder.")
 def preview(opened: Session, file: Path, safe: bool, title: str) -> None:
     """Write what an apply would do below PATH as one self-contained HTML file, before and after. Fixes nothing."""
+    from fixer.commands.about import about
     from fixer.show.html import html
     from fixer.show.place import unwritten
     from fixer.show.words import plan_in_words
 
     root = opened.repository.root
     made, read = unwritten(opened.plan(), opened.repository.read)
-    save(html(made, read, title or root.resolve().name), file, root)
+    save(html(made, read, about(root, "preview", title)), file, root)
     say(f"{file}: {plan_in_words(made)}")
     say_problems(made)
     say_nothing_read(opened, made)

@@ -17,6 +17,7 @@ from fixer.deploy.command_lines import CommandLine, read
 from fixer.deploy.commands import StepScript, starts_of, waits
 from fixer.deploy.health_check import health_checks, is_local
 from fixer.deploy.ways import ECS, HELM, KUBERNETES, Returns, Start, Way, mentioned, of_action
+from fixer.documents import DEVELOPMENT
 from fixer.github.expressions import ANY, masked, names_read, reads, reads_below, without
 from fixer.github.workflow import Job, Step, Workflow
 from fixer.languages.shell import Command, Script, Structure
@@ -28,6 +29,8 @@ if TYPE_CHECKING:
 
 _DEPLOYS = re.compile(r"deploy|release|\bprod|production|staging|\bcd\b|rollout|ship", re.IGNORECASE)
 _STATIC = re.compile(r"\bdocs?\b|[_-]docs?\b|documentation|storybook|playground|github.pages|gh-pages", re.IGNORECASE)
+_PREVIEW = re.compile(r"preview|review[\s_-]?app", re.IGNORECASE)
+"""What is made for one change and thrown away has nothing to go back to."""
 _ROLLBACK = re.compile(r"roll[\s_-]?back|revert|undo", re.IGNORECASE)
 _PRODUCTION = re.compile(r"(?<![a-z])(?<!non[-_ ])(?<!pre[-_ ])(?:prod|production|live)(?![a-z])", re.IGNORECASE)
 _STAGING = re.compile(
@@ -417,6 +420,8 @@ def _deploy_jobs(workflow: Workflow) -> Iterator[DeployJob]:
     if _ROLLBACK.search(workflow.path) or _ROLLBACK.search(workflow.name) or _is_preview(workflow):
         return
     for job in workflow.jobs.values():
+        if _PREVIEW.search(f"{job.id} {job.name} {job.environment}"):
+            continue
         if is_rollback(job) or not mentioned(workflow.source.text[job.node.start : job.node.end]):
             continue
         found = tuple(deployment for step in job.steps for deployment in _deployments(step, job))
@@ -739,16 +744,32 @@ def step_migrates(step: Step) -> bool:
 
 
 def _migrates_on_start(repository: Repository) -> str:
-    """The task definition or chart that migrates whenever the application starts; images say it for themselves."""
-    images = any(True for _ in repository.glob("*Dockerfile*", "*Containerfile*"))
-    scripts = () if images else ("*entrypoint*.sh", "*entrypoint")  # of an image that is built elsewhere
-    for path in repository.glob("*task-def*.json", "*/templates/*.yaml", *scripts):
-        if re.search(r"(^|/)(tests?|node_modules|docs?)/", path):
-            continue
-        for line in repository.text(path).splitlines():
-            if _MIGRATES.search(line) and not line.lstrip().startswith("#"):
-                return path
-    return ""
+    """The file that migrates whenever the application starts: a task definition, a chart, or a script that an image
+    starts with. Which image is deployed is not always seen; those for development are not."""
+    paths = [path for path in repository.glob("*task-def*.json", "*/templates/*.yaml") if not _ASIDE.search(path)]
+    images = [path for path in repository.glob("*Dockerfile*", "*Containerfile*") if not _ASIDE.search(path)]
+    started = [name for path in images if not DEVELOPMENT.search(path) for name in _started_by(repository.text(path))]
+    scripts = [path for path in repository.glob("*.sh", "*entrypoint*") if not _ASIDE.search(path)]
+    paths += [path for path in images if not DEVELOPMENT.search(path)]
+    paths += [path for path in scripts if path.rpartition("/")[2] in started]
+    if not images:  # an image that is built elsewhere
+        paths += [path for path in scripts if "entrypoint" in path]
+    return next((path for path in paths if _says_migrate(repository.text(path), path in images)), "")
+
+
+_ASIDE = re.compile(r"(^|/)(tests?|node_modules|docs?)/")
+_STARTS = re.compile(r"^\s*(?:CMD|ENTRYPOINT)\b(.*)$", re.MULTILINE | re.IGNORECASE)
+
+
+def _started_by(dockerfile: str) -> Iterator[str]:
+    """The names of the scripts that its stages start with."""
+    for line in _STARTS.findall(dockerfile):
+        yield from (path.rpartition("/")[2] for path in re.findall(r"[\w./-]+", line))
+
+
+def _says_migrate(text: str, image: bool) -> bool:
+    lines = _STARTS.findall(text) if image else text.splitlines()
+    return any(_MIGRATES.search(line) and not line.lstrip().startswith("#") for line in lines)
 
 
 def _database(repository: Repository) -> str:

@@ -7,18 +7,20 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from fixer.deploy.command_lines import read
-from fixer.deploy.deployments import DeployJob, code_of, is_rollback, is_update
+from fixer.deploy.commands import StepScript, starts_of
+from fixer.deploy.deployments import DeployJob, code_of, is_rollback, is_update, value_of
 from fixer.deploy.ways import ECS, HELM
 from fixer.github.expressions import names_read
 from fixer.github.workflow import Job, Step
+from fixer.languages.shell import Command
 from fixer.model import Span
 
 _UNDOES = re.compile(r"\bkubectl\b[^\n;|&]*\srollout\s+undo\b|\bhelm\b[^\n;|&]*\srollback\b")
-_RESTORES = re.compile(
-    rf"{_UNDOES.pattern}|ecs\s+update-service|amazon-ecs-deploy|rollback[\w-]*\.(?:sh|py)|"
-    r"make\s+\S*rollback|releases?:rollback|\b(?:gcloud|flyctl|fly|heroku|eb|az|cf|vercel|railway)\s|"
-    r"docker[ -]compose|docker\s+(?:stack|service|run)|ssh-action|\bssh\s|\bPREVIOUS\b"
+_GOES_BACK = re.compile(
+    rf"{_UNDOES.pattern}|rollback[\w-]*\.(?:sh|py)|make\s+\S*rollback|releases?:rollback|\bPREVIOUS\b|"
+    r"\b(?:heroku|kamal|cf|vercel|wrangler|docker service|eb|dep)\s+(?:\S+\s+)*rollback|update-traffic|job revert"
 )
+"""Commands that go back to a version before, as they are written."""
 _TELLS = frozenset(("gh", "curl", "echo", "printf", "jq", "cat", "date", "exit", "set", "sleep", "true"))
 _TELLING = re.compile(
     r"^(?:actions/(?:checkout|github-script)|aws-actions/configure-aws-credentials|slackapi/|8398a7/action-slack|"
@@ -37,7 +39,8 @@ def rollback_of(job: DeployJob, elsewhere: set[str]) -> Job | Step | None:
     """
     for step in job.job.steps:
         condition = str(step.data.get("if", ""))
-        if re.search(r"\b(?:failure|cancelled|always)\s*\(", condition) and _restores(step):
+        after_failure = re.search(r"\b(?:failure|cancelled)\s*\(", condition) is not None
+        if (after_failure or _is_called_a_rollback(step.name)) and _restores(step):
             return step
         if _UNDOES.search(code_of(step)):
             return step
@@ -73,7 +76,7 @@ def _puts_back(job: Job) -> bool:
 
 
 def _is_named(job: Job) -> bool:
-    return re.search(r"roll[\s_-]?back", f"{job.id} {job.name}", re.IGNORECASE) is not None
+    return _is_called_a_rollback(f"{job.id} {job.name}")
 
 
 def _only_tells(job: Job) -> bool:
@@ -90,8 +93,14 @@ def _only_tells(job: Job) -> bool:
 
 
 def _restores(step: Step) -> bool:
-    text = step.uses.value if step.uses is not None else code_of(step)
-    return _RESTORES.search(text + " ".join(step.node.texts("with").values())) is not None
+    """Whether a step starts a deployment, or goes back to a version before."""
+    place = StepScript.of(step)
+    text = place.script.code if place is not None else code_of(step)
+    return bool(starts_of(step)) or _GOES_BACK.search(text) is not None
+
+
+def _is_called_a_rollback(name: str) -> bool:
+    return re.search(r"roll[\s_-]?back", name, re.IGNORECASE) is not None
 
 
 def _depends_on(job: Job, wanted: str, without: set[str]) -> bool:
@@ -123,15 +132,32 @@ def flaw_of(job: DeployJob, steps: Sequence[Step]) -> Flaw | None:
     step, command = next(updates, (None, None))
     if step is None or command is None:
         return None
+    other = _another_service(job, step, command)
+    if other:
+        return Flaw(step, None, f"restores service {other}, which it does not deploy")
     wanted = command.value("--task-definition")
     if wanted is None:
         return Flaw(step, None, "starts the same revision anew, which is the one that failed")
     source = _source(wanted.text, step)
-    if source is None or source.run is None or not _READS_AFTER.search(code_of(source)):
+    if source is None or source.run is None:
         return None
     if source.job is not None and source.job.id == job.id and source.index < job.first:
         return None
+    if "list-task-definitions" in code_of(source):
+        return Flaw(step, source, "takes what was registered before, which need not be a revision that ran")
+    if not _READS_AFTER.search(code_of(source)):
+        return None
     return Flaw(step, source, "reads what to go back to after the deployment, when that is the revision that failed")
+
+
+def _another_service(job: DeployJob, step: Step, command: Command) -> str:
+    """The service that a rollback updates, where it is certainly none that its job deploys."""
+    word = command.value("--service")
+    named = value_of(word.text, step, command.script) if word is not None else None
+    deployed = [deployment.target.get("service", "") for deployment in job.deployments]
+    if named is None or "${{" in named or any(not each or "${{" in each or "$" in each for each in deployed):
+        return ""
+    return "" if named in deployed else named
 
 
 def _source(text: str, step: Step) -> Step | None:

@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from fnmatch import fnmatchcase
 from functools import cache, cached_property
+from itertools import takewhile
 from pathlib import Path
 from typing import Any
 
@@ -108,7 +109,8 @@ class Start:
         """How it is written, as far as it is told from others."""
         if self.line is None:
             return self.way.name
-        return " ".join((self.line.program, *self.line.texts[: len(self.means.pattern) - 1]))
+        shown = takewhile(lambda wanted: "*" not in wanted, self.means.pattern[1:])
+        return " ".join((self.line.program, *shown))
 
     def name(self, index: int) -> str:
         """One of the words behind those by which it deploys; empty where there is none."""
@@ -240,7 +242,8 @@ def of_action(step: Step) -> Start | None:
         for means in each.actions:
             if fnmatchcase(action, means.pattern[0]):
                 return _started(each, means, given)
-    if _NAMED_DEPLOY.search(action) and not _DEPLOYS_NOTHING.search(action):
+    # `owner/deploy-tools/push` only pushes.
+    if _NAMED_DEPLOY.search(action.rpartition("/")[2]) and not _DEPLOYS_NOTHING.search(action):
         return Start(ACTION, Means((action,), Returns.BEGUN, perhaps=True), Returns.BEGUN)
     return None
 

@@ -73,5 +73,6 @@ def plan(
             repository = repository.refusing(problem)
         if not offenders and not folded.refused:
             faults = (*excluded.values(), *folded.faults())
-            return Plan(folded.changes(), tuple(folded.taken), folded.left(), faults, folded.asked.problems_by_path())
+            problems = folded.asked.problems_by_path()
+            return Plan(folded.changes(), tuple(folded.taken), folded.left(), faults, problems, folded.needs)
         excluded.update(offenders)

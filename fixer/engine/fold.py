@@ -34,7 +34,7 @@ if TYPE_CHECKING:
     pass
 
 from fixer.engine.asking import Asking, by_place, process_pool
-from fixer.pieces import original, spliced
+from fixer.pieces import original, spliced, writers
 
 PASSES = 12
 """How often the rules may go over a repository before those that still find work are named as faults."""
@@ -72,6 +72,7 @@ class Fold:
         self.accept = accept
         self.tiers = tiers
         self.taken: list[Reported] = []
+        self.needs: dict[int, frozenset[int]] = {}
         self.pieces: dict[str, list[Piece]] = {}
         self.executable: set[str] = set()
         self.answers = answers
@@ -198,6 +199,9 @@ class Fold:
     def _take(self, batch: list[Reported], changed: Changed) -> None:
         first = len(self.taken)
         owned = [(edit, first + n) for n, reported in enumerate(batch) for edit in _fix(reported).edits]
+        for edit, owner in owned:
+            if below := writers(self.pieces.get(edit.path, ()), edit):
+                self.needs[owner] = self.needs.get(owner, frozenset()) | below
         for path in sorted({edit.path for edit, _ in owned}):
             pieces = self.pieces.get(path) or [Piece(self.repository.read(path).text)]
             self.pieces[path] = spliced(pieces, [(edit, owner) for edit, owner in owned if edit.path == path])

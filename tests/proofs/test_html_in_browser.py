@@ -10,9 +10,11 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from fixer.model import FileChange, Finding, Fix, Piece, Plan, Reported, Source, Span
+from fixer.selection import fix_ids, group_id
 from fixer.show.html import html
 from tests import examples
 from tests.components import path
+from tests.test_html import ABOUT
 
 if TYPE_CHECKING:
     from playwright.sync_api import Browser, Page
@@ -20,7 +22,7 @@ if TYPE_CHECKING:
 pytestmark = pytest.mark.needs("chromium", "playwright", "axe-core")
 
 SWITCHES = ["--no-sandbox", "--disable-gpu", "--no-first-run", "--disable-background-networking", "--disable-sync"]
-DESKTOP, PHONE = (1440, 900), (375, 812)
+DESKTOP, TABLET, PHONE = (1440, 900), (900, 1000), (390, 844)
 
 
 @pytest.fixture(scope="module")
@@ -39,10 +41,12 @@ def opened(browser: Browser, tmp_path: Path) -> Iterator[Any]:
     wrong: list[str] = []
     contexts = []
 
-    def open_page(plan: Plan, size: tuple[int, int] = DESKTOP, scheme: Any = "light") -> Page:
+    def open_page(plan: Plan, size: tuple[int, int] = DESKTOP, scheme: Any = "light", script: bool = True) -> Page:
         file = tmp_path / "preview.html"
-        file.write_text(html(plan, examples.read_after, "owner/repo"), encoding="utf-8")
-        context = browser.new_context(viewport={"width": size[0], "height": size[1]}, color_scheme=scheme)
+        file.write_text(html(plan, examples.read_after, ABOUT), encoding="utf-8")
+        context = browser.new_context(
+            viewport={"width": size[0], "height": size[1]}, color_scheme=scheme, java_script_enabled=script
+        )
         contexts.append(context)
         page = context.new_page()
         page.on("pageerror", lambda error: wrong.append(f"error: {error}"))
@@ -75,42 +79,70 @@ def thousand() -> Plan:
     return Plan(files, tuple(taken), plan.left)
 
 
+def three_alike() -> Plan:
+    """Three fixes of one group in one file, and one of another."""
+    plan = examples.plan()
+    bump = plan.taken[1]
+    pieces = [Piece(part) for n in range(3) for part in (f"a{n}\nb\nc\nd\ne\nf\ng\nh\n", "uses: x@v3\n")]
+    pieces = [Piece("uses: x@v6\n", n // 2, p.text) if n % 2 else p for n, p in enumerate(pieces)]
+    before = "".join(p.removed or p.text for p in pieces)
+    change = FileChange(
+        "x.yml", Source("x.yml", before), Source("x.yml", "".join(p.text for p in pieces)), tuple(pieces)
+    )
+    alike = Reported(bump.rule, replace(bump.finding, path="x.yml"))
+    silent = plan.files[".github/workflows/ci.yml"]
+    moved = tuple(replace(p, origin={0: 3, 1: 2, None: None}[p.origin]) for p in silent.pieces)
+    files = {"x.yml": change, silent.path: replace(silent, pieces=moved)}
+    return Plan(files, (alike, alike, alike, plan.taken[0]), plan.left)
+
+
 def cards(page: Page) -> int:
     return page.locator(".card[data-text]:visible").count()
 
 
-def test_filter_tier_and_links_narrow_what_is_shown(opened: Any) -> None:
+def test_filter_kinds_and_links_narrow_what_is_shown(opened: Any) -> None:
     page = opened(examples.plan())
-    assert cards(page) == 5
+    assert cards(page) == 4
 
     page.fill("#filter", "mypy")
     assert cards(page) == 1
-    assert page.text_content("#count") == "1 of 5"
+    assert page.text_content("#count") == "1 of 4"
+    assert page.locator(".groups li:visible").count() == 1
     page.keyboard.press("Escape")
-    assert cards(page) == 5
-    page.select_option("#tier", "review")
-    assert cards(page) == 2
-    page.select_option("#tier", "stays")
+    assert cards(page) == 4
+    page.select_option("#kind", "review")
     assert cards(page) == 1
-    page.select_option("#tier", "")
+    page.select_option("#kind", "stays")
+    assert cards(page) == 1
+    page.select_option("#kind", "")
     page.click("button[data-filter='D-010']")
-    assert cards(page) == 3
+    assert cards(page) == 2
+    page.click("button[data-filter='D-010']")
+    page.click(".chip[data-kind='error']")
+    assert cards(page) == 1
+    page.click(".chip[data-kind='error']")
+    assert cards(page) == 4
 
 
 def test_everything_works_by_keys_alone(opened: Any) -> None:
     page = opened(examples.plan())
+    here = "document.activeElement.closest('.card').id"
+    groups = page.evaluate("[...document.querySelectorAll('.card[data-group]')].map(card => card.id)")
 
     page.keyboard.press("j")
     page.keyboard.press("j")
-    assert page.evaluate("document.activeElement.closest('.card').id") == "fix-2"
+    assert page.evaluate(here) == groups[1]
     page.keyboard.press("Enter")
-    assert page.locator("#fix-2[open]").count() == 0
+    assert page.locator(f"#{groups[1]} > details[open]").count() == 0
     page.keyboard.press("k")
-    assert page.evaluate("document.activeElement.closest('.card').id") == "fix-1"
+    assert page.evaluate(here) == groups[0]
+    page.keyboard.press("c")
+    assert page.text_content("#ticked") == "2 of 3"
+    page.keyboard.press("c")
     page.keyboard.press("x")
-    assert page.locator("details[open]").count() == 0
+    assert page.locator(".fold[open]").count() == 0
     page.keyboard.press("x")
-    assert page.locator("details[open]").count() == 4
+    assert page.locator(".fold[open]").count() == 3
     was = page.locator("body.split").count()
     page.keyboard.press("u")
     assert page.locator("body.split").count() == 1 - was
@@ -121,23 +153,98 @@ def test_everything_works_by_keys_alone(opened: Any) -> None:
     assert page.input_value("#filter") == "jku"
 
 
+def test_the_command_is_that_of_what_is_ticked(opened: Any) -> None:
+    plan = three_alike()
+    one, two, three, mypy = fix_ids(plan.taken)
+    group = group_id(plan.taken[0])
+    page = opened(plan)
+    all_of = page.locator(f"#group-{group} > .tick")
+    state = "box => box.indeterminate ? 'some' : box.checked ? 'all' : 'none'"
+
+    def command() -> str:
+        return str(page.text_content("#command"))
+
+    assert command() == "fhfix apply"
+    page.click(f"[data-id='{mypy}']")
+    assert (command(), all_of.evaluate(state)) == (f"fhfix apply --only {group}", "all")
+    page.click(f"[data-id='{two}']")
+    assert (command(), all_of.evaluate(state)) == (f"fhfix apply --only {one},{three}", "some")
+    all_of.click()
+    assert command() == f"fhfix apply --only {group}"
+    all_of.click()
+    assert (command(), all_of.evaluate(state)) == ("nothing is ticked", "none")
+    page.click("button[data-tick='error']")
+    assert command() == f"fhfix apply --only {mypy}"
+    page.click("button[data-tick='all']")
+    assert command() == "fhfix apply"
+
+
+def test_a_fix_brings_along_what_it_stands_on_and_takes_it_away(opened: Any) -> None:
+    plan = examples.plan()
+    below, above, _ = fix_ids(plan.taken)
+    page = opened(replace(plan, needs={1: frozenset({0})}))
+    ticked = "name => document.querySelector(`[data-id='${name}']`).checked"
+
+    page.click("button[data-tick='none']")
+    page.click(f"[data-id='{above}']")
+    assert page.evaluate(ticked, below)
+    assert page.text_content("#also") == "also ticked: 1 that goes with it"
+    page.click(f"[data-id='{above}']")
+    assert page.evaluate(ticked, below)
+    page.click(f"[data-id='{above}']")
+    page.click(f"[data-id='{below}']")
+    assert not page.evaluate(ticked, above)
+
+
+def test_what_is_copied_is_what_selection_takes(opened: Any) -> None:
+    from fixer.selection import ids_in
+
+    plan = three_alike()
+    page = opened(plan)
+    page.evaluate("Object.defineProperty(navigator, 'clipboard', {value: {writeText: async t => { window.got = t; }}})")
+
+    page.click("#copy-selection")
+    assert set(ids_in(page.evaluate("window.got"))) == {group_id(plan.taken[0]), fix_ids(plan.taken)[3]}
+    page.click("[data-copy='command']")
+    assert page.evaluate("window.got") == "fhfix apply"
+
+
+def test_without_script_all_can_be_read(opened: Any) -> None:
+    page = opened(three_alike(), script=False)
+
+    assert page.locator(".tick:visible, .choice:visible, .tools:visible").count() == 0
+    assert page.locator(".card .hunk:visible").count() >= 2
+    last = page.locator(".member").last
+    assert not last.locator(".hunk").first.is_visible()
+    last.locator("summary").click()
+    assert last.locator(".hunk").first.is_visible()
+
+
+def test_print_shows_every_hunk_and_no_controls(opened: Any) -> None:
+    page = opened(three_alike())
+    page.emulate_media(media="print")
+
+    assert page.locator(".tick:visible, .choice:visible, .tools:visible, nav:visible").count() == 0
+    assert page.locator(".hunk:visible").count() == page.locator(".hunk").count()
+
+
 def test_side_by_side_shows_before_beside_after_at_one_height(opened: Any) -> None:
     page = opened(examples.plan())
     assert page.locator("body.split").count() == 1
-    old, new = (page.locator(f"#fix-1 .changed > .{side}").bounding_box() for side in ("old", "new"))
+    old, new = (page.locator(f".changed > .{side} > .line").first.bounding_box() for side in ("old", "new"))
     assert old is not None
     assert new is not None
     assert old["y"] == new["y"]
     assert old["x"] + old["width"] <= new["x"] + 1
 
     page.click("#view")
-    old, new = (page.locator(f"#fix-1 .changed > .{side}").bounding_box() for side in ("old", "new"))
+    old, new = (page.locator(f".changed > .{side} > .line").first.bounding_box() for side in ("old", "new"))
     assert old is not None
     assert new is not None
     assert old["y"] + old["height"] <= new["y"] + 1
 
 
-@pytest.mark.parametrize("size", [DESKTOP, PHONE], ids=["desktop", "phone"])
+@pytest.mark.parametrize("size", [DESKTOP, TABLET, PHONE], ids=["desktop", "tablet", "phone"])
 @pytest.mark.parametrize("split", [False, True], ids=["unified", "side-by-side"])
 def test_the_page_never_scrolls_sideways(opened: Any, size: tuple[int, int], split: bool) -> None:
     page = opened(examples.plan(), size)
@@ -176,7 +283,10 @@ def test_a_thousand_fixes_are_no_burden(opened: Any) -> None:
     assert len(plan.taken) == 1002
     page = opened(plan)
     page.keyboard.press("j")
-    assert page.evaluate("document.activeElement.closest('.card').id") == "fix-1"
+    assert page.evaluate("document.activeElement.closest('.card').dataset.group")
+    page.click("button[data-tick='none']")
+    page.click("button[data-tick='all']")
+    assert page.text_content("#ticked") == "1002 of 1002"
 
     page.fill("#filter", "service-77/ mypy")
     assert cards(page) == 1
@@ -189,4 +299,4 @@ def test_what_a_file_says_does_not_run(opened: Any) -> None:
 
     page = opened(Plan({"f": change}, (found,)))
     assert page.title() == "fhfix: owner/repo"
-    assert evil in page.text_content("#fix-1 .new code")
+    assert evil in page.text_content(".changed .new code")

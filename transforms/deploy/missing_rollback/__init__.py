@@ -52,7 +52,7 @@ from fixer.deploy.local_actions import (
     shared_place,
 )
 from fixer.deploy.rollbacks import Flaw, flaw_of, idle_rollback, is_atomic, rollback_of
-from fixer.deploy.ways import ECS, HELM, KUBERNETES
+from fixer.deploy.ways import ECS, HELM, KUBERNETES, Returns
 from fixer.github.expressions import ANY, conditions, names_read, only_read, reads_below
 from fixer.github.permissions import grant
 from fixer.github.workflow import Job, Step, Workflow
@@ -156,7 +156,7 @@ def _cure(job: DeployJob, local: LocalActions, options: Options) -> Fix | Blocke
     jobs = workflow.root.get("jobs")
     assert jobs is not None
     moved = _permissions_of_the_job(job)
-    parts = [*moved, *_recording(going_back, followed=True)]
+    parts = [*moved, *_recording(going_back, followed=True), *_waiting_helm(job)]
     parts.append(workflow.add_key(jobs, rollback, made))  # last: it may stand where the last step ends
     return Fix.of(
         f"record what runs, and add job {rollback}",
@@ -511,6 +511,17 @@ def _waited_for(job: DeployJob) -> list[Deployment]:
     return [deployment for deployment in last.values() if not job.waits_for(deployment)]
 
 
+def _waiting_helm(job: DeployJob) -> list[Parts]:
+    """`--wait` for what Helm upgrades: else it returns before a pod has started, and no failure is seen."""
+    made: list[Parts] = []
+    for deployment in job.deployments:
+        command, run = deployment.command, deployment.step.run
+        if job.way is HELM and deployment.returns is Returns.BEGUN and command is not None and run is not None:
+            at = next(word.end for word in command.args if word.text == "upgrade")
+            made.append(job.workflow.splice_scalar(run, [(at, at, " --wait")]))
+    return made
+
+
 def _wait_step(going_back: GoingBack, deployment: Deployment) -> dict[str, Any]:
     step: dict[str, Any] = {"name": f"Wait until the rollout is steady{_of(going_back.job, deployment)}"}
     step |= deployment.condition
@@ -652,10 +663,12 @@ def _restore_values(going_back: GoingBack, record: Record) -> dict[str, str]:
 
 
 def _effects(job: DeployJob, rollback: str) -> list[str]:
+    health = ", and checks health" if job.urls else ""
     return [
         f"job {job.id} records what runs before it changes anything",
-        f"job {rollback} restores it when {job.id} fails, is cancelled or runs out of time, and checks health",
-        f"job {rollback} fails, and says so, where nothing was recorded; the run stays red in any case",
+        *([f"helm waits in job {job.id} until what it upgrades is ready"] if _waiting_helm(job) else []),
+        f"job {rollback} restores it when {job.id} fails, is cancelled or runs out of time{health}",
+        f"job {rollback} fails, and says so, where nothing was recorded; no failed deployment turns green",
     ]
 
 
@@ -826,7 +839,7 @@ def _repaired(job: DeployJob, rollback: Job, flaw: Flaw, local: LocalActions, op
     source = flaw.source if flaw.source is not step else None
     if source is not None and (needed := _does_more(source, step, rollback)):
         return _better_deleted(needed)
-    if not _only_runs(step, "describe-services", "update-service", "wait"):
+    if not _only_runs(step, "describe-services", "list-task-definitions", "update-service", "wait"):
         return _better_deleted(f"step {step.name} of job {rollback.id} does more than update the service")
     if step.node.get("env") is not None:
         return _better_deleted(f"step {step.name} has an env of its own")
@@ -863,7 +876,7 @@ def _does_more(source: Step, step: Step, rollback: Job) -> str:
     others = [other for other in rollback.steps if other not in (source, step)]
     if source.id and any(read.touches(f"steps.{source.id}") for read in reads_below([other.data for other in others])):
         return f"other steps of job {rollback.id} use what step {source.id} found"
-    if not _only_runs(source, "describe-services"):
+    if not _only_runs(source, "describe-services", "list-task-definitions"):
         return f"step {source.name or source.id} of job {rollback.id} does more than find out a revision"
     return ""
 

@@ -1,5 +1,4 @@
 #!/usr/bin/env bash
-# shellcheck disable=SC2153
 #: options
 [ -z "${REGION:-}" ] || export AWS_REGION="$REGION"
 #: end
@@ -20,16 +19,16 @@ revision=$(aws ecs register-task-definition --cli-input-json "$(jq "$described" 
 revision="$TASK_DEFINITION"
 #: end
 #: container
-container="$CONTAINER"
+name="$CONTAINER"
 #: end
 #: found
-container=$(service 'loadBalancers[0].containerName')
-if [ "$container" = None ]; then
-  container=$(aws ecs describe-task-definition --task-definition "$revision" --output text \
+name=$(service 'loadBalancers[0].containerName')
+if [ "$name" = None ]; then
+  name=$(aws ecs describe-task-definition --task-definition "$revision" --output text \
     --query 'taskDefinition.containerDefinitions[].name')
 fi
-if [ -z "$container" ] || [[ "$container" = *[[:space:]]* ]]; then
-  echo "::error::$SERVICE has several containers ($container), and nothing says which one migrates"
+if [ -z "$name" ] || [[ "$name" = *[[:space:]]* ]]; then
+  echo "::error::$SERVICE has several containers ($name), and nothing says which one migrates"
   exit 1
 fi
 #: end
@@ -44,7 +43,7 @@ elif [ "$strategy" != null ] && [ "$strategy" != "[]" ]; then
   options+=(--capacity-provider-strategy "$strategy")
 fi
 overrides=$(printf '{"containerOverrides": [{"name": "%s", "command": %s, "environment": %s}]}' \
-  "$container" "$COMMAND" "$ENVIRONMENT")
+  "$name" "$COMMAND" "$ENVIRONMENT")
 # run-task succeeds also where it starts nothing; then it says why among its failures.
 started=$(aws ecs run-task --cluster "$CLUSTER" --task-definition "$revision" --count 1 --overrides "$overrides" \
   "${options[@]}" --query '[tasks[0].taskArn, failures[0].reason]' --output text)
@@ -64,11 +63,11 @@ until aws ecs wait tasks-stopped --cluster "$CLUSTER" --tasks "$task"; do
   sleep 5
 done
 ended=$(aws ecs describe-tasks --cluster "$CLUSTER" --tasks "$task" --output text \
-  --query "tasks[0].[containers[?name=='$container'] | [0].exitCode, stoppedReason]")
+  --query "tasks[0].[containers[?name=='$name'] | [0].exitCode, stoppedReason]")
 read -r code reason <<<"$ended"
 logs=$(aws ecs describe-task-definition --task-definition "$revision" --output text \
-  --query "taskDefinition.containerDefinitions[?name=='$container'] | [0].logConfiguration.options.\"awslogs-group\"")
-echo "Logs: group ${logs/None/of the container}, stream ending in $container/${task##*/}"
+  --query "taskDefinition.containerDefinitions[?name=='$name'] | [0].logConfiguration.options.\"awslogs-group\"")
+echo "Logs: group ${logs/None/of the container}, stream ending in $name/${task##*/}"
 if [ "$code" != 0 ]; then
   echo "::error::The migration failed with exit code ${code/None/unknown}: $reason"
   exit 1

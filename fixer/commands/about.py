@@ -1,0 +1,33 @@
+"""What a page says of itself: of what it is, as of when, and by which command."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from pathlib import Path
+
+import click
+
+from fixer.commands.opening import same_repository
+from fixer.forge.git import Git
+from fixer.show.page import About
+
+
+def about(root: Path, command: str, title: str = "") -> About:
+    """`title` is the name of the folder where none is given."""
+    context = click.get_current_context()
+    commit, uncommitted = commit_of(root)
+    today = datetime.now().astimezone()
+    return About(
+        title or root.resolve().name,
+        same_repository(command, context),
+        same_repository("apply", context),
+        commit + ", with changes since" * uncommitted,
+        f"{today.day} {today:%B %Y, %H:%M}",
+    )
+
+
+def commit_of(root: Path) -> tuple[str, bool]:
+    """The commit that is checked out, short, empty for none; and whether tracked files differ from it."""
+    git = Git(root)
+    commit = git.maybe("rev-parse", "--short", "HEAD") if (root / ".git").exists() else ""
+    return commit, bool(commit and git.uncommitted())

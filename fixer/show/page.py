@@ -1,0 +1,69 @@
+"""What every page of fhfix stands in: one style sheet, and a policy that allows exactly it and the page's own script.
+
+A page is one file. Nothing is loaded from anywhere, and nothing leaves it.
+"""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+from dataclasses import dataclass
+from functools import cache
+from importlib.resources import files
+from typing import TYPE_CHECKING, Any
+
+from fixer.model import Blocked, Fix
+from fixer.show.tool import tool_version
+from fixer.show.visible import visible, visible_lines
+
+if TYPE_CHECKING:
+    from jinja2 import Environment
+
+
+@dataclass(frozen=True, slots=True)
+class About:
+    """What a page is of. `command` made it, `apply` would write what it shows; `date` is in words."""
+
+    title: str
+    command: str = "fhfix preview"
+    apply: str = "fhfix apply"
+    commit: str = ""
+    date: str = ""
+
+
+def rendered(template: str, script: str = "", connect: str = "", **values: Any) -> str:
+    """A template of this package. `script` is a file beside it; `connect` is where that may ask, if anywhere."""
+    style, code = asset("report.css"), asset(script) if script else ""
+    policy = f"default-src 'none'; style-src '{_hash(style)}'; base-uri 'none'; form-action 'none'"
+    policy += f"; script-src '{_hash(code)}'" if code else ""
+    policy += f"; connect-src {connect}" if connect else ""
+    page = _environment().get_template(template)
+    return page.render(version=tool_version(), style=style, script=code, policy=policy, **values)
+
+
+@cache
+def _environment() -> Environment:
+    from jinja2 import Environment, PackageLoader, StrictUndefined
+
+    environment = Environment(
+        loader=PackageLoader("fixer.show"), autoescape=True, undefined=StrictUndefined, trim_blocks=True,
+        lstrip_blocks=True, finalize=_finalized,
+    )  # fmt: skip
+    environment.filters |= {"visible": visible}
+    environment.tests |= {"fix": lambda cure: isinstance(cure, Fix), "blocked": lambda cure: isinstance(cure, Blocked)}
+    return environment
+
+
+def _finalized(value: Any) -> Any:
+    """Every value of a page, but for our own style and script, which are marked as safe."""
+    return value if hasattr(value, "__html__") else visible_lines(str(value))
+
+
+@cache
+def asset(name: str) -> str:
+    return files("fixer.show").joinpath("templates", name).read_text(encoding="utf-8")
+
+
+def _hash(text: str) -> str:
+    """The hash of an inline style or script: https://www.w3.org/TR/CSP3/#external-hash."""
+    return "sha256-" + base64.b64encode(hashlib.sha256(text.encode()).digest()).decode()
