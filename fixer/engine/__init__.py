@@ -21,8 +21,8 @@ from fixer.model import Fault, Plan, Report, Rule, Tier
 from fixer.repository import Repository
 
 __all__ = [
-    "DOCUMENTS_PER_PROCESS", "PASSES", "Accept", "LeftAlone", "OptionsFor", "Wanted", "applies", "check", "default_options",
-    "plan",
+    "DOCUMENTS_PER_PROCESS", "PASSES", "Accept", "LeftAlone", "OptionsFor", "Wanted", "applies", "check",
+    "default_options", "plan",
 ]  # fmt: skip
 
 
