@@ -18,6 +18,7 @@ from typing import Any, Literal, Union, get_args, get_origin
 
 from fixer.ignores import file_ignored, ignored_by_comment
 from fixer.model import Level, Option, Profile, Reported, Rule, RuleOptions, Source, Tier
+from fixer.repository import Repository
 from fixer.selectors import all_selectors, matches
 from fixer.show.visible import visible
 
@@ -81,6 +82,12 @@ class Config:
     def excludes(self, path: str) -> bool:
         """Whether `exclude` names this file; problems with such a file are not worth a word either."""
         return bool(self.exclude) and _matches_path(self.exclude, path)
+
+    def idle_patterns(self, repository: Repository) -> tuple[str, ...]:
+        """Patterns of `exclude` and `per-path-ignores` that match no file, not even one that does not count."""
+        names = repository.all_names()
+        patterns = dict.fromkeys((*self.exclude, *self.per_path_ignores))
+        return tuple(pattern for pattern in patterns if not any(_matches_path((pattern,), name) for name in names))
 
     def leaves_alone(self, rule: Rule, source: Source) -> bool:
         """Whether a rule has no business with a file, by `exclude`, `per-path-ignores` or a comment in the file."""

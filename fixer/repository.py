@@ -171,6 +171,11 @@ class Repository:
         reasons.pop("", None)
         return dict(reasons)
 
+    def all_names(self) -> tuple[str, ...]:
+        """Every path that git or the disk shows, also those that do not count, and what git ignores."""
+        names, _ = self._listed
+        return (*names, *self._files, *_ignored_by_git(self.root))
+
     @property
     def unlisted(self) -> tuple[FileError, ...]:
         """Folders of which nobody knows what they hold; within `only`."""
@@ -308,8 +313,8 @@ class Repository:
 
     def looked_at(self) -> tuple[str, ...]:
         """The files within `only` whose text somebody has read, sorted."""
-        read = (path for path, source in self._sources.items() if isinstance(source, Source))
-        return tuple(sorted(path for path in read if self.in_scope(path)))
+        read = {path for path, source in self._sources.items() if isinstance(source, Source)}
+        return tuple(sorted(path for path in read | self._overlay.keys() if self.in_scope(path)))
 
     @property
     def unreadable(self) -> tuple[FileError, ...]:

@@ -19,9 +19,10 @@ from fixer import engine
 from fixer.config import Config, ConfigError, Filter, load_config
 from fixer.documents import KINDS, kind_of, word_of
 from fixer.ignores import Baseline, ChangedSince
-from fixer.model import Coverage, FileError, Level, Plan, Profile, Report, Rule, Tier, listed
+from fixer.model import Coverage, FileError, Level, Plan, Profile, Report, Reported, Rule, Source, Tier, listed
 from fixer.registry import all_rules
 from fixer.repository import Repository, find_root
+from fixer.unused import USELESS, Used, Wishes, useless_ignore
 
 if TYPE_CHECKING:
     from fixer.audit.criteria import Criterion
@@ -57,12 +58,13 @@ class Session:
 
     def check(self) -> Report:
         with self.waiting("looking for findings"):
+            used = Used()
             found = engine.check(
                 self.repository,
-                self.rules,
+                (*self.rules, *self._last(used)),
                 options=self.config.options_for,
-                wanted=self.config.wants,
-                left_alone=self.config.leaves_alone,
+                wanted=self._wanted(used),
+                left_alone=self._left_alone(used),
             )
         problems = self._worth_saying(found.problems)
         return Report(found.findings, found.faults, problems, self.coverage(problems))
@@ -71,16 +73,40 @@ class Session:
         """Everything that an apply would do; `accept` is asked once for each fix."""
         # A question and a sign of life would write over each other.
         with self.waiting("planning fixes") if accept is None else nullcontext():
+            used = Used()
             made = engine.plan(
                 self.repository,
-                self.rules,
+                (*self.rules, *self._last(used)),
                 options=self.config.options_for,
-                wanted=self.config.wants,
-                left_alone=self.config.leaves_alone,
+                wanted=self._wanted(used),
+                left_alone=self._left_alone(used),
                 accept=accept,
                 tiers=self.config.tiers,
             )
         return replace(made, problems=self._worth_saying(made.problems))
+
+    def _last(self, used: Used) -> tuple[Rule, ...]:
+        """The rule about what is ignored in vain, which is asked when all others were; none where it is not chosen."""
+        if not self.config.selects(USELESS):
+            return ()
+        baseline = next((each for each in self.config.filters if isinstance(each, Baseline)), None)
+        patterns = self.config.idle_patterns(self.repository) if self.config.origin else ()
+        wishes = Wishes(all_rules(), self.rules, self.config.origin, patterns, baseline)
+        return (useless_ignore(wishes, used),)
+
+    def _wanted(self, used: Used) -> engine.Wanted:
+        def wanted(reported: Reported, source: Source) -> bool:
+            used.note(reported, source)
+            return self.config.wants(reported, source)
+
+        return wanted
+
+    def _left_alone(self, used: Used) -> engine.LeftAlone:
+        def left_alone(rule: Rule, source: Source) -> bool:
+            used.note_file(rule, source)
+            return self.config.leaves_alone(rule, source)
+
+        return left_alone
 
     def coverage(self, problems: Sequence[FileError] = ()) -> Coverage:
         """What has been looked at so far: by a check, or by a plan."""
@@ -147,7 +173,7 @@ def open_session(
     `settings` are `rules.<id>.<option>=<value>`. Raises SessionError for whatever does not exist or is mistyped.
     """
     repository = repository_at(path)
-    rules = all_rules()
+    rules = (*all_rules(), USELESS)
     try:
         _ = repository.files  # where git refuses to say which they are, nothing can be done
         filters: list[Filter] = []
@@ -173,7 +199,7 @@ def open_session(
     why = _not_looked_at(repository, chosen)
     if why:
         raise SessionError([f"{path}: {why}"])
-    return Session(repository, tuple(rule for rule in rules if chosen.selects(rule)), chosen, waiting)
+    return Session(repository, tuple(rule for rule in all_rules() if chosen.selects(rule)), chosen, waiting)
 
 
 def _not_looked_at(repository: Repository, chosen: Config) -> str:

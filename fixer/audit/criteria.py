@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import StrEnum
-from typing import Any
 
+from fixer import engine
 from fixer.documents import kind_of, name_of
 from fixer.engine import OptionsFor, default_options
-from fixer.model import Asked, Report, Reported, Rule, RuleOptions
+from fixer.model import Fault, Report, Reported, Rule, RuleOptions
 from fixer.repository import Repository
 from fixer.tasks import task_of
 
@@ -69,10 +69,10 @@ def criteria(
 
 def _judged(rule: Rule, repository: Repository, options: RuleOptions) -> Criterion:
     """Met where there was something to judge."""
-    try:
-        return Criterion(rule, State.MET if applies(rule, repository, options) else State.NOT_APPLICABLE)
-    except Exception as error:  # a rule must not take the others down with it
-        return Criterion(rule, State.UNKNOWN, why=f"the rule failed: {type(error).__name__}: {error}")
+    applies = engine.applies(rule, repository, options)
+    if isinstance(applies, Fault):
+        return Criterion(rule, State.UNKNOWN, why=f"the rule failed: {applies.what}")
+    return Criterion(rule, State.MET if applies else State.NOT_APPLICABLE)
 
 
 def _natural(rule: Rule) -> tuple[list[int], str]:
@@ -84,27 +84,6 @@ def _has_subject(rule: Rule, repository: Repository) -> bool:
     if not rule.subject.is_fact and not any(repository.paths_of(rule.subject.kind)):
         return False
     return all(repository.fact(kind) is not None for kind in rule.needs)
-
-
-def applies(rule: Rule, repository: Repository, options: RuleOptions) -> bool:
-    """Whether there is anything to judge in what the rule looks at."""
-    judges = rule.applies
-    return judges is None or any(judges(**given) for given in _given(rule.asks_whether, repository, options))
-
-
-def _given(asks: tuple[Asked, ...], repository: Repository, options: RuleOptions) -> Iterator[dict[str, Any]]:
-    """The arguments of a question; once for each document where it is about one kind of them."""
-    facts = {asked.name: repository.fact(asked.kind) for asked in asks if asked.is_fact}
-    if any(facts[asked.name] is None for asked in asks if asked.is_fact and not asked.optional):
-        return
-    subject = asks[0]
-    given = {**facts, **{asked.name: options for asked in asks if asked.is_options}}
-    if subject.is_fact:
-        yield given
-        return
-    for document in repository.documents(subject.kind):
-        if repository.in_scope(document.source.path):
-            yield {subject.name: document, **given}
 
 
 def _looks_at(rule: Rule, path: str) -> bool:
