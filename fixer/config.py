@@ -7,8 +7,9 @@ What is said later wins: defaults, then the file, then the command line. There i
 from __future__ import annotations
 
 import os
+import re
 import tomllib
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from difflib import get_close_matches
 from functools import cache
@@ -17,7 +18,7 @@ from types import UnionType
 from typing import Any, Literal, Union, get_args, get_origin
 
 from fixer.ignores import file_ignored, ignored_by_comment
-from fixer.model import Level, Option, Profile, Reported, Rule, RuleOptions, Source, Tier
+from fixer.model import Blocked, Level, Option, Profile, Reported, Rule, RuleOptions, Source, Tier
 from fixer.repository import Repository
 from fixer.selectors import all_selectors, matches
 from fixer.show.visible import visible
@@ -331,6 +332,51 @@ def _asked_for(left: Iterable[Reported]) -> dict[str, list[str]]:
     return asked
 
 
+def together(found: Iterable[Reported], config: Config) -> tuple[Reported, ...]:
+    """The findings, with configuration lines that can all be pasted into one file.
+
+    TOML takes a key once: where several findings add to one list or table, each gets the line with what all of them
+    add, and with what is configured already.
+    """
+    reported = tuple(found)
+    added: dict[tuple[str, str], Any] = {}
+    for rule_id, name, value in (said for each in reported for line in _lines_of(each) for said in _inline(line)):
+        known = added.get((rule_id, name), config.rules.get(rule_id, {}).get(name, type(value)()))
+        if isinstance(value, Mapping):
+            added[rule_id, name] = {**known, **value} if isinstance(known, Mapping) else value
+        else:
+            added[rule_id, name] = list(dict.fromkeys((*known, *value))) if not isinstance(known, str) else value
+    return tuple(_with_lines(each, [_joined_line(line, added) for line in _lines_of(each)]) for each in reported)
+
+
+def _lines_of(reported: Reported) -> list[str]:
+    cure = reported.finding.cure
+    return cure.config.splitlines() if isinstance(cure, Blocked) else []
+
+
+def _inline(line: str) -> list[tuple[str, str, Any]]:
+    """Rule, option and value of a line that gives a whole list or table; none for another line."""
+    key, _, written = line.partition(" = ")
+    if key.count(".") != 2 or written[:1] not in ("[", "{"):
+        return []
+    _, rule_id, name = key.split(".")
+    return [(rule_id, name, tomllib.loads(f"value = {written}")["value"])]
+
+
+def _joined_line(line: str, added: Mapping[tuple[str, str], Any]) -> str:
+    for rule_id, name, value in _inline(line):
+        if added[rule_id, name] != value:
+            return f"rules.{rule_id}.{name} = {toml_value(added[rule_id, name])}"
+    return line
+
+
+def _with_lines(reported: Reported, lines: Sequence[str]) -> Reported:
+    cure = reported.finding.cure
+    if not lines or not isinstance(cure, Blocked):
+        return reported
+    return replace(reported, finding=replace(reported.finding, cure=replace(cure, config="\n".join(lines))))
+
+
 def toml_value(value: Any) -> str:
     """A value as TOML writes it. None, which TOML lacks, is an empty text."""
     if isinstance(value, bool):
@@ -420,7 +466,24 @@ def _bad_options(prefix: str, tables: Mapping[str, Any], rules: Sequence[Rule]) 
                     errors.append(f"{where}.{key}: no such option{known}")
                 elif wrong := _wrong_type(options[key].kind, value):
                     errors.append(f"{where}.{key}: {wrong}")
+                elif any(map(_PLACEHOLDER.fullmatch, _texts_in(value))):
+                    errors.append(f"{where}.{key}: still the placeholder of a message; fill it in")
     return errors
+
+
+# As messages write it: `…` alone, or in the place of a host.
+_PLACEHOLDER = re.compile(r"\s*(\w+://)?(…|\.{3})(/\S*)?\s*")
+
+
+def _texts_in(value: Any) -> Iterator[str]:
+    if isinstance(value, str):
+        yield value
+    elif isinstance(value, Mapping):
+        for inner in value.values():
+            yield from _texts_in(inner)
+    elif isinstance(value, list | tuple):
+        for inner in value:
+            yield from _texts_in(inner)
 
 
 # In this order, since true and false are whole numbers for Python.

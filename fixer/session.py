@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from fixer import engine
-from fixer.config import Config, ConfigError, Filter, load_config
+from fixer.config import Config, ConfigError, Filter, load_config, together
 from fixer.documents import KINDS, kind_of, word_of
 from fixer.ignores import Baseline, ChangedSince
 from fixer.model import Coverage, FileError, Level, Plan, Profile, Report, Reported, Rule, Source, Tier, listed
@@ -67,7 +67,8 @@ class Session:
                 left_alone=self._left_alone(used),
             )
         problems = self._worth_saying(found.problems)
-        return Report(found.findings, found.faults, problems, self.coverage(problems))
+        findings = together(found.findings, self.config)
+        return Report(findings, found.faults, problems, self.coverage(problems))
 
     def plan(self, accept: engine.Accept | None = None) -> Plan:
         """Everything that an apply would do; `accept` is asked once for each fix."""
@@ -83,7 +84,8 @@ class Session:
                 accept=accept,
                 tiers=self.config.tiers,
             )
-        return replace(made, problems=self._worth_saying(made.problems))
+        left = together(made.left, self.config)
+        return replace(made, left=left, problems=self._worth_saying(made.problems))
 
     def _last(self, used: Used) -> tuple[Rule, ...]:
         """The rule about what is ignored in vain, which is asked when all others were; none where it is not chosen."""

@@ -150,7 +150,7 @@ def _without(document: Document, comment: Comment, names: Sequence[str]) -> Fix 
 
 
 def _of_patterns(repository: Repository, wishes: Wishes) -> Iterator[Finding]:
-    if not wishes.config or not repository.exists(wishes.config):
+    if not wishes.patterns or not repository.exists(wishes.config):
         return
     source = repository.read(wishes.config)
     for pattern in wishes.patterns:

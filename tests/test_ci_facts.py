@@ -583,6 +583,37 @@ def test_a_service_comes_along_where_the_settings_reach_it(
     assert list(job.get("services", {})) == services
 
 
+SEARCH = "    services: { search: { image: 'elasticsearch:8.17.0', ports: ['9201:9200'] } }\n"
+
+
+@pytest.mark.parametrize(
+    ("script", "steps", "services"),
+    [
+        ("timeout 60 bash -c 'until curl -s http://localhost:9201; do sleep 2; done'", [], []),
+        ("until nc -z localhost $SEARCH_PORT; do sleep 1; done", [], []),
+        ("until nc -z localhost 5432; do sleep 1; done", ["until nc -z localhost 5432; do sleep 1; done"], []),
+        ("./load.sh localhost:9201", ["./load.sh localhost:9201"], ["search"]),
+    ],
+)
+def test_no_step_waits_for_a_service_that_stays_behind(
+    tmp_path: Path, script: str, steps: list[str], services: list[str]
+) -> None:
+    text = workflow("pip install django", script, "python manage.py test", env="{ SEARCH_PORT: 9201 }", more=SEARCH)
+    job = check_job(django_ci(tmp_path, SQLITE, text))
+
+    assert isinstance(job, dict)
+    assert steps_of(job)[1:] == ["pip install django", *steps]
+    assert list(job.get("services", {})) == services
+
+
+def test_tests_of_a_project_that_is_not_in_the_repository_say_nothing(tmp_path: Path) -> None:
+    text = workflow("cd moved && pip install -r requirements.txt", "cd moved && python manage.py test")
+    ci = django_ci(tmp_path, SQLITE, text)
+
+    assert ci.run is None
+    assert isinstance(check_job(ci), Blocked)
+
+
 def test_a_database_that_a_step_starts_is_trusted(tmp_path: Path) -> None:
     mysql = POSTGRES.replace("postgresql", "mysql")
     blocked = new_job(django_ci(tmp_path / "1", mysql))

@@ -38,6 +38,14 @@ def test_an_unknown_server_is_said_and_its_line_is_enough(settings: str, tmp_pat
     assert re.search(r"\bconn_max_age\b", second.files["app/settings.py"].after.text, re.IGNORECASE)
 
 
+def test_two_kinds_of_servers_are_both_named(tmp_path: Path) -> None:
+    compose = "services:\n  api:\n    build: .\n    command: uvicorn app.asgi:application\n"
+    files = {"Dockerfile": "FROM python:3\nCMD gunicorn app.wsgi\n", "compose.yaml": compose}
+    (cure,) = blocked(made(tmp_path, LITERAL, "", **files))
+
+    assert cure.reason.startswith("Dockerfile:2 starts gunicorn (WSGI) and compose.yaml:4 starts uvicorn (ASGI)")
+
+
 @pytest.mark.parametrize("settings", [LITERAL, URL])
 def test_what_a_pool_needs_is_said_under_asgi(settings: str, tmp_path: Path) -> None:
     (cure,) = blocked(made(tmp_path, settings, Dockerfile="FROM python:3\nCMD uvicorn app.asgi:application\n"))
@@ -62,3 +70,21 @@ def test_to_opt_in_is_asked_only_where_that_is_enough(files: dict[str, str], hel
 
     opted_in = planned(tmp_path, contents, UNPREPARED, "rules.unprepared-statements.server-side-binding = true")
     assert bool(opted_in.taken) is helps
+
+
+@pytest.mark.parametrize(
+    ("url", "is_found"), [("mysql://shop@db/shop", False), ("sqlite:///db", True), ("postgres://shop@db/shop", True)]
+)
+def test_a_database_that_only_urls_of_mysql_lead_to_is_none_of_postgresql(
+    url: str, is_found: bool, tmp_path: Path
+) -> None:
+    text = f"services:\n  web:\n    build: .\n    environment:\n      DATABASE_URL: {url}\n"
+    rules = [rule for rule in all_rules() if rule.id in ("unpooled-database", "unlogged-slow-queries")]
+    given = {
+        "manage.py": "", "app/settings.py": URL, "requirements.txt": "Django==5.2.1\npsycopg\ndj-database-url==3.0\n",
+        "app/wsgi.py": "application = get_wsgi_application()\n", "compose.yaml": text,
+        "Dockerfile": "FROM python:3\nCMD gunicorn app.wsgi\n",
+    }  # fmt: skip
+    found = planned(tmp_path, {path: content.encode() for path, content in given.items()}, rules)
+
+    assert len({each.rule.id for each in (*found.taken, *found.left)}) == (2 if is_found else 0)

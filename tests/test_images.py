@@ -81,6 +81,8 @@ def test_every_image_has_a_source() -> None:
         ("gunicorn app --access-logfile /var/log/app/a.log", "/var/log/app/a.log"),
         ("gunicorn app --bind unix:/srv/app.sock", "/srv/app.sock"),
         ("pip install -r requirements.txt && python app.py", "installs packages when the container starts"),
+        ("pip install debugpy -t /tmp && python /tmp/debugpy app.py", ""),
+        ("pip install --target=/opt/lib debugpy", "writes to /opt/lib"),
         ("/usr/sbin/mumbled -fg", "is a daemon of the system"),
         ("/init", "is a daemon of the system"),
         ("/sbin/tini -g -- python app.py", ""),

@@ -55,6 +55,11 @@ def test_words_lose_their_quotes_and_keep_their_places() -> None:
     assert all(word.literal for word in command.words)
 
 
+@pytest.mark.parametrize("word", ["$A:$1", "${A}/$1", "a/$B:$1", "$A:$@", "$A:$$"])
+def test_a_word_ends_where_the_shell_ends_it(word: str) -> None:
+    assert texts(only(f"mypy {word} b")) == ["mypy", word, "b"]
+
+
 @pytest.mark.parametrize("word", ["$A", '"$A"', "${A:-b}", "$(b)", "a*", "~/x", "${{ env.A }}", '"${{ a }}"', "{1..3}"])
 def test_a_word_with_an_expansion_is_not_literal(word: str) -> None:
     assert not only(f"mypy {word}").args[0].literal

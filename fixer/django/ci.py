@@ -25,7 +25,17 @@ from fixer.django.job_services import (
     redis_environment,
     vendor_of_service,
 )
-from fixer.django.job_setup import Setup, installs, installs_project, preparation, setup_of, starts_servers, with_django
+from fixer.django.job_setup import (
+    Setup,
+    installs,
+    installs_project,
+    names_service,
+    preparation,
+    setup_of,
+    starts_servers,
+    with_django,
+    without_waits,
+)
 from fixer.django.project import DjangoProject
 from fixer.django.settings import EnvRead, SettingsReader, module_reads, resolve
 from fixer.django.test_run import TestRun, delegated, judging
@@ -155,7 +165,11 @@ class DjangoCI:
             found = self._services(project, setup, everything=everything, needs_database=with_tests)
             if isinstance(found, Blocked):
                 return found
-            services = found
+            behind = {name: each for name, each in _mapping(self.job.data.get("services")).items() if name not in found}
+            setup = without_waits(setup, behind, self.given)
+            # What another of its steps uses would fail without.
+            used = (name for name, each in behind.items() if names_service(setup, name, each, self.given))
+            services = {**found, **{name: behind[name] for name in used}}
             environment = self._environment(rule, project, services, setup, env, serves=serves)
         if isinstance(environment, Blocked):
             return environment

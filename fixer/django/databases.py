@@ -76,6 +76,12 @@ class DatabaseServers:
                 return f"{value.rpartition('@')[2]} in {place}"
         return self.pooler
 
+    def is_another(self, project: DjangoProject, database: Database) -> bool:
+        """Whether the URLs that the repository has for a database lead to servers, and to none of PostgreSQL."""
+        servers = (server_of_url(value, _NOWHERE) for value, _ in self._addresses(project, database))
+        engines = {server.engine for server in servers if server is not None}
+        return bool(engines) and "postgresql" not in engines
+
     def takes_tls(self, project: DjangoProject, database: Database) -> str:
         """The host of a provider whose servers speak TLS, where every host that is known is such a one."""
         hosts = [_address(value)[0] for value, _ in self._addresses(project, database)]

@@ -23,6 +23,11 @@ LOCAL = frozenset({"", "localhost", "127.0.0.1", "::1", "0.0.0.0"})
 _IMAGE = re.compile(r"(?:^|/)(?P<name>postgres|postgis|pgvector|timescaledb|mysql|mariadb|redis|valkey)[^/]*$", re.I)
 _PORTS = {"redis": 6379, "valkey": 6379, "mysql": 3306, "mariadb": 3306}
 _VENDORS = {"mysql": "mysql", "mariadb": "mysql", "redis": "redis", "valkey": "redis"}
+_CLIENTS = {
+    "postgresql": ("psql", "pg_isready", "createdb"),
+    "mysql": ("mysql", "mysqladmin", "mariadb", "mariadb-admin"),
+    "redis": ("redis-cli",),
+}
 # Which part of its address a variable of a cache is told by its name.
 _PART_OF_REDIS = re.compile(
     r"(?P<url>URL|URI|DSN|LOCATION)|(?P<port>PORT)|(?P<index>(DB|INDEX|DATABASE)$)|(?P<host>HOST|SERVER|ADDR)", re.I
@@ -76,6 +81,16 @@ def copied_services(job: Job, project: DjangoProject, given: Mapping[str, str], 
             continue
         found[name] = _reachable(service, job)
     return found
+
+
+def is_named(text: str, name: str, service: Any, environment: Mapping[str, str]) -> bool:
+    """Whether a script, or what an action is given, names a service: its port, its name as a host, its client."""
+    text = re.sub(r"\$\{?(\w+)\}?", lambda found: environment.get(found[1], found[0]), text)
+    declared = service.get("ports") if isinstance(service, dict) else None
+    ports = [str(each).partition("/")[0].split(":") for each in declared or ()]
+    words = [re.escape(each[-2] if len(each) > 1 else each[0]) for each in ports if each[-1]]
+    words += [re.escape(name), *_CLIENTS.get(vendor_of_service(service), ())]
+    return re.search(rf"(?<![\w.-])({'|'.join(words)})(?![\w.-])", text) is not None
 
 
 def reached_vendors(

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import posixpath
 import re
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
+from fixer.django.job_services import is_named
 from fixer.django.test_run import TestRun, manages
 from fixer.github.combination import Combination, filled, holds
 from fixer.github.expressions import ANY, expressions_in, reads_below
@@ -45,6 +46,11 @@ _IDLE = frozenset(
 )  # fmt: skip
 # Management commands after which nothing is there that tests would need; they make and migrate their own database.
 _JUDGES = frozenset({"check", "test", "makemigrations", "migrate", "showmigrations", "diffsettings", "spectacular"})
+# They look whether a server answers, and change nothing.
+_WAITS = frozenset(
+    {"nc", "ncat", "curl", "wget", "sleep", "wait-for-it", "wait-for-it.sh", "wait-for", "wait-for.sh", "wait-on",
+     "dockerize", "redis-cli", "mysqladmin", "mariadb-admin", "pg_isready", "break", "exit", "seq", "grep"}
+)  # fmt: skip
 _PREPARES = frozenset({"cd", "pushd", "source", ".", "set"})
 _SAYS = frozenset({"echo", "printf", "ls", "pwd", "cat", "which"})
 _PIP_ITSELF = frozenset({"pip", "setuptools", "wheel", "build", "virtualenv", "uv", "pip-tools"})
@@ -112,6 +118,44 @@ def starts_servers(steps: Iterable[Step]) -> bool:
             if program in ("docker", "docker-compose", "systemctl", "service", "pg_ctlcluster", "postgresql", "mysql"):
                 return True
     return False
+
+
+def without_waits(setup: Setup, behind: Mapping[str, Any], environment: Mapping[str, str]) -> Setup:
+    """Without the steps that only wait for services which stay `behind` with the job that is learnt from."""
+    steps = [
+        each
+        for each in setup.steps
+        if not _only_waits(each) or not any(is_named(_told(each), *named, environment) for named in behind.items())
+    ]
+    return replace(setup, steps=tuple(steps))
+
+
+def names_service(setup: Setup, name: str, service: Any, environment: Mapping[str, str]) -> bool:
+    """Whether a step names a service beside the job."""
+    return any(is_named(_told(each), name, service, environment) for each in setup.steps)
+
+
+def _told(step: SetupStep) -> str:
+    """What a step says to do, without its name: its script, or what its action is given."""
+    return str(step.data.get("run") or step.data.get("with") or "")
+
+
+def _only_waits(step: SetupStep) -> bool:
+    if step.step.uses is not None:
+        return re.search(r"wait|healthcheck", step.step.action, re.IGNORECASE) is not None
+    return _script_waits(step.script)
+
+
+def _script_waits(script: Script) -> bool:
+    if script.error or not script.commands:
+        return False
+    for command in script.commands:
+        if command.name in ("bash", "sh") and (inner := command.value("-c")) is not None:
+            if not _script_waits(script_of(inner.text)):
+                return False
+        elif command.name not in _WAITS | _IDLE:
+            return False
+    return True
 
 
 def setup_of(job: Job, run: TestRun | None, combination: Combination, *, with_tests: bool) -> Setup | Blocked:

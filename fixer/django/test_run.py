@@ -160,7 +160,7 @@ def judging(workflows: Workflows) -> Iterator[Workflow]:
 
 def _tests(command: Command, step: Step, project: DjangoProject) -> bool:
     if manages(command) == "test":
-        return True
+        return _manages_it(command, step, project)
     if command.name not in ("pytest", "py.test") or command.within(Structure.SUBSTITUTION):
         return False
     folder = folder_of(command, step)
@@ -169,6 +169,16 @@ def _tests(command: Command, step: Step, project: DjangoProject) -> bool:
     package = posixpath.join(project.root, project.settings.partition(".")[0])
     above = f"{project.root}/".startswith(f"{folder}/" if folder else "")
     return above or f"{folder}/".startswith(f"{project.root or package}/")
+
+
+def _manages_it(command: Command, step: Step, project: DjangoProject) -> bool:
+    """Whether the manage.py that a command names is that of the project, as far as can be told from where it runs."""
+    named = next((word.text for word in command.argv[:3] if posixpath.basename(word.text) == "manage.py"), "")
+    folder = folder_of(command, step)
+    elsewhere = {word.text for word in command.words} & _CONTAINERS
+    if not named or not project.manage_py or folder is None or elsewhere or "$" in named or named.startswith("/"):
+        return True
+    return posixpath.normpath(posixpath.join(folder, named)) == project.manage_py
 
 
 def manages(command: Command) -> str:

@@ -26,7 +26,9 @@ _USER_OPTIONS_OF = {
     "uwsgi": ("--uid", "--gid"), "celery": ("--uid", "--gid"), "memcached": ("-u",),
 }  # fmt: skip
 # Short options with a file that is written, which mean other things elsewhere.
-_FILE_OPTIONS_OF = {"gunicorn": ("-p",), "celery": ("-f", "-s")}
+_FILE_OPTIONS_OF = {
+    "gunicorn": ("-p",), "celery": ("-f", "-s"), "pip": ("-t", "--target"), "pip3": ("-t", "--target"),
+}  # fmt: skip
 # Servers that keep their data in folders of their own user.
 _OWN_FOLDERS = frozenset(("mariadbd", "mongod", "mysqld", "mysqld_safe", "postgres", "rabbitmq-server", "redis-server"))
 # Options of useradd and adduser that take a value. In Debian's adduser and in busybox -G and -g differ, but both do;
@@ -101,7 +103,9 @@ def _needs_root(command: Command, folders: tuple[str, ...], values: Mapping[str,
     if own := leading & _OWN_FOLDERS:
         return f"`{own.pop()}` keeps its data in folders that belong to another user"
     verb = next((word.text for word in command.args if not word.text.startswith("-")), "")
-    if verb in _INSTALLS.get(command.name, ()):
+    folder = command.value("-t", "--target") if command.name in ("pip", "pip3") else None
+    elsewhere = folder is not None and folder.text.startswith("/")
+    if verb in _INSTALLS.get(command.name, ()) and not elsewhere:
         return f"`{_short(command.source)}` installs packages when the container starts, into folders of root"
     for path in (expanded(word, values) or word for word in _written(command)):
         if _is_closed(path, folders):

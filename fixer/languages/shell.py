@@ -413,7 +413,7 @@ class Script:
                         yield start, end
 
     def _command(self, node: Node) -> Command:
-        words = tuple(_word(child, self.text) for child in node.named_children if child.type not in _NOT_WORDS)
+        words = _joined([_word(child, self.text) for child in node.named_children if child.type not in _NOT_WORDS])
         start = words[0].start if words else node.start_byte
         return Command(words, start, node.end_byte, self, node)
 
@@ -575,6 +575,17 @@ def _all(root: Node, kind: str) -> Iterator[Node]:
 def _word(node: Node, text: str) -> Word:
     value, literal = _unquoted(node, text)
     return Word(value, node.start_byte, node.end_byte, literal)
+
+
+def _joined(words: list[Word]) -> tuple[Word, ...]:
+    """Without the borders that the grammar sees within a word: `$A:$1` ends for it before the 1."""
+    found: list[Word] = []
+    for word in words:
+        if found and found[-1].end == word.start:
+            first = found.pop()
+            word = Word(first.text + word.text, first.start, word.end, literal=False)
+        found.append(word)
+    return tuple(found)
 
 
 def _unquoted(node: Node, text: str) -> tuple[str, bool]:

@@ -13,7 +13,7 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
 from functools import cached_property
-from itertools import product
+from itertools import pairwise, product
 from typing import TYPE_CHECKING, Any, Self
 
 from fixer.docker.compose import Compose, Service
@@ -290,14 +290,39 @@ def _matches(name: str, known: str) -> bool:
 
 
 def _of_compose(repository: Repository) -> Iterator[Build]:
+    composed = list(_composed(repository))
     for compose in repository.documents(Compose):
+        path = compose.source.path
+        writes = tuple(name for files, name in composed if path in files or posixpath.dirname(path) in files)
         for service in compose.services.values():
             build = service.build
             if build is None or not build.dockerfile:
                 continue
             place = Place.of(compose.source, service.node.start, service.node.end, f"services.{service.name}")
             names = (service.image.repository,) if service.image is not None else ()
-            yield Build(build.dockerfile, build.context, build.target, names, place, "compose")
+            yield Build(build.dockerfile, build.context, build.target, names, place, "compose", writes)
+
+
+def _composed(repository: Repository) -> Iterator[tuple[tuple[str, ...], str]]:
+    """(compose files, or the folder whose files are meant; name of a file of variables that a job writes before)."""
+    workflows = repository.fact(Workflows)
+    for workflow in workflows.documents if workflows else ():
+        if "compose" not in workflow.source.text or ".env" not in workflow.source.text:
+            continue
+        for step in workflow.steps:
+            for command in commands_of(step):
+                words = [word.text for word in command.argv]
+                folder = folder_of(command, step)
+                at = 1 if words[:1] == ["docker-compose"] else 2 if words[:2] == ["docker", "compose"] else 0
+                if not at or folder is None or not _BUILD_BY_COMPOSE & set(words[at:]):
+                    continue
+                named = [value for option, value in pairwise(words) if option in ("-f", "--file")]
+                named += [word.partition("=")[2] for word in words if word.startswith("--file=")]
+                files = tuple(posixpath.normpath(posixpath.join(folder, each)) for each in named) or (folder,)
+                yield from ((files, name) for name in _env_files_before(step))
+
+
+_BUILD_BY_COMPOSE = frozenset(("build", "up", "run", "create"))
 
 
 def _of_workflows(repository: Repository) -> Iterator[Build]:

@@ -21,6 +21,7 @@ import re
 from collections.abc import Iterator
 from typing import Any
 
+from fixer.django.databases import DatabaseServers
 from fixer.django.project import DjangoProject
 from fixer.django.query_log import QueryLog
 from fixer.django.settings import SettingsModule, resolve
@@ -100,7 +101,7 @@ def _time_query(
     execute: Any,
     sql: Any,
     params: Any,
-    many: bool,
+    many: Any,
     context: dict[str, Any],
 ) -> Any:""",
     "{connected}": "def _connected(connection: Any, **kwargs: Any) -> None:",
@@ -112,11 +113,13 @@ class Options(RuleOptions):
     seconds: float = option(0.5, "how long a query takes before it is logged")
 
 
-def check(django: DjangoProject, log: QueryLog, styles: PythonStyles, options: Options) -> Iterator[Finding]:
+def check(
+    django: DjangoProject, servers: DatabaseServers, log: QueryLog, styles: PythonStyles, options: Options
+) -> Iterator[Finding]:
     if log.by:
         return
     for project in django.projects:
-        if project.manage_py and not project.is_aside and _has_postgres(project):
+        if project.manage_py and not project.is_aside and _has_postgres(project, servers):
             yield from _check(project, log, styles, options)
 
 
@@ -200,9 +203,10 @@ def _start(module: PythonModule) -> Span:
     return module.span(module.statement_of(places[-1])) if places else Span(0, 0)
 
 
-def _has_postgres(project: DjangoProject) -> bool:
+def _has_postgres(project: DjangoProject, servers: DatabaseServers) -> bool:
     """Of all branches: which of them production takes is known only there."""
     databases = [each for settings in project.chain(project.production_path) for each in settings.databases]
+    databases = [each for each in databases if each.vendor or not servers.is_another(project, each)]
     vendors = {database.vendor for database in databases if not database.in_class}
     return "postgresql" in vendors or ("" in vendors and bool(project.driver))
 

@@ -66,11 +66,6 @@ ASIDE = re.compile(
 )
 # What takes conn_max_age as an argument: dj_database_url, and environs, which calls it.
 URL_CALLS = re.compile(r"^dj_database_url\.(config|parse)$|\.dj_db_url$")
-UNKNOWN_SERVER = Blocked(
-    "nothing says whether WSGI or ASGI runs the application; a kept connection is a leak under ASGI",
-    "say which, by configuration",
-    'rules.unpooled-database.server = "wsgi"',
-)
 URL_MAY_POOL = Blocked(
     "psycopg_pool is installed, and a URL may ask for a pool, beside which Django refuses to keep connections",
     "set CONN_MAX_AGE, or a pool, there",
@@ -118,7 +113,7 @@ def check(
         ]
         for settings, database in wanted:
             yield from _database(settings, database, cell)
-        if applications is not None and any(_may_be_postgres(project, database) for _, database in wanted):
+        if applications is not None and any(_may_be_postgres(cell, database) for _, database in wanted):
             yield from _limit(applications, [database for _, database in wanted], cell)
 
 
@@ -276,7 +271,7 @@ def _database(settings: SettingsModule, database: Database, cell: _Cell) -> Iter
     if _homes(cell.project, settings, database) is None:
         return
     is_postgres = database.vendor == "postgresql" and database.shape == "literal"
-    if not is_postgres and (not _may_be_postgres(cell.project, database) or settings.opaque or database.in_class):
+    if not is_postgres and (not _may_be_postgres(cell, database) or settings.opaque or database.in_class):
         return
     module = database.module
     name = f"database '{database.alias}'"
@@ -366,7 +361,7 @@ def _keeps(said: _Said, cell: _Cell, wanted: _Wanted) -> bool:
     if said.says_age:
         return not said.ages or _number(said.ages[-1])[0] != 0  # somebody may want none
     if not cell.interface:
-        wanted.blocked = UNKNOWN_SERVER
+        wanted.blocked = _unknown_server(cell)
         return False
     if cell.has_pool and said.database.shape != "literal":
         wanted.blocked = URL_MAY_POOL
@@ -420,6 +415,19 @@ def _not_kept(said: _Said, wanted: _Wanted, lack: str, reason: str) -> None:
 def _unless(age: _Age) -> str:
     read = next(environment_reads(age.module, age.value), None)
     return f" unless {read.name} says otherwise" if read is not None else ""
+
+
+def _unknown_server(cell: _Cell) -> Blocked:
+    line = 'rules.unpooled-database.server = "wsgi"'
+    by_interface: dict[str, str] = {}
+    for command in cell.server.deciding if cell.server is not None else ():
+        if command.interface:
+            by_interface.setdefault(command.interface, f"{command.path}:{command.line} starts {command.server}")
+    if len(by_interface) > 1:
+        reason = f"{by_interface['wsgi']} (WSGI) and {by_interface['asgi']} (ASGI), where a kept connection is a leak"
+        return Blocked(reason, "give each of them settings of its own, or say which serves the requests", line)
+    reason = "nothing says whether WSGI or ASGI runs the application; a kept connection is a leak under ASGI"
+    return Blocked(reason, "say which, by configuration", line)
 
 
 def _no_pool(cell: _Cell) -> Blocked:
@@ -666,12 +674,14 @@ def _is_for_production(database: Database) -> bool:
     return not any(ASIDE.search(guard) and not guard.startswith("not ") for guard in database.guards)
 
 
-def _may_be_postgres(project: DjangoProject, database: Database) -> bool:
+def _may_be_postgres(cell: _Cell, database: Database) -> bool:
     """PostgreSQL by its engine, or by what is known at run time: a URL, an engine from outside."""
+    if cell.servers.is_another(cell.project, database):
+        return False
     if database.shape == "literal" and database.engine:
         return database.vendor == "postgresql"
     if database.shape == "literal":
-        return item(database.node, "ENGINE") is not None and bool(project.driver)
+        return item(database.node, "ENGINE") is not None and bool(cell.project.driver)
     value = ast.unparse(resolve(database.module, database.node))
     return "URL" in database.reads or database.shape == "url" or vendor_of(value) == "postgresql"
 

@@ -10,7 +10,7 @@ from fixer.languages.dockerfile import expanded
 from fixer.model import Blocked
 from fixer.runtime.programs import Started
 from fixer.runtime.states import Container, State
-from transforms.docker.root_user.folders import SYSTEM, Folders
+from transforms.docker.root_user.folders import EMPTY, SYSTEM, Folders
 from transforms.docker.root_user.options import Options
 
 ROOT_HOME = re.compile(r"(?<![\w/])/root(?=/|$|[\s:;\"'])|(?<![\w/])~/|\$\{?HOME\b")
@@ -171,7 +171,7 @@ def folder_breaks(container: Container, folders: Folders) -> Blocked | None:
             f"the working folder is {container.folder}, which holds more than the application",
             "use a WORKDIR such as /app",
         )
-    shared = next((path for path in folders.data if path in SYSTEM or is_within(path, ("/root",))), None)
+    shared = next((path for path in folders.data if path in SYSTEM - EMPTY or is_within(path, ("/root",))), None)
     if shared is not None:
         return Blocked(f"{shared}, which is written to, holds more than data", "let data have a folder of its own")
     return _package_breaks(container)

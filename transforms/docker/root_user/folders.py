@@ -19,6 +19,8 @@ SYSTEM = frozenset((
     "/sbin", "/srv", "/sys", "/tmp", "/usr", "/usr/bin", "/usr/lib", "/usr/local", "/usr/local/bin", "/usr/sbin",
     "/usr/share", "/usr/src", "/var", "/var/lib", "/var/log", "/var/run", "/var/www",
 ))  # fmt: skip
+# Of these, the ones in which images have nothing (https://refspecs.linuxfoundation.org/FHS_3.0/fhs/ch03.html).
+EMPTY = frozenset(("/media", "/mnt", "/srv"))
 # Folders below these hold programs, not data.
 PROGRAMS = ("/bin", "/boot", "/etc", "/lib", "/opt", "/root", "/sbin", "/usr", "/home")
 # Everyone may write to these, or they are not files at all.
