@@ -308,7 +308,8 @@ def starting_text(rules: Sequence[Rule], left: Iterable[Reported], inferred: Ite
     for rule in rules:
         for option in rule.options:
             key = f"rules.{rule.id}.{option.name} = "
-            if not any(part.startswith(key) for line in asked for part in line.splitlines()):  # TOML takes a key once
+            whole = (key, f"rules.{rule.id}.{option.name}.")  # or a part of its table
+            if not any(part.startswith(whole) for line in asked for part in line.splitlines()):  # TOML takes a key once
                 choices = f" ({', '.join(option.choices)})" if option.choices else ""
                 lines.append(f"# {key}{toml_value(option.default)}  # {option.help.rstrip('.')}{choices}")
     lines += ["", "# Rules to leave out below a path:", "# [per-path-ignores]", '# "examples/**" = ["ci"]', ""]

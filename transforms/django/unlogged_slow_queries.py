@@ -335,8 +335,9 @@ def _names(node: ast.expr | None) -> list[str]:
     return [text(each) for each in node.elts] if isinstance(node, ast.List | ast.Tuple) else []
 
 
-def _runs_with_postgres(django: DjangoProject) -> bool:
-    return any(project.manage_py and not project.is_aside and _has_postgres(project) for project in django.projects)
+def _runs_with_postgres(django: DjangoProject, servers: DatabaseServers) -> bool:
+    ours = [project for project in django.projects if project.manage_py and not project.is_aside]
+    return any(_has_postgres(project, servers) for project in ours)
 
 
 RULE = Rule(
