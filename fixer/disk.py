@@ -35,10 +35,11 @@ _FILE = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
 
 
 @contextmanager
-def folder_of(root: Path, path: str, *, make: bool = False) -> Iterator[tuple[int, str]]:
-    """The open folder that holds `path`, and the file's name in it. Below `root` no link is followed."""
+def folder_of(root: Path | int, path: str, *, make: bool = False) -> Iterator[tuple[int, str]]:
+    """The open folder that holds `path`, and the file's name in it. Below `root`, a path or a handle, no link is
+    followed."""
     *folders, name = path.split("/")
-    folder = os.open(root, _FOLDER)
+    folder = os.dup(root) if isinstance(root, int) else os.open(root, _FOLDER)
     try:
         for part in folders:
             if make:

@@ -19,10 +19,17 @@ from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
+<<<<<<< HEAD
 from fixer.model import FileError, Reported, Rule, Source, Span
+=======
+from fixer import disk
+from fixer.model import FileError, Reported, Rule, Source
+>>>>>>> main
 from fixer.selectors import matches
+from fixer.surroundings import inherited
 
 BASELINE_VERSION = 1
+_LARGEST_BASELINE = 64 * 1024 * 1024
 
 _COMMENT = re.compile(r"(?:^|\s)#\s*fhfix:\s*ignore(-file)?\[([^\]\n]*)\]")
 
@@ -106,21 +113,21 @@ class Baseline:
         """Raises FileError for a file that is not a baseline."""
         advice = f"write it with `fhfix check --write-baseline {path.name}`"
         try:
-            data = json.loads(path.read_text(encoding="utf-8"))
+            data = json.loads(disk.read(path.parent, path.name, _LARGEST_BASELINE)[0])
             if data["version"] != BASELINE_VERSION:
                 raise FileError(str(path), f"not a baseline of version {BASELINE_VERSION}", advice)
             own = path.relative_to(root).as_posix() if path.is_relative_to(root) else ""
             return cls(root, frozenset(str(entry["fingerprint"]) for entry in data["findings"]), own)
         except OSError as error:
             raise FileError(str(path), f"cannot be read: {error.strerror}", advice) from None
-        except (ValueError, KeyError, TypeError):
+        except (ValueError, KeyError, TypeError, RecursionError):
             raise FileError(str(path), "not a baseline", advice) from None
 
     def __call__(self, reported: Reported, source: Source) -> bool:
-        disk, lines = _on_disk(self.root, reported, source)
-        if disk is None or not lines:
+        there, lines = _on_disk(self.root, reported, source)
+        if there is None or not lines:
             return fingerprint(reported.rule.id, source, source.line_of(reported.finding.span.start)) not in self.known
-        return fingerprint(reported.rule.id, disk, lines[0]) not in self.known
+        return fingerprint(reported.rule.id, there, lines[0]) not in self.known
 
 
 def baseline_text(reported: Iterable[Reported], sources: Mapping[str, Source]) -> str:
@@ -180,10 +187,10 @@ class ChangedSince:
             return True
         if path not in self.changed:
             return not (self.root / path).exists()
-        disk, lines = _on_disk(self.root, reported, source)
-        if disk is None or not lines:
+        there, lines = _on_disk(self.root, reported, source)
+        if there is None or not lines:
             return True
-        return not _changed_lines(_blob(self.root, self.revision, path), disk.text).isdisjoint(lines)
+        return not _changed_lines(_blob(self.root, self.revision, path), there.text).isdisjoint(lines)
 
 
 @lru_cache(maxsize=256)
@@ -206,7 +213,7 @@ def _changed_lines(before: str, after: str) -> frozenset[int]:
 def _git(root: Path, *arguments: str) -> str:
     # No configuration of the repository may run a program.
     command = ["git", "-c", "core.fsmonitor=false", "-C", str(root), *arguments]
-    done = subprocess.run(command, capture_output=True, check=True)
+    done = subprocess.run(command, capture_output=True, check=True, env=inherited())
     return done.stdout.decode("utf-8", "surrogateescape")
 
 
@@ -217,14 +224,14 @@ def _on_disk(root: Path, reported: Reported, source: Source) -> tuple[Source | N
     """The file on disk and the lines there that the finding's line comes from; none for text that a fix wrote."""
     line = source.line_of(reported.finding.span.start)
     try:
-        disk = Source.from_bytes(source.path, (root / source.path).read_bytes())
+        there = Source.from_bytes(source.path, disk.read(root, source.path)[0])
     except (OSError, FileError):
         return None, range(0)
-    if disk.text == source.text:
-        return disk, range(line, line + 1)
-    old, new = disk.text.split("\n"), source.text.split("\n")
+    if there.text == source.text:
+        return there, range(line, line + 1)
+    old, new = there.text.split("\n"), source.text.split("\n")
     for _, i, j, k, m in SequenceMatcher(None, old, new, autojunk=False).get_opcodes():
         if k <= line - 1 < m:
             same = i + line - 1 - k
-            return disk, range(same + 1, same + 2) if m - k == j - i else range(i + 1, j + 1)
-    return disk, range(0)
+            return there, range(same + 1, same + 2) if m - k == j - i else range(i + 1, j + 1)
+    return there, range(0)

@@ -12,7 +12,6 @@ import copy
 import fnmatch
 import os
 import re
-import stat
 import subprocess
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping
@@ -20,11 +19,11 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any, Protocol, Self, TypeVar, cast
 
+from fixer import disk
+from fixer.budget import another_file
 from fixer.documents import document_type, kind_of, name_of
 from fixer.model import Document, FileError, Source
-
-LARGEST = 4 * 1024 * 1024
-"""Bytes; a larger file is not a workflow, Dockerfile or settings module that a person wrote."""
+from fixer.surroundings import inherited
 
 _VENDORED = re.compile(
     r"(^|/)(node_modules|site-packages|dist-packages|bower_components|third_party|vendor|\.git|\.tox|\.nox|"
@@ -98,6 +97,8 @@ class Repository:
         self._trails: list[set[str]] = []
         self._share: frozenset[str] | None = None
         self._ignored: dict[str, bool] = {}
+        self.asked_for = ""
+        """The file that was asked for last: what goes on until the next one is about this one."""
 
     def with_changes(self, changed: Mapping[str, Source | Document]) -> Repository:
         """The same repository with these files changed or added; those that were read already are not read again.
@@ -120,6 +121,13 @@ class Repository:
         """The same repository, in which this file cannot be read as a document."""
         after = self.with_changes({problem.path: self.read(problem.path)})
         after._documents[problem.path] = problem
+        return after
+
+    def without(self, problem: FileError) -> Repository:
+        """The same repository, in which this file cannot be read at all."""
+        after = self.refusing(problem)
+        del after._overlay[problem.path]
+        after._sources[problem.path] = problem
         return after
 
     def restricted_to(self, share: frozenset[str]) -> Repository:
@@ -204,6 +212,11 @@ class Repository:
         for trail in self._trails:
             trail.add(path)
 
+    def _about(self, path: str) -> None:
+        if path != self.asked_for:
+            self.asked_for = path
+            another_file()
+
     def exists(self, path: str) -> bool:
         self._note(_LISTING)
         return path in self._names
@@ -244,6 +257,7 @@ class Repository:
     def read(self, path: str) -> Source:
         """Raises FileError for a file that is missing, a link, unreadable, binary, huge, or not UTF-8."""
         self._note(path)
+        self._about(path)
         if path in self._overlay:
             return self._overlay[path]
         if path not in self._sources:
@@ -287,6 +301,7 @@ class Repository:
     def document(self, path: str) -> Document | None:
         """The parsed file, or None for a kind that is not read. Raises FileError, the same one each time."""
         self._note(path)
+        self._about(path)
         if path not in self._documents:
             kind = kind_of(path)
             if not kind:
@@ -423,7 +438,7 @@ def _git_ignores(root: Path, paths: Iterable[str]) -> frozenset[str]:
 def _git(root: Path, *arguments: str, given: bytes = b"") -> subprocess.CompletedProcess[bytes]:
     # No configuration of the repository may run a program (core.fsmonitor could).
     command = ["git", "-c", "core.fsmonitor=false", "-C", str(root), *arguments]
-    return subprocess.run(command, input=given, capture_output=True, env={**os.environ, "LC_ALL": "C"}, check=False)
+    return subprocess.run(command, input=given, capture_output=True, env={**inherited(), "LC_ALL": "C"}, check=False)
 
 
 def _walk(root: Path) -> tuple[list[str], list[FileError]]:
@@ -458,21 +473,10 @@ def _is_there(path: str) -> bool:
 
 
 def _read(root: Path, path: str) -> Source:
-    full = root / path
     try:
-        mode = full.lstat().st_mode
-        # A link may point at a file outside of the repository, or at one that is looked at anyway.
-        if stat.S_ISLNK(mode) or os.path.realpath(full) != os.path.join(os.path.realpath(root), path):
-            raise FileError(path, "a symbolic link", "fix the file that it points to")
-        if not stat.S_ISREG(mode):
-            raise FileError(path, "not a regular file", "exclude it")
-        if full.stat().st_size > LARGEST:
-            raise FileError(path, f"larger than {LARGEST // 1024 // 1024} MiB", "exclude it")
-        data = full.read_bytes()
-    except FileError:
-        raise
-    except OSError as error:
-        raise FileError(path, f"cannot be read: {error.strerror}", "check that it is there and readable") from None
+        data, _ = disk.read(root, path)
+    except FileNotFoundError:
+        raise FileError(path, "no longer there", "run fhfix again") from None
     if b"\0" in data:
         raise FileError(path, "binary, or not UTF-8", "exclude it")
     return Source.from_bytes(path, data)

@@ -10,7 +10,7 @@ from typing import Any
 from fixer.model import Change, Document, Edit, FileError, Source
 from fixer.splice import ordered
 
-_TAB_BEFORE_COMMENT = re.compile(r"[ \t]*\t[ \t]*(?=#)")
+_TAB_BEFORE_COMMENT = re.compile(r" *+\t[ \t]*+(?=#)")
 
 
 def perform(data: Any, edits: Iterable[Edit]) -> Any:
@@ -152,7 +152,7 @@ def _ruamel(source: Source) -> str:
         with warnings.catch_warnings():  # an anchor may be given anew; that is nothing to tell the user
             warnings.simplefilter("ignore", ReusedAnchorWarning)
             theirs = reader.load(text)
-    except YAMLError as error:
+    except (YAMLError, ValueError) as error:  # a number of ten thousand digits, say
         mark, problem = getattr(error, "problem_mark", None), getattr(error, "problem", None)
         where = f" (line {mark.line + 1})" if mark else ""
         return f"ruamel.yaml cannot read it: {problem or str(error).splitlines()[0]}{where}"

@@ -13,7 +13,8 @@ Killed before 2 is over, nothing has happened. Killed before 4 is over, the next
 the journal; killed later, it finishes 5. The space that a change needs is taken in 2 and 3, before any file changes.
 
 The journal lives in `fhfix/` of the git directory (of the work tree's own, with `git worktree`), or in `.fhfix/`
-where there is none.
+where there is none. That folder is held open: what is in it is reached by its handle, and no link is followed. A
+`.fhfix/` that came with the tree, in an archive say, is not believed: it lacks the mark of the place where it was made.
 """
 
 from __future__ import annotations
@@ -28,11 +29,13 @@ import secrets
 import shutil
 import stat
 from collections.abc import Iterable, Iterator, Mapping
-from contextlib import contextmanager, suppress
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Literal, Self
+from typing import Any, Literal, Self, TypeVar
 
+from fixer import disk
+from fixer.disk import ADVICE, folder_of, sync, write_all
 from fixer.model import FileError, Plan
 
 HISTORY = 20
@@ -40,14 +43,11 @@ HISTORY = 20
 
 _VERSION = 1
 _JOURNAL, _PREPARING, _DISCARDED, _HISTORY, _UNDONE = "journal", "preparing", "discarded", "applied", "undone"
+_MANIFEST, _LOCK, _IGNORED, _MARK = "manifest.json", "lock", ".gitignore", "mark"
+_LARGEST_MANIFEST = 64 * 1024 * 1024
+_LARGEST_POINTER = 64 * 1024
+_T = TypeVar("_T")
 _SHA256 = re.compile(r"[0-9a-f]{64}")
-_ADVICE = {
-    errno.ENOSPC: "free some space, then run it again",
-    errno.EDQUOT: "free some space, then run it again",
-    errno.EROFS: "make the file system writable, then run it again",
-    errno.EACCES: "check the permissions of the file and of its folder",
-    errno.EPERM: "check the permissions of the file and of its folder",
-}
 # What a file system without hard links answers to link(2).
 _NO_HARD_LINKS = {errno.EPERM, errno.EOPNOTSUPP, errno.ENOSYS, errno.EMLINK, errno.EXDEV}
 
@@ -67,6 +67,10 @@ class BusyError(WriteError):
 
 class NothingToUndoError(WriteError):
     """The history holds no apply."""
+
+
+class HalfWrittenError(WriteError):
+    """Stopped while what had been written was being taken back: the files named are not what they were."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -112,7 +116,7 @@ def apply(root: Path, plan: Plan) -> Receipt:
             contents[change.path] = after
     if not moves:
         return Receipt()
-    with _locked(root, _state_folder(root)) as state:
+    with _locked(root) as state:
         recovery = _recover(root, state)
         _refuse_changed(root, moves, "changed since it was read", "run fhfix again")
         folders = _missing_folders(root, moves)
@@ -130,20 +134,23 @@ def undo(root: Path) -> Receipt:
 
     A file that is as it was before, since git has put it back, say, needs nothing; the receipt does not name it.
     """
-    state = _state_folder(root)
-    if not state.is_dir():
+    home = _home(root)
+    if not os.path.lexists(home.path):
         raise NothingToUndoError("there is nothing to undo: fhfix has not changed this repository")
-    with _locked(root, state) as state:
+    with _locked(root) as state:
         recovery = _recover(root, state)
-        history = _history(state)
+        with _refusing(), _naming(state.path, "the history cannot be read"):
+            history = _history(state)
         if not history:
             raise NothingToUndoError("there is nothing to undo: every apply has been taken back")
-        done = _Record.read(history[-1])
+        done = _Record.read(state, history[-1])
         moves = [move for move in done.moves if not _stands(root, move.path, move.before)]
         back = tuple(_Move(m.path, m.after, m.before, mode=m.mode) for m in reversed(moves))
         _refuse_changed(root, back, "edited since fhfix wrote it", "take that edit back first")
-        contents = {move.path: _blob(history[-1], move) for move in moves if move.before is not None}
-        record = _Record(secrets.token_hex(4), "undo", back, done.folders, undoes=history[-1].name)
+        with _refusing():
+            contents = {move.path: _blob(state, history[-1], move) for move in moves if move.before is not None}
+        number = history[-1].rpartition("/")[2]
+        record = _Record(secrets.token_hex(4), "undo", back, done.folders, undoes=number)
         _carry_out(root, state, record, contents)
     return Receipt(
         changed=tuple(move.path for move in moves if move.before is not None),
@@ -154,15 +161,155 @@ def undo(root: Path) -> Receipt:
 
 def interrupted(root: Path) -> bool:
     """Whether an apply or undo was cut short here. Writes nothing, so a dry run may ask."""
-    return (_state_folder(root) / _JOURNAL).is_dir()
+    try:
+        with _opened(_home(root)) as state:
+            return state.has(_JOURNAL)
+    except (OSError, FileError):
+        return False
 
 
 def recover(root: Path) -> Recovery | None:
     """Finish or take back what was interrupted; None where nothing was. Raises BusyError while another fhfix runs."""
     if not interrupted(root):
         return None
-    with _locked(root, _state_folder(root)) as state:
+    with _locked(root) as state:
         return _recover(root, state)
+
+
+# -- the folder that holds journal and history -----------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class _Home:
+    """Where journal and history belong. `in_tree`: a repository can have brought such a folder along."""
+
+    path: Path
+    in_tree: bool
+
+
+@dataclass(frozen=True, slots=True)
+class _State:
+    """That folder, open. Paths in it are relative to it."""
+
+    path: Path
+    handle: int
+
+    def has(self, path: str) -> bool:
+        """Whether there is a folder of this name. Raises FileError for a link or anything else."""
+        try:
+            with folder_of(self.handle, f"{path}/{_MANIFEST}"):
+                return True
+        except FileNotFoundError:
+            return False
+        except FileError:
+            raise FileError(f"{self.path}/{path}", "a symbolic link or a file, not a folder", "remove it") from None
+
+    def names(self, path: str = "") -> list[str]:
+        with folder_of(self.handle, f"{path}/." if path else ".") as (folder, _):
+            return os.listdir(folder)
+
+    def read(self, path: str, largest: int | None = None) -> bytes:
+        with folder_of(self.handle, path) as (folder, name):
+            return disk.read_in(folder, name, f"{self.path}/{path}", largest)[0]
+
+    def make(self, path: str) -> None:
+        with folder_of(self.handle, path) as (folder, name):
+            os.mkdir(name, dir_fd=folder)
+
+    def write(self, path: str, data: bytes) -> None:
+        """A new file, durable."""
+        flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
+        with folder_of(self.handle, path) as (folder, name):
+            file = os.open(name, flags, 0o666, dir_fd=folder)
+            try:
+                write_all(file, data)
+                os.fsync(file)
+            finally:
+                os.close(file)
+
+    def rename(self, path: str, other: str) -> None:
+        with folder_of(self.handle, path) as (one, name), folder_of(self.handle, other) as (two, new):
+            os.rename(name, new, src_dir_fd=one, dst_dir_fd=two)
+
+    def sync(self, path: str = "") -> None:
+        with folder_of(self.handle, f"{path}/." if path else ".") as (folder, _):
+            sync(folder)
+
+
+def _home(root: Path) -> _Home:
+    git = _git_directory(root)
+    return _Home(root / ".fhfix", True) if git is None else _Home(git / "fhfix", False)
+
+
+def _git_directory(root: Path) -> Path | None:
+    """The git directory of this work tree; None where there is none, or where it is another work tree's.
+
+    Git's own files are read; git is not run. A file `.git` is followed where the directory that it names points back:
+    one that came in an archive may name anybody's repository.
+    """
+    git = root / ".git"
+    if (git / "HEAD").is_file() and not git.is_symlink():
+        return git
+    try:
+        text = disk.read(root, ".git", _LARGEST_POINTER)[0].decode()
+    except (OSError, FileError, UnicodeDecodeError):
+        return None
+    key, _, value = text.partition(":")
+    named = root / value.strip()
+    if key != "gitdir" or not (named / "HEAD").is_file():
+        return None
+    return named if os.path.realpath(root) in _work_trees(named) else None
+
+
+def _work_trees(git: Path) -> Iterator[str]:
+    """What a git directory says its work tree is: of `git worktree` in `gitdir`, of a submodule in `core.worktree`."""
+    with suppress(OSError, FileError, UnicodeDecodeError):
+        pointer = disk.read(git, "gitdir", _LARGEST_POINTER)[0].decode().strip()
+        yield os.path.realpath(os.path.dirname(git / pointer))
+    with suppress(OSError, FileError, UnicodeDecodeError):
+        section = ""
+        for line in disk.read(git, "config")[0].decode().split("\n"):
+            if heading := re.match(r"\s*\[([^]\n]*)\]", line):
+                section = heading[1].strip().lower()
+            key, equals, value = line.partition("=")
+            if section == "core" and equals and key.strip().lower() == "worktree":
+                yield os.path.realpath(git / value.strip().strip('"'))
+
+
+@contextmanager
+def _opened(home: _Home) -> Iterator[_State]:
+    """The folder as it is. Raises FileError where it is not ours to believe, and OSError where there is none."""
+    try:
+        handle = os.open(home.path, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC)
+    except OSError as error:
+        if error.errno in (errno.ELOOP, errno.ENOTDIR):
+            raise FileError(str(home.path), "a symbolic link or a file", "remove it") from None
+        raise
+    try:
+        state = _State(home.path, handle)
+        about = os.fstat(handle)
+        if about.st_uid != os.geteuid():
+            raise FileError(str(home.path), "belongs to another user", "remove it, or run fhfix as that user")
+        if home.in_tree and not _marked(state, about.st_ino):
+            raise FileError(str(home.path), "came with the files, and not from fhfix at this place", "remove it")
+        yield state
+    finally:
+        os.close(handle)
+
+
+def _marked(state: _State, inode: int) -> bool:
+    """Whether this folder was made here: its mark is its number on this disk, which no archive can know. One in which
+    there is nothing to believe is as good."""
+    if set(state.names()) <= {_MARK, _LOCK, _IGNORED}:
+        return True
+    try:
+        return state.read(_MARK, _LARGEST_POINTER) == _mark(inode)
+    except (OSError, FileError):
+        return False
+
+
+def _mark(inode: int) -> bytes:
+    return b"%d\n" % inode
 
 
 # -- the journal ------------------------------------------------------------------------------------------------
@@ -177,6 +324,14 @@ class _Move:
     after: str | None
     executable: bool = False
     mode: int = 0o644
+
+    @classmethod
+    def of(cls, data: Any) -> Self:
+        """From a manifest. Raises ValueError for what is of another type; of the mode only the permissions count."""
+        before = data["before"] if data["before"] is None else _typed(data["before"], str)
+        after = data["after"] if data["after"] is None else _typed(data["after"], str)
+        mode = _typed(data["mode"], int) & 0o777
+        return cls(_typed(data["path"], str), before, after, _typed(data["executable"], bool), mode)
 
     def __post_init__(self) -> None:
         parts = self.path.split("/")
@@ -197,24 +352,34 @@ class _Record:
     undoes: str = ""
 
     @classmethod
-    def read(cls, folder: Path) -> Self:
+    def read(cls, state: _State, folder: str) -> Self:
         """Raises WriteError for what fhfix did not write: it may come with a repository, so nothing is believed."""
         try:
-            data = json.loads((folder / "manifest.json").read_text(encoding="utf-8"))
-            if data.pop("version") != _VERSION:
-                raise ValueError("it is of another version of fhfix")
-            data["moves"] = tuple(_Move(**move) for move in data["moves"])
-            record = cls(**data)
+            data = json.loads(state.read(f"{folder}/{_MANIFEST}", _LARGEST_MANIFEST))
+            version = data["version"]
+            if version != _VERSION:
+                raise ValueError(f"it is of version {version!r}, and this fhfix knows version {_VERSION}")
+            record = cls(
+                _typed(data["id"], str),
+                _typed(data["kind"], str),  # type: ignore[arg-type]
+                tuple(_Move.of(move) for move in _typed(data["moves"], list)),
+                tuple(_typed(path, str) for path in _typed(data["folders"], list)),
+                _typed(data["undoes"], str),
+            )
             if not (
                 re.fullmatch(r"[0-9a-f]{8}", record.id)
-                and re.fullmatch(r"\d*", record.undoes)
+                and re.fullmatch(r"[0-9]*", record.undoes)
                 and record.kind in ("apply", "undo")
             ):
                 raise ValueError("its names are not those that fhfix gives")
             for path in record.folders:
                 _Move(path, None, None)
-        except (OSError, ValueError, KeyError, TypeError, FileError) as error:
-            raise WriteError(f"the journal {folder} cannot be used: {error}; look at it, then remove it") from None
+        except (OSError, ValueError, KeyError, TypeError, RecursionError, FileError) as error:
+            why = error if str(error) else type(error).__name__
+            raise WriteError(
+                f"the journal {state.path}/{folder} cannot be used: {why}. It holds the originals of what it names:"
+                " put back by hand what you need, then move it away"
+            ) from None
         return record
 
     def to_json(self) -> bytes:
@@ -225,37 +390,35 @@ class _Record:
         return f".fhfix-{self.id}-{self.moves.index(move)}"
 
 
-def _state_folder(root: Path) -> Path:
-    """Where journal and history live. Git's own files are read; git is not run."""
-    git = root / ".git"
-    if git.is_file():
-        with suppress(OSError, UnicodeDecodeError):
-            key, _, value = git.read_text(encoding="utf-8").partition(":")
-            git = root / value.strip() if key == "gitdir" else git
-    return git / "fhfix" if (git / "HEAD").is_file() else root / ".fhfix"
+def _typed(value: Any, kind: type[_T]) -> _T:
+    if type(value) is not kind:
+        raise ValueError(f"{value!r:.60} is no {kind.__name__}")
+    return value
 
 
-def _history(state: Path) -> list[Path]:
+def _history(state: _State) -> list[str]:
     """The applies that can be taken back, oldest first."""
-    folder = state / _HISTORY
-    return sorted(path for path in folder.iterdir() if path.name.isdigit()) if folder.is_dir() else []
+    if not state.has(_HISTORY):
+        return []
+    numbered = sorted(name for name in state.names(_HISTORY) if re.fullmatch(r"[0-9]{8,}", name))
+    return [f"{_HISTORY}/{name}" for name in numbered]
 
 
 @contextmanager
-def _locked(root: Path, state: Path) -> Iterator[Path]:
+def _locked(root: Path) -> Iterator[_State]:
     """Keep other runs out. The kernel drops the lock with the process, however it ends."""
-    try:
-        with _naming(state, "fhfix cannot keep its journal here"):
-            if state.is_symlink():
-                raise FileError(str(state), "a symbolic link", "remove it")
-            if not state.is_dir():
-                os.mkdir(state)
-            if state.parent == root and not (state / ".gitignore").exists():
-                _write_durably(state / ".gitignore", b"*\n")
-            lock = os.open(state / "lock", os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC, 0o666)
-    except FileError as error:
-        raise WriteError("nothing was written:", [error]) from None
-    try:
+    home = _home(root)
+    with ExitStack() as stack:
+        with _refusing(), _naming(home.path, "fhfix cannot keep its journal here"):
+            with suppress(FileExistsError):
+                os.mkdir(home.path)
+                with folder_of(home.path.parent, ".") as (parent, _):
+                    sync(parent)
+            state = stack.enter_context(_opened(home))
+            for name in (_JOURNAL, _HISTORY):
+                state.has(name)
+            lock = os.open(_LOCK, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC, 0o666, dir_fd=state.handle)
+            stack.callback(os.close, lock)
         try:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
@@ -267,25 +430,29 @@ def _locked(root: Path, state: Path) -> Iterator[Path]:
         with suppress(OSError):  # the number is a courtesy to whoever has to wait; a full disk must not matter here
             os.ftruncate(lock, 0)
             os.pwrite(lock, str(os.getpid()).encode(), 0)
+        if home.in_tree:
+            with _refusing(), _naming(home.path, "fhfix cannot keep its journal here"):
+                _mark_as_ours(state)
         yield state
-    finally:
-        os.close(lock)
 
 
-def _write_durably(path: Path, data: bytes) -> None:
-    file = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC, 0o666)
-    try:
-        _write_all(file, data)
-        os.fsync(file)
-    finally:
-        os.close(file)
+def _mark_as_ours(state: _State) -> None:
+    mark = _mark(os.fstat(state.handle).st_ino)
+    with suppress(FileExistsError):
+        state.write(_IGNORED, b"*\n")
+    with suppress(OSError, FileError):
+        if state.read(_MARK, _LARGEST_POINTER) == mark:
+            return
+    with suppress(FileNotFoundError):
+        os.unlink(_MARK, dir_fd=state.handle)
+    state.write(_MARK, mark)
 
 
-def _write_journal(root: Path, state: Path, record: _Record) -> _Record:
+def _write_journal(root: Path, state: _State, record: _Record) -> _Record:
     """Put the journal in place, with the originals in it; the record comes back with the files' modes."""
-    preparing = state / _PREPARING
-    os.mkdir(preparing)
+    state.make(_PREPARING)
     moves = []
+    kept = set()
     for move in record.moves:
         if move.before is None:
             moves.append(move)
@@ -293,65 +460,76 @@ def _write_journal(root: Path, state: Path, record: _Record) -> _Record:
         data, mode = _current(root, move.path) or (b"", 0)
         if _sha(data) != move.before:
             raise FileError(move.path, "changed while fhfix was reading it", "run fhfix again")
-        if not (preparing / move.before).exists():
-            _write_durably(preparing / move.before, data)
-        moves.append(_Move(move.path, move.before, move.after, move.executable, mode))
+        if move.before not in kept:
+            state.write(f"{_PREPARING}/{move.before}", data)
+            kept.add(move.before)
+        moves.append(_Move(move.path, move.before, move.after, move.executable, mode & 0o777))
     record = _Record(record.id, record.kind, tuple(moves), record.folders, record.undoes)
-    _write_durably(preparing / "manifest.json", record.to_json())
-    _sync_folder(preparing)
-    os.rename(preparing, state / _JOURNAL)
-    _sync_folder(state)
+    state.write(f"{_PREPARING}/{_MANIFEST}", record.to_json())
+    state.sync(_PREPARING)
+    state.rename(_PREPARING, _JOURNAL)
+    state.sync()
     return record
 
 
-def _blob(journal: Path, move: _Move) -> bytes:
+def _blob(state: _State, journal: str, move: _Move) -> bytes:
     """What the file was before, checked against its name."""
     try:
-        data = (journal / str(move.before)).read_bytes()
+        data = state.read(f"{journal}/{move.before}")
     except OSError as error:
         raise FileError(move.path, f"its original cannot be read: {error.strerror}") from None
     if _sha(data) != move.before:
-        raise FileError(move.path, f"its original in {journal} is damaged")
+        raise FileError(move.path, f"its original in {state.path}/{journal} is damaged")
     return data
 
 
 # -- carrying out -----------------------------------------------------------------------------------------------
 
 
-def _carry_out(root: Path, state: Path, record: _Record, contents: Mapping[str, bytes]) -> None:
+def _carry_out(root: Path, state: _State, record: _Record, contents: Mapping[str, bytes]) -> None:
     try:
-        with _naming(state, "the journal cannot be written"):
+        with _naming(state.path, "the journal cannot be written"):
             record = _write_journal(root, state, record)
         _stage(root, record, contents)
         for move in record.moves:
             with _naming(move.path):
                 _swap(root, record, move)
-        with _naming(state, "the history cannot be written"):
+        with _naming(state.path, "the history cannot be written"):
             _finish(root, state, record)
     except BaseException as error:
         problem = error if isinstance(error, FileError) else None
-        if (state / _JOURNAL).is_dir():
-            try:
-                _roll_back(root, state / _JOURNAL, record)
-                _discard(state, state / _JOURNAL)
-            except (OSError, FileError) as second:
-                raise WriteError(
-                    f"the {record.kind} failed, and could not be taken back at once ({second}). Nothing is lost: the"
-                    f" originals are in {state / _JOURNAL}, and the next run of fhfix puts them back",
-                    [problem] if problem else [],
-                ) from error
-        else:
-            _sweep(state)
+        _take_back(root, state, record, problem)
         if problem:
             raise WriteError("nothing was written:", [problem]) from None
         raise
     _sweep(state)
 
 
+def _take_back(root: Path, state: _State, record: _Record, problem: FileError | None) -> None:
+    """Undo what `_carry_out` came to. Raises WriteError where that fails too, or is stopped a second time."""
+    right = "the next `fhfix apply` or `fhfix undo` puts that right"
+    try:
+        if not state.has(_JOURNAL):
+            _sweep(state)
+            return
+        _roll_back(root, state, record)
+        _discard(state, _JOURNAL)
+    except (OSError, FileError) as second:
+        raise WriteError(
+            f"the {record.kind} failed, and could not be taken back at once ({second}). Nothing is lost: the"
+            f" originals are in {state.path}/{_JOURNAL}, and {right}",
+            [problem] if problem else [],
+        ) from second
+    except BaseException as second:
+        torn = [move.path for move in record.moves if not _stands(root, move.path, move.before)]
+        said = f"stopped while the {record.kind} was being taken back. Nothing is lost: {right}. Half-written now:"
+        raise HalfWrittenError(said, [FileError(path, "not what it was") for path in torn]) from second
+
+
 def _stage(root: Path, record: _Record, contents: Mapping[str, bytes]) -> None:
     for move in record.moves:
         if move.after is not None:
-            with _naming(move.path), _folder_of(root, move.path, make=True) as (folder, name):
+            with _naming(move.path), folder_of(root, move.path, make=True) as (folder, name):
                 _write_beside(folder, name, record.staged(move), contents[move.path], move)
 
 
@@ -359,14 +537,14 @@ def _swap(root: Path, record: _Record, move: _Move) -> None:
     current = _current(root, move.path)
     if _sha(current[0] if current else None) != move.before:
         raise FileError(move.path, "changed while fhfix was writing", "run fhfix again")
-    with _folder_of(root, move.path) as (folder, name):
+    with folder_of(root, move.path) as (folder, name):
         if move.after is None:
             os.unlink(name, dir_fd=folder)
         elif move.before is None:
             _put_new(folder, record.staged(move), name)
         else:
             os.rename(record.staged(move), name, src_dir_fd=folder, dst_dir_fd=folder)
-        _sync(folder)
+        sync(folder)
 
 
 def _put_new(folder: int, staged: str, name: str) -> None:
@@ -383,43 +561,43 @@ def _put_new(folder: int, staged: str, name: str) -> None:
         os.unlink(staged, dir_fd=folder)
 
 
-def _finish(root: Path, state: Path, record: _Record) -> None:
+def _finish(root: Path, state: _State, record: _Record) -> None:
     """File the journal: the rename is the moment from which the change counts as done."""
     if record.kind == "undo":
         _remove_folders(root, record)
         with suppress(FileNotFoundError):
-            os.rename(state / _HISTORY / record.undoes, state / _JOURNAL / _UNDONE)
-        _discard(state, state / _JOURNAL)
+            state.rename(f"{_HISTORY}/{record.undoes}", f"{_JOURNAL}/{_UNDONE}")
+        _discard(state, _JOURNAL)
         return
     history = _history(state)
-    if not history and not (state / _HISTORY).is_dir():
-        os.mkdir(state / _HISTORY)
-    number = int(history[-1].name) + 1 if history else 1
-    os.rename(state / _JOURNAL, state / _HISTORY / f"{number:08}")
+    if not history and not state.has(_HISTORY):
+        state.make(_HISTORY)
+    number = int(history[-1].rpartition("/")[2]) + 1 if history else 1
+    state.rename(_JOURNAL, f"{_HISTORY}/{number:08}")
     # Were this lost with the power, the next start would find the journal with all its files in place and file it.
     with suppress(OSError):
-        _sync_folder(state / _HISTORY)
-        _sync_folder(state)
+        state.sync(_HISTORY)
+        state.sync()
     for forgotten in history[: max(0, len(history) + 1 - HISTORY)]:
         with suppress(OSError):
             _discard(state, forgotten)
 
 
-def _roll_back(root: Path, journal: Path, record: _Record) -> tuple[str, ...]:
+def _roll_back(root: Path, state: _State, record: _Record) -> tuple[str, ...]:
     """Put every original back; returns the files that are neither what they were nor what they became."""
     kept = []
-    if (journal / _UNDONE).is_dir():
-        os.rename(journal / _UNDONE, journal.parent / _HISTORY / record.undoes)
+    if state.has(f"{_JOURNAL}/{_UNDONE}"):
+        state.rename(f"{_JOURNAL}/{_UNDONE}", f"{_HISTORY}/{record.undoes}")
     for move in reversed(record.moves):
         now = _sha_now(root, move.path)
         if now == move.after:
-            with _naming(move.path), _folder_of(root, move.path, make=True) as (folder, name):
+            with _naming(move.path), folder_of(root, move.path, make=True) as (folder, name):
                 if move.before is None:
                     os.unlink(name, dir_fd=folder)
                 else:
-                    _write_beside(folder, name, record.staged(move), _blob(journal, move), move)
+                    _write_beside(folder, name, record.staged(move), _blob(state, _JOURNAL, move), move)
                     os.rename(record.staged(move), name, src_dir_fd=folder, dst_dir_fd=folder)
-                _sync(folder)
+                sync(folder)
         elif now != move.before:
             kept.append(move.path)
     _remove_staged(root, record)
@@ -428,13 +606,12 @@ def _roll_back(root: Path, journal: Path, record: _Record) -> tuple[str, ...]:
     return tuple(kept)
 
 
-def _recover(root: Path, state: Path) -> Recovery | None:
-    journal = state / _JOURNAL
+def _recover(root: Path, state: _State) -> Recovery | None:
     try:
         _sweep(state)
-        if not journal.is_dir():
+        if not state.has(_JOURNAL):
             return None
-        record = _Record.read(journal)
+        record = _Record.read(state, _JOURNAL)
         paths = tuple(move.path for move in record.moves)
         now = [(move, _sha_now(root, move.path)) for move in record.moves]
         if all(sha != move.before for move, sha in now) and any(sha == move.after for move, sha in now):
@@ -442,31 +619,35 @@ def _recover(root: Path, state: Path) -> Recovery | None:
             _finish(root, state, record)
             _sweep(state)
             return Recovery(record.kind, True, paths)
-        kept = _roll_back(root, journal, record)
+        kept = _roll_back(root, state, record)
         if kept:
-            originals = state / f"kept-{record.id}"
-            os.rename(journal, originals)
-            return Recovery(record.kind, False, paths, kept, originals)
-        _discard(state, journal)
+            originals = f"kept-{record.id}"
+            state.rename(_JOURNAL, originals)
+            return Recovery(record.kind, False, paths, kept, state.path / originals)
+        _discard(state, _JOURNAL)
         _sweep(state)
         return Recovery(record.kind, False, paths)
     except (OSError, FileError) as error:
         raise WriteError(
-            f"an interrupted run could not be taken back: {error}. Nothing is lost: the originals are in {journal}"
+            f"an interrupted run could not be taken back: {error}. Nothing is lost: the originals are in"
+            f" {state.path}/{_JOURNAL}"
         ) from None
 
 
-def _discard(state: Path, folder: Path) -> None:
+def _discard(state: _State, folder: str) -> None:
     """Take a folder of ours out of the way by one rename; `_sweep` removes what is in it."""
-    if folder.is_dir():
-        os.rename(folder, state / f"{_DISCARDED}-{secrets.token_hex(4)}")
+    if state.has(folder):
+        state.rename(folder, f"{_DISCARDED}-{secrets.token_hex(4)}")
 
 
-def _sweep(state: Path) -> None:
+def _sweep(state: _State) -> None:
     """Remove what no longer counts. What cannot be removed now is removed another time."""
-    for path in state.iterdir():
-        if path.name == _PREPARING or path.name.startswith(_DISCARDED):
-            shutil.rmtree(path, ignore_errors=True)
+    names: list[str] = []
+    with suppress(OSError):
+        names = state.names()
+    for name in names:
+        if name == _PREPARING or re.fullmatch(rf"{_DISCARDED}-[0-9a-f]{{8}}", name):
+            shutil.rmtree(name, ignore_errors=True, dir_fd=state.handle)
 
 
 # -- the repository's files -------------------------------------------------------------------------------------
@@ -501,52 +682,12 @@ def _refuse_changed(root: Path, moves: Iterable[_Move], changed: str, advice: st
         raise WriteError("nothing was written:", problems)
 
 
-@contextmanager
-def _folder_of(root: Path, path: str, *, make: bool = False) -> Iterator[tuple[int, str]]:
-    """The open folder that holds `path`, and the file's name in it. Below `root` no link is followed."""
-    *folders, name = path.split("/")
-    flags = os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC
-    folder = os.open(root, flags)
-    try:
-        for part in folders:
-            if make:
-                with suppress(FileExistsError):
-                    os.mkdir(part, dir_fd=folder)
-                    _sync(folder)
-            try:
-                inner = os.open(part, flags | os.O_NOFOLLOW, dir_fd=folder)
-            except OSError as error:
-                if error.errno in (errno.ELOOP, errno.ENOTDIR):
-                    raise FileError(path, f"{part} is a symbolic link or a file, not a folder") from None
-                raise
-            os.close(folder)
-            folder = inner
-        yield folder, name
-    finally:
-        os.close(folder)
-
-
 def _current(root: Path, path: str) -> tuple[bytes, int] | None:
     """A file's bytes and mode, None where there is none. Raises FileError for what is not a regular file."""
     try:
-        with _folder_of(root, path) as (folder, name):
-            file = os.open(name, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC, dir_fd=folder)
-            try:
-                about = os.fstat(file)
-                if not stat.S_ISREG(about.st_mode):
-                    raise FileError(path, "not a regular file", "exclude it")
-                blocks = []
-                while block := os.read(file, 1 << 20):
-                    blocks.append(block)
-                return b"".join(blocks), stat.S_IMODE(about.st_mode)
-            finally:
-                os.close(file)
+        return disk.read(root, path, None)
     except FileNotFoundError:
         return None
-    except OSError as error:
-        if error.errno == errno.ELOOP:
-            raise FileError(path, "a symbolic link", "fix the file that it points to") from None
-        raise FileError(path, f"cannot be read: {error.strerror}", _ADVICE.get(error.errno or 0, "")) from None
 
 
 def _sha_now(root: Path, path: str) -> str | None:
@@ -563,7 +704,7 @@ def _write_beside(folder: int, name: str, staged: str, data: bytes, move: _Move)
     mode = 0o777 if move.executable else 0o666  # less the user's umask
     file = os.open(staged, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_NOFOLLOW | os.O_CLOEXEC, mode, dir_fd=folder)
     try:
-        _write_all(file, data)
+        write_all(file, data)
         try:
             old = os.open(name, os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC, dir_fd=folder)
         except FileNotFoundError:
@@ -605,14 +746,14 @@ def _parents(path: str) -> Iterator[str]:
 def _remove_folders(root: Path, record: _Record) -> None:
     """Remove the folders of a record as far as they are empty."""
     for path in sorted(record.folders, reverse=True):
-        with suppress(OSError, FileError), _folder_of(root, path) as (folder, name):
+        with suppress(OSError, FileError), folder_of(root, path) as (folder, name):
             os.rmdir(name, dir_fd=folder)
-            _sync(folder)
+            sync(folder)
 
 
 def _remove_staged(root: Path, record: _Record) -> None:
     for move in record.moves:
-        with suppress(FileNotFoundError, FileError), _folder_of(root, move.path) as (folder, _):
+        with suppress(FileNotFoundError, FileError), folder_of(root, move.path) as (folder, _):
             os.unlink(record.staged(move), dir_fd=folder)
 
 
@@ -620,26 +761,13 @@ def _sha(data: bytes | None) -> str | None:
     return None if data is None else hashlib.sha256(data).hexdigest()
 
 
-def _write_all(file: int, data: bytes) -> None:
-    view = memoryview(data)
-    while view:
-        view = view[os.write(file, view) :]
-
-
-def _sync_folder(path: Path) -> None:
-    folder = os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+@contextmanager
+def _refusing() -> Iterator[None]:
+    """Let what is wrong with one file stop everything, before anything is written."""
     try:
-        _sync(folder)
-    finally:
-        os.close(folder)
-
-
-def _sync(folder: int) -> None:
-    try:
-        os.fsync(folder)
-    except OSError as error:  # some network file systems cannot sync a folder
-        if error.errno not in (errno.EINVAL, errno.EOPNOTSUPP):
-            raise
+        yield
+    except FileError as error:
+        raise WriteError("nothing was written:", [error]) from None
 
 
 @contextmanager
@@ -649,4 +777,4 @@ def _naming(path: Path | str, doing: str = "cannot be written") -> Iterator[None
         yield
     except OSError as error:
         reason = f"{doing}: {error.strerror}"
-        raise FileError(str(path), reason, _ADVICE.get(error.errno or 0, "")) from None
+        raise FileError(str(path), reason, ADVICE.get(error.errno or 0, "")) from None

@@ -95,6 +95,7 @@ def test_the_pull_request_is_opened_in_the_name_of_the_bot(
     person = ("-c", "user.name=Ada", "-c", "user.email=ada@example.com")
     for hub in serving(tmp_path / "hub"):
         bare = hub.add_repository("acme/shop")
+        monkeypatch.setenv("GITHUB_SERVER_URL", hub.url)  # as a runner sets it
         for arguments in (
             ("init", "-q", "-b", "main"),
             ("add", "-A"),

@@ -48,9 +48,9 @@ def test_what_init_suggests_can_be_taken_out_of_its_comment(repository: Path) ->
     assert len([line for line in options if line.startswith(asked)]) == 1, "a finding asks"
     assert len(options) > 20
     (repository / ".fhfix.toml").write_text("\n".join(options))
-    assert "url.deploy: still the placeholder of a message; fill it in" in fhfix("check").output
+    assert "rules.hardcoded-sleep.url: still the placeholder of a message; fill it in" in fhfix("check").output
 
-    (repository / ".fhfix.toml").write_text("\n".join(options).replace("…", "shop.example"))
+    (repository / ".fhfix.toml").write_text("\n".join(options).replace("https://…", "https://shop.example").replace("…", "x"))
     assert fhfix("check").exit_code == 1
 
 

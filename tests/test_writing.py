@@ -19,7 +19,7 @@ from typing import Any
 
 import pytest
 
-from fixer import writing
+from fixer import disk, writing
 from fixer.model import FileChange, FileError, Piece, Plan, Source
 from fixer.repository import Repository
 
@@ -330,7 +330,7 @@ def test_two_runs_at_once_are_kept_apart(root: Path) -> None:
 
 
 def hold_lock(root: Path, writer: int) -> None:
-    with writing._locked(root, root / ".git/fhfix"):
+    with writing._locked(root):
         os.write(writer, b"x")
         signal.pause()
 
@@ -344,7 +344,7 @@ CALLS = "open write fsync rename link unlink mkdir rmdir fchmod fchown ftruncate
 class Watched(SimpleNamespace):
     """The module `os`, as seen by writing.py, with `watch` asked before each system call that matters."""
 
-    def __init__(self, watch: Callable[[str, tuple[Any, ...]], None]) -> None:
+    def __init__(self, watch: Watch) -> None:
         super().__init__(**{name: getattr(os, name) for name in dir(os)})
 
         def watched(name: str) -> Callable[..., Any]:
@@ -359,6 +359,21 @@ class Watched(SimpleNamespace):
 
         for name in CALLS.split():
             setattr(self, name, watched(name))
+
+
+Watch = Callable[[str, tuple[Any, ...]], object]
+
+
+def watch(seen: Watch) -> None:
+    """From here on, in this process, `seen` is asked before each system call that matters."""
+    for module in (writing, disk):
+        setattr(module, "os", Watched(seen))  # noqa: B010
+
+
+def watch_within(patch: pytest.MonkeyPatch, seen: Watch) -> None:
+    watched = Watched(seen)
+    for module in (writing, disk):
+        patch.setattr(module, "os", watched)
 
 
 def forked(work: Callable[[], object]) -> int:
@@ -389,7 +404,7 @@ def killed_at(step: int, work: Callable[[], object]) -> bool:
             os.kill(os.getpid(), signal.SIGKILL)
 
     def child() -> None:
-        setattr(writing, "os", Watched(die))  # noqa: B010
+        watch(die)
         work()
 
     status = os.waitpid(forked(child), 0)[1]
@@ -478,7 +493,7 @@ def test_a_recovery_may_itself_be_killed_at_any_step(root: Path) -> None:
                 os.kill(os.getpid(), signal.SIGKILL)
 
         def child() -> None:
-            setattr(writing, "os", Watched(stop))  # noqa: B010
+            watch(stop)
             writing.apply(root, PLAN)
 
         os.waitpid(forked(child), 0)
@@ -511,7 +526,7 @@ def test_what_somebody_edits_between_a_kill_and_the_next_start_is_theirs(root: P
             os.kill(os.getpid(), signal.SIGKILL)
 
     def child() -> None:
-        setattr(writing, "os", Watched(stop))  # noqa: B010
+        watch(stop)
         writing.apply(root, PLAN)
 
     os.waitpid(forked(child), 0)
@@ -547,7 +562,7 @@ def test_a_fault_of_the_disk_at_any_step_leaves_all_or_nothing(
         start_afresh(root)
         said = ""
         with monkeypatch.context() as patch:
-            patch.setattr(writing, "os", Watched(fail))
+            watch_within(patch, fail)
             try:
                 writing.apply(root, PLAN)
             except writing.WriteError as error:
@@ -578,9 +593,9 @@ def test_an_undo_that_failed_at_any_step_can_be_repeated(root: Path, monkeypatch
         start_afresh(root)
         said = ""
         with monkeypatch.context() as patch:
-            patch.setattr(writing, "os", Watched(lambda name, args: None))
+            watch_within(patch, lambda name, args: None)
             writing.apply(root, PLAN)
-            patch.setattr(writing, "os", Watched(fail))
+            watch_within(patch, fail)
             try:
                 writing.undo(root)
             except writing.WriteError as error:
@@ -614,7 +629,7 @@ def test_a_disk_that_stays_broken_loses_nothing(root: Path, monkeypatch: pytest.
             raise OSError(errno.EROFS, os.strerror(errno.EROFS))
 
     with monkeypatch.context() as patch:
-        patch.setattr(writing, "os", Watched(fail))
+        watch_within(patch, fail)
         with pytest.raises(writing.WriteError, match="Nothing is lost: the originals are in"):
             writing.apply(root, PLAN)
 
@@ -629,7 +644,7 @@ def test_an_interruption_from_the_keyboard_takes_everything_back(root: Path, mon
         if name == "link":
             raise KeyboardInterrupt
 
-    monkeypatch.setattr(writing, "os", Watched(interrupt))
+    watch_within(monkeypatch, interrupt)
     with pytest.raises(KeyboardInterrupt):
         writing.apply(root, PLAN)
 
@@ -696,7 +711,7 @@ def test_an_edit_while_fhfix_writes_is_not_overwritten(root: Path, monkeypatch: 
             (root / SETTINGS).write_bytes(b"DEBUG = 'mine'")
 
     with monkeypatch.context() as patch:
-        patch.setattr(writing, "os", Watched(edit))
+        watch_within(patch, edit)
         with pytest.raises(writing.WriteError, match=r"src/settings\.py: changed while fhfix was writing"):
             writing.apply(root, PLAN)
 
@@ -708,7 +723,7 @@ def test_a_file_system_without_hard_links_will_do(root: Path, monkeypatch: pytes
         if name == "link":
             raise OSError(errno.EOPNOTSUPP, os.strerror(errno.EOPNOTSUPP))
 
-    monkeypatch.setattr(writing, "os", Watched(refuse))
+    watch_within(monkeypatch, refuse)
     writing.apply(root, PLAN)
 
     assert tree(root) == AFTER
@@ -717,7 +732,7 @@ def test_a_file_system_without_hard_links_will_do(root: Path, monkeypatch: pytes
 def test_content_is_durable_before_its_name_is(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """What a power cut needs: the bytes are synced before the rename that shows them, and the folder after it."""
     calls: list[str] = []
-    monkeypatch.setattr(writing, "os", Watched(lambda name, args: calls.append(name)))
+    watch_within(monkeypatch, lambda name, args: calls.append(name))
     writing.apply(root, PLAN)
 
     unsynced = 0

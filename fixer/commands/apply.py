@@ -90,9 +90,6 @@ def apply(
 
     root = opened.repository.root
     try:
-        if writing.interrupted(root):
-            halfway = "an earlier run was cut short, and this shows the files in between; run fhfix apply or undo"
-            say(str(halfway if dry_run else writing.recover(root)))
         chosen = Chosen((*names, *selection)) if names or selection else None
         made = opened.plan(chosen)
         if interactive and made.taken:
@@ -111,6 +108,8 @@ def apply(
         say_nothing_read(opened, made)
         if not dry_run:
             receipt = writing.apply(root, made)
+            if receipt.recovery:  # of a run that was cut short while this one was planning
+                say(str(receipt.recovery))
             if not quiet and (receipt.changed or receipt.created):
                 say("written; `fhfix undo` takes it back")
     except writing.WriteError as error:

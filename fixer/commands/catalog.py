@@ -163,7 +163,8 @@ def _tags(name: str, clones: Path | None, server: str) -> Tags:
                 return Clone(folder)
         raise CloneError(f"no clone at {clones / name}")
     slug = Slug.of(f"{server.rstrip('/')}/{name}")
-    token = token_from(os.environ, slug)
+    # The user has named the server.
+    token = token_from({**os.environ, "FHFIX_HOST": slug.host}, slug)
     if not token:
         raise GitHubError(f"no token for {slug.host}; set GH_TOKEN, or FHFIX_TOKEN")
     return Remote(GitHub(slug.api, token, say), name)

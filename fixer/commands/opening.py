@@ -10,13 +10,14 @@ from typing import Any
 import click
 from click.core import ParameterSource
 
+from fixer import writing
 from fixer.commands.completion import rule_names
 from fixer.commands.waiting import sign_of_life
 from fixer.documents import KINDS, kind_of
 from fixer.model import Level, Plan, Profile, Report, Tier, listed
 from fixer.repository import Repository
 from fixer.session import NoSuchPathError, Session, SessionError, open_session, repository_at
-from fixer.show.output import say
+from fixer.show.output import Refusal, say
 from fixer.show.visible import visible
 
 
@@ -69,7 +70,9 @@ def repository_options(function: Callable[..., Any]) -> Callable[..., Any]:
 
     @click.pass_context
     def opening(context: click.Context, /, **values: Any) -> Any:
-        opened = _open(**{name: values.pop(name) for name in SAME}, safe=values.get("safe", False))
+        given = {name: values.pop(name) for name in SAME}
+        whole_again(repository_of(given["path"]).root, writes=not values.get("dry_run", True))  # only `apply` has it
+        opened = _open(**given, safe=values.get("safe", False))
         return context.invoke(function, opened=opened, **values)
 
     opening.__doc__ = function.__doc__
@@ -108,6 +111,22 @@ def _open(path: Path, *, safe: bool, profile: str | None, min_severity: str | No
         )
     except SessionError as error:
         raise _usage_error(error) from None
+
+
+def whole_again(root: Path, *, writes: bool) -> None:
+    """After an apply or undo that was cut short the tree holds files from before and after: said before anything of
+    it is looked at, and put right by a command that writes."""
+    if not writing.interrupted(root):
+        return
+    if not writes:
+        say("an earlier run was cut short, and this shows the files in between; run fhfix apply or undo")
+        return
+    try:
+        recovery = writing.recover(root)
+    except writing.WriteError as error:
+        raise Refusal(*error.lines) from None
+    if recovery is not None:
+        say(str(recovery))
 
 
 def repository_of(path: Path) -> Repository:

@@ -49,9 +49,9 @@ def pr(
     Nothing in the clone changes: commits are made beside it and pushed to BRANCH. What is checked out must be what the
     remote has.
 
-    The token comes from FHFIX_TOKEN, GH_TOKEN or GITHUB_TOKEN (on an Enterprise Server GH_ENTERPRISE_TOKEN or
-    GITHUB_ENTERPRISE_TOKEN). It needs contents, pull requests and workflows, each to write; a classic token needs the
-    scopes `repo` and `workflow`.
+    The token comes from FHFIX_TOKEN, GH_TOKEN or GITHUB_TOKEN; on an Enterprise Server, which FHFIX_HOST names, from
+    FHFIX_TOKEN, GH_ENTERPRISE_TOKEN or GITHUB_ENTERPRISE_TOKEN. It needs contents, pull requests and workflows, each
+    to write; a classic token needs the scopes `repo` and `workflow`.
     """
     from fixer.audit.needed import needed
     from fixer.forge.proposal import ProposalError, Verified, Wish, propose

@@ -162,6 +162,8 @@ class DjangoCI:
             environment: Plain | Blocked = self._kept(project, setup)
         else:
             setup = with_django(setup, self.project, self.packages, with_tests=with_tests)
+            if isinstance(setup, Blocked):
+                return setup
             found = self._services(project, setup, everything=everything, needs_database=with_tests)
             if isinstance(found, Blocked):
                 return found

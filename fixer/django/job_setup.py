@@ -14,7 +14,7 @@ from fixer.django.test_run import TestRun, manages
 from fixer.github.combination import Combination, filled, holds
 from fixer.github.expressions import ANY, expressions_in, reads_below
 from fixer.github.workflows import commands_of, folder_of, script_of
-from fixer.languages.shell import Script
+from fixer.languages.shell import Script, path_word
 from fixer.model import Blocked
 
 if TYPE_CHECKING:
@@ -331,7 +331,9 @@ def installs(command: Command) -> bool:
     return words[0] in ("install", "sync", "pip", "env", "update", "create")
 
 
-def with_django(setup: Setup, project: DjangoProject, packages: PythonPackages | None, *, with_tests: bool) -> Setup:
+def with_django(
+    setup: Setup, project: DjangoProject, packages: PythonPackages | None, *, with_tests: bool
+) -> Setup | Blocked:
     """The same, where nothing that is installed could bring Django, with a file of requirements that does."""
     commands = [
         (place, command)
@@ -346,7 +348,9 @@ def with_django(setup: Setup, project: DjangoProject, packages: PythonPackages |
         return setup
     place, command = commands[-1]
     folder = folder_of(command, setup.steps[place].step) or ""
-    name = posixpath.relpath(file, folder or ".")
+    name = path_word(posixpath.relpath(file, folder or "."))
+    if isinstance(name, Blocked):
+        return name
     text, end = command.script.text, command.args[0].end
     new = f"{text[:end]} -r {name}{text[end:] if with_tests else text[command.end :]}"
     changed = replace(setup.steps[place], data={**setup.steps[place].data, "run": new})

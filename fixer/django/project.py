@@ -9,6 +9,7 @@ import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
+from keyword import iskeyword
 from typing import TYPE_CHECKING, Literal, Self
 
 from fixer.django.settings import (
@@ -330,11 +331,13 @@ def _default_settings(
 
 
 def dotted_name(path: str, root: str) -> str:
-    """The name by which a module is imported when `root` is on the path; empty where it lies outside."""
+    """The name by which a module is imported when `root` is on the path; empty where it lies outside, or where no
+    `import` could say it."""
     if root and not path.startswith(root + "/"):
         return ""
     inner = path[len(root) + 1 if root else 0 :].removesuffix(".py").removesuffix("/__init__")
-    return inner.replace("/", ".")
+    parts = inner.split("/")
+    return ".".join(parts) if all(part.isidentifier() and not iskeyword(part) for part in parts) else ""
 
 
 def _first(modules: Mapping[str, SettingsModule]) -> str:

@@ -39,6 +39,7 @@ def check(
     A fix that would change a file which is `left_alone`, or outside of what the repository is restricted to, is none.
     """
     asked = Asking(options, wanted, left_alone)
+    repository = asked.settled(rules, repository)
     asked.ahead(rules, repository)
     findings = [reported for rule in rules for reported in asked.findings(rule, repository)]
     findings.sort(key=by_place)
@@ -62,6 +63,7 @@ def plan(
     """
     excluded: dict[str, Fault] = {}
     asked = Asking(options, wanted, left_alone)
+    repository = asked.settled(rules, repository)
     asked.ahead(rules, repository)
     answers: dict[Key, bool] = {}
     while True:

@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 import os
+import time
 import traceback
+from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from pathlib import PurePosixPath
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
+from fixer.budget import DOCUMENT, DOCUMENT_IN_ALL, REPOSITORY, OutOfTime, limited
 from fixer.documents import document_type, kind_of
+from fixer.engine.processes import in_processes
 from fixer.model import (
     Asked,
     Blocked,
@@ -26,11 +30,14 @@ from fixer.model import (
 from fixer.repository import Repository
 from fixer.verify import rejected, rejected_file
 
-if TYPE_CHECKING:
-    from concurrent.futures import ProcessPoolExecutor
-
 DOCUMENTS_PER_PROCESS = 100
 """How many documents make a process of their own worth its start."""
+
+REFUSALS = 8
+"""How many files are left out because a fact cannot be had with them, before the rules that ask for it are named."""
+
+TOO_MUCH = (OutOfTime, RecursionError, MemoryError)
+"""What a file can cause that no rule is to blame for."""
 
 OptionsFor = Callable[[Rule], RuleOptions]
 Wanted = Callable[[Reported, Source], bool]
@@ -59,6 +66,7 @@ class Asking:
     faults: dict[tuple[str, str], Fault] = field(default_factory=dict)
     problems: dict[str, FileError] = field(default_factory=dict)
     answers: dict[tuple[str, str], tuple[tuple[Any, ...], list[Finding]]] = field(default_factory=dict)
+    spent: dict[str, float] = field(default_factory=lambda: defaultdict(float))
 
     def problems_by_path(self) -> tuple[FileError, ...]:
         return tuple(self.problems[path] for path in sorted(self.problems))
@@ -68,14 +76,21 @@ class Asking:
         findings = list(self._asked(rule, repository))
         repository.ignored(_new_paths(findings))  # git is asked once for all of them
         for finding in findings:
-            reported = Reported(rule, self._within_bounds(rule, finding, repository))
             try:
-                known = repository.in_scope(finding.path) and self.wanted(reported, repository.read(finding.path))
-            except FileError:
-                known = repository.in_scope(finding.path)
-            if known:
-                found.append(reported)
+                with limited(DOCUMENT):
+                    reported = Reported(rule, self._within_bounds(rule, finding, repository))
+                    if self._counts(reported, repository):
+                        found.append(reported)
+            except TOO_MUCH as error:
+                self.problems[finding.path] = too_much(finding.path, error)
         return found
+
+    def _counts(self, reported: Reported, repository: Repository) -> bool:
+        path = reported.finding.path
+        try:
+            return repository.in_scope(path) and self.wanted(reported, repository.read(path))
+        except FileError:
+            return repository.in_scope(path)
 
     def _within_bounds(self, rule: Rule, finding: Finding, repository: Repository) -> Finding:
         why = self._out_of_bounds(rule, finding.cure, repository) if isinstance(finding.cure, Fix) else None
@@ -86,12 +101,21 @@ class Asking:
         for path in fix.paths:
             if not repository.in_scope(path):
                 return Blocked(f"its fix also changes {path}, outside of {repository.only}", "run it on the repository")
-            source = repository.read(path) if repository.exists(path) else Source(path, "")
+            there = repository.exists(path)
+            try:
+                source = repository.read(path) if there else Source(path, "")
+                _ = repository.document(path) if there else None
+            except FileError as problem:
+                return Blocked(f"its fix also changes {path}, which is not handled: {problem.reason}", problem.advice)
             if self.left_alone(rule, source):
                 return Blocked(
                     f"its fix also changes {path}, which is excluded", "include that file, or fix it by hand"
                 )
         for file in fix.new_files:
+            if not repository.exists(file.path) and os.path.lexists(repository.root / file.path):
+                return Blocked(
+                    f"{file.path} is there, and was not when fhfix looked which files there are", "run fhfix again"
+                )
             if repository.ignored([file.path]):
                 return Blocked(
                     f"git ignores {file.path}, so it would be in no commit",
@@ -128,21 +152,35 @@ class Asking:
                 fact = repository.fact(subject.kind)
                 self.problems |= {problem.path: problem for problem in repository.unreadable}
                 if fact is not None:
-                    yield from self._answer(rule, "", fact, lambda: fact, arguments)
+                    with limited(REPOSITORY):
+                        answer = self._answer(rule, "", fact, lambda: fact, arguments)
+                    yield from answer
                 return
             for path in repository.paths_of(subject.kind):
                 if path not in self.problems:
                     yield from self._of_document(rule, path, repository, arguments)
+        except TOO_MUCH as error:
+            # Whatever was asked for last is what keeps the facts busy, or nests too deeply for them.
+            path = repository.asked_for
+            self.problems[path] = too_much(path, error)
         except Exception as error:  # a rule must not take the others down with it
             self.faults[rule.id, path] = _fault(rule, path, error)
 
     def _of_document(self, rule: Rule, path: str, repository: Repository, arguments: dict[str, Any]) -> list[Finding]:
+        started = time.process_time()
         try:
-            return self._answer(rule, path, repository.read(path), lambda: repository.document(path), arguments)
+            if self.spent[path] > DOCUMENT_IN_ALL:
+                raise OutOfTime
+            with limited(DOCUMENT):
+                return self._answer(rule, path, repository.read(path), lambda: repository.document(path), arguments)
         except FileError as problem:
             self.problems[path] = problem
+        except TOO_MUCH as error:
+            self.problems[path] = too_much(path, error)
         except Exception as error:
             self.faults[rule.id, path] = _fault(rule, path, error)
+        finally:
+            self.spent[path] += time.process_time() - started
         return []
 
     def _answer(
@@ -157,6 +195,25 @@ class Asking:
         self.answers[rule.id, path] = (values, findings)
         return findings
 
+    def settled(self, rules: Sequence[Rule], repository: Repository) -> Repository:
+        """The repository without the files that keep its facts busy for too long, or nest too deeply for them."""
+        kinds = [asked.kind for rule in rules for asked in rule.asks if asked.is_fact]
+        for kind in dict.fromkeys(kinds):
+            for _ in range(REFUSALS):
+                try:
+                    with limited(REPOSITORY):
+                        repository.fact(kind)
+                    break
+                except TOO_MUCH as error:
+                    path = repository.asked_for
+                    if path in self.problems or not repository.exists(path):
+                        break
+                    self.problems[path] = too_much(path, error)
+                    repository = repository.without(self.problems[path])
+                except Exception:  # it is named when a rule is asked that wants this fact
+                    break
+        return repository
+
     def ahead(self, rules: Sequence[Rule], repository: Repository) -> None:
         """Asks the rules about single documents in several processes, where there are many documents."""
         single = [rule for rule in rules if not rule.subject.is_fact]
@@ -169,42 +226,36 @@ class Asking:
             with suppress(Exception):  # the fault is named when the rule is asked in its turn
                 facts[rule.id] = [repository.fact(asked.kind) for asked in rule.asks[1:] if not asked.is_options]
         single = [rule for rule in single if rule.id in facts]
-        # Forked processes inherit the repository, the rules and the options; only findings come back.
-        global _inherited
-        _inherited = (self, single, repository)
+
+        def ask(share: frozenset[str]) -> tuple[_Answers, dict[str, FileError], dict[tuple[str, str], Fault]]:
+            """What a forked process does: its share of the documents, for every rule about single documents."""
+            part = repository.restricted_to(share)
+            for rule in single:
+                for _ in self._asked(rule, part):
+                    pass
+            answers = {key: findings for key, (_, findings) in self.answers.items() if key[1]}
+            return answers, self.problems, self.faults
+
         shares = [frozenset(paths[number::processes]) for number in range(processes)]
-        with process_pool(processes) as pool:
-            for answers, problems, faults in pool.map(_asked_about, shares):
-                self.problems |= problems
-                self.faults |= faults
-                for (rule_id, path), findings in answers.items():
-                    self.answers[rule_id, path] = ((repository.read(path), *facts[rule_id]), findings)
-        _inherited = None
+        for said in in_processes(ask, shares):
+            if said is None:
+                continue  # its process died: the rules are asked once more, in their turn
+            answers, problems, faults = said
+            self.problems |= problems
+            self.faults |= faults
+            for (rule_id, path), findings in answers.items():
+                self.answers[rule_id, path] = ((repository.read(path), *facts[rule_id]), findings)
 
 
 _Answers = dict[tuple[str, str], list[Finding]]
-_inherited: tuple[Asking, list[Rule], Repository] | None = None
 
 
-def _asked_about(
-    share: frozenset[str],
-) -> tuple[_Answers, dict[str, FileError], dict[tuple[str, str], Fault]]:
-    """What a forked process does: its share of the documents, for every rule about single documents."""
-    assert _inherited is not None
-    asked, rules, repository = _inherited
-    for rule in rules:
-        for _ in asked._asked(rule, repository.restricted_to(share)):
-            pass
-    answers = {key: findings for key, (_, findings) in asked.answers.items() if key[1]}
-    return answers, asked.problems, asked.faults
-
-
-def process_pool(processes: int) -> ProcessPoolExecutor:
-    """Processes that inherit everything. Imported late: most repositories are small."""
-    from concurrent.futures import ProcessPoolExecutor
-    from multiprocessing import get_context
-
-    return ProcessPoolExecutor(processes, get_context("fork"))
+def too_much(path: str, error: BaseException) -> FileError:
+    """What is wrong with a file that uses up what one file may have."""
+    if isinstance(error, OutOfTime):
+        return FileError(path, "takes too long to be read", "exclude it")
+    what = "too large" if isinstance(error, MemoryError) else "nested too deeply"
+    return FileError(path, what, "exclude it")
 
 
 def _new_paths(findings: Iterable[Finding]) -> Iterator[str]:

@@ -8,9 +8,11 @@ from __future__ import annotations
 import os
 from collections.abc import Callable, Iterable, Sequence
 from contextlib import suppress
-from typing import TYPE_CHECKING
 
+from fixer.budget import DOCUMENT, OutOfTime, limited
 from fixer.documents import document_type, kind_of
+from fixer.engine.asking import TOO_MUCH, Asking, by_place, too_much
+from fixer.engine.processes import in_processes
 from fixer.model import (
     Blocked,
     Document,
@@ -26,15 +28,10 @@ from fixer.model import (
     Source,
     Tier,
 )
+from fixer.pieces import original, spliced, writers
 from fixer.repository import Repository
 from fixer.splice import overlap, splice
 from fixer.verify import BrokenPromiseError, kept_promise, second_reading
-
-if TYPE_CHECKING:
-    pass
-
-from fixer.engine.asking import Asking, by_place, process_pool
-from fixer.pieces import original, spliced, writers
 
 PASSES = 12
 """How often the rules may go over a repository before those that still find work are named as faults."""
@@ -80,7 +77,18 @@ class Fold:
         self.refused: list[FileError] = []
 
     def run(self) -> dict[str, Fault]:
-        """Folds to the fixpoint. Returns the rules that must be left out, with the reason; nobody: it is done."""
+        """Folds to the fixpoint. Returns the rules that must be left out, with the reason; nobody: it is done, unless
+        files are `refused`."""
+        try:
+            offenders = self._run()
+        except _TooMuchError as error:
+            self.refused.append(error.problem)
+            return {}
+        # What was found wrong with a file on the way counts from the beginning.
+        self.refused += [self.asked.problems[path] for path in self.pieces if path in self.asked.problems]
+        return offenders
+
+    def _run(self) -> dict[str, Fault]:
         for number in range(PASSES + 1):
             moved = {rule.id: path for rule in self.rules if (path := self._take_all(rule))}
             if not moved:
@@ -96,7 +104,7 @@ class Fold:
         """The second, independent reading of every changed file. One that it could not follow before is refused."""
         changes = list(self.changes().values())
         for change, why in zip(changes, _second_readings([change.after for change in changes]), strict=True):
-            if why and change.before is not None and second_reading(change.before):
+            if why and change.before is not None and _second_reading(change.before):
                 self.refused.append(FileError(change.path, f"two readers do not agree: {why}", "repair it by hand"))
             elif why:
                 origins = {piece.origin for piece in change.pieces if piece.origin is not None}
@@ -217,24 +225,31 @@ class Fold:
         for path in sorted({edit.path for edit in edits}):
             here = [edit for edit in edits if edit.path == path]
             try:
-                document = self.repository.document(path)
-            except FileError as problem:
-                raise BrokenPromiseError(path, f"it edits a file that cannot be edited: {problem.reason}") from None
-            if document is None:
-                raise BrokenPromiseError(path, "it edits a file of a kind that fhfix does not read")
-            try:
-                source = Source(path, splice(document.source.text, here), document.source.bom)
-            except ValueError as error:
-                raise BrokenPromiseError(path, str(error)) from None
-            if source.text == document.source.text:
-                raise BrokenPromiseError(path, "its edits change nothing")
-            changed[path] = kept_promise(document, here, source)
+                with limited(DOCUMENT):
+                    changed[path] = self._edited_file(path, here)
+            except TOO_MUCH as error:
+                raise _TooMuchError(too_much(path, error)) from None
         return changed
+
+    def _edited_file(self, path: str, here: list[Edit]) -> Document:
+        try:
+            document = self.repository.document(path)
+        except FileError as problem:
+            raise BrokenPromiseError(path, f"it edits a file that cannot be edited: {problem.reason}") from None
+        if document is None:
+            raise BrokenPromiseError(path, "it edits a file of a kind that fhfix does not read")
+        try:
+            source = Source(path, splice(document.source.text, here), document.source.bom)
+        except ValueError as error:
+            raise BrokenPromiseError(path, str(error)) from None
+        if source.text == document.source.text:
+            raise BrokenPromiseError(path, "its edits change nothing")
+        return kept_promise(document, here, source)
 
     def _created(self, files: list[NewFile]) -> Changed:
         changed: Changed = {}
         for file in files:
-            if self.repository.exists(file.path) or (self.start.root / file.path).exists():
+            if self.repository.exists(file.path):
                 raise BrokenPromiseError(file.path, "it would overwrite a file")
             source = Source(file.path, file.text)
             kind = kind_of(file.path)
@@ -247,12 +262,31 @@ class Fold:
         return changed
 
 
+class _TooMuchError(Exception):
+    """A file that cannot be verified within its bounds."""
+
+    def __init__(self, problem: FileError) -> None:
+        super().__init__(str(problem))
+        self.problem = problem
+
+
 def _second_readings(sources: Sequence[Source]) -> list[str]:
     processes = min(os.cpu_count() or 1, len(sources) // CHANGES_PER_PROCESS)
     if processes < 2 or not hasattr(os, "fork"):
-        return [second_reading(source) for source in sources]
-    with process_pool(processes) as pool:
-        return list(pool.map(second_reading, sources, chunksize=4))
+        return [_second_reading(source) for source in sources]
+    shares = [sources[number::processes] for number in range(processes)]
+    found = [""] * len(sources)
+    for number, share in enumerate(in_processes(lambda share: [*map(_second_reading, share)], shares)):
+        found[number::processes] = share or [*map(_second_reading, shares[number])]
+    return found
+
+
+def _second_reading(source: Source) -> str:
+    try:
+        with limited(DOCUMENT):
+            return second_reading(source)
+    except OutOfTime:
+        return "the second reader takes too long"
 
 
 def _contend(taken: Sequence[Edit], wanted: Sequence[Edit]) -> bool:

@@ -2,8 +2,9 @@
 
 New commits are made in a temporary object store that borrows from the clone's (gitrepository-layout(5),
 "alternates") and pushed from there. Nothing that a repository can bring along is run: no hooks, no file system
-monitor. A token travels in the environment of the git process alone, as an HTTP header that is set for one address
-(git-config(1): `GIT_CONFIG_COUNT`, `http.<url>.extraHeader`), so it is in no process list and no configuration.
+monitor. A token travels in the environment of the git processes that need it alone, as an HTTP header that is set for
+one address (git-config(1): `GIT_CONFIG_COUNT`, `http.<url>.extraHeader`), so it is in no process list and no
+configuration.
 """
 
 from __future__ import annotations
@@ -11,6 +12,7 @@ from __future__ import annotations
 import base64
 import os
 import re
+import shutil
 import subprocess
 import tempfile
 from collections.abc import Iterator, Mapping, Sequence
@@ -18,8 +20,19 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from fixer.surroundings import inherited
+
 TREE_TRAILER = "Fhfix-Tree"
 """The last line of every commit of ours names its tree, so that a commit which somebody amended is told apart."""
+
+
+_NOTHING_RUNS = ("core.hooksPath=/dev/null", "core.fsmonitor=false", "gc.auto=0", "maintenance.auto=false")
+"""Settings against which .git/config runs no program beside git."""
+
+_NOTHING_RUNS_WITH_A_TOKEN = (
+    "core.alternateRefsCommand=true", "push.gpgSign=false", "core.sshCommand=false", "core.askPass=",
+)  # fmt: skip
+"""Likewise for the calls that have the token in their environment."""
 
 
 class GitError(Exception):
@@ -65,7 +78,9 @@ class Remote:
             ("http.followRedirects", "false"),
             ("credential.helper", ""),
         ]
-        added = {"GIT_CONFIG_COUNT": str(first + len(settings))}
+        # An address that .git/config rewrites to another kind could name a program: git-remote-ext(1).
+        added = {"GIT_ALLOW_PROTOCOL": "http:https"}
+        added |= {"GIT_CONFIG_COUNT": str(first + len(settings))}
         for number, (key, value) in enumerate(settings, first):
             added |= {f"GIT_CONFIG_KEY_{number}": key, f"GIT_CONFIG_VALUE_{number}": value}
         return added
@@ -89,14 +104,15 @@ class Git:
     ) -> bytes:
         """Standard output. Raises GitError with git's own words, from which the token is removed."""
         # Variables of a surrounding git (a hook, say) would redirect it, and traces could show the header.
-        inherited = {k: v for k, v in os.environ.items() if not re.match(r"GIT_(?!CONFIG|SSL|AUTHOR|COMMITTER)", k)}
-        inherited |= {"GIT_TERMINAL_PROMPT": "0", "GIT_ASKPASS": "", "GIT_OPTIONAL_LOCKS": "0", "LC_ALL": "C"}
-        inherited |= remote.environment() if remote else {}
-        settings = ("core.hooksPath=/dev/null", "core.fsmonitor=false", "gc.auto=0", "maintenance.auto=false")
+        around = {k: v for k, v in inherited().items() if not re.match(r"GIT_(?!CONFIG|SSL|AUTHOR|COMMITTER)", k)}
+        around |= {"GIT_TERMINAL_PROMPT": "0", "GIT_ASKPASS": "", "GIT_OPTIONAL_LOCKS": "0", "LC_ALL": "C"}
+        around |= remote.environment() if remote else {}
+        settings: tuple[str, ...] = _NOTHING_RUNS
+        settings += _NOTHING_RUNS_WITH_A_TOKEN if remote else ()
         command = ["git", "-C", str(self.root), *(part for setting in settings for part in ("-c", setting))]
         try:
             done = subprocess.run(
-                [*command, *arguments], input=stdin, capture_output=True, env={**inherited, **(environment or {})}
+                [*command, *arguments], input=stdin, capture_output=True, env={**around, **(environment or {})}
             )
         except FileNotFoundError:
             raise GitError("git is not installed") from None
@@ -148,8 +164,23 @@ class Git:
 
     @contextmanager
     def workshop(self) -> Iterator[Workshop]:
-        with tempfile.TemporaryDirectory(prefix="fhfix-") as folder:
+        _sweep(Path(tempfile.gettempdir()))
+        with tempfile.TemporaryDirectory(prefix=f"fhfix-{os.getpid()}-") as folder:
             yield Workshop(self, Path(folder))
+
+
+def _sweep(folder: Path) -> None:
+    """Remove what a run left there that was killed: its folder carries the number of its process."""
+    for path in folder.glob("fhfix-*-*"):
+        number = path.name.split("-")[1]
+        try:
+            if not number.isdigit() or path.lstat().st_uid != os.geteuid():
+                continue
+            os.kill(int(number), 0)
+        except ProcessLookupError:
+            shutil.rmtree(path, ignore_errors=True)
+        except (OSError, OverflowError):
+            continue
 
 
 class Workshop:

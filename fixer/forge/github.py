@@ -9,16 +9,25 @@ from __future__ import annotations
 import http.client
 import json
 import re
+import socket
+import threading
 import time
 import urllib.error
 import urllib.parse
 import urllib.request
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Any, Self
 
 TIMEOUT = 30.0
-"""Seconds for one request."""
+"""Seconds without a word from the server."""
+
+WHOLE = 120.0
+"""Seconds for a whole answer, however it comes."""
+
+LARGEST = 32 * 1024 * 1024
+"""Bytes of an answer; what fhfix asks for has some thousand."""
 
 PATIENCE = 300.0
 """Seconds that one request waits for limits before fhfix says when to come back."""
@@ -26,6 +35,7 @@ PATIENCE = 300.0
 ATTEMPTS = 4
 """How often a request is made that the server did not answer, or answered with a 5xx."""
 
+_A_YEAR = 365 * 86400.0
 _LOOPBACK = ("127.0.0.1", "localhost", "[::1]")
 
 
@@ -87,17 +97,58 @@ class Slug:
 
 
 def token_from(environment: Mapping[str, str], slug: Slug) -> str:
-    """The token for this host, or an empty string. A token for github.com is never shown to another host.
+    """The token for this host, or an empty string. A token belongs to one host, which the user names.
 
-    The variables are those of GitHub's own command line (`gh help environment`), after FHFIX_TOKEN.
+    The address of a repository may have come with it (that of a submodule does), so it does not decide who is shown a
+    token. The variables are those of GitHub's own command line (`gh help environment`), and FHFIX_TOKEN with FHFIX_HOST
+    before them; within a workflow GITHUB_SERVER_URL says the host.
     """
-    names = ["FHFIX_TOKEN"]
-    own = environment.get("GITHUB_SERVER_URL", "").rstrip("/") == slug.web  # within a workflow
-    if slug.host == "github.com" or slug.host.endswith(".ghe.com"):
+    run = environment.get("GITHUB_SERVER_URL", "").partition("://")[2].strip("/")
+    named = (environment.get("FHFIX_HOST") or environment.get("GH_HOST") or run or "github.com").strip().lower()
+    host = slug.host.lower()
+    names = ["FHFIX_TOKEN"] if host == named else []
+    if host == "github.com" or (host == named and host.endswith(".ghe.com")):
         names += ["GH_TOKEN", "GITHUB_TOKEN"]
-    else:
-        names += ["GH_ENTERPRISE_TOKEN", "GITHUB_ENTERPRISE_TOKEN", *(["GITHUB_TOKEN"] if own else [])]
+    elif host == named:
+        names += ["GH_ENTERPRISE_TOKEN", "GITHUB_ENTERPRISE_TOKEN", *(["GITHUB_TOKEN"] if host == run.lower() else [])]
     return next((environment[name].strip() for name in names if environment.get(name, "").strip()), "")
+
+
+class _Connections:
+    """The connections of one request, which are cut when its time is over."""
+
+    def __init__(self) -> None:
+        self._sockets: list[socket.socket] = []
+        self.cut_off = False
+
+    def handlers(self) -> list[urllib.request.BaseHandler]:
+        kept = self._sockets
+
+        class Plain(http.client.HTTPConnection):
+            def connect(self) -> None:
+                super().connect()
+                kept.append(self.sock)
+
+        class Secure(http.client.HTTPSConnection):
+            def connect(self) -> None:
+                super().connect()
+                kept.append(self.sock)
+
+        class OverHttp(urllib.request.HTTPHandler):
+            def http_open(self, req: urllib.request.Request) -> http.client.HTTPResponse:
+                return self.do_open(Plain, req)
+
+        class OverHttps(urllib.request.HTTPSHandler):
+            def https_open(self, req: urllib.request.Request) -> http.client.HTTPResponse:
+                return self.do_open(Secure, req)
+
+        return [OverHttp(), OverHttps()]
+
+    def cut(self) -> None:
+        self.cut_off = True
+        for each in self._sockets:
+            with suppress(OSError):
+                each.shutdown(socket.SHUT_RDWR)
 
 
 class _SameHost(urllib.request.HTTPRedirectHandler):
@@ -193,30 +244,41 @@ class GitHub:
                 "X-GitHub-Api-Version": "2022-11-28",
             },
         )
+        connections = _Connections()
+        timer = threading.Timer(WHOLE, connections.cut)
+        timer.daemon = True
+        timer.start()
         try:
             try:
-                answer = urllib.request.build_opener(_SameHost).open(request, timeout=TIMEOUT)
+                opener = urllib.request.build_opener(_SameHost, *connections.handlers())
+                answer = opener.open(request, timeout=TIMEOUT)
             except urllib.error.HTTPError as error:
                 answer = error
             with answer:
-                raw = answer.read()
+                raw = answer.read(LARGEST + 1)
                 headers = {key.lower(): value for key, value in answer.headers.items()}
                 status = int(answer.status)
-        except (OSError, http.client.HTTPException) as error:
+        except (OSError, http.client.HTTPException, ValueError) as error:
             reason = getattr(error, "reason", None) or error
             return 0, {}, {"message": str(reason).replace(self.token, "***")}
+        finally:
+            timer.cancel()
+        if connections.cut_off:
+            return 0, {}, {"message": f"the answer took more than {WHOLE:.0f} seconds"}
+        if len(raw) > LARGEST:
+            return 0, {}, {"message": f"the answer is larger than {LARGEST // 1024 // 1024} MiB"}
         try:
             return status, headers, json.loads(raw) if raw else None
-        except ValueError:
+        except (ValueError, RecursionError):
             return status, headers, {"message": ""}
 
     def _told_to_wait(self, status: int, headers: Mapping[str, str], message: str) -> float | None:
         if status not in (403, 429):
             return None
         if headers.get("retry-after", "").isdigit():
-            return float(headers["retry-after"])
+            return min(float(headers["retry-after"]), _A_YEAR)
         if headers.get("x-ratelimit-remaining") == "0" and headers.get("x-ratelimit-reset", "").isdigit():
-            return max(0.0, float(headers["x-ratelimit-reset"]) - time.time()) + 1
+            return min(max(0.0, float(headers["x-ratelimit-reset"]) - time.time()) + 1, _A_YEAR)
         if status == 429 or re.search(r"secondary rate limit|abuse detection", message, re.IGNORECASE):
             return 60.0
         return None
@@ -227,7 +289,8 @@ class GitHub:
         if status == 403 and "not accessible by" in message:
             return "this token lacks a permission: it needs contents, pull requests and workflows, each to write"
         details = []
-        for error in data.get("errors") or [] if isinstance(data, dict) else []:
+        errors = data.get("errors") if isinstance(data, dict) else None
+        for error in errors if isinstance(errors, list) else []:
             if isinstance(error, dict):
                 details.append(str(error.get("message") or f"{error.get('field')} is {error.get('code')}"))
             else:

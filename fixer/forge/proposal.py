@@ -15,6 +15,7 @@ from urllib.parse import quote
 
 from fixer.audit.criteria import Criterion
 from fixer.audit.needed import Needed
+from fixer.forge.answers import Hosted, Pull, comparison, is_protected, pulls_of
 from fixer.forge.git import Commit, Git, GitError, Remote, Workshop
 from fixer.forge.github import ATTEMPTS, GitHub, GitHubError, Slug, token_from
 from fixer.forge.pull_request import Body, body_of, commits_of, title_of
@@ -100,7 +101,8 @@ class _Proposal:
         self.slug = _slug(self.git, wish)
         token = token_from(environment, self.slug)
         if not token:
-            variables = "FHFIX_TOKEN or GH_TOKEN" if self.slug.host == "github.com" else "FHFIX_TOKEN"
+            cloud = self.slug.host == "github.com"
+            variables = "FHFIX_TOKEN or GH_TOKEN" if cloud else f"FHFIX_HOST to {self.slug.host} and FHFIX_TOKEN"
             raise ProposalError(
                 f"there is no token for {self.slug.host}: set {variables} to one that may write contents, pull requests"
                 " and workflows (classic: scopes `repo` and `workflow`)"
@@ -138,23 +140,24 @@ class _Proposal:
             raise ProposalError(f"there are changes that are not committed: {shown}; commit or stash them first")
         return head, base
 
-    def _repository(self, slug: Slug) -> Any:
-        found = self.hub.maybe(f"/repos/{slug}")
-        if found is None:
+    def _repository(self, slug: Slug) -> Hosted:
+        answer = self.hub.maybe(f"/repos/{slug}")
+        if answer is None:
             raise ProposalError(
                 f"GitHub shows no repository {slug} to this token: does it exist, and may the token see it?"
             )
-        if found.get("archived"):
+        found = Hosted.of(answer)
+        if found.archived:
             raise ProposalError(f"{slug} is archived: nothing can be proposed there")
         return found
 
-    def _check_scopes(self, upstream: Any) -> None:
+    def _check_scopes(self, upstream: Hosted) -> None:
         """Classic tokens say what they may do; for others a refused push says it."""
         scopes = self.hub.scopes
         if not scopes:
             return
         lacking = set()
-        if "repo" not in scopes and (upstream.get("private") or "public_repo" not in scopes):
+        if "repo" not in scopes and (upstream.private or "public_repo" not in scopes):
             lacking.add("repo")
         if "workflow" not in scopes and any(path.startswith(".github/workflows/") for path in self.plan.files):
             lacking.add("workflow")
@@ -165,41 +168,41 @@ class _Proposal:
                 f" {self.slug.web}/settings/tokens"
             )
 
-    def _home(self, upstream: Any) -> Any:
+    def _home(self, upstream: Hosted) -> Hosted:
         """The repository that the branch is pushed to: this one, or a fork of it."""
-        if (upstream.get("permissions") or {}).get("push", True) and not self.wish.fork:
+        if upstream.may_push and not self.wish.fork:
             return upstream
         if not self.wish.fork:
             raise ProposalError(f"this token may not push to {self.slug}: ask for the right, or use --fork")
         fork = self.hub.request("POST", f"/repos/{self.slug}/forks", {"default_branch_only": True}, repeatable=True)
-        slug = _renamed(self.slug, fork)
+        slug = _renamed(self.slug, Hosted.of(fork))
         for attempt in range(ATTEMPTS + 1):  # GitHub makes a fork in its own time
             ready = self.hub.maybe(f"/repos/{slug}")
             if ready is not None:
-                return ready
+                return Hosted.of(ready)
             self.hub.sleep(2.0**attempt)
         raise ProposalError(f"GitHub is still making the fork {slug}; run it again in a minute")
 
-    def _pull_request(self, home: Any) -> Any:
+    def _pull_request(self, home: Hosted) -> Pull | None:
         """The open pull request of the branch, if there is one. One that was closed unmerged is not opened anew."""
-        head = f"{home['owner']['login']}:{self.wish.branch}"
+        head = f"{home.owner}:{self.wish.branch}"
         found = self.hub.get(f"/repos/{self.slug}/pulls", head=head, state="all", sort="created", direction="desc")
-        ours = [pull for pull in found if pull["head"]["ref"] == self.wish.branch]
+        ours = [pull for pull in pulls_of(found) if pull.head == self.wish.branch]
         for pull in ours:
-            if pull["state"] == "open":
-                if pull["base"]["ref"] != self.base:
+            if pull.is_open:
+                if pull.base != self.base:
                     raise ProposalError(
-                        f"{pull['html_url']} goes from {self.wish.branch} to {pull['base']['ref']}, not to {self.base}:"
-                        f" use --base {pull['base']['ref']}, or another --branch"
+                        f"{pull.url} goes from {self.wish.branch} to {pull.base}, not to {self.base}:"
+                        f" use --base {pull.base}, or another --branch"
                     )
-                return self.hub.get(f"/repos/{self.slug}/pulls/{pull['number']}")
-        if ours and not ours[0].get("merged_at") and not self.wish.again:
-            raise ProposalError(f"{ours[0]['html_url']} was closed without being merged; --again opens another one")
+                return Pull.of(self.hub.get(f"/repos/{self.slug}/pulls/{pull.number}"))
+        if ours and not ours[0].merged and not self.wish.again:
+            raise ProposalError(f"{ours[0].url} was closed without being merged; --again opens another one")
         return None
 
     # -- the branch ---------------------------------------------------------------------------------------------
 
-    def _push(self, workshop: Workshop, commits: Sequence[Commit], upstream: Any, home: Any) -> bool:
+    def _push(self, workshop: Workshop, commits: Sequence[Commit], upstream: Hosted, home: Hosted) -> bool:
         """Bring the branch to where it belongs; whether that took a push."""
         branch = self.wish.branch
         source = self._remote(upstream)
@@ -213,8 +216,8 @@ class _Proposal:
             self._leave_others_alone(workshop, there)
             if workshop.made_alike(there, tip, self.head):
                 return False
-            about = self.hub.maybe(f"/repos/{home['full_name']}/branches/{quote(branch)}")
-            if about and about.get("protected"):
+            about = self.hub.maybe(f"/repos/{home.full_name}/branches/{quote(branch)}")
+            if about is not None and is_protected(about):
                 raise ProposalError(f"the branch {branch} is protected: use another --branch, or allow pushes to it")
         self.say(f"pushing {len(commits)} {'commit' if len(commits) == 1 else 'commits'} to {branch}")
         try:
@@ -241,7 +244,7 @@ class _Proposal:
 
     def _on_base(self, commit: str) -> bool:
         found = self.hub.maybe(f"/repos/{self.slug}/compare/{quote(self.base)}...{commit}")
-        return found is not None and found["status"] in ("identical", "behind")
+        return found is not None and comparison(found) in ("identical", "behind")
 
     def _check_base(self, workshop: Workshop, remote_tip: str) -> None:
         if not remote_tip:
@@ -252,15 +255,15 @@ class _Proposal:
         advice = "push your commits first" if ahead else "pull first"
         raise ProposalError(f"what is checked out is not {self.base} of {self.slug}: {advice}")
 
-    def _remote(self, about: Any) -> Remote:
-        url = str(about["clone_url"])
+    def _remote(self, about: Hosted) -> Remote:
+        url = about.clone_url
         if not url.startswith(self.slug.web + "/"):
             raise ProposalError(f"GitHub names another host for git ({url}); the token is not sent there")
         return Remote(url, self.hub.token)
 
     # -- the pull request ---------------------------------------------------------------------------------------
 
-    def _open_or_update(self, home: Any, earlier: Any, pushed: bool, commits: int) -> Outcome:
+    def _open_or_update(self, home: Hosted, earlier: Pull | None, pushed: bool, commits: int) -> Outcome:
         title = self.wish.title or title_of(self.plan)
         pull, created = earlier, False
         if pull is None:
@@ -271,25 +274,25 @@ class _Proposal:
             action: Literal["created", "updated", "unchanged"] = "created"
         else:
             action = "updated" if pushed or changed else "unchanged"
-        return Outcome(action, pull["html_url"], commits, tuple(self.notes))
+        return Outcome(action, pull.url, commits, tuple(self.notes))
 
     def _body(self, title: str, asked: Iterable[str]) -> str:
         verified = self.verified
         return body_of(self.plan, title, verified.criteria, verified.needed_before, verified.needed_after, asked)
 
-    def _create(self, home: Any, title: str) -> tuple[Any, bool]:
+    def _create(self, home: Hosted, title: str) -> tuple[Pull, bool]:
         """Ask for it, and where the answer is lost look whether it is there before asking again."""
-        foreign = home["full_name"].lower() != str(self.slug).lower()
+        foreign = home.full_name.lower() != str(self.slug).lower()
         wanted = {
             "title": title,
-            "head": (f"{home['owner']['login']}:" if foreign else "") + self.wish.branch,
+            "head": (f"{home.owner}:" if foreign else "") + self.wish.branch,
             "base": self.base,
             "body": self._body(title, ()),
             "draft": self.wish.draft,
         }
         for attempt in range(ATTEMPTS):
             try:
-                return self.hub.request("POST", f"/repos/{self.slug}/pulls", wanted), True
+                return Pull.of(self.hub.request("POST", f"/repos/{self.slug}/pulls", wanted)), True
             except GitHubError as error:
                 there = error.status == 422 and "already exists" in str(error)
                 if not error.uncertain and not there:
@@ -301,8 +304,8 @@ class _Proposal:
                 last = error
         raise last
 
-    def _update(self, pull: Any, title: str, created: bool) -> bool:
-        body = Body(pull.get("body") or "")
+    def _update(self, pull: Pull, title: str, created: bool) -> bool:
+        body = Body(pull.body)
         asked = body.asked | self._ask_reviewers(pull, body)
         wanted: dict[str, Any] = {}
         if not body.ours:
@@ -311,14 +314,14 @@ class _Proposal:
             text = body.updated(self._body(title, asked))
             if text != body.text.replace("\r\n", "\n"):
                 wanted["body"] = text
-        named_by_us = body.ours and pull["title"] == body.title
-        if pull["title"] != title and (named_by_us or self.wish.title):
+        named_by_us = body.ours and pull.title == body.title
+        if pull.title != title and (named_by_us or self.wish.title):
             wanted["title"] = title
         if wanted:
-            self.hub.request("PATCH", f"/repos/{self.slug}/pulls/{pull['number']}", wanted)
+            self.hub.request("PATCH", f"/repos/{self.slug}/pulls/{pull.number}", wanted)
         return bool(wanted) and not created
 
-    def _ask_reviewers(self, pull: Any, body: Body) -> frozenset[str]:
+    def _ask_reviewers(self, pull: Pull, body: Body) -> frozenset[str]:
         """Ask those who were not asked before: who has reviewed already is not bothered again."""
         wanted = [name.lstrip("@") for name in self.wish.reviewers if name.lstrip("@") not in body.asked]
         people = [name for name in wanted if "/" not in name]
@@ -328,7 +331,7 @@ class _Proposal:
         try:
             self.hub.request(
                 "POST",
-                f"/repos/{self.slug}/pulls/{pull['number']}/requested_reviewers",
+                f"/repos/{self.slug}/pulls/{pull.number}/requested_reviewers",
                 {"reviewers": people, "team_reviewers": teams},
                 repeatable=True,
             )
@@ -339,14 +342,14 @@ class _Proposal:
             return frozenset()
         return frozenset(wanted)
 
-    def _label(self, pull: Any) -> bool:
-        there = {label["name"].lower() for label in pull.get("labels") or ()}
+    def _label(self, pull: Pull) -> bool:
+        there = {label.lower() for label in pull.labels}
         lacking = [label for label in self.wish.labels if label.lower() not in there]
         if not lacking:
             return False
         try:
             self.hub.request(
-                "POST", f"/repos/{self.slug}/issues/{pull['number']}/labels", {"labels": lacking}, repeatable=True
+                "POST", f"/repos/{self.slug}/issues/{pull.number}/labels", {"labels": lacking}, repeatable=True
             )
         except GitHubError as error:
             if error.uncertain or error.status not in (403, 404, 422):
@@ -370,7 +373,7 @@ def _slug(git: Git, wish: Wish) -> Slug:
     return Slug.of(git.address(wish.remote))
 
 
-def _renamed(slug: Slug, about: Any) -> Slug:
+def _renamed(slug: Slug, about: Hosted) -> Slug:
     """The repository by the name that GitHub has for it now."""
-    owner, _, name = str(about["full_name"]).partition("/")
+    owner, _, name = about.full_name.partition("/")
     return Slug(slug.web, owner, name)

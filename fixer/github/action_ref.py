@@ -16,7 +16,7 @@ _REMOTE = re.compile(
 )
 _SHA = re.compile(r"[0-9a-f]{40}\Z", re.IGNORECASE)
 _MAJOR = re.compile(r"v?[0-9]+\Z")
-_VERSION = re.compile(r"v?([0-9]+)(?:\.([0-9]+))?(?:\.([0-9]+))?(?P<rest>[-+.][0-9A-Za-z.+-]+)?\Z")
+_VERSION = re.compile(r"v?([0-9]{1,18})(?:\.([0-9]{1,18}))?(?:\.([0-9]{1,18}))?(?P<rest>[-+.][0-9A-Za-z.+-]+)?\Z")
 
 Version = tuple[int, int, int, int]
 """Major, minor, patch, and 0 for a pre-release or 1 for a release: these compare as versions do."""

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from fixer.repository import Repository
 
 _LINE = re.compile(
-    r"^(?P<name>[A-Za-z0-9][A-Za-z0-9._-]*)\s*(?:\[(?P<extras>[^\]]*)\])?\s*(?P<spec>(?:\(?\s*[<>=!~]|@|;|$).*)$"
+    r"^(?P<name>[A-Za-z0-9][A-Za-z0-9._-]*)\s*+(?:\[(?P<extras>[^\]]*)\]\s*+)?(?P<spec>(?:\(?\s*[<>=!~]|@|;|$).*)$"
 )
 _REMOTE = re.compile(
     r"^(?:-e\s+)?(?:git\+|hg\+|svn\+|https?://)\S+?(?:@(?P<at>[^#\s]+))?#(?:.*&)?egg=(?P<name>[\w.-]+)"

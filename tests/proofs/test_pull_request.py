@@ -3,17 +3,22 @@
 from __future__ import annotations
 
 import base64
+import http.server
+import json
 import os
 import re
 import signal
 import socket
 import subprocess
 import sys
+import threading
 import time
 import urllib.request
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -27,6 +32,8 @@ from tests.components import path as component
 from tests.proofs.fakehub import FakeHub, Fault, Token, serving
 
 pytestmark = pytest.mark.needs("git")
+
+ROOT = Path(__file__).parent.parent.parent
 
 TOKEN = "t0ken-of-ada"
 CI, DEPLOY, SCRIPT = ".github/workflows/ci.yml", ".github/workflows/deploy.yml", "scripts/snapshot.sh"
@@ -86,7 +93,12 @@ def push(hub: FakeHub, root: Path, branch: str = "main", slug: str = "acme/shop"
 
 def send(root: Path, plan: Plan | None = None, wish: Wish = REVIEWED, token: str = TOKEN) -> Outcome:
     verified = Verified()
-    return propose(root, plan or examples.plan(), verified, wish, {"FHFIX_TOKEN": token})
+    return propose(root, plan or examples.plan(), verified, wish, environment_of(root, token))
+
+
+def environment_of(root: Path, token: str = TOKEN) -> dict[str, str]:
+    """The token, and the host that it is for."""
+    return {"FHFIX_TOKEN": token, "FHFIX_HOST": git(root, "remote", "get-url", "origin").split("/")[2]}
 
 
 def shallow(hub: FakeHub, root: Path) -> Path:
@@ -387,7 +399,7 @@ def test_what_is_not_allowed_is_said_before_anything_is_done(
 
 
 def test_without_a_token_the_variables_are_named(hub: FakeHub, clone: Path) -> None:
-    with pytest.raises(ProposalError, match=r"there is no token for .*: set FHFIX_TOKEN"):
+    with pytest.raises(ProposalError, match=r"there is no token for (.*): set FHFIX_HOST to \1 and FHFIX_TOKEN"):
         propose(clone, examples.plan(), Verified(), REVIEWED, {"GH_TOKEN": "for github.com only"})
     assert hub.requests == []
 
@@ -527,6 +539,7 @@ def command(hub: FakeHub, root: Path, *arguments: str, **variables: str) -> subp
     environment = {
         **{key: value for key, value in os.environ.items() if "TOKEN" not in key},
         "FHFIX_TOKEN": TOKEN,
+        "FHFIX_HOST": hub.url.partition("://")[2],
         "GIT_CONFIG_GLOBAL": os.devnull,
         **variables,
     }
@@ -683,10 +696,188 @@ def test_a_token_goes_to_its_own_host_only() -> None:
     com, own = Slug.of("git@github.com:acme/shop.git"), Slug.of("https://git.acme.example/acme/shop")
 
     assert token_from(tokens, com) == "public"
-    assert token_from(tokens, own) == "own"
-    assert token_from({"GITHUB_TOKEN": "run"}, own) == ""
     assert token_from({"GITHUB_TOKEN": "run", "GITHUB_SERVER_URL": "https://git.acme.example"}, own) == "run"
-    assert token_from({"FHFIX_TOKEN": "mine", **tokens}, own) == "mine"
+    assert token_from({"FHFIX_TOKEN": "mine", **tokens}, com) == "mine"
+    # Another host is shown a token only where the user names it: the address may have come with a repository.
+    for environment in (tokens, {"FHFIX_TOKEN": "mine", **tokens}, {"FHFIX_HOST": "github.com", **tokens}):
+        assert token_from(environment, own) == ""
+    assert token_from({"GH_HOST": "git.acme.example", **tokens}, own) == "own"
+    assert token_from({"FHFIX_HOST": "Git.Acme.Example", "FHFIX_TOKEN": "mine", **tokens}, own) == "mine"
+    assert token_from({"FHFIX_HOST": "git.acme.example", "FHFIX_TOKEN": "mine"}, com) == ""
+    assert token_from({"FHFIX_HOST": "acme.ghe.com", "GH_TOKEN": "t"}, Slug.of("https://acme.ghe.com/a/b")) == "t"
+    assert token_from({"GH_TOKEN": "t"}, Slug.of("https://evil.ghe.com/a/b")) == ""
+
+
+def test_only_the_calls_that_need_it_see_the_token(hub: FakeHub, real: Path, tmp_path: Path) -> None:
+    """The tokens themselves no process sees; the header stands in the environment of what speaks to the server."""
+    log, programs = tmp_path / "environments", tmp_path / "bin"
+    programs.mkdir()
+    said = 'printf "%s " "$@" | tr "\\n" " " ; env | tr "\\n" " "; echo'
+    (programs / "git").write_text(f'#!/bin/sh\n{{ {said}; }} >> {log}\nexec {component("git")} "$@"\n')
+    (programs / "git").chmod(0o755)
+    path = f"{programs}:{os.environ['PATH']}"
+
+    run = command(hub, real, PATH=path, GH_TOKEN="other", MY_SECRET_TOKEN="mine", GITHUB_TOKEN="third")
+
+    assert run.communicate(timeout=60)[1].count("FAULT") == 0
+    assert run.returncode == 0
+    lines = log.read_text().splitlines()
+    assert len(lines) > 10
+    assert [line for line in lines if "TOKEN=" in line] == []
+    talking = [line for line in lines if "Authorization: Basic" in line]
+    assert {word for line in talking for word in ("ls-remote", "fetch", "push") if f" {word} " in line} >= {"push"}
+    assert [line for line in talking if not re.search(r" (ls-remote|fetch|push) ", line)] == []
+
+
+def test_no_program_of_the_clones_configuration_runs_beside_the_token(
+    hub: FakeHub, clone: Path, tmp_path: Path
+) -> None:
+    program = tmp_path / "program"
+    program.write_text(f"#!/bin/sh\nenv >> {tmp_path}/ran\nexit 1\n")
+    program.chmod(0o755)
+    send(clone)
+    (clone / "more.md").write_text("more\n")
+    commit(clone, "More")
+    push(hub, clone)
+    programs = ("alternateRefsCommand", "sshCommand", "askPass", "fsmonitor", "gitProxy", "pager", "editor")
+    others = ("gpg.program", "credential.helper", "uploadpack.packObjectsHook", "diff.external")
+    for key in (*(f"core.{name}" for name in programs), *others):
+        git(clone, "config", key, str(program))
+    git(clone, "config", "push.gpgSign", "if-asked")
+    git(clone, "config", "protocol.ext.allow", "always")
+
+    assert send(clone).action == "updated"
+
+    assert not (tmp_path / "ran").exists()
+
+
+def test_an_address_that_is_rewritten_to_a_program_is_refused(hub: FakeHub, clone: Path, tmp_path: Path) -> None:
+    git(clone, "config", f"url.ext::sh -c env>{tmp_path}/ran;.insteadOf", f"{hub.url}/acme")
+    git(clone, "config", "protocol.ext.allow", "always")
+
+    with pytest.raises(ProposalError):
+        send(clone, wish=Wish(repository=f"{hub.url}/acme/shop"))
+
+    assert not (tmp_path / "ran").exists()
+
+
+def test_a_program_in_the_current_folder_is_not_run(
+    real: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (real / "git").write_text(f"#!/bin/sh\ntouch {tmp_path}/ran\n")
+    (real / "git").chmod(0o755)
+    monkeypatch.chdir(real)
+    monkeypatch.setenv("PATH", f".::{os.environ['PATH']}")
+
+    for words in (["check"], ["audit"], ["check", "--changed-since", "HEAD"]):
+        done = subprocess.run(
+            [sys.executable, "-m", "fixer", *words], capture_output=True, env={**os.environ, "PYTHONPATH": str(ROOT)}
+        )
+        assert done.returncode in (0, 1), done.stderr
+
+    assert not (tmp_path / "ran").exists()
+
+
+# -- answers that are none --------------------------------------------------------------------------------------
+
+
+class Raw(http.server.BaseHTTPRequestHandler):
+    """Answers every request with what `body` yields."""
+
+    body: Callable[[], Iterator[bytes]] = staticmethod(lambda: iter(()))
+
+    def do_GET(self) -> None:
+        with suppress(OSError):
+            for part in type(self).body():
+                self.wfile.write(part)
+                self.wfile.flush()
+
+    def log_message(self, format: str, *args: Any) -> None:  # noqa: A002
+        pass
+
+
+@pytest.fixture
+def raw(monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[[Callable[[], Iterator[bytes]]], github.GitHub]]:
+    server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Raw)
+    server.daemon_threads = True
+    threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.02}, daemon=True).start()
+    monkeypatch.setattr(github, "ATTEMPTS", 1)
+    monkeypatch.setattr(github, "WHOLE", 0.5)
+
+    def answering(body: Callable[[], Iterator[bytes]]) -> github.GitHub:
+        monkeypatch.setattr(Raw, "body", staticmethod(body))
+        return github.GitHub(f"http://127.0.0.1:{server.server_address[1]}", TOKEN)
+
+    yield answering
+    server.shutdown()
+    server.server_close()
+
+
+def dripping(first: bytes, then: bytes) -> Callable[[], Iterator[bytes]]:
+    def body() -> Iterator[bytes]:
+        yield first
+        for _ in range(400):
+            time.sleep(0.02)
+            yield then
+
+    return body
+
+
+HEAD = b"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\n"
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        dripping(HEAD + b"\r\n[", b" "),
+        dripping(HEAD, b"X-A: b\r\n"),
+        dripping(HEAD + b"X-A: ", b"b"),
+        dripping(b"", b"H"),
+    ],
+    ids=["body", "headers", "one header", "status"],
+)
+def test_a_server_that_drips_is_left_after_a_while(raw: Any, body: Callable[[], Iterator[bytes]]) -> None:
+    started = time.monotonic()
+
+    with pytest.raises(GitHubError, match="did not answer"):
+        raw(body).get("/x")
+
+    assert time.monotonic() - started < 5
+
+
+def test_an_answer_without_an_end_is_cut(raw: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(github, "LARGEST", 1_000_000)
+    monkeypatch.setattr(github, "WHOLE", 30.0)
+
+    def body() -> Iterator[bytes]:
+        yield HEAD + b"\r\n"
+        while True:
+            yield b"[" * 100_000
+
+    with pytest.raises(GitHubError, match="larger than"):
+        raw(body).get("/x")
+
+
+@pytest.mark.parametrize(
+    "text", ["[" * 100_000, "1" * 10_000, "<html>log in</html>", "\xff", "null", "5", '"x"', "[]", "{}"]
+)
+@pytest.mark.parametrize("path", ["/repos/acme/shop", "/repos/acme/shop/pulls"])
+def test_an_answer_that_is_not_githubs_is_refused_in_words(hub: FakeHub, clone: Path, text: str, path: str) -> None:
+    real_get = github.GitHub._send
+
+    def portal(self: github.GitHub, method: str, asked: str, body: Any) -> Any:
+        if asked.partition("?")[0] != path:
+            return real_get(self, method, asked, body)
+        try:
+            return 200, {}, json.loads(text)
+        except (ValueError, RecursionError):
+            return 200, {}, {"message": ""}
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(github.GitHub, "_send", portal)
+        with pytest.raises(ProposalError, match=r"the answer is not GitHub's|shows no repository"):
+            send(clone)
+    assert hub.pulls == []
 
 
 @pytest.mark.parametrize(
@@ -758,7 +949,7 @@ def test_a_secret_that_a_fix_speaks_of_is_asked_for_once(hub: FakeHub, clone: Pa
     speaking = Plan(plan.files, (Reported(rule, Finding(CI, Span(0, 0), "m", fix)), *plan.taken[1:]))
     after = [Needed("secrets", name, (Use(CI, 8, "a script"),)) for name in ("CODECOV_TOKEN", "OTHER_TOKEN")]
 
-    propose(clone, speaking, Verified(needed_after=after), Wish(), {"FHFIX_TOKEN": TOKEN})
+    propose(clone, speaking, Verified(needed_after=after), Wish(), environment_of(clone))
 
     asked = [line for line in hub.pulls[0].body.splitlines() if "_TOKEN" in line.replace("\\", "")]
     assert asked == [

@@ -115,13 +115,17 @@ class Node:
         return found
 
 
+_LONGEST_NUMBER = 4000
+"""Digits; Python reads no more of them (sys.set_int_max_str_digits), and nobody means a number by them."""
+
+
 def resolve(text: str) -> Any:
     if text in _NULL:
         return None
     if text in _BOOL:
         return _BOOL[text]
     first = text[0]
-    if first in "+-.0123456789":
+    if first in "+-.0123456789" and len(text) <= _LONGEST_NUMBER:
         if _INT.match(text):
             return int(text, 0) if text[:2] in ("0o", "0x") else int(text)
         if _FLOAT.match(text):

@@ -53,6 +53,8 @@ def handed_over_to_a_user(
     if user is None:
         number = str(options.uid)
         name = _name(container.dockerfile, options) if shell else number
+        if not re.fullmatch(r"[A-Za-z0-9_][A-Za-z0-9_-]*", name):
+            return Blocked(f"{name!r} is no name of a user", "configure another", 'rules.root-user.user = "app"')
         user = User(name, name, number)
     blocked = _cannot_be_owner(user, container, image, folders, shell=shell)
     if blocked is not None:

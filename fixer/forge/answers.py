@@ -1,0 +1,105 @@
+"""What GitHub answers, as far as a pull request needs it: read once, with its types, before anything is made of it.
+
+A portal or a proxy may answer in GitHub's place, with 200 and a page of its own; nothing of such an answer is used.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from typing import Any, Self, TypeVar
+
+from fixer.forge.github import GitHubError
+
+T = TypeVar("T")
+_NAME = re.compile(r"(?!\.{1,2}/)[A-Za-z0-9._-]+/(?!\.{1,2}$)[A-Za-z0-9._-]+")
+
+
+@dataclass(frozen=True, slots=True)
+class Hosted:
+    """A repository as GitHub knows it."""
+
+    full_name: str
+    clone_url: str
+    owner: str
+    archived: bool
+    private: bool
+    may_push: bool
+
+    @classmethod
+    def of(cls, answer: Any) -> Self:
+        name = _value(answer, "full_name", str)
+        if not _NAME.fullmatch(name):
+            raise _odd("full_name")
+        permissions = _value(answer, "permissions", dict, {})
+        return cls(
+            name,
+            _value(answer, "clone_url", str),
+            _value(_value(answer, "owner", dict), "login", str),
+            archived=_value(answer, "archived", bool, False),
+            private=_value(answer, "private", bool, False),
+            may_push=_value(permissions, "push", bool, True),
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class Pull:
+    """A pull request. `body` is its text."""
+
+    number: int
+    url: str
+    is_open: bool
+    merged: bool
+    title: str
+    body: str
+    head: str
+    base: str
+    labels: tuple[str, ...]
+
+    @classmethod
+    def of(cls, answer: Any) -> Self:
+        labels = _value(answer, "labels", list, [])
+        return cls(
+            _value(answer, "number", int),
+            _value(answer, "html_url", str),
+            is_open=_value(answer, "state", str) == "open",
+            merged=bool(_value(answer, "merged_at", str, "")),
+            title=_value(answer, "title", str),
+            body=_value(answer, "body", str, ""),
+            head=_value(_value(answer, "head", dict), "ref", str),
+            base=_value(_value(answer, "base", dict), "ref", str),
+            labels=tuple(_value(label, "name", str) for label in labels),
+        )
+
+
+def pulls_of(answer: Any) -> list[Pull]:
+    if not isinstance(answer, list):
+        raise _odd("list of pull requests")
+    return [Pull.of(one) for one in answer]
+
+
+def is_protected(answer: Any) -> bool:
+    """Whether a branch is protected."""
+    return _value(answer, "protected", bool, False)
+
+
+def comparison(answer: Any) -> str:
+    """How two commits stand to each other: `ahead`, `behind`, `identical`, `diverged`."""
+    return _value(answer, "status", str)
+
+
+def _value(answer: Any, key: str, kind: type[T], default: T | None = None) -> T:
+    """Raises GitHubError where the value is of another kind, or missing; null counts as missing."""
+    value = answer.get(key) if isinstance(answer, dict) else None
+    if value is None and default is not None and isinstance(answer, dict):
+        return default
+    if type(value) is not kind:
+        raise _odd(key)
+    return value
+
+
+def _odd(what: str) -> GitHubError:
+    return GitHubError(
+        f"the answer is not GitHub's: its {what} is missing or of another kind; something between here and there may"
+        " answer in its place"
+    )

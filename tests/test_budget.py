@@ -1,0 +1,269 @@
+"""What one file may cost: after that it is not handled, by name, and everything else goes on."""
+
+from __future__ import annotations
+
+import itertools
+import os
+import re
+import signal
+import sys
+import threading
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from click.testing import CliRunner
+
+from fixer import budget, engine
+from fixer.budget import OutOfTime, limited
+from fixer.cli import main
+from fixer.config import Config, ConfigError, load_config
+from fixer.github.workflow import Workflow
+from fixer.model import Finding, Rule
+from fixer.repository import Repository
+
+
+@pytest.fixture(autouse=True)
+def _impatient(monkeypatch: pytest.MonkeyPatch) -> None:
+    """In a test the processor's time goes by quickly."""
+    for module in ("fixer.engine.asking", "fixer.engine.fold"):
+        monkeypatch.setattr(f"{module}.DOCUMENT", 0.2)
+    monkeypatch.setattr("fixer.engine.asking.REPOSITORY", 0.2)
+
+
+def busy() -> None:
+    for _ in itertools.count():
+        pass
+
+
+# -- the limit ----------------------------------------------------------------------------------------------------
+
+
+def test_a_loop_is_ended() -> None:
+    with pytest.raises(OutOfTime), limited(0.05):
+        busy()
+
+
+def test_a_regular_expression_is_ended() -> None:
+    with pytest.raises(OutOfTime), limited(0.05):
+        re.match(r"(a+)+$", "a" * 60 + "b")
+
+
+def test_waiting_costs_nothing() -> None:
+    with limited(0.05):
+        time.sleep(0.2)
+
+
+def test_another_file_begins_anew() -> None:
+    started = time.process_time()
+    with limited(0.3):
+        while time.process_time() - started < 0.6:
+            budget.another_file()
+
+
+def test_the_limit_is_gone_afterwards() -> None:
+    before = signal.getsignal(signal.SIGVTALRM)
+
+    with limited(0.05):
+        pass
+
+    assert signal.getitimer(signal.ITIMER_VIRTUAL) == (0.0, 0.0)
+    assert signal.getsignal(signal.SIGVTALRM) == before
+
+
+def test_in_another_thread_nothing_is_limited() -> None:
+    done: list[bool] = []
+
+    def work() -> None:
+        with limited(0.01):
+            sum(range(3_000_000))
+        done.append(True)
+
+    thread = threading.Thread(target=work)
+    thread.start()
+    thread.join()
+
+    assert done == [True]
+
+
+# -- a file -------------------------------------------------------------------------------------------------------
+
+
+WORKFLOW = "on: push\njobs:\n  {name}:\n    runs-on: ubuntu-latest\n    steps:\n      - run: mypy . || true\n"
+
+
+class Jobs:
+    """A fact that is had by reading every workflow."""
+
+    names: tuple[str, ...] = ()
+
+    @classmethod
+    def detect(cls, repository: Repository) -> Jobs:
+        made = cls()
+        for document in repository.documents(Workflow):
+            _hostile(document)
+            made.names += (document.path,)
+        return made
+
+
+def _hostile(document: Workflow) -> None:
+    if "loops" in document.source.text:
+        busy()
+    if "nests" in document.source.text:
+        _nest()
+
+
+def _nest() -> None:
+    _nest()
+
+
+def _of_document(document: Workflow) -> Iterator[Finding]:
+    _hostile(document)
+    yield from ()
+
+
+def _of_fact(jobs: Jobs) -> Iterator[Finding]:
+    assert jobs.names == (".github/workflows/good.yml",)
+    yield from ()
+
+
+@pytest.fixture
+def three(tmp_path: Path) -> Repository:
+    folder = tmp_path / ".github/workflows"
+    folder.mkdir(parents=True)
+    for name in ("good", "loops", "nests"):
+        (folder / f"{name}.yml").write_text(WORKFLOW.replace("{name}", name))
+    return Repository(tmp_path)
+
+
+REASONS = [
+    (".github/workflows/loops.yml", "takes too long to be read"),
+    (".github/workflows/nests.yml", "nested too deeply"),
+]
+
+
+@pytest.mark.parametrize("check", [_of_document, _of_fact])
+@pytest.mark.parametrize("ask", [engine.check, engine.plan])
+def test_a_file_that_costs_too_much_is_named_and_the_others_are_handled(three: Repository, check, ask) -> None:  # type: ignore[no-untyped-def]
+    from fixer.registry import all_rules
+
+    silent = [rule for rule in all_rules() if rule.id == "silent-type-check"]
+
+    made = ask(three, [Rule("transforms.ci.slow", "is slow", check), *silent])
+
+    assert [(problem.path, problem.reason) for problem in made.problems] == REASONS
+    assert made.faults == ()
+    done = made.findings if hasattr(made, "findings") else made.taken
+    assert [reported.finding.path for reported in done] == [".github/workflows/good.yml"]
+
+
+def test_a_second_reading_that_takes_too_long_refuses_the_file(
+    three: Repository, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from fixer.registry import all_rules
+
+    silent = [rule for rule in all_rules() if rule.id == "silent-type-check"]
+    monkeypatch.setattr(
+        "fixer.engine.fold.second_reading", lambda source: busy() if source.path.endswith("loops.yml") else ""
+    )
+
+    made = engine.plan(three, silent)
+
+    assert sorted(made.files) == [".github/workflows/good.yml", ".github/workflows/nests.yml"]
+    assert [problem.path for problem in made.problems] == [".github/workflows/loops.yml"]
+    assert made.faults == ()
+
+
+def test_a_new_file_that_appeared_meanwhile_is_no_fault_of_a_rule(tmp_path: Path) -> None:
+    from fixer.registry import all_rules
+
+    (tmp_path / "Dockerfile").write_text('FROM python:3.12\nWORKDIR /app\nCOPY . .\nCMD ["python", "x.py"]\n')
+    repository = Repository(tmp_path)
+    _ = repository.files
+    (tmp_path / ".dockerignore").write_text("mine\n")
+
+    made = engine.plan(repository, [rule for rule in all_rules() if rule.id == "leaky-builder-stage"])
+
+    assert made.faults == ()
+    assert "is there, and was not when fhfix looked" in str(made.left[0].finding.cure)
+
+
+# -- the configuration --------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("name", [".fhfix.toml", "pyproject.toml"])
+@pytest.mark.parametrize("kind", ["zero", "pipe", "stdin", "elsewhere", "broken", "large", "folder"])
+def test_a_configuration_that_is_no_ordinary_file_is_refused_at_once(tmp_path: Path, name: str, kind: str) -> None:
+    root = tmp_path / "r"
+    root.mkdir()
+    (tmp_path / "other.toml").write_text("[secret]\nkey = 1\n")
+    targets: dict[str, str | Path] = {
+        "zero": "/dev/zero",
+        "stdin": "/dev/stdin",
+        "elsewhere": tmp_path / "other.toml",
+        "broken": "nowhere",
+    }
+    if kind in targets:
+        (root / name).symlink_to(targets[kind])
+    elif kind == "pipe":
+        os.mkfifo(root / name)
+    elif kind == "folder":
+        (root / name).mkdir()
+    else:
+        with (root / name).open("wb") as file:
+            file.truncate(2_000_000_000)
+
+    result = CliRunner().invoke(main, ["check", str(root)])
+
+    assert result.exit_code == 2
+    assert re.search(rf"{name}: (a symbolic link|not a regular file|larger than 4 MiB)", result.output)
+    assert "secret" not in result.output
+
+
+@pytest.mark.parametrize("text", ["a = " + "[" * 100_000, "a = " + "9" * 10_000, "a = '\x00'", "\xff"])
+def test_a_configuration_that_is_no_toml_is_refused_in_one_line(tmp_path: Path, text: str) -> None:
+    (tmp_path / ".fhfix.toml").write_bytes(text.encode("latin-1"))
+
+    with pytest.raises(ConfigError) as wrong:
+        load_config(tmp_path)
+
+    assert len(str(wrong.value).splitlines()) == 1
+
+
+@pytest.mark.parametrize("pattern", ["*a" * 12 + "b", "*?" * 20 + "b", "**/" * 20 + "b", "*[ab]" * 10 + "c", "*-" * 9])
+def test_a_pattern_takes_no_longer_for_its_stars(pattern: str) -> None:
+    started = time.process_time()
+
+    Config(exclude=(pattern,)).excludes("a" * 255)
+    Config(exclude=(pattern,)).excludes("/".join("a" * 60))
+
+    assert time.process_time() - started < 0.5
+
+
+def test_stars_mean_what_git_says() -> None:
+    """Every short pattern of stars against every short name, held against the library's own reading."""
+    from pathspec import GitIgnoreSpec
+
+    names = ["".join(letters) for size in (1, 2, 3, 4) for letters in itertools.product("ab", repeat=size)]
+    names += [f"{a}/{b}" for a in names[:6] for b in names[:6]]
+    for size in (2, 3, 4):
+        for letters in itertools.product(("a", "b", "*", "?", "[a]"), repeat=size):
+            pattern = "".join(letters)
+            theirs = GitIgnoreSpec.from_lines([pattern])
+            ours = Config(exclude=(pattern,))
+            assert [ours.excludes(name) for name in names] == [theirs.match_file(name) for name in names], pattern
+
+
+def test_a_hostile_baseline_is_refused(tmp_path: Path) -> None:
+    (tmp_path / "known.json").write_text("[" * 100_000)
+
+    result = CliRunner().invoke(main, ["check", "--baseline", str(tmp_path / "known.json"), str(tmp_path)])
+
+    assert result.exit_code == 2
+    assert "not a baseline" in result.output
+
+
+def test_recursion_has_its_usual_limit() -> None:
+    """Nothing here may raise it: C code would use up the stack and crash."""
+    assert sys.getrecursionlimit() <= 1500

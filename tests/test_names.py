@@ -1,0 +1,193 @@
+"""A name never becomes code: every fixture once more, with its folders and files called what a shell would obey.
+
+Rules put names of folders and files into the commands that they write. Whatever they are called, the command that is
+hidden in them must not be one of the commands of any script in the result.
+"""
+
+from __future__ import annotations
+
+import tomllib
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+import tree_sitter_bash
+import yaml
+from tree_sitter import Language, Node, Parser
+
+from fixer import engine
+from fixer.config import ConfigError, from_table
+from fixer.documents import document_type, kind_of
+from fixer.model import FileError, Source
+from fixer.registry import all_rules
+from fixer.repository import Repository
+from tests.fixture_cases import CASES, Case
+
+PARSER = Parser(Language(tree_sitter_bash.language()))
+CANARY = "canary"
+NAMES = (
+    f"a $({CANARY})",
+    f"b;{CANARY}",
+    f"c`{CANARY}`'d",
+    f'e" || {CANARY} #',
+    f"-{CANARY}",
+    "${{ github.head_ref }}x",
+)
+RULES = {rule.id: rule for rule in all_rules()}
+
+
+def scripts(path: str, text: str) -> Iterator[str]:
+    """Every shell script of a file: `run` and `command` in YAML, RUN in a Dockerfile, a script itself."""
+    if path.endswith(".sh"):
+        yield text
+    elif path.endswith((".yml", ".yaml")):
+        yield from _runs(yaml.safe_load(text))
+    elif kind_of(path).endswith("Dockerfile"):
+        for instruction in document_type(kind_of(path)).parse(Source(path, text)).instructions:  # type: ignore[attr-defined]
+            if instruction.op == "RUN":
+                yield instruction.script
+
+
+def _runs(data: Any) -> Iterator[str]:
+    if isinstance(data, dict):
+        for key, value in data.items():
+            if key in ("run", "command", "script") and isinstance(value, str):
+                yield value
+            else:
+                yield from _runs(value)
+    elif isinstance(data, list):
+        for value in data:
+            yield from _runs(value)
+
+
+def obeyed(script: str) -> list[str]:
+    """Commands of a script that a name has brought; what GitHub would put into it counts as one."""
+    found = ["${{ github.head_ref }}"] if "${{ github.head_ref }}" in script else []
+
+    def look(node: Node) -> None:
+        if node.type == "command_name" and CANARY in (node.text or b"").decode():
+            found.append((node.text or b"").decode())
+        for child in node.children:
+            look(child)
+
+    look(PARSER.parse(script.encode()).root_node)
+    return found
+
+
+def renamed(case: Case) -> Iterator[dict[str, bytes]]:
+    """The case once for each of its folders and files, called another name."""
+    parts = sorted({part for path in case.before for part in path.split("/")[:-1] if not part.startswith(".")})
+    files = sorted({path.rpartition("/")[2] for path in case.before if path.endswith((".py", ".sh", ".txt", ".toml"))})
+    for number, part in enumerate([*parts, *files]):
+        name = NAMES[number % len(NAMES)].replace("/", "")
+        _stem, dot, ending = part.partition(".")
+        other = f"{name}{dot}{ending}" if part in files else name
+        yield {
+            "/".join(other if each == part else each for each in path.split("/")): data
+            for path, data in case.before.items()
+        }
+
+
+LOOKED_AT: dict[str, int] = {}
+
+CHANGING = sorted((case for case in CASES if case.after), key=lambda case: case.rule_id)
+
+
+@pytest.mark.parametrize("rule_id", sorted({case.rule_id for case in CHANGING}))
+def test_a_name_in_the_tree_never_becomes_a_command(rule_id: str, tmp_path: Path) -> None:
+    wrong = []
+    looked_at = 0
+    for case in CHANGING:
+        if case.rule_id != rule_id:
+            continue
+        for number, tree in enumerate(renamed(case)):
+            root = tmp_path / f"{case.name}-{number}"
+            for path, data in tree.items():
+                (root / path).parent.mkdir(parents=True, exist_ok=True)
+                (root / path).write_bytes(data)
+            config = from_table(tomllib.loads(case.config), list(RULES.values()))
+            plan = engine.plan(Repository(root), [RULES[rule_id]], options=config.options_for)
+            looked_at += bool(plan.files)
+            wrong += [f"{case.name}: FAULT {fault.what}" for fault in plan.faults]
+            for path, change in plan.files.items():
+                before = list(scripts(path, change.before.text)) if change.before is not None else []
+                for script in scripts(path, change.after.text):
+                    if script not in before and obeyed(script):
+                        wrong.append(f"{case.name}: {path}: {obeyed(script)} in {script!r:.300}")
+
+    assert wrong == []
+    LOOKED_AT[rule_id] = looked_at
+
+
+# Options that are no command themselves.
+OPTIONS = [
+    ("deprecated-release-action", "tag", "v1 $(canary)"),
+    ("hardcoded-sleep", "url", "https://example.com/$(canary)"),
+    ("hardcoded-sleep", "url", "https://example.com/';canary;'"),
+    ("missing-deploy-migration", "container", "web;canary"),
+    ("missing-integration-tests", "path", "tests/$(canary)"),
+    ("missing-performance-tests", "locustfile", "load;canary.py"),
+    ("missing-performance-tests", "health-path", "/health/$(canary)"),
+    ("missing-performance-tests", "health-path", '/health/";canary;"'),
+    ("missing-predeploy-backup", "instance", "shop;canary"),
+    ("missing-trivy-scan", "severity", ["HIGH;canary"]),
+    ("root-user", "user", "app;canary"),
+    ("root-user", "writable", ["/srv/$(canary)"]),
+    ("unpooled-database", "server", "gunicorn;canary"),
+]
+
+
+@pytest.mark.parametrize(("rule_id", "option", "value"), OPTIONS)
+def test_an_option_that_is_no_command_never_becomes_one(rule_id: str, option: str, value: Any, tmp_path: Path) -> None:
+    wrong = []
+    for case in CASES:
+        if case.rule_id != rule_id:
+            continue
+        given = tomllib.loads(case.config)
+        given.setdefault("rules", {}).setdefault(rule_id, {})[option] = value
+        try:
+            config = from_table(given, list(RULES.values()))
+        except ConfigError:
+            continue  # refused, which is as good
+        root = tmp_path / case.folder.name
+        for path, data in case.before.items():
+            (root / path).parent.mkdir(parents=True, exist_ok=True)
+            (root / path).write_bytes(data)
+        plan = engine.plan(Repository(root), [RULES[rule_id]], options=config.options_for)
+        wrong += [f"{case.name}: FAULT {fault.what}" for fault in plan.faults]
+        for path, change in plan.files.items():
+            for script in scripts(path, change.after.text):
+                if obeyed(script):
+                    wrong.append(f"{case.name}: {path}: {obeyed(script)} in {script!r:.300}")
+
+    assert wrong == []
+
+
+def test_many_fixes_were_looked_at() -> None:
+    """The tests above, when they run before this one, have seen what rules write below other names."""
+    assert not LOOKED_AT or len(LOOKED_AT) < 10 or sum(LOOKED_AT.values()) > 100
+
+
+@pytest.mark.parametrize(
+    ("script", "found"),
+    [
+        (f"cd a $({CANARY})", [CANARY]),
+        (f"cd 'a $({CANARY})'", []),
+        (f'echo "b;{CANARY}"', []),
+        (f"cd b;{CANARY}", [CANARY]),
+        (f'echo "`{CANARY}`"', [CANARY]),
+        ("echo '${{ github.head_ref }}x'", ["${{ github.head_ref }}"]),
+    ],
+)
+def test_a_command_in_a_name_would_be_noticed(script: str, found: list[str]) -> None:
+    assert obeyed(script) == found
+
+
+def test_every_kind_of_file_is_looked_into() -> None:
+    workflow = "jobs:\n  a:\n    steps:\n      - run: x\n      - run: |\n          y\n"
+
+    assert list(scripts(".github/workflows/a.yml", workflow)) == ["x", "y\n"]
+    assert list(scripts("Dockerfile", "FROM a\nRUN x\n")) == ["x"]
+    with pytest.raises(FileError):
+        list(scripts("Dockerfile", "FROM"))
