@@ -19,12 +19,8 @@ from typing import Any, Literal, Union, get_args, get_origin
 
 from fixer import disk
 from fixer.ignores import file_ignored, ignored_by_comment
-<<<<<<< HEAD
-from fixer.model import Blocked, Level, Option, Profile, Reported, Rule, RuleOptions, Source, Tier
+from fixer.model import Blocked, FileError, Level, Option, Profile, Reported, Rule, RuleOptions, Source, Tier
 from fixer.repository import Repository
-=======
-from fixer.model import FileError, Level, Option, Profile, Reported, Rule, RuleOptions, Source, Tier
->>>>>>> main
 from fixer.selectors import all_selectors, matches
 from fixer.show.visible import visible
 
@@ -162,16 +158,10 @@ class Config:
 def load_config(root: Path, explicit: Path | None = None, rules: Sequence[Rule] | None = None) -> Config:
     """The configuration of a repository. Raises ConfigError, which says all that is wrong at once."""
     path = explicit or root / FILE
-<<<<<<< HEAD
-    if explicit is None and not os.path.exists(path):  # also where the folder is closed
-        path = root / "pyproject.toml"
-        if not os.path.exists(path):
-=======
     # A link that is broken is there, and wrong.
     if explicit is None and not os.path.lexists(path):
         path = root / "pyproject.toml"
         if not os.path.lexists(path):
->>>>>>> main
             return Config()
     name = path.name if path.parent == root else str(path)
     text = _read(path, name)

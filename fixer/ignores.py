@@ -19,12 +19,8 @@ from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
-<<<<<<< HEAD
-from fixer.model import FileError, Reported, Rule, Source, Span
-=======
 from fixer import disk
-from fixer.model import FileError, Reported, Rule, Source
->>>>>>> main
+from fixer.model import FileError, Reported, Rule, Source, Span
 from fixer.selectors import matches
 from fixer.surroundings import inherited
 
