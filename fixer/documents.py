@@ -22,7 +22,7 @@ _KINDS: tuple[tuple[re.Pattern[str], str, str], ...] = tuple(
             # Not templates of Dockerfiles, and not programs that are about them.
             r"(^|/)(dockerfile|containerfile)"
             r"(\.(?!([\w.]*\.)?((docker|container)ignore|eex|ejs|erb|go|hbs|html|in|j2|jinja2?|js|json|md|mustache|py|rs|sh|"
-            r"template|tmpl|tpl|ts|tt|txt|ya?ml)$)[^/]+)?$"
+            r"template|tmpl|tpl|ts|tt|txt|ya?ml)$)[^/]+|[-_][^./]+)?$"
             r"|\.(dockerfile|containerfile)$",
             "languages.dockerfile.Dockerfile",
             "Dockerfile",

@@ -614,6 +614,18 @@ def test_tests_of_a_project_that_is_not_in_the_repository_say_nothing(tmp_path: 
     assert isinstance(check_job(ci), Blocked)
 
 
+@pytest.mark.parametrize(
+    ("before", "program"), [("true", "docker compose"), ("sudo apt-get install -y docker-compose", "docker-compose")]
+)
+def test_a_new_job_starts_containers_by_what_its_runner_has(tmp_path: Path, before: str, program: str) -> None:
+    text = workflow(before, "docker-compose -f local.yml build", "docker-compose -f local.yml run web pytest")
+    compose = "services: { web: { build: . } }\n"
+    ci = django_ci(tmp_path, SQLITE, text, **{"local.yml": compose, "Dockerfile": "FROM python:3.13\n"})
+
+    assert steps_of(check_job(ci))[-1] == f"{program} -f local.yml build"
+    assert ci.step("Look", f"{ci.manage} check")["run"] == f"{program} -f local.yml run web python manage.py check"
+
+
 def test_a_database_that_a_step_starts_is_trusted(tmp_path: Path) -> None:
     mysql = POSTGRES.replace("postgresql", "mysql")
     blocked = new_job(django_ci(tmp_path / "1", mysql))

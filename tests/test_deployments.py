@@ -155,7 +155,7 @@ def test_a_name_that_is_kept_as_a_secret_cannot_pass_on_which_image_ran(tmp_path
 def test_an_undo_with_options_before_its_words_is_a_rollback(tmp_path: Path) -> None:
     cluster = "- run: aws eks update-kubeconfig --name shop\n"
     script = "    kubectl -n shop set image deploy/web web=web:2\n    kubectl -n shop rollout status deploy/web ||\n"
-    undo = "      kubectl -n shop rollout undo deploy/web\n"
+    undo = "      { kubectl -n shop rollout undo deploy/web; exit 1; }\n"
     assert findings(f"{SIGN_IN}{cluster}- run: |\n{script}{undo}", tmp_path) == []
 
 
@@ -240,3 +240,138 @@ jobs:
     made = planned(tmp_path, {".github/workflows/main.yml": text.encode()}, [RULES["missing-rollback"]])
 
     assert bool(made.left) is deploys
+
+
+APPLIES = """\
+- uses: azure/setup-kubectl@v4
+- name: Deploy
+  run: |
+    kubectl set image deployment/web web=shop:1
+"""
+
+
+@pytest.mark.parametrize(
+    ("before", "after"),
+    [
+        (
+            "kubectl rollout status deployment/web || kubectl rollout undo deployment/web",
+            "kubectl rollout status deployment/web || { kubectl rollout undo deployment/web; exit 1; }",
+        ),
+        (
+            "if ! kubectl rollout status deployment/web; then\n  kubectl rollout undo deployment/web\nfi",
+            "if ! kubectl rollout status deployment/web; then\n  kubectl rollout undo deployment/web\n  exit 1\nfi",
+        ),
+        (
+            "if ! kubectl rollout status deployment/web; then kubectl rollout undo deployment/web; exit 0; fi",
+            "if ! kubectl rollout status deployment/web; then kubectl rollout undo deployment/web; exit 1; fi",
+        ),
+        (
+            "if curl -f https://shop.example; then\n  echo ok\nelse\n  kubectl rollout undo deploy/web\n  exit\nfi",
+            "if curl -f https://shop.example; then\n  echo ok\nelse\n  kubectl rollout undo deploy/web\n  exit 1\nfi",
+        ),
+        (
+            "kubectl rollout status deployment/web || {\n  kubectl rollout undo deployment/web\n}",
+            "kubectl rollout status deployment/web || {\n  kubectl rollout undo deployment/web\n  exit 1\n}",
+        ),
+        ("kubectl rollout status deployment/web || (kubectl rollout undo deployment/web; exit 1)", ""),
+        ("if ! kubectl rollout status deployment/web; then kubectl rollout undo deployment/web; exit 1; fi", ""),
+        ("if ! kubectl rollout status deployment/web; then\n  kubectl rollout undo deployment/web\n  bad=1\nfi", ""),
+        ('if [ "$ACTION" = back ]; then\n  kubectl rollout undo deployment/web\n  exit 0\nfi', ""),
+    ],
+)
+def test_a_step_that_went_back_does_not_end_green(before: str, after: str, tmp_path: Path) -> None:
+    head = "on: push\njobs:\n  deploy:\n    runs-on: ubuntu-latest\n    steps:\n"
+    lines = [*APPLIES.splitlines(), *(f"    {line}" for line in before.splitlines())]
+    text = head + "".join(f"      {line}\n" for line in lines)
+    path = ".github/workflows/deploy.yml"
+    made = planned(tmp_path, {path: text.encode()}, [RULES["missing-rollback"]])
+
+    written = made.files[path].after.to_bytes().decode() if path in made.files else ""
+    wanted = text.replace("".join(f"          {line}\n" for line in before.splitlines()), "§")
+    assert written == (
+        wanted.replace("§", "".join(f"          {line}\n" for line in after.splitlines())) if after else ""
+    )
+
+
+@pytest.mark.parametrize(
+    ("run", "files", "place"),
+    [
+        ("./deploy.sh", {"deploy.sh": "set -e\nkubectl apply -f k8s/\n"}, "kubectl apply in deploy.sh:2"),
+        (
+            "bash scripts/deploy.sh",
+            {"scripts/deploy.sh": "helm upgrade web ./chart\n"},
+            "helm upgrade in scripts/deploy.sh:1",
+        ),
+        (
+            "make deploy",
+            {"Makefile": "deploy: build\n\tflyctl deploy\nbuild:\n\ttrue\n"},
+            "flyctl deploy in Makefile:2",
+        ),
+        ("npm run deploy", {"package.json": '{"scripts": {"deploy": "sls deploy"}}'}, "sls deploy in package.json:1"),
+    ],
+)
+def test_a_deployment_by_a_script_of_the_repository_is_followed(
+    run: str, files: dict[str, str], place: str, tmp_path: Path
+) -> None:
+    head = "on: push\njobs:\n  deploy:\n    runs-on: ubuntu-latest\n    steps:\n      - uses: actions/checkout@v5\n"
+    text = f"{head}      - run: {run}\n"
+    given = {".github/workflows/deploy.yml": text, **files}
+    made = planned(tmp_path, {path: data.encode() for path, data in given.items()}, [RULES["missing-rollback"]])
+
+    assert [found.finding.message for found in made.left] == [
+        f"job deploy deploys ({place}), and nothing goes back when that fails"
+    ]
+    assert not made.taken
+
+
+def test_a_script_that_goes_back_by_itself_is_a_rollback(tmp_path: Path) -> None:
+    script = (
+        "kubectl apply -f k8s/\nkubectl rollout status deploy/web || { kubectl rollout undo deploy/web; exit 1; }\n"
+    )
+    text = "on: push\njobs:\n  deploy:\n    runs-on: ubuntu-latest\n    steps:\n      - run: ./deploy.sh\n"
+    given = {".github/workflows/deploy.yml": text.encode(), "deploy.sh": script.encode()}
+    made = planned(tmp_path, given, [RULES["missing-rollback"]])
+
+    assert [found.finding.message for found in (*made.left, *made.taken)] == []
+
+
+def test_kubectl_in_an_action_deploys_and_goes_back_by_its_arguments(tmp_path: Path) -> None:
+    deploys = "- uses: actions-hub/kubectl@master\n  with:\n    args: set image deploy web web=shop:1\n"
+    back = "- if: failure()\n  uses: actions-hub/kubectl@master\n  with:\n    args: rollout undo deploy web\n"
+
+    (only,) = findings(deploys, tmp_path / "one")
+    assert only[0] == "job deploy deploys (actions-hub/kubectl), and nothing goes back when that fails"
+    assert findings(deploys.replace("set image", "get pods"), tmp_path / "two") == []
+    assert findings(deploys + back, tmp_path / "three") == []
+
+
+@pytest.mark.parametrize(
+    ("path", "text", "found"),
+    [
+        (".env.example", "ENDPOINT=http://127.0.0.1:8000 # Django endpoint\n", False),
+        (".env.example", "# DATABASE_URL=\n", False),
+        (".env.example", "DATABASE_URL=\n", True),
+        ("requirements.txt", "Django==5\n", True),
+    ],
+)
+def test_what_speaks_of_a_database(path: str, text: str, found: bool, tmp_path: Path) -> None:
+    workflow = "on: push\njobs:\n  production:\n    runs-on: ubuntu-latest\n    steps:\n      - run: flyctl deploy\n"
+    given = {".github/workflows/deploy.yml": workflow.encode(), path: text.encode()}
+    made = planned(tmp_path, given, [RULES["missing-predeploy-backup"]])
+
+    assert bool(made.left) is found
+
+
+def test_a_script_that_the_image_writes_migrates_when_it_starts(tmp_path: Path) -> None:
+    image = "FROM python:3.12\nRUN echo 'python manage.py migrate' >> /start.sh\nCMD [\"/start.sh\"]\n"
+    workflow = "on: push\njobs:\n  deploy:\n    runs-on: ubuntu-latest\n    steps:\n      - run: flyctl deploy\n"
+    given = {
+        ".github/workflows/deploy.yml": workflow,
+        "manage.py": "import os\nos.environ.setdefault('DJANGO_SETTINGS_MODULE', 'shop.settings')\n",
+        "shop/settings.py": "INSTALLED_APPS = []\nDATABASES = {}\n",
+    }
+    rules = [RULES["missing-deploy-migration"]]
+    encoded = {path: text.encode() for path, text in given.items()}
+
+    assert planned(tmp_path / "without", encoded, rules).left
+    assert not planned(tmp_path / "with", encoded | {"Dockerfile": image.encode()}, rules).left

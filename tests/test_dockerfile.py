@@ -9,6 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from fixer.documents import kind_of
 from fixer.languages.dockerfile import Dockerfile, ImageRef, Instruction, New, environment
 from fixer.model import Blocked, FileError, Parts, Source
 from fixer.splice import splice
@@ -279,3 +280,15 @@ def test_a_flag_changes_nothing_else(text: str, at: int, name: str) -> None:
     edited(text, parts)
     assert not isinstance(parts, Blocked)
     assert all(instruction.span.start < edit.span.start <= instruction.span.end for edit in parts)
+
+
+@pytest.mark.parametrize(
+    ("path", "is_one"),
+    [
+        ("Dockerfile", True), ("docker/Dockerfile.prod", True), ("web.Dockerfile", True), ("Dockerfile-django", True),
+        ("docker/web/Dockerfile_alpine", True), ("dockerfile_lint.py", False), ("Dockerfile-template.j2", False),
+        ("Dockerfile.md", False), ("dockerfiles", False),
+    ],
+)  # fmt: skip
+def test_a_dockerfile_is_known_by_its_name(path: str, is_one: bool) -> None:
+    assert kind_of(path).endswith("dockerfile.Dockerfile") is is_one

@@ -86,6 +86,7 @@ def test_every_image_has_a_source() -> None:
         ("/usr/sbin/mumbled -fg", "is a daemon of the system"),
         ("/init", "is a daemon of the system"),
         ("/sbin/tini -g -- python app.py", ""),
+        ("/sbin/tini --", ""),
         ("tini -- cron -f", "`cron` must run as root"),
         ("/usr/bin/dumb-init -r 15:3 gosu app python app.py", "changes to another user"),
         ("chronyd -d", "must run as root"),
@@ -407,3 +408,21 @@ def test_a_tool_that_works_on_the_folder_of_its_caller_is_left_alone(
     plan = planned(tmp_path, files, [rule])
 
     assert len(plan.taken) + len(plan.left) == found
+
+
+@pytest.mark.parametrize(
+    ("service", "tier"),
+    [("", Tier.REVIEW), ("    env_file: .env\n", Tier.SAFE), ("    volumes: ['.:/app']\n", Tier.SAFE)],
+)
+def test_what_only_the_image_gives_to_the_settings_is_asked_for(tmp_path: Path, service: str, tier: Tier) -> None:
+    rule = next(rule for rule in all_rules() if rule.id == "leaky-builder-stage")
+    files = {
+        "manage.py": "",
+        "shop/settings.py": "from dotenv import load_dotenv\nload_dotenv()\nINSTALLED_APPS = []\nMIDDLEWARE = []\n",
+        "Dockerfile": 'FROM python:3.13\nWORKDIR /app\nCOPY . .\nCMD ["gunicorn", "shop.wsgi"]\n',
+        "compose.yaml": f"services:\n  web:\n    build: .\n{service}",
+    }
+    (taken,) = planned(tmp_path, {path: text.encode() for path, text in files.items()}, [rule]).taken
+
+    assert isinstance(taken.finding.cure, Fix)
+    assert taken.finding.cure.tier is tier

@@ -75,10 +75,15 @@ class StepScript:
 
 def _starts(script: Script, job: Job | None, *, server: bool) -> Iterator[Start]:
     for command in script.commands:
-        found = _over_ssh(command) if command.name == "ssh" else of_command(command, server=server)
+        found = start_of(command) if command.name == "ssh" else of_command(command, server=server)
         if found is None or (found.way in (KUBERNETES, HELM) and job is not None and has_own_cluster(job)):
             continue
         yield found
+
+
+def start_of(command: Command) -> Start | None:
+    """What a command of a script of the repository starts, on the runner or over `ssh`."""
+    return _over_ssh(command) if command.name == "ssh" else of_command(command)
 
 
 def _over_ssh(command: Command) -> Start | None:
@@ -167,6 +172,11 @@ def waits(script: Script) -> Iterator[Command]:
         waiting = words[1:2] == ("wait",) if command.name == "aws" else words[:1] == ("wait",)
         if waiting or (command.name == "kubectl" and words[:2] == ("rollout", "status")):
             yield command
+
+
+def waits_by_action(step: Step) -> bool:
+    """Whether a step uses the repository's own action that waits for a rollout, as missing-rollback writes it."""
+    return re.fullmatch(r"\./\.github/actions/(?:ecs|kubernetes)-wait/?", step.action) is not None
 
 
 def waits_for_ecs(script: Script) -> bool:

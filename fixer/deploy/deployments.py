@@ -14,15 +14,19 @@ from functools import cached_property
 from typing import TYPE_CHECKING, Any, Self
 
 from fixer.deploy.command_lines import CommandLine, read
-from fixer.deploy.commands import StepScript, starts_of, waits
+from fixer.deploy.commands import StepScript, deploys, start_of, starts_of, waits
 from fixer.deploy.health_check import health_checks, is_local
 from fixer.deploy.ways import ECS, HELM, KUBERNETES, Returns, Start, Way, mentioned, of_action
 from fixer.documents import DEVELOPMENT
 from fixer.github.expressions import ANY, masked, names_read, reads, reads_below, without
 from fixer.github.workflow import Job, Step, Workflow
+from fixer.github.workflows import path_within
 from fixer.languages.shell import Command, Script, Structure
 from fixer.languages.yaml import Commented, Node
 from fixer.model import Blocked, Source, Span
+from fixer.runtime.following import Code, Followed, Where
+from fixer.runtime.programs import Started
+from fixer.runtime.texts import InYaml
 
 if TYPE_CHECKING:
     from fixer.repository import Repository
@@ -72,10 +76,16 @@ _NO_PODS = re.compile(
 """Kinds of Kubernetes, and how files are named for them, that start nothing by themselves."""
 _DATABASE = re.compile(
     r"postgres|psycopg|mysql|mariadb|mongo|sqlserver|mssql|oracledb|aurora|\brds\b|(?:DATABASE|DB)_(?:URL|HOST|NAME)|"
-    r"django|sqlalchemy|alembic|prisma|typeorm|sequelize|knex|drizzle|\"pg\"|\brails\b|activerecord|laravel|doctrine|"
-    r"\bjpa\b|jdbc|hibernate|flyway|liquibase|gorm|\bpgx\b|sqlx|diesel|entityframework|npgsql|\becto\b",
+    r"jdbc|\bpgx\b|npgsql",
     re.IGNORECASE,
 )
+_LIBRARY = re.compile(
+    r"django|sqlalchemy|alembic|prisma|typeorm|sequelize|knex|drizzle|\"pg\"|\brails\b|activerecord|laravel|doctrine|"
+    r"\bjpa\b|hibernate|flyway|liquibase|gorm|sqlx|diesel|entityframework|\becto\b",
+    re.IGNORECASE,
+)
+"""What speaks to a database, where it is a dependency; elsewhere the word says nothing."""
+_COMMENT = re.compile(r"(?:^|\s)#.*")
 _SAYS = frozenset(("echo", "printf", "cat", "date", "gh", "git", "jq", "true", "exit", "set"))
 _FOLLOWS = re.compile(
     r"slack|teams|discord|telegram|mail|release|upload-artifact|github-script|comment|sentry|deployment-status|"
@@ -99,6 +109,7 @@ class Deployment:
     `unknown` says why nobody can tell what it changes, `kept` why going back to a revision before does not undo it.
     `target` holds cluster, service, region, profile, task_definition (ECS; empty where the service keeps its revision
     and only starts anew), namespace, context, workload (Kubernetes), release (Helm). `words` is how it is written.
+    `called` is what the repository's own script runs that the step starts, where it deploys by one.
     """
 
     step: Step
@@ -111,6 +122,7 @@ class Deployment:
     returns: Returns = Returns.BEGUN
     kept: str = ""
     command: Command | None = None
+    called: tuple[Started, ...] = ()
 
     @property
     def index(self) -> int:
@@ -308,6 +320,11 @@ class DeployJob:
         """The step of this job that migrates the database."""
         return next((step for step in self.job.steps if step_migrates(step)), None)
 
+    @property
+    def said_elsewhere(self) -> str:
+        """The commands of the repository's own scripts by which it deploys; empty where it uses none."""
+        return "\n".join(each.source for deployment in self.deployments for each in deployment.called)
+
     @cached_property
     def checked_by(self) -> tuple[Job, ...]:
         """Jobs right behind this one that ask the deployed application whether it is well, and deploy nothing."""
@@ -347,6 +364,32 @@ class DeployJob:
                     return True
         return False
 
+    def waiting_step(self, deployment: Deployment) -> Step | None:
+        """The step behind a deployment to ECS that does nothing but wait for it; None where there is no such step."""
+        for step in self.job.steps[deployment.index + 1 :]:
+            if self._only_waits(step, deployment):
+                return step
+            if not deploys(step) and not _waits_only(step):
+                return None
+        return None
+
+    def _only_waits(self, step: Step, deployment: Deployment) -> bool:
+        script = step.script
+        if script is None or not _waits_only(step) or len(step.at) != 4:
+            return False
+        if set(step.data) - {"name", "id", "run", "if", "timeout-minutes"}:
+            return False
+        found = list(waits(script))
+        if len(found) != 1 or step.data.get("if") != deployment.condition.get("if"):
+            return False
+        line = read(found[0])
+        cluster, service = line.value("--cluster"), line.value("--services", "--service")
+        if line.texts != ("ecs", "wait", "services-stable") or service is None:
+            return False
+        given = (cluster.text if cluster is not None else "default", service.text)
+        wanted = (deployment.target.get("cluster", ""), deployment.target.get("service", ""))
+        return tuple(value_of(text, step, script) for text in given) == wanted
+
     @cached_property
     def urls(self) -> tuple[str, ...]:
         """The addresses that are asked for after the deployment, here or in the jobs that check it, in order."""
@@ -379,13 +422,14 @@ class Deployments:
         """None where no workflow deploys."""
         jobs: dict[str, tuple[DeployJob, ...]] = {}
         composite: dict[str, tuple[Step, ...]] = {}
+        following = Following(repository)
         for workflow in repository.documents(Workflow, _may_deploy):
             if workflow.composite:
                 steps = tuple(step for step in workflow.steps if _of_composite(step))
                 if steps:
                     composite[workflow.path] = steps
                 continue
-            found = tuple(_deploy_jobs(workflow))
+            found = tuple(_deploy_jobs(workflow, following))
             if found:
                 jobs[workflow.path] = found
         if not jobs and not composite:
@@ -408,6 +452,15 @@ def code_of(step: Step) -> str:
     return script.code if script is not None else step.run.value
 
 
+def _waits_only(step: Step) -> bool:
+    """Whether a step's script waits for rollouts, and does nothing else but say so."""
+    script = step.script
+    if script is None or script.error:
+        return False
+    others = [command for command in script.commands if command.name not in ("echo", "printf", "set")]
+    return bool(others) and [c.start for c in others] == [c.start for c in waits(script)]
+
+
 def _names(command: Command, name: str) -> bool:
     """Whether a command names a service or a workload, also as `deployment/name`."""
     return any(word.text.rpartition("/")[2] == name for word in command.args)
@@ -416,7 +469,33 @@ def _names(command: Command, name: str) -> bool:
 # -- jobs ---------------------------------------------------------------------------------------------------------
 
 
-def _deploy_jobs(workflow: Workflow) -> Iterator[DeployJob]:
+@dataclass(frozen=True, eq=False)
+class Following:
+    """Finds what a step deploys by a script, a target or a task of the repository."""
+
+    repository: Repository
+
+    def deployments(self, step: Step, job: Job) -> Iterator[Deployment]:
+        """At most one: the first command of the script that deploys for certain, else one that may."""
+        script = step.script
+        if step.run is None or script is None or script.error:
+            return
+        followed = Followed()
+        where = Where(self.repository, path_within("", step.working_directory or "."))
+        followed.run(Code(script, InYaml(job.workflow, step.run)), where)
+        called = tuple(each for each in followed.commands if each.path != job.workflow.path)
+        found = [(each, start) for each in called if (start := start_of(each.command)) is not None]
+        found = [(each, start) for each, start in found if _counts(start, job)]
+        if not found:
+            return
+        each, start = min(found, key=lambda pair: pair[1].means.perhaps)
+        place = f"{each.path}:{each.line}"
+        unknown = f"it deploys by {place}, and what that script deploys is its own"
+        words = f"{'ssh' if each.command.name == 'ssh' else start.words} in {place}"
+        yield Deployment(step, start.way, words, step.run.span, {}, unknown, returns=start.returns, called=called)
+
+
+def _deploy_jobs(workflow: Workflow, following: Following) -> Iterator[DeployJob]:
     if _ROLLBACK.search(workflow.path) or _ROLLBACK.search(workflow.name) or _is_preview(workflow):
         return
     for job in workflow.jobs.values():
@@ -424,7 +503,7 @@ def _deploy_jobs(workflow: Workflow) -> Iterator[DeployJob]:
             continue
         if is_rollback(job) or not mentioned(workflow.source.text[job.node.start : job.node.end]):
             continue
-        found = tuple(deployment for step in job.steps for deployment in _deployments(step, job))
+        found = tuple(deployment for step in job.steps for deployment in _deployments(step, job, following))
         if found:
             yield DeployJob(workflow, job, found)
 
@@ -492,7 +571,7 @@ def _of_composite(step: Step) -> bool:
     return any(start.way.restored and not start.means.perhaps for start in starts_of(step))
 
 
-def _deployments(step: Step, job: Job) -> Iterator[Deployment]:
+def _deployments(step: Step, job: Job, following: Following | None = None) -> Iterator[Deployment]:
     if re.search(r"\b(?:failure|cancelled)\s*\(", str(step.data.get("if", ""))) or _ROLLBACK.search(step.name):
         return
     place, action = StepScript.of(step), of_action(step)
@@ -508,6 +587,8 @@ def _deployments(step: Step, job: Job) -> Iterator[Deployment]:
         made = _of_start(start, start.command, place, job)
         if made is not None:
             yield made
+    if not place.starts and following is not None:
+        yield from following.deployments(step, job)
 
 
 def _counts(start: Start, job: Job, *, there: bool = False) -> bool:
@@ -743,6 +824,11 @@ def step_migrates(step: Step) -> bool:
     return any(_MIGRATES.search(line) for line in lines)
 
 
+def says_migrate(text: str) -> bool:
+    """Whether a command in a text of the shell migrates a Django database."""
+    return _MIGRATES.search(text) is not None
+
+
 def _migrates_on_start(repository: Repository) -> str:
     """The file that migrates whenever the application starts: a task definition, a chart, or a script that an image
     starts with. Which image is deployed is not always seen; those for development are not."""
@@ -769,17 +855,25 @@ def _started_by(dockerfile: str) -> Iterator[str]:
 
 def _says_migrate(text: str, image: bool) -> bool:
     lines = _STARTS.findall(text) if image else text.splitlines()
+    if image:  # a script that the image writes itself
+        written = "|".join(map(re.escape, _started_by(text)))
+        made = re.compile(rf">\s*\S*(?:{written})(?![\w.-])")
+        lines += [line for line in text.splitlines() if written and made.search(line)]
     return any(_MIGRATES.search(line) and not line.lstrip().startswith("#") for line in lines)
 
 
 def _database(repository: Repository) -> str:
     """The first file that names a database, or a library that speaks to one."""
-    files = repository.glob(
+    dependencies = repository.glob(
         *("*requirements*.txt", "*pyproject.toml", "*setup.cfg", "*Pipfile", "*package.json", "*schema.prisma"),
         *("*Gemfile", "*composer.json", "*go.mod", "*Cargo.toml", "*pom.xml", "*build.gradle*", "*.csproj", "*mix.exs"),
-        *("*compose*.y*ml", "*.env*", "*task-def*.json", ".github/workflows/*.y*ml", "*.tf"),
     )
-    return next((path for path in files if _DATABASE.search(repository.text(path))), "")
+    for path in dependencies:
+        text = _COMMENT.sub("", repository.text(path))
+        if _DATABASE.search(text) or _LIBRARY.search(text):
+            return path
+    others = repository.glob("*compose*.y*ml", "*.env*", "*task-def*.json", ".github/workflows/*.y*ml", "*.tf")
+    return next((path for path in others if _DATABASE.search(_COMMENT.sub("", repository.text(path)))), "")
 
 
 # -- values -------------------------------------------------------------------------------------------------------

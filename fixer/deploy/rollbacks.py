@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 from fixer.deploy.command_lines import read
-from fixer.deploy.commands import StepScript, starts_of
+from fixer.deploy.commands import StepScript, starts_of, waits
 from fixer.deploy.deployments import DeployJob, code_of, is_rollback, is_update, value_of
+from fixer.deploy.health_check import health_checks
 from fixer.deploy.ways import ECS, HELM
 from fixer.github.expressions import names_read
 from fixer.github.workflow import Job, Step
-from fixer.languages.shell import Command
+from fixer.languages.shell import Command, Structure
 from fixer.model import Span
 
 _UNDOES = re.compile(r"\bkubectl\b[^\n;|&]*\srollout\s+undo\b|\bhelm\b[^\n;|&]*\srollback\b")
@@ -21,6 +22,13 @@ _GOES_BACK = re.compile(
     r"\b(?:heroku|kamal|cf|vercel|wrangler|docker service|eb|dep)\s+(?:\S+\s+)*rollback|update-traffic|job revert"
 )
 """Commands that go back to a version before, as they are written."""
+_UNDO_COMMANDS = {
+    "kubectl": (("rollout", "undo"),),
+    "helm": (("rollback",),),
+    "heroku": (("rollback",), ("releases:rollback",)),
+    "docker": (("service", "rollback"),),
+    "cf": (("rollback",),),
+}
 _TELLS = frozenset(("gh", "curl", "echo", "printf", "jq", "cat", "date", "exit", "set", "sleep", "true"))
 _TELLING = re.compile(
     r"^(?:actions/(?:checkout|github-script)|aws-actions/configure-aws-credentials|slackapi/|8398a7/action-slack|"
@@ -42,8 +50,10 @@ def rollback_of(job: DeployJob, elsewhere: set[str]) -> Job | Step | None:
         after_failure = re.search(r"\b(?:failure|cancelled)\s*\(", condition) is not None
         if (after_failure or _is_called_a_rollback(step.name)) and _restores(step):
             return step
-        if _UNDOES.search(code_of(step)):
+        if _UNDOES.search(code_of(step)) or any(True for _ in _ways_back(step)):
             return step
+    if _GOES_BACK.search(job.said_elsewhere):
+        return job.deployments[0].step
     for other in job.workflow.jobs.values():
         if other.id != job.id and is_rollback(other) and _depends_on(other, job.id, elsewhere) and _puts_back(other):
             return other
@@ -96,6 +106,8 @@ def _restores(step: Step) -> bool:
     """Whether a step starts a deployment, or goes back to a version before."""
     place = StepScript.of(step)
     text = place.script.code if place is not None else code_of(step)
+    if "kubectl" in step.action:
+        text = f"kubectl {step.inputs.get('args', '')}"
     return bool(starts_of(step)) or _GOES_BACK.search(text) is not None
 
 
@@ -148,6 +160,58 @@ def flaw_of(job: DeployJob, steps: Sequence[Step]) -> Flaw | None:
     if not _READS_AFTER.search(code_of(source)):
         return None
     return Flaw(step, source, "reads what to go back to after the deployment, when that is the revision that failed")
+
+
+@dataclass(frozen=True)
+class Green:
+    """A command that goes back where a check failed, and after which the script ends as if all were well.
+
+    `exit` is the `exit 0` behind it; without one the script goes on, at `end` of the last statement of its block.
+    """
+
+    undo: Command
+    exit: Command | None
+    last: Command
+
+
+def ends_green(step: Step) -> Green | None:
+    """The way back of a step that hides the failure which it went back for; None where there is none."""
+    condition = str(step.data.get("if", ""))
+    if re.search(r"\b(?:failure|cancelled|always)\s*\(", condition) or "continue-on-error" in step.data:
+        return None
+    for undo in _ways_back(step):
+        commands = undo.script.commands
+        if any("$" in each.source for each in commands if each.name == "exit"):
+            return None  # what it found out before decides
+        behind = [each for each in commands if each.start >= undo.start and each.block == undo.block]
+        ending = next((each for each in behind if each.name in ("exit", "return", "false")), None)
+        if ending is None and not undo.script.assigns_behind(undo):
+            return Green(undo, None, behind[-1])
+        if ending is not None and ending.name == "exit" and [word.text for word in ending.args] in ([], ["0"]):
+            return Green(undo, ending, ending)
+    return None
+
+
+def _ways_back(step: Step) -> Iterator[Command]:
+    """The commands of a step that go back, and that a failed wait or health check decides about."""
+    script = step.script
+    if step.run is None or script is None or script.error:
+        return
+    checks = {each.start for each in waits(script)} | {each.command.start for each in health_checks(script)}
+    checks |= {start.offset for start in starts_of(step)}
+    for command in script.commands:
+        if not _goes_back(command) or command.within(Structure.FUNCTION, Structure.LOOP, Structure.BACKGROUND):
+            continue
+        if any(each.start in checks for each in command.decided_by):
+            yield command
+
+
+def _goes_back(command: Command) -> bool:
+    if is_update(command):
+        return read(command).value("--task-definition") is not None
+    words = read(command).texts
+    wanted = _UNDO_COMMANDS.get(command.name, ())
+    return any(words[: len(each)] == each for each in wanted)
 
 
 def _another_service(job: DeployJob, step: Step, command: Command) -> str:

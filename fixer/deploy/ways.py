@@ -238,10 +238,16 @@ def of_action(step: Step) -> Start | None:
         return None
     action = step.action.lower()
     given = step.node.texts("with")
+    known = False
     for each in ways():
         for means in each.actions:
             if fnmatchcase(action, means.pattern[0]):
-                return _started(each, means, given)
+                known = True
+                started = _started(each, means, given)
+                if started is not None:
+                    return started
+    if known:
+        return None
     # `owner/deploy-tools/push` only pushes.
     if _NAMED_DEPLOY.search(action.rpartition("/")[2]) and not _DEPLOYS_NOTHING.search(action):
         return Start(ACTION, Means((action,), Returns.BEGUN, perhaps=True), Returns.BEGUN)

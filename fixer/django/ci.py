@@ -45,7 +45,7 @@ from fixer.github.combination import combination_of, filled
 from fixer.github.expressions import reads_below
 from fixer.github.recipe import Recipe
 from fixer.github.workflow import Job, Workflow
-from fixer.github.workflows import Workflows, commands_of, in_folder
+from fixer.github.workflows import Workflows, commands_of, in_folder, script_of
 from fixer.languages.python import item, text
 from fixer.languages.shell import path_word
 from fixer.model import Blocked, Parts, Span
@@ -63,6 +63,7 @@ _SECRET = re.compile(r"SECRET|SIGNING|ENCRYPT|SALT|JWT|TOKEN|API_?KEY|PASSWORD",
 # What programs and libraries read that no file of the repository names.
 _READ_BY_OTHERS = re.compile(r"(DJANGO|PG|PYTHON|PIP|UV|POETRY|PIPENV|PDM|LD|LC|AWS|GDAL|GEOS|PROJ)_?|(TZ|LANG|PATH)$")
 _FOR_SOMETHING_ELSE = re.compile(r"docs?\b|pages|release|publish|deploy|security|codeql", re.IGNORECASE)
+_BRINGS_PROGRAMS = frozenset({"apt", "apt-get", "pip", "pip3", "pipx", "curl", "wget", "ln", "install", "snap", "brew"})
 _PREFIXES = {"poetry": "poetry run ", "pipenv": "pipenv run ", "uv": "uv run ", "pdm": "pdm run "}
 
 Plain = dict[str, Any]
@@ -158,6 +159,7 @@ class DjangoCI:
         if isinstance(setup, Blocked):
             return setup
         if self.in_container:
+            setup = setup.rewritten(self._by_plugin)
             services: Plain = {}
             environment: Plain | Blocked = self._kept(project, setup)
         else:
@@ -193,6 +195,7 @@ class DjangoCI:
         `at_root`: the command wants to run in the folder of manage.py.
         """
         made: Plain = self.workflow.step_name(title)
+        command = self._by_plugin(command)
         if self.run is None or self.run.folder is None:
             keys = in_folder(self.project.root, command, self.run.step if self.run else self._last_step)
             assert not isinstance(keys, Blocked), "new_job looked at the name of the folder"
@@ -212,6 +215,39 @@ class DjangoCI:
     def in_container(self) -> bool:
         """Whether the tests run in a container of compose that the steps start."""
         return self.run is not None and self.run.in_container
+
+    @cached_property
+    def _has_only_the_plugin(self) -> bool:
+        """Whether the job runs where `docker-compose` is not, and installs none.
+
+        https://github.blog/changelog/2024-04-10-github-hosted-runner-images-deprecation-notice-docker-compose-v1/
+        """
+        runner = self.job.data.get("runs-on") if self.job is not None else None
+        if self.job is None or not isinstance(runner, str) or not re.match(r"ubuntu-(latest|2[2-9]\.04)$", runner):
+            return False
+        brought = (
+            "docker-compose" in word.text
+            for step in self.job.steps
+            for command in commands_of(step)
+            if command.name in _BRINGS_PROGRAMS
+            for word in command.args
+        )
+        actions = (step.action for step in self.job.steps)
+        return not any(brought) and not any("compose" in action for action in actions)
+
+    def _by_plugin(self, text: str) -> str:
+        """A script that calls docker's own compose where there is no `docker-compose`."""
+        if "docker-compose" not in text or not self._has_only_the_plugin:
+            return text
+        starts = [
+            word.start
+            for command in script_of(text).commands
+            for word in command.words
+            if word.text == "docker-compose" and word.end - word.start == len(word.text)
+        ]
+        for start in sorted(set(starts), reverse=True):
+            text = f"{text[:start]}docker compose{text[start + len('docker-compose') :]}"
+        return text
 
     @property
     def manage(self) -> str:

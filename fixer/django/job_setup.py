@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import posixpath
 import re
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
@@ -97,6 +97,14 @@ class Setup:
     @cached_property
     def text(self) -> str:
         return "\n".join(str(each.data) for each in self.steps)
+
+    def rewritten(self, change: Callable[[str], str]) -> Setup:
+        """The same, with every script changed."""
+        steps = tuple(
+            replace(each, data={**each.data, "run": change(str(each.data["run"]))}) if "run" in each.data else each
+            for each in self.steps
+        )
+        return replace(self, steps=steps)
 
     @cached_property
     def starts_servers(self) -> bool:

@@ -96,7 +96,8 @@ def _needs_root(command: Command, folders: tuple[str, ...], values: Mapping[str,
         return f"`{changes.pop()}` changes to another user by itself, for which it must start as root"
     if root := leading & _NEEDS_ROOT:
         return f"`{root.pop()}` must run as root"
-    if re.match(r"/(usr/)?sbin/|/init$", command.argv[0].text):
+    is_reaper = command.name in ("tini", "dumb-init", "catatonit")
+    if re.match(r"/(usr/)?sbin/|/init$", command.argv[0].text) and not is_reaper:
         return f"`{command.argv[0].text}` is a daemon of the system, whose files belong to root"
     if command.has(*_USER_OPTIONS_OF.get(command.name, ())):
         return f"`{_short(command.source)}` changes to another user by itself, for which it must start as root"

@@ -251,6 +251,20 @@ class Command:
         return ""
 
     @cached_property
+    def decided_by(self) -> tuple[Command, ...]:
+        """The commands that decide whether it runs: those of the conditions of `if`, and left of `&&` and `||`."""
+        deciding: list[Node] = []
+        node = self.node
+        while (parent := node.parent) is not None:
+            if parent.type in ("if_statement", "elif_clause"):
+                conditions = parent.children_by_field_name("condition")
+                deciding += [each for each in conditions if not _holds(each, self.node)]
+            elif parent.type == "list" and node != parent.named_children[0]:
+                deciding.append(parent.named_children[0])
+            node = parent
+        return tuple(c for c in self.script.commands if any(_holds(each, c.node) for each in deciding))
+
+    @cached_property
     def fails_assignment(self) -> int | None:
         """Where `|| …` would go in `NAME=$(…)` if a failure of this command, there, ends the script; None if it does
         not. The status of a plain assignment is that of its substitution, and errexit looks at it."""
@@ -349,6 +363,14 @@ class Script:
             if exported or any(mark < node.start_byte for mark in marks):
                 found.append((self.text[name.start_byte : name.end_byte], _word(value, self.text)))
         return tuple(found)
+
+    def assigns_behind(self, command: Command) -> bool:
+        """Whether a statement behind a command, in the same sequence, sets a variable: what follows may look at it."""
+        parent = _statement(command.node).parent
+        later = (
+            [node for node in parent.named_children if node.start_byte > command.start] if parent is not None else []
+        )
+        return any(node.type in ("variable_assignment", *_PLAIN_ASSIGNMENT) for node in later)
 
     @cached_property
     def loop_values(self) -> dict[str, tuple[Word, ...]]:

@@ -240,7 +240,7 @@ def _warm(folder: Path) -> Iterator[None]:
         yield
     finally:
         process.terminate()
-        process.wait(timeout=10)
+        process.wait(timeout=60)
 
 
 @contextlib.contextmanager
@@ -267,4 +267,4 @@ def emulator(folder: Path) -> Iterator[Aws]:
             yield Aws(endpoint, folder)
     finally:
         process.terminate()
-        process.wait(timeout=10)
+        process.wait(timeout=60)

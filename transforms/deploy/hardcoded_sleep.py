@@ -40,6 +40,7 @@ from fixer.deploy.commands import (
     job_deploys,
     starts_of,
     waits,
+    waits_by_action,
     waits_for_ecs,
 )
 from fixer.deploy.deployments import Deployment, Deployments, value_of
@@ -470,6 +471,8 @@ def _begun(wait: Wait) -> Iterator[tuple[StepScript | None, Start]]:
         place = StepScript.of(step)
         started = list(starts_of(step))
         waited = [command.start for command in waits(place.script)] if place is not None else []
+        if waits_by_action(step):
+            return
         yield from ((place, start) for start in started if _may_go_on(start, waited))
         here += started
     job = wait.step.job
@@ -487,7 +490,7 @@ def _may_go_on(start: Start, waited: Sequence[int]) -> bool:
 
 def _waits(step: Step) -> bool:
     place = StepScript.of(step)
-    return place is not None and any(True for _ in waits(place.script))
+    return waits_by_action(step) or (place is not None and any(True for _ in waits(place.script)))
 
 
 def _waiting_line(wait: Wait, place: StepScript | None, start: Start, environment: Environment) -> str | None:

@@ -24,7 +24,9 @@ from fnmatch import filter as matching
 from fnmatch import fnmatchcase
 from functools import cache
 
+from fixer.django.project import DjangoProject
 from fixer.docker.ignore_files import is_ignored, read_ignore
+from fixer.docker.privileges import is_within
 from fixer.documents import DEVELOPMENT
 from fixer.languages.dockerfile import Dockerfile, Instruction, Stage
 from fixer.languages.shell import Script
@@ -58,6 +60,8 @@ CERTIFICATES = re.compile(r"(?i)(^|/)(ca|ca-certificates|certs?|certificates?|ke
 # Files that stand for what may lie in a folder.
 ENVIRONMENTS = (".env", ".env.local", ".env.production")
 LEAKS_NAMED = 5
+# python-dotenv, django-environ, environs and python-decouple.
+READS_ENV = re.compile(r"\bload_dotenv\(|\bread_env\(|^from decouple import", re.MULTILINE)
 # A folder in which something is started is one where a `.env` may lie.
 STARTED = re.compile(
     r"^(\.env.*|.*dockerfile.*|(docker-)?compose.*\.ya?ml|manage\.py|package\.json|pyproject\.toml|setup\.(py|cfg)"
@@ -100,11 +104,11 @@ TOKEN_FILES = frozenset((
 PUBLIC_FILE = re.compile(r"(?i)pub|public|ca\b|cert|gpg|keyring|apt|archive|example|sample|test")
 
 
-def check(dockerfile: Dockerfile, builds: ImageBuilds) -> Iterator[Finding]:
+def check(dockerfile: Dockerfile, builds: ImageBuilds, django: DjangoProject | None) -> Iterator[Finding]:
     build = next(iter(builds.of(dockerfile.source.path)), None)
     if build is None:
         return
-    yield from _context_leaks(dockerfile, build, builds)
+    yield from _context_leaks(dockerfile, build, builds, django)
     yield from _wide_copies(dockerfile, build)
     for stage in dockerfile.stages:
         for instruction in stage.instructions:
@@ -119,7 +123,9 @@ def _finding(build: ImageBuild, instruction: Instruction, message: str, cure: Fi
 # -- what the folder may hold -----------------------------------------------------------------------------------------
 
 
-def _context_leaks(dockerfile: Dockerfile, build: ImageBuild, builds: ImageBuilds) -> Iterator[Finding]:
+def _context_leaks(
+    dockerfile: Dockerfile, build: ImageBuild, builds: ImageBuilds, django: DjangoProject | None
+) -> Iterator[Finding]:
     if DEVELOPMENT.search(build.path):
         return
     wide = [
@@ -154,20 +160,25 @@ def _context_leaks(dockerfile: Dockerfile, build: ImageBuild, builds: ImageBuild
         )
         yield _finding(build, wide[0][0], "whole folders are copied, and it depends on the build which", cure)
         return
-    taken = [(instruction, _takes_along(build, builds, source)) for instruction, source in wide]
-    place = next((instruction for instruction, names in taken if names), None)
-    if place is None:
-        return
     # A pattern that may not be added cures nothing.
     additions = _additions(build, builds)
     lines = [line for _, section in additions for line in section]
     cured = tuple(read_ignore([*(build.ignore.lines if build.ignore else ()), *lines]))
-    leaks = list(dict.fromkeys(name for _, names in taken for name in names if is_ignored(_inside(name), cured)))
+    taken = [
+        (instruction, [name for name in _takes_along(build, builds, source) if is_ignored(_inside(name), cured)])
+        for instruction, source in wide
+    ]
+    taking = [instruction for instruction, names in taken if names]
+    leaks = list(dict.fromkeys(name for _, names in taken for name in names))
     if leaks:
+        place = taking[0]
         more = [f"{len(leaks) - LEAKS_NAMED + 1} more"] if len(leaks) > LEAKS_NAMED else []
         named = [*leaks[: LEAKS_NAMED - len(more)], *more]
-        message = f"{place.op} {' '.join(place.args)} takes along {listed(named)}, if there"
-        yield _finding(build, place, message, _completed(build, additions))
+        who = f"{place.op} {' '.join(place.args)}"
+        who += f" and {len(taking) - 1} more take" if len(taking) > 1 else " takes"
+        message = f"{who} along {listed(named)}, if there"
+        fed = _fed_by_the_image(build, django) if any("**/.env" in section for _, section in additions) else ()
+        yield _finding(build, place, message, _completed(build, additions, fed))
 
 
 def _takes_along(build: ImageBuild, builds: ImageBuilds, source: str) -> list[str]:
@@ -193,8 +204,8 @@ def _may_hold_secrets(build: ImageBuild, folder: str) -> bool:
     return spoken or any(STARTED.match(posixpath.basename(path)) for path in inside)
 
 
-def _completed(build: ImageBuild, additions: list[tuple[str, list[str]]]) -> Fix | Blocked:
-    todo = _bundled(build)
+def _completed(build: ImageBuild, additions: list[tuple[str, list[str]]], fed: tuple[str, ...]) -> Fix | Blocked:
+    todo = (*_bundled(build), *fed)
     tier = Tier.REVIEW if todo else Tier.SAFE
     if build.ignore is None:
         text = "\n".join(f"# {title}\n" + "".join(f"{line}\n" for line in lines) for title, lines in additions)
@@ -249,6 +260,22 @@ def _bundled(build: ImageBuild) -> tuple[str, ...]:
     return (
         "if the bundler reads a .env that is not in the repository, give its values as ARG and ENV before the build",
     )
+
+
+def _fed_by_the_image(build: ImageBuild, django: DjangoProject | None) -> tuple[str, ...]:
+    """What a person must look at where the settings read a `.env`, and a program is given it by the image alone."""
+    modules = [module for each in django.projects for module in each.modules.values()] if django is not None else []
+    if not any(READS_ENV.search(module.document.source.text) for module in modules):
+        return ()
+    for program in build.runners:
+        mounted = any(mount.bind and is_within(program.folder or "/", (mount.target,)) for mount in program.mounts)
+        given = program.environment.values or program.environment.unknown
+        if program.is_django and not mounted and not given:
+            return (
+                f"{program.path} gives {program.name!r} no variables: what it reads from .env must come from there, "
+                "by `env_file`, say",
+            )
+    return ()
 
 
 def _additions(build: ImageBuild, builds: ImageBuilds) -> list[tuple[str, list[str]]]:

@@ -58,7 +58,7 @@ def check(
         return
 
     def judged(document: Workflow) -> Iterator[tuple[Use, Finding | Bump | None]]:
-        for use in uses_of(document):
+        for use in uses_of(document, workflows):
             if origin is None or not _is_own_branch(use.ref, origin):
                 yield use, _judge(use, catalog, files, options)
 

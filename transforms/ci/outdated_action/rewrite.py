@@ -167,9 +167,9 @@ def _edits(use: Use, migrated: Migrated) -> Iterator[Parts]:
 
 def _permission_edits(use: Use, wanted: Mapping[str, str]) -> Parts:
     """Permissions that the new version needs, where what is written restricts the job's token."""
-    if use.job is None or may(use.job, wanted, None) is not False:
+    if use.job is None or may(use.job, wanted, use.workflows) is not False:
         return ()
-    return grant(use.job, wanted, None)
+    return grant(use.job, wanted, use.workflows)
 
 
 def _script_edits(use: Use, name: str) -> Parts:

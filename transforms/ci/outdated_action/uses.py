@@ -7,6 +7,7 @@ from typing import NamedTuple
 
 from fixer.github.action_ref import ActionRef
 from fixer.github.workflow import Job, Step, Workflow
+from fixer.github.workflows import Workflows
 from fixer.languages.yaml import Node
 from fixer.model import Blocked, Finding, Fix
 
@@ -19,15 +20,16 @@ class Use(NamedTuple):
     workflow: Workflow
     step: Step | None
     job: Job | None
+    workflows: Workflows | None = None
 
 
-def uses_of(workflow: Workflow) -> Iterator[Use]:
+def uses_of(workflow: Workflow, workflows: Workflows | None) -> Iterator[Use]:
     for step in workflow.steps:
         if step.uses is not None and step.uses.target is None:
-            yield Use(step.uses, ActionRef.parse(step.uses.value), workflow, step, step.job)
+            yield Use(step.uses, ActionRef.parse(step.uses.value), workflow, step, step.job, workflows)
     for job in workflow.jobs.values():
         if job.uses is not None and job.uses.target is None and job.node.target is None:
-            yield Use(job.uses, ActionRef.parse(job.uses.value), workflow, None, job)
+            yield Use(job.uses, ActionRef.parse(job.uses.value), workflow, None, job, workflows)
 
 
 def finding(use: Use, message: str, cure: Fix | Blocked) -> Finding:

@@ -34,6 +34,7 @@ from fixer.deploy.deployments import (
     Deployments,
     code_of,
     filled_in,
+    says_migrate,
     value_of,
 )
 from fixer.deploy.local_actions import (
@@ -106,6 +107,8 @@ def check(
     jobs = deployments.of(workflow)
     for job in jobs:
         if deployments.migrates_on_start or _migrates_on_start(job, runtime) or not _deploys_django(job, django):
+            continue
+        if says_migrate(job.said_elsewhere):
             continue
         found = _migrations(job, job.elsewhere(jobs))
         if not found:
@@ -324,11 +327,12 @@ def _one_off(job: DeployJob, deployment: Deployment, django: DjangoProject, opti
         "Migrate the database by an ECS task",
         "Runs a migration as a task of an ECS service's own kind, and fails where it fails",
         "migrate.sh",
-        with_blocks(text, "options", *blocks),
+        with_blocks(text, "options", *blocks, "environment"),
         tuple(inputs),
         {},
     )
-    return OneOff(Work(action, with_blocks(text, *blocks)), values)
+    overrides = "environment" if django.limit_variables else "command"
+    return OneOff(Work(action, with_blocks(text, *blocks, overrides)), values)
 
 
 def _without_limits(django: DjangoProject) -> str:

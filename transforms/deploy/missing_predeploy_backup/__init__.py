@@ -121,6 +121,8 @@ def _where(job: DeployJob) -> str:
 
 def _backs_up(job: DeployJob, elsewhere: set[str]) -> bool:
     """Whether this job, or one that it needs, backs the database up."""
+    if _BACKS_UP.search(job.said_elsewhere):
+        return True
     for found in job.workflow.upstream(job.job.id, without=elsewhere):
         named = any(_NAMED.search(step.name) for step in found.steps)
         if (

@@ -51,11 +51,13 @@ from fixer.deploy.local_actions import (
     checkout_before,
     shared_place,
 )
-from fixer.deploy.rollbacks import Flaw, flaw_of, idle_rollback, is_atomic, rollback_of
+from fixer.deploy.rollbacks import Flaw, Green, ends_green, flaw_of, idle_rollback, is_atomic, rollback_of
 from fixer.deploy.ways import ECS, HELM, KUBERNETES, Returns
 from fixer.github.expressions import ANY, conditions, names_read, only_read, reads_below
 from fixer.github.permissions import grant
 from fixer.github.workflow import Job, Step, Workflow
+from fixer.github.workflows import Workflows
+from fixer.languages.shell import Command, Structure
 from fixer.languages.yaml import Flow, Node
 from fixer.model import Blocked, Finding, Fix, NewFile, Parts, Rule, RuleOptions, Tier, option
 from transforms.deploy.missing_rollback import steps
@@ -99,7 +101,13 @@ class Options(RuleOptions):
     command: str = option("", "a command that goes back to the version in $PREVIOUS, likewise")
 
 
-def check(workflow: Workflow, deployments: Deployments, local: LocalActions, options: Options) -> Iterator[Finding]:
+def check(
+    workflow: Workflow,
+    deployments: Deployments,
+    local: LocalActions,
+    workflows: Workflows | None,
+    options: Options,
+) -> Iterator[Finding]:
     jobs = deployments.of(workflow)
     for job in jobs:
         elsewhere = job.elsewhere(jobs)
@@ -107,7 +115,7 @@ def check(workflow: Workflow, deployments: Deployments, local: LocalActions, opt
         if existing is None:
             idle = idle_rollback(job, elsewhere)
             if idle is not None and job.way.restored:
-                yield _idle(job, idle, local, options)
+                yield _idle(job, idle, local, workflows, options)
             elif not is_atomic(job):
                 yield _missing(job, local, options)
         else:
@@ -484,7 +492,12 @@ def _recording(going_back: GoingBack, *, followed: bool = False) -> list[Parts]:
                 passed = f"${{{{ steps.{record.step_id}.outputs.{name.lower()} }}}}"
                 outputs[f"previous_{name.lower()}{record.suffix}"] = value if going_back.shared else passed
     later: dict[int, list[dict[str, Any]]] = {}
+    replaced: list[Parts] = []
     for deployment in _waited_for(job):
+        waiting = job.waiting_step(deployment)
+        if waiting is not None:
+            replaced += _waits_better(going_back, deployment, waiting)
+            continue
         later.setdefault(deployment.index + 1, []).append(_wait_step(going_back, deployment))
     last = job.last_check
     if last is not None:
@@ -493,7 +506,7 @@ def _recording(going_back: GoingBack, *, followed: bool = False) -> list[Parts]:
         outputs[_healthy(job)] = f"${{{{ steps.{step['id']}.outputs.healthy }}}}"
         later.setdefault(last + 1, []).append(step)
     recorded = [_record_step(going_back, record) for record in going_back.records]
-    parts: list[Parts] = [workflow.insert_item(steps_node, going_back.index, *recorded)]
+    parts: list[Parts] = [workflow.insert_item(steps_node, going_back.index, *recorded), *replaced]
     parts += [workflow.insert_item(steps_node, index, *made, followed=followed) for index, made in later.items()]
     own = job.job.node.get("outputs")
     if own is not None:
@@ -530,6 +543,18 @@ def _wait_step(going_back: GoingBack, deployment: Deployment) -> dict[str, Any]:
         return step | steps.wait(deployment).step(env, shared=True)
     env = {**deployment.credentials, **env}
     return step | deployment.surroundings | steps.wait(deployment).step(env, shared=False)
+
+
+def _waits_better(going_back: GoingBack, deployment: Deployment, step: Step) -> list[Parts]:
+    """A step that only waits does it in the way that notices when ECS went back by itself."""
+    made = _wait_step(going_back, deployment)
+    workflow, run = step.workflow, step.run
+    assert run is not None
+    if going_back.shared:
+        call = {key: made[key] for key in ("uses", "with")}
+        return [workflow.edit_mapping(step.node, delete=["run"], add=call)]
+    added: dict[str, Any] = {key: made[key] for key in ("shell", "working-directory", "env") if key in made}
+    return [workflow.edit_mapping(step.node, set={"run": made["run"]}, add=added)]
 
 
 # -- the job that rolls back --------------------------------------------------------------------------------------
@@ -578,8 +603,8 @@ def _rollback_job(going_back: GoingBack) -> dict[str, Any] | Blocked:
         return local
     made: dict[str, Any] = {}
     if "name" in data and not job.is_local(data["name"]):
-        short = re.sub(r"(?i)^deploy(?:s|ing|ment)?(?:\s+(?:to|of))?\s+", "", str(data["name"]))
-        made["name"] = f"Roll back {short}"
+        short = re.sub(r"(?i)^deploy(?:s|ing|ment)?(?:\s+(?:to|of))?(?:\s+|$)", "", str(data["name"]))
+        made["name"] = f"Roll back {short}".strip()
     needs = _needed(job)
     made["needs"] = Flow(tuple(needs)) if len(needs) > 1 else job.id
     made["if"] = _condition(job)
@@ -741,14 +766,16 @@ def _by_command(job: DeployJob, steps: Node, options: Options) -> Fix | Blocked:
 # -- a rollback that does not work --------------------------------------------------------------------------------
 
 
-def _idle(job: DeployJob, rollback: Job, local: LocalActions, options: Options) -> Finding:
+def _idle(job: DeployJob, rollback: Job, local: LocalActions, workflows: Workflows | None, options: Options) -> Finding:
     """A rollback that tells GitHub of a deployment, or people of a failure, and starts no old version."""
     message = f"job {rollback.id} does not roll job {job.id} back: nothing in it puts an old version back"
     node = rollback.node.get("name") or rollback.node.get("if") or rollback.node
-    return Finding(job.workflow.path, node.span, message, _made_to_work(job, rollback, local, options))
+    return Finding(job.workflow.path, node.span, message, _made_to_work(job, rollback, local, workflows, options))
 
 
-def _made_to_work(job: DeployJob, rollback: Job, local: LocalActions, options: Options) -> Fix | Blocked:
+def _made_to_work(
+    job: DeployJob, rollback: Job, local: LocalActions, workflows: Workflows | None, options: Options
+) -> Fix | Blocked:
     workflow, steps_node = job.workflow, rollback.steps_node
     why = _why_not(job)
     if why is not None:
@@ -769,7 +796,7 @@ def _made_to_work(job: DeployJob, rollback: Job, local: LocalActions, options: O
     parts = _recording(going_back)
     parts.append(workflow.insert_item(steps_node, max(signed_in, default=-1) + 1, *made))
     parts.append(_better_condition(job, rollback))
-    parts += _same_rights(job, rollback)
+    parts += _same_rights(job, rollback, workflows)
     return Fix.of(
         f"record what runs, and let job {rollback.id} restore it",
         *parts,
@@ -780,12 +807,12 @@ def _made_to_work(job: DeployJob, rollback: Job, local: LocalActions, options: O
     )
 
 
-def _same_rights(job: DeployJob, rollback: Job) -> list[Parts]:
+def _same_rights(job: DeployJob, rollback: Job, workflows: Workflows | None) -> list[Parts]:
     """The environment, whose secrets signing in needs, and permissions such as `id-token`."""
     workflow, made = job.workflow, list[Parts]()
     wanted = _rights(job)
     if isinstance(wanted, dict) and rollback.node.get("permissions") is not None:
-        made.append(grant(rollback, wanted, None))
+        made.append(grant(rollback, wanted, workflows))
     if job.job.environment and not rollback.environment:
         made.append(workflow.add_key(rollback.node, "environment", job.job.environment, before="steps"))
     return made
@@ -810,7 +837,10 @@ def _broken(job: DeployJob, rollback: Job, local: LocalActions, options: Options
 
 
 def _broken_step(job: DeployJob, step: Step) -> Finding | None:
-    """The same, where it is a step of the job that deploys."""
+    """The same, where it is a step of the job that deploys; or one that hides what it went back for."""
+    green = ends_green(step)
+    if green is not None and step.run is not None:
+        return _green(job, step, green)
     flaw = flaw_of(job, (step,))
     if flaw is None or step.run is None:
         return None
@@ -821,6 +851,34 @@ def _broken_step(job: DeployJob, step: Step) -> Finding | None:
         "delete the step; fhfix then records what runs, and writes a job that restores it",
     )
     return Finding(job.workflow.path, step.run.span, message, replace(why, config="") if why is not None else blocked)
+
+
+def _green(job: DeployJob, step: Step, green: Green) -> Finding:
+    workflow, run, text = job.workflow, step.run, green.undo.script.text
+    assert run is not None
+    message = (
+        f"job {job.id} ends green where it went back (`{_shown(green.undo)}`): nobody learns that nothing was deployed"
+    )
+    span = workflow.span_of(run, green.undo.start, green.undo.end)
+    if green.exit is not None:
+        edits = [(green.exit.start, green.exit.end, "exit 1")]
+    elif green.undo.within(Structure.LIST) and green.undo.block == green.undo.decided_by[-1].block:
+        edits = [(green.undo.start, green.undo.end, f"{{ {green.undo.source}; exit 1; }}")]
+    else:
+        start, end = green.last.statement
+        line = text[text.rfind("\n", 0, start) + 1 : start]
+        edits = [(end, end, f"\n{line}exit 1" if not line.strip() else "; exit 1")]
+    fix = Fix.of(
+        "let the job fail after it went back",
+        workflow.splice_scalar(run, edits),
+        tier=Tier.REVIEW,
+        effects=[f"job {job.id} is red, and jobs behind it do not run, where the deployment failed and was undone"],
+    )
+    return Finding(workflow.path, span, message, fix)
+
+
+def _shown(command: Command) -> str:
+    return " ".join((command.name, *(word.text for word in command.args[:2])))
 
 
 def _repaired(job: DeployJob, rollback: Job, flaw: Flaw, local: LocalActions, options: Options) -> Fix | Blocked:

@@ -42,8 +42,13 @@ if [ "$launch" != None ]; then
 elif [ "$strategy" != null ] && [ "$strategy" != "[]" ]; then
   options+=(--capacity-provider-strategy "$strategy")
 fi
+#: environment
 overrides=$(printf '{"containerOverrides": [{"name": "%s", "command": %s, "environment": %s}]}' \
   "$name" "$COMMAND" "$ENVIRONMENT")
+#: end
+#: command
+overrides=$(printf '{"containerOverrides": [{"name": "%s", "command": %s}]}' "$name" "$COMMAND")
+#: end
 # run-task succeeds also where it starts nothing; then it says why among its failures.
 started=$(aws ecs run-task --cluster "$CLUSTER" --task-definition "$revision" --count 1 --overrides "$overrides" \
   "${options[@]}" --query '[tasks[0].taskArn, failures[0].reason]' --output text)
