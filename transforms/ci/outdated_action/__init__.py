@@ -177,8 +177,8 @@ def _pin(use: Use, action: Action, options: Options) -> Finding | None:
     return finding(use, message, Fix.of(f"pin {use.ref.name} to {found[1]}", *parts))
 
 
-def _uses_known_actions(workflow: Workflow, catalog: Catalog) -> bool:
-    return any(catalog.of(use.ref) is not None for use in uses_of(workflow))
+def _uses_known_actions(workflow: Workflow, catalog: Catalog, workflows: Workflows | None) -> bool:
+    return any(catalog.of(use.ref) is not None for use in uses_of(workflow, workflows))
 
 
 RULE = Rule(
