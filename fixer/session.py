@@ -134,6 +134,17 @@ class Session:
         documents = self.repository.documents(Workflow)
         return unknown_actions((each for each in documents if self.repository.in_scope(each.path)), Catalog.load())
 
+    def again(self) -> Session:
+        """The same with the files as they are on disk now."""
+        return replace(self, repository=Repository(self.repository.root, only=self.repository.only))
+
+    def with_settings(self, settings: Sequence[str]) -> Session:
+        """The same with more options, `rules.<id>.<option>=<value>`. Raises SessionError for what is mistyped."""
+        try:
+            return replace(self, config=self.config.with_command_line(all_rules(), options=settings))
+        except ConfigError as error:
+            raise SessionError(error.errors) from None
+
     def after(self, plan: Plan) -> Repository:
         """The repository as it is when the plan is carried out."""
         return self.repository.with_changes({path: change.after for path, change in plan.files.items()})

@@ -192,23 +192,6 @@ def test_rules_can_be_given_with_commas(repository: Path) -> None:
     assert fhfix("check", "--select", f"ci,{RULE}", "--ignore", "ci,docker", repository).exit_code == 0
 
 
-def test_an_unanswered_question_stops_before_anything_is_written(repository: Path) -> None:
-    result = fhfix("apply", "--interactive", "--select", RULE, repository)
-
-    assert result.exit_code == 130
-    assert "fhfix: stopped; nothing was written" in result.stderr
-    assert (repository / PATH).read_text() == WORKFLOW
-
-
-def test_what_was_chosen_comes_alone_on_standard_output(repository: Path) -> None:
-    words = ["apply", "--dry-run", "--interactive", "--format", "patch", "--select", RULE, str(repository)]
-    result = CliRunner().invoke(main, words, input="y\n")
-
-    assert "Take this fix?" in result.stderr
-    assert result.stdout.startswith(f"diff --git a/{PATH}")
-    assert "Take this fix?" not in result.stdout
-
-
 def test_an_apply_says_that_it_wrote_and_how_it_is_taken_back(repository: Path) -> None:
     assert "written" not in fhfix("apply", "--dry-run", repository).output
     assert "`fhfix undo` takes it back" in fhfix("apply", repository).stderr

@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 
 from fixer.docker.compose import Build, Compose, Mount
+from fixer.documents import kind_of, name_of
 from fixer.languages.dockerfile import ImageRef
 from fixer.model import Source
 
@@ -83,6 +84,16 @@ def test_mounts_are_told_from_named_volumes() -> None:
 @pytest.mark.parametrize("context", ["../..", "https://example.com/repo.git", "$CONTEXT", "/srv"])
 def test_a_context_outside_of_the_repository_is_not_known(context: str) -> None:
     assert compose(f"services: {{a: {{build: '{context}'}}}}").services["a"].build is None
+
+
+@pytest.mark.parametrize("path", ["local.yml", "production.yml", "backend/staging.yaml"])
+def test_compose_files_may_be_named_after_where_they_run(path: str) -> None:
+    assert kind_of(path) == name_of(Compose)
+
+
+@pytest.mark.parametrize("path", ["config/environments/production.yml", "test.yml", "locale.yml", ".github/local.yml"])
+def test_other_files_with_such_names_are_none(path: str) -> None:
+    assert kind_of(path) != name_of(Compose)
 
 
 def test_a_file_without_services_has_none() -> None:

@@ -51,7 +51,11 @@ PRINTING = {
     "sys.stderr.write", "sys.stdout.buffer.write", "sys.stdout.write",
 }  # fmt: skip
 # What these say is the same for every repository: the answers that a question takes, and a sign of life.
-ASKING = {("fixer/show/interactive.py", "click.prompt"), ("fixer/commands/waiting.py", "os.write")}
+ASKING = {
+    ("fixer/show/interactive.py", "click.prompt"),
+    ("fixer/commands/configure.py", "click.prompt"),
+    ("fixer/commands/waiting.py", "os.write"),
+}
 WRITERS = (
     "fixer/writing.py",
     "fixer/disk.py",

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from fixer.docker.compose import Mount
 from fixer.languages.makefile import targets
 from fixer.model import Blocked, Edit, Parts, Source
 from fixer.repository import Repository
@@ -227,6 +228,39 @@ def test_poolers_are_found_in_examples_and_in_the_documentation(tmp_path: Path) 
     assert runtime.poolers("OTHER") == ()
 
 
+def test_a_script_in_python_may_start_django(tmp_path: Path) -> None:
+    start = """\
+import os
+import subprocess
+import sys
+
+subprocess.run([sys.executable, "manage.py", "migrate", "--noinput"], check=True)
+os.execvp(sys.executable, [sys.executable, "manage.py", "runserver", "0.0.0.0:8000"])
+"""
+    dockerfile = 'FROM python:3.12-slim\nWORKDIR /app\nCOPY . .\nENTRYPOINT ["python", "/app/start.py"]\n'
+    files = {"Dockerfile": dockerfile, "start.py": start, "manage.py": MANAGE}
+
+    found = program(picture(tmp_path, files), "Dockerfile", "dockerfile")
+
+    assert sources(found) == [
+        "python /app/start.py",
+        "python manage.py migrate --noinput",
+        "python manage.py runserver 0.0.0.0:8000",
+    ]
+    assert [(each.line, each.conditional) for each in found.migrations] == [(5, True)]
+    assert (found.is_django, found.unfollowed) == (True, ())
+
+
+def test_a_script_in_python_that_puts_commands_together_is_unknown(tmp_path: Path) -> None:
+    start = 'import os, sys\nos.execvp("python", ["python", "manage.py", *sys.argv[1:]])\n'
+    dockerfile = 'FROM python:3.12-slim\nWORKDIR /app\nCOPY . .\nCMD ["python", "start.py", "migrate"]\n'
+    files = {"Dockerfile": dockerfile, "start.py": start, "manage.py": MANAGE}
+
+    found = program(picture(tmp_path, files), "Dockerfile", "dockerfile")
+
+    assert found.unfollowed == ("Dockerfile: what start.py starts",)
+
+
 def test_recipes_of_a_makefile_say_where_they_stand() -> None:
     text = "X = a\nall: b ; echo all\nb:\n\t@echo $(X) \\\n\t  more\n\tplain $$HOME\n"
     found = targets(text)
@@ -285,7 +319,16 @@ spec:
           envFrom:
             - configMapRef: {name: settings}
             - secretRef: {name: passwords}
-          volumeMounts: [{name: media, mountPath: /app/media}]
+          volumeMounts:
+            - {name: media, mountPath: /app/media}
+            - {name: settings, mountPath: /etc/shop}
+            - {name: cache, mountPath: /cache}
+            - {name: logs, mountPath: /logs}
+      volumes:
+        - {name: media, persistentVolumeClaim: {claimName: media}}
+        - {name: settings, configMap: {name: settings}}
+        - {name: cache, emptyDir: {}}
+        - {name: logs, hostPath: {path: /var/log/shop}}
 """,
     }
     web = program(picture(tmp_path, shop(**files)), "web", "kubernetes")
@@ -293,10 +336,63 @@ spec:
     assert web.image is not None
     assert sources(web)[-2:] == ["python manage.py migrate --noinput", "gunicorn shop.wsgi"]
     assert [(s.name, s.host, s.speaks_tls) for s in web.databases()] == [("pg", "database", False)]
-    assert (web.user, [mount.target for mount in web.mounts]) == ("1000", ["/app/media"])
+    assert web.user == "1000"
+    assert web.mounts == (
+        Mount("media", "/app/media", bind=False, of_root=True),
+        Mount("settings", "/etc/shop", bind=False, read_only=True),
+        Mount("cache", "/cache", bind=False),
+        Mount("/var/log/shop", "/logs", bind=True),
+    )
     assert web.unknown == ("k8s/web.yaml:9: the secret passwords",)
     added = written(tmp_path, web.environment.add("DB_SSLMODE", "prefer"))
     assert '              value: "0"\n            - name: DB_SSLMODE\n              value: prefer\n' in added
+
+
+def test_a_patch_is_no_program_and_what_waits_for_a_database_is_none(tmp_path: Path) -> None:
+    files = {
+        "k8s/base/web.yaml": """\
+apiVersion: apps/v1
+kind: Deployment
+metadata: {name: web}
+spec:
+  template:
+    spec:
+      initContainers:
+        - {name: wait, image: "postgres:16", command: [pg_isready, -h, database]}
+      containers:
+        - {name: web, image: registry.example/shop, args: [gunicorn, shop.wsgi]}
+""",
+        "k8s/base/backup.yaml": """\
+apiVersion: batch/v1
+kind: CronJob
+metadata: {name: backup}
+spec:
+  jobTemplate:
+    spec:
+      template:
+        spec:
+          containers: [{name: backup, image: "postgres:16", command: [pg_dump]}]
+""",
+        "k8s/live/kustomization.yaml": """\
+apiVersion: kustomize.config.k8s.io/v1beta1
+kind: Kustomization
+resources: [../base/web.yaml]
+patches:
+  - path: more.yaml
+""",
+        "k8s/live/more.yaml": """\
+apiVersion: apps/v1
+kind: Deployment
+metadata: {name: web}
+spec: {template: {spec: {containers: [{name: web, image: registry.example/shop}]}}}
+""",
+    }
+
+    runtime = picture(tmp_path, files)
+
+    assert [each.path for each in runtime.programs] == ["k8s/base/web.yaml"]
+    assert runtime.servers == ()
+    assert runtime.unknown == ("k8s/live/more.yaml: what the patch changes",)
 
 
 def test_a_chart_and_an_unreadable_manifest_are_named_as_unknown(tmp_path: Path) -> None:

@@ -15,12 +15,16 @@ from fixer.show.page import About
 def about(root: Path, command: str, title: str = "") -> About:
     """`title` is the name of the folder where none is given."""
     context = click.get_current_context()
+    return about_of(root, same_repository(command, context), same_repository("apply", context), title)
+
+
+def about_of(root: Path, command: str, apply: str, title: str = "") -> About:
     commit, uncommitted = commit_of(root)
     today = datetime.now().astimezone()
     return About(
         title or root.resolve().name,
-        same_repository(command, context),
-        same_repository("apply", context),
+        command,
+        apply,
         commit + ", with changes since" * uncommitted,
         f"{today.day} {today:%B %Y, %H:%M}",
     )

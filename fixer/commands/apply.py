@@ -2,7 +2,12 @@
 
 from __future__ import annotations
 
+import os
+import re
+import subprocess
 import sys
+from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import click
@@ -15,7 +20,8 @@ from fixer.commands.opening import (
     say_nothing_read,
     say_problems,
 )
-from fixer.model import Blocked, Plan
+from fixer.editor import editor
+from fixer.model import Blocked, Plan, listed
 from fixer.selection import Chosen, ids_in
 from fixer.session import Session
 from fixer.show.output import Refusal, console, page, put, put_patch, say
@@ -44,7 +50,7 @@ def _selected(context: click.Context, parameter: click.Parameter, given: Path | 
 @click.command()
 @repository_options
 @click.option("-n", "--dry-run", is_flag=True, help="Show what would change, and why; write nothing at all.")
-@click.option("-i", "--interactive", is_flag=True, help="Ask for each fix: yes, no, all of this rule, file, quit.")
+@click.option("-i", "--interactive", is_flag=True, help="Choose groups and fixes on the terminal, beside their diffs.")
 @click.option(
     "--only",
     "names",
@@ -93,9 +99,8 @@ def apply(
         chosen = Chosen((*names, *selection)) if names or selection else None
         made = opened.plan(chosen)
         if interactive and made.taken:
-            from fixer.show.interactive import choose
-
-            made = opened.plan(choose(made))
+            opened, chosen = _picked(opened, made)
+            made = opened.plan(chosen)
         if not quiet:
             _show(opened, made, form, dry_run=dry_run, verbose=verbose)
         if chosen is not None and chosen.unmet:
@@ -120,6 +125,46 @@ def apply(
     unfixed = [reported for reported in made.left if interactive or isinstance(reported.finding.cure, Blocked)]
     missed = chosen is not None and bool(chosen.unmet)
     sys.exit(exit_code(made, found=bool(unfixed) or missed, zero=zero))
+
+
+def _picked(opened: Session, made: Plan) -> tuple[Session, Chosen]:
+    """What a person chooses, of the files as they are in the end: some may be edited before."""
+    if not (sys.stdin.isatty() and sys.stderr.isatty()):
+        raise click.UsageError("--interactive needs a terminal; --only and --selection choose without one")
+    from fixer.show.picker import Edit, Never, pick
+
+    unticked: frozenset[str] = frozenset()
+    while True:
+        answer = pick(made, unticked)
+        if isinstance(answer, Edit):
+            command = editor(os.environ, opened.repository.root / answer.path, answer.line)
+            if command:
+                subprocess.run(command, check=False)
+            else:
+                say("neither VISUAL nor EDITOR names an editor")
+            opened = opened.again()
+        elif isinstance(answer, Never):
+            opened = _never(opened, answer.rule_id, answer.paths)
+        else:
+            return opened, Chosen(answer.names if answer else ())
+        unticked = answer.unticked
+        made = opened.plan()
+
+
+def _never(opened: Session, rule_id: str, paths: Sequence[str]) -> Session:
+    """Writes into the configuration that files are left alone by a rule."""
+    from fixer.commands.configure import write_configuration
+
+    ignores = dict(opened.config.per_path_ignores)
+    new: dict[str, list[str]] = {}
+    for path in paths:
+        pattern = "/" + re.sub(r"([\\*?\[\] ])", r"\\\1", path)  # as in .gitignore
+        ignores[pattern] = (*ignores.get(pattern, ()), rule_id)
+        new[pattern] = list(ignores[pattern])
+    written = write_configuration(opened, {"per-path-ignores": new})
+    say(f"{written.name}: from now on {rule_id} leaves {listed(paths)} alone")
+    config = replace(opened.config, per_path_ignores=ignores, origin=written.name)
+    return replace(opened.again(), config=config)
 
 
 def _show(opened: Session, made: Plan, form: str, *, dry_run: bool, verbose: bool) -> None:

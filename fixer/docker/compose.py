@@ -24,13 +24,15 @@ class Build:
 @dataclass(frozen=True)
 class Mount:
     """A volume. `source` is a name, a path as written, or empty; `bind` says whether it is a folder of the host, and
-    `folder` which one of the repository that is, from its top (None: none)."""
+    `folder` which one of the repository that is, from its top (None: none). `of_root`: a platform makes it for root,
+    whoever owned the folder in the image."""
 
     source: str
     target: str
     bind: bool
     folder: str | None = None
     read_only: bool = False
+    of_root: bool = False
 
 
 @dataclass(frozen=True, eq=False)

@@ -162,8 +162,8 @@ def _is_strange(program: Program, name: str) -> bool:
         return False
     if "$" in reference or image.registry not in ("", *_PUBLIC) or program.is_django:
         return True
-    own, other = (re.sub(r"[^a-z0-9]", "", text.lower()) for text in (name, image.name.rpartition("/")[2]))
-    return "/" in image.name and len(other) > 3 and (other in own or own in other)
+    own, *parts = (re.sub(r"[^a-z0-9]", "", text.lower()) for text in (name, *image.name.split("/")))
+    return len(parts) > 1 and any(len(part) > 3 and (part in own or own in part) for part in parts)
 
 
 _PUBLIC = (

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 import posixpath
 import re
 import shlex
@@ -211,6 +212,8 @@ class Followed:
                 self._follow(path, command, 1, code, where, depth)
             elif posixpath.basename(word.text) in _OF_IMAGES and path is None:
                 self._rest(command, code, where, depth)
+            elif (script := _python_script(command, where)) is not None:
+                self._python(script, command, code, where, depth)
             elif path is None and _SCRIPT.search(word.text):
                 self.unknown.append(f"{code.text.path}: {word.text} is not in the repository")
                 self._rest(command, code, where, depth)
@@ -253,7 +256,9 @@ class Followed:
                 path = where.located(text)
                 if path is not None and where.repository.exists(path):
                     self._follow(path, command, at + 1, code, where, depth)
-                elif "$" not in text:
+                elif "$" in text:
+                    self.unknown.append(f"{code.text.path}: which script {text} is")
+                else:
                     self.unknown.append(f"{code.text.path}: {text} is not in the repository")
                 return
         self._leaf(command, code, where)
@@ -290,6 +295,20 @@ class Followed:
         code = file_code(where.repository, path)
         if code is not None:
             self.run(code, where, rest, depth + 1)
+
+    def _python(self, path: str, command: Command, code: Code, where: Where, depth: int) -> None:
+        """A script in Python that itself starts manage.py, under conditions that are not read."""
+        self._leaf(command, code, where)
+        found = list(_started_by_python(where.repository.text(path)))
+        if path in self.seen_files:
+            return
+        self.seen_files.add(path)
+        if not found:
+            self.unknown.append(f"{code.text.path}: what {path} starts")
+        before, self.surely = self.surely, False
+        for text, line in found:
+            self.run(Code.of(text, Fixed(path, line)), where, depth=depth + 1)
+        self.surely = before
 
     # -- task runners ----------------------------------------------------------------------------------------------
 
@@ -340,6 +359,44 @@ def supervised(text: str) -> Iterator[tuple[str, str, int]]:
         found = re.match(r"command\s*=\s*(.*)", line)
         if found and name:
             yield name, re.sub(r"%\((?:ENV_)?(\w+)\)s", r"${\1}", re.sub(r"\s;.*", "", found[1])).strip(), number
+
+
+def _python_script(command: Command, where: Where) -> str | None:
+    """The file of `python start.py` that names manage.py; None for another program, and for manage.py itself."""
+    name = command.name.rpartition("/")[2]
+    word = command.argv[0].text if name.endswith(".py") else ""
+    if name.startswith("python"):
+        word = next((each.text for each in command.args if not each.text.startswith("-")), "")
+    if not word.endswith(".py") or word.endswith("manage.py"):
+        return None
+    path = where.located(word) if "/" in word or name.startswith("python") else None
+    if path is None or not where.repository.exists(path):
+        return None
+    return path if "manage.py" in where.repository.text(path) else None
+
+
+def _started_by_python(text: str) -> Iterator[tuple[str, int]]:
+    """(command, line) of what a script in Python starts of manage.py: `[sys.executable, "manage.py", "migrate"]`, or a
+    string of it. Nothing where one of them is put together."""
+    try:
+        tree = ast.parse(text)
+    except (SyntaxError, ValueError):
+        return
+    found: list[tuple[str, int]] = []
+    for node in ast.walk(tree):
+        if isinstance(node, ast.List | ast.Tuple):
+            texts = [each.value if isinstance(each, ast.Constant) else None for each in node.elts]
+            at = next((at for at, each in enumerate(texts) if isinstance(each, str) and "manage.py" in each), None)
+            words = [each for each in texts[at:] if isinstance(each, str)] if at is not None else []
+            if at is not None and (len(words) != len(texts) - at or len(words) < 2):
+                return
+            if at is not None:
+                found.append((shlex.join(["python", *words]), node.lineno))
+        elif isinstance(node, ast.Call):
+            for each in node.args:
+                if isinstance(each, ast.Constant) and re.match(r"(python3? )?\S*manage\.py \w", str(each.value)):
+                    found.append((str(each.value), node.lineno))
+    yield from sorted(found, key=lambda each: each[1])
 
 
 def is_docker(command: Command) -> bool:

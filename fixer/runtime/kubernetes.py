@@ -37,8 +37,11 @@ _KIND = re.compile(r"^kind:\s*[\"']?(\w+)", re.MULTILINE)
 _WORKLOADS = frozenset((
     "CronJob", "DaemonSet", "Deployment", "Job", "Pod", "ReplicaSet", "Rollout", "StatefulSet",
 ))  # fmt: skip
+_ENDING = ("CronJob", "Job")
 _KEPT = (*_WORKLOADS, "ConfigMap", "Service", "Kustomization")
 _SEPARATOR = re.compile(r"^---(?=\s|$)", re.MULTILINE)
+_GIVEN = ("configMap", "secret", "projected", "downwardAPI")
+"""Kinds of volumes that the cluster fills, and that nobody can write to."""
 _MOST_DOCUMENTS = 100
 
 
@@ -95,6 +98,11 @@ class Manifests:
                 unknown.append(f"{path} is a manifest that cannot be read")
         images = repository.fact(Images)
         programs: list[Program] = []
+        patches = {path for resource in resources for path in _patches(resource)}
+        unknown += [
+            f"{each.document.source.path}: what the patch changes" for each in resources if _is_in(each, patches)
+        ]
+        resources = [each for each in resources if not _is_in(each, patches)]
         servers = list(_servers(resources))
         for resource in resources:
             programs += _programs(resource, resources, servers, images, repository)
@@ -131,6 +139,24 @@ def read(source: Source) -> Iterator[Resource]:
             yield Resource(document, kind, name, len(parts) == 1)
 
 
+def _patches(resource: Resource) -> Iterator[str]:
+    """The files that a kustomization lays over other manifests, from the top of the repository.
+    https://kubectl.docs.kubernetes.io/references/kustomize/kustomization/patches/"""
+    if resource.kind != "Kustomization":
+        return
+    folder = posixpath.dirname(resource.document.source.path)
+    for key in ("patches", "patchesStrategicMerge", "patchesJson6902"):
+        node = resource.root.get(key)
+        for each in node.items if node is not None else ():
+            name = scalar(each) or scalar(each.get("path"))
+            if name:
+                yield posixpath.normpath(posixpath.join(folder, name))
+
+
+def _is_in(resource: Resource, paths: set[str]) -> bool:
+    return resource.document.source.path in paths
+
+
 def _path(node: Node | None, *keys: str) -> Node | None:
     for key in keys:
         node = node.get(key) if node is not None else None
@@ -145,9 +171,10 @@ def _containers(resource: Resource) -> Iterator[Node]:
 
 def _servers(resources: list[Resource]) -> Iterator[Server]:
     for resource in resources:
-        if resource.kind not in _WORKLOADS:
+        if resource.kind not in _WORKLOADS or resource.kind in _ENDING:
             continue
-        for container in _containers(resource):
+        # What waits for a database, or saves it, has the database's image too.
+        for container in _list(_path(resource.pod, "containers")):
             reference = scalar(container.get("image"))
             found = server_of_image(ImageRef.parse(reference).repository, str(container.data)) if reference else None
             if found is not None:
@@ -188,7 +215,7 @@ def _programs(
         place = Place.of(resource.document.source, container.start, container.end, f"{resource.kind} {resource.name}")
         environment = _environment(container, resource, resources, place, image)
         folder = scalar(container.get("workingDir")) or (image.folder if image is not None else "/")
-        mounts = tuple(_mounts(container))
+        mounts = tuple(_mounts(container, resource))
         where = Where(repository, folder, image, mounts, contained=True)
         command, arguments = _words(resource, container.get("command")), _words(resource, container.get("args"))
         launch = launched(command, arguments, image, where, place.name)
@@ -244,10 +271,22 @@ def _words(resource: Resource, node: Node | None) -> Launch | None:
     return Launch(tuple(scalar(item) for item in node.items), texts, text)
 
 
-def _mounts(container: Node) -> Iterator[Mount]:
+def _mounts(container: Node, resource: Resource) -> Iterator[Mount]:
+    """Everyone may write to an emptyDir, nobody to what comes from the API; other volumes belong to root as long as the
+    pod has no fsGroup: https://kubernetes.io/docs/tasks/configure-pod-container/security-context/"""
+    volumes = {scalar(each.get("name")): each for each in _list(_path(resource.pod, "volumes"))}
+    group = scalar(_path(resource.pod, "securityContext", "fsGroup"))
     for each in _list(container.get("volumeMounts")):
-        read_only = scalar(each.get("readOnly")) == "true"
-        yield Mount(scalar(each.get("name")), scalar(each.get("mountPath")), bind=False, read_only=read_only)
+        name, target = scalar(each.get("name")), scalar(each.get("mountPath"))
+        volume = volumes.get(name)
+        given = any(_path(volume, kind) is not None for kind in _GIVEN)
+        read_only = given or scalar(each.get("readOnly")) == "true"
+        host = scalar(_path(volume, "hostPath", "path"))
+        if host:
+            yield Mount(host, target, bind=True, read_only=read_only)
+            continue
+        for_all = read_only or _path(volume, "emptyDir") is not None or bool(group)
+        yield Mount(name, target, bind=False, read_only=read_only, of_root=not for_all)
 
 
 def _ports(container: Node) -> Iterator[int]:

@@ -279,9 +279,16 @@ def _of_node(
     said = _Said(
         place.name, place, origin, holder, tuple(values), image,
         command=Launch.of_shell(code) if code is not None else None,
-        host=None if image is not None else folder,
+        host=None if image is not None else folder, mounts=tuple(_disks(service)),
     )  # fmt: skip
     return _program(said, repository)
+
+
+def _disks(service: Node) -> Iterator[Mount]:
+    """https://render.com/docs/blueprint-spec#disk"""
+    disk = service.get("disk")
+    if disk is not None and disk.is_mapping:
+        yield Mount(scalar(disk.get("name")), scalar(disk.get("mountPath")), bind=False, of_root=True)
 
 
 def _named_values(document: Yaml, node: Node | None, key: str) -> Iterator[Value]:
@@ -345,7 +352,7 @@ def _fly(path: str, repository: Repository, images: Images | None) -> Iterator[P
     )
     mounted = data.get("mounts", [])
     mounts = tuple(
-        Mount(str(each.get("source", "")), str(each.get("destination", "")), bind=False)
+        Mount(str(each.get("source", "")), str(each.get("destination", "")), bind=False, of_root=True)
         for each in (mounted if isinstance(mounted, list) else [mounted])
         if isinstance(each, dict)
     )
@@ -444,13 +451,18 @@ def _task_definition(path: str, repository: Repository, images: Images | None) -
             name, place, "ecs", holder, (*values, *secrets), image, reference,
             _words(document, each.get("entryPoint")), _words(document, each.get("command")),
             user=scalar(each.get("user")),
-            mounts=tuple(
-                Mount(scalar(m.get("sourceVolume")), scalar(m.get("containerPath")), bind=False)
-                for m in _items(each.get("mountPoints"))
-            ),
+            mounts=tuple(_mounts(each)),
             unknown=files,
         )  # fmt: skip
         yield _program(said, repository)
+
+
+def _mounts(container: Node) -> Iterator[Mount]:
+    """https://docs.aws.amazon.com/AmazonECS/latest/APIReference/API_MountPoint.html"""
+    for each in _items(container.get("mountPoints")):
+        read_only = scalar(each.get("readOnly")) == "true"
+        source, target = scalar(each.get("sourceVolume")), scalar(each.get("containerPath"))
+        yield Mount(source, target, bind=False, read_only=read_only, of_root=not read_only)
 
 
 def _words(document: Yaml, node: Node | None) -> Launch | None:

@@ -5,7 +5,7 @@ Without script everything can be read; script adds the ticks, the filter, the sw
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 from fixer.model import Blocked, Fix, Level, Plan, Reported
@@ -13,7 +13,7 @@ from fixer.selection import companions
 from fixer.show.diff import FileDiff, file_diff
 from fixer.show.groups import Group, places
 from fixer.show.overview import Overview, overview_of
-from fixer.show.page import About, rendered
+from fixer.show.page import About, part, rendered
 from fixer.show.place import Read, place_of, source_of
 from fixer.show.sides import Chunk, Sides
 from fixer.show.visible import visible
@@ -88,14 +88,17 @@ class Part:
     cards: tuple[Card, ...]
 
 
-def html(plan: Plan, read: Read, about: About, *, script: str = "report.js", connect: str = "") -> str:
-    """`read` gives the file in which findings that stay have their places."""
+def html(plan: Plan, read: Read, about: About, *, scripts: Sequence[str] = ("report.js",), form: str = "") -> str:
+    """`read` gives the file in which findings that stay have their places.
+
+    `form` is the secret with which a page that is served may ask its server to change something.
+    """
     seen = overview_of(plan)
     cards = _cards(plan, seen)
     return rendered(
         "report.html",
-        script,
-        connect,
+        scripts,
+        "'self'" if form else "",
         about=about,
         said=plan_in_words(plan),
         seen=seen,
@@ -109,8 +112,18 @@ def html(plan: Plan, read: Read, about: About, *, script: str = "report.js", con
         total=len(plan.taken),
         faults=plan.faults,
         problems=plan.problems,
-        served=bool(connect),
+        form=form,
     )
+
+
+def chosen_html(plan: Plan) -> str:
+    """Every file that a plan changes, with all of its changes: a part of a page."""
+    files: list[File] = []
+    for path in sorted(plan.files):
+        side = Sides(file_diff(plan.files[path]))
+        change = plan.files[path]
+        files.append(File(path, change.before is None, change.executable, tuple(map(side.chunk, side.diff.hunks()))))
+    return part("result.html", files=files)
 
 
 def _cards(plan: Plan, seen: Overview) -> list[Card]:

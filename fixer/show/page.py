@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import base64
 import hashlib
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cache
 from importlib.resources import files
@@ -31,14 +32,18 @@ class About:
     date: str = ""
 
 
-def rendered(template: str, script: str = "", connect: str = "", **values: Any) -> str:
-    """A template of this package. `script` is a file beside it; `connect` is where that may ask, if anywhere."""
-    style, code = asset("report.css"), asset(script) if script else ""
+def rendered(template: str, scripts: Sequence[str] = (), connect: str = "", **values: Any) -> str:
+    """A template of this package. `scripts` are files beside it; `connect` is where they may ask, if anywhere."""
+    style, code = asset("report.css"), "".join(map(asset, scripts))
     policy = f"default-src 'none'; style-src '{_hash(style)}'; base-uri 'none'; form-action 'none'"
     policy += f"; script-src '{_hash(code)}'" if code else ""
     policy += f"; connect-src {connect}" if connect else ""
-    page = _environment().get_template(template)
-    return page.render(version=tool_version(), style=style, script=code, policy=policy, **values)
+    return part(template, style=style, script=code, policy=policy, **values)
+
+
+def part(template: str, **values: Any) -> str:
+    """A template that is no whole page."""
+    return _environment().get_template(template).render(version=tool_version(), **values)
 
 
 @cache

@@ -216,12 +216,23 @@ def _everything(plan: Plan, diffs: dict[str, FileDiff], console: Console) -> Non
 
 
 def show_fix(reported: Reported, hunks: Sequence[tuple[str, Hunk]], console: Console) -> None:
-    """One fix with its hunks by path, as the interactive apply asks about it."""
+    """One fix with its hunks by path."""
     _fix(reported, console)
     for path, group in groupby(hunks, lambda each: each[0]):
         console.print(Text(f"  {visible(path)}", "bold"), soft_wrap=True)
         for _, hunk in group:
             _hunk(hunk, console)
+
+
+def show_taken(plan: Plan, number: int, console: Console) -> None:
+    """One fix of a plan with its hunks."""
+    hunks = [
+        (path, hunk)
+        for path in sorted(plan.files)
+        for diff in [file_diff(plan.files[path])]
+        for hunk in diff.hunks([block for block in diff.blocks if number in block.origins])
+    ]
+    show_fix(plan.taken[number], hunks, console)
 
 
 def _fix(reported: Reported, console: Console, again: bool = False) -> None:

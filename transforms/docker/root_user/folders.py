@@ -6,6 +6,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
 from fixer.django.project import DjangoProject
+from fixer.docker.compose import Mount
 from fixer.docker.privileges import folders_made, is_within
 from fixer.languages.dockerfile import expanded
 from fixer.languages.python import named_values
@@ -53,7 +54,7 @@ def folders_of(container: Container, named: tuple[str, ...], options: Options) -
     places = [s.folder for s in container.acting("WORKDIR") if is_within(container.folder, (s.folder,))]
     places += [s.target for s in container.acting("COPY", "ADD") if "." in local_sources(s.instruction) and s.target]
     roots = topmost(p for p in places if p not in SYSTEM and "$" not in p)
-    data = [mount.target for program in container.build.runners for mount in program.mounts if not mount.bind]
+    data = [mount.target for program in container.build.runners for mount in program.mounts if _is_data(mount)]
     for state in container.acting("VOLUME"):
         data += [path for arg in state.instruction.args if (path := expanded(arg, state.values))]
     data += [path for path in _named_by_variables(container) if not is_within(path, (*PROGRAMS, *roots))]
@@ -69,6 +70,11 @@ def folders_of(container: Container, named: tuple[str, ...], options: Options) -
     }
     kept = [p for p in data if p.startswith("/") and p not in removed and p not in roots and not is_within(p, SCRATCH)]
     return Folders(tuple(roots), tuple(topmost([*kept, *options.writable])))
+
+
+def _is_data(mount: Mount) -> bool:
+    """Whether a mount is a volume that the process writes to."""
+    return not mount.bind and not mount.read_only
 
 
 def named_by_settings(django: DjangoProject) -> Iterator[str]:

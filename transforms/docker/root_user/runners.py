@@ -50,6 +50,13 @@ def kept_working(container: Container, folders: Folders, user: User, options: Op
                     f"chown that folder to {user.numeric} on every host, then say so",
                     f'rules.root-user.mounted = ["{mount.target}"]',
                 )
+            if mount.of_root and program.user in ("", *ROOT) and mount.target not in options.mounted:
+                return Blocked(
+                    f"{program.path} mounts the volume {mount.source} over {mount.target} of {program.name!r}, "
+                    "where only root can write",
+                    _handing_over(program, user),
+                    f'rules.root-user.mounted = ["{mount.target}"]',
+                )
     parts: list[Parts] = []
     for program in developing:
         if program.written is not None:
@@ -58,10 +65,20 @@ def kept_working(container: Container, folders: Folders, user: User, options: Op
     return parts
 
 
+def _handing_over(program: Program, user: User) -> str:
+    """How a volume that a platform makes for root comes to a user."""
+    number = user.id or user.name
+    if program.origin == "kubernetes":
+        return f"give its pods securityContext.fsGroup: {number}"
+    return f"chown that volume to {user.numeric}, then say so"
+
+
 def todo_of(container: Container, builds: ImageBuilds, folders: Folders, user: User) -> list[str]:
     runners = container.build.runners
     volumes = {arg.rstrip("/") for state in container.acting("VOLUME") for arg in state.instruction.args}
-    volumes |= {m.target.rstrip("/") for program in runners for m in program.mounts if m.source and not m.bind}
+    # Kubernetes gives its volumes to the pod's group each time.
+    keeping = (program for program in runners if program.origin != "kubernetes")
+    volumes |= {m.target.rstrip("/") for program in keeping for m in program.mounts if m.source and not m.bind}
     todo = [
         f"{program.path} starts {program.name!r} as {program.user} all the same: take that out"
         for program in runners
