@@ -238,16 +238,12 @@ def of_action(step: Step) -> Start | None:
         return None
     action = step.action.lower()
     given = step.node.texts("with")
-    known = False
-    for each in ways():
-        for means in each.actions:
-            if fnmatchcase(action, means.pattern[0]):
-                known = True
-                started = _started(each, means, given)
-                if started is not None:
-                    return started
-    if known:
-        return None
+    fitting = [(each, means) for each in ways() for means in each.actions if fnmatchcase(action, means.pattern[0])]
+    if fitting:
+        # One action may stand there several times, by what it is given; the patterns behind it are for others.
+        same = [pair for pair in fitting if pair[1].pattern == fitting[0][1].pattern]
+        started = (_started(each, means, given) for each, means in same)
+        return next((found for found in started if found is not None), None)
     # `owner/deploy-tools/push` only pushes.
     if _NAMED_DEPLOY.search(action.rpartition("/")[2]) and not _DEPLOYS_NOTHING.search(action):
         return Start(ACTION, Means((action,), Returns.BEGUN, perhaps=True), Returns.BEGUN)
