@@ -15,6 +15,7 @@ from fixer.github.expressions import (
     expressions_in,
     literals,
     masked,
+    only_after_failure,
     only_read,
     reads,
     renamed,
@@ -210,3 +211,25 @@ def test_text_around_expressions() -> None:
 )
 def test_what_must_hold_has_one_spelling(text: str, parts: set[str]) -> None:
     assert conditions(text) == parts
+
+
+@pytest.mark.parametrize(
+    ("condition", "wanted"),
+    [
+        ("failure()", True),
+        ("${{ failure() && github.ref != 'refs/heads/main' }}", True),
+        ("always() && (needs.a.result == 'failure' || needs.b.result == 'cancelled')", True),
+        ("always() && needs.a.outputs.healthy != 'true' && 'failure' == needs.a.result", True),
+        ("failure() || cancelled()", True),
+        ("failure() || inputs.again", False),
+        ("!failure()", False),
+        ("!cancelled() && needs.a.result == 'success'", False),
+        ("needs.a.result != 'failure'", False),
+        ("needs.a.outputs.state == 'failure'", False),
+        ("always()", False),
+        ("", False),
+        ("failure(", False),
+    ],
+)
+def test_a_condition_that_holds_only_after_a_failure(condition: str, wanted: bool) -> None:
+    assert only_after_failure(condition) is wanted

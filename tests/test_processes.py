@@ -75,7 +75,8 @@ def test_no_process_and_no_file_is_left_open(tmp_path: Path) -> None:
 SLEEPING = """
 import os, signal, sys, time
 from fixer.engine import processes
-signal.signal(signal.SIGINT, signal.SIG_DFL)  # the shell of the tests may ignore it
+for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+    signal.signal(number, signal.SIG_DFL)  # the shell of the tests may ignore it, and nohup does
 processes.sys.platform = sys.argv[1]
 def work(share):
     os.write(int(sys.argv[2]), b"x")

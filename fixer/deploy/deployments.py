@@ -18,7 +18,7 @@ from fixer.deploy.commands import StepScript, deploys, start_of, starts_of, wait
 from fixer.deploy.health_check import health_checks, is_local
 from fixer.deploy.ways import ECS, HELM, KUBERNETES, Returns, Start, Way, mentioned, of_action
 from fixer.documents import DEVELOPMENT
-from fixer.github.expressions import ANY, masked, names_read, reads, reads_below, without
+from fixer.github.expressions import ANY, masked, names_read, only_after_failure, reads, reads_below, without
 from fixer.github.workflow import Job, Step, Workflow
 from fixer.github.workflows import path_within
 from fixer.languages.shell import Command, Script, Structure
@@ -517,10 +517,11 @@ def _is_preview(workflow: Workflow) -> bool:
 
 def is_rollback(job: Job) -> bool:
     """Whether a job exists to undo a deployment: by its name, or since it runs after a failure only."""
+    if _ROLLBACK.search(job.id) or _ROLLBACK.search(job.name):
+        return True
     condition = str(job.data.get("if", ""))
-    return bool(_ROLLBACK.search(job.id) or _ROLLBACK.search(job.name)) or (
-        re.search(r"\b(?:failure|cancelled)\s*\(", condition) is not None and "!" not in condition
-    )
+    names_a_failure = re.search(r"\b(?:failure|cancelled)\s*\(", condition) is not None
+    return (names_a_failure and "!" not in condition) or only_after_failure(condition)
 
 
 def _is_check(step: Step) -> bool:

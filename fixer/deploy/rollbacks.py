@@ -37,6 +37,7 @@ _TELLING = re.compile(
 )
 _READS_AFTER = re.compile(r"deployments\[0\]\.taskDefinition|services\[0\]\.taskDefinition|deployments\[\]\.taskDef")
 _MOVES_BACK = re.compile(r"put-image|docker (?:image )?push|imagetools create|\bcrane |skopeo copy")
+_RESTORING_ACTION = re.compile(r"\./.*(?:restore|roll[_-]?back)", re.IGNORECASE)
 _ATOMIC = ("--atomic", "--rollback-on-failure")
 
 
@@ -103,7 +104,9 @@ def _only_tells(job: Job) -> bool:
 
 
 def _restores(step: Step) -> bool:
-    """Whether a step starts a deployment, or goes back to a version before."""
+    """Whether a step starts a deployment, or goes back to a version before, also by a local action called so."""
+    if step.uses is not None and _RESTORING_ACTION.match(step.uses.value):
+        return True
     place = StepScript.of(step)
     text = place.script.code if place is not None else code_of(step)
     if "kubectl" in step.action:

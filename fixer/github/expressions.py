@@ -298,6 +298,25 @@ def equalities(text: str) -> Iterator[tuple[Read, Literal]]:
                 yield left, right
 
 
+def only_after_failure(text: str) -> bool:
+    """Whether the value of an `if:` can hold only where something before has failed or was cancelled."""
+    return any(map(_failed, _conjuncts(text)))
+
+
+def _failed(term: Term) -> bool:
+    match term:
+        case Call(function="failure" | "cancelled"):
+            return True
+        case Operation("==", (Read() as found, Literal() as wanted) | (Literal() as wanted, Read() as found)):
+            asked = found.context in ("needs", "steps") and found.path[-1] in ("result", "outcome", "conclusion")
+            return asked and wanted.text.lower() in ("failure", "cancelled")
+        case Operation("&&", operands):
+            return any(map(_failed, operands))
+        case Operation("||", operands):
+            return all(map(_failed, operands))
+    return False
+
+
 def canonical(term: Term) -> str:
     """A term in the one spelling that all spellings of it have."""
     match term:

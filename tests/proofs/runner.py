@@ -14,6 +14,7 @@ Not kept: containers, services, concurrency, reusable workflows. A job that asks
 
 from __future__ import annotations
 
+import contextlib
 import itertools
 import os
 import re
@@ -181,6 +182,7 @@ class Runner:
         self.workspace = workspace or self.folder / "workspace"
         self.workspace.mkdir(exist_ok=True)
         self.files, self.checked_out = dict(files or {}), False
+        self.groups: list[int] = []
         self.base = {
             "PATH": ":".join([*map(str, path), "/usr/local/bin:/usr/bin:/bin"]),
             "HOME": str(self.folder),
@@ -230,8 +232,16 @@ class Runner:
                     direct = {need: done[need] for need in needs[name]}
                     done[name] = self._job(name, left.pop(name), direct, [done[a].result for a in ancestors])
         finally:
+            self._end_orphans()
             shutil.rmtree(self.folder, ignore_errors=True)
         return WorkflowRun({name: done[name] for name in jobs})
+
+    def _end_orphans(self) -> None:
+        """What steps left in the background is ended, as GitHub's runner does behind a job."""
+        for group in self.groups:
+            with contextlib.suppress(ProcessLookupError):
+                os.killpg(group, signal.SIGKILL)
+        self.groups.clear()
 
     # -- jobs ---------------------------------------------------------------------------------------------------
 
@@ -417,6 +427,9 @@ class Runner:
             os.killpg(process.pid, signal.SIGKILL)
             record.log = (process.communicate()[0] or "") + "\n##[error]The operation was canceled.\n"
             cancelled = limit is None or cancel < limit
+        with contextlib.suppress(ProcessLookupError):
+            os.killpg(process.pid, 0)  # something is left; the number is not given away while it is
+            self.groups.append(process.pid)
         self.masks |= set(re.findall(r"^::add-mask::(.+)$", record.log, re.MULTILINE))
         record.outputs = read_command_file(files["GITHUB_OUTPUT"].read_text())
         exported.update(read_command_file(files["GITHUB_ENV"].read_text()))

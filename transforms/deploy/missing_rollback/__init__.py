@@ -426,14 +426,14 @@ class GoingBack:
     def restore(self, record: Record) -> Work:
         return steps.restore(record.deployment, moves_a_tag=record.moves_a_tag, is_masked=record.is_masked)
 
-    def files(self, local: LocalActions) -> list[NewFile] | Blocked:
+    def files(self, local: LocalActions, *, checking: bool = True) -> list[NewFile] | Blocked:
         """The actions of the repository that its steps use and that are not there yet."""
         if not self.shared:
             return []
         used: list[LocalAction] = [self.record(record).action for record in self.records]
         used += [steps.wait(deployment).action for deployment in _waited_for(self.job)]
         used += [self.restore(record).action for record in self.records]
-        used += [steps.check_health().action] if self.job.urls else []
+        used += [steps.check_health().action] if checking and self.job.urls else []
         made = local.made(used)
         return replace(made, config='rules.missing-rollback.style = "inline"') if isinstance(made, Blocked) else made
 
@@ -888,7 +888,7 @@ def _repaired(job: DeployJob, rollback: Job, flaw: Flaw, local: LocalActions, op
     workflow, going_back = job.workflow, _going_back(job, options)
     if len(going_back.records) != 1:
         return Blocked(f"job {job.id} deploys several services", "delete the rollback; fhfix then writes a new one")
-    files = going_back.files(local)
+    files = going_back.files(local, checking=False)
     if isinstance(files, Blocked):
         return files
     step, steps_node, run = flaw.step, rollback.steps_node, flaw.step.run
@@ -907,8 +907,9 @@ def _repaired(job: DeployJob, rollback: Job, flaw: Flaw, local: LocalActions, op
     if going_back.shared:
         there = any(other.action == "actions/checkout" for other in rollback.steps)
         parts += [] if there else [workflow.insert_item(steps_node, 0, *_checkout_steps(going_back))]
-        parts.append(workflow.delete(step.node, "run"))
-        parts.append(workflow.add_keys(step.node, going_back.restore(record).action.call(values)))
+        parts.append(
+            workflow.edit_mapping(step.node, delete=["run"], add=going_back.restore(record).action.call(values))
+        )
     else:
         parts.append(workflow.add_key(step.node, "env", values, before="run"))
         parts.append(workflow.set_scalar(run, going_back.restore(record).inline))
