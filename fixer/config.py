@@ -499,7 +499,7 @@ def _bad_options(prefix: str, tables: Mapping[str, Any], rules: Sequence[Rule]) 
                 elif wrong := _wrong_type(options[key].kind, value):
                     errors.append(f"{where}.{key}: {wrong}")
                 elif any(map(_PLACEHOLDER.fullmatch, _texts_in(value))):
-                    errors.append(f"{where}.{key}: still the placeholder of a message; fill it in")
+                    errors.append(f"{where}.{key}: is a placeholder, not a value; fill it in")
     return errors
 
 
