@@ -502,6 +502,14 @@ def test_a_job_that_cannot_be_a_model_is_said(tmp_path: Path, more: str, reason:
     assert reason in blocked.reason
 
 
+def test_an_action_that_installs_nothing_is_no_reason(tmp_path: Path) -> None:
+    action = "runs:\n  using: composite\n  steps:\n    - {shell: bash, run: echo hello}\n"
+    text = workflow("echo hello", more="").replace("      - run", "      - uses: ./.github/actions/greet\n      - run")
+    ci = django_ci(tmp_path, "DEBUG = True\n", text, **{".github/actions/greet/action.yml": action})
+
+    assert "installs its packages" in ci.reason
+
+
 # -- what a new job takes over ------------------------------------------------------------------------------------
 
 

@@ -194,7 +194,9 @@ def test_a_folder_without_the_django_project_needs_no_migration(appdir: str, fou
     steps = f"- uses: akhileshns/heroku-deploy@v3\n  with: {{heroku_app_name: shop, appdir: '{appdir}'}}\n"
     (tmp_path / "server/web/shop").mkdir(parents=True)
     (tmp_path / "server/web/manage.py").write_text("os.environ.setdefault('DJANGO_SETTINGS_MODULE', 'shop.settings')\n")
-    (tmp_path / "server/web/shop/settings.py").write_text("INSTALLED_APPS = []\nDATABASES = {}\nMIDDLEWARE = []\n")
+    (tmp_path / "server/web/shop/settings.py").write_text(
+        "DATABASES = {'default': {'ENGINE': 'django.db.backends.postgresql'}}\n"
+    )
     assert len(findings(steps, tmp_path, "missing-deploy-migration")) == found
 
 
@@ -368,7 +370,7 @@ def test_a_script_that_the_image_writes_migrates_when_it_starts(tmp_path: Path) 
     given = {
         ".github/workflows/deploy.yml": workflow,
         "manage.py": "import os\nos.environ.setdefault('DJANGO_SETTINGS_MODULE', 'shop.settings')\n",
-        "shop/settings.py": "INSTALLED_APPS = []\nDATABASES = {}\n",
+        "shop/settings.py": "DATABASES = {'default': {'ENGINE': 'django.db.backends.postgresql'}}\n",
     }
     rules = [RULES["missing-deploy-migration"]]
     encoded = {path: text.encode() for path, text in given.items()}

@@ -18,7 +18,7 @@ from fixer.deploy.commands import StepScript, deploys, start_of, starts_of, wait
 from fixer.deploy.health_check import health_checks, is_local
 from fixer.deploy.ways import ECS, HELM, KUBERNETES, Returns, Start, Way, mentioned, of_action
 from fixer.documents import DEVELOPMENT
-from fixer.github.expressions import ANY, masked, names_read, reads, reads_below, without
+from fixer.github.expressions import ANY, Read, masked, names_read, only_read, reads, reads_below, without
 from fixer.github.workflow import Job, Step, Workflow
 from fixer.github.workflows import path_within
 from fixer.languages.shell import Command, Script, Structure
@@ -163,8 +163,34 @@ class Deployment:
 
     @property
     def moves_a_tag(self) -> bool:
-        """Whether the same revision is started anew, so that what runs depends on where an image's tag points."""
-        return self.way is ECS and not self.target.get("task_definition")
+        """Whether what runs depends on where an image's tag points: the same revision is started anew, or each new one
+        names the image by the same tag, such as `latest`."""
+        return self.way is ECS and (not self.target.get("task_definition") or self._names_one_tag)
+
+    @property
+    def _names_one_tag(self) -> bool:
+        """Whether the image that aws-actions/amazon-ecs-render-task-definition fills in has the same tag every time."""
+        image, step = self._rendered
+        if image is None or step is None:
+            return False
+        read = only_read(image)
+        if read is not None:
+            image, step = _output_of_shell(read, step)
+        tag = re.search(r":([^:/@]+)$", image)
+        if tag is None:
+            return False
+        value = value_of(tag[1], step, step.script)
+        return value is not None and "${{" not in value
+
+    @property
+    def _rendered(self) -> tuple[str | None, Step | None]:
+        """The image that is filled into the task definition, and the step that does it."""
+        named = {name.lower() for name in names_read("steps", self.target.get("file", ""))}
+        for step in self.step.job.steps if self.step.job is not None else ():
+            image = step.with_.get("image") if step.with_ is not None else None
+            if step.id.lower() in named and image is not None:
+                return str(image.value), step
+        return None, None
 
 
 @dataclass(frozen=True, eq=False)
@@ -923,6 +949,17 @@ def _variable(name: str, step: Step, script: Script | None, depth: int) -> str |
         if exports(other, name):
             return f"${{{{ env.{name} }}}}"
     return None
+
+
+def _output_of_shell(read: Read, near: Step) -> tuple[str, Step]:
+    """What `echo "image=…" >> "$GITHUB_OUTPUT"` gives an output, and the step that says it; empty where none does."""
+    for step in near.job.steps if near.job is not None else ():
+        for command in step.script.commands if step.script is not None else ():
+            for word in command.args if command.name in ("echo", "printf") else ():
+                name, _, value = word.text.partition("=")
+                if step.id and read.is_(f"steps.{step.id}.outputs.{name}"):
+                    return value, step
+    return "", near
 
 
 def exports(step: Step, name: str) -> bool:

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Literal, Self
 
 from fixer.languages.python import PythonModule, text
 from fixer.project.packages import PythonPackages
+from fixer.runtime.picture import Runtime
 
 if TYPE_CHECKING:
     from fixer.django.project import DjangoProject
@@ -86,6 +87,8 @@ class AppServer:
             for path in repository.files:
                 if pattern.search(path):
                     found += _commands(repository, path, source)
+        if not found:
+            found = list(_followed(repository))
         packages = repository.fact(PythonPackages)
         by_packages: Interface = ""
         if packages is not None:
@@ -200,6 +203,15 @@ class Applications:
 
 def _is_module(path: str, name: str) -> bool:
     return f"/{path}".endswith(f"/{name.replace('.', '/')}.py")
+
+
+def _followed(repository: Repository) -> Iterator[ServerCommand]:
+    """What deployed programs start through other files, such as `ENTRYPOINT ["make", "serve"]`."""
+    runtime = repository.fact(Runtime)
+    for program in runtime.deployed if runtime is not None else ():
+        for started in program.commands:
+            if _STARTS_SERVER.search(started.command.source):
+                yield from _parsed(repository, started.path, started.line, started.command.source, "container")
 
 
 def _commands(repository: Repository, path: str, source: str) -> Iterator[ServerCommand]:

@@ -44,6 +44,7 @@ from fixer.github.catalog.actions import Catalog
 from fixer.github.combination import combination_of, filled
 from fixer.github.expressions import reads_below
 from fixer.github.recipe import Recipe
+from fixer.github.timeline import NO_ACTIONS, LocalActions
 from fixer.github.workflow import Job, Workflow
 from fixer.github.workflows import Workflows, commands_of, in_folder, script_of
 from fixer.languages.python import item, text
@@ -114,7 +115,7 @@ class DjangoCI:
             job.workflow if job is not None else workflows.integration or workflows.documents[0],
             run,
             job,
-            _why_no_job(workflows) if project.manage_py else "the project has no manage.py that a job could run",
+            _why_no_job(repository, workflows, project, packages),
             _postgres_image(repository),
             frozenset(_lenient(repository, project)),
             frozenset(_defaulted(repository, project)),
@@ -565,15 +566,34 @@ def _job_that_installs(workflows: Workflows, project: DjangoProject, packages: P
     return min(found, key=lambda job: len(job.steps), default=None)
 
 
-def _why_no_job(workflows: Workflows) -> str:
+def _why_no_job(
+    repository: Repository, workflows: Workflows, project: DjangoProject, packages: PythonPackages | None
+) -> str:
+    if not project.manage_py:
+        return "the project has no manage.py that a job could run"
     for step, command in delegated(workflows):
         if step.job is not None:
             return f"job {step.job.id} leaves the tests to `{command.source}`, and no other job installs the project"
+    actions = repository.fact(LocalActions) or NO_ACTIONS
     for workflow in judging(workflows):
         for step in workflow.steps:
-            if step.job is not None and step.action.startswith("./"):
+            if step.job is not None and _may_install(step, actions, project, packages):
                 return f"job {step.job.id} leaves what it does to {step.action}, and no other job installs the project"
     return "no job runs the tests of the project, or installs its packages"
+
+
+def _may_install(step: Step, actions: LocalActions, project: DjangoProject, packages: PythonPackages | None) -> bool:
+    """Whether an action of the repository installs the project, or cannot be read."""
+    if not step.action.startswith("./"):
+        return False
+    action = actions.of(step)
+    if action is None:
+        return True
+    return any(
+        inner.action.startswith("./")
+        or any(installs_project(inner, command, project, packages) for command in commands_of(inner))
+        for inner in action.steps
+    )
 
 
 def _mentioned(repository: Repository, job: Job | None) -> frozenset[str]:

@@ -229,6 +229,17 @@ class DjangoProject:
                     found[database.alias] = database
         return tuple(found.values())
 
+    @cached_property
+    def has_no_database(self) -> bool:
+        """Whether no settings module says DATABASES, and none takes over what cannot be seen: Django then has none.
+
+        https://docs.djangoproject.com/en/stable/ref/settings/#databases
+        """
+        modules = self.modules.values()
+        says = any(module.databases or module.later for module in modules)
+        unseen = any(module.opaque or module.takes_unseen for module in modules)
+        return bool(self.settings_path) and not says and not unseen
+
     def later_of(self, database: Database) -> tuple[Later, ...]:
         """What is done to this alias afterwards, in its own module and in those that take it over."""
         modules = [self.modules[database.path], *self.importers(database.path)] if database.path in self.modules else []

@@ -363,12 +363,12 @@ class _Scan:
         elif isinstance(statement, ast.AnnAssign) and statement.value is not None:
             self.assigned(statement.target, statement.value, statement, guards, in_class)
         elif isinstance(statement, ast.AugAssign):
-            keys = _subscripts(statement.target)
+            keys = self.keys(statement.target)
             if keys is not None:
                 self.updated(keys, statement.value, statement, guards)
         elif isinstance(statement, ast.Delete):
             for target in statement.targets:
-                keys = _subscripts(target)
+                keys = self.keys(target)
                 if keys:
                     self.later.append(Later(keys[0], keys[1:], "remove", None, statement, self.module, guards))
         elif isinstance(statement, ast.Expr):
@@ -380,13 +380,16 @@ class _Scan:
         self, target: ast.expr, value: ast.expr, statement: ast.stmt, guards: tuple[str, ...], in_class: bool
     ) -> None:
         self.begun = True
-        keys = _subscripts(target)
+        keys = self.keys(target)
         if keys is None:
             if isinstance(target, ast.Tuple | ast.List) and any(dotted(each) == "DATABASES" for each in target.elts):
                 self.opaque = f"DATABASES is unpacked on line {statement.lineno}"
             return
         if not keys:
             self.whole(value, statement, guards, in_class)
+        elif keys == ("*",):
+            # Any alias may be meant, and what is said of it above no longer counts.
+            self.later.append(Later("*", (), "other", None, statement, self.module, guards))
         elif len(keys) == 1:
             self.databases.append(self.database(keys[0], value, statement, guards, in_class))
         else:
@@ -404,6 +407,21 @@ class _Scan:
                 self.opaque = f"an alias of DATABASES is computed ({where})"
             else:
                 self.databases.append(self.database(alias, each, statement, guards, in_class))
+
+    def keys(self, node: ast.AST) -> tuple[str, ...] | None:
+        """The keys of `DATABASES["default"]["OPTIONS"]`; () for DATABASES itself, None for another target.
+
+        A key that is computed is `*`.
+        """
+        if isinstance(node, ast.Name):
+            return () if node.id == "DATABASES" else None
+        if isinstance(node, ast.Subscript):
+            inner = self.keys(node.value)
+            return None if inner is None else (*inner, self.alias(node.slice))
+        if isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute):
+            inner = self.keys(node.func.value) if node.func.attr in ("setdefault", "get") else None
+            return None if inner is None or not node.args else (*inner, self.alias(node.args[0]))
+        return None
 
     def alias(self, key: ast.expr) -> str:
         """The text of a key: a literal, or a name that stands for one; Django's own constant is "default"."""
@@ -466,7 +484,7 @@ class _Scan:
             if isinstance(call.func.value, ast.Call) and dotted(call.func.value.func) in ("locals", "globals"):
                 self.opaque = f"`{ast.unparse(call.func)}` changes the settings at run time (line {statement.lineno})"
                 return
-            keys = _subscripts(call.func.value)
+            keys = self.keys(call.func.value)
             if keys is not None and call.func.attr == "update":
                 value = call.args[0] if call.args else None
                 self.updated(keys, value, statement, guards)
@@ -490,19 +508,6 @@ def _surviving(databases: Iterable[Database]) -> tuple[Database, ...]:
 def is_item(statement: ast.stmt) -> bool:
     """Whether a statement is `DATABASES["…"] = …`."""
     return isinstance(statement, ast.Assign) and isinstance(statement.targets[0], ast.Subscript)
-
-
-def _subscripts(node: ast.AST) -> tuple[str, ...] | None:
-    """The keys of `DATABASES["default"]["OPTIONS"]`; () for DATABASES itself, None for another target."""
-    if isinstance(node, ast.Name):
-        return () if node.id == "DATABASES" else None
-    if isinstance(node, ast.Subscript):
-        inner = _subscripts(node.value)
-        return None if inner is None else (*inner, text(node.slice) or "*")
-    if isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute) and node.func.attr in ("setdefault", "get"):
-        inner = _subscripts(node.func.value)
-        return None if inner is None or not node.args else (*inner, text(node.args[0]) or "*")
-    return None
 
 
 def _mentions_databases(node: ast.AST) -> bool:

@@ -424,6 +424,10 @@ class Dockerfile:
             start = above
         return start
 
+    def comment_above(self, instruction: Instruction) -> str:
+        """The comments right above an instruction, with their signs; empty where there is none."""
+        return self.source.text[self._block_start(instruction) : self.source.line_start(instruction.span.start)]
+
     def _blank_before(self, instruction: Instruction) -> bool:
         start = self._block_start(instruction)
         return start > 0 and self._is_blank_above(start)

@@ -18,7 +18,7 @@ from fixer.documents import name_of
 from fixer.github.expressions import places
 from fixer.languages.lines import Lines
 from fixer.languages.makefile import targets
-from fixer.languages.shell import Command, Script, Shell
+from fixer.languages.shell import Command, Script, Shell, Structure
 from fixer.languages.tables import toml_table
 from fixer.languages.yaml import Node, Yaml
 from fixer.model import FileError, Source
@@ -34,6 +34,7 @@ if TYPE_CHECKING:
 
 SHELLS = frozenset(("sh", "bash", "ash", "dash", "zsh"))
 _ARGUMENTS = frozenset(("$@", "$*", "${@}", "${*}", "$1"))
+_PRINTS = frozenset(("echo", "printf"))
 _SHEBANG = re.compile(r"#!.*\b(ba|da|a|z)?sh\b")
 _SCRIPT = re.compile(r"\.(sh|bash)$")
 _ON_PATH = ("/usr/local/bin", "/usr/bin", "/bin")
@@ -141,6 +142,20 @@ class Code:
         return cls.of(shlex.join(words), where)
 
 
+def _runs_arguments(script: Script) -> bool:
+    """Whether a function of the script runs what it is given: `run() { echo "$@"; uv run "$@"; }`."""
+    return any(
+        command.within(Structure.FUNCTION) and command.name not in _PRINTS and command.words[-1].text in _ARGUMENTS
+        for command in script.commands
+        if command.words
+    )
+
+
+def _starts_script(command: Command, where: Where) -> bool:
+    path = where.program(command.args[0].text) if command.args else None
+    return path is not None and _is_shell(where.repository, path)
+
+
 @dataclass(eq=False)
 class Followed:
     """What a program runs, and what could not be followed."""
@@ -216,6 +231,8 @@ class Followed:
                 self._python(script, command, code, where, depth)
             elif path is None and _SCRIPT.search(word.text):
                 self.unknown.append(f"{code.text.path}: {word.text} is not in the repository")
+                self._rest(command, code, where, depth)
+            elif path is None and _runs_arguments(code.script) and _starts_script(command, where):
                 self._rest(command, code, where, depth)
             else:
                 self._leaf(command, code, where)

@@ -86,14 +86,28 @@ class Image:
         ends: dict[int, str] = {}
         for stage in self.dockerfile.stages:
             folder = ends.get(stage.parent.index, "/") if stage.parent is not None else "/"
-            values: dict[str, str | None] = dict(self.dockerfile.global_args)
             for instruction in stage.instructions:
-                if instruction.op in ("ARG", "ENV"):
-                    values.update({n: expanded(v, values) for n, v in instruction.pairs if v is not None})
-                elif instruction.op == "WORKDIR":
-                    folder = posixpath.normpath(posixpath.join(folder, expanded(instruction.text, values) or "$"))
+                if instruction.op == "WORKDIR":
+                    said = expanded(instruction.text, self._values[instruction.index]) or "$"
+                    folder = posixpath.normpath(posixpath.join(folder, said))
                 found[instruction.index] = folder
             ends[stage.index] = folder
+        return found
+
+    @cached_property
+    def _values(self) -> dict[int, Mapping[str, str | None]]:
+        """What ARG and ENV have said at each instruction of every stage, by the instruction's index."""
+        found: dict[int, Mapping[str, str | None]] = {}
+        ends: dict[int, Mapping[str, str | None]] = {}
+        for stage in self.dockerfile.stages:
+            inherited = ends.get(stage.parent.index, {}) if stage.parent is not None else {}
+            values = {**self.dockerfile.global_args, **inherited}
+            for instruction in stage.instructions:
+                if instruction.op in ("ARG", "ENV"):
+                    said = {n: expanded(v, values) for n, v in instruction.pairs if v is not None}
+                    values = {**values, **said}
+                found[instruction.index] = values
+            ends[stage.index] = values
         return found
 
     @property
@@ -124,7 +138,10 @@ class Image:
         for instruction in reversed((stage or self.stage).inherited):
             if instruction.op not in ("COPY", "ADD") or len(instruction.args) < 2:
                 continue
-            target = posixpath.join(self._folders[instruction.index], instruction.args[-1])
+            *sources, said = (expanded(word, self._values[instruction.index]) for word in instruction.args)
+            if said is None:
+                continue
+            target = posixpath.join(self._folders[instruction.index], said)
             into = target.endswith(("/", "/.")) or len(instruction.args) > 2
             target = posixpath.normpath(target)
             if path != target and not path.startswith(target.rstrip("/") + "/"):
@@ -132,8 +149,8 @@ class Image:
             from_stage = self.dockerfile.source_stage(instruction)
             if instruction.flag("from") and from_stage is None:
                 continue
-            for source in instruction.args[:-1]:
-                for inside in _inside(path, target, source, into=into):
+            for source in sources:
+                for inside in _inside(path, target, source, into=into) if source is not None else ():
                     if from_stage is not None:
                         place = posixpath.normpath(posixpath.join(self._last_folder(from_stage), inside))
                         found = self.located(place, exists, from_stage)
@@ -151,7 +168,6 @@ class Image:
 
 def _inside(path: str, target: str, source: str, *, into: bool) -> Iterator[str]:
     """What `COPY source target` may have copied to this path."""
-    source = source.strip("\"'")
     rest = path[len(target.rstrip("/")) + 1 :] if path != target else ""
     if not rest:
         yield source

@@ -13,16 +13,16 @@ so and is blocked.
 ## When it is left alone
 Where a workflow, or a Makefile, tox, nox, just, pre-commit or package.json script, already runs the check; where a
 test does it (`call_command("makemigrations", check=True)`), or the deployed image when it starts; in a repository
-without workflows.
+without workflows; where the settings have no DATABASES.
 """
 
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 
 from fixer.django.ci import DjangoCI
-from fixer.github.workflows import Workflows
+from fixer.github.workflows import Workflows, commands_of
 from fixer.languages.shell import Command
 from fixer.model import Blocked, Finding, Fix, Rule, RuleOptions, Tier, option
 from fixer.project.task_runners import TaskRunners
@@ -30,6 +30,7 @@ from fixer.project.test_suites import TestSuites
 from fixer.runtime.picture import Runtime
 
 JOB = "migrations-check"
+_LOOKS = re.compile(r"No changes detected|^git (diff|status)\b")
 
 
 class Options(RuleOptions):
@@ -39,6 +40,8 @@ class Options(RuleOptions):
 def check(
     ci: DjangoCI, workflows: Workflows, runners: TaskRunners, suites: TestSuites, runtime: Runtime, options: Options
 ) -> Iterator[Finding]:
+    if ci.project.has_no_database:
+        return
     if suites.migrations or runners.run("makemigrations", "--check") or _is_checked(workflows, runtime):
         return
     job = ci.new_job(
@@ -76,12 +79,25 @@ def _is_checked(workflows: Workflows, runtime: Runtime) -> bool:
     for program in runtime.programs:
         if program.origin == "workflow" or program in runtime.deployed:
             commands += [started.command for started in program.commands]
-    return any(_looks_for_missing(command) for command in commands)
+    if any(_looks_for_missing(command) for command in commands):
+        return True
+    return any(_reads_what_is_made(commands_of(step)) for workflow in workflows.documents for step in workflow.steps)
 
 
 def _looks_for_missing(command: Command) -> bool:
-    said = " ".join(word.text for word in command.words)
-    return re.search(r"\bmakemigrations\b", said) is not None and re.search(r"--check\b", said) is not None
+    """`--dry-run` makes nothing, so that whoever runs it reads what it says."""
+    said = _said(command)
+    return re.search(r"\bmakemigrations\b", said) is not None and re.search(r"--(check|dry-run)\b", said) is not None
+
+
+def _reads_what_is_made(commands: Iterable[Command]) -> bool:
+    """Whether one step makes migrations and looks whether there was anything to make."""
+    said = [_said(command) for command in commands]
+    return any("makemigrations" in each for each in said) and any(map(_LOOKS.search, said))
+
+
+def _said(command: Command) -> str:
+    return " ".join(word.text for word in command.words)
 
 
 RULE = Rule(

@@ -92,7 +92,7 @@ LONGEST_SQL = 2000
 '''
 UNTYPED = {
     "{time_query}": "def _time_query(execute, sql, params, many, context):",
-    "{connected}": "def _connected(connection, **kwargs):",
+    "{connected}": "def _connected(connection, **_kwargs):",
     "{watch}": "def watch():",
 }
 TYPED = {
@@ -104,7 +104,7 @@ def _time_query(
     many: Any,
     context: dict[str, Any],
 ) -> Any:""",
-    "{connected}": "def _connected(connection: Any, **kwargs: Any) -> None:",
+    "{connected}": "def _connected(connection: Any, **_kwargs: Any) -> None:",
     "{watch}": "def watch() -> None:",
 }
 
@@ -144,7 +144,7 @@ def _check(project: DjangoProject, log: QueryLog, styles: PythonStyles, options:
     parts: list[Parts | NewFile] = [NewFile(path, _in_quotes_of(module, source))]
     todo: list[str] = []
     effects = [f"{path}: logs queries longer than {options.seconds} s, SLOW_QUERY_SECONDS says otherwise"]
-    if not speaking and not _may_be_elsewhere(home, chain):
+    if not speaking and not _may_be_elsewhere(home, chain, project):
         code = f"{_new_logging(module)}\n\n{code}"
         effects.append("LOGGING: warnings of django.db.backends go to the console")
     else:
@@ -211,9 +211,13 @@ def _has_postgres(project: DjangoProject, servers: DatabaseServers) -> bool:
     return "postgresql" in vendors or ("" in vendors and bool(project.driver))
 
 
-def _may_be_elsewhere(home: SettingsModule, chain: tuple[SettingsModule, ...]) -> bool:
-    """Whether LOGGING may come from where it is not seen: a class, code, or a module that is not in the repository."""
+def _may_be_elsewhere(home: SettingsModule, chain: tuple[SettingsModule, ...], project: DjangoProject) -> bool:
+    """Whether LOGGING may come from where it is not seen: a class, code, a module that is not in the repository, or
+    one that is put together with these at run time."""
     in_class = any(database.in_class for database in home.databases)
+    others = [each for each in project.modules.values() if each not in chain and each.role in ("shared", "production")]
+    if any("LOGGING" in each.document.assignments for each in others):
+        return True
     return in_class or _configured_by_code(chain) or any(each.takes_unseen for each in chain)
 
 

@@ -46,6 +46,7 @@ from fixer.django.settings import (
     Later,
     SettingsModule,
     environment_reads,
+    is_item,
     own_dict,
     resolve,
     vendor_of,
@@ -72,7 +73,7 @@ URL_MAY_POOL = Blocked(
 )
 KEYS = ("CONN_MAX_AGE", "CONN_HEALTH_CHECKS", "sslmode", "connect_timeout", "pool")
 LIMIT = """\
-def _limit_statements(connection, **kwargs):
+def _limit_statements(connection, **_kwargs):
 {step}# Of requests alone: what manage.py and workers run may take longer.
 {step}if connection.vendor == {postgresql}:
 {step}{step}with connection.cursor() as cursor:
@@ -544,7 +545,14 @@ def _origin(module: PythonModule, function: ast.expr) -> str:
 
 
 def _target(module: PythonModule, database: Database, *names: str) -> str:
-    return "DATABASES" + "".join(f"[{module.quoted(name)}]" for name in (database.alias, *names))
+    alias = module.quoted(database.alias)
+    statement = database.statement
+    if database.module is module and isinstance(statement, ast.Assign) and is_item(statement):
+        target = statement.targets[0]
+        assert isinstance(target, ast.Subscript)
+        if isinstance(target.slice, ast.Name | ast.Attribute):  # a name that stands for the alias
+            alias = ast.unparse(target.slice)
+    return "DATABASES" + "".join(f"[{each}]" for each in (alias, *map(module.quoted, names)))
 
 
 def _noqa(module: PythonModule, cell: _Cell) -> str:

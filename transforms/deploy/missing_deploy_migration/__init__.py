@@ -13,9 +13,9 @@ logs are.
 
 ## When it is left alone
 
-Repositories without a manage.py; jobs that deploy a front end; jobs that migrate, or that need one that does; images
-that migrate when they start. Where the image is built and deployed by one step there is no place in between, and that
-is what is reported.
+Repositories without a manage.py, or whose settings have no DATABASES; jobs that deploy a front end; jobs that migrate,
+or that need one that does; images that migrate when they start. Where the image is built and deployed by one step there
+is no place in between, and that is what is reported.
 """
 
 from __future__ import annotations
@@ -103,6 +103,8 @@ def check(
     options: Options,
 ) -> Iterator[Finding]:
     if not django.manage_py and not django.others:
+        return
+    if all(project.has_no_database for project in django.projects):
         return
     jobs = deployments.of(workflow)
     for job in jobs:

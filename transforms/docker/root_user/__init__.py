@@ -73,7 +73,8 @@ def _of_image(container: Container, builds: ImageBuilds, named: tuple[str, ...],
     if _is_tool(container, builds):
         return
     place = users[-1].instruction if users and users[-1].stage is stage else stage.start
-    cure = _cure(container, builds, image, named, options)
+    meant = _is_meant(container, users[-1]) if users else None
+    cure = meant or _cure(container, builds, image, named, options)
     yield Finding(build.path, place.span, _message(container, users, image), cure)
 
 
@@ -94,6 +95,19 @@ def _message(container: Container, users: list[State], image: BaseImage | None) 
             name = stage.name or str(stage.index)
             return f"{who} runs as root: USER stands in stage {name!r}, which the final stage is not made from"
     return f"{who} runs as root: {'the final stage' if shipped == 'it' else 'it'} has no USER"
+
+
+def _is_meant(container: Container, user: State) -> Blocked | None:
+    """What people wrote wins: a comment at `USER root` that says why."""
+    instruction = user.instruction
+    said = container.dockerfile.comment_above(instruction)
+    if user.stage is not container.stage or not re.search(r"\broot\b", said, re.IGNORECASE):
+        return None
+    line = container.dockerfile.line(instruction)
+    return Blocked(
+        f"line {line}: the comment above says that it is root on purpose",
+        "leave it, with `# fhfix: ignore[root-user]` above; or start as root and go on as another user (setpriv, gosu)",
+    )
 
 
 def _is_tool(container: Container, builds: ImageBuilds) -> bool:

@@ -42,8 +42,21 @@ def kept_working(container: Container, folders: Folders, user: User, options: Op
     developing = on_sources(container, folders)
     for program in container.build.runners:
         for mount in program.mounts:
-            writes = mount.bind and not mount.read_only and is_within(mount.target.rstrip("/"), folders.all)
-            if writes and program not in developing and not program.user and mount.target not in options.mounted:
+            if mount.read_only or mount.target in options.mounted or program.user or program in developing:
+                continue
+            if not is_within(mount.target.rstrip("/"), folders.all):
+                continue
+            # A volume of Docker's takes over the owner that the folder has in the image, one of Fly's is root's.
+            # https://fly.io/docs/volumes/overview/
+            if program.origin == "fly":
+                return Blocked(
+                    f"{program.path} mounts a volume over {mount.target}, which belongs to root on every machine, so "
+                    f"that {user.name} could not write",
+                    "start as root, chown it there and go on as another user (setpriv, gosu); or chown it by "
+                    "`fly ssh console`, then say so",
+                    f'rules.root-user.mounted = ["{mount.target}"]',
+                )
+            if mount.bind:
                 return Blocked(
                     f"{program.path} mounts {mount.source} of the host over {mount.target} of {program.name!r}, where "
                     f"{user.name} could not write",
