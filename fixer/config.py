@@ -498,8 +498,8 @@ def _bad_options(prefix: str, tables: Mapping[str, Any], rules: Sequence[Rule]) 
                     errors.append(f"{where}.{key}: no such option{known}")
                 elif wrong := _wrong_type(options[key].kind, value):
                     errors.append(f"{where}.{key}: {wrong}")
-                elif any(map(_PLACEHOLDER.fullmatch, _texts_in(value))):
-                    errors.append(f"{where}.{key}: is a placeholder, not a value; fill it in")
+                elif unfilled := next(filter(_PLACEHOLDER.fullmatch, _texts_in(value)), ""):
+                    errors.append(f"{where}.{key}: {unfilled!r} is a placeholder, not a value")
     return errors
 
 

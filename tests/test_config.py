@@ -338,7 +338,7 @@ def test_configuration_lines_can_be_pasted_together_as_they_stand(case: Case, tm
     if "…" in text or "..." in text:
         with pytest.raises(ConfigError) as raised:
             from_table(table, all_rules())
-        assert all("is a placeholder, not a value; fill it in" in each for each in raised.value.errors)
+        assert all("is a placeholder, not a value" in each for each in raised.value.errors)
     else:
         from_table(table, all_rules())
     from_table(tomllib.loads(text.replace("https://…", "https://shop.example").replace("…", "a")), all_rules())
@@ -365,7 +365,7 @@ def test_what_several_findings_add_to_one_list_or_table_stands_in_one_line() -> 
     "value", ['"…"', '"https://…"', '"https://…/health"', '"..."', '{deploy = "https://…"}', '["…"]']
 )
 def test_a_placeholder_is_refused(value: str) -> None:
-    with pytest.raises(ConfigError, match="is a placeholder, not a value; fill it in"):
+    with pytest.raises(ConfigError, match="is a placeholder, not a value"):
         from_table(tomllib.loads(f"rules.hardcoded-sleep.url = {value}"), all_rules())
 
 

@@ -151,8 +151,9 @@ def test_a_person_is_asked_until_the_answer_is_a_value(repository: Path) -> None
     assert code in (0, -9), said
     assert "is a placeholder" in said
     assert "+" in said
-    written = tomllib.loads((repository / ".fhfix.toml").read_text())
-    assert written == {"rules": {"hardcoded-sleep": {"url": {"deploy": URL}}}}
+    assert tomllib.loads((repository / ".fhfix.toml").read_text()) == {
+        "rules": {"hardcoded-sleep": {"url": {"deploy": URL}}}
+    }
 
 
 def test_nothing_is_written_where_nothing_is_given(repository: Path) -> None:

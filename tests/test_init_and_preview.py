@@ -48,7 +48,7 @@ def test_what_init_suggests_can_be_taken_out_of_its_comment(repository: Path) ->
     assert len([line for line in options if line.startswith(asked)]) == 1, "a finding asks"
     assert len(options) > 20
     (repository / ".fhfix.toml").write_text("\n".join(options))
-    assert "rules.hardcoded-sleep.url: is a placeholder, not a value; fill it in" in fhfix("check").output
+    assert "rules.hardcoded-sleep.url: 'https://…' is a placeholder, not a value" in fhfix("check").output
 
     (repository / ".fhfix.toml").write_text("\n".join(options).replace("…", "x.example"))
     assert fhfix("check").exit_code == 1
