@@ -377,7 +377,7 @@ def test_what_is_recorded_is_the_last_version_that_ran_steadily(world: World, re
 
 
 def test_a_cancelled_deployment_goes_back_too(world: World, rewritten: Repository) -> None:
-    run = world.deploy(rewritten, cancel_in="Wait until the rollout is steady")
+    run = world.deploy(rewritten, cancel_in="Give it time")
     assert run.jobs["ship-production"].result == "cancelled"
     assert run.jobs["rollback-ship-production"].result == "success", run.log
     assert world.on_first
