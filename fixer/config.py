@@ -9,7 +9,7 @@ from __future__ import annotations
 import os
 import re
 import tomllib
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from difflib import get_close_matches
@@ -20,7 +20,8 @@ from typing import Any, Literal, Union, get_args, get_origin
 
 from fixer import disk
 from fixer.ignores import file_ignored, ignored_by_comment
-from fixer.model import FileError, Level, Option, Profile, Reported, Rule, RuleOptions, Source, Tier
+from fixer.model import Blocked, FileError, Level, Option, Profile, Reported, Rule, RuleOptions, Source, Tier
+from fixer.repository import Repository
 from fixer.selectors import all_selectors, matches
 from fixer.show.tool import homepage
 from fixer.show.visible import visible
@@ -85,6 +86,12 @@ class Config:
     def excludes(self, path: str) -> bool:
         """Whether `exclude` names this file; problems with such a file are not worth a word either."""
         return bool(self.exclude) and _matches_path(self.exclude, path)
+
+    def idle_patterns(self, repository: Repository) -> tuple[str, ...]:
+        """Patterns of `exclude` and `per-path-ignores` that match no file, not even one that does not count."""
+        names = repository.all_names()
+        patterns = dict.fromkeys((*self.exclude, *self.per_path_ignores))
+        return tuple(pattern for pattern in patterns if not any(_matches_path((pattern,), name) for name in names))
 
     def leaves_alone(self, rule: Rule, source: Source) -> bool:
         """Whether a rule has no business with a file, by `exclude`, `per-path-ignores` or a comment in the file."""
@@ -306,7 +313,8 @@ def starting_text(rules: Sequence[Rule], left: Iterable[Reported], inferred: Ite
     for rule in rules:
         for option in rule.options:
             key = f"rules.{rule.id}.{option.name} = "
-            if not any(part.startswith(key) for line in asked for part in line.splitlines()):  # TOML takes a key once
+            whole = (key, f"rules.{rule.id}.{option.name}.")  # or a part of its table
+            if not any(part.startswith(whole) for line in asked for part in line.splitlines()):  # TOML takes a key once
                 choices = f" ({', '.join(option.choices)})" if option.choices else ""
                 lines.append(f"# {key}{toml_value(option.default)}  # {option.help.rstrip('.')}{choices}")
     lines += ["", "# Rules to leave out below a path:", "# [per-path-ignores]", '# "examples/**" = ["ci"]', ""]
@@ -328,6 +336,51 @@ def _asked_for(left: Iterable[Reported]) -> dict[str, list[str]]:
             if reason not in reasons:
                 reasons.append(reason)
     return asked
+
+
+def together(found: Iterable[Reported], config: Config) -> tuple[Reported, ...]:
+    """The findings, with configuration lines that can all be pasted into one file.
+
+    TOML takes a key once: where several findings add to one list or table, each gets the line with what all of them
+    add, and with what is configured already.
+    """
+    reported = tuple(found)
+    added: dict[tuple[str, str], Any] = {}
+    for rule_id, name, value in (said for each in reported for line in _lines_of(each) for said in _inline(line)):
+        known = added.get((rule_id, name), config.rules.get(rule_id, {}).get(name, type(value)()))
+        if isinstance(value, Mapping):
+            added[rule_id, name] = {**known, **value} if isinstance(known, Mapping) else value
+        else:
+            added[rule_id, name] = list(dict.fromkeys((*known, *value))) if not isinstance(known, str) else value
+    return tuple(_with_lines(each, [_joined_line(line, added) for line in _lines_of(each)]) for each in reported)
+
+
+def _lines_of(reported: Reported) -> list[str]:
+    cure = reported.finding.cure
+    return cure.config.splitlines() if isinstance(cure, Blocked) else []
+
+
+def _inline(line: str) -> list[tuple[str, str, Any]]:
+    """Rule, option and value of a line that gives a whole list or table; none for another line."""
+    key, _, written = line.partition(" = ")
+    if key.count(".") != 2 or written[:1] not in ("[", "{"):
+        return []
+    _, rule_id, name = key.split(".")
+    return [(rule_id, name, tomllib.loads(f"value = {written}")["value"])]
+
+
+def _joined_line(line: str, added: Mapping[tuple[str, str], Any]) -> str:
+    for rule_id, name, value in _inline(line):
+        if added[rule_id, name] != value:
+            return f"rules.{rule_id}.{name} = {toml_value(added[rule_id, name])}"
+    return line
+
+
+def _with_lines(reported: Reported, lines: Sequence[str]) -> Reported:
+    cure = reported.finding.cure
+    if not lines or not isinstance(cure, Blocked):
+        return reported
+    return replace(reported, finding=replace(reported.finding, cure=replace(cure, config="\n".join(lines))))
 
 
 def toml_value(value: Any) -> str:
@@ -445,7 +498,24 @@ def _bad_options(prefix: str, tables: Mapping[str, Any], rules: Sequence[Rule]) 
                     errors.append(f"{where}.{key}: no such option{known}")
                 elif wrong := _wrong_type(options[key].kind, value):
                     errors.append(f"{where}.{key}: {wrong}")
+                elif unfilled := next(filter(_PLACEHOLDER.fullmatch, _texts_in(value)), ""):
+                    errors.append(f"{where}.{key}: {unfilled!r} is a placeholder, not a value")
     return errors
+
+
+# As messages write it: `…` alone, or in the place of a host.
+_PLACEHOLDER = re.compile(r"\s*(\w+://)?(…|\.{3})(/\S*)?\s*")
+
+
+def _texts_in(value: Any) -> Iterator[str]:
+    if isinstance(value, str):
+        yield value
+    elif isinstance(value, Mapping):
+        for inner in value.values():
+            yield from _texts_in(inner)
+    elif isinstance(value, list | tuple):
+        for inner in value:
+            yield from _texts_in(inner)
 
 
 # In this order, since true and false are whole numbers for Python.

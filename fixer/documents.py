@@ -10,16 +10,16 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from fixer.model import Document
 
-# (pattern of the path, document type): the first match wins. Modules are imported when a file needs them, since
-# everybody feels the start-up.
-_KINDS: tuple[tuple[re.Pattern[str], str], ...] = tuple(
-    (re.compile(pattern, re.IGNORECASE), kind)
-    for pattern, kind in (
-        (r"(^|/)\.github/workflows/[^/]+\.ya?ml$", "github.workflow.Workflow"),
-        (r"(^|/)action\.ya?ml$", "github.workflow.Workflow"),
-        (r"(^|/)(docker-)?compose[^/]*\.ya?ml$", "docker.compose.Compose"),
+# (pattern of the path, document type, what people call it): the first match wins. Modules are imported when a file
+# needs them, since everybody feels the start-up.
+_KINDS: tuple[tuple[re.Pattern[str], str, str], ...] = tuple(
+    (re.compile(pattern, re.IGNORECASE), kind, word)
+    for pattern, kind, word in (
+        (r"(^|/)\.github/workflows/[^/]+\.ya?ml$", "github.workflow.Workflow", "workflow"),
+        (r"(^|/)action\.ya?ml$", "github.workflow.Workflow", "action"),
+        (r"(^|/)(docker-)?compose[^/]*\.ya?ml$", "docker.compose.Compose", "compose file"),
         # As https://cookiecutter-django.readthedocs.io names them.
-        (r"^([^/.]+/)?(local|staging|production)\.ya?ml$", "docker.compose.Compose"),
+        (r"^([^/.]+/)?(local|staging|production)\.ya?ml$", "docker.compose.Compose", "compose file"),
         (
             # Not templates of Dockerfiles, and not programs that are about them.
             r"(^|/)(dockerfile|containerfile)"
@@ -27,20 +27,24 @@ _KINDS: tuple[tuple[re.Pattern[str], str], ...] = tuple(
             r"template|tmpl|tpl|ts|tt|txt|ya?ml)$)[^/]+|[-_][^./]+)?$"
             r"|\.(dockerfile|containerfile)$",
             "languages.dockerfile.Dockerfile",
+            "Dockerfile",
         ),
-        (r"\.ya?ml$", "languages.yaml.edit.Yaml"),
-        (r"\.py$", "languages.python.PythonModule"),
+        (r"\.ya?ml$", "languages.yaml.edit.Yaml", "YAML file"),
+        (r"\.py$", "languages.python.PythonModule", "Python file"),
         (
             r"(^|/)[^/]*(requirements|constraints)[^/]*\.(txt|in)$|(^|/)requirements/[^/]+\.(txt|in)$",
             "languages.lines.Lines",
+            "requirements file",
         ),
-        (r"(^|/)([^/]*\.dockerignore|\.(container|git)ignore|procfile)$", "languages.lines.Lines"),
-        # Scripts, which may have no extension, and files of variables.
-        (r"\.(sh|bash|env)$|(^|/)\.env(\.[^/]+)?$|(^|/)\.envs/([^/]+/)*[^/]+$", "languages.lines.Lines"),
+        (r"(^|/)([^/]*\.dockerignore|\.(container|git)ignore)$", "languages.lines.Lines", "ignore file"),
+        (r"(^|/)procfile$", "languages.lines.Lines", "Procfile"),
+        (r"\.env$|(^|/)\.env(\.[^/]+)?$|(^|/)\.envs/([^/]+/)*[^/]+$", "languages.lines.Lines", "env file"),
+        # Scripts may have no extension.
         (
-            r"(^|/)(bin|compose|docker|scripts?)/([^/]+/)*[\w-]+$"
+            r"\.(sh|bash)$|(^|/)(bin|compose|docker|scripts?)/([^/]+/)*[\w-]+$"
             r"|(^|/)((docker-)?entrypoint|start|run|boot|release|migrate|celery\w*)[\w-]*$",
             "languages.lines.Lines",
+            "script",
         ),
     )
 )
@@ -56,7 +60,16 @@ DEVELOPMENT = re.compile(
 @cache
 def kind_of(path: str) -> str:
     """The document type of a path, as `room.module.Class` within `fixer`; empty for a file that is not read."""
-    return next((kind for pattern, kind in _KINDS if pattern.search(path)), "")
+    return next((kind for pattern, kind, _ in _KINDS if pattern.search(path)), "")
+
+
+KINDS = tuple(dict.fromkeys(word for _, _, word in _KINDS))
+"""What people call the kinds of files that are read."""
+
+
+def word_of(path: str) -> str:
+    """What people call a file of this kind, such as `workflow`; empty for a file of no known kind."""
+    return next((word for pattern, _, word in _KINDS if pattern.search(path)), "")
 
 
 def name_of(document: type[Document]) -> str:

@@ -20,7 +20,7 @@ from pathlib import Path
 from typing import Any
 
 from fixer import disk
-from fixer.model import FileError, Reported, Rule, Source
+from fixer.model import FileError, Reported, Rule, Source, Span
 from fixer.selectors import matches
 from fixer.surroundings import inherited
 
@@ -30,6 +30,33 @@ _LARGEST_BASELINE = 64 * 1024 * 1024
 _COMMENT = re.compile(r"(?:^|\s)#\s*fhfix:\s*ignore(-file)?\[([^\]\n]*)\]")
 
 
+# What follows up to the end of the line, or to a comment for another tool, is the reason.
+_WHOLE = re.compile(r"#[ \t]*fhfix:[ \t]*ignore(?P<file>-file)?\b(?:\[(?P<names>[^\]\r\n]*)\])?(?:(?![ \t]#)[^\r\n])*")
+
+
+@dataclass(frozen=True)
+class Comment:
+    """A comment that asks for silence: its text, the names between its brackets, and where both stand."""
+
+    text: str
+    span: Span
+    names: tuple[str, ...]
+    names_span: Span
+    whole_file: bool
+
+
+def comments(source: Source) -> list[Comment]:
+    """Those of a file, also such as name nothing; what is no comment but a text that looks like one is among them."""
+    found: list[Comment] = []
+    for match in _WHOLE.finditer(source.text) if "fhfix:" in source.text else ():
+        names = tuple(filter(None, (name.strip() for name in (match["names"] or "").split(","))))
+        inside = Span(*match.span("names")) if match["names"] is not None else Span(match.end(), match.end())
+        text = match[0].rstrip()
+        span = Span(match.start(), match.start() + len(text))
+        found.append(Comment(text, span, names, inside, match["file"] is not None))
+    return found
+
+
 def file_ignored(rule: Rule, source: Source) -> bool:
     lines = source.text.split("\n") if "fhfix:" in source.text else ()
     return any(line.lstrip().startswith("#") and _names(line, rule, whole_file=True) for line in lines)
@@ -37,15 +64,21 @@ def file_ignored(rule: Rule, source: Source) -> bool:
 
 def ignored_by_comment(reported: Reported, source: Source) -> bool:
     lines = source.text.split("\n")
-    at = source.line_of(reported.finding.span.start) - 1
-    if _names(lines[at], reported.rule, whole_file=False):
-        return True
-    # A comment beside other code is about that code; one on a line of its own is about what follows.
-    while at > 0 and lines[at - 1].lstrip().startswith("#"):
+    return any(_names(lines[line - 1], reported.rule, whole_file=False) for line in lines_about(reported, source))
+
+
+def lines_about(reported: Reported, source: Source) -> list[int]:
+    """The numbers, from 1, of the lines on which a comment is about this finding: its own, and comments above it.
+
+    A comment beside other code is about that code; one on a line of its own is about what follows.
+    """
+    lines = source.text.split("\n")
+    at = source.line_of(reported.finding.span.start)
+    found = [at]
+    while at > 1 and lines[at - 2].lstrip().startswith("#"):
         at -= 1
-        if _names(lines[at], reported.rule, whole_file=False):
-            return True
-    return False
+        found.append(at)
+    return found
 
 
 def _names(line: str, rule: Rule, *, whole_file: bool) -> bool:
@@ -68,6 +101,8 @@ class Baseline:
 
     root: Path
     known: frozenset[str]
+    path: str = ""
+    """Its own place, relative to the root; empty where it lies elsewhere."""
 
     @classmethod
     def load(cls, path: Path, root: Path) -> Baseline:
@@ -77,7 +112,8 @@ class Baseline:
             data = json.loads(disk.read(path.parent, path.name, _LARGEST_BASELINE)[0])
             if data["version"] != BASELINE_VERSION:
                 raise FileError(str(path), f"not a baseline of version {BASELINE_VERSION}", advice)
-            return cls(root, frozenset(str(entry["fingerprint"]) for entry in data["findings"]))
+            own = path.relative_to(root).as_posix() if path.is_relative_to(root) else ""
+            return cls(root, frozenset(str(entry["fingerprint"]) for entry in data["findings"]), own)
         except OSError as error:
             raise FileError(str(path), f"cannot be read: {error.strerror}", advice) from None
         except (ValueError, KeyError, TypeError, RecursionError):

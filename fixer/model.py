@@ -377,6 +377,10 @@ class Rule:
     `check`'s first parameter says what it looks at: a document type (asked once per file of that kind), or a
     fact (asked once per repository). Further parameters are facts, or the rule's own `RuleOptions`, asked for by type;
     where the repository has no such fact the rule is not asked.
+
+    `applies` says whether there is anything to judge, a deployment say, where a file of that kind is not enough: its
+    parameters are asked for in the same way, and one file for which it is true is enough. A criterion that had nothing
+    to judge is not met, but not applicable.
     """
 
     module: str
@@ -387,13 +391,17 @@ class Rule:
     hours: tuple[float, float] | None = None
     level: Level = Level.WARNING
     profile: Profile = Profile.DEFAULT
+    applies: Callable[..., bool] | None = None
 
     @cached_property
     def asks(self) -> tuple[Asked, ...]:
         """The parameters of `check`."""
-        hints = get_type_hints(self.check)
-        hints.pop("return", None)
-        return tuple(Asked(name, *_unwrapped(kind)) for name, kind in hints.items())
+        return _asks(self.check)
+
+    @cached_property
+    def asks_whether(self) -> tuple[Asked, ...]:
+        """The parameters of `applies`; none where having the subject is enough."""
+        return _asks(self.applies) if self.applies is not None else ()
 
     @property
     def subject(self) -> Asked:
@@ -427,6 +435,12 @@ class Rule:
         """The module's docstring: one sentence, then why, when it is left alone, and what is safe."""
         module = sys.modules.get(self.module)
         return inspect.cleandoc(module.__doc__ or "") if module else ""
+
+
+def _asks(function: Callable[..., Any]) -> tuple[Asked, ...]:
+    hints = get_type_hints(function)
+    hints.pop("return", None)
+    return tuple(Asked(name, *_unwrapped(kind)) for name, kind in hints.items())
 
 
 def _unwrapped(kind: Any) -> tuple[Any, bool]:
@@ -480,13 +494,30 @@ class FileChange:
     executable: bool = False
 
 
+@dataclass(frozen=True, slots=True)
+class Coverage:
+    """What was looked at and what was not, so that finding nothing is never said of what nobody looked at.
+
+    `read` counts the files whose text was read, by what people call their kind (`workflow`); `others` those of no such
+    kind, which are read for what they say of the repository, as package.json is. `left_out` counts files of known kinds
+    that do not count, by why. `unknown_actions` are names of which the catalog knows nothing.
+    """
+
+    read: Mapping[str, int]
+    others: int = 0
+    unreadable: int = 0
+    left_out: Mapping[str, int] = field(default_factory=dict)
+    unknown_actions: tuple[str, ...] = ()
+
+
 @dataclass(frozen=True)
 class Report:
-    """What `check` found. `problems` are files that could not be handled."""
+    """What `check` found. `problems` are files that could not be handled; `coverage` is None where nobody asked."""
 
     findings: tuple[Reported, ...]
     faults: tuple[Fault, ...] = ()
     problems: tuple[FileError, ...] = ()
+    coverage: Coverage | None = None
 
 
 @dataclass(frozen=True)

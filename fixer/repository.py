@@ -13,6 +13,7 @@ import fnmatch
 import os
 import re
 import subprocess
+from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from functools import cached_property
 from pathlib import Path
@@ -42,6 +43,7 @@ _DO_NOT_EDIT = re.compile(r"\bdo not (directly |manually )?(edit|modify|change)|
 _HEAD_LINES = 15
 _TEMPLATE = re.compile(r"\{%|<%")
 """Marks of templates that stand in no file of a kind that is read, unless it is a template itself."""
+_CLOSED_FOLDER = re.compile(r"^warning: could not open directory '(.*)': (.*)$", re.MULTILINE)
 _LISTING = "*"
 """What a fact depends on that asked which files there are."""
 
@@ -111,7 +113,7 @@ class Repository:
         after._documents = {p: d for p, d in self._documents.items() if p not in changed}
         after._documents |= {p: made for p, made in changed.items() if not isinstance(made, Source)}
         after._sources = {p: s for p, s in self._sources.items() if p not in changed}
-        after.__dict__["_on_disk"] = self._on_disk
+        after.__dict__.update(_listed=self._listed, _on_disk=self._on_disk)
         after._ignored = self._ignored
         return after
 
@@ -137,15 +139,58 @@ class Repository:
     # -- files --------------------------------------------------------------------------------------------------
 
     @cached_property
-    def _on_disk(self) -> tuple[str, ...]:
+    def _listed(self) -> tuple[list[str], list[FileError]]:
+        """Every path that git or the disk shows, and the folders that cannot be listed."""
         listed = _git_files(self.root)
-        names = _walk(self.root) if listed is None else listed
-        environments = tuple(n[: -len("pyvenv.cfg")] for n in names if n.endswith("/pyvenv.cfg"))
-        ours = [n for n in names if not is_vendored(n) and not n.startswith(environments)]
-        if not _TEST_DATA.search(f"{self.only}/"):
-            ours = [n for n in ours if not _TEST_DATA.search(n)]
+        return _walk(self.root) if listed is None else listed
+
+    @cached_property
+    def _on_disk(self) -> tuple[str, ...]:
+        names, _ = self._listed
         # Git also lists what somebody has deleted since, and what a sparse checkout left out.
-        return tuple(sorted(n for n in ours if os.path.lexists(f"{self.root}/{n}")))
+        return tuple(sorted(n for n in names if not self.why_left_out(n) and _is_there(f"{self.root}/{n}")))
+
+    @cached_property
+    def _environments(self) -> tuple[str, ...]:
+        """The folders of virtual environments, whatever they are called."""
+        names, _ = self._listed
+        return tuple(n[: -len("pyvenv.cfg")] for n in names if n.endswith("/pyvenv.cfg"))
+
+    def why_left_out(self, path: str) -> str:
+        """Why a file that git or the disk shows does not count; empty where it does."""
+        if is_vendored(path) or path.startswith(self._environments):
+            return "vendored"
+        if _TEST_DATA.search(path) and not _TEST_DATA.search(f"{self.only}/"):
+            return "data of tests"
+        return ""
+
+    @cached_property
+    def left_out(self) -> dict[str, int]:
+        """How many files of known kinds do not count, by why; within `only`. Folders that git ignores are one each."""
+        names, _ = self._listed
+        reasons = Counter(self.why_left_out(path) for path in names if kind_of(path) and self.in_scope(path))
+        for path in _ignored_by_git(self.root):
+            if is_vendored(path) or not self.in_scope(path):
+                continue
+            if path.endswith("/"):
+                reasons["folder(s) ignored by git"] += 1
+            elif kind_of(path):
+                reasons["ignored by git"] += 1
+        reasons.pop("", None)
+        return dict(reasons)
+
+    def all_names(self) -> tuple[str, ...]:
+        """Every path that git or the disk shows, also those that do not count, and what git ignores."""
+        names, _ = self._listed
+        return (*names, *self._files, *_ignored_by_git(self.root))
+
+    @property
+    def unlisted(self) -> tuple[FileError, ...]:
+        """Folders of which nobody knows what they hold; within `only`."""
+        _, folders = self._listed
+        return tuple(
+            folder for folder in folders if self.in_scope(folder.path) or self.only.startswith(f"{folder.path}/")
+        )
 
     @property
     def files(self) -> tuple[str, ...]:
@@ -244,7 +289,9 @@ class Repository:
     def origin(self) -> str:
         """The address of git's remote `origin`; empty where there is none."""
         try:
-            found = _git(self.root, "config", "--get", "remote.origin.url") if (self.root / ".git").exists() else None
+            found = (
+                _git(self.root, "config", "--get", "remote.origin.url") if os.path.exists(self.root / ".git") else None
+            )
         except OSError:
             return ""
         return os.fsdecode(found.stdout).strip() if found is not None else ""
@@ -278,6 +325,11 @@ class Repository:
         for path in self.files:
             found.setdefault(kind_of(path), []).append(path)
         return found
+
+    def looked_at(self) -> tuple[str, ...]:
+        """The files within `only` whose text somebody has read, sorted."""
+        read = {path for path, source in self._sources.items() if isinstance(source, Source)}
+        return tuple(sorted(path for path in read | self._overlay.keys() if self.in_scope(path)))
 
     @property
     def unreadable(self) -> tuple[FileError, ...]:
@@ -337,12 +389,12 @@ def find_root(path: Path) -> Path:
     folder = path if path.is_dir() else path.parent
     upwards = (folder, *folder.parents)
     without_git = next((each.parent for each in upwards if each.name == ".github"), folder)
-    return next((each for each in upwards if (each / ".git").exists()), without_git)
+    return next((each for each in upwards if os.path.exists(each / ".git")), without_git)
 
 
-def _git_files(root: Path) -> list[str] | None:
+def _git_files(root: Path) -> tuple[list[str], list[FileError]] | None:
     """None where there is no git. Raises FileError where git refuses: which files it ignores is not known then."""
-    if not (root / ".git").exists():
+    if not os.path.exists(root / ".git"):
         return None
     try:
         done = _git(root, "ls-files", "-z", "--cached", "--others", "--exclude-standard")
@@ -350,7 +402,8 @@ def _git_files(root: Path) -> list[str] | None:
         return None
     said = done.stderr.decode("utf-8", "replace")
     if done.returncode == 0:
-        return sorted({os.fsdecode(name) for name in done.stdout.split(b"\0") if name})
+        names = sorted({os.fsdecode(name) for name in done.stdout.split(b"\0") if name})
+        return names, [_unlisted(match[1].rstrip("/"), match[2]) for match in _CLOSED_FOLDER.finditer(said)]
     if "not a git repository" in said:  # what a .git file names may have stayed behind, as with a copied submodule
         return None
     if "dubious ownership" in said:  # https://git-scm.com/docs/git-config#Documentation/git-config.txt-safedirectory
@@ -360,8 +413,19 @@ def _git_files(root: Path) -> list[str] | None:
     raise FileError(str(root), f"git cannot list its files: {last}", "repair it first")
 
 
+def _ignored_by_git(root: Path) -> list[str]:
+    """Files that git ignores, and folders, with a slash, that it ignores as a whole."""
+    if not os.path.exists(root / ".git"):
+        return []
+    try:
+        done = _git(root, "ls-files", "-z", "--others", "--ignored", "--exclude-standard", "--directory")
+    except OSError:
+        return []
+    return [os.fsdecode(name) for name in done.stdout.split(b"\0") if name]
+
+
 def _git_ignores(root: Path, paths: Iterable[str]) -> frozenset[str]:
-    if not (root / ".git").exists():
+    if not os.path.exists(root / ".git"):
         return frozenset()
     asked = b"".join(os.fsencode(path) + b"\0" for path in sorted(paths))
     try:
@@ -377,14 +441,35 @@ def _git(root: Path, *arguments: str, given: bytes = b"") -> subprocess.Complete
     return subprocess.run(command, input=given, capture_output=True, env={**inherited(), "LC_ALL": "C"}, check=False)
 
 
-def _walk(root: Path) -> list[str]:
+def _walk(root: Path) -> tuple[list[str], list[FileError]]:
     found: list[str] = []
-    for folder, folders, names in os.walk(root):
+    closed: list[OSError] = []
+    for folder, folders, names in os.walk(root, onerror=closed.append):
         inside = os.path.relpath(folder, root).replace(os.sep, "/")
         prefix = "" if inside == "." else inside + "/"
         folders[:] = [f for f in folders if not is_vendored(f"{prefix}{f}/") and not os.path.islink(f"{folder}/{f}")]
         found.extend(prefix + name for name in names)
-    return found
+    return found, [_unlisted(_below(root, error.filename), error.strerror or "") for error in closed]
+
+
+def _below(root: Path, folder: str) -> str:
+    inside = os.path.relpath(folder, root).replace(os.sep, "/")
+    return str(root) if inside == "." else inside
+
+
+def _unlisted(folder: str, why: str) -> FileError:
+    return FileError(folder, f"a folder that cannot be listed: {why}", "make it readable, or exclude it")
+
+
+def _is_there(path: str) -> bool:
+    """What a closed folder holds is there: that it cannot be read is said when somebody reads it."""
+    try:
+        os.lstat(path)
+    except (FileNotFoundError, NotADirectoryError):
+        return False
+    except OSError:
+        return True
+    return True
 
 
 def _read(root: Path, path: str) -> Source:

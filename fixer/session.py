@@ -8,6 +8,7 @@ What the commands, and whatever else uses fhfix as a library, stand on. It print
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, replace
@@ -15,11 +16,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from fixer import engine
-from fixer.config import Config, ConfigError, Filter, load_config
+from fixer.config import Config, ConfigError, Filter, load_config, together
+from fixer.documents import KINDS, kind_of, word_of
 from fixer.ignores import Baseline, ChangedSince
-from fixer.model import FileError, Level, Plan, Profile, Report, Rule, Tier
+from fixer.model import Coverage, FileError, Level, Plan, Profile, Report, Reported, Rule, Source, Tier, listed
 from fixer.registry import all_rules
 from fixer.repository import Repository, find_root
+from fixer.unused import USELESS, Used, Wishes, useless_ignore
 
 if TYPE_CHECKING:
     from fixer.audit.criteria import Criterion
@@ -55,29 +58,81 @@ class Session:
 
     def check(self) -> Report:
         with self.waiting("looking for findings"):
+            used = Used()
             found = engine.check(
                 self.repository,
-                self.rules,
+                (*self.rules, *self._last(used)),
                 options=self.config.options_for,
-                wanted=self.config.wants,
-                left_alone=self.config.leaves_alone,
+                wanted=self._wanted(used),
+                left_alone=self._left_alone(used),
             )
-        return Report(found.findings, found.faults, self._worth_saying(found.problems))
+        problems = self._worth_saying(found.problems)
+        findings = together(found.findings, self.config)
+        return Report(findings, found.faults, problems, self.coverage(problems))
 
     def plan(self, accept: engine.Accept | None = None) -> Plan:
         """Everything that an apply would do; `accept` is asked once for each fix."""
         # A question and a sign of life would write over each other.
         with self.waiting("planning fixes") if accept is None else nullcontext():
+            used = Used()
             made = engine.plan(
                 self.repository,
-                self.rules,
+                (*self.rules, *self._last(used)),
                 options=self.config.options_for,
-                wanted=self.config.wants,
-                left_alone=self.config.leaves_alone,
+                wanted=self._wanted(used),
+                left_alone=self._left_alone(used),
                 accept=accept,
                 tiers=self.config.tiers,
             )
-        return replace(made, problems=self._worth_saying(made.problems))
+        left = together(made.left, self.config)
+        return replace(made, left=left, problems=self._worth_saying(made.problems))
+
+    def _last(self, used: Used) -> tuple[Rule, ...]:
+        """The rule about what is ignored in vain, which is asked when all others were; none where it is not chosen."""
+        if not self.config.selects(USELESS):
+            return ()
+        baseline = next((each for each in self.config.filters if isinstance(each, Baseline)), None)
+        patterns = self.config.idle_patterns(self.repository) if self.config.origin else ()
+        wishes = Wishes(all_rules(), self.rules, self.config.origin, patterns, baseline)
+        return (useless_ignore(wishes, used),)
+
+    def _wanted(self, used: Used) -> engine.Wanted:
+        def wanted(reported: Reported, source: Source) -> bool:
+            used.note(reported, source)
+            return self.config.wants(reported, source)
+
+        return wanted
+
+    def _left_alone(self, used: Used) -> engine.LeftAlone:
+        def left_alone(rule: Rule, source: Source) -> bool:
+            used.note_file(rule, source)
+            return self.config.leaves_alone(rule, source)
+
+        return left_alone
+
+    def coverage(self, problems: Sequence[FileError] = ()) -> Coverage:
+        """What has been looked at so far: by a check, or by a plan."""
+        paths = self.repository.looked_at()
+        unread = {problem.path for problem in problems}
+        kinds = Counter(word_of(path) for path in paths if path not in unread and not self.config.excludes(path))
+        excluded = sum(bool(kind_of(path)) for path in self._in_scope() if self.config.excludes(path))
+        left_out = self.repository.left_out | ({"excluded": excluded} if excluded else {})
+        read = {word: kinds[word] for word in KINDS if kinds[word]}
+        return Coverage(read, kinds[""], len(problems), left_out, self._unknown_actions())
+
+    def _in_scope(self) -> list[str]:
+        return [path for path in self.repository.files if self.repository.in_scope(path)]
+
+    def _unknown_actions(self) -> tuple[str, ...]:
+        """The actions of which nothing is known, where their versions were to be judged."""
+        if all(rule.id != "outdated-action" for rule in self.rules):
+            return ()
+        from fixer.github.catalog import Catalog
+        from fixer.github.catalog.references import unknown_actions
+        from fixer.github.workflow import Workflow
+
+        documents = self.repository.documents(Workflow)
+        return unknown_actions((each for each in documents if self.repository.in_scope(each.path)), Catalog.load())
 
     def again(self) -> Session:
         """The same with the files as they are on disk now."""
@@ -104,10 +159,11 @@ class Session:
             whole = whole.with_changes({path: change.after for path, change in plan.files.items()})
         with self.waiting("looking at the criteria"):
             found = engine.check(whole, self.rules, options=self.config.options_for)
-        return criteria(self.rules, whole, found)
+        return criteria(self.rules, whole, found, self.config.options_for)
 
     def _worth_saying(self, problems: Iterable[FileError]) -> tuple[FileError, ...]:
-        return tuple(problem for problem in problems if not self.config.excludes(problem.path))
+        found = {problem.path: problem for problem in (*self.repository.unlisted, *problems)}
+        return tuple(found[path] for path in sorted(found) if not self.config.excludes(path))
 
 
 def open_session(
@@ -130,7 +186,7 @@ def open_session(
     `settings` are `rules.<id>.<option>=<value>`. Raises SessionError for whatever does not exist or is mistyped.
     """
     repository = repository_at(path)
-    rules = all_rules()
+    rules = (*all_rules(), USELESS)
     try:
         _ = repository.files  # where git refuses to say which they are, nothing can be done
         filters: list[Filter] = []
@@ -153,7 +209,29 @@ def open_session(
         raise SessionError(error.errors) from None
     except FileError as error:
         raise SessionError([str(error)]) from None
-    return Session(repository, tuple(rule for rule in rules if chosen.selects(rule)), chosen, waiting)
+    why = _not_looked_at(repository, chosen)
+    if why:
+        raise SessionError([f"{path}: {why}"])
+    return Session(repository, tuple(rule for rule in all_rules() if chosen.selects(rule)), chosen, waiting)
+
+
+def _not_looked_at(repository: Repository, chosen: Config) -> str:
+    """Why nothing of what was named can be looked at, and what to do; empty where something can."""
+    named = repository.only
+    if not named:
+        return ""
+    paths = [path for path in repository.files if repository.in_scope(path)]
+    if paths == [named] and not kind_of(named):
+        return f"not a kind of file that fhfix reads; it reads {listed(f'{word}s' for word in KINDS)}"
+    if paths and all(map(chosen.excludes, paths)):
+        return "excluded; take the pattern out of `exclude` that names it"
+    if paths:
+        return ""
+    if repository.why_left_out(f"{named}/"):
+        return "vendored, so it is not looked at; run fhfix on what it is a copy of"
+    if repository.ignored([named]):
+        return f"git ignores it, so it is not looked at; `git check-ignore -v {named}` says where that stands"
+    return ""
 
 
 def repository_at(path: Path) -> Repository:

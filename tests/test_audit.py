@@ -6,6 +6,7 @@ import json
 import re
 import subprocess
 import sys
+import tomllib
 from collections.abc import Iterator
 from dataclasses import replace
 from html.parser import HTMLParser
@@ -18,12 +19,16 @@ from fixer.audit.claims import Verdict, claims, make_targets, status_reports
 from fixer.audit.criteria import Criterion, State, criteria
 from fixer.audit.document import Audit, as_html, as_json, items_of, markdown
 from fixer.audit.needed import needed
+from fixer.config import from_table
+from fixer.engine import applies
 from fixer.github.workflow import Workflow
 from fixer.model import Fault, FileError, Finding, Fix, NewFile, Report, Rule
 from fixer.registry import all_rules
 from fixer.repository import Repository
+from fixer.session import open_session
 from fixer.show.markdown import code, fenced, words
 from tests import examples
+from tests.fixture_cases import CASES, Case
 from tests.test_report_json import check_jsonschema, strict
 
 SCHEMA = Path(__file__).parent.parent / "docs/schema/audit-1.json"
@@ -491,3 +496,71 @@ def test_a_status_report_that_is_not_there_is_a_usage_error(shop: Repository) ->
 
     assert done.returncode == 2
     assert "nowhere.md: no such file in the repository" in done.stderr
+
+
+# -- what there is nothing to judge of ----------------------------------------------------------------------------
+
+MENDED = [case for case in CASES if case.after and case.rule_id != "financehub"]
+TESTS_ONLY = """\
+on: push
+jobs:
+  test:
+    runs-on: ubuntu-latest
+    steps:
+      - uses: actions/checkout@v6
+      - run: make
+"""
+
+
+def states(root: Path) -> dict[str, State]:
+    return {criterion.rule.id: criterion.state for criterion in open_session(root).criteria()}
+
+
+def test_who_deploys_nothing_and_checks_no_types_gets_no_ticks_for_it(tmp_path: Path) -> None:
+    found = states(write(tmp_path, {".github/workflows/ci.yml": TESTS_ONLY}).root)
+    left = {"outdated-action", "retired-workflow-command"}
+
+    assert {rule_id for rule_id, state in found.items() if state is not State.NOT_APPLICABLE} == left
+    assert {found[rule_id] for rule_id in left} == {State.MET}
+
+
+@pytest.mark.parametrize(
+    ("run", "rule_id"),
+    [
+        ("mypy .", "silent-type-check"),
+        ("gh release create v1", "deprecated-release-action"),
+        ("kubectl set image deployment/shop shop=x:1", "hardcoded-sleep"),
+        ("kubectl set image deployment/shop shop=x:1; curl -f --retry 9 --retry-all-errors https://shop.example/health",
+         "single-shot-health-check"),
+    ],
+)  # fmt: skip
+def test_a_tick_is_given_where_there_was_something_to_judge(tmp_path: Path, run: str, rule_id: str) -> None:
+    text = TESTS_ONLY.replace("run: make", f"run: {run}")
+
+    assert states(write(tmp_path, {".github/workflows/ci.yml": text}).root)[rule_id] is State.MET
+
+
+def test_an_image_for_development_alone_is_no_image_that_does_not_run_as_root(tmp_path: Path) -> None:
+    shop = write(tmp_path, {".devcontainer/Dockerfile": "FROM python:3.12\nCMD python\n"})
+
+    assert states(shop.root)["root-user"] is State.NOT_APPLICABLE
+
+
+def test_a_rule_that_fails_when_it_is_asked_whether_it_applies_gives_no_tick(tmp_path: Path) -> None:
+    def fails(workflow: Workflow) -> bool:
+        raise ValueError("odd")
+
+    shop = write(tmp_path, {".github/workflows/ci.yml": TESTS_ONLY})
+    rule = replace(next(rule for rule in all_rules() if rule.id == "silent-type-check"), applies=fails)
+
+    (criterion,) = criteria([rule], shop, Report(()))
+    assert criterion.state is State.UNKNOWN
+    assert criterion.why.startswith("the rule failed: ValueError: odd")
+
+
+@pytest.mark.parametrize("case", MENDED, ids=lambda case: case.name)
+def test_where_a_rule_finds_something_it_had_something_to_judge(case: Case, tmp_path: Path) -> None:
+    shop = write(tmp_path, {path: data.decode("utf-8-sig") for path, data in case.before.items()})
+    rule = next(rule for rule in all_rules() if rule.id == case.rule_id)
+
+    assert applies(rule, shop, from_table(tomllib.loads(case.config), all_rules()).options_for(rule)) is True

@@ -13,11 +13,13 @@ from typing import Any
 
 import pytest
 
-from fixer.config import Config, ConfigError, from_table, json_schema, load_config, starting_text, toml_value
-from fixer.model import Finding, Fix, Reported, Rule, RuleOptions, Source, Span, Tier, option
+from fixer.config import Config, ConfigError, from_table, json_schema, load_config, starting_text, together, toml_value
+from fixer.model import Blocked, Finding, Fix, Reported, Rule, RuleOptions, Source, Span, Tier, option
+from fixer.registry import all_rules
 from fixer.selectors import all_selectors, matches
 from tests import examples
 from tests.examples import BACKUP, OUTDATED, RULES, SILENT, SLEEP
+from tests.fixture_cases import CASES, Case, planned
 
 
 def config(text: str) -> Config:
@@ -318,3 +320,54 @@ def test_values_are_written_as_toml(value: Any) -> None:
 
 def test_every_selector_selects_something() -> None:
     assert all(any(matches(selector, rule) for rule in RULES) for selector in all_selectors(RULES))
+
+
+# -- lines of findings that are pasted ----------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("case", CASES, ids=lambda case: case.name)
+def test_configuration_lines_can_be_pasted_together_as_they_stand(case: Case, tmp_path: Path) -> None:
+    rules = [rule for rule in all_rules() if case.rule_id in (rule.id, "financehub")]
+    chosen = from_table({"profile": "audit", **tomllib.loads(case.config)}, all_rules())
+    left = together(planned(tmp_path, case.before, rules, case.config).left, chosen)
+    cures = [each.finding.cure for each in left]
+    lines = dict.fromkeys(line for cure in cures if isinstance(cure, Blocked) for line in cure.config.splitlines())
+    text = "\n".join(lines)
+
+    table = tomllib.loads(text)
+    if "…" in text or "..." in text:
+        with pytest.raises(ConfigError) as raised:
+            from_table(table, all_rules())
+        assert all("is a placeholder, not a value" in each for each in raised.value.errors)
+    else:
+        from_table(table, all_rules())
+    from_table(tomllib.loads(text.replace("https://…", "https://shop.example").replace("…", "a")), all_rules())
+
+
+def test_what_several_findings_add_to_one_list_or_table_stands_in_one_line() -> None:
+    lines = [
+        'rules.root-user.mounted = ["/a"]',
+        'rules.root-user.mounted = ["/b"]',
+        'rules.root-user.images = {"x" = "none"}',
+    ]
+    rule = next(rule for rule in all_rules() if rule.id == "root-user")
+    found = [Reported(rule, Finding("f", Span(0, 0), "m", Blocked("r", config=line))) for line in lines]
+    made = together(found, Config(rules={"root-user": {"mounted": ("/c",)}}))
+
+    assert [getattr(each.finding.cure, "config", "") for each in made] == [
+        'rules.root-user.mounted = ["/c", "/a", "/b"]',
+        'rules.root-user.mounted = ["/c", "/a", "/b"]',
+        'rules.root-user.images = {"x" = "none"}',
+    ]
+
+
+@pytest.mark.parametrize(
+    "value", ['"…"', '"https://…"', '"https://…/health"', '"..."', '{deploy = "https://…"}', '["…"]']
+)
+def test_a_placeholder_is_refused(value: str) -> None:
+    with pytest.raises(ConfigError, match="is a placeholder, not a value"):
+        from_table(tomllib.loads(f"rules.hardcoded-sleep.url = {value}"), all_rules())
+
+
+def test_words_that_end_in_an_ellipsis_are_no_placeholder() -> None:
+    from_table(tomllib.loads("rules.missing-rollback.command = 'echo going back…'"), all_rules())

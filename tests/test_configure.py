@@ -110,7 +110,7 @@ def test_without_a_terminal_it_says_what_to_give(repository: Path) -> None:
 
     assert done.exit_code == 2
     assert "there is no terminal to ask on" in done.output
-    assert f"--set {KEY}=…" in done.output
+    assert f"--set {KEY}.deploy=…" in done.output
 
 
 def on_a_terminal(*lines: str) -> tuple[int, str]:
@@ -151,7 +151,9 @@ def test_a_person_is_asked_until_the_answer_is_a_value(repository: Path) -> None
     assert code in (0, -9), said
     assert "is a placeholder" in said
     assert "+" in said
-    assert tomllib.loads((repository / ".fhfix.toml").read_text()) == {"rules": {"hardcoded-sleep": {"url": URL}}}
+    assert tomllib.loads((repository / ".fhfix.toml").read_text()) == {
+        "rules": {"hardcoded-sleep": {"url": {"deploy": URL}}}
+    }
 
 
 def test_nothing_is_written_where_nothing_is_given(repository: Path) -> None:

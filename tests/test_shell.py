@@ -7,7 +7,7 @@ import subprocess
 from pathlib import Path
 
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
 from fixer.github.expressions import places
@@ -508,6 +508,7 @@ NAMES = st.text(st.sampled_from("ab /-~$`\"'\\!*?[]{}()<>|&;#=%@:,.^é"), min_si
 
 @settings(max_examples=60, deadline=None)
 @given(st.lists(NAMES, min_size=1, max_size=40))
+@example(["==", ":", ":)"])
 def test_bash_and_the_parser_read_a_made_word_as_the_text_that_it_was_made_of(names: list[str]) -> None:
     names = [name for name in names if "${{" not in name] or ["a"]
     made = [word(name) for name in names]

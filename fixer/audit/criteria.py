@@ -7,8 +7,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 
+from fixer import engine
 from fixer.documents import kind_of, name_of
-from fixer.model import Report, Reported, Rule
+from fixer.engine import OptionsFor, default_options
+from fixer.model import Fault, Report, Reported, Rule, RuleOptions
 from fixer.repository import Repository
 from fixer.tasks import task_of
 
@@ -40,7 +42,9 @@ class Criterion:
         return ", ".join(self.rule.audit) or self.rule.id
 
 
-def criteria(rules: Sequence[Rule], repository: Repository, found: Report) -> list[Criterion]:
+def criteria(
+    rules: Sequence[Rule], repository: Repository, found: Report, options: OptionsFor = default_options
+) -> list[Criterion]:
     """One for each rule, by task and audit reference. `found` is all that the rules find in `repository`."""
     by_rule: dict[str, list[Reported]] = {}
     for reported in found.findings:
@@ -54,20 +58,28 @@ def criteria(rules: Sequence[Rule], repository: Repository, found: Report) -> li
             made.append(Criterion(rule, State.OPEN, left))
         elif rule.id in broken:
             made.append(Criterion(rule, State.UNKNOWN, why=f"the rule failed: {broken[rule.id]}"))
-        elif not _applies(rule, repository):
+        elif not _has_subject(rule, repository):
             made.append(Criterion(rule, State.NOT_APPLICABLE))
         elif unseen:
             made.append(Criterion(rule, State.UNKNOWN, why=f"not looked at: {', '.join(unseen)}"))
         else:
-            made.append(Criterion(rule, State.MET))
+            made.append(_judged(rule, repository, options(rule)))
     return made
+
+
+def _judged(rule: Rule, repository: Repository, options: RuleOptions) -> Criterion:
+    """Met where there was something to judge."""
+    applies = engine.applies(rule, repository, options)
+    if isinstance(applies, Fault):
+        return Criterion(rule, State.UNKNOWN, why=f"the rule failed: {applies.what}")
+    return Criterion(rule, State.MET if applies else State.NOT_APPLICABLE)
 
 
 def _natural(rule: Rule) -> tuple[list[int], str]:
     return [int(number) for number in re.findall(r"\d+", rule.audit[0] if rule.audit else "")], rule.id
 
 
-def _applies(rule: Rule, repository: Repository) -> bool:
+def _has_subject(rule: Rule, repository: Repository) -> bool:
     """Whether the repository has what the rule looks at and every fact that it needs."""
     if not rule.subject.is_fact and not any(repository.paths_of(rule.subject.kind)):
         return False

@@ -16,8 +16,10 @@ from markupsafe import Markup
 from fixer.audit.claims import Claim, Verdict
 from fixer.audit.criteria import Criterion, State
 from fixer.audit.needed import PROVIDED, Needed
-from fixer.model import Blocked, Fault, FileChange, FileError, Fix, Piece, Report, Reported, Source
+from fixer.model import Blocked, Coverage, Fault, FileChange, FileError, Fix, Piece, Report, Reported, Source
 from fixer.show.diff import Line, file_diff
+from fixer.show.json import coverage_json
+from fixer.show.looked_at import looked_at
 from fixer.show.markdown import cell, code, fenced, words
 from fixer.show.page import rendered
 from fixer.show.place import Read, place_of, source_of
@@ -71,6 +73,7 @@ class Audit:
     claims: tuple[Claim, ...]
     faults: tuple[Fault, ...] = ()
     problems: tuple[FileError, ...] = ()
+    coverage: Coverage | None = None
 
 
 def items_of(report: Report, read: Read) -> tuple[Item, ...]:
@@ -285,12 +288,14 @@ def _reports(claims: Sequence[Claim]) -> list[str]:
 
 
 def _unseen(audit: Audit) -> list[str]:
+    looked = looked_at(audit.coverage) if audit.coverage is not None else ""
     lines = [f"- {words(str(problem))}" for problem in audit.problems]
     lines += [
         f"- {code(fault.rule_id)} failed at {code(fault.path or 'the repository')}: {words(fault.what)}"
         for fault in audit.faults
     ]
-    return ["## What could not be looked at", "\n".join(lines)] if lines else []
+    blocks = ["## What was looked at", words(looked)] if looked else []
+    return [*blocks, "## What could not be looked at", "\n".join(lines)] if lines else blocks
 
 
 # -- for programs and browsers ----------------------------------------------------------------------------------
@@ -336,6 +341,7 @@ def as_json(audit: Audit) -> str:
         ],
         "problems": [{"path": p.path, "reason": p.reason, "advice": p.advice} for p in audit.problems],
         "faults": [{"rule": f.rule_id, "path": f.path, "what": f.what} for f in audit.faults],
+        **coverage_json(audit.coverage),
     }
     return json.dumps(found, indent=2) + "\n"
 

@@ -12,7 +12,14 @@ from pathlib import Path
 
 import click
 
-from fixer.commands.opening import exit_code, exit_zero, repository_options, same_repository, say_problems
+from fixer.commands.opening import (
+    exit_code,
+    exit_zero,
+    repository_options,
+    same_repository,
+    say_nothing_read,
+    say_problems,
+)
 from fixer.editor import editor
 from fixer.model import Blocked, Plan, listed
 from fixer.selection import Chosen, ids_in
@@ -103,6 +110,7 @@ def apply(
                 "fhfix apply --dry-run lists them",
             )
         say_problems(made)
+        say_nothing_read(opened, made)
         if not dry_run:
             receipt = writing.apply(root, made)
             if receipt.recovery:  # of a run that was cut short while this one was planning

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import click
 
-from fixer.commands.opening import repository_options, say_problems
+from fixer.commands.opening import repository_options, say_nothing_read, say_problems
 from fixer.session import Session
 from fixer.show.output import save
 
@@ -60,7 +60,9 @@ def audit(opened: Session, form: str, output: Path, reports: tuple[str, ...]) ->
         claims=tuple(claims(repository, reports or status_reports(repository), [one.name for one in read])),
         faults=found.faults,
         problems=found.problems,
+        coverage=found.coverage,
     )
     save({"markdown": markdown, "html": as_html, "json": as_json}[form](document), output, repository.root)
     say_problems(found)
+    say_nothing_read(opened, found)
     sys.exit(3 if found.faults else 0)

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import click
 
-from fixer.commands.opening import exit_code, exit_zero, repository_options, say_problems
+from fixer.commands.opening import exit_code, exit_zero, repository_options, say_nothing_read, say_problems
 from fixer.model import FileError, Source
 from fixer.session import Session
 from fixer.show.output import put, put_commands, save, say
@@ -66,25 +66,8 @@ def check(
     else:
         from fixer.show.text import text
 
-        put(text(report, read, verbose=verbose, quiet=quiet) + ("" if quiet else _unknown_actions(opened)))
+        put(text(report, read, verbose=verbose, quiet=quiet))
     if form == "text":
         say_problems(report)
+    say_nothing_read(opened, report)
     sys.exit(exit_code(report, found=bool(report.findings), zero=zero))
-
-
-def _unknown_actions(opened: Session) -> str:
-    """A line that says which actions nothing is known of, where their versions were to be judged."""
-    if all(rule.id != "outdated-action" for rule in opened.rules):
-        return ""
-    from fixer.github.catalog import Catalog
-    from fixer.github.catalog.references import unknown_actions
-    from fixer.github.workflow import Workflow
-
-    repository = opened.repository
-    workflows = (each for each in repository.documents(Workflow) if repository.in_scope(each.path))
-    names = unknown_actions(workflows, Catalog.load())
-    if not names:
-        return ""
-    shown = ", ".join(names[:5]) + (f" and {len(names) - 5} more" if len(names) > 5 else "")
-    count = f"{len(names)} actions are" if len(names) > 1 else "1 action is"
-    return f"{count} not in the catalog, so nothing is said of their versions: {shown}.\n"

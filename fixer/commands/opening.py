@@ -13,7 +13,8 @@ from click.core import ParameterSource
 from fixer import writing
 from fixer.commands.completion import rule_names
 from fixer.commands.waiting import sign_of_life
-from fixer.model import Level, Plan, Profile, Report, Tier
+from fixer.documents import KINDS, kind_of
+from fixer.model import Level, Plan, Profile, Report, Tier, listed
 from fixer.repository import Repository
 from fixer.session import NoSuchPathError, Session, SessionError, open_session, repository_at
 from fixer.show.output import Refusal, say
@@ -147,6 +148,19 @@ def say_problems(made: Report | Plan) -> None:
     for fault in made.faults:
         where = f"{fault.path}: " if fault.path else ""
         say(f"FAULT in {fault.rule_id}: {where}{fault.what}; its work was dropped, please report this")
+
+
+def say_nothing_read(opened: Session, made: Report | Plan) -> None:
+    """A line on stderr where finding nothing means nothing, since no file was looked at."""
+    if made.problems or opened.coverage().read:
+        return
+    repository = opened.repository
+    where = repository.only or str(repository.root)
+    kinds = listed(f"{word}s" for word in KINDS)
+    if any(kind_of(path) and repository.in_scope(path) for path in repository.files):
+        say(f"nothing was looked at: none of the chosen rules reads a file of {where}", "choose others, or more files")
+    else:
+        say(f"nothing was looked at: {where} holds no file that fhfix reads", f"it reads {kinds}")
 
 
 def exit_code(made: Report | Plan, *, found: bool, zero: bool = False) -> int:

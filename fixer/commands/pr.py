@@ -7,7 +7,7 @@ import sys
 
 import click
 
-from fixer.commands.opening import repository_options, say_problems
+from fixer.commands.opening import repository_options, say_nothing_read, say_problems
 from fixer.session import Session
 from fixer.show.output import Refusal, put, say
 from fixer.show.visible import visible
@@ -59,6 +59,7 @@ def pr(
     repo = opened.repository
     made = opened.plan()
     say_problems(made)
+    say_nothing_read(opened, made)
     verified = Verified(opened.criteria(made), needed(repo), needed(opened.after(made)))
     wish = Wish(
         branch=branch,

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import click
 
-from fixer.commands.opening import exit_code, repository_options, say_problems
+from fixer.commands.opening import exit_code, repository_options, say_nothing_read, say_problems
 from fixer.session import Session
 from fixer.show.output import save, say
 
@@ -36,4 +36,5 @@ def preview(opened: Session, file: Path, safe: bool, title: str) -> None:
     save(html(made, read, about(root, "preview", title)), file, root)
     say(f"{file}: {plan_in_words(made)}")
     say_problems(made)
+    say_nothing_read(opened, made)
     sys.exit(exit_code(made, found=False))

@@ -10,6 +10,7 @@ from fixer.engine.asking import (
     LeftAlone,
     OptionsFor,
     Wanted,
+    applies,
     by_place,
     default_options,
     everything,
@@ -20,8 +21,8 @@ from fixer.model import Fault, Plan, Report, Rule, Tier
 from fixer.repository import Repository
 
 __all__ = [
-    "DOCUMENTS_PER_PROCESS", "PASSES", "Accept", "LeftAlone", "OptionsFor", "Wanted", "check", "default_options",
-    "plan",
+    "DOCUMENTS_PER_PROCESS", "PASSES", "Accept", "LeftAlone", "OptionsFor", "Wanted", "applies", "check",
+    "default_options", "plan",
 ]  # fmt: skip
 
 

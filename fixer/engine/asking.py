@@ -16,6 +16,7 @@ from fixer.budget import DOCUMENT, DOCUMENT_IN_ALL, REPOSITORY, OutOfTime, limit
 from fixer.documents import document_type, kind_of
 from fixer.engine.processes import in_processes
 from fixer.model import (
+    Asked,
     Blocked,
     Fault,
     FileError,
@@ -261,6 +262,30 @@ def _new_paths(findings: Iterable[Finding]) -> Iterator[str]:
     for finding in findings:
         if isinstance(finding.cure, Fix):
             yield from (file.path for file in finding.cure.new_files)
+
+
+def applies(rule: Rule, repository: Repository, options: RuleOptions) -> bool | Fault:
+    """Whether there is anything to judge in what a rule looks at."""
+    judges = rule.applies
+    try:
+        return judges is None or any(judges(**given) for given in _given(rule.asks_whether, repository, options))
+    except Exception as error:  # a rule must not take the others down with it
+        return _fault(rule, "", error)
+
+
+def _given(asks: tuple[Asked, ...], repository: Repository, options: RuleOptions) -> Iterator[dict[str, Any]]:
+    """The arguments of a question; once for each document where it is about one kind of them."""
+    facts = {asked.name: repository.fact(asked.kind) for asked in asks if asked.is_fact}
+    if any(facts[asked.name] is None for asked in asks if asked.is_fact and not asked.optional):
+        return
+    subject = asks[0]
+    given = {**facts, **{asked.name: options for asked in asks if asked.is_options}}
+    if subject.is_fact:
+        yield given
+        return
+    for document in repository.documents(subject.kind):
+        if repository.in_scope(document.source.path):
+            yield {subject.name: document, **given}
 
 
 def _fault(rule: Rule, path: str, error: Exception) -> Fault:

@@ -511,6 +511,8 @@ def word(text: str) -> str | Blocked:
     if "'" in text:  # `"it's"`, where shlex writes `'it'"'"'s'`
         inner = in_quotes(text)
         return f'"{inner}"' if isinstance(inner, str) else inner
+    if text.startswith("="):  # `==` in front of a word is an operator for the grammar that reads it again
+        return _unspeakable(text) or f"'{text}'"
     return _unspeakable(text) or shlex.quote(text)
 
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 from typing import Any
 
-from fixer.model import Edit, Fix, Plan, Report, Reported, Source, Span
+from fixer.model import Coverage, Edit, Fix, Plan, Report, Reported, Source, Span
 from fixer.selection import fix_ids, group_id
 from fixer.show.diff import file_patch
 from fixer.show.place import Read, place_of, source_of
@@ -30,6 +30,7 @@ def report_json(report: Report, read: Read) -> str:
                 for reported, name in zip(report.findings, fix_ids(report.findings), strict=True)
             ],
             **_trouble(report),
+            **coverage_json(report.coverage),
             "statistics": [
                 {"rule": c.rule_id, "found": c.found, "safe": c.safe, "review": c.review, "blocked": c.blocked}
                 for c in counts(report.findings)
@@ -138,6 +139,21 @@ def _span(span: Span, source: Source) -> dict[str, Any]:
     return {
         "start": {"line": place.line, "column": place.column, "offset": span.start},
         "end": {"line": place.end_line, "column": place.end_column, "offset": span.end},
+    }
+
+
+def coverage_json(coverage: Coverage | None) -> dict[str, Any]:
+    """The key `looked_at`; nothing where nobody asked."""
+    if coverage is None:
+        return {}
+    return {
+        "looked_at": {
+            "files": dict(coverage.read),
+            "others": coverage.others,
+            "unreadable": coverage.unreadable,
+            "left_out": dict(coverage.left_out),
+            "unknown_actions": list(coverage.unknown_actions),
+        }
     }
 
 

@@ -9,6 +9,7 @@ import click
 
 from fixer.model import Blocked, Fix, Level, Report, Reported, Source, Span, Tier
 from fixer.show.groups import Group, grouped
+from fixer.show.looked_at import looked_at
 from fixer.show.place import Read, place_of, source_of
 from fixer.show.visible import visible
 from fixer.show.words import in_words, shortened
@@ -36,10 +37,14 @@ def text(report: Report, read: Read, *, verbose: bool = False, quiet: bool = Fal
         else:
             lines += _group(group, read)
     lines.append(click.style(summary(report), bold=True))
+    if report.coverage is not None and (said := looked_at(report.coverage)):
+        lines.append(said)
     return "\n".join(lines) + "\n"
 
 
 def summary(report: Report) -> str:
+    if not report.findings and report.coverage is not None and not report.coverage.read:
+        return "No findings, since nothing was looked at."
     if not report.findings:
         return "No findings." if not report.problems else "No findings in the files that could be read."
     fixes = [reported.finding.cure for reported in report.findings if isinstance(reported.finding.cure, Fix)]

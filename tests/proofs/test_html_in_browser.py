@@ -173,6 +173,7 @@ def test_the_command_is_that_of_what_is_ticked(opened: Any) -> None:
     assert command() == f"fhfix apply --only {group}"
     all_of.click()
     assert (command(), all_of.evaluate(state)) == ("nothing is ticked", "none")
+    assert page.locator(f"#group-{group} .hunk").first.is_visible(), "what is not taken can still be read"
     page.click("button[data-tick='error']")
     assert command() == f"fhfix apply --only {mypy}"
     page.click("button[data-tick='all']")

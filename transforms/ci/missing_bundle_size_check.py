@@ -254,6 +254,10 @@ def _builds(step: Step) -> Command | None:
     return None
 
 
+def _builds_front_ends(workflow: Workflow) -> bool:
+    return any(_builds(step) is not None for step in workflow.steps)
+
+
 RULE = Rule(
     __name__,
     "A front end may grow without limit",
@@ -263,4 +267,5 @@ RULE = Rule(
     hours=(1, 1),
     level=Level.NOTE,
     profile=Profile.AUDIT,
+    applies=_builds_front_ends,
 )

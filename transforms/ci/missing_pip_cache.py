@@ -289,6 +289,15 @@ def _installed_before(job: Job, setup: Step, program: str) -> bool:
     return False
 
 
+def _installs_packages(workflow: Workflow, packages: PythonPackages, actions: LocalActions) -> bool:
+    """Whether a job sets Python up and installs from a file of the repository, with a cache or without."""
+    for job in workflow.jobs.values():
+        for at, step in enumerate(job.steps):
+            if _is_setup(step) and _installs(job.steps[at + 1 :], packages, actions) is not None:
+                return True
+    return False
+
+
 RULE = Rule(
     __name__,
     "Python packages are downloaded again in every run",
@@ -297,4 +306,5 @@ RULE = Rule(
     criterion="Jobs that install the Python packages of the project have a cache",
     hours=(0.5, 0.5),
     level=Level.NOTE,
+    applies=_installs_packages,
 )

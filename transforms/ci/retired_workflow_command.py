@@ -136,10 +136,15 @@ def _fix(workflow: Workflow, step: Step, printed: list[Printed]) -> Fix | Blocke
     )
 
 
+def _runs_commands(workflow: Workflow) -> bool:
+    return any(step.run is not None for step in workflow.steps)
+
+
 RULE = Rule(
     __name__,
     "A step prints a workflow command that GitHub has retired",
     check,
     criterion="No step depends on a workflow command that GitHub has retired",
     level=Level.WARNING,
+    applies=_runs_commands,
 )

@@ -28,11 +28,13 @@ from fixer.github.expressions import ANY, expressions_in, is_own_token, masked, 
 from fixer.github.outputs import reads_of, rename_outputs
 from fixer.github.permissions import grant, may
 from fixer.github.workflow import Job, Step, Workflow
-from fixer.github.workflows import Workflows
+from fixer.github.workflows import Workflows, commands_of
+from fixer.languages.shell import Command
 from fixer.languages.yaml import Node
 from fixer.model import Blocked, Finding, Fix, Parts, Rule, RuleOptions, Tier, joined, option
 
 CREATE, UPLOAD, SUCCESSOR = "actions/create-release", "actions/upload-release-asset", "softprops/action-gh-release"
+OTHERS = ("ncipollo/release-action", "marvinpinto/action-automatic-releases", "svenstaro/upload-release-action")
 ASSETS = "${{ runner.temp }}/release-assets"
 
 # What these hold is the same in every job.
@@ -538,6 +540,19 @@ def _permission(workflows: Workflows | None, step: Step) -> tuple[Parts, tuple[s
     return (), todo if known is False else ()
 
 
+def _makes_releases(workflow: Workflow) -> bool:
+    """By an action, or by `gh release create`."""
+    makers = {CREATE, UPLOAD, SUCCESSOR, *OTHERS}
+    return any(
+        step.action.lower() in makers or any(_is_gh_release(command) for command in commands_of(step))
+        for step in workflow.steps
+    )
+
+
+def _is_gh_release(command: Command) -> bool:
+    return command.name == "gh" and [word.text for word in command.args[:2]] == ["release", "create"]
+
+
 RULE = Rule(
     __name__,
     "A release is made by an archived action",
@@ -545,4 +560,5 @@ RULE = Rule(
     audit=("D-010.4",),
     criterion="No release is made by an archived action",
     hours=(1, 1),
+    applies=_makes_releases,
 )

@@ -557,8 +557,7 @@ def _configured(wait: Wait, options: Options) -> list[str]:
 
 def _configuration(wait: Wait) -> str:
     job = wait.step.job
-    several = job is not None and sum("sleep" in str(other.data) for other in wait.workflow.jobs.values()) > 1
-    return f'rules.hardcoded-sleep.url{f".{job.id}" if several and job is not None else ""} = "https://…"'
+    return f'rules.hardcoded-sleep.url{f".{job.id}" if job is not None else ""} = "https://…"'
 
 
 def _waiter(wait: Wait, environment: Environment, deployments: Deployments | None, timeout: int) -> list[str]:
@@ -689,6 +688,10 @@ def _is_plain(command: Command, checks: list[Found]) -> bool:
     return re.fullmatch(r"(\s*>+ ?/dev/null)?\s*(\|\|\s*exit 1)?", rest) is not None
 
 
+def _deploys(deployments: Deployments | None) -> bool:
+    return deployments is not None
+
+
 RULE = Rule(
     __name__,
     "A deployment is waited for by a fixed sleep",
@@ -696,4 +699,5 @@ RULE = Rule(
     audit=("D-010.3",),
     criterion="No deployment is waited for by the clock alone",
     hours=(2, 2),
+    applies=_deploys,
 )

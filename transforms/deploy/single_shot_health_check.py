@@ -163,6 +163,18 @@ def _as_loop(workflow: Workflow, place: StepScript, found: HealthCheck, attempts
     return workflow.splice_scalar(place.node, [(start, end, ("\n" + line).join(lines))])
 
 
+def _checks_health(workflow: Workflow) -> bool:
+    """Whether a check of a service comes after a deployment."""
+    for steps in [job.steps for job in workflow.jobs.values()] or [workflow.steps]:
+        for number, step in enumerate(steps):
+            place = StepScript.of(step)
+            if place is not None and any(
+                _after_deployment(found, place, steps[:number]) for found in health_checks(place.script)
+            ):
+                return True
+    return False
+
+
 RULE = Rule(
     __name__,
     "A health check after a deployment asks only once",
@@ -170,4 +182,5 @@ RULE = Rule(
     audit=("D-010.5",),
     criterion="No health check after a deployment asks only once",
     hours=(1, 1),
+    applies=_checks_health,
 )

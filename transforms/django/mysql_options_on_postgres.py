@@ -116,6 +116,11 @@ def _may_change_engine(change: Later) -> bool:
     return change.how == "update" and not change.keys and item(change.value, "ENGINE") is not None
 
 
+def _has_postgres(django: DjangoProject) -> bool:
+    databases = (d for project in django.projects for settings in project.modules.values() for d in settings.databases)
+    return any(database.vendor == "postgresql" or _is_postgres_by_default(database) for database in databases)
+
+
 RULE = Rule(
     __name__,
     "A PostgreSQL database has MySQL's connection options",
@@ -124,4 +129,5 @@ RULE = Rule(
     criterion="No PostgreSQL database has options of MySQL",
     hours=(0.5, 0.5),
     level=Level.ERROR,
+    applies=_has_postgres,
 )

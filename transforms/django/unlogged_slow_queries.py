@@ -339,6 +339,11 @@ def _names(node: ast.expr | None) -> list[str]:
     return [text(each) for each in node.elts] if isinstance(node, ast.List | ast.Tuple) else []
 
 
+def _runs_with_postgres(django: DjangoProject, servers: DatabaseServers) -> bool:
+    ours = [project for project in django.projects if project.manage_py and not project.is_aside]
+    return any(_has_postgres(project, servers) for project in ours)
+
+
 RULE = Rule(
     __name__,
     "Slow queries leave no trace in production",
@@ -347,4 +352,5 @@ RULE = Rule(
     criterion="Slow queries leave a trace in production",
     hours=(1, 1),
     level=Level.NOTE,
+    applies=_runs_with_postgres,
 )

@@ -809,6 +809,15 @@ def _takes_over(statement: ast.stmt) -> bool:
     return bool(names & {"*", "DATABASES"})
 
 
+def _has_databases(django: DjangoProject) -> bool:
+    """Whether production has a database that connections are made to, and no file."""
+    for project in django.projects:
+        for settings in project.modules.values() if not project.is_aside else ():
+            if settings.role not in ("test", "development") and any(map(_is_for_production, settings.databases)):
+                return True
+    return False
+
+
 RULE = Rule(
     __name__,
     "PostgreSQL is used without connection reuse or time limits",
@@ -816,4 +825,5 @@ RULE = Rule(
     audit=("D-012.1",),
     criterion="Database connections are reused, and have timeouts",
     hours=(2, 2),
+    applies=_has_databases,
 )

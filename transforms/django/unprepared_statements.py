@@ -154,6 +154,14 @@ def _options(database: Database) -> ast.Dict | None:
     return own_dict(database.module, database.options)
 
 
+def _has_postgres(django: DjangoProject) -> bool:
+    for project in django.projects:
+        chain = project.chain(project.production_path) if project.driver and not project.is_aside else ()
+        if any(database.vendor == "postgresql" for settings in chain for database in settings.databases):
+            return True
+    return False
+
+
 RULE = Rule(
     __name__,
     "Prepared statements are missing, or only half configured",
@@ -162,4 +170,5 @@ RULE = Rule(
     criterion="Prepared statements are configured so that they work",
     hours=(1, 1),
     level=Level.NOTE,
+    applies=_has_postgres,
 )

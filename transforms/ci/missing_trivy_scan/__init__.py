@@ -59,6 +59,12 @@ def _scans(job: Job) -> bool:
     return any(_SCANS.search(command.source) for command in commands)
 
 
+def _has_something_to_scan(workflows: Workflows, django: DjangoProject | None) -> bool:
+    """A project or an image; or a scan, whatever it looks at."""
+    jobs = (job for workflow in workflows.documents for job in workflow.jobs.values())
+    return django is not None or workflows.has_dockerfile or any(map(_scans, jobs))
+
+
 RULE = Rule(
     __name__,
     "No scan for known holes, or one whose results do not arrive",
@@ -66,4 +72,5 @@ RULE = Rule(
     audit=("D-009.8",),
     criterion="Known holes are scanned for, and no result of a Trivy scan gets lost",
     hours=(1, 2),
+    applies=_has_something_to_scan,
 )

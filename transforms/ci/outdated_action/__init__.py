@@ -177,6 +177,10 @@ def _pin(use: Use, action: Action, options: Options) -> Finding | None:
     return finding(use, message, Fix.of(f"pin {use.ref.name} to {found[1]}", *parts))
 
 
+def _uses_known_actions(workflow: Workflow, catalog: Catalog, workflows: Workflows | None) -> bool:
+    return any(catalog.of(use.ref) is not None for use in uses_of(workflow, workflows))
+
+
 RULE = Rule(
     __name__,
     "An action is used at an outdated, vulnerable, archived or mutable version",
@@ -184,4 +188,5 @@ RULE = Rule(
     audit=("D-009.1",),
     criterion="Every action of the catalog is at a major version that is supported",
     hours=(1, 1),
+    applies=_uses_known_actions,
 )

@@ -332,6 +332,22 @@ def _unique(found: Iterable[str]) -> list[str]:
     return list(dict.fromkeys(found))
 
 
+def _checks_types(workflow: Workflow, options: Options) -> bool:
+    """Whether a step checks types, or runs what `also` names. A script that cannot be read may."""
+    for step in workflow.steps:
+        script = step.script
+        if script is None or script.error:
+            if step.run is not None and any(re.search(rf"\b{name}\b", step.run.value) for name in TYPES):
+                return True
+        elif any(
+            found.types or found.label in options.also
+            for command in script.commands
+            if (found := check_of(command)) is not None
+        ):
+            return True
+    return False
+
+
 RULE = Rule(
     __name__,
     "A type check cannot fail the job",
@@ -339,4 +355,5 @@ RULE = Rule(
     audit=("D-009.5",),
     criterion="A type check that fails, fails its job",
     hours=(0.5, 0.5),
+    applies=_checks_types,
 )

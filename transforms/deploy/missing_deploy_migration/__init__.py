@@ -395,6 +395,11 @@ def _in_kubernetes(job: DeployJob, deployment: Deployment, options: Options) -> 
     return OneOff(Work(action, with_blocks(migrating).replace(' "${options[@]}"', flags)), values)
 
 
+def _puts_django_into_service(workflow: Workflow, deployments: Deployments, django: DjangoProject) -> bool:
+    runs = bool(django.manage_py or django.others)
+    return runs and any(_deploys_django(job, django) for job in deployments.of(workflow))
+
+
 RULE = Rule(
     __name__,
     "A Django project is deployed without migrating its database",
@@ -403,4 +408,5 @@ RULE = Rule(
     criterion="No Django project is deployed without migrating its database",
     hours=(4, 4),
     level=Level.ERROR,
+    applies=_puts_django_into_service,
 )

@@ -72,7 +72,7 @@ def check(workflow: Workflow, deployments: Deployments, local: LocalActions, opt
         return
     jobs = deployments.of(workflow)
     for job in jobs:
-        if "${{" not in job.environment and job.environment != "production":
+        if not _may_be_production(job):
             continue
         if not _backs_up(job, job.elsewhere(jobs)):
             message = f"job {job.id} deploys to {_where(job)} without a snapshot of the database"
@@ -267,6 +267,16 @@ def _named_in_rollback(job: DeployJob) -> Iterator[Parts]:
             yield job.workflow.insert_item(steps, len(steps.items), snapshot_notice(job.id))
 
 
+def _changes_production(workflow: Workflow, deployments: Deployments, options: Options) -> bool:
+    """Whether a job deploys to production, where there is a database."""
+    has_database = bool(deployments.database or options.instance or filled_in(options.command))
+    return has_database and any(_may_be_production(job) for job in deployments.of(workflow))
+
+
+def _may_be_production(job: DeployJob) -> bool:
+    return "${{" in job.environment or job.environment == "production"
+
+
 RULE = Rule(
     __name__,
     "Production is deployed without a snapshot of its database",
@@ -274,4 +284,5 @@ RULE = Rule(
     audit=("D-010.6",),
     criterion="No job deploys to production without a snapshot of its database",
     hours=(2, 2),
+    applies=_changes_production,
 )

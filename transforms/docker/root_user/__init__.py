@@ -166,6 +166,13 @@ def _cure(
     )  # fmt: skip
 
 
+def _ships_images(dockerfile: Dockerfile, builds: ImageBuilds) -> bool:
+    """Whether an image is made for more than development, tests and the forge."""
+    return any(
+        not build.is_action and not DEVELOPMENT.search(build.path) for build in builds.of(dockerfile.source.path)
+    )
+
+
 RULE = Rule(
     __name__,
     "A container runs as root",
@@ -173,4 +180,5 @@ RULE = Rule(
     audit=("D-011.1",),
     criterion="Images do not run as root",
     hours=(1, 1),
+    applies=_ships_images,
 )

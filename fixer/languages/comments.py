@@ -1,0 +1,31 @@
+"""Comments as edits of text: what they say is no part of a file's meaning, and that is checked by reading it again."""
+
+from __future__ import annotations
+
+from fixer.model import Blocked, Document, Edit, FileError, Parts, Source, Span
+from fixer.splice import splice
+
+
+def changes_no_meaning(document: Document, edit: Edit) -> bool:
+    """Whether the file means the same with this edit: it stands in a comment, and in no text or script."""
+    source = document.source
+    try:
+        after = type(document).parse(Source(source.path, splice(source.text, [edit]), source.bom))
+    except FileError:
+        return False
+    return bool(after.plain() == document.plain())
+
+
+def rewritten(document: Document, span: Span, text: str) -> Parts:
+    """Other text in the place of a comment or of a part of one. A comment that goes takes the blanks before it along,
+    and its line where it has one of its own."""
+    source = document.source
+    start, end = span.start, span.end
+    if not text:
+        start -= len(source.text[:start]) - len(source.text[:start].rstrip(" \t"))
+        if start == source.line_start(span.start) and end == source.line_end(span.start):
+            end = source.text.find("\n", end) + 1 or len(source.text)
+    edit = Edit(source.path, Span(start, end), text, ())
+    if not changes_no_meaning(document, edit):
+        return Blocked("it stands where it is a part of a text or of a list of lines", "delete it by hand")
+    return (edit,)
