@@ -23,6 +23,11 @@ EXPECTED = {
     "excessive-permissions",
     # It would have every release made by `gh`; that is a style of deprecated-release-action, not its default.
     "superfluous-actions",
+    # It would have an action of the repository called by `$/` instead of `./`, which not every runner knows.
+    "self-repository",
+    # shellcheck would have neighbouring `echo … >> "$GITHUB_OUTPUT"` share one redirection. Each took the place of a
+    # command of its own, and stays a line of its own: a matter of style, about lines that people wrote.
+    "SC2129",
     # create-github-app-token has `app-id` on every runtime that is left, and wants `client-id`, another value, which
     # only the app's owner can look up.
     "action: avoid using deprecated input … in action …: Use … instead",
