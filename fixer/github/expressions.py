@@ -7,6 +7,7 @@ https://docs.github.com/actions/reference/workflows-and-actions/expressions
 
 from __future__ import annotations
 
+import math
 import re
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -564,8 +565,11 @@ class _Parser:
 def _number(text: str) -> float:
     unsigned = text.lstrip("+-").lower()
     sign = -1.0 if text.startswith("-") else 1.0
-    if unsigned.startswith("0x"):
-        return sign * int(unsigned, 16)
-    if unsigned.startswith("0o"):
-        return sign * int(unsigned, 8)
-    return sign * float(unsigned)
+    try:
+        if unsigned.startswith("0x"):
+            return sign * int(unsigned, 16)
+        if unsigned.startswith("0o"):
+            return sign * int(unsigned, 8)
+        return sign * float(unsigned)
+    except OverflowError:  # hundreds of digits
+        return sign * math.inf
