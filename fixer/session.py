@@ -58,7 +58,7 @@ class Session:
 
     def check(self) -> Report:
         with self.waiting("looking for findings"):
-            used = Used()
+            used = Used(self._baseline is not None)
             found = engine.check(
                 self.repository,
                 (*self.rules, *self._last(used)),
@@ -74,7 +74,7 @@ class Session:
         """Everything that an apply would do; `accept` is asked once for each fix."""
         # A question and a sign of life would write over each other.
         with self.waiting("planning fixes") if accept is None else nullcontext():
-            used = Used()
+            used = Used(self._baseline is not None)
             made = engine.plan(
                 self.repository,
                 (*self.rules, *self._last(used)),
@@ -87,13 +87,16 @@ class Session:
         left = together(made.left, self.config)
         return replace(made, left=left, problems=self._worth_saying(made.problems))
 
+    @property
+    def _baseline(self) -> Baseline | None:
+        return next((each for each in self.config.filters if isinstance(each, Baseline)), None)
+
     def _last(self, used: Used) -> tuple[Rule, ...]:
         """The rule about what is ignored in vain, which is asked when all others were; none where it is not chosen."""
         if not self.config.selects(USELESS):
             return ()
-        baseline = next((each for each in self.config.filters if isinstance(each, Baseline)), None)
         patterns = self.config.idle_patterns(self.repository) if self.config.origin else ()
-        wishes = Wishes(all_rules(), self.rules, self.config.origin, patterns, baseline)
+        wishes = Wishes(all_rules(), self.rules, self.config.origin, patterns, self._baseline)
         return (useless_ignore(wishes, used),)
 
     def _wanted(self, used: Used) -> engine.Wanted:

@@ -49,11 +49,14 @@ class Marked:
 class Used:
     """The comments and the entries of a baseline that silenced something, as far as rules were asked."""
 
+    has_baseline: bool = False
     comments: set[tuple[str, str]] = field(default_factory=set)
     fingerprints: set[str] = field(default_factory=set)
 
     def note(self, reported: Reported, source: Source) -> None:
-        self.fingerprints.add(fingerprint(reported.rule.id, source, source.line_of(reported.finding.span.start)))
+        if self.has_baseline:
+            line = source.line_of(reported.finding.span.start)
+            self.fingerprints.add(fingerprint(reported.rule.id, source, line))
         self.note_file(reported.rule, source)
         if MARK in source.text:
             lines = lines_about(reported, source)
