@@ -523,3 +523,69 @@ def test_a_service_whose_name_is_a_secret_goes_back_by_the_number_of_its_revisio
     assert run.jobs["rollback-production"].result == "success", run.log
     assert run.result == "failure"
     assert world.aws.runs() == world.revision
+
+
+# -- a migration and a snapshot that are there, and that nobody waits for ---------------------------------------------
+
+FORGOTTEN = FIXTURES / "missing-deploy-migration" / "failures-that-nobody-notices"
+ENDS = {
+    "well": ({}, "success"),
+    "with an exit code": ({"SIM_EXIT_CODE": "3"}, "failure"),
+    "before it started": ({"SIM_STOP": "pull"}, "failure"),
+    "without a task": ({"SIM_RUN_FAILURE": "RESOURCE:ENI"}, "failure"),
+}
+
+
+@pytest.mark.parametrize(
+    ("job", "end"),
+    [*(("forgotten", end) for end in ENDS), ("unread", "without a task"), ("by-jq", "without a task")],
+)
+def test_a_migration_that_nobody_looked_at_fails_its_step_when_it_fails(
+    aws: Aws, application: Application, job: str, end: str
+) -> None:
+    environment, ends = ENDS[end]
+    world = start(aws, application, **environment)
+    results = []
+    for side in ("before", "after"):
+        text = (FORGOTTEN / side / ".github/workflows/ecs.yml").read_text()
+        network = f"'awsvpcConfiguration={{subnets=[{aws.subnet}],securityGroups=[{aws.group}]}}'"
+        text = text.replace("quince-migrate", f"{SERVICE} --launch-type FARGATE --network-configuration {network}")
+        text = (
+            text.replace('"name":"web"', '"name":"api"')
+            .replace("=='web'", "=='api'")
+            .replace("$NAME", "api")
+            .replace("us-east-1", REGION)
+        )
+        text = text.replace("--cluster quince", f"--cluster {CLUSTER}").replace('"$CLUSTER"', CLUSTER)
+        plays = {"aws-actions/configure-aws-credentials": signed_in}
+        text = text.replace("--service web", f"--service {SERVICE}")
+        run = world.deploy(text, job=job, image=side, plays=plays)
+        results.append(run.result)
+    hangs = job == "unread"  # the waiter's own end, after ten minutes
+    assert results == ["failure" if hangs else "success", ends], run.log
+
+
+def signed_in(with_: dict[str, Any], env: dict[str, str]) -> Played:
+    """aws-actions/configure-aws-credentials, with a role."""
+    keys = {"AWS_ACCESS_KEY_ID": "test", "AWS_SECRET_ACCESS_KEY": "test"}
+    return Played(env={**keys, "AWS_REGION": REGION, "AWS_DEFAULT_REGION": REGION})
+
+
+DAILY = FIXTURES / "missing-predeploy-backup" / "a-snapshot-of-one-name-a-day"
+
+
+@pytest.mark.parametrize("job", ["production", "production-eu"])
+def test_a_snapshot_of_one_name_a_day_is_taken_again_and_waited_for(world: World, job: str) -> None:
+    plays = {"aws-actions/configure-aws-credentials": signed_in}
+    for side, second in (("before", "failure"), ("after", "success")):
+        text = (DAILY / side / DEPLOY).read_text().replace("identifier quince ", "identifier harvestbook-db ")
+        text = text.replace("eu-west-1", REGION).replace("web:${{ github.run_number }}", SERVICE)
+        text = text.replace("--cluster quince", f"--cluster {CLUSTER}").replace("--service web", f"--service {SERVICE}")
+        text = re.sub(rf"^  {job}:$", "  chosen:", text, flags=re.MULTILINE)
+        attempts = [
+            world.deploy(text, job="chosen", image=f"{side}-{n}", plays=plays, github={"run_attempt": n})
+            for n in ("1", "2")
+        ]
+        assert [run.result for run in attempts] == ["success", second]
+        taken = [snapshot["Status"] for snapshot in world.aws.snapshots()]
+        assert taken[-2:] == (["creating"] if side == "before" else ["available", "available"])
