@@ -50,6 +50,7 @@ exec aws ecr put-image --repository-name "%s" --image-tag "${2##*:}" --image-man
 
 INLINE = "".join(f'[rules.{rule}]\nstyle = "inline"\n' for rule in ("missing-rollback", "missing-deploy-migration"))
 STYLES = {"action": CONFIG, "inline": f'{CONFIG}style = "inline"\n{INLINE}'}
+CONFIGURATIONS = STYLES | {"platform": 'rules.missing-rollback.style = "platform"\n'}
 
 
 class Repository(str):
@@ -61,10 +62,10 @@ class Repository(str):
 def fixed(before: dict[str, bytes], root: Path, *, rules: set[str] = PACK, style: str = "action") -> Repository:
     """What the pack makes of a repository, in one apply, and nothing in a second one."""
     chosen = [rule for rule in all_rules() if rule.id in rules]
-    plan = planned(root / "first", before, chosen, STYLES[style])
+    plan = planned(root / "first", before, chosen, CONFIGURATIONS[style])
     assert not plan.faults
     after = before | {name: change.after.to_bytes() for name, change in plan.files.items()}
-    again = planned(root / "second", after, chosen, STYLES[style])
+    again = planned(root / "second", after, chosen, CONFIGURATIONS[style])
     assert not again.files
     made = Repository(after[DEPLOY].decode())
     made.files = after
@@ -589,3 +590,23 @@ def test_a_snapshot_of_one_name_a_day_is_taken_again_and_waited_for(world: World
         assert [run.result for run in attempts] == ["success", second]
         taken = [snapshot["Status"] for snapshot in world.aws.snapshots()]
         assert taken[-2:] == (["creating"] if side == "before" else ["available", "available"])
+
+
+# -- by what ECS has -------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("image", "healthy", "result", "back"),
+    [("second", True, "success", False), ("bad", True, "failure", True), ("second", False, "failure", False)],
+)
+def test_ecs_takes_back_what_does_not_start_and_not_what_only_the_workflow_finds_unhealthy(
+    world: World, tmp_path: Path, image: str, healthy: bool, result: str, back: bool
+) -> None:
+    """The last is why it is not enough, and why the fix says so."""
+    world.application.healthy = lambda: healthy
+    before = files(FIXTURES / "missing-rollback" / "task-definition-action" / "before")
+    workflow = fixed(before, tmp_path, rules={"missing-rollback"}, style="platform")
+    run = world.deploy(workflow, plays=plays_of(world, f"harvestbook:{image}"))
+    assert run.result == result, run.log
+    assert (world.aws.runs() == world.revision) is back
+    assert "rollback-production" not in run.jobs
