@@ -32,7 +32,7 @@ def check(marked: Marked, silence: Silence) -> Iterator[Finding]:
             finding = _of_comment(document, comment, silence)
             if finding is not None:
                 yield finding
-    if silence.config:
+    if silence.idle:
         yield from _of_patterns(marked.source(silence.config), silence.idle)
     if silence.baseline is not None and not marked.partly:
         yield from _of_baseline(marked, silence)
@@ -88,8 +88,7 @@ def _of_patterns(source: Source, idle: Iterable[str]) -> Iterator[Finding]:
     for pattern in idle:
         at = _place(source, pattern)
         if at is not None:
-            delete = f"delete {source.text[at.start : at.end]}"
-            cure = Blocked("what it was to leave out may have got another name", delete)
+            cure = Blocked("what it was to leave out may have got another name", "correct the pattern, or delete it")
             yield Finding(source.path, at, f"the pattern {pattern!r} matches no file", cure)
 
 
