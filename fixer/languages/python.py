@@ -420,23 +420,71 @@ class PythonModule:
 
     def append(self, node: ast.List | ast.Tuple, *values: Any) -> Parts:
         """Adds items at the end of a list or tuple."""
+        return self.insert_items(node, len(node.elts), *values)
+
+    def insert_items(
+        self, node: ast.List | ast.Tuple, index: int, *values: Any, comment: str = "", width: int = WIDTH
+    ) -> Parts:
+        """Puts items into a list or tuple before the one at `index`, or at its end; `comment` stands above them where
+        they get lines of their own."""
         entries = self._entries_of(node)
         if isinstance(node, ast.Tuple) and (not self.text_of(node).startswith("(") or not node.elts):
             return self._blocked(node, "is a tuple without parentheses or items")
-        added = self._add(node, entries, len(entries) - 1, dict(enumerate(values)), keyed=False)
+        added = self._one_item_a_line(node, entries, index, values, comment, width)
+        if not added and not index and entries:
+            added = self._before_first(node, entries[0], values, comment)
+        elif not added:
+            added = self._add(node, entries, index - 1, dict(enumerate(values)), keyed=False)
         if isinstance(added, Blocked):
             return added
         address = self._addresses.get(id(node))
         if address is not None and isinstance(node, ast.List):
-            first = len(node.elts)
             return self._edits(
-                added, [Change("insert", (*address, first + i), plain_of(new)) for i, new in enumerate(values)]
+                added, [Change("insert", (*address, index + i), plain_of(new)) for i, new in enumerate(values)]
             )
 
         def on_copy(clone: ast.List | ast.Tuple) -> None:
-            clone.elts.extend(map(_expression, values))
+            clone.elts[index:index] = map(_expression, values)
 
         return self._edits(added, [self._leaf_change(node, on_copy)])
+
+    def _before_first(
+        self, node: ast.expr, first: _Entry, values: Sequence[Any], comment: str
+    ) -> list[_Patch] | Blocked:
+        """Items at the beginning of a display; below its opening bracket, where what is there has lines of its own."""
+        quote = self._quote_in(self.span(node))
+        texts = [self._render(value, None, quote) for value in values]
+        if not self._on_own_lines(first):
+            return [_Patch(Span(first.start, first.start), "".join(f"{text}, " for text in texts))]
+        opening = self.span(node).start
+        start = self.source.line_end(opening)
+        indent = self.source.text[self.source.line_start(first.start) : first.start]
+        lines = [f"# {comment}"] * bool(comment) + [f"{text}," for text in texts]
+        return [_Patch(Span(start, start), "".join(f"{self.source.newline}{indent}{line}" for line in lines))]
+
+    def _one_item_a_line(
+        self,
+        node: ast.List | ast.Tuple,
+        entries: list[_Entry],
+        index: int,
+        values: Sequence[Any],
+        comment: str,
+        width: int,
+    ) -> list[_Patch] | Blocked:
+        """A list on one line gets a line for each item where what is added would not fit; else nothing."""
+        text, newline, span = self.source.text, self.source.newline, self.span(node)
+        start, end = self.source.line_start(span.start), self.source.line_end(span.end)
+        quote = self._quote_in(span)
+        texts = [self._render(value, None, quote) for value in values]
+        length = end - start + len(", ".join(texts)) + 2
+        if "\n" in text[span.start : span.end] or text[span.end : end].strip(" ,)]}") or length <= width:
+            return []
+        line = text[start:]
+        outer = line[: len(line) - len(line.lstrip(" \t"))]
+        items = [f"{text[entry.start : entry.end]}," for entry in entries]
+        items[index:index] = [f"# {comment}"] * bool(comment) + [f"{each}," for each in texts]
+        body = "".join(f"{newline}{outer}{self.indentation}{item}" for item in items)
+        return [_Patch(span, text[span.start] + body + newline + outer + text[span.end - 1])]
 
     def add_arguments(self, call: ast.Call, values: Mapping[str, Any], *, width: int = WIDTH) -> Parts:
         """Adds keyword arguments behind those that are there, one a line where the others stand so or would not fit."""
