@@ -121,7 +121,7 @@ class _Builder:
             end = made.state()
             made.skip(start, end, *self.guards(code, argument))
             return end
-        raise NotImplementedError(str(code))
+        raise ValueError(f"{code} is not known here")
 
     def guards(self, code: Any, argument: Any) -> Iterator[Guard]:
         """Where an anchor or a look to the side holds."""
