@@ -72,4 +72,3 @@ def _may_be_within(django: VersionRange | None, start: str, end: str) -> bool:
     if django.exact:
         return first <= django.lowest[:2] < last
     return django.lowest[:2] < last and (not django.below or django.below[:2] > first or django.below > first)
-

@@ -48,11 +48,12 @@ from fixer.model import (
 )
 from fixer.monitoring.django_prometheus import AFTER, APP, BEFORE, PACKAGE, Choice, release_for
 from fixer.monitoring.exporters import Exporters
+from fixer.monitoring.processes import GunicornConfigs, Served, served
 from fixer.project.python_style import PythonStyles, Style, licence_header
 from fixer.project.requiring import Release, Requiring
 from fixer.runtime.picture import Runtime
 from fixer.scripts import script
-from transforms.monitoring.missing_metrics_endpoint.workers import Configs, Served, served, sharing
+from transforms.monitoring.missing_metrics_endpoint.workers import sharing
 
 BUCKETS = '(0.01, 0.025, 0.05, 0.1, 0.2, 0.35, 0.5, 0.75, 1, 2.5, 5, 10, float("inf"))'
 SETTING = "PROMETHEUS_LATENCY_BUCKETS"
@@ -72,7 +73,7 @@ def check(
     exporters: Exporters,
     requiring: Requiring,
     styles: PythonStyles,
-    configs: Configs,
+    configs: GunicornConfigs,
     routes: Routes | None,
     options: Options,
 ) -> Iterator[Finding]:
@@ -112,7 +113,7 @@ def _home(project: DjangoProject) -> SettingsModule:
 # -- several workers that do not count together -------------------------------------------------------------------
 
 
-def _uncounted(servers: tuple[Served, ...], exporters: Exporters, configs: Configs) -> Iterator[Finding]:
+def _uncounted(servers: tuple[Served, ...], exporters: Exporters, configs: GunicornConfigs) -> Iterator[Finding]:
     several = [each for each in servers if each.workers is not None and each.workers > 1]
     if exporters.shared or not several:
         return
@@ -150,7 +151,7 @@ def _cure(
     servers: tuple[Served, ...],
     requiring: Requiring,
     styles: PythonStyles,
-    configs: Configs,
+    configs: GunicornConfigs,
     routes: Routes | None,
     options: Options,
 ) -> Fix | Blocked:
@@ -207,7 +208,7 @@ def _import_root(project: DjangoProject) -> str:
     return path.removesuffix(tail).strip("/") if path.endswith(tail) else project.root
 
 
-def _module_path(project: DjangoProject, configs: Configs) -> str:
+def _module_path(project: DjangoProject, configs: GunicornConfigs) -> str:
     """Beside the settings; beside their folder, where they have one of their own. A name that is taken is left."""
     folder = project.settings_path.rpartition("/")[0]
     if folder.rpartition("/")[2] == "settings" and folder != project.root:
