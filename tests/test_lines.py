@@ -13,7 +13,7 @@ from fixer.model import Blocked, Parts, Source
 from fixer.splice import splice
 from fixer.verify import perform
 
-FILES = st.lists(st.sampled_from(["a", "#", " ", "é", "\n", "\r\n"]), max_size=8).map("".join)
+FILES = st.lists(st.sampled_from(["a", "#", " ", "é", "\n", "\r\n", "\r", "\f", "\u2028"]), max_size=8).map("".join)
 
 
 def lines(text: str) -> Lines:
@@ -39,6 +39,8 @@ def performed(plain: list[str], parts: Parts) -> Any:
         (".git\n", [".git"]),
         (".git\r\n\r\n# x\r\n", [".git", "", "# x"]),
         ("a\r\nb\nc", ["a", "b", "c"]),
+        ("a\rb\r", ["a\rb"]),
+        ("a\u2028b\fc\n", ["a\u2028b\fc"]),
     ],
 )
 def test_line_ends_are_not_part_of_the_meaning(text: str, expected: list[str]) -> None:
@@ -47,7 +49,13 @@ def test_line_ends_are_not_part_of_the_meaning(text: str, expected: list[str]) -
 
 @pytest.mark.parametrize(
     ("text", "expected"),
-    [("", "x\ny\n"), ("a\n", "a\nx\ny\n"), ("a", "a\nx\ny"), ("a\r\nb\r\n", "a\r\nb\r\nx\r\ny\r\n")],
+    [
+        ("", "x\ny\n"),
+        ("a\n", "a\nx\ny\n"),
+        ("a", "a\nx\ny"),
+        ("a\r\nb\r\n", "a\r\nb\r\nx\r\ny\r\n"),
+        ("a\r", "a\r\nx\ny"),
+    ],
 )
 def test_appending_keeps_the_files_line_ends(text: str, expected: str) -> None:
     assert spliced(text, lines(text).append("x", "y")) == expected

@@ -12,7 +12,8 @@ from fixer.model import Change, Edit, Parts, Source, Span
 
 class Lines:
     """A file of lines. Comments and empty lines are lines too; the line ends and the last one's absence are not
-    part of the meaning.
+    part of the meaning. A line feed ends a line, and a carriage return before it or before the end of the file belongs
+    to that end, as Go's bufio.ScanLines has it for Docker.
 
     An empty line always has a line end: without one it could not be told from the end of the file. Indexes count
     from 0. Builders raise IndexError for a line that is not there and ValueError for text that would
@@ -31,9 +32,10 @@ class Lines:
         """Where each line stands, without its line end."""
         found, start, text = [], 0, self.source.text
         while start < len(text):
-            end = self.source.line_end(start)
-            found.append(Span(start, end))
-            start = text.find("\n", end) + 1 or len(text)
+            after = text.find("\n", start) + 1 or len(text)
+            end = after - 1 if text[after - 1] == "\n" else after
+            found.append(Span(start, end - (end > start and text[end - 1] == "\r")))
+            start = after
         return tuple(found)
 
     @cached_property
@@ -54,6 +56,7 @@ class Lines:
             at, new = self.spans[index].start, "".join(_checked(line) + newline for line in lines)
         elif text and not text.endswith("\n"):
             at, new = len(text), "".join(newline + _checked(line) for line in lines) + newline * (not lines[-1])
+            new = new.removeprefix("\r") if text.endswith("\r") else new
         else:
             at, new = len(text), "".join(_checked(line) + newline for line in lines)
         changes = tuple(Change("insert", (index,), line) for line in reversed(lines))
@@ -143,7 +146,7 @@ class Lines:
         self._span(last)
         if last + 1 < len(self.spans):
             return Span(start, self.spans[last + 1].start)
-        if text.endswith("\n") or first == 0 or not self.lines[first - 1]:
+        if text.endswith("\n") or first == 0 or self.lines[first - 1][-1:] in ("", "\r"):
             return Span(start, len(text))
         # The last line has no line end of its own: the one before it goes, so that the file still has none.
         return Span(self.spans[first - 1].end, len(text))
