@@ -137,6 +137,9 @@ def test_a_splice_is_what_its_changes_say(text: str, wanted: list[tuple[int, int
         unix = unix[:start] + new + unix[end:]
 
     parts = document.splice(edits)
+    if "\r" in document.text:
+        assert isinstance(parts, Blocked)
+        return
     after = spliced(text, parts)
 
     assert after.replace("\r\n", "\n") == unix

@@ -7,7 +7,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from functools import cached_property
 from typing import Self
 
-from fixer.model import Change, Edit, Parts, Source, Span
+from fixer.model import Blocked, Change, Edit, Parts, Source, Span
 
 
 class Lines:
@@ -92,6 +92,8 @@ class Lines:
 
     def splice(self, edits: Sequence[tuple[int, int, str]]) -> Parts:
         """Replaces ranges of `text`. Those that touch the same line become one edit."""
+        if "\r" in self.text:  # a line end behind it would make it part of that
+            return Blocked(f"{self.source.path} has a carriage return within a line", "convert its line ends")
         groups: list[tuple[int, int, list[tuple[int, int, str]]]] = []
         for start, end, new in sorted(edits):
             first, last = self._line(start), self._line(end)
