@@ -17,8 +17,8 @@ the digests of the running images are recorded too, and the tags are put back. W
 and never an ARN: GitHub drops an output that holds a masked value, and an account id often is one. Where names are
 kept as secrets, the number of the revision is passed on beside it.
 
-With `style = "platform"` the platform goes back instead: ECS by its circuit breaker, and by the CloudWatch `alarms` that
-are named, Helm by `--atomic`, Kubernetes by `rollout undo` where the rollout fails. That is less to read and works
+With `style = "platform"` the platform goes back instead: ECS by its circuit breaker, and by the CloudWatch `alarms`
+that are named, Helm by `--atomic`, Kubernetes by `rollout undo` where the rollout fails. That is less to read and works
 while nobody runs a job; it sees pods and tasks that do not start, and neither a check of the workflow that fails
 afterwards nor a cancelled job. Where ECS goes back already, what is asked for is that somebody notices: a service that
 went back is steady, and a plain waiter is content with it.
