@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from bisect import bisect_left, bisect_right
+from collections import Counter
 from dataclasses import dataclass
 from functools import cached_property
 
-from fixer.model import Edit, Piece
+from fixer.model import Edit, Piece, Span
 from fixer.splice import ordered
 
 
@@ -37,6 +38,7 @@ class Runs:
     def spliced(self, edits: list[tuple[Edit, int]]) -> Runs:
         """After these edits, each with the fix that it belongs to."""
         owners = {id(edit): owner for edit, owner in edits}
+        written: Counter[int] = Counter()
         found: list[Piece] = []
         rest = list(reversed(self.pieces))
         at = 0
@@ -45,7 +47,9 @@ class Runs:
             gone = _taken(rest, edit.span.end - edit.span.start)
             at = edit.span.end
             removed = "".join(p.removed + (p.text if p.origin is None else "") for p in gone)
-            found.append(Piece(edit.text, owners[id(edit)], removed))
+            owner = owners[id(edit)]
+            found.append(Piece(edit.text, owner, removed, written[owner]))
+            written[owner] += len(edit.text)
         return Runs((*found, *reversed(rest)))
 
     def writers(self, edit: Edit) -> set[int]:
@@ -72,6 +76,29 @@ class Runs:
             return at if piece.origin is not None else at + inside
         return at + (len(piece.text) if piece.origin is None else len(piece.removed)) + inside - len(piece.text)
 
+    def written_at(self, span: Span) -> tuple[int, int]:
+        """Which fix wrote what stands in a span of the changed text, -1 for none, and where in what it wrote.
+
+        Where something in the span was there before, that counts. A file without pieces is as it was.
+        """
+        first: tuple[int, int] | None = None
+        for number in range(max(bisect_right(self._starts, span.start) - 1, 0), len(self.pieces)):
+            piece, start = self.pieces[number], self._starts[number]
+            if start + len(piece.text) <= span.start:
+                continue
+            if start >= max(span.end, span.start + 1):
+                break
+            place = (-1 if piece.origin is None else piece.origin, piece.at + max(span.start - start, 0))
+            if piece.origin is None:
+                return place
+            first = first or place
+        if first is not None:
+            return first
+        # Behind the end of the file.
+        end = self._starts[-1] + len(self.pieces[-1].text) if self.pieces else 0
+        at = next((piece.at + len(piece.text) for piece in reversed(self.pieces) if piece.origin is None), 0)
+        return -1, at + span.start - end
+
 
 def _taken(rest: list[Piece], length: int) -> list[Piece]:
     """Takes so many characters from the pieces, which stand in reverse; one that goes beyond them is cut in two."""
@@ -79,8 +106,8 @@ def _taken(rest: list[Piece], length: int) -> list[Piece]:
     while length and rest:
         piece = rest.pop()
         if length < len(piece.text):
-            rest.append(Piece(piece.text[length:], piece.origin))
-            piece = Piece(piece.text[:length], piece.origin, piece.removed)
+            rest.append(Piece(piece.text[length:], piece.origin, at=piece.at + length))
+            piece = Piece(piece.text[:length], piece.origin, piece.removed, piece.at)
         found.append(piece)
         length -= len(piece.text)
     return found

@@ -12,6 +12,7 @@ from contextlib import suppress
 from fixer.budget import DOCUMENT, OutOfTime, limited
 from fixer.documents import document_type, kind_of
 from fixer.engine.asking import TOO_MUCH, Asking, by_place, too_much
+from fixer.engine.naming import Naming
 from fixer.engine.processes import in_processes
 from fixer.model import (
     Blocked,
@@ -45,7 +46,8 @@ BATCHES = 100
 Accept = Callable[[Reported, Repository], bool]
 
 
-Key = tuple[str, str, str, str, int]
+Key = tuple[str, ...]
+"""What makes two findings of two passes the same one."""
 
 
 Changed = dict[str, Document | Source]
@@ -73,6 +75,7 @@ class Fold:
         self.pieces: dict[str, Runs] = {}
         self.executable: set[str] = set()
         self.answers = answers
+        self.naming = Naming()
         self.broken: dict[Key, Fault] = {}
         self.refused: list[FileError] = []
 
@@ -118,7 +121,7 @@ class Fold:
         return (*self.asked.faults.values(), *self.broken.values())
 
     def left(self) -> tuple[Reported, ...]:
-        found = [r for rule in self.rules for r in self.asked.findings(rule, self.repository)]
+        found = [reported for rule in self.rules for reported in self._findings(rule)]
         return tuple(sorted(found, key=by_place))
 
     def changes(self) -> dict[str, FileChange]:
@@ -151,9 +154,9 @@ class Fold:
         claimed: dict[str, Claimed] = {}
         created: set[str] = set()
         deferred = False
-        for reported in self.asked.findings(rule, self.repository):
+        for reported in self._findings(rule):
             fix = reported.finding.cure
-            if isinstance(fix, Blocked) or fix.tier not in self.tiers or self._key(reported) in self.broken:
+            if isinstance(fix, Blocked) or fix.tier not in self.tiers or _key(reported) in self.broken:
                 continue
             names = {file.path for file in fix.new_files}
             wanted = _by_path(fix.edits)
@@ -166,6 +169,9 @@ class Fold:
                 created |= names
         return batch, deferred
 
+    def _findings(self, rule: Rule) -> list[Reported]:
+        return self.naming.apart(self.asked.findings(rule, self.repository), self.pieces, self.taken)
+
     def _sound(self, batch: list[Reported]) -> tuple[list[Reported], Changed]:
         """Those fixes that keep the promise, and what they make; the others are remembered as broken."""
         with suppress(BrokenPromiseError):
@@ -175,7 +181,7 @@ class Fold:
             try:
                 alone.append((reported, self._changed([reported])))
             except BrokenPromiseError as broken:
-                key = self._key(reported)
+                key = _key(reported)
                 self.broken[key] = Fault(reported.rule.id, broken.path, f"“{key[3]}”: {broken}")
         if not alone:
             return [], {}
@@ -191,17 +197,10 @@ class Fold:
         """What the files become; raises where the fixes do not do what they say."""
         return self._edited(_edits(batch)) | self._created([f for r in batch for f in _fix(r).new_files])
 
-    def _key(self, reported: Reported) -> Key:
-        """What makes two findings of two passes the same one: its words, and its place in the file as it was."""
-        finding = reported.finding
-        title = getattr(finding.cure, "title", "")
-        place = self.pieces.get(finding.path, Runs()).original(finding.span.start)
-        return reported.rule.id, finding.path, finding.message, title, place
-
     def _accepted(self, reported: Reported) -> bool:
         if self.accept is None:
             return True
-        key = self._key(reported)
+        key = _key(reported)
         if key not in self.answers:
             self.answers[key] = self.accept(reported, self.repository)
         return self.answers[key]
@@ -295,6 +294,10 @@ def _by_path(edits: Iterable[Edit]) -> dict[str, list[Edit]]:
     for edit in edits:
         found.setdefault(edit.path, []).append(edit)
     return found
+
+
+def _key(reported: Reported) -> Key:
+    return *reported.words, reported.apart
 
 
 def _fix(reported: Reported) -> Fix:
