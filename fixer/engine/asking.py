@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import time
-import traceback
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import suppress
@@ -289,6 +288,8 @@ def _given(asks: tuple[Asked, ...], repository: Repository, options: RuleOptions
 
 
 def _fault(rule: Rule, path: str, error: Exception) -> Fault:
+    import traceback
+
     where = traceback.extract_tb(error.__traceback__)[-1]
     return Fault(
         rule.id, path, f"{type(error).__name__}: {error} ({PurePosixPath(where.filename).name}:{where.lineno})"
