@@ -6,7 +6,7 @@ import ast
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Self
+from typing import TYPE_CHECKING, NamedTuple, Self
 
 from fixer.django.project import DjangoProject
 from fixer.django.settings import joined
@@ -24,8 +24,7 @@ _HEALTH = re.compile(r"(api/)?(_?health(z|check|-check|_check)?|livez?|readyz?|p
 _DEEPEST = 6
 
 
-@dataclass(frozen=True, slots=True)
-class Route:
+class Route(NamedTuple):
     """A URL without its first slash; `open_`: what stands there is the beginning of others, which are not known."""
 
     url: str

@@ -8,7 +8,7 @@ import re
 import tomllib
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Self
+from typing import TYPE_CHECKING, Any, NamedTuple, Self
 
 from fixer.languages.python import WIDTH
 
@@ -21,8 +21,7 @@ _FLAKE8_CODES = ("E", "F", "W", "C90")
 _LICENCE = re.compile(r"copyright|licen[cs]e|SPDX", re.IGNORECASE)
 
 
-@dataclass(frozen=True, slots=True)
-class Gate:
+class Gate(NamedTuple):
     """One formatter or linter as one folder configures it: its width, what it looks for, and where it does not."""
 
     width: int | None
@@ -47,8 +46,7 @@ class Gate:
         return best > refused
 
 
-@dataclass(frozen=True, slots=True)
-class Style:
+class Style(NamedTuple):
     """What holds for one file."""
 
     path: str

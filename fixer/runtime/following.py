@@ -192,7 +192,7 @@ class Followed:
             start, name, text = values.pop(0)
             at = code.text.line(start)
             place = Place.of(Source(code.text.path, ""), 0, 0, name)
-            place = replace(place, line=at)
+            place = place._replace(line=at)
             self.exported.append(Value(name, text, place))
 
     def _command(self, command: Command, code: Code, where: Where, rest: Code | None, depth: int) -> None:
