@@ -5,7 +5,6 @@ from __future__ import annotations
 import ast
 import re
 from collections.abc import Iterator
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, NamedTuple, Self
 
 from fixer.django.project import DjangoProject
@@ -31,8 +30,7 @@ class Route(NamedTuple):
     open_: bool = False
 
 
-@dataclass(frozen=True)
-class Routes:
+class Routes(NamedTuple):
     """The routes of the URLconf that the settings of manage.py name."""
 
     routes: tuple[Route, ...]
@@ -66,8 +64,7 @@ class Routes:
         return min(found, key=lambda url: (len(url), url), default="")
 
 
-@dataclass(frozen=True)
-class HealthUrl:
+class HealthUrl(NamedTuple):
     """`path` answers 200 when the application is up, as far as files tell; empty where none is known.
 
     `refused` is what a container is probed with although the URLconf has no such URL, `likely` another of its

@@ -7,7 +7,6 @@ import fnmatch
 import re
 import tomllib
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, NamedTuple, Self
 
 from fixer.languages.python import WIDTH
@@ -85,8 +84,7 @@ class Style(NamedTuple):
         return f"  # noqa: {', '.join(wanted)}" if wanted else ""
 
 
-@dataclass(frozen=True)
-class PythonStyles:
+class PythonStyles(NamedTuple):
     """The gates of every folder that configures one."""
 
     gates: Mapping[str, tuple[tuple[str, Gate], ...]]
