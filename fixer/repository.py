@@ -43,7 +43,7 @@ _GENERATED_HEAD = re.compile(
 )
 _DO_NOT_EDIT = re.compile(r"\bdo not (directly |manually )?(edit|modify|change)|\bdon't edit", re.IGNORECASE)
 _HEAD_LINES = 15
-_OF_THE_DISK = ("_listed", "_on_disk", "_environments")
+_OF_THE_DISK = ("_listed", "_on_disk", "_environments", "origin")
 _OF_THE_LISTING = ("_files", "_names", "_folders", "_by_name", "_by_suffix", "_paths_by_kind")
 """What has been found out about the files that are there, and stays true where only their texts change."""
 _TEMPLATE = re.compile(r"\{%|<%")
@@ -51,7 +51,8 @@ _TEMPLATE = re.compile(r"\{%|<%")
 _CLOSED_FOLDER = re.compile(r"^warning: could not open directory '(.*)': (.*)$", re.MULTILINE)
 _WILDCARD = re.compile(r"[*?]|\[[^\]]*\]|\[")
 _LISTING = "*"
-"""What a fact depends on that asked which files there are."""
+"""What a fact depends on that asked which files there are, all of them. Who asks for some depends on these only: on the
+files of a name or suffix, of a kind, or on a folder; see `_answered_by`."""
 _TOLD = "?"
 """Likewise, that asked for a fact which the repository was told."""
 
@@ -99,6 +100,7 @@ class Repository:
         self.only = only
         self._overlay = dict(overlay or {})
         self._documents: dict[str, Document | FileError] = {}
+        self._parsed: dict[tuple[str, type[Document]], Document | FileError] = {}
         self._sources: dict[str, Source | FileError] = {}
         self._facts: dict[type[Any], Any] = {}
         self._depends: dict[type[Any], set[str]] = {}
@@ -117,12 +119,13 @@ class Repository:
         sources = {path: made if isinstance(made, Source) else made.source for path, made in changed.items()}
         after = Repository(self.root, {**self._overlay, **sources}, self.only)
         added = any(path not in self._names for path in changed)
-        touched = set(changed) | ({_LISTING} if added else set())
+        touched = set(changed).union(*(_answered_by(path) for path in changed if path not in self._names))
         after._facts = {kind: fact for kind, fact in self._facts.items() if not self._depends[kind] & touched}
         after._depends = {kind: self._depends[kind] for kind in after._facts}
         after._documents = {p: d for p, d in self._documents.items() if p not in changed}
         after._documents |= {p: made for p, made in changed.items() if not isinstance(made, Source)}
         after._sources = {p: s for p, s in self._sources.items() if p not in changed}
+        after._parsed = {key: found for key, found in self._parsed.items() if key[0] not in changed}
         after._told = self._told
         kept = _OF_THE_DISK if added else (*_OF_THE_DISK, *_OF_THE_LISTING)
         after.__dict__.update({name: self.__dict__[name] for name in kept if name in self.__dict__})
@@ -228,7 +231,7 @@ class Repository:
 
     @cached_property
     def _names(self) -> frozenset[str]:
-        return frozenset(self.files)
+        return frozenset(self._files)
 
     def _note(self, path: str) -> None:
         """Remembers, for the facts being computed, what they depend on."""
@@ -241,12 +244,12 @@ class Repository:
             another_file()
 
     def exists(self, path: str) -> bool:
-        self._note(_LISTING)
+        self._note(_of_path(path))
         return path in self._names
 
     def has_folder(self, path: str) -> bool:
         """Whether a file that counts stands below this folder."""
-        self._note(_LISTING)
+        self._note(f"{path}/")
         return path in self._folders
 
     @cached_property
@@ -261,7 +264,7 @@ class Repository:
 
     def named(self, name: str) -> tuple[str, ...]:
         """Every path whose last part is this name."""
-        self._note(_LISTING)
+        self._note(_of_name(name))
         return self._by_name.get(name, ())
 
     @cached_property
@@ -274,22 +277,22 @@ class Repository:
     def ending(self, *suffixes: str) -> tuple[str, ...]:
         """Every path with one of these suffixes, such as `.py`, in whatever case, sorted; an empty one stands for names
         without a dot. Where there are very many files, most have other suffixes, and need not be looked at."""
-        self._note(_LISTING)
-        if len(suffixes) == 1:
-            return self._by_suffix.get(suffixes[0], ())
-        return tuple(sorted(path for suffix in suffixes for path in self._by_suffix.get(suffix, ())))
+        found = [self._ending(suffix) for suffix in suffixes]
+        return found[0] if len(found) == 1 else tuple(sorted(path for paths in found for path in paths))
+
+    def _ending(self, suffix: str) -> tuple[str, ...]:
+        self._note(_of_suffix(suffix))
+        return self._by_suffix.get(suffix, ())
 
     @cached_property
     def _by_suffix(self) -> dict[str, tuple[str, ...]]:
         found: dict[str, list[str]] = {}
         for path in self._files:
-            _, dot, suffix = path.rpartition("/")[2].rpartition(".")
-            found.setdefault(f".{suffix.lower()}" if dot else "", []).append(path)
+            found.setdefault(_suffix(path), []).append(path)
         return {suffix: tuple(paths) for suffix, paths in found.items()}
 
     def glob(self, *patterns: str) -> Iterator[str]:
         """Paths that match a shell pattern; `*` also crosses `/`, so `*Dockerfile` finds it in every folder."""
-        self._note(_LISTING)
         matches = re.compile("|".join(map(fnmatch.translate, patterns))).match
         several = [self._candidates(pattern) for pattern in patterns]
         candidates = several[0] if len(several) == 1 else sorted({path for paths in several for path in paths})
@@ -300,9 +303,10 @@ class Repository:
         first, *others = _WILDCARD.split(pattern)
         last = others[-1] if others else first
         if "/" in last or not others:
-            return self._by_name.get(last.rpartition("/")[2], ())
+            return self.named(last.rpartition("/")[2])
         if "." in last:
-            return self._by_suffix.get(f".{last.rpartition('.')[2].lower()}", ())
+            return self._ending(_suffix(last))
+        self._note(_LISTING)
         if not first:
             return self._files
         start = bisect_left(self._files, first)
@@ -340,6 +344,7 @@ class Repository:
             self._ignored |= {path: path in ignored for path in unknown}
         return frozenset(path for path in asked if self._ignored[path])
 
+    @cached_property
     def origin(self) -> str:
         """The address of git's remote `origin`; empty where there is none."""
         try:
@@ -373,10 +378,23 @@ class Repository:
             raise found
         return found
 
+    def parsed(self, path: str, kind: type[D]) -> D:
+        """The file as a document of this kind, whatever its name says. Raises FileError, the same one each time."""
+        source = self.read(path)
+        if (path, kind) not in self._parsed:
+            try:
+                self._parsed[path, kind] = kind.parse(source)
+            except FileError as error:
+                self._parsed[path, kind] = error
+        found = self._parsed[path, kind]
+        if isinstance(found, FileError):
+            raise found
+        return cast("D", found)
+
     @cached_property
     def _paths_by_kind(self) -> dict[str, list[str]]:
         found: dict[str, list[str]] = {}
-        for path in self.files:
+        for path in self._files:
             found.setdefault(kind_of(path), []).append(path)
         return found
 
@@ -396,7 +414,7 @@ class Repository:
 
         `wanted` tells by the text which ones are worth parsing.
         """
-        self._note(_LISTING)
+        self._note(_of_kind(name_of(kind)))
         for path in self._paths_by_kind.get(name_of(kind), ()):
             try:
                 if wanted is None or wanted(self.read(path)):
@@ -428,6 +446,38 @@ class Repository:
         for trail in self._trails:
             trail |= self._depends[kind]
         return cast("F | None", self._facts[kind])
+
+
+def _answered_by(path: str) -> Iterator[str]:
+    """What facts may have asked for that has another answer once there is this file."""
+    yield from (_LISTING, _of_path(path), _of_name(path.rpartition("/")[2]))
+    yield from (_of_suffix(_suffix(path)), _of_kind(kind_of(path)))
+    folder = path.rpartition("/")[0]
+    while folder:
+        yield f"{folder}/"
+        folder = folder.rpartition("/")[0]
+
+
+def _suffix(path: str) -> str:
+    _, dot, suffix = path.rpartition("/")[2].rpartition(".")
+    return f".{suffix.lower()}" if dot else ""
+
+
+# No path begins with a star.
+def _of_path(path: str) -> str:
+    return f"*path {path}"
+
+
+def _of_name(name: str) -> str:
+    return f"*/{name}"
+
+
+def _of_suffix(suffix: str) -> str:
+    return f"*suffix {suffix}"
+
+
+def _of_kind(kind: str) -> str:
+    return f"*kind {kind}"
 
 
 def _parsed(kind: str, source: Source) -> Document:

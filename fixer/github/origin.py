@@ -20,5 +20,5 @@ class Origin(NamedTuple):
     @classmethod
     def detect(cls, repository: Repository) -> Self | None:
         """None without git, or without such a remote."""
-        found = _OWNER.search(repository.origin())
+        found = _OWNER.search(repository.origin)
         return cls(found[1].lower()) if found is not None else None

@@ -464,7 +464,7 @@ def env_values(repository: Repository, path: str) -> list[Value]:
     document = lines_of(path, repository)
     if document is None and repository.exists(path):
         try:
-            document = Lines.parse(repository.read(path))
+            document = repository.parsed(path, Lines)
         except FileError:
             document = None
     if document is None:
@@ -645,7 +645,7 @@ def yaml_of(path: str, repository: Repository) -> Yaml | None:
     if not path or not repository.exists(path):
         return None
     try:
-        return Yaml.parse(repository.read(path))
+        return repository.parsed(path, Yaml)
     except (FileError, yaml.YAMLError):
         return None
 

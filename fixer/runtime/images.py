@@ -233,7 +233,7 @@ class Images:
 def _read(path: str, repository: Repository) -> Dockerfile | None:
     """A file that a build calls a Dockerfile, whatever its name; None where it cannot be read."""
     try:
-        return Dockerfile.parse(repository.read(path)) if repository.exists(path) else None
+        return repository.parsed(path, Dockerfile) if repository.exists(path) else None
     except FileError:
         return None
 
@@ -342,7 +342,7 @@ _BUILD_BY_COMPOSE = frozenset(("build", "up", "run", "create"))
 
 def _of_workflows(repository: Repository) -> Iterator[Build]:
     workflows = repository.fact(Workflows)
-    owner = _owner(repository.origin())
+    owner = _owner(repository.origin)
     for workflow in workflows.documents if workflows else ():
         if "docker" not in workflow.source.text:
             continue
