@@ -19,7 +19,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from functools import cached_property
 from itertools import islice, takewhile
 from pathlib import Path
-from typing import Any, Protocol, Self, TypeVar, cast
+from typing import Any, NamedTuple, Protocol, Self, TypeVar, cast
 
 from fixer import disk
 from fixer.budget import another_file
@@ -67,6 +67,16 @@ class Fact(Protocol):
     def detect(cls, repository: Repository) -> Self | None: ...
 
 
+class _Made(NamedTuple):
+    """A fact, what it `asked` of the files, and the facts that it `used`. It is `sound` while all that it asked for has
+    the same answer."""
+
+    fact: Any
+    asked: set[str]
+    used: dict[type[Any], Any]
+    sound: bool = True
+
+
 def is_vendored(path: str) -> bool:
     return _VENDORED.search(path) is not None
 
@@ -103,9 +113,9 @@ class Repository:
         self._parsed: dict[tuple[str, type[Document]], Document | FileError] = {}
         self._sources: dict[str, Source | FileError] = {}
         self._facts: dict[type[Any], Any] = {}
-        self._depends: dict[type[Any], set[str]] = {}
+        self._made: dict[type[Any], _Made] = {}
         self._told: dict[type[Any], Any] = {}
-        self._trails: list[set[str]] = []
+        self._making: list[_Made] = []
         self._share: frozenset[str] | None = None
         self._ignored: dict[str, bool] = {}
         self.asked_for = ""
@@ -114,14 +124,16 @@ class Repository:
     def with_changes(self, changed: Mapping[str, Source | Document]) -> Repository:
         """The same repository with these files changed or added; those that were read already are not read again.
 
-        Documents of other files are kept, and so are facts that read none of these files.
+        Documents of other files are kept, and so are facts that read none of these files and rest on none that did.
         """
         sources = {path: made if isinstance(made, Source) else made.source for path, made in changed.items()}
         after = Repository(self.root, {**self._overlay, **sources}, self.only)
         added = any(path not in self._names for path in changed)
         touched = set(changed).union(*(_answered_by(path) for path in changed if path not in self._names))
-        after._facts = {kind: fact for kind, fact in self._facts.items() if not self._depends[kind] & touched}
-        after._depends = {kind: self._depends[kind] for kind in after._facts}
+        after._made = {
+            kind: made._replace(sound=made.sound and made.asked.isdisjoint(touched))
+            for kind, made in self._made.items()
+        }
         after._documents = {p: d for p, d in self._documents.items() if p not in changed}
         after._documents |= {p: made for p, made in changed.items() if not isinstance(made, Source)}
         after._sources = {p: s for p, s in self._sources.items() if p not in changed}
@@ -153,8 +165,9 @@ class Repository:
 
     def told(self, fact: object) -> Repository:
         """The same picture with a fact that no file tells; what followed from another such fact is forgotten."""
-        for kind in [kind for kind, depends in self._depends.items() if _TOLD in depends]:
-            del self._facts[kind], self._depends[kind]
+        for kind in [kind for kind, made in self._made.items() if _TOLD in made.asked]:
+            del self._made[kind]
+            self._facts.pop(kind, None)
         picture = copy.copy(self)
         picture._told = {**self._told, type(fact): fact}
         return picture
@@ -234,9 +247,9 @@ class Repository:
         return frozenset(self._files)
 
     def _note(self, path: str) -> None:
-        """Remembers, for the facts being computed, what they depend on."""
-        for trail in self._trails:
-            trail.add(path)
+        """Remembers, for the fact that is being made, what it rests on."""
+        if self._making:
+            self._making[-1].asked.add(path)
 
     def _about(self, path: str) -> None:
         if path != self.asked_for:
@@ -437,15 +450,28 @@ class Repository:
         if kind in self._told:
             self._note(_TOLD)
             return cast("F", self._told[kind])
+        found = self._fact(kind)
+        if self._making:
+            self._making[-1].used[kind] = found
+        return cast("F | None", found)
+
+    def _fact(self, kind: type[Any]) -> Any:
         if kind not in self._facts:
-            self._trails.append(set())
-            try:
-                self._facts[kind] = cast("type[Fact]", kind).detect(self)
-            finally:
-                self._depends[kind] = self._trails.pop()
-        for trail in self._trails:
-            trail |= self._depends[kind]
-        return cast("F | None", self._facts[kind])
+            made = self._made.get(kind)
+            if made is None or not made.sound or any(self._fact(used) is not was for used, was in made.used.items()):
+                made = self._made[kind] = self._newly_made(kind, made)
+            self._facts[kind] = made.fact
+        return self._facts[kind]
+
+    def _newly_made(self, kind: type[Fact], before: _Made | None) -> _Made:
+        """A fact that is made anew and is what it was remains the same object: what rests on it need not be made
+        again, nor need rules be asked again that asked for it."""
+        self._making.append(_Made(None, set(), {}))
+        try:
+            fact = kind.detect(self)
+        finally:
+            made = self._making.pop()
+        return made._replace(fact=before.fact if before is not None and fact == before.fact else fact)
 
 
 def _answered_by(path: str) -> Iterator[str]:
