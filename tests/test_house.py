@@ -61,6 +61,7 @@ WRITERS = (
     "fixer/disk.py",
     "fixer/docs.py",
     "fixer/commands/",
+    "fixer/fleet/",
     "fixer/forge/",
     "fixer/github/catalog/",
 )
