@@ -89,11 +89,15 @@ class Config:
         """Whether `exclude` names this file; problems with such a file are not worth a word either."""
         return bool(self.exclude) and _matches_path(self.exclude, path)
 
+    @property
+    def patterns(self) -> tuple[str, ...]:
+        """Of `exclude` and `per-path-ignores`, as far as the repository itself has them."""
+        return tuple(p for p in dict.fromkeys((*self.exclude, *self.per_path_ignores)) if p not in self.inherited)
+
     def idle_patterns(self, repository: Repository) -> tuple[str, ...]:
         """Patterns of `exclude` and `per-path-ignores` that match no file, not even one that does not count."""
         names = repository.all_names()
-        patterns = [p for p in dict.fromkeys((*self.exclude, *self.per_path_ignores)) if p not in self.inherited]
-        return tuple(pattern for pattern in patterns if not any(_matches_path((pattern,), name) for name in names))
+        return tuple(pattern for pattern in self.patterns if not any(_matches_path((pattern,), name) for name in names))
 
     def leaves_alone(self, rule: Rule, source: Source) -> bool:
         """Whether a rule has no business with a file, by `exclude`, `per-path-ignores` or a comment in the file."""

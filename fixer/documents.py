@@ -36,6 +36,8 @@ _KINDS: tuple[tuple[re.Pattern[str], str, str], ...] = tuple(
             "languages.lines.Lines",
             "requirements file",
         ),
+        (r"(^|/)setup\.cfg$", "languages.lines.Lines", "package file"),
+        (r"(^|/)(pyproject\.toml|pipfile)$", "languages.toml.Toml", "package file"),
         (r"(^|/)([^/]*\.dockerignore|\.(container|git)ignore)$", "languages.lines.Lines", "ignore file"),
         (r"(^|/)procfile$", "languages.lines.Lines", "Procfile"),
         (r"\.env$|(^|/)\.env(\.[^/]+)?$|(^|/)\.envs/([^/]+/)*[^/]+$", "languages.lines.Lines", "env file"),

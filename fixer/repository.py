@@ -46,6 +46,8 @@ _TEMPLATE = re.compile(r"\{%|<%")
 _CLOSED_FOLDER = re.compile(r"^warning: could not open directory '(.*)': (.*)$", re.MULTILINE)
 _LISTING = "*"
 """What a fact depends on that asked which files there are."""
+_TOLD = "?"
+"""Likewise, that asked for a fact which the repository was told."""
 
 D = TypeVar("D", bound=Document)
 F = TypeVar("F")
@@ -102,6 +104,7 @@ class Repository:
         self._sources: dict[str, Source | FileError] = {}
         self._facts: dict[type[Any], Any] = {}
         self._depends: dict[type[Any], set[str]] = {}
+        self._told: dict[type[Any], Any] = {}
         self._trails: list[set[str]] = []
         self._share: frozenset[str] | None = None
         self._ignored: dict[str, bool] = {}
@@ -121,6 +124,7 @@ class Repository:
         after._documents = {p: d for p, d in self._documents.items() if p not in changed}
         after._documents |= {p: made for p, made in changed.items() if not isinstance(made, Source)}
         after._sources = {p: s for p, s in self._sources.items() if p not in changed}
+        after._told = self._told
         after.__dict__.update(_listed=self._listed, _on_disk=self._on_disk)
         after._ignored = self._ignored
         return after
@@ -143,6 +147,14 @@ class Repository:
         part = copy.copy(self)
         part._share = share
         return part
+
+    def told(self, fact: object) -> Repository:
+        """The same picture with a fact that no file tells; what followed from another such fact is forgotten."""
+        for kind in [kind for kind, depends in self._depends.items() if _TOLD in depends]:
+            del self._facts[kind], self._depends[kind]
+        picture = copy.copy(self)
+        picture._told = {**self._told, type(fact): fact}
+        return picture
 
     # -- files --------------------------------------------------------------------------------------------------
 
@@ -371,6 +383,9 @@ class Repository:
 
     def fact(self, kind: type[F]) -> F | None:
         """The fact of this type, or None where the repository has no such thing."""
+        if kind in self._told:
+            self._note(_TOLD)
+            return cast("F", self._told[kind])
         if kind not in self._facts:
             self._trails.append(set())
             try:

@@ -22,7 +22,7 @@ from fixer.ignores import Baseline, ChangedSince
 from fixer.model import Coverage, FileError, Level, Plan, Profile, Report, Reported, Rule, Source, Tier, listed
 from fixer.registry import all_rules
 from fixer.repository import Repository, find_root
-from fixer.unused import USELESS, Used, Wishes, useless_ignore
+from fixer.silence import Silence
 
 if TYPE_CHECKING:
     from fixer.audit.criteria import Criterion
@@ -58,13 +58,13 @@ class Session:
 
     def check(self) -> Report:
         with self.waiting("looking for findings"):
-            used = Used()
+            silence = self._silence()
             found = engine.check(
-                self.repository,
-                (*self.rules, *self._last(used)),
+                self.repository.told(silence),
+                self._in_order(),
                 options=self.config.options_for,
-                wanted=self._wanted(used),
-                left_alone=self._left_alone(used),
+                wanted=self._wanted(silence),
+                left_alone=self._left_alone(silence),
             )
         problems = self._worth_saying(found.problems)
         findings = together(found.findings, self.config)
@@ -74,38 +74,40 @@ class Session:
         """Everything that an apply would do; `accept` is asked once for each fix."""
         # A question and a sign of life would write over each other.
         with self.waiting("planning fixes") if accept is None else nullcontext():
-            used = Used()
+            silence = self._silence()
             made = engine.plan(
-                self.repository,
-                (*self.rules, *self._last(used)),
+                self.repository.told(silence),
+                self._in_order(),
                 options=self.config.options_for,
-                wanted=self._wanted(used),
-                left_alone=self._left_alone(used),
+                wanted=self._wanted(silence),
+                left_alone=self._left_alone(silence),
                 accept=accept,
                 tiers=self.config.tiers,
             )
         left = together(made.left, self.config)
         return replace(made, left=left, problems=self._worth_saying(made.problems))
 
-    def _last(self, used: Used) -> tuple[Rule, ...]:
-        """The rule about what is ignored in vain, which is asked when all others were; none where it is not chosen."""
-        if not self.config.selects(USELESS):
-            return ()
-        baseline = next((each for each in self.config.filters if isinstance(each, Baseline)), None)
-        patterns = self.config.idle_patterns(self.repository) if self.config.origin else ()
-        wishes = Wishes(all_rules(), self.rules, self.config.origin, patterns, baseline)
-        return (useless_ignore(wishes, used),)
+    def _in_order(self) -> list[Rule]:
+        """Rules about what is silenced are asked when all others were."""
+        return sorted(self.rules, key=lambda rule: Silence in rule.needs)
 
-    def _wanted(self, used: Used) -> engine.Wanted:
+    def _silence(self) -> Silence:
+        config = self.config
+        baseline = next((each for each in config.filters if isinstance(each, Baseline)), None)
+        patterns = config.patterns if config.origin else ()
+        idle = config.idle_patterns(self.repository) if patterns else ()
+        return Silence(all_rules(), self.rules, config.origin, patterns, idle, baseline)
+
+    def _wanted(self, silence: Silence) -> engine.Wanted:
         def wanted(reported: Reported, source: Source) -> bool:
-            used.note(reported, source)
+            silence.note(reported, source)
             return self.config.wants(reported, source)
 
         return wanted
 
-    def _left_alone(self, used: Used) -> engine.LeftAlone:
+    def _left_alone(self, silence: Silence) -> engine.LeftAlone:
         def left_alone(rule: Rule, source: Source) -> bool:
-            used.note_file(rule, source)
+            silence.note_file(rule, source)
             return self.config.leaves_alone(rule, source)
 
         return left_alone
@@ -159,8 +161,15 @@ class Session:
         whole = Repository(there.root, bring=there.bring) if there.only else there
         if plan is not None:
             whole = whole.with_changes({path: change.after for path, change in plan.files.items()})
+        silence = self._silence()
+        whole = whole.told(silence)
+
+        def noted(reported: Reported, source: Source) -> bool:
+            silence.note(reported, source)
+            return True
+
         with self.waiting("looking at the criteria"):
-            found = engine.check(whole, self.rules, options=self.config.options_for)
+            found = engine.check(whole, self._in_order(), options=self.config.options_for, wanted=noted)
         return criteria(self.rules, whole, found, self.config.options_for)
 
     def _worth_saying(self, problems: Iterable[FileError]) -> tuple[FileError, ...]:
@@ -194,7 +203,7 @@ def open_session(
     repository = repository_at(path)
     if bring is not None:
         repository.bring = bring
-    rules = (*all_rules(), USELESS)
+    rules = all_rules()
     try:
         _ = repository.files  # where git refuses to say which they are, nothing can be done
         filters: list[Filter] = []
@@ -221,7 +230,7 @@ def open_session(
     why = _not_looked_at(repository, chosen)
     if why:
         raise SessionError([f"{path}: {why}"])
-    return Session(repository, tuple(rule for rule in all_rules() if chosen.selects(rule)), chosen, waiting)
+    return Session(repository, tuple(rule for rule in rules if chosen.selects(rule)), chosen, waiting)
 
 
 def _not_looked_at(repository: Repository, chosen: Config) -> str:

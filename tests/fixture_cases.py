@@ -9,10 +9,10 @@ from functools import cached_property
 from pathlib import Path
 
 from fixer.config import from_table
-from fixer.engine import plan
 from fixer.model import BOM, Plan, Rule
 from fixer.registry import all_rules
 from fixer.repository import Repository
+from fixer.session import Session
 
 FIXTURES = Path(__file__).parent.parent / "fixtures"
 CONFIG = "fhfix.toml"
@@ -101,4 +101,4 @@ def planned(root: Path, contents: Mapping[str, bytes], rules: Sequence[Rule], co
     write(root, contents)
     said = {"profile": "audit", **tomllib.loads(config)}  # a fixture is about its rule, whatever profile that is of
     chosen = from_table(said, all_rules(), CONFIG)
-    return plan(Repository(root), rules, options=chosen.options_for, wanted=chosen.wants, tiers=chosen.tiers)
+    return Session(Repository(root), tuple(rules), chosen).plan()

@@ -27,6 +27,7 @@ from fixer.registry import all_rules
 from fixer.repository import Repository
 from fixer.session import open_session
 from fixer.show.markdown import code, fenced, words
+from fixer.silence import Silence
 from tests import examples
 from tests.fixture_cases import CASES, Case
 from tests.test_report_json import check_jsonschema, strict
@@ -560,7 +561,8 @@ def test_a_rule_that_fails_when_it_is_asked_whether_it_applies_gives_no_tick(tmp
 
 @pytest.mark.parametrize("case", MENDED, ids=lambda case: case.name)
 def test_where_a_rule_finds_something_it_had_something_to_judge(case: Case, tmp_path: Path) -> None:
-    shop = write(tmp_path, {path: data.decode("utf-8-sig") for path, data in case.before.items()})
+    files = {path: data.decode("utf-8-sig") for path, data in case.before.items()}
+    shop = write(tmp_path, files).told(Silence(all_rules(), all_rules()))
     rule = next(rule for rule in all_rules() if rule.id == case.rule_id)
 
     assert applies(rule, shop, from_table(tomllib.loads(case.config), all_rules()).options_for(rule)) is True

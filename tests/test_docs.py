@@ -82,7 +82,7 @@ def test_the_documents_use_hooks_inputs_and_ids_that_exist() -> None:
     ("words", "completed"),
     [
         ("fhfix ap", ["apply"]),
-        ("fhfix check --select silent", ["silent-type-check"]),
+        ("fhfix check --select silent-t", ["silent-type-check"]),
         ("fhfix apply --ignore D-009.", [f"D-009.{n}" for n in range(1, 9)]),
         ("fhfix explain D-012.3", ["D-012.3"]),
         ("fhfix check --format sa", ["sarif"]),

@@ -13,7 +13,7 @@ from fixer.model import Blocked, Parts, Source
 from fixer.splice import splice
 from fixer.verify import perform
 
-FILES = st.lists(st.sampled_from(["a", "#", " ", "é", "\n", "\r\n"]), max_size=8).map("".join)
+FILES = st.lists(st.sampled_from(["a", "#", " ", "é", "\n", "\r\n", "\r", "\f", "\u2028"]), max_size=8).map("".join)
 
 
 def lines(text: str) -> Lines:
@@ -39,6 +39,8 @@ def performed(plain: list[str], parts: Parts) -> Any:
         (".git\n", [".git"]),
         (".git\r\n\r\n# x\r\n", [".git", "", "# x"]),
         ("a\r\nb\nc", ["a", "b", "c"]),
+        ("a\rb\r", ["a\rb"]),
+        ("a\u2028b\fc\n", ["a\u2028b\fc"]),
     ],
 )
 def test_line_ends_are_not_part_of_the_meaning(text: str, expected: list[str]) -> None:
@@ -47,7 +49,13 @@ def test_line_ends_are_not_part_of_the_meaning(text: str, expected: list[str]) -
 
 @pytest.mark.parametrize(
     ("text", "expected"),
-    [("", "x\ny\n"), ("a\n", "a\nx\ny\n"), ("a", "a\nx\ny"), ("a\r\nb\r\n", "a\r\nb\r\nx\r\ny\r\n")],
+    [
+        ("", "x\ny\n"),
+        ("a\n", "a\nx\ny\n"),
+        ("a", "a\nx\ny"),
+        ("a\r\nb\r\n", "a\r\nb\r\nx\r\ny\r\n"),
+        ("a\r", "a\r\nx\ny"),
+    ],
 )
 def test_appending_keeps_the_files_line_ends(text: str, expected: str) -> None:
     assert spliced(text, lines(text).append("x", "y")) == expected
@@ -112,3 +120,27 @@ def test_text_and_meaning_of_a_deletion_agree(text: str, wanted: set[int]) -> No
     parts = before.delete(*(index for index in wanted if index < len(before.lines)))
 
     assert lines(spliced(text, parts)).plain() == performed(before.plain(), parts)
+
+
+@given(
+    FILES,
+    st.lists(st.tuples(st.integers(0, 12), st.integers(0, 3), st.sampled_from(["", "x", "x\n", "\ny\nz"])), max_size=3),
+)
+def test_a_splice_is_what_its_changes_say(text: str, wanted: list[tuple[int, int, str]]) -> None:
+    document = lines(text)
+    edits: list[tuple[int, int, str]] = []
+    for start, size, new in sorted(wanted):
+        if document.lines and (not edits or start > edits[-1][1]) and start + size < len(document.text):
+            edits.append((start, start + size, new))
+    unix = document.text
+    for start, end, new in reversed(edits):
+        unix = unix[:start] + new + unix[end:]
+
+    parts = document.splice(edits)
+    if "\r" in document.text:
+        assert isinstance(parts, Blocked)
+        return
+    after = spliced(text, parts)
+
+    assert after.replace("\r\n", "\n") == unix
+    assert performed(document.plain(), parts) == lines(after).plain()

@@ -15,10 +15,8 @@ from pathlib import PurePosixPath
 
 from fixer.repository import Repository
 
-REPORT = re.compile(
-    r"(?i)(^|/)[^/]*(devops|infra(structure)?|deployment|ci-?cd)[^/]*(status|report|complete|summary)[^/]*\.(md|txt)$"
-)
-"""Names of files that are taken for status reports."""
+_ABOUT = re.compile(r"devops|infra(structure)?|deployment|ci-?cd")
+_SAYS = re.compile(r"status|report|complete|summary")
 
 
 class Verdict(StrEnum):
@@ -60,7 +58,14 @@ _TARGET = re.compile(r"^([A-Za-z0-9][\w./ -]*?)\s*::?(?!=)", re.MULTILINE)
 
 
 def status_reports(repository: Repository) -> list[str]:
-    return [path for path in repository.files if REPORT.search(path)]
+    return [path for path in repository.files if _is_report(path)]
+
+
+def _is_report(path: str) -> bool:
+    """Whether a file's name is that of a status report: `DEVOPS_STATUS.md`."""
+    name = path.rpartition("/")[2].lower()
+    about = _ABOUT.search(name)
+    return about is not None and _SAYS.search(name, about.end()) is not None and name.endswith((".md", ".txt"))
 
 
 def claims(repository: Repository, reports: Iterable[str], secrets: Iterable[str]) -> list[Claim]:

@@ -14,7 +14,6 @@ from typing import Any
 
 from fixer.config import ConfigError, from_table, merged, parsed
 from fixer.registry import all_rules
-from fixer.unused import USELESS
 
 OWN = "repositories"
 """The table of patterns."""
@@ -52,7 +51,7 @@ def load_fleet_config(file: Path | None) -> FleetConfig:
     table = parsed(file)
     everywhere = {key: value for key, value in table.items() if key != OWN}
     tables = table.get(OWN, {})
-    rules = (*all_rules(), USELESS)
+    rules = all_rules()
     errors: list[str] = []
     if not isinstance(tables, dict) or not all(isinstance(each, dict) for each in tables.values()):
         raise ConfigError([f"{file}: {OWN}: must be tables by a pattern of names, [{OWN}.'acme/*']"])

@@ -22,7 +22,7 @@ ANY = "*"
 
 _NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_-]*")
 _NUMBER = re.compile(
-    r"[-+]?(?:0[xX][0-9A-Fa-f]+|0[oO][0-7]+|(?:\d+\.?\d*|\.\d+)(?:[eE][-+]?\d+)?|Infinity\b|NaN\b)(?![\w.])"
+    r"[-+]?(?:0[xX][0-9A-Fa-f]+|0[oO][0-7]+|(?:\d+(?:\.\d*)?|\.\d+)(?:[eE][-+]?\d+)?|Infinity\b|NaN\b)(?![\w.])"
 )
 _STRING = re.compile(r"'((?:[^']|'')*)'")
 _OPERATOR = re.compile(r"&&|\|\||==|!=|<=|>=|[<>!()\[\],.*]")

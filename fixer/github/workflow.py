@@ -432,12 +432,13 @@ class Workflow(Yaml):
         own = self._comment_above(like.id)
         rules = [line for line in own if not re.search(r"\w", line)]
         if len(own) == 1 and not rules:
-            words = re.match(r"(#\W*)(.*?)(\W*)\Z", own[0])
-            if words is None or len(words[2]) > _LONGEST_TITLE:
+            words = re.search(r"\w(?:.*\w)?", own[0])
+            if words is None or len(words[0]) > _LONGEST_TITLE:
                 return ()
+            lead, tail = own[0][: words.start()], own[0][words.end() :]
             # A rule behind the title ends where it ends in the other banner.
-            rule = words[3][-1:] * (len(own[0]) - len(words[1]) - len(title) - 1)
-            return (f"{words[1]}{title}{f' {rule}' if len(words[3]) > 1 else words[3]}",)
+            rule = tail[-1:] * (len(own[0]) - len(lead) - len(title) - 1)
+            return (f"{lead}{title}{f' {rule}' if len(tail) > 1 else tail}",)
         if len(own) == 3 and rules == [own[0], own[2]]:
             lead = own[1][: len(own[1]) - len(own[1].lstrip("# -=*"))]
             return (own[0], f"{lead}{title}", own[2])

@@ -16,6 +16,11 @@ def changes_no_meaning(document: Document, edit: Edit) -> bool:
     return bool(after.plain() == document.plain())
 
 
+def is_comment(document: Document, span: Span) -> bool:
+    """Whether the file says the same without what stands there; a text that looks like a comment says something."""
+    return changes_no_meaning(document, Edit(document.source.path, span, "", ()))
+
+
 def rewritten(document: Document, span: Span, text: str) -> Parts:
     """Other text in the place of a comment or of a part of one. A comment that goes takes the blanks before it along,
     and its line where it has one of its own."""

@@ -22,7 +22,7 @@ _INSTRUCTIONS = frozenset((
 ))  # fmt: skip
 _JSON_FORM = frozenset(("ADD", "CMD", "COPY", "ENTRYPOINT", "RUN", "SHELL", "VOLUME"))
 _HEREDOC_FORM = frozenset(("ADD", "COPY", "RUN"))
-_DIRECTIVE = re.compile(r"#\s*([a-zA-Z][a-zA-Z0-9]*)\s*=\s*(.+?)\s*$")
+_DIRECTIVE = re.compile(r"#\s*([a-zA-Z][a-zA-Z0-9]*)\s*=\s*(\S.*)$")
 _HEREDOC = re.compile(r"\d*<<(-?)\s*([^<]+)$")
 _VARIABLE = re.compile(r"\$(?:(\w+)|\{(\w+)(?::([-+])([^{}]*))?\})")
 _LONGEST = 65_536

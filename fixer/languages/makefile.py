@@ -10,7 +10,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 
 _ASSIGNMENT = re.compile(r"(?:export\s+|override\s+)*([\w.-]+)\s*(?:\?|::?:?|\+)?=\s*(.*)$")
-_RULE = re.compile(r"([^\s:#=][^:#=]*?)\s*::?(?!=)\s*([^=;#]*?)(?:;(.*))?(?:#.*)?$")
+_BEHIND_COLON = re.compile(r"([^=;#]*)(?:;(.*)|#.*)?$")
 _VARIABLE = re.compile(r"\$(?:\(([\w.-]+)\)|\{([\w.-]+)\}|\$)")
 
 
@@ -49,20 +49,30 @@ def targets(text: str) -> dict[str, Target]:
         if assigned:
             variables[assigned[1]] = _expanded(assigned[2].strip(), variables)
             continue
-        rule = _RULE.match(content)
+        rule = _rule(content)
         if rule is None:
             continue
-        needs = tuple(_expanded(rule[2], variables).replace("|", " ").split())
+        names, needed, recipe_beside = rule
+        needs = tuple(_expanded(needed, variables).replace("|", " ").split())
         current = []
-        for name in rule[1].split():
+        for name in names:
             known = found.get(name)
             target = Target(name, needs if known is None else (*known.needs, *needs), known.recipes if known else [])
             found[name] = target
             current.append(target)
-        if rule[3] and rule[3].strip():
+        if recipe_beside:
             for target in current:
-                target.recipes.append(Recipe(_expanded(rule[3].strip(), variables), None, number))
+                target.recipes.append(Recipe(_expanded(recipe_beside, variables), None, number))
     return found
+
+
+def _rule(line: str) -> tuple[list[str], str, str] | None:
+    """The targets of a rule, what they need, and the recipe behind a semicolon."""
+    head, colon, rest = line.partition(":")
+    behind = _BEHIND_COLON.match(rest.removeprefix(":"))
+    if not colon or behind is None or "=" in head or "#" in head:
+        return None
+    return head.split(), behind[1], (behind[2] or "").strip()
 
 
 def _recipe(line: str, start: int, number: int, text: str, variables: Mapping[str, str]) -> Iterator[Recipe]:

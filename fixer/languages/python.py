@@ -20,7 +20,7 @@ from functools import cached_property
 from itertools import pairwise
 from typing import Any, Self
 
-from fixer.model import Address, Blocked, Change, Edit, FileError, Parts, Source, Span
+from fixer.model import Address, Blocked, Change, Edit, FileError, Parts, Source, Span, joined
 
 _SETTINGS_PATH = re.compile(r"(^|/)([^/]*settings[^/]*|settings/.+)\.py$", re.IGNORECASE)
 _SETTINGS_TEXT = re.compile(
@@ -181,15 +181,23 @@ class PythonModule:
             elif isinstance(node, ast.List):
                 for index, item in enumerate(node.elts):
                     value(item, (*at, index))
+            else:
+                displays(node, at)
+
+        def displays(node: ast.AST, at: Address) -> None:
+            for index, display in enumerate(_displays(node)):
+                value(display, (*at, "displays", index))
 
         def body(statements: Sequence[ast.AST], at: Address) -> None:
             for index, statement in enumerate(statements):
                 here = (*at, index)
                 found[id(statement)] = here
-                target = _target_text(statement)
+                target, bodies = _target_text(statement), _bodies(statement)
                 if target:
                     value(statement.value, (*here, target))  # type: ignore[attr-defined]
-                for name, inner in _bodies(statement):
+                elif not bodies:
+                    displays(statement, here)
+                for name, inner in bodies:
                     body(inner, (*here, name))
 
         body(self.tree.body, ())
@@ -295,6 +303,12 @@ class PythonModule:
         """A value as this module would write it, all on one line."""
         return self._render(value, None, self.quote)
 
+    def in_its_quotes(self, code: str) -> str:
+        """The text of new code with the quotes of this module; docstrings keep theirs."""
+        if self.quote == '"':
+            return code
+        return re.sub(r'(?<!")"([^"\'\n]*)"(?!")', r"'\1'", code)
+
     @cached_property
     def indentation(self) -> str:
         """One level of indentation: a tab where most lines have one, else the smallest that a line has."""
@@ -344,15 +358,7 @@ class PythonModule:
                     return step
                 patches += [step] if isinstance(step, _Patch) else step
 
-        def on_copy(clone: ast.Dict) -> None:
-            for name, new in set.items():
-                clone.values[keys.index(name)] = _expression(new)
-            pairs = [pair for i, pair in enumerate(zip(clone.keys, clone.values, strict=True)) if i not in gone]
-            at = len([i for i in range(anchor + 1) if i not in gone]) if add else 0
-            pairs[at:at] = [(ast.Constant(name), _expression(new)) for name, new in add.items()]
-            clone.keys, clone.values = [key for key, _ in pairs], [value for _, value in pairs]
-
-        return self._edits(patches, self._dict_changes(node, set, delete, add, on_copy))
+        return self._edits(patches, self._dict_changes(node, keys, set, delete, add, anchor + 1))
 
     def _refused(
         self, node: ast.Dict, keys: Sequence[str], changed: Iterable[str], added: Mapping[str, Any]
@@ -362,29 +368,38 @@ class PythonModule:
                 return self._blocked(node, f"has the key {name!r} {keys.count(name)} times")
         if any(name in keys for name in added):
             return self._blocked(node, f"already has a key of {', '.join(added)}")
+        if id(node) not in self._addresses:
+            return self._blocked(node, "stands in the head of a statement")
         return None
 
     def _dict_changes(
         self,
         node: ast.Dict,
+        keys: Sequence[str],
         changed: Mapping[str, Any],
         deleted: Iterable[str],
         added: Mapping[str, Any],
-        on_copy: Callable[[ast.Dict], None],
+        at: int,
     ) -> list[Change]:
-        """The same as changes of plain data: of single keys where the dict has plain ones, else of all of it."""
-        address = self._addresses.get(id(node))
-        if address is None:
-            return [self._leaf_change(node, on_copy)]
-        if not _is_keyed(node):
-            clone = copy.deepcopy(node)
-            on_copy(clone)
-            return [Change("set", address, _plain_value(clone))]
-        return [
-            *(Change("set", (*address, name), plain_of(new)) for name, new in changed.items()),
-            *(Change("delete", (*address, name)) for name in deleted),
-            *(Change("set", (*address, name), plain_of(new)) for name, new in added.items()),
-        ]
+        """The same as changes of plain data, of single keys: what else is edited in this dict says the same way what
+        it does. New keys go before the key of index `at`."""
+        address = self._addresses[id(node)]
+        if _is_keyed(node):
+            return [
+                *(Change("set", (*address, name), plain_of(new)) for name, new in changed.items()),
+                *(Change("delete", (*address, name)) for name in deleted),
+                *(Change("set", (*address, name), plain_of(new)) for name, new in added.items()),
+            ]
+        # A list of pairs: the last first, so that indexes stay true.
+        gone = {keys.index(name) for name in deleted}
+        changes = [Change("set", (*address, keys.index(name), name), plain_of(new)) for name, new in changed.items()]
+        for index in range(len(keys), -1, -1):
+            if index in gone:
+                changes.append(Change("delete", (*address, index)))
+            if index == at:
+                pairs = [{name: plain_of(new)} for name, new in added.items()]
+                changes += [Change("insert", (*address, index), pair) for pair in reversed(pairs)]
+        return changes
 
     def set_value(self, node: ast.expr, new: Any) -> Parts:
         """Puts another value in the place of an expression. Blocked for a comment within the old one."""
@@ -411,27 +426,71 @@ class PythonModule:
 
     def append(self, node: ast.List | ast.Tuple, *values: Any) -> Parts:
         """Adds items at the end of a list or tuple."""
+        return self.insert_items(node, len(node.elts), *values)
+
+    def insert_items(
+        self, node: ast.List | ast.Tuple, index: int, *values: Any, comment: str = "", width: int = WIDTH
+    ) -> Parts:
+        """Puts items into a list or tuple before the one at `index`, or at its end; `comment` stands above them where
+        they get lines of their own."""
         entries = self._entries_of(node)
         if isinstance(node, ast.Tuple) and (not self.text_of(node).startswith("(") or not node.elts):
             return self._blocked(node, "is a tuple without parentheses or items")
-        added = self._add(node, entries, len(entries) - 1, dict(enumerate(values)), keyed=False)
+        added = self._one_item_a_line(node, entries, index, values, comment, width)
+        if not added and not index and entries:
+            added = self._before_first(node, entries[0], values, comment)
+        elif not added:
+            added = self._add(node, entries, index - 1, dict(enumerate(values)), keyed=False)
         if isinstance(added, Blocked):
             return added
         address = self._addresses.get(id(node))
         if address is not None and isinstance(node, ast.List):
-            first = len(node.elts)
             return self._edits(
-                added, [Change("insert", (*address, first + i), plain_of(new)) for i, new in enumerate(values)]
+                added, [Change("insert", (*address, index + i), plain_of(new)) for i, new in enumerate(values)]
             )
 
         def on_copy(clone: ast.List | ast.Tuple) -> None:
-            clone.elts.extend(map(_expression, values))
+            clone.elts[index:index] = map(_expression, values)
 
-        if address is None:
-            return self._edits(added, [self._leaf_change(node, on_copy)])
-        clone = copy.deepcopy(node)
-        on_copy(clone)
-        return self._edits(added, [Change("set", address, ast.unparse(clone))])
+        return self._edits(added, [self._leaf_change(node, on_copy)])
+
+    def _before_first(
+        self, node: ast.expr, first: _Entry, values: Sequence[Any], comment: str
+    ) -> list[_Patch] | Blocked:
+        """Items at the beginning of a display; below its opening bracket, where what is there has lines of its own."""
+        quote = self._quote_in(self.span(node))
+        texts = [self._render(value, None, quote) for value in values]
+        if not self._on_own_lines(first):
+            return [_Patch(Span(first.start, first.start), "".join(f"{text}, " for text in texts))]
+        opening = self.span(node).start
+        start = self.source.line_end(opening)
+        indent = self.source.text[self.source.line_start(first.start) : first.start]
+        lines = [f"# {comment}"] * bool(comment) + [f"{text}," for text in texts]
+        return [_Patch(Span(start, start), "".join(f"{self.source.newline}{indent}{line}" for line in lines))]
+
+    def _one_item_a_line(
+        self,
+        node: ast.List | ast.Tuple,
+        entries: list[_Entry],
+        index: int,
+        values: Sequence[Any],
+        comment: str,
+        width: int,
+    ) -> list[_Patch] | Blocked:
+        """A list on one line gets a line for each item where what is added would not fit; else nothing."""
+        text, newline, span = self.source.text, self.source.newline, self.span(node)
+        start, end = self.source.line_start(span.start), self.source.line_end(span.end)
+        quote = self._quote_in(span)
+        texts = [self._render(value, None, quote) for value in values]
+        length = end - start + len(", ".join(texts)) + 2
+        if "\n" in text[span.start : span.end] or text[span.end : end].strip(" ,)]}") or length <= width:
+            return []
+        line = text[start:]
+        outer = line[: len(line) - len(line.lstrip(" \t"))]
+        items = [f"{text[entry.start : entry.end]}," for entry in entries]
+        items[index:index] = [f"# {comment}"] * bool(comment) + [f"{each}," for each in texts]
+        body = "".join(f"{newline}{outer}{self.indentation}{item}" for item in items)
+        return [_Patch(span, text[span.start] + body + newline + outer + text[span.end - 1])]
 
     def add_arguments(self, call: ast.Call, values: Mapping[str, Any], *, width: int = WIDTH) -> Parts:
         """Adds keyword arguments behind those that are there, one a line where the others stand so or would not fit."""
@@ -530,6 +589,13 @@ class PythonModule:
         index = int(self._addresses[id(before)][0])
         return self._edits([patch], [Change("insert", (index,), f"import {module}")])
 
+    def add_imports(self, *modules: str) -> Parts:
+        """The same for several modules, which stand in one block where the file has no imports yet."""
+        missing = [module for module in modules if not self.name_of(module)]
+        if not self._import_head() and missing:
+            return self._import_first(*missing)
+        return joined(self.add_import(module) for module in missing)
+
     def add_import_from(self, module: str, name: str) -> Parts:
         """Adds `from module import name` among the imports at the top, in the order of their modules."""
         if self.imported.get(name) == f"{module}.{name}":
@@ -605,14 +671,15 @@ class PythonModule:
                 break
         return found
 
-    def _import_first(self, module: str) -> Parts:
+    def _import_first(self, *modules: str) -> Parts:
         body = self.tree.body
+        lines = [f"import {module}" for module in modules]
         if body and _is_docstring(body[0]):
-            return self.insert_after(body[0], f"import {module}", blank_lines=1)
+            return self.insert_after(body[0], "\n".join(lines), blank_lines=1)
         start = self.source.line_start(self.span(body[0]).start) if body else len(self.source.text)
         newline = self.source.newline
-        patch = _Patch(Span(start, start), f"import {module}{newline}{newline}")
-        return self._edits([patch], [Change("insert", (0,), f"import {module}")])
+        patch = _Patch(Span(start, start), "".join(line + newline for line in lines) + newline)
+        return self._edits([patch], [Change("insert", (index,), line) for index, line in enumerate(lines)])
 
     def _insert(
         self, end: int, code: str, indent: str, at: Address, index: int, blank_lines: int, below: int = 0
@@ -814,8 +881,11 @@ class PythonModule:
         known: dict[int, Any] = {}
         clone = copy.deepcopy(leaf, known)
         edit(known[id(node)])
-        at = self._addresses[id(leaf)]
-        return Change("set", at, _plain_value(clone) if isinstance(clone, ast.expr) else _plain_statement(clone))
+        at, was, now = self._addresses[id(leaf)], _plain(leaf), _plain(clone)
+        around = isinstance(was, dict) and was.keys() == {"code", "displays"}
+        if around and isinstance(now, dict) and now.get("displays") == was["displays"]:
+            return Change("set", (*at, "code"), now["code"])  # edits of the displays say themselves what they do
+        return Change("set", at, now)
 
     def _edits(self, patches: Sequence[_Patch], changes: Sequence[Change]) -> tuple[Edit, ...]:
         """Edits of one builder call; the first carries what they mean together."""
@@ -941,13 +1011,17 @@ def _target_text(statement: ast.AST) -> str:
     return ""
 
 
+def _plain(node: ast.AST) -> Any:
+    return _plain_value(node) if isinstance(node, ast.expr) else _plain_statement(node)
+
+
 def _plain_statement(statement: ast.AST) -> Any:
     target = _target_text(statement)
     if target:
         return {target: _plain_value(statement.value)}  # type: ignore[attr-defined]
     bodies = _bodies(statement)
     if not bodies:
-        return ast.unparse(statement)
+        return _plain_code(statement)
     header = copy.copy(statement)
     for name, _ in bodies:
         setattr(header, name, [])
@@ -966,7 +1040,37 @@ def _plain_value(node: ast.expr) -> Any:
         return dict(pairs) if _is_keyed(node) else [{name: value} for name, value in pairs]
     if isinstance(node, ast.List):
         return [_plain_value(each) for each in node.elts]
-    return ast.unparse(node)
+    return _plain_code(node)
+
+
+def _plain_code(node: ast.AST) -> Any:
+    """The text of an expression or statement. The dicts and lists that are displayed in it stand beside it, so that
+    each can change without the others: `DATABASES.update({…})`."""
+    displays = [_plain_value(each) for each in _displays(node)]
+    if not displays:
+        return ast.unparse(node)
+    return {"code": ast.unparse(_Emptied().visit(copy.deepcopy(node))), "displays": displays}
+
+
+def _displays(node: ast.AST) -> Iterator[ast.Dict | ast.List]:
+    """The outermost dict and list displays below a node, in their order."""
+    waiting = [*ast.iter_child_nodes(node)][::-1]
+    while waiting:
+        child = waiting.pop()
+        if isinstance(child, ast.Dict | ast.List):
+            yield child
+        else:
+            waiting.extend([*ast.iter_child_nodes(child)][::-1])
+
+
+class _Emptied(ast.NodeTransformer):
+    """Takes out what displays hold."""
+
+    def visit_Dict(self, node: ast.Dict) -> ast.Dict:
+        return ast.Dict([], [])
+
+    def visit_List(self, node: ast.List) -> ast.List:
+        return ast.List([], node.ctx)
 
 
 def _is_keyed(node: ast.Dict) -> bool:

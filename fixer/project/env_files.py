@@ -12,7 +12,7 @@ from dataclasses import dataclass
 
 from fixer.languages.lines import Lines
 
-_LINE = re.compile(r"\s*(?:export\s+)?([A-Za-z_][\w.]*)\s*(?:=\s*(.*?))?\s*$")
+_LINE = re.compile(r"(?:export\s+)?([A-Za-z_][\w.]*)\s*(?:=\s*+(.*))?$")
 _NAME = re.compile(r"(^\.?env(\.|$)|\.env(\.|$)|(^|[._-])environment$|(^|/)\.envs/)", re.IGNORECASE)
 _EXAMPLE = re.compile(r"example|sample|template|dist|default|tmpl|\.tpl", re.IGNORECASE)
 
@@ -31,7 +31,7 @@ def entries(document: Lines) -> Iterator[Entry]:
     for index, line in enumerate(document.lines):
         if line.lstrip().startswith("#"):
             continue
-        found = _LINE.match(line)
+        found = _LINE.match(line.strip())
         if found:
             yield Entry(found[1], None if found[2] is None else _unquoted(found[2]), index)
 

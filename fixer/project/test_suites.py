@@ -3,15 +3,14 @@
 from __future__ import annotations
 
 import ast
-import configparser
 import posixpath
 import re
-import tomllib
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Literal, Self
 
 from fixer.languages.tables import json_object
+from fixer.project.pytest_options import is_configuration, options_of, table, words
 
 if TYPE_CHECKING:
     from fixer.repository import Repository
@@ -20,13 +19,8 @@ if TYPE_CHECKING:
 _INTEGRATION = re.compile(
     r"(^|/)(tests?/)?integration(_tests?|-tests?)?/.*\btest_\w+\.py$|(^|/)(test_(\w+_)?integration(_\w+)?)\.py$"
 )
-_MARKER = re.compile(r"^\s*[\"']?integration\b\s*[:\"']", re.MULTILINE)
-_MARKERS_FILE = re.compile(r"(^|/)(pytest\.ini|pyproject\.toml|setup\.cfg|tox\.ini)$")
-_ADDOPTS = re.compile(r"^\s*addopts\s*=\s*(?:\[[^\]]*\]|.*(?:\n[ \t]+\S.*)*)", re.MULTILINE)
+_MARKER = re.compile(r"integration\s*(:|$)")
 _DESELECTED = re.compile(r"not[ _]integration|--(ignore|deselect|ignore-glob)[= ]\S*integration")
-_TESTPATHS = re.compile(
-    r"^\s*testpaths\s*=\s*(?:\[(?P<list>[^\]]*)\]|(?P<line>.*(?:\n[ \t]+[\w./-]+[ \t]*$)*))", re.MULTILINE
-)
 _LOCUST = re.compile(r"(^|/)locustfile[^/]*\.py$|(^|/)(load|performance|perf|stress|locust)[^/]*/[^/]*locust[^/]*\.py$")
 _IS_TEST = re.compile(r"(^|/)(tests?/.*|test\w*|\w*_tests?)\.py$")
 _CHECKS = re.compile(
@@ -83,20 +77,20 @@ class TestSuites:
         marked = deselected = False
         for path in repository.files:
             name = path.rpartition("/")[2]
-            if _MARKERS_FILE.search(path):
-                options = " ".join(_ADDOPTS.findall(repository.text(path)))
-                deselected = deselected or _DESELECTED.search(options) is not None
-                found_paths = _TESTPATHS.search(repository.text(path))
-                if found_paths:
-                    words = re.findall(r"[\w./-]+", found_paths["list"] or found_paths["line"])
-                    testpaths += [posixpath.normpath(posixpath.join(posixpath.dirname(path), word)) for word in words]
+            if is_configuration(path):
+                options = options_of(path, repository)
+                deselected = deselected or _DESELECTED.search(" ".join(options.get("addopts", ()))) is not None
+                folder = posixpath.dirname(path)
+                testpaths += [
+                    posixpath.normpath(posixpath.join(folder, word)) for word in words(options.get("testpaths", ()))
+                ]
+                if any(_MARKER.match(line) for line in options.get("markers", ())):
+                    registered.append(path)
             if _INTEGRATION.search(path):
                 folder = posixpath.dirname(path)
                 found = Suite("pytest", folder if "integration" in folder.rpartition("/")[2] else path)
                 if found not in integration:
                     integration.append(found)
-            elif _MARKERS_FILE.search(path) and _MARKER.search(_markers(repository.text(path))):
-                registered.append(path)
             elif name.startswith("test_") and name.endswith(".py") and "mark.integration" in repository.text(path):
                 marked = True
             elif re.match(r"playwright\.config\.[cm]?[jt]s$", name) and _declares(repository, path):
@@ -152,39 +146,21 @@ def _environment(repository: Repository) -> Iterator[tuple[str, str]]:
     https://github.com/pytest-dev/pytest-env
     """
     for path in repository.files:
-        name = path.rpartition("/")[2]
-        if name == "pyproject.toml" and "env" in (text := repository.text(path)):
-            yield from _of_pyproject(text)
-        elif name in ("pytest.ini", "setup.cfg", "tox.ini"):
-            parser = configparser.ConfigParser(interpolation=None, strict=False)
-            try:
-                parser.read_string(repository.text(path))
-            except configparser.Error:
-                continue
-            for section in ("pytest", "tool:pytest"):
-                yield from _pairs(parser.get(section, "env", fallback="").splitlines())
-        elif name == "conftest.py" and "environ" in (text := repository.text(path)):
+        if is_configuration(path):
+            yield from _pairs(options_of(path, repository).get("env", ()))
+        if path.endswith("pyproject.toml") and "pytest_env" in (text := repository.text(path)):
+            for name, value in table(text, "tool", "pytest_env").items():
+                found = value.get("value") if isinstance(value, dict) else value
+                if isinstance(found, str | int):
+                    yield name, str(found)
+        elif path.endswith("conftest.py") and "environ" in (text := repository.text(path)):
             yield from _set_by(text)
-
-
-def _of_pyproject(text: str) -> Iterator[tuple[str, str]]:
-    try:
-        tool = tomllib.loads(text).get("tool", {})
-        options = tool.get("pytest", {}).get("ini_options", {}).get("env", [])
-        table = tool.get("pytest_env", {})
-    except (ValueError, AttributeError):
-        return  # a broken file says nothing; its own tool will complain
-    yield from _pairs(options if isinstance(options, list) else str(options).splitlines())
-    for name, value in table.items() if isinstance(table, dict) else ():
-        found = value.get("value") if isinstance(value, dict) else value
-        if isinstance(found, str | int):
-            yield name, str(found)
 
 
 def _pairs(lines: Iterable[str]) -> Iterator[tuple[str, str]]:
     """`NAME=value`, with the letters of pytest-env before it: `D:` for a default, `R:` for a raw value."""
     for line in lines:
-        found = re.match(r"\s*(?:[RDrd]:)*(\w+)\s*=\s*(.*?)\s*$", str(line))
+        found = re.match(r"(?:[RDrd]:)*(\w+)\s*=\s*+(.*)$", line)
         if found:
             yield found[1], found[2]
 
@@ -204,12 +180,6 @@ def _set_by(text: str) -> Iterator[tuple[str, str]]:
             name, value = (*node.args, None, None)[:2]
         if isinstance(name, ast.Constant) and isinstance(value, ast.Constant):
             yield str(name.value), str(value.value)
-
-
-def _markers(text: str) -> str:
-    """The part of a configuration file that registers markers."""
-    found = re.search(r"^\s*markers\s*=\s*\[?((?:.*\n?)(?:^[ \t]+.*\n?|^\s*\]?\n?)*)", text, re.MULTILINE)
-    return found[1] if found else ""
 
 
 def _declares(repository: Repository, config: str) -> bool:

@@ -51,7 +51,7 @@ Tree = dict[str, bytes]
 VALUES = (
     "", "{}", "[]", "null", "~", "true", "0", "''", '""', "*a", "&a x", "!!str x", "- x", "{a: b}", "[a, b]", "|", ">-",
     "${{ github.ref }}", "${{", "@", "`", "%", "\t", "-1", "1e999", "0x" + "f" * 400, "9" * 5000, "é", "\u202e",
-    "\u2028", "x" * 300, "a b", "$(id)", "; id", "'", '"', "\\", "#", ": ", "..", "/", "${A}${A}", "--",
+    "\u2028", "\x0c", "\x85", "x" * 300, "a b", "$(id)", "; id", "'", '"', "\\", "#", ": ", "..", "/", "${A}${A}", "--",
 )  # fmt: skip
 LINES = (
     "", "---", "...", "#", "# fhfix: ignore[all]", "<<: *a", "? a", "- ", "  - ", "\t", "}", "]", "FROM", "RUN", "COPY",
@@ -100,7 +100,8 @@ def _mutated(data: bytes, dice: random.Random, others: list[Tree]) -> bytes:
     if kind == 1:
         return data[: dice.randrange(len(data) + 1)]
     if kind == 2:
-        return data.replace(b"\n", dice.choice((b"\r\n", b"\r", b"\n\n")))
+        at = dice.choice((0, dice.randrange(len(data) + 1)))  # all of them, or line ends of two kinds
+        return data[:at] + data[at:].replace(b"\n", dice.choice((b"\r\n", b"\r", b"\n\n", b"\x0c")))
     lines = data.decode("utf-8", "surrogateescape").split("\n")
     at = dice.randrange(len(lines))
     if kind == 3:

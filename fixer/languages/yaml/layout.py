@@ -9,7 +9,7 @@ from fixer.languages.yaml.node import Node
 from fixer.languages.yaml.render import Style
 from fixer.model import Source
 
-PROPERTIES = re.compile(r"(?:[&!]\S*\s+(?:#[^\r\n]*\s+)*)+")
+PROPERTIES = re.compile(r"(?:[&!]\S*\s+(?:#[^\r\n]*[\r\n]\s*)*)+")
 BLOCK_HEADER = re.compile(
     r"[|>](?:(?P<indent>[1-9])|(?P<chomp>[-+])){0,2}(?P<beside>[ \t]+#[^\r\n]*)?[ \t]*(?:\r?\n|\Z)"
 )

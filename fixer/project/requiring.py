@@ -1,0 +1,221 @@
+"""Asking for one more Python package, in the file and in the style in which a project asks for the others."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Self
+
+from fixer.languages.lines import Lines
+from fixer.languages.toml import Toml
+from fixer.model import Address, Blocked, Document, FileError, Parts
+from fixer.project.packages import PythonPackages, Requirement, normalise, project_folder
+
+if TYPE_CHECKING:
+    from fixer.repository import Repository
+
+# What locks what pyproject.toml and Pipfile ask for, and the command that asks for a package in both.
+_LOCKS: Mapping[str, tuple[str, str]] = {
+    "uv.lock": ("pyproject.toml", "uv add {}"),
+    "poetry.lock": ("pyproject.toml", "poetry add {}"),
+    "pdm.lock": ("pyproject.toml", "pdm add {}"),
+    "pylock.toml": ("pyproject.toml", "uv add {}"),
+    "Pipfile.lock": ("Pipfile", "pipenv install {}"),
+}
+_NAME = re.compile(r"[A-Za-z0-9][\w.-]*")
+_HASH = "--hash="
+_PINS = re.compile(r"(===|==|~=|!=|<=|>=|<|>|\^|~)")
+
+
+@dataclass(frozen=True, slots=True)
+class Release:
+    """Which releases of a package are wanted: the lowest, those left out, and the first that is too new."""
+
+    lowest: str
+    without: tuple[str, ...] = ()
+    below: str = ""
+
+    @property
+    def range(self) -> str:
+        clauses = [f">={self.lowest}", *(f"!={each}" for each in self.without)]
+        return ",".join([*clauses, f"<{self.below}"] if self.below else clauses)
+
+    def like(self, specifier: str) -> str:
+        """The range in the style of another package's specifier: pinned to one release where that one is."""
+        pin = _PINS.match(specifier.strip())
+        operator = pin[1] if pin else ""
+        if operator in ("==", "===") or re.match(r"\d", specifier.strip()):
+            return f"=={self.lowest}"
+        if operator == "~=" and not (self.without or self.below):
+            return f"~={self.lowest}"
+        return self.range
+
+    def as_in_poetry(self, specifier: str) -> str:
+        """The same in the style of a table of poetry or Pipenv, where a bare number and `^` have a meaning."""
+        text = specifier.strip()
+        if text.startswith("^") and not (self.without or self.below):
+            return f"^{self.lowest}"
+        return self.lowest if re.match(r"\d", text) else self.like(text)
+
+
+@dataclass(frozen=True, eq=False)
+class Requiring:
+    """The files that name packages, as documents that can be edited; `refused` says why another cannot be."""
+
+    packages: PythonPackages
+    documents: Mapping[str, Document]
+    refused: Mapping[str, str] = field(default_factory=dict)
+    locks: frozenset[str] = frozenset()
+
+    @classmethod
+    def detect(cls, repository: Repository) -> Self | None:
+        packages = repository.fact(PythonPackages)
+        if packages is None:
+            return None
+        documents: dict[str, Document] = {}
+        refused: dict[str, str] = {}
+        for path in dict.fromkeys(each.path for each in packages.requirements if not each.locked):
+            try:
+                document = repository.document(path)
+            except FileError as error:
+                refused[path] = error.reason
+                continue
+            if document is not None:
+                documents[path] = document
+        locks = frozenset(path for name in _LOCKS for path in repository.named(name))
+        return cls(packages, documents, refused, locks)
+
+    def add(self, name: str, release: Release, beside: str, near: str, section: str = "") -> Parts:
+        """Asks for a package wherever production installs another one; nothing where it is asked for already.
+
+        `section` is the heading that it gets in a file whose packages stand below headings.
+        """
+        if self.packages.has(name, near, development=False):
+            return ()
+        path = self._home(beside, near)
+        if not path:
+            return Blocked(f"no file for production asks for {beside}", f"install {name}{release.range}")
+        asked = next(each for each in self.packages.of(beside, near) if each.path == path)
+        locked = self._locked(path, name, release)
+        if locked is not None:
+            return locked
+        document = self.documents[path]
+        if isinstance(document, Toml):
+            return _in_toml(document, name, release, asked)
+        if not isinstance(document, Lines):
+            return Blocked(f"{path} is of a kind that fhfix does not edit", f"add {name}{release.range} by hand")
+        return _in_lines(document, name, release, asked, section)
+
+    def _home(self, beside: str, near: str) -> str:
+        """The file for production that asks for a package itself: the best of those that install it, also by `-r`."""
+        own = [each.path for each in self.packages.of(beside, near) if not (each.locked or each.development)]
+        for path in self.packages.files_that_install(beside, near):
+            found = next((each for each in self.packages.key_files(path) or (path,) if each in own), "")
+            if found:
+                return found
+        return ""
+
+    def _locked(self, path: str, name: str, release: Release) -> Blocked | None:
+        """Why a line added here would break the installation, and the command to run instead."""
+        file = path.rpartition("/")[2]
+        wanted = f"'{name}{release.range}'"
+        for lock in sorted(self.locks):
+            folder, _, lock_name = lock.rpartition("/")
+            source, command = _LOCKS[lock_name]
+            if source == file and (not folder or f"{path}/".startswith(f"{folder}/")):
+                inside = f"in {folder or 'the top folder'}, " if project_folder(path) else ""
+                run = command.format(wanted)
+                return Blocked(
+                    f"{lock} locks what {path} asks for, and is not written by fhfix", f"{inside}run `{run}`"
+                )
+        if path in self.refused:
+            compiled = "compile" in self.refused[path]
+            advice = f"add {wanted} to its source and run `pip-compile`" if compiled else f"add {wanted} there"
+            return Blocked(f"{path} cannot be edited: {self.refused[path]}", advice)
+        document = self.documents.get(path)
+        if isinstance(document, Lines) and _HASH in document.source.text:
+            return Blocked(
+                f"{path} pins its packages by hashes, and pip refuses one without",
+                f"add {wanted} to its source, and compile it again (`pip-compile --generate-hashes`)",
+            )
+        stem = path.removesuffix(".txt")
+        if stem != path and f"{stem}.in" in self.documents:
+            return Blocked(f"{path} is compiled from {stem}.in", f"add {wanted} to {stem}.in and run `pip-compile`")
+        return None
+
+
+def _in_lines(document: Lines, name: str, release: Release, asked: Requirement, section: str) -> Parts:
+    """In a requirements file or setup.cfg: below a heading of its own where there are headings, else in the order of
+    the alphabet where that is kept, else at the end."""
+    at = [index for index, line in enumerate(document.lines) if _named(line)]
+    if document.source.path.endswith("setup.cfg"):
+        at = list(_install_requires(document))
+        if not at:
+            return Blocked(f"{document.source.path} has no list of install_requires", f"add {name} by hand")
+    first = document.lines[at[0]]
+    indent = first[: len(first) - len(first.lstrip())]
+    line = f"{indent}{name}{release.like(asked.specifier)}"
+    if section and len(_headings(document)) > 1:
+        return document.append("", f"# {section}", line)
+    names = [normalise(_named(document.lines[index])) for index in at]
+    place = _in_order(names, normalise(name))
+    return document.insert(at[place] if place is not None and place < len(at) else at[-1] + 1, line)
+
+
+def _named(line: str) -> str:
+    """The package that a line asks for; empty for comments, options and addresses."""
+    text = line.strip()
+    found = None if text.startswith(("#", "-")) or "://" in text.partition("#")[0] else _NAME.match(text)
+    return found[0] if found else ""
+
+
+def _install_requires(document: Lines) -> Iterator[int]:
+    """The lines of setup.cfg that stand below `install_requires =`, one package each."""
+    section, inside = "", False
+    for index, line in enumerate(document.lines):
+        if line.startswith("["):
+            section, inside = line.strip(), False
+        elif line[:1].strip() and not line.startswith(("#", ";")):
+            inside = section == "[options]" and re.match(r"install_requires\s*[=:]\s*$", line) is not None
+        elif inside and _named(line):
+            yield index
+
+
+def _headings(document: Lines) -> list[int]:
+    """Comments that stand behind an empty line and above a package."""
+    lines = document.lines
+    return [
+        index
+        for index in range(1, len(lines) - 1)
+        if lines[index].startswith("#") and not lines[index - 1].strip() and _named(lines[index + 1])
+    ]
+
+
+def _in_order(names: Sequence[str], name: str) -> int | None:
+    """Where a name goes among names that are in the order of the alphabet; None where they are not."""
+    if len(names) < 2 or list(names) != sorted(names):
+        return None
+    return sum(other < name for other in names)
+
+
+def _in_toml(document: Toml, name: str, release: Release, asked: Requirement) -> Parts:
+    """In the list of PEP 621 (uv, pdm, hatch and others), or in a table of poetry or Pipenv."""
+    for table, key in _toml_tables(document, asked.name):
+        value = document.value((*table, key))
+        specifier = value.get("version", "") if isinstance(value, dict) else str(value)
+        return document.add_key(table, name, release.as_in_poetry(specifier), key)
+    listed: Address = ("project", "dependencies")
+    items = document.value(listed)
+    if not isinstance(items, list):
+        return Blocked(f"{document.source.path}: where it asks for {asked.name} is not known", f"add {name} by hand")
+    place = _in_order([normalise(_named(str(item))) for item in items], normalise(name))
+    return document.insert(listed, len(items) if place is None else place, f"{name}{release.like(asked.specifier)}")
+
+
+def _toml_tables(document: Toml, beside: str) -> Iterator[tuple[Address, str]]:
+    for table in (("tool", "poetry", "dependencies"), ("packages",)):
+        found = document.value(table)
+        for key in found if isinstance(found, dict) else ():
+            if normalise(key) == beside:
+                yield table, key

@@ -1,0 +1,92 @@
+"""What a user asked not to hear about, and what of it did silence something, as far as rules were asked."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from contextlib import suppress
+from dataclasses import dataclass, field
+from typing import Self
+
+from fixer.documents import kind_of
+from fixer.ignores import Baseline, Comment, comments, fingerprint, lines_about
+from fixer.model import Document, FileError, Reported, Rule, Source
+from fixer.repository import Repository
+from fixer.selectors import matches
+
+MARK = "fhfix:"
+
+
+@dataclass
+class Silence:
+    """The wishes of one run. No file tells all of them, so the run itself gives this fact to the repository, and asks
+    the rules that want it after all others.
+
+    `patterns` are those of the configuration at `config`, `idle` the ones among them that match no file.
+    """
+
+    rules: Sequence[Rule]
+    """All that there are."""
+    asked: Sequence[Rule]
+    config: str = ""
+    patterns: tuple[str, ...] = ()
+    idle: tuple[str, ...] = ()
+    baseline: Baseline | None = None
+    comments: set[tuple[str, str]] = field(default_factory=set)
+    """Those that silenced something: path and text."""
+    fingerprints: set[str] = field(default_factory=set)
+    """Of all findings, as a baseline has them."""
+
+    @classmethod
+    def detect(cls, repository: Repository) -> Self | None:
+        return None
+
+    def note(self, reported: Reported, source: Source) -> None:
+        self.fingerprints.add(fingerprint(reported.rule.id, source, source.line_of(reported.finding.span.start)))
+        self.note_file(reported.rule, source)
+        if MARK in source.text:
+            lines = lines_about(reported, source)
+            self._note(reported.rule, source, [c for c in comments(source) if source.line_of(c.span.start) in lines])
+
+    def note_file(self, rule: Rule, source: Source) -> None:
+        """A rule had to do with a file: with a finding there, or a fix that would change it."""
+        self._note(rule, source, [comment for comment in comments(source) if comment.whole_file])
+
+    def _note(self, rule: Rule, source: Source, about: Iterable[Comment]) -> None:
+        """Which of several comments of the same text it was does not matter: all of them count as used."""
+        for comment in about:
+            if any(matches(name, rule) for name in comment.names):
+                self.comments.add((source.path, comment.text))
+
+
+@dataclass(frozen=True)
+class Marked:
+    """The files in which a comment speaks to fhfix: of those that rules look at, and what facts have read."""
+
+    documents: tuple[Document, ...]
+    repository: Repository
+
+    @classmethod
+    def detect(cls, repository: Repository) -> Self | None:
+        silence = repository.fact(Silence)
+        if silence is None:
+            return None
+        kinds = {rule.subject.kind for rule in silence.rules if not rule.subject.is_fact}
+        paths = {path for kind in kinds for path in repository.paths_of(kind)} | set(repository.looked_at())
+        found: list[Document] = []
+        for path in sorted(paths):
+            if not kind_of(path) or MARK not in repository.text(path):
+                continue
+            with suppress(FileError):
+                document = repository.document(path)
+                if document is not None:
+                    found.append(document)
+        return cls(tuple(found), repository)
+
+    @property
+    def partly(self) -> bool:
+        """Whether only a part of the repository is looked at."""
+        return bool(self.repository.only)
+
+    def source(self, path: str) -> Source:
+        """A file that the run was told of; empty where the repository does not have it."""
+        return self.repository.read(path) if self.repository.exists(path) else Source(path, "")

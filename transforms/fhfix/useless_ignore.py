@@ -1,0 +1,121 @@
+"""An ignore comment, a pattern of the configuration or an entry of a baseline silences nothing.
+
+## Why
+
+What once silenced a finding and does not any more silences the next one, which nobody has seen. A name with a typing
+error, or a comment without a name, never did what its author believes.
+
+## When it is left alone
+
+A comment is judged only where every rule that it names was asked, and a baseline where all rules looked at the whole
+repository: `--select` and `--ignore` leave both alone. A comment within a text or a script is named, and left to a
+person; so are patterns and baselines, since what they were for may have got another name.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Iterator, Sequence
+from difflib import get_close_matches
+
+from fixer.ignores import Comment, comments
+from fixer.languages.comments import is_comment, rewritten
+from fixer.languages.python import PythonModule
+from fixer.model import Blocked, Document, Finding, Fix, Level, Rule, Source, Span, listed
+from fixer.selectors import all_selectors, matches
+from fixer.silence import Marked, Silence
+
+
+def check(marked: Marked, silence: Silence) -> Iterator[Finding]:
+    for document in marked.documents:
+        for comment in comments(document.source):
+            finding = _of_comment(document, comment, silence)
+            if finding is not None:
+                yield finding
+    if silence.idle:
+        yield from _of_patterns(marked.source(silence.config), silence.idle)
+    if silence.baseline is not None and not marked.partly:
+        yield from _of_baseline(marked, silence)
+
+
+def is_anything_ignored(marked: Marked, silence: Silence) -> bool:
+    return bool(marked.documents or silence.patterns or silence.baseline)
+
+
+# -- comments -----------------------------------------------------------------------------------------------------
+
+
+def _of_comment(document: Document, comment: Comment, silence: Silence) -> Finding | None:
+    source = document.source
+    if isinstance(document, PythonModule) and not is_comment(document, comment.span):
+        return None
+    span = comment.span
+    if not comment.names:
+        message = "names no rule, so it ignores nothing"
+        return Finding(source.path, span, f"`{comment.text}` {message}", _without(document, comment, comment.names))
+    known = silence.rules
+    unknown = [name for name in comment.names if not any(matches(name, rule) for rule in known)]
+    if unknown:
+        near = [_near(name, known) for name in unknown]
+        names = listed(repr(name) for name in unknown)
+        message = f"the comment ignores nothing by {names}: no rule, pack or reference is so called{''.join(near)}"
+        return Finding(source.path, span, message, _without(document, comment, unknown))
+    named = [rule for rule in known if any(matches(name, rule) for name in comment.names)]
+    judged = all(rule in silence.asked and rule.check is not check for rule in named)
+    if not judged or (source.path, comment.text) in silence.comments:
+        return None
+    message = f"`{comment.text}` ignores nothing: no rule that it names finds anything here"
+    return Finding(source.path, span, message, _without(document, comment, comment.names))
+
+
+def _near(name: str, rules: Iterable[Rule]) -> str:
+    close = get_close_matches(name, list(all_selectors(rules)), 1, 0.6)
+    return f"; did you mean {close[0]!r}?" if close else ""
+
+
+def _without(document: Document, comment: Comment, names: Sequence[str]) -> Fix | Blocked:
+    left = [name for name in comment.names if name not in names]
+    if left:
+        parts = rewritten(document, comment.names_span, ", ".join(left))
+        return Fix.of(f"take {listed(names)} out of the comment", parts)
+    return Fix.of("delete the comment", rewritten(document, comment.span, ""))
+
+
+# -- patterns and baselines ---------------------------------------------------------------------------------------
+
+
+def _of_patterns(source: Source, idle: Iterable[str]) -> Iterator[Finding]:
+    for pattern in idle:
+        at = _place(source, pattern)
+        if at is not None:
+            cure = Blocked("what it was to leave out may have got another name", "correct the pattern, or delete it")
+            yield Finding(source.path, at, f"the pattern {pattern!r} matches no file", cure)
+
+
+def _place(source: Source, pattern: str) -> Span | None:
+    found = re.search(rf"""(["']){re.escape(pattern)}\1""", source.text)
+    return Span(found.start(), found.end()) if found is not None else None
+
+
+def _of_baseline(marked: Marked, silence: Silence) -> Iterator[Finding]:
+    """Judged where every rule looked at the whole repository."""
+    baseline = silence.baseline
+    if baseline is None or any(rule not in silence.asked for rule in silence.rules):
+        return
+    stale = baseline.known - silence.fingerprints
+    source = marked.source(baseline.path)
+    if stale and source.text:
+        at = min(max(source.text.find(each), 0) for each in stale)
+        message = f"{len(stale)} of {len(baseline.known)} entries of the baseline match no finding any more"
+        again = f"write it again: `fhfix check --write-baseline {baseline.path}`"
+        yield Finding(baseline.path, Span(at, at), message, Blocked("which of them may come back is not known", again))
+
+
+RULE = Rule(
+    __name__,
+    "An ignore comment, a pattern or a baseline does nothing",
+    check,
+    criterion="Nothing is ignored that is not there",
+    level=Level.NOTE,
+    applies=is_anything_ignored,
+)
