@@ -46,23 +46,25 @@ class FleetConfig:
 
 def load_fleet_config(file: Path | None) -> FleetConfig:
     """Raises ConfigError, which says all that is wrong at once."""
-    if file is None:
-        return FleetConfig()
-    table = parsed(file)
+    return FleetConfig() if file is None else from_fleet_table(parsed(file), str(file))
+
+
+def from_fleet_table(table: Mapping[str, Any], name: str) -> FleetConfig:
+    """The configuration that a parsed file says."""
     everywhere = {key: value for key, value in table.items() if key != OWN}
     tables = table.get(OWN, {})
     rules = all_rules()
     errors: list[str] = []
     if not isinstance(tables, dict) or not all(isinstance(each, dict) for each in tables.values()):
-        raise ConfigError([f"{file}: {OWN}: must be tables by a pattern of names, [{OWN}.'acme/*']"])
+        raise ConfigError([f"{name}: {OWN}: must be tables by a pattern of names, [{OWN}.'acme/*']"])
     for place, each in {"": everywhere, **tables}.items():
         own = dict(each)
         why = own.pop("leave-out", "") if place else ""
         prefix = f"{OWN}.{place!r}." if place else ""
         if not isinstance(why, str):
-            errors.append(f"{file}: {prefix}leave-out: must be a text, the reason")
+            errors.append(f"{name}: {prefix}leave-out: must be a text, the reason")
         try:
-            from_table(own, rules, str(file), prefix)
+            from_table(own, rules, name, prefix)
         except ConfigError as error:
             errors += error.errors
     if errors:
