@@ -2,20 +2,27 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterable
 
-from fixer.model import Edit, Piece
+from fixer.model import Edit, Piece, Span
 from fixer.splice import ordered
 
 
 def spliced(pieces: list[Piece], edits: list[tuple[Edit, int]]) -> list[Piece]:
     """The same edits on the pieces of a file, so that every changed range knows which fix made it."""
     owners = {id(edit): owner for edit, owner in edits}
-    for edit in reversed(ordered(edit for edit, _ in edits)):
+    in_order = ordered(edit for edit, _ in edits)
+    begins: dict[int, int] = {}
+    written: Counter[int] = Counter()
+    for edit in in_order:
+        begins[id(edit)] = written[owners[id(edit)]]
+        written[owners[id(edit)]] += len(edit.text)
+    for edit in reversed(in_order):
         before, rest = _split(pieces, edit.span.start)
         gone, after = _split(rest, edit.span.end - edit.span.start)
         removed = "".join(p.removed + (p.text if p.origin is None else "") for p in gone)
-        pieces = [*before, Piece(edit.text, owners[id(edit)], removed), *after]
+        pieces = [*before, Piece(edit.text, owners[id(edit)], removed, begins[id(edit)]), *after]
     return pieces
 
 
@@ -47,6 +54,28 @@ def original(pieces: Iterable[Piece], offset: int) -> int:
     return at + offset
 
 
+def written_at(pieces: Iterable[Piece], span: Span) -> tuple[int, int]:
+    """Which fix wrote what stands in a span of the changed text, -1 for none, and where in what it wrote.
+
+    Where something in the span was there before, that counts. A file without pieces is as it was.
+    """
+    first: tuple[int, int] | None = None
+    start = end = at = 0
+    for piece in pieces:
+        start, end = end, end + len(piece.text)
+        if piece.origin is None:
+            at = piece.at + len(piece.text)
+        if end <= span.start:
+            continue
+        if start >= max(span.end, span.start + 1):
+            break
+        place = (-1 if piece.origin is None else piece.origin, piece.at + max(span.start - start, 0))
+        if piece.origin is None:
+            return place
+        first = first or place
+    return first or (-1, at + span.start - end)
+
+
 def _split(pieces: list[Piece], offset: int) -> tuple[list[Piece], list[Piece]]:
     """Pieces before and from an offset; one that holds it is cut in two."""
     before: list[Piece] = []
@@ -54,8 +83,8 @@ def _split(pieces: list[Piece], offset: int) -> tuple[list[Piece], list[Piece]]:
         if offset < len(piece.text) or (offset == 0 and not piece.text):
             if offset == 0:
                 return before, pieces[number:]
-            head = Piece(piece.text[:offset], piece.origin, piece.removed)
-            tail = Piece(piece.text[offset:], piece.origin)
+            head = Piece(piece.text[:offset], piece.origin, piece.removed, piece.at)
+            tail = Piece(piece.text[offset:], piece.origin, at=piece.at + offset)
             return [*before, head], [tail, *pieces[number + 1 :]]
         before.append(piece)
         offset -= len(piece.text)

@@ -33,7 +33,8 @@ ALL_OF_RULES = sorted({*RULE_MODULES, *(path for path in ROOT.glob("transforms/*
 # What a rule may import of the project and of others. Rules are pure functions: no files, programs, network, clock.
 RULE_IMPORTS = (
     "fixer.model", "fixer.languages", "fixer.github", "fixer.project", "fixer.docker", "fixer.django", "fixer.runtime",
-    "fixer.deploy", "fixer.recovery", "fixer.scripts", "fixer.documents", "fixer.ignores", "fixer.selectors",
+    "fixer.deploy", "fixer.monitoring", "fixer.recovery", "fixer.scripts", "fixer.documents", "fixer.ignores",
+    "fixer.selectors",
     "fixer.silence",
 )  # fmt: skip
 IMPURE = {

@@ -12,6 +12,7 @@ from contextlib import suppress
 from fixer.budget import DOCUMENT, OutOfTime, limited
 from fixer.documents import document_type, kind_of
 from fixer.engine.asking import TOO_MUCH, Asking, by_place, too_much
+from fixer.engine.naming import Naming
 from fixer.engine.processes import in_processes
 from fixer.model import (
     Blocked,
@@ -28,7 +29,7 @@ from fixer.model import (
     Source,
     Tier,
 )
-from fixer.pieces import original, spliced, writers
+from fixer.pieces import spliced, writers
 from fixer.repository import Repository
 from fixer.splice import overlap, splice
 from fixer.verify import BrokenPromiseError, kept_promise, second_reading
@@ -45,7 +46,8 @@ BATCHES = 100
 Accept = Callable[[Reported, Repository], bool]
 
 
-Key = tuple[str, str, str, str, int]
+Key = tuple[str, ...]
+"""What makes two findings of two passes the same one."""
 
 
 Changed = dict[str, Document | Source]
@@ -73,6 +75,7 @@ class Fold:
         self.pieces: dict[str, list[Piece]] = {}
         self.executable: set[str] = set()
         self.answers = answers
+        self.naming = Naming()
         self.broken: dict[Key, Fault] = {}
         self.refused: list[FileError] = []
 
@@ -118,7 +121,7 @@ class Fold:
         return (*self.asked.faults.values(), *self.broken.values())
 
     def left(self) -> tuple[Reported, ...]:
-        found = [r for rule in self.rules for r in self.asked.findings(rule, self.repository)]
+        found = [reported for rule in self.rules for reported in self._findings(rule)]
         return tuple(sorted(found, key=by_place))
 
     def changes(self) -> dict[str, FileChange]:
@@ -151,9 +154,9 @@ class Fold:
         edits: list[Edit] = []
         created: set[str] = set()
         deferred = False
-        for reported in self.asked.findings(rule, self.repository):
+        for reported in self._findings(rule):
             fix = reported.finding.cure
-            if isinstance(fix, Blocked) or fix.tier not in self.tiers or self._key(reported) in self.broken:
+            if isinstance(fix, Blocked) or fix.tier not in self.tiers or _key(reported) in self.broken:
                 continue
             names = {file.path for file in fix.new_files}
             if names & created or _contend(edits, fix.edits):
@@ -164,6 +167,9 @@ class Fold:
                 created |= names
         return batch, deferred
 
+    def _findings(self, rule: Rule) -> list[Reported]:
+        return self.naming.apart(self.asked.findings(rule, self.repository), self.pieces, self.taken)
+
     def _sound(self, batch: list[Reported]) -> tuple[list[Reported], Changed]:
         """Those fixes that keep the promise, and what they make; the others are remembered as broken."""
         with suppress(BrokenPromiseError):
@@ -173,7 +179,7 @@ class Fold:
             try:
                 alone.append((reported, self._changed([reported])))
             except BrokenPromiseError as broken:
-                key = self._key(reported)
+                key = _key(reported)
                 self.broken[key] = Fault(reported.rule.id, broken.path, f"“{key[3]}”: {broken}")
         if not alone:
             return [], {}
@@ -189,17 +195,10 @@ class Fold:
         """What the files become; raises where the fixes do not do what they say."""
         return self._edited(_edits(batch)) | self._created([f for r in batch for f in _fix(r).new_files])
 
-    def _key(self, reported: Reported) -> Key:
-        """What makes two findings of two passes the same one: its words, and its place in the file as it was."""
-        finding = reported.finding
-        title = getattr(finding.cure, "title", "")
-        place = original(self.pieces.get(finding.path, ()), finding.span.start)
-        return reported.rule.id, finding.path, finding.message, title, place
-
     def _accepted(self, reported: Reported) -> bool:
         if self.accept is None:
             return True
-        key = self._key(reported)
+        key = _key(reported)
         if key not in self.answers:
             self.answers[key] = self.accept(reported, self.repository)
         return self.answers[key]
@@ -303,6 +302,10 @@ def _contend(taken: Sequence[Edit], wanted: Sequence[Edit]) -> bool:
         if any(change.at in values for edit in mine for change in edit.changes):
             return True
     return False
+
+
+def _key(reported: Reported) -> Key:
+    return *reported.words, reported.apart
 
 
 def _fix(reported: Reported) -> Fix:
