@@ -1,4 +1,4 @@
-"""JSON and TOML as plain data, for files that fhfix reads and does not edit."""
+"""Plain data of files that fhfix reads and does not edit, JSON and TOML, and values where anything may stand."""
 
 from __future__ import annotations
 
@@ -22,3 +22,13 @@ def toml_table(text: str) -> dict[str, Any]:
         return tomllib.loads(text)
     except (ValueError, RecursionError):
         return {}
+
+
+def mapping(value: Any) -> dict[str, Any]:
+    """The mapping that stands there; empty where nothing does, or something else."""
+    return value if isinstance(value, dict) else {}
+
+
+def sequence(value: Any) -> list[Any]:
+    """The sequence that stands there; empty where nothing does, or something else."""
+    return value if isinstance(value, list) else []
