@@ -15,16 +15,6 @@ def ordered(edits: Iterable[Edit]) -> list[Edit]:
     return sorted(edits, key=lambda edit: (edit.span.start, edit.span.end))
 
 
-def overlap(edits: Iterable[Edit]) -> bool:
-    """Whether two edits of one file contend for the same text."""
-    end = 0
-    for edit in ordered(edits):
-        if edit.span.start < end:
-            return True
-        end = max(end, edit.span.end)
-    return False
-
-
 def splice(text: str, edits: Sequence[Edit]) -> str:
     """The text with all edits made. Raises ValueError where they overlap or lie outside of the text."""
     pieces: list[str] = []

@@ -92,7 +92,7 @@ class Service:
         found: list[int] = []
         for item in sequence(self.data.get("ports")):
             text = str(item.get("target", "")) if isinstance(item, dict) else str(item)
-            last = re.search(r"(\d+)(?:-(\d+))?(?:/\w+)?$", text)
+            last = re.fullmatch(r"(\d{1,5})(?:-(\d{1,5}))?(?:/\w+)?", text.rpartition(":")[2])
             found += [int(number) for number in last.groups() if number] if last else []
         return tuple(found)
 

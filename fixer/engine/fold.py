@@ -6,6 +6,8 @@ Rules never conflict and need no priorities: each sees what the ones before it h
 from __future__ import annotations
 
 import os
+from bisect import bisect_left, insort
+from collections import defaultdict
 from collections.abc import Callable, Iterable, Sequence
 from contextlib import suppress
 
@@ -14,6 +16,7 @@ from fixer.documents import document_type, kind_of
 from fixer.engine.asking import TOO_MUCH, Asking, by_place, too_much
 from fixer.engine.processes import in_processes
 from fixer.model import (
+    Address,
     Blocked,
     Document,
     Edit,
@@ -30,7 +33,7 @@ from fixer.model import (
 )
 from fixer.pieces import original, spliced, writers
 from fixer.repository import Repository
-from fixer.splice import overlap, splice
+from fixer.splice import splice
 from fixer.verify import BrokenPromiseError, kept_promise, second_reading
 
 PASSES = 12
@@ -148,20 +151,17 @@ class Fold:
     def _batch(self, rule: Rule) -> tuple[list[Reported], bool]:
         """The fixes that can be made at once, and whether others contend with them for the same text."""
         batch: list[Reported] = []
-        edits: list[Edit] = []
-        created: set[str] = set()
+        claims = _Claims()
         deferred = False
         for reported in self.asked.findings(rule, self.repository):
             fix = reported.finding.cure
             if isinstance(fix, Blocked) or fix.tier not in self.tiers or self._key(reported) in self.broken:
                 continue
-            names = {file.path for file in fix.new_files}
-            if names & created or _contend(edits, fix.edits):
+            if claims.contend(fix):
                 deferred = True
             elif self._accepted(reported):
                 batch.append(reported)
-                edits.extend(fix.edits)
-                created |= names
+                claims.add(fix)
         return batch, deferred
 
     def _sound(self, batch: list[Reported]) -> tuple[list[Reported], Changed]:
@@ -289,20 +289,41 @@ def _second_reading(source: Source) -> str:
         return "the second reader takes too long"
 
 
-def _contend(taken: Sequence[Edit], wanted: Sequence[Edit]) -> bool:
-    """Whether edits of two fixes touch the same text, insert at the same place, or set the same value."""
-    for path in {edit.path for edit in wanted}:
-        here = [edit for edit in taken if edit.path == path]
-        mine = [edit for edit in wanted if edit.path == path]
-        if overlap([*here, *mine]):
+class _Claims:
+    """The places that the fixes of a batch change. A fix that contends with them waits for the next one; that a fix
+    contends with itself is a fault of its rule, and shows when its edits are made."""
+
+    def __init__(self) -> None:
+        self._files: set[str] = set()
+        self._spans: dict[str, list[tuple[int, int]]] = defaultdict(list)
+        self._set: set[tuple[str, Address]] = set()
+        self._changed: set[tuple[str, Address]] = set()
+
+    def contend(self, fix: Fix) -> bool:
+        """Whether it touches the same text, inserts at the same place, sets the same value, or adds the same file."""
+        if any(file.path in self._files for file in fix.new_files):
             return True
-        places = {(edit.span.start, edit.span.end) for edit in here}
-        if any((edit.span.start, edit.span.end) in places for edit in mine):
+        if any(self._overlaps(edit) for edit in fix.edits):
             return True
-        values = {change.at for edit in here for change in edit.changes if change.op == "set"}
-        if any(change.at in values for edit in mine for change in edit.changes):
-            return True
-    return False
+        return not self._set.isdisjoint(_values(fix)) or not self._changed.isdisjoint(_values(fix, only_set=True))
+
+    def _overlaps(self, edit: Edit) -> bool:
+        span = (edit.span.start, edit.span.end)
+        spans = self._spans[edit.path]
+        at = bisect_left(spans, span)
+        before, behind = spans[at - 1 : at], spans[at : at + 1]
+        return behind == [span] or any(s[1] > span[0] for s in before) or any(s[0] < span[1] for s in behind)
+
+    def add(self, fix: Fix) -> None:
+        self._files |= {file.path for file in fix.new_files}
+        for edit in fix.edits:
+            insort(self._spans[edit.path], (edit.span.start, edit.span.end))
+        self._set |= _values(fix, only_set=True)
+        self._changed |= _values(fix)
+
+
+def _values(fix: Fix, *, only_set: bool = False) -> set[tuple[str, Address]]:
+    return {(e.path, change.at) for e in fix.edits for change in e.changes if change.op == "set" or not only_set}
 
 
 def _fix(reported: Reported) -> Fix:

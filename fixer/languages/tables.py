@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import json
+import re
 import tomllib
 from typing import Any
+
+_NATURAL = re.compile("[0-9]{1,9}")
 
 
 def json_object(text: str) -> dict[str, Any]:
@@ -32,3 +35,10 @@ def mapping(value: Any) -> dict[str, Any]:
 def sequence(value: Any) -> list[Any]:
     """The sequence that stands there; empty where nothing does, or something else."""
     return value if isinstance(value, list) else []
+
+
+def natural(value: Any) -> int | None:
+    """The whole number that stands there, as one or in at most nine digits; None for everything else."""
+    if isinstance(value, int) and not isinstance(value, bool):
+        return value if 0 <= value < 10**9 else None
+    return int(value) if isinstance(value, str) and _NATURAL.fullmatch(value) else None
