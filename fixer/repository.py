@@ -102,12 +102,20 @@ def generated_by(path: str, text: str) -> str:
 class Repository:
     """Files by path, documents, and facts; all computed lazily and at most once.
 
-    `only` restricts what rules look at (a folder or a file); facts still see everything.
+    `only` restricts what rules look at (a folder or a file); facts still see everything. `bring` is called with the
+    path of each file before it is read from disk the first time: a partial clone fetches it then.
     """
 
-    def __init__(self, root: Path, overlay: Mapping[str, Source] | None = None, only: str = "") -> None:
+    def __init__(
+        self,
+        root: Path,
+        overlay: Mapping[str, Source] | None = None,
+        only: str = "",
+        bring: Callable[[str], None] = lambda path: None,
+    ) -> None:
         self.root = root
         self.only = only
+        self.bring = bring
         self._overlay = dict(overlay or {})
         self._documents: dict[str, Document | FileError] = {}
         self._parsed: dict[tuple[str, type[Document]], Document | FileError] = {}
@@ -127,7 +135,7 @@ class Repository:
         Documents of other files are kept, and so are facts that read none of these files and rest on none that did.
         """
         sources = {path: made if isinstance(made, Source) else made.source for path, made in changed.items()}
-        after = Repository(self.root, {**self._overlay, **sources}, self.only)
+        after = Repository(self.root, {**self._overlay, **sources}, self.only, self.bring)
         added = any(path not in self._names for path in changed)
         touched = set(changed).union(*(_answered_by(path) for path in changed if path not in self._names))
         after._made = {
@@ -333,6 +341,7 @@ class Repository:
             return self._overlay[path]
         if path not in self._sources:
             try:
+                self.bring(path)
                 self._sources[path] = _read(self.root, path)
             except FileError as error:
                 self._sources[path] = error
