@@ -6,13 +6,13 @@ import json
 import os
 from functools import cache
 
-from fixer import __version__
-
 NAME = "fhfix"
+VERSION = "0.1.0"
+"""What pyproject.toml takes as the version of the package."""
 
 
 def tool_version() -> str:
-    return __version__
+    return VERSION
 
 
 def catalog_date() -> str:
