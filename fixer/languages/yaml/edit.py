@@ -751,7 +751,8 @@ class Yaml:
 
     def _blank_between(self, mapping: Node, added: Mapping[str, Any]) -> bool:
         spans = list(mapping.key_spans.values())[1:]
-        collections = any(isinstance(value, dict) and value for value in added.values())
+        kinds = dict if mapping.at else (dict, list)
+        collections = any(isinstance(value, kinds) and value for value in added.values())
         if not collections:
             return False
         if not spans:
