@@ -10,16 +10,11 @@ from fixer.languages.dockerfile import Dockerfile, Instruction, New, expanded
 from fixer.model import Blocked, Fix, Parts, Tier, listed
 from fixer.runtime.builds import ImageBuilds
 from fixer.runtime.states import Container, State
+from transforms.docker.root_user.building import MANIFESTS, builds_as_user, not_made_later
 from transforms.docker.root_user.folders import Folders, topmost
 from transforms.docker.root_user.options import Options
 from transforms.docker.root_user.runners import kept_working, on_sources, todo_of
 
-# Lists of what to install are only read.
-MANIFESTS = re.compile(
-    r"(^|/)((requirements|constraints)[^/]*\.(txt|in)|requirements/?|package\*?(-lock)?\.json|pyproject\.toml|setup\.(py|cfg)"
-    r"|(poetry|uv|yarn|Pipfile|composer|Gemfile|Cargo)\.lock|Pipfile|Gemfile|pnpm-lock\.yaml|\.npmrc|\.yarnrc\.yml"
-    r"|composer\.json|go\.(mod|sum)|bun\.lockb?|Makefile)\*?$"
-)
 # What these leave below the working folder is only read afterwards.
 INSTALLERS = {
     "npm": ("ci", "install", "i", "cache", "config", "prune", "set"), "bun": ("install", "i"),
@@ -106,6 +101,14 @@ def _handed_over(
     """The edits that give the folders to the user and change to it; `steps` are commands that make it first."""
     dockerfile, parts = container.dockerfile, list[Parts]()
     late = shell and _written_late(container, folders, made)
+    early = builds_as_user(container, folders, made) if late and user.home else None
+    if early is not None:
+        given = _give(user, container, not_made_later(container, folders, early), early, recursive=False)
+        parts.append(dockerfile.insert_before(early, _run([*steps, *given]), New("USER", user.id or user.name)))
+        for state in _copies(container, folders):
+            owner = user.numeric if state.instruction.flag("link") is not None else user.owner
+            parts.append(dockerfile.set_flag(state.instruction, "chown", owner))
+        return parts
     copies = [] if late else _copies(container, folders)
     first = copies[0].instruction if copies else None
     # Builders other than BuildKit drop what changes in a volume after it is declared.
