@@ -49,7 +49,7 @@ def builds_as_user(container: Container, folders: Folders, made: Instruction | N
         return None
     before = [state for state in acting if state.instruction.index < first.instruction.index]
     changed = any(state.instruction.op in ("USER", "VOLUME") for state in acting)
-    filled = any(_brings_sources(state, folders) for state in before)
+    filled = any(brings_sources(state, folders) for state in before)
     written = any(_writes_into(state, folders) for state in before)
     return None if changed or filled or written else first.instruction
 
@@ -63,7 +63,7 @@ def not_made_later(container: Container, folders: Folders, first: Instruction) -
     return Folders(folders.roots, tuple(path for path in folders.data if path not in made))
 
 
-def _brings_sources(state: State, folders: Folders) -> bool:
+def brings_sources(state: State, folders: Folders) -> bool:
     """Whether an instruction copies more into the application's folders than lists of what to install."""
     instruction = state.instruction
     if instruction.op not in ("COPY", "ADD") or not is_within(state.target or "/", folders.all):
