@@ -44,7 +44,10 @@ if TYPE_CHECKING:
 _DEPLOYS = re.compile(r"deploy|release|\bprod|production|staging|\bcd\b|rollout|ship", re.IGNORECASE)
 _STATIC = re.compile(r"\bdocs?\b|[_-]docs?\b|documentation|storybook|playground|github.pages|gh-pages", re.IGNORECASE)
 _PREVIEW = re.compile(r"preview|review[\s_-]?app", re.IGNORECASE)
-"""What is made for one change and thrown away has nothing to go back to."""
+_ASIDE_OF_PRODUCTION = re.compile(
+    r"\b(?:pr|pull[\s_-]?request)[\s_-]env|\bdestroy|tear[\s_-]?down|undeploy", re.IGNORECASE
+)
+"""What is made for one change, or taken away, has nothing to go back to."""
 _ROLLBACK = re.compile(r"roll[\s_-]?back|revert|undo", re.IGNORECASE)
 _PRODUCTION = re.compile(r"(?<![a-z])(?<!non[-_ ])(?<!pre[-_ ])(?:prod|production|live)(?![a-z])", re.IGNORECASE)
 _STAGING = re.compile(
@@ -535,7 +538,8 @@ def _deploy_jobs(workflow: Workflow, following: Following) -> Iterator[DeployJob
     if _ROLLBACK.search(workflow.path) or _ROLLBACK.search(workflow.name) or _is_preview(workflow):
         return
     for job in workflow.jobs.values():
-        if _PREVIEW.search(f"{job.id} {job.name} {job.environment}"):
+        named = f"{job.id} {job.name} {job.environment}"
+        if _PREVIEW.search(named) or _ASIDE_OF_PRODUCTION.search(f"{workflow.path} {workflow.name} {named}"):
             continue
         if is_rollback(job) or not mentioned(workflow.source.text[job.node.start : job.node.end]):
             continue
