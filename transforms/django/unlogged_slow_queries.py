@@ -59,8 +59,12 @@ logged: they may hold personal data.
 
 {imports}
 
-SLOW_QUERY_SECONDS = {reading}
 LONGEST_SQL = 2000
+
+
+{limit}
+    # Read late: settings may load variables from a file first.
+    return {reading}
 
 
 {time_query}
@@ -69,7 +73,7 @@ LONGEST_SQL = 2000
         return execute(sql, params, many, context)
     finally:  # also where the query fails, for instance by a time limit
         seconds = time.monotonic() - start
-        if seconds >= SLOW_QUERY_SECONDS:
+        if seconds >= _limit():
             # Asked for late: a logger that exists before LOGGING takes effect
             # may be switched off by it.
             logging.getLogger("django.db.backends.slow").warning(
@@ -91,11 +95,13 @@ LONGEST_SQL = 2000
     connection_created.connect(_connected, dispatch_uid="slow_queries")
 '''
 UNTYPED = {
+    "{limit}": "def _limit():",
     "{time_query}": "def _time_query(execute, sql, params, many, context):",
     "{connected}": "def _connected(connection, **_kwargs):",
     "{watch}": "def watch():",
 }
 TYPED = {
+    "{limit}": "def _limit() -> float:",
     "{time_query}": """\
 def _time_query(
     execute: Any,
