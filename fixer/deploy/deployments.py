@@ -413,6 +413,7 @@ class DeployJob:
         return None
 
     def _only_waits(self, step: Step, deployment: Deployment) -> bool:
+        """Whether a step does nothing but wait for what was deployed, alone or with other services."""
         script = step.script
         if script is None or not _waits_only(step) or len(step.at) != 4:
             return False
@@ -423,11 +424,15 @@ class DeployJob:
             return False
         line = read(found[0])
         cluster, service = line.value("--cluster"), line.value("--services", "--service")
-        if line.texts != ("ecs", "wait", "services-stable") or service is None:
+        if line.texts[:3] != ("ecs", "wait", "services-stable") or service is None:
             return False
-        given = (cluster.text if cluster is not None else "default", service.text)
-        wanted = (deployment.target.get("cluster", ""), deployment.target.get("service", ""))
-        return tuple(value_of(text, step, script) for text in given) == wanted
+        named = cluster.text if cluster is not None else "default"
+        if value_of(named, step, script) != deployment.target.get("cluster", ""):
+            return False
+        # Further services stand behind the option's first value.
+        waited = {value_of(text, step, script) for text in (service.text, *line.texts[3:])}
+        deployed = {each.target.get("service", "") for each in self.deployments}
+        return deployment.target.get("service", "") in waited and waited <= deployed
 
     @cached_property
     def urls(self) -> tuple[str, ...]:

@@ -259,12 +259,16 @@ def waits_of(going_back: GoingBack) -> tuple[dict[int, list[dict[str, Any]]], li
     job = going_back.job
     later: dict[int, list[dict[str, Any]]] = {}
     replaced: list[Parts] = []
+    better: set[int] = set()
     for deployment in waited_for(job):
         waiting = job.waiting_step(deployment)
-        if waiting is not None:
+        if waiting is not None and waiting.index not in better:
+            better.add(waiting.index)
             replaced += _waits_better(going_back, deployment, waiting)
         else:
-            later.setdefault(deployment.index + 1, []).append(wait_step(going_back, deployment))
+            # Where one step waits for several services, it becomes the first of several.
+            place = waiting.index if waiting is not None else deployment.index
+            later.setdefault(place + 1, []).append(wait_step(going_back, deployment))
     return later, replaced
 
 

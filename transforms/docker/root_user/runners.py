@@ -43,9 +43,9 @@ def kept_working(container: Container, folders: Folders, user: User, options: Op
     developing = on_sources(container, folders)
     if developing and len(developing) == len(container.build.runners) and not _has_sources(container, folders):
         return Blocked(
-            f"it is for development alone: it has no sources, and {developing[0].path} mounts those of the host, "
-            "whose files another user could not write",
-            "leave it, and give what is deployed an image of its own",
+            f"the image has no sources of its own: {developing[0].path} mounts those of the host, whose files another "
+            "user could not write",
+            "leave it as the image of development; one that is deployed gets its sources by COPY",
         )
     for program in container.build.runners:
         for mount in program.mounts:
