@@ -49,16 +49,13 @@ SILENT = re.compile(r"NullHandler|AdminEmailHandler|\bmail_admins\b")
 LEVELS = {"NOTSET": 0, "DEBUG": 10, "INFO": 20, "WARN": 30, "WARNING": 30, "ERROR": 40, "CRITICAL": 50, "FATAL": 50}
 
 MODULE = '''\
-"""Logs slow queries as warnings of the logger `django.db.backends.slow`.
-
-Django itself logs queries only where DEBUG is on. The settings call `watch`,
-so that the connections of requests, commands and background jobs are seen
-alike. The variable SLOW_QUERY_SECONDS sets the limit. Parameters are not
-logged: they may hold personal data.
-"""
+"""Logs slow queries as warnings of the logger `django.db.backends.slow`."""
 
 {imports}
 
+# Django itself logs queries only where DEBUG is on. The settings call `watch`,
+# so that the connections of requests, commands and background jobs are seen
+# alike. Parameters are not logged: they may hold personal data.
 LONGEST_SQL = 2000
 
 
