@@ -6,6 +6,7 @@ Everything is read from the text of files; no module of the repository is import
 from __future__ import annotations
 
 import re
+from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
@@ -72,9 +73,9 @@ class DjangoProject:
     @classmethod
     def detect(cls, repository: Repository) -> Self | None:
         """None where the repository has no Django settings."""
-        named_so = (path for path in repository.files if may_be_settings(path) and "{{" not in path)
+        named_so = (path for path in repository.ending(".py") if may_be_settings(path) and "{{" not in path)
         paths = [path for path in named_so if is_settings(path, repository.text(path))]
-        managers = [p for p in repository.files if p == "manage.py" or p.endswith("/manage.py")]
+        managers = repository.named("manage.py")
         if not paths and not managers:
             return None
         named = _named_settings(repository)
@@ -82,10 +83,11 @@ class DjangoProject:
         roots = sorted(
             {folder_of(path) for path in managers}, key=lambda root: (_is_aside(root), root.count("/"), root)
         )
+        home = {path: _home(path, roots) for path in paths}
         found: list[Self] = []
         taken: set[str] = set()
         for root in roots or [""]:
-            own = {path for path in paths if path not in taken and _belongs(path, root, roots)}
+            own = {path for path in paths if path not in taken and home[path] == root}
             project = cls._of(repository, root, sorted(own), managers, named, packages)
             if project is not None:
                 found.append(project)
@@ -156,27 +158,36 @@ class DjangoProject:
     def chain(self, path: str) -> tuple[SettingsModule, ...]:
         """The modules that make up one settings module, in the order in which they take effect."""
         found: list[SettingsModule] = []
-
-        def visit(at: str) -> None:
+        seen: set[str] = set()
+        waiting = [(path, False)]
+        while waiting:
+            at, is_complete = waiting.pop()
             module = self.modules.get(at)
-            if module is None or module in found or at in open_:
-                return
-            open_.add(at)
-            for other in module.imports:
-                visit(other)
-            found.append(module)
-
-        open_: set[str] = set()
-        visit(path)
+            if module is not None and is_complete:
+                found.append(module)
+            elif module is not None and at not in seen:
+                seen.add(at)
+                waiting.append((at, True))
+                waiting.extend((other, False) for other in reversed(module.imports))
         return tuple(found)
+
+    @cached_property
+    def _taken_over_by(self) -> dict[str, list[str]]:
+        found: dict[str, list[str]] = defaultdict(list)
+        for module in self.modules.values():
+            for other in module.imports:
+                found[other].append(module.path)
+        return found
 
     def importers(self, path: str) -> tuple[SettingsModule, ...]:
         """The modules that take this one over, directly or not."""
-        return tuple(
-            module
-            for module in self.modules.values()
-            if module.path != path and path in map(_path_of, self.chain(module.path))
-        )
+        found: set[str] = set()
+        waiting = [path] if path in self.modules else []
+        while waiting:
+            new = set(self._taken_over_by.get(waiting.pop(), ())) - found
+            found |= new
+            waiting += new
+        return tuple(module for module in self.modules.values() if module.path in found and module.path != path)
 
     @cached_property
     def production_path(self) -> str:
@@ -356,19 +367,17 @@ def _first(modules: Mapping[str, SettingsModule]) -> str:
     return min(modules, key=lambda path: (_is_aside(path), order[modules[path].role], path.count("/"), path))
 
 
-def _belongs(path: str, root: str, roots: Sequence[str]) -> bool:
-    """Whether a settings module is of the project in `root`: the deepest root above it, else the nearest."""
+def _home(path: str, roots: Sequence[str]) -> str:
+    """The root of the project that a settings module is of: the deepest root above it, else the nearest."""
     above = [each for each in roots if not each or path.startswith(each + "/")]
     if above:
-        return root == max(above, key=len)
-    if not roots:
-        return True
+        return max(above, key=len)
 
     def shared(each: str) -> int:
         pairs = zip(each.split("/"), path.split("/"), strict=False)
         return next((i for i, (left, right) in enumerate(pairs) if left != right), len(each.split("/")))
 
-    return root == max(roots, key=shared)
+    return max(roots, key=shared, default="")
 
 
 def _is_aside(path: str) -> bool:
@@ -405,14 +414,19 @@ def _with_roles(modules: Mapping[str, SettingsModule]) -> dict[str, SettingsModu
     What is taken over under a condition or further down, such as a local file or a debug toolbar, says nothing of it.
     """
 
-    def role(path: str, seen: tuple[str, ...] = ()) -> Role:
-        module = modules.get(path)
-        if module is None or path in seen or module.role != "shared":
-            return "shared" if module is None or path in seen else module.role
-        found = {role(other, (*seen, path)) for other in module.bases}
-        return "test" if "test" in found else "development" if "development" in found else "shared"
-
-    return {path: replace(module, role=role(path)) for path, module in modules.items()}
+    roles = {path: module.role for path, module in modules.items()}
+    taken_over_by: dict[str, list[str]] = defaultdict(list)
+    for path, module in modules.items():
+        for other in module.bases:
+            taken_over_by[other].append(path)
+    inherited: tuple[Role, ...] = ("test", "development")
+    for role in inherited:
+        waiting = [path for path, known in roles.items() if known == role]
+        while waiting:
+            new = [path for path in taken_over_by.get(waiting.pop(), ()) if roles[path] == "shared"]
+            roles |= dict.fromkeys(new, role)
+            waiting += new
+    return {path: replace(module, role=roles[path]) for path, module in modules.items()}
 
 
 def _test_runner(
@@ -428,7 +442,3 @@ def _test_runner(
         if not folder:
             return "manage.py test"
         folder = folder_of(folder)
-
-
-def _path_of(module: SettingsModule) -> str:
-    return module.path

@@ -19,6 +19,7 @@ from fixer.docker.compose import Compose, Mount
 from fixer.documents import DEVELOPMENT, kind_of, name_of
 from fixer.github.workflow import Workflow
 from fixer.languages.dockerfile import ImageRef
+from fixer.languages.tables import natural
 from fixer.languages.yaml import Node, Yaml
 from fixer.model import FileError, Source
 from fixer.runtime.following import Where, scalar
@@ -85,7 +86,7 @@ class Manifests:
         """None where there is no manifest."""
         resources: list[Resource] = []
         unknown: list[str] = []
-        charts = {posixpath.dirname(path) for path in repository.files if path.endswith("Chart.yaml")}
+        charts = {posixpath.dirname(path) for path in repository.ending(".yaml") if path.endswith("Chart.yaml")}
         for path in _candidates(repository):
             chart = next(
                 (each for each in charts if path.startswith(f"{each}/templates/" if each else "templates/")), None
@@ -115,7 +116,7 @@ class Manifests:
 
 def _candidates(repository: Repository) -> Iterator[str]:
     others = (name_of(Workflow), name_of(Compose))
-    for path in repository.files:
+    for path in repository.ending(".yml", ".yaml"):
         if path.endswith((".yml", ".yaml")) and not path.startswith(".github/") and kind_of(path) not in others:
             text = repository.text(path)
             if "apiVersion:" in text and any(kind in _KEPT for kind in _KIND.findall(text)):
@@ -291,9 +292,9 @@ def _mounts(container: Node, resource: Resource) -> Iterator[Mount]:
 
 def _ports(container: Node) -> Iterator[int]:
     for each in _list(container.get("ports")):
-        text = scalar(each.get("containerPort"))
-        if text.isdigit() and len(text) < 6:
-            yield int(text)
+        port = natural(scalar(each.get("containerPort")))
+        if port is not None:
+            yield port
 
 
 def _rights(container: Node, resource: Resource) -> str:
