@@ -354,6 +354,13 @@ def _job_name(job: DeployJob) -> str:
     return name
 
 
+def _title(name: str) -> str:
+    """How the job is called that rolls back what a job of this name deploys."""
+    what = re.sub(r"(?i)^(?:deploy(?:s|ing|ment)?|releas(?:e|ing)|ship)(?:\s+(?:to|of))?(?:\s+|$)", "", name)
+    is_work = re.match(r"(?i)(?:push|build|publish|update|run|create|test|upload|ci|cd)\b", what) is not None
+    return f"Roll back after {name}" if is_work else f"Roll back {what}".strip()
+
+
 def _condition(job: DeployJob) -> str:
     """After a failure, a time-out and a cancellation of the deployment or of a job that checks it; not where it was
     skipped, and not where only what follows the last health check failed, such as a message to the team.
@@ -389,8 +396,7 @@ def _rollback_job(going_back: GoingBack) -> dict[str, Any] | Blocked:
         return local
     made: dict[str, Any] = {}
     if "name" in data and not job.is_local(data["name"]):
-        short = re.sub(r"(?i)^deploy(?:s|ing|ment)?(?:\s+(?:to|of))?(?:\s+|$)", "", str(data["name"]))
-        made["name"] = f"Roll back {short}".strip()
+        made["name"] = _title(str(data["name"]))
     needs = _needed(job)
     made["needs"] = Flow(tuple(needs)) if len(needs) > 1 else job.id
     made["if"] = _condition(job)

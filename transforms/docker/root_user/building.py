@@ -26,7 +26,7 @@ _BUILDERS = {
 }  # fmt: skip
 """What installs and builds in the working folder alone; what it caches goes to the home of its user."""
 _MANAGE = ("collectstatic", "compilemessages")
-_ON_FILES = frozenset(("mkdir", "touch", "rm", "cp", "mv", "ln", "chmod"))
+_ON_FILES = frozenset(("mkdir", "touch", "rm", "cp", "mv", "ln", "chmod", "sed", "dos2unix"))
 _SAYS = frozenset(("cd", "echo", "printf", "set", "true", "test", "[", "ls"))
 _ELSEWHERE = ("UV_SYSTEM_PYTHON", "UV_PROJECT_ENVIRONMENT", "NPM_CONFIG_PREFIX", "HOME")
 """Variables that move what these programs write."""
@@ -45,6 +45,9 @@ def builds_as_user(container: Container, folders: Folders, made: Instruction | N
         if not _is_unprivileged(state, folders, entered):
             break
         first = state
+    rest = [state for state in acting if first is not None and state.instruction.index >= first.instruction.index]
+    if not any(state.instruction.op == "RUN" or brings_sources(state, folders) for state in rest):
+        return None
     if first is None or (made is not None and made.index > first.instruction.index):
         return None
     before = [state for state in acting if state.instruction.index < first.instruction.index]
