@@ -203,7 +203,8 @@ def _cure(job: DeployJob, local: LocalActions, options: Options) -> Fix | Blocke
     assert jobs is not None
     moved = _permissions_of_the_job(job)
     parts = [*moved, *recording(going_back, followed=True), *waiting_helm(job)]
-    parts.append(workflow.add_key(jobs, rollback, made))  # last: it may stand where the last step ends
+    banner = workflow.banner(made.get("name", rollback.replace("-", " ").capitalize()), job.job)
+    parts.append(workflow.add_key(jobs, rollback, made, comment=banner))  # last: it may stand where the last step ends
     return Fix.of(
         f"record what runs, and add job {rollback}",
         *parts,
@@ -354,7 +355,7 @@ def _read_by_shell(job: DeployJob) -> set[str]:
 
 def _job_name(job: DeployJob) -> str:
     name = re.sub(r"deploy(?:ment)?", "rollback", job.id, count=1, flags=re.IGNORECASE)
-    name = name if name != job.id else f"rollback-{job.id}"
+    name = name if name != job.id else job.workflow.job_id(f"rollback-{job.id}")
     while name in job.workflow.jobs:
         name += "-again"
     return name
