@@ -600,6 +600,9 @@ class PythonModule:
         ]
         if earlier:
             return self.insert_after(earlier[-1], code)
+        akin = [each for each in self._plain_imports() if _package_of(each) == module.partition(".")[0]]
+        if akin:
+            return self.insert_after(akin[-1], code)
         if head:
             return self.insert_after(head[-1], code, blank_lines=1)
         body = self.tree.body
@@ -614,7 +617,7 @@ class PythonModule:
         code = f"from . import {name}"
         near = [each for each in head if isinstance(each, ast.ImportFrom) and each.level == 1]
         far = [each for each in head if each not in near]
-        if not head or (near and far and head.index(far[-1]) > head.index(near[0])):
+        if not head:
             return None
         if not near:
             last = far[-1]
@@ -657,6 +660,14 @@ class PythonModule:
             elif index or not _is_docstring(statement):
                 break
         return found
+
+    def _plain_imports(self) -> list[ast.Import | ast.ImportFrom]:
+        """All imports of the module that stand under no condition, also those below other code."""
+        return [
+            each
+            for each in self.tree.body
+            if isinstance(each, ast.Import | ast.ImportFrom) and self._is_first(self.span(each))
+        ]
 
     def _import_first(self, module: str) -> Parts:
         body = self.tree.body
@@ -971,6 +982,13 @@ def _is_docstring(statement: ast.stmt) -> bool:
 
 def _is_standard(module: str) -> bool:
     return module.partition(".")[0] in sys.stdlib_module_names
+
+
+def _package_of(statement: ast.Import | ast.ImportFrom) -> str:
+    """The package that a statement imports from; empty for one of its own."""
+    if isinstance(statement, ast.Import):
+        return statement.names[0].name.partition(".")[0]
+    return "" if statement.level else (statement.module or "").partition(".")[0]
 
 
 def _is_future(statement: ast.stmt) -> bool:
