@@ -602,7 +602,9 @@ class PythonModule:
             return self.insert_after(earlier[-1], code)
         akin = [each for each in self._plain_imports() if _package_of(each) == module.partition(".")[0]]
         if akin:
-            return self.insert_after(akin[-1], code)
+            # What linters are told about imports below other code holds for both.
+            told = [comment for comment in self.comments_beside(akin[-1]) if "noqa" in comment]
+            return self.insert_after(akin[-1], "  ".join([code, *told]))
         if head:
             return self.insert_after(head[-1], code, blank_lines=1)
         body = self.tree.body

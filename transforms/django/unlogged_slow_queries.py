@@ -63,7 +63,7 @@ LONGEST_SQL = 2000
 
 
 {limit}
-    """Asked for by `watch`: the settings may read a file of variables before."""
+    """Read late: settings may load a file of variables first."""
     return {reading}
 
 
