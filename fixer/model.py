@@ -5,6 +5,7 @@ Data flows one way: bytes → `Source` → document → `Finding` → `Edit` →
 
 from __future__ import annotations
 
+import hashlib
 import inspect
 import sys
 from bisect import bisect_right
@@ -452,12 +453,36 @@ def _unwrapped(kind: Any) -> tuple[Any, bool]:
     return kind, False
 
 
+ID_LENGTH = 8
+"""Characters of an id: among 10,000 fixes the chance of two alike is one in a hundred."""
+
+
+def short_id(*words: str) -> str:
+    data = "\0".join(words).encode("utf-8", "surrogateescape")
+    return hashlib.sha256(data).hexdigest()[:ID_LENGTH]
+
+
 @dataclass(frozen=True, slots=True)
 class Reported:
-    """A finding, stamped with the rule that made it: a rule cannot lie about its name."""
+    """A finding, stamped with the rule that made it: a rule cannot lie about its name.
+
+    `apart` tells it from others of the same words: its number among them, in the file or in the text of a fix.
+    """
 
     rule: Rule
     finding: Finding
+    apart: str = "1"
+
+    @property
+    def words(self) -> tuple[str, ...]:
+        """What a person can tell it by; never lines, so that edits elsewhere leave its id as it is."""
+        finding = self.finding
+        title = finding.cure.title if isinstance(finding.cure, Fix) else ""
+        return self.rule.id, finding.path, finding.message, title
+
+    @property
+    def id(self) -> str:
+        return short_id(*self.words, self.apart)
 
     @property
     def level(self) -> Level:
@@ -476,11 +501,13 @@ class Fault:
 @dataclass(frozen=True, slots=True)
 class Piece:
     """A run of a changed file's text. `origin` is None for original text, else the index of the fix in
-    `Plan.taken` that wrote it. `removed` is what that fix took away just before this text."""
+    `Plan.taken` that wrote it. `removed` is what that fix took away just before this text. `at` is where this run
+    began in the text that it comes from: the original file, or all that the fix wrote into it."""
 
     text: str
     origin: int | None = None
     removed: str = ""
+    at: int = 0
 
 
 @dataclass(frozen=True, slots=True)

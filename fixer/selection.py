@@ -1,22 +1,17 @@
 """How a person names single fixes: by short ids, which stay the same while the rest of the repository changes.
 
-A fix has an id of its own, and shares a second one with all fixes that do the same. Both are made of words (rule, file,
-finding, title), never of lines: an edit elsewhere in the file, or another fix, leaves them as they are.
+A fix has an id of its own, `Reported.id`, and shares a second one with all that do the same. Both are made of words
+(rule, file, finding, title), never of lines: an edit elsewhere in the file, or another fix, leaves them as they are.
 """
 
 from __future__ import annotations
 
-import hashlib
 import re
-from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 
-from fixer.model import Blocked, Fix, Reported
+from fixer.model import ID_LENGTH, Blocked, Reported, short_id
 
-LENGTH = 8
-"""Characters of an id: among 10,000 fixes the chance of two alike is one in a hundred."""
-
-ID = re.compile(rf"[0-9a-f]{{{LENGTH}}}\Z")
+ID = re.compile(rf"[0-9a-f]{{{ID_LENGTH}}}\Z")
 
 
 def ids_in(text: str) -> tuple[str, ...]:
@@ -28,24 +23,13 @@ def ids_in(text: str) -> tuple[str, ...]:
     found = tuple(name for line in lines for name in line.replace(",", " ").split())
     wrong = next((name for name in found if not ID.match(name)), None)
     if wrong is not None:
-        raise ValueError(f"{wrong!r} is no id: an id has {LENGTH} characters, such as 3f2a91bc")
+        raise ValueError(f"{wrong!r} is no id: an id has {ID_LENGTH} characters, such as 3f2a91bc")
     return found
-
-
-def fix_ids(reported: Iterable[Reported]) -> list[str]:
-    """An id for each, in order. Findings that are alike in one file are numbered, in the order of the file."""
-    met: Counter[tuple[str, ...]] = Counter()
-    ids: list[str] = []
-    for each in reported:
-        words = _words(each)
-        met[words] += 1
-        ids.append(_id(*words, str(met[words])))
-    return ids
 
 
 def group_id(reported: Reported) -> str:
     """The same for all findings of a rule that are answered in the same way, wherever they stand."""
-    return _id(reported.rule.id, *answer(reported))
+    return short_id(reported.rule.id, *answer(reported))
 
 
 def answer(reported: Reported) -> tuple[str, str]:
@@ -65,13 +49,10 @@ class Chosen:
 
     def __init__(self, names: Iterable[str]) -> None:
         self._names = frozenset(names)
-        self._met: Counter[tuple[str, ...]] = Counter()
         self._answered: set[str] = set()
 
     def __call__(self, reported: Reported, repository: object) -> bool:
-        words = _words(reported)
-        self._met[words] += 1
-        both = {_id(*words, str(self._met[words])), group_id(reported)} & self._names
+        both = {reported.id, group_id(reported)} & self._names
         self._answered |= both
         return bool(both)
 
@@ -90,15 +71,3 @@ def companions(needs: Mapping[int, Iterable[int]], lines: Iterable[Sequence[int]
         for one in run:
             found.setdefault(one, set()).update(other for other in run if other != one)
     return {number: frozenset(others) for number, others in found.items() if others}
-
-
-def _words(reported: Reported) -> tuple[str, ...]:
-    """What a person can tell a fix by."""
-    finding = reported.finding
-    title = finding.cure.title if isinstance(finding.cure, Fix) else ""
-    return reported.rule.id, finding.path, finding.message, title
-
-
-def _id(*words: str) -> str:
-    data = "\0".join(words).encode("utf-8", "surrogateescape")
-    return hashlib.sha256(data).hexdigest()[:LENGTH]

@@ -8,7 +8,6 @@ from html.parser import HTMLParser
 import pytest
 
 from fixer.model import Fault, FileChange, FileError, Finding, Fix, Piece, Plan, Reported, Source, Span
-from fixer.selection import fix_ids
 from fixer.show.html import html
 from fixer.show.page import About
 from tests import examples
@@ -67,7 +66,7 @@ def test_everything_that_a_reader_needs_is_there() -> None:
         "1a2b3c4",
         "1 May 2026, 12:00",
         "fhfix preview --html x.html",
-        *fix_ids(examples.plan().taken),
+        *(reported.id for reported in examples.plan().taken),
     ):
         assert words in said, words
 
@@ -188,7 +187,7 @@ def test_colours_fit_where_characters_are_escaped() -> None:
 
 def test_fixes_that_go_together_say_so() -> None:
     plan = examples.plan()
-    one, two, three = fix_ids(plan.taken)
+    one, two, three = (reported.id for reported in plan.taken)
     together = Plan(plan.files, plan.taken, plan.left, needs={1: frozenset({0})})
     boxes = {a["data-id"]: a["data-with"] for _, a in Text(page(together)).tags if "data-with" in a}
 
@@ -204,7 +203,7 @@ def test_fixes_of_one_line_go_together() -> None:
     boxes = [a["data-with"] for _, a in Text(html(Plan({"f": change}, taken), examples.read_after, ABOUT)).tags
              if "data-with" in a]  # fmt: skip
 
-    assert boxes == [f"{name} " for name in reversed(fix_ids(taken))]
+    assert boxes == [f"{name} " for name in reversed([reported.id for reported in taken])]
 
 
 def test_a_fix_over_several_files_is_explained_once_and_names_each() -> None:

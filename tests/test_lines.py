@@ -120,3 +120,27 @@ def test_text_and_meaning_of_a_deletion_agree(text: str, wanted: set[int]) -> No
     parts = before.delete(*(index for index in wanted if index < len(before.lines)))
 
     assert lines(spliced(text, parts)).plain() == performed(before.plain(), parts)
+
+
+@given(
+    FILES,
+    st.lists(st.tuples(st.integers(0, 12), st.integers(0, 3), st.sampled_from(["", "x", "x\n", "\ny\nz"])), max_size=3),
+)
+def test_a_splice_is_what_its_changes_say(text: str, wanted: list[tuple[int, int, str]]) -> None:
+    document = lines(text)
+    edits: list[tuple[int, int, str]] = []
+    for start, size, new in sorted(wanted):
+        if document.lines and (not edits or start > edits[-1][1]) and start + size < len(document.text):
+            edits.append((start, start + size, new))
+    unix = document.text
+    for start, end, new in reversed(edits):
+        unix = unix[:start] + new + unix[end:]
+
+    parts = document.splice(edits)
+    if "\r" in document.text:
+        assert isinstance(parts, Blocked)
+        return
+    after = spliced(text, parts)
+
+    assert after.replace("\r\n", "\n") == unix
+    assert performed(document.plain(), parts) == lines(after).plain()

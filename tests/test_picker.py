@@ -13,7 +13,6 @@ import sys
 import termios
 import time
 import tomllib
-from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -23,25 +22,12 @@ from click.testing import CliRunner
 
 from fixer.cli import main
 from fixer.engine import plan
-from fixer.github.workflow import Workflow
-from fixer.model import Finding, Fix, Plan, Reported, Rule
+from fixer.model import Fix, Plan, Reported
 from fixer.repository import Repository
-from fixer.selection import fix_ids
 from tests import examples
+from tests.one_workflow import BEFORE, PATH, replacing, with_steps, written
 
 pytestmark = pytest.mark.needs("textual", "tomlkit")
-
-PATH = ".github/workflows/ci.yml"
-BEFORE = """\
-on: push
-jobs:
-  types:
-    runs-on: ubuntu-latest
-    steps:
-      - uses: actions/checkout@v3
-      - run: mypy . || true
-      - uses: actions/checkout@v3
-"""
 
 
 def picked(made: Plan, *keys: str, size: tuple[int, int] = (120, 30)) -> tuple[Any, str]:
@@ -66,7 +52,7 @@ def picked(made: Plan, *keys: str, size: tuple[int, int] = (120, 30)) -> tuple[A
 def names(made: Plan, *keys: str, size: tuple[int, int] = (120, 30)) -> list[str]:
     """The titles of what is taken."""
     answer = picked(made, *keys, size=size)[0]
-    by_id = dict(zip(fix_ids(made.taken), made.taken, strict=True))
+    by_id = {reported.id: reported for reported in made.taken}
     return [getattr(by_id[name].finding.cure, "title", "") for name in answer.names]
 
 
@@ -126,7 +112,7 @@ def test_fixes_that_stand_on_another_are_ticked_with_it() -> None:
 
 def test_one_fix_of_a_group_can_be_left() -> None:
     made = examples.plan()
-    twice = Plan(made.files, (made.taken[1], made.taken[1]), (), needs={})
+    twice = Plan(made.files, (made.taken[1], replace(made.taken[1], apart="2")), (), needs={})
 
     assert len(picked(twice, "right", "down", "space", "enter")[0].names) == 1
     assert "[~]" in picked(twice, "right", "down", "space", "q")[1]
@@ -136,7 +122,7 @@ def test_editing_and_never_say_where_and_keep_what_is_ticked() -> None:
     from fixer.show.picker import Edit, Never
 
     made = examples.plan()
-    mypy = fix_ids(made.taken)[0]
+    mypy = made.taken[0].id
 
     assert picked(made, "space", "e")[0] == Edit(PATH, 8, frozenset({mypy}))
     assert picked(made, "space", "i")[0] == Never("silent-type-check", (PATH,), frozenset({mypy}))
@@ -162,10 +148,7 @@ DOWN = "\x1b[B"
 
 @pytest.fixture
 def repository(tmp_path: Path) -> Path:
-    path = tmp_path / "repo" / PATH
-    path.parent.mkdir(parents=True)
-    path.write_text(BEFORE)
-    return tmp_path / "repo"
+    return written(tmp_path / "repo")
 
 
 def on_a_terminal(
@@ -260,29 +243,8 @@ def test_without_a_terminal_it_says_what_to_do(repository: Path) -> None:
 # -- what the answer means to the engine ------------------------------------------------------------------------------
 
 
-def replacing(old: str, new: str) -> Rule:
-    """A rule that finds each step that runs `old`, and lets it run `new`."""
-
-    def check(workflow: Workflow) -> Iterator[Finding]:
-        for step in workflow.steps:
-            if step.run is not None and step.run.value.startswith(old):
-                number = step.run.value[len(old) :]
-                cure = Fix.of(f"run {new}{number}", workflow.set_scalar(step.run, new + number))
-                yield Finding(workflow.source.path, step.run.span, f"step {number} runs {old}", cure)
-
-    return Rule(f"transforms.ci.{old}", f"no {old}", check)
-
-
-def with_steps(root: Path, *commands: str) -> Repository:
-    folder = root / ".github/workflows"
-    folder.mkdir(parents=True)
-    runs = "".join(f"      - run: {command}\n" for command in commands)
-    (folder / "a.yml").write_text(f"on: push\njobs:\n  test:\n    runs-on: ubuntu-latest\n    steps:\n{runs}")
-    return Repository(root)
-
-
 def test_a_plan_knows_in_whose_text_a_fix_stands(tmp_path: Path) -> None:
-    repository = with_steps(tmp_path, "alpha1", "beta2", "alpha3")
+    repository = Repository(with_steps(tmp_path, "alpha1", "beta2", "alpha3"))
     made = plan(repository, (replacing("alpha", "beta"), replacing("beta", "gamma")))
     titles = [getattr(reported.finding.cure, "title", "") for reported in made.taken]
 
@@ -294,10 +256,10 @@ def test_nobody_is_asked_twice_when_a_rule_has_to_be_left_out(tmp_path: Path) ->
     asked: list[str] = []
 
     def accept(reported: Reported, repository: Repository) -> bool:
-        asked.append(getattr(reported.finding.cure, "title", ""))
+        asked.append(reported.id)
         return True
 
-    repository = with_steps(tmp_path, "alpha1", "gamma", "alpha2")
+    repository = Repository(with_steps(tmp_path, "alpha1", "gamma", "alpha2"))
     endless = (replacing("gamma", "delta"), replacing("delta", "gamma"))
     made = plan(repository, (replacing("alpha", "one"), *endless), accept=accept)
 

@@ -3,35 +3,26 @@
 from __future__ import annotations
 
 import json
+import re
+from collections.abc import Sequence
 from pathlib import Path
 
 import pytest
 from click.testing import CliRunner, Result
 
 from fixer.cli import main
-from fixer.selection import Chosen, fix_ids, group_id, ids_in
+from fixer.engine import plan
+from fixer.model import Plan, Rule
+from fixer.repository import Repository
+from fixer.selection import Chosen, group_id, ids_in
+from fixer.session import open_session
 from tests import examples
-
-PATH = ".github/workflows/ci.yml"
-BEFORE = """\
-on: push
-jobs:
-  types:
-    runs-on: ubuntu-latest
-    steps:
-      - uses: actions/checkout@v3
-      - run: mypy . || true
-      - uses: actions/checkout@v3
-      - uses: actions/setup-python@v4
-"""
+from tests.one_workflow import BEFORE, PATH, adding, replacing, with_steps, written
 
 
 @pytest.fixture
 def repository(tmp_path: Path) -> Path:
-    path = tmp_path / "repo" / PATH
-    path.parent.mkdir(parents=True)
-    path.write_text(BEFORE)
-    return tmp_path / "repo"
+    return written(tmp_path / "repo")
 
 
 def fhfix(*words: str | Path) -> Result:
@@ -44,13 +35,62 @@ def shown(repository: Path) -> dict[str, str]:
     return {f"{each['rule']} {each['fix']['title']}": each["id"] for each in said["taken"]}
 
 
-def test_findings_that_are_alike_have_ids_of_their_own_and_one_of_their_group() -> None:
-    silent = examples.report().findings[0]
+def test_findings_that_are_alike_have_ids_of_their_own_and_one_of_their_group(repository: Path) -> None:
+    alike = [r for r in open_session(repository).plan().taken if "checkout" in r.finding.message]
+    found = [r for r in open_session(repository).check().findings if "checkout" in r.finding.message]
 
-    one, other = fix_ids([silent, silent])
-    assert one != other
-    assert fix_ids([silent]) == [one]
-    assert group_id(silent) not in (one, other)
+    (group,) = {group_id(reported) for reported in alike}
+    assert len({group, *(reported.id for reported in alike)}) == 3
+    assert [reported.id for reported in found] == [reported.id for reported in alike]
+
+
+MAKES = adding("dist", "alpha", "alpha", "alpha")
+ALPHA = replacing("alpha", "beta")
+
+
+def made_of(root: Path, rules: Sequence[Rule], *names: str) -> tuple[Plan, Chosen]:
+    chosen = Chosen(names)
+    return plan(Repository(root), rules, accept=chosen if names else None), chosen
+
+
+@pytest.mark.parametrize("number", [0, 1, 2])
+def test_of_findings_that_are_alike_in_the_text_of_a_fix_just_those_are_made_that_were_named(
+    number: int, tmp_path: Path
+) -> None:
+    root = with_steps(tmp_path, "make")
+    everything, _ = made_of(root, [MAKES, ALPHA])
+    job, *alphas = everything.taken
+    made, chosen = made_of(root, [MAKES, ALPHA], job.id, alphas[number].id)
+
+    assert len({reported.id for reported in everything.taken}) == 4
+    assert chosen.unmet == ()
+    steps = re.findall(r"run: (alpha|beta)", made.files[PATH].after.text)
+    assert steps == ["beta" if n == number else "alpha" for n in range(3)]
+
+
+@pytest.mark.parametrize("first", [[MAKES], []], ids=["before the others", "not made"])
+def test_an_id_stays_whatever_other_fixes_put_before_it(first: list[Rule], tmp_path: Path) -> None:
+    root = with_steps(tmp_path, "alpha", "make", "alpha")
+    everything, _ = made_of(root, [MAKES, ALPHA])
+    alone, _ = made_of(root, [ALPHA])
+    last = alone.taken[1].id
+
+    assert {reported.id for reported in alone.taken} < {reported.id for reported in everything.taken}
+    made, chosen = made_of(root, [MAKES, ALPHA], last, *(everything.taken[0].id for _ in first))
+    assert chosen.unmet == ()
+    assert re.findall(r"run: (alpha|beta|make)", made.files[PATH].after.text)[-3:] == ["alpha", "make", "beta"]
+
+
+def test_an_id_in_the_text_of_a_fix_stays_when_others_are_left_out(tmp_path: Path) -> None:
+    root = with_steps(tmp_path, "make")
+    rules = [adding("dist", "alpha"), adding("docs", "alpha"), ALPHA]
+    everything, _ = made_of(root, rules)
+    dist, docs, *alphas = everything.taken
+    (within,) = [r.id for r in alphas if made_of(root, rules, docs.id, r.id)[1].unmet == ()]
+    made, _ = made_of(root, rules, docs.id, within)
+
+    assert [reported.id for reported in made.taken] == [docs.id, within]
+    assert made_of(root, rules, dist.id, within)[1].unmet == (within,)
 
 
 def test_an_id_stays_when_lines_above_change(repository: Path) -> None:
@@ -70,15 +110,13 @@ def test_only_the_fixes_that_are_named_are_made(repository: Path) -> None:
 
 
 def test_a_group_is_taken_by_its_one_id(repository: Path) -> None:
-    from fixer.session import open_session
-
     made = open_session(repository).plan()
     (checkout,) = {group_id(r) for r in made.taken if "checkout" in r.finding.message}
 
     assert fhfix("apply", "--only", checkout, repository).exit_code == 0
     text = (repository / PATH).read_text()
     assert "checkout@v3" not in text
-    assert "setup-python@v4" in text
+    assert "mypy . || true" in text
 
 
 def test_a_file_of_ids_is_a_selection(repository: Path, tmp_path: Path) -> None:
@@ -112,7 +150,7 @@ def test_ids_stand_between_commas_blanks_and_comments() -> None:
 
 def test_what_was_not_met_is_known() -> None:
     silent, outdated = examples.report().findings[:2]
-    chosen = Chosen([*fix_ids([silent]), *fix_ids([outdated])])
+    chosen = Chosen([silent.id, outdated.id])
 
     assert chosen(silent, None)
-    assert chosen.unmet == tuple(fix_ids([outdated]))
+    assert chosen.unmet == (outdated.id,)

@@ -106,11 +106,10 @@ def _introduce(asked: Missing, screen: Console) -> None:
 
 def _show_new(before: Plan, after: Plan, screen: Console) -> None:
     """The fixes that were not possible before."""
-    from fixer.selection import fix_ids
     from fixer.show.terminal import show_taken
 
-    known = set(fix_ids(before.taken))
-    new = [number for number, name in enumerate(fix_ids(after.taken)) if name not in known]
+    known = {reported.id for reported in before.taken}
+    new = [number for number, reported in enumerate(after.taken) if reported.id not in known]
     if not new:
         say("this makes no further fix possible")
     for number in new:

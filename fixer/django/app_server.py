@@ -288,10 +288,9 @@ def _text_of(repository: Repository, started: Started, name: str) -> str:
     """A file that a server reads, by its name where it runs, else by the only one that ends like it."""
     name = name.removeprefix("python:").removeprefix("file:")
     path = posixpath.normpath(posixpath.join(started.folder or "", name))
-    if not name or path in repository.files:
+    if not name or repository.exists(path):
         return repository.text(path) if name else ""
-    tail = posixpath.basename(name)
-    found = [each for each in repository.files if each.rpartition("/")[2] == tail]
+    found = list(repository.named(posixpath.basename(name)))
     return repository.text(found[0]) if len(found) == 1 else ""
 
 
@@ -339,9 +338,10 @@ def _serves_django(repository: Repository, started: Started, application: str) -
         return True
     tail = module.replace(".", "/") + ".py"
     own = posixpath.normpath(posixpath.join(started.folder or "", tail))
-    if started.folder is not None and own in repository.files:
+    if started.folder is not None and repository.exists(own):
         return _IS_DJANGOS.search(repository.text(own)) is not None
-    found = [path for path in repository.files if path == tail or path.endswith(f"/{tail}")]
+    named = repository.named(posixpath.basename(tail))
+    found = [path for path in named if f"/{path}".endswith(f"/{tail}")]
     if not found:
         return "sgi" in module or "." in module
     return any(_IS_DJANGOS.search(repository.text(path)) for path in found)

@@ -17,6 +17,7 @@ from fixer.engine.asking import (
     nothing,
 )
 from fixer.engine.fold import PASSES, Accept, Fold, Key
+from fixer.engine.naming import Naming
 from fixer.model import Fault, Plan, Report, Rule, Tier
 from fixer.repository import Repository
 
@@ -43,7 +44,7 @@ def check(
     asked.ahead(rules, repository)
     findings = [reported for rule in rules for reported in asked.findings(rule, repository)]
     findings.sort(key=by_place)
-    return Report(tuple(findings), tuple(asked.faults.values()), asked.problems_by_path())
+    return Report(tuple(Naming().apart(findings, {}, ())), tuple(asked.faults.values()), asked.problems_by_path())
 
 
 def plan(

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from bisect import bisect_right
+from collections.abc import Iterable, Iterator, Sequence
 from functools import cached_property
 from typing import Self
 
-from fixer.model import Change, Edit, Parts, Source, Span
+from fixer.model import Blocked, Change, Edit, Parts, Source, Span
 
 
 class Lines:
@@ -79,6 +80,63 @@ class Lines:
             changes = tuple(Change("delete", (index,)) for index in range(last, first - 1, -1))
             edits.append(Edit(self.source.path, self._with_line_end(first, last), "", changes))
         return tuple(edits)
+
+    @cached_property
+    def text(self) -> str:
+        """The file with the line ends of Unix, which is what offsets of `splice` and `span_of` count in."""
+        return self.source.text.replace("\r\n", "\n")
+
+    def span_of(self, start: int, end: int) -> Span:
+        """Where a range of `text` stands in the file."""
+        return Span(self._offset(start), self._offset(end))
+
+    def splice(self, edits: Sequence[tuple[int, int, str]]) -> Parts:
+        """Replaces ranges of `text`. Those that touch the same line become one edit."""
+        if "\r" in self.text:  # a line end behind it would make it part of that
+            return Blocked(f"{self.source.path} has a carriage return within a line", "convert its line ends")
+        groups: list[tuple[int, int, list[tuple[int, int, str]]]] = []
+        for start, end, new in sorted(edits):
+            first, last = self._line(start), self._line(end)
+            if groups and groups[-1][1] >= first:
+                top, bottom, members = groups[-1]
+                groups[-1] = (top, max(bottom, last), [*members, (start, end, new)])
+            else:
+                groups.append((first, last, [(start, end, new)]))
+        return tuple(self._spliced(first, last, members) for first, last, members in groups)
+
+    def _spliced(self, first: int, last: int, edits: list[tuple[int, int, str]]) -> Edit:
+        start, end = edits[0][0], edits[-1][1]
+        new, at = "", start
+        for left, right, text in edits:
+            new += self.text[at:left] + text
+            at = right
+        begin, stop = self._starts[first], self._starts[last] + len(self.lines[last])
+        wanted = (self.text[begin:start] + new + self.text[end:stop]).split("\n")
+        if stop == len(self.text) and not wanted[-1]:
+            wanted.pop()
+        kept = min(len(wanted), last + 1 - first)
+        changes = [Change("set", (first + number,), wanted[number]) for number in range(kept)]
+        changes += [Change("delete", (number,)) for number in range(last, first + kept - 1, -1)]
+        changes += [Change("insert", (first + kept,), line) for line in reversed(wanted[kept:])]
+        return Edit(self.source.path, self.span_of(start, end), new.replace("\n", self.source.newline), tuple(changes))
+
+    @cached_property
+    def _starts(self) -> tuple[int, ...]:
+        """Where each line starts in `text`."""
+        found, at = [], 0
+        for line in self.lines:
+            found.append(at)
+            at += len(line) + 1
+        return tuple(found)
+
+    def _line(self, offset: int) -> int:
+        """The index of the line that holds an offset of `text`; what stands behind the last one belongs to it."""
+        return max(0, bisect_right(self._starts, offset) - 1)
+
+    def _offset(self, offset: int) -> int:
+        line = self._line(offset)
+        column = offset - self._starts[line] if self._starts else 0
+        return min(self.spans[line].start + column, len(self.source.text)) if self._starts else 0
 
     def _span(self, index: int) -> Span:
         if not 0 <= index < len(self.spans):

@@ -20,7 +20,7 @@ from functools import cached_property
 from itertools import pairwise
 from typing import Any, Self
 
-from fixer.model import Address, Blocked, Change, Edit, FileError, Parts, Source, Span
+from fixer.model import Address, Blocked, Change, Edit, FileError, Parts, Source, Span, joined
 
 _SETTINGS_PATH = re.compile(r"(^|/)([^/]*settings[^/]*|settings/.+)\.py$", re.IGNORECASE)
 _SETTINGS_TEXT = re.compile(
@@ -303,6 +303,12 @@ class PythonModule:
         """A value as this module would write it, all on one line."""
         return self._render(value, None, self.quote)
 
+    def in_its_quotes(self, code: str) -> str:
+        """The text of new code with the quotes of this module; docstrings keep theirs."""
+        if self.quote == '"':
+            return code
+        return re.sub(r'(?<!")"([^"\'\n]*)"(?!")', r"'\1'", code)
+
     @cached_property
     def indentation(self) -> str:
         """One level of indentation: a tab where most lines have one, else the smallest that a line has."""
@@ -583,6 +589,13 @@ class PythonModule:
         index = int(self._addresses[id(before)][0])
         return self._edits([patch], [Change("insert", (index,), f"import {module}")])
 
+    def add_imports(self, *modules: str) -> Parts:
+        """The same for several modules, which stand in one block where the file has no imports yet."""
+        missing = [module for module in modules if not self.name_of(module)]
+        if not self._import_head() and missing:
+            return self._import_first(*missing)
+        return joined(self.add_import(module) for module in missing)
+
     def add_import_from(self, module: str, name: str) -> Parts:
         """Adds `from module import name` among the imports at the top, in the order of their modules."""
         if self.imported.get(name) == f"{module}.{name}":
@@ -671,14 +684,15 @@ class PythonModule:
             if isinstance(each, ast.Import | ast.ImportFrom) and self._is_first(self.span(each))
         ]
 
-    def _import_first(self, module: str) -> Parts:
+    def _import_first(self, *modules: str) -> Parts:
         body = self.tree.body
+        lines = [f"import {module}" for module in modules]
         if body and _is_docstring(body[0]):
-            return self.insert_after(body[0], f"import {module}", blank_lines=1)
+            return self.insert_after(body[0], "\n".join(lines), blank_lines=1)
         start = self.source.line_start(self.span(body[0]).start) if body else len(self.source.text)
         newline = self.source.newline
-        patch = _Patch(Span(start, start), f"import {module}{newline}{newline}")
-        return self._edits([patch], [Change("insert", (0,), f"import {module}")])
+        patch = _Patch(Span(start, start), "".join(line + newline for line in lines) + newline)
+        return self._edits([patch], [Change("insert", (index,), line) for index, line in enumerate(lines)])
 
     def _insert(
         self, end: int, code: str, indent: str, at: Address, index: int, blank_lines: int, below: int = 0

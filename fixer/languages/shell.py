@@ -122,6 +122,19 @@ class Redirect:
     end: int
 
 
+class Choice(NamedTuple):
+    """An `if` that asks one command, or one pipe, how it ended. Each range holds the statements of a branch.
+
+    `failed` is None where the `if` has no branch for that; `asked` is what it asks, `fi` where it ends.
+    """
+
+    asked: tuple[int, int]
+    succeeded: tuple[int, int] | None
+    failed: tuple[int, int] | None
+    start: int
+    fi: int
+
+
 @dataclass(frozen=True, eq=False)
 class Command:
     """One simple command. `words` are as written; `argv` leaves out what only starts another program."""
@@ -265,6 +278,44 @@ class Command:
         return tuple(c for c in self.script.commands if any(_holds(each, c.node) for each in deciding))
 
     @cached_property
+    def pipe(self) -> tuple[int, int]:
+        """Where its pipe starts and ends, with the redirections; itself where it stands in none."""
+        node = self.node
+        while (parent := node.parent) is not None and parent.type in ("redirected_statement", "pipeline"):
+            node = parent
+        return node.start_byte, node.end_byte
+
+    @cached_property
+    def function(self) -> str:
+        """The name of the function that holds it; empty where none does."""
+        node: Node | None = self.node
+        while node is not None and node.type != "function_definition":
+            node = node.parent
+        name = node.child_by_field_name("name") if node is not None else None
+        return self.script.text[name.start_byte : name.end_byte] if name is not None else ""
+
+    @cached_property
+    def choice(self) -> Choice | None:
+        """The `if` that asks this command, or its pipe, and nothing else; None for one with `elif`."""
+        node, negated = self.node, False
+        while (parent := node.parent) is not None and parent.type in (
+            "redirected_statement", "pipeline", "negated_command",
+        ):  # fmt: skip
+            negated ^= parent.type == "negated_command"
+            node = parent
+        if parent is None or parent.type != "if_statement" or not _is_condition(node, parent):
+            return None
+        asked = [each for each in parent.named_children if each.type != "comment" and _is_condition(each, parent)]
+        if len(asked) != 1 or any(each.type == "elif_clause" for each in parent.named_children):
+            return None
+        otherwise = next((each for each in parent.named_children if each.type == "else_clause"), None)
+        then = [each for each in parent.named_children if each not in (*asked, otherwise) and each.type != "comment"]
+        branches = [_range(then), _range(otherwise.named_children if otherwise is not None else [])]
+        succeeded, failed = reversed(branches) if negated else branches
+        fi = parent.children[-1].start_byte
+        return Choice((node.start_byte, node.end_byte), succeeded, failed, parent.start_byte, fi)
+
+    @cached_property
     def fails_assignment(self) -> int | None:
         """Where `|| …` would go in `NAME=$(…)` if a failure of this command, there, ends the script; None if it does
         not. The status of a plain assignment is that of its substitution, and errexit looks at it."""
@@ -285,6 +336,14 @@ class Command:
         if around.type not in _SEQUENCES or _is_condition(assignment, around):
             return None
         return node.end_byte if self.script.state(assignment).errexit else None
+
+    @cached_property
+    def assigned_to(self) -> str:
+        """The variable that its output goes to, where its whole statement is `NAME=$(…)` and it is set nowhere else."""
+        for name, word in self.script.assignments.items():
+            if word.start <= self.start < word.end and (word.start - len(name) - 1, word.end) in self.script.statements:
+                return name
+        return ""
 
     @cached_property
     def block(self) -> int:
@@ -385,6 +444,25 @@ class Script:
                 found[names[-1]] = tuple(_word(value, self.text) for value in values if value.is_named)
         return {name: words for name, words in found.items() if names.count(name) == 1}
 
+    def fails_within(self, start: int, end: int) -> bool:
+        """Whether what stands there surely ends its shell or its function with a failure, if only by its last word."""
+        inside = [command for command in self.commands if start <= command.start and command.end <= end]
+        return any(self._is_failure(command) for command in inside)
+
+    def _is_failure(self, command: Command) -> bool:
+        if command.within(Structure.SUBSHELL, Structure.SUBSTITUTION):
+            return False
+        if command.name in ("exit", "return"):
+            return not command.args or command.args[0].text != "0"
+        if command.name == "false":
+            return True
+        # `die "no dump"`, a function of the script that exits
+        return any(
+            other.function == command.name and other.name == "exit" and bool(other.args) and other.args[0].text != "0"
+            for other in self.commands
+            if command.name
+        )
+
     def silencers(self, command: Command) -> tuple[Silencer, ...]:
         """Everything that keeps a failure of this command from failing the step, from the inside out.
 
@@ -398,6 +476,12 @@ class Script:
         if self.root is None or self.error:
             return ()
         return tuple((node.start_byte, node.end_byte) for node in self.root.named_children if node.type != "comment")
+
+    def line_behind(self, command: Command) -> int | None:
+        """Where the line ends in which the statement that holds a command ends; None where more stands behind it."""
+        end = next((end for start, end in self.statements if start <= command.start < end), len(self.text))
+        rest, _, _ = self.text[end:].partition("\n")
+        return end + len(rest) if not rest.strip() or rest.lstrip().startswith("#") else None
 
     def without(self, gone: Callable[[Command], bool]) -> str:
         """The text without the statements, and the parts of `&&`, that do nothing but run commands that are `gone`.
@@ -715,6 +799,12 @@ def _is_condition(node: Node, parent: Node) -> bool:
     return then is not None and node.end_byte <= then.start_byte
 
 
+def _range(nodes: list[Node]) -> tuple[int, int] | None:
+    """Where statements start and end, comments among them left out."""
+    kept = [node for node in nodes if node.type != "comment"]
+    return (kept[0].start_byte, kept[-1].end_byte) if kept else None
+
+
 def _in_background(node: Node) -> bool:
     following = node.next_sibling
     return following is not None and following.type == "&"
@@ -753,7 +843,11 @@ def _structure(node: Node) -> Iterator[Structure]:
 _OUTCOMES = {"true": "succeeds", ":": "succeeds", "echo": "succeeds", "printf": "succeeds", "false": "fails"}
 _TESTS = ("test", "command", "which", "type", "hash")
 _NOWHERE = ("/dev/null", "/dev/stderr", "/dev/stdout", "1", "2")
-_PASSES_ON = {"tee", "cat", "sort", "uniq", "head", "tail", "sed", "cut", "tr", "column", "ts", "nl", "wc", "fold"}
+_PASSES_ON = {
+    "tee", "cat", "sort", "uniq", "head", "tail", "sed", "cut", "tr", "column", "ts", "nl", "wc", "fold",
+    "gzip", "pigz", "bzip2", "pbzip2", "xz", "zstd", "lz4", "gpg", "age", "openssl", "pv", "split", "base64", "dd",
+    "aws", "gsutil", "gcloud", "rclone", "s3cmd", "azcopy",
+}  # fmt: skip
 """Programs that pass their input on and succeed whatever it says; others may judge it."""
 
 

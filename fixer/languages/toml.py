@@ -46,12 +46,12 @@ class Toml:
     def span(self, at: Address) -> Span:
         """Where the value of a key stands; the start of the file where it cannot be told."""
         pair = self._pairs.get(at)
-        return self._span(pair.named_children[-1]) if pair is not None else Span(0, 0)
+        return self._span(_value(pair)) if pair is not None else Span(0, 0)
 
     def insert(self, at: Address, index: int, value: str) -> Parts:
         """Puts a text into the list at an address, before the item `index`; at its end where there are no more."""
         pair = self._pairs.get(at)
-        array = pair.named_children[-1] if pair is not None else None
+        array = _value(pair) if pair is not None else None
         items = [node for node in array.named_children if node.type != "comment"] if array is not None else []
         if array is None or array.type != "array" or not items:
             return Blocked(f"{self.source.path}: {'.'.join(map(str, at))} is no list with items", "add it by hand")
@@ -91,7 +91,7 @@ class Toml:
             return Blocked(f"{self.source.path} has no key {after} in a table of its own", f"add {key} by hand")
         if key in (self.value(table) or {}):
             return Blocked(f"{self.source.path} has a key {key} already", "change it by hand")
-        span = self._span(beside)
+        span = Span(beside.start_byte, _value(beside).end_byte)
         quote = next((each for each in self.source.text[span.start : span.end] if each in "'\""), '"')
         name = key if _BARE_KEY.fullmatch(key) else _string(key, '"')
         indent = self.source.text[self.source.line_start(span.start) : span.start]
@@ -138,6 +138,11 @@ def _parser() -> Parser:
     from tree_sitter import Language, Parser
 
     return Parser(Language(tree_sitter_toml.language()))
+
+
+def _value(pair: Node) -> Node:
+    """What stands behind `=`; a comment behind that belongs to the pair, too."""
+    return pair.named_children[1]
 
 
 def _string(value: str, quote: str) -> str:

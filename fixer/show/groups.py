@@ -6,13 +6,13 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 from fixer.model import Blocked, Fix, Level, Reported, Rule, Tier
-from fixer.selection import answer, fix_ids, group_id
+from fixer.selection import answer, group_id
 from fixer.tasks import task_of
 
 
 @dataclass(frozen=True, slots=True)
 class Group:
-    """Findings of one rule with one answer. `numbers` are their indexes in what was grouped, `ids` theirs in turn."""
+    """Findings of one rule with one answer. `numbers` are their indexes in what was grouped."""
 
     id: str
     rule: Rule
@@ -20,7 +20,10 @@ class Group:
     tier: Tier | None
     members: tuple[Reported, ...]
     numbers: tuple[int, ...]
-    ids: tuple[str, ...]
+
+    @property
+    def ids(self) -> tuple[str, ...]:
+        return tuple(member.id for member in self.members)
 
     @property
     def level(self) -> Level:
@@ -54,11 +57,10 @@ class Group:
 
 def grouped(reported: Sequence[Reported]) -> list[Group]:
     """The worst level first, then by task; otherwise in the order in which each group is met first."""
-    ids = fix_ids(reported)
     found: dict[tuple[str, tuple[str, str]], list[int]] = {}
     for number, each in enumerate(reported):
         found.setdefault((each.rule.id, answer(each)), []).append(number)
-    groups = [_group([reported[n] for n in numbers], numbers, [ids[n] for n in numbers]) for numbers in found.values()]
+    groups = [_group([reported[n] for n in numbers], numbers) for numbers in found.values()]
     return sorted(groups, key=_rank)
 
 
@@ -67,11 +69,11 @@ def _rank(group: Group) -> tuple[int, int, str]:
     return group.level.rank, task.rank, task.id
 
 
-def _group(members: Sequence[Reported], numbers: Iterable[int], ids: Iterable[str]) -> Group:
+def _group(members: Sequence[Reported], numbers: Iterable[int]) -> Group:
     first = members[0]
     cure = first.finding.cure
     tier = cure.tier if isinstance(cure, Fix) else None
-    return Group(group_id(first), first.rule, answer(first)[1], tier, tuple(members), tuple(numbers), tuple(ids))
+    return Group(group_id(first), first.rule, answer(first)[1], tier, tuple(members), tuple(numbers))
 
 
 def places(group: Group) -> str:

@@ -10,7 +10,7 @@ import json
 from typing import Any
 
 from fixer.model import Coverage, Edit, Fix, Plan, Report, Reported, Source, Span
-from fixer.selection import fix_ids, group_id
+from fixer.selection import group_id
 from fixer.show.diff import file_patch
 from fixer.show.place import Read, place_of, source_of
 from fixer.show.statistics import counts
@@ -25,10 +25,7 @@ def report_json(report: Report, read: Read) -> str:
     return _dumped(
         {
             **_head("report"),
-            "findings": [
-                {**_ids(reported, name), **_finding(reported, read, edits=True)}
-                for reported, name in zip(report.findings, fix_ids(report.findings), strict=True)
-            ],
+            "findings": [{**_ids(reported), **_finding(reported, read, edits=True)} for reported in report.findings],
             **_trouble(report),
             **coverage_json(report.coverage),
             "statistics": [
@@ -63,18 +60,15 @@ def plan_json(plan: Plan, read: Read) -> str:
             ],
             "taken": [
                 {
-                    **_ids(reported, name),
+                    **_ids(reported),
                     **_identity(reported),
                     "fix": _fix(reported.finding.cure, None),
                     "files": changed.get(number, []),
                 }
-                for number, (reported, name) in enumerate(zip(plan.taken, fix_ids(plan.taken), strict=True))
+                for number, reported in enumerate(plan.taken)
                 if isinstance(reported.finding.cure, Fix)
             ],
-            "left": [
-                {**_ids(reported, name), **_finding(reported, read, edits=False)}
-                for reported, name in zip(plan.left, fix_ids(plan.left), strict=True)
-            ],
+            "left": [{**_ids(reported), **_finding(reported, read, edits=False)} for reported in plan.left],
             **_trouble(plan),
         }
     )
@@ -89,8 +83,8 @@ def _head(kind: str) -> dict[str, Any]:
     return {"version": VERSION, "kind": kind, "tool": {"name": NAME, "version": tool_version()}}
 
 
-def _ids(reported: Reported, name: str) -> dict[str, str]:
-    return {"id": name, "group": group_id(reported)}
+def _ids(reported: Reported) -> dict[str, str]:
+    return {"id": reported.id, "group": group_id(reported)}
 
 
 def _identity(reported: Reported) -> dict[str, Any]:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from fixer.model import FileChange, Finding, Fix, Piece, Plan, Reported, Source, Span
-from fixer.selection import fix_ids, group_id
+from fixer.selection import group_id
 from fixer.show.html import html
 from tests import examples
 from tests.components import path
@@ -89,11 +89,11 @@ def three_alike() -> Plan:
     change = FileChange(
         "x.yml", Source("x.yml", before), Source("x.yml", "".join(p.text for p in pieces)), tuple(pieces)
     )
-    alike = Reported(bump.rule, replace(bump.finding, path="x.yml"))
+    alike = [Reported(bump.rule, replace(bump.finding, path="x.yml"), str(n)) for n in (1, 2, 3)]
     silent = plan.files[".github/workflows/ci.yml"]
     moved = tuple(replace(p, origin={0: 3, 1: 2, None: None}[p.origin]) for p in silent.pieces)
     files = {"x.yml": change, silent.path: replace(silent, pieces=moved)}
-    return Plan(files, (alike, alike, alike, plan.taken[0]), plan.left)
+    return Plan(files, (*alike, plan.taken[0]), plan.left)
 
 
 def cards(page: Page) -> int:
@@ -155,7 +155,7 @@ def test_everything_works_by_keys_alone(opened: Any) -> None:
 
 def test_the_command_is_that_of_what_is_ticked(opened: Any) -> None:
     plan = three_alike()
-    one, two, three, mypy = fix_ids(plan.taken)
+    one, two, three, mypy = (reported.id for reported in plan.taken)
     group = group_id(plan.taken[0])
     page = opened(plan)
     all_of = page.locator(f"#group-{group} > .tick")
@@ -182,7 +182,7 @@ def test_the_command_is_that_of_what_is_ticked(opened: Any) -> None:
 
 def test_a_fix_brings_along_what_it_stands_on_and_takes_it_away(opened: Any) -> None:
     plan = examples.plan()
-    below, above, _ = fix_ids(plan.taken)
+    below, above, _ = (reported.id for reported in plan.taken)
     page = opened(replace(plan, needs={1: frozenset({0})}))
     ticked = "name => document.querySelector(`[data-id='${name}']`).checked"
 
@@ -205,7 +205,7 @@ def test_what_is_copied_is_what_selection_takes(opened: Any) -> None:
     page.evaluate("Object.defineProperty(navigator, 'clipboard', {value: {writeText: async t => { window.got = t; }}})")
 
     page.click("#copy-selection")
-    assert set(ids_in(page.evaluate("window.got"))) == {group_id(plan.taken[0]), fix_ids(plan.taken)[3]}
+    assert set(ids_in(page.evaluate("window.got"))) == {group_id(plan.taken[0]), plan.taken[3].id}
     page.click("[data-copy='command']")
     assert page.evaluate("window.got") == "fhfix apply"
 

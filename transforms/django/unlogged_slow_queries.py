@@ -148,7 +148,7 @@ def _check(project: DjangoProject, log: QueryLog, styles: PythonStyles, options:
     style = styles.of(path)
     code, importing = _called(module, name, styles.of(module.path), chain)
     source = licence_header(module.source.text) + _module(chain, style, str(options.seconds))
-    parts: list[Parts | NewFile] = [NewFile(path, _in_quotes_of(module, source))]
+    parts: list[Parts | NewFile] = [NewFile(path, module.in_its_quotes(source))]
     todo: list[str] = []
     effects = [f"{path}: logs queries longer than {options.seconds} s, SLOW_QUERY_SECONDS says otherwise"]
     if not speaking and not _may_be_elsewhere(home, chain, project):
@@ -247,13 +247,6 @@ def _new_logging(module: PythonModule) -> str:
 
 def _entry(handler: str) -> dict[str, Any]:
     return {"handlers": [handler], "level": "WARNING", "propagate": False}
-
-
-def _in_quotes_of(module: PythonModule, code: str) -> str:
-    """The text of a new module with the quotes of another; docstrings keep theirs."""
-    if module.quote == '"':
-        return code
-    return re.sub(r'(?<!")"([^"\'\n]*)"(?!")', r"'\1'", code)
 
 
 # -- an existing LOGGING ------------------------------------------------------------------------------------------

@@ -1,0 +1,1 @@
+"""How the database is dumped, kept, and restored."""

@@ -1,0 +1,92 @@
+"""What exports metrics, what asks for them, and who is told: read from a repository, never run."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from fixer.monitoring.django_prometheus import exported, release_for
+from fixer.monitoring.exporters import Exporters
+from fixer.project.packages import PythonPackages
+from fixer.repository import Repository
+from tests.fixture_cases import write
+
+VIEW = "from prometheus_client import Counter, generate_latest\nSEEN = Counter('seen', 'x')\n"
+
+
+def repository(root: Path, files: dict[str, str]) -> Repository:
+    write(root, {path: text.encode() for path, text in files.items()})
+    return Repository(root)
+
+
+@pytest.mark.parametrize(
+    ("django", "wanted", "holds_back"),
+    [
+        ("Django>=4.2,<5.0", ">=2.5.0", ""),
+        ("Django==5.1.4", ">=2.5.0", ""),
+        ("Django==5.0.9", ">=2.4.1,<2.5.0", ""),
+        ("Django~=5.0.1", ">=2.4.1,<2.5.0", ""),
+        ("Django>=5.0,<6", ">=2.5.0", ""),
+        ("Django==3.2.25", ">=2.3.1,<2.4.0", ""),
+        ("Django>=3.2,<4.2", ">=2.3.1,<2.4.0", ""),
+        ("Django==6.1.3", ">=2.4.0,!=2.4.1,<2.5.0", ""),
+        ("Django>=6.1", ">=2.4.0,!=2.4.1,<2.5.0", ""),
+        ("Django>=4.2", ">=2.5.0", "6.0"),
+        ("Django", ">=2.5.0", "6.0"),
+    ],
+)
+def test_the_release_goes_with_the_django_that_is_allowed(
+    django: str, wanted: str, holds_back: str, tmp_path: Path
+) -> None:
+    packages = repository(tmp_path, {"requirements.txt": f"{django}\n"}).fact(PythonPackages)
+    assert packages is not None
+    choice = release_for(packages.version("django"))
+    assert choice is not None
+    assert (choice.release.range, choice.holds_back) == (wanted, holds_back)
+
+
+def test_an_old_django_has_no_release(tmp_path: Path) -> None:
+    packages = repository(tmp_path, {"requirements.txt": "Django==2.2\n"}).fact(PythonPackages)
+    assert packages is not None
+    assert release_for(packages.version("django")) is None
+
+
+def test_names_are_those_that_a_query_asks_for() -> None:
+    assert "django_http_responses_total_by_status_total" in exported()
+    assert "django_http_requests_latency_seconds_by_view_method_bucket" in exported()
+    assert "django_http_requests_total" not in exported()
+
+
+@pytest.mark.parametrize(
+    ("files", "by"),
+    [
+        ({"shop/settings.py": "MIDDLEWARE = ['django_prometheus.middleware.PrometheusBeforeMiddleware']\n"}, "wires"),
+        ({"shop/middleware.py": "from django_prometheus.middleware import Metrics\n"}, "wires"),
+        (
+            {"shop/settings.py": "INSTALLED_APPS = ['django_prometheus']\n", "requirements.txt": "django-prometheus\n"},
+            "",
+        ),
+        ({"core/metrics.py": VIEW, "core/urls.py": "from .metrics import SEEN\n"}, "publishes"),
+        ({"src/core/metrics.py": VIEW, "src/app/urls.py": "from core import metrics\n"}, "publishes"),
+        ({"core/metrics.py": VIEW, "core/settings.py": "X = 'core.metrics.View'\n"}, "publishes"),
+        ({"core/metrics.py": VIEW, "other/metrics.py": "", "other/views.py": "from .metrics import y\n"}, ""),
+        ({"requirements.txt": "newrelic==9\n"}, "asks for newrelic"),
+        ({"requirements-dev.txt": "newrelic==9\n"}, ""),
+        ({"shop/tracing.py": "from opentelemetry import metrics\n"}, "opentelemetry"),
+        ({"tests/test_x.py": "import statsd\n"}, ""),
+        ({"requirements.txt": "sentry-sdk==2\n"}, ""),
+    ],
+)
+def test_what_exports_metrics(files: dict[str, str], by: str, tmp_path: Path) -> None:
+    found = repository(tmp_path, files).fact(Exporters)
+    assert found is not None
+    assert by in found.by if by else found.by == ""
+    assert bool(found.unwired) == ("core/metrics.py" in files and not by)
+
+
+def test_metrics_of_the_projects_own_have_the_names_that_they_are_exported_by(tmp_path: Path) -> None:
+    own = "from prometheus_client import Counter, Histogram\nCounter('a_total', '')\nHistogram('b', '')\n"
+    found = repository(tmp_path, {"shop/metrics.py": own}).fact(Exporters)
+    assert found is not None
+    assert found.names == {"a_total", "b_bucket", "b_sum", "b_count"}

@@ -1,0 +1,274 @@
+"""The application exports no metrics, or ones that are wrong, so nobody sees that it is slow or failing.
+
+## Why
+Logs tell of one request, metrics of all of them: how many fail, how long they take, since when. What a README usually
+advises, two middlewares and a route, does not work behind a server with several processes. Each counts for itself and
+Prometheus meets now one, now the other: with two workers an `increase()` of 180 reads about 350, and an error share of
+10 % reads 20 %. A route is also refused to a scraper: 400 by the check of the host, since it comes by address, 301 by a
+redirect to https, 429 by a rate limit; and it answers everybody on the internet.
+
+The fix asks for django-prometheus in a release that goes with the project's Django. A middleware before all others
+answers `/metrics` to whoever shows METRICS_TOKEN as a bearer token, and to nobody while that variable is empty.
+Prometheus' own two come right behind it, so that they also count what other middleware answers. Where gunicorn starts
+several workers, a `gunicorn.conf.py` in the folder that it starts in gives them one folder to count in. The bounds of
+the latencies stand at usual targets: 200 ms, 500 ms, 1 s. Databases and caches are left as they are.
+
+## What else is found
+A module that counts and that nothing imports. django-prometheus, or an endpoint of the project's own, behind several
+workers that share no folder.
+
+## When it is left alone
+Where django-prometheus or a client of the project's own is wired, OpenTelemetry or a vendor's agent is asked for;
+libraries, templates, and projects of which nothing tells by which server they run. Sentry alone is no metrics. Nothing
+is done by halves: a lock file, or a MIDDLEWARE that is made at run time, blocks all of it and says what to do first.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from fixer.django.project import DjangoProject
+from fixer.django.routes import Routes
+from fixer.django.setting_lists import SettingList
+from fixer.django.settings import SettingsModule
+from fixer.languages.python import PythonModule
+from fixer.model import (
+    Blocked,
+    Finding,
+    Fix,
+    Level,
+    NewFile,
+    Parts,
+    Profile,
+    Rule,
+    RuleOptions,
+    Span,
+    Tier,
+    option,
+)
+from fixer.monitoring.django_prometheus import AFTER, APP, BEFORE, PACKAGE, Choice, release_for
+from fixer.monitoring.exporters import Exporters
+from fixer.monitoring.processes import GunicornConfigs, Served, served
+from fixer.project.python_style import PythonStyles, Style, licence_header
+from fixer.project.requiring import Release, Requiring
+from fixer.runtime.picture import Runtime
+from fixer.scripts import script
+from transforms.monitoring.missing_metrics_endpoint.workers import sharing
+
+BUCKETS = '(0.01, 0.025, 0.05, 0.1, 0.2, 0.35, 0.5, 0.75, 1, 2.5, 5, 10, float("inf"))'
+SETTING = "PROMETHEUS_LATENCY_BUCKETS"
+WHY_BUCKETS = "# Bounds at the targets: 200 ms, 500 ms, 1 s."
+WHY_FIRST = "First, so that what other middleware answers is counted, too."
+
+
+class Options(RuleOptions):
+    path: str = option("/metrics", "where Prometheus asks")
+    token_variable: str = option("METRICS_TOKEN", "the variable that holds what Prometheus must show")
+    version: str = option("", "the least release of django-prometheus, where the one that fhfix knows is not wanted")
+
+
+def check(
+    django: DjangoProject,
+    runtime: Runtime,
+    exporters: Exporters,
+    requiring: Requiring,
+    styles: PythonStyles,
+    configs: GunicornConfigs,
+    routes: Routes | None,
+    options: Options,
+) -> Iterator[Finding]:
+    for project in django.projects:
+        servers = served(project, runtime)
+        if project.is_aside or not servers:
+            continue
+        if exporters.prometheus:
+            yield from _uncounted(servers, exporters, configs)
+        elif not exporters.by:
+            cure = _cure(project, servers, requiring, styles, configs, routes, options)
+            yield _finding(project, exporters, cure)
+        return  # what one of several projects exports is not told apart
+
+
+def _finding(project: DjangoProject, exporters: Exporters, cure: Fix | Blocked) -> Finding:
+    if exporters.unwired:
+        module = exporters.unwired[0]
+        message = f"{module.path} counts what happens, and nothing imports it: no metrics are exported"
+        return Finding(module.path, _start(module), message, cure, Level.WARNING)
+    home = _home(project)
+    places = home.document.assignments.get("MIDDLEWARE", ())
+    span = home.document.span(home.document.statement_of(places[-1])) if places else Span(0, 0)
+    return Finding(home.path, span, "the application exports no metrics", cure)
+
+
+def _start(module: PythonModule) -> Span:
+    return module.span(module.tree.body[0]) if module.tree.body else Span(0, 0)
+
+
+def _home(project: DjangoProject) -> SettingsModule:
+    """The settings module that says most of MIDDLEWARE."""
+    chain = project.chain(project.production_path)
+    return next((each for each in reversed(chain) if "MIDDLEWARE" in each.document.assignments), chain[-1])
+
+
+# -- several workers that do not count together -------------------------------------------------------------------
+
+
+def _uncounted(servers: tuple[Served, ...], exporters: Exporters, configs: GunicornConfigs) -> Iterator[Finding]:
+    several = [each for each in servers if each.workers is not None and each.workers > 1]
+    if exporters.shared or not several:
+        return
+    first = several[0]
+    message = f"{first.workers} processes of {first.program} count apart, and Prometheus meets one of them at random"
+    cure: Fix | Blocked
+    if exporters.own_view:
+        cure = Blocked(
+            f"{exporters.own_view} publishes what one process has counted",
+            "collect from all of them there: prometheus_client.multiprocess.MultiProcessCollector",
+        )
+    else:
+        parts = sharing(several, configs)
+        cure = Fix.of(
+            "let the workers count together",
+            *parts,
+            tier=Tier.REVIEW,
+            effects=(f"{' and '.join(_files(parts))}: all workers count in one folder",),
+            todo=("process_* and python_gc_* are no longer exported: they are of one process.",),
+        )
+    yield Finding(first.place.path, first.place.span, message, cure, Level.WARNING)
+
+
+def _files(parts: tuple[Parts | NewFile, ...]) -> list[str]:
+    edits = [part for part in parts if isinstance(part, tuple)]
+    changed = [edit.path for each in edits for edit in each]
+    return list(dict.fromkeys([*changed, *(part.path for part in parts if isinstance(part, NewFile))]))
+
+
+# -- no metrics ---------------------------------------------------------------------------------------------------
+
+
+def _cure(
+    project: DjangoProject,
+    servers: tuple[Served, ...],
+    requiring: Requiring,
+    styles: PythonStyles,
+    configs: GunicornConfigs,
+    routes: Routes | None,
+    options: Options,
+) -> Fix | Blocked:
+    choice = Choice(Release(options.version)) if options.version else release_for(project.version)
+    if choice is None:
+        return Blocked(
+            f"no release of {PACKAGE} goes with Django {project.version}",
+            "say which one to ask for",
+            f'rules.{RULE.id}.version = "…"',
+        )
+    if routes is not None and routes.answers(options.path):
+        return Blocked(
+            f"{options.path} is a page of the application already",
+            "choose another path",
+            f'rules.{RULE.id}.path = "/internal/metrics"',
+        )
+    path = _module_path(project, configs)
+    name = project.module_name(path)
+    if not name:
+        return Blocked(f"{path} cannot be imported by name", "start the project where its settings are a package")
+    middleware = SettingList.of(project, project.production_path, "MIDDLEWARE")
+    applications = SettingList.of(project, project.production_path, "INSTALLED_APPS")
+    added = [f"{name}.MetricsMiddleware", *(each for each in (BEFORE, AFTER) if not middleware.has(each))]
+    shared = sharing([each for each in servers if each.workers != 1], configs)
+    token = options.token_variable
+    parts: list[Parts | NewFile] = [
+        requiring.add(PACKAGE, choice.release, "django", project.settings_path, "Monitoring"),
+        applications.add(APP, styles, configs.packages(_import_root(project))) if not applications.has(APP) else (),
+        middleware.prepend(added, styles, WHY_FIRST),
+        _buckets(middleware, styles),
+        NewFile(path, _module(project, styles.of(path), middleware, options)),
+        *shared,
+    ]
+    todo = [
+        f"Set {token} where the application runs, and give Prometheus the same, as `authorization: credentials_file`;"
+        f" while it is empty, {options.path} answers 403 to everybody.",
+        "Let Prometheus ask each container by itself: behind a load balancer it would meet one of them at random.",
+    ]
+    if choice.holds_back:
+        todo.append(
+            f"{PACKAGE} {choice.release.lowest} holds Django back at {choice.holds_back}: pip installs that one where"
+            " a newer release is allowed."
+        )
+    effects = [
+        f"{options.path}: requests, answers by status, exceptions and latencies, for whoever shows {token}",
+        *(f"{file}: all workers count in one folder" for file in _files(shared)),
+    ]
+    return Fix.of("export metrics for Prometheus", *parts, tier=Tier.REVIEW, effects=effects, todo=todo)
+
+
+def _import_root(project: DjangoProject) -> str:
+    tail = f"/{project.settings.replace('.', '/')}"
+    path = f"/{project.settings_path.removesuffix('.py').removesuffix('/__init__')}"
+    return path.removesuffix(tail).strip("/") if path.endswith(tail) else project.root
+
+
+def _module_path(project: DjangoProject, configs: GunicornConfigs) -> str:
+    """Beside the settings; beside their folder, where they have one of their own. A name that is taken is left."""
+    folder = project.settings_path.rpartition("/")[0]
+    if folder.rpartition("/")[2] == "settings" and folder != project.root:
+        folder = folder.rpartition("/")[0]
+    names = (f"{folder}/{stem}.py" if folder else f"{stem}.py" for stem in ("metrics", "prometheus_metrics"))
+    return next((name for name in names if name not in configs.taken), f"{folder}/metrics_endpoint.py".lstrip("/"))
+
+
+def _module(project: DjangoProject, style: Style, middleware: SettingList, options: Options) -> str:
+    """The new module in the manner of the settings: their quotes, their licence, their reader of variables."""
+    home = middleware.places[0].module if middleware.places else _home(project).document
+    source = script(__package__, "metrics.py")
+    source = source.replace('"/metrics"', f'"{options.path}"').replace("METRICS_TOKEN", options.token_variable)
+    chain = project.chain(project.production_path)
+    if any(origin.startswith("decouple.") for each in chain for origin in each.document.imported.values()):
+        # It also reads files, which os.environ does not see.
+        source = source.replace("import hmac\nimport os\n", "import hmac\n")
+        source = source.replace("from django.http", "from decouple import config\nfrom django.http", 1)
+        source = source.replace("os.environ.get(", "config(").replace(
+            ', "")\n        expected', ', default="")\n        expected'
+        )
+    if style.is_typed:
+        source = source.replace(
+            "import HttpResponseForbidden", "import HttpRequest, HttpResponse, HttpResponseForbidden"
+        )
+        source = source.replace(
+            "def process_request(self, request):",
+            "def process_request(self, request: HttpRequest) -> HttpResponse | None:",
+        )
+    if style.blank_lines_after_imports > 1:
+        source = source.replace("\n\n\nclass", "\n" * (style.blank_lines_after_imports + 1) + "class")
+    return licence_header(home.source.text) + home.in_its_quotes(source)
+
+
+def _buckets(middleware: SettingList, styles: PythonStyles) -> Parts:
+    if not middleware.places:
+        return ()
+    place = middleware.places[0]
+    module = place.module
+    if SETTING in module.assignments:
+        return ()
+    line = f"{SETTING} = {BUCKETS}"
+    if len(line) > styles.of(module.path).width:
+        line = f"{SETTING} = (\n    {BUCKETS[1:-1]}\n)"
+    code = module.in_its_quotes(f"{WHY_BUCKETS}\n{line}")
+    return module.insert_after(module.statement_of(place.node), code, blank_lines=1)
+
+
+def _is_served(django: DjangoProject, runtime: Runtime) -> bool:
+    return any(not project.is_aside and served(project, runtime) for project in django.projects)
+
+
+RULE = Rule(
+    __name__,
+    "The application exports no metrics, or wrong ones",
+    check,
+    audit=("D-004.1",),
+    criterion="The application exports metrics, and all of its processes count together",
+    hours=(2, 4),
+    level=Level.NOTE,
+    profile=Profile.AUDIT,
+    applies=_is_served,
+)

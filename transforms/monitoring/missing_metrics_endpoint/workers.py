@@ -1,0 +1,76 @@
+"""What the processes of gunicorn need to count together."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable
+
+from fixer.languages.python import PythonModule
+from fixer.model import Blocked, NewFile, Parts, joined
+from fixer.monitoring.processes import GunicornConfigs, Served, started_with
+from fixer.scripts import script
+
+_CONFIG = "gunicorn.conf.py"
+_HOOKS = re.compile(r"^def (child_exit|on_exit)\b", re.MULTILINE)
+_WORKERS_SET = re.compile(r"^workers\s*=\s*(\d+)\s*(?:#.*)?$", re.MULTILINE)
+
+
+def sharing(servers: Iterable[Served], configs: GunicornConfigs) -> tuple[Parts | NewFile, ...]:
+    """What lets the workers of each server count in one folder."""
+    found: dict[str, Parts | NewFile] = {}
+    for each in servers:
+        path, part = _sharing(each, configs)
+        found.setdefault(path, part)
+    return tuple(part for part in found.values() if part != ())
+
+
+def _sharing(server: Served, configs: GunicornConfigs) -> tuple[str, Parts | NewFile]:
+    started = server.started
+    place = f"{started.path}:{started.line}"
+    if server.program != "gunicorn":
+        return place, Blocked(
+            f"{place}: the processes of {server.program} have no place to share what they count",
+            "start it as `PROMETHEUS_MULTIPROC_DIR=$(mktemp -d) …`, or start one process in each container",
+        )
+    if started_with(started, "-u", "--user"):
+        return place, Blocked(
+            f"{place}: gunicorn changes its user, and the folder would belong to the first one",
+            "let the container start as that user",
+        )
+    given = started_with(started, "-c", "--config").removeprefix("file:")
+    if started.folder is None or given.startswith("python:"):
+        return place, Blocked(f"{place}: where gunicorn reads its configuration is not known", f"set it in {_CONFIG}")
+    path = _path(started.folder, given, configs) if given else f"{started.folder}/{_CONFIG}".lstrip("/")
+    if path in configs.modules:
+        return path, _extended(configs.modules[path], server)
+    if given or path in configs.refused:
+        why = configs.refused.get(path, "it is not there")
+        return path, Blocked(f"{path}, which configures gunicorn, cannot be edited: {why}", "write it by hand")
+    return path, NewFile(path, script(__package__, "gunicorn.conf.py"))
+
+
+def _path(folder: str, given: str, configs: GunicornConfigs) -> str:
+    """The file of the repository that `--config` means: from where gunicorn starts, or by its end within an image."""
+    path = f"{folder}/{given.removeprefix('./')}".lstrip("/") if not given.startswith("/") else given
+    if path in configs.modules:
+        return path
+    ends = [each for each in configs.modules if given.endswith(f"/{each.rpartition('/')[2]}")]
+    return ends[0] if len(ends) == 1 else path
+
+
+def _extended(module: PythonModule, server: Served) -> Parts:
+    """A configuration that is there gets the same lines, unless it says that there is one worker."""
+    text = module.source.text
+    count = _WORKERS_SET.search(text)
+    if "PROMETHEUS_MULTIPROC_DIR" in text or (server.workers is None and count is not None and count[1] == "1"):
+        return ()
+    hook = _HOOKS.search(text)
+    if hook is not None:
+        return Blocked(
+            f"{module.path} defines {hook[1]} already",
+            "let it call prometheus_client.multiprocess.mark_process_dead(worker.pid), and set"
+            " PROMETHEUS_MULTIPROC_DIR at its top",
+        )
+    code = script(__package__, "gunicorn.conf.py").partition("import tempfile\n")[2].strip("\n")
+    imports = module.add_imports("os", "shutil", "tempfile")
+    return joined([imports, module.append_code(module.in_its_quotes(code))])

@@ -1,0 +1,365 @@
+"""A backup that can fail, or be left out, while the script that makes it ends well.
+
+## Why
+A backup is looked at on the day on which it is needed. `pg_dump … | gzip > file` under a shell without pipefail ends
+well with the wrong password, and leaves 20 bytes; a script that warns where pg_dump is not installed says
+"completed successfully" without a dump, and then deletes the older ones as it does every night. The same holds for a
+dump that is one of several commands of a script that goes on after a failure, and for `|| true` and `|| echo …`.
+
+Besides, a dump that fails half-way leaves its file under the name of a good one: the newest file is then the one that
+a restore takes. It is written beside its name, and gets the name when it is whole. `pg_restore --list` reads the table
+of contents, and passes a dump that was cut off or damaged behind it; `--file=/dev/null` reads it all.
+
+Each fix makes a script fail where it went on before, so it is for review.
+
+## When it is left alone
+Dumps of the schema alone, dumps that go straight into another database, and scripts that look at the failure
+themselves (`$?`, `PIPESTATUS`, an `if` that exits). What only a person can decide is reported: a dump in the
+background, old backups that are deleted before there is a new one, an upload of the whole folder each time, a copy of
+Redis' file that is made after some seconds whatever Redis has saved by then.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+
+from fixer.languages.shell import Command, Silence, Silencer, Structure
+from fixer.model import Blocked, Finding, Fix, Level, Parts, Rule, Tier, joined
+from fixer.recovery.scripts import DUMPS, RESTORES, UPLOADS, DataScript, DataScripts
+from transforms.recovery.silent_backup_failure.left_behind import left_behind
+
+_ASKS = frozenset(("which", "type", "hash"))
+_REMEMBER = "failed=1"
+_REMEMBERED = re.compile(r"\$\{failed:-0?\}")
+_KEYS = re.compile(r"\[\[? -n \"?\$\{?AWS_(?:ACCESS_KEY_ID|SECRET_ACCESS_KEY)(?::?-)?\}?\"? \]\]? && ")
+
+
+def check(scripts: DataScripts) -> Iterator[Finding]:
+    for place in scripts.scripts:
+        dumps = [command for command in place.commands(DUMPS) if _is_backup(command)]
+        for dump in dumps:
+            lost = _lost(place, dump)
+            yield from lost
+            if not lost and not _missing_program(place, dump):
+                yield from left_behind(place, dump)
+        yield from _skipped(place, dumps)
+        if dumps:
+            yield from _deleted_first(place, dumps)
+            yield from _uploads(place)
+            yield from _redis(place)
+        yield from _half_read(place)
+
+
+def _is_backup(dump: Command) -> bool:
+    """Whether it keeps data: not the schema alone, not straight into another database, not its version."""
+    if dump.has("--schema-only", "--version", "-V", "--help", "--no-data") or (
+        dump.name == "pg_dump" and dump.has("-s")
+    ):
+        return False
+    return not any(receiver.name in RESTORES | {"mysql", "mariadb"} for receiver in dump.receivers)
+
+
+# -- a failure that nobody sees -----------------------------------------------------------------------------------
+
+
+def _lost(place: DataScript, dump: Command) -> list[Finding]:
+    script = place.script
+    found = [each for each in script.silencers(dump) if each.kind is not Silence.HANDLED]
+    if any(each.kind is Silence.HANDLED for each in script.silencers(dump)):
+        found = [each for each in found if each.kind is Silence.PIPE]
+    choice = dump.choice
+    ignored = choice is not None and not (choice.failed is not None and script.fails_within(*choice.failed))
+    if choice is not None and ignored and _remembers(place, choice.failed):
+        ignored = False
+    if not found and not ignored:
+        return []
+    reasons = list(dict.fromkeys(_reason(place, each) for each in found))
+    if ignored:
+        reasons.append("the script only says so")
+    span = place.span_of(dump.start, dump.end)
+    message = f"the script goes on where {dump.name} fails: {'; '.join(reasons)}"
+    failure, told = _failure(place, dump, [each for each in found if each.kind is not Silence.PIPE])
+    parts = [told, *(_counted(place, dump, each, failure) for each in found)]
+    if choice is not None and ignored:
+        parts.append(_fails(place, dump, choice.failed, choice.fi))
+    cure = Fix.of(
+        f"end with a failure where {dump.name} fails",
+        joined(parts),
+        tier=Tier.REVIEW,
+        effects=[f"a {dump.name} that fails ends {_what(place)} with a failure"],
+    )
+    return [Finding(place.path, span, message, cure)]
+
+
+def _what(place: DataScript) -> str:
+    return "the script" if place.step is None else "the step"
+
+
+def _remembers(place: DataScript, branch: tuple[int, int] | None) -> bool:
+    """Whether a branch sets a variable, which the script may look at when it ends."""
+    code = place.script.code[slice(*branch)] if branch is not None else ""
+    return re.search(r"^\s*(?:local |export )?\w+\+?=|\(\(", code, re.MULTILINE) is not None
+
+
+def _reason(place: DataScript, silencer: Silencer) -> str:
+    match silencer.kind:
+        case Silence.OR:
+            cut = " ".join(place.script.text[silencer.start : silencer.end].split())
+            return f"`{cut}` follows"
+        case Silence.PIPE:
+            return "it is piped, and the shell has no pipefail"
+        case Silence.AND:
+            return "it stands left of `&&`, and the script goes on"
+        case Silence.BACKGROUND:
+            return "it runs in the background"
+        case _:
+            return "the shell goes on after a failure"
+
+
+def _failure(place: DataScript, dump: Command, silent: list[Silencer]) -> tuple[str, Parts]:
+    """What stands where the dump fails, and what else it takes.
+
+    Where other dumps come after it they are made all the same, and the script fails when they are, before it deletes
+    older ones.
+    """
+    script = place.script
+    others = [each for each in place.commands(DUMPS) if each.start > dump.start and _is_backup(each)]
+    if not silent or not (others or dump.within(Structure.LOOP)):
+        return place.failure(dump), ()
+    if dump.within(Structure.SUBSHELL) or (
+        dump.within(Structure.LOOP) and dump.structure.count(Structure.PIPELINE) > 1
+    ):
+        return "", Blocked("it runs in a shell of its own, so the script learns nothing of it", "let that shell fail")
+    if _REMEMBERED.search(script.text):
+        return _REMEMBER, ()
+    last = max((each.start for each in others), default=dump.start)
+    deleting = [each for each in script.commands if _deletes(each)]
+    if any(each.function or each.start < last for each in deleting):
+        return "", Blocked(
+            "older backups are deleted between its dumps, or in a function",
+            "delete them last, and only where no dump has failed",
+        )
+    if deleting:
+        start = next(start for start, end in script.statements if start <= deleting[0].start < end)
+        return _REMEMBER, place.splice([(start, start, '[ -z "${failed:-}" ] || exit 1\n')])
+    end = script.statements[-1][1]
+    return _REMEMBER, place.splice([(end, end, '\nexit "${failed:-0}"')])
+
+
+def _counted(place: DataScript, dump: Command, silencer: Silencer, failure: str) -> Parts:
+    """What makes one reason go away."""
+    text = place.script.text
+    match silencer.kind:
+        case Silence.PIPE:
+            return place.pipefail(dump)
+        case Silence.OR:
+            said = text[silencer.start : silencer.end]
+            operator = said.index("||") + 2
+            right = said[operator:].strip()
+            if "\n" in right:
+                return Blocked("what follows `||` stands on several lines", "let it end with `exit 1`")
+            if right in ("true", ":"):
+                return place.splice([(silencer.start, silencer.end, f" || {failure}")])
+            start = silencer.end - len(said[operator:].lstrip())
+            return place.splice([(start, start, "{ "), (silencer.end, silencer.end, f"; {failure}; }}")])
+        case Silence.BACKGROUND:
+            return Blocked("nobody waits for what runs in the background", "wait for it by its id, `wait $!`")
+        case Silence.AND:
+            end = dump.statement[1]
+            return place.splice([(end, end, f" || {failure}")])
+        case _:
+            return place.splice([(silencer.end, silencer.end, f" || {failure}")])
+
+
+def _fails(place: DataScript, command: Command, branch: tuple[int, int] | None, fi: int) -> Parts:
+    """A branch that ends with a failure, behind all that it says."""
+    failure = place.failure(command)
+    missing = _asked(command)
+    says = f'echo "{missing} is not installed" >&2' if missing else f'echo "{command.name} failed" >&2'
+    if branch is not None:
+        indent = place.indent(branch[1])
+        one_line = not place.script.text[: branch[1]].rpartition("\n")[2].strip() or "then" in _line(place, branch[1])
+        return place.splice([(branch[1], branch[1], f"; {failure}" if one_line else f"\n{indent}{failure}")])
+    indent = place.indent(fi)
+    inner = place.indent(command.start)
+    step = "    " if "    " in inner or not inner else "  "
+    if place.script.text[:fi].rpartition("\n")[2].strip():
+        return place.splice([(fi, fi, f"else {says}; {failure}; ")])
+    return place.splice([(fi, fi, f"else\n{indent}{step}{says}\n{indent}{step}{failure}\n{indent}")])
+
+
+def _line(place: DataScript, offset: int) -> str:
+    return place.script.text[:offset].rpartition("\n")[2]
+
+
+# -- left out where a program is missing --------------------------------------------------------------------------
+
+
+def _asked(command: Command) -> str:
+    """The program that `command -v pg_dump`, `which pg_dump` asks for."""
+    words = [word.text for word in command.words]
+    if len(words) > 2 and words[0] == "command" and words[1] in ("-v", "-V"):
+        return words[2]
+    return words[1] if len(words) > 1 and words[0] in _ASKS and not words[1].startswith("-") else ""
+
+
+def _missing_program(place: DataScript, dump: Command) -> bool:
+    return any(_passes_over(place, command) == dump.name for command in place.script.commands)
+
+
+def _passes_over(place: DataScript, command: Command) -> str:
+    """The program without which an `if` leaves out what it would do, and the script goes on."""
+    program, choice = _asked(command), command.choice
+    if program not in DUMPS | UPLOADS or choice is None or choice.succeeded is None:
+        return ""
+    runs = any(c.name == program and _within(c, choice.succeeded) for c in place.script.commands)
+    failing = choice.failed is not None and place.script.fails_within(*choice.failed)
+    does_it_otherwise = choice.failed is not None and any(
+        c.name in DUMPS | UPLOADS | {"docker", "docker-compose"} and _within(c, choice.failed)
+        for c in place.script.commands
+    )
+    return program if runs and not failing and not does_it_otherwise and not _remembers(place, choice.failed) else ""
+
+
+def _within(command: Command, branch: tuple[int, int]) -> bool:
+    return branch[0] <= command.start and command.end <= branch[1]
+
+
+def _skipped(place: DataScript, dumps: list[Command]) -> Iterator[Finding]:
+    for command in place.script.commands if dumps else ():
+        program, choice = _passes_over(place, command), command.choice
+        if not program or choice is None:
+            continue
+        dumping = program in DUMPS
+        thing = "backup" if dumping else "upload"
+        deletes = any(map(_deletes, place.script.commands)) and dumping
+        message = f"no {thing} where {program} is not installed, and the script ends well" + (
+            ", after it has deleted older backups" if deletes else ""
+        )
+        yield Finding(
+            place.path,
+            place.span_of(command.start, command.end),
+            message,
+            Fix.of(
+                f"end with a failure where {program} is not installed",
+                _fails(place, command, choice.failed, choice.fi),
+                tier=Tier.REVIEW,
+                effects=[f"where {program} is not installed, {_what(place)} ends with a failure"],
+            ),
+            Level.ERROR if dumping else Level.WARNING,
+        )
+
+
+# -- what happens to the others -----------------------------------------------------------------------------------
+
+
+def _deletes(command: Command) -> bool:
+    """Whether it deletes files by their age or number."""
+    if command.name == "find":
+        return command.has("-mtime", "-mmin", "-ctime", "-cmin") and (
+            command.has("-delete") or any(word.text == "rm" for word in command.args)
+        )
+    return command.name == "xargs" and any(word.text == "rm" for word in command.args)
+
+
+def _deleted_first(place: DataScript, dumps: list[Command]) -> Iterator[Finding]:
+    first = min(dump.start for dump in dumps)
+    for command in place.script.commands:
+        if _deletes(command) and command.start < first and not command.function and not dumps[0].function:
+            yield Finding(
+                place.path,
+                place.span_of(command.start, command.end),
+                "older backups are deleted before there is a new one",
+                Blocked("what else stands between the two is the script's own", "move it behind the dump"),
+            )
+
+
+def _uploads(place: DataScript) -> Iterator[Finding]:
+    text = place.script.text
+    for command in place.commands(UPLOADS):
+        for condition in _KEYS.finditer(text, 0, command.start):
+            line = text[condition.start() :].partition("\n")[0]
+            if line.count("[") < 2 or text.count("fi", condition.end(), command.start) > 2:
+                continue
+            yield Finding(
+                place.path,
+                place.span_of(condition.start(), condition.end() - 4),
+                "no upload where the machine signs in by a role, and the script ends well",
+                Fix.of(
+                    "upload wherever there is a bucket",
+                    place.splice([(condition.start(), condition.end(), "")]),
+                    tier=Tier.REVIEW,
+                    effects=["the upload depends on the bucket alone; AWS's own chain finds the credentials"],
+                ),
+                Level.WARNING,
+            )
+            break
+        words = [word.text for word in command.args]
+        target = words[3] if len(words) > 3 else ""
+        if words[:2] == ["s3", "sync"] and command.name == "aws" and re.search(r"\$\{?(?:TIMESTAMP|DATE|NOW)", target):
+            yield Finding(
+                place.path,
+                place.span_of(command.start, command.end),
+                f"all of {words[2]} is uploaded to a new folder each time, older backups included",
+                Blocked("which files of the folder are new is the script's own", "copy the new file with `aws s3 cp`"),
+                Level.NOTE,
+            )
+
+
+def _redis(place: DataScript) -> Iterator[Finding]:
+    commands = place.script.commands
+    for at, command in enumerate(commands):
+        if command.name == "redis-cli" and any(word.text.upper() == "BGSAVE" for word in command.args):
+            later = commands[at + 1 :]
+            if any(each.name == "sleep" for each in later) and not any(
+                word.text.upper() in ("LASTSAVE", "INFO") for each in later for word in each.args
+            ):
+                yield Finding(
+                    place.path,
+                    place.span_of(command.start, command.end),
+                    "Redis' file is copied after some seconds, whether or not it was saved by then",
+                    Blocked(
+                        "where Redis keeps its file, and who may read it, is not known",
+                        "let Redis send it: `redis-cli --rdb <file>` writes a whole one, or fails",
+                    ),
+                    Level.NOTE,
+                )
+
+
+def _half_read(place: DataScript) -> Iterator[Finding]:
+    """`pg_restore --list` as the proof that a dump is whole."""
+    for command in place.commands(frozenset(("pg_restore",))):
+        word = next((word for word in command.args if word.text in ("-l", "--list")), None)
+        if word is None or command.receivers or command.within(Structure.SUBSTITUTION):
+            continue
+        silent = [each for each in command.outputs if each.target == "/dev/null" and each.operator in (">", "&>")]
+        if not silent and command.choice is None:
+            continue
+        yield Finding(
+            place.path,
+            place.span_of(command.start, command.end),
+            "`pg_restore --list` passes a dump that was cut off or damaged behind its table of contents",
+            Fix.of(
+                "read the whole dump",
+                place.splice([(word.start, word.end, "--file=/dev/null")]),
+                tier=Tier.REVIEW,
+                effects=["a dump that was cut off or damaged no longer passes; the check takes as long as a restore"],
+            ),
+        )
+
+
+def _dumps_something(scripts: DataScripts) -> bool:
+    return any(_is_backup(command) for place in scripts.scripts for command in place.commands(DUMPS))
+
+
+RULE = Rule(
+    __name__,
+    "A backup can fail, and the script that makes it ends well",
+    check,
+    audit=("D-005.3",),
+    criterion="No backup script ends well without a backup",
+    hours=(1, 2),
+    level=Level.ERROR,
+    applies=_dumps_something,
+)

@@ -1,0 +1,89 @@
+"""The file that a failed dump leaves under the name of a good one."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from fixer.languages.shell import Command, Redirect, Structure
+from fixer.model import Finding, Fix, Level, Parts, Tier
+from fixer.recovery.scripts import DataScript
+
+_ELSEWHERE = ("/dev/", "&", "-")
+
+
+def left_behind(place: DataScript, dump: Command) -> Iterator[Finding]:
+    """Where the failure of a dump counts, and its file stays all the same."""
+    redirect = _file(place, dump)
+    if redirect is None or place.step is not None:  # what a job leaves behind is gone with its machine
+        return
+    script = place.script
+    written = script.text[redirect.start : redirect.end].removeprefix(redirect.operator).strip()
+    if _is_taken_away(place, written):
+        return
+    parts = _renamed(place, dump, redirect, written)
+    if parts is None:
+        return
+    yield Finding(
+        place.path,
+        place.span_of(redirect.start, redirect.end),
+        f"a {dump.name} that fails half-way leaves its file where a good one is expected",
+        Fix.of(
+            "give the file its name when the dump is whole",
+            parts,
+            tier=Tier.REVIEW,
+            effects=[f"{redirect.target} is there only when {dump.name} has succeeded"],
+        ),
+        Level.WARNING,
+    )
+
+
+def _file(place: DataScript, dump: Command) -> Redirect | None:
+    """Where the dump, or the last program of its pipe, writes to."""
+    last = dump.receivers[-1] if dump.receivers else dump
+    if dump.within(Structure.SUBSTITUTION, Structure.SUBSHELL, Structure.LOOP, Structure.NEGATION):
+        return None
+    files = [each for each in last.redirects if each.operator == ">" and not each.target.startswith(_ELSEWHERE)]
+    return files[0] if len(files) == 1 and not files[0].target.endswith((".partial", ".tmp", ".part")) else None
+
+
+def _is_taken_away(place: DataScript, written: str) -> bool:
+    """Whether the script deletes it, moves it, or looks at it itself."""
+    name = written.strip("\"'").strip("${}")
+    for command in place.script.commands:
+        if command.name == "trap":
+            return True
+        if command.name in ("rm", "mv", "unlink") and any(name in word.text for word in command.args):
+            return True
+    return False
+
+
+def _renamed(place: DataScript, dump: Command, redirect: Redirect, written: str) -> Parts | None:
+    """The dump into `file.partial`, which becomes `file`; None for a shape in which that is not one command more."""
+    # What a substitution gives may be another name the second time: the date, at midnight.
+    if any(each in written for each in ("$(", "`", "'", "*", "?", "\n")) or " " in written.strip('"'):
+        return None
+    quoted = written.endswith('"')
+    at = redirect.end - quoted
+    partial = f'{written[:-1]}.partial"' if quoted else f"{written}.partial"
+    end = dump.pipe[1]
+    move = f"mv {partial} {written}"
+    choice = dump.choice
+    if choice is not None:
+        if choice.asked != dump.pipe:
+            return None
+        return place.splice(_with(at, end, f" && {move}"))
+    start, stop = dump.statement
+    if start != dump.pipe[0] or place.script.text[end:stop].lstrip().startswith("&&"):
+        return None
+    otherwise = place.script.text[end:stop]
+    if otherwise.lstrip().startswith("||") and not place.script.fails_within(end, stop):
+        return place.splice(_with(at, end, f" && {move}"))  # the script goes on
+    before = place.script.text[:start].rpartition("\n")[2]
+    if before.strip() or not place.script.text[stop:].startswith(("\n", "")):
+        return None
+    return place.splice(_with(at, stop, f"\n{before}{move}"))
+
+
+def _with(at: int, end: int, more: str) -> list[tuple[int, int, str]]:
+    """The other name at `at`, and what comes at the end; they may meet."""
+    return [(at, at, f".partial{more}")] if at == end else [(at, at, ".partial"), (end, end, more)]
