@@ -15,6 +15,7 @@ from functools import cached_property
 from typing import TYPE_CHECKING, Literal, Self
 
 from fixer.languages.python import PythonModule, text
+from fixer.languages.tables import natural
 from fixer.project.packages import PythonPackages
 from fixer.runtime.picture import Runtime
 
@@ -235,11 +236,11 @@ def _server(repository: Repository, program: Program, started: Started) -> Serve
         server,
         _interface(server, worker, application, options),
         application,
-        _number(_first(options, "-w", "--workers", "--processes")),
-        _number(_first(options, "--threads")),
+        natural(_first(options, "-w", "--workers", "--processes")),
+        natural(_first(options, "--threads")),
         _source(program),
         _GREEN_WORKER.search(worker) is not None or "--gevent" in options,
-        _number(_first(options, *_TIMEOUTS.get(server, ()))),
+        natural(_first(options, *_TIMEOUTS.get(server, ()))),
     )
 
 
@@ -325,10 +326,6 @@ def _uwsgi_file(written: str) -> dict[str, str]:
         if equals and re.fullmatch(r"[\w-]+", name.strip()):
             found[f"--{name.strip()}"] = value.strip()
     return found
-
-
-def _number(text: str) -> int | None:
-    return int(text) if text.isdigit() else None
 
 
 def _serves_django(repository: Repository, started: Started, application: str) -> bool:

@@ -44,6 +44,11 @@ def exported() -> frozenset[str]:
     return _exported()
 
 
+def meant_by(name: str) -> str:
+    """What is exported in the place of a name that is not; empty where that is not known."""
+    return str(_table()["meant"].get(name, ""))
+
+
 @cache
 def _exported() -> frozenset[str]:
     return frozenset(_names())
