@@ -70,6 +70,15 @@ class DjangoProject:
     is_template: bool = False
     others: tuple[DjangoProject, ...] = ()
 
+    @property
+    def has_postgres(self) -> bool:
+        """Whether the settings of production name a database of PostgreSQL."""
+        for project in self.projects:
+            chain = project.chain(project.production_path) if not project.is_aside else ()
+            if any(database.vendor == "postgresql" for settings in chain for database in settings.databases):
+                return True
+        return False
+
     @classmethod
     def detect(cls, repository: Repository) -> Self | None:
         """None where the repository has no Django settings."""
