@@ -73,12 +73,6 @@ class Style:
         """Whether `from . import x` is refused."""
         return any(gate.bans_relative for _, gate in self.gates)
 
-    @property
-    def breaks_docstrings(self) -> bool:
-        """Whether a docstring of several lines begins on its second: D213, which excludes D212."""
-        wanted = [gate for folder, gate in self.gates if gate.looks_for("D213", _below(self.path, folder))]
-        return any(not gate.looks_for("D212", self.path) for gate in wanted)
-
     def noqa(self, *codes: str) -> str:
         """The comment that the repository's linters need at the end of a line, or an empty string.
 

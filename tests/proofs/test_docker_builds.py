@@ -105,6 +105,23 @@ def test_files_made_while_building_belong_to_the_user(tmp_path: Path) -> None:
 
 
 @BUILT
+def test_what_can_be_built_by_the_user_is_in_the_image_once(tmp_path: Path) -> None:
+    images.debian("python:3.12-slim")
+    dockerfile = """\
+        FROM python:3.12-slim
+        WORKDIR /srv/shop
+        COPY . .
+        RUN mkdir -p static/css && cp main.py static/css/
+        CMD ["python", "main.py", "/srv/shop", "/srv/shop/static/css"]
+        """
+    files = {"Dockerfile": dedent(dockerfile), "main.py": PROGRAM}
+    new = after(tmp_path, files, "made-by-the-user", "root-user")
+
+    assert new.run() == "10001\n"
+    assert new.run("stat", "-c", "%U", "main.py", "static/css/main.py").split() == ["app", "app"]
+
+
+@BUILT
 def test_folders_that_variables_name_belong_to_the_user(tmp_path: Path) -> None:
     images.debian("python:3.12-slim")
     dockerfile = """\

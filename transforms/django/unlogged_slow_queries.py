@@ -49,21 +49,18 @@ SILENT = re.compile(r"NullHandler|AdminEmailHandler|\bmail_admins\b")
 LEVELS = {"NOTSET": 0, "DEBUG": 10, "INFO": 20, "WARN": 30, "WARNING": 30, "ERROR": 40, "CRITICAL": 50, "FATAL": 50}
 
 MODULE = '''\
-"""{break}Logs slow queries as warnings of the logger `django.db.backends.slow`.
-
-Django itself logs queries only where DEBUG is on. The settings call `watch`,
-so that the connections of requests, commands and background jobs are seen
-alike. The variable SLOW_QUERY_SECONDS sets the limit. Parameters are not
-logged: they may hold personal data.
-"""
+"""Logs slow queries as warnings of the logger `django.db.backends.slow`."""
 
 {imports}
 
+# Django itself logs queries only where DEBUG is on. The settings call `watch`,
+# so that the connections of requests, commands and background jobs are seen
+# alike. Parameters are not logged: they may hold personal data.
 LONGEST_SQL = 2000
 
 
 {limit}
-    """Read late: settings may load a file of variables first."""
+    # Read late: settings may load variables from a file first.
     return {reading}
 
 
@@ -92,17 +89,16 @@ LONGEST_SQL = 2000
 
 {watch}
     """Time the queries of every connection that is made from now on."""
-    _limit()  # a value that is no number is said now
     connection_created.connect(_connected, dispatch_uid="slow_queries")
 '''
 UNTYPED = {
-    "{limit}": "@cache\ndef _limit():",
+    "{limit}": "def _limit():",
     "{time_query}": "def _time_query(execute, sql, params, many, context):",
     "{connected}": "def _connected(connection, **_kwargs):",
     "{watch}": "def watch():",
 }
 TYPED = {
-    "{limit}": "@cache\ndef _limit() -> float:",
+    "{limit}": "def _limit() -> float:",
     "{time_query}": """\
 def _time_query(
     execute: Any,
@@ -172,7 +168,6 @@ def _module(chain: tuple[SettingsModule, ...], style: Style, seconds: str) -> st
     standard = ["import logging", "import time"] if by_decouple else ["import logging", "import os", "import time"]
     others = ["from django.db.backends.signals import connection_created"]
     reading = f'float(os.environ.get("SLOW_QUERY_SECONDS") or "{seconds}")'
-    standard.append("from functools import cache")
     if style.is_typed:
         standard.append("from typing import Any")
     if by_decouple:
@@ -180,7 +175,6 @@ def _module(chain: tuple[SettingsModule, ...], style: Style, seconds: str) -> st
         reading = f'config("SLOW_QUERY_SECONDS", default={seconds}, cast=float)'
     imports = "\n".join([*standard, "", *others]) + "\n" * (style.blank_lines_after_imports - 1)
     source = MODULE.replace("{imports}", imports).replace("{reading}", reading)
-    source = source.replace("{break}", "\n" if style.breaks_docstrings else "")
     for place, head in (TYPED if style.is_typed else UNTYPED).items():
         source = source.replace(place, head)
     return source

@@ -580,7 +580,8 @@ def _lines_in(module: PythonModule, said: _Said, cell: _Cell, wanted: _Wanted) -
         f"{_target(module, said.database, *names)} = {module.inline(value)}{noqa}" for names, value in values
     )
     if code:
-        yield module.insert_after(last, code, blank_lines=0 if _speaks(last) else 1)
+        below_imports = cell.styles.of(module.path).blank_lines_after_imports
+        yield module.insert_after(last, code, blank_lines=0 if _speaks(last) else below_imports)
 
 
 def _homes(project: DjangoProject, settings: SettingsModule, database: Database) -> tuple[SettingsModule, ...] | None:
