@@ -12,7 +12,7 @@ import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from typing import TYPE_CHECKING, Literal, Self
+from typing import TYPE_CHECKING, Literal, NamedTuple, Self
 
 from fixer.languages.python import PythonModule, text
 from fixer.languages.tables import natural
@@ -51,8 +51,7 @@ _ASIDE = re.compile(
 )
 
 
-@dataclass(frozen=True, slots=True)
-class ServerCommand:
+class ServerCommand(NamedTuple):
     """One command that starts an application server. `workers` and `threads` are None where it does not say.
 
     `is_green`: each request has a greenlet of its own, by gevent or eventlet. `timeout` is how many seconds a request

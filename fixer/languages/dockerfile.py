@@ -32,8 +32,7 @@ _PLATFORM_ARGS = frozenset(
 )
 
 
-@dataclass(frozen=True, slots=True)
-class ImageRef:
+class ImageRef(NamedTuple):
     """An image reference, `registry/name:tag@digest`. Docker Hub's `docker.io/` and `library/` are left out."""
 
     registry: str
@@ -61,8 +60,7 @@ class ImageRef:
         return self.repository + tag + (f"@{self.digest}" if self.digest else "")
 
 
-@dataclass(frozen=True, slots=True)
-class Flag:
+class Flag(NamedTuple):
     """`--name=value`; `value` is empty for a switch such as `--link`."""
 
     name: str
@@ -74,16 +72,14 @@ class Flag:
         return f"--{self.name}={self.value}" if self.value else f"--{self.name}"
 
 
-@dataclass(frozen=True, slots=True)
-class Word:
+class Word(NamedTuple):
     """A word of an instruction's body as it is written."""
 
     text: str
     span: Span
 
 
-@dataclass(frozen=True, slots=True)
-class Heredoc:
+class Heredoc(NamedTuple):
     name: str
     text: str
 
