@@ -246,6 +246,14 @@ def _in_second(
 
 def _same(instruction: Instruction, flags: tuple[str, ...]) -> New:
     body = instruction.body
+    if (
+        instruction.op in ("ENV", "LABEL")
+        and len(instruction.words) > 1
+        and all("=" in w.text for w in instruction.words)
+    ):
+        lines = [word.text for word in instruction.words]
+        joint = "\n" if "  " in instruction.text else " "  # continued lines keep a line for each
+        return New(instruction.op, joint.join(lines), flags)
     return New(instruction.op, list(body) if isinstance(body, list) else instruction.text, flags)
 
 
