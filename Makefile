@@ -78,9 +78,9 @@ docs: .venv/installed
 accept: .venv/installed
 	$(BIN)/python -m tests.accept $(RULE)
 
-# Check and apply against zizmor on the same files; DIR= adds a repository, CORPUS= a folder of many.
+# All against zizmor on the same files, and how each grows with its input; DIR= adds a repository, CORPUS= a folder of many.
 bench: build/bench/installed
-	$(BIN)/python -m benchmarks --fhfix build/bench/bin/fhfix $(if $(DIR),--repository $(DIR)) \
+	$(BIN)/python -m benchmarks --fhfix build/bench/bin/fhfix --growth $(if $(DIR),--repository $(DIR)) \
 	    $(if $(CORPUS),--corpus $(CORPUS))
 
 # A fleet among faults and kills, and how looking grows with the number of repositories: an hour and more.
