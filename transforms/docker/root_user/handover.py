@@ -100,6 +100,8 @@ def _handed_over(
 ) -> list[Parts]:
     """The edits that give the folders to the user and change to it; `steps` are commands that make it first."""
     dockerfile, parts = container.dockerfile, list[Parts]()
+    if shell and not steps and _is_given_at_the_end(user, container, folders):
+        return _set_user(container, [], user.id or user.name)
     late = shell and _written_late(container, folders, made)
     early = builds_as_user(container, folders, made) if late and user.home else None
     if early is not None:
@@ -164,6 +166,7 @@ def _existing(container: Container, image: BaseImage) -> tuple[User | None, Inst
         for state in container.acting("COPY", "ADD")
         if (flag := state.instruction.flag("chown")) and (owner := expanded(flag.value, state.values))
     ]
+    used += _given_by_chown(container)
     used = [name for name in [*used, *(state.user for state in container.acting("USER"))] if name not in ROOT]
     for name in [*reversed(used), *(user.name for user, _ in container.users)]:
         for user, state in container.users:
@@ -172,14 +175,34 @@ def _existing(container: Container, image: BaseImage) -> tuple[User | None, Inst
         if name in (image.user, str(image.id)):
             break
         if name in used and "$" not in name:
-            # Debian and Alpine have the same nobody.
+            # Debian and Alpine have the same nobody; www-data is in every Debian.
             known = "65534" if name == "nobody" and image.family in ("debian", "alpine") else ""
+            known = "33" if name == "www-data" and image.family == "debian" else known
             return User(name, id=name if name.isdigit() else known, home=not name.isdigit() and not known), None
     if image.runs_as not in ROOT:
         return User(image.runs_as), None
     if image.user:
         return User(image.user, image.user, str(image.id) if image.id is not None else ""), None
     return None, None
+
+
+def _is_given_at_the_end(user: User, container: Container, folders: Folders) -> bool:
+    """Whether the Dockerfile itself gives the user all of it, behind what is copied."""
+    copied = max((state.instruction.index for state in _copies(container, folders)), default=-1)
+    given = tuple(_given_already(user, [s for s in container.states if s.instruction.index > copied]))
+    return bool(folders.all) and all(is_within(path, given) for path in folders.all)
+
+
+def _given_by_chown(container: Container) -> list[str]:
+    """Whom a command gives the working folder, with all that is in it."""
+    found: list[str] = []
+    for state in container.acting("RUN"):
+        for command in state.script.commands if "chown" in state.instruction.script else ():
+            owner, *paths = [word.text for word in command.args if not word.text.startswith("-")] or [""]
+            reached = (posixpath.normpath(posixpath.join(state.folder, path)) for path in paths)
+            if command.name == "chown" and command.has("-R", "--recursive") and owner:
+                found += [owner.partition(":")[0] for path in reached if is_within(container.folder, (path,))]
+    return found
 
 
 def _name(dockerfile: Dockerfile, options: Options) -> str:
