@@ -7,8 +7,8 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 from fixer.deploy.command_lines import read
-from fixer.deploy.commands import StepScript, starts_of, waits
-from fixer.deploy.deployments import DeployJob, code_of, is_rollback, is_update, value_of
+from fixer.deploy.commands import StepScript, starts_of, waits, waits_by_action
+from fixer.deploy.deployments import DeployJob, Deployment, code_of, is_rollback, is_update, value_of
 from fixer.deploy.health_check import health_checks
 from fixer.deploy.ways import ECS, HELM
 from fixer.github.expressions import names_read
@@ -38,6 +38,7 @@ _TELLING = re.compile(
 _READS_AFTER = re.compile(r"deployments\[0\]\.taskDefinition|services\[0\]\.taskDefinition|deployments\[\]\.taskDef")
 _MOVES_BACK = re.compile(r"put-image|docker (?:image )?push|imagetools create|\bcrane |skopeo copy")
 _RESTORING_ACTION = re.compile(r"\./.*(?:restore|roll[_-]?back)", re.IGNORECASE)
+_BREAKER = re.compile(r"deploymentCircuitBreaker\W+\{[^}]*rollback\W*[=:]\s*true", re.IGNORECASE)
 _ATOMIC = ("--atomic", "--rollback-on-failure")
 
 
@@ -69,14 +70,38 @@ def idle_rollback(job: DeployJob, elsewhere: set[str]) -> Job | None:
     return None
 
 
-def is_atomic(job: DeployJob) -> bool:
-    """Whether every deployment goes back by itself when it fails, as `helm upgrade --atomic` does."""
+def goes_back_by_itself(job: DeployJob) -> bool:
+    """Whether the platform takes every deployment back that fails: `helm upgrade --atomic`, ECS's circuit breaker."""
+    if job.way is ECS:
+        return all(map(_has_breaker, job.deployments))
     if job.way is not HELM:
         return False
     scripts = [deployment.step.script for deployment in job.deployments]
     commands = (command for script in scripts if script is not None for command in script.commands)
     upgrades = [command for command in commands if command.name == "helm" and read(command).has(*_ATOMIC)]
     return len(upgrades) >= len(job.deployments)
+
+
+def notices_ecs(job: DeployJob) -> bool:
+    """Whether a step behind the deployments looks at what ECS made of them; a plain waiter is content with whatever is
+    steady."""
+    return any(waits_by_action(step) or "describe-services" in code_of(step) for step in job.job.steps[job.first :])
+
+
+def _has_breaker(deployment: Deployment) -> bool:
+    """Whether a command of its job gives its service a circuit breaker that rolls back."""
+    job = deployment.step.job
+    for step in job.steps if job is not None else ():
+        script = step.script
+        for command in script.commands if script is not None else ():
+            line = read(command)
+            given, service = line.value("--deployment-configuration"), line.value("--service")
+            if line.texts != ("ecs", "update-service") or given is None or service is None:
+                continue
+            same = value_of(service.text, step, script) == deployment.target.get("service")
+            if same and _BREAKER.search(given.text):
+                return True
+    return False
 
 
 def _puts_back(job: Job) -> bool:

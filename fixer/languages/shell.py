@@ -338,6 +338,14 @@ class Command:
         return node.end_byte if self.script.state(assignment).errexit else None
 
     @cached_property
+    def assigned_to(self) -> str:
+        """The variable that its output goes to, where its whole statement is `NAME=$(…)` and it is set nowhere else."""
+        for name, word in self.script.assignments.items():
+            if word.start <= self.start < word.end and (word.start - len(name) - 1, word.end) in self.script.statements:
+                return name
+        return ""
+
+    @cached_property
     def block(self) -> int:
         """Which sequence of statements it stands in: equal for commands whose statements are neighbours."""
         parent = _statement(self.node).parent
@@ -468,6 +476,12 @@ class Script:
         if self.root is None or self.error:
             return ()
         return tuple((node.start_byte, node.end_byte) for node in self.root.named_children if node.type != "comment")
+
+    def line_behind(self, command: Command) -> int | None:
+        """Where the line ends in which the statement that holds a command ends; None where more stands behind it."""
+        end = next((end for start, end in self.statements if start <= command.start < end), len(self.text))
+        rest, _, _ = self.text[end:].partition("\n")
+        return end + len(rest) if not rest.strip() or rest.lstrip().startswith("#") else None
 
     def without(self, gone: Callable[[Command], bool]) -> str:
         """The text without the statements, and the parts of `&&`, that do nothing but run commands that are `gone`.

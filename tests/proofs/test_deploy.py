@@ -50,6 +50,7 @@ exec aws ecr put-image --repository-name "%s" --image-tag "${2##*:}" --image-man
 
 INLINE = "".join(f'[rules.{rule}]\nstyle = "inline"\n' for rule in ("missing-rollback", "missing-deploy-migration"))
 STYLES = {"action": CONFIG, "inline": f'{CONFIG}style = "inline"\n{INLINE}'}
+CONFIGURATIONS = STYLES | {"platform": 'rules.missing-rollback.style = "platform"\n'}
 
 
 class Repository(str):
@@ -61,10 +62,10 @@ class Repository(str):
 def fixed(before: dict[str, bytes], root: Path, *, rules: set[str] = PACK, style: str = "action") -> Repository:
     """What the pack makes of a repository, in one apply, and nothing in a second one."""
     chosen = [rule for rule in all_rules() if rule.id in rules]
-    plan = planned(root / "first", before, chosen, STYLES[style])
+    plan = planned(root / "first", before, chosen, CONFIGURATIONS[style])
     assert not plan.faults
     after = before | {name: change.after.to_bytes() for name, change in plan.files.items()}
-    again = planned(root / "second", after, chosen, STYLES[style])
+    again = planned(root / "second", after, chosen, CONFIGURATIONS[style])
     assert not again.files
     made = Repository(after[DEPLOY].decode())
     made.files = after
@@ -523,3 +524,89 @@ def test_a_service_whose_name_is_a_secret_goes_back_by_the_number_of_its_revisio
     assert run.jobs["rollback-production"].result == "success", run.log
     assert run.result == "failure"
     assert world.aws.runs() == world.revision
+
+
+# -- a migration and a snapshot that are there, and that nobody waits for ---------------------------------------------
+
+FORGOTTEN = FIXTURES / "missing-deploy-migration" / "failures-that-nobody-notices"
+ENDS = {
+    "well": ({}, "success"),
+    "with an exit code": ({"SIM_EXIT_CODE": "3"}, "failure"),
+    "before it started": ({"SIM_STOP": "pull"}, "failure"),
+    "without a task": ({"SIM_RUN_FAILURE": "RESOURCE:ENI"}, "failure"),
+}
+
+
+@pytest.mark.parametrize(
+    ("job", "end"),
+    [*(("forgotten", end) for end in ENDS), ("unread", "without a task"), ("by-jq", "without a task")],
+)
+def test_a_migration_that_nobody_looked_at_fails_its_step_when_it_fails(
+    aws: Aws, application: Application, job: str, end: str
+) -> None:
+    environment, ends = ENDS[end]
+    world = start(aws, application, **environment)
+    results = []
+    for side in ("before", "after"):
+        text = (FORGOTTEN / side / ".github/workflows/ecs.yml").read_text()
+        network = f"'awsvpcConfiguration={{subnets=[{aws.subnet}],securityGroups=[{aws.group}]}}'"
+        text = text.replace("quince-migrate", f"{SERVICE} --launch-type FARGATE --network-configuration {network}")
+        text = (
+            text.replace('"name":"web"', '"name":"api"')
+            .replace("=='web'", "=='api'")
+            .replace("$NAME", "api")
+            .replace("us-east-1", REGION)
+        )
+        text = text.replace("--cluster quince", f"--cluster {CLUSTER}").replace('"$CLUSTER"', CLUSTER)
+        plays = {"aws-actions/configure-aws-credentials": signed_in}
+        text = text.replace("--service web", f"--service {SERVICE}")
+        run = world.deploy(text, job=job, image=side, plays=plays)
+        results.append(run.result)
+    hangs = job == "unread"  # the waiter's own end, after ten minutes
+    assert results == ["failure" if hangs else "success", ends], run.log
+
+
+def signed_in(with_: dict[str, Any], env: dict[str, str]) -> Played:
+    """aws-actions/configure-aws-credentials, with a role."""
+    keys = {"AWS_ACCESS_KEY_ID": "test", "AWS_SECRET_ACCESS_KEY": "test"}
+    return Played(env={**keys, "AWS_REGION": REGION, "AWS_DEFAULT_REGION": REGION})
+
+
+DAILY = FIXTURES / "missing-predeploy-backup" / "a-snapshot-of-one-name-a-day"
+
+
+@pytest.mark.parametrize("job", ["production", "production-eu"])
+def test_a_snapshot_of_one_name_a_day_is_taken_again_and_waited_for(world: World, job: str) -> None:
+    plays = {"aws-actions/configure-aws-credentials": signed_in}
+    for side, second in (("before", "failure"), ("after", "success")):
+        text = (DAILY / side / DEPLOY).read_text().replace("identifier quince ", "identifier harvestbook-db ")
+        text = text.replace("eu-west-1", REGION).replace("web:${{ github.run_number }}", SERVICE)
+        text = text.replace("--cluster quince", f"--cluster {CLUSTER}").replace("--service web", f"--service {SERVICE}")
+        text = re.sub(rf"^  {job}:$", "  chosen:", text, flags=re.MULTILINE)
+        attempts = [
+            world.deploy(text, job="chosen", image=f"{side}-{n}", plays=plays, github={"run_attempt": n})
+            for n in ("1", "2")
+        ]
+        assert [run.result for run in attempts] == ["success", second]
+        taken = [snapshot["Status"] for snapshot in world.aws.snapshots()]
+        assert taken[-2:] == (["creating"] if side == "before" else ["available", "available"])
+
+
+# -- by what ECS has -------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("image", "healthy", "result", "back"),
+    [("second", True, "success", False), ("bad", True, "failure", True), ("second", False, "failure", False)],
+)
+def test_ecs_takes_back_what_does_not_start_and_not_what_only_the_workflow_finds_unhealthy(
+    world: World, tmp_path: Path, image: str, healthy: bool, result: str, back: bool
+) -> None:
+    """The last is why it is not enough, and why the fix says so."""
+    world.application.healthy = lambda: healthy
+    before = files(FIXTURES / "missing-rollback" / "task-definition-action" / "before")
+    workflow = fixed(before, tmp_path, rules={"missing-rollback"}, style="platform")
+    run = world.deploy(workflow, plays=plays_of(world, f"harvestbook:{image}"))
+    assert run.result == result, run.log
+    assert (world.aws.runs() == world.revision) is back
+    assert "rollback-production" not in run.jobs

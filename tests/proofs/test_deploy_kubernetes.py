@@ -50,7 +50,9 @@ elif words[:2] == ["set", "image"]:
     state["sets"].append({"owner": "web", "revision": new, "ready": state["new_ready"]})
     state["current"] = new
 elif words[:2] == ["rollout", "undo"]:
-    wanted = int(next(word for word in words if word.startswith("--to-revision=")).partition("=")[2])
+    older = [one["revision"] for one in state["sets"] if one["owner"] == "web" and one["revision"] < state["current"]]
+    given = next((word for word in words if word.startswith("--to-revision=")), f"={max(older, default=0)}")
+    wanted = int(given.partition("=")[2])
     if wanted not in [one["revision"] for one in state["sets"] if one["owner"] == "web"]:
         code = 1
     else:
@@ -77,6 +79,8 @@ elif words[0] == "upgrade":
     for one in state["history"]:
         one["status"] = "superseded"
     state["history"].append({"revision": len(state["history"]) + 1, "status": state["upgrade"]})
+    if state["upgrade"] != "deployed" and "--atomic" in words:
+        state["back_on"] = "the release before"
     json.dump(state, open(path, "w"))
     sys.exit(0 if state["upgrade"] == "deployed" else 1)
 elif words[0] == "rollback":
@@ -97,6 +101,7 @@ def run(request: pytest.FixtureRequest) -> Callable[..., WorkflowRun]:
         *,
         healthy: bool = True,
         rule: str = "missing-rollback",
+        style: str = "",
     ) -> WorkflowRun:
         programs = folder / "bin"
         programs.mkdir()
@@ -113,11 +118,11 @@ def run(request: pytest.FixtureRequest) -> Callable[..., WorkflowRun]:
         file = folder / "state.json"
         file.write_text(json.dumps(state))
         chosen = [each for each in all_rules() if each.id == rule]
-        config = f'rules.{rule}.style = "{request.param}"\n'
+        config = f'rules.{rule}.style = "{style or request.param}"\n'
         made = planned(folder / "repository", files(FIXTURES / rule / case / "before"), chosen, config)
         after = {path: change.after.to_bytes() for path, change in made.files.items()}
         shared = any(path.startswith(".github/actions/") for path in after)
-        assert shared is (request.param == "action")
+        assert shared is ((style or request.param) == "action")
         actions = ("actions/checkout", "azure/login", "azure/aks-set-context")
         plays = dict.fromkeys(actions, does_nothing)
         options: dict[str, Any] = {"inputs": {"version": "2"}, "env": {"CLUSTER_STATE": str(file)}, "path": [programs]}
@@ -192,6 +197,33 @@ def test_a_release_that_never_was_has_nothing_to_go_back_to(run: Run, tmp_path: 
     assert "was never deployed" in found.jobs["release"].log
     assert "Nothing to go back to" in found.jobs["rollback-release"].log
     assert "back_on" not in state
+
+
+# -- by what the platform has -----------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(("new_ready", "current", "result"), [(2, 3, "success"), (0, 2, "failure")])
+def test_a_rollout_that_fails_is_undone(run: Run, tmp_path: Path, new_ready: int, current: int, result: str) -> None:
+    state = deployment(0, 2, new_ready=new_ready)
+    found = run(*KUBERNETES, state, tmp_path, style="platform")
+    assert (found.result, state["current"]) == (result, current)
+
+
+def test_undoing_is_not_enough_where_the_revision_before_failed_too(run: Run, tmp_path: Path) -> None:
+    """Which is why it is an option, and says so: what ran well is revision 1."""
+    state = deployment(2, 0, new_ready=0)
+    found = run(*KUBERNETES, state, tmp_path, style="platform")
+    assert (found.result, state["current"]) == ("failure", 2)
+
+
+@pytest.mark.parametrize(("upgrade", "back_on"), [("failed", "the release before"), ("deployed", None)])
+def test_helm_takes_a_failed_upgrade_back_by_itself(
+    run: Run, tmp_path: Path, upgrade: str, back_on: str | None
+) -> None:
+    state: dict[str, Any] = {"history": [{"revision": 1, "status": "deployed"}], "upgrade": upgrade}
+    found = run("helm-in-a-namespace", RELEASE, state, tmp_path, style="platform")
+    assert state.get("back_on") == back_on
+    assert found.result == ("failure" if back_on else "success")
 
 
 POD = {

@@ -55,6 +55,7 @@ from fixer.github.workflow import Workflow
 from fixer.model import Blocked, Finding, Fix, Level, NewFile, Rule, RuleOptions, Tier, option
 from fixer.runtime.picture import Runtime
 from fixer.scripts import script
+from transforms.deploy.missing_deploy_migration.noticed import noticed
 
 DEFAULT = '["python", "manage.py", "migrate", "--noinput"]'
 """What migrates, in words, as JSON."""
@@ -144,24 +145,24 @@ def _unnoticed(job: DeployJob, migration: Migration) -> Finding:
     """A migration whose failure does not stop the deployment."""
     step, command = migration.step, migration.command
     message = f"a failed migration of job {job.id} is not noticed: {migration.flaw}"
-    if command is None or step.run is None:
-        return Finding(job.workflow.path, step.span, message, Blocked("it hides its failure", "let it fail the step"))
-    span = job.workflow.span_of(step.run, command.start, command.end)
-    if command.name != "heroku":
-        named = step.name or step.id or str(step.index)
-        next_step = f"delete step {named}; fhfix then writes one that waits, and fails where the migration fails"
-        if not job.way.restored:
-            next_step = "wait for it, and fail where its exit code is not 0"
-        blocked = Blocked("what the step does is its own: a task, a command and a network of its choice", next_step)
-        return Finding(job.workflow.path, span, message, blocked)
-    at = next(word.end for word in command.args if word.text == "run")
+    span = step.span
+    if command is not None and step.run is not None:
+        span = job.workflow.span_of(step.run, command.start, command.end)
     cure = Fix.of(
         "let a failed migration fail the step",
-        job.workflow.splice_scalar(step.run, [(at, at, " --exit-code")]),
+        noticed(migration),
         tier=Tier.REVIEW,
         effects=[f"job {job.id} does not go on where the migration fails"],
+        todo=_todo_of_waiting(migration),
     )
     return Finding(job.workflow.path, span, message, cure)
+
+
+def _todo_of_waiting(migration: Migration) -> list[str]:
+    command = migration.command
+    if command is None or command.name != "aws":
+        return []
+    return ["allow the deploying AWS identity ecs:DescribeTasks"]
 
 
 def _deploys_django(job: DeployJob, django: DjangoProject) -> bool:

@@ -25,8 +25,7 @@ from collections.abc import Iterator
 from dataclasses import replace
 from typing import Any, Literal
 
-from fixer.deploy.command_lines import read
-from fixer.deploy.deployments import DeployJob, Deployments, code_of, filled_in, is_rollback, snapshot_notice
+from fixer.deploy.deployments import DeployJob, Deployments, filled_in, is_rollback, snapshot_notice
 from fixer.deploy.local_actions import (
     REGION,
     Input,
@@ -39,10 +38,10 @@ from fixer.deploy.local_actions import (
 )
 from fixer.deploy.ways import ECS
 from fixer.github.expressions import names_read, only_read
-from fixer.github.workflow import Job, Step, Workflow
-from fixer.languages.shell import Command
+from fixer.github.workflow import Job, Workflow
 from fixer.model import Blocked, Finding, Fix, NewFile, Parts, Rule, RuleOptions, Tier, listed, option
 from fixer.scripts import script
+from transforms.deploy.missing_predeploy_backup.reliable import Snapshot
 
 _INLINE = 'rules.missing-predeploy-backup.style = "inline"'
 _BACKS_UP = re.compile(
@@ -52,8 +51,6 @@ _BACKS_UP = re.compile(
 _NAMED = re.compile(
     r"back-?\s?up|\b(?:database|db|rds)\b.*\b(?:snapshot|dump)|\b(?:snapshot|dump)\b.*\b(?:database|db|rds)", re.I
 )
-_DIFFERS = re.compile(r"(?i:run_?(?:id|number|attempt)|\bsha\b|_sha\b|uuid|\brandom\b|epoch)|%[sHNT]")
-"""What is another one in each run, or at each time."""
 _TEXT = re.compile(r"^[A-Za-z][A-Za-z0-9-]{0,62}$")
 
 
@@ -86,33 +83,18 @@ def _unsound(job: DeployJob) -> Iterator[Finding]:
     for step in job.job.steps[: job.first]:
         script = step.script
         for command in script.commands if script is not None else ():
-            flaws = _flaws(command, step, job) if command.name == "aws" else []
-            if flaws and step.run is not None:
-                span = job.workflow.span_of(step.run, command.start, command.end)
-                blocked = Blocked(
-                    "which snapshot it takes, and under which name, is its own",
-                    'put "-$GITHUB_RUN_ID-$GITHUB_RUN_ATTEMPT" into the name, and wait for it with '
-                    "`aws rds wait db-snapshot-available`; or delete the step: fhfix then writes one",
-                )
-                message = f"the snapshot of job {job.id} is no backup to rely on: {listed(flaws)}"
-                yield Finding(job.workflow.path, span, message, blocked)
-
-
-def _flaws(command: Command, step: Step, job: DeployJob) -> list[str]:
-    line = read(command)
-    if line.texts[:2] not in (("rds", "create-db-snapshot"), ("rds", "create-db-cluster-snapshot")):
-        return []
-    found: list[str] = []
-    named = line.value("--db-snapshot-identifier", "--db-cluster-snapshot-identifier")
-    # A variable may be set anywhere above it.
-    text = code_of(step)[: command.end] if named is not None and "$" in named.text else ""
-    written = f"{text} {named.text if named is not None else ''} {' '.join(step.env.values())}"
-    if named is not None and not _DIFFERS.search(written):
-        found.append("its name is taken as soon as the job runs again")
-    later = [code_of(step)[command.end :], *(code_of(other) for other in job.job.steps[step.index + 1 :])]
-    if not re.search(r"snapshot-(?:available|completed)|describe-db-(?:cluster-)?snapshots", "\n".join(later)):
-        found.append("nothing waits until it is available")
-    return found
+            snapshot = Snapshot.of(command, step)
+            if snapshot is None or not snapshot.flaws or step.run is None:
+                continue
+            message = f"the snapshot of job {job.id} is no backup to rely on: {listed(snapshot.flaws)}"
+            fix = Fix.of(
+                "take a snapshot that can be relied on",
+                snapshot.relied_on(),
+                tier=Tier.REVIEW,
+                effects=[f"job {job.id} does not go on to deploy before the backup is there"],
+                todo=["allow the deploying AWS identity rds:DescribeDBSnapshots"],
+            )
+            yield Finding(job.workflow.path, job.workflow.span_of(step.run, command.start, command.end), message, fix)
 
 
 def _where(job: DeployJob) -> str:

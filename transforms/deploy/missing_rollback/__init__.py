@@ -17,6 +17,12 @@ the digests of the running images are recorded too, and the tags are put back. W
 and never an ARN: GitHub drops an output that holds a masked value, and an account id often is one. Where names are
 kept as secrets, the number of the revision is passed on beside it.
 
+With `style = "platform"` the platform goes back instead: ECS by its circuit breaker, and by the CloudWatch `alarms`
+that are named, Helm by `--atomic`, Kubernetes by `rollout undo` where the rollout fails. That is less to read and works
+while nobody runs a job; it sees pods and tasks that do not start, and neither a check of the workflow that fails
+afterwards nor a cancelled job. Where ECS goes back already, what is asked for is that somebody notices: a service that
+went back is steady, and a plain waiter is content with it.
+
 ## When it is left alone
 
 A job whose rollback reads its target before the deployment; `helm upgrade --atomic`; clusters that a job makes for
@@ -27,14 +33,12 @@ way of deploying that it does not know. For those, `command` and `record` say ho
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
-from dataclasses import dataclass, replace
-from itertools import count
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from typing import Any, Literal
 
 from fixer.deploy.deployments import (
     DeployJob,
-    Deployment,
     Deployments,
     aws_operation,
     copy_of,
@@ -44,24 +48,41 @@ from fixer.deploy.deployments import (
     snapshot_notice,
 )
 from fixer.deploy.local_actions import (
-    LocalAction,
     LocalActions,
-    Work,
-    can_use_local_actions,
-    checkout_before,
-    shared_place,
 )
-from fixer.deploy.rollbacks import Flaw, Green, ends_green, flaw_of, idle_rollback, is_atomic, rollback_of
-from fixer.deploy.ways import ECS, HELM, KUBERNETES, Returns
-from fixer.github.expressions import ANY, conditions, names_read, only_read, reads_below
+from fixer.deploy.rollbacks import (
+    Flaw,
+    Green,
+    ends_green,
+    flaw_of,
+    goes_back_by_itself,
+    idle_rollback,
+    notices_ecs,
+    rollback_of,
+)
+from fixer.deploy.ways import ECS, HELM, KUBERNETES
+from fixer.github.expressions import ANY, conditions, names_read, reads_below
 from fixer.github.permissions import grant
 from fixer.github.workflow import Job, Step, Workflow
 from fixer.github.workflows import Workflows
 from fixer.languages.shell import Command, Structure
 from fixer.languages.yaml import Flow, Node
-from fixer.model import Blocked, Finding, Fix, NewFile, Parts, Rule, RuleOptions, Tier, option
+from fixer.model import Blocked, Finding, Fix, Parts, Rule, RuleOptions, Tier, option
 from transforms.deploy.missing_rollback import steps
-from transforms.deploy.missing_rollback.steps import PLACES
+from transforms.deploy.missing_rollback.going_back import (
+    GoingBack,
+    Record,
+    going_back_of,
+    healthy_output,
+    name_in_secret,
+    of_which,
+    outputs_of,
+    recording,
+    target_env,
+    waited_for,
+    waiting_helm,
+)
+from transforms.deploy.missing_rollback.platform import by_helm, by_platform, noticed
 
 RECORD_COMMAND = """\
 previous=$({command})
@@ -82,21 +103,18 @@ NOT_HELD_BACK = {"if": "${{ !cancelled() }}"}
 """One service that cannot be restored, or was not deployed at all, does not hold back the others."""
 _USES_ECR = re.compile(r"amazon-ecr-login|\.dkr\.ecr\.|ecr get-login|\bECR")
 _CHANGES = re.compile(r"(?:terraform|tofu|terragrunt) apply|pulumi up|cdk deploy|cloudformation deploy|sam deploy")
-# Names of secrets that hold the name of something, and no key to it.
-_IS_A_NAME = re.compile(
-    r"(?!\w*(?:KEY|TOKEN|PASSWORD|ROLE|ARN|ID|URI|URL|REGISTRY)\b)"
-    r"\w*(?:ECS|ECR|TASK|SERVICE|CLUSTER|FAMILY|CONTAINER|REPO|IMAGE)",
-    re.IGNORECASE,
-)
 _RECORD = 'rules.missing-rollback.record = "…"'
 _COMMAND = 'rules.missing-rollback.command = "…"'
 _BOTH_COMMANDS = f"{_RECORD}\n{_COMMAND}"
 
 
 class Options(RuleOptions):
-    style: Literal["action", "inline"] = option(
-        "action", "where the shell of a rollback stands: in actions of the repository, or inline in each job"
+    style: Literal["action", "inline", "platform"] = option(
+        "action",
+        "what goes back: a job by actions of the repository, a job with its shell inline, or what the platform has: "
+        "ECS's circuit breaker, `helm upgrade --atomic`, `kubectl rollout undo`",
     )
+    alarms: Sequence[str] = option((), "CloudWatch alarms by which ECS goes back too, with style platform")
     record: str = option("", "a command that prints which version runs, for ways of deploying that fhfix does not know")
     command: str = option("", "a command that goes back to the version in $PREVIOUS, likewise")
 
@@ -116,8 +134,10 @@ def check(
             idle = idle_rollback(job, elsewhere)
             if idle is not None and job.way.restored:
                 yield _idle(job, idle, local, workflows, options)
-            elif not is_atomic(job):
+            elif not goes_back_by_itself(job):
                 yield _missing(job, local, options)
+            elif job.way is ECS and waited_for(job) and not notices_ecs(job):
+                yield _unnoticed(job, local, options)
         else:
             found = _broken(job, existing, local, options) if isinstance(existing, Job) else _broken_step(job, existing)
             if found is not None:
@@ -143,17 +163,29 @@ def _missing(job: DeployJob, local: LocalActions, options: Options) -> Finding:
     return Finding(job.workflow.path, job.deployments[0].step.span, message, _cure(job, local, options))
 
 
+def _unnoticed(job: DeployJob, local: LocalActions, options: Options) -> Finding:
+    """A circuit breaker that rolls back: the service is steady again, on the version before."""
+    message = f"ECS goes back by itself where the deployment of job {job.id} fails, and nobody notices"
+    steps = job.editable_steps
+    cure = steps if isinstance(steps, Blocked) else _sign_in_is_unseen(job) or noticed(job, local, options.style)
+    return Finding(job.workflow.path, job.deployments[0].step.span, message, cure)
+
+
 def _cure(job: DeployJob, local: LocalActions, options: Options) -> Fix | Blocked:
+    if options.style == "platform" and job.way is HELM:
+        return by_helm(job)
     steps = job.editable_steps
     if isinstance(steps, Blocked):
         return steps
+    if options.style == "platform" and job.way.restored:
+        return _sign_in_is_unseen(job) or by_platform(job, local, options.alarms)
     why = _why_not(job)
     if not job.way.restored or (why is not None and filled_in(options.command)):
         return _by_command(job, steps, options)
     if why is not None:
         return why
     workflow = job.workflow
-    going_back = _going_back(job, options)
+    going_back = going_back_of(job, options.style)
     files = going_back.files(local)
     rollback = _job_name(job)
     made = _rollback_job(going_back)
@@ -164,7 +196,7 @@ def _cure(job: DeployJob, local: LocalActions, options: Options) -> Fix | Blocke
     jobs = workflow.root.get("jobs")
     assert jobs is not None
     moved = _permissions_of_the_job(job)
-    parts = [*moved, *_recording(going_back, followed=True), *_waiting_helm(job)]
+    parts = [*moved, *recording(going_back, followed=True), *waiting_helm(job)]
     parts.append(workflow.add_key(jobs, rollback, made))  # last: it may stand where the last step ends
     return Fix.of(
         f"record what runs, and add job {rollback}",
@@ -259,7 +291,7 @@ def _sign_in_is_its_own(job: DeployJob) -> Blocked | None:
 
 
 def _known_too_late(job: DeployJob) -> Blocked | None:
-    places = [value for deployment in job.deployments for value in _target_env(deployment).values()]
+    places = [value for deployment in job.deployments for value in target_env(deployment).values()]
     if all(map(job.knows_before, places)):
         return None
     return _blocked(
@@ -279,18 +311,13 @@ def _tag_cannot_be_put_back(job: DeployJob) -> Blocked | None:
             "where it could be put back",
             "deploy a task definition that names each image by its own tag or digest",
         )
-    named = _name_in_secret(job.workflow)
+    named = name_in_secret(job.workflow)
     if named:
         return _blocked(
             f"what runs is told by the image's name, and GitHub drops a job's output that holds secrets.{named}",
             f"a name is no secret: make it a variable, as in `vars.{named}`",
         )
     return None
-
-
-def _name_in_secret(workflow: Workflow) -> str:
-    """A secret that holds the name of something; empty where there is none."""
-    return next(filter(_IS_A_NAME.match, names_read("secrets", workflow.plain())), "")
 
 
 def _workload_is_unknown(job: DeployJob) -> Blocked | None:
@@ -316,247 +343,6 @@ def _read_by_shell(job: DeployJob) -> set[str]:
     return {name for script in scripts for name in script.reads}
 
 
-@dataclass(frozen=True)
-class Record:
-    """What one deployment's record step is called, and which outputs of its job pass on what it found."""
-
-    deployment: Deployment
-    suffix: str
-    moves_a_tag: bool
-
-    @property
-    def step_id(self) -> str:
-        return f"previous{self.suffix}"
-
-    @property
-    def names(self) -> set[str]:
-        """The step's id and every output that its job may pass on for it."""
-        passed = (*self.keys, *(name.lower() for name in _target_env(self.deployment)))
-        return {self.step_id, *(f"previous_{name}{self.suffix}" for name in passed)}
-
-    @property
-    def outputs(self) -> dict[str, str]:
-        """Output of the job → output of the step."""
-        return {f"previous_{key}{self.suffix}": key for key in self.keys}
-
-    @property
-    def keys(self) -> tuple[str, ...]:
-        if self.deployment.way is not ECS:
-            return ("revision",)
-        return ("task_definition", *(["revision"] if self.is_masked else []), *(["images"] if self.moves_a_tag else []))
-
-    @property
-    def is_masked(self) -> bool:
-        """Whether GitHub may take the name of a task definition for a secret, and drop the output that holds it."""
-        return _name_in_secret(self.deployment.step.workflow) != ""
-
-
-def _records(job: DeployJob) -> list[Record]:
-    taken = {step.id for step in job.job.steps if step.id} | set(_outputs(job))
-    made: dict[tuple[str, ...], Record] = {}
-    for deployment in job.deployments:
-        if deployment.place in made:
-            continue
-        same = [d for d in job.deployments if d.target.get("service") == deployment.target.get("service")]
-        moves = any(d.moves_a_tag for d in same)
-        numbered = (Record(deployment, _suffix(number), moves) for number in count(len(made) + 1))
-        record = next(each for each in numbered if not taken & each.names)
-        taken |= record.names
-        made[deployment.place] = record
-    return list(made.values())
-
-
-def _suffix(number: int) -> str:
-    return f"_{number}" if number > 1 else ""
-
-
-def _outputs(job: DeployJob) -> list[str]:
-    """The outputs that the job has already."""
-    return list(job.job.node.mapping("outputs"))
-
-
-def _healthy(job: DeployJob) -> str:
-    """The output that says whether the last check was reached."""
-    return "healthy" if "healthy" not in _outputs(job) else "deployment_healthy"
-
-
-def _free_id(job: DeployJob, wanted: str) -> str:
-    taken = {step.id for step in job.job.steps}
-    return wanted if wanted not in taken else _free_id(job, f"{wanted}_again")
-
-
-def _target_env(deployment: Deployment) -> dict[str, str]:
-    """The variables that say which service, workload or release it is."""
-    target = deployment.target
-    named = {each.variable: target.get(each.name, "") for each in PLACES.get(deployment.way, ())}
-    if deployment.way is ECS:
-        named |= {"AWS_REGION": named.pop("REGION"), "AWS_PROFILE": target.get("profile", "")}
-    return {name: value for name, value in named.items() if value}
-
-
-@dataclass(frozen=True)
-class GoingBack:
-    """A job, and what is recorded of each of its deployments.
-
-    `checkout` is the step that brings the actions of the repository; None where the text stays inline.
-    """
-
-    job: DeployJob
-    records: tuple[Record, ...]
-    checkout: Step | None = None
-
-    @property
-    def shared(self) -> bool:
-        """Whether its steps use actions of the repository."""
-        return self.checkout is not None
-
-    @property
-    def index(self) -> int:
-        """Before which step of the job it is recorded what runs."""
-        return self.job.earliest if self.checkout is None else max(self.job.earliest, self.checkout.index + 1)
-
-    def place(self, deployment: Deployment) -> dict[str, str]:
-        """What says which service it is."""
-        env = _target_env(deployment)
-        return shared_place(self.job, env) if self.shared else env
-
-    def record(self, record: Record) -> Work:
-        return steps.record(record.deployment, moves_a_tag=record.moves_a_tag, is_masked=record.is_masked)
-
-    def restore(self, record: Record) -> Work:
-        return steps.restore(record.deployment, moves_a_tag=record.moves_a_tag, is_masked=record.is_masked)
-
-    def files(self, local: LocalActions, *, checking: bool = True) -> list[NewFile] | Blocked:
-        """The actions of the repository that its steps use and that are not there yet."""
-        if not self.shared:
-            return []
-        used: list[LocalAction] = [self.record(record).action for record in self.records]
-        used += [steps.wait(deployment).action for deployment in _waited_for(self.job)]
-        used += [self.restore(record).action for record in self.records]
-        used += [steps.check_health().action] if checking and self.job.urls else []
-        made = local.made(used)
-        return replace(made, config='rules.missing-rollback.style = "inline"') if isinstance(made, Blocked) else made
-
-
-def _going_back(job: DeployJob, options: Options) -> GoingBack:
-    """How this job goes back: by actions of the repository where it has them, and no step needs an env of its own."""
-    values = [value for deployment in job.deployments for value in _target_env(deployment).values()]
-    own = any(deployment.credentials or deployment.target.get("profile") for deployment in job.deployments)
-    exported = any(job.is_local(value) and names_read("env", value) for value in values)
-    shared = options.style == "action" and not own and not exported
-    shared = shared and can_use_local_actions(job.job, job.first)
-    return GoingBack(job, tuple(_records(job)), checkout_before(job.job, job.first) if shared else None)
-
-
-def _record_step(going_back: GoingBack, record: Record) -> dict[str, Any]:
-    job, deployment = going_back.job, record.deployment
-    made: dict[str, Any] = {"name": f"Record what runs now{_of(job, deployment)}", "id": record.step_id}
-    if job.knows_before(deployment.condition):
-        made |= deployment.condition
-    env = going_back.place(deployment)
-    if going_back.shared:
-        return made | going_back.record(record).step(env, shared=True)
-    passed = [name for name, value in env.items() if job.is_local(value)]
-    lines = "".join(f'echo "{name.lower()}=${name}" >> "$GITHUB_OUTPUT"\n' for name in passed)
-    step = going_back.record(record).step({**deployment.credentials, **env}, shared=False)
-    return made | deployment.surroundings | step | {"run": lines + step["run"]}
-
-
-def _of(job: DeployJob, deployment: Deployment) -> str:
-    """Which of several services, for the name of a step."""
-    if len(set(map(_called, job.deployments))) < 2:
-        return ""
-    name = _called(deployment)
-    read = only_read(name)
-    name = read.keys[-1].text if read is not None else name
-    return f" ({name})" if name else ""
-
-
-def _called(deployment: Deployment) -> str:
-    return next(filter(None, map(deployment.target.get, ("service", "workload", "release"))), "")
-
-
-def _recording(going_back: GoingBack, *, followed: bool = False) -> list[Parts]:
-    """The steps that record what runs, right after the job has signed in; those that see whether the deployment is
-    steady and healthy; and the outputs of the job. `followed`: a new job is added behind them."""
-    job = going_back.job
-    workflow, steps_node = job.workflow, job.steps_node
-    assert steps_node is not None
-    outputs: dict[str, str] = {}
-    for record in going_back.records:
-        for name, key in record.outputs.items():
-            given = key.replace("_", "-") if going_back.shared else key
-            outputs[name] = f"${{{{ steps.{record.step_id}.outputs.{given} }}}}"
-        for name, value in going_back.place(record.deployment).items():
-            if job.is_local(value):
-                passed = f"${{{{ steps.{record.step_id}.outputs.{name.lower()} }}}}"
-                outputs[f"previous_{name.lower()}{record.suffix}"] = value if going_back.shared else passed
-    later: dict[int, list[dict[str, Any]]] = {}
-    replaced: list[Parts] = []
-    for deployment in _waited_for(job):
-        waiting = job.waiting_step(deployment)
-        if waiting is not None:
-            replaced += _waits_better(going_back, deployment, waiting)
-            continue
-        later.setdefault(deployment.index + 1, []).append(_wait_step(going_back, deployment))
-    last = job.last_check
-    if last is not None:
-        step: dict[str, Any] = {"name": "The deployment is healthy", "id": _free_id(job, "healthy")}
-        step |= job.deployments[0].surroundings | {"run": 'echo "healthy=true" >> "$GITHUB_OUTPUT"'}
-        outputs[_healthy(job)] = f"${{{{ steps.{step['id']}.outputs.healthy }}}}"
-        later.setdefault(last + 1, []).append(step)
-    recorded = [_record_step(going_back, record) for record in going_back.records]
-    parts: list[Parts] = [workflow.insert_item(steps_node, going_back.index, *recorded), *replaced]
-    parts += [workflow.insert_item(steps_node, index, *made, followed=followed) for index, made in later.items()]
-    own = job.job.node.get("outputs")
-    if own is not None:
-        parts.append(workflow.add_keys(own, outputs))
-    else:
-        parts.append(workflow.add_key(job.job.node, "outputs", outputs, before="steps"))
-    return parts
-
-
-def _waited_for(job: DeployJob) -> list[Deployment]:
-    """The deployments that nothing waits for: else a failed rollout would go unseen."""
-    if job.way is HELM:
-        return []
-    last = {deployment.place: deployment for deployment in job.deployments}
-    return [deployment for deployment in last.values() if not job.waits_for(deployment)]
-
-
-def _waiting_helm(job: DeployJob) -> list[Parts]:
-    """`--wait` for what Helm upgrades: else it returns before a pod has started, and no failure is seen."""
-    made: list[Parts] = []
-    for deployment in job.deployments:
-        command, run = deployment.command, deployment.step.run
-        if job.way is HELM and deployment.returns is Returns.BEGUN and command is not None and run is not None:
-            at = next(word.end for word in command.args if word.text == "upgrade")
-            made.append(job.workflow.splice_scalar(run, [(at, at, " --wait")]))
-    return made
-
-
-def _wait_step(going_back: GoingBack, deployment: Deployment) -> dict[str, Any]:
-    step: dict[str, Any] = {"name": f"Wait until the rollout is steady{_of(going_back.job, deployment)}"}
-    step |= deployment.condition
-    env = going_back.place(deployment)
-    if going_back.shared:
-        return step | steps.wait(deployment).step(env, shared=True)
-    env = {**deployment.credentials, **env}
-    return step | deployment.surroundings | steps.wait(deployment).step(env, shared=False)
-
-
-def _waits_better(going_back: GoingBack, deployment: Deployment, step: Step) -> list[Parts]:
-    """A step that only waits does it in the way that notices when ECS went back by itself."""
-    made = _wait_step(going_back, deployment)
-    workflow, run = step.workflow, step.run
-    assert run is not None
-    if going_back.shared:
-        call = {key: made[key] for key in ("uses", "with")}
-        return [workflow.edit_mapping(step.node, delete=["run"], add=call)]
-    added: dict[str, Any] = {key: made[key] for key in ("shell", "working-directory", "env") if key in made}
-    return [workflow.edit_mapping(step.node, set={"run": made["run"]}, add=added)]
-
-
 # -- the job that rolls back --------------------------------------------------------------------------------------
 
 
@@ -576,7 +362,7 @@ def _condition(job: DeployJob) -> str:
     """
     failed = [f"(needs.{n}.result == 'failure' || needs.{n}.result == 'cancelled')" for n in _needed(job)]
     if job.last_check is not None:
-        failed[0] = f"needs.{job.id}.outputs.{_healthy(job)} != 'true' && {failed[0]}"
+        failed[0] = f"needs.{job.id}.outputs.{healthy_output(job)} != 'true' && {failed[0]}"
         if len(failed) > 1:
             failed[0] = f"({failed[0]})"
     return f"always() && {failed[0]}" if len(failed) == 1 else f"always() && ({' || '.join(failed)})"
@@ -625,7 +411,7 @@ def _rollback_job(going_back: GoingBack) -> dict[str, Any] | Blocked:
         *map(copy_of, signing_in),
         *_restore_steps(going_back),
         *_health_step(going_back),
-        *([snapshot_notice(job.id)] if "snapshot_id" in _outputs(job) else []),
+        *([snapshot_notice(job.id)] if "snapshot_id" in outputs_of(job) else []),
     ]
     return made
 
@@ -666,7 +452,7 @@ def _health_step(going_back: GoingBack) -> list[dict[str, Any]]:
 def _restore_steps(going_back: GoingBack) -> list[dict[str, Any]]:
     made: list[dict[str, Any]] = []
     for record in reversed(going_back.records):
-        step: dict[str, Any] = {"name": f"Go back to what ran before{_of(going_back.job, record.deployment)}"}
+        step: dict[str, Any] = {"name": f"Go back to what ran before{of_which(going_back.job, record.deployment)}"}
         step |= NOT_HELD_BACK if record is not going_back.records[-1] else {}
         if not going_back.shared:
             step |= record.deployment.surroundings
@@ -691,7 +477,7 @@ def _effects(job: DeployJob, rollback: str) -> list[str]:
     health = ", and checks health" if job.urls else ""
     return [
         f"job {job.id} records what runs before it changes anything",
-        *([f"helm waits in job {job.id} until what it upgrades is ready"] if _waiting_helm(job) else []),
+        *([f"helm waits in job {job.id} until what it upgrades is ready"] if waiting_helm(job) else []),
         f"job {rollback} restores it when {job.id} fails, is cancelled or runs out of time{health}",
         f"job {rollback} fails, and says so, where nothing was recorded; no failed deployment turns green",
     ]
@@ -709,7 +495,7 @@ def _todo(job: DeployJob) -> list[str]:
     elif job.way is KUBERNETES:
         made.append("allow the deploying identity to list replica sets")
     limit = job.job.data.get("timeout-minutes")
-    if isinstance(limit, int) and limit < 60 and _waited_for(job):
+    if isinstance(limit, int) and limit < 60 and waited_for(job):
         made.append(
             "leave room for the wait until the rollout is steady, up to twenty minutes: timeout-minutes of job "
             f"{job.id} is {limit}"
@@ -783,7 +569,7 @@ def _made_to_work(
     listed = steps_node is not None and steps_node.target is None and steps_node.style != "flow"
     if steps_node is None or not listed or job.id not in rollback.needs:
         return Blocked(f"the steps of job {rollback.id} cannot be edited", "delete the job; fhfix then writes one")
-    going_back = _going_back(job, options)
+    going_back = going_back_of(job, options.style)
     files = going_back.files(local)
     if isinstance(files, Blocked):
         return files
@@ -793,7 +579,7 @@ def _made_to_work(
     made = [] if "actions/checkout" in there else _checkout_steps(going_back)
     made += [copy_of(step) for step in job.sign_in if step.action not in {*there, "actions/checkout"}]
     made += _restore_steps(going_back)
-    parts = _recording(going_back)
+    parts = recording(going_back)
     parts.append(workflow.insert_item(steps_node, max(signed_in, default=-1) + 1, *made))
     parts.append(_better_condition(job, rollback))
     parts += _same_rights(job, rollback, workflows)
@@ -885,7 +671,7 @@ def _repaired(job: DeployJob, rollback: Job, flaw: Flaw, local: LocalActions, op
     why = _why_not(job)
     if why is not None:
         return replace(why, config="")
-    workflow, going_back = job.workflow, _going_back(job, options)
+    workflow, going_back = job.workflow, going_back_of(job, options.style)
     if len(going_back.records) != 1:
         return Blocked(f"job {job.id} deploys several services", "delete the rollback; fhfix then writes a new one")
     files = going_back.files(local, checking=False)
@@ -902,7 +688,7 @@ def _repaired(job: DeployJob, rollback: Job, flaw: Flaw, local: LocalActions, op
     if step.node.get("env") is not None:
         return _better_deleted(f"step {step.name} has an env of its own")
     record = going_back.records[0]
-    parts = _recording(going_back)
+    parts = recording(going_back)
     values = _restore_values(going_back, record)
     if going_back.shared:
         there = any(other.action == "actions/checkout" for other in rollback.steps)

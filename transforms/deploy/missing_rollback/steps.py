@@ -29,6 +29,7 @@ SCRIPTS: Mapping[tuple[str, Way], str] = {
     ("record", KUBERNETES): script(__package__, "record-kubernetes.sh"),
     ("wait", ECS): script(__package__, "wait-ecs.sh"),
     ("wait", KUBERNETES): script(__package__, "wait-kubernetes.sh"),
+    ("undo", KUBERNETES): script(__package__, "undo-kubernetes.sh"),
     ("restore", ECS): script(__package__, "restore-ecs.sh"),
     ("restore", HELM): script(__package__, "restore-helm.sh"),
     ("restore", KUBERNETES): script(__package__, "restore-kubernetes.sh"),
