@@ -460,6 +460,16 @@ def assigned(assignment: str) -> dict[str, dict[str, Any]]:
     return table
 
 
+def as_typed(value: Any) -> str:
+    """A value as `--set` takes it: a text without quotes, unless it would be read as something else."""
+    if isinstance(value, str):
+        try:
+            tomllib.loads(f"value = {value}")
+        except tomllib.TOMLDecodeError:
+            return value
+    return toml_value(value)
+
+
 def merged(first: Mapping[str, Any], second: Mapping[str, Any]) -> dict[str, Any]:
     """Both tables; where both have a value, that of the second, and where both have a table, both again."""
     both = dict(first)
@@ -501,13 +511,24 @@ def _bad_options(prefix: str, tables: Mapping[str, Any], rules: Sequence[Rule]) 
                     errors.append(f"{where}.{key}: no such option{known}")
                 elif wrong := _wrong_type(options[key].kind, value):
                     errors.append(f"{where}.{key}: {wrong}")
-                elif unfilled := next(filter(_PLACEHOLDER.fullmatch, _texts_in(value)), ""):
+                elif unfilled := next(filter(placeholder, _texts_in(value)), ""):
                     errors.append(f"{where}.{key}: {unfilled!r} is a placeholder, not a value")
     return errors
 
 
-# As messages write it: `…` alone, or in the place of a host.
-_PLACEHOLDER = re.compile(r"\s*(\w+://)?(…|\.{3})(/\S*)?\s*")
+_PLACEHOLDER = re.compile(
+    r"\s*(?:…|\.{3}|<[^<>]+>|to-?do|fixme|tbd|(?:change|replace)[-_]?me|your[-_][\w-]+"
+    r"|\w+://(?:[^/@\s]*@)?(?:…|\.{3}|<[^<>/]+>|your[-_][\w.-]+|(?:[\w-]+\.)*example\.(?:com|org|net))(?::\d+)?(?:/\S*)?)\s*",
+    re.IGNORECASE,
+)
+
+
+def placeholder(value: Any) -> bool:
+    """Whether a value stands for another one: `…`, `<name>` or `your-name` alone, or in the place of a host.
+
+    RFC 2606 keeps the domains for examples.
+    """
+    return isinstance(value, str) and _PLACEHOLDER.fullmatch(value) is not None
 
 
 def _texts_in(value: Any) -> Iterator[str]:
