@@ -6,6 +6,7 @@ What is said later wins: defaults, then the file, then the command line. There i
 
 from __future__ import annotations
 
+import json
 import os
 import re
 import tomllib
@@ -23,10 +24,11 @@ from fixer.ignores import file_ignored, ignored_by_comment
 from fixer.model import Blocked, FileError, Level, Option, Profile, Reported, Rule, RuleOptions, Source, Tier
 from fixer.repository import Repository
 from fixer.selectors import all_selectors, matches
-from fixer.show.tool import homepage
 from fixer.show.visible import visible
 
 FILE = ".fhfix.toml"
+SCHEMA = ".fhfix.schema.json"
+"""Beside it, for editors."""
 
 SETTINGS = (
     Option(
@@ -266,6 +268,10 @@ def json_schema(rules: Sequence[Rule]) -> dict[str, Any]:
     }
 
 
+def schema_text(rules: Sequence[Rule]) -> str:
+    return json.dumps(json_schema(rules), indent=2, ensure_ascii=False) + "\n"
+
+
 _JSON_TYPES = {bool: "boolean", int: "integer", float: "number", str: "string", Sequence: "array", Mapping: "object"}
 
 
@@ -293,11 +299,16 @@ def _type_schema(kind: Any) -> dict[str, Any]:
 # -- the file that `fhfix init` writes ----------------------------------------------------------------------------
 
 
-def starting_text(rules: Sequence[Rule], left: Iterable[Reported], inferred: Iterable[str] = ()) -> str:
-    """A commented configuration: what was inferred, every value that a blocked finding asks for, and the rest."""
-    schema = [f"#:schema {homepage()}/raw/main/docs/schema/config.json", ""] if homepage() else []
+def starting_text(
+    rules: Sequence[Rule], left: Iterable[Reported], inferred: Iterable[str] = (), schema: str = ""
+) -> str:
+    """A commented configuration: what was inferred, every value that a blocked finding asks for, and the rest.
+
+    `schema` is where editors find its schema, empty for nowhere:
+    https://taplo.tamasfe.dev/configuration/directives.html
+    """
     lines = [
-        *schema,
+        *([f"#:schema {schema}", ""] if schema else []),
         "# Configuration of fhfix. Every line is optional; what is commented out is the default.",
         "# Below [tool.fhfix] in pyproject.toml the same keys work.",
         "",
