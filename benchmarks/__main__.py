@@ -9,48 +9,18 @@ the median, and between which values the middle half of the rounds lies. Below 1
 from __future__ import annotations
 
 import argparse
-import os
 import shutil
 import subprocess
 import sys
 import tempfile
-import time
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from statistics import median, quantiles
 
+from benchmarks.processes import Command, Programs, Run, run
+
 ROOT = Path(__file__).parent.parent
 FIXTURE = ROOT / "fixtures" / "financehub" / "before"
-FINDINGS = {0, 1, 10, 11, 12, 13, 14}
-"""Exit codes that say "done": zizmor's 11 to 14 stand for the severity of what it found."""
-
-ENVIRONMENT = {name: value for name, value in os.environ.items() if name != "PYTHONDONTWRITEBYTECODE"}
-"""An installed program has its compiled modules beside it; the first round, which does not count, makes them here."""
-
-Command = list[str]
-
-
-@dataclass(frozen=True, slots=True)
-class Run:
-    seconds: float
-    megabytes: float
-
-
-def run(*commands: Command) -> Run:
-    """Wall time of whole processes, started together, and the greatest resident memory among them."""
-    start = time.perf_counter()
-    processes = [
-        subprocess.Popen(c, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, env=ENVIRONMENT) for c in commands
-    ]
-    memory = 0
-    for command, process in zip(commands, processes, strict=True):
-        _, status, usage = os.wait4(process.pid, 0)
-        process.returncode = os.waitstatus_to_exitcode(status)
-        if process.returncode not in FINDINGS:
-            raise RuntimeError(f"{' '.join(command)} ended with {process.returncode}")
-        memory += usage.ru_maxrss
-    return Run(time.perf_counter() - start, memory / 1024)
 
 
 def compare(what: str, rounds: int, ours: Callable[[], Run], theirs: Callable[[], Run]) -> None:
@@ -64,32 +34,14 @@ def compare(what: str, rounds: int, ours: Callable[[], Run], theirs: Callable[[]
             other = theirs()
             mine = ours()
         pairs.append((mine, other))
-    time_ratios = sorted(mine.seconds / other.seconds for mine, other in pairs[1:])
+    time_ratios = sorted(mine.wall / other.wall for mine, other in pairs[1:])
     low, _, high = quantiles(time_ratios, n=4)
     memory = median(mine.megabytes for mine, _ in pairs) / median(other.megabytes for _, other in pairs)
     print(
         f"{what:58} time x {median(time_ratios):.2f} (middle half {low:.2f} to {high:.2f})  memory x {memory:.2f}"
-        f"  [{median(m.seconds for m, _ in pairs[1:]):.2f} s : {median(o.seconds for _, o in pairs[1:]):.2f} s]",
+        f"  [{median(m.wall for m, _ in pairs[1:]):.2f} s : {median(o.wall for _, o in pairs[1:]):.2f} s]",
         flush=True,
     )
-
-
-@dataclass(frozen=True)
-class Programs:
-    fhfix: str
-    zizmor: str
-
-    def check(self, folder: Path) -> Command:
-        return [self.fhfix, "check", str(folder)]
-
-    def apply(self, folder: Path) -> Command:
-        return [self.fhfix, "apply", str(folder)]
-
-    def lint(self, folder: Path) -> Command:
-        return [self.zizmor, "--offline", "--no-progress", "--no-config", str(folder)]
-
-    def fix(self, folder: Path) -> Command:
-        return [self.zizmor, "--offline", "--no-progress", "--no-config", "--fix=all", str(folder)]
 
 
 def fresh(original: Path, work: Path, command: Callable[[Path], Command]) -> Callable[[], Run]:

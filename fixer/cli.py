@@ -21,6 +21,7 @@ COMMANDS = {
     "preview": "Write a self-contained HTML report, before and after.",
     "review": "Choose fixes in the browser, see the result, apply it.",
     "pr": "Open or update the pull request with the fixes.",
+    "fleet": "Many repositories at once: look at them, propose to them.",
     "audit": "Write the audit document of a repository.",
     "rules": "List the rules.",
     "explain": "Say what a rule finds, why, and what it leaves alone.",

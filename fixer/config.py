@@ -61,7 +61,8 @@ class ConfigError(Exception):
 
 @dataclass(frozen=True)
 class Config:
-    """Values that are known to be sound. `origin` is the file that they come from, empty for none."""
+    """Values that are known to be sound. `origin` is the file that they come from, empty for none; `inherited` are
+    patterns that come from elsewhere."""
 
     select: tuple[str, ...] = ()
     ignore: tuple[str, ...] = ()
@@ -73,6 +74,7 @@ class Config:
     rules: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
     origin: str = ""
     filters: tuple[Filter, ...] = ()
+    inherited: frozenset[str] = frozenset()
 
     def options_for(self, rule: Rule) -> RuleOptions:
         return rule.options_type.of(self.rules.get(rule.id, {}))
@@ -91,7 +93,8 @@ class Config:
 
     @property
     def patterns(self) -> tuple[str, ...]:
-        return tuple(dict.fromkeys((*self.exclude, *self.per_path_ignores)))
+        """Of `exclude` and `per-path-ignores`, as far as the repository itself has them."""
+        return tuple(p for p in dict.fromkeys((*self.exclude, *self.per_path_ignores)) if p not in self.inherited)
 
     def idle_patterns(self, repository: Repository) -> tuple[str, ...]:
         """Patterns of `exclude` and `per-path-ignores` that match no file, not even one that does not count."""
@@ -161,32 +164,49 @@ class Config:
         )
 
 
-def load_config(root: Path, explicit: Path | None = None, rules: Sequence[Rule] | None = None) -> Config:
-    """The configuration of a repository. Raises ConfigError, which says all that is wrong at once."""
+def load_config(
+    root: Path,
+    explicit: Path | None = None,
+    rules: Sequence[Rule] | None = None,
+    below: Mapping[str, Any] | None = None,
+) -> Config:
+    """The configuration of a repository. Raises ConfigError, which says all that is wrong at once.
+
+    `below` is a table of the same keys that holds where the repository's own file says nothing, for a fleet say.
+    """
+    table, name, prefix = _own_table(root, explicit)
+    if not name and not below:
+        return Config()
+    if rules is None:
+        from fixer.registry import all_rules
+
+        rules = all_rules()
+    found = from_table(merged(below or {}, table), rules, name, prefix)
+    inherited = (*(below or {}).get("exclude", ()), *(below or {}).get("per-path-ignores", ()))
+    return replace(found, inherited=frozenset(inherited))
+
+
+def _own_table(root: Path, explicit: Path | None) -> tuple[Mapping[str, Any], str, str]:
+    """What the repository's own file says, the file's name, and what its keys begin with; empty for no file."""
     path = explicit or root / FILE
     # A link that is broken is there, and wrong.
     if explicit is None and not os.path.lexists(path):
         path = root / "pyproject.toml"
         if not os.path.lexists(path):
-            return Config()
+            return {}, "", ""
     name = path.name if path.parent == root else str(path)
     text = _read(path, name)
     if explicit is None and path.name == "pyproject.toml" and b"fhfix" not in text:
-        return Config()  # whatever else is wrong with it, a template for instance, is not our matter
+        return {}, "", ""  # whatever else is wrong with it, a template for instance, is not our matter
     table = _parse(text, name)
-    prefix = ""
     if path.name == "pyproject.toml" or (explicit and "fhfix" in _table(table.get("tool"))):
         found = _table(table.get("tool")).get("fhfix")
         if found is None and explicit is None:
-            return Config()
+            return {}, "", ""
         if not isinstance(found, dict):
             raise ConfigError([f"{name}: has no table [tool.fhfix]"])
-        table, prefix = found, "tool.fhfix."
-    if rules is None:
-        from fixer.registry import all_rules
-
-        rules = all_rules()
-    return from_table(table, rules, name, prefix)
+        return found, name, "tool.fhfix."
+    return table, name, ""
 
 
 def from_table(table: Mapping[str, Any], rules: Sequence[Rule], name: str = FILE, prefix: str = "") -> Config:
@@ -419,6 +439,11 @@ def _toml_text(text: str) -> str:
 
 
 # -- what can be wrong --------------------------------------------------------------------------------------------
+
+
+def parsed(file: Path) -> dict[str, Any]:
+    """A file of TOML as it is. Raises ConfigError."""
+    return _parse(_read(file, str(file)), str(file))
 
 
 def _read(path: Path, name: str) -> bytes:

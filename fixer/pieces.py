@@ -2,90 +2,112 @@
 
 from __future__ import annotations
 
+from bisect import bisect_left, bisect_right
 from collections import Counter
-from collections.abc import Iterable
+from dataclasses import dataclass
+from functools import cached_property
 
 from fixer.model import Edit, Piece, Span
 from fixer.splice import ordered
 
 
-def spliced(pieces: list[Piece], edits: list[tuple[Edit, int]]) -> list[Piece]:
-    """The same edits on the pieces of a file, so that every changed range knows which fix made it."""
-    owners = {id(edit): owner for edit, owner in edits}
-    in_order = ordered(edit for edit, _ in edits)
-    begins: dict[int, int] = {}
-    written: Counter[int] = Counter()
-    for edit in in_order:
-        begins[id(edit)] = written[owners[id(edit)]]
-        written[owners[id(edit)]] += len(edit.text)
-    for edit in reversed(in_order):
-        before, rest = _split(pieces, edit.span.start)
-        gone, after = _split(rest, edit.span.end - edit.span.start)
-        removed = "".join(p.removed + (p.text if p.origin is None else "") for p in gone)
-        pieces = [*before, Piece(edit.text, owners[id(edit)], removed, begins[id(edit)]), *after]
-    return pieces
+@dataclass(frozen=True)
+class Runs:
+    """A changed file from its beginning to its end."""
+
+    pieces: tuple[Piece, ...] = ()
+
+    @cached_property
+    def _starts(self) -> list[int]:
+        """Where each piece begins in the changed text."""
+        starts, at = [], 0
+        for piece in self.pieces:
+            starts.append(at)
+            at += len(piece.text)
+        return starts
+
+    @cached_property
+    def _places(self) -> list[int]:
+        """Where each piece begins in the original text; what a fix wrote stands where it took text away."""
+        places, at = [], 0
+        for piece in self.pieces:
+            places.append(at)
+            at += len(piece.text) if piece.origin is None else len(piece.removed)
+        return places
+
+    def spliced(self, edits: list[tuple[Edit, int]]) -> Runs:
+        """After these edits, each with the fix that it belongs to."""
+        owners = {id(edit): owner for edit, owner in edits}
+        written: Counter[int] = Counter()
+        found: list[Piece] = []
+        rest = list(reversed(self.pieces))
+        at = 0
+        for edit in ordered(edit for edit, _ in edits):
+            found += _taken(rest, edit.span.start - at)
+            gone = _taken(rest, edit.span.end - edit.span.start)
+            at = edit.span.end
+            removed = "".join(p.removed + (p.text if p.origin is None else "") for p in gone)
+            owner = owners[id(edit)]
+            found.append(Piece(edit.text, owner, removed, written[owner]))
+            written[owner] += len(edit.text)
+        return Runs((*found, *reversed(rest)))
+
+    def writers(self, edit: Edit) -> set[int]:
+        """The fixes in whose text an edit stands: it takes some of that text away, or puts something in between.
+
+        At an end of such text it stands beside it.
+        """
+        first = max(bisect_right(self._starts, edit.span.start) - 1, 0)
+        last = bisect_left(self._starts, edit.span.end)
+        return {
+            piece.origin
+            for piece, start in zip(self.pieces[first:last], self._starts[first:last], strict=True)
+            if piece.origin is not None and start < edit.span.end and edit.span.start < start + len(piece.text)
+        }
+
+    def original(self, offset: int) -> int:
+        """Where in the original text an offset of the changed text lies; for text of a fix, where the fix stands."""
+        number = bisect_right(self._starts, offset) - 1
+        if number < 0:
+            return offset
+        piece, at = self.pieces[number], self._places[number]
+        inside = offset - self._starts[number]
+        if inside < len(piece.text):
+            return at if piece.origin is not None else at + inside
+        return at + (len(piece.text) if piece.origin is None else len(piece.removed)) + inside - len(piece.text)
+
+    def written_at(self, span: Span) -> tuple[int, int]:
+        """Which fix wrote what stands in a span of the changed text, -1 for none, and where in what it wrote.
+
+        Where something in the span was there before, that counts. A file without pieces is as it was.
+        """
+        first: tuple[int, int] | None = None
+        for number in range(max(bisect_right(self._starts, span.start) - 1, 0), len(self.pieces)):
+            piece, start = self.pieces[number], self._starts[number]
+            if start + len(piece.text) <= span.start:
+                continue
+            if start >= max(span.end, span.start + 1):
+                break
+            place = (-1 if piece.origin is None else piece.origin, piece.at + max(span.start - start, 0))
+            if piece.origin is None:
+                return place
+            first = first or place
+        if first is not None:
+            return first
+        # Behind the end of the file.
+        end = self._starts[-1] + len(self.pieces[-1].text) if self.pieces else 0
+        at = next((piece.at + len(piece.text) for piece in reversed(self.pieces) if piece.origin is None), 0)
+        return -1, at + span.start - end
 
 
-def writers(pieces: Iterable[Piece], edit: Edit) -> set[int]:
-    """The fixes in whose text an edit stands: it takes some of that text away, or puts something in between.
-
-    At an end of such text it stands beside it.
-    """
-    found: set[int] = set()
-    start = 0
-    for piece in pieces:
-        end = start + len(piece.text)
-        if piece.origin is not None and start < edit.span.end and edit.span.start < end:
-            found.add(piece.origin)
-        if start > edit.span.end:
-            break
-        start = end
+def _taken(rest: list[Piece], length: int) -> list[Piece]:
+    """Takes so many characters from the pieces, which stand in reverse; one that goes beyond them is cut in two."""
+    found: list[Piece] = []
+    while length and rest:
+        piece = rest.pop()
+        if length < len(piece.text):
+            rest.append(Piece(piece.text[length:], piece.origin, at=piece.at + length))
+            piece = Piece(piece.text[:length], piece.origin, piece.removed, piece.at)
+        found.append(piece)
+        length -= len(piece.text)
     return found
-
-
-def original(pieces: Iterable[Piece], offset: int) -> int:
-    """Where in the original text an offset of the changed text lies; for text of a fix, where the fix stands."""
-    at = 0
-    for piece in pieces:
-        if offset < len(piece.text):
-            return at + offset if piece.origin is None else at
-        offset -= len(piece.text)
-        at += len(piece.text) if piece.origin is None else len(piece.removed)
-    return at + offset
-
-
-def written_at(pieces: Iterable[Piece], span: Span) -> tuple[int, int]:
-    """Which fix wrote what stands in a span of the changed text, -1 for none, and where in what it wrote.
-
-    Where something in the span was there before, that counts. A file without pieces is as it was.
-    """
-    first: tuple[int, int] | None = None
-    start = end = at = 0
-    for piece in pieces:
-        start, end = end, end + len(piece.text)
-        if piece.origin is None:
-            at = piece.at + len(piece.text)
-        if end <= span.start:
-            continue
-        if start >= max(span.end, span.start + 1):
-            break
-        place = (-1 if piece.origin is None else piece.origin, piece.at + max(span.start - start, 0))
-        if piece.origin is None:
-            return place
-        first = first or place
-    return first or (-1, at + span.start - end)
-
-
-def _split(pieces: list[Piece], offset: int) -> tuple[list[Piece], list[Piece]]:
-    """Pieces before and from an offset; one that holds it is cut in two."""
-    before: list[Piece] = []
-    for number, piece in enumerate(pieces):
-        if offset < len(piece.text) or (offset == 0 and not piece.text):
-            if offset == 0:
-                return before, pieces[number:]
-            head = Piece(piece.text[:offset], piece.origin, piece.removed, piece.at)
-            tail = Piece(piece.text[offset:], piece.origin, at=piece.at + offset)
-            return [*before, head], [tail, *pieces[number + 1 :]]
-        before.append(piece)
-        offset -= len(piece.text)
-    return before, []

@@ -13,9 +13,11 @@ import fnmatch
 import os
 import re
 import subprocess
+from bisect import bisect_left
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from functools import cached_property
+from itertools import islice, takewhile
 from pathlib import Path
 from typing import Any, Protocol, Self, TypeVar, cast
 
@@ -41,9 +43,13 @@ _GENERATED_HEAD = re.compile(
 )
 _DO_NOT_EDIT = re.compile(r"\bdo not (directly |manually )?(edit|modify|change)|\bdon't edit", re.IGNORECASE)
 _HEAD_LINES = 15
+_OF_THE_DISK = ("_listed", "_on_disk", "_environments")
+_OF_THE_LISTING = ("_files", "_names", "_folders", "_by_name", "_by_suffix", "_paths_by_kind")
+"""What has been found out about the files that are there, and stays true where only their texts change."""
 _TEMPLATE = re.compile(r"\{%|<%")
 """Marks of templates that stand in no file of a kind that is read, unless it is a template itself."""
 _CLOSED_FOLDER = re.compile(r"^warning: could not open directory '(.*)': (.*)$", re.MULTILINE)
+_WILDCARD = re.compile(r"[*?]|\[[^\]]*\]|\[")
 _LISTING = "*"
 """What a fact depends on that asked which files there are."""
 _TOLD = "?"
@@ -85,12 +91,20 @@ def generated_by(path: str, text: str) -> str:
 class Repository:
     """Files by path, documents, and facts; all computed lazily and at most once.
 
-    `only` restricts what rules look at (a folder or a file); facts still see everything.
+    `only` restricts what rules look at (a folder or a file); facts still see everything. `bring` is called with the
+    path of each file before it is read from disk the first time: a partial clone fetches it then.
     """
 
-    def __init__(self, root: Path, overlay: Mapping[str, Source] | None = None, only: str = "") -> None:
+    def __init__(
+        self,
+        root: Path,
+        overlay: Mapping[str, Source] | None = None,
+        only: str = "",
+        bring: Callable[[str], None] = lambda path: None,
+    ) -> None:
         self.root = root
         self.only = only
+        self.bring = bring
         self._overlay = dict(overlay or {})
         self._documents: dict[str, Document | FileError] = {}
         self._sources: dict[str, Source | FileError] = {}
@@ -109,15 +123,17 @@ class Repository:
         Documents of other files are kept, and so are facts that read none of these files.
         """
         sources = {path: made if isinstance(made, Source) else made.source for path, made in changed.items()}
-        after = Repository(self.root, {**self._overlay, **sources}, self.only)
-        touched = set(changed) | ({_LISTING} if any(path not in self._names for path in changed) else set())
+        after = Repository(self.root, {**self._overlay, **sources}, self.only, self.bring)
+        added = any(path not in self._names for path in changed)
+        touched = set(changed) | ({_LISTING} if added else set())
         after._facts = {kind: fact for kind, fact in self._facts.items() if not self._depends[kind] & touched}
         after._depends = {kind: self._depends[kind] for kind in after._facts}
         after._documents = {p: d for p, d in self._documents.items() if p not in changed}
         after._documents |= {p: made for p, made in changed.items() if not isinstance(made, Source)}
         after._sources = {p: s for p, s in self._sources.items() if p not in changed}
         after._told = self._told
-        after.__dict__.update(_listed=self._listed, _on_disk=self._on_disk)
+        kept = _OF_THE_DISK if added else (*_OF_THE_DISK, *_OF_THE_LISTING)
+        after.__dict__.update({name: self.__dict__[name] for name in kept if name in self.__dict__})
         after._ignored = self._ignored
         return after
 
@@ -159,8 +175,11 @@ class Repository:
     @cached_property
     def _on_disk(self) -> tuple[str, ...]:
         names, _ = self._listed
+        # Whether a file counts is said by the folders that it is in, which many files share.
+        counts = {folder: not self.why_left_out(folder) for folder in {name.rpartition("/")[0] + "/" for name in names}}
+        here = (name for name in names if counts[name.rpartition("/")[0] + "/"])
         # Git also lists what somebody has deleted since, and what a sparse checkout left out.
-        return tuple(sorted(n for n in names if not self.why_left_out(n) and _is_there(f"{self.root}/{n}")))
+        return tuple(sorted(name for name in here if _is_there(f"{self.root}/{name}")))
 
     @cached_property
     def _environments(self) -> tuple[str, ...]:
@@ -260,11 +279,42 @@ class Repository:
             found.setdefault(path.rpartition("/")[2], []).append(path)
         return {name: tuple(paths) for name, paths in found.items()}
 
+    def ending(self, *suffixes: str) -> tuple[str, ...]:
+        """Every path with one of these suffixes, such as `.py`, in whatever case, sorted; an empty one stands for names
+        without a dot. Where there are very many files, most have other suffixes, and need not be looked at."""
+        self._note(_LISTING)
+        if len(suffixes) == 1:
+            return self._by_suffix.get(suffixes[0], ())
+        return tuple(sorted(path for suffix in suffixes for path in self._by_suffix.get(suffix, ())))
+
+    @cached_property
+    def _by_suffix(self) -> dict[str, tuple[str, ...]]:
+        found: dict[str, list[str]] = {}
+        for path in self._files:
+            _, dot, suffix = path.rpartition("/")[2].rpartition(".")
+            found.setdefault(f".{suffix.lower()}" if dot else "", []).append(path)
+        return {suffix: tuple(paths) for suffix, paths in found.items()}
+
     def glob(self, *patterns: str) -> Iterator[str]:
         """Paths that match a shell pattern; `*` also crosses `/`, so `*Dockerfile` finds it in every folder."""
         self._note(_LISTING)
-        matches = [re.compile(fnmatch.translate(pattern)).match for pattern in patterns]
-        return (path for path in self.files if any(match(path) for match in matches))
+        matches = re.compile("|".join(map(fnmatch.translate, patterns))).match
+        several = [self._candidates(pattern) for pattern in patterns]
+        candidates = several[0] if len(several) == 1 else sorted({path for paths in several for path in paths})
+        return (path for path in candidates if matches(path))
+
+    def _candidates(self, pattern: str) -> tuple[str, ...]:
+        """The paths that a shell pattern may match, by what stands before its first and behind its last wildcard."""
+        first, *others = _WILDCARD.split(pattern)
+        last = others[-1] if others else first
+        if "/" in last or not others:
+            return self._by_name.get(last.rpartition("/")[2], ())
+        if "." in last:
+            return self._by_suffix.get(f".{last.rpartition('.')[2].lower()}", ())
+        if not first:
+            return self._files
+        start = bisect_left(self._files, first)
+        return tuple(takewhile(lambda path: path.startswith(first), islice(self._files, start, None)))
 
     def read(self, path: str) -> Source:
         """Raises FileError for a file that is missing, a link, unreadable, binary, huge, or not UTF-8."""
@@ -274,6 +324,7 @@ class Repository:
             return self._overlay[path]
         if path not in self._sources:
             try:
+                self.bring(path)
                 self._sources[path] = _read(self.root, path)
             except FileError as error:
                 self._sources[path] = error

@@ -9,11 +9,11 @@ What the commands, and whatever else uses fhfix as a library, stand on. It print
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from fixer import engine
 from fixer.config import Config, ConfigError, Filter, load_config, together
@@ -138,7 +138,8 @@ class Session:
 
     def again(self) -> Session:
         """The same with the files as they are on disk now."""
-        return replace(self, repository=Repository(self.repository.root, only=self.repository.only))
+        there = self.repository
+        return replace(self, repository=Repository(there.root, only=there.only, bring=there.bring))
 
     def with_settings(self, settings: Sequence[str]) -> Session:
         """The same with more options, `rules.<id>.<option>=<value>`. Raises SessionError for what is mistyped."""
@@ -156,7 +157,8 @@ class Session:
         a path, an exclusion, a baseline or a comment that leaves findings out."""
         from fixer.audit.criteria import criteria
 
-        whole = Repository(self.repository.root) if self.repository.only else self.repository
+        there = self.repository
+        whole = Repository(there.root, bring=there.bring) if there.only else there
         if plan is not None:
             whole = whole.with_changes({path: change.after for path, change in plan.files.items()})
         silence = self._silence()
@@ -189,12 +191,18 @@ def open_session(
     profile: Profile | None = None,
     min_severity: Level | None = None,
     waiting: Waiting = _silent,
+    below: Mapping[str, Any] | None = None,
+    bring: Callable[[str], None] | None = None,
 ) -> Session:
     """Opens the repository that holds `path`; the arguments are those of the command line.
 
-    `settings` are `rules.<id>.<option>=<value>`. Raises SessionError for whatever does not exist or is mistyped.
+    `settings` are `rules.<id>.<option>=<value>`. `below` is a table like that of a configuration file, and holds where
+    the repository's own says nothing; `bring` is that of `Repository`. Raises SessionError for whatever does not exist
+    or is mistyped.
     """
     repository = repository_at(path)
+    if bring is not None:
+        repository.bring = bring
     rules = all_rules()
     try:
         _ = repository.files  # where git refuses to say which they are, nothing can be done
@@ -203,7 +211,8 @@ def open_session(
             filters.append(Baseline.load(baseline.resolve(), repository.root))
         if changed_since is not None:
             filters.append(ChangedSince.of(repository.root, changed_since))
-        chosen = load_config(repository.root, config.resolve() if config else None, rules).with_command_line(
+        own = load_config(repository.root, config.resolve() if config else None, rules, below)
+        chosen = own.with_command_line(
             rules,
             select=select,
             ignore=ignore,

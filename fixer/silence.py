@@ -34,14 +34,16 @@ class Silence:
     comments: set[tuple[str, str]] = field(default_factory=set)
     """Those that silenced something: path and text."""
     fingerprints: set[str] = field(default_factory=set)
-    """Of all findings, as a baseline has them."""
+    """Of all findings, as the baseline has them; none without one."""
 
     @classmethod
     def detect(cls, repository: Repository) -> Self | None:
         return None
 
     def note(self, reported: Reported, source: Source) -> None:
-        self.fingerprints.add(fingerprint(reported.rule.id, source, source.line_of(reported.finding.span.start)))
+        if self.baseline is not None:
+            line = source.line_of(reported.finding.span.start)
+            self.fingerprints.add(fingerprint(reported.rule.id, source, line))
         self.note_file(reported.rule, source)
         if MARK in source.text:
             lines = lines_about(reported, source)

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+from bisect import bisect_left, insort
 from collections.abc import Iterable, Sequence
 
-from fixer.model import Edit
+from fixer.model import Address, Edit
 
 
 def ordered(edits: Iterable[Edit]) -> list[Edit]:
@@ -23,6 +24,34 @@ def overlap(edits: Iterable[Edit]) -> bool:
             return True
         end = max(end, edit.span.end)
     return False
+
+
+class Claimed:
+    """What the fixes of a batch do to one file, to tell whether another one contends with them."""
+
+    def __init__(self) -> None:
+        self._spans: list[tuple[int, int]] = []  # sorted; none overlaps another
+        self._set: set[Address] = set()
+
+    def contends(self, edits: Sequence[Edit]) -> bool:
+        """Whether one of these edits touches the same text, inserts at the same place, or sets the same value."""
+        if overlap(edits):
+            return True
+        for edit in edits:
+            span = (edit.span.start, edit.span.end)
+            at = bisect_left(self._spans, span)
+            if self._spans[at : at + 1] == [span]:
+                return True
+            if at and self._spans[at - 1][1] > span[0]:
+                return True
+            if at < len(self._spans) and self._spans[at][0] < span[1]:
+                return True
+        return any(change.at in self._set for edit in edits for change in edit.changes)
+
+    def add(self, edits: Iterable[Edit]) -> None:
+        for edit in edits:
+            insort(self._spans, (edit.span.start, edit.span.end))
+            self._set.update(change.at for change in edit.changes if change.op == "set")
 
 
 def splice(text: str, edits: Sequence[Edit]) -> str:

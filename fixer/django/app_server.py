@@ -220,11 +220,10 @@ def _commands(repository: Repository, path: str, source: str) -> Iterator[Server
             yield from _parsed(repository, path, number, line, source)
             continue
         scripts = {(script[1] or script[2]).rpartition("/")[2] for script in _SCRIPT.finditer(line)} - {""}
-        for other in repository.files if scripts else ():
-            if other.rpartition("/")[2] in scripts:
-                for at, inner in _logical_lines(repository.text(other)):
-                    if _STARTS_SERVER.search(inner):
-                        yield from _parsed(repository, other, at, inner, source)
+        for other in sorted(path for script in scripts for path in repository.named(script)):
+            for at, inner in _logical_lines(repository.text(other)):
+                if _STARTS_SERVER.search(inner):
+                    yield from _parsed(repository, other, at, inner, source)
 
 
 def _starts(path: str, text: str) -> Iterator[tuple[int, str]]:
@@ -314,9 +313,8 @@ def _gunicorn_config(repository: Repository, options: dict[str, str]) -> dict[st
     )
     file = name if name.endswith(".py") else name.replace(".", "/") + ".py"
     last = file.rpartition("/")[2]
-    for path in repository.files:
-        if path.rpartition("/")[2] == last:
-            return dict(re.findall(r"""^(\w+)\s*=\s*["']?([\w.]+)["']?""", repository.text(path), re.MULTILINE))
+    for path in repository.named(last):
+        return dict(re.findall(r"""^(\w+)\s*=\s*["']?([\w.]+)["']?""", repository.text(path), re.MULTILINE))
     return {}
 
 
@@ -330,7 +328,8 @@ def _is_django(repository: Repository, command: ServerCommand) -> bool:
     if not module:
         return True
     tail = module.replace(".", "/") + ".py"
-    found = [path for path in repository.files if path == tail or path.endswith(f"/{tail}")]
+    named = repository.named(tail.rpartition("/")[2])
+    found = [path for path in named if path == tail or path.endswith(f"/{tail}")]
     if not found:
         return "sgi" in module or "." in module
     return any(re.search(r"django|get_[aw]sgi_application", repository.text(path)) for path in found)

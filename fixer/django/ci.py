@@ -601,15 +601,15 @@ def _mentioned(repository: Repository, job: Job | None) -> frozenset[str]:
     names = (
         {name for node in (job.node, *(step.node for step in job.steps)) for name in node.texts("env")} if job else ()
     )
-    wanted = [name for name in names if not _READ_BY_OTHERS.match(name)]
-    if not wanted:
-        return frozenset()
-    pattern = re.compile(rf"\b({'|'.join(map(re.escape, wanted))})\b")
-    found: set[str] = set()
-    for path in repository.files:
-        if path.endswith(".py") and len(found) < len(wanted):
-            found |= {match[1] for match in pattern.finditer(repository.text(path))}
-    return frozenset(found)
+    # A name is looked for as a word only where it occurs at all, which hardly any file does.
+    missing = {name: re.compile(rf"\b{re.escape(name)}\b") for name in names if not _READ_BY_OTHERS.match(name)}
+    wanted = frozenset(missing)
+    for path in repository.ending(".py"):
+        if missing and path.endswith(".py"):
+            text = repository.text(path)
+            for name in [name for name, word in missing.items() if name in text and word.search(text)]:
+                del missing[name]
+    return wanted - missing.keys()
 
 
 def _lenient(repository: Repository, project: DjangoProject) -> Iterator[tuple[str, str]]:

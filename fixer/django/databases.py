@@ -56,7 +56,9 @@ class DatabaseServers:
     def pooler(self) -> str:
         """The file that starts or configures a connection pooler, or an empty string."""
         known = next((each.place.path for each in self.runtime.poolers()), "")
-        paths = (path for path in self.repository.files if path.endswith((".yml", ".yaml", ".ini")))
+        paths = (
+            path for path in self.repository.ending(".yml", ".yaml", ".ini") if path.endswith((".yml", ".yaml", ".ini"))
+        )
         return known or self._first(paths, lambda text: _POOLER_IMAGE.search(text) is not None)
 
     @cached_property
@@ -125,7 +127,8 @@ class DatabaseServers:
 
     @cached_property
     def _manifests(self) -> tuple[str, ...]:
-        return tuple(p for p in self.repository.files if _MANIFEST.search(p) and not _NOT_VALUES.search(p))
+        paths = self.repository.ending(".yml", ".yaml", ".toml", ".json", ".tf", ".tfvars", ".ini")
+        return tuple(p for p in paths if _MANIFEST.search(p) and not _NOT_VALUES.search(p))
 
     def _first(self, paths: Iterable[str], wanted: Callable[[str], bool]) -> str:
         return next((p for p in paths if not _NOT_VALUES.search(p) and wanted(self.repository.text(p))), "")

@@ -72,9 +72,9 @@ class DjangoProject:
     @classmethod
     def detect(cls, repository: Repository) -> Self | None:
         """None where the repository has no Django settings."""
-        named_so = (path for path in repository.files if may_be_settings(path) and "{{" not in path)
+        named_so = (path for path in repository.ending(".py") if may_be_settings(path) and "{{" not in path)
         paths = [path for path in named_so if is_settings(path, repository.text(path))]
-        managers = [p for p in repository.files if p == "manage.py" or p.endswith("/manage.py")]
+        managers = repository.named("manage.py")
         if not paths and not managers:
             return None
         named = _named_settings(repository)
@@ -82,10 +82,11 @@ class DjangoProject:
         roots = sorted(
             {folder_of(path) for path in managers}, key=lambda root: (_is_aside(root), root.count("/"), root)
         )
+        home = {path: _home(path, roots) for path in paths}
         found: list[Self] = []
         taken: set[str] = set()
         for root in roots or [""]:
-            own = {path for path in paths if path not in taken and _belongs(path, root, roots)}
+            own = {path for path in paths if path not in taken and home[path] == root}
             project = cls._of(repository, root, sorted(own), managers, named, packages)
             if project is not None:
                 found.append(project)
@@ -356,19 +357,17 @@ def _first(modules: Mapping[str, SettingsModule]) -> str:
     return min(modules, key=lambda path: (_is_aside(path), order[modules[path].role], path.count("/"), path))
 
 
-def _belongs(path: str, root: str, roots: Sequence[str]) -> bool:
-    """Whether a settings module is of the project in `root`: the deepest root above it, else the nearest."""
+def _home(path: str, roots: Sequence[str]) -> str:
+    """The root of the project that a settings module is of: the deepest root above it, else the nearest."""
     above = [each for each in roots if not each or path.startswith(each + "/")]
     if above:
-        return root == max(above, key=len)
-    if not roots:
-        return True
+        return max(above, key=len)
 
     def shared(each: str) -> int:
         pairs = zip(each.split("/"), path.split("/"), strict=False)
         return next((i for i, (left, right) in enumerate(pairs) if left != right), len(each.split("/")))
 
-    return root == max(roots, key=shared)
+    return max(roots, key=shared, default="")
 
 
 def _is_aside(path: str) -> bool:

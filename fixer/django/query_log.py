@@ -38,7 +38,7 @@ class QueryLog:
 
     @classmethod
     def detect(cls, repository: Repository) -> Self | None:
-        taken = frozenset(path for path in repository.files if path.rpartition("/")[2] == "slow_queries.py")
+        taken = frozenset(repository.named("slow_queries.py"))
         return cls(_found(repository), taken)
 
 

@@ -28,7 +28,7 @@ class RawSql:
     @cached_property
     def first(self) -> str:
         """`path:line` of the first place outside of tests and migrations, or an empty string."""
-        for path in self.repository.files:
+        for path in self.repository.ending(".py"):
             if path.endswith(".py") and not _ASIDE.search(path):
                 text = self.repository.text(path)
                 found = _RAW.search(text)

@@ -29,9 +29,9 @@ from fixer.model import (
     Source,
     Tier,
 )
-from fixer.pieces import spliced, writers
+from fixer.pieces import Runs
 from fixer.repository import Repository
-from fixer.splice import overlap, splice
+from fixer.splice import Claimed, splice
 from fixer.verify import BrokenPromiseError, kept_promise, second_reading
 
 PASSES = 12
@@ -72,7 +72,7 @@ class Fold:
         self.tiers = tiers
         self.taken: list[Reported] = []
         self.needs: dict[int, frozenset[int]] = {}
-        self.pieces: dict[str, list[Piece]] = {}
+        self.pieces: dict[str, Runs] = {}
         self.executable: set[str] = set()
         self.answers = answers
         self.naming = Naming()
@@ -130,7 +130,7 @@ class Fold:
             before = self.start.read(path) if self.start.exists(path) else None
             after = self.repository.read(path)
             if before is None or before.text != after.text:
-                pieces = tuple(self.pieces[path])
+                pieces = self.pieces[path].pieces
                 found[path] = FileChange(path, before, after, pieces, path in self.executable)
         return found
 
@@ -151,7 +151,7 @@ class Fold:
     def _batch(self, rule: Rule) -> tuple[list[Reported], bool]:
         """The fixes that can be made at once, and whether others contend with them for the same text."""
         batch: list[Reported] = []
-        edits: list[Edit] = []
+        claimed: dict[str, Claimed] = {}
         created: set[str] = set()
         deferred = False
         for reported in self._findings(rule):
@@ -159,11 +159,13 @@ class Fold:
             if isinstance(fix, Blocked) or fix.tier not in self.tiers or _key(reported) in self.broken:
                 continue
             names = {file.path for file in fix.new_files}
-            if names & created or _contend(edits, fix.edits):
+            wanted = _by_path(fix.edits)
+            if names & created or any(claimed.setdefault(p, Claimed()).contends(wanted[p]) for p in wanted):
                 deferred = True
             elif self._accepted(reported):
                 batch.append(reported)
-                edits.extend(fix.edits)
+                for path, edits in wanted.items():
+                    claimed[path].add(edits)
                 created |= names
         return batch, deferred
 
@@ -207,22 +209,21 @@ class Fold:
         first = len(self.taken)
         owned = [(edit, first + n) for n, reported in enumerate(batch) for edit in _fix(reported).edits]
         for edit, owner in owned:
-            if below := writers(self.pieces.get(edit.path, ()), edit):
+            if below := self.pieces.get(edit.path, Runs()).writers(edit):
                 self.needs[owner] = self.needs.get(owner, frozenset()) | below
         for path in sorted({edit.path for edit, _ in owned}):
-            pieces = self.pieces.get(path) or [Piece(self.repository.read(path).text)]
-            self.pieces[path] = spliced(pieces, [(edit, owner) for edit, owner in owned if edit.path == path])
+            runs = self.pieces.get(path) or Runs((Piece(self.repository.read(path).text),))
+            self.pieces[path] = runs.spliced([(edit, owner) for edit, owner in owned if edit.path == path])
         for number, reported in enumerate(batch):
             for file in _fix(reported).new_files:
-                self.pieces[file.path] = [Piece(file.text, first + number)]
+                self.pieces[file.path] = Runs((Piece(file.text, first + number),))
                 self.executable |= {file.path} if file.executable else set()
         self.taken.extend(batch)
         self.repository = self.repository.with_changes(changed)
 
     def _edited(self, edits: list[Edit]) -> Changed:
         changed: Changed = {}
-        for path in sorted({edit.path for edit in edits}):
-            here = [edit for edit in edits if edit.path == path]
+        for path, here in sorted(_by_path(edits).items()):
             try:
                 with limited(DOCUMENT):
                     changed[path] = self._edited_file(path, here)
@@ -288,20 +289,11 @@ def _second_reading(source: Source) -> str:
         return "the second reader takes too long"
 
 
-def _contend(taken: Sequence[Edit], wanted: Sequence[Edit]) -> bool:
-    """Whether edits of two fixes touch the same text, insert at the same place, or set the same value."""
-    for path in {edit.path for edit in wanted}:
-        here = [edit for edit in taken if edit.path == path]
-        mine = [edit for edit in wanted if edit.path == path]
-        if overlap([*here, *mine]):
-            return True
-        places = {(edit.span.start, edit.span.end) for edit in here}
-        if any((edit.span.start, edit.span.end) in places for edit in mine):
-            return True
-        values = {change.at for edit in here for change in edit.changes if change.op == "set"}
-        if any(change.at in values for edit in mine for change in edit.changes):
-            return True
-    return False
+def _by_path(edits: Iterable[Edit]) -> dict[str, list[Edit]]:
+    found: dict[str, list[Edit]] = {}
+    for edit in edits:
+        found.setdefault(edit.path, []).append(edit)
+    return found
 
 
 def _key(reported: Reported) -> Key:

@@ -6,8 +6,8 @@ from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 
-from fixer.model import Piece, Reported
-from fixer.pieces import written_at
+from fixer.model import Reported
+from fixer.pieces import Runs
 
 Words = tuple[str, ...]
 
@@ -23,9 +23,7 @@ class Naming:
         self._known: dict[tuple[Words, int, int], str] = {}
         self._met: Counter[tuple[Words, str]] = Counter()
 
-    def apart(
-        self, found: Iterable[Reported], pieces: Mapping[str, Sequence[Piece]], taken: Sequence[Reported]
-    ) -> list[Reported]:
+    def apart(self, found: Iterable[Reported], pieces: Mapping[str, Runs], taken: Sequence[Reported]) -> list[Reported]:
         """The same findings, each of which differs from all others. `pieces` are those of the files now."""
         placed = [(self._place(reported, pieces), reported) for reported in found]
         for place, reported in sorted(placed, key=lambda pair: pair[0]):
@@ -36,7 +34,7 @@ class Naming:
                 self._known[key] = f"{writer} {self._met[reported.words, writer]}".strip()
         return [replace(reported, apart=self._known[reported.words, *place]) for place, reported in placed]
 
-    def _place(self, reported: Reported, pieces: Mapping[str, Sequence[Piece]]) -> tuple[int, int]:
+    def _place(self, reported: Reported, pieces: Mapping[str, Runs]) -> tuple[int, int]:
         """The fix that wrote the text in which it stands, -1 for none, and where in that text."""
         finding = reported.finding
-        return written_at(pieces.get(finding.path, ()), finding.span)
+        return pieces.get(finding.path, Runs()).written_at(finding.span)

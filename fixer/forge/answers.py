@@ -72,6 +72,35 @@ class Pull:
         )
 
 
+@dataclass(frozen=True, slots=True)
+class Listed:
+    """A repository as it stands in a list of GitHub's. `pushed_at` is a time in ISO 8601, empty for never."""
+
+    full_name: str
+    topics: tuple[str, ...]
+    language: str
+    archived: bool
+    disabled: bool
+    fork: bool
+    pushed_at: str
+
+
+def listed_of(answer: Any) -> Listed:
+    name = _value(answer, "full_name", str)
+    if not _NAME.fullmatch(name):
+        raise _odd("full_name")
+    topics = _value(answer, "topics", list, [])
+    return Listed(
+        name,
+        tuple(str(topic).lower() for topic in topics),
+        _value(answer, "language", str, ""),
+        archived=_value(answer, "archived", bool, False),
+        disabled=_value(answer, "disabled", bool, False),
+        fork=_value(answer, "fork", bool, False),
+        pushed_at=_value(answer, "pushed_at", str, ""),
+    )
+
+
 def pulls_of(answer: Any) -> list[Pull]:
     if not isinstance(answer, list):
         raise _odd("list of pull requests")

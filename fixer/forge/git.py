@@ -26,6 +26,9 @@ TREE_TRAILER = "Fhfix-Tree"
 """The last line of every commit of ours names its tree, so that a commit which somebody amended is told apart."""
 
 
+SILENCE = 60
+"""Seconds without a byte from the server after which git gives up."""
+
 _NOTHING_RUNS = ("core.hooksPath=/dev/null", "core.fsmonitor=false", "gc.auto=0", "maintenance.auto=false")
 """Settings against which .git/config runs no program beside git."""
 
@@ -58,7 +61,7 @@ class Commit:
 
 @dataclass(frozen=True, slots=True)
 class Remote:
-    """An address over HTTP, and the token that may read and write there."""
+    """An address over HTTP, and the token that may read and write there; none for what everybody may read."""
 
     url: str
     token: str = field(repr=False)
@@ -74,10 +77,13 @@ class Remote:
         first = int(os.environ.get("GIT_CONFIG_COUNT") or 0)
         settings = [
             (f"http.{self.url}.extraHeader", ""),
-            (f"http.{self.url}.extraHeader", f"Authorization: Basic {self._basic}"),
             ("http.followRedirects", "false"),
+            ("http.lowSpeedLimit", "1"),
+            ("http.lowSpeedTime", str(SILENCE)),
             ("credential.helper", ""),
         ]
+        if self.token:
+            settings.insert(1, (f"http.{self.url}.extraHeader", f"Authorization: Basic {self._basic}"))
         # An address that .git/config rewrites to another kind could name a program: git-remote-ext(1).
         added = {"GIT_ALLOW_PROTOCOL": "http:https"}
         added |= {"GIT_CONFIG_COUNT": str(first + len(settings))}
@@ -164,12 +170,12 @@ class Git:
 
     @contextmanager
     def workshop(self) -> Iterator[Workshop]:
-        _sweep(Path(tempfile.gettempdir()))
+        sweep(Path(tempfile.gettempdir()))
         with tempfile.TemporaryDirectory(prefix=f"fhfix-{os.getpid()}-") as folder:
             yield Workshop(self, Path(folder))
 
 
-def _sweep(folder: Path) -> None:
+def sweep(folder: Path) -> None:
     """Remove what a run left there that was killed: its folder carries the number of its process."""
     for path in folder.glob("fhfix-*-*"):
         number = path.name.split("-")[1]

@@ -15,9 +15,10 @@ import time
 import urllib.error
 import urllib.parse
 import urllib.request
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field
+from itertools import count
 from typing import Any, Self
 
 TIMEOUT = 30.0
@@ -34,6 +35,9 @@ PATIENCE = 300.0
 
 ATTEMPTS = 4
 """How often a request is made that the server did not answer, or answered with a 5xx."""
+
+PAGE = 100
+"""Items of a list that GitHub gives at once, at most."""
 
 _A_YEAR = 365 * 86400.0
 _LOOPBACK = ("127.0.0.1", "localhost", "[::1]")
@@ -96,6 +100,18 @@ class Slug:
         return cls(f"{parts.scheme}://{host}{port}", path[1], path[2])
 
 
+def host_from(environment: Mapping[str, str]) -> str:
+    """The host that the user means where no address says it, in lower case."""
+    run = environment.get("GITHUB_SERVER_URL", "").partition("://")[2].strip("/")
+    return (environment.get("FHFIX_HOST") or environment.get("GH_HOST") or run or "github.com").strip().lower()
+
+
+def web_of(host: str) -> str:
+    """Its address. Over http only this machine is reached, since a token would be shown to others."""
+    name = host.rpartition(":")[0] if re.search(r":\d+$", host) else host
+    return f"{'http' if name in _LOOPBACK else 'https'}://{host}"
+
+
 def token_from(environment: Mapping[str, str], slug: Slug) -> str:
     """The token for this host, or an empty string. A token belongs to one host, which the user names.
 
@@ -104,7 +120,7 @@ def token_from(environment: Mapping[str, str], slug: Slug) -> str:
     before them; within a workflow GITHUB_SERVER_URL says the host.
     """
     run = environment.get("GITHUB_SERVER_URL", "").partition("://")[2].strip("/")
-    named = (environment.get("FHFIX_HOST") or environment.get("GH_HOST") or run or "github.com").strip().lower()
+    named = host_from(environment)
     host = slug.host.lower()
     names = ["FHFIX_TOKEN"] if host == named else []
     if host == "github.com" or (host == named and host.endswith(".ghe.com")):
@@ -178,6 +194,17 @@ class GitHub:
     def get(self, path: str, **query: str) -> Any:
         return self.request("GET", path + ("?" + urllib.parse.urlencode(query) if query else ""))
 
+    def all(self, path: str, key: str = "", **query: str) -> Iterator[Any]:
+        """Every item of a list that GitHub gives in pages; `key` is where the list stands in the answer."""
+        for number in count(1):
+            answer = self.get(path, **query, per_page=str(PAGE), page=str(number))
+            items = answer.get(key) if key and isinstance(answer, dict) else answer
+            if not isinstance(items, list):
+                raise GitHubError(f"the answer to {path} is not GitHub's: it holds no list")
+            yield from items
+            if len(items) < PAGE:
+                return
+
     def maybe(self, path: str) -> Any:
         """The answer, or None for 404."""
         try:
@@ -238,7 +265,7 @@ class GitHub:
             data=None if body is None else json.dumps(body).encode(),
             headers={
                 "Accept": "application/vnd.github+json",
-                "Authorization": f"Bearer {self.token}",
+                **({"Authorization": f"Bearer {self.token}"} if self.token else {}),
                 "Content-Type": "application/json",
                 "User-Agent": "fhfix",
                 "X-GitHub-Api-Version": "2022-11-28",
@@ -260,7 +287,7 @@ class GitHub:
                 status = int(answer.status)
         except (OSError, http.client.HTTPException, ValueError) as error:
             reason = getattr(error, "reason", None) or error
-            return 0, {}, {"message": str(reason).replace(self.token, "***")}
+            return 0, {}, {"message": self._redacted(str(reason))}
         finally:
             timer.cancel()
         if connections.cut_off:
@@ -271,6 +298,9 @@ class GitHub:
             return status, headers, json.loads(raw) if raw else None
         except (ValueError, RecursionError):
             return status, headers, {"message": ""}
+
+    def _redacted(self, text: str) -> str:
+        return text.replace(self.token, "***") if self.token else text
 
     def _told_to_wait(self, status: int, headers: Mapping[str, str], message: str) -> float | None:
         if status not in (403, 429):
@@ -295,5 +325,5 @@ class GitHub:
                 details.append(str(error.get("message") or f"{error.get('field')} is {error.get('code')}"))
             else:
                 details.append(str(error))
-        said = "; ".join([message, *details]).replace(self.token, "***")
+        said = self._redacted("; ".join([message, *details]))
         return f"GitHub refused {path.partition('?')[0]} ({status}): {said}"

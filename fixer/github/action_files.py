@@ -46,8 +46,8 @@ class ActionFiles:
     @classmethod
     def detect(cls, repository: Repository) -> Self:
         """Every repository has this fact; the texts are empty where there is no such file."""
-        packages = repository.glob("package.json", "*/package.json")
-        modules = ["go.mod"] if repository.exists("go.mod") else repository.glob("*/go.mod")
+        packages = repository.named("package.json")
+        modules = ("go.mod",) if repository.exists("go.mod") else repository.named("go.mod")
         versions = [found[1] for path in modules if (found := _GO.search(repository.text(path)))]
         workflows = {path: repository.text(path) for path in repository.glob(".github/workflows/*.y*ml")}
         return cls(

@@ -19,7 +19,7 @@ from types import MappingProxyType
 from typing import TYPE_CHECKING, NamedTuple, Self
 
 from fixer.github.action_ref import ActionRef, RefKind
-from fixer.github.expressions import conditions, only_read, reads
+from fixer.github.expressions import only_read
 from fixer.github.workflow import Step, Workflow
 from fixer.github.workflows import commands_of, folder_of, path_within
 from fixer.languages.shell import Command, Structure
@@ -127,10 +127,10 @@ class LocalActions:
 
     def of(self, step: Step) -> Workflow | None:
         """The composite action that a step calls by its folder; None for any other step."""
-        uses = step.uses
-        if uses is None or not uses.value.startswith("./"):
+        if not step.action.startswith("./"):
             return None
-        return self.by_folder.get(posixpath.normpath(uses.value).rstrip("/"))
+        assert step.uses is not None
+        return self.by_folder.get(posixpath.normpath(step.uses.value).rstrip("/"))
 
 
 NO_ACTIONS = LocalActions(MappingProxyType({}))
@@ -151,27 +151,25 @@ class Moment:
     def earlier(self) -> tuple[Happened, ...]:
         """Every step before, in order; the steps of the repository's own actions stand in the place of their call."""
         steps = self.step.job.steps if self.step.job is not None else self.step.workflow.steps
-        return tuple(
-            happened
-            for step in steps
-            if step.index < self.step.index
-            for happened in self._of(step, self._is_certain(step), None, 0)
-        )
+        shared = self.step.conditions | _ALWAYS
+        found: list[Happened] = []
+        for step in steps:
+            if step.index >= self.step.index:
+                break
+            # It ran, if the step of this moment runs: without a condition, or under one that both have.
+            certain = not step.may_fail and step.conditions <= shared
+            found.extend(self._of(step, certain, None, 0))
+        return tuple(found)
 
-    def _of(self, step: Step, certain: bool, via: Step | None, depth: int) -> Iterator[Happened]:
+    def _of(self, step: Step, certain: bool, via: Step | None, depth: int) -> list[Happened]:
         action = self.actions.of(step)
         if action is None or depth > 8:
-            yield Happened(step, certain, via)
-            return
+            return [Happened(step, certain, via)]
+        found: list[Happened] = []
         for inner in action.steps:
-            always = certain and not inner.may_fail and conditions(inner.condition) <= _ALWAYS
-            yield from self._of(inner, always, via or step, depth + 1)
-
-    def _is_certain(self, step: Step) -> bool:
-        """Whether a step ran, if the step of this moment runs: without a condition, or under one that both have."""
-        if step.may_fail:
-            return False
-        return conditions(step.condition) <= conditions(self.step.condition) | _ALWAYS
+            always = certain and not inner.may_fail and inner.conditions <= _ALWAYS
+            found += self._of(inner, always, via or step, depth + 1)
+        return found
 
     @property
     def unknown(self) -> tuple[Step, ...]:
@@ -276,7 +274,8 @@ class Moment:
     def _variables(self) -> tuple[Variable, ...]:
         job = self.step.job
         found = list(_given(self.step.node, Scope.STEP))
-        exported = [variable for happened in self.earlier for variable in exports(happened.step, happened.certain)]
+        said = [happened for happened in self.earlier if happened.step.mentions_environment_file]
+        exported = [variable for happened in said for variable in exports(happened.step, happened.certain)]
         found += [variable for variable in reversed(exported) if variable.name]
         if job is not None:
             found += _given(job.node, Scope.JOB)
@@ -300,7 +299,7 @@ def exports(step: Step, certain: bool = True) -> Iterator[Variable]:
 
     https://docs.github.com/actions/reference/workflows-and-actions/workflow-commands#setting-an-environment-variable
     """
-    if step.run is None or not _mentions_environment_file(step.run.value):
+    if step.run is None or not step.mentions_environment_file:
         return
     seen = False
     for command in commands_of(step):
@@ -312,10 +311,6 @@ def exports(step: Step, certain: bool = True) -> Iterator[Variable]:
             yield Variable(name, value, Scope.EXPORTED, step.run, sure)
     if not seen:
         yield Variable("", None, Scope.EXPORTED, step.run, False)
-
-
-def _mentions_environment_file(script: str) -> bool:
-    return "GITHUB_ENV" in script or any(read.may_read("github.env") for read in reads(script))
 
 
 def _given(node: Node, scope: Scope) -> Iterator[Variable]:
@@ -394,10 +389,11 @@ def _known() -> _Known:
 
 def _tools(happened: Happened) -> Iterator[Tool]:
     step = happened.step
-    if step.uses is None:
+    known = _known().tools.get(step.action.lower()) if step.uses is not None else None
+    if known is None:
         return
     given = step.inputs
-    for name, inputs in _known().tools.get(step.action.lower(), {}).items():
+    for name, inputs in known.items():
         wanted = inputs.get("only_with", "")
         if not wanted or wanted in given:
             version, file = inputs.get("version", ""), inputs.get("version_file", "")

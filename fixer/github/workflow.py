@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import Any, NamedTuple
 
-from fixer.github.expressions import ANY, only, only_read, places
+from fixer.github.expressions import ANY, conditions, only, only_read, places, reads
 from fixer.github.matrix import Matrix
 from fixer.languages.shell import Script, Shell
 from fixer.languages.yaml import Flow, Node, Yaml
@@ -90,7 +90,7 @@ class _Entry:
         found = self.node.data
         return found if isinstance(found, dict) else {}
 
-    @property
+    @cached_property
     def uses(self) -> Node | None:
         """The action of a step, or the reusable workflow that a job calls."""
         return _scalar(self.node.get("uses"))
@@ -100,14 +100,19 @@ class _Entry:
         """Its own variables, as they are written; `timeline.Moment` knows all that are in scope."""
         return self.node.texts("env")
 
-    @property
+    @cached_property
     def condition(self) -> str:
         """The expression of `if:`, without `${{ }}` around it; empty where there is none."""
         text = _text(self.node.get("if")).strip()
         expression = only(text)
         return expression.inner if expression is not None else text
 
-    @property
+    @cached_property
+    def conditions(self) -> frozenset[str]:
+        """What must all hold where `condition` holds."""
+        return conditions(self.condition)
+
+    @cached_property
     def may_fail(self) -> bool:
         """Whether `continue-on-error` lets what follows run after a failure; an expression may."""
         given = self.node.get("continue-on-error")
@@ -122,7 +127,7 @@ class Step(_Entry):
     job: Job | None
     workflow: Workflow
 
-    @property
+    @cached_property
     def script(self) -> Script | None:
         """The script of its `run:`; None where it has none, or where another program than bash or sh reads it."""
         run = self.run
@@ -144,19 +149,25 @@ class Step(_Entry):
     def id(self) -> str:
         return _text(self.node.get("id"))
 
-    @property
+    @cached_property
     def index(self) -> int:
         """Which step of its job it is, from 0; those in `parallel:` have the number of what holds them."""
         return next(part for part in self.at if isinstance(part, int))
 
-    @property
+    @cached_property
     def action(self) -> str:
         """What it uses, without the version; empty for a script."""
         return _text(self.node.get("uses")).partition("@")[0]
 
-    @property
+    @cached_property
     def run(self) -> Node | None:
         return _scalar(self.node.get("run"))
+
+    @cached_property
+    def mentions_environment_file(self) -> bool:
+        """Whether its script names the file by which variables reach later steps, `$GITHUB_ENV`."""
+        script = self.run.value if self.run is not None else ""
+        return "GITHUB_ENV" in script or any(read.may_read("github.env") for read in reads(script))
 
     @property
     def placeholders(self) -> tuple[tuple[int, int], ...]:

@@ -68,10 +68,17 @@ class Workflows:
 
     def callers(self, workflow: Workflow) -> Iterator[Job]:
         """The jobs that call this reusable workflow of the repository."""
-        for other in self.documents:
-            for job in other.jobs.values():
-                if job.uses is not None and job.uses.value == f"./{workflow.path}":
-                    yield job
+        yield from self._callers.get(f"./{workflow.path}", ())
+
+    @cached_property
+    def _callers(self) -> dict[str, list[Job]]:
+        """The jobs that call a reusable workflow, by how they name it."""
+        found: dict[str, list[Job]] = {}
+        for workflow in self.documents:
+            for job in workflow.jobs.values():
+                if job.uses is not None:
+                    found.setdefault(job.uses.value, []).append(job)
+        return found
 
     def in_one_run(self, workflow: Workflow) -> tuple[Workflow, ...]:
         """The workflow, and all that may run together with it: what it calls, what calls it, and so on."""

@@ -38,7 +38,7 @@ def entries(document: Lines) -> Iterator[Entry]:
 
 def is_env_file(path: str) -> bool:
     """Whether a file's name says that it holds variables: `.env`, `prod.env`, `.envs/.production/.django`."""
-    return _NAME.search(posixpath.basename(path)) is not None or "/.envs/" in f"/{path}"
+    return ("env" in path.lower() and _NAME.search(posixpath.basename(path)) is not None) or "/.envs/" in f"/{path}"
 
 
 def is_example(path: str) -> bool:

@@ -73,7 +73,7 @@ class FrontEnds:
     def detect(cls, repository: Repository) -> Self | None:
         """None where no package.json names a framework that is known."""
         found = []
-        for path in repository.glob("package.json", "*/package.json"):
+        for path in repository.named("package.json"):
             package = json_object(repository.text(path))
             wanted = {**_mapping(package.get("dependencies")), **_mapping(package.get("devDependencies"))}
             scripts = _mapping(package.get("scripts"))

@@ -104,7 +104,8 @@ class PythonPackages:
         found: list[Requirement] = []
         includes: dict[str, tuple[str, ...]] = {}
         constraints: dict[str, tuple[str, ...]] = {}
-        todo = [path for path in repository.files if _FILE.search(path)]
+        asking = repository.ending("", ".txt", ".in", ".toml", ".cfg", ".lock")
+        todo = [path for path in asking if _FILE.search(path)]
         files: list[str] = []
         while todo:
             path = todo.pop(0)
@@ -126,9 +127,7 @@ class PythonPackages:
             named[path] = _requirements_file(path, repository.text(path))[1]
             todo += [other for other in named[path] if repository.exists(other) and other not in (*files, *named)]
         set_up = frozenset(
-            path
-            for path in repository.glob("setup.py", "*/setup.py")
-            if _NAMES_DEPENDENCIES.search(repository.text(path))
+            path for path in repository.named("setup.py") if _NAMES_DEPENDENCIES.search(repository.text(path))
         )
         if not (files or named or set_up):
             return None
@@ -205,7 +204,26 @@ class PythonPackages:
             if at not in seen:
                 seen.add(at)
                 todo += self.includes.get(at, ())
-        return frozenset(requirement.name for requirement in self.requirements if requirement.path in seen)
+        return frozenset(name for each in seen for name in self._names.get(each, ()))
+
+    @cached_property
+    def _names(self) -> dict[str, list[str]]:
+        """The packages that each file names itself."""
+        found: dict[str, list[str]] = {}
+        for requirement in self.requirements:
+            found.setdefault(requirement.path, []).append(requirement.name)
+        return found
+
+    @cached_property
+    def _by_folder(self) -> dict[str, list[str]]:
+        found: dict[str, list[str]] = {}
+        for path in self.files:
+            found.setdefault(project_folder(path), []).append(path)
+        return found
+
+    @cached_property
+    def _constraining(self) -> frozenset[str]:
+        return frozenset(path for paths in self.constraints.values() for path in paths)
 
     def files_that_install(self, name: str, near: str = "") -> tuple[str, ...]:
         """Requirements files (and pyproject.toml, Pipfile …) that install a package, also by inclusion.
@@ -216,11 +234,9 @@ class PythonPackages:
         folders = list(_upwards(near))
         found = [
             path
-            for path in self.files
-            if wanted in self.installed_by(path)
-            and project_folder(path) in folders
-            and not any(path in constrained for constrained in self.constraints.values())
-            and not path.endswith(_LOCKS)
+            for folder in folders
+            for path in self._by_folder.get(folder, ())
+            if wanted in self.installed_by(path) and path not in self._constraining and not path.endswith(_LOCKS)
         ]
 
         def order(path: str) -> tuple[int, bool, bool, str]:
@@ -486,4 +502,4 @@ def _named_by_workflows(repository: Repository) -> Iterator[str]:
     """Files of the repository with a name that stands behind `-r` in a workflow or action."""
     texts = (repository.text(path) for path in repository.glob(".github/*.y*ml", "action.y*ml", "*/action.y*ml"))
     names = {name for text in texts for name in _INSTALLS_FROM.findall(text)}
-    return (path for path in repository.files if posixpath.basename(path) in names)
+    return iter(sorted(path for name in names for path in repository.named(name)))

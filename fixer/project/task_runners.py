@@ -15,6 +15,7 @@ _FILE = re.compile(
     r"(^|/)(GNUmakefile|[Mm]akefile|[Jj]ustfile|\.justfile|tox\.ini|noxfile\.py|tasks\.py|Taskfile\.ya?ml|"
     r"\.pre-commit-config\.yaml|package\.json|pyproject\.toml|setup\.cfg|[^/]+\.(mk|sh|bash))$|(^|/)(bin|scripts?)/[^/.]+$"
 )
+_SUFFIXES = ("", ".ini", ".py", ".yml", ".yaml", ".json", ".toml", ".cfg", ".mk", ".sh", ".bash", ".justfile")
 # The program that reads a file of this name; a script is called by its own name.
 _CALLED_BY = {
     "makefile": r"make",
@@ -47,19 +48,13 @@ class TaskRunners:
     def detect(cls, repository: Repository) -> Self | None:
         workflows = repository.fact(Workflows)
         called = "\n".join(workflow.source.text for workflow in workflows.documents) if workflows else ""
-        waiting = {path: _COMMENT.sub("", repository.text(path)) for path in repository.files if _FILE.search(path)}
+        waiting = {path: repository.text(path) for path in repository.ending(*_SUFFIXES) if _FILE.search(path)}
         found: list[tuple[str, str]] = []
-        moved = True
-        while moved:  # one runner may call another
-            moved = False
-            for path in list(waiting):
-                name = path.rpartition("/")[2].lower()
-                caller = _CALLED_BY.get(name) or re.escape(path.rpartition("/")[2])
-                if re.search(rf"(?<![\w.-]){caller}(?![\w-])", called):
-                    text = waiting.pop(path)
-                    found.append((path, text))
-                    called += "\n" + text
-                    moved = True
+        while called:  # one runner may call another; what was looked through before calls nobody new
+            now = [path for path in waiting if _is_called(path.rpartition("/")[2], called)]
+            texts = [_COMMENT.sub("", waiting.pop(path)) for path in now]
+            found += zip(now, texts, strict=True)
+            called = "\n".join(texts)
         return cls(tuple(sorted(found)))
 
     def run(self, *words: str) -> bool:
@@ -70,3 +65,11 @@ class TaskRunners:
         """The path of the file that runs these words on one line; empty where none does."""
         pattern = re.compile(r"(?<![\w-])" + r"\b[^\n]*?(?<![\w])".join(re.escape(word) for word in words))
         return next((path for path, text in self.texts if pattern.search(text)), "")
+
+
+def _is_called(name: str, text: str) -> bool:
+    caller = _CALLED_BY.get(name.lower())
+    if caller is None:
+        # The name itself is found quickly where it is not there at all, which is the rule.
+        return name in text and re.search(rf"(?<![\w.-]){re.escape(name)}(?![\w-])", text) is not None
+    return re.search(rf"(?<![\w.-]){caller}(?![\w-])", text) is not None

@@ -31,6 +31,8 @@ _BENCHMARK = re.compile(r"(^|/)(benchmarks?|performance|perf)/.*\btest_\w+\.py$|
 _HEALTH_URL = re.compile(
     r"https?://(?:localhost|127\.0\.0\.1|0\.0\.0\.0|\[::1\])(?::(?P<port>\d+))?(?P<path>/[\w./-]*)"
 )
+_LOOKED_AT = (".py", ".ini", ".toml", ".cfg", ".js", ".ts", ".mjs", ".cjs", ".mts", ".cts")
+_PROBING = re.compile(r"dockerfile[^/]*$|compose[^/]*\.ya?ml$", re.IGNORECASE)
 _PROBE = re.compile(r"HEALTHCHECK|healthcheck|health")
 
 
@@ -75,7 +77,7 @@ class TestSuites:
         registered: list[str] = []
         testpaths: list[str] = []
         marked = deselected = False
-        for path in repository.files:
+        for path in repository.ending(*_LOOKED_AT):
             name = path.rpartition("/")[2]
             if is_configuration(path):
                 options = options_of(path, repository)
@@ -103,13 +105,14 @@ class TestSuites:
                 load.append(Suite("k6", path))
             elif _BENCHMARK.search(path):
                 load.append(Suite("pytest-benchmark", path))
-            if re.search(r"(^|/)[^/]*dockerfile[^/]*$|compose[^/]*\.ya?ml$", path, re.IGNORECASE):
+        for path in repository.files:
+            if _PROBING.search(path):
                 health += [(path, url) for url in _probes(repository.text(path))]
         if marked:  # a marker that no test has would select nothing, and pytest fails then
             integration += [Suite("marker", path) for path in registered]
         order = {"locust": 0, "k6": 1, "pytest-benchmark": 2}
         load.sort(key=lambda suite: order[suite.kind])
-        scripts = frozenset(path for path in repository.files if path.endswith(".py"))
+        scripts = frozenset(path for path in repository.ending(".py") if path.endswith(".py"))
         environment = dict(_environment(repository))
         return cls(
             tuple(integration),
@@ -134,7 +137,7 @@ class TestSuites:
 
 def _test_of_migrations(repository: Repository) -> str:
     """A file of tests that runs `makemigrations` with `check`, as its documentation shows it."""
-    for path in repository.files:
+    for path in repository.ending(".py"):
         if _IS_TEST.search(path) and "makemigrations" in (text := repository.text(path)) and _CHECKS.search(text):
             return path
     return ""
@@ -145,7 +148,7 @@ def _environment(repository: Repository) -> Iterator[tuple[str, str]]:
 
     https://github.com/pytest-dev/pytest-env
     """
-    for path in repository.files:
+    for path in repository.ending(".toml", ".ini", ".cfg", ".py"):
         if is_configuration(path):
             yield from _pairs(options_of(path, repository).get("env", ()))
         if path.endswith("pyproject.toml") and "pytest_env" in (text := repository.text(path)):

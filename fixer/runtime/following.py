@@ -8,6 +8,7 @@ import re
 import shlex
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field, replace
+from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 import yaml
@@ -141,14 +142,14 @@ class Code:
     def words(cls, words: Sequence[str], where: Written) -> Code:
         return cls.of(shlex.join(words), where)
 
-
-def _runs_arguments(script: Script) -> bool:
-    """Whether a function of the script runs what it is given: `run() { echo "$@"; uv run "$@"; }`."""
-    return any(
-        command.within(Structure.FUNCTION) and command.name not in _PRINTS and command.words[-1].text in _ARGUMENTS
-        for command in script.commands
-        if command.words
-    )
+    @cached_property
+    def runs_arguments(self) -> bool:
+        """Whether a function of the script runs what it is given: `run() { echo "$@"; uv run "$@"; }`."""
+        return any(
+            command.words[-1].text in _ARGUMENTS and command.name not in _PRINTS and command.within(Structure.FUNCTION)
+            for command in self.script.commands
+            if command.words
+        )
 
 
 def _starts_script(command: Command, where: Where) -> bool:
@@ -232,7 +233,7 @@ class Followed:
             elif path is None and _SCRIPT.search(word.text):
                 self.unknown.append(f"{code.text.path}: {word.text} is not in the repository")
                 self._rest(command, code, where, depth)
-            elif path is None and _runs_arguments(code.script) and _starts_script(command, where):
+            elif path is None and code.runs_arguments and _starts_script(command, where):
                 self._rest(command, code, where, depth)
             else:
                 self._leaf(command, code, where)

@@ -391,7 +391,7 @@ _BUILDS_IMAGE = re.compile(r"\b(docker|podman)( buildx)? build\b")
 
 def _of_scripts(repository: Repository) -> Iterator[Build]:
     """Builds of Makefiles, scripts and package.json, which run at the top of the repository or beside their file."""
-    for path in repository.files:
+    for path in repository.ending("", ".json", ".sh", ".bash", ".mk"):
         text = repository.text(path) if _RUNNER_FILE.search(path) else ""
         if not _BUILDS_IMAGE.search(text):
             continue

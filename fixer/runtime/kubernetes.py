@@ -85,7 +85,7 @@ class Manifests:
         """None where there is no manifest."""
         resources: list[Resource] = []
         unknown: list[str] = []
-        charts = {posixpath.dirname(path) for path in repository.files if path.endswith("Chart.yaml")}
+        charts = {posixpath.dirname(path) for path in repository.ending(".yaml") if path.endswith("Chart.yaml")}
         for path in _candidates(repository):
             chart = next(
                 (each for each in charts if path.startswith(f"{each}/templates/" if each else "templates/")), None
@@ -115,7 +115,7 @@ class Manifests:
 
 def _candidates(repository: Repository) -> Iterator[str]:
     others = (name_of(Workflow), name_of(Compose))
-    for path in repository.files:
+    for path in repository.ending(".yml", ".yaml"):
         if path.endswith((".yml", ".yaml")) and not path.startswith(".github/") and kind_of(path) not in others:
             text = repository.text(path)
             if "apiVersion:" in text and any(kind in _KEPT for kind in _KIND.findall(text)):

@@ -42,7 +42,7 @@ class PlatformPrograms:
         images = repository.fact(Images)
         programs: list[Program] = []
         unknown: list[str] = []
-        for path in repository.files:
+        for path in sorted({*repository.ending(*_SUFFIXES), *repository.glob("*Procfile.*")}):
             for pattern, read in _READERS:
                 if pattern.search(path):
                     try:
@@ -548,6 +548,8 @@ _READERS: tuple[tuple[re.Pattern[str], _Reader], ...] = (
     (re.compile(r"\.service$"), _systemd),
     (re.compile(r"supervisor[^/]*(/[^/]+)?\.(conf|ini)$"), _supervisor),
 )
+_SUFFIXES = ("", ".json", ".yml", ".yaml", ".toml", ".service", ".conf", ".ini", ".hcl", ".nomad", ".tf")
+"""What the files of `_READERS` and `_UNREAD` end in, Procfile.dev and its like aside."""
 _UNREAD = re.compile(
     r"(^|/)(nixpacks\.toml|Dockerrun\.aws\.json|captain-definition|ansible/.*\.ya?ml|[^/]*\.nomad(\.hcl)?)$"
 )

@@ -62,7 +62,7 @@ class ScriptPrograms:
     def detect(cls, repository: Repository) -> Self:
         compositions, images = repository.fact(Compositions), repository.fact(Images)
         found: list[Program] = []
-        for path in repository.files:
+        for path in repository.ending("", ".sh", ".bash", ".mk"):
             if not _SCRIPT.search(path) or not _STARTS.search(repository.text(path)):
                 continue
             followed = Followed()
@@ -137,7 +137,7 @@ class Runtime:
         programs += [each for each in (scripts.programs if scripts else ()) if each.place.path not in followed]
         env_files = repository.fact(EnvFiles)
         assert env_files is not None  # detect says None of no repository
-        documents = [path for path in repository.files if _DOCUMENTATION.search(path)][:_MOST_DOCUMENTS]
+        documents = [path for path in repository.ending(".md", ".rst") if _DOCUMENTATION.search(path)][:_MOST_DOCUMENTS]
         texts = tuple((path, repository.text(path)) for path in documents)
         return cls(tuple(programs), tuple(servers), images, env_files, tuple(dict.fromkeys(unknown)), texts)
 

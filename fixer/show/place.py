@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 from typing import NamedTuple
 
 from fixer.model import FileError, Plan, Reported, Source, Span
-from fixer.pieces import original
+from fixer.pieces import Runs
 
 Read = Callable[[str], Source]
 """The file that the findings were made of; `Repository.read` is one."""
@@ -54,14 +54,15 @@ def unwritten(plan: Plan, read: Read) -> tuple[Plan, Read]:
         change = plan.files.get(path)
         return change.after if change is not None and change.before is None else read(path)
 
-    return replace(plan, left=tuple(_moved_back(reported, plan) for reported in plan.left)), read_unwritten
+    runs = {path: Runs(change.pieces) for path, change in plan.files.items() if change.before is not None}
+    return replace(plan, left=tuple(_moved_back(reported, runs) for reported in plan.left)), read_unwritten
 
 
-def _moved_back(reported: Reported, plan: Plan) -> Reported:
+def _moved_back(reported: Reported, changed: Mapping[str, Runs]) -> Reported:
     finding = reported.finding
-    change = plan.files.get(finding.path)
-    if change is None or change.before is None:
+    runs = changed.get(finding.path)
+    if runs is None:
         return reported
-    start = original(change.pieces, finding.span.start)
-    end = max(start, original(change.pieces, finding.span.end))
+    start = runs.original(finding.span.start)
+    end = max(start, runs.original(finding.span.end))
     return replace(reported, finding=replace(finding, span=Span(start, end)))

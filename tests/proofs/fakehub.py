@@ -17,7 +17,7 @@ import subprocess
 import threading
 import time
 import urllib.parse
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from functools import cache
 from pathlib import Path
@@ -117,6 +117,7 @@ class FakeHub:
         self.faults: list[Fault] = []
         self.requests: list[str] = []
         self.forks: dict[str, str] = {}
+        self.about: dict[str, dict[str, Any]] = {}
         self.lock = threading.RLock()
         hub = self
 
@@ -140,9 +141,26 @@ class FakeHub:
         self._equip(path)
         return path
 
+    def seed(self, slug: str, files: Mapping[str, bytes], message: str = "Start", branch: str = "main") -> str:
+        """A commit on top of the branch with these files and no others; makes the repository where there is none."""
+        path = self.folder / f"{slug}.git"
+        if not path.is_dir():
+            self.add_repository(slug)
+        lines = [f"commit refs/heads/{branch}\n".encode(), b"committer Ada <ada@example.com> 1767225600 +0000\n"]
+        lines.append(b"data %d\n%s\n" % (len(message.encode()), message.encode()))
+        if tip := self.tip(slug, branch):
+            lines.append(f"from {tip}\n".encode())
+        lines.append(b"deleteall\n")
+        for name, data in files.items():
+            lines.append(b"M 100644 inline %s\ndata %d\n%s\n" % (json.dumps(name).encode(), len(data), data))
+        command = ["git", "-C", str(path), "fast-import", "--quiet"]
+        subprocess.run(command, input=b"".join(lines), check=True, capture_output=True)
+        return self.tip(slug, branch)
+
     def _equip(self, path: Path) -> None:
         self.git(path, "config", "http.receivepack", "true")
         self.git(path, "config", "uploadpack.allowReachableSHA1InWant", "true")
+        self.git(path, "config", "uploadpack.allowFilter", "true")
         hook = path / "hooks/pre-receive"
         hook.parent.mkdir(exist_ok=True)
         hook.write_text(PRE_RECEIVE)
@@ -206,7 +224,21 @@ class FakeHub:
             security_and_analysis=None,
             permissions={"pull": True, "push": may_push, "admin": False, "maintain": False, "triage": False},
         )
+        shown.update(self.about.get(slug, {}))
         return shown
+
+    def list_repositories(self, slugs: Iterable[str], query: Mapping[str, str], token: Token) -> list[Any]:
+        """A page of repositories, each as short as GitHub's own lists have them."""
+        size, page = int(query.get("per_page", "30")), int(query.get("page", "1"))
+        shown = []
+        for slug in sorted(slugs)[(page - 1) * size : page * size]:
+            whole = self.show_repository(slug, token)
+            short = self.local(copy.deepcopy(examples()["minimal-repository-items"][0]), slug)
+            shown.append({**short, **{key: whole[key] for key in short if key in whole}})
+        return shown
+
+    def repositories_of(self, owner: str) -> list[str]:
+        return [f"{owner}/{path.name.removesuffix('.git')}" for path in (self.folder / owner).glob("*.git")]
 
     def show_pull(self, pull: Pull, *, simple: bool = False) -> Any:
         shown = self.local(
@@ -250,6 +282,28 @@ Answer = tuple[int, Any]
 
 def get_repository(hub: FakeHub, token: Token, query: dict[str, str], body: Any, slug: str) -> Answer:
     return 200, hub.show_repository(slug, token)
+
+
+def list_of_organisation(hub: FakeHub, token: Token, query: dict[str, str], body: Any, owner: str) -> Answer:
+    slugs = hub.repositories_of(owner)
+    if not slugs:
+        raise RefusedError(404, "Not Found")
+    return 200, hub.list_repositories(slugs, query, token)
+
+
+def search(hub: FakeHub, token: Token, query: dict[str, str], body: Any) -> Answer:
+    """`org:` and `topic:`, which is what the tests ask for."""
+    words = dict(word.split(":") for word in query["q"].split())
+    slugs = [
+        slug
+        for slug in hub.repositories_of(words["org"])
+        if "topic" not in words or words["topic"] in hub.about.get(slug, {}).get("topics", [])
+    ]
+    shown = copy.deepcopy(examples()["repo-search-result-item-paginated"])
+    short = shown["items"][0]
+    found = hub.list_repositories(slugs, query, token)
+    items = [{**short, **{key: one[key] for key in short if key in one}} for one in found]
+    return 200, {**shown, "total_count": len(slugs), "items": items}
 
 
 def get_branch(hub: FakeHub, token: Token, query: dict[str, str], body: Any, slug: str, branch: str) -> Answer:
@@ -362,6 +416,8 @@ def get_user(hub: FakeHub, token: Token, query: dict[str, str], body: Any) -> An
 _REPOSITORY = r"/repos/(?P<slug>[^/]+/[^/]+)"
 ROUTES: list[tuple[str, str, Callable[..., Answer]]] = [
     ("GET", r"/user", get_user),
+    ("GET", r"/(?:orgs|users)/(?P<owner>[^/]+)/repos", list_of_organisation),
+    ("GET", r"/search/repositories", search),
     ("GET", _REPOSITORY, get_repository),
     ("GET", _REPOSITORY + r"/branches/(?P<branch>.+)", get_branch),
     ("GET", _REPOSITORY + r"/compare/(?P<base>.+)\.\.\.(?P<head>[^/]+)", compare),

@@ -55,9 +55,9 @@ class Server:
 
 
 @contextlib.contextmanager
-def postgres(*, tls: bool = False) -> Iterator[Server]:
-    """A fresh cluster with one ordinary role and its database."""
-    programs = Path(components.path("postgres")).parent
+def postgres(*, tls: bool = False, programs: Path | None = None) -> Iterator[Server]:
+    """A fresh cluster with one ordinary role and its database; `programs` is the folder of another version."""
+    programs = programs or Path(components.path("postgres")).parent
     with _folder() as folder:
         data = folder / "data"
         _run(

@@ -22,6 +22,8 @@ KEPT = {
     "/rate_limit": ("get",),
     "/user": ("get",),
     "/orgs/{org}/repos": ("get",),
+    "/search/repositories": ("get",),
+    "/users/{username}/repos": ("get",),
     "/repos/{owner}/{repo}": ("get",),
     "/repos/{owner}/{repo}/branches/{branch}": ("get",),
     "/repos/{owner}/{repo}/compare/{basehead}": ("get",),

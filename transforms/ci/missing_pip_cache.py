@@ -28,6 +28,7 @@ from fixer.model import Blocked, Finding, Fix, Level, Parts, Rule, RuleOptions, 
 from fixer.project.packages import PythonPackages
 
 CACHES = {"pip": "~/.cache/pip", "poetry": "~/.cache/pypoetry", "pipenv": "~/.local/share/virtualenvs"}
+_INSTALLERS = frozenset(("pip", "pip3", "poetry", "pipenv"))
 PYTHON_CACHE = re.compile(r"pip|poetry|venv|virtualenv|pythonLocation|site-packages|python", re.IGNORECASE)
 PUBLISHERS = re.compile(
     r"pypa/gh-action-pypi-publish|\btwine upload|\b(poetry|uv|flit|hatch|pdm) publish|softprops/action-gh-release|"
@@ -61,11 +62,13 @@ def check(
     if "actions/setup-python" not in text or _publishes(workflow, text):
         return
     for job in workflow.jobs.values():
+        if not any(map(_is_setup, job.steps)) or _caches(job, actions):
+            continue
         for at, step in enumerate(job.steps):
             if step.node.target is not None or not _is_setup(step):
                 continue
             installs = _installs(job.steps[at + 1 :], packages, actions)
-            if installs is None or _caches(job, actions) or _keeps_nothing(Moment.before(step, actions)):
+            if installs is None or _keeps_nothing(Moment.before(step, actions)):
                 continue
             fix = _fix(workflow, step, job, installs, actions, catalog, options)
             uses = step.uses or step.node
@@ -200,10 +203,13 @@ def _installs(steps: tuple[Step, ...], packages: PythonPackages, actions: LocalA
     manager = ""
     problem = ""
     for step in steps:
+        commands = [command for command in commands_of(step) if _is_asked(command)]
+        if not commands:
+            continue
         moment = Moment.before(step, actions)
         if _keeps_nothing(moment):
             continue
-        for command in commands_of(step):
+        for command in commands:
             words = [word.text for word in command.args]
             if command.source.startswith("uv "):
                 return None
@@ -230,6 +236,11 @@ def _installs(steps: tuple[Step, ...], packages: PythonPackages, actions: LocalA
                     problem = _why_no_key(source._replace(path=path))
                 found |= dict.fromkeys(known)
     return Installs(manager, tuple(found), problem) if manager else None
+
+
+def _is_asked(command: Command) -> bool:
+    """Whether it is one of those that say what a job installs; most steps have none."""
+    return command.name in _INSTALLERS or command.source.startswith("uv ")
 
 
 def _installed(command: Command, words: list[str]) -> tuple[str, list[Source]] | None:

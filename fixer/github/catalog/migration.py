@@ -8,7 +8,7 @@ that went and came back is left alone.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from types import MappingProxyType
 from typing import Any, NamedTuple
 
@@ -24,6 +24,9 @@ _NONE: Mapping[str, Any] = MappingProxyType({})
 _OFF = frozenset(("false", "", "no", "off", "0"))
 
 
+Texts = Callable[[], Iterable[str]]
+
+
 class StepUse(NamedTuple):
     """A step that uses an action, and what around it decides how it migrates; `step_use.step_use_of` makes it.
 
@@ -31,8 +34,8 @@ class StepUse(NamedTuple):
     the values that inputs with an expression may have, as far as they are known. `files` are texts of the files that
     some actions read (`.github/labeler.yml`). `tools` are what steps before set up, `uses` the actions of the workflow
     in lower case, `commands` the shell commands of the workflow, `later` those that follow in the job, `neighbours` the
-    inputs of the job's other steps, `reads` what expressions of the job read. `go` is the version of Go that the
-    repository asks for.
+    inputs of the job's other steps, `reads` what expressions of the job read: these six are asked for only where a
+    condition is about them, since each looks at the whole job. `go` is the version of Go that the repository asks for.
     """
 
     inputs: Mapping[str, str]
@@ -43,12 +46,12 @@ class StepUse(NamedTuple):
     files: Mapping[str, str] = _NONE
     package_manager: bool = False
     possible: Mapping[str, tuple[str, ...]] = _NONE
-    tools: frozenset[str] = frozenset()
-    uses: tuple[str, ...] = ()
-    commands: tuple[str, ...] = ()
-    later: tuple[str, ...] = ()
-    neighbours: tuple[str, ...] = ()
-    reads: frozenset[str] = frozenset()
+    tools: Texts = tuple
+    uses: Texts = tuple
+    commands: Texts = tuple
+    later: Texts = tuple
+    neighbours: Texts = tuple
+    reads: Texts = tuple
     downloads_all: bool = False
     go: str = ""
     toolchain: bool = True
@@ -106,7 +109,7 @@ class StepUse(NamedTuple):
             case "downloads_all":
                 return self.downloads_all is wanted
             case "lacks_tool":
-                return wanted not in self.tools
+                return wanted not in self.tools()
             case "go_mod":
                 return bool(self.go) is wanted
             case "toolchain":
@@ -114,7 +117,7 @@ class StepUse(NamedTuple):
             case "below_go_mod":
                 return _is_below(str(inputs.get("go-version", "")), self.go) is wanted
             case "uses" | "commands" | "later" | "neighbours" | "reads":
-                return _occurs(wanted, getattr(self, key))
+                return _occurs(wanted, getattr(self, key)())
         return self._holds_of_variables(key, wanted)
 
     def _holds_of_variables(self, key: str, wanted: Any) -> bool:

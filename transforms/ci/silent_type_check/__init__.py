@@ -52,6 +52,7 @@ def check(workflow: Workflow, options: Options) -> Iterator[Finding]:
     if not SILENCED.search(workflow.source.text) or not MENTION.search(workflow.source.text):
         return
     also = frozenset(options.also)
+    said = _Said()
     for step in workflow.steps:
         run = step.run
         if run is None or not MENTION.search(run.value):
@@ -65,12 +66,12 @@ def check(workflow: Workflow, options: Options) -> Iterator[Finding]:
         for command in script.commands:
             yield from _succeeding(workflow, step, command, also)
         checks = [(command, found) for command in script.commands if (found := check_of(command)) is not None]
-        silent = [(command, found, _silencers(script, command, step)) for command, found in checks]
+        silent = [(command, found, _silencers(script, command, step, said)) for command, found in checks]
         for types in (True, False):
             wanted = [(c, found, s) for c, found, s in silent if s and found.types == types]
             if wanted:
                 yield _in_the_shell(workflow, step, script, wanted, types, also)
-        if not any(_output_is_read(script, command, step) for command, _ in checks):
+        if not any(_output_is_read(script, command, step, said) for command, _ in checks):
             yield from _allowed_to_fail(workflow, step, [found for _, found in checks], also)
     for job in workflow.jobs.values():
         yield from _job_allowed_to_fail(workflow, job, also)
@@ -79,16 +80,16 @@ def check(workflow: Workflow, options: Options) -> Iterator[Finding]:
 # -- silenced in the shell ----------------------------------------------------------------------------------------
 
 
-def _silencers(script: Script, command: Command, step: Step) -> tuple[Silencer, ...]:
+def _silencers(script: Script, command: Command, step: Step, said: _Said) -> tuple[Silencer, ...]:
     found = script.silencers(command)
     if any(silencer.kind in (Silence.HANDLED, Silence.BACKGROUND) for silencer in found):
         return ()
     # `| tee file` keeps a copy, and nobody means it to hide a failure: only a later judge of the file counts.
     piped = all(silencer.kind == Silence.PIPE for silencer in found)
-    return () if found and _output_is_read(script, command, None if piped else step) else found
+    return () if found and _output_is_read(script, command, None if piped else step, said) else found
 
 
-def _output_is_read(script: Script, command: Command, step: Step | None) -> bool:
+def _output_is_read(script: Script, command: Command, step: Step | None, said: _Said) -> bool:
     """Whether a file that the command writes is named again, later in the script or in a later step."""
     start, end = command.statement
     names = [redirect.target for redirect in command.redirects if ">" in redirect.operator]
@@ -97,13 +98,46 @@ def _output_is_read(script: Script, command: Command, step: Step | None) -> bool
     for other in script.commands:
         if other.name == "tee" and start <= other.start < end:
             names += [word.text for word in other.args if not word.text.startswith("-")]
-    later = [word for other in script.commands if other.start >= end for word in _written(other)]
-    if step is not None and step.job is not None:
-        for other_step in step.job.steps:
-            if other_step.node.start > step.node.start:
-                later += _said(other_step)
     files = {name.rpartition("/")[2] for name in names} - {"", "1", "2", "null", "stderr", "stdout"}
-    return any(name in text for name in files for text in later)
+    if not files:
+        return False
+    later = [word for other in script.commands if other.start >= end for word in _written(other)]
+    if any(name in text for name in files for text in later):
+        return True
+    return step is not None and any(said.after(step, name) for name in files)
+
+
+class _Said:
+    """What the steps of each job are given and run, put together once: every checker of a job asks what stands behind
+    it."""
+
+    def __init__(self) -> None:
+        self._jobs: dict[str, tuple[str, dict[int, int]]] = {}
+
+    def after(self, step: Step, name: str) -> bool:
+        """Whether a later step of the job says this name."""
+        if step.job is None:
+            return False
+        if step.job.id not in self._jobs:
+            self._jobs[step.job.id] = _joined(step.job)
+        text, ends = self._jobs[step.job.id]
+        return text.find(name, ends[step.node.start]) >= 0
+
+
+def _joined(job: Job) -> tuple[str, dict[int, int]]:
+    """The texts of all steps of a job, and where those of each step end, by the place of the step in the file.
+
+    Between two texts stands what no YAML file can hold, so that no name is found across them.
+    """
+    parts: list[str] = []
+    ends: dict[int, int] = {}
+    length = 0
+    for step in sorted(job.steps, key=lambda each: each.node.start):
+        for text in _said(step):
+            parts.append(text)
+            length += len(text) + 1
+        ends[step.node.start] = length
+    return "\0".join(parts), ends
 
 
 def _written(command: Command) -> Iterator[str]:

@@ -40,14 +40,11 @@ from fixer.deploy.ways import ECS
 from fixer.github.expressions import names_read, only_read
 from fixer.github.workflow import Job, Workflow
 from fixer.model import Blocked, Finding, Fix, NewFile, Parts, Rule, RuleOptions, Tier, listed, option
+from fixer.recovery.backups import backs_up
 from fixer.scripts import script
 from transforms.deploy.missing_predeploy_backup.reliable import Snapshot
 
 _INLINE = 'rules.missing-predeploy-backup.style = "inline"'
-_BACKS_UP = re.compile(
-    r"create-db-(?:cluster-)?snapshot|pg_dump|pg_basebackup|mysqldump|start-backup-job|sql backups create|"
-    r"velero backup|barman|wal-g|pgbackrest|\bbackup\b[\w-]*\.(?:sh|py)|dbbackup"
-)
 _NAMED = re.compile(
     r"back-?\s?up|\b(?:database|db|rds)\b.*\b(?:snapshot|dump)|\b(?:snapshot|dump)\b.*\b(?:database|db|rds)", re.I
 )
@@ -105,13 +102,13 @@ def _where(job: DeployJob) -> str:
 
 def _backs_up(job: DeployJob, elsewhere: set[str]) -> bool:
     """Whether this job, or one that it needs, backs the database up."""
-    if _BACKS_UP.search(job.said_elsewhere):
+    if backs_up(job.said_elsewhere):
         return True
     for found in job.workflow.upstream(job.job.id, without=elsewhere):
         named = any(_NAMED.search(step.name) for step in found.steps)
         if (
             named
-            or _BACKS_UP.search(_text(found))
+            or backs_up(_text(found))
             or re.search(r"backup|snapshot", f"{found.id} {found.uses and found.uses.value}")
         ):
             return True

@@ -1,0 +1,148 @@
+"""Who backs the database up on a schedule, and who tries whether what is kept can be restored."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Self
+
+from fixer.github.workflow import Job, Workflow
+from fixer.github.workflows import path_within
+from fixer.languages.shell import Command
+from fixer.recovery.scripts import DUMPS
+from fixer.runtime.following import Code, Followed, Where
+from fixer.runtime.texts import InYaml
+
+if TYPE_CHECKING:
+    from fixer.repository import Repository
+
+_BACKS_UP = re.compile(
+    r"create-db-(?:cluster-)?snapshot|pg_dump|pg_basebackup|mysqldump|start-backup-job|sql backups create|"
+    r"velero backup|barman|wal-g|pgbackrest|\bbackup\b[\w-]*\.(?:sh|py)|dbbackup"
+)
+CHECKS_RDS = "BackupRetentionPeriod"
+"""The property of RDS by which a job sees whether RDS itself keeps backups."""
+KEPT = ".dump.sha256"
+"""What a backup of fhfix has when it is whole, and is looked for when one is restored."""
+
+_RESTORES = frozenset(("pg_restore", "dropdb"))
+_RESTORES_RDS = re.compile(r"restore-db-(?:instance|cluster)-(?:from|to)")
+# Files that say that a platform, or something else than a workflow, keeps backups: the path, and what they all hold.
+_INFRASTRUCTURE = tuple(
+    (re.compile(path), tuple(re.compile(text, re.MULTILINE) for text in texts))
+    for path, *texts in (
+        (r"\.tf$", r"^\s*backup_retention_period\s*=\s*[1-9]"),
+        (r"\.tf$", r"^\s*resource\s+\"aws_backup_plan\""),
+        (r"\.(?:ts|py)$", r"aws_rds|aws-rds|aws_backup", r"backup_retention=|backupRetention:|BackupPlan\("),
+        (r"(?:^|/)(?:template|cloudformation)[^/]*\.(?:ya?ml|json)$", r"BackupRetentionPeriod\W{1,4}[1-9]"),
+        (r"(?:^|/)render\.ya?ml$", r"^databases:"),
+        (r"(?:^|/)app\.json$", r"heroku-postgresql"),
+        (r"(?:^|/)\.do/[^/]+\.ya?ml$", r"engine: PG"),
+        (r"(?:^|/)(?:crontab[^/]*|cron\.d/[^/]+|[^/]+\.cron)$", r"^[^#\n]*(?:pg_dump|backup)"),
+        (r"^(?!\.github/).*\.ya?ml$", r"^kind: CronJob", r"pg_dump"),
+        (
+            r"^(?!\.github/).*\.ya?ml$",
+            r"^kind: ScheduledBackup|^\s*(?:- )?image:\s*\S*(?:postgres-backup|db-backup|pgback)",
+        ),
+        (r"(?:^|/)(?:celery|settings|beat|schedule)[^/]*\.py$", r"dbbackup", r"crontab\("),
+    )
+)
+_RDS = re.compile(
+    r"\baws rds \w|aws_db_instance|aws_rds_cluster|\.rds\.amazonaws\.com|RDS_INSTANCE|rds-snapshot|aws_rds|aws-rds"
+)
+_CODE = re.compile(r"\.(?:sh|bash|tf|ts|py|ya?ml|env|json)$|(?:^|/)\.env[\w.]*$|(?:^|/)(?:bin|scripts)/[\w-]+$")
+
+
+def backs_up(text: str) -> bool:
+    """Whether commands back a database up, by the programs, calls and scripts that they name."""
+    return _BACKS_UP.search(text) is not None
+
+
+@dataclass(frozen=True, eq=False)
+class Scheduled:
+    """A job that runs on a schedule, and all commands that it runs, those of the repository's scripts included."""
+
+    job: Job
+    commands: tuple[Command, ...]
+
+    @property
+    def text(self) -> str:
+        return "\n".join(command.source for command in self.commands)
+
+    @property
+    def backs_up(self) -> bool:
+        named = any("backup" in step.action.lower() for step in self.job.steps)
+        return named or backs_up(self.text) or CHECKS_RDS in self.text
+
+    @property
+    def keeps_checked_dumps(self) -> bool:
+        """Whether it uploads dumps, and their checksum last, as fhfix's own job does."""
+        script = "\n".join(str(step.run.value) for step in self.job.steps if step.run is not None)
+        return any(command.name in DUMPS or "pg_dump" in command.source for command in self.commands) and (
+            'dump.sha256"' in script and "BACKUP_BUCKET" in script
+        )
+
+    @property
+    def restores(self) -> bool:
+        """Whether it restores what was kept, with psql or pg_restore, or a snapshot."""
+        if _RESTORES_RDS.search(self.text):
+            return True
+        for command in self.commands:
+            name = "pg_restore" if re.search(r"\bpg_restore\b", command.source) else command.name
+            if name in _RESTORES and "/dev/null" not in command.source and not command.has("--list", "-l"):
+                return True
+            if command.name == "psql" and any(each.operator == "<" for each in command.redirects):
+                return True
+        return False
+
+
+@dataclass(frozen=True, eq=False)
+class Backups:
+    """The jobs that run on a schedule; the file that says that something else keeps backups, and one that speaks of
+    RDS; empty where none does."""
+
+    jobs: tuple[Scheduled, ...]
+    infrastructure: str
+    rds: str
+
+    @classmethod
+    def detect(cls, repository: Repository) -> Self:
+        """Every repository has this fact; it is empty where nothing runs on a schedule."""
+        rds = (path for path in repository.files if _CODE.search(path) and _RDS.search(repository.text(path)))
+        return cls(tuple(_scheduled(repository)), _infrastructure(repository), next(rds, ""))
+
+    @property
+    def scheduled(self) -> Scheduled | None:
+        """A job that backs up."""
+        return next((each for each in self.jobs if each.backs_up and not each.restores), None)
+
+    @property
+    def tried(self) -> Scheduled | None:
+        """A job that restores."""
+        return next((each for each in self.jobs if each.restores), None)
+
+
+def _scheduled(repository: Repository) -> Iterator[Scheduled]:
+    for workflow in repository.documents(Workflow, lambda source: "schedule" in source.text):
+        if workflow.composite or "schedule" not in workflow.triggers:
+            continue
+        for job in workflow.jobs.values():
+            commands: list[Command] = []
+            for step in job.steps:
+                script = step.script
+                if step.run is None or script is None or script.error:
+                    continue
+                followed = Followed()
+                where = Where(repository, path_within("", step.working_directory or "."))
+                followed.run(Code(script, InYaml(workflow, step.run)), where)
+                commands += [each.command for each in (*followed.commands, *followed.calls)]
+            yield Scheduled(job, tuple(commands))
+
+
+def _infrastructure(repository: Repository) -> str:
+    for path in repository.files:
+        for named, texts in _INFRASTRUCTURE:
+            if named.search(path) and all(text.search(repository.text(path)) for text in texts):
+                return path
+    return ""

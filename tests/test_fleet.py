@@ -1,0 +1,242 @@
+"""A fleet without a server: its configuration, its clones in a folder, and how what is found is counted and told."""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from click.testing import CliRunner
+
+from fixer.cli import main
+from fixer.config import ConfigError
+from fixer.fleet import sources, telling
+from fixer.fleet.configuration import load_fleet_config
+from fixer.fleet.looked import Found, Looked
+from fixer.fleet.overview import overview_of_fleet
+from fixer.fleet.page import fleet_page
+from fixer.forge.answers import Listed
+from fixer.forge.github import GitHub
+from fixer.show.page import About
+
+ROOT = Path(__file__).parent.parent
+SLEEP = Found("hardcoded-sleep", "warning", "blocked", "no address is known", "a.yml", 7, "it sleeps", config="")
+CHECKOUT = Found("outdated-action", "warning", "safe", "use actions/checkout v5.1.0", "ci.yml", 3, "v3 is old")
+
+
+def waiting(value: str) -> Found:
+    line = f'rules.hardcoded-sleep.url = "{value}"'
+    return Found(SLEEP.rule, "warning", "blocked", SLEEP.answer, "a.yml", 7, "it sleeps", config=line)
+
+
+def nobody() -> GitHub:
+    raise AssertionError("GitHub was asked")
+
+
+# -- configuration --------------------------------------------------------------------------------------------------
+
+
+def test_tables_of_later_patterns_win_and_a_repository_of_its_own_over_both(tmp_path: Path) -> None:
+    file = tmp_path / "fleet.toml"
+    file.write_text(
+        'ignore = ["missing-trivy-scan"]\n'
+        "[rules.hardcoded-sleep]\nurl = 'https://all.example'\n"
+        "[repositories.'acme/*'.rules.hardcoded-sleep]\nurl = 'https://acme.example'\n"
+        "[repositories.'acme/old-*']\nleave-out = 'frozen'\n"
+    )
+
+    config = load_fleet_config(file)
+
+    assert config.below("other/shop")["rules"]["hardcoded-sleep"]["url"] == "https://all.example"
+    assert config.below("Acme/Shop")["rules"]["hardcoded-sleep"]["url"] == "https://acme.example"
+    assert config.below("acme/old-shop")["ignore"] == ["missing-trivy-scan"]
+    assert config.left_out("acme/old-shop") == "frozen"
+    assert config.left_out("acme/shop") == ""
+
+
+def test_all_that_is_wrong_with_a_fleet_configuration_is_said_at_once(tmp_path: Path) -> None:
+    file = tmp_path / "fleet.toml"
+    file.write_text("colour = 1\n[repositories.'a/*']\nleave-out = 3\nselect = ['nonsense']\n")
+
+    with pytest.raises(ConfigError) as error:
+        load_fleet_config(file)
+
+    said = str(error.value)
+    assert "colour: unknown key" in said
+    assert "'a/*'.leave-out: must be a text" in said
+    assert "repositories.'a/*'.select: no rule" in said
+
+
+# -- sources --------------------------------------------------------------------------------------------------------
+
+
+def test_a_file_names_repositories_addresses_and_clones(tmp_path: Path) -> None:
+    subprocess.run(["git", "init", "-q", str(tmp_path / "here")], check=True)
+    file = tmp_path / "repos.txt"
+    file.write_text(
+        "# the shop\nacme/shop  # ours\n\nhttps://git.acme.example/acme/site.git\ngit@github.com:acme/shop.git\nhere\n"
+    )
+
+    found = sources.once(sources.from_file(file, "https://github.com", nobody, sources.Wanted()))
+
+    assert [(each.name, each.url) for each in found] == [
+        ("acme/shop", "https://github.com/acme/shop.git"),
+        ("acme/site", "https://git.acme.example/acme/site.git"),
+        ("here", ""),
+    ]
+
+
+def test_a_line_that_names_nothing_is_named_by_its_number(tmp_path: Path) -> None:
+    (tmp_path / "repos.txt").write_text("acme/shop\nnonsense\n")
+
+    with pytest.raises(sources.SourceError, match=r"repos.txt:2: nonsense is no OWNER/NAME"):
+        list(sources.from_file(tmp_path / "repos.txt", "https://github.com", nobody, sources.Wanted()))
+
+
+@pytest.mark.parametrize(
+    ("wanted", "taken"),
+    [
+        (sources.Wanted(), True),
+        (sources.Wanted(topics=("django",)), True),
+        (sources.Wanted(topics=("rust",)), False),
+        (sources.Wanted(languages=("python",)), True),
+        (sources.Wanted(languages=("go",)), False),
+        (sources.Wanted(pushed_since="2026-01-01"), True),
+        (sources.Wanted(pushed_since="2026-06-01"), False),
+    ],
+)
+def test_filters_ask_what_github_says_of_a_repository(wanted: sources.Wanted, taken: bool) -> None:
+    about = Listed("acme/shop", ("django",), "Python", False, False, False, "2026-03-01T00:00:00Z")
+
+    assert wanted.takes_unasked(about) is taken
+
+
+@pytest.mark.parametrize(("archived", "fork"), [(True, False), (False, True)])
+def test_archived_ones_and_forks_come_only_where_that_is_said(archived: bool, fork: bool) -> None:
+    about = Listed("acme/shop", (), "", archived, False, fork, "2026-03-01T00:00:00Z")
+
+    assert not sources.Wanted().takes_unasked(about)
+    assert sources.Wanted(archived=archived, forks=fork).takes_unasked(about)
+
+
+def test_names_are_chosen_with_and_without_their_owner() -> None:
+    wanted = sources.Wanted(names=("web-*", "acme/shop"), excepted=("*-old",))
+
+    assert [name for name in ("acme/web-a", "acme/shop", "acme/web-old", "b/shop") if wanted.takes_name(name)] == [
+        "acme/web-a",
+        "acme/shop",
+    ]
+
+
+# -- counted and told -----------------------------------------------------------------------------------------------
+
+FLEET = [
+    Looked("acme/a", "main", "1" * 40, (CHECKOUT, CHECKOUT, waiting("https://a.example"))),
+    Looked("acme/b", "main", "2" * 40, (CHECKOUT, waiting("https://b.example"), waiting("https://b.example"))),
+    Looked("acme/clean", "main", "3" * 40),
+    Looked("acme/gone", why="no such repository"),
+]
+
+
+def test_the_same_change_is_one_group_over_all_repositories() -> None:
+    seen = overview_of_fleet(FLEET)
+
+    assert [(group.answer, group.where) for group in seen.groups] == [
+        ("use actions/checkout v5.1.0", "3 places in 2 repositories")
+    ]
+    assert [(group.answer, group.where) for group in seen.blocked] == [
+        ("no address is known", "3 places in 2 repositories")
+    ]
+    assert seen.in_words() == (
+        "3 repositories looked at; 6 places in 2 repositories, 3 with a fix; 1 repository not looked at"
+    )
+
+
+def test_a_line_of_configuration_says_how_many_it_would_unblock() -> None:
+    [line] = overview_of_fleet(FLEET).lines
+
+    assert line.written == 'rules.hardcoded-sleep.url = "https://b.example"'
+    assert (line.where, len(line.values)) == ("3 places in 2 repositories", 2)
+
+
+def test_the_text_names_groups_lines_and_what_was_not_looked_at() -> None:
+    text = telling.fleet_text(overview_of_fleet(FLEET))
+
+    assert "warning  3 places in 2  safe: use actions/checkout v5.1.0  (outdated-action)" in text
+    assert '  3 places in 2 repositories: rules.hardcoded-sleep.url = "https://b.example"' in text
+    assert "  acme/gone: no such repository" in text
+
+
+def test_json_and_csv_hold_every_finding() -> None:
+    seen = overview_of_fleet(FLEET)
+    parts = [telling.json_repository(each, first=number == 0) for number, each in enumerate(FLEET)]
+    said = json.loads(telling.json_head() + "".join(parts) + telling.json_tail(seen))
+    rows = list(
+        csv.reader(io.StringIO(telling.csv_head() + "".join("".join(telling.csv_repository(e)) for e in FLEET)))
+    )
+
+    assert [len(each["found"]) for each in said["repositories"]] == [3, 3, 0, 0]
+    assert said["groups"][0]["repositories"] == {"acme/a": 2, "acme/b": 1}
+    assert len(rows) == 1 + 6 + 1
+    assert rows[-1] == ["acme/gone", *[""] * 8, "no such repository"]
+
+
+def test_what_a_repository_says_is_no_formula_of_a_spreadsheet() -> None:
+    evil = Found("root-user", "note", "safe", "x", "=cmd|' /C calc'!A0", 1, "@SUM(1)")
+
+    [row] = csv.reader(io.StringIO("".join(telling.csv_repository(Looked("acme/a", found=(evil,))))))
+
+    assert (row[6], row[8]) == ("'=cmd|' /C calc'!A0", "'@SUM(1)")
+
+
+def test_the_page_holds_all_and_no_markup_of_a_repository() -> None:
+    evil = Found("root-user", "error", "safe", "use <b>it</b>", "a<script>.yml", 1, "why\x1b[2J", "<img src=x>")
+
+    page = fleet_page(overview_of_fleet([*FLEET, Looked("acme/e<i>", found=(evil,))]), About("acme"))
+
+    assert "3 places in 2 repositories" in page
+    assert "rules.hardcoded-sleep.url" in page
+    assert "acme/gone" in page
+    for markup in ("<b>it", "<script>.yml", "<img", "<i>", "\x1b"):
+        assert markup not in page
+
+
+# -- the command over clones ----------------------------------------------------------------------------------------
+
+
+def test_clones_below_a_folder_are_looked_at_as_they_stand(tmp_path: Path) -> None:
+    for name, text in (("a", "FROM python:3.11\nCMD python app.py\n"), ("deep/b", "FROM scratch\n")):
+        root = tmp_path / "clones" / name
+        root.mkdir(parents=True)
+        subprocess.run(["git", "init", "-q", str(root)], check=True)
+        (root / "Dockerfile").write_text(text)
+    own = ["--cache", str(tmp_path / "cache"), "--processes", "2", "--profile", "audit"]
+
+    done = CliRunner().invoke(main, ["fleet", "check", "--path", str(tmp_path / "clones"), *own, "--format", "json"])
+
+    said = json.loads(done.stdout)
+    assert [each["name"] for each in said["repositories"]] == ["a", "deep/b"]
+    assert {each["rule"]: sorted(each["repositories"]) for each in said["groups"]}.get("root-user") == ["a"]
+    assert done.exit_code == 1
+
+
+def test_no_source_is_wrong_usage_and_none_found_is_said(tmp_path: Path) -> None:
+    nothing = CliRunner().invoke(main, ["fleet", "check"])
+    empty = CliRunner().invoke(main, ["fleet", "check", "--path", str(tmp_path), "--cache", str(tmp_path / "cache")])
+
+    assert (nothing.exit_code, empty.exit_code) == (2, 3)
+    assert "no repository is meant" in empty.stderr
+
+
+def test_other_commands_do_not_load_the_fleet() -> None:
+    asked = (
+        "import sys; from fixer.cli import main; main(['rules'], standalone_mode=False);"
+        "print([name for name in sys.modules if 'fleet' in name or 'dbos' in name], file=sys.stderr)"
+    )
+    done = subprocess.run([sys.executable, "-c", asked], cwd=ROOT, capture_output=True, text=True, check=True)
+
+    assert done.stderr == "[]\n"
