@@ -31,6 +31,7 @@ _VENDORED = re.compile(
     r"(^|/)(node_modules|site-packages|dist-packages|bower_components|third_party|vendor|\.git|\.tox|\.nox|"
     r"\.venv|__pycache__|\.mypy_cache|\.terraform|\.fhfix)/"
 )
+_OWN = re.compile(r"(^|/)\.fhfix\.schema\.json$")
 # What tests read is wrong on purpose, or compared byte for byte.
 _TEST_DATA = re.compile(r"(^|/)(__fixtures__|fixtures|sbt-test|test[-_]?data)/")
 _GENERATED_PATH = re.compile(r"(\.lock\.ya?ml|\.generated\.ya?ml|\.gen\.ya?ml)$")
@@ -191,6 +192,8 @@ class Repository:
         """Why a file that git or the disk shows does not count; empty where it does."""
         if is_vendored(path) or path.startswith(self._environments):
             return "vendored"
+        if _OWN.search(path):
+            return "of fhfix itself"
         if _TEST_DATA.search(path) and not _TEST_DATA.search(f"{self.only}/"):
             return "data of tests"
         return ""
