@@ -122,10 +122,11 @@ class Change:
     """What one edit means, as a change to the file's plain data.
 
     `set` replaces the value at `at`, or adds the key; `insert` puts `value` into a list before index `at[-1]`;
-    `delete` removes the key or item; `rename` gives the key `at[-1]` the name `value`.
+    `delete` removes the key or item; `rename` gives the key `at[-1]` the name `value`; `splice` puts `value[2]` in the
+    place of the characters `value[0]` to `value[1]` of a text, so that several fixes can change one script.
     """
 
-    op: Literal["set", "insert", "delete", "rename"]
+    op: Literal["set", "insert", "delete", "rename", "splice"]
     at: Address
     value: Any = None
 

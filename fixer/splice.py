@@ -16,27 +16,19 @@ def ordered(edits: Iterable[Edit]) -> list[Edit]:
     return sorted(edits, key=lambda edit: (edit.span.start, edit.span.end))
 
 
-def overlap(edits: Iterable[Edit]) -> bool:
-    """Whether two edits of one file contend for the same text."""
-    end = 0
-    for edit in ordered(edits):
-        if edit.span.start < end:
-            return True
-        end = max(end, edit.span.end)
-    return False
-
-
 class Claimed:
-    """What the fixes of a batch do to one file, to tell whether another one contends with them."""
+    """What the fixes of a batch do to one file, to tell whether another one contends with them.
+
+    That the edits of one fix contend with each other is a fault of its rule, and shows when they are made.
+    """
 
     def __init__(self) -> None:
-        self._spans: list[tuple[int, int]] = []  # sorted; none overlaps another
+        self._spans: list[tuple[int, int]] = []  # sorted; those of two fixes do not overlap
         self._set: set[Address] = set()
+        self._changed: set[Address] = set()
 
     def contends(self, edits: Sequence[Edit]) -> bool:
         """Whether one of these edits touches the same text, inserts at the same place, or sets the same value."""
-        if overlap(edits):
-            return True
         for edit in edits:
             span = (edit.span.start, edit.span.end)
             at = bisect_left(self._spans, span)
@@ -46,12 +38,14 @@ class Claimed:
                 return True
             if at < len(self._spans) and self._spans[at][0] < span[1]:
                 return True
-        return any(change.at in self._set for edit in edits for change in edit.changes)
+        changes = [change for edit in edits for change in edit.changes]
+        return any(change.at in (self._changed if change.op == "set" else self._set) for change in changes)
 
     def add(self, edits: Iterable[Edit]) -> None:
         for edit in edits:
             insort(self._spans, (edit.span.start, edit.span.end))
             self._set.update(change.at for change in edit.changes if change.op == "set")
+            self._changed.update(change.at for change in edit.changes)
 
 
 def splice(text: str, edits: Sequence[Edit]) -> str:

@@ -41,6 +41,11 @@ def _perform(data: Any, change: Change) -> Any:
         parent.insert(last, change.value)
     elif change.op == "delete":
         del parent[last]
+    elif change.op == "splice":
+        start, end, new = change.value
+        if not isinstance(parent[last], str):
+            raise TypeError(f"{change.at} is no text")
+        parent[last] = parent[last][:start] + new + parent[last][end:]
     else:
         parent[change.value] = parent.pop(last)
     return data

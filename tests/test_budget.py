@@ -24,17 +24,14 @@ from fixer.model import Finding, Rule
 from fixer.repository import Repository
 
 
-@pytest.fixture(autouse=True)
-def _impatient(monkeypatch: pytest.MonkeyPatch) -> None:
-    """In a test the processor's time goes by quickly."""
-    for module in ("fixer.engine.asking", "fixer.engine.fold"):
-        monkeypatch.setattr(f"{module}.DOCUMENT", 0.2)
-    monkeypatch.setattr("fixer.engine.asking.REPOSITORY", 0.2)
-
-
 def busy() -> None:
     for _ in itertools.count():
         pass
+
+
+def late() -> None:
+    """The time is up: what the timer does, done by hand."""
+    signal.raise_signal(signal.SIGVTALRM)
 
 
 # -- the limit ----------------------------------------------------------------------------------------------------
@@ -109,7 +106,7 @@ class Jobs:
 
 def _hostile(document: Workflow) -> None:
     if "loops" in document.source.text:
-        busy()
+        late()
     if "nests" in document.source.text:
         _nest()
 
@@ -165,7 +162,7 @@ def test_a_second_reading_that_takes_too_long_refuses_the_file(
 
     silent = [rule for rule in all_rules() if rule.id == "silent-type-check"]
     monkeypatch.setattr(
-        "fixer.engine.fold.second_reading", lambda source: busy() if source.path.endswith("loops.yml") else ""
+        "fixer.engine.fold.second_reading", lambda source: late() if source.path.endswith("loops.yml") else ""
     )
 
     made = engine.plan(three, silent)
@@ -233,12 +230,9 @@ def test_a_configuration_that_is_no_toml_is_refused_in_one_line(tmp_path: Path, 
 
 @pytest.mark.parametrize("pattern", ["*a" * 12 + "b", "*?" * 20 + "b", "**/" * 20 + "b", "*[ab]" * 10 + "c", "*-" * 9])
 def test_a_pattern_takes_no_longer_for_its_stars(pattern: str) -> None:
-    started = time.process_time()
-
-    Config(exclude=(pattern,)).excludes("a" * 255)
-    Config(exclude=(pattern,)).excludes("/".join("a" * 60))
-
-    assert time.process_time() - started < 0.5
+    # One that tried each way to share the name among its stars would not come to an end.
+    assert not Config(exclude=(pattern,)).excludes("a" * 255)
+    assert not Config(exclude=(pattern,)).excludes("/".join("a" * 60))
 
 
 def test_stars_mean_what_git_says() -> None:

@@ -253,6 +253,43 @@ def test_one_broken_fix_does_not_hold_back_the_others_of_its_rule(repository: Re
     assert "break the name" in made.faults[0].what
 
 
+def test_a_fix_that_contends_with_itself_is_a_fault_of_its_rule(repository: Repository) -> None:
+    def twice(workflow: Workflow) -> Iterator[Finding]:
+        run = workflow.steps[1].run
+        assert run is not None
+        edit = Edit(PATH, run.span, "make check", (Change("set", run.at, "make check"),))
+        if run.value != "make check":
+            yield found(workflow, Fix("check twice", (edit, edit)))
+
+    made = plan(repository, [rule("twice", twice), HONEST])
+
+    assert [fault.rule_id for fault in made.faults] == ["twice"]
+    assert "overlaps" in made.faults[0].what
+    assert after(made) == WORKFLOW.replace("make  # build", "make all  # build")
+
+
+def test_several_fixes_of_one_script_are_made_at_once(tmp_path: Path) -> None:
+    script = "".join(f"          make part{number}\n" for number in range(3))
+    (tmp_path / PATH).parent.mkdir(parents=True)
+    (tmp_path / PATH).write_text(f"on: push\njobs:\n  a:\n    runs-on: x\n    steps:\n      - run: |\n{script}")
+    asked: list[int] = []
+
+    def parts(workflow: Workflow) -> Iterator[Finding]:
+        run = workflow.steps[0].run
+        assert run is not None
+        asked.append(1)
+        for at in (i for i in range(len(run.value)) if run.value.startswith("make ", i)):
+            fix = Fix.of("make it quietly", workflow.splice_scalar(run, [(at + 4, at + 4, " -s")]))
+            if not run.value.startswith("make -s", at):
+                yield Finding(PATH, workflow.span_of(run, at, at + 4), "makes noise", fix)
+
+    made = plan(Repository(tmp_path), [rule("parts", parts)])
+
+    assert after(made).count("make -s part") == 3
+    assert made.faults == ()
+    assert len(asked) == 2  # once for what there was, once for what came of it
+
+
 def test_fixes_that_contend_for_a_place_are_made_one_after_the_other(repository: Repository) -> None:
     def number(workflow: Workflow) -> Iterator[Finding]:
         steps = workflow.jobs["test"].steps_node

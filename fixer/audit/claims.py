@@ -48,9 +48,10 @@ _CODE = re.compile(r"`([^`]+)`")
 _MAKE_LINE = re.compile(_LIST_MARK + r"(?:\$\s*)?make\s+([a-z][\w.-]*)(?=\s*(?:$|#|[A-Z_]+=|-\s|–|—))")
 _MAKE_CODE = re.compile(r"^make\s+([a-z][\w.-]*)(?:\s+[A-Z_]+=\S+)*$")
 _SECRET = re.compile(r"^\s*(?:[-*•]\s*)?`?([A-Z][A-Z0-9]*(?:_[A-Z0-9]+)+)`?(?=\s|$|:|=)")
-_WORKFLOWS = re.compile(r"(?i)\b(\d+)\+?\s+(?:(?:github|actions|ci/cd|ci)\s+)*workflows\b")
+_WORKFLOWS = re.compile(r"(?i)\b(\d{1,9})\+?\s+(?:(?:github|actions|ci/cd|ci)\s+)*workflows\b")
 _TARGETS = re.compile(
-    r"(?i)\bmakefile\b\D{0,30}(\d+)\+?\s+(?:\w+\s+)?(?:commands|targets)|(\d+)\+?\s+makefile (?:commands|targets)"
+    r"(?i)\bmakefile\b\D{0,30}(\d{1,9})\+?\s+(?:\w+\s+)?(?:commands|targets)"
+    r"|(\d{1,9})\+?\s+makefile (?:commands|targets)"
 )
 _RULER = re.compile(r"^\s*(?:-{3,}|={3,}|━{3,}|─{3,})\s*$")
 # https://www.gnu.org/software/make/manual/html_node/Rule-Syntax.html; a variable's `:=` is no rule.

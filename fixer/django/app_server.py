@@ -14,6 +14,7 @@ from functools import cached_property
 from typing import TYPE_CHECKING, Literal, Self
 
 from fixer.languages.python import PythonModule, text
+from fixer.languages.tables import natural
 from fixer.project.packages import PythonPackages
 from fixer.runtime.picture import Runtime
 
@@ -35,7 +36,7 @@ _STARTS_SERVER = re.compile(
 _ASGI_WORKER = re.compile(r"uvicorn|asgi|hypercorn", re.IGNORECASE)
 _GREEN_WORKER = re.compile(r"gevent|eventlet", re.IGNORECASE)
 _SCRIPT = re.compile(
-    r"([\w./-]+\.(?:sh|bash))\b|(?:^|[\s\"'\[/])((?:entrypoint|start|run|serve)[\w-]*)(?=[\s\"'\],]|$)"
+    r"(?<![\w./-])([\w./-]+\.(?:sh|bash))\b|(?:^|[\s\"'\[/])((?:entrypoint|start|run|serve)[\w-]*)(?=[\s\"'\],]|$)"
 )
 # The first that starts a server decides: a container runs as it is built wherever it is deployed.
 _SOURCES: tuple[tuple[str, re.Pattern[str]], ...] = (
@@ -287,11 +288,11 @@ def _parsed(repository: Repository, path: str, line: int, text: str, source: str
         server,
         interface,
         application,
-        _number(workers),
-        _number(threads),
+        natural(workers),
+        natural(threads),
         source,
         is_green,
-        _number(timeout),
+        natural(timeout),
     )
 
 
@@ -316,10 +317,6 @@ def _gunicorn_config(repository: Repository, options: dict[str, str]) -> dict[st
     for path in repository.named(last):
         return dict(re.findall(r"""^(\w+)\s*=\s*["']?([\w.]+)["']?""", repository.text(path), re.MULTILINE))
     return {}
-
-
-def _number(text: str) -> int | None:
-    return int(text) if text.isdigit() else None
 
 
 def _is_django(repository: Repository, command: ServerCommand) -> bool:

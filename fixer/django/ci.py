@@ -49,6 +49,7 @@ from fixer.github.workflow import Job, Workflow
 from fixer.github.workflows import Workflows, commands_of, in_folder, script_of
 from fixer.languages.python import item, text
 from fixer.languages.shell import path_word
+from fixer.languages.tables import mapping
 from fixer.model import Blocked, Parts, Span
 from fixer.project.packages import PythonPackages
 from fixer.project.test_suites import TestSuites
@@ -170,7 +171,7 @@ class DjangoCI:
             found = self._services(project, setup, everything=everything, needs_database=with_tests)
             if isinstance(found, Blocked):
                 return found
-            behind = {name: each for name, each in _mapping(self.job.data.get("services")).items() if name not in found}
+            behind = {name: each for name, each in mapping(self.job.data.get("services")).items() if name not in found}
             setup = without_waits(setup, behind, self.given)
             # What another of its steps uses would fail without.
             used = (name for name, each in behind.items() if names_service(setup, name, each, self.given))
@@ -305,7 +306,7 @@ class DjangoCI:
     @property
     def given(self) -> dict[str, str]:
         """What the workflow and the job that runs the tests set, without what only a run could tell."""
-        everything = {**_mapping(self.workflow.root.data.get("env")), **self._of_job, **self._of_test}
+        everything = {**mapping(self.workflow.root.data.get("env")), **self._of_job, **self._of_test}
         return {name: str(value) for name, value in everything.items() if "${{" not in str(value)}
 
     @cached_property
@@ -415,7 +416,7 @@ class DjangoCI:
         """Whether a job starts what the settings use of databases and Redis."""
         if starts_servers(job.steps):
             return True
-        vendors = {vendor_of_service(service) for service in _mapping(job.data.get("services")).values()}
+        vendors = {vendor_of_service(service) for service in mapping(job.data.get("services")).values()}
         database = default_database(self.tested)
         wanted = {database.vendor} & {"postgresql", "mysql"} if database is not None else set()
         return wanted <= vendors and ("redis" in vendors or not self._always_has_redis)
@@ -431,12 +432,12 @@ class DjangoCI:
 
     @cached_property
     def _of_job(self) -> Plain:
-        return _mapping(self.job.data.get("env")) if self.job is not None else {}
+        return mapping(self.job.data.get("env")) if self.job is not None else {}
 
     @cached_property
     def _of_test(self) -> Plain:
         """What the step that runs the tests sets for itself."""
-        return {**_mapping(self.run.step.data.get("env")), **self.run.assignments} if self.run is not None else {}
+        return {**mapping(self.run.step.data.get("env")), **self.run.assignments} if self.run is not None else {}
 
     @cached_property
     def _of_step(self) -> Plain:
@@ -454,7 +455,7 @@ class DjangoCI:
         serves: bool,
     ) -> Plain | Blocked:
         """What settings.py reads: the values of the job that runs the tests, and those that its services need."""
-        everywhere = _mapping(self.workflow.root.data.get("env"))
+        everywhere = mapping(self.workflow.root.data.get("env"))
         environment = self._kept(project, setup)
         known = {**everywhere, **environment, **self._of_step}
         chosen = known.get("DJANGO_SETTINGS_MODULE")
@@ -545,10 +546,6 @@ def _is_served(project: DjangoProject) -> bool:
 def reads_of_steps(value: Any) -> bool:
     """Whether a value reads what is only known while steps run."""
     return any(read.context in ("env", "job", "steps", "runner") for read in reads_below(value))
-
-
-def _mapping(value: Any) -> Plain:
-    return dict(value) if isinstance(value, dict) else {}
 
 
 def _job_that_installs(workflows: Workflows, project: DjangoProject, packages: PythonPackages | None) -> Job | None:

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from fixer.github.expressions import only_read, reads, reads_below
+from fixer.languages.tables import mapping, sequence
 
 if TYPE_CHECKING:
     from fixer.django.project import DjangoProject
@@ -68,8 +69,7 @@ def copied_services(job: Job, project: DjangoProject, given: Mapping[str, str], 
     A database that the settings cannot reach stays behind; so do, without `everything`, those that are no database.
     """
     found: Plain = {}
-    declared = job.data.get("services")
-    services = declared if isinstance(declared, dict) else {}
+    services = mapping(job.data.get("services"))
     # Steps in a container reach a service by its name, steps on the runner only by its port.
     wanted = reached_vendors(project, given, LOCAL | set(services) if job.container is not None else LOCAL)
     for name, service in services.items():
@@ -86,8 +86,8 @@ def copied_services(job: Job, project: DjangoProject, given: Mapping[str, str], 
 def is_named(text: str, name: str, service: Any, environment: Mapping[str, str]) -> bool:
     """Whether a script, or what an action is given, names a service: its port, its name as a host, its client."""
     text = re.sub(r"\$\{?(\w+)\}?", lambda found: environment.get(found[1], found[0]), text)
-    declared = service.get("ports") if isinstance(service, dict) else None
-    ports = [str(each).partition("/")[0].split(":") for each in declared or ()]
+    declared = sequence(mapping(service).get("ports"))
+    ports = [str(each).partition("/")[0].split(":") for each in declared]
     words = [re.escape(each[-2] if len(each) > 1 else each[0]) for each in ports if each[-1]]
     words += [re.escape(name), *_CLIENTS.get(vendor_of_service(service), ())]
     return re.search(rf"(?<![\w.-])({'|'.join(words)})(?![\w.-])", text) is not None
@@ -139,7 +139,7 @@ def _reachable(service: Any, job: Job) -> Any:
     made = dict(service)
     port = _PORTS.get(_kind(service), 5432)
     by_name = any(read.path[:2] == ("job", "services") for read in reads_below(job.data))
-    if not by_name and str((made.get("ports") or [""])[0]) in ("", str(port), f"{port}/tcp"):
+    if not by_name and str([*sequence(made.get("ports")), ""][0]) in ("", str(port), f"{port}/tcp"):
         made["ports"] = [f"{port}:{port}"]  # a port that is chosen when the job runs could not be named
     if vendor == "postgresql":
         made.setdefault("options", POSTGRES_OPTIONS)
@@ -158,9 +158,9 @@ def address_of(
     service = services.get(name)
     if not isinstance(service, dict):
         return None
-    ports = service.get("ports") or [""]
+    ports = [*sequence(service.get("ports")), ""]
     port = "5432" if by_name else str(ports[0]).rpartition(":")[0].rpartition(":")[2]
-    env = {name: _told(value, environment) for name, value in (service.get("env") or {}).items()}
+    env = {name: _told(value, environment) for name, value in mapping(service.get("env")).items()}
     user = env.get("POSTGRES_USER", "postgres")
     database, password = env.get("POSTGRES_DB", user), env.get("POSTGRES_PASSWORD", "")
     if not port.isdigit() or any(_reads_env(value) for value in (user, database, password)):

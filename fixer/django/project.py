@@ -6,6 +6,7 @@ Everything is read from the text of files; no module of the repository is import
 from __future__ import annotations
 
 import re
+from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
@@ -157,27 +158,36 @@ class DjangoProject:
     def chain(self, path: str) -> tuple[SettingsModule, ...]:
         """The modules that make up one settings module, in the order in which they take effect."""
         found: list[SettingsModule] = []
-
-        def visit(at: str) -> None:
+        seen: set[str] = set()
+        waiting = [(path, False)]
+        while waiting:
+            at, is_complete = waiting.pop()
             module = self.modules.get(at)
-            if module is None or module in found or at in open_:
-                return
-            open_.add(at)
-            for other in module.imports:
-                visit(other)
-            found.append(module)
-
-        open_: set[str] = set()
-        visit(path)
+            if module is not None and is_complete:
+                found.append(module)
+            elif module is not None and at not in seen:
+                seen.add(at)
+                waiting.append((at, True))
+                waiting.extend((other, False) for other in reversed(module.imports))
         return tuple(found)
+
+    @cached_property
+    def _taken_over_by(self) -> dict[str, list[str]]:
+        found: dict[str, list[str]] = defaultdict(list)
+        for module in self.modules.values():
+            for other in module.imports:
+                found[other].append(module.path)
+        return found
 
     def importers(self, path: str) -> tuple[SettingsModule, ...]:
         """The modules that take this one over, directly or not."""
-        return tuple(
-            module
-            for module in self.modules.values()
-            if module.path != path and path in map(_path_of, self.chain(module.path))
-        )
+        found: set[str] = set()
+        waiting = [path] if path in self.modules else []
+        while waiting:
+            new = set(self._taken_over_by.get(waiting.pop(), ())) - found
+            found |= new
+            waiting += new
+        return tuple(module for module in self.modules.values() if module.path in found and module.path != path)
 
     @cached_property
     def production_path(self) -> str:
@@ -404,14 +414,19 @@ def _with_roles(modules: Mapping[str, SettingsModule]) -> dict[str, SettingsModu
     What is taken over under a condition or further down, such as a local file or a debug toolbar, says nothing of it.
     """
 
-    def role(path: str, seen: tuple[str, ...] = ()) -> Role:
-        module = modules.get(path)
-        if module is None or path in seen or module.role != "shared":
-            return "shared" if module is None or path in seen else module.role
-        found = {role(other, (*seen, path)) for other in module.bases}
-        return "test" if "test" in found else "development" if "development" in found else "shared"
-
-    return {path: replace(module, role=role(path)) for path, module in modules.items()}
+    roles = {path: module.role for path, module in modules.items()}
+    taken_over_by: dict[str, list[str]] = defaultdict(list)
+    for path, module in modules.items():
+        for other in module.bases:
+            taken_over_by[other].append(path)
+    inherited: tuple[Role, ...] = ("test", "development")
+    for role in inherited:
+        waiting = [path for path, known in roles.items() if known == role]
+        while waiting:
+            new = [path for path in taken_over_by.get(waiting.pop(), ()) if roles[path] == "shared"]
+            roles |= dict.fromkeys(new, role)
+            waiting += new
+    return {path: replace(module, role=roles[path]) for path, module in modules.items()}
 
 
 def _test_runner(
@@ -427,7 +442,3 @@ def _test_runner(
         if not folder:
             return "manage.py test"
         folder = folder_of(folder)
-
-
-def _path_of(module: SettingsModule) -> str:
-    return module.path

@@ -9,6 +9,7 @@ from functools import cached_property
 from typing import Any
 
 from fixer.languages.dockerfile import ImageRef
+from fixer.languages.tables import sequence
 from fixer.languages.yaml import Node, Yaml
 
 
@@ -89,16 +90,16 @@ class Service:
     def ports(self) -> tuple[int, ...]:
         """Ports inside the container that are published; ranges give their ends."""
         found: list[int] = []
-        for item in _list(self.data.get("ports")):
+        for item in sequence(self.data.get("ports")):
             text = str(item.get("target", "")) if isinstance(item, dict) else str(item)
-            last = re.search(r"(\d+)(?:-(\d+))?(?:/\w+)?$", text)
+            last = re.fullmatch(r"(\d{1,5})(?:-(\d{1,5}))?(?:/\w+)?", text.rpartition(":")[2])
             found += [int(number) for number in last.groups() if number] if last else []
         return tuple(found)
 
     @property
     def mounts(self) -> tuple[Mount, ...]:
         found: list[Mount] = []
-        for item in _list(self.data.get("volumes")):
+        for item in sequence(self.data.get("volumes")):
             if isinstance(item, dict):
                 source, bind = str(item.get("source", "")), item.get("type") == "bind"
                 folder = _within(self.folder, source) if bind else None
@@ -142,10 +143,6 @@ def _within(folder: str, path: str) -> str | None:
 
 def _command(value: Any) -> str | list[str]:
     return [str(item) for item in value] if isinstance(value, list) else "" if value is None else str(value)
-
-
-def _list(value: Any) -> list[Any]:
-    return value if isinstance(value, list) else []
 
 
 def _text(value: Any) -> str:

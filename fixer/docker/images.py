@@ -40,7 +40,7 @@ def base_image(image: ImageRef) -> BaseImage | None:
     for entry in _entries():
         named = any(_matches(name, image, entry.get("suffixes", ())) for name in entry["names"])
         if named and re.search(entry.get("tags", ""), image.tag):
-            major = re.match(r"\d+", image.tag)
+            major = re.match("[0-9]{1,9}", image.tag)
             there = "since" not in entry or (major is not None and int(major[0]) >= entry["since"])
             runs_as = entry.get("runs_as", "root")
             if image.registry == "gcr.io" and "nonroot" in image.tag:

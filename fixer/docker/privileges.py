@@ -9,6 +9,7 @@ from dataclasses import dataclass
 
 from fixer.languages.dockerfile import expanded
 from fixer.languages.shell import Command, Script, Structure
+from fixer.languages.tables import natural
 
 # Programs that work only as root, or that change to another user.
 _CHANGE_USER = frozenset(("gosu", "su-exec", "setpriv", "runuser", "su", "start-stop-daemon", "chroot", "s6-setuidgid"))
@@ -139,8 +140,8 @@ def low_port(words: Iterable[str]) -> int | None:
     for at, word in enumerate(given):
         if option := _PORT_OPTION.match(word):
             value = option[1] or (given[at + 1] if at + 1 < len(given) else "")
-            if value.isdigit() and 0 < int(value) < 1024:
-                return int(value)
+            if 0 < (port := natural(value) or 0) < 1024:
+                return port
         found = _PORT.fullmatch(word)
         if found and 0 < int(found[1]) < 1024:
             return int(found[1])

@@ -12,6 +12,7 @@ from fixer.github.combination import Combination, filled
 from fixer.github.contexts import availability
 from fixer.github.expressions import ANY, expressions_below
 from fixer.github.workflows import script_of
+from fixer.languages.tables import mapping
 from fixer.languages.yaml import plain_of
 from fixer.model import Blocked
 
@@ -107,8 +108,8 @@ class Recipe:
         write = step.workflow.as_it_stands
         made: Plain = {key: write(own[key], value) if key in own else value for key, value in data.items()}
         if step.action == "actions/checkout" and not self._uses_git:
-            inputs = data.get("with") or {}
-            written = made["with"] if isinstance(made.get("with"), dict) else inputs
+            inputs = mapping(data.get("with"))
+            written = mapping(made.get("with")) or inputs
             if "persist-credentials" not in inputs:
                 made["with"] = {**written, "persist-credentials": False}
         return made

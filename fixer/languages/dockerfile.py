@@ -181,7 +181,7 @@ class Instruction:
         return data
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Stage:
     """A build stage. `image` is its base where that is an image whose name is known, `parent` where it is a stage."""
 
@@ -282,7 +282,7 @@ class Dockerfile:
         if flag is None:
             return None
         before = [stage for stage in self.stages if stage.start.index < instruction.index]
-        if flag.value.isdigit():
+        if re.fullmatch("[0-9]{1,9}", flag.value):
             return before[int(flag.value)] if int(flag.value) < len(before) else None
         return next((stage for stage in reversed(before) if stage.name == flag.value.lower()), None)
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 import shlex
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
 from enum import StrEnum
 from functools import cache, cached_property, lru_cache
@@ -378,10 +378,8 @@ class Script:
         """The text with its comments blanked out, so that offsets stay."""
         if self.root is None:
             return self.text
-        text = self.text
-        for node in _all(self.root, "comment"):
-            text = text[: node.start_byte] + " " * (node.end_byte - node.start_byte) + text[node.end_byte :]
-        return text
+        comments = [(node.start_byte, node.end_byte) for node in _all(self.root, "comment")]
+        return _overwritten(self.text, sorted(comments), " ")
 
     @cached_property
     def reads(self) -> frozenset[str]:
@@ -634,18 +632,39 @@ def _parser() -> Parser:
 def _parse(text: str, shell: Shell, placeholders: Placeholders) -> Script:
     # The parser counts bytes. With every placeholder and every other character written as a letter, bytes are
     # characters, and what will be put there is part of a word.
-    masked = text
-    for start, end in placeholders:
-        masked = masked[:start] + "x" * (end - start) + masked[end:]
+    masked = _overwritten(text, placeholders, "x")
     if not masked.isascii():
         masked = re.sub(r"[^\x00-\x7f]", "x", masked)
     # The grammar wants a separator where bash wants none: `f() { if a; then b; fi }`.
     masked = re.sub(r"\b(fi|done|esac) \}", r"\1;}", masked)
     root = _parser().parse(masked.encode("ascii")).root_node
+    if len(masked) > _DEEPEST and (deep := _deeper(root, _DEEPEST)) is not None:
+        return Script(text, shell, error=f"line {deep.start_point[0] + 1} of the script is nested too deeply")
     if not root.has_error:
         return Script(text, shell, root=root)
     line = next((node.start_point[0] for node in _errors(root)), 0)
     return Script(text, shell, error=f"line {line + 1} of the script is not understood")
+
+
+def _overwritten(text: str, places: Iterable[tuple[int, int]], filler: str) -> str:
+    """The text with other characters in these places, which are in its order."""
+    made: list[str] = []
+    at = 0
+    for start, end in places:
+        made += text[at:start], filler * (end - start)
+        at = end
+    return "".join([*made, text[at:]])
+
+
+def _deeper(root: Node, limit: int) -> Node | None:
+    """A node below more than so many others: each command is looked at within all that it stands in."""
+    waiting = [(root, 0)]
+    while waiting:
+        node, depth = waiting.pop()
+        if depth > limit:
+            return node
+        waiting.extend((child, depth + 1) for child in node.named_children if child.type not in _LEAVES)
+    return None
 
 
 def _errors(node: Node) -> Iterator[Node]:
@@ -656,6 +675,8 @@ def _errors(node: Node) -> Iterator[Node]:
             yield from _errors(child)
 
 
+_DEEPEST = 200
+"""How many structures may stand in one another: also an `&&` in the left side of another."""
 _NOT_WORDS = ("variable_assignment", "file_redirect", "herestring_redirect", "heredoc_redirect", "comment")
 _PLAIN_ASSIGNMENT = ("program", "variable_assignments", "declaration_command")
 _LEAVES = frozenset(("word", "number", "raw_string", "ansi_c_string", "comment", "variable_name", "simple_expansion"))

@@ -7,7 +7,7 @@ import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, NamedTuple, Self
 
-from fixer.languages.tables import json_object
+from fixer.languages.tables import json_object, mapping
 
 if TYPE_CHECKING:
     from fixer.repository import Repository
@@ -75,8 +75,8 @@ class FrontEnds:
         found = []
         for path in repository.named("package.json"):
             package = json_object(repository.text(path))
-            wanted = {**_mapping(package.get("dependencies")), **_mapping(package.get("devDependencies"))}
-            scripts = _mapping(package.get("scripts"))
+            wanted = {**mapping(package.get("dependencies")), **mapping(package.get("devDependencies"))}
+            scripts = mapping(package.get("scripts"))
             commands = "\n".join(map(str, scripts.values()))
             named = (each for each in _FRAMEWORKS if each.package in wanted)
             known = next((each for each in named if re.search(each.builds, commands)), None)
@@ -127,18 +127,14 @@ def _output(
 
 def _output_of_angular(repository: Repository, path: str, default: str) -> tuple[str, str]:
     found: dict[str, None] = {}
-    for project in _mapping(json_object(repository.text(path)).get("projects")).values():
-        targets = _mapping(_mapping(project).get("architect")) or _mapping(_mapping(project).get("targets"))
-        build = _mapping(targets.get("build"))
-        for options in (build.get("options"), *_mapping(build.get("configurations")).values()):
-            given = _mapping(options).get("outputPath")
-            name = _mapping(given).get("base") if isinstance(given, dict) else given
+    for project in mapping(json_object(repository.text(path)).get("projects")).values():
+        targets = mapping(mapping(project).get("architect")) or mapping(mapping(project).get("targets"))
+        build = mapping(targets.get("build"))
+        for options in (build.get("options"), *mapping(build.get("configurations")).values()):
+            given = mapping(options).get("outputPath")
+            name = mapping(given).get("base") if isinstance(given, dict) else given
             if name:
                 found[posixpath.normpath(str(name))] = None
     if all(f"{name}/".startswith(f"{default}/") for name in found):
         return default, ""
     return (next(iter(found)), "") if len(found) == 1 else ("", f"{path} names several folders of output")
-
-
-def _mapping(value: Any) -> dict[str, Any]:
-    return value if isinstance(value, dict) else {}

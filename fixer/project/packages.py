@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, Self
 
-from fixer.languages.tables import json_object, toml_table
+from fixer.languages.tables import json_object, natural, toml_table
 
 if TYPE_CHECKING:
     from fixer.repository import Repository
@@ -280,11 +280,12 @@ def _padded(release: Iterable[int]) -> Release:
 
 def _release(text: str) -> Release:
     found = _RELEASE.match(text)
-    return tuple(map(int, found[0].split("."))) if found else ()
+    numbers = [natural(part) for part in found[0].split(".")] if found else []
+    return tuple(number for number in numbers if number is not None) if None not in numbers else ()
 
 
 def _range(requirement: Requirement) -> VersionRange:
-    from packaging.version import InvalidVersion, Version
+    from packaging.version import Version
 
     lowest: Release = ()
     below: Release = ()
@@ -293,7 +294,7 @@ def _range(requirement: Requirement) -> VersionRange:
         wild = text.endswith(".*")
         try:
             release = Version(text.removesuffix(".*")).release
-        except InvalidVersion:
+        except ValueError:  # InvalidVersion, and a number of thousands of digits
             release = _release(text)
         if not release:
             continue

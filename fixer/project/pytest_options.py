@@ -8,9 +8,10 @@ from __future__ import annotations
 import configparser
 import posixpath
 import shlex
-import tomllib
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
+
+from fixer.languages.tables import mapping, toml_table
 
 if TYPE_CHECKING:
     from fixer.repository import Repository
@@ -28,12 +29,13 @@ def is_configuration(path: str) -> bool:
 
 
 def options_of(path: str, repository: Repository) -> Options:
-    """None where the file is broken: its own tool will complain."""
+    """Empty where the file is broken: its own tool will complain."""
     text = repository.text(path)
     if "pytest" not in text:
         return {}
     if path.endswith(".toml"):
-        return {name: _items(value) for name, value in table(text, "tool", "pytest", "ini_options").items()}
+        options = mapping(mapping(mapping(toml_table(text).get("tool")).get("pytest")).get("ini_options"))
+        return {name: _items(value) for name, value in options.items()}
     parser = configparser.ConfigParser(interpolation=None, strict=False)
     try:
         parser.read_string(text)
@@ -41,17 +43,6 @@ def options_of(path: str, repository: Repository) -> Options:
         return {}
     section = _SECTIONS[posixpath.basename(path)]
     return {name: _items(value) for name, value in parser.items(section)} if parser.has_section(section) else {}
-
-
-def table(text: str, *names: str) -> Mapping[str, Any]:
-    """A table of a TOML file; empty where it is not there, or the file is broken."""
-    try:
-        found = tomllib.loads(text)
-        for name in names:
-            found = found[name]
-    except (ValueError, LookupError, TypeError):
-        return {}
-    return found if isinstance(found, dict) else {}
 
 
 def words(option: tuple[str, ...]) -> tuple[str, ...]:

@@ -5,12 +5,12 @@ from __future__ import annotations
 import configparser
 import fnmatch
 import re
-import tomllib
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Self
 
 from fixer.languages.python import WIDTH
+from fixer.languages.tables import mapping, natural, sequence, toml_table
 
 if TYPE_CHECKING:
     from fixer.repository import Repository
@@ -143,14 +143,11 @@ def _covers(selector: str, code: str) -> bool:
 
 
 def _pyproject(text: str) -> Iterable[tuple[str, Gate]]:
-    try:
-        tools = tomllib.loads(text).get("tool", {})
-    except tomllib.TOMLDecodeError:
-        return
+    tools = {name: mapping(table) for name, table in mapping(toml_table(text).get("tool")).items()}
     if "ruff" in tools:
         yield "ruff", _ruff(tools["ruff"])
     if "black" in tools:
-        yield "black", Gate(int(tools["black"].get("line-length", WIDTH)))
+        yield "black", Gate(natural(tools["black"].get("line-length")) or WIDTH)
     if "flake8" in tools:  # by flake8-pyproject
         yield "flake8", _flake8(tools["flake8"])
     if "isort" in tools:
@@ -160,29 +157,29 @@ def _pyproject(text: str) -> Iterable[tuple[str, Gate]]:
 
 
 def _ruff_file(text: str) -> Iterable[tuple[str, Gate]]:
-    try:
-        yield "ruff", _ruff(tomllib.loads(text))
-    except tomllib.TOMLDecodeError:
-        return
+    yield "ruff", _ruff(toml_table(text))
 
 
 def _ruff(table: Mapping[str, Any]) -> Gate:
-    lint = {**table, **table.get("lint", {})}
-    selected = (*lint.get("select", _RUFF_CODES), *lint.get("extend-select", ()))
-    ignored = (*lint.get("ignore", ()), *lint.get("extend-ignore", ()))
-    by_file = {**lint.get("per-file-ignores", {}), **lint.get("extend-per-file-ignores", {})}
-    rows = tuple((pattern, tuple(codes)) for pattern, codes in by_file.items())
-    excluded = (*table.get("exclude", ()), *table.get("extend-exclude", ()), *lint.get("exclude", ()))
-    lines = lint.get("isort", {}).get("lines-after-imports")
-    tidy = lint.get("flake8-tidy-imports", {}).get("ban-relative-imports")
-    return Gate(
-        int(table.get("line-length", WIDTH)), selected, ignored, rows, excluded, lines, bans_relative=tidy == "all"
-    )
+    lint = {**table, **mapping(table.get("lint"))}
+
+    def listed(name: str, default: tuple[str, ...] = ()) -> tuple[str, ...]:
+        return tuple(map(str, sequence(lint[name]))) if name in lint else default
+
+    selected = (*listed("select", _RUFF_CODES), *listed("extend-select"))
+    ignored = (*listed("ignore"), *listed("extend-ignore"))
+    by_file = {**mapping(lint.get("per-file-ignores")), **mapping(lint.get("extend-per-file-ignores"))}
+    rows = tuple((pattern, tuple(map(str, sequence(codes)))) for pattern, codes in by_file.items())
+    excluded = tuple(str(each) for holder in (table, lint) for each in sequence(holder.get("exclude")))
+    excluded += tuple(map(str, sequence(table.get("extend-exclude"))))
+    lines = natural(mapping(lint.get("isort")).get("lines-after-imports"))
+    tidy = mapping(lint.get("flake8-tidy-imports")).get("ban-relative-imports")
+    width = natural(table.get("line-length")) or WIDTH
+    return Gate(width, selected, ignored, rows, excluded, lines, bans_relative=tidy == "all")
 
 
 def _isort(table: Mapping[str, Any]) -> Gate:
-    lines = str(table.get("lines_after_imports", ""))
-    return Gate(None, lines_after_imports=int(lines) if lines.isdigit() else None)
+    return Gate(None, lines_after_imports=natural(table.get("lines_after_imports")))
 
 
 def _mypy(table: Mapping[str, Any]) -> Gate:
@@ -218,7 +215,7 @@ def _flake8(table: Mapping[str, Any]) -> Gate:
         for pattern in patterns.split(",")
     )
     return Gate(
-        int(width) if str(width).isdigit() else None,
+        natural(width),
         (*selected, *codes("extend_select")),
         codes("ignore", "extend_ignore"),
         rows,

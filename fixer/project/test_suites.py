@@ -9,8 +9,8 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Literal, Self
 
-from fixer.languages.tables import json_object
-from fixer.project.pytest_options import is_configuration, options_of, table, words
+from fixer.languages.tables import json_object, mapping, toml_table
+from fixer.project.pytest_options import is_configuration, options_of, words
 
 if TYPE_CHECKING:
     from fixer.repository import Repository
@@ -152,7 +152,7 @@ def _environment(repository: Repository) -> Iterator[tuple[str, str]]:
         if is_configuration(path):
             yield from _pairs(options_of(path, repository).get("env", ()))
         if path.endswith("pyproject.toml") and "pytest_env" in (text := repository.text(path)):
-            for name, value in table(text, "tool", "pytest_env").items():
+            for name, value in mapping(mapping(toml_table(text).get("tool")).get("pytest_env")).items():
                 found = value.get("value") if isinstance(value, dict) else value
                 if isinstance(found, str | int):
                     yield name, str(found)

@@ -148,7 +148,6 @@ class Code:
         return any(
             command.words[-1].text in _ARGUMENTS and command.name not in _PRINTS and command.within(Structure.FUNCTION)
             for command in self.script.commands
-            if command.words
         )
 
 

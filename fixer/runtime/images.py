@@ -23,6 +23,7 @@ from fixer.github.workflows import Workflows, commands_of, folder_of
 from fixer.languages.dockerfile import Dockerfile, ImageRef, Instruction, Stage, expanded
 from fixer.languages.makefile import targets
 from fixer.languages.shell import Script
+from fixer.languages.tables import natural
 from fixer.model import FileError, Span
 from fixer.runtime.places import Place
 
@@ -243,8 +244,9 @@ def stage_of(document: Dockerfile, target: str) -> Stage | None:
     """The stage that a build with this target makes; None for a name that the file does not have."""
     if not target:
         return document.final
-    if target.isdigit():
-        return document.stages[int(target)] if int(target) < len(document.stages) else None
+    number = natural(target)
+    if number is not None:
+        return document.stages[number] if number < len(document.stages) else None
     return next((stage for stage in document.stages if stage.name == target.lower()), None)
 
 

@@ -12,6 +12,7 @@ from fixer.github.expressions import expressions_in
 from fixer.github.workflow import Job, Step, Workflow
 from fixer.github.workflows import Workflows, path_within
 from fixer.languages.dockerfile import ImageRef
+from fixer.languages.tables import mapping, sequence
 from fixer.languages.yaml import Node
 from fixer.runtime.composed import Compositions, with_merged
 from fixer.runtime.docker_calls import contained, published, starts_composition
@@ -69,7 +70,7 @@ def _services(job: Job) -> Iterator[Server]:
             continue
         place = Place.of(job.workflow.source, node.start, node.end, f"jobs.{job.id}.services.{name}")
         port = found.port
-        for each in data.get("ports", ()) if isinstance(data, dict) and not inside else ():
+        for each in sequence(mapping(data).get("ports")) if not inside else ():
             outside, _, own = str(each).rpartition(":")
             port = outside.rpartition(":")[2] if own.partition("/")[0] == found.port and outside else port
         host = name if inside else "localhost"

@@ -19,6 +19,7 @@ from fixer.docker.compose import Compose, Mount
 from fixer.documents import DEVELOPMENT, kind_of, name_of
 from fixer.github.workflow import Workflow
 from fixer.languages.dockerfile import ImageRef
+from fixer.languages.tables import natural
 from fixer.languages.yaml import Node, Yaml
 from fixer.model import FileError, Source
 from fixer.runtime.following import Where, scalar
@@ -291,9 +292,9 @@ def _mounts(container: Node, resource: Resource) -> Iterator[Mount]:
 
 def _ports(container: Node) -> Iterator[int]:
     for each in _list(container.get("ports")):
-        text = scalar(each.get("containerPort"))
-        if text.isdigit() and len(text) < 6:
-            yield int(text)
+        port = natural(scalar(each.get("containerPort")))
+        if port is not None:
+            yield port
 
 
 def _rights(container: Node, resource: Resource) -> str:

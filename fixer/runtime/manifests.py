@@ -320,7 +320,7 @@ def _toml(path: str, repository: Repository) -> tuple[dict[str, Any], Source]:
     source = repository.read(path)
     try:
         return tomllib.loads(source.text), source
-    except tomllib.TOMLDecodeError as error:
+    except ValueError as error:
         raise FileError(path, f"not valid TOML: {error}") from None
 
 

@@ -64,6 +64,9 @@ def describe(change: Change) -> str:
         return f"{where}: removed"
     if change.op == "rename":
         return f"{where}: renamed to {change.value}"
+    if change.op == "splice":
+        new = change.value[2]
+        return f"{where}: a part is now {value_in_words(new)}" if new.strip() else f"{where}: a part is removed"
     return f"{where}: now {value_in_words(change.value)}"
 
 

@@ -183,7 +183,7 @@ def _as_successor(workflow: Workflow, step: Step, assets: list[Asset], catalog: 
         if key is not None:
             rename[key] = new
     name_key = _key(with_, "release_name")
-    if name_key is not None:
+    if name_key is not None and "release_name" in given:
         name = _without_refs_tags(given["release_name"])
         if name != given["release_name"]:
             replace[name_key] = name

@@ -105,7 +105,7 @@ def _sleep(command: Command) -> int:
     """The seconds that a statement sleeps, 0 for what is no wait of its own."""
     if command.name != "sleep" or len(command.args) != 1 or command.within(*SOMEWHERE_ELSE):
         return 0
-    found = re.fullmatch(r"(\d+)([smh]?)", command.args[0].text)
+    found = re.fullmatch(r"([0-9]{1,9})([smh]?)", command.args[0].text)
     seconds = int(found[1]) * UNITS[found[2]] if found else 0
     return seconds if seconds >= SHORTEST else 0
 

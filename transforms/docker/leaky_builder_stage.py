@@ -164,12 +164,12 @@ def _context_leaks(
     additions = _additions(build, builds)
     lines = [line for _, section in additions for line in section]
     cured = tuple(read_ignore([*(build.ignore.lines if build.ignore else ()), *lines]))
-    taken = [
-        (instruction, [name for name in _takes_along(build, builds, source) if is_ignored(_inside(name), cured)])
-        for instruction, source in wide
-    ]
-    taking = [instruction for instruction, names in taken if names]
-    leaks = list(dict.fromkeys(name for _, names in taken for name in names))
+    taken = {
+        source: [name for name in _takes_along(build, builds, source) if is_ignored(_inside(name), cured)]
+        for source in dict.fromkeys(source for _, source in wide)
+    }
+    taking = [instruction for instruction, source in wide if taken[source]]
+    leaks = list(dict.fromkeys(name for names in taken.values() for name in names))
     if leaks:
         place = taking[0]
         more = [f"{len(leaks) - LEAKS_NAMED + 1} more"] if len(leaks) > LEAKS_NAMED else []
@@ -383,8 +383,9 @@ def _let_through(build: ImageBuild, name: str) -> bool:
 
 def _wide_copies(dockerfile: Dockerfile, build: ImageBuild) -> Iterator[Finding]:
     """A stage that copies everything only to install requirements, of which nothing but the installed is used."""
+    parents = {id(stage.parent) for stage in dockerfile.stages}
     for stage in dockerfile.stages[:-1]:
-        if any(other.parent is stage for other in dockerfile.stages):
+        if id(stage) in parents:
             continue
         for at, instruction in enumerate(stage.instructions):
             if local_sources(instruction) != (".",) or len(instruction.args) != 2 or instruction.is_json:

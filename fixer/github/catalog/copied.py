@@ -10,6 +10,7 @@ from fixer.github.catalog.actions import Action, Catalog, Major
 from fixer.github.catalog.migration import Migrated, between, migrate
 from fixer.github.catalog.step_use import step_use_of
 from fixer.github.workflow import Step
+from fixer.languages.tables import mapping
 from fixer.languages.yaml import Commented
 from fixer.model import Blocked
 
@@ -42,7 +43,7 @@ def copied(step: Step, catalog: Catalog, files: ActionFiles) -> dict[str, Any]:
     )
     if isinstance(migrated, Blocked) or not _only_inputs(migrated):
         return made
-    given = {migrated.rename.get(name, name): value for name, value in (made.get("with") or {}).items()}
+    given = {migrated.rename.get(name, name): value for name, value in mapping(made.get("with")).items()}
     given.update({migrated.rename.get(name, name): value for name, value in migrated.set.items()})
     inputs = {name: value for name, value in given.items() if name not in migrated.delete} | dict(migrated.add)
     made["uses"] = _named(action, ref, target)

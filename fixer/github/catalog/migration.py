@@ -145,7 +145,7 @@ def _occurs(pattern: str, texts: Iterable[str]) -> bool:
 
 def _is_below(given: str, wanted: str) -> bool:
     """Whether a plain version of Go, such as `1.22` or `1.22.x`, is below another one; from 1.21 on, Go minds that."""
-    plain = re.fullmatch(r"(\d+)\.(\d+)(?:\.(\d+))?(?:\.x)?", given.strip())
+    plain = re.fullmatch(r"(\d{1,9})\.(\d{1,9})(?:\.(\d{1,9}))?(?:\.x)?", given.strip())
     least = version_of(wanted)
     if plain is None or least is None or (int(plain[1]), int(plain[2])) < (1, 21):
         return False

@@ -400,9 +400,9 @@ class Yaml:
         wanted = value
         for start, end, new in sorted(edits, reverse=True):
             wanted = wanted[:start] + new + wanted[end:]
-        if value.endswith("\n") and not value.endswith("\n\n"):  # a block scalar drops blank lines at its end
-            wanted = wanted.rstrip("\n") + "\n" if wanted.endswith("\n\n") else wanted
-        change = Change("set", node.at, wanted)
+        drops = value.endswith("\n") and not value.endswith("\n\n") and wanted.endswith("\n\n")
+        if drops:  # as a block scalar does with blank lines at its end
+            wanted = wanted.rstrip("\n") + "\n"
         if not wanted.strip():
             return Blocked(f"nothing would be left of {dotted(node.at)}")
         positions = positions_of(self.source.text, node, self._content_start(node))
@@ -413,11 +413,15 @@ class Yaml:
         begins_blank = wanted[0] in " \n" and wanted[0] != value[0]  # what begins so has an indentation indicator
         if node.style in "|>" and (begins_blank or wanted.endswith("\n") != value.endswith("\n")):
             return self.set_scalar(node, wanted)
-        made = [self._spliced(node, positions, *edit) for edit in sorted(edits)]
-        if not made:
-            return ()
-        made[0] = Edit(made[0].path, made[0].span, made[0].text, self._everywhere((change,)))
-        return tuple(made)
+        found: list[Edit] = []
+        for edit in sorted(edits):
+            made = self._spliced(node, positions, *edit)
+            change = Change("splice", node.at, edit)
+            if drops:
+                change = Change("set", node.at, wanted)  # what the first says is said for all
+            changes = () if drops and found else self._everywhere((change,))
+            found.append(Edit(made.path, made.span, made.text, changes))
+        return tuple(found)
 
     def span_of(self, node: Node, start: int, end: int) -> Span:
         """Where a range of a scalar's decoded text stands in the file; the whole scalar where that is not known."""
@@ -474,9 +478,9 @@ class Yaml:
         for change in changes:
             # A new value goes to the aliases of the value; the rest changes the collection that holds it.
             *around, last = change.at
-            places = self._addresses(change.at) if change.op == "set" else self._addresses(tuple(around))
-            for at in places:
-                found.append(Change(change.op, at if change.op == "set" else (*at, last), change.value))
+            of_value = change.op in ("set", "splice")
+            for at in self._addresses(change.at) if of_value else self._addresses(tuple(around)):
+                found.append(Change(change.op, at if of_value else (*at, last), change.value))
         return tuple(found)
 
     def _addresses(self, at: Address) -> list[Address]:
@@ -558,7 +562,11 @@ class Yaml:
         content = self.source.text
         leaf = last_leaf(node)
         more: tuple[Change, ...] = ()
-        if leaf.style in ("|", ">") and line_end_at(content, leaf.end) == len(content) and leaf.value[-1:] != "\n":
+        if (
+            leaf.style in ("|", ">")
+            and line_end_at(content, leaf.end) == len(content)
+            and leaf.value[-1:] not in ("", "\n")
+        ):
             header = BLOCK_HEADER.match(content, self._content_start(leaf))
             if header and header["chomp"] != "-":
                 # At the end of a file without a final newline a block scalar has none either; now it gets one.

@@ -10,6 +10,7 @@ from fixer.github.catalog.references import reference
 from fixer.github.expressions import conditions
 from fixer.github.workflow import Workflow
 from fixer.github.workflows import Workflows
+from fixer.languages.tables import mapping
 from fixer.languages.yaml import Flow, entry_lines
 from fixer.model import Blocked, Finding, Fix, NewFile, Parts, RuleOptions, Tier, option
 
@@ -77,7 +78,7 @@ def _sees_everything(workflow: Workflow, workflows: Workflows) -> bool:
         return "push" in workflow.triggers
     if any("paths" in given or "paths-ignore" in given for given in events.values() if isinstance(given, dict)):
         return False
-    return "push" in events and _is_of_default_branch(events["push"] or {})
+    return "push" in events and _is_of_default_branch(mapping(events["push"]))
 
 
 def _is_of_default_branch(push: dict[str, Any]) -> bool:

@@ -75,7 +75,7 @@ def _ports_named(state: State) -> Iterator[int]:
     if instruction.op == "ENV":
         words = tuple(value or "" for name, value in instruction.pairs if re.search(r"(^|_)PORT$", name))
     for word in words:
-        port = re.match(r"\d+", expanded(word, state.values) or "")
+        port = re.match("[0-9]{1,9}", expanded(word, state.values) or "")
         if port:
             yield int(port[0])
 
