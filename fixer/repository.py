@@ -31,7 +31,6 @@ _VENDORED = re.compile(
     r"(^|/)(node_modules|site-packages|dist-packages|bower_components|third_party|vendor|\.git|\.tox|\.nox|"
     r"\.venv|__pycache__|\.mypy_cache|\.terraform|\.fhfix)/"
 )
-_OWN = re.compile(r"(^|/)\.fhfix\.schema\.json$")
 # What tests read is wrong on purpose, or compared byte for byte.
 _TEST_DATA = re.compile(r"(^|/)(__fixtures__|fixtures|sbt-test|test[-_]?data)/")
 _GENERATED_PATH = re.compile(r"(\.lock\.ya?ml|\.generated\.ya?ml|\.gen\.ya?ml)$")
@@ -55,6 +54,9 @@ _LISTING = "*"
 """What a fact depends on that asked which files there are."""
 _TOLD = "?"
 """Likewise, that asked for a fact which the repository was told."""
+
+_OWN = (".fhfix.toml", ".fhfix.schema.json")
+"""What is said to fhfix says nothing of the repository."""
 
 D = TypeVar("D", bound=Document)
 F = TypeVar("F")
@@ -178,7 +180,7 @@ class Repository:
         names, _ = self._listed
         # Whether a file counts is said by the folders that it is in, which many files share.
         counts = {folder: not self.why_left_out(folder) for folder in {name.rpartition("/")[0] + "/" for name in names}}
-        here = (name for name in names if counts[name.rpartition("/")[0] + "/"])
+        here = (n for n in names if counts[n.rpartition("/")[0] + "/"] and not n.endswith(_OWN))
         # Git also lists what somebody has deleted since, and what a sparse checkout left out.
         return tuple(sorted(name for name in here if _is_there(f"{self.root}/{name}")))
 
@@ -192,8 +194,6 @@ class Repository:
         """Why a file that git or the disk shows does not count; empty where it does."""
         if is_vendored(path) or path.startswith(self._environments):
             return "vendored"
-        if _OWN.search(path):
-            return "of fhfix itself"
         if _TEST_DATA.search(path) and not _TEST_DATA.search(f"{self.only}/"):
             return "data of tests"
         return ""

@@ -59,7 +59,7 @@ class Item:
 class Audit:
     """Everything that the document says. `after` are the criteria once every fix is applied.
 
-    `items` may be fewer than the criteria have `left`: a path, an exclusion, a baseline or a comment leaves some out.
+    `items` may be fewer than the criteria have `left`: an exclusion, a baseline or a comment leaves some out.
     `commit` is empty where there is no git; `uncommitted` says that tracked files differ from it.
     """
 
@@ -118,7 +118,7 @@ def markdown(audit: Audit) -> str:
     blocks += [
         "## How to read this",
         "A box is ticked where the rule looked at this tree and found nothing. That is all a tick says: whether the"
-        " jobs pass, and whether secrets have the right values, only a run shows. Findings that a path, an exclusion, a"
+        " jobs pass, and whether secrets have the right values, only a run shows. Findings that an exclusion, a"
         " baseline or a comment leaves out are not listed, and keep their box open. Hours are those of the audit that"
         " the rules come from, for the work by hand.",
     ]
