@@ -440,6 +440,12 @@ class Rule:
         return self.module.rpartition(".")[0].rpartition(".")[2]
 
     @property
+    def pack_title(self) -> str:
+        """What the pack is about: the docstring of its folder."""
+        folder = sys.modules.get(self.module.rpartition(".")[0])
+        return (inspect.getdoc(folder) or "").rstrip(".") or self.pack.capitalize()
+
+    @property
     def explanation(self) -> str:
         """The module's docstring: one sentence, then why, when it is left alone, and what is safe."""
         module = sys.modules.get(self.module)

@@ -150,7 +150,8 @@ def _overview(audit: Audit) -> list[str]:
         left = sum(len(criterion.left) for criterion in own)
         met = sum(criterion.state is State.MET for criterion in own)
         hours = _hours(criterion for criterion in own if criterion.state is State.OPEN)
-        rows.append(f"| {words(task.title)} ({task.id}) | {task.priority} | {met} of {len(own)} | {left} | {hours} |")
+        name = words(task.title) + (f" ({task.reference})" if task.reference else "")
+        rows.append(f"| {name} | {task.priority} | {met} of {len(own)} | {left} | {hours} |")
     return ["\n".join(rows)] if len(rows) > 2 else []
 
 
@@ -172,7 +173,7 @@ def _hours(criteria: Iterable[Criterion]) -> str:
 
 def _task(audit: Audit, task: Task) -> list[str]:
     after = {criterion.rule.id: criterion.state for criterion in audit.after}
-    blocks = [f"## {task.id}: {words(task.title)}" if task.id != task.title.lower() else f"## {words(task.title)}"]
+    blocks = [f"## {task.reference}: {words(task.title)}" if task.reference else f"## {words(task.title)}"]
     blocks.append(f"Priority: {task.priority}.")
     own = _of(task, audit.criteria)
     listed = {c.rule.id: [item for item in audit.items if item.reported.rule.id == c.rule.id] for c in own}
