@@ -5,8 +5,7 @@ from __future__ import annotations
 import re
 import tomllib
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 from fixer.config import ConfigError, as_typed, from_table, merged, placeholder, toml_value
 from fixer.model import About, Blocked, Reported, Rule
@@ -14,8 +13,7 @@ from fixer.model import About, Blocked, Reported, Rule
 _PLAIN = re.compile(r"[A-Za-z0-9_-]+\Z")
 
 
-@dataclass(frozen=True, slots=True)
-class Missing:
+class Missing(NamedTuple):
     """One value that findings wait for. `key` is as in TOML, `rules.<id>.<option>`.
 
     `proposed` is as typed behind `--set`, empty for none. `help` says what the option means and `about` what it stands

@@ -5,8 +5,6 @@ Data flows one way: bytes → `Source` → document → `Finding` → `Edit` →
 
 from __future__ import annotations
 
-import hashlib
-import inspect
 import sys
 from bisect import bisect_right
 from collections.abc import Callable, Iterable, Mapping
@@ -443,11 +441,13 @@ class Rule:
     def pack_title(self) -> str:
         """What the pack is about: the docstring of its folder."""
         folder = sys.modules.get(self.module.rpartition(".")[0])
-        return (inspect.getdoc(folder) or "").rstrip(".") or self.pack.capitalize()
+        return (folder.__doc__ or "").strip().rstrip(".") if folder else self.pack.capitalize()
 
     @property
     def explanation(self) -> str:
         """The module's docstring: one sentence, then why, when it is left alone, and what is safe."""
+        import inspect
+
         module = sys.modules.get(self.module)
         return inspect.cleandoc(module.__doc__ or "") if module else ""
 
@@ -472,6 +472,8 @@ ID_LENGTH = 8
 
 
 def short_id(*words: str) -> str:
+    import hashlib  # late: it loads OpenSSL, and a check shows no ids
+
     data = "\0".join(words).encode("utf-8", "surrogateescape")
     return hashlib.sha256(data).hexdigest()[:ID_LENGTH]
 

@@ -18,6 +18,7 @@ import tempfile
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from functools import cached_property
 from pathlib import Path
 
 from fixer.surroundings import inherited
@@ -37,9 +38,17 @@ _NOTHING_RUNS_WITH_A_TOKEN = (
 )  # fmt: skip
 """Likewise for the calls that have the token in their environment."""
 
+_DETOUR = re.compile(r"(http|remote)\..*(proxy|ssl|cookie|resolve|pinned)", re.IGNORECASE)
+"""Settings that lead a request to another machine, or let that one pass for the right one. What a person has set for
+all repositories counts, what .git/config says does not: it may have come with the files."""
+
 
 class GitError(Exception):
-    """Something of git's that stands in the way; the message says what to do."""
+    """Something of git's that stands in the way; the message says what to do. `final`: trying again will not do."""
+
+    def __init__(self, message: str, *, final: bool = False) -> None:
+        super().__init__(message)
+        self.final = final
 
 
 @dataclass(frozen=True, slots=True)
@@ -112,6 +121,11 @@ class Git:
         # Variables of a surrounding git (a hook, say) would redirect it, and traces could show the header.
         around = {k: v for k, v in inherited().items() if not re.match(r"GIT_(?!CONFIG|SSL|AUTHOR|COMMITTER)", k)}
         around |= {"GIT_TERMINAL_PROMPT": "0", "GIT_ASKPASS": "", "GIT_OPTIONAL_LOCKS": "0", "LC_ALL": "C"}
+        if remote and remote.token and self._detours:
+            raise GitError(
+                f"the configuration of this clone sets {', '.join(self._detours)}, by which the token could reach"
+                " somebody else; set it for all your repositories (git config --global), or take it out"
+            )
         around |= remote.environment() if remote else {}
         settings: tuple[str, ...] = _NOTHING_RUNS
         settings += _NOTHING_RUNS_WITH_A_TOKEN if remote else ()
@@ -126,6 +140,13 @@ class Git:
             said = done.stderr.decode("utf-8", "replace").strip() or done.stdout.decode("utf-8", "replace").strip()
             raise GitError(remote.redacted(said) if remote else said)
         return done.stdout
+
+    @cached_property
+    def _detours(self) -> tuple[str, ...]:
+        fields = os.fsdecode(self.run("config", "--show-scope", "--null", "--list")).split("\0")
+        scopes, names = fields[0:-1:2], [entry.partition("\n")[0] for entry in fields[1::2]]
+        said = {name for scope, name in zip(scopes, names, strict=True) if scope in ("local", "worktree")}
+        return tuple(sorted(name for name in said if _DETOUR.match(name)))
 
     def line(self, *arguments: str, stdin: bytes = b"", environment: Mapping[str, str] | None = None) -> str:
         return os.fsdecode(self.run(*arguments, stdin=stdin, environment=environment)).strip()
@@ -247,7 +268,7 @@ class Workshop:
                 mode = modes.get(path, "100755" if content.executable else "100644")
                 entries.append(f"{mode} {self._blob(base, path, content)}\t{path}\0")
             self.run("update-index", "-z", "--index-info", stdin=os.fsencode("".join(entries)))
-            tree = self.run("write-tree")
+            tree = self.run("write-tree", "--missing-ok")  # a partial clone lacks what nothing has read
             if tree == parent_tree:
                 continue
             message = f"{commit.message.rstrip()}\n\n{TREE_TRAILER}: {tree}\n"
@@ -319,28 +340,28 @@ class Workshop:
                 "push", "--no-verify", "--quiet", lease, remote.url, f"{commit}:refs/heads/{branch}", remote=remote
             )
         except GitError as error:
-            raise GitError(_refusal(str(error), branch)) from None
+            raise _refusal(str(error), branch) from None
 
 
-def _refusal(said: str, branch: str) -> str:
+def _refusal(said: str, branch: str) -> GitError:
     """What a refused push means, and what to do about it."""
     if re.search(r"without `?workflows?`? (scope|permission)", said):
-        return (
+        return GitError(
             "GitHub refuses to let this token change workflows. A classic token needs the scope `workflow`, a"
             " fine-grained one or an app the permission “Workflows: write”; the GITHUB_TOKEN of a workflow can never"
-            " have it"
+            " have it",
+            final=True,
         )
     if "stale info" in said or "fetch first" in said or "cannot lock ref" in said:
-        return f"the branch {branch} was changed by somebody else in this very moment; run it again"
+        return GitError(f"the branch {branch} was changed by somebody else in this very moment; run it again")
     if re.search(r"GH006|GH013|protected branch|rule violations", said):
-        return (
-            f"the branch {branch} is protected: name another one with --branch, or allow pushes to it ({_last(said)})"
-        )
+        advice = f"name another one with --branch, or allow pushes to it ({_last(said)})"
+        return GitError(f"the branch {branch} is protected: {advice}", final=True)
     if re.search(r"Authentication failed|could not read Username|\b401\b", said):
-        return "GitHub does not accept this token for git; is it expired, or made for another host?"
+        return GitError("GitHub does not accept this token for git; is it expired, or made for another host?")
     if re.search(r"\b403\b|Permission .* denied|Write access .* not granted", said):
-        return "this token may not push here: it needs “Contents: write”, or use --fork"
-    return f"the push failed: {_last(said)}"
+        return GitError("this token may not push here: it needs “Contents: write”, or use --fork", final=True)
+    return GitError(f"the push failed: {_last(said)}")
 
 
 def _last(said: str) -> str:
