@@ -7,7 +7,8 @@ import tomllib
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any, NamedTuple
 
-from fixer.config import ConfigError, as_typed, from_table, merged, placeholder, toml_value
+from fixer.config import ConfigError, as_typed, from_table, merged, placeholder
+from fixer.languages.toml import toml_value
 from fixer.model import About, Blocked, Reported, Rule
 
 _PLAIN = re.compile(r"[A-Za-z0-9_-]+\Z")
