@@ -8,11 +8,9 @@ from __future__ import annotations
 
 import os
 import re
-import tomllib
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
-from difflib import get_close_matches
 from functools import cache
 from pathlib import Path
 from types import UnionType
@@ -20,6 +18,7 @@ from typing import Any, Literal, Union, get_args, get_origin
 
 from fixer import disk
 from fixer.ignores import file_ignored, ignored_by_comment
+from fixer.languages.toml import toml_value
 from fixer.model import Blocked, FileError, Level, Option, Profile, Reported, Rule, RuleOptions, Source, Tier
 from fixer.repository import Repository
 from fixer.selectors import all_selectors, matches
@@ -385,6 +384,8 @@ def _lines_of(reported: Reported) -> list[str]:
 
 def _inline(line: str) -> list[tuple[str, str, Any]]:
     """Rule, option and value of a line that gives a whole list or table; none for another line."""
+    import tomllib
+
     key, _, written = line.partition(" = ")
     if key.count(".") != 2 or written[:1] not in ("[", "{"):
         return []
@@ -406,27 +407,6 @@ def _with_lines(reported: Reported, lines: Sequence[str]) -> Reported:
     return replace(reported, finding=replace(reported.finding, cure=replace(cure, config="\n".join(lines))))
 
 
-def toml_value(value: Any) -> str:
-    """A value as TOML writes it. None, which TOML lacks, is an empty text."""
-    if isinstance(value, bool):
-        return "true" if value else "false"
-    if value is None:
-        return '""'
-    if isinstance(value, int | float):
-        return repr(value)
-    if isinstance(value, Mapping):
-        return "{" + ", ".join(f"{_toml_text(str(k))} = {toml_value(v)}" for k, v in value.items()) + "}"
-    if isinstance(value, list | tuple):
-        return "[" + ", ".join(map(toml_value, value)) + "]"
-    return _toml_text(str(value))
-
-
-def _toml_text(text: str) -> str:
-    escaped = text.replace("\\", "\\\\").replace('"', '\\"')
-    # https://toml.io/en/v1.0.0#string: control characters other than tab must be escaped.
-    return '"' + "".join(c if ord(c) >= 0x20 and ord(c) != 0x7F else f"\\u{ord(c):04X}" for c in escaped) + '"'
-
-
 # -- what can be wrong --------------------------------------------------------------------------------------------
 
 
@@ -446,6 +426,8 @@ def _read(path: Path, name: str) -> bytes:
 
 
 def _parse(data: bytes, name: str) -> dict[str, Any]:
+    import tomllib  # late: many repositories have no configuration
+
     try:
         return tomllib.loads(data.decode("utf-8-sig"))
     except tomllib.TOMLDecodeError as error:
@@ -474,6 +456,8 @@ def assigned(assignment: str) -> dict[str, dict[str, Any]]:
 
     An option that is a table takes one more name: `rules.<id>.<option>.<key>=<value>`.
     """
+    import tomllib
+
     key, equals, text = (part.strip() for part in assignment.partition("="))
     table: dict[str, Any] = {}
     for value in (text, toml_value(text)):
@@ -604,6 +588,8 @@ def _got(value: Any) -> str:
 
 
 def _suggestion(word: str, known: Sequence[str]) -> str:
+    from difflib import get_close_matches
+
     close = get_close_matches(word, known, 1, 0.6)
     return f"; did you mean {str(close[0])!r}?" if close else ""
 

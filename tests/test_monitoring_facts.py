@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from fixer.languages.promql import metrics
 from fixer.monitoring.django_prometheus import exported, release_for
 from fixer.monitoring.exporters import Exporters
 from fixer.project.packages import PythonPackages
@@ -90,3 +91,25 @@ def test_metrics_of_the_projects_own_have_the_names_that_they_are_exported_by(tm
     found = repository(tmp_path, {"shop/metrics.py": own}).fact(Exporters)
     assert found is not None
     assert found.names == {"a_total", "b_bucket", "b_sum", "b_count"}
+
+
+@pytest.mark.parametrize(
+    ("expression", "names"),
+    [
+        ("up == 0", ["up"]),
+        (
+            'sum by (job) (rate(a_total{x="b_total", y=~"c.."}[5m])) / sum(rate(d_total[5m])) by (le) > 0.01',
+            ["a_total", "d_total"],
+        ),
+        ('histogram_quantile(0.5, sum by (job, le) (rate(a_bucket{job="x"}[5m]))) > 2e3', ["a_bucket"]),
+        ("a:rate5m and on (instance) b offset 5m unless ignoring (c) d # e", ["a:rate5m", "b", "d"]),
+        ('{__name__="a", job="b"} or {"c"}', ["a", "c"]),
+        ("a * on (x) group_left (y, z) b", ["a", "b"]),
+        ("topk(3, a) > bool 1h", ["a"]),
+        ("absent(count)", ["count"]),
+    ],
+)
+def test_what_an_expression_asks_for(expression: str, names: list[str]) -> None:
+    found = metrics(expression)
+    assert [asked.name for asked in found] == names
+    assert [expression[asked.start : asked.end] for asked in found] == names

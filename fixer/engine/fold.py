@@ -10,7 +10,6 @@ from collections.abc import Callable, Iterable, Sequence
 from contextlib import suppress
 
 from fixer.budget import DOCUMENT, OutOfTime, limited
-from fixer.documents import document_type, kind_of
 from fixer.engine.asking import TOO_MUCH, Asking, by_place, too_much
 from fixer.engine.naming import Naming
 from fixer.engine.processes import in_processes
@@ -30,7 +29,7 @@ from fixer.model import (
     Tier,
 )
 from fixer.pieces import Runs
-from fixer.repository import Repository
+from fixer.repository import Repository, generated_by
 from fixer.splice import Claimed, splice
 from fixer.verify import BrokenPromiseError, kept_promise, second_reading
 
@@ -251,14 +250,12 @@ class Fold:
         for file in files:
             if self.repository.exists(file.path):
                 raise BrokenPromiseError(file.path, "it would overwrite a file")
-            source = Source(file.path, file.text)
-            kind = kind_of(file.path)
-            if kind:
-                try:
-                    document_type(kind).parse(source)
-                except FileError as problem:
-                    raise BrokenPromiseError(file.path, f"the new file cannot be read: {problem.reason}") from None
-            changed[file.path] = source
+            try:
+                document = self.asked.document_of(file)
+            except FileError as problem:
+                raise BrokenPromiseError(file.path, f"the new file cannot be read: {problem.reason}") from None
+            generated = generated_by(file.path, file.text)  # then it is no document for anybody
+            changed[file.path] = Source(file.path, file.text) if document is None or generated else document
         return changed
 
 
@@ -272,12 +269,36 @@ class _TooMuchError(Exception):
 
 def _second_readings(sources: Sequence[Source]) -> list[str]:
     processes = min(os.cpu_count() or 1, len(sources) // CHANGES_PER_PROCESS)
-    if processes < 2 or not hasattr(os, "fork"):
+    if (os.cpu_count() or 1) < 2 or not hasattr(os, "fork"):
         return [_second_reading(source) for source in sources]
+    if processes < 2:
+        return _side_by_side(sources)
     shares = [sources[number::processes] for number in range(processes)]
     found = [""] * len(sources)
     for number, share in enumerate(in_processes(lambda share: [*map(_second_reading, share)], shares)):
         found[number::processes] = share or [*map(_second_reading, shares[number])]
+    return found
+
+
+def _side_by_side(sources: Sequence[Source]) -> list[str]:
+    """Python is read in a process of its own while this one reads YAML: each reader takes longer to load than to read
+    the few files of one repository."""
+    python = [number for number, source in enumerate(sources) if source.path.endswith(".py")]
+    found = [""] * len(sources)
+
+    def read(numbers: Sequence[int]) -> list[str]:
+        return [_second_reading(sources[number]) for number in numbers]
+
+    def keep(numbers: Sequence[int], said: Sequence[str]) -> None:
+        for number, why in zip(numbers, said, strict=True):
+            found[number] = why
+
+    others = [number for number in range(len(sources)) if number not in python]
+    if not python or not others:
+        keep(range(len(sources)), read(range(len(sources))))
+        return found
+    [said] = in_processes(read, [python], meanwhile=lambda: keep(others, read(others)))
+    keep(python, said if said is not None else read(python))
     return found
 
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import pickle
 import signal
 import sys
 import threading
@@ -15,8 +14,11 @@ S = TypeVar("S")
 R = TypeVar("R")
 
 
-def in_processes(work: Callable[[S], R], shares: Sequence[S]) -> list[R | None]:
-    """What `work` says of each share, each in a process of its own; None where that process died.
+def in_processes(
+    work: Callable[[S], R], shares: Sequence[S], meanwhile: Callable[[], object] | None = None
+) -> list[R | None]:
+    """What `work` says of each share, each in a process of its own; None where that process died. `meanwhile` is what
+    this process does before it waits.
 
     `concurrent.futures` would do, but its workers wait for a killed parent for ever, and hold its standard output.
     """
@@ -33,6 +35,8 @@ def in_processes(work: Callable[[S], R], shares: Sequence[S]) -> list[R | None]:
                 _work(work, share, writer, parent, watched)
             os.close(writer)
             running.append((child, reader))
+        if meanwhile is not None:
+            meanwhile()
         return [_answer(reader) for _, reader in running]
     finally:
         os.close(alive)
@@ -45,6 +49,8 @@ def in_processes(work: Callable[[S], R], shares: Sequence[S]) -> list[R | None]:
 
 
 def _answer(reader: int) -> R | None:
+    import pickle  # late: a single repository hardly ever needs a second process
+
     blocks = []
     while block := os.read(reader, 1 << 20):
         blocks.append(block)
@@ -64,6 +70,8 @@ def _work(work: Callable[[S], R], share: S, writer: int, parent: int, watched: i
             os.dup2(nothing, stream)
         _end_with(parent, watched)
         with os.fdopen(writer, "wb") as stream_of_answer:
+            import pickle
+
             pickle.dump(work(share), stream_of_answer)
     finally:
         os._exit(0)

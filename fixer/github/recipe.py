@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from fixer.github.catalog.copied import copied
 from fixer.github.combination import Combination, filled
 from fixer.github.contexts import availability
 from fixer.github.expressions import ANY, expressions_below
+from fixer.github.runners import current
 from fixer.github.workflows import script_of
 from fixer.languages.tables import mapping
 from fixer.languages.yaml import plain_of
@@ -31,8 +31,7 @@ _SIGNS_IN_BY_OIDC = re.compile(r"configure-aws-credentials|google-github-actions
 _TALKS_TO_THE_REMOTE = frozenset({"fetch", "pull", "push", "submodule", "lfs", "clone"})
 
 
-@dataclass(frozen=True)
-class Recipe:
+class Recipe(NamedTuple):
     """What a new job has of the job `like`. `steps` are copies, each beside the step that it is a copy of.
 
     Values that are the same as those of `like` are written as they stand there.
@@ -53,7 +52,7 @@ class Recipe:
             **self.like.workflow.job_name(title),
             "if": self._guard(),
             "permissions": self._permissions(),
-            "runs-on": filled(copied.get("runs-on"), self.combination),
+            "runs-on": current(filled(copied.get("runs-on"), self.combination)),
             "timeout-minutes": minutes,
             "defaults": copied.get("defaults"),
             "container": filled(copied.get("container"), self.combination),

@@ -611,8 +611,18 @@ class PythonModule:
             and (statement.module or "") < module
             and not _is_standard(statement.module or "")
         ]
+        # Sections may be told apart by their packages: what is of the same one shows where its section is.
+        package = module.partition(".")[0]
+        same = [s for s in head if isinstance(s, ast.ImportFrom) and not s.level and _package(s) == package]
+        if same and not any(statement in same for statement in earlier):
+            return self._insert_import_before(same[0], code)
+        below = [s for s in self._plain_imports() if s not in head and not s.level and _package(s) == package]
+        if below and not same:
+            # What linters are told of an import below other code holds for both.
+            told = [comment for comment in self.comments_beside(below[-1]) if "noqa" in comment]
+            return self.insert_after(below[-1], "  ".join([code, *told]))
         if earlier:
-            return self.insert_after(earlier[-1], code)
+            return self.insert_after([s for s in earlier if s in same or not same][-1], code)
         if head:
             return self.insert_after(head[-1], code, blank_lines=1)
         body = self.tree.body
@@ -627,7 +637,7 @@ class PythonModule:
         code = f"from . import {name}"
         near = [each for each in head if isinstance(each, ast.ImportFrom) and each.level == 1]
         far = [each for each in head if each not in near]
-        if not head or (near and far and head.index(far[-1]) > head.index(near[0])):
+        if not head:
             return None
         if not near:
             last = far[-1]
@@ -635,9 +645,12 @@ class PythonModule:
             return self.insert_after(last, code, blank_lines=0 if is_above else 1)
         if not near[0].module:
             return self._import_too(near[0], name)
-        start = self.source.line_start(self.span(near[0]).start)
+        return self._insert_import_before(near[0], code)
+
+    def _insert_import_before(self, statement: ast.ImportFrom, code: str) -> Parts:
+        start = self.source.line_start(self.span(statement).start)
         patch = _Patch(Span(start, start), code + self.source.newline)
-        return self._edits([patch], [Change("insert", (int(self._addresses[id(near[0])][0]),), code)])
+        return self._edits([patch], [Change("insert", (int(self._addresses[id(statement)][0]),), code)])
 
     def _import_too(self, statement: ast.ImportFrom, name: str) -> Parts | None:
         """Another name for `from . import a, b`, in the order of the alphabet."""
@@ -670,6 +683,10 @@ class PythonModule:
             elif index or not _is_docstring(statement):
                 break
         return found
+
+    def _plain_imports(self) -> list[ast.ImportFrom]:
+        """What the module takes from others under no condition, also below other code."""
+        return [s for s in self.tree.body if isinstance(s, ast.ImportFrom) and self._is_first(self.span(s))]
 
     def _import_first(self, *modules: str) -> Parts:
         body = self.tree.body
@@ -985,6 +1002,10 @@ def _is_docstring(statement: ast.stmt) -> bool:
 
 def _is_standard(module: str) -> bool:
     return module.partition(".")[0] in sys.stdlib_module_names
+
+
+def _package(statement: ast.ImportFrom) -> str:
+    return (statement.module or "").partition(".")[0]
 
 
 def _is_future(statement: ast.stmt) -> bool:

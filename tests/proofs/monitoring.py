@@ -65,9 +65,9 @@ def running(command: list[str], folder: Path, log: Path, env: Mapping[str, str] 
 
 
 @contextlib.contextmanager
-def gunicorn(folder: Path, log: Path, workers: int = 2, *options: str, **env: str) -> Iterator[int]:
+def gunicorn(folder: Path, log: Path, workers: int = 2, *options: str, at: int = 0, **env: str) -> Iterator[int]:
     """The application shop.wsgi in a folder, started there as its image starts it; its port."""
-    port = free_port()
+    port = at or free_port()
     program = str(Path(sys.executable).parent / "gunicorn")
     command = [program, "shop.wsgi:application", "--bind", f"127.0.0.1:{port}", "--workers", str(workers), *options]
     given = {"SECRET_KEY": "proof", "METRICS_TOKEN": TOKEN, "PYTHONDONTWRITEBYTECODE": "1", **env}

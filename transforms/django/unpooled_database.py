@@ -34,7 +34,7 @@ import ast
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, Literal, Self
+from typing import Any, Literal, NamedTuple, Self
 
 from fixer.django.app_server import Applications, AppServer
 from fixer.django.databases import DatabaseServers
@@ -112,6 +112,8 @@ def check(
             for database in settings.databases
             if settings.role not in ("test", "development") and _is_for_production(database)
         ]
+        here_alone = [database for _, database in wanted if _is_replaced(database, [other for _, other in wanted])]
+        wanted = [(settings, database) for settings, database in wanted if database not in here_alone]
         for settings, database in wanted:
             yield from _database(settings, database, cell)
         if applications is not None and any(_may_be_postgres(cell, database) for _, database in wanted):
@@ -121,8 +123,7 @@ def check(
 # -- what is right for this project -------------------------------------------------------------------------------
 
 
-@dataclass(frozen=True)
-class _Cell:
+class _Cell(NamedTuple):
     """What the versions, the driver and the application server allow."""
 
     project: DjangoProject
@@ -205,8 +206,7 @@ class _Cell:
         return self.styles.of(module.path).width
 
 
-@dataclass(frozen=True)
-class _Age:
+class _Age(NamedTuple):
     """One place that says how long a connection is kept."""
 
     module: PythonModule
@@ -214,8 +214,7 @@ class _Age:
     at: str
 
 
-@dataclass(frozen=True)
-class _Said:
+class _Said(NamedTuple):
     """What is said about a database where it is defined, and further down.
 
     `handled` are the keys that anything names further down, or that a helper or an unseen dict is given. `ages` are
@@ -580,7 +579,8 @@ def _lines_in(module: PythonModule, said: _Said, cell: _Cell, wanted: _Wanted) -
         f"{_target(module, said.database, *names)} = {module.inline(value)}{noqa}" for names, value in values
     )
     if code:
-        yield module.insert_after(last, code, blank_lines=0 if _speaks(last) else 1)
+        below_imports = cell.styles.of(module.path).blank_lines_after_imports
+        yield module.insert_after(last, code, blank_lines=0 if _speaks(last) else below_imports)
 
 
 def _homes(project: DjangoProject, settings: SettingsModule, database: Database) -> tuple[SettingsModule, ...] | None:
@@ -599,7 +599,14 @@ def _homes(project: DjangoProject, settings: SettingsModule, database: Database)
         return None
     if not spared or is_named:
         return ()
+    if any(_takes_the_place(other, database) for other in settings.databases):
+        return None  # lines behind both would change the other, too
     return tuple(each for each in others if not any(each in project.importers(other.path) for other in others))
+
+
+def _takes_the_place(other: Database, database: Database) -> bool:
+    """Whether production defines the same alias anew, under a condition."""
+    return other is not database and other.alias == database.alias and bool(other.guards) and _is_for_production(other)
 
 
 def _zeroed(age: _Age) -> Parts:
@@ -680,6 +687,15 @@ def _is_for_production(database: Database) -> bool:
     if ASIDE.search(database.alias) or OWN_POOL.search(database.engine) or OWN_POOL.search(written):
         return False
     return not any(ASIDE.search(guard) and not guard.startswith("not ") for guard in database.guards)
+
+
+def _is_replaced(database: Database, others: Sequence[Database]) -> bool:
+    """Whether it is a database of the developer's own machine, and a condition puts another one in its place."""
+    host = item(database.node, "HOST") if database.shape == "literal" else None
+    if database.guards or host is None or constant(host) not in ("", "localhost", "127.0.0.1"):
+        return False
+    same = [other for other in others if other.alias == database.alias and other.module is database.module]
+    return any(other.guards for other in same)
 
 
 def _may_be_postgres(cell: _Cell, database: Database) -> bool:

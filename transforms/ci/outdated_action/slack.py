@@ -61,7 +61,7 @@ def slack_message(
         webhook = "${{ env." + WEBHOOK + " }}"
     else:
         return Blocked(f"the variable {WEBHOOK} is not set, without which action-slack fails", "set it")
-    payload = _payload(inputs)
+    payload = _payload(inputs, {**outer_env, **env})
     if isinstance(payload, Blocked):
         return payload
     return SlackMessage(
@@ -69,7 +69,7 @@ def slack_message(
     )
 
 
-def _payload(inputs: Mapping[str, str]) -> str | Blocked:
+def _payload(inputs: Mapping[str, str], env: Mapping[str, str]) -> str | Blocked:
     """The message. Without a line end of its own: it may become the last line of a file that has none."""
     status = inputs.get("status", "").strip()
     if status.lower() not in _COLOURS and only(status) is None:
@@ -77,7 +77,7 @@ def _payload(inputs: Mapping[str, str]) -> str | Blocked:
             f"status: {status or 'nothing'} is none that action-slack knows how to send",
             "write the message as the payload of slackapi/slack-github-action",
         )
-    text = _text(inputs, status)
+    text = _text(inputs, status, env)
     if isinstance(text, Blocked):
         return text
     names = [name for name in inputs.get("fields", "").replace(" ", "").split(",") if name] or ["repo", "commit"]
@@ -108,9 +108,9 @@ def _payload(inputs: Mapping[str, str]) -> str | Blocked:
     return "\n".join(lines)
 
 
-def _text(inputs: Mapping[str, str], status: str) -> str | Blocked:
+def _text(inputs: Mapping[str, str], status: str, env: Mapping[str, str]) -> str | Blocked:
     text = inputs.get("text", "").strip() or _by_status(status, _MESSAGES)
-    unsafe = [expression.inner for expression in expressions_in(text) if not _is_one_line(expression)]
+    unsafe = [expression.inner for expression in expressions_in(text) if not _is_one_line(expression, env)]
     if unsafe:
         return Blocked(
             f"the text holds {unsafe[0]}, which may break the payload when it has several lines or quotes",
@@ -121,11 +121,20 @@ def _text(inputs: Mapping[str, str], status: str) -> str | Blocked:
     return text
 
 
-def _is_one_line(expression: Expression) -> bool:
+def _is_one_line(expression: Expression, env: Mapping[str, str]) -> bool:
     """Values without line breaks, also compared and chosen between."""
     if expression.functions or "\n" in expression.text:
         return False
-    return all(any(_is_value(read, dotted) for dotted in _ONE_LINE) for read in expression.reads)
+    return all(
+        any(_is_value(read, dotted) for dotted in _ONE_LINE) or _says_result(read, env) for read in expression.reads
+    )
+
+
+def _says_result(read: Read, env: Mapping[str, str]) -> bool:
+    """Whether it is a variable that is chosen, by the results of other jobs, among words."""
+    found = only(env.get(read.name, "")) if read.context == "env" and len(read.keys) == 2 else None
+    asked = [each.dotted for each in found.reads] if found is not None else []
+    return found is not None and found.functions == {"contains"} and set(asked) == {"needs.*.result"}
 
 
 def _is_value(read: Read, dotted: str) -> bool:

@@ -63,6 +63,7 @@ from fixer.deploy.rollbacks import (
 from fixer.deploy.ways import ECS, HELM, KUBERNETES
 from fixer.github.expressions import ANY, conditions, names_read, reads_below
 from fixer.github.permissions import grant
+from fixer.github.runners import current
 from fixer.github.workflow import Job, Step, Workflow
 from fixer.github.workflows import Workflows
 from fixer.languages.shell import Command, Structure
@@ -135,7 +136,7 @@ def check(
             if idle is not None and job.way.restored:
                 yield _idle(job, idle, local, workflows, options)
             elif not goes_back_by_itself(job):
-                yield _missing(job, local, options)
+                yield _missing(job, deployments.breaker, local, options)
             elif job.way is ECS and waited_for(job) and not notices_ecs(job):
                 yield _unnoticed(job, local, options)
         else:
@@ -157,9 +158,15 @@ def check(
 # -- a rollback that is missing -----------------------------------------------------------------------------------
 
 
-def _missing(job: DeployJob, local: LocalActions, options: Options) -> Finding:
+def _missing(job: DeployJob, breaker: str, local: LocalActions, options: Options) -> Finding:
+    """`breaker` is the file that lets ECS go back by itself, where tasks do not start."""
     words = job.deployments[0].words
     message = f"job {job.id} deploys ({words}), and nothing goes back when that fails"
+    if breaker and job.way is ECS:
+        message = (
+            f"job {job.id} deploys ({words}), and nothing in the workflow goes back when that fails; by {breaker} ECS "
+            "does where tasks do not start, and not where a check fails"
+        )
     return Finding(job.workflow.path, job.deployments[0].step.span, message, _cure(job, local, options))
 
 
@@ -197,7 +204,8 @@ def _cure(job: DeployJob, local: LocalActions, options: Options) -> Fix | Blocke
     assert jobs is not None
     moved = _permissions_of_the_job(job)
     parts = [*moved, *recording(going_back, followed=True), *waiting_helm(job)]
-    parts.append(workflow.add_key(jobs, rollback, made))  # last: it may stand where the last step ends
+    banner = workflow.banner(made.get("name", rollback.replace("-", " ").capitalize()), job.job)
+    parts.append(workflow.add_key(jobs, rollback, made, comment=banner))  # last: it may stand where the last step ends
     return Fix.of(
         f"record what runs, and add job {rollback}",
         *parts,
@@ -348,10 +356,17 @@ def _read_by_shell(job: DeployJob) -> set[str]:
 
 def _job_name(job: DeployJob) -> str:
     name = re.sub(r"deploy(?:ment)?", "rollback", job.id, count=1, flags=re.IGNORECASE)
-    name = name if name != job.id else f"rollback-{job.id}"
+    name = name if name != job.id else job.workflow.job_id(f"rollback-{job.id}")
     while name in job.workflow.jobs:
         name += "-again"
     return name
+
+
+def _title(name: str) -> str:
+    """How the job is called that rolls back what a job of this name deploys."""
+    what = re.sub(r"(?i)^(?:deploy(?:s|ing|ment)?|releas(?:e|ing)|ship)(?:\s+(?:to|of))?(?:\s+|$)", "", name)
+    is_work = re.match(r"(?i)(?:push|build|publish|update|run|create|test|upload|ci|cd)\b", what) is not None
+    return f"Roll back after {name}" if is_work else f"Roll back {what}".strip()
 
 
 def _condition(job: DeployJob) -> str:
@@ -383,18 +398,17 @@ def _needed(job: DeployJob) -> list[str]:
 def _rollback_job(going_back: GoingBack) -> dict[str, Any] | Blocked:
     job, records = going_back.job, going_back.records
     data = job.job.data
-    env = data.get("env", {}) if job.signed_in_by == "environment" else _own_env(job)
+    env = data.get("env", {}) if job.signed_in_by == "environment" else {**_own_env(job), **going_back.carried}
     local = _surroundings_are_its_own(job, env)
     if local is not None:
         return local
     made: dict[str, Any] = {}
     if "name" in data and not job.is_local(data["name"]):
-        short = re.sub(r"(?i)^deploy(?:s|ing|ment)?(?:\s+(?:to|of))?(?:\s+|$)", "", str(data["name"]))
-        made["name"] = f"Roll back {short}".strip()
+        made["name"] = _title(str(data["name"]))
     needs = _needed(job)
     made["needs"] = Flow(tuple(needs)) if len(needs) > 1 else job.id
     made["if"] = _condition(job)
-    made["runs-on"] = data.get("runs-on")
+    made["runs-on"] = current(data.get("runs-on"))
     if job.job.environment:
         made["environment"] = job.job.environment
     rights = _rights(job)
@@ -467,7 +481,7 @@ def _restore_values(going_back: GoingBack, record: Record) -> dict[str, str]:
     env = dict(record.deployment.credentials)
     for name, value in going_back.place(record.deployment).items():
         passed = f"${{{{ {needs}.previous_{name.lower()}{record.suffix} }}}}"
-        env[name] = passed if job.is_local(value) else value
+        env[name] = passed if going_back.is_local(value) else value
     for output, key in record.outputs.items():
         env[f"PREVIOUS_{key.upper()}"] = f"${{{{ {needs}.{output} }}}}"
     return env
@@ -569,7 +583,7 @@ def _made_to_work(
     listed = steps_node is not None and steps_node.target is None and steps_node.style != "flow"
     if steps_node is None or not listed or job.id not in rollback.needs:
         return Blocked(f"the steps of job {rollback.id} cannot be edited", "delete the job; fhfix then writes one")
-    going_back = going_back_of(job, options.style)
+    going_back = going_back_of(job, options.style, repeats=False)
     files = going_back.files(local)
     if isinstance(files, Blocked):
         return files
@@ -671,7 +685,7 @@ def _repaired(job: DeployJob, rollback: Job, flaw: Flaw, local: LocalActions, op
     why = _why_not(job)
     if why is not None:
         return replace(why, config="")
-    workflow, going_back = job.workflow, going_back_of(job, options.style)
+    workflow, going_back = job.workflow, going_back_of(job, options.style, repeats=False)
     if len(going_back.records) != 1:
         return Blocked(f"job {job.id} deploys several services", "delete the rollback; fhfix then writes a new one")
     files = going_back.files(local, checking=False)

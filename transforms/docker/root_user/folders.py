@@ -3,7 +3,7 @@
 import posixpath
 import re
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
+from typing import NamedTuple
 
 from fixer.django.project import DjangoProject
 from fixer.docker.compose import Mount
@@ -38,8 +38,7 @@ FILES_OF_DJANGO = re.compile(r"^(NAME|filename)$|_FILE$")
 WRITTEN_PATH = re.compile(r"(?:sqlite(?:\+\w+)?://|file:)?/*(/[^\s:?;,]+)")
 
 
-@dataclass(frozen=True)
-class Folders:
+class Folders(NamedTuple):
     """`roots` hold the application, `data` are for what it writes: volumes and folders that are made for it."""
 
     roots: tuple[str, ...]
@@ -61,14 +60,18 @@ def folders_of(container: Container, named: tuple[str, ...], options: Options) -
     data += [path for path in named if not is_within(path, roots)]
     # What is in such a folder was installed, and is only read.
     data = [path.rstrip("/") for path in data if not re.search(r"/(node_modules|\.venv)/?$", path)]
+    own: list[str] = []
     for state in container.acting("RUN"):
         if re.search(r"\bmkdir\b|\binstall\b", state.instruction.script):
             made = folders_made(state.script, state.values, state.folder)
-            data += [p for p in made if not is_within(p, (*PROGRAMS, *roots)) and p not in SYSTEM and "$" not in p]
+            own += [p for p in made if not is_within(p, (*PROGRAMS, *roots)) and p not in SYSTEM and "$" not in p]
+    data += own
     removed = {
         word for s in container.acting("RUN") if "rm -" in s.instruction.script for word in s.instruction.script.split()
     }
-    kept = [p for p in data if p.startswith("/") and p not in removed and p not in roots and not is_within(p, SCRATCH)]
+    # Everyone may write to /tmp, but not to a folder that root has made there.
+    data = [p for p in data if p in own or not is_within(p, SCRATCH)]
+    kept = [p for p in data if p.startswith("/") and p not in removed and p not in roots]
     return Folders(tuple(roots), tuple(topmost([*kept, *options.writable])))
 
 

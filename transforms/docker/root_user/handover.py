@@ -2,7 +2,7 @@
 
 import posixpath
 import re
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 
 from fixer.docker.images import ROOT, BaseImage
 from fixer.docker.privileges import User, folders_made, is_within
@@ -10,16 +10,11 @@ from fixer.languages.dockerfile import Dockerfile, Instruction, New, expanded
 from fixer.model import Blocked, Fix, Parts, Tier, listed
 from fixer.runtime.builds import ImageBuilds
 from fixer.runtime.states import Container, State
+from transforms.docker.root_user.building import MANIFESTS, builds_as_user, not_made_later
 from transforms.docker.root_user.folders import Folders, topmost
 from transforms.docker.root_user.options import Options
 from transforms.docker.root_user.runners import kept_working, on_sources, todo_of
 
-# Lists of what to install are only read.
-MANIFESTS = re.compile(
-    r"(^|/)((requirements|constraints)[^/]*\.(txt|in)|requirements/?|package\*?(-lock)?\.json|pyproject\.toml|setup\.(py|cfg)"
-    r"|(poetry|uv|yarn|Pipfile|composer|Gemfile|Cargo)\.lock|Pipfile|Gemfile|pnpm-lock\.yaml|\.npmrc|\.yarnrc\.yml"
-    r"|composer\.json|go\.(mod|sum)|bun\.lockb?|Makefile)\*?$"
-)
 # What these leave below the working folder is only read afterwards.
 INSTALLERS = {
     "npm": ("ci", "install", "i", "cache", "config", "prune", "set"), "bun": ("install", "i"),
@@ -41,6 +36,10 @@ WRITES_BESIDE = re.compile(
     r"|react-scripts start|nuxt dev|next (dev|start)|prisma (generate|db push|migrate dev)|(uv|hatch|pdm) run|ts-node"
     r"|tsx watch)\b"
 )
+
+
+# Users of an image that have a number and no home of theirs.
+SYSTEM_USERS = {("nobody", "debian"): "65534", ("nobody", "alpine"): "65534", ("www-data", "debian"): "33"}
 
 
 def handed_over_to_a_user(
@@ -105,7 +104,17 @@ def _handed_over(
 ) -> list[Parts]:
     """The edits that give the folders to the user and change to it; `steps` are commands that make it first."""
     dockerfile, parts = container.dockerfile, list[Parts]()
+    if _has_all(user, container, folders):
+        return _set_user(container, [], user.id or user.name)
     late = shell and _written_late(container, folders, made)
+    early = builds_as_user(container, folders, made) if late and user.home else None
+    if early is not None:
+        given = _give(user, container, not_made_later(container, folders, early), early, recursive=False)
+        parts.append(dockerfile.insert_before(early, _run([*steps, *given]), New("USER", user.id or user.name)))
+        for state in _copies(container, folders):
+            owner = user.numeric if state.instruction.flag("link") is not None else user.owner
+            parts.append(dockerfile.set_flag(state.instruction, "chown", owner))
+        return parts
     copies = [] if late else _copies(container, folders)
     first = copies[0].instruction if copies else None
     # Builders other than BuildKit drop what changes in a volume after it is declared.
@@ -120,17 +129,32 @@ def _handed_over(
         given = _give(user, container, Folders((), folders.data), volume.instruction, recursive=False)
         parts.append(dockerfile.insert_before(volume.instruction, _run([*steps, *given])))
         folders, steps = Folders(folders.roots, ()), []
+    place = _apart_from_run(container, first, made) if first is not None else None
     if shell:
-        steps = [*steps, *_give(user, container, folders, first, recursive=late)]
+        steps = [*steps, *_give(user, container, folders, place, recursive=late)]
     run = [_run(steps)] if steps else []
-    if first is not None and run:
-        parts.append(dockerfile.insert_before(first, *run))
+    if place is not None and run:
+        parts.append(dockerfile.insert_before(place, *run))
         run = []
     for state in copies:
         # With --link, names of users cannot be looked up: https://docs.docker.com/reference/dockerfile/#copy---link
         numeric = state.instruction.flag("link") is not None or not shell
         parts.append(dockerfile.set_flag(state.instruction, "chown", user.numeric if numeric else user.owner))
     return [*parts, *_set_user(container, run, (user.id or user.name) if shell else user.numeric)]
+
+
+def _apart_from_run(container: Container, first: Instruction, made: Instruction | None) -> Instruction:
+    """Where the folders are given away: before what is copied first, or right below the working folder where a RUN
+    stands above that; two RUN in a row are one layer more than needed."""
+    own = container.stage.instructions
+    above = [each for each in own if each.index < first.index]
+    if not above or above[-1].op != "RUN":
+        return first
+    entered = next((at for at in range(len(above) - 1, -1, -1) if above[at].op == "WORKDIR"), None)
+    between = above[entered + 1 :] if entered is not None else []
+    makes = any(re.search(r"\bmkdir\b|\binstall -d\b", each.script) for each in between if each.op == "RUN")
+    known = made is None or made.index < (between[0].index if between else 0)
+    return between[0] if between and between[0].op == "COPY" and known and not makes else first
 
 
 def _run(steps: list[str]) -> New:
@@ -146,6 +170,7 @@ def _existing(container: Container, image: BaseImage) -> tuple[User | None, Inst
         for state in container.acting("COPY", "ADD")
         if (flag := state.instruction.flag("chown")) and (owner := expanded(flag.value, state.values))
     ]
+    used += [owner for owner, path in _chowned(container.states) if is_within(container.folder, (path,))]
     used = [name for name in [*used, *(state.user for state in container.acting("USER"))] if name not in ROOT]
     for name in [*reversed(used), *(user.name for user, _ in container.users)]:
         for user, state in container.users:
@@ -154,8 +179,7 @@ def _existing(container: Container, image: BaseImage) -> tuple[User | None, Inst
         if name in (image.user, str(image.id)):
             break
         if name in used and "$" not in name:
-            # Debian and Alpine have the same nobody.
-            known = "65534" if name == "nobody" and image.family in ("debian", "alpine") else ""
+            known = SYSTEM_USERS.get((name, image.family), "")
             return User(name, id=name if name.isdigit() else known, home=not name.isdigit() and not known), None
     if image.runs_as not in ROOT:
         return User(image.runs_as), None
@@ -218,13 +242,32 @@ def _give(
     return steps
 
 
-def _given_already(user: User, reached: list[State]) -> Iterator[str]:
+def _given_already(user: User, reached: Iterable[State]) -> Iterator[str]:
     """Folders that a chown of the Dockerfile gives to the user, with all that is in them."""
-    for state in reached:
+    return (path for owner, path in _chowned(reached) if owner == user.name)
+
+
+def _has_all(user: User, container: Container, folders: Folders) -> bool:
+    """Whether the Dockerfile itself gives the user everything, once nothing is added to the folders any more."""
+    states = container.states
+    adding = [
+        at
+        for at, state in enumerate(states)
+        if state.instruction.op in ("COPY", "ADD")
+        or (state.instruction.op == "RUN" and not _only_installs(state, folders, before=False))
+    ]
+    given = [*_given_already(user, states[max(adding, default=-1) + 1 :])]
+    return bool(folders.all) and all(is_within(path, given) for path in folders.all)
+
+
+def _chowned(states: Iterable[State]) -> Iterator[tuple[str, str]]:
+    """The names of users, and the folders that `chown -R` gives them with all that is in them."""
+    for state in states:
         for command in state.script.commands if "chown" in state.instruction.script else ():
             owner, *paths = [word.text for word in command.args if not word.text.startswith("-")] or [""]
-            if command.name == "chown" and command.has("-R", "--recursive") and owner.partition(":")[0] == user.name:
-                yield from (posixpath.normpath(posixpath.join(state.folder, path)) for path in paths)
+            if command.name == "chown" and command.has("-R", "--recursive"):
+                name = owner.partition(":")[0]
+                yield from ((name, posixpath.normpath(posixpath.join(state.folder, path))) for path in paths)
 
 
 def _copies(container: Container, folders: Folders) -> list[State]:

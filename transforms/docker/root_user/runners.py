@@ -5,10 +5,12 @@ import posixpath
 from fixer.docker.compose import Mount
 from fixer.docker.images import ROOT
 from fixer.docker.privileges import User, is_within
+from fixer.languages.toml import toml_value
 from fixer.model import Blocked, Parts, listed
 from fixer.runtime.builds import ImageBuild, ImageBuilds
 from fixer.runtime.programs import Program
 from fixer.runtime.states import Container
+from transforms.docker.root_user.building import brings_sources
 from transforms.docker.root_user.folders import Folders
 from transforms.docker.root_user.options import Options
 
@@ -40,6 +42,12 @@ def kept_working(container: Container, folders: Folders, user: User, options: Op
     """What keeps programs with folders of the host working. Where the sources are mounted, files keep their owner on
     the host, so that development goes on as it was; data of the host is for its owner to give away."""
     developing = on_sources(container, folders)
+    if developing and len(developing) == len(container.build.runners) and not _has_sources(container, folders):
+        return Blocked(
+            f"the image has no sources of its own: {developing[0].path} mounts those of the host, whose files another "
+            "user could not write",
+            "leave it as the image of development; one that is deployed gets its sources by COPY",
+        )
     for program in container.build.runners:
         for mount in program.mounts:
             if mount.read_only or mount.target in options.mounted or program.user or program in developing:
@@ -54,21 +62,21 @@ def kept_working(container: Container, folders: Folders, user: User, options: Op
                     f"that {user.name} could not write",
                     "start as root, chown it there and go on as another user (setpriv, gosu); or chown it by "
                     "`fly ssh console`, then say so",
-                    f'rules.root-user.mounted = ["{mount.target}"]',
+                    f"rules.root-user.mounted = {toml_value([mount.target])}",
                 )
             if mount.bind:
                 return Blocked(
                     f"{program.path} mounts {mount.source} of the host over {mount.target} of {program.name!r}, where "
                     f"{user.name} could not write",
                     f"chown that folder to {user.numeric} on every host, then say so",
-                    f'rules.root-user.mounted = ["{mount.target}"]',
+                    f"rules.root-user.mounted = {toml_value([mount.target])}",
                 )
             if mount.of_root and program.user in ("", *ROOT) and mount.target not in options.mounted:
                 return Blocked(
                     f"{program.path} mounts the volume {mount.source} over {mount.target} of {program.name!r}, "
                     "where only root can write",
                     _handing_over(program, user),
-                    f'rules.root-user.mounted = ["{mount.target}"]',
+                    f"rules.root-user.mounted = {toml_value([mount.target])}",
                 )
     parts: list[Parts] = []
     for program in developing:
@@ -76,6 +84,11 @@ def kept_working(container: Container, folders: Folders, user: User, options: Op
             document, node = program.written
             parts.append(document.add_key(node if node.target is None else node.target, "user", "root"))
     return parts
+
+
+def _has_sources(container: Container, folders: Folders) -> bool:
+    """Whether the application itself is in the image."""
+    return any(brings_sources(state, folders) for state in container.acting("COPY", "ADD"))
 
 
 def _handing_over(program: Program, user: User) -> str:

@@ -1,0 +1,134 @@
+"""Prometheus in the repository: what it scrapes, the rules that it reads, and whom it tells."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Self
+
+from fixer.documents import DEVELOPMENT
+from fixer.languages.promql import Asked, metrics
+from fixer.languages.yaml import Node, Yaml
+from fixer.runtime.picture import Runtime
+from fixer.runtime.programs import Program
+
+if TYPE_CHECKING:
+    from fixer.model import Source
+    from fixer.repository import Repository
+
+
+@dataclass(frozen=True, eq=False)
+class ScrapeJob:
+    """One entry of `scrape_configs`. `hosts` are those of its targets, without ports, as far as they are written."""
+
+    name: str
+    hosts: tuple[str, ...]
+    node: Node
+
+
+@dataclass(frozen=True, eq=False)
+class PrometheusConfig:
+    """A file with `scrape_configs`."""
+
+    document: Yaml
+
+    @property
+    def path(self) -> str:
+        return self.document.source.path
+
+    @property
+    def jobs(self) -> tuple[ScrapeJob, ...]:
+        listed = self.document.root.get("scrape_configs")
+        nodes = listed.items if listed is not None and listed.is_sequence else []
+        return tuple(ScrapeJob(_text(node.get("job_name")), tuple(_hosts(node.data)), node) for node in nodes)
+
+    def says(self, key: str) -> bool:
+        """Whether a key of the file says anything."""
+        found = self.document.root.get(key)
+        return found is not None and bool(found.data)
+
+
+@dataclass(frozen=True, eq=False)
+class AlertRule:
+    """One rule: the alert, or what it records, and the metrics that its expression asks for."""
+
+    name: str
+    expression: Node
+    document: Yaml
+
+    @property
+    def metrics(self) -> tuple[Asked, ...]:
+        return metrics(_text(self.expression))
+
+
+@dataclass(frozen=True, eq=False)
+class PrometheusFiles:
+    """`django` are the names under which the application's containers are known to others, `servers` and `managers` the
+    containers that run Prometheus and Alertmanager. `taken` are all files."""
+
+    configs: tuple[PrometheusConfig, ...]
+    rules: tuple[AlertRule, ...]
+    recorded: frozenset[str]
+    django: frozenset[str]
+    servers: tuple[Program, ...]
+    managers: tuple[Program, ...]
+    taken: frozenset[str]
+
+    @classmethod
+    def detect(cls, repository: Repository) -> Self:
+        """Every repository has this fact."""
+        documents = [
+            document
+            for document in repository.documents(Yaml, _speaks)
+            if not DEVELOPMENT.search(document.source.path) and document.root.is_mapping
+        ]
+        configs = tuple(PrometheusConfig(each) for each in documents if each.root.get("scrape_configs") is not None)
+        rules: list[AlertRule] = []
+        recorded: set[str] = set()
+        for document in documents:
+            for name, is_alert, expression in _rules(document):
+                rules.append(AlertRule(name, expression, document))
+                recorded |= set() if is_alert else {name}
+        runtime = repository.fact(Runtime) if configs else None
+        programs = runtime.programs if runtime is not None else ()
+        composed = [program for program in programs if program.origin == "compose"]
+        return cls(
+            configs,
+            tuple(rules),
+            frozenset(recorded),
+            frozenset(program.name for program in programs if program.is_django and program.serves),
+            tuple(each for each in composed if "prom/prometheus" in each.image_name),
+            tuple(each for each in composed if "alertmanager" in each.image_name),
+            frozenset(repository.files),
+        )
+
+
+def _speaks(source: Source) -> bool:
+    return "scrape_configs:" in source.text or ("groups:" in source.text and "expr:" in source.text)
+
+
+def _text(node: Node | None) -> str:
+    return node.value if node is not None and node.is_scalar else ""
+
+
+def _hosts(job: object) -> Iterator[str]:
+    listed = job.get("static_configs") if isinstance(job, dict) else None
+    for each in listed if isinstance(listed, list) else ():
+        targets = each.get("targets") if isinstance(each, dict) else None
+        for target in targets if isinstance(targets, list) else ():
+            yield (
+                str(target).partition("://")[2].partition(":")[0]
+                if "://" in str(target)
+                else str(target).partition(":")[0]
+            )
+
+
+def _rules(document: Yaml) -> Iterator[tuple[str, bool, Node]]:
+    groups = document.root.get("groups")
+    for group in groups.items if groups is not None and groups.is_sequence else ():
+        rules = group.get("rules") if group.is_mapping else None
+        for rule in rules.items if rules is not None and rules.is_sequence else ():
+            expression = rule.get("expr") if rule.is_mapping else None
+            if expression is not None and expression.is_scalar:
+                alert = _text(rule.get("alert"))
+                yield alert or _text(rule.get("record")), bool(alert), expression

@@ -1,0 +1,75 @@
+"""The issues of a small GitHub on the loopback: listed by label, opened, commented on, changed."""
+
+from __future__ import annotations
+
+import json
+import threading
+import urllib.parse
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from typing import Any
+
+
+@dataclass
+class Issues:
+    url: str
+    issues: list[dict[str, Any]] = field(default_factory=list)
+    disabled: bool = False
+
+    def open(self, labels: str) -> list[dict[str, Any]]:
+        return [each for each in self.issues if each["state"] == "open" and labels in ("", *each["labels"])]
+
+
+@contextmanager
+def issues() -> Iterator[Issues]:
+    hub = Issues("")
+
+    class Handler(BaseHTTPRequestHandler):
+        def do_GET(self) -> None:
+            query = urllib.parse.parse_qs(urllib.parse.urlsplit(self.path).query)
+            self.answer(200, hub.open(query.get("labels", [""])[0]))
+
+        def do_POST(self) -> None:
+            body = self.body()
+            if self.path.endswith("/issues"):
+                number = len(hub.issues) + 1
+                hub.issues.append({"number": number, "state": "open", "comments": [], "html_url": f"#{number}", **body})
+                return self.answer(201, hub.issues[-1])
+            hub.issues[int(self.path.split("/")[-2]) - 1]["comments"].append(body["body"])
+            return self.answer(201, {})
+
+        def do_PATCH(self) -> None:
+            issue = hub.issues[int(self.path.split("/")[-1]) - 1]
+            issue.update(self.body())
+            self.answer(200, issue)
+
+        def body(self) -> dict[str, Any]:
+            found: dict[str, Any] = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
+            return found
+
+        def answer(self, status: int, body: object) -> None:
+            if self.headers["Authorization"] != "Bearer ghs_token":
+                status, body = 401, {"message": "Bad credentials"}
+            elif hub.disabled:
+                status, body = 410, {"message": "Issues has been disabled in this repository."}
+            data = json.dumps(body).encode()
+            self.send_response(status)
+            self.send_header("Content-Length", str(len(data)))
+            self.end_headers()
+            self.wfile.write(data)
+
+        def log_message(self, format: str, *args: object) -> None:  # noqa: A002 - the name of the base class
+            pass
+
+    server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+    hub.url = f"http://127.0.0.1:{server.server_port}"
+    thread = threading.Thread(target=server.serve_forever, daemon=True)
+    thread.start()
+    try:
+        yield hub
+    finally:
+        server.shutdown()
+        server.server_close()
+        thread.join()

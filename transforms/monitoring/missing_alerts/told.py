@@ -1,0 +1,175 @@
+"""Workflows that fail unseen, and jobs that tell the wrong thing."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+from fixer.deploy.deployments import Deployments
+from fixer.github.expressions import expressions_below, is_whole
+from fixer.github.workflow import Job, Workflow
+from fixer.github.workflows import Workflows
+from fixer.languages.yaml import Flow, Node
+from fixer.model import Blocked, Finding, Fix, Level, Parts, Span, Tier, joined
+from fixer.monitoring.telling import Tellers, Telling, is_housekeeping, only_tells, reads_own_status, runs_after_failure
+from fixer.scripts import script
+
+JOB = "notify"
+VARIABLE = "RESULT"
+RESULT = (
+    "${{ contains(needs.*.result, 'failure') && 'failure'"
+    " || contains(needs.*.result, 'cancelled') && 'cancelled' || 'success' }}"
+)
+FAILED = "contains(needs.*.result, 'failure')"
+CANCELLED = "contains(needs.*.result, 'cancelled')"
+_MINUTES = 5
+
+
+def wrongly_told(workflows: Workflows, tellers: Tellers) -> Iterator[Finding]:
+    """Jobs that wait for others and say how they themselves go, or that never run where the others fail."""
+    for workflow in workflows.documents:
+        for job in workflow.jobs.values():
+            if not job.needs or not only_tells(job, tellers):
+                continue
+            telling = [each for each in tellers.of(workflow) if each.job is job]
+            wrong = [each for each in telling if reads_own_status(each.step)]
+            if wrong:
+                yield _own_status(job, wrong)
+            elif not runs_after_failure(job.condition) and all(each.step.condition == "failure()" for each in telling):
+                yield _never(job, telling)
+
+
+def _own_status(job: Job, wrong: list[Telling]) -> Finding:
+    workflow = job.workflow
+    message = f"job {job.id} tells its own status, which is success whatever became of the jobs that it waits for"
+    name = VARIABLE if VARIABLE not in job.env else "RESULT_OF_JOBS"
+    parts = [_renamed(workflow, each.step.node, name) for each in wrong]
+    effects = [f"jobs.{job.id}: says what became of {', '.join(job.needs)}"]
+    if not runs_after_failure(job.condition):
+        parts.append(_condition(job, f"always() && ({job.condition})" if job.condition else "always()"))
+        effects.append(f"jobs.{job.id}: also runs where one of them has failed")
+    env = job.node.get("env")
+    parts.append(
+        workflow.add_key(job.node, "env", {name: RESULT}, before="steps")
+        if env is None
+        else workflow.add_key(env, name, RESULT)
+    )
+    cure = Fix.of(f"let {job.id} tell what became of the run", *parts, tier=Tier.REVIEW, effects=effects)
+    return Finding(workflow.path, wrong[0].step.span, message, cure, Level.WARNING)
+
+
+def _renamed(workflow: Workflow, node: Node, name: str) -> Parts:
+    """Every read of `job.status` in a step becomes one of a variable of the job."""
+    parts: list[Parts] = []
+    addresses = dict.fromkeys(at for at, _ in expressions_below(node.data, node.at))
+    for at in addresses:
+        scalar = workflow.node(at)
+        if scalar is None or not scalar.is_scalar:
+            return Blocked(f"{workflow.path}: an expression in a key cannot be changed", "change it by hand")
+        found = [
+            (read.start, read.end, f"env.{name}")
+            for place, expression in expressions_below(scalar.value, at)
+            if place == at
+            for read in expression.reads
+            if read.is_("job.status")
+        ]
+        if found and is_whole(at):
+            return Blocked(f"{workflow.path}: a condition asks for the status of its own job", "ask for needs instead")
+        if found:
+            parts.append(workflow.splice_scalar(scalar, found))
+    return joined(parts)
+
+
+def _condition(job: Job, text: str) -> Parts:
+    given = job.node.get("if")
+    if given is not None:
+        return job.workflow.set_scalar(given, text)
+    return job.workflow.add_key(job.node, "if", text, after="needs")
+
+
+def _never(job: Job, telling: list[Telling]) -> Finding:
+    message = f"job {job.id} is skipped where the jobs that it waits for fail, so nobody is told"
+    workflow = job.workflow
+    parts = [_condition(job, f"failure() && ({job.condition})" if job.condition else "failure()")]
+    parts += [workflow.delete(each.step.node, "if") for each in telling]
+    effects = (f"jobs.{job.id}: runs where one of {', '.join(job.needs)} has failed",)
+    cure = Fix.of(f"let {job.id} run after a failure", *parts, tier=Tier.REVIEW, effects=effects)
+    return Finding(workflow.path, telling[0].step.span, message, cure, Level.WARNING)
+
+
+# -- nobody is told -----------------------------------------------------------------------------------------------
+
+
+def untold(workflows: Workflows, tellers: Tellers, deployments: Deployments | None) -> Iterator[Finding]:
+    """Workflows that run by a clock or that deploy, and of whose failure nobody is told."""
+    for workflow in workflows.documents:
+        why, place = _matters(workflow, deployments)
+        if why and not tellers.is_told_of(workflow):
+            yield Finding(workflow.path, place, f"{why}, and nobody is told when it fails", _told(workflow, tellers))
+
+
+def _matters(workflow: Workflow, deployments: Deployments | None) -> tuple[str, Span]:
+    """Why nobody may see that it fails, and where that stands; empty for what its author sees, or others report."""
+    if set(workflow.triggers) <= {"workflow_call", "workflow_dispatch", "pull_request", "pull_request_target"}:
+        return "", Span(0, 0)
+    deploying = deployments.of(workflow) if deployments is not None else ()
+    if deploying:
+        return f"job {deploying[0].id} deploys", deploying[0].deployments[0].span
+    if "schedule" in workflow.triggers and not is_housekeeping(workflow):
+        event = workflow.root.mapping("on").get("schedule")
+        return "it runs by a clock", event.span if event is not None else Span(0, 0)
+    return "", Span(0, 0)
+
+
+def _told(workflow: Workflow, tellers: Tellers) -> Fix | Blocked:
+    means, secret = tellers.channel
+    name = workflow.job_id(JOB if JOB not in workflow.jobs else "notify-of-failure")
+    job: dict[str, Any] = {
+        **workflow.job_name("Notify"),
+        "needs": Flow(tuple(workflow.jobs)),
+        "if": _when(workflow),
+        "runs-on": "ubuntu-latest",
+        "timeout-minutes": _MINUTES,
+        **(_by_issue() if means == "issue" else _by_message(means, secret)),
+    }
+    whom = "opens an issue, or comments on the one that is open" if means == "issue" else f"tells {means.capitalize()}"
+    todo = [f"The secret {secret} must hold the address: the job is red while it is empty."] if secret else []
+    return Fix.of(
+        f"add job {name}, which {whom}",
+        workflow.add_job(name, job, gates=False),
+        tier=Tier.REVIEW,
+        effects=(f"jobs.{name}: {whom} when a job fails",),
+        todo=todo,
+    )
+
+
+def _when(workflow: Workflow) -> str:
+    """After a failure; not for pull requests, whose authors see it, nor where a newer run cancels an older one."""
+    concurrency = workflow.root.get("concurrency")
+    cancels = concurrency is not None and "cancel-in-progress" in str(concurrency.data)
+    clauses = ["always()"]
+    if {"pull_request", "pull_request_target"} & set(workflow.triggers):
+        clauses.append("github.event_name != 'pull_request'")
+    clauses.append(FAILED if cancels else f"({FAILED} || {CANCELLED})")
+    return " && ".join(clauses)
+
+
+def _by_issue() -> dict[str, Any]:
+    step = {
+        "name": "Tell by an issue",
+        "env": {"GH_TOKEN": "${{ github.token }}"},
+        "run": script(__package__, "tell-issue.sh"),
+    }
+    return {"permissions": {"issues": "write"}, "steps": [step]}
+
+
+def _by_message(means: str, secret: str) -> dict[str, Any]:
+    source = script(__package__, "tell-slack.sh").replace("SECRET_NAME", secret)
+    if means == "discord":
+        source = source.replace("{text: $text}", "{content: $text}")
+    step = {
+        "name": f"Tell {means.capitalize()}",
+        "env": {"WEBHOOK": f"${{{{ secrets.{secret} }}}}"},
+        "run": source,
+    }
+    return {"permissions": Flow({}), "steps": [step]}

@@ -1,0 +1,171 @@
+"""Prometheus that watches and never tells: without rules, with rules that cannot fire, with nobody to tell."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+
+from fixer.languages.promql import Asked
+from fixer.languages.yaml import Flow, Node, Yaml
+from fixer.model import Blocked, Finding, Fix, Level, NewFile, Parts, Span, Tier, listed
+from fixer.monitoring.django_prometheus import PACKAGE, exported, meant_by
+from fixer.monitoring.exporters import Exporters
+from fixer.monitoring.prometheus import AlertRule, PrometheusConfig, PrometheusFiles, ScrapeJob
+from fixer.scripts import script
+from transforms.monitoring.missing_alerts.options import Options
+
+RULE_ID = "missing-alerts"
+_QUANTILES = (("50", "0.5"), ("95", "0.95"), ("99", "0.99"))
+_PORT = 9093  # where Alertmanager listens
+_MANY = 10_000
+_PLAIN = re.compile(r"[A-Za-z][\w.-]*")  # needs no quotes in YAML
+
+
+# -- rules that cannot fire ---------------------------------------------------------------------------------------
+
+
+def without_metrics(prometheus: PrometheusFiles, exporters: Exporters) -> Iterator[Finding]:
+    """Rules that ask for metrics of Django which nobody exports."""
+    if exporters.by and not exporters.prometheus:
+        return  # what another library exports is not known
+    known = (exported() if exporters.prometheus else frozenset()) | exporters.names | prometheus.recorded
+    for rule in prometheus.rules:
+        missing = [asked for asked in rule.metrics if asked.name.startswith("django_") and asked.name not in known]
+        if missing:
+            yield _unfed(rule, missing, exporters)
+
+
+def _unfed(rule: AlertRule, missing: list[Asked], exporters: Exporters) -> Finding:
+    names = list(dict.fromkeys(asked.name for asked in missing))
+    message = f"{rule.name} never fires: nobody exports {listed(names)}"
+    cure: Fix | Blocked
+    if not exporters.prometheus:
+        cure = Blocked("the application exports no metrics", "apply missing-metrics-endpoint, and run fhfix again")
+    elif all(f"{name}_total" in exported() for name in names):
+        # A counter is exported with this ending, whatever its own name ends in.
+        edits = [(asked.end, asked.end, "_total") for asked in missing]
+        effects = tuple(f"{rule.name}: asks for {name}_total" for name in names)
+        parts = rule.document.splice_scalar(rule.expression, edits)
+        cure = Fix.of(f"let {rule.name} ask for what is exported", parts, tier=Tier.REVIEW, effects=effects)
+    else:
+        said = [f"{meant_by(name)} for {name}" for name in names if meant_by(name)]
+        cure = Blocked(
+            f"{PACKAGE} exports no such metric, and what was meant may have other labels",
+            f"ask for {listed(said)}" if said else "ask for one that /metrics lists",
+        )
+    return Finding(rule.document.source.path, rule.expression.span, message, cure, Level.WARNING)
+
+
+# -- no rules at all ----------------------------------------------------------------------------------------------
+
+
+def unruled(prometheus: PrometheusFiles, exporters: Exporters, targets: Options) -> Iterator[Finding]:
+    """Prometheus that watches the application and reads no rules."""
+    if prometheus.rules or "django-prometheus" not in exporters.by:
+        return
+    for config in prometheus.configs:
+        if not config.says("rule_files"):
+            cure = _ruled(config, prometheus, targets)
+            span = _span(config.document, "scrape_configs")
+            yield Finding(
+                config.path, span, "Prometheus watches the application and has no rule to alert anybody", cure
+            )
+
+
+def _ruled(config: PrometheusConfig, prometheus: PrometheusFiles, targets: Options) -> Fix | Blocked:
+    chosen = _watching(config, prometheus, targets.job)
+    if chosen is None or not _PLAIN.fullmatch(chosen.name):
+        return Blocked(
+            f"which job of {config.path} watches the application is not known",
+            "name it",
+            f'rules.{RULE_ID}.job = "{config.jobs[0].name if config.jobs else "web"}"',
+        )
+    folder = config.path.rpartition("/")[0]
+    stem = "alerts" if f"{folder}/alerts.yml".lstrip("/") not in prometheus.taken else "django-alerts"
+    path = f"{folder}/{stem}.yml".lstrip("/")
+    parts: list[Parts | NewFile] = [
+        config.document.add_key(config.document.root, "rule_files", [f"{stem}.yml"], before="scrape_configs"),
+        *_mounted(config, prometheus, path),
+        NewFile(path, _filled(_alerts(targets), chosen.name, targets)),
+        NewFile(f"{folder}/{stem}.test.yml".lstrip("/"), _filled(_tests(stem, targets), chosen.name, targets)),
+    ]
+    bounds = listed([f"{each:g}" for each in (targets.p50, targets.p95, targets.p99)])
+    todo = [
+        f"PROMETHEUS_LATENCY_BUCKETS must have the bounds {bounds}: between two bounds a latency is guessed.",
+        f"Let CI run `promtool test rules {path.removesuffix('.yml')}.test.yml`.",
+    ]
+    effects = (f"{path}: {chosen.name} is down, gone, answers with errors, or too slowly",)
+    return Fix.of("add rules for alerts, with their tests", *parts, tier=Tier.REVIEW, effects=effects, todo=todo)
+
+
+def _watching(config: PrometheusConfig, prometheus: PrometheusFiles, job: str) -> ScrapeJob | None:
+    if job:
+        return next((each for each in config.jobs if each.name == job), None)
+    found = [each for each in config.jobs if prometheus.django & set(each.hosts)]
+    return found[0] if len(found) == 1 else None
+
+
+def _mounted(config: PrometheusConfig, prometheus: PrometheusFiles, path: str) -> Iterator[Parts]:
+    """The file of rules beside that of the configuration, where a container mounts only that one."""
+    name = config.path.rpartition("/")[2]
+    for program in prometheus.servers:
+        written = program.written
+        volumes = written[1].get("volumes") if written is not None else None
+        for index, item in enumerate(volumes.items if volumes is not None and volumes.is_sequence else ()):
+            text = item.value if item.is_scalar else ""
+            source, _, target = text.partition(":")
+            if written is not None and volumes is not None and source.endswith(f"/{name}"):
+                beside = path.rpartition("/")[2]
+                line = f"{source.removesuffix(name)}{beside}:{target.replace(name, beside, 1)}"
+                yield written[0].insert_item(volumes, index + 1, line)
+
+
+def _alerts(targets: Options) -> str:
+    text = script(__package__, "alerts.yml")
+    seconds = (targets.p50, targets.p95, targets.p99)
+    for (number, quantile), limit in zip(_QUANTILES, seconds, strict=True):
+        latency = script(__package__, "latency.yml")
+        text += latency.replace("NUMBER", number).replace("QUANTILE", quantile).replace("SECONDS", f"{limit:g}")
+    return text
+
+
+def _tests(stem: str, targets: Options) -> str:
+    text = script(__package__, "alerts.test.yml").replace("ALERTS", stem)
+    many, few = (round(_MANY * targets.failures * factor) for factor in (2, 0.5))
+    between = (targets.p50 + max(targets.p95, targets.p50 * 1.5)) / 2
+    for word, value in (
+        ("MANY_GOOD", _MANY - many), ("MANY_BAD", many), ("FEW_GOOD", _MANY - few), ("FEW_BAD", few),
+        ('"P50"', f'"{targets.p50:g}"'), ("within P50", f"within {targets.p50:g}"), ("BETWEEN", f"{between:g}"),
+    ):  # fmt: skip
+        text = text.replace(word, str(value))
+    return text
+
+
+def _filled(text: str, job: str, targets: Options) -> str:
+    percent = f"{targets.failures * 100:g}"
+    return text.replace("JOB", job).replace("FAILURES", f"{targets.failures:g}").replace("PERCENT", percent)
+
+
+# -- nobody to tell -----------------------------------------------------------------------------------------------
+
+
+def unsent(prometheus: PrometheusFiles) -> Iterator[Finding]:
+    """Prometheus that reads rules, and knows no Alertmanager to send what fires."""
+    for config in prometheus.configs:
+        if config.says("alerting") or not config.says("rule_files"):
+            continue
+        names = [program.name for program in prometheus.managers]
+        cure: Fix | Blocked = Blocked(
+            "where Alertmanager runs is not in the repository", f"name it in {config.path}, below `alerting:`"
+        )
+        if names:
+            targets = {"targets": Flow(tuple(f"{name}:{_PORT}" for name in names[:1]))}
+            alerting = {"alertmanagers": [{"static_configs": [targets]}]}
+            edits = config.document.add_key(config.document.root, "alerting", alerting, after="rule_files")
+            cure = Fix.of("send alerts to Alertmanager", edits, tier=Tier.REVIEW)
+        yield Finding(config.path, _span(config.document, "rule_files"), "what its rules find is sent to nobody", cure)
+
+
+def _span(document: Yaml, key: str) -> Span:
+    root: Node = document.root
+    return root.key_spans.get(key, Span(0, 0))
