@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import signal
 import sys
 import time
@@ -141,7 +142,7 @@ def pr(name: str, state: Path | None, worker: str, file: Path | None, dry_run: b
     looks = asked.looks()
     for look, looked in zip(looks, watched(looks, asked.processes), strict=True):
         seen.add(looked)
-        kept.append(telling.json_repository(looked, first=True))
+        kept.append(json.dumps(looked.to_json()))
         if (looked.fixes or looked.passing) and look.target.url:
             work.append(look)  # what could not be looked at now may be when its turn comes
     put(telling.fleet_text(seen))
@@ -343,7 +344,7 @@ def _follow(campaign: Any, handle: Any, place: Place, *, resumed: bool = False) 
     except KeyboardInterrupt as stop:
         say(f"stopped; `fhfix fleet resume {place.name}` goes on")
         place.leave(128 + int(getattr(stop, "number", signal.SIGINT)))
-    known = campaign.standings_of(place)
+    known = _standing(place)[0] if stopped else campaign.standings_of(place)
     put(_told(known, stopped, "text"))
     sys.stdout.flush()
     code = 1 if stopped else _exit_code(known, done=True)
@@ -397,8 +398,6 @@ def _another_round(
 
 
 def _told(known: Sequence[Standing], stopped: str, form: str) -> str:
-    import json
-
     if form == "json":
         said = {"version": 1, "kind": "campaign", "stopped": stopped, "repositories": [asdict(one) for one in known]}
         return json.dumps(said, indent=2) + "\n"

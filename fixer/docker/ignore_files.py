@@ -51,8 +51,7 @@ def is_ignored(path: str, patterns: tuple[IgnorePattern, ...]) -> bool:
     return excluded
 
 
-@dataclass(frozen=True, slots=True)
-class Token:
+class Token(NamedTuple):
     """A character, a class of them, or a wildcard: `*` stays within a name, `**` goes over folders, and `**/` ends with
     one, or is nothing."""
 

@@ -34,6 +34,7 @@ pytestmark = pytest.mark.needs("git", "dbos")
 ROOT = Path(__file__).parent.parent.parent
 TOKEN = "t0ken-of-ada"
 CI = b"on: push\njobs:\n  lint:\n    runs-on: ubuntu-latest\n    steps:\n      - uses: actions/checkout@v3\n"
+BLOCKED = CI.replace(b"checkout@v3", b"checkout@master")
 FIXED = CI.replace(b"checkout@v3", b"checkout@v5")
 BRANCH = "fhfix-deploys"
 
@@ -57,8 +58,9 @@ def hub(tmp_path: Path) -> Iterator[FakeHub]:
 
 
 def seed(hub: FakeHub, *names: str) -> None:
+    more = {"logo.png": b"\x89PNG\0" * 50, ".github/workflows/release.yml": BLOCKED}
     for name in names:
-        hub.seed(f"acme/{name}", {".github/workflows/ci.yml": CI, "logo.png": b"\x89PNG\0" * 50})
+        hub.seed(f"acme/{name}", {".github/workflows/ci.yml": CI, **more})
 
 
 def started(hub: FakeHub, tmp_path: Path, *words: str, database: str = "") -> subprocess.Popen[str]:
@@ -229,6 +231,7 @@ def test_no_more_are_open_than_was_said_and_each_is_followed_to_its_end(hub: Fak
     page = tmp_path / "fleet.html"
     ran(hub, tmp_path, "status", "deploys", "--html", str(page), "--watch")
     assert "3 closed" in page.read_text()
+    assert "use actions/checkout v5" in page.read_text()
     assert "1 merged" in page.read_text()
 
 
