@@ -70,7 +70,7 @@ def first_screen(plan: Plan, seen: Overview, console: Console, command: str) -> 
 
 def _table(seen: Overview, console: Console) -> None:
     """Tasks by level. On a narrow terminal titles are cut, numbers never."""
-    names = [f"{row.task} {row.title}" if row.title != row.task else row.task for row in seen.rows]
+    names = [f"{row.reference} {row.title}".strip() for row in seen.rows]
     wide = min(max(map(len, names)), max(console.width - 40, 8))
     columns = (*(str(level) for level in Level), "fixed", "stay")
     console.print(Text(f"{'':{wide}}" + "".join(f"{name:>9}" for name in columns), "dim"), soft_wrap=True)
