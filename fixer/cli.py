@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import gc
 import os
 import signal
 import sys
-import traceback
 from importlib import import_module
 from typing import Any
 
@@ -59,6 +57,8 @@ class Lazy(click.Group):
         except Exception as error:
             if ctx.params.get("debug"):
                 raise
+            import traceback
+
             where = traceback.extract_tb(error.__traceback__)[-1]
             place = f"{os.path.basename(where.filename)}:{where.lineno}"
             say(f"FAULT: {type(error).__name__}: {error} ({place}); please report this with what --debug shows")
@@ -80,11 +80,9 @@ class Lazy(click.Group):
 def _version(context: click.Context, _: click.Parameter, wanted: bool) -> None:
     if not wanted or context.resilient_parsing:
         return
-    from importlib.metadata import version
+    from fixer.show.tool import catalog_date, tool_version
 
-    from fixer.github.catalog import Catalog
-
-    put(f"fhfix, version {version('fhfix')}; catalog of actions as of {Catalog.load().as_of}\n")
+    put(f"fhfix, version {tool_version()}; catalog of actions as of {catalog_date()}\n")
     context.exit()
 
 
@@ -102,7 +100,6 @@ def main(context: click.Context, debug: bool) -> None:
 
     Exit codes: 0 nothing found or all done, 1 findings are left, 2 wrong usage, 3 fhfix could not do its work.
     """
-    gc.disable()  # a run is short, and keeps nearly all that it makes: looking for garbage costs more than it frees
     # https://no-color.org and https://force-color.org; click itself looks only at the terminal.
     if os.environ.get("NO_COLOR"):
         context.color = False

@@ -8,11 +8,9 @@ from __future__ import annotations
 
 import os
 import re
-import tomllib
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
-from difflib import get_close_matches
 from functools import cache
 from pathlib import Path
 from types import UnionType
@@ -385,6 +383,8 @@ def _lines_of(reported: Reported) -> list[str]:
 
 def _inline(line: str) -> list[tuple[str, str, Any]]:
     """Rule, option and value of a line that gives a whole list or table; none for another line."""
+    import tomllib
+
     key, _, written = line.partition(" = ")
     if key.count(".") != 2 or written[:1] not in ("[", "{"):
         return []
@@ -446,6 +446,8 @@ def _read(path: Path, name: str) -> bytes:
 
 
 def _parse(data: bytes, name: str) -> dict[str, Any]:
+    import tomllib  # late: many repositories have no configuration
+
     try:
         return tomllib.loads(data.decode("utf-8-sig"))
     except tomllib.TOMLDecodeError as error:
@@ -474,6 +476,8 @@ def assigned(assignment: str) -> dict[str, dict[str, Any]]:
 
     An option that is a table takes one more name: `rules.<id>.<option>.<key>=<value>`.
     """
+    import tomllib
+
     key, equals, text = (part.strip() for part in assignment.partition("="))
     table: dict[str, Any] = {}
     for value in (text, toml_value(text)):
@@ -604,6 +608,8 @@ def _got(value: Any) -> str:
 
 
 def _suggestion(word: str, known: Sequence[str]) -> str:
+    from difflib import get_close_matches
+
     close = get_close_matches(word, known, 1, 0.6)
     return f"; did you mean {str(close[0])!r}?" if close else ""
 

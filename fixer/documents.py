@@ -53,7 +53,7 @@ _KINDS: tuple[tuple[re.Pattern[str], str, str], ...] = tuple(
 
 # Dockerfiles, by path, and stages whose image is for work on the project, for its tests, or for what the forge runs.
 DEVELOPMENT = re.compile(
-    r"(^|[/._-])(dev|devel|development|local|tests?|testing|e2e|ci|devcontainer|gitpod|codesandbox)([/._-]|$)"
+    r"(^|[/._-])(dev|devel|development|editable|local|tests?|testing|e2e|ci|devcontainer|gitpod|codesandbox)([/._-]|$)"
     r"|\.(cypress|playwright)$|(^|/)\.(buildkite|circleci|clusterfuzzlite|github|gitlab)/",
     re.IGNORECASE,
 )

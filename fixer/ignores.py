@@ -7,14 +7,12 @@ references or `all`, with commas. Text after the bracket is the reason.
 
 from __future__ import annotations
 
-import hashlib
 import json
 import re
 import subprocess
 from collections.abc import Iterable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
-from difflib import SequenceMatcher
 from functools import lru_cache
 from pathlib import Path
 from typing import Any
@@ -144,6 +142,8 @@ def fingerprint(rule_id: str, source: Source, line: int) -> str:
     lines = [text.strip() for text in source.text.split("\n")]
     text = lines[line - 1]
     said = "\0".join((rule_id, source.path, text, str(lines[: line - 1].count(text))))
+    import hashlib
+
     return hashlib.sha256(said.encode("utf-8", "surrogatepass")).hexdigest()[:20]
 
 
@@ -202,6 +202,8 @@ def _blob(root: Path, commit: str, path: str) -> str:
 def _changed_lines(before: str, after: str) -> frozenset[int]:
     """Numbers, from 1, of the lines of `after` that differ; line ends do not count, since git may convert them."""
     old, new = ([line.rstrip("\r") for line in text.split("\n")] for text in (before, after))
+    from difflib import SequenceMatcher
+
     codes = SequenceMatcher(None, old, new, autojunk=False).get_opcodes()
     return frozenset(line + 1 for op, _, _, k, m in codes if op != "equal" for line in range(k, m))
 
@@ -225,6 +227,8 @@ def _on_disk(root: Path, reported: Reported, source: Source) -> tuple[Source | N
         return None, range(0)
     if there.text == source.text:
         return there, range(line, line + 1)
+    from difflib import SequenceMatcher
+
     old, new = there.text.split("\n"), source.text.split("\n")
     for _, i, j, k, m in SequenceMatcher(None, old, new, autojunk=False).get_opcodes():
         if k <= line - 1 < m:

@@ -5,8 +5,7 @@ from __future__ import annotations
 import re
 import tomllib
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 from fixer.config import ConfigError, from_table, merged, toml_value
 from fixer.model import Blocked, Reported, Rule
@@ -20,8 +19,7 @@ _PLACEHOLDER = re.compile(
 _PLAIN = re.compile(r"[A-Za-z0-9_-]+\Z")
 
 
-@dataclass(frozen=True, slots=True)
-class Missing:
+class Missing(NamedTuple):
     """One value that findings wait for. `key` is as in TOML, `rules.<id>.<option>`; `proposed` is empty for none.
 
     `help` says what the option means, `waiting` are the findings.

@@ -5,8 +5,6 @@ Data flows one way: bytes → `Source` → document → `Finding` → `Edit` →
 
 from __future__ import annotations
 
-import hashlib
-import inspect
 import sys
 from bisect import bisect_right
 from collections.abc import Callable, Iterable, Mapping
@@ -435,6 +433,8 @@ class Rule:
     @property
     def explanation(self) -> str:
         """The module's docstring: one sentence, then why, when it is left alone, and what is safe."""
+        import inspect
+
         module = sys.modules.get(self.module)
         return inspect.cleandoc(module.__doc__ or "") if module else ""
 
@@ -459,6 +459,8 @@ ID_LENGTH = 8
 
 
 def short_id(*words: str) -> str:
+    import hashlib  # late: it loads OpenSSL, and a check shows no ids
+
     data = "\0".join(words).encode("utf-8", "surrogateescape")
     return hashlib.sha256(data).hexdigest()[:ID_LENGTH]
 

@@ -19,7 +19,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from functools import cached_property
 from itertools import islice, takewhile
 from pathlib import Path
-from typing import Any, Protocol, Self, TypeVar, cast
+from typing import Any, NamedTuple, Protocol, Self, TypeVar, cast
 
 from fixer import disk
 from fixer.budget import another_file
@@ -43,7 +43,7 @@ _GENERATED_HEAD = re.compile(
 )
 _DO_NOT_EDIT = re.compile(r"\bdo not (directly |manually )?(edit|modify|change)|\bdon't edit", re.IGNORECASE)
 _HEAD_LINES = 15
-_OF_THE_DISK = ("_listed", "_on_disk", "_environments")
+_OF_THE_DISK = ("_listed", "_on_disk", "_environments", "origin")
 _OF_THE_LISTING = ("_files", "_names", "_folders", "_by_name", "_by_suffix", "_paths_by_kind")
 """What has been found out about the files that are there, and stays true where only their texts change."""
 _TEMPLATE = re.compile(r"\{%|<%")
@@ -51,7 +51,8 @@ _TEMPLATE = re.compile(r"\{%|<%")
 _CLOSED_FOLDER = re.compile(r"^warning: could not open directory '(.*)': (.*)$", re.MULTILINE)
 _WILDCARD = re.compile(r"[*?]|\[[^\]]*\]|\[")
 _LISTING = "*"
-"""What a fact depends on that asked which files there are."""
+"""What a fact depends on that asked which files there are, all of them. Who asks for some depends on these only: on the
+files of a name or suffix, of a kind, or on a folder; see `_answered_by`."""
 _TOLD = "?"
 """Likewise, that asked for a fact which the repository was told."""
 
@@ -64,6 +65,16 @@ class Fact(Protocol):
 
     @classmethod
     def detect(cls, repository: Repository) -> Self | None: ...
+
+
+class _Made(NamedTuple):
+    """A fact, what it `asked` of the files, and the facts that it `used`. It is `sound` while all that it asked for has
+    the same answer."""
+
+    fact: Any
+    asked: set[str]
+    used: dict[type[Any], Any]
+    sound: bool = True
 
 
 def is_vendored(path: str) -> bool:
@@ -107,11 +118,12 @@ class Repository:
         self.bring = bring
         self._overlay = dict(overlay or {})
         self._documents: dict[str, Document | FileError] = {}
+        self._parsed: dict[tuple[str, type[Document]], Document | FileError] = {}
         self._sources: dict[str, Source | FileError] = {}
         self._facts: dict[type[Any], Any] = {}
-        self._depends: dict[type[Any], set[str]] = {}
+        self._made: dict[type[Any], _Made] = {}
         self._told: dict[type[Any], Any] = {}
-        self._trails: list[set[str]] = []
+        self._making: list[_Made] = []
         self._share: frozenset[str] | None = None
         self._ignored: dict[str, bool] = {}
         self.asked_for = ""
@@ -120,17 +132,20 @@ class Repository:
     def with_changes(self, changed: Mapping[str, Source | Document]) -> Repository:
         """The same repository with these files changed or added; those that were read already are not read again.
 
-        Documents of other files are kept, and so are facts that read none of these files.
+        Documents of other files are kept, and so are facts that read none of these files and rest on none that did.
         """
         sources = {path: made if isinstance(made, Source) else made.source for path, made in changed.items()}
         after = Repository(self.root, {**self._overlay, **sources}, self.only, self.bring)
         added = any(path not in self._names for path in changed)
-        touched = set(changed) | ({_LISTING} if added else set())
-        after._facts = {kind: fact for kind, fact in self._facts.items() if not self._depends[kind] & touched}
-        after._depends = {kind: self._depends[kind] for kind in after._facts}
+        touched = set(changed).union(*(_answered_by(path) for path in changed if path not in self._names))
+        after._made = {
+            kind: made._replace(sound=made.sound and made.asked.isdisjoint(touched))
+            for kind, made in self._made.items()
+        }
         after._documents = {p: d for p, d in self._documents.items() if p not in changed}
         after._documents |= {p: made for p, made in changed.items() if not isinstance(made, Source)}
         after._sources = {p: s for p, s in self._sources.items() if p not in changed}
+        after._parsed = {key: found for key, found in self._parsed.items() if key[0] not in changed}
         after._told = self._told
         kept = _OF_THE_DISK if added else (*_OF_THE_DISK, *_OF_THE_LISTING)
         after.__dict__.update({name: self.__dict__[name] for name in kept if name in self.__dict__})
@@ -158,8 +173,9 @@ class Repository:
 
     def told(self, fact: object) -> Repository:
         """The same picture with a fact that no file tells; what followed from another such fact is forgotten."""
-        for kind in [kind for kind, depends in self._depends.items() if _TOLD in depends]:
-            del self._facts[kind], self._depends[kind]
+        for kind in [kind for kind, made in self._made.items() if _TOLD in made.asked]:
+            del self._made[kind]
+            self._facts.pop(kind, None)
         picture = copy.copy(self)
         picture._told = {**self._told, type(fact): fact}
         return picture
@@ -236,12 +252,12 @@ class Repository:
 
     @cached_property
     def _names(self) -> frozenset[str]:
-        return frozenset(self.files)
+        return frozenset(self._files)
 
     def _note(self, path: str) -> None:
-        """Remembers, for the facts being computed, what they depend on."""
-        for trail in self._trails:
-            trail.add(path)
+        """Remembers, for the fact that is being made, what it rests on."""
+        if self._making:
+            self._making[-1].asked.add(path)
 
     def _about(self, path: str) -> None:
         if path != self.asked_for:
@@ -249,12 +265,12 @@ class Repository:
             another_file()
 
     def exists(self, path: str) -> bool:
-        self._note(_LISTING)
+        self._note(_of_path(path))
         return path in self._names
 
     def has_folder(self, path: str) -> bool:
         """Whether a file that counts stands below this folder."""
-        self._note(_LISTING)
+        self._note(f"{path}/")
         return path in self._folders
 
     @cached_property
@@ -269,7 +285,7 @@ class Repository:
 
     def named(self, name: str) -> tuple[str, ...]:
         """Every path whose last part is this name."""
-        self._note(_LISTING)
+        self._note(_of_name(name))
         return self._by_name.get(name, ())
 
     @cached_property
@@ -282,22 +298,22 @@ class Repository:
     def ending(self, *suffixes: str) -> tuple[str, ...]:
         """Every path with one of these suffixes, such as `.py`, in whatever case, sorted; an empty one stands for names
         without a dot. Where there are very many files, most have other suffixes, and need not be looked at."""
-        self._note(_LISTING)
-        if len(suffixes) == 1:
-            return self._by_suffix.get(suffixes[0], ())
-        return tuple(sorted(path for suffix in suffixes for path in self._by_suffix.get(suffix, ())))
+        found = [self._ending(suffix) for suffix in suffixes]
+        return found[0] if len(found) == 1 else tuple(sorted(path for paths in found for path in paths))
+
+    def _ending(self, suffix: str) -> tuple[str, ...]:
+        self._note(_of_suffix(suffix))
+        return self._by_suffix.get(suffix, ())
 
     @cached_property
     def _by_suffix(self) -> dict[str, tuple[str, ...]]:
         found: dict[str, list[str]] = {}
         for path in self._files:
-            _, dot, suffix = path.rpartition("/")[2].rpartition(".")
-            found.setdefault(f".{suffix.lower()}" if dot else "", []).append(path)
+            found.setdefault(_suffix(path), []).append(path)
         return {suffix: tuple(paths) for suffix, paths in found.items()}
 
     def glob(self, *patterns: str) -> Iterator[str]:
         """Paths that match a shell pattern; `*` also crosses `/`, so `*Dockerfile` finds it in every folder."""
-        self._note(_LISTING)
         matches = re.compile("|".join(map(fnmatch.translate, patterns))).match
         several = [self._candidates(pattern) for pattern in patterns]
         candidates = several[0] if len(several) == 1 else sorted({path for paths in several for path in paths})
@@ -308,9 +324,10 @@ class Repository:
         first, *others = _WILDCARD.split(pattern)
         last = others[-1] if others else first
         if "/" in last or not others:
-            return self._by_name.get(last.rpartition("/")[2], ())
+            return self.named(last.rpartition("/")[2])
         if "." in last:
-            return self._by_suffix.get(f".{last.rpartition('.')[2].lower()}", ())
+            return self._ending(_suffix(last))
+        self._note(_LISTING)
         if not first:
             return self._files
         start = bisect_left(self._files, first)
@@ -349,6 +366,7 @@ class Repository:
             self._ignored |= {path: path in ignored for path in unknown}
         return frozenset(path for path in asked if self._ignored[path])
 
+    @cached_property
     def origin(self) -> str:
         """The address of git's remote `origin`; empty where there is none."""
         try:
@@ -382,10 +400,23 @@ class Repository:
             raise found
         return found
 
+    def parsed(self, path: str, kind: type[D]) -> D:
+        """The file as a document of this kind, whatever its name says. Raises FileError, the same one each time."""
+        source = self.read(path)
+        if (path, kind) not in self._parsed:
+            try:
+                self._parsed[path, kind] = kind.parse(source)
+            except FileError as error:
+                self._parsed[path, kind] = error
+        found = self._parsed[path, kind]
+        if isinstance(found, FileError):
+            raise found
+        return cast("D", found)
+
     @cached_property
     def _paths_by_kind(self) -> dict[str, list[str]]:
         found: dict[str, list[str]] = {}
-        for path in self.files:
+        for path in self._files:
             found.setdefault(kind_of(path), []).append(path)
         return found
 
@@ -405,7 +436,7 @@ class Repository:
 
         `wanted` tells by the text which ones are worth parsing.
         """
-        self._note(_LISTING)
+        self._note(_of_kind(name_of(kind)))
         for path in self._paths_by_kind.get(name_of(kind), ()):
             try:
                 if wanted is None or wanted(self.read(path)):
@@ -428,15 +459,60 @@ class Repository:
         if kind in self._told:
             self._note(_TOLD)
             return cast("F", self._told[kind])
+        found = self._fact(kind)
+        if self._making:
+            self._making[-1].used[kind] = found
+        return cast("F | None", found)
+
+    def _fact(self, kind: type[Any]) -> Any:
         if kind not in self._facts:
-            self._trails.append(set())
-            try:
-                self._facts[kind] = cast("type[Fact]", kind).detect(self)
-            finally:
-                self._depends[kind] = self._trails.pop()
-        for trail in self._trails:
-            trail |= self._depends[kind]
-        return cast("F | None", self._facts[kind])
+            made = self._made.get(kind)
+            if made is None or not made.sound or any(self._fact(used) is not was for used, was in made.used.items()):
+                made = self._made[kind] = self._newly_made(kind, made)
+            self._facts[kind] = made.fact
+        return self._facts[kind]
+
+    def _newly_made(self, kind: type[Fact], before: _Made | None) -> _Made:
+        """A fact that is made anew and is what it was remains the same object: what rests on it need not be made
+        again, nor need rules be asked again that asked for it."""
+        self._making.append(_Made(None, set(), {}))
+        try:
+            fact = kind.detect(self)
+        finally:
+            made = self._making.pop()
+        return made._replace(fact=before.fact if before is not None and fact == before.fact else fact)
+
+
+def _answered_by(path: str) -> Iterator[str]:
+    """What facts may have asked for that has another answer once there is this file."""
+    yield from (_LISTING, _of_path(path), _of_name(path.rpartition("/")[2]))
+    yield from (_of_suffix(_suffix(path)), _of_kind(kind_of(path)))
+    folder = path.rpartition("/")[0]
+    while folder:
+        yield f"{folder}/"
+        folder = folder.rpartition("/")[0]
+
+
+def _suffix(path: str) -> str:
+    _, dot, suffix = path.rpartition("/")[2].rpartition(".")
+    return f".{suffix.lower()}" if dot else ""
+
+
+# No path begins with a star.
+def _of_path(path: str) -> str:
+    return f"*path {path}"
+
+
+def _of_name(name: str) -> str:
+    return f"*/{name}"
+
+
+def _of_suffix(suffix: str) -> str:
+    return f"*suffix {suffix}"
+
+
+def _of_kind(kind: str) -> str:
+    return f"*kind {kind}"
 
 
 def _parsed(kind: str, source: Source) -> Document:

@@ -25,7 +25,6 @@ import hashlib
 import json
 import os
 import re
-import secrets
 import shutil
 import stat
 from collections.abc import Iterable, Iterator, Mapping
@@ -120,7 +119,7 @@ def apply(root: Path, plan: Plan) -> Receipt:
         recovery = _recover(root, state)
         _refuse_changed(root, moves, "changed since it was read", "run fhfix again")
         folders = _missing_folders(root, moves)
-        record = _Record(secrets.token_hex(4), "apply", tuple(moves), folders)
+        record = _Record(os.urandom(4).hex(), "apply", tuple(moves), folders)
         _carry_out(root, state, record, contents)
     return Receipt(
         changed=tuple(move.path for move in moves if move.before is not None),
@@ -150,7 +149,7 @@ def undo(root: Path) -> Receipt:
         with _refusing():
             contents = {move.path: _blob(state, history[-1], move) for move in moves if move.before is not None}
         number = history[-1].rpartition("/")[2]
-        record = _Record(secrets.token_hex(4), "undo", back, done.folders, undoes=number)
+        record = _Record(os.urandom(4).hex(), "undo", back, done.folders, undoes=number)
         _carry_out(root, state, record, contents)
     return Receipt(
         changed=tuple(move.path for move in moves if move.before is not None),
@@ -637,7 +636,7 @@ def _recover(root: Path, state: _State) -> Recovery | None:
 def _discard(state: _State, folder: str) -> None:
     """Take a folder of ours out of the way by one rename; `_sweep` removes what is in it."""
     if state.has(folder):
-        state.rename(folder, f"{_DISCARDED}-{secrets.token_hex(4)}")
+        state.rename(folder, f"{_DISCARDED}-{os.urandom(4).hex()}")
 
 
 def _sweep(state: _State) -> None:

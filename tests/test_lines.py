@@ -144,3 +144,38 @@ def test_a_splice_is_what_its_changes_say(text: str, wanted: list[tuple[int, int
 
     assert after.replace("\r\n", "\n") == unix
     assert performed(document.plain(), parts) == lines(after).plain()
+
+
+@given(
+    FILES,
+    st.lists(
+        st.tuples(st.integers(0, 9), st.integers(0, 3), st.sampled_from(["x", "", "x\n", "\nx", "\n", "a\nb"])),
+        max_size=3,
+    ),
+)
+def test_text_and_meaning_of_splices_of_several_calls_agree(text: str, wanted: list[tuple[int, int, str]]) -> None:
+    before = lines(text)
+    edits: list[tuple[int, int, str]] = []
+    for start, length, new in sorted(wanted):
+        at = min(max(start, edits[-1][1] + 1 if edits else 0), len(before.text))
+        if not edits or at > edits[-1][1]:
+            edits.append((at, min(at + length, len(before.text)), new))
+    if "\r" in before.text:
+        assert isinstance(before.splice(edits), Blocked)
+        return
+
+    together = before.splice(edits)
+
+    assert lines(spliced(text, together)).plain() == performed(before.plain(), together)
+
+
+@pytest.mark.parametrize("text", ["a\ndump\nb\n", "dump", "a\r\ndump\r\n"])
+def test_what_is_said_of_one_line_in_two_calls_agrees(text: str) -> None:
+    before = lines(text)
+    at = before.text.index("dump")
+    parts = [before.splice([(at, at, "set -o pipefail\n")]), before.splice([(at + 4, at + 4, " || failed=1")])]
+    parts.append(before.splice([(at + 4, at + 4, "\nexit")]))
+    together = tuple(edit for each in parts if not isinstance(each, Blocked) for edit in each)
+
+    assert lines(spliced(text, together)).plain() == performed(before.plain(), together)
+    assert "set -o pipefail" in lines(spliced(text, together)).plain()

@@ -197,6 +197,9 @@ def on_a_terminal(
     return process.wait(30), out
 
 
+@pytest.mark.slow
+@pytest.mark.slow
+@pytest.mark.slow
 @pytest.mark.parametrize("columns", [40, 120])
 def test_a_person_chooses_and_it_is_written(repository: Path, columns: int) -> None:
     code, _ = on_a_terminal(repository, "n", DOWN, " ", "\r", columns=columns)
@@ -214,6 +217,7 @@ def test_standard_output_holds_what_was_chosen_alone(repository: Path) -> None:
     assert (repository / PATH).read_text() == BEFORE
 
 
+@pytest.mark.slow
 def test_never_here_is_written_into_the_configuration(repository: Path) -> None:
     on_a_terminal(repository, DOWN, "i", "\r")
 

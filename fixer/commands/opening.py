@@ -114,17 +114,18 @@ def _open(path: Path, *, safe: bool, profile: str | None, min_severity: str | No
 
 
 def whole_again(root: Path, *, writes: bool) -> None:
-    """After an apply or undo that was cut short the tree holds files from before and after: said before anything of
-    it is looked at, and put right by a command that writes."""
+    """After an apply or undo that was cut short the tree holds files from before and after: put right before anything
+    of it is looked at, as SQLite does, since what is found in such a tree is true of no state of it. A command that
+    only reads goes on where that is not possible, and says what it shows."""
     if not writing.interrupted(root):
-        return
-    if not writes:
-        say("an earlier run was cut short, and this shows the files in between; run fhfix apply or undo")
         return
     try:
         recovery = writing.recover(root)
     except writing.WriteError as error:
-        raise Refusal(*error.lines) from None
+        if writes:
+            raise Refusal(*error.lines) from None
+        say("an apply or undo is halfway, and this shows the files in between:", *error.lines)
+        return
     if recovery is not None:
         say(str(recovery))
 

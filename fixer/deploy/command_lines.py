@@ -8,18 +8,16 @@ from __future__ import annotations
 
 import tomllib
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from fixer.languages.shell import Command, Word
 
 _SAME_PROGRAM = {"fly": "flyctl", "sls": "serverless"}
 
 
-@dataclass(frozen=True)
-class OptionTable:
+class OptionTable(NamedTuple):
     """The options of a program: which take a value, which do not; by command, with those of all under no word."""
 
     valued: Mapping[tuple[str, ...], frozenset[str]]
@@ -53,8 +51,7 @@ def _tables() -> dict[str, Any]:
     return tomllib.loads(text)
 
 
-@dataclass(frozen=True)
-class CommandLine:
+class CommandLine(NamedTuple):
     """A command, read by the options of its program.
 
     `words` is what is neither an option nor the value of one, without the program. `unknown` is the first option that

@@ -44,7 +44,10 @@ if TYPE_CHECKING:
 _DEPLOYS = re.compile(r"deploy|release|\bprod|production|staging|\bcd\b|rollout|ship", re.IGNORECASE)
 _STATIC = re.compile(r"\bdocs?\b|[_-]docs?\b|documentation|storybook|playground|github.pages|gh-pages", re.IGNORECASE)
 _PREVIEW = re.compile(r"preview|review[\s_-]?app", re.IGNORECASE)
-"""What is made for one change and thrown away has nothing to go back to."""
+_ASIDE_OF_PRODUCTION = re.compile(
+    r"\b(?:pr|pull[\s_-]?request)[\s_-]env|\bdestroy|tear[\s_-]?down|undeploy", re.IGNORECASE
+)
+"""What is made for one change, or taken away, has nothing to go back to."""
 _ROLLBACK = re.compile(r"roll[\s_-]?back|revert|undo", re.IGNORECASE)
 _PRODUCTION = re.compile(r"(?<![a-z])(?<!non[-_ ])(?<!pre[-_ ])(?:prod|production|live)(?![a-z])", re.IGNORECASE)
 _STAGING = re.compile(
@@ -410,6 +413,7 @@ class DeployJob:
         return None
 
     def _only_waits(self, step: Step, deployment: Deployment) -> bool:
+        """Whether a step does nothing but wait for what was deployed, alone or with other services."""
         script = step.script
         if script is None or not _waits_only(step) or len(step.at) != 4:
             return False
@@ -420,11 +424,15 @@ class DeployJob:
             return False
         line = read(found[0])
         cluster, service = line.value("--cluster"), line.value("--services", "--service")
-        if line.texts != ("ecs", "wait", "services-stable") or service is None:
+        if line.texts[:3] != ("ecs", "wait", "services-stable") or service is None:
             return False
-        given = (cluster.text if cluster is not None else "default", service.text)
-        wanted = (deployment.target.get("cluster", ""), deployment.target.get("service", ""))
-        return tuple(value_of(text, step, script) for text in given) == wanted
+        named = cluster.text if cluster is not None else "default"
+        if value_of(named, step, script) != deployment.target.get("cluster", ""):
+            return False
+        # Further services stand behind the option's first value.
+        waited = {value_of(text, step, script) for text in (service.text, *line.texts[3:])}
+        deployed = {each.target.get("service", "") for each in self.deployments}
+        return deployment.target.get("service", "") in waited and waited <= deployed
 
     @cached_property
     def urls(self) -> tuple[str, ...]:
@@ -535,7 +543,8 @@ def _deploy_jobs(workflow: Workflow, following: Following) -> Iterator[DeployJob
     if _ROLLBACK.search(workflow.path) or _ROLLBACK.search(workflow.name) or _is_preview(workflow):
         return
     for job in workflow.jobs.values():
-        if _PREVIEW.search(f"{job.id} {job.name} {job.environment}"):
+        named = f"{job.id} {job.name} {job.environment}"
+        if _PREVIEW.search(named) or _ASIDE_OF_PRODUCTION.search(f"{workflow.path} {workflow.name} {named}"):
             continue
         if is_rollback(job) or not mentioned(workflow.source.text[job.node.start : job.node.end]):
             continue

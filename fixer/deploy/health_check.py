@@ -7,8 +7,8 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
 from itertools import groupby
+from typing import NamedTuple
 
 from fixer.languages.shell import Command, Script, Word
 
@@ -48,8 +48,7 @@ _OTHERS = re.compile(
 _HEALTHY_PATH = re.compile(r"health|status|ready|readiness|liveness|alive|ping|heartbeat|\bup\b|/_?version|smoke")
 
 
-@dataclass(frozen=True)
-class HealthCheck:
+class HealthCheck(NamedTuple):
     """One `curl` or `wget` call that fetches one URL and keeps nothing of it.
 
     `options` are those that the request needs (headers, certificates, redirects), as they are written. `fails` says
@@ -161,8 +160,7 @@ def is_local(url: str) -> bool:
     return _LOCAL.match(url) is not None
 
 
-@dataclass(frozen=True)
-class Probe:
+class Probe(NamedTuple):
     """What a loop asks: a URL, quoted for the shell, with curl's options, quoted likewise."""
 
     url: str

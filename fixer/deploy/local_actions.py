@@ -10,7 +10,7 @@ import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from functools import cached_property
-from typing import TYPE_CHECKING, Any, Self
+from typing import TYPE_CHECKING, Any, NamedTuple, Self
 
 from fixer.deploy.deployments import DeployJob
 from fixer.github.workflow import Job, Step, Workflow
@@ -31,8 +31,7 @@ def with_blocks(script: str, *names: str) -> str:
     return _BLOCK.sub(lambda found: found["text"] if found["name"] in names else "", script)
 
 
-@dataclass(frozen=True)
-class Input:
+class Input(NamedTuple):
     """An input of an action: what it is for, the variable in which its script reads it, and what it is if not given.
 
     `default` None: it must be given.
@@ -95,8 +94,7 @@ class LocalAction:
         return {"uses": f"./{FOLDER}/{self.folder}", "with": given}
 
 
-@dataclass(frozen=True)
-class Work:
+class Work(NamedTuple):
     """What one step does: an action of the repository, or the same as a script of its own (`inline`)."""
 
     action: LocalAction

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from typing import NamedTuple
 
 from fixer.deploy.command_lines import read
 from fixer.deploy.commands import StepScript, starts_of, waits, waits_by_action
@@ -148,8 +148,7 @@ def _depends_on(job: Job, wanted: str, without: set[str]) -> bool:
     return any(found.id == wanted for found in job.workflow.upstream(*job.needs, without=without))
 
 
-@dataclass(frozen=True)
-class Flaw:
+class Flaw(NamedTuple):
     """Which step of a rollback starts the wrong revision, which one found it out, and why it is wrong."""
 
     step: Step
@@ -190,8 +189,7 @@ def flaw_of(job: DeployJob, steps: Sequence[Step]) -> Flaw | None:
     return Flaw(step, source, "reads what to go back to after the deployment, when that is the revision that failed")
 
 
-@dataclass(frozen=True)
-class Green:
+class Green(NamedTuple):
     """A command that goes back where a check failed, and after which the script ends as if all were well.
 
     `exit` is the `exit 0` behind it; without one the script goes on, at `end` of the last statement of its block.

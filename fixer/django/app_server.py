@@ -11,7 +11,7 @@ import shlex
 from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cached_property
-from typing import TYPE_CHECKING, Literal, Self
+from typing import TYPE_CHECKING, Literal, NamedTuple, Self
 
 from fixer.languages.python import PythonModule, text
 from fixer.languages.tables import natural
@@ -53,8 +53,7 @@ _ASIDE = re.compile(
 )
 
 
-@dataclass(frozen=True, slots=True)
-class ServerCommand:
+class ServerCommand(NamedTuple):
     """One command that starts an application server. `workers` and `threads` are None where it does not say.
 
     `is_green`: each request has a greenlet of its own, by gevent or eventlet. `timeout` is how many seconds a request

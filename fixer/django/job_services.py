@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from fixer.github.expressions import only_read, reads, reads_below
 from fixer.languages.tables import mapping, sequence
@@ -36,8 +35,7 @@ _PART_OF_REDIS = re.compile(
 _REDIS = {"url": "redis://localhost:6379/0", "host": "localhost", "port": "6379", "index": "0"}
 
 
-@dataclass(frozen=True)
-class ServiceAddress:
+class ServiceAddress(NamedTuple):
     """Where a PostgreSQL service of a job is reached from its steps, and as whom."""
 
     host: str

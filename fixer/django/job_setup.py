@@ -7,7 +7,7 @@ import re
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from fixer.django.job_services import is_named
 from fixer.django.test_run import TestRun, manages
@@ -72,8 +72,7 @@ _BRINGS_DJANGO = re.compile(
 _ONLY_WHERE_ALL_IS_WELL = frozenset({"always", "failure", "cancelled"})
 
 
-@dataclass(frozen=True, slots=True)
-class SetupStep:
+class SetupStep(NamedTuple):
     """`data` is what the new job has of `step`: all of it, or what is needed of its script."""
 
     step: Step
@@ -101,7 +100,7 @@ class Setup:
     def rewritten(self, change: Callable[[str], str]) -> Setup:
         """The same, with every script changed."""
         steps = tuple(
-            replace(each, data={**each.data, "run": change(str(each.data["run"]))}) if "run" in each.data else each
+            each._replace(data={**each.data, "run": change(str(each.data["run"]))}) if "run" in each.data else each
             for each in self.steps
         )
         return replace(self, steps=steps)
@@ -361,7 +360,7 @@ def with_django(
         return name
     text, end = command.script.text, command.args[0].end
     new = f"{text[:end]} -r {name}{text[end:] if with_tests else text[command.end :]}"
-    changed = replace(setup.steps[place], data={**setup.steps[place].data, "run": new})
+    changed = setup.steps[place]._replace(data={**setup.steps[place].data, "run": new})
     return replace(setup, steps=(*setup.steps[:place], changed, *setup.steps[place + 1 :]))
 
 

@@ -70,6 +70,15 @@ class DjangoProject:
     is_template: bool = False
     others: tuple[DjangoProject, ...] = ()
 
+    @property
+    def has_postgres(self) -> bool:
+        """Whether the settings of production name a database of PostgreSQL."""
+        for project in self.projects:
+            chain = project.chain(project.production_path) if not project.is_aside else ()
+            if any(database.vendor == "postgresql" for settings in chain for database in settings.databases):
+                return True
+        return False
+
     @classmethod
     def detect(cls, repository: Repository) -> Self | None:
         """None where the repository has no Django settings."""
@@ -286,7 +295,7 @@ class DjangoProject:
             if module.path in firm:
                 firm.update(other for other in module.imports if other not in module.conditional)
             for read in module_reads(module.document):
-                read = read if module.path in firm else replace(read, required=False)
+                read = read if module.path in firm else read._replace(required=False)
                 known = found.get(read.name)
                 if known is None or (read.required and not known.required):
                     found[read.name] = read

@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Self
+from typing import TYPE_CHECKING, NamedTuple, Self
 
 from fixer.project.packages import PythonPackages
 
@@ -29,8 +28,7 @@ _AGENTS = {
 _STARTS = re.compile(r"(^|/)([^/]*Dockerfile[^/]*|Procfile|[^/]*\.(py|sh|ya?ml|toml|ini|cfg)|start|entrypoint)$")
 
 
-@dataclass(frozen=True)
-class QueryLog:
+class QueryLog(NamedTuple):
     """`by` says what tells of slow queries, empty where nothing does; `taken` are modules named slow_queries."""
 
     by: str

@@ -5,8 +5,7 @@ from __future__ import annotations
 import ast
 import re
 from collections.abc import Iterator
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Self
+from typing import TYPE_CHECKING, NamedTuple, Self
 
 from fixer.django.project import DjangoProject
 from fixer.django.settings import joined
@@ -24,16 +23,14 @@ _HEALTH = re.compile(r"(api/)?(_?health(z|check|-check|_check)?|livez?|readyz?|p
 _DEEPEST = 6
 
 
-@dataclass(frozen=True, slots=True)
-class Route:
+class Route(NamedTuple):
     """A URL without its first slash; `open_`: what stands there is the beginning of others, which are not known."""
 
     url: str
     open_: bool = False
 
 
-@dataclass(frozen=True)
-class Routes:
+class Routes(NamedTuple):
     """The routes of the URLconf that the settings of manage.py name."""
 
     routes: tuple[Route, ...]
@@ -67,8 +64,7 @@ class Routes:
         return min(found, key=lambda url: (len(url), url), default="")
 
 
-@dataclass(frozen=True)
-class HealthUrl:
+class HealthUrl(NamedTuple):
     """`path` answers 200 when the application is up, as far as files tell; empty where none is known.
 
     `refused` is what a container is probed with although the URLconf has no such URL, `likely` another of its

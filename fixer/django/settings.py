@@ -5,8 +5,8 @@ from __future__ import annotations
 import ast
 import re
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass, field, replace
-from typing import TYPE_CHECKING, Literal
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Literal, NamedTuple
 
 from fixer.languages.python import PythonModule, constant, dotted, has_spread, item, text
 from fixer.model import FileError
@@ -63,8 +63,7 @@ _URL_CALLS = re.compile(
 )
 
 
-@dataclass(frozen=True, slots=True)
-class EnvRead:
+class EnvRead(NamedTuple):
     """A variable that settings read from the environment.
 
     `default` is its text where it is a literal; `required`: without the variable the settings cannot be imported.
@@ -132,8 +131,7 @@ class Database:
         return item(self.node, "OPTIONS")
 
 
-@dataclass(frozen=True, slots=True)
-class Cache:
+class Cache(NamedTuple):
     """One alias of CACHES. `location` is a literal or the default of what is read."""
 
     alias: str
@@ -617,7 +615,7 @@ def module_reads(module: PythonModule) -> Iterator[EnvRead]:
             if read is None and isinstance(node, ast.Call) and _is_url(module, node):
                 read = _url_read(module, node)
             if read is not None:
-                yield read if id(node) in firm else replace(read, required=False)
+                yield read if id(node) in firm else read._replace(required=False)
 
 
 def _is_compound(statement: ast.stmt) -> bool:

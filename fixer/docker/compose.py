@@ -6,15 +6,14 @@ import posixpath
 import re
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Any
+from typing import Any, NamedTuple
 
 from fixer.languages.dockerfile import ImageRef
 from fixer.languages.tables import sequence
 from fixer.languages.yaml import Node, Yaml
 
 
-@dataclass(frozen=True)
-class Build:
+class Build(NamedTuple):
     """How an image is built, paths from the top of the repository. `dockerfile` is empty where it stands inline."""
 
     context: str
@@ -22,8 +21,7 @@ class Build:
     target: str
 
 
-@dataclass(frozen=True)
-class Mount:
+class Mount(NamedTuple):
     """A volume. `source` is a name, a path as written, or empty; `bind` says whether it is a folder of the host, and
     `folder` which one of the repository that is, from its top (None: none). `of_root`: a platform makes it for root,
     whoever owned the folder in the image."""

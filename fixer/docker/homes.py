@@ -5,13 +5,12 @@ from __future__ import annotations
 import re
 import tomllib
 from collections.abc import Container, Iterable
-from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
+from typing import NamedTuple
 
 
-@dataclass(frozen=True, slots=True)
-class HomeTool:
+class HomeTool(NamedTuple):
     """`keeps` says what is kept there; one of `variables` moves it."""
 
     pattern: re.Pattern[str]

@@ -5,10 +5,9 @@ from __future__ import annotations
 import os
 import re
 import tomllib
-from dataclasses import dataclass
 from fnmatch import fnmatchcase
 from functools import cache
-from typing import Any, Literal
+from typing import Any, Literal, NamedTuple
 
 from fixer.languages.dockerfile import ImageRef
 
@@ -22,8 +21,7 @@ _DEBIAN = re.compile(
 ROOT = frozenset(("root", "0", "ContainerAdministrator"))
 
 
-@dataclass(frozen=True, slots=True)
-class BaseImage:
+class BaseImage(NamedTuple):
     """What an image is as a base. `user` is an unprivileged user that is there (empty: none), `id` its number."""
 
     family: Family

@@ -5,7 +5,7 @@ from __future__ import annotations
 import posixpath
 import re
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass
+from typing import NamedTuple
 
 from fixer.languages.dockerfile import expanded
 from fixer.languages.shell import Command, Script, Structure
@@ -54,8 +54,7 @@ _PORT = re.compile(r"(?:--?[\w-]+=)?(?:tcp:|http:|socket:)?(?://)?(?:[\d.]{7,15}
 _PORT_OPTION = re.compile(r"^(?:--(?:http-|server-|listen-)?port|-p|-P)(?:=(\d{1,5}))?$")
 
 
-@dataclass(frozen=True, slots=True)
-class User:
+class User(NamedTuple):
     """A user that is there, or that a Dockerfile makes. `group` is empty where it is not known."""
 
     name: str

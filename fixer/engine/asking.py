@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import time
-import traceback
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import suppress
@@ -18,10 +17,12 @@ from fixer.engine.processes import in_processes
 from fixer.model import (
     Asked,
     Blocked,
+    Document,
     Fault,
     FileError,
     Finding,
     Fix,
+    NewFile,
     Reported,
     Rule,
     RuleOptions,
@@ -66,6 +67,7 @@ class Asking:
     faults: dict[tuple[str, str], Fault] = field(default_factory=dict)
     problems: dict[str, FileError] = field(default_factory=dict)
     answers: dict[tuple[str, str], tuple[tuple[Any, ...], list[Finding]]] = field(default_factory=dict)
+    new: dict[NewFile, Document | FileError | None] = field(default_factory=dict)
     spent: dict[str, float] = field(default_factory=lambda: defaultdict(float))
 
     def problems_by_path(self) -> tuple[FileError, ...]:
@@ -131,12 +133,24 @@ class Asking:
             if document is not None:
                 reasons.append(rejected(document, [edit for edit in fix.edits if edit.path == path]))
         for file in fix.new_files:
-            kind = kind_of(file.path)
             with suppress(FileError):  # it is named when the fix is made
-                if kind:
-                    reasons.append(rejected_file(document_type(kind).parse(Source(file.path, file.text))))
+                if (new := self.document_of(file)) is not None:
+                    reasons.append(rejected_file(new))
         why = next(filter(None, reasons), "")
         return Blocked(why, "write by hand what it stands for, then run fhfix again") if why else None
+
+    def document_of(self, file: NewFile) -> Document | None:
+        """A file that a fix adds, read; None for a kind that is not read. Raises FileError, the same one each time."""
+        if file not in self.new:
+            kind = kind_of(file.path)
+            try:
+                self.new[file] = document_type(kind).parse(Source(file.path, file.text)) if kind else None
+            except FileError as error:
+                self.new[file] = error
+        found = self.new[file]
+        if isinstance(found, FileError):
+            raise found
+        return found
 
     def _asked(self, rule: Rule, repository: Repository) -> Iterator[Finding]:
         path = ""
@@ -289,6 +303,8 @@ def _given(asks: tuple[Asked, ...], repository: Repository, options: RuleOptions
 
 
 def _fault(rule: Rule, path: str, error: Exception) -> Fault:
+    import traceback
+
     where = traceback.extract_tb(error.__traceback__)[-1]
     return Fault(
         rule.id, path, f"{type(error).__name__}: {error} ({PurePosixPath(where.filename).name}:{where.lineno})"

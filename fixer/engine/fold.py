@@ -10,7 +10,6 @@ from collections.abc import Callable, Iterable, Sequence
 from contextlib import suppress
 
 from fixer.budget import DOCUMENT, OutOfTime, limited
-from fixer.documents import document_type, kind_of
 from fixer.engine.asking import TOO_MUCH, Asking, by_place, too_much
 from fixer.engine.naming import Naming
 from fixer.engine.processes import in_processes
@@ -30,7 +29,7 @@ from fixer.model import (
     Tier,
 )
 from fixer.pieces import Runs
-from fixer.repository import Repository
+from fixer.repository import Repository, generated_by
 from fixer.splice import Claimed, splice
 from fixer.verify import BrokenPromiseError, kept_promise, second_reading
 
@@ -251,14 +250,12 @@ class Fold:
         for file in files:
             if self.repository.exists(file.path):
                 raise BrokenPromiseError(file.path, "it would overwrite a file")
-            source = Source(file.path, file.text)
-            kind = kind_of(file.path)
-            if kind:
-                try:
-                    document_type(kind).parse(source)
-                except FileError as problem:
-                    raise BrokenPromiseError(file.path, f"the new file cannot be read: {problem.reason}") from None
-            changed[file.path] = source
+            try:
+                document = self.asked.document_of(file)
+            except FileError as problem:
+                raise BrokenPromiseError(file.path, f"the new file cannot be read: {problem.reason}") from None
+            generated = generated_by(file.path, file.text)  # then it is no document for anybody
+            changed[file.path] = Source(file.path, file.text) if document is None or generated else document
         return changed
 
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import pickle
 import signal
 import sys
 import threading
@@ -45,6 +44,8 @@ def in_processes(work: Callable[[S], R], shares: Sequence[S]) -> list[R | None]:
 
 
 def _answer(reader: int) -> R | None:
+    import pickle  # late: a single repository hardly ever needs a second process
+
     blocks = []
     while block := os.read(reader, 1 << 20):
         blocks.append(block)
@@ -64,6 +65,8 @@ def _work(work: Callable[[S], R], share: S, writer: int, parent: int, watched: i
             os.dup2(nothing, stream)
         _end_with(parent, watched)
         with os.fdopen(writer, "wb") as stream_of_answer:
+            import pickle
+
             pickle.dump(work(share), stream_of_answer)
     finally:
         os._exit(0)

@@ -67,6 +67,14 @@ class Clone:
         for each in alike:
             del self.absent[each]
 
+    def deepen(self, commit: str, branch: str, depth: int) -> None:
+        """Fetch the last commits of another branch, without their files."""
+        git = Git(self.root)
+        if git.maybe("rev-parse", "--quiet", "--verify", f"refs/fhfix/{commit}"):
+            return
+        quiet = ("--quiet", f"--depth={depth}", "--filter=blob:none", "--no-tags", "--no-write-fetch-head")
+        git.run("fetch", *quiet, "origin", f"+refs/heads/{branch}:refs/fhfix/{commit}", remote=self.remote)
+
 
 def tip(remote: Remote, folder: Path) -> Tip:
     """What the repository has now. Raises GitError."""

@@ -10,6 +10,7 @@ import json
 import os
 import signal
 import sys
+import traceback
 from collections import deque
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -96,8 +97,10 @@ def each_looked_at(looks: Sequence[Look], processes: int) -> Iterator[Looked]:
         try:
             for number in range(1, len(looks) + 1):
                 each, answer = answers.popleft()
-                looked = answer.result()
-                yield looked or Looked(each.target.name, why="the process that looked at it was ended", passing=True)
+                try:
+                    yield answer.result()
+                except DiedError as error:
+                    yield Looked(each.target.name, why=str(error), passing=True)
                 if number % EVERY == 0:
                     remove_oldest(how.clones)
         finally:
@@ -105,28 +108,46 @@ def each_looked_at(looks: Sequence[Look], processes: int) -> Iterator[Looked]:
             remove_oldest(how.clones)
 
 
-def in_own_process(work: Callable[..., R], *arguments: object) -> R | None:
-    """What `work` says, in a process of its own; None where that died."""
+class DiedError(Exception):
+    """A process that answered nothing: it was ended, or it met a fault of fhfix, which the message names."""
+
+
+def in_own_process(work: Callable[..., R], *arguments: object) -> R:
+    """What `work` says, in a process of its own. Raises DiedError."""
     context = get_context("forkserver")
     context.set_forkserver_preload(["fixer.fleet.loaded"])
     reader, writer = context.Pipe(duplex=False)
-    child = context.Process(target=_answer, args=(writer, os.getpid(), work, arguments), daemon=True)
+    child = context.Process(target=_answer, args=(writer, work, arguments), daemon=True)
     child.start()
     writer.close()
     try:
-        return reader.recv()  # type: ignore[no-any-return]
+        answer, fault = reader.recv()
     except EOFError:
-        return None
+        answer, fault = None, "the process was ended"
     finally:
         reader.close()
         child.join()
+    if fault:
+        raise DiedError(fault)
+    return answer  # type: ignore[no-any-return]
 
 
-def _answer(writer: Connection, asked_by: int, work: Callable[..., R], arguments: Sequence[Any]) -> None:
+def _answer(writer: Connection, work: Callable[..., R], arguments: Sequence[Any]) -> None:
+    """It leaves the streams of its parent alone: all that it says is its answer."""
     for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
         signal.signal(number, signal.SIG_DFL)
+    nothing = os.open(os.devnull, os.O_RDWR)
+    for stream in (0, 1, 2):
+        os.dup2(nothing, stream)
     _end_with_parent()
-    writer.send(work(*arguments))
+    try:
+        answer = work(*arguments)
+    except Exception as error:
+        where = traceback.extract_tb(error.__traceback__)[-1]
+        place = f"{os.path.basename(where.filename)}:{where.lineno}"
+        writer.send((None, f"FAULT: {type(error).__name__}: {error} ({place}); please report this"))
+        raise
+    writer.send((answer, ""))
 
 
 def _end_with_parent() -> None:

@@ -44,9 +44,10 @@ class Hosted:
 
 @dataclass(frozen=True, slots=True)
 class Pull:
-    """A pull request. `body` is its text."""
+    """A pull request. `body` is its text, `node` its id for GraphQL."""
 
     number: int
+    node: str
     url: str
     is_open: bool
     merged: bool
@@ -61,6 +62,7 @@ class Pull:
         labels = _value(answer, "labels", list, [])
         return cls(
             _value(answer, "number", int),
+            _value(answer, "node_id", str, ""),
             _value(answer, "html_url", str),
             is_open=_value(answer, "state", str) == "open",
             merged=bool(_value(answer, "merged_at", str, "")),

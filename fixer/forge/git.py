@@ -39,7 +39,11 @@ _NOTHING_RUNS_WITH_A_TOKEN = (
 
 
 class GitError(Exception):
-    """Something of git's that stands in the way; the message says what to do."""
+    """Something of git's that stands in the way; the message says what to do. `final`: trying again will not do."""
+
+    def __init__(self, message: str, *, final: bool = False) -> None:
+        super().__init__(message)
+        self.final = final
 
 
 @dataclass(frozen=True, slots=True)
@@ -247,7 +251,7 @@ class Workshop:
                 mode = modes.get(path, "100755" if content.executable else "100644")
                 entries.append(f"{mode} {self._blob(base, path, content)}\t{path}\0")
             self.run("update-index", "-z", "--index-info", stdin=os.fsencode("".join(entries)))
-            tree = self.run("write-tree")
+            tree = self.run("write-tree", "--missing-ok")  # a partial clone lacks what nothing has read
             if tree == parent_tree:
                 continue
             message = f"{commit.message.rstrip()}\n\n{TREE_TRAILER}: {tree}\n"
@@ -319,28 +323,28 @@ class Workshop:
                 "push", "--no-verify", "--quiet", lease, remote.url, f"{commit}:refs/heads/{branch}", remote=remote
             )
         except GitError as error:
-            raise GitError(_refusal(str(error), branch)) from None
+            raise _refusal(str(error), branch) from None
 
 
-def _refusal(said: str, branch: str) -> str:
+def _refusal(said: str, branch: str) -> GitError:
     """What a refused push means, and what to do about it."""
     if re.search(r"without `?workflows?`? (scope|permission)", said):
-        return (
+        return GitError(
             "GitHub refuses to let this token change workflows. A classic token needs the scope `workflow`, a"
             " fine-grained one or an app the permission “Workflows: write”; the GITHUB_TOKEN of a workflow can never"
-            " have it"
+            " have it",
+            final=True,
         )
     if "stale info" in said or "fetch first" in said or "cannot lock ref" in said:
-        return f"the branch {branch} was changed by somebody else in this very moment; run it again"
+        return GitError(f"the branch {branch} was changed by somebody else in this very moment; run it again")
     if re.search(r"GH006|GH013|protected branch|rule violations", said):
-        return (
-            f"the branch {branch} is protected: name another one with --branch, or allow pushes to it ({_last(said)})"
-        )
+        advice = f"name another one with --branch, or allow pushes to it ({_last(said)})"
+        return GitError(f"the branch {branch} is protected: {advice}", final=True)
     if re.search(r"Authentication failed|could not read Username|\b401\b", said):
-        return "GitHub does not accept this token for git; is it expired, or made for another host?"
+        return GitError("GitHub does not accept this token for git; is it expired, or made for another host?")
     if re.search(r"\b403\b|Permission .* denied|Write access .* not granted", said):
-        return "this token may not push here: it needs “Contents: write”, or use --fork"
-    return f"the push failed: {_last(said)}"
+        return GitError("this token may not push here: it needs “Contents: write”, or use --fork", final=True)
+    return GitError(f"the push failed: {_last(said)}")
 
 
 def _last(said: str) -> str:

@@ -36,6 +36,8 @@ PATIENCE = 300.0
 ATTEMPTS = 4
 """How often a request is made that the server did not answer, or answered with a 5xx."""
 
+GRAPHQL = "/graphql"
+
 PAGE = 100
 """Items of a list that GitHub gives at once, at most."""
 
@@ -46,13 +48,14 @@ _LOOPBACK = ("127.0.0.1", "localhost", "[::1]")
 class GitHubError(Exception):
     """What GitHub answered, or why there was no answer. `status` is 0 where there was none.
 
-    `uncertain`: the request may have been carried out all the same.
+    `uncertain`: the request may have been carried out all the same. `wait` are the seconds that GitHub asks for.
     """
 
-    def __init__(self, message: str, status: int = 0, *, uncertain: bool = False) -> None:
+    def __init__(self, message: str, status: int = 0, *, uncertain: bool = False, wait: float = 0.0) -> None:
         super().__init__(message)
         self.status = status
         self.uncertain = uncertain
+        self.wait = wait
 
 
 @dataclass(frozen=True, slots=True)
@@ -183,6 +186,9 @@ class GitHub:
     api: str
     token: str = field(repr=False)
     say: Callable[[str], None] = lambda line: None
+    audit: Callable[[str], None] = lambda line: None
+    """Told of each request that writes, before it is sent and when it is answered."""
+
     scopes: frozenset[str] | None = None
     """What a classic token may do; None for other tokens, which do not tell."""
 
@@ -221,10 +227,14 @@ class GitHub:
         server; else the error is `uncertain`, and whoever asked looks before asking again."""
         repeatable = method != "POST" if repeatable is None else repeatable
         failures, waited = 0, 0.0
+        writes = method != "GET" and path != GRAPHQL
         while True:
-            if method != "GET":
+            if writes:
                 self._pace()
+                self.audit(f"{method} {self.api}{path}")
             status, headers, data = self._send(method, path, body)
+            if writes:
+                self.audit(f"{method} {self.api}{path}: {status or 'no answer'}")
             if 200 <= status < 300:
                 if "x-oauth-scopes" in headers:
                     self.scopes = frozenset(re.findall(r"[\w:]+", headers["x-oauth-scopes"]))
@@ -236,7 +246,7 @@ class GitHub:
                 if waited > PATIENCE:
                     back = time.strftime("%H:%M:%S", time.localtime(time.time() + delay))
                     raise GitHubError(
-                        f"GitHub's limit for this token is used up until {back}; run it again then", status
+                        f"GitHub's limit for this token is used up until {back}; run it again then", status, wait=delay
                     )
                 self.say(f"GitHub asks to wait {delay:.0f} s")
                 self.sleep(delay)
@@ -251,6 +261,22 @@ class GitHub:
                 raise GitHubError(f"{reason}; run it again later", status, uncertain=True)
             self.sleep(2.0 ** (failures - 1))
 
+    def query(self, text: str, variables: Mapping[str, Any]) -> dict[str, Any]:
+        """What GraphQL says; what it may not say of single nodes is null. Raises GitHubError where it says nothing."""
+        answer = self.request("POST", GRAPHQL, {"query": text, "variables": variables}, repeatable=True)
+        data = answer.get("data") if isinstance(answer, dict) else None
+        if isinstance(data, dict):
+            return data
+        errors = answer.get("errors") if isinstance(answer, dict) else None
+        first = errors[0] if isinstance(errors, list) and errors and isinstance(errors[0], dict) else {}
+        limited = first.get("type") == "RATE_LIMITED"
+        said = self._redacted(str(first.get("message") or "the answer is not GitHub's"))
+        raise GitHubError(f"GitHub's GraphQL refused: {said}", 200, wait=60.0 if limited else 0.0)
+
+    def written_now(self) -> None:
+        """Let the second between two requests that write begin now."""
+        self._last_write = time.time()
+
     def _pace(self) -> None:
         wait = self._last_write + 1.0 - time.time()
         if 0 < wait <= 1:
@@ -259,8 +285,10 @@ class GitHub:
 
     def _send(self, method: str, path: str, body: Mapping[str, Any] | None) -> tuple[int, Mapping[str, str], Any]:
         """Status (0: no answer), headers in lower case, decoded body."""
+        # GraphQL stands beside the REST API: on an Enterprise Server at /api/graphql, not below /api/v3.
+        api = self.api.removesuffix("/v3") if path == GRAPHQL else self.api
         request = urllib.request.Request(
-            self.api + path,
+            api + path,
             method=method,
             data=None if body is None else json.dumps(body).encode(),
             headers={

@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, Self
 from urllib.parse import quote
 
 from fixer.audit.criteria import Criterion
@@ -25,12 +25,32 @@ BRANCH = "fhfix"
 
 
 class ProposalError(Exception):
-    """Why there is no pull request, and what to do. Nothing was sent, unless the message says so."""
+    """Why there is no pull request, and what to do. Nothing was sent, unless the message says so.
+
+    `kind` names a reason that is a person's word (`closed`, `others`, `archived`), `url` the pull request that it is
+    about. `passing`: it may do when it is tried again, after `wait` seconds where GitHub says so.
+    """
+
+    def __init__(
+        self, message: str, kind: str = "", url: str = "", *, passing: bool = False, wait: float = 0.0
+    ) -> None:
+        super().__init__(message)
+        self.kind = kind
+        self.url = url
+        self.passing = passing
+        self.wait = wait
+
+    @classmethod
+    def of(cls, error: GitError | GitHubError, more: str = "") -> Self:
+        if isinstance(error, GitError):
+            return cls(f"{error}{more}", passing=not error.final)
+        return cls(f"{error}{more}", passing=error.uncertain or bool(error.wait), wait=error.wait)
 
 
 @dataclass(frozen=True, slots=True)
 class Wish:
-    """What the user asked for. Empty: what the repository suggests."""
+    """What the user asked for. Empty: what the repository suggests. `follows_base`: an open pull request moves to
+    the base that is asked for now."""
 
     branch: str = BRANCH
     base: str = ""
@@ -41,18 +61,22 @@ class Wish:
     single_commit: bool = False
     fork: bool = False
     again: bool = False
+    follows_base: bool = False
     remote: str = "origin"
     repository: str = ""
 
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """What became of it. `nothing`: there was nothing to propose, and nothing was sent."""
+    """What became of it. `nothing`: there was nothing to propose, and nothing was sent. `commit` is the branch's."""
 
     action: Literal["created", "updated", "unchanged", "nothing"]
     url: str = ""
     commits: int = 0
     notes: tuple[str, ...] = ()
+    number: int = 0
+    node: str = ""
+    commit: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,14 +95,16 @@ def propose(
     wish: Wish,
     environment: Mapping[str, str],
     say: Callable[[str], None] = lambda line: None,
+    hub: GitHub | None = None,
 ) -> Outcome:
-    """Open or update the pull request for a plan. Raises ProposalError."""
+    """Open or update the pull request for a plan. `hub` is asked where it is given; its token is not looked for then.
+    Raises ProposalError."""
     if not plan.files:
         return Outcome("nothing")
     try:
-        return _Proposal(root, plan, verified, wish, environment, say).send()
+        return _Proposal(root, plan, verified, wish, environment, say, hub).send()
     except (GitError, GitHubError) as error:
-        raise ProposalError(str(error)) from None
+        raise ProposalError.of(error) from None
 
 
 class _Proposal:
@@ -90,6 +116,7 @@ class _Proposal:
         wish: Wish,
         environment: Mapping[str, str],
         say: Callable[[str], None],
+        hub: GitHub | None,
     ) -> None:
         self.plan = plan
         self.verified = verified
@@ -99,7 +126,8 @@ class _Proposal:
         self.git = Git(root)
         self.head, self.base = self._checked_out()
         self.slug = _slug(self.git, wish)
-        token = token_from(environment, self.slug)
+        self.tip = ""
+        token = hub.token if hub is not None else token_from(environment, self.slug)
         if not token:
             cloud = self.slug.host == "github.com"
             variables = "FHFIX_TOKEN or GH_TOKEN" if cloud else f"FHFIX_HOST to {self.slug.host} and FHFIX_TOKEN"
@@ -107,7 +135,7 @@ class _Proposal:
                 f"there is no token for {self.slug.host}: set {variables} to one that may write contents, pull requests"
                 " and workflows (classic: scopes `repo` and `workflow`)"
             )
-        self.hub = GitHub(self.slug.api, token, say=say)
+        self.hub = hub or GitHub(self.slug.api, token, say=say)
 
     def send(self) -> Outcome:
         upstream = self._repository(self.slug)
@@ -121,9 +149,8 @@ class _Proposal:
         try:
             return self._open_or_update(home, earlier, pushed, len(commits))
         except GitHubError as error:
-            raise ProposalError(
-                f"{error}. The branch {self.wish.branch} is pushed; the next run goes on from there"
-            ) from None
+            pushed_already = f". The branch {self.wish.branch} is pushed; the next run goes on from there"
+            raise ProposalError.of(error, pushed_already) from None
 
     # -- looking before doing -----------------------------------------------------------------------------------
 
@@ -148,7 +175,7 @@ class _Proposal:
             )
         found = Hosted.of(answer)
         if found.archived:
-            raise ProposalError(f"{slug} is archived: nothing can be proposed there")
+            raise ProposalError(f"{slug} is archived: nothing can be proposed there", "archived")
         return found
 
     def _check_scopes(self, upstream: Hosted) -> None:
@@ -190,14 +217,15 @@ class _Proposal:
         ours = [pull for pull in pulls_of(found) if pull.head == self.wish.branch]
         for pull in ours:
             if pull.is_open:
-                if pull.base != self.base:
+                if pull.base != self.base and not self.wish.follows_base:
                     raise ProposalError(
                         f"{pull.url} goes from {self.wish.branch} to {pull.base}, not to {self.base}:"
                         f" use --base {pull.base}, or another --branch"
                     )
                 return Pull.of(self.hub.get(f"/repos/{self.slug}/pulls/{pull.number}"))
         if ours and not ours[0].merged and not self.wish.again:
-            raise ProposalError(f"{ours[0].url} was closed without being merged; --again opens another one")
+            said = f"{ours[0].url} was closed without being merged; --again opens another one"
+            raise ProposalError(said, "closed", ours[0].url)
         return None
 
     # -- the branch ---------------------------------------------------------------------------------------------
@@ -210,16 +238,19 @@ class _Proposal:
         tips = self.git.branches(source, self.base, branch)
         self._check_base(workshop, tips.get(self.base, ""))
         there = tips.get(branch, "") if target == source else self.git.branches(target, branch).get(branch, "")
-        tip = workshop.commit(self.head, commits)
+        self.tip = tip = workshop.commit(self.head, commits)
         if there:
-            workshop.fetch(target, branch)
+            if not workshop.knows(there):
+                workshop.fetch(target, branch)
             self._leave_others_alone(workshop, there)
             if workshop.made_alike(there, tip, self.head):
+                self.tip = there
                 return False
             about = self.hub.maybe(f"/repos/{home.full_name}/branches/{quote(branch)}")
             if about is not None and is_protected(about):
                 raise ProposalError(f"the branch {branch} is protected: use another --branch, or allow pushes to it")
         self.say(f"pushing {len(commits)} {'commit' if len(commits) == 1 else 'commits'} to {branch}")
+        self.hub.audit(f"push {target.url} {branch} from {there or 'nothing'} to {tip}")
         try:
             workshop.push(target, tip, branch, expected=there)
         except GitError:
@@ -238,7 +269,8 @@ class _Proposal:
                 raise ProposalError(
                     f"somebody else has worked on {self.wish.branch}, and that is left alone:"
                     f" {'; '.join(shown for _, shown in others[:3])}."
-                    " Merge or close that pull request, or use another --branch"
+                    " Merge or close that pull request, or use another --branch",
+                    "others",
                 )
             known.append(newest)
 
@@ -253,7 +285,7 @@ class _Proposal:
             return
         ahead = workshop.knows(remote_tip) and workshop.is_ancestor(remote_tip, self.head)
         advice = "push your commits first" if ahead else "pull first"
-        raise ProposalError(f"what is checked out is not {self.base} of {self.slug}: {advice}")
+        raise ProposalError(f"what is checked out is not {self.base} of {self.slug}: {advice}", passing=True)
 
     def _remote(self, about: Hosted) -> Remote:
         url = about.clone_url
@@ -274,7 +306,7 @@ class _Proposal:
             action: Literal["created", "updated", "unchanged"] = "created"
         else:
             action = "updated" if pushed or changed else "unchanged"
-        return Outcome(action, pull.url, commits, tuple(self.notes))
+        return Outcome(action, pull.url, commits, tuple(self.notes), pull.number, pull.node, self.tip)
 
     def _body(self, title: str, asked: Iterable[str]) -> str:
         verified = self.verified
@@ -317,6 +349,8 @@ class _Proposal:
         named_by_us = body.ours and pull.title == body.title
         if pull.title != title and (named_by_us or self.wish.title):
             wanted["title"] = title
+        if pull.base != self.base:
+            wanted["base"] = self.base
         if wanted:
             self.hub.request("PATCH", f"/repos/{self.slug}/pulls/{pull.number}", wanted)
         return bool(wanted) and not created

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Self
+from typing import TYPE_CHECKING, NamedTuple, Self
 
 from fixer.github.action_ref import version_of
 from fixer.github.timeline import NO_ACTIONS, LocalActions
@@ -24,8 +23,7 @@ _GO = re.compile(r"^go\s+(\d+\.\d+(?:\.\d+)?)", re.MULTILINE)
 _TOOLCHAIN = re.compile(r"^toolchain\s+go", re.MULTILINE)
 
 
-@dataclass(frozen=True)
-class ActionFiles:
+class ActionFiles(NamedTuple):
     """`lock` is the text of actions.lock, `configuration` the texts of the files that some actions read, by path.
 
     `package_manager`: a package.json names its package manager, which setup-node acts on from v5 on.

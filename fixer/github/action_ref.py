@@ -6,9 +6,8 @@ https://docs.github.com/actions/reference/workflows-and-actions/workflow-syntax#
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
 from enum import StrEnum
-from typing import Self
+from typing import NamedTuple, Self
 
 _REMOTE = re.compile(
     r"(?P<owner>[A-Za-z0-9_.-]+)/(?P<repo>[A-Za-z0-9_.-]+)(?:/(?P<path>[^@]+?))?/?@"
@@ -35,8 +34,7 @@ class RefKind(StrEnum):
     UNKNOWN = "unknown"
 
 
-@dataclass(frozen=True, slots=True)
-class ActionRef:
+class ActionRef(NamedTuple):
     """A parsed reference. `str(ActionRef.parse(text)) == text`, always. `ref` is without `refs/tags/` before it."""
 
     text: str

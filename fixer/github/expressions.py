@@ -40,8 +40,7 @@ class Key(NamedTuple):
     end: int
 
 
-@dataclass(frozen=True, slots=True)
-class Read:
+class Read(NamedTuple):
     """A value of a context that an expression reads, such as `steps.rel.outputs.html_url`.
 
     What it reads is the value at its path and everything below: `toJSON(steps)` reads all outputs of all steps.
@@ -90,8 +89,7 @@ class Read:
         return all(key in (other, ANY) or other == ANY for key, other in zip(self.path, wanted, strict=False))
 
 
-@dataclass(frozen=True, slots=True)
-class Literal:
+class Literal(NamedTuple):
     value: str | float | bool | None
     start: int
     end: int
@@ -109,8 +107,7 @@ class Literal:
         return self.value
 
 
-@dataclass(frozen=True, slots=True)
-class Call:
+class Call(NamedTuple):
     """A function with its arguments; `function` is in lower case."""
 
     function: str
@@ -119,8 +116,7 @@ class Call:
     end: int
 
 
-@dataclass(frozen=True, slots=True)
-class Operation:
+class Operation(NamedTuple):
     """`!` has one operand, every other operator two; a chain such as `a && b && c` is one operation of three."""
 
     operator: str
@@ -142,8 +138,7 @@ class Part:
 Term = Read | Literal | Call | Operation | Part
 
 
-@dataclass(frozen=True, slots=True)
-class Expression:
+class Expression(NamedTuple):
     """One expression. `start`..`end` holds its braces; `error` says why it could not be read, and `root` is None then.
 
     What could not be read may read anything: its one read has `ANY` for a context.

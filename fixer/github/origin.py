@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Self
+from typing import TYPE_CHECKING, NamedTuple, Self
 
 if TYPE_CHECKING:
     from fixer.repository import Repository
@@ -13,8 +12,7 @@ if TYPE_CHECKING:
 _OWNER = re.compile(r"[/:]([^/:@]+)/[^/:]+?/?$")
 
 
-@dataclass(frozen=True)
-class Origin:
+class Origin(NamedTuple):
     """`owner`: the user or organisation that git's remote `origin` belongs to, in lower case."""
 
     owner: str
@@ -22,5 +20,5 @@ class Origin:
     @classmethod
     def detect(cls, repository: Repository) -> Self | None:
         """None without git, or without such a remote."""
-        found = _OWNER.search(repository.origin())
+        found = _OWNER.search(repository.origin)
         return cls(found[1].lower()) if found is not None else None

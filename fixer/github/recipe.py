@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from fixer.github.catalog.copied import copied
 from fixer.github.combination import Combination, filled
@@ -31,8 +30,7 @@ _SIGNS_IN_BY_OIDC = re.compile(r"configure-aws-credentials|google-github-actions
 _TALKS_TO_THE_REMOTE = frozenset({"fetch", "pull", "push", "submodule", "lfs", "clone"})
 
 
-@dataclass(frozen=True)
-class Recipe:
+class Recipe(NamedTuple):
     """What a new job has of the job `like`. `steps` are copies, each beside the step that it is a copy of.
 
     Values that are the same as those of `like` are written as they stand there.

@@ -109,7 +109,7 @@ class Happened(NamedTuple):
     via: Step | None = None
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(frozen=True)
 class LocalActions:
     """The composite actions of the repository, by the path of their folder."""
 

@@ -32,8 +32,7 @@ _PLATFORM_ARGS = frozenset(
 )
 
 
-@dataclass(frozen=True, slots=True)
-class ImageRef:
+class ImageRef(NamedTuple):
     """An image reference, `registry/name:tag@digest`. Docker Hub's `docker.io/` and `library/` are left out."""
 
     registry: str
@@ -61,8 +60,7 @@ class ImageRef:
         return self.repository + tag + (f"@{self.digest}" if self.digest else "")
 
 
-@dataclass(frozen=True, slots=True)
-class Flag:
+class Flag(NamedTuple):
     """`--name=value`; `value` is empty for a switch such as `--link`."""
 
     name: str
@@ -74,16 +72,14 @@ class Flag:
         return f"--{self.name}={self.value}" if self.value else f"--{self.name}"
 
 
-@dataclass(frozen=True, slots=True)
-class Word:
+class Word(NamedTuple):
     """A word of an instruction's body as it is written."""
 
     text: str
     span: Span
 
 
-@dataclass(frozen=True, slots=True)
-class Heredoc:
+class Heredoc(NamedTuple):
     name: str
     text: str
 
@@ -288,8 +284,9 @@ class Dockerfile:
 
     # -- builders ---------------------------------------------------------------------------------------------------
 
-    def insert_after(self, anchor: Instruction, *new: New) -> Parts:
-        """New instructions on their own lines after this one; an empty line goes between where one follows it."""
+    def insert_after(self, anchor: Instruction, *new: New, apart: bool = False) -> Parts:
+        """New instructions on their own lines after this one; an empty line goes between where one follows it, and
+        where they are to stand `apart`."""
         newline, text = self.source.newline, self.source.text
         if self.escape in text[anchor.span.end : self.source.line_end(anchor.span.end)]:
             return Blocked(f"line {self.line(anchor)}: a continuation without a next line", f"remove the {self.escape}")
@@ -298,9 +295,9 @@ class Dockerfile:
         if isinstance(block, Blocked):
             return block
         if after is None:
-            gap = newline * (1 + self._blank_before(anchor))
+            gap = newline * (1 + (apart or self._blank_before(anchor)))
             return self._insertion(anchor.index + 1, len(text), gap + block, new)
-        gap = newline if after < len(text) and self.source.line_end(after) == after else ""
+        gap = newline if apart or (after < len(text) and self.source.line_end(after) == after) else ""
         return self._insertion(anchor.index + 1, after, gap + block + newline, new)
 
     def insert_before(self, anchor: Instruction, *new: New) -> Parts:

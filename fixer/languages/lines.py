@@ -91,9 +91,13 @@ class Lines:
         return Span(self._offset(start), self._offset(end))
 
     def splice(self, edits: Sequence[tuple[int, int, str]]) -> Parts:
-        """Replaces ranges of `text`. Those that touch the same line become one edit."""
+        """Replaces ranges of `text`. What stays within a line, and whole lines that are added, can be combined with
+        other edits of that line; the rest of what touches the same line becomes one edit."""
         if "\r" in self.text:  # a line end behind it would make it part of that
             return Blocked(f"{self.source.path} has a carriage return within a line", "convert its line ends")
+        if not self.lines:
+            new = "".join(new for _, _, new in edits)
+            return self.insert(0, *new.removesuffix("\n").split("\n")) if new else ()
         groups: list[tuple[int, int, list[tuple[int, int, str]]]] = []
         for start, end, new in sorted(edits):
             first, last = self._line(start), self._line(end)
@@ -102,7 +106,28 @@ class Lines:
                 groups[-1] = (top, max(bottom, last), [*members, (start, end, new)])
             else:
                 groups.append((first, last, [(start, end, new)]))
-        return tuple(self._spliced(first, last, members) for first, last, members in groups)
+        found: list[Edit] = []
+        for first, last, members in groups:
+            alone = [self._alone(*edit) for edit in members]
+            found += [edit for edit in alone if edit] if all(alone) else [self._spliced(first, last, members)]
+        return tuple(found)
+
+    def _alone(self, start: int, end: int, new: str) -> Edit | None:
+        """An edit that says nothing of what else its line holds; None where it takes or breaks lines."""
+        line = self._line(start)
+        begin = self._starts[line]
+        stop = begin + len(self.lines[line])
+        lines = new.split("\n")
+        if len(lines) == 1 and end <= stop and (new or stop < len(self.text) or end - start < stop - begin):
+            changes = [Change("splice", (line,), (start - begin, end - begin, new))]
+        elif start == end == begin and not lines[-1]:
+            changes = [Change("insert", (line,), each) for each in reversed(lines[:-1])]
+        elif start == end == stop and not lines[0] and lines[-1]:
+            changes = [Change("insert", (line + 1,), each) for each in reversed(lines[1:])]
+        else:
+            return None
+        text = new.replace("\n", self.source.newline)
+        return Edit(self.source.path, self.span_of(start, end), text, tuple(changes))
 
     def _spliced(self, first: int, last: int, edits: list[tuple[int, int, str]]) -> Edit:
         start, end = edits[0][0], edits[-1][1]
@@ -112,7 +137,7 @@ class Lines:
             at = right
         begin, stop = self._starts[first], self._starts[last] + len(self.lines[last])
         wanted = (self.text[begin:start] + new + self.text[end:stop]).split("\n")
-        if stop == len(self.text) and not wanted[-1]:
+        if max(stop, end) == len(self.text) and not wanted[-1]:  # the end of the file, and no line
             wanted.pop()
         kept = min(len(wanted), last + 1 - first)
         changes = [Change("set", (first + number,), wanted[number]) for number in range(kept)]
@@ -135,8 +160,9 @@ class Lines:
 
     def _offset(self, offset: int) -> int:
         line = self._line(offset)
-        column = offset - self._starts[line] if self._starts else 0
-        return min(self.spans[line].start + column, len(self.source.text)) if self._starts else 0
+        if not self._starts or offset > self._starts[line] + len(self.lines[line]):
+            return len(self.source.text)
+        return self.spans[line].start + offset - self._starts[line]
 
     def _span(self, index: int) -> Span:
         if not 0 <= index < len(self.spans):

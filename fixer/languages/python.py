@@ -611,8 +611,13 @@ class PythonModule:
             and (statement.module or "") < module
             and not _is_standard(statement.module or "")
         ]
+        # Sections may be told apart by their packages: what is of the same one shows where its section is.
+        package = module.partition(".")[0]
+        same = [s for s in head if isinstance(s, ast.ImportFrom) and not s.level and _package(s) == package]
+        if same and not any(statement in same for statement in earlier):
+            return self._insert_import_before(same[0], code)
         if earlier:
-            return self.insert_after(earlier[-1], code)
+            return self.insert_after([s for s in earlier if s in same or not same][-1], code)
         if head:
             return self.insert_after(head[-1], code, blank_lines=1)
         body = self.tree.body
@@ -635,9 +640,12 @@ class PythonModule:
             return self.insert_after(last, code, blank_lines=0 if is_above else 1)
         if not near[0].module:
             return self._import_too(near[0], name)
-        start = self.source.line_start(self.span(near[0]).start)
+        return self._insert_import_before(near[0], code)
+
+    def _insert_import_before(self, statement: ast.ImportFrom, code: str) -> Parts:
+        start = self.source.line_start(self.span(statement).start)
         patch = _Patch(Span(start, start), code + self.source.newline)
-        return self._edits([patch], [Change("insert", (int(self._addresses[id(near[0])][0]),), code)])
+        return self._edits([patch], [Change("insert", (int(self._addresses[id(statement)][0]),), code)])
 
     def _import_too(self, statement: ast.ImportFrom, name: str) -> Parts | None:
         """Another name for `from . import a, b`, in the order of the alphabet."""
@@ -985,6 +993,10 @@ def _is_docstring(statement: ast.stmt) -> bool:
 
 def _is_standard(module: str) -> bool:
     return module.partition(".")[0] in sys.stdlib_module_names
+
+
+def _package(statement: ast.ImportFrom) -> str:
+    return (statement.module or "").partition(".")[0]
 
 
 def _is_future(statement: ast.stmt) -> bool:

@@ -91,8 +91,7 @@ class Silence(StrEnum):
     HANDLED = "handled"
 
 
-@dataclass(frozen=True, slots=True)
-class Silencer:
+class Silencer(NamedTuple):
     """One reason why a failure is silent. Taking away the text `start`..`end` removes an `or`; for a `pipe` it is
     the statement that holds the pipeline, for an `and` the `&&` with the blanks around it, for `errexit` the statement
     that goes on."""
@@ -102,8 +101,7 @@ class Silencer:
     end: int
 
 
-@dataclass(frozen=True, slots=True)
-class Word:
+class Word(NamedTuple):
     """One word, quotes removed. Where it is not `literal`, `text` holds its expansions as they were written."""
 
     text: str
@@ -112,8 +110,7 @@ class Word:
     literal: bool = True
 
 
-@dataclass(frozen=True, slots=True)
-class Redirect:
+class Redirect(NamedTuple):
     """`operator` is `>`, `>>`, `<`, `>&`, `<<` …; `target` the file or descriptor (empty for a here-document)."""
 
     operator: str

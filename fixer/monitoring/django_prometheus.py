@@ -4,10 +4,9 @@ from __future__ import annotations
 
 import tomllib
 from collections.abc import Iterator
-from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from fixer.project.packages import VersionRange
 from fixer.project.requiring import Release
@@ -19,8 +18,7 @@ AFTER = "django_prometheus.middleware.PrometheusAfterMiddleware"
 _SUFFIXES = {"counter": ("_total",), "gauge": ("",), "histogram": ("_bucket", "_sum", "_count")}
 
 
-@dataclass(frozen=True, slots=True)
-class Choice:
+class Choice(NamedTuple):
     """The releases to ask for; `holds_back` is the release of Django that pip then takes where it would have taken a
     newer one, empty where it takes the same."""
 

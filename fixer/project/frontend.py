@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import posixpath
 import re
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, NamedTuple, Self
 
 from fixer.languages.tables import json_object, mapping
@@ -49,8 +48,7 @@ _COMMENT = re.compile(r"/\*.*?\*/|(?<!:)//[^\n]*", re.DOTALL)
 _LIMITERS = ("size-limit", "bundlesize", "bundlesize2", "bundlewatch", "bundlemon", "next-bundle-analysis")
 
 
-@dataclass(frozen=True)
-class FrontEnd:
+class FrontEnd(NamedTuple):
     """One package.json of an application. `output` is relative to `folder`, and empty where a `problem` says why it is
     not known; `excluded` is a folder in it that is no part of the product, such as the cache of Next.js; `limiter` is a
     tool that limits the size already."""
@@ -63,8 +61,7 @@ class FrontEnd:
     problem: str = ""
 
 
-@dataclass(frozen=True)
-class FrontEnds:
+class FrontEnds(NamedTuple):
     """All front ends of the repository, the ones nearest to its top first."""
 
     applications: tuple[FrontEnd, ...]

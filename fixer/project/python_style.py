@@ -6,8 +6,7 @@ import configparser
 import fnmatch
 import re
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Self
+from typing import TYPE_CHECKING, Any, NamedTuple, Self
 
 from fixer.languages.python import WIDTH
 from fixer.languages.tables import mapping, natural, sequence, toml_table
@@ -21,8 +20,7 @@ _FLAKE8_CODES = ("E", "F", "W", "C90")
 _LICENCE = re.compile(r"copyright|licen[cs]e|SPDX", re.IGNORECASE)
 
 
-@dataclass(frozen=True, slots=True)
-class Gate:
+class Gate(NamedTuple):
     """One formatter or linter as one folder configures it: its width, what it looks for, and where it does not."""
 
     width: int | None
@@ -47,8 +45,7 @@ class Gate:
         return best > refused
 
 
-@dataclass(frozen=True, slots=True)
-class Style:
+class Style(NamedTuple):
     """What holds for one file."""
 
     path: str
@@ -87,8 +84,7 @@ class Style:
         return f"  # noqa: {', '.join(wanted)}" if wanted else ""
 
 
-@dataclass(frozen=True)
-class PythonStyles:
+class PythonStyles(NamedTuple):
     """The gates of every folder that configures one."""
 
     gates: Mapping[str, tuple[tuple[str, Gate], ...]]

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Self
+from typing import TYPE_CHECKING, NamedTuple, Self
 
 from fixer.languages.lines import Lines
 from fixer.languages.toml import Toml
@@ -28,8 +28,7 @@ _HASH = "--hash="
 _PINS = re.compile(r"(===|==|~=|!=|<=|>=|<|>|\^|~)")
 
 
-@dataclass(frozen=True, slots=True)
-class Release:
+class Release(NamedTuple):
     """Which releases of a package are wanted: the lowest, those left out, and the first that is too new."""
 
     lowest: str

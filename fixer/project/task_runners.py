@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Self
+from typing import TYPE_CHECKING, NamedTuple, Self
 
 from fixer.github.workflows import Workflows
 
@@ -35,8 +34,7 @@ _CALLED_BY = {
 _COMMENT = re.compile(r"(^|\s)#.*$", re.MULTILINE)
 
 
-@dataclass(frozen=True)
-class TaskRunners:
+class TaskRunners(NamedTuple):
     """The texts, by path and without comments, of those that a workflow calls, directly or by another one.
 
     A rule that misses a command in the workflows looks here too before it says so.

@@ -20,6 +20,8 @@ if TYPE_CHECKING:
 DUMPS = frozenset(("pg_dump", "pg_dumpall", "mysqldump", "mariadb-dump", "mongodump"))
 RESTORES = frozenset(("psql", "pg_restore"))
 UPLOADS = frozenset(("aws", "gsutil", "gcloud", "rclone", "s3cmd", "azcopy", "b2", "mc"))
+Splices = Sequence[tuple[int, int, str]]
+"""Ranges of a script, and what takes their place."""
 _NAMED = re.compile(rf"\b({'|'.join(sorted(DUMPS | RESTORES))})\b")
 _SHEBANG = re.compile(r"#!\s*(?:/usr/bin/env\s+(?:-S\s+)?)?(?:\S*/)?(?P<shell>\w+)(?P<options>[^\n]*)")
 _SHELLS = frozenset(("sh", "bash", "dash", "ash"))
@@ -42,7 +44,8 @@ class DataScript:
             return self.document.span_of(start, end)
         return self.document.span_of(self._run, start, end)
 
-    def splice(self, edits: Sequence[tuple[int, int, str]]) -> Parts:
+    def splice(self, edits: Splices) -> Parts:
+        """Replaces ranges of the script. All that one fix does to a script is one call: two may meet on a line."""
         if isinstance(self.document, Lines):
             return self.document.splice(edits)
         return self.document.splice_scalar(self._run, edits)
@@ -61,25 +64,25 @@ class DataScript:
         line = self.script.text[:offset].rpartition("\n")[2] + self.script.text[offset:].partition("\n")[0]
         return line[: len(line) - len(line.lstrip())]
 
-    def pipefail(self, command: Command) -> Parts:
-        """What makes every stage of the pipe of a command count."""
+    def pipefail(self, command: Command) -> tuple[Splices, Parts]:
+        """What makes every stage of the pipe of a command count: in the script, and beside it."""
         if self.script.shell.posix or (self.step is not None and self._in_unknown_container):
-            return Blocked(
+            return (), Blocked(
                 "sh has no pipefail, so the failure of all but the last program of a pipe is lost",
                 "start it with bash, or write the dump to a file first",
             )
         if len(self.script.pipelines) == 1:
             if self.step is not None and not self.step.shell:
-                return self.step.workflow.add_key(self.step.node, "shell", "bash", before="run")
+                return (), self.step.workflow.add_key(self.step.node, "shell", "bash", before="run")
             for other in self.script.commands:  # `set -e` and `set -eu` say pipefail too from now on
                 plain = other.words[0].text == "set" and len(other.words) == 2 and other.alone and not other.structure
                 if plain and re.fullmatch(r"-[eux]+", other.words[1].text) and other.end < command.start:
                     end = other.words[1].end
-                    return self.splice([(end, end, "o pipefail")])
+                    return ((end, end, "o pipefail"),), ()
         start = command.statement[0]
         new = "set -o pipefail"
         first = not self.script.text[:start].rpartition("\n")[2].strip()
-        return self.splice([(start, start, f"{new}\n{self.indent(start)}" if first else f"{new}; ")])
+        return ((start, start, f"{new}\n{self.indent(start)}" if first else f"{new}; "),), ()
 
     @property
     def _in_unknown_container(self) -> bool:

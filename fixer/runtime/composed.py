@@ -219,7 +219,7 @@ def compose_at(path: str, repository: Repository) -> Compose | None:
         if kind_of(path) == name_of(Compose):
             document = repository.document(path)
             return document if isinstance(document, Compose) else None
-        return Compose.parse(repository.read(path))
+        return repository.parsed(path, Compose)
     except FileError:
         return None
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 import posixpath
 import re
 from collections.abc import Iterator
-from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING
+from dataclasses import replace
+from typing import TYPE_CHECKING, NamedTuple
 
 from fixer.runtime.composed import Compositions
 from fixer.runtime.following import Where, is_docker
@@ -33,8 +33,7 @@ _VALUED = frozenset((
 _PROGRAMS = ("docker", "docker-compose", "podman", "podman-compose")
 
 
-@dataclass(frozen=True, slots=True)
-class Call:
+class Call(NamedTuple):
     """A call of docker: `verb` is `run`, `exec`, `up` …; `what` the service or image; `rest` what is run there."""
 
     composes: bool

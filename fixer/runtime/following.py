@@ -191,7 +191,7 @@ class Followed:
             start, name, text = values.pop(0)
             at = code.text.line(start)
             place = Place.of(Source(code.text.path, ""), 0, 0, name)
-            place = replace(place, line=at)
+            place = place._replace(line=at)
             self.exported.append(Value(name, text, place))
 
     def _command(self, command: Command, code: Code, where: Where, rest: Code | None, depth: int) -> None:
@@ -463,7 +463,7 @@ def env_values(repository: Repository, path: str) -> list[Value]:
     document = lines_of(path, repository)
     if document is None and repository.exists(path):
         try:
-            document = Lines.parse(repository.read(path))
+            document = repository.parsed(path, Lines)
         except FileError:
             document = None
     if document is None:
@@ -644,7 +644,7 @@ def yaml_of(path: str, repository: Repository) -> Yaml | None:
     if not path or not repository.exists(path):
         return None
     try:
-        return Yaml.parse(repository.read(path))
+        return repository.parsed(path, Yaml)
     except (FileError, yaml.YAMLError):
         return None
 

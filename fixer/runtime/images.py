@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from fnmatch import fnmatchcase
 from functools import cached_property
 from itertools import pairwise, product
-from typing import TYPE_CHECKING, Any, Self
+from typing import TYPE_CHECKING, Any, NamedTuple, Self
 
 from fixer.docker.compose import Compose, Service
 from fixer.github.expressions import ANY, Expression, names_read, replaced
@@ -36,8 +36,7 @@ _MOST_CELLS = 64
 """Cells of a matrix that are looked at; a step with more is not a build of images that somebody tells apart."""
 
 
-@dataclass(frozen=True, slots=True)
-class Build:
+class Build(NamedTuple):
     """One command, action or service that builds an image. Paths are from the top of the repository, `target` is
     empty for the last stage; `names` are references without tag, with `*` for what is only known when it runs;
     `writes` are names of files of variables that the same machine writes before."""
@@ -235,7 +234,7 @@ class Images:
 def _read(path: str, repository: Repository) -> Dockerfile | None:
     """A file that a build calls a Dockerfile, whatever its name; None where it cannot be read."""
     try:
-        return Dockerfile.parse(repository.read(path)) if repository.exists(path) else None
+        return repository.parsed(path, Dockerfile) if repository.exists(path) else None
     except FileError:
         return None
 
@@ -345,7 +344,7 @@ _BUILD_BY_COMPOSE = frozenset(("build", "up", "run", "create"))
 
 def _of_workflows(repository: Repository) -> Iterator[Build]:
     workflows = repository.fact(Workflows)
-    owner = _owner(repository.origin())
+    owner = _owner(repository.origin)
     for workflow in workflows.documents if workflows else ():
         if "docker" not in workflow.source.text:
             continue

@@ -359,7 +359,7 @@ def _chart(chart: str, images: Images | None, repository: Repository) -> Program
     """The program of a chart, as far as its values tell which image it runs."""
     path = posixpath.join(chart, "values.yaml")
     try:
-        document = Yaml.parse(repository.read(path)) if repository.exists(path) else None
+        document = repository.parsed(path, Yaml) if repository.exists(path) else None
     except FileError:
         return None
     node = _path(document.root, "image", "repository") if document is not None else None

@@ -10,7 +10,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from enum import StrEnum
 from functools import cached_property
-from typing import Protocol
+from typing import NamedTuple, Protocol
 
 from fixer.docker.compose import Mount
 from fixer.languages.shell import Command, Structure
@@ -24,8 +24,7 @@ Origin = str
 """What says it: `compose`, `workflow`, `dockerfile`, `procfile`, `kubernetes`, `render`, `env file` and so on."""
 
 
-@dataclass(frozen=True, slots=True)
-class Value:
+class Value(NamedTuple):
     """A value that a variable has. `text` is None where it comes from outside of the repository; `open`: the text is
     only what it is where nothing outside says otherwise, as in `${DB_HOST:-db}`."""
 

@@ -11,9 +11,9 @@ import hashlib
 import os
 from bisect import bisect_left, bisect_right
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
 from difflib import SequenceMatcher
 from itertools import accumulate
+from typing import NamedTuple
 
 from fixer.model import FileChange, Plan, Span
 
@@ -21,8 +21,7 @@ CONTEXT = 3
 """Unchanged lines shown on each side of a change, as git does."""
 
 
-@dataclass(frozen=True, slots=True)
-class Block:
+class Block(NamedTuple):
     """A run of changed lines. Positions are line indexes from 0; `origins` are indexes into `Plan.taken`."""
 
     before: int
@@ -32,8 +31,7 @@ class Block:
     origins: tuple[int, ...]
 
 
-@dataclass(frozen=True, slots=True)
-class Line:
+class Line(NamedTuple):
     """`sign` is `-`, `+` or a space; the text has its line end. Numbers from 1 are 0 where the side has no line."""
 
     sign: str
@@ -42,8 +40,7 @@ class Line:
     after: int = 0
 
 
-@dataclass(frozen=True, slots=True)
-class Hunk:
+class Hunk(NamedTuple):
     """Changed lines with context. `header` is `@@ -1,4 +1,5 @@`."""
 
     header: str
@@ -51,8 +48,7 @@ class Hunk:
     origins: tuple[int, ...]
 
 
-@dataclass(frozen=True, slots=True)
-class FileDiff:
+class FileDiff(NamedTuple):
     """All changed lines of a file, each with the fixes that changed it. A byte order mark is part of line 0."""
 
     change: FileChange

@@ -3,15 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from typing import NamedTuple
 
 from fixer.model import Blocked, Fix, Level, Reported, Rule, Tier
 from fixer.selection import answer, group_id
 from fixer.tasks import task_of
 
 
-@dataclass(frozen=True, slots=True)
-class Group:
+class Group(NamedTuple):
     """Findings of one rule with one answer. `numbers` are their indexes in what was grouped."""
 
     id: str

@@ -10,7 +10,6 @@ import io
 import os
 import sys
 from pathlib import Path
-from shutil import get_terminal_size
 from typing import IO, TYPE_CHECKING, Any, TextIO, cast
 
 import click
@@ -67,6 +66,8 @@ def put_patch(data: bytes) -> None:
 
 def page(text: str) -> None:
     """Like `put`, through the pager of PAGER where the terminal is too small."""
+    from shutil import get_terminal_size
+
     if sys.stdout.isatty() and text.count("\n") >= get_terminal_size().lines:
         # Quit at once where it fits after all, keep colours, leave the text on the screen: as git does.
         os.environ.setdefault("LESS", "FRX")

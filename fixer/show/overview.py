@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from typing import NamedTuple
 
 from fixer.model import Blocked, Level, Plan, Reported
 from fixer.show.groups import Group, grouped
@@ -17,8 +17,7 @@ WORST = 10
 """How many groups the first screen names."""
 
 
-@dataclass(frozen=True, slots=True)
-class Row:
+class Row(NamedTuple):
     """How many findings of a task have each level, and how many of them have a fix that is taken."""
 
     task: str
@@ -28,8 +27,7 @@ class Row:
     left: int
 
 
-@dataclass(frozen=True, slots=True)
-class Overview:
+class Overview(NamedTuple):
     """`groups` are the fixes, the worst first; `stays` the findings without one, likewise."""
 
     rows: tuple[Row, ...]

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from difflib import SequenceMatcher
 from functools import cached_property
 from itertools import groupby, pairwise
+from typing import NamedTuple
 
 from markupsafe import Markup
 
@@ -31,8 +32,7 @@ Marks = tuple[tuple[int, int], ...]
 Row = tuple[Line | None, Line | None]
 
 
-@dataclass(frozen=True, slots=True)
-class Chunk:
+class Chunk(NamedTuple):
     """`rows` are HTML; `header` is `@@ -1,4 +1,5 @@`."""
 
     header: str

@@ -295,6 +295,7 @@ def run(numbers: list[int], seed: int, sources: list[Tree], keep: Path) -> Tally
 def main(arguments: list[str]) -> int:
     options = argparse.ArgumentParser(description=__doc__)
     options.add_argument("--inputs", type=int, default=10_000)
+    options.add_argument("--first", type=int, default=0, help="the number of the first one")
     options.add_argument("--seed", type=int, default=1)
     options.add_argument("--processes", type=int, default=os.cpu_count() or 1)
     options.add_argument("--corpus", type=Path, help="a folder of workflow files")
@@ -302,7 +303,7 @@ def main(arguments: list[str]) -> int:
     options.add_argument("--keep", type=Path, default=ROOT / "build/fuzz")
     given = options.parse_args(arguments)
     sources = trees(given.corpus)
-    numbers = [given.only] if given.only is not None else list(range(given.inputs))
+    numbers = [given.only] if given.only is not None else list(range(given.first, given.first + given.inputs))
     started = time.monotonic()
     # In shares, so that a process that dies takes few inputs with it, and none stays large.
     size = max(1, min(200, len(numbers) // given.processes))

@@ -8,8 +8,10 @@ No process, no temporary folder and no half-written file may be left.
 from __future__ import annotations
 
 import argparse
+import json
 import os
 import random
+import select
 import shutil
 import signal
 import subprocess
@@ -17,6 +19,7 @@ import sys
 import tempfile
 import time
 from collections import Counter
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
 
@@ -64,10 +67,58 @@ def git(root: Path, *arguments: str) -> None:
     subprocess.run(["git", "-C", str(root), *arguments], check=True, capture_output=True)
 
 
-def started(*words: str, **environment: str) -> subprocess.Popen[bytes]:
-    around = {**os.environ, "PYTHONPATH": str(ROOT), **environment}
-    command = [sys.executable, "-m", "fixer", *words]
-    return subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, env=around, start_new_session=True)
+FORKING = """
+import json, os, sys
+from fixer import __main__, writing
+from fixer.commands import apply, pr, undo
+from fixer.registry import all_rules
+from fixer.verify import second_reading
+import libcst, ruamel.yaml, tree_sitter_bash
+all_rules()
+for line in sys.stdin:
+    words, environment = json.loads(line)
+    child = os.fork()
+    if child == 0:
+        os.setsid()
+        for number in (0, 1, 2):
+            os.dup2(os.open(os.devnull, os.O_RDWR), number)
+        os.environ.update(environment)
+        sys.argv = ["fhfix", *words]
+        try:
+            __main__.main()
+        except SystemExit as end:
+            os._exit(end.code if isinstance(end.code, int) else int(end.code is not None))
+        os._exit(0)
+    print(child, flush=True)
+    print(os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]), flush=True)
+"""
+"""Runs the commands that it is told, each in a process forked from one that has loaded everything: what is killed is
+then the work, and not the start of Python."""
+
+
+class Runner:
+    def __init__(self, temporary: Path) -> None:
+        environment = {**os.environ, "PYTHONPATH": str(ROOT), "TMPDIR": str(temporary)}
+        # Without a buffer of our own `select` knows whether there is an answer.
+        self._process = subprocess.Popen(
+            [sys.executable, "-c", FORKING], env=environment, bufsize=0, stdin=subprocess.PIPE, stdout=subprocess.PIPE
+        )
+
+    def run(
+        self, words: Sequence[str], environment: Mapping[str, str], killed_after: float | None = None
+    ) -> tuple[int, int]:
+        """The process, and how it ended."""
+        stdin, stdout = self._process.stdin, self._process.stdout
+        assert stdin is not None
+        assert stdout is not None
+        stdin.write(json.dumps([words, environment]).encode() + b"\n")
+        number = int(stdout.readline())
+        if killed_after is not None and not select.select([stdout], [], [], killed_after)[0]:
+            os.kill(number, signal.SIGKILL)
+        return number, int(stdout.readline())
+
+    def close(self) -> None:
+        self._process.communicate()
 
 
 class Campaign:
@@ -78,6 +129,7 @@ class Campaign:
         self.root = repository(folder / "shop")
         self.temporary = folder / "tmp"
         self.temporary.mkdir()
+        self.runner = Runner(self.temporary)
         self.before = contents(self.root)
         self.long: dict[str, float] = {}
         done = self.run("apply", str(self.root), "-q")
@@ -88,28 +140,22 @@ class Campaign:
 
     def run(self, *words: str, **environment: str) -> int:
         begun = time.monotonic()
-        running = started(*words, TMPDIR=str(self.temporary), **environment)
-        running.communicate(timeout=300)
+        _, code = self.runner.run(words, environment)
         self.long[words[0]] = time.monotonic() - begun
-        return running.returncode
+        return code
 
     def killed(self, *words: str, **environment: str) -> bool:
         """Starts it, kills it at a random moment, and looks what is left; whether it was still running."""
-        running = started(*words, TMPDIR=str(self.temporary), **environment)
-        # Most of the time goes by before anything is written: the last part is of more interest.
+        # Much of the time goes by before anything is written: the last part is of more interest.
         whole = self.long[words[0]]
-        moment = whole * (self.dice.uniform(0.6, 1.05) if self.dice.random() < 0.8 else self.dice.random())
-        try:
-            running.wait(moment)
-        except subprocess.TimeoutExpired:
-            running.send_signal(signal.SIGKILL)
-        running.communicate(timeout=60)
+        moment = whole * (self.dice.uniform(0.4, 1.05) if self.dice.random() < 0.8 else self.dice.random())
+        number, code = self.runner.run(words, environment, moment)
         end = time.monotonic() + 10
-        while of_group(running.pid) and time.monotonic() < end:
+        while of_group(number) and time.monotonic() < end:
             time.sleep(0.01)
-        if of_group(running.pid):
-            self.failures.append(f"{words[0]}: processes are left: {of_group(running.pid)}")
-        return running.returncode == -signal.SIGKILL
+        if of_group(number):
+            self.failures.append(f"{words[0]}: processes are left: {of_group(number)}")
+        return code == -signal.SIGKILL
 
     def writing(self, command: str) -> None:
         """One kill of `apply` or `undo`; then the other command, or the same once more, puts it right."""
@@ -195,12 +241,12 @@ class Campaign:
             before = contents(root)
             environment = {"FHFIX_TOKEN": "t0ken-of-ada", "FHFIX_HOST": hub.url.partition("://")[2]}
             environment |= {"GIT_CONFIG_GLOBAL": os.devnull}
-            assert self.run("pr", str(root), **environment) == 0
-            whole = self.long["pr"]
+            for _ in range(2):  # the first loads what the others have
+                hub.pulls.clear()
+                assert self.run("pr", str(root), **environment) == 0
             for _ in range(rounds):
                 hub.pulls.clear()
                 subprocess.run(["git", "-C", str(bare), "update-ref", "-d", "refs/heads/fhfix"], check=True)
-                self.long["pr"] = whole
                 self.counts["pr killed"] += self.killed("pr", str(root), **environment)
                 code = self.run("pr", str(root), **environment)
                 if code or len(hub.pulls) != 1 or not hub.tip("acme/shop", "fhfix"):
@@ -211,7 +257,7 @@ class Campaign:
 
 def main(arguments: list[str]) -> int:
     options = argparse.ArgumentParser(description=__doc__)
-    options.add_argument("--rounds", type=int, default=100, help="kills of the command; a fifth of them of `pr`")
+    options.add_argument("--rounds", type=int, default=200, help="kills of whole commands; a third of them of `pr`")
     options.add_argument("--writer", type=int, default=1000, help="kills of the writing alone")
     options.add_argument("--seed", type=int, default=1)
     given = options.parse_args(arguments)
@@ -221,9 +267,12 @@ def main(arguments: list[str]) -> int:
         campaign = Campaign(random.Random(given.seed), Path(where))
         campaign.forked(given.writer)
         print(f"writer: {dict(campaign.counts)}; {len(campaign.failures)} failures", flush=True)
-        for _ in range(given.rounds * 4 // 5):
+        pulls = given.rounds // 3
+        for _ in range(given.rounds - pulls):
             campaign.writing("apply" if contents(campaign.root) == campaign.before else "undo")
-        campaign.proposing(Path(where), given.rounds // 5)
+        print(f"and commands: {dict(campaign.counts)}; {len(campaign.failures)} failures", flush=True)
+        campaign.proposing(Path(where), pulls)
+        campaign.runner.close()
         # What a killed `pr` leaves is its own temporary folder; the next run removes it.
         left = [path.name for path in campaign.temporary.iterdir()]
         staged = [str(path) for path in campaign.root.rglob(".fhfix-*")]

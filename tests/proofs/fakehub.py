@@ -70,11 +70,19 @@ class Pull:
     merged: bool = False
     labels: list[str] = field(default_factory=list)
     reviewers: list[str] = field(default_factory=list)
+    checks: str = ""
+    review: str = ""
+    mergeable: str = "MERGEABLE"
+
+    @property
+    def node(self) -> str:
+        return f"PR_{self.repository}#{self.number}"
 
 
 @dataclass
 class Fault:
-    """What goes wrong with requests that match `GET /repos/…`. `after`: the work is done and the answer is lost."""
+    """What goes wrong with requests that match `GET /repos/…`. `after`: the work is done and the answer is lost;
+    `stall`: nothing is answered for so many seconds, then the connection ends."""
 
     match: str
     status: int = 502
@@ -82,6 +90,7 @@ class Fault:
     headers: Mapping[str, str] = field(default_factory=dict)
     times: int = 1
     after: bool = False
+    stall: float = 0.0
     act: Callable[[], None] | None = None
 
 
@@ -118,6 +127,8 @@ class FakeHub:
         self.requests: list[str] = []
         self.forks: dict[str, str] = {}
         self.about: dict[str, dict[str, Any]] = {}
+        self.base_checks: dict[str, str] = {}
+        """The state of the checks of a repository's base branch."""
         self.lock = threading.RLock()
         hub = self
 
@@ -253,6 +264,7 @@ class FakeHub:
         label, user = examples()["label-items"][0], shown["user"]
         shown.update(
             number=pull.number,
+            node_id=pull.node,
             title=pull.title,
             body=pull.body,
             state=pull.state,
@@ -269,6 +281,23 @@ class FakeHub:
         if not simple:
             shown["merged"] = pull.merged
         return shown
+
+    def show_node(self, pull: Pull) -> Any:
+        def rollup(state: str) -> Any:
+            return {"state": state} if state else None
+
+        tip = self.tip(pull.repository, pull.head)
+        return {
+            "id": pull.node,
+            "number": pull.number,
+            "url": f"{self.url}/{pull.repository}/pull/{pull.number}",
+            "state": "MERGED" if pull.merged else pull.state.upper(),
+            "mergeable": pull.mergeable,
+            "reviewDecision": pull.review or None,
+            "headRefOid": tip or pull.head_sha,
+            "commits": {"nodes": [{"commit": {"statusCheckRollup": rollup(pull.checks)}}]},
+            "baseRef": {"target": {"statusCheckRollup": rollup(self.base_checks.get(pull.repository, ""))}},
+        }
 
     def pull(self, slug: str, number: str) -> Pull:
         for pull in self.pulls:
@@ -413,9 +442,19 @@ def get_user(hub: FakeHub, token: Token, query: dict[str, str], body: Any) -> An
     }
 
 
+def graphql(hub: FakeHub, token: Token, query: dict[str, str], body: Any) -> Answer:
+    """The one question that is asked: many pull requests by their ids. An id that is unknown gives null."""
+    by_node = {pull.node: pull for pull in hub.pulls}
+    ids = body["variables"]["ids"]
+    if len(ids) > 100:
+        return 200, {"data": None, "errors": [{"type": "ARGUMENT_LIMIT", "message": "more than 100 ids"}]}
+    return 200, {"data": {"nodes": [hub.show_node(by_node[name]) if name in by_node else None for name in ids]}}
+
+
 _REPOSITORY = r"/repos/(?P<slug>[^/]+/[^/]+)"
 ROUTES: list[tuple[str, str, Callable[..., Answer]]] = [
     ("GET", r"/user", get_user),
+    ("POST", r"/graphql", graphql),
     ("GET", r"/(?:orgs|users)/(?P<owner>[^/]+)/repos", list_of_organisation),
     ("GET", r"/search/repositories", search),
     ("GET", _REPOSITORY, get_repository),
@@ -468,12 +507,10 @@ class _Handler(http.server.BaseHTTPRequestHandler):
         return self.hub.tokens.get(value)
 
     def _serve_api(self, parts: urllib.parse.SplitResult, raw: bytes) -> None:
-        path = re.sub(r"^/api/v3(?=/)", "", parts.path)
+        path = re.sub(r"^/api(/v3(?=/)|(?=/graphql$))", "", parts.path)
         request = f"{self.command} {path}"
         self.hub.requests.append(request)
-        fault = next((f for f in self.hub.faults if f.times > 0 and re.fullmatch(f.match, request)), None)
-        if fault:
-            fault.times -= 1
+        fault = self._fault(request)
         token = self._token()
         try:
             if fault and not fault.after:
@@ -493,6 +530,18 @@ class _Handler(http.server.BaseHTTPRequestHandler):
         except RefusedError as refused:
             self._send(refused.status, json.dumps(refused.body).encode(), refused.headers)
 
+    def _fault(self, request: str) -> Fault | None:
+        """What goes wrong with this request. Raises ConnectionError for one that is never answered."""
+        with self.hub.lock:
+            fault = next((f for f in self.hub.faults if f.times > 0 and re.fullmatch(f.match, request)), None)
+            if fault is None:
+                return None
+            fault.times -= 1
+        if fault.stall:
+            time.sleep(fault.stall)
+            raise ConnectionError("nobody answers")
+        return fault
+
     def _send(self, status: int, data: bytes, headers: Mapping[str, str]) -> None:
         shown = {
             "Content-Type": "application/json; charset=utf-8",
@@ -510,7 +559,12 @@ class _Handler(http.server.BaseHTTPRequestHandler):
 
     def _serve_git(self, parts: urllib.parse.SplitResult, raw: bytes) -> None:
         """git-http-backend(1). GitHub takes a token for git as Basic only."""
-        self.hub.requests.append(f"{self.command} {parts.path}?{parts.query}")
+        request = f"{self.command} {parts.path}?{parts.query}"
+        self.hub.requests.append(request)
+        fault = self._fault(request)
+        if fault and not fault.after:
+            self._send(fault.status, fault.message.encode(), fault.headers)
+            return
         authorization = self.headers.get_all("Authorization") or []
         if len(authorization) > 1:
             self._send(400, b'{"message": "Duplicate header: Authorization"}', {})
@@ -545,6 +599,9 @@ class _Handler(http.server.BaseHTTPRequestHandler):
         out = subprocess.run(["git", "http-backend"], input=raw, env=environment, capture_output=True).stdout
         head, _, body = out.partition(b"\r\n\r\n")
         headers = dict(line.split(": ", 1) for line in head.decode().split("\r\n") if ": " in line)
+        if fault:
+            self._send(fault.status, fault.message.encode(), fault.headers)
+            return
         self._send(int(headers.pop("Status", "200").split()[0]), body, headers)
 
 

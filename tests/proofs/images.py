@@ -114,6 +114,22 @@ def debian(*names: str) -> None:
         buildah("tag", "localhost/debian:proof", f"localhost/{name}")
 
 
+def python(name: str) -> None:
+    """A Debian root in which pip installs into the system, as it does in the official images of Python."""
+    if has(f"localhost/{name}"):
+        return
+    debian("debian:proof")
+    container = buildah("from", "--pull-never", "localhost/debian:proof").strip()
+    install = "apt-get install -qq -y --no-install-recommends python3-venv python3-pip"
+    steps = (
+        f"apt-get update -qq && {install}",
+        "rm -rf /var/lib/apt/lists/* /var/cache/apt/*.bin /usr/lib/python3*/EXTERNALLY-MANAGED",
+    )
+    buildah("run", "--isolation", "chroot", container, "--", "sh", "-c", " && ".join(steps))
+    buildah("commit", "--quiet", container, f"localhost/{name}")
+    buildah("rm", container)
+
+
 def mirror() -> str:
     """Where this machine's apt takes Debian's packages from."""
     listed = run("apt-get", "indextargets", "--format", "$(REPO_URI) $(CODENAME)", "Created-By: Packages")

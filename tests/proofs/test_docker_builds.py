@@ -1,4 +1,7 @@
-"""What root-user and leaky-builder-stage write, built and run: the process is not root, and can write where it must."""
+"""What root-user, leaky-builder-stage and single-stage-build write, built and run.
+
+The process is not root, can write where it must, and finds what was compiled for it.
+"""
 
 from __future__ import annotations
 
@@ -99,6 +102,23 @@ def test_files_made_while_building_belong_to_the_user(tmp_path: Path) -> None:
 
     assert old.run().startswith("0\n")
     assert new.run() == "10001\n"
+
+
+@BUILT
+def test_what_can_be_built_by_the_user_is_in_the_image_once(tmp_path: Path) -> None:
+    images.debian("python:3.12-slim")
+    dockerfile = """\
+        FROM python:3.12-slim
+        WORKDIR /srv/shop
+        COPY . .
+        RUN mkdir -p static/css && cp main.py static/css/
+        CMD ["python", "main.py", "/srv/shop", "/srv/shop/static/css"]
+        """
+    files = {"Dockerfile": dedent(dockerfile), "main.py": PROGRAM}
+    new = after(tmp_path, files, "made-by-the-user", "root-user")
+
+    assert new.run() == "10001\n"
+    assert new.run("stat", "-c", "%U", "main.py", "static/css/main.py").split() == ["app", "app"]
 
 
 @BUILT
@@ -289,3 +309,76 @@ def lint(dockerfile: bytes) -> list[str]:
     command = [path("hadolint"), "--no-color", "-"]
     answer = subprocess.run(command, input=dockerfile, capture_output=True, check=False).stdout.decode()
     return [line.split()[1] for line in answer.splitlines()]
+
+
+# -- stages -------------------------------------------------------------------------------------------------------
+
+# A package that is compiled against libpq, and starts by a script of its own.
+COMPILED = {
+    "Dockerfile": dedent(
+        """\
+        FROM python:3.12-slim-bookworm
+        WORKDIR /app
+        RUN apt-get update && apt-get install -y --no-install-recommends gcc libc6-dev libpq-dev python3-dev \\
+            && rm -rf /var/lib/apt/lists/*
+        COPY driver driver
+        RUN pip install --no-index --no-build-isolation ./driver
+        COPY greeting .
+        CMD ["driver"]
+        """
+    ),
+    "greeting": "libpq",
+    "driver/setup.py": dedent(
+        """\
+        from setuptools import Extension, setup
+        setup(
+            name="driver", version="1", py_modules=["started"],
+            ext_modules=[Extension("driver", ["driver.c"], include_dirs=["/usr/include/postgresql"], libraries=["pq"])],
+            entry_points={"console_scripts": ["driver=started:main"]},
+        )
+        """
+    ),
+    "driver/started.py": "def main():\n    import driver\n    print(open('greeting').read(), driver.version())\n",
+    "driver/driver.c": dedent(
+        """\
+        #include <Python.h>
+        #include <libpq-fe.h>
+        static PyObject *version(PyObject *self, PyObject *none) { return PyLong_FromLong(PQlibVersion()); }
+        static PyMethodDef methods[] = {{"version", version, METH_NOARGS, ""}, {NULL, NULL, 0, NULL}};
+        static struct PyModuleDef module = {PyModuleDef_HEAD_INIT, "driver", "", -1, methods};
+        PyMODINIT_FUNC PyInit_driver(void) { return PyModule_Create(&module); }
+        """
+    ),
+}
+# What people copy instead, or forget to: each builds, and does not start. A container costs time, so each is undone.
+BAD_COPIES = {
+    "without the library": "mv /usr/lib/*/libpq.so.5* /srv",
+    "to another path": "mv /opt/venv /srv/venv; PATH=/srv/venv/bin:$PATH",
+    "without the scripts": "rm -r /opt/venv/bin",
+    "into the home of root": "chmod 700 /root; mv /opt/venv /root/venv; ln -s /root/venv /opt/venv",
+    "a link to the sources": "rm /opt/venv/lib/python3*/site-packages/driver*.so",
+}
+START = "setpriv --reuid=65534 --regid=65534 --clear-groups driver"
+LOOK = "driver; command -v gcc || echo no gcc; du -skx / | cut -f1"
+
+
+@BUILT
+def test_what_was_compiled_in_one_stage_starts_in_the_other(tmp_path: Path) -> None:
+    images.python("python:3.12-slim-bookworm")
+    old = before(tmp_path, COMPILED, "one-stage")
+    new = after(tmp_path, COMPILED, "one-stage", "single-stage-build")
+    tries = [
+        f"cp -a /opt/venv /kept; ({spoiled}; {START} 2>/dev/null || echo red: {name}); "
+        "mv /srv/libpq.so.5* /usr/lib/*-linux-gnu/ 2>/dev/null; rm -rf /opt/venv /srv/venv /root/venv; "
+        "mv /kept /opt/venv"
+        for name, spoiled in BAD_COPIES.items()
+    ]
+
+    said, compiler, large = old.run("sh", "-c", LOOK).splitlines()
+    same, none, small, *red, whole = new.run("sh", "-c", f"{LOOK}; {'; '.join(tries)}; {START}").splitlines()
+
+    assert said.startswith("libpq 15")
+    assert (same, whole) == (said, said)
+    assert (compiler, none) == ("/usr/bin/gcc", "no gcc")
+    assert int(small) < int(large) * 0.75
+    assert red == [f"red: {name}" for name in BAD_COPIES]

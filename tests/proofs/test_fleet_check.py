@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import shutil
+import signal
 import subprocess
 from collections.abc import Iterator
 from pathlib import Path
@@ -15,7 +16,7 @@ from click.testing import CliRunner, Result
 
 from fixer.cli import main
 from fixer.fleet.clones import opened, remove_oldest, tip
-from fixer.fleet.looking import How, Look, look_at
+from fixer.fleet.looking import DiedError, How, Look, in_own_process, look_at
 from fixer.fleet.sources import Target, Wanted, from_organisation
 from fixer.forge import github
 from fixer.forge.git import Remote
@@ -230,6 +231,20 @@ def test_what_cannot_be_looked_at_is_named_and_the_others_are(hub: FakeHub, tmp_
     assert "acme/typo: .fhfix.toml: colour: unknown key" in done.stdout
     assert "1 repository looked at" in done.stdout
     assert "acme/typo" in (tmp_path / "fleet.html").read_text()
+
+
+def die(how: str) -> None:
+    if how == "killed":
+        os.kill(os.getpid(), signal.SIGKILL)
+    raise ValueError("an odd value")
+
+
+@pytest.mark.parametrize(
+    ("how", "said"), [("killed", "the process was ended"), ("fault", r"FAULT: ValueError: an odd value \(.*\.py:\d+\)")]
+)
+def test_a_process_that_dies_is_told_from_one_that_answers(how: str, said: str) -> None:
+    with pytest.raises(DiedError, match=said):
+        in_own_process(die, how)
 
 
 def test_the_token_is_in_nothing_that_is_kept_or_said(hub: FakeHub, tmp_path: Path) -> None:

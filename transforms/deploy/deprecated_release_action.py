@@ -19,8 +19,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Any, Literal, NamedTuple
 
 from fixer.github.action_ref import ActionRef, RefKind
 from fixer.github.catalog.actions import Catalog
@@ -42,8 +41,7 @@ _EVERYWHERE = frozenset(("github", "inputs", "vars"))
 _WRITE = {"contents": "write"}
 
 
-@dataclass(frozen=True)
-class Release:
+class Release(NamedTuple):
     """A step that makes a release, and the uploads right behind it that become its `files`."""
 
     step: Step
@@ -251,8 +249,7 @@ def _without_token(workflow: Workflow, step: Step) -> Parts:
 # -- assets -------------------------------------------------------------------------------------------------------
 
 
-@dataclass(frozen=True)
-class Asset:
+class Asset(NamedTuple):
     path: str
     name: str
 
@@ -373,8 +370,7 @@ def _other_inputs(workflow: Workflow, with_: Node, wanted: dict[str, Any]) -> Pa
     return workflow.edit_mapping(with_, rename=rename, set=values, delete=gone, add=left)
 
 
-@dataclass(frozen=True)
-class Target:
+class Target(NamedTuple):
     """Which release an asset goes to, and what must be added elsewhere so that the tag can be named."""
 
     tag: str

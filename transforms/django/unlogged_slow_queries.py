@@ -49,18 +49,19 @@ SILENT = re.compile(r"NullHandler|AdminEmailHandler|\bmail_admins\b")
 LEVELS = {"NOTSET": 0, "DEBUG": 10, "INFO": 20, "WARN": 30, "WARNING": 30, "ERROR": 40, "CRITICAL": 50, "FATAL": 50}
 
 MODULE = '''\
-"""Logs slow queries as warnings of the logger `django.db.backends.slow`.
-
-Django itself logs queries only where DEBUG is on. The settings call `watch`,
-so that the connections of requests, commands and background jobs are seen
-alike. The variable SLOW_QUERY_SECONDS sets the limit. Parameters are not
-logged: they may hold personal data.
-"""
+"""Logs slow queries as warnings of the logger `django.db.backends.slow`."""
 
 {imports}
 
-SLOW_QUERY_SECONDS = {reading}
+# Django itself logs queries only where DEBUG is on. The settings call `watch`,
+# so that the connections of requests, commands and background jobs are seen
+# alike. Parameters are not logged: they may hold personal data.
 LONGEST_SQL = 2000
+
+
+{limit}
+    # Read late: settings may load variables from a file first.
+    return {reading}
 
 
 {time_query}
@@ -69,7 +70,7 @@ LONGEST_SQL = 2000
         return execute(sql, params, many, context)
     finally:  # also where the query fails, for instance by a time limit
         seconds = time.monotonic() - start
-        if seconds >= SLOW_QUERY_SECONDS:
+        if seconds >= _limit():
             # Asked for late: a logger that exists before LOGGING takes effect
             # may be switched off by it.
             logging.getLogger("django.db.backends.slow").warning(
@@ -91,11 +92,13 @@ LONGEST_SQL = 2000
     connection_created.connect(_connected, dispatch_uid="slow_queries")
 '''
 UNTYPED = {
+    "{limit}": "def _limit():",
     "{time_query}": "def _time_query(execute, sql, params, many, context):",
     "{connected}": "def _connected(connection, **_kwargs):",
     "{watch}": "def watch():",
 }
 TYPED = {
+    "{limit}": "def _limit() -> float:",
     "{time_query}": """\
 def _time_query(
     execute: Any,

@@ -34,7 +34,7 @@ import ast
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, Literal, Self
+from typing import Any, Literal, NamedTuple, Self
 
 from fixer.django.app_server import Applications, AppServer
 from fixer.django.databases import DatabaseServers
@@ -121,8 +121,7 @@ def check(
 # -- what is right for this project -------------------------------------------------------------------------------
 
 
-@dataclass(frozen=True)
-class _Cell:
+class _Cell(NamedTuple):
     """What the versions, the driver and the application server allow."""
 
     project: DjangoProject
@@ -205,8 +204,7 @@ class _Cell:
         return self.styles.of(module.path).width
 
 
-@dataclass(frozen=True)
-class _Age:
+class _Age(NamedTuple):
     """One place that says how long a connection is kept."""
 
     module: PythonModule
@@ -214,8 +212,7 @@ class _Age:
     at: str
 
 
-@dataclass(frozen=True)
-class _Said:
+class _Said(NamedTuple):
     """What is said about a database where it is defined, and further down.
 
     `handled` are the keys that anything names further down, or that a helper or an unseen dict is given. `ages` are
@@ -580,7 +577,8 @@ def _lines_in(module: PythonModule, said: _Said, cell: _Cell, wanted: _Wanted) -
         f"{_target(module, said.database, *names)} = {module.inline(value)}{noqa}" for names, value in values
     )
     if code:
-        yield module.insert_after(last, code, blank_lines=0 if _speaks(last) else 1)
+        below_imports = cell.styles.of(module.path).blank_lines_after_imports
+        yield module.insert_after(last, code, blank_lines=0 if _speaks(last) else below_imports)
 
 
 def _homes(project: DjangoProject, settings: SettingsModule, database: Database) -> tuple[SettingsModule, ...] | None:

@@ -246,7 +246,20 @@ def _is_kept_away(build: ImageBuild, line: str) -> bool:
         if pattern.keeps and (is_folder or _meet(name, ours)):
             return False
     sample = ours.replace("*", "x").replace("?", "c")
-    return all(build.excluded(f"{folder}{sample}") for folder in ("", "some/folder/"))
+    folders = ["", "some/folder/"]
+    if line in HISTORY:  # which stands in the top folder alone
+        folders = [""]
+    elif line == "**/.env":
+        folders = ["", *_started_in(build)]
+    return all(build.excluded(f"{folder}{sample}") for folder in folders)
+
+
+def _started_in(build: ImageBuild) -> Iterator[str]:
+    """The folders below the top one in which something is started, where a `.env` may lie."""
+    for path in build.files:
+        folder, name = posixpath.split(path)
+        if folder and STARTED.match(name):
+            yield f"{folder}/"
 
 
 def _bundled(build: ImageBuild) -> tuple[str, ...]:

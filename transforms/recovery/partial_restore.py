@@ -24,11 +24,12 @@ import re
 from collections.abc import Iterator
 
 from fixer.languages.shell import Command, Silence, Structure
-from fixer.model import Blocked, Finding, Fix, Level, Parts, Rule, Tier
+from fixer.model import Blocked, Finding, Fix, Level, Rule, Tier
 from fixer.recovery.scripts import DataScript, DataScripts
 
 _STOPS = re.compile(r"ON_ERROR_STOP")
 _OF_A_DUMP = re.compile(r"restor|back-?_?up|dump|snapshot", re.IGNORECASE)
+_DROPS = re.compile(r"\bdropdb\b|\bDROP\s+(?:DATABASE|SCHEMA|OWNED)\b|manage\.py (?:flush|reset_db)", re.IGNORECASE)
 _UNPACKS = frozenset(("gunzip", "gzip", "zcat", "bunzip2", "bzcat", "xzcat", "unxz", "zstd", "zstdcat", "unzip", "cat"))
 _FETCHES = frozenset(("aws", "gsutil", "gpg", "openssl"))
 
@@ -91,22 +92,21 @@ def _cure(place: DataScript, command: Command, scripts: DataScripts) -> Fix | Bl
             "a dump of a whole server makes roles that are there already, which is always an error",
             "dump the database itself, with `pg_dump --clean --if-exists`",
         )
-    parts: list[Parts] = [
-        place.splice([*_tested(place, command), (at, at, " -v ON_ERROR_STOP=1 --single-transaction")])
-    ]
+    edits = {place: [*_tested(place, command), (at, at, " -v ON_ERROR_STOP=1 --single-transaction")]}
     effects = ["the first error ends the restore, and the database is as it was before"]
     todo = []
     plain = [(of, dump) for of, dump in _dumps(scripts) if _is_source_of(dump, of, place)]
-    for of, dump in plain:
+    for of, dump in plain if not _makes_room(place, command) else ():
         if not dump.has("--clean", "-c"):
             end = dump.argv[0].end
             options = ["--clean", "--if-exists", *([] if dump.has("--no-owner", "-O") else ["--no-owner"])]
-            parts.append(of.splice([(end, end, " " + " ".join(options))]))
+            edits.setdefault(of, []).append((end, end, " " + " ".join(options)))
             effects.append(f"{of.path}: a dump drops what is there before it makes it anew")
     if not plain and not _makes_room(place, command):
         todo.append("make the dump with --clean --if-exists, or restore into an empty database")
     elif len(effects) > 1:
         todo.append("dumps that are there already restore into an empty database only")
+    parts = (of.splice(ranges) for of, ranges in edits.items())
     return Fix.of("restore all or nothing", *parts, tier=Tier.REVIEW, effects=effects, todo=todo)
 
 
@@ -130,10 +130,11 @@ def _is_beside(one: DataScript, other: DataScript) -> bool:
 
 def _makes_room(place: DataScript, command: Command) -> bool:
     """Whether the script drops the database, or its tables, before."""
-    before = place.script.text[: command.start]
-    return (
-        re.search(r"\bdropdb\b|\bDROP\s+(?:DATABASE|SCHEMA|OWNED)\b|\bcreatedb\b|\bflush\b", before, re.I) is not None
-    )
+    return any(_empties(other) for other in place.script.commands if other.start < command.start)
+
+
+def _empties(command: Command) -> bool:
+    return command.name == "dropdb" or _DROPS.search(command.source) is not None
 
 
 def _tested(place: DataScript, command: Command) -> list[tuple[int, int, str]]:
@@ -157,11 +158,13 @@ def _tested(place: DataScript, command: Command) -> list[tuple[int, int, str]]:
     if choice is not None:
         negated = command.within(Structure.NEGATION)
         return [] if negated else [(first.start, first.start, f"{test} && ")]
-    start = command.statement[0]
+    if command.statement[0] != first.start or not place.script.state(command.node).errexit:
+        return []
+    # Before the database is dropped, where that is what the script does first.
+    beside = [other for other in place.script.commands if other.block == command.block and _empties(other)]
+    start = min([first.start, *(other.statement[0] for other in beside)])
     line = place.script.text[:start].rpartition("\n")[2]
-    if start == first.start and not line.strip() and place.script.state(command.node).errexit:
-        return [(start, start, f"{test}\n{line}")]
-    return []
+    return [] if line.strip() else [(start, start, f"{test}\n{line}")]
 
 
 def _ignored(place: DataScript, command: Command) -> Iterator[Finding]:

@@ -654,13 +654,19 @@ class Yaml:
         block_above = above.style in ("|", ">")
         if block_above and self._swallows(end, self._entry_column(above), keep=self._keeps_blanks(above)):
             return _blocked_below(collection.value[last])
-        if text.startswith("\r\n", end):
-            return self._edit(line_start, end + 2, "", *changes)
-        if text.startswith("\n", end):
-            return self._edit(line_start, end + 1, "", *changes)
+        if text.startswith(("\r\n", "\n"), end):
+            end += 2 if text[end] == "\r" else 1
+            return self._edit(line_start, end + self._blank_lines(line_start, end), "", *changes)
         # The last line of a file without a final newline takes the line ends above it along, so that the file has none
         # either; but not those of a block scalar, which are part of its text.
         return self._edit(line_start if block_above else len(text[:line_start].rstrip()), end, "", *changes)
+
+    def _blank_lines(self, start: int, end: int) -> int:
+        """How many characters behind a deleted range are blank lines that stand in front of it too."""
+        text = self.source.text
+        above = re.search(r"(?:^|\n)[ \t]*\r?\n\Z", text[:start]) is not None or start == 0
+        below = re.match(r"(?:[ \t]*\r?\n)+(?=[ \t]*\S)", text[end:])
+        return below.end() if above and below is not None else 0
 
     def _delete_flow(self, collection: Node, children: Sequence[str | int], run: Sequence[int]) -> Parts:
         """Entries go with the comma behind them; those at the end with the comma in front of them."""

@@ -79,12 +79,16 @@ def style_of(source: Source, root: Node) -> Style:
     dashes: Counter[int] = Counter()
     quotes: Counter[str] = Counter()
     spaced: Counter[bool] = Counter()
+    apart: Counter[str] = Counter()
     column_of = source.column_of
 
     def visit(node: Node) -> None:
         if node.target is not None:
             return
         if node.is_mapping and node.style == "block":
+            for key, child in list(node.value.items())[1:]:
+                if child.is_sequence and child.style == "block" and child.target is None:
+                    apart[key] += 1 if blank_above(source, node.key_spans[key].start) else -1
             for key, child in node.value.items():
                 if child.target is None and child.style == "block" and (child.is_mapping or child.is_sequence):
                     column = column_of(node.key_spans[key].start)
@@ -112,7 +116,8 @@ def style_of(source: Source, root: Node) -> Style:
     offsets = [(count, -width) for width, count in dashes.items() if 0 <= width <= 8]
     dash = -max(offsets)[1] if offsets else indent
     quote = '"' if quotes['"'] > quotes["'"] else "'"
-    return Style(indent, dash, quote, spaced[True] > spaced[False])
+    lists = frozenset(key for key, more in apart.items() if more > 0)
+    return Style(indent, dash, quote, spaced[True] > spaced[False], lists)
 
 
 def positions_of(text: str, node: Node, start: int) -> list[int] | None:

@@ -46,30 +46,39 @@ class Flow:
 
 @dataclass(frozen=True, slots=True)
 class Style:
-    """How a file is written: columns per level, columns of a dash below its key, quotes, and whether blank lines
-    stand between list items that are mappings."""
+    """How a file is written: columns per level, columns of a dash below its key, quotes, whether blank lines stand
+    between list items that are mappings, and the keys that have one above (`steps:` below the rest of a job)."""
 
     indent: int = 2
     dash: int = 2
     quote: str = "'"
     spaced: bool = False
+    apart: frozenset[str] = frozenset()
 
 
 def entry_lines(key: str, value: Any, style: Style) -> list[str]:
     """The lines of `key: value`, from column 0."""
     name = render_scalar(key, style.quote)
     if isinstance(value, dict) and value:
-        nested = [line for k, v in value.items() for line in entry_lines(k, v, style)]
-        return [f"{name}:", *_shift(nested, style.indent)]
+        return [f"{name}:", *_shift(_entries_lines(value, style), style.indent)]
     if isinstance(value, list | tuple) and value:
         return [f"{name}:", *_shift(_items_lines(value, style), style.dash)]
     return inline(f"{name}: ", value, style)
 
 
+def _entries_lines(values: Mapping[str, Any], style: Style) -> list[str]:
+    lines: list[str] = []
+    for key, value in values.items():
+        if lines and key in style.apart:
+            lines.append("")
+        lines.extend(entry_lines(key, value, style))
+    return lines
+
+
 def item_lines(value: Any, style: Style) -> list[str]:
     """The lines of `- value`, from the column of the dash."""
     if isinstance(value, dict) and value:
-        nested = [line for k, v in value.items() for line in entry_lines(k, v, style)]
+        nested = _entries_lines(value, style)
         return ["- " + nested[0], *_shift(nested[1:], 2)]
     if isinstance(value, list | tuple) and value:
         nested = _items_lines(value, style)

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
-from dataclasses import dataclass
+from typing import NamedTuple
 
 from fixer.github.expressions import places
 from fixer.github.workflow import Step
@@ -30,8 +30,7 @@ _JUDGES = re.compile(
 _PLAIN_WORD = re.compile(r"[\w@%+=:,./-]+")
 
 
-@dataclass(frozen=True)
-class Line:
+class Line(NamedTuple):
     """One command; `start`..`end` is its place in the script. `program` is false for what sets no exit code."""
 
     command: Command
@@ -40,8 +39,7 @@ class Line:
     program: bool
 
 
-@dataclass(frozen=True)
-class WindowsScript:
+class WindowsScript(NamedTuple):
     """A script of plain commands, one a line. `shell` is how people call what runs it."""
 
     shell: str

@@ -24,8 +24,8 @@ import json
 import posixpath
 import re
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, replace
-from typing import Any, Literal
+from dataclasses import replace
+from typing import Any, Literal, NamedTuple
 
 from fixer.deploy.command_lines import read
 from fixer.deploy.deployments import (
@@ -229,8 +229,7 @@ def _cure(job: DeployJob, django: DjangoProject, local: LocalActions, options: O
     )
 
 
-@dataclass(frozen=True)
-class OneOff:
+class OneOff(NamedTuple):
     """A task of the service's own kind that runs once, and the values that it is given, by variable."""
 
     work: Work

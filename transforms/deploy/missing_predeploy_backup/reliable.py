@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from typing import NamedTuple
 
 from fixer.deploy.command_lines import read
 from fixer.deploy.deployments import code_of
@@ -137,8 +138,7 @@ class Snapshot:
         return any(named.text in str(other.data) for other in later)
 
 
-@dataclass(frozen=True)
-class Name:
+class Name(NamedTuple):
     """The word that names a snapshot, and the edits that make it so."""
 
     word: str

@@ -354,6 +354,13 @@ def _job_name(job: DeployJob) -> str:
     return name
 
 
+def _title(name: str) -> str:
+    """How the job is called that rolls back what a job of this name deploys."""
+    what = re.sub(r"(?i)^(?:deploy(?:s|ing|ment)?|releas(?:e|ing)|ship)(?:\s+(?:to|of))?(?:\s+|$)", "", name)
+    is_work = re.match(r"(?i)(?:push|build|publish|update|run|create|test|upload|ci|cd)\b", what) is not None
+    return f"Roll back after {name}" if is_work else f"Roll back {what}".strip()
+
+
 def _condition(job: DeployJob) -> str:
     """After a failure, a time-out and a cancellation of the deployment or of a job that checks it; not where it was
     skipped, and not where only what follows the last health check failed, such as a message to the team.
@@ -383,14 +390,13 @@ def _needed(job: DeployJob) -> list[str]:
 def _rollback_job(going_back: GoingBack) -> dict[str, Any] | Blocked:
     job, records = going_back.job, going_back.records
     data = job.job.data
-    env = data.get("env", {}) if job.signed_in_by == "environment" else _own_env(job)
+    env = data.get("env", {}) if job.signed_in_by == "environment" else {**_own_env(job), **going_back.carried}
     local = _surroundings_are_its_own(job, env)
     if local is not None:
         return local
     made: dict[str, Any] = {}
     if "name" in data and not job.is_local(data["name"]):
-        short = re.sub(r"(?i)^deploy(?:s|ing|ment)?(?:\s+(?:to|of))?(?:\s+|$)", "", str(data["name"]))
-        made["name"] = f"Roll back {short}".strip()
+        made["name"] = _title(str(data["name"]))
     needs = _needed(job)
     made["needs"] = Flow(tuple(needs)) if len(needs) > 1 else job.id
     made["if"] = _condition(job)
@@ -467,7 +473,7 @@ def _restore_values(going_back: GoingBack, record: Record) -> dict[str, str]:
     env = dict(record.deployment.credentials)
     for name, value in going_back.place(record.deployment).items():
         passed = f"${{{{ {needs}.previous_{name.lower()}{record.suffix} }}}}"
-        env[name] = passed if job.is_local(value) else value
+        env[name] = passed if going_back.is_local(value) else value
     for output, key in record.outputs.items():
         env[f"PREVIOUS_{key.upper()}"] = f"${{{{ {needs}.{output} }}}}"
     return env
@@ -569,7 +575,7 @@ def _made_to_work(
     listed = steps_node is not None and steps_node.target is None and steps_node.style != "flow"
     if steps_node is None or not listed or job.id not in rollback.needs:
         return Blocked(f"the steps of job {rollback.id} cannot be edited", "delete the job; fhfix then writes one")
-    going_back = going_back_of(job, options.style)
+    going_back = going_back_of(job, options.style, repeats=False)
     files = going_back.files(local)
     if isinstance(files, Blocked):
         return files
@@ -671,7 +677,7 @@ def _repaired(job: DeployJob, rollback: Job, flaw: Flaw, local: LocalActions, op
     why = _why_not(job)
     if why is not None:
         return replace(why, config="")
-    workflow, going_back = job.workflow, going_back_of(job, options.style)
+    workflow, going_back = job.workflow, going_back_of(job, options.style, repeats=False)
     if len(going_back.records) != 1:
         return Blocked(f"job {job.id} deploys several services", "delete the rollback; fhfix then writes a new one")
     files = going_back.files(local, checking=False)

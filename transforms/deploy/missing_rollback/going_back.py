@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable
-from dataclasses import dataclass, replace
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field, replace
 from itertools import count
 from typing import Any
 
-from fixer.deploy.deployments import DeployJob, Deployment
+from fixer.deploy.deployments import DeployJob, Deployment, exports
 from fixer.deploy.local_actions import (
     LocalAction,
     LocalActions,
@@ -121,12 +121,14 @@ def target_env(deployment: Deployment) -> dict[str, str]:
 class GoingBack:
     """A job, and what is recorded of each of its deployments.
 
-    `checkout` is the step that brings the actions of the repository; None where the text stays inline.
+    `checkout` is the step that brings the actions of the repository; None where the text stays inline. `carried` are
+    variables of the job's own `env` that the job which goes back gets too.
     """
 
     job: DeployJob
     records: tuple[Record, ...]
     checkout: Step | None = None
+    carried: Mapping[str, Any] = field(default_factory=dict)
 
     @property
     def shared(self) -> bool:
@@ -137,6 +139,10 @@ class GoingBack:
     def index(self) -> int:
         """Before which step of the job it is recorded what runs."""
         return self.job.earliest if self.checkout is None else max(self.job.earliest, self.checkout.index + 1)
+
+    def is_local(self, value: Any) -> bool:
+        """Whether a value means nothing in the job that goes back, so that it must be passed on."""
+        return self.job.is_local(value, *self.carried)
 
     def place(self, deployment: Deployment) -> dict[str, str]:
         """What says which service it is."""
@@ -161,14 +167,29 @@ class GoingBack:
         return replace(made, config='rules.missing-rollback.style = "inline"') if isinstance(made, Blocked) else made
 
 
-def going_back_of(job: DeployJob, style: str) -> GoingBack:
-    """How this job goes back: by actions of the repository where it has them, and no step needs an env of its own."""
+def going_back_of(job: DeployJob, style: str, *, repeats: bool = True) -> GoingBack:
+    """How this job goes back: by actions of the repository where it has them, and no step needs an env of its own.
+
+    `repeats`: what goes back is written anew, and can have variables of the job's own.
+    """
     values = [value for deployment in job.deployments for value in target_env(deployment).values()]
+    carried = _carried(job, values) if repeats else {}
     own = any(deployment.credentials or deployment.target.get("profile") for deployment in job.deployments)
-    exported = any(job.is_local(value) and names_read("env", value) for value in values)
+    exported = any(job.is_local(value, *carried) and names_read("env", value) for value in values)
     shared = style != "inline" and not own and not exported
     shared = shared and can_use_local_actions(job.job, job.first)
-    return GoingBack(job, tuple(_records(job)), checkout_before(job.job, job.first) if shared else None)
+    checkout = checkout_before(job.job, job.first) if shared else None
+    return GoingBack(job, tuple(_records(job)), checkout, carried)
+
+
+def _carried(job: DeployJob, values: list[str]) -> dict[str, Any]:
+    """The variables of the job's own `env` that say which service it is, where they mean the same in another job."""
+    env = job.job.data.get("env")
+    if not isinstance(env, dict):
+        return {}
+    read = names_read("env", values)
+    known = {name: value for name, value in env.items() if name in read and not job.is_local(value)}
+    return {name: value for name, value in known.items() if not any(exports(step, name) for step in job.job.steps)}
 
 
 def _record_step(going_back: GoingBack, record: Record) -> dict[str, Any]:
@@ -179,7 +200,7 @@ def _record_step(going_back: GoingBack, record: Record) -> dict[str, Any]:
     env = going_back.place(deployment)
     if going_back.shared:
         return made | going_back.record(record).step(env, shared=True)
-    passed = [name for name, value in env.items() if job.is_local(value)]
+    passed = [name for name, value in env.items() if going_back.is_local(value)]
     lines = "".join(f'echo "{name.lower()}=${name}" >> "$GITHUB_OUTPUT"\n' for name in passed)
     step = going_back.record(record).step({**deployment.credentials, **env}, shared=False)
     return made | deployment.surroundings | step | {"run": lines + step["run"]}
@@ -211,7 +232,7 @@ def recording(going_back: GoingBack, *, followed: bool = False) -> list[Parts]:
             given = key.replace("_", "-") if going_back.shared else key
             outputs[name] = f"${{{{ steps.{record.step_id}.outputs.{given} }}}}"
         for name, value in going_back.place(record.deployment).items():
-            if job.is_local(value):
+            if going_back.is_local(value):
                 passed = f"${{{{ steps.{record.step_id}.outputs.{name.lower()} }}}}"
                 outputs[f"previous_{name.lower()}{record.suffix}"] = value if going_back.shared else passed
     later, replaced = waits_of(going_back)
@@ -238,12 +259,16 @@ def waits_of(going_back: GoingBack) -> tuple[dict[int, list[dict[str, Any]]], li
     job = going_back.job
     later: dict[int, list[dict[str, Any]]] = {}
     replaced: list[Parts] = []
+    better: set[int] = set()
     for deployment in waited_for(job):
         waiting = job.waiting_step(deployment)
-        if waiting is not None:
+        if waiting is not None and waiting.index not in better:
+            better.add(waiting.index)
             replaced += _waits_better(going_back, deployment, waiting)
         else:
-            later.setdefault(deployment.index + 1, []).append(wait_step(going_back, deployment))
+            # Where one step waits for several services, it becomes the first of several.
+            place = waiting.index if waiting is not None else deployment.index
+            later.setdefault(place + 1, []).append(wait_step(going_back, deployment))
     return later, replaced
 
 

@@ -109,7 +109,11 @@ def _in_root_home(container: Container, state: State) -> str:
     started = [container.build.text(path) for name in named for path in container.build.named(name)]
     if kept := tool_in_home((script, *started), state.values):
         return kept
-    if re.search(r"\buv (sync|venv|run)\b", script) and not _has_python(container):
+    if re.search(r"\bgit config --global\b", script) and not moved:
+        return "git config --global writes"
+    if re.search(r"\buv (sync|venv|run)\b", script) and (
+        not _has_python(container) or _wants_another(container, state)
+    ):
         return "the Python that uv loads where the image has none"
     return "RUN puts files there" if ROOT_HOME.search(script) and not moved else ""
 
@@ -122,6 +126,16 @@ def _has_python(container: Container) -> bool:
     )
     installed = any(re.search(r"\bpython3?\b", s.instruction.script) for s in container.acting("RUN"))
     return image is None or "py" in str(image) or moved or installed
+
+
+def _wants_another(container: Container, state: State) -> bool:
+    """Whether uv is told to use a Python that the image does not have, and then loads it."""
+    image = container.stage.root.image
+    there = re.match(r"\d+\.\d+", image.tag if image is not None and image.tag else "")
+    wanted = re.search(r"(?:--python|-p)[ =]\D{0,8}(\d+\.\d+)", state.instruction.script)
+    said = wanted[1] if wanted is not None else state.values.get("UV_PYTHON") or ""
+    moved = "UV_PYTHON_INSTALL_DIR" in container.values
+    return bool(said) and not moved and there is not None and not said.startswith(there[0])
 
 
 def _closed_mode(state: State, folders: Folders) -> str:

@@ -3,7 +3,7 @@
 import posixpath
 import re
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
+from typing import NamedTuple
 
 from fixer.django.project import DjangoProject
 from fixer.docker.compose import Mount
@@ -38,8 +38,7 @@ FILES_OF_DJANGO = re.compile(r"^(NAME|filename)$|_FILE$")
 WRITTEN_PATH = re.compile(r"(?:sqlite(?:\+\w+)?://|file:)?/*(/[^\s:?;,]+)")
 
 
-@dataclass(frozen=True)
-class Folders:
+class Folders(NamedTuple):
     """`roots` hold the application, `data` are for what it writes: volumes and folders that are made for it."""
 
     roots: tuple[str, ...]

@@ -10,16 +10,11 @@ from fixer.languages.dockerfile import Dockerfile, Instruction, New, expanded
 from fixer.model import Blocked, Fix, Parts, Tier, listed
 from fixer.runtime.builds import ImageBuilds
 from fixer.runtime.states import Container, State
+from transforms.docker.root_user.building import MANIFESTS, builds_as_user, not_made_later
 from transforms.docker.root_user.folders import Folders, topmost
 from transforms.docker.root_user.options import Options
 from transforms.docker.root_user.runners import kept_working, on_sources, todo_of
 
-# Lists of what to install are only read.
-MANIFESTS = re.compile(
-    r"(^|/)((requirements|constraints)[^/]*\.(txt|in)|requirements/?|package\*?(-lock)?\.json|pyproject\.toml|setup\.(py|cfg)"
-    r"|(poetry|uv|yarn|Pipfile|composer|Gemfile|Cargo)\.lock|Pipfile|Gemfile|pnpm-lock\.yaml|\.npmrc|\.yarnrc\.yml"
-    r"|composer\.json|go\.(mod|sum)|bun\.lockb?|Makefile)\*?$"
-)
 # What these leave below the working folder is only read afterwards.
 INSTALLERS = {
     "npm": ("ci", "install", "i", "cache", "config", "prune", "set"), "bun": ("install", "i"),
@@ -106,6 +101,14 @@ def _handed_over(
     """The edits that give the folders to the user and change to it; `steps` are commands that make it first."""
     dockerfile, parts = container.dockerfile, list[Parts]()
     late = shell and _written_late(container, folders, made)
+    early = builds_as_user(container, folders, made) if late and user.home else None
+    if early is not None:
+        given = _give(user, container, not_made_later(container, folders, early), early, recursive=False)
+        parts.append(dockerfile.insert_before(early, _run([*steps, *given]), New("USER", user.id or user.name)))
+        for state in _copies(container, folders):
+            owner = user.numeric if state.instruction.flag("link") is not None else user.owner
+            parts.append(dockerfile.set_flag(state.instruction, "chown", owner))
+        return parts
     copies = [] if late else _copies(container, folders)
     first = copies[0].instruction if copies else None
     # Builders other than BuildKit drop what changes in a volume after it is declared.
@@ -120,17 +123,32 @@ def _handed_over(
         given = _give(user, container, Folders((), folders.data), volume.instruction, recursive=False)
         parts.append(dockerfile.insert_before(volume.instruction, _run([*steps, *given])))
         folders, steps = Folders(folders.roots, ()), []
+    place = _apart_from_run(container, first, made) if first is not None else None
     if shell:
-        steps = [*steps, *_give(user, container, folders, first, recursive=late)]
+        steps = [*steps, *_give(user, container, folders, place, recursive=late)]
     run = [_run(steps)] if steps else []
-    if first is not None and run:
-        parts.append(dockerfile.insert_before(first, *run))
+    if place is not None and run:
+        parts.append(dockerfile.insert_before(place, *run))
         run = []
     for state in copies:
         # With --link, names of users cannot be looked up: https://docs.docker.com/reference/dockerfile/#copy---link
         numeric = state.instruction.flag("link") is not None or not shell
         parts.append(dockerfile.set_flag(state.instruction, "chown", user.numeric if numeric else user.owner))
     return [*parts, *_set_user(container, run, (user.id or user.name) if shell else user.numeric)]
+
+
+def _apart_from_run(container: Container, first: Instruction, made: Instruction | None) -> Instruction:
+    """Where the folders are given away: before what is copied first, or right below the working folder where a RUN
+    stands above that; two RUN in a row are one layer more than needed."""
+    own = container.stage.instructions
+    above = [each for each in own if each.index < first.index]
+    if not above or above[-1].op != "RUN":
+        return first
+    entered = next((at for at in range(len(above) - 1, -1, -1) if above[at].op == "WORKDIR"), None)
+    between = above[entered + 1 :] if entered is not None else []
+    makes = any(re.search(r"\bmkdir\b|\binstall -d\b", each.script) for each in between if each.op == "RUN")
+    known = made is None or made.index < (between[0].index if between else 0)
+    return between[0] if between and between[0].op == "COPY" and known and not makes else first
 
 
 def _run(steps: list[str]) -> New:

@@ -9,6 +9,7 @@ from fixer.model import Blocked, Parts, listed
 from fixer.runtime.builds import ImageBuild, ImageBuilds
 from fixer.runtime.programs import Program
 from fixer.runtime.states import Container
+from transforms.docker.root_user.building import brings_sources
 from transforms.docker.root_user.folders import Folders
 from transforms.docker.root_user.options import Options
 
@@ -40,6 +41,12 @@ def kept_working(container: Container, folders: Folders, user: User, options: Op
     """What keeps programs with folders of the host working. Where the sources are mounted, files keep their owner on
     the host, so that development goes on as it was; data of the host is for its owner to give away."""
     developing = on_sources(container, folders)
+    if developing and len(developing) == len(container.build.runners) and not _has_sources(container, folders):
+        return Blocked(
+            f"the image has no sources of its own: {developing[0].path} mounts those of the host, whose files another "
+            "user could not write",
+            "leave it as the image of development; one that is deployed gets its sources by COPY",
+        )
     for program in container.build.runners:
         for mount in program.mounts:
             if mount.read_only or mount.target in options.mounted or program.user or program in developing:
@@ -76,6 +83,11 @@ def kept_working(container: Container, folders: Folders, user: User, options: Op
             document, node = program.written
             parts.append(document.add_key(node if node.target is None else node.target, "user", "root"))
     return parts
+
+
+def _has_sources(container: Container, folders: Folders) -> bool:
+    """Whether the application itself is in the image."""
+    return any(brings_sources(state, folders) for state in container.acting("COPY", "ADD"))
 
 
 def _handing_over(program: Program, user: User) -> str:

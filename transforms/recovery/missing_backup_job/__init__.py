@@ -66,7 +66,7 @@ def check(
     options: Options,
 ) -> Iterator[Finding]:
     job = production(deployments)
-    if job is None or not _has_postgres(django) or backups.scheduled is not None or backups.infrastructure:
+    if job is None or not django.has_postgres or backups.scheduled is not None or backups.infrastructure:
         return
     yield Finding(
         job.workflow.path,
@@ -182,16 +182,8 @@ def _instance(workflows: Workflows) -> str:
     return ""
 
 
-def _has_postgres(django: DjangoProject) -> bool:
-    for project in django.projects:
-        chain = project.chain(project.production_path) if not project.is_aside else ()
-        if any(database.vendor == "postgresql" for settings in chain for database in settings.databases):
-            return True
-    return False
-
-
 def _has_something_to_lose(django: DjangoProject, deployments: Deployments) -> bool:
-    return production(deployments) is not None and _has_postgres(django)
+    return production(deployments) is not None and django.has_postgres
 
 
 RULE = Rule(

@@ -50,7 +50,7 @@ def check(
     options: Options,
 ) -> Iterator[Finding]:
     job = production(deployments)
-    if job is None or backups.tried is not None or backups.infrastructure:
+    if job is None or backups.tried is not None or backups.infrastructure or not django.has_postgres:
         return
     made = backups.scheduled
     if made is None:
@@ -131,8 +131,8 @@ def _cure(
     )
 
 
-def _keeps_backups(backups: Backups, deployments: Deployments, django: DjangoProject) -> bool:
-    return production(deployments) is not None and (backups.scheduled is not None or not backups.infrastructure)
+def _has_something_to_lose(deployments: Deployments, django: DjangoProject) -> bool:
+    return production(deployments) is not None and django.has_postgres
 
 
 RULE = Rule(
@@ -143,5 +143,5 @@ RULE = Rule(
     criterion="Backups are restored on a schedule, to see that they can be",
     hours=(4, 4),
     profile=Profile.AUDIT,
-    applies=_keeps_backups,
+    applies=_has_something_to_lose,
 )

@@ -24,9 +24,9 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 
-from fixer.languages.shell import Command, Silence, Silencer, Structure
+from fixer.languages.shell import Choice, Command, Silence, Silencer, Structure
 from fixer.model import Blocked, Finding, Fix, Level, Parts, Rule, Tier, joined
-from fixer.recovery.scripts import DUMPS, RESTORES, UPLOADS, DataScript, DataScripts
+from fixer.recovery.scripts import DUMPS, RESTORES, UPLOADS, DataScript, DataScripts, Splices
 from transforms.recovery.silent_backup_failure.left_behind import left_behind
 
 _ASKS = frozenset(("which", "type", "hash"))
@@ -79,15 +79,16 @@ def _lost(place: DataScript, dump: Command) -> list[Finding]:
         reasons.append("the script only says so")
     span = place.span_of(dump.start, dump.end)
     message = f"the script goes on where {dump.name} fails: {'; '.join(reasons)}"
-    failure, told = _failure(place, dump, [each for each in found if each.kind is not Silence.PIPE])
-    parts = [told, *(_counted(place, dump, each, failure) for each in found)]
-    if choice is not None and ignored:
-        parts.append(_fails(place, dump, choice.failed, choice.fi))
-    cure = Fix.of(
-        f"end with a failure where {dump.name} fails",
-        joined(parts),
-        tier=Tier.REVIEW,
-        effects=[f"a {dump.name} that fails ends {_what(place)} with a failure"],
+    failure = _failure(place, dump, [each for each in found if each.kind is not Silence.PIPE])
+    cure = (
+        failure
+        if isinstance(failure, Blocked)
+        else Fix.of(
+            f"end with a failure where {dump.name} fails",
+            _parts(place, dump, found, *failure, choice if ignored else None),
+            tier=Tier.REVIEW,
+            effects=[f"a {dump.name} that fails ends {_what(place)} with a failure"],
+        )
     )
     return [Finding(place.path, span, message, cure)]
 
@@ -117,7 +118,28 @@ def _reason(place: DataScript, silencer: Silencer) -> str:
             return "the shell goes on after a failure"
 
 
-def _failure(place: DataScript, dump: Command, silent: list[Silencer]) -> tuple[str, Parts]:
+def _parts(
+    place: DataScript, dump: Command, found: list[Silencer], failure: str, told: Splices, choice: Choice | None
+) -> Parts:
+    """All that makes the failure of a dump count, as one change of the script, and what goes beside it."""
+    edits = list(told)
+    beside: list[Parts] = []
+    for each in found:
+        if each.kind is Silence.PIPE:
+            inside, key = place.pipefail(dump)
+            edits += inside
+            beside.append(key)
+            continue
+        more = _counted(place, dump, each, failure)
+        if isinstance(more, Blocked):
+            return more
+        edits += more
+    if choice is not None:
+        edits += _fails(place, dump, choice.failed, choice.fi)
+    return joined((*beside, place.splice(list(dict.fromkeys(edits)))))
+
+
+def _failure(place: DataScript, dump: Command, silent: list[Silencer]) -> tuple[str, Splices] | Blocked:
     """What stands where the dump fails, and what else it takes.
 
     Where other dumps come after it they are made all the same, and the script fails when they are, before it deletes
@@ -130,29 +152,27 @@ def _failure(place: DataScript, dump: Command, silent: list[Silencer]) -> tuple[
     if dump.within(Structure.SUBSHELL) or (
         dump.within(Structure.LOOP) and dump.structure.count(Structure.PIPELINE) > 1
     ):
-        return "", Blocked("it runs in a shell of its own, so the script learns nothing of it", "let that shell fail")
+        return Blocked("it runs in a shell of its own, so the script learns nothing of it", "let that shell fail")
     if _REMEMBERED.search(script.text):
         return _REMEMBER, ()
     last = max((each.start for each in others), default=dump.start)
     deleting = [each for each in script.commands if _deletes(each)]
     if any(each.function or each.start < last for each in deleting):
-        return "", Blocked(
+        return Blocked(
             "older backups are deleted between its dumps, or in a function",
             "delete them last, and only where no dump has failed",
         )
     if deleting:
         start = next(start for start, end in script.statements if start <= deleting[0].start < end)
-        return _REMEMBER, place.splice([(start, start, '[ -z "${failed:-}" ] || exit 1\n')])
+        return _REMEMBER, [(start, start, '[ -z "${failed:-}" ] || exit 1\n')]
     end = script.statements[-1][1]
-    return _REMEMBER, place.splice([(end, end, '\nexit "${failed:-0}"')])
+    return _REMEMBER, [(end, end, '\nexit "${failed:-0}"')]
 
 
-def _counted(place: DataScript, dump: Command, silencer: Silencer, failure: str) -> Parts:
+def _counted(place: DataScript, dump: Command, silencer: Silencer, failure: str) -> Splices | Blocked:
     """What makes one reason go away."""
     text = place.script.text
     match silencer.kind:
-        case Silence.PIPE:
-            return place.pipefail(dump)
         case Silence.OR:
             said = text[silencer.start : silencer.end]
             operator = said.index("||") + 2
@@ -160,19 +180,19 @@ def _counted(place: DataScript, dump: Command, silencer: Silencer, failure: str)
             if "\n" in right:
                 return Blocked("what follows `||` stands on several lines", "let it end with `exit 1`")
             if right in ("true", ":"):
-                return place.splice([(silencer.start, silencer.end, f" || {failure}")])
+                return [(silencer.start, silencer.end, f" || {failure}")]
             start = silencer.end - len(said[operator:].lstrip())
-            return place.splice([(start, start, "{ "), (silencer.end, silencer.end, f"; {failure}; }}")])
+            return [(start, start, "{ "), (silencer.end, silencer.end, f"; {failure}; }}")]
         case Silence.BACKGROUND:
             return Blocked("nobody waits for what runs in the background", "wait for it by its id, `wait $!`")
         case Silence.AND:
             end = dump.statement[1]
-            return place.splice([(end, end, f" || {failure}")])
+            return [(end, end, f" || {failure}")]
         case _:
-            return place.splice([(silencer.end, silencer.end, f" || {failure}")])
+            return [(silencer.end, silencer.end, f" || {failure}")]
 
 
-def _fails(place: DataScript, command: Command, branch: tuple[int, int] | None, fi: int) -> Parts:
+def _fails(place: DataScript, command: Command, branch: tuple[int, int] | None, fi: int) -> Splices:
     """A branch that ends with a failure, behind all that it says."""
     failure = place.failure(command)
     missing = _asked(command)
@@ -180,13 +200,13 @@ def _fails(place: DataScript, command: Command, branch: tuple[int, int] | None, 
     if branch is not None:
         indent = place.indent(branch[1])
         one_line = not place.script.text[: branch[1]].rpartition("\n")[2].strip() or "then" in _line(place, branch[1])
-        return place.splice([(branch[1], branch[1], f"; {failure}" if one_line else f"\n{indent}{failure}")])
+        return [(branch[1], branch[1], f"; {failure}" if one_line else f"\n{indent}{failure}")]
     indent = place.indent(fi)
     inner = place.indent(command.start)
     step = "    " if "    " in inner or not inner else "  "
     if place.script.text[:fi].rpartition("\n")[2].strip():
-        return place.splice([(fi, fi, f"else {says}; {failure}; ")])
-    return place.splice([(fi, fi, f"else\n{indent}{step}{says}\n{indent}{step}{failure}\n{indent}")])
+        return [(fi, fi, f"else {says}; {failure}; ")]
+    return [(fi, fi, f"else\n{indent}{step}{says}\n{indent}{step}{failure}\n{indent}")]
 
 
 def _line(place: DataScript, offset: int) -> str:
@@ -243,7 +263,7 @@ def _skipped(place: DataScript, dumps: list[Command]) -> Iterator[Finding]:
             message,
             Fix.of(
                 f"end with a failure where {program} is not installed",
-                _fails(place, command, choice.failed, choice.fi),
+                place.splice(_fails(place, command, choice.failed, choice.fi)),
                 tier=Tier.REVIEW,
                 effects=[f"where {program} is not installed, {_what(place)} ends with a failure"],
             ),

@@ -1,0 +1,107 @@
+"""What one plan of the bundled repository does: no text is parsed twice, no fact is made again without a reason, and
+git is asked once."""
+
+from __future__ import annotations
+
+import shutil
+import subprocess
+from collections import Counter
+from contextlib import ExitStack
+from pathlib import Path
+from typing import Any, NamedTuple
+from unittest import mock
+
+import pytest
+
+from fixer import repository
+from fixer.documents import document_type
+from fixer.model import Document, Source
+from fixer.repository import Repository
+from fixer.session import open_session
+
+BUNDLED = Path(__file__).parent.parent / "fixtures" / "financehub" / "before"
+KINDS = (
+    "github.workflow.Workflow",
+    "docker.compose.Compose",
+    "languages.dockerfile.Dockerfile",
+    "languages.lines.Lines",
+    "languages.python.PythonModule",
+    "languages.yaml.edit.Yaml",
+)
+
+
+class Done(NamedTuple):
+    """How often each was done: texts parsed, by type and path; facts made, by name; calls of git, by their words."""
+
+    parsed: Counter[tuple[str, str, str]]
+    facts: Counter[str]
+    git: Counter[str]
+    snapshots: int
+
+
+@pytest.fixture(scope="module")
+def done(tmp_path_factory: pytest.TempPathFactory) -> Done:
+    root = tmp_path_factory.mktemp("counted") / "financehub"
+    shutil.copytree(BUNDLED, root)
+    subprocess.run(["git", "init", "--quiet", str(root)], check=True)
+    parsed: Counter[tuple[str, str, str]] = Counter()
+    facts: Counter[str] = Counter()
+    git: Counter[str] = Counter()
+    snapshots: list[Repository] = []
+    with ExitStack() as counted:
+        for kind in map(document_type, KINDS):
+            parse = kind.__dict__.get("parse")
+            if parse is not None:
+                counted.enter_context(mock.patch.object(kind, "parse", classmethod(_counting(parse.__func__, parsed))))
+        make, change, ask = Repository._newly_made, Repository.with_changes, repository._git
+
+        def made(self: Repository, kind: type[Any], before: Any) -> Any:
+            facts[kind.__name__] += 1
+            return make(self, kind, before)
+
+        def changed(self: Repository, files: Any) -> Repository:
+            snapshots.append(self)
+            return change(self, files)
+
+        def asked(root: Path, *words: str, **given: Any) -> Any:
+            git[" ".join(words[:2])] += 1
+            return ask(root, *words, **given)
+
+        counted.enter_context(mock.patch.object(Repository, "_newly_made", made))
+        counted.enter_context(mock.patch.object(Repository, "with_changes", changed))
+        counted.enter_context(mock.patch.object(repository, "_git", asked))
+        session = open_session(root)
+        assert session.plan().taken
+        session.coverage()
+    return Done(parsed, facts, git, len(snapshots))
+
+
+def _counting(parse: Any, parsed: Counter[tuple[str, str, str]]) -> Any:
+    def counting(cls: type[Document], source: Source) -> Document:
+        parsed[cls.__name__, source.path, source.text] += 1
+        found: Document = parse(cls, source)
+        return found
+
+    return counting
+
+
+def test_no_text_is_parsed_twice(done: Done) -> None:
+    assert done.parsed
+    assert set(done.parsed.values()) == {1}
+
+
+def test_a_fact_is_made_again_only_where_its_files_changed(done: Done) -> None:
+    """Half of the snapshots change workflows, which most facts rest on."""
+    assert all(times <= done.snapshots + 1 for times in done.facts.values())
+    assert {name: done.facts[name] for name in ("Catalog", "Origin", "FrontEnds", "RawSql")} == {
+        "Catalog": 1, "Origin": 1, "FrontEnds": 1, "RawSql": 1,
+    }  # fmt: skip
+    assert done.facts["DjangoProject"] <= done.facts["Workflows"] * 2 / 3, done.facts
+
+
+def test_git_is_asked_once(done: Done) -> None:
+    listed = done.git.pop("ls-files -z")
+    ignored = done.git.pop("check-ignore --stdin")
+    assert listed == 2  # what counts, and for the summary what git ignores
+    assert ignored <= 6  # new files, once for all of a rule
+    assert done.git == {"config --get": 1}

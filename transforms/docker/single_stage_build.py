@@ -1,0 +1,327 @@
+"""An image keeps the compilers with which its Python packages were installed.
+
+## Why
+An application that runs needs no compiler. It makes the image two to three times as large (672 instead of 327 MB for a
+small Django project with psycopg2), every pull and start slower, and it is there for whoever gets in.
+
+The install moves to a first stage, into a virtual environment: everything up to it stays as it is, and is called
+`builder`. The second stage starts from the same image, installs the packages that do more than compile and the shared
+libraries of what was compiled (`libpq5` for `libpq-dev`), copies the environment to the *same* path, since its scripts
+name it, and goes on as before.
+
+## When it is left alone
+Images for development and tests; images without a compiler, where a second stage would make them larger by what a
+virtual environment holds; a `RUN` that takes its compilers away again; `python:3.12` without `-slim`, which brings them
+itself; images that compile when they start. Reported, not fixed: packages of which it is not known what programs need
+at run time, editable and user installs, other installers than pip, and what else happens before the install.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Sequence
+
+from fixer.docker.images import base_image
+from fixer.docker.packages import compiles, installed, is_for_compiling, name_of, needed_at_run_time, removes
+from fixer.documents import DEVELOPMENT
+from fixer.languages.dockerfile import Dockerfile, Instruction, New, Stage
+from fixer.languages.shell import Command, Script, Shell
+from fixer.model import Blocked, Finding, Fix, Level, Parts, Profile, Rule, Tier, joined, listed
+from fixer.runtime.builds import ImageBuild, ImageBuilds
+
+VENV = "/opt/venv"
+_PIP = re.compile(r"(?:.*/)?pip[\d.]*")
+_OTHER_INSTALLERS = frozenset(("poetry", "uv", "pipenv", "pdm", "conda", "mamba", "micromamba", "hatch"))
+_REQUIREMENTS = re.compile(r"requirements|constraints|\.(?:txt|in|toml|cfg|lock)$|^setup\.py$|Pipfile", re.IGNORECASE)
+_INSTALLS_ELSEWHERE = {
+    ("-e", "--editable"): "an editable install points to its sources",
+    ("--user",): "a user's install belongs to one home",
+    ("--target", "-t", "--prefix", "--root"): "it installs into a folder of its own",
+}
+_TIDIES = frozenset(("rm", "echo", "apt-get", "apt", "apk", "set", "true"))
+_UPDATES = re.compile(r"(?:apt-get|apt|apk) (?:-\S+ )*(?:update|upgrade)")
+_MAKES_USERS = frozenset(("useradd", "adduser", "groupadd", "addgroup", "mkdir", "chown", "chmod", "ln"))
+_COMPILES = frozenset(("gcc", "g++", "cc", "make", "cmake", "cargo", "rustc"))
+_OF_THE_SYSTEM = re.compile(r"/usr/local/(?:bin/(?:python|pip|gunicorn|uvicorn|daphne|celery|django)|lib/python)")
+
+
+def check(dockerfile: Dockerfile, builds: ImageBuilds) -> Iterator[Finding]:
+    for build in builds.of(dockerfile.source.path):
+        stage = build.image.stage
+        if stage is not dockerfile.final or stage.parent is not None or build.is_action:
+            continue
+        if DEVELOPMENT.search(build.path) or DEVELOPMENT.search(stage.name) or not _is_served(build):
+            continue
+        pips = [each for each in stage.instructions if any(map(_installs_python, _commands(each)))]
+        kept = list(_kept(stage))
+        if not kept or not pips or _brings_compilers(stage) or _compiles_at_run_time(build):
+            continue
+        names = list(dict.fromkeys(name for _, names in kept for name in names))
+        yield Finding(
+            build.path,
+            kept[0][0].span,
+            f"the image keeps what its packages were compiled with: {listed(names)}",
+            _cure(dockerfile, stage, pips, build),
+        )
+
+
+def _is_served(build: ImageBuild) -> bool:
+    """Whether it starts something, and not the development server alone."""
+    if build.image.stage.last("CMD", "ENTRYPOINT") is None:
+        return bool(build.runners) and not all(program.development for program in build.runners)
+    own = [started for program in build.programs if program.origin == "dockerfile" for started in program.commands]
+    return not any("runserver" in started.source for started in own)
+
+
+def _commands(instruction: Instruction) -> tuple[Command, ...]:
+    if instruction.op != "RUN" or not instruction.script:
+        return ()
+    return Script.parse(instruction.script, Shell(posix=True)).commands
+
+
+def _installs_python(command: Command) -> bool:
+    """`pip install …`, `python -m pip install …`, or another installer."""
+    words = [word.text for word in command.args]
+    if command.name in _OTHER_INSTALLERS:
+        return bool({"install", "sync"} & set(words))
+    return _PIP.fullmatch(command.name) is not None and "install" in words
+
+
+def _kept(stage: Stage) -> Iterator[tuple[Instruction, list[str]]]:
+    """The instructions that install compilers and leave them there, with what only serves to compile."""
+    image = stage.image
+    base = base_image(image) if image is not None else None
+    for instruction in stage.instructions:
+        commands = _commands(instruction)
+        if any(map(removes, commands)) or base is None:
+            continue
+        names = [name_of(word) for command in commands for word in installed(command)]
+        if any(map(compiles, names)):
+            yield instruction, [name for name in names if is_for_compiling(name, base.family)]
+
+
+def _brings_compilers(stage: Stage) -> bool:
+    """Whether the base is another image than a small one with Python, or a full one, which has compilers itself."""
+    image = stage.image
+    return image is None or image.name != "python" or re.search(r"slim|alpine", image.tag) is None
+
+
+def _compiles_at_run_time(build: ImageBuild) -> bool:
+    commands = [started.command for program in build.programs for started in program.commands]
+    return any(command.name in _COMPILES or _installs_python(command) for command in commands)
+
+
+def _cure(dockerfile: Dockerfile, stage: Stage, pips: list[Instruction], build: ImageBuild) -> Fix | Blocked:
+    last = pips[-1]
+    until = [each for each in stage.instructions if each.index <= last.index]
+    after = [each for each in stage.instructions if each.index > last.index]
+    why = _unmovable(dockerfile, stage, pips, until, after, build)
+    if why is not None:
+        return why
+    again: list[New] = []
+    compiled: list[str] = []
+    for instruction in until:
+        new = _in_second(dockerfile, instruction, pips, compiled)
+        if isinstance(new, Blocked):
+            return new
+        again += new
+    image = stage.image
+    base = base_image(image) if image is not None else None
+    assert base is not None  # _kept has asked
+    runtime, unknown = needed_at_run_time(dict.fromkeys(compiled), base.family)
+    if unknown:
+        return Blocked(
+            f"what programs need at run time that were compiled with {listed(unknown)} is not known",
+            "install the shared libraries of it in a second stage, and copy a virtual environment there",
+        )
+    again = _with_libraries(_without_idle(again), runtime, base.family)
+    words = [word.text for word in stage.start.words]
+    name = "builder" if "builder" not in {each.name for each in dockerfile.stages} else "python-builder"
+    flags = tuple(flag.text for flag in stage.start.flags)
+    second = [
+        New("FROM", " ".join(words), flags),
+        *again,
+        New("COPY", f"{VENV} {VENV}", (f"--from={name}",)),
+        New("ENV", f'PATH="{VENV}/bin:$PATH"'),
+    ]
+    parts: list[Parts] = [
+        dockerfile.set_body(stage.start, f"{words[0]} AS {name}"),
+        dockerfile.insert_before(pips[0], New("RUN", f"python -m venv {VENV}"), New("ENV", f'PATH="{VENV}/bin:$PATH"')),
+        dockerfile.insert_after(last, *second, apart=True),
+    ]
+    return Fix.of(
+        "install in a stage of its own, and ship what it made",
+        joined(parts),
+        tier=Tier.REVIEW,
+        effects=[f"the image that is shipped has {listed(dict.fromkeys(compiled))} no more"],
+        todo=["build the image and start it once: what is loaded by name at run time cannot be seen here"],
+    )
+
+
+def _unmovable(
+    dockerfile: Dockerfile,
+    stage: Stage,
+    pips: list[Instruction],
+    until: Sequence[Instruction],
+    after: Sequence[Instruction],
+    build: ImageBuild,
+) -> Blocked | None:
+    """Why the install cannot move to a stage of its own."""
+    for instruction in pips:
+        line = dockerfile.line(instruction)
+        if instruction.heredocs:
+            return Blocked(f"line {line}: the install stands in a here-document", "write it as a command")
+        for command in _commands(instruction):
+            if not _installs_python(command):
+                continue
+            if command.name in _OTHER_INSTALLERS:
+                return Blocked(
+                    f"line {line}: {command.name} installs, and where to is a matter of its settings",
+                    f"let it install into a virtual environment at {VENV}, and copy that to a second stage",
+                )
+            for options, what in _INSTALLS_ELSEWHERE.items():
+                if command.has(*options):
+                    return Blocked(f"line {line}: {what}", "install into a virtual environment, then run fhfix again")
+    for path, text in build.texts.items():
+        if _REQUIREMENTS.search(path) and re.search(r"^\s*(?:-e|--editable)\s", text, re.MULTILINE):
+            return Blocked(f"{path} has an editable install, which points to its sources", "install it as a package")
+    for instruction in until:
+        if instruction.op in ("USER", "SHELL", "ONBUILD"):
+            line = dockerfile.line(instruction)
+            return Blocked(f"line {line}: {instruction.op} stands before the install", "write the stages by hand")
+        if any(command.name == "venv" for command in _commands(instruction)) or "virtualenv" in instruction.text:
+            return Blocked("it has a virtual environment already", "copy that to a second stage, to the same path")
+    for instruction in after:
+        if any(command.name in _COMPILES for command in _commands(instruction)):
+            line = dockerfile.line(instruction)
+            return Blocked(f"line {line}: something is compiled after the install", "do that before it")
+        if any(compiles(name_of(word)) for command in _commands(instruction) for word in installed(command)):
+            return Blocked(f"line {dockerfile.line(instruction)}: compilers are installed after it", "move that up")
+        if instruction.op != "COPY" and _OF_THE_SYSTEM.search(instruction.text):
+            return Blocked(
+                f"line {dockerfile.line(instruction)}: a program is named in /usr/local, where it will not be",
+                "name it without its folder",
+            )
+    for program in build.programs:
+        for started in program.commands:
+            if _OF_THE_SYSTEM.match(started.source):
+                return Blocked(f"{started.path} starts {started.argv[0]}", "name it without its folder")
+    return None
+
+
+def _in_second(
+    dockerfile: Dockerfile, instruction: Instruction, pips: list[Instruction], compiled: list[str]
+) -> list[New] | Blocked:
+    """What an instruction before the install becomes in the second stage."""
+    flags = tuple(flag.text for flag in instruction.flags)
+    if instruction.op in ("COPY", "ADD"):
+        sources = instruction.args[:-1]
+        only_for_pip = all(_REQUIREMENTS.search(source.rpartition("/")[2] or source) for source in sources)
+        return [] if only_for_pip and instruction.flag("from") is None else [_same(instruction, flags)]
+    if instruction.op != "RUN":
+        return [_same(instruction, flags)]
+    commands = _commands(instruction)
+    line = dockerfile.line(instruction)
+    others = [command for command in commands if not _installs_python(command)]
+    packages = [command for command in others if installed(command)]
+    if not packages and instruction in pips and all(command.name in _TIDIES for command in others):
+        return []
+    if not packages and commands and all(command.name in _MAKES_USERS | _TIDIES for command in commands):
+        return [_same(instruction, flags)]
+    tidy = all(command in packages or command.name in _TIDIES for command in others)
+    if not packages or not tidy or instruction.heredocs or not _is_one_list(instruction):
+        return Blocked(
+            f"line {line}: whether the image needs what is done there, or only the install, is not known",
+            "write the stages by hand",
+        )
+    names = [name_of(word) for command in packages for word in installed(command)]
+    family = "alpine" if packages[0].name == "apk" else "debian"
+    gone = {name for name in names if is_for_compiling(name, "alpine" if family == "alpine" else "debian")}
+    compiled += [name for name in names if name in gone]
+    kept = [text for command in others if (text := _without(command, gone))]
+    if not any(name not in gone for name in names):
+        return []
+    return [New("RUN", "\n&& ".join(kept), flags)]
+
+
+def _same(instruction: Instruction, flags: tuple[str, ...]) -> New:
+    body = instruction.body
+    return New(instruction.op, list(body) if isinstance(body, list) else instruction.text, flags)
+
+
+def _is_one_list(instruction: Instruction) -> bool:
+    """Whether it is commands joined by `&&`, so that each can go or stay."""
+    script = Script.parse(instruction.script, Shell(posix=True))
+    return not re.search(r"\|\||;|\||\$\(|`|\bif\b|\bfor\b", script.text.replace("&&", ""))
+
+
+def _without(command: Command, gone: set[str]) -> str:
+    """A command without these packages; empty where it would install nothing."""
+    packages = installed(command)
+    if not packages:
+        return command.source.strip()
+    if all(name_of(word) in gone for word in packages):
+        return ""
+    start, text = command.words[0].start, command.source
+    found = list(packages)
+    virtual = command.value("--virtual", "-t") if command.name == "apk" else None
+    cut = [(word.start, word.end) for word in found if name_of(word) in gone]
+    if virtual is not None:
+        option = max((word for word in command.args if word.end < virtual.start), key=lambda word: word.start)
+        cut.append((option.start, virtual.end))
+    for left, right in sorted(cut, reverse=True):
+        text = text[: left - start].rstrip() + text[right - start :]
+    return " ".join(text.split())
+
+
+def _without_idle(again: list[New]) -> list[New]:
+    """Without an `apt-get update` behind which nothing is installed."""
+    installs = any(new.op == "RUN" and re.search(r"\binstall\b|\badd\b", str(new.body)) for new in again)
+    return [new for new in again if installs or new.op != "RUN" or not _UPDATES.match(str(new.body))]
+
+
+def _with_libraries(again: list[New], runtime: list[str], family: str) -> list[New]:
+    """The shared libraries beside the packages that are installed anyway, or in an instruction of their own."""
+    if not runtime:
+        return again
+    libraries = " ".join(runtime)
+    verb = "apk add" if family == "alpine" else "apt-get install"
+    for at, new in enumerate(again):
+        if new.op == "RUN" and isinstance(new.body, str) and verb in new.body:
+            lines = new.body.split("\n")
+            number = next(number for number, line in enumerate(lines) if verb in line)
+            there = set(lines[number].split())
+            more = " ".join(name for name in runtime if name not in there)
+            lines[number] = f"{lines[number]} {more}".rstrip()
+            return [*again[:at], New("RUN", "\n".join(lines), new.flags), *again[at + 1 :]]
+    if family == "alpine":
+        made = New("RUN", f"apk add --no-cache {libraries}")
+    else:
+        install = f"apt-get install -y --no-install-recommends {libraries}"
+        made = New("RUN", f"apt-get update\n&& {install}\n&& rm -rf /var/lib/apt/lists/*")
+    # Behind what configures the build, as people write it.
+    at = next((at for at, new in enumerate(again) if new.op not in ("ARG", "ENV", "LABEL")), len(again))
+    return [*again[:at], made, *again[at:]]
+
+
+def _ships_python(dockerfile: Dockerfile, builds: ImageBuilds) -> bool:
+    """Whether an image that is shipped installs Python packages."""
+    for build in builds.of(dockerfile.source.path):
+        if DEVELOPMENT.search(build.path) or not _is_served(build):
+            continue
+        if any(_installs_python(c) for stage in dockerfile.stages for i in stage.instructions for c in _commands(i)):
+            return True
+    return False
+
+
+RULE = Rule(
+    __name__,
+    "An image keeps the compilers with which its packages were installed",
+    check,
+    audit=("D-005.1",),
+    criterion="Images that are shipped have no compilers for their Python packages",
+    hours=(2, 3),
+    level=Level.NOTE,
+    profile=Profile.AUDIT,
+    applies=_ships_python,
+)
