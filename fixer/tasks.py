@@ -24,6 +24,7 @@ TASKS = {
         Task("D-011", "Docker security", "medium", 2),
         Task("D-012", "Database performance", "medium", 3),
         Task("D-004", "Monitoring", "medium", 4),
+        Task("D-005", "Recovery and production readiness", "medium", 5),
     )
 }
 """By id. A rule that names none of these stands under its pack."""

@@ -15,10 +15,11 @@ from pathlib import Path
 import pytest
 from markdown_it import MarkdownIt
 
-from fixer.audit.claims import Verdict, claims, make_targets, status_reports
+from fixer.audit.claims import claims, make_targets, status_reports
 from fixer.audit.criteria import Criterion, State, criteria
 from fixer.audit.document import Audit, as_html, as_json, items_of, markdown
 from fixer.audit.needed import needed
+from fixer.audit.practices import Verdict
 from fixer.config import from_table
 from fixer.engine import applies
 from fixer.github.workflow import Workflow
@@ -358,6 +359,78 @@ def test_what_is_true_is_counted_and_what_is_not_is_listed(shop: Repository) -> 
 
 
 # -- forms ------------------------------------------------------------------------------------------------------
+
+PRACTISED = {
+    "pytest.ini": "[pytest]\naddopts = -q -n auto --cov-fail-under=80\n",
+    "playwright.config.ts": "projects: [{name: 'chromium'}, {name: 'webkit'}]\n",
+    "e2e/home.spec.ts": "await expect(page).toHaveScreenshot()\n",
+    "tests/load/locustfile.py": "P95_MS = 500\nenvironment.process_exit_code = 1\n",
+    ".github/workflows/scan.yml": "on: {schedule: [{cron: '0 6 * * *'}]}\njobs:\n  scan:\n    runs-on: ubuntu-latest\n"
+    "    steps: [{run: trivy fs .}]\n  keep:\n    runs-on: ubuntu-latest\n    steps:\n"
+    "      - run: aws ecs wait services-stable --cluster shop-live\n      - run: pg_dump > x\n"
+    "      - run: pg_restore --dbname tried x\n",
+    ".github/workflows/nightly.yml": "on: {schedule: [{cron: '0 3 * * *'}]}\njobs:\n  keep:\n"
+    "    runs-on: ubuntu-latest\n    steps: [{run: 'pg_dump > x'}]\n",
+    "scripts/a.sh": "",
+    "scripts/b.py": "",
+    "runbooks/down.md": "",
+    "docs/GUIDE.md": "line\n" * 40,
+    "compose.yml": "services:\n  web:\n    image: nginx\n    volumes: ['./nginx.conf:/etc/nginx/nginx.conf']\n",
+    "nginx.conf": "",
+    "Dockerfile": "FROM node AS ui\nCOPY scripts .\nFROM nginx\nCOPY --from=ui /dist /srv\n",
+    "Makefile": "HOST ?= x\nload:\n\tlocust --host $(HOST)\ndeploy:\n\t./scripts/a.sh\n",
+}
+
+
+@pytest.mark.parametrize(
+    ("line", "kind", "gone"),
+    [
+        ("- 80% coverage requirement", "coverage", {"pytest.ini": ""}),
+        ("- Parallel test execution", "parallel tests", {"pytest.ini": "[pytest]\n"}),
+        ("- Visual regression testing", "visual tests", {"e2e/home.spec.ts": ""}),
+        ("- Cross-browser support", "browsers", {"playwright.config.ts": "{name: 'chromium'}"}),
+        ("- API response (p95): < 500ms", "limit", {"tests/load/locustfile.py": "P95_MS = 500\n"}),
+        ("- Daily dependency scanning", "daily scan", {".github/workflows/scan.yml": "on: push\njobs: {}\n"}),
+        ("- 2+ scripts", "scripts", {"scripts/a.sh": None}),
+        ("- 1 runbooks", "runbooks", {"runbooks/down.md": None}),
+        ("- docs/GUIDE.md (40+ lines)", "lines", {"docs/GUIDE.md": "line\n" * 39}),
+        ("- Complete dev stack (compose)", "stack", {"nginx.conf": None}),
+        ("- Multi-stage builds", "stages", {"Dockerfile": "FROM nginx\n"}),
+        ("- Multi-stage builds", "stages", {"scripts/a.sh": None, "scripts/b.py": None}),
+        ("- ECS cluster: shop-live", "cluster", {".github/workflows/scan.yml": "on: push\njobs: {}\n"}),
+        ("- Automated backups", "backups", {".github/workflows/nightly.yml": "on: push\njobs: {}\n"}),
+        ("- Tested restores", "restores", {".github/workflows/scan.yml": "on: push\njobs: {}\n"}),
+        ("- make deploy", "make target", {"scripts/a.sh": None}),
+        ("- make load", "make target", {"Makefile": "load:\n\tlocust --host $(HOST)\n"}),
+    ],
+)
+def test_what_is_said_to_be_done_is_true_until_it_is_taken_away(
+    tmp_path: Path, line: str, kind: str, gone: dict[str, str | None]
+) -> None:
+    def verdicts(folder: str, files: dict[str, str]) -> list[Verdict]:
+        found = claims(write(tmp_path / folder, {**files, "STATUS.md": f"# Status\n\n{line}\n"}), ["STATUS.md"], [])
+        return [claim.verdict for claim in found if claim.kind == kind]
+
+    without = {path: text for path, text in {**PRACTISED, **gone}.items() if text is not None}
+
+    assert verdicts("there", PRACTISED) == [Verdict.TRUE]
+    assert verdicts("gone", without) == [Verdict.FALSE]
+
+
+def test_what_no_tree_can_show_is_said_so_and_not_counted(tmp_path: Path) -> None:
+    report = (
+        "# Status\n\n- Execution time: ~25 minutes\n- Image: 200MB\n- Uptime: 99.9 %\n- docs/GUIDE.md (40+ lines)\n"
+    )
+    found = claims(write(tmp_path, {**PRACTISED, "STATUS.md": report}), ["STATUS.md"], [])
+
+    said = markdown(document(claims=tuple(found)))
+
+    assert [claim.verdict for claim in found if claim.kind in ("duration", "size", "rate")] == [
+        Verdict.NOT_CHECKABLE
+    ] * 3
+    counted = [claim for claim in found if claim.verdict is not Verdict.NOT_CHECKABLE]
+    assert f"{len(counted)} of {len(counted)} claims are true." in said
+    assert "Not to be seen in a tree, and not counted: \\~25 minutes (line 3); 200MB (line 4)" in said
 
 
 @pytest.mark.parametrize("closed", [False, True], ids=["as published", "no key that it does not describe"])

@@ -1,7 +1,8 @@
 """What a status report says is there, checked against the tree.
 
 A claim is a path, a `make` target, a secret, or a number of workflows or make targets, where a report names it as such:
-in code, in a heading, at the start of a list item, behind "File:". Other prose is not read.
+in code, in a heading, at the start of a list item, behind "File:"; and what entries of lists say is done, measured or
+enforced (`practices.py`). Other prose is not read.
 """
 
 from __future__ import annotations
@@ -10,19 +11,14 @@ import re
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from difflib import get_close_matches
-from enum import StrEnum
 from pathlib import PurePosixPath
 
+from fixer.audit.practices import Answer, Verdict, practices
+from fixer.languages.makefile import Target, targets
 from fixer.repository import Repository
 
 _ABOUT = re.compile(r"devops|infra(structure)?|deployment|ci-?cd")
 _SAYS = re.compile(r"status|report|complete|summary")
-
-
-class Verdict(StrEnum):
-    TRUE = "true"
-    ELSEWHERE = "elsewhere"
-    FALSE = "false"
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,6 +49,9 @@ _TARGETS = re.compile(
     r"(?i)\bmakefile\b\D{0,30}(\d{1,9})\+?\s+(?:\w+\s+)?(?:commands|targets)"
     r"|(\d{1,9})\+?\s+makefile (?:commands|targets)"
 )
+# A script of the repository that a recipe runs, and a variable that make puts in and whoever calls it must give.
+_SCRIPT = re.compile(r"(?:^|[\s;&|@])(\./(?:[\w-]+/)*[\w-]+\.(?:sh|py))\b")
+_UNSET = re.compile(r"\$[({]([A-Z][A-Z0-9_]+)[)}]")
 _RULER = re.compile(r"^\s*(?:-{3,}|={3,}|━{3,}|─{3,})\s*$")
 # https://www.gnu.org/software/make/manual/html_node/Rule-Syntax.html; a variable's `:=` is no rule.
 _TARGET = re.compile(r"^([A-Za-z0-9][\w./ -]*?)\s*::?(?!=)", re.MULTILINE)
@@ -75,11 +74,15 @@ def claims(repository: Repository, reports: Iterable[str], secrets: Iterable[str
     found = []
     for report in reports:
         seen: set[tuple[str, str]] = set()
-        for line, kind, said in _said(repository.text(report)):
+        text = repository.text(report)
+        lines = text.splitlines()
+        judged = [(line, kind, said, tree.judge(kind, said, lines[line - 1])) for line, kind, said in _said(text)]
+        for number, line in enumerate(lines, 1):
+            judged += [(number, kind, said, answer) for kind, said, answer in practices(repository, line)]
+        for line_number, kind, said, (verdict, instead) in sorted(judged, key=lambda each: each[0]):
             if (kind, said) not in seen:
                 seen.add((kind, said))
-                verdict, instead = tree.judge(kind, said)
-                found.append(Claim(report, line, kind, said, verdict, instead))
+                found.append(Claim(report, line_number, kind, said, verdict, instead))
     return found
 
 
@@ -142,14 +145,18 @@ class _Tree:
             self.by_name.setdefault(path.rpartition("/")[2].lower(), []).append(path)
         self.workflows = [p for p in self.files if re.fullmatch(r"\.github/workflows/[^/]+\.ya?ml", p)]
         self.targets = make_targets(repository)
+        makefile = next((path for path in ("Makefile", "makefile", "GNUmakefile") if path in self.files), "")
+        text = repository.text(makefile) if makefile else ""
+        self.recipes: dict[str, Target] = targets(text)
+        self.variables = frozenset(re.findall(r"^\s*(?:export\s+)?([A-Z_]\w*)\s*[?:+]?=", text, re.MULTILINE))
         self.secrets = secrets
 
-    def judge(self, kind: str, said: str) -> tuple[Verdict, str]:
+    def judge(self, kind: str, said: str, line: str) -> Answer:
         if kind == "file":
             return self._file(said)
         if kind == "make target":
             if said in self.targets:
-                return Verdict.TRUE, ""
+                return self._recipe(said, line)
             near = get_close_matches(said, self.targets, 1)
             return Verdict.FALSE, "the Makefile has no such target" + (f", but {near[0]}" if near else "")
         if kind == "secret":
@@ -157,7 +164,21 @@ class _Tree:
         there = len(self.workflows if kind == "workflows" else self.targets)
         return (Verdict.TRUE if there >= int(said) else Verdict.FALSE), f"there are {there}"
 
-    def _file(self, said: str) -> tuple[Verdict, str]:
+    def _recipe(self, name: str, line: str) -> Answer:
+        """Whether what a target runs can be run: its scripts are there, and its variables are set, there or in the
+        line that names it."""
+        target = self.recipes.get(name)
+        for recipe in target.recipes if target is not None else ():
+            for script in _SCRIPT.findall(recipe.text):
+                path = script.removeprefix("./")
+                if path not in self.files:
+                    return Verdict.FALSE, f"its recipe runs {script}, which is not there"
+            for variable in _UNSET.findall(recipe.text):
+                if variable not in self.variables and f"{variable}=" not in line:
+                    return Verdict.FALSE, f"its recipe needs {variable}, which nothing sets"
+        return Verdict.TRUE, ""
+
+    def _file(self, said: str) -> Answer:
         path = said.rstrip("/")
         if path in self.folders or (not said.endswith("/") and path in self.files):
             return Verdict.TRUE, ""

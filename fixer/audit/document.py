@@ -13,9 +13,10 @@ from typing import Any
 
 from markupsafe import Markup
 
-from fixer.audit.claims import Claim, Verdict
+from fixer.audit.claims import Claim
 from fixer.audit.criteria import Criterion, State
 from fixer.audit.needed import PROVIDED, Needed
+from fixer.audit.practices import Verdict
 from fixer.model import Blocked, Coverage, Fault, FileChange, FileError, Fix, Piece, Report, Reported, Source
 from fixer.show.diff import Line, file_diff
 from fixer.show.json import coverage_json
@@ -272,18 +273,25 @@ def _reports(claims: Sequence[Claim]) -> list[str]:
     blocks = ["## What status reports say is there"]
     for report in dict.fromkeys(claim.report for claim in claims):
         own = [claim for claim in claims if claim.report == report]
-        wrong = [claim for claim in own if claim.verdict is not Verdict.TRUE]
+        open_ = [claim for claim in own if claim.verdict is Verdict.NOT_CHECKABLE]
+        wrong = [claim for claim in own if claim.verdict not in (Verdict.TRUE, Verdict.NOT_CHECKABLE)]
+        checked = len(own) - len(open_)
         blocks.append(f"### {words(report)}")
-        blocks.append(f"{len(own) - len(wrong)} of {len(own)} claims are true.")
+        blocks.append(f"{checked - len(wrong)} of {checked} claims are true.")
         if wrong:
             rows = ["| line | says there is | in truth |", "|---|---|---|"]
             rows += [
                 f"| {c.line} | {c.kind} {cell(code(c.said))} | {cell(words(c.found))} |"
                 if c.kind in ("file", "make target", "secret")
                 else f"| {c.line} | {c.said} {c.kind} | {cell(words(c.found))} |"
+                if c.kind in ("workflows", "make targets")
+                else f"| {c.line} | {c.kind}: {cell(words(c.said))} | {cell(words(c.found))} |"
                 for c in wrong
             ]
             blocks.append("\n".join(rows))
+        if open_:
+            said = "; ".join(f"{words(claim.said)} (line {claim.line})" for claim in open_)
+            blocks.append(f"Not to be seen in a tree, and not counted: {said}.")
     return blocks
 
 

@@ -72,12 +72,15 @@ class DjangoProject:
 
     @property
     def has_postgres(self) -> bool:
-        """Whether the settings of production name a database of PostgreSQL."""
+        """Whether the settings of production name a database of PostgreSQL, or a URL beside its driver."""
         for project in self.projects:
             chain = project.chain(project.production_path) if not project.is_aside else ()
-            if any(database.vendor == "postgresql" for settings in chain for database in settings.databases):
+            if any(project.is_postgres(database) for settings in chain for database in settings.databases):
                 return True
         return False
+
+    def is_postgres(self, database: Database) -> bool:
+        return database.vendor == "postgresql" or (database.shape == "url" and bool(self.driver))
 
     @classmethod
     def detect(cls, repository: Repository) -> Self | None:

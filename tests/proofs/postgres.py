@@ -9,6 +9,7 @@ from __future__ import annotations
 import contextlib
 import os
 import pwd
+import re
 import shutil
 import socket
 import subprocess
@@ -105,13 +106,19 @@ def postgres(*, tls: bool = False, programs: Path | None = None) -> Iterator[Ser
 
 
 @contextlib.contextmanager
-def pgbouncer(server: Server) -> Iterator[Server]:
-    """Debian's pgbouncer, pooling by transaction."""
+def pgbouncer(server: Server, ini: str = "", users: str = f'"{USER}" "{PASSWORD}"\n') -> Iterator[Server]:
+    """Debian's pgbouncer, pooling by transaction; `ini` is a configuration that names its places as in a container."""
     port = free_port()
     with _folder() as folder:
-        (folder / "users.txt").write_text(f'"{USER}" "{PASSWORD}"\n', encoding="utf-8")
+        (folder / "users.txt").write_text(users, encoding="utf-8")
+        there = ini.replace("0.0.0.0", "127.0.0.1\nunix_socket_dir =").replace(
+            "listen_port = 5432", f"listen_port = {port}"
+        )
+        there = re.sub(r"host=\S+ port=\d+", f"host={server.host} port={server.port}", there)
+        there = there.replace("/etc/pgbouncer/userlist.txt", f"{folder}/users.txt")
         (folder / "pgbouncer.ini").write_text(
-            f"[databases]\n* = host={server.host} port={server.port}\n[pgbouncer]\nlisten_addr = 127.0.0.1\n"
+            there
+            or f"[databases]\n* = host={server.host} port={server.port}\n[pgbouncer]\nlisten_addr = 127.0.0.1\n"
             f"listen_port = {port}\nunix_socket_dir =\nauth_type = scram-sha-256\nauth_file = {folder}/users.txt\n"
             "pool_mode = transaction\ndefault_pool_size = 5\n",
             encoding="utf-8",

@@ -8,9 +8,10 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from fixer.audit.claims import Claim, Verdict
+from fixer.audit.claims import Claim
 from fixer.audit.document import as_html
 from fixer.audit.needed import Needed, Use
+from fixer.audit.practices import Verdict
 from tests.components import path
 from tests.test_audit import document
 

@@ -1,0 +1,311 @@
+"""What a status report says is done, measured or enforced, and what of it a tree can show.
+
+Each kind of claim is a pattern of a line and a question to the repository. What only a run, a bill or a clock can tell
+is not checkable: it is named so, and counts for nothing.
+"""
+
+from __future__ import annotations
+
+import posixpath
+import re
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from enum import StrEnum
+
+from fixer.django.routes import Routes
+from fixer.docker.compose import Compose
+from fixer.github.workflow import Workflow
+from fixer.languages.dockerfile import Dockerfile
+from fixer.recovery.backups import Backups
+from fixer.repository import Repository
+from fixer.runtime.images import Images
+
+
+class Verdict(StrEnum):
+    TRUE = "true"
+    ELSEWHERE = "elsewhere"
+    FALSE = "false"
+    NOT_CHECKABLE = "not checkable"
+
+
+Answer = tuple[Verdict, str]
+Judge = Callable[[Repository, re.Match[str]], Answer]
+
+
+@dataclass(frozen=True)
+class Practice:
+    """A kind of claim. `said` is what of the line is shown: the group `said`, else all that matches."""
+
+    kind: str
+    pattern: re.Pattern[str]
+    judge: Judge
+
+
+def practices(repository: Repository, line: str) -> Iterator[tuple[str, str, Answer]]:
+    """Kind, words and answer of what one line claims; nothing for prose that is no entry of a list."""
+    if not _ENTRY.match(line):
+        return
+    for practice in _PRACTICES:
+        for found in practice.pattern.finditer(line):
+            yield practice.kind, " ".join(found[0].split()).strip("*`: "), practice.judge(repository, found)
+            break
+
+
+_ENTRY = re.compile(r"\s*(?:[-*•+|✅✓☑]|\d+[.)]\s|\[[xX ]\]|[├└]|[\w ./&-]+:\s)")
+_CRON_DAILY = re.compile(r"^\s*[\d*/,]+\s+[\d*/,]+\s+\*\s+\*\s+[*\d,-]+\s*$")
+_SCANS = re.compile(r"trivy|snyk|grype|safety|pip-audit|npm audit|codeql|osv-scanner|dependency", re.IGNORECASE)
+_LOADS = re.compile(r"(?:^|/)[^/]*(?:locust|k6|perf|load|slo|artillery)[^/]*\.\w+$", re.IGNORECASE)
+_CONFIGURES_TESTS = re.compile(
+    r"(?:^|/)(?:pytest\.ini|setup\.cfg|tox\.ini|pyproject\.toml|\.coveragerc|conftest\.py|noxfile\.py|Makefile|"
+    r"package\.json|(?:jest|vitest|vite|playwright)\.config\.\w+|\.github/workflows/[^/]+\.ya?ml)$"
+)
+_JUDGES = re.compile(r"sys\.exit|exit_code|thresholds|\bexit 1\b|\bassert\b")
+"""How a test under load ends red."""
+_THRESHOLD = re.compile(
+    r"fail_under\s*=\s*(\d+)|--cov-fail-under[= ](\d+)|(?:lines|branches|statements|functions)[\"']?\s*:\s*(\d+)"
+)
+
+
+def _texts(repository: Repository, named: re.Pattern[str]) -> Iterator[tuple[str, str]]:
+    return ((path, repository.text(path)) for path in repository.files if named.search(path))
+
+
+def _yes(holds: bool, otherwise: str, where: str = "") -> Answer:
+    return (Verdict.TRUE, where) if holds else (Verdict.FALSE, otherwise)
+
+
+def _not_checkable(repository: Repository, found: re.Match[str]) -> Answer:
+    return Verdict.NOT_CHECKABLE, "nothing in a tree shows it"
+
+
+# -- counts -------------------------------------------------------------------------------------------------------
+
+
+def _number(text: str) -> int:
+    return int(text.replace(",", ""))
+
+
+def _lines(repository: Repository, found: re.Match[str]) -> Answer:
+    name = posixpath.basename(found["file"])
+    paths = [path for path in repository.files if posixpath.basename(path) == name]
+    best = next((path for path in paths if path == found["file"]), paths[0] if paths else "")
+    if not best:
+        return Verdict.FALSE, f"{name} is not there"
+    count = len(repository.text(best).splitlines())
+    wanted = _number(found["number"])
+    return _yes(count >= wanted if found["more"] else abs(count - wanted) <= wanted // 10, f"{best} has {count}")
+
+
+def _counted(folder: str, endings: tuple[str, ...], what: str) -> Judge:
+    def judge(repository: Repository, found: re.Match[str]) -> Answer:
+        inside = re.compile(rf"(?:^|/){folder}/[^/]+$")
+        count = sum(1 for path in repository.files if inside.search(path) and path.endswith(endings))
+        return _yes(count >= _number(found["number"]), f"there are {count} {what}")
+
+    return judge
+
+
+# -- tests --------------------------------------------------------------------------------------------------------
+
+
+def _coverage(repository: Repository, found: re.Match[str]) -> Answer:
+    wanted = int(next(filter(None, found.groups())))
+    asked = [
+        int(number)
+        for _, text in _texts(repository, _CONFIGURES_TESTS)
+        for groups in _THRESHOLD.findall(text)
+        for number in groups
+        if number
+    ]
+    said = f"{max(asked)} % is asked for" if asked else "no configuration asks for it"
+    return _yes(any(number >= wanted for number in asked), said)
+
+
+def _any_text(named: re.Pattern[str], says: str, otherwise: str) -> Judge:
+    pattern = re.compile(says)
+
+    def judge(repository: Repository, found: re.Match[str]) -> Answer:
+        where = next((path for path, text in _texts(repository, named) if pattern.search(text)), "")
+        return _yes(bool(where), otherwise)
+
+    return judge
+
+
+def _browsers(repository: Repository, found: re.Match[str]) -> Answer:
+    for _, text in _texts(repository, re.compile(r"playwright\.config\.\w+$|wdio\.conf|cypress\.config")):
+        named = [each for each in ("chromium|Chrome", "firefox|Firefox", "webkit|Safari") if re.search(each, text)]
+        return _yes(len(named) > 1, f"its configuration names {len(named)} browser")
+    return Verdict.FALSE, "no configuration of browser tests is there"
+
+
+def _percentile(repository: Repository, found: re.Match[str]) -> Answer:
+    name, number = found["percentile"], found["number"]
+    held = rf"(?i){name}\D{{0,40}}{number}\b|{number}\D{{0,40}}{name}\b"
+    said = [path for path, text in _texts(repository, _LOADS) if re.search(held, text)]
+    holds = any(_JUDGES.search(repository.text(path)) for path in said)
+    return _yes(holds, f"{said[0]} only says so" if said else f"nothing holds {name} against {number} ms")
+
+
+# -- pipeline and images ------------------------------------------------------------------------------------------
+
+
+def _daily_scan(repository: Repository, found: re.Match[str]) -> Answer:
+    for workflow in repository.documents(Workflow):
+        if workflow.composite or not _SCANS.search(workflow.source.text):
+            continue
+        events = workflow.root.data.get("on")
+        schedule = events.get("schedule") if isinstance(events, dict) else None
+        if any(_CRON_DAILY.match(str(each.get("cron", ""))) for each in schedule or [] if isinstance(each, dict)):
+            return Verdict.TRUE, ""
+    return Verdict.FALSE, "no workflow that scans runs every day"
+
+
+def _stages(repository: Repository, found: re.Match[str]) -> Answer:
+    """That there are stages, and that what they copy is there to be copied."""
+    images = repository.fact(Images)
+    named = re.search(r"[\w./-]*Dockerfile[\w.-]*", found.string)
+    if named and not any(path.endswith(named[0].removeprefix("./")) for path in repository.files):
+        return Verdict.FALSE, f"{named[0]} is not there"
+    staged = [document for document in repository.documents(Dockerfile) if len(document.stages) > 1]
+    if not staged:
+        return Verdict.FALSE, "no Dockerfile has more than one stage"
+    for image in images.images if images is not None else ():
+        if image.dockerfile not in staged:
+            continue
+        folders = [image.context] if image.context is not None else [posixpath.dirname(image.path), ""]
+        for instruction in image.dockerfile.instructions:
+            if instruction.op != "COPY" or instruction.flag("from") is not None or instruction.heredocs:
+                continue
+            for source in instruction.args[:-1]:
+                if not any(_is_in(folder, source, repository) for folder in folders):
+                    return (
+                        Verdict.FALSE,
+                        f"{image.path}:{image.dockerfile.line(instruction)} copies {source}: not there",
+                    )
+    return Verdict.TRUE, ""
+
+
+def _is_in(folder: str, source: str, repository: Repository) -> bool:
+    """Whether a folder holds what COPY names; so, for a pattern or a variable."""
+    path = posixpath.normpath(posixpath.join(folder, source.strip("/") or "."))
+    known = path == "." or repository.exists(path) or repository.has_folder(path)
+    return known or any(each in source for each in "*?[$")
+
+
+def _compose(repository: Repository, found: re.Match[str]) -> Answer:
+    """That a stack can start: the files that it mounts are there."""
+    documents = list(repository.documents(Compose))
+    if not documents:
+        return Verdict.FALSE, "no compose file is there"
+    for document in documents:
+        for service in document.services.values():
+            for mount in service.mounts:
+                if (
+                    mount.folder
+                    and mount.bind
+                    and posixpath.splitext(mount.folder)[1]
+                    and not repository.exists(mount.folder)
+                ):
+                    return Verdict.FALSE, f"{document.source.path} mounts {mount.source}, which is not there"
+    return Verdict.TRUE, ""
+
+
+def _named_in_workflows(what: str) -> Judge:
+    def judge(repository: Repository, found: re.Match[str]) -> Answer:
+        texts = "\n".join(workflow.source.text for workflow in repository.documents(Workflow))
+        return _yes(found["name"] in texts, f"no workflow names this {what}")
+
+    return judge
+
+
+def _route(repository: Repository, found: re.Match[str]) -> Answer:
+    routes = repository.fact(Routes)
+    answers = routes.answers(found["route"]) if routes is not None else None
+    if answers is None:
+        return Verdict.NOT_CHECKABLE, "which addresses are answered cannot be read"
+    return _yes(answers, "no such route")
+
+
+# -- recovery -----------------------------------------------------------------------------------------------------
+
+
+def _backups(repository: Repository, found: re.Match[str]) -> Answer:
+    backups = repository.fact(Backups)
+    kept = backups is not None and (backups.scheduled is not None or bool(backups.infrastructure))
+    return _yes(kept, "nothing backs up on a schedule")
+
+
+def _restores(repository: Repository, found: re.Match[str]) -> Answer:
+    backups = repository.fact(Backups)
+    return _yes(backups is not None and backups.tried is not None, "nothing restores a backup to try it")
+
+
+_PRACTICES = tuple(
+    Practice(kind, re.compile(pattern, re.IGNORECASE), judge)
+    for kind, pattern, judge in (
+        (
+            "lines",
+            r"(?P<file>[\w./-]+\.(?:md|txt|sh|py|ya?ml))\b[^\n(]{0,60}\((?P<number>[\d,]+)(?P<more>\+?) lines\)",
+            _lines,
+        ),
+        (
+            "scripts",
+            r"(?P<number>\d+)\+? (?:automation |shell |operational )?scripts\b",
+            _counted("scripts", (".sh", ".py"), "scripts"),
+        ),
+        ("runbooks", r"(?P<number>\d+)\+? runbooks\b", _counted("runbooks", (".md",), "runbooks")),
+        (
+            "coverage",
+            r"(\d+)\s?% (?:test |code )?coverage (?:requirement|required|minimum|enforced|threshold|gate)",
+            _coverage,
+        ),
+        (
+            "parallel tests",
+            r"parallel tests?(?: execution)?|pytest-xdist",
+            _any_text(
+                _CONFIGURES_TESTS,
+                r"(?:pytest|addopts)[^\n]{0,200}\s-n[ =]?(?:auto|logical|\d)|--numprocesses",
+                "no configuration and no job runs them in parallel",
+            ),
+        ),
+        (
+            "visual tests",
+            r"visual regression",
+            _any_text(
+                re.compile(r"\.(?:[cm]?[jt]sx?|py)$"),
+                r"toHaveScreenshot|toMatchImageSnapshot|percySnapshot|eyes\.check",
+                "no test compares pictures",
+            ),
+        ),
+        ("browsers", r"cross-browser", _browsers),
+        ("limit", r"\b(?P<percentile>p(?:50|90|95|99))\b\W{0,6}<?\s*(?P<number>\d+)\s?ms", _percentile),
+        ("daily scan", r"daily (?:\w+ )?(?:dependency |security |vulnerability )?scan\w*", _daily_scan),
+        ("stages", r"multi-?stage(?: docker)?(?: builds?)?", _stages),
+        ("stack", r"(?:complete|full|local) (?:dev(?:elopment)?|docker) (?:stack|environment)", _compose),
+        ("cluster", r"\bECS cluster(?: name)?(?::| \()\s*[*`\"]*(?P<name>[a-z][\w-]+)", _named_in_workflows("cluster")),
+        (
+            "registry",
+            r"\bECR(?: repositor(?:y|ies))?(?::| \()\s*[*`\"]*(?P<name>[a-z][\w-]+)",
+            _named_in_workflows("repository"),
+        ),
+        ("route", r"(?:GET |`|endpoint:? ?)(?P<route>/(?:api|health|metrics|status)[\w/-]*)(?=`|\s|$)", _route),
+        (
+            "backups",
+            r"(?:automated|daily|scheduled|nightly) (?:database )?backups?\b|backup[^\n]{0,30}\boperational",
+            _backups,
+        ),
+        (
+            "restores",
+            r"(?:tested|verified) restores?|restore (?:procedures? )?(?:operational|tested|verified)",
+            _restores,
+        ),
+        ("duration", r"[~<>≈]?\s?\d+(?:-\d+)?\s?(?:minutes|mins?|seconds)\b", _not_checkable),
+        ("size", r"[~<>≈]?\s?\d+\s?[MG]B\b", _not_checkable),
+        (
+            "rate",
+            r"\b(?:uptime|availability|success|pass|failure)\b[^\n|]{0,20}?\d+(?:\.\d+)?\s?%",
+            _not_checkable,
+        ),
+        ("cost", r"\$\s?\d[\d,]*(?:\s?/\s?month)?", _not_checkable),
+    )
+)

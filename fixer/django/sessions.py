@@ -1,0 +1,63 @@
+"""Where the project needs one session of PostgreSQL for itself, which a pooler by transaction does not give."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from functools import cached_property
+from typing import TYPE_CHECKING, Self
+
+from fixer.project.packages import PythonPackages
+
+if TYPE_CHECKING:
+    from fixer.repository import Repository
+
+_NEEDS = (
+    (re.compile(r"\bpg_(?:try_)?advisory_(?:lock|unlock)\b"), "takes an advisory lock of the session"),
+    (re.compile(r"[\"'(\s]LISTEN\s+[\"{%\w]"), "listens on a connection"),
+    (re.compile(r"\bSET\s+(?!LOCAL\b|TRANSACTION\b|CONSTRAINTS\b)(?:SESSION\s+)?(?:search_path|statement_timeout|role|"
+                r"lock_timeout|idle_in_transaction\w*|work_mem|application_name)\b", re.IGNORECASE),
+     "sets what the next client of the connection gets too"),
+    (re.compile(r"\bset_config\([^)]*,\s*false\s*\)", re.IGNORECASE), "sets what the next client gets too"),
+    (re.compile(r"\bCREATE\s+(?:LOCAL\s+)?TEMP(?:ORARY)?\s+TABLE\b", re.IGNORECASE), "makes a temporary table"),
+)  # fmt: skip
+_PACKAGES = {
+    "django-tenants": "sets the search path of each request",
+    "django-tenant-schemas": "sets the search path of each request",
+    "django-pgschemas": "sets the search path of each request",
+    "procrastinate": "listens on a connection",
+    "pgqueuer": "listens on a connection",
+    "channels-postgres": "listens on a connection",
+    "django-pgpubsub": "listens on a connection",
+    "django-pglocks": "takes advisory locks of the session",
+    "django-pglock": "takes advisory locks of the session",
+}
+_ASIDE = re.compile(r"(^|/)(tests?|migrations)/|(^|/)(test_[^/]*|[^/]*_tests?|conftest)\.py$")
+
+
+@dataclass(frozen=True, eq=False)
+class Sessions:
+    """Read only when it is asked for: it means reading every module."""
+
+    repository: Repository
+
+    @classmethod
+    def detect(cls, repository: Repository) -> Self | None:
+        return cls(repository)
+
+    @cached_property
+    def needed_by(self) -> str:
+        """What needs a session for itself, as a sentence; empty where nothing does."""
+        packages = self.repository.fact(PythonPackages)
+        for name, what in _PACKAGES.items():
+            if packages is not None and packages.has(name, development=False):
+                return f"{name} {what}"
+        for path in self.repository.ending(".py"):
+            if not path.endswith(".py") or _ASIDE.search(path):
+                continue
+            text = self.repository.text(path)
+            for pattern, what in _NEEDS:
+                found = pattern.search(text)
+                if found:
+                    return f"{path}:{text.count(chr(10), 0, found.start()) + 1} {what}"
+        return ""

@@ -1,0 +1,330 @@
+"""PostgreSQL has a connection for each process and thread of the application, and no pooler in front of it.
+
+## Why
+PostgreSQL forks a process for each connection, and refuses the one above `max_connections`, 100 by default. Workers
+times threads times instances reach that soon, and on the day of a deployment old and new ones count together. pgbouncer
+lends a few connections to all of them, for one transaction at a time.
+
+Pooling by transaction asks for more than another host name: server-side cursors are switched off (without that 145 of
+160 uses of `.iterator()` failed), the login is SCRAM with the password from the environment (a user list of md5 hashes
+cannot log in to PostgreSQL 14 and later), and the health check asks the database and not the pooler alone.
+
+It is a practice, not a defect, unless what the repository starts can open more connections than the server takes.
+
+## When it is left alone
+Projects with a pooler, RDS Proxy or Django's own pool; other databases; what serves nothing. Reported, not fixed: code
+and packages that need a session for themselves (a search path for each tenant, LISTEN, advisory locks, SET), startup
+options, which a pooler does not keep; and production that is not run by a compose file of the repository, such as ECS,
+where the pooler is another container of a task definition. `compose = true` adds it to the compose file all the same.
+"""
+
+from __future__ import annotations
+
+import posixpath
+import re
+from collections.abc import Iterator
+from typing import Any
+
+from fixer.deploy.deployments import Deployments
+from fixer.django.databases import DatabaseServers
+from fixer.django.project import DjangoProject
+from fixer.django.sessions import Sessions
+from fixer.django.settings import Database, own_dict
+from fixer.docker.compose import Compose, Service
+from fixer.languages.python import item
+from fixer.languages.yaml import Flow
+from fixer.model import Blocked, Finding, Fix, Level, NewFile, Parts, Profile, Rule, RuleOptions, Tier, joined, option
+from fixer.recovery.schedules import production
+from fixer.runtime.picture import Runtime
+from fixer.runtime.programs import Kind, Program, Server
+from fixer.scripts import script
+
+POOLER = "pgbouncer"
+_COMPOSE = "rules.missing-pgbouncer.compose = true"
+_RESERVED = 3  # connections that PostgreSQL keeps for superusers
+_RUNS_COMPOSE = re.compile(r"docker[ -]compose|docker stack")
+_DEVELOPMENT_SERVER = re.compile(r"\brunserver")
+
+
+class Options(RuleOptions):
+    compose: bool = option(False, "add it to the compose file, whatever production runs on")
+    image: str = option("edoburu/pgbouncer:v1.25.2-p0", "the image of pgbouncer; its start script makes the user list")
+    pool_size: int = option(20, "connections to PostgreSQL for each user and database")
+
+
+def check(
+    django: DjangoProject,
+    runtime: Runtime,
+    servers: DatabaseServers,
+    sessions: Sessions,
+    deployments: Deployments | None,
+    options: Options,
+) -> Iterator[Finding]:
+    for project in django.projects:
+        if project.is_aside:
+            continue
+        for settings in project.chain(project.production_path):
+            for database in settings.databases:
+                if settings.role in ("test", "development") or not _is_pooled_by_nobody(project, database, servers):
+                    continue
+                serving = [each for each in runtime.deployed if each.is_django and _serves(each)]
+                if not serving:
+                    return
+                most, limit = _connections(runtime, serving)
+                message = "each process and thread of the application has a connection of its own to PostgreSQL"
+                if most > limit:
+                    message = f"up to {most} connections are opened, and PostgreSQL takes {limit}"
+                yield Finding(
+                    database.path,
+                    database.module.span(database.node),
+                    message,
+                    _cure(database, runtime, sessions, deployments, options),
+                    Level.WARNING if most > limit else None,
+                )
+                return
+
+
+def _is_pooled_by_nobody(project: DjangoProject, database: Database, servers: DatabaseServers) -> bool:
+    if database.alias != "default" or not project.is_postgres(database) or servers.is_another(project, database):
+        return False
+    if servers.pooler_of(project, database):
+        return False
+    given = own_dict(database.module, database.options)
+    return item(given, "pool") is None
+
+
+def _serves(program: Program) -> bool:
+    return any(not _DEVELOPMENT_SERVER.search(each.source) for each in program.running(Kind.SERVER, Kind.WORKER))
+
+
+def _connections(runtime: Runtime, serving: list[Program]) -> tuple[int, int]:
+    """The connections that are opened at most, as far as numbers stand in commands, and those that PostgreSQL takes."""
+    most = 0
+    for program in serving:
+        for started in program.running(Kind.SERVER, Kind.WORKER):
+            processes = _number(started.command.value("-w", "--workers", "-c", "--concurrency", "--processes"))
+            threads = _number(started.command.value("--threads"))
+            most += processes * threads
+    limit = 100
+    for program in runtime.programs:
+        for started in program.commands:
+            found = re.search(r"max_connections\s*=\s*(\d+)", started.source)
+            limit = int(found[1]) if found else limit
+    return most, limit - _RESERVED
+
+
+def _number(word: Any) -> int:
+    return int(word.text) if word is not None and word.text.isdigit() else 1
+
+
+# -- the fix ------------------------------------------------------------------------------------------------------
+
+
+def _cure(
+    database: Database, runtime: Runtime, sessions: Sessions, deployments: Deployments | None, options: Options
+) -> Fix | Blocked:
+    if sessions.needed_by:
+        return Blocked(
+            f"{sessions.needed_by}: behind a pooler by transaction another client has the connection next",
+            "pool by session, which saves connections only of clients that are away, or do without it first",
+        )
+    given = own_dict(database.module, database.options)
+    if item(given, "options") is not None:
+        return Blocked(
+            "OPTIONS has startup options, which a pooler refuses or forgets",
+            "give them to the role: ALTER ROLE … SET …; then run fhfix again",
+        )
+    job = production(deployments) if deployments is not None else None
+    if job is not None and not options.compose and not _RUNS_COMPOSE.search(job.workflow.source.text):
+        return Blocked(
+            f"job {job.id} deploys otherwise than by a compose file, and how production starts its containers is not "
+            "in the repository",
+            "run pgbouncer there beside the application, or RDS Proxy; or add it to the compose file",
+            _COMPOSE,
+        )
+    found = _neighbours(runtime)
+    if found is None:
+        return Blocked(
+            "no compose file starts PostgreSQL beside the application", "run pgbouncer where the application runs"
+        )
+    return _in_compose(*found, runtime, database, options)
+
+
+def _neighbours(runtime: Runtime) -> tuple[Compose, Server] | None:
+    """The compose file that starts PostgreSQL beside the application, and its server there."""
+    for program in runtime.deployed:
+        if program.origin != "compose" or program.written is None or not isinstance(program.written[0], Compose):
+            continue
+        compose = program.written[0]
+        server = next((each for each in program.databases() if each.name in compose.services), None)
+        if server is None or not program.is_django:
+            continue
+        return compose, server
+    return None
+
+
+def _in_compose(
+    compose: Compose, server: Server, runtime: Runtime, database: Database, options: Options
+) -> Fix | Blocked:
+    service = compose.services[server.name]
+    account = _account(service)
+    if isinstance(account, Blocked):
+        return account
+    if POOLER in compose.services:
+        return Blocked(f"{compose.source.path} has a service {POOLER} already", "let the application use it")
+    services = compose.root.get("services")
+    assert services is not None  # it has this one
+    folder = posixpath.dirname(compose.source.path)
+    parts: list[Parts] = [compose.add_key(services, POOLER, _service(service, account, options), after=server.name)]
+    for name, own in compose.services.items():
+        program = next((each for each in runtime.programs if each.written and each.written[1] is own.node), None)
+        if program is not None and name != server.name and _is_told(program, server.name, database):
+            parts += [_through_the_pooler(compose, own, program, server.name, database, account), _waits(compose, own)]
+    parts.append(_without_cursors(database))
+    ini = script(__package__, "pgbouncer.ini")
+    ini = ini.replace("HOST", server.name).replace("SIZE", str(options.pool_size))
+    return Fix.of(
+        "put pgbouncer between the application and PostgreSQL",
+        joined(parts),
+        NewFile(posixpath.join(folder, POOLER, "pgbouncer.ini"), ini),
+        tier=Tier.REVIEW,
+        effects=[
+            f"{compose.source.path}: {options.pool_size} connections to {server.name} serve all processes",
+            "server-side cursors are off: .iterator() reads all rows at once",
+        ],
+        todo=[f"dumps, restores and tests go to {server.name} itself, not to {POOLER}"],
+    )
+
+
+def _is_told(program: Program, host: str, database: Database) -> bool:
+    """Whether it is Django, or is told where the database is by the same variable."""
+    read = database.reads.get("URL") or database.reads.get("HOST")
+    said = program.environment.text(read.name) or "" if read is not None else ""
+    return program.is_django or re.search(rf"(^|@){re.escape(host)}([:/]|$)", said) is not None
+
+
+def _account(service: Service) -> dict[str, str] | Blocked:
+    given = service.environment
+    password = given.get("POSTGRES_PASSWORD")
+    if password is None:
+        return Blocked(
+            f"the password of {service.name} is not among its variables in the compose file",
+            "give it there as POSTGRES_PASSWORD, from a variable; pgbouncer needs the same",
+        )
+    user = given.get("POSTGRES_USER") or "postgres"
+    return {"user": user, "password": password, "database": given.get("POSTGRES_DB") or user}
+
+
+def _service(service: Service, account: dict[str, str], options: Options) -> dict[str, Any]:
+    healthy = "healthcheck" in service.data
+    # Compose itself expands what stands in `environment`; a `$` that the container's shell is to see is doubled.
+    query = (
+        f"PGPASSWORD=$$DB_PASSWORD PGCONNECT_TIMEOUT=5 psql -h 127.0.0.1 -U {account['user']} -d {account['database']}"
+    )
+    made: dict[str, Any] = {
+        "image": options.image,
+        "environment": {
+            "AUTH_TYPE": "scram-sha-256",
+            "DB_USER": account["user"],
+            "DB_PASSWORD": account["password"],
+        },
+        "volumes": [f"./{POOLER}/pgbouncer.ini:/etc/pgbouncer/pgbouncer.ini:ro"],
+        "depends_on": {service.name: {"condition": "service_healthy"}} if healthy else [service.name],
+        "healthcheck": {
+            "test": Flow(("CMD-SHELL", f"{query} -c 'select 1'")),
+            "interval": "10s",
+            "timeout": "10s",
+            "retries": 5,
+        },
+    }
+    for key in ("networks", "restart", "profiles"):
+        if key in service.data:
+            made[key] = service.data[key]
+    return made
+
+
+def _through_the_pooler(
+    compose: Compose, service: Service, program: Program, host: str, database: Database, account: dict[str, str]
+) -> Parts:
+    """The variables by which the settings of a program find the database."""
+    url, name = database.reads.get("URL"), database.reads.get("HOST")
+    environment = service.node.get("environment")
+    if url is not None:
+        node = environment.get(url.name) if environment is not None and environment.is_mapping else None
+        found = re.search(rf"@({re.escape(host)})(?=[:/])", str(node.value)) if node is not None else None
+        if node is None or found is None:
+            return Blocked(
+                f"{url.name} of {service.name} does not stand in the compose file with {host} as its host",
+                f"let it name {POOLER} there",
+            )
+        return compose.splice_scalar(node, [(found.start(1), found.end(1), POOLER)])
+    if name is None:
+        return Blocked("the settings read the host of the database from no variable", "let them read DB_HOST")
+    told = program.environment.of(name.name)
+    if any(value.open or value.text is None for value in told):
+        return Blocked(f"who starts {service.name} may choose {name.name}", f"set it to {POOLER} there")
+    said = told[0].text if told else name.default
+    if said not in (host, service.data.get("container_name")):
+        return Blocked(f"{service.name} reaches the database as {said or 'its own default'}, not as {host}")
+    port, password = database.reads.get("PORT"), database.reads.get("PASSWORD")
+    said = (program.environment.text(port.name) or port.default) if port is not None else database.values.get("PORT")
+    if said not in (None, "", "5432"):
+        return Blocked(f"{service.name} reaches the database at port {said}", "let it be 5432, as in the container")
+    wanted = {name.name: POOLER}
+    if password is not None and not program.environment.sets(password.name):
+        wanted[password.name] = account["password"]  # else the settings' own default, which is that of no server here
+    return _set(compose, service, wanted)
+
+
+def _set(compose: Compose, service: Service, wanted: dict[str, str]) -> Parts:
+    environment = service.node.get("environment")
+    if environment is None:
+        return compose.add_key(service.node, "environment", wanted)
+    if environment.is_mapping:
+        there = {name: node for name in wanted if (node := environment.get(name)) is not None}
+        new = {name: value for name, value in wanted.items() if name not in there}
+        parts = [compose.set_scalar(node, wanted[name]) for name, node in there.items()]
+        return joined([*parts, compose.add_keys(environment, new)] if new else parts)
+    items = {str(node.value).partition("=")[0]: node for node in environment.items}
+    lines = [f"{name}={value}" for name, value in wanted.items() if name not in items]
+    parts = [compose.set_scalar(items[name], f"{name}={wanted[name]}") for name in wanted if name in items]
+    return joined([*parts, compose.insert_item(environment, len(environment.items), *lines)] if lines else parts)
+
+
+def _waits(compose: Compose, service: Service) -> Parts:
+    depends = service.node.get("depends_on")
+    if depends is None:
+        return compose.add_key(service.node, "depends_on", [POOLER])
+    if depends.is_mapping:
+        return compose.add_keys(depends, {POOLER: {"condition": "service_healthy"}})
+    return compose.insert_item(depends, len(depends.items), POOLER)
+
+
+def _without_cursors(database: Database) -> Parts:
+    """https://docs.djangoproject.com/en/stable/ref/databases/#transaction-pooling-server-side-cursors"""
+    module, key = database.module, "DISABLE_SERVER_SIDE_CURSORS"
+    node = own_dict(module, database.node)
+    if node is not None:
+        return module.edit_dict(node, add={key: True})
+    if database.shape == "url" and not database.in_class:
+        return module.insert_after(
+            database.statement, f"DATABASES[{module.quoted('default')}][{module.quoted(key)}] = True"
+        )
+    return Blocked("DATABASES is put together where fhfix cannot add to it", f"set {key} = True there")
+
+
+def _has_processes(django: DjangoProject, runtime: Runtime) -> bool:
+    return django.has_postgres and any(each.is_django and _serves(each) for each in runtime.deployed)
+
+
+RULE = Rule(
+    __name__,
+    "No pooler stands between the application and PostgreSQL",
+    check,
+    audit=("D-005.2",),
+    criterion="A pooler, or Django's own pool, bounds the connections to PostgreSQL",
+    hours=(2, 3),
+    level=Level.NOTE,
+    profile=Profile.AUDIT,
+    applies=_has_processes,
+)
