@@ -19,14 +19,17 @@ if TYPE_CHECKING:
 # Packages that send metrics by themselves, or that somebody sets up to do so.
 _AGENTS = frozenset((
     "appsignal", "azure-monitor-opentelemetry", "datadog", "ddtrace", "django-statsd", "django-statsd-mozilla",
-    "elastic-apm", "honeycomb-opentelemetry", "instana", "newrelic", "opencensus-ext-azure", "opencensus-ext-django",
+    "elastic-apm", "honeycomb-opentelemetry", "instana", "markus", "newrelic", "opencensus-ext-azure",
+    "opencensus-ext-django",
     "opentelemetry-distro", "opentelemetry-instrumentation-django", "opentelemetry-sdk", "scout-apm",
     "skywalking", "apache-skywalking", "statsd", "aws-embedded-metrics", "logfire", "signoz",
 ))  # fmt: skip
 _LAUNCHERS = frozenset(("ddtrace-run", "newrelic-admin", "opentelemetry-instrument", "sw-python"))
-_SPEAKS = re.compile(r"prometheus|opentelemetry|ddtrace|newrelic|elasticapm|statsd|aws_embedded_metrics", re.IGNORECASE)
+_SPEAKS = re.compile(
+    r"prometheus|opentelemetry|ddtrace|newrelic|elasticapm|statsd|aws_embedded_metrics|markus", re.IGNORECASE
+)
 _OTHERS = re.compile(
-    r"^\s*(?:from|import)\s+(opentelemetry|ddtrace|newrelic|elasticapm|statsd|aws_embedded_metrics)\b", re.M
+    r"^\s*(?:from|import)\s+(opentelemetry|ddtrace|newrelic|elasticapm|statsd|aws_embedded_metrics|markus)\b", re.M
 )
 _DJANGO_PROMETHEUS = re.compile(r"\bdjango_prometheus\.?\s*(?:import\s+)?(middleware|urls|exports)\b")
 _CLIENT = re.compile(r"^\s*(?:from|import)\s+prometheus_client\b", re.MULTILINE)

@@ -119,7 +119,8 @@ def _addresses(jobs: Sequence[DeployJob], routes: Routes | None, options: Option
         return _Addresses(tuple(options.urls), ())
     known: list[str] = []
     refused: list[str] = []
-    for url in dict.fromkeys(url for job in jobs for url in job.urls):
+    # `${URL:-https://…}` says an address, too, and its brace is none of it.
+    for url in dict.fromkeys(url.rstrip("}") if "{" not in url else url for job in jobs for url in job.urls):
         host = host_of(url)
         if "${{" in url or "." not in host or _STAGING.search(host):
             continue
