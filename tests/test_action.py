@@ -60,6 +60,7 @@ def _filled(expression: str, inputs: Mapping[str, str]) -> str:
     return inputs[found[1]]
 
 
+@pytest.mark.slow
 def test_a_check_annotates_the_run_fails_it_and_writes_the_summary(workspace: Path) -> None:
     done, files = run_action(workspace, select="silent-type-check")
 
@@ -69,6 +70,7 @@ def test_a_check_annotates_the_run_fails_it_and_writes_the_summary(workspace: Pa
     assert re.search(r"silent-type-check +1 +0 +1 +0", files["GITHUB_STEP_SUMMARY"])
 
 
+@pytest.mark.slow
 def test_a_check_without_findings_passes(workspace: Path) -> None:
     done, files = run_action(workspace, select="silent-type-check\nD-010\n", ignore="ci", exclude="x\ny z")
 
@@ -76,6 +78,7 @@ def test_a_check_without_findings_passes(workspace: Path) -> None:
     assert files["GITHUB_OUTPUT"] == "exit-code=0\n"
 
 
+@pytest.mark.slow
 def test_findings_are_written_for_code_scanning(workspace: Path) -> None:
     done, _ = run_action(workspace, select="silent-type-check", sarif_file="found.sarif")
 
@@ -84,6 +87,7 @@ def test_findings_are_written_for_code_scanning(workspace: Path) -> None:
     assert [result["ruleId"] for result in results] == ["silent-type-check"]
 
 
+@pytest.mark.slow
 @pytest.mark.needs("git")
 def test_the_pull_request_is_opened_in_the_name_of_the_bot(
     workspace: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
@@ -161,6 +165,7 @@ def run_hook(hook_id: str, workspace: Path) -> int:
     return subprocess.run([FHFIX, *arguments], cwd=workspace, capture_output=True, check=False).returncode
 
 
+@pytest.mark.slow
 def test_the_hooks_fix_and_check(workspace: Path) -> None:
     (workspace / ".fhfix.toml").write_text('select = ["outdated-action"]\n')
     ci = workspace / ".github/workflows/ci.yml"
@@ -173,6 +178,7 @@ def test_the_hooks_fix_and_check(workspace: Path) -> None:
     assert run_hook("fhfix-check", workspace) == 0
 
 
+@pytest.mark.slow
 def test_the_fixing_hook_does_not_fail_for_what_it_cannot_fix(workspace: Path) -> None:
     blocked = DEPLOY.replace("sleep 60", "|\n          kubectl apply -f app.yml\n          sleep 60")
     (workspace / ".github/workflows/deploy.yml").write_text(blocked)

@@ -520,6 +520,7 @@ def run(*arguments: str | Path) -> subprocess.CompletedProcess[str]:
     return subprocess.run([sys.executable, "-c", code, *map(str, arguments)], capture_output=True, text=True)
 
 
+@pytest.mark.slow
 def test_a_box_that_was_open_is_ticked_after_an_apply(shop: Repository) -> None:
     select = ("--select", "silent-type-check")
     before = run("audit", shop.root, *select)

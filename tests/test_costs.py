@@ -33,6 +33,8 @@ IMAGE = "FROM python:3.12\n"
 
 Tree = dict[str, str]
 
+pytestmark = pytest.mark.slow
+
 
 def job(*steps: str) -> Tree:
     lines = "".join(f"      - {step}\n" for step in steps)

@@ -54,6 +54,24 @@ def test_a_step_that_starts_the_failed_revision_anew_is_no_rollback(tmp_path: Pa
     ]
 
 
+def test_the_circuit_breaker_of_terraform_is_told(tmp_path: Path) -> None:
+    steps = ROLLS_OUT.replace('role-to-assume: "${{ vars.ROLE }}"', 'role-to-assume: "${{ steps.who.outputs.role }}"')
+    workflow = "on: push\njobs:\n  deploy:\n    runs-on: ubuntu-latest\n    steps:\n" + "".join(
+        f"      {line}\n" for line in steps.splitlines()
+    )
+    module = "resource x y {\n  deployment_circuit_breaker {\n    enable = true\n    rollback = true\n  }\n}\n"
+    files = {".github/workflows/deploy.yml": workflow.encode(), "infra/service.tf": module.encode()}
+    [left] = planned(tmp_path, files, [RULES["missing-rollback"]]).left
+    assert "by infra/service.tf ECS does where tasks do not start" in left.finding.message
+
+
+@pytest.mark.parametrize("name", ["Destroy", "Tear down", "PR environment"])
+def test_what_is_taken_away_or_made_for_a_pull_request_has_nothing_to_go_back_to(name: str, tmp_path: Path) -> None:
+    script = f"{SIGN_IN}- run: aws ecs update-service --cluster c --service s --force-new-deployment"
+    assert findings(script, tmp_path / "other", name=name) == []
+    assert len(findings(script, tmp_path / "deploy")) == 1
+
+
 def test_a_step_that_reads_the_failed_revision_is_no_rollback(tmp_path: Path) -> None:
     reads = "aws ecs describe-services --cluster shop --services web --query 'services[0].taskDefinition' --output text"
     script = f"now=$({reads})\n    aws ecs update-service --cluster shop --service web --task-definition $now"

@@ -11,6 +11,8 @@ from fixer.registry import all_rules
 from tests.fixture_cases import CASES, SHAPES, Case, planned, shaped
 
 RULES = {rule.id: rule for rule in all_rules()}
+QUICK = ("as is", "CRLF")
+"""The shapes that `make` tries; `make test` tries all."""
 
 
 def files_of(plan: Plan) -> dict[str, bytes]:
@@ -22,7 +24,9 @@ def faults_of(plan: Plan) -> list[str]:
     return [f"{fault.rule_id}: {fault.path}: {fault.what}" for fault in plan.faults]
 
 
-@pytest.mark.parametrize("shape", SHAPES)
+@pytest.mark.parametrize(
+    "shape", [pytest.param(shape, marks=[] if shape in QUICK else [pytest.mark.slow]) for shape in SHAPES]
+)
 @pytest.mark.parametrize("case", CASES, ids=lambda case: case.name)
 def test_the_rule_makes_of_before_what_stands_in_after(case: Case, shape: str, tmp_path: Path) -> None:
     before = shaped(case.before, SHAPES[shape])

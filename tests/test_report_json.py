@@ -42,6 +42,7 @@ def strict(schema: Any) -> Any:
     return closed
 
 
+@pytest.mark.slow
 @pytest.mark.needs("check-jsonschema")
 def test_what_is_written_is_what_the_schema_describes(tmp_path: Path) -> None:
     assert check_jsonschema("--check-metaschema", SCHEMA)[0] == 0

@@ -28,6 +28,7 @@ def run_of(report: Report) -> dict[str, Any]:
     return found
 
 
+@pytest.mark.slow
 @pytest.mark.needs("sarif-multitool", "check-jsonschema")
 @pytest.mark.parametrize("report", [REPORT, Report(())], ids=["findings", "nothing"])
 def test_the_validator_of_the_format_finds_no_error(tmp_path: Path, report: Report) -> None:
@@ -40,6 +41,7 @@ def test_the_validator_of_the_format_finds_no_error(tmp_path: Path, report: Repo
     assert check_jsonschema("--schemafile", schema, file)[0] == 0
 
 
+@pytest.mark.slow
 @pytest.mark.needs("sarif-multitool")
 def test_the_validator_would_say_that_a_fix_without_changes_is_wrong(tmp_path: Path) -> None:
     file = tmp_path / "report.sarif"

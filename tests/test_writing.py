@@ -544,6 +544,7 @@ def test_what_somebody_edits_between_a_kill_and_the_next_start_is_theirs(root: P
 # -- faults -----------------------------------------------------------------------------------------------------
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("fault", [errno.ENOSPC, errno.EIO, errno.EROFS, errno.EACCES])
 def test_a_fault_of_the_disk_at_any_step_leaves_all_or_nothing(
     root: Path, monkeypatch: pytest.MonkeyPatch, fault: int

@@ -454,12 +454,13 @@ class DeployJob:
 @dataclass(frozen=True, eq=False)
 class Deployments:
     """Every job that deploys, by the path of its workflow; and which file says that the application migrates when it
-    starts, and which one that it has a database; empty where none does."""
+    starts, which one that it has a database, and which one that ECS goes back by itself; empty where none does."""
 
     jobs: Mapping[str, tuple[DeployJob, ...]]
     composite: Mapping[str, tuple[Step, ...]]
     migrates_on_start: str
     database: str
+    breaker: str = ""
 
     @classmethod
     def detect(cls, repository: Repository) -> Self | None:
@@ -478,7 +479,8 @@ class Deployments:
                 jobs[workflow.path] = found
         if not jobs and not composite:
             return None
-        return cls(jobs, composite, _migrates_on_start(repository), _database(repository))
+        breaker = _breaker(repository) if any(job.way is ECS for found in jobs.values() for job in found) else ""
+        return cls(jobs, composite, _migrates_on_start(repository), _database(repository), breaker)
 
     def of(self, workflow: Workflow) -> tuple[DeployJob, ...]:
         return self.jobs.get(workflow.path, ())
@@ -887,6 +889,18 @@ def _migrates_on_start(repository: Repository) -> str:
     if not images:  # an image that is built elsewhere
         paths += [path for path in scripts if "entrypoint" in path]
     return next((path for path in paths if _says_migrate(repository.text(path), path in images)), "")
+
+
+_BREAKER = re.compile(
+    r"deployment_?circuit_?breaker\b.{0,200}?rollback\W+true|circuitBreaker\W+\{\W*rollback\W+true", re.I | re.S
+)
+
+
+def _breaker(repository: Repository) -> str:
+    """The file in which infrastructure as code gives a service the circuit breaker of ECS that rolls back."""
+    templates = ("*cloudformation*", "*template*.y*ml", "*template*.json", "*stack*.ts", "*stack*.py", "*service*.ts")
+    paths = repository.glob("*.tf", *templates)
+    return next((path for path in paths if _BREAKER.search(repository.text(path))), "")
 
 
 _ASIDE = re.compile(r"(^|/)(tests?|node_modules|docs?)/")

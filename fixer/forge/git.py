@@ -18,6 +18,7 @@ import tempfile
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from functools import cached_property
 from pathlib import Path
 
 from fixer.surroundings import inherited
@@ -36,6 +37,10 @@ _NOTHING_RUNS_WITH_A_TOKEN = (
     "core.alternateRefsCommand=true", "push.gpgSign=false", "core.sshCommand=false", "core.askPass=",
 )  # fmt: skip
 """Likewise for the calls that have the token in their environment."""
+
+_DETOUR = re.compile(r"(http|remote)\..*(proxy|ssl|cookie|resolve|pinned)", re.IGNORECASE)
+"""Settings that lead a request to another machine, or let that one pass for the right one. What a person has set for
+all repositories counts, what .git/config says does not: it may have come with the files."""
 
 
 class GitError(Exception):
@@ -116,6 +121,11 @@ class Git:
         # Variables of a surrounding git (a hook, say) would redirect it, and traces could show the header.
         around = {k: v for k, v in inherited().items() if not re.match(r"GIT_(?!CONFIG|SSL|AUTHOR|COMMITTER)", k)}
         around |= {"GIT_TERMINAL_PROMPT": "0", "GIT_ASKPASS": "", "GIT_OPTIONAL_LOCKS": "0", "LC_ALL": "C"}
+        if remote and remote.token and self._detours:
+            raise GitError(
+                f"the configuration of this clone sets {', '.join(self._detours)}, by which the token could reach"
+                " somebody else; set it for all your repositories (git config --global), or take it out"
+            )
         around |= remote.environment() if remote else {}
         settings: tuple[str, ...] = _NOTHING_RUNS
         settings += _NOTHING_RUNS_WITH_A_TOKEN if remote else ()
@@ -130,6 +140,13 @@ class Git:
             said = done.stderr.decode("utf-8", "replace").strip() or done.stdout.decode("utf-8", "replace").strip()
             raise GitError(remote.redacted(said) if remote else said)
         return done.stdout
+
+    @cached_property
+    def _detours(self) -> tuple[str, ...]:
+        fields = os.fsdecode(self.run("config", "--show-scope", "--null", "--list")).split("\0")
+        scopes, names = fields[0:-1:2], [entry.partition("\n")[0] for entry in fields[1::2]]
+        said = {name for scope, name in zip(scopes, names, strict=True) if scope in ("local", "worktree")}
+        return tuple(sorted(name for name in said if _DETOUR.match(name)))
 
     def line(self, *arguments: str, stdin: bytes = b"", environment: Mapping[str, str] | None = None) -> str:
         return os.fsdecode(self.run(*arguments, stdin=stdin, environment=environment)).strip()

@@ -447,8 +447,11 @@ class Workflow(Yaml):
             if words is None or len(words[0]) > _LONGEST_TITLE:
                 return ()
             lead, tail = own[0][: words.start()], own[0][words.end() :]
-            # A rule behind the title ends where it ends in the other banner.
-            rule = tail[-1:] * (len(own[0]) - len(lead) - len(title) - 1)
+            # A rule behind the title is as long as the one in front, or ends where it ends in the other banner.
+            length = len(own[0]) - len(lead) - len(title) - 1
+            if tail.strip() == lead.strip("# "):
+                length = len(tail.strip())
+            rule = tail[-1:] * max(length, 3)
             return (f"{lead}{title}{f' {rule}' if len(tail) > 1 else tail}",)
         if len(own) == 3 and rules == [own[0], own[2]]:
             lead = own[1][: len(own[1]) - len(own[1].lstrip("# -=*"))]

@@ -751,6 +751,33 @@ def test_no_program_of_the_clones_configuration_runs_beside_the_token(
     assert not (tmp_path / "ran").exists()
 
 
+@pytest.mark.parametrize(
+    "key", ["http.proxy", "http.sslVerify", "http.{url}.proxy", "http.curloptResolve", "remote.origin.proxy"]
+)
+def test_a_detour_that_the_clones_configuration_says_is_refused_by_name(hub: FakeHub, clone: Path, key: str) -> None:
+    key = key.replace("{url}", hub.url)
+    git(clone, "config", key, "http://127.0.0.1:9")
+    before = len(hub.requests)
+
+    with pytest.raises(
+        ProposalError, match=r"the configuration of this clone sets .*\(git config --global\)"
+    ) as refused:
+        send(clone)
+
+    assert key.lower() in str(refused.value).lower()
+    assert not any("git-" in str(request) for request in hub.requests[before:])
+
+
+def test_a_proxy_of_the_person_is_used(
+    hub: FakeHub, clone: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "own").write_text(f'[http "{hub.url}"]\n\tproxy = http://127.0.0.1:9\n')
+    monkeypatch.setenv("GIT_CONFIG_GLOBAL", str(tmp_path / "own"))
+
+    with pytest.raises(ProposalError, match="port 9"):
+        send(clone)
+
+
 def test_an_address_that_is_rewritten_to_a_program_is_refused(hub: FakeHub, clone: Path, tmp_path: Path) -> None:
     git(clone, "config", f"url.ext::sh -c env>{tmp_path}/ran;.insteadOf", f"{hub.url}/acme")
     git(clone, "config", "protocol.ext.allow", "always")

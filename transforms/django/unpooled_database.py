@@ -112,6 +112,8 @@ def check(
             for database in settings.databases
             if settings.role not in ("test", "development") and _is_for_production(database)
         ]
+        here_alone = [database for _, database in wanted if _is_replaced(database, [other for _, other in wanted])]
+        wanted = [(settings, database) for settings, database in wanted if database not in here_alone]
         for settings, database in wanted:
             yield from _database(settings, database, cell)
         if applications is not None and any(_may_be_postgres(cell, database) for _, database in wanted):
@@ -678,6 +680,15 @@ def _is_for_production(database: Database) -> bool:
     if ASIDE.search(database.alias) or OWN_POOL.search(database.engine) or OWN_POOL.search(written):
         return False
     return not any(ASIDE.search(guard) and not guard.startswith("not ") for guard in database.guards)
+
+
+def _is_replaced(database: Database, others: Sequence[Database]) -> bool:
+    """Whether it is a database of the developer's own machine, and a condition puts another one in its place."""
+    host = item(database.node, "HOST") if database.shape == "literal" else None
+    if database.guards or host is None or constant(host) not in ("", "localhost", "127.0.0.1"):
+        return False
+    same = [other for other in others if other.alias == database.alias and other.module is database.module]
+    return any(other.guards for other in same)
 
 
 def _may_be_postgres(cell: _Cell, database: Database) -> bool:

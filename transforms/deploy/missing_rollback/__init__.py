@@ -135,7 +135,7 @@ def check(
             if idle is not None and job.way.restored:
                 yield _idle(job, idle, local, workflows, options)
             elif not goes_back_by_itself(job):
-                yield _missing(job, local, options)
+                yield _missing(job, deployments.breaker, local, options)
             elif job.way is ECS and waited_for(job) and not notices_ecs(job):
                 yield _unnoticed(job, local, options)
         else:
@@ -157,9 +157,15 @@ def check(
 # -- a rollback that is missing -----------------------------------------------------------------------------------
 
 
-def _missing(job: DeployJob, local: LocalActions, options: Options) -> Finding:
+def _missing(job: DeployJob, breaker: str, local: LocalActions, options: Options) -> Finding:
+    """`breaker` is the file that lets ECS go back by itself, where tasks do not start."""
     words = job.deployments[0].words
     message = f"job {job.id} deploys ({words}), and nothing goes back when that fails"
+    if breaker and job.way is ECS:
+        message = (
+            f"job {job.id} deploys ({words}), and nothing in the workflow goes back when that fails; by {breaker} ECS "
+            "does where tasks do not start, and not where a check fails"
+        )
     return Finding(job.workflow.path, job.deployments[0].step.span, message, _cure(job, local, options))
 
 
@@ -197,7 +203,8 @@ def _cure(job: DeployJob, local: LocalActions, options: Options) -> Fix | Blocke
     assert jobs is not None
     moved = _permissions_of_the_job(job)
     parts = [*moved, *recording(going_back, followed=True), *waiting_helm(job)]
-    parts.append(workflow.add_key(jobs, rollback, made))  # last: it may stand where the last step ends
+    banner = workflow.banner(made.get("name", rollback.replace("-", " ").capitalize()), job.job)
+    parts.append(workflow.add_key(jobs, rollback, made, comment=banner))  # last: it may stand where the last step ends
     return Fix.of(
         f"record what runs, and add job {rollback}",
         *parts,
@@ -348,7 +355,7 @@ def _read_by_shell(job: DeployJob) -> set[str]:
 
 def _job_name(job: DeployJob) -> str:
     name = re.sub(r"deploy(?:ment)?", "rollback", job.id, count=1, flags=re.IGNORECASE)
-    name = name if name != job.id else f"rollback-{job.id}"
+    name = name if name != job.id else job.workflow.job_id(f"rollback-{job.id}")
     while name in job.workflow.jobs:
         name += "-again"
     return name
