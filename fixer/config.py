@@ -18,6 +18,7 @@ from typing import Any, Literal, Union, get_args, get_origin
 
 from fixer import disk
 from fixer.ignores import file_ignored, ignored_by_comment
+from fixer.languages.toml import toml_value
 from fixer.model import Blocked, FileError, Level, Option, Profile, Reported, Rule, RuleOptions, Source, Tier
 from fixer.repository import Repository
 from fixer.selectors import all_selectors, matches
@@ -404,27 +405,6 @@ def _with_lines(reported: Reported, lines: Sequence[str]) -> Reported:
     if not lines or not isinstance(cure, Blocked):
         return reported
     return replace(reported, finding=replace(reported.finding, cure=replace(cure, config="\n".join(lines))))
-
-
-def toml_value(value: Any) -> str:
-    """A value as TOML writes it. None, which TOML lacks, is an empty text."""
-    if isinstance(value, bool):
-        return "true" if value else "false"
-    if value is None:
-        return '""'
-    if isinstance(value, int | float):
-        return repr(value)
-    if isinstance(value, Mapping):
-        return "{" + ", ".join(f"{_toml_text(str(k))} = {toml_value(v)}" for k, v in value.items()) + "}"
-    if isinstance(value, list | tuple):
-        return "[" + ", ".join(map(toml_value, value)) + "]"
-    return _toml_text(str(value))
-
-
-def _toml_text(text: str) -> str:
-    escaped = text.replace("\\", "\\\\").replace('"', '\\"')
-    # https://toml.io/en/v1.0.0#string: control characters other than tab must be escaped.
-    return '"' + "".join(c if ord(c) >= 0x20 and ord(c) != 0x7F else f"\\u{ord(c):04X}" for c in escaped) + '"'
 
 
 # -- what can be wrong --------------------------------------------------------------------------------------------

@@ -16,8 +16,9 @@ from pathlib import Path
 
 import click
 
-from fixer.config import from_table, json_schema, toml_value
+from fixer.config import from_table, json_schema
 from fixer.engine import plan
+from fixer.languages.toml import toml_value
 from fixer.model import Fix, Rule
 from fixer.registry import all_rules
 from fixer.repository import Repository

@@ -7,7 +7,8 @@ import tomllib
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any, NamedTuple
 
-from fixer.config import ConfigError, from_table, merged, toml_value
+from fixer.config import ConfigError, from_table, merged
+from fixer.languages.toml import toml_value
 from fixer.model import Blocked, Reported, Rule
 
 _PLACEHOLDER = re.compile(

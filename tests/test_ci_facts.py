@@ -11,6 +11,7 @@ import pytest
 from fixer.django.ci import DjangoCI
 from fixer.django.local_access import local_access
 from fixer.django.routes import HealthUrl, Routes
+from fixer.github.runners import current
 from fixer.github.workflows import Workflows, commands_of, folder_of
 from fixer.languages.yaml import plain_of
 from fixer.model import Blocked
@@ -878,3 +879,18 @@ def test_a_health_url_is_one_that_the_application_has(
     probe = f"HEALTHCHECK CMD curl -f http://localhost:8000{probed}\n" if probed else "USER 1000\n"
 
     assert fact(HealthUrl, tmp_path, {**URLS, "site/urls.py": urls + "\n", "Dockerfile": probe}) == expected
+
+
+@pytest.mark.parametrize(
+    ("given", "wanted"),
+    [
+        ("ubuntu-20.04", "ubuntu-latest"),
+        ("ubuntu-24.04", "ubuntu-24.04"),
+        (["self-hosted", "linux"], ["self-hosted", "linux"]),
+        ({"group": "large"}, {"group": "large"}),
+        ("macos-12", "macos-latest"),
+        (None, None),
+    ],
+)
+def test_a_new_job_asks_for_no_runner_that_is_gone(given: object, wanted: object) -> None:
+    assert current(given) == wanted

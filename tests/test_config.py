@@ -13,7 +13,8 @@ from typing import Any
 
 import pytest
 
-from fixer.config import Config, ConfigError, from_table, json_schema, load_config, starting_text, together, toml_value
+from fixer.config import Config, ConfigError, from_table, json_schema, load_config, starting_text, together
+from fixer.languages.toml import toml_value
 from fixer.model import Blocked, Finding, Fix, Reported, Rule, RuleOptions, Source, Span, Tier, option
 from fixer.registry import all_rules
 from fixer.selectors import all_selectors, matches

@@ -505,10 +505,12 @@ def test_the_server_is_read_from_what_starts_it(name: str, tmp_path: Path) -> No
         ("gunicorn a.wsgi", None),
         ("gunicorn a.wsgi --timeout 300", 300),
         ("gunicorn a.wsgi -t 0", 0),
-        ("uwsgi -t 5 -w a", None),
+        ("uwsgi -t 5 -w a", 5),
+        ("uwsgi --harakiri=60 --module a.wsgi", 60),
+        ("daphne -t 5 a.asgi:application", None),
     ],
 )
-def test_how_long_a_request_may_take_is_what_gunicorn_is_told(
+def test_how_long_a_request_may_take_is_what_the_server_is_told(
     command: str, timeout: int | None, tmp_path: Path
 ) -> None:
     assert fact(AppServer, tmp_path, {"Procfile": f"web: {command}\n"}).timeout == timeout
@@ -540,6 +542,36 @@ def test_a_server_of_something_else_is_not_djangos(tmp_path: Path) -> None:
     )
 
     assert [(command.path, command.line) for command in found.commands] == [("web/Dockerfile", 4)]
+
+
+def test_what_a_server_serves_is_the_module_where_it_runs(tmp_path: Path) -> None:
+    flask = "from flask import Flask  # Django asks this service\napp = Flask(__name__)\n"
+    found = fact(
+        AppServer,
+        tmp_path,
+        {
+            "requirements.txt": "Django\ngunicorn\n",
+            "scores/Dockerfile": "FROM x\nWORKDIR /app\nCOPY app.py .\nCMD gunicorn --timeout 120 app:app\n",
+            "scores/app.py": flask,
+            "other/app.py": "import django\n",
+            "web/Dockerfile": "FROM x\nCOPY . .\nCMD python manage.py runserver\n",
+        },
+    )
+
+    assert found.commands == ()
+
+
+def test_the_file_of_settings_of_uwsgi_is_read(tmp_path: Path) -> None:
+    found = fact(
+        AppServer,
+        tmp_path,
+        {
+            "Procfile": "web: uwsgi uwsgi.ini\n",
+            "uwsgi.ini": "[uwsgi]\nmodule = a.wsgi\nharakiri = 60\nprocesses = 2\nthreads = 4\n",
+        },
+    )
+
+    assert (found.timeout, found.connections, found.applications) == (60, 8, ("a.wsgi",))
 
 
 def test_of_several_projects_each_has_the_server_that_is_nearest(tmp_path: Path) -> None:

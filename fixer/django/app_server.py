@@ -1,4 +1,4 @@
-"""What starts the Django application in production, from Dockerfiles, compose, systemd, supervisor and Procfile.
+"""What starts the Django application in production: the servers among the commands of what runs.
 
 Whether it is WSGI or ASGI decides about database connections: under ASGI a persistent connection is never used
 again, https://docs.djangoproject.com/en/stable/ref/databases/#caveats
@@ -6,9 +6,10 @@ again, https://docs.djangoproject.com/en/stable/ref/databases/#caveats
 
 from __future__ import annotations
 
+import ast
+import posixpath
 import re
-import shlex
-from collections.abc import Iterator
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from typing import TYPE_CHECKING, Literal, NamedTuple, Self
@@ -21,6 +22,7 @@ from fixer.runtime.picture import Runtime
 if TYPE_CHECKING:
     from fixer.django.project import DjangoProject
     from fixer.repository import Repository
+    from fixer.runtime.programs import Program, Started
 
 Interface = Literal["wsgi", "asgi", ""]
 
@@ -30,24 +32,20 @@ _SERVERS: dict[str, Interface] = {
 }  # fmt: skip
 _WSGI_PACKAGES = ("gunicorn", "uwsgi", "waitress", "mod-wsgi", "bjoern")
 _ASGI_PACKAGES = ("uvicorn", "uvicorn-worker", "daphne", "hypercorn", "granian", "channels")
-_STARTS_SERVER = re.compile(
-    r"(?<![\w./-])(?:[\w./-]*/)?(gunicorn|uwsgi|waitress-serve|mod_wsgi-express|uvicorn|daphne|hypercorn|granian)(?![\w.])"
-)
 _ASGI_WORKER = re.compile(r"uvicorn|asgi|hypercorn", re.IGNORECASE)
 _GREEN_WORKER = re.compile(r"gevent|eventlet", re.IGNORECASE)
-_SCRIPT = re.compile(
-    r"(?<![\w./-])([\w./-]+\.(?:sh|bash))\b|(?:^|[\s\"'\[/])((?:entrypoint|start|run|serve)[\w-]*)(?=[\s\"'\],]|$)"
+_APPLICATION = re.compile(r"[A-Za-z_][\w.]*(:[\w.()]+)?")
+# Whose file says how the application runs decides in this order: a container runs as it is built wherever it is
+# deployed, and a Procfile beside it is for another place.
+_SOURCES = ("container", "service", "procfile")
+_OF_ORIGIN = {"systemd": "service", "supervisor": "service"} | dict.fromkeys(
+    ("procfile", "app.json", "render", "railway", "fly", "heroku.yml", "app engine", "digitalocean"), "procfile"
 )
-# The first that starts a server decides: a container runs as it is built wherever it is deployed.
-_SOURCES: tuple[tuple[str, re.Pattern[str]], ...] = (
-    (
-        "container",
-        re.compile(r"(^|/)([^/]*Dockerfile[^/]*|Containerfile|(docker-)?compose[^/]*\.ya?ml)$", re.IGNORECASE),
-    ),
-    ("service", re.compile(r"\.service$|(^|/)[^/]*supervisor[^/]*\.(conf|ini)$")),
-    ("procfile", re.compile(r"(^|/)(Procfile|render\.ya?ml|railway\.(json|toml)|nixpacks\.toml|fly\.toml)$")),
-)
+_NOT_DEPLOYED = ("workflow", "script")
 _MAKES = re.compile(r"get_[aw]sgi_application\(")
+_IS_DJANGOS = re.compile(
+    r"^\s*(from|import)\s+(django|channels)\b|get_[aw]sgi_application|DJANGO_SETTINGS", re.MULTILINE
+)
 _ASIDE = re.compile(
     r"(^|[/._-])(tests?|testing|dev|devel|development|local|e2e|ci|examples?|docs?)([/._-]|$)", re.IGNORECASE
 )
@@ -71,6 +69,11 @@ class ServerCommand(NamedTuple):
     is_green: bool = False
     timeout: int | None = None
 
+    @property
+    def is_aside(self) -> bool:
+        """Whether the file is for development, tests or examples."""
+        return _ASIDE.search(self.path) is not None
+
 
 @dataclass(frozen=True)
 class AppServer:
@@ -82,22 +85,25 @@ class AppServer:
     @classmethod
     def detect(cls, repository: Repository) -> Self | None:
         """None where nothing tells how the application is started."""
-        found: list[ServerCommand] = []
-        for source, pattern in _SOURCES:
-            for path in repository.files:
-                if pattern.search(path):
-                    found += _commands(repository, path, source)
-        if not found:
-            found = list(_followed(repository))
+        runtime = repository.fact(Runtime)
+        found: dict[tuple[str, int, str], ServerCommand] = {}
+        programs = (
+            [each for each in runtime.programs if each.origin not in _NOT_DEPLOYED] if runtime is not None else []
+        )
+        # A script that an image and a Procfile start is that of the image.
+        for program in sorted(programs, key=lambda each: _SOURCES.index(_source(each))):
+            for started in program.commands:
+                command = _server(repository, program, started)
+                if command is not None:
+                    found.setdefault((command.path, command.line, command.application), command)
         packages = repository.fact(PythonPackages)
         by_packages: Interface = ""
         if packages is not None:
             names = {requirement.name for requirement in packages.requirements if not requirement.development}
             if names & set(_WSGI_PACKAGES) and not names & set(_ASGI_PACKAGES):
                 by_packages = "wsgi"
-        found = [command for command in found if _is_django(repository, command)]
-        found.sort(key=lambda command: _ASIDE.search(command.path) is not None)
-        return cls(tuple(found), by_packages) if found or by_packages else None
+        commands = sorted(found.values(), key=lambda command: (command.is_aside, _SOURCES.index(command.source)))
+        return cls(tuple(commands), by_packages) if commands or by_packages else None
 
     @property
     def applications(self) -> tuple[str, ...]:
@@ -116,9 +122,9 @@ class AppServer:
     @cached_property
     def deciding(self) -> tuple[ServerCommand, ...]:
         """The commands of the first kind of source that has any; those for development do not count beside others."""
-        for source, _ in _SOURCES:
+        for source in _SOURCES:
             here = [command for command in self.commands if command.source == source]
-            production = [command for command in here if not _ASIDE.search(command.path)]
+            production = [command for command in here if not command.is_aside]
             if production or here:
                 return tuple(production or here)
         return ()
@@ -205,127 +211,133 @@ def _is_module(path: str, name: str) -> bool:
     return f"/{path}".endswith(f"/{name.replace('.', '/')}.py")
 
 
-def _followed(repository: Repository) -> Iterator[ServerCommand]:
-    """What deployed programs start through other files, such as `ENTRYPOINT ["make", "serve"]`."""
-    runtime = repository.fact(Runtime)
-    for program in runtime.deployed if runtime is not None else ():
-        for started in program.commands:
-            if _STARTS_SERVER.search(started.command.source):
-                yield from _parsed(repository, started.path, started.line, started.command.source, "container")
-
-
-def _commands(repository: Repository, path: str, source: str) -> Iterator[ServerCommand]:
-    for number, line in _starts(path, repository.text(path)):
-        if _STARTS_SERVER.search(line):
-            yield from _parsed(repository, path, number, line, source)
-            continue
-        scripts = {(script[1] or script[2]).rpartition("/")[2] for script in _SCRIPT.finditer(line)} - {""}
-        for other in sorted(path for script in scripts for path in repository.named(script)):
-            for at, inner in _logical_lines(repository.text(other)):
-                if _STARTS_SERVER.search(inner):
-                    yield from _parsed(repository, other, at, inner, source)
-
-
-def _starts(path: str, text: str) -> Iterator[tuple[int, str]]:
-    """(line number, text) of what may start a process."""
-    if re.search(r"(?i)dockerfile|containerfile", path):
-        kept = re.compile(r"(CMD|ENTRYPOINT)\b", re.IGNORECASE)
-    elif path.endswith((".yml", ".yaml")):
-        kept = re.compile(r"(?!image:|container_name:|build:|context:|dockerfile:)")
-    else:
-        kept = re.compile(r"(ExecStart|command)\s*=|[\w-]+:")
-    return ((number, line) for number, line in _logical_lines(text) if kept.match(line))
-
-
-def _logical_lines(text: str) -> Iterator[tuple[int, str]]:
-    """(number of its first line, text) of every line but comments, with the lines that a backslash joins to it."""
-    joined, first = "", 0
-    for number, line in enumerate(text.split("\n"), 1):
-        content = line.strip()
-        if content.startswith("#"):
-            continue
-        joined, first = (f"{joined} {content}", first) if joined else (content, number)
-        if joined.endswith("\\"):
-            joined = joined[:-1]
-            continue
-        yield first, joined
-        joined = ""
-
-
-def _parsed(repository: Repository, path: str, line: int, text: str, source: str) -> Iterator[ServerCommand]:
-    found = _STARTS_SERVER.search(text)
-    if found is None:
-        return
-    rest = re.sub(r"""[\[\]"',]""", " ", text[found.start() :])
-    try:
-        words = shlex.split(rest)
-    except ValueError:
-        words = rest.split()
-    server = found[1]
-    if len(words) < 2:
-        return  # a mention, such as a service's name
-    options = _options(words)
-    config = _gunicorn_config(repository, options) if server == "gunicorn" else {}
-    interface = _SERVERS[server]
+def _server(repository: Repository, program: Program, started: Started) -> ServerCommand | None:
+    """The server that a command starts, where what it serves may be Django."""
+    words = [*started.argv]
+    at = next((at for at, word in enumerate(words) if word.rpartition("/")[2] in _SERVERS), None)
+    if at is None or {"install", "add", "which"} & {*words[:at]}:
+        return None
+    server, given = words[at].rpartition("/")[2], words[at + 1 :]
+    options = _options(given)
     if server == "gunicorn":
-        worker = options.get("-k") or options.get("--worker-class") or config.get("worker_class", "")
-        interface = "asgi" if _ASGI_WORKER.search(worker) else "wsgi"
-    elif server == "granian":
-        interface = "wsgi" if options.get("--interface") == "wsgi" else "asgi"
-    elif (server == "uvicorn" and options.get("--interface") == "wsgi") or (server == "hypercorn" and "wsgi:" in text):
-        interface = "wsgi"
-    application = next((word for word in words[1:] if re.match(r"[A-Za-z_][\w.]*(:[\w.()]+)?$", word) and
-                        ("." in word or ":" in word) and word not in options.values()), "")  # fmt: skip
-    workers = options.get("-w") or options.get("--workers") or options.get("--processes") or config.get("workers", "")
-    threads = options.get("--threads") or config.get("threads", "")
-    timeout = options.get("-t") or options.get("--timeout") or config.get("timeout", "") if server == "gunicorn" else ""
-    green = _GREEN_WORKER.search(options.get("-k") or options.get("--worker-class") or config.get("worker_class", ""))
-    is_green = green is not None or "--gevent" in options
-    yield ServerCommand(
-        path,
-        line,
+        file = options.get("-c") or options.get("--config") or "gunicorn.conf.py"
+        options = {**_gunicorn_file(_text_of(repository, started, file)), **options}
+    elif server == "uwsgi":
+        file = options.get("--ini") or next((word for word in given if word.endswith(".ini")), "")
+        options = {**_uwsgi_file(_text_of(repository, started, file)), **options}
+    application = _application(given, options)
+    if not _serves_django(repository, started, application):
+        return None
+    worker = _first(options, "-k", "--worker-class")
+    return ServerCommand(
+        started.path,
+        started.line,
         server,
-        interface,
+        _interface(server, worker, application, options),
         application,
-        natural(workers),
-        natural(threads),
-        source,
-        is_green,
-        natural(timeout),
+        natural(_first(options, "-w", "--workers", "--processes")),
+        natural(_first(options, "--threads")),
+        _source(program),
+        _GREEN_WORKER.search(worker) is not None or "--gevent" in options,
+        natural(_first(options, *_TIMEOUTS.get(server, ()))),
     )
 
 
-def _options(words: list[str]) -> dict[str, str]:
+def _source(program: Program) -> str:
+    return _OF_ORIGIN.get(program.origin, "container")
+
+
+# How long one request may take; of the others none says.
+_TIMEOUTS = {"gunicorn": ("-t", "--timeout"), "uwsgi": ("--harakiri", "-t")}
+
+
+def _interface(server: str, worker: str, application: str, options: Mapping[str, str]) -> Interface:
+    if server == "gunicorn":
+        return "asgi" if _ASGI_WORKER.search(worker) else "wsgi"
+    if server == "granian":
+        return "wsgi" if options.get("--interface") == "wsgi" else "asgi"
+    if (server == "uvicorn" and options.get("--interface") == "wsgi") or application.startswith("wsgi:"):
+        return "wsgi"
+    return _SERVERS[server]
+
+
+def _application(given: Sequence[str], options: Mapping[str, str]) -> str:
+    """What is served, as `package.module:name`; empty where a file or a variable says it."""
+    said = _first(options, "--module", "-w", "--wsgi-app", "-A", "--app")
+    words = [said, *(word for word in given if word not in options.values())]
+    return next(
+        (w for w in words if _APPLICATION.fullmatch(w) and (":" in w or "." in w) and not w.endswith(".ini")), ""
+    )
+
+
+def _options(given: Sequence[str]) -> dict[str, str]:
     found: dict[str, str] = {}
-    for index, word in enumerate(words):
+    for index, word in enumerate(given):
         if word.startswith("-"):
             name, equals, value = word.partition("=")
-            following = words[index + 1] if index + 1 < len(words) and not words[index + 1].startswith("-") else ""
+            following = given[index + 1] if index + 1 < len(given) and not given[index + 1].startswith("-") else ""
             found[name] = value if equals else following
     return found
 
 
-def _gunicorn_config(repository: Repository, options: dict[str, str]) -> dict[str, str]:
-    name = (
-        (options.get("-c") or options.get("--config") or "gunicorn.conf.py")
-        .removeprefix("python:")
-        .removeprefix("file:")
-    )
-    file = name if name.endswith(".py") else name.replace(".", "/") + ".py"
-    last = file.rpartition("/")[2]
-    for path in repository.named(last):
-        return dict(re.findall(r"""^(\w+)\s*=\s*["']?([\w.]+)["']?""", repository.text(path), re.MULTILINE))
-    return {}
+def _first(options: Mapping[str, str], *names: str) -> str:
+    return next((options[name] for name in names if options.get(name)), "")
 
 
-def _is_django(repository: Repository, command: ServerCommand) -> bool:
-    """Whether the command can be Django's: its application is a module that speaks of Django, or is not ours to see."""
-    module = command.application.partition(":")[0]
+def _text_of(repository: Repository, started: Started, name: str) -> str:
+    """A file that a server reads, by its name where it runs, else by the only one that ends like it."""
+    name = name.removeprefix("python:").removeprefix("file:")
+    path = posixpath.normpath(posixpath.join(started.folder or "", name))
+    if not name or repository.exists(path):
+        return repository.text(path) if name else ""
+    found = list(repository.named(posixpath.basename(name)))
+    return repository.text(found[0]) if len(found) == 1 else ""
+
+
+def _gunicorn_file(code: str) -> dict[str, str]:
+    """What gunicorn's configuration, which is Python, assigns as plain values, by the names of its options.
+
+    https://docs.gunicorn.org/en/stable/settings.html
+    """
+    try:
+        statements = ast.parse(code).body
+    except (SyntaxError, ValueError):
+        return {}
+    found = {}
+    for each in statements:
+        if (
+            isinstance(each, ast.Assign)
+            and isinstance(each.value, ast.Constant)
+            and isinstance(each.targets[0], ast.Name)
+        ):
+            found[f"--{each.targets[0].id.replace('_', '-')}"] = str(each.value.value)
+    return found
+
+
+def _uwsgi_file(written: str) -> dict[str, str]:
+    """What an ini file of uWSGI says, by the names of its options.
+
+    https://uwsgi-docs.readthedocs.io/en/latest/Configuration.html
+    """
+    found = {}
+    for line in written.split("\n"):
+        name, equals, value = line.partition("=")
+        if equals and re.fullmatch(r"[\w-]+", name.strip()):
+            found[f"--{name.strip()}"] = value.strip()
+    return found
+
+
+def _serves_django(repository: Repository, started: Started, application: str) -> bool:
+    """Whether what a server serves is Django's: the module where it runs, else any of its name, speaks of Django."""
+    module = application.partition(":")[0]
     if not module:
         return True
     tail = module.replace(".", "/") + ".py"
-    named = repository.named(tail.rpartition("/")[2])
-    found = [path for path in named if path == tail or path.endswith(f"/{tail}")]
+    own = posixpath.normpath(posixpath.join(started.folder or "", tail))
+    if started.folder is not None and repository.exists(own):
+        return _IS_DJANGOS.search(repository.text(own)) is not None
+    named = repository.named(posixpath.basename(tail))
+    found = [path for path in named if f"/{path}".endswith(f"/{tail}")]
     if not found:
         return "sgi" in module or "." in module
-    return any(re.search(r"django|get_[aw]sgi_application", repository.text(path)) for path in found)
+    return any(_IS_DJANGOS.search(repository.text(path)) for path in found)

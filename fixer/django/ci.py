@@ -6,7 +6,6 @@ A job that runs the tests and passes is the proof of what the project needs: wha
 from __future__ import annotations
 
 import ast
-import json
 import posixpath
 import re
 from collections.abc import Iterator, Mapping
@@ -50,6 +49,7 @@ from fixer.github.workflows import Workflows, commands_of, in_folder, script_of
 from fixer.languages.python import item, text
 from fixer.languages.shell import path_word
 from fixer.languages.tables import mapping
+from fixer.languages.toml import toml_value
 from fixer.model import Blocked, Parts, Span
 from fixer.project.packages import PythonPackages
 from fixer.project.test_suites import TestSuites
@@ -436,8 +436,14 @@ class DjangoCI:
 
     @cached_property
     def _of_test(self) -> Plain:
-        """What the step that runs the tests sets for itself."""
-        return {**mapping(self.run.step.data.get("env")), **self.run.assignments} if self.run is not None else {}
+        """What the step that runs the tests sets for itself; where none is seen, what the steps of the job agree on."""
+        if self.run is not None:
+            return {**mapping(self.run.step.data.get("env")), **self.run.assignments}
+        given: dict[str, list[Any]] = {}
+        for step in self.job.steps if self.job is not None else ():
+            for name, value in mapping(step.data.get("env")).items():
+                given.setdefault(name, []).append(value)
+        return {name: values[0] for name, values in given.items() if all(each == values[0] for each in values)}
 
     @cached_property
     def _of_step(self) -> Plain:
@@ -530,7 +536,7 @@ class DjangoCI:
         it, suits = ("them", "values that suit") if others else ("it", "a value that suits")
         more = f", the settings {len(unset)} variables in all" if others else ""
         wanted = {**configured, **dict.fromkeys(unset, "…")}.items()
-        env = ", ".join(f"{name} = {json.dumps(value, ensure_ascii=False)}" for name, value in wanted)
+        env = ", ".join(f"{name} = {toml_value(value)}" for name, value in wanted)
         return Blocked(
             f"{first.path}:{first.line} requires {first.name}{more}, and no job sets {it}",
             f"give {it} {suits} tests, or set {it} in job {self.job.id}",

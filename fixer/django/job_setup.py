@@ -250,9 +250,16 @@ def _is_aside(command: Command, *, with_tests: bool) -> bool:
         return True
     if asked := manages(command):
         return not with_tests or asked in _JUDGES
-    if not with_tests and command.name in _FRONT_END:
+    if not with_tests and (command.name in _FRONT_END or _is_of_tests(command)):
         return True
     return _installs_only(command, _CHECKERS if with_tests else _CHECKERS | _REPORTERS)
+
+
+def _is_of_tests(command: Command) -> bool:
+    """Whether Python runs what belongs to the tests: `python -c "from tests.data import …"`, `python tests/make.py`."""
+    if re.fullmatch(r"python[\d.]*", command.name) is None:
+        return False
+    return any(re.search(r"(^|[\s/])tests?[./]", word.text) for word in command.args[:2])
 
 
 def _only_says(command: Command) -> bool:

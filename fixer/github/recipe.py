@@ -10,6 +10,7 @@ from fixer.github.catalog.copied import copied
 from fixer.github.combination import Combination, filled
 from fixer.github.contexts import availability
 from fixer.github.expressions import ANY, expressions_below
+from fixer.github.runners import current
 from fixer.github.workflows import script_of
 from fixer.languages.tables import mapping
 from fixer.languages.yaml import plain_of
@@ -51,7 +52,7 @@ class Recipe(NamedTuple):
             **self.like.workflow.job_name(title),
             "if": self._guard(),
             "permissions": self._permissions(),
-            "runs-on": filled(copied.get("runs-on"), self.combination),
+            "runs-on": current(filled(copied.get("runs-on"), self.combination)),
             "timeout-minutes": minutes,
             "defaults": copied.get("defaults"),
             "container": filled(copied.get("container"), self.combination),

@@ -616,6 +616,11 @@ class PythonModule:
         same = [s for s in head if isinstance(s, ast.ImportFrom) and not s.level and _package(s) == package]
         if same and not any(statement in same for statement in earlier):
             return self._insert_import_before(same[0], code)
+        below = [s for s in self._plain_imports() if s not in head and not s.level and _package(s) == package]
+        if below and not same:
+            # What linters are told of an import below other code holds for both.
+            told = [comment for comment in self.comments_beside(below[-1]) if "noqa" in comment]
+            return self.insert_after(below[-1], "  ".join([code, *told]))
         if earlier:
             return self.insert_after([s for s in earlier if s in same or not same][-1], code)
         if head:
@@ -632,7 +637,7 @@ class PythonModule:
         code = f"from . import {name}"
         near = [each for each in head if isinstance(each, ast.ImportFrom) and each.level == 1]
         far = [each for each in head if each not in near]
-        if not head or (near and far and head.index(far[-1]) > head.index(near[0])):
+        if not head:
             return None
         if not near:
             last = far[-1]
@@ -678,6 +683,10 @@ class PythonModule:
             elif index or not _is_docstring(statement):
                 break
         return found
+
+    def _plain_imports(self) -> list[ast.ImportFrom]:
+        """What the module takes from others under no condition, also below other code."""
+        return [s for s in self.tree.body if isinstance(s, ast.ImportFrom) and self._is_first(self.span(s))]
 
     def _import_first(self, *modules: str) -> Parts:
         body = self.tree.body

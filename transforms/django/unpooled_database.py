@@ -599,7 +599,14 @@ def _homes(project: DjangoProject, settings: SettingsModule, database: Database)
         return None
     if not spared or is_named:
         return ()
+    if any(_takes_the_place(other, database) for other in settings.databases):
+        return None  # lines behind both would change the other, too
     return tuple(each for each in others if not any(each in project.importers(other.path) for other in others))
+
+
+def _takes_the_place(other: Database, database: Database) -> bool:
+    """Whether production defines the same alias anew, under a condition."""
+    return other is not database and other.alias == database.alias and bool(other.guards) and _is_for_production(other)
 
 
 def _zeroed(age: _Age) -> Parts:

@@ -6,6 +6,7 @@ from typing import NamedTuple
 
 from fixer.github.action_ref import ActionRef, RefKind, Version, version_of
 from fixer.github.catalog import Action, Catalog, Major
+from fixer.languages.toml import toml_value
 from fixer.model import Blocked
 from transforms.ci.outdated_action.options import Options
 
@@ -106,7 +107,7 @@ def _bump_of_branch(ref: ActionRef, action: Action, catalog: Catalog, wanted: in
             f"{ref.ref} is not the default branch of {action.repository} any more, and the catalog does not know what "
             "it holds",
             "name the major that you want",
-            f'rules.outdated-action.majors."{action.repository}@{ref.ref}" = "v{target.number}"',
+            f'rules.outdated-action.majors.{toml_value(f"{action.repository}@{ref.ref}")} = "v{target.number}"',
         )
     return Bump(action, f"{why}; its newest release is {target.release}", None, None, target)
 

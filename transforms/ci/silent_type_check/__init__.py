@@ -31,6 +31,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from fixer.github.expressions import Read, reads_below
 from fixer.github.workflow import Job, Step, Workflow
 from fixer.languages.shell import Command, Script, Silence, Silencer
+from fixer.languages.toml import toml_value
 from fixer.languages.yaml import dotted
 from fixer.model import Blocked, Finding, Fix, Parts, Rule, RuleOptions, Tier, listed, option
 from transforms.ci.silent_type_check.checks import LINTERS, TESTS, TYPES, Check, always_succeeds, check_of
@@ -350,11 +351,10 @@ def _allowed(workflow: Workflow, place: Step | Job, what: str, checks: list[Chec
 
 def _unnamed(labels: Iterable[str]) -> Blocked:
     names = _unique(labels)
-    quoted = ", ".join(f'"{name}"' for name in names)
     return Blocked(
         f"{listed(_quoted(names))} checks no types and may be silent on purpose",
         "name it if its failure should count",
-        f"rules.silent-type-check.also = [{quoted}]",
+        f"rules.silent-type-check.also = {toml_value(names)}",
     )
 
 

@@ -63,6 +63,7 @@ from fixer.deploy.rollbacks import (
 from fixer.deploy.ways import ECS, HELM, KUBERNETES
 from fixer.github.expressions import ANY, conditions, names_read, reads_below
 from fixer.github.permissions import grant
+from fixer.github.runners import current
 from fixer.github.workflow import Job, Step, Workflow
 from fixer.github.workflows import Workflows
 from fixer.languages.shell import Command, Structure
@@ -407,7 +408,7 @@ def _rollback_job(going_back: GoingBack) -> dict[str, Any] | Blocked:
     needs = _needed(job)
     made["needs"] = Flow(tuple(needs)) if len(needs) > 1 else job.id
     made["if"] = _condition(job)
-    made["runs-on"] = data.get("runs-on")
+    made["runs-on"] = current(data.get("runs-on"))
     if job.job.environment:
         made["environment"] = job.job.environment
     rights = _rights(job)

@@ -28,6 +28,7 @@ from fixer.django.project import DjangoProject
 from fixer.docker.images import FAMILIES, ROOT, BaseImage, base_image, made_up
 from fixer.documents import DEVELOPMENT
 from fixer.languages.dockerfile import Dockerfile, Stage
+from fixer.languages.toml import toml_value
 from fixer.model import Blocked, Finding, Fix, Rule
 from fixer.runtime.builds import ImageBuilds
 from fixer.runtime.programs import Kind
@@ -142,7 +143,7 @@ def _cure(
         return Blocked(
             f"it is not known which users and tools the image {base} has",
             "say its family (debian, alpine, redhat, none), or the user that it runs as",
-            f'rules.root-user.images = {{"{base}" = "{"alpine" if "alpine" in base else "debian"}"}}',
+            f"rules.root-user.images = {toml_value({base: 'alpine' if 'alpine' in base else 'debian'})}",
         )
     unpacked = (s for s in container.acting("ADD") if s.target == "/" and ".tar" in " ".join(s.instruction.args))
     if container.stage.root.base == "scratch" and next(unpacked, None):

@@ -60,14 +60,18 @@ def folders_of(container: Container, named: tuple[str, ...], options: Options) -
     data += [path for path in named if not is_within(path, roots)]
     # What is in such a folder was installed, and is only read.
     data = [path.rstrip("/") for path in data if not re.search(r"/(node_modules|\.venv)/?$", path)]
+    own: list[str] = []
     for state in container.acting("RUN"):
         if re.search(r"\bmkdir\b|\binstall\b", state.instruction.script):
             made = folders_made(state.script, state.values, state.folder)
-            data += [p for p in made if not is_within(p, (*PROGRAMS, *roots)) and p not in SYSTEM and "$" not in p]
+            own += [p for p in made if not is_within(p, (*PROGRAMS, *roots)) and p not in SYSTEM and "$" not in p]
+    data += own
     removed = {
         word for s in container.acting("RUN") if "rm -" in s.instruction.script for word in s.instruction.script.split()
     }
-    kept = [p for p in data if p.startswith("/") and p not in removed and p not in roots and not is_within(p, SCRATCH)]
+    # Everyone may write to /tmp, but not to a folder that root has made there.
+    data = [p for p in data if p in own or not is_within(p, SCRATCH)]
+    kept = [p for p in data if p.startswith("/") and p not in removed and p not in roots]
     return Folders(tuple(roots), tuple(topmost([*kept, *options.writable])))
 
 

@@ -2,7 +2,7 @@
 
 import posixpath
 import re
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 
 from fixer.docker.images import ROOT, BaseImage
 from fixer.docker.privileges import User, folders_made, is_within
@@ -36,6 +36,10 @@ WRITES_BESIDE = re.compile(
     r"|react-scripts start|nuxt dev|next (dev|start)|prisma (generate|db push|migrate dev)|(uv|hatch|pdm) run|ts-node"
     r"|tsx watch)\b"
 )
+
+
+# Users of an image that have a number and no home of theirs.
+SYSTEM_USERS = {("nobody", "debian"): "65534", ("nobody", "alpine"): "65534", ("www-data", "debian"): "33"}
 
 
 def handed_over_to_a_user(
@@ -100,6 +104,8 @@ def _handed_over(
 ) -> list[Parts]:
     """The edits that give the folders to the user and change to it; `steps` are commands that make it first."""
     dockerfile, parts = container.dockerfile, list[Parts]()
+    if _has_all(user, container, folders):
+        return _set_user(container, [], user.id or user.name)
     late = shell and _written_late(container, folders, made)
     early = builds_as_user(container, folders, made) if late and user.home else None
     if early is not None:
@@ -164,6 +170,7 @@ def _existing(container: Container, image: BaseImage) -> tuple[User | None, Inst
         for state in container.acting("COPY", "ADD")
         if (flag := state.instruction.flag("chown")) and (owner := expanded(flag.value, state.values))
     ]
+    used += [owner for owner, path in _chowned(container.states) if is_within(container.folder, (path,))]
     used = [name for name in [*used, *(state.user for state in container.acting("USER"))] if name not in ROOT]
     for name in [*reversed(used), *(user.name for user, _ in container.users)]:
         for user, state in container.users:
@@ -172,8 +179,7 @@ def _existing(container: Container, image: BaseImage) -> tuple[User | None, Inst
         if name in (image.user, str(image.id)):
             break
         if name in used and "$" not in name:
-            # Debian and Alpine have the same nobody.
-            known = "65534" if name == "nobody" and image.family in ("debian", "alpine") else ""
+            known = SYSTEM_USERS.get((name, image.family), "")
             return User(name, id=name if name.isdigit() else known, home=not name.isdigit() and not known), None
     if image.runs_as not in ROOT:
         return User(image.runs_as), None
@@ -236,13 +242,32 @@ def _give(
     return steps
 
 
-def _given_already(user: User, reached: list[State]) -> Iterator[str]:
+def _given_already(user: User, reached: Iterable[State]) -> Iterator[str]:
     """Folders that a chown of the Dockerfile gives to the user, with all that is in them."""
-    for state in reached:
+    return (path for owner, path in _chowned(reached) if owner == user.name)
+
+
+def _has_all(user: User, container: Container, folders: Folders) -> bool:
+    """Whether the Dockerfile itself gives the user everything, once nothing is added to the folders any more."""
+    states = container.states
+    adding = [
+        at
+        for at, state in enumerate(states)
+        if state.instruction.op in ("COPY", "ADD")
+        or (state.instruction.op == "RUN" and not _only_installs(state, folders, before=False))
+    ]
+    given = [*_given_already(user, states[max(adding, default=-1) + 1 :])]
+    return bool(folders.all) and all(is_within(path, given) for path in folders.all)
+
+
+def _chowned(states: Iterable[State]) -> Iterator[tuple[str, str]]:
+    """The names of users, and the folders that `chown -R` gives them with all that is in them."""
+    for state in states:
         for command in state.script.commands if "chown" in state.instruction.script else ():
             owner, *paths = [word.text for word in command.args if not word.text.startswith("-")] or [""]
-            if command.name == "chown" and command.has("-R", "--recursive") and owner.partition(":")[0] == user.name:
-                yield from (posixpath.normpath(posixpath.join(state.folder, path)) for path in paths)
+            if command.name == "chown" and command.has("-R", "--recursive"):
+                name = owner.partition(":")[0]
+                yield from ((name, posixpath.normpath(posixpath.join(state.folder, path))) for path in paths)
 
 
 def _copies(container: Container, folders: Folders) -> list[State]:

@@ -1,0 +1,18 @@
+"""The hosted runners that GitHub has taken away: a job that asks for one waits until it is cancelled."""
+
+from typing import Any
+
+# https://github.com/actions/runner-images#available-images
+_RETIRED = {
+    "ubuntu-16.04": "ubuntu", "ubuntu-18.04": "ubuntu", "ubuntu-20.04": "ubuntu",
+    "macos-10.15": "macos", "macos-11": "macos", "macos-12": "macos", "macos-13": "macos",
+    "windows-2016": "windows", "windows-2019": "windows",
+}  # fmt: skip
+
+
+def current(runs_on: Any) -> Any:
+    """The value of `runs-on`, for a new job: with the newest runner of its kind in the place of one that is gone."""
+    if isinstance(runs_on, list):
+        return [current(label) for label in runs_on]
+    family = _RETIRED.get(runs_on) if isinstance(runs_on, str) else None
+    return f"{family}-latest" if family else runs_on
