@@ -36,6 +36,7 @@ _CLIENT = re.compile(r"^\s*(?:from|import)\s+prometheus_client\b", re.MULTILINE)
 _PUBLISHES = re.compile(
     r"\b(generate_latest|make_[aw]sgi_app|start_(?:http|wsgi)_server|push(?:add)?_to_gateway|MetricsHandler)\b"
 )
+_SERVES_ITSELF = re.compile(r"\bstart_(?:http|wsgi)_server\(|\bpush(?:add)?_to_gateway\(")
 _SHARED = re.compile(r"PROMETHEUS_MULTIPROC_DIR|PROMETHEUS_METRICS_EXPORT_PORT_RANGE", re.IGNORECASE)
 _SUFFIXES = {
     "Counter": ("_total",),
@@ -75,7 +76,7 @@ class Exporters:
             if _DJANGO_PROMETHEUS.search(text):
                 by, prometheus = f"{module.path} wires django-prometheus", True
             elif _CLIENT.search(text) and _PUBLISHES.search(text):
-                if _is_used(module, repository):
+                if _SERVES_ITSELF.search(text) or _is_used(module, repository):
                     by, prometheus = by or f"{module.path} publishes metrics", True
                     own_view = module.path if "MultiProcessCollector" not in text else own_view
                 else:
