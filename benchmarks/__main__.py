@@ -1,9 +1,10 @@
 """fhfix against `zizmor --offline` on the same files: whole processes, in turn, as ratios.
 
-    python -m benchmarks [--fhfix PROGRAM] [--repository FOLDER]… [--corpus FOLDER] [--rounds N]
+    python -m benchmarks [--fhfix PROGRAM] [--repository FOLDER]… [--corpus FOLDER] [--rounds N] [--growth]
 
-Seconds belong to one machine and its load; what is printed is how many times as long fhfix takes, round by round:
-the median, and between which values the middle half of the rounds lies. Below 1 fhfix is ahead.
+Seconds belong to one machine and its load; what is printed is how many times as much fhfix needs, round by round: the
+median, and between which values the middle half of the rounds lies. Below 1 fhfix is ahead. Each run has a copy of the
+folder to itself, so that nothing that an earlier one left there helps it.
 """
 
 from __future__ import annotations
@@ -17,10 +18,26 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from statistics import median, quantiles
 
-from benchmarks.processes import Command, Programs, Run, run
+from benchmarks import growth
+from benchmarks.processes import Programs, Run, Work, run
 
 ROOT = Path(__file__).parent.parent
 FIXTURE = ROOT / "fixtures" / "financehub" / "before"
+
+# Of the interpreter that runs fhfix: optimised builds take about four fifths of the time.
+_BUILD = """
+import platform, sysconfig
+options = sysconfig.get_config_var("CONFIG_ARGS") or ""
+build = [word for word in ("--enable-optimizations", "--with-lto") if word in options] or ["a plain build"]
+print(platform.python_implementation(), platform.python_version(), "(" + ", ".join(build) + ")")
+"""
+
+
+def interpreter(program: Path) -> str:
+    """What runs a console script, and how that was built."""
+    python = program.parent / "python"
+    done = subprocess.run([str(python), "-c", _BUILD], capture_output=True, text=True, check=True)
+    return done.stdout.strip()
 
 
 def compare(what: str, rounds: int, ours: Callable[[], Run], theirs: Callable[[], Run]) -> None:
@@ -34,17 +51,22 @@ def compare(what: str, rounds: int, ours: Callable[[], Run], theirs: Callable[[]
             other = theirs()
             mine = ours()
         pairs.append((mine, other))
-    time_ratios = sorted(mine.wall / other.wall for mine, other in pairs[1:])
-    low, _, high = quantiles(time_ratios, n=4)
-    memory = median(mine.megabytes for mine, _ in pairs) / median(other.megabytes for _, other in pairs)
+    counted = pairs[1:]
+    memory = median(mine.megabytes for mine, _ in counted) / median(other.megabytes for _, other in counted)
     print(
-        f"{what:58} time x {median(time_ratios):.2f} (middle half {low:.2f} to {high:.2f})  memory x {memory:.2f}"
-        f"  [{median(m.wall for m, _ in pairs[1:]):.2f} s : {median(o.wall for _, o in pairs[1:]):.2f} s]",
+        f"{what:58} processor x {_spread([mine.cpu / other.cpu for mine, other in counted])}"
+        f"  wall x {_spread([mine.wall / other.wall for mine, other in counted])}  memory x {memory:.2f}"
+        f"  [{median(m.cpu for m, _ in counted):.2f} s : {median(o.cpu for _, o in counted):.2f} s]",
         flush=True,
     )
 
 
-def fresh(original: Path, work: Path, command: Callable[[Path], Command]) -> Callable[[], Run]:
+def _spread(ratios: list[float]) -> str:
+    low, _, high = quantiles(ratios, n=4)
+    return f"{median(ratios):.2f} ({low:.2f} to {high:.2f})"
+
+
+def fresh(original: Path, work: Path, command: Work) -> Callable[[], Run]:
     """A run over a new copy each time, made outside of the measurement; a git repository stays one."""
 
     def once() -> Run:
@@ -68,35 +90,37 @@ def halves(corpus: Path, work: Path) -> list[Path]:
 
 def repository(programs: Programs, folder: Path, rounds: int, work: Path) -> None:
     name = folder.name
-    compare(
-        f"{name}: check : zizmor",
-        rounds,
-        lambda: run(programs.check(folder)),
-        lambda: run(programs.lint(folder)),
+    few = max(3, rounds // 3)
+    ours, theirs = work / "ours" / name, work / "theirs" / name
+    kinds: tuple[tuple[str, str, Work, Work, int], ...] = (
+        ("check", "zizmor", programs.check, programs.lint, rounds),
+        ("dry run, quiet", "zizmor --fix=all", programs.quiet_dry_run, programs.fix, few),
+        ("dry run", "zizmor --fix=all", programs.dry_run, programs.fix, few),
+        ("page", "zizmor --fix=all", programs.page, programs.fix, few),
+        ("apply", "zizmor --fix=all", programs.apply, programs.fix, few),
     )
-    compare(
-        f"{name}: apply : zizmor --fix=all",
-        max(3, rounds // 3),
-        fresh(folder, work / "ours" / name, programs.apply),
-        fresh(folder, work / "theirs" / name, programs.fix),
-    )
+    for what, other, mine, their, times in kinds:
+        compare(f"{name}: {what} : {other}", times, fresh(folder, ours, mine), fresh(folder, theirs, their))
+    showing = [
+        fresh(folder, ours, programs.dry_run)().cpu / fresh(folder, ours, programs.quiet_dry_run)().cpu
+        for _ in range(few)
+    ]
+    print(f"{f'{name}: dry run : the same without showing it':58} processor x {_spread(showing)}", flush=True)
+
+
+def start(programs: Programs, folder: Path, rounds: int) -> None:
+    """What a run costs that does nothing, in units of zizmor's check."""
+    for words in (["--version"], ["rules"]):
+        command = [programs.fhfix, *words]
+        compare(f"{' '.join(words)} : zizmor", rounds, lambda: run(command), lambda: run(programs.lint(folder)))  # noqa: B023
 
 
 def throughput(programs: Programs, corpus: Path, rounds: int, work: Path) -> None:
     parts = halves(corpus, work / "halves")
     name = f"{corpus.name} ({sum(1 for f in corpus.rglob('*.y*ml') if f.is_file())} files)"
-    compare(
-        f"{name}: check : zizmor",
-        rounds,
-        lambda: run(programs.check(corpus)),
-        lambda: run(programs.lint(corpus)),
-    )
-    compare(
-        f"{name}: check, two at once : zizmor",
-        rounds,
-        lambda: run(*map(programs.check, parts)),
-        lambda: run(programs.lint(corpus)),
-    )
+    lint = fresh(corpus, work / "theirs" / corpus.name, programs.lint)
+    compare(f"{name}: check : zizmor", rounds, fresh(corpus, work / "ours" / corpus.name, programs.check), lint)
+    compare(f"{name}: check, two at once : zizmor", rounds, lambda: run(*map(programs.check, parts)), lint)
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
@@ -107,16 +131,21 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument("--repository", type=Path, action="append", default=[])
     parser.add_argument("--corpus", type=Path, action="append", default=[])
     parser.add_argument("--rounds", type=int, default=15)
+    parser.add_argument("--growth", action="store_true", help="also double each input of benchmarks.growth")
     chosen = parser.parse_args(arguments)
     programs = Programs(chosen.fhfix, chosen.zizmor)
+    print(f"fhfix on {interpreter(Path(chosen.fhfix))}", flush=True)
     with tempfile.TemporaryDirectory() as folder:
         fixture = Path(folder) / "financehub"
         shutil.copytree(FIXTURE, fixture)
         subprocess.run(["git", "init", "--quiet", str(fixture)], check=True)
+        start(programs, fixture, max(3, chosen.rounds // 3))
         for number, root in enumerate((fixture, *(path.resolve() for path in chosen.repository))):
             repository(programs, root, chosen.rounds, Path(folder) / str(number))
         for number, corpus in enumerate(path.resolve() for path in chosen.corpus):
             throughput(programs, corpus, max(3, chosen.rounds // 3), Path(folder) / f"corpus{number}")
+    if chosen.growth:
+        growth.measure(programs, list(growth.INPUTS), rounds=1)
 
 
 if __name__ == "__main__":

@@ -45,7 +45,7 @@ class Programs:
         return [self.fhfix, "apply", str(folder)]
 
     def page(self, folder: Path) -> Command:
-        return [self.fhfix, "preview", "--output", os.devnull, str(folder)]
+        return [self.fhfix, "preview", "--html", "-", str(folder)]
 
     def lint(self, folder: Path) -> Command:
         return [self.zizmor, "--offline", "--no-progress", "--no-config", str(folder)]

@@ -563,7 +563,18 @@ def test_a_box_that_was_open_is_ticked_after_an_apply(shop: Repository) -> None:
     assert re.search(r"\*\*`\.github/workflows/deploy\.yml:1[123]`\*\*", before.stdout)
 
 
-@pytest.mark.parametrize("how", ["exclusion", "path", "comment"])
+def test_an_audit_of_a_path_is_about_what_lies_below_it(shop: Repository) -> None:
+    """Also where that are fixtures, which do not count otherwise."""
+    write(shop.root, {"tests/fixtures/a/.github/workflows/ci.yml": DEPLOY.replace("KEY", "OTHER")})
+    subprocess.run(["git", "init", "-q", shop.root], check=True)
+    said = run("audit", shop.root / "tests/fixtures/a", "--select", "D-009.5").stdout
+
+    assert said.startswith("# DevOps audit of tests/fixtures/a in ")
+    assert boxes(said) == [f"- [ ] D-009.5: {SILENT.criterion} (1 finding; `fhfix apply` mends that)"]
+    assert "`.github/workflows/deploy.yml" not in said
+
+
+@pytest.mark.parametrize("how", ["exclusion", "comment"])
 def test_nothing_that_is_left_out_ticks_a_box(shop: Repository, how: str) -> None:
     workflow = shop.root / ".github/workflows/deploy.yml"
     if how == "comment":
@@ -571,7 +582,7 @@ def test_nothing_that_is_left_out_ticks_a_box(shop: Repository, how: str) -> Non
     subprocess.run(["git", "init", "-q", shop.root], check=True)
     exclude = ["--exclude", ".github/"] if how == "exclusion" else []
 
-    said = run("audit", shop.root / ("apps" if how == "path" else ""), *exclude, "--select", "D-009.5").stdout
+    said = run("audit", shop.root, *exclude, "--select", "D-009.5").stdout
 
     assert boxes(said) == [f"- [ ] D-009.5: {SILENT.criterion} (1 finding; 1 left out here)"]
 

@@ -2,18 +2,11 @@
 
 from __future__ import annotations
 
-from collections import Counter
-from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
-from fixer.docker.compose import Compose
-from fixer.github.workflow import Workflow
-from fixer.languages.dockerfile import Dockerfile
-from fixer.languages.lines import Lines
-from fixer.languages.python import PythonModule
-from fixer.model import Blocked, Document, Plan, Source
+from fixer.model import Blocked, Plan
 from fixer.registry import all_rules
 from tests.fixture_cases import FIXTURES, Case, files, planned
 
@@ -57,35 +50,6 @@ def test_a_second_apply_finds_nothing_to_do(tmp_path: Path) -> None:
 
     assert [str(fault) for fault in again.faults] == []
     assert [f"{reported.rule.id}: {reported.finding.message}" for reported in again.taken] == []
-
-
-def test_no_file_is_parsed_twice_as_the_same_text(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    """A document that was read to verify a fix is the one that the next rules look at."""
-    parsed: Counter[tuple[str, str]] = Counter()
-
-    def counting(kind: type[Document]) -> Callable[[Source], Document]:
-        read = kind.parse
-
-        def parse(source: Source) -> Document:
-            parsed[source.path, source.text] += 1
-            return read(source)
-
-        return parse
-
-    kinds: tuple[type[Document], ...] = (Workflow, Compose, Dockerfile, PythonModule, Lines)
-    for kind in kinds:
-        monkeypatch.setattr(kind, "parse", counting(kind))
-
-    made = planned(tmp_path, BEFORE, all_rules(), CONFIG)
-
-    assert made.taken
-    assert {path: count for (path, _), count in parsed.items() if count > 1 and path not in new_files(made)} == {}
-    workflow = ".github/workflows/ci.yml"
-    assert sum(path == workflow for path, _ in parsed) <= 12
-
-
-def new_files(plan: Plan) -> set[str]:
-    return {path for path, change in plan.files.items() if change.before is None}
 
 
 @pytest.mark.parametrize("config", ["", '[rules.missing-predeploy-backup]\ninstance = "${{ vars.RDS_INSTANCE }}"\n'])

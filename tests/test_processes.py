@@ -47,6 +47,12 @@ def test_each_share_is_answered_in_order() -> None:
     ]
 
 
+def test_this_process_does_something_while_the_others_work() -> None:
+    done: list[str] = []
+    assert in_processes(lambda share: share, ["a"], meanwhile=lambda: done.append("here")) == ["a"]
+    assert done == ["here"]
+
+
 def test_an_answer_may_be_larger_than_a_pipe() -> None:
     assert in_processes(lambda share: share * 3_000_000, ["x", "y"]) == ["x" * 3_000_000, "y" * 3_000_000]
 

@@ -14,8 +14,11 @@ S = TypeVar("S")
 R = TypeVar("R")
 
 
-def in_processes(work: Callable[[S], R], shares: Sequence[S]) -> list[R | None]:
-    """What `work` says of each share, each in a process of its own; None where that process died.
+def in_processes(
+    work: Callable[[S], R], shares: Sequence[S], meanwhile: Callable[[], object] | None = None
+) -> list[R | None]:
+    """What `work` says of each share, each in a process of its own; None where that process died. `meanwhile` is what
+    this process does before it waits.
 
     `concurrent.futures` would do, but its workers wait for a killed parent for ever, and hold its standard output.
     """
@@ -32,6 +35,8 @@ def in_processes(work: Callable[[S], R], shares: Sequence[S]) -> list[R | None]:
                 _work(work, share, writer, parent, watched)
             os.close(writer)
             running.append((child, reader))
+        if meanwhile is not None:
+            meanwhile()
         return [_answer(reader) for _, reader in running]
     finally:
         os.close(alive)

@@ -118,15 +118,16 @@ def in_own_process(work: Callable[..., R], *arguments: object) -> R:
     context.set_forkserver_preload(["fixer.fleet.loaded"])
     reader, writer = context.Pipe(duplex=False)
     child = context.Process(target=_answer, args=(writer, work, arguments), daemon=True)
-    child.start()
-    writer.close()
     try:
+        child.start()
+        writer.close()
         answer, fault = reader.recv()
-    except EOFError:
+        child.join()
+    except (EOFError, OSError):  # it was ended, or the one that it is forked from
         answer, fault = None, "the process was ended"
     finally:
+        writer.close()
         reader.close()
-        child.join()
     if fault:
         raise DiedError(fault)
     return answer  # type: ignore[no-any-return]

@@ -34,6 +34,7 @@ pytestmark = pytest.mark.needs("git", "dbos")
 ROOT = Path(__file__).parent.parent.parent
 TOKEN = "t0ken-of-ada"
 CI = b"on: push\njobs:\n  lint:\n    runs-on: ubuntu-latest\n    steps:\n      - uses: actions/checkout@v3\n"
+BLOCKED = CI.replace(b"checkout@v3", b"checkout@master")
 FIXED = CI.replace(b"checkout@v3", b"checkout@v5")
 BRANCH = "fhfix-deploys"
 
@@ -57,8 +58,9 @@ def hub(tmp_path: Path) -> Iterator[FakeHub]:
 
 
 def seed(hub: FakeHub, *names: str) -> None:
+    more = {"logo.png": b"\x89PNG\0" * 50, ".github/workflows/release.yml": BLOCKED}
     for name in names:
-        hub.seed(f"acme/{name}", {".github/workflows/ci.yml": CI, "logo.png": b"\x89PNG\0" * 50})
+        hub.seed(f"acme/{name}", {".github/workflows/ci.yml": CI, **more})
 
 
 def started(hub: FakeHub, tmp_path: Path, *words: str, database: str = "") -> subprocess.Popen[str]:
@@ -68,6 +70,7 @@ def started(hub: FakeHub, tmp_path: Path, *words: str, database: str = "") -> su
         "FHFIX_TOKEN": TOKEN,
         "FHFIX_FLEET_DATABASE": database,
         "PYTHONPATH": str(ROOT),
+        "XDG_CACHE_HOME": str(tmp_path / "cache of the user"),
     }
     command = [sys.executable, "-m", "fixer", "fleet", *words, "--state", str(tmp_path / "state")]
     return subprocess.Popen(
@@ -78,7 +81,7 @@ def started(hub: FakeHub, tmp_path: Path, *words: str, database: str = "") -> su
 
 def ran(hub: FakeHub, tmp_path: Path, *words: str, code: int = 0, database: str = "") -> str:
     process = started(hub, tmp_path, *words, database=database)
-    out, error = process.communicate(timeout=120)
+    out, error = process.communicate(timeout=300)
     assert process.returncode == code, f"{words}: {out}{error}"
     return out + error
 
@@ -126,7 +129,7 @@ def test_killed_again_and_again_among_faults_each_repository_gets_one_pull_reque
     process, kills = started(hub, tmp_path, *proposing(tmp_path)), 0
     while True:
         try:
-            out, error = process.communicate(timeout=dice.uniform(3.0, 6.0) if kills < 4 else 100)
+            out, error = process.communicate(timeout=dice.uniform(3.0, 6.0) if kills < 4 else 240)
         except subprocess.TimeoutExpired:
             kills += 1
             # All of it, or the program alone, whose processes end with it.
@@ -171,7 +174,7 @@ def test_two_workers_on_one_postgresql_and_one_takes_over_from_the_other(hub: Fa
     assert PASSWORD not in said + kept
 
 
-def wait_until(true: Callable[[], bool], process: subprocess.Popen[str], seconds: float = 60) -> None:
+def wait_until(true: Callable[[], bool], process: subprocess.Popen[str], seconds: float = 240) -> None:
     end = time.monotonic() + seconds
     while not true():
         assert process.poll() is None, process.communicate()
@@ -212,7 +215,7 @@ def test_no_more_are_open_than_was_said_and_each_is_followed_to_its_end(hub: Fak
     process = started(hub, tmp_path, *proposing(tmp_path, "--open-at-a-time", "2"))
     wait_until(lambda: len(hub.pulls) == 2, process)
     process.terminate()
-    assert "`fhfix fleet resume deploys` goes on" in process.communicate(timeout=20)[1]
+    assert "`fhfix fleet resume deploys` goes on" in process.communicate(timeout=60)[1]
     assert process.returncode == 128 + signal.SIGTERM
     process = started(hub, tmp_path, "resume", "deploys")
     hub.requests.clear()
@@ -221,7 +224,7 @@ def test_no_more_are_open_than_was_said_and_each_is_followed_to_its_end(hub: Fak
     hub.pulls[0].merged, hub.pulls[0].state = True, "closed"
     hub.pulls[1].state = "closed"
 
-    out, error = process.communicate(timeout=60)
+    out, error = process.communicate(timeout=240)
 
     assert (held, len(hub.pulls), process.returncode) == (2, 4, 0), out + error
     ran(hub, tmp_path, "close", "deploys", "-y")
@@ -229,6 +232,7 @@ def test_no_more_are_open_than_was_said_and_each_is_followed_to_its_end(hub: Fak
     page = tmp_path / "fleet.html"
     ran(hub, tmp_path, "status", "deploys", "--html", str(page), "--watch")
     assert "3 closed" in page.read_text()
+    assert "use actions/checkout v5" in page.read_text()
     assert "1 merged" in page.read_text()
 
 
@@ -267,10 +271,10 @@ def job(hub: FakeHub, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callab
     monkeypatch.setattr(GitHub, "sleep", lambda self, seconds: None)
 
     def run(name: str) -> Standing:
-        how = asdict(How(str(tmp_path / "cache")))
+        how = asdict(How(""))
         order = Order("deploys", how, "Ada <ada@example.com>")
         target = Target(f"acme/{name}", f"{hub.url}/acme/{name}.git")
-        return proposed(Job(order, target, {}, str(tmp_path / "audit"), TOKEN)).standing
+        return proposed(Job(order, target, {}, str(tmp_path / "cache"), str(tmp_path / "audit"), TOKEN)).standing
 
     return run
 

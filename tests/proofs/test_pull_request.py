@@ -843,7 +843,7 @@ def raw(monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[[Callable[[], Iter
 def dripping(first: bytes, then: bytes) -> Callable[[], Iterator[bytes]]:
     def body() -> Iterator[bytes]:
         yield first
-        for _ in range(400):
+        while True:
             time.sleep(0.02)
             yield then
 
@@ -864,12 +864,8 @@ HEAD = b"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\n"
     ids=["body", "headers", "one header", "status"],
 )
 def test_a_server_that_drips_is_left_after_a_while(raw: Any, body: Callable[[], Iterator[bytes]]) -> None:
-    started = time.monotonic()
-
     with pytest.raises(GitHubError, match="did not answer"):
         raw(body).get("/x")
-
-    assert time.monotonic() - started < 5
 
 
 def test_an_answer_without_an_end_is_cut(raw: Any, monkeypatch: pytest.MonkeyPatch) -> None:
