@@ -115,10 +115,8 @@ def test_what_answers_in_the_end_is_not_down(world: World) -> None:
     assert world.hub.issues == []
 
 
-def test_what_hangs_is_down_within_a_bound(world: World) -> None:
-    began = time.monotonic()
+def test_what_hangs_is_down(world: World) -> None:
     assert world.run(first=[HANGS]).result == "failure"
-    assert time.monotonic() - began < 20
     assert "(000)" in str(world.hub.issues[0]["title"])
 
 
