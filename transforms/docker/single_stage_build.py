@@ -248,7 +248,16 @@ def _in_second(
 
 def _same(instruction: Instruction, flags: tuple[str, ...]) -> New:
     body = instruction.body
-    return New(instruction.op, list(body) if isinstance(body, list) else instruction.text, flags)
+    if (
+        instruction.op in ("ENV", "LABEL")
+        and len(instruction.words) > 1
+        and all("=" in w.text for w in instruction.words)
+    ):
+        lines = [word.text for word in instruction.words]
+        joint = "\n" if "  " in instruction.text else " "  # continued lines keep a line for each
+        return New(instruction.op, joint.join(lines), flags)
+    text = re.sub(r"\s{2,}(?=&&|\|\|)", "\n", instruction.text) if instruction.op == "RUN" else instruction.text
+    return New(instruction.op, list(body) if isinstance(body, list) else text, flags)
 
 
 def _is_one_list(instruction: Instruction) -> bool:
