@@ -380,6 +380,16 @@ class Repository:
             return ""
         return os.fsdecode(found.stdout).strip() if found is not None else ""
 
+    @cached_property
+    def default_branch(self) -> str:
+        """The branch that a clone has checked out first, which is the default branch; empty where nothing says it."""
+        try:
+            said = disk.read(self.root, ".git/refs/remotes/origin/HEAD")[0].decode("utf-8", "replace")
+        except OSError:
+            return ""
+        start, _, branch = said.strip().partition("refs/remotes/origin/")
+        return branch if start == "ref: " else ""
+
     # -- documents ----------------------------------------------------------------------------------------------
 
     def document(self, path: str) -> Document | None:

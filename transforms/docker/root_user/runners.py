@@ -150,6 +150,9 @@ def _unseen(build: ImageBuild, builds: ImageBuilds) -> str:
         return f"{builds.strangers[0].place} runs {builds.strangers[0].image_name}, which may be this image"
     if pushed and not any(program.image_name for program in shown):
         return f"{pushed[0]} builds the image, and what runs it is not in the repository"
+    railway = next((program for program in build.runners if program.origin == "railway"), None)
+    if railway is not None:
+        return f"{railway.path}: which volumes Railway mounts is not in the repository"
     if not build.runners:
         return "what runs the image is not in the repository"
     return ""
