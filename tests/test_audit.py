@@ -446,6 +446,14 @@ def test_what_is_said_of_monitoring_is_true_where_something_does_it(
         assert [each.verdict for each in found] == [verdict]
 
 
+def test_what_is_still_to_be_done_is_no_claim(tmp_path: Path) -> None:
+    report = (
+        "# Status\n\n- [ ] Automated backups\n- \u23f3 Daily scans\n\n## Next steps\n\n- Configure automated backups\n"
+    )
+
+    assert claims(write(tmp_path, {"STATUS.md": report}), ["STATUS.md"], []) == []
+
+
 def test_what_no_tree_can_show_is_said_so_and_not_counted(tmp_path: Path) -> None:
     report = (
         "# Status\n\n- Execution time: ~25 minutes\n- Image: 200MB\n- Uptime: 99.9 %\n- docs/GUIDE.md (40+ lines)\n"

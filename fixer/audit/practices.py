@@ -34,7 +34,8 @@ class Verdict(StrEnum):
 
 
 Answer = tuple[Verdict, str]
-Judge = Callable[[Repository, re.Match[str]], Answer]
+Judge = Callable[[Repository, re.Match[str]], Answer | None]
+"""None: what is said is about something that fhfix knows nothing of, and no claim for it."""
 
 
 @dataclass(frozen=True)
@@ -51,9 +52,11 @@ def practices(repository: Repository, line: str) -> Iterator[tuple[str, str, Ans
     if not _ENTRY.match(line):
         return
     for practice in _PRACTICES:
-        for found in practice.pattern.finditer(line):
-            yield practice.kind, " ".join(found[0].split()).strip("*`: "), practice.judge(repository, found)
-            break
+        found = practice.pattern.search(line)
+        answer = practice.judge(repository, found) if found is not None else None
+        if found is not None and answer is not None:
+            said = found["said"] if "said" in practice.pattern.groupindex else found[0]
+            yield practice.kind, " ".join(said.split()).strip("*`: "), answer
 
 
 _ENTRY = re.compile(r"\s*(?:[-*•+|✅✓☑]|\d+[.)]\s|\[[xX ]\]|[├└]|[\w ./&-]+:\s)")
@@ -223,12 +226,10 @@ def _named_in_workflows(what: str) -> Judge:
     return judge
 
 
-def _route(repository: Repository, found: re.Match[str]) -> Answer:
+def _route(repository: Repository, found: re.Match[str]) -> Answer | None:
     routes = repository.fact(Routes)
     answers = routes.answers(found["route"]) if routes is not None else None
-    if answers is None:
-        return Verdict.NOT_CHECKABLE, "which addresses are answered cannot be read"
-    return _yes(answers, "no such route")
+    return _yes(answers, "no such route") if answers is not None else None
 
 
 # -- recovery -----------------------------------------------------------------------------------------------------
@@ -338,8 +339,17 @@ _PRACTICES = tuple(
         ("uptime checks", r"uptime (?:monitoring|monitor|checks?)\b|synthetic (?:monitoring|checks?)", _watches),
         ("alerts", r"(?:slack|automated|real-time) (?:alerts?|alerting|notifications?)\b", _alerts),
         ("CloudWatch", r"cloudwatch (?:metrics|alarms?|monitoring|integration|export)", _cloudwatch),
-        ("duration", r"[~<>≈]?\s?\d+(?:-\d+)?\s?(?:minutes|mins?|seconds)\b", _not_checkable),
-        ("size", r"[~<>≈]?\s?\d+\s?[MG]B\b", _not_checkable),
+        (
+            "duration",
+            r"\b(?:time|duration|build|pipeline|downtime|RTO|RPO|CI|deploy\w*)\b[^\n]{0,40}?"
+            r"(?P<said>[~<>≈]?\s?\d+(?:-\d+)?\s?(?:minutes|mins?|seconds)\b)",
+            _not_checkable,
+        ),
+        (
+            "size",
+            r"(?:image|docker|bundle)[^\n]{0,40}?(?P<said>[~<>≈]?\s?\d+\s?[MG]B\b)",
+            _not_checkable,
+        ),
         (
             "rate",
             r"\b(?:uptime|availability|success|pass|failure)\b[^\n|]{0,20}?\d+(?:\.\d+)?\s?%",
