@@ -417,6 +417,35 @@ def test_what_is_said_to_be_done_is_true_until_it_is_taken_away(
     assert verdicts("gone", without) == [Verdict.FALSE]
 
 
+@pytest.mark.parametrize(
+    ("line", "kind", "path", "text"),
+    [
+        ("- ✅ Prometheus metrics", "metrics", "shop/urls.py", "from django_prometheus import exports\n"),
+        (
+            "- Uptime monitoring",
+            "uptime checks",
+            ".github/workflows/uptime.yml",
+            "on: {schedule: [{cron: '7 * * * *'}]}\n"
+            "jobs: {a: {runs-on: x, steps: [{run: curl --fail https://shop.example/health/}]}}\n",
+        ),
+        (
+            "- Slack alerts",
+            "alerts",
+            ".github/workflows/nightly.yml",
+            "on: push\njobs: {a: {runs-on: x, steps: [{if: failure(), uses: slackapi/slack-github-action@v2}]}}\n",
+        ),
+        ("- CloudWatch metrics", "CloudWatch", "infra/main.tf", 'name = "containerInsights"\n'),
+    ],
+)
+def test_what_is_said_of_monitoring_is_true_where_something_does_it(
+    tmp_path: Path, line: str, kind: str, path: str, text: str
+) -> None:
+    for folder, files, verdict in (("there", {path: text}, Verdict.TRUE), ("gone", {}, Verdict.FALSE)):
+        shop = write(tmp_path / folder, {**files, "STATUS.md": f"# Status\n\n{line}\n"})
+        found = [each for each in claims(shop, ["STATUS.md"], []) if each.kind == kind]
+        assert [each.verdict for each in found] == [verdict]
+
+
 def test_what_is_still_to_be_done_is_no_claim(tmp_path: Path) -> None:
     report = (
         "# Status\n\n- [ ] Automated backups\n- \u23f3 Daily scans\n\n## Next steps\n\n- Configure automated backups\n"
