@@ -26,6 +26,7 @@ COMMANDS = {
     "catalog": "Show, verify or update the catalog of actions.",
     "configure": "Ask for what blocked findings wait for, and write it into the configuration.",
     "init": "Write a commented configuration from what was inferred.",
+    "schema": "Print the JSON schema of the configuration, for editors.",
 }
 
 

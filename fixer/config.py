@@ -22,10 +22,11 @@ from fixer.languages.toml import toml_value
 from fixer.model import Blocked, FileError, Level, Option, Profile, Reported, Rule, RuleOptions, Source, Tier
 from fixer.repository import Repository
 from fixer.selectors import all_selectors, matches
-from fixer.show.tool import homepage
 from fixer.show.visible import visible
 
 FILE = ".fhfix.toml"
+SCHEMA = ".fhfix.schema.json"
+"""Beside it, for editors."""
 
 SETTINGS = (
     Option(
@@ -285,6 +286,12 @@ def json_schema(rules: Sequence[Rule]) -> dict[str, Any]:
     }
 
 
+def schema_text(rules: Sequence[Rule]) -> str:
+    import json
+
+    return json.dumps(json_schema(rules), indent=2, ensure_ascii=False) + "\n"
+
+
 _JSON_TYPES = {bool: "boolean", int: "integer", float: "number", str: "string", Sequence: "array", Mapping: "object"}
 
 
@@ -312,11 +319,16 @@ def _type_schema(kind: Any) -> dict[str, Any]:
 # -- the file that `fhfix init` writes ----------------------------------------------------------------------------
 
 
-def starting_text(rules: Sequence[Rule], left: Iterable[Reported], inferred: Iterable[str] = ()) -> str:
-    """A commented configuration: what was inferred, every value that a blocked finding asks for, and the rest."""
-    schema = [f"#:schema {homepage()}/raw/main/docs/schema/config.json", ""] if homepage() else []
+def starting_text(
+    rules: Sequence[Rule], left: Iterable[Reported], inferred: Iterable[str] = (), schema: str = ""
+) -> str:
+    """A commented configuration: what was inferred, every value that a blocked finding asks for, and the rest.
+
+    `schema` is where editors find its schema, empty for nowhere:
+    https://taplo.tamasfe.dev/configuration/directives.html
+    """
     lines = [
-        *schema,
+        *([f"#:schema {schema}", ""] if schema else []),
         "# Configuration of fhfix. Every line is optional; what is commented out is the default.",
         "# Below [tool.fhfix] in pyproject.toml the same keys work.",
         "",
@@ -469,6 +481,18 @@ def assigned(assignment: str) -> dict[str, dict[str, Any]]:
     return table
 
 
+def as_typed(value: Any) -> str:
+    """A value as `--set` takes it: a text without quotes, unless it would be read as something else."""
+    import tomllib
+
+    if isinstance(value, str):
+        try:
+            tomllib.loads(f"value = {value}")
+        except tomllib.TOMLDecodeError:
+            return value
+    return toml_value(value)
+
+
 def merged(first: Mapping[str, Any], second: Mapping[str, Any]) -> dict[str, Any]:
     """Both tables; where both have a value, that of the second, and where both have a table, both again."""
     both = dict(first)
@@ -510,13 +534,24 @@ def _bad_options(prefix: str, tables: Mapping[str, Any], rules: Sequence[Rule]) 
                     errors.append(f"{where}.{key}: no such option{known}")
                 elif wrong := _wrong_type(options[key].kind, value):
                     errors.append(f"{where}.{key}: {wrong}")
-                elif unfilled := next(filter(_PLACEHOLDER.fullmatch, _texts_in(value)), ""):
+                elif unfilled := next(filter(placeholder, _texts_in(value)), ""):
                     errors.append(f"{where}.{key}: {unfilled!r} is a placeholder, not a value")
     return errors
 
 
-# As messages write it: `…` alone, or in the place of a host.
-_PLACEHOLDER = re.compile(r"\s*(\w+://)?(…|\.{3})(/\S*)?\s*")
+_PLACEHOLDER = re.compile(
+    r"\s*(?:…|\.{3}|<[^<>]+>|to-?do|fixme|tbd|(?:change|replace)[-_]?me|your[-_][\w-]+"
+    r"|\w+://(?:[^/@\s]*@)?(?:…|\.{3}|<[^<>/]+>|your[-_][\w.-]+|(?:[\w-]+\.)*example\.(?:com|org|net))(?::\d+)?(?:/\S*)?)\s*",
+    re.IGNORECASE,
+)
+
+
+def placeholder(value: Any) -> bool:
+    """Whether a value stands for another one: `…`, `<name>` or `your-name` alone, or in the place of a host.
+
+    RFC 2606 keeps the domains for examples.
+    """
+    return isinstance(value, str) and _PLACEHOLDER.fullmatch(value) is not None
 
 
 def _texts_in(value: Any) -> Iterator[str]:

@@ -6,7 +6,6 @@ test), the table of rules in README.md, the commands as their `--help` says them
 
 from __future__ import annotations
 
-import json
 import re
 import sys
 import tomllib
@@ -16,7 +15,7 @@ from pathlib import Path
 
 import click
 
-from fixer.config import from_table, json_schema
+from fixer.config import from_table, schema_text
 from fixer.engine import plan
 from fixer.languages.toml import toml_value
 from fixer.model import Fix, Rule
@@ -44,8 +43,7 @@ def generated(root: Path, rules: Iterable[Rule]) -> Iterator[tuple[str, str]]:
     if rest and after:
         yield "README.md", f"{before}{START}\n{rules_table(known, tiers)}{END}{after}"
     yield "docs/commands.md", commands_page()
-    schema = json.dumps(json_schema(known), indent=2, ensure_ascii=False)
-    yield "docs/schema/config.json", schema + "\n"
+    yield "docs/schema/config.json", schema_text(known)
 
 
 def stale(root: Path, rules: Iterable[Rule]) -> dict[str, str | None]:

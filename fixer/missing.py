@@ -7,28 +7,24 @@ import tomllib
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any, NamedTuple
 
-from fixer.config import ConfigError, from_table, merged
+from fixer.config import ConfigError, as_typed, from_table, merged, placeholder
 from fixer.languages.toml import toml_value
-from fixer.model import Blocked, Reported, Rule
-
-_PLACEHOLDER = re.compile(
-    r"…|\.\.\.|<[\w ./-]+>|\b(?:todo|fixme|changeme|change-me|replace-me|your-[\w-]+)\b|\bexample\.(?:org|com|net)\b",
-    re.IGNORECASE,
-)
-"""What people write where a value should stand. RFC 2606 keeps the domains for examples."""
+from fixer.model import About, Blocked, Reported, Rule
 
 _PLAIN = re.compile(r"[A-Za-z0-9_-]+\Z")
 
 
 class Missing(NamedTuple):
-    """One value that findings wait for. `key` is as in TOML, `rules.<id>.<option>`; `proposed` is empty for none.
+    """One value that findings wait for. `key` is as in TOML, `rules.<id>.<option>`.
 
-    `help` says what the option means, `waiting` are the findings.
+    `proposed` is as typed behind `--set`, empty for none. `help` says what the option means and `about` what it stands
+    for, `waiting` are the findings.
     """
 
     key: str
     proposed: str
     help: str
+    about: About
     waiting: tuple[Reported, ...]
 
     @property
@@ -39,7 +35,7 @@ class Missing(NamedTuple):
 
 def missing(left: Iterable[Reported]) -> list[Missing]:
     """In the order of the findings; a value that several wait for once."""
-    asked: dict[str, tuple[str, list[Reported]]] = {}
+    asked: dict[str, tuple[Any, list[Reported]]] = {}
     for reported in left:
         cure = reported.finding.cure
         if not isinstance(cure, Blocked) or not cure.config:
@@ -47,15 +43,8 @@ def missing(left: Iterable[Reported]) -> list[Missing]:
         for key, value in _values(tomllib.loads(cure.config)):
             asked.setdefault(key, (value, []))[1].append(reported)
     return [
-        Missing(key, "" if placeholder(value) else value, _help(key, waiting[0].rule), tuple(waiting))
-        for key, (value, waiting) in asked.items()
+        _missing(key, "" if placeholder(value) else as_typed(value), waiting) for key, (value, waiting) in asked.items()
     ]
-
-
-def placeholder(value: str) -> str:
-    """The part of a value that stands for another one, or nothing."""
-    found = _PLACEHOLDER.search(value)
-    return found[0] if found else ""
 
 
 def configured(text: str, more: Mapping[str, Any], rules: Sequence[Rule], name: str, below: str = "") -> str:
@@ -81,7 +70,7 @@ def configured(text: str, more: Mapping[str, Any], rules: Sequence[Rule], name: 
         raise ConfigError([f"{name}: {error}; add the line by hand"]) from None
     if not path:
         # A table after dotted keys, `rules.x.y = 1`, would take what follows along.
-        candidates.append("".join(f"{key} = {value}\n" for key, value in _values(more)) + plain)
+        candidates.append("".join(f"{key} = {toml_value(value)}\n" for key, value in _values(more)) + plain)
     after = next((each for each in candidates if _says(each, expected)), None)
     if after is None:
         raise ConfigError([f"{name}: cannot be extended without changing what it says; add the line by hand"])
@@ -130,20 +119,21 @@ def _fill(table: Any, given: Mapping[str, Any]) -> None:
         _fill(table[key], value)
 
 
-def _values(given: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
-    """Each option that a line of configuration sets, with its value as in TOML."""
+def _values(given: Mapping[str, Any]) -> Iterator[tuple[str, Any]]:
+    """Each option that a line of configuration sets, with its value."""
     for rule_id, options in given.get("rules", {}).items():
         for option, value in options.items():
             parts = value.items() if isinstance(value, Mapping) and value else [("", value)]
             for key, part in parts:
                 names = ["rules", rule_id, option, *([key] if key else [])]
-                yield ".".join(map(_name, names)), toml_value(part)
+                yield ".".join(map(_name, names)), part
 
 
 def _name(key: str) -> str:
     return key if _PLAIN.match(key) else toml_value(key)
 
 
-def _help(key: str, rule: Rule) -> str:
+def _missing(key: str, proposed: str, waiting: Sequence[Reported]) -> Missing:
     name = key.split(".")[2]
-    return next((option.help for option in rule.options if option.name == name), "")
+    option = next(option for option in waiting[0].rule.options if option.name == name)
+    return Missing(key, proposed, option.help, option.about, tuple(waiting))

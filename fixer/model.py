@@ -289,14 +289,20 @@ class Document(Protocol):
     def plain(self) -> Any: ...
 
 
+About = Literal["", "address", "path", "instance", "variable", "migration"]
+"""What a value stands for: the address that tells how a service is, the path of such an address, a database instance, a
+variable of the environment, a command that migrates."""
+
+
 @dataclass(frozen=True, slots=True)
 class Option:
-    """A value that a rule takes from the configuration, `rules.<id>.<name>`; `kind` is its type."""
+    """A value that a rule takes from the configuration, `rules.<id>.<name>`. `kind` is its type."""
 
     name: str
     kind: Any
     default: Any
     help: str
+    about: About = ""
 
     @property
     def choices(self) -> tuple[str, ...]:
@@ -304,9 +310,10 @@ class Option:
         return tuple(filter(None, get_args(self.kind))) if get_origin(self.kind) is Literal else ()
 
 
-def option(default: T, help: str) -> T:  # noqa: A002 - what it is
-    """An option in a `RuleOptions`: its value where nothing is configured, and what it means, with its unit."""
-    declared: T = field(default_factory=lambda: default, metadata={"help": help})
+def option(default: T, help: str, about: About = "") -> T:  # noqa: A002 - what it is
+    """An option in a `RuleOptions`: its value where nothing is configured, what it means, with its unit, and what it is
+    about, where files may tell a value that a person only has to confirm."""
+    declared: T = field(default_factory=lambda: default, metadata={"help": help, "about": about})
     return declared
 
 
@@ -334,7 +341,7 @@ class RuleOptions:
         kinds = get_type_hints(cls)
         default = cls()
         return tuple(
-            Option(_configured_as(each.name), kinds[each.name], getattr(default, each.name), each.metadata["help"])
+            Option(_configured_as(each.name), kinds[each.name], getattr(default, each.name), **each.metadata)
             for each in fields(cls)  # type: ignore[arg-type]
         )
 
@@ -429,6 +436,12 @@ class Rule:
     def pack(self) -> str:
         """The folder of the rule: `ci` for `transforms.ci.silent_type_check`."""
         return self.module.rpartition(".")[0].rpartition(".")[2]
+
+    @property
+    def pack_title(self) -> str:
+        """What the pack is about: the docstring of its folder."""
+        folder = sys.modules.get(self.module.rpartition(".")[0])
+        return (folder.__doc__ or "").strip().rstrip(".") if folder else self.pack.capitalize()
 
     @property
     def explanation(self) -> str:

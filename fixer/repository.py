@@ -56,6 +56,9 @@ files of a name or suffix, of a kind, or on a folder; see `_answered_by`."""
 _TOLD = "?"
 """Likewise, that asked for a fact which the repository was told."""
 
+_OWN = (".fhfix.toml", ".fhfix.schema.json")
+"""What is said to fhfix says nothing of the repository."""
+
 D = TypeVar("D", bound=Document)
 F = TypeVar("F")
 
@@ -193,7 +196,7 @@ class Repository:
         names, _ = self._listed
         # Whether a file counts is said by the folders that it is in, which many files share.
         counts = {folder: not self.why_left_out(folder) for folder in {name.rpartition("/")[0] + "/" for name in names}}
-        here = (name for name in names if counts[name.rpartition("/")[0] + "/"])
+        here = (n for n in names if counts[n.rpartition("/")[0] + "/"] and not n.endswith(_OWN))
         # Git also lists what somebody has deleted since, and what a sparse checkout left out.
         return tuple(sorted(name for name in here if _is_there(f"{self.root}/{name}")))
 
@@ -376,6 +379,16 @@ class Repository:
         except OSError:
             return ""
         return os.fsdecode(found.stdout).strip() if found is not None else ""
+
+    @cached_property
+    def default_branch(self) -> str:
+        """The branch that a clone has checked out first, which is the default branch; empty where nothing says it."""
+        try:
+            said = disk.read(self.root, ".git/refs/remotes/origin/HEAD")[0].decode("utf-8", "replace")
+        except OSError:
+            return ""
+        start, _, branch = said.strip().partition("refs/remotes/origin/")
+        return branch if start == "ref: " else ""
 
     # -- documents ----------------------------------------------------------------------------------------------
 

@@ -141,6 +141,10 @@ class Session:
         there = self.repository
         return replace(self, repository=Repository(there.root, only=there.only, bring=there.bring))
 
+    def whole(self) -> Session:
+        """The same for the whole repository, whatever path was named."""
+        return replace(self, repository=Repository(self.repository.root)) if self.repository.only else self
+
     def with_settings(self, settings: Sequence[str]) -> Session:
         """The same with more options, `rules.<id>.<option>=<value>`. Raises SessionError for what is mistyped."""
         try:
@@ -153,14 +157,11 @@ class Session:
         return self.repository.with_changes({path: change.after for path, change in plan.files.items()})
 
     def criteria(self, plan: Plan | None = None) -> list[Criterion]:
-        """Which criteria hold now, or once a plan is carried out, in the whole repository: a tick must not come from
-        a path, an exclusion, a baseline or a comment that leaves findings out."""
+        """Which criteria hold now, or once a plan is carried out, in all that the session looks at: a tick must not
+        come from an exclusion, a baseline or a comment that leaves findings out."""
         from fixer.audit.criteria import criteria
 
-        there = self.repository
-        whole = Repository(there.root, bring=there.bring) if there.only else there
-        if plan is not None:
-            whole = whole.with_changes({path: change.after for path, change in plan.files.items()})
+        whole = self.repository if plan is None else self.after(plan)
         silence = self._silence()
         whole = whole.told(silence)
 

@@ -91,4 +91,7 @@ class Marked:
 
     def source(self, path: str) -> Source:
         """A file that the run was told of; empty where the repository does not have it."""
-        return self.repository.read(path) if self.repository.exists(path) else Source(path, "")
+        try:
+            return self.repository.read(path)
+        except FileError:
+            return Source(path, "")

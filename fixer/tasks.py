@@ -15,6 +15,11 @@ class Task(NamedTuple):
     priority: str
     rank: int
 
+    @property
+    def reference(self) -> str:
+        """How the audit calls it; empty for a pack that no audit names."""
+        return self.id if self.id in TASKS else ""
+
 
 TASKS = {
     task.id: task
@@ -35,4 +40,4 @@ def task_of(rule: Rule) -> Task:
         task = TASKS.get(reference.partition(".")[0])
         if task:
             return task
-    return Task(rule.pack, rule.pack.capitalize(), "medium", 9)
+    return Task(rule.pack, rule.pack_title, "medium", 9)

@@ -417,6 +417,43 @@ def test_what_is_said_to_be_done_is_true_until_it_is_taken_away(
     assert verdicts("gone", without) == [Verdict.FALSE]
 
 
+@pytest.mark.parametrize(
+    ("line", "kind", "path", "text"),
+    [
+        ("- ✅ Prometheus metrics", "metrics", "shop/urls.py", "from django_prometheus import exports\n"),
+        (
+            "- Uptime monitoring",
+            "uptime checks",
+            ".github/workflows/uptime.yml",
+            "on: {schedule: [{cron: '7 * * * *'}]}\n"
+            "jobs: {a: {runs-on: x, steps: [{run: curl --fail https://shop.example/health/}]}}\n",
+        ),
+        (
+            "- Slack alerts",
+            "alerts",
+            ".github/workflows/nightly.yml",
+            "on: push\njobs: {a: {runs-on: x, steps: [{if: failure(), uses: slackapi/slack-github-action@v2}]}}\n",
+        ),
+        ("- CloudWatch metrics", "CloudWatch", "infra/main.tf", 'name = "containerInsights"\n'),
+    ],
+)
+def test_what_is_said_of_monitoring_is_true_where_something_does_it(
+    tmp_path: Path, line: str, kind: str, path: str, text: str
+) -> None:
+    for folder, files, verdict in (("there", {path: text}, Verdict.TRUE), ("gone", {}, Verdict.FALSE)):
+        shop = write(tmp_path / folder, {**files, "STATUS.md": f"# Status\n\n{line}\n"})
+        found = [each for each in claims(shop, ["STATUS.md"], []) if each.kind == kind]
+        assert [each.verdict for each in found] == [verdict]
+
+
+def test_what_is_still_to_be_done_is_no_claim(tmp_path: Path) -> None:
+    report = (
+        "# Status\n\n- [ ] Automated backups\n- \u23f3 Daily scans\n\n## Next steps\n\n- Configure automated backups\n"
+    )
+
+    assert claims(write(tmp_path, {"STATUS.md": report}), ["STATUS.md"], []) == []
+
+
 def test_what_no_tree_can_show_is_said_so_and_not_counted(tmp_path: Path) -> None:
     report = (
         "# Status\n\n- Execution time: ~25 minutes\n- Image: 200MB\n- Uptime: 99.9 %\n- docs/GUIDE.md (40+ lines)\n"
@@ -534,7 +571,18 @@ def test_a_box_that_was_open_is_ticked_after_an_apply(shop: Repository) -> None:
     assert re.search(r"\*\*`\.github/workflows/deploy\.yml:1[123]`\*\*", before.stdout)
 
 
-@pytest.mark.parametrize("how", ["exclusion", "path", "comment"])
+def test_an_audit_of_a_path_is_about_what_lies_below_it(shop: Repository) -> None:
+    """Also where that are fixtures, which do not count otherwise."""
+    write(shop.root, {"tests/fixtures/a/.github/workflows/ci.yml": DEPLOY.replace("KEY", "OTHER")})
+    subprocess.run(["git", "init", "-q", shop.root], check=True)
+    said = run("audit", shop.root / "tests/fixtures/a", "--select", "D-009.5").stdout
+
+    assert said.startswith("# DevOps audit of tests/fixtures/a in ")
+    assert boxes(said) == [f"- [ ] D-009.5: {SILENT.criterion} (1 finding; `fhfix apply` mends that)"]
+    assert "`.github/workflows/deploy.yml" not in said
+
+
+@pytest.mark.parametrize("how", ["exclusion", "comment"])
 def test_nothing_that_is_left_out_ticks_a_box(shop: Repository, how: str) -> None:
     workflow = shop.root / ".github/workflows/deploy.yml"
     if how == "comment":
@@ -542,7 +590,7 @@ def test_nothing_that_is_left_out_ticks_a_box(shop: Repository, how: str) -> Non
     subprocess.run(["git", "init", "-q", shop.root], check=True)
     exclude = ["--exclude", ".github/"] if how == "exclusion" else []
 
-    said = run("audit", shop.root / ("apps" if how == "path" else ""), *exclude, "--select", "D-009.5").stdout
+    said = run("audit", shop.root, *exclude, "--select", "D-009.5").stdout
 
     assert boxes(said) == [f"- [ ] D-009.5: {SILENT.criterion} (1 finding; 1 left out here)"]
 

@@ -11,6 +11,7 @@ import pytest
 from fixer.django.ci import DjangoCI
 from fixer.django.local_access import local_access
 from fixer.django.routes import HealthUrl, Routes
+from fixer.github.origin import DefaultBranch
 from fixer.github.runners import current
 from fixer.github.workflows import Workflows, commands_of, folder_of
 from fixer.languages.yaml import plain_of
@@ -18,8 +19,9 @@ from fixer.model import Blocked
 from fixer.project.frontend import FrontEnd, FrontEnds
 from fixer.project.task_runners import TaskRunners
 from fixer.project.test_suites import Suite, TestSuites
+from fixer.registry import all_rules
 from fixer.repository import Repository
-from tests.fixture_cases import write
+from tests.fixture_cases import planned, write
 
 F = TypeVar("F")
 MANAGE = 'import os\nos.environ.setdefault("DJANGO_SETTINGS_MODULE", "site.settings")\n'
@@ -894,3 +896,24 @@ def test_a_health_url_is_one_that_the_application_has(
 )
 def test_a_new_job_asks_for_no_runner_that_is_gone(given: object, wanted: object) -> None:
     assert current(given) == wanted
+
+
+def test_the_default_branch_is_the_one_that_a_clone_has_written_down(tmp_path: Path) -> None:
+    write(tmp_path, {"a.txt": b"", ".git/refs/remotes/origin/HEAD": b"ref: refs/remotes/origin/stage/next\n"})
+
+    assert Repository(tmp_path).fact(DefaultBranch) == DefaultBranch("stage/next")
+    assert Repository(tmp_path / "elsewhere").fact(DefaultBranch) is None
+
+
+def test_a_scan_of_its_own_runs_for_the_default_branch(tmp_path: Path) -> None:
+    files = {
+        ".github/workflows/ci.yml": b"on:\n  pull_request:\n    branches: [develop]\njobs:\n  test:\n"
+        b"    runs-on: ubuntu-latest\n    steps:\n      - run: make\n",
+        "Dockerfile": b"FROM scratch\n",
+        ".git/refs/remotes/origin/HEAD": b"ref: refs/remotes/origin/main\n",
+    }
+    rules = [rule for rule in all_rules() if rule.id == "missing-trivy-scan"]
+
+    plan = planned(tmp_path, files, rules)
+
+    assert "  push:\n    branches: [main]\n" in plan.files[".github/workflows/trivy.yml"].after.text

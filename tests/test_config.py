@@ -77,11 +77,11 @@ def test_the_command_line_wins_over_the_file() -> None:
     file = config('select = ["deploy"]\nignore = ["ci"]\ntier = "safe"\n[rules.hardcoded-sleep]\nurl="a"')
 
     both = file.with_command_line(
-        RULES, select=["ci"], tier=Tier.REVIEW, options=["rules.hardcoded-sleep.url=https://example.org/?a=b"]
+        RULES, select=["ci"], tier=Tier.REVIEW, options=["rules.hardcoded-sleep.url=https://shop.test/?a=b"]
     )
     assert selected(both) == {SILENT.id, OUTDATED.id}
     assert both.tiers == frozenset(Tier)
-    assert url(both) == "https://example.org/?a=b"
+    assert url(both) == "https://shop.test/?a=b"
     assert file.tiers == {Tier.SAFE}
     assert selected(file.with_command_line(RULES, ignore=["D-010.6"])) == {SLEEP.id}
 
@@ -231,14 +231,14 @@ def test_an_explicit_file_that_is_missing_is_an_error(tmp_path: Path) -> None:
 
 
 def test_the_configuration_lines_of_blocked_findings_can_be_pasted(tmp_path: Path) -> None:
-    line = 'rules.hardcoded-sleep.url = "https://example.org/health"'
+    line = 'rules.hardcoded-sleep.url = "https://shop.test/health"'
     (tmp_path / ".fhfix.toml").write_text(f"{line}\n")
     own = load_config(tmp_path, rules=RULES)
     (tmp_path / ".fhfix.toml").unlink()
     (tmp_path / "pyproject.toml").write_text(f"[tool.fhfix]\n{line}\n")
 
     assert own.options_for(SLEEP) == load_config(tmp_path, rules=RULES).options_for(SLEEP)
-    assert url(own) == "https://example.org/health"
+    assert url(own) == "https://shop.test/health"
 
 
 # -- paths --------------------------------------------------------------------------------------------------------
@@ -311,7 +311,8 @@ def test_the_first_file_is_sound_with_and_without_its_comments() -> None:
     asked = [line for line in lines if "example.org" in line]
     assert asked == ['rules.hardcoded-sleep.url = "https://example.org/health"']
     rest = [line for line in lines if not line.startswith("rules.hardcoded-sleep.url")]
-    assert url(config("\n".join(asked + rest))) == "https://example.org/health"
+    filled = "\n".join(asked + rest).replace("example.org", "shop.test")
+    assert url(config(filled)) == "https://shop.test/health"
 
 
 @pytest.mark.parametrize("value", [True, 3, 1.5, 'a "b" \\ \n\x01é', [1, "a"], {"a b": {"c": [False]}}, ()])

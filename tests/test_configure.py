@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import pty
+import re
 import select
 import subprocess
 import sys
@@ -15,9 +16,12 @@ import pytest
 from click.testing import CliRunner, Result
 
 from fixer.cli import main
-from fixer.config import ConfigError, assigned
-from fixer.missing import configured, missing, placeholder
+from fixer.config import ConfigError, assigned, placeholder
+from fixer.missing import Missing, configured, missing
+from fixer.model import About
+from fixer.proposed import proposals
 from fixer.registry import all_rules
+from fixer.repository import Repository
 from tests import examples
 
 pytestmark = pytest.mark.needs("tomlkit")
@@ -58,17 +62,117 @@ def test_what_findings_wait_for_is_asked_once_and_placeholders_are_not_proposed(
 
 
 @pytest.mark.parametrize(
-    "value", ["…", "a ... b", "https://example.org/health", "<url>", "to" + "do", "your-url", "EXAMPLE.com"]
-)
+    "value",
+    [
+        "…", "...", "https://…/up", "https://example.org/health", "HTTP://A.EXAMPLE.COM:80", "<url>", "to" + "do",
+        "your-url",
+    ],
+)  # fmt: skip
 def test_a_placeholder_is_no_value(value: str) -> None:
     assert placeholder(value)
 
 
 @pytest.mark.parametrize(
-    "value", ["https://shop.test/health", "https://examples.org", "a < b", "${{ vars.X }}", "methods"]
-)
+    "value",
+    [
+        "https://shop.test/example.org", "https://examples.org", "a < b", "${{ vars.X }}", "methods", "to" + "do-api",
+        "go test ./...",
+    ],
+)  # fmt: skip
 def test_other_words_are_values(value: str) -> None:
-    assert placeholder(value) == ""
+    assert not placeholder(value)
+
+
+# -- what is proposed --------------------------------------------------------------------------------------------------
+
+SIGNED_IN = """\
+on: workflow_dispatch
+env:
+  CLUSTER: shop
+jobs:
+  production:
+    runs-on: ubuntu-latest
+    environment: {name: production, url: "https://shop.test/"}
+    steps:
+      - uses: actions/checkout@v5
+      - uses: aws-actions/configure-aws-credentials@v5
+        with: {role-to-assume: "${{ vars.ROLE }}", aws-region: eu-west-1}
+      - run: aws ecs update-service --cluster $CLUSTER --service web --force-new-deployment
+"""
+NIGHTLY = """\
+on: {schedule: [{cron: "0 3 * * *"}]}
+jobs:
+  smoke:
+    runs-on: ubuntu-latest
+    steps:
+      - run: curl -f http://localhost:8000/health/
+      - run: curl -f https://staging.shop.test/health/
+      - run: curl -f "https://$HOST/health/"
+      - run: aws rds create-db-snapshot --db-instance-identifier shop-production --db-snapshot-identifier nightly
+      - run: echo ${{ vars.STAGING_DB_INSTANCE }}
+"""
+COMPOSE = """\
+services:
+  web:
+    build: .
+    command: sh -c "python manage.py migrate --noinput && gunicorn shop.wsgi"
+    environment: {PAYMENT_REGION: eu, DATABASE_URL: "postgres://u@shop-old.abc.eu-west-1.rds.amazonaws.com/shop"}
+"""
+
+
+def asked_for(key: str, about: About) -> Missing:
+    return Missing(key, "", "", about, ())
+
+
+@pytest.mark.parametrize(
+    ("key", "about", "proposed"),
+    [
+        ("rules.r.url.deploy", "address", ["https://staging.shop.test/health/", "https://shop.test"]),
+        ("rules.r.health-path", "path", ["/health/"]),
+        ("rules.r.env.PAYMENT_REGION", "variable", ["eu", "se", '"1"']),
+        ("rules.r.command", "migration", ["python manage.py migrate --noinput"]),
+        ("rules.r.instance", "instance", ["shop-production", "shop-old", "${{ vars.STAGING_DB_INSTANCE }}"]),
+        ("rules.r.images", "", []),
+    ],
+)
+def test_what_stands_elsewhere_in_the_repository_is_proposed(
+    repository: Path, key: str, about: About, proposed: list[str]
+) -> None:
+    (repository / ".github/workflows/production.yml").write_text(SIGNED_IN)
+    (repository / ".github/workflows/nightly.yml").write_text(NIGHTLY)
+    (repository / "compose.yml").write_text(COMPOSE)
+    (repository / ".env.sample").write_text("PAYMENT_REGION=se\n")
+    (repository / "other.env").write_text("PAYMENT_REGION=1\n")
+    (repository / "manage.py").write_text("")
+
+    found = proposals(asked_for(key, about), Repository(repository))
+
+    assert sorted(each.value for each in found) == sorted(proposed)
+    assert all(each.where for each in found)
+
+
+def test_each_value_that_is_proposed_can_be_given_and_makes_the_fix_possible(repository: Path) -> None:
+    (repository / ".github/workflows/nightly.yml").write_text(NIGHTLY)
+    asked = fhfix("configure", "--select", "hardcoded-sleep").output
+    (setting,) = re.findall(r"--set (\S+)  \(.github/workflows/nightly.yml:7 asks it\)", asked)
+
+    assert setting == f"{KEY}.deploy=https://staging.shop.test/health/"
+    assert "+" in fhfix("configure", "-n", "--select", "hardcoded-sleep", "--set", setting).stderr
+
+
+def test_on_a_terminal_enter_takes_what_is_proposed_first_and_a_number_another(repository: Path) -> None:
+    (repository / ".github/workflows/nightly.yml").write_text(NIGHTLY)
+    (repository / ".github/workflows/production.yml").write_text(SIGNED_IN)
+    said = on_a_terminal("2")[1]
+
+    assert "1. https://staging.shop.test/health/  (.github/workflows/nightly.yml:7 asks it)" in said
+    assert "[https://staging.shop.test/health/]" in said
+    assert tomllib.loads((repository / ".fhfix.toml").read_text()) == {
+        "rules": {"hardcoded-sleep": {"url": {"deploy": "https://shop.test"}}}
+    }
+
+
+# -- the command -------------------------------------------------------------------------------------------------------
 
 
 def test_set_writes_the_value_and_shows_the_fix_that_it_makes_possible(repository: Path) -> None:
@@ -138,7 +242,7 @@ def on_a_terminal(*lines: str) -> tuple[int, str]:
         if not data:
             break
         said += data.decode()
-        if waiting and said.rstrip(" ").endswith(":") and KEY in said.splitlines()[-1]:
+        if waiting and re.search(rf"{KEY}\S*( \[\S+\])?: $", said):
             os.write(master, (waiting.pop(0) + "\n").encode())
     os.close(master)
     process.kill()

@@ -19,6 +19,7 @@ from fixer.fleet.configuration import load_fleet_config
 from fixer.fleet.looked import Found, Looked
 from fixer.fleet.overview import overview_of_fleet
 from fixer.fleet.page import fleet_page
+from fixer.forge import identity
 from fixer.forge.answers import Listed
 from fixer.forge.github import GitHub
 from fixer.show.page import About
@@ -130,6 +131,35 @@ def test_names_are_chosen_with_and_without_their_owner() -> None:
         "acme/web-a",
         "acme/shop",
     ]
+
+
+# -- tokens ---------------------------------------------------------------------------------------------------------
+
+
+def test_a_credential_helper_is_asked_for_the_host_that_is_named_and_again_when_its_token_may_be_old(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    helper = tmp_path / "helper"
+    helper.write_text(f'#!/bin/sh\ncat >> {tmp_path}/asked\necho "username=x"; echo "password=of-the-helper"\n')
+    helper.chmod(0o755)
+    (tmp_path / "gitconfig").write_text(f'[credential]\n\thelper = "{helper}"\n')
+    monkeypatch.setenv("GIT_CONFIG_GLOBAL", str(tmp_path / "gitconfig"))
+    for name in ("FHFIX_TOKEN", "GH_TOKEN", "GITHUB_TOKEN", "GH_HOST", "GITHUB_SERVER_URL"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setenv("FHFIX_HOST", "git.acme.example")
+    tokens = identity.Tokens()
+    ours, other = "https://git.acme.example/acme/shop.git", "https://github.com/acme/shop.git"
+
+    found = [tokens.token_for(ours), tokens.token_for(ours), tokens.token_for(other)]
+    asked = (tmp_path / "asked").read_text()
+    monkeypatch.setattr(identity, "FRESH", 0.0)
+    tokens.token_for(ours)
+
+    assert found == ["of-the-helper", "of-the-helper", ""]
+    assert {"protocol=https", "host=git.acme.example"} <= set(asked.split())
+    assert asked.count("host=") == 1
+    assert (tmp_path / "asked").read_text().count("host=") == 2
+    assert "of-the-helper" not in repr(tokens)
 
 
 # -- counted and told -----------------------------------------------------------------------------------------------

@@ -393,6 +393,18 @@ def test_nothing_is_unfinished_and_no_test_is_left_out() -> None:
     assert offenders == []
 
 
+def test_no_test_asserts_how_long_something_takes() -> None:
+    """A busy machine must fail nothing: costs are counted, as in test_costs.py."""
+    timed = re.compile(r"assert .*(monotonic|process_time|perf_counter|time)\(\) - |assert (spent|elapsed|seconds) <")
+    offenders = [
+        f"{path.relative_to(ROOT)}:{number}"
+        for path in tracked("tests/*.py")
+        for number, line in enumerate(path.read_text(encoding="utf-8").splitlines(), 1)
+        if timed.search(line)
+    ]
+    assert offenders == []
+
+
 def test_no_file_speaks_of_one_machine_or_of_a_package_registry() -> None:
     pattern = re.compile(r"(^|[^\w.])/(work|farm|home/\w+|Users/\w+)/|index-url *=? *https?:|\"resolved\": *\"http")
     offenders = [

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import itertools
 from pathlib import Path
 
 import pytest
 
-from fixer.docker.ignore_files import is_ignored, read_ignore
+from fixer.docker.ignore_files import _matches, is_ignored, read_ignore
 from fixer.docker.images import BaseImage, base_image
 from fixer.docker.privileges import User, folders_made, low_port, needs_root, settings_need_root, users_made
 from fixer.languages.dockerfile import ImageRef
@@ -426,3 +427,19 @@ def test_what_only_the_image_gives_to_the_settings_is_asked_for(tmp_path: Path, 
 
     assert isinstance(taken.finding.cure, Fix)
     assert taken.finding.cure.tier is tier
+
+
+def test_many_wildcards_mean_what_few_mean_and_take_no_longer() -> None:
+    """Short patterns and names, matched in both ways; then one that tries all ways to share a name would not end."""
+    names = ["".join(letters) for size in (1, 2, 3, 4) for letters in itertools.product("ab/", repeat=size)]
+    for size in (1, 2, 3):
+        for parts in itertools.product(("a", "b", "/", "*", "**", "**/", "?", "[ab]"), repeat=size):
+            for pattern in read_ignore(["".join(parts)]):
+                if pattern.regex is not None:
+                    by_regex = [pattern.regex.fullmatch(name) is not None for name in names]
+                    assert by_regex == [_matches(pattern.tokens, name) for name in names], pattern.text
+
+    (hostile,) = read_ignore(["*a" * 30 + "*b"])
+    assert not hostile.matches("a" * 250)
+    (folders,) = read_ignore(["**/a/" * 20 + "b"])
+    assert not folders.matches("a/" * 100 + "c")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import tomllib
 from pathlib import Path
 
@@ -29,11 +30,27 @@ def test_init_writes_a_file_that_changes_nothing(repository: Path) -> None:
     before = fhfix("check").output
     done = fhfix("init")
 
-    assert (done.exit_code, done.output) == (0, f"wrote {repository / '.fhfix.toml'}\n")
+    wrote = [f"wrote {repository / name}\n" for name in (".fhfix.toml", ".fhfix.schema.json")]
+    assert (done.exit_code, done.output) == (0, "".join(wrote))
     text = (repository / ".fhfix.toml").read_text()
     assert tomllib.loads(text) == {}
     assert "#   2 workflows in .github/workflows" in text
     assert fhfix("check").output == before
+
+
+def test_the_schema_that_the_first_line_names_is_beside_it_unless_nobody_wants_it(repository: Path) -> None:
+    fhfix("init")
+    head = (repository / ".fhfix.toml").read_text().splitlines()[0]
+    schema = repository / head.removeprefix("#:schema ")
+
+    assert schema == repository / "./.fhfix.schema.json"
+    assert schema.read_text() == fhfix("schema").output
+    assert "hardcoded-sleep" in json.loads(schema.read_text())["properties"]["rules"]["properties"]
+
+    (repository / ".fhfix.toml").unlink()
+    schema.unlink()
+    assert fhfix("init", "--no-schema").output == f"wrote {repository / '.fhfix.toml'}\n"
+    assert "#:schema" not in (repository / ".fhfix.toml").read_text()
 
 
 def test_what_init_suggests_can_be_taken_out_of_its_comment(repository: Path) -> None:

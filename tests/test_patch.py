@@ -153,6 +153,23 @@ def test_lines_of_two_fixes_are_not_compared_however_alike_they_are() -> None:
     assert block.origins == (0, 1)
 
 
+@pytest.mark.parametrize("ahead", [False, True], ids=["lines", "line ends ahead"])
+def test_whole_lines_that_several_fixes_put_into_one_place_stand_each_below_its_own(ahead: bool) -> None:
+    texts = ("\nx: 1", "\ny: 2\nz: 3") if ahead else ("x: 1\n", "y: 2\nz: 3\n")
+    head, tail = ("a: 1", "\nb: 2\n") if ahead else ("a: 1\n", "b: 2\n")
+    pieces = (Piece(head), Piece(texts[0], 1), Piece(texts[1], 0), Piece(tail))
+    text = "".join(piece.text for piece in pieces)
+    made = file_diff(FileChange("f", Source("f", "a: 1\nb: 2\n"), Source("f", text), pieces))
+
+    assert [(block.after, block.added, block.origins) for block in made.blocks] == [
+        (1, ("x: 1\n",), (1,)),
+        (2, ("y: 2\n", "z: 3\n"), (0,)),
+    ]
+    assert [[line.text for line in hunk.lines if line.sign == "+"] for hunk in made.hunks([made.blocks[1]])] == [
+        ["y: 2\n", "z: 3\n"]
+    ]
+
+
 def test_a_hunk_of_one_fix_never_shows_the_neighbouring_change_of_another() -> None:
     text = "".join(f"{n}\n" for n in range(9))
     pieces = (Piece("0\n1\n2\n"), Piece("x", 0, "3"), Piece("\n4\n"), Piece("y", 1, "5"), Piece("\n6\n7\n8\n"))

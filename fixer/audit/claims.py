@@ -49,6 +49,10 @@ _TARGETS = re.compile(
     r"(?i)\bmakefile\b\D{0,30}(\d{1,9})\+?\s+(?:\w+\s+)?(?:commands|targets)"
     r"|(\d{1,9})\+?\s+makefile (?:commands|targets)"
 )
+# What a report says is still to be done claims nothing.
+_HEADING = re.compile(r"#|\s*[^a-z]{6,}$|\s*\*\*[^*]+\*\*:?\s*$")
+_WISHED = re.compile(r"(?i)next steps?|to-?dos?\b|future|pending|planned|recommend|roadmap|remaining|improvements")
+_OPEN = re.compile(r"\[ \]|⏳|❌|🔜")
 # A script of the repository that a recipe runs, and a variable that make puts in and whoever calls it must give.
 _SCRIPT = re.compile(r"(?:^|[\s;&|@])(\./(?:[\w-]+/)*[\w-]+\.(?:sh|py))\b")
 _UNSET = re.compile(r"\$[({]([A-Z][A-Z0-9_]+)[)}]")
@@ -77,8 +81,12 @@ def claims(repository: Repository, reports: Iterable[str], secrets: Iterable[str
         text = repository.text(report)
         lines = text.splitlines()
         judged = [(line, kind, said, tree.judge(kind, said, lines[line - 1])) for line, kind, said in _said(text)]
+        wished = False
         for number, line in enumerate(lines, 1):
-            judged += [(number, kind, said, answer) for kind, said, answer in practices(repository, line)]
+            if _HEADING.match(line):
+                wished = _WISHED.search(line) is not None
+            if not wished and not _OPEN.search(line):
+                judged += [(number, kind, said, answer) for kind, said, answer in practices(repository, line)]
         for line_number, kind, said, (verdict, instead) in sorted(judged, key=lambda each: each[0]):
             if (kind, said) not in seen:
                 seen.add((kind, said))

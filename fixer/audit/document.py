@@ -60,7 +60,7 @@ class Item:
 class Audit:
     """Everything that the document says. `after` are the criteria once every fix is applied.
 
-    `items` may be fewer than the criteria have `left`: a path, an exclusion, a baseline or a comment leaves some out.
+    `items` may be fewer than the criteria have `left`: an exclusion, a baseline or a comment leaves some out.
     `commit` is empty where there is no git; `uncommitted` says that tracked files differ from it.
     """
 
@@ -119,7 +119,7 @@ def markdown(audit: Audit) -> str:
     blocks += [
         "## How to read this",
         "A box is ticked where the rule looked at this tree and found nothing. That is all a tick says: whether the"
-        " jobs pass, and whether secrets have the right values, only a run shows. Findings that a path, an exclusion, a"
+        " jobs pass, and whether secrets have the right values, only a run shows. Findings that an exclusion, a"
         " baseline or a comment leaves out are not listed, and keep their box open. Hours are those of the audit that"
         " the rules come from, for the work by hand.",
     ]
@@ -151,7 +151,8 @@ def _overview(audit: Audit) -> list[str]:
         left = sum(len(criterion.left) for criterion in own)
         met = sum(criterion.state is State.MET for criterion in own)
         hours = _hours(criterion for criterion in own if criterion.state is State.OPEN)
-        rows.append(f"| {words(task.title)} ({task.id}) | {task.priority} | {met} of {len(own)} | {left} | {hours} |")
+        name = words(task.title) + (f" ({task.reference})" if task.reference else "")
+        rows.append(f"| {name} | {task.priority} | {met} of {len(own)} | {left} | {hours} |")
     return ["\n".join(rows)] if len(rows) > 2 else []
 
 
@@ -173,7 +174,7 @@ def _hours(criteria: Iterable[Criterion]) -> str:
 
 def _task(audit: Audit, task: Task) -> list[str]:
     after = {criterion.rule.id: criterion.state for criterion in audit.after}
-    blocks = [f"## {task.id}: {words(task.title)}" if task.id != task.title.lower() else f"## {words(task.title)}"]
+    blocks = [f"## {task.reference}: {words(task.title)}" if task.reference else f"## {words(task.title)}"]
     blocks.append(f"Priority: {task.priority}.")
     own = _of(task, audit.criteria)
     listed = {c.rule.id: [item for item in audit.items if item.reported.rule.id == c.rule.id] for c in own}

@@ -35,9 +35,11 @@ class Needed:
 
 
 def needed(repository: Repository) -> list[Needed]:
-    """Everything that the workflows of a repository read, secrets first, by name."""
+    """Everything that the workflows which are looked at read, secrets first, by name."""
     found: dict[tuple[str, str], set[Use]] = {}
     for workflow in repository.documents(Workflow):
+        if not repository.in_scope(workflow.path):
+            continue
         for kind, name, use in _uses(workflow):
             found.setdefault((kind, name), set()).add(use)
     return [Needed(kind, name, tuple(sorted(uses))) for (kind, name), uses in sorted(found.items())]

@@ -16,6 +16,11 @@ from fixer.django.routes import Routes
 from fixer.docker.compose import Compose
 from fixer.github.workflow import Workflow
 from fixer.languages.dockerfile import Dockerfile
+from fixer.monitoring.asking import Asking
+from fixer.monitoring.cloudwatch import CloudWatch
+from fixer.monitoring.exporters import Exporters
+from fixer.monitoring.prometheus import PrometheusFiles
+from fixer.monitoring.telling import Tellers
 from fixer.recovery.backups import Backups
 from fixer.repository import Repository
 from fixer.runtime.images import Images
@@ -29,7 +34,8 @@ class Verdict(StrEnum):
 
 
 Answer = tuple[Verdict, str]
-Judge = Callable[[Repository, re.Match[str]], Answer]
+Judge = Callable[[Repository, re.Match[str]], Answer | None]
+"""None: what is said is about something that fhfix knows nothing of, and no claim for it."""
 
 
 @dataclass(frozen=True)
@@ -46,9 +52,11 @@ def practices(repository: Repository, line: str) -> Iterator[tuple[str, str, Ans
     if not _ENTRY.match(line):
         return
     for practice in _PRACTICES:
-        for found in practice.pattern.finditer(line):
-            yield practice.kind, " ".join(found[0].split()).strip("*`: "), practice.judge(repository, found)
-            break
+        found = practice.pattern.search(line)
+        answer = practice.judge(repository, found) if found is not None else None
+        if found is not None and answer is not None:
+            said = found["said"] if "said" in practice.pattern.groupindex else found[0]
+            yield practice.kind, " ".join(said.split()).strip("*`: "), answer
 
 
 _ENTRY = re.compile(r"\s*(?:[-*•+|✅✓☑]|\d+[.)]\s|\[[xX ]\]|[├└]|[\w ./&-]+:\s)")
@@ -163,9 +171,10 @@ def _daily_scan(repository: Repository, found: re.Match[str]) -> Answer:
 def _stages(repository: Repository, found: re.Match[str]) -> Answer:
     """That there are stages, and that what they copy is there to be copied."""
     images = repository.fact(Images)
-    named = re.search(r"[\w./-]*Dockerfile[\w.-]*", found.string)
-    if named and not any(path.endswith(named[0].removeprefix("./")) for path in repository.files):
-        return Verdict.FALSE, f"{named[0]} is not there"
+    words = (word.strip("`*()[],:;•").removeprefix("./") for word in found.string.split())
+    named = next((word for word in words if "Dockerfile" in word), "")
+    if named and not any(path.endswith(named) for path in repository.files):
+        return Verdict.FALSE, f"{named} is not there"
     staged = [document for document in repository.documents(Dockerfile) if len(document.stages) > 1]
     if not staged:
         return Verdict.FALSE, "no Dockerfile has more than one stage"
@@ -218,12 +227,10 @@ def _named_in_workflows(what: str) -> Judge:
     return judge
 
 
-def _route(repository: Repository, found: re.Match[str]) -> Answer:
+def _route(repository: Repository, found: re.Match[str]) -> Answer | None:
     routes = repository.fact(Routes)
     answers = routes.answers(found["route"]) if routes is not None else None
-    if answers is None:
-        return Verdict.NOT_CHECKABLE, "which addresses are answered cannot be read"
-    return _yes(answers, "no such route")
+    return _yes(answers, "no such route") if answers is not None else None
 
 
 # -- recovery -----------------------------------------------------------------------------------------------------
@@ -238,6 +245,32 @@ def _backups(repository: Repository, found: re.Match[str]) -> Answer:
 def _restores(repository: Repository, found: re.Match[str]) -> Answer:
     backups = repository.fact(Backups)
     return _yes(backups is not None and backups.tried is not None, "nothing restores a backup to try it")
+
+
+# -- monitoring ---------------------------------------------------------------------------------------------------
+
+
+def _exports(repository: Repository, found: re.Match[str]) -> Answer:
+    exporters = repository.fact(Exporters)
+    return _yes(exporters is not None and bool(exporters.by), "nothing exports metrics of the application")
+
+
+def _watches(repository: Repository, found: re.Match[str]) -> Answer:
+    asking = repository.fact(Asking)
+    asks = asking is not None and (bool(asking.checks) or bool(asking.elsewhere))
+    return _yes(asks, "nothing asks from outside whether it answers")
+
+
+def _alerts(repository: Repository, found: re.Match[str]) -> Answer:
+    prometheus, tellers = repository.fact(PrometheusFiles), repository.fact(Tellers)
+    rules = prometheus is not None and bool(prometheus.rules)
+    told = tellers is not None and any(each.after_failure for each in tellers.found)
+    return _yes(rules or told, "no rule and no workflow tells anybody of a failure")
+
+
+def _cloudwatch(repository: Repository, found: re.Match[str]) -> Answer:
+    cloudwatch = repository.fact(CloudWatch)
+    return _yes(cloudwatch is not None and bool(cloudwatch.by), "nothing sends metrics to CloudWatch")
 
 
 _PRACTICES = tuple(
@@ -299,8 +332,25 @@ _PRACTICES = tuple(
             r"(?:tested|verified) restores?|restore (?:procedures? )?(?:operational|tested|verified)",
             _restores,
         ),
-        ("duration", r"[~<>≈]?\s?\d+(?:-\d+)?\s?(?:minutes|mins?|seconds)\b", _not_checkable),
-        ("size", r"[~<>≈]?\s?\d+\s?[MG]B\b", _not_checkable),
+        (
+            "metrics",
+            r"prometheus (?:metrics|monitoring|exporter)|metrics (?:endpoint|exported|collection)",
+            _exports,
+        ),
+        ("uptime checks", r"uptime (?:monitoring|monitor|checks?)\b|synthetic (?:monitoring|checks?)", _watches),
+        ("alerts", r"(?:slack|automated|real-time) (?:alerts?|alerting|notifications?)\b", _alerts),
+        ("CloudWatch", r"cloudwatch (?:metrics|alarms?|monitoring|integration|export)", _cloudwatch),
+        (
+            "duration",
+            r"\b(?:time|duration|build|pipeline|downtime|RTO|RPO|CI|deploy\w*)\b[^\n]{0,40}?"
+            r"(?P<said>[~<>≈]?\s?\d+(?:-\d+)?\s?(?:minutes|mins?|seconds)\b)",
+            _not_checkable,
+        ),
+        (
+            "size",
+            r"(?:image|docker|bundle)[^\n]{0,40}?(?P<said>[~<>≈]?\s?\d+\s?[MG]B\b)",
+            _not_checkable,
+        ),
         (
             "rate",
             r"\b(?:uptime|availability|success|pass|failure)\b[^\n|]{0,20}?\d+(?:\.\d+)?\s?%",

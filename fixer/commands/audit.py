@@ -31,7 +31,7 @@ from fixer.show.output import save
 )
 @click.option("--report", "reports", multiple=True, metavar="FILE", help="A status report to check; repeatable.")
 def audit(opened: Session, form: str, output: Path, reports: tuple[str, ...]) -> None:
-    """Write the audit document of the repository at PATH: findings by task with file and line, before and after,
+    """Write the audit document of what lies below PATH: findings by task with file and line, before and after,
     estimates, acceptance criteria ticked by what was verified, the secrets and variables that the workflows need, and
     which claims of its status reports are true.
 
@@ -50,7 +50,7 @@ def audit(opened: Session, form: str, output: Path, reports: tuple[str, ...]) ->
     read = needed(repository)
     commit, uncommitted = commit_of(repository.root)
     document = Audit(
-        name=repository.root.resolve().name,
+        name=f"{repository.only} in " * bool(repository.only) + repository.root.resolve().name,
         commit=commit,
         uncommitted=uncommitted,
         items=items_of(found, repository.read),

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import shlex
 import sys
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -13,8 +14,9 @@ import click
 from fixer.commands.opening import exit_code, repository_options, say_problems
 from fixer.config import FILE, ConfigError, assigned, load_config, merged
 from fixer.disk import write_all, written
-from fixer.missing import Missing, configured, missing, placeholder
+from fixer.missing import Missing, configured, missing
 from fixer.model import FileError, Plan
+from fixer.proposed import Proposal, proposals
 from fixer.registry import all_rules
 from fixer.session import Session, SessionError
 from fixer.show.output import Refusal, console, put, say
@@ -36,9 +38,6 @@ def configure(context: click.Context, opened: Session, dry_run: bool) -> None:
     """
     settings: tuple[str, ...] = context.params["settings"]
     screen = console(stderr=True)
-    for setting in settings:
-        if found := placeholder(setting.partition("=")[2]):
-            raise click.BadParameter(f"{setting}: {found!r} is a placeholder, not a value", param_hint="--set")
     if settings:
         after = opened.plan()
         _show_new(_as_configured(opened, context.params["config"]).plan(), after, screen)
@@ -71,16 +70,15 @@ def _ask(opened: Session, screen: Console) -> tuple[tuple[str, ...], Plan]:
                 say("no finding waits for a value" if not passed else "nothing was given")
             return settings, made
         passed.add(asked.key)
-        _introduce(asked, screen)
+        offered = proposals(asked, opened.repository)
+        _introduce(asked, offered, screen)
         while True:
-            value = click.prompt(
-                visible(asked.key), default=asked.proposed, show_default=bool(asked.proposed), err=True
-            ).strip()
+            default = offered[0].value if offered else ""
+            value = click.prompt(visible(asked.key), default=default, show_default=bool(default), err=True).strip()
             if not value:
                 break
-            if found := placeholder(value):
-                say(f"{found!r} is a placeholder, not a value; press Enter to leave it out")
-                continue
+            if value.isdecimal() and 0 < int(value) <= len(offered):
+                value = offered[int(value) - 1].value
             setting = f"{asked.key}={value}"
             try:
                 trial = opened.with_settings((*settings, setting))
@@ -93,7 +91,7 @@ def _ask(opened: Session, screen: Console) -> tuple[tuple[str, ...], Plan]:
             break
 
 
-def _introduce(asked: Missing, screen: Console) -> None:
+def _introduce(asked: Missing, offered: Sequence[Proposal], screen: Console) -> None:
     from rich.text import Text
 
     screen.print()
@@ -102,6 +100,11 @@ def _introduce(asked: Missing, screen: Console) -> None:
     screen.print(Text(f"  {visible(asked.next_step)}"))
     if asked.help:
         screen.print(Text(f"  {asked.help}", "dim"))
+    for number, each in enumerate(offered, 1):
+        where = f"  ({visible(each.where)})" if each.where else ""
+        screen.print(Text(f"  {number}. {visible(each.value)}{where}"), soft_wrap=True)
+    if offered:
+        screen.print(Text("  Enter takes the first, a number another, a blank none", "dim"))
 
 
 def _show_new(before: Plan, after: Plan, screen: Console) -> None:
@@ -122,7 +125,12 @@ def _say_what_is_asked(opened: Session) -> None:
     if not asked:
         say("no finding waits for a value")
         sys.exit(exit_code(made, found=False))
-    lines = [f"--set {each.key}=…  {each.next_step}" for each in asked]
+    lines: list[str] = []
+    for each in asked:
+        lines.append(f"--set {each.key}=…  {each.next_step}")
+        for offered in proposals(each, opened.repository):
+            setting = shlex.quote(f"{each.key}={offered.value}")
+            lines.append(f"  --set {setting}" + (f"  ({offered.where})" if offered.where else ""))
     raise click.UsageError("\n".join(["there is no terminal to ask on; give the values:", *lines]))
 
 

@@ -17,10 +17,12 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from fixer.commands.fleet_sources import (
+    CACHE,
     LOOKING,
     SOURCES,
     Asked,
     about_fleet,
+    cache_of,
     client,
     options_of,
     user_folder,
@@ -155,7 +157,9 @@ def pr(name: str, state: Path | None, worker: str, file: Path | None, dry_run: b
     _ask(yes)
     order = _order(name, asked, values)
     place.keep_looked(kept)
-    _run(place, worker, order, [(each.target, each.below) for each in work], number=(last[0] if last else 0) + 1)
+    with _working(place, worker, values["cache"], order) as campaign:
+        given = [campaign.work_of(each.target, each.below) for each in work]
+        _follow(campaign, campaign.start(order, given, (last[0] if last else 0) + 1), place)
 
 
 @click.command(short_help="Where the pull requests stand.")
@@ -191,10 +195,11 @@ def status(name: str, state: Path | None, file: Path | None, watch: bool, every:
 @_campaign
 @_state
 @_worker
+@CACHE
 @click.option("--instead-of", default="", metavar="NAME", help="Take over what a worker left that does not come back.")
 @_dry_run
 @refusing
-def resume(name: str, state: Path | None, worker: str, instead_of: str, dry_run: bool) -> None:
+def resume(name: str, state: Path | None, worker: str, cache: Path | None, instead_of: str, dry_run: bool) -> None:
     """Go on with CAMPAIGN: after a stop, after a kill, or as one more worker where the state is on PostgreSQL."""
     place = place_of(name, state, known=True)
     last = _last_round(place)
@@ -208,7 +213,7 @@ def resume(name: str, state: Path | None, worker: str, instead_of: str, dry_run:
         put(_told(known, stopped, "text"))
         return
     check_token()
-    with _working(place, worker) as campaign:
+    with _working(place, worker, cache) as campaign:
         if instead_of:
             campaign.take_over(place, instead_of)
         _follow(campaign, campaign.handle_of(place, last[0]), place, resumed=True)
@@ -218,16 +223,19 @@ def resume(name: str, state: Path | None, worker: str, instead_of: str, dry_run:
 @_campaign
 @_state
 @_worker
+@CACHE
 @click.option("--only", multiple=True, metavar="OWNER/NAME", help="These, whatever became of them.")
 @_dry_run
 @_yes
 @refusing
-def retry(name: str, state: Path | None, worker: str, only: tuple[str, ...], dry_run: bool, yes: bool) -> None:
+def retry(
+    name: str, state: Path | None, worker: str, cache: Path | None, only: tuple[str, ...], dry_run: bool, yes: bool
+) -> None:
     """Try the repositories of CAMPAIGN again that failed, or those that are named."""
     place = place_of(name, state, known=True)
     named = {each.lower() for each in only}
     _another_round(
-        place, worker, "propose",
+        place, worker, cache, "propose",
         lambda one: one.name.lower() in named if named else one.state == "failed",
         dry_run=dry_run, yes=yes,
     )  # fmt: skip
@@ -248,7 +256,7 @@ def close(name: str, state: Path | None, worker: str, only: tuple[str, ...], dry
     place = place_of(name, state, known=True)
     named = {each.lower() for each in only}
     _another_round(
-        place, worker, "close",
+        place, worker, None, "close",
         lambda one: one.state in OPEN and bool(one.number) and (not named or one.name.lower() in named),
         dry_run=dry_run, yes=yes,
     )  # fmt: skip
@@ -306,7 +314,7 @@ def _order(name: str, asked: Asked, values: dict[str, Any]) -> Order:
     from fixer.fleet.proposing import Order
 
     author = values["author"] or _author()
-    how = {**asdict(asked.how), "planned": False}
+    how = {**asdict(asked.how), "planned": False, "cache": ""}
     return Order(name, how, author, **{key: values[key] for key in _ORDERED})
 
 
@@ -322,19 +330,12 @@ def _author() -> str:
 
 
 @contextmanager
-def _working(place: Place, worker: str, order: Order | None = None) -> Iterator[Any]:
+def _working(place: Place, worker: str, cache: Path | None, order: Order | None = None) -> Iterator[Any]:
     """The engine, with this process as one of its workers."""
     from fixer.fleet import campaign
-    from fixer.forge.identity import Tokens
 
-    with place.working(worker or campaign.host(), order, Tokens()):
+    with place.working(worker or campaign.host(), cache_of(cache), order):
         yield campaign
-
-
-def _run(place: Place, worker: str, order: Order, work: Sequence[tuple[Any, Any]], number: int) -> None:
-    with _working(place, worker, order) as campaign:
-        handle = campaign.start(order, [campaign.work_of(target, below) for target, below in work], number)
-        _follow(campaign, handle, place)
 
 
 def _follow(campaign: Any, handle: Any, place: Place, *, resumed: bool = False) -> None:
@@ -373,7 +374,14 @@ def _standing(place: Place) -> tuple[list[Standing], str]:
 
 
 def _another_round(
-    place: Place, worker: str, action: str, chosen: Callable[[Standing], bool], *, dry_run: bool, yes: bool
+    place: Place,
+    worker: str,
+    cache: Path | None,
+    action: str,
+    chosen: Callable[[Standing], bool],
+    *,
+    dry_run: bool,
+    yes: bool,
 ) -> None:
     from fixer.fleet import campaign
 
@@ -392,7 +400,7 @@ def _another_round(
     order, work = campaign.last_order(place, {one.name for one in taken})
     by_name = {one.name: one for one in taken}
     again = [{**each, "known": asdict(by_name[each["target"]["name"]])} for each in work]
-    with _working(place, worker, replace(order, action=action)):
+    with _working(place, worker, cache, replace(order, action=action)):
         handle = campaign.start(replace(order, action=action), again, (last[0] if last else 0) + 1)
         _follow(campaign, handle, place)
 

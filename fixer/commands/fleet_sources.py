@@ -60,17 +60,18 @@ SOURCES: tuple[Callable[[Any], Any], ...] = (
 )
 """Which repositories are meant."""
 
+CACHE = click.option(
+    "--cache",
+    type=click.Path(path_type=Path, file_okay=False),
+    metavar="DIR",
+    help="Where clones and answers are kept (default: fhfix/fleet in the user's cache).",
+)
 _CHOSEN = ("select", "ignore", "exclude", "settings", "profile", "min_severity")
 LOOKING: tuple[Callable[[Any], Any], ...] = (
     *OPTIONS[1:7],
     click.option("--safe", is_flag=True, help="Take only fixes that keep the meaning except for the defect."),
     click.option("--processes", type=click.IntRange(1), help="How many at once (default: one for each processor)."),
-    click.option(
-        "--cache",
-        type=click.Path(path_type=Path, file_okay=False),
-        metavar="DIR",
-        help="Where clones and answers are kept (default: fhfix/fleet in the user's cache).",
-    ),
+    CACHE,
 )
 """How they are looked at."""
 
@@ -109,8 +110,7 @@ class Asked:
         why = {target.name: config.left_out(target.name) for target in found}
         chosen = {name: values[name] for name in _CHOSEN}
         chosen |= {name: chosen[name] or "" for name in ("profile", "min_severity")}
-        cache = values["cache"] or user_folder("XDG_CACHE_HOME", ".cache")
-        how = How(str(cache.resolve()), **chosen, safe=values["safe"], planned=planned, holds=values["holds"])
+        how = How(str(cache_of(values["cache"])), **chosen, safe=values["safe"], planned=planned, holds=values["holds"])
         sources = (*values["organisations"], *values["searches"], *map(str, (*values["lists"], *values["folders"])))
         return cls(
             tuple(target for target in found if not why[target.name]),
@@ -198,6 +198,10 @@ def about_fleet(title: str) -> About:
     from fixer.show.page import About
 
     return About(title, shlex.join(["fhfix", *sys.argv[1:]]), date=now())
+
+
+def cache_of(given: Path | None) -> Path:
+    return (given or user_folder("XDG_CACHE_HOME", ".cache")).resolve()
 
 
 def user_folder(variable: str, otherwise: str) -> Path:

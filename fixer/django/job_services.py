@@ -57,8 +57,20 @@ def _kind(service: Any) -> str:
     return found["name"].lower() if found else ""
 
 
+# Variables that are set on every runner: https://docs.github.com/en/actions/reference/workflows-and-actions/variables
+_ON_A_RUNNER = re.compile(r"\b(GITHUB_ACTIONS|CI)\b")
+
+
 def default_database(project: DjangoProject) -> Database | None:
-    return next((each for each in project.databases if each.alias == "default"), None)
+    """The default database of the settings; None where they have another, which needs no server, on a runner."""
+    found = next((each for each in project.databases if each.alias == "default"), None)
+    return None if found is not None and any(map(_is_off_on_a_runner, found.guards)) else found
+
+
+def _is_off_on_a_runner(guard: str) -> bool:
+    """Whether a condition does not hold where GitHub runs: `not os.getenv("CI")`, or what `else` of the other means."""
+    denied = re.fullmatch(r"not \(?(.*?)\)?", guard)
+    return denied is not None and not denied[1].startswith("not ") and _ON_A_RUNNER.search(denied[1]) is not None
 
 
 def copied_services(job: Job, project: DjangoProject, given: Mapping[str, str], *, everything: bool) -> Plain:

@@ -13,7 +13,12 @@ class IgnorePattern(NamedTuple):
 
     text: str
     keeps: bool
-    matches: re.Pattern[str]
+    tokens: tuple[Token, ...]
+    regex: re.Pattern[str] | None
+    """The same, where it has few enough wildcards for a search that goes back and forth."""
+
+    def matches(self, name: str) -> bool:
+        return bool(self.regex.fullmatch(name)) if self.regex is not None else _matches(self.tokens, name)
 
 
 def read_ignore(lines: tuple[str, ...] | list[str]) -> Iterator[IgnorePattern]:
@@ -27,9 +32,12 @@ def read_ignore(lines: tuple[str, ...] | list[str]) -> Iterator[IgnorePattern]:
         if cleaned in (".", ""):
             continue
         try:
-            yield IgnorePattern(text, keeps, re.compile(_regex(cleaned)))
+            tokens = tuple(_tokens(cleaned))
+            few = sum(token.repeats for token in tokens) <= _FEW
+            whole = re.compile("".join(token.regex for token in tokens)) if few else None
         except re.error:
             continue
+        yield IgnorePattern(text, keeps, tokens, whole)
 
 
 def is_ignored(path: str, patterns: tuple[IgnorePattern, ...]) -> bool:
@@ -38,39 +46,72 @@ def is_ignored(path: str, patterns: tuple[IgnorePattern, ...]) -> bool:
     above = ["/".join(parts[: count + 1]) for count in range(len(parts))]
     excluded = False
     for pattern in patterns:
-        if excluded == pattern.keeps and any(pattern.matches.fullmatch(name) for name in above):
+        if excluded == pattern.keeps and any(map(pattern.matches, above)):
             excluded = not pattern.keeps
     return excluded
 
 
-def _regex(pattern: str) -> str:
-    """`*` and `?` stay within a name, `**` goes over folders, `[…]` is a class."""
-    found, at = [], 0
+class Token(NamedTuple):
+    """A character, a class of them, or a wildcard: `*` stays within a name, `**` goes over folders, and `**/` ends with
+    one, or is nothing."""
+
+    regex: str
+    one: re.Pattern[str]
+    """A character that it takes."""
+    repeats: bool = False
+    folders: bool = False
+
+    @classmethod
+    def of(cls, regex: str) -> Token:
+        return cls(regex, re.compile(regex, re.DOTALL))
+
+
+_NAME = Token("[^/]*", re.compile("[^/]", re.DOTALL), repeats=True)
+_ANY = Token(".*", re.compile(".", re.DOTALL), repeats=True)
+_FOLDERS = Token("(?:.*/)?", re.compile(".", re.DOTALL), repeats=True, folders=True)
+_FEW = 2
+
+
+def _tokens(pattern: str) -> Iterator[Token]:
+    at = 0
     while at < len(pattern):
-        if pattern.startswith("**", at):
-            at += 2
-            if pattern.startswith("/", at):
-                at += 1
-                found.append("(?:.*/)?")
-            else:
-                found.append(".*")
-            continue
         char = pattern[at]
-        at += 1
-        if char == "*":
-            found.append("[^/]*")
-        elif char == "?":
-            found.append("[^/]")
-        elif char == "[":
-            end = pattern.find("]", at + 1)
-            if end < 0:
-                found.append(re.escape(char))
-                continue
-            found.append("[" + pattern[at:end].replace("\\", "\\\\") + "]")
+        end = pattern.find("]", at + 2) if char == "[" else -1
+        if pattern.startswith("**/", at):
+            at += 3
+            yield _FOLDERS
+        elif pattern.startswith("**", at):
+            at += 2
+            yield _ANY
+        elif char == "[" and end >= 0:
+            yield Token.of("[" + pattern[at + 1 : end].replace("\\", "\\\\") + "]")
             at = end + 1
-        elif char == "\\" and at < len(pattern):
-            found.append(re.escape(pattern[at]))
-            at += 1
+        elif char == "\\" and at + 1 < len(pattern):
+            yield Token.of(re.escape(pattern[at + 1]))
+            at += 2
         else:
-            found.append(re.escape(char))
-    return "".join(found)
+            at += 1
+            yield {"*": _NAME, "?": Token.of("[^/]")}.get(char) or Token.of(re.escape(char))
+
+
+def _matches(tokens: tuple[Token, ...], name: str) -> bool:
+    """All ways at once, so that it takes no longer for many wildcards. A place is a token and whether it has begun."""
+
+    def reached(places: set[tuple[int, bool]]) -> set[tuple[int, bool]]:
+        found = set(places)
+        for at, begun in places:
+            while at < len(tokens) and tokens[at].repeats and not (tokens[at].folders and begun):
+                at, begun = at + 1, False
+                found.add((at, False))
+        return found
+
+    places = reached({(0, False)})
+    for char in name:
+        after = set()
+        for at, _ in places:
+            if at < len(tokens) and tokens[at].one.match(char):
+                after.add((at, True) if tokens[at].repeats else (at + 1, False))
+                if tokens[at].folders and char == "/":
+                    after.add((at + 1, False))
+        places = reached(after)
+    return (len(tokens), False) in places

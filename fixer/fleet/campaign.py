@@ -172,7 +172,9 @@ def one(said: dict[str, Any], each: dict[str, Any]) -> dict[str, Any]:
 def _try(said: dict[str, Any], each: dict[str, Any]) -> dict[str, Any]:
     target = Target(**each["target"])
     known = Standing(**each["known"]) if each.get("known") else None
-    job = Job(Order.of(said), target, each["below"], _Here.audit, _Here.tokens.token_for(target.url), known)
+    job = Job(
+        Order.of(said), target, each["below"], _Here.cache, _Here.audit, _Here.tokens.token_for(target.url), known
+    )
     answer = in_own_process(done, job)
     if answer.passing and not answer.wait:
         raise _PassingError(answer.standing.why)
@@ -182,6 +184,7 @@ def _try(said: dict[str, Any], each: dict[str, Any]) -> dict[str, Any]:
 class _Here:
     """What this process brings to every step, and what is never kept."""
 
+    cache = ""
     audit = ""
     tokens = Tokens()
 
@@ -250,9 +253,9 @@ class Place:
         return made
 
     @contextmanager
-    def working(self, worker: str, order: Order | None = None, tokens: Tokens | None = None) -> Iterator[None]:
+    def working(self, worker: str, cache: Path, order: Order | None = None) -> Iterator[None]:
         """This process works at the campaign, under a name: what it leaves when it is killed, it finds when it comes
-        back by the same name."""
+        back by the same name. An order is that of a new round."""
         self.folder.mkdir(parents=True, exist_ok=True)
         lock = os.open(self.folder / f"{self.name}.{worker}.lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
         try:
@@ -263,7 +266,7 @@ class Place:
                     f"a worker {worker} is at the campaign {self.name} already; --worker names another, where the state"
                     " is on PostgreSQL"
                 ) from None
-            _Here.audit, _Here.tokens = str(self.audit), tokens or Tokens()
+            _Here.cache, _Here.audit, _Here.tokens = str(cache), str(self.audit), Tokens()
             with _said_in_words():
                 self._launch(worker)
             if order is not None:

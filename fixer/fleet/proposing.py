@@ -35,8 +35,8 @@ class CampaignError(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Order:
-    """What a campaign does everywhere; it is kept in the campaign's state, so no token is in it. `author` is who
-    commits, `Name <mail>`."""
+    """What a campaign does on every host; it is kept in the campaign's state, so no token is in it. `how` are the
+    options of `How`, `author` is who commits, `Name <mail>`."""
 
     name: str
     how: dict[str, Any]
@@ -88,6 +88,7 @@ class Job:
     order: Order
     target: Target
     below: Mapping[str, Any]
+    cache: str
     audit: str
     token: str = field(repr=False)
     known: Standing | None = None
@@ -99,7 +100,8 @@ def done(job: Job) -> Answer:
 
 def proposed(job: Job) -> Answer:
     name = job.target.name
-    how = How(**{**job.order.how, **{key: tuple(value) for key, value in job.order.how.items() if _is_list(value)}})
+    lists = {key: tuple(value) for key, value in job.order.how.items() if isinstance(value, list)}
+    how = How(**{**job.order.how, **lists, "cache": job.cache})
     how.clones.mkdir(parents=True, exist_ok=True)
     remote = Remote(job.target.url, job.token)
     try:
@@ -112,10 +114,6 @@ def proposed(job: Job) -> Answer:
         return Answer(Standing(name, "failed", why=str(error)), passing=True)
     except SessionError as error:
         return Answer(Standing(name, "failed", why="; ".join(error.errors)))
-
-
-def _is_list(value: object) -> bool:
-    return isinstance(value, list)
 
 
 def _proposed(job: Job, how: How, clone: Clone, remote: Remote) -> Standing:

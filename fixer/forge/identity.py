@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import subprocess
 import tempfile
+import time
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
@@ -19,20 +20,26 @@ def token_for(slug: Slug, environment: Mapping[str, str] = os.environ) -> str:
     return found or (_of_helper(slug) if slug.host.lower() == host_from(environment) else "")
 
 
+FRESH = 300.0
+"""Seconds for which a token is not asked for again: one of a GitHub App, which a helper may give, lasts an hour."""
+
+
 @dataclass
 class Tokens:
-    """Tokens by host, each asked for once."""
+    """Tokens by host."""
 
-    _known: dict[str, str] = field(default_factory=dict, repr=False)
+    _known: dict[str, tuple[str, float]] = field(default_factory=dict, repr=False)
 
     def token_for(self, url: str) -> str:
         """The token for the address of a repository; empty for none, and for no address."""
         if not url:
             return ""
         slug = Slug.of(url)
-        if slug.web not in self._known:
-            self._known[slug.web] = token_for(slug)
-        return self._known[slug.web]
+        token, asked = self._known.get(slug.web, ("", -FRESH))
+        if time.monotonic() - asked >= FRESH:
+            token = token_for(slug)
+            self._known[slug.web] = token, time.monotonic()
+        return token
 
 
 def _of_helper(slug: Slug) -> str:

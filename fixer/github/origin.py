@@ -12,6 +12,17 @@ if TYPE_CHECKING:
 _OWNER = re.compile(r"[/:]([^/:@]+)/[^/:]+?/?$")
 
 
+class DefaultBranch(NamedTuple):
+    """`name`: the branch that GitHub shows first, whose alerts the Security tab shows."""
+
+    name: str
+
+    @classmethod
+    def detect(cls, repository: Repository) -> Self | None:
+        """None where no clone has written it down, as on a runner."""
+        return cls(repository.default_branch) if repository.default_branch else None
+
+
 class Origin(NamedTuple):
     """`owner`: the user or organisation that git's remote `origin` belongs to, in lower case."""
 

@@ -19,20 +19,24 @@ if TYPE_CHECKING:
 # Packages that send metrics by themselves, or that somebody sets up to do so.
 _AGENTS = frozenset((
     "appsignal", "azure-monitor-opentelemetry", "datadog", "ddtrace", "django-statsd", "django-statsd-mozilla",
-    "elastic-apm", "honeycomb-opentelemetry", "instana", "newrelic", "opencensus-ext-azure", "opencensus-ext-django",
+    "elastic-apm", "honeycomb-opentelemetry", "instana", "markus", "newrelic", "opencensus-ext-azure",
+    "opencensus-ext-django",
     "opentelemetry-distro", "opentelemetry-instrumentation-django", "opentelemetry-sdk", "scout-apm",
     "skywalking", "apache-skywalking", "statsd", "aws-embedded-metrics", "logfire", "signoz",
 ))  # fmt: skip
 _LAUNCHERS = frozenset(("ddtrace-run", "newrelic-admin", "opentelemetry-instrument", "sw-python"))
-_SPEAKS = re.compile(r"prometheus|opentelemetry|ddtrace|newrelic|elasticapm|statsd|aws_embedded_metrics", re.IGNORECASE)
+_SPEAKS = re.compile(
+    r"prometheus|opentelemetry|ddtrace|newrelic|elasticapm|statsd|aws_embedded_metrics|markus", re.IGNORECASE
+)
 _OTHERS = re.compile(
-    r"^\s*(?:from|import)\s+(opentelemetry|ddtrace|newrelic|elasticapm|statsd|aws_embedded_metrics)\b", re.M
+    r"^\s*(?:from|import)\s+(opentelemetry|ddtrace|newrelic|elasticapm|statsd|aws_embedded_metrics|markus)\b", re.M
 )
 _DJANGO_PROMETHEUS = re.compile(r"\bdjango_prometheus\.?\s*(?:import\s+)?(middleware|urls|exports)\b")
 _CLIENT = re.compile(r"^\s*(?:from|import)\s+prometheus_client\b", re.MULTILINE)
 _PUBLISHES = re.compile(
     r"\b(generate_latest|make_[aw]sgi_app|start_(?:http|wsgi)_server|push(?:add)?_to_gateway|MetricsHandler)\b"
 )
+_SERVES_ITSELF = re.compile(r"\bstart_(?:http|wsgi)_server\(|\bpush(?:add)?_to_gateway\(")
 _SHARED = re.compile(r"PROMETHEUS_MULTIPROC_DIR|PROMETHEUS_METRICS_EXPORT_PORT_RANGE", re.IGNORECASE)
 _SUFFIXES = {
     "Counter": ("_total",),
@@ -72,7 +76,7 @@ class Exporters:
             if _DJANGO_PROMETHEUS.search(text):
                 by, prometheus = f"{module.path} wires django-prometheus", True
             elif _CLIENT.search(text) and _PUBLISHES.search(text):
-                if _is_used(module, repository):
+                if _SERVES_ITSELF.search(text) or _is_used(module, repository):
                     by, prometheus = by or f"{module.path} publishes metrics", True
                     own_view = module.path if "MultiProcessCollector" not in text else own_view
                 else:

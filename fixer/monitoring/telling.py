@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Literal, Self
 from fixer.github.expressions import expressions_below, expressions_in, reads, reads_below
 from fixer.github.workflow import Job, Step, Workflow
 from fixer.github.workflows import Workflows
+from fixer.languages.yaml import Node
 
 if TYPE_CHECKING:
     from fixer.repository import Repository
@@ -190,3 +191,14 @@ def _listens_to(workflow: Workflow) -> Iterator[str]:
     event = workflow.root.mapping("on").get("workflow_run")
     names = event.data.get("workflows") if event is not None and isinstance(event.data, dict) else None
     yield from (str(name) for name in (names if isinstance(names, list) else [names]) if name)
+
+
+def refused_status(step: Step) -> Node | None:
+    """The status that 8398a7/action-slack does not take, so that the step fails instead of telling; None for others.
+
+    https://github.com/8398a7/action-slack/blob/v3/src/client.ts
+    """
+    given = step.with_.get("status") if step.action == "8398a7/action-slack" and step.with_ is not None else None
+    if given is None or not given.is_scalar or expressions_in(given.value):
+        return None
+    return None if given.value.strip().lower() in ("success", "failure", "cancelled", "custom") else given

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import posixpath
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from typing import TYPE_CHECKING, Self
 
 from fixer.docker.ignore_files import IgnorePattern, is_ignored, read_ignore
 from fixer.docker.images import base_image
+from fixer.github.origin import Origin
 from fixer.github.workflow import Workflow
 from fixer.languages.dockerfile import Dockerfile, ImageRef
 from fixer.languages.lines import Lines
@@ -139,7 +140,9 @@ class ImageBuilds:
                 )
             )
         builds.sort(key=lambda build: (build.path, build.image.stage.index))
-        strangers = tuple(each for each in runtime.programs if _is_strange(each, repository.root.resolve().name))
+        origin = repository.fact(Origin)
+        names = (repository.root.resolve().name, origin.owner if origin is not None else "")
+        strangers = tuple(each for each in runtime.programs if _is_strange(each, names))
         return cls(tuple(builds), strangers, runtime.documentation)
 
     def of(self, path: str) -> tuple[ImageBuild, ...]:
@@ -151,8 +154,8 @@ JOBS = ("workflow", "script")
 """Origins of programs that only run for a check or a command, not as what is deployed."""
 
 
-def _is_strange(program: Program, name: str) -> bool:
-    """Whether a program runs an image that nothing here builds but that might be of this repository, whose name is
+def _is_strange(program: Program, names: Sequence[str]) -> bool:
+    """Whether a program runs an image that nothing here builds but that might be of this repository, whose names are
     given: it is named by a variable, lies in a registry of one's own, is named alike, or runs Django."""
     reference = program.image_name
     if program.image is not None or not reference or program.origin in JOBS:
@@ -162,11 +165,19 @@ def _is_strange(program: Program, name: str) -> bool:
         return False
     if "$" in reference or image.registry not in ("", *_PUBLIC) or program.is_django:
         return True
-    own, *parts = (re.sub(r"[^a-z0-9]", "", text.lower()) for text in (name, *image.name.split("/")))
-    return len(parts) > 1 and any(len(part) > 3 and (part in own or own in part) for part in parts)
+    own = [plain for name in names if len(plain := _plain(name)) > 3]
+    parts = [_plain(part) for part in image.name.split("/")]
+    alike = (part in each or each in part for part in parts if len(part) > 3 for each in own)
+    return len(parts) > 1 and any(alike)
 
 
+def _plain(name: str) -> str:
+    return re.sub(r"[^a-z0-9]", "", name.lower())
+
+
+# Of registries for everybody the name tells whose an image is.
 _PUBLIC = (
+    "ghcr.io",
     "quay.io",
     "gcr.io",
     "mcr.microsoft.com",

@@ -12,7 +12,7 @@ import os
 from bisect import bisect_left, bisect_right
 from collections.abc import Iterator, Sequence
 from difflib import SequenceMatcher
-from itertools import accumulate
+from itertools import accumulate, groupby
 from typing import NamedTuple
 
 from fixer.model import FileChange, Plan, Span
@@ -267,12 +267,27 @@ class _Run:
         old, new = was.extent(i, j), now.extent(k, m)
         origins = sorted({o for a, b, o in self.parts if o is not None and (_meet(a, old) or _meet(b, new))})
         if len(origins) > 1:
-            yield Block(self.old_line + i, removed, self.new_line + k, added, tuple(origins))
+            writers = [self._writers(now, n) for n in range(k, m)]
+            if removed or any(len(each) != 1 for each in writers):
+                yield Block(self.old_line + i, removed, self.new_line + k, added, tuple(origins))
+                return
+            # Several fixes put whole lines into one place: each has its own.
+            start = 0
+            for writer, lines in groupby(writers):
+                stop = start + len(list(lines))
+                yield Block(self.old_line + i, (), self.new_line + k + start, added[start:stop], writer)
+                start = stop
             return
         for op, a, b, c, d in SequenceMatcher(None, removed, added, autojunk=False).get_opcodes():
             if op != "equal":
                 before, after = self.old_line + i + a, self.new_line + k + c
                 yield Block(before, removed[a:b], after, added[c:d], tuple(origins))
+
+    def _writers(self, now: _Lines, number: int) -> tuple[int, ...]:
+        """The fixes that wrote words of a line, or the line itself where it has no words."""
+        words = now.words(number)
+        span = words if words.start < words.end else now.extent(number, number + 1)
+        return tuple(sorted({o for _, new, o in self.parts if o is not None and _meet(new, span)}))
 
 
 class _Lines:
@@ -294,6 +309,10 @@ class _Lines:
         first = bisect_left(self.starts, span.start)
         stop = bisect_right(self._words_end, span.end)
         return range(first, max(first, stop))
+
+    def words(self, number: int) -> Span:
+        """A line without its end."""
+        return Span(self.starts[number], self._words_end[number])
 
     def extent(self, start: int, stop: int) -> Span:
         """From one line to before another, with the end of the line above, which what is put in may have brought."""

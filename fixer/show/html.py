@@ -184,7 +184,7 @@ def _parts(cards: Iterable[Card]) -> Iterable[Part]:
         tasks.setdefault(task_of(card.group.rule).id, []).append(card)
     for own in tasks.values():
         task = task_of(own[0].group.rule)
-        yield Part(task.id, task.title, tuple(own))
+        yield Part(task.reference, task.title, tuple(own))
 
 
 def _stays(group: Group, read: Read) -> Stays:

@@ -20,7 +20,7 @@ WORST = 10
 class Row(NamedTuple):
     """How many findings of a task have each level, and how many of them have a fix that is taken."""
 
-    task: str
+    reference: str
     title: str
     counts: dict[Level, int]
     fixed: int
@@ -68,7 +68,7 @@ def _rows(taken: Iterable[Reported], left: Iterable[Reported]) -> Iterable[Row]:
             count[task.id] += 1
             levels.setdefault(task.id, Counter())[reported.level] += 1
     for task in sorted(tasks.values(), key=lambda each: (each.rank, each.id)):
-        yield Row(task.id, task.title, dict(levels[task.id]), fixed[task.id], stays[task.id])
+        yield Row(task.reference, task.title, dict(levels[task.id]), fixed[task.id], stays[task.id])
 
 
 def _config(stays: Iterable[Group]) -> Iterable[str]:

@@ -23,6 +23,9 @@ LEVELS = {Level.ERROR: "bold red", Level.WARNING: "yellow", Level.NOTE: "blue"}
 SAMPLE = 10
 """Lines of a change that a group shows unless all are asked for."""
 
+WIDE, NARROW = 9, 6
+"""Characters of a number's column, and of one on a narrow terminal."""
+
 FEW = 6
 """So many names are listed; of more, how many there are."""
 
@@ -70,15 +73,17 @@ def first_screen(plan: Plan, seen: Overview, console: Console, command: str) -> 
 
 def _table(seen: Overview, console: Console) -> None:
     """Tasks by level. On a narrow terminal titles are cut, numbers never."""
-    names = [f"{row.task} {row.title}" if row.title != row.task else row.task for row in seen.rows]
-    wide = min(max(map(len, names)), max(console.width - 40, 8))
-    columns = (*(str(level) for level in Level), "fixed", "stay")
-    console.print(Text(f"{'':{wide}}" + "".join(f"{name:>9}" for name in columns), "dim"), soft_wrap=True)
+    names = [f"{row.reference} {row.title}".strip() for row in seen.rows]
+    cell = WIDE if console.width >= 60 else NARROW
+    columns = [*(str(level) for level in Level), "fixed", "stay"]
+    wide = min(max(map(len, names)), max(console.width - 1 - cell * len(columns), NARROW))
+    heads = "".join(f"{name[: cell - 1]:>{cell}}" for name in columns)
+    console.print(Text(f"{'':{wide}}{heads}", "dim"), soft_wrap=True)
     for name, row in zip(names, seen.rows, strict=True):
         line = Text(f"{shortened(name, wide):{wide}}")
         for level in Level:
-            line.append(f"{row.counts.get(level, 0) or '·':>9}", LEVELS[level])
-        line.append(f"{row.fixed or '·':>9}{row.left or '·':>9}")
+            line.append(f"{row.counts.get(level, 0) or '·':>{cell}}", LEVELS[level])
+        line.append(f"{row.fixed or '·':>{cell}}{row.left or '·':>{cell}}")
         console.print(line, soft_wrap=True)
 
 

@@ -30,12 +30,14 @@ def text(report: Report, read: Read, *, verbose: bool = False, quiet: bool = Fal
     if quiet:
         return "".join(f"{_head(reported, read)}\n" for reported in report.findings)
     lines: list[str] = []
+    told: set[str] = set()
     for group in grouped(report.findings):
         if verbose:
             for reported in group.members:
                 lines += _finding(reported, read)
         else:
-            lines += _group(group, read)
+            lines += _group(group, read, [todo for todo in group.todo if todo not in told])
+            told |= set(group.todo)
     lines.append(click.style(summary(report), bold=True))
     if report.coverage is not None and (said := looked_at(report.coverage)):
         lines.append(said)
@@ -63,8 +65,11 @@ def _counted(number: int, level: Level) -> str:
     return f"{number} {level}" if number == 1 else f"{number} {level}s"
 
 
-def _group(group: Group, read: Read) -> Iterator[str]:
-    """One head for findings that say the same; then the fix, once, and the other places."""
+def _group(group: Group, read: Read, todo: list[str]) -> Iterator[str]:
+    """One head for findings that say the same; then the fix, once, and the other places.
+
+    `todo` are the things to do that were not said above.
+    """
     by_message: dict[str, list[Reported]] = {}
     for reported in group.members:
         by_message.setdefault(reported.finding.message, []).append(reported)
@@ -76,14 +81,14 @@ def _group(group: Group, read: Read) -> Iterator[str]:
     if rest := said[MESSAGES:]:
         others = [reported for members in rest for reported in members]
         yield f"    and {len(rest)} more of the kind, at {_places(others, read)}"
-    yield from _fix_of(group)
+    yield from _fix_of(group, todo)
 
 
-def _fix_of(group: Group) -> Iterator[str]:
+def _fix_of(group: Group, todo: list[str]) -> Iterator[str]:
     cure = group.members[0].finding.cure
     if isinstance(cure, Fix):
         yield f"    fix ({_tier(cure)}): {visible(cure.title)}  {click.style(f'[{group.name}]', dim=True)}"
-        yield from (f"    to do: {visible(todo)}" for todo in group.todo)
+        yield from (f"    to do: {visible(each)}" for each in todo)
         return
     yield from _blocked(cure)
 

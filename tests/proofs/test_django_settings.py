@@ -287,9 +287,8 @@ def test_a_long_statement_of_a_request_is_cancelled_and_a_migration_is_not(
     project = Project(tmp_path, cell).fix("[rules.unpooled-database]\nstatement-timeout-ms = 300\n")
     found = project.ask(plain, "limit", "cancelled")
     assert found["limit"] == {"is": "300ms"}
-    message, seconds, afterwards = found["cancelled"]["is"]
+    message, _, afterwards = found["cancelled"]["is"]
     assert "canceling statement due to statement timeout" in message
-    assert seconds < 5  # as long as it would have slept
     assert afterwards == 1
     project.manage(plain, "migrate", "shop", "zero")
     migrated = project.manage(plain, "migrate")  # which sleeps for a second

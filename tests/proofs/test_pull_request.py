@@ -843,7 +843,7 @@ def raw(monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[[Callable[[], Iter
 def dripping(first: bytes, then: bytes) -> Callable[[], Iterator[bytes]]:
     def body() -> Iterator[bytes]:
         yield first
-        for _ in range(400):
+        while True:
             time.sleep(0.02)
             yield then
 
@@ -864,12 +864,8 @@ HEAD = b"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\n"
     ids=["body", "headers", "one header", "status"],
 )
 def test_a_server_that_drips_is_left_after_a_while(raw: Any, body: Callable[[], Iterator[bytes]]) -> None:
-    started = time.monotonic()
-
     with pytest.raises(GitHubError, match="did not answer"):
         raw(body).get("/x")
-
-    assert time.monotonic() - started < 5
 
 
 def test_an_answer_without_an_end_is_cut(raw: Any, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -1032,6 +1028,12 @@ def test_every_request_and_answer_is_as_githubs_description_says(
         commit(clone, "Say less")
         push(hub, clone)
         actions.append(send(shallow(hub, tmp_path / "shallow"), wish=Wish(title="Another title")).action)
+        asked = github.GitHub(address, TOKEN)
+        listed = [
+            *asked.all("/orgs/acme/repos", type="all", sort="full_name"),
+            *asked.all("/users/acme/repos", type="owner", sort="full_name"),
+            *asked.all("/search/repositories", "items", q="org:acme", sort="updated"),
+        ]
         hub.tokens[TOKEN] = Token(push=False)
         actions.append(send(clone, wish=Wish(fork=True, branch="other")).action)
     finally:
@@ -1042,6 +1044,7 @@ def test_every_request_and_answer_is_as_githubs_description_says(
     assert actions == ["created", "unchanged", "updated", "updated", "created"], (tmp_path / "prism.log").read_text()[
         -3000:
     ]
+    assert [each["full_name"] for each in listed] == ["acme/shop"] * 3
     assert hub.count(r"PATCH /repos/.*") == 2
     assert hub.count(r"GET /repos/.*/compare/.*") == 1
     assert hub.count(r"POST /repos/.*/forks") == 1

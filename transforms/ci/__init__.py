@@ -1,1 +1,1 @@
-"""The `ci` pack."""
+"""Workflows."""

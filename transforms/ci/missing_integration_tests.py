@@ -71,7 +71,9 @@ class HealthTests(TestCase):
 class Options(RuleOptions):
     scaffold: bool = option(False, "Write a small suite where the repository has none.")
     path: str = option("", "The folder of the suite, where it is not found by its name.")
-    env: Mapping[str, str] = option({}, "Environment variables for the new job, for what cannot be inferred.")
+    env: Mapping[str, str] = option(
+        {}, "Environment variables for the new job, for what cannot be inferred.", about="variable"
+    )
 
 
 def check(

@@ -34,7 +34,9 @@ _LOOKS = re.compile(r"No changes detected|^git (diff|status)\b")
 
 
 class Options(RuleOptions):
-    env: Mapping[str, str] = option({}, "Environment variables for the new job, for what cannot be inferred.")
+    env: Mapping[str, str] = option(
+        {}, "Environment variables for the new job, for what cannot be inferred.", about="variable"
+    )
 
 
 def check(

@@ -74,7 +74,7 @@ if missed:
 
 class Options(RuleOptions):
     locustfile: str = option("", "The load test, where it is not found by its name.")
-    health_path: str = option("", "The path that answers 200 when the application is up.")
+    health_path: str = option("", "The path that answers 200 when the application is up.", about="path")
     start: str = option("", "The command that starts the application on port 8000, where it cannot be inferred.")
     users: int = option(20, "Simulated users.")
     spawn_rate: int = option(5, "Users that start per second.")
@@ -83,7 +83,9 @@ class Options(RuleOptions):
     p50: int = option(200, "Milliseconds that half of the requests may take.")
     p95: int = option(500, "Milliseconds that 95 % of the requests may take.")
     p99: int = option(1000, "Milliseconds that 99 % of the requests may take.")
-    env: Mapping[str, str] = option({}, "Environment variables for the new job, for what cannot be inferred.")
+    env: Mapping[str, str] = option(
+        {}, "Environment variables for the new job, for what cannot be inferred.", about="variable"
+    )
 
 
 def check(

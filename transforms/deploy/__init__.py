@@ -1,1 +1,1 @@
-"""The `deploy` pack."""
+"""Deployment."""

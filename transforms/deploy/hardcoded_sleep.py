@@ -78,7 +78,7 @@ OWN_VARIABLES = re.compile(r"(GITHUB|RUNNER|AWS)_\w+")
 
 class Options(RuleOptions):
     url: str | Sequence[str] | Mapping[str, str | Sequence[str]] = option(
-        "", "what to ask where nothing that follows is checked: one URL, several, or one per job id"
+        "", "what to ask where nothing that follows is checked: one URL, several, or one per job id", about="address"
     )
     timeout: int = option(300, "seconds after which a deployment that is not healthy has failed")
     interval: int = option(5, "seconds between two attempts")

@@ -1,1 +1,1 @@
-"""The `django` pack."""
+"""Django."""

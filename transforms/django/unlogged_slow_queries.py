@@ -257,7 +257,7 @@ def _heard(module: PythonModule, value: ast.expr | None) -> Parts | None:
     for part in (handlers, loggers):
         if part is not None and (not isinstance(part, ast.Dict) or has_spread(part)):
             return None
-    working = _working(handlers)
+    working = _working(handlers, module.path)
     if _is_heard(logging, loggers, handlers, working):
         return ()
     name, new = _handler(handlers, working)
@@ -302,13 +302,16 @@ def _is_low_enough(level: ast.expr | None) -> bool:
     return (LEVELS.get(str(given).upper(), 0) if not isinstance(given, int) else given) <= LEVELS["WARNING"]
 
 
-def _working(handlers: ast.expr | None) -> list[str]:
-    """Handlers that show a warning in production."""
+def _working(handlers: ast.expr | None, path: str) -> list[str]:
+    """Handlers that show a warning in production; one of the project's own may write it into the very database."""
+    own = tuple(f"{folder}." for folder in path.split("/")[:-1])
     found = []
     for name, value in zip(handlers.keys, handlers.values, strict=True) if isinstance(handlers, ast.Dict) else ():
         written = ast.unparse(value)
         debug_only = "require_debug_true" in written or "RequireDebugTrue" in written
-        if text(name) and not debug_only and not SILENT.search(written) and _is_low_enough(item(value, "level")):
+        of_project = text(item(value, "class")).startswith(own)
+        shows = not debug_only and not SILENT.search(written) and not of_project
+        if text(name) and shows and _is_low_enough(item(value, "level")):
             found.append(text(name))
     return found
 

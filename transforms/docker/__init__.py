@@ -1,1 +1,1 @@
-"""The `docker` pack."""
+"""Docker."""

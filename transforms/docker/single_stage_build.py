@@ -25,7 +25,7 @@ from fixer.docker.images import base_image
 from fixer.docker.packages import compiles, installed, is_for_compiling, name_of, needed_at_run_time, removes
 from fixer.documents import DEVELOPMENT
 from fixer.languages.dockerfile import Dockerfile, Instruction, New, Stage
-from fixer.languages.shell import Command, Script, Shell
+from fixer.languages.shell import Command, Script, Shell, Structure
 from fixer.model import Blocked, Finding, Fix, Level, Parts, Profile, Rule, Tier, joined, listed
 from fixer.runtime.builds import ImageBuild, ImageBuilds
 
@@ -39,9 +39,11 @@ _INSTALLS_ELSEWHERE = {
     ("--target", "-t", "--prefix", "--root"): "it installs into a folder of its own",
 }
 _TIDIES = frozenset(("rm", "echo", "apt-get", "apt", "apk", "set", "true"))
+_INSTALLS_PACKAGES = re.compile(r"\b(?:apt-get|apt) (?:-\S+ )*install\b|\bapk (?:-\S+ )*add\b")
 _UPDATES = re.compile(r"(?:apt-get|apt|apk) (?:-\S+ )*(?:update|upgrade)")
 _MAKES_USERS = frozenset(("useradd", "adduser", "groupadd", "addgroup", "mkdir", "chown", "chmod", "ln"))
 _COMPILES = frozenset(("gcc", "g++", "cc", "make", "cmake", "cargo", "rustc"))
+_JOINED_OTHERWISE = (Structure.PIPELINE, Structure.BRANCH, Structure.LOOP, Structure.SUBSTITUTION, Structure.BACKGROUND)
 _OF_THE_SYSTEM = re.compile(r"/usr/local/(?:bin/(?:python|pip|gunicorn|uvicorn|daphne|celery|django)|lib/python)")
 
 
@@ -246,13 +248,26 @@ def _in_second(
 
 def _same(instruction: Instruction, flags: tuple[str, ...]) -> New:
     body = instruction.body
-    return New(instruction.op, list(body) if isinstance(body, list) else instruction.text, flags)
+    if (
+        instruction.op in ("ENV", "LABEL")
+        and len(instruction.words) > 1
+        and all("=" in w.text for w in instruction.words)
+    ):
+        lines = [word.text for word in instruction.words]
+        joint = "\n" if "  " in instruction.text else " "  # continued lines keep a line for each
+        return New(instruction.op, joint.join(lines), flags)
+    text = re.sub(r"\s{2,}(?=&&|\|\|)", "\n", instruction.text) if instruction.op == "RUN" else instruction.text
+    return New(instruction.op, list(body) if isinstance(body, list) else text, flags)
 
 
 def _is_one_list(instruction: Instruction) -> bool:
     """Whether it is commands joined by `&&`, so that each can go or stay."""
     script = Script.parse(instruction.script, Shell(posix=True))
-    return not re.search(r"\|\||;|\||\$\(|`|\bif\b|\bfor\b", script.text.replace("&&", ""))
+    joined_by = script.code
+    for command in reversed(script.commands):
+        joined_by = joined_by[: command.start] + joined_by[command.end :]
+    alone = not any(command.within(*_JOINED_OTHERWISE) for command in script.commands)
+    return alone and not joined_by.replace("&&", "").replace("\\", "").strip()
 
 
 def _without(command: Command, gone: set[str]) -> str:
@@ -285,11 +300,10 @@ def _with_libraries(again: list[New], runtime: list[str], family: str) -> list[N
     if not runtime:
         return again
     libraries = " ".join(runtime)
-    verb = "apk add" if family == "alpine" else "apt-get install"
     for at, new in enumerate(again):
-        if new.op == "RUN" and isinstance(new.body, str) and verb in new.body:
+        if new.op == "RUN" and isinstance(new.body, str) and _INSTALLS_PACKAGES.search(new.body):
             lines = new.body.split("\n")
-            number = next(number for number, line in enumerate(lines) if verb in line)
+            number = next(number for number, line in enumerate(lines) if _INSTALLS_PACKAGES.search(line))
             there = set(lines[number].split())
             more = " ".join(name for name in runtime if name not in there)
             lines[number] = f"{lines[number]} {more}".rstrip()

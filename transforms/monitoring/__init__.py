@@ -1,1 +1,1 @@
-"""The `monitoring` pack."""
+"""Monitoring."""

@@ -1,1 +1,1 @@
-"""The `recovery` pack."""
+"""Backups and recovery."""

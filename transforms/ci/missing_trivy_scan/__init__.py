@@ -28,6 +28,7 @@ from collections.abc import Iterator
 
 from fixer.django.project import DjangoProject
 from fixer.github.catalog.actions import Catalog
+from fixer.github.origin import DefaultBranch
 from fixer.github.workflow import Job
 from fixer.github.workflows import Workflows, commands_of
 from fixer.model import Finding, Rule
@@ -41,14 +42,19 @@ _PROGRAMS = ("trivy", "grype", "snyk", "osv-scanner", "docker", "podman")
 
 
 def check(
-    workflows: Workflows, runners: TaskRunners, catalog: Catalog, django: DjangoProject | None, options: Options
+    workflows: Workflows,
+    runners: TaskRunners,
+    catalog: Catalog,
+    django: DjangoProject | None,
+    branch: DefaultBranch | None,
+    options: Options,
 ) -> Iterator[Finding]:
     yield from repaired(workflows)
     jobs = [job for workflow in workflows.documents for job in workflow.jobs.values()]
     if runners.run("trivy") or any(map(_scans, jobs)):
         return
     if django is not None or workflows.has_dockerfile:
-        yield added(workflows, catalog, options)
+        yield added(workflows, catalog, branch, options)
 
 
 def _scans(job: Job) -> bool:

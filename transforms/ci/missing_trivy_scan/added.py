@@ -8,6 +8,7 @@ from typing import Any
 from fixer.github.catalog.actions import Catalog
 from fixer.github.catalog.references import reference
 from fixer.github.expressions import conditions
+from fixer.github.origin import DefaultBranch
 from fixer.github.workflow import Workflow
 from fixer.github.workflows import Workflows
 from fixer.languages.tables import mapping
@@ -27,19 +28,25 @@ class Options(RuleOptions):
     severity: Sequence[str] = option(("CRITICAL", "HIGH"), "What a scan that fhfix adds reports.")
 
 
-def added(workflows: Workflows, catalog: Catalog, options: Options) -> Finding:
-    place = next((each for each in _candidates(workflows) if _sees_everything(each, workflows)), None)
+def added(workflows: Workflows, catalog: Catalog, branch: DefaultBranch | None, options: Options) -> Finding:
+    names = (branch.name,) if branch is not None else _DEFAULT_BRANCHES
+    place = next((each for each in _candidates(workflows) if _sees_everything(each, workflows, names)), None)
     shown = place or workflows.integration or workflows.documents[0]
     return Finding(
         shown.path,
         next(iter(shown.jobs.values())).node.span,
         "no workflow scans the repository for known holes",
-        _fix(place, shown, workflows, catalog, options),
+        _fix(place, shown, workflows, catalog, names, options),
     )
 
 
 def _fix(
-    place: Workflow | None, shown: Workflow, workflows: Workflows, catalog: Catalog, options: Options
+    place: Workflow | None,
+    shown: Workflow,
+    workflows: Workflows,
+    catalog: Catalog,
+    names: Sequence[str],
+    options: Options,
 ) -> Fix | Blocked:
     model = _model(shown, workflows)
     job = _job(shown, model, catalog, options)
@@ -47,7 +54,7 @@ def _fix(
     part: Parts | NewFile
     if place is None:
         title = f"add the workflow {PATH}"
-        part = NewFile(PATH, _workflow(job | {"timeout-minutes": _MINUTES}, shown))
+        part = NewFile(PATH, _workflow(job | {"timeout-minutes": _MINUTES}, shown, names))
     else:
         # What it finds is advice, and where a plan has no code scanning the upload fails: nothing waits for it.
         part = place.add_job(JOB, _guarded(job, place), gates=False)
@@ -69,7 +76,7 @@ def _candidates(workflows: Workflows) -> list[Workflow]:
     return [*workflows.integrations, *(each for each in secure if each not in workflows.integrations)]
 
 
-def _sees_everything(workflow: Workflow, workflows: Workflows) -> bool:
+def _sees_everything(workflow: Workflow, workflows: Workflows, default: Sequence[str]) -> bool:
     """Whether it runs for every push to the default branch, and nothing else depends on how it ends."""
     if "workflow_call" in workflow.triggers or _waited_for(workflow, workflows):
         return False
@@ -78,16 +85,16 @@ def _sees_everything(workflow: Workflow, workflows: Workflows) -> bool:
         return "push" in workflow.triggers
     if any("paths" in given or "paths-ignore" in given for given in events.values() if isinstance(given, dict)):
         return False
-    return "push" in events and _is_of_default_branch(mapping(events["push"]))
+    return "push" in events and _is_of_default_branch(mapping(events["push"]), default)
 
 
-def _is_of_default_branch(push: dict[str, Any]) -> bool:
-    """The default branch is not in the files: one of the usual names, or whatever is not left out."""
+def _is_of_default_branch(push: dict[str, Any], default: Sequence[str]) -> bool:
+    """The default branch is not in the files: one of these names, or whatever is not left out."""
     branches = push.get("branches")
     if branches is None:
         return "tags" not in push and "tags-ignore" not in push
     names = branches if isinstance(branches, list) else [branches]
-    return any(name in ("*", "**", *_DEFAULT_BRANCHES) for name in names)
+    return any(name in ("*", "**", *default) for name in names)
 
 
 def _waited_for(workflow: Workflow, workflows: Workflows) -> bool:
@@ -155,9 +162,9 @@ def _job(workflow: Workflow, model: Workflow, catalog: Catalog, options: Options
     }
 
 
-def _workflow(job: dict[str, Any], like: Workflow) -> str:
+def _workflow(job: dict[str, Any], like: Workflow, default: Sequence[str]) -> str:
     """A workflow of its own, for pull requests, every push to the default branch, and once a week."""
-    branches = _branches(like)
+    branches = tuple(default) if len(default) == 1 else _branches(like)
     push = {"branches": Flow(branches)} if branches else None
     order = ("name", "runs-on", "timeout-minutes", "permissions", "steps")
     events = {"pull_request": None, "push": push, "schedule": [{"cron": "17 4 * * 1"}]}

@@ -33,7 +33,7 @@ from fixer.github.workflow import Job, Step, Workflow
 from fixer.languages.shell import Command, Script, Silence, Silencer
 from fixer.languages.toml import toml_value
 from fixer.languages.yaml import dotted
-from fixer.model import Blocked, Finding, Fix, Parts, Rule, RuleOptions, Tier, listed, option
+from fixer.model import Blocked, Finding, Fix, Parts, Rule, RuleOptions, Tier, joined, listed, option
 from transforms.ci.silent_type_check.checks import LINTERS, TESTS, TYPES, Check, always_succeeds, check_of
 from transforms.ci.silent_type_check.windows import WindowsScript
 
@@ -237,7 +237,7 @@ def _unsilenced(
             edits.add((start, start, f"set -o pipefail{separator}"))
     if edits:
         parts.append(workflow.splice_scalar(run, sorted(edits)))
-    return next((part for part in parts if isinstance(part, Blocked)), tuple(e for p in parts for e in p))  # type: ignore[union-attr]
+    return joined(parts)
 
 
 def _indent(text: str, at: int) -> str:

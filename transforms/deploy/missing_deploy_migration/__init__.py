@@ -92,7 +92,9 @@ class Options(RuleOptions):
         (), "the command in the container, in words; python manage.py migrate --noinput by default"
     )
     timeout: int = option(60, "minutes that a migration may take")
-    command: str = option("", "a command that migrates, for ways of deploying that have no one-off task")
+    command: str = option(
+        "", "a command that migrates, for ways of deploying that have no one-off task", about="migration"
+    )
 
 
 def check(

@@ -53,7 +53,9 @@ _TEXT = re.compile(r"^[A-Za-z][A-Za-z0-9-]{0,62}$")
 
 class Options(RuleOptions):
     instance: str = option(
-        "", "the RDS instance of production: its name, or an expression such as ${{ vars.RDS_INSTANCE }}"
+        "",
+        "the RDS instance of production: its name, or an expression such as ${{ vars.RDS_INSTANCE }}",
+        about="instance",
     )
     style: Literal["action", "inline"] = option(
         "action", "where its shell stands: in an action of the repository, or inline in the job"

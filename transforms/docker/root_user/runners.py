@@ -1,10 +1,12 @@
 """Those who run the image: what keeps them working, and what a person must do."""
 
 import posixpath
+import re
 
 from fixer.docker.compose import Mount
 from fixer.docker.images import ROOT
 from fixer.docker.privileges import User, is_within
+from fixer.documents import DEVELOPMENT
 from fixer.languages.toml import toml_value
 from fixer.model import Blocked, Parts, listed
 from fixer.runtime.builds import ImageBuild, ImageBuilds
@@ -42,7 +44,14 @@ def kept_working(container: Container, folders: Folders, user: User, options: Op
     """What keeps programs with folders of the host working. Where the sources are mounted, files keep their owner on
     the host, so that development goes on as it was; data of the host is for its owner to give away."""
     developing = on_sources(container, folders)
-    if developing and len(developing) == len(container.build.runners) and not _has_sources(container, folders):
+    alone = bool(developing) and len(developing) == len(container.build.runners)
+    if alone and (started := _starts_for_development(container)):
+        return Blocked(
+            f"it is for development: it starts `{started}`, and {developing[0].path} mounts the sources of the host "
+            "over its own",
+            "leave it; what is deployed gets an image of its own",
+        )
+    if alone and not _has_sources(container, folders):
         return Blocked(
             f"the image has no sources of its own: {developing[0].path} mounts those of the host, whose files another "
             "user could not write",
@@ -84,6 +93,13 @@ def kept_working(container: Container, folders: Folders, user: User, options: Op
             document, node = program.written
             parts.append(document.add_key(node if node.target is None else node.target, "user", "root"))
     return parts
+
+
+def _starts_for_development(container: Container) -> str:
+    """What the image starts by itself, where that is a server of development by its name; else nothing."""
+    start = container.stage.last("CMD", "ENTRYPOINT")
+    said = start.text if start is not None else ""
+    return said if re.search(r"\brunserver\b", said) or DEVELOPMENT.search(said) else ""
 
 
 def _has_sources(container: Container, folders: Folders) -> bool:
@@ -134,6 +150,9 @@ def _unseen(build: ImageBuild, builds: ImageBuilds) -> str:
         return f"{builds.strangers[0].place} runs {builds.strangers[0].image_name}, which may be this image"
     if pushed and not any(program.image_name for program in shown):
         return f"{pushed[0]} builds the image, and what runs it is not in the repository"
+    railway = next((program for program in build.runners if program.origin == "railway"), None)
+    if railway is not None:
+        return f"{railway.path}: which volumes Railway mounts is not in the repository"
     if not build.runners:
         return "what runs the image is not in the repository"
     return ""

@@ -78,7 +78,7 @@ def _ruled(config: PrometheusConfig, prometheus: PrometheusFiles, targets: Optio
         return Blocked(
             f"which job of {config.path} watches the application is not known",
             "name it",
-            f'rules.{RULE_ID}.job = "{config.jobs[0].name if config.jobs else "web"}"',
+            f'rules.{RULE_ID}.job = "{_likely(config)}"',
         )
     folder = config.path.rpartition("/")[0]
     stem = "alerts" if f"{folder}/alerts.yml".lstrip("/") not in prometheus.taken else "django-alerts"
@@ -96,6 +96,12 @@ def _ruled(config: PrometheusConfig, prometheus: PrometheusFiles, targets: Optio
     ]
     effects = (f"{path}: {chosen.name} is down, gone, answers with errors, or too slowly",)
     return Fix.of("add rules for alerts, with their tests", *parts, tier=Tier.REVIEW, effects=effects, todo=todo)
+
+
+def _likely(config: PrometheusConfig) -> str:
+    """A job that may be meant: none of Prometheus itself, nor of an exporter."""
+    others = [each.name for each in config.jobs if not re.search(r"prometheus|export", each.name)]
+    return next((name for name in others if name), "web")
 
 
 def _watching(config: PrometheusConfig, prometheus: PrometheusFiles, job: str) -> ScrapeJob | None:

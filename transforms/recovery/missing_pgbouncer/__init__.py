@@ -99,12 +99,17 @@ def _serves(program: Program) -> bool:
 
 def _connections(runtime: Runtime, serving: list[Program]) -> tuple[int, int]:
     """The connections that are opened at most, as far as numbers stand in commands, and those that PostgreSQL takes."""
-    most = 0
+    by_file: dict[str, int] = {}
     for program in serving:
+        if program.origin == "dockerfile" and any(
+            other.image is program.image for other in serving if other is not program
+        ):
+            continue  # the image as it is built, which another file starts
         for started in program.running(Kind.SERVER, Kind.WORKER):
             processes = _number(started.command.value("-w", "--workers", "-c", "--concurrency", "--processes"))
             threads = _number(started.command.value("--threads"))
-            most += processes * threads
+            by_file[program.path] = by_file.get(program.path, 0) + processes * threads
+    most = max(by_file.values(), default=0)  # files beside each other start the same application
     limit = 100
     for program in runtime.programs:
         for started in program.commands:

@@ -1,0 +1,79 @@
+"""The rules about recovery together: one makes what the next one needs, and none undoes another's work."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from fixer.model import Plan
+from fixer.registry import all_rules
+from tests.fixture_cases import FIXTURES, files, planned
+
+RULES = {rule.id: rule for rule in all_rules()}
+
+
+def plan(case: str, folder: Path, *rules: str, config: str = "") -> Plan:
+    found = planned(folder, files(FIXTURES / case / "before"), [RULES[rule] for rule in rules], config)
+    assert found.faults == ()
+    return found
+
+
+def text(found: Plan, path: str) -> str:
+    return found.files[path].after.text
+
+
+def test_a_backup_is_there_before_its_restore_test(tmp_path: Path) -> None:
+    found = plan("missing-backup-job/reached-by-a-secret", tmp_path, "missing-restore-test", "missing-backup-job")
+
+    image = "postgres:16-alpine"
+    assert set(found.files) == {".github/workflows/backup.yml", ".github/workflows/restore-test.yml"}
+    assert image in text(found, ".github/workflows/restore-test.yml")
+    assert [reported.rule.id for reported in found.left] == []
+
+
+def test_behind_a_pooler_no_session_is_given_a_limit(tmp_path: Path) -> None:
+    case = "missing-pgbouncer/host-of-a-variable"
+    alone = plan(case, tmp_path / "alone", "unpooled-database", config='[rules.unpooled-database]\nserver = "wsgi"\n')
+    both = plan(
+        case,
+        tmp_path / "both",
+        "missing-pgbouncer",
+        "unpooled-database",
+        config='[rules.unpooled-database]\nserver = "wsgi"\n',
+    )
+
+    settings = text(both, "shop/settings.py")
+    assert "CONN_MAX_AGE" in text(alone, "shop/settings.py")
+    assert "CONN_MAX_AGE" in settings
+    assert "DISABLE_SERVER_SIDE_CURSORS" in settings
+    assert not any("statement_timeout" in change.after.text for change in both.files.values())
+
+
+def test_a_limit_of_the_session_keeps_the_pooler_away(tmp_path: Path) -> None:
+    """Which fhfix may have written itself, when there was no pooler."""
+    before = files(FIXTURES / "missing-pgbouncer/host-of-a-variable/before")
+    before["shop/limits.py"] = b'def limit(cursor):\n    cursor.execute("SET statement_timeout = 30000")\n'
+
+    found = planned(tmp_path, before, [RULES["missing-pgbouncer"]])
+
+    (left,) = found.left
+    assert found.files == {}
+    assert "shop/limits.py:2" in str(left.finding.cure)
+
+
+def test_what_a_backup_script_writes_its_restore_reads(tmp_path: Path) -> None:
+    case = "partial-restore/after-the-database-is-dropped"
+    found = plan(case, tmp_path, "silent-backup-failure", "partial-restore")
+
+    assert "--clean" not in text(found, "docker/restore")
+    assert "ON_ERROR_STOP" in text(found, "docker/restore")
+
+
+def test_more_connections_than_the_server_takes_are_a_defect(tmp_path: Path) -> None:
+    before = files(FIXTURES / "missing-pgbouncer/host-of-a-variable/before")
+    before["Dockerfile"] = before["Dockerfile"].replace(b'"--workers", "4"', b'"--workers", "40"')
+
+    found = planned(tmp_path, before, [RULES["missing-pgbouncer"]])
+
+    (taken,) = found.taken
+    assert taken.level == "warning"
+    assert taken.finding.message == "up to 160 connections are opened, and PostgreSQL takes 97"

@@ -1,0 +1,168 @@
+"""Nothing asks from outside whether production answers, or what asks can tell nobody.
+
+## Why
+A deployment is checked when it is made; what goes down at night is seen by the first customer. The usual workflow with
+a `curl` for each address raises a false alarm at a single 503 and at a redirect, stops at the first address that is
+down, and sends an alarm at every run while it is.
+
+The fix adds one workflow, every fifteen minutes and off the full hour. One job asks all addresses, follows redirects
+and tries again; then it opens an issue, changes its title while things change, and closes it when all answer.
+Where the workflows tell Slack already, Slack hears of the beginning and the end. The addresses are those that the
+deployment to production asks; one that the URLconf does not have is left out and named, since a check that is red for
+ever is worse than none.
+
+## When it is left alone
+Where a workflow by a clock asks an address of the project, or Terraform, CloudFormation, Upptime, Checkly or a
+blackbox exporter does; repositories that deploy nothing to production. A workflow that asks and whose message is
+refused, `status: error` for action-slack, is told to say `failure`.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from textwrap import indent
+from typing import Literal
+
+from fixer.deploy.deployments import DeployJob, Deployments
+from fixer.django.routes import Routes
+from fixer.model import Blocked, Finding, Fix, Level, NewFile, Profile, Rule, RuleOptions, Tier, listed, option
+from fixer.monitoring.asking import Asking, Check, host_of
+from fixer.monitoring.telling import Tellers, refused_status
+from fixer.scripts import script
+
+PATH = ".github/workflows/uptime.yml"
+_STAGING = re.compile(r"(^|[.-])(stag(e|ing)|dev|test|qa|uat|preview|demo)([.-]|$)")
+
+
+class Options(RuleOptions):
+    urls: Sequence[str] = option((), "the addresses to ask, where the deployment does not say them")
+    cron: str = option("7,22,37,52 * * * *", "when they are asked")
+    tell: Literal["", "issue", "slack"] = option("", "by an issue alone, or Slack too; by itself as the workflows do")
+
+
+def check(
+    deployments: Deployments, asking: Asking, tellers: Tellers | None, routes: Routes | None, options: Options
+) -> Iterator[Finding]:
+    jobs = _production(deployments)
+    asked = [each for each in asking.checks if _is_ours(each, jobs, options)]
+    yield from (finding for each in asked if tellers is not None for finding in _refused(each, tellers))
+    if not jobs or asked or asking.elsewhere:
+        return
+    job = jobs[0]
+    message = f"job {job.id} deploys to production, and nothing asks whether it answers afterwards"
+    yield Finding(job.workflow.path, job.deployments[0].span, message, _cure(jobs, tellers, routes, options))
+
+
+def _production(deployments: Deployments) -> list[DeployJob]:
+    return [job for jobs in deployments.jobs.values() for job in jobs if job.environment == "production"]
+
+
+def _is_ours(each: Check, jobs: Sequence[DeployJob], options: Options) -> bool:
+    """Whether a check asks for this application, by its addresses or by its name."""
+    ours = {host_of(url) for url in (*options.urls, *(url for job in jobs for url in job.urls))} - {""}
+    return each.is_named_so or bool(each.hosts & ours)
+
+
+def _refused(each: Check, tellers: Tellers) -> Iterator[Finding]:
+    for telling in tellers.of(each.workflow):
+        status = refused_status(telling.step)
+        if status is not None:
+            message = f"nobody is told when an address is down: action-slack refuses the status {status.value!r}"
+            edits = each.workflow.set_scalar(status, "failure")
+            cure = Fix.of("let the step say failure", edits, tier=Tier.REVIEW)
+            yield Finding(each.workflow.path, status.span, message, cure, Level.WARNING)
+            return
+
+
+# -- where none is ------------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class _Addresses:
+    known: tuple[str, ...]
+    refused: tuple[str, ...]
+
+
+def _cure(jobs: Sequence[DeployJob], tellers: Tellers | None, routes: Routes | None, options: Options) -> Fix | Blocked:
+    found = _addresses(jobs, routes, options)
+    if not found.known:
+        said = f"; its checks ask {listed(found.refused)}, for which the URLconf has no route" if found.refused else ""
+        return Blocked(
+            f"no address is known by which production answers{said}",
+            "name those that should be asked",
+            f'rules.{RULE.id}.urls = ["https://www.example.com/health/"]',
+        )
+    means, secret = tellers.channel if tellers is not None else ("issue", "")
+    by_slack = options.tell == "slack" or (not options.tell and means == "slack")
+    secret = secret or "SLACK_WEBHOOK"
+    todo = [
+        "In a public repository GitHub stops schedules after 60 days without a commit, and it starts them late when"
+        " it is busy: have a monitor outside of GitHub, too, where an hour matters.",
+    ]
+    if found.refused:
+        todo.insert(0, f"Left out, since the URLconf has no route for it: {listed(found.refused)}.")
+    if by_slack:
+        todo.append(f"The secret {secret} must hold the address of Slack's webhook.")
+    return Fix.of(
+        f"add the workflow {PATH}",
+        NewFile(PATH, _workflow(found.known, options.cron, secret if by_slack else "")),
+        tier=Tier.REVIEW,
+        effects=(f"{PATH}: asks {listed(found.known)}, and opens an issue while one does not answer",),
+        todo=todo,
+    )
+
+
+def _addresses(jobs: Sequence[DeployJob], routes: Routes | None, options: Options) -> _Addresses:
+    if options.urls:
+        return _Addresses(tuple(options.urls), ())
+    known: list[str] = []
+    refused: list[str] = []
+    # `${URL:-https://…}` says an address, too, and its brace is none of it.
+    for url in dict.fromkeys(url.rstrip("}") if "{" not in url else url for job in jobs for url in job.urls):
+        host = host_of(url)
+        if "${{" in url or "." not in host or _STAGING.search(host):
+            continue
+        path = url.partition("://")[2].partition("/")[2].partition("?")[0]
+        # The first page may be that of a front end, which no URLconf knows.
+        (refused if path and routes is not None and routes.answers(path) is False else known).append(url)
+    return _Addresses(tuple(known), tuple(refused))
+
+
+def _workflow(urls: Sequence[str], cron: str, secret: str) -> str:
+    tell = script(__package__, "tell.sh")
+    if secret:
+        tell = script(__package__, "slack.sh") + tell.replace("# opened", 'slack "$title: $run"')
+        tell = tell.replace("# closed", 'slack "Every address answers again: $run"')
+    else:
+        tell = tell.replace("  # opened\n", "").replace("  # closed\n", "")
+    text = script(__package__, "uptime.yml").replace("CRON", cron)
+    if secret:
+        down = "          DOWN: ${{ steps.ask.outputs.down }}\n"
+        text = text.replace(down, f"{down}          WEBHOOK: ${{{{ secrets.{secret} }}}}\n")
+    blocks: Mapping[str, str] = {
+        "        ADDRESSES": "\n".join(urls),
+        "          ASK": script(__package__, "ask.sh"),
+        "          TELL": tell,
+    }
+    for place, block in blocks.items():
+        text = text.replace(f"{place}\n", indent(block.rstrip("\n"), " " * (len(place) - len(place.lstrip()))) + "\n")
+    return text
+
+
+def _deploys_production(deployments: Deployments) -> bool:
+    return bool(_production(deployments))
+
+
+RULE = Rule(
+    __name__,
+    "Nothing asks from outside whether production answers",
+    check,
+    audit=("D-004.2",),
+    criterion="Production does not go unwatched from outside, and what watches it can tell somebody",
+    hours=(1, 2),
+    level=Level.NOTE,
+    profile=Profile.AUDIT,
+    applies=_deploys_production,
+)
