@@ -171,9 +171,10 @@ def _daily_scan(repository: Repository, found: re.Match[str]) -> Answer:
 def _stages(repository: Repository, found: re.Match[str]) -> Answer:
     """That there are stages, and that what they copy is there to be copied."""
     images = repository.fact(Images)
-    named = re.search(r"[\w./-]*Dockerfile[\w.-]*", found.string)
-    if named and not any(path.endswith(named[0].removeprefix("./")) for path in repository.files):
-        return Verdict.FALSE, f"{named[0]} is not there"
+    words = (word.strip("`*()[],:;•").removeprefix("./") for word in found.string.split())
+    named = next((word for word in words if "Dockerfile" in word), "")
+    if named and not any(path.endswith(named) for path in repository.files):
+        return Verdict.FALSE, f"{named} is not there"
     staged = [document for document in repository.documents(Dockerfile) if len(document.stages) > 1]
     if not staged:
         return Verdict.FALSE, "no Dockerfile has more than one stage"

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Self
 
@@ -12,7 +13,7 @@ from fixer.github.workflow import Step, Workflow
 from fixer.languages.lines import Lines
 from fixer.languages.shell import Command, Script, Shell
 from fixer.languages.yaml import Node
-from fixer.model import Blocked, Parts, Span
+from fixer.model import Blocked, FileError, Parts, Span
 
 if TYPE_CHECKING:
     from fixer.repository import Repository
@@ -122,7 +123,7 @@ class DataScripts:
     def detect(cls, repository: Repository) -> Self | None:
         """None where nothing dumps or restores."""
         found: list[DataScript] = []
-        for document in repository.documents(Lines, lambda source: _is_of_interest(source.path, source.text)):
+        for document in _scripts(repository):
             script = Script.parse(document.text, _shell_of(document.text) or Shell(errexit=False))
             if not script.error:
                 found.append(DataScript(script, document))
@@ -134,10 +135,19 @@ class DataScripts:
         return cls(tuple(found)) if found else None
 
 
+def _scripts(repository: Repository) -> Iterator[Lines]:
+    """What is no script is not read, so that nobody is told that it was looked at."""
+    for path in repository.files:
+        if word_of(path) != "script" or not _is_of_interest(path, repository.text(path)):
+            continue
+        with suppress(FileError):
+            document = repository.document(path)
+            if isinstance(document, Lines):
+                yield document
+
+
 def _is_of_interest(path: str, text: str) -> bool:
-    if word_of(path) != "script" or not _NAMED.search(text):
-        return False
-    return _shell_of(text) is not None or path.endswith((".sh", ".bash"))
+    return _NAMED.search(text) is not None and (_shell_of(text) is not None or path.endswith((".sh", ".bash")))
 
 
 def _shell_of(text: str) -> Shell | None:

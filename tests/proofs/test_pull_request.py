@@ -1028,6 +1028,12 @@ def test_every_request_and_answer_is_as_githubs_description_says(
         commit(clone, "Say less")
         push(hub, clone)
         actions.append(send(shallow(hub, tmp_path / "shallow"), wish=Wish(title="Another title")).action)
+        asked = github.GitHub(address, TOKEN)
+        listed = [
+            *asked.all("/orgs/acme/repos", type="all", sort="full_name"),
+            *asked.all("/users/acme/repos", type="owner", sort="full_name"),
+            *asked.all("/search/repositories", "items", q="org:acme", sort="updated"),
+        ]
         hub.tokens[TOKEN] = Token(push=False)
         actions.append(send(clone, wish=Wish(fork=True, branch="other")).action)
     finally:
@@ -1038,6 +1044,7 @@ def test_every_request_and_answer_is_as_githubs_description_says(
     assert actions == ["created", "unchanged", "updated", "updated", "created"], (tmp_path / "prism.log").read_text()[
         -3000:
     ]
+    assert [each["full_name"] for each in listed] == ["acme/shop"] * 3
     assert hub.count(r"PATCH /repos/.*") == 2
     assert hub.count(r"GET /repos/.*/compare/.*") == 1
     assert hub.count(r"POST /repos/.*/forks") == 1
