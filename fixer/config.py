@@ -17,7 +17,7 @@ from types import UnionType
 from typing import Any, Literal, Union, get_args, get_origin
 
 from fixer import disk
-from fixer.ignores import file_ignored, ignored_by_comment
+from fixer.ignores import file_ignored, ignored_by_comment, speaks
 from fixer.languages.toml import toml_value
 from fixer.model import Blocked, FileError, Level, Option, Profile, Reported, Rule, RuleOptions, Source, Tier
 from fixer.repository import Repository
@@ -112,7 +112,7 @@ class Config:
         """Whether a finding counts: not excluded by its path, a comment in the file, or a filter."""
         if self.leaves_alone(reported.rule, source) or not self._matters(reported):
             return False
-        if "fhfix:" in source.text and ignored_by_comment(reported, source):
+        if speaks(source.text) and ignored_by_comment(reported, source):
             return False
         return all(wanted(reported, source) for wanted in self.filters)
 

@@ -43,10 +43,16 @@ class Comment:
     whole_file: bool
 
 
+@lru_cache(maxsize=64)
+def speaks(text: str) -> bool:
+    """Whether a text may speak to fhfix: asked for each finding of a file, which may be large and have many."""
+    return "fhfix:" in text
+
+
 def comments(source: Source) -> list[Comment]:
     """Those of a file, also such as name nothing; what is no comment but a text that looks like one is among them."""
     found: list[Comment] = []
-    for match in _WHOLE.finditer(source.text) if "fhfix:" in source.text else ():
+    for match in _WHOLE.finditer(source.text) if speaks(source.text) else ():
         names = tuple(filter(None, (name.strip() for name in (match["names"] or "").split(","))))
         inside = Span(*match.span("names")) if match["names"] is not None else Span(match.end(), match.end())
         text = match[0].rstrip()
@@ -56,7 +62,7 @@ def comments(source: Source) -> list[Comment]:
 
 
 def file_ignored(rule: Rule, source: Source) -> bool:
-    lines = source.text.split("\n") if "fhfix:" in source.text else ()
+    lines = source.text.split("\n") if speaks(source.text) else ()
     return any(line.lstrip().startswith("#") and _names(line, rule, whole_file=True) for line in lines)
 
 

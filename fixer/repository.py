@@ -385,7 +385,7 @@ class Repository:
         """The branch that a clone has checked out first, which is the default branch; empty where nothing says it."""
         try:
             said = disk.read(self.root, ".git/refs/remotes/origin/HEAD")[0].decode("utf-8", "replace")
-        except (OSError, FileError):  # what cannot be read says nothing
+        except (OSError, FileError):
             return ""
         start, _, branch = said.strip().partition("refs/remotes/origin/")
         return branch if start == "ref: " else ""

@@ -21,11 +21,9 @@ from __future__ import annotations
 
 import errno
 import fcntl
-import hashlib
 import json
 import os
 import re
-import shutil
 import stat
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager, suppress
@@ -646,6 +644,8 @@ def _sweep(state: _State) -> None:
         names = state.names()
     for name in names:
         if name == _PREPARING or re.fullmatch(rf"{_DISCARDED}-[0-9a-f]{{8}}", name):
+            import shutil
+
             shutil.rmtree(name, ignore_errors=True, dir_fd=state.handle)
 
 
@@ -757,6 +757,8 @@ def _remove_staged(root: Path, record: _Record) -> None:
 
 
 def _sha(data: bytes | None) -> str | None:
+    import hashlib  # late: whoever only checks asks this module whether an apply was cut short
+
     return None if data is None else hashlib.sha256(data).hexdigest()
 
 

@@ -274,7 +274,8 @@ class Moment:
     def _variables(self) -> tuple[Variable, ...]:
         job = self.step.job
         found = list(_given(self.step.node, Scope.STEP))
-        said = [happened for happened in self.earlier if happened.step.mentions_environment_file]
+        earlier = self.earlier if job is None or job.may_export else ()
+        said = [happened for happened in earlier if happened.step.mentions_environment_file]
         exported = [variable for happened in said for variable in exports(happened.step, happened.certain)]
         found += [variable for variable in reversed(exported) if variable.name]
         if job is not None:

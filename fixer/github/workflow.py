@@ -248,6 +248,11 @@ class Job(_Entry):
         return tuple(_steps(self.steps_node, self, self.workflow))
 
     @cached_property
+    def may_export(self) -> bool:
+        """Whether a step may give variables to later ones: by its script, or in an action of the repository."""
+        return any(step.mentions_environment_file or step.action.startswith("./") for step in self.steps)
+
+    @cached_property
     def matrix(self) -> Matrix | None:
         """What `strategy.matrix` makes of the job; None where it has none."""
         strategy = self.node.get("strategy")

@@ -81,6 +81,7 @@ def console(*, stderr: bool = False) -> Console:
     from rich.console import Console
 
     made = Console(highlight=False, stderr=stderr)
+    made.size = made.size  # asked of the terminal once; rich asks again for each line
     made.file = cast("IO[str]", _Visible(sys.stderr if stderr else sys.stdout))  # rich has asked the stream already
     return made
 

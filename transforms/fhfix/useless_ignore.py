@@ -16,7 +16,6 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Iterator, Sequence
-from difflib import get_close_matches
 
 from fixer.ignores import Comment, comments
 from fixer.languages.comments import is_comment, rewritten
@@ -69,6 +68,8 @@ def _of_comment(document: Document, comment: Comment, silence: Silence) -> Findi
 
 
 def _near(name: str, rules: Iterable[Rule]) -> str:
+    from difflib import get_close_matches  # late: hardly any comment names a rule that is not there
+
     close = get_close_matches(name, list(all_selectors(rules)), 1, 0.6)
     return f"; did you mean {close[0]!r}?" if close else ""
 

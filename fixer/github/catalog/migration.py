@@ -34,8 +34,9 @@ class StepUse(NamedTuple):
     the values that inputs with an expression may have, as far as they are known. `files` are texts of the files that
     some actions read (`.github/labeler.yml`). `tools` are what steps before set up, `uses` the actions of the workflow
     in lower case, `commands` the shell commands of the workflow, `later` those that follow in the job, `neighbours` the
-    inputs of the job's other steps, `reads` what expressions of the job read: these six are asked for only where a
-    condition is about them, since each looks at the whole job. `go` is the version of Go that the repository asks for.
+    inputs of the job's other steps, `reads` what expressions of the job read: these six, and `downloads_all`, are asked
+    for only where a condition is about them, since each looks at the whole job. `go` is the version of Go that the
+    repository asks for.
     """
 
     inputs: Mapping[str, str]
@@ -52,7 +53,7 @@ class StepUse(NamedTuple):
     later: Texts = tuple
     neighbours: Texts = tuple
     reads: Texts = tuple
-    downloads_all: bool = False
+    downloads_all: Callable[[], bool] = bool
     go: str = ""
     toolchain: bool = True
 
@@ -107,7 +108,7 @@ class StepUse(NamedTuple):
             case "package_manager":
                 return self.package_manager is wanted
             case "downloads_all":
-                return self.downloads_all is wanted
+                return self.downloads_all() is wanted
             case "lacks_tool":
                 return wanted not in self.tools()
             case "go_mod":

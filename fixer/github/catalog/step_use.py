@@ -39,7 +39,7 @@ def step_use_of(step: Step, files: ActionFiles) -> StepUse:
         later=lambda: (text for other in steps if other.index > step.index for text in _commands(other)),
         neighbours=lambda: (text for other in steps if other.node is not step.node for text in other.inputs.values()),
         reads=lambda: (read.dotted for read in reads_below(around.data, around.at)),
-        downloads_all=_downloads_all(workflow),
+        downloads_all=lambda: _downloads_all(workflow),
         go=files.go,
         toolchain=files.toolchain or workflow.composite,  # a composite action may run in another repository
     )
