@@ -55,7 +55,7 @@ from fixer.runtime.picture import Runtime
 from fixer.scripts import script
 from transforms.monitoring.missing_metrics_endpoint.workers import sharing
 
-BUCKETS = '(0.01, 0.025, 0.05, 0.1, 0.2, 0.35, 0.5, 0.75, 1, 2.5, 5, 10, float("inf"))'
+BUCKETS = ("0.01", "0.025", "0.05", "0.1", "0.2", "0.35", "0.5", "0.75", "1", "2.5", "5", "10", 'float("inf")')
 SETTING = "PROMETHEUS_LATENCY_BUCKETS"
 WHY_BUCKETS = "# Bounds at the targets: 200 ms, 500 ms, 1 s."
 WHY_FIRST = "First, so that what other middleware answers is counted, too."
@@ -250,10 +250,12 @@ def _buckets(middleware: SettingList, styles: PythonStyles) -> Parts:
     module = place.module
     if SETTING in module.assignments:
         return ()
-    line = f"{SETTING} = {BUCKETS}"
-    if len(line) > styles.of(module.path).width:
-        line = f"{SETTING} = (\n    {BUCKETS[1:-1]}\n)"
-    code = module.in_its_quotes(f"{WHY_BUCKETS}\n{line}")
+    setting = f"{SETTING} = ({', '.join(BUCKETS)})"
+    if len(setting) > styles.of(module.path).width:
+        # As black has it: one a line, with the comma that keeps them so.
+        bounds = "".join(f"    {bound},\n" for bound in BUCKETS)
+        setting = f"{SETTING} = (\n{bounds})"
+    code = module.in_its_quotes(f"{WHY_BUCKETS}\n{setting}")
     return module.insert_after(module.statement_of(place.node), code, blank_lines=1)
 
 
