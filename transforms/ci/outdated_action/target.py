@@ -13,6 +13,14 @@ from transforms.ci.outdated_action.options import Options
 BRANCHES = frozenset(("master", "main", "develop", "dev", "trunk", "head"))
 
 
+_CHOSEN = {
+    "supported": "{} is the nearest that is supported",
+    "latest": "{} is the newest that is supported",
+    "audit": "{} is what the audit asks for",
+}
+"""By policy, what the version is to which a use goes."""
+
+
 class Bump(NamedTuple):
     """Where a use should go, and why. `before` is None for a branch, whose version is not known."""
 
@@ -62,7 +70,7 @@ def bump_of(ref: ActionRef, action: Action, catalog: Catalog, options: Options) 
     if configured is not None:
         chosen = f"rules.outdated-action.majors sets v{configured}"
     else:
-        chosen = f"policy {policy} takes " + (f"v{target.number}" if target.number != before[0] else target.release)
+        chosen = _CHOSEN[policy].format(f"v{target.number}" if target.number != before[0] else target.release)
     return Bump(action, f"{why}; {chosen}", before, action.majors.get(before[0]), target)
 
 
