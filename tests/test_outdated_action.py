@@ -63,10 +63,13 @@ def the_block(found: Plan) -> Blocked:
 @pytest.mark.parametrize(
     ("uses", "reason"),
     [
-        ("actions/checkout@v3", "runs on Node 16, which GitHub's runners no longer have; policy supported takes v5"),
-        ("actions/upload-artifact@v3", "was switched off and fails; policy supported takes v6"),
+        (
+            "actions/checkout@v3",
+            "runs on Node 16, which GitHub's runners no longer have; v5 is the lowest that still works",
+        ),
+        ("actions/upload-artifact@v3", "was switched off and fails; v6 is the lowest that still works"),
         ("step-security/harden-runner@v2.4.0", "has a known vulnerability (GHSA-"),
-        ("astral-sh/setup-uv@v9", "names a tag that does not exist; policy supported takes v9.0.0"),
+        ("astral-sh/setup-uv@v9", "names a tag that does not exist; v9.0.0 is the lowest that still works"),
         ("aquasecurity/trivy-action@master", "follows a branch, whose code can change at any time"),
         ("azure/docker-login@v1", "is unmaintained; docker/login-action takes its place"),
     ],

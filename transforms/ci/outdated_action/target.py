@@ -12,6 +12,13 @@ from transforms.ci.outdated_action.options import Options
 
 BRANCHES = frozenset(("master", "main", "develop", "dev", "trunk", "head"))
 
+# Why a policy takes the version that it takes, after that version.
+CHOSEN_AS = {
+    "supported": "is the lowest that still works",
+    "latest": "is the newest",
+    "audit": "is what the audit asks for",
+}
+
 
 class Bump(NamedTuple):
     """Where a use should go, and why. `before` is None for a branch, whose version is not known."""
@@ -62,7 +69,8 @@ def bump_of(ref: ActionRef, action: Action, catalog: Catalog, options: Options) 
     if configured is not None:
         chosen = f"rules.outdated-action.majors sets v{configured}"
     else:
-        chosen = f"policy {policy} takes " + (f"v{target.number}" if target.number != before[0] else target.release)
+        version = f"v{target.number}" if target.number != before[0] else target.release
+        chosen = f"{version} {CHOSEN_AS[policy]}"
     return Bump(action, f"{why}; {chosen}", before, action.majors.get(before[0]), target)
 
 
