@@ -65,11 +65,11 @@ def the_block(found: Plan) -> Blocked:
     [
         (
             "actions/checkout@v3",
-            "runs on Node 16, which GitHub's runners no longer have; v5 is the lowest that still works",
+            "runs on Node 16, which GitHub's runners no longer have; v5 is the nearest that is supported",
         ),
-        ("actions/upload-artifact@v3", "was switched off and fails; v6 is the lowest that still works"),
+        ("actions/upload-artifact@v3", "was switched off and fails; v6 is the nearest that is supported"),
         ("step-security/harden-runner@v2.4.0", "has a known vulnerability (GHSA-"),
-        ("astral-sh/setup-uv@v9", "names a tag that does not exist; v9.0.0 is the lowest that still works"),
+        ("astral-sh/setup-uv@v9", "names a tag that does not exist; v9.0.0 is the nearest that is supported"),
         ("aquasecurity/trivy-action@master", "follows a branch, whose code can change at any time"),
         ("azure/docker-login@v1", "is unmaintained; docker/login-action takes its place"),
     ],

@@ -111,11 +111,17 @@ def _finding(workflow: Workflow, step: Step, printed: list[Printed], reason: Blo
     kinds = tuple(dict.fromkeys(each.kind for each in printed))
     allowed = ALLOWED in workflow.source.text
     off = [kind for kind in kinds if kind in SWITCHED_OFF and not allowed]
-    message = f"`{listed(f'::{kind}' for kind in kinds)}` " + ("fails the step" if off else "is retired")
+    retired = [kind for kind in kinds if kind not in off]
+    said = [(off, "fails the step", "fail the step"), (retired, "is retired", "are retired")]
+    message = "; ".join(f"{_named(some)} {one if len(some) == 1 else more}" for some, one, more in said if some)
     first = printed[0].command
     span = workflow.span_of(step.run, first.start, first.end)
     cure = reason or _fix(workflow, step, printed)
     return Finding(workflow.path, span, message, cure, Level.ERROR if off else None)
+
+
+def _named(kinds: list[str]) -> str:
+    return listed(f"`::{kind}`" for kind in kinds)
 
 
 def _fix(workflow: Workflow, step: Step, printed: list[Printed]) -> Fix | Blocked:

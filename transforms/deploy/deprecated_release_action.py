@@ -169,7 +169,7 @@ def _create_cure(
         count = len(release.folded)
         said = "the asset is" if count == 1 else f"{count} assets are"
         effects.append(f"{said} uploaded by the same step, before the release is published")
-    return Fix.of(title, *parts, tier=Tier.REVIEW if permission or todo else Tier.SAFE, effects=effects, todo=todo)
+    return Fix.of(title, *parts, tier=Tier.REVIEW, effects=effects, todo=todo)  # only a release tries it
 
 
 def _as_successor(workflow: Workflow, step: Step, assets: list[Asset], catalog: Catalog) -> Parts:
@@ -316,7 +316,7 @@ def _upload_cure(
         parts.append(workflow.insert_item(steps, int(step.at[-1]), _naming_step(step, [asset])))
     if options.style == "gh":
         parts.append(_upload_as_gh(workflow, step, asset, found.tag))
-        return Fix.of("upload the asset with `gh release upload`", *parts)
+        return Fix.of("upload the asset with `gh release upload`", *parts, tier=Tier.REVIEW)
     wanted: dict[str, Any] = {"tag_name": found.tag, "files": asset.file, "fail_on_unmatched_files": True}
     if found.draft.lower() not in ("", "false"):
         wanted["draft"] = (
@@ -334,7 +334,7 @@ def _upload_cure(
         f"upload the asset with {SUCCESSOR}",
         *parts,
         permission,
-        tier=Tier.REVIEW if permission or todo else Tier.SAFE,
+        tier=Tier.REVIEW,
         effects=(f"{workflow.path}: {asset.file} is uploaded to the release of {found.tag}",),
         todo=todo,
     )

@@ -135,15 +135,26 @@ def _cure(workflow: Workflow, place: StepScript, found: HealthCheck, options: Op
         effect = f"{dotted(place.node.at)}: the check of {found.url.text} also asks again where nothing answers"
         also = "--retry-connrefused" if place.remote else "--retry-all-errors"  # which curl has since 7.71
         refused = workflow.splice_scalar(place.node, [(at, at, f" {also}")])
-        return Fix.of("ask again after every failure", refused, tier=Tier.SAFE, effects=[effect])
+        return _by_curl("ask again after every failure", refused, effect, place, also)
     parts = _as_loop(workflow, place, found, attempts, delay) if options.style == "loop" or place.remote else None
+    new = "" if parts is not None else "--retry-all-errors"
     if parts is None:
         limit = "" if found.max_time else f" --max-time {int(options.max_time)}"
-        retry = f" --retry {attempts - 1} --retry-delay {delay} --retry-all-errors{limit}"
+        retry = f" --retry {attempts - 1} --retry-delay {delay} {new}{limit}"
         parts = workflow.splice_scalar(place.node, [(at, at, retry)])
     title = f"ask up to {attempts} times, {delay} seconds apart"
     effect = f"{dotted(place.node.at)}: the check of {found.url.text} fails after {attempts} attempts, not after one"
-    return Fix.of(title, parts, tier=Tier.SAFE, effects=[effect])
+    return _by_curl(title, parts, effect, place, new)
+
+
+def _by_curl(title: str, parts: Parts, effect: str, place: StepScript, option: str) -> Fix | Blocked:
+    """A fix that gives curl an option; for review where it is not the curl of GitHub's own runners."""
+    job = place.step.job
+    hosted = job is not None and job.runs_on.known and not job.data.get("container") and not place.remote
+    if option != "--retry-all-errors" or hosted:
+        return Fix.of(title, parts, tier=Tier.SAFE, effects=[effect])
+    todo = (f"see that the job has curl 7.71 or newer, which {option} needs",)
+    return Fix.of(title, parts, tier=Tier.REVIEW, effects=[effect], todo=todo)
 
 
 def _as_loop(workflow: Workflow, place: StepScript, found: HealthCheck, attempts: int, delay: int) -> Parts | None:

@@ -6,8 +6,9 @@ production that logger stays silent at every level; setting it to WARNING, as is
 
 The fix adds a small module, `slow_queries.py`, beside the settings. It times every query of every connection (of
 requests, commands and background jobs) and logs those that take longer than `SLOW_QUERY_SECONDS`, 0.5 without that
-variable, as warnings of `django.db.backends.slow`. Parameters are never logged. It costs about a microsecond for each
-query. Where LOGGING has no handler that would show them in production, it gets one.
+variable, as warnings of `django.db.backends.slow`. Parameters are never logged; values that the SQL itself spells out
+are. It costs about a microsecond for each query, and is for review: every query of production passes through it.
+Where LOGGING has no handler that would show them in production, it gets one.
 
 ## When it is left alone
 Projects whose own code wraps the execution of queries, whose server logs them (`log_min_duration_statement` in
@@ -146,7 +147,7 @@ def _check(project: DjangoProject, log: QueryLog, styles: PythonStyles, options:
     source = licence_header(module.source.text) + _module(chain, style, str(options.seconds))
     parts: list[Parts | NewFile] = [NewFile(path, module.in_its_quotes(source))]
     todo: list[str] = []
-    effects = [f"{path}: logs queries longer than {options.seconds} s, SLOW_QUERY_SECONDS says otherwise"]
+    effects = [f"{path}: logs queries that take longer than {options.seconds} s, or than SLOW_QUERY_SECONDS"]
     if not speaking and not _may_be_elsewhere(home, chain, project):
         code = f"{_new_logging(module)}\n\n{code}"
         effects.append("LOGGING: warnings of django.db.backends go to the console")
@@ -158,8 +159,8 @@ def _check(project: DjangoProject, log: QueryLog, styles: PythonStyles, options:
             parts.append(edits)
             effects.append("LOGGING: warnings of django.db.backends go to a handler that works in production")
     parts += [importing, module.append_code(code)]
-    tier = Tier.REVIEW if todo else Tier.SAFE
-    yield Finding(module.path, span, message, Fix.of("log slow queries", *parts, tier=tier, effects=effects, todo=todo))
+    cure = Fix.of("log slow queries", *parts, tier=Tier.REVIEW, effects=effects, todo=todo)
+    yield Finding(module.path, span, message, cure)
 
 
 def _module(chain: tuple[SettingsModule, ...], style: Style, seconds: str) -> str:

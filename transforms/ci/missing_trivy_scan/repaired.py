@@ -9,7 +9,7 @@ from fixer.github.expressions import conditions, expressions_in
 from fixer.github.permissions import grant, may
 from fixer.github.workflow import Job, Step, Workflow
 from fixer.github.workflows import Workflows
-from fixer.model import Blocked, Finding, Fix, Parts, Tier
+from fixer.model import Blocked, Finding, Fix, Parts, Tier, joined
 from transforms.ci.missing_trivy_scan.added import SCAN, SCOPES, UPLOAD
 
 
@@ -70,7 +70,7 @@ def _in_any_case(workflow: Workflow, upload: Step, scans: list[Step]) -> Iterato
             workflow.path,
             condition.span,
             "the results are uploaded only after a failure (`failure()`), and closed holes stay in the Security tab",
-            Fix.of(title, workflow.set_scalar(condition, "always()")),
+            Fix.of(title, workflow.set_scalar(condition, "always()"), tier=Tier.REVIEW),  # it may be refused
         )
 
 
@@ -78,15 +78,21 @@ def _sarif(workflow: Workflow, job: Job, scan: Step, output: str) -> Fix | Block
     for step in job.steps:
         if step.run is not None and output in step.run.value:
             return Blocked(
-                f"step {step.name or 'with a script'!r} reads {output}, which would change its format",
+                f"{f'step {step.name!r}' if step.name else 'a script'} names {output}, whose format would change",
                 "write a second report for it, then run fhfix again",
             )
     with_ = scan.with_
     if with_ is None:
-        return Blocked("the step has no inputs")
+        return Blocked("the step has no inputs", "give it `with: format: sarif`")
     form = with_.get("format")
     part: Parts = workflow.set_scalar(form, "sarif") if form is not None else workflow.add_key(with_, "format", "sarif")
-    return Fix.of("write SARIF", part, effects=(f"jobs.{job.id}: the upload of {output} is no longer rejected",))
+    effects = [f"jobs.{job.id}: the upload of {output} is no longer rejected for its format"]
+    if scan.inputs.get("severity", "") and "limit-severities-for-sarif" not in scan.inputs:
+        # Without it SARIF holds, and the exit code counts, holes of every severity.
+        part = joined([part, workflow.add_key(with_, "limit-severities-for-sarif", True)])
+        effects.append(f"jobs.{job.id}: `severity` holds for SARIF too")
+    # What appears in the Security tab can fail the check of a pull request.
+    return Fix.of("write SARIF", part, tier=Tier.REVIEW, effects=effects)
 
 
 def _name(step: Step) -> str:

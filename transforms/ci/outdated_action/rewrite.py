@@ -79,11 +79,13 @@ def fix_of(
             f"see the release notes of {bump.action.repository} up to v{bump.target.number}: only inputs and outputs "
             "were compared"
         )
+    # Whose code the job runs is for a person to decide.
+    of_another = bump.action.repository.partition("/")[0].lower() != use.ref.owner.lower()
     return Fix.of(
         f"use {bump.action.name} {bump.target.release}",
         *reference,
         *_edits(use, migrated),
-        tier=Tier.REVIEW if todo else Tier.SAFE,
+        tier=Tier.REVIEW if todo or of_another else Tier.SAFE,
         todo=todo,
     )
 

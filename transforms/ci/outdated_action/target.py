@@ -12,12 +12,13 @@ from transforms.ci.outdated_action.options import Options
 
 BRANCHES = frozenset(("master", "main", "develop", "dev", "trunk", "head"))
 
-# Why a policy takes the version that it takes, after that version.
-CHOSEN_AS = {
-    "supported": "is the lowest that still works",
-    "latest": "is the newest",
-    "audit": "is what the audit asks for",
+
+_CHOSEN = {
+    "supported": "{} is the nearest that is supported",
+    "latest": "{} is the newest that is supported",
+    "audit": "{} is what the audit asks for",
 }
+"""By policy, what the version is to which a use goes."""
 
 
 class Bump(NamedTuple):
@@ -69,8 +70,7 @@ def bump_of(ref: ActionRef, action: Action, catalog: Catalog, options: Options) 
     if configured is not None:
         chosen = f"rules.outdated-action.majors sets v{configured}"
     else:
-        version = f"v{target.number}" if target.number != before[0] else target.release
-        chosen = f"{version} {CHOSEN_AS[policy]}"
+        chosen = _CHOSEN[policy].format(f"v{target.number}" if target.number != before[0] else target.release)
     return Bump(action, f"{why}; {chosen}", before, action.majors.get(before[0]), target)
 
 
