@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from fixer import engine
 from fixer.docker.ignore_files import _matches, is_ignored, read_ignore
 from fixer.docker.images import BaseImage, base_image
 from fixer.docker.privileges import User, folders_made, low_port, needs_root, settings_need_root, users_made
@@ -427,6 +428,19 @@ def test_what_only_the_image_gives_to_the_settings_is_asked_for(tmp_path: Path, 
 
     assert isinstance(taken.finding.cure, Fix)
     assert taken.finding.cure.tier is tier
+
+
+def test_an_ignore_file_that_serves_two_images_is_one_finding_and_one_fix(tmp_path: Path) -> None:
+    """The second build does not add to the count, and is named."""
+    rule = next(rule for rule in all_rules() if rule.id == "leaky-builder-stage")
+    case = next(case for case in CASES if case.name == "leaky-builder-stage/one-ignore-file-for-two")
+    plan = planned(tmp_path, case.before, [rule])
+
+    found = engine.check(Repository(tmp_path), [rule]).findings
+
+    assert [each.id for each in found] == [each.id for each in plan.taken]
+    assert plan.left == ()
+    assert found[0].finding.message.endswith("; worker/Dockerfile does the like")
 
 
 def test_many_wildcards_mean_what_few_mean_and_take_no_longer() -> None:

@@ -23,16 +23,16 @@ def test_each_finding_stands_at_its_line_and_column_with_its_cure() -> None:
     ) in said
     assert (
         ".github/workflows/deploy.yml:7:1: note: missing-predeploy-backup: "
-        "the database is not saved before it is migrated\n    fix (review): take a snapshot first  ["
+        "the database is not saved before it is migrated\n    fix (review, 1 to do): take a snapshot first  ["
     ) in said
-    assert "]\n    to do: set the variable DB_INSTANCE\n" in said
+    assert "DB_INSTANCE" not in said
 
 
 def test_a_blocked_finding_says_why_and_the_line_to_configure() -> None:
     assert (
         ".github/workflows/deploy.yml:7:14: warning: hardcoded-sleep: sleep 60 waits for a deployment\n"
-        "    no fix: the health URL is not known\n"
-        "    next: name the URL that answers 200 when the service is up\n"
+        "    no fix: the health URL is not known; "
+        "next: name the URL that answers 200 when the service is up\n"
         '    configure: rules.hardcoded-sleep.url = "https://example.org/health"\n'
     ) in plain(examples.report())
 
@@ -59,6 +59,7 @@ def test_verbose_adds_the_line_and_the_change_in_words() -> None:
 
     assert "    8 |       - run: mypy . || true\n      |                     ^^^^^^^\n" in said
     assert "      jobs.lint.steps[1].run: failure of mypy now fails it\n" in said
+    assert "    to do: set the variable DB_INSTANCE\n" in said
     assert "audit: D-009.5; `fhfix explain silent-type-check` says more" in said
 
 

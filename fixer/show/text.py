@@ -30,14 +30,12 @@ def text(report: Report, read: Read, *, verbose: bool = False, quiet: bool = Fal
     if quiet:
         return "".join(f"{_head(reported, read)}\n" for reported in report.findings)
     lines: list[str] = []
-    told: set[str] = set()
     for group in grouped(report.findings):
         if verbose:
             for reported in group.members:
                 lines += _finding(reported, read)
         else:
-            lines += _group(group, read, [todo for todo in group.todo if todo not in told])
-            told |= set(group.todo)
+            lines += _group(group, read)
     lines.append(click.style(summary(report), bold=True))
     if report.coverage is not None and (said := looked_at(report.coverage)):
         lines.append(said)
@@ -65,11 +63,8 @@ def _counted(number: int, level: Level) -> str:
     return f"{number} {level}" if number == 1 else f"{number} {level}s"
 
 
-def _group(group: Group, read: Read, todo: list[str]) -> Iterator[str]:
-    """One head for findings that say the same; then the fix, once, and the other places.
-
-    `todo` are the things to do that were not said above.
-    """
+def _group(group: Group, read: Read) -> Iterator[str]:
+    """One head for findings that say the same; then the other places, and the fix, once."""
     by_message: dict[str, list[Reported]] = {}
     for reported in group.members:
         by_message.setdefault(reported.finding.message, []).append(reported)
@@ -81,14 +76,15 @@ def _group(group: Group, read: Read, todo: list[str]) -> Iterator[str]:
     if rest := said[MESSAGES:]:
         others = [reported for members in rest for reported in members]
         yield f"    and {len(rest)} more of the kind, at {_places(others, read)}"
-    yield from _fix_of(group, todo)
+    yield from _fix_of(group)
 
 
-def _fix_of(group: Group, todo: list[str]) -> Iterator[str]:
+def _fix_of(group: Group) -> Iterator[str]:
+    """What a person must do besides is counted: the dry run, the page and `--verbose` say it."""
     cure = group.members[0].finding.cure
     if isinstance(cure, Fix):
-        yield f"    fix ({_tier(cure)}): {visible(cure.title)}  {click.style(f'[{group.name}]', dim=True)}"
-        yield from (f"    to do: {visible(each)}" for each in todo)
+        todo = f", {len(group.todo)} to do" if group.todo else ""
+        yield f"    fix ({_tier(cure)}{todo}): {visible(cure.title)}  {click.style(f'[{group.name}]', dim=True)}"
         return
     yield from _blocked(cure)
 
@@ -153,7 +149,6 @@ def _tier(fix: Fix) -> str:
 
 
 def _blocked(cure: Blocked) -> Iterator[str]:
-    yield f"    {click.style('no fix', fg='yellow')}: {visible(cure.reason)}"
-    if cure.next_step:
-        yield f"    next: {visible(cure.next_step)}"
+    step = f"; next: {visible(cure.next_step)}" if cure.next_step else ""
+    yield f"    {click.style('no fix', fg='yellow')}: {visible(cure.reason)}{step}"
     yield from (f"    configure: {click.style(visible(line), fg='green')}" for line in cure.config.splitlines())

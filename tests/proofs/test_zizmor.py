@@ -19,11 +19,14 @@ from tests.fixture_cases import CASES
 pytestmark = pytest.mark.needs("zizmor")
 
 _SELF = "a step that is copied keeps its action of the repository; `$/` instead of `./` is not known to every runner"
+_SIGN_IN = "the new workflow signs in by the step that the repository signs in with, as it stands there"
 LISTED: dict[tuple[str, str], str] = {
     ("self-repository", "missing-deploy-migration"): _SELF,
     ("self-repository", "missing-predeploy-backup"): _SELF,
     ("self-repository", "missing-rollback"): _SELF,
     ("superfluous-actions", "deprecated-release-action"): "an action replaces an action; the option style takes gh",
+    ("unpinned-uses", "missing-backup-job"): _SIGN_IN,
+    ("unpinned-uses", "missing-restore-test"): _SIGN_IN,
     ("unpinned-uses", "missing-trivy-scan"): "a workflow that only calls others has no reference whose style to follow",
 }
 """Kinds by rule that are new in a file, and why they stay."""

@@ -108,7 +108,7 @@ def check(dockerfile: Dockerfile, builds: ImageBuilds, django: DjangoProject | N
     build = next(iter(builds.of(dockerfile.source.path)), None)
     if build is None:
         return
-    yield from _context_leaks(dockerfile, build, builds, django)
+    yield from _context_leaks(build, builds, django)
     yield from _wide_copies(dockerfile, build)
     for stage in dockerfile.stages:
         for instruction in stage.instructions:
@@ -123,17 +123,11 @@ def _finding(build: ImageBuild, instruction: Instruction, message: str, cure: Fi
 # -- what the folder may hold -----------------------------------------------------------------------------------------
 
 
-def _context_leaks(
-    dockerfile: Dockerfile, build: ImageBuild, builds: ImageBuilds, django: DjangoProject | None
-) -> Iterator[Finding]:
+def _context_leaks(build: ImageBuild, builds: ImageBuilds, django: DjangoProject | None) -> Iterator[Finding]:
+    """What one ignore file keeps out of several images is said once, for the first of them."""
     if DEVELOPMENT.search(build.path):
         return
-    wide = [
-        (instruction, source)
-        for instruction in dockerfile.instructions
-        for source in local_sources(instruction)
-        if source == "." or build.context is None or _may_hold_secrets(build, source)
-    ]
+    wide = _wide(build)
     if not wide:
         return
     if build.context is None:
@@ -158,27 +152,62 @@ def _context_leaks(
             "an ignore file of its own",
             "complete the ignore file of each by hand",
         )
-        yield _finding(build, wide[0][0], "whole folders are copied, and it depends on the build which", cure)
+        message = "whole folders are copied, and what they may hold differs from build to build"
+        yield _finding(build, wide[0][0], message, cure)
         return
+    taking, leaks = _leaks(build, builds)
+    if not leaks:
+        return
+    sharing = _sharing(build, builds)
+    if next(each for each in sharing if each is build or _leaks(each, builds)[1]) is not build:
+        return
+    sharing = [each for each in sharing if each is build or _leaks(each, builds)[1]]
+    place = taking[0]
+    more = [f"{len(leaks) - LEAKS_NAMED + 1} more"] if len(leaks) > LEAKS_NAMED else []
+    named = [*leaks[: LEAKS_NAMED - len(more)], *more]
+    who = f"{place.op} {' '.join(place.args)}"
+    who += f" and {len(taking) - 1} more take" if len(taking) > 1 else " takes"
+    message = f"{who} along {listed(named)}, if there"
+    if others := [other.path for other in sharing[1:]]:
+        message += f"; {listed(others)} {'does' if len(others) == 1 else 'do'} the like"
+    yield _finding(build, place, message, _completed(sharing, builds, django))
+
+
+def _wide(build: ImageBuild) -> list[tuple[Instruction, str]]:
+    """Folders that are copied whole, and may hold what no image needs."""
+    return [
+        (instruction, source)
+        for instruction in build.dockerfile.instructions
+        for source in local_sources(instruction)
+        if source == "." or build.context is None or _may_hold_secrets(build, source)
+    ]
+
+
+def _leaks(build: ImageBuild, builds: ImageBuilds) -> tuple[list[Instruction], list[str]]:
+    """The instructions that take along what the ignore file can keep away, and the names of that."""
+    wide = _wide(build)
     # A pattern that may not be added cures nothing.
-    additions = _additions(build, builds)
-    lines = [line for _, section in additions for line in section]
+    lines = [line for _, section in _additions(build, builds) for line in section]
     cured = tuple(read_ignore([*(build.ignore.lines if build.ignore else ()), *lines]))
     taken = {
         source: [name for name in _takes_along(build, builds, source) if is_ignored(_inside(name), cured)]
         for source in dict.fromkeys(source for _, source in wide)
     }
     taking = [instruction for instruction, source in wide if taken[source]]
-    leaks = list(dict.fromkeys(name for names in taken.values() for name in names))
-    if leaks:
-        place = taking[0]
-        more = [f"{len(leaks) - LEAKS_NAMED + 1} more"] if len(leaks) > LEAKS_NAMED else []
-        named = [*leaks[: LEAKS_NAMED - len(more)], *more]
-        who = f"{place.op} {' '.join(place.args)}"
-        who += f" and {len(taking) - 1} more take" if len(taking) > 1 else " takes"
-        message = f"{who} along {listed(named)}, if there"
-        fed = _fed_by_the_image(build, django) if any("**/.env" in section for _, section in additions) else ()
-        yield _finding(build, place, message, _completed(build, additions, fed))
+    return taking, list(dict.fromkeys(name for names in taken.values() for name in names))
+
+
+def _sharing(build: ImageBuild, builds: ImageBuilds) -> list[ImageBuild]:
+    """The builds that one ignore file serves, of each Dockerfile the first; those that are left alone are not among
+    them."""
+    first = {each.path: each for each in reversed(builds.builds)}
+    return [
+        each
+        for _, each in sorted(first.items())
+        if (each.ignore_path, each.context) == (build.ignore_path, build.context)
+        and len(each.contexts) < 2
+        and not DEVELOPMENT.search(each.path)
+    ]
 
 
 def _takes_along(build: ImageBuild, builds: ImageBuilds, source: str) -> list[str]:
@@ -204,8 +233,15 @@ def _may_hold_secrets(build: ImageBuild, folder: str) -> bool:
     return spoken or any(STARTED.match(posixpath.basename(path)) for path in inside)
 
 
-def _completed(build: ImageBuild, additions: list[tuple[str, list[str]]], fed: tuple[str, ...]) -> Fix | Blocked:
-    todo = (*_bundled(build), *fed)
+def _completed(sharing: list[ImageBuild], builds: ImageBuilds, django: DjangoProject | None) -> Fix | Blocked:
+    """The ignore file that keeps it out of each of them."""
+    build = sharing[0]
+    additions = _additions(build, builds)
+    hides_env = any("**/.env" in section for _, section in additions)
+    said = (
+        line for each in sharing for line in (*_bundled(each), *(_fed_by_the_image(each, django) if hides_env else ()))
+    )
+    todo = tuple(dict.fromkeys(said))
     tier = Tier.REVIEW if todo else Tier.SAFE
     if build.ignore is None:
         text = "\n".join(f"# {title}\n" + "".join(f"{line}\n" for line in lines) for title, lines in additions)
@@ -293,9 +329,10 @@ def _fed_by_the_image(build: ImageBuild, django: DjangoProject | None) -> tuple[
 
 def _additions(build: ImageBuild, builds: ImageBuilds) -> list[tuple[str, list[str]]]:
     """Sections of patterns; none that would take away what the repository has or a Dockerfile names."""
-    needed = {*build.names, *build.names_written}
+    needed = set(build.names)
     for other in builds.builds:
         if other.context == build.context:
+            needed |= other.names_written
             for source in _named(other):
                 needed |= set(source.split("/"))
                 if CERTIFICATES.search(source):

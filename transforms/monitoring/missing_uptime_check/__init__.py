@@ -92,7 +92,7 @@ def _cure(jobs: Sequence[DeployJob], tellers: Tellers | None, routes: Routes | N
         return Blocked(
             f"no address is known by which production answers{said}",
             "name those that should be asked",
-            f'rules.{RULE.id}.urls = ["https://www.example.com/health/"]',
+            f'rules.{RULE.id}.urls = ["https://…"]',
         )
     means, secret = tellers.channel if tellers is not None else ("issue", "")
     by_slack = options.tell == "slack" or (not options.tell and means == "slack")
