@@ -390,6 +390,7 @@ def test_a_signal_ends_it_with_a_word_and_leaves_nothing(unpacked: Path, number:
     code = (
         "import os, signal, sys\n"
         "signal.signal(signal.SIGINT, signal.default_int_handler)\n"  # the shell of the tests may ignore it
+        "signal.signal(signal.SIGHUP, signal.SIG_DFL)\n"  # and nohup does
         "from fixer import __main__, engine\n"
         f"engine.plan = lambda *a, **k: (signal.raise_signal({int(number)}), __import__('time').sleep(60))\n"
         f"sys.argv = ['fhfix', 'apply', {str(unpacked)!r}]\n"
@@ -413,6 +414,7 @@ def test_an_interruption_at_the_very_start_shows_no_traceback(unpacked: Path, nu
     code = (
         "import signal, sys\n"
         "signal.signal(signal.SIGINT, signal.default_int_handler)\n"  # the shell of the tests may ignore it
+        "signal.signal(signal.SIGHUP, signal.SIG_DFL)\n"  # and nohup does
         "from fixer import __main__\n"
         f"left = {number}\n"
         "def interrupt(event, arguments):\n"
