@@ -41,7 +41,10 @@ def missing(left: Iterable[Reported]) -> list[Missing]:
         if not isinstance(cure, Blocked) or not cure.config:
             continue
         for key, value in _values(tomllib.loads(cure.config)):
-            asked.setdefault(key, (value, []))[1].append(reported)
+            known, waiting = asked.get(key, (value, []))
+            if isinstance(known, list) and isinstance(value, list):
+                known = [*known, *(each for each in value if each not in known)]
+            asked[key] = (known, [*waiting, reported])
     return [
         _missing(key, "" if placeholder(value) else as_typed(value), waiting) for key, (value, waiting) in asked.items()
     ]

@@ -156,7 +156,7 @@ class Tier(StrEnum):
     """How much a person must look at a fix.
 
     `safe`: the file keeps its meaning except for the defect. `review`: correct, but it adds a job, a gate that
-    may turn red, or a call to a cloud.
+    may turn red or a call to a cloud, or only a run that fhfix cannot make can try it.
     """
 
     SAFE = "safe"
@@ -199,7 +199,7 @@ class Blocked:
     """
 
     reason: str
-    next_step: str = ""
+    next_step: str = "change it by hand"
     config: str = ""
 
 

@@ -18,10 +18,11 @@ from click.testing import CliRunner, Result
 from fixer.cli import main
 from fixer.config import ConfigError, assigned, placeholder
 from fixer.missing import Missing, configured, missing
-from fixer.model import About
+from fixer.model import About, Blocked
 from fixer.proposed import proposals
 from fixer.registry import all_rules
 from fixer.repository import Repository
+from fixer.show.words import configuration
 from tests import examples
 
 pytestmark = pytest.mark.needs("tomlkit")
@@ -319,4 +320,28 @@ def test_an_option_that_is_a_table_takes_one_more_name() -> None:
     assert assigned(f"{KEY}.deploy={URL}") == {"hardcoded-sleep": {"url": {"deploy": URL}}}
     assert assigned("rules.outdated-action.majors.'actions/checkout'=v5") == {
         "outdated-action": {"majors": {"actions/checkout": "v5"}}
+    }
+
+
+def test_what_several_findings_say_of_one_option_is_one_line() -> None:
+    lines = (
+        'rules.root-user.mounted = ["/a"]',
+        'rules.root-user.mounted = ["/a", "/b"]',
+        'rules.root-user.images."x:1" = "debian"',
+        'rules.root-user.images."y:1" = "alpine"',
+        "rules.root-user.low-ports = true",
+        "rules.root-user.low-ports = true",
+    )
+
+    together = configuration(Blocked("why", config=line) for line in lines)
+
+    assert len(together) == 3
+    assert tomllib.loads("\n".join(together)) == {
+        "rules": {
+            "root-user": {
+                "mounted": ["/a", "/b"],
+                "images": {"x:1": "debian", "y:1": "alpine"},
+                "low-ports": True,
+            }
+        }
     }

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import tomllib
 from pathlib import Path
 
 import pytest
 
-from fixer.model import Plan
+from fixer.model import Blocked, Plan
 from fixer.registry import all_rules
+from fixer.show.words import configuration
 from tests.fixture_cases import CASES, SHAPES, Case, planned, shaped
 
 RULES = {rule.id: rule for rule in all_rules()}
@@ -58,5 +60,8 @@ def test_all_rules_together_come_to_an_end(case: Case, tmp_path: Path) -> None:
     assert faults_of(found) == []
     said = [(r.rule.id, r.finding.path, r.finding.span, r.finding.message) for r in found.left]
     assert len(said) == len(set(said)), "nothing is said twice"
+    cures = [r.finding.cure for r in found.left if isinstance(r.finding.cure, Blocked)]
+    assert all(cure.next_step for cure in cures)
+    tomllib.loads("\n".join(configuration(cures)))
     assert faults_of(again) == []
     assert [reported.finding.message for reported in again.taken] == []

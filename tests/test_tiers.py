@@ -64,3 +64,49 @@ def test_each_retired_command_is_told_what_became_of_it(tmp_path: Path) -> None:
     (reported,) = planned(tmp_path, {PATH: text.encode()}, [RULES["retired-workflow-command"]]).taken
 
     assert reported.finding.message == "`::set-env` and `::add-path` fail the step; `::set-output` is retired"
+
+
+@pytest.mark.parametrize(
+    ("others", "tier"),
+    [
+        ({}, Tier.REVIEW),
+        ({"compose.yaml": b"services:\n  web: {build: web}\n"}, Tier.SAFE),
+    ],
+)
+def test_an_ignore_file_is_safe_where_the_folder_of_the_build_is_known(
+    others: dict[str, bytes], tier: Tier, tmp_path: Path
+) -> None:
+    dockerfile = b'FROM python:3.13\nWORKDIR /app\nCOPY . .\nCMD ["python", "app.py"]\n'
+    files = {"web/Dockerfile": dockerfile, "web/app.py": b"print(1)\n", **others}
+
+    (reported,) = planned(tmp_path, files, [RULES["leaky-builder-stage"]]).taken
+
+    assert isinstance(reported.finding.cure, Fix)
+    assert (reported.finding.cure.tier, bool(reported.finding.cure.todo)) == (tier, tier is Tier.REVIEW)
+
+
+@pytest.mark.parametrize(
+    ("end", "fixed"),
+    [
+        ("exit 1", True),
+        ('[ "$status" = 200 ]', True),
+        ("echo gave up", False),
+        ("exit 0", False),
+        ("", False),
+    ],
+)
+def test_a_loop_goes_on_only_where_the_step_fails_at_last(end: str, fixed: bool, tmp_path: Path) -> None:
+    script = f"""\
+          for i in 1 2 3; do
+            status=$(curl -s -o /dev/null -w '%{{http_code}}' https://shop.example/health)
+            [ "$status" = 200 ] && break
+            sleep 5
+          done
+          {end}
+"""
+    steps = f"      - run: kubectl apply -f k8s\n      - run: |\n{script}"
+    text = f"on: push\njobs:\n  deploy:\n    runs-on: ubuntu-latest\n    steps:\n{steps}"
+
+    plan = planned(tmp_path, {PATH: text.encode()}, [RULES["single-shot-health-check"]])
+
+    assert (len(plan.taken), len(plan.left)) == (int(fixed), int(not fixed))

@@ -50,7 +50,10 @@ def sign_in(jobs: Iterable[Job], catalog: Catalog, files: ActionFiles) -> SignIn
         unknown = [name for name in wanted if name not in known]
         if foreign or unknown:
             what = foreign[0] if foreign else f"env.{unknown[0]}"
-            return Blocked(f"job {job.id} signs in to AWS by `{what}`, which another job does not have")
+            return Blocked(
+                f"job {job.id} signs in to AWS by `{what}`, which another job does not have",
+                "take it from `vars` or `secrets`, then run fhfix again",
+            )
         return SignIn(_keys(job, made, {name: known[name] for name in wanted}), made)
     return Blocked(
         "no job signs in to AWS with aws-actions/configure-aws-credentials",
@@ -83,7 +86,7 @@ def postgres_image(runtime: Runtime, configured: str, config: str) -> str | Bloc
     why = f"its files name PostgreSQL {', '.join(sorted(numbers))}" if numbers else "no file names its version"
     return Blocked(
         f"which version of PostgreSQL production runs is not known: {why}",
-        "a client of another version refuses, or writes what that version cannot restore",
+        "name the image of that version: another client refuses, or writes what PostgreSQL there cannot restore",
         f'{config} = "postgres:17"',
     )
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
-from fixer.model import Blocked, Fix, Level, Plan, Reported
+from fixer.model import Fix, Level, Plan, Reported
 from fixer.selection import companions
 from fixer.show.diff import FileDiff, file_diff
 from fixer.show.groups import Group, places
@@ -17,7 +17,7 @@ from fixer.show.page import About, part, rendered
 from fixer.show.place import Read, place_of, source_of
 from fixer.show.sides import Chunk, Sides
 from fixer.show.visible import visible
-from fixer.show.words import TIER_WORDS, in_words, plan_in_words
+from fixer.show.words import TIER_WORDS, configuration, in_words, plan_in_words
 from fixer.tasks import task_of
 
 
@@ -188,8 +188,7 @@ def _parts(cards: Iterable[Card]) -> Iterable[Part]:
 
 
 def _stays(group: Group, read: Read) -> Stays:
-    cures = (member.finding.cure for member in group.members)
-    config = "\n".join(dict.fromkeys(cure.config for cure in cures if isinstance(cure, Blocked) and cure.config))
+    config = "\n".join(configuration(member.finding.cure for member in group.members))
     return Stays(group, config, tuple(_place(member, read) for member in group.members))
 
 

@@ -9,8 +9,9 @@ from collections import Counter
 from collections.abc import Iterable, Sequence
 from typing import NamedTuple
 
-from fixer.model import Blocked, Level, Plan, Reported
+from fixer.model import Level, Plan, Reported
 from fixer.show.groups import Group, grouped
+from fixer.show.words import configuration
 from fixer.tasks import task_of
 
 WORST = 10
@@ -48,7 +49,7 @@ def overview(taken: Sequence[Reported], left: Sequence[Reported] = ()) -> Overvi
         tuple(groups),
         tuple(stays),
         tuple(dict.fromkeys(todo for group in groups for todo in group.todo)),
-        tuple(_config(stays)),
+        configuration(member.finding.cure for group in stays for member in group.members),
     )
 
 
@@ -69,10 +70,3 @@ def _rows(taken: Iterable[Reported], left: Iterable[Reported]) -> Iterable[Row]:
             levels.setdefault(task.id, Counter())[reported.level] += 1
     for task in sorted(tasks.values(), key=lambda each: (each.rank, each.id)):
         yield Row(task.reference, task.title, dict(levels[task.id]), fixed[task.id], stays[task.id])
-
-
-def _config(stays: Iterable[Group]) -> Iterable[str]:
-    """Every line that a blocked finding asks for, once."""
-    cures = (member.finding.cure for group in stays for member in group.members)
-    lines = (cure.config for cure in cures if isinstance(cure, Blocked) and cure.config)
-    return dict.fromkeys(lines)

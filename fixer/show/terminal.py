@@ -14,7 +14,7 @@ from fixer.show.groups import Group, places
 from fixer.show.overview import Overview, overview_of
 from fixer.show.place import Read, place_of, source_of
 from fixer.show.visible import visible
-from fixer.show.words import in_words, plan_in_words, shortened
+from fixer.show.words import configuration, in_words, plan_in_words, shortened
 
 SIGNS = {"-": "red", "+": "green", " ": "dim"}
 TIERS = {Tier.SAFE: "green", Tier.REVIEW: "yellow"}
@@ -283,10 +283,8 @@ def _blocked(group: Group, cure: Blocked, console: Console) -> None:
     _paragraph(console, "no fix", cure.reason)
     if cure.next_step:
         _paragraph(console, "next", cure.next_step)
-    cures = (member.finding.cure for member in group.members)
-    for config in dict.fromkeys(each.config for each in cures if isinstance(each, Blocked) and each.config):
-        for line in config.splitlines():  # not wrapped: it is to be copied
-            console.print(Text.assemble(("  configure: ", "dim"), (visible(line), "green")), soft_wrap=True)
+    for line in configuration(member.finding.cure for member in group.members):  # not wrapped: it is to be copied
+        console.print(Text.assemble(("  configure: ", "dim"), (visible(line), "green")), soft_wrap=True)
 
 
 # -- lines ------------------------------------------------------------------------------------------------------------

@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import re
+import tomllib
+from collections.abc import Iterable, Mapping
 from typing import Any
 
+from fixer.languages.toml import toml_value
 from fixer.model import Address, Blocked, Change, Fix, Plan, Tier
 
 LONGEST = 72
@@ -14,7 +17,7 @@ _PLAIN_KEY = re.compile(r"[A-Za-z_][\w-]*$")
 
 TIER_WORDS = {
     Tier.SAFE: "keeps the meaning of its file except for the defect",
-    Tier.REVIEW: "correct, but it adds a job, a gate that may turn red, or a call to a cloud: look at it",
+    Tier.REVIEW: "correct, but it adds a job, a gate or a call to a cloud, or only a run can try it: look at it",
 }
 """What a person has to know of a tier."""
 
@@ -36,6 +39,25 @@ def in_words(fix: Fix) -> tuple[str, ...]:
         kind = "an executable file" if file.executable else "a file"
         said[f"{file.path}: {kind} of {_lines(file.text)} is added"] = None
     return tuple(said)
+
+
+def configuration(cures: Iterable[Fix | Blocked]) -> tuple[str, ...]:
+    """The lines that findings ask for, together: what several say of one option is one line, as TOML wants it."""
+    wanted: dict[str, Any] = {}
+    for config in dict.fromkeys(cure.config for cure in cures if isinstance(cure, Blocked) and cure.config):
+        for rule, options in tomllib.loads(config)["rules"].items():
+            for option, value in options.items():
+                key = f"rules.{rule}.{option}"
+                wanted[key] = _united(wanted[key], value) if key in wanted else value
+    return tuple(f"{key} = {toml_value(value)}" for key, value in wanted.items())
+
+
+def _united(one: Any, other: Any) -> Any:
+    if isinstance(one, Mapping) and isinstance(other, Mapping):
+        return {**other, **one}
+    if isinstance(one, list) and isinstance(other, list):
+        return [*one, *(each for each in other if each not in one)]
+    return one
 
 
 def plan_in_words(plan: Plan) -> str:

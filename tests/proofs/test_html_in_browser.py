@@ -268,6 +268,21 @@ def test_an_accessibility_checker_finds_nothing(opened: Any, size: tuple[int, in
     assert found == []
 
 
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_a_comment_that_is_new_can_be_read_on_its_mark(opened: Any, scheme: str) -> None:
+    pin, line = Fix("pin it"), "- uses: owner/a-scanner-with-a-long-name@main\n"
+    found = Reported(examples.OUTDATED, Finding("f.yml", Span(0, 0), "a/b follows a branch", pin))
+    pinned = "- uses: owner/a-scanner-with-a-long-name@0f0f0f0f # v1.2.0\n"
+    change = FileChange("f.yml", Source("f.yml", line), Source("f.yml", pinned), (Piece(pinned, 0, line),))
+    page = opened(Plan({"f.yml": change}, (found,)), scheme=scheme)
+    assert page.locator(".new mark .sc").count() == 1
+    page.evaluate(Path(path("axe-core")).read_text(encoding="utf-8"))
+
+    wrong = page.evaluate("axe.run('.new').then(r => r.violations.map(v => v.id))")
+
+    assert wrong == []
+
+
 def test_the_theme_follows_the_system_until_it_is_switched(opened: Any) -> None:
     page = opened(examples.plan(), scheme="dark")
     background = "getComputedStyle(document.body).backgroundColor"

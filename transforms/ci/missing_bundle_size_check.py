@@ -114,7 +114,7 @@ def _measured_elsewhere(workflow: Workflow, build: Step, frontend: FrontEnd) -> 
 def _insert(workflow: Workflow, step: Step, command: Command, frontend: FrontEnd, options: Options) -> Fix | Blocked:
     parent = workflow.node(step.at[:-1])
     if parent is None or not parent.is_sequence or not isinstance(step.at[-1], int) or parent.target is not None:
-        return Blocked("the build step stands in a list that fhfix does not know")
+        return Blocked("the build step stands in a list that fhfix does not know", "add the check by hand")
     if step.node.get("if") is not None:
         return Blocked("the build step runs under a condition", "add the check by hand")
     if step.node.get("continue-on-error") is not None:

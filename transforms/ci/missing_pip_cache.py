@@ -110,7 +110,7 @@ def _fix(
     added = {"cache": installs.manager, "cache-dependency-path": files}
     with_ = step.with_
     if with_ is None and step.node.get("with") is not None:
-        return Blocked("the step's `with` is no mapping")
+        return Blocked("the step's `with` is no mapping", "write it as one, then run fhfix again")
     if with_ is None:
         part: Parts = workflow.add_key(step.node, "with", added, after="uses")
     else:
@@ -148,7 +148,7 @@ def _explicit(
     hashed = ", ".join(f"'{path}'" for path in paths)
     steps = job.steps_node
     if steps is None or len(step.at) != 4 or not isinstance(step.at[-1], int):
-        return Blocked("the step stands in a list that fhfix does not know")
+        return Blocked("the step stands in a list that fhfix does not know", "add the cache by hand")
     prefix = f"${{{{ runner.os }}}}-{manager}-"
     new = {
         **workflow.step_name(f"Cache {manager} downloads"),

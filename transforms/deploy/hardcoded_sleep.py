@@ -433,7 +433,8 @@ def _cure(wait: Wait, checks: list[Found], options: Options, deployments: Deploy
         urls = listed(probe.url.strip("\"'") for probe in probes)
         title = f"wait until {urls} {'is' if len(probes) == 1 else 'are'} healthy, {timeout} seconds at most"
         if rollout is None:
-            return _fix(wait, [wait.command.source, *lines], environment, checks, f"then {title}", Tier.REVIEW)
+            title = f"keep `{wait.command.source}`, then {title}"
+            return _fix(wait, [wait.command.source, *lines], environment, checks, title, Tier.REVIEW)
         alike = followed and (goes_on or not _silencers(checks))
         return _fix(wait, lines, environment, checks, title, Tier.SAFE if alike else Tier.REVIEW)
     if checks:
@@ -615,7 +616,8 @@ def _open(deployment: Deployment) -> bool:
 def _fix(
     wait: Wait, lines: list[str], environment: Environment, checks: list[Found], title: str, tier: Tier
 ) -> Fix | Blocked:
-    effect = f"{dotted(wait.here.node.at)}: `{wait.command.source}` becomes: {title}"
+    stays = lines[0] == wait.command.source
+    effect = f"{dotted(wait.here.node.at)}: " + (title if stays else f"`{wait.command.source}` becomes: {title}")
     return Fix.of(title, _replaced(wait, lines, checks), _with_env(wait, environment), tier=tier, effects=[effect])
 
 

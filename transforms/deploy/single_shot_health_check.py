@@ -15,6 +15,7 @@ server, whose curl may be older than 7.71.
 * Checks in a loop, with a `--retry` that covers refused connections, or under `timeout`; calls that send something or
   keep what they get.
 * Checks of the runner itself, of services of others, and where no deployment comes before.
+* Reported, not fixed: a loop behind which nothing fails the step, since one that goes on could end well.
 * Checks whose failure is ignored (`|| true`, `|| echo …`).
 """
 
@@ -33,6 +34,8 @@ from fixer.model import Blocked, Finding, Fix, Parts, Rule, RuleOptions, Tier, o
 
 ELSEWHERE = (Structure.LOOP, Structure.FUNCTION, Structure.BACKGROUND)
 PART_OF_SOMETHING = (Structure.PIPELINE, Structure.CONDITION, Structure.SUBSTITUTION, Structure.NEGATION)
+
+SAYS = ("echo", "printf", "sleep", "exit")
 
 
 class Options(RuleOptions):
@@ -74,10 +77,30 @@ def _ends_its_loop(found: HealthCheck, place: StepScript) -> bool:
 
 
 def _goes_on(workflow: Workflow, place: StepScript, found: HealthCheck) -> Fix | Blocked:
+    if not _fails_at_last(place):
+        return Blocked(
+            "nothing is seen that fails the step after the last attempt: a loop that goes on could end well",
+            "put `exit 1` behind the loop, then run fhfix again",
+        )
     at = found.command.fails_assignment or 0
     title = "let the loop go on where nothing answers"
     effect = f"{dotted(place.node.at)}: a refused connection is an attempt that failed, and not the end of the script"
     return Fix.of(title, workflow.splice_scalar(place.node, [(at, at, " || true")]), tier=Tier.SAFE, effects=[effect])
+
+
+def _fails_at_last(place: StepScript) -> bool:
+    """Whether a step that was never answered fails: the script says so, tries for ever, or judges behind its loop."""
+    commands = place.script.commands
+    for command in commands:
+        if command.name in ("exit", "return") and command.args and command.args[0].text != "0":
+            return True
+        if command.name in ("true", ":") and command.within(Structure.LOOP) and command.within(Structure.CONDITION):
+            return True
+    # A test is no command, but a statement of its own.
+    end = max((command.end for command in commands if command.within(Structure.LOOP)), default=0)
+    last = place.script.statements[-1]
+    saying = any(last[0] <= command.start < last[1] and command.name in SAYS for command in commands)
+    return last[0] > end and not saying
 
 
 def _is_here(found: HealthCheck, place: StepScript) -> bool:

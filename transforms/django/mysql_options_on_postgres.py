@@ -72,10 +72,12 @@ def _chosen_later(database: Database, wrong: list[str]) -> Blocked:
 
 
 def _removed(module: PythonModule, options: ast.Dict, database: Database, wrong: list[str]) -> Fix | Blocked:
+    left = [name for name in TRANSLATED if key(options, name)]
+    so = f"; {listed(left)} of MySQL still {'stands' if len(left) == 1 else 'stand'} there" if left else ""
     return Fix.of(
         f"remove {listed(wrong)} from the OPTIONS of '{database.alias}'",
         module.edit_dict(options, delete=wrong),
-        effects=(f"DATABASES.{database.alias}.OPTIONS: {listed(wrong)} removed, so that it can connect",),
+        effects=(f"DATABASES.{database.alias}.OPTIONS: {listed(wrong)} removed{so or ', so that it can connect'}",),
     )
 
 

@@ -112,7 +112,10 @@ def _pair(
 ) -> Fix | Blocked:
     pooler = servers.pooler_of(project, database)
     if pooler:
-        return Blocked(f"behind a pooler ({pooler}) prepared statements meet those of other clients")
+        return Blocked(
+            f"behind a pooler ({pooler}) prepared statements meet those of other clients",
+            "leave it, or connect to PostgreSQL itself",
+        )
     if raw_sql.first:
         return Blocked(
             f"{raw_sql.first} has SQL written by hand, which parameters bound on the server may make invalid",

@@ -241,7 +241,7 @@ def _completed(sharing: list[ImageBuild], builds: ImageBuilds, django: DjangoPro
     said = (
         line for each in sharing for line in (*_bundled(each), *(_fed_by_the_image(each, django) if hides_env else ()))
     )
-    todo = tuple(dict.fromkeys(said))
+    todo = tuple(dict.fromkeys((*said, *_guessed(sharing))))
     tier = Tier.REVIEW if todo else Tier.SAFE
     if build.ignore is None:
         text = "\n".join(f"# {title}\n" + "".join(f"{line}\n" for line in lines) for title, lines in additions)
@@ -270,6 +270,14 @@ def _completed(sharing: list[ImageBuild], builds: ImageBuilds, django: DjangoPro
             f"{build.ignore_path}: the builder no longer gets {listed(line for line in missing if line[0] != '!')}",
         ),
     )
+
+
+def _guessed(sharing: list[ImageBuild]) -> Iterator[str]:
+    """What to see to where no file of the repository says from which folder a Dockerfile below the top is built."""
+    build = sharing[0]
+    if "/" in build.path and not any(each.image.builds for each in sharing):
+        folder = build.context or "the top folder"
+        yield f"nothing in the repository builds {build.path}: see that it is built from {folder}"
 
 
 def _is_kept_away(build: ImageBuild, line: str) -> bool:

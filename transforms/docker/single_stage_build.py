@@ -152,10 +152,10 @@ def _cure(dockerfile: Dockerfile, stage: Stage, pips: list[Instruction], build: 
         dockerfile.insert_after(last, *second, apart=True),
     ]
     return Fix.of(
-        "install in a stage of its own, and ship what it made",
+        "install in a stage of its own, and copy the result",
         joined(parts),
         tier=Tier.REVIEW,
-        effects=[f"the image that is shipped has {listed(dict.fromkeys(compiled))} no more"],
+        effects=[f"the final image no longer has {listed(dict.fromkeys(compiled))}"],
         todo=["build the image and start it once: what is loaded by name at run time cannot be seen here"],
     )
 

@@ -93,7 +93,7 @@ def _cure(place: DataScript, command: Command, scripts: DataScripts) -> Fix | Bl
             "dump the database itself, with `pg_dump --clean --if-exists`",
         )
     edits = {place: [*_tested(place, command), (at, at, " -v ON_ERROR_STOP=1 --single-transaction")]}
-    effects = ["the first error ends the restore, and the database is as it was before"]
+    effects = ["the first error ends the restore, which then leaves nothing of itself behind"]
     todo = []
     plain = [(of, dump) for of, dump in _dumps(scripts) if _is_source_of(dump, of, place)]
     for of, dump in plain if not _makes_room(place, command) else ():

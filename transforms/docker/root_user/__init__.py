@@ -143,7 +143,7 @@ def _cure(
         return Blocked(
             f"it is not known which users and tools the image {base} has",
             "say its family (debian, alpine, redhat, none), or the user that it runs as",
-            f"rules.root-user.images = {toml_value({base: 'alpine' if 'alpine' in base else 'debian'})}",
+            f'rules.root-user.images.{toml_value(base)} = "{"alpine" if "alpine" in base else "debian"}"',
         )
     unpacked = (s for s in container.acting("ADD") if s.target == "/" and ".tar" in " ".join(s.instruction.args))
     if container.stage.root.base == "scratch" and next(unpacked, None):

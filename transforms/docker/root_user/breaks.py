@@ -44,8 +44,8 @@ def instruction_breaks(container: Container, state: State, folders: Folders, opt
     found = _in_root_home(container, state)
     if found:
         return Blocked(
-            f"{line}: {found}, in root's home, which only root can enter",
-            "install it into a folder that everyone can read, such as /opt, and put that on PATH",
+            f"{line}: root's home, which only root can enter, holds {found}",
+            "keep it in a folder that everyone can read, such as /opt, and let what looks for it look there",
         )
     if mode := _closed_mode(state, folders):
         return Blocked(
@@ -95,10 +95,10 @@ def _in_root_home(container: Container, state: State) -> str:
     if instruction.op in ("COPY", "ADD"):
         if not instruction.args:
             return ""
-        return f"{instruction.op} puts files there" if ROOT_HOME.search(instruction.args[-1]) else ""
+        return f"what {instruction.op} puts there" if ROOT_HOME.search(instruction.args[-1]) else ""
     if instruction.op in ("ENV", "ENTRYPOINT", "CMD", "VOLUME"):
         found = ROOT_HOME.search(instruction.text)
-        return f"{instruction.op} names files there" if found and not (moved and "HOME" in found[0]) else ""
+        return f"what {instruction.op} names" if found and not (moved and "HOME" in found[0]) else ""
     if instruction.op != "RUN":
         return ""
     # Caches are only for the build, and what is removed is of no use.
@@ -110,12 +110,12 @@ def _in_root_home(container: Container, state: State) -> str:
     if kept := tool_in_home((script, *started), state.values):
         return kept
     if re.search(r"\bgit config --global\b", script) and not moved:
-        return "git config --global writes"
+        return "what git config --global writes"
     if re.search(r"\buv (sync|venv|run)\b", script) and (
         not _has_python(container) or _wants_another(container, state)
     ):
         return "the Python that uv loads where the image has none"
-    return "RUN puts files there" if ROOT_HOME.search(script) and not moved else ""
+    return "what RUN puts there" if ROOT_HOME.search(script) and not moved else ""
 
 
 def _has_python(container: Container) -> bool:

@@ -71,21 +71,21 @@ def kept_working(container: Container, folders: Folders, user: User, options: Op
                     f"that {user.name} could not write",
                     "start as root, chown it there and go on as another user (setpriv, gosu); or chown it by "
                     "`fly ssh console`, then say so",
-                    f"rules.root-user.mounted = {toml_value([mount.target])}",
+                    f"rules.root-user.mounted = {toml_value([*options.mounted, mount.target])}",
                 )
             if mount.bind:
                 return Blocked(
                     f"{program.path} mounts {mount.source} of the host over {mount.target} of {program.name!r}, where "
                     f"{user.name} could not write",
                     f"chown that folder to {user.numeric} on every host, then say so",
-                    f"rules.root-user.mounted = {toml_value([mount.target])}",
+                    f"rules.root-user.mounted = {toml_value([*options.mounted, mount.target])}",
                 )
             if mount.of_root and program.user in ("", *ROOT) and mount.target not in options.mounted:
                 return Blocked(
                     f"{program.path} mounts the volume {mount.source} over {mount.target} of {program.name!r}, "
                     "where only root can write",
                     _handing_over(program, user),
-                    f"rules.root-user.mounted = {toml_value([mount.target])}",
+                    f"rules.root-user.mounted = {toml_value([*options.mounted, mount.target])}",
                 )
     parts: list[Parts] = []
     for program in developing:

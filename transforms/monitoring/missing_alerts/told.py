@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 from fixer.deploy.deployments import Deployments
@@ -10,7 +10,7 @@ from fixer.github.expressions import expressions_below, is_whole
 from fixer.github.workflow import Job, Workflow
 from fixer.github.workflows import Workflows
 from fixer.languages.yaml import Flow, Node
-from fixer.model import Blocked, Finding, Fix, Level, Parts, Span, Tier, joined
+from fixer.model import Blocked, Finding, Fix, Level, Parts, Span, Tier, joined, listed
 from fixer.monitoring.telling import Tellers, Telling, is_housekeeping, only_tells, reads_own_status, runs_after_failure
 from fixer.scripts import script
 
@@ -44,10 +44,10 @@ def _own_status(job: Job, wrong: list[Telling]) -> Finding:
     message = f"job {job.id} tells its own status, which is success whatever became of the jobs that it waits for"
     name = VARIABLE if VARIABLE not in job.env else "RESULT_OF_JOBS"
     parts = [_renamed(workflow, each.step.node, name) for each in wrong]
-    effects = [f"jobs.{job.id}: says what became of {', '.join(job.needs)}"]
+    effects = [f"jobs.{job.id}: says what became of {listed(job.needs)}"]
     if not runs_after_failure(job.condition):
         parts.append(_condition(job, f"always() && ({job.condition})" if job.condition else "always()"))
-        effects.append(f"jobs.{job.id}: also runs where one of them has failed")
+        effects.append(f"jobs.{job.id}: also runs where {_any_of(job.needs)} has failed")
     env = job.node.get("env")
     parts.append(
         workflow.add_key(job.node, "env", {name: RESULT}, before="steps")
@@ -87,12 +87,16 @@ def _condition(job: Job, text: str) -> Parts:
     return job.workflow.add_key(job.node, "if", text, after="needs")
 
 
+def _any_of(jobs: Sequence[str]) -> str:
+    return f"one of {listed(jobs)}" if len(jobs) > 1 else f"job {jobs[0]}"
+
+
 def _never(job: Job, telling: list[Telling]) -> Finding:
     message = f"job {job.id} is skipped where the jobs that it waits for fail, so nobody is told"
     workflow = job.workflow
     parts = [_condition(job, f"failure() && ({job.condition})" if job.condition else "failure()")]
     parts += [workflow.delete(each.step.node, "if") for each in telling]
-    effects = (f"jobs.{job.id}: runs where one of {', '.join(job.needs)} has failed",)
+    effects = (f"jobs.{job.id}: runs where {_any_of(job.needs)} has failed",)
     cure = Fix.of(f"let {job.id} run after a failure", *parts, tier=Tier.REVIEW, effects=effects)
     return Finding(workflow.path, telling[0].step.span, message, cure, Level.WARNING)
 
@@ -138,7 +142,7 @@ def _told(workflow: Workflow, tellers: Tellers) -> Fix | Blocked:
         f"add job {name}, which {whom}",
         workflow.add_job(name, job, gates=False),
         tier=Tier.REVIEW,
-        effects=(f"jobs.{name}: {whom} when a job fails",),
+        effects=(f"jobs.{name}: when a job fails, {whom}",),
         todo=todo,
     )
 

@@ -94,7 +94,7 @@ def _ruled(config: PrometheusConfig, prometheus: PrometheusFiles, targets: Optio
         f"PROMETHEUS_LATENCY_BUCKETS must have the bounds {bounds}: between two bounds a latency is guessed.",
         f"Let CI run `promtool test rules {path.removesuffix('.yml')}.test.yml`.",
     ]
-    effects = (f"{path}: {chosen.name} is down, gone, answers with errors, or too slowly",)
+    effects = (f"{path}: alerts when {chosen.name} is down or gone, or answers with errors or too slowly",)
     return Fix.of("add rules for alerts, with their tests", *parts, tier=Tier.REVIEW, effects=effects, todo=todo)
 
 

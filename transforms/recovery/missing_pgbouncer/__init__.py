@@ -270,7 +270,10 @@ def _through_the_pooler(
         return Blocked(f"who starts {service.name} may choose {name.name}", f"set it to {POOLER} there")
     said = told[0].text if told else name.default
     if said not in (host, service.data.get("container_name")):
-        return Blocked(f"{service.name} reaches the database as {said or 'its own default'}, not as {host}")
+        return Blocked(
+            f"{service.name} reaches the database as {said or 'its own default'}, not as {host}",
+            f"let it name {host}, or {POOLER}, by hand",
+        )
     port, password = database.reads.get("PORT"), database.reads.get("PASSWORD")
     said = (program.environment.text(port.name) or port.default) if port is not None else database.values.get("PORT")
     if said not in (None, "", "5432"):
