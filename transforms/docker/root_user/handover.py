@@ -45,6 +45,13 @@ SYSTEM_USERS = {("nobody", "debian"): "65534", ("nobody", "alpine"): "65534", ("
 def handed_over_to_a_user(
     container: Container, builds: ImageBuilds, image: BaseImage, folders: Folders, options: Options
 ) -> Fix | Blocked:
+    back = _back_to_root(container)
+    if back is not None:
+        return Blocked(
+            f"line {container.dockerfile.line(back)} changes back to root for what is started, after a part as another"
+            " user: that may be meant",
+            "leave that line out if what is started needs no root",
+        )
     user, made = _existing(container, image)
     # Who makes a user while building has the tools for that.
     shell = image.family in ("debian", "redhat", "alpine") or made is not None
@@ -109,16 +116,19 @@ def _handed_over(
     late = shell and _written_late(container, folders, made)
     early = builds_as_user(container, folders, made) if late and user.home else None
     if early is not None:
-        given = _give(user, container, not_made_later(container, folders, early), early, recursive=False)
-        parts.append(dockerfile.insert_before(early, _run([*steps, *given]), New("USER", user.id or user.name)))
+        commands = [*steps, *_give(user, container, not_made_later(container, folders, early), early, recursive=False)]
+        parts.append(dockerfile.insert_before(early, *_run(commands), New("USER", user.id or user.name)))
         for state in _copies(container, folders):
             owner = user.numeric if state.instruction.flag("link") is not None else user.owner
             parts.append(dockerfile.set_flag(state.instruction, "chown", owner))
         return parts
     copies = [] if late else _copies(container, folders)
     first = copies[0].instruction if copies else None
+    final = _last_acting(container)
     # Builders other than BuildKit drop what changes in a volume after it is declared.
     volume = next((s for s in container.acting("VOLUME") if shell and folders.data), None)
+    if volume is not None and final.op == "USER" and final.index < volume.instruction.index:
+        volume = None  # the folders are given away above that USER, so above the volume
     if volume is not None and (first is None or volume.instruction.index < first.index):
         if volume.stage is not container.stage or (made is not None and made.index > volume.instruction.index):
             blocked = Blocked(
@@ -127,12 +137,13 @@ def _handed_over(
             )
             return [blocked]
         given = _give(user, container, Folders((), folders.data), volume.instruction, recursive=False)
-        parts.append(dockerfile.insert_before(volume.instruction, _run([*steps, *given])))
+        if run := _run([*steps, *given]):
+            parts.append(dockerfile.insert_before(volume.instruction, *run))
         folders, steps = Folders(folders.roots, ()), []
     place = _apart_from_run(container, first, made) if first is not None else None
     if shell:
         steps = [*steps, *_give(user, container, folders, place, recursive=late)]
-    run = [_run(steps)] if steps else []
+    run = _run(steps)
     if place is not None and run:
         parts.append(dockerfile.insert_before(place, *run))
         run = []
@@ -157,8 +168,8 @@ def _apart_from_run(container: Container, first: Instruction, made: Instruction 
     return between[0] if between and between[0].op == "COPY" and known and not makes else first
 
 
-def _run(steps: list[str]) -> New:
-    return New("RUN", "\n&& ".join(steps))
+def _run(steps: list[str]) -> list[New]:
+    return [New("RUN", "\n&& ".join(steps))] if steps else []
 
 
 def _existing(container: Container, image: BaseImage) -> tuple[User | None, Instruction | None]:
@@ -322,9 +333,7 @@ def _only_installs(state: State, folders: Folders, *, before: bool) -> bool:
 
 def _set_user(container: Container, run: list[New], name: str) -> list[Parts]:
     """USER after the last instruction that needs root; in the place of a `USER root` that nothing follows."""
-    dockerfile, final = container.dockerfile, container.stage
-    acting = [i for i in final.instructions if i.op in ("RUN", "COPY", "ADD", "WORKDIR", "USER")]
-    last = acting[-1] if acting else final.start
+    dockerfile, final, last = container.dockerfile, container.stage, _last_acting(container)
     if last.op == "USER":
         return [*([dockerfile.insert_before(last, *run)] if run else []), dockerfile.set_body(last, name)]
     following = [i for i in final.instructions if i.index > last.index]
@@ -333,6 +342,19 @@ def _set_user(container: Container, run: list[New], name: str) -> list[Parts]:
     if start is not None:
         return [dockerfile.insert_before(start, *new)]
     return [dockerfile.insert_after(following[-1] if following else last, *new)]
+
+
+def _last_acting(container: Container) -> Instruction:
+    stage = container.stage
+    acting = [each for each in stage.instructions if each.op in ("RUN", "COPY", "ADD", "WORKDIR", "USER")]
+    return acting[-1] if acting else stage.start
+
+
+def _back_to_root(container: Container) -> Instruction | None:
+    """The `USER root` that nothing but what is started follows, where the build had changed to another user."""
+    last = _last_acting(container)
+    users = [state.user for state in container.acting("USER") if state.stage is container.stage]
+    return last if last.op == "USER" and any(user not in ROOT for user in users) else None
 
 
 def _starts_uv(container: Container) -> bool:
