@@ -414,13 +414,20 @@ def test_a_tool_that_works_on_the_folder_of_its_caller_is_left_alone(
 
 @pytest.mark.parametrize(
     ("service", "tier"),
-    [("", Tier.REVIEW), ("    env_file: .env\n", Tier.SAFE), ("    volumes: ['.:/app']\n", Tier.SAFE)],
+    [
+        ("", Tier.REVIEW),
+        ("    env_file: .env\n", Tier.SAFE),
+        ("    volumes: ['.:/app']\n", Tier.SAFE),
+        ("    environment: {BROKER: redis}\n", Tier.REVIEW),
+        ("    environment: {SECRET_KEY: '${SECRET_KEY}'}\n", Tier.SAFE),
+    ],
 )
 def test_what_only_the_image_gives_to_the_settings_is_asked_for(tmp_path: Path, service: str, tier: Tier) -> None:
     rule = next(rule for rule in all_rules() if rule.id == "leaky-builder-stage")
     files = {
         "manage.py": "",
-        "shop/settings.py": "from dotenv import load_dotenv\nload_dotenv()\nINSTALLED_APPS = []\nMIDDLEWARE = []\n",
+        "shop/settings.py": "import os\nfrom dotenv import load_dotenv\nload_dotenv()\n"
+        "INSTALLED_APPS = []\nMIDDLEWARE = []\nSECRET_KEY = os.environ['SECRET_KEY']\n",
         "Dockerfile": 'FROM python:3.13\nWORKDIR /app\nCOPY . .\nCMD ["gunicorn", "shop.wsgi"]\n',
         "compose.yaml": f"services:\n  web:\n    build: .\n{service}",
     }

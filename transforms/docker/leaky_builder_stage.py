@@ -321,17 +321,24 @@ def _bundled(build: ImageBuild) -> tuple[str, ...]:
 
 def _fed_by_the_image(build: ImageBuild, django: DjangoProject | None) -> tuple[str, ...]:
     """What a person must look at where the settings read a `.env`, and a program is given it by the image alone."""
-    modules = [module for each in django.projects for module in each.modules.values()] if django is not None else []
+    projects = django.projects if django is not None else ()
+    modules = [module for each in projects for module in each.modules.values()]
     if not any(READS_ENV.search(module.document.source.text) for module in modules):
         return ()
+    required = {read.name for each in projects for read in each.environment if read.required}
     for program in build.runners:
         mounted = any(mount.bind and is_within(program.folder or "/", (mount.target,)) for mount in program.mounts)
-        given = program.environment.values or program.environment.unknown
-        if program.is_django and not mounted and not given:
-            return (
-                f"{program.path} gives {program.name!r} no variables: what it reads from .env must come from there, "
-                "by `env_file`, say",
-            )
+        if not program.is_django or mounted or program.environment.unknown:
+            continue
+        lacking = sorted(name for name in required if not program.environment.sets(name))
+        if not program.environment.values:
+            given = f"gives {program.name!r} no variables"
+        elif lacking:
+            more = f" ({len(lacking)} in all)" if len(lacking) > 3 else ""
+            given = f"does not give {program.name!r} {listed(lacking[:3])}{more}"
+        else:
+            continue
+        return (f"{program.path} {given}: what it reads from .env must come from there, by `env_file`, say",)
     return ()
 
 
