@@ -11,15 +11,15 @@ import json
 import os
 import subprocess
 import sys
-import threading
 import time
 import urllib.parse
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from http.server import BaseHTTPRequestHandler
 from pathlib import Path
 
 from tests.components import path as component
+from tests.proofs.loopback import served
 from tests.proofs.postgres import free_port
 
 TOKEN = "s3cret"
@@ -120,13 +120,13 @@ class Receiver:
 
 @contextlib.contextmanager
 def receiver() -> Iterator[Receiver]:
-    found: list[Receiver] = []
+    found = Receiver("")
 
     class Handler(BaseHTTPRequestHandler):
         def do_POST(self) -> None:
             body = self.rfile.read(int(self.headers["Content-Length"]))
-            found[0].told.append(json.loads(body))
-            self.send_response(found[0].status)
+            found.told.append(json.loads(body))
+            self.send_response(found.status)
             self.send_header("Content-Length", "2")
             self.end_headers()
             self.wfile.write(b"ok")
@@ -134,13 +134,6 @@ def receiver() -> Iterator[Receiver]:
         def log_message(self, format: str, *args: object) -> None:  # noqa: A002 - the name of the base class
             pass
 
-    server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-    found.append(Receiver(f"http://127.0.0.1:{server.server_port}/services/T/B/x"))
-    thread = threading.Thread(target=server.serve_forever, daemon=True)
-    thread.start()
-    try:
-        yield found[0]
-    finally:
-        server.shutdown()
-        server.server_close()
-        thread.join()
+    with served(Handler) as url:
+        found.url = f"{url}/services/T/B/x"
+        yield found

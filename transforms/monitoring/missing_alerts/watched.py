@@ -14,7 +14,6 @@ from fixer.monitoring.prometheus import AlertRule, PrometheusConfig, PrometheusF
 from fixer.scripts import script
 from transforms.monitoring.missing_alerts.options import Options
 
-RULE_ID = "missing-alerts"
 _QUANTILES = (("50", "0.5"), ("95", "0.95"), ("99", "0.99"))
 _PORT = 9093  # where Alertmanager listens
 _MANY = 10_000
@@ -78,7 +77,7 @@ def _ruled(config: PrometheusConfig, prometheus: PrometheusFiles, targets: Optio
         return Blocked(
             f"which job of {config.path} watches the application is not known",
             "name it",
-            f'rules.{RULE_ID}.job = "{_likely(config)}"',
+            f'rules.missing-alerts.job = "{_likely(config)}"',
         )
     folder = config.path.rpartition("/")[0]
     stem = "alerts" if f"{folder}/alerts.yml".lstrip("/") not in prometheus.taken else "django-alerts"
