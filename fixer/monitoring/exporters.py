@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Self
 
 from fixer.documents import DEVELOPMENT
 from fixer.languages.python import PythonModule
+from fixer.patterns import Rare
 from fixer.project.packages import PythonPackages
 from fixer.runtime.picture import Runtime
 
@@ -25,9 +26,10 @@ _AGENTS = frozenset((
     "skywalking", "apache-skywalking", "statsd", "aws-embedded-metrics", "logfire", "signoz",
 ))  # fmt: skip
 _LAUNCHERS = frozenset(("ddtrace-run", "newrelic-admin", "opentelemetry-instrument", "sw-python"))
-_SPEAKS = re.compile(
-    r"prometheus|opentelemetry|ddtrace|newrelic|elasticapm|statsd|aws_embedded_metrics|markus", re.IGNORECASE
-)
+_LIBRARIES = (
+    "prometheus", "opentelemetry", "ddtrace", "newrelic", "elasticapm", "statsd", "aws_embedded_metrics", "markus",
+)  # fmt: skip
+_SPEAKS = Rare(f"(?i){'|'.join(_LIBRARIES)}", *_LIBRARIES)
 _OTHERS = re.compile(
     r"^\s*(?:from|import)\s+(opentelemetry|ddtrace|newrelic|elasticapm|statsd|aws_embedded_metrics|markus)\b", re.M
 )
@@ -37,7 +39,7 @@ _PUBLISHES = re.compile(
     r"\b(generate_latest|make_[aw]sgi_app|start_(?:http|wsgi)_server|push(?:add)?_to_gateway|MetricsHandler)\b"
 )
 _SERVES_ITSELF = re.compile(r"\bstart_(?:http|wsgi)_server\(|\bpush(?:add)?_to_gateway\(")
-_SHARED = re.compile(r"PROMETHEUS_MULTIPROC_DIR|PROMETHEUS_METRICS_EXPORT_PORT_RANGE", re.IGNORECASE)
+_SHARED = Rare(r"(?i)PROMETHEUS_(MULTIPROC_DIR|METRICS_EXPORT_PORT_RANGE)", "prometheus_m")
 _SUFFIXES = {
     "Counter": ("_total",),
     "Histogram": ("_bucket", "_sum", "_count"),
