@@ -40,7 +40,7 @@ def production(deployments: Deployments) -> DeployJob | None:
 def sign_in(jobs: Iterable[Job], catalog: Catalog, files: ActionFiles) -> SignIn | Blocked:
     """As the first of these jobs that does."""
     for job in jobs:
-        steps = [step for step in job.own_steps if step.action.lower() == SIGNS_IN]
+        steps = [step for step in job.steps if step.action.lower() == SIGNS_IN]
         if not steps:
             continue
         made = {key: value for key, value in copied(steps[0], catalog, files).items() if key != "if"}
