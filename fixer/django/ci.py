@@ -563,7 +563,9 @@ def _job_that_installs(workflows: Workflows, project: DjangoProject, packages: P
         for job in workflow.jobs.values()
         if job.node.get("if") is None and not _FOR_SOMETHING_ELSE.search(f"{workflow.path} {job.id}")
         if any(
-            installs_project(step, command, project, packages) for step in job.steps for command in commands_of(step)
+            installs_project(step, command, project, packages)
+            for step in job.own_steps
+            for command in commands_of(step)
         )
     ]
     return min(found, key=lambda job: len(job.steps), default=None)
