@@ -21,7 +21,6 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from textwrap import indent
 from typing import Literal
 
@@ -30,6 +29,7 @@ from fixer.django.routes import Routes
 from fixer.model import Blocked, Finding, Fix, Level, NewFile, Profile, Rule, RuleOptions, Tier, listed, option
 from fixer.monitoring.asking import Asking, Check, host_of
 from fixer.monitoring.telling import Tellers, refused_status
+from fixer.records import record
 from fixer.scripts import script
 
 PATH = ".github/workflows/uptime.yml"
@@ -79,7 +79,7 @@ def _refused(each: Check, tellers: Tellers) -> Iterator[Finding]:
 # -- where none is ------------------------------------------------------------------------------------------------
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class _Addresses:
     known: tuple[str, ...]
     refused: tuple[str, ...]
