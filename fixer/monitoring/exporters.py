@@ -49,6 +49,11 @@ _SUFFIXES = {
 _ASIDE = re.compile(r"(^|/)(tests?|testing|examples?|docs?|benchmarks?)/|(^|/)(test_|conftest)[^/]*$")
 
 
+def is_aside(path: str) -> bool:
+    """Whether a module is a test or an example, which nothing serves."""
+    return _ASIDE.search(path) is not None
+
+
 @entity
 class Exporters:
     """`by` says what exports metrics; empty where nothing does. `prometheus`: for Prometheus to fetch, by a library
@@ -69,7 +74,7 @@ class Exporters:
         modules = [
             module
             for module in repository.documents(PythonModule, lambda source: _SPEAKS.search(source.text) is not None)
-            if not _ASIDE.search(module.path)
+            if not is_aside(module.path)
         ]
         unwired: list[PythonModule] = []
         by, own_view, prometheus = "", "", False
@@ -112,7 +117,7 @@ def _is_used(module: PythonModule, repository: Repository) -> bool:
     folder = dotted.rpartition(".")[0]
     named = re.compile(rf"\b{re.escape(last)}\b")
     for other in repository.documents(PythonModule, lambda source: named.search(source.text) is not None):
-        if other.path == module.path or _ASIDE.search(other.path):
+        if other.path == module.path or is_aside(other.path):
             continue
         here = other.path.rpartition("/")[0]
         for origin in _imports(other, here.replace("/", ".")):

@@ -25,6 +25,17 @@ class ScrapeJob:
     hosts: tuple[str, ...]
     node: Node
 
+    @property
+    def path(self) -> str:
+        """The path that is asked."""
+        return _text(self.node.get("metrics_path")) or "/metrics"
+
+    @property
+    def signs_in(self) -> bool:
+        """Whether it shows anything by which it may be known."""
+        keys = ("authorization", "basic_auth", "bearer_token", "bearer_token_file", "oauth2")
+        return any(self.node.get(key) is not None for key in keys)
+
 
 @entity
 class PrometheusConfig:
@@ -73,6 +84,13 @@ class PrometheusFiles:
     servers: tuple[Program, ...]
     managers: tuple[Program, ...]
     taken: frozenset[str]
+
+    def watching(self, config: PrometheusConfig, name: str = "") -> ScrapeJob | None:
+        """The job that asks the application: the one of this name, else the only one that names its containers."""
+        if name:
+            return next((each for each in config.jobs if each.name == name), None)
+        found = [each for each in config.jobs if self.django & set(each.hosts)]
+        return found[0] if len(found) == 1 else None
 
     @classmethod
     def detect(cls, repository: Repository) -> Self:

@@ -10,7 +10,7 @@ from fixer.languages.yaml import Flow, Node, Yaml
 from fixer.model import Blocked, Finding, Fix, Level, NewFile, Parts, Span, Tier, listed
 from fixer.monitoring.django_prometheus import PACKAGE, exported, meant_by
 from fixer.monitoring.exporters import Exporters
-from fixer.monitoring.prometheus import AlertRule, PrometheusConfig, PrometheusFiles, ScrapeJob
+from fixer.monitoring.prometheus import AlertRule, PrometheusConfig, PrometheusFiles
 from fixer.scripts import script
 from transforms.monitoring.missing_alerts.options import Options
 
@@ -72,7 +72,7 @@ def unruled(prometheus: PrometheusFiles, exporters: Exporters, targets: Options)
 
 
 def _ruled(config: PrometheusConfig, prometheus: PrometheusFiles, targets: Options) -> Fix | Blocked:
-    chosen = _watching(config, prometheus, targets.job)
+    chosen = prometheus.watching(config, targets.job)
     if chosen is None or not _PLAIN.fullmatch(chosen.name):
         return Blocked(
             f"which job of {config.path} watches the application is not known",
@@ -101,13 +101,6 @@ def _likely(config: PrometheusConfig) -> str:
     """A job that may be meant: none of Prometheus itself, nor of an exporter."""
     others = [each.name for each in config.jobs if not re.search(r"prometheus|export", each.name)]
     return next((name for name in others if name), "web")
-
-
-def _watching(config: PrometheusConfig, prometheus: PrometheusFiles, job: str) -> ScrapeJob | None:
-    if job:
-        return next((each for each in config.jobs if each.name == job), None)
-    found = [each for each in config.jobs if prometheus.django & set(each.hosts)]
-    return found[0] if len(found) == 1 else None
 
 
 def _mounted(config: PrometheusConfig, prometheus: PrometheusFiles, path: str) -> Iterator[Parts]:
