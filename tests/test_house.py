@@ -129,7 +129,8 @@ def tracked(*patterns: str) -> list[Path]:
 
 
 def test_the_nouns_import_nothing_but_the_standard_library() -> None:
-    assert [m for m in imports(ROOT / "fixer/model.py") if m.split(".")[0] not in sys.stdlib_module_names] == []
+    below = {path: imports(ROOT / path) - {"fixer.records"} for path in ("fixer/model.py", "fixer/records.py")}
+    assert [m for found in below.values() for m in found if m.split(".")[0] not in sys.stdlib_module_names] == []
 
 
 def test_rules_import_the_nouns_the_languages_the_facts_and_the_catalog_and_no_other_rule() -> None:
