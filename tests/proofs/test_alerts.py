@@ -281,7 +281,7 @@ def test_what_compose_starts_is_accepted_and_its_rules_are_tested_by_the_workflo
 
     assert tested() == "success"
     assert subprocess.run([component("amtool"), "check-config", root / "monitoring/alertmanager.yml"]).returncode == 0
-    schema = [component("check-jsonschema"), "--builtin-schema", "vendor.compose-spec", root / "compose.yml"]
+    schema = [component("check-jsonschema"), "--builtin-schema", "vendor.compose-spec", str(root / "compose.yml")]
     assert subprocess.run(schema).returncode == 0
     rules = root / "monitoring/alerts.yml"
     rules.write_text(rules.read_text().replace("> 0.01", "> 0.1"))
