@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 _ROUTES = frozenset(("path", "re_path", "url"))
 _URLS = "django_prometheus.urls"
 _VIEW = "ExportToDjangoView"
+_TOKEN = re.compile(r"(?:environ(?:\.get\(|\[)|getenv\(|config\(|env\()\s*[\"'](\w+)[\"']")
 _PROXY = re.compile(r"nginx|caddy|traefik|haproxy|ingress|envoy|httpd|apache|varnish|\.conf(\.|$)", re.IGNORECASE)
 _METRICS = re.compile(r"\bmetrics\b")
 _REFUSES = re.compile(r"Forbidden|PermissionDenied|REMOTE_ADDR|X_FORWARDED_FOR|Authorization|AUTHORIZATION|\b40[134]\b")
@@ -33,17 +34,26 @@ class Endpoint:
 
 @entity
 class Endpoints:
-    """`guard` is the file that speaks of metrics and may keep others away: a proxy's, or a module that refuses."""
+    """`guard` is the file that speaks of metrics and may keep others away: a proxy's, or a module that refuses.
+    `token` is the variable that holds what a middleware of the project wants to be shown."""
 
     found: tuple[Endpoint, ...]
     guard: str = ""
+    token: str = ""
 
     @classmethod
     def detect(cls, repository: Repository) -> Self:
         """Every repository has this fact."""
-        modules = repository.documents(PythonModule, lambda source: "django_prometheus" in source.text)
+        modules = list(repository.documents(PythonModule, lambda source: "django_prometheus" in source.text))
         found = tuple(each for module in modules if not is_aside(module.path) for each in _endpoints(module))
-        return cls(found, _guard(repository) if found else "")
+        tokens = [each for module in modules if not is_aside(module.path) for each in _TOKEN.findall(_asking(module))]
+        return cls(found, _guard(repository) if found else "", next(iter(tokens), ""))
+
+
+def _asking(module: PythonModule) -> str:
+    """The text of a module that publishes metrics to whoever shows something."""
+    code = module.source.text
+    return code if _VIEW in code and "Authorization" in code and "Bearer" in code else ""
 
 
 def _endpoints(module: PythonModule) -> Iterator[Endpoint]:

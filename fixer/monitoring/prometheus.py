@@ -130,15 +130,18 @@ def _text(node: Node | None) -> str:
 
 
 def _hosts(job: object) -> Iterator[str]:
-    listed = job.get("static_configs") if isinstance(job, dict) else None
+    if not isinstance(job, dict):
+        return
+    for target in _listed(job, "static_configs", "targets"):
+        yield target.partition("://")[2].partition(":")[0] if "://" in target else target.partition(":")[0]
+    yield from _listed(job, "dns_sd_configs", "names")
+
+
+def _listed(job: dict[str, object], key: str, inner: str) -> Iterator[str]:
+    listed = job.get(key)
     for each in listed if isinstance(listed, list) else ():
-        targets = each.get("targets") if isinstance(each, dict) else None
-        for target in targets if isinstance(targets, list) else ():
-            yield (
-                str(target).partition("://")[2].partition(":")[0]
-                if "://" in str(target)
-                else str(target).partition(":")[0]
-            )
+        names = each.get(inner) if isinstance(each, dict) else None
+        yield from map(str, names if isinstance(names, list) else ())
 
 
 def _rules(document: Yaml) -> Iterator[tuple[str, bool, Node]]:
