@@ -15,7 +15,7 @@ from collections import deque
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass, field
+from dataclasses import field
 from functools import cache
 from importlib.resources import files
 from multiprocessing import get_context
@@ -28,6 +28,7 @@ from fixer.fleet.looked import FORM, Looked, faults, found_of, kept, troubles
 from fixer.fleet.sources import Target, holds
 from fixer.forge.git import Git, GitError, Remote
 from fixer.model import FileError, Level, Profile, Tier
+from fixer.records import record
 from fixer.session import Session, SessionError, open_session
 from fixer.show.place import unwritten
 
@@ -37,7 +38,7 @@ EVERY = 50
 """Repositories after which old clones are removed."""
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class How:
     """How the repositories are looked at: the options of the command line. `cache` is the folder of what is kept;
     `planned`: what an apply would do, not only what is found."""
@@ -73,7 +74,7 @@ class How:
         return Path(self.cache) / "clones"
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Look:
     """One repository to look at, and what the fleet configures for it."""
 

@@ -6,16 +6,16 @@ A portal or a proxy may answer in GitHub's place, with 200 and a page of its own
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
 from typing import Any, Self, TypeVar
 
 from fixer.forge.github import GitHubError
+from fixer.records import record
 
 T = TypeVar("T")
 _NAME = re.compile(r"(?!\.{1,2}/)[A-Za-z0-9._-]+/(?!\.{1,2}$)[A-Za-z0-9._-]+")
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Hosted:
     """A repository as GitHub knows it."""
 
@@ -42,7 +42,7 @@ class Hosted:
         )
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Pull:
     """A pull request. `body` is its text, `node` its id for GraphQL."""
 
@@ -74,7 +74,7 @@ class Pull:
         )
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Listed:
     """A repository as it stands in a list of GitHub's. `pushed_at` is a time in ISO 8601, empty for never."""
 
