@@ -30,6 +30,7 @@ from fixer.model import (
 )
 from fixer.pieces import Runs
 from fixer.repository import Repository, generated_by
+from fixer.scripts import must_be_code
 from fixer.splice import Claimed, splice
 from fixer.verify import BrokenPromiseError, kept_promise, second_reading
 
@@ -250,6 +251,8 @@ class Fold:
         for file in files:
             if self.repository.exists(file.path):
                 raise BrokenPromiseError(file.path, "it would overwrite a file")
+            if file.path.endswith(".sh"):
+                must_be_code(file.text)
             try:
                 document = self.asked.document_of(file)
             except FileError as problem:

@@ -43,6 +43,7 @@ from fixer.languages.yaml.render import (
     without_final_newline,
 )
 from fixer.model import Address, Blocked, Change, Edit, FileError, Parts, Source, Span, joined
+from fixer.scripts import spliced
 
 
 class Yaml:
@@ -397,12 +398,10 @@ class Yaml:
         if not node.is_scalar:
             return Blocked(f"{dotted(node.at)} is not a scalar")
         value: str = node.value
-        wanted = value
-        for start, end, new in sorted(edits, reverse=True):
-            wanted = wanted[:start] + new + wanted[end:]
+        wanted = spliced(value, edits)
         drops = value.endswith("\n") and not value.endswith("\n\n") and wanted.endswith("\n\n")
-        if drops:  # as a block scalar does with blank lines at its end
-            wanted = wanted.rstrip("\n") + "\n"
+        while drops and wanted.endswith("\n\n"):  # as a block scalar does with blank lines at its end
+            wanted = wanted.removesuffix("\n")
         if not wanted.strip():
             return Blocked(f"nothing would be left of {dotted(node.at)}")
         positions = positions_of(self.source.text, node, self._content_start(node))

@@ -126,7 +126,7 @@ def _mounted(config: PrometheusConfig, prometheus: PrometheusFiles, path: str) -
 
 
 def _alerts(targets: Options) -> str:
-    text = script(__package__, "alerts.yml")
+    text: str = script(__package__, "alerts.yml")
     seconds = (targets.p50, targets.p95, targets.p99)
     for (number, quantile), limit in zip(_QUANTILES, seconds, strict=True):
         latency = script(__package__, "latency.yml")

@@ -220,7 +220,7 @@ def _module_path(project: DjangoProject, configs: GunicornConfigs) -> str:
 def _module(project: DjangoProject, style: Style, middleware: SettingList, options: Options) -> str:
     """The new module in the manner of the settings: their quotes, their licence, their reader of variables."""
     home = middleware.places[0].module if middleware.places else _home(project).document
-    source = script(__package__, "metrics.py")
+    source: str = script(__package__, "metrics.py")
     source = source.replace('"/metrics"', f'"{options.path}"').replace("METRICS_TOKEN", options.token_variable)
     chain = project.chain(project.production_path)
     if any(origin.startswith("decouple.") for each in chain for origin in each.document.imported.values()):

@@ -27,10 +27,11 @@ from typing import Literal
 
 from fixer.deploy.deployments import DeployJob, Deployments
 from fixer.django.routes import Routes
+from fixer.languages.yaml import render_scalar
 from fixer.model import Blocked, Finding, Fix, Level, NewFile, Profile, Rule, RuleOptions, Tier, listed, option
 from fixer.monitoring.asking import Asking, Check, host_of
 from fixer.monitoring.telling import Tellers, refused_status
-from fixer.scripts import script
+from fixer.scripts import ScriptText, script
 
 PATH = ".github/workflows/uptime.yml"
 _STAGING = re.compile(r"(^|[.-])(stag(e|ing)|dev|test|qa|uat|preview|demo)([.-]|$)")
@@ -130,14 +131,17 @@ def _addresses(jobs: Sequence[DeployJob], routes: Routes | None, options: Option
     return _Addresses(tuple(known), tuple(refused))
 
 
+_NOTHING = ScriptText.of("")
+
+
 def _workflow(urls: Sequence[str], cron: str, secret: str) -> str:
     tell = script(__package__, "tell.sh")
     if secret:
-        tell = script(__package__, "slack.sh") + tell.replace("# opened", 'slack "$title: $run"')
-        tell = tell.replace("# closed", 'slack "Every address answers again: $run"')
+        tell = script(__package__, "slack.sh") + tell.replaced("# opened", ScriptText.of('slack "$title: $run"'))
+        tell = tell.replaced("# closed", ScriptText.of('slack "Every address answers again: $run"'))
     else:
-        tell = tell.replace("  # opened\n", "").replace("  # closed\n", "")
-    text = script(__package__, "uptime.yml").replace("CRON", cron)
+        tell = tell.replaced("  # opened\n", _NOTHING).replaced("  # closed\n", _NOTHING)
+    text: str = script(__package__, "uptime.yml").replace('"CRON"', render_scalar(cron, '"', force=True))
     if secret:
         down = "          DOWN: ${{ steps.ask.outputs.down }}\n"
         text = text.replace(down, f"{down}          WEBHOOK: ${{{{ secrets.{secret} }}}}\n")
