@@ -63,12 +63,14 @@ class Source:
     """The text of one file, exactly: `Source.from_bytes(p, b).to_bytes() == b`.
 
     `path` is relative to the repository's root and has forward slashes. Line ends stay as they are; a UTF-8
-    byte order mark is kept apart so that offsets count from the first real character.
+    byte order mark is kept apart so that offsets count from the first real character. `written` is what fixes of this
+    run have put there, sorted and apart from each other: it says nothing of how people work here.
     """
 
     path: str
     text: str
     bom: bool = False
+    written: tuple[Span, ...] = field(default=(), compare=False, repr=False)
 
     @classmethod
     def from_bytes(cls, path: str, data: bytes) -> Self:
@@ -81,6 +83,11 @@ class Source:
 
     def to_bytes(self) -> bytes:
         return (BOM if self.bom else b"") + self.text.encode("utf-8")
+
+    def is_written(self, span: Span) -> bool:
+        """Whether all that stands in a span was put there by fixes of this run."""
+        at = bisect_right(self.written, span.start, key=lambda each: each.start) - 1
+        return at >= 0 and span.end <= self.written[at].end
 
     @cached_property
     def newline(self) -> str:
@@ -150,6 +157,11 @@ class NewFile:
     path: str
     text: str
     executable: bool = False
+
+    @property
+    def source(self) -> Source:
+        """The file as it will be read, all of it written by a fix."""
+        return Source(self.path, str(self.text), written=(Span(0, len(self.text)),))
 
 
 class Tier(StrEnum):

@@ -137,7 +137,7 @@ def _checked(part: str) -> str:
     return part
 
 
-def spliced(text: str, edits: Iterable[tuple[int, int, str]]) -> str:
+def with_edits(text: str, edits: Iterable[tuple[int, int, str]]) -> str:
     """A text with these ranges replaced: code again, where all that is new is code."""
     made, known = text, True
     for start, end, new in sorted(edits, reverse=True):
@@ -187,15 +187,22 @@ def plain(value: Any) -> Any:
 
 @cache
 def script(package: str, name: str) -> ScriptText:
-    """The text of `scripts/<name>` of a package: `script(__package__, "wait.sh")`. Raises OSError where it is missing.
+    """The shell script `scripts/<name>` of a package: `script(__package__, "wait.sh")`. Raises OSError where it is
+    missing.
 
     A first line `#!…`, and lines `# shellcheck …` below it, are for linters and editors: they are left out, since a
     step's `run:` has neither.
     """
-    data = pkgutil.get_data(package, f"scripts/{name}")
-    if data is None:
-        raise OSError(f"{package} has no file scripts/{name}")
-    lines = data.decode("utf-8").splitlines(keepends=True)
+    lines = template(package, name).splitlines(keepends=True)
     while lines and lines[0].startswith(("#!", "# shellcheck ")):
         lines.pop(0)
     return ScriptText.written("".join(lines))
+
+
+@cache
+def template(package: str, name: str) -> str:
+    """The text of `scripts/<name>` of a package, where it is no shell script. Raises OSError where it is missing."""
+    data = pkgutil.get_data(package, f"scripts/{name}")
+    if data is None:
+        raise OSError(f"{package} has no file scripts/{name}")
+    return data.decode("utf-8")

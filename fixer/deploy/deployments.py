@@ -293,7 +293,7 @@ class DeployJob:
     @cached_property
     def sign_in(self) -> tuple[Step, ...]:
         """What a further job must repeat to be able to deploy."""
-        before = [step for step in self.job.steps if len(step.at) == 4 and step.index < self.first]
+        before = [step for step in self.job.own_steps if len(step.at) == 4 and step.index < self.first]
         found = [step for step in before if self._signs_in(step)]
         if any(step.uses is not None and step.uses.value.startswith("./") for step in found):
             # An action of the repository needs the repository.

@@ -53,7 +53,7 @@ from fixer.languages.toml import toml_value
 from fixer.model import Blocked, Parts, Span
 from fixer.project.packages import PythonPackages
 from fixer.project.test_suites import TestSuites
-from fixer.scripts import Quoted, ScriptText, spliced
+from fixer.scripts import Quoted, ScriptText, with_edits
 
 if TYPE_CHECKING:
     from fixer.django.settings import Database
@@ -256,7 +256,7 @@ class DjangoCI:
             if word.text == "docker-compose" and word.end - word.start == len(word.text)
         ]
         plugin = ScriptText.of("docker compose")
-        changed = spliced(text, [(start, start + len("docker-compose"), plugin) for start in sorted(set(starts))])
+        changed = with_edits(text, [(start, start + len("docker-compose"), plugin) for start in sorted(set(starts))])
         return ScriptText.written(changed)
 
     @property
@@ -571,7 +571,9 @@ def _job_that_installs(workflows: Workflows, project: DjangoProject, packages: P
         for job in workflow.jobs.values()
         if job.node.get("if") is None and not _FOR_SOMETHING_ELSE.search(f"{workflow.path} {job.id}")
         if any(
-            installs_project(step, command, project, packages) for step in job.steps for command in commands_of(step)
+            installs_project(step, command, project, packages)
+            for step in job.own_steps
+            for command in commands_of(step)
         )
     ]
     return min(found, key=lambda job: len(job.steps), default=None)

@@ -7,10 +7,15 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import TYPE_CHECKING, Self
 
+from fixer.patterns import Rare
+
 if TYPE_CHECKING:
     from fixer.repository import Repository
 
-_RAW = re.compile(r"\.raw\(|\bcursor\.(execute|executemany|callproc)\(|\bRawSQL\(|\.extra\(\s*(select|where|tables)\b")
+_RAW = Rare(
+    r"\.raw\(|\bcursor\.(execute|executemany|callproc)\(|\bRawSQL\(|\.extra\(\s*(select|where|tables)\b",
+    *(".raw(", "cursor.", "RawSQL(", ".extra("),
+)
 # Nor what the server starts, where a connection is only set up.
 _ASIDE = re.compile(r"(^|/)(tests?|migrations)/|(^|/)(test_[^/]*|[^/]*_tests?|conftest|[aw]sgi)\.py$")
 

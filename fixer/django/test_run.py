@@ -63,7 +63,7 @@ class TestRun:
         ranked: list[tuple[tuple[bool, ...], TestRun]] = []
         for workflow in judging(workflows):
             for job in workflow.jobs.values():
-                found = next((run for step in job.steps if (run := cls.of(step, project)) is not None), None)
+                found = next((run for step in job.own_steps if (run := cls.of(step, project)) is not None), None)
                 if found is None or found.step.node.target is not None:
                     continue
                 whole = not _PART_OF_ALL.search(f"{workflow.path} {job.id}")
@@ -209,7 +209,7 @@ def delegated(workflows: Workflows) -> Iterator[tuple[Step, Command]]:
     """Commands of jobs that judge changes which leave the tests to a file: `make test`, `tox`, `./scripts/test.sh`."""
     for workflow in judging(workflows):
         for step in workflow.steps:
-            for command in commands_of(step):
+            for command in commands_of(step) if not step.is_written else ():
                 runner = command.name in ("make", "just", "task", "invoke", "inv", "hatch", "poe")
                 asked = runner and any(_TASK_OF_TESTS.search(word.text) for word in command.args)
                 script = any(_SCRIPT_OF_TESTS.fullmatch(word.text) for word in command.argv[:2])

@@ -82,9 +82,16 @@ class _Entry:
 
     node: Node
 
+    workflow: Workflow
+
     @property
     def at(self) -> Address:
         return self.node.at
+
+    @property
+    def is_written(self) -> bool:
+        """Whether a fix of this run has put it there."""
+        return self.workflow.source.is_written(self.node.span)
 
     @cached_property
     def data(self) -> dict[str, Any]:
@@ -256,6 +263,11 @@ class Job(_Entry):
     @cached_property
     def steps(self) -> tuple[Step, ...]:
         return tuple(_steps(self.steps_node, self, self.workflow))
+
+    @property
+    def own_steps(self) -> tuple[Step, ...]:
+        """The steps that people wrote: what a fix has put between them tells nothing of how the project is set up."""
+        return tuple(step for step in self.steps if not step.is_written)
 
     @cached_property
     def may_export(self) -> bool:

@@ -163,7 +163,7 @@ def _workspace(expression: Expression) -> str:
 def _ci_rank(workflow: Workflow) -> tuple[bool, bool, bool, int]:
     """How much a workflow looks like the one that judges every change; all false for one that does not."""
     testing = sum(
-        _TESTS.search(" ".join([*(str(step.data.get("run", "")) for step in job.steps), _called(job)])) is not None
+        _TESTS.search(" ".join([*(str(step.data.get("run", "")) for step in job.own_steps), _called(job)])) is not None
         for job in workflow.jobs.values()
     )
     named = _CI_NAME.search(workflow.path) is not None

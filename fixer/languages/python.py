@@ -454,6 +454,30 @@ class PythonModule:
 
         return self._edits(added, [self._leaf_change(node, on_copy)])
 
+    def move_item(self, node: ast.List | ast.Tuple, old: int, new: int) -> Parts:
+        """Puts the text at `old` in front of the item at `new`, which stands before it."""
+        entries, value = self._entries_of(node), text(node.elts[old])
+        if not value:
+            return self._blocked(node, "has an item that is no text")
+        if new:
+            added = self._add(node, entries, new - 1, {0: value}, keyed=False)
+        else:
+            added = self._before_first(node, entries[0], [value], "")
+        removed = self._remove(node, entries, {old})
+        if isinstance(added, Blocked):
+            return added
+        if isinstance(removed, Blocked):
+            return removed
+        address = self._addresses.get(id(node))
+        if address is not None and isinstance(node, ast.List):
+            changes = [Change("delete", (*address, old)), Change("insert", (*address, new), plain_of(value))]
+            return self._edits([*added, *removed], changes)
+
+        def on_copy(clone: ast.List | ast.Tuple) -> None:
+            clone.elts.insert(new, clone.elts.pop(old))
+
+        return self._edits([*added, *removed], [self._leaf_change(node, on_copy)])
+
     def _before_first(
         self, node: ast.expr, first: _Entry, values: Sequence[Any], comment: str
     ) -> list[_Patch] | Blocked:

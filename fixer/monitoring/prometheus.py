@@ -25,6 +25,17 @@ class ScrapeJob:
     hosts: tuple[str, ...]
     node: Node
 
+    @property
+    def path(self) -> str:
+        """The path that is asked."""
+        return _text(self.node.get("metrics_path")) or "/metrics"
+
+    @property
+    def signs_in(self) -> bool:
+        """Whether it shows anything by which it may be known."""
+        keys = ("authorization", "basic_auth", "bearer_token", "bearer_token_file", "oauth2")
+        return any(self.node.get(key) is not None for key in keys)
+
 
 @dataclass(frozen=True, eq=False)
 class PrometheusConfig:
@@ -74,6 +85,13 @@ class PrometheusFiles:
     managers: tuple[Program, ...]
     taken: frozenset[str]
 
+    def watching(self, config: PrometheusConfig, name: str = "") -> ScrapeJob | None:
+        """The job that asks the application: the one of this name, else the only one that names its containers."""
+        if name:
+            return next((each for each in config.jobs if each.name == name), None)
+        found = [each for each in config.jobs if self.django & set(each.hosts)]
+        return found[0] if len(found) == 1 else None
+
     @classmethod
     def detect(cls, repository: Repository) -> Self:
         """Every repository has this fact."""
@@ -112,15 +130,18 @@ def _text(node: Node | None) -> str:
 
 
 def _hosts(job: object) -> Iterator[str]:
-    listed = job.get("static_configs") if isinstance(job, dict) else None
+    if not isinstance(job, dict):
+        return
+    for target in _listed(job, "static_configs", "targets"):
+        yield target.partition("://")[2].partition(":")[0] if "://" in target else target.partition(":")[0]
+    yield from _listed(job, "dns_sd_configs", "names")
+
+
+def _listed(job: dict[str, object], key: str, inner: str) -> Iterator[str]:
+    listed = job.get(key)
     for each in listed if isinstance(listed, list) else ():
-        targets = each.get("targets") if isinstance(each, dict) else None
-        for target in targets if isinstance(targets, list) else ():
-            yield (
-                str(target).partition("://")[2].partition(":")[0]
-                if "://" in str(target)
-                else str(target).partition(":")[0]
-            )
+        names = each.get(inner) if isinstance(each, dict) else None
+        yield from map(str, names if isinstance(names, list) else ())
 
 
 def _rules(document: Yaml) -> Iterator[tuple[str, bool, Node]]:

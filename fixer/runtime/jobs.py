@@ -54,7 +54,8 @@ class JobPrograms:
             for job in workflow.jobs.values():
                 if job.node.target is None:
                     here = list(_services(job))
-                    servers += here
+                    if not job.is_written:  # what a fix chose is no word about the servers of the project
+                        servers += here
                     programs += _steps(job, here, compositions, images, repository)
         return cls(tuple(programs), tuple(servers), ())
 

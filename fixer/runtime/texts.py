@@ -9,7 +9,7 @@ from fixer.languages.dockerfile import Dockerfile, Instruction
 from fixer.languages.lines import Lines
 from fixer.languages.yaml import Node, Yaml
 from fixer.model import Blocked, Parts, Source
-from fixer.scripts import ScriptText, spliced
+from fixer.scripts import ScriptText, with_edits
 
 
 @dataclass(frozen=True, eq=False)
@@ -90,7 +90,7 @@ class InInstruction:
             span = self.instruction.span
             if "\n" in self.dockerfile.source.text[span.start : span.end]:
                 return Fixed(self.path, self.line(0)).insert(0, text)
-            return self.dockerfile.set_body(self.instruction, spliced(body, [(offset, offset, text)]))
+            return self.dockerfile.set_body(self.instruction, with_edits(body, [(offset, offset, text)]))
         if self.item is None:
             return Fixed(self.path, self.line(0)).insert(0, text)
         words = list(body)

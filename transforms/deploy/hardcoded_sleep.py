@@ -51,7 +51,7 @@ from fixer.github.workflow import Step, Workflow
 from fixer.languages.shell import Command, Silence, Structure, Word, expanded_word, word
 from fixer.languages.yaml import dotted
 from fixer.model import Blocked, Finding, Fix, Parts, Rule, RuleOptions, Tier, listed, option
-from fixer.scripts import Quoted, ScriptText, spliced
+from fixer.scripts import Quoted, ScriptText, with_edits
 
 SHORTEST = 5
 """Seconds; a shorter sleep is a pause, not a wait for a deployment."""
@@ -673,7 +673,7 @@ def _replaced(wait: Wait, lines: list[ScriptText], checks: list[Found]) -> Parts
     new = ScriptText.joined("", (lead, ScriptText.joined("\n" + indent, lines), tail))
     if node.style == "|":
         return wait.workflow.splice_scalar(node, [(start, end, new)])
-    whole = spliced(text, [(start, end, new)])
+    whole = with_edits(text, [(start, end, new)])
     return wait.workflow.set_scalar(node, whole if whole.endswith("\n") else whole + ScriptText.of("\n"))
 
 

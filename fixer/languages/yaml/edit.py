@@ -43,7 +43,7 @@ from fixer.languages.yaml.render import (
     without_final_newline,
 )
 from fixer.model import Address, Blocked, Change, Edit, FileError, Parts, Source, Span, joined
-from fixer.scripts import spliced
+from fixer.scripts import with_edits
 
 
 class Yaml:
@@ -398,7 +398,7 @@ class Yaml:
         if not node.is_scalar:
             return Blocked(f"{dotted(node.at)} is not a scalar")
         value: str = node.value
-        wanted = spliced(value, edits)
+        wanted = with_edits(value, edits)
         drops = value.endswith("\n") and not value.endswith("\n\n") and wanted.endswith("\n\n")
         while drops and wanted.endswith("\n\n"):  # as a block scalar does with blank lines at its end
             wanted = wanted.removesuffix("\n")

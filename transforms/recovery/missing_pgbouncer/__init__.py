@@ -31,6 +31,7 @@ from fixer.django.project import DjangoProject
 from fixer.django.sessions import Sessions
 from fixer.django.settings import Database, own_dict
 from fixer.docker.compose import Compose, Service
+from fixer.docker.pinned import pinned
 from fixer.languages.python import item
 from fixer.languages.shell import word
 from fixer.languages.yaml import Flow
@@ -38,7 +39,7 @@ from fixer.model import Blocked, Finding, Fix, Level, NewFile, Parts, Profile, R
 from fixer.recovery.schedules import production
 from fixer.runtime.picture import Runtime
 from fixer.runtime.programs import Kind, Program, Server
-from fixer.scripts import Quoted, ScriptText, script
+from fixer.scripts import Quoted, ScriptText, template
 
 POOLER = "pgbouncer"
 _COMPOSE = "rules.missing-pgbouncer.compose = true"
@@ -49,7 +50,7 @@ _DEVELOPMENT_SERVER = re.compile(r"\brunserver")
 
 class Options(RuleOptions):
     compose: bool = option(False, "add it to the compose file, whatever production runs on")
-    image: str = option("edoburu/pgbouncer:v1.25.2-p0", "the image of pgbouncer; its start script makes the user list")
+    image: str = option(pinned("pgbouncer"), "the image of pgbouncer; its start script makes the user list")
     pool_size: int = option(20, "connections to PostgreSQL for each user and database")
 
 
@@ -190,7 +191,7 @@ def _in_compose(
         if program is not None and name != server.name and _is_told(program, server.name, database):
             parts += [_through_the_pooler(compose, own, program, server.name, database, account), _waits(compose, own)]
     parts.append(_without_cursors(database))
-    ini: str = script(__package__, "pgbouncer.ini")
+    ini = template(__package__, "pgbouncer.ini")
     ini = ini.replace("HOST", server.name).replace("SIZE", str(options.pool_size))
     return Fix.of(
         "put pgbouncer between the application and PostgreSQL",
