@@ -15,7 +15,6 @@ from __future__ import annotations
 import pkgutil
 import re
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from dataclasses import replace
 from functools import cache
 from typing import Any, Self, overload
 
@@ -142,7 +141,7 @@ def with_edits(text: str, edits: Iterable[tuple[int, int, str]]) -> str:
     made, known = text, True
     for start, end, new in sorted(edits, reverse=True):
         made = made[:start] + new + made[end:]
-        known = known and (isinstance(new, ScriptText) or not new)
+        known = known and (isinstance(new, ScriptText) or not new.strip())
     return ScriptText.written(made) if known else made
 
 
@@ -153,13 +152,13 @@ def must_be_code(value: Any) -> None:
 
 
 def known_to_be_code(change: Change, is_script: Callable[[Address], bool]) -> Change:
-    """The change with ordinary texts in it. Raises TypeError where it would write into a script what is no code.
-    `is_script` says at which addresses of a file scripts stand."""
+    """The change. Raises TypeError where it would write into a script what is no code; `is_script` says at which
+    addresses of a file scripts stand."""
     value = change.value[2] if change.op == "splice" else change.value
     for at, text in _texts(change.at, value):
         if is_script(at):
             must_be_code(text)
-    return replace(change, value=plain(change.value))
+    return change
 
 
 def _texts(at: Address, value: Any) -> Iterator[tuple[Address, str]]:

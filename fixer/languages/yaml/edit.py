@@ -43,7 +43,7 @@ from fixer.languages.yaml.render import (
     without_final_newline,
 )
 from fixer.model import Address, Blocked, Change, Edit, FileError, Parts, Source, Span, joined
-from fixer.scripts import with_edits
+from fixer.scripts import plain, with_edits
 
 
 class Yaml:
@@ -479,7 +479,7 @@ class Yaml:
             *around, last = change.at
             of_value = change.op in ("set", "splice")
             for at in self._addresses(change.at) if of_value else self._addresses(tuple(around)):
-                found.append(Change(change.op, at if of_value else (*at, last), change.value))
+                found.append(Change(change.op, at if of_value else (*at, last), plain(change.value)))
         return tuple(found)
 
     def _addresses(self, at: Address) -> list[Address]:
@@ -569,7 +569,7 @@ class Yaml:
             header = BLOCK_HEADER.match(content, self._content_start(leaf))
             if header and header["chomp"] != "-":
                 # At the end of a file without a final newline a block scalar has none either; now it gets one.
-                more = (Change("set", leaf.at, leaf.value + "\n"),)
+                more = (Change("set", leaf.at, with_edits(leaf.value, [(len(leaf.value), len(leaf.value), "\n")])),)
         separator = "\n\n" if blank and not self._keeps_blanks(leaf) else "\n"
         return self._edit(place, place, separator + text, *changes, *more)
 
