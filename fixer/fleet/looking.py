@@ -29,7 +29,6 @@ from fixer.fleet.sources import Target, holds
 from fixer.forge.git import Git, GitError, Remote
 from fixer.model import FileError, Level, Profile, Tier
 from fixer.session import Session, SessionError, open_session
-from fixer.show.place import unwritten
 
 R = TypeVar("R")
 
@@ -214,9 +213,9 @@ def _looked(look: Look, at: Tip, session: Session, paths: Sequence[str]) -> Look
     if not holds(paths, look.how.holds):
         return Looked(name, at.branch, at.commit, why=HOLDS_NOT)
     if look.how.planned:
-        plan, read = unwritten(session.plan(), session.repository.read)
-        found = found_of((*plan.taken, *plan.left), read)
-        counts = (len(plan.taken), len(plan.files))
+        plan = session.plan()
+        found = found_of((*plan.answered, *plan.left), session.repository.read)
+        counts = (len(plan.answered), len(plan.files))
         return Looked(name, at.branch, at.commit, found, troubles(plan), faults(plan), *counts)
     report = session.check()
     found = found_of(report.findings, session.repository.read)
