@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import gc
+
 import click
 
 from fixer.commands.fleet_campaign import close, pr, resume, retry, status
@@ -21,6 +23,7 @@ def fleet() -> None:
     The token is that of `fhfix pr`, or what git's credential helper knows of the host. FHFIX_HOST names an Enterprise
     Server.
     """
+    gc.enable()  # off for what is short; this is at work for hours, and so is its engine, which leaves cycles behind
 
 
 for command in (check, pr, status, resume, retry, close):

@@ -449,7 +449,11 @@ def follow(handle: WorkflowHandle[Any], say: Callable[[str], None], *, resumed: 
         if now and now != old:
             return now
         old = old if now else ""
-        count = len(DBOS.list_workflows(name="one", workflow_id_prefix=f"{name}/", status="SUCCESS", load_input=False))
+        count = len(
+            DBOS.list_workflows(
+                name="one", workflow_id_prefix=f"{name}/", status="SUCCESS", load_input=False, load_output=False
+            )
+        )
         if count > told:
             say(f"{count:,} {'repository' if count == 1 else 'repositories'} done")
             told = count

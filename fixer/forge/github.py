@@ -313,6 +313,9 @@ class GitHub:
                 raw = answer.read(LARGEST + 1)
                 headers = {key.lower(): value for key, value in answer.headers.items()}
                 status = int(answer.status)
+                missing = getattr(
+                    answer, "length", None
+                )  # `read` with a limit does not complain of a connection that ends
         except (OSError, http.client.HTTPException, ValueError) as error:
             reason = getattr(error, "reason", None) or error
             return 0, {}, {"message": self._redacted(str(reason))}
@@ -322,6 +325,8 @@ class GitHub:
             return 0, {}, {"message": f"the answer took more than {WHOLE:.0f} seconds"}
         if len(raw) > LARGEST:
             return 0, {}, {"message": f"the answer is larger than {LARGEST // 1024 // 1024} MiB"}
+        if missing:
+            return 0, {}, {"message": f"the connection ended {missing} bytes before the answer did"}
         try:
             return status, headers, json.loads(raw) if raw else None
         except (ValueError, RecursionError):

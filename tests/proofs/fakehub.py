@@ -13,11 +13,13 @@ import http.server
 import json
 import os
 import re
+import socket
 import subprocess
 import threading
 import time
 import urllib.parse
 from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import suppress
 from dataclasses import dataclass, field
 from functools import cache
 from pathlib import Path
@@ -82,7 +84,8 @@ class Pull:
 @dataclass
 class Fault:
     """What goes wrong with requests that match `GET /repos/…`. `after`: the work is done and the answer is lost;
-    `stall`: nothing is answered for so many seconds, then the connection ends."""
+    `stall`: nothing is answered for so many seconds, then the connection ends; `half`: half of the answer comes, then
+    the server closes its side and reads on for `stall` seconds."""
 
     match: str
     status: int = 502
@@ -91,6 +94,7 @@ class Fault:
     times: int = 1
     after: bool = False
     stall: float = 0.0
+    half: bool = False
     act: Callable[[], None] | None = None
 
 
@@ -513,7 +517,7 @@ class _Handler(http.server.BaseHTTPRequestHandler):
         fault = self._fault(request)
         token = self._token()
         try:
-            if fault and not fault.after:
+            if fault and not fault.after and not fault.half:
                 if fault.act:
                     fault.act()
                 raise RefusedError(fault.status, fault.message, headers=fault.headers)
@@ -521,12 +525,12 @@ class _Handler(http.server.BaseHTTPRequestHandler):
                 raise RefusedError(401, "Bad credentials")
             query = dict(urllib.parse.parse_qsl(parts.query))
             status, shown = self.hub.answer(self.command, path, query, json.loads(raw) if raw else {}, token)
-            if fault:
-                if fault.act:
-                    fault.act()
+            if fault and fault.act:
+                fault.act()
+            if fault and not fault.half:
                 raise RefusedError(fault.status, fault.message, headers=fault.headers)
             scopes = {} if token.scopes is None else {"X-OAuth-Scopes": ", ".join(token.scopes)}
-            self._send(status, json.dumps(shown).encode(), scopes)
+            self._send(status, json.dumps(shown).encode(), scopes, fault)
         except RefusedError as refused:
             self._send(refused.status, json.dumps(refused.body).encode(), refused.headers)
 
@@ -537,12 +541,12 @@ class _Handler(http.server.BaseHTTPRequestHandler):
             if fault is None:
                 return None
             fault.times -= 1
-        if fault.stall:
+        if fault.stall and not fault.half:
             time.sleep(fault.stall)
             raise ConnectionError("nobody answers")
         return fault
 
-    def _send(self, status: int, data: bytes, headers: Mapping[str, str]) -> None:
+    def _send(self, status: int, data: bytes, headers: Mapping[str, str], half: Fault | None = None) -> None:
         shown = {
             "Content-Type": "application/json; charset=utf-8",
             "X-RateLimit-Limit": "5000",
@@ -555,14 +559,22 @@ class _Handler(http.server.BaseHTTPRequestHandler):
         for key, value in shown.items():
             self.send_header(key, value)
         self.end_headers()
-        self.wfile.write(data)
+        if half is None:
+            self.wfile.write(data)
+            return
+        self.wfile.write(data[: len(data) // 2])
+        self.connection.shutdown(socket.SHUT_WR)  # the client may still send, and hears no more
+        self.connection.settimeout(half.stall)
+        with suppress(TimeoutError):
+            self.rfile.read(1)
+        raise ConnectionError("half closed")
 
     def _serve_git(self, parts: urllib.parse.SplitResult, raw: bytes) -> None:
         """git-http-backend(1). GitHub takes a token for git as Basic only."""
         request = f"{self.command} {parts.path}?{parts.query}"
         self.hub.requests.append(request)
         fault = self._fault(request)
-        if fault and not fault.after:
+        if fault and not fault.after and not fault.half:
             self._send(fault.status, fault.message.encode(), fault.headers)
             return
         authorization = self.headers.get_all("Authorization") or []
@@ -599,10 +611,10 @@ class _Handler(http.server.BaseHTTPRequestHandler):
         out = subprocess.run(["git", "http-backend"], input=raw, env=environment, capture_output=True).stdout
         head, _, body = out.partition(b"\r\n\r\n")
         headers = dict(line.split(": ", 1) for line in head.decode().split("\r\n") if ": " in line)
-        if fault:
+        if fault and not fault.half:
             self._send(fault.status, fault.message.encode(), fault.headers)
             return
-        self._send(int(headers.pop("Status", "200").split()[0]), body, headers)
+        self._send(int(headers.pop("Status", "200").split()[0]), body, headers, fault)
 
 
 def serving(folder: Path) -> Iterator[FakeHub]:

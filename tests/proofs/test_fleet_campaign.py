@@ -124,6 +124,10 @@ def test_killed_again_and_again_among_faults_each_repository_gets_one_pull_reque
         Fault(r"GET /acme/r0[2-6].git/info/refs\?service=git-upload-pack", status=503, times=2),
         Fault(r"POST /acme/r0[7-9].git/git-receive-pack\?", status=502, after=True, times=2),
         Fault(r"POST /graphql", status=502, times=1),
+        Fault(r"POST /repos/acme/r0[2-4]/pulls", half=True, stall=1.0),
+        Fault(r"POST /acme/r0[1-6].git/git-(upload|receive)-pack\?", half=True, stall=1.0, times=3),
+        Fault(r"(GET|PATCH) /repos/acme/.*", half=True, stall=1.0, times=2),
+        Fault(r"POST /graphql", half=True, stall=1.0),
     ]  # fmt: skip
 
     process, kills = started(hub, tmp_path, *proposing(tmp_path)), 0

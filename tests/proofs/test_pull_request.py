@@ -475,7 +475,11 @@ def test_writing_requests_are_a_second_apart(hub: FakeHub, clone: Path, nobody_w
     assert len([wait for wait in nobody_waits if 0.5 < wait <= 1]) == writes - 1
 
 
-@pytest.mark.parametrize("after", [False, True], ids=["not done", "done, and the answer lost"])
+@pytest.mark.parametrize(
+    "kind",
+    [{}, {"after": True}, {"half": True, "stall": 0.1}],
+    ids=["not done", "done, and the answer lost", "done, and half the answer lost"],
+)
 @pytest.mark.parametrize(
     "request_",
     [
@@ -488,9 +492,9 @@ def test_writing_requests_are_a_second_apart(hub: FakeHub, clone: Path, nobody_w
     ],
 )
 def test_a_server_error_in_the_middle_makes_no_second_pull_request(
-    hub: FakeHub, clone: Path, request_: str, after: bool
+    hub: FakeHub, clone: Path, request_: str, kind: dict[str, Any]
 ) -> None:
-    hub.faults.append(Fault(request_, 502, after=after))
+    hub.faults.append(Fault(request_, 502, **kind))
 
     send(clone)
 
