@@ -261,14 +261,16 @@ class GitHub:
                 raise GitHubError(f"{reason}; run it again later", status, uncertain=True)
             self.sleep(2.0 ** (failures - 1))
 
-    def query(self, text: str, variables: Mapping[str, Any]) -> dict[str, Any]:
-        """What GraphQL says; what it may not say of single nodes is null. Raises GitHubError where it says nothing."""
+    def query(self, text: str, variables: Mapping[str, Any]) -> tuple[dict[str, Any], list[tuple[str | int, ...]]]:
+        """What GraphQL says, and the paths to what it does not tell this token, which is null. Raises GitHubError where
+        it says nothing."""
         answer = self.request("POST", GRAPHQL, {"query": text, "variables": variables}, repeatable=True)
         data = answer.get("data") if isinstance(answer, dict) else None
+        said_errors = answer.get("errors") if isinstance(answer, dict) else None
+        errors = [each for each in said_errors if isinstance(each, dict)] if isinstance(said_errors, list) else []
         if isinstance(data, dict):
-            return data
-        errors = answer.get("errors") if isinstance(answer, dict) else None
-        first = errors[0] if isinstance(errors, list) and errors and isinstance(errors[0], dict) else {}
+            return data, [tuple(each["path"]) for each in errors if isinstance(each.get("path"), list)]
+        first = errors[0] if errors else {}
         limited = first.get("type") == "RATE_LIMITED"
         said = self._redacted(str(first.get("message") or "the answer is not GitHub's"))
         raise GitHubError(f"GitHub's GraphQL refused: {said}", 200, wait=60.0 if limited else 0.0)

@@ -24,11 +24,13 @@ import pytest
 
 from fixer.audit.needed import Needed, Use
 from fixer.forge import github
+from fixer.forge.app import App
 from fixer.forge.github import GitHubError, Slug, token_from
 from fixer.forge.proposal import Outcome, ProposalError, Verified, Wish, propose
 from fixer.model import FileChange, Finding, Fix, Piece, Plan, Reported, Rule, Source, Span
 from tests import examples
 from tests.components import path as component
+from tests.proofs.app_key import app_key
 from tests.proofs.fakehub import FakeHub, Fault, Token, serving
 
 pytestmark = pytest.mark.needs("git")
@@ -1003,7 +1005,7 @@ def test_a_thousand_fixes_fit_into_the_text_that_github_takes(hub: FakeHub, clon
 # -- held to GitHub's own description ---------------------------------------------------------------------------
 
 
-@pytest.mark.needs("node", "prism")
+@pytest.mark.needs("node", "prism", "jwt")
 @pytest.mark.parametrize("description", ["github-openapi.json", "github-enterprise-openapi.json"])
 def test_every_request_and_answer_is_as_githubs_description_says(
     hub: FakeHub, clone: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, description: str
@@ -1038,6 +1040,8 @@ def test_every_request_and_answer_is_as_githubs_description_says(
             *asked.all("/users/acme/repos", type="owner", sort="full_name"),
             *asked.all("/search/repositories", "items", q="org:acme", sort="updated"),
         ]
+        hub.app, hub.installations[7], (key, hub.app_key) = "Iv23liFHFIX", "acme", app_key()
+        of_app = App(hub.url, hub.app, key).granted("acme")
         hub.tokens[TOKEN] = Token(push=False)
         actions.append(send(clone, wish=Wish(fork=True, branch="other")).action)
     finally:
@@ -1049,6 +1053,7 @@ def test_every_request_and_answer_is_as_githubs_description_says(
         -3000:
     ]
     assert [each["full_name"] for each in listed] == ["acme/shop"] * 3
+    assert of_app.permissions == hub.permissions
     assert hub.count(r"PATCH /repos/.*") == 2
     assert hub.count(r"GET /repos/.*/compare/.*") == 1
     assert hub.count(r"POST /repos/.*/forks") == 1
