@@ -12,13 +12,13 @@ import re
 import subprocess
 from collections.abc import Iterable, Mapping, Sequence
 from contextlib import suppress
-from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
 from fixer import disk
 from fixer.model import FileError, Reported, Rule, Source, Span
+from fixer.records import record
 from fixer.selectors import matches
 from fixer.surroundings import inherited
 
@@ -32,7 +32,7 @@ _COMMENT = re.compile(r"(?:^|\s)#\s*fhfix:\s*ignore(-file)?\[([^\]\n]*)\]")
 _WHOLE = re.compile(r"#[ \t]*fhfix:[ \t]*ignore(?P<file>-file)?\b(?:\[(?P<names>[^\]\r\n]*)\])?(?:(?![ \t]#)[^\r\n])*")
 
 
-@dataclass(frozen=True)
+@record
 class Comment:
     """A comment that asks for silence: its text, the names between its brackets, and where both stand."""
 
@@ -95,7 +95,7 @@ def _names(line: str, rule: Rule, *, whole_file: bool) -> bool:
 # -- baseline -----------------------------------------------------------------------------------------------------
 
 
-@dataclass(frozen=True)
+@record
 class Baseline:
     """Findings that were there before: by rule, path and the text of the line, so that they may move.
 
@@ -161,7 +161,7 @@ def _stripped(text: str) -> list[str]:
 # -- lines that changed -------------------------------------------------------------------------------------------
 
 
-@dataclass(frozen=True)
+@record
 class ChangedSince:
     """Findings on lines that differ from a revision. `changed` are paths, `untracked` those that git does not know."""
 

@@ -6,13 +6,13 @@ import os
 import shlex
 import sys
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
 
 from fixer.commands.opening import OPTIONS
+from fixer.records import record
 from fixer.show.output import Refusal, say
 
 if TYPE_CHECKING:
@@ -86,7 +86,7 @@ def options_of(*groups: Sequence[Callable[[Any], Any]]) -> Callable[[Any], Any]:
     return add
 
 
-@dataclass(frozen=True)
+@record
 class Asked:
     """What the options say: which repositories, and how they are looked at."""
 

@@ -14,7 +14,7 @@ import socket
 import time
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any, NoReturn
 
@@ -30,6 +30,7 @@ from fixer.fleet.sources import Target
 from fixer.fleet.standing import OPEN, UNREADABLE, Standing, as_they_stand
 from fixer.forge.github import GitHub, Slug
 from fixer.forge.identity import Tokens
+from fixer.records import record
 
 FORM = "1"
 """Of what is kept: a campaign is gone on with by a version that keeps the same."""
@@ -112,7 +113,7 @@ def _room(order: Order, answers: list[dict[str, Any]]) -> int:
         DBOS.sleep(order.poll)
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Accepted:
     """What a person has said to go on with: so many red ones, and that checks cannot be read."""
 

@@ -15,7 +15,7 @@ from collections import deque
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass, field, replace
+from dataclasses import field, replace
 from functools import cache
 from importlib.resources import files
 from multiprocessing import get_context
@@ -30,6 +30,7 @@ from fixer.forge.git import Git, GitError, Remote
 from fixer.forge.github import GitHubError
 from fixer.forge.identity import Tokens
 from fixer.model import FileError, Level, Profile, Tier
+from fixer.records import record
 from fixer.session import Session, SessionError, open_session
 from fixer.show.place import unwritten
 
@@ -39,7 +40,7 @@ EVERY = 50
 """Repositories after which old clones are removed."""
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class How:
     """How the repositories are looked at: the options of the command line. `cache` is the folder of what is kept;
     `planned`: what an apply would do, not only what is found."""
@@ -75,7 +76,7 @@ class How:
         return Path(self.cache) / "clones"
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Look:
     """One repository to look at, and what the fleet configures for it."""
 

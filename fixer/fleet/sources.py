@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 import re
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import dataclass
 from datetime import date
 from fnmatch import fnmatchcase
 from pathlib import Path
@@ -15,6 +14,7 @@ from fixer.forge.answers import Listed, listed_of
 from fixer.forge.git import Git, GitError
 from fixer.forge.github import GitHub, GitHubError, Slug
 from fixer.model import FileError
+from fixer.records import record
 
 DEEPEST = 4
 """Folders below `--path` in which a clone is looked for: HOST/OWNER/NAME has three."""
@@ -24,7 +24,7 @@ class SourceError(Exception):
     """Why it is not known which repositories are meant, and what to do."""
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Target:
     """A repository of the fleet. `name` is what people call it, `url` where git finds it, without a password; `folder`
     is a clone of the user's, which is looked at as it stands."""
@@ -34,7 +34,7 @@ class Target:
     folder: str = ""
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Wanted:
     """Which of the repositories are taken. Empty: any."""
 

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import Any
 
 from fixer.forge.github import GitHub
+from fixer.records import record
 
 AT_ONCE = 100
 """Nodes that GitHub's GraphQL API gives for one request, at most."""
@@ -39,7 +40,7 @@ _RUNNING = frozenset(("PENDING", "EXPECTED"))
 _RED = frozenset(("FAILURE", "ERROR"))
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Standing:
     """One repository of a campaign. `node` is the pull request's id for GraphQL, `commit` what was pushed; `why` says
     more where the state alone does not do."""

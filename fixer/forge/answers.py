@@ -7,17 +7,18 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 from datetime import datetime
 from typing import Any, Self, TypeVar
 
 from fixer.forge.github import GitHubError
+from fixer.records import record
 
 T = TypeVar("T")
 _NAME = re.compile(r"(?!\.{1,2}/)[A-Za-z0-9._-]+/(?!\.{1,2}$)[A-Za-z0-9._-]+")
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Hosted:
     """A repository as GitHub knows it."""
 
@@ -44,7 +45,7 @@ class Hosted:
         )
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Pull:
     """A pull request. `body` is its text, `node` its id for GraphQL."""
 
@@ -76,7 +77,7 @@ class Pull:
         )
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Listed:
     """A repository as it stands in a list of GitHub's. `pushed_at` is a time in ISO 8601, empty for never."""
 
@@ -105,7 +106,7 @@ def listed_of(answer: Any) -> Listed:
     )
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Installed:
     """Where an account has an app."""
 
@@ -126,7 +127,7 @@ def installations_of(answer: Any) -> list[Installed]:
     return [installed_of(one) for one in answer]
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Granted:
     """A token of an app. `ends` is in seconds since 1970; `permissions` are `read` or `write` by what they are for."""
 

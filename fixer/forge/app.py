@@ -7,13 +7,14 @@ from __future__ import annotations
 
 import time
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Self
 
 from fixer.forge.answers import Granted, Installed, granted_of, installations_of
 from fixer.forge.github import GitHub, GitHubError, Slug, host_from, web_of
+from fixer.records import record
 
 NEEDED = ("contents", "pull_requests", "workflows")
 """What an app must be allowed to write for a pull request."""
@@ -25,7 +26,7 @@ _APART = 60
 """Seconds by which the clocks of two machines may differ."""
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class App:
     """An app on one host. `identity` is its client id or its number."""
 

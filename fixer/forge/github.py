@@ -21,6 +21,8 @@ from dataclasses import dataclass, field
 from itertools import count
 from typing import Any, Self
 
+from fixer.records import record
+
 TIMEOUT = 30.0
 """Seconds without a word from the server."""
 
@@ -58,7 +60,7 @@ class GitHubError(Exception):
         self.wait = wait
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Slug:
     """A repository on a host. `web` is the host's address without a final slash."""
 
