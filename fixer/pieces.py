@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from bisect import bisect_left, bisect_right
 from collections import Counter
-from dataclasses import dataclass
 from functools import cached_property
 
 from fixer.model import Edit, Piece, Span
+from fixer.records import record
 from fixer.splice import ordered
 
 
-@dataclass(frozen=True)
+@record
 class Runs:
     """A changed file from its beginning to its end."""
 

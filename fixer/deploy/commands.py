@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from functools import cached_property
 
 from fixer.deploy.command_lines import read
@@ -13,6 +13,7 @@ from fixer.github.expressions import places
 from fixer.github.workflow import Job, Step
 from fixer.languages.shell import Command, Script, Shell
 from fixer.languages.yaml import Node
+from fixer.records import entity
 
 _REMOTE = Shell(errexit=False, posix=True)
 """Whether the login shell of a server is bash is not known, and it does not stop at a failure."""
@@ -38,7 +39,7 @@ _CLUSTER_MAKERS = {
 }
 
 
-@dataclass(frozen=True, eq=False)
+@entity
 class StepScript:
     """A script that a step runs: its `run:`, or what an SSH action runs on the server (`remote`)."""
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import field, replace
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, Self
 
@@ -34,6 +34,7 @@ from fixer.github.workflows import path_within
 from fixer.languages.shell import Command, Script, Structure
 from fixer.languages.yaml import Commented, Node
 from fixer.model import Blocked, Source, Span
+from fixer.records import entity
 from fixer.runtime.following import Code, Followed, Where
 from fixer.runtime.programs import Started
 from fixer.runtime.texts import InYaml
@@ -113,7 +114,7 @@ _GITHUB_VARIABLES = {
 }
 
 
-@dataclass(frozen=True, eq=False)
+@entity
 class Deployment:
     """One command or action that changes what runs.
 
@@ -204,7 +205,7 @@ class Deployment:
         return None, None
 
 
-@dataclass(frozen=True, eq=False)
+@entity
 class DeployJob:
     """A job that deploys. `sign_in` are the steps that make later ones able to speak to the cloud or cluster."""
 
@@ -290,7 +291,7 @@ class DeployJob:
     @cached_property
     def sign_in(self) -> tuple[Step, ...]:
         """What a further job must repeat to be able to deploy."""
-        before = [step for step in self.job.steps if len(step.at) == 4 and step.index < self.first]
+        before = [step for step in self.job.own_steps if len(step.at) == 4 and step.index < self.first]
         found = [step for step in before if self._signs_in(step)]
         if any(step.uses is not None and step.uses.value.startswith("./") for step in found):
             # An action of the repository needs the repository.
@@ -449,7 +450,7 @@ class DeployJob:
         return local or any(name not in given for name in names_read("env", value))
 
 
-@dataclass(frozen=True, eq=False)
+@entity
 class Deployments:
     """Every job that deploys, by the path of its workflow; and which file says that the application migrates when it
     starts, which one that it has a database, and which one that ECS goes back by itself; empty where none does."""
@@ -513,7 +514,7 @@ def _names(command: Command, name: str) -> bool:
 # -- jobs ---------------------------------------------------------------------------------------------------------
 
 
-@dataclass(frozen=True, eq=False)
+@entity
 class Following:
     """Finds what a step deploys by a script, a target or a task of the repository."""
 

@@ -32,7 +32,7 @@ from fixer.model import (
 )
 from fixer.pieces import Runs
 from fixer.repository import Repository, generated_by
-from fixer.splice import Claimed, splice
+from fixer.splice import Claimed, spliced
 from fixer.verify import BrokenPromiseError, kept_promise, second_reading
 
 PASSES = 12
@@ -289,7 +289,7 @@ class Fold:
         if document is None:
             raise BrokenPromiseError(path, "it edits a file of a kind that fhfix does not read")
         try:
-            source = Source(path, splice(document.source.text, here), document.source.bom)
+            source = spliced(document.source, here)
         except ValueError as error:
             raise BrokenPromiseError(path, str(error)) from None
         if source.text == document.source.text:
@@ -306,7 +306,7 @@ class Fold:
             except FileError as problem:
                 raise BrokenPromiseError(file.path, f"the new file cannot be read: {problem.reason}") from None
             generated = generated_by(file.path, file.text)  # then it is no document for anybody
-            changed[file.path] = Source(file.path, file.text) if document is None or generated else document
+            changed[file.path] = file.source if document is None or generated else document
         return changed
 
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import re
 from collections.abc import Collection, Iterable, Sequence
-from dataclasses import dataclass
 from typing import Any
 
 from fixer.audit.criteria import Criterion, State
@@ -12,6 +11,7 @@ from fixer.audit.needed import PROVIDED, Needed
 from fixer.documents import document_type, kind_of
 from fixer.forge.git import Commit, Content
 from fixer.model import Blocked, FileChange, FileError, Fix, Plan, Reported, Source, Tier
+from fixer.records import record
 from fixer.show.markdown import code, words
 from fixer.show.visible import visible
 from fixer.show.words import TIER_WORDS
@@ -103,7 +103,7 @@ def title_of(plan: Plan) -> str:
     return f"Fix {count} {'defect' if count == 1 else 'defects'}: {named}"
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Body:
     """The text of a pull request: ours between two marks, and what people wrote around it."""
 

@@ -10,9 +10,10 @@ from __future__ import annotations
 import math
 import re
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any, NamedTuple
+
+from fixer.records import record
 
 OWN_TOKEN = ("secrets.github_token", "github.token")
 """The token that GitHub makes for each job, by both of its names."""
@@ -125,7 +126,7 @@ class Operation(NamedTuple):
     end: int
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Part:
     """What is taken out of a value that is no context, such as `fromJSON(…).version`."""
 
