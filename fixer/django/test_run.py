@@ -5,13 +5,13 @@ from __future__ import annotations
 import posixpath
 import re
 from collections.abc import Iterator
-from dataclasses import dataclass
 from functools import cached_property
 from typing import TYPE_CHECKING
 
 from fixer.github.workflows import commands_of, folder_of, script_of
 from fixer.languages.shell import Script, Structure, path_word
 from fixer.model import Blocked
+from fixer.records import entity
 from fixer.scripts import ScriptText
 
 if TYPE_CHECKING:
@@ -41,7 +41,7 @@ _TASK_OF_TESTS = re.compile(r"^([\w:-]+[:_-])?tests?([:_-][\w:-]+)?$|^(check|ci|
 _PART_OF_ALL = re.compile(r"e2e|end-to-end|smoke|bench|perf|selenium|playwright", re.IGNORECASE)
 
 
-@dataclass(frozen=True, eq=False)
+@entity
 class TestRun:
     """`command` of `step` runs tests of `project`: pytest, or `manage.py test`."""
 

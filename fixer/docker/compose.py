@@ -5,7 +5,6 @@ from __future__ import annotations
 import posixpath
 import re
 from collections.abc import Iterable
-from dataclasses import dataclass
 from functools import cached_property
 from typing import Any, NamedTuple
 
@@ -13,6 +12,7 @@ from fixer.languages.dockerfile import ImageRef
 from fixer.languages.tables import sequence
 from fixer.languages.yaml import Node, Yaml
 from fixer.model import Address, Change
+from fixer.records import entity
 from fixer.scripts import known_to_be_code
 
 
@@ -37,7 +37,7 @@ class Mount(NamedTuple):
     of_root: bool = False
 
 
-@dataclass(frozen=True, eq=False)
+@entity
 class Service:
     """One service. `data` is its plain data, `node` where it stands."""
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from functools import cached_property
 from typing import Any, NamedTuple
 
@@ -13,6 +12,7 @@ from fixer.github.matrix import Matrix
 from fixer.languages.shell import Script, Shell
 from fixer.languages.yaml import Flow, Node, Style, Yaml, entry_lines, plain_of
 from fixer.model import Address, Blocked, Change, Parts, Span, joined
+from fixer.records import entity
 from fixer.scripts import ScriptText, known_to_be_code
 
 _LONGEST_TITLE = 40  # characters; a longer comment explains something
@@ -127,7 +127,7 @@ class _Entry:
         return given is not None and _text(given).strip().lower() != "false"
 
 
-@dataclass(frozen=True, eq=False)
+@entity
 class Step(_Entry):
     """One step, also one inside `parallel:`. `job` is None for a step of a composite action."""
 
@@ -225,7 +225,7 @@ class Step(_Entry):
         return own or (self.job.default(key) if self.job is not None else "")
 
 
-@dataclass(frozen=True, eq=False)
+@entity
 class Job(_Entry):
     """One job of a workflow."""
 

@@ -10,11 +10,12 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import field
 from functools import cached_property
 from typing import Any, NamedTuple, Self
 
 from fixer.model import Blocked, Change, Edit, FileError, Parts, Source, Span
+from fixer.records import entity, record
 from fixer.scripts import must_be_code
 
 _INSTRUCTIONS = frozenset((
@@ -93,7 +94,7 @@ class New(NamedTuple):
     flags: Sequence[str] = ()
 
 
-@dataclass(frozen=True)
+@record
 class Instruction:
     """One instruction.
 
@@ -178,7 +179,7 @@ class Instruction:
         return data
 
 
-@dataclass(frozen=True, eq=False)
+@entity
 class Stage:
     """A build stage. `image` is its base where that is an image whose name is known, `parent` where it is a stage."""
 

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Self
 
 from fixer.patterns import Rare
 from fixer.project.packages import PythonPackages
+from fixer.records import record
 
 if TYPE_CHECKING:
     from fixer.repository import Repository
@@ -32,7 +32,7 @@ _ASIDE = re.compile(
 )
 
 
-@dataclass(frozen=True)
+@record
 class CloudWatch:
     """`by` says what exports metrics already; `owner` is the tool, and `owner_path` the file, that makes the cluster.
     `task_definition` is the first file of the repository that looks like one."""

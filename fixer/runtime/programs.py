@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass, field
+from dataclasses import field
 from enum import StrEnum
 from functools import cached_property
 from typing import NamedTuple, Protocol
@@ -17,6 +17,7 @@ from fixer.languages.shell import Command, Structure
 from fixer.languages.shell import word as shell_word
 from fixer.languages.yaml import Node, Yaml
 from fixer.model import Blocked, Parts
+from fixer.records import entity
 from fixer.runtime.images import Image
 from fixer.runtime.places import Place
 from fixer.scripts import ScriptText
@@ -50,7 +51,7 @@ class Holder(Protocol):
     def add(self, name: str, value: str) -> Parts: ...
 
 
-@dataclass(frozen=True, eq=False)
+@entity
 class OutOfReach:
     """A holder that is no file of the repository; `who` has to be told."""
 
@@ -65,7 +66,7 @@ class OutOfReach:
         return Blocked(f"{self.who} gives {self.place.name} its variables", f"set {name}={value} there")
 
 
-@dataclass(frozen=True, eq=False)
+@entity
 class Environment:
     """The variables of one program. `values`: the strongest first. `unknown`: sources that cannot be read here."""
 
@@ -106,7 +107,7 @@ class Environment:
         return self.holder.add(name, value)
 
 
-@dataclass(frozen=True, eq=False)
+@entity
 class Server:
     """A database, cache or pooler that a program can reach.
 
@@ -150,7 +151,7 @@ class Text(Protocol):
     def insert(self, offset: int, text: ScriptText) -> Parts: ...
 
 
-@dataclass(frozen=True, eq=False)
+@entity
 class Started:
     """A command that a program runs, and the text that it is written in. `folder` is where it runs, from the top of
     the repository; None where not known. `exported` are variables that the scripts around it set before."""
@@ -262,7 +263,7 @@ def django_verb(argv: tuple[str, ...]) -> str:
     return ""
 
 
-@dataclass(frozen=True, eq=False)
+@entity
 class Program:
     """One thing that is started, as one file says it.
 
