@@ -28,7 +28,8 @@ from fixer.model import (
     option,
 )
 from fixer.repository import Repository
-from fixer.splice import splice
+from fixer.splice import splice, spliced
+from tests.fixture_cases import write
 
 WORKFLOW = """\
 name: CI
@@ -484,6 +485,45 @@ def test_insertions_at_one_place_keep_their_order() -> None:
     edits = [Edit("f", Span(1, 1), "A", ()), Edit("f", Span(1, 1), "B", ())]
 
     assert splice("xy", edits) == "xABy"
+
+
+def test_a_file_knows_what_fixes_wrote_into_it() -> None:
+    first = spliced(
+        Source("f", "one\nthree\n"), [Edit("f", Span(4, 4), "two\n", ()), Edit("f", Span(10, 10), "four\n", ())]
+    )
+    then = spliced(
+        first, [Edit("f", Span(0, 0), "zero\n", ()), Edit("f", Span(5, 6), "W", ()), Edit("f", Span(8, 9), "", ())]
+    )
+
+    assert first.text == "one\ntwo\nthree\nfour\n"
+    assert then.text == "zero\none\ntWo\nhree\nfour\n"
+    assert [then.text[each.start : each.end] for each in then.written] == ["zero\n", "tWo\n", "four\n"]
+    assert then.is_written(Span(10, 12))
+    assert not then.is_written(Span(8, 12))
+    assert not then.is_written(Span(12, 15))
+
+
+def test_what_a_fix_wrote_is_no_part_of_the_set_up_of_the_project(tmp_path: Path) -> None:
+    def adds_a_step(workflow: Workflow) -> Iterator[Finding]:
+        steps = workflow.jobs["test"].steps_node
+        if steps is not None and len(steps.items) == 2:
+            yield found(workflow, Fix.of("look", workflow.insert_item(steps, 1, {"run": "make look"})))
+
+    def renames_a_step(workflow: Workflow) -> Iterator[Finding]:
+        run = workflow.jobs["test"].steps[0].run
+        if run is not None and run.value == "make":
+            yield found(workflow, Fix.of("all", workflow.set_scalar(run, "make all")))
+
+    seen: list[list[str]] = []
+
+    def looks(workflow: Workflow) -> Iterator[Finding]:
+        seen.append([step.run.value for step in workflow.jobs["test"].own_steps if step.run is not None])
+        yield from ()
+
+    write(tmp_path, {PATH: WORKFLOW.encode()})
+    plan(Repository(tmp_path), [rule("a", adds_a_step), rule("b", renames_a_step), rule("c", looks)])
+
+    assert seen[-1] == ["make all", "make test"]
 
 
 def test_edits_that_overlap_are_refused() -> None:

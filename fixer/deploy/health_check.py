@@ -11,6 +11,7 @@ from itertools import groupby
 from typing import NamedTuple
 
 from fixer.languages.shell import Command, Script, Word
+from fixer.model import Blocked
 
 _VALUED = frozenset("AbBcCdDeEFHKmoPQrtTuUwxXyYz")
 """curl's one-letter options that take a value."""
@@ -113,6 +114,26 @@ class HealthCheck(NamedTuple):
     def expects_success(self) -> bool:
         """Whether a healthy service answers with success here: false where the script compares with 4xx or 5xx."""
         return not self.reads_status or not re.search(r"\b[45]\d\d\b", self.command.script.text)
+
+
+def unretried(found: HealthCheck) -> Blocked | None:
+    """Why curl's own retries would not make a check ask again; None where they do."""
+    if not found.fails and found.reads_status:
+        return Blocked(
+            "it reads the status code, and curl cannot retry what it writes to /dev/null (error 23 in many versions)",
+            "let `curl --fail` judge, without `--write-out`",
+        )
+    judge = next((each.name for each in found.command.receivers if each.name in ("grep", "egrep", "jq")), "")
+    if not found.fails and judge:
+        return Blocked(
+            f"{judge} judges the answer, and curl asks no second time where it got one",
+            "add `--fail`, or ask in a loop",
+        )
+    if not found.fails:
+        return Blocked(
+            "an HTTP error does not fail this check, so it has nothing to retry", "add `--fail` where it should"
+        )
+    return None
 
 
 _WGET_HARMLESS = re.compile(

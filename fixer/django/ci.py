@@ -9,7 +9,7 @@ import ast
 import posixpath
 import re
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, Self
 
@@ -53,6 +53,7 @@ from fixer.languages.toml import toml_value
 from fixer.model import Blocked, Parts, Span
 from fixer.project.packages import PythonPackages
 from fixer.project.test_suites import TestSuites
+from fixer.records import entity
 
 if TYPE_CHECKING:
     from fixer.django.settings import Database
@@ -71,7 +72,7 @@ _PREFIXES = {"poetry": "poetry run ", "pipenv": "pipenv run ", "uv": "uv run ", 
 Plain = dict[str, Any]
 
 
-@dataclass(frozen=True, eq=False)
+@entity
 class DjangoCI:
     """`run` is how the tests are run, and `job` the job that does it; what it does before is how the project is set up.
 
@@ -563,7 +564,9 @@ def _job_that_installs(workflows: Workflows, project: DjangoProject, packages: P
         for job in workflow.jobs.values()
         if job.node.get("if") is None and not _FOR_SOMETHING_ELSE.search(f"{workflow.path} {job.id}")
         if any(
-            installs_project(step, command, project, packages) for step in job.steps for command in commands_of(step)
+            installs_project(step, command, project, packages)
+            for step in job.own_steps
+            for command in commands_of(step)
         )
     ]
     return min(found, key=lambda job: len(job.steps), default=None)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import posixpath
 import re
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -16,6 +16,7 @@ from fixer.github.expressions import ANY, expressions_in, reads_below
 from fixer.github.workflows import commands_of, folder_of, script_of
 from fixer.languages.shell import Script, path_word
 from fixer.model import Blocked
+from fixer.records import record
 
 if TYPE_CHECKING:
     from fixer.django.project import DjangoProject
@@ -42,7 +43,8 @@ _FRONT_END = frozenset(
 # Alone they change nothing that a later step could see.
 _IDLE = frozenset(
     {"echo", "printf", "cd", "pushd", "popd", "true", ":", "source", ".", "export", "set", "ls", "pwd", "which", "cat",
-     "test", "[", "env", "date", "whoami", "tree", "type", "uname"}
+     "test", "[", "[[", "env", "date", "whoami", "tree", "type", "uname", "du", "df", "free", "wc", "stat", "head",
+     "tail", "cut", "sort", "grep", "bc", "nproc", "exit"}
 )  # fmt: skip
 # Management commands after which nothing is there that tests would need; they make and migrate their own database.
 _JUDGES = frozenset({"check", "test", "makemigrations", "migrate", "showmigrations", "diffsettings", "spectacular"})
@@ -52,7 +54,12 @@ _WAITS = frozenset(
      "dockerize", "redis-cli", "mysqladmin", "mariadb-admin", "pg_isready", "break", "exit", "seq", "grep"}
 )  # fmt: skip
 _PREPARES = frozenset({"cd", "pushd", "source", ".", "set"})
-_SAYS = frozenset({"echo", "printf", "ls", "pwd", "cat", "which"})
+_SAYS = frozenset({"echo", "printf", "ls", "pwd", "cat", "which", "tree", "whoami", "uname", "du", "df"})
+# The program that sends a report is often loaded first: https://docs.codecov.com/docs/codecov-uploader
+_OF_REPORTERS = re.compile(
+    r"\bcodecov(\.io)?\b|\bcoveralls(\.io)?\b|\bcodacy\.com\b|\bcodeclimate\.com\b|\bcc-test-reporter\b", re.IGNORECASE
+)
+_BRINGS = frozenset({"curl", "wget", "chmod", "bash", "sh", "gpg", "gpgv", "shasum", "sha256sum", "mv", "tar", "grep"})
 _PIP_ITSELF = frozenset({"pip", "setuptools", "wheel", "build", "virtualenv", "uv", "pip-tools"})
 _ACTION_THAT_JUDGES = re.compile(
     r"lint|black|ruff|flake8|isort|mypy|pre-commit|reviewdog|codecov|coverall|upload-artifact|test-report|report|slack|"
@@ -83,7 +90,7 @@ class SetupStep(NamedTuple):
         return script_of(str(self.data.get("run", "")))
 
 
-@dataclass(frozen=True)
+@record
 class Setup:
     """The steps, in order, and what in them installs packages: `installs` are commands with their steps.
 
@@ -190,9 +197,10 @@ def setup_of(job: Job, run: TestRun | None, combination: Combination, *, with_te
 
 def _before(job: Job, run: TestRun | None) -> tuple[Step, ...]:
     if run is not None:
-        return tuple(step for step in job.steps if step.at < run.step.at)
-    last = max((at for at, step in enumerate(job.steps) if any(map(installs, commands_of(step)))), default=-1)
-    return job.steps[: last + 1]
+        return tuple(step for step in job.own_steps if step.at < run.step.at)
+    steps = job.own_steps
+    last = max((at for at, step in enumerate(steps) if any(map(installs, commands_of(step)))), default=-1)
+    return steps[: last + 1]
 
 
 def _kept(step: Step, combination: Combination, *, with_tests: bool) -> SetupStep | Blocked | None:
@@ -244,15 +252,21 @@ def _needed(script: Script, *, with_tests: bool) -> str:
 
 def _is_aside(command: Command, *, with_tests: bool) -> bool:
     """Whether a command only judges, tests, reports or uses the project: no other job needs it repeated."""
-    if any("GITHUB_" in redirect.target or redirect.target.endswith(".env") for redirect in command.outputs):
+    if any(map(_is_file, (redirect.target for redirect in command.outputs))) and not _reports(command):
         return False
-    if command.name in _CHECKERS | _REPORTERS | _TESTERS or _only_says(command):
+    if command.name in _CHECKERS | _SAYS | _TESTERS or _reports(command) or _only_says(command):
         return True
     if asked := manages(command):
         return not with_tests or asked in _JUDGES
     if not with_tests and (command.name in _FRONT_END or _is_of_tests(command)):
         return True
     return _installs_only(command, _CHECKERS if with_tests else _CHECKERS | _REPORTERS)
+
+
+def _reports(command: Command) -> bool:
+    """Whether a command sends a report of the tests away, or brings the program that does."""
+    program = posixpath.basename(command.name)
+    return program in _REPORTERS or (program in _BRINGS and _OF_REPORTERS.search(command.source) is not None)
 
 
 def _is_of_tests(command: Command) -> bool:
@@ -283,13 +297,20 @@ def _does_something(script: Script) -> bool:
     if script.error:
         return True
     for command in script.commands:
-        if command.name not in _IDLE or any(">" in each.operator for each in command.outputs if _is_file(each.target)):
+        if any(">" in each.operator for each in command.outputs if _is_file(each.target)):
+            return True
+        if command.name not in _IDLE and not (command.name == "tee" and not any(map(_is_file, _operands(command)))):
             return True
     return False
 
 
+def _operands(command: Command) -> Iterator[str]:
+    return (word.text for word in command.args if not word.text.startswith("-"))
+
+
 def _is_file(target: str) -> bool:
-    return target not in ("/dev/null", "/dev/stderr", "/dev/stdout", "1", "2")
+    """Whether what is written there can be read by a later step."""
+    return target not in ("/dev/null", "/dev/stderr", "/dev/stdout", "1", "2") and "GITHUB_STEP_SUMMARY" not in target
 
 
 def _installs_before(run: TestRun, *, with_tests: bool) -> SetupStep | None:

@@ -5,12 +5,12 @@ from __future__ import annotations
 import posixpath
 import re
 from collections.abc import Iterator
-from dataclasses import dataclass
 from functools import cached_property
 from typing import TYPE_CHECKING
 
 from fixer.github.workflows import commands_of, folder_of, script_of
 from fixer.languages.shell import Script, Structure
+from fixer.records import entity
 
 if TYPE_CHECKING:
     from fixer.django.project import DjangoProject
@@ -39,7 +39,7 @@ _TASK_OF_TESTS = re.compile(r"^([\w:-]+[:_-])?tests?([:_-][\w:-]+)?$|^(check|ci|
 _PART_OF_ALL = re.compile(r"e2e|end-to-end|smoke|bench|perf|selenium|playwright", re.IGNORECASE)
 
 
-@dataclass(frozen=True, eq=False)
+@entity
 class TestRun:
     """`command` of `step` runs tests of `project`: pytest, or `manage.py test`."""
 
@@ -61,7 +61,7 @@ class TestRun:
         ranked: list[tuple[tuple[bool, ...], TestRun]] = []
         for workflow in judging(workflows):
             for job in workflow.jobs.values():
-                found = next((run for step in job.steps if (run := cls.of(step, project)) is not None), None)
+                found = next((run for step in job.own_steps if (run := cls.of(step, project)) is not None), None)
                 if found is None or found.step.node.target is not None:
                     continue
                 whole = not _PART_OF_ALL.search(f"{workflow.path} {job.id}")
@@ -196,7 +196,7 @@ def delegated(workflows: Workflows) -> Iterator[tuple[Step, Command]]:
     """Commands of jobs that judge changes which leave the tests to a file: `make test`, `tox`, `./scripts/test.sh`."""
     for workflow in judging(workflows):
         for step in workflow.steps:
-            for command in commands_of(step):
+            for command in commands_of(step) if not step.is_written else ():
                 runner = command.name in ("make", "just", "task", "invoke", "inv", "hatch", "poe")
                 asked = runner and any(_TASK_OF_TESTS.search(word.text) for word in command.args)
                 script = any(_SCRIPT_OF_TESTS.fullmatch(word.text) for word in command.argv[:2])

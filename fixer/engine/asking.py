@@ -144,7 +144,7 @@ class Asking:
         if file not in self.new:
             kind = kind_of(file.path)
             try:
-                self.new[file] = document_type(kind).parse(Source(file.path, file.text)) if kind else None
+                self.new[file] = document_type(kind).parse(file.source) if kind else None
             except FileError as error:
                 self.new[file] = error
         found = self.new[file]

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from functools import cached_property
 from typing import Any, NamedTuple
 
@@ -13,6 +12,7 @@ from fixer.github.matrix import Matrix
 from fixer.languages.shell import Script, Shell
 from fixer.languages.yaml import Flow, Node, Yaml
 from fixer.model import Address, Blocked, Parts, Span, joined
+from fixer.records import entity
 
 _LONGEST_TITLE = 40  # characters; a longer comment explains something
 _SYSTEMS = {"ubuntu": "linux", "linux": "linux", "windows": "windows", "macos": "macos"}
@@ -81,9 +81,16 @@ class _Entry:
 
     node: Node
 
+    workflow: Workflow
+
     @property
     def at(self) -> Address:
         return self.node.at
+
+    @property
+    def is_written(self) -> bool:
+        """Whether a fix of this run has put it there."""
+        return self.workflow.source.is_written(self.node.span)
 
     @cached_property
     def data(self) -> dict[str, Any]:
@@ -119,7 +126,7 @@ class _Entry:
         return given is not None and _text(given).strip().lower() != "false"
 
 
-@dataclass(frozen=True, eq=False)
+@entity
 class Step(_Entry):
     """One step, also one inside `parallel:`. `job` is None for a step of a composite action."""
 
@@ -208,7 +215,7 @@ class Step(_Entry):
         return own or (self.job.default(key) if self.job is not None else "")
 
 
-@dataclass(frozen=True, eq=False)
+@entity
 class Job(_Entry):
     """One job of a workflow."""
 
@@ -246,6 +253,11 @@ class Job(_Entry):
     @cached_property
     def steps(self) -> tuple[Step, ...]:
         return tuple(_steps(self.steps_node, self, self.workflow))
+
+    @property
+    def own_steps(self) -> tuple[Step, ...]:
+        """The steps that people wrote: what a fix has put between them tells nothing of how the project is set up."""
+        return tuple(step for step in self.steps if not step.is_written)
 
     @cached_property
     def may_export(self) -> bool:

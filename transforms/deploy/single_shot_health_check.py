@@ -26,7 +26,7 @@ from typing import Literal
 
 from fixer.deploy.commands import StepScript, deploys, job_deploys
 from fixer.deploy.deployments import value_of
-from fixer.deploy.health_check import HealthCheck, health_checks, is_about_health, is_local, try_again
+from fixer.deploy.health_check import HealthCheck, health_checks, is_about_health, is_local, try_again, unretried
 from fixer.github.workflow import Step, Workflow
 from fixer.languages.shell import Command, Silence, Structure
 from fixer.languages.yaml import dotted
@@ -138,21 +138,9 @@ def _after_deployment(found: HealthCheck, place: StepScript, earlier: Sequence[S
 
 def _cure(workflow: Workflow, place: StepScript, found: HealthCheck, options: Options) -> Fix | Blocked:
     attempts, delay = int(options.retries) + 1, int(options.delay)
-    if not found.fails and found.reads_status:
-        return Blocked(
-            "it reads the status code, and curl cannot retry what it writes to /dev/null (error 23 in many versions)",
-            "let `curl --fail` judge, without `--write-out`",
-        )
-    judge = next((each.name for each in found.command.receivers if each.name in ("grep", "egrep", "jq")), "")
-    if not found.fails and judge:
-        return Blocked(
-            f"{judge} judges the answer, and curl asks no second time where it got one",
-            "add `--fail`, or ask in a loop",
-        )
-    if not found.fails:
-        return Blocked(
-            "an HTTP error does not fail this check, so it has nothing to retry", "add `--fail` where it should"
-        )
+    why = unretried(found)
+    if why is not None:
+        return why
     at = found.command.argv[0].end
     if found.retries_answers:
         effect = f"{dotted(place.node.at)}: the check of {found.url.text} also asks again where nothing answers"

@@ -31,6 +31,7 @@ from fixer.django.project import DjangoProject
 from fixer.django.sessions import Sessions
 from fixer.django.settings import Database, own_dict
 from fixer.docker.compose import Compose, Service
+from fixer.docker.pinned import pinned
 from fixer.languages.python import item
 from fixer.languages.yaml import Flow
 from fixer.model import Blocked, Finding, Fix, Level, NewFile, Parts, Profile, Rule, RuleOptions, Tier, joined, option
@@ -48,7 +49,7 @@ _DEVELOPMENT_SERVER = re.compile(r"\brunserver")
 
 class Options(RuleOptions):
     compose: bool = option(False, "add it to the compose file, whatever production runs on")
-    image: str = option("edoburu/pgbouncer:v1.25.2-p0", "the image of pgbouncer; its start script makes the user list")
+    image: str = option(pinned("pgbouncer"), "the image of pgbouncer; its start script makes the user list")
     pool_size: int = option(20, "connections to PostgreSQL for each user and database")
 
 
