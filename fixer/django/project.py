@@ -344,7 +344,8 @@ class DjangoProject:
 def _named_settings(repository: Repository) -> dict[str, tuple[str, ...]]:
     """Dotted settings modules and the files that name them."""
     found: dict[str, list[str]] = {}
-    for path in repository.files:
+    suffixes = ("", ".py", ".ini", ".cfg", ".toml", ".yml", ".yaml")
+    for path in sorted({*repository.ending(*suffixes), *repository.holding("dockerfile")}):
         if _NAMING_FILES.search(path):
             for name in _NAMED.findall(repository.text(path)):
                 found.setdefault(name, []).append(path)
