@@ -10,7 +10,7 @@ from __future__ import annotations
 import json
 import re
 import subprocess
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from contextlib import suppress
 from functools import lru_cache
 from pathlib import Path
@@ -145,12 +145,17 @@ def baseline_text(reported: Iterable[Reported], sources: Mapping[str, Source]) -
 
 def fingerprint(rule_id: str, source: Source, line: int) -> str:
     """What stays the same when a finding only moves: 20 hexadecimal digits."""
-    lines = [text.strip() for text in source.text.split("\n")]
+    lines = _stripped(source.text)
     text = lines[line - 1]
     said = "\0".join((rule_id, source.path, text, str(lines[: line - 1].count(text))))
     import hashlib
 
     return hashlib.sha256(said.encode("utf-8", "surrogatepass")).hexdigest()[:20]
+
+
+@lru_cache(maxsize=64)
+def _stripped(text: str) -> list[str]:
+    return [line.strip() for line in text.split("\n")]
 
 
 # -- lines that changed -------------------------------------------------------------------------------------------
@@ -228,16 +233,27 @@ def _on_disk(root: Path, reported: Reported, source: Source) -> tuple[Source | N
     """The file on disk and the lines there that the finding's line comes from; none for text that a fix wrote."""
     line = source.line_of(reported.finding.span.start)
     try:
-        there = Source.from_bytes(source.path, disk.read(root, source.path)[0])
+        known = (root / source.path).lstat()
+        there = _read(root, source.path, (known.st_ino, known.st_size, known.st_mtime_ns))
     except (OSError, FileError):
         return None, range(0)
     if there.text == source.text:
         return there, range(line, line + 1)
-    from difflib import SequenceMatcher
-
-    old, new = there.text.split("\n"), source.text.split("\n")
-    for _, i, j, k, m in SequenceMatcher(None, old, new, autojunk=False).get_opcodes():
+    for _, i, j, k, m in _moves(there.text, source.text):
         if k <= line - 1 < m:
             same = i + line - 1 - k
             return there, range(same + 1, same + 2) if m - k == j - i else range(i + 1, j + 1)
     return there, range(0)
+
+
+@lru_cache(maxsize=64)
+def _read(root: Path, path: str, state: tuple[int, int, int]) -> Source:
+    """A file in a state, read once for all findings in it."""
+    return Source.from_bytes(path, disk.read(root, path)[0])
+
+
+@lru_cache(maxsize=64)
+def _moves(before: str, after: str) -> Sequence[tuple[str, int, int, int, int]]:
+    from difflib import SequenceMatcher
+
+    return SequenceMatcher(None, before.split("\n"), after.split("\n"), autojunk=False).get_opcodes()

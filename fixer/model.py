@@ -163,7 +163,7 @@ class NewFile:
     @property
     def source(self) -> Source:
         """The file as it will be read, all of it written by a fix."""
-        return Source(self.path, self.text, written=(Span(0, len(self.text)),))
+        return Source(self.path, str(self.text), written=(Span(0, len(self.text)),))
 
 
 class Tier(StrEnum):
@@ -496,7 +496,7 @@ def short_id(*words: str) -> str:
 class Reported:
     """A finding, stamped with the rule that made it: a rule cannot lie about its name.
 
-    `apart` tells it from others of the same words: its number among them, in the file or in the text of a fix.
+    `apart` tells it from others of the same words: its number among them.
     """
 
     rule: Rule
@@ -505,10 +505,9 @@ class Reported:
 
     @property
     def words(self) -> tuple[str, ...]:
-        """What a person can tell it by; never lines, so that edits elsewhere leave its id as it is."""
-        finding = self.finding
-        title = finding.cure.title if isinstance(finding.cure, Fix) else ""
-        return self.rule.id, finding.path, finding.message, title
+        """What a person can tell it by. Never lines, so that edits elsewhere leave its id as it is, and not its cure:
+        that changes with what is configured."""
+        return self.rule.id, self.finding.path, self.finding.message
 
     @property
     def id(self) -> str:
@@ -581,8 +580,10 @@ class Report:
 class Plan:
     """Everything that an apply would do; preview, writer and pull request consume this one value.
 
-    `taken` are the fixes in the order in which they were made, `left` the findings that stay (blocked, refused,
-    or outside the tier). `needs` are, by the index of a fix in `taken`, those before it in whose text it makes edits.
+    Each finding of a check has one answer: its fix is `taken`, in the order in which they are made; or it stays, in
+    `left` (blocked, refused, or outside the tier); or it goes `along` with a fix of another, by the index of that one
+    in `taken`. All have their places in the files as they are on disk. What fixes make possible beyond that belongs to
+    them. `needs` are, by the index of a fix in `taken`, the others in whose text it makes edits.
     """
 
     files: Mapping[str, FileChange]
@@ -591,3 +592,9 @@ class Plan:
     faults: tuple[Fault, ...] = ()
     problems: tuple[FileError, ...] = ()
     needs: Mapping[int, frozenset[int]] = field(default_factory=dict)
+    along: Mapping[int, tuple[Reported, ...]] = field(default_factory=dict)
+
+    @property
+    def answered(self) -> tuple[Reported, ...]:
+        """The findings that are gone afterwards."""
+        return (*self.taken, *(reported for gone in self.along.values() for reported in gone))

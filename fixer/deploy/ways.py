@@ -24,7 +24,8 @@ from fixer.records import entity
 _HOOK = re.compile(r"deploy|hook|render\.com|coolify|railway|vercel|portainer", re.IGNORECASE)
 """What the address of a deploy hook says of itself."""
 _NO_HOOK = re.compile(
-    r"slack|discord|teams|telegram|mattermost|office\.com|chat|api\.github\.com|sentry|newrelic|datadog", re.IGNORECASE
+    r"slack|discord|teams|telegram|mattermost|office\.com|chat|api\.github\.com|sentry|newrelic|datadog|message|\"text\"",
+    re.IGNORECASE,
 )
 """What takes messages, also about deployments."""
 

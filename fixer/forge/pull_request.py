@@ -98,7 +98,7 @@ def _message(task: Task | None, taken: Iterable[Reported]) -> str:
 
 def title_of(plan: Plan) -> str:
     tasks = sorted({task_of(reported.rule) for reported in plan.taken}, key=lambda task: task.rank)
-    count = len(plan.taken)
+    count = len(plan.answered)
     named = ", ".join(task.title if len(tasks) == 1 else task.id for task in tasks)
     return f"Fix {count} {'defect' if count == 1 else 'defects'}: {named}"
 
@@ -213,6 +213,7 @@ def _counted(plan: Plan, fixes: Sequence[Fix]) -> str:
 def _what(plan: Plan, tier: Tier) -> list[str]:
     """A line for each kind of fix in a file, with all its places, by task."""
     places: dict[tuple[Any, ...], list[int]] = {}
+    along: dict[tuple[Any, ...], list[Reported]] = {}
     for index, reported in enumerate(plan.taken):
         fix, finding = reported.finding.cure, reported.finding
         if not isinstance(fix, Fix) or fix.tier is not tier:
@@ -220,6 +221,7 @@ def _what(plan: Plan, tier: Tier) -> list[str]:
         task = task_of(reported.rule)
         key = (task.rank, task, finding.path, reported.rule.id, fix.title, finding.message)
         line = _line(plan, index)
+        along.setdefault(key, []).extend(plan.along.get(index, ()))
         places.setdefault(key, []).extend([line] if line else [])
     lines: list[str] = []
     current = None
@@ -230,6 +232,7 @@ def _what(plan: Plan, tier: Tier) -> list[str]:
             lines += [*([""] if lines else []), f"**{task.title}** ({task.id})", ""]
         where = path + (f":{', '.join(map(str, sorted(found)))}" if found else "")
         lines.append(f"* {code(where)} **{plain(title)}** ({tier}, `{rule_id}`): {plain(message)}")
+        lines += [f"  * also gone (`{gone.rule.id}`): {plain(gone.finding.message)}" for gone in along[key]]
     return lines
 
 
