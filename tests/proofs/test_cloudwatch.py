@@ -83,5 +83,6 @@ def test_alarms_are_made_once_and_tell_the_topic(aws: Aws) -> None:
     for each in made:
         assert [topic.rpartition(":")[2] for topic in each["AlarmActions"]] == ["team"]
         assert each["Dimensions"] == [{"Name": "ClusterName", "Value": "shop"}, {"Name": "ServiceName", "Value": "web"}]
-    # The planted fault: an option that the service does not know.
-    assert run(aws, ("GreaterThanThreshold", "MoreThanThreshold"), ALARMS).result == "failure"
+    # The planted fault: an alarm that nobody hears of.
+    assert run(aws, ('--alarm-actions "$TOPIC"', "--actions-enabled"), ALARMS).result == "success"
+    assert [each["AlarmActions"] for each in aws.client("cloudwatch").describe_alarms()["MetricAlarms"]] == [[], []]
