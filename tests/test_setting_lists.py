@@ -117,7 +117,8 @@ def test_an_application_of_others_stands_before_the_projects_own(tmp_path: Path)
         ('C = "c.C"\nMIDDLEWARE = ["a.A", "b.B", C]\n', 'C = "c.C"\nMIDDLEWARE = ["a.A", C, "b.B"]\n'),
         ('MIDDLEWARE = ["c.C", "b.B", "a.A"]\n', 'MIDDLEWARE = ["a.A", "c.C", "b.B"]\n'),
         (
-            'MIDDLEWARE = [\n    # seen\n    "a.A",\n    "b.B",\n\n    # seen\n    "c.C",\n\n    # last\n    "d.D",\n]\n',
+            'MIDDLEWARE = [\n    # seen\n    "a.A",\n    "b.B",\n\n    # seen\n    "c.C",\n\n'
+            '    # last\n    "d.D",\n]\n',
             'MIDDLEWARE = [\n    # seen\n    "a.A",\n    "c.C",\n    "b.B",\n\n    # last\n    "d.D",\n]\n',
         ),
     ],
