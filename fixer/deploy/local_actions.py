@@ -8,13 +8,13 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, NamedTuple, Self
 
 from fixer.deploy.deployments import DeployJob
 from fixer.github.workflow import Job, Step, Workflow
 from fixer.model import Blocked, NewFile
+from fixer.records import entity, record
 
 if TYPE_CHECKING:
     from fixer.repository import Repository
@@ -43,7 +43,7 @@ class Input(NamedTuple):
     default: str | None = None
 
 
-@dataclass(frozen=True)
+@record
 class LocalAction:
     """A composite action whose one step runs a script. `outputs` are descriptions by name."""
 
@@ -119,7 +119,7 @@ def shared_place(job: DeployJob, place: Mapping[str, str]) -> dict[str, str]:
     return found
 
 
-@dataclass(frozen=True, eq=False)
+@entity
 class LocalActions:
     """The composite actions that the repository has, by path."""
 

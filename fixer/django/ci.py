@@ -9,7 +9,7 @@ import ast
 import posixpath
 import re
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, Self
 
@@ -53,6 +53,7 @@ from fixer.languages.toml import toml_value
 from fixer.model import Blocked, Parts, Span
 from fixer.project.packages import PythonPackages
 from fixer.project.test_suites import TestSuites
+from fixer.records import entity
 
 if TYPE_CHECKING:
     from fixer.django.settings import Database
@@ -71,7 +72,7 @@ _PREFIXES = {"poetry": "poetry run ", "pipenv": "pipenv run ", "uv": "uv run ", 
 Plain = dict[str, Any]
 
 
-@dataclass(frozen=True, eq=False)
+@entity
 class DjangoCI:
     """`run` is how the tests are run, and `job` the job that does it; what it does before is how the project is set up.
 

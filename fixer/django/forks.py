@@ -6,12 +6,12 @@ A connection pool that was opened before a fork breaks in the child, https://git
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
 from functools import cached_property
 from typing import TYPE_CHECKING, Self
 
 from fixer.patterns import Rare
 from fixer.project.packages import PythonPackages
+from fixer.records import entity
 from fixer.runtime.picture import Runtime
 from fixer.runtime.programs import Kind
 
@@ -27,7 +27,7 @@ _ASIDE = re.compile(r"(^|/)(tests?|migrations|node_modules|\.?venv|site-packages
 _STARTS = re.compile(r"(^|/)([^/]*Dockerfile[^/]*|Procfile|[^/]*\.(sh|ya?ml|toml)|gunicorn[^/]*\.py|start|entrypoint)$")
 
 
-@dataclass(frozen=True, eq=False)
+@entity
 class Forks:
     """Read only when it is asked for: it means reading every module."""
 

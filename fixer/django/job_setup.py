@@ -5,7 +5,7 @@ from __future__ import annotations
 import posixpath
 import re
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -16,6 +16,7 @@ from fixer.github.expressions import ANY, expressions_in, reads_below
 from fixer.github.workflows import commands_of, folder_of, script_of
 from fixer.languages.shell import Script, path_word
 from fixer.model import Blocked
+from fixer.records import record
 
 if TYPE_CHECKING:
     from fixer.django.project import DjangoProject
@@ -89,7 +90,7 @@ class SetupStep(NamedTuple):
         return script_of(str(self.data.get("run", "")))
 
 
-@dataclass(frozen=True)
+@record
 class Setup:
     """The steps, in order, and what in them installs packages: `installs` are commands with their steps.
 

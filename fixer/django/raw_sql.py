@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
 from functools import cached_property
 from typing import TYPE_CHECKING, Self
 
 from fixer.patterns import Rare
+from fixer.records import entity
 
 if TYPE_CHECKING:
     from fixer.repository import Repository
@@ -20,7 +20,7 @@ _RAW = Rare(
 _ASIDE = re.compile(r"(^|/)(tests?|migrations)/|(^|/)(test_[^/]*|[^/]*_tests?|conftest|[aw]sgi)\.py$")
 
 
-@dataclass(frozen=True, eq=False)
+@entity
 class RawSql:
     """Read only when it is asked for: it means reading every module."""
 

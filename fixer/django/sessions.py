@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
 from functools import cached_property
 from typing import TYPE_CHECKING, Self
 
 from fixer.patterns import Rare
 from fixer.project.packages import PythonPackages
+from fixer.records import entity
 
 if TYPE_CHECKING:
     from fixer.repository import Repository
@@ -41,7 +41,7 @@ _PACKAGES = {
 _ASIDE = re.compile(r"(^|/)(tests?|migrations)/|(^|/)(test_[^/]*|[^/]*_tests?|conftest)\.py$")
 
 
-@dataclass(frozen=True, eq=False)
+@entity
 class Sessions:
     """Read only when it is asked for: it means reading every module."""
 

@@ -8,17 +8,17 @@ from __future__ import annotations
 
 import ast
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
 
 from fixer.django.project import DjangoProject
 from fixer.languages.python import PythonModule, dotted, text
 from fixer.model import Blocked, Parts
 from fixer.project.python_style import PythonStyles
+from fixer.records import entity
 
 Display = ast.List | ast.Tuple
 
 
-@dataclass(frozen=True, eq=False)
+@entity
 class Place:
     """A literal list or tuple that goes into the setting, and the module that it stands in."""
 
@@ -31,7 +31,7 @@ class Place:
         return tuple(text(each) or _named(self.module, each) for each in self.node.elts)
 
 
-@dataclass(frozen=True, eq=False)
+@entity
 class SettingList:
     """One list of the settings. `names` are all texts that it may hold, in order as far as that is known.
 

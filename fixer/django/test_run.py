@@ -5,12 +5,12 @@ from __future__ import annotations
 import posixpath
 import re
 from collections.abc import Iterator
-from dataclasses import dataclass
 from functools import cached_property
 from typing import TYPE_CHECKING
 
 from fixer.github.workflows import commands_of, folder_of, script_of
 from fixer.languages.shell import Script, Structure
+from fixer.records import entity
 
 if TYPE_CHECKING:
     from fixer.django.project import DjangoProject
@@ -39,7 +39,7 @@ _TASK_OF_TESTS = re.compile(r"^([\w:-]+[:_-])?tests?([:_-][\w:-]+)?$|^(check|ci|
 _PART_OF_ALL = re.compile(r"e2e|end-to-end|smoke|bench|perf|selenium|playwright", re.IGNORECASE)
 
 
-@dataclass(frozen=True, eq=False)
+@entity
 class TestRun:
     """`command` of `step` runs tests of `project`: pytest, or `manage.py test`."""
 

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import posixpath
 import re
-from dataclasses import dataclass
 from functools import cached_property
 from typing import Any, NamedTuple
 
 from fixer.languages.dockerfile import ImageRef
 from fixer.languages.tables import sequence
 from fixer.languages.yaml import Node, Yaml
+from fixer.records import entity
 
 
 class Build(NamedTuple):
@@ -34,7 +34,7 @@ class Mount(NamedTuple):
     of_root: bool = False
 
 
-@dataclass(frozen=True, eq=False)
+@entity
 class Service:
     """One service. `data` is its plain data, `node` where it stands."""
 

@@ -10,9 +10,10 @@ from __future__ import annotations
 import math
 import re
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any, NamedTuple
+
+from fixer.records import record
 
 OWN_TOKEN = ("secrets.github_token", "github.token")
 """The token that GitHub makes for each job, by both of its names."""
@@ -125,7 +126,7 @@ class Operation(NamedTuple):
     end: int
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Part:
     """What is taken out of a value that is no context, such as `fromJSON(…).version`."""
 
@@ -304,13 +305,19 @@ def _failed(term: Term) -> bool:
         case Call(function="failure" | "cancelled"):
             return True
         case Operation("==", (Read() as found, Literal() as wanted) | (Literal() as wanted, Read() as found)):
-            asked = found.context in ("needs", "steps") and found.path[-1] in ("result", "outcome", "conclusion")
-            return asked and wanted.text.lower() in ("failure", "cancelled")
+            return _asks_for_failure(found, wanted)
+        case Call(function="contains", arguments=(Read() as found, Literal() as wanted)):  # `needs.*.result`
+            return _asks_for_failure(found, wanted)
         case Operation("&&", operands):
             return any(map(_failed, operands))
         case Operation("||", operands):
             return all(map(_failed, operands))
     return False
+
+
+def _asks_for_failure(found: Read, wanted: Literal) -> bool:
+    asked = found.context in ("needs", "steps") and found.path[-1] in ("result", "outcome", "conclusion")
+    return asked and wanted.text.lower() in ("failure", "cancelled")
 
 
 def canonical(term: Term) -> str:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from functools import cached_property
 from typing import Any, NamedTuple
 
@@ -13,6 +12,7 @@ from fixer.github.matrix import Matrix
 from fixer.languages.shell import Script, Shell
 from fixer.languages.yaml import Flow, Node, Yaml
 from fixer.model import Address, Blocked, Parts, Span, joined
+from fixer.records import entity
 
 _LONGEST_TITLE = 40  # characters; a longer comment explains something
 _SYSTEMS = {"ubuntu": "linux", "linux": "linux", "windows": "windows", "macos": "macos"}
@@ -126,7 +126,7 @@ class _Entry:
         return given is not None and _text(given).strip().lower() != "false"
 
 
-@dataclass(frozen=True, eq=False)
+@entity
 class Step(_Entry):
     """One step, also one inside `parallel:`. `job` is None for a step of a composite action."""
 
@@ -215,7 +215,7 @@ class Step(_Entry):
         return own or (self.job.default(key) if self.job is not None else "")
 
 
-@dataclass(frozen=True, eq=False)
+@entity
 class Job(_Entry):
     """One job of a workflow."""
 

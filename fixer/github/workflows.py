@@ -5,7 +5,6 @@ from __future__ import annotations
 import posixpath
 import re
 from collections.abc import Iterator
-from dataclasses import dataclass
 from functools import cached_property
 from typing import TYPE_CHECKING, Self
 
@@ -14,6 +13,7 @@ from fixer.github.expressions import Expression, places, replaced
 from fixer.github.workflow import Job, Step, Workflow
 from fixer.languages.shell import Command, Script, Shell, Structure, path_word
 from fixer.model import Blocked
+from fixer.records import entity
 
 if TYPE_CHECKING:
     from fixer.repository import Repository
@@ -29,7 +29,7 @@ _PUBLISHES = re.compile(r"/[^/]*(release|publish|deploy|docs)[^/]*$")
 _WORKSPACE = re.compile(r"\$\{?GITHUB_WORKSPACE\}?")
 
 
-@dataclass(frozen=True, eq=False)
+@entity
 class Workflows:
     """The workflows that can be read; composite actions are not among them.
 

@@ -10,11 +10,12 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import field
 from functools import cached_property
 from typing import Any, NamedTuple, Self
 
 from fixer.model import Blocked, Change, Edit, FileError, Parts, Source, Span
+from fixer.records import entity, record
 
 _INSTRUCTIONS = frozenset((
     "ADD", "ARG", "CMD", "COPY", "ENTRYPOINT", "ENV", "EXPOSE", "FROM", "HEALTHCHECK", "LABEL", "MAINTAINER", "ONBUILD",
@@ -92,7 +93,7 @@ class New(NamedTuple):
     flags: Sequence[str] = ()
 
 
-@dataclass(frozen=True)
+@record
 class Instruction:
     """One instruction.
 
@@ -177,7 +178,7 @@ class Instruction:
         return data
 
 
-@dataclass(frozen=True, eq=False)
+@entity
 class Stage:
     """A build stage. `image` is its base where that is an image whose name is known, `parent` where it is a stage."""
 

@@ -15,12 +15,12 @@ import sys
 import tokenize
 from bisect import bisect_left
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from functools import cached_property
 from itertools import pairwise
 from typing import Any, Self
 
 from fixer.model import Address, Blocked, Change, Edit, FileError, Parts, Source, Span, joined
+from fixer.records import record
 
 _SETTINGS_PATH = re.compile(r"(^|/)([^/]*settings[^/]*|settings/.+)\.py$", re.IGNORECASE)
 _SETTINGS_TEXT = re.compile(
@@ -44,14 +44,14 @@ def is_settings(path: str, text: str) -> bool:
     return may_be_settings(path) and _SETTINGS_TEXT.search(text) is not None
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Code:
     """A Python expression as text, for a value that is not a literal."""
 
     text: str
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class _Token:
     kind: int
     text: str
@@ -59,7 +59,7 @@ class _Token:
     end: int
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class _Entry:
     """One entry of a dict or item of a list as it stands in the text, with its comma if it has one."""
 
@@ -961,7 +961,7 @@ class PythonModule:
         return Blocked(f"{self.path}:{self.line_of(node)}: `{name}` {reason}", "change it by hand")
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class _Patch:
     span: Span
     text: str

@@ -9,12 +9,13 @@ from __future__ import annotations
 import re
 import shlex
 from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass, field
+from dataclasses import field
 from enum import StrEnum
 from functools import cache, cached_property, lru_cache
 from typing import TYPE_CHECKING, NamedTuple
 
 from fixer.model import Blocked
+from fixer.records import entity
 
 if TYPE_CHECKING:
     from tree_sitter import Node, Parser
@@ -132,7 +133,7 @@ class Choice(NamedTuple):
     fi: int
 
 
-@dataclass(frozen=True, eq=False)
+@entity
 class Command:
     """One simple command. `words` are as written; `argv` leaves out what only starts another program."""
 
@@ -349,7 +350,7 @@ class Command:
         return parent.id if parent is not None else 0
 
 
-@dataclass(frozen=True, eq=False)
+@entity
 class Script:
     """A parsed script. `error` says where the grammar could not follow it; there are no commands then."""
 

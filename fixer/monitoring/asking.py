@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Self
 from urllib.parse import urlsplit
 
 from fixer.deploy.health_check import health_checks, is_local
 from fixer.github.workflow import Step, Workflow
 from fixer.github.workflows import Workflows
+from fixer.records import entity
 
 if TYPE_CHECKING:
     from fixer.repository import Repository
@@ -31,7 +31,7 @@ _SUFFIXES = (".tf", ".template", ".yml", ".yaml", ".json")
 _TOLD_ELSEWHERE = re.compile(r"^upptime/|blackbox[-_]exporter")
 
 
-@dataclass(frozen=True, eq=False)
+@entity
 class Check:
     """A workflow that runs by a clock and asks addresses."""
 
@@ -52,7 +52,7 @@ class Check:
         return any(map(_NAMED.search, texts))
 
 
-@dataclass(frozen=True, eq=False)
+@entity
 class Asking:
     """`elsewhere` is the file that says by which other monitor the application is watched; empty where none does."""
 

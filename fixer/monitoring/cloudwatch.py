@@ -5,11 +5,11 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Iterator
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Self
 
 from fixer.patterns import Rare
 from fixer.project.packages import PythonPackages
+from fixer.records import record
 
 if TYPE_CHECKING:
     from fixer.repository import Repository
@@ -39,7 +39,7 @@ _ASIDE = re.compile(
 )
 
 
-@dataclass(frozen=True)
+@record
 class CloudWatch:
     """`by` is the file that says what exports metrics of containers or of the application, `application` one about the
     application; `alarms` one that makes alarms. `owner` is the tool, and `owner_path` the file, that makes the cluster.

@@ -5,11 +5,11 @@ from __future__ import annotations
 import ast
 import re
 from collections.abc import Iterator
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Self
 
 from fixer.languages.python import PythonModule, dotted, text
 from fixer.monitoring.exporters import is_aside
+from fixer.records import entity
 
 if TYPE_CHECKING:
     from fixer.model import Source
@@ -25,7 +25,7 @@ _PATH = re.compile(r"[\"'/]metrics\b")
 _REFUSES = re.compile(r"Forbidden|PermissionDenied|REMOTE_ADDR|X_FORWARDED_FOR|Authorization|AUTHORIZATION|\b40[134]\b")
 
 
-@dataclass(frozen=True, eq=False)
+@entity
 class Endpoint:
     """A route of a URLconf behind which the view stands as it is."""
 
@@ -33,7 +33,7 @@ class Endpoint:
     route: ast.Call
 
 
-@dataclass(frozen=True, eq=False)
+@entity
 class Endpoints:
     """`guard` is the file that speaks of metrics and may keep others away: a proxy's, or a module that refuses.
     `token` is the variable that holds what a middleware of the project wants to be shown."""

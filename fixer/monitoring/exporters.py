@@ -5,13 +5,13 @@ from __future__ import annotations
 import ast
 import re
 from collections.abc import Iterator
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Self
 
 from fixer.documents import DEVELOPMENT
 from fixer.languages.python import PythonModule
 from fixer.patterns import Rare
 from fixer.project.packages import PythonPackages
+from fixer.records import entity
 from fixer.runtime.picture import Runtime
 
 if TYPE_CHECKING:
@@ -54,7 +54,7 @@ def is_aside(path: str) -> bool:
     return _ASIDE.search(path) is not None
 
 
-@dataclass(frozen=True, eq=False)
+@entity
 class Exporters:
     """`by` says what exports metrics; empty where nothing does. `prometheus`: for Prometheus to fetch, by a library
     that counts in each process. `unwired` are modules that count and that nothing imports; `shared`: what counts in

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Self
 
 from fixer.documents import DEVELOPMENT
 from fixer.languages.promql import Asked, metrics
 from fixer.languages.yaml import Node, Yaml
+from fixer.records import entity
 from fixer.runtime.picture import Runtime
 from fixer.runtime.programs import Program
 
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from fixer.repository import Repository
 
 
-@dataclass(frozen=True, eq=False)
+@entity
 class ScrapeJob:
     """One entry of `scrape_configs`. `hosts` are those of its targets, without ports, as far as they are written."""
 
@@ -37,7 +37,7 @@ class ScrapeJob:
         return any(self.node.get(key) is not None for key in keys)
 
 
-@dataclass(frozen=True, eq=False)
+@entity
 class PrometheusConfig:
     """A file with `scrape_configs`."""
 
@@ -59,7 +59,7 @@ class PrometheusConfig:
         return found is not None and bool(found.data)
 
 
-@dataclass(frozen=True, eq=False)
+@entity
 class AlertRule:
     """One rule: the alert, or what it records, and the metrics that its expression asks for."""
 
@@ -72,7 +72,7 @@ class AlertRule:
         return metrics(_text(self.expression))
 
 
-@dataclass(frozen=True, eq=False)
+@entity
 class PrometheusFiles:
     """`django` are the names under which the application's containers are known to others, `servers` and `managers` the
     containers that run Prometheus and Alertmanager. `taken` are all files."""

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Self
 
 from fixer.github.workflow import Job, Workflow
 from fixer.github.workflows import path_within
 from fixer.languages.shell import Command
 from fixer.patterns import Rare
+from fixer.records import entity
 from fixer.recovery.scripts import DUMPS
 from fixer.runtime.following import Code, Followed, Where
 from fixer.runtime.texts import InYaml
@@ -79,7 +79,7 @@ def backs_up(text: str) -> bool:
     return _BACKS_UP.search(text) is not None
 
 
-@dataclass(frozen=True, eq=False)
+@entity
 class Scheduled:
     """A job that runs on a schedule, and all commands that it runs, those of the repository's scripts included."""
 
@@ -117,7 +117,7 @@ class Scheduled:
         return False
 
 
-@dataclass(frozen=True, eq=False)
+@entity
 class Backups:
     """The jobs that run on a schedule; the file that says that something else keeps backups, and one that speaks of
     RDS; empty where none does."""

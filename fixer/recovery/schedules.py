@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
 from typing import Any
 
 from fixer.deploy.deployments import DeployJob, Deployments
@@ -14,6 +13,7 @@ from fixer.github.expressions import ANY, names_read, reads_below
 from fixer.github.workflow import Job, Workflow
 from fixer.languages.yaml import entry_lines
 from fixer.model import Blocked
+from fixer.records import record
 from fixer.runtime.picture import Runtime
 
 Plain = dict[str, Any]
@@ -22,7 +22,7 @@ SIGNS_IN = "aws-actions/configure-aws-credentials"
 _MEANS_NOTHING_ELSEWHERE = frozenset(("steps", "needs", "matrix", "strategy", "job", "inputs", ANY))
 
 
-@dataclass(frozen=True)
+@record
 class SignIn:
     """What a job has from another one so that it may speak to AWS: keys of the job, and its first step."""
 

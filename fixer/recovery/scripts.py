@@ -5,7 +5,6 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator, Sequence
 from contextlib import suppress
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Self
 
 from fixer.documents import word_of
@@ -14,6 +13,7 @@ from fixer.languages.lines import Lines
 from fixer.languages.shell import Command, Script, Shell
 from fixer.languages.yaml import Node
 from fixer.model import Blocked, FileError, Parts, Span
+from fixer.records import entity
 
 if TYPE_CHECKING:
     from fixer.repository import Repository
@@ -28,7 +28,7 @@ _SHEBANG = re.compile(r"#!\s*(?:/usr/bin/env\s+(?:-S\s+)?)?(?:\S*/)?(?P<shell>\w
 _SHELLS = frozenset(("sh", "bash", "dash", "ash"))
 
 
-@dataclass(frozen=True, eq=False)
+@entity
 class DataScript:
     """A script of the repository, or the `run:` of a step, that names a program which dumps or restores."""
 
@@ -113,7 +113,7 @@ class DataScript:
         )
 
 
-@dataclass(frozen=True, eq=False)
+@entity
 class DataScripts:
     """All shell code that dumps or restores a database."""
 

@@ -24,6 +24,7 @@ from fixer.languages.tables import toml_table
 from fixer.languages.yaml import Node, Yaml
 from fixer.model import FileError, Source
 from fixer.project.env_files import entries, is_env_file
+from fixer.records import entity
 from fixer.repository import generated_by
 from fixer.runtime.places import Place
 from fixer.runtime.programs import Started, Value
@@ -49,7 +50,7 @@ _PACKAGE_RUNNERS = frozenset(("npm", "pnpm", "yarn", "bun"))
 _LIFECYCLE = {"test": "test", "t": "test", "tst": "test", "start": "start", "stop": "stop", "restart": "restart"}
 
 
-@dataclass(frozen=True, eq=False)
+@entity
 class Where:
     """How a path of a program leads to a file of the repository.
 
@@ -127,7 +128,7 @@ class Where:
         return found[0] if len(found) == 1 else None
 
 
-@dataclass(frozen=True, eq=False)
+@entity
 class Code:
     """Shell code and where it stands."""
 

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass, field
+from dataclasses import field
 from enum import StrEnum
 from functools import cached_property
 from typing import NamedTuple, Protocol
@@ -16,6 +16,7 @@ from fixer.docker.compose import Mount
 from fixer.languages.shell import Command, Structure
 from fixer.languages.yaml import Node, Yaml
 from fixer.model import Blocked, Parts
+from fixer.records import entity
 from fixer.runtime.images import Image
 from fixer.runtime.places import Place
 
@@ -48,7 +49,7 @@ class Holder(Protocol):
     def add(self, name: str, value: str) -> Parts: ...
 
 
-@dataclass(frozen=True, eq=False)
+@entity
 class OutOfReach:
     """A holder that is no file of the repository; `who` has to be told."""
 
@@ -63,7 +64,7 @@ class OutOfReach:
         return Blocked(f"{self.who} gives {self.place.name} its variables", f"set {name}={value} there")
 
 
-@dataclass(frozen=True, eq=False)
+@entity
 class Environment:
     """The variables of one program. `values`: the strongest first. `unknown`: sources that cannot be read here."""
 
@@ -104,7 +105,7 @@ class Environment:
         return self.holder.add(name, value)
 
 
-@dataclass(frozen=True, eq=False)
+@entity
 class Server:
     """A database, cache or pooler that a program can reach.
 
@@ -148,7 +149,7 @@ class Text(Protocol):
     def insert(self, offset: int, text: str) -> Parts: ...
 
 
-@dataclass(frozen=True, eq=False)
+@entity
 class Started:
     """A command that a program runs, and the text that it is written in. `folder` is where it runs, from the top of
     the repository; None where not known. `exported` are variables that the scripts around it set before."""
@@ -258,7 +259,7 @@ def django_verb(argv: tuple[str, ...]) -> str:
     return ""
 
 
-@dataclass(frozen=True, eq=False)
+@entity
 class Program:
     """One thing that is started, as one file says it.
 

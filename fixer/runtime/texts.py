@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
 
 from fixer.languages.dockerfile import Dockerfile, Instruction
 from fixer.languages.lines import Lines
 from fixer.languages.yaml import Node, Yaml
 from fixer.model import Blocked, Parts, Source
+from fixer.records import entity
 
 
-@dataclass(frozen=True, eq=False)
+@entity
 class Fixed:
     """Code that was put together from several places, or that no builder can change."""
 
@@ -26,7 +26,7 @@ class Fixed:
         return Blocked(f"{self.path}:{self.at} cannot be changed in place", f"put `{text.strip()}` there by hand")
 
 
-@dataclass(frozen=True, eq=False)
+@entity
 class InFile:
     """Code of a file of its own, or of a part of it that starts at `start`."""
 
@@ -50,7 +50,7 @@ class InFile:
         return self.document.replace(index, line[:column] + text + line[column:])
 
 
-@dataclass(frozen=True, eq=False)
+@entity
 class InYaml:
     """A scalar."""
 
@@ -68,7 +68,7 @@ class InYaml:
         return self.document.splice_scalar(self.node, [(offset, offset, text)])
 
 
-@dataclass(frozen=True, eq=False)
+@entity
 class InInstruction:
     """The shell form of CMD or ENTRYPOINT, or one string of its JSON form (`item`)."""
 
@@ -100,7 +100,7 @@ class InInstruction:
 Outer = Fixed | InFile | InYaml | InInstruction
 
 
-@dataclass(frozen=True, eq=False)
+@entity
 class Within:
     """Code in quotes within other code, as in `sh -c "…"`: the same characters, from `start` on."""
 

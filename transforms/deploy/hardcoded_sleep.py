@@ -51,6 +51,7 @@ from fixer.github.workflow import Step, Workflow
 from fixer.languages.shell import Command, Silence, Structure, Word
 from fixer.languages.yaml import dotted
 from fixer.model import Blocked, Finding, Fix, Parts, Rule, RuleOptions, Tier, listed, option
+from fixer.records import entity
 
 SHORTEST = 5
 """Seconds; a shorter sleep is a pause, not a wait for a deployment."""
@@ -110,7 +111,7 @@ def _sleep(command: Command) -> int:
     return seconds if seconds >= SHORTEST else 0
 
 
-@dataclass(frozen=True, eq=False)
+@entity
 class Wait:
     """A sleep, and where it stands."""
 
@@ -221,7 +222,7 @@ def _speaks_of_deployment(wait: Wait) -> bool:
     return any(DEPLOYMENT_IN_NAME.search(name) for name in names)
 
 
-@dataclass(frozen=True, eq=False)
+@entity
 class Found:
     """A health check, and the script in which it stands. `url` is one of its addresses, as a word of that script."""
 

@@ -28,13 +28,13 @@ from dataclasses import replace
 from typing import Any, Literal, NamedTuple
 
 from fixer.deploy.command_lines import read
+from fixer.deploy.commands import says_migrate
 from fixer.deploy.deployments import (
     DeployJob,
     Deployment,
     Deployments,
     code_of,
     filled_in,
-    says_migrate,
     value_of,
 )
 from fixer.deploy.local_actions import (
@@ -132,9 +132,9 @@ def _migrates_on_start(job: DeployJob, runtime: Runtime) -> bool:
 
 def _migrations(job: DeployJob, elsewhere: set[str]) -> list[Migration]:
     """How this job migrates, or a job that it needs, or one that follows it."""
-    following = [other.id for other in job.workflow.jobs.values() if job.id in other.needs]
+    following = [other for other in job.workflow.jobs.values() if job.id in other.needs and other.id not in elsewhere]
     found: list[Migration] = []
-    for each in job.workflow.upstream(job.id, *following, without=elsewhere):
+    for each in (*job.workflow.upstream(job.id, without=elsewhere), *following):
         found += migrations(each)
         called = each.uses is not None and "migrat" in each.uses.value
         named = re.search(r"migrat", f"{each.id} {each.name}", re.IGNORECASE)

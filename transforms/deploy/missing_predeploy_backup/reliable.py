@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
 from typing import NamedTuple
 
 from fixer.deploy.command_lines import read
@@ -12,6 +11,7 @@ from fixer.deploy.deployments import code_of
 from fixer.github.workflow import Step
 from fixer.languages.shell import Command, Word
 from fixer.model import Blocked, Parts, listed
+from fixer.records import entity
 from fixer.scripts import script
 
 _DIFFERS = re.compile(r"(?i:run_?(?:id|number|attempt)|\bsha\b|_sha\b|uuid|\brandom\b|epoch)|%[sHNT]")
@@ -26,7 +26,7 @@ _VARIABLE = re.compile(r"\$(?:\{(\w+)\}|(\w+))")
 _PLAIN = re.compile(r"[\w.-]+")
 
 
-@dataclass(frozen=True, eq=False)
+@entity
 class Snapshot:
     """A command that takes a snapshot of a database, called `named`; `kind` is how its options call it."""
 

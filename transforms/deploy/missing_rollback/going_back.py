@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import field, replace
 from itertools import count
 from typing import Any
 
@@ -23,6 +23,7 @@ from fixer.github.workflow import Step, Workflow
 from fixer.languages.shell import Command
 from fixer.languages.yaml import Node
 from fixer.model import Blocked, NewFile, Parts
+from fixer.records import record
 from transforms.deploy.missing_rollback import steps
 from transforms.deploy.missing_rollback.steps import PLACES
 
@@ -39,7 +40,7 @@ def name_in_secret(workflow: Workflow) -> str:
     return next(filter(_IS_A_NAME.match, names_read("secrets", workflow.plain())), "")
 
 
-@dataclass(frozen=True)
+@record
 class Record:
     """What one deployment's record step is called, and which outputs of its job pass on what it found."""
 
@@ -117,7 +118,7 @@ def target_env(deployment: Deployment) -> dict[str, str]:
     return {name: value for name, value in named.items() if value}
 
 
-@dataclass(frozen=True)
+@record
 class GoingBack:
     """A job, and what is recorded of each of its deployments.
 
@@ -227,14 +228,14 @@ def recording(going_back: GoingBack, *, followed: bool = False) -> list[Parts]:
     workflow, steps_node = job.workflow, job.steps_node
     assert steps_node is not None
     outputs: dict[str, str] = {}
-    for record in going_back.records:
-        for name, key in record.outputs.items():
+    for noted in going_back.records:
+        for name, key in noted.outputs.items():
             given = key.replace("_", "-") if going_back.shared else key
-            outputs[name] = f"${{{{ steps.{record.step_id}.outputs.{given} }}}}"
-        for name, value in going_back.place(record.deployment).items():
+            outputs[name] = f"${{{{ steps.{noted.step_id}.outputs.{given} }}}}"
+        for name, value in going_back.place(noted.deployment).items():
             if going_back.is_local(value):
-                passed = f"${{{{ steps.{record.step_id}.outputs.{name.lower()} }}}}"
-                outputs[f"previous_{name.lower()}{record.suffix}"] = value if going_back.shared else passed
+                passed = f"${{{{ steps.{noted.step_id}.outputs.{name.lower()} }}}}"
+                outputs[f"previous_{name.lower()}{noted.suffix}"] = value if going_back.shared else passed
     later, replaced = waits_of(going_back)
     last = job.last_check
     if last is not None:
@@ -280,7 +281,7 @@ def waited_for(job: DeployJob) -> list[Deployment]:
     return [deployment for deployment in last.values() if not job.waits_for(deployment)]
 
 
-@dataclass(frozen=True)
+@record
 class InScript:
     """Replacements in the script of a step."""
 

@@ -22,7 +22,6 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from textwrap import indent
 from typing import Literal
 
@@ -34,6 +33,7 @@ from fixer.languages.yaml import dotted
 from fixer.model import Blocked, Finding, Fix, Level, NewFile, Profile, Rule, RuleOptions, Tier, listed, option
 from fixer.monitoring.asking import Asking, Check, host_of
 from fixer.monitoring.telling import Tellers, refused_status
+from fixer.records import record
 from fixer.scripts import script
 
 PATH = ".github/workflows/uptime.yml"
@@ -111,7 +111,7 @@ def _hasty(each: Check) -> Iterator[Finding]:
 # -- where none is ------------------------------------------------------------------------------------------------
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class _Addresses:
     known: tuple[str, ...]
     refused: tuple[str, ...]
