@@ -114,7 +114,7 @@ def _cure(job: DeployJob, cluster: str, cloudwatch: CloudWatch) -> Fix | Blocked
             f"{cloudwatch.owner} makes the cluster ({cloudwatch.owner_path}), and would undo what a job sets",
             _SETTINGS[cloudwatch.owner],
         )
-    step = _step(job, cluster, "Export metrics to CloudWatch", {}, "insights.sh")
+    step = _step(job, cluster, "Export metrics to CloudWatch", {}, script(__package__, "insights.sh"))
     if isinstance(step, Blocked):
         return step
     at = f" ({cloudwatch.task_definition})" if cloudwatch.task_definition else ", which is not in the repository"
@@ -148,7 +148,7 @@ def _alarms(job: DeployJob, cluster: str, topic: str) -> Fix | Blocked:
     )
 
 
-def _step(job: DeployJob, cluster: str, name: str, env: Mapping[str, str], file: str) -> Parts:
+def _step(job: DeployJob, cluster: str, name: str, env: Mapping[str, str], run: str) -> Parts:
     """A step right before the deployment, that knows its cluster and signs in as it does."""
     if not cluster:
         return Blocked(
@@ -169,7 +169,7 @@ def _step(job: DeployJob, cluster: str, name: str, env: Mapping[str, str], file:
         **deployment.condition,
         **deployment.surroundings,
         "env": {**deployment.credentials, **place},
-        "run": script(__package__, file),
+        "run": run,
     }
     return job.workflow.insert_item(steps, job.first, step)
 
