@@ -38,6 +38,7 @@ from fixer.records import entity
 from fixer.runtime.following import Code, Followed, Where
 from fixer.runtime.programs import Started
 from fixer.runtime.texts import InYaml
+from fixer.scripts import ScriptText
 
 if TYPE_CHECKING:
     from fixer.repository import Repository
@@ -996,9 +997,15 @@ def exports(step: Step, name: str) -> bool:
     return "GITHUB_ENV" in script and re.search(rf"\b{name}=", script) is not None
 
 
-def filled_in(command: str) -> str:
-    """A command of the configuration; empty where it still is the `…` of a message."""
-    return "" if "…" in command else command
+def filled_in(command: str) -> ScriptText:
+    """A command of the configuration, which is one where a person says so; empty where it still is the `…` of a
+    message."""
+    return ScriptText.written("" if "…" in command else command)
+
+
+def as_script(command: ScriptText) -> ScriptText:
+    """A command as the `run:` of a step: of several lines the last one ends too."""
+    return ScriptText.lines([command]) if "\n" in command else command
 
 
 # -- repeating what is there ----------------------------------------------------------------------------------------
@@ -1015,15 +1022,19 @@ def copy_of(step: Step) -> dict[str, Any]:
     return found
 
 
+_NAMES_SNAPSHOT = ScriptText.of(
+    'echo "::notice::Migrations are not undone. The database as it was before: snapshot $SNAPSHOT_ID"'
+)
+
+
 def snapshot_notice(job_id: str) -> dict[str, Any]:
     """The step of a rollback that names the snapshot which this job took of its database."""
     snapshot = f"needs.{job_id}.outputs.snapshot_id"
-    said = "Migrations are not undone. The database as it was before: snapshot $SNAPSHOT_ID"
     return {
         "name": "Name the snapshot of the database",
         "if": f"always() && {snapshot}",
         "env": {"SNAPSHOT_ID": f"${{{{ {snapshot} }}}}"},
-        "run": f'echo "::notice::{said}"',
+        "run": _NAMES_SNAPSHOT,
     }
 
 

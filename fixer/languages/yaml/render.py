@@ -172,7 +172,7 @@ def plain_of(value: Any) -> Any:
 
 
 def without_final_newline(text: str) -> str:
-    return text[:-1] if text.endswith("\n") else text
+    return text.removesuffix("\n")
 
 
 def at_end_of_file(values: list[Any]) -> list[Any]:
