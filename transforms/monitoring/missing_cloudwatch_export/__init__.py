@@ -136,9 +136,8 @@ def _alarms(job: DeployJob, cluster: str, topic: str) -> Fix | Blocked:
     service = job.deployments[0].target.get("service", "")
     if not service:
         return Blocked(f"which service job {job.id} deploys is not known", "make the alarms by hand")
-    step = _step(
-        job, cluster, "Make alarms for processor and memory", {"SERVICE": service, "TOPIC": topic}, "alarms.sh"
-    )
+    told = {"SERVICE": service, "TOPIC": topic}
+    step = _step(job, cluster, "Make alarms for processor and memory", told, script(__package__, "alarms.sh"))
     return Fix.of(
         "make alarms before the deployment",
         step,
