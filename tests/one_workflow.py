@@ -7,6 +7,7 @@ from pathlib import Path
 
 from fixer.github.workflow import Workflow
 from fixer.model import Finding, Fix, Rule
+from fixer.scripts import ScriptText
 
 PATH = ".github/workflows/ci.yml"
 BEFORE = """\
@@ -63,7 +64,7 @@ def adding(job: str, *commands: str) -> Rule:
     def check(workflow: Workflow) -> Iterator[Finding]:
         if job in workflow.jobs:
             return
-        value = {"runs-on": "ubuntu-latest", "steps": [{"run": command} for command in commands]}
+        value = {"runs-on": "ubuntu-latest", "steps": [{"run": ScriptText.written(command)} for command in commands]}
         jobs = workflow.root.get("jobs")
         assert jobs is not None
         cure = Fix.of(f"add {job}", workflow.add_key(jobs, job, value, before="test"))
