@@ -89,11 +89,10 @@ def renamed(case: Case) -> Iterator[dict[str, bytes]]:
         }
 
 
-LOOKED_AT: dict[str, int] = {}
-
 CHANGING = sorted((case for case in CASES if case.after), key=lambda case: case.rule_id)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("rule_id", sorted({case.rule_id for case in CHANGING}))
 def test_a_name_in_the_tree_never_becomes_a_command(rule_id: str, tmp_path: Path) -> None:
     wrong = []
@@ -117,7 +116,7 @@ def test_a_name_in_the_tree_never_becomes_a_command(rule_id: str, tmp_path: Path
                         wrong.append(f"{case.name}: {path}: {obeyed(script)} in {script!r:.300}")
 
     assert wrong == []
-    LOOKED_AT[rule_id] = looked_at
+    assert looked_at > 0, "the rule writes something also where folders and files are called so"
 
 
 # Options that are no command themselves.
@@ -162,11 +161,6 @@ def test_an_option_that_is_no_command_never_becomes_one(rule_id: str, option: st
                     wrong.append(f"{case.name}: {path}: {obeyed(script)} in {script!r:.300}")
 
     assert wrong == []
-
-
-def test_many_fixes_were_looked_at() -> None:
-    """The tests above, when they run before this one, have seen what rules write below other names."""
-    assert not LOOKED_AT or len(LOOKED_AT) < 10 or sum(LOOKED_AT.values()) > 100
 
 
 @pytest.mark.parametrize(
