@@ -321,7 +321,7 @@ def test_every_script_of_a_rule_is_used_and_every_one_that_is_used_is_there() ->
         f"{name(path.parent)}/scripts/{ast.literal_eval(call.args[1])}"
         for path in MODULES
         for function, call in calls(path)
-        if function == "script"
+        if function in ("script", "template") and len(call.args) == 2 and isinstance(call.args[1], ast.Constant)
     }
     there = {name(path) for folder in ("fixer", "transforms") for path in (ROOT / folder).rglob("scripts/*.*")}
 

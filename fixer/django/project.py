@@ -424,7 +424,8 @@ def _has_pool(packages: PythonPackages | None, near: str) -> bool:
 def _with_roles(modules: Mapping[str, SettingsModule]) -> dict[str, SettingsModule]:
     """A module without a role in its name has that of what it takes over, where that is development or tests.
 
-    What is taken over under a condition or further down, such as a local file or a debug toolbar, says nothing of it.
+    What is taken over under a condition or further down, such as a local file or a debug toolbar, says nothing of it;
+    nor does one of many parts of which a package puts its settings together.
     """
 
     roles = {path: module.role for path, module in modules.items()}
@@ -436,10 +437,17 @@ def _with_roles(modules: Mapping[str, SettingsModule]) -> dict[str, SettingsModu
     for role in inherited:
         waiting = [path for path, known in roles.items() if known == role]
         while waiting:
-            new = [path for path in taken_over_by.get(waiting.pop(), ()) if roles[path] == "shared"]
+            takers = taken_over_by.get(waiting.pop(), ())
+            new = [path for path in takers if roles[path] == "shared" and _is_mostly(role, modules[path], roles)]
             roles |= dict.fromkeys(new, role)
             waiting += new
     return {path: replace(module, role=roles[path]) for path, module in modules.items()}
+
+
+def _is_mostly(role: Role, module: SettingsModule, roles: Mapping[str, Role]) -> bool:
+    """Whether at least half of what a module takes over has this role."""
+    bases = [roles[path] for path in module.bases if path in roles]
+    return bases.count(role) * 2 >= len(bases)
 
 
 def _test_runner(

@@ -45,7 +45,8 @@ _TEST = re.compile(
     r"(^|[_./-])(tests?|testing|ci|pytest|e2e|github|circle|circleci|travis|jenkins|codeship)([_./-]|$)", re.IGNORECASE
 )
 _DEVELOPMENT = re.compile(
-    r"(^|[_./-])(dev|devel|develop|development|local|debug|docker_?local|sandbox|example|sample|dist|template)([_./-]|$)",
+    r"(^|[_./-])(dev|devel|develop|development|local|debug|docker_?local|sandbox|example|sample|dist|template|docs"
+    r"|sphinx|rtd|readthedocs)([_./-]|$)",
     re.IGNORECASE,
 )
 _PRODUCTION = re.compile(r"(^|[_./-])(prod|production|live|deploy|staging|stage|heroku|aws|azure)([_./-]|$)", re.I)

@@ -33,6 +33,7 @@ from fixer.model import (
 )
 from fixer.pieces import Runs
 from fixer.repository import Repository, generated_by
+from fixer.scripts import ScriptText
 from fixer.splice import Claimed, spliced
 from fixer.verify import BrokenPromiseError, kept_promise, second_reading
 
@@ -302,6 +303,8 @@ class Fold:
         for file in files:
             if self.repository.exists(file.path):
                 raise BrokenPromiseError(file.path, "it would overwrite a file")
+            if file.path.endswith(".sh") and not isinstance(file.text, ScriptText):
+                raise BrokenPromiseError(file.path, "its text is not known to be code")
             try:
                 document = self.asked.document_of(file)
             except FileError as problem:
