@@ -95,11 +95,16 @@ def renamed(case: Case) -> Iterator[dict[str, bytes]]:
         }
 
 
+# What these rules fix in their fixtures is gone where a folder or file of them has another name.
+SILENT = {
+    "deprecated-release-action", "missing-cloudwatch-export", "missing-predeploy-backup", "missing-trivy-scan",
+    "missing-uptime-check", "single-shot-health-check", "useless-ignore",
+}  # fmt: skip
 CHANGING = sorted((case for case in CASES if case.after), key=lambda case: case.rule_id)
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("rule_id", sorted({case.rule_id for case in CHANGING}))
+@pytest.mark.parametrize("rule_id", sorted({case.rule_id for case in CHANGING if any(renamed(case))}))
 def test_a_name_in_the_tree_never_becomes_a_command(rule_id: str, tmp_path: Path) -> None:
     wrong = []
     looked_at = 0
@@ -122,7 +127,7 @@ def test_a_name_in_the_tree_never_becomes_a_command(rule_id: str, tmp_path: Path
                         wrong.append(f"{case.name}: {path}: {obeyed(script)} in {script!r:.300}")
 
     assert wrong == []
-    assert looked_at > 0, "the rule writes something also where folders and files are called so"
+    assert (looked_at > 0) is (rule_id not in SILENT)
 
 
 # Options that are no command themselves.
