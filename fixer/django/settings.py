@@ -272,7 +272,7 @@ class SettingsReader:
     def path_of(self, name: str, near: str = "") -> str:
         """The file of a dotted module name, or an empty string."""
         tail = name.replace(".", "/")
-        folders = [self.root, *(joined(self.root, inner) for inner in ("src", "apps", "app"))]
+        folders = import_folders(self.root)
         at = near
         while at:
             folders.append(at)
@@ -635,6 +635,11 @@ def caches_of(module: PythonModule, value: ast.expr) -> Iterator[Cache]:
         literal = text(resolve(module, location)) if location is not None else ""
         default = next((read.default for read in reads if read.default), "")
         yield Cache(alias, text(backend), literal or default or "", reads)
+
+
+def import_folders(root: str) -> list[str]:
+    """Where modules of a project are looked for before anywhere else."""
+    return [root, *(joined(root, inner) for inner in ("src", "apps", "app"))]
 
 
 def folder_of(path: str) -> str:
