@@ -280,12 +280,25 @@ class Asking:
 _Answers = dict[tuple[str, str], list[Finding]]
 
 
-def too_much(path: str, error: BaseException) -> FileError:
-    """What is wrong with a file that uses up what one file may have."""
+class TooMuchError(FileError):
+    """A file that uses up what one file may have."""
+
+
+def too_much(path: str, error: BaseException) -> TooMuchError:
+    """What is wrong with such a file."""
     if isinstance(error, OutOfTime):
-        return FileError(path, "takes too long to be read", "exclude it")
+        return TooMuchError(path, "takes too long to be read", "exclude it")
     what = "too large" if isinstance(error, MemoryError) else "nested too deeply"
-    return FileError(path, what, "exclude it")
+    return TooMuchError(path, what, "exclude it")
+
+
+def without_the_costly(repository: Repository, problems: Iterable[FileError]) -> Repository:
+    """The repository without the files that were given up: nobody tries them again."""
+    for problem in problems:
+        if isinstance(problem, TooMuchError) and repository.exists(problem.path):
+            with suppress(FileError):  # it is given up already
+                repository = repository.without(problem)
+    return repository
 
 
 def _in_turn(rule: Rule, repository: Repository) -> tuple[Asked, ...]:
@@ -306,7 +319,11 @@ def applies(rule: Rule, repository: Repository, options: RuleOptions) -> bool | 
     """Whether there is anything to judge in what a rule looks at."""
     judges = rule.applies
     try:
-        return judges is None or any(judges(**given) for given in _given(rule.asks_whether, repository, options))
+        with limited(REPOSITORY):
+            return judges is None or any(judges(**given) for given in _given(rule.asks_whether, repository, options))
+    except TOO_MUCH as error:
+        problem = too_much(repository.asked_for, error)
+        return Fault(rule.id, problem.path, problem.reason)
     except Exception as error:  # a rule must not take the others down with it
         return _fault(rule, "", error)
 
