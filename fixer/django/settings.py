@@ -6,6 +6,7 @@ import ast
 import re
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import field
+from functools import lru_cache
 from typing import TYPE_CHECKING, Literal, NamedTuple
 
 from fixer.languages.python import PythonModule, constant, dotted, has_spread, item, text
@@ -272,7 +273,7 @@ class SettingsReader:
     def path_of(self, name: str, near: str = "") -> str:
         """The file of a dotted module name, or an empty string."""
         tail = name.replace(".", "/")
-        folders = [self.root, *(joined(self.root, inner) for inner in ("src", "apps", "app"))]
+        folders = import_folders(self.root)
         at = near
         while at:
             folders.append(at)
@@ -604,8 +605,13 @@ def _is_cast(node: ast.expr) -> bool:
     return isinstance(node, ast.Name) and node.id in ("bool", "int", "str", "float", "list", "dict")
 
 
-def module_reads(module: PythonModule) -> Iterator[EnvRead]:
+@lru_cache(maxsize=256)
+def module_reads(module: PythonModule) -> tuple[EnvRead, ...]:
     """What a module reads when it is imported; a read within `if` or `try` is not required."""
+    return tuple(_module_reads(module))
+
+
+def _module_reads(module: PythonModule) -> Iterator[EnvRead]:
     firm = {id(child) for statement in module.tree.body if not _is_compound(statement) for child in ast.walk(statement)}
     for statement in module.top_level():
         if _is_compound(statement) and not isinstance(statement, ast.ClassDef):
@@ -635,6 +641,11 @@ def caches_of(module: PythonModule, value: ast.expr) -> Iterator[Cache]:
         literal = text(resolve(module, location)) if location is not None else ""
         default = next((read.default for read in reads if read.default), "")
         yield Cache(alias, text(backend), literal or default or "", reads)
+
+
+def import_folders(root: str) -> list[str]:
+    """Where modules of a project are looked for before anywhere else."""
+    return [root, *(joined(root, inner) for inner in ("src", "apps", "app"))]
 
 
 def folder_of(path: str) -> str:

@@ -455,10 +455,9 @@ class PythonModule:
         return self._edits(added, [self._leaf_change(node, on_copy)])
 
     def move_item(self, node: ast.List | ast.Tuple, old: int, new: int) -> Parts:
-        """Puts the text at `old` in front of the item at `new`, which stands before it."""
-        entries, value = self._entries_of(node), text(node.elts[old])
-        if not value:
-            return self._blocked(node, "has an item that is no text")
+        """Puts the item at `old` in front of the one at `new`, which stands before it. Blocked where a comment is about
+        it; one that also stands above the item before its new place goes without it."""
+        entries, value = self._entries_of(node), Code(self.text_of(node.elts[old]))
         if new:
             added = self._add(node, entries, new - 1, {0: value}, keyed=False)
         else:
@@ -468,6 +467,13 @@ class PythonModule:
             return added
         if isinstance(removed, Blocked):
             return removed
+        comment = self._comment_line(entries[old])
+        if comment is not None:
+            line = self.source.line_start(entries[new - 1].start) if new else 0
+            above = self.source.text[self.source.line_start(line - 1) : line] if line else ""
+            if above.strip() != self.source.text[comment.start : comment.end].strip():
+                return self._blocked(node.elts[old], "has a comment of its own")
+            removed = [_Patch(Span(comment.start, removed[0].span.end), "")]
         address = self._addresses.get(id(node))
         if address is not None and isinstance(node, ast.List):
             changes = [Change("delete", (*address, old)), Change("insert", (*address, new), plain_of(value))]
@@ -477,6 +483,21 @@ class PythonModule:
             clone.elts.insert(new, clone.elts.pop(old))
 
         return self._edits([*added, *removed], [self._leaf_change(node, on_copy)])
+
+    def _comment_line(self, entry: _Entry) -> Span | None:
+        """The line right above an entry, with a blank one before it, where it is a comment and the entry stands alone
+        below it."""
+        text, line = self.source.text, self.source.line_start(entry.start)
+        if not line or not self._on_own_lines(entry):
+            return None
+        start = self.source.line_start(line - 1)
+        below = (
+            text[self.source.line_end(entry.comma or entry.end) :].lstrip("\r").removeprefix("\n").partition("\n")[0]
+        )
+        if not text[start:line].strip().startswith("#") or below.strip().rstrip(")],"):
+            return None
+        before = self.source.line_start(start - 1) if start else 0
+        return Span(before if not text[before:start].strip() else start, line)
 
     def _before_first(
         self, node: ast.expr, first: _Entry, values: Sequence[Any], comment: str
