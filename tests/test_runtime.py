@@ -262,11 +262,11 @@ def test_a_script_in_python_that_puts_commands_together_is_unknown(tmp_path: Pat
 
 
 def test_recipes_of_a_makefile_say_where_they_stand() -> None:
-    text = "X = a\nall: b ; echo all\nb:\n\t@echo $(X) \\\n\t  more\n\tplain $$HOME\n"
+    text = "X = a\nall: b ; echo all\nb:\n\t@echo $(X) \\n\t  more\n\tplain $$HOME\n"
     found = targets(text)
 
     assert [recipe.text for recipe in found["all"].recipes] == ["echo all"]
-    assert [recipe.text for recipe in found["b"].recipes] == ["echo a \\\n\t  more", "plain $HOME"]
+    assert [recipe.text for recipe in found["b"].recipes] == ["echo a \\n\t  more", "plain $HOME"]
     assert [recipe.line for recipe in found["b"].recipes] == [4, 6]
 
 
@@ -485,3 +485,27 @@ def test_targets_of_a_makefile_are_programs_of_the_machine_and_of_containers(tmp
     assert program(runtime, "Makefile", "script").settings == {"shop.test"}
     assert sources(program(runtime, "web", "script")) == ["python manage.py migrate"]
     assert runtime.unknown == ("infra/ecs.tf may start programs of its own",)
+
+
+def test_a_container_that_is_started_over_ssh_runs_on_a_server(tmp_path: Path) -> None:
+    workflow = """\
+on: push
+jobs:
+  deploy:
+    runs-on: ubuntu-24.04
+    steps:
+      - run: |
+          docker build -t acme/shop .
+          docker run --rm -v "$PWD:/src" acme/shop pytest
+      - run: ssh -i key -p 22 web 'docker run -d --cap-add SYS_ADMIN -u 0 -v media:/app/media -p 80:8000 acme/shop'
+"""
+    files = {".github/workflows/ci.yml": workflow, "Dockerfile": 'FROM python:3.13\nCMD ["python", "x.py"]\n'}
+    found = picture(tmp_path, files)
+
+    there = program(found, "acme/shop", "server")
+    here = program(found, "acme/shop", "workflow")
+
+    assert there in found.deployed
+    assert (there.rights, there.user, there.ports) == ("rights of root", "0", (8000,))
+    assert there.mounts == (Mount("media", "/app/media", False),)
+    assert here.mounts == (Mount("$PWD", "/src", True, ""),)

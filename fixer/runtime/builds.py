@@ -41,7 +41,8 @@ class ImageBuild:
     """How one image is built and who runs it. `context` is a folder from the top of the repository, None where none
     fits; `contexts` are all that builds of its Dockerfile say.
 
-    `programs` are what runs it, first the image as it is built; `is_action` says that GitHub runs it as an action.
+    `programs` are what runs it, first the image as it is built; `called` are containers that scripts and jobs start of
+    it for a while; `is_action` says that GitHub runs it as an action.
     `files` are those of the context, from there, whether ignored or not; `texts` are the scripts that it may start, the
     lists that it installs from, and what says how projects are built. `ignore_path` is the ignore file that the builder
     reads, or would read; `ignore_fault` says why it cannot be read here.
@@ -50,6 +51,7 @@ class ImageBuild:
     image: Image
     contexts: tuple[str, ...]
     programs: tuple[Program, ...]
+    called: tuple[Program, ...]
     is_action: bool
     files: tuple[str, ...] = field(repr=False)
     texts: dict[str, str] = field(repr=False)
@@ -130,13 +132,24 @@ class ImageBuilds:
             usual = posixpath.join(context or "", ".dockerignore")
             candidates = (f"{path}.dockerignore", usual, posixpath.join(context or "", ".containerignore"))
             ignore_path = next((name for name in candidates if repository.exists(name)), usual)
-            programs = tuple(each for each in runtime.programs if each.image is image and each.origin not in JOBS)
+            running = [each for each in runtime.programs if each.image is image]
+            programs = tuple(each for each in running if each.origin not in JOBS)
+            called = tuple(each for each in running if each.origin in JOBS and each.written is None)
             texts = _texts(image.dockerfile, programs, context, files, repository)
             ignore, fault = _lines(ignore_path, repository)
             contexts = {b.context for other in runtime.images.images if other.path == path for b in other.builds}
             builds.append(
                 ImageBuild(
-                    image, tuple(sorted(contexts)), programs, path in actions, files, texts, ignore_path, ignore, fault
+                    image,
+                    tuple(sorted(contexts)),
+                    programs,
+                    called,
+                    path in actions,
+                    files,
+                    texts,
+                    ignore_path,
+                    ignore,
+                    fault,
                 )
             )
         builds.sort(key=lambda build: (build.path, build.image.stage.index))

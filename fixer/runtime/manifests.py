@@ -74,6 +74,7 @@ class _Said:
     user: str = ""
     mounts: tuple[Mount, ...] = ()
     unknown: tuple[str, ...] = ()
+    rights: str = ""
 
 
 def _program(said: _Said, repository: Repository) -> Program:
@@ -101,6 +102,7 @@ def _program(said: _Said, repository: Repository) -> Program:
         launch.is_django(environment),
         launch.unknown,
         calls=launch.calls,
+        rights=said.rights,
     )
 
 
@@ -452,9 +454,19 @@ def _task_definition(path: str, repository: Repository, images: Images | None) -
             _words(document, each.get("entryPoint")), _words(document, each.get("command")),
             user=scalar(each.get("user")),
             mounts=tuple(_mounts(each)),
-            unknown=files,
+            unknown=files, rights=_rights(each),
         )  # fmt: skip
         yield _program(said, repository)
+
+
+def _rights(container: Node) -> str:
+    """https://docs.aws.amazon.com/AmazonECS/latest/APIReference/API_ContainerDefinition.html"""
+    linux = container.get("linuxParameters")
+    capabilities = linux.get("capabilities") if linux is not None else None
+    added = capabilities.get("add") if capabilities is not None else None
+    if scalar(container.get("privileged")) == "true" or (added is not None and added.items):
+        return "rights of root"
+    return "devices of the host" if linux is not None and _items(linux.get("devices")) else ""
 
 
 def _mounts(container: Node) -> Iterator[Mount]:
