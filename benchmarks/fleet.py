@@ -76,6 +76,10 @@ def fill(hub: FakeHub, count: int, corpus: Path | None) -> None:
 # -- what goes wrong ------------------------------------------------------------------------------------------------
 
 
+_KINDS = ("limit", "primary", "lost", "broken", "git", "push", "graphql", "slow", "half closed")
+"""What goes wrong again and again; `silent`, a server that takes a connection and says nothing, is rarer."""
+
+
 @dataclass
 class Trouble:
     """Faults that come again and again, and what the server saw meanwhile. `early` are requests that came before the
@@ -90,15 +94,15 @@ class Trouble:
     over: threading.Event = field(default_factory=threading.Event)
 
     def run(self) -> None:
-        halves = 3
+        silences = 3
         while not self.over.wait(self.dice.uniform(0.8, 2.4)):
             self._settle()
             if any(fault.times > 0 for fault in self.hub.faults):
                 continue
             self.hub.faults.clear()
-            kind = self.dice.choice(("limit", "primary", "lost", "broken", "git", "push", "graphql", "slow"))
-            if halves and self.dice.random() < 0.03:
-                kind, halves = "half closed", halves - 1
+            kind = self.dice.choice(_KINDS)
+            if silences and self.dice.random() < 0.03:
+                kind, silences = "silent", silences - 1
             self.injected[kind] += 1
             self.hub.faults.append(self._fault(kind))
 
@@ -118,7 +122,10 @@ class Trouble:
             "push": Fault(r"POST /acme/.*git-receive-pack.*", 502, after=True),
             "graphql": Fault(r"POST /graphql", 502),
             "slow": Fault(api, stall=4.0),
-            "half closed": Fault(r"(GET|POST) /(repos|acme)/.*", stall=75.0),
+            "half closed": Fault(
+                r"(GET|POST|PATCH) /(repos/acme/.*|acme/.*git-(upload|receive)-pack.*)", half=True, stall=2.0
+            ),
+            "silent": Fault(r"(GET|POST) /(repos|acme)/.*", stall=75.0),
         }[kind]
 
     def _close(self, seconds: float) -> None:
@@ -150,14 +157,24 @@ class Trouble:
 # -- the program ----------------------------------------------------------------------------------------------------
 
 
+@dataclass(frozen=True)
+class Sample:
+    """Resident kilobytes at a time, of the program with this number and of the largest of its processes."""
+
+    number: int
+    at: float
+    own: int
+    others: int
+
+
 @dataclass
 class Runs:
-    """The program, started and killed. `memory` are kilobytes at their highest, of the program and of its processes."""
+    """The program, started and killed."""
 
     place: Path
     hub: FakeHub
     database: str = ""
-    samples: list[tuple[int, int]] = field(default_factory=list)
+    samples: list[Sample] = field(default_factory=list)
 
     def start(self, *words: str) -> subprocess.Popen[bytes]:
         environment = {name: value for name, value in os.environ.items() if not name.startswith(("FHFIX", "GH_"))}
@@ -177,7 +194,15 @@ class Runs:
             if group == process.pid:
                 own, others = (memory, others) if pid == process.pid else (own, max(others, memory))
         if own:
-            self.samples.append((own, others))
+            self.samples.append(Sample(process.pid, time.monotonic(), own, others))
+
+    @property
+    def longest_life(self) -> list[Sample]:
+        """Of the program between two kills."""
+        lives: dict[int, list[Sample]] = {}
+        for sample in self.samples:
+            lives.setdefault(sample.number, []).append(sample)
+        return max(lives.values(), key=lambda life: life[-1].at - life[0].at)
 
 
 def _processes() -> Iterator[tuple[int, int, int]]:
@@ -276,8 +301,8 @@ def _tell(given: argparse.Namespace, runs: Runs, trouble: Trouble, kills: Counte
     opened = len(trouble.opened)
     gaps = [later - sooner for sooner, later in zip(trouble.opened, trouble.opened[1:], strict=False)]
     pushes = hub.count(r"POST /acme/.*git-receive-pack.*")
-    size = len(runs.samples)
-    memory = [max(own for own, _ in part) // 1024 for part in (runs.samples[: size // 5], runs.samples[-size // 5 :])]
+    life = runs.longest_life
+    tenths = [life[len(life) * n // 10 : len(life) * (n + 1) // 10] for n in range(10)]
     audit = (runs.place / "state/bench.audit.jsonl").read_text().splitlines()
     said = {
         "repositories": given.repositories,
@@ -295,8 +320,10 @@ def _tell(given: argparse.Namespace, runs: Runs, trouble: Trouble, kills: Counte
         "seconds": round(seconds),
         "per hour": round(opened / seconds * 3600),
         "share of the pacing": round(opened / seconds * 3600 / given.per_hour, 2),
-        "program MB, first and last fifth": memory,
-        "largest process MB": max(others for _, others in runs.samples) // 1024,
+        "longest life in s": round(life[-1].at - life[0].at),
+        "program MB in its tenths": [max(sample.own for sample in part) // 1024 for part in tenths],
+        "program MB at most": max(sample.own for sample in runs.samples) // 1024,
+        "largest process MB": max(sample.others for sample in runs.samples) // 1024,
         "audit lines": len(audit),
         "state MB": round(sum(p.stat().st_size for p in (runs.place / "state").iterdir()) / 1e6, 1),
     }
@@ -356,8 +383,8 @@ def check(given: argparse.Namespace) -> None:
                     "run": name,
                     "seconds": round(seconds, 1),
                     "repositories in a second": round(count / seconds, 1),
-                    "program MB": max(own for own, _ in runs.samples) // 1024,
-                    "largest process MB": max(others for _, others in runs.samples) // 1024,
+                    "program MB": max(sample.own for sample in runs.samples) // 1024,
+                    "largest process MB": max(sample.others for sample in runs.samples) // 1024,
                     "git requests": hub.count(r"POST /acme/.*git-upload-pack.*"),
                     "API requests": hub.count(r"GET /(orgs|repos).*"),
                     "cache MB": round(sum(p.stat().st_blocks * 512 for p in (place / "cache").rglob("*")) / 1e6),

@@ -10,7 +10,7 @@ import os
 import re
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
-from dataclasses import dataclass, field, replace
+from dataclasses import field, replace
 from functools import cache
 from pathlib import Path
 from types import UnionType
@@ -20,6 +20,7 @@ from fixer import disk
 from fixer.ignores import file_ignored, ignored_by_comment, speaks
 from fixer.languages.toml import toml_value
 from fixer.model import Blocked, FileError, Level, Option, Profile, Reported, Rule, RuleOptions, Source, Tier
+from fixer.records import record
 from fixer.repository import Repository
 from fixer.selectors import all_selectors, matches
 from fixer.show.visible import visible
@@ -57,7 +58,7 @@ class ConfigError(Exception):
         super().__init__("\n".join(self.errors))
 
 
-@dataclass(frozen=True)
+@record
 class Config:
     """Values that are known to be sound. `origin` is the file that they come from, empty for none; `inherited` are
     patterns that come from elsewhere."""

@@ -10,15 +10,15 @@ from __future__ import annotations
 import json
 import re
 import subprocess
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from contextlib import suppress
-from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
 from fixer import disk
 from fixer.model import FileError, Reported, Rule, Source, Span
+from fixer.records import record
 from fixer.selectors import matches
 from fixer.surroundings import inherited
 
@@ -32,7 +32,7 @@ _COMMENT = re.compile(r"(?:^|\s)#\s*fhfix:\s*ignore(-file)?\[([^\]\n]*)\]")
 _WHOLE = re.compile(r"#[ \t]*fhfix:[ \t]*ignore(?P<file>-file)?\b(?:\[(?P<names>[^\]\r\n]*)\])?(?:(?![ \t]#)[^\r\n])*")
 
 
-@dataclass(frozen=True)
+@record
 class Comment:
     """A comment that asks for silence: its text, the names between its brackets, and where both stand."""
 
@@ -95,7 +95,7 @@ def _names(line: str, rule: Rule, *, whole_file: bool) -> bool:
 # -- baseline -----------------------------------------------------------------------------------------------------
 
 
-@dataclass(frozen=True)
+@record
 class Baseline:
     """Findings that were there before: by rule, path and the text of the line, so that they may move.
 
@@ -145,7 +145,7 @@ def baseline_text(reported: Iterable[Reported], sources: Mapping[str, Source]) -
 
 def fingerprint(rule_id: str, source: Source, line: int) -> str:
     """What stays the same when a finding only moves: 20 hexadecimal digits."""
-    lines = [text.strip() for text in source.text.split("\n")]
+    lines = _stripped(source.text)
     text = lines[line - 1]
     said = "\0".join((rule_id, source.path, text, str(lines[: line - 1].count(text))))
     import hashlib
@@ -153,10 +153,15 @@ def fingerprint(rule_id: str, source: Source, line: int) -> str:
     return hashlib.sha256(said.encode("utf-8", "surrogatepass")).hexdigest()[:20]
 
 
+@lru_cache(maxsize=64)
+def _stripped(text: str) -> list[str]:
+    return [line.strip() for line in text.split("\n")]
+
+
 # -- lines that changed -------------------------------------------------------------------------------------------
 
 
-@dataclass(frozen=True)
+@record
 class ChangedSince:
     """Findings on lines that differ from a revision. `changed` are paths, `untracked` those that git does not know."""
 
@@ -228,16 +233,27 @@ def _on_disk(root: Path, reported: Reported, source: Source) -> tuple[Source | N
     """The file on disk and the lines there that the finding's line comes from; none for text that a fix wrote."""
     line = source.line_of(reported.finding.span.start)
     try:
-        there = Source.from_bytes(source.path, disk.read(root, source.path)[0])
+        known = (root / source.path).lstat()
+        there = _read(root, source.path, (known.st_ino, known.st_size, known.st_mtime_ns))
     except (OSError, FileError):
         return None, range(0)
     if there.text == source.text:
         return there, range(line, line + 1)
-    from difflib import SequenceMatcher
-
-    old, new = there.text.split("\n"), source.text.split("\n")
-    for _, i, j, k, m in SequenceMatcher(None, old, new, autojunk=False).get_opcodes():
+    for _, i, j, k, m in _moves(there.text, source.text):
         if k <= line - 1 < m:
             same = i + line - 1 - k
             return there, range(same + 1, same + 2) if m - k == j - i else range(i + 1, j + 1)
     return there, range(0)
+
+
+@lru_cache(maxsize=64)
+def _read(root: Path, path: str, state: tuple[int, int, int]) -> Source:
+    """A file in a state, read once for all findings in it."""
+    return Source.from_bytes(path, disk.read(root, path)[0])
+
+
+@lru_cache(maxsize=64)
+def _moves(before: str, after: str) -> Sequence[tuple[str, int, int, int, int]]:
+    from difflib import SequenceMatcher
+
+    return SequenceMatcher(None, before.split("\n"), after.split("\n"), autojunk=False).get_opcodes()

@@ -8,7 +8,7 @@ from __future__ import annotations
 import sys
 from bisect import bisect_right
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass, field, fields
+from dataclasses import field, fields
 from enum import StrEnum
 from functools import cached_property
 from types import NoneType, UnionType
@@ -24,6 +24,8 @@ from typing import (
     get_origin,
     get_type_hints,
 )
+
+from fixer.records import record
 
 T = TypeVar("T")
 
@@ -46,7 +48,7 @@ class FileError(Exception):
         return type(self), (self.path, self.reason, self.advice)  # it travels between processes
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Span:
     """A half-open range of characters of `Source.text`."""
 
@@ -58,7 +60,7 @@ class Span:
             raise ValueError(f"not a span: {self.start}..{self.end}")
 
 
-@dataclass(frozen=True)
+@record
 class Source:
     """The text of one file, exactly: `Source.from_bytes(p, b).to_bytes() == b`.
 
@@ -122,7 +124,7 @@ class Source:
         return end - 1 if end > offset and self.text[end - 1] == "\r" else end
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Change:
     """What one edit means, as a change to the file's plain data.
 
@@ -136,7 +138,7 @@ class Change:
     value: Any = None
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Edit:
     """One replacement of text, said twice: as text, and as changes of the plain data.
 
@@ -150,7 +152,7 @@ class Edit:
     changes: tuple[Change, ...]
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class NewFile:
     """A file that a fix adds. It never overwrites one that is there."""
 
@@ -161,7 +163,7 @@ class NewFile:
     @property
     def source(self) -> Source:
         """The file as it will be read, all of it written by a fix."""
-        return Source(self.path, self.text, written=(Span(0, len(self.text)),))
+        return Source(self.path, str(self.text), written=(Span(0, len(self.text)),))
 
 
 class Tier(StrEnum):
@@ -202,7 +204,7 @@ class Profile(StrEnum):
     AUDIT = "audit"
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Blocked:
     """Why a finding has no fix, and the next step.
 
@@ -235,7 +237,7 @@ def joined(parts: Iterable[Parts]) -> Parts:
     return tuple(edits)
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Fix:
     """A cure, all or nothing; its edits may span files.
 
@@ -272,7 +274,7 @@ class Fix:
         return cls(title, edits, files, tier, tuple(effects), tuple(todo))
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Finding:
     """A defect at a place, with its cure or the reason why there is none.
 
@@ -306,7 +308,7 @@ About = Literal["", "address", "path", "instance", "variable", "migration"]
 variable of the environment, a command that migrates."""
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Option:
     """A value that a rule takes from the configuration, `rules.<id>.<name>`. `kind` is its type."""
 
@@ -344,7 +346,7 @@ class RuleOptions:
     """
 
     def __init_subclass__(cls) -> None:
-        dataclass(frozen=True)(cls)
+        record(cls)
 
     @classmethod
     def declared(cls) -> tuple[Option, ...]:
@@ -368,7 +370,7 @@ def _configured_as(name: str) -> str:
     return name.rstrip("_").replace("_", "-")
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Asked:
     """One parameter of a `check`. An optional one is None where the repository has no such fact."""
 
@@ -385,7 +387,7 @@ class Asked:
         return isinstance(self.kind, type) and issubclass(self.kind, RuleOptions)
 
 
-@dataclass(frozen=True)
+@record
 class Rule:
     """A rule is a value that says all about itself. `Rule(__name__, …)` stands last in its module.
 
@@ -490,11 +492,11 @@ def short_id(*words: str) -> str:
     return hashlib.sha256(data).hexdigest()[:ID_LENGTH]
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Reported:
     """A finding, stamped with the rule that made it: a rule cannot lie about its name.
 
-    `apart` tells it from others of the same words: its number among them, in the file or in the text of a fix.
+    `apart` tells it from others of the same words: its number among them.
     """
 
     rule: Rule
@@ -503,10 +505,9 @@ class Reported:
 
     @property
     def words(self) -> tuple[str, ...]:
-        """What a person can tell it by; never lines, so that edits elsewhere leave its id as it is."""
-        finding = self.finding
-        title = finding.cure.title if isinstance(finding.cure, Fix) else ""
-        return self.rule.id, finding.path, finding.message, title
+        """What a person can tell it by. Never lines, so that edits elsewhere leave its id as it is, and not its cure:
+        that changes with what is configured."""
+        return self.rule.id, self.finding.path, self.finding.message
 
     @property
     def id(self) -> str:
@@ -517,7 +518,7 @@ class Reported:
         return self.finding.level or self.rule.level
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Fault:
     """A rule that misbehaved; its work was dropped and the file kept."""
 
@@ -526,7 +527,7 @@ class Fault:
     what: str
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Piece:
     """A run of a changed file's text. `origin` is None for original text, else the index of the fix in
     `Plan.taken` that wrote it. `removed` is what that fix took away just before this text. `at` is where this run
@@ -538,7 +539,7 @@ class Piece:
     at: int = 0
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class FileChange:
     """A file before and after all fixes. `before` is None for a new file."""
 
@@ -549,7 +550,7 @@ class FileChange:
     executable: bool = False
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Coverage:
     """What was looked at and what was not, so that finding nothing is never said of what nobody looked at.
 
@@ -565,7 +566,7 @@ class Coverage:
     unknown_actions: tuple[str, ...] = ()
 
 
-@dataclass(frozen=True)
+@record
 class Report:
     """What `check` found. `problems` are files that could not be handled; `coverage` is None where nobody asked."""
 
@@ -575,12 +576,14 @@ class Report:
     coverage: Coverage | None = None
 
 
-@dataclass(frozen=True)
+@record
 class Plan:
     """Everything that an apply would do; preview, writer and pull request consume this one value.
 
-    `taken` are the fixes in the order in which they were made, `left` the findings that stay (blocked, refused,
-    or outside the tier). `needs` are, by the index of a fix in `taken`, those before it in whose text it makes edits.
+    Each finding of a check has one answer: its fix is `taken`, in the order in which they are made; or it stays, in
+    `left` (blocked, refused, or outside the tier); or it goes `along` with a fix of another, by the index of that one
+    in `taken`. All have their places in the files as they are on disk. What fixes make possible beyond that belongs to
+    them. `needs` are, by the index of a fix in `taken`, the others in whose text it makes edits.
     """
 
     files: Mapping[str, FileChange]
@@ -589,3 +592,9 @@ class Plan:
     faults: tuple[Fault, ...] = ()
     problems: tuple[FileError, ...] = ()
     needs: Mapping[int, frozenset[int]] = field(default_factory=dict)
+    along: Mapping[int, tuple[Reported, ...]] = field(default_factory=dict)
+
+    @property
+    def answered(self) -> tuple[Reported, ...]:
+        """The findings that are gone afterwards."""
+        return (*self.taken, *(reported for gone in self.along.values() for reported in gone))

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from bisect import bisect_left, bisect_right
 from collections import Counter
-from dataclasses import dataclass
 from functools import cached_property
 
 from fixer.model import Edit, Piece, Span
+from fixer.records import record
 from fixer.splice import ordered
 
 
-@dataclass(frozen=True)
+@record
 class Runs:
     """A changed file from its beginning to its end."""
 
@@ -65,16 +65,31 @@ class Runs:
             if piece.origin is not None and start < edit.span.end and edit.span.start < start + len(piece.text)
         }
 
-    def original(self, offset: int) -> int:
-        """Where in the original text an offset of the changed text lies; for text of a fix, where the fix stands."""
+    def now(self, offset: int) -> int:
+        """Where an offset of the original text lies in the changed one; for text that is gone, what took its place."""
+        number = bisect_right(self._places, offset) - 1
+        piece = self.pieces[number] if number >= 0 else Piece("")
+        inside = offset - self._places[number] if piece.origin is None and number >= 0 else 0
+        return (self._starts[number] if number >= 0 else offset) + inside
+
+    def before(self, offset: int) -> Span:
+        """What an offset of the changed text was in the original one: itself, or all that a fix took away there."""
         number = bisect_right(self._starts, offset) - 1
         if number < 0:
-            return offset
-        piece, at = self.pieces[number], self._places[number]
-        inside = offset - self._starts[number]
-        if inside < len(piece.text):
-            return at if piece.origin is not None else at + inside
-        return at + (len(piece.text) if piece.origin is None else len(piece.removed)) + inside - len(piece.text)
+            return Span(offset, offset + 1)
+        piece, place = self.pieces[number], self._places[number]
+        if piece.origin is None:
+            place += offset - self._starts[number]
+            return Span(place, place + 1)
+        return Span(place, place + len(piece.removed))
+
+    def replacing(self, span: Span) -> int:
+        """The first fix that took away some of a span of the original text, or put something into it; -1 for none."""
+        end = max(span.end, span.start + 1)
+        for piece, place in zip(self.pieces, self._places, strict=True):
+            if piece.origin is not None and place < end and span.start < max(place + len(piece.removed), place + 1):
+                return piece.origin
+        return -1
 
     def written_at(self, span: Span) -> tuple[int, int]:
         """Which fix wrote what stands in a span of the changed text, -1 for none, and where in what it wrote.

@@ -6,7 +6,6 @@ An option says what it is about (`option(…, about=…)`); nothing here knows a
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass
 from itertools import islice, pairwise
 from urllib.parse import urlsplit
 
@@ -18,6 +17,7 @@ from fixer.github.workflow import Step, Workflow
 from fixer.languages.shell import Command
 from fixer.missing import Missing
 from fixer.project.test_suites import TestSuites
+from fixer.records import record
 from fixer.repository import Repository
 from fixer.runtime.picture import Runtime
 from fixer.runtime.programs import Kind
@@ -26,7 +26,7 @@ MOST = 4
 """How many values are proposed for one question."""
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Proposal:
     """A value as a person types it, and where it stands."""
 

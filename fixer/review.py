@@ -27,7 +27,6 @@ from fixer.selection import Chosen, ids_in
 from fixer.session import Session
 from fixer.show.html import chosen_html, html
 from fixer.show.page import About
-from fixer.show.place import unwritten
 from fixer.show.words import plan_in_words
 
 if TYPE_CHECKING:
@@ -79,8 +78,10 @@ class Review:
             return self._page()
 
     def _page(self) -> str:
-        plan, read = unwritten(self._session().plan(), self.session.repository.read)
-        return html(plan, read, self.about(), scripts=("report.js", "review.js"), form=self._form)
+        plan = self._session().plan()
+        return html(
+            plan, self.session.repository.read, self.about(), scripts=("report.js", "review.js"), form=self._form
+        )
 
     def result(self, names: Sequence[str]) -> dict[str, Any]:
         """What these fixes make together."""

@@ -11,7 +11,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -20,6 +20,7 @@ from fixer.config import Config, ConfigError, Filter, load_config, together
 from fixer.documents import KINDS, kind_of, word_of
 from fixer.ignores import Baseline, ChangedSince
 from fixer.model import Coverage, FileError, Level, Plan, Profile, Report, Reported, Rule, Source, Tier, listed
+from fixer.records import record
 from fixer.registry import all_rules
 from fixer.repository import Repository, find_root
 from fixer.silence import Silence
@@ -47,7 +48,7 @@ def _silent(what: str) -> AbstractContextManager[object]:
     return nullcontext()
 
 
-@dataclass(frozen=True)
+@record
 class Session:
     """A repository, the rules that were chosen for it, and its configuration."""
 

@@ -10,6 +10,7 @@ from typing import Self
 from fixer.documents import kind_of
 from fixer.ignores import Baseline, Comment, comments, fingerprint, lines_about
 from fixer.model import Document, FileError, Reported, Rule, Source
+from fixer.records import record
 from fixer.repository import Repository
 from fixer.selectors import matches
 
@@ -60,7 +61,7 @@ class Silence:
                 self.comments.add((source.path, comment.text))
 
 
-@dataclass(frozen=True)
+@record
 class Marked:
     """The files in which a comment speaks to fhfix: of those that rules look at, and what facts have read."""
 

@@ -27,13 +27,14 @@ import re
 import stat
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager, suppress
-from dataclasses import asdict, dataclass
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any, Literal, Self, TypeVar
 
 from fixer import disk
 from fixer.disk import ADVICE, folder_of, sync, write_all
 from fixer.model import FileError, Plan
+from fixer.records import record
 
 HISTORY = 20
 """Applies that can be taken back, newest first; older ones are forgotten."""
@@ -70,7 +71,7 @@ class HalfWrittenError(WriteError):
     """Stopped while what had been written was being taken back: the files named are not what they were."""
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Recovery:
     """What became of an apply or undo that had been interrupted.
 
@@ -92,7 +93,7 @@ class Recovery:
         return said
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Receipt:
     """The paths that an apply or undo wrote. `recovery` tells of an earlier one that had been interrupted."""
 
@@ -176,7 +177,7 @@ def recover(root: Path) -> Recovery | None:
 # -- the folder that holds journal and history -----------------------------------------------------------------
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class _Home:
     """Where journal and history belong. `in_tree`: a repository can have brought such a folder along."""
 
@@ -184,7 +185,7 @@ class _Home:
     in_tree: bool
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class _State:
     """That folder, open. Paths in it are relative to it."""
 
@@ -312,7 +313,7 @@ def _mark(inode: int) -> bytes:
 # -- the journal ------------------------------------------------------------------------------------------------
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class _Move:
     """One file's way. `before` and `after` are SHA-256, None for "not there"; `mode` is what `before` had."""
 
@@ -338,7 +339,7 @@ class _Move:
             raise ValueError(f"not a SHA-256: {self.before}, {self.after}")
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class _Record:
     """A journal's manifest. `folders` are those that an apply makes, and that its undo removes, outermost first."""
 

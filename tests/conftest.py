@@ -22,7 +22,11 @@ def missing(item: pytest.Item) -> list[str]:
     return [name for mark in item.iter_markers("needs") for name in mark.args if find(name) is None]
 
 
+@pytest.hookimpl(tryfirst=True)  # before xdist looks for groups
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    for item in items:
+        if item.path.parent.name == "proofs":  # a module's servers and images are its tests' in common
+            item.add_marker(pytest.mark.xdist_group(item.path.stem))
     if os.environ.get("CI"):
         return
     left_out = [item for item in items if missing(item)]

@@ -98,7 +98,11 @@ def write(root: Path, contents: Mapping[str, bytes]) -> None:
 
 def planned(root: Path, contents: Mapping[str, bytes], rules: Sequence[Rule], config: str = "") -> Plan:
     """Writes a repository, and what these rules make of it under this configuration (TOML, as in `.fhfix.toml`)."""
+    return opened(root, contents, rules, config).plan()
+
+
+def opened(root: Path, contents: Mapping[str, bytes], rules: Sequence[Rule], config: str = "") -> Session:
     write(root, contents)
     said = {"profile": "audit", **tomllib.loads(config)}  # a fixture is about its rule, whatever profile that is of
     chosen = from_table(said, all_rules(), CONFIG)
-    return Session(Repository(root), tuple(rules), chosen).plan()
+    return Session(Repository(root), tuple(rules), chosen)

@@ -46,6 +46,17 @@ def replacing(old: str, new: str) -> Rule:
     return Rule(f"transforms.ci.{old}", f"no {old}", check)
 
 
+def _loud(workflow: Workflow) -> Iterator[Finding]:
+    for step in workflow.steps:
+        if step.run is not None and not step.run.value.endswith("!"):
+            cure = Fix.of(f"run {step.run.value}!", workflow.set_scalar(step.run, step.run.value + "!"))
+            yield Finding(workflow.source.path, step.run.span, f"step {step.index} is quiet", cure)
+
+
+LOUD = Rule("transforms.ci.loud", "a quiet step", _loud)
+"""Finds something in each step, whatever other rules make of it."""
+
+
 def adding(job: str, *commands: str) -> Rule:
     """A rule that puts a job with these steps before the others, where there is none of its name."""
 

@@ -221,6 +221,8 @@ def test_what_must_hold_has_one_spelling(text: str, parts: set[str]) -> None:
         ("always() && (needs.a.result == 'failure' || needs.b.result == 'cancelled')", True),
         ("always() && needs.a.outputs.healthy != 'true' && 'failure' == needs.a.result", True),
         ("failure() || cancelled()", True),
+        ("always() && contains(needs.*.result, 'failure')", True),
+        ("contains(needs.*.result, 'success')", False),
         ("failure() || inputs.again", False),
         ("!failure()", False),
         ("!cancelled() && needs.a.result == 'success'", False),

@@ -8,7 +8,7 @@ import pytest
 
 from fixer.model import Blocked, Plan
 from fixer.registry import all_rules
-from tests.fixture_cases import FIXTURES, Case, files, planned
+from tests.fixture_cases import FIXTURES, Case, files, opened, planned
 
 FOLDER = FIXTURES / "financehub"
 BEFORE = files(FOLDER / "before")
@@ -43,6 +43,12 @@ def test_each_item_of_the_audit_is_fixed_or_blocked_with_a_reason(item: str, pla
 
     assert found
     assert all(cure.reason for r in found if isinstance(cure := r.finding.cure, Blocked))
+
+
+def test_each_finding_of_a_check_has_one_answer(plan: Plan, tmp_path: Path) -> None:
+    found = [reported.id for reported in opened(tmp_path, BEFORE, all_rules(), CONFIG).check().findings]
+
+    assert sorted(reported.id for reported in (*plan.answered, *plan.left)) == sorted(found)
 
 
 def test_a_second_apply_finds_nothing_to_do(tmp_path: Path) -> None:

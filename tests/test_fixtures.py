@@ -10,7 +10,7 @@ import pytest
 from fixer.model import Blocked, Plan
 from fixer.registry import all_rules
 from fixer.show.words import configuration
-from tests.fixture_cases import CASES, SHAPES, Case, planned, shaped
+from tests.fixture_cases import CASES, SHAPES, Case, opened, planned, shaped
 
 RULES = {rule.id: rule for rule in all_rules()}
 QUICK = ("as is", "CRLF")
@@ -51,13 +51,17 @@ def test_what_the_rule_has_fixed_it_leaves_alone(case: Case, tmp_path: Path) -> 
 
 
 @pytest.mark.parametrize("case", CASES, ids=lambda case: case.name)
-def test_all_rules_together_come_to_an_end(case: Case, tmp_path: Path) -> None:
+def test_all_rules_together_answer_each_finding_and_come_to_an_end(case: Case, tmp_path: Path) -> None:
     everything = list(RULES.values())
 
-    found = planned(tmp_path, case.before | case.after, everything, case.config)
+    session = opened(tmp_path, case.before, everything, case.config)
+    checked = [reported.id for reported in session.check().findings]
+    found = session.plan()
     again = planned(tmp_path, files_of(found), everything, case.config)
 
     assert faults_of(found) == []
+    assert sorted(reported.id for reported in (*found.answered, *found.left)) == sorted(set(checked))
+    assert len(checked) == len(set(checked))
     said = [(r.rule.id, r.finding.path, r.finding.span, r.finding.message) for r in found.left]
     assert len(said) == len(set(said)), "nothing is said twice"
     cures = [r.finding.cure for r in found.left if isinstance(r.finding.cure, Blocked)]

@@ -7,6 +7,7 @@ import io
 import json
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import pytest
@@ -34,7 +35,7 @@ def waiting(value: str) -> Found:
     return Found(SLEEP.rule, "warning", "blocked", SLEEP.answer, "a.yml", 7, "it sleeps", config=line)
 
 
-def nobody() -> GitHub:
+def nobody(owner: str) -> GitHub:
     raise AssertionError("GitHub was asked")
 
 
@@ -147,12 +148,12 @@ def test_a_credential_helper_is_asked_for_the_host_that_is_named_and_again_when_
     for name in ("FHFIX_TOKEN", "GH_TOKEN", "GITHUB_TOKEN", "GH_HOST", "GITHUB_SERVER_URL"):
         monkeypatch.delenv(name, raising=False)
     monkeypatch.setenv("FHFIX_HOST", "git.acme.example")
-    tokens = identity.Tokens()
+    tokens, now = identity.Tokens(), time.time()
     ours, other = "https://git.acme.example/acme/shop.git", "https://github.com/acme/shop.git"
 
     found = [tokens.token_for(ours), tokens.token_for(ours), tokens.token_for(other)]
     asked = (tmp_path / "asked").read_text()
-    monkeypatch.setattr(identity, "FRESH", 0.0)
+    monkeypatch.setattr(time, "time", lambda: now + identity.FRESH + 60)
     tokens.token_for(ours)
 
     assert found == ["of-the-helper", "of-the-helper", ""]

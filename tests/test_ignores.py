@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from fixer import disk
 from fixer.config import Config
 from fixer.ignores import Baseline, ChangedSince, baseline_text
 from fixer.model import FileError, Finding, Fix, Reported, Rule, Source, Span
@@ -175,6 +176,32 @@ def test_the_revision_is_where_this_branch_left_it(repository: Path) -> None:
     same, other = Source("same", "HERE changed\n"), Source("f", "a\nHERE 1\nb\nHERE 2\n")
     assert since(at(same, "HERE"), same)
     assert not since(at(other, "HERE 1"), other)
+
+
+def test_a_file_is_read_once_for_all_its_findings_and_again_when_it_changed(
+    repository: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    read: list[str] = []
+    real = disk.read
+
+    def counted(root: Path, path: str) -> tuple[bytes, int]:
+        read.append(path)
+        return real(root, path)
+
+    monkeypatch.setattr(disk, "read", counted)
+    now = Source("f", "new\na\nHERE 1\nb\nHERE two\n")
+    (repository / "f").write_text(now.text)
+    since = ChangedSince.of(repository, "HEAD")
+
+    heard = [since(at(now, text), now) for text in ("HERE 1", "HERE two", "HERE 1")]
+    once = list(read)
+    (repository / "f").write_text("newer\na\nHERE 1, too\nb\nHERE two\n")
+    later = Source("f", (repository / "f").read_text())
+
+    assert heard == [False, True, False]
+    assert once == ["f"]
+    assert since(at(later, "HERE 1, too"), later)
+    assert read == ["f", "f"]
 
 
 def test_line_ends_that_git_converts_are_no_change(repository: Path) -> None:

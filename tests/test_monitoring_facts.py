@@ -8,6 +8,7 @@ import pytest
 
 from fixer.languages.promql import metrics
 from fixer.monitoring.django_prometheus import exported, release_for
+from fixer.monitoring.endpoints import Endpoints
 from fixer.monitoring.exporters import Exporters
 from fixer.project.packages import PythonPackages
 from fixer.repository import Repository
@@ -113,3 +114,31 @@ def test_what_an_expression_asks_for(expression: str, names: list[str]) -> None:
     found = metrics(expression)
     assert [asked.name for asked in found] == names
     assert [expression[asked.start : asked.end] for asked in found] == names
+
+
+URLCONF = 'from django.urls import include, path\n\nurlpatterns = [path("", include("django_prometheus.urls"))]\n'
+BEHIND_A_SWITCH = f"from django.conf import settings\n{URLCONF}".replace("urlpatterns =", "if settings.X:\n    urls =")
+WRAPPED = "from django_prometheus.exports import ExportToDjangoView\nfrom django.urls import path\n"
+
+
+@pytest.mark.parametrize(
+    ("files", "open_", "guard"),
+    [
+        ({"urls.py": URLCONF}, 1, ""),
+        ({"urls.py": f'{WRAPPED}urlpatterns = [path("metrics", ExportToDjangoView)]\n'}, 1, ""),
+        ({"urls.py": f'{WRAPPED}urlpatterns = [path("metrics", for_staff(ExportToDjangoView))]\n'}, 0, ""),
+        ({"urls.py": BEHIND_A_SWITCH}, 0, ""),
+        ({"tests/urls.py": URLCONF}, 0, ""),
+        ({"urls.py": URLCONF, "docker/nginx.conf": "location /metrics { deny all; }\n"}, 1, "docker/nginx.conf"),
+        ({"urls.py": URLCONF, "docker/nginx.conf": "location / { proxy_pass http://web; }\n"}, 1, ""),
+        (
+            {"urls.py": URLCONF, "guard.py": 'class Middleware:\n    "Forbidden for /metrics"\n    pass\n'},
+            1,
+            "guard.py",
+        ),
+    ],
+)
+def test_who_reads_the_metrics_of_a_route(files: dict[str, str], open_: int, guard: str, tmp_path: Path) -> None:
+    found = repository(tmp_path, files).fact(Endpoints)
+    assert found is not None
+    assert (len(found.found), found.guard) == (open_, guard)

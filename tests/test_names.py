@@ -78,7 +78,13 @@ def obeyed(script: str) -> list[str]:
 def renamed(case: Case) -> Iterator[dict[str, bytes]]:
     """The case once for each of its folders and files, called another name."""
     parts = sorted({part for path in case.before for part in path.split("/")[:-1] if not part.startswith(".")})
-    files = sorted({path.rpartition("/")[2] for path in case.before if path.endswith((".py", ".sh", ".txt", ".toml"))})
+    files = sorted(
+        {
+            path.rpartition("/")[2]
+            for path in case.before
+            if path.endswith((".py", ".sh", ".txt", ".toml", ".yml")) and not path.startswith(".github")
+        }
+    )
     for number, part in enumerate([*parts, *files]):
         name = NAMES[number % len(NAMES)].replace("/", "")
         _stem, dot, ending = part.partition(".")

@@ -11,14 +11,17 @@ import importlib
 import math
 import re
 from collections import defaultdict
-from collections.abc import Iterator
+from collections.abc import Callable, Iterable, Iterator
 from functools import cache
 from pathlib import Path
+from re import _constants as op  # type: ignore[attr-defined]
+from re import _parser as parser  # type: ignore[attr-defined]
 from types import ModuleType
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import pytest
 
+from fixer.patterns import Rare
 from tests.ambiguity import growth
 
 ROOT = Path(__file__).parent.parent
@@ -91,7 +94,12 @@ def patterns() -> Iterator[Found]:
         module = module_of(path)
         names = {id(s.value): s.targets[0] for s in ast.walk(tree) if isinstance(s, ast.Assign)}
         for node in ast.walk(tree):
-            if not isinstance(node, ast.Call) or not node.args or not isinstance(node.func, ast.Attribute):
+            if not isinstance(node, ast.Call) or not node.args:
+                continue
+            if isinstance(node.func, ast.Name) and node.func.id == "Rare":
+                yield Found(f"{path}:{node.lineno}", literal(node.args[0], module) or "", 0, True)
+                continue
+            if not isinstance(node.func, ast.Attribute):
                 continue
             if ast.unparse(node.func.value) != "re" or node.func.attr in ("escape", "purge"):
                 continue
@@ -121,26 +129,73 @@ def in_tables() -> Iterator[Found]:
 
 
 def _held(value: object) -> Iterator[re.Pattern[str]]:
-    if isinstance(value, re.Pattern):
-        return  # told by where it is made
-    if isinstance(value, dict):
-        value = tuple(value.values())
-    if isinstance(value, tuple | list | set | frozenset):
-        for each in value:
-            yield from [each] if isinstance(each, re.Pattern) else _held(each)
+    if not isinstance(value, re.Pattern):  # it is told by where it is made
+        yield from (each for each in _below(value) if isinstance(each, re.Pattern))
 
 
-FOUND = sorted({each[1:]: each for each in (*in_tables(), *patterns())}.values())
+def _below(value: object) -> Iterator[object]:
+    yield value
+    for each in value.values() if isinstance(value, dict) else value if isinstance(value, _SEVERAL) else ():
+        yield from _below(each)
 
 
-def test_the_patterns_are_found() -> None:
-    assert len(FOUND) > 100
+_SEVERAL = (tuple, list, set, frozenset)
+
+
+def rare() -> Iterator[tuple[str, Rare]]:
+    for path in trees():
+        for name, value in vars(module_of(path)).items():
+            yield from ((f"{path}: {name}", each) for each in _below(value) if isinstance(each, Rare))
+
+
+def is_held(words: tuple[str, ...], items: Iterable[Any], fold: Callable[[str], str], run: str = "") -> bool:
+    """Whether whatever matches these items, behind a run of characters, holds one of the words."""
+    for code, argument in items:
+        if code is op.LITERAL:
+            run += fold(chr(argument))
+            continue
+        if any(word in run for word in words):
+            return True
+        if code is op.SUBPATTERN and is_held(words, argument[-1], fold, run):
+            return True
+        if code is op.BRANCH and all(is_held(words, side, fold, run) for side in argument[1]):
+            return True
+        if code in (op.MAX_REPEAT, op.MIN_REPEAT) and argument[0] > 0 and is_held(words, argument[2], fold):
+            return True
+        run = ""
+    return any(word in run for word in words)
 
 
 def test_no_pattern_is_worse_than_quadratic() -> None:
-    worse = {found: power for found in FOUND if (power := growth(found.text, found.flags, searched=found.searched)) > 2}
+    every = sorted({each[1:]: each for each in (*in_tables(), *patterns())}.values())
 
+    assert len(every) > 100
+    worse = {found: power for found in every if (power := growth(found.text, found.flags, searched=found.searched)) > 2}
     assert worse == {}
+
+
+@pytest.mark.parametrize(("place", "pattern"), list(rare()))
+def test_no_match_of_a_rare_pattern_is_without_a_word(place: str, pattern: Rare) -> None:
+    fold = str.lower if pattern.pattern.startswith("(?i)") else str
+    assert pattern.words
+    assert all(word == fold(word) for word in pattern.words)
+    assert is_held(pattern.words, parser.parse(pattern.pattern), fold)
+
+
+@pytest.mark.parametrize(
+    ("text", "words", "held"),
+    [
+        ("ab|cd", ("a", "d"), True),
+        ("ab|cd", ("a",), False),
+        ("x(ab|ac)y", ("xa",), True),
+        ("x(ab)?", ("b",), False),
+        ("x(ab)+", ("b",), True),
+        (r"a\sb", ("a b",), False),
+        ("(?i)AB", ("ab",), True),
+    ],
+)
+def test_what_a_match_holds(text: str, words: tuple[str, ...], held: bool) -> None:
+    assert is_held(words, parser.parse(text), str.lower) is held
 
 
 @pytest.mark.parametrize(

@@ -25,7 +25,7 @@ from fixer.engine import plan
 from fixer.model import Fix, Plan, Reported
 from fixer.repository import Repository
 from tests import examples
-from tests.one_workflow import BEFORE, PATH, replacing, with_steps, written
+from tests.one_workflow import BEFORE, LOUD, PATH, replacing, with_steps, written
 
 pytestmark = pytest.mark.needs("textual", "tomlkit")
 
@@ -248,11 +248,11 @@ def test_without_a_terminal_it_says_what_to_do(repository: Path) -> None:
 
 
 def test_a_plan_knows_in_whose_text_a_fix_stands(tmp_path: Path) -> None:
-    repository = Repository(with_steps(tmp_path, "alpha1", "beta2", "alpha3"))
-    made = plan(repository, (replacing("alpha", "beta"), replacing("beta", "gamma")))
+    repository = Repository(with_steps(tmp_path, "alpha1", "quiet", "alpha2"))
+    made = plan(repository, (replacing("alpha", "beta"), LOUD))
     titles = [getattr(reported.finding.cure, "title", "") for reported in made.taken]
 
-    assert titles == ["run beta1", "run beta3", "run gamma1", "run gamma2", "run gamma3"]
+    assert titles == ["run beta1", "run beta2", "run beta1!", "run quiet!", "run beta2!"]
     assert made.needs == {2: frozenset({0}), 4: frozenset({1})}
 
 

@@ -8,7 +8,7 @@ import pytest
 from rich.console import Console
 
 from fixer.model import Blocked, Change, Edit, FileChange, Finding, Fix, NewFile, Piece, Plan, Reported, Source, Span
-from fixer.show.place import unwritten
+from fixer.show.place import written
 from fixer.show.terminal import show
 from fixer.show.visible import visible
 from fixer.show.words import address_in_words, describe, in_words, plan_in_words, value_in_words
@@ -245,28 +245,16 @@ def test_a_fix_outside_of_the_tier_is_named_among_what_stays() -> None:
     assert plan_in_words(Plan({}, (), (found, blocked))) == "nothing to change; 2 findings stay (1 blocked)"
 
 
-def test_what_stays_has_its_place_in_the_file_on_disk_while_nothing_is_written() -> None:
+def test_what_stays_has_its_place_in_the_file_that_is_written() -> None:
     before = Source("ci.yml", "a: 1\nb: 2\nc: 3\n")
-    pieces = (Piece("a: 1"), Piece("\nx: 0\ny: 0", 0), Piece("\nb: 2\nc: 3\n"))
+    pieces = (Piece("a: 1"), Piece("\nx: 0\ny: 0", 0, "\nb: 2"), Piece("\nc: 3\n"))
     after = Source("ci.yml", "".join(piece.text for piece in pieces))
-    stays = Finding("ci.yml", Span(after.text.index("c:"), len(after.text)), "it stays", Blocked("no reason"))
+    places = [Span(before.text.index(words), before.text.index(words) + 4) for words in ("c: 3", "b: 2", "a: 1")]
+    rule = examples.plan().taken[0].rule
+    stays = [Reported(rule, Finding("ci.yml", place, "it stays", Blocked("no reason"))) for place in places]
     files = {"ci.yml": FileChange("ci.yml", before, after, pieces)}
-    plan = Plan(files, examples.plan().taken[:1], (Reported(examples.plan().taken[0].rule, stays),))
 
-    moved, read = unwritten(plan, {"ci.yml": before}.__getitem__)
+    moved = written(Plan(files, examples.plan().taken[:1], tuple(stays)))
 
-    (left,) = moved.left
-    assert read("ci.yml") == before
-    assert before.text[left.finding.span.start : left.finding.span.end] == "c: 3\n"
-
-
-def test_what_stays_in_a_new_file_has_its_place_there() -> None:
-    after = Source("new.yml", "a: 1\nb: 2\n")
-    stays = Finding("new.yml", Span(5, 9), "it stays", Blocked("no reason"))
-    files = {"new.yml": FileChange("new.yml", None, after, (Piece(after.text, 0),))}
-    plan = Plan(files, examples.plan().taken[:1], (Reported(examples.plan().taken[0].rule, stays),))
-
-    moved, read = unwritten(plan, dict[str, Source]().__getitem__)
-
-    assert moved.left == plan.left
-    assert read("new.yml") == after
+    spans = [reported.finding.span for reported in moved.left]
+    assert [after.text[span.start : span.end] for span in spans] == ["c: 3", "\nx: 0\ny: 0", "a: 1"]

@@ -262,11 +262,11 @@ def test_a_script_in_python_that_puts_commands_together_is_unknown(tmp_path: Pat
 
 
 def test_recipes_of_a_makefile_say_where_they_stand() -> None:
-    text = "X = a\nall: b ; echo all\nb:\n\t@echo $(X) \\n\t  more\n\tplain $$HOME\n"
+    text = "X = a\nall: b ; echo all\nb:\n\t@echo $(X) \\\n\t  more\n\tplain $$HOME\n"
     found = targets(text)
 
     assert [recipe.text for recipe in found["all"].recipes] == ["echo all"]
-    assert [recipe.text for recipe in found["b"].recipes] == ["echo a \\n\t  more", "plain $HOME"]
+    assert [recipe.text for recipe in found["b"].recipes] == ["echo a \\\n\t  more", "plain $HOME"]
     assert [recipe.line for recipe in found["b"].recipes] == [4, 6]
 
 

@@ -4,15 +4,16 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import pytest
 from click.testing import CliRunner, Result
 
 from fixer.cli import main
-from fixer.engine import plan
-from fixer.model import Plan, Rule
+from fixer.engine import check, plan
+from fixer.github.workflow import Workflow
+from fixer.model import Blocked, Finding, Fix, Plan, Rule
 from fixer.repository import Repository
 from fixer.selection import Chosen, group_id, ids_in
 from fixer.session import open_session
@@ -53,19 +54,46 @@ def made_of(root: Path, rules: Sequence[Rule], *names: str) -> tuple[Plan, Chose
     return plan(Repository(root), rules, accept=chosen if names else None), chosen
 
 
-@pytest.mark.parametrize("number", [0, 1, 2])
-def test_of_findings_that_are_alike_in_the_text_of_a_fix_just_those_are_made_that_were_named(
-    number: int, tmp_path: Path
-) -> None:
+def test_what_a_fix_writes_is_no_finding_it_is_written_right_at_once(tmp_path: Path) -> None:
     root = with_steps(tmp_path, "make")
-    everything, _ = made_of(root, [MAKES, ALPHA])
-    job, *alphas = everything.taken
-    made, chosen = made_of(root, [MAKES, ALPHA], job.id, alphas[number].id)
+    made, _ = made_of(root, [MAKES, ALPHA])
 
-    assert len({reported.id for reported in everything.taken}) == 4
-    assert chosen.unmet == ()
-    steps = re.findall(r"run: (alpha|beta)", made.files[PATH].after.text)
-    assert steps == ["beta" if n == number else "alpha" for n in range(3)]
+    assert [reported.finding.message for reported in made.taken] == ["no job dist"]
+    assert re.findall(r"run: (alpha|beta)", made.files[PATH].after.text) == ["beta"] * 3
+    assert {piece.origin for piece in made.files[PATH].pieces} == {None, 0}
+
+
+def test_each_finding_has_one_answer_also_those_that_go_with_the_fix_of_another(tmp_path: Path) -> None:
+    root = with_steps(tmp_path, "alpha1", "alpha2", "almond")
+    rules = [replacing("alpha", "beta"), replacing("al", "el")]
+    made, _ = made_of(root, rules)
+    found = check(Repository(root), rules).findings
+
+    assert {number: [gone.finding.message for gone in along] for number, along in made.along.items()} == {
+        0: ["step pha1 runs al"],
+        1: ["step pha2 runs al"],
+    }
+    assert sorted(reported.id for reported in (*made.answered, *made.left)) == sorted(each.id for each in found)
+
+
+def test_what_a_fix_brings_and_nobody_can_fix_is_left_to_a_person(tmp_path: Path) -> None:
+    def stuck(workflow: Workflow) -> Iterator[Finding]:
+        for step in workflow.steps:
+            if step.run is not None and step.run.value == "beta":
+                yield Finding(PATH, step.run.span, "beta is old", Blocked("nobody knows a newer one", "ask"))
+
+    made, _ = made_of(with_steps(tmp_path, "alpha"), [ALPHA, Rule("transforms.ci.old", "no beta", stuck)])
+
+    assert made.left == ()
+    (fix,) = (reported.finding.cure for reported in made.taken)
+    assert isinstance(fix, Fix)
+    assert fix.todo == (f"{PATH}: beta is old: nobody knows a newer one; ask",)
+
+
+def test_what_a_fix_writes_is_as_the_rules_that_were_asked_want_it(tmp_path: Path) -> None:
+    made, _ = made_of(with_steps(tmp_path, "make"), [MAKES])
+
+    assert re.findall(r"run: (alpha|beta)", made.files[PATH].after.text) == ["alpha"] * 3
 
 
 @pytest.mark.parametrize("first", [[MAKES], []], ids=["before the others", "not made"])
@@ -79,18 +107,6 @@ def test_an_id_stays_whatever_other_fixes_put_before_it(first: list[Rule], tmp_p
     made, chosen = made_of(root, [MAKES, ALPHA], last, *(everything.taken[0].id for _ in first))
     assert chosen.unmet == ()
     assert re.findall(r"run: (alpha|beta|make)", made.files[PATH].after.text)[-3:] == ["alpha", "make", "beta"]
-
-
-def test_an_id_in_the_text_of_a_fix_stays_when_others_are_left_out(tmp_path: Path) -> None:
-    root = with_steps(tmp_path, "make")
-    rules = [adding("dist", "alpha"), adding("docs", "alpha"), ALPHA]
-    everything, _ = made_of(root, rules)
-    dist, docs, *alphas = everything.taken
-    (within,) = [r.id for r in alphas if made_of(root, rules, docs.id, r.id)[1].unmet == ()]
-    made, _ = made_of(root, rules, docs.id, within)
-
-    assert [reported.id for reported in made.taken] == [docs.id, within]
-    assert made_of(root, rules, dist.id, within)[1].unmet == (within,)
 
 
 def test_an_id_stays_when_lines_above_change(repository: Path) -> None:

@@ -60,6 +60,8 @@ def steps(text: str) -> tuple[Step, ...]:
         ("git push origin heroku", None, ""),
         ("docker compose up -d", None, ""),
         ("curl -X POST $SLACK_WEBHOOK_URL", None, ""),
+        ('curl --data "$message" "$WEBHOOK"', None, ""),
+        ("curl -X POST $SHOP_WEBHOOK", "a deploy hook", ""),
         ("curl -X POST https://api.github.com/repos/a/b/deployments", None, ""),
     ],
 )
@@ -112,7 +114,7 @@ def test_an_action_waits_where_its_inputs_say_so() -> None:
 
 
 def test_a_comment_deploys_nothing_and_a_server_is_read_like_a_runner() -> None:
-    first, second, third = steps(
+    first, second, third, fourth = steps(
         """
 - run: |
     # kubectl set image deployment/web web=a:2
@@ -124,9 +126,10 @@ def test_a_comment_deploys_nothing_and_a_server_is_read_like_a_runner() -> None:
       # docker compose up -d
       ls
     EOF
+- run: ssh me@host docker compose exec -T web python manage.py migrate
 """
     )
-    assert [deploys(step) for step in (first, second, third)] == [False, True, False]
+    assert [deploys(step) for step in (first, second, third, fourth)] == [False, True, False, False]
     place = StepScript.of(second)
     assert place is not None
     assert [start.way.name for start in place.starts] == ["a server"]

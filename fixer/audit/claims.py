@@ -9,19 +9,19 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
 from difflib import get_close_matches
 from pathlib import PurePosixPath
 
 from fixer.audit.practices import Answer, Verdict, practices
 from fixer.languages.makefile import Target, targets
+from fixer.records import record
 from fixer.repository import Repository
 
 _ABOUT = re.compile(r"devops|infra(structure)?|deployment|ci-?cd")
 _SAYS = re.compile(r"status|report|complete|summary")
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Claim:
     """What a line of a report says. `found` says what is there instead."""
 

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
-from dataclasses import dataclass
 from enum import StrEnum
 
 from fixer import engine
 from fixer.documents import kind_of, name_of
 from fixer.engine import OptionsFor, default_options
 from fixer.model import Fault, Report, Reported, Rule, RuleOptions
+from fixer.records import record
 from fixer.repository import Repository
 from fixer.tasks import task_of
 
@@ -24,7 +24,7 @@ class State(StrEnum):
     NOT_APPLICABLE = "not applicable"
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Criterion:
     """What must be so for a rule to find nothing, and what it still found. `why` says why it is unknown."""
 

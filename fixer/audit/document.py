@@ -8,7 +8,6 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
 from typing import Any
 
 from markupsafe import Markup
@@ -18,6 +17,7 @@ from fixer.audit.criteria import Criterion, State
 from fixer.audit.needed import PROVIDED, Needed
 from fixer.audit.practices import Verdict
 from fixer.model import Blocked, Coverage, Fault, FileChange, FileError, Fix, Piece, Report, Reported, Source
+from fixer.records import record
 from fixer.show.diff import Line, file_diff
 from fixer.show.json import coverage_json
 from fixer.show.looked_at import looked_at
@@ -35,7 +35,7 @@ LONGEST = 60
 """Lines of one change that the document shows; the others are counted."""
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Change:
     """A place of a file before and after a fix, with a line around it. `line` counts from 1 in the file as it is."""
 
@@ -47,7 +47,7 @@ class Change:
         return "".join(line.text for line in self.lines if line.sign in signs)
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Item:
     """A finding where it stands, with what its fix would do alone."""
 
@@ -56,7 +56,7 @@ class Item:
     changes: tuple[Change, ...]
 
 
-@dataclass(frozen=True)
+@record
 class Audit:
     """Everything that the document says. `after` are the criteria once every fix is applied.
 

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from fixer.github.expressions import ANY, is_whole, reads
 from fixer.github.workflow import Workflow
 from fixer.languages.yaml import Node
+from fixer.records import record
 from fixer.repository import Repository
 
 # https://docs.github.com/actions/reference/workflows-and-actions/contexts
@@ -25,7 +26,7 @@ class Use:
     what: str
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Needed:
     """A secret or variable by its name in GitHub's settings, with every place that reads it."""
 

@@ -9,7 +9,6 @@ from __future__ import annotations
 import posixpath
 import re
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
 from enum import StrEnum
 
 from fixer.django.routes import Routes
@@ -21,6 +20,7 @@ from fixer.monitoring.cloudwatch import CloudWatch
 from fixer.monitoring.exporters import Exporters
 from fixer.monitoring.prometheus import PrometheusFiles
 from fixer.monitoring.telling import Tellers
+from fixer.records import record
 from fixer.recovery.backups import Backups
 from fixer.repository import Repository
 from fixer.runtime.images import Images
@@ -38,7 +38,7 @@ Judge = Callable[[Repository, re.Match[str]], Answer | None]
 """None: what is said is about something that fhfix knows nothing of, and no claim for it."""
 
 
-@dataclass(frozen=True)
+@record
 class Practice:
     """A kind of claim. `said` is what of the line is shown: the group `said`, else all that matches."""
 

@@ -25,7 +25,7 @@ from fixer.model import Blocked, Plan, listed
 from fixer.selection import Chosen, ids_in
 from fixer.session import Session
 from fixer.show.output import Refusal, console, page, put, put_patch, say
-from fixer.show.place import Read, unwritten
+from fixer.show.place import Read, written
 
 
 def _ids(context: click.Context, parameter: click.Parameter, given: tuple[str, ...]) -> tuple[str, ...]:
@@ -169,9 +169,9 @@ def _never(opened: Session, rule_id: str, paths: Sequence[str]) -> Session:
 
 def _show(opened: Session, made: Plan, form: str, *, dry_run: bool, verbose: bool) -> None:
     """Places are those of the files on disk: as they are in a dry run, as they will be otherwise."""
-    read: Read = opened.after(made).read
-    if dry_run:
-        made, read = unwritten(made, opened.repository.read)
+    read: Read = opened.repository.read
+    if not dry_run:
+        made, read = written(made), opened.after(made).read
     if form == "patch":
         from fixer.show.diff import patch
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import gc
+
 import click
 
 from fixer.commands.fleet_campaign import close, pr, resume, retry, status
@@ -18,9 +20,10 @@ def fleet() -> None:
     fhfix fleet pr deploys --org acme                 propose it, a few first
     fhfix fleet status deploys --watch                follow it to the end
 
-    The token is that of `fhfix pr`, or what git's credential helper knows of the host. FHFIX_HOST names an Enterprise
-    Server.
+    Who asks is the GitHub App of FHFIX_APP and FHFIX_APP_KEY, else the token of `fhfix pr`, else what git's credential
+    helper knows of the host. FHFIX_HOST names an Enterprise Server.
     """
+    gc.enable()  # off for what is short; this is at work for hours, and so is its engine, which leaves cycles behind
 
 
 for command in (check, pr, status, resume, retry, close):

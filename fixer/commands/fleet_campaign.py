@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import json
+import os
 import signal
 import sys
 import time
 from collections import Counter
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict, replace
 from functools import wraps
@@ -35,6 +36,7 @@ if TYPE_CHECKING:
     from fixer.fleet.looking import Look
     from fixer.fleet.overview import FleetOverview
     from fixer.fleet.proposing import Order
+    from fixer.fleet.sources import Target
     from fixer.fleet.standing import Standing
 
 _state = click.option(
@@ -138,6 +140,7 @@ def pr(name: str, state: Path | None, worker: str, file: Path | None, dry_run: b
         raise Refusal(f"a round of {name} is not finished: `fhfix fleet resume {name}` goes on with it")
     check_token()
     asked = Asked.of(values, planned=True)
+    check_app(asked.targets)
     seen = FleetOverview()
     work: list[Look] = []
     kept: list[str] = []
@@ -277,13 +280,21 @@ def place_of(name: str, state: Path | None, *, known: bool = False) -> Place:
 
 def check_token() -> None:
     """Before the first clone: whether the token may do what is asked of it, as far as it tells."""
+    from fixer.forge.app import App
     from fixer.forge.github import GitHubError
+    from fixer.forge.identity import Tokens
 
-    hub = client()
+    try:
+        if App.of(os.environ):
+            return  # what it may do is for each account to say: `check_app`
+        hub = client(Tokens())
+    except GitHubError as error:
+        raise Refusal(str(error)) from None
     if not hub.token:
         raise Refusal(
             "there is no token: set FHFIX_TOKEN (and FHFIX_HOST where it is not github.com) to one that may write"
-            " contents, pull requests and workflows (classic: scopes `repo` and `workflow`)"
+            " contents, pull requests and workflows (classic: scopes `repo` and `workflow`), or FHFIX_APP and"
+            " FHFIX_APP_KEY to a GitHub App that may"
         )
     try:
         hub.get("/user")
@@ -296,6 +307,25 @@ def check_token() -> None:
     if lacking:
         wanted = " and ".join(f"`{scope}`" for scope in lacking)
         raise Refusal(f"the token lacks the scope {wanted}, without which GitHub refuses changes of workflows")
+
+
+def check_app(targets: Iterable[Target]) -> None:
+    """Likewise for a GitHub App, which each account allows what it wants."""
+    from fixer.forge.app import NEEDED, App
+    from fixer.forge.github import GitHubError
+
+    app = App.of(os.environ)
+    if app is None:
+        return
+    names = {target.name for target in targets if target.url.startswith(f"{app.web}/")}
+    for owner in sorted({name.partition("/")[0] for name in names}):
+        try:
+            permissions = app.granted(owner).permissions
+        except GitHubError as error:
+            raise Refusal(str(error)) from None
+        lacking = [name for name in NEEDED if permissions.get(name) != "write"]
+        if lacking:
+            raise Refusal(f"at {owner} the app may not write {' and '.join(lacking)}: an owner can allow it there")
 
 
 def _ask(yes: bool) -> None:

@@ -6,13 +6,13 @@ import os
 import shlex
 import sys
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
 
 from fixer.commands.opening import OPTIONS
+from fixer.records import record
 from fixer.show.output import Refusal, say
 
 if TYPE_CHECKING:
@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from fixer.fleet.looking import How, Look
     from fixer.fleet.sources import Target
     from fixer.forge.github import GitHub
+    from fixer.forge.identity import Tokens
     from fixer.show.page import About
 
 SOURCES: tuple[Callable[[Any], Any], ...] = (
@@ -85,7 +86,7 @@ def options_of(*groups: Sequence[Callable[[Any], Any]]) -> Callable[[Any], Any]:
     return add
 
 
-@dataclass(frozen=True)
+@record
 class Asked:
     """What the options say: which repositories, and how they are looked at."""
 
@@ -123,24 +124,18 @@ class Asked:
 
     def looks(self) -> list[Look]:
         from fixer.fleet.looking import Look
-        from fixer.forge.identity import Tokens
 
         for name, reason in self.left_out:
             say(f"{name} is left out: {reason}")
         if not self.targets:
             raise Refusal("no repository is meant: nothing that was named has one, or the filters leave none")
-        tokens = Tokens()
-        return [
-            Look(
-                target, self.how, self.config.below(target.name), "" if target.folder else tokens.token_for(target.url)
-            )
-            for target in self.targets
-        ]
+        return [Look(target, self.how, self.config.below(target.name)) for target in self.targets]
 
 
 def targets_of(values: dict[str, Any]) -> list[Target]:
     from fixer.fleet import sources
     from fixer.forge.github import host_from, web_of
+    from fixer.forge.identity import Tokens
 
     web = web_of(host_from(os.environ))
     try:
@@ -152,8 +147,10 @@ def targets_of(values: dict[str, Any]) -> list[Target]:
     if not any(values[name] for name in ("organisations", "searches", "lists", "folders")):
         raise click.UsageError("which repositories? Name them with --org, --search, --repos or --path")
 
-    def ask() -> GitHub:
-        return client()
+    tokens = Tokens()
+
+    def ask(owner: str) -> GitHub:
+        return client(tokens, owner)
 
     found: list[Target] = []
     try:
@@ -170,13 +167,12 @@ def targets_of(values: dict[str, Any]) -> list[Target]:
     return sources.once(found)
 
 
-def client() -> GitHub:
-    """The API of the host that the user named."""
+def client(tokens: Tokens, owner: str = "") -> GitHub:
+    """The API of the host that the user named, for an account's repositories. Raises GitHubError."""
     from fixer.forge.github import GitHub, Slug, host_from, web_of
-    from fixer.forge.identity import token_for
 
-    here = Slug(web_of(host_from(os.environ)), "", "")
-    return GitHub(here.api, token_for(here), say=say)
+    here = Slug(web_of(host_from(os.environ)), owner, "")
+    return GitHub(here.api, tokens.token_of(here), say=say)
 
 
 def watched(looks: Sequence[Look], processes: int) -> Iterator[Looked]:

@@ -28,12 +28,11 @@ def preview(opened: Session, file: Path, safe: bool, title: str) -> None:
     """Write what an apply would do below PATH as one self-contained HTML file, before and after. Fixes nothing."""
     from fixer.commands.about import about
     from fixer.show.html import html
-    from fixer.show.place import unwritten
     from fixer.show.words import plan_in_words
 
     root = opened.repository.root
-    made, read = unwritten(opened.plan(), opened.repository.read)
-    save(html(made, read, about(root, "preview", title)), file, root)
+    made = opened.plan()
+    save(html(made, opened.repository.read, about(root, "preview", title)), file, root)
     say(f"{file}: {plan_in_words(made)}")
     say_problems(made)
     say_nothing_read(opened, made)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import webbrowser
 from importlib.util import find_spec
 
@@ -23,6 +24,7 @@ def review(context: click.Context, opened: Session, safe: bool, no_browser: bool
     Serves one page on 127.0.0.1 for as long as it is open, or until Ctrl-C. The address works once. Files open in the
     editor of VISUAL or EDITOR.
     """
+    gc.enable()  # off for what is short; this serves as long as its page is open
     missing = [name for name in ("flask", "waitress") if find_spec(name) is None]
     if missing:
         raise Refusal(

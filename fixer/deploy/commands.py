@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from functools import cached_property
 
 from fixer.deploy.command_lines import read
@@ -14,6 +14,7 @@ from fixer.github.remote import over_ssh
 from fixer.github.workflow import Job, Step
 from fixer.languages.shell import Command, Script
 from fixer.languages.yaml import Node
+from fixer.records import entity
 
 _ANYTHING = Means(("ssh",), Returns.STOPPED, perhaps=True)
 """What a command on a server does that nobody can read here."""
@@ -24,6 +25,8 @@ _LOOKS = frozenset(
     )
 )
 """Programs that put no version into service, whatever they are given."""
+_MIGRATES = re.compile(r"(?:manage\.py|django-admin|-m django)[\"',\s]+migrate\b|[\"']migrate[\"']")
+_DUMPS = re.compile(r"\b(?:pg_dump|pg_dumpall|mysqldump)\b")
 _MAKES_A_CLUSTER = re.compile(
     r"(?:^|/)(?:kind-action|setup-kind|setup-minikube|minikube|k3d-action|setup-k3[ds])", re.I
 )
@@ -35,7 +38,7 @@ _CLUSTER_MAKERS = {
 }
 
 
-@dataclass(frozen=True, eq=False)
+@entity
 class StepScript:
     """A script that a step runs: its `run:`, or what an SSH action runs on the server (`remote`)."""
 
@@ -88,10 +91,19 @@ def _over_ssh(command: Command) -> Start | None:
     surest = sorted(found, key=lambda start: start.means.perhaps)
     if not surest:
         seen = bool(scripts) and not any(script.error for script in scripts)
-        if seen and all(each.name in _LOOKS for script in scripts for each in script.commands):
+        if seen and all(_serves_nothing_new(each) for script in scripts for each in script.commands):
             return None
         return Start(SERVER, _ANYTHING, Returns.STOPPED, command, read(command))
     return replace(surest[0], way=SERVER, command=command)
+
+
+def _serves_nothing_new(command: Command) -> bool:
+    return command.name in _LOOKS or says_migrate(command.source) or _DUMPS.search(command.source) is not None
+
+
+def says_migrate(text: str) -> bool:
+    """Whether a command in a text of the shell migrates a Django database."""
+    return _MIGRATES.search(text) is not None
 
 
 def _runs_on_the_server(step: Step) -> bool:

@@ -9,12 +9,12 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import field, replace
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, Self
 
 from fixer.deploy.command_lines import CommandLine, read
-from fixer.deploy.commands import StepScript, deploys, start_of, starts_of, waits
+from fixer.deploy.commands import StepScript, deploys, says_migrate, start_of, starts_of, waits
 from fixer.deploy.health_check import health_checks, is_local
 from fixer.deploy.ways import ECS, HELM, KUBERNETES, Returns, Start, Way, mentioned, of_action
 from fixer.documents import DEVELOPMENT
@@ -34,9 +34,11 @@ from fixer.github.workflows import path_within
 from fixer.languages.shell import Command, Script, Structure
 from fixer.languages.yaml import Commented, Node
 from fixer.model import Blocked, Source, Span
+from fixer.records import entity
 from fixer.runtime.following import Code, Followed, Where
 from fixer.runtime.programs import Started
 from fixer.runtime.texts import InYaml
+from fixer.scripts import ScriptText
 
 if TYPE_CHECKING:
     from fixer.repository import Repository
@@ -62,8 +64,6 @@ _LOCAL = frozenset(("steps", "needs", "matrix", "strategy", "job", "runner", ANY
 _ADDRESS = re.compile(r"(?:https?://|\0)[^\s\"'`;|)<>\\]*")
 _HEADER = re.compile(r"(?:-H|--header)\s+(?:'[^']*'|\"[^\"]*\")")
 _NOT_A_CHECK = re.compile(r"hooks\.slack|discord|webhook|localhost|127\.0\.0\.1|0\.0\.0\.0|api\.github|telegram", re.I)
-_MIGRATES = re.compile(r"(?:manage\.py|django-admin|-m django)[\"',\s]+migrate\b|[\"']migrate[\"']")
-
 _AWS_SIGN_IN = re.compile(r"^aws-actions/configure-aws-credentials(?:-[\w-]+)?@", re.IGNORECASE)
 _CLUSTER_SIGN_IN = re.compile(
     r"^(?:aws-actions/configure-aws-credentials|azure/(?:login|aks-set-context|k8s-set-context|setup-kubectl|setup-helm|"
@@ -115,7 +115,7 @@ _GITHUB_VARIABLES = {
 }
 
 
-@dataclass(frozen=True, eq=False)
+@entity
 class Deployment:
     """One command or action that changes what runs.
 
@@ -206,7 +206,7 @@ class Deployment:
         return None, None
 
 
-@dataclass(frozen=True, eq=False)
+@entity
 class DeployJob:
     """A job that deploys. `sign_in` are the steps that make later ones able to speak to the cloud or cluster."""
 
@@ -451,7 +451,7 @@ class DeployJob:
         return local or any(name not in given for name in names_read("env", value))
 
 
-@dataclass(frozen=True, eq=False)
+@entity
 class Deployments:
     """Every job that deploys, by the path of its workflow; and which file says that the application migrates when it
     starts, which one that it has a database, and which one that ECS goes back by itself; empty where none does."""
@@ -515,7 +515,7 @@ def _names(command: Command, name: str) -> bool:
 # -- jobs ---------------------------------------------------------------------------------------------------------
 
 
-@dataclass(frozen=True, eq=False)
+@entity
 class Following:
     """Finds what a step deploys by a script, a target or a task of the repository."""
 
@@ -869,12 +869,7 @@ def step_migrates(step: Step) -> bool:
     texts = [step.run.value] if step.run is not None else []
     texts += [*step.node.texts("with").values(), *step.node.texts("env").values()]
     lines = [line for text in texts for line in text.splitlines() if not line.lstrip().startswith("#")]
-    return any(_MIGRATES.search(line) for line in lines)
-
-
-def says_migrate(text: str) -> bool:
-    """Whether a command in a text of the shell migrates a Django database."""
-    return _MIGRATES.search(text) is not None
+    return any(map(says_migrate, lines))
 
 
 def _migrates_on_start(repository: Repository) -> str:
@@ -919,7 +914,7 @@ def _says_migrate(text: str, image: bool) -> bool:
         written = "|".join(map(re.escape, _started_by(text)))
         made = re.compile(rf">\s*\S*(?:{written})(?![\w.-])")
         lines += [line for line in text.splitlines() if written and made.search(line)]
-    return any(_MIGRATES.search(line) and not line.lstrip().startswith("#") for line in lines)
+    return any(says_migrate(line) and not line.lstrip().startswith("#") for line in lines)
 
 
 def _database(repository: Repository) -> str:
@@ -1002,9 +997,15 @@ def exports(step: Step, name: str) -> bool:
     return "GITHUB_ENV" in script and re.search(rf"\b{name}=", script) is not None
 
 
-def filled_in(command: str) -> str:
-    """A command of the configuration; empty where it still is the `…` of a message."""
-    return "" if "…" in command else command
+def filled_in(command: str) -> ScriptText:
+    """A command of the configuration, which is one where a person says so; empty where it still is the `…` of a
+    message."""
+    return ScriptText.written("" if "…" in command else command)
+
+
+def as_script(command: ScriptText) -> ScriptText:
+    """A command as the `run:` of a step: of several lines the last one ends too."""
+    return ScriptText.lines([command]) if "\n" in command else command
 
 
 # -- repeating what is there ----------------------------------------------------------------------------------------
@@ -1021,15 +1022,19 @@ def copy_of(step: Step) -> dict[str, Any]:
     return found
 
 
+_NAMES_SNAPSHOT = ScriptText.of(
+    'echo "::notice::Migrations are not undone. The database as it was before: snapshot $SNAPSHOT_ID"'
+)
+
+
 def snapshot_notice(job_id: str) -> dict[str, Any]:
     """The step of a rollback that names the snapshot which this job took of its database."""
     snapshot = f"needs.{job_id}.outputs.snapshot_id"
-    said = "Migrations are not undone. The database as it was before: snapshot $SNAPSHOT_ID"
     return {
         "name": "Name the snapshot of the database",
         "if": f"always() && {snapshot}",
         "env": {"SNAPSHOT_ID": f"${{{{ {snapshot} }}}}"},
-        "run": f'echo "::notice::{said}"',
+        "run": _NAMES_SNAPSHOT,
     }
 
 

@@ -4,18 +4,18 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
-from dataclasses import dataclass
 
 from fixer.deploy.command_lines import CommandLine, read
 from fixer.deploy.commands import StepScript
 from fixer.deploy.deployments import code_of, step_migrates
 from fixer.github.workflow import Job, Step
 from fixer.languages.shell import Command, Silence
+from fixer.records import entity
 
 _MIGRATE = re.compile(r"\bmigrate\b")
 
 
-@dataclass(frozen=True, eq=False)
+@entity
 class Migration:
     """A step that migrates. `flaw` says why a failure goes unnoticed, empty where nothing is seen to hide it; `command`
     is then the one that hides it."""

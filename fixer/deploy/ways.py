@@ -8,7 +8,7 @@ from __future__ import annotations
 import re
 import tomllib
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 from enum import StrEnum
 from fnmatch import fnmatchcase
 from functools import cache, cached_property
@@ -19,11 +19,13 @@ from typing import Any
 from fixer.deploy.command_lines import CommandLine, read
 from fixer.github.workflow import Step
 from fixer.languages.shell import Command
+from fixer.records import entity
 
 _HOOK = re.compile(r"deploy|hook|render\.com|coolify|railway|vercel|portainer", re.IGNORECASE)
 """What the address of a deploy hook says of itself."""
 _NO_HOOK = re.compile(
-    r"slack|discord|teams|telegram|mattermost|office\.com|chat|api\.github\.com|sentry|newrelic|datadog", re.IGNORECASE
+    r"slack|discord|teams|telegram|mattermost|office\.com|chat|api\.github\.com|sentry|newrelic|datadog|message|\"text\"",
+    re.IGNORECASE,
 )
 """What takes messages, also about deployments."""
 
@@ -39,7 +41,7 @@ class Returns(StrEnum):
     BEGUN = "begun"
 
 
-@dataclass(frozen=True, eq=False)
+@entity
 class Way:
     """A way of deploying. Where it is not `restored`, `why` says why fhfix cannot put back what it deploys, and `back`
     how people go back."""
@@ -55,7 +57,7 @@ class Way:
         return self.name
 
 
-@dataclass(frozen=True, eq=False)
+@entity
 class Means:
     """A command line, or an action, that deploys; `pattern` is its words, or its owner and name.
 
@@ -85,7 +87,7 @@ class Means:
         return tuple(word for part in parts for word in part.split())
 
 
-@dataclass(frozen=True, eq=False)
+@entity
 class Start:
     """A `command`, or an action, that starts a deployment; `line` is the command as its program reads it.
 

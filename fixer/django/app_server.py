@@ -10,13 +10,13 @@ import ast
 import posixpath
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from functools import cached_property
 from typing import TYPE_CHECKING, Literal, NamedTuple, Self
 
 from fixer.languages.python import PythonModule, text
 from fixer.languages.tables import natural
 from fixer.project.packages import PythonPackages
+from fixer.records import entity, record
 from fixer.runtime.picture import Runtime
 
 if TYPE_CHECKING:
@@ -75,7 +75,7 @@ class ServerCommand(NamedTuple):
         return _ASIDE.search(self.path) is not None
 
 
-@dataclass(frozen=True)
+@record
 class AppServer:
     """Every command that starts the Django application; `by_packages` is what the requirements alone tell."""
 
@@ -168,7 +168,7 @@ class AppServer:
         return "no ASGI server is among the requirements" if self.by_packages else ""
 
 
-@dataclass(frozen=True, eq=False)
+@entity
 class Applications:
     """The modules that make the application for a server: wsgi.py, asgi.py, by their calls."""
 

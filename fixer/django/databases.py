@@ -5,7 +5,6 @@ from __future__ import annotations
 import ast
 import re
 from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass
 from functools import cached_property
 from typing import TYPE_CHECKING, Self
 
@@ -13,6 +12,7 @@ from fixer.django.project import DjangoProject
 from fixer.django.settings import Database
 from fixer.languages.python import constant, item
 from fixer.model import Span
+from fixer.records import entity
 from fixer.runtime.picture import Runtime
 from fixer.runtime.places import Place
 from fixer.runtime.servers import is_pooler, server_of_url
@@ -40,7 +40,7 @@ _NOWHERE = Place("", Span(0, 0), 0, "")
 _MAY_LIMIT = re.compile(r"\.(py|ya?ml|conf|sql|tf|sh|env|ini)$|(^|/)(\.env[^/]*|Dockerfile[^/]*)$")
 
 
-@dataclass(frozen=True, eq=False)
+@entity
 class DatabaseServers:
     """What stands behind the databases, as far as the repository says. Read when it is asked for."""
 

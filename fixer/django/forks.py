@@ -6,11 +6,12 @@ A connection pool that was opened before a fork breaks in the child, https://git
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
 from functools import cached_property
 from typing import TYPE_CHECKING, Self
 
+from fixer.patterns import Rare
 from fixer.project.packages import PythonPackages
+from fixer.records import entity
 from fixer.runtime.picture import Runtime
 from fixer.runtime.programs import Kind
 
@@ -18,13 +19,15 @@ if TYPE_CHECKING:
     from fixer.repository import Repository
 
 _QUEUES = ("celery", "rq", "django-rq", "django-q", "django-q2", "huey", "dramatiq", "procrastinate")
-_FORKS = re.compile(r"\bos\.fork\(|\bmultiprocessing\b|\bProcessPoolExecutor\b")
+_FORKS = Rare(
+    r"\bos\.fork\(|\bmultiprocessing\b|\bProcessPoolExecutor\b", "os.fork(", "multiprocessing", "ProcessPoolExecutor"
+)
 _PRELOADS = re.compile(r"--preload\b|^\s*preload_app\s*=\s*True", re.MULTILINE)
 _ASIDE = re.compile(r"(^|/)(tests?|migrations|node_modules|\.?venv|site-packages)/|(^|/)(test_[^/]*|conftest)\.py$")
 _STARTS = re.compile(r"(^|/)([^/]*Dockerfile[^/]*|Procfile|[^/]*\.(sh|ya?ml|toml)|gunicorn[^/]*\.py|start|entrypoint)$")
 
 
-@dataclass(frozen=True, eq=False)
+@entity
 class Forks:
     """Read only when it is asked for: it means reading every module."""
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 import re
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from functools import cached_property
 from keyword import iskeyword
 from typing import TYPE_CHECKING, Literal, Self
@@ -30,6 +30,7 @@ from fixer.django.settings import (
 )
 from fixer.languages.python import is_settings, may_be_settings
 from fixer.project.packages import PythonPackages, VersionRange
+from fixer.records import entity
 
 if TYPE_CHECKING:
     from fixer.repository import Repository
@@ -46,7 +47,7 @@ _ASIDE = re.compile(
 )
 
 
-@dataclass(frozen=True, eq=False)
+@entity
 class DjangoProject:
     """The Django project of the repository; `others` are further ones, each with a manage.py of its own.
 

@@ -3,19 +3,24 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
 from functools import cached_property
 from typing import TYPE_CHECKING, Self
+
+from fixer.patterns import Rare
+from fixer.records import entity
 
 if TYPE_CHECKING:
     from fixer.repository import Repository
 
-_RAW = re.compile(r"\.raw\(|\bcursor\.(execute|executemany|callproc)\(|\bRawSQL\(|\.extra\(\s*(select|where|tables)\b")
+_RAW = Rare(
+    r"\.raw\(|\bcursor\.(execute|executemany|callproc)\(|\bRawSQL\(|\.extra\(\s*(select|where|tables)\b",
+    *(".raw(", "cursor.", "RawSQL(", ".extra("),
+)
 # Nor what the server starts, where a connection is only set up.
 _ASIDE = re.compile(r"(^|/)(tests?|migrations)/|(^|/)(test_[^/]*|[^/]*_tests?|conftest|[aw]sgi)\.py$")
 
 
-@dataclass(frozen=True, eq=False)
+@entity
 class RawSql:
     """Read only when it is asked for: it means reading every module."""
 

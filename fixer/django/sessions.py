@@ -3,24 +3,30 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
 from functools import cached_property
 from typing import TYPE_CHECKING, Self
 
+from fixer.patterns import Rare
 from fixer.project.packages import PythonPackages
+from fixer.records import entity
 
 if TYPE_CHECKING:
     from fixer.repository import Repository
 
 _NEEDS = (
-    (re.compile(r"\bpg_(?:try_)?advisory_(?:lock|unlock)\b"), "takes an advisory lock of the session"),
-    (re.compile(r"[\"'(\s]LISTEN\s+[\"{%\w]"), "listens on a connection"),
-    (re.compile(r"\bSET\s+(?!LOCAL\b|TRANSACTION\b|CONSTRAINTS\b)(?:SESSION\s+)?(?:search_path|statement_timeout|role|"
-                r"lock_timeout|idle_in_transaction\w*|work_mem|application_name)\b", re.IGNORECASE),
-     "sets what the next client of the connection gets too"),
-    (re.compile(r"\bset_config\([^)]*,\s*false\s*\)", re.IGNORECASE), "sets what the next client gets too"),
-    (re.compile(r"\bCREATE\s+(?:LOCAL\s+)?TEMP(?:ORARY)?\s+TABLE\b", re.IGNORECASE), "makes a temporary table"),
-)  # fmt: skip
+    (Rare(r"\bpg_(?:try_)?advisory_(?:lock|unlock)\b", "advisory_"), "takes an advisory lock of the session"),
+    (Rare(r"[\"'(\s]LISTEN\s+[\"{%\w]", "LISTEN"), "listens on a connection"),
+    (
+        Rare(
+            r"(?i)\bSET\s+(?!LOCAL\b|TRANSACTION\b|CONSTRAINTS\b)(?:SESSION\s+)?(?:search_path|statement_timeout|role|"
+            r"lock_timeout|idle_in_transaction\w*|work_mem|application_name)\b",
+            *("search_path", "role", "_timeout", "idle_in_transaction", "work_mem", "application_name"),
+        ),
+        "sets what the next client of the connection gets too",
+    ),
+    (Rare(r"(?i)\bset_config\([^)]*,\s*false\s*\)", "set_config("), "sets what the next client gets too"),
+    (Rare(r"(?i)\bCREATE\s+(?:LOCAL\s+)?TEMP(?:ORARY)?\s+TABLE\b", "temp"), "makes a temporary table"),
+)
 _PACKAGES = {
     "django-tenants": "sets the search path of each request",
     "django-tenant-schemas": "sets the search path of each request",
@@ -35,7 +41,7 @@ _PACKAGES = {
 _ASIDE = re.compile(r"(^|/)(tests?|migrations)/|(^|/)(test_[^/]*|[^/]*_tests?|conftest)\.py$")
 
 
-@dataclass(frozen=True, eq=False)
+@entity
 class Sessions:
     """Read only when it is asked for: it means reading every module."""
 

@@ -8,17 +8,17 @@ from __future__ import annotations
 
 import ast
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
 
 from fixer.django.project import DjangoProject
 from fixer.languages.python import PythonModule, dotted, text
 from fixer.model import Blocked, Parts
 from fixer.project.python_style import PythonStyles
+from fixer.records import entity
 
 Display = ast.List | ast.Tuple
 
 
-@dataclass(frozen=True, eq=False)
+@entity
 class Place:
     """A literal list or tuple that goes into the setting, and the module that it stands in."""
 
@@ -31,7 +31,7 @@ class Place:
         return tuple(text(each) for each in self.node.elts)
 
 
-@dataclass(frozen=True, eq=False)
+@entity
 class SettingList:
     """One list of the settings. `names` are all texts that it may hold, in order as far as that is known.
 
@@ -64,6 +64,19 @@ class SettingList:
         first = self.places[0]
         width = styles.of(first.module.path).width
         return first.module.insert_items(first.node, 0, *items, comment=comment, width=width)
+
+    def put_behind(self, item: str, beside: str) -> Parts:
+        """Puts an item right behind another one, from wherever it stands in the same literal."""
+        place = next((each for each in self.places if beside in each.items), None)
+        if self.unknown or place is None or (self.has(item) and item not in place.items):
+            return self._refused([item])
+        after = place.items.index(beside)
+        if not self.has(item):
+            return place.module.insert_items(place.node, after + 1, item)
+        at = place.items.index(item)
+        if at > after:
+            return place.module.move_item(place.node, at, after + 1)
+        return place.module.move_item(place.node, after, at)  # the same order, by moving the other one up
 
     def add(self, item: str, styles: PythonStyles, own: Sequence[str] = ()) -> Parts:
         """Adds an item where the order does not matter: behind the packages of others, before the project's `own`.

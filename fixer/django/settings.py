@@ -5,11 +5,12 @@ from __future__ import annotations
 import ast
 import re
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import TYPE_CHECKING, Literal, NamedTuple
 
 from fixer.languages.python import PythonModule, constant, dotted, has_spread, item, text
 from fixer.model import FileError
+from fixer.records import entity
 
 if TYPE_CHECKING:
     from fixer.repository import Repository
@@ -78,7 +79,7 @@ class EnvRead(NamedTuple):
     reader: str
 
 
-@dataclass(frozen=True, slots=True, eq=False)
+@entity
 class Later:
     """What is done to a database after it was defined: `DATABASES["default"]["OPTIONS"] = …` and the like.
 
@@ -95,7 +96,7 @@ class Later:
     guards: tuple[str, ...]
 
 
-@dataclass(frozen=True, slots=True, eq=False)
+@entity
 class Database:
     """One alias of DATABASES, as one statement of one settings module gives it.
 
@@ -144,7 +145,7 @@ class Cache(NamedTuple):
         return "redis" in self.backend.lower() or self.location.startswith(("redis://", "rediss://"))
 
 
-@dataclass(frozen=True, eq=False)
+@entity
 class SettingsModule:
     """One settings module as it stands: what it takes over from others, in order, and what it says itself.
 

@@ -5,18 +5,20 @@ from __future__ import annotations
 import posixpath
 import re
 from collections.abc import Iterator
-from dataclasses import dataclass
 from functools import cached_property
 from typing import TYPE_CHECKING
 
 from fixer.github.workflows import commands_of, folder_of, script_of
-from fixer.languages.shell import Script, Structure
+from fixer.languages.shell import Script, Structure, path_word
+from fixer.model import Blocked
+from fixer.records import entity
+from fixer.scripts import ScriptText
 
 if TYPE_CHECKING:
     from fixer.django.project import DjangoProject
     from fixer.github.workflow import Job, Step, Workflow
     from fixer.github.workflows import Workflows
-    from fixer.languages.shell import Command
+    from fixer.languages.shell import Command, Word
 
 JUDGING = frozenset({"pull_request", "push", "merge_group"})
 """The events on which changes are judged."""
@@ -36,10 +38,11 @@ _SCRIPT_OF_TESTS = re.compile(
     r"(\./|\.?/?(scripts?|bin|ci)/)([\w-]+/)*[\w-]*test[\w-]*|([\w./-]*/)?[\w-]*test[\w-]*\.(sh|py)"
 )
 _TASK_OF_TESTS = re.compile(r"^([\w:-]+[:_-])?tests?([:_-][\w:-]+)?$|^(check|ci|verify)$")
+_TESTS_INSIDE = re.compile(r"\bmanage\.py test\b|\b(pytest|tox|nox)\b")
 _PART_OF_ALL = re.compile(r"e2e|end-to-end|smoke|bench|perf|selenium|playwright", re.IGNORECASE)
 
 
-@dataclass(frozen=True, eq=False)
+@entity
 class TestRun:
     """`command` of `step` runs tests of `project`: pytest, or `manage.py test`."""
 
@@ -91,19 +94,20 @@ class TestRun:
         return {name: word.text for name, word in words.items() if word.literal}
 
     @cached_property
-    def prefix(self) -> str:
+    def prefix(self) -> ScriptText:
         """What starts the project's own programs, such as `poetry run `; mostly empty."""
         starters = self.command.words[: len(self.command.words) - len(self.command.argv)]
         first = next((at for at, word in enumerate(starters) if word.text in _RUNNERS), None)
         if first is None:
-            return ""
+            return ScriptText.of("")
         kept = starters[first:]
         for at, word in enumerate(kept):
             if word.text in _ABOUT_TESTS or _PYTHON.fullmatch(word.text):
                 kept = kept[:at]
                 break
-        text = self.command.script.text[kept[0].start : kept[-1].end] if kept else ""
-        return f"{text} " if text else ""
+        if not kept:
+            return ScriptText.of("")
+        return self.command.script.part(kept[0].start, kept[-1].end) + ScriptText.of(" ")
 
     @property
     def in_container(self) -> bool:
@@ -111,36 +115,46 @@ class TestRun:
         return self.prefix.split(" ")[0] in _CONTAINERS
 
     @cached_property
-    def python(self) -> str:
+    def python(self) -> ScriptText:
         """The interpreter, as the command names it."""
         for word in self.command.words:
             if _PYTHON.fullmatch(word.text):
-                return word.text
-        folder, slash, _ = self.command.argv[0].text.rpartition("/")
-        return f"{folder}/python" if slash and folder.endswith("bin") else "python"
+                return self._as_written(word)
+        program = self._as_written(self.command.argv[0])
+        folder, slash, last = program.rpartition("/")
+        if slash and folder.endswith("bin"):
+            return ScriptText.of("@folder@/python", folder=program.removesuffix(f"/{last}"))
+        return ScriptText.of("python")
+
+    def _as_written(self, word: Word) -> ScriptText:
+        return self.command.script.part(word.start, word.end)
 
     @property
-    def pytest(self) -> str:
+    def pytest(self) -> ScriptText:
         """How pytest is started: as it is, or as a module of the interpreter that runs the tests."""
         words = [word.text for word in self.command.words]
-        own = self.command.argv[0].text if self.is_pytest else "pytest"
-        at = words.index(own) if self.is_pytest else -1
+        own = self._as_written(self.command.argv[0]) if self.is_pytest else ScriptText.of("pytest")
+        at = words.index(self.command.argv[0].text) if self.is_pytest else -1
         by_python = at > 1 and words[at - 1] == "-m" and _PYTHON.fullmatch(words[at - 2])
-        return f"{self.prefix}{self.python} -m {own}" if by_python else f"{self.prefix}{own}"
+        return self.prefix + (ScriptText.of("@python@ -m @own@", python=self.python, own=own) if by_python else own)
 
     @cached_property
-    def manage(self) -> str:
+    def manage(self) -> ScriptText:
         """manage.py with what starts it, from the folder of the tests: `poetry run python manage.py`."""
         for word in self.command.words:
             if word.text.endswith("manage.py"):
-                own = f"{self.python} {word.text}" if not word.text.startswith("./") else word.text
-                return f"{self.prefix}{own}"
+                own = self._as_written(word)
+                if not word.text.startswith("./"):
+                    own = ScriptText.of("@python@ @path@", python=self.python, path=own)
+                return self.prefix + own
         path = self.project.manage_py
         if self.folder is not None and not self.in_container:
             path = posixpath.relpath(path, self.folder or ".")
         elif self.in_container:
             path = "manage.py"
-        return f"{self.prefix}{self.python} {path}"
+        named = path_word(path)
+        assert not isinstance(named, Blocked), "new_job looked at the name of the folder"
+        return self.prefix + ScriptText.of("@python@ @path@", python=self.python, path=named)
 
     @cached_property
     def before(self) -> Script:
@@ -193,12 +207,16 @@ def manages(command: Command) -> str:
 
 
 def delegated(workflows: Workflows) -> Iterator[tuple[Step, Command]]:
-    """Commands of jobs that judge changes which leave the tests to a file: `make test`, `tox`, `./scripts/test.sh`."""
+    """Commands of jobs that judge changes which leave the tests to a file, `make test`, `tox`, `./scripts/test.sh`, or
+    to a shell in a container."""
     for workflow in judging(workflows):
         for step in workflow.steps:
             for command in commands_of(step) if not step.is_written else ():
                 runner = command.name in ("make", "just", "task", "invoke", "inv", "hatch", "poe")
                 asked = runner and any(_TASK_OF_TESTS.search(word.text) for word in command.args)
                 script = any(_SCRIPT_OF_TESTS.fullmatch(word.text) for word in command.argv[:2])
-                if command.name in ("tox", "nox") or asked or script:
+                inside = command.words[0].text in _CONTAINERS and any(
+                    _TESTS_INSIDE.search(w.text) for w in command.words
+                )
+                if command.name in ("tox", "nox") or asked or script or inside:
                     yield step, command

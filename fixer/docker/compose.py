@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import posixpath
 import re
-from dataclasses import dataclass
+from collections.abc import Iterable
 from functools import cached_property
 from typing import Any, NamedTuple
 
 from fixer.languages.dockerfile import ImageRef
 from fixer.languages.tables import sequence
 from fixer.languages.yaml import Node, Yaml
+from fixer.model import Address, Change
+from fixer.records import entity
+from fixer.scripts import known_to_be_code
 
 _HERE = re.compile(r"^(\$PWD|\$\{PWD\}|\$\(pwd\)|`pwd`|\$GITHUB_WORKSPACE|\$\{GITHUB_WORKSPACE\})(?=/|$)")
 """The folder in which a command is given, or the checkout of a workflow."""
@@ -38,7 +41,7 @@ class Mount(NamedTuple):
     of_root: bool = False
 
 
-@dataclass(frozen=True, eq=False)
+@entity
 class Service:
     """One service. `data` is its plain data, `node` where it stands."""
 
@@ -127,6 +130,10 @@ def ports_of(text: str) -> list[int]:
     return [int(number) for number in last.groups() if number] if last else []
 
 
+def _is_script(at: Address) -> bool:
+    return at[-1:] in (("command",), ("entrypoint",)) or at[-2:-1] == ("test",)
+
+
 class Compose(Yaml):
     """A compose file. Services that are not mappings are left out."""
 
@@ -142,6 +149,10 @@ class Compose(Yaml):
             if isinstance(data, dict):
                 found[name] = Service(name, node, data, folder)
         return found
+
+    def _everywhere(self, changes: Iterable[Change]) -> tuple[Change, ...]:
+        """The same as for any YAML, once it is seen that what goes into a script is code."""
+        return super()._everywhere(known_to_be_code(change, _is_script) for change in changes)
 
 
 def _within(folder: str, path: str) -> str | None:

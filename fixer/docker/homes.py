@@ -4,37 +4,45 @@ from __future__ import annotations
 
 import re
 import tomllib
-from collections.abc import Container, Iterable
+from collections.abc import Iterable, Mapping
 from functools import cache
 from pathlib import Path
 from typing import NamedTuple
 
 
 class HomeTool(NamedTuple):
-    """`keeps` says what is kept there; one of `variables` moves it."""
+    """`keeps` says what is kept there; one of `variables` moves it, `NAME=option` where its value has that option."""
 
     pattern: re.Pattern[str]
     variables: tuple[str, ...]
     keeps: str
 
+    def is_moved(self, known: Mapping[str, str | None]) -> bool:
+        """Whether one of the variables that are known moves it."""
+        for variable in self.variables:
+            name, _, option = variable.partition("=")
+            if name in known and option in (known[name] or ""):
+                return True
+        return False
 
-def tool_in_home(texts: Iterable[str], known: Container[str]) -> str:
+
+def tool_in_home(texts: Iterable[str], known: Mapping[str, str | None]) -> str:
     """What these texts of shell code install into the home of whoever runs them; empty where nothing is known to.
-    `known` are the names of variables that are set."""
+    `known` are the variables that are set."""
     codes = tuple(texts)
     for tool in _entries("tool"):
-        moved = any(name in known or f"{name}=" in codes[0] for name in tool.variables)
+        moved = tool.is_moved(known) or any(f"{name}=" in codes[0] for name in tool.variables)
         if not moved and any(tool.pattern.search(code) for code in codes):
             return tool.keeps
     return ""
 
 
-def runner_in_home(code: str, known: Container[str]) -> tuple[str, str] | None:
-    """A program that looks for what it needs in the home of its user, and the variable that moves that."""
+def runner_in_home(code: str, known: Mapping[str, str | None]) -> tuple[str, str] | None:
+    """A program that looks for what it needs in the home of its user, and the variable that moves that, if one does."""
     for runner in _entries("runner"):
         found = runner.pattern.search(code)
-        if found and not any(name in known for name in runner.variables):
-            return found[1], runner.variables[0]
+        if found and not runner.is_moved(known):
+            return found[1], next(iter(runner.variables), "")
     return None
 
 

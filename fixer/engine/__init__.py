@@ -17,8 +17,8 @@ from fixer.engine.asking import (
     nothing,
 )
 from fixer.engine.fold import PASSES, Accept, Fold, Key
-from fixer.engine.naming import Naming
-from fixer.model import Fault, Plan, Report, Rule, Tier
+from fixer.engine.known import named
+from fixer.model import Fault, Plan, Report, Reported, Rule, Tier
 from fixer.repository import Repository
 
 __all__ = [
@@ -42,9 +42,12 @@ def check(
     asked = Asking(options, wanted, left_alone)
     repository = asked.settled(rules, repository)
     asked.ahead(rules, repository)
-    findings = [reported for rule in rules for reported in asked.findings(rule, repository)]
-    findings.sort(key=by_place)
-    return Report(tuple(Naming().apart(findings, {}, ())), tuple(asked.faults.values()), asked.problems_by_path())
+    findings = sorted(_found(asked, rules, repository), key=by_place)
+    return Report(tuple(findings), tuple(asked.faults.values()), asked.problems_by_path())
+
+
+def _found(asked: Asking, rules: Sequence[Rule], repository: Repository) -> list[Reported]:
+    return [reported for rule in rules for reported in named(asked.findings(rule, repository))]
 
 
 def plan(
@@ -57,7 +60,7 @@ def plan(
     accept: Accept | None = None,
     tiers: frozenset[Tier] = frozenset(Tier),
 ) -> Plan:
-    """Everything that an apply would do. Reads the disk, and writes nothing.
+    """Everything that an apply would do, which answers each finding of a check. Reads the disk, and writes nothing.
 
     `accept` is asked once for each fix; a fix that it refuses is left. Rules that lie, crash or never come to an
     end are named in `faults`, and nothing of their work remains.
@@ -69,13 +72,15 @@ def plan(
     answers: dict[Key, bool] = {}
     while True:
         remaining = [rule for rule in rules if rule.id not in excluded]
-        folded = Fold(repository, remaining, asked, accept, tiers, answers)
+        start = _found(asked, remaining, repository)
+        folded = Fold(repository, remaining, asked, accept, tiers, answers, start)
         offenders = folded.run()
         for problem in folded.refused:
             asked.problems[problem.path] = problem
             repository = repository.refusing(problem)
         if not offenders and not folded.refused:
+            left, along = folded.left(), folded.along()
             faults = (*excluded.values(), *folded.faults())
             problems = folded.asked.problems_by_path()
-            return Plan(folded.changes(), tuple(folded.taken), folded.left(), faults, problems, folded.needs)
+            return Plan(folded.changes(), tuple(folded.taken), left, faults, problems, folded.needs, along)
         excluded.update(offenders)

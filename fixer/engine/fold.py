@@ -8,10 +8,11 @@ from __future__ import annotations
 import os
 from collections.abc import Callable, Iterable, Sequence
 from contextlib import suppress
+from dataclasses import replace
 
 from fixer.budget import DOCUMENT, OutOfTime, limited
 from fixer.engine.asking import TOO_MUCH, Asking, by_place, too_much
-from fixer.engine.naming import Naming
+from fixer.engine.known import Known, Met
 from fixer.engine.processes import in_processes
 from fixer.model import (
     Blocked,
@@ -20,6 +21,7 @@ from fixer.model import (
     Fault,
     FileChange,
     FileError,
+    Finding,
     Fix,
     NewFile,
     Piece,
@@ -30,6 +32,7 @@ from fixer.model import (
 )
 from fixer.pieces import Runs
 from fixer.repository import Repository, generated_by
+from fixer.scripts import ScriptText
 from fixer.splice import Claimed, spliced
 from fixer.verify import BrokenPromiseError, kept_promise, second_reading
 
@@ -62,6 +65,7 @@ class Fold:
         accept: Accept | None,
         tiers: frozenset[Tier],
         answers: dict[Key, bool],
+        found: Sequence[Reported],
     ) -> None:
         self.start = repository
         self.repository = repository
@@ -74,7 +78,9 @@ class Fold:
         self.pieces: dict[str, Runs] = {}
         self.executable: set[str] = set()
         self.answers = answers
-        self.naming = Naming()
+        self.known = Known(found)
+        self.owners: dict[Key, int] = {}
+        self.history: list[tuple[int, Repository]] = []
         self.broken: dict[Key, Fault] = {}
         self.refused: list[FileError] = []
 
@@ -120,8 +126,33 @@ class Fold:
         return (*self.asked.faults.values(), *self.broken.values())
 
     def left(self) -> tuple[Reported, ...]:
-        found = [reported for rule in self.rules for reported in self._findings(rule)]
-        return tuple(sorted(found, key=by_place))
+        """What stays of what was found at the beginning. What fixes brought with them is for a person to do."""
+        stays: list[Reported] = []
+        for met in (met for rule in self.rules for met in self._met(rule)):
+            if met.owner < 0:
+                stays.append(met.reported)
+                self.known.answered(met.reported)
+            else:
+                self.taken[met.owner] = _with_todo(self.taken[met.owner], met.reported.finding)
+        return tuple(sorted(stays, key=by_place))
+
+    def along(self) -> dict[int, tuple[Reported, ...]]:
+        """What was found at the beginning, and went with the fix of another finding; asked after `left`."""
+        found: dict[int, tuple[Reported, ...]] = {}
+        for reported in sorted(self.known.unanswered() if self.taken else (), key=by_place):
+            owner = self._ended_by(reported)
+            found[owner] = (*found.get(owner, ()), reported)
+        return found
+
+    def _ended_by(self, reported: Reported) -> int:
+        """The fix that replaced the text of a finding; else that after which its rule no longer said it."""
+        finding = reported.finding
+        if (writer := self.pieces.get(finding.path, Runs()).replacing(finding.span)) >= 0:
+            return writer
+        for first, repository in self.history:
+            if all(each.words != reported.words for each in self.asked.findings(reported.rule, repository)):
+                return min(first, len(self.taken) - 1)
+        return len(self.taken) - 1
 
     def changes(self) -> dict[str, FileChange]:
         found: dict[str, FileChange] = {}
@@ -168,8 +199,17 @@ class Fold:
                 created |= names
         return batch, deferred
 
+    def _met(self, rule: Rule) -> list[Met]:
+        return self.known.met(self.asked.findings(rule, self.repository), self.pieces, self.taken)
+
     def _findings(self, rule: Rule) -> list[Reported]:
-        return self.naming.apart(self.asked.findings(rule, self.repository), self.pieces, self.taken)
+        met = self._met(rule)
+        self.owners |= {_key(each.reported): each.owner for each in met}
+        return [each.reported for each in met]
+
+    def _owner(self, reported: Reported) -> int:
+        """The fix to which the fix of a finding belongs, -1 for itself."""
+        return self.owners.get(_key(reported), -1)
 
     def _sound(self, batch: list[Reported]) -> tuple[list[Reported], Changed]:
         """Those fixes that keep the promise, and what they make; the others are remembered as broken."""
@@ -181,7 +221,7 @@ class Fold:
                 alone.append((reported, self._changed([reported])))
             except BrokenPromiseError as broken:
                 key = _key(reported)
-                self.broken[key] = Fault(reported.rule.id, broken.path, f"“{key[3]}”: {broken}")
+                self.broken[key] = Fault(reported.rule.id, broken.path, f"“{_fix(reported).title}”: {broken}")
         if not alone:
             return [], {}
         if len(alone) < len(batch):
@@ -197,7 +237,7 @@ class Fold:
         return self._edited(_edits(batch)) | self._created([f for r in batch for f in _fix(r).new_files])
 
     def _accepted(self, reported: Reported) -> bool:
-        if self.accept is None:
+        if self.accept is None or self._owner(reported) >= 0:  # whose fix was accepted
             return True
         key = _key(reported)
         if key not in self.answers:
@@ -206,19 +246,31 @@ class Fold:
 
     def _take(self, batch: list[Reported], changed: Changed) -> None:
         first = len(self.taken)
-        owned = [(edit, first + n) for n, reported in enumerate(batch) for edit in _fix(reported).edits]
+        owned: list[tuple[Edit, int]] = []
+        for reported in batch:
+            owner = self._owned(reported)
+            owned += [(edit, owner) for edit in _fix(reported).edits]
+            for file in _fix(reported).new_files:
+                self.pieces[file.path] = Runs((Piece(file.text, owner),))
+                self.executable |= {file.path} if file.executable else set()
         for edit, owner in owned:
-            if below := self.pieces.get(edit.path, Runs()).writers(edit):
+            if below := self.pieces.get(edit.path, Runs()).writers(edit) - {owner}:
                 self.needs[owner] = self.needs.get(owner, frozenset()) | below
         for path in sorted({edit.path for edit, _ in owned}):
             runs = self.pieces.get(path) or Runs((Piece(self.repository.read(path).text),))
             self.pieces[path] = runs.spliced([(edit, owner) for edit, owner in owned if edit.path == path])
-        for number, reported in enumerate(batch):
-            for file in _fix(reported).new_files:
-                self.pieces[file.path] = Runs((Piece(file.text, first + number),))
-                self.executable |= {file.path} if file.executable else set()
-        self.taken.extend(batch)
         self.repository = self.repository.with_changes(changed)
+        self.history.append((first, self.repository))
+
+    def _owned(self, reported: Reported) -> int:
+        """The index of a fix that is taken: its own, or that of the fix which made it possible."""
+        owner = self._owner(reported)
+        if owner >= 0:
+            self.taken[owner] = _with(self.taken[owner], _fix(reported))
+            return owner
+        self.taken.append(reported)
+        self.known.answered(reported)
+        return len(self.taken) - 1
 
     def _edited(self, edits: list[Edit]) -> Changed:
         changed: Changed = {}
@@ -250,6 +302,8 @@ class Fold:
         for file in files:
             if self.repository.exists(file.path):
                 raise BrokenPromiseError(file.path, "it would overwrite a file")
+            if file.path.endswith(".sh") and not isinstance(file.text, ScriptText):
+                raise BrokenPromiseError(file.path, "its text is not known to be code")
             try:
                 document = self.asked.document_of(file)
             except FileError as problem:
@@ -328,3 +382,31 @@ def _fix(reported: Reported) -> Fix:
 
 def _edits(batch: Iterable[Reported]) -> list[Edit]:
     return [edit for reported in batch for edit in _fix(reported).edits]
+
+
+def _with(reported: Reported, other: Fix) -> Reported:
+    """A finding whose fix also does what another does."""
+    fix = _fix(reported)
+    return replace(
+        reported,
+        finding=replace(
+            reported.finding,
+            cure=replace(
+                fix,
+                edits=(*fix.edits, *other.edits),
+                new_files=(*fix.new_files, *other.new_files),
+                tier=max(fix.tier, other.tier, key=list(Tier).index),
+                effects=(*fix.effects, *(other.effects or (other.title,))) if fix.effects else (),
+                todo=tuple(dict.fromkeys((*fix.todo, *other.todo))),
+            ),
+        ),
+    )
+
+
+def _with_todo(reported: Reported, left: Finding) -> Reported:
+    """A finding whose fix leaves something to a person, since what it brings has a finding of its own."""
+    cure = left.cure
+    what = f"{cure.reason}; {cure.next_step}" if isinstance(cure, Blocked) else cure.title
+    fix = _fix(reported)
+    todo = tuple(dict.fromkeys((*fix.todo, f"{left.path}: {left.message}: {what}")))
+    return replace(reported, finding=replace(reported.finding, cure=replace(fix, todo=todo)))

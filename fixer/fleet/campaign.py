@@ -27,9 +27,10 @@ from fixer.fleet.looking import in_own_process
 from fixer.fleet.overview import FleetOverview
 from fixer.fleet.proposing import CampaignError, Job, Order, done
 from fixer.fleet.sources import Target
-from fixer.fleet.standing import OPEN, Standing, as_they_stand
+from fixer.fleet.standing import OPEN, UNREADABLE, Standing, as_they_stand
 from fixer.forge.github import GitHub, Slug
 from fixer.forge.identity import Tokens
+from fixer.records import record
 
 FORM = "1"
 """Of what is kept: a campaign is gone on with by a version that keeps the same."""
@@ -81,7 +82,7 @@ def campaign(said: dict[str, Any], work: list[dict[str, Any]]) -> list[dict[str,
     """All repositories of one round, in waves. `work` are targets, with what the fleet configures and what is known."""
     order, waiting = Order.of(said), _canary_first(Order.of(said), work)
     answers: list[dict[str, Any]] = []
-    accepted, size = 0, len(_canary(order, work)) or order.first
+    accepted, size = Accepted(), len(_canary(order, work)) or order.first
     while waiting:
         size = min(size, _room(order, answers)) if order.action == "propose" else len(waiting)
         handles = [_enqueued(order, said, each) for each in waiting[:size]]
@@ -112,9 +113,17 @@ def _room(order: Order, answers: list[dict[str, Any]]) -> int:
         DBOS.sleep(order.poll)
 
 
-def _looked_after(order: Order, answers: list[dict[str, Any]], accepted: int, *, more: bool) -> int:
-    """Wait until the checks of what was opened are done, and for a person where too many are red. How many red ones
-    somebody has accepted so far."""
+@record
+class Accepted:
+    """What a person has said to go on with: so many red ones, and that checks cannot be read."""
+
+    red: int = 0
+    unread: bool = False
+
+
+def _looked_after(order: Order, answers: list[dict[str, Any]], accepted: Accepted, *, more: bool) -> Accepted:
+    """Wait until the checks of what was opened are done, and for a person where too many are red, or where nobody can
+    tell whether they are."""
     if not more or not any(answer["node"] for answer in answers):
         return accepted
     counted = _counted(order.name, answers)
@@ -125,28 +134,37 @@ def _looked_after(order: Order, answers: list[dict[str, Any]], accepted: int, *,
             break
         DBOS.sleep(order.poll)
         counted = _counted(order.name, answers)
-    red = counted["red"] - accepted
+    if counted["unreadable"] and not accepted.unread:
+        count = "1 pull request" if counted["unreadable"] == 1 else f"{counted['unreadable']} pull requests"
+        _wait_for_a_person(order, f"the checks of {count} are not readable for this token: look at them yourself")
+        return replace(accepted, unread=True)
+    red = counted["red"] - accepted.red
     failed = sum(answer["state"] == "failed" for answer in answers)
     opened = sum(bool(answer["node"]) for answer in answers)
     if red * 100 < order.stop_at * opened or red < 1:
         return accepted
     told = f"{red} of {opened} pull requests are red" + (f", {failed} repositories failed" if failed else "")
-    DBOS.set_event(STOPPED, f"{told}: look at them, then `fhfix fleet resume {order.name}`")
+    _wait_for_a_person(order, f"{told}: look at them")
+    return replace(accepted, red=counted["red"])
+
+
+def _wait_for_a_person(order: Order, why: str) -> None:
+    DBOS.set_event(STOPPED, f"{why}, then `fhfix fleet resume {order.name}`")
     while DBOS.recv(GO_ON, timeout_seconds=A_DAY) is None:
         pass
     DBOS.set_event(STOPPED, "")
-    return counted["red"]
 
 
 @DBOS.step(name="count", retries_allowed=True, max_attempts=FOREVER, interval_seconds=10, backoff_rate=1.5)
 def _counted(name: str, answers: list[dict[str, Any]]) -> dict[str, int]:
     known = [Standing(**answer) for answer in answers if answer["node"]]
-    states = [one.state for one in as_they_stand(known, _hub(known[0].url, _Here.tokens))] if known else []
+    states = [one.state for one in live(known, _Here.tokens)]
     return {
         "open": sum(state in OPEN for state in states),
         "red": sum(state in ("red", "conflict") for state in states),
         "running": states.count("running"),
         "without": states.count("open"),
+        "unreadable": states.count(UNREADABLE),
     }
 
 
@@ -187,12 +205,6 @@ class _Here:
     cache = ""
     audit = ""
     tokens = Tokens()
-
-
-def _hub(url: str, tokens: Tokens) -> GitHub:
-    """The API of the host that has this pull request."""
-    slug = Slug.of("/".join(url.split("/")[:5]))
-    return GitHub(slug.api, tokens.token_for(f"{slug.web}/{slug}.git"))
 
 
 def queue_of(name: str) -> str:
@@ -416,14 +428,15 @@ def _kept(before: Standing | None, latest: Standing) -> Standing:
 
 
 def live(known: Sequence[Standing], tokens: Tokens) -> list[Standing]:
-    """Likewise, with what GitHub says now; what is not to be had now is said."""
-    _Here.tokens = tokens
-    by_host: dict[str, list[Standing]] = {}
-    for standing in known:
-        by_host.setdefault("/".join(standing.url.split("/")[:3]), []).append(standing)
-    found: list[Standing] = []
-    for web, some in by_host.items():
-        found += as_they_stand(some, _hub(some[0].url, tokens)) if web else some
+    """Likewise, with what GitHub says now, asked together of each host as far as one token is for them."""
+    found = [one for one in known if not one.url]
+    asked: dict[tuple[str, str], list[Standing]] = {}
+    for one in known:
+        if one.url:
+            slug = Slug.of("/".join(one.url.split("/")[:5]))
+            asked.setdefault((slug.api, tokens.token_of(slug)), []).append(one)
+    for (api, token), some in asked.items():
+        found += as_they_stand(some, GitHub(api, token))
     return sorted(found, key=lambda one: one.name.lower())
 
 
@@ -449,7 +462,11 @@ def follow(handle: WorkflowHandle[Any], say: Callable[[str], None], *, resumed: 
         if now and now != old:
             return now
         old = old if now else ""
-        count = len(DBOS.list_workflows(name="one", workflow_id_prefix=f"{name}/", status="SUCCESS", load_input=False))
+        count = len(
+            DBOS.list_workflows(
+                name="one", workflow_id_prefix=f"{name}/", status="SUCCESS", load_input=False, load_output=False
+            )
+        )
         if count > told:
             say(f"{count:,} {'repository' if count == 1 else 'repositories'} done")
             told = count

@@ -20,6 +20,7 @@ from tempfile import TemporaryDirectory
 
 from fixer.documents import kind_of
 from fixer.forge.git import Git, GitError, Remote, sweep
+from fixer.records import record
 
 FIRST = frozenset((
     ".fhfix.toml", "pyproject.toml", "package.json", "Makefile", "setup.cfg", "setup.py", "Pipfile", "tox.ini",
@@ -35,7 +36,7 @@ _LINK, _SUBMODULE = "120000", "160000"
 _NOBODYS = {"GIT_CONFIG_GLOBAL": os.devnull, "GIT_CONFIG_NOSYSTEM": "1"}
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Tip:
     """The branch that a repository has checked out, and its commit."""
 

@@ -7,19 +7,20 @@ last first, and below these what the file says for all.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 from fnmatch import fnmatchcase
 from pathlib import Path
 from typing import Any
 
 from fixer.config import ConfigError, from_table, merged, parsed
+from fixer.records import record
 from fixer.registry import all_rules
 
 OWN = "repositories"
 """The table of patterns."""
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class FleetConfig:
     """`tables` are by pattern, in the order of the file."""
 

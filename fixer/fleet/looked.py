@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Mapping
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any, Self
 
 from fixer.model import Blocked, Fix, Plan, Report, Reported
+from fixer.records import record
 from fixer.selection import answer
 from fixer.show.place import Read, place_of, source_of
 from fixer.show.words import in_words
@@ -19,7 +20,7 @@ FORM = 1
 BLOCKED = "blocked"
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Found:
     """A finding. `kind` is the tier of its fix, or `blocked`; `answer` the title of the fix, or why there is none;
     `change` what the fix does, in words; `text` the line on which it stands."""
@@ -37,7 +38,7 @@ class Found:
     config: str = ""
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Looked:
     """`fixes` and `files` count what a pull request would hold; they are 0 where only a check was made. `why` says why
     the repository could not be looked at, `passing` whether that may be otherwise in a while."""

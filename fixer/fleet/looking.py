@@ -15,7 +15,7 @@ from collections import deque
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass, field
+from dataclasses import field, replace
 from functools import cache
 from importlib.resources import files
 from multiprocessing import get_context
@@ -27,9 +27,11 @@ from fixer.fleet.clones import Tip, opened, remove_oldest, tip
 from fixer.fleet.looked import FORM, Looked, faults, found_of, kept, troubles
 from fixer.fleet.sources import Target, holds
 from fixer.forge.git import Git, GitError, Remote
+from fixer.forge.github import GitHubError
+from fixer.forge.identity import Tokens
 from fixer.model import FileError, Level, Profile, Tier
+from fixer.records import record
 from fixer.session import Session, SessionError, open_session
-from fixer.show.place import unwritten
 
 R = TypeVar("R")
 
@@ -37,7 +39,7 @@ EVERY = 50
 """Repositories after which old clones are removed."""
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class How:
     """How the repositories are looked at: the options of the command line. `cache` is the folder of what is kept;
     `planned`: what an apply would do, not only what is found."""
@@ -73,7 +75,7 @@ class How:
         return Path(self.cache) / "clones"
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Look:
     """One repository to look at, and what the fleet configures for it."""
 
@@ -90,22 +92,28 @@ def each_looked_at(looks: Sequence[Look], processes: int) -> Iterator[Looked]:
     """In the order of the questions. A process that dies takes nothing with it but its own repository."""
     if not looks:
         return
-    how = looks[0].how
+    how, tokens = looks[0].how, Tokens()
     how.clones.mkdir(parents=True, exist_ok=True)
     with ThreadPoolExecutor(processes) as pool:
-        answers = deque((each, pool.submit(in_own_process, look_at, each)) for each in looks)
+        answers = deque((each, pool.submit(_looked_at, each, tokens)) for each in looks)
         try:
             for number in range(1, len(looks) + 1):
                 each, answer = answers.popleft()
                 try:
                     yield answer.result()
-                except DiedError as error:
+                except (DiedError, GitHubError) as error:
                     yield Looked(each.target.name, why=str(error), passing=True)
                 if number % EVERY == 0:
                     remove_oldest(how.clones)
         finally:
             pool.shutdown(cancel_futures=True)
             remove_oldest(how.clones)
+
+
+def _looked_at(look: Look, tokens: Tokens) -> Looked:
+    """With the token that counts now: those that come last may wait longer than one lasts."""
+    token = "" if look.target.folder else tokens.token_for(look.target.url)
+    return in_own_process(look_at, replace(look, token=token))
 
 
 class DiedError(Exception):
@@ -214,9 +222,9 @@ def _looked(look: Look, at: Tip, session: Session, paths: Sequence[str]) -> Look
     if not holds(paths, look.how.holds):
         return Looked(name, at.branch, at.commit, why=HOLDS_NOT)
     if look.how.planned:
-        plan, read = unwritten(session.plan(), session.repository.read)
-        found = found_of((*plan.taken, *plan.left), read)
-        counts = (len(plan.taken), len(plan.files))
+        plan = session.plan()
+        found = found_of((*plan.answered, *plan.left), session.repository.read)
+        counts = (len(plan.answered), len(plan.files))
         return Looked(name, at.branch, at.commit, found, troubles(plan), faults(plan), *counts)
     report = session.check()
     found = found_of(report.findings, session.repository.read)

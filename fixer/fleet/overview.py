@@ -14,6 +14,7 @@ from dataclasses import dataclass, field
 from fixer.fleet.looked import BLOCKED, Found, Looked
 from fixer.fleet.looking import HOLDS_NOT
 from fixer.model import Level
+from fixer.records import record
 
 SAMPLES = 5
 """How many places of a group are shown."""
@@ -79,7 +80,7 @@ class Line:
         return f"{self.key} = {self.values.most_common(1)[0][0]}"
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Row:
     """A repository with its findings by rule; `levels` is the worst level of each."""
 

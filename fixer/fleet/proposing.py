@@ -7,7 +7,7 @@ import json
 import os
 import time
 from collections.abc import Callable, Mapping
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, field
 from pathlib import Path
 from typing import Any, Self
 
@@ -20,6 +20,7 @@ from fixer.fleet.standing import Standing
 from fixer.forge.git import Git, GitError, Remote
 from fixer.forge.github import GitHub, GitHubError, Slug
 from fixer.forge.proposal import ProposalError, Verified, Wish, propose
+from fixer.records import record
 from fixer.session import SessionError
 
 DEPTH = 20
@@ -33,7 +34,7 @@ class CampaignError(Exception):
     """Why a campaign does not go on, and what to do."""
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Order:
     """What a campaign does on every host; it is kept in the campaign's state, so no token is in it. `how` are the
     options of `How`, `author` is who commits, `Name <mail>`."""
@@ -72,7 +73,7 @@ class Order:
         return json.loads(json.dumps(asdict(self)))  # type: ignore[no-any-return]
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Answer:
     """What became of it. `wait` are the seconds that GitHub asks for; `passing`: it may do when it is tried again."""
 
@@ -81,7 +82,7 @@ class Answer:
     passing: bool = False
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Job:
     """All that a process needs to propose to one repository, or to close what was proposed."""
 

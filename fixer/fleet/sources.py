@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 import re
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import dataclass
 from datetime import date
 from fnmatch import fnmatchcase
 from pathlib import Path
@@ -15,6 +14,7 @@ from fixer.forge.answers import Listed, listed_of
 from fixer.forge.git import Git, GitError
 from fixer.forge.github import GitHub, GitHubError, Slug
 from fixer.model import FileError
+from fixer.records import record
 
 DEEPEST = 4
 """Folders below `--path` in which a clone is looked for: HOST/OWNER/NAME has three."""
@@ -24,7 +24,7 @@ class SourceError(Exception):
     """Why it is not known which repositories are meant, and what to do."""
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Target:
     """A repository of the fleet. `name` is what people call it, `url` where git finds it, without a password; `folder`
     is a clone of the user's, which is looked at as it stands."""
@@ -34,7 +34,7 @@ class Target:
     folder: str = ""
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Wanted:
     """Which of the repositories are taken. Empty: any."""
 
@@ -82,12 +82,15 @@ def day(text: str) -> str:
     return date.fromisoformat(text).isoformat() if text else ""
 
 
-Ask = Callable[[], GitHub]
-"""Makes the client where it is needed: a folder of clones needs no token."""
+Ask = Callable[[str], GitHub]
+"""Makes the client where it is needed, for an account's repositories: a folder of clones needs no token."""
 
 
 def from_organisation(name: str, web: str, ask: Ask, wanted: Wanted) -> Iterator[Target]:
-    hub = ask()
+    try:
+        hub = ask(name)
+    except GitHubError as error:
+        raise SourceError(f"{name}: {error}") from None
     try:
         found = hub.all(f"/orgs/{name}/repos", type="all", sort="full_name")
         yield from _taken(found, web, wanted)
@@ -103,7 +106,7 @@ def from_organisation(name: str, web: str, ask: Ask, wanted: Wanted) -> Iterator
 def from_search(query: str, web: str, ask: Ask, wanted: Wanted) -> Iterator[Target]:
     """GitHub's search gives a thousand repositories at most, and it says so in its documentation only."""
     try:
-        found = ask().all("/search/repositories", "items", q=query, sort="updated")
+        found = ask("").all("/search/repositories", "items", q=query, sort="updated")
         yield from _taken(found, web, wanted)
     except GitHubError as error:
         raise SourceError(f"the search {query!r}: {error}") from None
@@ -150,7 +153,10 @@ def _is_taken(target: Target, web: str, ask: Ask, wanted: Wanted) -> bool:
     """Whether the filters that only GitHub can answer take it; one request, where there are any."""
     if not wanted.asks_github or not target.url.startswith(f"{web}/"):
         return True
-    found = ask().maybe(f"/repos/{target.name}")
+    try:
+        found = ask(target.name.partition("/")[0]).maybe(f"/repos/{target.name}")
+    except GitHubError as error:
+        raise SourceError(f"{target.name}: {error}") from None
     return found is not None and wanted.takes(listed_of(found))
 
 

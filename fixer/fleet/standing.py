@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import Any
 
 from fixer.forge.github import GitHub
+from fixer.records import record
 
 AT_ONCE = 100
 """Nodes that GitHub's GraphQL API gives for one request, at most."""
@@ -30,15 +31,16 @@ query ($ids: [ID!]!) {
 """
 
 BAD = frozenset(("red", "conflict", "failed"))
-SLOW = frozenset(("changes asked", "closed", "left alone", "archived", "red like its base"))
-OPEN = frozenset(("open", "running", "green", "red", "red like its base", "conflict", "changes asked"))
+UNREADABLE = "checks not readable"
+SLOW = frozenset(("changes asked", "closed", "left alone", "archived", "red like its base", UNREADABLE))
+OPEN = frozenset(("open", "running", "green", "red", "red like its base", "conflict", "changes asked", UNREADABLE))
 """The states of a pull request that is not at its end."""
 
 _RUNNING = frozenset(("PENDING", "EXPECTED"))
 _RED = frozenset(("FAILURE", "ERROR"))
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Standing:
     """One repository of a campaign. `node` is the pull request's id for GraphQL, `commit` what was pushed; `why` says
     more where the state alone does not do."""
@@ -64,10 +66,12 @@ def as_they_stand(known: Iterable[Standing], hub: GitHub) -> list[Standing]:
     all_known = list(known)
     found: dict[str, dict[str, Any]] = {}
     for part in _parts([one.node for one in all_known if one.node]):
-        nodes = hub.query(QUERY, {"ids": part}).get("nodes")
-        for node in nodes if isinstance(nodes, list) else []:
+        data, untold = hub.query(QUERY, {"ids": part})
+        nodes = data.get("nodes")
+        blind = {path[1] for path in untold if path[:1] == ("nodes",) and "commits" in path}
+        for number, node in enumerate(nodes if isinstance(nodes, list) else []):
             if isinstance(node, dict) and isinstance(node.get("id"), str):
-                found[node["id"]] = node
+                found[node["id"]] = node | {"untold": number in blind}
     return [_now(one, found[one.node]) if one.node in found else one for one in all_known]
 
 
@@ -98,6 +102,8 @@ def _state(node: dict[str, Any]) -> tuple[str, str]:
         return "red", ""
     if checks in _RUNNING:
         return "running", ""
+    if not checks and node.get("untold"):
+        return UNREADABLE, "this token may not read them: it needs checks and commit statuses, each to read"
     return ("green", "") if checks == "SUCCESS" else ("open", "")
 
 
@@ -107,7 +113,7 @@ def _first(commits: Any) -> Any:
 
 
 def _rollup(place: Any, key: str = "commit") -> str:
-    """The state of all checks together; empty where there are none, or where this token may not see them."""
+    """The state of all checks together; empty where there are none, or where they are not told."""
     commit = place.get(key) if isinstance(place, dict) else None
     checks = commit.get("statusCheckRollup") if isinstance(commit, dict) else None
     return str(checks.get("state") or "") if isinstance(checks, dict) else ""

@@ -6,16 +6,19 @@ A portal or a proxy may answer in GitHub's place, with 200 and a page of its own
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import field
+from datetime import datetime
 from typing import Any, Self, TypeVar
 
 from fixer.forge.github import GitHubError
+from fixer.records import record
 
 T = TypeVar("T")
 _NAME = re.compile(r"(?!\.{1,2}/)[A-Za-z0-9._-]+/(?!\.{1,2}$)[A-Za-z0-9._-]+")
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Hosted:
     """A repository as GitHub knows it."""
 
@@ -42,7 +45,7 @@ class Hosted:
         )
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Pull:
     """A pull request. `body` is its text, `node` its id for GraphQL."""
 
@@ -74,7 +77,7 @@ class Pull:
         )
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Listed:
     """A repository as it stands in a list of GitHub's. `pushed_at` is a time in ISO 8601, empty for never."""
 
@@ -101,6 +104,44 @@ def listed_of(answer: Any) -> Listed:
         fork=_value(answer, "fork", bool, False),
         pushed_at=_value(answer, "pushed_at", str, ""),
     )
+
+
+@record
+class Installed:
+    """Where an account has an app."""
+
+    number: int
+    account: str
+    suspended: bool
+
+
+def installed_of(answer: Any) -> Installed:
+    account = _value(answer, "account", dict)
+    name = _value(account, "login", str, "") or _value(account, "slug", str)  # an enterprise has no login
+    return Installed(_value(answer, "id", int), name, bool(_value(answer, "suspended_at", str, "")))
+
+
+def installations_of(answer: Any) -> list[Installed]:
+    if not isinstance(answer, list):
+        raise _odd("list of installations")
+    return [installed_of(one) for one in answer]
+
+
+@record
+class Granted:
+    """A token of an app. `ends` is in seconds since 1970; `permissions` are `read` or `write` by what they are for."""
+
+    token: str = field(repr=False)
+    ends: float
+    permissions: Mapping[str, str]
+
+
+def granted_of(answer: Any) -> Granted:
+    try:
+        ends = datetime.fromisoformat(_value(answer, "expires_at", str)).timestamp()
+    except ValueError:
+        raise _odd("expires_at") from None
+    return Granted(_value(answer, "token", str), ends, _value(answer, "permissions", dict, {}))
 
 
 def pulls_of(answer: Any) -> list[Pull]:

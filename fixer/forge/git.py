@@ -17,10 +17,11 @@ import subprocess
 import tempfile
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import field
 from functools import cached_property
 from pathlib import Path
 
+from fixer.records import record
 from fixer.surroundings import inherited
 
 TREE_TRAILER = "Fhfix-Tree"
@@ -51,7 +52,7 @@ class GitError(Exception):
         self.final = final
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Content:
     """A file in a commit. `before` are the bytes in the work tree from which it was made, None for a new file."""
 
@@ -60,7 +61,7 @@ class Content:
     executable: bool = False
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Commit:
     """A commit to be made: its message, and the files that differ from the commit before it."""
 
@@ -68,7 +69,7 @@ class Commit:
     files: Mapping[str, Content]
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Remote:
     """An address over HTTP, and the token that may read and write there; none for what everybody may read."""
 

@@ -21,6 +21,8 @@ from dataclasses import dataclass, field
 from itertools import count
 from typing import Any, Self
 
+from fixer.records import record
+
 TIMEOUT = 30.0
 """Seconds without a word from the server."""
 
@@ -58,7 +60,7 @@ class GitHubError(Exception):
         self.wait = wait
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Slug:
     """A repository on a host. `web` is the host's address without a final slash."""
 
@@ -261,14 +263,16 @@ class GitHub:
                 raise GitHubError(f"{reason}; run it again later", status, uncertain=True)
             self.sleep(2.0 ** (failures - 1))
 
-    def query(self, text: str, variables: Mapping[str, Any]) -> dict[str, Any]:
-        """What GraphQL says; what it may not say of single nodes is null. Raises GitHubError where it says nothing."""
+    def query(self, text: str, variables: Mapping[str, Any]) -> tuple[dict[str, Any], list[tuple[str | int, ...]]]:
+        """What GraphQL says, and the paths to what it does not tell this token, which is null. Raises GitHubError where
+        it says nothing."""
         answer = self.request("POST", GRAPHQL, {"query": text, "variables": variables}, repeatable=True)
         data = answer.get("data") if isinstance(answer, dict) else None
+        said_errors = answer.get("errors") if isinstance(answer, dict) else None
+        errors = [each for each in said_errors if isinstance(each, dict)] if isinstance(said_errors, list) else []
         if isinstance(data, dict):
-            return data
-        errors = answer.get("errors") if isinstance(answer, dict) else None
-        first = errors[0] if isinstance(errors, list) and errors and isinstance(errors[0], dict) else {}
+            return data, [tuple(each["path"]) for each in errors if isinstance(each.get("path"), list)]
+        first = errors[0] if errors else {}
         limited = first.get("type") == "RATE_LIMITED"
         said = self._redacted(str(first.get("message") or "the answer is not GitHub's"))
         raise GitHubError(f"GitHub's GraphQL refused: {said}", 200, wait=60.0 if limited else 0.0)
@@ -313,6 +317,9 @@ class GitHub:
                 raw = answer.read(LARGEST + 1)
                 headers = {key.lower(): value for key, value in answer.headers.items()}
                 status = int(answer.status)
+                missing = getattr(
+                    answer, "length", None
+                )  # `read` with a limit does not complain of a connection that ends
         except (OSError, http.client.HTTPException, ValueError) as error:
             reason = getattr(error, "reason", None) or error
             return 0, {}, {"message": self._redacted(str(reason))}
@@ -322,6 +329,8 @@ class GitHub:
             return 0, {}, {"message": f"the answer took more than {WHOLE:.0f} seconds"}
         if len(raw) > LARGEST:
             return 0, {}, {"message": f"the answer is larger than {LARGEST // 1024 // 1024} MiB"}
+        if missing:
+            return 0, {}, {"message": f"the connection ended {missing} bytes before the answer did"}
         try:
             return status, headers, json.loads(raw) if raw else None
         except (ValueError, RecursionError):

@@ -8,7 +8,6 @@ for. GitHub itself holds the last guard: it takes one open pull request for a br
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal, Self
 from urllib.parse import quote
@@ -20,6 +19,7 @@ from fixer.forge.git import Commit, Git, GitError, Remote, Workshop
 from fixer.forge.github import ATTEMPTS, GitHub, GitHubError, Slug, token_from
 from fixer.forge.pull_request import Body, body_of, commits_of, title_of
 from fixer.model import Plan
+from fixer.records import record
 
 BRANCH = "fhfix"
 
@@ -47,7 +47,7 @@ class ProposalError(Exception):
         return cls(f"{error}{more}", passing=error.uncertain or bool(error.wait), wait=error.wait)
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Wish:
     """What the user asked for. Empty: what the repository suggests. `follows_base`: an open pull request moves to
     the base that is asked for now."""
@@ -66,7 +66,7 @@ class Wish:
     repository: str = ""
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Outcome:
     """What became of it. `nothing`: there was nothing to propose, and nothing was sent. `commit` is the branch's."""
 
@@ -79,7 +79,7 @@ class Outcome:
     commit: str = ""
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Verified:
     """What the text of the pull request says beside the plan."""
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import re
 from collections.abc import Collection, Iterable, Sequence
-from dataclasses import dataclass
 from typing import Any
 
 from fixer.audit.criteria import Criterion, State
@@ -12,6 +11,7 @@ from fixer.audit.needed import PROVIDED, Needed
 from fixer.documents import document_type, kind_of
 from fixer.forge.git import Commit, Content
 from fixer.model import Blocked, FileChange, FileError, Fix, Plan, Reported, Source, Tier
+from fixer.records import record
 from fixer.show.markdown import code, words
 from fixer.show.visible import visible
 from fixer.show.words import TIER_WORDS
@@ -98,12 +98,12 @@ def _message(task: Task | None, taken: Iterable[Reported]) -> str:
 
 def title_of(plan: Plan) -> str:
     tasks = sorted({task_of(reported.rule) for reported in plan.taken}, key=lambda task: task.rank)
-    count = len(plan.taken)
+    count = len(plan.answered)
     named = ", ".join(task.title if len(tasks) == 1 else task.id for task in tasks)
     return f"Fix {count} {'defect' if count == 1 else 'defects'}: {named}"
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Body:
     """The text of a pull request: ours between two marks, and what people wrote around it."""
 
@@ -213,6 +213,7 @@ def _counted(plan: Plan, fixes: Sequence[Fix]) -> str:
 def _what(plan: Plan, tier: Tier) -> list[str]:
     """A line for each kind of fix in a file, with all its places, by task."""
     places: dict[tuple[Any, ...], list[int]] = {}
+    along: dict[tuple[Any, ...], list[Reported]] = {}
     for index, reported in enumerate(plan.taken):
         fix, finding = reported.finding.cure, reported.finding
         if not isinstance(fix, Fix) or fix.tier is not tier:
@@ -220,6 +221,7 @@ def _what(plan: Plan, tier: Tier) -> list[str]:
         task = task_of(reported.rule)
         key = (task.rank, task, finding.path, reported.rule.id, fix.title, finding.message)
         line = _line(plan, index)
+        along.setdefault(key, []).extend(plan.along.get(index, ()))
         places.setdefault(key, []).extend([line] if line else [])
     lines: list[str] = []
     current = None
@@ -230,6 +232,7 @@ def _what(plan: Plan, tier: Tier) -> list[str]:
             lines += [*([""] if lines else []), f"**{task.title}** ({task.id})", ""]
         where = path + (f":{', '.join(map(str, sorted(found)))}" if found else "")
         lines.append(f"* {code(where)} **{plain(title)}** ({tier}, `{rule_id}`): {plain(message)}")
+        lines += [f"  * also gone (`{gone.rule.id}`): {plain(gone.finding.message)}" for gone in along[key]]
     return lines
 
 

@@ -5,15 +5,16 @@ https://docs.github.com/actions/reference/workflows-and-actions/workflow-syntax#
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from functools import cached_property
 from itertools import product
 from typing import Any
 
+from fixer.records import record
+
 _MOST = 512
 
 
-@dataclass(frozen=True)
+@record
 class Matrix:
     """`data` is the plain value of `strategy.matrix`; a text where an expression makes it."""
 

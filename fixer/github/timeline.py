@@ -12,7 +12,6 @@ import os
 import posixpath
 import re
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
 from enum import StrEnum
 from functools import cache, cached_property
 from types import MappingProxyType
@@ -24,6 +23,7 @@ from fixer.github.workflow import Step, Workflow
 from fixer.github.workflows import commands_of, folder_of, path_within
 from fixer.languages.shell import Command, Structure
 from fixer.languages.yaml import Node
+from fixer.records import entity, record
 
 if TYPE_CHECKING:
     from fixer.repository import Repository
@@ -109,7 +109,7 @@ class Happened(NamedTuple):
     via: Step | None = None
 
 
-@dataclass(frozen=True)
+@record
 class LocalActions:
     """The composite actions of the repository, by the path of their folder."""
 
@@ -136,7 +136,7 @@ class LocalActions:
 NO_ACTIONS = LocalActions(MappingProxyType({}))
 
 
-@dataclass(frozen=True, eq=False)
+@entity
 class Moment:
     """The machine of a job when `step` starts. Of a composite action only its own steps are known."""
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 import posixpath
 import re
 from collections.abc import Iterator
-from dataclasses import dataclass
 from functools import cached_property
 from typing import TYPE_CHECKING, Self
 
@@ -14,6 +13,8 @@ from fixer.github.expressions import Expression, places, replaced
 from fixer.github.workflow import Job, Step, Workflow
 from fixer.languages.shell import Command, Script, Shell, Structure, path_word
 from fixer.model import Blocked
+from fixer.records import entity
+from fixer.scripts import ScriptText
 
 if TYPE_CHECKING:
     from fixer.repository import Repository
@@ -29,7 +30,7 @@ _PUBLISHES = re.compile(r"/[^/]*(release|publish|deploy|docs)[^/]*$")
 _WORKSPACE = re.compile(r"\$\{?GITHUB_WORKSPACE\}?")
 
 
-@dataclass(frozen=True, eq=False)
+@entity
 class Workflows:
     """The workflows that can be read; composite actions are not among them.
 
@@ -186,7 +187,7 @@ def _sees_every_pull_request(workflow: Workflow) -> bool:
     return "paths" not in narrowed and any(kind in types for kind in ("opened", "synchronize"))
 
 
-def in_folder(folder: str, command: str, like: Step) -> dict[str, str] | Blocked:
+def in_folder(folder: str, command: ScriptText, like: Step) -> dict[str, str] | Blocked:
     """The keys of a step that runs a command in a folder, in the way in which another step of its job does it."""
     start = path_within("", like.job.default("working-directory")) if like.job is not None else ""
     if folder == start:
@@ -195,5 +196,5 @@ def in_folder(folder: str, command: str, like: Step) -> dict[str, str] | Blocked
     if isinstance(name, Blocked):
         return name
     if like.node.get("working-directory") is None and start == "":
-        return {"run": f"cd {name}\n{command.rstrip()}\n"}
+        return {"run": ScriptText.of("cd @folder@\n@command@\n", folder=name, command=command.rstrip())}
     return {"working-directory": folder or ".", "run": command}

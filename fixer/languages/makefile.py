@@ -7,14 +7,16 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
+
+from fixer.records import record
 
 _ASSIGNMENT = re.compile(r"(?:export\s+|override\s+)*([\w.-]+)\s*(?:\?|::?:?|\+)?=\s*(.*)$")
 _BEHIND_COLON = re.compile(r"([^=;#]*)(?:;(.*)|#.*)?$")
 _VARIABLE = re.compile(r"\$(?:\(([\w.-]+)\)|\{([\w.-]+)\}|\$)")
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Recipe:
     """One command line of a target. `text` is what the shell gets; `offset` is where it stands in the file, None where
     variables were put in or lines joined, so that the two differ."""
@@ -24,7 +26,7 @@ class Recipe:
     line: int
 
 
-@dataclass(frozen=True)
+@record
 class Target:
     name: str
     needs: tuple[str, ...]

@@ -15,12 +15,12 @@ import sys
 import tokenize
 from bisect import bisect_left
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from functools import cached_property
 from itertools import pairwise
 from typing import Any, Self
 
 from fixer.model import Address, Blocked, Change, Edit, FileError, Parts, Source, Span, joined
+from fixer.records import record
 
 _SETTINGS_PATH = re.compile(r"(^|/)([^/]*settings[^/]*|settings/.+)\.py$", re.IGNORECASE)
 _SETTINGS_TEXT = re.compile(
@@ -44,14 +44,14 @@ def is_settings(path: str, text: str) -> bool:
     return may_be_settings(path) and _SETTINGS_TEXT.search(text) is not None
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Code:
     """A Python expression as text, for a value that is not a literal."""
 
     text: str
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class _Token:
     kind: int
     text: str
@@ -59,7 +59,7 @@ class _Token:
     end: int
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class _Entry:
     """One entry of a dict or item of a list as it stands in the text, with its comma if it has one."""
 
@@ -453,6 +453,30 @@ class PythonModule:
             clone.elts[index:index] = map(_expression, values)
 
         return self._edits(added, [self._leaf_change(node, on_copy)])
+
+    def move_item(self, node: ast.List | ast.Tuple, old: int, new: int) -> Parts:
+        """Puts the text at `old` in front of the item at `new`, which stands before it."""
+        entries, value = self._entries_of(node), text(node.elts[old])
+        if not value:
+            return self._blocked(node, "has an item that is no text")
+        if new:
+            added = self._add(node, entries, new - 1, {0: value}, keyed=False)
+        else:
+            added = self._before_first(node, entries[0], [value], "")
+        removed = self._remove(node, entries, {old})
+        if isinstance(added, Blocked):
+            return added
+        if isinstance(removed, Blocked):
+            return removed
+        address = self._addresses.get(id(node))
+        if address is not None and isinstance(node, ast.List):
+            changes = [Change("delete", (*address, old)), Change("insert", (*address, new), plain_of(value))]
+            return self._edits([*added, *removed], changes)
+
+        def on_copy(clone: ast.List | ast.Tuple) -> None:
+            clone.elts.insert(new, clone.elts.pop(old))
+
+        return self._edits([*added, *removed], [self._leaf_change(node, on_copy)])
 
     def _before_first(
         self, node: ast.expr, first: _Entry, values: Sequence[Any], comment: str
@@ -924,7 +948,7 @@ class PythonModule:
         return Blocked(f"{self.path}:{self.line_of(node)}: `{name}` {reason}", "change it by hand")
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class _Patch:
     span: Span
     text: str

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Self
 from urllib.parse import urlsplit
 
 from fixer.deploy.health_check import health_checks, is_local
 from fixer.github.workflow import Step, Workflow
 from fixer.github.workflows import Workflows
+from fixer.records import entity
 
 if TYPE_CHECKING:
     from fixer.repository import Repository
@@ -21,15 +21,17 @@ _OTHERS = re.compile(
     r"docker\.(io|com)|amazonaws\.com|googleapis\.com|example\.com)$"
 )
 _NAMED = re.compile(r"up-?time|health|heart-?beat|monitor|smoke|synthetic|alive|ping|status", re.IGNORECASE)
-_MONITORS = re.compile(
-    r"aws_route53_health_check|aws_synthetics_canary|AWS::Route53::HealthCheck|AWS::Synthetics::Canary|"
-    r"google_monitoring_uptime_check_config|azurerm_application_insights(_standard)?_web_test|datadog_synthetics_test|"
-    r"uptimerobot_monitor|betteruptime_monitor|checkly_check|statuscake_uptime_check|pingdom_check|digitalocean_uptime_check"
-)
+_MONITORS = (
+    "aws_route53_health_check", "aws_synthetics_canary", "AWS::Route53::HealthCheck", "AWS::Synthetics::Canary",
+    "google_monitoring_uptime_check_config", "azurerm_application_insights_web_test",
+    "azurerm_application_insights_standard_web_test", "datadog_synthetics_test", "uptimerobot_monitor",
+    "betteruptime_monitor", "checkly_check", "statuscake_uptime_check", "pingdom_check", "digitalocean_uptime_check",
+)  # fmt: skip
+_SUFFIXES = (".tf", ".template", ".yml", ".yaml", ".json")
 _TOLD_ELSEWHERE = re.compile(r"^upptime/|blackbox[-_]exporter")
 
 
-@dataclass(frozen=True, eq=False)
+@entity
 class Check:
     """A workflow that runs by a clock and asks addresses."""
 
@@ -50,7 +52,7 @@ class Check:
         return any(map(_NAMED.search, texts))
 
 
-@dataclass(frozen=True, eq=False)
+@entity
 class Asking:
     """`elsewhere` is the file that says by which other monitor the application is watched; empty where none does."""
 
@@ -96,13 +98,15 @@ def _asks(step: Step) -> bool:
 
 
 def _elsewhere(repository: Repository, documents: tuple[Workflow, ...]) -> str:
-    for path in repository.files:
+    for path in repository.ending(*_SUFFIXES):
         name = path.rpartition("/")[2]
         if name in (".upptimerc.yml", "checkly.config.ts", "checkly.config.js"):
             return path
-        if name.endswith((".tf", ".template", ".yml", ".yaml", ".json")) and "node_modules" not in path:
+        if name.endswith(_SUFFIXES) and "node_modules" not in path:
             text = repository.text(path) if name.endswith(".tf") or "loud" in path or "infra" in path else ""
-            if _MONITORS.search(text) or ("prometheus" in path and "blackbox" in repository.text(path)):
+            if any(word in text for word in _MONITORS) or (
+                "prometheus" in path and "blackbox" in repository.text(path)
+            ):
                 return path
     for workflow in documents:
         if any(_TOLD_ELSEWHERE.search(step.action) for step in workflow.steps):

@@ -5,12 +5,13 @@ from __future__ import annotations
 import ast
 import re
 from collections.abc import Iterator
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Self
 
 from fixer.documents import DEVELOPMENT
 from fixer.languages.python import PythonModule
+from fixer.patterns import Rare
 from fixer.project.packages import PythonPackages
+from fixer.records import entity
 from fixer.runtime.picture import Runtime
 
 if TYPE_CHECKING:
@@ -25,9 +26,10 @@ _AGENTS = frozenset((
     "skywalking", "apache-skywalking", "statsd", "aws-embedded-metrics", "logfire", "signoz",
 ))  # fmt: skip
 _LAUNCHERS = frozenset(("ddtrace-run", "newrelic-admin", "opentelemetry-instrument", "sw-python"))
-_SPEAKS = re.compile(
-    r"prometheus|opentelemetry|ddtrace|newrelic|elasticapm|statsd|aws_embedded_metrics|markus", re.IGNORECASE
-)
+_LIBRARIES = (
+    "prometheus", "opentelemetry", "ddtrace", "newrelic", "elasticapm", "statsd", "aws_embedded_metrics", "markus",
+)  # fmt: skip
+_SPEAKS = Rare(f"(?i){'|'.join(_LIBRARIES)}", *_LIBRARIES)
 _OTHERS = re.compile(
     r"^\s*(?:from|import)\s+(opentelemetry|ddtrace|newrelic|elasticapm|statsd|aws_embedded_metrics|markus)\b", re.M
 )
@@ -37,7 +39,7 @@ _PUBLISHES = re.compile(
     r"\b(generate_latest|make_[aw]sgi_app|start_(?:http|wsgi)_server|push(?:add)?_to_gateway|MetricsHandler)\b"
 )
 _SERVES_ITSELF = re.compile(r"\bstart_(?:http|wsgi)_server\(|\bpush(?:add)?_to_gateway\(")
-_SHARED = re.compile(r"PROMETHEUS_MULTIPROC_DIR|PROMETHEUS_METRICS_EXPORT_PORT_RANGE", re.IGNORECASE)
+_SHARED = Rare(r"(?i)PROMETHEUS_(MULTIPROC_DIR|METRICS_EXPORT_PORT_RANGE)", "prometheus_m")
 _SUFFIXES = {
     "Counter": ("_total",),
     "Histogram": ("_bucket", "_sum", "_count"),
@@ -47,7 +49,12 @@ _SUFFIXES = {
 _ASIDE = re.compile(r"(^|/)(tests?|testing|examples?|docs?|benchmarks?)/|(^|/)(test_|conftest)[^/]*$")
 
 
-@dataclass(frozen=True, eq=False)
+def is_aside(path: str) -> bool:
+    """Whether a module is a test or an example, which nothing serves."""
+    return _ASIDE.search(path) is not None
+
+
+@entity
 class Exporters:
     """`by` says what exports metrics; empty where nothing does. `prometheus`: for Prometheus to fetch, by a library
     that counts in each process. `unwired` are modules that count and that nothing imports; `shared`: what counts in
@@ -67,7 +74,7 @@ class Exporters:
         modules = [
             module
             for module in repository.documents(PythonModule, lambda source: _SPEAKS.search(source.text) is not None)
-            if not _ASIDE.search(module.path)
+            if not is_aside(module.path)
         ]
         unwired: list[PythonModule] = []
         by, own_view, prometheus = "", "", False
@@ -110,7 +117,7 @@ def _is_used(module: PythonModule, repository: Repository) -> bool:
     folder = dotted.rpartition(".")[0]
     named = re.compile(rf"\b{re.escape(last)}\b")
     for other in repository.documents(PythonModule, lambda source: named.search(source.text) is not None):
-        if other.path == module.path or _ASIDE.search(other.path):
+        if other.path == module.path or is_aside(other.path):
             continue
         here = other.path.rpartition("/")[0]
         for origin in _imports(other, here.replace("/", ".")):

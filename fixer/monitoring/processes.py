@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Self
 
 from fixer.django.project import DjangoProject
 from fixer.languages.python import PythonModule
 from fixer.model import FileError
+from fixer.records import entity
 from fixer.runtime.picture import Runtime
 from fixer.runtime.places import Place
 from fixer.runtime.programs import Started
@@ -24,7 +24,7 @@ _ONE_PROCESS = frozenset(("daphne", "waitress-serve", "bjoern"))
 _WORKERS = ("-w", "--workers", "--processes")
 
 
-@dataclass(frozen=True, eq=False)
+@entity
 class Served:
     """A command that serves the application. `workers` is None where it does not say how many processes it starts."""
 
@@ -34,7 +34,7 @@ class Served:
     workers: int | None
 
 
-@dataclass(frozen=True, eq=False)
+@entity
 class GunicornConfigs:
     """The Python files that configure gunicorn, by path; `refused` are those that cannot be read, `taken` all files."""
 

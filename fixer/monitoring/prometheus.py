@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Self
 
 from fixer.documents import DEVELOPMENT
 from fixer.languages.promql import Asked, metrics
 from fixer.languages.yaml import Node, Yaml
+from fixer.records import entity
 from fixer.runtime.picture import Runtime
 from fixer.runtime.programs import Program
 
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from fixer.repository import Repository
 
 
-@dataclass(frozen=True, eq=False)
+@entity
 class ScrapeJob:
     """One entry of `scrape_configs`. `hosts` are those of its targets, without ports, as far as they are written."""
 
@@ -25,8 +25,19 @@ class ScrapeJob:
     hosts: tuple[str, ...]
     node: Node
 
+    @property
+    def path(self) -> str:
+        """The path that is asked."""
+        return _text(self.node.get("metrics_path")) or "/metrics"
 
-@dataclass(frozen=True, eq=False)
+    @property
+    def signs_in(self) -> bool:
+        """Whether it shows anything by which it may be known."""
+        keys = ("authorization", "basic_auth", "bearer_token", "bearer_token_file", "oauth2")
+        return any(self.node.get(key) is not None for key in keys)
+
+
+@entity
 class PrometheusConfig:
     """A file with `scrape_configs`."""
 
@@ -48,7 +59,7 @@ class PrometheusConfig:
         return found is not None and bool(found.data)
 
 
-@dataclass(frozen=True, eq=False)
+@entity
 class AlertRule:
     """One rule: the alert, or what it records, and the metrics that its expression asks for."""
 
@@ -61,7 +72,7 @@ class AlertRule:
         return metrics(_text(self.expression))
 
 
-@dataclass(frozen=True, eq=False)
+@entity
 class PrometheusFiles:
     """`django` are the names under which the application's containers are known to others, `servers` and `managers` the
     containers that run Prometheus and Alertmanager. `taken` are all files."""
@@ -73,6 +84,13 @@ class PrometheusFiles:
     servers: tuple[Program, ...]
     managers: tuple[Program, ...]
     taken: frozenset[str]
+
+    def watching(self, config: PrometheusConfig, name: str = "") -> ScrapeJob | None:
+        """The job that asks the application: the one of this name, else the only one that names its containers."""
+        if name:
+            return next((each for each in config.jobs if each.name == name), None)
+        found = [each for each in config.jobs if self.django & set(each.hosts)]
+        return found[0] if len(found) == 1 else None
 
     @classmethod
     def detect(cls, repository: Repository) -> Self:
@@ -112,15 +130,18 @@ def _text(node: Node | None) -> str:
 
 
 def _hosts(job: object) -> Iterator[str]:
-    listed = job.get("static_configs") if isinstance(job, dict) else None
+    if not isinstance(job, dict):
+        return
+    for target in _listed(job, "static_configs", "targets"):
+        yield target.partition("://")[2].partition(":")[0] if "://" in target else target.partition(":")[0]
+    yield from _listed(job, "dns_sd_configs", "names")
+
+
+def _listed(job: dict[str, object], key: str, inner: str) -> Iterator[str]:
+    listed = job.get(key)
     for each in listed if isinstance(listed, list) else ():
-        targets = each.get("targets") if isinstance(each, dict) else None
-        for target in targets if isinstance(targets, list) else ():
-            yield (
-                str(target).partition("://")[2].partition(":")[0]
-                if "://" in str(target)
-                else str(target).partition(":")[0]
-            )
+        names = each.get(inner) if isinstance(each, dict) else None
+        yield from map(str, names if isinstance(names, list) else ())
 
 
 def _rules(document: Yaml) -> Iterator[tuple[str, bool, Node]]:

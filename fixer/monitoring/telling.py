@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
 from functools import cached_property
 from typing import TYPE_CHECKING, Literal, Self
 
@@ -12,6 +11,7 @@ from fixer.github.expressions import expressions_below, expressions_in, reads, r
 from fixer.github.workflow import Job, Step, Workflow
 from fixer.github.workflows import Workflows
 from fixer.languages.yaml import Node
+from fixer.records import entity
 
 if TYPE_CHECKING:
     from fixer.repository import Repository
@@ -51,7 +51,7 @@ _HOUSEKEEPING = re.compile(
 """What looks after issues, or has a page of its own for what it finds."""
 
 
-@dataclass(frozen=True, eq=False)
+@entity
 class Telling:
     """A step that sends a message to somebody."""
 
@@ -75,7 +75,7 @@ class Telling:
         return runs_after_failure(self.step.condition)
 
 
-@dataclass(frozen=True, eq=False)
+@entity
 class Tellers:
     """Every step of the repository's workflows that tells somebody, and every workflow that others listen to."""
 

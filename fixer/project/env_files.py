@@ -8,16 +8,16 @@ from __future__ import annotations
 import posixpath
 import re
 from collections.abc import Iterator
-from dataclasses import dataclass
 
 from fixer.languages.lines import Lines
+from fixer.records import record
 
 _LINE = re.compile(r"(?:export\s+)?([A-Za-z_][\w.]*)\s*(?:=\s*+(.*))?$")
 _NAME = re.compile(r"(^\.?env(\.|$)|\.env(\.|$)|(^|[._-])environment$|(^|/)\.envs/)", re.IGNORECASE)
 _EXAMPLE = re.compile(r"example|sample|template|dist|default|tmpl|\.tpl", re.IGNORECASE)
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Entry:
     """One variable. `index` is its line, from 0; `text` is None for a name without a value."""
 

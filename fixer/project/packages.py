@@ -8,11 +8,12 @@ from __future__ import annotations
 import posixpath
 import re
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, NamedTuple, Self
 
 from fixer.languages.tables import json_object, natural, toml_table
+from fixer.records import record
 
 if TYPE_CHECKING:
     from fixer.repository import Repository
@@ -81,7 +82,7 @@ class VersionRange(NamedTuple):
         return self.text or "any version"
 
 
-@dataclass(frozen=True)
+@record
 class PythonPackages:
     """All requirements of the repository. `includes` are the `-r` of a requirements file, resolved.
 

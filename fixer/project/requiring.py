@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import TYPE_CHECKING, NamedTuple, Self
 
 from fixer.languages.lines import Lines
 from fixer.languages.toml import Toml
 from fixer.model import Address, Blocked, Document, FileError, Parts
 from fixer.project.packages import PythonPackages, Requirement, normalise, project_folder
+from fixer.records import entity
 
 if TYPE_CHECKING:
     from fixer.repository import Repository
@@ -58,7 +59,7 @@ class Release(NamedTuple):
         return self.lowest if re.match(r"\d", text) else self.like(text)
 
 
-@dataclass(frozen=True, eq=False)
+@entity
 class Requiring:
     """The files that name packages, as documents that can be edited; `refused` says why another cannot be."""
 

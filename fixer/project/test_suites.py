@@ -6,11 +6,12 @@ import ast
 import posixpath
 import re
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import TYPE_CHECKING, Literal, NamedTuple, Self
 
 from fixer.languages.tables import json_object, mapping, toml_table
 from fixer.project.pytest_options import is_configuration, options_of, words
+from fixer.records import record
 
 if TYPE_CHECKING:
     from fixer.repository import Repository
@@ -46,7 +47,7 @@ class Suite(NamedTuple):
         return "the tests marked integration" if self.kind == "marker" else self.path
 
 
-@dataclass(frozen=True)
+@record
 class TestSuites:
     """Integration suites and load tests, and health URLs by the file that probes them.
 

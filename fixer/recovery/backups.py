@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Self
 
 from fixer.github.workflow import Job, Workflow
 from fixer.github.workflows import path_within
 from fixer.languages.shell import Command
+from fixer.patterns import Rare
+from fixer.records import entity
 from fixer.recovery.scripts import DUMPS
 from fixer.runtime.following import Code, Followed, Where
 from fixer.runtime.texts import InYaml
@@ -29,27 +30,46 @@ KEPT = ".dump.sha256"
 _RESTORES = frozenset(("pg_restore", "dropdb"))
 _RESTORES_RDS = re.compile(r"restore-db-(?:instance|cluster)-(?:from|to)")
 # Files that say that a platform, or something else than a workflow, keeps backups: the path, and what they all hold.
-_INFRASTRUCTURE = tuple(
-    (re.compile(path), tuple(re.compile(text, re.MULTILINE) for text in texts))
+_INFRASTRUCTURE: tuple[tuple[re.Pattern[str], tuple[Rare, ...]], ...] = tuple(
+    (re.compile(path), tuple(texts))
     for path, *texts in (
-        (r"\.tf$", r"^\s*backup_retention_period\s*=\s*[1-9]"),
-        (r"\.tf$", r"^\s*resource\s+\"aws_backup_plan\""),
-        (r"\.(?:ts|py)$", r"aws_rds|aws-rds|aws_backup", r"backup_retention=|backupRetention:|BackupPlan\("),
-        (r"(?:^|/)(?:template|cloudformation)[^/]*\.(?:ya?ml|json)$", r"BackupRetentionPeriod\W{1,4}[1-9]"),
-        (r"(?:^|/)render\.ya?ml$", r"^databases:"),
-        (r"(?:^|/)app\.json$", r"heroku-postgresql"),
-        (r"(?:^|/)\.do/[^/]+\.ya?ml$", r"engine: PG"),
-        (r"(?:^|/)(?:crontab[^/]*|cron\.d/[^/]+|[^/]+\.cron)$", r"^[^#\n]*(?:pg_dump|backup)"),
-        (r"^(?!\.github/).*\.ya?ml$", r"^kind: CronJob", r"pg_dump"),
+        (r"\.tf$", Rare(r"(?m)^\s*backup_retention_period\s*=\s*[1-9]", "backup_retention_period")),
+        (r"\.tf$", Rare(r"(?m)^\s*resource\s+\"aws_backup_plan\"", "aws_backup_plan")),
+        (
+            r"\.(?:ts|py)$",
+            Rare(r"aws_rds|aws-rds|aws_backup", "aws_rds", "aws-rds", "aws_backup"),
+            Rare(r"(?:backup_retention=|backupRetention:|BackupPlan\()", "backup", "BackupPlan"),
+        ),
+        (
+            r"(?:^|/)(?:template|cloudformation)[^/]*\.(?:ya?ml|json)$",
+            Rare(r"BackupRetentionPeriod\W{1,4}[1-9]", "BackupRetentionPeriod"),
+        ),
+        (r"(?:^|/)render\.ya?ml$", Rare(r"(?m)^databases:", "databases:")),
+        (r"(?:^|/)app\.json$", Rare(r"heroku-postgresql", "heroku-postgresql")),
+        (r"(?:^|/)\.do/[^/]+\.ya?ml$", Rare(r"engine: PG", "engine: PG")),
+        (
+            r"(?:^|/)(?:crontab[^/]*|cron\.d/[^/]+|[^/]+\.cron)$",
+            Rare(r"(?m)^[^#\n]*(?:pg_dump|backup)", "pg_dump", "backup"),
+        ),
+        (r"^(?!\.github/).*\.ya?ml$", Rare(r"(?m)^kind: CronJob", "CronJob"), Rare(r"pg_dump", "pg_dump")),
         (
             r"^(?!\.github/).*\.ya?ml$",
-            r"^kind: ScheduledBackup|^\s*(?:- )?image:\s*\S*(?:postgres-backup|db-backup|pgback)",
+            Rare(
+                r"(?m)^kind: ScheduledBackup|^\s*(?:- )?image:\s*\S*(?:postgres-backup|db-backup|pgback)",
+                *("ScheduledBackup", "postgres-backup", "db-backup", "pgback"),
+            ),
         ),
-        (r"(?:^|/)(?:celery|settings|beat|schedule)[^/]*\.py$", r"dbbackup", r"crontab\("),
+        (
+            r"(?:^|/)(?:celery|settings|beat|schedule)[^/]*\.py$",
+            Rare(r"dbbackup", "dbbackup"),
+            Rare(r"crontab\(", "crontab("),
+        ),
     )
 )
-_RDS = re.compile(
-    r"\baws rds \w|aws_db_instance|aws_rds_cluster|\.rds\.amazonaws\.com|RDS_INSTANCE|rds-snapshot|aws_rds|aws-rds"
+_INFRASTRUCTURE_SUFFIXES = (".tf", ".ts", ".py", ".yml", ".yaml", ".json", ".cron")
+_RDS = Rare(
+    r"\baws rds \w|aws_db_instance|\.rds\.amazonaws\.com|RDS_INSTANCE|rds-snapshot|aws_rds|aws-rds",
+    *("aws rds ", "aws_db_instance", ".rds.amazonaws.com", "RDS_INSTANCE", "rds-snapshot", "aws_rds", "aws-rds"),
 )
 _CODE = re.compile(r"\.(?:sh|bash|tf|ts|py|ya?ml|env|json)$|(?:^|/)\.env[\w.]*$|(?:^|/)(?:bin|scripts)/[\w-]+$")
 
@@ -59,7 +79,7 @@ def backs_up(text: str) -> bool:
     return _BACKS_UP.search(text) is not None
 
 
-@dataclass(frozen=True, eq=False)
+@entity
 class Scheduled:
     """A job that runs on a schedule, and all commands that it runs, those of the repository's scripts included."""
 
@@ -97,7 +117,7 @@ class Scheduled:
         return False
 
 
-@dataclass(frozen=True, eq=False)
+@entity
 class Backups:
     """The jobs that run on a schedule; the file that says that something else keeps backups, and one that speaks of
     RDS; empty where none does."""
@@ -141,7 +161,8 @@ def _scheduled(repository: Repository) -> Iterator[Scheduled]:
 
 
 def _infrastructure(repository: Repository) -> str:
-    for path in repository.files:
+    crontabs = (path for path in repository.files if "cron" in path)
+    for path in sorted({*repository.ending(*_INFRASTRUCTURE_SUFFIXES), *crontabs}):
         for named, texts in _INFRASTRUCTURE:
             if named.search(path) and all(text.search(repository.text(path)) for text in texts):
                 return path

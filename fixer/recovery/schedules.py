@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
 from typing import Any
 
 from fixer.deploy.deployments import DeployJob, Deployments
@@ -11,9 +10,10 @@ from fixer.github.action_files import ActionFiles
 from fixer.github.catalog.actions import Catalog
 from fixer.github.catalog.copied import copied
 from fixer.github.expressions import ANY, names_read, reads_below
-from fixer.github.workflow import Job, Workflow
+from fixer.github.workflow import Job, Workflow, new_jobs
 from fixer.languages.yaml import entry_lines
 from fixer.model import Blocked
+from fixer.records import record
 from fixer.runtime.picture import Runtime
 
 Plain = dict[str, Any]
@@ -22,7 +22,7 @@ SIGNS_IN = "aws-actions/configure-aws-credentials"
 _MEANS_NOTHING_ELSEWHERE = frozenset(("steps", "needs", "matrix", "strategy", "job", "inputs", ANY))
 
 
-@dataclass(frozen=True)
+@record
 class SignIn:
     """What a job has from another one so that it may speak to AWS: keys of the job, and its first step."""
 
@@ -100,7 +100,7 @@ def scheduled_workflow(title: str, cron: str, job_id: str, job: Plain, like: Wor
     lines = [f"name: {title}", "", "on:", *entry_lines("on", events, style)[1:], ""]
     lines += [*entry_lines("permissions", {"contents": "read"}, style), ""]
     lines += [*entry_lines("concurrency", {"group": job_id}, style), ""]
-    return "\n".join([*lines, *entry_lines("jobs", jobs, style), ""])
+    return "\n".join([*lines, *new_jobs(jobs, style), ""])
 
 
 def free_path(taken: Iterable[str], *names: str) -> str | Blocked:

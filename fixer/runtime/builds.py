@@ -5,7 +5,7 @@ from __future__ import annotations
 import posixpath
 import re
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import field
 from functools import cached_property
 from typing import TYPE_CHECKING, Self
 
@@ -16,6 +16,7 @@ from fixer.github.workflow import Workflow
 from fixer.languages.dockerfile import Dockerfile, ImageRef
 from fixer.languages.lines import Lines
 from fixer.model import FileError
+from fixer.records import entity
 from fixer.runtime.images import Image
 from fixer.runtime.picture import Runtime
 from fixer.runtime.programs import Program
@@ -36,7 +37,7 @@ _READ = re.compile(
 )
 
 
-@dataclass(frozen=True, eq=False)
+@entity
 class ImageBuild:
     """How one image is built and who runs it. `context` is a folder from the top of the repository, None where none
     fits; `contexts` are all that builds of its Dockerfile say.
@@ -108,7 +109,7 @@ class ImageBuild:
         return tuple(path for path in self.texts if posixpath.basename(path) == name and not self.excluded(path))
 
 
-@dataclass(frozen=True, eq=False)
+@entity
 class ImageBuilds:
     """Every image that can be built here. `strangers` are programs that run an image of which nothing says who builds
     it; `documented` are the folders of containers into which the documentation mounts what the caller works on."""

@@ -9,7 +9,7 @@ from __future__ import annotations
 import posixpath
 import re
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import field, replace
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, Self
 
@@ -19,6 +19,7 @@ from fixer.languages.dockerfile import ImageRef
 from fixer.languages.yaml import Node, Yaml
 from fixer.model import FileError, Source
 from fixer.project.env_files import is_example
+from fixer.records import entity
 from fixer.runtime.following import Code, Where, env_values, lines_of
 from fixer.runtime.holders import InEnvFile, InMapping
 from fixer.runtime.images import Image, Images
@@ -37,7 +38,7 @@ _DEEPEST = 8
 """`extends` and `include` that lead further go round in a circle."""
 
 
-@dataclass(frozen=True, eq=False)
+@entity
 class Defined:
     """One service as one file means it: its own mapping first, then what it takes over, each in its document."""
 
@@ -84,7 +85,7 @@ class Defined:
         return None
 
 
-@dataclass(frozen=True, eq=False)
+@entity
 class Composition:
     """The services that one compose file starts, by name; `others` are those of files that it is used with."""
 
@@ -97,7 +98,7 @@ class Composition:
         return self.services.get(name) or self.others.get(name)
 
 
-@dataclass(frozen=True, eq=False)
+@entity
 class Compositions:
     """Every compose file with its programs and servers."""
 

@@ -24,6 +24,7 @@ from fixer.languages.tables import toml_table
 from fixer.languages.yaml import Node, Yaml
 from fixer.model import FileError, Source
 from fixer.project.env_files import entries, is_env_file
+from fixer.records import entity
 from fixer.repository import generated_by
 from fixer.runtime.places import Place
 from fixer.runtime.programs import Started, Value
@@ -38,6 +39,8 @@ _ARGUMENTS = frozenset(("$@", "$*", "${@}", "${*}", "$1"))
 _PRINTS = frozenset(("echo", "printf"))
 _SHEBANG = re.compile(r"#!.*\b(ba|da|a|z)?sh\b")
 _SCRIPT = re.compile(r"\.(sh|bash)$")
+_BELOW_A_VARIABLE = re.compile(r"(?:.*/)?\$(?:\w+|\{\w+\})/((?:[\w.-]+/)+[\w.-]+)")
+"""A path in folders below one that a variable names, which may well be the top of the repository."""
 _ON_PATH = ("/usr/local/bin", "/usr/bin", "/bin")
 # Entrypoints that base images bring, which end by running their arguments.
 _OF_IMAGES = frozenset(("docker-entrypoint.sh", "docker-php-entrypoint", "launcher", "entrypoint"))
@@ -49,7 +52,7 @@ _PACKAGE_RUNNERS = frozenset(("npm", "pnpm", "yarn", "bun"))
 _LIFECYCLE = {"test": "test", "t": "test", "tst": "test", "start": "start", "stop": "stop", "restart": "restart"}
 
 
-@dataclass(frozen=True, eq=False)
+@entity
 class Where:
     """How a path of a program leads to a file of the repository.
 
@@ -107,7 +110,8 @@ class Where:
     def program(self, word: str) -> str | None:
         """The file that a command's first word starts."""
         if "$" in word:
-            return None
+            below = _BELOW_A_VARIABLE.fullmatch(word)
+            return below[1] if below is not None and self.repository.exists(below[1]) else None
         if "/" in word or _SCRIPT.search(word):
             return self._file(word)
         if not self.contained:
@@ -127,7 +131,7 @@ class Where:
         return found[0] if len(found) == 1 else None
 
 
-@dataclass(frozen=True, eq=False)
+@entity
 class Code:
     """Shell code and where it stands."""
 
@@ -230,7 +234,10 @@ class Followed:
             elif (script := _python_script(command, where)) is not None:
                 self._python(script, command, code, where, depth)
             elif path is None and _SCRIPT.search(word.text):
-                self.unknown.append(f"{code.text.path}: {word.text} is not in the repository")
+                where_it_is = (
+                    f"which script {word.text} is" if "$" in word.text else f"{word.text} is not in the repository"
+                )
+                self.unknown.append(f"{code.text.path}: {where_it_is}")
                 self._rest(command, code, where, depth)
             elif path is None and code.runs_arguments and _starts_script(command, where):
                 self._rest(command, code, where, depth)
@@ -270,7 +277,7 @@ class Followed:
             if text in ("-o", "+o", "-O"):
                 continue
             if not text.startswith(("-", "+")) and command.argv[at - 1].text not in ("-o", "+o", "-O"):
-                path = where.located(text)
+                path = where.program(text) if "$" in text else where.located(text)
                 if path is not None and where.repository.exists(path):
                     self._follow(path, command, at + 1, code, where, depth)
                 elif "$" in text:

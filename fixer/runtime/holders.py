@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 from fixer.languages.lines import Lines
 from fixer.languages.yaml import Node, Yaml
 from fixer.model import Parts
+from fixer.records import entity
 from fixer.runtime.places import Place
 from fixer.runtime.programs import OutOfReach
 
 
-@dataclass(frozen=True, eq=False)
+@entity
 class InMapping:
     """`environment` is a mapping or a list of `NAME=value`; where there is none (None), `owner` gets the key `name`,
     before the key `before` where it has that."""
@@ -37,7 +36,7 @@ class InMapping:
         return self.document.add_key(self.owner, self.name, {name: value}, before=before)
 
 
-@dataclass(frozen=True, eq=False)
+@entity
 class InEnvFile:
     """A tracked file of variables."""
 
@@ -52,7 +51,7 @@ class InEnvFile:
         return self.document.append(f"{name}={value}")
 
 
-@dataclass(frozen=True, eq=False)
+@entity
 class InNamedList:
     """A list of entries such as `{name: A, value: b}`, as in Kubernetes and Render; `label` is the key of the name.
     Where there is none (None), `owner` gets the key `key_name`."""

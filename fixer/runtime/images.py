@@ -10,7 +10,6 @@ import json
 import posixpath
 import re
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass
 from fnmatch import fnmatchcase
 from functools import cached_property
 from itertools import pairwise, product
@@ -25,6 +24,7 @@ from fixer.languages.makefile import targets
 from fixer.languages.shell import Script
 from fixer.languages.tables import natural
 from fixer.model import FileError, Span
+from fixer.records import entity
 from fixer.runtime.places import Place
 
 if TYPE_CHECKING:
@@ -50,7 +50,7 @@ class Build(NamedTuple):
     writes: tuple[str, ...] = ()
 
 
-@dataclass(frozen=True, eq=False)
+@entity
 class Image:
     """What a stage of a Dockerfile makes, and everything that builds it. `context` is None where it is not known."""
 
@@ -181,7 +181,7 @@ def _inside(path: str, target: str, source: str, *, into: bool) -> Iterator[str]
         yield source
 
 
-@dataclass(frozen=True, eq=False)
+@entity
 class Images:
     """Every image that the repository's Dockerfiles make. `unknown` are builds that cannot be followed."""
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import TYPE_CHECKING, Self
 
 from fixer.github.expressions import expressions_in
@@ -16,6 +16,7 @@ from fixer.github.workflows import Workflows, path_within
 from fixer.languages.dockerfile import ImageRef
 from fixer.languages.tables import mapping, sequence
 from fixer.languages.yaml import Node
+from fixer.records import entity
 from fixer.runtime.composed import Compositions, with_merged
 from fixer.runtime.docker_calls import call_of, contained, published, starts_composition
 from fixer.runtime.following import Code, Followed, Where, is_docker
@@ -34,7 +35,7 @@ _SERVER_ACTION = re.compile(r"(?<![\w])(postgres\w*|mysql|mariadb|redis)(?![\w])
 _TO_LATER_STEPS = re.compile(r"\$\{?GITHUB_ENV\b")
 
 
-@dataclass(frozen=True, eq=False)
+@entity
 class JobPrograms:
     """What the jobs of all workflows run, and the servers that they start for it."""
 

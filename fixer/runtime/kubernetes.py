@@ -8,7 +8,7 @@ from __future__ import annotations
 import posixpath
 import re
 from collections.abc import Iterator
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from functools import cached_property
 from itertools import pairwise
 from typing import TYPE_CHECKING, Self
@@ -22,6 +22,7 @@ from fixer.languages.dockerfile import ImageRef
 from fixer.languages.tables import natural
 from fixer.languages.yaml import Node, Yaml
 from fixer.model import FileError, Source
+from fixer.records import entity
 from fixer.runtime.following import Where, scalar
 from fixer.runtime.holders import InNamedList
 from fixer.runtime.images import Image, Images
@@ -46,7 +47,7 @@ _GIVEN = ("configMap", "secret", "projected", "downwardAPI")
 _MOST_DOCUMENTS = 100
 
 
-@dataclass(frozen=True, eq=False)
+@entity
 class Resource:
     """One document of a manifest. `alone`: it is all that its file has, so that builders may change it."""
 
@@ -73,7 +74,7 @@ class Resource:
         return node.texts("labels") if node is not None else {}
 
 
-@dataclass(frozen=True, eq=False)
+@entity
 class Manifests:
     """What the cluster runs. `unknown` are manifests and charts that cannot be read."""
 

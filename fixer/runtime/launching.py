@@ -6,6 +6,7 @@ import shlex
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
+from fixer.records import entity
 from fixer.runtime.following import SHELLS, Code, Followed, Where
 from fixer.runtime.images import Image
 from fixer.runtime.places import Place
@@ -14,7 +15,7 @@ from fixer.runtime.settings import loads, runs_django
 from fixer.runtime.texts import Fixed, InInstruction, Written
 
 
-@dataclass(frozen=True, eq=False)
+@entity
 class Launch:
     """One of the two, as words, each with the text that it stands in. `code` is the same as shell code where it is
     written in one string; `shell`: a shell reads it, so that it takes no arguments."""

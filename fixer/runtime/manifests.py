@@ -8,12 +8,12 @@ import re
 import shlex
 import tomllib
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Self
 
 from fixer.docker.compose import Mount
 from fixer.languages.yaml import Node, Yaml
 from fixer.model import FileError, Source, Span
+from fixer.records import entity
 from fixer.runtime.following import Code, Where, lines_of, scalar, supervised, yaml_of
 from fixer.runtime.holders import InMapping, InNamedList
 from fixer.runtime.images import Image, Images
@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 _NOWHERE = Span(0, 0)
 
 
-@dataclass(frozen=True, eq=False)
+@entity
 class PlatformPrograms:
     """What the platforms start. `unknown` are files of which a part cannot be followed."""
 
@@ -57,7 +57,7 @@ class PlatformPrograms:
         return cls(tuple(programs), tuple(unknown)) if programs or unknown else None
 
 
-@dataclass(frozen=True, eq=False)
+@entity
 class _Said:
     """What a file says of one program. `image` is built here; `host` is the folder of a machine without container."""
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from functools import cached_property
 from typing import TYPE_CHECKING, Self
 
@@ -12,6 +12,7 @@ from fixer.documents import DEVELOPMENT
 from fixer.languages.makefile import targets
 from fixer.model import Span
 from fixer.project.env_files import is_env_file
+from fixer.records import entity
 from fixer.runtime.composed import Compositions
 from fixer.runtime.docker_calls import contained
 from fixer.runtime.following import Code, Followed, Where, env_values, file_code, is_docker, lines_of
@@ -39,7 +40,7 @@ _MOST_DOCUMENTS = 200
 _NOWHERE = Span(0, 0)
 
 
-@dataclass(frozen=True, eq=False)
+@entity
 class EnvFiles:
     """The tracked files of variables: values by path."""
 
@@ -52,7 +53,7 @@ class EnvFiles:
         return cls({path: found for path, found in values.items() if found})
 
 
-@dataclass(frozen=True, eq=False)
+@entity
 class ScriptPrograms:
     """Scripts and Makefiles that start Django or containers, each as a program of the machine that it is called on."""
 
@@ -94,7 +95,7 @@ class ScriptPrograms:
         return cls(tuple(found))
 
 
-@dataclass(frozen=True, eq=False)
+@entity
 class Runtime:
     """Every program that the repository's files start, and every server that they start or name.
 

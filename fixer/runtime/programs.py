@@ -7,17 +7,20 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass, field
+from dataclasses import field
 from enum import StrEnum
 from functools import cached_property
 from typing import NamedTuple, Protocol
 
 from fixer.docker.compose import Mount
 from fixer.languages.shell import Command, Structure
+from fixer.languages.shell import word as shell_word
 from fixer.languages.yaml import Node, Yaml
 from fixer.model import Blocked, Parts
+from fixer.records import entity
 from fixer.runtime.images import Image
 from fixer.runtime.places import Place
+from fixer.scripts import ScriptText
 
 SETTINGS_VARIABLE = "DJANGO_SETTINGS_MODULE"
 Origin = str
@@ -48,7 +51,7 @@ class Holder(Protocol):
     def add(self, name: str, value: str) -> Parts: ...
 
 
-@dataclass(frozen=True, eq=False)
+@entity
 class OutOfReach:
     """A holder that is no file of the repository; `who` has to be told."""
 
@@ -63,7 +66,7 @@ class OutOfReach:
         return Blocked(f"{self.who} gives {self.place.name} its variables", f"set {name}={value} there")
 
 
-@dataclass(frozen=True, eq=False)
+@entity
 class Environment:
     """The variables of one program. `values`: the strongest first. `unknown`: sources that cannot be read here."""
 
@@ -104,7 +107,7 @@ class Environment:
         return self.holder.add(name, value)
 
 
-@dataclass(frozen=True, eq=False)
+@entity
 class Server:
     """A database, cache or pooler that a program can reach.
 
@@ -145,10 +148,10 @@ class Text(Protocol):
 
     def line(self, offset: int) -> int: ...
 
-    def insert(self, offset: int, text: str) -> Parts: ...
+    def insert(self, offset: int, text: ScriptText) -> Parts: ...
 
 
-@dataclass(frozen=True, eq=False)
+@entity
 class Started:
     """A command that a program runs, and the text that it is written in. `folder` is where it runs, from the top of
     the repository; None where not known. `exported` are variables that the scripts around it set before."""
@@ -192,9 +195,11 @@ class Started:
 
     def given(self, name: str, value: str) -> Parts:
         """The same command with a variable of its own: `NAME=value command`."""
-        if re.fullmatch(r"[\w@%+=:,./-]+", value) is None:
+        given = shell_word(value)
+        if isinstance(given, Blocked) or given != value or not re.fullmatch(r"[A-Za-z_]\w*", name, re.ASCII):
             return Blocked(f"{name}={value} would need quotes", "write it by hand")
-        return self.text.insert(_environment_start(self.command), f"{name}={value} ")
+        text = ScriptText.of("@name@=@value@ ", name=ScriptText.name(name), value=given)
+        return self.text.insert(_environment_start(self.command), text)
 
 
 def _inline(command: Command) -> Iterator[tuple[str, str]]:
@@ -258,7 +263,7 @@ def django_verb(argv: tuple[str, ...]) -> str:
     return ""
 
 
-@dataclass(frozen=True, eq=False)
+@entity
 class Program:
     """One thing that is started, as one file says it.
 

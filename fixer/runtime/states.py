@@ -5,12 +5,12 @@ from __future__ import annotations
 import posixpath
 import re
 from collections.abc import Iterator
-from dataclasses import dataclass
 from functools import cached_property
 
 from fixer.docker.privileges import User, users_made
 from fixer.languages.dockerfile import Dockerfile, Instruction, Stage, expanded
 from fixer.languages.shell import Script
+from fixer.records import entity, record
 from fixer.runtime.builds import ImageBuild
 from fixer.runtime.images import local_sources
 from fixer.runtime.programs import Started
@@ -19,7 +19,7 @@ from fixer.runtime.programs import Started
 _SETTINGS = {"gunicorn": ("gunicorn.conf.py", ("-c", "--config")), "uwsgi": ("", ("--ini",))}
 
 
-@dataclass(frozen=True)
+@record
 class State:
     """Where an instruction acts: the working folder, the user (empty: the image's own), what variables say."""
 
@@ -42,7 +42,7 @@ class State:
         return Script.parse(self.instruction.script)
 
 
-@dataclass(frozen=True, eq=False)
+@entity
 class Container:
     """A container of an image."""
 

@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
 
 from fixer.languages.dockerfile import Dockerfile, Instruction
 from fixer.languages.lines import Lines
 from fixer.languages.yaml import Node, Yaml
 from fixer.model import Blocked, Parts, Source
+from fixer.records import entity
+from fixer.scripts import ScriptText, with_edits
 
 
-@dataclass(frozen=True, eq=False)
+@entity
 class Fixed:
     """Code that was put together from several places, or that no builder can change."""
 
@@ -22,11 +23,11 @@ class Fixed:
     def line(self, offset: int) -> int:
         return self.at
 
-    def insert(self, offset: int, text: str) -> Parts:
+    def insert(self, offset: int, text: ScriptText) -> Parts:
         return Blocked(f"{self.path}:{self.at} cannot be changed in place", f"put `{text.strip()}` there by hand")
 
 
-@dataclass(frozen=True, eq=False)
+@entity
 class InFile:
     """Code of a file of its own, or of a part of it that starts at `start`."""
 
@@ -41,7 +42,7 @@ class InFile:
     def line(self, offset: int) -> int:
         return self.source.line_of(min(self.start + offset, len(self.source.text)))
 
-    def insert(self, offset: int, text: str) -> Parts:
+    def insert(self, offset: int, text: ScriptText) -> Parts:
         if self.document is None:
             return Fixed(self.path, self.line(offset)).insert(offset, text)
         index = self.line(offset) - 1
@@ -50,7 +51,7 @@ class InFile:
         return self.document.replace(index, line[:column] + text + line[column:])
 
 
-@dataclass(frozen=True, eq=False)
+@entity
 class InYaml:
     """A scalar."""
 
@@ -64,11 +65,11 @@ class InYaml:
     def line(self, offset: int) -> int:
         return self.document.source.line_of(self.document.span_of(self.node, offset, offset).start)
 
-    def insert(self, offset: int, text: str) -> Parts:
+    def insert(self, offset: int, text: ScriptText) -> Parts:
         return self.document.splice_scalar(self.node, [(offset, offset, text)])
 
 
-@dataclass(frozen=True, eq=False)
+@entity
 class InInstruction:
     """The shell form of CMD or ENTRYPOINT, or one string of its JSON form (`item`)."""
 
@@ -83,13 +84,13 @@ class InInstruction:
     def line(self, offset: int) -> int:
         return self.dockerfile.line(self.instruction)
 
-    def insert(self, offset: int, text: str) -> Parts:
+    def insert(self, offset: int, text: ScriptText) -> Parts:
         body = self.instruction.body
         if self.item is None and isinstance(body, str):
             span = self.instruction.span
             if "\n" in self.dockerfile.source.text[span.start : span.end]:
                 return Fixed(self.path, self.line(0)).insert(0, text)
-            return self.dockerfile.set_body(self.instruction, body[:offset] + text + body[offset:])
+            return self.dockerfile.set_body(self.instruction, with_edits(body, [(offset, offset, text)]))
         if self.item is None:
             return Fixed(self.path, self.line(0)).insert(0, text)
         words = list(body)
@@ -100,7 +101,7 @@ class InInstruction:
 Outer = Fixed | InFile | InYaml | InInstruction
 
 
-@dataclass(frozen=True, eq=False)
+@entity
 class Within:
     """Code in quotes within other code, as in `sh -c "…"`: the same characters, from `start` on."""
 
@@ -114,7 +115,7 @@ class Within:
     def line(self, offset: int) -> int:
         return self.outer.line(self.start + offset)
 
-    def insert(self, offset: int, text: str) -> Parts:
+    def insert(self, offset: int, text: ScriptText) -> Parts:
         return self.outer.insert(self.start + offset, text)
 
 

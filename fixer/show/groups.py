@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import NamedTuple
 
 from fixer.model import Blocked, Fix, Level, Reported, Rule, Tier
@@ -11,7 +11,8 @@ from fixer.tasks import task_of
 
 
 class Group(NamedTuple):
-    """Findings of one rule with one answer. `numbers` are their indexes in what was grouped."""
+    """Findings of one rule with one answer. `numbers` are their indexes in what was grouped; `along` are findings of
+    other rules that go with them."""
 
     id: str
     rule: Rule
@@ -19,6 +20,7 @@ class Group(NamedTuple):
     tier: Tier | None
     members: tuple[Reported, ...]
     numbers: tuple[int, ...]
+    along: tuple[Reported, ...] = ()
 
     @property
     def ids(self) -> tuple[str, ...]:
@@ -43,6 +45,11 @@ class Group(NamedTuple):
         return tuple(dict.fromkeys(member.finding.message for member in self.members))
 
     @property
+    def also(self) -> tuple[str, ...]:
+        """What else is gone with these fixes, in words."""
+        return tuple(dict.fromkeys(f"{each.rule.id}: {each.finding.message}" for each in self.along))
+
+    @property
     def todo(self) -> tuple[str, ...]:
         cures = (member.finding.cure for member in self.members)
         return tuple(dict.fromkeys(todo for cure in cures if isinstance(cure, Fix) for todo in cure.todo))
@@ -54,12 +61,17 @@ class Group(NamedTuple):
         return cure if isinstance(cure, Blocked) else None
 
 
-def grouped(reported: Sequence[Reported]) -> list[Group]:
-    """The worst level first, then by task; otherwise in the order in which each group is met first."""
+def grouped(reported: Sequence[Reported], along: Mapping[int, Sequence[Reported]] | None = None) -> list[Group]:
+    """The worst level first, then by task; otherwise in the order in which each group is met first. `along` are those
+    of a plan, where these are the fixes that it takes."""
     found: dict[tuple[str, tuple[str, str]], list[int]] = {}
     for number, each in enumerate(reported):
         found.setdefault((each.rule.id, answer(each)), []).append(number)
-    groups = [_group([reported[n] for n in numbers], numbers) for numbers in found.values()]
+    gone = along or {}
+    groups = [
+        _group([reported[n] for n in numbers], numbers, [each for n in numbers for each in gone.get(n, ())])
+        for numbers in found.values()
+    ]
     return sorted(groups, key=_rank)
 
 
@@ -68,11 +80,11 @@ def _rank(group: Group) -> tuple[int, int, str]:
     return group.level.rank, task.rank, task.id
 
 
-def _group(members: Sequence[Reported], numbers: Iterable[int]) -> Group:
+def _group(members: Sequence[Reported], numbers: Iterable[int], along: Iterable[Reported]) -> Group:
     first = members[0]
     cure = first.finding.cure
     tier = cure.tier if isinstance(cure, Fix) else None
-    return Group(group_id(first), first.rule, answer(first)[1], tier, tuple(members), tuple(numbers))
+    return Group(group_id(first), first.rule, answer(first)[1], tier, tuple(members), tuple(numbers), tuple(along))
 
 
 def places(group: Group) -> str:

@@ -6,9 +6,9 @@ Without script everything can be read; script adds the ticks, the filter, the sw
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
 
 from fixer.model import Fix, Level, Plan, Reported
+from fixer.records import record
 from fixer.selection import companions
 from fixer.show.diff import FileDiff, file_diff
 from fixer.show.groups import Group, places
@@ -21,7 +21,7 @@ from fixer.show.words import TIER_WORDS, configuration, in_words, plan_in_words
 from fixer.tasks import task_of
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class File:
     """What a fix changes in one file."""
 
@@ -31,7 +31,7 @@ class File:
     chunks: tuple[Chunk, ...]
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Other:
     """A fix that is chosen together with another."""
 
@@ -40,7 +40,7 @@ class Other:
     group: str
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Member:
     """One fix. `line` is that of the file on disk that it changes first."""
 
@@ -52,7 +52,7 @@ class Member:
     others: tuple[Other, ...]
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Card:
     """A group of fixes. `why` are its reasons where all of its members share them."""
 
@@ -63,7 +63,7 @@ class Card:
     members: tuple[Member, ...]
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Place:
     """Where a finding stays, with its line."""
 
@@ -72,14 +72,14 @@ class Place:
     text: str
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Stays:
     group: Group
     config: str
     places: tuple[Place, ...]
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Part:
     """A task in the navigation."""
 

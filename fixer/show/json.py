@@ -64,6 +64,7 @@ def plan_json(plan: Plan, read: Read) -> str:
                     **_identity(reported),
                     "fix": _fix(reported.finding.cure, None),
                     "files": changed.get(number, []),
+                    "also": [{**_ids(gone), **_identity(gone)} for gone in plan.along.get(number, ())],
                 }
                 for number, reported in enumerate(plan.taken)
                 if isinstance(reported.finding.cure, Fix)

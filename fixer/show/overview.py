@@ -6,7 +6,7 @@ The terminal, the page, the pull request and the summary of a workflow run all b
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import NamedTuple
 
 from fixer.model import Level, Plan, Reported
@@ -19,7 +19,7 @@ WORST = 10
 
 
 class Row(NamedTuple):
-    """How many findings of a task have each level, and how many of them have a fix that is taken."""
+    """How many findings of a task have each level, and how many of them are gone with the fixes that are taken."""
 
     reference: str
     title: str
@@ -42,10 +42,13 @@ class Overview(NamedTuple):
         return tuple(group for group in self.groups if group.level is Level.ERROR)[:WORST]
 
 
-def overview(taken: Sequence[Reported], left: Sequence[Reported] = ()) -> Overview:
-    groups, stays = grouped(taken), grouped(left)
+def overview(
+    taken: Sequence[Reported], left: Sequence[Reported] = (), along: Mapping[int, Sequence[Reported]] | None = None
+) -> Overview:
+    groups, stays = grouped(taken, along), grouped(left)
+    gone = [reported for group in groups for reported in group.along]
     return Overview(
-        tuple(_rows(taken, left)),
+        tuple(_rows([*taken, *gone], left)),
         tuple(groups),
         tuple(stays),
         tuple(dict.fromkeys(todo for group in groups for todo in group.todo)),
@@ -54,7 +57,7 @@ def overview(taken: Sequence[Reported], left: Sequence[Reported] = ()) -> Overvi
 
 
 def overview_of(plan: Plan) -> Overview:
-    return overview(plan.taken, plan.left)
+    return overview(plan.taken, plan.left, plan.along)
 
 
 def _rows(taken: Iterable[Reported], left: Iterable[Reported]) -> Iterable[Row]:

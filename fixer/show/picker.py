@@ -7,7 +7,6 @@ else. Nothing is written here: the answer says what was chosen, or what a person
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass
 from typing import ClassVar
 
 from rich.text import Text
@@ -19,6 +18,7 @@ from textual.widgets import Footer, Input, OptionList, Static
 from textual.widgets.option_list import Option
 
 from fixer.model import Fix, Plan
+from fixer.records import record
 from fixer.selection import companions
 from fixer.show.diff import FileDiff, file_diff
 from fixer.show.groups import Group, grouped
@@ -33,14 +33,14 @@ LONGEST = 400
 """Lines of a diff that are shown."""
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Take:
     """The ids of the fixes to make."""
 
     names: tuple[str, ...]
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Edit:
     """A file to open in the editor, and the ids that are not ticked so far."""
 
@@ -49,7 +49,7 @@ class Edit:
     unticked: frozenset[str]
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Never:
     """A rule that files are to be free of, and the ids that are not ticked so far."""
 
@@ -61,7 +61,7 @@ class Never:
 Answer = Take | Edit | Never
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Row:
     """A group, or one fix of it where `number` is not negative."""
 

@@ -44,25 +44,17 @@ def source_of(path: str, read: Read) -> Source:
         return Source(path, "")
 
 
-def unwritten(plan: Plan, read: Read) -> tuple[Plan, Read]:
-    """The plan for a person who has the files of before: findings that stay get their places in these.
-
-    `read` gives the files on disk; the result reads these too, and what the plan would add.
-    """
-
-    def read_unwritten(path: str) -> Source:
-        change = plan.files.get(path)
-        return change.after if change is not None and change.before is None else read(path)
-
+def written(plan: Plan) -> Plan:
+    """The plan for a person who has the files of after: findings that stay get their places in these."""
     runs = {path: Runs(change.pieces) for path, change in plan.files.items() if change.before is not None}
-    return replace(plan, left=tuple(_moved_back(reported, runs) for reported in plan.left)), read_unwritten
+    return replace(plan, left=tuple(_moved(reported, runs) for reported in plan.left))
 
 
-def _moved_back(reported: Reported, changed: Mapping[str, Runs]) -> Reported:
+def _moved(reported: Reported, changed: Mapping[str, Runs]) -> Reported:
     finding = reported.finding
     runs = changed.get(finding.path)
     if runs is None:
         return reported
-    start = runs.original(finding.span.start)
-    end = max(start, runs.original(finding.span.end))
+    start = runs.now(finding.span.start)
+    end = max(start, runs.now(finding.span.end))
     return replace(reported, finding=replace(finding, span=Span(start, end)))

@@ -8,7 +8,6 @@ from __future__ import annotations
 import html
 import re
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
 from difflib import SequenceMatcher
 from functools import cached_property
 from itertools import groupby, pairwise
@@ -16,6 +15,7 @@ from typing import NamedTuple
 
 from markupsafe import Markup
 
+from fixer.records import record
 from fixer.show.colours import Stretch, colours
 from fixer.show.diff import FileDiff, Hunk, Line
 from fixer.show.visible import visible
@@ -40,7 +40,7 @@ class Chunk(NamedTuple):
     rows: Markup
 
 
-@dataclass(frozen=True)
+@record
 class Sides:
     """Draws hunks of one file."""
 

@@ -144,6 +144,8 @@ def _group(group: Group, diffs: dict[str, FileDiff], console: Console) -> None:
         _paragraph(console, "change", line)
     if len(words) > FEW:
         _paragraph(console, "change", f"and {len(words) - FEW} more")
+    for line in group.also:
+        _paragraph(console, "also gone", line)
     for todo in group.todo:
         _paragraph(console, "to do", todo, "yellow")
     _sample(group.numbers[0], diffs, console)

@@ -68,6 +68,8 @@ def plan_in_words(plan: Plan) -> str:
         parts = [f"{tiers.count(tier)} {tier}" for tier in Tier if tier in tiers]
         fixes, files = _count(len(tiers), "fix", "fixes"), _count(len(plan.files), "file", "files")
         said = f"{fixes} ({', '.join(parts)}) in {files}"
+        if plan.along:
+            said += f", which answer {len(plan.answered)} findings"
     if plan.left:
         blocked = sum(isinstance(reported.finding.cure, Blocked) for reported in plan.left)
         said += f"; {_count(len(plan.left), 'finding stays', 'findings stay')} ({blocked} blocked)"

@@ -11,13 +11,16 @@ import base64
 import copy
 import http.server
 import json
+import math
 import os
 import re
+import socket
 import subprocess
 import threading
 import time
 import urllib.parse
 from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import suppress
 from dataclasses import dataclass, field
 from functools import cache
 from pathlib import Path
@@ -52,6 +55,10 @@ class Token:
     scopes: tuple[str, ...] | None = ("repo", "workflow")
     push: bool = True
     workflow: bool = True
+    checks: bool = True
+    permissions: Mapping[str, str] | None = None
+    """Of a token of an app; None for one of a person."""
+    ends: float = math.inf
 
 
 @dataclass
@@ -82,7 +89,8 @@ class Pull:
 @dataclass
 class Fault:
     """What goes wrong with requests that match `GET /repos/…`. `after`: the work is done and the answer is lost;
-    `stall`: nothing is answered for so many seconds, then the connection ends."""
+    `stall`: nothing is answered for so many seconds, then the connection ends; `half`: half of the answer comes, then
+    the server closes its side and reads on for `stall` seconds."""
 
     match: str
     status: int = 502
@@ -91,6 +99,7 @@ class Fault:
     times: int = 1
     after: bool = False
     stall: float = 0.0
+    half: bool = False
     act: Callable[[], None] | None = None
 
 
@@ -127,6 +136,14 @@ class FakeHub:
         self.requests: list[str] = []
         self.forks: dict[str, str] = {}
         self.about: dict[str, dict[str, Any]] = {}
+        self.app, self.app_key = "", ""
+        """The client id of an app, and its public key."""
+        self.installations: dict[int, str] = {}
+        """Accounts that have it."""
+        self.suspended: dict[str, str] = {}
+        self.permissions = {"contents": "write", "pull_requests": "write", "workflows": "write", "checks": "read"}
+        self.granted_for = 3600.0
+        """Seconds that a token of the app lasts."""
         self.base_checks: dict[str, str] = {}
         """The state of the checks of a repository's base branch."""
         self.lock = threading.RLock()
@@ -195,7 +212,7 @@ class FakeHub:
     # -- the API ------------------------------------------------------------------------------------------------
 
     def answer(self, method: str, path: str, query: dict[str, str], body: Any, token: Token) -> tuple[int, Any]:
-        for route_method, pattern, function in ROUTES:
+        for route_method, pattern, function in (*ROUTES, *APP_ROUTES):
             match = re.fullmatch(pattern, path)
             if method == route_method and match:
                 groups = {key: urllib.parse.unquote(value) for key, value in match.groupdict().items()}
@@ -436,6 +453,8 @@ def fork(hub: FakeHub, token: Token, query: dict[str, str], body: Any, slug: str
 
 
 def get_user(hub: FakeHub, token: Token, query: dict[str, str], body: Any) -> Answer:
+    if token.permissions is not None:
+        raise RefusedError(403, "Resource not accessible by integration")
     return 200, {
         **examples()["private-user-response-with-public-and-private-profile-information"],
         "login": token.login,
@@ -448,8 +467,70 @@ def graphql(hub: FakeHub, token: Token, query: dict[str, str], body: Any) -> Ans
     ids = body["variables"]["ids"]
     if len(ids) > 100:
         return 200, {"data": None, "errors": [{"type": "ARGUMENT_LIMIT", "message": "more than 100 ids"}]}
-    return 200, {"data": {"nodes": [hub.show_node(by_node[name]) if name in by_node else None for name in ids]}}
+    nodes = [hub.show_node(by_node[name]) if name in by_node else None for name in ids]
+    if token.checks:
+        return 200, {"data": {"nodes": nodes}}
+    errors = []
+    for number, node in enumerate(nodes):
+        if node is not None:
+            node["commits"]["nodes"][0]["commit"]["statusCheckRollup"] = None
+            path = ["nodes", number, "commits", "nodes", 0, "commit", "statusCheckRollup"]
+            message = "Resource not accessible by personal access token"
+            errors.append({"type": "FORBIDDEN", "path": path, "message": message})
+    return 200, {"data": {"nodes": nodes}, "errors": errors}
 
+
+# -- apps -------------------------------------------------------------------------------------------------------
+
+
+def of_app(hub: FakeHub, authorization: str) -> bool:
+    """Whether a request is signed by the app, as GitHub checks it."""
+    import jwt
+
+    try:
+        said = jwt.decode(
+            authorization.removeprefix("Bearer "), hub.app_key, algorithms=["RS256"], issuer=hub.app,
+            options={"require": ["iat", "exp", "iss"]},
+        )  # fmt: skip
+    except jwt.PyJWTError:
+        return False
+    return bool(said["exp"] - time.time() <= 600 and said["iat"] <= time.time())
+
+
+def show_installation(hub: FakeHub, number: int) -> Any:
+    shown = hub.local(copy.deepcopy(examples()["base-installation-items"][0]))
+    account = hub.installations[number]
+    shown.update(id=number, app_id=1, suspended_at=hub.suspended.get(account))
+    # The description asks for what only an account has, and for what only an enterprise has.
+    of_enterprise = dict.fromkeys(("created_at", "updated_at"), shown["created_at"])
+    shown["account"].update(login=account, name=account, slug=account, **of_enterprise)
+    return shown
+
+
+def list_installations(hub: FakeHub, token: Token, query: dict[str, str], body: Any) -> Answer:
+    return 200, [show_installation(hub, number) for number in hub.installations]
+
+
+def grant(hub: FakeHub, token: Token, query: dict[str, str], body: Any, number: str) -> Answer:
+    ends = time.time() + hub.granted_for
+    made = f"ghs_{len(hub.tokens):036}"
+    hub.tokens[made] = Token("deploys[bot]", None, permissions=hub.permissions, ends=ends)
+    shown = hub.local(copy.deepcopy(examples()["installation-token"]))
+    shown.pop("repositories")
+    shown.update(
+        token=made,
+        expires_at=time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(ends)),
+        permissions=dict(hub.permissions),
+        repository_selection="all",
+    )
+    return 201, shown
+
+
+APP_ROUTES: list[tuple[str, str, Callable[..., Answer]]] = [
+    ("GET", r"/app/installations", list_installations),
+    ("POST", r"/app/installations/(?P<number>\d+)/access_tokens", grant),
+]
+"""What only an app may ask, signed with its key."""
 
 _REPOSITORY = r"/repos/(?P<slug>[^/]+/[^/]+)"
 ROUTES: list[tuple[str, str, Callable[..., Answer]]] = [
@@ -504,7 +585,8 @@ class _Handler(http.server.BaseHTTPRequestHandler):
         kind, _, value = self.headers.get("Authorization", "").partition(" ")
         if kind.lower() == "basic":
             value = base64.b64decode(value).decode().partition(":")[2]
-        return self.hub.tokens.get(value)
+        token = self.hub.tokens.get(value)
+        return token if token and time.time() < token.ends else None
 
     def _serve_api(self, parts: urllib.parse.SplitResult, raw: bytes) -> None:
         path = re.sub(r"^/api(/v3(?=/)|(?=/graphql$))", "", parts.path)
@@ -513,20 +595,22 @@ class _Handler(http.server.BaseHTTPRequestHandler):
         fault = self._fault(request)
         token = self._token()
         try:
-            if fault and not fault.after:
+            if fault and not fault.after and not fault.half:
                 if fault.act:
                     fault.act()
                 raise RefusedError(fault.status, fault.message, headers=fault.headers)
+            if any(re.fullmatch(pattern, path) for _, pattern, _ in APP_ROUTES):
+                token = Token() if of_app(self.hub, self.headers.get("Authorization", "")) else None
             if token is None:
                 raise RefusedError(401, "Bad credentials")
             query = dict(urllib.parse.parse_qsl(parts.query))
             status, shown = self.hub.answer(self.command, path, query, json.loads(raw) if raw else {}, token)
-            if fault:
-                if fault.act:
-                    fault.act()
+            if fault and fault.act:
+                fault.act()
+            if fault and not fault.half:
                 raise RefusedError(fault.status, fault.message, headers=fault.headers)
             scopes = {} if token.scopes is None else {"X-OAuth-Scopes": ", ".join(token.scopes)}
-            self._send(status, json.dumps(shown).encode(), scopes)
+            self._send(status, json.dumps(shown).encode(), scopes, fault)
         except RefusedError as refused:
             self._send(refused.status, json.dumps(refused.body).encode(), refused.headers)
 
@@ -537,12 +621,12 @@ class _Handler(http.server.BaseHTTPRequestHandler):
             if fault is None:
                 return None
             fault.times -= 1
-        if fault.stall:
+        if fault.stall and not fault.half:
             time.sleep(fault.stall)
             raise ConnectionError("nobody answers")
         return fault
 
-    def _send(self, status: int, data: bytes, headers: Mapping[str, str]) -> None:
+    def _send(self, status: int, data: bytes, headers: Mapping[str, str], half: Fault | None = None) -> None:
         shown = {
             "Content-Type": "application/json; charset=utf-8",
             "X-RateLimit-Limit": "5000",
@@ -555,14 +639,22 @@ class _Handler(http.server.BaseHTTPRequestHandler):
         for key, value in shown.items():
             self.send_header(key, value)
         self.end_headers()
-        self.wfile.write(data)
+        if half is None:
+            self.wfile.write(data)
+            return
+        self.wfile.write(data[: len(data) // 2])
+        self.connection.shutdown(socket.SHUT_WR)  # the client may still send, and hears no more
+        self.connection.settimeout(half.stall)
+        with suppress(TimeoutError):
+            self.rfile.read(1)
+        raise ConnectionError("half closed")
 
     def _serve_git(self, parts: urllib.parse.SplitResult, raw: bytes) -> None:
         """git-http-backend(1). GitHub takes a token for git as Basic only."""
         request = f"{self.command} {parts.path}?{parts.query}"
         self.hub.requests.append(request)
         fault = self._fault(request)
-        if fault and not fault.after:
+        if fault and not fault.after and not fault.half:
             self._send(fault.status, fault.message.encode(), fault.headers)
             return
         authorization = self.headers.get_all("Authorization") or []
@@ -599,10 +691,10 @@ class _Handler(http.server.BaseHTTPRequestHandler):
         out = subprocess.run(["git", "http-backend"], input=raw, env=environment, capture_output=True).stdout
         head, _, body = out.partition(b"\r\n\r\n")
         headers = dict(line.split(": ", 1) for line in head.decode().split("\r\n") if ": " in line)
-        if fault:
+        if fault and not fault.half:
             self._send(fault.status, fault.message.encode(), fault.headers)
             return
-        self._send(int(headers.pop("Status", "200").split()[0]), body, headers)
+        self._send(int(headers.pop("Status", "200").split()[0]), body, headers, fault)
 
 
 def serving(folder: Path) -> Iterator[FakeHub]:

@@ -21,7 +21,7 @@ from tests.proofs.github_code import github_code
 from tests.proofs.issues import issues
 from tests.proofs.monitoring import TOKEN, Receiver, get, gunicorn, prometheus, receiver, running, until
 from tests.proofs.postgres import free_port
-from tests.proofs.runner import Played, Runner, WorkflowRun
+from tests.proofs.runner import Played, Runner, WorkflowRun, does_nothing
 
 CASES = FIXTURES / "missing-alerts"
 MONITORING = CASES / "prometheus-without-rules/after/monitoring"
@@ -248,3 +248,41 @@ def test_without_a_channel_one_issue_is_opened_and_then_commented_on() -> None:
             run(case, "after", name, "exit 3", event="schedule", env=env, plays=plays).jobs["notify"].result
             == "failure"
         )
+
+
+# -- the rules' own workflow, and Prometheus beside the application -------------------------------------------------
+
+DOCKER = """\
+#!/usr/bin/env bash
+# `docker run` of an image of Prometheus: the same program, in the folder that is mounted.
+while [ "$1" != --volume ]; do shift; done
+cd "${2%%:*}"
+while [[ $1 != prom/prometheus:v*@sha256:* ]]; do shift; done
+shift
+exec PROMTOOL "$@"
+"""
+
+
+@pytest.mark.needs("promtool", "amtool", "check-jsonschema", "node", "github-parser")
+def test_what_compose_starts_is_accepted_and_its_rules_are_tested_by_the_workflow(tmp_path: Path) -> None:
+    root = tmp_path / "repository"
+    shutil.copytree(CASES / "prometheus-in-compose/after", root)
+    docker = tmp_path / "bin/docker"
+    docker.parent.mkdir()
+    docker.write_text(DOCKER.replace("PROMTOOL", component("promtool")))
+    docker.chmod(0o755)
+    text = (root / ".github/workflows/alerts.yml").read_text()
+    assert github_code().problems(text) == []
+    plays = {"actions/checkout": does_nothing}
+
+    def tested() -> str:
+        runner = Runner(text, plays=plays, workspace=root, path=[docker.parent])
+        return runner.run().jobs["rules"].result
+
+    assert tested() == "success"
+    assert subprocess.run([component("amtool"), "check-config", root / "monitoring/alertmanager.yml"]).returncode == 0
+    schema = [component("check-jsonschema"), "--builtin-schema", "vendor.compose-spec", str(root / "compose.yml")]
+    assert subprocess.run(schema).returncode == 0
+    rules = root / "monitoring/alerts.yml"
+    rules.write_text(rules.read_text().replace("> 0.01", "> 0.1"))
+    assert tested() == "failure"

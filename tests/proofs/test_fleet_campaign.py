@@ -15,7 +15,7 @@ import sys
 import threading
 import time
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import asdict
 from pathlib import Path
 
@@ -63,24 +63,34 @@ def seed(hub: FakeHub, *names: str) -> None:
         hub.seed(f"acme/{name}", {".github/workflows/ci.yml": CI, **more})
 
 
-def started(hub: FakeHub, tmp_path: Path, *words: str, database: str = "") -> subprocess.Popen[str]:
-    environment = {
+def started(
+    hub: FakeHub, tmp_path: Path, *words: str, database: str = "", environment: Mapping[str, str] | None = None
+) -> subprocess.Popen[str]:
+    around = {
         **{name: value for name, value in os.environ.items() if not name.startswith("FHFIX")},
         "FHFIX_HOST": hub.url.partition("://")[2],
         "FHFIX_TOKEN": TOKEN,
         "FHFIX_FLEET_DATABASE": database,
         "PYTHONPATH": str(ROOT),
         "XDG_CACHE_HOME": str(tmp_path / "cache of the user"),
+        **(environment or {}),
     }
     command = [sys.executable, "-m", "fixer", "fleet", *words, "--state", str(tmp_path / "state")]
     return subprocess.Popen(
-        command, env=environment, cwd=tmp_path, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
+        command, env=around, cwd=tmp_path, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
         start_new_session=True,
     )  # fmt: skip
 
 
-def ran(hub: FakeHub, tmp_path: Path, *words: str, code: int = 0, database: str = "") -> str:
-    process = started(hub, tmp_path, *words, database=database)
+def ran(
+    hub: FakeHub,
+    tmp_path: Path,
+    *words: str,
+    code: int = 0,
+    database: str = "",
+    environment: Mapping[str, str] | None = None,
+) -> str:
+    process = started(hub, tmp_path, *words, database=database, environment=environment)
     out, error = process.communicate(timeout=300)
     assert process.returncode == code, f"{words}: {out}{error}"
     return out + error
@@ -124,6 +134,10 @@ def test_killed_again_and_again_among_faults_each_repository_gets_one_pull_reque
         Fault(r"GET /acme/r0[2-6].git/info/refs\?service=git-upload-pack", status=503, times=2),
         Fault(r"POST /acme/r0[7-9].git/git-receive-pack\?", status=502, after=True, times=2),
         Fault(r"POST /graphql", status=502, times=1),
+        Fault(r"POST /repos/acme/r0[2-4]/pulls", half=True, stall=1.0),
+        Fault(r"POST /acme/r0[1-6].git/git-(upload|receive)-pack\?", half=True, stall=1.0, times=3),
+        Fault(r"(GET|PATCH) /repos/acme/.*", half=True, stall=1.0, times=2),
+        Fault(r"POST /graphql", half=True, stall=1.0),
     ]  # fmt: skip
 
     process, kills = started(hub, tmp_path, *proposing(tmp_path)), 0
@@ -201,6 +215,19 @@ def test_it_stops_when_the_first_are_red_and_goes_on_when_it_is_told_to(hub: Fak
     assert {one["name"]: one["state"] for one in state["repositories"]} == {
         "acme/r0": "planned", "acme/r1": "planned", "acme/r2": "planned", "acme/r3": "red", "acme/r4": "green",
     }  # fmt: skip
+    assert_one_right_pull_request_each(hub, *names)
+
+
+def test_where_checks_cannot_be_read_it_waits_for_a_person_once(hub: FakeHub, tmp_path: Path) -> None:
+    names = [f"r{number}" for number in range(3)]
+    seed(hub, *names)
+    hub.tokens[TOKEN] = Token(checks=False)
+
+    stopped = ran(hub, tmp_path, *proposing(tmp_path, "--first", "1", "--wave", "1"), code=1)
+    ran(hub, tmp_path, "resume", "deploys")
+
+    assert "the checks of 1 pull request are not readable for this token" in stopped
+    assert "1 checks not readable, 2 planned" in stopped
     assert_one_right_pull_request_each(hub, *names)
 
 

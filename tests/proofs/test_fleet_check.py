@@ -70,7 +70,7 @@ def test_an_organisation_is_listed_in_pages_and_filtered(hub: FakeHub, monkeypat
     hub.about["acme/d"] = {"topics": ["django"], "pushed_at": "2020-01-01T00:00:00Z"}
 
     def listed(wanted: Wanted) -> list[str]:
-        asked = from_organisation("acme", hub.url, lambda: github.GitHub(f"{hub.url}/api/v3", TOKEN), wanted)
+        asked = from_organisation("acme", hub.url, lambda owner: github.GitHub(f"{hub.url}/api/v3", TOKEN), wanted)
         return [each.name for each in asked]
 
     assert listed(Wanted()) == ["acme/c", "acme/d", "acme/e"]

@@ -24,11 +24,13 @@ import pytest
 
 from fixer.audit.needed import Needed, Use
 from fixer.forge import github
+from fixer.forge.app import App
 from fixer.forge.github import GitHubError, Slug, token_from
 from fixer.forge.proposal import Outcome, ProposalError, Verified, Wish, propose
 from fixer.model import FileChange, Finding, Fix, Piece, Plan, Reported, Rule, Source, Span
 from tests import examples
 from tests.components import path as component
+from tests.proofs.app_key import app_key
 from tests.proofs.fakehub import FakeHub, Fault, Token, serving
 
 pytestmark = pytest.mark.needs("git")
@@ -475,7 +477,11 @@ def test_writing_requests_are_a_second_apart(hub: FakeHub, clone: Path, nobody_w
     assert len([wait for wait in nobody_waits if 0.5 < wait <= 1]) == writes - 1
 
 
-@pytest.mark.parametrize("after", [False, True], ids=["not done", "done, and the answer lost"])
+@pytest.mark.parametrize(
+    "kind",
+    [{}, {"after": True}, {"half": True, "stall": 0.1}],
+    ids=["not done", "done, and the answer lost", "done, and half the answer lost"],
+)
 @pytest.mark.parametrize(
     "request_",
     [
@@ -488,9 +494,9 @@ def test_writing_requests_are_a_second_apart(hub: FakeHub, clone: Path, nobody_w
     ],
 )
 def test_a_server_error_in_the_middle_makes_no_second_pull_request(
-    hub: FakeHub, clone: Path, request_: str, after: bool
+    hub: FakeHub, clone: Path, request_: str, kind: dict[str, Any]
 ) -> None:
-    hub.faults.append(Fault(request_, 502, after=after))
+    hub.faults.append(Fault(request_, 502, **kind))
 
     send(clone)
 
@@ -999,7 +1005,7 @@ def test_a_thousand_fixes_fit_into_the_text_that_github_takes(hub: FakeHub, clon
 # -- held to GitHub's own description ---------------------------------------------------------------------------
 
 
-@pytest.mark.needs("node", "prism")
+@pytest.mark.needs("node", "prism", "jwt")
 @pytest.mark.parametrize("description", ["github-openapi.json", "github-enterprise-openapi.json"])
 def test_every_request_and_answer_is_as_githubs_description_says(
     hub: FakeHub, clone: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, description: str
@@ -1034,6 +1040,8 @@ def test_every_request_and_answer_is_as_githubs_description_says(
             *asked.all("/users/acme/repos", type="owner", sort="full_name"),
             *asked.all("/search/repositories", "items", q="org:acme", sort="updated"),
         ]
+        hub.app, hub.installations[7], (key, hub.app_key) = "Iv23liFHFIX", "acme", app_key()
+        of_app = App(hub.url, hub.app, key).granted("acme")
         hub.tokens[TOKEN] = Token(push=False)
         actions.append(send(clone, wish=Wish(fork=True, branch="other")).action)
     finally:
@@ -1045,6 +1053,7 @@ def test_every_request_and_answer_is_as_githubs_description_says(
         -3000:
     ]
     assert [each["full_name"] for each in listed] == ["acme/shop"] * 3
+    assert of_app.permissions == hub.permissions
     assert hub.count(r"PATCH /repos/.*") == 2
     assert hub.count(r"GET /repos/.*/compare/.*") == 1
     assert hub.count(r"POST /repos/.*/forks") == 1

@@ -128,3 +128,16 @@ def test_without_retries_and_redirects_the_same_workflow_is_a_false_alarm(world:
     world.text = right.replace("--location ", "").replace("--fail ", "--fail --max-redirs 0 ")
     world.text = world.text.replace('"$url"); then', '"$url") && [ "$status" = 200 ]; then')
     assert world.run(first=[308]).result == "failure"
+
+
+def test_a_workflow_that_asked_once_asks_again_after_its_fix(world: World) -> None:
+    """And as it stood before, one answer of 503 fails it."""
+    case = FIXTURES / "missing-uptime-check/asked-once"
+    ended = []
+    for shape in ("before", "after"):
+        text = (case / shape / ".github/workflows/watch.yml").read_text()
+        text = text.replace("https://shop.example", world.site.url).replace("https://api.shop.example", world.site.url)
+        text = text.replace("--retry-delay 15", "--retry-delay 1").split("      - name: With a pause")[0]
+        world.site.answers = {"/shop/": [503, 503, 200]}
+        ended.append(Runner(text, event="schedule").run().jobs["watch"].result)
+    assert ended == ["failure", "success"]

@@ -21,6 +21,8 @@ KEPT = {
     "/meta": ("get",),
     "/rate_limit": ("get",),
     "/user": ("get",),
+    "/app/installations": ("get",),
+    "/app/installations/{installation_id}/access_tokens": ("post",),
     "/orgs/{org}/repos": ("get",),
     "/search/repositories": ("get",),
     "/users/{username}/repos": ("get",),

@@ -5,12 +5,13 @@ from __future__ import annotations
 import json
 import os
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 from functools import cache, cached_property
 from typing import TYPE_CHECKING, Any, NamedTuple, Self
 
 from fixer.github.action_ref import ActionRef, RefKind, Version, version_of
 from fixer.github.catalog.changes import Migration
+from fixer.records import record
 
 if TYPE_CHECKING:
     from fixer.repository import Repository
@@ -81,7 +82,7 @@ class Replacement(NamedTuple):
     at_least: int = 0
 
 
-@dataclass(frozen=True)
+@record
 class _Entry:
     """The files of one repository."""
 
@@ -120,7 +121,7 @@ class _Entry:
         return found
 
 
-@dataclass(frozen=True)
+@record
 class Action:
     """An action, or one below the root of its repository."""
 
@@ -279,7 +280,7 @@ class Action:
         return any(start <= version < end for start, end in self.shut_off)
 
 
-@dataclass(frozen=True)
+@record
 class Catalog:
     """Every action that is known, and the runtimes of GitHub's runners, as of a day (ISO 8601).
 

@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Any, Protocol
 
 from fixer.github.action_ref import Version, version_of
+from fixer.records import record
 
 _ACTION_FILE = re.compile(r"(?:(?P<path>.+)/)?(?P<name>action\.ya?ml|Dockerfile)\Z")
 _NOT_ACTIONS = re.compile(
@@ -46,7 +47,7 @@ class CloneError(Exception):
     """A folder that is no git repository, or that git cannot read."""
 
 
-@dataclass(frozen=True)
+@record
 class Clone:
     """Tags of a local clone, bare or not."""
 
@@ -141,7 +142,7 @@ class Remote:
         return base64.b64decode(self._get(f"/git/blobs/{blob}")["content"]).decode("utf-8", "replace")
 
 
-@dataclass(frozen=True)
+@record
 class Refreshed:
     """New data, and what a person should hear: versions that were read, and tags that moved."""
 

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
 from typing import Any
 
 from fixer.model import Address, Span
+from fixer.records import record
 
 # https://yaml.org/spec/1.2.2/#103-core-schema
 _NULL = frozenset(("", "~", "null", "Null", "NULL"))
@@ -16,7 +16,7 @@ _INT = re.compile(r"[-+]?[0-9]+\Z|0o[0-7]+\Z|0x[0-9a-fA-F]+\Z")
 _FLOAT = re.compile(r"[-+]?(\.[0-9]+|[0-9]+(\.[0-9]*)?)([eE][-+]?[0-9]+)?\Z|[-+]?\.(inf|Inf|INF)\Z|\.(nan|NaN|NAN)\Z")
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Tagged:
     """A value with a tag that is not of the core schema, such as `!reset` in a compose file."""
 

@@ -6,10 +6,10 @@ import json
 import math
 import re
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
 from typing import Any
 
 from fixer.languages.yaml.node import resolve
+from fixer.records import record
 
 # Plain text that a YAML 1.1 reader would take for something else: PyYAML and older tools still read these files.
 _AMBIGUOUS = re.compile(
@@ -20,7 +20,7 @@ _AMBIGUOUS = re.compile(
 _INDICATORS = frozenset(",[]{}#&*!|>'\"%@`")
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Commented:
     """A scalar to render with a comment beside it, as in `uses: owner/repo@<sha> # v1.2.3`."""
 
@@ -28,7 +28,7 @@ class Commented:
     beside: str
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Copied:
     """A scalar to render as it stands elsewhere in the file. `lines`: what follows `key: `, and the lines below it
     from the column of that key."""
@@ -37,14 +37,14 @@ class Copied:
     lines: tuple[str, ...]
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Flow:
     """A list or mapping of scalars to render on one line: `needs: [lint, test]`, `permissions: {contents: read}`."""
 
     items: tuple[str | int | bool, ...] | Mapping[str, str | int | bool]
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Style:
     """How a file is written: columns per level, columns of a dash below its key, quotes, whether blank lines stand
     between list items that are mappings, and the keys that have one above (`steps:` below the rest of a job)."""
@@ -172,7 +172,7 @@ def plain_of(value: Any) -> Any:
 
 
 def without_final_newline(text: str) -> str:
-    return text[:-1] if text.endswith("\n") else text
+    return text.removesuffix("\n")
 
 
 def at_end_of_file(values: list[Any]) -> list[Any]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import field, replace
 from itertools import count
 from typing import Any
 
@@ -23,6 +23,8 @@ from fixer.github.workflow import Step, Workflow
 from fixer.languages.shell import Command
 from fixer.languages.yaml import Node
 from fixer.model import Blocked, NewFile, Parts
+from fixer.records import record
+from fixer.scripts import ScriptText
 from transforms.deploy.missing_rollback import steps
 from transforms.deploy.missing_rollback.steps import PLACES
 
@@ -39,7 +41,7 @@ def name_in_secret(workflow: Workflow) -> str:
     return next(filter(_IS_A_NAME.match, names_read("secrets", workflow.plain())), "")
 
 
-@dataclass(frozen=True)
+@record
 class Record:
     """What one deployment's record step is called, and which outputs of its job pass on what it found."""
 
@@ -117,7 +119,7 @@ def target_env(deployment: Deployment) -> dict[str, str]:
     return {name: value for name, value in named.items() if value}
 
 
-@dataclass(frozen=True)
+@record
 class GoingBack:
     """A job, and what is recorded of each of its deployments.
 
@@ -192,6 +194,9 @@ def _carried(job: DeployJob, values: list[str]) -> dict[str, Any]:
     return {name: value for name, value in known.items() if not any(exports(step, name) for step in job.job.steps)}
 
 
+_PASSED_ON = ScriptText.of('echo "@output@=$@name@" >> "$GITHUB_OUTPUT"')
+
+
 def _record_step(going_back: GoingBack, record: Record) -> dict[str, Any]:
     job, deployment = going_back.job, record.deployment
     made: dict[str, Any] = {"name": f"Record what runs now{of_which(job, deployment)}", "id": record.step_id}
@@ -201,7 +206,9 @@ def _record_step(going_back: GoingBack, record: Record) -> dict[str, Any]:
     if going_back.shared:
         return made | going_back.record(record).step(env, shared=True)
     passed = [name for name, value in env.items() if going_back.is_local(value)]
-    lines = "".join(f'echo "{name.lower()}=${name}" >> "$GITHUB_OUTPUT"\n' for name in passed)
+    lines = ScriptText.lines(
+        _PASSED_ON.filled(output=ScriptText.name(name.lower()), name=ScriptText.name(name)) for name in passed
+    )
     step = going_back.record(record).step({**deployment.credentials, **env}, shared=False)
     return made | deployment.surroundings | step | {"run": lines + step["run"]}
 
@@ -220,6 +227,9 @@ def _called(deployment: Deployment) -> str:
     return next(filter(None, map(deployment.target.get, ("service", "workload", "release"))), "")
 
 
+_HEALTHY = ScriptText.of('echo "healthy=true" >> "$GITHUB_OUTPUT"')
+
+
 def recording(going_back: GoingBack, *, followed: bool = False) -> list[Parts]:
     """The steps that record what runs, right after the job has signed in; those that see whether the deployment is
     steady and healthy; and the outputs of the job. `followed`: a new job is added behind them."""
@@ -227,19 +237,19 @@ def recording(going_back: GoingBack, *, followed: bool = False) -> list[Parts]:
     workflow, steps_node = job.workflow, job.steps_node
     assert steps_node is not None
     outputs: dict[str, str] = {}
-    for record in going_back.records:
-        for name, key in record.outputs.items():
+    for noted in going_back.records:
+        for name, key in noted.outputs.items():
             given = key.replace("_", "-") if going_back.shared else key
-            outputs[name] = f"${{{{ steps.{record.step_id}.outputs.{given} }}}}"
-        for name, value in going_back.place(record.deployment).items():
+            outputs[name] = f"${{{{ steps.{noted.step_id}.outputs.{given} }}}}"
+        for name, value in going_back.place(noted.deployment).items():
             if going_back.is_local(value):
-                passed = f"${{{{ steps.{record.step_id}.outputs.{name.lower()} }}}}"
-                outputs[f"previous_{name.lower()}{record.suffix}"] = value if going_back.shared else passed
+                passed = f"${{{{ steps.{noted.step_id}.outputs.{name.lower()} }}}}"
+                outputs[f"previous_{name.lower()}{noted.suffix}"] = value if going_back.shared else passed
     later, replaced = waits_of(going_back)
     last = job.last_check
     if last is not None:
         step: dict[str, Any] = {"name": "The deployment is healthy", "id": _free_id(job, "healthy")}
-        step |= job.deployments[0].surroundings | {"run": 'echo "healthy=true" >> "$GITHUB_OUTPUT"'}
+        step |= job.deployments[0].surroundings | {"run": _HEALTHY}
         outputs[healthy_output(job)] = f"${{{{ steps.{step['id']}.outputs.healthy }}}}"
         later.setdefault(last + 1, []).append(step)
     recorded = [_record_step(going_back, record) for record in going_back.records]
@@ -280,18 +290,18 @@ def waited_for(job: DeployJob) -> list[Deployment]:
     return [deployment for deployment in last.values() if not job.waits_for(deployment)]
 
 
-@dataclass(frozen=True)
+@record
 class InScript:
     """Replacements in the script of a step."""
 
     run: Node
-    edits: tuple[tuple[int, int, str], ...]
+    edits: tuple[tuple[int, int, ScriptText], ...]
 
 
 def spliced(workflow: Workflow, found: Iterable[InScript]) -> list[Parts]:
     """Those in one script are one edit of it."""
     scripts: dict[int, Node] = {}
-    edits: dict[int, dict[tuple[int, int, str], None]] = {}
+    edits: dict[int, dict[tuple[int, int, ScriptText], None]] = {}
     for each in found:
         scripts[each.run.start] = each.run
         edits.setdefault(each.run.start, {}).update(dict.fromkeys(each.edits))
@@ -305,7 +315,7 @@ def waiting_helm(job: DeployJob) -> list[Parts]:
         command, run = deployment.command, deployment.step.run
         if job.way is HELM and deployment.returns is Returns.BEGUN and command is not None and run is not None:
             at = behind_upgrade(command)
-            made.append(InScript(run, ((at, at, " --wait"),)))
+            made.append(InScript(run, ((at, at, ScriptText.of(" --wait")),)))
     return spliced(job.workflow, made)
 
 

@@ -283,9 +283,10 @@ def _command_breaks(container: Container, started: Started, folders: Folders, *,
         return Blocked(f"{where}: {reason}", "leave it, or do that elsewhere")
     if (runner := runner_in_home(started.source, container.values)) is not None:
         program, variable = runner
+        moving = f"set {variable} in ENV before that is loaded, or " if variable else ""
         return Blocked(
             f"{where}: `{program}` looks for what it needs in the home of its user",
-            f"set {variable} in ENV before that is loaded, or start the program itself",
+            f"{moving}start the program itself",
         )
     manager = re.search(r"(^|[\s;&|])(pnpm|yarn) ", started.source)
     if manager and "COREPACK_HOME" not in container.values and _uses_corepack(container):

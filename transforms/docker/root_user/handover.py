@@ -7,9 +7,11 @@ from collections.abc import Iterable, Iterator
 from fixer.docker.images import ROOT, BaseImage
 from fixer.docker.privileges import User, folders_made, is_within
 from fixer.languages.dockerfile import Dockerfile, Instruction, New, expanded
+from fixer.languages.shell import path_word
 from fixer.model import Blocked, Fix, Parts, Tier, listed
 from fixer.runtime.builds import ImageBuilds
 from fixer.runtime.states import Container, State
+from fixer.scripts import Quoted, ScriptText
 from transforms.docker.root_user.building import MANIFESTS, builds_as_user, not_made_later
 from transforms.docker.root_user.folders import Folders, topmost
 from transforms.docker.root_user.options import Options
@@ -62,6 +64,9 @@ def handed_over_to_a_user(
         if not re.fullmatch(r"[A-Za-z0-9_][A-Za-z0-9_-]*", name):
             return Blocked(f"{name!r} is no name of a user", "configure another", 'rules.root-user.user = "app"')
         user = User(name, name, number)
+    for name in (user.id, user.name, user.owner):
+        if isinstance(odd := path_word(name), Blocked):
+            return odd
     blocked = _cannot_be_owner(user, container, image, folders, shell=shell)
     if blocked is not None:
         return blocked
@@ -107,7 +112,13 @@ def _cannot_be_owner(
 
 
 def _handed_over(
-    user: User, container: Container, folders: Folders, made: Instruction | None, steps: list[str], *, shell: bool
+    user: User,
+    container: Container,
+    folders: Folders,
+    made: Instruction | None,
+    steps: list[ScriptText],
+    *,
+    shell: bool,
 ) -> list[Parts]:
     """The edits that give the folders to the user and change to it; `steps` are commands that make it first."""
     dockerfile, parts = container.dockerfile, list[Parts]()
@@ -168,8 +179,8 @@ def _apart_from_run(container: Container, first: Instruction, made: Instruction 
     return between[0] if between and between[0].op == "COPY" and known and not makes else first
 
 
-def _run(steps: list[str]) -> list[New]:
-    return [New("RUN", "\n&& ".join(steps))] if steps else []
+def _run(steps: list[ScriptText]) -> list[New]:
+    return [New("RUN", ScriptText.joined("\n&& ", steps))] if steps else []
 
 
 def _existing(container: Container, image: BaseImage) -> tuple[User | None, Instruction | None]:
@@ -209,18 +220,34 @@ def _name(dockerfile: Dockerfile, options: Options) -> str:
     return str(options.user)
 
 
-def _create(user: User, family: str) -> list[str]:
-    if family == "alpine":
-        return [f"addgroup -g {user.id} {user.name}", f"adduser -D -u {user.id} -G {user.name} {user.name}"]
-    return [
-        f"groupadd --gid {user.id} {user.name}",
-        f"useradd --uid {user.id} --gid {user.name} --create-home {user.name}",
-    ]
+_ADDED = {
+    "alpine": (ScriptText.of("addgroup -g @id@ @name@"), ScriptText.of("adduser -D -u @id@ -G @name@ @name@")),
+    "": (
+        ScriptText.of("groupadd --gid @id@ @name@"),
+        ScriptText.of("useradd --uid @id@ --gid @name@ --create-home @name@"),
+    ),
+}
+"""What makes a user and its group; on Alpine by busybox."""
+
+
+def _create(user: User, family: str) -> list[ScriptText]:
+    number, name = _word(user.id), _word(user.name)
+    return [each.filled(id=number, name=name) for each in _ADDED.get(family, _ADDED[""])]
+
+
+def _word(name: str) -> Quoted:
+    """A name that was looked at before: of a user, or a folder of an image."""
+    made = path_word(name)
+    assert isinstance(made, Quoted), f"{name!r} is no word"
+    return made
+
+
+_ALL_GIVEN = ScriptText.of("chown -R @owner@ @paths@")
 
 
 def _give(
     user: User, container: Container, folders: Folders, before: Instruction | None, *, recursive: bool
-) -> list[str]:
+) -> list[ScriptText]:
     """Commands that give the folders to the user, at this place (None: at the end)."""
     reached = [s for s in container.states if before is None or s.instruction.index < before.index]
     places = [state.folder for state in reached if state.instruction.op == "WORKDIR"]
@@ -242,15 +269,20 @@ def _give(
     ]
     wanted = dict.fromkeys([*folders.all, *entered, *inside])
     missing = [path for path in wanted if not any(is_within(known, (path,)) for known in there)]
-    steps = [f"mkdir -p {' '.join(missing)}"] if missing else []
+    steps = [ScriptText.of("mkdir -p @paths@", paths=_words(missing))] if missing else []
+    owner = _word(user.owner)
     if recursive:
-        return [*steps, f"chown -R {user.owner} {' '.join(topmost(folders.all))}"] if folders.all else steps
+        return [*steps, _ALL_GIVEN.filled(owner=owner, paths=_words(topmost(folders.all)))] if folders.all else steps
     already = set(_given_already(user, reached))
     if own := [path for path in roots if path not in already]:
-        steps.append(f"chown {user.owner} {' '.join(own)}")
+        steps.append(ScriptText.of("chown @owner@ @paths@", owner=owner, paths=_words(own)))
     if given := [path for path in topmost([*folders.data, *inside]) if not is_within(path, already)]:
-        steps.append(f"chown -R {user.owner} {' '.join(given)}")
+        steps.append(_ALL_GIVEN.filled(owner=owner, paths=_words(given)))
     return steps
+
+
+def _words(paths: Iterable[str]) -> ScriptText:
+    return ScriptText.joined(" ", map(_word, paths))
 
 
 def _given_already(user: User, reached: Iterable[State]) -> Iterator[str]:

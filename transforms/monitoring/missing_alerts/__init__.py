@@ -13,7 +13,11 @@ its status and its condition change.
 Rules for Prometheus pass `promtool check rules` also where nobody exports what they ask for; then they never fire.
 What such a rule asks is held against the names that django-prometheus and the project's own code export. A Prometheus
 that watches the application without any rule gets rules for it, with their tests: it does not answer, it is not asked,
-more than 1 % of the answers are errors, and the latencies at the 50th, 95th and 99th percentile.
+more than 1 % of the answers are errors, and the latencies at the 50th, 95th and 99th percentile. A workflow holds them
+against their tests when they change.
+
+Metrics that no Prometheus of the repository asks for are a matter of where Prometheus runs. With `prometheus =
+"compose"` it starts beside the application, under a profile, with Alertmanager that tells Slack.
 
 ## When it is left alone
 Workflows for pull requests, reusable ones, and those that look after issues; workflows with any step that tells after
@@ -26,11 +30,15 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from fixer.deploy.deployments import Deployments
+from fixer.github.catalog.actions import Catalog
 from fixer.github.workflows import Workflows
 from fixer.model import Finding, Level, Profile, Rule
+from fixer.monitoring.endpoints import Endpoints
 from fixer.monitoring.exporters import Exporters
 from fixer.monitoring.prometheus import PrometheusFiles
 from fixer.monitoring.telling import Tellers, is_housekeeping
+from fixer.runtime.picture import Runtime
+from transforms.monitoring.missing_alerts.composed import unwatched
 from transforms.monitoring.missing_alerts.options import Options
 from transforms.monitoring.missing_alerts.told import untold, wrongly_told
 from transforms.monitoring.missing_alerts.watched import unruled, unsent, without_metrics
@@ -42,14 +50,18 @@ def check(
     workflows: Workflows | None,
     tellers: Tellers | None,
     deployments: Deployments | None,
+    endpoints: Endpoints,
+    runtime: Runtime,
+    catalog: Catalog,
     options: Options,
 ) -> Iterator[Finding]:
     if workflows is not None and tellers is not None:
         yield from wrongly_told(workflows, tellers)
         yield from untold(workflows, tellers, deployments)
     yield from without_metrics(prometheus, exporters)
-    yield from unruled(prometheus, exporters, options)
+    yield from unruled(prometheus, exporters, workflows, catalog, options)
     yield from unsent(prometheus)
+    yield from unwatched(prometheus, exporters, endpoints, runtime, tellers, workflows, catalog, options)
 
 
 def _has_something_to_tell(

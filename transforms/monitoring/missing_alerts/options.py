@@ -1,5 +1,7 @@
 """What alerts are held to."""
 
+from typing import Literal
+
 from fixer.model import RuleOptions, option
 
 
@@ -9,3 +11,4 @@ class Options(RuleOptions):
     p50: float = option(0.2, "seconds that half of the answers may take")
     p95: float = option(0.5, "seconds that nineteen of twenty answers may take")
     p99: float = option(1.0, "seconds that ninety-nine of a hundred answers may take")
+    prometheus: Literal["", "compose"] = option("", "compose: start Prometheus beside the application where none is")

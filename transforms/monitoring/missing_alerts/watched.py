@@ -5,19 +5,23 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 
+from fixer.docker.pinned import pinned
+from fixer.github.catalog.actions import Catalog
+from fixer.github.workflows import Workflows
 from fixer.languages.promql import Asked
 from fixer.languages.yaml import Flow, Node, Yaml
 from fixer.model import Blocked, Finding, Fix, Level, NewFile, Parts, Span, Tier, listed
 from fixer.monitoring.django_prometheus import PACKAGE, exported, meant_by
 from fixer.monitoring.exporters import Exporters
-from fixer.monitoring.prometheus import AlertRule, PrometheusConfig, PrometheusFiles, ScrapeJob
-from fixer.scripts import script
+from fixer.monitoring.prometheus import AlertRule, PrometheusConfig, PrometheusFiles
+from fixer.scripts import template
 from transforms.monitoring.missing_alerts.options import Options
+from transforms.monitoring.missing_alerts.tested import rules_workflow
 
 _QUANTILES = (("50", "0.5"), ("95", "0.95"), ("99", "0.99"))
 _PORT = 9093  # where Alertmanager listens
 _MANY = 10_000
-_PLAIN = re.compile(r"[A-Za-z][\w.-]*")  # needs no quotes in YAML
+PLAIN = re.compile(r"[A-Za-z][\w.-]*")  # needs no quotes in YAML
 
 
 # -- rules that cannot fire ---------------------------------------------------------------------------------------
@@ -58,22 +62,30 @@ def _unfed(rule: AlertRule, missing: list[Asked], exporters: Exporters) -> Findi
 # -- no rules at all ----------------------------------------------------------------------------------------------
 
 
-def unruled(prometheus: PrometheusFiles, exporters: Exporters, targets: Options) -> Iterator[Finding]:
+def unruled(
+    prometheus: PrometheusFiles, exporters: Exporters, workflows: Workflows | None, catalog: Catalog, targets: Options
+) -> Iterator[Finding]:
     """Prometheus that watches the application and reads no rules."""
     if prometheus.rules or "django-prometheus" not in exporters.by:
         return
     for config in prometheus.configs:
         if not config.says("rule_files"):
-            cure = _ruled(config, prometheus, targets)
+            cure = _ruled(config, prometheus, workflows, catalog, targets)
             span = _span(config.document, "scrape_configs")
             yield Finding(
                 config.path, span, "Prometheus watches the application and has no rule to alert anybody", cure
             )
 
 
-def _ruled(config: PrometheusConfig, prometheus: PrometheusFiles, targets: Options) -> Fix | Blocked:
-    chosen = _watching(config, prometheus, targets.job)
-    if chosen is None or not _PLAIN.fullmatch(chosen.name):
+def _ruled(
+    config: PrometheusConfig,
+    prometheus: PrometheusFiles,
+    workflows: Workflows | None,
+    catalog: Catalog,
+    targets: Options,
+) -> Fix | Blocked:
+    chosen = prometheus.watching(config, targets.job)
+    if chosen is None or not PLAIN.fullmatch(chosen.name):
         return Blocked(
             f"which job of {config.path} watches the application is not known",
             "name it",
@@ -85,29 +97,30 @@ def _ruled(config: PrometheusConfig, prometheus: PrometheusFiles, targets: Optio
     parts: list[Parts | NewFile] = [
         config.document.add_key(config.document.root, "rule_files", [f"{stem}.yml"], before="scrape_configs"),
         *_mounted(config, prometheus, path),
-        NewFile(path, _filled(_alerts(targets), chosen.name, targets)),
-        NewFile(f"{folder}/{stem}.test.yml".lstrip("/"), _filled(_tests(stem, targets), chosen.name, targets)),
+        NewFile(path, rules_of(chosen.name, targets)),
+        NewFile(f"{folder}/{stem}.test.yml".lstrip("/"), tests_of(stem, chosen.name, targets)),
     ]
     bounds = listed([f"{each:g}" for each in (targets.p50, targets.p95, targets.p99)])
-    todo = [
-        f"PROMETHEUS_LATENCY_BUCKETS must have the bounds {bounds}: between two bounds a latency is guessed.",
-        f"Let CI run `promtool test rules {path.removesuffix('.yml')}.test.yml`.",
-    ]
+    todo = [f"PROMETHEUS_LATENCY_BUCKETS must have the bounds {bounds}: between two bounds a latency is guessed."]
+    tested = rules_workflow(folder, config.path.rpartition("/")[2], stem, _image(prometheus), workflows, catalog)
+    if tested is not None:
+        parts.append(tested)
+    else:
+        todo.append(f"Let CI run `promtool test rules {path.removesuffix('.yml')}.test.yml`.")
     effects = (f"{path}: alerts when {chosen.name} is down or gone, or answers with errors or too slowly",)
     return Fix.of("add rules for alerts, with their tests", *parts, tier=Tier.REVIEW, effects=effects, todo=todo)
+
+
+def _image(prometheus: PrometheusFiles) -> str:
+    """The Prometheus that runs is the one that the rules are tested with."""
+    images = [each.image_name for each in prometheus.servers if re.search(r":v?\d", each.image_name)]
+    return images[0] if images else pinned("prometheus")
 
 
 def _likely(config: PrometheusConfig) -> str:
     """A job that may be meant: none of Prometheus itself, nor of an exporter."""
     others = [each.name for each in config.jobs if not re.search(r"prometheus|export", each.name)]
     return next((name for name in others if name), "web")
-
-
-def _watching(config: PrometheusConfig, prometheus: PrometheusFiles, job: str) -> ScrapeJob | None:
-    if job:
-        return next((each for each in config.jobs if each.name == job), None)
-    found = [each for each in config.jobs if prometheus.django & set(each.hosts)]
-    return found[0] if len(found) == 1 else None
 
 
 def _mounted(config: PrometheusConfig, prometheus: PrometheusFiles, path: str) -> Iterator[Parts]:
@@ -125,17 +138,19 @@ def _mounted(config: PrometheusConfig, prometheus: PrometheusFiles, path: str) -
                 yield written[0].insert_item(volumes, index + 1, line)
 
 
-def _alerts(targets: Options) -> str:
-    text = script(__package__, "alerts.yml")
+def rules_of(job: str, targets: Options) -> str:
+    """The rules for a job of Prometheus."""
+    text = template(__package__, "alerts.yml")
     seconds = (targets.p50, targets.p95, targets.p99)
     for (number, quantile), limit in zip(_QUANTILES, seconds, strict=True):
-        latency = script(__package__, "latency.yml")
+        latency = template(__package__, "latency.yml")
         text += latency.replace("NUMBER", number).replace("QUANTILE", quantile).replace("SECONDS", f"{limit:g}")
-    return text
+    return _filled(text, job, targets)
 
 
-def _tests(stem: str, targets: Options) -> str:
-    text = script(__package__, "alerts.test.yml").replace("ALERTS", stem)
+def tests_of(stem: str, job: str, targets: Options) -> str:
+    """What promtool holds the rules of that stem against."""
+    text = template(__package__, "alerts.test.yml").replace("ALERTS", stem)
     many, few = (round(_MANY * targets.failures * factor) for factor in (2, 0.5))
     between = (targets.p50 + max(targets.p95, targets.p50 * 1.5)) / 2
     for word, value in (
@@ -143,7 +158,7 @@ def _tests(stem: str, targets: Options) -> str:
         ('"P50"', f'"{targets.p50:g}"'), ("within P50", f"within {targets.p50:g}"), ("BETWEEN", f"{between:g}"),
     ):  # fmt: skip
         text = text.replace(word, str(value))
-    return text
+    return _filled(text, job, targets)
 
 
 def _filled(text: str, job: str, targets: Options) -> str:

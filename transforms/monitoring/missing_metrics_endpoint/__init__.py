@@ -15,11 +15,15 @@ the latencies stand at usual targets: 200 ms, 500 ms, 1 s. Databases and caches 
 
 ## What else is found
 A module that counts and that nothing imports. django-prometheus, or an endpoint of the project's own, behind several
-workers that share no folder.
+workers that share no folder. One of its middlewares without the other, or others between the two, whose answers no
+status counts; and a route at which everybody reads the metrics, which is reported only: who asks there today is not in
+the repository.
 
 ## When it is left alone
 Where django-prometheus or a client of the project's own is wired, OpenTelemetry or a vendor's agent is asked for;
-libraries, templates, and projects of which nothing tells by which server they run. Sentry alone is no metrics. Nothing
+libraries, templates, and projects of which nothing tells by which server they run. Sentry alone is no metrics. A route
+is left alone under a condition, within a decorator, where a proxy's configuration speaks of metrics, or a middleware
+refuses somebody. Nothing
 is done by halves: a lock file, or a MIDDLEWARE that is made at run time, blocks all of it and says what to do first.
 """
 
@@ -47,24 +51,29 @@ from fixer.model import (
     option,
 )
 from fixer.monitoring.django_prometheus import AFTER, APP, BEFORE, PACKAGE, Choice, release_for
+from fixer.monitoring.endpoints import Endpoints
 from fixer.monitoring.exporters import Exporters
 from fixer.monitoring.processes import GunicornConfigs, Served, served
+from fixer.monitoring.prometheus import PrometheusConfig, PrometheusFiles, ScrapeJob
 from fixer.project.python_style import PythonStyles, Style, licence_header
 from fixer.project.requiring import Release, Requiring
 from fixer.runtime.picture import Runtime
-from fixer.scripts import script
+from fixer.scripts import template
+from transforms.monitoring.missing_metrics_endpoint.wired import miscounted, published
 from transforms.monitoring.missing_metrics_endpoint.workers import sharing
 
 BUCKETS = ("0.01", "0.025", "0.05", "0.1", "0.2", "0.35", "0.5", "0.75", "1", "2.5", "5", "10", 'float("inf")')
 SETTING = "PROMETHEUS_LATENCY_BUCKETS"
 WHY_BUCKETS = "# Bounds at the targets: 200 ms, 500 ms, 1 s."
+_PATH = "/metrics"
 WHY_FIRST = "First, so that what other middleware answers is counted, too."
 
 
 class Options(RuleOptions):
-    path: str = option("/metrics", "where Prometheus asks")
+    path: str = option("", "where Prometheus asks; by itself as prometheus.yml says, else /metrics")
     token_variable: str = option("METRICS_TOKEN", "the variable that holds what Prometheus must show")
     version: str = option("", "the least release of django-prometheus, where the one that fhfix knows is not wanted")
+    guarded: bool = option(False, "the network in front of the application keeps others from its metrics")
 
 
 def check(
@@ -75,6 +84,8 @@ def check(
     styles: PythonStyles,
     configs: GunicornConfigs,
     routes: Routes | None,
+    endpoints: Endpoints,
+    prometheus: PrometheusFiles,
     options: Options,
 ) -> Iterator[Finding]:
     for project in django.projects:
@@ -83,8 +94,11 @@ def check(
             continue
         if exporters.prometheus:
             yield from _uncounted(servers, exporters, configs, styles)
+            if "django-prometheus" in exporters.by:
+                yield from miscounted(project, endpoints, styles)
+                yield from () if options.guarded else published(endpoints)
         elif not exporters.by:
-            cure = _cure(project, servers, requiring, styles, configs, routes, options)
+            cure = _cure(project, servers, requiring, styles, configs, routes, prometheus, options)
             yield _finding(project, exporters, cure)
         return  # what one of several projects exports is not told apart
 
@@ -155,8 +169,11 @@ def _cure(
     styles: PythonStyles,
     configs: GunicornConfigs,
     routes: Routes | None,
+    prometheus: PrometheusFiles,
     options: Options,
 ) -> Fix | Blocked:
+    asking = _asking(prometheus)
+    url = options.path or (asking[1].path if asking is not None else _PATH)
     choice = Choice(Release(options.version)) if options.version else release_for(project.version)
     if choice is None:
         return Blocked(
@@ -164,9 +181,9 @@ def _cure(
             "say which one to ask for",
             f'rules.{RULE.id}.version = "…"',
         )
-    if routes is not None and routes.answers(options.path):
+    if routes is not None and routes.answers(url):
         return Blocked(
-            f"{options.path} is a page of the application already",
+            f"{url} is a page of the application already",
             "choose another path",
             f'rules.{RULE.id}.path = "/internal/metrics"',
         )
@@ -184,12 +201,18 @@ def _cure(
         applications.add(APP, styles, configs.packages(_import_root(project))) if not applications.has(APP) else (),
         middleware.prepend(added, styles, WHY_FIRST),
         _buckets(middleware, styles),
-        NewFile(path, _module(project, styles.of(path), middleware, options)),
+        NewFile(path, _module(project, styles.of(path), middleware, url, options)),
         *shared,
     ]
+    file = f"/run/secrets/{token.lower()}"
+    signs_in = asking is not None and not asking[1].signs_in and asking[1].path == url
+    if asking is not None and signs_in:
+        shown = asking[0].document.add_key(asking[1].node, "authorization", {"credentials_file": file})
+        parts.append(shown)
+    given = f"as the file {file}" if signs_in else "as `authorization: credentials_file`"
     todo = [
-        f"Set {token} where the application runs, and give Prometheus the same, as `authorization: credentials_file`;"
-        f" while it is empty, {options.path} answers 403 to everybody.",
+        f"Set {token} where the application runs, and give Prometheus the same, {given};"
+        f" while it is empty, {url} answers 403 to everybody.",
         "Let Prometheus ask each container by itself: behind a load balancer it would meet one of them at random.",
     ]
     if choice.holds_back:
@@ -198,10 +221,21 @@ def _cure(
             " a newer release is allowed."
         )
     effects = [
-        f"{options.path}: requests, answers by status, exceptions and latencies, for whoever shows {token}",
-        *(f"{file}: all workers count in one folder" for file in _files(shared)),
+        f"{url}: requests, answers by status, exceptions and latencies, for whoever shows {token}",
+        *(f"{each}: all workers count in one folder" for each in _files(shared)),
     ]
+    if asking is not None and signs_in:
+        effects.append(f"{asking[0].path}: job {asking[1].name} shows {token}")
     return Fix.of("export metrics for Prometheus", *parts, tier=Tier.REVIEW, effects=effects, todo=todo)
+
+
+def _asking(prometheus: PrometheusFiles) -> tuple[PrometheusConfig, ScrapeJob] | None:
+    """The job of the repository's Prometheus that asks the application already."""
+    for config in prometheus.configs:
+        job = prometheus.watching(config)
+        if job is not None:
+            return config, job
+    return None
 
 
 def _import_root(project: DjangoProject) -> str:
@@ -219,11 +253,11 @@ def _module_path(project: DjangoProject, configs: GunicornConfigs) -> str:
     return next((name for name in names if name not in configs.taken), f"{folder}/metrics_endpoint.py".lstrip("/"))
 
 
-def _module(project: DjangoProject, style: Style, middleware: SettingList, options: Options) -> str:
+def _module(project: DjangoProject, style: Style, middleware: SettingList, url: str, options: Options) -> str:
     """The new module in the manner of the settings: their quotes, their licence, their reader of variables."""
     home = middleware.places[0].module if middleware.places else _home(project).document
-    source = script(__package__, "metrics.py")
-    source = source.replace('"/metrics"', f'"{options.path}"').replace("METRICS_TOKEN", options.token_variable)
+    source = template(__package__, "metrics.py")
+    source = source.replace('"/metrics"', f'"{url}"').replace("METRICS_TOKEN", options.token_variable)
     chain = project.chain(project.production_path)
     if any(origin.startswith("decouple.") for each in chain for origin in each.document.imported.values()):
         # It also reads files, which os.environ does not see.

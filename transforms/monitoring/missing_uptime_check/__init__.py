@@ -14,26 +14,35 @@ ever is worse than none.
 ## When it is left alone
 Where a workflow by a clock asks an address of the project, or Terraform, CloudFormation, Upptime, Checkly or a
 blackbox exporter does; repositories that deploy nothing to production. A workflow that asks and whose message is
-refused, `status: error` for action-slack, is told to say `failure`.
+refused, `status: error` for action-slack, is told to say `failure`; one that takes a single failure for an alarm asks
+again by curl's own retries. A loop that waits is left alone.
 """
 
 from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from textwrap import indent
 from typing import Literal
 
 from fixer.deploy.deployments import DeployJob, Deployments
+from fixer.deploy.health_check import health_checks, unretried
 from fixer.django.routes import Routes
+from fixer.languages.shell import Structure
+from fixer.languages.yaml import dotted, render_scalar
 from fixer.model import Blocked, Finding, Fix, Level, NewFile, Profile, Rule, RuleOptions, Tier, listed, option
 from fixer.monitoring.asking import Asking, Check, host_of
 from fixer.monitoring.telling import Tellers, refused_status
-from fixer.scripts import script
+from fixer.records import record
+from fixer.scripts import ScriptText, script, template
 
 PATH = ".github/workflows/uptime.yml"
 _STAGING = re.compile(r"(^|[.-])(stag(e|ing)|dev|test|qa|uat|preview|demo)([.-]|$)")
+
+
+_ANSWERED = ScriptText.of(" --retry-all-errors")
+_RETRIED = ScriptText.of(" --retry 3 --retry-delay 15 --retry-all-errors")
+_RETRIED_IN_TIME = _RETRIED + ScriptText.of(" --max-time 30")
 
 
 class Options(RuleOptions):
@@ -48,6 +57,7 @@ def check(
     jobs = _production(deployments)
     asked = [each for each in asking.checks if _is_ours(each, jobs, options)]
     yield from (finding for each in asked if tellers is not None for finding in _refused(each, tellers))
+    yield from (finding for each in asked for finding in _hasty(each))
     if not jobs or asked or asking.elsewhere:
         return
     job = jobs[0]
@@ -76,10 +86,34 @@ def _refused(each: Check, tellers: Tellers) -> Iterator[Finding]:
             return
 
 
+def _hasty(each: Check) -> Iterator[Finding]:
+    """Requests whose first failure is an alarm."""
+    script = each.step.script
+    if script is None or each.step.run is None:
+        return
+    waits = any(command.name == "sleep" for command in script.commands)
+    for found in health_checks(script):
+        command = found.command
+        if found.retries or command.name != "curl" or (waits and command.within(Structure.LOOP)):
+            continue
+        if command.within(Structure.FUNCTION) or "GITHUB_" in found.url.text:
+            continue  # what it asks is not known, or is GitHub
+        at = command.argv[0].end
+        again = _ANSWERED if found.retries_answers else _RETRIED if found.max_time else _RETRIED_IN_TIME
+        edits = each.workflow.splice_scalar(each.step.run, [(at, at, again)])
+        effects = (f"{dotted(each.step.run.at)}: {found.url.text} is down after four attempts within a minute",)
+        cure = unretried(found) or Fix.of("ask again before the alarm", edits, tier=Tier.REVIEW, effects=effects)
+        message = f"a single failure of {found.url.text} is an alarm: it is asked once"
+        if found.retries_answers:
+            message = f"a refused connection to {found.url.text} is an alarm: it is asked again only where it answers"
+        span = each.workflow.span_of(each.step.run, command.start, command.end)
+        yield Finding(each.workflow.path, span, message, cure)
+
+
 # -- where none is ------------------------------------------------------------------------------------------------
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class _Addresses:
     known: tuple[str, ...]
     refused: tuple[str, ...]
@@ -130,14 +164,17 @@ def _addresses(jobs: Sequence[DeployJob], routes: Routes | None, options: Option
     return _Addresses(tuple(known), tuple(refused))
 
 
+_NOTHING = ScriptText.of("")
+
+
 def _workflow(urls: Sequence[str], cron: str, secret: str) -> str:
     tell = script(__package__, "tell.sh")
     if secret:
-        tell = script(__package__, "slack.sh") + tell.replace("# opened", 'slack "$title: $run"')
-        tell = tell.replace("# closed", 'slack "Every address answers again: $run"')
+        tell = script(__package__, "slack.sh") + tell.replaced("# opened", ScriptText.of('slack "$title: $run"'))
+        tell = tell.replaced("# closed", ScriptText.of('slack "Every address answers again: $run"'))
     else:
-        tell = tell.replace("  # opened\n", "").replace("  # closed\n", "")
-    text = script(__package__, "uptime.yml").replace("CRON", cron)
+        tell = tell.replaced("  # opened\n", _NOTHING).replaced("  # closed\n", _NOTHING)
+    text = template(__package__, "uptime.yml").replace('"CRON"', render_scalar(cron, '"', force=True))
     if secret:
         down = "          DOWN: ${{ steps.ask.outputs.down }}\n"
         text = text.replace(down, f"{down}          WEBHOOK: ${{{{ secrets.{secret} }}}}\n")
