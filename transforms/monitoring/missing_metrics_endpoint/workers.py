@@ -9,7 +9,7 @@ from fixer.languages.python import PythonModule
 from fixer.model import Blocked, NewFile, Parts, joined
 from fixer.monitoring.processes import GunicornConfigs, Served, started_with
 from fixer.project.python_style import PythonStyles, Style
-from fixer.scripts import ScriptText, template
+from fixer.scripts import template
 
 _CONFIG = "gunicorn.conf.py"
 _HOOKS = re.compile(r"^def (child_exit|on_exit)\b", re.MULTILINE)
@@ -50,11 +50,11 @@ def _sharing(server: Served, configs: GunicornConfigs, styles: PythonStyles) -> 
     return path, NewFile(path, _configuration(styles.of(path)))
 
 
-def _configuration(style: Style) -> ScriptText:
+def _configuration(style: Style) -> str:
     """The file, with what linters are told that want every import at the top."""
-    late = ScriptText.of("    from prometheus_client import multiprocess")
-    text = template(__package__, "gunicorn.conf.py")
-    return text.replaced(late, late + ScriptText.of("  # noqa: PLC0415")) if style.is_refused("PLC0415") else text
+    late = "    from prometheus_client import multiprocess"
+    noqa = "  # noqa: PLC0415" if style.is_refused("PLC0415") else ""
+    return template(__package__, "gunicorn.conf.py").replace(late, late + noqa)
 
 
 def _path(folder: str, given: str, configs: GunicornConfigs) -> str:
