@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections import Counter
+from collections.abc import Iterator
 
 import pytest
 
@@ -16,6 +17,14 @@ collect_ignore = ["campaigns/seeds"]  # odd files, which are no tests
 def pytest_configure(config: pytest.Config) -> None:
     config.addinivalue_line("markers", "needs(component, ...): what this test runs against, see tests/components.py")
     config.addinivalue_line("markers", "slow: left to `make test`; `make` alone goes without")
+
+
+@pytest.fixture(autouse=True, scope="session")
+def _no_test_waits_for_the_disk() -> Iterator[None]:
+    """What is written is read by processes of this machine, before its power goes."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(os, "fsync", lambda file: None)
+        yield
 
 
 def missing(item: pytest.Item) -> list[str]:

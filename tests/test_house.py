@@ -209,7 +209,8 @@ def test_only_the_engine_and_the_command_line_catch_everything() -> None:
     offenders = [
         f"{name(path)}:{node.lineno}"
         for path in MODULES
-        if name(path) not in {"fixer/engine/asking.py", "fixer/cli.py"}
+        # A review gives it to the thread that asked.
+        if name(path) not in {"fixer/engine/asking.py", "fixer/cli.py", "fixer/review.py"}
         for node in ast.walk(tree(path))
         if isinstance(node, ast.ExceptHandler)
         and (node.type is None or ast.unparse(node.type) in {"Exception", "BaseException"})

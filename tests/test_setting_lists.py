@@ -107,3 +107,41 @@ def test_an_application_of_others_stands_before_the_projects_own(tmp_path: Path)
     repository, found = read(tmp_path / "sum", "INSTALLED_APPS", settings=total)
     assert found.has("django.contrib.auth", "cors", "shop")
     assert with_(repository, found, "other", front=False) == total.replace('["cors"]', '["cors", "other"]')
+
+
+@pytest.mark.parametrize(
+    ("before", "after"),
+    [
+        ('MIDDLEWARE = ["a.A", "b.B", "c.C"]\n', 'MIDDLEWARE = ["a.A", "c.C", "b.B"]\n'),
+        ('MIDDLEWARE = ("a.A", "b.B", "c.C", "d.D")\n', 'MIDDLEWARE = ("a.A", "c.C", "b.B", "d.D")\n'),
+        ('C = "c.C"\nMIDDLEWARE = ["a.A", "b.B", C]\n', 'C = "c.C"\nMIDDLEWARE = ["a.A", C, "b.B"]\n'),
+        ('MIDDLEWARE = ["c.C", "b.B", "a.A"]\n', 'MIDDLEWARE = ["a.A", "c.C", "b.B"]\n'),
+        (
+            'MIDDLEWARE = [\n    # seen\n    "a.A",\n    "b.B",\n\n    # seen\n    "c.C",\n\n'
+            '    # last\n    "d.D",\n]\n',
+            'MIDDLEWARE = [\n    # seen\n    "a.A",\n    "c.C",\n    "b.B",\n\n    # last\n    "d.D",\n]\n',
+        ),
+    ],
+)
+def test_an_item_moves_right_behind_another(before: str, after: str, tmp_path: Path) -> None:
+    repository, found = read(tmp_path, "MIDDLEWARE", settings=before)
+    edits = found.put_behind("c.C", "a.A")
+    assert not isinstance(edits, Blocked)
+    document = repository.document("shop/settings.py")
+    assert document is not None
+    changed = Source("shop/settings.py", splice(before, edits))
+    assert changed.text == after
+    assert not isinstance(kept_promise(document, edits, changed), str)
+
+
+@pytest.mark.parametrize(
+    "before",
+    [
+        'MIDDLEWARE = ["a.A", "b.B"]\nMIDDLEWARE += ["c.C"]\n',
+        'MIDDLEWARE = [\n    "a.A",\n    "b.B",\n    "c.C",  # last\n]\n',
+        'MIDDLEWARE = [\n    "a.A",\n    "b.B",\n    # last\n    "c.C",\n]\n',
+    ],
+)
+def test_an_item_stays_where_it_cannot_be_moved_whole(before: str, tmp_path: Path) -> None:
+    _, found = read(tmp_path, "MIDDLEWARE", settings=before)
+    assert isinstance(found.put_behind("c.C", "a.A"), Blocked)

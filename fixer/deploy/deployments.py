@@ -29,6 +29,7 @@ from fixer.github.expressions import (
     reads_below,
     without,
 )
+from fixer.github.permissions import may
 from fixer.github.workflow import Job, Step, Workflow
 from fixer.github.workflows import path_within
 from fixer.languages.shell import Command, Script, Structure
@@ -294,10 +295,21 @@ class DeployJob:
         """What a further job must repeat to be able to deploy."""
         before = [step for step in self.job.own_steps if len(step.at) == 4 and step.index < self.first]
         found = [step for step in before if self._signs_in(step)]
+        found = [step for at, step in enumerate(found) if not any(self._takes_over(s, step) for s in found[at + 1 :])]
         if any(step.uses is not None and step.uses.value.startswith("./") for step in found):
             # An action of the repository needs the repository.
             found += [s for s in before if s.uses is not None and s.uses.value.lower().startswith("actions/checkout@")]
         return tuple(sorted(found, key=lambda step: step.index))
+
+    def _takes_over(self, later: Step, step: Step) -> bool:
+        """Whether a later sign-in to AWS puts its credentials in the place of these, and needs none of them for that:
+        the first was for the registry, say."""
+        both = (step.uses, later.uses)
+        if any(uses is None or _AWS_SIGN_IN.match(uses.value) is None for uses in both) or later.condition:
+            return False
+        given = later.inputs
+        by_token = may(self.job, {"id-token": "write"}, None) is True
+        return "aws-access-key-id" in given or (by_token and "role-to-assume" in given and "role-chaining" not in given)
 
     def _signs_in(self, step: Step) -> bool:
         pattern = _AWS_SIGN_IN if self.way is ECS else _CLUSTER_SIGN_IN

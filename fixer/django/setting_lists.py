@@ -28,7 +28,7 @@ class Place:
 
     @property
     def items(self) -> tuple[str, ...]:
-        return tuple(text(each) for each in self.node.elts)
+        return tuple(text(each) or _named(self.module, each) for each in self.node.elts)
 
 
 @entity
@@ -68,8 +68,11 @@ class SettingList:
     def put_behind(self, item: str, beside: str) -> Parts:
         """Puts an item right behind another one, from wherever it stands in the same literal."""
         place = next((each for each in self.places if beside in each.items), None)
-        if self.unknown or place is None or (self.has(item) and item not in place.items):
+        if not self.has(item) and (self.unknown or place is None):
             return self._refused([item])
+        if self.unknown or place is None or (self.has(item) and item not in place.items):
+            why = self.unknown or f"{item.rpartition('.')[2]} and what it belongs behind stand in two literals"
+            return Blocked(why, f"put {item} right behind {beside} by hand")
         after = place.items.index(beside)
         if not self.has(item):
             return place.module.insert_items(place.node, after + 1, item)
@@ -175,6 +178,12 @@ class _Reading:
 
     def refuse(self, module: PythonModule, node: ast.AST, why: str) -> None:
         self.unknown = f"{module.path}:{module.line_of(node)}: {self.name} {why}"
+
+
+def _named(module: PythonModule, node: ast.expr) -> str:
+    """The text that a name stands for, where the module assigns it once."""
+    given = module.assignments.get(dotted(node), [])
+    return text(given[0]) if len(given) == 1 else ""
 
 
 def _targets(node: ast.AST) -> list[str]:

@@ -50,7 +50,8 @@ class Workflows:
         )
         if not found:
             return None
-        images = (path for path in repository.files if kind_of(path) == "languages.dockerfile.Dockerfile")
+        named_so = (*repository.holding("dockerfile"), *repository.holding("containerfile"))
+        images = (path for path in named_so if kind_of(path) == "languages.dockerfile.Dockerfile")
         return cls(found, any(not DEVELOPMENT.search(path) for path in images))
 
     @cached_property

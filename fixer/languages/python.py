@@ -352,7 +352,7 @@ class PythonModule:
         if not patches:
             steps = [self._replace(node.values[i], entries[i].end, set[keys[i]], node) for i in map(keys.index, set)]
             removed = self._remove(node, entries, gone)
-            added = self._add(node, entries, anchor, add, keyed=True) if add else []
+            added = self._add(node, entries, anchor, add, keyed=True, width=width) if add else []
             for step in (*steps, removed, added):
                 if isinstance(step, Blocked):
                     return step
@@ -455,10 +455,9 @@ class PythonModule:
         return self._edits(added, [self._leaf_change(node, on_copy)])
 
     def move_item(self, node: ast.List | ast.Tuple, old: int, new: int) -> Parts:
-        """Puts the text at `old` in front of the item at `new`, which stands before it."""
-        entries, value = self._entries_of(node), text(node.elts[old])
-        if not value:
-            return self._blocked(node, "has an item that is no text")
+        """Puts the item at `old` in front of the one at `new`, which stands before it. Blocked where a comment is about
+        it; one that also stands above the item before its new place goes without it."""
+        entries, value = self._entries_of(node), Code(self.text_of(node.elts[old]))
         if new:
             added = self._add(node, entries, new - 1, {0: value}, keyed=False)
         else:
@@ -468,6 +467,13 @@ class PythonModule:
             return added
         if isinstance(removed, Blocked):
             return removed
+        comment = self._comment_line(entries[old])
+        if comment is not None:
+            line = self.source.line_start(entries[new - 1].start) if new else 0
+            above = self.source.text[self.source.line_start(line - 1) : line] if line else ""
+            if above.strip() != self.source.text[comment.start : comment.end].strip():
+                return self._blocked(node.elts[old], "has a comment of its own")
+            removed = [_Patch(Span(comment.start, removed[0].span.end), "")]
         address = self._addresses.get(id(node))
         if address is not None and isinstance(node, ast.List):
             changes = [Change("delete", (*address, old)), Change("insert", (*address, new), plain_of(value))]
@@ -477,6 +483,21 @@ class PythonModule:
             clone.elts.insert(new, clone.elts.pop(old))
 
         return self._edits([*added, *removed], [self._leaf_change(node, on_copy)])
+
+    def _comment_line(self, entry: _Entry) -> Span | None:
+        """The line right above an entry, with a blank one before it, where it is a comment and the entry stands alone
+        below it."""
+        text, line = self.source.text, self.source.line_start(entry.start)
+        if not line or not self._on_own_lines(entry):
+            return None
+        start = self.source.line_start(line - 1)
+        below = (
+            text[self.source.line_end(entry.comma or entry.end) :].lstrip("\r").removeprefix("\n").partition("\n")[0]
+        )
+        if not text[start:line].strip().startswith("#") or below.strip().rstrip(")],"):
+            return None
+        before = self.source.line_start(start - 1) if start else 0
+        return Span(before if not text[before:start].strip() else start, line)
 
     def _before_first(
         self, node: ast.expr, first: _Entry, values: Sequence[Any], comment: str
@@ -775,15 +796,23 @@ class PythonModule:
         return self._is_first(Span(entry.start, end)) and all(token.kind == tokenize.COMMENT for token in after)
 
     def _add(
-        self, node: ast.expr, entries: list[_Entry], anchor: int, add: Mapping[Any, Any], *, keyed: bool
+        self,
+        node: ast.expr,
+        entries: list[_Entry],
+        anchor: int,
+        add: Mapping[Any, Any],
+        *,
+        keyed: bool,
+        width: int = WIDTH,
     ) -> list[_Patch] | Blocked:
         span = self.span(node)
         quote = self._quote_in(span)
         if not entries:
             if self.comments_in(span.start, span.end):
                 return self._blocked(node, "is empty but for a comment")
-            inside = ", ".join(self._pair(name, new, "", quote, keyed) for name, new in add.items())
-            return [_Patch(Span(span.start + 1, span.end - 1), inside)]
+            return [
+                _Patch(Span(span.start + 1, span.end - 1), self._filled(span, add, quote, keyed=keyed, width=width))
+            ]
         entry = entries[anchor]
         if not self._on_own_lines(entry):
             start = self.source.line_start(entry.start)
@@ -812,6 +841,18 @@ class PythonModule:
         if at == end:
             return [_Patch(Span(at, at), "," + text)]
         return [_Patch(Span(end, end), ","), _Patch(Span(at, at), text)]
+
+    def _filled(self, span: Span, add: Mapping[Any, Any], quote: str, *, keyed: bool, width: int) -> str:
+        """What goes between the brackets of an empty dict or list: on their line where there is room for it."""
+        inside = ", ".join(self._pair(name, new, "", quote, keyed) for name, new in add.items())
+        start, end = self.source.line_start(span.start), self.source.line_end(span.end)
+        if not keyed or end - start + len(inside) <= width:
+            return inside
+        margin = re.match(r"[ \t]*", self.source.text[start:])
+        outer = margin[0] if margin else ""
+        inner, newline = outer + self.indentation, self.source.newline
+        pairs = [self._pair(name, new, inner, quote, keyed, trailing=True) for name, new in add.items()]
+        return "".join(f"{newline}{inner}{pair}," for pair in pairs) + newline + outer
 
     def _broken_up(
         self,

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import json
 import re
+from collections.abc import Iterator
 from typing import TYPE_CHECKING, Self
 
 from fixer.patterns import Rare
@@ -12,10 +14,15 @@ from fixer.records import record
 if TYPE_CHECKING:
     from fixer.repository import Repository
 
-_EXPORTS = (
-    "containerInsights", "ContainerInsights", "aws-otel-collector", "cloudwatch-agent", "awsemf",
-    "aws_embedded_metrics", "aws-embedded-metrics", "put-metric-data", "put_metric_data", "PutMetricData",
-    "datadog/agent", "newrelic-infra",
+_AGENTS = ("datadog/agent", "newrelic-infra")
+_INSIGHTS = ("containerInsights", "ContainerInsights", *_AGENTS)
+_APPLICATION = (
+    "aws-otel-collector", "cloudwatch-agent", "awsemf", "aws_embedded_metrics", "aws-embedded-metrics",
+    "put-metric-data", "put_metric_data", "PutMetricData", *_AGENTS,
+)  # fmt: skip
+_ALARMS = (
+    "put-metric-alarm", "put_metric_alarm", "aws_cloudwatch_metric_alarm", "AWS::CloudWatch::Alarm",
+    "cloudwatch.Alarm(",
 )  # fmt: skip
 _PACKAGES = ("watchtower", "aws-embedded-metrics", "aws-otel-python")
 _CLUSTERS = {
@@ -34,29 +41,49 @@ _ASIDE = re.compile(
 
 @record
 class CloudWatch:
-    """`by` says what exports metrics already; `owner` is the tool, and `owner_path` the file, that makes the cluster.
-    `task_definition` is the first file of the repository that looks like one."""
+    """`by` is the file that says what exports metrics of containers or of the application, `application` one about the
+    application; `alarms` one that makes alarms. `owner` is the tool, and `owner_path` the file, that makes the cluster.
+    `task_definition` is the first file of the repository that is one, and `unlogged` its containers without logs."""
 
     by: str = ""
+    application: str = ""
+    alarms: str = ""
     owner: str = ""
     owner_path: str = ""
     task_definition: str = ""
+    unlogged: tuple[str, ...] = ()
 
     @classmethod
     def detect(cls, repository: Repository) -> Self:
         """Every repository has this fact."""
-        by = owner = owner_path = task_definition = ""
-        for path in repository.ending(*_KINDS):
+        by = application = alarms = owner = owner_path = task_definition = ""
+        unlogged: tuple[str, ...] = ()
+        for path in repository.files:
             if not path.endswith(_KINDS) or _ASIDE.search(path):
                 continue
             text = repository.text(path)
-            if not by and any(word in text for word in _EXPORTS):
-                by = path
+            by = by or (path if any(word in text for word in _INSIGHTS) else "")
+            application = application or (path if any(word in text for word in _APPLICATION) else "")
+            alarms = alarms or (path if any(word in text for word in _ALARMS) else "")
             for tool, pattern in _CLUSTERS.items():
                 if not owner and pattern.search(text):
                     owner, owner_path = tool, path
             if not task_definition and '"containerDefinitions"' in text and path.endswith(".json"):
-                task_definition = path
+                task_definition, unlogged = path, tuple(_unlogged(text))
         packages = repository.fact(PythonPackages)
-        asked = next((name for name in _PACKAGES if packages is not None and packages.of(name)), "")
-        return cls(by or asked, owner, owner_path, task_definition)
+        application = application or next(
+            (name for name in _PACKAGES if packages is not None and packages.of(name)), ""
+        )
+        return cls(by or application, application, alarms, owner, owner_path, task_definition, unlogged)
+
+
+def _unlogged(text: str) -> Iterator[str]:
+    """The containers of a task definition that send what they print to nobody; none for a template."""
+    try:
+        definition = json.loads(text)
+    except (ValueError, RecursionError):
+        return
+    containers = definition.get("containerDefinitions") if isinstance(definition, dict) else None
+    for each in containers if isinstance(containers, list) else ():
+        if isinstance(each, dict) and isinstance(each.get("name"), str) and not each.get("logConfiguration"):
+            yield each["name"]

@@ -21,6 +21,7 @@ _VIEW = "ExportToDjangoView"
 _TOKEN = re.compile(r"(?:environ(?:\.get\(|\[)|getenv\(|config\(|env\()\s*[\"'](\w+)[\"']")
 _PROXY = re.compile(r"nginx|caddy|traefik|haproxy|ingress|envoy|httpd|apache|varnish|\.conf(\.|$)", re.IGNORECASE)
 _METRICS = re.compile(r"\bmetrics\b")
+_PATH = re.compile(r"[\"'/]metrics\b")
 _REFUSES = re.compile(r"Forbidden|PermissionDenied|REMOTE_ADDR|X_FORWARDED_FOR|Authorization|AUTHORIZATION|\b40[134]\b")
 
 
@@ -99,4 +100,4 @@ def _may_refuse(source: Source) -> bool:
     code = source.text
     if "iddleware" not in code or "MIDDLEWARE" in code:
         return False
-    return _METRICS.search(code) is not None and _REFUSES.search(code) is not None
+    return _PATH.search(code) is not None and _REFUSES.search(code) is not None

@@ -139,7 +139,7 @@ class DataScripts:
 
 def _scripts(repository: Repository) -> Iterator[Lines]:
     """What is no script is not read, so that nobody is told that it was looked at."""
-    for path in repository.files:
+    for path in repository.ending("", ".sh", ".bash"):
         if word_of(path) != "script" or not _is_of_interest(path, repository.text(path)):
             continue
         with suppress(FileError):

@@ -16,6 +16,7 @@ from tests.proofs.runner import JobRun, Runner, does_nothing
 pytestmark = pytest.mark.needs("aws", "moto", "node", "github-parser")
 
 WORKFLOW = FIXTURES / "missing-cloudwatch-export/a-cluster-of-production/after/.github/workflows/deploy.yml"
+ALARMS = FIXTURES / "missing-cloudwatch-export/alarms-for-a-topic/after/.github/workflows/deploy.yml"
 STEP = "Export metrics to CloudWatch"
 
 
@@ -25,8 +26,8 @@ def aws(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Aws]:
         yield found
 
 
-def run(aws: Aws, wrong: tuple[str, str] = ("", "")) -> JobRun:
-    text = WORKFLOW.read_text()
+def run(aws: Aws, wrong: tuple[str, str] = ("", ""), workflow: Path = WORKFLOW) -> JobRun:
+    text = workflow.read_text()
     assert github_code().problems(text) == []
     assert wrong[0] in text
     data = yaml.safe_load(text.replace(*wrong) if wrong[0] else text)
@@ -70,3 +71,18 @@ def test_a_step_that_turns_on_something_else_is_red(aws: Aws) -> None:
     found = run(aws, ("value=enhanced", "value=disabled"))
     assert found.step(STEP).outcome == "failure"
     assert "does not export its metrics" in found.step(STEP).log
+
+
+def test_alarms_are_made_once_and_tell_the_topic(aws: Aws) -> None:
+    aws.reset()
+    aws.client("ecs").create_cluster(clusterName="shop")
+    for _ in range(2):
+        assert run(aws, workflow=ALARMS).result == "success"
+    made = aws.client("cloudwatch").describe_alarms()["MetricAlarms"]
+    assert sorted(each["MetricName"] for each in made) == ["CPUUtilization", "MemoryUtilization"]
+    for each in made:
+        assert [topic.rpartition(":")[2] for topic in each["AlarmActions"]] == ["team"]
+        assert each["Dimensions"] == [{"Name": "ClusterName", "Value": "shop"}, {"Name": "ServiceName", "Value": "web"}]
+    # The planted fault: an alarm that nobody hears of.
+    assert run(aws, ('--alarm-actions "$TOPIC"', "--actions-enabled"), ALARMS).result == "success"
+    assert [each["AlarmActions"] for each in aws.client("cloudwatch").describe_alarms()["MetricAlarms"]] == [[], []]

@@ -356,7 +356,8 @@ def _read_by_shell(job: DeployJob) -> set[str]:
 
 
 def _job_name(job: DeployJob) -> str:
-    name = re.sub(r"deploy(?:ment)?", "rollback", job.id, count=1, flags=re.IGNORECASE)
+    deploying = re.sub(r"^(?:build|test|push|publish)(?:[-_]and)?[-_](?=deploy)", "", job.id)
+    name = re.sub(r"deploy(?:ment)?", "rollback", deploying, count=1, flags=re.IGNORECASE)
     name = name if name != job.id else job.workflow.job_id(f"rollback-{job.id}")
     while name in job.workflow.jobs:
         name += "-again"
@@ -365,6 +366,8 @@ def _job_name(job: DeployJob) -> str:
 
 def _title(name: str) -> str:
     """How the job is called that rolls back what a job of this name deploys."""
+    last = re.search(r"(?i)(?:,|\band|&|\+)\s*(deploy(?:s|ing)?\s+(?:to|of)\s+.*)$", name)
+    name = last[1] if last is not None else name  # of what is built, tested and deployed, the last is taken back
     what = re.sub(r"(?i)^(?:deploy(?:s|ing|ment)?|releas(?:e|ing)|ship)(?:\s+(?:to|of))?(?:\s+|$)", "", name)
     is_work = re.match(r"(?i)(?:push|build|publish|update|run|create|test|upload|ci|cd)\b", what) is not None
     return f"Roll back after {name}" if is_work else f"Roll back {what}".strip()

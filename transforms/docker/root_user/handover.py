@@ -2,7 +2,7 @@
 
 import posixpath
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Set
 
 from fixer.docker.images import ROOT, BaseImage
 from fixer.docker.privileges import User, folders_made, is_within
@@ -127,9 +127,11 @@ def _handed_over(
     late = shell and _written_late(container, folders, made)
     early = builds_as_user(container, folders, made) if late and user.home else None
     if early is not None:
-        commands = [*steps, *_give(user, container, not_made_later(container, folders, early), early, recursive=False)]
-        parts.append(dockerfile.insert_before(early, *_run(commands), New("USER", user.id or user.name)))
-        for state in _copies(container, folders):
+        copies = _copies(container, folders, lists=True)
+        kept = not_made_later(container, folders, early)
+        given = _give(user, container, kept, early, recursive=False, copied={state.target for state in copies})
+        parts.append(dockerfile.insert_before(early, *_run([*steps, *given]), New("USER", user.id or user.name)))
+        for state in copies:
             owner = user.numeric if state.instruction.flag("link") is not None else user.owner
             parts.append(dockerfile.set_flag(state.instruction, "chown", owner))
         return parts
@@ -147,10 +149,12 @@ def _handed_over(
                 "make the user and chown the folder before VOLUME",
             )
             return [blocked]
-        given = _give(user, container, Folders((), folders.data), volume.instruction, recursive=False)
+        at_once = first is not None and not _makes_folders(container, volume.instruction, first)
+        now = folders if at_once else Folders((), folders.data)
+        given = _give(user, container, now, volume.instruction, recursive=False)
         if run := _run([*steps, *given]):
             parts.append(dockerfile.insert_before(volume.instruction, *run))
-        folders, steps = Folders(folders.roots, ()), []
+        folders, steps = Folders(() if at_once else folders.roots, ()), []
     place = _apart_from_run(container, first, made) if first is not None else None
     if shell:
         steps = [*steps, *_give(user, container, folders, place, recursive=late)]
@@ -165,6 +169,12 @@ def _handed_over(
     return [*parts, *_set_user(container, run, (user.id or user.name) if shell else user.numeric)]
 
 
+def _makes_folders(container: Container, start: Instruction, end: Instruction) -> bool:
+    """Whether what stands between two instructions makes folders, or enters one."""
+    between = [each for each in container.stage.instructions if start.index < each.index < end.index]
+    return any(each.op == "WORKDIR" or re.search(r"\bmkdir\b|\binstall -d\b", each.script) for each in between)
+
+
 def _apart_from_run(container: Container, first: Instruction, made: Instruction | None) -> Instruction:
     """Where the folders are given away: before what is copied first, or right below the working folder where a RUN
     stands above that; two RUN in a row are one layer more than needed."""
@@ -174,7 +184,7 @@ def _apart_from_run(container: Container, first: Instruction, made: Instruction 
         return first
     entered = next((at for at in range(len(above) - 1, -1, -1) if above[at].op == "WORKDIR"), None)
     between = above[entered + 1 :] if entered is not None else []
-    makes = any(re.search(r"\bmkdir\b|\binstall -d\b", each.script) for each in between if each.op == "RUN")
+    makes = bool(between) and _makes_folders(container, between[0], first)
     known = made is None or made.index < (between[0].index if between else 0)
     return between[0] if between and between[0].op == "COPY" and known and not makes else first
 
@@ -246,9 +256,16 @@ _ALL_GIVEN = ScriptText.of("chown -R @owner@ @paths@")
 
 
 def _give(
-    user: User, container: Container, folders: Folders, before: Instruction | None, *, recursive: bool
+    user: User,
+    container: Container,
+    folders: Folders,
+    before: Instruction | None,
+    *,
+    recursive: bool,
+    copied: Set[str] = frozenset(),
 ) -> list[ScriptText]:
-    """Commands that give the folders to the user, at this place (None: at the end)."""
+    """Commands that give the folders to the user, at this place (None: at the end); `copied` are folders that a COPY
+    makes for the user later."""
     reached = [s for s in container.states if before is None or s.instruction.index < before.index]
     places = [state.folder for state in reached if state.instruction.op == "WORKDIR"]
     made: list[str] = []
@@ -258,7 +275,8 @@ def _give(
             made += folders_made(state.script, state.values, state.folder)
             if "rm -" not in state.instruction.script:
                 there += folders_made(state.script, state.values, state.folder, surely=True)
-    entered = [path for path in (*places, container.folder) if is_within(path, folders.roots)]
+    later = container.folder if container.folder in there or container.folder not in copied else ""
+    entered = [path for path in (*places, later) if path and is_within(path, folders.roots)]
     roots = dict.fromkeys([*folders.roots, *entered])
     # What mkdir makes inside goes with the folder right below the root, which it may have made too.
     inside = [
@@ -313,14 +331,18 @@ def _chowned(states: Iterable[State]) -> Iterator[tuple[str, str]]:
                 yield from ((name, posixpath.normpath(posixpath.join(state.folder, path))) for path in paths)
 
 
-def _copies(container: Container, folders: Folders) -> list[State]:
-    """What is copied into the application's folders, but for lists of what to install."""
+def _copies(container: Container, folders: Folders, *, lists: bool = False) -> list[State]:
+    """What is copied into the application's folders, but for lists of what to install; with `lists` also those that
+    make a folder, into which somebody who is not root installs."""
     return [
         state
         for state in container.acting("COPY", "ADD")
         if not state.instruction.flag("chown")
         and is_within(state.target, folders.all)
-        and not all(MANIFESTS.search(source) for source in state.instruction.args[:-1])
+        and (
+            (lists and state.target not in folders.roots)
+            or not all(MANIFESTS.search(source) for source in state.instruction.args[:-1])
+        )
     ]
 
 

@@ -8,9 +8,13 @@ The fix adds a step to the job that deploys to production, right before the depl
 cluster, turns it on where it is off, reads it again, and is red where it is still off; a cluster that does not exist is
 red, too. `enabled`, the older and cheaper kind, is left as it is.
 
-These are metrics of containers. Those of the application, by Prometheus, need a collector in the task definition; it
-is not written, since it cannot be run where fixes are proven, and a filter on logs that may not be JSON would count
-nothing for ever.
+With `alarm-topic` the same job makes two alarms, for processor and memory above 90 % in a quarter of an hour.
+
+## What else is found
+Metrics that the application exports for Prometheus and that nothing brings to CloudWatch, and containers of a task
+definition that send their logs to nobody. Both are reported with what belongs into the task definition: a collector
+cannot be run where fixes are proven, and the name of a group of logs is the account's. No filter is put on logs that
+may not be JSON; it would count nothing for ever.
 
 ## When it is left alone
 Where any file speaks of Container Insights, the CloudWatch agent, the OpenTelemetry collector of AWS or embedded
@@ -20,14 +24,17 @@ nothing is written into the job, since the two would undo each other: it is said
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import json
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 from fixer.deploy.deployments import DeployJob, Deployments
 from fixer.deploy.ways import ECS
 from fixer.github.expressions import reads_below
-from fixer.model import Blocked, Finding, Fix, Level, Profile, Rule, RuleOptions, Tier, option
+from fixer.model import Blocked, Finding, Fix, Level, Parts, Profile, Rule, RuleOptions, Tier, listed, option
 from fixer.monitoring.cloudwatch import CloudWatch
+from fixer.monitoring.exporters import Exporters
+from fixer.monitoring.prometheus import PrometheusFiles
 from fixer.scripts import script
 
 _SETTINGS = {
@@ -40,20 +47,65 @@ _SETTINGS = {
 
 class Options(RuleOptions):
     cluster: str = option("", "the ECS cluster of production, where the job does not say it")
+    alarm_topic: str = option("", "the SNS topic that alarms are sent to, `arn:aws:sns:…`; without it none are made")
 
 
-def check(deployments: Deployments, cloudwatch: CloudWatch, options: Options) -> Iterator[Finding]:
-    if cloudwatch.by:
-        return
+def check(
+    deployments: Deployments,
+    cloudwatch: CloudWatch,
+    exporters: Exporters,
+    prometheus: PrometheusFiles,
+    options: Options,
+) -> Iterator[Finding]:
+    metrics_stay = exporters.prometheus and not cloudwatch.application and not prometheus.configs
     seen: set[str] = set()
     for jobs in deployments.jobs.values():
         for job in jobs:
             cluster = options.cluster or job.deployments[0].target.get("cluster", "")
             if job.way is ECS and job.environment == "production" and (cluster or job.id) not in seen:
                 seen.add(cluster or job.id)
-                message = f"job {job.id} deploys to ECS, and nothing exports metrics of what runs there to CloudWatch"
-                cure = _cure(job, cluster, cloudwatch)
-                yield Finding(job.workflow.path, job.deployments[0].span, message, cure)
+                yield from _of_cluster(job, cluster, cloudwatch, options)
+                if metrics_stay and len(seen) == 1:
+                    yield _finding(job, "what the application counts does not reach CloudWatch", _collector(cloudwatch))
+                if cloudwatch.unlogged and len(seen) == 1:
+                    yield _unlogged(job, cloudwatch)
+
+
+def _of_cluster(job: DeployJob, cluster: str, cloudwatch: CloudWatch, options: Options) -> Iterator[Finding]:
+    if not cloudwatch.by:
+        message = f"job {job.id} deploys to ECS, and nothing exports metrics of what runs there to CloudWatch"
+        yield _finding(job, message, _cure(job, cluster, cloudwatch))
+    if options.alarm_topic and not cloudwatch.alarms:
+        message = f"job {job.id} deploys to ECS, and no alarm is made for what runs there"
+        yield _finding(job, message, _alarms(job, cluster, options.alarm_topic))
+
+
+def _finding(job: DeployJob, message: str, cure: Fix | Blocked) -> Finding:
+    return Finding(job.workflow.path, job.deployments[0].span, message, cure)
+
+
+def _collector(cloudwatch: CloudWatch) -> Blocked:
+    where = cloudwatch.task_definition or "the task definition, which is not in the repository"
+    return Blocked(
+        f"that needs a collector beside the application, in {where}",
+        "add a container of aws-otel-collector that asks localhost for /metrics with the token and exports by `awsemf`,"
+        " and allow the task's role logs:PutLogEvents and cloudwatch:PutMetricData",
+    )
+
+
+def _unlogged(job: DeployJob, cloudwatch: CloudWatch) -> Finding:
+    names = listed(cloudwatch.unlogged)
+    does = "sends what it prints" if len(cloudwatch.unlogged) == 1 else "send what they print"
+    options = {"awslogs-group": f"/ecs/{cloudwatch.unlogged[0]}", "awslogs-region": "…", "awslogs-stream-prefix": "ecs"}
+    given = json.dumps({"logConfiguration": {"logDriver": "awslogs", "options": options}}, ensure_ascii=False)[1:-1]
+    return _finding(
+        job,
+        f"{names} of {cloudwatch.task_definition} {does} to nobody",
+        Blocked(
+            "which group of CloudWatch takes the logs, and for how long, is the account's",
+            f"add `{given}` to each, and give the group a retention",
+        ),
+    )
 
 
 def _cure(job: DeployJob, cluster: str, cloudwatch: CloudWatch) -> Fix | Blocked:
@@ -62,27 +114,9 @@ def _cure(job: DeployJob, cluster: str, cloudwatch: CloudWatch) -> Fix | Blocked
             f"{cloudwatch.owner} makes the cluster ({cloudwatch.owner_path}), and would undo what a job sets",
             _SETTINGS[cloudwatch.owner],
         )
-    if not cluster:
-        return Blocked(
-            f"which cluster job {job.id} deploys to is not known", "name it", f'rules.{RULE.id}.cluster = "…"'
-        )
-    steps = job.editable_steps
-    if isinstance(steps, Blocked):
-        return steps
-    if not job.signed_in_by or job.signs_in_while_deploying:
-        return Blocked(f"how job {job.id} signs in to AWS is not known", "turn Container Insights on by hand")
-    deployment = job.deployments[0]
-    region = deployment.target.get("region", "")
-    place = {"CLUSTER": cluster} | ({"AWS_REGION": region} if region else {})
-    if any(read.context == "steps" and not job.knows_before(place) for read in reads_below(place)):
-        return Blocked(f"job {job.id} knows its cluster only later", "turn Container Insights on by hand")
-    step: dict[str, Any] = {
-        "name": "Export metrics to CloudWatch",
-        **deployment.condition,
-        **deployment.surroundings,
-        "env": {**deployment.credentials, **place},
-        "run": script(__package__, "insights.sh"),
-    }
+    step = _step(job, cluster, "Export metrics to CloudWatch", {}, script(__package__, "insights.sh"))
+    if isinstance(step, Blocked):
+        return step
     at = f" ({cloudwatch.task_definition})" if cloudwatch.task_definition else ", which is not in the repository"
     todo = [
         "Allow the deploying AWS identity ecs:DescribeClusters and ecs:UpdateCluster.",
@@ -91,11 +125,52 @@ def _cure(job: DeployJob, cluster: str, cloudwatch: CloudWatch) -> Fix | Blocked
     ]
     return Fix.of(
         "turn Container Insights on before the deployment",
-        job.workflow.insert_item(steps, job.first, step),
+        step,
         tier=Tier.REVIEW,
         effects=(f"job {job.id}: processor, memory, network and tasks of {cluster} go to CloudWatch",),
         todo=todo,
     )
+
+
+def _alarms(job: DeployJob, cluster: str, topic: str) -> Fix | Blocked:
+    service = job.deployments[0].target.get("service", "")
+    if not service:
+        return Blocked(f"which service job {job.id} deploys is not known", "make the alarms by hand")
+    told = {"SERVICE": service, "TOPIC": topic}
+    step = _step(job, cluster, "Make alarms for processor and memory", told, script(__package__, "alarms.sh"))
+    return Fix.of(
+        "make alarms before the deployment",
+        step,
+        tier=Tier.REVIEW,
+        effects=(f"job {job.id}: {topic} hears when {service} is above 90 % of its processor or memory",),
+        todo=("Allow the deploying AWS identity cloudwatch:PutMetricAlarm.", "Subscribe to the topic."),
+    )
+
+
+def _step(job: DeployJob, cluster: str, name: str, env: Mapping[str, str], run: str) -> Parts:
+    """A step right before the deployment, that knows its cluster and signs in as it does."""
+    if not cluster:
+        return Blocked(
+            f"which cluster job {job.id} deploys to is not known", "name it", f'rules.{RULE.id}.cluster = "…"'
+        )
+    steps = job.editable_steps
+    if isinstance(steps, Blocked):
+        return steps
+    if not job.signed_in_by or job.signs_in_while_deploying:
+        return Blocked(f"how job {job.id} signs in to AWS is not known", "do by hand what the step would do")
+    deployment = job.deployments[0]
+    region = deployment.target.get("region", "")
+    place = {"CLUSTER": cluster, **env} | ({"AWS_REGION": region} if region else {})
+    if any(read.context == "steps" and not job.knows_before(place) for read in reads_below(place)):
+        return Blocked(f"job {job.id} knows its cluster only later", "do by hand what the step would do")
+    step: dict[str, Any] = {
+        "name": name,
+        **deployment.condition,
+        **deployment.surroundings,
+        "env": {**deployment.credentials, **place},
+        "run": run,
+    }
+    return job.workflow.insert_item(steps, job.first, step)
 
 
 def _deploys_to_ecs(deployments: Deployments) -> bool:

@@ -39,7 +39,7 @@ def _sharing(server: Served, configs: GunicornConfigs, styles: PythonStyles) -> 
             "let the container start as that user",
         )
     given = started_with(started, "-c", "--config").removeprefix("file:")
-    if started.folder is None or given.startswith("python:"):
+    if started.folder is None or given.startswith("python:") or "$" in given:
         return place, Blocked(f"{place}: where gunicorn reads its configuration is not known", f"set it in {_CONFIG}")
     path = _path(started.folder, given, configs) if given else f"{started.folder}/{_CONFIG}".lstrip("/")
     if path in configs.modules:
