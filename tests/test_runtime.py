@@ -509,3 +509,35 @@ jobs:
     assert (there.rights, there.user, there.ports) == ("rights of root", "0", (8000,))
     assert there.mounts == (Mount("media", "/app/media", False),)
     assert here.mounts == (Mount("$PWD", "/src", True, ""),)
+
+
+def test_where_supervisor_and_systemd_start_a_program_is_known(tmp_path: Path) -> None:
+    supervisor = """\
+[program:web]
+directory=/srv/shop/src
+command=gunicorn shop.wsgi
+
+[program:mail]
+command=celery -A shop worker
+directory=/opt/mail
+"""
+    unit = "[Service]\nWorkingDirectory=/srv/shop/src\nExecStart=/usr/bin/gunicorn shop.wsgi\n"
+    files = {"deploy/supervisor.conf": supervisor, "deploy/web.service": unit, "src/manage.py": MANAGE}
+    found = picture(tmp_path, files)
+
+    folders = {(each.origin, each.name): each.commands[-1].folder for each in found.programs if each.path in files}
+
+    assert folders == {
+        ("supervisor", "web"): "src",
+        ("supervisor", "mail"): None,
+        ("systemd", "web.service"): "src",
+    }
+
+
+def test_a_compose_file_has_many_names(tmp_path: Path) -> None:
+    names = ("prod.yml", "docker/dev.yml", "prod.compose.yml", "local-docker-compose.yaml", "compose.ci.yml")
+    text = "services:\n  web:\n    image: acme/shop\n"
+
+    found = picture(tmp_path, dict.fromkeys(names, text))
+
+    assert sorted(each.path for each in found.programs if each.origin == "compose") == sorted(names)

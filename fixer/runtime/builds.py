@@ -35,6 +35,7 @@ _BUILD_FILE = re.compile(
 _READ = re.compile(
     r"\.(sh|bash|ini|py)$|^[\w-]+$|^[\w.-]*requirements[\w.-]*\.txt$|^(pyproject\.toml|setup\.(py|cfg))$"
 )
+_CONFIGURES = re.compile(r"^([\w-]+/){0,3}(config|configuration|conf|env|environment|settings|constants)\.py$")
 
 
 @entity
@@ -45,7 +46,8 @@ class ImageBuild:
     `programs` are what runs it, first the image as it is built; `called` are containers that scripts and jobs start of
     it for a while; `is_action` says that GitHub runs it as an action.
     `files` are those of the context, from there, whether ignored or not; `texts` are the scripts that it may start, the
-    lists that it installs from, and what says how projects are built. `ignore_path` is the ignore file that the builder
+    lists that it installs from, and what says how projects are built, `configuration` modules of Python that are named
+    for what they configure. `ignore_path` is the ignore file that the builder
     reads, or would read; `ignore_fault` says why it cannot be read here.
     """
 
@@ -56,6 +58,7 @@ class ImageBuild:
     is_action: bool
     files: tuple[str, ...] = field(repr=False)
     texts: dict[str, str] = field(repr=False)
+    configuration: dict[str, str] = field(repr=False)
     ignore_path: str
     ignore: Lines | None
     ignore_fault: str
@@ -148,6 +151,11 @@ class ImageBuilds:
                     path in actions,
                     files,
                     texts,
+                    {
+                        path: repository.text(posixpath.join(context or "", path))
+                        for path in files
+                        if _CONFIGURES.search(path)
+                    },
                     ignore_path,
                     ignore,
                     fault,

@@ -9,7 +9,7 @@ import shlex
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import yaml
 
@@ -370,19 +370,31 @@ class Followed:
             return
         self.seen_files.add(path)
         self._call(command, code, where)
-        for _, text, line in supervised(where.repository.text(path)):
-            self.run(Code.of(text, Fixed(path, line)), where, depth=depth + 1)
+        for each in supervised(where.repository.text(path)):
+            here = where.entered(each.folder) if each.folder else where
+            self.run(Code.of(each.command, Fixed(path, each.line)), here, depth=depth + 1)
 
 
-def supervised(text: str) -> Iterator[tuple[str, str, int]]:
-    """(name, command, line) of the programs of supervisor's configuration."""
-    name = ""
-    for number, line in enumerate(text.split("\n"), 1):
-        section = re.match(r"\[program:([^\]]+)\]", line.strip())
-        name = section[1] if section else "" if line.startswith("[") else name
-        found = re.match(r"command\s*=\s*(.*)", line)
-        if found and name:
-            yield name, re.sub(r"%\((?:ENV_)?(\w+)\)s", r"${\1}", re.sub(r"\s;.*", "", found[1])).strip(), number
+class Supervised(NamedTuple):
+    """A program of supervisor's configuration; `folder` is where it starts, empty where nothing says it."""
+
+    name: str
+    command: str
+    line: int
+    folder: str
+
+
+def supervised(text: str) -> Iterator[Supervised]:
+    """The programs of supervisor's configuration."""
+    for section in re.finditer(r"^\[program:([^\]\n]+)\][^\n]*\n((?:(?!\[).*\n?)*)", text, re.MULTILINE):
+        given = {
+            found[1]: (re.sub(r"%\((?:ENV_)?(\w+)\)s", r"${\1}", re.sub(r"\s;.*", "", found[2])).strip(), found.start())
+            for found in re.finditer(r"^(command|directory)\s*=\s*(.*)$", section[2], re.MULTILINE)
+        }
+        if "command" in given:
+            command, start = given["command"]
+            line = text.count("\n", 0, section.start(2) + start) + 1
+            yield Supervised(section[1], command, line, given.get("directory", ("", 0))[0])
 
 
 def _python_script(command: Command, where: Where) -> str | None:

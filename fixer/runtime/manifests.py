@@ -508,6 +508,7 @@ def _systemd(path: str, repository: Repository, images: Images | None) -> Iterat
     unknown = tuple(f"{path}: {text}, which is not in the repository" for text, _ in said.get("EnvironmentFile", ()))
     commands = [*said.get("ExecStartPre", ()), *said.get("ExecStart", ())]
     code = " && ".join(_on_machine(text.lstrip("-@:+!")) for text, _ in commands)
+    code = _started_in(said.get("WorkingDirectory", [("", 0)])[-1][0].lstrip("-"), code, repository)
     place = Place(path, _NOWHERE, said["ExecStart"][0][1], name)
     yield _program(
         _Said(
@@ -522,14 +523,24 @@ def _systemd(path: str, repository: Repository, images: Images | None) -> Iterat
 def _supervisor(path: str, repository: Repository, images: Images | None) -> Iterator[Program]:
     """https://supervisord.org/configuration.html#program-x-section-settings"""
     source = repository.read(path)
-    for name, text, line in supervised(source.text):
+    for each in supervised(source.text):
+        name, line = each.name, each.line
         place = Place(path, _NOWHERE, line, name)
-        code = Code.of(_on_machine(text), Fixed(path, line))
+        code = Code.of(_started_in(each.folder, _on_machine(each.command), repository), Fixed(path, line))
         said = _Said(
             name, place, "supervisor", OutOfReach(place, path), command=Launch.of_shell(code), host="",
             unknown=(f"{place}: what starts supervisor sets",),
         )  # fmt: skip
         yield _program(said, repository)
+
+
+def _started_in(folder: str, code: str, repository: Repository) -> str:
+    """Code that is started in a folder of the machine, from that of the repository which stands there: the longest end
+    of its path that is one. Another folder is not known."""
+    parts = folder.strip("/").split("/") if folder else []
+    ends = ("/".join(parts[at:]) for at in range(len(parts)))
+    here = next((end for end in ends if repository.has_folder(end)), folder)
+    return f"cd {shlex.quote(here)} && {code}" if folder else code
 
 
 def _on_machine(command: str) -> str:

@@ -21,7 +21,8 @@ ENGINE = re.compile(
 )
 # What starts nothing of the image.
 IDLE = re.compile(
-    r"(/(usr/)?bin/)?((ba|da|a|z)?sh( -l| --login| -i)?|tail -f /dev/null|sleep (infinity|inf|\d+d?)|true|cat)"
+    r"(/(usr/)?bin/)?((ba|da|a|z)?sh( -l| --login| -i)?|tail -f /dev/null|sleep (infinity|inf|\d+d?)|true|cat"
+    r"|i?python[\d.]*|node|irb)"
 )
 
 
