@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import posixpath
 import re
+from collections import defaultdict
 from collections.abc import Iterator, Sequence
 from dataclasses import field
 from functools import cached_property
@@ -124,6 +125,13 @@ class ImageBuilds:
             return None
         actions = set(_actions(repository))
         builds: list[ImageBuild] = []
+        contexts: dict[str, set[str]] = defaultdict(set)
+        for other in runtime.images.images:
+            contexts[other.path].update(build.context for build in other.builds)
+        running: dict[Image | None, list[Program]] = defaultdict(list)
+        for program in runtime.programs:
+            if program.origin not in JOBS:
+                running[program.image].append(program)
         for image in runtime.images.images:
             path, context = image.path, image.context
             files = _inside(context, repository)
@@ -131,15 +139,11 @@ class ImageBuilds:
             usual = posixpath.join(context or "", ".dockerignore")
             candidates = (f"{path}.dockerignore", usual, posixpath.join(context or "", ".containerignore"))
             ignore_path = next((name for name in candidates if repository.exists(name)), usual)
-            programs = tuple(each for each in runtime.programs if each.image is image and each.origin not in JOBS)
+            programs = tuple(running[image])
             texts = _texts(image.dockerfile, programs, context, files, repository)
             ignore, fault = _lines(ignore_path, repository)
-            contexts = {b.context for other in runtime.images.images if other.path == path for b in other.builds}
-            builds.append(
-                ImageBuild(
-                    image, tuple(sorted(contexts)), programs, path in actions, files, texts, ignore_path, ignore, fault
-                )
-            )
+            known = tuple(sorted(contexts[path]))
+            builds.append(ImageBuild(image, known, programs, path in actions, files, texts, ignore_path, ignore, fault))
         builds.sort(key=lambda build: (build.path, build.image.stage.index))
         origin = repository.fact(Origin)
         names = (repository.root.resolve().name, origin.owner if origin is not None else "")
@@ -192,8 +196,8 @@ _PUBLIC = (
 def _inside(context: str | None, repository: Repository) -> tuple[str, ...]:
     if context is None:
         return ()
-    start = f"{context}/" if context else ""
-    return tuple(path[len(start) :] for path in repository.files if path.startswith(start))
+    start = len(f"{context}/") if context else 0
+    return tuple(path[start:] for path in repository.below(context))
 
 
 def _lines(path: str, repository: Repository) -> tuple[Lines | None, str]:
