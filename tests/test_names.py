@@ -99,12 +99,16 @@ def renamed(case: Case) -> Iterator[dict[str, bytes]]:
         }
 
 
-LOOKED_AT: dict[str, int] = {}
-
+# What these rules fix in their fixtures is gone where a folder or file of them has another name.
+SILENT = {
+    "deprecated-release-action", "missing-cloudwatch-export", "missing-predeploy-backup", "missing-trivy-scan",
+    "missing-uptime-check", "single-shot-health-check", "useless-ignore",
+}  # fmt: skip
 CHANGING = sorted((case for case in CASES if case.after), key=lambda case: case.rule_id)
 
 
-@pytest.mark.parametrize("rule_id", sorted({case.rule_id for case in CHANGING}))
+@pytest.mark.slow
+@pytest.mark.parametrize("rule_id", sorted({case.rule_id for case in CHANGING if any(renamed(case))}))
 def test_a_name_in_the_tree_never_becomes_a_command(rule_id: str, tmp_path: Path) -> None:
     wrong = []
     looked_at = 0
@@ -127,7 +131,7 @@ def test_a_name_in_the_tree_never_becomes_a_command(rule_id: str, tmp_path: Path
                         wrong.append(f"{case.name}: {path}: {obeyed(script)} in {script!r:.300}")
 
     assert wrong == []
-    LOOKED_AT[rule_id] = looked_at
+    assert (looked_at > 0) is (rule_id not in SILENT)
 
 
 MANY = 6
@@ -194,11 +198,6 @@ def test_an_option_that_is_no_command_never_becomes_one(rule_id: str, option: st
 def test_every_command_of_the_configuration_is_an_option() -> None:
     """Every other option that takes a text is tried above."""
     assert {(rule.id, each.name) for rule in RULES.values() for each in rule.options} >= COMMANDS
-
-
-def test_many_fixes_were_looked_at() -> None:
-    """The tests above, when they run before this one, have seen what rules write below other names."""
-    assert not LOOKED_AT or len(LOOKED_AT) < 10 or sum(LOOKED_AT.values()) > 100
 
 
 @pytest.mark.parametrize(
