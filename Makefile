@@ -2,6 +2,8 @@
 
 PYTHON ?= python3
 export PIP_ROOT_USER_ACTION := ignore
+# Tests start Python hundreds of times: what it has compiled is kept, also where the surroundings say otherwise.
+unexport PYTHONDONTWRITEBYTECODE
 BIN := .venv/bin
 NODE := $(dir $(wildcard tests/proofs/*/package.json))
 # Node.js and npm come from PyPI too: what Debian 12 has is too old for some of the npm packages.
@@ -46,12 +48,12 @@ test: setup
 	$(BIN)/ruff format --check --quiet .
 	$(BIN)/ruff check --quiet .
 	$(BIN)/mypy
-	$(BIN)/python -m pytest
+	$(BIN)/python -m pytest -n 2 --dist loadgroup
 
 # The proofs over every supported pair of Django and driver, not only the ends of the range.
 proofs-full: setup
 	$(BIN)/python -m tests.proofs.django_cells full
-	FHFIX_PROOFS=full $(BIN)/python -m pytest tests/proofs
+	FHFIX_PROOFS=full $(BIN)/python -m pytest -n 2 --dist loadgroup tests/proofs
 
 # Mutated repositories through everything: make fuzz INPUTS=100000 SEED=7 DIR=folder-of-workflows
 fuzz: .venv/installed

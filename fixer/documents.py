@@ -5,21 +5,35 @@ from __future__ import annotations
 import re
 from functools import cache
 from importlib import import_module
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 if TYPE_CHECKING:
     from fixer.model import Document
 
-# (pattern of the path, document type, what people call it): the first match wins. Modules are imported when a file
-# needs them, since everybody feels the start-up.
-_KINDS: tuple[tuple[re.Pattern[str], str, str], ...] = tuple(
-    (re.compile(pattern, re.IGNORECASE), kind, word)
-    for pattern, kind, word in (
-        (r"(^|/)\.github/workflows/[^/]+\.ya?ml$", "github.workflow.Workflow", "workflow"),
-        (r"(^|/)action\.ya?ml$", "github.workflow.Workflow", "action"),
-        (r"(^|/)(docker-)?compose[^/]*\.ya?ml$", "docker.compose.Compose", "compose file"),
+
+class _Kind(NamedTuple):
+    """A path that this pattern finds ends with one of the suffixes, `""` being a name without a dot, or has one of the
+    marks somewhere; so most of many files are told by their suffix alone."""
+
+    pattern: re.Pattern[str]
+    document: str
+    word: str
+    suffixes: tuple[str, ...]
+    marks: tuple[str, ...]
+
+
+_YAML = (".yml", ".yaml")
+
+# (pattern of the path, document type, what people call it, suffixes, marks): the first match wins. Modules are imported
+# when a file needs them, since everybody feels the start-up.
+_KINDS: tuple[_Kind, ...] = tuple(
+    _Kind(re.compile(pattern, re.IGNORECASE), document, word, suffixes, marks)
+    for pattern, document, word, suffixes, marks in (
+        (r"(^|/)\.github/workflows/[^/]+\.ya?ml$", "github.workflow.Workflow", "workflow", _YAML, ()),
+        (r"(^|/)action\.ya?ml$", "github.workflow.Workflow", "action", _YAML, ()),
+        (r"(^|/)(docker-)?compose[^/]*\.ya?ml$", "docker.compose.Compose", "compose file", _YAML, ()),
         # As https://cookiecutter-django.readthedocs.io names them.
-        (r"^([^/.]+/)?(local|staging|production)\.ya?ml$", "docker.compose.Compose", "compose file"),
+        (r"^([^/.]+/)?(local|staging|production)\.ya?ml$", "docker.compose.Compose", "compose file", _YAML, ()),
         (
             # Not templates of Dockerfiles, and not programs that are about them.
             r"(^|/)(dockerfile|containerfile)"
@@ -28,25 +42,43 @@ _KINDS: tuple[tuple[re.Pattern[str], str, str], ...] = tuple(
             r"|\.(dockerfile|containerfile)$",
             "languages.dockerfile.Dockerfile",
             "Dockerfile",
+            (),
+            ("dockerfile", "containerfile"),
         ),
-        (r"\.ya?ml$", "languages.yaml.edit.Yaml", "YAML file"),
-        (r"\.py$", "languages.python.PythonModule", "Python file"),
+        (r"\.ya?ml$", "languages.yaml.edit.Yaml", "YAML file", _YAML, ()),
+        (r"\.py$", "languages.python.PythonModule", "Python file", (".py",), ()),
         (
             r"(^|/)[^/]*(requirements|constraints)[^/]*\.(txt|in)$|(^|/)requirements/[^/]+\.(txt|in)$",
             "languages.lines.Lines",
             "requirements file",
+            (".txt", ".in"),
+            (),
         ),
-        (r"(^|/)setup\.cfg$", "languages.lines.Lines", "package file"),
-        (r"(^|/)(pyproject\.toml|pipfile)$", "languages.toml.Toml", "package file"),
-        (r"(^|/)([^/]*\.dockerignore|\.(container|git)ignore)$", "languages.lines.Lines", "ignore file"),
-        (r"(^|/)procfile$", "languages.lines.Lines", "Procfile"),
-        (r"\.env$|(^|/)\.env(\.[^/]+)?$|(^|/)\.envs/([^/]+/)*[^/]+$", "languages.lines.Lines", "env file"),
+        (r"(^|/)setup\.cfg$", "languages.lines.Lines", "package file", (".cfg",), ()),
+        (r"(^|/)(pyproject\.toml|pipfile)$", "languages.toml.Toml", "package file", (".toml", ""), ()),
+        (
+            r"(^|/)([^/]*\.dockerignore|\.(container|git)ignore)$",
+            "languages.lines.Lines",
+            "ignore file",
+            (".dockerignore", ".containerignore", ".gitignore"),
+            (),
+        ),
+        (r"(^|/)procfile$", "languages.lines.Lines", "Procfile", ("",), ()),
+        (
+            r"\.env$|(^|/)\.env(\.[^/]+)?$|(^|/)\.envs/([^/]+/)*[^/]+$",
+            "languages.lines.Lines",
+            "env file",
+            (),
+            (".env",),
+        ),
         # Scripts may have no extension.
         (
             r"\.(sh|bash)$|(^|/)(bin|compose|docker|scripts?)/([^/]+/)*[\w-]+$"
             r"|(^|/)((docker-)?entrypoint|start|run|boot|release|migrate|celery\w*)[\w-]*$",
             "languages.lines.Lines",
             "script",
+            (".sh", ".bash", ""),
+            (),
         ),
     )
 )
@@ -62,16 +94,43 @@ DEVELOPMENT = re.compile(
 @cache
 def kind_of(path: str) -> str:
     """The document type of a path, as `room.module.Class` within `fixer`; empty for a file that is not read."""
-    return next((kind for pattern, kind, _ in _KINDS if pattern.search(path)), "")
+    kind = _of(path)
+    return kind.document if kind is not None else ""
 
 
-KINDS = tuple(dict.fromkeys(word for _, _, word in _KINDS))
+KINDS = tuple(dict.fromkeys(kind.word for kind in _KINDS))
 """What people call the kinds of files that are read."""
 
 
 def word_of(path: str) -> str:
     """What people call a file of this kind, such as `workflow`; empty for a file of no known kind."""
-    return next((word for pattern, _, word in _KINDS if pattern.search(path)), "")
+    kind = _of(path)
+    return kind.word if kind is not None else ""
+
+
+def _of(path: str) -> _Kind | None:
+    plain = path.lower()
+    marked = False
+    for mark in _MARKS:
+        marked = marked or mark in plain
+    for kind in _with_suffix(suffix_of(path), marked):
+        if kind.pattern.search(path):
+            return kind
+    return None
+
+
+_MARKS = tuple(mark for kind in _KINDS for mark in kind.marks)
+
+
+@cache
+def _with_suffix(suffix: str, marked: bool) -> tuple[_Kind, ...]:
+    return tuple(kind for kind in _KINDS if suffix in kind.suffixes or (marked and kind.marks))
+
+
+def suffix_of(path: str) -> str:
+    """What the name ends with, such as `.py`, in lower case; empty for a name without a dot."""
+    _, dot, suffix = path.rpartition("/")[2].rpartition(".")
+    return f".{suffix.lower()}" if dot else ""
 
 
 def name_of(document: type[Document]) -> str:

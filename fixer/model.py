@@ -163,7 +163,7 @@ class NewFile:
     @property
     def source(self) -> Source:
         """The file as it will be read, all of it written by a fix."""
-        return Source(self.path, self.text, written=(Span(0, len(self.text)),))
+        return Source(self.path, str(self.text), written=(Span(0, len(self.text)),))
 
 
 class Tier(StrEnum):

@@ -23,7 +23,7 @@ from typing import Any, NamedTuple, Protocol, Self, TypeVar, cast
 
 from fixer import disk
 from fixer.budget import another_file
-from fixer.documents import document_type, kind_of, name_of
+from fixer.documents import document_type, kind_of, name_of, suffix_of
 from fixer.model import Document, FileError, Source
 from fixer.surroundings import inherited
 
@@ -44,7 +44,7 @@ _GENERATED_HEAD = re.compile(
 _DO_NOT_EDIT = re.compile(r"\bdo not (directly |manually )?(edit|modify|change)|\bdon't edit", re.IGNORECASE)
 _HEAD_LINES = 15
 _OF_THE_DISK = ("_listed", "_on_disk", "_environments", "origin")
-_OF_THE_LISTING = ("_files", "_names", "_folders", "_by_name", "_by_suffix", "_paths_by_kind")
+_OF_THE_LISTING = ("_files", "_names", "_folders", "_by_name", "_by_suffix", "_in_lower_case", "_paths_by_kind")
 """What has been found out about the files that are there, and stays true where only their texts change."""
 _TEMPLATE = re.compile(r"\{%|<%")
 """Marks of templates that stand in no file of a kind that is read, unless it is a template itself."""
@@ -78,6 +78,14 @@ class _Made(NamedTuple):
     asked: set[str]
     used: dict[type[Any], Any]
     sound: bool = True
+
+
+class _Listing(NamedTuple):
+    """Every path that git or the disk shows, those of them that are gone, and the folders that cannot be listed."""
+
+    names: list[str]
+    gone: set[str]
+    closed: list[FileError]
 
 
 def is_vendored(path: str) -> bool:
@@ -186,25 +194,26 @@ class Repository:
     # -- files --------------------------------------------------------------------------------------------------
 
     @cached_property
-    def _listed(self) -> tuple[list[str], list[FileError]]:
-        """Every path that git or the disk shows, and the folders that cannot be listed."""
+    def _listed(self) -> _Listing:
         listed = _git_files(self.root)
         return _walk(self.root) if listed is None else listed
 
     @cached_property
     def _on_disk(self) -> tuple[str, ...]:
-        names, _ = self._listed
-        # Whether a file counts is said by the folders that it is in, which many files share.
-        counts = {folder: not self.why_left_out(folder) for folder in {name.rpartition("/")[0] + "/" for name in names}}
-        here = (n for n in names if counts[n.rpartition("/")[0] + "/"] and not n.endswith(_OWN))
-        # Git also lists what somebody has deleted since, and what a sparse checkout left out.
-        return tuple(sorted(name for name in here if _is_there(f"{self.root}/{name}")))
+        counts: dict[str, bool] = {}  # said by the folders that a file is in, which many files share
+        found: list[str] = []
+        for name in self._listed.names:
+            folder = name[: name.rfind("/") + 1] or "/"
+            if folder not in counts:
+                counts[folder] = not self.why_left_out(folder)
+            if counts[folder] and not name.endswith(_OWN):
+                found.append(name)
+        return tuple(sorted(set(found) - self._listed.gone))
 
     @cached_property
     def _environments(self) -> tuple[str, ...]:
         """The folders of virtual environments, whatever they are called."""
-        names, _ = self._listed
-        return tuple(n[: -len("pyvenv.cfg")] for n in names if n.endswith("/pyvenv.cfg"))
+        return tuple(n[: -len("pyvenv.cfg")] for n in self._listed.names if n.endswith("/pyvenv.cfg"))
 
     def why_left_out(self, path: str) -> str:
         """Why a file that git or the disk shows does not count; empty where it does."""
@@ -217,7 +226,7 @@ class Repository:
     @cached_property
     def left_out(self) -> dict[str, int]:
         """How many files of known kinds do not count, by why; within `only`. Folders that git ignores are one each."""
-        names, _ = self._listed
+        names = self._listed.names
         reasons = Counter(self.why_left_out(path) for path in names if kind_of(path) and self.in_scope(path))
         for path in _ignored_by_git(self.root):
             if is_vendored(path) or not self.in_scope(path):
@@ -231,15 +240,15 @@ class Repository:
 
     def all_names(self) -> tuple[str, ...]:
         """Every path that git or the disk shows, also those that do not count, and what git ignores."""
-        names, _ = self._listed
-        return (*names, *self._files, *_ignored_by_git(self.root))
+        return (*self._listed.names, *self._files, *_ignored_by_git(self.root))
 
     @property
     def unlisted(self) -> tuple[FileError, ...]:
         """Folders of which nobody knows what they hold; within `only`."""
-        _, folders = self._listed
         return tuple(
-            folder for folder in folders if self.in_scope(folder.path) or self.only.startswith(f"{folder.path}/")
+            folder
+            for folder in self._listed.closed
+            if self.in_scope(folder.path) or self.only.startswith(f"{folder.path}/")
         )
 
     @property
@@ -312,8 +321,17 @@ class Repository:
     def _by_suffix(self) -> dict[str, tuple[str, ...]]:
         found: dict[str, list[str]] = {}
         for path in self._files:
-            found.setdefault(_suffix(path), []).append(path)
+            found.setdefault(suffix_of(path), []).append(path)
         return {suffix: tuple(paths) for suffix, paths in found.items()}
+
+    def holding(self, text: str) -> Iterator[str]:
+        """Every path in which a text stands, in whatever case, sorted; it is given in lower case."""
+        self._note(_LISTING)
+        return (path for path, plain in zip(self._files, self._in_lower_case, strict=True) if text in plain)
+
+    @cached_property
+    def _in_lower_case(self) -> list[str]:
+        return [path.lower() for path in self._files]
 
     def glob(self, *patterns: str) -> Iterator[str]:
         """Paths that match a shell pattern; `*` also crosses `/`, so `*Dockerfile` finds it in every folder."""
@@ -329,7 +347,7 @@ class Repository:
         if "/" in last or not others:
             return self.named(last.rpartition("/")[2])
         if "." in last:
-            return self._ending(_suffix(last))
+            return self._ending(suffix_of(last))
         self._note(_LISTING)
         if not first:
             return self._files
@@ -499,16 +517,11 @@ class Repository:
 def _answered_by(path: str) -> Iterator[str]:
     """What facts may have asked for that has another answer once there is this file."""
     yield from (_LISTING, _of_path(path), _of_name(path.rpartition("/")[2]))
-    yield from (_of_suffix(_suffix(path)), _of_kind(kind_of(path)))
+    yield from (_of_suffix(suffix_of(path)), _of_kind(kind_of(path)))
     folder = path.rpartition("/")[0]
     while folder:
         yield f"{folder}/"
         folder = folder.rpartition("/")[0]
-
-
-def _suffix(path: str) -> str:
-    _, dot, suffix = path.rpartition("/")[2].rpartition(".")
-    return f".{suffix.lower()}" if dot else ""
 
 
 # No path begins with a star.
@@ -547,18 +560,26 @@ def find_root(path: Path) -> Path:
     return next((each for each in upwards if os.path.exists(each / ".git")), without_git)
 
 
-def _git_files(root: Path) -> tuple[list[str], list[FileError]] | None:
+def _git_files(root: Path) -> _Listing | None:
     """None where there is no git. Raises FileError where git refuses: which files it ignores is not known then."""
     if not os.path.exists(root / ".git"):
         return None
     try:
-        done = _git(root, "ls-files", "-z", "--cached", "--others", "--exclude-standard")
+        done = _git(root, "ls-files", "-z", "-t", "--cached", "--others", "--deleted", "--exclude-standard")
     except OSError:
         return None
     said = done.stderr.decode("utf-8", "replace")
     if done.returncode == 0:
-        names = sorted({os.fsdecode(name) for name in done.stdout.split(b"\0") if name})
-        return names, [_unlisted(match[1].rstrip("/"), match[2]) for match in _CLOSED_FOLDER.finditer(said)]
+        tags: dict[str, set[str]] = {}
+        for entry in os.fsdecode(done.stdout).split("\0"):
+            tags.setdefault(entry[:1], set()).add(entry[2:])
+        # Git also lists what somebody has deleted since (R), and what a sparse checkout left out (S).
+        doubtful = tags.get("R", set()) | tags.get("S", set())
+        gone = {name for name in doubtful if not _is_there(f"{root}/{name}")}
+        names = sorted(set().union(*tags.values()) - {""})
+        return _Listing(
+            names, gone, [_unlisted(match[1].rstrip("/"), match[2]) for match in _CLOSED_FOLDER.finditer(said)]
+        )
     if "not a git repository" in said:  # what a .git file names may have stayed behind, as with a copied submodule
         return None
     if "dubious ownership" in said:  # https://git-scm.com/docs/git-config#Documentation/git-config.txt-safedirectory
@@ -596,7 +617,7 @@ def _git(root: Path, *arguments: str, given: bytes = b"") -> subprocess.Complete
     return subprocess.run(command, input=given, capture_output=True, env={**inherited(), "LC_ALL": "C"}, check=False)
 
 
-def _walk(root: Path) -> tuple[list[str], list[FileError]]:
+def _walk(root: Path) -> _Listing:
     found: list[str] = []
     closed: list[OSError] = []
     for folder, folders, names in os.walk(root, onerror=closed.append):
@@ -604,7 +625,7 @@ def _walk(root: Path) -> tuple[list[str], list[FileError]]:
         prefix = "" if inside == "." else inside + "/"
         folders[:] = [f for f in folders if not is_vendored(f"{prefix}{f}/") and not os.path.islink(f"{folder}/{f}")]
         found.extend(prefix + name for name in names)
-    return found, [_unlisted(_below(root, error.filename), error.strerror or "") for error in closed]
+    return _Listing(found, set(), [_unlisted(_below(root, e.filename), e.strerror or "") for e in closed])
 
 
 def _below(root: Path, folder: str) -> str:

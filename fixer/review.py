@@ -13,12 +13,14 @@ import secrets
 import subprocess
 import time
 from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import Future
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
+from queue import SimpleQueue
 from threading import Lock, Thread
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from fixer import writing
 from fixer.editor import editor
@@ -32,6 +34,8 @@ from fixer.show.words import plan_in_words
 if TYPE_CHECKING:
     from flask import Flask, Request
     from flask.typing import ResponseReturnValue
+
+R = TypeVar("R")
 
 HOST = "127.0.0.1"
 
@@ -57,6 +61,8 @@ class Review:
     _left: float = 0.0
     _lock: Lock = field(default_factory=Lock)
     _work: Lock = field(default_factory=Lock)
+    _wake: Callable[[], None] | None = None
+    _waiting: SimpleQueue[tuple[Callable[[], Any], Future[Any]]] = field(default_factory=SimpleQueue)
 
     @property
     def origin(self) -> str:
@@ -75,7 +81,7 @@ class Review:
 
     def page(self) -> str:
         with self._work, self._present():
-            return self._page()
+            return self._by_the_server(self._page)
 
     def _page(self) -> str:
         plan = self._session().plan()
@@ -185,7 +191,33 @@ class Review:
     def locked(self, work: Callable[[], dict[str, Any]]) -> dict[str, Any]:
         """One piece of work at a time."""
         with self._work, self._present():
+            return self._by_the_server(work)
+
+    # -- who works -----------------------------------------------------------------------------------------------------
+
+    def served(self, wake: Callable[[], None] | None) -> None:
+        """From now on the thread that serves does all work, when it is woken; with None nobody serves any more."""
+        self._wake = wake
+        while wake is None and not self._waiting.empty():
+            self._waiting.get()[1].cancel()
+
+    def _by_the_server(self, work: Callable[[], R]) -> R:
+        """In the main thread, since time is limited in no other (`fixer.budget`): one file must not keep it busy."""
+        if self._wake is None:
             return work()
+        answer: Future[R] = Future()
+        self._waiting.put((work, answer))
+        self._wake()
+        return answer.result()
+
+    def catch_up(self) -> None:
+        """Does what was asked for."""
+        while not self._waiting.empty():
+            work, answer = self._waiting.get()
+            try:
+                answer.set_result(work())
+            except Exception as error:  # it is raised again where it was asked for
+                answer.set_exception(error)
 
 
 def _app(review: Review) -> Flask:
@@ -266,10 +298,13 @@ def serve(review: Review, ready: Callable[[str], None], over: Callable[[], bool]
     sockets: dict[int, Any] = {}
     server = create_server(review.app, map=sockets, host=HOST, port=0, threads=6, ident="")
     review.port = int(server.effective_port)
+    review.served(server.pull_trigger)
     ready(review.url)
     try:
         while not (over() if over else review.deserted):
             wasyncore.loop(timeout=0.2, map=sockets, count=1)
+            review.catch_up()
     finally:
+        review.served(None)
         wasyncore.close_all(sockets)
         server.task_dispatcher.shutdown(timeout=2)

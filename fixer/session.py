@@ -11,13 +11,15 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext
-from dataclasses import replace
+from dataclasses import field, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from fixer import engine
+from fixer.budget import REPOSITORY, limited
 from fixer.config import Config, ConfigError, Filter, load_config, together
 from fixer.documents import KINDS, kind_of, word_of
+from fixer.engine.asking import REFUSALS, TOO_MUCH, TooMuchError, too_much, without_the_costly
 from fixer.ignores import Baseline, ChangedSince
 from fixer.model import Coverage, FileError, Level, Plan, Profile, Report, Reported, Rule, Source, Tier, listed
 from fixer.records import record
@@ -27,6 +29,8 @@ from fixer.silence import Silence
 
 if TYPE_CHECKING:
     from fixer.audit.criteria import Criterion
+
+R = TypeVar("R")
 
 Waiting = Callable[[str], AbstractContextManager[object]]
 """What surrounds work that takes time, called with what is being done: a sign of life, say."""
@@ -56,6 +60,29 @@ class Session:
     rules: tuple[Rule, ...]
     config: Config
     waiting: Waiting = _silent
+    given_up: dict[str, TooMuchError] = field(default_factory=dict)
+    """The files that have taken too long: nobody tries them again."""
+
+    def ask(self, what: Callable[[Repository], R]) -> R:
+        """What the repository says beside its findings. Raises FileError where it takes too long, whatever is left
+        out."""
+        for _ in range(REFUSALS):
+            repository = self._handled()
+            try:
+                with limited(REPOSITORY):
+                    return what(repository)
+            except TOO_MUCH as error:
+                problem = too_much(repository.asked_for, error)
+                if problem.path in self.given_up:
+                    break
+                self.given_up[problem.path] = problem
+        raise problem
+
+    def _handled(self) -> Repository:
+        return without_the_costly(self.repository, self.given_up.values())
+
+    def _gives_up(self, problems: Iterable[FileError]) -> None:
+        self.given_up.update({each.path: each for each in problems if isinstance(each, TooMuchError)})
 
     def check(self) -> Report:
         with self.waiting("looking for findings"):
@@ -67,9 +94,11 @@ class Session:
                 wanted=self._wanted(silence),
                 left_alone=self._left_alone(silence),
             )
-        problems = self._worth_saying(found.problems)
+        self._gives_up(found.problems)
         findings = together(found.findings, self.config)
-        return Report(findings, found.faults, problems, self.coverage(problems))
+        unknown = self._unknown_actions()
+        problems = self._worth_saying((*found.problems, *self.given_up.values()))
+        return Report(findings, found.faults, problems, self._coverage(problems, unknown))
 
     def plan(self, accept: engine.Accept | None = None) -> Plan:
         """Everything that an apply would do; `accept` is asked once for each fix."""
@@ -85,6 +114,7 @@ class Session:
                 accept=accept,
                 tiers=self.config.tiers,
             )
+        self._gives_up(made.problems)
         left = together(made.left, self.config)
         return replace(made, left=left, problems=self._worth_saying(made.problems))
 
@@ -115,13 +145,16 @@ class Session:
 
     def coverage(self, problems: Sequence[FileError] = ()) -> Coverage:
         """What has been looked at so far: by a check, or by a plan."""
+        return self._coverage(problems, self._unknown_actions())
+
+    def _coverage(self, problems: Sequence[FileError], unknown_actions: tuple[str, ...]) -> Coverage:
         paths = self.repository.looked_at()
         unread = {problem.path for problem in problems}
         kinds = Counter(word_of(path) for path in paths if path not in unread and not self.config.excludes(path))
         excluded = sum(bool(kind_of(path)) for path in self._in_scope() if self.config.excludes(path))
         left_out = self.repository.left_out | ({"excluded": excluded} if excluded else {})
         read = {word: kinds[word] for word in KINDS if kinds[word]}
-        return Coverage(read, kinds[""], len(problems), left_out, self._unknown_actions())
+        return Coverage(read, kinds[""], len(problems), left_out, unknown_actions)
 
     def _in_scope(self) -> list[str]:
         return [path for path in self.repository.files if self.repository.in_scope(path)]
@@ -134,13 +167,16 @@ class Session:
         from fixer.github.catalog.references import unknown_actions
         from fixer.github.workflow import Workflow
 
-        documents = self.repository.documents(Workflow)
-        return unknown_actions((each for each in documents if self.repository.in_scope(each.path)), Catalog.load())
+        def unknown(repository: Repository) -> tuple[str, ...]:
+            documents = repository.documents(Workflow)
+            return unknown_actions((each for each in documents if repository.in_scope(each.path)), Catalog.load())
+
+        return self.ask(unknown)
 
     def again(self) -> Session:
         """The same with the files as they are on disk now."""
         there = self.repository
-        return replace(self, repository=Repository(there.root, only=there.only, bring=there.bring))
+        return replace(self, repository=Repository(there.root, only=there.only, bring=there.bring), given_up={})
 
     def whole(self) -> Session:
         """The same for the whole repository, whatever path was named."""
@@ -155,14 +191,14 @@ class Session:
 
     def after(self, plan: Plan) -> Repository:
         """The repository as it is when the plan is carried out."""
-        return self.repository.with_changes({path: change.after for path, change in plan.files.items()})
+        return self._handled().with_changes({path: change.after for path, change in plan.files.items()})
 
     def criteria(self, plan: Plan | None = None) -> list[Criterion]:
         """Which criteria hold now, or once a plan is carried out, in all that the session looks at: a tick must not
         come from an exclusion, a baseline or a comment that leaves findings out."""
         from fixer.audit.criteria import criteria
 
-        whole = self.repository if plan is None else self.after(plan)
+        whole = self._handled() if plan is None else self.after(plan)
         silence = self._silence()
         whole = whole.told(silence)
 

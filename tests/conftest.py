@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections import Counter
+from collections.abc import Iterator
 
 import pytest
 
@@ -18,11 +19,23 @@ def pytest_configure(config: pytest.Config) -> None:
     config.addinivalue_line("markers", "slow: left to `make test`; `make` alone goes without")
 
 
+@pytest.fixture(autouse=True, scope="session")
+def _no_test_waits_for_the_disk() -> Iterator[None]:
+    """What is written is read by processes of this machine, before its power goes."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(os, "fsync", lambda file: None)
+        yield
+
+
 def missing(item: pytest.Item) -> list[str]:
     return [name for mark in item.iter_markers("needs") for name in mark.args if find(name) is None]
 
 
+@pytest.hookimpl(tryfirst=True)  # before xdist looks for groups
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    for item in items:
+        if item.path.parent.name == "proofs":  # a module's servers and images are its tests' in common
+            item.add_marker(pytest.mark.xdist_group(item.path.stem))
     if os.environ.get("CI"):
         return
     left_out = [item for item in items if missing(item)]

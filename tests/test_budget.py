@@ -6,6 +6,7 @@ import itertools
 import os
 import re
 import signal
+import subprocess
 import sys
 import threading
 import time
@@ -16,12 +17,19 @@ import pytest
 from click.testing import CliRunner
 
 from fixer import budget, engine
+from fixer.audit import claims
 from fixer.budget import OutOfTime, limited
 from fixer.cli import main
 from fixer.config import Config, ConfigError, load_config
+from fixer.fleet.looking import How, Look, in_own_process, look_at
+from fixer.fleet.sources import Target
 from fixer.github.workflow import Workflow
 from fixer.model import Finding, Rule
 from fixer.repository import Repository
+from fixer.review import Review, serve
+from fixer.session import open_session
+from fixer.show.page import About
+from tests.test_review import Browser
 
 
 def busy() -> None:
@@ -153,6 +161,120 @@ def test_a_file_that_costs_too_much_is_named_and_the_others_are_handled(three: R
     assert made.faults == ()
     done = made.findings if hasattr(made, "findings") else made.taken
     assert [reported.finding.path for reported in done] == [".github/workflows/good.yml"]
+
+
+HOSTILE = "on: push\njobs:\n  loops:\n    runs-on: ubuntu-latest\n    steps:\n      - run: mypy . || true\n"
+COMMANDS = [
+    ("check", 1),
+    ("apply --dry-run", 0),
+    ("apply", 1),
+    ("preview --html {html}", 1),
+    ("audit", 0),
+    ("audit --format json", 0),
+    ("init --stdout", 0),
+    ("configure", 1),
+]
+
+
+def spend(text: str) -> None:
+    """What a hostile text costs: all that is left, if there is a limit at all."""
+    if "loops" in text:
+        assert budget._running, "nothing limits this"
+        late()
+
+
+@pytest.fixture
+def hostile(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A workflow beside a good one, of which the jobs cost whoever asks for them all the time there is."""
+    folder = tmp_path / "repository/.github/workflows"
+    folder.mkdir(parents=True)
+    (folder / "good.yml").write_text(WORKFLOW.replace("{name}", "good"))
+    (folder / "bad.yml").write_text(HOSTILE)
+    jobs = Workflow.__dict__["jobs"].func
+
+    def costly(self: Workflow) -> object:
+        spend(self.source.text)
+        return jobs(self)
+
+    monkeypatch.setattr(Workflow, "jobs", property(costly))
+    return tmp_path / "repository"
+
+
+@pytest.mark.parametrize(("command", "code"), COMMANDS, ids=[command for command, _ in COMMANDS])
+def test_every_command_gives_the_file_up_and_goes_on(command: str, code: int, hostile: Path, tmp_path: Path) -> None:
+    words = command.format(html=tmp_path / "page.html").split()
+
+    result = CliRunner().invoke(main, [*words, str(hostile)])
+
+    assert "nothing limits this" not in result.output
+    assert re.search(r"bad\.yml: takes too long", result.output) is not None
+    assert result.exit_code == code, result.output
+    assert (hostile / ".github/workflows/bad.yml").read_text() == HOSTILE
+    assert ("|| true" not in (hostile / ".github/workflows/good.yml").read_text()) == (words == ["apply"])
+
+
+def test_a_look_at_one_of_a_fleet_gives_the_file_up_and_goes_on(hostile: Path, tmp_path: Path) -> None:
+    subprocess.run(["git", "init", "-q", str(hostile)], check=True)
+    look = Look(Target("acme/shop", folder=str(hostile)), How(str(tmp_path / "cache")))
+
+    looked = look_at(look)
+
+    assert "bad.yml: takes too long" in str(looked.trouble)
+    assert "good.yml" in str(looked.found)
+
+
+def _ended() -> bool:
+    try:
+        with limited(0.05):
+            busy()
+    except OutOfTime:
+        return True
+    return False  # pragma: no cover
+
+
+def test_time_is_limited_where_one_of_a_fleet_is_looked_at() -> None:
+    assert in_own_process(_ended)
+
+
+@pytest.mark.needs("flask", "waitress")
+def test_the_page_of_a_review_gives_the_file_up_and_goes_on(hostile: Path) -> None:
+    """Requests are answered by threads, and time is limited in the main one alone: the work is done there."""
+    review = Review(open_session(hostile), lambda: About(hostile.name, "fhfix review", "fhfix apply"))
+    answers: list[str] = []
+
+    def browse() -> None:
+        browser = Browser(review)
+        answers.append(browser.enter())
+        answers.append(browser.ask("POST", "/apply", {"names": []})[1])
+
+    browsing = threading.Thread(target=browse)
+
+    serve(review, lambda _: browsing.start(), lambda: not browsing.is_alive())
+
+    assert "bad.yml" in answers[0]
+    assert "takes too long" in answers[0]
+    assert "good.yml" in answers[0]
+    assert "written" in answers[1]
+
+
+def test_a_status_report_that_costs_too_much_is_named_and_the_rest_of_the_audit_stands(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "DEVOPS_STATUS.md").write_text("# Status\n\nIt loops\n")
+    (tmp_path / "INFRASTRUCTURE_STATUS.md").write_text("# Status\n\n* `scripts/none.sh` is there\n")
+    said = claims._said
+
+    def costly(text: str) -> Iterator[tuple[int, str, str]]:
+        spend(text)
+        return said(text)
+
+    monkeypatch.setattr(claims, "_said", costly)
+
+    result = CliRunner().invoke(main, ["audit", str(tmp_path)])
+
+    assert r"DEVOPS\_STATUS.md: takes too long" in result.output
+    assert "scripts/none.sh" in result.output
+    assert result.exit_code == 0
 
 
 def test_a_second_reading_that_takes_too_long_refuses_the_file(

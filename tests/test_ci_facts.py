@@ -21,11 +21,16 @@ from fixer.project.task_runners import TaskRunners
 from fixer.project.test_suites import Suite, TestSuites
 from fixer.registry import all_rules
 from fixer.repository import Repository
+from fixer.scripts import ScriptText
 from tests.fixture_cases import planned, write
 
 F = TypeVar("F")
 MANAGE = 'import os\nos.environ.setdefault("DJANGO_SETTINGS_MODULE", "site.settings")\n'
 CI = ".github/workflows/ci.yml"
+
+
+def check_of(ci: DjangoCI) -> ScriptText:
+    return ScriptText.of("@manage@ check", manage=ci.manage)
 
 
 def fact(kind: type[F], root: Path, files: dict[str, str]) -> F:
@@ -555,7 +560,7 @@ def test_what_the_script_of_the_tests_installs_becomes_a_step_of_its_own(tmp_pat
     ci = django_ci(tmp_path, "DEBUG = True\n", text)
 
     assert steps_of(check_job(ci))[1:] == ["python -m venv env\nsource env/bin/activate\npip install django"]
-    assert ci.step("Look", f"{ci.manage} check")["run"] == "source env/bin/activate\npython manage.py check\n"
+    assert ci.step("Look", check_of(ci))["run"] == "source env/bin/activate\npython manage.py check\n"
 
 
 def test_tests_keep_what_management_commands_prepare_and_other_jobs_do_not(tmp_path: Path) -> None:
@@ -634,7 +639,7 @@ def test_a_new_job_starts_containers_by_what_its_runner_has(tmp_path: Path, befo
     ci = django_ci(tmp_path, SQLITE, text, **{"local.yml": compose, "Dockerfile": "FROM python:3.13\n"})
 
     assert steps_of(check_job(ci))[-1] == f"{program} -f local.yml build"
-    assert ci.step("Look", f"{ci.manage} check")["run"] == f"{program} -f local.yml run web python manage.py check"
+    assert ci.step("Look", check_of(ci))["run"] == f"{program} -f local.yml run web python manage.py check"
 
 
 def test_a_database_that_a_step_starts_is_trusted(tmp_path: Path) -> None:

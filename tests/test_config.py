@@ -327,6 +327,7 @@ def test_every_selector_selects_something() -> None:
 # -- lines of findings that are pasted ----------------------------------------------------------------------------
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("case", CASES, ids=lambda case: case.name)
 def test_configuration_lines_can_be_pasted_together_as_they_stand(case: Case, tmp_path: Path) -> None:
     rules = [rule for rule in all_rules() if case.rule_id in (rule.id, "financehub")]

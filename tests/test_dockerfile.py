@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 from fixer.documents import kind_of
 from fixer.languages.dockerfile import Dockerfile, ImageRef, Instruction, New, environment
 from fixer.model import Blocked, FileError, Parts, Source
+from fixer.scripts import ScriptText
 from fixer.splice import splice
 from fixer.verify import kept_promise
 
@@ -209,7 +210,9 @@ def test_nothing_goes_after_a_continuation_without_a_next_line() -> None:
 
 def test_new_lines_in_a_body_become_continuations_in_the_files_own_style() -> None:
     document, anchor = first(WINDOWS, "RUN")
-    after = edited(WINDOWS, document.insert_after(anchor, New("RUN", "one\n&& two"), New("CMD", ["a b"])))
+    after = edited(
+        WINDOWS, document.insert_after(anchor, New("RUN", ScriptText.of("one\n&& two")), New("CMD", ["a b"]))
+    )
     assert after == WINDOWS + 'RUN one `\r\n  && two\r\nCMD ["a b"]\r\n'
 
 
@@ -249,11 +252,11 @@ def test_a_body_is_replaced_whole() -> None:
 
 def test_a_body_with_comments_inside_is_not_replaced() -> None:
     document, run = first("FROM a\nRUN x \\\n# why\n y\n", "RUN")
-    assert isinstance(document.set_body(run, "z"), Blocked)
+    assert isinstance(document.set_body(run, ScriptText.of("z")), Blocked)
 
 
 SHAPES = st.sampled_from([NASTY, NASTY + "\n", NASTY.replace("\n", "\r\n"), WINDOWS, "FROM a", "from a\n\n\ncmd b\n\n"])
-BODIES = st.sampled_from(["app", "echo a\n&& echo 'b  c'", ["a", 'b "c"', "ü"]])
+BODIES = st.sampled_from([ScriptText.of("app"), ScriptText.of("echo a\n&& echo 'b  c'"), ["a", 'b "c"', "ü"]])
 
 
 @given(SHAPES, BODIES, st.integers(0, 20), st.booleans())

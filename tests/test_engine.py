@@ -28,6 +28,7 @@ from fixer.model import (
     option,
 )
 from fixer.repository import Repository
+from fixer.scripts import ScriptText
 from fixer.splice import splice, spliced
 from tests.fixture_cases import write
 
@@ -64,7 +65,7 @@ def rename(workflow: Workflow) -> Iterator[Finding]:
     """An honest rule: `make` becomes `make all`."""
     for step in workflow.steps:
         if step.run is not None and step.run.value == "make":
-            fix = Fix.of("build all", workflow.set_scalar(step.run, "make all"))
+            fix = Fix.of("build all", workflow.set_scalar(step.run, ScriptText.of("make all")))
             yield Finding(workflow.source.path, step.run.span, "builds one thing", fix)
 
 
@@ -92,7 +93,9 @@ def test_the_pieces_hold_both_the_text_before_and_the_text_after(repository: Rep
         steps = workflow.jobs["test"].steps_node
         assert steps is not None
         if len(steps.items) == 2:
-            yield found(workflow, Fix.of("deliver", workflow.insert_item(steps, 2, {"run": "make dist"})))
+            yield found(
+                workflow, Fix.of("deliver", workflow.insert_item(steps, 2, {"run": ScriptText.of("make dist")}))
+            )
 
     made = plan(repository, [HONEST, rule("append", append)])
 
@@ -191,7 +194,9 @@ def test_a_rule_that_grows_a_file_for_ever_is_named(repository: Repository) -> N
         steps = workflow.jobs["test"].steps_node
         assert steps is not None
         at = len(steps.items)
-        yield found(workflow, Fix.of("add a step", workflow.insert_item(steps, at, {"run": f"echo {at}"})))
+        yield found(
+            workflow, Fix.of("add a step", workflow.insert_item(steps, at, {"run": ScriptText.of("echo @at@", at=at)}))
+        )
 
     made = plan(repository, [rule("grow", grow)])
 
@@ -280,7 +285,7 @@ def test_several_fixes_of_one_script_are_made_at_once(tmp_path: Path) -> None:
         assert run is not None
         asked.append(1)
         for at in (i for i in range(len(run.value)) if run.value.startswith("make ", i)):
-            fix = Fix.of("make it quietly", workflow.splice_scalar(run, [(at + 4, at + 4, " -s")]))
+            fix = Fix.of("make it quietly", workflow.splice_scalar(run, [(at + 4, at + 4, ScriptText.of(" -s"))]))
             if not run.value.startswith("make -s", at):
                 yield Finding(PATH, workflow.span_of(run, at, at + 4), "makes noise", fix)
 
@@ -298,7 +303,9 @@ def test_fixes_that_contend_for_a_place_are_made_one_after_the_other(repository:
         there = [item.data["run"] for item in steps.items]
         for wanted in ("echo a", "echo b", "echo c"):
             if wanted not in there:
-                fix = Fix.of(f"add {wanted}", workflow.insert_item(steps, len(there), {"run": wanted}))
+                fix = Fix.of(
+                    f"add {wanted}", workflow.insert_item(steps, len(there), {"run": ScriptText.written(wanted)})
+                )
                 yield found(workflow, fix, wanted)
 
     made = plan(repository, [rule("number", number)])
@@ -507,12 +514,12 @@ def test_what_a_fix_wrote_is_no_part_of_the_set_up_of_the_project(tmp_path: Path
     def adds_a_step(workflow: Workflow) -> Iterator[Finding]:
         steps = workflow.jobs["test"].steps_node
         if steps is not None and len(steps.items) == 2:
-            yield found(workflow, Fix.of("look", workflow.insert_item(steps, 1, {"run": "make look"})))
+            yield found(workflow, Fix.of("look", workflow.insert_item(steps, 1, {"run": ScriptText.of("make look")})))
 
     def renames_a_step(workflow: Workflow) -> Iterator[Finding]:
         run = workflow.jobs["test"].steps[0].run
         if run is not None and run.value == "make":
-            yield found(workflow, Fix.of("all", workflow.set_scalar(run, "make all")))
+            yield found(workflow, Fix.of("all", workflow.set_scalar(run, ScriptText.of("make all"))))
 
     seen: list[list[str]] = []
 

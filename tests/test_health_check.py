@@ -10,6 +10,7 @@ from fixer.github.expressions import places
 from fixer.github.workflow import Step, Workflow
 from fixer.languages.shell import Script
 from fixer.model import Source
+from fixer.scripts import Quoted
 
 
 def one(text: str) -> HealthCheck | None:
@@ -108,8 +109,8 @@ def test_an_address_on_the_runner_is_told_from_one_elsewhere(url: str, local: bo
 
 def test_the_loops_leave_the_variables_of_the_script_alone() -> None:
     text = 'url=mine\ndeadline=tomorrow\necho "$url"\n'
-    lines = "\n".join(wait_until_healthy([Probe("https://a.example")], 60, 5, text))
-    soak = "\n".join(stay_healthy([Probe("https://a.example")], 60, 5, text))
+    lines = "\n".join(wait_until_healthy([Probe(Quoted("https://a.example"))], 60, 5, text))
+    soak = "\n".join(stay_healthy([Probe(Quoted("https://a.example"))], 60, 5, text))
 
     for script in (lines, soak):
         assert "health_url=https://a.example" in script

@@ -78,7 +78,13 @@ def obeyed(script: str) -> list[str]:
 def renamed(case: Case) -> Iterator[dict[str, bytes]]:
     """The case once for each of its folders and files, called another name."""
     parts = sorted({part for path in case.before for part in path.split("/")[:-1] if not part.startswith(".")})
-    files = sorted({path.rpartition("/")[2] for path in case.before if path.endswith((".py", ".sh", ".txt", ".toml"))})
+    files = sorted(
+        {
+            path.rpartition("/")[2]
+            for path in case.before
+            if path.endswith((".py", ".sh", ".txt", ".toml", ".yml")) and not path.startswith(".github")
+        }
+    )
     for number, part in enumerate([*parts, *files]):
         name = NAMES[number % len(NAMES)].replace("/", "")
         _stem, dot, ending = part.partition(".")
@@ -89,12 +95,16 @@ def renamed(case: Case) -> Iterator[dict[str, bytes]]:
         }
 
 
-LOOKED_AT: dict[str, int] = {}
-
+# What these rules fix in their fixtures is gone where a folder or file of them has another name.
+SILENT = {
+    "deprecated-release-action", "missing-cloudwatch-export", "missing-predeploy-backup", "missing-trivy-scan",
+    "missing-uptime-check", "single-shot-health-check", "useless-ignore",
+}  # fmt: skip
 CHANGING = sorted((case for case in CASES if case.after), key=lambda case: case.rule_id)
 
 
-@pytest.mark.parametrize("rule_id", sorted({case.rule_id for case in CHANGING}))
+@pytest.mark.slow
+@pytest.mark.parametrize("rule_id", sorted({case.rule_id for case in CHANGING if any(renamed(case))}))
 def test_a_name_in_the_tree_never_becomes_a_command(rule_id: str, tmp_path: Path) -> None:
     wrong = []
     looked_at = 0
@@ -117,7 +127,7 @@ def test_a_name_in_the_tree_never_becomes_a_command(rule_id: str, tmp_path: Path
                         wrong.append(f"{case.name}: {path}: {obeyed(script)} in {script!r:.300}")
 
     assert wrong == []
-    LOOKED_AT[rule_id] = looked_at
+    assert (looked_at > 0) is (rule_id not in SILENT)
 
 
 # Options that are no command themselves.
@@ -162,11 +172,6 @@ def test_an_option_that_is_no_command_never_becomes_one(rule_id: str, option: st
                     wrong.append(f"{case.name}: {path}: {obeyed(script)} in {script!r:.300}")
 
     assert wrong == []
-
-
-def test_many_fixes_were_looked_at() -> None:
-    """The tests above, when they run before this one, have seen what rules write below other names."""
-    assert not LOOKED_AT or len(LOOKED_AT) < 10 or sum(LOOKED_AT.values()) > 100
 
 
 @pytest.mark.parametrize(

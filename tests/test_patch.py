@@ -209,6 +209,7 @@ def test_only_a_line_feed_ends_a_line() -> None:
 SHAPED = [(case, shape) for case, shape in zip((c for c in CASES if c.after), cycle(SHAPES), strict=False)]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("case", "shape"), SHAPED, ids=[f"{case.name}, {shape}" for case, shape in SHAPED])
 def test_the_patch_of_a_fixture_gives_what_the_plan_says(tmp_path: Path, case: Case, shape: str) -> None:
     before = shaped(case.before, SHAPES[shape])

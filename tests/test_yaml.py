@@ -28,6 +28,7 @@ from fixer.languages.yaml import (
     render_scalar,
 )
 from fixer.model import Address, Blocked, FileError, Parts, Source
+from fixer.scripts import ScriptText
 from fixer.splice import splice
 from fixer.verify import kept_promise, second_reading
 
@@ -261,7 +262,7 @@ def test_a_new_job_is_waited_for_by_those_that_wait_for_its_model(needs: str, af
     text = f"jobs:\n  a:\n    steps:\n      - run: x\n  b:\n    steps: []\n  gate:\n    {needs}\n    steps: []\n"
     workflow = Workflow.parse(Source(".github/workflows/f.yml", text))
 
-    result = made(workflow, workflow.add_job("new", {"steps": [{"run": "y"}]}, like=workflow.jobs["a"]))
+    result = made(workflow, workflow.add_job("new", {"steps": [{"run": ScriptText.of("y")}]}, like=workflow.jobs["a"]))
 
     assert after in result
     assert result.index("new:") < result.index("gate:")

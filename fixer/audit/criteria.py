@@ -9,6 +9,7 @@ from enum import StrEnum
 from fixer import engine
 from fixer.documents import kind_of, name_of
 from fixer.engine import OptionsFor, default_options
+from fixer.engine.asking import without_the_costly
 from fixer.model import Fault, Report, Reported, Rule, RuleOptions
 from fixer.records import record
 from fixer.repository import Repository
@@ -46,6 +47,7 @@ def criteria(
     rules: Sequence[Rule], repository: Repository, found: Report, options: OptionsFor = default_options
 ) -> list[Criterion]:
     """One for each rule, by task and audit reference. `found` is all that the rules find in `repository`."""
+    repository = without_the_costly(repository, found.problems)
     by_rule: dict[str, list[Reported]] = {}
     for reported in found.findings:
         by_rule.setdefault(reported.rule.id, []).append(reported)

@@ -47,7 +47,10 @@ def audit(opened: Session, form: str, output: Path, reports: tuple[str, ...]) ->
         if not repository.exists(report):
             raise click.BadParameter(f"{report}: no such file in the repository", param_hint="--report")
     found, made = opened.check(), opened.plan()
-    read = needed(repository)
+    looked_at = {problem.path for problem in found.problems}
+    read = opened.ask(needed)
+    names = [one.name for one in read]
+    said = opened.ask(lambda repository: claims(repository, reports or status_reports(repository), names))
     commit, uncommitted = commit_of(repository.root)
     document = Audit(
         name=f"{repository.only} in " * bool(repository.only) + repository.root.resolve().name,
@@ -57,9 +60,9 @@ def audit(opened: Session, form: str, output: Path, reports: tuple[str, ...]) ->
         criteria=tuple(opened.criteria()),
         after=tuple(opened.criteria(made)),
         needed=tuple(read),
-        claims=tuple(claims(repository, reports or status_reports(repository), [one.name for one in read])),
+        claims=tuple(said),
         faults=found.faults,
-        problems=found.problems,
+        problems=(*found.problems, *(each for path, each in opened.given_up.items() if path not in looked_at)),
         coverage=found.coverage,
     )
     save({"markdown": markdown, "html": as_html, "json": as_json}[form](document), output, repository.root)

@@ -70,7 +70,7 @@ def _ask(opened: Session, screen: Console) -> tuple[tuple[str, ...], Plan]:
                 say("no finding waits for a value" if not passed else "nothing was given")
             return settings, made
         passed.add(asked.key)
-        offered = proposals(asked, opened.repository)
+        offered = _offered(opened, asked)
         _introduce(asked, offered, screen)
         while True:
             default = offered[0].value if offered else ""
@@ -119,16 +119,22 @@ def _show_new(before: Plan, after: Plan, screen: Console) -> None:
         show_taken(after, number, screen)
 
 
+def _offered(opened: Session, asked: Missing) -> Sequence[Proposal]:
+    """What stands elsewhere in the repository."""
+    return opened.ask(lambda repository: proposals(asked, repository))
+
+
 def _say_what_is_asked(opened: Session) -> None:
     made = opened.plan()
     asked = missing(made.left)
     if not asked:
         say("no finding waits for a value")
+        say_problems(made)
         sys.exit(exit_code(made, found=False))
     lines: list[str] = []
     for each in asked:
         lines.append(f"--set {each.key}=…  {each.next_step}")
-        for offered in proposals(each, opened.repository):
+        for offered in _offered(opened, each):
             setting = shlex.quote(f"{each.key}={offered.value}")
             lines.append(f"  --set {setting}" + (f"  ({offered.where})" if offered.where else ""))
     raise click.UsageError("\n".join(["there is no terminal to ask on; give the values:", *lines]))

@@ -27,7 +27,7 @@ def init(opened: Session, stdout: bool, with_schema: bool) -> None:
     """
     made = opened.plan()
     address = f"{homepage()}/raw/main/docs/schema/config.json" if homepage() else f"./{SCHEMA}"
-    text = starting_text(opened.rules, made.left, inferred(opened.repository), address if with_schema else "")
+    text = starting_text(opened.rules, made.left, opened.ask(inferred), address if with_schema else "")
     if stdout:
         put(text)
     else:

@@ -29,6 +29,7 @@ from fixer.github.expressions import (
     reads_below,
     without,
 )
+from fixer.github.permissions import may
 from fixer.github.workflow import Job, Step, Workflow
 from fixer.github.workflows import path_within
 from fixer.languages.shell import Command, Script, Structure
@@ -38,6 +39,7 @@ from fixer.records import entity
 from fixer.runtime.following import Code, Followed, Where
 from fixer.runtime.programs import Started
 from fixer.runtime.texts import InYaml
+from fixer.scripts import ScriptText
 
 if TYPE_CHECKING:
     from fixer.repository import Repository
@@ -293,10 +295,21 @@ class DeployJob:
         """What a further job must repeat to be able to deploy."""
         before = [step for step in self.job.own_steps if len(step.at) == 4 and step.index < self.first]
         found = [step for step in before if self._signs_in(step)]
+        found = [step for at, step in enumerate(found) if not any(self._takes_over(s, step) for s in found[at + 1 :])]
         if any(step.uses is not None and step.uses.value.startswith("./") for step in found):
             # An action of the repository needs the repository.
             found += [s for s in before if s.uses is not None and s.uses.value.lower().startswith("actions/checkout@")]
         return tuple(sorted(found, key=lambda step: step.index))
+
+    def _takes_over(self, later: Step, step: Step) -> bool:
+        """Whether a later sign-in to AWS puts its credentials in the place of these, and needs none of them for that:
+        the first was for the registry, say."""
+        both = (step.uses, later.uses)
+        if any(uses is None or _AWS_SIGN_IN.match(uses.value) is None for uses in both) or later.condition:
+            return False
+        given = later.inputs
+        by_token = may(self.job, {"id-token": "write"}, None) is True
+        return "aws-access-key-id" in given or (by_token and "role-to-assume" in given and "role-chaining" not in given)
 
     def _signs_in(self, step: Step) -> bool:
         pattern = _AWS_SIGN_IN if self.way is ECS else _CLUSTER_SIGN_IN
@@ -996,9 +1009,15 @@ def exports(step: Step, name: str) -> bool:
     return "GITHUB_ENV" in script and re.search(rf"\b{name}=", script) is not None
 
 
-def filled_in(command: str) -> str:
-    """A command of the configuration; empty where it still is the `…` of a message."""
-    return "" if "…" in command else command
+def filled_in(command: str) -> ScriptText:
+    """A command of the configuration, which is one where a person says so; empty where it still is the `…` of a
+    message."""
+    return ScriptText.written("" if "…" in command else command)
+
+
+def as_script(command: ScriptText) -> ScriptText:
+    """A command as the `run:` of a step: of several lines the last one ends too."""
+    return ScriptText.lines([command]) if "\n" in command else command
 
 
 # -- repeating what is there ----------------------------------------------------------------------------------------
@@ -1015,15 +1034,19 @@ def copy_of(step: Step) -> dict[str, Any]:
     return found
 
 
+_NAMES_SNAPSHOT = ScriptText.of(
+    'echo "::notice::Migrations are not undone. The database as it was before: snapshot $SNAPSHOT_ID"'
+)
+
+
 def snapshot_notice(job_id: str) -> dict[str, Any]:
     """The step of a rollback that names the snapshot which this job took of its database."""
     snapshot = f"needs.{job_id}.outputs.snapshot_id"
-    said = "Migrations are not undone. The database as it was before: snapshot $SNAPSHOT_ID"
     return {
         "name": "Name the snapshot of the database",
         "if": f"always() && {snapshot}",
         "env": {"SNAPSHOT_ID": f"${{{{ {snapshot} }}}}"},
-        "run": f'echo "::notice::{said}"',
+        "run": _NAMES_SNAPSHOT,
     }
 
 

@@ -8,10 +8,11 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Sequence
 from itertools import groupby
-from typing import NamedTuple
+from typing import Literal, NamedTuple
 
 from fixer.languages.shell import Command, Script, Word
 from fixer.model import Blocked
+from fixer.scripts import Quoted, ScriptText
 
 _VALUED = frozenset("AbBcCdDeEFHKmoPQrtTuUwxXyYz")
 """curl's one-letter options that take a value."""
@@ -182,98 +183,133 @@ def is_local(url: str) -> bool:
 
 
 class Probe(NamedTuple):
-    """What a loop asks: a URL, quoted for the shell, with curl's options, quoted likewise."""
+    """What a loop asks: a URL with curl's options."""
 
-    url: str
-    options: str = ""
-    max_time: str = "10"
+    url: Quoted
+    options: tuple[Quoted, ...] = ()
+    max_time: int = 10
 
     @property
-    def command(self) -> str:
-        options = f" {self.options}" if self.options else ""
-        return f"curl --fail --silent --show-error --max-time {self.max_time}{options} --output /dev/null"
+    def command(self) -> ScriptText:
+        limit = ScriptText.of("--max-time @seconds@", seconds=self.max_time)
+        return ScriptText.joined(" ", (_CURL, limit, *self.options, ScriptText.of("--output /dev/null")))
+
+
+_CURL = ScriptText.of("curl --fail --silent --show-error")
+_DEADLINE = ScriptText.of("@deadline@=$(($(date +%s) + @seconds@))\n")
+_FAILS_AT_LAST = ScriptText.of("""\
+until @command@ "$@url@"; do
+  if [ "$(date +%s)" -ge "$@deadline@" ]; then
+    echo "::error::$@url@ is not healthy after @seconds@ seconds"
+    exit 1
+  fi
+  sleep @interval@
+done
+echo "$@url@ is healthy"
+""")
+_GOES_ON_AT_LAST = ScriptText.of("""\
+until @command@ "$@url@"; do
+  if [ "$(date +%s)" -ge "$@deadline@" ]; then
+    echo "::warning::$@url@ is not healthy after @seconds@ seconds"
+    break
+  fi
+  sleep @interval@
+done
+""")
+_FAILS_AT_ONCE = ScriptText.of("""\
+if ! @command@ "$@url@"; then
+  echo "::error::$@url@ did not stay healthy for @seconds@ seconds"
+  exit 1
+fi
+""")
+_GOES_ON_AT_ONCE = ScriptText.of("""\
+if ! @command@ "$@url@"; then
+  echo "::warning::$@url@ did not stay healthy for @seconds@ seconds"
+  break@loops@
+fi
+""")
+_FOR_SOME_TIME = ScriptText.of("""\
+while [ "$(date +%s)" -lt "$@deadline@" ]; do
+@rounds@
+  sleep @interval@
+done
+""")
+_TRY_AGAIN = ScriptText.of("""\
+for attempt in @attempts@; do
+  if @command@; then
+    break
+  fi
+  if [ "$attempt" -eq @last@ ]; then
+    echo "::error::the health check failed @last@ times"
+    @otherwise@
+  fi
+  sleep @delay@
+done
+""")
 
 
 def wait_until_healthy(
     probes: Sequence[Probe], timeout: int, interval: int, taken: str = "", *, goes_on: bool = False
-) -> list[str]:
+) -> list[ScriptText]:
     """The lines of a script that ends with failure unless every URL has been healthy within `timeout` seconds.
 
     `taken` is the script around it: its variables are not reused. Where it `goes_on`, it warns instead of failing.
     """
     url, deadline = _free("url", taken), _free("deadline", taken)
-    lines = [f"{deadline}=$(($(date +%s) + {timeout}))"]
+    loop = _GOES_ON_AT_LAST if goes_on else _FAILS_AT_LAST
+    lines = _DEADLINE.filled(deadline=deadline, seconds=timeout).splitlines()
     for command, group in groupby(probes, key=lambda probe: probe.command):
-        body = [
-            f'until {command} "${url}"; do',
-            f'  if [ "$(date +%s)" -ge "${deadline}" ]; then',
-            f'    echo "::{"warning" if goes_on else "error"}::${url} is not healthy after {timeout} seconds"',
-            "    break" if goes_on else "    exit 1",
-            "  fi",
-            f"  sleep {interval}",
-            "done",
-            *([] if goes_on else [f'echo "${url} is healthy"']),
-        ]
-        lines += _for_each(url, [probe.url for probe in group], body)
+        body = loop.filled(command=command, url=url, deadline=deadline, seconds=timeout, interval=interval)
+        lines += _for_each(url, [probe.url for probe in group], body.splitlines())
     return lines
 
 
 def stay_healthy(
     probes: Sequence[Probe], seconds: int, interval: int, taken: str = "", *, goes_on: bool = False
-) -> list[str]:
+) -> list[ScriptText]:
     """The lines of a script that ends with failure as soon as a URL is not healthy within the next `seconds`.
 
     `taken` and `goes_on` are as in `wait_until_healthy`.
     """
     url, deadline = _free("url", taken), _free("deadline", taken)
-    rounds: list[str] = []
+    once = _GOES_ON_AT_ONCE if goes_on else _FAILS_AT_ONCE
+    rounds: list[ScriptText] = []
     for command, group in groupby(probes, key=lambda probe: probe.command):
         values = [probe.url for probe in group]
-        body = [
-            f'if ! {command} "${url}"; then',
-            f'  echo "::{"warning" if goes_on else "error"}::${url} did not stay healthy for {seconds} seconds"',
-            f"  break{' 2' if len(values) > 1 else ''}" if goes_on else "  exit 1",
-            "fi",
-        ]
-        rounds += _for_each(url, values, body)
-    once = [rounds.pop(0)] if len(probes) == 1 else []
-    return [
-        *once,
-        f"{deadline}=$(($(date +%s) + {seconds}))",
-        f'while [ "$(date +%s)" -lt "${deadline}" ]; do',
-        *("  " + line for line in rounds),
-        f"  sleep {interval}",
-        "done",
-        *([] if goes_on else [f'echo "healthy for {seconds} seconds"']),
-    ]
+        both = ScriptText.of(" 2") if len(values) > 1 else ScriptText.of("")
+        rounds += _for_each(
+            url, values, once.filled(command=command, url=url, seconds=seconds, loops=both).splitlines()
+        )
+    lines = [rounds.pop(0)] if len(probes) == 1 else []
+    lines += _DEADLINE.filled(deadline=deadline, seconds=seconds).splitlines()
+    inside = ScriptText.joined("\n", [line.indented("  ") for line in rounds])
+    lines += _FOR_SOME_TIME.filled(deadline=deadline, rounds=inside, interval=interval).splitlines()
+    return lines if goes_on else [*lines, ScriptText.of('echo "healthy for @seconds@ seconds"', seconds=seconds)]
 
 
-def try_again(command: str, attempts: int, delay: int, otherwise: str) -> list[str]:
+def try_again(command: ScriptText, attempts: int, delay: int, otherwise: ScriptText) -> list[ScriptText]:
     """The lines of a script that runs a command up to `attempts` times, `delay` seconds apart, and at last does
     `otherwise`."""
-    return [
-        f"for attempt in {' '.join(str(number) for number in range(1, attempts + 1))}; do",
-        f"  if {command}; then",
-        "    break",
-        "  fi",
-        f'  if [ "$attempt" -eq {attempts} ]; then',
-        f'    echo "::error::the health check failed {attempts} times"',
-        f"    {otherwise}",
-        "  fi",
-        f"  sleep {delay}",
-        "done",
-    ]
+    numbers = (ScriptText.of("@number@", number=number) for number in range(1, attempts + 1))
+    every = ScriptText.joined(" ", numbers)
+    return _TRY_AGAIN.filled(
+        attempts=every, command=command, last=attempts, otherwise=otherwise, delay=delay
+    ).splitlines()
 
 
-def _for_each(variable: str, values: list[str], body: list[str]) -> list[str]:
+def _for_each(variable: ScriptText, values: list[Quoted], body: list[ScriptText]) -> list[ScriptText]:
     if len(values) == 1:
-        return [f"{variable}={values[0]}", *body]
-    listed = [f"  {value} \\" for value in values[:-1]] + [f"  {values[-1]}"]
-    return [f"for {variable} in \\", *listed, "do", *("  " + line for line in body), "done"]
+        return [ScriptText.of("@variable@=@value@", variable=variable, value=values[0]), *body]
+    listed = ScriptText.joined(" \\\n  ", values)
+    head = ScriptText.of("for @variable@ in \\\n  @values@\ndo\n", variable=variable, values=listed)
+    return [*head.splitlines(), *(line.indented("  ") for line in body), ScriptText.of("done")]
 
 
-def _free(name: str, taken: str) -> str:
-    return f"health_{name}" if re.search(rf"\$\{{?{name}\b|\b{name}=|\b(for|read) {name}\b", taken) else name
+def _free(name: Literal["url", "deadline"], taken: str) -> ScriptText:
+    """This name of a variable, or a longer one where the script has it already."""
+    is_taken = re.search(rf"\$\{{?{name}\b|\b{name}=|\b(for|read) {name}\b", taken) is not None
+    own = ScriptText.of("url") if name == "url" else ScriptText.of("deadline")
+    return ScriptText.of("health_@name@", name=own) if is_taken else own
 
 
 def _options(words: Iterable[Word]) -> Iterable[tuple[str, tuple[Word, ...], Word | None]]:

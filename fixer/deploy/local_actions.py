@@ -15,6 +15,7 @@ from fixer.deploy.deployments import DeployJob
 from fixer.github.workflow import Job, Step, Workflow
 from fixer.model import Blocked, NewFile
 from fixer.records import entity, record
+from fixer.scripts import ScriptText
 
 if TYPE_CHECKING:
     from fixer.repository import Repository
@@ -26,9 +27,9 @@ _OTHER_FILES = ("repository", "ref", "path", "sparse-checkout")
 """Inputs of actions/checkout with which the workspace may not hold this commit's actions at its root."""
 
 
-def with_blocks(script: str, *names: str) -> str:
+def with_blocks(script: ScriptText, *names: str) -> ScriptText:
     """A script with these of its blocks, and without the others."""
-    return _BLOCK.sub(lambda found: found["text"] if found["name"] in names else "", script)
+    return ScriptText.written(_BLOCK.sub(lambda found: found["text"] if found["name"] in names else "", script))
 
 
 class Input(NamedTuple):
@@ -51,7 +52,7 @@ class LocalAction:
     title: str
     description: str
     script_name: str
-    script: str
+    script: ScriptText
     inputs: tuple[Input, ...]
     outputs: Mapping[str, str]
 
@@ -62,7 +63,7 @@ class LocalAction:
     @cached_property
     def files(self) -> tuple[NewFile, NewFile]:
         """What makes it: action.yml, and the script beside it."""
-        script = f"#!/usr/bin/env bash\nset -euo pipefail\n\n{self.script}"
+        script = ScriptText.of("#!/usr/bin/env bash\nset -euo pipefail\n\n") + self.script
         return NewFile(self.path, self._text), NewFile(f"{FOLDER}/{self.folder}/{self.script_name}", script, True)
 
     @property
@@ -98,7 +99,7 @@ class Work(NamedTuple):
     """What one step does: an action of the repository, or the same as a script of its own (`inline`)."""
 
     action: LocalAction
-    inline: str
+    inline: ScriptText
 
     def step(self, values: Mapping[str, str], *, shared: bool) -> dict[str, Any]:
         """The keys of a step; `values` are by variable, and `shared` says that it uses the action."""

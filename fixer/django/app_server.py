@@ -30,6 +30,7 @@ _SERVERS: dict[str, Interface] = {
     "gunicorn": "wsgi", "uwsgi": "wsgi", "waitress-serve": "wsgi", "mod_wsgi-express": "wsgi", "bjoern": "wsgi",
     "unitd": "", "uvicorn": "asgi", "daphne": "asgi", "hypercorn": "asgi", "granian": "",
 }  # fmt: skip
+_GREEN_PACKAGES = ("gevent", "eventlet")
 _WSGI_PACKAGES = ("gunicorn", "uwsgi", "waitress", "mod-wsgi", "bjoern")
 _ASGI_PACKAGES = ("uvicorn", "uvicorn-worker", "daphne", "hypercorn", "granian", "channels")
 _ASGI_WORKER = re.compile(r"uvicorn|asgi|hypercorn", re.IGNORECASE)
@@ -77,7 +78,8 @@ class ServerCommand(NamedTuple):
 
 @record
 class AppServer:
-    """Every command that starts the Django application; `by_packages` is what the requirements alone tell."""
+    """Every command that starts the Django application; `by_packages` is what the requirements alone tell, which is
+    nothing where workers may be green."""
 
     commands: tuple[ServerCommand, ...]
     by_packages: Interface
@@ -100,7 +102,7 @@ class AppServer:
         by_packages: Interface = ""
         if packages is not None:
             names = {requirement.name for requirement in packages.requirements if not requirement.development}
-            if names & set(_WSGI_PACKAGES) and not names & set(_ASGI_PACKAGES):
+            if names & set(_WSGI_PACKAGES) and not names & {*_ASGI_PACKAGES, *_GREEN_PACKAGES}:
                 by_packages = "wsgi"
         commands = sorted(found.values(), key=lambda command: (command.is_aside, _SOURCES.index(command.source)))
         return cls(tuple(commands), by_packages) if commands or by_packages else None

@@ -54,6 +54,7 @@ from fixer.model import Blocked, Parts, Span
 from fixer.project.packages import PythonPackages
 from fixer.project.test_suites import TestSuites
 from fixer.records import entity
+from fixer.scripts import Quoted, ScriptText, with_edits
 
 if TYPE_CHECKING:
     from fixer.django.settings import Database
@@ -67,7 +68,12 @@ _SECRET = re.compile(r"SECRET|SIGNING|ENCRYPT|SALT|JWT|TOKEN|API_?KEY|PASSWORD",
 _READ_BY_OTHERS = re.compile(r"(DJANGO|PG|PYTHON|PIP|UV|POETRY|PIPENV|PDM|LD|LC|AWS|GDAL|GEOS|PROJ)_?|(TZ|LANG|PATH)$")
 _FOR_SOMETHING_ELSE = re.compile(r"docs?\b|pages|release|publish|deploy|security|codeql", re.IGNORECASE)
 _BRINGS_PROGRAMS = frozenset({"apt", "apt-get", "pip", "pip3", "pipx", "curl", "wget", "ln", "install", "snap", "brew"})
-_PREFIXES = {"poetry": "poetry run ", "pipenv": "pipenv run ", "uv": "uv run ", "pdm": "pdm run "}
+_PREFIXES = {
+    "poetry": ScriptText.of("poetry run "),
+    "pipenv": ScriptText.of("pipenv run "),
+    "uv": ScriptText.of("uv run "),
+    "pdm": ScriptText.of("pdm run "),
+}
 
 Plain = dict[str, Any]
 
@@ -192,7 +198,7 @@ class DjangoCI:
         banner = self.workflow.banner(name.replace("-", " ").capitalize(), self.job)
         return self.workflow.add_job(self.workflow.job_id(name), job, like=self.job, gates=gates, comment=banner)
 
-    def step(self, title: str, command: str, *, at_root: bool = False) -> Plain:
+    def step(self, title: str, command: ScriptText, *, at_root: bool = False) -> Plain:
         """A step that runs a command where, and after the preparation with which, the tests are run.
 
         `at_root`: the command wants to run in the folder of manage.py.
@@ -207,12 +213,14 @@ class DjangoCI:
         prepared = preparation(self.run)
         lines = [prepared] if prepared else []
         if at_root and self.run.folder != self.project.root:
-            lines.append(f"cd {path_word(posixpath.relpath(self.project.root or '.', self.run.folder or '.'))}")
+            folder = path_word(posixpath.relpath(self.project.root or ".", self.run.folder or "."))
+            assert not isinstance(folder, Blocked), "new_job looked at the name of the folder"
+            lines.append(ScriptText.of("cd @folder@", folder=folder))
         made |= {key: own[key] for key in ("working-directory", "shell") if key in own}
         made |= {"env": self._of_step} if self._of_step else {}
         if not lines and "\n" not in command:
             return made | {"run": command}
-        return made | {"run": "\n".join([*lines, command.rstrip("\n"), ""])}
+        return made | {"run": ScriptText.lines([*lines, command.rstrip("\n")])}
 
     @property
     def in_container(self) -> bool:
@@ -238,7 +246,7 @@ class DjangoCI:
         actions = (step.action for step in self.job.steps)
         return not any(brought) and not any("compose" in action for action in actions)
 
-    def _by_plugin(self, text: str) -> str:
+    def _by_plugin(self, text: ScriptText) -> ScriptText:
         """A script that calls docker's own compose where there is no `docker-compose`."""
         if "docker-compose" not in text or not self._has_only_the_plugin:
             return text
@@ -248,28 +256,28 @@ class DjangoCI:
             for word in command.words
             if word.text == "docker-compose" and word.end - word.start == len(word.text)
         ]
-        for start in sorted(set(starts), reverse=True):
-            text = f"{text[:start]}docker compose{text[start + len('docker-compose') :]}"
-        return text
+        plugin = ScriptText.of("docker compose")
+        changed = with_edits(text, [(start, start + len("docker-compose"), plugin) for start in sorted(set(starts))])
+        return ScriptText.written(changed)
 
     @property
-    def manage(self) -> str:
+    def manage(self) -> ScriptText:
         """What a step runs management commands with: `poetry run python manage.py`."""
         if self.run is not None and self.run.folder is not None:
             return self.run.manage
-        return f"{self.prefix}python manage.py"
+        return self.prefix + ScriptText.of("python manage.py")
 
     @property
-    def python(self) -> str:
+    def python(self) -> ScriptText:
         """The interpreter of the tests."""
-        return self.run.python if self.run is not None else "python"
+        return self.run.python if self.run is not None else ScriptText.of("python")
 
     @property
-    def pytest(self) -> str:
+    def pytest(self) -> ScriptText:
         """How a step starts pytest."""
-        return self.run.pytest if self.run is not None else f"{self.prefix}pytest"
+        return self.run.pytest if self.run is not None else self.prefix + ScriptText.of("pytest")
 
-    def path(self, path: str) -> str | Blocked:
+    def path(self, path: str) -> Quoted | Blocked:
         """A path of the repository as one word of a step."""
         folder = self.project.root if self.run is None or self.run.folder is None else self.run.folder
         if self.in_container:
@@ -277,13 +285,13 @@ class DjangoCI:
         return path_word(posixpath.relpath(path, folder or "."))
 
     @cached_property
-    def prefix(self) -> str:
+    def prefix(self) -> ScriptText:
         """What the project's own programs are started with, such as `poetry run `; mostly empty."""
         if self.run is not None:
             return self.run.prefix
         commands = [command for step in self.job.steps for command in commands_of(step)] if self.job else []
         names = [command.name for command in commands if installs(command) and command.args[0].text != "pip"]
-        return next((_PREFIXES[name] for name in names if name in _PREFIXES), "")
+        return next((_PREFIXES[name] for name in names if name in _PREFIXES), ScriptText.of(""))
 
     @property
     def activation(self) -> bool:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import ast
 import re
 from collections.abc import Callable, Iterable, Iterator
+from dataclasses import field
 from functools import cached_property
 from typing import TYPE_CHECKING, Self
 
@@ -46,6 +47,7 @@ class DatabaseServers:
 
     repository: Repository
     runtime: Runtime
+    known: dict[str, tuple[tuple[str, str], ...]] = field(default_factory=dict, repr=False)
 
     @classmethod
     def detect(cls, repository: Repository) -> Self | None:
@@ -113,8 +115,16 @@ class DatabaseServers:
                         yield read.default, each.path
                     yield from self._values(read.name)
 
-    def _values(self, variable: str) -> Iterator[tuple[str, str]]:
-        """(value, path) of every place that gives a variable a value."""
+    def _values(self, variable: str) -> tuple[tuple[str, str], ...]:
+        """Each value that a variable gets, with the first path that gives it."""
+        if variable not in self.known:
+            first: dict[str, str] = {}
+            for value, path in self._given(variable):
+                first.setdefault(value, path)
+            self.known[variable] = tuple(first.items())
+        return self.known[variable]
+
+    def _given(self, variable: str) -> Iterator[tuple[str, str]]:
         yield from ((each.text, each.place.path) for each in self.runtime.values(variable) if each.text)
         given = re.compile(
             rf"(?<![\w$]){re.escape(variable)}[\"']?\s*[:=]\s*[\"']?([^\s\"',}}]+)"

@@ -17,6 +17,7 @@ from fixer.github.workflows import commands_of, folder_of, script_of
 from fixer.languages.shell import Script, path_word
 from fixer.model import Blocked
 from fixer.records import record
+from fixer.scripts import ScriptText, with_edits
 
 if TYPE_CHECKING:
     from fixer.django.project import DjangoProject
@@ -104,10 +105,10 @@ class Setup:
     def text(self) -> str:
         return "\n".join(str(each.data) for each in self.steps)
 
-    def rewritten(self, change: Callable[[str], str]) -> Setup:
+    def rewritten(self, change: Callable[[ScriptText], ScriptText]) -> Setup:
         """The same, with every script changed."""
         steps = tuple(
-            each._replace(data={**each.data, "run": change(str(each.data["run"]))}) if "run" in each.data else each
+            each._replace(data={**each.data, "run": change(each.data["run"])}) if "run" in each.data else each
             for each in self.steps
         )
         return replace(self, steps=steps)
@@ -210,7 +211,7 @@ def _kept(step: Step, combination: Combination, *, with_tests: bool) -> SetupSte
         return None
     if step.run is not None:
         script = step.script
-        text = filled(step.run.value, combination)
+        text = ScriptText.written(filled(step.run.value, combination))
         if script is not None:
             text = _needed(script_of(text, script.shell), with_tests=with_tests)
         if not text.strip():
@@ -244,10 +245,10 @@ def _is_needed(step: Step, *, with_tests: bool) -> bool:
     return with_tests or not _ACTION_OF_FRONT_END.search(step.action)
 
 
-def _needed(script: Script, *, with_tests: bool) -> str:
+def _needed(script: Script, *, with_tests: bool) -> ScriptText:
     """The script without what judges, tests or reports; empty where nothing is left that a later step could see."""
     left = script_of(script.without(lambda command: _is_aside(command, with_tests=with_tests)), script.shell)
-    return left.text if _does_something(left) else ""
+    return left.part(0, len(left.text)) if _does_something(left) else ScriptText.of("")
 
 
 def _is_aside(command: Command, *, with_tests: bool) -> bool:
@@ -317,13 +318,13 @@ def _installs_before(run: TestRun, *, with_tests: bool) -> SetupStep | None:
     """What the script that runs the tests installs first, as a step of its own."""
     if not any(map(installs, run.before.commands)):
         return None
-    text = _needed(run.before, with_tests=with_tests).rstrip("\n") + "\n"
+    text = ScriptText.lines([_needed(run.before, with_tests=with_tests).rstrip("\n")])
     data = {**run.step.workflow.step_name("Install the packages"), "run": text}
     data |= {key: run.step.data[key] for key in ("working-directory", "shell") if key in run.step.data}
     return SetupStep(run.step, data)
 
 
-def preparation(run: TestRun) -> str:
+def preparation(run: TestRun) -> ScriptText:
     """What must stand before a command of the new job, as it stands before the tests: `cd`, `source`, `export`.
 
     Where the script of the tests installs something, a step of its own does the rest.
@@ -386,8 +387,9 @@ def with_django(
     name = path_word(posixpath.relpath(file, folder or "."))
     if isinstance(name, Blocked):
         return name
-    text, end = command.script.text, command.args[0].end
-    new = f"{text[:end]} -r {name}{text[end:] if with_tests else text[command.end :]}"
+    end = command.args[0].end
+    added = ScriptText.of(" -r @file@", file=name)
+    new = with_edits(command.script.text, [(end, end if with_tests else command.end, added)])
     changed = setup.steps[place]._replace(data={**setup.steps[place].data, "run": new})
     return replace(setup, steps=(*setup.steps[:place], changed, *setup.steps[place + 1 :]))
 

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import re
 from collections import defaultdict
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence, Set
 from dataclasses import replace
 from functools import cached_property
 from keyword import iskeyword
@@ -23,6 +23,7 @@ from fixer.django.settings import (
     SettingsReader,
     caches_of,
     folder_of,
+    import_folders,
     is_item,
     joined,
     module_reads,
@@ -96,15 +97,13 @@ class DjangoProject:
         roots = sorted(
             {folder_of(path) for path in managers}, key=lambda root: (_is_aside(root), root.count("/"), root)
         )
-        home = {path: _home(path, roots) for path in paths}
-        found: list[Self] = []
-        taken: set[str] = set()
-        for root in roots or [""]:
-            own = {path for path in paths if path not in taken and home[path] == root}
-            project = cls._of(repository, root, sorted(own), managers, named, packages)
-            if project is not None:
-                found.append(project)
-                taken |= own
+        known = frozenset(roots)
+        own: dict[str, list[str]] = defaultdict(list)
+        for path in sorted(paths):
+            own[_home(path, roots, known)].append(path)
+        names_from = _names_from(repository, named)
+        made = (cls._of(repository, root, own[root], names_from(root), packages) for root in roots or [""])
+        found = [project for project in made if project is not None]
         if not found:
             return None
         found.sort(key=lambda project: (_is_aside(project.root), not project.databases, project.root.count("/")))
@@ -117,7 +116,6 @@ class DjangoProject:
         repository: Repository,
         root: str,
         paths: Sequence[str],
-        managers: Sequence[str],
         named: Mapping[str, tuple[str, ...]],
         packages: PythonPackages | None,
     ) -> Self | None:
@@ -143,7 +141,7 @@ class DjangoProject:
         version = packages.version("django", near) if packages else None
         return cls(
             root=root,
-            manage_py=manage_py if manage_py in managers else "",
+            manage_py=manage_py if repository.exists(manage_py) else "",
             settings=settings,
             settings_path=settings_path,
             modules=modules,
@@ -346,11 +344,37 @@ class DjangoProject:
 def _named_settings(repository: Repository) -> dict[str, tuple[str, ...]]:
     """Dotted settings modules and the files that name them."""
     found: dict[str, list[str]] = {}
-    for path in repository.files:
+    suffixes = ("", ".py", ".ini", ".cfg", ".toml", ".yml", ".yaml")
+    for path in sorted({*repository.ending(*suffixes), *repository.holding("dockerfile")}):
         if _NAMING_FILES.search(path):
             for name in _NAMED.findall(repository.text(path)):
                 found.setdefault(name, []).append(path)
     return {name: tuple(dict.fromkeys(files)) for name, files in found.items()}
+
+
+def _names_from(
+    repository: Repository, named: Mapping[str, tuple[str, ...]]
+) -> Callable[[str], Mapping[str, tuple[str, ...]]]:
+    """Those names, for a root, whose first part stands where modules are looked for from there: with hundreds of
+    projects, each has few of the names of all."""
+    standing: dict[str, set[str]] = defaultdict(set)
+    for path in repository.ending(".py"):
+        folder, _, name = path.removesuffix(".py").rpartition("/")
+        while name and name not in standing[folder]:
+            standing[folder].add(name)
+            folder, _, name = folder.rpartition("/")
+    by_first: dict[str, list[str]] = defaultdict(list)
+    for name in named:
+        by_first[name.partition(".")[0]].append(name)
+    order = {name: number for number, name in enumerate(named)}
+    everywhere = by_first.keys() & standing[""]
+
+    def names_from(root: str) -> Mapping[str, tuple[str, ...]]:
+        here = everywhere.union(*(by_first.keys() & standing[folder] for folder in import_folders(root)))
+        names = sorted((name for first in here for name in by_first[first]), key=order.__getitem__)
+        return {name: named[name] for name in names}
+
+    return names_from
 
 
 def _default_settings(
@@ -380,11 +404,13 @@ def _first(modules: Mapping[str, SettingsModule]) -> str:
     return min(modules, key=lambda path: (_is_aside(path), order[modules[path].role], path.count("/"), path))
 
 
-def _home(path: str, roots: Sequence[str]) -> str:
+def _home(path: str, roots: Sequence[str], known: Set[str]) -> str:
     """The root of the project that a settings module is of: the deepest root above it, else the nearest."""
-    above = [each for each in roots if not each or path.startswith(each + "/")]
-    if above:
-        return max(above, key=len)
+    folder = path
+    while folder:
+        folder = folder_of(folder)
+        if folder in known:
+            return folder
 
     def shared(each: str) -> int:
         pairs = zip(each.split("/"), path.split("/"), strict=False)
@@ -424,7 +450,8 @@ def _has_pool(packages: PythonPackages | None, near: str) -> bool:
 def _with_roles(modules: Mapping[str, SettingsModule]) -> dict[str, SettingsModule]:
     """A module without a role in its name has that of what it takes over, where that is development or tests.
 
-    What is taken over under a condition or further down, such as a local file or a debug toolbar, says nothing of it.
+    What is taken over under a condition or further down, such as a local file or a debug toolbar, says nothing of it;
+    nor does one of many parts of which a package puts its settings together.
     """
 
     roles = {path: module.role for path, module in modules.items()}
@@ -436,10 +463,17 @@ def _with_roles(modules: Mapping[str, SettingsModule]) -> dict[str, SettingsModu
     for role in inherited:
         waiting = [path for path, known in roles.items() if known == role]
         while waiting:
-            new = [path for path in taken_over_by.get(waiting.pop(), ()) if roles[path] == "shared"]
+            takers = taken_over_by.get(waiting.pop(), ())
+            new = [path for path in takers if roles[path] == "shared" and _is_mostly(role, modules[path], roles)]
             roles |= dict.fromkeys(new, role)
             waiting += new
     return {path: replace(module, role=roles[path]) for path, module in modules.items()}
+
+
+def _is_mostly(role: Role, module: SettingsModule, roles: Mapping[str, Role]) -> bool:
+    """Whether at least half of what a module takes over has this role."""
+    bases = [roles[path] for path in module.bases if path in roles]
+    return bases.count(role) * 2 >= len(bases)
 
 
 def _test_runner(

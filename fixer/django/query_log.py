@@ -46,7 +46,7 @@ def _found(repository: Repository) -> str:
     for name, use in _AGENTS.items():
         if name in asked and _is_used(repository, re.compile(use)):
             return f"the package {name}"
-    for path in repository.files:
+    for path in repository.ending(".py", ".conf", ".yml", ".yaml", ".tf"):
         file = path.rpartition("/")[2]
         if path.endswith(".py") and "test" not in file and _LIKELY.search("/".join(path.lower().split("/")[-2:])):
             text = repository.text(path)
@@ -59,7 +59,8 @@ def _found(repository: Repository) -> str:
 
 def _is_used(repository: Repository, use: re.Pattern[str]) -> bool:
     """Whether a line of code or of what starts the program, other than a comment, shows it."""
-    for path in repository.files:
+    suffixes = ("", ".py", ".sh", ".yml", ".yaml", ".toml", ".ini", ".cfg")
+    for path in sorted({*repository.ending(*suffixes), *repository.holding("dockerfile")}):
         if not _STARTS.search(path) or "test" in path.rpartition("/")[2]:
             continue
         text = repository.text(path)

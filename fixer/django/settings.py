@@ -45,7 +45,8 @@ _TEST = re.compile(
     r"(^|[_./-])(tests?|testing|ci|pytest|e2e|github|circle|circleci|travis|jenkins|codeship)([_./-]|$)", re.IGNORECASE
 )
 _DEVELOPMENT = re.compile(
-    r"(^|[_./-])(dev|devel|develop|development|local|debug|docker_?local|sandbox|example|sample|dist|template)([_./-]|$)",
+    r"(^|[_./-])(dev|devel|develop|development|local|debug|docker_?local|sandbox|example|sample|dist|template|docs"
+    r"|sphinx|rtd|readthedocs)([_./-]|$)",
     re.IGNORECASE,
 )
 _PRODUCTION = re.compile(r"(^|[_./-])(prod|production|live|deploy|staging|stage|heroku|aws|azure)([_./-]|$)", re.I)
@@ -271,7 +272,7 @@ class SettingsReader:
     def path_of(self, name: str, near: str = "") -> str:
         """The file of a dotted module name, or an empty string."""
         tail = name.replace(".", "/")
-        folders = [self.root, *(joined(self.root, inner) for inner in ("src", "apps", "app"))]
+        folders = import_folders(self.root)
         at = near
         while at:
             folders.append(at)
@@ -634,6 +635,11 @@ def caches_of(module: PythonModule, value: ast.expr) -> Iterator[Cache]:
         literal = text(resolve(module, location)) if location is not None else ""
         default = next((read.default for read in reads if read.default), "")
         yield Cache(alias, text(backend), literal or default or "", reads)
+
+
+def import_folders(root: str) -> list[str]:
+    """Where modules of a project are looked for before anywhere else."""
+    return [root, *(joined(root, inner) for inner in ("src", "apps", "app"))]
 
 
 def folder_of(path: str) -> str:

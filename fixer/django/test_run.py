@@ -9,14 +9,16 @@ from functools import cached_property
 from typing import TYPE_CHECKING
 
 from fixer.github.workflows import commands_of, folder_of, script_of
-from fixer.languages.shell import Script, Structure
+from fixer.languages.shell import Script, Structure, path_word
+from fixer.model import Blocked
 from fixer.records import entity
+from fixer.scripts import ScriptText
 
 if TYPE_CHECKING:
     from fixer.django.project import DjangoProject
     from fixer.github.workflow import Job, Step, Workflow
     from fixer.github.workflows import Workflows
-    from fixer.languages.shell import Command
+    from fixer.languages.shell import Command, Word
 
 JUDGING = frozenset({"pull_request", "push", "merge_group"})
 """The events on which changes are judged."""
@@ -91,19 +93,20 @@ class TestRun:
         return {name: word.text for name, word in words.items() if word.literal}
 
     @cached_property
-    def prefix(self) -> str:
+    def prefix(self) -> ScriptText:
         """What starts the project's own programs, such as `poetry run `; mostly empty."""
         starters = self.command.words[: len(self.command.words) - len(self.command.argv)]
         first = next((at for at, word in enumerate(starters) if word.text in _RUNNERS), None)
         if first is None:
-            return ""
+            return ScriptText.of("")
         kept = starters[first:]
         for at, word in enumerate(kept):
             if word.text in _ABOUT_TESTS or _PYTHON.fullmatch(word.text):
                 kept = kept[:at]
                 break
-        text = self.command.script.text[kept[0].start : kept[-1].end] if kept else ""
-        return f"{text} " if text else ""
+        if not kept:
+            return ScriptText.of("")
+        return self.command.script.part(kept[0].start, kept[-1].end) + ScriptText.of(" ")
 
     @property
     def in_container(self) -> bool:
@@ -111,36 +114,46 @@ class TestRun:
         return self.prefix.split(" ")[0] in _CONTAINERS
 
     @cached_property
-    def python(self) -> str:
+    def python(self) -> ScriptText:
         """The interpreter, as the command names it."""
         for word in self.command.words:
             if _PYTHON.fullmatch(word.text):
-                return word.text
-        folder, slash, _ = self.command.argv[0].text.rpartition("/")
-        return f"{folder}/python" if slash and folder.endswith("bin") else "python"
+                return self._as_written(word)
+        program = self._as_written(self.command.argv[0])
+        folder, slash, last = program.rpartition("/")
+        if slash and folder.endswith("bin"):
+            return ScriptText.of("@folder@/python", folder=program.removesuffix(f"/{last}"))
+        return ScriptText.of("python")
+
+    def _as_written(self, word: Word) -> ScriptText:
+        return self.command.script.part(word.start, word.end)
 
     @property
-    def pytest(self) -> str:
+    def pytest(self) -> ScriptText:
         """How pytest is started: as it is, or as a module of the interpreter that runs the tests."""
         words = [word.text for word in self.command.words]
-        own = self.command.argv[0].text if self.is_pytest else "pytest"
-        at = words.index(own) if self.is_pytest else -1
+        own = self._as_written(self.command.argv[0]) if self.is_pytest else ScriptText.of("pytest")
+        at = words.index(self.command.argv[0].text) if self.is_pytest else -1
         by_python = at > 1 and words[at - 1] == "-m" and _PYTHON.fullmatch(words[at - 2])
-        return f"{self.prefix}{self.python} -m {own}" if by_python else f"{self.prefix}{own}"
+        return self.prefix + (ScriptText.of("@python@ -m @own@", python=self.python, own=own) if by_python else own)
 
     @cached_property
-    def manage(self) -> str:
+    def manage(self) -> ScriptText:
         """manage.py with what starts it, from the folder of the tests: `poetry run python manage.py`."""
         for word in self.command.words:
             if word.text.endswith("manage.py"):
-                own = f"{self.python} {word.text}" if not word.text.startswith("./") else word.text
-                return f"{self.prefix}{own}"
+                own = self._as_written(word)
+                if not word.text.startswith("./"):
+                    own = ScriptText.of("@python@ @path@", python=self.python, path=own)
+                return self.prefix + own
         path = self.project.manage_py
         if self.folder is not None and not self.in_container:
             path = posixpath.relpath(path, self.folder or ".")
         elif self.in_container:
             path = "manage.py"
-        return f"{self.prefix}{self.python} {path}"
+        named = path_word(path)
+        assert not isinstance(named, Blocked), "new_job looked at the name of the folder"
+        return self.prefix + ScriptText.of("@python@ @path@", python=self.python, path=named)
 
     @cached_property
     def before(self) -> Script:

@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import posixpath
 import re
+from collections.abc import Iterable
 from functools import cached_property
 from typing import Any, NamedTuple
 
 from fixer.languages.dockerfile import ImageRef
 from fixer.languages.tables import sequence
 from fixer.languages.yaml import Node, Yaml
+from fixer.model import Address, Change
 from fixer.records import entity
+from fixer.scripts import known_to_be_code
 
 
 class Build(NamedTuple):
@@ -114,6 +117,10 @@ class Service:
         return tuple(found)
 
 
+def _is_script(at: Address) -> bool:
+    return at[-1:] in (("command",), ("entrypoint",)) or at[-2:-1] == ("test",)
+
+
 class Compose(Yaml):
     """A compose file. Services that are not mappings are left out."""
 
@@ -129,6 +136,10 @@ class Compose(Yaml):
             if isinstance(data, dict):
                 found[name] = Service(name, node, data, folder)
         return found
+
+    def _everywhere(self, changes: Iterable[Change]) -> tuple[Change, ...]:
+        """The same as for any YAML, once it is seen that what goes into a script is code."""
+        return super()._everywhere(known_to_be_code(change, _is_script) for change in changes)
 
 
 def _within(folder: str, path: str) -> str | None:

@@ -155,20 +155,17 @@ class Asking:
     def _asked(self, rule: Rule, repository: Repository) -> Iterator[Finding]:
         path = ""
         try:
-            subject, *others = rule.asks
-            arguments: dict[str, Any] = {}
-            for asked in others:
-                value = self.options(rule) if asked.is_options else repository.fact(asked.kind)
-                if value is None and not asked.optional:
-                    return
-                arguments[asked.name] = value
+            subject = rule.subject
+            arguments = self._arguments(rule, repository)
             if subject.is_fact:
-                fact = repository.fact(subject.kind)
                 self.problems |= {problem.path: problem for problem in repository.unreadable}
-                if fact is not None:
-                    with limited(REPOSITORY):
-                        answer = self._answer(rule, "", fact, lambda: fact, arguments)
-                    yield from answer
+            if arguments is None:
+                return
+            if subject.is_fact:
+                fact = arguments.pop(subject.name)
+                with limited(REPOSITORY):
+                    answer = self._answer(rule, "", fact, lambda: fact, arguments)
+                yield from answer
                 return
             for path in repository.paths_of(subject.kind):
                 if path not in self.problems:
@@ -179,6 +176,16 @@ class Asking:
             self.problems[path] = too_much(path, error)
         except Exception as error:  # a rule must not take the others down with it
             self.faults[rule.id, path] = _fault(rule, path, error)
+
+    def _arguments(self, rule: Rule, repository: Repository) -> dict[str, Any] | None:
+        """What a check is called with besides documents; None where there is nothing that it would be asked about."""
+        arguments: dict[str, Any] = {}
+        for asked in _in_turn(rule, repository):
+            value = self.options(rule) if asked.is_options else repository.fact(asked.kind)
+            if value is None and not asked.optional:
+                return None
+            arguments[asked.name] = value
+        return arguments if arguments or any(repository.paths_of(rule.subject.kind)) else None
 
     def _of_document(self, rule: Rule, path: str, repository: Repository, arguments: dict[str, Any]) -> list[Finding]:
         started = time.process_time()
@@ -211,22 +218,30 @@ class Asking:
 
     def settled(self, rules: Sequence[Rule], repository: Repository) -> Repository:
         """The repository without the files that keep its facts busy for too long, or nest too deeply for them."""
-        kinds = [asked.kind for rule in rules for asked in rule.asks if asked.is_fact]
-        for kind in dict.fromkeys(kinds):
-            for _ in range(REFUSALS):
-                try:
-                    with limited(REPOSITORY):
-                        repository.fact(kind)
-                    break
-                except TOO_MUCH as error:
-                    path = repository.asked_for
-                    if path in self.problems or not repository.exists(path):
-                        break
-                    self.problems[path] = too_much(path, error)
-                    repository = repository.without(self.problems[path])
-                except Exception:  # it is named when a rule is asked that wants this fact
+        known: dict[type[Any], Any] = {}
+        for rule in rules:
+            for asked in _in_turn(rule, repository):
+                if asked.is_fact and asked.kind not in known:
+                    known[asked.kind], repository = self._settled(asked.kind, repository)
+                if asked.is_fact and known[asked.kind] is None and not asked.optional:
                     break
         return repository
+
+    def _settled(self, kind: type[Any], repository: Repository) -> tuple[Any, Repository]:
+        """A fact, and the repository without the files that it could not be had with."""
+        for _ in range(REFUSALS):
+            try:
+                with limited(REPOSITORY):
+                    return repository.fact(kind), repository
+            except TOO_MUCH as error:
+                path = repository.asked_for
+                if path in self.problems or not repository.exists(path):
+                    break
+                self.problems[path] = too_much(path, error)
+                repository = repository.without(self.problems[path])
+            except Exception:  # it is named when a rule is asked that wants this fact
+                break
+        return None, repository
 
     def ahead(self, rules: Sequence[Rule], repository: Repository) -> None:
         """Asks the rules about single documents in several processes, where there are many documents."""
@@ -238,7 +253,8 @@ class Asking:
         facts: dict[str, list[Any]] = {}  # once, before the processes part
         for rule in single:
             with suppress(Exception):  # the fault is named when the rule is asked in its turn
-                facts[rule.id] = [repository.fact(asked.kind) for asked in rule.asks[1:] if not asked.is_options]
+                arguments = self._arguments(rule, repository) or {}
+                facts[rule.id] = [value for value in arguments.values() if not isinstance(value, RuleOptions)]
         single = [rule for rule in single if rule.id in facts]
 
         def ask(share: frozenset[str]) -> tuple[_Answers, dict[str, FileError], dict[tuple[str, str], Fault]]:
@@ -264,12 +280,33 @@ class Asking:
 _Answers = dict[tuple[str, str], list[Finding]]
 
 
-def too_much(path: str, error: BaseException) -> FileError:
-    """What is wrong with a file that uses up what one file may have."""
+class TooMuchError(FileError):
+    """A file that uses up what one file may have."""
+
+
+def too_much(path: str, error: BaseException) -> TooMuchError:
+    """What is wrong with such a file."""
     if isinstance(error, OutOfTime):
-        return FileError(path, "takes too long to be read", "exclude it")
+        return TooMuchError(path, "takes too long to be read", "exclude it")
     what = "too large" if isinstance(error, MemoryError) else "nested too deeply"
-    return FileError(path, what, "exclude it")
+    return TooMuchError(path, what, "exclude it")
+
+
+def without_the_costly(repository: Repository, problems: Iterable[FileError]) -> Repository:
+    """The repository without the files that were given up: nobody tries them again."""
+    for problem in problems:
+        if isinstance(problem, TooMuchError) and repository.exists(problem.path):
+            with suppress(FileError):  # it is given up already
+                repository = repository.without(problem)
+    return repository
+
+
+def _in_turn(rule: Rule, repository: Repository) -> tuple[Asked, ...]:
+    """What a check asks for besides documents, nothing where there is no such document. A fact is asked for only if
+    those before it are there: most repositories have no use for most facts."""
+    if rule.subject.is_fact:
+        return rule.asks
+    return rule.asks[1:] if next(repository.paths_of(rule.subject.kind), None) is not None else ()
 
 
 def _new_paths(findings: Iterable[Finding]) -> Iterator[str]:
@@ -282,7 +319,11 @@ def applies(rule: Rule, repository: Repository, options: RuleOptions) -> bool | 
     """Whether there is anything to judge in what a rule looks at."""
     judges = rule.applies
     try:
-        return judges is None or any(judges(**given) for given in _given(rule.asks_whether, repository, options))
+        with limited(REPOSITORY):
+            return judges is None or any(judges(**given) for given in _given(rule.asks_whether, repository, options))
+    except TOO_MUCH as error:
+        problem = too_much(repository.asked_for, error)
+        return Fault(rule.id, problem.path, problem.reason)
     except Exception as error:  # a rule must not take the others down with it
         return _fault(rule, "", error)
 

@@ -6,6 +6,7 @@ Rules never conflict and need no priorities: each sees what the ones before it h
 from __future__ import annotations
 
 import os
+import sys
 from collections.abc import Callable, Iterable, Sequence
 from contextlib import suppress
 from dataclasses import replace
@@ -32,6 +33,7 @@ from fixer.model import (
 )
 from fixer.pieces import Runs
 from fixer.repository import Repository, generated_by
+from fixer.scripts import ScriptText
 from fixer.splice import Claimed, spliced
 from fixer.verify import BrokenPromiseError, kept_promise, second_reading
 
@@ -301,6 +303,8 @@ class Fold:
         for file in files:
             if self.repository.exists(file.path):
                 raise BrokenPromiseError(file.path, "it would overwrite a file")
+            if file.path.endswith(".sh") and not isinstance(file.text, ScriptText):
+                raise BrokenPromiseError(file.path, "its text is not known to be code")
             try:
                 document = self.asked.document_of(file)
             except FileError as problem:
@@ -333,7 +337,7 @@ def _second_readings(sources: Sequence[Source]) -> list[str]:
 
 def _side_by_side(sources: Sequence[Source]) -> list[str]:
     """Python is read in a process of its own while this one reads YAML: each reader takes longer to load than to read
-    the few files of one repository."""
+    the few files of one repository. What is loaded already needs no second process."""
     python = [number for number, source in enumerate(sources) if source.path.endswith(".py")]
     found = [""] * len(sources)
 
@@ -345,7 +349,7 @@ def _side_by_side(sources: Sequence[Source]) -> list[str]:
             found[number] = why
 
     others = [number for number in range(len(sources)) if number not in python]
-    if not python or not others:
+    if not python or not others or "libcst" in sys.modules:
         keep(range(len(sources)), read(range(len(sources))))
         return found
     [said] = in_processes(read, [python], meanwhile=lambda: keep(others, read(others)))

@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 from fixer.github.expressions import ANY, Expression, Literal, Operation, Read, expressions_in, only_read, replaced
+from fixer.scripts import ScriptText
 
 if TYPE_CHECKING:
     from fixer.github.workflow import Job
@@ -55,7 +56,8 @@ def filled(value: Any, combination: Combination) -> Any:
         known = _value(expression.read, combination) if expression.read is not None else None
         return expression.text if known is None or isinstance(known, dict | list) else _written(known)
 
-    return replaced(value, text)
+    made = replaced(value, text)
+    return ScriptText.written(made) if isinstance(value, ScriptText) else made
 
 
 def holds(condition: str, combination: Combination) -> bool | None:

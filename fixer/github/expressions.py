@@ -14,6 +14,7 @@ from functools import lru_cache
 from typing import Any, NamedTuple
 
 from fixer.records import record
+from fixer.scripts import ScriptText
 
 OWN_TOKEN = ("secrets.github_token", "github.token")
 """The token that GitHub makes for each job, by both of its names."""
@@ -22,6 +23,7 @@ ANY = "*"
 """A key that is not known: a filter (`steps.*`), one that is computed (`steps[inputs.x]`), or one not understood."""
 
 _NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_-]*")
+_PART = re.compile(r"[\w.()\[\]-]+", re.ASCII)
 _NUMBER = re.compile(
     r"[-+]?(?:0[xX][0-9A-Fa-f]+|0[oO][0-7]+|(?:\d+(?:\.\d*)?|\.\d+)(?:[eE][-+]?\d+)?|Infinity\b|NaN\b)(?![\w.])"
 )
@@ -340,7 +342,15 @@ def _enclosed(term: Term) -> str:
     return f"({written})" if isinstance(term, Operation) and term.operator != "!" else written
 
 
-def renamed(text: str, found: Read, dotted: str) -> list[tuple[int, int, str]]:
+def part_of_expression(text: str) -> ScriptText:
+    """What is written between `${{` and `}}`, also of a script: GitHub reads it, no shell does, and nothing of it ends
+    the expression. Raises ValueError for more than names, dots, calls and indexes."""
+    if not _PART.fullmatch(text):
+        raise ValueError(f"{text!r} is no part of an expression")
+    return ScriptText.written(text)
+
+
+def renamed(text: str, found: Read, dotted: str) -> list[tuple[int, int, ScriptText]]:
     """The edits of a text that make a read of it mean another path, each key in the spelling that it has.
 
     Both paths have as many keys. What is the same stays as it is; there are no edits for a read with `ANY` in it.
@@ -349,7 +359,7 @@ def renamed(text: str, found: Read, dotted: str) -> list[tuple[int, int, str]]:
     if len(wanted) != len(found.keys) or ANY in found.path:
         raise ValueError(f"{found.dotted} cannot be renamed to {dotted}")
     return [
-        (key.start, key.end, new)
+        (key.start, key.end, part_of_expression(new))
         for key, new in zip(found.keys, wanted, strict=True)
         if key.text.lower() != new.lower()
     ]

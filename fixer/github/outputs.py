@@ -9,6 +9,7 @@ from fixer.github.expressions import Read, is_whole, reads, renamed
 from fixer.github.workflow import Step
 from fixer.languages.yaml import Node
 from fixer.model import Blocked, Parts, joined
+from fixer.scripts import ScriptText
 
 
 class OutputRead(NamedTuple):
@@ -36,7 +37,7 @@ def rename_outputs(step: Step, names: Mapping[str, str], lost: Collection[str] =
     Blocked where an output without a successor is read, and where a read takes several at once: what it looks for
     among them cannot be seen.
     """
-    changed: dict[int, tuple[Node, list[tuple[int, int, str]]]] = {}
+    changed: dict[int, tuple[Node, list[tuple[int, int, ScriptText]]]] = {}
     for old in (*names, *lost):
         for node, read in reads_of(step, old):
             if not read.is_(f"steps.{step.id}.outputs.{old}"):

@@ -10,9 +10,10 @@ from typing import Any, NamedTuple
 from fixer.github.expressions import ANY, conditions, only, only_read, places, reads
 from fixer.github.matrix import Matrix
 from fixer.languages.shell import Script, Shell
-from fixer.languages.yaml import Flow, Node, Yaml
-from fixer.model import Address, Blocked, Parts, Span, joined
+from fixer.languages.yaml import Flow, Node, Style, Yaml, entry_lines, plain_of
+from fixer.model import Address, Blocked, Change, Parts, Span, joined
 from fixer.records import entity
+from fixer.scripts import ScriptText, known_to_be_code
 
 _LONGEST_TITLE = 40  # characters; a longer comment explains something
 _SYSTEMS = {"ubuntu": "linux", "linux": "linux", "windows": "windows", "macos": "macos"}
@@ -133,6 +134,15 @@ class Step(_Entry):
     node: Node
     job: Job | None
     workflow: Workflow
+
+    @cached_property
+    def data(self) -> dict[str, Any]:
+        """Its keys; a `run:` is code, since somebody wrote it as that."""
+        found = self.node.data
+        if not isinstance(found, dict):
+            return {}
+        run = found.get("run")
+        return {**found, "run": ScriptText.written(run)} if isinstance(run, str) else found
 
     @cached_property
     def script(self) -> Script | None:
@@ -392,6 +402,10 @@ class Workflow(Yaml):
 
     # -- builders -------------------------------------------------------------------------------------------------
 
+    def _everywhere(self, changes: Iterable[Change]) -> tuple[Change, ...]:
+        """The same as for any YAML, once it is seen that what goes into a script is code."""
+        return super()._everywhere(known_to_be_code(change, _is_script) for change in changes)
+
     def add_job(
         self,
         job_id: str,
@@ -516,6 +530,16 @@ def _steps(sequence: Node | None, job: Job | None, workflow: Workflow) -> Iterat
             yield from _steps(parallel, job, workflow)
         else:
             yield Step(node, job, workflow)
+
+
+def _is_script(at: Address) -> bool:
+    return at[-1:] == ("run",) or at[-2:] == ("with", "script")
+
+
+def new_jobs(jobs: dict[str, Any], style: Style) -> list[str]:
+    """The lines of `jobs:` of a new workflow. Raises TypeError where one of their scripts is no code."""
+    known_to_be_code(Change("set", ("jobs",), plain_of(jobs)), _is_script)
+    return entry_lines("jobs", jobs, style)
 
 
 def _text(node: Node | None) -> str:

@@ -14,6 +14,7 @@ from fixer.github.workflow import Job, Step, Workflow
 from fixer.languages.shell import Command, Script, Shell, Structure, path_word
 from fixer.model import Blocked
 from fixer.records import entity
+from fixer.scripts import ScriptText
 
 if TYPE_CHECKING:
     from fixer.repository import Repository
@@ -49,7 +50,8 @@ class Workflows:
         )
         if not found:
             return None
-        images = (path for path in repository.files if kind_of(path) == "languages.dockerfile.Dockerfile")
+        named_so = (*repository.holding("dockerfile"), *repository.holding("containerfile"))
+        images = (path for path in named_so if kind_of(path) == "languages.dockerfile.Dockerfile")
         return cls(found, any(not DEVELOPMENT.search(path) for path in images))
 
     @cached_property
@@ -186,7 +188,7 @@ def _sees_every_pull_request(workflow: Workflow) -> bool:
     return "paths" not in narrowed and any(kind in types for kind in ("opened", "synchronize"))
 
 
-def in_folder(folder: str, command: str, like: Step) -> dict[str, str] | Blocked:
+def in_folder(folder: str, command: ScriptText, like: Step) -> dict[str, str] | Blocked:
     """The keys of a step that runs a command in a folder, in the way in which another step of its job does it."""
     start = path_within("", like.job.default("working-directory")) if like.job is not None else ""
     if folder == start:
@@ -195,5 +197,5 @@ def in_folder(folder: str, command: str, like: Step) -> dict[str, str] | Blocked
     if isinstance(name, Blocked):
         return name
     if like.node.get("working-directory") is None and start == "":
-        return {"run": f"cd {name}\n{command.rstrip()}\n"}
+        return {"run": ScriptText.of("cd @folder@\n@command@\n", folder=name, command=command.rstrip())}
     return {"working-directory": folder or ".", "run": command}

@@ -16,6 +16,7 @@ from typing import Any, NamedTuple, Self
 
 from fixer.model import Blocked, Change, Edit, FileError, Parts, Source, Span
 from fixer.records import entity, record
+from fixer.scripts import must_be_code
 
 _INSTRUCTIONS = frozenset((
     "ADD", "ARG", "CMD", "COPY", "ENTRYPOINT", "ENV", "EXPOSE", "FROM", "HEALTHCHECK", "LABEL", "MAINTAINER", "ONBUILD",
@@ -313,6 +314,7 @@ class Dockerfile:
 
     def set_body(self, instruction: Instruction, body: str | Sequence[str]) -> Parts:
         """Another body. Blocked where comments or here-documents stand inside, since they would be lost."""
+        _only_code(instruction.op, body)
         if instruction.commented or instruction.heredocs:
             return Blocked(
                 f"line {self.line(instruction)}: comments or here-documents inside the instruction", "change it by hand"
@@ -370,6 +372,7 @@ class Dockerfile:
     def _rendered(self, new: Sequence[New]) -> str | Blocked:
         lines = []
         for item in new:
+            _only_code(item.op, item.body)
             body = self._body(item.body)
             if isinstance(body, Blocked):
                 return body
@@ -429,6 +432,12 @@ class Dockerfile:
     def _blank_before(self, instruction: Instruction) -> bool:
         start = self._block_start(instruction)
         return start > 0 and self._is_blank_above(start)
+
+
+def _only_code(op: str, body: str | Sequence[str]) -> None:
+    """Raises TypeError for a shell form that is no code."""
+    if op in ("RUN", "CMD", "ENTRYPOINT") and isinstance(body, str):
+        must_be_code(body)
 
 
 def expanded(text: str, values: Mapping[str, str | None]) -> str | None:

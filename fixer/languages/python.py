@@ -352,7 +352,7 @@ class PythonModule:
         if not patches:
             steps = [self._replace(node.values[i], entries[i].end, set[keys[i]], node) for i in map(keys.index, set)]
             removed = self._remove(node, entries, gone)
-            added = self._add(node, entries, anchor, add, keyed=True) if add else []
+            added = self._add(node, entries, anchor, add, keyed=True, width=width) if add else []
             for step in (*steps, removed, added):
                 if isinstance(step, Blocked):
                     return step
@@ -788,15 +788,23 @@ class PythonModule:
         return self._is_first(Span(entry.start, end)) and all(token.kind == tokenize.COMMENT for token in after)
 
     def _add(
-        self, node: ast.expr, entries: list[_Entry], anchor: int, add: Mapping[Any, Any], *, keyed: bool
+        self,
+        node: ast.expr,
+        entries: list[_Entry],
+        anchor: int,
+        add: Mapping[Any, Any],
+        *,
+        keyed: bool,
+        width: int = WIDTH,
     ) -> list[_Patch] | Blocked:
         span = self.span(node)
         quote = self._quote_in(span)
         if not entries:
             if self.comments_in(span.start, span.end):
                 return self._blocked(node, "is empty but for a comment")
-            inside = ", ".join(self._pair(name, new, "", quote, keyed) for name, new in add.items())
-            return [_Patch(Span(span.start + 1, span.end - 1), inside)]
+            return [
+                _Patch(Span(span.start + 1, span.end - 1), self._filled(span, add, quote, keyed=keyed, width=width))
+            ]
         entry = entries[anchor]
         if not self._on_own_lines(entry):
             start = self.source.line_start(entry.start)
@@ -825,6 +833,18 @@ class PythonModule:
         if at == end:
             return [_Patch(Span(at, at), "," + text)]
         return [_Patch(Span(end, end), ","), _Patch(Span(at, at), text)]
+
+    def _filled(self, span: Span, add: Mapping[Any, Any], quote: str, *, keyed: bool, width: int) -> str:
+        """What goes between the brackets of an empty dict or list: on their line where there is room for it."""
+        inside = ", ".join(self._pair(name, new, "", quote, keyed) for name, new in add.items())
+        start, end = self.source.line_start(span.start), self.source.line_end(span.end)
+        if not keyed or end - start + len(inside) <= width:
+            return inside
+        margin = re.match(r"[ \t]*", self.source.text[start:])
+        outer = margin[0] if margin else ""
+        inner, newline = outer + self.indentation, self.source.newline
+        pairs = [self._pair(name, new, inner, quote, keyed, trailing=True) for name, new in add.items()]
+        return "".join(f"{newline}{inner}{pair}," for pair in pairs) + newline + outer
 
     def _broken_up(
         self,

@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from fixer.model import Blocked
 from fixer.records import entity
+from fixer.scripts import Inside, Quoted, ScriptText
 
 if TYPE_CHECKING:
     from tree_sitter import Node, Parser
@@ -363,6 +364,10 @@ class Script:
     def parse(cls, text: str, shell: Shell = Shell(), placeholders: Placeholders = ()) -> Script:  # noqa: B008 (a tuple)
         return _parse(text, shell, placeholders)
 
+    def part(self, start: int, end: int) -> ScriptText:
+        """What is written there, to be written again."""
+        return ScriptText.written(self.text[start:end])
+
     @cached_property
     def commands(self) -> tuple[Command, ...]:
         """Every command, in the order in which they are written."""
@@ -479,18 +484,18 @@ class Script:
         rest, _, _ = self.text[end:].partition("\n")
         return end + len(rest) if not rest.strip() or rest.lstrip().startswith("#") else None
 
-    def without(self, gone: Callable[[Command], bool]) -> str:
+    def without(self, gone: Callable[[Command], bool]) -> ScriptText:
         """The text without the statements, and the parts of `&&`, that do nothing but run commands that are `gone`.
 
         Comments right above a statement go with it. Loops and conditions go as a whole or stay as a whole.
         """
         if self.root is None or self.error:
-            return self.text
+            return ScriptText.written(self.text)
         cuts = [cut for node in self.root.named_children for cut in self._cuts(node, gone)]
         text = self.text
         for start, end in sorted(cuts, reverse=True):
             text = text[:start] + "\0" + text[end:]
-        return _without_marked_lines(text) if cuts else text
+        return ScriptText.written(_without_marked_lines(text) if cuts else text)
 
     def _cuts(
         self, node: Node, gone: Callable[[Command], bool], idle: frozenset[str] = _SAYS_NOTHING
@@ -582,28 +587,41 @@ class Script:
 _CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029]")
 
 
-def word(text: str) -> str | Blocked:
+def word(text: str) -> Quoted | Blocked:
     """A text as one word of a script, quoted where it must be: `apps/api` as it is, `'apps/my api'` in quotes.
 
     Blocked for what no script of a workflow can hold: a line break or another control character, and `${{`, which
     GitHub replaces before a shell reads it.
     """
+    if (blocked := _unspeakable(text)) is not None:
+        return blocked
     if "'" in text:  # `"it's"`, where shlex writes `'it'"'"'s'`
-        inner = in_quotes(text)
-        return f'"{inner}"' if isinstance(inner, str) else inner
+        return Quoted(f'"{_escaped(text)}"')
     if text.startswith("="):  # `==` in front of a word is an operator for the grammar that reads it again
-        return _unspeakable(text) or f"'{text}'"
-    return _unspeakable(text) or shlex.quote(text)
+        return Quoted(f"'{text}'")
+    return Quoted(shlex.quote(text))
 
 
-def path_word(path: str) -> str | Blocked:
+def path_word(path: str) -> Quoted | Blocked:
     """A path as one word, which no program takes for an option: `./-rf`."""
     return word(f"./{path}" if path.startswith("-") else path)
 
 
-def in_quotes(text: str) -> str | Blocked:
+def in_quotes(text: str) -> Inside | Blocked:
     """A text as it is written between the double quotes of a message: `"::error::cost \\$5 is missing"`."""
-    return _unspeakable(text) or re.sub(r'([$`"\\])', r"\\\1", text)
+    return _unspeakable(text) or Inside(_escaped(text))
+
+
+def expanded_word(text: str) -> Quoted | None:
+    """A word of a script with its variables as one word of another, which puts their values in: `"$URL/health"`.
+
+    None where it holds more than names of variables: quotes, escapes, commands.
+    """
+    return None if re.search(r'["`\\\n]|\$\(', text) else Quoted(f'"{text}"')
+
+
+def _escaped(text: str) -> str:
+    return re.sub(r'([$`"\\])', r"\\\1", text)
 
 
 def _unspeakable(text: str) -> Blocked | None:

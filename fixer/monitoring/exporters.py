@@ -43,6 +43,9 @@ _PUBLISHES = re.compile(
 )
 _SERVES_ITSELF = re.compile(r"\bstart_(?:http|wsgi)_server\(|\bpush(?:add)?_to_gateway\(")
 _SHARED = Rare(r"(?i)PROMETHEUS_(MULTIPROC_DIR|METRICS_EXPORT_PORT_RANGE)", "prometheus_m")
+_SAYING = (
+    "", ".py", ".sh", ".yml", ".yaml", ".env", ".tf", ".json", ".toml", ".service", ".conf", ".ini", ".cfg", ".tpl",
+)  # fmt: skip
 _SUFFIXES = {
     "Counter": ("_total",),
     "Histogram": ("_bucket", "_sum", "_count"),
@@ -160,14 +163,8 @@ def _ends_in(origin: str, tails: list[str], last: str, folder: str) -> bool:
 
 def _is_shared(repository: Repository) -> bool:
     """Whether any file says where several processes count together."""
-    return any(_SHARED.search(repository.text(path)) for path in repository.files if _may_say(path))
-
-
-def _may_say(path: str) -> bool:
-    name = path.rpartition("/")[2].lower()
-    return name.endswith((
-        ".py", ".sh", ".yml", ".yaml", ".env", ".tf", ".json", ".toml", ".service", ".conf", ".ini", ".cfg", ".tpl",
-    )) or "dockerfile" in name or "." not in name  # fmt: skip
+    images = (path for path in repository.holding("dockerfile") if "dockerfile" in path.rpartition("/")[2].lower())
+    return any(_SHARED.search(repository.text(path)) for path in sorted({*repository.ending(*_SAYING), *images}))
 
 
 def _named(module: PythonModule) -> Iterator[str]:

@@ -151,10 +151,12 @@ class PythonPackages:
         return tuple(path for path in paths if path in declared)
 
     @cached_property
-    def _by_name(self) -> dict[str, list[Requirement]]:
-        found: dict[str, list[Requirement]] = {}
+    def _by_name(self) -> dict[str, dict[str, list[Requirement]]]:
+        """The requests for each package, by the folders that their files speak for."""
+        found: dict[str, dict[str, list[Requirement]]] = {}
         for requirement in self.requirements:
-            found.setdefault(requirement.name, []).append(requirement)
+            folder = project_folder(requirement.path)
+            found.setdefault(requirement.name, {}).setdefault(folder, []).append(requirement)
         return found
 
     def of(self, name: str, near: str = "") -> tuple[Requirement, ...]:
@@ -162,14 +164,11 @@ class PythonPackages:
 
         A `requirements/` folder belongs to the folder that holds it. Requests for production come first.
         """
-        found = self._by_name.get(normalise(name), [])
-        folders = {project_folder(requirement.path) for requirement in found}
-        nearest = next((folder for folder in _upwards(near) if folder in folders), None)
-        if nearest is None and len(folders) == 1:
-            nearest = folders.pop()  # a folder such as deploy/ that speaks for the whole repository
-        if nearest is None:
-            return ()
-        here = [requirement for requirement in found if project_folder(requirement.path) == nearest]
+        found = self._by_name.get(normalise(name), {})
+        nearest = next((folder for folder in _upwards(near) if folder in found), None)
+        if nearest is None and len(found) == 1:
+            nearest = next(iter(found))  # a folder such as deploy/ that speaks for the whole repository
+        here = found[nearest] if nearest is not None else ()
         return tuple(sorted(here, key=lambda requirement: requirement.development))
 
     def has(self, name: str, near: str = "", *, development: bool = True) -> bool:

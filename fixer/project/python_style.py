@@ -92,11 +92,9 @@ class PythonStyles(NamedTuple):
     @classmethod
     def detect(cls, repository: Repository) -> Self | None:
         found: dict[str, list[tuple[str, Gate]]] = {}
-        for path in repository.files:
+        for path in sorted(path for name in _READERS for path in repository.named(name)):
             folder, _, name = path.rpartition("/")
-            reader = _READERS.get(name)
-            if reader is not None:
-                found.setdefault(folder, []).extend(reader(repository.text(path)))
+            found.setdefault(folder, []).extend(_READERS[name](repository.text(path)))
         return cls({folder: tuple(gates) for folder, gates in found.items()})
 
     def of(self, path: str) -> Style:

@@ -32,7 +32,9 @@ _BENCHMARK = re.compile(r"(^|/)(benchmarks?|performance|perf)/.*\btest_\w+\.py$|
 _HEALTH_URL = re.compile(
     r"https?://(?:localhost|127\.0\.0\.1|0\.0\.0\.0|\[::1\])(?::(?P<port>\d+))?(?P<path>/[\w./-]*)"
 )
-_LOOKED_AT = (".py", ".ini", ".toml", ".cfg", ".js", ".ts", ".mjs", ".cjs", ".mts", ".cts")
+_LOOKED_AT = (".py", ".ini", ".toml", ".cfg")
+_OF_NODE = (".js", ".ts", ".mjs", ".cjs", ".mts", ".cts")
+_WORDS_OF_NODE = ("playwright.config.", "k6", "load", "perf")
 _PROBING = re.compile(r"dockerfile[^/]*$|compose[^/]*\.ya?ml$", re.IGNORECASE)
 _PROBE = re.compile(r"HEALTHCHECK|healthcheck|health")
 
@@ -77,7 +79,8 @@ class TestSuites:
         registered: list[str] = []
         testpaths: list[str] = []
         marked = deselected = False
-        for path in repository.ending(*_LOOKED_AT):
+        of_node = (path for path in repository.ending(*_OF_NODE) if any(word in path for word in _WORDS_OF_NODE))
+        for path in sorted((*repository.ending(*_LOOKED_AT), *of_node)):
             name = path.rpartition("/")[2]
             if is_configuration(path):
                 options = options_of(path, repository)
@@ -105,7 +108,7 @@ class TestSuites:
                 load.append(Suite("k6", path))
             elif _BENCHMARK.search(path):
                 load.append(Suite("pytest-benchmark", path))
-        for path in repository.files:
+        for path in sorted({*repository.ending(".yml", ".yaml"), *repository.holding("dockerfile")}):
             if _PROBING.search(path):
                 health += [(path, url) for url in _probes(repository.text(path))]
         if marked:  # a marker that no test has would select nothing, and pytest fails then

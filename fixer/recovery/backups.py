@@ -71,6 +71,7 @@ _RDS = Rare(
     r"\baws rds \w|aws_db_instance|\.rds\.amazonaws\.com|RDS_INSTANCE|rds-snapshot|aws_rds|aws-rds",
     *("aws rds ", "aws_db_instance", ".rds.amazonaws.com", "RDS_INSTANCE", "rds-snapshot", "aws_rds", "aws-rds"),
 )
+_CODE_SUFFIXES = (".sh", ".bash", ".tf", ".ts", ".py", ".yml", ".yaml", ".env", ".json", "")
 _CODE = re.compile(r"\.(?:sh|bash|tf|ts|py|ya?ml|env|json)$|(?:^|/)\.env[\w.]*$|(?:^|/)(?:bin|scripts)/[\w-]+$")
 
 
@@ -129,7 +130,8 @@ class Backups:
     @classmethod
     def detect(cls, repository: Repository) -> Self:
         """Every repository has this fact; it is empty where nothing runs on a schedule."""
-        rds = (path for path in repository.files if _CODE.search(path) and _RDS.search(repository.text(path)))
+        code = sorted({*repository.ending(*_CODE_SUFFIXES), *repository.holding(".env")})
+        rds = (path for path in code if _CODE.search(path) and _RDS.search(repository.text(path)))
         return cls(tuple(_scheduled(repository)), _infrastructure(repository), next(rds, ""))
 
     @property
@@ -161,8 +163,7 @@ def _scheduled(repository: Repository) -> Iterator[Scheduled]:
 
 
 def _infrastructure(repository: Repository) -> str:
-    crontabs = (path for path in repository.files if "cron" in path)
-    for path in sorted({*repository.ending(*_INFRASTRUCTURE_SUFFIXES), *crontabs}):
+    for path in sorted({*repository.ending(*_INFRASTRUCTURE_SUFFIXES), *repository.holding("cron")}):
         for named, texts in _INFRASTRUCTURE:
             if named.search(path) and all(text.search(repository.text(path)) for text in texts):
                 return path

@@ -10,7 +10,7 @@ from fixer.github.action_files import ActionFiles
 from fixer.github.catalog.actions import Catalog
 from fixer.github.catalog.copied import copied
 from fixer.github.expressions import ANY, names_read, reads_below
-from fixer.github.workflow import Job, Workflow
+from fixer.github.workflow import Job, Workflow, new_jobs
 from fixer.languages.yaml import entry_lines
 from fixer.model import Blocked
 from fixer.records import record
@@ -100,7 +100,7 @@ def scheduled_workflow(title: str, cron: str, job_id: str, job: Plain, like: Wor
     lines = [f"name: {title}", "", "on:", *entry_lines("on", events, style)[1:], ""]
     lines += [*entry_lines("permissions", {"contents": "read"}, style), ""]
     lines += [*entry_lines("concurrency", {"group": job_id}, style), ""]
-    return "\n".join([*lines, *entry_lines("jobs", jobs, style), ""])
+    return "\n".join([*lines, *new_jobs(jobs, style), ""])
 
 
 def free_path(taken: Iterable[str], *names: str) -> str | Blocked:

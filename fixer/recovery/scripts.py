@@ -14,6 +14,7 @@ from fixer.languages.shell import Command, Script, Shell
 from fixer.languages.yaml import Node
 from fixer.model import Blocked, FileError, Parts, Span
 from fixer.records import entity
+from fixer.scripts import ScriptText
 
 if TYPE_CHECKING:
     from fixer.repository import Repository
@@ -21,7 +22,7 @@ if TYPE_CHECKING:
 DUMPS = frozenset(("pg_dump", "pg_dumpall", "mysqldump", "mariadb-dump", "mongodump"))
 RESTORES = frozenset(("psql", "pg_restore"))
 UPLOADS = frozenset(("aws", "gsutil", "gcloud", "rclone", "s3cmd", "azcopy", "b2", "mc"))
-Splices = Sequence[tuple[int, int, str]]
+Splices = Sequence[tuple[int, int, ScriptText]]
 """Ranges of a script, and what takes their place."""
 _NAMED = re.compile(rf"\b({'|'.join(sorted(DUMPS | RESTORES))})\b")
 _SHEBANG = re.compile(r"#!\s*(?:/usr/bin/env\s+(?:-S\s+)?)?(?:\S*/)?(?P<shell>\w+)(?P<options>[^\n]*)")
@@ -79,11 +80,11 @@ class DataScript:
                 plain = other.words[0].text == "set" and len(other.words) == 2 and other.alone and not other.structure
                 if plain and re.fullmatch(r"-[eux]+", other.words[1].text) and other.end < command.start:
                     end = other.words[1].end
-                    return ((end, end, "o pipefail"),), ()
+                    return ((end, end, ScriptText.of("o pipefail")),), ()
         start = command.statement[0]
-        new = "set -o pipefail"
         first = not self.script.text[:start].rpartition("\n")[2].strip()
-        return ((start, start, f"{new}\n{self.indent(start)}" if first else f"{new}; "),), ()
+        own = ScriptText.joined(f"\n{self.indent(start)}", (ScriptText.of("set -o pipefail"), ScriptText.of("")))
+        return ((start, start, own if first else ScriptText.of("set -o pipefail; ")),), ()
 
     @property
     def _in_unknown_container(self) -> bool:
@@ -91,7 +92,7 @@ class DataScript:
             not self.step.shell
         )  # fmt: skip
 
-    def failure(self, command: Command) -> str:
+    def failure(self, command: Command) -> ScriptText:
         """The statement that ends the script with a failure, written where a command stands.
 
         `return 1` where the function around it says so elsewhere too, and everybody who calls it passes it on.
@@ -101,7 +102,8 @@ class DataScript:
             other.function == name and other.name == "return" and other.args and other.args[0].text != "0"
             for other in self.script.commands
         )
-        return "return 1" if name and returns and self._passed_on(name, frozenset()) else "exit 1"
+        passed_on = bool(name) and returns and self._passed_on(name, frozenset())
+        return ScriptText.of("return 1") if passed_on else ScriptText.of("exit 1")
 
     def _passed_on(self, function: str, seen: frozenset[str]) -> bool:
         """Whether the failure of a function ends the script, wherever it is called."""
@@ -137,7 +139,7 @@ class DataScripts:
 
 def _scripts(repository: Repository) -> Iterator[Lines]:
     """What is no script is not read, so that nobody is told that it was looked at."""
-    for path in repository.files:
+    for path in repository.ending("", ".sh", ".bash"):
         if word_of(path) != "script" or not _is_of_interest(path, repository.text(path)):
             continue
         with suppress(FileError):

@@ -48,7 +48,7 @@ class EnvFiles:
 
     @classmethod
     def detect(cls, repository: Repository) -> Self:
-        paths = [path for path in repository.files if is_env_file(path)]
+        paths = [path for path in repository.holding("env") if is_env_file(path)]
         values = {path: tuple(env_values(repository, path)) for path in paths}
         return cls({path: found for path, found in values.items() if found})
 

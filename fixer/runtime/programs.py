@@ -14,11 +14,13 @@ from typing import NamedTuple, Protocol
 
 from fixer.docker.compose import Mount
 from fixer.languages.shell import Command, Structure
+from fixer.languages.shell import word as shell_word
 from fixer.languages.yaml import Node, Yaml
 from fixer.model import Blocked, Parts
 from fixer.records import entity
 from fixer.runtime.images import Image
 from fixer.runtime.places import Place
+from fixer.scripts import ScriptText
 
 SETTINGS_VARIABLE = "DJANGO_SETTINGS_MODULE"
 Origin = str
@@ -146,7 +148,7 @@ class Text(Protocol):
 
     def line(self, offset: int) -> int: ...
 
-    def insert(self, offset: int, text: str) -> Parts: ...
+    def insert(self, offset: int, text: ScriptText) -> Parts: ...
 
 
 @entity
@@ -193,9 +195,11 @@ class Started:
 
     def given(self, name: str, value: str) -> Parts:
         """The same command with a variable of its own: `NAME=value command`."""
-        if re.fullmatch(r"[\w@%+=:,./-]+", value) is None:
+        given = shell_word(value)
+        if isinstance(given, Blocked) or given != value or not re.fullmatch(r"[A-Za-z_]\w*", name, re.ASCII):
             return Blocked(f"{name}={value} would need quotes", "write it by hand")
-        return self.text.insert(_environment_start(self.command), f"{name}={value} ")
+        text = ScriptText.of("@name@=@value@ ", name=ScriptText.name(name), value=given)
+        return self.text.insert(_environment_start(self.command), text)
 
 
 def _inline(command: Command) -> Iterator[tuple[str, str]]:

@@ -9,6 +9,7 @@ from fixer.languages.lines import Lines
 from fixer.languages.yaml import Node, Yaml
 from fixer.model import Blocked, Parts, Source
 from fixer.records import entity
+from fixer.scripts import ScriptText, with_edits
 
 
 @entity
@@ -22,7 +23,7 @@ class Fixed:
     def line(self, offset: int) -> int:
         return self.at
 
-    def insert(self, offset: int, text: str) -> Parts:
+    def insert(self, offset: int, text: ScriptText) -> Parts:
         return Blocked(f"{self.path}:{self.at} cannot be changed in place", f"put `{text.strip()}` there by hand")
 
 
@@ -41,7 +42,7 @@ class InFile:
     def line(self, offset: int) -> int:
         return self.source.line_of(min(self.start + offset, len(self.source.text)))
 
-    def insert(self, offset: int, text: str) -> Parts:
+    def insert(self, offset: int, text: ScriptText) -> Parts:
         if self.document is None:
             return Fixed(self.path, self.line(offset)).insert(offset, text)
         index = self.line(offset) - 1
@@ -64,7 +65,7 @@ class InYaml:
     def line(self, offset: int) -> int:
         return self.document.source.line_of(self.document.span_of(self.node, offset, offset).start)
 
-    def insert(self, offset: int, text: str) -> Parts:
+    def insert(self, offset: int, text: ScriptText) -> Parts:
         return self.document.splice_scalar(self.node, [(offset, offset, text)])
 
 
@@ -83,13 +84,13 @@ class InInstruction:
     def line(self, offset: int) -> int:
         return self.dockerfile.line(self.instruction)
 
-    def insert(self, offset: int, text: str) -> Parts:
+    def insert(self, offset: int, text: ScriptText) -> Parts:
         body = self.instruction.body
         if self.item is None and isinstance(body, str):
             span = self.instruction.span
             if "\n" in self.dockerfile.source.text[span.start : span.end]:
                 return Fixed(self.path, self.line(0)).insert(0, text)
-            return self.dockerfile.set_body(self.instruction, body[:offset] + text + body[offset:])
+            return self.dockerfile.set_body(self.instruction, with_edits(body, [(offset, offset, text)]))
         if self.item is None:
             return Fixed(self.path, self.line(0)).insert(0, text)
         words = list(body)
@@ -114,7 +115,7 @@ class Within:
     def line(self, offset: int) -> int:
         return self.outer.line(self.start + offset)
 
-    def insert(self, offset: int, text: str) -> Parts:
+    def insert(self, offset: int, text: ScriptText) -> Parts:
         return self.outer.insert(self.start + offset, text)
 
 

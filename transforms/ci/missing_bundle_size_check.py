@@ -25,6 +25,7 @@ from fixer.github.workflows import Workflows, commands_of, folder_of, in_folder
 from fixer.languages.shell import Command, Shell, in_quotes, path_word
 from fixer.model import Blocked, Finding, Fix, Level, Profile, Rule, RuleOptions, Tier, option
 from fixer.project.frontend import NAMES_OUTPUT, FrontEnd, FrontEnds
+from fixer.scripts import ScriptText
 
 LIMITERS = re.compile(
     r"size-limit|bundlesize|bundlewatch|bundlemon|next-bundle-analysis|compressed-size-action|\blhci\b"
@@ -158,14 +159,17 @@ def _repair(workflow: Workflow, step: Step, command: Command, frontends: FrontEn
     folder = folder_of(command, step)
     frontend = frontends.of(folder) if folder is not None else None
     excluded = frontend.excluded if frontend is not None else ("cache" if output.endswith(".next") else "")
-    folders = [each.source for each in commands_of(step) if each.name == "cd" and each.start < command.start]
+    cut = command.script.part
+    folders = [
+        cut(each.start, each.end) for each in commands_of(step) if each.name == "cd" and each.start < command.start
+    ]
     limit = _own_limit(step, options.limit_mb)
     if isinstance(limit, Blocked):
         return limit
     check_size = _script(output, excluded, limit)
     if isinstance(check_size, Blocked):
         return check_size
-    script = "".join(line + "\n" for line in folders) + check_size
+    script = ScriptText.lines(folders) + check_size
     return Fix.of(
         "make the size limit fail the job",
         workflow.splice_scalar(step.run, [(0, len(step.run.value), script)]),
@@ -188,23 +192,32 @@ def _own_limit(step: Step, default: int) -> float | Blocked:
     return next(iter(found), float(default))
 
 
-def _script(output: str, excluded: str, megabytes: float) -> str | Blocked:
-    folder, said = path_word(output), in_quotes(output)
-    if isinstance(folder, Blocked) or isinstance(said, Blocked):
-        return folder if isinstance(folder, Blocked) else said
-    exclude = f" --exclude={excluded}" if excluded else ""
-    return (
-        f"limit_kb={round(megabytes * KILOBYTES_PER_MEGABYTE)}  # {megabytes:g} MB\n"
-        f"if [ ! -d {folder} ]; then\n"
-        f'  echo "::error::{said} is missing: nothing was built"\n'
-        "  exit 1\n"
-        "fi\n"
-        f"size_kb=$(du -sk{exclude} {folder} | cut -f1)\n"
-        f'echo "Bundle size: ${{size_kb}} kB in {said}, limit ${{limit_kb}} kB" | tee -a "$GITHUB_STEP_SUMMARY"\n'
-        'if [ "$size_kb" -gt "$limit_kb" ]; then\n'
-        f'  echo "::error::{said} is ${{size_kb}} kB, more than the limit of ${{limit_kb}} kB"\n'
-        "  exit 1\n"
-        "fi\n"
+CHECK = ScriptText.of("""\
+limit_kb=@kilobytes@  # @megabytes@ MB
+if [ ! -d @folder@ ]; then
+  echo "::error::@said@ is missing: nothing was built"
+  exit 1
+fi
+size_kb=$(du -sk@exclude@ @folder@ | cut -f1)
+echo "Bundle size: ${size_kb} kB in @said@, limit ${limit_kb} kB" | tee -a "$GITHUB_STEP_SUMMARY"
+if [ "$size_kb" -gt "$limit_kb" ]; then
+  echo "::error::@said@ is ${size_kb} kB, more than the limit of ${limit_kb} kB"
+  exit 1
+fi
+""")
+
+
+def _script(output: str, excluded: str, megabytes: float) -> ScriptText | Blocked:
+    folder, said, aside = path_word(output), in_quotes(output), path_word(excluded)
+    if isinstance(folder, Blocked) or isinstance(said, Blocked) or isinstance(aside, Blocked):
+        return Blocked(f"{output!r} cannot be written into a script", "give that folder another name")
+    exclude = ScriptText.of(" --exclude=@name@", name=aside) if excluded else ScriptText.of("")
+    return CHECK.filled(
+        kilobytes=round(megabytes * KILOBYTES_PER_MEGABYTE),
+        megabytes=megabytes,
+        folder=folder,
+        said=said,
+        exclude=exclude,
     )
 
 

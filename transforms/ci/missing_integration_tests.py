@@ -26,9 +26,11 @@ from fixer.django.ci import DjangoCI
 from fixer.django.routes import HealthUrl
 from fixer.django.test_run import manages
 from fixer.github.workflows import Workflows, folder_of
+from fixer.languages.shell import word
 from fixer.model import Blocked, Finding, Fix, Level, NewFile, Rule, RuleOptions, Tier, option
 from fixer.project.task_runners import TaskRunners
 from fixer.project.test_suites import Suite, TestSuites
+from fixer.scripts import ScriptText
 
 JOB = "integration-tests"
 NAMED = re.compile(r"integration|e2e|end[-_ ]to[-_ ]end", re.IGNORECASE)
@@ -132,16 +134,21 @@ def _cure(ci: DjangoCI, suite: Suite | None, health: HealthUrl, options: Options
     )
 
 
-def _command(ci: DjangoCI, suite: Suite) -> str | Blocked:
+def _command(ci: DjangoCI, suite: Suite) -> ScriptText | Blocked:
     if ci.project.test_runner == "pytest":
         path = ci.path(suite.path)
         if isinstance(path, Blocked):
             return path
-        return f"{ci.pytest} {'-m integration' if suite.kind == 'marker' else path} -v"
+        if suite.kind == "marker":
+            return ScriptText.of("@pytest@ -m integration -v", pytest=ci.pytest)
+        return ScriptText.of("@pytest@ @path@ -v", pytest=ci.pytest, path=path)
     label = posixpath.relpath(suite.path, ci.project.root or ".").removesuffix(".py").replace("/", ".")
-    if suite.kind != "marker" and not re.fullmatch(r"\w+(\.\w+)*", label):
+    if suite.kind == "marker":
+        return ScriptText.of("@manage@ test --tag integration", manage=ci.manage)
+    named = word(label)
+    if isinstance(named, Blocked) or not re.fullmatch(r"\w+(\.\w+)*", label):
         return Blocked(f"{suite.path} is no package that `manage.py test` could import", "rename its folders")
-    return f"{ci.manage} test {'--tag integration' if suite.kind == 'marker' else label}"
+    return ScriptText.of("@manage@ test @label@", manage=ci.manage, label=named)
 
 
 def _suite(ci: DjangoCI, suites: TestSuites, options: Options) -> Suite | None:

@@ -28,6 +28,7 @@ from fixer.model import Blocked, Finding, Fix, Rule, RuleOptions, Tier, option
 from fixer.project.task_runners import TaskRunners
 from fixer.project.test_suites import TestSuites
 from fixer.runtime.picture import Runtime
+from fixer.scripts import ScriptText
 
 JOB = "migrations-check"
 _LOOKS = re.compile(r"No changes detected|^git (diff|status)\b")
@@ -59,7 +60,7 @@ def check(
     if isinstance(job, Blocked):
         cure = job
     else:
-        command = f"{ci.manage} makemigrations --check --dry-run"
+        command = ScriptText.of("@manage@ makemigrations --check --dry-run", manage=ci.manage)
         job["steps"].append(ci.step("Check that no migration is missing", command))
         cure = Fix.of(
             f"add job {JOB}",

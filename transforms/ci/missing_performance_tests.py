@@ -26,50 +26,78 @@ from fixer.django.routes import HealthUrl
 from fixer.github.catalog.actions import Catalog
 from fixer.github.catalog.references import reference
 from fixer.github.workflows import Workflows
-from fixer.languages.shell import in_quotes, path_word
+from fixer.languages.shell import in_quotes, path_word, word
 from fixer.model import Blocked, Finding, Fix, Level, Profile, Rule, RuleOptions, Tier, option
 from fixer.project.packages import PythonPackages
 from fixer.project.task_runners import TaskRunners
 from fixer.project.test_suites import TestSuites
+from fixer.scripts import Quoted, ScriptText
 
 JOB = "performance-tests"
 TOOLS = ("locust", "k6", "artillery", "jmeter", "wrk", "vegeta", "autocannon")
 PORT = 8000
 READY = 60  # seconds
-RESULTS = "performance"
+RESULTS = ScriptText.of("performance")
 """What the names of the files with the results begin with."""
 
-JUDGE = """\
+JUDGE = ScriptText.of("""\
 import csv
 import os
 import sys
 
-with open("{results}_stats.csv", newline="") as file:
+with open("@results@_stats.csv", newline="") as file:
     total = next(row for row in csv.DictReader(file) if row["Name"] == "Aggregated")
 requests = int(total["Request Count"])
 if not requests:
     sys.exit("no request was made")
-measured = {{
+measured = {
     "failures, %": 100 * int(total["Failure Count"]) / requests,
     "p50, ms": float(total["50%"]),
     "p95, ms": float(total["95%"]),
     "p99, ms": float(total["99%"]),
-}}
-limits = {{
-    "failures, %": {failures},
-    "p50, ms": {p50},
-    "p95, ms": {p95},
-    "p99, ms": {p99},
-}}
+}
+limits = {
+    "failures, %": @failures@,
+    "p50, ms": @p50@,
+    "p95, ms": @p95@,
+    "p99, ms": @p99@,
+}
 missed = [name for name, limit in limits.items() if measured[name] > limit]
-lines = [f"{{name}}: {{measured[name]:.1f}} (limit {{limit}})" for name, limit in limits.items()]
+lines = [f"{name}: {measured[name]:.1f} (limit {limit})" for name, limit in limits.items()]
 with open(os.environ["GITHUB_STEP_SUMMARY"], "a") as summary:
-    summary.write(f"{{requests}} requests\\n\\n" + "".join(f"- {{line}}\\n" for line in lines))
+    summary.write(f"{requests} requests\\n\\n" + "".join(f"- {line}\\n" for line in lines))
 print(*lines, sep="\\n")
 if missed:
     print("::error::above the limit: " + "; ".join(missed))
     sys.exit(1)
-"""
+""")
+START = ScriptText.of("""\
+@prefix@@python@ manage.py migrate --noinput
+@prefix@@start@ > "$GITHUB_WORKSPACE/server.log" 2>&1 &
+deadline=$((SECONDS + @seconds@))
+until curl --fail --silent --show-error --location --max-time 5 --output /dev/null @url@; do
+  if [ "$SECONDS" -ge "$deadline" ]; then
+    echo "::error::@said@ was not healthy within @seconds@ s"
+    cat "$GITHUB_WORKSPACE/server.log"
+    exit 1
+  fi
+  sleep 2
+done
+""")
+LOAD = ScriptText.of("""\
+@locust@ --headless --locustfile @path@ \\
+  --host http://localhost:@port@ --users @users@ --spawn-rate @rate@ --run-time @seconds@s \\
+  --csv "$GITHUB_WORKSPACE/@results@" --exit-code-on-error 0
+""")
+LOCUST = ScriptText.of("locust")
+INSTALL = ScriptText.of("pip install locust")
+SERVERS = {
+    "gunicorn": ScriptText.of("gunicorn @application@ --bind 127.0.0.1:@port@ --workers 2"),
+    "uvicorn": ScriptText.of("uvicorn @application@ --host 127.0.0.1 --port @port@"),
+    "daphne": ScriptText.of("daphne --bind 127.0.0.1 --port @port@ @application@"),
+}
+"""How the servers of production are started with few workers."""
+ASGI_WORKERS = ScriptText.of(" --worker-class uvicorn.workers.UvicornWorker")
 
 
 class Options(RuleOptions):
@@ -146,14 +174,16 @@ def _cure(
     path, url = ci.path(locustfile), f"http://localhost:{PORT}{health}"
     if isinstance(path, Blocked):
         return path
-    if isinstance(said := in_quotes(url), Blocked):
-        return said
+    asked, said = path_word(url), in_quotes(url)
+    if isinstance(asked, Blocked) or isinstance(said, Blocked):
+        return asked if isinstance(asked, Blocked) else Blocked(f"{url!r} is no address", "name another path")
     job = _first(job, "if", "github.event_name == 'workflow_dispatch' || github.event_name == 'schedule'")
     locust, install = _locust(ci, job["steps"], packages)
-    start = options.start or _server(ci, packages, server)
+    start = ScriptText.written(options.start) if options.start else _server(ci, packages, server)
+    wait = START.filled(prefix=ci.prefix, python=ci.python, start=start, seconds=READY, url=asked, said=said)
     job["steps"] += [
         *install,
-        ci.step("Start the application", _start(ci, start, url), at_root=True),
+        ci.step("Start the application", wait, at_root=True),
         ci.step("Run the load test", _load_test(locust, path, options)),
         *_judging(ci, catalog, options),
     ]
@@ -192,24 +222,27 @@ def _no_health_path(health_url: HealthUrl) -> Blocked:
 # -- the steps of the new job -------------------------------------------------------------------------------------
 
 
-def _locust(ci: DjangoCI, steps: list[Plain], packages: PythonPackages) -> tuple[str, list[Plain]]:
+def _locust(ci: DjangoCI, steps: list[Plain], packages: PythonPackages) -> tuple[ScriptText, list[Plain]]:
     """How locust is started, and the step that installs it where none of these does."""
     if _installs_locust(steps, packages):
-        return f"{ci.prefix}locust", []
+        return ci.prefix + LOCUST, []
     if ci.prefix == "uv run ":  # its environment has no pip
-        return "uv run --with locust locust", []
+        return ScriptText.of("uv run --with locust locust"), []
     if ci.prefix or ci.activation:
-        return f"{ci.prefix}locust", [ci.step("Install locust", f"{ci.prefix}pip install locust")]
-    return "locust", [{**ci.workflow.step_name("Install locust"), "run": "pip install locust"}]
+        return ci.prefix + LOCUST, [ci.step("Install locust", ci.prefix + INSTALL)]
+    return LOCUST, [{**ci.workflow.step_name("Install locust"), "run": INSTALL}]
 
 
-def _load_test(locust: str, path: str, options: Options) -> str:
+def _load_test(locust: ScriptText, path: Quoted, options: Options) -> ScriptText:
     """The command; `path` is the word for the locustfile."""
-    users, rate, seconds = options.users, options.spawn_rate, options.seconds
-    return (
-        f"{locust} --headless --locustfile {path} \\\n"
-        f"  --host http://localhost:{PORT} --users {users} --spawn-rate {rate} --run-time {seconds}s \\\n"
-        f'  --csv "$GITHUB_WORKSPACE/{RESULTS}" --exit-code-on-error 0\n'
+    return LOAD.filled(
+        locust=locust,
+        path=path,
+        port=PORT,
+        users=options.users,
+        rate=options.spawn_rate,
+        seconds=options.seconds,
+        results=RESULTS,
     )
 
 
@@ -219,7 +252,7 @@ def _judging(ci: DjangoCI, catalog: Catalog, options: Options) -> list[Plain]:
     judge = {
         "shell": "python",
         "working-directory": "${{ github.workspace }}",
-        "run": JUDGE.format(results=RESULTS, **limits),
+        "run": JUDGE.filled(results=RESULTS, **limits),
     }
     keep = {
         "if": "always()",
@@ -232,38 +265,20 @@ def _judging(ci: DjangoCI, catalog: Catalog, options: Options) -> list[Plain]:
     ]
 
 
-def _start(ci: DjangoCI, start: str, url: str) -> str:
-    """The script that starts the application and waits for this URL."""
-    word, message = path_word(url), in_quotes(url)
-    return (
-        f"{ci.prefix}{ci.python} manage.py migrate --noinput\n"
-        f'{ci.prefix}{start} > "$GITHUB_WORKSPACE/server.log" 2>&1 &\n'
-        f"deadline=$((SECONDS + {READY}))\n"
-        f"until curl --fail --silent --show-error --location --max-time 5 --output /dev/null {word}; do\n"
-        '  if [ "$SECONDS" -ge "$deadline" ]; then\n'
-        f'    echo "::error::{message} was not healthy within {READY} s"\n'
-        '    cat "$GITHUB_WORKSPACE/server.log"\n'
-        "    exit 1\n"
-        "  fi\n"
-        "  sleep 2\n"
-        "done\n"
-    )
-
-
-def _server(ci: DjangoCI, packages: PythonPackages, server: AppServer | None) -> str:
+def _server(ci: DjangoCI, packages: PythonPackages, server: AppServer | None) -> ScriptText:
     """The server that production uses, with few workers; Django's own where it is not known."""
     for command in server.commands if server is not None else ():
         application = command.application
-        if command.server in ("gunicorn", "uvicorn", "daphne") and re.fullmatch(r"[\w.]+:[\w]+", application):
+        if command.server in SERVERS and re.fullmatch(r"[\w.]+:[\w]+", application):
             if not packages.has(command.server, ci.project.manage_py):
                 continue
-            if command.server == "gunicorn":
-                worker = " --worker-class uvicorn.workers.UvicornWorker" if command.interface == "asgi" else ""
-                return f"gunicorn {application} --bind 127.0.0.1:{PORT} --workers 2{worker}"
-            if command.server == "uvicorn":
-                return f"uvicorn {application} --host 127.0.0.1 --port {PORT}"
-            return f"daphne --bind 127.0.0.1 --port {PORT} {application}"
-    return f"python manage.py runserver --noreload 127.0.0.1:{PORT}"
+            named = word(application)
+            if isinstance(named, Blocked):
+                continue
+            started = SERVERS[command.server].filled(application=named, port=PORT)
+            by_uvicorn = command.server == "gunicorn" and command.interface == "asgi"
+            return started + ASGI_WORKERS if by_uvicorn else started
+    return ScriptText.of("python manage.py runserver --noreload 127.0.0.1:@port@", port=PORT)
 
 
 def _installs_locust(steps: list[Plain], packages: PythonPackages) -> bool:

@@ -30,6 +30,7 @@ from typing import NamedTuple
 from fixer.github.workflow import Step, Workflow
 from fixer.languages.shell import Command, Structure
 from fixer.model import Blocked, Finding, Fix, Level, Rule, Tier, listed
+from fixer.scripts import ScriptText
 
 COMMAND = re.compile(
     r"(?P<quote>[\"']?)::(?:(?P<named>set-output|set-env)\s+name\s*=\s*(?P<name>[A-Za-z_][\w-]*)|(?P<path>add-path))::"
@@ -126,11 +127,12 @@ def _named(kinds: list[str]) -> str:
 
 def _fix(workflow: Workflow, step: Step, printed: list[Printed]) -> Fix | Blocked:
     assert step.run is not None
-    edits: list[tuple[int, int, str]] = []
+    edits: list[tuple[int, int, ScriptText]] = []
     for each in printed:
         end = each.command.args[-1].end
-        edits.append((each.start, each.end, f"{each.name}=" if each.name else ""))
-        edits.append((end, end, f' >> "${FILES[each.kind]}"'))
+        name = ScriptText.of("@name@=", name=ScriptText.written(each.name)) if each.name else ScriptText.of("")
+        edits.append((each.start, each.end, name))
+        edits.append((end, end, ScriptText.of(' >> "$@file@"', file=ScriptText.name(FILES[each.kind]))))
     files = tuple(dict.fromkeys(f"${FILES[each.kind]}" for each in printed))
     unsure = [each for each in printed if each.may_have_lines]
     effects = [f"{workflow.path}: {each.name or 'the PATH'} is set by ${FILES[each.kind]}" for each in printed]

@@ -23,7 +23,16 @@ from typing import Any, Literal, NamedTuple
 
 from fixer.github.action_ref import ActionRef, RefKind
 from fixer.github.catalog.actions import Catalog
-from fixer.github.expressions import ANY, expressions_in, is_own_token, masked, only_read, reads, without
+from fixer.github.expressions import (
+    ANY,
+    expressions_in,
+    is_own_token,
+    masked,
+    only_read,
+    part_of_expression,
+    reads,
+    without,
+)
 from fixer.github.outputs import reads_of, rename_outputs
 from fixer.github.permissions import grant, may
 from fixer.github.workflow import Job, Step, Workflow
@@ -31,6 +40,7 @@ from fixer.github.workflows import Workflows, commands_of
 from fixer.languages.shell import Command
 from fixer.languages.yaml import Node
 from fixer.model import Blocked, Finding, Fix, Parts, Rule, RuleOptions, Tier, joined, option
+from fixer.scripts import ScriptText
 
 CREATE, UPLOAD, SUCCESSOR = "actions/create-release", "actions/upload-release-asset", "softprops/action-gh-release"
 OTHERS = ("ncipollo/release-action", "marvinpinto/action-automatic-releases", "svenstaro/upload-release-action")
@@ -278,17 +288,21 @@ def _asset(step: Step) -> Asset | Blocked:
     return asset
 
 
+_COPY = ScriptText.of('cp -- "$ASSET_PATH@suffix@" "$RUNNER_TEMP/release-assets/$ASSET_NAME@suffix@"')
+
+
 def _naming_step(step: Step, assets: list[Asset]) -> dict[str, Any]:
     env: dict[str, str] = {}
-    lines = ['mkdir -p "$RUNNER_TEMP/release-assets"']
+    lines = [ScriptText.of('mkdir -p "$RUNNER_TEMP/release-assets"')]
     for number, asset in enumerate(assets, 1):
         suffix = f"_{number}" if len(assets) > 1 else ""
         env[f"ASSET_PATH{suffix}"], env[f"ASSET_NAME{suffix}"] = asset.path, asset.name
-        lines.append(f'cp -- "$ASSET_PATH{suffix}" "$RUNNER_TEMP/release-assets/$ASSET_NAME{suffix}"')
+        own = ScriptText.of("_@number@", number=number) if suffix else ScriptText.of("")
+        lines.append(_COPY.filled(suffix=own))
     made: dict[str, Any] = {"name": "Name the release assets"}
     if "if" in step.data:
         made["if"] = step.data["if"]
-    return made | {"shell": "bash", "env": env, "run": "".join(f"{line}\n" for line in lines)}
+    return made | {"shell": "bash", "env": env, "run": ScriptText.lines(lines)}
 
 
 def _upload(workflow: Workflow, step: Step, workflows: Workflows | None, catalog: Catalog, options: Options) -> Finding:
@@ -342,7 +356,7 @@ def _upload_cure(
 
 def _address_of_asset(workflow: Workflow, step: Step) -> Parts:
     """The new action says the addresses of all assets as one JSON text."""
-    new = f"fromJSON(steps.{step.id}.outputs.assets)[0].browser_download_url"
+    new = part_of_expression(f"fromJSON(steps.{step.id}.outputs.assets)[0].browser_download_url")
     parts: list[Parts] = []
     for node, read in reads_of(step, "browser_download_url"):
         if len(read.keys) != 4 or ANY in read.path:
@@ -442,6 +456,22 @@ def _from_job(workflow: Workflow, job: Job, target: Target) -> Target | Blocked:
 # -- the style `gh` -----------------------------------------------------------------------------------------------
 
 
+_FLAGS = (
+    ("draft", ScriptText.of('--draft="${DRAFT:-false}"'), ScriptText.of("--draft")),
+    ("prerelease", ScriptText.of('--prerelease="${PRERELEASE:-false}"'), ScriptText.of("--prerelease")),
+)
+_VIEW = ScriptText.of('value=$(gh release view "${TAG#refs/tags/}" --json @field@ --jq .@field@)')
+_OUTPUTS = {
+    "html_url": (_VIEW.filled(field=ScriptText.of("url")), ScriptText.of('echo "html_url=$value" >> "$GITHUB_OUTPUT"')),
+    "upload_url": (
+        _VIEW.filled(field=ScriptText.of("uploadUrl")),
+        ScriptText.of('echo "upload_url=$value" >> "$GITHUB_OUTPUT"'),
+    ),
+    "id": (_VIEW.filled(field=ScriptText.of("databaseId")), ScriptText.of('echo "id=$value" >> "$GITHUB_OUTPUT"')),
+}
+"""Outputs of the action, and what asks for them."""
+
+
 def _as_gh(workflow: Workflow, release: Release, assets: list[Asset]) -> Parts:
     step = release.step
     given, token = _with(step), _token(step)
@@ -454,39 +484,36 @@ def _as_gh(workflow: Workflow, release: Release, assets: list[Asset]) -> Parts:
     if "owner" in given or "repo" in given:
         owner = given.get("owner", "${{ github.repository_owner }}")
         env["GH_REPO"] = f"{owner}/{given.get('repo', '${{ github.event.repository.name }}')}"
-    words = ['gh release create "${TAG#refs/tags/}"', '--title "${TITLE/refs\\/tags\\//}"']
+    words = [
+        ScriptText.of('gh release create "${TAG#refs/tags/}"'),
+        ScriptText.of('--title "${TITLE/refs\\/tags\\//}"'),
+    ]
     if given.get("body_path"):
         env["NOTES_FILE"] = given["body_path"]
-        words.append('--notes-file "$NOTES_FILE"')
+        words.append(ScriptText.of('--notes-file "$NOTES_FILE"'))
     else:
         env["NOTES"] = given.get("body", "")
-        words.append('--notes "$NOTES"')
+        words.append(ScriptText.of('--notes "$NOTES"'))
     if not _is_pushed_tag(given["tag_name"]):
         env["COMMIT"] = given.get("commitish", "${{ github.sha }}")
-        words.append('--target "$COMMIT"')
-    for flag in ("draft", "prerelease"):
+        words.append(ScriptText.of('--target "$COMMIT"'))
+    for flag, asked, always in _FLAGS:
         value = given.get(flag, "false").strip().lower()
         if expressions_in(value):
             env[flag.upper()] = given[flag]
-            words.append(f'--{flag}="${{{flag.upper()}:-false}}"')
+            words.append(asked)
         elif value == "true":
-            words.append(f"--{flag}")
+            words.append(always)
     for number, asset in enumerate(assets, 1):
         name = f"ASSET_{number}" if len(assets) > 1 else "ASSET"
         env[name] = asset.file
-        words.append(f'"${name}"')
+        own = ScriptText.of("_@number@", number=number) if len(assets) > 1 else ScriptText.of("")
+        words.append(ScriptText.of('"$ASSET@suffix@"', suffix=own))
     gone = [upload.at for upload in release.folded]
-    read = [
-        name
-        for name in ("html_url", "upload_url", "id")
-        if any(node.at[: len(step.at)] not in gone for node, _ in reads_of(step, name))
-    ]
-    lines = [" \\\n  ".join(words)]
-    if read:
-        json = {"html_url": "url", "upload_url": "uploadUrl", "id": "databaseId"}
-        for name in read:
-            lines.append(f'value=$(gh release view "${{TAG#refs/tags/}}" --json {json[name]} --jq .{json[name]})')
-            lines.append(f'echo "{name}=$value" >> "$GITHUB_OUTPUT"')
+    read = [name for name in _OUTPUTS if any(node.at[: len(step.at)] not in gone for node, _ in reads_of(step, name))]
+    lines = [ScriptText.joined(" \\\n  ", words)]
+    for name in read:
+        lines += _OUTPUTS[name]
     return _rewritten(workflow, step, env, lines)
 
 
@@ -499,14 +526,14 @@ def _upload_as_gh(workflow: Workflow, step: Step, asset: Asset, tag: str) -> Par
         "TAG": tag,
         "ASSET": asset.file,
     }
-    return _rewritten(workflow, step, env, ['gh release upload "${TAG#refs/tags/}" "$ASSET"'])
+    return _rewritten(workflow, step, env, [ScriptText.of('gh release upload "${TAG#refs/tags/}" "$ASSET"')])
 
 
-def _rewritten(workflow: Workflow, step: Step, env: dict[str, str], lines: list[str]) -> Parts:
+def _rewritten(workflow: Workflow, step: Step, env: dict[str, str], lines: list[ScriptText]) -> Parts:
     """The step with its name, id and condition, and a script where its action was."""
     own = step.node.get("env")
     gone = [key for key in ("uses", "with") if step.node.get(key) is not None]
-    run = "".join(f"{line}\n" for line in lines) if len(lines) > 1 or "\n" in lines[0] else lines[0]
+    run = ScriptText.lines(lines) if len(lines) > 1 or "\n" in lines[0] else lines[0]
     if own is None or not own.is_mapping:
         return workflow.edit_mapping(step.node, delete=gone, add={"shell": "bash", "env": env, "run": run})
     token = [key for key in own.value if key == "GITHUB_TOKEN"]

@@ -45,13 +45,14 @@ from fixer.deploy.commands import (
 )
 from fixer.deploy.deployments import Deployment, Deployments, value_of
 from fixer.deploy.health_check import HealthCheck, Probe, health_checks, is_local, stay_healthy, wait_until_healthy
-from fixer.deploy.ways import ECS, KUBERNETES, Returns, Start
+from fixer.deploy.ways import ECS, KUBERNETES, Returns, Start, Way
 from fixer.github.expressions import Expression, expressions_in, replaced, without
 from fixer.github.workflow import Step, Workflow
-from fixer.languages.shell import Command, Silence, Structure, Word
+from fixer.languages.shell import Command, Silence, Structure, Word, expanded_word, word
 from fixer.languages.yaml import dotted
 from fixer.model import Blocked, Finding, Fix, Parts, Rule, RuleOptions, Tier, listed, option
 from fixer.records import entity
+from fixer.scripts import Quoted, ScriptText, with_edits
 
 SHORTEST = 5
 """Seconds; a shorter sleep is a pause, not a wait for a deployment."""
@@ -314,10 +315,10 @@ class Environment:
     wait: Wait
     added: dict[str, str] = field(default_factory=dict)
 
-    def word(self, text: str, place: StepScript | None = None, literal: bool = False, role: str = "") -> str | None:
+    def word(self, text: str, place: StepScript | None = None, literal: bool = False, role: str = "") -> Quoted | None:
         """A word of another script as a word of this one, quoted; None where its value cannot be had here."""
         if place is not None and not literal and not expressions_in(text) and self._knows_all(text, place):
-            return _double_quoted(text)
+            return expanded_word(text)
         value = text
         if place is not None:
             followed = value_of(text, place.step, place.script)
@@ -326,11 +327,11 @@ class Environment:
             value = followed
         if self.wait.here.remote and expressions_in(value):
             # No variable of the step reaches a server; what the same script holds already is no worse twice.
-            return _double_quoted(value) if place is not None and place.node is self.wait.here.node else None
+            return expanded_word(value) if place is not None and place.node is self.wait.here.node else None
         if not expressions_in(value):
             return _quoted(value)
         named = replaced(value, lambda expression: f"${{{self._name(expression, role)}}}")
-        return _double_quoted(re.sub(r"^\$\{(\w+)\}(?!\w)", r"$\1", named))
+        return expanded_word(re.sub(r"^\$\{(\w+)\}(?!\w)", r"$\1", named))
 
     def _knows_all(self, text: str, place: StepScript) -> bool:
         """Whether every variable of this word has the same value where the sleep stands."""
@@ -379,14 +380,9 @@ def _is_address(text: str) -> bool:
     return URL.fullmatch(plain) is not None and not re.search(r"['\"`]", text)
 
 
-def _quoted(text: str) -> str | None:
-    if re.fullmatch(r"[\w@%+=:,./-]+", text):
-        return text
-    return f"'{text}'" if "'" not in text and "\n" not in text else None
-
-
-def _double_quoted(text: str) -> str | None:
-    return None if re.search(r'["`\\\n]|\$\(', text) else f'"{text}"'
+def _quoted(text: str) -> Quoted | None:
+    made = word(text)
+    return made if isinstance(made, Quoted) else None
 
 
 def _probes(found: Iterable[Found], environment: Environment, longest: int) -> list[Probe] | None:
@@ -401,13 +397,15 @@ def _probes(found: Iterable[Found], environment: Environment, longest: int) -> l
         options = [_option(word, each.place, environment) for word in each.check.options]
         if url is None or any(option is None for option in options):
             return None
-        limit = each.check.max_time if each.check.max_time.isdigit() else str(longest)
-        probes.setdefault(url, Probe(url, " ".join(filter(None, options)), limit))
+        limit = int(each.check.max_time) if re.fullmatch(r"[0-9]{1,6}", each.check.max_time) else longest
+        probes.setdefault(url, Probe(url, tuple(filter(None, options)), limit))
     return list(probes.values()) or None
 
 
-def _option(word: Word, place: StepScript, environment: Environment) -> str | None:
-    return environment.word(word.text, place, word.literal, "HEALTH_OPTION") if not word.literal else _quoted(word.text)
+def _option(given: Word, place: StepScript, environment: Environment) -> Quoted | None:
+    if given.literal:
+        return _quoted(given.text)
+    return environment.word(given.text, place, given.literal, "HEALTH_OPTION")
 
 
 def _cure(wait: Wait, checks: list[Found], options: Options, deployments: Deployments | None) -> Fix | Blocked:
@@ -427,7 +425,7 @@ def _cure(wait: Wait, checks: list[Found], options: Options, deployments: Deploy
         if None in words:
             given = configured[words.index(None)]
             return Blocked(f"{given!r} is no address to ask", "give a whole URL", _configuration(wait))
-        probes = [Probe(word, max_time=str(options.max_time)) for word in words if word is not None] or None
+        probes = [Probe(each, max_time=int(options.max_time)) for each in words if each is not None] or None
     if probes is not None:
         goes_on = followed and _judged_elsewhere(checks)
         lines = wait_until_healthy(probes, timeout, interval, wait.text, goes_on=goes_on)
@@ -435,7 +433,7 @@ def _cure(wait: Wait, checks: list[Found], options: Options, deployments: Deploy
         title = f"wait until {urls} {'is' if len(probes) == 1 else 'are'} healthy, {timeout} seconds at most"
         if rollout is None:
             title = f"keep `{wait.command.source}`, then {title}"
-            return _fix(wait, [wait.command.source, *lines], environment, checks, title, Tier.REVIEW)
+            return _fix(wait, [_written(wait.command), *lines], environment, checks, title, Tier.REVIEW)
         alike = followed and (goes_on or not _silencers(checks))
         return _fix(wait, lines, environment, checks, title, Tier.SAFE if alike else Tier.REVIEW)
     if checks:
@@ -445,7 +443,13 @@ def _cure(wait: Wait, checks: list[Found], options: Options, deployments: Deploy
     return Blocked(reason, "name the address of a health check", _configuration(wait))
 
 
-def _rollout(wait: Wait, environment: Environment, deployments: Deployments | None, timeout: int) -> list[str] | None:
+def _written(command: Command) -> ScriptText:
+    return command.script.part(command.start, command.end)
+
+
+def _rollout(
+    wait: Wait, environment: Environment, deployments: Deployments | None, timeout: int
+) -> list[ScriptText] | None:
     """The lines that wait until what was deployed has taken over; none where it has by then, and None where nothing
     that is known tells when it has."""
     begun = list(_begun(wait))
@@ -453,7 +457,7 @@ def _rollout(wait: Wait, environment: Environment, deployments: Deployments | No
         return []
     if not all(start.means.waiter and start.line is not None for _, start in begun):
         return _waiter(wait, environment, deployments, timeout) or None
-    lines: list[str] = []
+    lines: list[ScriptText] = []
     for place, start in begun:
         line = _waiting_line(wait, place, start, environment)
         if line is None:
@@ -495,7 +499,7 @@ def _waits(step: Step) -> bool:
     return waits_by_action(step) or (place is not None and any(True for _ in waits(place.script)))
 
 
-def _waiting_line(wait: Wait, place: StepScript | None, start: Start, environment: Environment) -> str | None:
+def _waiting_line(wait: Wait, place: StepScript | None, start: Start, environment: Environment) -> ScriptText | None:
     """The waiter of the same command line, with the options that name what it waits for; None where it cannot be
     said here."""
     command = start.command
@@ -506,16 +510,16 @@ def _waiting_line(wait: Wait, place: StepScript | None, start: Start, environmen
         return None
     if place is not wait.here and any(name.startswith("AWS_") for name in place.step.node.texts("env")):
         return None
-    words = [start.means.waiter]
+    words = [ScriptText.written(start.means.waiter)]
     for name, value in start.line.options:
         wanted = name if name in ("--region", "--profile") else start.means.carried.get(name)
         if wanted is None:
             continue
-        word = environment.word(value.text, place, value.literal, "DEPLOYED") if value is not None else None
-        if word is None:
+        given = environment.word(value.text, place, value.literal, "DEPLOYED") if value is not None else None
+        if given is None:
             return None
-        words.append(f"{wanted} {word}")
-    return " ".join(words)
+        words.append(ScriptText.of("@option@ @value@", option=ScriptText.written(wanted), value=given))
+    return ScriptText.joined(" ", words)
 
 
 def _soak(wait: Wait, checks: list[Found], options: Options) -> Fix | Blocked:
@@ -562,7 +566,29 @@ def _configuration(wait: Wait) -> str:
     return f'rules.hardcoded-sleep.url{f".{job.id}" if job is not None else ""} = "https://…"'
 
 
-def _waiter(wait: Wait, environment: Environment, deployments: Deployments | None, timeout: int) -> list[str]:
+_WAITERS: Mapping[Way, tuple[ScriptText, Mapping[str, ScriptText]]] = {
+    ECS: (
+        ScriptText.of("aws ecs wait services-stable"),
+        {
+            "cluster": ScriptText.of("--cluster @value@"),
+            "service": ScriptText.of("--services @value@"),
+            "region": ScriptText.of("--region @value@"),
+            "profile": ScriptText.of("--profile @value@"),
+        },
+    ),
+    KUBERNETES: (
+        ScriptText.of("kubectl rollout status"),
+        {
+            "workload": ScriptText.of("@value@"),
+            "namespace": ScriptText.of("--namespace @value@"),
+            "context": ScriptText.of("--context @value@"),
+        },
+    ),
+}
+"""What waits for a rollout, and how it is told which: by what a deployment names."""
+
+
+def _waiter(wait: Wait, environment: Environment, deployments: Deployments | None, timeout: int) -> list[ScriptText]:
     """The lines that wait by the means of what deployed; none where that is not known."""
     jobs = deployments.of(wait.workflow) if deployments is not None else ()
     job = next((job for job in jobs if wait.step.job is not None and job.id == wait.step.job.id), None)
@@ -580,32 +606,25 @@ def _waiter(wait: Wait, environment: Environment, deployments: Deployments | Non
         return []
     if any(waits_for_ecs(place.script) for place in waited):
         return []
-    lines: list[str] = []
+    lines: list[ScriptText] = []
     for deployment in made:
         target = deployment.target
-        if deployment.way is ECS:
-            words = ["aws ecs wait services-stable"]
-            names = (
-                ("cluster", "--cluster"),
-                ("service", "--services"),
-                ("region", "--region"),
-                ("profile", "--profile"),
-            )
-        elif deployment.way is KUBERNETES and target.get("workload"):
-            words = ["kubectl rollout status"]
-            names = (("workload", ""), ("namespace", "--namespace"), ("context", "--context"))  # type: ignore[assignment]
-        else:
+        if deployment.way is KUBERNETES and not target.get("workload"):
             return []
-        for name, flag in names:
+        if deployment.way not in _WAITERS:
+            return []
+        waiter, options = _WAITERS[deployment.way]
+        words = [waiter]
+        for name, given in options.items():
             if not target.get(name):
                 continue
-            word = environment.word(target[name], role=f"DEPLOYED_{name.upper()}")
-            if word is None:
+            value = environment.word(target[name], role=f"DEPLOYED_{name.upper()}")
+            if value is None:
                 return []
-            words.append(f"{flag} {word}".strip())
+            words.append(given.filled(value=value))
         if deployment.way is KUBERNETES:
-            words.append(f"--timeout {timeout}s")
-        lines.append(" ".join(words))
+            words.append(ScriptText.of("--timeout @seconds@s", seconds=timeout))
+        lines.append(ScriptText.joined(" ", words))
     return list(dict.fromkeys(lines))
 
 
@@ -615,7 +634,7 @@ def _open(deployment: Deployment) -> bool:
 
 
 def _fix(
-    wait: Wait, lines: list[str], environment: Environment, checks: list[Found], title: str, tier: Tier
+    wait: Wait, lines: list[ScriptText], environment: Environment, checks: list[Found], title: str, tier: Tier
 ) -> Fix | Blocked:
     stays = lines[0] == wait.command.source
     effect = f"{dotted(wait.here.node.at)}: " + (title if stays else f"`{wait.command.source}` becomes: {title}")
@@ -631,7 +650,7 @@ def _with_env(wait: Wait, environment: Environment) -> Parts:
     return wait.workflow.add_key(wait.step.node, "env", environment.added, before="run")
 
 
-def _replaced(wait: Wait, lines: list[str], checks: list[Found]) -> Parts:
+def _replaced(wait: Wait, lines: list[ScriptText], checks: list[Found]) -> Parts:
     """The statement `sleep N` becomes these lines; plain checks of the same addresses right behind it go with it."""
     text, command, node = wait.text, wait.command, wait.here.node
     start, end = command.statement
@@ -642,30 +661,37 @@ def _replaced(wait: Wait, lines: list[str], checks: list[Found]) -> Parts:
         lead, start = _lead(text, line_start, start, indent)
         end = _folded(wait, checks, end)
         follows = re.compile(r"[ \t]*;[ \t]*(?=[^;\s#])").match(text, end)
-        tail, end = ("\n" + indent, follows.end()) if follows else ("", end)
+        tail, end = (_line_end(indent), follows.end()) if follows else (_NOTHING, end)
     elif start == command.start and (follows := re.compile(r"[ \t]*&&(?:\s|\\\n)*").match(text, command.end)):
         lead, start = _lead(text, line_start, start, indent)
         rest = [c for c in wait.here.script.commands if c.start >= follows.end()]
         folds = bool(rest) and _is_plain(rest[0], checks)
-        end, tail = (_folded(wait, checks, end), "") if folds else (follows.end(), "\n" + indent)
+        end, tail = (_folded(wait, checks, end), _NOTHING) if folds else (follows.end(), _line_end(indent))
     else:
         start, end = command.start, command.end
-        lines = ["{", *("  " + line for line in lines), "}"]
-        lead = tail = ""
-    new = lead + ("\n" + indent).join(lines) + tail
+        lines = [ScriptText.of("{"), *(line.indented("  ") for line in lines), ScriptText.of("}")]
+        lead = tail = _NOTHING
+    new = ScriptText.joined("", (lead, ScriptText.joined("\n" + indent, lines), tail))
     if node.style == "|":
         return wait.workflow.splice_scalar(node, [(start, end, new)])
-    whole = text[:start] + new + text[end:]
-    return wait.workflow.set_scalar(node, whole if whole.endswith("\n") else whole + "\n")
+    whole = with_edits(text, [(start, end, new)])
+    return wait.workflow.set_scalar(node, whole if whole.endswith("\n") else whole + ScriptText.of("\n"))
 
 
-def _lead(text: str, line_start: int, start: int, indent: str) -> tuple[str, int]:
+_NOTHING = ScriptText.of("")
+
+
+def _line_end(indent: str) -> ScriptText:
+    return ScriptText.joined("\n" + indent, (_NOTHING, _NOTHING))
+
+
+def _lead(text: str, line_start: int, start: int, indent: str) -> tuple[ScriptText, int]:
     """What goes before the loop so that it begins on a line of its own, and where that starts."""
     before = text[line_start:start].rstrip()
     if not before:
-        return "", start
+        return _NOTHING, start
     at = line_start + len(before.removesuffix(";").rstrip())
-    return "\n" + indent + ("" if before.endswith(";") else "  "), at
+    return _line_end(indent + ("" if before.endswith(";") else "  ")), at
 
 
 def _folded(wait: Wait, checks: list[Found], end: int) -> int:

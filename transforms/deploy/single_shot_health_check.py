@@ -31,10 +31,13 @@ from fixer.github.workflow import Step, Workflow
 from fixer.languages.shell import Command, Silence, Structure
 from fixer.languages.yaml import dotted
 from fixer.model import Blocked, Finding, Fix, Parts, Rule, RuleOptions, Tier, option
+from fixer.scripts import ScriptText
 
 ELSEWHERE = (Structure.LOOP, Structure.FUNCTION, Structure.BACKGROUND)
 PART_OF_SOMETHING = (Structure.PIPELINE, Structure.CONDITION, Structure.SUBSTITUTION, Structure.NEGATION)
 
+_REFUSED = ScriptText.of("--retry-connrefused")
+_ALL_ERRORS = ScriptText.of("--retry-all-errors")  # since curl 7.71
 SAYS = ("echo", "printf", "sleep", "exit")
 
 
@@ -85,7 +88,12 @@ def _goes_on(workflow: Workflow, place: StepScript, found: HealthCheck) -> Fix |
     at = found.command.fails_assignment or 0
     title = "let the loop go on where nothing answers"
     effect = f"{dotted(place.node.at)}: a refused connection is an attempt that failed, and not the end of the script"
-    return Fix.of(title, workflow.splice_scalar(place.node, [(at, at, " || true")]), tier=Tier.SAFE, effects=[effect])
+    return Fix.of(
+        title,
+        workflow.splice_scalar(place.node, [(at, at, ScriptText.of(" || true"))]),
+        tier=Tier.SAFE,
+        effects=[effect],
+    )
 
 
 def _fails_at_last(place: StepScript) -> bool:
@@ -144,14 +152,17 @@ def _cure(workflow: Workflow, place: StepScript, found: HealthCheck, options: Op
     at = found.command.argv[0].end
     if found.retries_answers:
         effect = f"{dotted(place.node.at)}: the check of {found.url.text} also asks again where nothing answers"
-        also = "--retry-connrefused" if place.remote else "--retry-all-errors"  # which curl has since 7.71
-        refused = workflow.splice_scalar(place.node, [(at, at, f" {also}")])
+        also = _REFUSED if place.remote else _ALL_ERRORS
+        refused = workflow.splice_scalar(place.node, [(at, at, ScriptText.of(" @option@", option=also))])
         return _by_curl("ask again after every failure", refused, effect, place, also)
     parts = _as_loop(workflow, place, found, attempts, delay) if options.style == "loop" or place.remote else None
-    new = "" if parts is not None else "--retry-all-errors"
+    new = "" if parts is not None else _ALL_ERRORS
     if parts is None:
-        limit = "" if found.max_time else f" --max-time {int(options.max_time)}"
-        retry = f" --retry {attempts - 1} --retry-delay {delay} {new}{limit}"
+        retry = ScriptText.of(
+            " --retry @times@ --retry-delay @delay@ @all@", times=attempts - 1, delay=delay, all=_ALL_ERRORS
+        )
+        if not found.max_time:
+            retry += ScriptText.of(" --max-time @seconds@", seconds=int(options.max_time))
         parts = workflow.splice_scalar(place.node, [(at, at, retry)])
     title = f"ask up to {attempts} times, {delay} seconds apart"
     effect = f"{dotted(place.node.at)}: the check of {found.url.text} fails after {attempts} attempts, not after one"
@@ -178,11 +189,11 @@ def _as_loop(workflow: Workflow, place: StepScript, found: HealthCheck, attempts
     rest = text[command.end : end].strip().replace("\\\n", "").strip()
     if rest and not rest.startswith("||"):
         return None
-    otherwise = rest.removeprefix("||").strip() or "exit 1"
+    otherwise = ScriptText.written(rest.removeprefix("||").strip() or "exit 1")
     if "\n" in otherwise or "\n" in command.source:
         return None
-    lines = try_again(command.source, attempts, delay, otherwise)
-    return workflow.splice_scalar(place.node, [(start, end, ("\n" + line).join(lines))])
+    lines = try_again(place.script.part(command.start, command.end), attempts, delay, otherwise)
+    return workflow.splice_scalar(place.node, [(start, end, ScriptText.joined("\n" + line, lines))])
 
 
 def _checks_health(workflow: Workflow) -> bool:

@@ -152,7 +152,7 @@ def _check(project: DjangoProject, log: QueryLog, styles: PythonStyles, options:
         code = f"{_new_logging(module)}\n\n{code}"
         effects.append("LOGGING: warnings of django.db.backends go to the console")
     else:
-        edits = _heard(module, value)
+        edits = _heard(module, value, styles.of(module.path).width)
         if edits is None:
             todo.append("see that warnings of the logger django.db.backends.slow reach a handler in production")
         elif edits:
@@ -222,6 +222,8 @@ def _may_be_elsewhere(home: SettingsModule, chain: tuple[SettingsModule, ...], p
     others = [each for each in project.modules.values() if each not in chain and each.role in ("shared", "production")]
     if any("LOGGING" in each.document.assignments for each in others):
         return True
+    if any("LOGGING" in each.document.imported for each in chain):
+        return True
     return in_class or _configured_by_code(chain) or any(each.takes_unseen for each in chain)
 
 
@@ -247,7 +249,7 @@ def _entry(handler: str) -> dict[str, Any]:
 # -- an existing LOGGING ------------------------------------------------------------------------------------------
 
 
-def _heard(module: PythonModule, value: ast.expr | None) -> Parts | None:
+def _heard(module: PythonModule, value: ast.expr | None, width: int) -> Parts | None:
     """What LOGGING needs so that a warning is heard; nothing where it is, None where that cannot be told."""
     if value is None or module.statement_of(value) not in module.tree.body:
         return None  # under a condition, production may have another
@@ -265,14 +267,14 @@ def _heard(module: PythonModule, value: ast.expr | None) -> Parts | None:
     logger = LOGGER if item(loggers, LOGGER) is None else CHILD
     edits: list[Parts] = []
     if new and isinstance(handlers, ast.Dict):
-        edits.append(module.edit_dict(handlers, add=new))
+        edits.append(module.edit_dict(handlers, add=new, width=width))
     add: dict[str, Any] = {"handlers": new} if new and handlers is None else {}
     if isinstance(loggers, ast.Dict):
-        edits.append(module.edit_dict(loggers, add={logger: _entry(name)}))
+        edits.append(module.edit_dict(loggers, add={logger: _entry(name)}, width=width))
     else:
         add["loggers"] = {logger: _entry(name)}
     if add:
-        edits.append(module.edit_dict(logging, add=add))
+        edits.append(module.edit_dict(logging, add=add, width=width))
     return joined(edits)
 
 

@@ -34,6 +34,7 @@ import ast
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from itertools import takewhile
 from typing import Any, Literal, NamedTuple, Self
 
 from fixer.django.app_server import Applications, AppServer
@@ -580,7 +581,15 @@ def _lines_in(module: PythonModule, said: _Said, cell: _Cell, wanted: _Wanted) -
     )
     if code:
         below_imports = cell.styles.of(module.path).blank_lines_after_imports
-        yield module.insert_after(last, code, blank_lines=0 if _speaks(last) else below_imports)
+        place = last if _speaks(last) else _last_import(module, last)
+        yield module.insert_after(place, code, blank_lines=0 if _speaks(last) else below_imports)
+
+
+def _last_import(module: PythonModule, statement: ast.stmt) -> ast.stmt:
+    """The last of the imports that follow a statement at once: nothing belongs between them."""
+    below = module.tree.body[module.tree.body.index(statement) + 1 :]
+    following = takewhile(lambda each: isinstance(each, ast.Import | ast.ImportFrom), below)
+    return next(iter(reversed(list(following))), statement)
 
 
 def _homes(project: DjangoProject, settings: SettingsModule, database: Database) -> tuple[SettingsModule, ...] | None:

@@ -19,17 +19,18 @@ at run time, editable and user installs, other installers than pip, and what els
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 
 from fixer.docker.images import base_image
 from fixer.docker.packages import compiles, installed, is_for_compiling, name_of, needed_at_run_time, removes
 from fixer.documents import DEVELOPMENT
 from fixer.languages.dockerfile import Dockerfile, Instruction, New, Stage
-from fixer.languages.shell import Command, Script, Shell, Structure
+from fixer.languages.shell import Command, Script, Shell, Structure, word
 from fixer.model import Blocked, Finding, Fix, Level, Parts, Profile, Rule, Tier, joined, listed
 from fixer.runtime.builds import ImageBuild, ImageBuilds
+from fixer.scripts import Quoted, ScriptText
 
-VENV = "/opt/venv"
+VENV = ScriptText.of("/opt/venv")
 _PIP = re.compile(r"(?:.*/)?pip[\d.]*")
 _OTHER_INSTALLERS = frozenset(("poetry", "uv", "pipenv", "pdm", "conda", "mamba", "micromamba", "hatch"))
 _REQUIREMENTS = re.compile(r"requirements|constraints|\.(?:txt|in|toml|cfg|lock)$|^setup\.py$|Pipfile", re.IGNORECASE)
@@ -148,7 +149,11 @@ def _cure(dockerfile: Dockerfile, stage: Stage, pips: list[Instruction], build: 
     ]
     parts: list[Parts] = [
         dockerfile.set_body(stage.start, f"{words[0]} AS {name}"),
-        dockerfile.insert_before(pips[0], New("RUN", f"python -m venv {VENV}"), New("ENV", f'PATH="{VENV}/bin:$PATH"')),
+        dockerfile.insert_before(
+            pips[0],
+            New("RUN", ScriptText.of("python -m venv @folder@", folder=VENV)),
+            New("ENV", f'PATH="{VENV}/bin:$PATH"'),
+        ),
         dockerfile.insert_after(last, *second, apart=True),
     ]
     return Fix.of(
@@ -243,7 +248,7 @@ def _in_second(
     kept = [text for command in others if (text := _without(command, gone))]
     if not any(name not in gone for name in names):
         return []
-    return [New("RUN", "\n&& ".join(kept), flags)]
+    return [New("RUN", ScriptText.joined("\n&& ", kept), flags)]
 
 
 def _same(instruction: Instruction, flags: tuple[str, ...]) -> New:
@@ -257,7 +262,7 @@ def _same(instruction: Instruction, flags: tuple[str, ...]) -> New:
         joint = "\n" if "  " in instruction.text else " "  # continued lines keep a line for each
         return New(instruction.op, joint.join(lines), flags)
     text = re.sub(r"\s{2,}(?=&&|\|\|)", "\n", instruction.text) if instruction.op == "RUN" else instruction.text
-    return New(instruction.op, list(body) if isinstance(body, list) else text, flags)
+    return New(instruction.op, list(body) if isinstance(body, list) else ScriptText.written(text), flags)
 
 
 def _is_one_list(instruction: Instruction) -> bool:
@@ -270,13 +275,13 @@ def _is_one_list(instruction: Instruction) -> bool:
     return alone and not joined_by.replace("&&", "").replace("\\", "").strip()
 
 
-def _without(command: Command, gone: set[str]) -> str:
+def _without(command: Command, gone: set[str]) -> ScriptText:
     """A command without these packages; empty where it would install nothing."""
     packages = installed(command)
     if not packages:
-        return command.source.strip()
+        return command.script.part(command.start, command.end).strip()
     if all(name_of(word) in gone for word in packages):
-        return ""
+        return ScriptText.of("")
     start, text = command.words[0].start, command.source
     found = list(packages)
     virtual = command.value("--virtual", "-t") if command.name == "apk" else None
@@ -286,7 +291,7 @@ def _without(command: Command, gone: set[str]) -> str:
         cut.append((option.start, virtual.end))
     for left, right in sorted(cut, reverse=True):
         text = text[: left - start].rstrip() + text[right - start :]
-    return " ".join(text.split())
+    return ScriptText.written(" ".join(text.split()))
 
 
 def _without_idle(again: list[New]) -> list[New]:
@@ -295,24 +300,32 @@ def _without_idle(again: list[New]) -> list[New]:
     return [new for new in again if installs or new.op != "RUN" or not _UPDATES.match(str(new.body))]
 
 
+_LIBRARIES = {
+    "alpine": ScriptText.of("apk add --no-cache @packages@"),
+    "debian": ScriptText.of(
+        "apt-get update\n&& apt-get install -y --no-install-recommends @packages@\n&& rm -rf /var/lib/apt/lists/*"
+    ),
+}
+
+
+def _packages(names: Iterable[str]) -> ScriptText:
+    return ScriptText.joined(" ", [made for name in names if isinstance(made := word(name), Quoted)])
+
+
 def _with_libraries(again: list[New], runtime: list[str], family: str) -> list[New]:
     """The shared libraries beside the packages that are installed anyway, or in an instruction of their own."""
     if not runtime:
         return again
-    libraries = " ".join(runtime)
+    libraries = _packages(runtime)
     for at, new in enumerate(again):
-        if new.op == "RUN" and isinstance(new.body, str) and _INSTALLS_PACKAGES.search(new.body):
-            lines = new.body.split("\n")
+        if new.op == "RUN" and isinstance(new.body, ScriptText) and _INSTALLS_PACKAGES.search(new.body):
+            lines = new.body.splitlines()
             number = next(number for number, line in enumerate(lines) if _INSTALLS_PACKAGES.search(line))
             there = set(lines[number].split())
-            more = " ".join(name for name in runtime if name not in there)
-            lines[number] = f"{lines[number]} {more}".rstrip()
-            return [*again[:at], New("RUN", "\n".join(lines), new.flags), *again[at + 1 :]]
-    if family == "alpine":
-        made = New("RUN", f"apk add --no-cache {libraries}")
-    else:
-        install = f"apt-get install -y --no-install-recommends {libraries}"
-        made = New("RUN", f"apt-get update\n&& {install}\n&& rm -rf /var/lib/apt/lists/*")
+            more = _packages(name for name in runtime if name not in there)
+            lines[number] = ScriptText.joined(" ", (lines[number], more)).rstrip()
+            return [*again[:at], New("RUN", ScriptText.joined("\n", lines), new.flags), *again[at + 1 :]]
+    made = New("RUN", _LIBRARIES["alpine" if family == "alpine" else "debian"].filled(packages=libraries))
     # Behind what configures the build, as people write it.
     at = next((at for at, new in enumerate(again) if new.op not in ("ARG", "ENV", "LABEL")), len(again))
     return [*again[:at], made, *again[at:]]

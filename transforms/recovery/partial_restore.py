@@ -26,7 +26,11 @@ from collections.abc import Iterator
 from fixer.languages.shell import Command, Silence, Structure
 from fixer.model import Blocked, Finding, Fix, Level, Rule, Tier
 from fixer.recovery.scripts import DataScript, DataScripts
+from fixer.scripts import ScriptText
 
+_ALL_OR_NOTHING = ScriptText.of(" -v ON_ERROR_STOP=1 --single-transaction")
+_CLEAN = ScriptText.of(" --clean --if-exists")
+_CLEAN_FOR_ALL = ScriptText.of(" --clean --if-exists --no-owner")
 _STOPS = re.compile(r"ON_ERROR_STOP")
 _OF_A_DUMP = re.compile(r"restor|back-?_?up|dump|snapshot", re.IGNORECASE)
 _DROPS = re.compile(r"\bdropdb\b|\bDROP\s+(?:DATABASE|SCHEMA|OWNED)\b|manage\.py (?:flush|reset_db)", re.IGNORECASE)
@@ -92,15 +96,14 @@ def _cure(place: DataScript, command: Command, scripts: DataScripts) -> Fix | Bl
             "a dump of a whole server makes roles that are there already, which is always an error",
             "dump the database itself, with `pg_dump --clean --if-exists`",
         )
-    edits = {place: [*_tested(place, command), (at, at, " -v ON_ERROR_STOP=1 --single-transaction")]}
+    edits = {place: [*_tested(place, command), (at, at, _ALL_OR_NOTHING)]}
     effects = ["the first error ends the restore, which then leaves nothing of itself behind"]
     todo = []
     plain = [(of, dump) for of, dump in _dumps(scripts) if _is_source_of(dump, of, place)]
     for of, dump in plain if not _makes_room(place, command) else ():
         if not dump.has("--clean", "-c"):
             end = dump.argv[0].end
-            options = ["--clean", "--if-exists", *([] if dump.has("--no-owner", "-O") else ["--no-owner"])]
-            edits.setdefault(of, []).append((end, end, " " + " ".join(options)))
+            edits.setdefault(of, []).append((end, end, _CLEAN if dump.has("--no-owner", "-O") else _CLEAN_FOR_ALL))
             effects.append(f"{of.path}: a dump drops what is there before it makes it anew")
     if not plain and not _makes_room(place, command):
         todo.append("make the dump with --clean --if-exists, or restore into an empty database")
@@ -137,7 +140,7 @@ def _empties(command: Command) -> bool:
     return command.name == "dropdb" or _DROPS.search(command.source) is not None
 
 
-def _tested(place: DataScript, command: Command) -> list[tuple[int, int, str]]:
+def _tested(place: DataScript, command: Command) -> list[tuple[int, int, ScriptText]]:
     """`gunzip -t file` in front of `gunzip -c file | psql`: what gzip cannot read to its end is not begun."""
     before = _feeders(command)
     first = before[0] if before else None
@@ -153,18 +156,18 @@ def _tested(place: DataScript, command: Command) -> list[tuple[int, int, str]]:
     decompresses = first.name != "gzip" or options & {"-d", "-dc", "-cd", "--decompress"}
     if len(files) != 1 or not decompresses or len(first.words) != len(first.argv) or first.redirects:
         return []
-    test = f"gzip -t {place.script.text[files[0].start : files[0].end]}"
+    test = ScriptText.of("gzip -t @file@", file=place.script.part(files[0].start, files[0].end))
     choice = command.choice
     if choice is not None:
         negated = command.within(Structure.NEGATION)
-        return [] if negated else [(first.start, first.start, f"{test} && ")]
+        return [] if negated else [(first.start, first.start, test + ScriptText.of(" && "))]
     if command.statement[0] != first.start or not place.script.state(command.node).errexit:
         return []
     # Before the database is dropped, where that is what the script does first.
     beside = [other for other in place.script.commands if other.block == command.block and _empties(other)]
     start = min([first.start, *(other.statement[0] for other in beside)])
     line = place.script.text[:start].rpartition("\n")[2]
-    return [] if line.strip() else [(start, start, f"{test}\n{line}")]
+    return [] if line.strip() else [(start, start, ScriptText.joined(f"\n{line}", (test, ScriptText.of(""))))]
 
 
 def _ignored(place: DataScript, command: Command) -> Iterator[Finding]:

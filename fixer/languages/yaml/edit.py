@@ -43,6 +43,7 @@ from fixer.languages.yaml.render import (
     without_final_newline,
 )
 from fixer.model import Address, Blocked, Change, Edit, FileError, Parts, Source, Span, joined
+from fixer.scripts import plain, with_edits
 
 
 class Yaml:
@@ -397,12 +398,10 @@ class Yaml:
         if not node.is_scalar:
             return Blocked(f"{dotted(node.at)} is not a scalar")
         value: str = node.value
-        wanted = value
-        for start, end, new in sorted(edits, reverse=True):
-            wanted = wanted[:start] + new + wanted[end:]
+        wanted = with_edits(value, edits)
         drops = value.endswith("\n") and not value.endswith("\n\n") and wanted.endswith("\n\n")
-        if drops:  # as a block scalar does with blank lines at its end
-            wanted = wanted.rstrip("\n") + "\n"
+        while drops and wanted.endswith("\n\n"):  # as a block scalar does with blank lines at its end
+            wanted = wanted.removesuffix("\n")
         if not wanted.strip():
             return Blocked(f"nothing would be left of {dotted(node.at)}")
         positions = positions_of(self.source.text, node, self._content_start(node))
@@ -480,7 +479,7 @@ class Yaml:
             *around, last = change.at
             of_value = change.op in ("set", "splice")
             for at in self._addresses(change.at) if of_value else self._addresses(tuple(around)):
-                found.append(Change(change.op, at if of_value else (*at, last), change.value))
+                found.append(Change(change.op, at if of_value else (*at, last), plain(change.value)))
         return tuple(found)
 
     def _addresses(self, at: Address) -> list[Address]:
@@ -570,7 +569,7 @@ class Yaml:
             header = BLOCK_HEADER.match(content, self._content_start(leaf))
             if header and header["chomp"] != "-":
                 # At the end of a file without a final newline a block scalar has none either; now it gets one.
-                more = (Change("set", leaf.at, leaf.value + "\n"),)
+                more = (Change("set", leaf.at, with_edits(leaf.value, [(len(leaf.value), len(leaf.value), "\n")])),)
         separator = "\n\n" if blank and not self._keeps_blanks(leaf) else "\n"
         return self._edit(place, place, separator + text, *changes, *more)
 

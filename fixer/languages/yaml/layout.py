@@ -77,6 +77,7 @@ def blank_above(source: Source, offset: int) -> bool:
 def style_of(source: Source, root: Node) -> Style:
     indents: Counter[int] = Counter()
     dashes: Counter[int] = Counter()
+    of_mappings: Counter[int] = Counter()
     quotes: Counter[str] = Counter()
     spaced: Counter[bool] = Counter()
     apart: Counter[str] = Counter()
@@ -96,7 +97,8 @@ def style_of(source: Source, root: Node) -> Style:
                         first = next(iter(child.key_spans.values()))
                         indents[column_of(first.start) - column] += 1
                     else:
-                        dashes[column_of(child.start) - column] += 1
+                        kind = of_mappings if child.items[0].is_mapping else dashes
+                        kind[column_of(child.start) - column] += 1
                 visit(child)
         elif node.is_sequence:
             if node.style == "block" and len(node.items) > 1 and node.items[0].is_mapping:
@@ -111,13 +113,18 @@ def style_of(source: Source, root: Node) -> Style:
             quotes[node.style] += 1
 
     visit(root)
-    likely = [(count, -width) for width, count in indents.items() if 1 <= width <= 8]
-    indent = -max(likely)[1] if likely else 2
-    offsets = [(count, -width) for width, count in dashes.items() if 0 <= width <= 8]
-    dash = -max(offsets)[1] if offsets else indent
+    indent = _usual(indents, range(1, 9), 2)
+    either = _usual(dashes + of_mappings, range(9), indent)
+    dash, dash_of_mappings = (_usual(found, range(9), either) for found in (dashes, of_mappings))
     quote = '"' if quotes['"'] > quotes["'"] else "'"
     lists = frozenset(key for key, more in apart.items() if more > 0)
-    return Style(indent, dash, quote, spaced[True] > spaced[False], lists)
+    return Style(indent, dash, dash_of_mappings, quote, spaced[True] > spaced[False], lists)
+
+
+def _usual(widths: Counter[int], possible: range, otherwise: int) -> int:
+    """The width that is found most often, of several the smallest."""
+    likely = [(count, -width) for width, count in widths.items() if width in possible]
+    return -max(likely)[1] if likely else otherwise
 
 
 def positions_of(text: str, node: Node, start: int) -> list[int] | None:

@@ -46,11 +46,13 @@ class Flow:
 
 @record
 class Style:
-    """How a file is written: columns per level, columns of a dash below its key, quotes, whether blank lines stand
-    between list items that are mappings, and the keys that have one above (`steps:` below the rest of a job)."""
+    """How a file is written: columns per level, columns of a dash below its key (before words, and before mappings),
+    quotes, whether blank lines stand between list items that are mappings, and the keys that have one above (`steps:`
+    below the rest of a job)."""
 
     indent: int = 2
     dash: int = 2
+    dash_of_mappings: int = 2
     quote: str = "'"
     spaced: bool = False
     apart: frozenset[str] = frozenset()
@@ -62,7 +64,8 @@ def entry_lines(key: str, value: Any, style: Style) -> list[str]:
     if isinstance(value, dict) and value:
         return [f"{name}:", *_shift(_entries_lines(value, style), style.indent)]
     if isinstance(value, list | tuple) and value:
-        return [f"{name}:", *_shift(_items_lines(value, style), style.dash)]
+        dash = style.dash_of_mappings if isinstance(value[0], dict) else style.dash
+        return [f"{name}:", *_shift(_items_lines(value, style), dash)]
     return inline(f"{name}: ", value, style)
 
 
@@ -172,7 +175,7 @@ def plain_of(value: Any) -> Any:
 
 
 def without_final_newline(text: str) -> str:
-    return text[:-1] if text.endswith("\n") else text
+    return text.removesuffix("\n")
 
 
 def at_end_of_file(values: list[Any]) -> list[Any]:

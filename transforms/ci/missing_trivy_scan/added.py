@@ -9,7 +9,7 @@ from fixer.github.catalog.actions import Catalog
 from fixer.github.catalog.references import reference
 from fixer.github.expressions import conditions
 from fixer.github.origin import DefaultBranch
-from fixer.github.workflow import Workflow
+from fixer.github.workflow import Workflow, new_jobs
 from fixer.github.workflows import Workflows
 from fixer.languages.tables import mapping
 from fixer.languages.yaml import Flow, entry_lines
@@ -171,7 +171,7 @@ def _workflow(job: dict[str, Any], like: Workflow, default: Sequence[str]) -> st
     jobs = {JOB: {key: job[key] for key in order if key in job}}
     # Without quotes, as everybody writes it and GitHub reads it.
     triggers = ["on:", *entry_lines("on", events, like.style)[1:]]
-    return "\n".join(["name: Trivy", "", *triggers, "", *entry_lines("jobs", jobs, like.style), ""])
+    return "\n".join(["name: Trivy", "", *triggers, "", *new_jobs(jobs, like.style), ""])
 
 
 def _branches(like: Workflow) -> tuple[str, ...]:

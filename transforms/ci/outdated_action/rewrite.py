@@ -15,6 +15,7 @@ from fixer.github.outputs import rename_outputs
 from fixer.github.permissions import grant, may
 from fixer.github.workflow import Job
 from fixer.model import Blocked, Fix, Parts, Tier
+from fixer.scripts import ScriptText
 from transforms.ci.outdated_action.artifact_names import only_artifact
 from transforms.ci.outdated_action.options import Options
 from transforms.ci.outdated_action.reference import new_reference
@@ -187,10 +188,6 @@ def _script_edits(use: Use, name: str) -> Parts:
             "REST methods moved from `github.*` to `github.rest.*`, and the script passes `github` on to other code",
             "put `.rest` in there by hand",
         )
-    return use.workflow.splice_scalar(
-        script,
-        [
-            (found.end(1) - len(found[1]), found.end(1), f"rest.{found[1]}")
-            for found in re.finditer(_REST, script.value)
-        ],
-    )
+    rest = ScriptText.of("rest.")
+    places = [found.start(1) for found in re.finditer(_REST, script.value)]
+    return use.workflow.splice_scalar(script, [(at, at, rest) for at in places])

@@ -34,6 +34,7 @@ from fixer.languages.shell import Command, Script, Silence, Silencer
 from fixer.languages.toml import toml_value
 from fixer.languages.yaml import dotted
 from fixer.model import Blocked, Finding, Fix, Parts, Rule, RuleOptions, Tier, joined, listed, option
+from fixer.scripts import ScriptText
 from transforms.ci.silent_type_check.checks import LINTERS, TESTS, TYPES, Check, always_succeeds, check_of
 from transforms.ci.silent_type_check.windows import WindowsScript
 
@@ -203,7 +204,7 @@ def _unsilenced(
     run = step.run
     assert run is not None
     text = script.text
-    edits: set[tuple[int, int, str]] = set()
+    edits: set[tuple[int, int, ScriptText]] = set()
     pipefail: list[int] = []
     for command, silencers in silent:
         for silencer in silencers:
@@ -216,13 +217,13 @@ def _unsilenced(
                     f"write it as `if {command.guard}; then …; fi`, then run fhfix again",
                 )
             elif silencer.kind == Silence.OR:
-                edits.add((silencer.start, silencer.end, ""))
+                edits.add((silencer.start, silencer.end, ScriptText.of("")))
             elif silencer.kind == Silence.AND and command.start == start:
-                edits.add((silencer.start, silencer.end, "\n" + _indent(text, start)))
+                edits.add((silencer.start, silencer.end, _behind(ScriptText.of(""), "\n" + _indent(text, start))))
             elif silencer.kind == Silence.AND:
-                edits.add((end, end, " || exit 1"))
+                edits.add((end, end, ScriptText.of(" || exit 1")))
             else:
-                edits.add((silencer.end, silencer.end, " || exit 1"))
+                edits.add((silencer.end, silencer.end, ScriptText.of(" || exit 1")))
     parts: list[Parts] = []
     if pipefail:
         container = step.job is not None and step.job.data.get("container")
@@ -233,11 +234,16 @@ def _unsilenced(
         else:
             start = min(pipefail)
             line = _indent(text, start)
-            separator = "\n" + line if not text[:start].rpartition("\n")[2].strip() else "; "
-            edits.add((start, start, f"set -o pipefail{separator}"))
+            first = not text[:start].rpartition("\n")[2].strip()
+            own = _behind(ScriptText.of("set -o pipefail"), "\n" + line)
+            edits.add((start, start, own if first else ScriptText.of("set -o pipefail; ")))
     if edits:
         parts.append(workflow.splice_scalar(run, sorted(edits)))
     return joined(parts)
+
+
+def _behind(text: ScriptText, blanks: str) -> ScriptText:
+    return ScriptText.joined(blanks, (text, ScriptText.of("")))
 
 
 def _indent(text: str, at: int) -> str:

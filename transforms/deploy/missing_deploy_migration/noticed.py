@@ -10,9 +10,9 @@ from fixer.deploy.deployments import code_of
 from fixer.deploy.local_actions import with_blocks
 from fixer.deploy.migrations import Migration
 from fixer.github.workflow import Step
-from fixer.languages.shell import Command, Silence, Structure
+from fixer.languages.shell import Command, Silence, Structure, in_quotes
 from fixer.model import Blocked, Parts
-from fixer.scripts import script
+from fixer.scripts import Inside, ScriptText, script
 
 _OF_THE_TASK = re.compile(r"tasks\[[0*]?\]\.taskArn")
 """A query that gives the task's ARN, and nothing else."""
@@ -22,6 +22,8 @@ _OWN = Blocked(
     "what the step does with its task is its own",
     "wait for the task, and fail where there is none or where its exit code is not 0",
 )
+_NOTHING = ScriptText.of("")
+_TASK = ScriptText.of("task")
 _NAMES = ("started", "task", "reason", "code")
 """The variables that are written into a script."""
 
@@ -33,7 +35,7 @@ def noticed(migration: Migration) -> Parts:
         return Blocked("it hides its failure", "let it fail the step")
     if command.name == "heroku":
         at = next(word.end for word in command.args if word.text == "run")
-        return step.workflow.splice_scalar(step.run, [(at, at, " --exit-code")])
+        return step.workflow.splice_scalar(step.run, [(at, at, ScriptText.of(" --exit-code"))])
     if command.name == "aws":
         return _task(step, command)
     return _not_hidden(step, command)
@@ -53,8 +55,8 @@ def _not_hidden(step: Step, command: Command) -> Parts:
 class Held(NamedTuple):
     """The variable that holds a task's ARN, the edits that put it there, and which block of the script reads it."""
 
-    name: str
-    edits: tuple[tuple[int, int, str], ...]
+    name: ScriptText
+    edits: tuple[tuple[int, int, ScriptText], ...]
     block: str
 
 
@@ -79,13 +81,13 @@ def _task(step: Step, command: Command) -> Parts:
     return step.workflow.splice_scalar(step.run, _joined([*held.edits, *filter(None, made)]))
 
 
-def _joined(edits: list[tuple[int, int, str]]) -> list[tuple[int, int, str]]:
+def _joined(edits: list[tuple[int, int, ScriptText]]) -> list[tuple[int, int, ScriptText]]:
     """What is written behind a replaced text is part of that edit: two edits at one place have no order."""
-    made: list[tuple[int, int, str]] = []
+    made: list[tuple[int, int, ScriptText]] = []
     for start, end, text in edits:
         if made and made[-1][1] == start == end:
             first, _, before = made.pop()
-            made.append((first, end, before + text))
+            made.append((first, end, ScriptText.joined("", (before, text))))
         else:
             made.append((start, end, text))
     return made
@@ -103,15 +105,15 @@ def _captured(command: Command) -> Held | None:
     if query is not None:
         if not _gives_the_task(command):
             return None
-        return Held("task", ((start, start, "task=$("), (last, end, ")")), "assigned")
-    edits = [(start, start, "started=$(")]
-    more = "--query '[tasks[0].taskArn, failures[0].reason]'"
+        return Held(_TASK, ((start, start, ScriptText.of("task=$(")), (last, end, ScriptText.of(")"))), "assigned")
+    edits = [(start, start, ScriptText.of("started=$("))]
+    more = ScriptText.of("--query '[tasks[0].taskArn, failures[0].reason]')")
     if output is None:
-        more += " --output text"
+        more = ScriptText.of("--query '[tasks[0].taskArn, failures[0].reason]' --output text)")
     else:
-        edits.append((output.start, output.end, "text"))
+        edits.append((output.start, output.end, ScriptText.of("text")))
     before = " \\\n" + (_indent(text[start:last]) or "  ")
-    return Held("task", (*edits, (last, end, f"{before}{more})")), "started")
+    return Held(_TASK, (*edits, (last, end, ScriptText.joined(before, (_NOTHING, more)))), "started")
 
 
 def _indent(written: str) -> str:
@@ -123,7 +125,7 @@ def _indent(written: str) -> str:
 def _assigned(command: Command) -> Held | None:
     """`NAME=$(…)` as a whole statement, whose value is the task's ARN."""
     name = command.assigned_to
-    return Held(name, (), "assigned") if name and _gives_the_task(command) else None
+    return Held(ScriptText.name(name), (), "assigned") if name and _gives_the_task(command) else None
 
 
 def _gives_the_task(command: Command) -> bool:
@@ -157,28 +159,34 @@ def _waits_later(step: Step) -> Step | None:
     return None
 
 
-def _behind(command: Command, text: str) -> tuple[int, int, str] | None:
+def _behind(command: Command, text: ScriptText) -> tuple[int, int, ScriptText] | None:
     """Lines behind the statement that holds a command; None where more stands in its line."""
     whole = command.script.text
     at = command.script.line_behind(command)
     if at is None:
         return None
-    lines = "\n" + text.rstrip("\n")
-    return at, at, lines if "\n" in whole else lines + "\n"
+    lines = ScriptText.joined("\n", (_NOTHING, text.rstrip("\n")))
+    return at, at, lines if "\n" in whole else ScriptText.lines([lines])
 
 
-def _text(command: Command, held: Held, *blocks: str) -> str:
+_PLACE = {
+    "--cluster": ScriptText.of(" --cluster @value@"),
+    "--region": ScriptText.of(" --region @value@"),
+    "--profile": ScriptText.of(" --profile @value@"),
+}
+"""Options that say where a task runs."""
+
+
+def _text(command: Command, held: Held, *blocks: str) -> ScriptText:
     """What is written, for the task of a command: with its cluster, region and profile."""
-    line, text = read(command), command.script.text
-    place = ""
-    for name in ("--cluster", "--region", "--profile"):
-        word = line.value(name)
-        place += f" {name} {text[word.start : word.end]}" if word is not None else ""
+    line, written = read(command), command.script.part
+    given = [(text, line.value(option)) for option, text in _PLACE.items()]
+    place = [text.filled(value=written(word.start, word.end)) for text, word in given if word is not None]
     overrides = line.value("--overrides")
     container = _CONTAINER.search(overrides.text) if overrides is not None else None
-    query = "'max(tasks[0].containers[].exitCode)'"  # with several, each must have ended well
-    if container is not None:
-        query = f"\"tasks[0].containers[?name=='{container[1]}'].exitCode\""
+    query = ScriptText.of("'max(tasks[0].containers[].exitCode)'")  # with several, each must have ended well
+    if container is not None and isinstance(name := in_quotes(container[1]), Inside):
+        query = ScriptText.of("\"tasks[0].containers[?name=='@name@'].exitCode\"", name=name)
     made = with_blocks(script(__package__, "notice-ecs.sh"), *blocks)
-    made = made.replace(' "${place[@]}"', place).replace('"$QUERY"', query)
-    return made.replace('"$task"', f'"${held.name}"')
+    made = made.replaced(' "${place[@]}"', ScriptText.joined("", place)).replaced('"$QUERY"', query)
+    return made.replaced('"$task"', ScriptText.of('"$@name@"', name=held.name))

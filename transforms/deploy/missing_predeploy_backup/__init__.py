@@ -25,7 +25,7 @@ from collections.abc import Iterator
 from dataclasses import replace
 from typing import Any, Literal
 
-from fixer.deploy.deployments import DeployJob, Deployments, filled_in, is_rollback, snapshot_notice
+from fixer.deploy.deployments import DeployJob, Deployments, as_script, filled_in, is_rollback, snapshot_notice
 from fixer.deploy.local_actions import (
     REGION,
     Input,
@@ -139,7 +139,7 @@ def _cure(job: DeployJob, local: LocalActions, options: Options) -> Fix | Blocke
     parts: list[Parts] = []
     files: list[NewFile] | Blocked = []
     if filled_in(options.command):
-        step["run"] = filled_in(options.command) + ("\n" if "\n" in filled_in(options.command) else "")
+        step["run"] = as_script(filled_in(options.command))
     else:
         why = _why_not(job, options.instance)
         if why is not None:

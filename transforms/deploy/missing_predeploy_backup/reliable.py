@@ -9,10 +9,10 @@ from typing import NamedTuple
 from fixer.deploy.command_lines import read
 from fixer.deploy.deployments import code_of
 from fixer.github.workflow import Step
-from fixer.languages.shell import Command, Word
+from fixer.languages.shell import Command, Script, Word, in_quotes
 from fixer.model import Blocked, Parts, listed
 from fixer.records import entity
-from fixer.scripts import script
+from fixer.scripts import Inside, ScriptText, script
 
 _DIFFERS = re.compile(r"(?i:run_?(?:id|number|attempt)|\bsha\b|_sha\b|uuid|\brandom\b|epoch)|%[sHNT]")
 """What is another one in each run, or at each time."""
@@ -22,7 +22,13 @@ _CREATES: Mapping[tuple[str, ...], str] = {
     ("rds", "create-db-cluster-snapshot"): "db-cluster-snapshot",
 }
 _OF_THE_RUN = "-$GITHUB_RUN_ID-$GITHUB_RUN_ATTEMPT"
+_LONGER = ScriptText.of('"@name@-$GITHUB_RUN_ID-$GITHUB_RUN_ATTEMPT"')
+_QUOTED = ScriptText.of('"@name@"')
+_SNAPSHOT = ScriptText.of('"$snapshot"')
+_OPTIONS = {"--region": ScriptText.of(" --region @value@"), "--profile": ScriptText.of(" --profile @value@")}
+_KINDS = {"db-snapshot": ScriptText.of("db-snapshot"), "db-cluster-snapshot": ScriptText.of("db-cluster-snapshot")}
 _VARIABLE = re.compile(r"\$(?:\{(\w+)\}|(\w+))")
+_NOTHING = ScriptText.of("")
 _PLAIN = re.compile(r"[\w.-]+")
 
 
@@ -75,8 +81,8 @@ class Snapshot:
             return self._by_hand()
         edits = list(name.edits)
         if self._is_not_waited_for:
-            lines = "\n" + self._wait(name.word)
-            edits.append((at, at, lines if "\n" in command.script.text else lines + "\n"))
+            lines = ScriptText.joined("\n", (_NOTHING, self._wait(name.word)))
+            edits.append((at, at, lines if "\n" in command.script.text else ScriptText.lines([lines])))
         return self.step.workflow.splice_scalar(run, edits)
 
     def _by_hand(self) -> Blocked:
@@ -89,15 +95,13 @@ class Snapshot:
             f"{listed([steps[flaw] for flaw in self.flaws])}; or delete the step: fhfix then writes one",
         )
 
-    def _wait(self, name: str) -> str:
-        line, text = read(self.command), self.command.script.text
-        place = ""
-        for option in ("--region", "--profile"):
-            word = line.value(option)
-            place += f" {option} {text[word.start : word.end]}" if word is not None else ""
+    def _wait(self, name: ScriptText) -> ScriptText:
+        line, written = read(self.command), self.command.script.part
+        given = [(text, line.value(option)) for option, text in _OPTIONS.items()]
+        place = [text.filled(value=written(word.start, word.end)) for text, word in given if word is not None]
         waiting = script(__package__, "wait-snapshot.sh").rstrip("\n")
-        waiting = waiting.replace(' "${place[@]}"', place).replace("db-snapshot", self.kind)
-        return waiting.replace('"$snapshot"', name)
+        waiting = waiting.replaced(' "${place[@]}"', ScriptText.joined("", place))
+        return waiting.replaced("db-snapshot", _KINDS[self.kind]).replaced('"$snapshot"', name)
 
     # -- its name -------------------------------------------------------------------------------------------------
 
@@ -105,24 +109,24 @@ class Snapshot:
         """How it is called from now on; None where that is not certain."""
         named, script = self.named, self.command.script
         assert named is not None
-        written = script.text[named.start : named.end]
+        written = script.part(named.start, named.end)
         variable = _VARIABLE.fullmatch(named.text)
         if variable is not None:
             if not self._has_one_name:
                 return Name(written, ())
             value = script.assignments.get(variable[1] or variable[2])
-            longer = _longer(value, script.text) if value is not None else None
+            longer = _longer(value, script) if value is not None else None
             return Name(written, ((value.start, value.end, longer),)) if value is not None and longer else None
         if not self._has_one_name and named.literal:
             return Name(written, ())
-        longer = _longer(named, script.text) if self._has_one_name else f'"{written.strip(chr(34))}"'
+        longer = _longer(named, script) if self._has_one_name else _QUOTED.filled(name=written.strip(chr(34)))
         if longer is None or "snapshot" in script.reads | script.assignments.keys() or self._is_named_later():
             return None
         start, _ = self.command.statement
         same = [word for word in self._words() if script.text[word.start : word.end] == written]
-        edits = [(start, start, f"snapshot={longer}\n")]
-        edits += [(word.start, word.end, '"$snapshot"') for word in same]
-        return Name('"$snapshot"', tuple(edits))
+        edits = [(start, start, ScriptText.of("snapshot=@name@\n", name=longer))]
+        edits += [(word.start, word.end, _SNAPSHOT) for word in same]
+        return Name(_SNAPSHOT, tuple(edits))
 
     def _words(self) -> Iterator[Word]:
         """The words of the script from this command on."""
@@ -141,16 +145,18 @@ class Snapshot:
 class Name(NamedTuple):
     """The word that names a snapshot, and the edits that make it so."""
 
-    word: str
-    edits: tuple[tuple[int, int, str], ...]
+    word: ScriptText
+    edits: tuple[tuple[int, int, ScriptText], ...]
 
 
-def _longer(word: Word, text: str) -> str | None:
+def _longer(word: Word, script: Script) -> ScriptText | None:
     """A word of the shell with the number of the run behind it, in quotes; None where its own are not simple."""
-    written = text[word.start : word.end]
     if word.literal and _PLAIN.fullmatch(word.text):
-        return f'"{word.text}{_OF_THE_RUN}"'
-    inner = written[1:-1] if written[:1] == written[-1:] == '"' else written
+        name = in_quotes(word.text)
+        return _LONGER.filled(name=name) if isinstance(name, Inside) else None
+    inner = script.part(word.start, word.end)
+    if inner[:1] == inner[-1:] == '"':
+        inner = script.part(word.start + 1, word.end - 1)
     if re.search(r"['\"\\]", re.sub(r"\$\([^()]*\)", "", inner)):
         return None
-    return f'"{inner}{_OF_THE_RUN}"'
+    return _LONGER.filled(name=inner)

@@ -69,6 +69,7 @@ from fixer.github.workflows import Workflows
 from fixer.languages.shell import Command, Structure
 from fixer.languages.yaml import Flow, Node
 from fixer.model import Blocked, Finding, Fix, Parts, Rule, RuleOptions, Tier, option
+from fixer.scripts import ScriptText
 from transforms.deploy.missing_rollback import steps
 from transforms.deploy.missing_rollback.going_back import (
     GoingBack,
@@ -85,21 +86,21 @@ from transforms.deploy.missing_rollback.going_back import (
 )
 from transforms.deploy.missing_rollback.platform import by_helm, by_platform, noticed
 
-RECORD_COMMAND = """\
-previous=$({command})
+RECORD_COMMAND = ScriptText.of("""\
+previous=$(@command@)
 if [ -z "$previous" ]; then
   echo "::warning::What runs now could not be told: if this deployment fails, there is nothing to go back to"
   exit 0
 fi
 echo "version=$previous" >> "$GITHUB_OUTPUT"
-"""
-RESTORE_COMMAND = """\
+""")
+RESTORE_COMMAND = ScriptText.of("""\
 if [ -z "${PREVIOUS:-}" ]; then
   echo "::error::Nothing to go back to: what ran was not recorded before the deployment"
   exit 1
 fi
-{command}
-"""
+@command@
+""")
 NOT_HELD_BACK = {"if": "${{ !cancelled() }}"}
 """One service that cannot be restored, or was not deployed at all, does not hold back the others."""
 _USES_ECR = re.compile(r"amazon-ecr-login|\.dkr\.ecr\.|ecr get-login|\bECR")
@@ -355,7 +356,8 @@ def _read_by_shell(job: DeployJob) -> set[str]:
 
 
 def _job_name(job: DeployJob) -> str:
-    name = re.sub(r"deploy(?:ment)?", "rollback", job.id, count=1, flags=re.IGNORECASE)
+    deploying = re.sub(r"^(?:build|test|push|publish)(?:[-_]and)?[-_](?=deploy)", "", job.id)
+    name = re.sub(r"deploy(?:ment)?", "rollback", deploying, count=1, flags=re.IGNORECASE)
     name = name if name != job.id else job.workflow.job_id(f"rollback-{job.id}")
     while name in job.workflow.jobs:
         name += "-again"
@@ -364,6 +366,8 @@ def _job_name(job: DeployJob) -> str:
 
 def _title(name: str) -> str:
     """How the job is called that rolls back what a job of this name deploys."""
+    last = re.search(r"(?i)(?:,|\band|&|\+)\s*(deploy(?:s|ing)?\s+(?:to|of)\s+.*)$", name)
+    name = last[1] if last is not None else name  # of what is built, tested and deployed, the last is taken back
     what = re.sub(r"(?i)^(?:deploy(?:s|ing|ment)?|releas(?:e|ing)|ship)(?:\s+(?:to|of))?(?:\s+|$)", "", name)
     is_work = re.match(r"(?i)(?:push|build|publish|update|run|create|test|upload|ci|cd)\b", what) is not None
     return f"Roll back after {name}" if is_work else f"Roll back {what}".strip()
@@ -550,13 +554,11 @@ def _by_command(job: DeployJob, steps: Node, options: Options) -> Fix | Blocked:
     last = {"name": "Go back to what ran before", "if": f"(failure() || cancelled()) && {started}"}
     return Fix.of(
         "record what runs, and go back to it after a failure",
-        job.workflow.insert_item(
-            steps, job.first, first | recording | {"run": RECORD_COMMAND.replace("{command}", record)}
-        ),
+        job.workflow.insert_item(steps, job.first, first | recording | {"run": RECORD_COMMAND.filled(command=record)}),
         job.workflow.insert_item(
             steps,
             len(steps.items),
-            last | shell | {"env": env, "run": RESTORE_COMMAND.replace("{command}", command)},
+            last | shell | {"env": env, "run": RESTORE_COMMAND.filled(command=command)},
         ),
         tier=Tier.REVIEW,
         effects=[f"job {job.id} runs the configured command when a step fails or the job is cancelled"],
@@ -661,13 +663,15 @@ def _green(job: DeployJob, step: Step, green: Green) -> Finding:
     )
     span = workflow.span_of(run, green.undo.start, green.undo.end)
     if green.exit is not None:
-        edits = [(green.exit.start, green.exit.end, "exit 1")]
+        edits = [(green.exit.start, green.exit.end, ScriptText.of("exit 1"))]
     elif green.undo.within(Structure.LIST) and green.undo.block == green.undo.decided_by[-1].block:
-        edits = [(green.undo.start, green.undo.end, f"{{ {green.undo.source}; exit 1; }}")]
+        undo = green.undo.script.part(green.undo.start, green.undo.end)
+        edits = [(green.undo.start, green.undo.end, ScriptText.of("{ @undo@; exit 1; }", undo=undo))]
     else:
         start, end = green.last.statement
         line = text[text.rfind("\n", 0, start) + 1 : start]
-        edits = [(end, end, f"\n{line}exit 1" if not line.strip() else "; exit 1")]
+        own = ScriptText.of("\nexit 1").indented(line) if not line.strip() else ScriptText.of("; exit 1")
+        edits = [(end, end, own)]
     fix = Fix.of(
         "let the job fail after it went back",
         workflow.splice_scalar(run, edits),

@@ -24,6 +24,7 @@ from fixer.languages.shell import Command
 from fixer.languages.yaml import Node
 from fixer.model import Blocked, NewFile, Parts
 from fixer.records import record
+from fixer.scripts import ScriptText
 from transforms.deploy.missing_rollback import steps
 from transforms.deploy.missing_rollback.steps import PLACES
 
@@ -193,6 +194,9 @@ def _carried(job: DeployJob, values: list[str]) -> dict[str, Any]:
     return {name: value for name, value in known.items() if not any(exports(step, name) for step in job.job.steps)}
 
 
+_PASSED_ON = ScriptText.of('echo "@output@=$@name@" >> "$GITHUB_OUTPUT"')
+
+
 def _record_step(going_back: GoingBack, record: Record) -> dict[str, Any]:
     job, deployment = going_back.job, record.deployment
     made: dict[str, Any] = {"name": f"Record what runs now{of_which(job, deployment)}", "id": record.step_id}
@@ -202,7 +206,9 @@ def _record_step(going_back: GoingBack, record: Record) -> dict[str, Any]:
     if going_back.shared:
         return made | going_back.record(record).step(env, shared=True)
     passed = [name for name, value in env.items() if going_back.is_local(value)]
-    lines = "".join(f'echo "{name.lower()}=${name}" >> "$GITHUB_OUTPUT"\n' for name in passed)
+    lines = ScriptText.lines(
+        _PASSED_ON.filled(output=ScriptText.name(name.lower()), name=ScriptText.name(name)) for name in passed
+    )
     step = going_back.record(record).step({**deployment.credentials, **env}, shared=False)
     return made | deployment.surroundings | step | {"run": lines + step["run"]}
 
@@ -219,6 +225,9 @@ def of_which(job: DeployJob, deployment: Deployment) -> str:
 
 def _called(deployment: Deployment) -> str:
     return next(filter(None, map(deployment.target.get, ("service", "workload", "release"))), "")
+
+
+_HEALTHY = ScriptText.of('echo "healthy=true" >> "$GITHUB_OUTPUT"')
 
 
 def recording(going_back: GoingBack, *, followed: bool = False) -> list[Parts]:
@@ -240,7 +249,7 @@ def recording(going_back: GoingBack, *, followed: bool = False) -> list[Parts]:
     last = job.last_check
     if last is not None:
         step: dict[str, Any] = {"name": "The deployment is healthy", "id": _free_id(job, "healthy")}
-        step |= job.deployments[0].surroundings | {"run": 'echo "healthy=true" >> "$GITHUB_OUTPUT"'}
+        step |= job.deployments[0].surroundings | {"run": _HEALTHY}
         outputs[healthy_output(job)] = f"${{{{ steps.{step['id']}.outputs.healthy }}}}"
         later.setdefault(last + 1, []).append(step)
     recorded = [_record_step(going_back, record) for record in going_back.records]
@@ -286,13 +295,13 @@ class InScript:
     """Replacements in the script of a step."""
 
     run: Node
-    edits: tuple[tuple[int, int, str], ...]
+    edits: tuple[tuple[int, int, ScriptText], ...]
 
 
 def spliced(workflow: Workflow, found: Iterable[InScript]) -> list[Parts]:
     """Those in one script are one edit of it."""
     scripts: dict[int, Node] = {}
-    edits: dict[int, dict[tuple[int, int, str], None]] = {}
+    edits: dict[int, dict[tuple[int, int, ScriptText], None]] = {}
     for each in found:
         scripts[each.run.start] = each.run
         edits.setdefault(each.run.start, {}).update(dict.fromkeys(each.edits))
@@ -306,7 +315,7 @@ def waiting_helm(job: DeployJob) -> list[Parts]:
         command, run = deployment.command, deployment.step.run
         if job.way is HELM and deployment.returns is Returns.BEGUN and command is not None and run is not None:
             at = behind_upgrade(command)
-            made.append(InScript(run, ((at, at, " --wait"),)))
+            made.append(InScript(run, ((at, at, ScriptText.of(" --wait")),)))
     return spliced(job.workflow, made)
 
 

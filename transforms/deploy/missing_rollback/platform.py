@@ -20,9 +20,9 @@ from fixer.deploy.deployments import DeployJob, Deployment
 from fixer.deploy.local_actions import LocalActions, with_blocks
 from fixer.deploy.ways import ECS
 from fixer.github.workflow import Step
-from fixer.languages.shell import Command
+from fixer.languages.shell import Command, in_quotes
 from fixer.model import Blocked, Fix, NewFile, Parts, Tier, listed
-from fixer.scripts import script
+from fixer.scripts import Inside, ScriptText, script
 from transforms.deploy.missing_rollback import steps
 from transforms.deploy.missing_rollback.going_back import (
     GoingBack,
@@ -36,8 +36,14 @@ from transforms.deploy.missing_rollback.going_back import (
     waits_of,
 )
 
-_BREAKER = "deploymentCircuitBreaker={enable=true,rollback=true}"
-_PLACE = ("-n", "--namespace", "--context", "--kubeconfig")
+_BREAKER = ScriptText.of("deploymentCircuitBreaker={enable=true,rollback=true}")
+_WITH_ALARMS = ScriptText.of("@breaker@,alarms={alarmNames=[@names@],enable=true,rollback=true}")
+_PLACE = {
+    "-n": ScriptText.of("-n"),
+    "--namespace": ScriptText.of("--namespace"),
+    "--context": ScriptText.of("--context"),
+    "--kubeconfig": ScriptText.of("--kubeconfig"),
+}
 
 
 def by_platform(job: DeployJob, local: LocalActions, alarms: Sequence[str]) -> Fix | Blocked:
@@ -120,7 +126,8 @@ def _by_ecs(job: DeployJob, local: LocalActions, alarms: Sequence[str]) -> Fix |
         )
     configuration = _BREAKER
     if alarms:
-        configuration += f",alarms={{alarmNames=[{','.join(alarms)}],enable=true,rollback=true}}"
+        names = ScriptText.joined(",", [made for each in alarms if isinstance(made := in_quotes(each), Inside)])
+        configuration = _WITH_ALARMS.filled(breaker=_BREAKER, names=names)
     effects = _effects(job, "ECS goes back to the last steady deployment", "tasks do not start or stay unhealthy")
     if alarms:
         effects[0] = effects[0].replace(
@@ -145,7 +152,7 @@ def _by_ecs(job: DeployJob, local: LocalActions, alarms: Sequence[str]) -> Fix |
     )
 
 
-def _guarded(configuration: str, job: DeployJob, deployment: Deployment) -> Parts | InScript:
+def _guarded(configuration: ScriptText, job: DeployJob, deployment: Deployment) -> Parts | InScript:
     """The deployment with a circuit breaker: an option of the command, or a step before the action."""
     command, step, steps_node = deployment.command, deployment.step, job.steps_node
     if command is None:
@@ -156,22 +163,24 @@ def _guarded(configuration: str, job: DeployJob, deployment: Deployment) -> Part
     text = command.script.text[command.start : last]
     line = text.rpartition("\n")[2]
     indent = line[: len(line) - len(line.lstrip())] if "\n" in text else "  "
-    option = f' \\\n{indent}--deployment-configuration "{configuration}"'
+    option = ScriptText.of('--deployment-configuration "@configuration@"', configuration=configuration)
+    option = ScriptText.joined(f" \\\n{indent}", (ScriptText.of(""), option))
     return InScript(step.run, _with_its_end(command, last, last, option))
 
 
-def _with_its_end(command: Command, start: int, end: int, text: str) -> tuple[tuple[int, int, str], ...]:
+def _with_its_end(command: Command, start: int, end: int, text: ScriptText) -> tuple[tuple[int, int, ScriptText], ...]:
     """A replacement in a script; where that was one line, and becomes several, its last line ends too."""
-    whole = command.script.text
-    if "\n" in whole:
+    script = command.script
+    if "\n" in script.text:
         return ((start, end, text),)
-    return ((start, len(whole), f"{text}{whole[end:]}\n"),)
+    rest = script.part(end, len(script.text))
+    return ((start, len(script.text), ScriptText.lines([ScriptText.joined("", (text, rest))])),)
 
 
-def _guarded_before(job: DeployJob, deployment: Deployment, configuration: str) -> Parts:
+def _guarded_before(job: DeployJob, deployment: Deployment, configuration: ScriptText) -> Parts:
     steps_node = job.steps_node
     assert steps_node is not None
-    text = with_blocks(script(__package__, "breaker-ecs.sh")).replace("$configuration", configuration)
+    text = with_blocks(script(__package__, "breaker-ecs.sh")).replaced("$configuration", configuration)
     step: dict[str, Any] = {"name": f"Let ECS go back by itself{of_which(job, deployment)}"} | deployment.condition
     step |= deployment.surroundings | {"env": {**deployment.credentials, **target_env(deployment)}, "run": text}
     return deployment.step.workflow.insert_item(steps_node, deployment.index, step)
@@ -203,14 +212,17 @@ def _atomic(job: DeployJob, deployment: Deployment) -> Parts | InScript:
         return ()
     at = behind_upgrade(command)
     fourth = any(map(_brings_helm_4, job.job.steps))
-    option = "--rollback-on-failure" if fourth else "--atomic"
-    return InScript(run, ((at, at, f" {option}"),))
+    option = ScriptText.of(" --rollback-on-failure") if fourth else ScriptText.of(" --atomic")
+    return InScript(run, ((at, at, option),))
 
 
 def _brings_helm_4(step: Step) -> bool:
     """Where `--atomic` is deprecated."""
     version = step.node.texts("with").get("version", "")
     return step.action.lower() == "azure/setup-helm" and re.match(r"v?4\b", version) is not None
+
+
+_OR_UNDONE = ScriptText.of("if ! @waiting@; then\n  @undo@\n  exit 1\nfi")
 
 
 def _undone(job: DeployJob, deployment: Deployment) -> Parts | InScript:
@@ -221,7 +233,7 @@ def _undone(job: DeployJob, deployment: Deployment) -> Parts | InScript:
         found = _waiting(step, deployment)
         if found is not None and step.run is not None:
             start, end = found.statement
-            text = f"if ! {found.script.text[start:end]}; then\n  {_undo(found)}\n  exit 1\nfi"
+            text = _OR_UNDONE.filled(waiting=found.script.part(start, end), undo=_undo(found))
             return InScript(step.run, _with_its_end(found, start, end, text))
         if found is not None:
             break
@@ -231,7 +243,7 @@ def _undone(job: DeployJob, deployment: Deployment) -> Parts | InScript:
             f"run `kubectl rollout undo {deployment.target['workload']}` there",
         )
     options = steps.options_of(deployment)
-    text = with_blocks(steps.SCRIPTS["undo", deployment.way]).replace(' "${options[@]}"', options)
+    text = with_blocks(steps.SCRIPTS["undo", deployment.way]).replaced(' "${options[@]}"', options)
     made: dict[str, Any] = {"name": f"Wait for the rollout, and undo it where it fails{of_which(job, deployment)}"}
     made |= deployment.condition | deployment.surroundings
     made |= {"env": {**deployment.credentials, **target_env(deployment)}, "run": text}
@@ -249,11 +261,11 @@ def _waiting(step: Step, deployment: Deployment) -> Command | None:
     return found
 
 
-def _undo(command: Command) -> str:
+def _undo(command: Command) -> ScriptText:
     """`kubectl rollout undo` of what a command waits for, in the same place."""
-    line, text = read(command), command.script.text
-    words = [text[word.start : word.end] for word in line.words[2:]]
+    line, script = read(command), command.script
+    words = [script.part(word.start, word.end) for word in line.words[2:]]
     for name, word in line.options:
         if name in _PLACE and word is not None:
-            words.append(f"{name} {text[word.start : word.end]}")
-    return " ".join(("kubectl rollout undo", *words))
+            words += [_PLACE[name], script.part(word.start, word.end)]
+    return ScriptText.joined(" ", (ScriptText.of("kubectl rollout undo"), *words))

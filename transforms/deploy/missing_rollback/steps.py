@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from fixer.deploy.deployments import Deployment
 from fixer.deploy.local_actions import REGION, Input, LocalAction, Work, with_blocks
 from fixer.deploy.ways import ECS, HELM, KUBERNETES, Way
-from fixer.scripts import script
+from fixer.scripts import ScriptText, script
 
 NAMESPACE = Input("namespace", "NAMESPACE", "Namespace; by default that of the current context", "")
 CONTEXT = Input("context", "CONTEXT", "Context of the kubeconfig; by default the current one", "")
@@ -23,7 +23,7 @@ PLACES: Mapping[Way, tuple[Input, ...]] = {
 """What says which service, workload or release it is."""
 SERVICE: Mapping[Way, str] = {ECS: "ECS service", KUBERNETES: "Kubernetes deployment", HELM: "Helm release"}
 NAMES: Mapping[Way, str] = {ECS: "ecs", KUBERNETES: "kubernetes", HELM: "helm"}
-SCRIPTS: Mapping[tuple[str, Way], str] = {
+SCRIPTS: Mapping[tuple[str, Way], ScriptText] = {
     ("record", ECS): script(__package__, "record-ecs.sh"),
     ("record", HELM): script(__package__, "record-helm.sh"),
     ("record", KUBERNETES): script(__package__, "record-kubernetes.sh"),
@@ -106,12 +106,15 @@ def _work(
         (*PLACES[way], *inputs),
         outputs,
     )
-    return Work(action, with_blocks(text, *blocks).replace(' "${options[@]}"', options_of(deployment)))
+    return Work(action, with_blocks(text, *blocks).replaced(' "${options[@]}"', options_of(deployment)))
 
 
-def options_of(deployment: Deployment) -> str:
+def options_of(deployment: Deployment) -> ScriptText:
     """`--namespace` and `--context` for kubectl and helm, where the deployment gives them."""
-    made = ' --namespace "$NAMESPACE"' if deployment.target.get("namespace") else ""
+    made: list[ScriptText] = []
+    if deployment.target.get("namespace"):
+        made.append(ScriptText.of(' --namespace "$NAMESPACE"'))
     if deployment.target.get("context"):
-        made += ' --context "$CONTEXT"' if deployment.way is KUBERNETES else ' --kube-context "$CONTEXT"'
-    return made
+        own = deployment.way is KUBERNETES
+        made.append(ScriptText.of(' --context "$CONTEXT"') if own else ScriptText.of(' --kube-context "$CONTEXT"'))
+    return ScriptText.joined("", made)

@@ -41,10 +41,10 @@ def builds_as_user(container: Container, folders: Folders, made: Instruction | N
         return None
     entered = {state.folder for state in acting if state.instruction.op == "WORKDIR"}
     first: State | None = None
-    for state in reversed(acting):
-        if not _is_unprivileged(state, folders, entered):
+    for at in range(len(acting) - 1, -1, -1):
+        if not _is_unprivileged(acting[at], folders, entered, acting[:at]):
             break
-        first = state
+        first = acting[at]
     rest = [state for state in acting if first is not None and state.instruction.index >= first.instruction.index]
     if not any(state.instruction.op == "RUN" or brings_sources(state, folders) for state in rest):
         return None
@@ -74,11 +74,13 @@ def brings_sources(state: State, folders: Folders) -> bool:
     return not all(MANIFESTS.search(source) for source in instruction.args[:-1])
 
 
-def _is_unprivileged(state: State, folders: Folders, entered: set[str]) -> bool:
+def _is_unprivileged(state: State, folders: Folders, entered: set[str], above: list[State]) -> bool:
     """Whether an instruction works for a user who owns the application's folders, and nothing else."""
     instruction = state.instruction
     if instruction.op in ("COPY", "ADD"):
         return state.target != ""
+    if instruction.op == "WORKDIR":  # a folder that it must make itself would be root's
+        return any(each.target == state.folder for each in above if each.instruction.op in ("COPY", "ADD"))
     if instruction.op != "RUN" or state.script.error or not state.script.commands or instruction.heredocs:
         return False
     if instruction.flag("mount") is not None or not is_within(state.folder, folders.roots) or not entered:
@@ -91,6 +93,8 @@ def _runs_unprivileged(command: Command, folders: Folders) -> bool:
     if not all(_is_inside(path, folders) for path in beside):
         return False
     words = [word.text for word in command.args if not word.text.startswith("-")]
+    if command.name == "yarn" and words[:1] == ["workspace"]:
+        words = words[2:]
     if command.name in _BUILDERS:
         return (words[0] if words else "") in _BUILDERS[command.name] and not command.has("-g", "--global")
     if command.name in _ON_FILES:
@@ -111,8 +115,11 @@ def _writes_into(state: State, folders: Folders) -> bool:
     """Whether a command that runs before may have made something in the application's folders."""
     if state.instruction.op != "RUN":
         return False
-    return is_within(state.folder, folders.roots) and any(map(_is_builder, state.script.commands))
+    inside = is_within(state.folder, folders.roots)
+    return inside and any(_is_builder(command, folders) for command in state.script.commands)
 
 
-def _is_builder(command: Command) -> bool:
-    return command.name in _BUILDERS or command.name in _ON_FILES
+def _is_builder(command: Command, folders: Folders) -> bool:
+    paths = [word.text for word in command.args if not word.text.startswith("-")]
+    on_files = command.name in _ON_FILES and any(_is_inside(path, folders) for path in paths)
+    return command.name in _BUILDERS or on_files

@@ -2,14 +2,16 @@
 
 import posixpath
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Set
 
 from fixer.docker.images import ROOT, BaseImage
 from fixer.docker.privileges import User, folders_made, is_within
 from fixer.languages.dockerfile import Dockerfile, Instruction, New, expanded
+from fixer.languages.shell import path_word
 from fixer.model import Blocked, Fix, Parts, Tier, listed
 from fixer.runtime.builds import ImageBuilds
 from fixer.runtime.states import Container, State
+from fixer.scripts import Quoted, ScriptText
 from transforms.docker.root_user.building import MANIFESTS, builds_as_user, not_made_later
 from transforms.docker.root_user.folders import Folders, topmost
 from transforms.docker.root_user.options import Options
@@ -62,6 +64,9 @@ def handed_over_to_a_user(
         if not re.fullmatch(r"[A-Za-z0-9_][A-Za-z0-9_-]*", name):
             return Blocked(f"{name!r} is no name of a user", "configure another", 'rules.root-user.user = "app"')
         user = User(name, name, number)
+    for name in (user.id, user.name, user.owner):
+        if isinstance(odd := path_word(name), Blocked):
+            return odd
     blocked = _cannot_be_owner(user, container, image, folders, shell=shell)
     if blocked is not None:
         return blocked
@@ -107,7 +112,13 @@ def _cannot_be_owner(
 
 
 def _handed_over(
-    user: User, container: Container, folders: Folders, made: Instruction | None, steps: list[str], *, shell: bool
+    user: User,
+    container: Container,
+    folders: Folders,
+    made: Instruction | None,
+    steps: list[ScriptText],
+    *,
+    shell: bool,
 ) -> list[Parts]:
     """The edits that give the folders to the user and change to it; `steps` are commands that make it first."""
     dockerfile, parts = container.dockerfile, list[Parts]()
@@ -116,9 +127,11 @@ def _handed_over(
     late = shell and _written_late(container, folders, made)
     early = builds_as_user(container, folders, made) if late and user.home else None
     if early is not None:
-        commands = [*steps, *_give(user, container, not_made_later(container, folders, early), early, recursive=False)]
-        parts.append(dockerfile.insert_before(early, *_run(commands), New("USER", user.id or user.name)))
-        for state in _copies(container, folders):
+        copies = _copies(container, folders, lists=True)
+        kept = not_made_later(container, folders, early)
+        given = _give(user, container, kept, early, recursive=False, copied={state.target for state in copies})
+        parts.append(dockerfile.insert_before(early, *_run([*steps, *given]), New("USER", user.id or user.name)))
+        for state in copies:
             owner = user.numeric if state.instruction.flag("link") is not None else user.owner
             parts.append(dockerfile.set_flag(state.instruction, "chown", owner))
         return parts
@@ -136,10 +149,12 @@ def _handed_over(
                 "make the user and chown the folder before VOLUME",
             )
             return [blocked]
-        given = _give(user, container, Folders((), folders.data), volume.instruction, recursive=False)
+        at_once = first is not None and not _makes_folders(container, volume.instruction, first)
+        now = folders if at_once else Folders((), folders.data)
+        given = _give(user, container, now, volume.instruction, recursive=False)
         if run := _run([*steps, *given]):
             parts.append(dockerfile.insert_before(volume.instruction, *run))
-        folders, steps = Folders(folders.roots, ()), []
+        folders, steps = Folders(() if at_once else folders.roots, ()), []
     place = _apart_from_run(container, first, made) if first is not None else None
     if shell:
         steps = [*steps, *_give(user, container, folders, place, recursive=late)]
@@ -154,6 +169,12 @@ def _handed_over(
     return [*parts, *_set_user(container, run, (user.id or user.name) if shell else user.numeric)]
 
 
+def _makes_folders(container: Container, start: Instruction, end: Instruction) -> bool:
+    """Whether what stands between two instructions makes folders, or enters one."""
+    between = [each for each in container.stage.instructions if start.index < each.index < end.index]
+    return any(each.op == "WORKDIR" or re.search(r"\bmkdir\b|\binstall -d\b", each.script) for each in between)
+
+
 def _apart_from_run(container: Container, first: Instruction, made: Instruction | None) -> Instruction:
     """Where the folders are given away: before what is copied first, or right below the working folder where a RUN
     stands above that; two RUN in a row are one layer more than needed."""
@@ -163,13 +184,13 @@ def _apart_from_run(container: Container, first: Instruction, made: Instruction 
         return first
     entered = next((at for at in range(len(above) - 1, -1, -1) if above[at].op == "WORKDIR"), None)
     between = above[entered + 1 :] if entered is not None else []
-    makes = any(re.search(r"\bmkdir\b|\binstall -d\b", each.script) for each in between if each.op == "RUN")
+    makes = bool(between) and _makes_folders(container, between[0], first)
     known = made is None or made.index < (between[0].index if between else 0)
     return between[0] if between and between[0].op == "COPY" and known and not makes else first
 
 
-def _run(steps: list[str]) -> list[New]:
-    return [New("RUN", "\n&& ".join(steps))] if steps else []
+def _run(steps: list[ScriptText]) -> list[New]:
+    return [New("RUN", ScriptText.joined("\n&& ", steps))] if steps else []
 
 
 def _existing(container: Container, image: BaseImage) -> tuple[User | None, Instruction | None]:
@@ -209,19 +230,42 @@ def _name(dockerfile: Dockerfile, options: Options) -> str:
     return str(options.user)
 
 
-def _create(user: User, family: str) -> list[str]:
-    if family == "alpine":
-        return [f"addgroup -g {user.id} {user.name}", f"adduser -D -u {user.id} -G {user.name} {user.name}"]
-    return [
-        f"groupadd --gid {user.id} {user.name}",
-        f"useradd --uid {user.id} --gid {user.name} --create-home {user.name}",
-    ]
+_ADDED = {
+    "alpine": (ScriptText.of("addgroup -g @id@ @name@"), ScriptText.of("adduser -D -u @id@ -G @name@ @name@")),
+    "": (
+        ScriptText.of("groupadd --gid @id@ @name@"),
+        ScriptText.of("useradd --uid @id@ --gid @name@ --create-home @name@"),
+    ),
+}
+"""What makes a user and its group; on Alpine by busybox."""
+
+
+def _create(user: User, family: str) -> list[ScriptText]:
+    number, name = _word(user.id), _word(user.name)
+    return [each.filled(id=number, name=name) for each in _ADDED.get(family, _ADDED[""])]
+
+
+def _word(name: str) -> Quoted:
+    """A name that was looked at before: of a user, or a folder of an image."""
+    made = path_word(name)
+    assert isinstance(made, Quoted), f"{name!r} is no word"
+    return made
+
+
+_ALL_GIVEN = ScriptText.of("chown -R @owner@ @paths@")
 
 
 def _give(
-    user: User, container: Container, folders: Folders, before: Instruction | None, *, recursive: bool
-) -> list[str]:
-    """Commands that give the folders to the user, at this place (None: at the end)."""
+    user: User,
+    container: Container,
+    folders: Folders,
+    before: Instruction | None,
+    *,
+    recursive: bool,
+    copied: Set[str] = frozenset(),
+) -> list[ScriptText]:
+    """Commands that give the folders to the user, at this place (None: at the end); `copied` are folders that a COPY
+    makes for the user later."""
     reached = [s for s in container.states if before is None or s.instruction.index < before.index]
     places = [state.folder for state in reached if state.instruction.op == "WORKDIR"]
     made: list[str] = []
@@ -231,7 +275,8 @@ def _give(
             made += folders_made(state.script, state.values, state.folder)
             if "rm -" not in state.instruction.script:
                 there += folders_made(state.script, state.values, state.folder, surely=True)
-    entered = [path for path in (*places, container.folder) if is_within(path, folders.roots)]
+    later = container.folder if container.folder in there or container.folder not in copied else ""
+    entered = [path for path in (*places, later) if path and is_within(path, folders.roots)]
     roots = dict.fromkeys([*folders.roots, *entered])
     # What mkdir makes inside goes with the folder right below the root, which it may have made too.
     inside = [
@@ -242,15 +287,20 @@ def _give(
     ]
     wanted = dict.fromkeys([*folders.all, *entered, *inside])
     missing = [path for path in wanted if not any(is_within(known, (path,)) for known in there)]
-    steps = [f"mkdir -p {' '.join(missing)}"] if missing else []
+    steps = [ScriptText.of("mkdir -p @paths@", paths=_words(missing))] if missing else []
+    owner = _word(user.owner)
     if recursive:
-        return [*steps, f"chown -R {user.owner} {' '.join(topmost(folders.all))}"] if folders.all else steps
+        return [*steps, _ALL_GIVEN.filled(owner=owner, paths=_words(topmost(folders.all)))] if folders.all else steps
     already = set(_given_already(user, reached))
     if own := [path for path in roots if path not in already]:
-        steps.append(f"chown {user.owner} {' '.join(own)}")
+        steps.append(ScriptText.of("chown @owner@ @paths@", owner=owner, paths=_words(own)))
     if given := [path for path in topmost([*folders.data, *inside]) if not is_within(path, already)]:
-        steps.append(f"chown -R {user.owner} {' '.join(given)}")
+        steps.append(_ALL_GIVEN.filled(owner=owner, paths=_words(given)))
     return steps
+
+
+def _words(paths: Iterable[str]) -> ScriptText:
+    return ScriptText.joined(" ", map(_word, paths))
 
 
 def _given_already(user: User, reached: Iterable[State]) -> Iterator[str]:
@@ -281,14 +331,18 @@ def _chowned(states: Iterable[State]) -> Iterator[tuple[str, str]]:
                 yield from ((name, posixpath.normpath(posixpath.join(state.folder, path))) for path in paths)
 
 
-def _copies(container: Container, folders: Folders) -> list[State]:
-    """What is copied into the application's folders, but for lists of what to install."""
+def _copies(container: Container, folders: Folders, *, lists: bool = False) -> list[State]:
+    """What is copied into the application's folders, but for lists of what to install; with `lists` also those that
+    make a folder, into which somebody who is not root installs."""
     return [
         state
         for state in container.acting("COPY", "ADD")
         if not state.instruction.flag("chown")
         and is_within(state.target, folders.all)
-        and not all(MANIFESTS.search(source) for source in state.instruction.args[:-1])
+        and (
+            (lists and state.target not in folders.roots)
+            or not all(MANIFESTS.search(source) for source in state.instruction.args[:-1])
+        )
     ]
 
 

@@ -19,7 +19,7 @@ from fixer.monitoring.prometheus import PrometheusFiles
 from fixer.monitoring.telling import Tellers
 from fixer.runtime.picture import Runtime
 from fixer.runtime.programs import Kind, Program, Started
-from fixer.scripts import script
+from fixer.scripts import template
 from transforms.monitoring.missing_alerts.options import Options
 from transforms.monitoring.missing_alerts.tested import rules_workflow
 from transforms.monitoring.missing_alerts.watched import PLAIN, rules_of, tests_of
@@ -84,14 +84,14 @@ def _beside(
         return Blocked(f"{what} is there already", "let it watch the application by hand")
     secret = tellers.channel[1] if tellers is not None and tellers.channel[0] == "slack" else "SLACK_WEBHOOK"
     last = list(compose.services)[-1]
-    settings = script(__package__, "prometheus.yml").replace("JOB", program.name)
+    settings = template(__package__, "prometheus.yml").replace("JOB", program.name)
     settings = settings.replace("PORT", port).replace("ALERTS", _STEM)
     parts: list[Parts | NewFile] = [
         compose.add_keys(services, _services(program), after=last),
         _added(compose, "secrets", {name: {"environment": each} for name, each in _secrets(endpoints, secret).items()}),
         _added(compose, "volumes", {"prometheus": None}),
         NewFile(paths["prometheus.yml"], settings),
-        NewFile(paths["alertmanager.yml"], script(__package__, "alertmanager.yml")),
+        NewFile(paths["alertmanager.yml"], template(__package__, "alertmanager.yml")),
         NewFile(paths["alerts.yml"], rules_of(program.name, options)),
         NewFile(posixpath.join(folder, f"{_STEM}.test.yml"), tests_of(_STEM, program.name, options)),
     ]

@@ -6,10 +6,11 @@ from typing import Any
 
 from fixer.github.catalog.actions import Catalog
 from fixer.github.catalog.references import reference
-from fixer.github.workflow import Workflow
+from fixer.github.workflow import Workflow, new_jobs
 from fixer.github.workflows import Workflows
+from fixer.languages.shell import path_word
 from fixer.languages.yaml import Flow, entry_lines
-from fixer.model import NewFile
+from fixer.model import Blocked, NewFile
 from fixer.scripts import script
 
 _NAMES = ("alerts", "prometheus-rules")
@@ -19,14 +20,16 @@ _MAIN = ("main", "master", "trunk")
 def rules_workflow(
     folder: str, config: str, stem: str, image: str, workflows: Workflows | None, catalog: Catalog
 ) -> NewFile | None:
-    """None where the repository has no workflows, so is tested elsewhere, or has one of each name."""
-    if workflows is None or not workflows.documents:
+    """None where the repository has no workflows, so is tested elsewhere, or has one of each name; and where the name
+    of the configuration cannot stand in a script."""
+    settings, tests = path_word(config), path_word(f"{stem}.test.yml")
+    if workflows is None or not workflows.documents or isinstance(settings, Blocked) or isinstance(tests, Blocked):
         return None
     taken = {each.path for each in workflows.documents}
     path = next((path for name in _NAMES if (path := f".github/workflows/{name}.yml") not in taken), "")
     model = max(workflows.documents, key=lambda each: sum(step.uses is not None for step in each.steps))
     env = {"FOLDER": folder or ".", "IMAGE": image}
-    run = script(__package__, "promtool.sh").replace("CONFIG", config).replace("ALERTS", stem)
+    run = script(__package__, "promtool.sh").filled(config=settings, tests=tests)
     job: dict[str, Any] = {
         "runs-on": "ubuntu-latest",
         "timeout-minutes": 5,
@@ -42,7 +45,7 @@ def rules_workflow(
         events["push"] = {"branches": Flow((branch,)), **paths}
     lines = ["name: Alerts", "", "on:", *entry_lines("on", events, model.style)[1:], ""]
     lines += [*entry_lines("permissions", {"contents": "read"}, model.style), ""]
-    lines += [*entry_lines("jobs", {"rules": job}, model.style), ""]
+    lines += [*new_jobs({"rules": job}, model.style), ""]
     return NewFile(path, "\n".join(lines)) if path else None
 
 

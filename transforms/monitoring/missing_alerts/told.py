@@ -6,13 +6,14 @@ from collections.abc import Iterator, Sequence
 from typing import Any
 
 from fixer.deploy.deployments import Deployments
-from fixer.github.expressions import expressions_below, is_whole
+from fixer.github.expressions import expressions_below, is_whole, part_of_expression
 from fixer.github.workflow import Job, Workflow
 from fixer.github.workflows import Workflows
+from fixer.languages.shell import in_quotes
 from fixer.languages.yaml import Flow, Node
 from fixer.model import Blocked, Finding, Fix, Level, Parts, Span, Tier, joined, listed
 from fixer.monitoring.telling import Tellers, Telling, is_housekeeping, only_tells, reads_own_status, runs_after_failure
-from fixer.scripts import script
+from fixer.scripts import Inside, ScriptText, script
 
 JOB = "notify"
 VARIABLE = "RESULT"
@@ -67,7 +68,7 @@ def _renamed(workflow: Workflow, node: Node, name: str) -> Parts:
         if scalar is None or not scalar.is_scalar:
             return Blocked(f"{workflow.path}: an expression in a key cannot be changed", "change it by hand")
         found = [
-            (read.start, read.end, f"env.{name}")
+            (read.start, read.end, part_of_expression(f"env.{name}"))
             for place, expression in expressions_below(scalar.value, at)
             if place == at
             for read in expression.reads
@@ -127,6 +128,9 @@ def _matters(workflow: Workflow, deployments: Deployments | None) -> tuple[str, 
 
 def _told(workflow: Workflow, tellers: Tellers) -> Fix | Blocked:
     means, secret = tellers.channel
+    named = in_quotes(secret)
+    if isinstance(named, Blocked):
+        return named
     name = workflow.job_id(JOB if JOB not in workflow.jobs else "notify-of-failure")
     job: dict[str, Any] = {
         **workflow.job_name("Notify"),
@@ -134,7 +138,8 @@ def _told(workflow: Workflow, tellers: Tellers) -> Fix | Blocked:
         "if": _when(workflow),
         "runs-on": "ubuntu-latest",
         "timeout-minutes": _MINUTES,
-        **(_by_issue() if means == "issue" else _by_message(means, secret)),
+        "permissions": {"issues": "write"} if means == "issue" else Flow({}),
+        "steps": [_by_issue(workflow) if means == "issue" else _by_message(means, secret, named, workflow)],
     }
     whom = "opens an issue, or comments on the one that is open" if means == "issue" else f"tells {means.capitalize()}"
     todo = [f"The secret {secret} must hold the address: the job is red while it is empty."] if secret else []
@@ -158,22 +163,30 @@ def _when(workflow: Workflow) -> str:
     return " && ".join(clauses)
 
 
-def _by_issue() -> dict[str, Any]:
-    step = {
+def _undone(workflow: Workflow) -> dict[str, str]:
+    """Where a script of ours runs, whatever the workflow says of its own: in bash, and nothing is checked out."""
+    defaults = workflow.root.get("defaults")
+    given = defaults.texts("run") if defaults is not None else {}
+    shell = {} if given.get("shell", "bash").startswith("bash") else {"shell": "bash"}
+    return shell | ({"working-directory": "."} if "working-directory" in given else {})
+
+
+def _by_issue(workflow: Workflow) -> dict[str, Any]:
+    return {
         "name": "Tell by an issue",
+        **_undone(workflow),
         "env": {"GH_TOKEN": "${{ github.token }}"},
         "run": script(__package__, "tell-issue.sh"),
     }
-    return {"permissions": {"issues": "write"}, "steps": [step]}
 
 
-def _by_message(means: str, secret: str) -> dict[str, Any]:
-    source = script(__package__, "tell-slack.sh").replace("SECRET_NAME", secret)
+def _by_message(means: str, secret: str, named: Inside, workflow: Workflow) -> dict[str, Any]:
+    source = script(__package__, "tell-slack.sh").filled(secret=named)
     if means == "discord":
-        source = source.replace("{text: $text}", "{content: $text}")
-    step = {
+        source = source.replaced("{text: $text}", ScriptText.of("{content: $text}"))
+    return {
         "name": f"Tell {means.capitalize()}",
+        **_undone(workflow),
         "env": {"WEBHOOK": f"${{{{ secrets.{secret} }}}}"},
         "run": source,
     }
-    return {"permissions": Flow({}), "steps": [step]}

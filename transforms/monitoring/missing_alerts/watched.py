@@ -14,7 +14,7 @@ from fixer.model import Blocked, Finding, Fix, Level, NewFile, Parts, Span, Tier
 from fixer.monitoring.django_prometheus import PACKAGE, exported, meant_by
 from fixer.monitoring.exporters import Exporters
 from fixer.monitoring.prometheus import AlertRule, PrometheusConfig, PrometheusFiles
-from fixer.scripts import script
+from fixer.scripts import template
 from transforms.monitoring.missing_alerts.options import Options
 from transforms.monitoring.missing_alerts.tested import rules_workflow
 
@@ -140,17 +140,17 @@ def _mounted(config: PrometheusConfig, prometheus: PrometheusFiles, path: str) -
 
 def rules_of(job: str, targets: Options) -> str:
     """The rules for a job of Prometheus."""
-    text = script(__package__, "alerts.yml")
+    text = template(__package__, "alerts.yml")
     seconds = (targets.p50, targets.p95, targets.p99)
     for (number, quantile), limit in zip(_QUANTILES, seconds, strict=True):
-        latency = script(__package__, "latency.yml")
+        latency = template(__package__, "latency.yml")
         text += latency.replace("NUMBER", number).replace("QUANTILE", quantile).replace("SECONDS", f"{limit:g}")
     return _filled(text, job, targets)
 
 
 def tests_of(stem: str, job: str, targets: Options) -> str:
     """What promtool holds the rules of that stem against."""
-    text = script(__package__, "alerts.test.yml").replace("ALERTS", stem)
+    text = template(__package__, "alerts.test.yml").replace("ALERTS", stem)
     many, few = (round(_MANY * targets.failures * factor) for factor in (2, 0.5))
     between = (targets.p50 + max(targets.p95, targets.p50 * 1.5)) / 2
     for word, value in (

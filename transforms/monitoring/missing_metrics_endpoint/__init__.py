@@ -58,7 +58,7 @@ from fixer.monitoring.prometheus import PrometheusConfig, PrometheusFiles, Scrap
 from fixer.project.python_style import PythonStyles, Style, licence_header
 from fixer.project.requiring import Release, Requiring
 from fixer.runtime.picture import Runtime
-from fixer.scripts import script
+from fixer.scripts import template
 from transforms.monitoring.missing_metrics_endpoint.wired import miscounted, published
 from transforms.monitoring.missing_metrics_endpoint.workers import sharing
 
@@ -257,7 +257,7 @@ def _module_path(project: DjangoProject, configs: GunicornConfigs) -> str:
 def _module(project: DjangoProject, style: Style, middleware: SettingList, url: str, options: Options) -> str:
     """The new module in the manner of the settings: their quotes, their licence, their reader of variables."""
     home = middleware.places[0].module if middleware.places else _home(project).document
-    source = script(__package__, "metrics.py")
+    source = template(__package__, "metrics.py")
     source = source.replace('"/metrics"', f'"{url}"').replace("METRICS_TOKEN", options.token_variable)
     chain = project.chain(project.production_path)
     if any(origin.startswith("decouple.") for each in chain for origin in each.document.imported.values()):

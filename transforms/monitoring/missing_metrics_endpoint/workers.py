@@ -8,7 +8,7 @@ from collections.abc import Iterable
 from fixer.languages.python import PythonModule
 from fixer.model import Blocked, NewFile, Parts, joined
 from fixer.monitoring.processes import GunicornConfigs, Served, started_with
-from fixer.scripts import script
+from fixer.scripts import template
 
 _CONFIG = "gunicorn.conf.py"
 _HOOKS = re.compile(r"^def (child_exit|on_exit)\b", re.MULTILINE)
@@ -46,7 +46,7 @@ def _sharing(server: Served, configs: GunicornConfigs) -> tuple[str, Parts | New
     if given or path in configs.refused:
         why = configs.refused.get(path, "it is not there")
         return path, Blocked(f"{path}, which configures gunicorn, cannot be edited: {why}", "write it by hand")
-    return path, NewFile(path, script(__package__, "gunicorn.conf.py"))
+    return path, NewFile(path, template(__package__, "gunicorn.conf.py"))
 
 
 def _path(folder: str, given: str, configs: GunicornConfigs) -> str:
@@ -71,6 +71,6 @@ def _extended(module: PythonModule, server: Served) -> Parts:
             "let it call prometheus_client.multiprocess.mark_process_dead(worker.pid), and set"
             " PROMETHEUS_MULTIPROC_DIR at its top",
         )
-    code = script(__package__, "gunicorn.conf.py").partition("import tempfile\n")[2].strip("\n")
+    code = template(__package__, "gunicorn.conf.py").partition("import tempfile\n")[2].strip("\n")
     imports = module.add_imports("os", "shutil", "tempfile")
     return joined([imports, module.append_code(module.in_its_quotes(code))])

@@ -29,15 +29,20 @@ from fixer.deploy.deployments import DeployJob, Deployments
 from fixer.deploy.health_check import health_checks, unretried
 from fixer.django.routes import Routes
 from fixer.languages.shell import Structure
-from fixer.languages.yaml import dotted
+from fixer.languages.yaml import dotted, render_scalar
 from fixer.model import Blocked, Finding, Fix, Level, NewFile, Profile, Rule, RuleOptions, Tier, listed, option
 from fixer.monitoring.asking import Asking, Check, host_of
 from fixer.monitoring.telling import Tellers, refused_status
 from fixer.records import record
-from fixer.scripts import script
+from fixer.scripts import ScriptText, script, template
 
 PATH = ".github/workflows/uptime.yml"
 _STAGING = re.compile(r"(^|[.-])(stag(e|ing)|dev|test|qa|uat|preview|demo)([.-]|$)")
+
+
+_ANSWERED = ScriptText.of(" --retry-all-errors")
+_RETRIED = ScriptText.of(" --retry 3 --retry-delay 15 --retry-all-errors")
+_RETRIED_IN_TIME = _RETRIED + ScriptText.of(" --max-time 30")
 
 
 class Options(RuleOptions):
@@ -94,11 +99,8 @@ def _hasty(each: Check) -> Iterator[Finding]:
         if command.within(Structure.FUNCTION) or "GITHUB_" in found.url.text:
             continue  # what it asks is not known, or is GitHub
         at = command.argv[0].end
-        limit = "" if found.max_time else " --max-time 30"
-        again = (
-            "--retry-all-errors" if found.retries_answers else f"--retry 3 --retry-delay 15 --retry-all-errors{limit}"
-        )
-        edits = each.workflow.splice_scalar(each.step.run, [(at, at, f" {again}")])
+        again = _ANSWERED if found.retries_answers else _RETRIED if found.max_time else _RETRIED_IN_TIME
+        edits = each.workflow.splice_scalar(each.step.run, [(at, at, again)])
         effects = (f"{dotted(each.step.run.at)}: {found.url.text} is down after four attempts within a minute",)
         cure = unretried(found) or Fix.of("ask again before the alarm", edits, tier=Tier.REVIEW, effects=effects)
         message = f"a single failure of {found.url.text} is an alarm: it is asked once"
@@ -162,14 +164,17 @@ def _addresses(jobs: Sequence[DeployJob], routes: Routes | None, options: Option
     return _Addresses(tuple(known), tuple(refused))
 
 
+_NOTHING = ScriptText.of("")
+
+
 def _workflow(urls: Sequence[str], cron: str, secret: str) -> str:
     tell = script(__package__, "tell.sh")
     if secret:
-        tell = script(__package__, "slack.sh") + tell.replace("# opened", 'slack "$title: $run"')
-        tell = tell.replace("# closed", 'slack "Every address answers again: $run"')
+        tell = script(__package__, "slack.sh") + tell.replaced("# opened", ScriptText.of('slack "$title: $run"'))
+        tell = tell.replaced("# closed", ScriptText.of('slack "Every address answers again: $run"'))
     else:
-        tell = tell.replace("  # opened\n", "").replace("  # closed\n", "")
-    text = script(__package__, "uptime.yml").replace("CRON", cron)
+        tell = tell.replaced("  # opened\n", _NOTHING).replaced("  # closed\n", _NOTHING)
+    text = template(__package__, "uptime.yml").replace('"CRON"', render_scalar(cron, '"', force=True))
     if secret:
         down = "          DOWN: ${{ steps.ask.outputs.down }}\n"
         text = text.replace(down, f"{down}          WEBHOOK: ${{{{ secrets.{secret} }}}}\n")

@@ -33,12 +33,13 @@ from fixer.django.settings import Database, own_dict
 from fixer.docker.compose import Compose, Service
 from fixer.docker.pinned import pinned
 from fixer.languages.python import item
+from fixer.languages.shell import word
 from fixer.languages.yaml import Flow
 from fixer.model import Blocked, Finding, Fix, Level, NewFile, Parts, Profile, Rule, RuleOptions, Tier, joined, option
 from fixer.recovery.schedules import production
 from fixer.runtime.picture import Runtime
 from fixer.runtime.programs import Kind, Program, Server
-from fixer.scripts import script
+from fixer.scripts import Quoted, ScriptText, template
 
 POOLER = "pgbouncer"
 _COMPOSE = "rules.missing-pgbouncer.compose = true"
@@ -181,13 +182,16 @@ def _in_compose(
     services = compose.root.get("services")
     assert services is not None  # it has this one
     folder = posixpath.dirname(compose.source.path)
-    parts: list[Parts] = [compose.add_key(services, POOLER, _service(service, account, options), after=server.name)]
+    made = _service(service, account, options)
+    if isinstance(made, Blocked):
+        return made
+    parts: list[Parts] = [compose.add_key(services, POOLER, made, after=server.name)]
     for name, own in compose.services.items():
         program = next((each for each in runtime.programs if each.written and each.written[1] is own.node), None)
         if program is not None and name != server.name and _is_told(program, server.name, database):
             parts += [_through_the_pooler(compose, own, program, server.name, database, account), _waits(compose, own)]
     parts.append(_without_cursors(database))
-    ini = script(__package__, "pgbouncer.ini")
+    ini = template(__package__, "pgbouncer.ini")
     ini = ini.replace("HOST", server.name).replace("SIZE", str(options.pool_size))
     return Fix.of(
         "put pgbouncer between the application and PostgreSQL",
@@ -221,23 +225,34 @@ def _account(service: Service) -> dict[str, str] | Blocked:
     return {"user": user, "password": password, "database": given.get("POSTGRES_DB") or user}
 
 
-def _service(service: Service, account: dict[str, str], options: Options) -> dict[str, Any]:
+# Compose itself expands what stands in a file; a `$` that the container's shell is to see is doubled.
+_ASKS = ScriptText.of(
+    "PGPASSWORD=$$DB_PASSWORD PGCONNECT_TIMEOUT=5 psql -h 127.0.0.1 -U @user@ -d @database@ -c 'select 1'"
+)
+_OWN_USER = ScriptText.of('"$$DB_USER"')
+_OWN_DATABASE = ScriptText.of('"$$DB_NAME"')
+
+
+def _said(name: str, variable: ScriptText) -> Quoted | ScriptText | Blocked:
+    """A name as a word of the container's shell: by a variable of the container where compose puts something in."""
+    return variable if "$" in name else word(name)
+
+
+def _service(service: Service, account: dict[str, str], options: Options) -> dict[str, Any] | Blocked:
     healthy = "healthcheck" in service.data
-    # Compose itself expands what stands in `environment`; a `$` that the container's shell is to see is doubled.
-    query = (
-        f"PGPASSWORD=$$DB_PASSWORD PGCONNECT_TIMEOUT=5 psql -h 127.0.0.1 -U {account['user']} -d {account['database']}"
-    )
+    own, database = _said(account["user"], _OWN_USER), _said(account["database"], _OWN_DATABASE)
+    if isinstance(own, Blocked) or isinstance(database, Blocked):
+        return own if isinstance(own, Blocked) else Blocked(f"{account['database']!r} is no word", "rename it")
+    environment = {"AUTH_TYPE": "scram-sha-256", "DB_USER": account["user"], "DB_PASSWORD": account["password"]}
+    if database is _OWN_DATABASE:
+        environment["DB_NAME"] = account["database"]
     made: dict[str, Any] = {
         "image": options.image,
-        "environment": {
-            "AUTH_TYPE": "scram-sha-256",
-            "DB_USER": account["user"],
-            "DB_PASSWORD": account["password"],
-        },
+        "environment": environment,
         "volumes": [f"./{POOLER}/pgbouncer.ini:/etc/pgbouncer/pgbouncer.ini:ro"],
         "depends_on": {service.name: {"condition": "service_healthy"}} if healthy else [service.name],
         "healthcheck": {
-            "test": Flow(("CMD-SHELL", f"{query} -c 'select 1'")),
+            "test": Flow((ScriptText.of("CMD-SHELL"), _ASKS.filled(user=own, database=database))),
             "interval": "10s",
             "timeout": "10s",
             "retries": 5,

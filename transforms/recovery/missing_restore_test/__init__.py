@@ -41,9 +41,9 @@ class Options(RuleOptions):
 
 
 def check(
-    backups: Backups,
     deployments: Deployments,
     django: DjangoProject,
+    backups: Backups,
     workflows: Workflows,
     catalog: Catalog,
     files: ActionFiles,

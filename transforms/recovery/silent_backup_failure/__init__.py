@@ -24,13 +24,14 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 
-from fixer.languages.shell import Choice, Command, Silence, Silencer, Structure
+from fixer.languages.shell import Choice, Command, Silence, Silencer, Structure, in_quotes
 from fixer.model import Blocked, Finding, Fix, Level, Parts, Rule, Tier, joined
 from fixer.recovery.scripts import DUMPS, RESTORES, UPLOADS, DataScript, DataScripts, Splices
+from fixer.scripts import Inside, ScriptText
 from transforms.recovery.silent_backup_failure.left_behind import left_behind
 
 _ASKS = frozenset(("which", "type", "hash"))
-_REMEMBER = "failed=1"
+_REMEMBER = ScriptText.of("failed=1")
 _REMEMBERED = re.compile(r"\$\{failed:-0?\}")
 _KEYS = re.compile(r"\[\[? -n \"?\$\{?AWS_(?:ACCESS_KEY_ID|SECRET_ACCESS_KEY)(?::?-)?\}?\"? \]\]? && ")
 
@@ -119,7 +120,7 @@ def _reason(place: DataScript, silencer: Silencer) -> str:
 
 
 def _parts(
-    place: DataScript, dump: Command, found: list[Silencer], failure: str, told: Splices, choice: Choice | None
+    place: DataScript, dump: Command, found: list[Silencer], failure: ScriptText, told: Splices, choice: Choice | None
 ) -> Parts:
     """All that makes the failure of a dump count, as one change of the script, and what goes beside it."""
     edits = list(told)
@@ -139,7 +140,7 @@ def _parts(
     return joined((*beside, place.splice(list(dict.fromkeys(edits)))))
 
 
-def _failure(place: DataScript, dump: Command, silent: list[Silencer]) -> tuple[str, Splices] | Blocked:
+def _failure(place: DataScript, dump: Command, silent: list[Silencer]) -> tuple[ScriptText, Splices] | Blocked:
     """What stands where the dump fails, and what else it takes.
 
     Where other dumps come after it they are made all the same, and the script fails when they are, before it deletes
@@ -164,14 +165,15 @@ def _failure(place: DataScript, dump: Command, silent: list[Silencer]) -> tuple[
         )
     if deleting:
         start = next(start for start, end in script.statements if start <= deleting[0].start < end)
-        return _REMEMBER, [(start, start, '[ -z "${failed:-}" ] || exit 1\n')]
+        return _REMEMBER, [(start, start, ScriptText.of('[ -z "${failed:-}" ] || exit 1\n'))]
     end = script.statements[-1][1]
-    return _REMEMBER, [(end, end, '\nexit "${failed:-0}"')]
+    return _REMEMBER, [(end, end, ScriptText.of('\nexit "${failed:-0}"'))]
 
 
-def _counted(place: DataScript, dump: Command, silencer: Silencer, failure: str) -> Splices | Blocked:
+def _counted(place: DataScript, dump: Command, silencer: Silencer, failure: ScriptText) -> Splices | Blocked:
     """What makes one reason go away."""
     text = place.script.text
+    otherwise = ScriptText.of(" || @failure@", failure=failure)
     match silencer.kind:
         case Silence.OR:
             said = text[silencer.start : silencer.end]
@@ -180,33 +182,41 @@ def _counted(place: DataScript, dump: Command, silencer: Silencer, failure: str)
             if "\n" in right:
                 return Blocked("what follows `||` stands on several lines", "let it end with `exit 1`")
             if right in ("true", ":"):
-                return [(silencer.start, silencer.end, f" || {failure}")]
+                return [(silencer.start, silencer.end, otherwise)]
             start = silencer.end - len(said[operator:].lstrip())
-            return [(start, start, "{ "), (silencer.end, silencer.end, f"; {failure}; }}")]
+            end = ScriptText.of("; @failure@; }", failure=failure)
+            return [(start, start, ScriptText.of("{ ")), (silencer.end, silencer.end, end)]
         case Silence.BACKGROUND:
             return Blocked("nobody waits for what runs in the background", "wait for it by its id, `wait $!`")
         case Silence.AND:
-            end = dump.statement[1]
-            return [(end, end, f" || {failure}")]
+            at = dump.statement[1]
+            return [(at, at, otherwise)]
         case _:
-            return [(silencer.end, silencer.end, f" || {failure}")]
+            return [(silencer.end, silencer.end, otherwise)]
+
+
+_NOT_INSTALLED = ScriptText.of('echo "@program@ is not installed" >&2')
+_FAILED = ScriptText.of('echo "@program@ failed" >&2')
 
 
 def _fails(place: DataScript, command: Command, branch: tuple[int, int] | None, fi: int) -> Splices:
     """A branch that ends with a failure, behind all that it says."""
-    failure = place.failure(command)
-    missing = _asked(command)
-    says = f'echo "{missing} is not installed" >&2' if missing else f'echo "{command.name} failed" >&2'
+    failure, missing = place.failure(command), _asked(command)
+    named = in_quotes(missing or command.name)
+    assert isinstance(named, Inside), "it is the name of a program that this rule knows"
+    says = (_NOT_INSTALLED if missing else _FAILED).filled(program=named)
     if branch is not None:
         indent = place.indent(branch[1])
         one_line = not place.script.text[: branch[1]].rpartition("\n")[2].strip() or "then" in _line(place, branch[1])
-        return [(branch[1], branch[1], f"; {failure}" if one_line else f"\n{indent}{failure}")]
+        own = ScriptText.of("\n@failure@", failure=failure.indented(indent))
+        return [(branch[1], branch[1], ScriptText.of("; @failure@", failure=failure) if one_line else own)]
     indent = place.indent(fi)
     inner = place.indent(command.start)
     step = "    " if "    " in inner or not inner else "  "
     if place.script.text[:fi].rpartition("\n")[2].strip():
-        return [(fi, fi, f"else {says}; {failure}; ")]
-    return [(fi, fi, f"else\n{indent}{step}{says}\n{indent}{step}{failure}\n{indent}")]
+        return [(fi, fi, ScriptText.of("else @says@; @failure@; ", says=says, failure=failure))]
+    lines = ScriptText.lines([ScriptText.of("else"), *(each.indented(indent + step) for each in (says, failure))])
+    return [(fi, fi, ScriptText.joined(indent, (lines, ScriptText.of(""))))]
 
 
 def _line(place: DataScript, offset: int) -> str:
@@ -325,7 +335,7 @@ def _uploads(place: DataScript) -> Iterator[Finding]:
                 "no upload where the machine signs in by a role, and the script ends well",
                 Fix.of(
                     "upload wherever there is a bucket",
-                    place.splice([(condition.start(), condition.end(), "")]),
+                    place.splice([(condition.start(), condition.end(), ScriptText.of(""))]),
                     tier=Tier.REVIEW,
                     effects=["the upload depends on the bucket alone; AWS's own chain finds the credentials"],
                 ),
@@ -379,7 +389,7 @@ def _half_read(place: DataScript) -> Iterator[Finding]:
             "`pg_restore --list` passes a dump that was cut off or damaged behind its table of contents",
             Fix.of(
                 "read the whole dump",
-                place.splice([(word.start, word.end, "--file=/dev/null")]),
+                place.splice([(word.start, word.end, ScriptText.of("--file=/dev/null"))]),
                 tier=Tier.REVIEW,
                 effects=["a dump that was cut off or damaged no longer passes; the check takes as long as a restore"],
             ),

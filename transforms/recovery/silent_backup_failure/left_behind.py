@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from fixer.languages.shell import Command, Redirect, Structure
 from fixer.model import Blocked, Finding, Fix, Level, Parts, Tier
 from fixer.recovery.scripts import DataScript
+from fixer.scripts import ScriptText
 
 _ELSEWHERE = ("/dev/", "&", "-")
 
@@ -70,26 +71,29 @@ def _renamed(place: DataScript, dump: Command, redirect: Redirect, written: str)
         return None
     quoted = written.endswith('"')
     at = redirect.end - quoted
-    partial = f'{written[:-1]}.partial"' if quoted else f"{written}.partial"
+    name = ScriptText.written(written[:-1] if quoted else written)
+    ending = ScriptText.of('"') if quoted else ScriptText.of("")
     end = dump.pipe[1]
-    move = f"mv {partial} {written}"
+    move = ScriptText.of("mv @name@.partial@ending@ @name@@ending@", name=name, ending=ending)
+    also = ScriptText.of(" && @move@", move=move)
     choice = dump.choice
     if choice is not None:
         if choice.asked != dump.pipe:
             return None
-        return place.splice(_with(at, end, f" && {move}"))
+        return place.splice(_with(at, end, also))
     start, stop = dump.statement
     if start != dump.pipe[0] or place.script.text[end:stop].lstrip().startswith("&&"):
         return None
     otherwise = place.script.text[end:stop]
     if otherwise.lstrip().startswith("||") and not place.script.fails_within(end, stop):
-        return place.splice(_with(at, end, f" && {move}"))  # the script goes on
+        return place.splice(_with(at, end, also))  # the script goes on
     before = place.script.text[:start].rpartition("\n")[2]
     if before.strip() or not place.script.text[stop:].startswith(("\n", "")):
         return None
-    return place.splice(_with(at, stop, f"\n{before}{move}"))
+    return place.splice(_with(at, stop, ScriptText.joined(f"\n{before}", (ScriptText.of(""), move))))
 
 
-def _with(at: int, end: int, more: str) -> list[tuple[int, int, str]]:
+def _with(at: int, end: int, more: ScriptText) -> list[tuple[int, int, ScriptText]]:
     """The other name at `at`, and what comes at the end; they may meet."""
-    return [(at, at, f".partial{more}")] if at == end else [(at, at, ".partial"), (end, end, more)]
+    partial = ScriptText.of(".partial")
+    return [(at, at, partial + more)] if at == end else [(at, at, partial), (end, end, more)]

@@ -2,5 +2,5 @@
 promtool() {
   docker run --rm --volume "$PWD/$FOLDER:/rules:ro" --workdir /rules --entrypoint promtool "$IMAGE" "$@"
 }
-promtool check config --syntax-only CONFIG
-promtool test rules ALERTS.test.yml
+promtool check config --syntax-only @config@
+promtool test rules @tests@

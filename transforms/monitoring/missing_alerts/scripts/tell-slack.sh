@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 if [ -z "$WEBHOOK" ]; then
-  echo "::error::The secret SECRET_NAME is empty, so nobody is told"
+  echo "::error::The secret @secret@ is empty, so nobody is told"
   exit 1
 fi
 run="$GITHUB_SERVER_URL/$GITHUB_REPOSITORY/actions/runs/$GITHUB_RUN_ID"
