@@ -23,7 +23,8 @@ def ids_in(text: str) -> tuple[str, ...]:
     found = tuple(name for line in lines for name in line.replace(",", " ").split())
     wrong = next((name for name in found if not ID.match(name)), None)
     if wrong is not None:
-        raise ValueError(f"{wrong!r} is no id: an id has {ID_LENGTH} characters, such as 3f2a91bc")
+        rule = "-" in wrong and f"; for all fixes of a rule: --select {wrong}"
+        raise ValueError(f"{wrong!r} is no id: an id has {ID_LENGTH} characters, such as 3f2a91bc{rule or ''}")
     return found
 
 
@@ -38,6 +39,22 @@ def answer(reported: Reported) -> tuple[str, str]:
     if isinstance(cure, Blocked):
         return "blocked", cure.reason
     return str(cure.tier), cure.title
+
+
+def named(reported: Iterable[Reported]) -> dict[str, Reported]:
+    """Findings by their own ids, and by those of their groups."""
+    found: dict[str, Reported] = {}
+    for each in reported:
+        found.setdefault(each.id, each)
+        found.setdefault(group_id(each), each)
+    return found
+
+
+def like(name: str, known: Mapping[str, Reported]) -> list[str]:
+    """Ids that differ from this one by little, as by a slip of the finger."""
+    from difflib import get_close_matches
+
+    return get_close_matches(name, known, 3, 0.7)
 
 
 class Chosen:

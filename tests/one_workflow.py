@@ -7,6 +7,7 @@ from pathlib import Path
 
 from fixer.github.workflow import Workflow
 from fixer.model import Finding, Fix, Rule
+from fixer.scripts import ScriptText
 
 PATH = ".github/workflows/ci.yml"
 BEFORE = """\
@@ -40,7 +41,7 @@ def replacing(old: str, new: str) -> Rule:
         for step in workflow.steps:
             if step.run is not None and step.run.value.startswith(old):
                 number = step.run.value[len(old) :]
-                cure = Fix.of(f"run {new}{number}", workflow.set_scalar(step.run, new + number))
+                cure = Fix.of(f"run {new}{number}", workflow.set_scalar(step.run, ScriptText.written(new + number)))
                 yield Finding(workflow.source.path, step.run.span, f"step {number} runs {old}", cure)
 
     return Rule(f"transforms.ci.{old}", f"no {old}", check)
@@ -49,7 +50,9 @@ def replacing(old: str, new: str) -> Rule:
 def _loud(workflow: Workflow) -> Iterator[Finding]:
     for step in workflow.steps:
         if step.run is not None and not step.run.value.endswith("!"):
-            cure = Fix.of(f"run {step.run.value}!", workflow.set_scalar(step.run, step.run.value + "!"))
+            cure = Fix.of(
+                f"run {step.run.value}!", workflow.set_scalar(step.run, ScriptText.written(step.run.value + "!"))
+            )
             yield Finding(workflow.source.path, step.run.span, f"step {step.index} is quiet", cure)
 
 
@@ -63,7 +66,7 @@ def adding(job: str, *commands: str) -> Rule:
     def check(workflow: Workflow) -> Iterator[Finding]:
         if job in workflow.jobs:
             return
-        value = {"runs-on": "ubuntu-latest", "steps": [{"run": command} for command in commands]}
+        value = {"runs-on": "ubuntu-latest", "steps": [{"run": ScriptText.written(command)} for command in commands]}
         jobs = workflow.root.get("jobs")
         assert jobs is not None
         cure = Fix.of(f"add {job}", workflow.add_key(jobs, job, value, before="test"))

@@ -10,6 +10,7 @@ import pytest
 from fixer import engine
 from fixer.docker.ignore_files import _matches, is_ignored, read_ignore
 from fixer.docker.images import BaseImage, base_image
+from fixer.docker.packages import needed_at_run_time, release_of
 from fixer.docker.privileges import User, folders_made, low_port, needs_root, settings_need_root, users_made
 from fixer.languages.dockerfile import ImageRef
 from fixer.languages.shell import Script
@@ -464,3 +465,21 @@ def test_many_wildcards_mean_what_few_mean_and_take_no_longer() -> None:
     assert not hostile.matches("a" * 250)
     (folders,) = read_ignore(["**/a/" * 20 + "b"])
     assert not folders.matches("a/" * 100 + "c")
+
+
+@pytest.mark.parametrize(
+    ("tag", "names", "needed", "unknown"),
+    [
+        ("3.12-slim", ("gcc", "libpq-dev", "libpango1.0-dev"), ["libpq5", "libpango-1.0-0"], []),
+        ("3.9-slim-bullseye", ("libwebp-dev",), ["libwebp6"], []),
+        ("3.12-slim-bookworm", ("libwebp-dev", "libldap2-dev"), ["libwebp7", "libldap-2.5-0"], []),
+        ("3.13-slim-trixie", ("libldap-dev",), ["libldap2"], []),
+        ("3.12-slim", ("libldap2-dev",), [], ["libldap2-dev"]),  # it may be either of two releases
+        ("3.6-slim-buster", ("libwebp-dev", "libpq-dev"), ["libpq5"], ["libwebp-dev"]),
+    ],
+)
+def test_what_is_needed_at_run_time_is_named_as_in_the_release(
+    tag: str, names: tuple[str, ...], needed: list[str], unknown: list[str]
+) -> None:
+    found, missing = needed_at_run_time(names, "debian", release_of(tag))
+    assert ([each for each in needed if each not in found], missing) == ([], unknown)

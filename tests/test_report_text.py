@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import click
 
-from fixer.model import Finding, Fix, Report, Reported, Source, Span
+from fixer.model import Blocked, Finding, Fix, Report, Reported, Source, Span
 from fixer.show.statistics import counts, statistics_text
 from fixer.show.text import summary, text
 from tests import examples
@@ -93,3 +93,14 @@ def test_statistics_count_by_rule_most_first() -> None:
     ]
     assert statistics_text(twice).splitlines()[-1].split() == ["all", "5", "2", "1", "2"]
     assert statistics_text(()) == ""
+
+
+def test_a_line_to_configure_that_several_findings_share_is_said_once() -> None:
+    cures = [Blocked(f"the host mounts {name}", "say so", 'rules.root-user.mounted = ["/a", "/b"]') for name in "ab"]
+    found = [Reported(examples.SILENT, Finding("f", Span(0, 0), "it runs as root", cure)) for cure in cures]
+    said = click.unstyle(text(Report(tuple(found)), lambda path: Source(path, "x\n")))
+
+    assert [line for line in said.splitlines() if "configure" in line] == [
+        '    configure: rules.root-user.mounted = ["/a", "/b"]',
+        "    configure: as above",
+    ]

@@ -144,12 +144,28 @@ def test_a_file_of_ids_is_a_selection(repository: Path, tmp_path: Path) -> None:
     assert (repository / PATH).read_text() == BEFORE.replace(" || true", "")
 
 
-def test_an_id_that_no_fix_has_is_said_and_fails(repository: Path) -> None:
-    result = fhfix("apply", "--only", "00000000", repository)
+@pytest.mark.parametrize("words", [[], ["--dry-run"], ["--dry-run", "--format", "json"]])
+def test_an_id_that_nothing_has_is_a_usage_error_that_names_those_near_it(repository: Path, words: list[str]) -> None:
+    (name,) = [i for title, i in shown(repository).items() if title.startswith("silent-type-check")]
+    wrong = ("0" if name[0] != "0" else "1") + name[1:]
+
+    result = fhfix("apply", *words, "--only", f"{name},{wrong}", repository)
+
+    assert (result.exit_code, result.stdout) == (2, "")
+    assert f"no finding has the id {wrong}; near it: {name} (silent-type-check, {PATH})" in result.stderr
+    assert (repository / PATH).read_text() == BEFORE
+
+
+def test_an_id_without_a_fix_says_why_and_fails(tmp_path: Path) -> None:
+    text = BEFORE.replace("run: mypy", "run: sleep 90 && mypy").replace("types:", "deploy:")
+    root = written(tmp_path / "repo", text.replace("- uses", "- run: kubectl set image deploy/a a=b\n      - uses", 1))
+    stays = [each for each in open_session(root).plan().left if isinstance(each.finding.cure, Blocked)]
+    assert stays
+
+    result = fhfix("apply", "--dry-run", "--only", stays[0].id, root)
 
     assert result.exit_code == 1
-    assert "no fix has the id 00000000" in result.stderr
-    assert (repository / PATH).read_text() == BEFORE
+    assert f"{stays[0].id} ({stays[0].rule.id}) has no fix: " in result.stderr
 
 
 @pytest.mark.parametrize("words", ["3f2a91b", "silent-type-check", "3F2A91BC"])

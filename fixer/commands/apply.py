@@ -6,7 +6,7 @@ import os
 import re
 import subprocess
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -21,8 +21,8 @@ from fixer.commands.opening import (
     say_problems,
 )
 from fixer.editor import editor
-from fixer.model import Blocked, Plan, listed
-from fixer.selection import Chosen, ids_in
+from fixer.model import Blocked, Plan, Reported, listed
+from fixer.selection import Chosen, ids_in, like, named
 from fixer.session import Session
 from fixer.show.output import Refusal, console, page, put, put_patch, say
 from fixer.show.place import Read, written
@@ -101,14 +101,11 @@ def apply(
         if interactive and made.taken:
             opened, chosen = _picked(opened, made)
             made = opened.plan(chosen)
+        unmet = _unmet(opened, made, chosen) if chosen is not None else []
         if not quiet:
             _show(opened, made, form, dry_run=dry_run, verbose=verbose)
-        if chosen is not None and chosen.unmet:
-            unmet = ", ".join(chosen.unmet)
-            say(
-                f"no fix has the id {unmet}; it may need another that was not chosen",
-                "fhfix apply --dry-run lists them",
-            )
+        for line in unmet:
+            say(line)
         say_problems(made)
         say_nothing_read(opened, made)
         if not dry_run:
@@ -120,11 +117,36 @@ def apply(
     except writing.WriteError as error:
         raise Refusal(*error.lines) from None
     if dry_run:
-        sys.exit(3 if made.faults else 1 if differs and made.files else 0)
+        sys.exit(3 if made.faults else 1 if unmet or (differs and made.files) else 0)
     # What was not chosen is no failure.
     unfixed = [reported for reported in made.left if interactive or isinstance(reported.finding.cure, Blocked)]
-    missed = chosen is not None and bool(chosen.unmet)
-    sys.exit(exit_code(made, found=bool(unfixed) or missed, zero=zero))
+    sys.exit(exit_code(made, found=bool(unfixed or unmet), zero=zero))
+
+
+def _unmet(opened: Session, made: Plan, chosen: Chosen) -> list[str]:
+    """Why fixes that were named are not made. Raises a usage error for names that nothing has: then nothing is done."""
+    gone = named(reported for along in made.along.values() for reported in along)
+    unmet = [name for name in chosen.unmet if name not in gone]
+    if not unmet:
+        return []
+    whole = opened.again().plan()
+    known = named((*whole.answered, *whole.left))
+    unknown = [name for name in unmet if name not in known]
+    if unknown:
+        raise click.UsageError("\n".join(_unknown(name, known) for name in unknown))
+    return [_why_unmet(name, known[name]) for name in unmet]
+
+
+def _unknown(name: str, known: Mapping[str, Reported]) -> str:
+    near = [f"{each} ({known[each].rule.id}, {known[each].finding.path})" for each in like(name, known)]
+    return f"no finding has the id {name}" + (f"; near it: {', '.join(near)}" if near else "; a dry run shows them")
+
+
+def _why_unmet(name: str, reported: Reported) -> str:
+    cure = reported.finding.cure
+    if isinstance(cure, Blocked):
+        return f"{name} ({reported.rule.id}) has no fix: {cure.reason}; {cure.next_step}"
+    return f"{name} ({reported.rule.id}) is not made: its fix needs another that was not chosen"
 
 
 def _picked(opened: Session, made: Plan) -> tuple[Session, Chosen]:

@@ -14,7 +14,7 @@ from fixer.show.groups import Group, places
 from fixer.show.overview import Overview, overview_of
 from fixer.show.place import Read, place_of, source_of
 from fixer.show.visible import visible
-from fixer.show.words import configuration, in_words, plan_in_words, shortened
+from fixer.show.words import Once, configuration, in_words, plan_in_words, shortened
 
 SIGNS = {"-": "red", "+": "green", " ": "dim"}
 TIERS = {Tier.SAFE: "green", Tier.REVIEW: "yellow"}
@@ -39,10 +39,12 @@ def show(plan: Plan, read: Read, console: Console, *, verbose: bool = False, com
     if verbose:
         _everything(plan, diffs, console)
     else:
+        todo = Once()
         for group in seen.groups:
-            _group(group, diffs, console)
+            _group(group, diffs, todo, console)
+    config = Once()
     for group in seen.stays:
-        _stays(group, read, console)
+        _stays(group, read, config, console)
     _prose(console, Text(plan_in_words(plan), "bold"))
 
 
@@ -129,7 +131,7 @@ def _commands(console: Console, seen: Overview, command: str) -> None:
 # -- groups -----------------------------------------------------------------------------------------------------------
 
 
-def _group(group: Group, diffs: dict[str, FileDiff], console: Console) -> None:
+def _group(group: Group, diffs: dict[str, FileDiff], todo: Once, console: Console) -> None:
     """What is done, where, why, and one sample of it."""
     _head(console, group)
     _paragraph(console, "at", ", ".join(_where(group, diffs)))
@@ -146,8 +148,8 @@ def _group(group: Group, diffs: dict[str, FileDiff], console: Console) -> None:
         _paragraph(console, "change", f"and {len(words) - FEW} more")
     for line in group.also:
         _paragraph(console, "also gone", line)
-    for todo in group.todo:
-        _paragraph(console, "to do", todo, "yellow")
+    for line in todo.new(group.todo):
+        _paragraph(console, "to do", line, "yellow")
     _sample(group.numbers[0], diffs, console)
     console.print()
 
@@ -259,7 +261,7 @@ def _fix(reported: Reported, console: Console, again: bool = False) -> None:
         _paragraph(console, "to do", line, "yellow")
 
 
-def _stays(group: Group, read: Read, console: Console) -> None:
+def _stays(group: Group, read: Read, config: Once, console: Console) -> None:
     where = []
     for member in group.members:
         finding = member.finding
@@ -275,17 +277,19 @@ def _stays(group: Group, read: Read, console: Console) -> None:
         _paragraph(console, "finding", message)
     cure = group.members[0].finding.cure
     if isinstance(cure, Blocked):
-        _blocked(group, cure, console)
+        _blocked(group, cure, config, console)
     else:
         _paragraph(console, "not taken", f"{cure.title} ({cure.tier})")
     console.print()
 
 
-def _blocked(group: Group, cure: Blocked, console: Console) -> None:
+def _blocked(group: Group, cure: Blocked, config: Once, console: Console) -> None:
     _paragraph(console, "no fix", cure.reason)
     if cure.next_step:
         _paragraph(console, "next", cure.next_step)
-    for line in configuration(member.finding.cure for member in group.members):  # not wrapped: it is to be copied
+    for line in config.new(
+        configuration(member.finding.cure for member in group.members)
+    ):  # not wrapped: it is to be copied
         console.print(Text.assemble(("  configure: ", "dim"), (visible(line), "green")), soft_wrap=True)
 
 

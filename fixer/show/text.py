@@ -12,7 +12,7 @@ from fixer.show.groups import Group, grouped
 from fixer.show.looked_at import looked_at
 from fixer.show.place import Read, place_of, source_of
 from fixer.show.visible import visible
-from fixer.show.words import in_words, shortened
+from fixer.show.words import Once, in_words, shortened
 
 COLOURS = {Level.ERROR: "red", Level.WARNING: "yellow", Level.NOTE: "blue"}
 MESSAGES = 3
@@ -30,12 +30,13 @@ def text(report: Report, read: Read, *, verbose: bool = False, quiet: bool = Fal
     if quiet:
         return "".join(f"{_head(reported, read)}\n" for reported in report.findings)
     lines: list[str] = []
+    config = Once()
     for group in grouped(report.findings):
         if verbose:
             for reported in group.members:
-                lines += _finding(reported, read)
+                lines += _finding(reported, read, config)
         else:
-            lines += _group(group, read)
+            lines += _group(group, read, config)
     lines.append(click.style(summary(report), bold=True))
     if report.coverage is not None and (said := looked_at(report.coverage)):
         lines.append(said)
@@ -63,7 +64,7 @@ def _counted(number: int, level: Level) -> str:
     return f"{number} {level}" if number == 1 else f"{number} {level}s"
 
 
-def _group(group: Group, read: Read) -> Iterator[str]:
+def _group(group: Group, read: Read, config: Once) -> Iterator[str]:
     """One head for findings that say the same; then the other places, and the fix, once."""
     by_message: dict[str, list[Reported]] = {}
     for reported in group.members:
@@ -76,17 +77,17 @@ def _group(group: Group, read: Read) -> Iterator[str]:
     if rest := said[MESSAGES:]:
         others = [reported for members in rest for reported in members]
         yield f"    and {len(rest)} more of the kind, at {_places(others, read)}"
-    yield from _fix_of(group)
+    yield from _fix_of(group, config)
 
 
-def _fix_of(group: Group) -> Iterator[str]:
+def _fix_of(group: Group, config: Once) -> Iterator[str]:
     """What a person must do besides is counted: the dry run, the page and `--verbose` say it."""
     cure = group.members[0].finding.cure
     if isinstance(cure, Fix):
         todo = f", {len(group.todo)} to do" if group.todo else ""
         yield f"    fix ({_tier(cure)}{todo}): {visible(cure.title)}  {click.style(f'[{group.name}]', dim=True)}"
         return
-    yield from _blocked(cure)
+    yield from _blocked(cure, config)
 
 
 def _places(members: list[Reported], read: Read) -> str:
@@ -110,7 +111,7 @@ def _head(reported: Reported, read: Read) -> str:
     return f"{where}: {level}: {rule}: {visible(shortened(finding.message, 10_000))}"
 
 
-def _finding(reported: Reported, read: Read) -> Iterator[str]:
+def _finding(reported: Reported, read: Read, config: Once) -> Iterator[str]:
     finding, rule = reported.finding, reported.rule
     yield _head(reported, read)
     yield from _frame(finding.span, source_of(finding.path, read))
@@ -120,7 +121,7 @@ def _finding(reported: Reported, read: Read) -> Iterator[str]:
         yield from (f"      {visible(words)}" for words in in_words(cure))
         yield from (f"    to do: {visible(todo)}" for todo in cure.todo)
     else:
-        yield from _blocked(cure)
+        yield from _blocked(cure, config)
     if rule.audit:
         yield f"    audit: {', '.join(rule.audit)}; `fhfix explain {rule.id}` says more"
 
@@ -148,7 +149,9 @@ def _tier(fix: Fix) -> str:
     return click.style(str(fix.tier), fg="green" if fix.tier is Tier.SAFE else "yellow")
 
 
-def _blocked(cure: Blocked) -> Iterator[str]:
+def _blocked(cure: Blocked, config: Once) -> Iterator[str]:
     step = f"; next: {visible(cure.next_step)}" if cure.next_step else ""
     yield f"    {click.style('no fix', fg='yellow')}: {visible(cure.reason)}{step}"
-    yield from (f"    configure: {click.style(visible(line), fg='green')}" for line in cure.config.splitlines())
+    yield from (
+        f"    configure: {click.style(visible(line), fg='green')}" for line in config.new(cure.config.splitlines())
+    )

@@ -60,6 +60,20 @@ def _united(one: Any, other: Any) -> Any:
     return one
 
 
+class Once:
+    """Lines that a reader has seen already are not said again."""
+
+    def __init__(self) -> None:
+        self._said: set[str] = set()
+
+    def new(self, lines: Iterable[str]) -> list[str]:
+        """Those that were not said yet; where there are only such, a word that they stand above."""
+        given = list(dict.fromkeys(lines))
+        fresh = [line for line in given if line not in self._said]
+        self._said.update(fresh)
+        return fresh or ["as above"] * bool(given)
+
+
 def plan_in_words(plan: Plan) -> str:
     """One line: fixes by tier, files, what stays."""
     tiers = [reported.finding.cure.tier for reported in plan.taken if isinstance(reported.finding.cure, Fix)]

@@ -22,7 +22,15 @@ import re
 from collections.abc import Iterable, Iterator, Sequence
 
 from fixer.docker.images import base_image
-from fixer.docker.packages import compiles, installed, is_for_compiling, name_of, needed_at_run_time, removes
+from fixer.docker.packages import (
+    compiles,
+    installed,
+    is_for_compiling,
+    name_of,
+    needed_at_run_time,
+    release_of,
+    removes,
+)
 from fixer.documents import DEVELOPMENT
 from fixer.languages.dockerfile import Dockerfile, Instruction, New, Stage
 from fixer.languages.shell import Command, Script, Shell, Structure, word
@@ -131,7 +139,7 @@ def _cure(dockerfile: Dockerfile, stage: Stage, pips: list[Instruction], build: 
     image = stage.image
     base = base_image(image) if image is not None else None
     assert base is not None  # _kept has asked
-    runtime, unknown = needed_at_run_time(dict.fromkeys(compiled), base.family)
+    runtime, unknown = needed_at_run_time(dict.fromkeys(compiled), base.family, release_of(image.tag if image else ""))
     if unknown:
         return Blocked(
             f"what programs need at run time that were compiled with {listed(unknown)} is not known",

@@ -138,7 +138,8 @@ def _told(workflow: Workflow, tellers: Tellers) -> Fix | Blocked:
         "if": _when(workflow),
         "runs-on": "ubuntu-latest",
         "timeout-minutes": _MINUTES,
-        **(_by_issue() if means == "issue" else _by_message(means, secret, named)),
+        "permissions": {"issues": "write"} if means == "issue" else Flow({}),
+        "steps": [_by_issue(workflow) if means == "issue" else _by_message(means, secret, named, workflow)],
     }
     whom = "opens an issue, or comments on the one that is open" if means == "issue" else f"tells {means.capitalize()}"
     todo = [f"The secret {secret} must hold the address: the job is red while it is empty."] if secret else []
@@ -162,22 +163,30 @@ def _when(workflow: Workflow) -> str:
     return " && ".join(clauses)
 
 
-def _by_issue() -> dict[str, Any]:
-    step = {
+def _undone(workflow: Workflow) -> dict[str, str]:
+    """Where a script of ours runs, whatever the workflow says of its own: in bash, and nothing is checked out."""
+    defaults = workflow.root.get("defaults")
+    given = defaults.texts("run") if defaults is not None else {}
+    shell = {} if given.get("shell", "bash").startswith("bash") else {"shell": "bash"}
+    return shell | ({"working-directory": "."} if "working-directory" in given else {})
+
+
+def _by_issue(workflow: Workflow) -> dict[str, Any]:
+    return {
         "name": "Tell by an issue",
+        **_undone(workflow),
         "env": {"GH_TOKEN": "${{ github.token }}"},
         "run": script(__package__, "tell-issue.sh"),
     }
-    return {"permissions": {"issues": "write"}, "steps": [step]}
 
 
-def _by_message(means: str, secret: str, named: Inside) -> dict[str, Any]:
+def _by_message(means: str, secret: str, named: Inside, workflow: Workflow) -> dict[str, Any]:
     source = script(__package__, "tell-slack.sh").filled(secret=named)
     if means == "discord":
         source = source.replaced("{text: $text}", ScriptText.of("{content: $text}"))
-    step = {
+    return {
         "name": f"Tell {means.capitalize()}",
+        **_undone(workflow),
         "env": {"WEBHOOK": f"${{{{ secrets.{secret} }}}}"},
         "run": source,
     }
-    return {"permissions": Flow({}), "steps": [step]}

@@ -313,10 +313,11 @@ def _behind(place: DataScript, deletion: Command, dump: Command) -> Fix | Blocke
     alone = not text[:start].rpartition("\n")[2].strip() and begin == dump.pipe[0] and stop == dump.pipe[1]
     if not alone or start != deletion.start or text[end:begin].strip() or "\n" in text[start:end] + text[begin:stop]:
         return Blocked("what else stands between the two is the script's own", "move it behind the dump")
-    indent = place.indent(start)
+    own = place.script.part(start, end).indented(f"{place.indent(start)}  ")
+    behind = ScriptText.of(" &&\n@deletion@", deletion=own)
     return Fix.of(
         "delete them once there is a new one",
-        place.splice([(start, begin, ""), (stop, stop, f" &&\n{indent}  {text[start:end]}")]),
+        place.splice([(start, begin, ScriptText.of("")), (stop, stop, behind)]),
         tier=Tier.REVIEW,
         effects=[f"{_what(place)} deletes older backups only where {dump.name} has succeeded"],
     )
