@@ -151,7 +151,8 @@ class Session:
         paths = self.repository.looked_at()
         unread = {problem.path for problem in problems}
         kinds = Counter(word_of(path) for path in paths if path not in unread and not self.config.excludes(path))
-        excluded = sum(bool(kind_of(path)) for path in self._in_scope() if self.config.excludes(path))
+        in_scope = self._in_scope() if self.config.exclude else ()
+        excluded = sum(bool(kind_of(path)) for path in in_scope if self.config.excludes(path))
         left_out = self.repository.left_out | ({"excluded": excluded} if excluded else {})
         read = {word: kinds[word] for word in KINDS if kinds[word]}
         return Coverage(read, kinds[""], len(problems), left_out, unknown_actions)
