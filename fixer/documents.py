@@ -31,9 +31,15 @@ _KINDS: tuple[_Kind, ...] = tuple(
     for pattern, document, word, suffixes, marks in (
         (r"(^|/)\.github/workflows/[^/]+\.ya?ml$", "github.workflow.Workflow", "workflow", _YAML, ()),
         (r"(^|/)action\.ya?ml$", "github.workflow.Workflow", "action", _YAML, ()),
-        (r"(^|/)(docker-)?compose[^/]*\.ya?ml$", "docker.compose.Compose", "compose file", _YAML, ()),
+        (r"(^|/)([\w-]+[._-])?(docker-)?compose[^/]*\.ya?ml$", "docker.compose.Compose", "compose file", _YAML, ()),
         # As https://cookiecutter-django.readthedocs.io names them.
-        (r"^([^/.]+/)?(local|staging|production)\.ya?ml$", "docker.compose.Compose", "compose file", _YAML, ()),
+        (
+            r"^([^/.]+/)?(local|dev|stag(e|ing)|prod(uction)?)\.ya?ml$",
+            "docker.compose.Compose",
+            "compose file",
+            _YAML,
+            (),
+        ),
         (
             # Not templates of Dockerfiles, and not programs that are about them.
             r"(^|/)(dockerfile|containerfile)"
