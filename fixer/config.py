@@ -26,6 +26,7 @@ from fixer.selectors import all_selectors, matches
 from fixer.show.visible import visible
 
 FILE = ".fhfix.toml"
+_WITHOUT_DOT = "fhfix.toml"
 SCHEMA = ".fhfix.schema.json"
 """Beside it, for editors."""
 
@@ -61,7 +62,7 @@ class ConfigError(Exception):
 @record
 class Config:
     """Values that are known to be sound. `origin` is the file that they come from, empty for none; `inherited` are
-    patterns that come from elsewhere."""
+    patterns that come from elsewhere, `asked` those of the command line."""
 
     select: tuple[str, ...] = ()
     ignore: tuple[str, ...] = ()
@@ -74,6 +75,7 @@ class Config:
     origin: str = ""
     filters: tuple[Filter, ...] = ()
     inherited: frozenset[str] = frozenset()
+    asked: tuple[str, ...] = ()
 
     def options_for(self, rule: Rule) -> RuleOptions:
         return rule.options_type.of(self.rules.get(rule.id, {}))
@@ -93,12 +95,16 @@ class Config:
     @property
     def patterns(self) -> tuple[str, ...]:
         """Of `exclude` and `per-path-ignores`, as far as the repository itself has them."""
-        return tuple(p for p in dict.fromkeys((*self.exclude, *self.per_path_ignores)) if p not in self.inherited)
+        elsewhere = {*self.inherited, *self.asked}
+        return tuple(p for p in dict.fromkeys((*self.exclude, *self.per_path_ignores)) if p not in elsewhere)
 
     def idle_patterns(self, repository: Repository) -> tuple[str, ...]:
         """Patterns of `exclude` and `per-path-ignores` that match no file, not even one that does not count."""
-        names = repository.all_names()
-        return tuple(pattern for pattern in self.patterns if not any(_matches_path((pattern,), name) for name in names))
+        return _idle(self.patterns, repository) if self.origin else ()
+
+    def asked_in_vain(self, repository: Repository) -> tuple[str, ...]:
+        """The same of the patterns that the command line leaves out."""
+        return _idle(self.asked, repository)
 
     def leaves_alone(self, rule: Rule, source: Source) -> bool:
         """Whether a rule has no business with a file, by `exclude`, `per-path-ignores` or a comment in the file."""
@@ -155,6 +161,7 @@ class Config:
             select=tuple(select) or self.select,
             ignore=(() if select else self.ignore) + tuple(ignore),
             exclude=self.exclude + tuple(exclude),
+            asked=self.asked + tuple(p for p in exclude if p not in self.exclude),
             tier=tier or self.tier,
             profile=profile or self.profile,
             min_severity=min_severity or self.min_severity,
@@ -190,6 +197,10 @@ def _own_table(root: Path, explicit: Path | None) -> tuple[Mapping[str, Any], st
     path = explicit or root / FILE
     # A link that is broken is there, and wrong.
     if explicit is None and not os.path.lexists(path):
+        if os.path.lexists(root / _WITHOUT_DOT):
+            raise ConfigError(
+                [f"{_WITHOUT_DOT}: not read, since the name is {FILE}; rename it, or name it by --config"]
+            )
         path = root / "pyproject.toml"
         if not os.path.lexists(path):
             return {}, "", ""
@@ -644,6 +655,11 @@ def _bad_pattern(prefix: str, pattern: str) -> list[str]:
     except ValueError as error:
         return [f"{prefix}{pattern!r}: not a pattern: {error}"]
     return []
+
+
+def _idle(patterns: tuple[str, ...], repository: Repository) -> tuple[str, ...]:
+    names = repository.all_names() if patterns else ()
+    return tuple(pattern for pattern in patterns if not any(_matches_path((pattern,), name) for name in names))
 
 
 def _matches_path(patterns: tuple[str, ...], path: str) -> bool:

@@ -31,9 +31,15 @@ _KINDS: tuple[_Kind, ...] = tuple(
     for pattern, document, word, suffixes, marks in (
         (r"(^|/)\.github/workflows/[^/]+\.ya?ml$", "github.workflow.Workflow", "workflow", _YAML, ()),
         (r"(^|/)action\.ya?ml$", "github.workflow.Workflow", "action", _YAML, ()),
-        (r"(^|/)(docker-)?compose[^/]*\.ya?ml$", "docker.compose.Compose", "compose file", _YAML, ()),
+        (r"(^|/)([\w-]+[._-])?(docker-)?compose[^/]*\.ya?ml$", "docker.compose.Compose", "compose file", _YAML, ()),
         # As https://cookiecutter-django.readthedocs.io names them.
-        (r"^([^/.]+/)?(local|staging|production)\.ya?ml$", "docker.compose.Compose", "compose file", _YAML, ()),
+        (
+            r"^([^/.]+/)?(local|dev|stag(e|ing)|prod(uction)?)\.ya?ml$",
+            "docker.compose.Compose",
+            "compose file",
+            _YAML,
+            (),
+        ),
         (
             # Not templates of Dockerfiles, and not programs that are about them.
             r"(^|/)(dockerfile|containerfile)"
@@ -101,6 +107,10 @@ def kind_of(path: str) -> str:
 KINDS = tuple(dict.fromkeys(kind.word for kind in _KINDS))
 """What people call the kinds of files that are read."""
 
+SUFFIXES = tuple(dict.fromkeys(suffix for kind in _KINDS for suffix in kind.suffixes))
+MARKS = tuple(mark for kind in _KINDS for mark in kind.marks)
+"""A path of a known kind has one of these suffixes, or one of these marks somewhere, in lower case."""
+
 
 def word_of(path: str) -> str:
     """What people call a file of this kind, such as `workflow`; empty for a file of no known kind."""
@@ -111,15 +121,12 @@ def word_of(path: str) -> str:
 def _of(path: str) -> _Kind | None:
     plain = path.lower()
     marked = False
-    for mark in _MARKS:
+    for mark in MARKS:
         marked = marked or mark in plain
     for kind in _with_suffix(suffix_of(path), marked):
         if kind.pattern.search(path):
             return kind
     return None
-
-
-_MARKS = tuple(mark for kind in _KINDS for mark in kind.marks)
 
 
 @cache

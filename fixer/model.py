@@ -556,7 +556,8 @@ class Coverage:
 
     `read` counts the files whose text was read, by what people call their kind (`workflow`); `others` those of no such
     kind, which are read for what they say of the repository, as package.json is. `left_out` counts files of known kinds
-    that do not count, by why. `unknown_actions` are names of which the catalog knows nothing.
+    that do not count, by why. `unknown_actions` are names of which the catalog knows nothing, `idle` patterns of the
+    command line that leave nothing out.
     """
 
     read: Mapping[str, int]
@@ -564,6 +565,7 @@ class Coverage:
     unreadable: int = 0
     left_out: Mapping[str, int] = field(default_factory=dict)
     unknown_actions: tuple[str, ...] = ()
+    idle: tuple[str, ...] = ()
 
 
 @record

@@ -23,7 +23,7 @@ from typing import Any, NamedTuple, Protocol, Self, TypeVar, cast
 
 from fixer import disk
 from fixer.budget import another_file
-from fixer.documents import document_type, kind_of, name_of, suffix_of
+from fixer.documents import MARKS, SUFFIXES, document_type, kind_of, name_of, suffix_of
 from fixer.model import Document, FileError, Source
 from fixer.surroundings import inherited
 
@@ -327,6 +327,9 @@ class Repository:
     def holding(self, text: str) -> Iterator[str]:
         """Every path in which a text stands, in whatever case, sorted; it is given in lower case."""
         self._note(_LISTING)
+        return self._holding(text)
+
+    def _holding(self, text: str) -> Iterator[str]:
         return (path for path, plain in zip(self._files, self._in_lower_case, strict=True) if text in plain)
 
     @cached_property
@@ -447,7 +450,8 @@ class Repository:
     @cached_property
     def _paths_by_kind(self) -> dict[str, list[str]]:
         found: dict[str, list[str]] = {}
-        for path in self._files:
+        marked = {path for mark in MARKS for path in self._holding(mark)}
+        for path in sorted(marked.union(*(self._by_suffix.get(suffix, ()) for suffix in SUFFIXES))):
             found.setdefault(kind_of(path), []).append(path)
         return found
 

@@ -126,7 +126,7 @@ class Session:
         config = self.config
         baseline = next((each for each in config.filters if isinstance(each, Baseline)), None)
         patterns = config.patterns if config.origin else ()
-        idle = config.idle_patterns(self.repository) if patterns else ()
+        idle = config.idle_patterns(self.repository)
         return Silence(all_rules(), self.rules, config.origin, patterns, idle, baseline)
 
     def _wanted(self, silence: Silence) -> engine.Wanted:
@@ -151,10 +151,12 @@ class Session:
         paths = self.repository.looked_at()
         unread = {problem.path for problem in problems}
         kinds = Counter(word_of(path) for path in paths if path not in unread and not self.config.excludes(path))
-        excluded = sum(bool(kind_of(path)) for path in self._in_scope() if self.config.excludes(path))
+        in_scope = self._in_scope() if self.config.exclude else ()
+        excluded = sum(bool(kind_of(path)) for path in in_scope if self.config.excludes(path))
         left_out = self.repository.left_out | ({"excluded": excluded} if excluded else {})
         read = {word: kinds[word] for word in KINDS if kinds[word]}
-        return Coverage(read, kinds[""], len(problems), left_out, unknown_actions)
+        idle = self.config.asked_in_vain(self.repository)
+        return Coverage(read, kinds[""], len(problems), left_out, unknown_actions, idle)
 
     def _in_scope(self) -> list[str]:
         return [path for path in self.repository.files if self.repository.in_scope(path)]

@@ -225,6 +225,15 @@ def test_a_broken_file_is_named(tmp_path: Path, name: str, data: bytes, error: s
     assert str(raised.value).startswith(error)
 
 
+def test_a_file_whose_name_lacks_its_dot_is_not_passed_over(tmp_path: Path) -> None:
+    (tmp_path / "fhfix.toml").write_text('ignore = ["ci"]\n')
+
+    with pytest.raises(ConfigError, match="not read, since the name is"):
+        load_config(tmp_path)
+
+    assert load_config(tmp_path, tmp_path / "fhfix.toml").ignore == ("ci",)
+
+
 def test_an_explicit_file_that_is_missing_is_an_error(tmp_path: Path) -> None:
     with pytest.raises(ConfigError, match="cannot be read: No such file"):
         load_config(tmp_path, tmp_path / "none.toml", RULES)

@@ -201,3 +201,12 @@ def test_many_unknown_actions_are_named_in_part() -> None:
     names = tuple(f"a/{letter}" for letter in "bcdefgh")
 
     assert looked_at(Coverage({}, unknown_actions=names)).endswith("a/b, a/c, a/d, a/e, a/f and 2 more.")
+
+
+def test_a_pattern_of_the_command_line_that_matches_nothing_is_named(tmp_path: Path) -> None:
+    write(tmp_path, {".github/workflows/a.yml": "on: push\njobs: {}\n", "notes/b.yml": "a: 1\n"})
+
+    session = open_session(tmp_path, exclude=["nothing/**", "notes/**"])
+
+    assert session.coverage().idle == ("nothing/**",)
+    assert "--exclude leaves nothing out by nothing/**." in looked_at(session.coverage())

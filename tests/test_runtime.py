@@ -485,3 +485,59 @@ def test_targets_of_a_makefile_are_programs_of_the_machine_and_of_containers(tmp
     assert program(runtime, "Makefile", "script").settings == {"shop.test"}
     assert sources(program(runtime, "web", "script")) == ["python manage.py migrate"]
     assert runtime.unknown == ("infra/ecs.tf may start programs of its own",)
+
+
+def test_a_container_that_is_started_over_ssh_runs_on_a_server(tmp_path: Path) -> None:
+    workflow = """\
+on: push
+jobs:
+  deploy:
+    runs-on: ubuntu-24.04
+    steps:
+      - run: |
+          docker build -t acme/shop .
+          docker run --rm -v "$PWD:/src" acme/shop pytest
+      - run: ssh -i key -p 22 web 'docker run -d --cap-add SYS_ADMIN -u 0 -v media:/app/media -p 80:8000 acme/shop'
+"""
+    files = {".github/workflows/ci.yml": workflow, "Dockerfile": 'FROM python:3.13\nCMD ["python", "x.py"]\n'}
+    found = picture(tmp_path, files)
+
+    there = program(found, "acme/shop", "server")
+    here = program(found, "acme/shop", "workflow")
+
+    assert there in found.deployed
+    assert (there.rights, there.user, there.ports) == ("rights of root", "0", (8000,))
+    assert there.mounts == (Mount("media", "/app/media", False),)
+    assert here.mounts == (Mount("$PWD", "/src", True, ""),)
+
+
+def test_where_supervisor_and_systemd_start_a_program_is_known(tmp_path: Path) -> None:
+    supervisor = """\
+[program:web]
+directory=/srv/shop/src
+command=gunicorn shop.wsgi
+
+[program:mail]
+command=celery -A shop worker
+directory=/opt/mail
+"""
+    unit = "[Service]\nWorkingDirectory=/srv/shop/src\nExecStart=/usr/bin/gunicorn shop.wsgi\n"
+    files = {"deploy/supervisor.conf": supervisor, "deploy/web.service": unit, "src/manage.py": MANAGE}
+    found = picture(tmp_path, files)
+
+    folders = {(each.origin, each.name): each.commands[-1].folder for each in found.programs if each.path in files}
+
+    assert folders == {
+        ("supervisor", "web"): "src",
+        ("supervisor", "mail"): None,
+        ("systemd", "web.service"): "src",
+    }
+
+
+def test_a_compose_file_has_many_names(tmp_path: Path) -> None:
+    names = ("prod.yml", "docker/dev.yml", "prod.compose.yml", "local-docker-compose.yaml", "compose.ci.yml")
+    text = "services:\n  web:\n    image: acme/shop\n"
+
+    found = picture(tmp_path, dict.fromkeys(names, text))
+
+    assert sorted(each.path for each in found.programs if each.origin == "compose") == sorted(names)

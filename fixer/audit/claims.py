@@ -8,7 +8,7 @@ enforced (`practices.py`). Other prose is not read.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from difflib import get_close_matches
 from pathlib import PurePosixPath
 
@@ -156,7 +156,7 @@ class _Tree:
         self.targets = make_targets(repository)
         makefile = next((path for path in ("Makefile", "makefile", "GNUmakefile") if path in self.files), "")
         text = repository.text(makefile) if makefile else ""
-        self.recipes: dict[str, Target] = targets(text)
+        self.recipes: Mapping[str, Target] = targets(text)
         self.variables = frozenset(re.findall(r"^\s*(?:export\s+)?([A-Z_]\w*)\s*[?:+]?=", text, re.MULTILINE))
         self.secrets = secrets
 

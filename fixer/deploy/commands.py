@@ -9,14 +9,13 @@ from functools import cached_property
 
 from fixer.deploy.command_lines import read
 from fixer.deploy.ways import HELM, KUBERNETES, SERVER, Means, Returns, Start, of_action, of_command
-from fixer.github.expressions import places
+from fixer.github.remote import of_action as of_ssh_action
+from fixer.github.remote import over_ssh
 from fixer.github.workflow import Job, Step
-from fixer.languages.shell import Command, Script, Shell
+from fixer.languages.shell import Command, Script
 from fixer.languages.yaml import Node
 from fixer.records import entity
 
-_REMOTE = Shell(errexit=False, posix=True)
-"""Whether the login shell of a server is bash is not known, and it does not stop at a failure."""
 _ANYTHING = Means(("ssh",), Returns.STOPPED, perhaps=True)
 """What a command on a server does that nobody can read here."""
 _LOOKS = frozenset(
@@ -54,12 +53,8 @@ class StepScript:
         if step.run is not None:
             script = step.script
             return cls(step, step.run, script) if script is not None and not script.error else None
-        given = step.with_
-        node = given.get("script") if given is not None else None
-        if step.uses is None or "ssh" not in step.uses.value or node is None or not node.is_scalar:
-            return None
-        script = Script.parse(node.value, _REMOTE, places(node.value))
-        return cls(step, node, script, remote=True) if not script.error else None
+        remote = of_ssh_action(step)
+        return cls(step, remote.node, remote.script, remote=True) if remote is not None else None
 
     @cached_property
     def starts(self) -> tuple[Start, ...]:
@@ -91,7 +86,7 @@ def start_of(command: Command) -> Start | None:
 
 def _over_ssh(command: Command) -> Start | None:
     """What `ssh` starts on the server: by the first command there that deploys for certain, else for all one knows."""
-    scripts = tuple(remote_scripts(command))
+    scripts = tuple(over_ssh(command))
     found = [start for script in scripts for start in _starts(script, None, server=True)]
     surest = sorted(found, key=lambda start: start.means.perhaps)
     if not surest:
@@ -109,19 +104,6 @@ def _serves_nothing_new(command: Command) -> bool:
 def says_migrate(text: str) -> bool:
     """Whether a command in a text of the shell migrates a Django database."""
     return _MIGRATES.search(text) is not None
-
-
-def remote_scripts(command: Command) -> Iterator[Script]:
-    """What an `ssh` command runs on the server: its words behind the host, and its here-document."""
-    _, *words = read(command).texts or ("",)
-    if words:
-        text = " ".join(words)
-        yield Script.parse(text, _REMOTE, places(text))
-    for redirect in command.redirects:
-        if redirect.operator.startswith("<<"):
-            _, *lines = command.script.text[redirect.start : redirect.end].splitlines()
-            text = "\n".join(lines[:-1])
-            yield Script.parse(text, _REMOTE, places(text))
 
 
 def _runs_on_the_server(step: Step) -> bool:

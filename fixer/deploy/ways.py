@@ -166,9 +166,7 @@ def of_command(command: Command, *, server: bool = False) -> Start | None:
     """How a command deploys; None where it does not. `server`: it runs on the server that serves."""
     if command.name == "curl":
         return _of_hook(command)
-    if command.name not in _programs() and not any(
-        fnmatchcase(command.name, name) for name in _programs() if "*" in name
-    ):
+    if not _meant_by(_PROGRAMS.get(command.name, command.name)):
         return None
     for unknown_takes_value in (False, True):
         line = read(command, unknown_takes_value=unknown_takes_value)
@@ -180,23 +178,25 @@ def of_command(command: Command, *, server: bool = False) -> Start | None:
     return None
 
 
+_PROGRAMS = {"fly": "flyctl", "sls": "serverless"}
+
+
 @cache
-def _programs() -> frozenset[str]:
-    return frozenset(means.pattern[0] for each in ways() for means in each.commands) | {"fly", "sls"}
+def _meant_by(program: str) -> tuple[tuple[Way, Means], ...]:
+    """The ways of which the command lines begin with this program."""
+    return tuple((each, means) for each in ways() for means in each.commands if fnmatchcase(program, means.pattern[0]))
 
 
 def _of_line(command: Command, line: CommandLine, server: bool) -> Start | None:
-    program = {"fly": "flyctl", "sls": "serverless"}.get(line.program, line.program)
-    said = (program, *line.texts)
-    for each in ways():
-        for means in each.commands:
-            if (means.server and not server) or len(said) < len(means.pattern):
-                continue
-            if not all(fnmatchcase(text, wanted) for text, wanted in zip(said, means.pattern, strict=False)):
-                continue
-            if (means.only and not line.has(*means.only)) or line.has(*means.never):
-                continue
-            return Start(each, means, _returns(line, means), command, line, _doubt(line, means))
+    for each, means in _meant_by(_PROGRAMS.get(line.program, line.program)):
+        wanted = means.pattern[1:]
+        if (means.server and not server) or len(line.texts) < len(wanted):
+            continue
+        if not all(fnmatchcase(text, word) for text, word in zip(line.texts, wanted, strict=False)):
+            continue
+        if (means.only and not line.has(*means.only)) or line.has(*means.never):
+            continue
+        return Start(each, means, _returns(line, means), command, line, _doubt(line, means))
     return None
 
 

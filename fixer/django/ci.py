@@ -593,7 +593,7 @@ def _why_no_job(
         for step in workflow.steps:
             if step.job is not None and _may_install(step, actions, project, packages):
                 return f"job {step.job.id} leaves what it does to {step.action}, and no other job installs the project"
-    return "no job runs the tests of the project, or installs its packages"
+    return "no job that judges every change runs the tests of the project, or installs its packages"
 
 
 def _may_install(step: Step, actions: LocalActions, project: DjangoProject, packages: PythonPackages | None) -> bool:

@@ -92,6 +92,7 @@ class _Reader:
         self.repository = repository
         self.root = root
         self.trees: dict[str, ast.Module | None] = {}
+        self.imported: dict[str, dict[str, tuple[str, str]]] = {}
 
     def path_of(self, name: str) -> str:
         """The file of a module of the project; empty where it has none."""
@@ -180,6 +181,11 @@ class _Reader:
 
     def imports(self, path: str) -> dict[str, tuple[str, str]]:
         """Local name → module and the name in it, of what a module imports by `from … import …`."""
+        if path not in self.imported:
+            self.imported[path] = self._imports(path)
+        return self.imported[path]
+
+    def _imports(self, path: str) -> dict[str, tuple[str, str]]:
         tree = self.tree(path)
         package = path.rpartition("/")[0].removeprefix(self.root).strip("/").replace("/", ".")
         found: dict[str, tuple[str, str]] = {}

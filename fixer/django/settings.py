@@ -6,6 +6,7 @@ import ast
 import re
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import field
+from functools import lru_cache
 from typing import TYPE_CHECKING, Literal, NamedTuple
 
 from fixer.languages.python import PythonModule, constant, dotted, has_spread, item, text
@@ -604,8 +605,13 @@ def _is_cast(node: ast.expr) -> bool:
     return isinstance(node, ast.Name) and node.id in ("bool", "int", "str", "float", "list", "dict")
 
 
-def module_reads(module: PythonModule) -> Iterator[EnvRead]:
+@lru_cache(maxsize=256)
+def module_reads(module: PythonModule) -> tuple[EnvRead, ...]:
     """What a module reads when it is imported; a read within `if` or `try` is not required."""
+    return tuple(_module_reads(module))
+
+
+def _module_reads(module: PythonModule) -> Iterator[EnvRead]:
     firm = {id(child) for statement in module.tree.body if not _is_compound(statement) for child in ast.walk(statement)}
     for statement in module.top_level():
         if _is_compound(statement) and not isinstance(statement, ast.ClassDef):

@@ -38,6 +38,7 @@ _SCRIPT_OF_TESTS = re.compile(
     r"(\./|\.?/?(scripts?|bin|ci)/)([\w-]+/)*[\w-]*test[\w-]*|([\w./-]*/)?[\w-]*test[\w-]*\.(sh|py)"
 )
 _TASK_OF_TESTS = re.compile(r"^([\w:-]+[:_-])?tests?([:_-][\w:-]+)?$|^(check|ci|verify)$")
+_TESTS_INSIDE = re.compile(r"\bmanage\.py test\b|\b(pytest|tox|nox)\b")
 _PART_OF_ALL = re.compile(r"e2e|end-to-end|smoke|bench|perf|selenium|playwright", re.IGNORECASE)
 
 
@@ -206,12 +207,16 @@ def manages(command: Command) -> str:
 
 
 def delegated(workflows: Workflows) -> Iterator[tuple[Step, Command]]:
-    """Commands of jobs that judge changes which leave the tests to a file: `make test`, `tox`, `./scripts/test.sh`."""
+    """Commands of jobs that judge changes which leave the tests to a file, `make test`, `tox`, `./scripts/test.sh`, or
+    to a shell in a container."""
     for workflow in judging(workflows):
         for step in workflow.steps:
             for command in commands_of(step) if not step.is_written else ():
                 runner = command.name in ("make", "just", "task", "invoke", "inv", "hatch", "poe")
                 asked = runner and any(_TASK_OF_TESTS.search(word.text) for word in command.args)
                 script = any(_SCRIPT_OF_TESTS.fullmatch(word.text) for word in command.argv[:2])
-                if command.name in ("tox", "nox") or asked or script:
+                inside = command.words[0].text in _CONTAINERS and any(
+                    _TESTS_INSIDE.search(w.text) for w in command.words
+                )
+                if command.name in ("tox", "nox") or asked or script or inside:
                     yield step, command

@@ -15,6 +15,10 @@ from fixer.model import Address, Change
 from fixer.records import entity
 from fixer.scripts import known_to_be_code
 
+_HERE = re.compile(r"^(\$PWD|\$\{PWD\}|\$\(pwd\)|`pwd`|\$GITHUB_WORKSPACE|\$\{GITHUB_WORKSPACE\})(?=/|$)")
+"""The folder in which a command is given, or the checkout of a workflow."""
+_OF_THE_HOST = re.compile(rf"[./~]|\$\{{?HOME\b|{_HERE.pattern}")
+
 
 class Build(NamedTuple):
     """How an image is built, paths from the top of the repository. `dockerfile` is empty where it stands inline."""
@@ -92,9 +96,7 @@ class Service:
         """Ports inside the container that are published; ranges give their ends."""
         found: list[int] = []
         for item in sequence(self.data.get("ports")):
-            text = str(item.get("target", "")) if isinstance(item, dict) else str(item)
-            last = re.fullmatch(r"(\d{1,5})(?:-(\d{1,5}))?(?:/\w+)?", text.rpartition(":")[2])
-            found += [int(number) for number in last.groups() if number] if last else []
+            found += ports_of(str(item.get("target", "")) if isinstance(item, dict) else str(item))
         return tuple(found)
 
     @property
@@ -106,15 +108,26 @@ class Service:
                 folder = _within(self.folder, source) if bind else None
                 found.append(Mount(source, str(item.get("target", "")), bind, folder, item.get("read_only") is True))
                 continue
-            # A variable may hold a colon: ${DATA:-./data}:/data
-            parts = re.sub(r"\$\{[^}]*\}", lambda v: v[0].replace(":", "\0"), str(item)).split(":")
-            parts = [part.replace("\0", ":") for part in parts]
-            source, target = (parts[0], parts[1]) if len(parts) > 1 else ("", parts[0])
-            bind = re.match(r"[./~]|\$\{?(PWD|HOME)", source) is not None
-            here = re.sub(r"^\$(PWD|\{PWD\})(?=/|$)", ".", source)
-            read_only = len(parts) > 2 and "ro" in parts[2].split(",")
-            found.append(Mount(source, target, bind, _within(self.folder, here) if bind else None, read_only))
+            found.append(mount_of(str(item), self.folder))
         return tuple(found)
+
+
+def mount_of(text: str, folder: str) -> Mount:
+    """`source:target:options`, as compose files and `docker run -v` say it; `folder` is where it is said."""
+    # A variable may hold a colon: ${DATA:-./data}:/data
+    parts = re.sub(r"\$\{[^}]*\}", lambda v: v[0].replace(":", "\0"), text).split(":")
+    parts = [part.replace("\0", ":") for part in parts]
+    source, target = (parts[0], parts[1]) if len(parts) > 1 else ("", parts[0])
+    bind = _OF_THE_HOST.match(source) is not None
+    here = _HERE.sub(".", source)
+    read_only = len(parts) > 2 and "ro" in parts[2].split(",")
+    return Mount(source, target, bind, _within(folder, here) if bind else None, read_only)
+
+
+def ports_of(text: str) -> list[int]:
+    """The ports inside of the container that `8000:80` publishes; a range gives its ends."""
+    last = re.fullmatch(r"(\d{1,5})(?:-(\d{1,5}))?(?:/\w+)?", text.rpartition(":")[2])
+    return [int(number) for number in last.groups() if number] if last else []
 
 
 def _is_script(at: Address) -> bool:

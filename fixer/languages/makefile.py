@@ -8,6 +8,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator, Mapping
 from dataclasses import field
+from functools import lru_cache
 
 from fixer.records import record
 
@@ -33,7 +34,8 @@ class Target:
     recipes: list[Recipe] = field(default_factory=list)
 
 
-def targets(text: str) -> dict[str, Target]:
+@lru_cache(maxsize=64)
+def targets(text: str) -> Mapping[str, Target]:
     """The targets by name, the first of the file first; of two with one name the recipes are joined."""
     variables: dict[str, str] = {}
     found: dict[str, Target] = {}

@@ -647,6 +647,8 @@ class PythonModule:
             return ()
         code = f"from {module} import {name}"
         head = self._import_head()
+        if _is_standard(module) and head:
+            return self._add_standard_import(head, module, code)
         earlier = [
             statement
             for statement in head
@@ -665,9 +667,14 @@ class PythonModule:
         if below and not same:
             # What linters are told of an import below other code holds for both.
             told = [comment for comment in self.comments_beside(below[-1]) if "noqa" in comment]
-            return self.insert_after(below[-1], "  ".join([code, *told]))
+            code = "  ".join([code, *told])
+            above = [s for s in below if (s.module or "") < module]
+            return self.insert_after(above[-1], code) if above else self._insert_import_before(below[0], code)
         if earlier:
             return self.insert_after([s for s in earlier if s in same or not same][-1], code)
+        later = [s for s in head if isinstance(s, ast.ImportFrom) and not s.level and (s.module or "") > module]
+        if later and not _is_standard(later[0].module or ""):
+            return self._insert_import_before(later[0], code)
         if head:
             return self.insert_after(head[-1], code, blank_lines=1)
         body = self.tree.body
@@ -675,9 +682,24 @@ class PythonModule:
             return self.insert_after(body[0], code, blank_lines=1)
         return self._blocked(body[0], "has no imports above it") if body else ()
 
-    def add_sibling(self, name: str) -> Parts | None:
+    def _add_standard_import(self, head: Sequence[ast.Import | ast.ImportFrom], module: str, code: str) -> Parts:
+        """Among the imports of the standard library, behind the plain ones; above all where there are none."""
+        future = [each for each in head if _is_future(each)]
+        plain = [each for each in head if isinstance(each, ast.Import) and _is_standard(each.names[0].name)]
+        named = [each for each in head if isinstance(each, ast.ImportFrom) and each not in future and not each.level]
+        named = [each for each in named if _is_standard(each.module or "")]
+        earlier = [each for each in named if (each.module or "") < module]
+        if earlier or (plain and not named):
+            return self.insert_after((earlier or plain)[-1], code)
+        if named:
+            return self._insert_import_before(named[0], code)
+        if future:
+            return self.insert_after(future[-1], code, blank_lines=1)
+        return self._insert_import_before(head[0], code + self.source.newline)
+
+    def add_sibling(self, name: str, *, alone: bool = False) -> Parts | None:
         """Imports a module of the same package among the relative imports at the top; None where it cannot be told
-        where they stand."""
+        where they stand. `alone`: each name has a line of its own."""
         head = self._import_head()
         code = f"from . import {name}"
         near = [each for each in head if isinstance(each, ast.ImportFrom) and each.level == 1]
@@ -688,14 +710,17 @@ class PythonModule:
             last = far[-1]
             is_above = isinstance(last, ast.ImportFrom) and last.level > 1
             return self.insert_after(last, code, blank_lines=0 if is_above else 1)
-        if not near[0].module:
+        if near[0].module:
+            return self._insert_import_before(near[0], code)
+        if not alone:
             return self._import_too(near[0], name)
-        return self._insert_import_before(near[0], code)
+        above = [each for each in near if not each.module and each.names[0].name < name]
+        return self.insert_after(above[-1], code) if above else self._insert_import_before(near[0], code)
 
-    def _insert_import_before(self, statement: ast.ImportFrom, code: str) -> Parts:
+    def _insert_import_before(self, statement: ast.Import | ast.ImportFrom, code: str) -> Parts:
         start = self.source.line_start(self.span(statement).start)
         patch = _Patch(Span(start, start), code + self.source.newline)
-        return self._edits([patch], [Change("insert", (int(self._addresses[id(statement)][0]),), code)])
+        return self._edits([patch], [Change("insert", (int(self._addresses[id(statement)][0]),), code.rstrip())])
 
     def _import_too(self, statement: ast.ImportFrom, name: str) -> Parts | None:
         """Another name for `from . import a, b`, in the order of the alphabet."""
@@ -829,7 +854,8 @@ class PythonModule:
         text = "".join(f"{newline}{indent}{pair}," for pair in pairs)
         if entry.comma is not None:
             return [_Patch(Span(at, at), text)]
-        text = text[:-1]
+        if len(entries) > 1:  # black puts no comma behind the only entry, and one behind the last of several
+            text = text[:-1]
         if at == end:
             return [_Patch(Span(at, at), "," + text)]
         return [_Patch(Span(end, end), ","), _Patch(Span(at, at), text)]

@@ -31,6 +31,7 @@ class Gate(NamedTuple):
     lines_after_imports: int | None = None
     is_typed: bool = False
     bans_relative: bool = False
+    is_single_line: bool = False
 
     def looks_for(self, code: str, path: str) -> bool:
         """Whether this linter would complain of `code` in a file, by its path from the folder of the gate."""
@@ -66,6 +67,11 @@ class Style(NamedTuple):
         return any(gate.is_typed or gate.looks_for("ANN001", _below(self.path, at)) for at, gate in self.gates)
 
     @property
+    def is_single_line(self) -> bool:
+        """Whether each name that is imported has a line of its own."""
+        return any(gate.is_single_line for _, gate in self.gates)
+
+    @property
     def bans_relative(self) -> bool:
         """Whether `from . import x` is refused."""
         return any(gate.bans_relative for _, gate in self.gates)
@@ -75,13 +81,14 @@ class Style(NamedTuple):
 
         Where no linter is configured the comment stands, for those who run one by hand.
         """
-        linters = [(folder, gate) for folder, gate in self.gates if gate.selected]
-        wanted = [
-            code
-            for code in codes
-            if not linters or any(gate.looks_for(code, _below(self.path, folder)) for folder, gate in linters)
-        ]
+        linted = any(gate.selected for _, gate in self.gates)
+        wanted = [code for code in codes if not linted or self.is_refused(code)]
         return f"  # noqa: {', '.join(wanted)}" if wanted else ""
+
+    def is_refused(self, code: str) -> bool:
+        """Whether one of the linters looks for this in the file."""
+        linters = ((folder, gate) for folder, gate in self.gates if gate.selected)
+        return any(gate.looks_for(code, _below(self.path, folder)) for folder, gate in linters)
 
 
 class PythonStyles(NamedTuple):
@@ -166,14 +173,20 @@ def _ruff(table: Mapping[str, Any]) -> Gate:
     rows = tuple((pattern, tuple(map(str, sequence(codes)))) for pattern, codes in by_file.items())
     excluded = tuple(str(each) for holder in (table, lint) for each in sequence(holder.get("exclude")))
     excluded += tuple(map(str, sequence(table.get("extend-exclude"))))
-    lines = natural(mapping(lint.get("isort")).get("lines-after-imports"))
+    isort = mapping(lint.get("isort"))
+    lines = natural(isort.get("lines-after-imports"))
+    single = isort.get("force-single-line") is True
     tidy = mapping(lint.get("flake8-tidy-imports")).get("ban-relative-imports")
     width = natural(table.get("line-length")) or WIDTH
-    return Gate(width, selected, ignored, rows, excluded, lines, bans_relative=tidy == "all")
+    return Gate(width, selected, ignored, rows, excluded, lines, bans_relative=tidy == "all", is_single_line=single)
 
 
 def _isort(table: Mapping[str, Any]) -> Gate:
-    return Gate(None, lines_after_imports=natural(table.get("lines_after_imports")))
+    # https://pycqa.github.io/isort/docs/configuration/profiles.html
+    said = str(table.get("force_single_line", table.get("profile") in ("google", "open_stack")))
+    return Gate(
+        None, lines_after_imports=natural(table.get("lines_after_imports")), is_single_line=said.lower() == "true"
+    )
 
 
 def _mypy(table: Mapping[str, Any]) -> Gate:

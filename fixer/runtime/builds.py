@@ -35,6 +35,7 @@ _BUILD_FILE = re.compile(
 _READ = re.compile(
     r"\.(sh|bash|ini|py)$|^[\w-]+$|^[\w.-]*requirements[\w.-]*\.txt$|^(pyproject\.toml|setup\.(py|cfg))$"
 )
+_CONFIGURES = re.compile(r"^([\w-]+/){0,3}(config|configuration|conf|env|environment|settings|constants)\.py$")
 
 
 @entity
@@ -42,18 +43,22 @@ class ImageBuild:
     """How one image is built and who runs it. `context` is a folder from the top of the repository, None where none
     fits; `contexts` are all that builds of its Dockerfile say.
 
-    `programs` are what runs it, first the image as it is built; `is_action` says that GitHub runs it as an action.
+    `programs` are what runs it, first the image as it is built; `called` are containers that scripts and jobs start of
+    it for a while; `is_action` says that GitHub runs it as an action.
     `files` are those of the context, from there, whether ignored or not; `texts` are the scripts that it may start, the
-    lists that it installs from, and what says how projects are built. `ignore_path` is the ignore file that the builder
+    lists that it installs from, and what says how projects are built, `configuration` modules of Python that are named
+    for what they configure. `ignore_path` is the ignore file that the builder
     reads, or would read; `ignore_fault` says why it cannot be read here.
     """
 
     image: Image
     contexts: tuple[str, ...]
     programs: tuple[Program, ...]
+    called: tuple[Program, ...]
     is_action: bool
     files: tuple[str, ...] = field(repr=False)
     texts: dict[str, str] = field(repr=False)
+    configuration: dict[str, str] = field(repr=False)
     ignore_path: str
     ignore: Lines | None
     ignore_fault: str
@@ -131,13 +136,29 @@ class ImageBuilds:
             usual = posixpath.join(context or "", ".dockerignore")
             candidates = (f"{path}.dockerignore", usual, posixpath.join(context or "", ".containerignore"))
             ignore_path = next((name for name in candidates if repository.exists(name)), usual)
-            programs = tuple(each for each in runtime.programs if each.image is image and each.origin not in JOBS)
+            running = [each for each in runtime.programs if each.image is image]
+            programs = tuple(each for each in running if each.origin not in JOBS)
+            called = tuple(each for each in running if each.origin in JOBS and each.written is None)
             texts = _texts(image.dockerfile, programs, context, files, repository)
             ignore, fault = _lines(ignore_path, repository)
             contexts = {b.context for other in runtime.images.images if other.path == path for b in other.builds}
             builds.append(
                 ImageBuild(
-                    image, tuple(sorted(contexts)), programs, path in actions, files, texts, ignore_path, ignore, fault
+                    image,
+                    tuple(sorted(contexts)),
+                    programs,
+                    called,
+                    path in actions,
+                    files,
+                    texts,
+                    {
+                        path: repository.text(posixpath.join(context or "", path))
+                        for path in files
+                        if _CONFIGURES.search(path)
+                    },
+                    ignore_path,
+                    ignore,
+                    fault,
                 )
             )
         builds.sort(key=lambda build: (build.path, build.image.stage.index))

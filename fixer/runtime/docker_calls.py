@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from dataclasses import replace
 from typing import TYPE_CHECKING, NamedTuple
 
+from fixer.docker.compose import Mount, mount_of, ports_of
 from fixer.runtime.composed import Compositions
 from fixer.runtime.following import Where, is_docker
 from fixer.runtime.images import Images
@@ -30,19 +31,60 @@ _VALUED = frozenset((
 ))  # fmt: skip
 
 
+_DETACHED = re.compile(r"-[a-z]*d[a-z]*|--detach")
+"""`-d`, also among other short options: `-itd`."""
 _PROGRAMS = ("docker", "docker-compose", "podman", "podman-compose")
 
 
 class Call(NamedTuple):
-    """A call of docker: `verb` is `run`, `exec`, `up` …; `what` the service or image; `rest` what is run there."""
+    """A call of docker: `verb` is `run`, `exec`, `up` …; `what` the service or image; `rest` what is run there.
+    `options` stand before these, each with its value, in the order in which they are given."""
 
     composes: bool
     verb: str
     what: str
     rest: tuple[str, ...]
-    files: tuple[str, ...]
-    variables: tuple[tuple[str, str | None], ...]
-    entrypoint: str
+    options: tuple[tuple[str, str], ...]
+
+    def given(self, *names: str) -> tuple[str, ...]:
+        """The values of all options with one of these names."""
+        return tuple(value for name, value in self.options if name in names)
+
+    @property
+    def files(self) -> tuple[str, ...]:
+        """The compose files that it names."""
+        return self.given("-f", "--file") if self.composes else ()
+
+    @property
+    def entrypoint(self) -> str:
+        return next(iter(self.given("--entrypoint")), "")
+
+    @property
+    def stays(self) -> bool:
+        """Whether the container goes on when the command has ended."""
+        return any(_DETACHED.fullmatch(name) for name, _ in self.options) or bool(self.given("--restart"))
+
+    @property
+    def rights(self) -> str:
+        """Which rights of root it gives on purpose, as words behind "gives"."""
+        if self.given("--privileged", "--cap-add") or "host" in self.given("--pid"):
+            return "rights of root"
+        return "devices of the host" if self.given("--device") else ""
+
+    def mounts(self, folder: str) -> tuple[Mount, ...]:
+        """What it mounts, given in this folder of the repository."""
+        found = [mount_of(text, folder) for text in self.given("-v", "--volume")]
+        found = [each._replace(bind=each.bind or each.source.startswith("$")) for each in found]
+        for text in self.given("--mount"):
+            said = dict(part.partition("=")[::2] for part in text.split(","))
+            source, target = (
+                said.get("source", said.get("src", "")),
+                said.get("target", said.get("dst", said.get("destination", ""))),
+            )
+            read_only = "readonly" in said or "ro" in said
+            plain = mount_of(f"{source}:{target}", folder)
+            found.append(plain._replace(bind=said.get("type") == "bind", read_only=read_only))
+        return tuple(found)
 
 
 def call_of(started: Started) -> Call | None:
@@ -72,16 +114,8 @@ def call_of(started: Started) -> Call | None:
             at += 1
         else:
             given.append((option, value))
-    variables = tuple(
-        (name, value if equals else None)
-        for option, text in given
-        if option in ("-e", "--env")
-        for name, equals, value in [text.partition("=")]
-    )
-    files = tuple(text for option, text in given if composes and option in ("-f", "--file"))
-    entrypoint = next((text for option, text in given if option == "--entrypoint"), "")
     verb, what = [*plain, "", ""][:2]
-    return Call(composes, verb, what, tuple(words[at:]), files, variables, entrypoint)
+    return Call(composes, verb, what, tuple(words[at:]), tuple(given))
 
 
 def starts_composition(started: Started) -> bool:
@@ -140,8 +174,7 @@ def contained(
     words = Launch.of_words(call.rest, Fixed(started.path, started.line)) if call.rest else None
     entry = Launch.of_words([call.entrypoint], Fixed(started.path, started.line)) if call.entrypoint else None
     launch = launched(entry, words, image, where, place.name)
-    values = _given(call, place)
-    environment = Environment(values, OutOfReach(place, f"{started.path}:{started.line}"))
+    environment = Environment(_given(call, place), OutOfReach(place, f"{started.path}:{started.line}"))
     yield Program(
         call.what,
         place,
@@ -150,10 +183,14 @@ def contained(
         environment,
         image,
         call.what,
+        user=next(iter(call.given("-u", "--user")), ""),
+        mounts=call.mounts(started.folder or ""),
         settings=launch.settings(environment),
         is_django=launch.is_django(environment),
         unfollowed=launch.unknown,
         calls=launch.calls,
+        ports=tuple(port for text in call.given("-p", "--publish") for port in ports_of(text)),
+        rights=call.rights,
     )
 
 
@@ -189,6 +226,5 @@ def _again(
 
 
 def _given(call: Call, place: Place) -> tuple[Value, ...]:
-    return tuple(
-        Value(name, None if text is None or "$" in text else text, place) for name, text in reversed(call.variables)
-    )
+    said = [text.partition("=") for text in reversed(call.given("-e", "--env"))]
+    return tuple(Value(name, text if equals and "$" not in text else None, place) for name, equals, text in said)

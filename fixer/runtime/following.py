@@ -9,7 +9,7 @@ import shlex
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import yaml
 
@@ -39,6 +39,8 @@ _ARGUMENTS = frozenset(("$@", "$*", "${@}", "${*}", "$1"))
 _PRINTS = frozenset(("echo", "printf"))
 _SHEBANG = re.compile(r"#!.*\b(ba|da|a|z)?sh\b")
 _SCRIPT = re.compile(r"\.(sh|bash)$")
+_BELOW_A_VARIABLE = re.compile(r"(?:.*/)?\$(?:\w+|\{\w+\})/((?:[\w.-]+/)+[\w.-]+)")
+"""A path in folders below one that a variable names, which may well be the top of the repository."""
 _ON_PATH = ("/usr/local/bin", "/usr/bin", "/bin")
 # Entrypoints that base images bring, which end by running their arguments.
 _OF_IMAGES = frozenset(("docker-entrypoint.sh", "docker-php-entrypoint", "launcher", "entrypoint"))
@@ -108,7 +110,8 @@ class Where:
     def program(self, word: str) -> str | None:
         """The file that a command's first word starts."""
         if "$" in word:
-            return None
+            below = _BELOW_A_VARIABLE.fullmatch(word)
+            return below[1] if below is not None and self.repository.exists(below[1]) else None
         if "/" in word or _SCRIPT.search(word):
             return self._file(word)
         if not self.contained:
@@ -231,7 +234,10 @@ class Followed:
             elif (script := _python_script(command, where)) is not None:
                 self._python(script, command, code, where, depth)
             elif path is None and _SCRIPT.search(word.text):
-                self.unknown.append(f"{code.text.path}: {word.text} is not in the repository")
+                where_it_is = (
+                    f"which script {word.text} is" if "$" in word.text else f"{word.text} is not in the repository"
+                )
+                self.unknown.append(f"{code.text.path}: {where_it_is}")
                 self._rest(command, code, where, depth)
             elif path is None and code.runs_arguments and _starts_script(command, where):
                 self._rest(command, code, where, depth)
@@ -271,7 +277,7 @@ class Followed:
             if text in ("-o", "+o", "-O"):
                 continue
             if not text.startswith(("-", "+")) and command.argv[at - 1].text not in ("-o", "+o", "-O"):
-                path = where.located(text)
+                path = where.program(text) if "$" in text else where.located(text)
                 if path is not None and where.repository.exists(path):
                     self._follow(path, command, at + 1, code, where, depth)
                 elif "$" in text:
@@ -364,19 +370,34 @@ class Followed:
             return
         self.seen_files.add(path)
         self._call(command, code, where)
-        for _, text, line in supervised(where.repository.text(path)):
-            self.run(Code.of(text, Fixed(path, line)), where, depth=depth + 1)
+        for each in supervised(where.repository.text(path)):
+            here = where.entered(each.folder) if each.folder else where
+            self.run(Code.of(each.command, Fixed(path, each.line)), here, depth=depth + 1)
 
 
-def supervised(text: str) -> Iterator[tuple[str, str, int]]:
-    """(name, command, line) of the programs of supervisor's configuration."""
-    name = ""
-    for number, line in enumerate(text.split("\n"), 1):
-        section = re.match(r"\[program:([^\]]+)\]", line.strip())
-        name = section[1] if section else "" if line.startswith("[") else name
-        found = re.match(r"command\s*=\s*(.*)", line)
-        if found and name:
-            yield name, re.sub(r"%\((?:ENV_)?(\w+)\)s", r"${\1}", re.sub(r"\s;.*", "", found[1])).strip(), number
+class Supervised(NamedTuple):
+    """A program of supervisor's configuration; `folder` is where it starts, empty where nothing says it."""
+
+    name: str
+    command: str
+    line: int
+    folder: str
+
+
+_SETTING = r"(?:[^\[\n].*)?"  # a line that begins no section
+
+
+def supervised(text: str) -> Iterator[Supervised]:
+    """The programs of supervisor's configuration."""
+    for section in re.finditer(rf"^\[program:([^\]\n]+)\].*\n((?:{_SETTING}\n)*{_SETTING})", text, re.MULTILINE):
+        given = {
+            found[1]: (re.sub(r"%\((?:ENV_)?(\w+)\)s", r"${\1}", re.sub(r"\s;.*", "", found[2])).strip(), found.start())
+            for found in re.finditer(r"^(command|directory)\s*=\s*(.*)$", section[2], re.MULTILINE)
+        }
+        if "command" in given:
+            command, start = given["command"]
+            line = text.count("\n", 0, section.start(2) + start) + 1
+            yield Supervised(section[1], command, line, given.get("directory", ("", 0))[0])
 
 
 def _python_script(command: Command, where: Where) -> str | None:

@@ -517,10 +517,11 @@ def _resolved(text: str, step: Step, cell: Mapping[str, str], owner: str) -> str
     """A text with what is known of its expressions and variables put in, and `*` for the rest."""
 
     def variable(name: str) -> str | None:
-        for holder in (step.data, step.job.data if step.job is not None else {}, step.workflow.plain()):
-            env = holder.get("env") if isinstance(holder, dict) else None
-            if isinstance(env, dict) and name in env:
-                return str(env[name])
+        for holder in (step.node, step.job.node if step.job is not None else None, step.workflow.root):
+            env = holder.get("env") if holder is not None else None
+            given = env.data if env is not None else None
+            if isinstance(given, dict) and name in given:
+                return str(given[name])
         return None
 
     def value(expression: Expression) -> str:

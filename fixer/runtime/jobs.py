@@ -9,6 +9,8 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Self
 
 from fixer.github.expressions import expressions_in
+from fixer.github.remote import of_action as of_ssh_action
+from fixer.github.remote import over_ssh
 from fixer.github.workflow import Job, Step, Workflow
 from fixer.github.workflows import Workflows, path_within
 from fixer.languages.dockerfile import ImageRef
@@ -16,7 +18,7 @@ from fixer.languages.tables import mapping, sequence
 from fixer.languages.yaml import Node
 from fixer.records import entity
 from fixer.runtime.composed import Compositions, with_merged
-from fixer.runtime.docker_calls import contained, published, starts_composition
+from fixer.runtime.docker_calls import call_of, contained, published, starts_composition
 from fixer.runtime.following import Code, Followed, Where, is_docker
 from fixer.runtime.holders import InMapping
 from fixer.runtime.images import Images
@@ -24,7 +26,7 @@ from fixer.runtime.places import Place
 from fixer.runtime.programs import Environment, Program, Server, Started, Value
 from fixer.runtime.servers import addresses, server_of_image
 from fixer.runtime.settings import loads, runs_django
-from fixer.runtime.texts import InYaml
+from fixer.runtime.texts import Fixed, InYaml
 
 if TYPE_CHECKING:
     from fixer.repository import Repository
@@ -91,6 +93,7 @@ def _steps(
     for step in job.steps:
         if step.run is None:
             there += _of_action(step)
+            yield from _of_ssh_action(step, compositions, images, repository)
             continue
         script = step.script
         if script is None:
@@ -120,6 +123,34 @@ def _steps(
         )
         for started in followed.commands:
             yield from contained(started, place, "workflow", compositions, images, repository)
+            for remote in over_ssh(started.command) if started.command.name == "ssh" else ():
+                code = Code(remote, Fixed(started.path, started.line))
+                yield from _on_a_server(code, place, compositions, images, repository)
+
+
+def _of_ssh_action(
+    step: Step, compositions: Compositions | None, images: Images | None, repository: Repository
+) -> Iterator[Program]:
+    remote = of_ssh_action(step)
+    if remote is not None:
+        place = Place.of(
+            step.workflow.source, step.span.start, step.span.end, f"jobs.{step.job.id if step.job else ''}"
+        )
+        code = Code(remote.script, InYaml(step.workflow, remote.node))
+        yield from _on_a_server(code, place, compositions, images, repository)
+
+
+def _on_a_server(
+    code: Code, place: Place, compositions: Compositions | None, images: Images | None, repository: Repository
+) -> Iterator[Program]:
+    """The containers of this repository's images that commands start on a server, and leave running there."""
+    followed = Followed()
+    followed.run(code, Where(repository, None))
+    for started in followed.commands:
+        call = call_of(started)
+        if call is not None and not call.composes and call.verb == "run":
+            origin = "server" if call.stays else "workflow"
+            yield from contained(started, place, origin, compositions, images, repository)
 
 
 def _of_action(step: Step) -> Iterator[Server]:

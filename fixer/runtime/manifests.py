@@ -74,6 +74,7 @@ class _Said:
     user: str = ""
     mounts: tuple[Mount, ...] = ()
     unknown: tuple[str, ...] = ()
+    rights: str = ""
 
 
 def _program(said: _Said, repository: Repository) -> Program:
@@ -101,6 +102,7 @@ def _program(said: _Said, repository: Repository) -> Program:
         launch.is_django(environment),
         launch.unknown,
         calls=launch.calls,
+        rights=said.rights,
     )
 
 
@@ -452,9 +454,19 @@ def _task_definition(path: str, repository: Repository, images: Images | None) -
             _words(document, each.get("entryPoint")), _words(document, each.get("command")),
             user=scalar(each.get("user")),
             mounts=tuple(_mounts(each)),
-            unknown=files,
+            unknown=files, rights=_rights(each),
         )  # fmt: skip
         yield _program(said, repository)
+
+
+def _rights(container: Node) -> str:
+    """https://docs.aws.amazon.com/AmazonECS/latest/APIReference/API_ContainerDefinition.html"""
+    linux = container.get("linuxParameters")
+    capabilities = linux.get("capabilities") if linux is not None else None
+    added = capabilities.get("add") if capabilities is not None else None
+    if scalar(container.get("privileged")) == "true" or (added is not None and added.items):
+        return "rights of root"
+    return "devices of the host" if linux is not None and _items(linux.get("devices")) else ""
 
 
 def _mounts(container: Node) -> Iterator[Mount]:
@@ -496,6 +508,7 @@ def _systemd(path: str, repository: Repository, images: Images | None) -> Iterat
     unknown = tuple(f"{path}: {text}, which is not in the repository" for text, _ in said.get("EnvironmentFile", ()))
     commands = [*said.get("ExecStartPre", ()), *said.get("ExecStart", ())]
     code = " && ".join(_on_machine(text.lstrip("-@:+!")) for text, _ in commands)
+    code = _started_in(said.get("WorkingDirectory", [("", 0)])[-1][0].lstrip("-"), code, repository)
     place = Place(path, _NOWHERE, said["ExecStart"][0][1], name)
     yield _program(
         _Said(
@@ -510,14 +523,24 @@ def _systemd(path: str, repository: Repository, images: Images | None) -> Iterat
 def _supervisor(path: str, repository: Repository, images: Images | None) -> Iterator[Program]:
     """https://supervisord.org/configuration.html#program-x-section-settings"""
     source = repository.read(path)
-    for name, text, line in supervised(source.text):
+    for each in supervised(source.text):
+        name, line = each.name, each.line
         place = Place(path, _NOWHERE, line, name)
-        code = Code.of(_on_machine(text), Fixed(path, line))
+        code = Code.of(_started_in(each.folder, _on_machine(each.command), repository), Fixed(path, line))
         said = _Said(
             name, place, "supervisor", OutOfReach(place, path), command=Launch.of_shell(code), host="",
             unknown=(f"{place}: what starts supervisor sets",),
         )  # fmt: skip
         yield _program(said, repository)
+
+
+def _started_in(folder: str, code: str, repository: Repository) -> str:
+    """Code that is started in a folder of the machine, from that of the repository which stands there: the longest end
+    of its path that is one. Another folder is not known."""
+    parts = folder.strip("/").split("/") if folder else []
+    ends = ("/".join(parts[at:]) for at in range(len(parts)))
+    here = next((end for end in ends if repository.has_folder(end)), folder)
+    return f"cd {shlex.quote(here)} && {code}" if folder else code
 
 
 def _on_machine(command: str) -> str:

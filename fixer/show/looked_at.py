@@ -20,6 +20,8 @@ def looked_at(coverage: Coverage) -> str:
         said.append(f"Not readable: {coverage.unreadable}.")
     if coverage.left_out:
         said.append(f"Left out: {listed(f'{number} {why}' for why, number in sorted(coverage.left_out.items()))}.")
+    if coverage.idle:
+        said.append(f"--exclude leaves nothing out by {listed(map(visible, coverage.idle))}.")
     if coverage.unknown_actions:
         said.append(_unknown(coverage.unknown_actions))
     return " ".join(said)

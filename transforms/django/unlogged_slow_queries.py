@@ -185,7 +185,11 @@ def _called(module: PythonModule, name: str, style: Style, chain: tuple[Settings
     """The code at the end of the settings, and the import at their top where it can stand there."""
     package = name.rpartition(".")[0]
     is_included = any("split_settings" in each.document.source.text for each in chain)  # run within another module
-    importing = None if not package or is_included or style.bans_relative else module.add_sibling("slow_queries")
+    importing = (
+        None
+        if not package or is_included or style.bans_relative
+        else module.add_sibling("slow_queries", alone=style.is_single_line)
+    )
     if importing is not None:
         return "slow_queries.watch()", importing
     absolute = f"from {package} import slow_queries" if package else "import slow_queries"

@@ -61,7 +61,7 @@ CERTIFICATES = re.compile(r"(?i)(^|/)(ca|ca-certificates|certs?|certificates?|ke
 ENVIRONMENTS = (".env", ".env.local", ".env.production")
 LEAKS_NAMED = 5
 # python-dotenv, django-environ, environs and python-decouple.
-READS_ENV = re.compile(r"\bload_dotenv\(|\bread_env\(|^from decouple import", re.MULTILINE)
+READS_ENV = re.compile(r"\b(load_dotenv|dotenv_values|read_env|RepositoryEnv)\(|^from decouple import", re.MULTILINE)
 # A folder in which something is started is one where a `.env` may lie.
 STARTED = re.compile(
     r"^(\.env.*|.*dockerfile.*|(docker-)?compose.*\.ya?ml|manage\.py|package\.json|pyproject\.toml|setup\.(py|cfg)"
@@ -323,8 +323,10 @@ def _fed_by_the_image(build: ImageBuild, django: DjangoProject | None) -> tuple[
     """What a person must look at where the settings read a `.env`, and a program is given it by the image alone."""
     projects = django.projects if django is not None else ()
     modules = [module for each in projects for module in each.modules.values()]
-    if not any(READS_ENV.search(module.document.source.text) for module in modules):
+    beside = next((path for path, text in build.configuration.items() if READS_ENV.search(text)), "")
+    if not beside and not any(READS_ENV.search(module.document.source.text) for module in modules):
         return ()
+    known = any(each.environment for each in projects)
     required = {read.name for each in projects for read in each.environment if read.required}
     for program in build.runners:
         mounted = any(mount.bind and is_within(program.folder or "/", (mount.target,)) for mount in program.mounts)
@@ -333,6 +335,8 @@ def _fed_by_the_image(build: ImageBuild, django: DjangoProject | None) -> tuple[
         lacking = sorted(name for name in required if not program.environment.sets(name))
         if not program.environment.values:
             given = f"gives {program.name!r} no variables"
+        elif beside and not known:
+            given = f"gives {program.name!r} no file of variables, and {beside} reads one"
         elif lacking:
             more = f" ({len(lacking)} in all)" if len(lacking) > 3 else ""
             given = f"does not give {program.name!r} {listed(lacking[:3])}{more}"

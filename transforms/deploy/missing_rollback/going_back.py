@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Mapping
 from dataclasses import field, replace
+from functools import lru_cache
 from itertools import count
 from typing import Any
 
@@ -36,6 +37,7 @@ _IS_A_NAME = re.compile(
 )
 
 
+@lru_cache(maxsize=64)
 def name_in_secret(workflow: Workflow) -> str:
     """A secret that holds the name of something; empty where there is none."""
     return next(filter(_IS_A_NAME.match, names_read("secrets", workflow.plain())), "")

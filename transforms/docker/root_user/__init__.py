@@ -162,9 +162,11 @@ def _cure(
         blocked = instruction_breaks(container, state, folders, options)
         if blocked is not None:
             return blocked
-    return folder_breaks(container, folders) or start_breaks(container, folders, options) or handed_over_to_a_user(
-        container, builds, image, folders, options
-    )  # fmt: skip
+    return (
+        folder_breaks(container, folders, options)
+        or start_breaks(container, folders, options)
+        or handed_over_to_a_user(container, builds, image, folders, options)
+    )
 
 
 def _ships_images(dockerfile: Dockerfile, builds: ImageBuilds) -> bool:

@@ -4,11 +4,13 @@ import posixpath
 import re
 from collections.abc import Iterator
 
+from fixer.docker.compose import Mount
 from fixer.docker.homes import runner_in_home, tool_in_home
 from fixer.docker.privileges import is_within, low_port, needs_root, settings_need_root
 from fixer.languages.dockerfile import expanded
+from fixer.languages.toml import toml_value
 from fixer.model import Blocked
-from fixer.runtime.programs import Started
+from fixer.runtime.programs import Program, Started
 from fixer.runtime.states import Container, State
 from transforms.docker.root_user.folders import EMPTY, SYSTEM, Folders
 from transforms.docker.root_user.options import Options
@@ -19,7 +21,17 @@ ENGINE = re.compile(
 )
 # What starts nothing of the image.
 IDLE = re.compile(
-    r"(/(usr/)?bin/)?((ba|da|a|z)?sh( -l| --login| -i)?|tail -f /dev/null|sleep (infinity|inf|\d+d?)|true|cat)"
+    r"(/(usr/)?bin/)?((ba|da|a|z)?sh( -l| --login| -i)?|tail -f /dev/null|sleep (infinity|inf|\d+d?)|true|cat"
+    r"|i?python[\d.]*|node|irb)"
+)
+
+
+# https://refspecs.linuxfoundation.org/FHS_3.0/fhs/ch03.html
+SOCKET = re.compile(r"[.-]sock(et)?(-ro)?$|^/(var/)?run/")
+OF_THE_SYSTEM = re.compile(r"/($|(bin|boot|dev|etc|lib\d*|proc|root|run|sbin|sys|usr|var)(/|$))")
+FOR_EVERYBODY = re.compile(
+    r"/etc/(localtime|timezone|hosts|hostname|resolv\.conf|passwd|group|ssl/certs|pki|ca-certificates|fonts)(/|$)"
+    r"|/usr/(local/)?share/|/dev/(shm|null|u?random)$|/var/(tmp|www)(/|$)"
 )
 
 
@@ -158,17 +170,35 @@ def _closed_mode(state: State, folders: Folders) -> str:
     return ""
 
 
-def folder_breaks(container: Container, folders: Folders) -> Blocked | None:
-    for program in container.build.runners:
+def _belongs_to_root(mount: Mount, program: Program, options: Options) -> Blocked | None:
+    """What is mounted of the host that only root may use there."""
+    where = f"{program.path} mounts {mount.source} of the host into {program.name!r}"
+    said = f"rules.root-user.mounted = {toml_value([*options.mounted, mount.target])}"
+    if SOCKET.search(mount.source):
+        return Blocked(
+            f"{where}: the socket of a service, which belongs to root or to a group of the host",
+            "leave it; or give the user that group (group_add), then say so",
+            said,
+        )
+    if mount.bind and OF_THE_SYSTEM.match(mount.source) and not FOR_EVERYBODY.match(mount.source):
+        return Blocked(
+            f"{where}: a part of its system, which belongs to root",
+            "leave it; or let the user use it, then say so",
+            said,
+        )
+    return None
+
+
+def folder_breaks(container: Container, folders: Folders, options: Options) -> Blocked | None:
+    for program in (*container.build.runners, *container.build.called):
         where = f"{program.path} gives {program.name!r}"
         if program.rights == "devices of the host":
             return Blocked(f"{where} devices of the host, which belong to root", "leave it, or use group_add")
         if program.rights:
             return Blocked(f"{where} {program.rights} on purpose", "leave it, or take them away")
-        if any(mount.source.endswith("docker.sock") for mount in program.mounts):
-            return Blocked(
-                f"{program.path} mounts the engine's socket into {program.name!r}, which needs root", "leave it"
-            )
+        for mount in program.mounts:
+            if mount.target not in options.mounted and (blocked := _belongs_to_root(mount, program, options)):
+                return blocked
         if any(is_within(mount.target, ("/root",)) for mount in program.mounts):
             return Blocked(
                 f"{program.path} mounts something into /root of {program.name!r}, which only root can enter",

@@ -9,9 +9,10 @@ from fixer.docker.privileges import User, is_within
 from fixer.documents import DEVELOPMENT
 from fixer.languages.toml import toml_value
 from fixer.model import Blocked, Parts, listed
-from fixer.runtime.builds import ImageBuild, ImageBuilds
+from fixer.runtime.builds import JOBS, ImageBuild, ImageBuilds
 from fixer.runtime.programs import Program
 from fixer.runtime.states import Container
+from transforms.docker.root_user.breaks import FOR_EVERYBODY
 from transforms.docker.root_user.building import brings_sources
 from transforms.docker.root_user.folders import Folders
 from transforms.docker.root_user.options import Options
@@ -30,14 +31,10 @@ def on_sources(container: Container, folders: Folders) -> list[Program]:
 
 def _is_source(mount: Mount, container: Container, folders: Folders) -> bool:
     """Whether a mount brings a folder of the context that holds files of the repository."""
-    build = container.build
-    if not mount.bind or mount.read_only or mount.folder is None or build.context is None:
+    if not mount.bind or mount.read_only or not _is_of_the_repository(mount, container):
         return False
-    inside = posixpath.relpath(mount.folder or ".", build.context or ".")
-    brings = inside == "." or any(
-        path.startswith(f"{inside}/") and not posixpath.basename(path).startswith(".git") for path in build.files
-    )
-    return brings and is_within(mount.target.rstrip("/"), folders.roots)
+    inside = posixpath.relpath(mount.folder or ".", container.build.context or ".")
+    return inside not in container.build.files and is_within(mount.target.rstrip("/"), folders.roots)
 
 
 def kept_working(container: Container, folders: Folders, user: User, options: Options) -> list[Parts] | Blocked:
@@ -57,11 +54,13 @@ def kept_working(container: Container, folders: Folders, user: User, options: Op
             "user could not write",
             "leave it as the image of development; one that is deployed gets its sources by COPY",
         )
-    for program in container.build.runners:
+    for program in (*container.build.runners, *container.build.called):
         for mount in program.mounts:
             if mount.read_only or mount.target in options.mounted or program.user or program in developing:
                 continue
-            if not is_within(mount.target.rstrip("/"), folders.all):
+            # Data of the host may lie anywhere; what the repository holds is written to only where the application is.
+            foreign = mount.bind and not _is_of_the_repository(mount, container)
+            if not foreign and not is_within(mount.target.rstrip("/"), folders.all):
                 continue
             # A volume of Docker's takes over the owner that the folder has in the image, one of Fly's is root's.
             # https://fly.io/docs/volumes/overview/
@@ -77,7 +76,7 @@ def kept_working(container: Container, folders: Folders, user: User, options: Op
                 return Blocked(
                     f"{program.path} mounts {mount.source} of the host over {mount.target} of {program.name!r}, where "
                     f"{user.name} could not write",
-                    f"chown that folder to {user.numeric} on every host, then say so",
+                    _given_away(program, user),
                     f"rules.root-user.mounted = {toml_value([*options.mounted, mount.target])}",
                 )
             if mount.of_root and program.user in ("", *ROOT) and mount.target not in options.mounted:
@@ -93,6 +92,25 @@ def kept_working(container: Container, folders: Folders, user: User, options: Op
             document, node = program.written
             parts.append(document.add_key(node if node.target is None else node.target, "user", "root"))
     return parts
+
+
+def _given_away(program: Program, user: User) -> str:
+    """How what is mounted of the host comes to a user."""
+    if program.origin in JOBS:
+        return f"start it there with `--user root`; or chown that folder to {user.numeric}, then say so"
+    return f"chown that folder to {user.numeric} on every host, then say so"
+
+
+def _is_of_the_repository(mount: Mount, container: Container) -> bool:
+    """Whether a mount brings a file, or a folder with files, of the folder that the image is built from."""
+    build = container.build
+    if mount.folder is None or build.context is None:
+        return False
+    inside = posixpath.relpath(mount.folder or ".", build.context or ".")
+    return inside == "." or any(
+        path == inside or (path.startswith(f"{inside}/") and not posixpath.basename(path).startswith(".git"))
+        for path in build.files
+    )
 
 
 def _starts_for_development(container: Container) -> str:
@@ -129,7 +147,8 @@ def todo_of(container: Container, builds: ImageBuilds, folders: Folders, user: U
     binds: dict[tuple[str, str], list[str]] = {}
     for program in runners:
         for mount in program.mounts:
-            if mount.bind and program not in on_sources(container, folders):
+            readable = mount.read_only and FOR_EVERYBODY.match(mount.source)
+            if mount.bind and not readable and program not in on_sources(container, folders):
                 binds.setdefault((program.path, program.name), []).append(mount.source)
     todo += [
         f"{path} mounts {listed(sources)} into {name!r}: the files there keep the owner of the host"

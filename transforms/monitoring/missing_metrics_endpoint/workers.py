@@ -8,6 +8,7 @@ from collections.abc import Iterable
 from fixer.languages.python import PythonModule
 from fixer.model import Blocked, NewFile, Parts, joined
 from fixer.monitoring.processes import GunicornConfigs, Served, started_with
+from fixer.project.python_style import PythonStyles, Style
 from fixer.scripts import template
 
 _CONFIG = "gunicorn.conf.py"
@@ -15,16 +16,16 @@ _HOOKS = re.compile(r"^def (child_exit|on_exit)\b", re.MULTILINE)
 _WORKERS_SET = re.compile(r"^workers\s*=\s*(\d+)\s*(?:#.*)?$", re.MULTILINE)
 
 
-def sharing(servers: Iterable[Served], configs: GunicornConfigs) -> tuple[Parts | NewFile, ...]:
+def sharing(servers: Iterable[Served], configs: GunicornConfigs, styles: PythonStyles) -> tuple[Parts | NewFile, ...]:
     """What lets the workers of each server count in one folder."""
     found: dict[str, Parts | NewFile] = {}
     for each in servers:
-        path, part = _sharing(each, configs)
+        path, part = _sharing(each, configs, styles)
         found.setdefault(path, part)
     return tuple(part for part in found.values() if part != ())
 
 
-def _sharing(server: Served, configs: GunicornConfigs) -> tuple[str, Parts | NewFile]:
+def _sharing(server: Served, configs: GunicornConfigs, styles: PythonStyles) -> tuple[str, Parts | NewFile]:
     started = server.started
     place = f"{started.path}:{started.line}"
     if server.program != "gunicorn":
@@ -42,11 +43,18 @@ def _sharing(server: Served, configs: GunicornConfigs) -> tuple[str, Parts | New
         return place, Blocked(f"{place}: where gunicorn reads its configuration is not known", f"set it in {_CONFIG}")
     path = _path(started.folder, given, configs) if given else f"{started.folder}/{_CONFIG}".lstrip("/")
     if path in configs.modules:
-        return path, _extended(configs.modules[path], server)
+        return path, _extended(configs.modules[path], server, styles.of(path))
     if given or path in configs.refused:
         why = configs.refused.get(path, "it is not there")
         return path, Blocked(f"{path}, which configures gunicorn, cannot be edited: {why}", "write it by hand")
-    return path, NewFile(path, template(__package__, "gunicorn.conf.py"))
+    return path, NewFile(path, _configuration(styles.of(path)))
+
+
+def _configuration(style: Style) -> str:
+    """The file, with what linters are told that want every import at the top."""
+    late = "    from prometheus_client import multiprocess"
+    noqa = "  # noqa: PLC0415" if style.is_refused("PLC0415") else ""
+    return template(__package__, "gunicorn.conf.py").replace(late, late + noqa)
 
 
 def _path(folder: str, given: str, configs: GunicornConfigs) -> str:
@@ -58,7 +66,7 @@ def _path(folder: str, given: str, configs: GunicornConfigs) -> str:
     return ends[0] if len(ends) == 1 else path
 
 
-def _extended(module: PythonModule, server: Served) -> Parts:
+def _extended(module: PythonModule, server: Served, style: Style) -> Parts:
     """A configuration that is there gets the same lines, unless it says that there is one worker."""
     text = module.source.text
     count = _WORKERS_SET.search(text)
@@ -71,6 +79,6 @@ def _extended(module: PythonModule, server: Served) -> Parts:
             "let it call prometheus_client.multiprocess.mark_process_dead(worker.pid), and set"
             " PROMETHEUS_MULTIPROC_DIR at its top",
         )
-    code = template(__package__, "gunicorn.conf.py").partition("import tempfile\n")[2].strip("\n")
+    code = _configuration(style).partition("import tempfile\n")[2].strip("\n")
     imports = module.add_imports("os", "shutil", "tempfile")
     return joined([imports, module.append_code(module.in_its_quotes(code))])

@@ -154,7 +154,24 @@ def _cure(
         return Blocked(
             "no compose file starts PostgreSQL beside the application", "run pgbouncer where the application runs"
         )
+    if (started := _starts_for_development(found[0], runtime)) and not options.compose:
+        return Blocked(
+            f"{found[0].source.path} is for development, since it starts `{started}`, and how production starts its "
+            "containers is not in the repository",
+            "run pgbouncer where production runs; or add it to the compose file",
+            _COMPOSE,
+        )
     return _in_compose(*found, runtime, database, options)
+
+
+def _starts_for_development(compose: Compose, runtime: Runtime) -> str:
+    """The command by which a compose file starts Django's own server; empty where it starts another one."""
+    for program in runtime.deployed:
+        if program.is_django and program.written is not None and program.written[0] is compose:
+            for started in program.running(Kind.SERVER):
+                if _DEVELOPMENT_SERVER.search(started.source):
+                    return started.source
+    return ""
 
 
 def _neighbours(runtime: Runtime) -> tuple[Compose, Server] | None:

@@ -1,0 +1,59 @@
+"""Scripts that steps run on another machine: behind `ssh`, or by an action that connects to it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import TYPE_CHECKING, NamedTuple
+
+from fixer.github.expressions import places
+from fixer.languages.shell import Script, Shell
+
+if TYPE_CHECKING:
+    from fixer.github.workflow import Step
+    from fixer.languages.shell import Command
+    from fixer.languages.yaml import Node
+
+_LOGIN = Shell(errexit=False, posix=True)
+"""Whether the login shell of a server is bash is not known, and it does not stop at a failure."""
+_VALUED = "BDEFIJLOPQRSWbceilmopw"
+"""The options of ssh that take a value: https://man.openbsd.org/ssh"""
+
+
+class RemoteScript(NamedTuple):
+    """What an action runs on a server, and where in the workflow it stands."""
+
+    node: Node
+    script: Script
+
+
+def of_action(step: Step) -> RemoteScript | None:
+    """The `script:` of an action that connects by SSH; None for other steps, and where no shell could read it."""
+    node = step.with_.get("script") if step.with_ is not None else None
+    if step.uses is None or "ssh" not in step.uses.value or node is None or not node.is_scalar:
+        return None
+    script = _script(node.value)
+    return RemoteScript(node, script) if not script.error else None
+
+
+def over_ssh(command: Command) -> Iterator[Script]:
+    """What `ssh` runs on the server: its words behind the host, and its here-document."""
+    words = _behind_the_host(command)
+    if words:
+        yield _script(" ".join(words))
+    for redirect in command.redirects:
+        if redirect.operator.startswith("<<"):
+            _, *lines = command.script.text[redirect.start : redirect.end].splitlines()
+            yield _script("\n".join(lines[:-1]))
+
+
+def _behind_the_host(command: Command) -> list[str]:
+    words = [word.text for word in command.args]
+    while words and words[0].startswith("-"):
+        option = words.pop(0)
+        if len(option) == 2 and option[1] in _VALUED:
+            words = words[1:]
+    return words[1:]
+
+
+def _script(text: str) -> Script:
+    return Script.parse(text, _LOGIN, places(text))
