@@ -14,7 +14,7 @@ from fixer.docker.packages import needed_at_run_time, release_of
 from fixer.docker.privileges import User, folders_made, low_port, needs_root, settings_need_root, users_made
 from fixer.languages.dockerfile import ImageRef
 from fixer.languages.shell import Script
-from fixer.model import Fix, Tier
+from fixer.model import Blocked, Fix, Tier
 from fixer.registry import all_rules
 from fixer.repository import Repository
 from fixer.runtime.builds import ImageBuilds
@@ -483,3 +483,26 @@ def test_what_is_needed_at_run_time_is_named_as_in_the_release(
 ) -> None:
     found, missing = needed_at_run_time(names, "debian", release_of(tag))
     assert ([each for each in needed if each not in found], missing) == ([], unknown)
+
+
+NEXT = {
+    "package.json": '{"dependencies": {"next": "15.5.4"}, "scripts": {"build": "next build", "start": "next start"}}\n',
+    "Dockerfile": 'FROM node:22\nWORKDIR /app\nCOPY . .\nRUN npm ci\nRUN npm run build\nCMD ["npm", "start"]\n',
+}
+
+
+@pytest.mark.parametrize(
+    ("changed", "says"),
+    [
+        ({}, "standalone"),
+        ({"package.json": NEXT["package.json"].replace("next start", "node server.js")}, "omit=dev"),
+        ({"Dockerfile": NEXT["Dockerfile"].replace('"start"', '"run", "dev"')}, ""),
+        ({"Dockerfile": f"{NEXT['Dockerfile']}FROM node:22-slim\nCOPY --from=0 /app /app\nCMD npm start\n"}, ""),
+        ({"package.json": NEXT["package.json"].replace('"next"', '"other"')}, ""),
+    ],
+)
+def test_pages_that_are_built_where_they_are_served(changed: dict[str, str], says: str, tmp_path: Path) -> None:
+    files = {path: text.encode() for path, text in {**NEXT, **changed}.items()}
+    found = planned(tmp_path, files, [rule for rule in all_rules() if rule.id == "single-stage-build"]).left
+    steps = [each.finding.cure.next_step for each in found if isinstance(each.finding.cure, Blocked)]
+    assert [says in step for step in steps] == ([True] if says else [])
