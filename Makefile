@@ -48,12 +48,12 @@ test: setup
 	$(BIN)/ruff format --check --quiet .
 	$(BIN)/ruff check --quiet .
 	$(BIN)/mypy
-	$(BIN)/python -m pytest -n 2 --dist loadgroup
+	$(BIN)/python -m pytest -n 2 --dist loadscope
 
 # The proofs over every supported pair of Django and driver, not only the ends of the range.
 proofs-full: setup
 	$(BIN)/python -m tests.proofs.django_cells full
-	FHFIX_PROOFS=full $(BIN)/python -m pytest -n 2 --dist loadgroup tests/proofs
+	FHFIX_PROOFS=full $(BIN)/python -m pytest -n 2 --dist loadscope tests/proofs
 
 # Mutated repositories through everything: make fuzz INPUTS=100000 SEED=7 DIR=folder-of-workflows
 fuzz: .venv/installed

@@ -417,14 +417,15 @@ def _locked(root: Path) -> Iterator[_State]:
                 state.has(name)
             lock = os.open(_LOCK, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC, 0o666, dir_fd=state.handle)
             stack.callback(os.close, lock)
-        try:
-            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            holder = os.read(lock, 20).decode("ascii", "replace").strip()
-            raise BusyError(
-                "another fhfix" + (f" (process {holder})" if holder else "") + " is at work in this repository;"
-                " wait until it is done, then run it again"
-            ) from None
+        with _refusing(), _naming(home.path, "fhfix cannot keep other runs away here"):
+            try:
+                fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except BlockingIOError:
+                holder = os.read(lock, 20).decode("ascii", "replace").strip()
+                raise BusyError(
+                    "another fhfix" + (f" (process {holder})" if holder else "") + " is at work in this repository;"
+                    " wait until it is done, then run it again"
+                ) from None
         with suppress(OSError):  # the number is a courtesy to whoever has to wait; a full disk must not matter here
             os.ftruncate(lock, 0)
             os.pwrite(lock, str(os.getpid()).encode(), 0)

@@ -1,4 +1,4 @@
-"""Components that a machine may lack: `needs`, and what the summary says of them."""
+"""Components that a machine may lack: `needs`, and what the summary says of them; which tests run together."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ from collections import Counter
 from collections.abc import Iterator
 
 import pytest
+from xdist.scheduler import LoadScopeScheduling
 
 from tests.components import COMPONENTS, find
 
@@ -31,11 +32,20 @@ def missing(item: pytest.Item) -> list[str]:
     return [name for mark in item.iter_markers("needs") for name in mark.args if find(name) is None]
 
 
-@pytest.hookimpl(tryfirst=True)  # before xdist looks for groups
+class Together(LoadScopeScheduling):  # type: ignore[misc]
+    """Tests of a module of proofs run one after the other in one process, since its servers and images are theirs in
+    common; the larger modules begin. Each other test goes to whoever is free."""
+
+    def _split_scope(self, nodeid: str) -> str:
+        module = nodeid.partition("::")[0]
+        return module if module.startswith("tests/proofs/") else nodeid
+
+
+def pytest_xdist_make_scheduler(config: pytest.Config, log: object) -> Together | None:
+    return Together(config, log) if config.getvalue("dist") == "loadscope" else None
+
+
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    for item in items:
-        if item.path.parent.name == "proofs":  # a module's servers and images are its tests' in common
-            item.add_marker(pytest.mark.xdist_group(item.path.stem))
     if os.environ.get("CI"):
         return
     left_out = [item for item in items if missing(item)]

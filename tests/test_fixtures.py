@@ -13,6 +13,8 @@ from fixer.show.words import configuration
 from tests.fixture_cases import CASES, SHAPES, Case, opened, planned, shaped
 
 RULES = {rule.id: rule for rule in all_rules()}
+FIRST = {case.rule_id: case for case in reversed(CASES)}.values()
+"""One case of each rule: those that `make` tries with all rules together; `make test` tries all."""
 QUICK = ("as is", "CRLF")
 """The shapes that `make` tries; `make test` tries all."""
 
@@ -50,7 +52,9 @@ def test_what_the_rule_has_fixed_it_leaves_alone(case: Case, tmp_path: Path) -> 
     assert [reported.finding.message for reported in found.taken] == []
 
 
-@pytest.mark.parametrize("case", CASES, ids=lambda case: case.name)
+@pytest.mark.parametrize(
+    "case", [pytest.param(case, marks=[] if case in FIRST else [pytest.mark.slow], id=case.name) for case in CASES]
+)
 def test_all_rules_together_answer_each_finding_and_come_to_an_end(case: Case, tmp_path: Path) -> None:
     everything = list(RULES.values())
 

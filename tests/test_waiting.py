@@ -36,7 +36,7 @@ def on_terminal(command: list[str], cwd: Path, **env: str) -> tuple[int, str]:
     environment |= {"TERM": "xterm-256color", "LINES": "24", "COLUMNS": "80", **env}
     process = subprocess.Popen(command, cwd=cwd, env=environment, stdin=follower, stdout=follower, stderr=follower)
     os.close(follower)
-    said, end = b"", time.monotonic() + 30
+    said, end = b"", time.monotonic() + 120
     while time.monotonic() < end:
         ready, _, _ = select.select([leader], [], [], 0.1)
         try:
@@ -47,7 +47,7 @@ def on_terminal(command: list[str], cwd: Path, **env: str) -> tuple[int, str]:
         if ready and not data:
             break
     os.close(leader)
-    return process.wait(timeout=10), said.decode()
+    return process.wait(timeout=60), said.decode()
 
 
 def test_a_sign_of_life_appears_after_a_moment_and_leaves_nothing_behind(tmp_path: Path) -> None:

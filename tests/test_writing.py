@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import fcntl
 import hashlib
 import os
 import resource
@@ -728,6 +729,17 @@ def test_a_file_system_without_hard_links_will_do(root: Path, monkeypatch: pytes
     writing.apply(root, PLAN)
 
     assert tree(root) == AFTER
+
+
+def test_a_file_system_that_knows_no_locks_is_named(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuse(file: int, how: int) -> None:
+        raise OSError(errno.ENOLCK, os.strerror(errno.ENOLCK))
+
+    monkeypatch.setattr(fcntl, "flock", refuse)
+
+    with pytest.raises(writing.WriteError, match="fhfix cannot keep other runs away here: No locks available"):
+        writing.apply(root, PLAN)
+    assert tree(root) == OLD
 
 
 def test_content_is_durable_before_its_name_is(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:

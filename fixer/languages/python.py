@@ -647,6 +647,8 @@ class PythonModule:
             return ()
         code = f"from {module} import {name}"
         head = self._import_head()
+        if _is_standard(module) and head:
+            return self._add_standard_import(head, module, code)
         earlier = [
             statement
             for statement in head
@@ -680,6 +682,21 @@ class PythonModule:
             return self.insert_after(body[0], code, blank_lines=1)
         return self._blocked(body[0], "has no imports above it") if body else ()
 
+    def _add_standard_import(self, head: Sequence[ast.Import | ast.ImportFrom], module: str, code: str) -> Parts:
+        """Among the imports of the standard library, behind the plain ones; above all where there are none."""
+        future = [each for each in head if _is_future(each)]
+        plain = [each for each in head if isinstance(each, ast.Import) and _is_standard(each.names[0].name)]
+        named = [each for each in head if isinstance(each, ast.ImportFrom) and each not in future and not each.level]
+        named = [each for each in named if _is_standard(each.module or "")]
+        earlier = [each for each in named if (each.module or "") < module]
+        if earlier or (plain and not named):
+            return self.insert_after((earlier or plain)[-1], code)
+        if named:
+            return self._insert_import_before(named[0], code)
+        if future:
+            return self.insert_after(future[-1], code, blank_lines=1)
+        return self._insert_import_before(head[0], code + self.source.newline)
+
     def add_sibling(self, name: str, *, alone: bool = False) -> Parts | None:
         """Imports a module of the same package among the relative imports at the top; None where it cannot be told
         where they stand. `alone`: each name has a line of its own."""
@@ -700,10 +717,10 @@ class PythonModule:
         above = [each for each in near if not each.module and each.names[0].name < name]
         return self.insert_after(above[-1], code) if above else self._insert_import_before(near[0], code)
 
-    def _insert_import_before(self, statement: ast.ImportFrom, code: str) -> Parts:
+    def _insert_import_before(self, statement: ast.Import | ast.ImportFrom, code: str) -> Parts:
         start = self.source.line_start(self.span(statement).start)
         patch = _Patch(Span(start, start), code + self.source.newline)
-        return self._edits([patch], [Change("insert", (int(self._addresses[id(statement)][0]),), code)])
+        return self._edits([patch], [Change("insert", (int(self._addresses[id(statement)][0]),), code.rstrip())])
 
     def _import_too(self, statement: ast.ImportFrom, name: str) -> Parts | None:
         """Another name for `from . import a, b`, in the order of the alphabet."""
@@ -837,7 +854,8 @@ class PythonModule:
         text = "".join(f"{newline}{indent}{pair}," for pair in pairs)
         if entry.comma is not None:
             return [_Patch(Span(at, at), text)]
-        text = text[:-1]
+        if len(entries) > 1:  # black puts no comma behind the only entry, and one behind the last of several
+            text = text[:-1]
         if at == end:
             return [_Patch(Span(at, at), "," + text)]
         return [_Patch(Span(end, end), ","), _Patch(Span(at, at), text)]

@@ -384,9 +384,12 @@ class Supervised(NamedTuple):
     folder: str
 
 
+_SETTING = r"(?:[^\[\n].*)?"  # a line that begins no section
+
+
 def supervised(text: str) -> Iterator[Supervised]:
     """The programs of supervisor's configuration."""
-    for section in re.finditer(r"^\[program:([^\]\n]+)\][^\n]*\n((?:(?!\[).*\n?)*)", text, re.MULTILINE):
+    for section in re.finditer(rf"^\[program:([^\]\n]+)\].*\n((?:{_SETTING}\n)*{_SETTING})", text, re.MULTILINE):
         given = {
             found[1]: (re.sub(r"%\((?:ENV_)?(\w+)\)s", r"${\1}", re.sub(r"\s;.*", "", found[2])).strip(), found.start())
             for found in re.finditer(r"^(command|directory)\s*=\s*(.*)$", section[2], re.MULTILINE)

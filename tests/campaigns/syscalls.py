@@ -26,7 +26,7 @@ HOW = ("error=EIO:when={n}", "error=ENOSPC:when={n}+", "error=EACCES:when={n}", 
 
 # Only the writing is of interest: the plan is made before strace begins to count.
 WRITES = """
-import os, sys
+import hashlib, logging, os, shutil, sys  # all that is loaded late: a Python that cannot be read is not of interest
 from pathlib import Path
 from fixer import writing
 from fixer.engine import plan

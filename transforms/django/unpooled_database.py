@@ -74,7 +74,7 @@ URL_MAY_POOL = Blocked(
 )
 KEYS = ("CONN_MAX_AGE", "CONN_HEALTH_CHECKS", "sslmode", "connect_timeout", "pool")
 LIMIT = """\
-def _limit_statements(connection, **_kwargs):
+def _limit_statements({parameters}:
 {step}# Of requests alone: what manage.py and workers run may take longer.
 {step}if connection.vendor == {postgresql}:
 {step}{step}with connection.cursor() as cursor:
@@ -83,6 +83,9 @@ def _limit_statements(connection, **_kwargs):
 
 connection_created.connect(_limit_statements)
 """
+
+
+PARAMETERS, TYPED = "connection, **_kwargs)", "connection: Any, **_kwargs: Any) -> None"
 
 
 class Options(RuleOptions):
@@ -668,13 +671,16 @@ def _limit(applications: Applications, databases: Sequence[Database], cell: _Cel
             )
             yield Finding(module.path, span, message, Blocked(reason, advice))
             continue
+        is_typed = cell.styles.of(module.path).is_typed
         code = LIMIT.format(
+            parameters=TYPED if is_typed else PARAMETERS,
             step=module.indentation,
             postgresql=module.quoted("postgresql"),
             statement=_in_quotes(module, f"SET statement_timeout = '{limit}'"),
         )
         fix = Fix.of(
             f"cancel a statement of a request after {limit}",
+            module.add_import_from("typing", "Any") if is_typed else (),
             module.add_import_from("django.db.backends.signals", "connection_created"),
             module.append_code(code, blank_lines=2),
             tier=Tier.REVIEW,

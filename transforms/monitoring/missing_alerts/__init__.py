@@ -65,9 +65,9 @@ def check(
 
 
 def _has_something_to_tell(
-    prometheus: PrometheusFiles, workflows: Workflows | None, deployments: Deployments | None
+    prometheus: PrometheusFiles, workflows: Workflows | None, deployments: Deployments | None, options: Options
 ) -> bool:
-    if prometheus.configs or prometheus.rules:
+    if prometheus.configs or prometheus.rules or options.prometheus:
         return True
     documents = workflows.documents if workflows is not None else ()
     return any(
