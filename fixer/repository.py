@@ -226,8 +226,8 @@ class Repository:
     @cached_property
     def left_out(self) -> dict[str, int]:
         """How many files of known kinds do not count, by why; within `only`. Folders that git ignores are one each."""
-        names = self._listed.names
-        reasons = Counter(self.why_left_out(path) for path in names if kind_of(path) and self.in_scope(path))
+        others = [path for path in self._listed.names if path not in self._names and self.in_scope(path)]
+        reasons = Counter(self.why_left_out(path) for path in others if kind_of(path))
         for path in _ignored_by_git(self.root):
             if is_vendored(path) or not self.in_scope(path):
                 continue
@@ -323,6 +323,14 @@ class Repository:
         for path in self._files:
             found.setdefault(suffix_of(path), []).append(path)
         return {suffix: tuple(paths) for suffix, paths in found.items()}
+
+    def below(self, folder: str) -> tuple[str, ...]:
+        """Every path in a folder or in folders of it, sorted; all of them for the top."""
+        if not folder:
+            return self.files
+        self._note(f"{folder}/")
+        first, end = f"{folder}/", f"{folder}0"  # in the order of paths a slash is followed by a zero
+        return self._files[bisect_left(self._files, first) : bisect_left(self._files, end)]
 
     def holding(self, text: str) -> Iterator[str]:
         """Every path in which a text stands, in whatever case, sorted; it is given in lower case."""

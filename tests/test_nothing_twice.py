@@ -13,8 +13,9 @@ from unittest import mock
 
 import pytest
 
-from fixer import repository
+from fixer import documents, repository
 from fixer.documents import document_type
+from fixer.languages.makefile import targets
 from fixer.model import Document, Source
 from fixer.repository import Repository
 from fixer.session import open_session
@@ -105,3 +106,39 @@ def test_git_is_asked_once(done: Done) -> None:
     assert listed == 2  # what counts, and for the summary what git ignores
     assert ignored <= 6  # new files, once for all of a rule
     assert done.git == {"config --get": 1}
+
+
+WORKFLOW = "on: push\njobs:\n  test:\n    runs-on: ubuntu-latest\n    steps:\n      - run: make test\n"
+
+
+def test_what_is_not_there_costs_nothing(tmp_path: Path) -> None:
+    """One workflow, and many files that nothing is known of: no fact about Django, a deployment or a database is asked
+    for, no pattern is held against such a file, and none is read."""
+    bystanders = {f"src/part{n % 20}/file{n}.{('ts', 'svg', 'css')[n % 3]}" for n in range(300)}
+    for path, text in {**dict.fromkeys(bystanders, ""), ".github/workflows/ci.yml": WORKFLOW}.items():
+        (tmp_path / path).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / path).write_text(text)
+    facts: set[str] = set()
+    told: set[str] = set()
+    make, kind = Repository._newly_made, documents._of
+
+    def made(self: Repository, fact: type[Any], before: Any) -> Any:
+        facts.add(fact.__name__)
+        return make(self, fact, before)
+
+    def told_by(path: str) -> Any:
+        told.add(path)
+        return kind(path)
+
+    with mock.patch.object(Repository, "_newly_made", made), mock.patch.object(documents, "_of", told_by):
+        session = open_session(tmp_path)
+        session.check()
+
+    assert "DjangoProject" in facts
+    assert facts.isdisjoint({"DatabaseServers", "Backups", "CloudWatch", "Routes", "Sessions", "RawSql", "Forks"})
+    assert told.isdisjoint(bystanders)
+    assert bystanders.isdisjoint(session.repository.looked_at())
+
+
+def test_a_makefile_is_read_once() -> None:
+    assert targets("a: b\n\techo a\n") is targets("a: b\n\techo a\n")

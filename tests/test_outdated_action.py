@@ -153,6 +153,13 @@ def test_the_toolchain_of_go_is_spoken_of_where_there_is_one(
     assert bool(cure.todo) is (tier is Tier.REVIEW)
 
 
+def test_a_branch_that_is_ahead_of_what_nobody_has_read_is_for_review(tmp_path: Path) -> None:
+    fix = the_fix(made(tmp_path, "jakejarvis/s3-sync-action@master"))
+
+    assert fix.tier is Tier.REVIEW
+    assert fix.todo == ("see what master of jakejarvis/s3-sync-action has that v0.5.1 has not",)
+
+
 def test_a_branch_that_is_not_the_default_is_blocked_with_the_line_that_decides(tmp_path: Path) -> None:
     block = the_block(made(tmp_path, "actions/download-artifact@master"))
 

@@ -234,13 +234,18 @@ _DEPLOYS_NOTHING = re.compile(
 """Actions that have `deploy` in their name, and deploy no application: pages, messages, tools."""
 
 
+@cache
+def _meant_by_action(action: str) -> tuple[tuple[Way, Means], ...]:
+    return tuple((each, means) for each in ways() for means in each.actions if fnmatchcase(action, means.pattern[0]))
+
+
 def of_action(step: Step) -> Start | None:
     """How the action of a step deploys; None where it does not, or where there is none."""
     if step.uses is None:
         return None
     action = step.action.lower()
     given = step.node.texts("with")
-    fitting = [(each, means) for each in ways() for means in each.actions if fnmatchcase(action, means.pattern[0])]
+    fitting = _meant_by_action(action)
     if fitting:
         # One action may stand there several times, by what it is given; the patterns behind it are for others.
         same = [pair for pair in fitting if pair[1].pattern == fitting[0][1].pattern]
@@ -267,12 +272,22 @@ def _started(each: Way, means: Means, given: Mapping[str, str]) -> Start | None:
 def mentioned(text: str) -> bool:
     """Whether a text speaks of a way to deploy at all; what is asked of every file must be quick."""
     text = text.lower()
-    return "deploy" in text or "ssh" in text or any(all(word in text for word in words) for words in _mentions())
+    if "deploy" in text or "ssh" in text:
+        return True
+    for first, several in _mentions().items():
+        if first in text and any(all(word in text for word in others) for others in several):
+            return True
+    return False
 
 
 @cache
-def _mentions() -> frozenset[tuple[str, ...]]:
-    return frozenset(_texts())
+def _mentions() -> dict[str, tuple[tuple[str, ...], ...]]:
+    """The words of each way, by the longest, which is the rarest."""
+    found: dict[str, set[tuple[str, ...]]] = {}
+    for words in _texts():
+        first = max(words, key=len)
+        found.setdefault(first, set()).add(tuple(word for word in words if word != first))
+    return {first: tuple(several) for first, several in found.items()}
 
 
 def _texts() -> Iterator[tuple[str, ...]]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import posixpath
 import re
+from collections import defaultdict
 from collections.abc import Iterator, Sequence
 from dataclasses import field
 from functools import cached_property
@@ -129,6 +130,12 @@ class ImageBuilds:
             return None
         actions = set(_actions(repository))
         builds: list[ImageBuild] = []
+        contexts: dict[str, set[str]] = defaultdict(set)
+        for other in runtime.images.images:
+            contexts[other.path].update(build.context for build in other.builds)
+        running: dict[Image | None, list[Program]] = defaultdict(list)
+        for program in runtime.programs:
+            running[program.image].append(program)
         for image in runtime.images.images:
             path, context = image.path, image.context
             files = _inside(context, repository)
@@ -136,16 +143,14 @@ class ImageBuilds:
             usual = posixpath.join(context or "", ".dockerignore")
             candidates = (f"{path}.dockerignore", usual, posixpath.join(context or "", ".containerignore"))
             ignore_path = next((name for name in candidates if repository.exists(name)), usual)
-            running = [each for each in runtime.programs if each.image is image]
-            programs = tuple(each for each in running if each.origin not in JOBS)
-            called = tuple(each for each in running if each.origin in JOBS and each.written is None)
+            programs = tuple(each for each in running[image] if each.origin not in JOBS)
+            called = tuple(each for each in running[image] if each.origin in JOBS and each.written is None)
             texts = _texts(image.dockerfile, programs, context, files, repository)
             ignore, fault = _lines(ignore_path, repository)
-            contexts = {b.context for other in runtime.images.images if other.path == path for b in other.builds}
             builds.append(
                 ImageBuild(
                     image,
-                    tuple(sorted(contexts)),
+                    tuple(sorted(contexts[path])),
                     programs,
                     called,
                     path in actions,
@@ -213,8 +218,8 @@ _PUBLIC = (
 def _inside(context: str | None, repository: Repository) -> tuple[str, ...]:
     if context is None:
         return ()
-    start = f"{context}/" if context else ""
-    return tuple(path[len(start) :] for path in repository.files if path.startswith(start))
+    start = len(f"{context}/") if context else 0
+    return tuple(path[start:] for path in repository.below(context))
 
 
 def _lines(path: str, repository: Repository) -> tuple[Lines | None, str]:

@@ -274,7 +274,7 @@ def _copied(document: Dockerfile) -> set[str]:
 
 def _is_alone(folder: str, repository: Repository) -> bool:
     """Whether a folder holds nothing but Dockerfiles and what belongs to them."""
-    inside = [path for path in repository.files if path.startswith(f"{folder}/")]
+    inside = repository.below(folder) if folder else ()
     return all(re.search(r"(?i)dockerfile|\.dockerignore$|\.(md|ya?ml)$", posixpath.basename(path)) for path in inside)
 
 

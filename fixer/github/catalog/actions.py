@@ -228,6 +228,10 @@ class Action:
         named = version_of(ref.ref)
         return named is None or ref.ref in self.entry.observed or named > self._newest_tag
 
+    def branch_is_at(self, branch: str, tag: str) -> bool:
+        """Whether a branch stood at the commit of a tag when both were read."""
+        return self.entry.branches.get(branch, "") == self.sha_of(tag) != ""
+
     def moving(self, number: int) -> str:
         """The tag that follows a major, `v4`; empty where there is none, as for newer majors of some actions."""
         names = (f"v{number}", str(number))

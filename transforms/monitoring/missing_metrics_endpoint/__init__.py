@@ -29,6 +29,7 @@ is done by halves: a lock file, or a MIDDLEWARE that is made at run time, blocks
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 
 from fixer.django.project import DjangoProject
@@ -66,6 +67,9 @@ BUCKETS = ("0.01", "0.025", "0.05", "0.1", "0.2", "0.35", "0.5", "0.75", "1", "2
 SETTING = "PROMETHEUS_LATENCY_BUCKETS"
 WHY_BUCKETS = "# Bounds at the targets: 200 ms, 500 ms, 1 s."
 _PATH = "/metrics"
+_URL_PATH = re.compile(r"/[\w./-]*", re.ASCII)
+_VARIABLE = re.compile(r"[A-Za-z_]\w*", re.ASCII)
+_RELEASE = re.compile(r"\d+(?:\.\w+)*", re.ASCII)
 WHY_FIRST = "First, so that what other middleware answers is counted, too."
 
 
@@ -174,6 +178,17 @@ def _cure(
 ) -> Fix | Blocked:
     asking = _asking(prometheus)
     url = options.path or (asking[1].path if asking is not None else _PATH)
+    for name, value, pattern in (
+        ("path", url, _URL_PATH),
+        ("token-variable", options.token_variable, _VARIABLE),
+        ("version", options.version or "0", _RELEASE),
+    ):
+        if not pattern.fullmatch(value):
+            return Blocked(
+                f"{value!r} cannot be written into the settings as it stands",
+                "give another",
+                f'rules.{RULE.id}.{name} = "…"',
+            )
     choice = Choice(Release(options.version)) if options.version else release_for(project.version)
     if choice is None:
         return Blocked(

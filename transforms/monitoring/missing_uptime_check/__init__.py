@@ -28,15 +28,16 @@ from typing import Literal
 from fixer.deploy.deployments import DeployJob, Deployments
 from fixer.deploy.health_check import health_checks, unretried
 from fixer.django.routes import Routes
+from fixer.github.workflows import Workflows
 from fixer.languages.shell import Structure
 from fixer.languages.yaml import dotted, render_scalar
 from fixer.model import Blocked, Finding, Fix, Level, NewFile, Profile, Rule, RuleOptions, Tier, listed, option
 from fixer.monitoring.asking import Asking, Check, host_of
 from fixer.monitoring.telling import Tellers, refused_status
 from fixer.records import record
+from fixer.recovery.schedules import free_path
 from fixer.scripts import ScriptText, script, template
 
-PATH = ".github/workflows/uptime.yml"
 _STAGING = re.compile(r"(^|[.-])(stag(e|ing)|dev|test|qa|uat|preview|demo)([.-]|$)")
 
 
@@ -52,7 +53,12 @@ class Options(RuleOptions):
 
 
 def check(
-    deployments: Deployments, asking: Asking, tellers: Tellers | None, routes: Routes | None, options: Options
+    deployments: Deployments,
+    asking: Asking,
+    tellers: Tellers | None,
+    routes: Routes | None,
+    workflows: Workflows,
+    options: Options,
 ) -> Iterator[Finding]:
     jobs = _production(deployments)
     asked = [each for each in asking.checks if _is_ours(each, jobs, options)]
@@ -62,7 +68,9 @@ def check(
         return
     job = jobs[0]
     message = f"job {job.id} deploys to production, and nothing asks whether it answers afterwards"
-    yield Finding(job.workflow.path, job.deployments[0].span, message, _cure(jobs, tellers, routes, options))
+    path = free_path((each.path for each in workflows.documents), "uptime", "uptime-check")
+    cure = path if isinstance(path, Blocked) else _cure(path, jobs, tellers, routes, options)
+    yield Finding(job.workflow.path, job.deployments[0].span, message, cure)
 
 
 def _production(deployments: Deployments) -> list[DeployJob]:
@@ -119,7 +127,9 @@ class _Addresses:
     refused: tuple[str, ...]
 
 
-def _cure(jobs: Sequence[DeployJob], tellers: Tellers | None, routes: Routes | None, options: Options) -> Fix | Blocked:
+def _cure(
+    path: str, jobs: Sequence[DeployJob], tellers: Tellers | None, routes: Routes | None, options: Options
+) -> Fix | Blocked:
     found = _addresses(jobs, routes, options)
     if not found.known:
         said = f"; its checks ask {listed(found.refused)}, for which the URLconf has no route" if found.refused else ""
@@ -140,10 +150,10 @@ def _cure(jobs: Sequence[DeployJob], tellers: Tellers | None, routes: Routes | N
     if by_slack:
         todo.append(f"The secret {secret} must hold the address of Slack's webhook.")
     return Fix.of(
-        f"add the workflow {PATH}",
-        NewFile(PATH, _workflow(found.known, options.cron, secret if by_slack else "")),
+        f"add the workflow {path}",
+        NewFile(path, _workflow(found.known, options.cron, secret if by_slack else "")),
         tier=Tier.REVIEW,
-        effects=(f"{PATH}: asks {listed(found.known)}, and opens an issue while one does not answer",),
+        effects=(f"{path}: asks {listed(found.known)}, and opens an issue while one does not answer",),
         todo=todo,
     )
 
