@@ -212,8 +212,6 @@ PROGRAMS = {
     "fixer/commands/review.py": "the browser of the person",
 }  # fmt: skip
 _STARTS = re.compile(r"subprocess\.(run|Popen|call|check_\w+)|os\.(exec|spawn|posix_spawn|system|popen)\w*")
-    r"subprocess\.(run|Popen|call|check_call|check_output)|os\.(exec|spawn|posix_spawn|system|popen)\w*"
-)
 
 
 def test_programs_are_started_by_those_who_are_named() -> None:
