@@ -10,10 +10,11 @@ import pytest
 from fixer import engine
 from fixer.docker.ignore_files import _matches, is_ignored, read_ignore
 from fixer.docker.images import BaseImage, base_image
+from fixer.docker.packages import needed_at_run_time, release_of
 from fixer.docker.privileges import User, folders_made, low_port, needs_root, settings_need_root, users_made
 from fixer.languages.dockerfile import ImageRef
 from fixer.languages.shell import Script
-from fixer.model import Fix, Tier
+from fixer.model import Blocked, Fix, Tier
 from fixer.registry import all_rules
 from fixer.repository import Repository
 from fixer.runtime.builds import ImageBuilds
@@ -464,3 +465,44 @@ def test_many_wildcards_mean_what_few_mean_and_take_no_longer() -> None:
     assert not hostile.matches("a" * 250)
     (folders,) = read_ignore(["**/a/" * 20 + "b"])
     assert not folders.matches("a/" * 100 + "c")
+
+
+@pytest.mark.parametrize(
+    ("tag", "names", "needed", "unknown"),
+    [
+        ("3.12-slim", ("gcc", "libpq-dev", "libpango1.0-dev"), ["libpq5", "libpango-1.0-0"], []),
+        ("3.9-slim-bullseye", ("libwebp-dev",), ["libwebp6"], []),
+        ("3.12-slim-bookworm", ("libwebp-dev", "libldap2-dev"), ["libwebp7", "libldap-2.5-0"], []),
+        ("3.13-slim-trixie", ("libldap-dev",), ["libldap2"], []),
+        ("3.12-slim", ("libldap2-dev",), [], ["libldap2-dev"]),  # it may be either of two releases
+        ("3.6-slim-buster", ("libwebp-dev", "libpq-dev"), ["libpq5"], ["libwebp-dev"]),
+    ],
+)
+def test_what_is_needed_at_run_time_is_named_as_in_the_release(
+    tag: str, names: tuple[str, ...], needed: list[str], unknown: list[str]
+) -> None:
+    found, missing = needed_at_run_time(names, "debian", release_of(tag))
+    assert ([each for each in needed if each not in found], missing) == ([], unknown)
+
+
+NEXT = {
+    "package.json": '{"dependencies": {"next": "15.5.4"}, "scripts": {"build": "next build", "start": "next start"}}\n',
+    "Dockerfile": 'FROM node:22\nWORKDIR /app\nCOPY . .\nRUN npm ci\nRUN npm run build\nCMD ["npm", "start"]\n',
+}
+
+
+@pytest.mark.parametrize(
+    ("changed", "says"),
+    [
+        ({}, "standalone"),
+        ({"package.json": NEXT["package.json"].replace("next start", "node server.js")}, "omit=dev"),
+        ({"Dockerfile": NEXT["Dockerfile"].replace('"start"', '"run", "dev"')}, ""),
+        ({"Dockerfile": f"{NEXT['Dockerfile']}FROM node:22-slim\nCOPY --from=0 /app /app\nCMD npm start\n"}, ""),
+        ({"package.json": NEXT["package.json"].replace('"next"', '"other"')}, ""),
+    ],
+)
+def test_pages_that_are_built_where_they_are_served(changed: dict[str, str], says: str, tmp_path: Path) -> None:
+    files = {path: text.encode() for path, text in {**NEXT, **changed}.items()}
+    found = planned(tmp_path, files, [rule for rule in all_rules() if rule.id == "single-stage-build"]).left
+    steps = [each.finding.cure.next_step for each in found if isinstance(each.finding.cure, Blocked)]
+    assert [says in step for step in steps] == ([True] if says else [])

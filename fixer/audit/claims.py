@@ -146,6 +146,7 @@ class _Tree:
     """What is there, as claims ask for it."""
 
     def __init__(self, repository: Repository, secrets: frozenset[str]) -> None:
+        self.repository = repository
         self.files = repository.files
         self.folders = {str(parent) for path in self.files for parent in PurePosixPath(path).parents}
         self.by_name: dict[str, list[str]] = {}
@@ -191,6 +192,8 @@ class _Tree:
         if path in self.folders or (not said.endswith("/") and path in self.files):
             return Verdict.TRUE, ""
         same = self.by_name.get(path.rpartition("/")[2].lower(), []) if not said.endswith("/") else []
+        if not same and self.repository.ignored((said,)):
+            return Verdict.NOT_CHECKABLE, "git leaves it out"
         if not same:
             return Verdict.FALSE, "not there"
         nearest = max(same, key=lambda other: (_common_end(path, other), -len(other)))

@@ -66,9 +66,16 @@ def _is_headers(name: str) -> bool:
     return name.endswith("-dev") or re.search(r"-dev-compat$", name) is not None
 
 
-def needed_at_run_time(names: Iterable[str], family: Family) -> tuple[list[str], list[str]]:
+def release_of(tag: str) -> str:
+    """The release of Debian that the tag of an image names, such as `bookworm`; empty for one of the newest two."""
+    found = re.search(r"(?:^|-)(jessie|stretch|buster|bullseye|bookworm|trixie|forky|sid)(?:-|$)", tag)
+    return found[1] if found is not None else ""
+
+
+def needed_at_run_time(names: Iterable[str], family: Family, release: str = "") -> tuple[list[str], list[str]]:
     """What programs need that were compiled with these packages, and of which of them that is not known."""
     data = _data(family)
+    releases = data.get("releases", {})
     found: dict[str, None] = {}
     unknown: list[str] = []
     for name in names:
@@ -77,7 +84,9 @@ def needed_at_run_time(names: Iterable[str], family: Family) -> tuple[list[str],
                 found["libstdc++"] = None
             continue
         numbered = re.sub(r"^postgresql\d+-dev$", "postgresql-dev", name)
-        runtime = data.get("runtime", {}).get(numbered)
+        runtime = releases.get(release, {}).get(numbered, data.get("runtime", {}).get(numbered))
+        if release and release not in releases and any(numbered in each for each in releases.values()):
+            runtime = None
         if runtime is None:
             unknown.append(name)
         else:

@@ -34,6 +34,9 @@ _OTHERS = re.compile(
     r"^\s*(?:from|import)\s+(opentelemetry|ddtrace|newrelic|elasticapm|statsd|aws_embedded_metrics|markus)\b", re.M
 )
 _DJANGO_PROMETHEUS = re.compile(r"\bdjango_prometheus\.?\s*(?:import\s+)?(middleware|urls|exports)\b")
+_PUBLISHES_IT = re.compile(
+    r"\bdjango_prometheus\.?\s*(?:import\s+)?(?:urls|exports)\b|ExportToDjangoView|PROMETHEUS_METRICS_EXPORT_(?:PORT|ADDRESS)"
+)
 _CLIENT = re.compile(r"^\s*(?:from|import)\s+prometheus_client\b", re.MULTILINE)
 _PUBLISHES = re.compile(
     r"\b(generate_latest|make_[aw]sgi_app|start_(?:http|wsgi)_server|push(?:add)?_to_gateway|MetricsHandler)\b"
@@ -62,7 +65,8 @@ class Exporters:
     """`by` says what exports metrics; empty where nothing does. `prometheus`: for Prometheus to fetch, by a library
     that counts in each process. `unwired` are modules that count and that nothing imports; `shared`: what counts in
     several processes is put together somewhere. `own_view` is a module of the project that publishes what one process
-    has counted. `names` are the metrics that the project itself makes."""
+    has counted. `names` are the metrics that the project itself makes. `unpublished` is the module whose middleware
+    counts where no route, port or view of the project publishes it."""
 
     by: str = ""
     prometheus: bool = False
@@ -70,6 +74,7 @@ class Exporters:
     shared: bool = False
     own_view: str = ""
     names: frozenset[str] = frozenset()
+    unpublished: str = ""
 
     @classmethod
     def detect(cls, repository: Repository) -> Self:
@@ -80,12 +85,15 @@ class Exporters:
             if not is_aside(module.path)
         ]
         unwired: list[PythonModule] = []
-        by, own_view, prometheus = "", "", False
+        by, own_view, prometheus, counts, published = "", "", False, "", False
         for module in modules:
             text = module.source.text
             if _DJANGO_PROMETHEUS.search(text):
                 by, prometheus = f"{module.path} wires django-prometheus", True
+                counts = counts or module.path
+                published |= _PUBLISHES_IT.search(text) is not None
             elif _CLIENT.search(text) and _PUBLISHES.search(text):
+                published = True
                 if _SERVES_ITSELF.search(text) or _is_used(module, repository):
                     by, prometheus = by or f"{module.path} publishes metrics", True
                     own_view = module.path if "MultiProcessCollector" not in text else own_view
@@ -94,9 +102,12 @@ class Exporters:
             elif _OTHERS.search(text) and not DEVELOPMENT.search(module.path):
                 by = by or f"{module.path} uses {_OTHERS.findall(text)[0]}"
         names = frozenset(name for module in modules if _CLIENT.search(module.source.text) for name in _named(module))
+        unpublished = counts if not published else ""
+        if unpublished:
+            by, prometheus = "", False
         if not by:
             by = _agent(repository)
-        return cls(by, prometheus, tuple(unwired), prometheus and _is_shared(repository), own_view, names)
+        return cls(by, prometheus, tuple(unwired), prometheus and _is_shared(repository), own_view, names, unpublished)
 
 
 def _agent(repository: Repository) -> str:

@@ -139,6 +139,11 @@ class Requiring:
                 f"{path} pins its packages by hashes, and pip refuses one without",
                 f"add {wanted} to its source, and compile it again (`pip-compile --generate-hashes`)",
             )
+        made = f"{path.removesuffix('.in')}.txt"
+        if path.endswith(".in") and (made in self.packages.files or made in self.refused):
+            return Blocked(
+                f"{made}, which is installed, is compiled from {path}", f"add {wanted} to {path} and run `pip-compile`"
+            )
         stem = path.removesuffix(".txt")
         if stem != path and f"{stem}.in" in self.documents:
             return Blocked(f"{path} is compiled from {stem}.in", f"add {wanted} to {stem}.in and run `pip-compile`")

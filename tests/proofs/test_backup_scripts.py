@@ -21,7 +21,7 @@ from tests.proofs.postgres import DATABASE, PASSWORD, USER, Server, postgres
 
 pytestmark = pytest.mark.needs("postgres")
 
-DOCKER = '#!/bin/sh\nshift 4\nexec "$@"\n'  # docker compose exec -T db …
+DOCKER = '#!/bin/sh\n[ "$1" = compose ] && shift\nshift 3\nexec "$@"\n'  # docker compose exec -T db …
 RCLONE = '#!/bin/sh\ncp "$2" "$BOX"\n'
 SIDES = ("before", "after")
 
@@ -116,6 +116,7 @@ def machine(request: pytest.FixtureRequest, server: Server, tmp_path: Path) -> M
 OLD = ["app-1.sql.gz", "old.dump", "shop-1.sql.gz"]
 NIGHTLY = "silent-backup-failure/warns-where-pg-dump-is-missing:ops/nightly.sh"
 GOES_ON = "silent-backup-failure/goes-on-after-a-failure:scripts/backup.sh"
+FIRST = "silent-backup-failure/deletes-first:scripts/backup.sh"
 SEVERAL = "silent-backup-failure/several-databases:bin/dump-all"
 
 
@@ -240,3 +241,12 @@ def test_an_archive_that_ends_between_two_statements_is_not_begun(machine: Machi
 
     assert blind.returncode == 1, "too late: psql has ended its transaction well"
     assert rows(server) == ("0", "0")
+
+
+def test_older_backups_stay_where_the_new_one_fails(machine: Machine) -> None:
+    machine.run(FIRST, password="wrong", replaced=("$FOLDER", str(machine.kept)))
+    assert [each for each in OLD if each in machine.backups()] == ([] if machine.side == "before" else OLD)
+    done = machine.run(FIRST, replaced=("$FOLDER", str(machine.kept)))
+    assert done.returncode == 0, done.stderr
+    (made,) = machine.backups()
+    assert made.startswith("shop_")

@@ -14,10 +14,10 @@ several workers, a `gunicorn.conf.py` in the folder that it starts in gives them
 the latencies stand at usual targets: 200 ms, 500 ms, 1 s. Databases and caches are left as they are.
 
 ## What else is found
-A module that counts and that nothing imports. django-prometheus, or an endpoint of the project's own, behind several
-workers that share no folder. One of its middlewares without the other, or others between the two, whose answers no
-status counts; and a route at which everybody reads the metrics, which is reported only: who asks there today is not in
-the repository.
+A module that counts and that nothing imports, and middleware that counts what nothing publishes. django-prometheus, or
+an endpoint of the project's own, behind several workers that share no folder. One of its middlewares without the other,
+or others between the two, whose answers no status counts; and a route at which everybody reads the metrics, which is
+reported only: who asks there today is not in the repository.
 
 ## When it is left alone
 Where django-prometheus or a client of the project's own is wired, OpenTelemetry or a vendor's agent is asked for;
@@ -112,10 +112,13 @@ def _finding(project: DjangoProject, exporters: Exporters, cure: Fix | Blocked) 
         module = exporters.unwired[0]
         message = f"{module.path} counts what happens, and nothing imports it: no metrics are exported"
         return Finding(module.path, _start(module), message, cure, Level.WARNING)
+    message = "the application exports no metrics"
+    if exporters.unpublished:
+        message = "the middleware of django-prometheus counts, and no route or port publishes what it counts"
     home = _home(project)
     places = home.document.assignments.get("MIDDLEWARE", ())
     span = home.document.span(home.document.statement_of(places[-1])) if places else Span(0, 0)
-    return Finding(home.path, span, "the application exports no metrics", cure)
+    return Finding(home.path, span, message, cure, Level.WARNING if exporters.unpublished else None)
 
 
 def _start(module: PythonModule) -> Span:

@@ -15,8 +15,8 @@ Each fix makes a script fail where it went on before, so it is for review.
 ## When it is left alone
 Dumps of the schema alone, dumps that go straight into another database, and scripts that look at the failure
 themselves (`$?`, `PIPESTATUS`, an `if` that exits). What only a person can decide is reported: a dump in the
-background, old backups that are deleted before there is a new one, an upload of the whole folder each time, a copy of
-Redis' file that is made after some seconds whatever Redis has saved by then.
+background, old backups that are deleted long before there is a new one, an upload of the whole folder each time, a copy
+of Redis' file that is made after some seconds whatever Redis has saved by then.
 """
 
 from __future__ import annotations
@@ -301,8 +301,26 @@ def _deleted_first(place: DataScript, dumps: list[Command]) -> Iterator[Finding]
                 place.path,
                 place.span_of(command.start, command.end),
                 "older backups are deleted before there is a new one",
-                Blocked("what else stands between the two is the script's own", "move it behind the dump"),
+                _behind(place, command, next(dump for dump in dumps if dump.start == first)),
             )
+
+
+def _behind(place: DataScript, deletion: Command, dump: Command) -> Fix | Blocked:
+    """The deletion right behind the dump, and only where that has succeeded."""
+    text = place.script.text
+    start, end = deletion.statement
+    begin, stop = dump.statement
+    alone = not text[:start].rpartition("\n")[2].strip() and begin == dump.pipe[0] and stop == dump.pipe[1]
+    if not alone or start != deletion.start or text[end:begin].strip() or "\n" in text[start:end] + text[begin:stop]:
+        return Blocked("what else stands between the two is the script's own", "move it behind the dump")
+    own = place.script.part(start, end).indented(f"{place.indent(start)}  ")
+    behind = ScriptText.of(" &&\n@deletion@", deletion=own)
+    return Fix.of(
+        "delete them once there is a new one",
+        place.splice([(start, begin, ScriptText.of("")), (stop, stop, behind)]),
+        tier=Tier.REVIEW,
+        effects=[f"{_what(place)} deletes older backups only where {dump.name} has succeeded"],
+    )
 
 
 def _uploads(place: DataScript) -> Iterator[Finding]:

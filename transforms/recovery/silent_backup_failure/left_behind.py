@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from fixer.languages.shell import Command, Redirect, Structure
-from fixer.model import Finding, Fix, Level, Parts, Tier
+from fixer.model import Blocked, Finding, Fix, Level, Parts, Tier
 from fixer.recovery.scripts import DataScript
 from fixer.scripts import ScriptText
 
@@ -22,18 +22,24 @@ def left_behind(place: DataScript, dump: Command) -> Iterator[Finding]:
     if _is_taken_away(place, written):
         return
     parts = _renamed(place, dump, redirect, written)
-    if parts is None:
+    if parts is None and "$(" not in written and "`" not in written:
         return
-    yield Finding(
-        place.path,
-        place.span_of(redirect.start, redirect.end),
-        f"a {dump.name} that fails half-way leaves its file where a good one is expected",
-        Fix.of(
+    cure: Fix | Blocked = Blocked(
+        f"{written} may be another name when it is written a second time",
+        "keep the name in a variable, then run fhfix again",
+    )
+    if parts is not None:
+        cure = Fix.of(
             "give the file its name when the dump is whole",
             parts,
             tier=Tier.REVIEW,
             effects=[f"{redirect.target} is there only when {dump.name} has succeeded"],
-        ),
+        )
+    yield Finding(
+        place.path,
+        place.span_of(redirect.start, redirect.end),
+        f"a {dump.name} that fails half-way leaves its file where a good one is expected",
+        cure,
         Level.WARNING,
     )
 

@@ -1,4 +1,4 @@
-"""An image keeps the compilers with which its Python packages were installed.
+"""An image keeps the compilers with which its Python packages were installed, or what its pages were built with.
 
 ## Why
 An application that runs needs no compiler. It makes the image two to three times as large (672 instead of 327 MB for a
@@ -8,6 +8,9 @@ The install moves to a first stage, into a virtual environment: everything up to
 `builder`. The second stage starts from the same image, installs the packages that do more than compile and the shared
 libraries of what was compiled (`libpq5` for `libpq-dev`), copies the environment to the *same* path, since its scripts
 name it, and goes on as before.
+
+A front end in Next.js whose image builds it and serves it keeps all modules of development: 359 MB of them, where the
+traced server has 61. That is reported with what belongs into the second stage.
 
 ## When it is left alone
 Images for development and tests; images without a compiler, where a second stage would make them larger by what a
@@ -22,17 +25,34 @@ import re
 from collections.abc import Iterable, Iterator, Sequence
 
 from fixer.docker.images import base_image
-from fixer.docker.packages import compiles, installed, is_for_compiling, name_of, needed_at_run_time, removes
+from fixer.docker.packages import (
+    compiles,
+    installed,
+    is_for_compiling,
+    name_of,
+    needed_at_run_time,
+    release_of,
+    removes,
+)
 from fixer.documents import DEVELOPMENT
 from fixer.languages.dockerfile import Dockerfile, Instruction, New, Stage
 from fixer.languages.shell import Command, Script, Shell, Structure, word
 from fixer.model import Blocked, Finding, Fix, Level, Parts, Profile, Rule, Tier, joined, listed
+from fixer.project.frontend import FrontEnds
 from fixer.runtime.builds import ImageBuild, ImageBuilds
 from fixer.scripts import Quoted, ScriptText
+from transforms.docker.single_stage_build.pages import with_what_built_them
 
 VENV = ScriptText.of("/opt/venv")
 _PIP = re.compile(r"(?:.*/)?pip[\d.]*")
 _OTHER_INSTALLERS = frozenset(("poetry", "uv", "pipenv", "pdm", "conda", "mamba", "micromamba", "hatch"))
+_OWN = "`RUN python -m venv /opt/venv` and `ENV VIRTUAL_ENV=/opt/venv PATH=/opt/venv/bin:$PATH` above it"
+_INTO_VENV = {
+    "uv": "`ENV UV_PROJECT_ENVIRONMENT=/opt/venv UV_LINK_MODE=copy UV_PYTHON_DOWNLOADS=never` above it",
+    "uv pip": f"{_OWN}, and no `--system`",
+    "poetry": f"{_OWN}, and `POETRY_VIRTUALENVS_CREATE=false`",
+    "pipenv": f"{_OWN}, and no `--system`",
+}
 _REQUIREMENTS = re.compile(r"requirements|constraints|\.(?:txt|in|toml|cfg|lock)$|^setup\.py$|Pipfile", re.IGNORECASE)
 _INSTALLS_ELSEWHERE = {
     ("-e", "--editable"): "an editable install points to its sources",
@@ -48,13 +68,14 @@ _JOINED_OTHERWISE = (Structure.PIPELINE, Structure.BRANCH, Structure.LOOP, Struc
 _OF_THE_SYSTEM = re.compile(r"/usr/local/(?:bin/(?:python|pip|gunicorn|uvicorn|daphne|celery|django)|lib/python)")
 
 
-def check(dockerfile: Dockerfile, builds: ImageBuilds) -> Iterator[Finding]:
+def check(dockerfile: Dockerfile, builds: ImageBuilds, frontends: FrontEnds | None) -> Iterator[Finding]:
     for build in builds.of(dockerfile.source.path):
         stage = build.image.stage
         if stage is not dockerfile.final or stage.parent is not None or build.is_action:
             continue
         if DEVELOPMENT.search(build.path) or DEVELOPMENT.search(stage.name) or not _is_served(build):
             continue
+        yield from with_what_built_them(stage, build, frontends)
         pips = [each for each in stage.instructions if any(map(_installs_python, _commands(each)))]
         kept = list(_kept(stage))
         if not kept or not pips or _brings_compilers(stage) or _compiles_at_run_time(build):
@@ -131,7 +152,7 @@ def _cure(dockerfile: Dockerfile, stage: Stage, pips: list[Instruction], build: 
     image = stage.image
     base = base_image(image) if image is not None else None
     assert base is not None  # _kept has asked
-    runtime, unknown = needed_at_run_time(dict.fromkeys(compiled), base.family)
+    runtime, unknown = needed_at_run_time(dict.fromkeys(compiled), base.family, release_of(image.tag if image else ""))
     if unknown:
         return Blocked(
             f"what programs need at run time that were compiled with {listed(unknown)} is not known",
@@ -182,9 +203,11 @@ def _unmovable(
             if not _installs_python(command):
                 continue
             if command.name in _OTHER_INSTALLERS:
+                how = f"{command.name} pip" if "pip" in [word.text for word in command.args] else command.name
+                into = _INTO_VENV.get(how, f"let it install into a virtual environment at {VENV}")
                 return Blocked(
                     f"line {line}: {command.name} installs, and where to is a matter of its settings",
-                    f"let it install into a virtual environment at {VENV}, and copy that to a second stage",
+                    f"{into}; then copy {VENV} to a second stage, with `ENV PATH={VENV}/bin:$PATH` there",
                 )
             for options, what in _INSTALLS_ELSEWHERE.items():
                 if command.has(*options):
@@ -331,24 +354,27 @@ def _with_libraries(again: list[New], runtime: list[str], family: str) -> list[N
     return [*again[:at], made, *again[at:]]
 
 
-def _ships_python(dockerfile: Dockerfile, builds: ImageBuilds) -> bool:
-    """Whether an image that is shipped installs Python packages."""
+def _ships_packages(dockerfile: Dockerfile, builds: ImageBuilds, frontends: FrontEnds | None) -> bool:
+    """Whether an image that is shipped installs Python packages, or serves pages of Next.js."""
     for build in builds.of(dockerfile.source.path):
         if DEVELOPMENT.search(build.path) or not _is_served(build):
             continue
         if any(_installs_python(c) for stage in dockerfile.stages for i in stage.instructions for c in _commands(i)):
+            return True
+        front = frontends.of(build.context) if frontends is not None and build.context is not None else None
+        if front is not None and front.framework == "next":
             return True
     return False
 
 
 RULE = Rule(
     __name__,
-    "An image keeps the compilers with which its packages were installed",
+    "An image keeps what only its build needs",
     check,
     audit=("D-005.1",),
-    criterion="Images that are shipped have no compilers for their Python packages",
+    criterion="Images that are shipped do not keep what only their build needs",
     hours=(2, 3),
     level=Level.NOTE,
     profile=Profile.AUDIT,
-    applies=_ships_python,
+    applies=_ships_packages,
 )
