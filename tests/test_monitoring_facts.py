@@ -49,7 +49,7 @@ def test_the_release_goes_with_the_django_that_is_allowed(
 
 
 def test_an_old_django_has_no_release(tmp_path: Path) -> None:
-    packages = repository(tmp_path, {"requirements.txt": "Django==2.2\n"}).fact(PythonPackages)
+    packages = repository(tmp_path, {"requirements.txt": "Django==2.1\n"}).fact(PythonPackages)
     assert packages is not None
     assert release_for(packages.version("django")) is None
 
@@ -60,11 +60,15 @@ def test_names_are_those_that_a_query_asks_for() -> None:
     assert "django_http_requests_total" not in exported()
 
 
+COUNTING = "MIDDLEWARE = ['django_prometheus.middleware.PrometheusBeforeMiddleware']\n"
+
+
 @pytest.mark.parametrize(
     ("files", "by"),
     [
-        ({"shop/settings.py": "MIDDLEWARE = ['django_prometheus.middleware.PrometheusBeforeMiddleware']\n"}, "wires"),
-        ({"shop/middleware.py": "from django_prometheus.middleware import Metrics\n"}, "wires"),
+        ({"shop/settings.py": COUNTING, "shop/urls.py": "x = include('django_prometheus.urls')\n"}, "wires"),
+        ({"shop/settings.py": f"{COUNTING}PROMETHEUS_METRICS_EXPORT_PORT = 8001\n"}, "wires"),
+        ({"shop/settings.py": COUNTING}, ""),  # it counts, and nothing publishes that
         (
             {"shop/settings.py": "INSTALLED_APPS = ['django_prometheus']\n", "requirements.txt": "django-prometheus\n"},
             "",
