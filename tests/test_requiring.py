@@ -129,3 +129,12 @@ def test_a_lock_file_blocks_with_the_command_to_run(files: dict[str, str], comma
     assert isinstance(found, Blocked)
     assert command in found.next_step
     assert "django-prometheus>=2.5.0" in found.next_step
+
+
+def test_a_list_that_is_not_utf_8_is_named(tmp_path: Path) -> None:
+    (tmp_path / "requirements.txt").write_bytes("django==5.2\r\n".encode("utf-16"))
+
+    found = asked(tmp_path, {"dev-requirements.txt": "pytest\n"})
+
+    assert isinstance(found, Blocked)
+    assert found.reason.startswith("requirements.txt cannot be read: ")
