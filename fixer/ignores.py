@@ -49,40 +49,70 @@ def speaks(text: str) -> bool:
     return "fhfix:" in text
 
 
-def comments(source: Source) -> list[Comment]:
+def comments(source: Source) -> tuple[Comment, ...]:
     """Those of a file, also such as name nothing; what is no comment but a text that looks like one is among them."""
+    return _comments(source.text)
+
+
+@lru_cache(maxsize=64)
+def _comments(text: str) -> tuple[Comment, ...]:
     found: list[Comment] = []
-    for match in _WHOLE.finditer(source.text) if speaks(source.text) else ():
+    for match in _WHOLE.finditer(text) if speaks(text) else ():
         names = tuple(filter(None, (name.strip() for name in (match["names"] or "").split(","))))
         inside = Span(*match.span("names")) if match["names"] is not None else Span(match.end(), match.end())
-        text = match[0].rstrip()
-        span = Span(match.start(), match.start() + len(text))
-        found.append(Comment(text, span, names, inside, match["file"] is not None))
-    return found
+        said = match[0].rstrip()
+        span = Span(match.start(), match.start() + len(said))
+        found.append(Comment(said, span, names, inside, match["file"] is not None))
+    return tuple(found)
+
+
+def comments_about_file(source: Source) -> tuple[Comment, ...]:
+    """Those that speak of the whole file."""
+    return _comments_about_file(source.text)
+
+
+@lru_cache(maxsize=64)
+def _comments_about_file(text: str) -> tuple[Comment, ...]:
+    return tuple(comment for comment in _comments(text) if comment.whole_file)
+
+
+@lru_cache(maxsize=64)
+def _lines(text: str) -> tuple[str, ...]:
+    return tuple(text.split("\n"))
 
 
 def file_ignored(rule: Rule, source: Source) -> bool:
-    lines = source.text.split("\n") if speaks(source.text) else ()
-    return any(line.lstrip().startswith("#") and _names(line, rule, whole_file=True) for line in lines)
+    return any(_names(line, rule, whole_file=True) for line in _about_the_file(source.text))
+
+
+@lru_cache(maxsize=64)
+def _about_the_file(text: str) -> tuple[str, ...]:
+    """The lines of their own that may speak of the whole file."""
+    lines = _lines(text) if speaks(text) else ()
+    return tuple(line for line in lines if "ignore-file" in line and line.lstrip().startswith("#"))
 
 
 def ignored_by_comment(reported: Reported, source: Source) -> bool:
-    lines = source.text.split("\n")
+    if not speaks(source.text):
+        return False
+    lines = _lines(source.text)
     return any(_names(lines[line - 1], reported.rule, whole_file=False) for line in lines_about(reported, source))
 
 
-def lines_about(reported: Reported, source: Source) -> list[int]:
+ABOVE = 50
+"""How many lines of comments above a finding are read for one about it."""
+
+
+def lines_about(reported: Reported, source: Source) -> range:
     """The numbers, from 1, of the lines on which a comment is about this finding: its own, and comments above it.
 
     A comment beside other code is about that code; one on a line of its own is about what follows.
     """
-    lines = source.text.split("\n")
-    at = source.line_of(reported.finding.span.start)
-    found = [at]
-    while at > 1 and lines[at - 2].lstrip().startswith("#"):
+    lines = _lines(source.text)
+    at = last = source.line_of(reported.finding.span.start)
+    while at > max(1, last - ABOVE) and lines[at - 2].lstrip().startswith("#"):
         at -= 1
-        found.append(at)
-    return found
+    return range(last, at - 1, -1)
 
 
 def _names(line: str, rule: Rule, *, whole_file: bool) -> bool:

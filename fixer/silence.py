@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from bisect import bisect_left, bisect_right
 from collections.abc import Iterable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Self
 
 from fixer.documents import kind_of
-from fixer.ignores import Baseline, Comment, comments, fingerprint, lines_about
+from fixer.ignores import Baseline, Comment, comments, comments_about_file, fingerprint, lines_about
 from fixer.model import Document, FileError, Reported, Rule, Source
 from fixer.records import record
 from fixer.repository import Repository
@@ -48,11 +49,14 @@ class Silence:
         self.note_file(reported.rule, source)
         if MARK in source.text:
             lines = lines_about(reported, source)
-            self._note(reported.rule, source, [c for c in comments(source) if source.line_of(c.span.start) in lines])
+            found = comments(source)
+            first = bisect_left(found, lines[-1], key=lambda each: source.line_of(each.span.start))
+            last = bisect_right(found, lines[0], key=lambda each: source.line_of(each.span.start))
+            self._note(reported.rule, source, found[first:last])
 
     def note_file(self, rule: Rule, source: Source) -> None:
         """A rule had to do with a file: with a finding there, or a fix that would change it."""
-        self._note(rule, source, [comment for comment in comments(source) if comment.whole_file])
+        self._note(rule, source, comments_about_file(source))
 
     def _note(self, rule: Rule, source: Source, about: Iterable[Comment]) -> None:
         """Which of several comments of the same text it was does not matter: all of them count as used."""

@@ -205,6 +205,27 @@ def _opens_to_write(call: ast.Call) -> bool:
     return any(isinstance(mode, str) and re.fullmatch(r"[rwxab+t]*[wxa+][rwxab+t]*", mode) for mode in modes)
 
 
+PROGRAMS = {
+    "fixer/repository.py": "git", "fixer/ignores.py": "git", "fixer/forge/git.py": "git",
+    "fixer/forge/identity.py": "git", "fixer/github/catalog/update.py": "git",
+    "fixer/review.py": "the editor of the person", "fixer/commands/apply.py": "the editor of the person",
+    "fixer/commands/review.py": "the browser of the person",
+}  # fmt: skip
+_STARTS = re.compile(r"subprocess\.(run|Popen|call|check_\w+)|os\.(exec|spawn|posix_spawn|system|popen)\w*")
+
+
+def test_programs_are_started_by_those_who_are_named() -> None:
+    """The pager is click's; it is asked for by a terminal alone."""
+    found = {
+        name(path)
+        for path in MODULES
+        for node in ast.walk(tree(path))
+        if isinstance(node, ast.Attribute)
+        and (_STARTS.fullmatch(ast.unparse(node)) or ast.unparse(node) == "webbrowser.open")
+    }
+    assert found == PROGRAMS.keys()
+
+
 def test_only_the_engine_and_the_command_line_catch_everything() -> None:
     offenders = [
         f"{name(path)}:{node.lineno}"

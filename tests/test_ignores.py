@@ -10,8 +10,9 @@ import pytest
 
 from fixer import disk
 from fixer.config import Config
-from fixer.ignores import Baseline, ChangedSince, baseline_text
+from fixer.ignores import ABOVE, Baseline, ChangedSince, baseline_text
 from fixer.model import FileError, Finding, Fix, Reported, Rule, Source, Span
+from fixer.session import open_session
 from tests.examples import OUTDATED, SILENT
 
 
@@ -223,3 +224,17 @@ def test_an_unknown_revision_is_named(repository: Path, revision: str) -> None:
 def test_a_folder_that_is_no_repository_has_no_revisions(tmp_path: Path) -> None:
     with pytest.raises(FileError, match="not a git repository"):
         ChangedSince.of(tmp_path, "main")
+
+
+def test_a_comment_far_above_is_about_something_else(tmp_path: Path) -> None:
+    """How far up is read must not grow with the file."""
+    ignore, other = "# fhfix: ignore[silent-type-check]\n", "# why\n"
+    near = "      " + ignore + ("      " + other) * (ABOVE - 2)
+    far = "      " + ignore + ("      " + other) * ABOVE
+    text = "on: push\njobs:\n  a:\n    runs-on: ubuntu-latest\n    steps:\n{comment}      - run: mypy . || true\n"
+    for comment, found in ((near, 0), (far, 1)):
+        path = tmp_path / str(found) / ".github/workflows/ci.yml"
+        path.parent.mkdir(parents=True)
+        path.write_text(text.format(comment=comment))
+        made = open_session(tmp_path / str(found)).check().findings
+        assert len([each for each in made if each.rule.id == "silent-type-check"]) == found

@@ -506,3 +506,25 @@ def test_pages_that_are_built_where_they_are_served(changed: dict[str, str], say
     found = planned(tmp_path, files, [rule for rule in all_rules() if rule.id == "single-stage-build"]).left
     steps = [each.finding.cure.next_step for each in found if isinstance(each.finding.cure, Blocked)]
     assert [says in step for step in steps] == ([True] if says else [])
+
+
+def test_an_image_of_one_architecture_is_that_of_all() -> None:
+    assert image("amd64/python:latest") == image("python:latest")
+
+
+def test_a_file_of_variables_that_is_read_beside_the_settings_is_named(tmp_path: Path) -> None:
+    files = {
+        "Dockerfile": 'FROM python:3.13\nWORKDIR /app\nCOPY . .\nCMD ["gunicorn", "shop.wsgi"]\n',
+        "compose.yml": "services:\n  web:\n    build: .\n    environment:\n      DB_HOST: db\n",
+        "config.py": "from dotenv import dotenv_values\n\nHERE = dotenv_values('.env')\n",
+        "manage.py": 'import os\n\nos.environ.setdefault("DJANGO_SETTINGS_MODULE", "shop.settings")\n',
+        "shop/__init__.py": "",
+        "shop/settings.py": "import config\n\nSECRET_KEY = config.HERE['SECRET_KEY']\nINSTALLED_APPS = []\n",
+    }
+    rules = [rule for rule in all_rules() if rule.id == "leaky-builder-stage"]
+
+    (reported,) = planned(tmp_path, {path: text.encode() for path, text in files.items()}, rules).taken
+
+    assert isinstance(reported.finding.cure, Fix)
+    assert reported.finding.cure.tier is Tier.REVIEW
+    assert any("config.py reads one" in each for each in reported.finding.cure.todo)

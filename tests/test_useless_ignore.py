@@ -8,7 +8,8 @@ import pytest
 from click.testing import CliRunner, Result
 
 from fixer.cli import main
-from fixer.model import Blocked, Fix, Level, Reported
+from fixer.github.workflow import Workflow
+from fixer.model import Blocked, Fix, Level, Reported, Source
 from fixer.session import open_session
 
 WORKFLOW = """\
@@ -137,3 +138,24 @@ def test_who_does_not_want_to_hear_it_leaves_it_out_by_name(tmp_path: Path) -> N
     assert fhfix("check", tmp_path).exit_code == 1
     assert fhfix("check", "--ignore", "useless-ignore", tmp_path).exit_code == 0
     assert fhfix("check", "--min-severity", "warning", tmp_path).exit_code == 0
+
+
+def test_many_comments_that_ignore_nothing_cost_a_few_readings_of_the_file(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    write(tmp_path, {PATH: "# fhfix: ignore[hardcoded-sleep]\n" * 40 + WORKFLOW.format(comment="")})
+    read: list[Source] = []
+    parse = Workflow.parse.__func__  # type: ignore[attr-defined]
+
+    def counted(kind: type[Workflow], source: Source) -> Workflow:
+        read.append(source)
+        made: Workflow = parse(kind, source)
+        return made
+
+    monkeypatch.setattr(Workflow, "parse", classmethod(counted))
+
+    found = useless(tmp_path)
+
+    assert len(found) == 40
+    assert all(isinstance(each.finding.cure, Fix) for each in found)
+    assert len(read) < 10

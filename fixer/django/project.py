@@ -36,6 +36,7 @@ from fixer.records import entity
 if TYPE_CHECKING:
     from fixer.repository import Repository
 
+_SERVES = re.compile(r"(?i)[aw]sgi\.py$|Dockerfile|Procfile")
 _NAMED = re.compile(r"""DJANGO_SETTINGS_MODULE["']?\]?\s*(?:,|=|:)\s*["']?([A-Za-z_][\w.]*)""")
 _NAMING_FILES = re.compile(
     r"(^|/)(manage\.py|[aw]sgi\.py|celery\.py|conftest\.py|pytest\.ini|tox\.ini|setup\.cfg|pyproject\.toml|Procfile|"
@@ -201,15 +202,26 @@ class DjangoProject:
         return tuple(module for module in self.modules.values() if module.path in found and module.path != path)
 
     @cached_property
+    def _serves_others(self) -> bool:
+        """Whether what serves the application names settings that are neither for development nor for tests."""
+        served = {name for name, files in self.named.items() if any(map(_SERVES.search, files))}
+        return any(
+            module.role not in ("test", "development") and any(self._names(name, path) for name in served)
+            for path, module in self.modules.items()
+        )
+
+    @cached_property
     def production_path(self) -> str:
         """The settings that production runs with: as far as names tell, else what manage.py names."""
         ranked: list[tuple[int, str]] = []
         for path, module in self.modules.items():
             name = next((name for name in self.named if self._names(name, path)), "")
-            servers = [f for f in self.named.get(name, ()) if re.search(r"(?i)[aw]sgi\.py$|Dockerfile|Procfile", f)]
+            servers = [f for f in self.named.get(name, ()) if _SERVES.search(f)]
             if module.role in ("test", "development"):
                 continue
-            rank = 0 if module.role == "production" else 1 if servers else 2 if path == self.settings_path else 3
+            # A module that nothing names may be left over, where another one is served.
+            is_meant = module.role == "production" and (bool(name) or not self._serves_others)
+            rank = 0 if is_meant else 1 if servers else 2 if path == self.settings_path else 3
             ranked.append((rank, path))
         return min(ranked, default=(0, self.settings_path))[1]
 

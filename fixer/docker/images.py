@@ -33,8 +33,14 @@ class BaseImage(NamedTuple):
     source: str
 
 
+# https://github.com/docker-library/official-images#architectures-other-than-amd64
+_ARCHITECTURE = re.compile(r"^(amd64|arm32v[567]|arm64v8|i386|mips64le|ppc64le|riscv64|s390x)/")
+
+
 def base_image(image: ImageRef) -> BaseImage | None:
     """What is known about an image; None where it is not among the known ones."""
+    if not image.registry:
+        image = image._replace(name=_ARCHITECTURE.sub("", image.name))
     for entry in _entries():
         named = any(_matches(name, image, entry.get("suffixes", ())) for name in entry["names"])
         if named and re.search(entry.get("tags", ""), image.tag):

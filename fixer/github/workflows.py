@@ -30,29 +30,40 @@ _PUBLISHES = re.compile(r"/[^/]*(release|publish|deploy|docs)[^/]*$")
 _WORKSPACE = re.compile(r"\$\{?GITHUB_WORKSPACE\}?")
 
 
+WORKFLOWS = ".github/workflows/"
+
+
 @entity
 class Workflows:
     """The workflows that can be read; composite actions are not among them.
 
-    `has_dockerfile`: the repository makes an image, and not only for development or tests.
+    `has_dockerfile`: the repository makes an image, and not only for development or tests. `paths`: every file beside
+    them, also those that cannot be read.
     """
 
     documents: tuple[Workflow, ...]
     has_dockerfile: bool = False
+    paths: tuple[str, ...] = ()
 
     @classmethod
     def detect(cls, repository: Repository) -> Self | None:
         """None where the repository has no workflow in its `.github/workflows`."""
         found = tuple(
             workflow
-            for workflow in repository.documents(Workflow, lambda source: source.path.startswith(".github/workflows/"))
+            for workflow in repository.documents(Workflow, lambda source: source.path.startswith(WORKFLOWS))
             if not workflow.composite and workflow.jobs
         )
         if not found:
             return None
         named_so = (*repository.holding("dockerfile"), *repository.holding("containerfile"))
         images = (path for path in named_so if kind_of(path) == "languages.dockerfile.Dockerfile")
-        return cls(found, any(not DEVELOPMENT.search(path) for path in images))
+        own = any(not DEVELOPMENT.search(path) for path in images)
+        return cls(found, own, repository.below(WORKFLOWS.rstrip("/")))
+
+    def free_path(self, *names: str) -> str | Blocked:
+        """Where a new workflow goes: the first of these names that no file has."""
+        path = next((path for name in names if (path := f"{WORKFLOWS}{name}.yml") not in self.paths), None)
+        return path or Blocked(f"{names[-1]}.yml is there already", "rename it")
 
     @cached_property
     def integration(self) -> Workflow | None:

@@ -83,6 +83,12 @@ class Requiring:
                 continue
             if document is not None:
                 documents[path] = document
+        for path in repository.ending(".txt"):
+            if re.search(r"requirements[^/]*\.txt$", path) and path not in documents:
+                try:
+                    repository.read(path)
+                except FileError as error:
+                    refused.setdefault(path, error.reason)
         locks = frozenset(path for name in _LOCKS for path in repository.named(name))
         return cls(packages, documents, refused, locks)
 
@@ -95,7 +101,9 @@ class Requiring:
             return ()
         path = self._home(beside, near)
         if not path:
-            return Blocked(f"no file for production asks for {beside}", f"install {name}{release.range}")
+            return self._unread(near) or Blocked(
+                f"no file for production asks for {beside} itself", f"install {name}{release.range}"
+            )
         asked = next(each for each in self.packages.of(beside, near) if each.path == path)
         locked = self._locked(path, name, release)
         if locked is not None:
@@ -106,6 +114,14 @@ class Requiring:
         if not isinstance(document, Lines):
             return Blocked(f"{path} is of a kind that fhfix does not edit", f"add {name}{release.range} by hand")
         return _in_lines(document, name, release, asked, section)
+
+    def _unread(self, near: str) -> Blocked | None:
+        """A list of requirements of the project, or above it, that pip reads and fhfix does not."""
+        for path, reason in self.refused.items():
+            folder = path.rpartition("/")[0]
+            if f"{near}/".startswith(f"{folder}/" if folder else ""):
+                return Blocked(f"{path} cannot be read: {reason}", "save it as UTF-8")
+        return None
 
     def _home(self, beside: str, near: str) -> str:
         """The file for production that asks for a package itself: the best of those that install it, also by `-r`."""
@@ -138,6 +154,11 @@ class Requiring:
             return Blocked(
                 f"{path} pins its packages by hashes, and pip refuses one without",
                 f"add {wanted} to its source, and compile it again (`pip-compile --generate-hashes`)",
+            )
+        made = f"{path.removesuffix('.in')}.txt"
+        if path.endswith(".in") and (made in self.packages.files or made in self.refused):
+            return Blocked(
+                f"{made}, which is installed, is compiled from {path}", f"add {wanted} to {path} and run `pip-compile`"
             )
         stem = path.removesuffix(".txt")
         if stem != path and f"{stem}.in" in self.documents:

@@ -101,10 +101,3 @@ def scheduled_workflow(title: str, cron: str, job_id: str, job: Plain, like: Wor
     lines += [*entry_lines("permissions", {"contents": "read"}, style), ""]
     lines += [*entry_lines("concurrency", {"group": job_id}, style), ""]
     return "\n".join([*lines, *new_jobs(jobs, style), ""])
-
-
-def free_path(taken: Iterable[str], *names: str) -> str | Blocked:
-    """The first of these names that no workflow has."""
-    there = set(taken)
-    path = next((path for name in names if (path := f".github/workflows/{name}.yml") not in there), None)
-    return path or Blocked(f"{names[-1]}.yml is there already", "rename it")

@@ -12,7 +12,8 @@ from tests.corpus.trees import corpus, examine, repositories, variants
 from tests.fixture_cases import CASES, SHAPES, shaped, write
 
 SAMPLE = 60
-"""Repositories of the corpus that an ordinary test run looks at; `make corpus` takes all."""
+"""Repositories that an ordinary test run looks at. `make corpus` takes all of a corpus; all fixtures are in
+tests/test_fixtures.py, test_ci_jobs.py, and among the inputs of tests/test_seeds.py."""
 
 
 @pytest.fixture(scope="module")
@@ -20,11 +21,12 @@ def trees(tmp_path_factory: pytest.TempPathFactory) -> list[Path]:
     folder = corpus()
     if folder is not None:
         found = repositories(folder)
-        return found[:: max(1, len(found) // SAMPLE)]
-    made = tmp_path_factory.mktemp("corpus")
-    for case in CASES:
-        write(made / case.name.replace("/", "+") / "repository", case.before)
-    return sorted(path / "repository" for path in made.iterdir())
+    else:
+        made = tmp_path_factory.mktemp("corpus")
+        for case in CASES:
+            write(made / case.name.replace("/", "+") / "repository", case.before)
+        found = sorted(path / "repository" for path in made.iterdir())
+    return found[:: max(1, len(found) // SAMPLE)]
 
 
 def test_every_promise_is_kept_on_every_repository(trees: list[Path]) -> None:

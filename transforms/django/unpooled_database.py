@@ -707,10 +707,19 @@ def _is_for_production(database: Database) -> bool:
 def _is_replaced(database: Database, others: Sequence[Database]) -> bool:
     """Whether it is a database of the developer's own machine, and a condition puts another one in its place."""
     host = item(database.node, "HOST") if database.shape == "literal" else None
-    if database.guards or host is None or constant(host) not in ("", "localhost", "127.0.0.1"):
+    read = database.reads.get("HOST")
+    usual = constant(host) if read is None else read.default
+    if host is None or usual not in ("", "localhost", "127.0.0.1"):
         return False
     same = [other for other in others if other.alias == database.alias and other.module is database.module]
-    return any(other.guards for other in same)
+    if database.guards:  # what is left where no URL is given
+        return any(other.shape == "url" and _excludes(database, other) for other in same)
+    return read is None and any(other.guards for other in same)
+
+
+def _excludes(database: Database, other: Database) -> bool:
+    """Whether one is given just where a condition does not hold under which the other one is."""
+    return any(f"not ({guard})" in database.guards for guard in other.guards)
 
 
 def _may_be_postgres(cell: _Cell, database: Database) -> bool:

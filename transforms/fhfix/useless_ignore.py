@@ -18,7 +18,7 @@ import re
 from collections.abc import Iterable, Iterator, Sequence
 
 from fixer.ignores import Comment, comments
-from fixer.languages.comments import is_comment, rewritten
+from fixer.languages.comments import are_comments, is_comment, rewritten
 from fixer.languages.python import PythonModule
 from fixer.model import Blocked, Document, Finding, Fix, Level, Rule, Source, Span, listed
 from fixer.selectors import all_selectors, matches
@@ -27,8 +27,10 @@ from fixer.silence import Marked, Silence
 
 def check(marked: Marked, silence: Silence) -> Iterator[Finding]:
     for document in marked.documents:
-        for comment in comments(document.source):
-            finding = _of_comment(document, comment, silence)
+        found = comments(document.source)
+        certain = len(found) > 1 and are_comments(document, [comment.span for comment in found])
+        for comment in found:
+            finding = _of_comment(document, comment, silence, certain=certain)
             if finding is not None:
                 yield finding
     if silence.idle:
@@ -44,27 +46,29 @@ def is_anything_ignored(marked: Marked, silence: Silence) -> bool:
 # -- comments -----------------------------------------------------------------------------------------------------
 
 
-def _of_comment(document: Document, comment: Comment, silence: Silence) -> Finding | None:
+def _of_comment(document: Document, comment: Comment, silence: Silence, *, certain: bool) -> Finding | None:
     source = document.source
-    if isinstance(document, PythonModule) and not is_comment(document, comment.span):
+    if isinstance(document, PythonModule) and not certain and not is_comment(document, comment.span):
         return None
     span = comment.span
     if not comment.names:
         message = "names no rule, so it ignores nothing"
-        return Finding(source.path, span, f"`{comment.text}` {message}", _without(document, comment, comment.names))
+        return Finding(
+            source.path, span, f"`{comment.text}` {message}", _without(document, comment, comment.names, certain)
+        )
     known = silence.rules
     unknown = [name for name in comment.names if not any(matches(name, rule) for rule in known)]
     if unknown:
         near = [_near(name, known) for name in unknown]
         names = listed(repr(name) for name in unknown)
         message = f"the comment ignores nothing by {names}: no rule, pack or reference is so called{''.join(near)}"
-        return Finding(source.path, span, message, _without(document, comment, unknown))
+        return Finding(source.path, span, message, _without(document, comment, unknown, certain))
     named = [rule for rule in known if any(matches(name, rule) for name in comment.names)]
     judged = all(rule in silence.asked and rule.check is not check for rule in named)
     if not judged or (source.path, comment.text) in silence.comments:
         return None
     message = f"`{comment.text}` ignores nothing: no rule that it names finds anything here"
-    return Finding(source.path, span, message, _without(document, comment, comment.names))
+    return Finding(source.path, span, message, _without(document, comment, comment.names, certain))
 
 
 def _near(name: str, rules: Iterable[Rule]) -> str:
@@ -74,12 +78,12 @@ def _near(name: str, rules: Iterable[Rule]) -> str:
     return f"; did you mean {close[0]!r}?" if close else ""
 
 
-def _without(document: Document, comment: Comment, names: Sequence[str]) -> Fix | Blocked:
+def _without(document: Document, comment: Comment, names: Sequence[str], certain: bool) -> Fix | Blocked:
     left = [name for name in comment.names if name not in names]
     if left:
-        parts = rewritten(document, comment.names_span, ", ".join(left))
+        parts = rewritten(document, comment.names_span, ", ".join(left), certain=certain)
         return Fix.of(f"take {listed(names)} out of the comment", parts)
-    return Fix.of("delete the comment", rewritten(document, comment.span, ""))
+    return Fix.of("delete the comment", rewritten(document, comment.span, "", certain=certain))
 
 
 # -- patterns and baselines ---------------------------------------------------------------------------------------

@@ -16,7 +16,6 @@ from fixer.languages.yaml import Flow, entry_lines
 from fixer.model import Blocked, Finding, Fix, NewFile, Parts, RuleOptions, Tier, option
 
 JOB = "trivy-scan"
-PATH = ".github/workflows/trivy.yml"
 SCAN = "aquasecurity/trivy-action"
 UPLOAD = "github/codeql-action/upload-sarif"
 SCOPES = {"contents": "read", "actions": "read", "security-events": "write"}
@@ -53,8 +52,11 @@ def _fix(
     title = f"add job {JOB}"
     part: Parts | NewFile
     if place is None:
-        title = f"add the workflow {PATH}"
-        part = NewFile(PATH, _workflow(job | {"timeout-minutes": _MINUTES}, shown, names))
+        path = workflows.free_path("trivy", "trivy-scan")
+        if isinstance(path, Blocked):
+            return path
+        title = f"add the workflow {path}"
+        part = NewFile(path, _workflow(job | {"timeout-minutes": _MINUTES}, shown, names))
     else:
         # What it finds is advice, and where a plan has no code scanning the upload fails: nothing waits for it.
         part = place.add_job(JOB, _guarded(job, place), gates=False)

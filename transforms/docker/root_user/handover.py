@@ -83,8 +83,10 @@ def handed_over_to_a_user(
         effects.append(f"{listed(folders.all)} {'belong' if len(folders.all) > 1 else 'belongs'} to {user.name}")
     title = f"make the user {user.name}{number} and run as it" if create else f"run as {user.name}{number}"
     if mounted:
-        goes_on = listed(f"{each.name!r} of {each.path}" for each in on_sources(container, folders))
-        effects.append(f"{goes_on} goes on as root, since folders of the host are mounted over the application")
+        developing = on_sources(container, folders)
+        names = listed(f"{each.name!r} of {each.path}" for each in developing)
+        verb = "go on" if len(developing) > 1 else "goes on"
+        effects.append(f"{names} {verb} as root, since folders of the host are mounted over the application")
     review = todo or mounted
     return Fix.of(title, *parts, tier=Tier.REVIEW if review else Tier.SAFE, effects=effects, todo=todo)
 

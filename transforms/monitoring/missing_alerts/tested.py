@@ -25,8 +25,7 @@ def rules_workflow(
     settings, tests = path_word(config), path_word(f"{stem}.test.yml")
     if workflows is None or not workflows.documents or isinstance(settings, Blocked) or isinstance(tests, Blocked):
         return None
-    taken = {each.path for each in workflows.documents}
-    path = next((path for name in _NAMES if (path := f".github/workflows/{name}.yml") not in taken), "")
+    path = workflows.free_path(*_NAMES)
     model = max(workflows.documents, key=lambda each: sum(step.uses is not None for step in each.steps))
     env = {"FOLDER": folder or ".", "IMAGE": image}
     run = script(__package__, "promtool.sh").filled(config=settings, tests=tests)
@@ -46,7 +45,7 @@ def rules_workflow(
     lines = ["name: Alerts", "", "on:", *entry_lines("on", events, model.style)[1:], ""]
     lines += [*entry_lines("permissions", {"contents": "read"}, model.style), ""]
     lines += [*new_jobs({"rules": job}, model.style), ""]
-    return NewFile(path, "\n".join(lines)) if path else None
+    return NewFile(path, "\n".join(lines)) if isinstance(path, str) else None
 
 
 def _pushed(workflow: Workflow) -> list[str]:

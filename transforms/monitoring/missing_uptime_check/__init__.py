@@ -35,7 +35,6 @@ from fixer.model import Blocked, Finding, Fix, Level, NewFile, Profile, Rule, Ru
 from fixer.monitoring.asking import Asking, Check, host_of
 from fixer.monitoring.telling import Tellers, refused_status
 from fixer.records import record
-from fixer.recovery.schedules import free_path
 from fixer.scripts import ScriptText, script, template
 
 _STAGING = re.compile(r"(^|[.-])(stag(e|ing)|dev|test|qa|uat|preview|demo)([.-]|$)")
@@ -68,7 +67,7 @@ def check(
         return
     job = jobs[0]
     message = f"job {job.id} deploys to production, and nothing asks whether it answers afterwards"
-    path = free_path((each.path for each in workflows.documents), "uptime", "uptime-check")
+    path = workflows.free_path("uptime", "uptime-check")
     cure = path if isinstance(path, Blocked) else _cure(path, jobs, tellers, routes, options)
     yield Finding(job.workflow.path, job.deployments[0].span, message, cure)
 

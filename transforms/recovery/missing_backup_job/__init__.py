@@ -36,7 +36,7 @@ from fixer.github.workflow import Job
 from fixer.github.workflows import Workflows
 from fixer.model import Blocked, Finding, Fix, NewFile, Profile, Rule, RuleOptions, Tier, option
 from fixer.recovery.backups import Backups
-from fixer.recovery.schedules import free_path, postgres_image, production, scheduled_workflow, sign_in
+from fixer.recovery.schedules import postgres_image, production, scheduled_workflow, sign_in
 from fixer.runtime.picture import Runtime
 from fixer.scripts import script
 
@@ -97,7 +97,7 @@ def _cure(
     signed = sign_in([*([url[0]] if url is not None else []), job, *others], catalog, files)
     if isinstance(signed, Blocked):
         return signed
-    path = free_path((each.path for each in workflows.documents), "backup", "database-backup")
+    path = workflows.free_path("backup", "database-backup")
     if isinstance(path, Blocked):
         return path
     todo: list[str] = []

@@ -28,7 +28,7 @@ from fixer.github.catalog.actions import Catalog
 from fixer.github.workflows import Workflows
 from fixer.model import Blocked, Finding, Fix, NewFile, Profile, Rule, RuleOptions, Tier, option
 from fixer.recovery.backups import CHECKS_RDS, Backups, Scheduled
-from fixer.recovery.schedules import free_path, production, scheduled_workflow, sign_in
+from fixer.recovery.schedules import production, scheduled_workflow, sign_in
 from fixer.scripts import script
 
 _HEALTH = "--health-cmd pg_isready --health-interval 10s --health-timeout 5s --health-retries 5"
@@ -80,7 +80,7 @@ def _cure(
         )
     image = next((step.env["POSTGRES"] for step in made.job.steps if "POSTGRES" in step.env), "")
     signed = sign_in([made.job], catalog, files)
-    path = free_path((each.path for each in workflows.documents), "restore-test", "backup-restore-test")
+    path = workflows.free_path("restore-test", "backup-restore-test")
     if isinstance(signed, Blocked):
         return signed
     if isinstance(path, Blocked):
