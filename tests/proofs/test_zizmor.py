@@ -25,6 +25,7 @@ LISTED: dict[tuple[str, str], str] = {
     ("self-repository", "missing-predeploy-backup"): _SELF,
     ("self-repository", "missing-rollback"): _SELF,
     ("superfluous-actions", "deprecated-release-action"): "an action replaces an action; the option style takes gh",
+    ("unpinned-uses", "missing-alerts"): "the new workflow names the checkout as the workflows beside it do, by a tag",
     ("unpinned-uses", "missing-backup-job"): _SIGN_IN,
     ("unpinned-uses", "missing-restore-test"): _SIGN_IN,
     ("unpinned-uses", "missing-trivy-scan"): "a workflow that only calls others has no reference whose style to follow",
