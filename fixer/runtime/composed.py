@@ -302,6 +302,8 @@ def _said_code(defined: Defined, key: str) -> Launch | None:
         words = tuple(item.value if item.is_scalar else "" for item in node.items)
         texts = tuple(InYaml(document, item) for item in node.items)
         return Launch(words, texts, Fixed(document.source.path, document.source.line_of(node.start)))
+    if not node.is_scalar:
+        return None
     # Compose splits a string into words itself; no shell reads it, and `$$` is its way to write `$`.
     code = Code.of(node.value.replace("$$", " $"), InYaml(document, node))
     return Launch.of_code(code)
