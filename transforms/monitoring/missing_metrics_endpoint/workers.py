@@ -80,5 +80,8 @@ def _extended(module: PythonModule, server: Served, style: Style) -> Parts:
             " PROMETHEUS_MULTIPROC_DIR at its top",
         )
     code = _configuration(style).partition("import tempfile\n")[2].strip("\n")
+    if not module.tree.body:  # imports and code would stand at one place, in no order
+        code = f"import os\nimport shutil\nimport tempfile\n\n{code}"
+        return module.append_code(module.in_its_quotes(code))
     imports = module.add_imports("os", "shutil", "tempfile")
     return joined([imports, module.append_code(module.in_its_quotes(code))])
