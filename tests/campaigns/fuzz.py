@@ -219,7 +219,7 @@ def _reports(repository: Repository, report, plan: Plan, after: Repository) -> N
     json.loads(as_json.report_json(report, repository.read))
     json.loads(as_json.plan_json(plan, after.read))
     json.loads(sarif(report, repository.read))
-    assert all(line.startswith("::") for line in annotate(report, repository.read).splitlines())
+    assert all(line.startswith("::") for line in annotate(report, repository.read).split("\n") if line)
     text(report, repository.read, verbose=True)
     assert html(plan, after.read, About("x")).rstrip().endswith("</html>")
     body_of(plan, "title", ())
