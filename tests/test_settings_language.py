@@ -127,6 +127,21 @@ def test_a_module_knows_how_it_spells_what_it_imported() -> None:
     assert found.name_of("json.loads") == ""
 
 
+# -- imports ------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("beside", "line"),
+    [("django.core.asgi", 5), ("django.urls", 4)],
+    ids=["below its neighbour", "above its neighbour"],
+)
+def test_an_import_below_other_code_says_to_linters_what_its_neighbour_does(beside: str, line: int) -> None:
+    found = module(f"import os\n\nos.getcwd()\n\nfrom {beside} import x  # noqa: E402\n")
+
+    lines = edited(found, found.add_import_from("django.db.backends.signals", "connection_created")).split("\n")
+    assert lines[line] == "from django.db.backends.signals import connection_created  # noqa: E402"
+
+
 # -- editing dicts ------------------------------------------------------------------------------------------------
 
 CASES: dict[str, tuple[str, dict[str, Any], str]] = {

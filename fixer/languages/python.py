@@ -720,7 +720,8 @@ class PythonModule:
     def _insert_import_before(self, statement: ast.Import | ast.ImportFrom, code: str) -> Parts:
         start = self.source.line_start(self.span(statement).start)
         patch = _Patch(Span(start, start), code + self.source.newline)
-        return self._edits([patch], [Change("insert", (int(self._addresses[id(statement)][0]),), code.rstrip())])
+        meaning = _plain_statement(ast.parse(code).body[0])  # without what the code says to linters
+        return self._edits([patch], [Change("insert", (int(self._addresses[id(statement)][0]),), meaning)])
 
     def _import_too(self, statement: ast.ImportFrom, name: str) -> Parts | None:
         """Another name for `from . import a, b`, in the order of the alphabet."""
