@@ -232,7 +232,7 @@ def test_where_checks_cannot_be_read_it_waits_for_a_person_once(hub: FakeHub, tm
     ran(hub, tmp_path, "resume", "deploys")
 
     assert "the checks of 1 pull request are not readable for this token" in stopped
-    assert "1 checks not readable, 2 planned" in stopped
+    assert "2 planned, 1 checks not readable" in stopped
     assert_one_right_pull_request_each(hub, *names)
 
 
