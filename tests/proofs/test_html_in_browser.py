@@ -227,6 +227,8 @@ def test_print_shows_every_hunk_and_no_controls(opened: Any) -> None:
 
     assert page.locator(".tick:visible, .choice:visible, .tools:visible, nav:visible").count() == 0
     assert page.locator(".hunk:visible").count() == page.locator(".hunk").count()
+    narrowest = min(hunk.bounding_box()["width"] for hunk in page.locator(".member .hunk").all())
+    assert narrowest > 0.9 * page.viewport_size["width"]  # beside no column of ticks, which are not printed
 
 
 def test_side_by_side_shows_before_beside_after_at_one_height(opened: Any) -> None:
