@@ -375,7 +375,7 @@ def _follow(campaign: Any, handle: Any, place: Place, *, resumed: bool = False) 
     except KeyboardInterrupt as stop:
         say(f"stopped; `fhfix fleet resume {place.name}` goes on")
         place.leave(128 + int(getattr(stop, "number", signal.SIGINT)))
-    known = _standing(place)[0] if stopped else campaign.standings_of(place)
+    known, _ = _standing(place)
     put(_told(known, stopped, "text"))
     sys.stdout.flush()
     code = 1 if stopped else _exit_code(known, done=True)

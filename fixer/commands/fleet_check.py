@@ -39,6 +39,7 @@ def check(form: str, file: Path | None, verbose: bool, zero: bool, **values: Any
     by commit: a repository that did not change, while fhfix did not either, is not looked at again.
     """
     from fixer.fleet import telling
+    from fixer.fleet.looking import HOLDS_NOT
     from fixer.fleet.overview import FleetOverview
 
     asked = Asked.of(values)
@@ -48,6 +49,8 @@ def check(form: str, file: Path | None, verbose: bool, zero: bool, **values: Any
     put({"json": telling.json_head, "csv": telling.csv_head}.get(form, str)())
     for looked in watched(looks, asked.processes):
         seen.add(looked)
+        if looked.why == HOLDS_NOT:
+            continue
         if form == "json":
             put(telling.json_repository(looked, first=first))
             first = False

@@ -43,7 +43,7 @@ SETTLING = 60.0
 
 FOREVER = 10_000
 A_DAY = 86_400.0
-GO_ON, STOPPED = "go on", "stopped"
+GO_ON, STOPPED, WAITS = "go on", "stopped", "waits"
 ACTIVE = frozenset(("PENDING", "ENQUEUED", "DELAYED"))
 
 NAME = re.compile(r"[a-z0-9](?:[a-z0-9-]{0,38}[a-z0-9])?\Z")
@@ -106,10 +106,15 @@ def _canary_first(order: Order, work: list[dict[str, Any]]) -> list[dict[str, An
 
 def _room(order: Order, answers: list[dict[str, Any]]) -> int:
     """How many more may be open; waits until it is one."""
+    told = False
     while True:
         room = order.open_at_a_time - _counted(order.name, answers)["open"]
         if room > 0:
             return room
+        if not told:
+            many = f"{order.open_at_a_time} pull requests are open, as many as may be"
+            DBOS.set_event(WAITS, f"{many} ({len(answers)} repositories are done): waits until one is merged or closed")
+            told = True
         DBOS.sleep(order.poll)
 
 
@@ -451,7 +456,7 @@ def follow(handle: WorkflowHandle[Any], say: Callable[[str], None], *, resumed: 
     old = DBOS.get_event(name, STOPPED, timeout_seconds=0) if resumed else ""
     if old:
         DBOS.send(name, "go on", GO_ON)
-    told = 0
+    told, waits = 0, ""
     while True:
         status = handle.get_status()
         if status.status == "SUCCESS":
@@ -470,6 +475,10 @@ def follow(handle: WorkflowHandle[Any], say: Callable[[str], None], *, resumed: 
         if count > told:
             say(f"{count:,} {'repository' if count == 1 else 'repositories'} done")
             told = count
+        why = str(DBOS.get_event(name, WAITS, timeout_seconds=0) or "")
+        if why != waits:
+            say(why)
+            waits = why
         time.sleep(1)
 
 

@@ -94,8 +94,8 @@ def tip(remote: Remote, folder: Path) -> Tip:
 
 @contextmanager
 def opened(remote: Remote, wanted: Tip, folder: Path) -> Iterator[Clone]:
-    """The clone of a commit, for this process alone as long as it is open."""
-    name = hashlib.sha256(remote.url.encode()).hexdigest()[:16]
+    """The clone of a branch at a commit, for this process alone as long as it is open."""
+    name = hashlib.sha256(f"{remote.url}\0{wanted.branch}".encode()).hexdigest()[:16]
     place = folder / f"{name}-{wanted.commit}"
     with _locked(folder / f"{name}.lock"):
         if not place.is_dir():
@@ -136,6 +136,7 @@ def _make(remote: Remote, wanted: Tip, root: Path) -> None:
     if came != wanted.commit:
         raise GitError(f"{wanted.branch} moved while it was fetched; run it again")
     git.run("update-ref", f"refs/heads/{wanted.branch}", came)
+    git.run("symbolic-ref", "refs/remotes/origin/HEAD", tracked)  # as `git clone` does: it says the default branch
     entries = _entries(git)
     chosen = {path for path, (mode, _) in entries.items() if mode == _LINK or _is_read(path)}
     _fetch(git, remote, [entries[path][1] for path in chosen])

@@ -173,6 +173,8 @@ class FleetOverview:
             said += f"; {in_places(self.places, len(self.rows))}, {fixes:,} with a fix"
         else:
             said += "; nothing found"
+        if self.passed_over:
+            said += f"; passed over {in_repositories(self.passed_over)} without such a path"
         if self.not_looked_at:
             said += f"; {in_repositories(len(self.not_looked_at))} not looked at"
         return said

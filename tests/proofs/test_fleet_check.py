@@ -97,7 +97,16 @@ def test_a_search_finds_and_an_organisation_that_is_not_there_is_said(hub: FakeH
 # -- what is fetched ------------------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("case", ["financehub/before", "root-user", "missing-migration-check", "unpooled-database"])
+@pytest.mark.parametrize(
+    "case",
+    [
+        "financehub/before",
+        "root-user",
+        "missing-migration-check",
+        "unpooled-database",
+        "missing-trivy-scan/tests-called-by-a-deployment/before",
+    ],
+)
 def test_a_partial_clone_is_answered_as_a_whole_one(hub: FakeHub, tmp_path: Path, case: str) -> None:
     folder = FIXTURES / case
     folder = folder if folder.name == "before" else next(iter(sorted(folder.glob("*/before"))))
@@ -113,6 +122,11 @@ def test_a_partial_clone_is_answered_as_a_whole_one(hub: FakeHub, tmp_path: Path
     assert part.why == full.why == ""
     assert part.found == full.found
     assert (part.fixes, part.files, part.commit) == (full.fixes, full.files, full.commit)
+    remote = Remote(target(hub, "acme/a").url, TOKEN)
+    with opened(remote, tip(remote, how.clones), how.clones) as clone:
+        written = how.session(clone.root, {}, clone.bring).plan().files
+    planned = how.session(whole, {}).plan().files
+    assert {path: each.after for path, each in written.items()} == {path: each.after for path, each in planned.items()}
 
 
 def test_only_what_is_read_is_fetched_and_the_rest_stands_there_empty(hub: FakeHub, tmp_path: Path) -> None:
