@@ -60,6 +60,13 @@ class ScriptText(str):
         return cls(name)
 
     @classmethod
+    def blanks(cls, text: str) -> Self:
+        """White space: a line end, what the next line is indented by. Raises TypeError for anything else."""
+        if text.strip():
+            raise TypeError(f"{text!r} are no blanks")
+        return cls(text)
+
+    @classmethod
     def lines(cls, lines: Iterable[ScriptText]) -> Self:
         """Each with a line end behind it."""
         return cls("".join(f"{_checked(line)}\n" for line in lines))
@@ -95,10 +102,9 @@ class ScriptText(str):
 
     def indented(self, blanks: str) -> Self:
         """With these blanks in front of each line that is not empty."""
-        if blanks.strip():
-            raise TypeError(f"{blanks!r} are no blanks")
+        front = self.blanks(blanks)
         return type(self)(
-            "".join(blanks + line if line.strip() else line for line in str.splitlines(self, keepends=True))
+            "".join(front + line if line.strip() else line for line in str.splitlines(self, keepends=True))
         )
 
     def splitlines(self, keepends: bool = False) -> list[Self]:  # type: ignore[override]

@@ -116,7 +116,7 @@ def test_code_stays_code_and_anything_else_makes_a_text_of_it() -> None:
     for kept in (
         code + code, code.strip(), code.rstrip("\n"), code.lstrip(), code.indented("  "), code.filled(),
         code.removesuffix("5"), code.replaced("a", code), code.splitlines()[0], ScriptText.lines([code]),
-        ScriptText.joined("\n&& ", [code, code]),
+        ScriptText.joined("\n&& ", [code, code]), ScriptText.blanks("\n  "),
     ):  # fmt: skip
         assert type(kept) is ScriptText
     put = ScriptText.of("a %s {}")
@@ -132,6 +132,8 @@ def test_code_stays_code_and_anything_else_makes_a_text_of_it() -> None:
         assert type(lost) is str
     with pytest.raises(TypeError):
         ScriptText.joined("; rm -rf ", [code, code])
+    with pytest.raises(TypeError):
+        ScriptText.blanks("\n  b")
     with pytest.raises(TypeError):
         ScriptText.lines(["b"])  # type: ignore[list-item]
     with pytest.raises(ValueError, match="no name"):

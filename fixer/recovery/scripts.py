@@ -83,7 +83,7 @@ class DataScript:
                     return ((end, end, ScriptText.of("o pipefail")),), ()
         start = command.statement[0]
         first = not self.script.text[:start].rpartition("\n")[2].strip()
-        own = ScriptText.joined(f"\n{self.indent(start)}", (ScriptText.of("set -o pipefail"), ScriptText.of("")))
+        own = ScriptText.of("set -o pipefail") + ScriptText.blanks(f"\n{self.indent(start)}")
         return ((start, start, own if first else ScriptText.of("set -o pipefail; ")),), ()
 
     @property

@@ -661,17 +661,19 @@ def _replaced(wait: Wait, lines: list[ScriptText], checks: list[Found]) -> Parts
         lead, start = _lead(text, line_start, start, indent)
         end = _folded(wait, checks, end)
         follows = re.compile(r"[ \t]*;[ \t]*(?=[^;\s#])").match(text, end)
-        tail, end = (_line_end(indent), follows.end()) if follows else (_NOTHING, end)
+        tail, end = (ScriptText.blanks("\n" + indent), follows.end()) if follows else (_NOTHING, end)
     elif start == command.start and (follows := re.compile(r"[ \t]*&&(?:\s|\\\n)*").match(text, command.end)):
         lead, start = _lead(text, line_start, start, indent)
         rest = [c for c in wait.here.script.commands if c.start >= follows.end()]
         folds = bool(rest) and _is_plain(rest[0], checks)
-        end, tail = (_folded(wait, checks, end), _NOTHING) if folds else (follows.end(), _line_end(indent))
+        end, tail = (
+            (_folded(wait, checks, end), _NOTHING) if folds else (follows.end(), ScriptText.blanks("\n" + indent))
+        )
     else:
         start, end = command.start, command.end
         lines = [ScriptText.of("{"), *(line.indented("  ") for line in lines), ScriptText.of("}")]
         lead = tail = _NOTHING
-    new = ScriptText.joined("", (lead, ScriptText.joined("\n" + indent, lines), tail))
+    new = lead + ScriptText.joined("\n" + indent, lines) + tail
     if node.style == "|":
         return wait.workflow.splice_scalar(node, [(start, end, new)])
     whole = with_edits(text, [(start, end, new)])
@@ -681,17 +683,13 @@ def _replaced(wait: Wait, lines: list[ScriptText], checks: list[Found]) -> Parts
 _NOTHING = ScriptText.of("")
 
 
-def _line_end(indent: str) -> ScriptText:
-    return ScriptText.joined("\n" + indent, (_NOTHING, _NOTHING))
-
-
 def _lead(text: str, line_start: int, start: int, indent: str) -> tuple[ScriptText, int]:
     """What goes before the loop so that it begins on a line of its own, and where that starts."""
     before = text[line_start:start].rstrip()
     if not before:
         return _NOTHING, start
     at = line_start + len(before.removesuffix(";").rstrip())
-    return _line_end(indent + ("" if before.endswith(";") else "  ")), at
+    return ScriptText.blanks("\n" + indent + ("" if before.endswith(";") else "  ")), at
 
 
 def _folded(wait: Wait, checks: list[Found], end: int) -> int:

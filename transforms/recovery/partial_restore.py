@@ -167,7 +167,7 @@ def _tested(place: DataScript, command: Command) -> list[tuple[int, int, ScriptT
     beside = [other for other in place.script.commands if other.block == command.block and _empties(other)]
     start = min([first.start, *(other.statement[0] for other in beside)])
     line = place.script.text[:start].rpartition("\n")[2]
-    return [] if line.strip() else [(start, start, ScriptText.joined(f"\n{line}", (test, ScriptText.of(""))))]
+    return [] if line.strip() else [(start, start, test + ScriptText.blanks(f"\n{line}"))]
 
 
 def _ignored(place: DataScript, command: Command) -> Iterator[Finding]:

@@ -219,7 +219,7 @@ def _unsilenced(
             elif silencer.kind == Silence.OR:
                 edits.add((silencer.start, silencer.end, ScriptText.of("")))
             elif silencer.kind == Silence.AND and command.start == start:
-                edits.add((silencer.start, silencer.end, _behind(ScriptText.of(""), "\n" + _indent(text, start))))
+                edits.add((silencer.start, silencer.end, ScriptText.blanks("\n" + _indent(text, start))))
             elif silencer.kind == Silence.AND:
                 edits.add((end, end, ScriptText.of(" || exit 1")))
             else:
@@ -235,15 +235,11 @@ def _unsilenced(
             start = min(pipefail)
             line = _indent(text, start)
             first = not text[:start].rpartition("\n")[2].strip()
-            own = _behind(ScriptText.of("set -o pipefail"), "\n" + line)
-            edits.add((start, start, own if first else ScriptText.of("set -o pipefail; ")))
+            behind = ScriptText.blanks("\n" + line) if first else ScriptText.of("; ")
+            edits.add((start, start, ScriptText.of("set -o pipefail") + behind))
     if edits:
         parts.append(workflow.splice_scalar(run, sorted(edits)))
     return joined(parts)
-
-
-def _behind(text: ScriptText, blanks: str) -> ScriptText:
-    return ScriptText.joined(blanks, (text, ScriptText.of("")))
 
 
 def _indent(text: str, at: int) -> str:

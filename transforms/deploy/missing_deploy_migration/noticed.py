@@ -22,7 +22,6 @@ _OWN = Blocked(
     "what the step does with its task is its own",
     "wait for the task, and fail where there is none or where its exit code is not 0",
 )
-_NOTHING = ScriptText.of("")
 _TASK = ScriptText.of("task")
 _NAMES = ("started", "task", "reason", "code")
 """The variables that are written into a script."""
@@ -87,7 +86,7 @@ def _joined(edits: list[tuple[int, int, ScriptText]]) -> list[tuple[int, int, Sc
     for start, end, text in edits:
         if made and made[-1][1] == start == end:
             first, _, before = made.pop()
-            made.append((first, end, ScriptText.joined("", (before, text))))
+            made.append((first, end, before + text))
         else:
             made.append((start, end, text))
     return made
@@ -112,8 +111,8 @@ def _captured(command: Command) -> Held | None:
         more = ScriptText.of("--query '[tasks[0].taskArn, failures[0].reason]' --output text)")
     else:
         edits.append((output.start, output.end, ScriptText.of("text")))
-    before = " \\\n" + (_indent(text[start:last]) or "  ")
-    return Held(_TASK, (*edits, (last, end, ScriptText.joined(before, (_NOTHING, more)))), "started")
+    indent = ScriptText.blanks(_indent(text[start:last]) or "  ")
+    return Held(_TASK, (*edits, (last, end, ScriptText.of(" \\\n") + indent + more)), "started")
 
 
 def _indent(written: str) -> str:
@@ -165,7 +164,7 @@ def _behind(command: Command, text: ScriptText) -> tuple[int, int, ScriptText] |
     at = command.script.line_behind(command)
     if at is None:
         return None
-    lines = ScriptText.joined("\n", (_NOTHING, text.rstrip("\n")))
+    lines = ScriptText.of("\n") + text.rstrip("\n")
     return at, at, lines if "\n" in whole else ScriptText.lines([lines])
 
 

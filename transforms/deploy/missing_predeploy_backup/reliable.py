@@ -28,7 +28,6 @@ _SNAPSHOT = ScriptText.of('"$snapshot"')
 _OPTIONS = {"--region": ScriptText.of(" --region @value@"), "--profile": ScriptText.of(" --profile @value@")}
 _KINDS = {"db-snapshot": ScriptText.of("db-snapshot"), "db-cluster-snapshot": ScriptText.of("db-cluster-snapshot")}
 _VARIABLE = re.compile(r"\$(?:\{(\w+)\}|(\w+))")
-_NOTHING = ScriptText.of("")
 _PLAIN = re.compile(r"[\w.-]+")
 
 
@@ -81,7 +80,7 @@ class Snapshot:
             return self._by_hand()
         edits = list(name.edits)
         if self._is_not_waited_for:
-            lines = ScriptText.joined("\n", (_NOTHING, self._wait(name.word)))
+            lines = ScriptText.of("\n") + self._wait(name.word)
             edits.append((at, at, lines if "\n" in command.script.text else ScriptText.lines([lines])))
         return self.step.workflow.splice_scalar(run, edits)
 

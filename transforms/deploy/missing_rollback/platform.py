@@ -164,8 +164,8 @@ def _guarded(configuration: ScriptText, job: DeployJob, deployment: Deployment) 
     line = text.rpartition("\n")[2]
     indent = line[: len(line) - len(line.lstrip())] if "\n" in text else "  "
     option = ScriptText.of('--deployment-configuration "@configuration@"', configuration=configuration)
-    option = ScriptText.joined(f" \\\n{indent}", (ScriptText.of(""), option))
-    return InScript(step.run, _with_its_end(command, last, last, option))
+    before = ScriptText.of(" \\\n") + ScriptText.blanks(indent)
+    return InScript(step.run, _with_its_end(command, last, last, before + option))
 
 
 def _with_its_end(command: Command, start: int, end: int, text: ScriptText) -> tuple[tuple[int, int, ScriptText], ...]:
@@ -174,7 +174,7 @@ def _with_its_end(command: Command, start: int, end: int, text: ScriptText) -> t
     if "\n" in script.text:
         return ((start, end, text),)
     rest = script.part(end, len(script.text))
-    return ((start, len(script.text), ScriptText.lines([ScriptText.joined("", (text, rest))])),)
+    return ((start, len(script.text), ScriptText.lines([text + rest])),)
 
 
 def _guarded_before(job: DeployJob, deployment: Deployment, configuration: ScriptText) -> Parts:

@@ -216,7 +216,7 @@ def _fails(place: DataScript, command: Command, branch: tuple[int, int] | None, 
     if place.script.text[:fi].rpartition("\n")[2].strip():
         return [(fi, fi, ScriptText.of("else @says@; @failure@; ", says=says, failure=failure))]
     lines = ScriptText.lines([ScriptText.of("else"), *(each.indented(indent + step) for each in (says, failure))])
-    return [(fi, fi, ScriptText.joined(indent, (lines, ScriptText.of(""))))]
+    return [(fi, fi, lines + ScriptText.blanks(indent))]
 
 
 def _line(place: DataScript, offset: int) -> str:

@@ -90,7 +90,7 @@ def _renamed(place: DataScript, dump: Command, redirect: Redirect, written: str)
     before = place.script.text[:start].rpartition("\n")[2]
     if before.strip() or not place.script.text[stop:].startswith(("\n", "")):
         return None
-    return place.splice(_with(at, stop, ScriptText.joined(f"\n{before}", (ScriptText.of(""), move))))
+    return place.splice(_with(at, stop, ScriptText.blanks(f"\n{before}") + move))
 
 
 def _with(at: int, end: int, more: ScriptText) -> list[tuple[int, int, ScriptText]]:
