@@ -11,7 +11,8 @@ from collections.abc import Iterable, Mapping
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, NamedTuple, Self
 
-from fixer.deploy.deployments import DeployJob
+from fixer.deploy.deployments import DeployJob, Deployment
+from fixer.deploy.ways import HELM
 from fixer.github.workflow import Job, Step, Workflow
 from fixer.model import Blocked, NewFile
 from fixer.records import entity, record
@@ -26,10 +27,25 @@ _CHECKOUT = re.compile(r"^actions/checkout@", re.IGNORECASE)
 _OTHER_FILES = ("repository", "ref", "path", "sparse-checkout")
 """Inputs of actions/checkout with which the workspace may not hold this commit's actions at its root."""
 
+_OPTIONS = {
+    "namespace": ScriptText.of(' --namespace "$NAMESPACE"'),
+    "context": ScriptText.of(' --context "$CONTEXT"'),
+    "kube-context": ScriptText.of(' --kube-context "$CONTEXT"'),
+}
+
 
 def with_blocks(script: ScriptText, *names: str) -> ScriptText:
     """A script with these of its blocks, and without the others."""
     return ScriptText.written(_BLOCK.sub(lambda found: found["text"] if found["name"] in names else "", script))
+
+
+def with_options(script: ScriptText, deployment: Deployment) -> ScriptText:
+    """A script with `--namespace` and `--context` for kubectl or helm, where a deployment gives them, in place of its
+    `"${options[@]}"`."""
+    given = [_OPTIONS["namespace"]] if deployment.target.get("namespace") else []
+    if deployment.target.get("context"):
+        given.append(_OPTIONS["kube-context" if deployment.way is HELM else "context"])
+    return script.replaced(' "${options[@]}"', ScriptText.joined("", given))
 
 
 class Input(NamedTuple):

@@ -47,6 +47,7 @@ from fixer.deploy.local_actions import (
     can_use_local_actions,
     shared_place,
     with_blocks,
+    with_options,
 )
 from fixer.deploy.migrations import Migration, migrations
 from fixer.deploy.ways import ECS, HELM, KUBERNETES
@@ -55,7 +56,7 @@ from fixer.github.expressions import names_read, without
 from fixer.github.workflow import Workflow
 from fixer.model import Blocked, Finding, Fix, Level, NewFile, Rule, RuleOptions, Tier, option
 from fixer.runtime.picture import Runtime
-from fixer.scripts import ScriptText, script
+from fixer.scripts import script
 from transforms.deploy.missing_deploy_migration.noticed import noticed
 
 DEFAULT = '["python", "manage.py", "migrate", "--noinput"]'
@@ -362,9 +363,6 @@ def _rendered_container(job: DeployJob, deployment: Deployment) -> str:
     return ""
 
 
-_PLACES = {"namespace": ScriptText.of(' --namespace "$NAMESPACE"'), "context": ScriptText.of(' --context "$CONTEXT"')}
-
-
 def _in_kubernetes(job: DeployJob, deployment: Deployment, options: Options) -> OneOff | Blocked:
     text = deployment.step.script
     commands = text.commands if text is not None else ()
@@ -383,7 +381,7 @@ def _in_kubernetes(job: DeployJob, deployment: Deployment, options: Options) -> 
     if value is None or not job.knows_before(value):
         return Blocked(f"it cannot be seen what {image} is", "say how to migrate", _COMMAND)
     values = {"WORKLOAD": deployment.target["workload"], "CONTAINER": wanted, "IMAGE": value}
-    places = [name for name in _PLACES if deployment.target.get(name)]
+    places = [name for name in ("namespace", "context") if deployment.target.get(name)]
     values |= {name.upper(): deployment.target[name] for name in places}
     values |= {"COMMAND": _argv(options), "TIMEOUT_MINUTES": _minutes(job, options)}
     migrating = script(__package__, "migrate-kubernetes.sh")
@@ -396,8 +394,7 @@ def _in_kubernetes(job: DeployJob, deployment: Deployment, options: Options) -> 
         (*KUBERNETES_INPUTS, COMMAND, TIMEOUT),
         {},
     )
-    flags = ScriptText.joined("", [_PLACES[name] for name in places])
-    return OneOff(Work(action, with_blocks(migrating).replaced(' "${options[@]}"', flags)), values)
+    return OneOff(Work(action, with_options(with_blocks(migrating), deployment)), values)
 
 
 def _puts_django_into_service(workflow: Workflow, deployments: Deployments, django: DjangoProject) -> bool:

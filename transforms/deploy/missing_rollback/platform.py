@@ -17,7 +17,7 @@ from typing import Any
 from fixer.deploy.command_lines import read
 from fixer.deploy.commands import waits
 from fixer.deploy.deployments import DeployJob, Deployment
-from fixer.deploy.local_actions import LocalActions, with_blocks
+from fixer.deploy.local_actions import LocalActions, with_blocks, with_options
 from fixer.deploy.ways import ECS
 from fixer.github.workflow import Step
 from fixer.languages.shell import Command, in_quotes
@@ -242,8 +242,7 @@ def _undone(job: DeployJob, deployment: Deployment) -> Parts | InScript:
             "how the job waits for the rollout is its own",
             f"run `kubectl rollout undo {deployment.target['workload']}` there",
         )
-    options = steps.options_of(deployment)
-    text = with_blocks(steps.SCRIPTS["undo", deployment.way]).replaced(' "${options[@]}"', options)
+    text = with_options(with_blocks(steps.SCRIPTS["undo", deployment.way]), deployment)
     made: dict[str, Any] = {"name": f"Wait for the rollout, and undo it where it fails{of_which(job, deployment)}"}
     made |= deployment.condition | deployment.surroundings
     made |= {"env": {**deployment.credentials, **target_env(deployment)}, "run": text}

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from fixer.deploy.deployments import Deployment
-from fixer.deploy.local_actions import REGION, Input, LocalAction, Work, with_blocks
+from fixer.deploy.local_actions import REGION, Input, LocalAction, Work, with_blocks, with_options
 from fixer.deploy.ways import ECS, HELM, KUBERNETES, Way
 from fixer.scripts import ScriptText, script
 
@@ -106,15 +106,4 @@ def _work(
         (*PLACES[way], *inputs),
         outputs,
     )
-    return Work(action, with_blocks(text, *blocks).replaced(' "${options[@]}"', options_of(deployment)))
-
-
-def options_of(deployment: Deployment) -> ScriptText:
-    """`--namespace` and `--context` for kubectl and helm, where the deployment gives them."""
-    made: list[ScriptText] = []
-    if deployment.target.get("namespace"):
-        made.append(ScriptText.of(' --namespace "$NAMESPACE"'))
-    if deployment.target.get("context"):
-        own = deployment.way is KUBERNETES
-        made.append(ScriptText.of(' --context "$CONTEXT"') if own else ScriptText.of(' --kube-context "$CONTEXT"'))
-    return ScriptText.joined("", made)
+    return Work(action, with_options(with_blocks(text, *blocks), deployment))
