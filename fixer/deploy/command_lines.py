@@ -10,9 +10,10 @@ import tomllib
 from collections.abc import Iterator, Mapping
 from functools import cache
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any, Literal, NamedTuple
 
 from fixer.languages.shell import Command, Word
+from fixer.scripts import ScriptText
 
 _SAME_PROGRAM = {"fly": "flyctl", "sls": "serverless"}
 
@@ -111,6 +112,21 @@ def read(command: Command, *, unknown_takes_value: bool = False) -> CommandLine:
                 value = waiting.pop(0)
             options.append((name, value))
     return CommandLine(program, tuple(words), tuple(options), unknown, sure)
+
+
+_AGAIN = {
+    "--cluster": ScriptText.of(" --cluster @value@"),
+    "--region": ScriptText.of(" --region @value@"),
+    "--profile": ScriptText.of(" --profile @value@"),
+}
+
+
+def again(command: Command, *names: Literal["--cluster", "--region", "--profile"]) -> ScriptText:
+    """Those of these options that a command has, as it gives them, each with a blank in front."""
+    line = read(command)
+    given = [(name, line.value(name)) for name in names]
+    parts = [(name, command.script.part(word.start, word.end)) for name, word in given if word is not None]
+    return ScriptText.joined("", [_AGAIN[name].filled(value=value) for name, value in parts])
 
 
 def _given(word: Word, table: OptionTable, words: tuple[str, ...]) -> Iterator[tuple[str, Word | None]]:

@@ -478,11 +478,17 @@ class Script:
             return ()
         return tuple((node.start_byte, node.end_byte) for node in self.root.named_children if node.type != "comment")
 
-    def line_behind(self, command: Command) -> int | None:
-        """Where the line ends in which the statement that holds a command ends; None where more stands behind it."""
+    def below(self, command: Command, lines: ScriptText) -> tuple[int, int, ScriptText] | None:
+        """The edit that writes lines below the statement that holds a command; None where more stands behind that.
+
+        A script of one line, which becomes several, then ends with a line end.
+        """
         end = next((end for start, end in self.statements if start <= command.start < end), len(self.text))
         rest, _, _ = self.text[end:].partition("\n")
-        return end + len(rest) if not rest.strip() or rest.lstrip().startswith("#") else None
+        if rest.strip() and not rest.lstrip().startswith("#"):
+            return None
+        at, new = end + len(rest), ScriptText.of("\n") + lines.rstrip("\n")
+        return at, at, new if "\n" in self.text else ScriptText.lines([new])
 
     def without(self, gone: Callable[[Command], bool]) -> ScriptText:
         """The text without the statements, and the parts of `&&`, that do nothing but run commands that are `gone`.

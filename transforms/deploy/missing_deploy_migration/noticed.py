@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from typing import NamedTuple
 
-from fixer.deploy.command_lines import read
+from fixer.deploy.command_lines import again, read
 from fixer.deploy.deployments import code_of
 from fixer.deploy.local_actions import with_blocks
 from fixer.deploy.migrations import Migration
@@ -72,9 +72,12 @@ def _task(step: Step, command: Command) -> Parts:
             "read the exit code there (`aws ecs describe-tasks`, `containers[].exitCode`)",
         )
     if waiting is None:
-        made = [_behind(command, _text(command, held, held.block, "wait", "read"))]
+        made = [command.script.below(command, _text(command, held, held.block, "wait", "read"))]
     else:
-        made = [_behind(command, _text(command, held, held.block)), _behind(waiting, _text(command, held, "read"))]
+        made = [
+            command.script.below(command, _text(command, held, held.block)),
+            command.script.below(waiting, _text(command, held, "read")),
+        ]
     if None in made:
         return _OWN
     return step.workflow.splice_scalar(step.run, _joined([*held.edits, *filter(None, made)]))
@@ -158,34 +161,14 @@ def _waits_later(step: Step) -> Step | None:
     return None
 
 
-def _behind(command: Command, text: ScriptText) -> tuple[int, int, ScriptText] | None:
-    """Lines behind the statement that holds a command; None where more stands in its line."""
-    whole = command.script.text
-    at = command.script.line_behind(command)
-    if at is None:
-        return None
-    lines = ScriptText.of("\n") + text.rstrip("\n")
-    return at, at, lines if "\n" in whole else ScriptText.lines([lines])
-
-
-_PLACE = {
-    "--cluster": ScriptText.of(" --cluster @value@"),
-    "--region": ScriptText.of(" --region @value@"),
-    "--profile": ScriptText.of(" --profile @value@"),
-}
-"""Options that say where a task runs."""
-
-
 def _text(command: Command, held: Held, *blocks: str) -> ScriptText:
     """What is written, for the task of a command: with its cluster, region and profile."""
-    line, written = read(command), command.script.part
-    given = [(text, line.value(option)) for option, text in _PLACE.items()]
-    place = [text.filled(value=written(word.start, word.end)) for text, word in given if word is not None]
-    overrides = line.value("--overrides")
+    place = again(command, "--cluster", "--region", "--profile")
+    overrides = read(command).value("--overrides")
     container = _CONTAINER.search(overrides.text) if overrides is not None else None
     query = ScriptText.of("'max(tasks[0].containers[].exitCode)'")  # with several, each must have ended well
     if container is not None and isinstance(name := in_quotes(container[1]), Inside):
         query = ScriptText.of("\"tasks[0].containers[?name=='@name@'].exitCode\"", name=name)
     made = with_blocks(script(__package__, "notice-ecs.sh"), *blocks)
-    made = made.replaced(' "${place[@]}"', ScriptText.joined("", place)).replaced('"$QUERY"', query)
+    made = made.replaced(' "${place[@]}"', place).replaced('"$QUERY"', query)
     return made.replaced('"$task"', ScriptText.of('"$@name@"', name=held.name))

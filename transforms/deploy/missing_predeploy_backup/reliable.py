@@ -6,7 +6,7 @@ import re
 from collections.abc import Iterator, Mapping
 from typing import NamedTuple
 
-from fixer.deploy.command_lines import read
+from fixer.deploy.command_lines import again, read
 from fixer.deploy.deployments import code_of
 from fixer.github.workflow import Step
 from fixer.languages.shell import Command, Script, Word, in_quotes
@@ -17,16 +17,14 @@ from fixer.scripts import Inside, ScriptText, script
 _DIFFERS = re.compile(r"(?i:run_?(?:id|number|attempt)|\bsha\b|_sha\b|uuid|\brandom\b|epoch)|%[sHNT]")
 """What is another one in each run, or at each time."""
 _WAITS = re.compile(r"snapshot-(?:available|completed)|describe-db-(?:cluster-)?snapshots")
-_CREATES: Mapping[tuple[str, ...], str] = {
-    ("rds", "create-db-snapshot"): "db-snapshot",
-    ("rds", "create-db-cluster-snapshot"): "db-cluster-snapshot",
+_CREATES: Mapping[tuple[str, ...], ScriptText] = {
+    ("rds", "create-db-snapshot"): ScriptText.of("db-snapshot"),
+    ("rds", "create-db-cluster-snapshot"): ScriptText.of("db-cluster-snapshot"),
 }
 _OF_THE_RUN = "-$GITHUB_RUN_ID-$GITHUB_RUN_ATTEMPT"
 _LONGER = ScriptText.of('"@name@-$GITHUB_RUN_ID-$GITHUB_RUN_ATTEMPT"')
 _QUOTED = ScriptText.of('"@name@"')
 _SNAPSHOT = ScriptText.of('"$snapshot"')
-_OPTIONS = {"--region": ScriptText.of(" --region @value@"), "--profile": ScriptText.of(" --profile @value@")}
-_KINDS = {"db-snapshot": ScriptText.of("db-snapshot"), "db-cluster-snapshot": ScriptText.of("db-cluster-snapshot")}
 _VARIABLE = re.compile(r"\$(?:\{(\w+)\}|(\w+))")
 _PLAIN = re.compile(r"[\w.-]+")
 
@@ -37,15 +35,15 @@ class Snapshot:
 
     step: Step
     command: Command
-    kind: str
+    kind: ScriptText
     named: Word | None
 
     @classmethod
     def of(cls, command: Command, step: Step) -> Snapshot | None:
         """None where a command takes none."""
         line = read(command)
-        kind = _CREATES.get(line.texts[:2], "") if command.name == "aws" else ""
-        return cls(step, command, kind, line.value(f"--{kind}-identifier")) if kind else None
+        kind = _CREATES.get(line.texts[:2]) if command.name == "aws" else None
+        return cls(step, command, kind, line.value(f"--{kind}-identifier")) if kind is not None else None
 
     @property
     def flaws(self) -> list[str]:
@@ -72,16 +70,11 @@ class Snapshot:
         """The edits after which it can be relied on; Blocked where they are not certain."""
         command, run = self.command, self.step.run
         whole = command.alone and not command.structure
-        at = command.script.line_behind(command)
-        if run is None or self.named is None or at is None or not (whole or command.assigned_to):
+        name = self._name() if self.named is not None and (whole or command.assigned_to) else None
+        waiting = command.script.below(command, self._wait(name.word)) if name is not None else None
+        if run is None or name is None or waiting is None:
             return self._by_hand()
-        name = self._name()
-        if name is None:
-            return self._by_hand()
-        edits = list(name.edits)
-        if self._is_not_waited_for:
-            lines = ScriptText.of("\n") + self._wait(name.word)
-            edits.append((at, at, lines if "\n" in command.script.text else ScriptText.lines([lines])))
+        edits = [*name.edits, waiting] if self._is_not_waited_for else name.edits
         return self.step.workflow.splice_scalar(run, edits)
 
     def _by_hand(self) -> Blocked:
@@ -95,12 +88,9 @@ class Snapshot:
         )
 
     def _wait(self, name: ScriptText) -> ScriptText:
-        line, written = read(self.command), self.command.script.part
-        given = [(text, line.value(option)) for option, text in _OPTIONS.items()]
-        place = [text.filled(value=written(word.start, word.end)) for text, word in given if word is not None]
-        waiting = script(__package__, "wait-snapshot.sh").rstrip("\n")
-        waiting = waiting.replaced(' "${place[@]}"', ScriptText.joined("", place))
-        return waiting.replaced("db-snapshot", _KINDS[self.kind]).replaced('"$snapshot"', name)
+        waiting = script(__package__, "wait-snapshot.sh")
+        waiting = waiting.replaced(' "${place[@]}"', again(self.command, "--region", "--profile"))
+        return waiting.replaced("db-snapshot", self.kind).replaced('"$snapshot"', name)
 
     # -- its name -------------------------------------------------------------------------------------------------
 
