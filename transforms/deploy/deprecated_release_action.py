@@ -291,14 +291,18 @@ def _asset(step: Step) -> Asset | Blocked:
 _COPY = ScriptText.of('cp -- "$ASSET_PATH@suffix@" "$RUNNER_TEMP/release-assets/$ASSET_NAME@suffix@"')
 
 
+def _suffix(number: int, assets: list[Asset]) -> ScriptText:
+    """What the variables of an asset end with; nothing for the only one."""
+    return ScriptText.of("_@number@", number=number) if len(assets) > 1 else ScriptText.of("")
+
+
 def _naming_step(step: Step, assets: list[Asset]) -> dict[str, Any]:
     env: dict[str, str] = {}
     lines = [ScriptText.of('mkdir -p "$RUNNER_TEMP/release-assets"')]
     for number, asset in enumerate(assets, 1):
-        suffix = f"_{number}" if len(assets) > 1 else ""
+        suffix = _suffix(number, assets)
         env[f"ASSET_PATH{suffix}"], env[f"ASSET_NAME{suffix}"] = asset.path, asset.name
-        own = ScriptText.of("_@number@", number=number) if suffix else ScriptText.of("")
-        lines.append(_COPY.filled(suffix=own))
+        lines.append(_COPY.filled(suffix=suffix))
     made: dict[str, Any] = {"name": "Name the release assets"}
     if "if" in step.data:
         made["if"] = step.data["if"]
@@ -460,16 +464,12 @@ _FLAGS = (
     ("draft", ScriptText.of('--draft="${DRAFT:-false}"'), ScriptText.of("--draft")),
     ("prerelease", ScriptText.of('--prerelease="${PRERELEASE:-false}"'), ScriptText.of("--prerelease")),
 )
-_VIEW = ScriptText.of('value=$(gh release view "${TAG#refs/tags/}" --json @field@ --jq .@field@)')
-_OUTPUTS = {
-    "html_url": (_VIEW.filled(field=ScriptText.of("url")), ScriptText.of('echo "html_url=$value" >> "$GITHUB_OUTPUT"')),
-    "upload_url": (
-        _VIEW.filled(field=ScriptText.of("uploadUrl")),
-        ScriptText.of('echo "upload_url=$value" >> "$GITHUB_OUTPUT"'),
-    ),
-    "id": (_VIEW.filled(field=ScriptText.of("databaseId")), ScriptText.of('echo "id=$value" >> "$GITHUB_OUTPUT"')),
-}
-"""Outputs of the action, and what asks for them."""
+_VIEW = ScriptText.of("""\
+value=$(gh release view "${TAG#refs/tags/}" --json @field@ --jq .@field@)
+echo "@output@=$value" >> "$GITHUB_OUTPUT"\
+""")
+_OUTPUTS = {"html_url": "url", "upload_url": "uploadUrl", "id": "databaseId"}
+"""Outputs of the action, and how gh calls them."""
 
 
 def _as_gh(workflow: Workflow, release: Release, assets: list[Asset]) -> Parts:
@@ -505,15 +505,13 @@ def _as_gh(workflow: Workflow, release: Release, assets: list[Asset]) -> Parts:
         elif value == "true":
             words.append(always)
     for number, asset in enumerate(assets, 1):
-        name = f"ASSET_{number}" if len(assets) > 1 else "ASSET"
-        env[name] = asset.file
-        own = ScriptText.of("_@number@", number=number) if len(assets) > 1 else ScriptText.of("")
-        words.append(ScriptText.of('"$ASSET@suffix@"', suffix=own))
+        suffix = _suffix(number, assets)
+        env[f"ASSET{suffix}"] = asset.file
+        words.append(ScriptText.of('"$ASSET@suffix@"', suffix=suffix))
     gone = [upload.at for upload in release.folded]
     read = [name for name in _OUTPUTS if any(node.at[: len(step.at)] not in gone for node, _ in reads_of(step, name))]
     lines = [ScriptText.joined(" \\\n  ", words)]
-    for name in read:
-        lines += _OUTPUTS[name]
+    lines += [_VIEW.filled(field=ScriptText.name(_OUTPUTS[name]), output=ScriptText.name(name)) for name in read]
     return _rewritten(workflow, step, env, lines)
 
 
