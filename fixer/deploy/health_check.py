@@ -137,6 +137,17 @@ def unretried(found: HealthCheck) -> Blocked | None:
     return None
 
 
+ALL_ERRORS = ScriptText.of("--retry-all-errors")  # since curl 7.71
+_RETRY = ScriptText.of(" --retry @times@ --retry-delay @delay@ @all@")
+
+
+def retried(found: HealthCheck, times: int, delay: int, max_time: int) -> ScriptText:
+    """The options by which curl asks again, `delay` seconds apart, and waits `max_time` seconds where the check does
+    not say how long; `unretried` is None."""
+    again = _RETRY.filled(times=times, delay=delay, all=ALL_ERRORS)
+    return again if found.max_time else again + ScriptText.of(" --max-time @seconds@", seconds=max_time)
+
+
 _WGET_HARMLESS = re.compile(
     r"-[qSv]+|-nv|--(quiet|no-verbose|server-response|retry-connrefused)|--(timeout|tries|waitretry)=\d+"
 )

@@ -26,7 +26,16 @@ from typing import Literal
 
 from fixer.deploy.commands import StepScript, deploys, job_deploys
 from fixer.deploy.deployments import value_of
-from fixer.deploy.health_check import HealthCheck, health_checks, is_about_health, is_local, try_again, unretried
+from fixer.deploy.health_check import (
+    ALL_ERRORS,
+    HealthCheck,
+    health_checks,
+    is_about_health,
+    is_local,
+    retried,
+    try_again,
+    unretried,
+)
 from fixer.github.workflow import Step, Workflow
 from fixer.languages.shell import Command, Silence, Structure
 from fixer.languages.yaml import dotted
@@ -37,7 +46,6 @@ ELSEWHERE = (Structure.LOOP, Structure.FUNCTION, Structure.BACKGROUND)
 PART_OF_SOMETHING = (Structure.PIPELINE, Structure.CONDITION, Structure.SUBSTITUTION, Structure.NEGATION)
 
 _REFUSED = ScriptText.of("--retry-connrefused")
-_ALL_ERRORS = ScriptText.of("--retry-all-errors")  # since curl 7.71
 SAYS = ("echo", "printf", "sleep", "exit")
 
 
@@ -152,17 +160,13 @@ def _cure(workflow: Workflow, place: StepScript, found: HealthCheck, options: Op
     at = found.command.argv[0].end
     if found.retries_answers:
         effect = f"{dotted(place.node.at)}: the check of {found.url.text} also asks again where nothing answers"
-        also = _REFUSED if place.remote else _ALL_ERRORS
+        also = _REFUSED if place.remote else ALL_ERRORS
         refused = workflow.splice_scalar(place.node, [(at, at, ScriptText.of(" @option@", option=also))])
         return _by_curl("ask again after every failure", refused, effect, place, also)
     parts = _as_loop(workflow, place, found, attempts, delay) if options.style == "loop" or place.remote else None
-    new = "" if parts is not None else _ALL_ERRORS
+    new = "" if parts is not None else ALL_ERRORS
     if parts is None:
-        retry = ScriptText.of(
-            " --retry @times@ --retry-delay @delay@ @all@", times=attempts - 1, delay=delay, all=_ALL_ERRORS
-        )
-        if not found.max_time:
-            retry += ScriptText.of(" --max-time @seconds@", seconds=int(options.max_time))
+        retry = retried(found, attempts - 1, delay, int(options.max_time))
         parts = workflow.splice_scalar(place.node, [(at, at, retry)])
     title = f"ask up to {attempts} times, {delay} seconds apart"
     effect = f"{dotted(place.node.at)}: the check of {found.url.text} fails after {attempts} attempts, not after one"
@@ -173,7 +177,7 @@ def _by_curl(title: str, parts: Parts, effect: str, place: StepScript, option: s
     """A fix that gives curl an option; for review where it is not the curl of GitHub's own runners."""
     job = place.step.job
     hosted = job is not None and job.runs_on.known and not job.data.get("container") and not place.remote
-    if option != "--retry-all-errors" or hosted:
+    if option != ALL_ERRORS or hosted:
         return Fix.of(title, parts, tier=Tier.SAFE, effects=[effect])
     todo = (f"see that the job has curl 7.71 or newer, which {option} needs",)
     return Fix.of(title, parts, tier=Tier.REVIEW, effects=[effect], todo=todo)

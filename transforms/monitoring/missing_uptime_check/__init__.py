@@ -26,7 +26,7 @@ from textwrap import indent
 from typing import Literal
 
 from fixer.deploy.deployments import DeployJob, Deployments
-from fixer.deploy.health_check import health_checks, unretried
+from fixer.deploy.health_check import ALL_ERRORS, health_checks, retried, unretried
 from fixer.django.routes import Routes
 from fixer.github.workflows import Workflows
 from fixer.languages.shell import Structure
@@ -38,11 +38,6 @@ from fixer.records import record
 from fixer.scripts import ScriptText, script, template
 
 _STAGING = re.compile(r"(^|[.-])(stag(e|ing)|dev|test|qa|uat|preview|demo)([.-]|$)")
-
-
-_ANSWERED = ScriptText.of(" --retry-all-errors")
-_RETRIED = ScriptText.of(" --retry 3 --retry-delay 15 --retry-all-errors")
-_RETRIED_IN_TIME = _RETRIED + ScriptText.of(" --max-time 30")
 
 
 class Options(RuleOptions):
@@ -106,7 +101,7 @@ def _hasty(each: Check) -> Iterator[Finding]:
         if command.within(Structure.FUNCTION) or "GITHUB_" in found.url.text:
             continue  # what it asks is not known, or is GitHub
         at = command.argv[0].end
-        again = _ANSWERED if found.retries_answers else _RETRIED if found.max_time else _RETRIED_IN_TIME
+        again = ScriptText.of(" ") + ALL_ERRORS if found.retries_answers else retried(found, 3, 15, 30)
         edits = each.workflow.splice_scalar(each.step.run, [(at, at, again)])
         effects = (f"{dotted(each.step.run.at)}: {found.url.text} is down after four attempts within a minute",)
         cure = unretried(found) or Fix.of("ask again before the alarm", edits, tier=Tier.REVIEW, effects=effects)
