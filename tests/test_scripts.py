@@ -17,7 +17,7 @@ import pytest
 from fixer import engine
 from fixer.docker.compose import Compose
 from fixer.github.expressions import part_of_expression
-from fixer.github.workflow import Workflow, new_jobs
+from fixer.github.workflow import Workflow, new_workflow
 from fixer.languages.dockerfile import Dockerfile, New
 from fixer.languages.shell import expanded_word, in_quotes, path_word, word
 from fixer.languages.yaml import Style
@@ -170,7 +170,7 @@ def refusing() -> Iterator[tuple[str, Any]]:
     yield "a key", lambda: WORKFLOW.add_key(steps[1].node, "run", f"cd {NAME}")
     yield "a step", lambda: WORKFLOW.insert_item(sequence, 0, {"run": f"cd {NAME}"})
     yield "a job", lambda: WORKFLOW.add_job("b", {"steps": [{"run": f"cd {NAME}"}]})
-    yield "a job of a new workflow", lambda: new_jobs({"b": {"steps": [{"run": f"cd {NAME}"}]}}, Style())
+    yield "a job of a new workflow", lambda: new_workflow("a", {}, {"b": {"steps": [{"run": f"cd {NAME}"}]}}, Style())
     yield "another script", lambda: WORKFLOW.set_scalar(run, f"cd {NAME}")
     yield "a part of a script", lambda: WORKFLOW.splice_scalar(run, [(0, 0, f"cd {NAME};")])
     yield "several lines", lambda: WORKFLOW.splice_scalar(run, [(0, 0, f"cd {NAME}\n")])

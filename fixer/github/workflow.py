@@ -10,6 +10,7 @@ from typing import Any, NamedTuple
 from fixer.github.expressions import ANY, conditions, only, only_read, places, reads
 from fixer.github.matrix import Matrix
 from fixer.languages.shell import Script, Shell
+from fixer.languages.tables import mapping, sequence
 from fixer.languages.yaml import Flow, Node, Style, Yaml, entry_lines, plain_of
 from fixer.model import Address, Blocked, Change, Parts, Span, joined
 from fixer.records import entity
@@ -375,6 +376,12 @@ class Workflow(Yaml):
             return tuple(found.value)
         return tuple(_text(item) for item in found.items) if found.is_sequence else (_text(found),)
 
+    def branches(self, event: str) -> tuple[str, ...]:
+        """Those that an event of `on:` lists."""
+        given = self.root.mapping("on").get(event)
+        names = sequence(mapping(given.data).get("branches")) if given is not None else []
+        return tuple(name for name in names if isinstance(name, str))
+
     @cached_property
     def steps(self) -> tuple[Step, ...]:
         """Every step that has a text of its own, once: aliases of a list of steps are not steps again."""
@@ -536,10 +543,14 @@ def _is_script(at: Address) -> bool:
     return at[-1:] == ("run",) or at[-2:] == ("with", "script")
 
 
-def new_jobs(jobs: dict[str, Any], style: Style) -> list[str]:
-    """The lines of `jobs:` of a new workflow. Raises TypeError where one of their scripts is no code."""
+def new_workflow(title: str, events: dict[str, Any], jobs: dict[str, Any], style: Style, **keys: Any) -> str:
+    """The text of a workflow; `keys` stand above its jobs. Raises TypeError where a script of a job is no code."""
     known_to_be_code(Change("set", ("jobs",), plain_of(jobs)), _is_script)
-    return entry_lines("jobs", jobs, style)
+    # `on` without quotes, as everybody writes it and GitHub reads it.
+    lines = [f"name: {title}", "", "on:", *entry_lines("on", events, style)[1:], ""]
+    for key, value in keys.items():
+        lines += [*entry_lines(key, value, style), ""]
+    return "\n".join([*lines, *entry_lines("jobs", jobs, style), ""])
 
 
 def _text(node: Node | None) -> str:

@@ -10,8 +10,7 @@ from fixer.github.action_files import ActionFiles
 from fixer.github.catalog.actions import Catalog
 from fixer.github.catalog.copied import copied
 from fixer.github.expressions import ANY, names_read, reads_below
-from fixer.github.workflow import Job, Workflow, new_jobs
-from fixer.languages.yaml import entry_lines
+from fixer.github.workflow import Job, Workflow, new_workflow
 from fixer.model import Blocked
 from fixer.records import record
 from fixer.runtime.picture import Runtime
@@ -96,8 +95,6 @@ def scheduled_workflow(title: str, cron: str, job_id: str, job: Plain, like: Wor
     events = {"schedule": [{"cron": cron}], "workflow_dispatch": None}
     order = ("name", "runs-on", "timeout-minutes", "permissions", "environment", "services", "env", "steps")
     jobs = {job_id: {key: job[key] for key in order if key in job}}
-    style = like.style
-    lines = [f"name: {title}", "", "on:", *entry_lines("on", events, style)[1:], ""]
-    lines += [*entry_lines("permissions", {"contents": "read"}, style), ""]
-    lines += [*entry_lines("concurrency", {"group": job_id}, style), ""]
-    return "\n".join([*lines, *new_jobs(jobs, style), ""])
+    return new_workflow(
+        title, events, jobs, like.style, permissions={"contents": "read"}, concurrency={"group": job_id}
+    )

@@ -9,10 +9,10 @@ from fixer.github.catalog.actions import Catalog
 from fixer.github.catalog.references import reference
 from fixer.github.expressions import conditions
 from fixer.github.origin import DefaultBranch
-from fixer.github.workflow import Workflow, new_jobs
+from fixer.github.workflow import Workflow, new_workflow
 from fixer.github.workflows import Workflows
 from fixer.languages.tables import mapping
-from fixer.languages.yaml import Flow, entry_lines
+from fixer.languages.yaml import Flow
 from fixer.model import Blocked, Finding, Fix, NewFile, Parts, RuleOptions, Tier, option
 
 JOB = "trivy-scan"
@@ -171,18 +171,13 @@ def _workflow(job: dict[str, Any], like: Workflow, default: Sequence[str]) -> st
     order = ("name", "runs-on", "timeout-minutes", "permissions", "steps")
     events = {"pull_request": None, "push": push, "schedule": [{"cron": "17 4 * * 1"}]}
     jobs = {JOB: {key: job[key] for key in order if key in job}}
-    # Without quotes, as everybody writes it and GitHub reads it.
-    triggers = ["on:", *entry_lines("on", events, like.style)[1:]]
-    return "\n".join(["name: Trivy", "", *triggers, "", *new_jobs(jobs, like.style), ""])
+    return new_workflow("Trivy", events, jobs, like.style)
 
 
 def _branches(like: Workflow) -> tuple[str, ...]:
     """The branches that the repository's own workflow runs for and that may be the default branch."""
-    events = like.root.data.get("on")
     for event in ("push", "pull_request"):
-        given = events.get(event) if isinstance(events, dict) else None
-        names = given.get("branches") if isinstance(given, dict) else None
-        found = tuple(name for name in names if name in _DEFAULT_BRANCHES) if isinstance(names, list) else ()
+        found = tuple(name for name in like.branches(event) if name in _DEFAULT_BRANCHES)
         if found:
             return found
     return ()

@@ -6,10 +6,10 @@ from typing import Any
 
 from fixer.github.catalog.actions import Catalog
 from fixer.github.catalog.references import reference
-from fixer.github.workflow import Workflow, new_jobs
+from fixer.github.workflow import new_workflow
 from fixer.github.workflows import Workflows
 from fixer.languages.shell import path_word
-from fixer.languages.yaml import Flow, entry_lines
+from fixer.languages.yaml import Flow
 from fixer.model import Blocked, NewFile
 from fixer.scripts import script
 
@@ -39,17 +39,8 @@ def rules_workflow(
     }
     paths = {"paths": Flow((f"{folder}/**" if folder else "*.yml",))}
     events: dict[str, Any] = {"pull_request": paths}
-    branch = next((name for each in workflows.documents for name in _pushed(each) if name in _MAIN), "")
+    branch = next((name for each in workflows.documents for name in each.branches("push") if name in _MAIN), "")
     if branch:
         events["push"] = {"branches": Flow((branch,)), **paths}
-    lines = ["name: Alerts", "", "on:", *entry_lines("on", events, model.style)[1:], ""]
-    lines += [*entry_lines("permissions", {"contents": "read"}, model.style), ""]
-    lines += [*new_jobs({"rules": job}, model.style), ""]
-    return NewFile(path, "\n".join(lines)) if isinstance(path, str) else None
-
-
-def _pushed(workflow: Workflow) -> list[str]:
-    """The branches whose pushes start a workflow."""
-    push = workflow.root.mapping("on").get("push")
-    given = push.data.get("branches") if push is not None and isinstance(push.data, dict) else None
-    return [name for name in given if isinstance(name, str)] if isinstance(given, list) else []
+    text = new_workflow("Alerts", events, {"rules": job}, model.style, permissions={"contents": "read"})
+    return NewFile(path, text) if isinstance(path, str) else None
