@@ -31,10 +31,10 @@ def on_sources(container: Container, folders: Folders) -> list[Program]:
 
 def _is_source(mount: Mount, container: Container, folders: Folders) -> bool:
     """Whether a mount brings a folder of the context that holds files of the repository."""
-    if not mount.bind or mount.read_only or not _is_of_the_repository(mount, container):
+    inside = _brought(mount, container) if mount.bind and not mount.read_only else None
+    if inside is None or inside in container.build.files:
         return False
-    inside = posixpath.relpath(mount.folder or ".", container.build.context or ".")
-    return inside not in container.build.files and is_within(mount.target.rstrip("/"), folders.roots)
+    return is_within(mount.target.rstrip("/"), folders.roots)
 
 
 def kept_working(container: Container, folders: Folders, user: User, options: Options) -> list[Parts] | Blocked:
@@ -59,7 +59,7 @@ def kept_working(container: Container, folders: Folders, user: User, options: Op
             if mount.read_only or mount.target in options.mounted or program.user or program in developing:
                 continue
             # Data of the host may lie anywhere; what the repository holds is written to only where the application is.
-            foreign = mount.bind and not _is_of_the_repository(mount, container)
+            foreign = mount.bind and _brought(mount, container) is None
             if not foreign and not is_within(mount.target.rstrip("/"), folders.all):
                 continue
             # A volume of Docker's takes over the owner that the folder has in the image, one of Fly's is root's.
@@ -101,16 +101,18 @@ def _given_away(program: Program, user: User) -> str:
     return f"chown that folder to {user.numeric} on every host, then say so"
 
 
-def _is_of_the_repository(mount: Mount, container: Container) -> bool:
-    """Whether a mount brings a file, or a folder with files, of the folder that the image is built from."""
+def _brought(mount: Mount, container: Container) -> str | None:
+    """The file, or the folder with files, that a mount brings of the folder that the image is built from; None where
+    it brings none of it."""
     build = container.build
     if mount.folder is None or build.context is None:
-        return False
+        return None
     inside = posixpath.relpath(mount.folder or ".", build.context or ".")
-    return inside == "." or any(
+    brings = inside == "." or any(
         path == inside or (path.startswith(f"{inside}/") and not posixpath.basename(path).startswith(".git"))
         for path in build.files
     )
+    return inside if brings else None
 
 
 def _starts_for_development(container: Container) -> str:
