@@ -8,12 +8,11 @@ from fixer.docker.compose import Mount
 from fixer.docker.homes import runner_in_home, tool_in_home
 from fixer.docker.privileges import is_within, low_port, needs_root, settings_need_root
 from fixer.languages.dockerfile import expanded
-from fixer.languages.toml import toml_value
 from fixer.model import Blocked
 from fixer.runtime.programs import Program, Started
 from fixer.runtime.states import Container, State
 from transforms.docker.root_user.folders import EMPTY, SYSTEM, Folders
-from transforms.docker.root_user.options import Options
+from transforms.docker.root_user.options import Options, also_mounted
 
 ROOT_HOME = re.compile(r"(?<![\w/])/root(?=/|$|[\s:;\"'])|(?<![\w/])~/|\$\{?HOME\b")
 ENGINE = re.compile(
@@ -173,7 +172,7 @@ def _closed_mode(state: State, folders: Folders) -> str:
 def _belongs_to_root(mount: Mount, program: Program, options: Options) -> Blocked | None:
     """What is mounted of the host that only root may use there."""
     where = f"{program.path} mounts {mount.source} of the host into {program.name!r}"
-    said = f"rules.root-user.mounted = {toml_value([*options.mounted, mount.target])}"
+    said = also_mounted(options, mount)
     if SOCKET.search(mount.source):
         return Blocked(
             f"{where}: the socket of a service, which belongs to root or to a group of the host",

@@ -2,6 +2,8 @@
 
 from collections.abc import Mapping, Sequence
 
+from fixer.docker.compose import Mount
+from fixer.languages.toml import toml_value
 from fixer.model import RuleOptions, option
 
 
@@ -15,3 +17,8 @@ class Options(RuleOptions):
     writable: Sequence[str] = option((), "more folders of the container that the process writes to")
     low_ports: bool = option(False, "whether every engine that runs the image lets users listen below port 1024")
     development: bool = option(False, "whether Dockerfiles for development and tests are looked at")
+
+
+def also_mounted(options: Options, mount: Mount) -> str:
+    """The line of a configuration which says that the user may write to this mount as well."""
+    return f"rules.root-user.mounted = {toml_value([*options.mounted, mount.target])}"

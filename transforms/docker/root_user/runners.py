@@ -7,7 +7,6 @@ from fixer.docker.compose import Mount
 from fixer.docker.images import ROOT
 from fixer.docker.privileges import User, is_within
 from fixer.documents import DEVELOPMENT
-from fixer.languages.toml import toml_value
 from fixer.model import Blocked, Parts, listed
 from fixer.runtime.builds import JOBS, ImageBuild, ImageBuilds
 from fixer.runtime.programs import Program
@@ -15,7 +14,7 @@ from fixer.runtime.states import Container
 from transforms.docker.root_user.breaks import FOR_EVERYBODY
 from transforms.docker.root_user.building import brings_sources
 from transforms.docker.root_user.folders import Folders
-from transforms.docker.root_user.options import Options
+from transforms.docker.root_user.options import Options, also_mounted
 
 
 def on_sources(container: Container, folders: Folders) -> list[Program]:
@@ -70,21 +69,21 @@ def kept_working(container: Container, folders: Folders, user: User, options: Op
                     f"that {user.name} could not write",
                     "start as root, chown it there and go on as another user (setpriv, gosu); or chown it by "
                     "`fly ssh console`, then say so",
-                    f"rules.root-user.mounted = {toml_value([*options.mounted, mount.target])}",
+                    also_mounted(options, mount),
                 )
             if mount.bind:
                 return Blocked(
                     f"{program.path} mounts {mount.source} of the host over {mount.target} of {program.name!r}, where "
                     f"{user.name} could not write",
                     _given_away(program, user),
-                    f"rules.root-user.mounted = {toml_value([*options.mounted, mount.target])}",
+                    also_mounted(options, mount),
                 )
             if mount.of_root and program.user in ("", *ROOT) and mount.target not in options.mounted:
                 return Blocked(
                     f"{program.path} mounts the volume {mount.source} over {mount.target} of {program.name!r}, "
                     "where only root can write",
                     _handing_over(program, user),
-                    f"rules.root-user.mounted = {toml_value([*options.mounted, mount.target])}",
+                    also_mounted(options, mount),
                 )
     parts: list[Parts] = []
     for program in developing:
