@@ -35,7 +35,7 @@ from fixer.model import Blocked, Finding, Fix, Level, Parts, Profile, Rule, Rule
 from fixer.monitoring.cloudwatch import CloudWatch
 from fixer.monitoring.exporters import Exporters
 from fixer.monitoring.prometheus import PrometheusFiles
-from fixer.scripts import script
+from fixer.scripts import ScriptText, script
 
 _SETTINGS = {
     "Terraform": 'add `setting { name = "containerInsights" value = "enhanced" }` to the cluster',
@@ -115,8 +115,6 @@ def _cure(job: DeployJob, cluster: str, cloudwatch: CloudWatch) -> Fix | Blocked
             _SETTINGS[cloudwatch.owner],
         )
     step = _step(job, cluster, "Export metrics to CloudWatch", {}, script(__package__, "insights.sh"))
-    if isinstance(step, Blocked):
-        return step
     at = f" ({cloudwatch.task_definition})" if cloudwatch.task_definition else ", which is not in the repository"
     todo = [
         "Allow the deploying AWS identity ecs:DescribeClusters and ecs:UpdateCluster.",
@@ -147,7 +145,7 @@ def _alarms(job: DeployJob, cluster: str, topic: str) -> Fix | Blocked:
     )
 
 
-def _step(job: DeployJob, cluster: str, name: str, env: Mapping[str, str], run: str) -> Parts:
+def _step(job: DeployJob, cluster: str, name: str, env: Mapping[str, str], run: ScriptText) -> Parts:
     """A step right before the deployment, that knows its cluster and signs in as it does."""
     if not cluster:
         return Blocked(
