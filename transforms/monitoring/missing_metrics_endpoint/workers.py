@@ -79,9 +79,8 @@ def _extended(module: PythonModule, server: Served, style: Style) -> Parts:
             "let it call prometheus_client.multiprocess.mark_process_dead(worker.pid), and set"
             " PROMETHEUS_MULTIPROC_DIR at its top",
         )
-    code = _configuration(style).partition("import tempfile\n")[2].strip("\n")
+    code = module.in_its_quotes(_configuration(style).partition('"""\n\n')[2].strip("\n"))
     if not module.tree.body:  # imports and code would stand at one place, in no order
-        code = f"import os\nimport shutil\nimport tempfile\n\n{code}"
-        return module.append_code(module.in_its_quotes(code))
+        return module.append_code(code)
     imports = module.add_imports("os", "shutil", "tempfile")
-    return joined([imports, module.append_code(module.in_its_quotes(code))])
+    return joined([imports, module.append_code(code.partition("import tempfile\n")[2].strip("\n"))])
