@@ -405,7 +405,7 @@ def _probes(found: Iterable[Found], environment: Environment, longest: int) -> l
 def _option(given: Word, place: StepScript, environment: Environment) -> Quoted | None:
     if given.literal:
         return _quoted(given.text)
-    return environment.word(given.text, place, given.literal, "HEALTH_OPTION")
+    return environment.word(given.text, place, role="HEALTH_OPTION")
 
 
 def _cure(wait: Wait, checks: list[Found], options: Options, deployments: Deployments | None) -> Fix | Blocked:

@@ -83,12 +83,13 @@ def _beside(
         what = taken[0] if taken else "a service of that name"
         return Blocked(f"{what} is there already", "let it watch the application by hand")
     secret = tellers.channel[1] if tellers is not None and tellers.channel[0] == "slack" else "SLACK_WEBHOOK"
+    secrets = {"metrics_token": endpoints.token, "slack_webhook": secret}
     last = list(compose.services)[-1]
     settings = template(__package__, "prometheus.yml").replace("JOB", program.name)
     settings = settings.replace("PORT", port).replace("ALERTS", _STEM)
     parts: list[Parts | NewFile] = [
         compose.add_keys(services, _services(program), after=last),
-        _added(compose, "secrets", {name: {"environment": each} for name, each in _secrets(endpoints, secret).items()}),
+        _added(compose, "secrets", {name: {"environment": variable} for name, variable in secrets.items()}),
         _added(compose, "volumes", {"prometheus": None}),
         NewFile(paths["prometheus.yml"], settings),
         NewFile(paths["alertmanager.yml"], template(__package__, "alertmanager.yml")),
@@ -109,10 +110,6 @@ def _beside(
             "Look at Prometheus through a tunnel: it listens on this machine alone, and asks for no password.",
         ),
     )
-
-
-def _secrets(endpoints: Endpoints, webhook: str) -> dict[str, str]:
-    return {"metrics_token": endpoints.token, "slack_webhook": webhook}
 
 
 def _services(program: Program) -> dict[str, Any]:
