@@ -41,7 +41,7 @@ from fixer.model import Blocked, Finding, Fix, Level, Parts, Profile, Rule, Tier
 from fixer.project.frontend import FrontEnds
 from fixer.runtime.builds import ImageBuild, ImageBuilds
 from fixer.scripts import Quoted, ScriptText
-from transforms.docker.single_stage_build.pages import with_what_built_them
+from transforms.docker.single_stage_build.pages import commands_of, pages_of, with_what_built_them
 
 VENV = ScriptText.of("/opt/venv")
 _PIP = re.compile(r"(?:.*/)?pip[\d.]*")
@@ -76,7 +76,7 @@ def check(dockerfile: Dockerfile, builds: ImageBuilds, frontends: FrontEnds | No
         if DEVELOPMENT.search(build.path) or DEVELOPMENT.search(stage.name) or not _is_served(build):
             continue
         yield from with_what_built_them(stage, build, frontends)
-        pips = [each for each in stage.instructions if any(map(_installs_python, _commands(each)))]
+        pips = [each for each in stage.instructions if any(map(_installs_python, commands_of(each)))]
         kept = list(_kept(stage))
         if not kept or not pips or _brings_compilers(stage) or _compiles_at_run_time(build):
             continue
@@ -97,12 +97,6 @@ def _is_served(build: ImageBuild) -> bool:
     return not any("runserver" in started.source for started in own)
 
 
-def _commands(instruction: Instruction) -> tuple[Command, ...]:
-    if instruction.op != "RUN" or not instruction.script:
-        return ()
-    return Script.parse(instruction.script, Shell(posix=True)).commands
-
-
 def _installs_python(command: Command) -> bool:
     """`pip install …`, `python -m pip install …`, or another installer."""
     words = [word.text for word in command.args]
@@ -116,7 +110,7 @@ def _kept(stage: Stage) -> Iterator[tuple[Instruction, list[str]]]:
     image = stage.image
     base = base_image(image) if image is not None else None
     for instruction in stage.instructions:
-        commands = _commands(instruction)
+        commands = commands_of(instruction)
         if any(map(removes, commands)) or base is None:
             continue
         names = [name_of(word) for command in commands for word in installed(command)]
@@ -199,7 +193,7 @@ def _unmovable(
         line = dockerfile.line(instruction)
         if instruction.heredocs:
             return Blocked(f"line {line}: the install stands in a here-document", "write it as a command")
-        for command in _commands(instruction):
+        for command in commands_of(instruction):
             if not _installs_python(command):
                 continue
             if command.name in _OTHER_INSTALLERS:
@@ -219,13 +213,13 @@ def _unmovable(
         if instruction.op in ("USER", "SHELL", "ONBUILD"):
             line = dockerfile.line(instruction)
             return Blocked(f"line {line}: {instruction.op} stands before the install", "write the stages by hand")
-        if any(command.name == "venv" for command in _commands(instruction)) or "virtualenv" in instruction.text:
+        if any(command.name == "venv" for command in commands_of(instruction)) or "virtualenv" in instruction.text:
             return Blocked("it has a virtual environment already", "copy that to a second stage, to the same path")
     for instruction in after:
-        if any(command.name in _COMPILES for command in _commands(instruction)):
+        if any(command.name in _COMPILES for command in commands_of(instruction)):
             line = dockerfile.line(instruction)
             return Blocked(f"line {line}: something is compiled after the install", "do that before it")
-        if any(compiles(name_of(word)) for command in _commands(instruction) for word in installed(command)):
+        if any(compiles(name_of(word)) for command in commands_of(instruction) for word in installed(command)):
             return Blocked(f"line {dockerfile.line(instruction)}: compilers are installed after it", "move that up")
         if instruction.op != "COPY" and _OF_THE_SYSTEM.search(instruction.text):
             return Blocked(
@@ -250,7 +244,7 @@ def _in_second(
         return [] if only_for_pip and instruction.flag("from") is None else [_same(instruction, flags)]
     if instruction.op != "RUN":
         return [_same(instruction, flags)]
-    commands = _commands(instruction)
+    commands = commands_of(instruction)
     line = dockerfile.line(instruction)
     others = [command for command in commands if not _installs_python(command)]
     packages = [command for command in others if installed(command)]
@@ -359,10 +353,9 @@ def _ships_packages(dockerfile: Dockerfile, builds: ImageBuilds, frontends: Fron
     for build in builds.of(dockerfile.source.path):
         if DEVELOPMENT.search(build.path) or not _is_served(build):
             continue
-        if any(_installs_python(c) for stage in dockerfile.stages for i in stage.instructions for c in _commands(i)):
+        if any(_installs_python(c) for stage in dockerfile.stages for i in stage.instructions for c in commands_of(i)):
             return True
-        front = frontends.of(build.context) if frontends is not None and build.context is not None else None
-        if front is not None and front.framework == "next":
+        if pages_of(build, frontends) is not None:
             return True
     return False
 

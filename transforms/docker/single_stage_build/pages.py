@@ -6,7 +6,7 @@ import re
 from collections.abc import Iterator
 
 from fixer.languages.dockerfile import Instruction, Stage
-from fixer.languages.shell import Script, Shell
+from fixer.languages.shell import Command, Script, Shell
 from fixer.model import Blocked, Finding
 from fixer.project.frontend import FrontEnd, FrontEnds
 from fixer.runtime.builds import ImageBuild
@@ -18,9 +18,9 @@ _DEVELOPS = re.compile(r"\b(?:next|run|yarn|pnpm) dev\b")
 
 def with_what_built_them(stage: Stage, build: ImageBuild, frontends: FrontEnds | None) -> Iterator[Finding]:
     """An image whose last stage builds the pages that it serves."""
-    front = frontends.of(build.context) if frontends is not None and build.context is not None else None
+    front = pages_of(build, frontends)
     built = next((each for each in stage.instructions if _builds(each)), None)
-    if front is None or front.framework != "next" or built is None or _copies_from_a_stage(stage):
+    if front is None or built is None or _copies_from_a_stage(stage):
         return
     starts = stage.last("CMD", "ENTRYPOINT")
     if starts is not None and _DEVELOPS.search(starts.text.replace('", "', " ")):
@@ -29,10 +29,21 @@ def with_what_built_them(stage: Stage, build: ImageBuild, frontends: FrontEnds |
     yield Finding(build.path, built.span, message, _why(front))
 
 
-def _builds(instruction: Instruction) -> bool:
+def pages_of(build: ImageBuild, frontends: FrontEnds | None) -> FrontEnd | None:
+    """The front end in Next.js that an image is built from."""
+    front = frontends.of(build.context) if frontends is not None and build.context is not None else None
+    return front if front is not None and front.framework == "next" else None
+
+
+def commands_of(instruction: Instruction) -> tuple[Command, ...]:
+    """What a RUN runs."""
     if instruction.op != "RUN" or not instruction.script:
-        return False
-    for command in Script.parse(instruction.script, Shell(posix=True)).commands:
+        return ()
+    return Script.parse(instruction.script, Shell(posix=True)).commands
+
+
+def _builds(instruction: Instruction) -> bool:
+    for command in commands_of(instruction):
         words = [word.text for word in command.args]
         if (command.name in _MANAGERS and "build" in words[:2]) or (command.name == "next" and words[:1] == ["build"]):
             return True
