@@ -52,6 +52,16 @@ class Runs:
             written[owner] += len(edit.text)
         return Runs((*found, *reversed(rest)))
 
+    @property
+    def written(self) -> tuple[Span, ...]:
+        """What fixes wrote in the changed text, sorted and apart from each other."""
+        found: list[Span] = []
+        for piece, start in zip(self.pieces, self._starts, strict=True):
+            if piece.origin is not None and piece.text:
+                joined = found.pop().start if found and found[-1].end == start else start
+                found.append(Span(joined, start + len(piece.text)))
+        return tuple(found)
+
     def writers(self, edit: Edit) -> set[int]:
         """The fixes in whose text an edit stands: it takes some of that text away, or puts something in between.
 
