@@ -530,13 +530,11 @@ class Fault:
 @record
 class Piece:
     """A run of a changed file's text. `origin` is None for original text, else the index of the fix in
-    `Plan.taken` that wrote it. `removed` is what that fix took away just before this text. `at` is where this run
-    began in the text that it comes from: the original file, or all that the fix wrote into it."""
+    `Plan.taken` that wrote it. `removed` is what that fix took away just before this text."""
 
     text: str
     origin: int | None = None
     removed: str = ""
-    at: int = 0
 
 
 @record

@@ -110,7 +110,7 @@ def _before(finding: Finding, runs: Mapping[str, Runs]) -> Span:
 
 def _owner(finding: Finding, runs: Mapping[str, Runs], taken: Sequence[Reported]) -> int:
     """The fix that made a finding possible: that in whose text it stands, else the last one that touched its file."""
-    writer, _ = runs.get(finding.path, UNTOUCHED).written_at(finding.span)
+    writer = runs.get(finding.path, UNTOUCHED).writer_of(finding.span)
     if writer >= 0:
         return writer
     touching = [number for number, each in enumerate(taken) if finding.path in _paths(each)]
