@@ -428,7 +428,7 @@ def _with_lines(reported: Reported, lines: Sequence[str]) -> Reported:
     cure = reported.finding.cure
     if not lines or not isinstance(cure, Blocked):
         return reported
-    return replace(reported, finding=replace(reported.finding, cure=replace(cure, config="\n".join(lines))))
+    return reported.with_cure(replace(cure, config="\n".join(lines)))
 
 
 # -- what can be wrong --------------------------------------------------------------------------------------------

@@ -8,7 +8,7 @@ from __future__ import annotations
 import sys
 from bisect import bisect_right
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import field, fields
+from dataclasses import field, fields, replace
 from enum import StrEnum
 from functools import cached_property
 from types import NoneType, UnionType
@@ -516,6 +516,9 @@ class Reported:
     @property
     def level(self) -> Level:
         return self.finding.level or self.rule.level
+
+    def with_cure(self, cure: Fix | Blocked) -> Reported:
+        return replace(self, finding=replace(self.finding, cure=cure))
 
 
 @record

@@ -379,19 +379,15 @@ def _fix(reported: Reported) -> Fix:
 def _with(reported: Reported, other: Fix) -> Reported:
     """A finding whose fix also does what another does."""
     fix = _fix(reported)
-    return replace(
-        reported,
-        finding=replace(
-            reported.finding,
-            cure=replace(
-                fix,
-                edits=(*fix.edits, *other.edits),
-                new_files=(*fix.new_files, *other.new_files),
-                tier=max(fix.tier, other.tier, key=list(Tier).index),
-                effects=(*fix.effects, *(other.effects or (other.title,))) if fix.effects else (),
-                todo=tuple(dict.fromkeys((*fix.todo, *other.todo))),
-            ),
-        ),
+    return reported.with_cure(
+        replace(
+            fix,
+            edits=(*fix.edits, *other.edits),
+            new_files=(*fix.new_files, *other.new_files),
+            tier=max(fix.tier, other.tier, key=list(Tier).index),
+            effects=(*fix.effects, *(other.effects or (other.title,))) if fix.effects else (),
+            todo=tuple(dict.fromkeys((*fix.todo, *other.todo))),
+        )
     )
 
 
@@ -401,4 +397,4 @@ def _with_todo(reported: Reported, left: Finding) -> Reported:
     what = f"{cure.reason}; {cure.next_step}" if isinstance(cure, Blocked) else cure.title
     fix = _fix(reported)
     todo = tuple(dict.fromkeys((*fix.todo, f"{left.path}: {left.message}: {what}")))
-    return replace(reported, finding=replace(reported.finding, cure=replace(fix, todo=todo)))
+    return reported.with_cure(replace(fix, todo=todo))

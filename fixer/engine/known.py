@@ -55,7 +55,7 @@ class Known:
         answers: list[Met] = []
         for number, reported in enumerate(found):
             if number in known:
-                answers.append(Met(_as_it_was(known[number], reported)))
+                answers.append(Met(known[number].with_cure(reported.finding.cure)))
                 continue
             counts[reported.words] += 1
             owner = _owner(reported.finding, runs, taken)
@@ -97,10 +97,6 @@ _SIGNS: Sequence[tuple[Callable[[Reported, Span], Hashable], Callable[[Reported,
     (lambda reported, span: reported.words, lambda first, before: True),
     (lambda reported, span: reported.finding.message, lambda first, before: True),
 )
-
-
-def _as_it_was(first: Reported, now: Reported) -> Reported:
-    return replace(first, finding=replace(first.finding, cure=now.finding.cure))
 
 
 def _before(finding: Finding, runs: Mapping[str, Runs]) -> Span:
