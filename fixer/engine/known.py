@@ -13,14 +13,15 @@ from fixer.pieces import Runs
 UNTOUCHED = Runs()
 
 
-def named(found: Iterable[Reported]) -> list[Reported]:
+def named(found: Sequence[Reported]) -> list[Reported]:
     """The findings of untouched files, each with an id of its own: those of the same words are counted by place."""
-    met: Counter[tuple[str, ...]] = Counter()
-    counted = []
-    for number, reported in sorted(enumerate(found), key=lambda pair: (pair[1].finding.span.start, pair[0])):
-        met[reported.words] += 1
-        counted.append((number, replace(reported, apart=str(met[reported.words]))))
-    return [reported for _, reported in sorted(counted, key=lambda pair: pair[0])]
+    counts: Counter[tuple[str, ...]] = Counter()
+    answers = list(found)
+    for number in sorted(range(len(found)), key=lambda number: found[number].finding.span.start):
+        words = found[number].words
+        counts[words] += 1
+        answers[number] = replace(found[number], apart=str(counts[words]))
+    return answers
 
 
 class Met(NamedTuple):
@@ -69,11 +70,11 @@ class Known:
         left = dict(self._open.get(rule.id, {}))
         known: dict[int, Reported] = {}
         for name_of, same in _SIGNS:
-            named: dict[Hashable, list[Reported]] = {}
+            alike: dict[Hashable, list[Reported]] = {}
             for each in left.values():
-                named.setdefault(name_of(each, each.finding.span), []).append(each)
+                alike.setdefault(name_of(each, each.finding.span), []).append(each)
             for number, reported in enumerate(found):
-                candidates = () if number in known else named.get(name_of(reported, before[number]), ())
+                candidates = () if number in known else alike.get(name_of(reported, before[number]), ())
                 first = next((each for each in candidates if each.id in left and same(each, before[number])), None)
                 if first is not None:
                     known[number] = left.pop(first.id)
