@@ -127,9 +127,8 @@ class Session:
     def _silence(self) -> Silence:
         config = self.config
         baseline = next((each for each in config.filters if isinstance(each, Baseline)), None)
-        patterns = config.patterns if config.origin else ()
         idle = config.idle_patterns(self.repository)
-        return Silence(all_rules(), self.rules, config.origin, patterns, idle, baseline)
+        return Silence(all_rules(), self.rules, config.origin, config.patterns, idle, baseline)
 
     def _wanted(self, silence: Silence) -> engine.Wanted:
         def wanted(reported: Reported, source: Source) -> bool:
