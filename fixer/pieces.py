@@ -52,6 +52,18 @@ class Runs:
             written[owner] += len(edit.text)
         return Runs((*found, *reversed(rest)))
 
+    @property
+    def written(self) -> tuple[Span, ...]:
+        """Where in the changed text stands what fixes wrote; pieces side by side are one."""
+        spans: list[Span] = []
+        for piece, start in zip(self.pieces, self._starts, strict=True):
+            if piece.origin is None or not piece.text:
+                continue
+            end = start + len(piece.text)
+            first = spans.pop().start if spans and spans[-1].end == start else start
+            spans.append(Span(first, end))
+        return tuple(spans)
+
     def writers(self, edit: Edit) -> set[int]:
         """The fixes in whose text an edit stands: it takes some of that text away, or puts something in between.
 

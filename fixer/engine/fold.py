@@ -34,7 +34,7 @@ from fixer.model import (
 from fixer.pieces import Runs
 from fixer.repository import Repository, generated_by
 from fixer.scripts import ScriptText
-from fixer.splice import Claimed, spliced
+from fixer.splice import Claimed, splice
 from fixer.verify import BrokenPromiseError, kept_promise, second_reading
 
 PASSES = 12
@@ -258,8 +258,7 @@ class Fold:
             if below := self.pieces.get(edit.path, Runs()).writers(edit) - {owner}:
                 self.needs[owner] = self.needs.get(owner, frozenset()) | below
         for path in sorted({edit.path for edit, _ in owned}):
-            runs = self.pieces.get(path) or Runs((Piece(self.repository.read(path).text),))
-            self.pieces[path] = runs.spliced([(edit, owner) for edit, owner in owned if edit.path == path])
+            self.pieces[path] = self._runs(path).spliced([(edit, owner) for edit, owner in owned if edit.path == path])
         self.repository = self.repository.with_changes(changed)
         self.history.append((first, self.repository))
 
@@ -272,6 +271,10 @@ class Fold:
         self.taken.append(reported)
         self.known.answered(reported)
         return len(self.taken) - 1
+
+    def _runs(self, path: str) -> Runs:
+        """A file as it is now, also one that no fix has touched."""
+        return self.pieces.get(path) or Runs((Piece(self.repository.read(path).text),))
 
     def _edited(self, edits: list[Edit]) -> Changed:
         changed: Changed = {}
@@ -291,12 +294,13 @@ class Fold:
         if document is None:
             raise BrokenPromiseError(path, "it edits a file of a kind that fhfix does not read")
         try:
-            source = spliced(document.source, here)
+            text = splice(document.source.text, here)
         except ValueError as error:
             raise BrokenPromiseError(path, str(error)) from None
-        if source.text == document.source.text:
+        if text == document.source.text:
             raise BrokenPromiseError(path, "its edits change nothing")
-        return kept_promise(document, here, source)
+        written = self._runs(path).spliced([(edit, len(self.taken)) for edit in here]).written
+        return kept_promise(document, here, Source(path, text, document.source.bom, written))
 
     def _created(self, files: list[NewFile]) -> Changed:
         changed: Changed = {}
