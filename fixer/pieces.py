@@ -50,13 +50,15 @@ class Runs:
 
     @property
     def written(self) -> tuple[Span, ...]:
-        """What fixes wrote in the changed text, sorted and apart from each other."""
-        found: list[Span] = []
+        """Where in the changed text stands what fixes wrote; pieces side by side are one."""
+        spans: list[Span] = []
         for piece, start in zip(self.pieces, self._starts, strict=True):
-            if piece.origin is not None and piece.text:
-                joined = found.pop().start if found and found[-1].end == start else start
-                found.append(Span(joined, start + len(piece.text)))
-        return tuple(found)
+            if piece.origin is None or not piece.text:
+                continue
+            end = start + len(piece.text)
+            first = spans.pop().start if spans and spans[-1].end == start else start
+            spans.append(Span(first, end))
+        return tuple(spans)
 
     def writers(self, edit: Edit) -> set[int]:
         """The fixes in whose text an edit stands: it takes some of that text away, or puts something in between.

@@ -496,24 +496,17 @@ def test_insertions_at_one_place_keep_their_order() -> None:
     assert splice("xy", edits) == "xABy"
 
 
-def text_of(runs: Runs) -> str:
-    return "".join(piece.text for piece in runs.pieces)
-
-
 def test_a_file_knows_what_fixes_wrote_into_it() -> None:
-    first = Runs((Piece("one\nthree\n"),)).spliced(
-        [(Edit("f", Span(4, 4), "two\n", ()), 0), (Edit("f", Span(10, 10), "four\n", ()), 1)]
-    )
-    runs = first.spliced(
-        [
-            (Edit("f", Span(0, 0), "zero\n", ()), 2),
-            (Edit("f", Span(5, 6), "W", ()), 2),
-            (Edit("f", Span(8, 9), "", ()), 2),
-        ]
-    )
-    then = Source("f", text_of(runs), written=runs.written)
+    def source(runs: Runs) -> Source:
+        return Source("f", "".join(piece.text for piece in runs.pieces), written=runs.written)
 
-    assert text_of(first) == "one\ntwo\nthree\nfour\n"
+    runs = Runs((Piece("one\nthree\n"),))
+    runs = runs.spliced([(Edit("f", Span(4, 4), "two\n", ()), 0), (Edit("f", Span(10, 10), "four\n", ()), 1)])
+    first = source(runs)
+    more = [Edit("f", Span(0, 0), "zero\n", ()), Edit("f", Span(5, 6), "W", ()), Edit("f", Span(8, 9), "", ())]
+    then = source(runs.spliced([(edit, 2) for edit in more]))
+
+    assert first.text == "one\ntwo\nthree\nfour\n"
     assert then.text == "zero\none\ntWo\nhree\nfour\n"
     assert [then.text[each.start : each.end] for each in then.written] == ["zero\n", "tWo\n", "four\n"]
     assert then.is_written(Span(10, 12))

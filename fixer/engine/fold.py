@@ -263,6 +263,10 @@ class Fold:
         self.known.answered(met.reported)
         return len(self.taken) - 1
 
+    def _runs(self, path: str) -> Runs:
+        """A file as it is now, also one that no fix has touched."""
+        return self.pieces.get(path) or Runs((Piece(self.repository.read(path).text),))
+
     def _edited(self, edits: list[Edit]) -> Changed:
         changed: Changed = {}
         for path, here in sorted(_by_path(edits).items()):
@@ -286,12 +290,8 @@ class Fold:
             raise BrokenPromiseError(path, str(error)) from None
         if text == document.source.text:
             raise BrokenPromiseError(path, "its edits change nothing")
-        # Whose they are counts when they are taken.
-        written = self._runs(path).spliced([(edit, 0) for edit in here]).written
+        written = self._runs(path).spliced([(edit, len(self.taken)) for edit in here]).written
         return kept_promise(document, here, Source(path, text, document.source.bom, written))
-
-    def _runs(self, path: str) -> Runs:
-        return self.pieces.get(path) or Runs((Piece(self.repository.read(path).text),))
 
     def _created(self, files: list[NewFile]) -> Changed:
         changed: Changed = {}
