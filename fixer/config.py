@@ -17,7 +17,7 @@ from types import UnionType
 from typing import Any, Literal, Union, get_args, get_origin
 
 from fixer import disk
-from fixer.ignores import file_ignored, ignored_by_comment, speaks
+from fixer.ignores import file_ignored, ignored_by_comment
 from fixer.languages.toml import toml_value
 from fixer.model import Blocked, FileError, Level, Option, Profile, Reported, Rule, RuleOptions, Source, Tier
 from fixer.records import record
@@ -100,7 +100,7 @@ class Config:
 
     def idle_patterns(self, repository: Repository) -> tuple[str, ...]:
         """Patterns of `exclude` and `per-path-ignores` that match no file, not even one that does not count."""
-        return _idle(self.patterns, repository) if self.origin else ()
+        return _idle(self.patterns, repository)
 
     def asked_in_vain(self, repository: Repository) -> tuple[str, ...]:
         """The same of the patterns that the command line leaves out."""
@@ -119,7 +119,7 @@ class Config:
         """Whether a finding counts: not excluded by its path, a comment in the file, or a filter."""
         if self.leaves_alone(reported.rule, source) or not self._matters(reported):
             return False
-        if speaks(source.text) and ignored_by_comment(reported, source):
+        if ignored_by_comment(reported, source):
             return False
         return all(wanted(reported, source) for wanted in self.filters)
 
@@ -428,7 +428,7 @@ def _with_lines(reported: Reported, lines: Sequence[str]) -> Reported:
     cure = reported.finding.cure
     if not lines or not isinstance(cure, Blocked):
         return reported
-    return replace(reported, finding=replace(reported.finding, cure=replace(cure, config="\n".join(lines))))
+    return reported.with_cure(replace(cure, config="\n".join(lines)))
 
 
 # -- what can be wrong --------------------------------------------------------------------------------------------

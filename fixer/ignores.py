@@ -49,15 +49,11 @@ def speaks(text: str) -> bool:
     return "fhfix:" in text
 
 
+@lru_cache(maxsize=64)
 def comments(source: Source) -> tuple[Comment, ...]:
     """Those of a file, also such as name nothing; what is no comment but a text that looks like one is among them."""
-    return _comments(source.text)
-
-
-@lru_cache(maxsize=64)
-def _comments(text: str) -> tuple[Comment, ...]:
     found: list[Comment] = []
-    for match in _WHOLE.finditer(text) if speaks(text) else ():
+    for match in _WHOLE.finditer(source.text) if speaks(source.text) else ():
         names = tuple(filter(None, (name.strip() for name in (match["names"] or "").split(","))))
         inside = Span(*match.span("names")) if match["names"] is not None else Span(match.end(), match.end())
         said = match[0].rstrip()
@@ -66,14 +62,10 @@ def _comments(text: str) -> tuple[Comment, ...]:
     return tuple(found)
 
 
+@lru_cache(maxsize=64)
 def comments_about_file(source: Source) -> tuple[Comment, ...]:
     """Those that speak of the whole file."""
-    return _comments_about_file(source.text)
-
-
-@lru_cache(maxsize=64)
-def _comments_about_file(text: str) -> tuple[Comment, ...]:
-    return tuple(comment for comment in _comments(text) if comment.whole_file)
+    return tuple(comment for comment in comments(source) if comment.whole_file)
 
 
 @lru_cache(maxsize=64)

@@ -8,7 +8,7 @@ from __future__ import annotations
 import sys
 from bisect import bisect_right
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import field, fields
+from dataclasses import field, fields, replace
 from enum import StrEnum
 from functools import cached_property
 from types import NoneType, UnionType
@@ -517,6 +517,9 @@ class Reported:
     def level(self) -> Level:
         return self.finding.level or self.rule.level
 
+    def with_cure(self, cure: Fix | Blocked) -> Reported:
+        return replace(self, finding=replace(self.finding, cure=cure))
+
 
 @record
 class Fault:
@@ -530,13 +533,11 @@ class Fault:
 @record
 class Piece:
     """A run of a changed file's text. `origin` is None for original text, else the index of the fix in
-    `Plan.taken` that wrote it. `removed` is what that fix took away just before this text. `at` is where this run
-    began in the text that it comes from: the original file, or all that the fix wrote into it."""
+    `Plan.taken` that wrote it. `removed` is what that fix took away just before this text."""
 
     text: str
     origin: int | None = None
     removed: str = ""
-    at: int = 0
 
 
 @record

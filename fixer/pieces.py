@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from bisect import bisect_left, bisect_right
-from collections import Counter
 from functools import cached_property
 
 from fixer.model import Edit, Piece, Span
@@ -38,7 +37,6 @@ class Runs:
     def spliced(self, edits: list[tuple[Edit, int]]) -> Runs:
         """After these edits, each with the fix that it belongs to."""
         owners = {id(edit): owner for edit, owner in edits}
-        written: Counter[int] = Counter()
         found: list[Piece] = []
         rest = list(reversed(self.pieces))
         at = 0
@@ -47,10 +45,20 @@ class Runs:
             gone = _taken(rest, edit.span.end - edit.span.start)
             at = edit.span.end
             removed = "".join(p.removed + (p.text if p.origin is None else "") for p in gone)
-            owner = owners[id(edit)]
-            found.append(Piece(edit.text, owner, removed, written[owner]))
-            written[owner] += len(edit.text)
+            found.append(Piece(edit.text, owners[id(edit)], removed))
         return Runs((*found, *reversed(rest)))
+
+    @property
+    def written(self) -> tuple[Span, ...]:
+        """Where in the changed text stands what fixes wrote; pieces side by side are one."""
+        spans: list[Span] = []
+        for piece, start in zip(self.pieces, self._starts, strict=True):
+            if piece.origin is None or not piece.text:
+                continue
+            end = start + len(piece.text)
+            first = spans.pop().start if spans and spans[-1].end == start else start
+            spans.append(Span(first, end))
+        return tuple(spans)
 
     def writers(self, edit: Edit) -> set[int]:
         """The fixes in whose text an edit stands: it takes some of that text away, or puts something in between.
@@ -68,9 +76,10 @@ class Runs:
     def now(self, offset: int) -> int:
         """Where an offset of the original text lies in the changed one; for text that is gone, what took its place."""
         number = bisect_right(self._places, offset) - 1
-        piece = self.pieces[number] if number >= 0 else Piece("")
-        inside = offset - self._places[number] if piece.origin is None and number >= 0 else 0
-        return (self._starts[number] if number >= 0 else offset) + inside
+        if number < 0:
+            return offset
+        start, piece = self._starts[number], self.pieces[number]
+        return start + offset - self._places[number] if piece.origin is None else start
 
     def before(self, offset: int) -> Span:
         """What an offset of the changed text was in the original one: itself, or all that a fix took away there."""
@@ -91,28 +100,19 @@ class Runs:
                 return piece.origin
         return -1
 
-    def written_at(self, span: Span) -> tuple[int, int]:
-        """Which fix wrote what stands in a span of the changed text, -1 for none, and where in what it wrote.
-
-        Where something in the span was there before, that counts. A file without pieces is as it was.
-        """
-        first: tuple[int, int] | None = None
+    def writer_of(self, span: Span) -> int:
+        """The fix that wrote what stands in a span of the changed text; -1 where something of it was there before."""
+        first = -1
         for number in range(max(bisect_right(self._starts, span.start) - 1, 0), len(self.pieces)):
             piece, start = self.pieces[number], self._starts[number]
             if start + len(piece.text) <= span.start:
                 continue
             if start >= max(span.end, span.start + 1):
                 break
-            place = (-1 if piece.origin is None else piece.origin, piece.at + max(span.start - start, 0))
             if piece.origin is None:
-                return place
-            first = first or place
-        if first is not None:
-            return first
-        # Behind the end of the file.
-        end = self._starts[-1] + len(self.pieces[-1].text) if self.pieces else 0
-        at = next((piece.at + len(piece.text) for piece in reversed(self.pieces) if piece.origin is None), 0)
-        return -1, at + span.start - end
+                return -1
+            first = piece.origin if first < 0 else first
+        return first
 
 
 def _taken(rest: list[Piece], length: int) -> list[Piece]:
@@ -121,8 +121,8 @@ def _taken(rest: list[Piece], length: int) -> list[Piece]:
     while length and rest:
         piece = rest.pop()
         if length < len(piece.text):
-            rest.append(Piece(piece.text[length:], piece.origin, at=piece.at + length))
-            piece = Piece(piece.text[:length], piece.origin, piece.removed, piece.at)
+            rest.append(Piece(piece.text[length:], piece.origin))
+            piece = Piece(piece.text[:length], piece.origin, piece.removed)
         found.append(piece)
         length -= len(piece.text)
     return found

@@ -13,11 +13,10 @@ import fnmatch
 import os
 import re
 import subprocess
-from bisect import bisect_left
+from bisect import bisect_left, bisect_right
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from functools import cached_property
-from itertools import islice, takewhile
 from pathlib import Path
 from typing import Any, NamedTuple, Protocol, Self, TypeVar, cast
 
@@ -329,8 +328,12 @@ class Repository:
         if not folder:
             return self.files
         self._note(f"{folder}/")
-        first, end = f"{folder}/", f"{folder}0"  # in the order of paths a slash is followed by a zero
-        return self._files[bisect_left(self._files, first) : bisect_left(self._files, end)]
+        return self._beginning(f"{folder}/")
+
+    def _beginning(self, start: str) -> tuple[str, ...]:
+        first = bisect_left(self._files, start)
+        end = bisect_right(self._files, start, first, key=lambda path: path[: len(start)])
+        return self._files[first:end]
 
     def holding(self, text: str) -> Iterator[str]:
         """Every path in which a text stands, in whatever case, sorted; it is given in lower case."""
@@ -360,10 +363,7 @@ class Repository:
         if "." in last:
             return self._ending(suffix_of(last))
         self._note(_LISTING)
-        if not first:
-            return self._files
-        start = bisect_left(self._files, first)
-        return tuple(takewhile(lambda path: path.startswith(first), islice(self._files, start, None)))
+        return self._beginning(first)
 
     def read(self, path: str) -> Source:
         """Raises FileError for a file that is missing, a link, unreadable, binary, huge, or not UTF-8."""

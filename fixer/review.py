@@ -80,8 +80,7 @@ class Review:
     # -- what the page asks for ----------------------------------------------------------------------------------------
 
     def page(self) -> str:
-        with self._work, self._present():
-            return self._by_the_server(self._page)
+        return self.locked(self._page)
 
     def _page(self) -> str:
         plan = self._session().plan()
@@ -188,7 +187,7 @@ class Review:
     def secret(self) -> str:
         return self._cookie
 
-    def locked(self, work: Callable[[], dict[str, Any]]) -> dict[str, Any]:
+    def locked(self, work: Callable[[], R]) -> R:
         """One piece of work at a time."""
         with self._work, self._present():
             return self._by_the_server(work)

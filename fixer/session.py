@@ -63,11 +63,11 @@ class Session:
     given_up: dict[str, TooMuchError] = field(default_factory=dict)
     """The files that have taken too long: nobody tries them again."""
 
-    def ask(self, what: Callable[[Repository], R]) -> R:
-        """What the repository says beside its findings. Raises FileError where it takes too long, whatever is left
-        out."""
+    def ask(self, what: Callable[[Repository], R], plan: Plan | None = None) -> R:
+        """What the repository says beside its findings, now or once a plan is carried out. Raises FileError where it
+        takes too long, whatever is left out."""
         for _ in range(REFUSALS):
-            repository = self._handled()
+            repository = self._as_of(plan)
             try:
                 with limited(REPOSITORY):
                     return what(repository)
@@ -78,8 +78,10 @@ class Session:
                 self.given_up[problem.path] = problem
         raise problem
 
-    def _handled(self) -> Repository:
-        return without_the_costly(self.repository, self.given_up.values())
+    def _as_of(self, plan: Plan | None) -> Repository:
+        """Now, or once a plan is carried out; in both without what has taken too long."""
+        handled = without_the_costly(self.repository, self.given_up.values())
+        return handled if plan is None else handled.with_changes({p: each.after for p, each in plan.files.items()})
 
     def _gives_up(self, problems: Iterable[FileError]) -> None:
         self.given_up.update({each.path: each for each in problems if isinstance(each, TooMuchError)})
@@ -125,9 +127,8 @@ class Session:
     def _silence(self) -> Silence:
         config = self.config
         baseline = next((each for each in config.filters if isinstance(each, Baseline)), None)
-        patterns = config.patterns if config.origin else ()
         idle = config.idle_patterns(self.repository)
-        return Silence(all_rules(), self.rules, config.origin, patterns, idle, baseline)
+        return Silence(all_rules(), self.rules, config.origin, config.patterns, idle, baseline)
 
     def _wanted(self, silence: Silence) -> engine.Wanted:
         def wanted(reported: Reported, source: Source) -> bool:
@@ -193,16 +194,15 @@ class Session:
 
     def after(self, plan: Plan) -> Repository:
         """The repository as it is when the plan is carried out."""
-        return self._handled().with_changes({path: change.after for path, change in plan.files.items()})
+        return self._as_of(plan)
 
     def criteria(self, plan: Plan | None = None) -> list[Criterion]:
         """Which criteria hold now, or once a plan is carried out, in all that the session looks at: a tick must not
         come from an exclusion, a baseline or a comment that leaves findings out."""
         from fixer.audit.criteria import criteria
 
-        whole = self._handled() if plan is None else self.after(plan)
         silence = self._silence()
-        whole = whole.told(silence)
+        whole = self._as_of(plan).told(silence)
 
         def noted(reported: Reported, source: Source) -> bool:
             silence.note(reported, source)

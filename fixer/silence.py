@@ -9,13 +9,11 @@ from dataclasses import dataclass, field
 from typing import Self
 
 from fixer.documents import kind_of
-from fixer.ignores import Baseline, Comment, comments, comments_about_file, fingerprint, lines_about
+from fixer.ignores import Baseline, Comment, comments, comments_about_file, fingerprint, lines_about, speaks
 from fixer.model import Document, FileError, Reported, Rule, Source
 from fixer.records import record
 from fixer.repository import Repository
 from fixer.selectors import matches
-
-MARK = "fhfix:"
 
 
 @dataclass
@@ -47,7 +45,7 @@ class Silence:
             line = source.line_of(reported.finding.span.start)
             self.fingerprints.add(fingerprint(reported.rule.id, source, line))
         self.note_file(reported.rule, source)
-        if MARK in source.text:
+        if speaks(source.text):
             lines = lines_about(reported, source)
             found = comments(source)
             first = bisect_left(found, lines[-1], key=lambda each: source.line_of(each.span.start))
@@ -81,7 +79,7 @@ class Marked:
         paths = {path for kind in kinds for path in repository.paths_of(kind)} | set(repository.looked_at())
         found: list[Document] = []
         for path in sorted(paths):
-            if not kind_of(path) or MARK not in repository.text(path):
+            if not kind_of(path) or not speaks(repository.text(path)):
                 continue
             with suppress(FileError):
                 document = repository.document(path)

@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-from bisect import bisect_left, bisect_right, insort
-from collections.abc import Iterable, Iterator, Sequence
-from itertools import islice, takewhile
+from bisect import bisect_left, insort
+from collections.abc import Iterable, Sequence
 
-from fixer.model import Address, Edit, Source, Span
+from fixer.model import Address, Edit
 
 
 def ordered(edits: Iterable[Edit]) -> list[Edit]:
@@ -59,43 +58,3 @@ def splice(text: str, edits: Sequence[Edit]) -> str:
         pieces += text[at : edit.span.start], edit.text
         at = edit.span.end
     return "".join([*pieces, text[at:]])
-
-
-def spliced(source: Source, edits: Sequence[Edit]) -> Source:
-    """The file with all edits made, which knows what in it they wrote. Raises ValueError as `splice` does."""
-    text = splice(source.text, edits)
-    return Source(source.path, text, source.bom, tuple(_joined(_written(source, ordered(edits)))))
-
-
-def _written(source: Source, edits: Sequence[Edit]) -> Iterator[Span]:
-    """Where in the changed text stands what these edits and those before them wrote, piece by piece."""
-    at = moved = 0
-    for edit in edits:
-        yield from _kept(source, at, edit.span.start, moved)
-        start = edit.span.start + moved
-        if edit.text:
-            yield Span(start, start + len(edit.text))
-        moved += len(edit.text) - (edit.span.end - edit.span.start)
-        at = edit.span.end
-    yield from _kept(source, at, len(source.text), moved)
-
-
-def _kept(source: Source, start: int, end: int, moved: int) -> Iterator[Span]:
-    """What was written before, of the part of the text that only moves."""
-    first = max(bisect_right(source.written, start, key=lambda each: each.start) - 1, 0)
-    for span in takewhile(lambda each: each.start < end, islice(source.written, first, None)):
-        if start < span.end:
-            yield Span(max(span.start, start) + moved, min(span.end, end) + moved)
-
-
-def _joined(spans: Iterable[Span]) -> Iterator[Span]:
-    last: Span | None = None
-    for span in spans:
-        if last is not None and span.start <= last.end:
-            last = Span(last.start, max(last.end, span.end))
-            continue
-        if last is not None:
-            yield last
-        last = span
-    if last is not None:
-        yield last

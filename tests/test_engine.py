@@ -19,6 +19,7 @@ from fixer.model import (
     Finding,
     Fix,
     NewFile,
+    Piece,
     Plan,
     Rule,
     RuleOptions,
@@ -27,9 +28,10 @@ from fixer.model import (
     Tier,
     option,
 )
+from fixer.pieces import Runs
 from fixer.repository import Repository
 from fixer.scripts import ScriptText
-from fixer.splice import splice, spliced
+from fixer.splice import splice
 from tests.fixture_cases import write
 
 WORKFLOW = """\
@@ -495,12 +497,14 @@ def test_insertions_at_one_place_keep_their_order() -> None:
 
 
 def test_a_file_knows_what_fixes_wrote_into_it() -> None:
-    first = spliced(
-        Source("f", "one\nthree\n"), [Edit("f", Span(4, 4), "two\n", ()), Edit("f", Span(10, 10), "four\n", ())]
-    )
-    then = spliced(
-        first, [Edit("f", Span(0, 0), "zero\n", ()), Edit("f", Span(5, 6), "W", ()), Edit("f", Span(8, 9), "", ())]
-    )
+    def source(runs: Runs) -> Source:
+        return Source("f", "".join(piece.text for piece in runs.pieces), written=runs.written)
+
+    runs = Runs((Piece("one\nthree\n"),))
+    runs = runs.spliced([(Edit("f", Span(4, 4), "two\n", ()), 0), (Edit("f", Span(10, 10), "four\n", ()), 1)])
+    first = source(runs)
+    more = [Edit("f", Span(0, 0), "zero\n", ()), Edit("f", Span(5, 6), "W", ()), Edit("f", Span(8, 9), "", ())]
+    then = source(runs.spliced([(edit, 2) for edit in more]))
 
     assert first.text == "one\ntwo\nthree\nfour\n"
     assert then.text == "zero\none\ntWo\nhree\nfour\n"

@@ -10,6 +10,7 @@ import pytest
 from fixer.deploy.command_lines import OptionTable, read
 from fixer.deploy.commands import StepScript, deploys
 from fixer.deploy.ways import Returns, mentioned, of_action, of_command, ways
+from fixer.github.remote import over_ssh
 from fixer.github.workflow import Step, Workflow
 from fixer.languages.shell import Command, Script
 from fixer.model import Source
@@ -133,6 +134,16 @@ def test_a_comment_deploys_nothing_and_a_server_is_read_like_a_runner() -> None:
     place = StepScript.of(second)
     assert place is not None
     assert [start.way.name for start in place.starts] == ["a server"]
+
+
+@pytest.mark.parametrize(
+    "given", ["host", "-p 22 host", "-p22 host", "-tp 22 host", "-o BatchMode=yes -T host", "host -p 22", "host -t"]
+)
+def test_what_ssh_runs_stands_behind_the_host_and_all_options(given: str) -> None:
+    (step,) = steps(f"- run: ssh {given} docker compose up -d\n")
+    script = step.script
+    assert script is not None
+    assert [each.text for command in script.commands for each in over_ssh(command)] == ["docker compose up -d"]
 
 
 def test_every_way_says_how_one_goes_back_and_is_mentioned_by_its_own_words() -> None:

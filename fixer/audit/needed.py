@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from typing import NamedTuple
 
 from fixer.github.expressions import ANY, is_whole, reads
 from fixer.github.workflow import Workflow
@@ -17,8 +17,7 @@ PROVIDED = "GITHUB_TOKEN"
 """GitHub makes this one for every run; nobody has to set it."""
 
 
-@dataclass(frozen=True, slots=True, order=True)
-class Use:
+class Use(NamedTuple):
     """One place that reads a secret or variable. `what` says for what: the job, and the key that it fills."""
 
     path: str

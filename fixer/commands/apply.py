@@ -129,7 +129,7 @@ def _unmet(opened: Session, made: Plan, chosen: Chosen) -> list[str]:
     unmet = [name for name in chosen.unmet if name not in gone]
     if not unmet:
         return []
-    whole = opened.again().plan()
+    whole = opened.plan()
     known = named((*whole.answered, *whole.left))
     unknown = [name for name in unmet if name not in known]
     if unknown:

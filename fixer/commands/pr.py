@@ -60,7 +60,7 @@ def pr(
     made = opened.plan()
     say_problems(made)
     say_nothing_read(opened, made)
-    verified = Verified(opened.whole().criteria(made), opened.ask(needed), needed(opened.after(made)))
+    verified = Verified(opened.whole().criteria(made), opened.ask(needed), opened.ask(needed, made))
     wish = Wish(
         branch=branch,
         base=base,

@@ -15,7 +15,8 @@ from typing import Any, Literal, NamedTuple
 from fixer.languages.shell import Command, Word
 from fixer.scripts import ScriptText
 
-_SAME_PROGRAM = {"fly": "flyctl", "sls": "serverless"}
+SAME_PROGRAM = {"fly": "flyctl", "sls": "serverless"}
+"""Second names of programs."""
 
 
 class OptionTable(NamedTuple):
@@ -28,7 +29,7 @@ class OptionTable(NamedTuple):
     @cache
     def of(cls, program: str) -> OptionTable:
         """An empty table for a program that nobody has written down."""
-        known = _tables().get(_SAME_PROGRAM.get(program, program), {})
+        known = _tables().get(SAME_PROGRAM.get(program, program), {})
         levels: dict[tuple[str, ...], dict[str, list[str]]] = {(): known.get("options", {})}
         levels |= {tuple(name.split()): level for name, level in known.get("commands", {}).items()}
         return cls(

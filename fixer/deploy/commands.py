@@ -9,8 +9,7 @@ from functools import cached_property
 
 from fixer.deploy.command_lines import read
 from fixer.deploy.ways import HELM, KUBERNETES, SERVER, Means, Returns, Start, of_action, of_command
-from fixer.github.remote import of_action as of_ssh_action
-from fixer.github.remote import over_ssh
+from fixer.github.remote import of_ssh_action, over_ssh
 from fixer.github.workflow import Job, Step
 from fixer.languages.shell import Command, Script
 from fixer.languages.yaml import Node

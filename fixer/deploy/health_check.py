@@ -8,7 +8,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Sequence
 from itertools import groupby
-from typing import Literal, NamedTuple
+from typing import NamedTuple
 
 from fixer.languages.shell import Command, Script, Word
 from fixer.model import Blocked
@@ -119,22 +119,20 @@ class HealthCheck(NamedTuple):
 
 def unretried(found: HealthCheck) -> Blocked | None:
     """Why curl's own retries would not make a check ask again; None where they do."""
-    if not found.fails and found.reads_status:
+    if found.fails:
+        return None
+    if found.reads_status:
         return Blocked(
             "it reads the status code, and curl cannot retry what it writes to /dev/null (error 23 in many versions)",
             "let `curl --fail` judge, without `--write-out`",
         )
     judge = next((each.name for each in found.command.receivers if each.name in ("grep", "egrep", "jq")), "")
-    if not found.fails and judge:
+    if judge:
         return Blocked(
             f"{judge} judges the answer, and curl asks no second time where it got one",
             "add `--fail`, or ask in a loop",
         )
-    if not found.fails:
-        return Blocked(
-            "an HTTP error does not fail this check, so it has nothing to retry", "add `--fail` where it should"
-        )
-    return None
+    return Blocked("an HTTP error does not fail this check, so it has nothing to retry", "add `--fail` where it should")
 
 
 ALL_ERRORS = ScriptText.of("--retry-all-errors")  # since curl 7.71
@@ -208,37 +206,25 @@ class Probe(NamedTuple):
 
 _CURL = ScriptText.of("curl --fail --silent --show-error")
 _DEADLINE = ScriptText.of("@deadline@=$(($(date +%s) + @seconds@))\n")
-_FAILS_AT_LAST = ScriptText.of("""\
+_UNTIL_HEALTHY = ScriptText.of("""\
 until @command@ "$@url@"; do
   if [ "$(date +%s)" -ge "$@deadline@" ]; then
-    echo "::error::$@url@ is not healthy after @seconds@ seconds"
-    exit 1
-  fi
-  sleep @interval@
-done
-echo "$@url@ is healthy"
-""")
-_GOES_ON_AT_LAST = ScriptText.of("""\
-until @command@ "$@url@"; do
-  if [ "$(date +%s)" -ge "$@deadline@" ]; then
-    echo "::warning::$@url@ is not healthy after @seconds@ seconds"
-    break
+    echo "::@level@::$@url@ is not healthy after @seconds@ seconds"
+    @otherwise@
   fi
   sleep @interval@
 done
 """)
-_FAILS_AT_ONCE = ScriptText.of("""\
+_IS_HEALTHY = ScriptText.of('echo "$@url@ is healthy"')
+_ASKED_ONCE = ScriptText.of("""\
 if ! @command@ "$@url@"; then
-  echo "::error::$@url@ did not stay healthy for @seconds@ seconds"
-  exit 1
+  echo "::@level@::$@url@ did not stay healthy for @seconds@ seconds"
+  @otherwise@
 fi
 """)
-_GOES_ON_AT_ONCE = ScriptText.of("""\
-if ! @command@ "$@url@"; then
-  echo "::warning::$@url@ did not stay healthy for @seconds@ seconds"
-  break@loops@
-fi
-""")
+_FAILS = {"level": ScriptText.of("error"), "otherwise": ScriptText.of("exit 1")}
+_WARNS = {"level": ScriptText.of("warning"), "otherwise": ScriptText.of("break")}
+_WARNS_WITHIN_TWO = {**_WARNS, "otherwise": ScriptText.of("break 2")}
 _FOR_SOME_TIME = ScriptText.of("""\
 while [ "$(date +%s)" -lt "$@deadline@" ]; do
 @rounds@
@@ -267,11 +253,14 @@ def wait_until_healthy(
     `taken` is the script around it: its variables are not reused. Where it `goes_on`, it warns instead of failing.
     """
     url, deadline = _free("url", taken), _free("deadline", taken)
-    loop = _GOES_ON_AT_LAST if goes_on else _FAILS_AT_LAST
+    end = _WARNS if goes_on else _FAILS
     lines = _DEADLINE.filled(deadline=deadline, seconds=timeout).splitlines()
     for command, group in groupby(probes, key=lambda probe: probe.command):
-        body = loop.filled(command=command, url=url, deadline=deadline, seconds=timeout, interval=interval)
-        lines += _for_each(url, [probe.url for probe in group], body.splitlines())
+        loop = _UNTIL_HEALTHY.filled(
+            command=command, url=url, deadline=deadline, seconds=timeout, interval=interval, **end
+        )
+        body = loop.splitlines() if goes_on else [*loop.splitlines(), _IS_HEALTHY.filled(url=url)]
+        lines += _for_each(url, [probe.url for probe in group], body)
     return lines
 
 
@@ -283,14 +272,12 @@ def stay_healthy(
     `taken` and `goes_on` are as in `wait_until_healthy`.
     """
     url, deadline = _free("url", taken), _free("deadline", taken)
-    once = _GOES_ON_AT_ONCE if goes_on else _FAILS_AT_ONCE
     rounds: list[ScriptText] = []
     for command, group in groupby(probes, key=lambda probe: probe.command):
         values = [probe.url for probe in group]
-        both = ScriptText.of(" 2") if len(values) > 1 else ScriptText.of("")
-        rounds += _for_each(
-            url, values, once.filled(command=command, url=url, seconds=seconds, loops=both).splitlines()
-        )
+        warns = _WARNS if len(values) == 1 else _WARNS_WITHIN_TWO
+        body = _ASKED_ONCE.filled(command=command, url=url, seconds=seconds, **(warns if goes_on else _FAILS))
+        rounds += _for_each(url, values, body.splitlines())
     lines = [rounds.pop(0)] if len(probes) == 1 else []
     lines += _DEADLINE.filled(deadline=deadline, seconds=seconds).splitlines()
     inside = ScriptText.joined("\n", [line.indented("  ") for line in rounds])
@@ -316,10 +303,10 @@ def _for_each(variable: ScriptText, values: list[Quoted], body: list[ScriptText]
     return [*head.splitlines(), *(line.indented("  ") for line in body), ScriptText.of("done")]
 
 
-def _free(name: Literal["url", "deadline"], taken: str) -> ScriptText:
+def _free(name: str, taken: str) -> ScriptText:
     """This name of a variable, or a longer one where the script has it already."""
     is_taken = re.search(rf"\$\{{?{name}\b|\b{name}=|\b(for|read) {name}\b", taken) is not None
-    own = ScriptText.of("url") if name == "url" else ScriptText.of("deadline")
+    own = ScriptText.name(name)
     return ScriptText.of("health_@name@", name=own) if is_taken else own
 
 

@@ -16,7 +16,7 @@ from itertools import takewhile
 from pathlib import Path
 from typing import Any
 
-from fixer.deploy.command_lines import CommandLine, read
+from fixer.deploy.command_lines import SAME_PROGRAM, CommandLine, read
 from fixer.github.workflow import Step
 from fixer.languages.shell import Command
 from fixer.records import entity
@@ -166,7 +166,7 @@ def of_command(command: Command, *, server: bool = False) -> Start | None:
     """How a command deploys; None where it does not. `server`: it runs on the server that serves."""
     if command.name == "curl":
         return _of_hook(command)
-    if not _meant_by(_PROGRAMS.get(command.name, command.name)):
+    if not _meant_by(SAME_PROGRAM.get(command.name, command.name)):
         return None
     for unknown_takes_value in (False, True):
         line = read(command, unknown_takes_value=unknown_takes_value)
@@ -178,9 +178,6 @@ def of_command(command: Command, *, server: bool = False) -> Start | None:
     return None
 
 
-_PROGRAMS = {"fly": "flyctl", "sls": "serverless"}
-
-
 @cache
 def _meant_by(program: str) -> tuple[tuple[Way, Means], ...]:
     """The ways of which the command lines begin with this program."""
@@ -188,7 +185,7 @@ def _meant_by(program: str) -> tuple[tuple[Way, Means], ...]:
 
 
 def _of_line(command: Command, line: CommandLine, server: bool) -> Start | None:
-    for each, means in _meant_by(_PROGRAMS.get(line.program, line.program)):
+    for each, means in _meant_by(SAME_PROGRAM.get(line.program, line.program)):
         wanted = means.pattern[1:]
         if (means.server and not server) or len(line.texts) < len(wanted):
             continue

@@ -41,12 +41,13 @@ _TESTERS = frozenset({"pytest", "py.test", "tox", "nox"})
 _FRONT_END = frozenset(
     {"npm", "npx", "yarn", "pnpm", "bun", "bunx", "node", "corepack", "nvm", "playwright", "webpack", "vite"}
 )
+_PREPARES = frozenset({"cd", "pushd", "source", ".", "set"})
+_SAYS = frozenset({"echo", "printf", "ls", "pwd", "cat", "which", "tree", "whoami", "uname", "du", "df"})
 # Alone they change nothing that a later step could see.
-_IDLE = frozenset(
-    {"echo", "printf", "cd", "pushd", "popd", "true", ":", "source", ".", "export", "set", "ls", "pwd", "which", "cat",
-     "test", "[", "[[", "env", "date", "whoami", "tree", "type", "uname", "du", "df", "free", "wc", "stat", "head",
-     "tail", "cut", "sort", "grep", "bc", "nproc", "exit"}
-)  # fmt: skip
+_IDLE = _PREPARES | _SAYS | {
+    "popd", "true", ":", "export", "test", "[", "[[", "env", "date", "type", "free", "wc", "stat", "head", "tail",
+    "cut", "sort", "grep", "bc", "nproc", "exit",
+}  # fmt: skip
 # Management commands after which nothing is there that tests would need; they make and migrate their own database.
 _JUDGES = frozenset({"check", "test", "makemigrations", "migrate", "showmigrations", "diffsettings", "spectacular"})
 # They look whether a server answers, and change nothing.
@@ -54,8 +55,6 @@ _WAITS = frozenset(
     {"nc", "ncat", "curl", "wget", "sleep", "wait-for-it", "wait-for-it.sh", "wait-for", "wait-for.sh", "wait-on",
      "dockerize", "redis-cli", "mysqladmin", "mariadb-admin", "pg_isready", "break", "exit", "seq", "grep"}
 )  # fmt: skip
-_PREPARES = frozenset({"cd", "pushd", "source", ".", "set"})
-_SAYS = frozenset({"echo", "printf", "ls", "pwd", "cat", "which", "tree", "whoami", "uname", "du", "df"})
 # The program that sends a report is often loaded first: https://docs.codecov.com/docs/codecov-uploader
 _OF_REPORTERS = re.compile(
     r"\bcodecov(\.io)?\b|\bcoveralls(\.io)?\b|\bcodacy\.com\b|\bcodeclimate\.com\b|\bcc-test-reporter\b", re.IGNORECASE
@@ -247,13 +246,13 @@ def _is_needed(step: Step, *, with_tests: bool) -> bool:
 
 def _needed(script: Script, *, with_tests: bool) -> ScriptText:
     """The script without what judges, tests or reports; empty where nothing is left that a later step could see."""
-    left = script_of(script.without(lambda command: _is_aside(command, with_tests=with_tests)), script.shell)
-    return left.part(0, len(left.text)) if _does_something(left) else ScriptText.of("")
+    left = script.without(lambda command: _is_aside(command, with_tests=with_tests))
+    return left if _does_something(script_of(left, script.shell)) else ScriptText.of("")
 
 
 def _is_aside(command: Command, *, with_tests: bool) -> bool:
     """Whether a command only judges, tests, reports or uses the project: no other job needs it repeated."""
-    if any(map(_is_file, (redirect.target for redirect in command.outputs))) and not _reports(command):
+    if any(_is_file(redirect.target) for redirect in command.outputs) and not _reports(command):
         return False
     if command.name in _CHECKERS | _SAYS | _TESTERS or _reports(command) or _only_says(command):
         return True
@@ -298,15 +297,14 @@ def _does_something(script: Script) -> bool:
     if script.error:
         return True
     for command in script.commands:
-        if any(">" in each.operator for each in command.outputs if _is_file(each.target)):
+        written = [each.target for each in command.outputs if ">" in each.operator]
+        if command.name == "tee":
+            written += [word.text for word in command.args if not word.text.startswith("-")]
+        elif command.name not in _IDLE:
             return True
-        if command.name not in _IDLE and not (command.name == "tee" and not any(map(_is_file, _operands(command)))):
+        if any(map(_is_file, written)):
             return True
     return False
-
-
-def _operands(command: Command) -> Iterator[str]:
-    return (word.text for word in command.args if not word.text.startswith("-"))
 
 
 def _is_file(target: str) -> bool:

@@ -34,7 +34,7 @@ from fixer.model import (
 from fixer.pieces import Runs
 from fixer.repository import Repository, generated_by
 from fixer.scripts import ScriptText
-from fixer.splice import Claimed, spliced
+from fixer.splice import Claimed, splice
 from fixer.verify import BrokenPromiseError, kept_promise, second_reading
 
 PASSES = 12
@@ -80,7 +80,6 @@ class Fold:
         self.executable: set[str] = set()
         self.answers = answers
         self.known = Known(found)
-        self.owners: dict[Key, int] = {}
         self.history: list[tuple[int, Repository]] = []
         self.broken: dict[Key, Fault] = {}
         self.refused: list[FileError] = []
@@ -174,27 +173,27 @@ class Fold:
             if not batch:
                 break
             self._take(batch, changed)
-            moved = moved or batch[0].finding.path
+            moved = moved or batch[0].reported.finding.path
             if not deferred:
                 break
         return moved
 
-    def _batch(self, rule: Rule) -> tuple[list[Reported], bool]:
+    def _batch(self, rule: Rule) -> tuple[list[Met], bool]:
         """The fixes that can be made at once, and whether others contend with them for the same text."""
-        batch: list[Reported] = []
+        batch: list[Met] = []
         claimed: dict[str, Claimed] = {}
         created: set[str] = set()
         deferred = False
-        for reported in self._findings(rule):
-            fix = reported.finding.cure
-            if isinstance(fix, Blocked) or fix.tier not in self.tiers or _key(reported) in self.broken:
+        for met in self._met(rule):
+            fix = met.reported.finding.cure
+            if isinstance(fix, Blocked) or fix.tier not in self.tiers or _key(met.reported) in self.broken:
                 continue
             names = {file.path for file in fix.new_files}
             wanted = _by_path(fix.edits)
             if names & created or any(claimed.setdefault(p, Claimed()).contends(wanted[p]) for p in wanted):
                 deferred = True
-            elif self._accepted(reported):
-                batch.append(reported)
+            elif self._accepted(met):
+                batch.append(met)
                 for path, edits in wanted.items():
                     claimed[path].add(edits)
                 created |= names
@@ -203,75 +202,70 @@ class Fold:
     def _met(self, rule: Rule) -> list[Met]:
         return self.known.met(self.asked.findings(rule, self.repository), self.pieces, self.taken)
 
-    def _findings(self, rule: Rule) -> list[Reported]:
-        met = self._met(rule)
-        self.owners |= {_key(each.reported): each.owner for each in met}
-        return [each.reported for each in met]
-
-    def _owner(self, reported: Reported) -> int:
-        """The fix to which the fix of a finding belongs, -1 for itself."""
-        return self.owners.get(_key(reported), -1)
-
-    def _sound(self, batch: list[Reported]) -> tuple[list[Reported], Changed]:
+    def _sound(self, batch: list[Met]) -> tuple[list[Met], Changed]:
         """Those fixes that keep the promise, and what they make; the others are remembered as broken."""
         with suppress(BrokenPromiseError):
             return batch, self._changed(batch)
-        alone: list[tuple[Reported, Changed]] = []
-        for reported in batch:
+        alone: list[tuple[Met, Changed]] = []
+        for met in batch:
             try:
-                alone.append((reported, self._changed([reported])))
+                alone.append((met, self._changed([met])))
             except BrokenPromiseError as broken:
-                key = _key(reported)
-                self.broken[key] = Fault(reported.rule.id, broken.path, f"“{_fix(reported).title}”: {broken}")
+                what = f"“{_fix(met.reported).title}”: {broken}"
+                self.broken[_key(met.reported)] = Fault(met.reported.rule.id, broken.path, what)
         if not alone:
             return [], {}
         if len(alone) < len(batch):
-            sound = [reported for reported, _ in alone]
+            sound = [met for met, _ in alone]
             with suppress(BrokenPromiseError):
                 return sound, self._changed(sound)
         # Each is good, and together they are not: one at a time.
-        reported, changed = alone[0]
-        return [reported], changed
+        met, changed = alone[0]
+        return [met], changed
 
-    def _changed(self, batch: list[Reported]) -> Changed:
+    def _changed(self, batch: list[Met]) -> Changed:
         """What the files become; raises where the fixes do not do what they say."""
-        return self._edited(_edits(batch)) | self._created([f for r in batch for f in _fix(r).new_files])
+        fixes = [_fix(met.reported) for met in batch]
+        edits = [edit for fix in fixes for edit in fix.edits]
+        return self._edited(edits) | self._created([file for fix in fixes for file in fix.new_files])
 
-    def _accepted(self, reported: Reported) -> bool:
-        if self.accept is None or self._owner(reported) >= 0:  # whose fix was accepted
+    def _accepted(self, met: Met) -> bool:
+        if self.accept is None or met.owner >= 0:  # whose fix was accepted
             return True
-        key = _key(reported)
+        key = _key(met.reported)
         if key not in self.answers:
-            self.answers[key] = self.accept(reported, self.repository)
+            self.answers[key] = self.accept(met.reported, self.repository)
         return self.answers[key]
 
-    def _take(self, batch: list[Reported], changed: Changed) -> None:
+    def _take(self, batch: list[Met], changed: Changed) -> None:
         first = len(self.taken)
         owned: list[tuple[Edit, int]] = []
-        for reported in batch:
-            owner = self._owned(reported)
-            owned += [(edit, owner) for edit in _fix(reported).edits]
-            for file in _fix(reported).new_files:
+        for met in batch:
+            fix, owner = _fix(met.reported), self._owned(met)
+            owned += [(edit, owner) for edit in fix.edits]
+            for file in fix.new_files:
                 self.pieces[file.path] = Runs((Piece(file.text, owner),))
                 self.executable |= {file.path} if file.executable else set()
         for edit, owner in owned:
             if below := self.pieces.get(edit.path, Runs()).writers(edit) - {owner}:
                 self.needs[owner] = self.needs.get(owner, frozenset()) | below
         for path in sorted({edit.path for edit, _ in owned}):
-            runs = self.pieces.get(path) or Runs((Piece(self.repository.read(path).text),))
-            self.pieces[path] = runs.spliced([(edit, owner) for edit, owner in owned if edit.path == path])
+            self.pieces[path] = self._runs(path).spliced([(edit, owner) for edit, owner in owned if edit.path == path])
         self.repository = self.repository.with_changes(changed)
         self.history.append((first, self.repository))
 
-    def _owned(self, reported: Reported) -> int:
+    def _owned(self, met: Met) -> int:
         """The index of a fix that is taken: its own, or that of the fix which made it possible."""
-        owner = self._owner(reported)
-        if owner >= 0:
-            self.taken[owner] = _with(self.taken[owner], _fix(reported))
-            return owner
-        self.taken.append(reported)
-        self.known.answered(reported)
+        if met.owner >= 0:
+            self.taken[met.owner] = _with(self.taken[met.owner], _fix(met.reported))
+            return met.owner
+        self.taken.append(met.reported)
+        self.known.answered(met.reported)
         return len(self.taken) - 1
+
+    def _runs(self, path: str) -> Runs:
+        """A file as it is now, also one that no fix has touched."""
+        return self.pieces.get(path) or Runs((Piece(self.repository.read(path).text),))
 
     def _edited(self, edits: list[Edit]) -> Changed:
         changed: Changed = {}
@@ -291,12 +285,13 @@ class Fold:
         if document is None:
             raise BrokenPromiseError(path, "it edits a file of a kind that fhfix does not read")
         try:
-            source = spliced(document.source, here)
+            text = splice(document.source.text, here)
         except ValueError as error:
             raise BrokenPromiseError(path, str(error)) from None
-        if source.text == document.source.text:
+        if text == document.source.text:
             raise BrokenPromiseError(path, "its edits change nothing")
-        return kept_promise(document, here, source)
+        written = self._runs(path).spliced([(edit, len(self.taken)) for edit in here]).written
+        return kept_promise(document, here, Source(path, text, document.source.bom, written))
 
     def _created(self, files: list[NewFile]) -> Changed:
         changed: Changed = {}
@@ -381,26 +376,18 @@ def _fix(reported: Reported) -> Fix:
     return reported.finding.cure
 
 
-def _edits(batch: Iterable[Reported]) -> list[Edit]:
-    return [edit for reported in batch for edit in _fix(reported).edits]
-
-
 def _with(reported: Reported, other: Fix) -> Reported:
     """A finding whose fix also does what another does."""
     fix = _fix(reported)
-    return replace(
-        reported,
-        finding=replace(
-            reported.finding,
-            cure=replace(
-                fix,
-                edits=(*fix.edits, *other.edits),
-                new_files=(*fix.new_files, *other.new_files),
-                tier=max(fix.tier, other.tier, key=list(Tier).index),
-                effects=(*fix.effects, *(other.effects or (other.title,))) if fix.effects else (),
-                todo=tuple(dict.fromkeys((*fix.todo, *other.todo))),
-            ),
-        ),
+    return reported.with_cure(
+        replace(
+            fix,
+            edits=(*fix.edits, *other.edits),
+            new_files=(*fix.new_files, *other.new_files),
+            tier=max(fix.tier, other.tier, key=list(Tier).index),
+            effects=(*fix.effects, *(other.effects or (other.title,))) if fix.effects else (),
+            todo=tuple(dict.fromkeys((*fix.todo, *other.todo))),
+        )
     )
 
 
@@ -410,4 +397,4 @@ def _with_todo(reported: Reported, left: Finding) -> Reported:
     what = f"{cure.reason}; {cure.next_step}" if isinstance(cure, Blocked) else cure.title
     fix = _fix(reported)
     todo = tuple(dict.fromkeys((*fix.todo, f"{left.path}: {left.message}: {what}")))
-    return replace(reported, finding=replace(reported.finding, cure=replace(fix, todo=todo)))
+    return reported.with_cure(replace(fix, todo=todo))

@@ -13,14 +13,15 @@ from fixer.pieces import Runs
 UNTOUCHED = Runs()
 
 
-def named(found: Iterable[Reported]) -> list[Reported]:
+def named(found: Sequence[Reported]) -> list[Reported]:
     """The findings of untouched files, each with an id of its own: those of the same words are counted by place."""
-    met: Counter[tuple[str, ...]] = Counter()
-    counted = []
-    for number, reported in sorted(enumerate(found), key=lambda pair: (pair[1].finding.span.start, pair[0])):
-        met[reported.words] += 1
-        counted.append((number, replace(reported, apart=str(met[reported.words]))))
-    return [reported for _, reported in sorted(counted, key=lambda pair: pair[0])]
+    counts: Counter[tuple[str, ...]] = Counter()
+    answers = list(found)
+    for number in sorted(range(len(found)), key=lambda number: found[number].finding.span.start):
+        words = found[number].words
+        counts[words] += 1
+        answers[number] = replace(found[number], apart=str(counts[words]))
+    return answers
 
 
 class Met(NamedTuple):
@@ -55,7 +56,7 @@ class Known:
         answers: list[Met] = []
         for number, reported in enumerate(found):
             if number in known:
-                answers.append(Met(_as_it_was(known[number], reported)))
+                answers.append(Met(known[number].with_cure(reported.finding.cure)))
                 continue
             counts[reported.words] += 1
             owner = _owner(reported.finding, runs, taken)
@@ -69,11 +70,11 @@ class Known:
         left = dict(self._open.get(rule.id, {}))
         known: dict[int, Reported] = {}
         for name_of, same in _SIGNS:
-            named: dict[Hashable, list[Reported]] = {}
+            alike: dict[Hashable, list[Reported]] = {}
             for each in left.values():
-                named.setdefault(name_of(each, each.finding.span), []).append(each)
+                alike.setdefault(name_of(each, each.finding.span), []).append(each)
             for number, reported in enumerate(found):
-                candidates = () if number in known else named.get(name_of(reported, before[number]), ())
+                candidates = () if number in known else alike.get(name_of(reported, before[number]), ())
                 first = next((each for each in candidates if each.id in left and same(each, before[number])), None)
                 if first is not None:
                     known[number] = left.pop(first.id)
@@ -99,10 +100,6 @@ _SIGNS: Sequence[tuple[Callable[[Reported, Span], Hashable], Callable[[Reported,
 )
 
 
-def _as_it_was(first: Reported, now: Reported) -> Reported:
-    return replace(first, finding=replace(first.finding, cure=now.finding.cure))
-
-
 def _before(finding: Finding, runs: Mapping[str, Runs]) -> Span:
     """The place of a finding in the untouched file."""
     return runs.get(finding.path, UNTOUCHED).before(finding.span.start)
@@ -110,7 +107,7 @@ def _before(finding: Finding, runs: Mapping[str, Runs]) -> Span:
 
 def _owner(finding: Finding, runs: Mapping[str, Runs], taken: Sequence[Reported]) -> int:
     """The fix that made a finding possible: that in whose text it stands, else the last one that touched its file."""
-    writer, _ = runs.get(finding.path, UNTOUCHED).written_at(finding.span)
+    writer = runs.get(finding.path, UNTOUCHED).writer_of(finding.span)
     if writer >= 0:
         return writer
     touching = [number for number, each in enumerate(taken) if finding.path in _paths(each)]

@@ -127,7 +127,7 @@ def _proposed(job: Job, how: How, clone: Clone, remote: Remote) -> Standing:
         clone.deepen(there, order.branch, DEPTH)
     session = how.session(clone.root, job.below, clone.bring)
     plan = session.plan()
-    before, after = session.ask(needed), needed(session.after(plan))
+    before, after = session.ask(needed), session.ask(needed, plan)
     wish = Wish(
         branch=order.branch,
         title=order.title,

@@ -317,9 +317,8 @@ class GitHub:
                 raw = answer.read(LARGEST + 1)
                 headers = {key.lower(): value for key, value in answer.headers.items()}
                 status = int(answer.status)
-                missing = getattr(
-                    answer, "length", None
-                )  # `read` with a limit does not complain of a connection that ends
+                # `read` with a limit does not complain of a connection that ends.
+                missing = getattr(answer, "length", None)
         except (OSError, http.client.HTTPException, ValueError) as error:
             reason = getattr(error, "reason", None) or error
             return 0, {}, {"message": self._redacted(str(reason))}

@@ -26,7 +26,7 @@ class RemoteScript(NamedTuple):
     script: Script
 
 
-def of_action(step: Step) -> RemoteScript | None:
+def of_ssh_action(step: Step) -> RemoteScript | None:
     """The `script:` of an action that connects by SSH; None for other steps, and where no shell could read it."""
     node = step.with_.get("script") if step.with_ is not None else None
     if step.uses is None or "ssh" not in step.uses.value or node is None or not node.is_scalar:
@@ -47,12 +47,18 @@ def over_ssh(command: Command) -> Iterator[Script]:
 
 
 def _behind_the_host(command: Command) -> list[str]:
-    words = [word.text for word in command.args]
+    host = _behind_options([word.text for word in command.args])
+    return _behind_options(host[1:])
+
+
+def _behind_options(words: list[str]) -> list[str]:
+    """What stands behind the options: `-p 22`, `-p22`, or several letters such as `-tp 22`."""
     while words and words[0].startswith("-"):
-        option = words.pop(0)
-        if len(option) == 2 and option[1] in _VALUED:
+        option, *words = words
+        valued = next((at for at, letter in enumerate(option) if letter in _VALUED), 0)
+        if valued and valued == len(option) - 1:
             words = words[1:]
-    return words[1:]
+    return words
 
 
 def _script(text: str) -> Script:

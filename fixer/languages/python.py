@@ -530,8 +530,7 @@ class PythonModule:
         length = end - start + len(", ".join(texts)) + 2
         if "\n" in text[span.start : span.end] or text[span.end : end].strip(" ,)]}") or length <= width:
             return []
-        line = text[start:]
-        outer = line[: len(line) - len(line.lstrip(" \t"))]
+        outer = self._margin(start)
         items = [f"{text[entry.start : entry.end]}," for entry in entries]
         items[index:index] = [f"# {comment}"] * bool(comment) + [f"{each}," for each in texts]
         body = "".join(f"{newline}{outer}{self.indentation}{item}" for item in items)
@@ -560,7 +559,7 @@ class PythonModule:
         if self.comments_in(inside.start, inside.end):
             return self._blocked(call, "has a comment among its arguments")
         if not entries:
-            return [_Patch(inside, self._alone(call, texts, width))]
+            return [_Patch(inside, self._alone(self.span(call), texts, texts, width))]
         last = entries[-1]
         line = self.source.line_start(last.start)
         end = last.end if last.comma is None else last.comma + 1
@@ -574,20 +573,24 @@ class PythonModule:
         if fits or not alone:
             return [_Patch(Span(last.end, end), ", " + ", ".join(texts))]
         items = [*(text[entry.start : entry.end] for entry in entries), *texts]
-        return [_Patch(inside, self._one_a_line(call, items))]
+        return [_Patch(inside, self._one_a_line(start, items))]
 
-    def _alone(self, call: ast.Call, texts: list[str], width: int) -> str:
-        """The arguments of a call that had none."""
-        span = self.span(call)
-        length = self.source.line_end(span.end) - self.source.line_start(span.start)
+    def _alone(self, span: Span, texts: Sequence[str], broken: Sequence[str], width: int) -> str:
+        """What goes between empty brackets: on their line where there is room for it, else `broken`, one a line."""
+        start = self.source.line_start(span.start)
         joined = ", ".join(texts)
-        return joined if length + len(joined) <= width else self._one_a_line(call, texts)
+        fits = self.source.line_end(span.end) - start + len(joined) <= width
+        return joined if fits else self._one_a_line(start, broken)
 
-    def _one_a_line(self, call: ast.Call, items: Sequence[str]) -> str:
-        line = self.source.text[self.source.line_start(self.span(call).start) :]
-        outer = line[: len(line) - len(line.lstrip(" \t"))]
-        newline = self.source.newline
+    def _one_a_line(self, line: int, items: Sequence[str]) -> str:
+        """The items, each on a line of its own below the line that starts at `line`, and the margin of what follows."""
+        outer, newline = self._margin(line), self.source.newline
         return "".join(f"{newline}{outer}{self.indentation}{each}," for each in items) + newline + outer
+
+    def _margin(self, line: int) -> str:
+        """The blanks at the start of a line."""
+        text = self.source.text[line : self.source.line_end(line)]
+        return text[: len(text) - len(text.lstrip(" \t"))]
 
     def insert_after(self, statement: ast.stmt, code: str, *, blank_lines: int = 0) -> Parts:
         """Adds statements after another one, at its indentation. `code` is dedented and has no blank lines around it.
@@ -661,17 +664,15 @@ class PythonModule:
         # Sections may be told apart by their packages: what is of the same one shows where its section is.
         package = module.partition(".")[0]
         same = [s for s in head if isinstance(s, ast.ImportFrom) and not s.level and _package(s) == package]
-        if same and not any(statement in same for statement in earlier):
-            return self._insert_import_before(same[0], code)
+        if same:
+            return self._in_order(same, module, code)
         below = [s for s in self._plain_imports() if s not in head and not s.level and _package(s) == package]
-        if below and not same:
+        if below:
             # What linters are told of an import below other code holds for both.
             told = [comment for comment in self.comments_beside(below[-1]) if "noqa" in comment]
-            code = "  ".join([code, *told])
-            above = [s for s in below if (s.module or "") < module]
-            return self.insert_after(above[-1], code) if above else self._insert_import_before(below[0], code)
+            return self._in_order(below, module, "  ".join([code, *told]))
         if earlier:
-            return self.insert_after([s for s in earlier if s in same or not same][-1], code)
+            return self.insert_after(earlier[-1], code)
         later = [s for s in head if isinstance(s, ast.ImportFrom) and not s.level and (s.module or "") > module]
         if later and not _is_standard(later[0].module or ""):
             return self._insert_import_before(later[0], code)
@@ -688,14 +689,18 @@ class PythonModule:
         plain = [each for each in head if isinstance(each, ast.Import) and _is_standard(each.names[0].name)]
         named = [each for each in head if isinstance(each, ast.ImportFrom) and each not in future and not each.level]
         named = [each for each in named if _is_standard(each.module or "")]
-        earlier = [each for each in named if (each.module or "") < module]
-        if earlier or (plain and not named):
-            return self.insert_after((earlier or plain)[-1], code)
         if named:
-            return self._insert_import_before(named[0], code)
+            return self._in_order(named, module, code)
+        if plain:
+            return self.insert_after(plain[-1], code)
         if future:
             return self.insert_after(future[-1], code, blank_lines=1)
         return self._insert_import_before(head[0], code + self.source.newline)
+
+    def _in_order(self, there: Sequence[ast.ImportFrom], module: str, code: str) -> Parts:
+        """Behind the last of these imports whose module comes before this one, else in front of the first."""
+        above = [each for each in there if (each.module or "") < module]
+        return self.insert_after(above[-1], code) if above else self._insert_import_before(there[0], code)
 
     def add_sibling(self, name: str, *, alone: bool = False) -> Parts | None:
         """Imports a module of the same package among the relative imports at the top; None where it cannot be told
@@ -828,9 +833,11 @@ class PythonModule:
         if not entries:
             if self.comments_in(span.start, span.end):
                 return self._blocked(node, "is empty but for a comment")
-            return [
-                _Patch(Span(span.start + 1, span.end - 1), self._filled(span, add, quote, keyed=keyed, width=width))
-            ]
+            pairs = [self._pair(name, new, "", quote, keyed) for name, new in add.items()]
+            inner = self._margin(self.source.line_start(span.start)) + self.indentation
+            broken = [self._pair(name, new, inner, quote, keyed, trailing=True) for name, new in add.items()]
+            inside = self._alone(span, pairs, broken, width) if keyed else ", ".join(pairs)
+            return [_Patch(Span(span.start + 1, span.end - 1), inside)]
         entry = entries[anchor]
         if not self._on_own_lines(entry):
             start = self.source.line_start(entry.start)
@@ -861,18 +868,6 @@ class PythonModule:
             return [_Patch(Span(at, at), "," + text)]
         return [_Patch(Span(end, end), ","), _Patch(Span(at, at), text)]
 
-    def _filled(self, span: Span, add: Mapping[Any, Any], quote: str, *, keyed: bool, width: int) -> str:
-        """What goes between the brackets of an empty dict or list: on their line where there is room for it."""
-        inside = ", ".join(self._pair(name, new, "", quote, keyed) for name, new in add.items())
-        start, end = self.source.line_start(span.start), self.source.line_end(span.end)
-        if not keyed or end - start + len(inside) <= width:
-            return inside
-        margin = re.match(r"[ \t]*", self.source.text[start:])
-        outer = margin[0] if margin else ""
-        inner, newline = outer + self.indentation, self.source.newline
-        pairs = [self._pair(name, new, inner, quote, keyed, trailing=True) for name, new in add.items()]
-        return "".join(f"{newline}{inner}{pair}," for pair in pairs) + newline + outer
-
     def _broken_up(
         self,
         node: ast.Dict,
@@ -884,16 +879,14 @@ class PythonModule:
         width: int,
     ) -> list[_Patch]:
         """A dict on one line gets a line for each entry where what is added would not fit; else nothing."""
-        text, newline, span = self.source.text, self.source.newline, self.span(node)
+        text, span = self.source.text, self.span(node)
         start, end = self.source.line_start(span.start), self.source.line_end(span.end)
         quote = self._quote_in(span)
         inside = ", ".join(self._pair(name, new, "", quote, True) for name, new in add.items())
         alone = "\n" not in text[span.start : span.end] and not text[span.end : end].strip(" ,)]}")
         if not add or not entries or not alone or end - start + len(inside) + 2 <= width:
             return []
-        indent = re.match(r"[ \t]*", text[start:])
-        outer = indent[0] if indent else ""
-        inner = outer + self.indentation
+        inner = self._margin(start) + self.indentation
         lines: list[str] = []
         for index, entry in enumerate(entries):
             if index in changed:
@@ -903,8 +896,7 @@ class PythonModule:
                 lines.append(text[entry.start : entry.end])
             if index == anchor:
                 lines += [self._pair(name, new, inner, quote, True, trailing=True) for name, new in add.items()]
-        body = "".join(f"{newline}{inner}{line}," for line in lines)
-        return [_Patch(span, "{" + body + newline + outer + "}")]
+        return [_Patch(span, "{" + self._one_a_line(start, lines) + "}")]
 
     def _pair(self, name: Any, new: Any, indent: str, quote: str, keyed: bool, *, trailing: bool = False) -> str:
         text = self._render(new, indent if trailing else None, quote)
@@ -943,11 +935,9 @@ class PythonModule:
         if closing:
             opening = [token.start for token in self._tokens_in(0, span.start) if token.text == "("]
             span = Span(opening[-closing], end)
-        line = self.source.line_start(span.start)
-        indent = re.match(r"[ \t]*", self.source.text[line:])
-        many = isinstance(new, dict) and indent and self.spans_lines(within)
-        quote = self._quote_in(self.span(within))
-        return _Patch(span, self._render(new, indent[0] if many and indent else None, quote))
+        many = isinstance(new, dict) and self.spans_lines(within)
+        indent = self._margin(self.source.line_start(span.start)) if many else None
+        return _Patch(span, self._render(new, indent, self._quote_in(self.span(within))))
 
     def spans_lines(self, node: ast.AST) -> bool:
         """Whether a statement or expression has more than one line."""

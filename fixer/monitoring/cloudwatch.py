@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import json
 import re
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, Self
 
+from fixer.languages.tables import json_object, mapping, sequence
 from fixer.patterns import Rare
 from fixer.project.packages import PythonPackages
 from fixer.records import record
@@ -79,11 +79,6 @@ class CloudWatch:
 
 def _unlogged(text: str) -> Iterator[str]:
     """The containers of a task definition that send what they print to nobody; none for a template."""
-    try:
-        definition = json.loads(text)
-    except (ValueError, RecursionError):
-        return
-    containers = definition.get("containerDefinitions") if isinstance(definition, dict) else None
-    for each in containers if isinstance(containers, list) else ():
-        if isinstance(each, dict) and isinstance(each.get("name"), str) and not each.get("logConfiguration"):
+    for each in map(mapping, sequence(json_object(text).get("containerDefinitions"))):
+        if isinstance(each.get("name"), str) and not each.get("logConfiguration"):
             yield each["name"]

@@ -45,10 +45,11 @@ class Endpoints:
     @classmethod
     def detect(cls, repository: Repository) -> Self:
         """Every repository has this fact."""
-        modules = list(repository.documents(PythonModule, lambda source: "django_prometheus" in source.text))
-        found = tuple(each for module in modules if not is_aside(module.path) for each in _endpoints(module))
-        tokens = [each for module in modules if not is_aside(module.path) for each in _TOKEN.findall(_asking(module))]
-        return cls(found, _guard(repository) if found else "", next(iter(tokens), ""))
+        speaking = repository.documents(PythonModule, lambda source: "django_prometheus" in source.text)
+        modules = [module for module in speaking if not is_aside(module.path)]
+        found = tuple(each for module in modules for each in _endpoints(module))
+        tokens = (each for module in modules for each in _TOKEN.findall(_asking(module)))
+        return cls(found, _guard(repository) if found else "", next(tokens, ""))
 
 
 def _asking(module: PythonModule) -> str:

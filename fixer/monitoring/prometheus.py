@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Self
 
 from fixer.documents import DEVELOPMENT
 from fixer.languages.promql import Asked, metrics
+from fixer.languages.tables import mapping, sequence
 from fixer.languages.yaml import Node, Yaml
 from fixer.records import entity
 from fixer.runtime.picture import Runtime
@@ -130,18 +131,14 @@ def _text(node: Node | None) -> str:
 
 
 def _hosts(job: object) -> Iterator[str]:
-    if not isinstance(job, dict):
-        return
     for target in _listed(job, "static_configs", "targets"):
         yield target.partition("://")[2].partition(":")[0] if "://" in target else target.partition(":")[0]
     yield from _listed(job, "dns_sd_configs", "names")
 
 
-def _listed(job: dict[str, object], key: str, inner: str) -> Iterator[str]:
-    listed = job.get(key)
-    for each in listed if isinstance(listed, list) else ():
-        names = each.get(inner) if isinstance(each, dict) else None
-        yield from map(str, names if isinstance(names, list) else ())
+def _listed(job: object, key: str, inner: str) -> Iterator[str]:
+    for each in sequence(mapping(job).get(key)):
+        yield from map(str, sequence(mapping(each).get(inner)))
 
 
 def _rules(document: Yaml) -> Iterator[tuple[str, bool, Node]]:

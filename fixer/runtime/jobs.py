@@ -9,8 +9,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Self
 
 from fixer.github.expressions import expressions_in
-from fixer.github.remote import of_action as of_ssh_action
-from fixer.github.remote import over_ssh
+from fixer.github.remote import of_ssh_action, over_ssh
 from fixer.github.workflow import Job, Step, Workflow
 from fixer.github.workflows import Workflows, path_within
 from fixer.languages.dockerfile import ImageRef
@@ -91,9 +90,12 @@ def _steps(
     there = list(servers)
     written: list[Value] = []
     for step in job.steps:
+        place = Place.of(job.workflow.source, step.span.start, step.span.end, f"jobs.{job.id}")
         if step.run is None:
-            there += _of_action(step)
-            yield from _of_ssh_action(step, compositions, images, repository)
+            there += _of_action(step, place)
+            if (remote := of_ssh_action(step)) is not None:
+                code = Code(remote.script, InYaml(job.workflow, remote.node))
+                yield from _on_a_server(code, place, compositions, images, repository)
             continue
         script = step.script
         if script is None:
@@ -102,7 +104,6 @@ def _steps(
         where = Where(repository, path_within("", step.working_directory or "."))
         followed = Followed()
         followed.run(Code(script, InYaml(job.workflow, step.run)), where)
-        place = Place.of(job.workflow.source, step.span.start, step.span.end, f"jobs.{job.id}")
         for started in followed.commands:
             there += _started_here(started, place)
             if compositions is not None and starts_composition(started):
@@ -123,21 +124,9 @@ def _steps(
         )
         for started in followed.commands:
             yield from contained(started, place, "workflow", compositions, images, repository)
-            for remote in over_ssh(started.command) if started.command.name == "ssh" else ():
-                code = Code(remote, Fixed(started.path, started.line))
+            for sent in over_ssh(started.command) if started.command.name == "ssh" else ():
+                code = Code(sent, Fixed(started.path, started.line))
                 yield from _on_a_server(code, place, compositions, images, repository)
-
-
-def _of_ssh_action(
-    step: Step, compositions: Compositions | None, images: Images | None, repository: Repository
-) -> Iterator[Program]:
-    remote = of_ssh_action(step)
-    if remote is not None:
-        place = Place.of(
-            step.workflow.source, step.span.start, step.span.end, f"jobs.{step.job.id if step.job else ''}"
-        )
-        code = Code(remote.script, InYaml(step.workflow, remote.node))
-        yield from _on_a_server(code, place, compositions, images, repository)
 
 
 def _on_a_server(
@@ -153,14 +142,11 @@ def _on_a_server(
             yield from contained(started, place, origin, compositions, images, repository)
 
 
-def _of_action(step: Step) -> Iterator[Server]:
+def _of_action(step: Step, place: Place) -> Iterator[Server]:
     """An action whose name says that it starts a server on the runner."""
     found = _SERVER_ACTION.search(step.action.rpartition("/")[2].replace("-", " ").replace("_", " "))
     server = server_of_image(found[1].lower(), "") if found else None
     if server is not None:
-        place = Place.of(
-            step.workflow.source, step.span.start, step.span.end, f"jobs.{step.job.id if step.job else ''}"
-        )
         yield replace(server, name="", host="localhost", place=place, origin="workflow")
 
 

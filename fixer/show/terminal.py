@@ -287,9 +287,8 @@ def _blocked(group: Group, cure: Blocked, config: Once, console: Console) -> Non
     _paragraph(console, "no fix", cure.reason)
     if cure.next_step:
         _paragraph(console, "next", cure.next_step)
-    for line in config.new(
-        configuration(member.finding.cure for member in group.members)
-    ):  # not wrapped: it is to be copied
+    for line in config.new(configuration(member.finding.cure for member in group.members)):
+        # Not wrapped: it is to be copied.
         console.print(Text.assemble(("  configure: ", "dim"), (visible(line), "green")), soft_wrap=True)
 
 

@@ -152,6 +152,5 @@ def _tier(fix: Fix) -> str:
 def _blocked(cure: Blocked, config: Once) -> Iterator[str]:
     step = f"; next: {visible(cure.next_step)}" if cure.next_step else ""
     yield f"    {click.style('no fix', fg='yellow')}: {visible(cure.reason)}{step}"
-    yield from (
-        f"    configure: {click.style(visible(line), fg='green')}" for line in config.new(cure.config.splitlines())
-    )
+    for line in config.new(cure.config.splitlines()):
+        yield f"    configure: {click.style(visible(line), fg='green')}"
