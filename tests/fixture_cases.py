@@ -90,10 +90,12 @@ def shaped(contents: Mapping[str, bytes], shape: Callable[[bytes], bytes]) -> di
     return {path: shape(data) if data and is_text(data) else data for path, data in contents.items()}
 
 
-def write(root: Path, contents: Mapping[str, bytes]) -> None:
+def write(root: Path, contents: Mapping[str, bytes | str]) -> Path:
+    """The folder, with these files in it."""
     for path, data in contents.items():
         (root / path).parent.mkdir(parents=True, exist_ok=True)
-        (root / path).write_bytes(data)
+        (root / path).write_bytes(data.encode() if isinstance(data, str) else data)
+    return root
 
 
 def planned(root: Path, contents: Mapping[str, bytes], rules: Sequence[Rule], config: str = "") -> Plan:

@@ -5,10 +5,9 @@ from __future__ import annotations
 import base64
 import json
 import subprocess
-import threading
 from collections.abc import Iterator
 from dataclasses import replace
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from http.server import BaseHTTPRequestHandler
 from pathlib import Path
 from typing import Any
 from urllib.parse import parse_qs, urlsplit
@@ -26,6 +25,7 @@ from fixer.github.catalog.update import Clone, CloneError, fold, metadata_of, re
 from fixer.github.matrix import combinations_of
 from fixer.model import Blocked
 from fixer.repository import Repository
+from tests.proofs.loopback import served
 
 CATALOG = Catalog.load()
 NOTHING = StepUse({}, {}, {})
@@ -564,12 +564,8 @@ def server(clone: Path) -> Iterator[str]:
             text = Clone(clone).text(path.rpartition("/")[2])
             return {"content": base64.b64encode(text.encode()).decode()}
 
-    with ThreadingHTTPServer(("127.0.0.1", 0), Handler) as running:
-        thread = threading.Thread(target=running.serve_forever)
-        thread.start()
-        yield f"http://127.0.0.1:{running.server_port}"
-        running.shutdown()
-        thread.join()
+    with served(Handler) as url:
+        yield url
 
 
 def test_update_reads_an_enterprise_server(server: str, clone: Path, tmp_path: Path) -> None:

@@ -18,6 +18,7 @@ import pytest
 from fixer import engine
 from fixer.registry import all_rules
 from fixer.repository import Repository
+from tests.fixture_cases import write
 
 WORKFLOW = "on: push\njobs:\n  types:\n    runs-on: ubuntu-latest\n    steps:\n      - run: mypy . || true\n"
 CI = ".github/workflows/odd.yml"
@@ -151,9 +152,7 @@ CALLS = 8_000_000
 
 def calls(tree: Tree, root: Path) -> int:
     """How many functions are called for a plan. The rest of what must hold is looked at here too."""
-    for path, text in {**tree, ".github/workflows/good.yml": WORKFLOW}.items():
-        (root / path).parent.mkdir(parents=True, exist_ok=True)
-        (root / path).write_text(text)
+    write(root, {**tree, ".github/workflows/good.yml": WORKFLOW})
     profile = cProfile.Profile()
     profile.enable()
     made = engine.plan(Repository(root), all_rules())

@@ -21,20 +21,13 @@ from fixer.model import Coverage, Source
 from fixer.session import open_session
 from fixer.show.looked_at import looked_at
 from fixer.show.text import text
-from tests.fixture_cases import CASES, Case
+from tests.fixture_cases import CASES, Case, write
 
 WORKFLOW = "on: push\njobs:\n  a:\n    runs-on: ubuntu-latest\n    steps:\n      - uses: some/thing@v1\n"
 
 
 def fhfix(*arguments: object) -> Result:
     return CliRunner().invoke(main, [str(argument) for argument in arguments])
-
-
-def write(root: Path, files: dict[str, str]) -> Path:
-    for path, said in files.items():
-        (root / path).parent.mkdir(parents=True, exist_ok=True)
-        (root / path).write_text(said)
-    return root
 
 
 def git(root: Path, *arguments: str) -> None:
@@ -184,9 +177,7 @@ def test_check_names_every_kind_of_file_that_it_read(
 
     original = reading._read
     monkeypatch.setattr(reading, "_read", noted)
-    for path, data in case.before.items():
-        (tmp_path / path).parent.mkdir(parents=True, exist_ok=True)
-        (tmp_path / path).write_bytes(data)
+    write(tmp_path, case.before)
     report = open_session(tmp_path, select=[case.rule_id] if case.rule_id != "financehub" else []).check()
     unreadable = {problem.path for problem in report.problems}
     said = click.unstyle(text(report, lambda path: Source(path, "")))

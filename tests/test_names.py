@@ -22,7 +22,7 @@ from fixer.documents import document_type, kind_of
 from fixer.model import FileError, Source
 from fixer.registry import all_rules
 from fixer.repository import Repository
-from tests.fixture_cases import CASES, Case
+from tests.fixture_cases import CASES, Case, write
 
 PARSER = Parser(Language(tree_sitter_bash.language()))
 CANARY = "canary"
@@ -116,10 +116,7 @@ def test_a_name_in_the_tree_never_becomes_a_command(rule_id: str, tmp_path: Path
         if case.rule_id != rule_id:
             continue
         for number, tree in enumerate(renamed(case)):
-            root = tmp_path / f"{case.name}-{number}"
-            for path, data in tree.items():
-                (root / path).parent.mkdir(parents=True, exist_ok=True)
-                (root / path).write_bytes(data)
+            root = write(tmp_path / f"{case.name}-{number}", tree)
             config = from_table(tomllib.loads(case.config), list(RULES.values()))
             plan = engine.plan(Repository(root), [RULES[rule_id]], options=config.options_for)
             looked_at += bool(plan.files)
@@ -181,10 +178,7 @@ def test_an_option_that_is_no_command_never_becomes_one(rule_id: str, option: st
             config = from_table(given, list(RULES.values()))
         except ConfigError:
             continue  # refused, which is as good
-        root = tmp_path / case.folder.name
-        for path, data in case.before.items():
-            (root / path).parent.mkdir(parents=True, exist_ok=True)
-            (root / path).write_bytes(data)
+        root = write(tmp_path / case.folder.name, case.before)
         plan = engine.plan(Repository(root), [RULES[rule_id]], options=config.options_for)
         wrong += [f"{case.name}: FAULT {fault.what}" for fault in plan.faults]
         for path, change in plan.files.items():

@@ -19,6 +19,7 @@ from fixer.languages.makefile import targets
 from fixer.model import Document, Source
 from fixer.repository import Repository
 from fixer.session import open_session
+from tests.fixture_cases import write
 
 BUNDLED = Path(__file__).parent.parent / "fixtures" / "financehub" / "before"
 KINDS = (
@@ -115,9 +116,7 @@ def test_what_is_not_there_costs_nothing(tmp_path: Path) -> None:
     """One workflow, and many files that nothing is known of: no fact about Django, a deployment or a database is asked
     for, no pattern is held against such a file, and none is read."""
     bystanders = {f"src/part{n % 20}/file{n}.{('ts', 'svg', 'css')[n % 3]}" for n in range(300)}
-    for path, text in {**dict.fromkeys(bystanders, ""), ".github/workflows/ci.yml": WORKFLOW}.items():
-        (tmp_path / path).parent.mkdir(parents=True, exist_ok=True)
-        (tmp_path / path).write_text(text)
+    write(tmp_path, {**dict.fromkeys(bystanders, ""), ".github/workflows/ci.yml": WORKFLOW})
     facts: set[str] = set()
     told: set[str] = set()
     make, kind = Repository._newly_made, documents._of

@@ -19,6 +19,7 @@ from fixer import engine
 from fixer.config import from_table
 from fixer.registry import all_rules
 from fixer.repository import Repository
+from tests.fixture_cases import write
 
 RULES = {rule.id: rule for rule in all_rules()}
 CI = ".github/workflows/ci.yml"
@@ -51,9 +52,7 @@ class Started:
 
 
 def planned(root: Path, tree: dict[str, str], rule_id: str, options: dict[str, Any]) -> dict[str, Any]:
-    for path, text in tree.items():
-        (root / path).parent.mkdir(parents=True, exist_ok=True)
-        (root / path).write_text(text, encoding="utf-8")
+    write(root, tree)
     config = from_table({"rules": {rule_id: options}} if options else {}, list(RULES.values()))
     plan = engine.plan(Repository(root), [RULES[rule_id]], options=config.options_for)
     assert plan.faults == ()

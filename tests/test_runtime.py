@@ -13,16 +13,13 @@ from fixer.repository import Repository
 from fixer.runtime.picture import Runtime
 from fixer.runtime.programs import Kind, Program
 from fixer.splice import splice
+from tests.fixture_cases import write
 
 MANAGE = 'import os\nos.environ.setdefault("DJANGO_SETTINGS_MODULE", "shop.settings")\n'
 
 
 def picture(folder: Path, files: dict[str, str]) -> Runtime:
-    for path, text in files.items():
-        target = folder / path
-        target.parent.mkdir(parents=True, exist_ok=True)
-        target.write_text(text)
-    found = Repository(folder).fact(Runtime)
+    found = Repository(write(folder, files)).fact(Runtime)
     assert found is not None
     return found
 

@@ -11,6 +11,7 @@ from fixer.cli import main
 from fixer.github.workflow import Workflow
 from fixer.model import Blocked, Fix, Level, Reported, Source
 from fixer.session import open_session
+from tests.fixture_cases import write
 
 WORKFLOW = """\
 on: push
@@ -27,13 +28,6 @@ PATH = ".github/workflows/ci.yml"
 
 def fhfix(*arguments: object) -> Result:
     return CliRunner().invoke(main, [str(argument) for argument in arguments])
-
-
-def write(root: Path, files: dict[str, str]) -> Path:
-    for path, said in files.items():
-        (root / path).parent.mkdir(parents=True, exist_ok=True)
-        (root / path).write_bytes(said.encode())
-    return root
 
 
 def useless(root: Path) -> list[Reported]:

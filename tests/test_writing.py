@@ -23,6 +23,7 @@ import pytest
 from fixer import disk, writing
 from fixer.model import FileChange, FileError, Piece, Plan, Source
 from fixer.repository import Repository
+from tests.fixture_cases import write
 
 WORKFLOW = ".github/workflows/ci.yml"
 SETTINGS = "src/settings.py"
@@ -39,10 +40,7 @@ Tree = dict[str, bytes]
 
 @pytest.fixture
 def root(tmp_path: Path) -> Path:
-    root = tmp_path / "shop"
-    for path, data in OLD.items():
-        (root / path).parent.mkdir(parents=True, exist_ok=True)
-        (root / path).write_bytes(data)
+    root = write(tmp_path / "shop", OLD)
     subprocess.run(["git", "init", "-q", str(root)], check=True)
     return root
 

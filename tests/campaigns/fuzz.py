@@ -39,6 +39,7 @@ from fixer.show.html import html
 from fixer.show.page import About
 from fixer.show.sarif import sarif
 from fixer.show.text import text
+from tests.fixture_cases import write
 
 ROOT = Path(__file__).parent.parent.parent
 SEEDS = Path(__file__).parent / "seeds"
@@ -267,11 +268,7 @@ def tree_of(number: int, seed: int, sources: list[Tree]) -> Tree:
 
 
 def laid_out(tree: Mapping[str, bytes], where: Path) -> Path:
-    folder = Path(tempfile.mkdtemp(dir=where))
-    for path, data in tree.items():
-        (folder / path).parent.mkdir(parents=True, exist_ok=True)
-        (folder / path).write_bytes(data)
-    return folder
+    return write(Path(tempfile.mkdtemp(dir=where)), tree)
 
 
 def run(numbers: Sequence[int], seed: int, sources: list[Tree], keep: Path) -> Tally:

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import base64
 import copy
-import http.server
 import json
 import math
 import os
@@ -23,8 +22,11 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field
 from functools import cache
+from http.server import BaseHTTPRequestHandler
 from pathlib import Path
 from typing import Any
+
+from tests.proofs.loopback import served
 
 DESCRIPTION = Path(__file__).parent / "data/github-openapi.json"
 
@@ -129,6 +131,7 @@ class FakeHub:
     """`url` is its address; state is in its attributes, for tests to set and to look at."""
 
     def __init__(self, folder: Path) -> None:
+        self.url = ""
         self.folder = folder
         self.tokens: dict[str, Token] = {"t0ken-of-ada": Token()}
         self.pulls: list[Pull] = []
@@ -147,20 +150,6 @@ class FakeHub:
         self.base_checks: dict[str, str] = {}
         """The state of the checks of a repository's base branch."""
         self.lock = threading.RLock()
-        hub = self
-
-        class Handler(_Handler):
-            pass
-
-        Handler.hub = hub
-        self.server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-        self.server.daemon_threads = True
-        self.url = f"http://127.0.0.1:{self.server.server_address[1]}"
-        threading.Thread(target=self.server.serve_forever, kwargs={"poll_interval": 0.05}, daemon=True).start()
-
-    def close(self) -> None:
-        self.server.shutdown()
-        self.server.server_close()
 
     def add_repository(self, slug: str) -> Path:
         path = self.folder / f"{slug}.git"
@@ -551,7 +540,7 @@ ROUTES: list[tuple[str, str, Callable[..., Answer]]] = [
 ]
 
 
-class _Handler(http.server.BaseHTTPRequestHandler):
+class _Handler(BaseHTTPRequestHandler):
     protocol_version = "HTTP/1.1"
     hub: FakeHub
 
@@ -699,8 +688,10 @@ class _Handler(http.server.BaseHTTPRequestHandler):
 
 def serving(folder: Path) -> Iterator[FakeHub]:
     """For a fixture."""
-    hub = FakeHub(folder)
-    try:
-        yield hub
-    finally:
-        hub.close()
+    made = FakeHub(folder)
+
+    class Handler(_Handler):
+        hub = made
+
+    with served(Handler) as made.url:
+        yield made

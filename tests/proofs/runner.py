@@ -30,6 +30,7 @@ from typing import Any
 
 import yaml
 
+from tests.fixture_cases import write
 from tests.proofs.github_code import ExpressionError, github_code
 
 _STATUS_FUNCTION = re.compile(r"\b(success|failure|cancelled|always)\s*\(", re.IGNORECASE)
@@ -472,10 +473,7 @@ class Runner:
         if not self.checked_out or f"{folder}/action.yml" not in self.files:
             record.log = f"::error::Can't find 'action.yml' under '{folder}'. Did you forget to run actions/checkout?\n"
             return False, False
-        at = self.folder / "checkout"
-        for path, data in self.files.items():
-            (at / path).parent.mkdir(parents=True, exist_ok=True)
-            (at / path).write_bytes(data)
+        at = write(self.folder / "checkout", self.files)
         action = yaml.load(self.files[f"{folder}/action.yml"], _Loader)
         given = code.interpolate(step.get("with") or {}, contexts, folder=str(self.workspace))
         unknown = set(given) - set(action.get("inputs") or {})

@@ -16,7 +16,7 @@ from fixer.model import Rule, RuleOptions
 from fixer.registry import all_rules
 from fixer.repository import Repository
 from tests.corpus.linters import worse
-from tests.fixture_cases import CASES, FIXTURES, Case
+from tests.fixture_cases import CASES, FIXTURES, Case, write
 from tests.proofs.postgres import DATABASE, PASSWORD, USER, Server, free_port, postgres
 from tests.proofs.runner import Runner, WorkflowRun, does_nothing
 
@@ -122,10 +122,7 @@ def project(tmp_path: Path) -> Path:
     """A small shop whose workflow is the fixture's."""
     root = tmp_path / "workspace"
     shutil.copytree(CASE, root)
-    for name, text in PROJECT.items():
-        path = root / name
-        path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_text(text.lstrip("\n"))
+    write(root, {name: text.lstrip("\n") for name, text in PROJECT.items()})
     settings = root / "server/shop/settings.py"
     settings.write_text(settings.read_text() + EXTRA_SETTINGS)
     return root

@@ -7,14 +7,13 @@ shortened: waiters poll quickly, `sleep` sleeps a moment, and deadlines are seco
 
 from __future__ import annotations
 
-import http.server
 import json
 import re
 import stat
 import subprocess
-import threading
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
+from http.server import BaseHTTPRequestHandler
 from pathlib import Path
 from typing import Any
 
@@ -25,6 +24,7 @@ from tests.components import path as component
 from tests.fixture_cases import FIXTURES, files, planned
 from tests.proofs.aws import ACCOUNT, CLUSTER, REGION, REGISTRY, REPOSITORY, SERVICE, Aws, emulator
 from tests.proofs.github_code import github_code
+from tests.proofs.loopback import served
 from tests.proofs.runner import Played, Runner, WorkflowRun, does_nothing
 
 pytestmark = pytest.mark.needs("aws", "moto", "node", "github-parser", "jq")
@@ -97,21 +97,20 @@ class Application:
 
 @pytest.fixture(scope="module")
 def application() -> Iterator[Application]:
-    class Handler(http.server.BaseHTTPRequestHandler):
+    found = Application(0)
+
+    class Handler(BaseHTTPRequestHandler):
         def do_GET(self) -> None:
-            served.asked.append(self.path)
-            self.send_response(200 if served.healthy() else 503)
+            found.asked.append(self.path)
+            self.send_response(200 if found.healthy() else 503)
             self.end_headers()
 
         def log_message(self, format: str, *args: object) -> None:  # noqa: A002
             pass
 
-    server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-    served = Application(server.server_port)
-    threading.Thread(target=server.serve_forever, daemon=True).start()
-    yield served
-    server.shutdown()
-    server.server_close()
+    with served(Handler) as url:
+        found.port = int(url.rpartition(":")[2])
+        yield found
 
 
 @pytest.fixture(scope="module", params=STYLES)

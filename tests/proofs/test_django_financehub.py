@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from fixer.registry import all_rules
-from tests.fixture_cases import FIXTURES, files, planned
+from tests.fixture_cases import FIXTURES, files, planned, write
 from tests.proofs.django_cells import Cell
 from tests.proofs.postgres import DATABASE, PASSWORD, USER, Server, postgres
 
@@ -41,13 +41,8 @@ def test_both_databases_connect_and_nothing_of_the_audit_is_left_open(with_tls: 
     }  # fmt: skip
     assert {reported.rule.id for reported in found.left} == {"unprepared-statements"}
     (source,) = (tmp_path / path for path in found.files if path.endswith("settings.py"))
-    for path, change in found.files.items():
-        (tmp_path / path).parent.mkdir(parents=True, exist_ok=True)
-        (tmp_path / path).write_bytes(change.after.to_bytes())
-    project = source.parent.parent
-    for path, text in STUBS.items():
-        (project / path).parent.mkdir(parents=True, exist_ok=True)
-        (project / path).write_text(text)
+    write(tmp_path, {path: change.after.to_bytes() for path, change in found.files.items()})
+    project = write(source.parent.parent, STUBS)
 
     question = "from django.db import connections\n" + (
         "def ask(alias, sql):\n    with connections[alias].cursor() as cursor:\n        cursor.execute(sql)\n"

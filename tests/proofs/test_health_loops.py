@@ -8,10 +8,10 @@ from __future__ import annotations
 
 import re
 import subprocess
-import threading
 from collections import Counter
 from collections.abc import Callable, Iterator
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from contextlib import ExitStack
+from http.server import BaseHTTPRequestHandler
 from pathlib import Path
 from typing import Any
 
@@ -23,6 +23,7 @@ from tests.components import path as component
 from tests.fixture_cases import CASES, FIXTURES, Case, planned
 from tests.proofs.aws import CLUSTER, REGION, SERVICE, Aws, emulator
 from tests.proofs.github_code import github_code
+from tests.proofs.loopback import served
 from tests.proofs.runner import JobRun, Played, Runner, StepRun, does_nothing
 
 pytestmark = pytest.mark.needs("node", "github-parser")
@@ -79,17 +80,14 @@ class Site:
             def log_message(self, format: str, *args: object) -> None:  # noqa: A002 - the name of the base class
                 pass
 
-        self.server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-        self.thread = threading.Thread(target=self.server.serve_forever, kwargs={"poll_interval": 0.02}, daemon=True)
+        self.running = ExitStack()
+        url = self.running.enter_context(served(Handler))
         self.home = folder / "home"
         self.home.mkdir()
-        (self.home / ".curlrc").write_text(f'connect-to = "::127.0.0.1:{self.server.server_port}"\n')
-        self.thread.start()
+        (self.home / ".curlrc").write_text(f'connect-to = "::{url.removeprefix("http://")}"\n')
 
     def close(self) -> None:
-        self.server.shutdown()
-        self.server.server_close()
-        self.thread.join()
+        self.running.close()
 
 
 class Clock:

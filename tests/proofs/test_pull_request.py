@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import base64
-import http.server
 import json
 import os
 import re
@@ -11,12 +10,12 @@ import signal
 import socket
 import subprocess
 import sys
-import threading
 import time
 import urllib.request
 from collections.abc import Callable, Iterator
 from contextlib import suppress
 from dataclasses import replace
+from http.server import BaseHTTPRequestHandler
 from pathlib import Path
 from typing import Any
 
@@ -32,6 +31,7 @@ from tests import examples
 from tests.components import path as component
 from tests.proofs.app_key import app_key
 from tests.proofs.fakehub import FakeHub, Fault, Token, serving
+from tests.proofs.loopback import served
 
 pytestmark = pytest.mark.needs("git")
 
@@ -814,7 +814,7 @@ def test_a_program_in_the_current_folder_is_not_run(
 # -- answers that are none --------------------------------------------------------------------------------------
 
 
-class Raw(http.server.BaseHTTPRequestHandler):
+class Raw(BaseHTTPRequestHandler):
     """Answers every request with what `body` yields."""
 
     body: Callable[[], Iterator[bytes]] = staticmethod(lambda: iter(()))
@@ -831,19 +831,16 @@ class Raw(http.server.BaseHTTPRequestHandler):
 
 @pytest.fixture
 def raw(monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[[Callable[[], Iterator[bytes]]], github.GitHub]]:
-    server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Raw)
-    server.daemon_threads = True
-    threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.02}, daemon=True).start()
     monkeypatch.setattr(github, "ATTEMPTS", 1)
     monkeypatch.setattr(github, "WHOLE", 0.5)
 
-    def answering(body: Callable[[], Iterator[bytes]]) -> github.GitHub:
-        monkeypatch.setattr(Raw, "body", staticmethod(body))
-        return github.GitHub(f"http://127.0.0.1:{server.server_address[1]}", TOKEN)
+    with served(Raw) as url:
 
-    yield answering
-    server.shutdown()
-    server.server_close()
+        def answering(body: Callable[[], Iterator[bytes]]) -> github.GitHub:
+            monkeypatch.setattr(Raw, "body", staticmethod(body))
+            return github.GitHub(url, TOKEN)
+
+        yield answering
 
 
 def dripping(first: bytes, then: bytes) -> Callable[[], Iterator[bytes]]:

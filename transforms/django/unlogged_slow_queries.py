@@ -128,7 +128,7 @@ def check(
 
 
 def _check(project: DjangoProject, log: QueryLog, styles: PythonStyles, options: Options) -> Iterator[Finding]:
-    chain = project.chain(project.production_path)
+    chain = _of_production(project)
     speaking = [settings for settings in chain if settings.document.assignments.get("LOGGING")]
     home = speaking[-1] if speaking else _home(chain)
     module = home.document
@@ -161,6 +161,13 @@ def _check(project: DjangoProject, log: QueryLog, styles: PythonStyles, options:
     parts += [importing, module.append_code(code)]
     cure = Fix.of("log slow queries", *parts, tier=Tier.REVIEW, effects=effects, todo=todo)
     yield Finding(module.path, span, message, cure)
+
+
+def _of_production(project: DjangoProject) -> tuple[SettingsModule, ...]:
+    """Without what is for development or tests where only a condition takes it over."""
+    chain = project.chain(project.production_path)
+    conditional = frozenset[str]().union(*(each.conditional for each in chain))
+    return tuple(each for each in chain if each.role in ("shared", "production") or each.path not in conditional)
 
 
 def _module(chain: tuple[SettingsModule, ...], style: Style, seconds: str) -> str:

@@ -76,8 +76,8 @@ def _extended(module: PythonModule, server: Served, style: Style) -> Parts:
     if hook is not None:
         return Blocked(
             f"{module.path} defines {hook[1]} already",
-            "let it call prometheus_client.multiprocess.mark_process_dead(worker.pid), and set"
-            " PROMETHEUS_MULTIPROC_DIR at its top",
+            "let its child_exit(server, worker) call prometheus_client.multiprocess.mark_process_dead(worker.pid),"
+            " and set PROMETHEUS_MULTIPROC_DIR at its top",
         )
     code = module.in_its_quotes(_configuration(style).partition('"""\n\n')[2].strip("\n"))
     if not module.tree.body:  # imports and code would stand at one place, in no order
