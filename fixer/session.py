@@ -16,10 +16,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from fixer import engine
-from fixer.budget import REPOSITORY, limited
 from fixer.config import Config, ConfigError, Filter, load_config, together
 from fixer.documents import KINDS, kind_of, word_of
-from fixer.engine.asking import REFUSALS, TOO_MUCH, TooMuchError, too_much, without_the_costly
+from fixer.engine.asking import TooMuchError, within_bounds, without_the_costly
 from fixer.ignores import Baseline, ChangedSince
 from fixer.model import Coverage, FileError, Level, Plan, Profile, Report, Reported, Rule, Source, Tier, listed
 from fixer.records import record
@@ -60,23 +59,13 @@ class Session:
     rules: tuple[Rule, ...]
     config: Config
     waiting: Waiting = _silent
-    given_up: dict[str, TooMuchError] = field(default_factory=dict)
+    given_up: dict[str, FileError] = field(default_factory=dict)
     """The files that have taken too long: nobody tries them again."""
 
     def ask(self, what: Callable[[Repository], R], plan: Plan | None = None) -> R:
         """What the repository says beside its findings, now or once a plan is carried out. Raises FileError where it
         takes too long, whatever is left out."""
-        for _ in range(REFUSALS):
-            repository = self._as_of(plan)
-            try:
-                with limited(REPOSITORY):
-                    return what(repository)
-            except TOO_MUCH as error:
-                problem = too_much(repository.asked_for, error)
-                if problem.path in self.given_up:
-                    break
-                self.given_up[problem.path] = problem
-        raise problem
+        return within_bounds(what, self._as_of(plan), self.given_up)
 
     def _as_of(self, plan: Plan | None) -> Repository:
         """Now, or once a plan is carried out; in both without what has taken too long."""

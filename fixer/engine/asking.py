@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from pathlib import PurePosixPath
-from typing import Any
+from typing import Any, TypeVar
 
 from fixer.budget import DOCUMENT, DOCUMENT_IN_ALL, REPOSITORY, OutOfTime, limited
 from fixer.documents import document_type, kind_of
@@ -30,6 +30,8 @@ from fixer.model import (
 )
 from fixer.repository import Repository
 from fixer.verify import rejected, rejected_file
+
+T = TypeVar("T")
 
 DOCUMENTS_PER_PROCESS = 100
 """How many documents make a process of their own worth its start."""
@@ -229,19 +231,10 @@ class Asking:
 
     def _settled(self, kind: type[Any], repository: Repository) -> tuple[Any, Repository]:
         """A fact, and the repository without the files that it could not be had with."""
-        for _ in range(REFUSALS):
-            try:
-                with limited(REPOSITORY):
-                    return repository.fact(kind), repository
-            except TOO_MUCH as error:
-                path = repository.asked_for
-                if path in self.problems or not repository.exists(path):
-                    break
-                self.problems[path] = too_much(path, error)
-                repository = repository.without(self.problems[path])
-            except Exception:  # it is named when a rule is asked that wants this fact
-                break
-        return None, repository
+        fact = None
+        with suppress(Exception):  # it is named when a rule is asked that wants this fact
+            fact = within_bounds(lambda there: there.fact(kind), repository, self.problems)
+        return fact, without_the_costly(repository, self.problems.values())
 
     def ahead(self, rules: Sequence[Rule], repository: Repository) -> None:
         """Asks the rules about single documents in several processes, where there are many documents."""
@@ -290,6 +283,22 @@ def too_much(path: str, error: BaseException) -> TooMuchError:
         return TooMuchError(path, "takes too long to be read", "exclude it")
     what = "too large" if isinstance(error, MemoryError) else "nested too deeply"
     return TooMuchError(path, what, "exclude it")
+
+
+def within_bounds(what: Callable[[Repository], T], repository: Repository, problems: dict[str, FileError]) -> T:
+    """What a repository says; `problems` are told of the files that it must be without for that, since they take too
+    long or nest too deeply. Raises FileError where it cannot be had, whatever is left out."""
+    for _ in range(REFUSALS):
+        try:
+            with limited(REPOSITORY):
+                return what(repository)
+        except TOO_MUCH as error:
+            problem = too_much(repository.asked_for, error)
+        if problem.path in problems or not repository.exists(problem.path):
+            break
+        problems[problem.path] = problem
+        repository = repository.without(problem)
+    raise problem
 
 
 def without_the_costly(repository: Repository, problems: Iterable[FileError]) -> Repository:
