@@ -138,6 +138,7 @@ def test_an_item_moves_right_behind_another(before: str, after: str, tmp_path: P
     "before",
     [
         'MIDDLEWARE = ["a.A", "b.B"]\nMIDDLEWARE += ["c.C"]\n',
+        'MIDDLEWARE = "a.A", "b.B", "c.C"\n',
         'MIDDLEWARE = [\n    "a.A",\n    "b.B",\n    "c.C",  # last\n]\n',
         'MIDDLEWARE = [\n    "a.A",\n    "b.B",\n    # last\n    "c.C",\n]\n',
     ],

@@ -433,9 +433,9 @@ class PythonModule:
     ) -> Parts:
         """Puts items into a list or tuple before the one at `index`, or at its end; `comment` stands above them where
         they get lines of their own."""
+        if (blocked := self._without_brackets(node)) is not None:
+            return blocked
         entries = self._entries_of(node)
-        if isinstance(node, ast.Tuple) and (not self.text_of(node).startswith("(") or not node.elts):
-            return self._blocked(node, "is a tuple without parentheses or items")
         added = self._one_item_a_line(node, entries, index, values, comment, width)
         if not added and not index and entries:
             added = self._before_first(node, entries[0], values, comment)
@@ -457,6 +457,8 @@ class PythonModule:
     def move_item(self, node: ast.List | ast.Tuple, old: int, new: int) -> Parts:
         """Puts the item at `old` in front of the one at `new`, which stands before it. Blocked where a comment is about
         it; one that also stands above the item before its new place goes without it."""
+        if (blocked := self._without_brackets(node)) is not None:
+            return blocked
         entries, value = self._entries_of(node), Code(self.text_of(node.elts[old]))
         if new:
             added = self._add(node, entries, new - 1, {0: value}, keyed=False)
@@ -483,6 +485,11 @@ class PythonModule:
             clone.elts.insert(new, clone.elts.pop(old))
 
         return self._edits([*added, *removed], [self._leaf_change(node, on_copy)])
+
+    def _without_brackets(self, node: ast.List | ast.Tuple) -> Blocked | None:
+        if isinstance(node, ast.Tuple) and (not self.text_of(node).startswith("(") or not node.elts):
+            return self._blocked(node, "is a tuple without parentheses or items")
+        return None
 
     def _comment_line(self, entry: _Entry) -> Span | None:
         """The line right above an entry, with a blank one before it, where it is a comment and the entry stands alone
