@@ -9,6 +9,7 @@ import ast
 import re
 import subprocess
 from collections.abc import Iterator
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -24,8 +25,8 @@ from fixer.languages.yaml import Style
 from fixer.model import Blocked, Finding, Fix, NewFile, Rule, Source, Span
 from fixer.repository import Repository
 from fixer.scripts import Inside, Quoted, ScriptText, script
+from tests.test_house import MODULES, calls, name
 
-ROOT = Path(__file__).parent.parent
 ODD = (
     "my app", "it's", 'say "hello"', "$(touch owned)", "`touch owned`", "$HOME", "${HOME}", "a;touch owned",
     "a&&touch owned",
@@ -234,30 +235,24 @@ WRITTEN = {
 """Who may say that a text is code, and what that text is."""
 
 
-def calls() -> Iterator[tuple[str, str, ast.Call]]:
-    for folder in ("fixer", "transforms"):
-        for path in sorted((ROOT / folder).rglob("*.py")):
-            for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
-                if isinstance(node, ast.Call):
-                    yield path.relative_to(ROOT).as_posix(), ast.unparse(node.func), node
-
-
-CALLS = list(calls())
+@cache
+def all_calls() -> tuple[tuple[str, str, ast.Call], ...]:
+    return tuple((name(path), called, call) for path in MODULES for called, call in calls(path))
 
 
 def test_only_those_who_are_named_say_that_a_text_is_code() -> None:
-    assert {path for path, called, _ in CALLS if called == "ScriptText.written"} == WRITTEN.keys()
-    assert [path for path, called, _ in CALLS if called == "ScriptText"] == []
+    assert {path for path, called, _ in all_calls() if called == "ScriptText.written"} == WRITTEN.keys()
+    assert [path for path, called, _ in all_calls() if called == "ScriptText"] == []
 
 
 def test_only_the_shell_makes_words() -> None:
-    assert {path for path, called, _ in CALLS if called in ("Quoted", "Inside")} == {"fixer/languages/shell.py"}
+    assert {path for path, called, _ in all_calls() if called in ("Quoted", "Inside")} == {"fixer/languages/shell.py"}
 
 
 def test_a_template_is_written_out() -> None:
     assert [
         f"{path}:{call.lineno}"
-        for path, called, call in CALLS
+        for path, called, call in all_calls()
         if called == "ScriptText.of"
         and not (isinstance(call.args[0], ast.Constant) and isinstance(call.args[0].value, str))
     ] == []
@@ -265,7 +260,7 @@ def test_a_template_is_written_out() -> None:
 
 def test_every_placeholder_has_its_part() -> None:
     wrong = []
-    for path, called, call in CALLS:
+    for path, called, call in all_calls():
         if called == "ScriptText.of" and call.keywords:
             wanted = set(re.findall(r"@(\w+)@", ast.literal_eval(call.args[0])))
             if wanted != {each.arg for each in call.keywords}:
