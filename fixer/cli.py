@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import signal
 import sys
+from contextlib import nullcontext
 from importlib import import_module
 from typing import Any
 
@@ -44,7 +45,8 @@ class Lazy(click.Group):
 
     def invoke(self, ctx: click.Context) -> Any:
         try:
-            return super().invoke(ctx)
+            with ctx.obj or nullcontext():  # what the process does when it is told to end meanwhile
+                return super().invoke(ctx)
         except (KeyboardInterrupt, click.Abort) as stop:
             # A question that is not answered comes before all writing.
             say("stopped; nothing was written" if isinstance(stop, click.Abort) else "stopped")
