@@ -355,6 +355,8 @@ def _given(asks: tuple[Asked, ...], repository: Repository, options: RuleOptions
 def _fault(rule: Rule, path: str, error: Exception) -> Fault:
     import traceback
 
+    if isinstance(error.__cause__, KeyboardInterrupt):
+        raise error.__cause__  # Python 3.11 wraps what is raised in a `__set_name__`: a class was made when a signal came
     where = traceback.extract_tb(error.__traceback__)[-1]
     return Fault(
         rule.id, path, f"{type(error).__name__}: {error} ({PurePosixPath(where.filename).name}:{where.lineno})"
