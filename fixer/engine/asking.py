@@ -356,7 +356,7 @@ def _fault(rule: Rule, path: str, error: Exception) -> Fault:
     import traceback
 
     if isinstance(error.__cause__, KeyboardInterrupt):
-        raise error.__cause__  # Python 3.11 wraps what is raised in a `__set_name__`: a class was made when a signal came
+        raise error.__cause__  # a signal: Python 3.11 wraps what is raised in a `__set_name__`, while a class is made
     where = traceback.extract_tb(error.__traceback__)[-1]
     return Fault(
         rule.id, path, f"{type(error).__name__}: {error} ({PurePosixPath(where.filename).name}:{where.lineno})"
