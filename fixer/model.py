@@ -402,6 +402,8 @@ class Rule:
     `applies` says whether there is anything to judge, a deployment say, where a file of that kind is not enough: its
     parameters are asked for in the same way, and one file for which it is true is enough. A criterion that had nothing
     to judge is not met, but not applicable.
+
+    `security`: what it finds is a way in, or lets secrets out; how bad that is says its level.
     """
 
     module: str
@@ -413,6 +415,7 @@ class Rule:
     level: Level = Level.WARNING
     profile: Profile = Profile.DEFAULT
     applies: Callable[..., bool] | None = None
+    security: bool = False
 
     @cached_property
     def asks(self) -> tuple[Asked, ...]:

@@ -104,6 +104,15 @@ def save(text: str, file: Path, root: Path, *, new: bool = False) -> None:
         raise Refusal(f"{file}: cannot be written: {error.strerror}") from None
 
 
+def add_to(file: str, text: str) -> None:
+    """At the end of a file of the runner's, which steps before this one may have written to."""
+    try:
+        with open(file, "ab") as stream:
+            stream.write(visible_lines(text).encode("utf-8", "backslashreplace"))
+    except OSError as error:
+        raise Refusal(f"{file}: cannot be written: {error.strerror}") from None
+
+
 class _Visible(io.TextIOBase):
     """A stream that shows text and nothing else."""
 
