@@ -532,8 +532,9 @@ def laid_over(below: Mapping[str, Any], above: Mapping[str, Any]) -> dict[str, A
 def _added(key: str, below: Mapping[str, Any], above: Mapping[str, Any]) -> dict[str, Any]:
     """The lists that two tables have by a key, as one; nothing where one of them has none, or another thing."""
     first, second = below.get(key), above.get(key)
-    both = [*first, *second] if isinstance(first, list) and isinstance(second, list) else []
-    return {key: [*dict.fromkeys(both)]} if _texts(both) else {}
+    if not (isinstance(first, list) and isinstance(second, list) and _texts(both := [*first, *second])):
+        return {}
+    return {key: [*dict.fromkeys(both)]}
 
 
 def _bad_selectors(where: str, given: Iterable[str], rules: Sequence[Rule]) -> list[str]:
