@@ -83,7 +83,7 @@ def test_rules_about_security_have_a_severity_for_github_and_others_have_none() 
         ("Homepage, https://fhfix.example/", "https://fork.example", None, "https://fhfix.example"),
         ("Changelog, https://c.example", "https://fork.example/a/b", None, "https://fork.example/a/b"),
         ("", "", {"url": "https://ada:t0ken@g.example/a/b.git", "vcs_info": {}}, "https://g.example/a/b"),
-        ("", "", {"url": "file:///home/ada/fhfix", "dir_info": {}}, ""),
+        ("", "", {"url": "file:///srv/fhfix", "dir_info": {}}, ""),
         ("", "", None, ""),
     ],
 )

@@ -18,7 +18,7 @@ from fixer.commands.opening import (
 )
 from fixer.model import FileError, Source
 from fixer.session import Session
-from fixer.show.output import add_to, put, put_commands, save, say
+from fixer.show.output import put, put_commands, save, say
 
 
 @click.command()
@@ -73,7 +73,7 @@ def check(
         )
         if file:
             command = same_repository("apply", click.get_current_context())
-            add_to(file, summary_of_a_job(report, read, command))
+            save(summary_of_a_job(report, read, command), Path(file), opened.repository.root, more=True)
     elif statistics:
         from fixer.show.statistics import statistics_text
 
