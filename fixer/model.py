@@ -405,6 +405,8 @@ class Rule:
 
     `partly`, asked in the same way where something is found, says what of the criterion is so all the same: the
     containers' metrics are exported, say, and those of the application are not. Empty where nothing is.
+
+    `security`: what it finds is a way in, or lets secrets out; how bad that is says its level.
     """
 
     module: str
@@ -417,6 +419,7 @@ class Rule:
     profile: Profile = Profile.DEFAULT
     applies: Callable[..., bool] | None = None
     partly: Callable[..., str] | None = None
+    security: bool = False
 
     @cached_property
     def asks(self) -> tuple[Asked, ...]:

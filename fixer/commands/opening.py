@@ -93,6 +93,8 @@ def same_repository(command: str, context: click.Context) -> str:
         if name not in SAME or not given:
             continue
         values = context.params[name]
+        if values == parameter.default:
+            continue
         for value in values if isinstance(values, tuple) else (values,):
             words += [str(value)] if isinstance(parameter, click.Argument) else [parameter.opts[0], str(value)]
     return shlex.join(words)
