@@ -362,7 +362,7 @@ _PRACTICES = tuple(
             r"\bECR(?: repositor(?:y|ies))?(?::| \()\s*[*`\"]*(?P<name>[a-z][\w-]+)",
             _named_in_workflows("repository"),
         ),
-        ("env template", r"(?P<name>\.env\.(?:example|sample|template|dist))\b", _env_template),
+        ("env template", r"(?P<name>[.]env[.](?:example|sample|template|dist))\b", _env_template),
         (
             "route",
             r"(?:GET |[`(]|endpoint:? ?)(?P<name>/(?:api|health|metrics|status)[\w/-]*)(?=[`)]|\s|$)",
