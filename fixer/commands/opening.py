@@ -90,10 +90,8 @@ def same_repository(command: str, context: click.Context) -> str:
     for parameter in context.command.params:
         name = parameter.name or ""
         given = context.get_parameter_source(name) is ParameterSource.COMMANDLINE
-        if name not in SAME or not given:
-            continue
-        values = context.params[name]
-        if values == parameter.default:
+        values = context.params.get(name)
+        if name not in SAME or not given or values == parameter.default:
             continue
         for value in values if isinstance(values, tuple) else (values,):
             words += [str(value)] if isinstance(parameter, click.Argument) else [parameter.opts[0], str(value)]
