@@ -134,6 +134,14 @@ class Choice(NamedTuple):
     fi: int
 
 
+class Case(NamedTuple):
+    """A branch of `case`: the word that is asked, the patterns of this branch, and those of the branches before it."""
+
+    asked: str
+    patterns: tuple[str, ...]
+    before: tuple[str, ...]
+
+
 @entity
 class Command:
     """One simple command. `words` are as written; `argv` leaves out what only starts another program."""
@@ -313,6 +321,24 @@ class Command:
         succeeded, failed = reversed(branches) if negated else branches
         fi = parent.children[-1].start_byte
         return Choice((node.start_byte, node.end_byte), succeeded, failed, parent.start_byte, fi)
+
+    @cached_property
+    def case(self) -> Case | None:
+        """The innermost branch of `case` that holds it."""
+        item: Node | None = self.node
+        while item is not None and item.type != "case_item":
+            item = item.parent
+        around = item.parent if item is not None else None
+        asked = around.child_by_field_name("value") if around is not None else None
+        if item is None or around is None or asked is None:
+            return None
+        before: list[str] = []
+        for each in around.named_children:
+            if each == item:
+                break
+            if each.type == "case_item":
+                before += _patterns(each, self.script.text)
+        return Case(_word(asked, self.script.text).text, tuple(_patterns(item, self.script.text)), tuple(before))
 
     @cached_property
     def fails_assignment(self) -> int | None:
@@ -726,6 +752,11 @@ def _all(root: Node, kind: str) -> Iterator[Node]:
 def _word(node: Node, text: str) -> Word:
     value, literal = _unquoted(node, text)
     return Word(value, node.start_byte, node.end_byte, literal)
+
+
+def _patterns(item: Node, text: str) -> list[str]:
+    """The patterns of a branch of `case`."""
+    return [_word(each, text).text for each in item.children_by_field_name("value")]
 
 
 def _joined(words: list[Word]) -> tuple[Word, ...]:
