@@ -256,11 +256,12 @@ def close(name: str, state: Path | None, worker: str, only: tuple[str, ...], dry
     """Close the pull requests of CAMPAIGN that are open. Branches stay."""
     from fixer.fleet.standing import OPEN
 
+    closable = OPEN | {"failed"}  # one that could not be brought up to date is open all the same
     place = place_of(name, state, known=True)
     named = {each.lower() for each in only}
     _another_round(
         place, worker, None, "close",
-        lambda one: one.state in OPEN and bool(one.number) and (not named or one.name.lower() in named),
+        lambda one: one.state in closable and bool(one.number) and (not named or one.name.lower() in named),
         dry_run=dry_run, yes=yes,
     )  # fmt: skip
 

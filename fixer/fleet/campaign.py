@@ -6,7 +6,6 @@ failed. What is decided here is policy alone: which repositories come next, and 
 
 from __future__ import annotations
 
-import fcntl
 import json
 import os
 import re
@@ -22,13 +21,14 @@ from dbos import DBOS, DBOSClient, DBOSConfig, Serializer, SetWorkflowID, Workfl
 from dbos import error as engine
 from sqlalchemy.exc import SQLAlchemyError
 
+from fixer.fleet.locks import LockError, alone
 from fixer.fleet.looked import Looked
 from fixer.fleet.looking import in_own_process
 from fixer.fleet.overview import FleetOverview
 from fixer.fleet.proposing import CampaignError, Job, Order, done
 from fixer.fleet.sources import Target
 from fixer.fleet.standing import OPEN, UNREADABLE, Standing, as_they_stand
-from fixer.forge.github import GitHub, Slug
+from fixer.forge.github import GitHub
 from fixer.forge.identity import Tokens
 from fixer.records import record
 
@@ -256,10 +256,11 @@ class Place:
         return bool(self.shared) or (self.folder / f"{self.name}.db").exists()
 
     def keep_looked(self, lines: Sequence[str]) -> None:
-        self.folder.mkdir(parents=True, exist_ok=True)
-        part = self.looked.with_suffix(f".{os.getpid()}")
-        part.write_text("".join(f"{line}\n" for line in lines), encoding="utf-8")
-        part.replace(self.looked)
+        with _said_in_words():
+            self.folder.mkdir(parents=True, exist_ok=True)
+            part = self.looked.with_suffix(f".{os.getpid()}")
+            part.write_text("".join(f"{line}\n" for line in lines), encoding="utf-8")
+            part.replace(self.looked)
 
     def overview(self) -> FleetOverview:
         """What the last look from this machine found."""
@@ -273,33 +274,39 @@ class Place:
     def working(self, worker: str, cache: Path, order: Order | None = None) -> Iterator[None]:
         """This process works at the campaign, under a name: what it leaves when it is killed, it finds when it comes
         back by the same name. An order is that of a new round."""
-        self.folder.mkdir(parents=True, exist_ok=True)
-        lock = os.open(self.folder / f"{self.name}.{worker}.lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
-        try:
-            try:
-                fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            except BlockingIOError:
-                raise CampaignError(
-                    f"a worker {worker} is at the campaign {self.name} already; --worker names another, where the state"
-                    " is on PostgreSQL"
-                ) from None
+        with _said_in_words():
+            self.folder.mkdir(parents=True, exist_ok=True)
+        with self._held(worker):
             _Here.cache, _Here.audit, _Here.tokens = str(cache), str(self.audit), Tokens()
-            with _said_in_words():
-                self._launch(worker)
-            if order is not None:
-                period = 3600 / order.per_hour
-                DBOS.register_queue(
-                    queue_of(self.name),
-                    global_concurrency=order.at_once,
-                    limiter={"limit": 1, "period": period},
-                    polling_interval_sec=min(1.0, period),
-                    on_conflict="always_update",
-                )
-            yield
-        finally:
-            with suppress(engine.DBOSException):
-                DBOS.destroy(workflow_completion_timeout_sec=0)
-            os.close(lock)
+            try:
+                with _said_in_words():
+                    self._launch(worker)
+                if order is not None:
+                    period = 3600 / order.per_hour
+                    DBOS.register_queue(
+                        queue_of(self.name),
+                        global_concurrency=order.at_once,
+                        limiter={"limit": 1, "period": period},
+                        polling_interval_sec=min(1.0, period),
+                        on_conflict="always_update",
+                    )
+                yield
+            finally:
+                with suppress(engine.DBOSException):
+                    DBOS.destroy(workflow_completion_timeout_sec=0)
+
+    @contextmanager
+    def _held(self, worker: str) -> Iterator[None]:
+        try:
+            with alone(self.folder / f"{self.name}.{worker}.lock", wait=False) as held:
+                if not held:
+                    raise CampaignError(
+                        f"a worker {worker} is at the campaign {self.name} already; --worker names another, where the"
+                        " state is on PostgreSQL"
+                    )
+                yield
+        except LockError as error:
+            raise CampaignError(str(error)) from None
 
     def leave(self, code: int) -> NoReturn:
         """End the process. What waits for a person, or for its turn, waits in the database, not in this process."""
@@ -343,7 +350,7 @@ def _asked(place: Place) -> Iterator[DBOSClient]:
 def _said_in_words() -> Iterator[None]:
     try:
         yield
-    except SQLAlchemyError as error:
+    except (SQLAlchemyError, OSError) as error:
         cause = getattr(error, "orig", None) or error
         raise CampaignError(f"the state of the campaign cannot be read or written: {cause}") from None
 
@@ -419,10 +426,18 @@ def _standings(client: DBOSClient, place: Place) -> list[Standing]:
             if isinstance(answer.output, dict):
                 latest = Standing(**answer.output)
                 found[latest.name] = _kept(found.get(latest.name), latest)
+                _forget_its_old_name(found, latest)
             elif answer.error:
                 target = answer.workflow_id.removeprefix(f"{each.workflow_id}/")
                 found[target] = Standing(target, "failed", why=str(answer.error))
     return sorted(found.values(), key=lambda one: one.name.lower())
+
+
+def _forget_its_old_name(found: dict[str, Standing], latest: Standing) -> None:
+    """A repository that was renamed between two rounds has one row, by its name of the later one."""
+    for name in [one.name for one in found.values() if latest.node and one.node == latest.node]:
+        if name != latest.name:
+            del found[name]
 
 
 def _kept(before: Standing | None, latest: Standing) -> Standing:
@@ -438,8 +453,7 @@ def live(known: Sequence[Standing], tokens: Tokens) -> list[Standing]:
     asked: dict[tuple[str, str], list[Standing]] = {}
     for one in known:
         if one.url:
-            slug = Slug.of("/".join(one.url.split("/")[:5]))
-            asked.setdefault((slug.api, tokens.token_of(slug)), []).append(one)
+            asked.setdefault((one.slug.api, tokens.token_of(one.slug)), []).append(one)
     for (api, token), some in asked.items():
         found += as_they_stand(some, GitHub(api, token))
     return sorted(found, key=lambda one: one.name.lower())

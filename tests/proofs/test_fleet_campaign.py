@@ -294,6 +294,56 @@ def test_what_is_kept_is_plain() -> None:
         Plain().deserialize(base64.b64encode(pickle.dumps(print)).decode())
 
 
+def test_what_becomes_of_repositories_within_a_campaign_is_followed_or_said(hub: FakeHub, tmp_path: Path) -> None:
+    """The first pull request is asked for when all have been looked at, and none of the others has had its turn."""
+    seed(hub, "first", "renamed", "given", "archived", "moved", "deleted")
+
+    def happen() -> None:
+        hub.move("acme/renamed", "acme/shop")
+        hub.move("acme/given", "other/given")
+        (hub.folder / "acme/archived.git/archived").touch()
+        hub.git(hub.folder / "acme/moved.git", "branch", "-m", "main", "trunk")
+        hub.delete("acme/deleted")
+
+    hub.faults.append(Fault(r"POST /repos/acme/first/pulls", status=502, after=True, act=happen))
+    said = ran(hub, tmp_path, *proposing(tmp_path, "--canary", "acme/first"), code=3)
+
+    assert {pull.repository: pull.base for pull in hub.pulls} == {
+        "acme/first": "main", "acme/shop": "main", "other/given": "main", "acme/moved": "trunk",
+    }  # fmt: skip
+    states = standings(hub, tmp_path, code=3)
+    assert {name: one["state"] for name, one in states.items()} == {
+        "acme/first": "green", "acme/renamed": "green", "acme/given": "green", "acme/moved": "green",
+        "acme/archived": "archived", "acme/deleted": "failed",
+    }  # fmt: skip
+    assert states["acme/renamed"]["why"] == "it is acme/shop now"
+    assert states["acme/given"]["why"] == "it is other/given now"
+    assert "GitHub shows no repository acme/deleted to this token: was it deleted?" in said
+
+    # Later some happen to what is open; the second round knows what was renamed by its new name alone.
+    hub.move("acme/first", "acme/second")
+    (hub.folder / "acme/moved.git/archived").touch()
+    hub.delete("other/given")
+    ran(hub, tmp_path, *proposing(tmp_path), code=3)
+    states = standings(hub, tmp_path, code=3)
+
+    assert Counter(pull.repository for pull in hub.pulls) == Counter(("acme/second", "acme/shop", "acme/moved"))
+    assert {name: one["state"] for name, one in states.items()} == {
+        "acme/second": "green", "acme/shop": "green", "acme/moved": "archived", "acme/given": "not visible",
+        "acme/archived": "archived", "acme/deleted": "failed",
+    }  # fmt: skip
+    hub.move("acme/second", "acme/third")
+    ran(hub, tmp_path, "close", "deploys", "-y", code=3)
+    assert {pull.repository: pull.state for pull in hub.pulls} == {
+        "acme/third": "closed", "acme/shop": "closed", "acme/moved": "open",
+    }  # fmt: skip
+
+
+def standings(hub: FakeHub, tmp_path: Path, code: int) -> dict[str, dict[str, str]]:
+    said = json.loads(ran(hub, tmp_path, "status", "deploys", "--format", "json", code=code))
+    return {one["name"]: one for one in said["repositories"]}
+
+
 # -- one repository -------------------------------------------------------------------------------------------------
 
 
