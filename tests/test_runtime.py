@@ -225,6 +225,17 @@ def test_poolers_are_found_in_examples_and_in_the_documentation(tmp_path: Path) 
     assert runtime.poolers("OTHER") == ()
 
 
+def test_the_port_of_poolers_is_one_of_postgresql_where_compose_publishes_it_there(tmp_path: Path) -> None:
+    files = {
+        "compose.yaml": 'services:\n  db:\n    image: postgres:16\n    ports: ["6543:5432"]\n',
+        "README.md": "DATABASE_URL=postgres://u:p@localhost:6543/x\nOTHER=postgres://u:p@db.example:6543/x\n",
+    }
+    runtime = picture(tmp_path, files)
+
+    assert runtime.poolers("DATABASE_URL") == ()
+    assert [server.host for server in runtime.poolers("OTHER")] == ["db.example"]
+
+
 def test_a_script_in_python_may_start_django(tmp_path: Path) -> None:
     start = """\
 import os
