@@ -214,6 +214,14 @@ jobs:
     assert [server.name for server in web.databases()] == ["db"]
 
 
+def test_a_program_runs_as_whom_its_own_file_names_not_as_the_user_of_its_image(tmp_path: Path) -> None:
+    compose = 'services:\n  web: {build: .}\n  job: {build: ., user: "0"}\n'
+    files = {"Dockerfile": "FROM python:3.13\nUSER root\nCMD python serve.py\n", "compose.yml": compose}
+    runtime = picture(tmp_path, files)
+
+    assert (program(runtime, "web").user, program(runtime, "job").user) == ("", "0")
+
+
 def test_poolers_are_found_in_examples_and_in_the_documentation(tmp_path: Path) -> None:
     files = {
         ".env.example": "DATABASE_URL=postgres://u:p@ep-x-pooler.eu.example:5432/x\n",

@@ -70,7 +70,9 @@ class DatabaseServers:
     def pooler_of_compose(self, project: DjangoProject, database: Database) -> str:
         """The compose file that starts the pooler of a database, where nothing else in the repository speaks of one."""
         places = {each.place.path for each in self.runtime.poolers()}
-        places |= {path for value, path in self._addresses(project, database) if self.runtime.is_pooler(*_address(value))}
+        places |= {
+            path for value, path in self._addresses(project, database) if self.runtime.is_pooler(*_address(value))
+        }
         started = {path for path in places if kind_of(path) == _COMPOSE}
         infrastructure = (path for path in self.repository.ending(*_INFRASTRUCTURE) if kind_of(path) != _COMPOSE)
         if started != places or self._first(infrastructure, lambda text: _POOLER.search(text) is not None):

@@ -285,7 +285,6 @@ def _of_image(image: Image, repository: Repository) -> Program:
         environment,
         image,
         folder=image.folder,
-        user=image.user,
         settings=launch.settings(environment),
         is_django=launch.is_django(environment),
         unfollowed=launch.unknown,
