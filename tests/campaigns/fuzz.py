@@ -38,6 +38,7 @@ from fixer.show.github import annotate
 from fixer.show.html import html
 from fixer.show.page import About
 from fixer.show.sarif import sarif
+from fixer.show.summary import summary_of_a_job
 from fixer.show.text import text
 from tests.fixture_cases import write
 
@@ -220,7 +221,10 @@ def _reports(repository: Repository, report, plan: Plan, after: Repository) -> N
     json.loads(as_json.report_json(report, repository.read))
     json.loads(as_json.plan_json(plan, after.read))
     json.loads(sarif(report, repository.read))
-    assert all(line.startswith("::") for line in annotate(report, repository.read).split("\n") if line)
+    lines = annotate(report, repository.read, "below").split("\n")
+    assert all(line.startswith(("::", "fhfix: ")) for line in lines if line)
+    assert len(lines) <= 12
+    summary_of_a_job(report, repository.read, "fhfix apply")
     text(report, repository.read, verbose=True)
     assert html(plan, after.read, About("x")).rstrip().endswith("</html>")
     body_of(plan, "title", ())
