@@ -373,6 +373,8 @@ def _given(asks: tuple[Asked, ...], repository: Repository, options: RuleOptions
 def _fault(rule: Rule, path: str, error: Exception) -> Fault:
     import traceback
 
+    if isinstance(error.__cause__, KeyboardInterrupt):
+        raise error.__cause__  # a signal: Python 3.11 wraps what is raised in a `__set_name__`, while a class is made
     where = traceback.extract_tb(error.__traceback__)[-1]
     return Fault(
         rule.id, path, f"{type(error).__name__}: {error} ({PurePosixPath(where.filename).name}:{where.lineno})"
