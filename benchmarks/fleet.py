@@ -159,12 +159,14 @@ class Trouble:
 
 @dataclass(frozen=True)
 class Sample:
-    """Resident kilobytes at a time, of the program with this number and of the largest of its processes."""
+    """Resident kilobytes at a time, of the program with this number and of the largest of its processes; and the
+    seconds of CPU that all of them have had."""
 
     number: int
     at: float
     own: int
     others: int
+    cpu: float
 
 
 @dataclass
@@ -189,12 +191,13 @@ class Runs:
         return subprocess.Popen(command, env=environment, stdout=log, stderr=log, start_new_session=True)
 
     def sample(self, process: subprocess.Popen[bytes]) -> None:
-        own, others = 0, 0
-        for pid, group, memory in _processes():
+        own, others, cpu = 0, 0, 0.0
+        for pid, group, memory, seconds in _processes():
             if group == process.pid:
                 own, others = (memory, others) if pid == process.pid else (own, max(others, memory))
+                cpu += seconds
         if own:
-            self.samples.append(Sample(process.pid, time.monotonic(), own, others))
+            self.samples.append(Sample(process.pid, time.monotonic(), own, others, cpu))
 
     @property
     def longest_life(self) -> list[Sample]:
@@ -205,17 +208,20 @@ class Runs:
         return max(lives.values(), key=lambda life: life[-1].at - life[0].at)
 
 
-def _processes() -> Iterator[tuple[int, int, int]]:
-    """Number, group and resident kilobytes of every process."""
+def _processes() -> Iterator[tuple[int, int, int, float]]:
+    """Number, group and resident kilobytes of every process, and the seconds of CPU that it and its ended children
+    have had (proc(5), /proc/PID/stat)."""
+    tick = os.sysconf("SC_CLK_TCK")
     for path in Path("/proc").iterdir():
         if path.name.isdigit():
             with suppress(OSError, IndexError, ValueError):
                 fields = (path / "stat").read_text().rpartition(")")[2].split()
-                yield int(path.name), int(fields[2]), int(fields[21]) * resource.getpagesize() // 1024
+                memory = int(fields[21]) * resource.getpagesize() // 1024
+                yield int(path.name), int(fields[2]), memory, sum(map(int, fields[11:15])) / tick
 
 
 def children(process: subprocess.Popen[bytes]) -> list[int]:
-    return [pid for pid, group, _ in _processes() if group == process.pid and pid != process.pid]
+    return [pid for pid, group, _, _ in _processes() if group == process.pid and pid != process.pid]
 
 
 # -- a campaign -----------------------------------------------------------------------------------------------------
@@ -383,6 +389,7 @@ def check(given: argparse.Namespace) -> None:
                     "run": name,
                     "seconds": round(seconds, 1),
                     "repositories in a second": round(count / seconds, 1),
+                    "CPU ms for each": round(max(sample.cpu for sample in runs.samples) / count * 1000),
                     "program MB": max(sample.own for sample in runs.samples) // 1024,
                     "largest process MB": max(sample.others for sample in runs.samples) // 1024,
                     "git requests": hub.count(r"POST /acme/.*git-upload-pack.*"),

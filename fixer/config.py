@@ -178,7 +178,7 @@ def load_config(
 ) -> Config:
     """The configuration of a repository. Raises ConfigError, which says all that is wrong at once.
 
-    `below` is a table of the same keys that holds where the repository's own file says nothing, for a fleet say.
+    `below` is a table of the same keys over which the repository's own is laid, for a fleet say.
     """
     table, name, prefix = _own_table(root, explicit)
     if not name and not below:
@@ -187,7 +187,7 @@ def load_config(
         from fixer.registry import all_rules
 
         rules = all_rules()
-    found = from_table(merged(below or {}, table), rules, name, prefix)
+    found = from_table(laid_over(below or {}, table), rules, name, prefix)
     inherited = (*(below or {}).get("exclude", ()), *(below or {}).get("per-path-ignores", ()))
     return replace(found, inherited=frozenset(inherited))
 
@@ -515,6 +515,26 @@ def merged(first: Mapping[str, Any], second: Mapping[str, Any]) -> dict[str, Any
         else:
             both[key] = value
     return both
+
+
+def laid_over(below: Mapping[str, Any], above: Mapping[str, Any]) -> dict[str, Any]:
+    """Two configurations, one over the other. What either leaves out is left out; of all else the upper one counts."""
+    both = merged(below, above)
+    for key in ("ignore", "exclude"):
+        both |= _added(key, below, above)
+    lower, upper = below.get("per-path-ignores"), above.get("per-path-ignores")
+    if isinstance(lower, Mapping) and isinstance(upper, Mapping):
+        for pattern in lower:
+            both["per-path-ignores"] |= _added(pattern, lower, upper)
+    return both
+
+
+def _added(key: str, below: Mapping[str, Any], above: Mapping[str, Any]) -> dict[str, Any]:
+    """The lists that two tables have by a key, as one; nothing where one of them has none, or another thing."""
+    first, second = below.get(key), above.get(key)
+    if not (isinstance(first, list) and isinstance(second, list) and _texts(both := [*first, *second])):
+        return {}
+    return {key: [*dict.fromkeys(both)]}
 
 
 def _bad_selectors(where: str, given: Iterable[str], rules: Sequence[Rule]) -> list[str]:

@@ -119,6 +119,21 @@ def test_a_rule_that_crashes_is_named_and_the_others_go_on(repository: Repositor
     assert "make all" in after(made)
 
 
+def test_a_signal_while_a_rule_makes_a_class_is_no_fault_of_the_rule(repository: Repository) -> None:
+    """Python 3.11 wraps what is raised there into a RuntimeError."""
+
+    class Field:
+        def __set_name__(self, owner: type, name: str) -> None:
+            raise KeyboardInterrupt
+
+    def interrupted(workflow: Workflow) -> Iterator[Finding]:
+        type("Made", (), {"field": Field()})
+        yield from ()
+
+    with pytest.raises(KeyboardInterrupt):
+        plan(repository, [rule("interrupted", interrupted)])
+
+
 def test_a_rule_that_lies_about_its_text_is_named_and_the_file_kept(repository: Repository) -> None:
     def lie(workflow: Workflow) -> Iterator[Finding]:
         run = workflow.steps[0].run

@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import csv
+import errno
+import fcntl
 import io
 import json
+import os
 import subprocess
 import sys
 import time
@@ -14,14 +17,19 @@ import pytest
 from click.testing import CliRunner
 
 from fixer.cli import main
-from fixer.config import ConfigError
-from fixer.fleet import sources, telling
+from fixer.config import ConfigError, load_config
+from fixer.fleet import looking, sources, telling
+from fixer.fleet.clones import Tip
 from fixer.fleet.configuration import load_fleet_config
+from fixer.fleet.locks import LockError, alone
 from fixer.fleet.looked import Found, Looked
+from fixer.fleet.looking import How, Look, look_at
 from fixer.fleet.overview import overview_of_fleet
 from fixer.fleet.page import fleet_page
+from fixer.fleet.sources import Target
 from fixer.forge import identity
 from fixer.forge.answers import Listed
+from fixer.forge.git import Remote
 from fixer.forge.github import GitHub
 from fixer.show.page import About
 
@@ -60,6 +68,29 @@ def test_tables_of_later_patterns_win_and_a_repository_of_its_own_over_both(tmp_
     assert config.left_out("acme/shop") == ""
 
 
+def test_what_any_of_them_leaves_out_is_left_out(tmp_path: Path) -> None:
+    file = tmp_path / "fleet.toml"
+    file.write_text(
+        'ignore = ["missing-trivy-scan"]\nexclude = ["/old/"]\nselect = ["all"]\n'
+        '[per-path-ignores]\n"/docs/" = ["root-user"]\n'
+        '[repositories."acme/*"]\nignore = ["outdated-action"]\nselect = ["docker", "ci"]\n'
+    )
+    (tmp_path / ".fhfix.toml").write_text(
+        'ignore = ["root-user", "missing-trivy-scan"]\nexclude = ["/mine/"]\nselect = ["ci"]\n'
+        '[per-path-ignores]\n"/docs/" = ["outdated-action"]\n"/web/" = ["root-user"]\n'
+    )
+
+    below = load_fleet_config(file).below("acme/shop")
+    config = load_config(tmp_path, below=below)
+
+    assert config.ignore == ("missing-trivy-scan", "outdated-action", "root-user")
+    assert config.exclude == ("/old/", "/mine/")
+    assert config.per_path_ignores == {"/docs/": ("root-user", "outdated-action"), "/web/": ("root-user",)}
+    assert config.select == ("ci",)
+    assert config.patterns == ("/mine/", "/web/")  # the others are no matter of this repository
+    assert load_fleet_config(file).below("other/shop")["ignore"] == ["missing-trivy-scan"]
+
+
 def test_all_that_is_wrong_with_a_fleet_configuration_is_said_at_once(tmp_path: Path) -> None:
     file = tmp_path / "fleet.toml"
     file.write_text("colour = 1\n[repositories.'a/*']\nleave-out = 3\nselect = ['nonsense']\n")
@@ -71,6 +102,33 @@ def test_all_that_is_wrong_with_a_fleet_configuration_is_said_at_once(tmp_path: 
     assert "colour: unknown key" in said
     assert "'a/*'.leave-out: must be a text" in said
     assert "repositories.'a/*'.select: no rule" in said
+
+
+# -- folders that cannot be used ------------------------------------------------------------------------------------
+
+
+def test_a_folder_that_knows_no_locks_is_said_with_what_to_do(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuse(handle: int, how: int) -> None:
+        raise OSError(errno.ENOLCK, os.strerror(errno.ENOLCK))
+
+    monkeypatch.setattr(fcntl, "flock", refuse)
+    remote = Remote("https://git.acme.example/acme/shop.git", "")
+    how = Look(Target("acme/shop", remote.url), How(str(tmp_path)))
+    monkeypatch.setattr(looking, "found", lambda remote, folder: (remote, Tip("main", "1" * 40)))
+    (tmp_path / "clones").mkdir()
+
+    looked = look_at(how)
+
+    assert "cannot be locked: No locks available; name a folder on a disk of this machine" in looked.why
+    with pytest.raises(LockError, match="cannot be written: No such file"), alone(tmp_path / "none/x.lock"):
+        pass
+
+
+def test_one_holds_a_file_and_another_is_told(tmp_path: Path) -> None:
+    with alone(tmp_path / "x.lock") as first, alone(tmp_path / "x.lock", wait=False) as second:
+        assert (first, second) == (True, False)
+    with alone(tmp_path / "x.lock", wait=False) as third:
+        assert third
 
 
 # -- sources --------------------------------------------------------------------------------------------------------

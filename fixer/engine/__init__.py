@@ -15,6 +15,7 @@ from fixer.engine.asking import (
     default_options,
     everything,
     nothing,
+    partly,
 )
 from fixer.engine.fold import PASSES, Accept, Fold, Key
 from fixer.engine.known import named
@@ -23,7 +24,7 @@ from fixer.repository import Repository
 
 __all__ = [
     "DOCUMENTS_PER_PROCESS", "PASSES", "Accept", "LeftAlone", "OptionsFor", "Wanted", "applies", "check",
-    "default_options", "plan",
+    "default_options", "partly", "plan",
 ]  # fmt: skip
 
 

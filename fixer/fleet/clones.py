@@ -8,18 +8,20 @@ neither hook nor filter runs: the user's configuration, which could name one, is
 
 from __future__ import annotations
 
-import fcntl
 import hashlib
 import os
 import shutil
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path, PurePosixPath
 from tempfile import TemporaryDirectory
 
 from fixer.documents import kind_of
+from fixer.fleet.locks import LockError, alone
+from fixer.forge.answers import Hosted
 from fixer.forge.git import Git, GitError, Remote, sweep
+from fixer.forge.github import GitHub, GitHubError, Slug
 from fixer.records import record
 
 FIRST = frozenset((
@@ -92,31 +94,48 @@ def tip(remote: Remote, folder: Path) -> Tip:
     return Tip(branch, commit)
 
 
+def found(remote: Remote, folder: Path) -> tuple[Remote, Tip]:
+    """The repository and what it has now, also where it has another name by now. Git follows no redirection, which
+    could lead the token to another host, so the API is asked. Raises GitError."""
+    try:
+        return remote, tip(remote, folder)
+    except GitError:
+        there = _moved(remote)
+        if there is None:
+            raise
+        return there, tip(there, folder)
+
+
+def _moved(remote: Remote) -> Remote | None:
+    """Where a repository is that does not answer; None where that is not why. Raises GitError where it is gone."""
+    try:
+        slug = Slug.of(remote.url)
+        answer = GitHub(slug.api, remote.token).maybe(f"/repos/{slug}")
+        now = Hosted.of(answer) if answer is not None else None
+    except GitHubError:
+        return None
+    if now is None:
+        raise GitError(f"GitHub shows no repository {slug} to this token: was it deleted?", final=True)
+    same_host = now.clone_url.startswith(f"{slug.web}/")
+    return replace(remote, url=now.clone_url) if same_host and now.full_name.lower() != str(slug).lower() else None
+
+
 @contextmanager
 def opened(remote: Remote, wanted: Tip, folder: Path) -> Iterator[Clone]:
-    """The clone of a branch at a commit, for this process alone as long as it is open."""
+    """The clone of a branch at a commit, for this process alone as long as it is open. Raises GitError, LockError."""
     name = hashlib.sha256(f"{remote.url}\0{wanted.branch}".encode()).hexdigest()[:16]
     place = folder / f"{name}-{wanted.commit}"
-    with _locked(folder / f"{name}.lock"):
+    with alone(folder / f"{name}.lock"):
         if not place.is_dir():
-            sweep(folder)
-            with TemporaryDirectory(prefix=f"fhfix-{os.getpid()}-", dir=folder) as made:
+            making = folder / "making"
+            making.mkdir(exist_ok=True)
+            sweep(making)
+            with TemporaryDirectory(prefix=f"fhfix-{os.getpid()}-", dir=making) as made:
                 root = Path(made) / "clone"
                 _make(remote, wanted, root)
                 root.rename(place)
         os.utime(place)
         yield _as_it_stands(place, wanted, remote)
-
-
-@contextmanager
-def _locked(path: Path) -> Iterator[None]:
-    """One process at a time; the system lets go of the lock when that ends, however it ends."""
-    lock = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600)
-    try:
-        fcntl.flock(lock, fcntl.LOCK_EX)
-        yield
-    finally:
-        os.close(lock)
 
 
 def _make(remote: Remote, wanted: Tip, root: Path) -> None:
@@ -196,17 +215,26 @@ def _as_it_stands(root: Path, known: Tip, remote: Remote) -> Clone:
     return Clone(root, known, remote, tuple(entries), absent)
 
 
-def remove_oldest(folder: Path, largest: int = KEPT) -> None:
-    """Clones that were used longest ago go, until the others take no more than this. One in use stays."""
-    known = []
-    for place in folder.glob("*-*"):
-        with suppress(OSError):
-            known.append((place.stat().st_mtime, place, _size(place)))
-    room = largest
-    for _, place, size in sorted(known, reverse=True):
-        room -= size
-        if room < 0:
-            _remove(place)
+@dataclass(slots=True)
+class Room:
+    """For clones in a folder. It measures each of them once, since they are many and grow little."""
+
+    folder: Path
+    largest: int = KEPT
+    _sizes: dict[Path, int] = field(default_factory=dict)
+
+    def make(self) -> None:
+        """Clones that were used longest ago go, until the others take no more than this. One in use stays."""
+        known = []
+        for place in self.folder.glob("*-*"):
+            with suppress(OSError):
+                known.append((place.stat().st_mtime, place))
+        self._sizes = {place: self._sizes.get(place) or _size(place) for _, place in known}
+        left = self.largest
+        for _, place in sorted(known, reverse=True):
+            left -= self._sizes[place]
+            if left < 0:
+                _remove(place)
 
 
 def _size(root: Path) -> int:
@@ -219,10 +247,7 @@ def _size(root: Path) -> int:
 
 
 def _remove(place: Path) -> None:
-    lock = os.open(place.parent / f"{place.name.partition('-')[0]}.lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
-    try:
-        with suppress(BlockingIOError):
-            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    lock = place.parent / f"{place.name.partition('-')[0]}.lock"
+    with suppress(LockError), alone(lock, wait=False) as held:
+        if held:
             shutil.rmtree(place, ignore_errors=True)
-    finally:
-        os.close(lock)

@@ -1,7 +1,8 @@
 """The configuration of a fleet: that of a repository, for all of them, with tables for some.
 
 What a repository says of itself wins, key by key; below it stand the tables of the patterns that match its name, the
-last first, and below these what the file says for all.
+last first, and below these what the file says for all. What any of them leaves out (`ignore`, `exclude`,
+`per-path-ignores`) is left out.
 """
 
 from __future__ import annotations
@@ -12,7 +13,7 @@ from fnmatch import fnmatchcase
 from pathlib import Path
 from typing import Any
 
-from fixer.config import ConfigError, from_table, merged, parsed
+from fixer.config import ConfigError, from_table, laid_over, parsed
 from fixer.records import record
 from fixer.registry import all_rules
 
@@ -32,8 +33,8 @@ class FleetConfig:
         return str(self._for(name).get("leave-out", ""))
 
     def below(self, name: str) -> dict[str, Any]:
-        """What holds for a repository where its own file says nothing."""
-        found = merged(self.everywhere, self._for(name))
+        """What holds for a repository, below what its own file says."""
+        found = laid_over(self.everywhere, self._for(name))
         found.pop("leave-out", None)
         return found
 
@@ -41,7 +42,7 @@ class FleetConfig:
         found: dict[str, Any] = {}
         for pattern, table in self.tables.items():
             if fnmatchcase(name.lower(), pattern.lower()):
-                found = merged(found, table)
+                found = laid_over(found, table)
         return found
 
 

@@ -23,7 +23,8 @@ from multiprocessing.connection import Connection
 from pathlib import Path
 from typing import Any, TypeVar
 
-from fixer.fleet.clones import Tip, opened, remove_oldest, tip
+from fixer.fleet.clones import Room, Tip, found, opened
+from fixer.fleet.locks import LockError
 from fixer.fleet.looked import FORM, Looked, faults, found_of, kept, troubles
 from fixer.fleet.sources import Target, holds
 from fixer.forge.git import Git, GitError, Remote
@@ -93,6 +94,7 @@ def each_looked_at(looks: Sequence[Look], processes: int) -> Iterator[Looked]:
     if not looks:
         return
     how, tokens = looks[0].how, Tokens()
+    room = Room(how.clones)
     how.clones.mkdir(parents=True, exist_ok=True)
     with ThreadPoolExecutor(processes) as pool:
         answers = deque((each, pool.submit(_looked_at, each, tokens)) for each in looks)
@@ -104,10 +106,10 @@ def each_looked_at(looks: Sequence[Look], processes: int) -> Iterator[Looked]:
                 except (DiedError, GitHubError) as error:
                     yield Looked(each.target.name, why=str(error), passing=True)
                 if number % EVERY == 0:
-                    remove_oldest(how.clones)
+                    room.make()
         finally:
             pool.shutdown(cancel_futures=True)
-            remove_oldest(how.clones)
+            room.make()
 
 
 def _looked_at(look: Look, tokens: Tokens) -> Looked:
@@ -179,8 +181,7 @@ def look_at(look: Look) -> Looked:
     try:
         if target.folder:
             return _at_folder(look)
-        remote = Remote(target.url, look.token)
-        newest = tip(remote, look.how.clones)
+        remote, newest = found(Remote(target.url, look.token), look.how.clones)
         known = _file_of(look, newest)
         looked = kept(known)
         if looked is None:
@@ -188,10 +189,10 @@ def look_at(look: Look) -> Looked:
             _keep(known, looked)
         return looked
     except GitError as error:
-        return Looked(target.name, why=str(error), passing=True)
+        return Looked(target.name, why=str(error), passing=not error.final)
     except SessionError as error:
         return Looked(target.name, why="; ".join(error.errors))
-    except FileError as error:
+    except (FileError, LockError) as error:
         return Looked(target.name, why=str(error))
 
 

@@ -13,7 +13,8 @@ from typing import Any, Self
 
 from fixer.audit.needed import needed
 from fixer.disk import write_all
-from fixer.fleet.clones import Clone, opened, tip
+from fixer.fleet.clones import Clone, found, opened
+from fixer.fleet.locks import LockError
 from fixer.fleet.looking import How
 from fixer.fleet.sources import Target
 from fixer.fleet.standing import Standing
@@ -25,6 +26,9 @@ from fixer.session import SessionError
 
 DEPTH = 20
 """Commits of a branch that is there already which are fetched: those of ours, and what tells that others made none."""
+
+CLOSING = "close"
+"""What an order says whose round closes pull requests; all others propose them."""
 
 _STATES = {"closed": "closed", "others": "left alone", "archived": "archived"}
 """What a refusal means, where it is a person's word and no failure."""
@@ -96,7 +100,7 @@ class Job:
 
 
 def done(job: Job) -> Answer:
-    return closed(job) if job.order.action == "close" else proposed(job)
+    return closed(job) if job.order.action == CLOSING else proposed(job)
 
 
 def proposed(job: Job) -> Answer:
@@ -104,15 +108,17 @@ def proposed(job: Job) -> Answer:
     lists = {key: tuple(value) for key, value in job.order.how.items() if isinstance(value, list)}
     how = How(**{**job.order.how, **lists, "cache": job.cache})
     how.clones.mkdir(parents=True, exist_ok=True)
-    remote = Remote(job.target.url, job.token)
     try:
-        with opened(remote, tip(remote, how.clones), how.clones) as clone:
+        remote, newest = found(Remote(job.target.url, job.token), how.clones)
+        with opened(remote, newest, how.clones) as clone:
             return Answer(_proposed(job, how, clone, remote))
     except ProposalError as error:
         state = _STATES.get(error.kind, "failed")
         return Answer(Standing(name, state, error.url, why=str(error)), error.wait, error.passing)
     except GitError as error:
-        return Answer(Standing(name, "failed", why=str(error)), passing=True)
+        return Answer(Standing(name, "failed", why=str(error)), passing=not error.final)
+    except LockError as error:
+        return Answer(Standing(name, "failed", why=str(error)))
     except SessionError as error:
         return Answer(Standing(name, "failed", why="; ".join(error.errors)))
 
@@ -150,7 +156,7 @@ def closed(job: Job) -> Answer:
     known = job.known
     assert known is not None
     try:
-        _client(job).request("PATCH", f"/repos/{known.name}/pulls/{known.number}", {"state": "closed"})
+        _client(job).request("PATCH", f"/repos/{known.slug}/pulls/{known.number}", {"state": "closed"})
     except GitHubError as error:
         passing = error.uncertain or bool(error.wait)
         return Answer(Standing(known.name, "failed", known.url, why=str(error)), error.wait, passing)

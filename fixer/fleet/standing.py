@@ -6,7 +6,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import replace
 from typing import Any
 
-from fixer.forge.github import GitHub
+from fixer.forge.github import GitHub, Slug
 from fixer.records import record
 
 AT_ONCE = 100
@@ -23,6 +23,7 @@ query ($ids: [ID!]!) {
       mergeable
       reviewDecision
       headRefOid
+      repository { nameWithOwner isArchived }
       commits(last: 1) { nodes { commit { statusCheckRollup { state } } } }
       baseRef { target { ... on Commit { statusCheckRollup { state } } } }
     }
@@ -32,10 +33,12 @@ query ($ids: [ID!]!) {
 
 BAD = frozenset(("red", "conflict", "failed"))
 UNREADABLE = "checks not readable"
-SLOW = frozenset(("changes asked", "closed", "left alone", "archived", "red like its base", UNREADABLE))
+UNSEEN = "not visible"
+SLOW = frozenset(("changes asked", "closed", "left alone", "archived", UNSEEN, "red like its base", UNREADABLE))
 OPEN = frozenset(("open", "running", "green", "red", "red like its base", "conflict", "changes asked", UNREADABLE))
 """The states of a pull request that is not at its end."""
 
+_NOT_SHOWN = "GitHub shows it no more to this token: it was deleted, or moved to where this token may not look"
 _RUNNING = frozenset(("PENDING", "EXPECTED"))
 _RED = frozenset(("FAILURE", "ERROR"))
 
@@ -54,6 +57,11 @@ class Standing:
     why: str = ""
 
     @property
+    def slug(self) -> Slug:
+        """The repository of the pull request, by the name that it has in its address."""
+        return Slug.of("/".join(self.url.split("/")[:5]))
+
+    @property
     def level(self) -> str:
         """How loud a page says it."""
         if self.state in BAD:
@@ -65,6 +73,7 @@ def as_they_stand(known: Iterable[Standing], hub: GitHub) -> list[Standing]:
     """The same, with what GitHub says of each pull request now. Raises GitHubError."""
     all_known = list(known)
     found: dict[str, dict[str, Any]] = {}
+    unseen: set[str] = set()
     for part in _parts([one.node for one in all_known if one.node]):
         data, untold = hub.query(QUERY, {"ids": part})
         nodes = data.get("nodes")
@@ -72,7 +81,13 @@ def as_they_stand(known: Iterable[Standing], hub: GitHub) -> list[Standing]:
         for number, node in enumerate(nodes if isinstance(nodes, list) else []):
             if isinstance(node, dict) and isinstance(node.get("id"), str):
                 found[node["id"]] = node | {"untold": number in blind}
-    return [_now(one, found[one.node]) if one.node in found else one for one in all_known]
+        unseen |= {part[int(path[1])] for path in untold if path[:1] == ("nodes",) and len(path) == 2}
+    return [
+        _now(one, found[one.node]) if one.node in found
+        else replace(one, state=UNSEEN, why=_NOT_SHOWN) if one.node in unseen
+        else one
+        for one in all_known
+    ]  # fmt: skip
 
 
 def _parts(nodes: Sequence[str]) -> Iterator[Sequence[str]]:
@@ -82,15 +97,23 @@ def _parts(nodes: Sequence[str]) -> Iterator[Sequence[str]]:
 
 def _now(known: Standing, node: dict[str, Any]) -> Standing:
     state, why = _state(node)
-    if state in OPEN and known.commit and node.get("headRefOid") not in (None, known.commit):
-        why = "; ".join(filter(None, (why, "somebody has pushed to the branch since")))
-    return replace(known, state=state, why=why)
+    said = [why]
+    if state in OPEN and known.state == "failed":
+        state, said = "failed", [known.why]
+    elif state in OPEN and known.commit and node.get("headRefOid") not in (None, known.commit):
+        said.append("somebody has pushed to the branch since")
+    name = _place(node).get("nameWithOwner")
+    if isinstance(name, str) and name.lower() != known.name.lower():
+        said.append(f"it is {name} now")
+    return replace(known, state=state, url=str(node.get("url") or known.url), why="; ".join(filter(None, said)))
 
 
 def _state(node: dict[str, Any]) -> tuple[str, str]:
     """What stands most in the way comes first: a person's word, then a conflict, then the checks."""
     if node.get("state") in ("MERGED", "CLOSED"):
         return node["state"].lower(), ""
+    if _place(node).get("isArchived"):
+        return "archived", "its pull request is still open there"
     if node.get("reviewDecision") == "CHANGES_REQUESTED":
         return "changes asked", ""
     if node.get("mergeable") == "CONFLICTING":
@@ -105,6 +128,12 @@ def _state(node: dict[str, Any]) -> tuple[str, str]:
     if not checks and node.get("untold"):
         return UNREADABLE, "this token may not read them: it needs checks and commit statuses, each to read"
     return ("green", "") if checks == "SUCCESS" else ("open", "")
+
+
+def _place(node: dict[str, Any]) -> dict[str, Any]:
+    """The repository in which it stands."""
+    found = node.get("repository")
+    return found if isinstance(found, dict) else {}
 
 
 def _first(commits: Any) -> Any:

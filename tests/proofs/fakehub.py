@@ -13,6 +13,7 @@ import json
 import math
 import os
 import re
+import shutil
 import socket
 import subprocess
 import threading
@@ -82,10 +83,11 @@ class Pull:
     checks: str = ""
     review: str = ""
     mergeable: str = "MERGEABLE"
+    node: str = ""
+    """Its id for GraphQL, which stays when the repository gets another name."""
 
-    @property
-    def node(self) -> str:
-        return f"PR_{self.repository}#{self.number}"
+    def __post_init__(self) -> None:
+        self.node = self.node or f"PR_{self.repository}#{self.number}"
 
 
 @dataclass
@@ -138,6 +140,8 @@ class FakeHub:
         self.faults: list[Fault] = []
         self.requests: list[str] = []
         self.forks: dict[str, str] = {}
+        self.moved: dict[str, str] = {}
+        """Names that repositories had once, with those that they have now."""
         self.about: dict[str, dict[str, Any]] = {}
         self.app, self.app_key = "", ""
         """The client id of an app, and its public key."""
@@ -187,6 +191,22 @@ class FakeHub:
         with (self.folder / f"{slug}.git/protected").open("a") as file:
             file.write(f"refs/heads/{branch}\n")
 
+    def move(self, slug: str, to: str) -> None:
+        """Rename a repository, or hand it over to another account: who asks for the old name is led on."""
+        with self.lock:
+            (self.folder / to).parent.mkdir(parents=True, exist_ok=True)
+            (self.folder / f"{slug}.git").rename(self.folder / f"{to}.git")
+            self.moved[slug] = to
+            for pull in self.pulls:
+                if pull.repository == slug:
+                    owner = to.partition("/")[0] if pull.head_owner == slug.partition("/")[0] else pull.head_owner
+                    pull.repository, pull.head_owner = to, owner
+
+    def delete(self, slug: str) -> None:
+        with self.lock:
+            shutil.rmtree(self.folder / f"{slug}.git")
+            self.pulls = [pull for pull in self.pulls if pull.repository != slug]
+
     def git(self, path: Path, *arguments: str) -> str:
         environment = {**os.environ, "GIT_CONFIG_GLOBAL": os.devnull}
         done = subprocess.run(["git", "-C", str(path), *arguments], capture_output=True, text=True, env=environment)
@@ -201,6 +221,7 @@ class FakeHub:
     # -- the API ------------------------------------------------------------------------------------------------
 
     def answer(self, method: str, path: str, query: dict[str, str], body: Any, token: Token) -> tuple[int, Any]:
+        path = self._led_on(method, path)
         for route_method, pattern, function in (*ROUTES, *APP_ROUTES):
             match = re.fullmatch(pattern, path)
             if method == route_method and match:
@@ -208,6 +229,18 @@ class FakeHub:
                 with self.lock:
                     return function(self, token, query, body, **groups)
         raise RefusedError(404, "Not Found")
+
+    def _led_on(self, method: str, path: str) -> str:
+        """GitHub leads a request for an old name to an address that holds a number in place of the name."""
+        numbered = re.fullmatch(r"/repositories/(\d+)(/.*|)", path)
+        if numbered:
+            return f"/repos/{list(self.moved.values())[int(numbered[1])]}{numbered[2]}"
+        named = re.fullmatch(r"/repos/([^/]+/[^/]+)(/.*|)", path)
+        if named and named[1] in self.moved and not (self.folder / f"{named[1]}.git").is_dir():
+            there = f"{self.url}/api/v3/repositories/{list(self.moved).index(named[1])}{named[2]}"
+            status = 301 if method == "GET" else 307
+            raise RefusedError(status, "Moved Permanently", headers={"Location": there})
+        return path
 
     def path_of(self, slug: str) -> Path:
         path = self.folder / f"{slug}.git"
@@ -301,6 +334,10 @@ class FakeHub:
             "mergeable": pull.mergeable,
             "reviewDecision": pull.review or None,
             "headRefOid": tip or pull.head_sha,
+            "repository": {
+                "nameWithOwner": pull.repository,
+                "isArchived": (self.folder / f"{pull.repository}.git/archived").exists(),
+            },
             "commits": {"nodes": [{"commit": {"statusCheckRollup": rollup(pull.checks)}}]},
             "baseRef": {"target": {"statusCheckRollup": rollup(self.base_checks.get(pull.repository, ""))}},
         }
@@ -451,22 +488,24 @@ def get_user(hub: FakeHub, token: Token, query: dict[str, str], body: Any) -> An
 
 
 def graphql(hub: FakeHub, token: Token, query: dict[str, str], body: Any) -> Answer:
-    """The one question that is asked: many pull requests by their ids. An id that is unknown gives null."""
+    """The one question that is asked: many pull requests by their ids. An unknown id gives null, and an error."""
     by_node = {pull.node: pull for pull in hub.pulls}
     ids = body["variables"]["ids"]
     if len(ids) > 100:
         return 200, {"data": None, "errors": [{"type": "ARGUMENT_LIMIT", "message": "more than 100 ids"}]}
     nodes = [hub.show_node(by_node[name]) if name in by_node else None for name in ids]
-    if token.checks:
-        return 200, {"data": {"nodes": nodes}}
-    errors = []
+    errors = [
+        {"type": "NOT_FOUND", "path": ["nodes", number], "message": f"Could not resolve to a node with the id {name!r}"}
+        for number, name in enumerate(ids)
+        if name not in by_node
+    ]
     for number, node in enumerate(nodes):
-        if node is not None:
+        if node is not None and not token.checks:
             node["commits"]["nodes"][0]["commit"]["statusCheckRollup"] = None
             path = ["nodes", number, "commits", "nodes", 0, "commit", "statusCheckRollup"]
             message = "Resource not accessible by personal access token"
             errors.append({"type": "FORBIDDEN", "path": path, "message": message})
-    return 200, {"data": {"nodes": nodes}, "errors": errors}
+    return 200, {"data": {"nodes": nodes}, **({"errors": errors} if errors else {})}
 
 
 # -- apps -------------------------------------------------------------------------------------------------------
@@ -652,9 +691,15 @@ class _Handler(BaseHTTPRequestHandler):
             return
         token = self._token() if authorization and authorization[0].lower().startswith("basic ") else None
         pushing = "receive-pack" in self.path
-        owner = parts.path.split("/")[1]
+        owner, name = parts.path.split("/")[1:3]
         if token is None:
             self._send(401, b"", {"WWW-Authenticate": 'Basic realm="fakehub"'})
+            return
+        slug = f"{owner}/{name.removesuffix('.git')}"
+        if not (self.hub.folder / f"{slug}.git").is_dir():
+            now = self.hub.moved.get(slug)
+            there = f"{self.hub.url}{self.path.replace(slug, now, 1)}" if now else ""
+            self._send(301 if now else 404, b"Repository not found.", {"Location": there} if now else {})
             return
         if pushing and not (token.push or token.login == owner):
             self._send(

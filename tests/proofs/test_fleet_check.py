@@ -15,7 +15,7 @@ import pytest
 from click.testing import CliRunner, Result
 
 from fixer.cli import main
-from fixer.fleet.clones import opened, remove_oldest, tip
+from fixer.fleet.clones import Room, opened, tip
 from fixer.fleet.looking import DiedError, How, Look, in_own_process, look_at
 from fixer.fleet.sources import Target, Wanted, from_organisation
 from fixer.forge import github
@@ -200,26 +200,31 @@ def test_the_oldest_clones_go_and_none_that_is_in_use(hub: FakeHub, tmp_path: Pa
     with opened(remotes["a"], tip(remotes["a"], tmp_path), tmp_path) as first:
         pass
     with opened(remotes["b"], tip(remotes["b"], tmp_path), tmp_path) as second:
-        remove_oldest(tmp_path, 0)
+        Room(tmp_path, 0).make()
 
         assert not first.root.exists()
         assert second.root.exists()
-    remove_oldest(tmp_path, 0)
+    Room(tmp_path, 0).make()
     assert not second.root.exists()
 
 
 def test_the_fleets_configuration_holds_below_the_repositorys_own(hub: FakeHub, tmp_path: Path) -> None:
     hub.seed("acme/a", {"Dockerfile": DOCKERFILE})
-    hub.seed("acme/b", {"Dockerfile": DOCKERFILE, ".fhfix.toml": b"ignore = []\n"})
+    own = b'ignore = ["outdated-action"]\nmin-severity = "note"\n'
+    hub.seed("acme/b", {"Dockerfile": DOCKERFILE, ".github/workflows/ci.yml": CI, ".fhfix.toml": own})
     hub.seed("acme/c", {"Dockerfile": DOCKERFILE})
     config = tmp_path / "fleet.toml"
-    config.write_text('ignore = ["root-user"]\n[repositories."acme/c"]\nleave-out = "frozen until May"\n')
+    config.write_text(
+        'ignore = ["leaky-builder-stage"]\nmin-severity = "error"\n'
+        '[repositories."acme/c"]\nleave-out = "frozen until May"\n'
+    )
 
     done = check(tmp_path, "--fleet-config", str(config), "--format", "json")
 
     said = json.loads(done.stdout)
     rules: dict[str, set[Any]] = {each["name"]: {f["rule"] for f in each["found"]} for each in said["repositories"]}
-    assert ["root-user" in rules[name] for name in ("acme/a", "acme/b")] == [False, True]
+    assert ["root-user" in rules[name] for name in ("acme/a", "acme/b")] == [False, True]  # its own level counts
+    assert {"outdated-action", "leaky-builder-stage"} & rules["acme/b"] == set()  # what either leaves out is left out
     assert list(rules) == ["acme/a", "acme/b"]
     assert "acme/c is left out: frozen until May" in done.stderr
 
