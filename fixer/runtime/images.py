@@ -116,11 +116,6 @@ class Image:
         last = self.stage.last("WORKDIR")
         return self._folders[last.index] if last is not None else "/"
 
-    @property
-    def user(self) -> str:
-        last = self.stage.last("USER")
-        return last.text.partition(":")[0] if last is not None else ""
-
     def command(self, op: str) -> tuple[Instruction, list[str] | str] | None:
         """ENTRYPOINT or CMD: words of the JSON form, or shell code. A new ENTRYPOINT resets the CMD of a base."""
         instruction = self.stage.last(op)
