@@ -24,7 +24,7 @@ from fixer.languages.makefile import targets
 from fixer.languages.shell import Script
 from fixer.languages.tables import natural
 from fixer.model import FileError, Span
-from fixer.records import entity
+from fixer.records import record
 from fixer.runtime.places import Place
 
 if TYPE_CHECKING:
@@ -50,7 +50,7 @@ class Build(NamedTuple):
     writes: tuple[str, ...] = ()
 
 
-@entity
+@record
 class Image:
     """What a stage of a Dockerfile makes, and everything that builds it. `context` is None where it is not known."""
 
@@ -176,7 +176,7 @@ def _inside(path: str, target: str, source: str, *, into: bool) -> Iterator[str]
         yield source
 
 
-@entity
+@record
 class Images:
     """Every image that the repository's Dockerfiles make. `unknown` are builds that cannot be followed."""
 

@@ -61,7 +61,6 @@ class ScriptPrograms:
 
     @classmethod
     def detect(cls, repository: Repository) -> Self:
-        compositions, images = repository.fact(Compositions), repository.fact(Images)
         found: list[Program] = []
         for path in repository.ending("", ".sh", ".bash", ".mk"):
             if not _SCRIPT.search(path) or not _STARTS.search(repository.text(path)):
@@ -75,6 +74,7 @@ class ScriptPrograms:
             values = tuple(reversed(followed.exported))
             files = [value.place.path for value in values if is_env_file(value.place.path)]
             environment = Environment(values, _holder(files, place, repository))
+            compositions = repository.fact(Compositions)
             reaches = tuple(_on_the_machine(values, compositions.servers if compositions else ()))
             found.append(
                 Program(
@@ -91,7 +91,7 @@ class ScriptPrograms:
                 )
             )
             for started in here:
-                found += contained(started, place, "script", compositions, images, repository)
+                found += contained(started, place, "script", repository)
         return cls(tuple(found))
 
 
