@@ -239,7 +239,11 @@ class Command:
         found: list[Command] = []
         node = self.node
         while (parent := node.parent) is not None and parent.type in ("pipeline", "redirected_statement"):
-            later = [stage for stage in parent.named_children if stage.start_byte >= node.end_byte]
+            # What is computed for a file's name reads nothing; a pipe stands behind a here-document.
+            beside = [
+                each for each in parent.named_children if each.type not in ("file_redirect", "herestring_redirect")
+            ]
+            later = [stage for stage in beside if stage.start_byte >= node.end_byte]
             found += [c for stage in later if (c := self.script.first_command(stage)) is not None]
             node = parent
         return tuple(found)
@@ -752,6 +756,9 @@ def _all(root: Node, kind: str) -> Iterator[Node]:
 def _word(node: Node, text: str) -> Word:
     value, literal = _unquoted(node, text)
     return Word(value, node.start_byte, node.end_byte, literal)
+
+
+_FILES = ("file_redirect", "herestring_redirect")
 
 
 def _patterns(item: Node, text: str) -> list[str]:
