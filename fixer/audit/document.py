@@ -120,8 +120,9 @@ def markdown(audit: Audit) -> str:
         "## How to read this",
         "A box is ticked where the rule looked at this tree and found nothing. That is all a tick says: whether the"
         " jobs pass, and whether secrets have the right values, only a run shows. Findings that an exclusion, a"
-        " baseline or a comment leaves out are not listed, and keep their box open. Hours are those of the audit that"
-        " the rules come from, for the work by hand.",
+        " baseline, a comment or the profile leaves out are not listed, and keep their box open; `--profile audit` also"
+        " lists practices that are missing. Hours are those of the audit that the rules come from, for the work by hand"
+        " that is left.",
     ]
     return "\n\n".join(blocks) + "\n"
 

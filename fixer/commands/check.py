@@ -42,6 +42,7 @@ def check(
     """Show the findings below PATH (default: the current folder). Changes nothing."""
     report = opened.check()
     read = opened.repository.read
+    command = same_repository("apply", click.get_current_context())
     if write_baseline is not None:
         from fixer.ignores import baseline_text
 
@@ -72,7 +73,6 @@ def check(
             annotate(report, read, "the summary of the job has them all" if file else "`fhfix check` prints them all")
         )
         if file:
-            command = same_repository("apply", click.get_current_context())
             save(summary_of_a_job(report, read, command), Path(file), opened.repository.root, more=True)
     elif statistics:
         from fixer.show.statistics import statistics_text
@@ -81,7 +81,7 @@ def check(
     else:
         from fixer.show.text import text
 
-        put(text(report, read, verbose=verbose, quiet=quiet))
+        put(text(report, read, verbose=verbose, quiet=quiet, command=command))
     if form == "text":
         say_problems(report)
     say_nothing_read(opened, report)

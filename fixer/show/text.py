@@ -19,8 +19,10 @@ MESSAGES = 3
 """How many different messages of a group are shown unless all are asked for."""
 
 
-def text(report: Report, read: Read, *, verbose: bool = False, quiet: bool = False) -> str:
-    """Coloured; `click.echo` takes the colour away where it is not wanted.
+def text(
+    report: Report, read: Read, *, verbose: bool = False, quiet: bool = False, command: str = "fhfix apply"
+) -> str:
+    """Coloured; `click.echo` takes the colour away where it is not wanted. `command` makes the fixes of these findings.
 
     `quiet` gives one line per finding, in the order of the files. `verbose` says each finding on its own, with its line
     of the file and what a fix changes.
@@ -36,7 +38,7 @@ def text(report: Report, read: Read, *, verbose: bool = False, quiet: bool = Fal
         else:
             lines += _group(group, read, config)
     fixable = any(isinstance(reported.finding.cure, Fix) for reported in report.findings)
-    more = " `fhfix apply --dry-run` shows the fixes." if fixable else ""
+    more = f" `{visible(command)} --dry-run` shows the fixes." if fixable else ""
     lines.append(click.style(summary(report) + more, bold=True))
     if report.coverage is not None and (said := looked_at(report.coverage)):
         lines.append(said)

@@ -113,8 +113,9 @@ def check(
         wanted = [
             (settings, database)
             for settings in project.modules.values()
+            if settings.role not in ("test", "development") and not project.is_left_over(settings.path)
             for database in settings.databases
-            if settings.role not in ("test", "development") and _is_for_production(database)
+            if _is_for_production(database)
         ]
         here_alone = [database for _, database in wanted if _is_replaced(database, [other for _, other in wanted])]
         wanted = [(settings, database) for settings, database in wanted if database not in here_alone]
@@ -412,7 +413,7 @@ def _not_kept(said: _Said, wanted: _Wanted, lack: str, reason: str) -> None:
     if value == 0:
         return
     wanted.zero = last
-    wanted.lacks.append(f"{lack} ({last.at})")
+    wanted.lacks.append(lack)
     wanted.effects.append(f"{said.at}.CONN_MAX_AGE: 0{_unless(last)}; {reason}")
 
 
