@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 import yaml
-from botocore.exceptions import ParamValidationError
+from botocore.exceptions import ParamValidationError  # type: ignore[import-untyped]
 
 from tests.fixture_cases import FIXTURES
 from tests.proofs.aws import Aws, emulator
