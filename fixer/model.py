@@ -454,11 +454,11 @@ class Rule:
     def options(self) -> tuple[Option, ...]:
         return self.options_type.declared()
 
-    @property
+    @cached_property
     def id(self) -> str:
         return self.module.rpartition(".")[2].replace("_", "-")
 
-    @property
+    @cached_property
     def pack(self) -> str:
         """The folder of the rule: `ci` for `transforms.ci.silent_type_check`."""
         return self.module.rpartition(".")[0].rpartition(".")[2]

@@ -75,10 +75,25 @@ class Asking:
     def problems_by_path(self) -> tuple[FileError, ...]:
         return tuple(self.problems[path] for path in sorted(self.problems))
 
+    def all_findings(self, rules: Sequence[Rule], repository: Repository) -> list[list[Reported]]:
+        """What each of these rules finds. A rule about what the run itself tells is asked last: the findings of the
+        others are a part of it."""
+        reported: dict[str, list[Reported]] = {}
+        about_the_run = [rule for rule in rules if repository.tells_any(rule.needs)]
+        others = [rule for rule in rules if rule not in about_the_run]
+        for group in (others, *([rule] for rule in about_the_run)):
+            found = [list(self._asked(rule, repository)) for rule in group]
+            repository.ignored(path for findings in found for path in _new_paths(findings))  # git is asked once for all
+            for rule, findings in zip(group, found, strict=True):
+                reported[rule.id] = self._reported(rule, findings, repository)
+        return [reported[rule.id] for rule in rules]
+
     def findings(self, rule: Rule, repository: Repository) -> list[Reported]:
+        (found,) = self.all_findings([rule], repository)
+        return found
+
+    def _reported(self, rule: Rule, findings: Iterable[Finding], repository: Repository) -> list[Reported]:
         found: list[Reported] = []
-        findings = list(self._asked(rule, repository))
-        repository.ignored(_new_paths(findings))  # git is asked once for all of them
         for finding in findings:
             try:
                 with limited(DOCUMENT):
@@ -373,6 +388,8 @@ def _given(asks: tuple[Asked, ...], repository: Repository, options: RuleOptions
 def _fault(rule: Rule, path: str, error: Exception) -> Fault:
     import traceback
 
+    if isinstance(error.__cause__, KeyboardInterrupt):
+        raise error.__cause__  # a signal: Python 3.11 wraps what is raised in a `__set_name__`, while a class is made
     where = traceback.extract_tb(error.__traceback__)[-1]
     return Fault(
         rule.id, path, f"{type(error).__name__}: {error} ({PurePosixPath(where.filename).name}:{where.lineno})"
