@@ -25,6 +25,21 @@ class Stopped(KeyboardInterrupt):
         self.number = number
 
 
+class Stoppable:
+    """While a command is at work a signal that asks the process to end raises `Stopped`. Before and after that there is
+    nothing to take back, and it ends the process without a word."""
+
+    def __enter__(self) -> None:
+        for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+            if signal.getsignal(number) is signal.SIG_DFL:  # `nohup` and a shell's background jobs ignore some
+                signal.signal(number, _stop)
+
+    def __exit__(self, *_: object) -> None:
+        for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+            if signal.getsignal(number) is _stop:
+                signal.signal(number, signal.SIG_DFL)
+
+
 def _stop(number: int, frame: FrameType | None) -> None:
     raise Stopped(number)
 
@@ -32,11 +47,8 @@ def _stop(number: int, frame: FrameType | None) -> None:
 def main() -> None:
     from fixer.cli import main as command_line
 
-    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
-        if signal.getsignal(number) is signal.SIG_DFL:  # `nohup` and a shell's background jobs ignore some
-            signal.signal(number, _stop)
     try:
-        command_line()
+        command_line(obj=Stoppable())
     except SystemExit as stop:
         if isinstance(stop.code, int):
             _end(stop.code)

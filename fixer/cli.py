@@ -5,8 +5,9 @@ from __future__ import annotations
 import os
 import signal
 import sys
+from contextlib import nullcontext
 from importlib import import_module
-from typing import Any
+from typing import Any, NoReturn
 
 import click
 
@@ -44,18 +45,18 @@ class Lazy(click.Group):
 
     def invoke(self, ctx: click.Context) -> Any:
         try:
-            return super().invoke(ctx)
+            with ctx.obj or nullcontext():  # what the process does when it is told to end meanwhile
+                return super().invoke(ctx)
         except (KeyboardInterrupt, click.Abort) as stop:
-            # A question that is not answered comes before all writing.
-            say("stopped; nothing was written" if isinstance(stop, click.Abort) else "stopped")
-            # 128 + the signal, as shells have it: 1 would say that something was found.
-            sys.exit(128 + int(getattr(stop, "number", signal.SIGINT)))
+            _end_stopped(stop)
         except click.ClickException as error:
             refuse(error)
             sys.exit(error.exit_code)
         except (click.exceptions.Exit, OSError):
             raise
         except Exception as error:
+            if isinstance(error.__cause__, KeyboardInterrupt):  # Python 3.11 wraps what is raised in a `__set_name__`
+                _end_stopped(error.__cause__)
             if ctx.params.get("debug"):
                 raise
             import traceback
@@ -76,6 +77,13 @@ class Lazy(click.Group):
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         with formatter.section("Commands"):
             formatter.write_dl(list(COMMANDS.items()))
+
+
+def _end_stopped(stop: KeyboardInterrupt | click.Abort) -> NoReturn:
+    # A question that is not answered comes before all writing.
+    say("stopped; nothing was written" if isinstance(stop, click.Abort) else "stopped")
+    # 128 + the signal, as shells have it: 1 would say that something was found.
+    sys.exit(128 + int(getattr(stop, "number", signal.SIGINT)))
 
 
 def _version(context: click.Context, _: click.Parameter, wanted: bool) -> None:

@@ -107,13 +107,14 @@ def place_in(root: Path, file: Path) -> str:
 
 
 @contextmanager
-def written(root: Path, file: Path, *, new: bool = False) -> Iterator[int]:
-    """An empty file, open to be written: one that a person named. `new` refuses one that is there.
+def written(root: Path, file: Path, *, new: bool = False, more: bool = False) -> Iterator[int]:
+    """An empty file, open to be written: one that a person named. `new` refuses one that is there, `more` goes on at
+    its end.
 
     Links below `root` may have come with the repository, and are refused; others are the person's own.
     """
     place = place_in(root, file)
-    flags = os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC | (os.O_EXCL if new else 0)
+    flags = os.O_WRONLY | os.O_CREAT | os.O_CLOEXEC | (os.O_APPEND if more else os.O_TRUNC) | (os.O_EXCL if new else 0)
     if place:
         with folder_of(root, place) as (folder, name):
             handle = _opened(name, flags | os.O_NOFOLLOW | os.O_NONBLOCK, folder, place)

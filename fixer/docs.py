@@ -71,7 +71,7 @@ def explanation(rule: Rule, tiers: Iterable[str] = ()) -> str:
     facts = [f"pack `{rule.pack}`"]
     if rule.audit:
         facts.append("audit " + ", ".join(rule.audit))
-    facts += [f"level {rule.level}", f"profile {rule.profile}"]
+    facts += [f"level {rule.level}", f"profile {rule.profile}", *["about security"] * rule.security]
     if named := ", ".join(tiers):
         facts.append(f"fixes: {named}")
     lines = [f"# {rule.id}", "", rule.explanation or rule.summary, "", "## Selecting and ignoring", ""]

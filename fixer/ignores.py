@@ -10,7 +10,7 @@ from __future__ import annotations
 import json
 import re
 import subprocess
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from functools import lru_cache
 from pathlib import Path
@@ -19,7 +19,7 @@ from typing import Any
 from fixer import disk
 from fixer.model import FileError, Reported, Rule, Source, Span
 from fixer.records import record
-from fixer.selectors import matches
+from fixer.selectors import names_of, spellings
 from fixer.surroundings import inherited
 
 BASELINE_VERSION = 1
@@ -41,6 +41,8 @@ class Comment:
     names: tuple[str, ...]
     names_span: Span
     whole_file: bool
+    spellings: frozenset[str]
+    """The names, as rules are asked for them."""
 
 
 @lru_cache(maxsize=64)
@@ -58,7 +60,7 @@ def comments(source: Source) -> tuple[Comment, ...]:
         inside = Span(*match.span("names")) if match["names"] is not None else Span(match.end(), match.end())
         said = match[0].rstrip()
         span = Span(match.start(), match.start() + len(said))
-        found.append(Comment(said, span, names, inside, match["file"] is not None))
+        found.append(Comment(said, span, names, inside, match["file"] is not None, spellings(names)))
     return tuple(found)
 
 
@@ -74,21 +76,27 @@ def _lines(text: str) -> tuple[str, ...]:
 
 
 def file_ignored(rule: Rule, source: Source) -> bool:
-    return any(_names(line, rule, whole_file=True) for line in _about_the_file(source.text))
+    return not _names_about_file(source.text).isdisjoint(names_of(rule))
 
 
 @lru_cache(maxsize=64)
-def _about_the_file(text: str) -> tuple[str, ...]:
-    """The lines of their own that may speak of the whole file."""
-    lines = _lines(text) if speaks(text) else ()
-    return tuple(line for line in lines if "ignore-file" in line and line.lstrip().startswith("#"))
+def _names_about_file(text: str) -> frozenset[str]:
+    """What the lines of their own name that speak of the whole file."""
+    lines = _lines(text) if "ignore-file" in text and speaks(text) else ()
+    return spellings(
+        name
+        for line in lines
+        if "ignore-file" in line and line.lstrip().startswith("#")
+        for name in _names_in(line, whole_file=True)
+    )
 
 
 def ignored_by_comment(reported: Reported, source: Source) -> bool:
     if not speaks(source.text):
         return False
     lines = _lines(source.text)
-    return any(_names(lines[line - 1], reported.rule, whole_file=False) for line in lines_about(reported, source))
+    names = names_of(reported.rule)
+    return any(not _names_on(lines[line - 1]).isdisjoint(names) for line in lines_about(reported, source))
 
 
 ABOVE = 50
@@ -107,11 +115,16 @@ def lines_about(reported: Reported, source: Source) -> range:
     return range(last, at - 1, -1)
 
 
-def _names(line: str, rule: Rule, *, whole_file: bool) -> bool:
-    return any(
-        bool(found[1]) == whole_file and any(matches(name.strip(), rule) for name in found[2].split(","))
-        for found in _COMMENT.finditer(line)
-    )
+@lru_cache(maxsize=256)
+def _names_on(line: str) -> frozenset[str]:
+    """What a line names that speaks of itself, or of what stands below it; one line may have many findings."""
+    return spellings(_names_in(line, whole_file=False))
+
+
+def _names_in(line: str, *, whole_file: bool) -> Iterator[str]:
+    for found in _COMMENT.finditer(line):
+        if bool(found[1]) == whole_file:
+            yield from (name.strip() for name in found[2].split(","))
 
 
 # -- baseline -----------------------------------------------------------------------------------------------------

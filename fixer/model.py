@@ -402,6 +402,11 @@ class Rule:
     `applies` says whether there is anything to judge, a deployment say, where a file of that kind is not enough: its
     parameters are asked for in the same way, and one file for which it is true is enough. A criterion that had nothing
     to judge is not met, but not applicable.
+
+    `partly`, asked in the same way where something is found, says what of the criterion is so all the same: the
+    containers' metrics are exported, say, and those of the application are not. Empty where nothing is.
+
+    `security`: what it finds is a way in, or lets secrets out; how bad that is says its level.
     """
 
     module: str
@@ -413,6 +418,8 @@ class Rule:
     level: Level = Level.WARNING
     profile: Profile = Profile.DEFAULT
     applies: Callable[..., bool] | None = None
+    partly: Callable[..., str] | None = None
+    security: bool = False
 
     @cached_property
     def asks(self) -> tuple[Asked, ...]:
@@ -423,6 +430,11 @@ class Rule:
     def asks_whether(self) -> tuple[Asked, ...]:
         """The parameters of `applies`; none where having the subject is enough."""
         return _asks(self.applies) if self.applies is not None else ()
+
+    @cached_property
+    def asks_what_holds(self) -> tuple[Asked, ...]:
+        """The parameters of `partly`."""
+        return _asks(self.partly) if self.partly is not None else ()
 
     @property
     def subject(self) -> Asked:
@@ -442,11 +454,11 @@ class Rule:
     def options(self) -> tuple[Option, ...]:
         return self.options_type.declared()
 
-    @property
+    @cached_property
     def id(self) -> str:
         return self.module.rpartition(".")[2].replace("_", "-")
 
-    @property
+    @cached_property
     def pack(self) -> str:
         """The folder of the rule: `ci` for `transforms.ci.silent_type_check`."""
         return self.module.rpartition(".")[0].rpartition(".")[2]

@@ -60,6 +60,7 @@ _OWN = (".fhfix.toml", ".fhfix.schema.json")
 
 D = TypeVar("D", bound=Document)
 F = TypeVar("F")
+P = TypeVar("P")
 
 
 class Fact(Protocol):
@@ -69,13 +70,27 @@ class Fact(Protocol):
     def detect(cls, repository: Repository) -> Self | None: ...
 
 
+class Part(Protocol):
+    """What one file says of that: facts about many files are put together from such parts."""
+
+    @classmethod
+    def detect(cls, repository: Repository, path: str) -> Self | None: ...
+
+
+class _Key(NamedTuple):
+    """Names a fact, or a part of one by the path of its file."""
+
+    kind: type[Any]
+    path: str = ""
+
+
 class _Made(NamedTuple):
     """A fact, what it `asked` of the files, and the facts that it `used`. It is `sound` while all that it asked for has
     the same answer."""
 
     fact: Any
     asked: set[str]
-    used: dict[type[Any], Any]
+    used: dict[_Key, Any]
     sound: bool = True
 
 
@@ -130,8 +145,8 @@ class Repository:
         self._documents: dict[str, Document | FileError] = {}
         self._parsed: dict[tuple[str, type[Document]], Document | FileError] = {}
         self._sources: dict[str, Source | FileError] = {}
-        self._facts: dict[type[Any], Any] = {}
-        self._made: dict[type[Any], _Made] = {}
+        self._facts: dict[_Key, Any] = {}
+        self._made: dict[_Key, _Made] = {}
         self._told: dict[type[Any], Any] = {}
         self._making: list[_Made] = []
         self._share: frozenset[str] | None = None
@@ -149,8 +164,8 @@ class Repository:
         added = any(path not in self._names for path in changed)
         touched = set(changed).union(*(_answered_by(path) for path in changed if path not in self._names))
         after._made = {
-            kind: made._replace(sound=made.sound and made.asked.isdisjoint(touched))
-            for kind, made in self._made.items()
+            key: made if made.asked.isdisjoint(touched) else made._replace(sound=False)
+            for key, made in self._made.items()
         }
         after._documents = {p: d for p, d in self._documents.items() if p not in changed}
         after._documents |= {p: made for p, made in changed.items() if not isinstance(made, Source)}
@@ -183,9 +198,9 @@ class Repository:
 
     def told(self, fact: object) -> Repository:
         """The same picture with a fact that no file tells; what followed from another such fact is forgotten."""
-        for kind in [kind for kind, made in self._made.items() if _TOLD in made.asked]:
-            del self._made[kind]
-            self._facts.pop(kind, None)
+        for key in [key for key, made in self._made.items() if _TOLD in made.asked]:
+            del self._made[key]
+            self._facts.pop(key, None)
         picture = copy.copy(self)
         picture._told = {**self._told, type(fact): fact}
         return picture
@@ -502,25 +517,32 @@ class Repository:
         if kind in self._told:
             self._note(_TOLD)
             return cast("F", self._told[kind])
-        found = self._fact(kind)
+        return cast("F | None", self._used(_Key(kind)))
+
+    def part(self, kind: type[P], path: str) -> P | None:
+        """What one file says of a fact. Where another file changes, it stays what it is."""
+        return cast("P | None", self._used(_Key(kind, path)))
+
+    def _used(self, key: _Key) -> Any:
+        found = self._fact(key)
         if self._making:
-            self._making[-1].used[kind] = found
-        return cast("F | None", found)
+            self._making[-1].used[key] = found
+        return found
 
-    def _fact(self, kind: type[Any]) -> Any:
-        if kind not in self._facts:
-            made = self._made.get(kind)
+    def _fact(self, key: _Key) -> Any:
+        if key not in self._facts:
+            made = self._made.get(key)
             if made is None or not made.sound or any(self._fact(used) is not was for used, was in made.used.items()):
-                made = self._made[kind] = self._newly_made(kind, made)
-            self._facts[kind] = made.fact
-        return self._facts[kind]
+                made = self._made[key] = self._newly_made(key, made)
+            self._facts[key] = made.fact
+        return self._facts[key]
 
-    def _newly_made(self, kind: type[Fact], before: _Made | None) -> _Made:
+    def _newly_made(self, key: _Key, before: _Made | None) -> _Made:
         """A fact that is made anew and is what it was remains the same object: what rests on it need not be made
         again, nor need rules be asked again that asked for it."""
         self._making.append(_Made(None, set(), {}))
         try:
-            fact = kind.detect(self)
+            fact = key.kind.detect(self, key.path) if key.path else key.kind.detect(self)
         finally:
             made = self._making.pop()
         return made._replace(fact=before.fact if before is not None and fact == before.fact else fact)

@@ -26,13 +26,13 @@ _BETWEEN = re.compile(r"\s*(?:\\|&&|,)?\s*")
 
 
 class Quoted(str):
-    """One word of a script, quoted where it must be. Only `fixer.languages.shell` makes these."""
+    """One word of a script, quoted where it must be. Only `fixer.languages.shell.quoting` makes these."""
 
     __slots__ = ()
 
 
 class Inside(str):
-    """Text as it stands between the double quotes of a script. Only `fixer.languages.shell` makes these."""
+    """Text as it stands between the double quotes of a script. Only `fixer.languages.shell.quoting` makes these."""
 
     __slots__ = ()
 

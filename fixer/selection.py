@@ -65,7 +65,8 @@ class Chosen:
     """
 
     def __init__(self, names: Iterable[str]) -> None:
-        self._names = frozenset(names)
+        self.names = tuple(dict.fromkeys(names))
+        self._names = frozenset(self.names)
         self._answered: set[str] = set()
 
     def __call__(self, reported: Reported, repository: object) -> bool:

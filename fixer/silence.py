@@ -3,17 +3,17 @@
 from __future__ import annotations
 
 from bisect import bisect_left, bisect_right
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Self
 
 from fixer.documents import kind_of
-from fixer.ignores import Baseline, Comment, comments, comments_about_file, fingerprint, lines_about, speaks
+from fixer.ignores import Baseline, comments, comments_about_file, fingerprint, lines_about, speaks
 from fixer.model import Document, FileError, Reported, Rule, Source
 from fixer.records import record
 from fixer.repository import Repository
-from fixer.selectors import matches
+from fixer.selectors import names_of
 
 
 @dataclass
@@ -35,6 +35,8 @@ class Silence:
     """Those that silenced something: path and text."""
     fingerprints: set[str] = field(default_factory=set)
     """Of all findings, as the baseline has them; none without one."""
+    _noted: set[tuple[str, Source, range | None]] = field(default_factory=set)
+    """What has been asked already: one line may have many findings, and many comments."""
 
     @classmethod
     def detect(cls, repository: Repository) -> Self | None:
@@ -50,16 +52,22 @@ class Silence:
             found = comments(source)
             first = bisect_left(found, lines[-1], key=lambda each: source.line_of(each.span.start))
             last = bisect_right(found, lines[0], key=lambda each: source.line_of(each.span.start))
-            self._note(reported.rule, source, found[first:last])
+            self._note(reported.rule, source, range(first, last))
 
     def note_file(self, rule: Rule, source: Source) -> None:
         """A rule had to do with a file: with a finding there, or a fix that would change it."""
-        self._note(rule, source, comments_about_file(source))
+        self._note(rule, source, None)
 
-    def _note(self, rule: Rule, source: Source, about: Iterable[Comment]) -> None:
-        """Which of several comments of the same text it was does not matter: all of them count as used."""
+    def _note(self, rule: Rule, source: Source, which: range | None) -> None:
+        """Comments of a file, by number, or those about the whole of it. Which of several of the same text it was does
+        not matter: all of them count as used."""
+        if (rule.id, source, which) in self._noted:
+            return
+        self._noted.add((rule.id, source, which))
+        names = names_of(rule)
+        about = comments_about_file(source) if which is None else comments(source)[which.start : which.stop]
         for comment in about:
-            if any(matches(name, rule) for name in comment.names):
+            if not comment.spellings.isdisjoint(names):
                 self.comments.add((source.path, comment.text))
 
 
@@ -67,7 +75,7 @@ class Silence:
 class Marked:
     """The files in which a comment speaks to fhfix: of those that rules look at, and what facts have read."""
 
-    documents: tuple[Document, ...]
+    paths: tuple[str, ...]
     repository: Repository
 
     @classmethod
@@ -77,15 +85,15 @@ class Marked:
             return None
         kinds = {rule.subject.kind for rule in silence.rules if not rule.subject.is_fact}
         paths = {path for kind in kinds for path in repository.paths_of(kind)} | set(repository.looked_at())
-        found: list[Document] = []
-        for path in sorted(paths):
-            if not kind_of(path) or not speaks(repository.text(path)):
-                continue
+        return cls(tuple(path for path in sorted(paths) if _speaks(path, repository)), repository)
+
+    def documents(self) -> Iterator[Document]:
+        """One after the other: what one costs counts for it alone."""
+        for path in self.paths:
             with suppress(FileError):
-                document = repository.document(path)
+                document = self.repository.document(path)
                 if document is not None:
-                    found.append(document)
-        return cls(tuple(found), repository)
+                    yield document
 
     @property
     def partly(self) -> bool:
@@ -98,3 +106,7 @@ class Marked:
             return self.repository.read(path)
         except FileError:
             return Source(path, "")
+
+
+def _speaks(path: str, repository: Repository) -> bool:
+    return bool(kind_of(path)) and speaks(repository.text(path))

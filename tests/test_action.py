@@ -55,6 +55,8 @@ def run_action(workspace: Path, **inputs: str) -> tuple[subprocess.CompletedProc
 
 
 def _filled(expression: str, inputs: Mapping[str, str]) -> str:
+    if "github.action_repository" in expression:
+        return "https://github.example/acme/fhfix"
     found = re.fullmatch(r"\$\{\{ inputs\.([\w-]+) \}\}", expression)
     assert found is not None, expression
     return inputs[found[1]]
@@ -67,7 +69,10 @@ def test_a_check_annotates_the_run_fails_it_and_writes_the_summary(workspace: Pa
     assert done.returncode == 1, done.stderr
     assert "::warning title=fhfix silent-type-check,file=.github/workflows/ci.yml,line=8" in done.stdout
     assert files["GITHUB_OUTPUT"] == "exit-code=1\n"
-    assert re.search(r"silent-type-check +1 +0 +1 +0", files["GITHUB_STEP_SUMMARY"])
+    summary = files["GITHUB_STEP_SUMMARY"]
+    assert "| D-009 Continuous integration | · | 1 | · | 1 | · |" in summary
+    assert "* `silent-type-check`: the failure of `mypy` cannot fail the step" in summary
+    assert "\nfhfix apply --select silent-type-check --dry-run\n" in summary
 
 
 @pytest.mark.slow
@@ -76,6 +81,7 @@ def test_a_check_without_findings_passes(workspace: Path) -> None:
 
     assert (done.returncode, done.stdout) == (0, "")
     assert files["GITHUB_OUTPUT"] == "exit-code=0\n"
+    assert "**No findings.**" in files["GITHUB_STEP_SUMMARY"]
 
 
 @pytest.mark.slow
@@ -83,8 +89,10 @@ def test_findings_are_written_for_code_scanning(workspace: Path) -> None:
     done, _ = run_action(workspace, select="silent-type-check", sarif_file="found.sarif")
 
     assert done.returncode == 1
-    results = json.loads((workspace / "found.sarif").read_text())["runs"][0]["results"]
-    assert [result["ruleId"] for result in results] == ["silent-type-check"]
+    run = json.loads((workspace / "found.sarif").read_text())["runs"][0]
+    assert [result["ruleId"] for result in run["results"]] == ["silent-type-check"]
+    page = "https://github.example/acme/fhfix/blob/HEAD/docs/rules/silent-type-check.md"
+    assert [rule["helpUri"] for rule in run["tool"]["driver"]["rules"]] == [page]
 
 
 @pytest.mark.slow

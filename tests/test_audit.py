@@ -50,6 +50,7 @@ jobs:
           # secrets.IN_PROSE is read by nobody
           mypy . || true
           echo "${{ format('vars.{0}', vars.REGION) }}"
+env: {STAGE_NAME: live}
 """
 MAKEFILE = """\
 BINARY := out
@@ -77,6 +78,7 @@ See https://example.org/readme.md
 ```
 API_TOKEN      # for login
 DATABASE_URL   # of production
+STAGE_NAME
 ```
 
 ### Settings
@@ -325,8 +327,9 @@ def test_every_claim_of_a_report_is_checked_against_the_tree(shop: Repository) -
         (10, "file", "Makefile", "true", ""),
         (16, "secret", "API_TOKEN", "true", ""),
         (17, "secret", "DATABASE_URL", "false", "no workflow reads it"),
-        (23, "make target", "lint", "true", ""),
-        (24, "make target", "logs", "false", "the Makefile has no such target"),
+        (18, "secret", "STAGE_NAME", "elsewhere", ".github/workflows/deploy.yml sets it as a plain variable"),
+        (24, "make target", "lint", "true", ""),
+        (25, "make target", "logs", "false", "the Makefile has no such target"),
     ]
 
 
@@ -364,21 +367,27 @@ PRACTISED = {
     "pytest.ini": "[pytest]\naddopts = -q -n auto --cov-fail-under=80\n",
     "playwright.config.ts": "projects: [{name: 'chromium'}, {name: 'webkit'}]\n",
     "e2e/home.spec.ts": "await expect(page).toHaveScreenshot()\n",
-    "tests/load/locustfile.py": "P95_MS = 500\nenvironment.process_exit_code = 1\n",
+    "tests/load/locustfile.py": "P95_MS = 500\nERROR_RATE = 0.01\nenvironment.process_exit_code = 1\n",
     ".github/workflows/scan.yml": "on: {schedule: [{cron: '0 6 * * *'}]}\njobs:\n  scan:\n    runs-on: ubuntu-latest\n"
     "    steps: [{run: trivy fs .}]\n  keep:\n    runs-on: ubuntu-latest\n    steps:\n"
     "      - run: aws ecs wait services-stable --cluster shop-live\n      - run: pg_dump > x\n"
     "      - run: pg_restore --dbname tried x\n",
     ".github/workflows/nightly.yml": "on: {schedule: [{cron: '0 3 * * *'}]}\njobs:\n  keep:\n"
     "    runs-on: ubuntu-latest\n    steps: [{run: 'pg_dump > x'}]\n",
-    "scripts/a.sh": "",
+    "scripts/a.sh": 'main() {\n  local way="${1:-up}"\n  case "$way" in up) ;; *) exit 1 ;; esac\n}\nmain "$@"\n',
+    ".env.example": "NAME=\nDEBUG=\n",
+    "manage.py": "import os\nos.environ.setdefault('DJANGO_SETTINGS_MODULE', 'shop.settings')\n",
+    "shop/__init__.py": "",
+    "shop/settings.py": "import os\nDEBUG = os.getenv('DEBUG')\nROOT_URLCONF = 'shop.urls'\nINSTALLED_APPS = []\n",
+    "shop/urls.py": "from django.urls import path\nurlpatterns = [path('api/health/', print)]\n",
     "scripts/b.py": "",
     "runbooks/down.md": "",
     "docs/GUIDE.md": "line\n" * 40,
     "compose.yml": "services:\n  web:\n    image: nginx\n    volumes: ['./nginx.conf:/etc/nginx/nginx.conf']\n",
     "nginx.conf": "",
     "Dockerfile": "FROM node AS ui\nCOPY scripts .\nFROM nginx\nCOPY --from=ui /dist /srv\n",
-    "Makefile": "HOST ?= x\nload:\n\tlocust --host $(HOST)\ndeploy:\n\t./scripts/a.sh\n",
+    "Makefile": "HOST ?= x\nload:\n\tlocust --host $(HOST) # $(MAKEFILE_LIST)\ndeploy:\n\t./scripts/a.sh\n"
+    "health:\n\t@curl --fail http://localhost:8000/api/health\n",
 }
 
 
@@ -401,6 +410,12 @@ PRACTISED = {
         ("- Automated backups", "backups", {".github/workflows/nightly.yml": "on: push\njobs: {}\n"}),
         ("- Tested restores", "restores", {".github/workflows/scan.yml": "on: push\njobs: {}\n"}),
         ("- make deploy", "make target", {"scripts/a.sh": None}),
+        ("- make health", "make target", {"shop/urls.py": "urlpatterns = []\n"}),
+        ("- ./scripts/a.sh", "command", {"scripts/a.sh": 'case "$1" in up) ;; *) exit 1 ;; esac\n'}),
+        ("- ./scripts/a.sh", "command", {"scripts/a.sh": 'curl "$HOST/api/status"\n'}),
+        ("- `.env.example` holds all variables", "env template", {".env.example": "NAME=\n"}),
+        ("- Error rate: < 1%", "failures", {"tests/load/locustfile.py": "ERROR_RATE = 5\nprocess_exit_code = 1\n"}),
+        ("- API health (/api/health/)", "route", {"shop/urls.py": "urlpatterns = []\n"}),
         ("- make load", "make target", {"Makefile": "load:\n\tlocust --host $(HOST)\n"}),
     ],
 )
@@ -448,7 +463,8 @@ def test_what_is_said_of_monitoring_is_true_where_something_does_it(
 
 def test_what_is_still_to_be_done_is_no_claim(tmp_path: Path) -> None:
     report = (
-        "# Status\n\n- [ ] Automated backups\n- \u23f3 Daily scans\n\n## Next steps\n\n- Configure automated backups\n"
+        "# Status\n\n- [ ] Automated backups\n- \u23f3 Daily scans\n- Add visual regression testing\n"
+        "- Bugs:\n  - A file could stay in `watch/`.\n\n## Next steps\n\n- Configure automated backups in `infra/`\n"
     )
 
     assert claims(write(tmp_path, {"STATUS.md": report}), ["STATUS.md"], []) == []

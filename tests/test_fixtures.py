@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import tomllib
 from pathlib import Path
 
@@ -9,12 +10,15 @@ import pytest
 
 from fixer.model import Blocked, Plan
 from fixer.registry import all_rules
+from fixer.selection import answer
 from fixer.show.words import configuration
 from tests.fixture_cases import CASES, SHAPES, Case, opened, planned, shaped
 
 RULES = {rule.id: rule for rule in all_rules()}
 FIRST = {case.rule_id: case for case in reversed(CASES)}.values()
 """One case of each rule: those that `make` tries with all rules together; `make test` tries all."""
+LINE = re.compile(r"\bline \d|\.(py|sh|ya?ml|toml|cfg|ini|env|json):\d|\bDockerfile:\d")
+"""The number of a line in words."""
 QUICK = ("as is", "CRLF")
 """The shapes that `make` tries; `make test` tries all."""
 
@@ -68,6 +72,9 @@ def test_all_rules_together_answer_each_finding_and_come_to_an_end(case: Case, t
     assert len(checked) == len(set(checked))
     said = [(r.rule.id, r.finding.path, r.finding.span, r.finding.message) for r in found.left]
     assert len(said) == len(set(said)), "nothing is said twice"
+    # Ids are made of these words, and must not move when lines do.
+    words = {words for r in found.taken for words in (r.finding.message, answer(r)[1])}
+    assert [each for each in words if LINE.search(each)] == []
     cures = [r.finding.cure for r in found.left if isinstance(r.finding.cure, Blocked)]
     assert all(cure.next_step for cure in cures)
     tomllib.loads("\n".join(configuration(cures)))

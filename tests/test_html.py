@@ -7,7 +7,7 @@ from html.parser import HTMLParser
 
 import pytest
 
-from fixer.model import Fault, FileChange, FileError, Finding, Fix, Piece, Plan, Reported, Source, Span
+from fixer.model import Blocked, Fault, FileChange, FileError, Finding, Fix, Piece, Plan, Reported, Source, Span
 from fixer.show.html import html
 from fixer.show.page import About
 from tests import examples
@@ -93,6 +93,21 @@ def test_text_of_the_repository_is_text() -> None:
     assert "{{ 7*7 }}" in text
     assert "\u202e" not in text
     assert "\x1b" not in text
+
+
+def test_code_in_sentences_is_code_and_its_backticks_are_gone() -> None:
+    said = "the failure of `mypy <x>` cannot fail `step"
+    found = Reported(examples.SILENT, Finding("f", Span(0, 0), said, Fix("let `mypy` fail", todo=("see `a`",))))
+    ci = ".github/workflows/ci.yml"
+    stays = Reported(examples.SLEEP, Finding(ci, Span(0, 0), "`b` waits", Blocked("`c` is not known", "name `d`")))
+    change = FileChange("f", Source("f", "a\n"), Source("f", "b\n"), (Piece("b", 0, "a"), Piece("\n")))
+
+    text = page(Plan({"f": change}, (found,), (stays,)))
+
+    assert "<p>the failure of <code>mypy &lt;x&gt;</code> cannot fail `step</p>" in text
+    assert '<span class="title">let <code>mypy</code> fail</span>' in text
+    body = re.sub(r'="[^"]*"', "", re.sub(r"<(script|style)>.*?</\1>", "", text, flags=re.DOTALL))
+    assert "`" not in body.replace("`step", "")
 
 
 def test_the_policy_allows_exactly_the_own_style_and_script() -> None:

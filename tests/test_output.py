@@ -14,6 +14,7 @@ from pathlib import Path
 
 import pytest
 from click.testing import CliRunner, Result
+from markdown_it import MarkdownIt
 
 from fixer.cli import main
 from fixer.config import starting_text
@@ -150,13 +151,27 @@ def test_a_command_shows_hostile_names_and_obeys_none(
     assert "owned" in result.output or words_ == ("check", "--statistics")
 
 
-def test_annotations_are_the_only_commands_to_the_runner(hostile: Path) -> None:
+def test_annotations_are_the_only_commands_to_the_runner(
+    hostile: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    summary = tmp_path / "summary.md"
+    summary.write_text("of a step before\n")
+    monkeypatch.setenv("GITHUB_STEP_SUMMARY", str(summary))
+
     result = fhfix("check", "--format", "github", hostile)
 
-    lines = result.stdout.splitlines()
-    assert len(lines) > 10
+    *lines, last = result.stdout.splitlines()
+    assert len(lines) == 10
     assert [line for line in lines if not re.match(r"::(warning|error) (title|file)=", line)] == []
+    assert re.fullmatch(r"fhfix: \d+ more, for \d+ findings: the summary of the job has them all", last)
     assert [c for c in result.stdout if c in "\x1b\x07\x9b\u202e\r"] == []
+    told = summary.read_text()
+    assert told.startswith("of a step before\n### fhfix\n")
+    assert "owned" in told
+    assert escapes(told) == []
+    page = MarkdownIt().render(told)
+    assert "<img" not in page
+    assert re.findall("<h3>(.*)</h3>", page) == ["fhfix"]
 
 
 def test_apply_and_undo_show_names_and_obey_none(hostile: Path) -> None:

@@ -146,11 +146,31 @@ def test_lines_of_two_fixes_are_not_compared_however_alike_they_are() -> None:
     pieces = (Piece("a: 1"), Piece(job, 0), Piece("", 1, gone), Piece("\nc: 3\n"))
     after = Source("ci.yml", "".join(piece.text for piece in pieces))
 
-    (block,) = file_diff(FileChange("ci.yml", before, after, pieces)).blocks
+    blocks = file_diff(FileChange("ci.yml", before, after, pieces)).blocks
 
-    assert block.removed == ("  env:\n", "    B: 2\n")
-    assert block.added == ("  env:\n", "    B: 2\n", "  d: 4\n")
-    assert block.origins == (0, 1)
+    assert [(block.removed, block.added, block.origins) for block in blocks] == [
+        (("  env:\n", "    B: 2\n"), (), (1,)),
+        ((), ("  env:\n", "    B: 2\n", "  d: 4\n"), (0,)),
+    ]
+
+
+def test_what_a_fix_puts_behind_lines_that_another_rewrites_is_its_own() -> None:
+    """One fix rewrites the last step, others put jobs in behind it: at the end of the file all meet."""
+    before = Source("ci.yml", "a:\n  run: |\n    cd x\n    du\n")
+    pieces = (
+        *(Piece("a:\n  run: |\n"), Piece("    cd x\n    du | limit", 0, "    cd x\n    du"), Piece("\nb: 1", 1)),
+        *(Piece("\nc: 2", 2), Piece("\n")),
+    )
+    after = Source("ci.yml", "".join(piece.text for piece in pieces))
+
+    diff = file_diff(FileChange("ci.yml", before, after, pieces))
+
+    assert [(block.removed, block.added, block.origins) for block in diff.blocks] == [
+        (("    du\n",), ("    du | limit\n",), (0,)),
+        ((), ("b: 1\n",), (1,)),
+        ((), ("c: 2\n",), (2,)),
+    ]
+    assert len(diff.hunks()) == 1
 
 
 @pytest.mark.parametrize("ahead", [False, True], ids=["lines", "line ends ahead"])

@@ -198,8 +198,6 @@ def on_a_terminal(
 
 
 @pytest.mark.slow
-@pytest.mark.slow
-@pytest.mark.slow
 @pytest.mark.parametrize("columns", [40, 120])
 def test_a_person_chooses_and_it_is_written(repository: Path, columns: int) -> None:
     code, _ = on_a_terminal(repository, "n", DOWN, " ", "\r", columns=columns)

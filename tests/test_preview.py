@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from io import StringIO
 
 import pytest
@@ -240,7 +241,7 @@ def test_a_fix_outside_of_the_tier_is_named_among_what_stays() -> None:
     out = StringIO()
     show(Plan({}, (), (found,)), lambda path: Source(path, "x\n"), Console(file=out, width=80))
 
-    assert "not taken: do it (safe)" in out.getvalue()
+    assert f"\nNot taken\n  {found.id}  safe    silent-type-check: do it  (f)\n" in out.getvalue()
     blocked = Reported(examples.SILENT, Finding("f", Span(0, 0), "m", Blocked("because")))
     assert plan_in_words(Plan({}, (), (found, blocked))) == "nothing to change; 2 findings stay (1 blocked)"
 
@@ -258,3 +259,55 @@ def test_what_stays_has_its_place_in_the_file_that_is_written() -> None:
 
     spans = [reported.finding.span for reported in moved.left]
     assert [after.text[span.start : span.end] for span in spans] == ["c: 3", "\nx: 0\ny: 0", "a: 1"]
+
+
+def test_a_fix_whose_text_another_replaced_is_shown_by_the_lines_of_that_one() -> None:
+    """One fix writes a wait in place of a sleep, another puts an action in place of the wait."""
+    text = "a: 1\nb:\n  run: sleep 30\nc: 3\n"
+    start = text.index("sleep")
+    sleep = Reported(examples.SLEEP, Finding("f.yml", Span(start, start + 8), "sleep guesses", Fix("wait for it")))
+    other = Reported(examples.BACKUP, Finding("f.yml", Span(0, 0), "m", Fix("use the action")))
+    pieces = (
+        Piece("a: "),
+        Piece("2", 1, "1"),
+        Piece("\nb:\n  "),
+        Piece("uses: ./wait", 1, "run: sleep 30"),
+        Piece("\nc: 3\n"),
+    )
+    after = Source("f.yml", "".join(piece.text for piece in pieces))
+    files = {"f.yml": FileChange("f.yml", Source("f.yml", text), after, pieces)}
+    plan = Plan(files, (sleep, other), needs={1: frozenset({0})})
+
+    _, _, told = below_first_screen(shown(plan, verbose=False)).partition("wait for it")
+    told = told.partition("\n\n")[0]
+
+    assert "  at: f.yml:3\n" in told
+    assert f"  within: use the action [{other.id}], which has other text in its place\n" in told
+    assert "  -  run: sleep 30\n  +  uses: ./wait\n" in told
+    assert "a: 2" not in told
+    _, _, told = shown(plan).partition("wait for it")
+    assert f"within: use the action [{other.id}]" in told
+
+
+def test_what_to_type_next_is_about_the_fixes_that_were_chosen() -> None:
+    out = StringIO()
+    console = Console(file=out, width=120)
+
+    show(examples.plan(), examples.read_after, console, command="fhfix apply --profile audit", chosen="--only 3f2a91bc")
+
+    (offers,) = re.findall(r"Next\n(.*?)\n\n", out.getvalue(), re.DOTALL)
+    assert [line.partition("#")[0].strip() for line in offers.splitlines()] == [
+        "fhfix apply --profile audit --only 3f2a91bc --dry-run -v",
+        "fhfix apply --profile audit --only 3f2a91bc",
+        "fhfix configure --profile audit",
+    ]
+
+
+def test_words_that_only_repeat_the_lines_below_them_are_left_out() -> None:
+    text = below_first_screen(shown(examples.plan(), verbose=False))
+
+    _, _, bump = text.partition("move to v6")
+    bump = bump.partition("\n\n")[0]
+    assert "+      - uses: actions/checkout@v6  # the code" in bump
+    assert "change:" not in bump
+    assert "change: jobs.lint.steps[1].run: failure of mypy now fails it" in text

@@ -4,8 +4,14 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from fixer.model import Plan
+import pytest
+
+from fixer.audit.criteria import State, criteria
+from fixer.audit.document import Audit, items_of, markdown
+from fixer.engine import check
+from fixer.model import Plan, Report, Source
 from fixer.registry import all_rules
+from fixer.repository import Repository
 from tests.fixture_cases import FIXTURES, files, planned
 
 RULES = {rule.id: rule for rule in all_rules()}
@@ -77,3 +83,46 @@ def test_more_connections_than_the_server_takes_are_a_defect(tmp_path: Path) -> 
     (taken,) = found.taken
     assert taken.level == "warning"
     assert taken.finding.message == "up to 160 connections are opened, and PostgreSQL takes 97"
+
+
+@pytest.mark.parametrize(
+    ("rule", "case", "config", "more", "said"),
+    [
+        (
+            "missing-pgbouncer",
+            "production-elsewhere",
+            "[rules.missing-pgbouncer]\ncompose = true\n",
+            {},
+            "half, since compose.yml starts one; 1 finding; see below for what is missing",
+        ),
+        (
+            "missing-cloudwatch-export",
+            "a-cluster-of-production",
+            "",
+            {"shop/urls.py": b'urlpatterns = [path("", include("django_prometheus.urls"))]\n'},
+            "half, since .github/workflows/deploy.yml exports the metrics of the containers; 1 finding; see below",
+        ),
+    ],
+)
+def test_what_is_so_in_compose_or_for_containers_alone_is_half(
+    tmp_path: Path, rule: str, case: str, config: str, more: dict[str, bytes], said: str
+) -> None:
+    before = {**files(FIXTURES / rule / case / "before"), **more}
+    found = planned(tmp_path, before, [RULES[rule]], config)
+    assert State.OPEN in {
+        each.state for each in criteria([RULES[rule]], Repository(tmp_path), check_of(tmp_path, rule))
+    }
+
+    for path, change in found.files.items():
+        (tmp_path / path).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / path).write_bytes(change.after.to_bytes())
+
+    report = check_of(tmp_path, rule)
+    (half,) = criteria([RULES[rule]], Repository(tmp_path), report)
+    assert half.state is State.HALF
+    items = items_of(report, lambda path: Source.from_bytes(path, (tmp_path / path).read_bytes()))
+    assert said in markdown(Audit("shop", "", False, items, (half,), (half,), (), ()))
+
+
+def check_of(folder: Path, rule: str) -> Report:
+    return check(Repository(folder), [RULES[rule]])

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import json
 import subprocess
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from fixer.model import Fault, FileError, Report
+from fixer.model import Blocked, Fault, FileError, Report
 from fixer.show.github import annotate, command
 from tests import examples
 from tests.components import path
@@ -46,20 +47,41 @@ def test_commands_are_byte_for_byte_those_of_githubs_library(cases: list[tuple[s
 
 
 def test_a_finding_has_its_level_at_its_line() -> None:
-    lines = annotate(examples.report(), examples.read).splitlines()
+    report = examples.report()
+    first = report.findings[0]
+
+    lines = annotate(report, examples.read, "below").splitlines()
 
     assert lines[0] == (
         "::error title=fhfix silent-type-check,file=.github/workflows/ci.yml,line=8,endLine=8,col=20,endColumn=28"
-        "::the failure of mypy cannot fail this step%0AFix (safe): let mypy fail the step"
+        f"::the failure of mypy cannot fail this step%0AFix (safe): let mypy fail the step [{first.id}]"
     )
-    assert "%0ANo fix: the health URL is not known%0ANext: name the URL" in lines[3]
+    assert "%0ANo fix: the health URL is not known%0ANext: name the URL" in lines[1]
     assert len(lines) == 4
 
 
 def test_a_fault_or_a_file_that_cannot_be_read_is_an_error() -> None:
     report = Report((), (Fault("root-user", "", "crashed"),), (FileError("a,b.yml", "not YAML", "look"),))
 
-    assert annotate(report, examples.read).splitlines() == [
+    assert annotate(report, examples.read, "below").splitlines() == [
         "::error title=fhfix fault in root-user::crashed",
         "::error title=fhfix%3A not handled,file=a%2Cb.yml::a,b.yml: not YAML; look",
     ]
+
+
+def test_the_same_in_many_places_is_one_annotation_and_ten_are_enough_the_worst_first() -> None:
+    silent, outdated, *_ = examples.findings(*examples.sources())
+    places = [replace(outdated, apart=str(number)) for number in range(3)]
+    kinds = [outdated.with_cure(Blocked(f"reason {number}")) for number in range(12)]
+    report = Report((*places, *kinds, silent), (Fault("root-user", "", "crashed"),))
+
+    *shown, last = annotate(report, examples.read, "`fhfix check` prints them all").splitlines()
+
+    assert len(shown) == 10
+    assert [line.partition(",")[0].partition("::error title=")[2] for line in shown[:2]] == [
+        "fhfix fault in root-user::crashed",
+        "fhfix silent-type-check",
+    ]
+    ci = ".github/workflows/ci.yml"
+    assert f"%0Aand 2 more places: {ci}:7, :7%0AFix" in shown[2]
+    assert last == "fhfix: 5 more, for 5 findings: `fhfix check` prints them all"

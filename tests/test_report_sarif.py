@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+import importlib.metadata
 import json
 import subprocess
 from dataclasses import replace
+from email.message import Message
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from fixer.model import Fault, FileError, Finding, Fix, Level, Report, Reported, Source, Span
+from fixer.show import tool
 from fixer.show.sarif import sarif
 from tests import examples
 from tests.components import path
@@ -58,6 +61,52 @@ def errors(file: Path) -> list[str]:
     done = subprocess.run(command, capture_output=True, text=True, check=False)
     assert "Analysis completed successfully" in done.stdout, done.stdout + done.stderr
     return [line for line in done.stdout.splitlines() if ": error " in line]
+
+
+def test_rules_about_security_have_a_severity_for_github_and_others_have_none() -> None:
+    leaky = replace(examples.SILENT, module="transforms.docker.leaky", level=Level.WARNING, security=True)
+    found = [
+        Reported(rule, Finding(".github/workflows/ci.yml", Span(0, 0), "m", Fix("t")))
+        for rule in (leaky, examples.OUTDATED)
+    ]
+
+    security, other = (rule["properties"] for rule in run_of(Report(tuple(found)))["tool"]["driver"]["rules"])
+
+    assert (security["security-severity"], security["tags"]) == ("5.5", ["security", "docker", "D-009.5"])
+    assert "security-severity" not in other
+    assert "security" not in other["tags"]
+
+
+@pytest.mark.parametrize(
+    ("declared", "environment", "record", "page"),
+    [
+        ("Homepage, https://fhfix.example/", "https://fork.example", None, "https://fhfix.example"),
+        ("Changelog, https://c.example", "https://fork.example/a/b", None, "https://fork.example/a/b"),
+        ("", "", {"url": "https://ada:t0ken@g.example/a/b.git", "vcs_info": {}}, "https://g.example/a/b"),
+        ("", "", {"url": "file:///srv/fhfix", "dir_info": {}}, ""),
+        ("", "", None, ""),
+    ],
+)
+def test_links_lead_where_the_project_is_known_to_be_and_are_left_out_otherwise(
+    declared: str, environment: str, record: dict[str, Any] | None, page: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    class Installed:
+        metadata = Message()
+
+        def read_text(self, name: str) -> str | None:
+            return json.dumps(record) if record and name == "direct_url.json" else None
+
+    Installed.metadata["Project-URL"] = declared
+    monkeypatch.setattr(importlib.metadata, "distribution", lambda name: Installed())
+    monkeypatch.setenv("FHFIX_HOMEPAGE", environment)
+    tool.homepage.cache_clear()
+
+    driver = run_of(Report((next(examples.findings(*examples.sources())),)))["tool"]["driver"]
+
+    tool.homepage.cache_clear()
+    assert driver.get("informationUri", "") == page
+    uri = f"{page}/blob/HEAD/docs/rules/silent-type-check.md" if page else ""
+    assert driver["rules"][0].get("helpUri", "") == uri
 
 
 def test_the_fixes_do_what_an_apply_does() -> None:

@@ -64,10 +64,10 @@ def test_verbose_adds_the_line_and_the_change_in_words() -> None:
 
 
 def test_the_summary_counts_by_tier() -> None:
-    assert summary(examples.report()) == (
-        "4 findings (1 error, 2 warnings, 1 note): 3 can be fixed (2 safe, 1 review), 1 blocked. "
-        "`fhfix apply --dry-run` shows the fixes."
-    )
+    said = "4 findings (1 error, 2 warnings, 1 note): 3 can be fixed (2 safe, 1 review), 1 blocked."
+    assert summary(examples.report()) == said
+    shown = click.unstyle(text(examples.report(), examples.read))
+    assert shown.endswith(f"{said} `fhfix apply --dry-run` shows the fixes.\n")
     assert summary(Report(())) == "No findings."
     assert summary(Report(examples.report().findings[3:])) == "1 finding (1 warning): none can be fixed, 1 blocked."
 

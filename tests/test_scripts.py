@@ -25,7 +25,7 @@ from fixer.languages.yaml import Style
 from fixer.model import Blocked, Finding, Fix, NewFile, Rule, Source, Span
 from fixer.repository import Repository
 from fixer.scripts import Inside, Quoted, ScriptText, script
-from tests.test_house import MODULES, calls, name
+from tests.sources import MODULES, calls, name
 
 ODD = (
     "my app", "it's", 'say "hello"', "$(touch owned)", "`touch owned`", "$HOME", "${HOME}", "a;touch owned",
@@ -217,7 +217,7 @@ def test_a_new_script_that_is_no_code_is_a_fault_of_its_rule(tmp_path: Path) -> 
 
 WRITTEN = {
     "fixer/scripts.py": "code spliced with code, and the scripts beside a rule",
-    "fixer/languages/shell.py": "a part of a script that was parsed",
+    "fixer/languages/shell/script.py": "a part of a script that was parsed",
     "fixer/github/workflow.py": "the `run:` of a step that is there",
     "fixer/github/combination.py": "a script with the values of its own matrix",
     "fixer/github/expressions.py": "a part of an expression, of which every character is looked at",
@@ -246,7 +246,9 @@ def test_only_those_who_are_named_say_that_a_text_is_code() -> None:
 
 
 def test_only_the_shell_makes_words() -> None:
-    assert {path for path, called, _ in all_calls() if called in ("Quoted", "Inside")} == {"fixer/languages/shell.py"}
+    assert {path for path, called, _ in all_calls() if called in ("Quoted", "Inside")} == {
+        "fixer/languages/shell/quoting.py"
+    }
 
 
 def test_a_template_is_written_out() -> None:

@@ -434,6 +434,44 @@ def test_an_interruption_at_the_very_start_shows_no_traceback(unpacked: Path, nu
     assert (done.returncode, done.stderr) in ((-signal.SIGINT, b""), (130, b"fhfix: stopped\n"))
 
 
+def test_a_signal_while_a_class_is_made_is_no_fault(unpacked: Path) -> None:
+    """Python 3.11 wraps what is raised there into a RuntimeError."""
+    code = (
+        "import signal, sys\n"
+        "from fixer import __main__, engine\n"
+        "class Field:\n"
+        "    def __set_name__(self, owner, name):\n"
+        "        signal.raise_signal(signal.SIGTERM)\n"
+        "engine.plan = lambda *_, **__: type('Made', (), {'field': Field()})\n"
+        f"sys.argv = ['fhfix', 'apply', {str(unpacked)!r}]\n"
+        "__main__.main()\n"
+    )
+
+    done = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, env={**os.environ, "PYTHONPATH": str(ROOT)}
+    )
+
+    assert (done.returncode, done.stderr) == (128 + signal.SIGTERM, b"fhfix: stopped\n")
+
+
+@pytest.mark.parametrize("place", ["cli.main.make_context", "__main__._end"])
+def test_a_signal_before_or_after_the_work_ends_it_without_a_word(unpacked: Path, place: str) -> None:
+    """It ends by the signal itself: 1 would say that something was found."""
+    code = (
+        "import signal, sys\n"
+        "from fixer import __main__, cli\n"
+        f"{place} = lambda *_, **__: signal.raise_signal(signal.SIGTERM)\n"
+        f"sys.argv = ['fhfix', 'check', {str(unpacked)!r}]\n"
+        "__main__.main()\n"
+    )
+
+    done = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, env={**os.environ, "PYTHONPATH": str(ROOT)}
+    )
+
+    assert (done.returncode, done.stderr) == (-signal.SIGTERM, b"")
+
+
 def test_what_nobody_expected_is_one_line_and_exit_code_3(unpacked: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     def fail(*_: Any, **__: Any) -> None:
         raise KeyError("full_name")

@@ -1,18 +1,21 @@
 """What a status report says is there, checked against the tree.
 
 A claim is a path, a `make` target, a secret, or a number of workflows or make targets, where a report names it as such:
-in code, in a heading, at the start of a list item, behind "File:"; and what entries of lists say is done, measured or
-enforced (`practices.py`). Other prose is not read.
+in code, in a heading, at the start of a list item, behind "File:"; a command (`commands.py`); and what entries of lists
+say is done, measured or enforced (`practices.py`). Other prose is not read, nor what is said of bugs and of what is to
+come.
 """
 
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from difflib import get_close_matches
 from pathlib import PurePosixPath
 
+from fixer.audit.commands import Commands
 from fixer.audit.practices import Answer, Verdict, practices
+from fixer.github.workflow import Workflow
 from fixer.languages.makefile import Target, targets
 from fixer.records import record
 from fixer.repository import Repository
@@ -49,13 +52,28 @@ _TARGETS = re.compile(
     r"(?i)\bmakefile\b\D{0,30}(\d{1,9})\+?\s+(?:\w+\s+)?(?:commands|targets)"
     r"|(\d{1,9})\+?\s+makefile (?:commands|targets)"
 )
-# What a report says is still to be done claims nothing.
-_HEADING = re.compile(r"#|\s*[^a-z]{6,}$|\s*\*\*[^*]+\*\*:?\s*$")
-_WISHED = re.compile(r"(?i)next steps?|to-?dos?\b|future|pending|planned|recommend|roadmap|remaining|improvements")
-_OPEN = re.compile(r"\[ \]|⏳|❌|🔜")
-# A script of the repository that a recipe runs, and a variable that make puts in and whoever calls it must give.
-_SCRIPT = re.compile(r"(?:^|[\s;&|@])(\./(?:[\w-]+/)*[\w-]+\.(?:sh|py))\b")
+_RUN_LINE = re.compile(
+    _LIST_MARK + r"(?:\$\s*)?(\./(?:[\w.-]+/)*[\w-]+\.(?:sh|py)(?:\s[^#\n]*?)?)\s*(?:$|\s#|\s(?:-|–|—)\s)"
+)
+# What a report says is still to be done, or was wrong, claims nothing.
+_HEADING = re.compile(r"#|\s*[^a-z]{6,}$|\s*\*\*[^*]+\*\*:?\s*$|\s*[-*•] [^`:]{1,40}:\s*$")
+_WISHED = re.compile(
+    r"(?i)next steps?|to-?dos?\b|future|pending|planned|recommend|roadmap|remaining|improvements|"
+    r"\bbugs?\b|known issues|\brisks?\b|limitations|\b(?:long|medium|short)[- ]term|next (?:week|month|quarter|year)"
+)
+_OPEN = re.compile(r"\[ \]|⏳|❌|🔜|^\s*(?:[-*•+]|\d+[.)])\s+\**(?:Add|Implement|Introduce|Improve|Enhance|Set up)\s")
+# A variable that make puts in and whoever calls it must give.
 _UNSET = re.compile(r"\$[({]([A-Z][A-Z0-9_]+)[)}]")
+# https://www.gnu.org/software/make/manual/html_node/Special-Variables.html, Implicit-Variables.html, Recursion.html
+_MAKES_OWN = frozenset(
+    (
+        "AR", "ARFLAGS", "AS", "CC", "CFLAGS", "CO", "CPP", "CPPFLAGS", "CURDIR", "CXX", "CXXFLAGS", "FC", "FFLAGS",
+        "LDFLAGS", "LDLIBS", "LEX", "LINT", "MAKE", "MAKECMDGOALS", "MAKEFILES", "MAKEFILE_LIST", "MAKEFLAGS",
+        "MAKELEVEL", "MAKEOVERRIDES", "MAKE_HOST", "MAKE_RESTARTS", "MAKE_TERMERR", "MAKE_TERMOUT", "MAKE_VERSION",
+        "MFLAGS", "RM", "SHELL", "SUFFIXES", "VPATH", "YACC",
+        "HOME", "LANG", "LOGNAME", "PATH", "PWD", "TMPDIR", "USER",  # of every environment, which make takes over
+    )
+)  # fmt: skip
 _RULER = re.compile(r"^\s*(?:-{3,}|={3,}|━{3,}|─{3,})\s*$")
 # https://www.gnu.org/software/make/manual/html_node/Rule-Syntax.html; a variable's `:=` is no rule.
 _TARGET = re.compile(r"^([A-Za-z0-9][\w./ -]*?)\s*::?(?!=)", re.MULTILINE)
@@ -81,16 +99,25 @@ def claims(repository: Repository, reports: Iterable[str], secrets: Iterable[str
         text = repository.text(report)
         lines = text.splitlines()
         judged = [(line, kind, said, tree.judge(kind, said, lines[line - 1])) for line, kind, said in _said(text)]
-        wished = False
         for number, line in enumerate(lines, 1):
-            if _HEADING.match(line):
-                wished = _WISHED.search(line) is not None
-            if not wished and not _OPEN.search(line):
-                judged += [(number, kind, said, answer) for kind, said, answer in practices(repository, line)]
-        for line_number, kind, said, (verdict, instead) in sorted(judged, key=lambda each: each[0]):
-            if (kind, said) not in seen:
+            judged += [(number, kind, said, answer) for kind, said, answer in practices(repository, line)]
+        nothing = _wishes(lines)
+        for line_number, kind, said, answer in sorted(judged, key=lambda each: each[0]):
+            if answer is not None and line_number not in nothing and (kind, said) not in seen:
                 seen.add((kind, said))
-                found.append(Claim(report, line_number, kind, said, verdict, instead))
+                found.append(Claim(report, line_number, kind, said, *answer))
+    return found
+
+
+def _wishes(lines: Sequence[str]) -> set[int]:
+    """The numbers of the lines that speak of what is to come, or of what was wrong."""
+    found = set()
+    wished = False
+    for number, line in enumerate(lines, 1):
+        if _HEADING.match(line):
+            wished = _WISHED.search(line) is not None
+        if wished or _OPEN.search(line):
+            found.add(number)
     return found
 
 
@@ -124,6 +151,8 @@ def _said(text: str) -> Iterator[tuple[int, str, str]]:
             continue
         if match := _MAKE_LINE.match(line):
             yield number, "make target", match[1]
+        if match := _RUN_LINE.match(line):
+            yield number, "command", " ".join(match[1].split())
         for pattern, kind in ((_WORKFLOWS, "workflows"), (_TARGETS, "make targets")):
             if match := pattern.search(line):
                 yield number, kind, match[match.lastindex or 1]
@@ -157,10 +186,12 @@ class _Tree:
         makefile = next((path for path in ("Makefile", "makefile", "GNUmakefile") if path in self.files), "")
         text = repository.text(makefile) if makefile else ""
         self.recipes: Mapping[str, Target] = targets(text)
-        self.variables = frozenset(re.findall(r"^\s*(?:export\s+)?([A-Z_]\w*)\s*[?:+]?=", text, re.MULTILINE))
+        self.variables = _MAKES_OWN.union(re.findall(r"^\s*(?:export\s+)?([A-Z_]\w*)\s*[?:+]?=", text, re.MULTILINE))
         self.secrets = secrets
+        self.commands = Commands(repository)
 
-    def judge(self, kind: str, said: str, line: str) -> Answer:
+    def judge(self, kind: str, said: str, line: str) -> Answer | None:
+        """None: no claim, or one that another kind of claim is about."""
         if kind == "file":
             return self._file(said)
         if kind == "make target":
@@ -168,8 +199,10 @@ class _Tree:
                 return self._recipe(said, line)
             near = get_close_matches(said, self.targets, 1)
             return Verdict.FALSE, "the Makefile has no such target" + (f", but {near[0]}" if near else "")
+        if kind == "command":
+            return self.commands.judge(said) if self.commands.is_there(said) else None
         if kind == "secret":
-            return (Verdict.TRUE, "") if said in self.secrets else (Verdict.FALSE, "no workflow reads it")
+            return self._secret(said)
         there = len(self.workflows if kind == "workflows" else self.targets)
         return (Verdict.TRUE if there >= int(said) else Verdict.FALSE), f"there are {there}"
 
@@ -178,14 +211,21 @@ class _Tree:
         line that names it."""
         target = self.recipes.get(name)
         for recipe in target.recipes if target is not None else ():
-            for script in _SCRIPT.findall(recipe.text):
-                path = script.removeprefix("./")
-                if path not in self.files:
-                    return Verdict.FALSE, f"its recipe runs {script}, which is not there"
+            verdict, why = self.commands.judge(recipe.text)
+            if verdict is not Verdict.TRUE:
+                return verdict, f"its recipe: {why}"
             for variable in _UNSET.findall(recipe.text):
                 if variable not in self.variables and f"{variable}=" not in line:
                     return Verdict.FALSE, f"its recipe needs {variable}, which nothing sets"
         return Verdict.TRUE, ""
+
+    def _secret(self, name: str) -> Answer:
+        if name in self.secrets:
+            return Verdict.TRUE, ""
+        for workflow in self.repository.documents(Workflow):
+            if name in workflow.env:
+                return Verdict.ELSEWHERE, f"{workflow.path} sets it as a plain variable"
+        return Verdict.FALSE, "no workflow reads it"
 
     def _file(self, said: str) -> Answer:
         path = said.rstrip("/")

@@ -17,9 +17,11 @@ from fixer.tasks import task_of
 
 
 class State(StrEnum):
-    """Whether a criterion holds. Only `met` is ticked, and only `met` was verified."""
+    """Whether a criterion holds. Only `met` is ticked, and only `met` was verified. `half`: something is found, and a
+    part of what the criterion asks for is there all the same."""
 
     MET = "met"
+    HALF = "half"
     OPEN = "open"
     UNKNOWN = "unknown"
     NOT_APPLICABLE = "not applicable"
@@ -27,7 +29,8 @@ class State(StrEnum):
 
 @record
 class Criterion:
-    """What must be so for a rule to find nothing, and what it still found. `why` says why it is unknown."""
+    """What must be so for a rule to find nothing, and what it still found. `why` says why it is unknown, or what of it
+    is so where it is half."""
 
     rule: Rule
     state: State
@@ -57,7 +60,7 @@ def criteria(
         left = tuple(by_rule.get(rule.id, ()))
         unseen = [problem.path for problem in found.problems if _looks_at(rule, problem.path)]
         if left:
-            made.append(Criterion(rule, State.OPEN, left))
+            made.append(_open(rule, left, repository, options(rule)))
         elif rule.id in broken:
             made.append(Criterion(rule, State.UNKNOWN, why=f"the rule failed: {broken[rule.id]}"))
         elif not _has_subject(rule, repository):
@@ -67,6 +70,13 @@ def criteria(
         else:
             made.append(_judged(rule, repository, options(rule)))
     return made
+
+
+def _open(rule: Rule, left: tuple[Reported, ...], repository: Repository, options: RuleOptions) -> Criterion:
+    """Open, or half where a part of it is so."""
+    holds = engine.partly(rule, repository, options)
+    half = isinstance(holds, str) and holds
+    return Criterion(rule, State.HALF, left, half) if half else Criterion(rule, State.OPEN, left)
 
 
 def _judged(rule: Rule, repository: Repository, options: RuleOptions) -> Criterion:

@@ -120,8 +120,9 @@ def markdown(audit: Audit) -> str:
         "## How to read this",
         "A box is ticked where the rule looked at this tree and found nothing. That is all a tick says: whether the"
         " jobs pass, and whether secrets have the right values, only a run shows. Findings that an exclusion, a"
-        " baseline or a comment leaves out are not listed, and keep their box open. Hours are those of the audit that"
-        " the rules come from, for the work by hand.",
+        " baseline, a comment or the profile leaves out are not listed, and keep their box open; `--profile audit` also"
+        " lists practices that are missing. Hours are those of the audit that the rules come from, for the work by hand"
+        " that is left.",
     ]
     return "\n\n".join(blocks) + "\n"
 
@@ -135,6 +136,8 @@ def _summary(audit: Audit) -> str:
     met = [sum(criterion.state is State.MET for criterion in side) for side in (audit.criteria, audit.after)]
     total = sum(criterion.state is not State.NOT_APPLICABLE for criterion in audit.criteria)
     said += f" {met[0]} of {total} criteria are met"
+    half = sum(criterion.state is State.HALF for criterion in audit.criteria)
+    said += f", {half} by half" if half else ""
     said += f"; {met[1]} would be after `fhfix apply`." if met[1] > met[0] else "."
     at = (
         f"Commit {code(audit.commit)}" + (", with changes since. " if audit.uncommitted else ". ")
@@ -150,7 +153,7 @@ def _overview(audit: Audit) -> list[str]:
         own = [criterion for criterion in _of(task, audit.criteria) if criterion.state is not State.NOT_APPLICABLE]
         left = sum(len(criterion.left) for criterion in own)
         met = sum(criterion.state is State.MET for criterion in own)
-        hours = _hours(criterion for criterion in own if criterion.state is State.OPEN)
+        hours = _hours(criterion for criterion in own if criterion.state in (State.OPEN, State.HALF))
         name = words(task.title) + (f" ({task.reference})" if task.reference else "")
         rows.append(f"| {name} | {task.priority} | {met} of {len(own)} | {left} | {hours} |")
     return ["\n".join(rows)] if len(rows) > 2 else []
@@ -203,10 +206,15 @@ def _box(criterion: Criterion, after: State | None, listed: int) -> str:
     if criterion.state is State.UNKNOWN:
         return f"- [ ] {said} (not known: {words(criterion.why)})"
     count = len(criterion.left)
-    how = "`fhfix apply` mends that" if after is State.MET else "see below for what is missing"
+    how = "see below for what is missing"
+    if after is State.MET:
+        how = "`fhfix apply` mends that"
+    elif after is State.HALF and criterion.state is State.OPEN:
+        how = "`fhfix apply` mends the half of that"
     if listed < count:
         how = f"{count - listed} left out here" + (f"; {how}" if listed else "")
-    return f"- [ ] {said} ({count} {'finding' if count == 1 else 'findings'}; {how})"
+    half = f"half, since {words(criterion.why)}; " if criterion.state is State.HALF else ""
+    return f"- [ ] {said} ({half}{count} {'finding' if count == 1 else 'findings'}; {how})"
 
 
 def _alike(items: Iterable[Item]) -> Iterable[list[Item]]:

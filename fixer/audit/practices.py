@@ -11,15 +11,20 @@ import re
 from collections.abc import Callable, Iterator
 from enum import StrEnum
 
+from fixer.django.project import DjangoProject
 from fixer.django.routes import Routes
+from fixer.django.settings import module_reads
 from fixer.docker.compose import Compose
 from fixer.github.workflow import Workflow
 from fixer.languages.dockerfile import Dockerfile
+from fixer.languages.lines import Lines
+from fixer.model import Source, listed
 from fixer.monitoring.asking import Asking
 from fixer.monitoring.cloudwatch import CloudWatch
 from fixer.monitoring.exporters import Exporters
 from fixer.monitoring.prometheus import PrometheusFiles
 from fixer.monitoring.telling import Tellers
+from fixer.project.env_files import entries
 from fixer.records import record
 from fixer.recovery.backups import Backups
 from fixer.repository import Repository
@@ -40,11 +45,16 @@ Judge = Callable[[Repository, re.Match[str]], Answer | None]
 
 @record
 class Practice:
-    """A kind of claim. `said` is what of the line is shown: the group `said`, else all that matches."""
+    """A kind of claim. What of the line is shown is the group `said` or `name`, else all that matches."""
 
     kind: str
     pattern: re.Pattern[str]
     judge: Judge
+
+    def said(self, found: re.Match[str]) -> str:
+        groups = self.pattern.groupindex
+        words = found["said"] if "said" in groups else found["name"] if "name" in groups else found[0]
+        return " ".join(words.replace("`", "").split()).strip("*: ")
 
 
 def practices(repository: Repository, line: str) -> Iterator[tuple[str, str, Answer]]:
@@ -55,8 +65,7 @@ def practices(repository: Repository, line: str) -> Iterator[tuple[str, str, Ans
         found = practice.pattern.search(line)
         answer = practice.judge(repository, found) if found is not None else None
         if found is not None and answer is not None:
-            said = found["said"] if "said" in practice.pattern.groupindex else found[0]
-            yield practice.kind, " ".join(said.split()).strip("*`: "), answer
+            yield practice.kind, practice.said(found), answer
 
 
 _ENTRY = re.compile(r"\s*(?:[-*•+|✅✓☑]|\d+[.)]\s|\[[xX ]\]|[├└]|[\w ./&-]+:\s)")
@@ -146,6 +155,17 @@ def _browsers(repository: Repository, found: re.Match[str]) -> Answer:
     return Verdict.FALSE, "no configuration of browser tests is there"
 
 
+def _failures(repository: Repository, found: re.Match[str]) -> Answer:
+    """A share of failures: nothing that tests under load, or watches objectives, ends red above another one."""
+    number = found["number"].removesuffix(".0")
+    held = re.compile(
+        rf"(?i)(?:fail|error)[^\n]{{0,40}}[=<>:]\s*(?:{re.escape(number)}|{float(number) / 100:g})(?![\d.])"
+    )
+    said = [path for path, text in _texts(repository, _LOADS) if held.search(text)]
+    holds = any(_JUDGES.search(repository.text(path)) for path in said)
+    return _yes(holds, f"{said[0]} only says so" if said else f"nothing holds failures against {number} %")
+
+
 def _percentile(repository: Repository, found: re.Match[str]) -> Answer:
     name, number = found["percentile"], found["number"]
     held = rf"(?i){name}\D{{0,40}}{number}\b|{number}\D{{0,40}}{name}\b"
@@ -227,9 +247,25 @@ def _named_in_workflows(what: str) -> Judge:
     return judge
 
 
+def _env_template(repository: Repository, found: re.Match[str]) -> Answer | None:
+    """That whoever fills the template in has said all that the settings ask for."""
+    project = repository.fact(DjangoProject)
+    path = next((each for each in repository.files if posixpath.basename(each) == found["name"]), "")
+    if project is None or not path:
+        return None
+    there = {entry.name for entry in entries(Lines.parse(Source(path, repository.text(path))))}
+    asked = {
+        read.name
+        for module in project.chain(project.production_path)
+        for read in module_reads(module.document)
+        if read.name not in there and read.name != "DJANGO_SETTINGS_MODULE"
+    }
+    return _yes(not asked, f"{path} lacks {listed(sorted(asked))}" if asked else "")
+
+
 def _route(repository: Repository, found: re.Match[str]) -> Answer | None:
     routes = repository.fact(Routes)
-    answers = routes.answers(found["route"]) if routes is not None else None
+    answers = routes.answers(found["name"]) if routes is not None else None
     return _yes(answers, "no such route") if answers is not None else None
 
 
@@ -311,6 +347,11 @@ _PRACTICES = tuple(
             ),
         ),
         ("browsers", r"cross-browser", _browsers),
+        (
+            "failures",
+            r"\b(?:failure|error) rate\b\W*<\s*(?P<number>\d+(?:\.\d+)?)\s?%",
+            _failures,
+        ),
         ("limit", r"\b(?P<percentile>p(?:50|90|95|99))\b\W{0,6}<?\s*(?P<number>\d+)\s?ms", _percentile),
         ("daily scan", r"daily (?:\w+ )?(?:dependency |security |vulnerability )?scan\w*", _daily_scan),
         ("stages", r"multi-?stage(?: docker)?(?: builds?)?", _stages),
@@ -321,10 +362,16 @@ _PRACTICES = tuple(
             r"\bECR(?: repositor(?:y|ies))?(?::| \()\s*[*`\"]*(?P<name>[a-z][\w-]+)",
             _named_in_workflows("repository"),
         ),
-        ("route", r"(?:GET |`|endpoint:? ?)(?P<route>/(?:api|health|metrics|status)[\w/-]*)(?=`|\s|$)", _route),
+        ("env template", r"(?P<name>[.]env[.](?:example|sample|template|dist))\b", _env_template),
+        (
+            "route",
+            r"(?:GET |[`(]|endpoint:? ?)(?P<name>/(?:api|health|metrics|status)[\w/-]*)(?=[`)]|\s|$)",
+            _route,
+        ),
         (
             "backups",
-            r"(?:automated|daily|scheduled|nightly) (?:database )?backups?\b|backup[^\n]{0,30}\boperational",
+            r"(?:automated|daily|scheduled|nightly) (?:database )?backups?\b"
+            r"|backup(?:\s*(?:/|&|and)\s*restore)? automation|backup[^\n]{0,30}\boperational",
             _backups,
         ),
         (
@@ -353,7 +400,7 @@ _PRACTICES = tuple(
         ),
         (
             "rate",
-            r"\b(?:uptime|availability|success|pass|failure)\b[^\n|]{0,20}?\d+(?:\.\d+)?\s?%",
+            r"\b(?:uptime|availability|success|pass|failure)\b(?! rate\W*<)[^\n|]{0,20}?\d+(?:\.\d+)?\s?%",
             _not_checkable,
         ),
         ("cost", r"\$\s?\d[\d,]*(?:\s?/\s?month)?", _not_checkable),

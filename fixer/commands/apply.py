@@ -103,7 +103,9 @@ def apply(
             made = opened.plan(chosen)
         unmet = _unmet(opened, made, chosen) if chosen is not None else []
         if not quiet:
-            _show(opened, made, form, dry_run=dry_run, verbose=verbose)
+            options = [f"--only {','.join(chosen.names)}"] if chosen is not None and chosen.names else []
+            options += ["--safe"] * safe
+            _show(opened, made, form, " ".join(options), dry_run=dry_run, verbose=verbose)
         for line in unmet:
             say(line)
         say_problems(made)
@@ -189,8 +191,9 @@ def _never(opened: Session, rule_id: str, paths: Sequence[str]) -> Session:
     return replace(opened.again(), config=config)
 
 
-def _show(opened: Session, made: Plan, form: str, *, dry_run: bool, verbose: bool) -> None:
-    """Places are those of the files on disk: as they are in a dry run, as they will be otherwise."""
+def _show(opened: Session, made: Plan, form: str, chosen: str, *, dry_run: bool, verbose: bool) -> None:
+    """`chosen` are the options that choose these fixes. Places are those of the files on disk: as they are in a dry
+    run, as they will be otherwise."""
     read: Read = opened.repository.read
     if not dry_run:
         made, read = written(made), opened.after(made).read
@@ -206,14 +209,9 @@ def _show(opened: Session, made: Plan, form: str, *, dry_run: bool, verbose: boo
         from fixer.show.terminal import show
 
         screen = console()
+        command = same_repository("apply", click.get_current_context()) if dry_run else ""
         with screen.capture() as captured:
-            show(
-                made,
-                read,
-                screen,
-                verbose=verbose,
-                command=same_repository("apply", click.get_current_context()) if dry_run else "",
-            )
+            show(made, read, screen, verbose=verbose, command=command, chosen=chosen)
         if dry_run:
             page(captured.get())
         else:

@@ -2,12 +2,20 @@
 
 from __future__ import annotations
 
+import os
 import sys
 from pathlib import Path
 
 import click
 
-from fixer.commands.opening import exit_code, exit_zero, repository_options, say_nothing_read, say_problems
+from fixer.commands.opening import (
+    exit_code,
+    exit_zero,
+    repository_options,
+    same_repository,
+    say_nothing_read,
+    say_problems,
+)
 from fixer.model import FileError, Source
 from fixer.session import Session
 from fixer.show.output import put, put_commands, save, say
@@ -21,7 +29,7 @@ from fixer.show.output import put, put_commands, save, say
     type=click.Choice(["text", "json", "sarif", "github"]),
     default="text",
     show_default=True,
-    help="For people, for programs, for code scanning, for the log of a workflow.",
+    help="For people, for programs, for code scanning, for a run of a workflow: annotations and a summary.",
 )
 @click.option("--statistics", is_flag=True, help="Count the findings by rule.")
 @click.option("--write-baseline", type=click.Path(path_type=Path, dir_okay=False), help="Write the findings to a file.")
@@ -34,6 +42,7 @@ def check(
     """Show the findings below PATH (default: the current folder). Changes nothing."""
     report = opened.check()
     read = opened.repository.read
+    command = same_repository("apply", click.get_current_context())
     if write_baseline is not None:
         from fixer.ignores import baseline_text
 
@@ -57,8 +66,14 @@ def check(
         put(sarif(report, read))
     elif form == "github":
         from fixer.show.github import annotate
+        from fixer.show.summary import summary_of_a_job
 
-        put_commands(annotate(report, read))
+        file = os.environ.get("GITHUB_STEP_SUMMARY", "")
+        put_commands(
+            annotate(report, read, "the summary of the job has them all" if file else "`fhfix check` prints them all")
+        )
+        if file:
+            save(summary_of_a_job(report, read, command), Path(file), opened.repository.root, more=True)
     elif statistics:
         from fixer.show.statistics import statistics_text
 
@@ -66,7 +81,7 @@ def check(
     else:
         from fixer.show.text import text
 
-        put(text(report, read, verbose=verbose, quiet=quiet))
+        put(text(report, read, verbose=verbose, quiet=quiet, command=command))
     if form == "text":
         say_problems(report)
     say_nothing_read(opened, report)

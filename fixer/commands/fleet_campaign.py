@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import signal
 import sys
 import time
@@ -32,7 +33,7 @@ from fixer.commands.fleet_sources import (
 from fixer.show.output import Refusal, put, save, say
 
 if TYPE_CHECKING:
-    from fixer.fleet.campaign import Place
+    from fixer.fleet.campaign import Place, Rounds
     from fixer.fleet.looking import Look
     from fixer.fleet.overview import FleetOverview
     from fixer.fleet.proposing import Order
@@ -135,12 +136,12 @@ def pr(name: str, state: Path | None, worker: str, file: Path | None, dry_run: b
     from fixer.fleet.overview import FleetOverview
 
     place = place_of(name, state)
-    last = None if dry_run else _last_round(place)
-    if last and not last[1]:
-        raise Refusal(f"a round of {name} is not finished: `fhfix fleet resume {name}` goes on with it")
+    number = 0 if dry_run else _next_round(place)
     check_token()
     asked = Asked.of(values, planned=True)
     check_app(asked.targets)
+    check_names("--canary", values["canary"], (target.name for target in asked.targets))
+    order = None if dry_run else _order(name, asked, values)
     seen = FleetOverview()
     work: list[Look] = []
     kept: list[str] = []
@@ -155,14 +156,17 @@ def pr(name: str, state: Path | None, worker: str, file: Path | None, dry_run: b
         _save_page(file, seen, name)
     count = "1 pull request" if len(work) == 1 else f"{len(work):,} pull requests"
     put(f"\n{count} to open or to bring up to date, each from the branch fhfix-{name}.\n")
-    if dry_run or not work:
+    planned = {look.target.name.lower() for look in work}
+    for each in values["canary"]:
+        if each.lower() not in planned:
+            say(f"--canary {each}: nothing is to be done there")
+    if order is None or not work:
         sys.exit(3 if seen.not_looked_at or seen.faults else 0)
     _ask(yes)
-    order = _order(name, asked, values)
     place.keep_looked(kept)
     with _working(place, worker, values["cache"], order) as campaign:
         given = [campaign.work_of(each.target, each.below) for each in work]
-        _follow(campaign, campaign.start(order, given, (last[0] if last else 0) + 1), place)
+        _follow(campaign, campaign.start(order, given, number), place)
 
 
 @click.command(short_help="Where the pull requests stand.")
@@ -174,18 +178,18 @@ def pr(name: str, state: Path | None, worker: str, file: Path | None, dry_run: b
 @click.option("--format", "form", type=click.Choice(["text", "json"]), default="text", show_default=True)
 @refusing
 def status(name: str, state: Path | None, file: Path | None, watch: bool, every: float, form: str) -> None:
-    """Say where each pull request of CAMPAIGN stands now.
+    """Say where each pull request of CAMPAIGN stands now, and with --watch what changes.
 
     Exit codes: 0 all are at their end, 1 some are open or to come, 3 some repositories failed.
     """
     place = place_of(name, state, known=True)
-    before = ""
+    shown: list[Standing] = []
+    said = None
     while True:
         known, stopped = _standing(place)
-        text = _told(known, stopped, form)
-        if text != before:
-            put(text)
-            before = text
+        if (known, stopped) != (shown, said):
+            put(_told(known, stopped, form, shown))
+            shown, said = known, stopped
         if file is not None:
             _save_page(file, place.overview(), name, known, stopped)
         code = _exit_code(known)
@@ -205,10 +209,10 @@ def status(name: str, state: Path | None, file: Path | None, watch: bool, every:
 def resume(name: str, state: Path | None, worker: str, cache: Path | None, instead_of: str, dry_run: bool) -> None:
     """Go on with CAMPAIGN: after a stop, after a kill, or as one more worker where the state is on PostgreSQL."""
     place = place_of(name, state, known=True)
-    last = _last_round(place)
-    if last is None:
+    rounds = _rounds_of(place)
+    if not rounds.last:
         raise Refusal(f"the campaign {name} has no round yet: `fhfix fleet pr {name}` begins it")
-    if last[1]:
+    if not rounds.unfinished:
         put(f"nothing is left to do: the last round of {name} is finished\n")
         return
     if dry_run:
@@ -219,7 +223,7 @@ def resume(name: str, state: Path | None, worker: str, cache: Path | None, inste
     with _working(place, worker, cache) as campaign:
         if instead_of:
             campaign.take_over(place, instead_of)
-        _follow(campaign, campaign.handle_of(place, last[0]), place, resumed=True)
+        _follow(campaign, campaign.handle_of(place, rounds.unfinished), place, resumed=True)
 
 
 @click.command(short_help="Try again where it failed.")
@@ -236,10 +240,8 @@ def retry(
 ) -> None:
     """Try the repositories of CAMPAIGN again that failed, or those that are named."""
     place = place_of(name, state, known=True)
-    named = {each.lower() for each in only}
     _another_round(
-        place, worker, cache, "propose",
-        lambda one: one.name.lower() in named if named else one.state == "failed",
+        place, worker, cache, "propose", only, lambda one: bool(only) or one.state == "failed",
         dry_run=dry_run, yes=yes,
     )  # fmt: skip
 
@@ -254,14 +256,13 @@ def retry(
 @refusing
 def close(name: str, state: Path | None, worker: str, only: tuple[str, ...], dry_run: bool, yes: bool) -> None:
     """Close the pull requests of CAMPAIGN that are open. Branches stay."""
+    from fixer.fleet.proposing import CLOSING
     from fixer.fleet.standing import OPEN
 
     closable = OPEN | {"failed"}  # one that could not be brought up to date is open all the same
     place = place_of(name, state, known=True)
-    named = {each.lower() for each in only}
     _another_round(
-        place, worker, None, "close",
-        lambda one: one.state in closable and bool(one.number) and (not named or one.name.lower() in named),
+        place, worker, None, CLOSING, only, lambda one: one.state in closable and bool(one.number),
         dry_run=dry_run, yes=yes,
     )  # fmt: skip
 
@@ -310,6 +311,14 @@ def check_token() -> None:
         raise Refusal(f"the token lacks the scope {wanted}, without which GitHub refuses changes of workflows")
 
 
+def check_names(option: str, given: Iterable[str], names: Iterable[str]) -> None:
+    """A name that is none of a repository's would be passed over in silence."""
+    known = {name.lower() for name in names}
+    unknown = [name for name in given if name.lower() not in known]
+    if unknown:
+        raise click.BadParameter(f"{', '.join(unknown)}: none of the repositories", param_hint=option)
+
+
 def check_app(targets: Iterable[Target]) -> None:
     """Likewise for a GitHub App, which each account allows what it wants."""
     from fixer.forge.app import NEEDED, App
@@ -345,6 +354,8 @@ def _order(name: str, asked: Asked, values: dict[str, Any]) -> Order:
     from fixer.fleet.proposing import Order
 
     author = values["author"] or _author()
+    if not re.fullmatch(r"[^<>\n]*[^<>\s] <[^<>\s]+>", author):
+        raise click.BadParameter(f"{author!r} is not 'NAME <MAIL>'", param_hint="--author")
     how = {**asdict(asked.how), "planned": False, "cache": ""}
     return Order(name, how, author, **{key: values[key] for key in _ORDERED})
 
@@ -383,11 +394,18 @@ def _follow(campaign: Any, handle: Any, place: Place, *, resumed: bool = False) 
     place.leave(code)
 
 
-def _last_round(place: Place) -> tuple[int, bool] | None:
-    """The number of the last round, and whether it is finished."""
+def _rounds_of(place: Place) -> Rounds:
     from fixer.fleet import campaign
 
-    return campaign.last_round(place) if place.known else None
+    return campaign.rounds_of(place)
+
+
+def _next_round(place: Place) -> int:
+    """Its number. There is one at a time that proposes."""
+    rounds = _rounds_of(place)
+    if rounds.unfinished:
+        raise Refusal(f"a round of {place.name} is not finished: `fhfix fleet resume {place.name}` goes on with it")
+    return rounds.last + 1
 
 
 def _standing(place: Place) -> tuple[list[Standing], str]:
@@ -409,19 +427,21 @@ def _another_round(
     worker: str,
     cache: Path | None,
     action: str,
+    only: Sequence[str],
     chosen: Callable[[Standing], bool],
     *,
     dry_run: bool,
     yes: bool,
 ) -> None:
     from fixer.fleet import campaign
+    from fixer.fleet.proposing import CLOSING
 
     check_token()
-    last = _last_round(place)
-    if last and not last[1] and action == "propose":
-        raise Refusal(f"a round of {place.name} is not finished: `fhfix fleet resume {place.name}` goes on with it")
+    number = _rounds_of(place).last + 1 if action == CLOSING else _next_round(place)
     known, _ = _standing(place)
-    taken = [one for one in known if chosen(one)]
+    check_names("--only", only, (one.name for one in known))
+    named = {each.lower() for each in only}
+    taken = [one for one in known if chosen(one) and (not named or one.name.lower() in named)]
     for one in taken:
         put(f"{action} {one.name} {one.url}".rstrip() + "\n")
     if dry_run or not taken:
@@ -432,18 +452,24 @@ def _another_round(
     by_name = {one.name: one for one in taken}
     again = [{**each, "known": asdict(by_name[each["target"]["name"]])} for each in work]
     with _working(place, worker, cache, replace(order, action=action)):
-        handle = campaign.start(replace(order, action=action), again, (last[0] if last else 0) + 1)
+        handle = campaign.start(replace(order, action=action), again, number)
         _follow(campaign, handle, place)
 
 
-def _told(known: Sequence[Standing], stopped: str, form: str) -> str:
+def _told(known: Sequence[Standing], stopped: str, form: str, shown: Sequence[Standing] = ()) -> str:
+    """What was shown before is not said again to people."""
     if form == "json":
         said = {"version": 1, "kind": "campaign", "stopped": stopped, "repositories": [asdict(one) for one in known]}
         return json.dumps(said, indent=2) + "\n"
     counts = Counter(one.state for one in known)
     lines = [", ".join(f"{count} {state}" for state, count in counts.most_common()) or "no repository"]
     width = max((len(one.name) for one in known), default=0)
-    lines += [f"  {one.name:<{width}}  {one.state:<14}  {one.url}  {one.why}".rstrip() for one in known]
+    states = max((len(one.state) for one in known), default=0)
+    lines += [
+        f"  {one.name:<{width}}  {one.state:<{states}}  {one.url}  {one.why}".rstrip()
+        for one in known
+        if one not in shown
+    ]
     if stopped:
         lines.append(f"stopped: {stopped}")
     return "\n".join(lines) + "\n"

@@ -12,7 +12,6 @@ from fixer.inferred import inferred
 from fixer.registry import all_rules
 from fixer.session import Session
 from fixer.show.output import put, save
-from fixer.show.tool import homepage
 
 
 @click.command()
@@ -26,12 +25,11 @@ def init(opened: Session, stdout: bool, with_schema: bool) -> None:
     that editors complete and check it. Never overwrites a configuration.
     """
     made = opened.plan()
-    address = f"{homepage()}/raw/main/docs/schema/config.json" if homepage() else f"./{SCHEMA}"
-    text = starting_text(opened.rules, made.left, opened.ask(inferred), address if with_schema else "")
+    text = starting_text(opened.rules, made.left, opened.ask(inferred), f"./{SCHEMA}" if with_schema else "")
     if stdout:
         put(text)
     else:
-        _write(opened, text, with_schema=with_schema and not homepage())
+        _write(opened, text, with_schema=with_schema)
     say_problems(made)
     sys.exit(3 if made.faults else 0)
 

@@ -90,9 +90,9 @@ def same_repository(command: str, context: click.Context) -> str:
     for parameter in context.command.params:
         name = parameter.name or ""
         given = context.get_parameter_source(name) is ParameterSource.COMMANDLINE
-        if name not in SAME or not given:
+        values = context.params.get(name)
+        if name not in SAME or not given or values == parameter.default:
             continue
-        values = context.params[name]
         for value in values if isinstance(values, tuple) else (values,):
             words += [str(value)] if isinstance(parameter, click.Argument) else [parameter.opts[0], str(value)]
     return shlex.join(words)

@@ -45,7 +45,7 @@ from fixer.github.expressions import reads_below
 from fixer.github.recipe import Recipe
 from fixer.github.timeline import NO_ACTIONS, LocalActions
 from fixer.github.workflow import Job, Workflow
-from fixer.github.workflows import Workflows, commands_of, in_folder, script_of
+from fixer.github.workflows import Workflows, commands_of, folder_of, in_folder, script_of
 from fixer.languages.python import item, text
 from fixer.languages.shell import path_word
 from fixer.languages.tables import mapping
@@ -212,6 +212,11 @@ class DjangoCI:
         own = self.run.step.data
         prepared = preparation(self.run)
         lines = [prepared] if prepared else []
+        reached = folder_of(script_of(ScriptText.lines([*lines, ScriptText.of("true")])).commands[-1], self.run.step)
+        if reached is not None and reached != self.run.folder:  # the tests go there in a subshell
+            folder = path_word(posixpath.relpath(self.run.folder or ".", reached or "."))
+            assert not isinstance(folder, Blocked), "new_job looked at the name of the folder"
+            lines.append(ScriptText.of("cd @folder@", folder=folder))
         if at_root and self.run.folder != self.project.root:
             folder = path_word(posixpath.relpath(self.project.root or ".", self.run.folder or "."))
             assert not isinstance(folder, Blocked), "new_job looked at the name of the folder"

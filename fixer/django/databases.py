@@ -11,12 +11,13 @@ from typing import TYPE_CHECKING, Self
 
 from fixer.django.project import DjangoProject
 from fixer.django.settings import Database
+from fixer.documents import kind_of
 from fixer.languages.python import constant, item
 from fixer.model import Span
 from fixer.records import entity
 from fixer.runtime.picture import Runtime
 from fixer.runtime.places import Place
-from fixer.runtime.servers import is_pooler, server_of_url
+from fixer.runtime.servers import server_of_url
 
 if TYPE_CHECKING:
     from fixer.repository import Repository
@@ -27,6 +28,9 @@ _POOLER_IMAGE = re.compile(
     r"|^\s*repository:[^\n]*pgbouncer|^\[pgbouncer\]",
     re.IGNORECASE | re.MULTILINE,
 )
+_POOLER = re.compile(r"pgbouncer|pgcat|supavisor|pgpool|aws_db_proxy|DatabaseProxy|DBProxy", re.IGNORECASE)
+_INFRASTRUCTURE = (".tf", ".json", ".ts", ".template", ".yml", ".yaml")
+_COMPOSE = "docker.compose.Compose"
 # What a pooler by transaction asks of Django.
 _CURSORS = re.compile(r"DISABLE_SERVER_SIDE_CURSORS(?!['\"]?\]?(:| =) False)|disable_server_side_cursors=True")
 # Hosts of providers whose servers speak TLS with every client.
@@ -63,6 +67,18 @@ class DatabaseServers:
         )
         return known or self._first(paths, lambda text: _POOLER_IMAGE.search(text) is not None)
 
+    def pooler_of_compose(self, project: DjangoProject, database: Database) -> str:
+        """The compose file that starts the pooler of a database, where nothing else in the repository speaks of one."""
+        places = {each.place.path for each in self.runtime.poolers()}
+        places |= {
+            path for value, path in self._addresses(project, database) if self.runtime.is_pooler(*_address(value))
+        }
+        started = {path for path in places if kind_of(path) == _COMPOSE}
+        infrastructure = (path for path in self.repository.ending(*_INFRASTRUCTURE) if kind_of(path) != _COMPOSE)
+        if started != places or self._first(infrastructure, lambda text: _POOLER.search(text) is not None):
+            return ""
+        return min(started, default="")
+
     @cached_property
     def limited_by(self) -> str:
         """The file that gives PostgreSQL a `statement_timeout` of its own, or an empty string."""
@@ -76,7 +92,7 @@ class DatabaseServers:
             return f"{database.path} switches server-side cursors off"
         for value, place in self._addresses(project, database):
             host, port = _address(value)
-            if is_pooler(host, port):
+            if self.runtime.is_pooler(host, port):
                 return f"{value.rpartition('@')[2]} in {place}"
         return self.pooler
 

@@ -38,6 +38,8 @@ _CHECKERS = frozenset(
 )  # fmt: skip
 _REPORTERS = frozenset({"coverage", "coveralls", "codecov", "codecov-cli", "genbadge", "coverage-badge", "diff-cover"})
 _TESTERS = frozenset({"pytest", "py.test", "tox", "nox"})
+_OF_TESTS = re.compile(r"pytest([-_].*)?|tox(-.*)?|nox|tblib|unittest-xml-reporting")
+"""Packages that only tests import."""
 _FRONT_END = frozenset(
     {"npm", "npx", "yarn", "pnpm", "bun", "bunx", "node", "corepack", "nvm", "playwright", "webpack", "vite"}
 )
@@ -212,7 +214,15 @@ def _kept(step: Step, combination: Combination, *, with_tests: bool) -> SetupSte
         script = step.script
         text = ScriptText.written(filled(step.run.value, combination))
         if script is not None:
-            text = _needed(script_of(text, script.shell), with_tests=with_tests)
+            whole = script_of(text, script.shell)
+            text = _needed(whole, with_tests=with_tests)
+            left = script_of(text, script.shell).commands
+            if (
+                "name" in data
+                and not any(map(installs, left))
+                and len(_managing(left)) < len(_managing(whole.commands))
+            ):
+                data |= step.workflow.step_name("Prepare")  # what the step was named for is gone
         if not text.strip():
             return None
         data["run"] = text
@@ -235,6 +245,10 @@ def _kept(step: Step, combination: Combination, *, with_tests: bool) -> SetupSte
     return SetupStep(step, data)
 
 
+def _managing(commands: Iterable[Command]) -> list[Command]:
+    return [command for command in commands if manages(command)]
+
+
 def _is_needed(step: Step, *, with_tests: bool) -> bool:
     """Whether the action of a step sets something up that the new job uses."""
     if _ACTION_THAT_JUDGES.search(step.action):
@@ -247,6 +261,9 @@ def _is_needed(step: Step, *, with_tests: bool) -> bool:
 def _needed(script: Script, *, with_tests: bool) -> ScriptText:
     """The script without what judges, tests or reports; empty where nothing is left that a later step could see."""
     left = script.without(lambda command: _is_aside(command, with_tests=with_tests))
+    rest = script_of(left, script.shell)
+    if rest.commands and rest.commands[-1].name == "cd":  # nothing is left to be done there
+        left = rest.without(lambda command: command == rest.commands[-1])
     return left if _does_something(script_of(left, script.shell)) else ScriptText.of("")
 
 
@@ -260,7 +277,7 @@ def _is_aside(command: Command, *, with_tests: bool) -> bool:
         return not with_tests or asked in _JUDGES
     if not with_tests and (command.name in _FRONT_END or _is_of_tests(command)):
         return True
-    return _installs_only(command, _CHECKERS if with_tests else _CHECKERS | _REPORTERS)
+    return _installs_only(command, with_tests=with_tests)
 
 
 def _reports(command: Command) -> bool:
@@ -284,13 +301,16 @@ def _only_says(command: Command) -> bool:
     return re.match(r"python[\d.]*$", command.name) is not None and first in ("--version", "-V", "-VV")
 
 
-def _installs_only(command: Command, tools: Iterable[str]) -> bool:
-    """Whether pip installs nothing but these programs."""
+def _installs_only(command: Command, *, with_tests: bool) -> bool:
+    """Whether pip installs nothing but programs that judge; without `with_tests`, that test or report, too."""
     words = [word.text for word in command.args]
     if command.name not in _PIP or words[:1] != ["install"]:
         return False
     names = [re.split(r"[\[<>=!~ ]", word)[0].lower() for word in words[1:] if not word.startswith("-")]
-    return bool(names) and not command.has("-r", "--requirement", "-e", "--editable") and set(names) <= set(tools)
+    if not names or command.has("-r", "--requirement", "-e", "--editable"):
+        return False
+    tools = _CHECKERS if with_tests else _CHECKERS | _REPORTERS
+    return all(name in tools or (not with_tests and _OF_TESTS.fullmatch(name)) for name in names)
 
 
 def _does_something(script: Script) -> bool:

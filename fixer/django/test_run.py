@@ -161,7 +161,10 @@ class TestRun:
         """What the script of the step does before it runs the tests."""
         script = self.command.script
         start = min((s for s, e in script.statements if s <= self.command.start < e), default=self.command.start)
-        return script_of(script.text[:start], script.shell)
+        # `cd backend && pytest`: what leads to the tests stands in their own statement.
+        led = script.text[: self.command.node.start_byte].rstrip(" \t\n\\")
+        whole = script_of(led.removesuffix("&&").rstrip(), script.shell)
+        return whole if led.endswith("&&") and not whole.error else script_of(script.text[:start], script.shell)
 
 
 def judging(workflows: Workflows) -> Iterator[Workflow]:

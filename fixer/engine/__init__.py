@@ -15,6 +15,7 @@ from fixer.engine.asking import (
     default_options,
     everything,
     nothing,
+    partly,
 )
 from fixer.engine.fold import PASSES, Accept, Fold, Key
 from fixer.engine.known import named
@@ -23,7 +24,7 @@ from fixer.repository import Repository
 
 __all__ = [
     "DOCUMENTS_PER_PROCESS", "PASSES", "Accept", "LeftAlone", "OptionsFor", "Wanted", "applies", "check",
-    "default_options", "plan",
+    "default_options", "partly", "plan",
 ]  # fmt: skip
 
 
@@ -47,7 +48,7 @@ def check(
 
 
 def _found(asked: Asking, rules: Sequence[Rule], repository: Repository) -> list[Reported]:
-    return [reported for rule in rules for reported in named(asked.findings(rule, repository))]
+    return [reported for found in asked.all_findings(rules, repository) for reported in named(found)]
 
 
 def plan(

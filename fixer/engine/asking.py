@@ -75,10 +75,18 @@ class Asking:
     def problems_by_path(self) -> tuple[FileError, ...]:
         return tuple(self.problems[path] for path in sorted(self.problems))
 
+    def all_findings(self, rules: Sequence[Rule], repository: Repository) -> list[list[Reported]]:
+        """What each of these rules finds."""
+        found = [list(self._asked(rule, repository)) for rule in rules]
+        repository.ignored(path for findings in found for path in _new_paths(findings))  # git is asked once for all
+        return [self._reported(rule, findings, repository) for rule, findings in zip(rules, found, strict=True)]
+
     def findings(self, rule: Rule, repository: Repository) -> list[Reported]:
+        (found,) = self.all_findings([rule], repository)
+        return found
+
+    def _reported(self, rule: Rule, findings: Iterable[Finding], repository: Repository) -> list[Reported]:
         found: list[Reported] = []
-        findings = list(self._asked(rule, repository))
-        repository.ignored(_new_paths(findings))  # git is asked once for all of them
         for finding in findings:
             try:
                 with limited(DOCUMENT):
@@ -326,10 +334,28 @@ def _new_paths(findings: Iterable[Finding]) -> Iterator[str]:
 
 def applies(rule: Rule, repository: Repository, options: RuleOptions) -> bool | Fault:
     """Whether there is anything to judge in what a rule looks at."""
-    judges = rule.applies
+    judges, asks = rule.applies, rule.asks_whether
+    if judges is None:
+        return True
+    return _answered(rule, repository, lambda: any(judges(**given) for given in _given(asks, repository, options)))
+
+
+def partly(rule: Rule, repository: Repository, options: RuleOptions) -> str | Fault:
+    """What of a rule's criterion is so although it finds something; empty where nothing is."""
+    tells, asks = rule.partly, rule.asks_what_holds
+    if tells is None:
+        return ""
+    return _answered(
+        rule,
+        repository,
+        lambda: next((said for given in _given(asks, repository, options) if (said := tells(**given))), ""),
+    )
+
+
+def _answered(rule: Rule, repository: Repository, question: Callable[[], T]) -> T | Fault:
     try:
         with limited(REPOSITORY):
-            return judges is None or any(judges(**given) for given in _given(rule.asks_whether, repository, options))
+            return question()
     except TOO_MUCH as error:
         problem = too_much(repository.asked_for, error)
         return Fault(rule.id, problem.path, problem.reason)
@@ -355,6 +381,8 @@ def _given(asks: tuple[Asked, ...], repository: Repository, options: RuleOptions
 def _fault(rule: Rule, path: str, error: Exception) -> Fault:
     import traceback
 
+    if isinstance(error.__cause__, KeyboardInterrupt):
+        raise error.__cause__  # a signal: Python 3.11 wraps what is raised in a `__set_name__`, while a class is made
     where = traceback.extract_tb(error.__traceback__)[-1]
     return Fault(
         rule.id, path, f"{type(error).__name__}: {error} ({PurePosixPath(where.filename).name}:{where.lineno})"

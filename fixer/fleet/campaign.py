@@ -25,7 +25,7 @@ from fixer.fleet.locks import LockError, alone
 from fixer.fleet.looked import Looked
 from fixer.fleet.looking import in_own_process
 from fixer.fleet.overview import FleetOverview
-from fixer.fleet.proposing import CampaignError, Job, Order, done
+from fixer.fleet.proposing import CLOSING, CampaignError, Job, Order, done
 from fixer.fleet.sources import Target
 from fixer.fleet.standing import OPEN, UNREADABLE, Standing, as_they_stand
 from fixer.forge.github import GitHub
@@ -175,7 +175,7 @@ def _counted(name: str, answers: list[dict[str, Any]]) -> dict[str, int]:
 
 def _enqueued(order: Order, said: dict[str, Any], each: dict[str, Any]) -> WorkflowHandle[dict[str, Any]]:
     with SetWorkflowID(f"{DBOS.workflow_id}/{each['target']['name']}"):
-        return DBOS.enqueue_workflow(queue_of(order.name), one, said, each)
+        return DBOS.enqueue_workflow(queue_of(order.name, order.action), one, said, each)
 
 
 @DBOS.workflow(name="one", max_recovery_attempts=FOREVER)
@@ -212,8 +212,8 @@ class _Here:
     tokens = Tokens()
 
 
-def queue_of(name: str) -> str:
-    return f"fhfix {name}"
+def queue_of(name: str, action: str) -> str:
+    return f"fhfix {name} closing" if action == CLOSING else f"fhfix {name}"
 
 
 # -- where it is kept, and who works at it --------------------------------------------------------------------------
@@ -255,6 +255,11 @@ class Place:
     def known(self) -> bool:
         return bool(self.shared) or (self.folder / f"{self.name}.db").exists()
 
+    @property
+    def at_work(self) -> bool:
+        """Whether a process is at the campaign; true of a shared one, since nobody knows it of other hosts."""
+        return bool(self.shared) or any(map(_is_held, self.folder.glob(f"{self.name}.*.lock")))
+
     def keep_looked(self, lines: Sequence[str]) -> None:
         with _said_in_words():
             self.folder.mkdir(parents=True, exist_ok=True)
@@ -273,18 +278,22 @@ class Place:
     @contextmanager
     def working(self, worker: str, cache: Path, order: Order | None = None) -> Iterator[None]:
         """This process works at the campaign, under a name: what it leaves when it is killed, it finds when it comes
-        back by the same name. An order is that of a new round."""
+        back by the same name. An order is that of a new round.
+
+        Who closes is another worker for the engine, with a queue of its own: nothing else goes on meanwhile.
+        """
         with _said_in_words():
             self.folder.mkdir(parents=True, exist_ok=True)
+        action = order.action if order is not None else ""
         with self._held(worker):
             _Here.cache, _Here.audit, _Here.tokens = str(cache), str(self.audit), Tokens()
             try:
                 with _said_in_words():
-                    self._launch(worker)
+                    self._launch(f"{worker}-closing" if action == CLOSING else worker, queue_of(self.name, action))
                 if order is not None:
                     period = 3600 / order.per_hour
                     DBOS.register_queue(
-                        queue_of(self.name),
+                        queue_of(self.name, action),
                         global_concurrency=order.at_once,
                         limiter={"limit": 1, "period": period},
                         polling_interval_sec=min(1.0, period),
@@ -312,7 +321,7 @@ class Place:
         """End the process. What waits for a person, or for its turn, waits in the database, not in this process."""
         os._exit(code)
 
-    def _launch(self, worker: str) -> None:
+    def _launch(self, worker: str, queue: str) -> None:
         config: DBOSConfig = {
             "name": "fhfix-fleet",
             "system_database_url": self.url,
@@ -324,8 +333,13 @@ class Place:
             "enable_otlp": False,
         }
         DBOS(config=config)
-        DBOS.listen_queues([queue_of(self.name)])
+        DBOS.listen_queues([queue])
         DBOS.launch()
+
+
+def _is_held(file: Path) -> bool:
+    with alone(file, wait=False) as free:
+        return not free
 
 
 def host() -> str:
@@ -358,25 +372,44 @@ def _said_in_words() -> Iterator[None]:
 def _rounds(client: DBOSClient, place: Place) -> list[WorkflowStatus]:
     """The rounds of a campaign, the first one first."""
     found = client.list_workflows(name="campaign", workflow_id_prefix=f"{place.name}/", load_output=False)
-    return sorted(found, key=lambda each: int(each.workflow_id.rpartition("/")[2]))
+    return sorted(found, key=_number)
 
 
-def last_round(place: Place) -> tuple[int, bool] | None:
-    """The number of the last round, and whether it is finished."""
+def _number(each: WorkflowStatus) -> int:
+    return int(each.workflow_id.rpartition("/")[2])
+
+
+def _unfinished(found: Sequence[WorkflowStatus]) -> WorkflowStatus | None:
+    """The round that is to be gone on with. One that closes is not: `close` looks anew at what is open."""
+    left = [each for each in found if each.status in ACTIVE and _input(each)[0]["action"] != CLOSING]
+    return left[-1] if left else None
+
+
+@record
+class Rounds:
+    """The numbers of the last round and of the one that is to be gone on with; 0 for none."""
+
+    last: int = 0
+    unfinished: int = 0
+
+
+def rounds_of(place: Place) -> Rounds:
+    if not place.known:
+        return Rounds()
     with _asked(place) as client:
         found = _rounds(client, place)
-    if not found:
-        return None
-    return int(found[-1].workflow_id.rpartition("/")[2]), found[-1].status not in ACTIVE
+    left = _unfinished(found)
+    return Rounds(_number(found[-1]) if found else 0, _number(left) if left else 0)
 
 
 def stopped(place: Place) -> str:
-    """Why the last round waits for a person; empty where it does not."""
+    """Why the campaign waits for a person; empty where it does not."""
     with _asked(place) as client:
-        found = _rounds(client, place)
-        if not found or found[-1].status not in ACTIVE:
-            return ""
-        return str(client.get_event(found[-1].workflow_id, STOPPED, timeout_seconds=0) or "")
+        left = _unfinished(_rounds(client, place))
+        said = client.get_event(left.workflow_id, STOPPED, timeout_seconds=0) if left else ""
+    if left and not said and not place.at_work:
+        return f"no process is at work at it, `fhfix fleet resume {place.name}` goes on"
+    return str(said or "")
 
 
 def last_order(place: Place, names: Collection[str]) -> tuple[Order, list[dict[str, Any]]]:

@@ -27,6 +27,9 @@ from fixer.session import SessionError
 DEPTH = 20
 """Commits of a branch that is there already which are fetched: those of ours, and what tells that others made none."""
 
+CLOSING = "close"
+"""What an order says whose round closes pull requests; all others propose them."""
+
 _STATES = {"closed": "closed", "others": "left alone", "archived": "archived"}
 """What a refusal means, where it is a person's word and no failure."""
 
@@ -97,7 +100,7 @@ class Job:
 
 
 def done(job: Job) -> Answer:
-    return closed(job) if job.order.action == "close" else proposed(job)
+    return closed(job) if job.order.action == CLOSING else proposed(job)
 
 
 def proposed(job: Job) -> Answer:

@@ -253,10 +253,12 @@ class _Proposal:
         self.hub.audit(f"push {target.url} {branch} from {there or 'nothing'} to {tip}")
         try:
             workshop.push(target, tip, branch, expected=there)
-        except GitError:
+        except GitError as error:
+            self.hub.audit(f"push {target.url} {branch}: {error}")
             if self.git.branches(target, branch).get(branch) != tip:
                 raise
             return False  # another run was faster, and pushed the same
+        self.hub.audit(f"push {target.url} {branch}: done")
         return True
 
     def _leave_others_alone(self, workshop: Workshop, tip: str) -> None:

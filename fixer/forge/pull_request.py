@@ -12,7 +12,7 @@ from fixer.documents import document_type, kind_of
 from fixer.forge.git import Commit, Content
 from fixer.model import Blocked, FileChange, FileError, Fix, Plan, Reported, Source, Tier
 from fixer.records import record
-from fixer.show.markdown import code, words
+from fixer.show.markdown import code, fitting, length, words
 from fixer.show.visible import visible
 from fixer.show.words import TIER_WORDS
 from fixer.tasks import Task, task_of
@@ -180,27 +180,14 @@ def body_of(
         f"<!-- fhfix:title {' '.join(title.split()).replace('-->', '')} -->",
         *([f"<!-- fhfix:asked {' '.join(sorted(asked))} -->"] if asked else []),
     ]
-    room = LONGEST - _length([*head, *tail, *marks])
+    room = LONGEST - length([*head, *tail, *marks])
     more = f"* … and more: the diff has all {len(plan.taken)} fixes"
-    look = _fitting(_what(plan, Tier.REVIEW), room, more)
-    safe = _fitting(_what(plan, Tier.SAFE), room - _length(look), more)
+    look = fitting(_what(plan, Tier.REVIEW), room, more)
+    safe = fitting(_what(plan, Tier.SAFE), room - length(look), more)
     if look and safe:
         safe = ["", "<details><summary>Safe fixes</summary>", "", *safe, "", "</details>"]
     what = ["", "### What changes, and why", "", *look, *safe]
     return "\n".join([_BEGIN, *marks, *head, *what, *tail, _END]) + "\n"
-
-
-def _length(lines: Sequence[str]) -> int:
-    return sum(len(line) + 1 for line in lines)
-
-
-def _fitting(lines: list[str], room: int, more: str) -> list[str]:
-    """As many of these lines as there is room for, and a word about the others."""
-    if _length(lines) <= room:
-        return lines
-    while lines and _length([*lines, more]) > room:
-        lines = lines[:-1]
-    return [*lines, more]
 
 
 def _counted(plan: Plan, fixes: Sequence[Fix]) -> str:

@@ -40,7 +40,8 @@ def rewritten(document: Document, span: Span, text: str, *, certain: bool = Fals
 def _edit(source: Source, span: Span, text: str) -> Edit:
     start, end = span.start, span.end
     if not text:
-        start -= len(source.text[:start]) - len(source.text[:start].rstrip(" \t"))
-        if start == source.line_start(span.start) and end == source.line_end(span.start):
+        line = source.line_start(start)
+        start = line + len(source.text[line:start].rstrip(" \t"))
+        if start == line and end == source.line_end(span.start):
             end = source.text.find("\n", end) + 1 or len(source.text)
     return Edit(source.path, Span(start, end), text, ())

@@ -267,27 +267,49 @@ class _Run:
         old, new = was.extent(i, j), now.extent(k, m)
         origins = sorted({o for a, b, o in self.parts if o is not None and (_meet(a, old) or _meet(b, new))})
         if len(origins) > 1:
-            writers = [self._writers(now, n) for n in range(k, m)]
-            if removed or any(len(each) != 1 for each in writers):
-                yield Block(self.old_line + i, removed, self.new_line + k, added, tuple(origins))
-                return
-            # Several fixes put whole lines into one place: each has its own.
-            start = 0
-            for writer, lines in groupby(writers):
-                stop = start + len(list(lines))
-                yield Block(self.old_line + i, (), self.new_line + k + start, added[start:stop], writer)
-                start = stop
+            yield from self._shared(was, i, j, now, k, m, tuple(origins))
+        else:
+            yield from self._own(self.old_line + i, removed, self.new_line + k, added, tuple(origins))
+
+    def _shared(
+        self, was: _Lines, i: int, j: int, now: _Lines, k: int, m: int, origins: tuple[int, ...]
+    ) -> Iterator[Block]:
+        """Several fixes put whole lines into one place, and at most one of them took lines away: each has its own."""
+        removed, added = was.texts[i:j], now.texts[k:m]
+        takers = [self._takers(was, number) for number in range(i, j)]
+        writers = [self._writers(now, number) for number in range(k, m)]
+        if len(set(takers)) > 1 or any(len(each) != 1 for each in (*takers, *writers)):
+            yield Block(self.old_line + i, removed, self.new_line + k, added, origins)
             return
+        taker = takers[0] if takers else ()
+        if removed and taker not in writers:
+            yield Block(self.old_line + i, removed, self.new_line + k, (), taker)
+            i, removed = j, ()
+        start = 0
+        for writer, lines in groupby(writers):
+            stop = start + len(list(lines))
+            gone = removed if writer == taker else ()
+            yield from self._own(self.old_line + i, gone, self.new_line + k + start, added[start:stop], writer)
+            if gone:
+                i, removed = j, ()
+            start = stop
+
+    @staticmethod
+    def _own(
+        before: int, removed: tuple[str, ...], after: int, added: tuple[str, ...], origins: tuple[int, ...]
+    ) -> Iterator[Block]:
+        """What one fix made of some lines."""
         for op, a, b, c, d in SequenceMatcher(None, removed, added, autojunk=False).get_opcodes():
             if op != "equal":
-                before, after = self.old_line + i + a, self.new_line + k + c
-                yield Block(before, removed[a:b], after, added[c:d], tuple(origins))
+                yield Block(before + a, removed[a:b], after + c, added[c:d], origins)
+
+    def _takers(self, was: _Lines, number: int) -> tuple[int, ...]:
+        """The fixes that took words of a line away, or the line itself where it has no words."""
+        return tuple(sorted({o for old, _, o in self.parts if o is not None and _meet(old, was.told(number))}))
 
     def _writers(self, now: _Lines, number: int) -> tuple[int, ...]:
         """The fixes that wrote words of a line, or the line itself where it has no words."""
-        words = now.words(number)
-        span = words if words.start < words.end else now.extent(number, number + 1)
-        return tuple(sorted({o for _, new, o in self.parts if o is not None and _meet(new, span)}))
+        return tuple(sorted({o for _, new, o in self.parts if o is not None and _meet(new, now.told(number))}))
 
 
 class _Lines:
@@ -310,9 +332,10 @@ class _Lines:
         stop = bisect_right(self._words_end, span.end)
         return range(first, max(first, stop))
 
-    def words(self, number: int) -> Span:
-        """A line without its end."""
-        return Span(self.starts[number], self._words_end[number])
+    def told(self, number: int) -> Span:
+        """What tells whose a line is: its words without its end; where it has none, the line itself."""
+        words = Span(self.starts[number], self._words_end[number])
+        return words if words.start < words.end else self.extent(number, number + 1)
 
     def extent(self, start: int, stop: int) -> Span:
         """From one line to before another, with the end of the line above, which what is put in may have brought."""

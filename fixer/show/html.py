@@ -9,8 +9,8 @@ from collections.abc import Iterable, Sequence
 
 from fixer.model import Fix, Level, Plan, Reported
 from fixer.records import record
-from fixer.selection import companions
-from fixer.show.diff import FileDiff, file_diff
+from fixer.show.changes import Changes
+from fixer.show.diff import Block, file_diff
 from fixer.show.groups import Group, places
 from fixer.show.overview import Overview, overview_of
 from fixer.show.page import About, part, rendered
@@ -33,7 +33,7 @@ class File:
 
 @record
 class Other:
-    """A fix that is chosen together with another."""
+    """A fix that another is chosen with, or stands within."""
 
     id: str
     title: str
@@ -42,7 +42,8 @@ class Other:
 
 @record
 class Member:
-    """One fix. `line` is that of the file on disk that it changes first."""
+    """One fix. `line` is that of the file on disk that it changes first; `within` is the fix whose lines are shown for
+    it, since they took the place of its own."""
 
     id: str
     path: str
@@ -50,6 +51,7 @@ class Member:
     message: str
     files: tuple[File, ...]
     others: tuple[Other, ...]
+    within: Other | None
 
 
 @record
@@ -120,56 +122,43 @@ def chosen_html(plan: Plan) -> str:
     """Every file that a plan changes, with all of its changes: a part of a page."""
     files: list[File] = []
     for path in sorted(plan.files):
-        side = Sides(file_diff(plan.files[path]))
-        change = plan.files[path]
-        files.append(File(path, change.before is None, change.executable, tuple(map(side.chunk, side.diff.hunks()))))
+        diff = file_diff(plan.files[path])
+        files.append(_file(Sides(diff), diff.blocks))
     return part("result.html", files=files)
 
 
 def _cards(plan: Plan, seen: Overview) -> list[Card]:
-    diffs = {path: file_diff(plan.files[path]) for path in sorted(plan.files)}
-    sides = {path: Sides(diff) for path, diff in diffs.items()}
-    others = _others(plan, seen, diffs)
-    return [_card(group, sides, others) for group in seen.groups]
-
-
-def _others(plan: Plan, seen: Overview, diffs: dict[str, FileDiff]) -> dict[int, tuple[Other, ...]]:
-    """For each fix those that are chosen with it."""
-    ids = {
-        number: (name, group.id) for group in seen.groups for number, name in zip(group.numbers, group.ids, strict=True)
+    changes = Changes(plan)
+    sides = {path: Sides(diff) for path, diff in changes.diffs.items()}
+    others = {
+        number: Other(name, _title(plan.taken[number]), group.id)
+        for group in seen.groups
+        for number, name in zip(group.numbers, group.ids, strict=True)
     }
-    lines = (block.origins for diff in diffs.values() for block in diff.blocks)
-    found = companions(plan.needs, lines)
-    return {
-        number: tuple(Other(ids[one][0], _title(plan.taken[one]), ids[one][1]) for one in sorted(together))
-        for number, together in found.items()
-    }
+    return [_card(group, changes, sides, others) for group in seen.groups]
 
 
-def _card(group: Group, sides: dict[str, Sides], others: dict[int, tuple[Other, ...]]) -> Card:
-    members = tuple(
-        _member(number, name, reported, sides, others.get(number, ()))
-        for number, name, reported in zip(group.numbers, group.ids, group.members, strict=True)
-    )
+def _card(group: Group, changes: Changes, sides: dict[str, Sides], others: dict[int, Other]) -> Card:
+    members = tuple(_member(number, changes, sides, others) for number in group.numbers)
     first = group.members[0].finding.cure
     assert isinstance(first, Fix)
     return Card(group, group.messages, in_words(first), places(group), members)
 
 
-def _member(number: int, name: str, reported: Reported, sides: dict[str, Sides], others: tuple[Other, ...]) -> Member:
-    files = tuple(_files(number, sides))
-    path = reported.finding.path
-    line = next((chunk.line for file in files if file.path == path for chunk in file.chunks), 0)
-    return Member(name, path, line, reported.finding.message, files, others)
+def _member(number: int, changes: Changes, sides: dict[str, Sides], others: dict[int, Other]) -> Member:
+    finding = changes.plan.taken[number].finding
+    shown = changes.of(number)
+    files = tuple(_file(sides[path], blocks) for path, blocks in shown.blocks.items())
+    line = next((chunk.line for file in files if file.path == finding.path for chunk in file.chunks), 0)
+    together = tuple(others[one] for one in sorted(changes.together.get(number, ())))
+    within = others[shown.by] if shown.by != number else None
+    return Member(others[number].id, finding.path, line, finding.message, files, together, within)
 
 
-def _files(number: int, sides: dict[str, Sides]) -> Iterable[File]:
-    for path, side in sides.items():
-        blocks = [block for block in side.diff.blocks if number in block.origins]
-        if blocks:
-            change = side.diff.change
-            chunks = tuple(map(side.chunk, side.diff.hunks(blocks)))
-            yield File(path, change.before is None, change.executable, chunks)
+def _file(side: Sides, blocks: Sequence[Block]) -> File:
+    change = side.diff.change
+    chunks = tuple(map(side.chunk, side.diff.hunks(blocks)))
+    return File(change.path, change.before is None, change.executable, chunks)
 
 
 def _title(reported: Reported) -> str:

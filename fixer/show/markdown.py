@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Iterable, Sequence
 
 from fixer.show.visible import visible, visible_lines
 
@@ -36,6 +37,24 @@ def _line(text: str) -> str:
 def cell(text: str) -> str:
     """What is Markdown already, in a table's cell: a bar would end the cell even within code."""
     return re.sub(r"(?<!\\)\|", r"\\|", text)
+
+
+def length(lines: Iterable[str]) -> int:
+    return sum(len(line) + 1 for line in lines)
+
+
+def fitting(lines: Sequence[str], room: int, more: str) -> list[str]:
+    """As many of these lines as there is room for, in characters, and a word about the others."""
+    if length(lines) <= room:
+        return list(lines)
+    room -= length([more])
+    kept: list[str] = []
+    for line in lines:
+        room -= length([line])
+        if room < 0:
+            break
+        kept.append(line)
+    return [*kept, more]
 
 
 def fenced(text: str, language: str = "") -> str:

@@ -86,8 +86,9 @@ def console(*, stderr: bool = False) -> Console:
     return made
 
 
-def save(text: str, file: Path, root: Path, *, new: bool = False) -> None:
-    """Write what a command was asked to write; `-` is standard output. `new` refuses a file that is there.
+def save(text: str, file: Path, root: Path, *, new: bool = False, more: bool = False) -> None:
+    """Write what a command was asked to write; `-` is standard output. `new` refuses a file that is there, `more` adds
+    to it.
 
     A link that lies in the repository, and so may have come with it, is not followed: it could lead anywhere.
     """
@@ -96,7 +97,7 @@ def save(text: str, file: Path, root: Path, *, new: bool = False) -> None:
         return
     data = visible_lines(text).encode("utf-8", "backslashreplace")
     try:
-        with written(root, file, new=new) as target:
+        with written(root, file, new=new, more=more) as target:
             write_all(target, data)
     except FileError as error:
         raise Refusal(f"{file}: {error.reason}; {error.advice}") from None

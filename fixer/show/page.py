@@ -7,10 +7,13 @@ from __future__ import annotations
 
 import base64
 import hashlib
+import re
 from collections.abc import Sequence
 from functools import cache
 from importlib.resources import files
 from typing import TYPE_CHECKING, Any, NamedTuple
+
+from markupsafe import Markup
 
 from fixer.model import Blocked, Fix
 from fixer.show.tool import tool_version
@@ -52,9 +55,15 @@ def _environment() -> Environment:
         loader=PackageLoader("fixer.show"), autoescape=True, undefined=StrictUndefined, trim_blocks=True,
         lstrip_blocks=True, finalize=_finalized,
     )  # fmt: skip
-    environment.filters |= {"visible": visible}
+    environment.filters |= {"visible": visible, "prose": _prose}
     environment.tests |= {"fix": lambda cure: isinstance(cure, Fix), "blocked": lambda cure: isinstance(cure, Blocked)}
     return environment
+
+
+def _prose(text: str) -> Markup:
+    """A sentence. What stands between backticks is code, as in everything that fhfix says."""
+    parts = re.split(r"`([^`]+)`", visible(text))
+    return Markup("").join(Markup("<code>{}</code>").format(part) if n % 2 else part for n, part in enumerate(parts))
 
 
 def _finalized(value: Any) -> Any:

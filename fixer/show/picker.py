@@ -19,8 +19,8 @@ from textual.widgets.option_list import Option
 
 from fixer.model import Fix, Plan
 from fixer.records import record
-from fixer.selection import companions
-from fixer.show.diff import FileDiff, file_diff
+from fixer.show.changes import Changes
+from fixer.show.diff import Block
 from fixer.show.groups import Group, grouped
 from fixer.show.terminal import LEVELS, SIGNS, TIERS
 from fixer.show.visible import visible
@@ -112,9 +112,7 @@ class Picker(App[Answer]):
         self.ids = {n: name for group in self.groups for n, name in zip(group.numbers, group.ids, strict=True)}
         left = frozenset(unticked)
         self.ticked = {number for number, name in self.ids.items() if name not in left}
-        self.diffs = {path: file_diff(plan.files[path]) for path in sorted(plan.files)}
-        lines = (block.origins for diff in self.diffs.values() for block in diff.blocks)
-        self.together = companions(plan.needs, lines)
+        self.changes = Changes(plan)
         self.opened: set[str] = set()
         self.rows: list[Row] = []
 
@@ -185,7 +183,7 @@ class Picker(App[Answer]):
 
     def _show(self) -> None:
         row = self._row()
-        self.query_one("#diff", Static).update(Text() if row is None else described(self.plan, row, self.diffs))
+        self.query_one("#diff", Static).update(Text() if row is None else described(self.changes, row))
         self.query_one("#side", VerticalScroll).scroll_home(animate=False)
 
     def _row(self) -> Row | None:
@@ -193,10 +191,8 @@ class Picker(App[Answer]):
         return self.rows[index] if index is not None and index < len(self.rows) else None
 
     def _line(self, number: int) -> int:
-        """The line, from 1, that a fix changes first in the file of its finding."""
-        diff = self.diffs.get(self.plan.taken[number].finding.path)
-        blocks = diff.blocks if diff is not None else ()
-        return next((block.before + 1 for block in blocks if number in block.origins), 1)
+        """The line that a fix changes first in the file of its finding; the first one where it changes another file."""
+        return max(self.changes.line(number), 1)
 
     # -- keys ----------------------------------------------------------------------------------------------------------
 
@@ -218,9 +214,9 @@ class Picker(App[Answer]):
         found = set(wanted)
         while True:
             if on:
-                more = {other for number in found for other in self.together.get(number, ())}
+                more = {other for number in found for other in self.changes.together.get(number, ())}
             else:
-                more = {number for number, others in self.together.items() if others & found}
+                more = {number for number, others in self.changes.together.items() if others & found}
             if more <= found:
                 return found
             found |= more
@@ -299,9 +295,9 @@ class Picker(App[Answer]):
         return frozenset(name for number, name in self.ids.items() if number not in self.ticked)
 
 
-def described(plan: Plan, row: Row, diffs: dict[str, FileDiff]) -> Text:
+def described(changes: Changes, row: Row) -> Text:
     """What a group or a fix does, why, and its lines."""
-    group = row.group
+    group, plan = row.group, changes.plan
     first = plan.taken[row.numbers[0]]
     fix = first.finding.cure
     assert isinstance(fix, Fix)
@@ -318,12 +314,13 @@ def described(plan: Plan, row: Row, diffs: dict[str, FileDiff]) -> Text:
     for line in fix.todo:
         text.append("to do: ", "dim").append(f"{visible(line)}\n", "yellow")
     left = LONGEST
-    for path, diff in diffs.items():
-        blocks = [block for block in diff.blocks if set(block.origins) & set(row.numbers)]
-        if not blocks:
-            continue
+    blocks: dict[str, list[Block]] = {}
+    for number in row.numbers:
+        for path, own in changes.of(number).blocks.items():
+            blocks.setdefault(path, []).extend(own)
+    for path in sorted(blocks):
         text.append(f"\n{visible(path)}\n", "bold")
-        for hunk in diff.hunks(blocks):
+        for hunk in changes.diffs[path].hunks(blocks[path]):
             text.append(f"{hunk.header}\n", "magenta")
             for shown in hunk.lines[: max(left, 0)]:
                 words = visible(shown.text.rstrip("\r\n"))

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from typing import NamedTuple
 
@@ -11,6 +11,9 @@ from fixer.pieces import Runs
 
 Read = Callable[[str], Source]
 """The file that the findings were made of; `Repository.read` is one."""
+
+PLACES = 8
+"""How many places of a group are named unless all are asked for."""
 
 
 class Place(NamedTuple):
@@ -34,6 +37,17 @@ def place_of(span: Span, source: Source) -> Place:
     end = min(span.end, len(source.text))
     start = min(span.start, end)
     return Place(source.line_of(start), source.column_of(start) + 1, source.line_of(end), source.column_of(end) + 1)
+
+
+def places_of(members: Sequence[Reported], read: Read, most: int = PLACES) -> str:
+    """`ci.yml:20, :74; deploy.yml:28`, the first few of them."""
+    by_path: dict[str, list[int]] = {}
+    for reported in members[:most]:
+        finding = reported.finding
+        place = place_of(finding.span, source_of(finding.path, read))
+        by_path.setdefault(finding.path, []).append(place.line)
+    said = "; ".join(f"{path}:{', :'.join(map(str, lines))}" for path, lines in by_path.items())
+    return said + (f" and {len(members) - most} more" if len(members) > most else "")
 
 
 def source_of(path: str, read: Read) -> Source:

@@ -14,7 +14,7 @@ from urllib.parse import quote
 from fixer.ignores import fingerprint
 from fixer.model import Blocked, Fault, FileError, Fix, Level, Report, Reported, Rule
 from fixer.show.place import Read, place_of, source_of
-from fixer.show.tool import NAME, homepage, tool_version
+from fixer.show.tool import NAME, homepage, page_of, tool_version
 
 SCHEMA = "https://docs.oasis-open.org/sarif/sarif/v2.1.0/errata01/os/schemas/sarif-schema-2.1.0.json"
 ROOT = "%SRCROOT%"
@@ -22,6 +22,9 @@ ROOT = "%SRCROOT%"
 
 _SEVERITY = {Level.ERROR: "error", Level.WARNING: "warning", Level.NOTE: "recommendation"}
 """https://docs.github.com/code-security/reference/code-scanning/sarif-files/sarif-support-for-code-scanning"""
+
+_SECURITY = {Level.ERROR: "8.0", Level.WARNING: "5.5", Level.NOTE: "2.0"}
+"""The middles of what GitHub calls high, medium and low. Nothing is critical: a file shows no attacker."""
 
 
 def sarif(report: Report, read: Read) -> str:
@@ -61,8 +64,11 @@ def _rule(rule: Rule) -> dict[str, Any]:
             "problem.severity": _SEVERITY[rule.level],
         },
     }
-    if homepage():
-        said["helpUri"] = f"{homepage()}/blob/main/docs/rules/{rule.id}.md"
+    if rule.security:
+        said["properties"]["tags"].insert(0, "security")
+        said["properties"]["security-severity"] = _SECURITY[rule.level]
+    if page_of(rule.id):
+        said["helpUri"] = page_of(rule.id)
     return said
 
 

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from itertools import groupby
+from typing import NamedTuple
 
 from rich.console import Console
 from rich.text import Text
 
 from fixer.model import Blocked, Fix, Level, Plan, Reported, Tier
-from fixer.show.diff import FileDiff, Hunk, file_diff
+from fixer.show.changes import Changes
+from fixer.show.diff import Hunk
 from fixer.show.groups import Group, places
 from fixer.show.overview import Overview, overview_of
 from fixer.show.place import Read, place_of, source_of
@@ -20,8 +22,8 @@ SIGNS = {"-": "red", "+": "green", " ": "dim"}
 TIERS = {Tier.SAFE: "green", Tier.REVIEW: "yellow"}
 LEVELS = {Level.ERROR: "bold red", Level.WARNING: "yellow", Level.NOTE: "blue"}
 
-SAMPLE = 10
-"""Lines of a change that a group shows unless all are asked for."""
+SAMPLE = {Level.ERROR: 10, Level.WARNING: 7, Level.NOTE: 4}
+"""Lines of a change that a group shows unless all are asked for: the less it matters, the fewer."""
 
 WIDE, NARROW = 9, 6
 """Characters of a number's column, and of one on a narrow terminal."""
@@ -30,28 +32,32 @@ FEW = 6
 """So many names are listed; of more, how many there are."""
 
 
-def show(plan: Plan, read: Read, console: Console, *, verbose: bool = False, command: str = "") -> None:
-    """`read` gives the file in which findings that stay have their place. `command` is what would write the plan;
-    without it the plan is written already."""
+def show(
+    plan: Plan, read: Read, console: Console, *, verbose: bool = False, command: str = "", chosen: str = ""
+) -> None:
+    """`read` gives the file in which findings that stay have their place. `command` is what would write everything,
+    and with the options `chosen` this plan; without it the plan is written already."""
     seen = overview_of(plan)
-    diffs = {path: file_diff(plan.files[path]) for path in sorted(plan.files)}
-    first_screen(plan, seen, console, command)
+    changes = Changes(plan)
+    first_screen(plan, seen, console, command, chosen)
     if verbose:
-        _everything(plan, diffs, console)
+        _everything(changes, console)
     else:
         todo = Once()
         for group in seen.groups:
-            _group(group, diffs, todo, console)
+            _group(group, changes, todo, console)
     config = Once()
     for group in seen.stays:
-        _stays(group, read, config, console)
+        if group.blocked is not None:
+            _stays(group, group.blocked, read, config, console)
+    _not_taken([group for group in seen.stays if group.blocked is None], console)
     _prose(console, Text(plan_in_words(plan), "bold"))
 
 
 # -- the first screen -------------------------------------------------------------------------------------------------
 
 
-def first_screen(plan: Plan, seen: Overview, console: Console, command: str) -> None:
+def first_screen(plan: Plan, seen: Overview, console: Console, command: str, chosen: str = "") -> None:
     """At most 40 lines."""
     if not seen.rows:
         return
@@ -69,7 +75,7 @@ def first_screen(plan: Plan, seen: Overview, console: Console, command: str) -> 
     _listed(console, seen.todo)
     if command:
         _heading(console, "Next")
-        _commands(console, seen, command)
+        _commands(console, seen, command, chosen)
     console.print()
 
 
@@ -114,16 +120,21 @@ def _one_line(console: Console, line: Text) -> None:
     console.print(line, overflow="ellipsis", no_wrap=True, width=max(console.width, 40))
 
 
-def _commands(console: Console, seen: Overview, command: str) -> None:
+def _commands(console: Console, seen: Overview, command: str, chosen: str) -> None:
     """Not wrapped: they are to be copied."""
-    offers = [(f"{command} --dry-run -v", "every changed line")]
-    if seen.worst:
-        names = ",".join(group.name for group in seen.worst)
-        offers.append((f"{command} --only {names}", "only the most serious"))
-    offers.append((f"{command} --safe", "only what keeps the meaning of each file"))
-    offers.append((command, "everything; `fhfix undo` takes it back"))
+    this = f"{command} {chosen}".rstrip()
+    offers = [(f"{this} --dry-run -v", "every changed line")]
+    if chosen:
+        offers.append((this, "these; `fhfix undo` takes them back"))
+    else:
+        if seen.worst:
+            names = ",".join(group.name for group in seen.worst)
+            offers.append((f"{command} --only {names}", "only the most serious"))
+        offers.append((f"{command} --safe", "only what keeps the meaning of each file"))
+        offers.append((command, "everything; `fhfix undo` takes it back"))
     if seen.config:
-        offers.append(("fhfix configure", "supply what the findings that stay wait for"))
+        configure = command.replace("fhfix apply", "fhfix configure", 1)
+        offers.append((configure, "supply what the findings that stay wait for"))
     for words, meaning in offers:
         console.print(Text.assemble("  ", (words, "green"), ("   # " + meaning, "dim")), soft_wrap=True)
 
@@ -131,17 +142,20 @@ def _commands(console: Console, seen: Overview, command: str) -> None:
 # -- groups -----------------------------------------------------------------------------------------------------------
 
 
-def _group(group: Group, diffs: dict[str, FileDiff], todo: Once, console: Console) -> None:
+def _group(group: Group, changes: Changes, todo: Once, console: Console) -> None:
     """What is done, where, why, and one sample of it."""
+    number = group.numbers[0]
+    sample = _sample(changes, number, SAMPLE[group.level])
     _head(console, group)
-    _paragraph(console, "at", ", ".join(_where(group, diffs)))
+    _paragraph(console, "at", ", ".join(_where(group, changes)))
     for message in group.messages[:2]:
         _paragraph(console, "why", message)
     if len(group.messages) > 2:
         _paragraph(console, "why", f"and {len(group.messages) - 2} more of the kind")
     first = group.members[0].finding.cure
     assert isinstance(first, Fix)
-    words = in_words(first)
+    # What the rule does not say in words of its own, lines that are all shown say better.
+    words = in_words(first) if sample.more or first.effects else ()
     for line in words[:FEW]:
         _paragraph(console, "change", line)
     if len(words) > FEW:
@@ -150,7 +164,14 @@ def _group(group: Group, diffs: dict[str, FileDiff], todo: Once, console: Consol
         _paragraph(console, "also gone", line)
     for line in todo.new(group.todo):
         _paragraph(console, "to do", line, "yellow")
-    _sample(group.numbers[0], diffs, console)
+    _within(changes, number, console)
+    for path, hunk in sample.hunks:
+        if path:
+            new = "" if changes.diffs[path].change.before else "  (new file)"
+            console.print(Text(f"  {visible(path)}{new}", "bold"), soft_wrap=True)
+        _hunk(hunk, console)
+    if sample.more:
+        console.print(Text(f"  … {sample.more} more lines; -v shows them", "dim"))
     console.print()
 
 
@@ -166,62 +187,80 @@ def _head(console: Console, group: Group) -> None:
     _prose(console, head)
 
 
-def _where(group: Group, diffs: dict[str, FileDiff]) -> list[str]:
+def _where(group: Group, changes: Changes) -> list[str]:
     """Each place as `file:line` of the file on disk; the file's name once for all its lines."""
     found: dict[str, list[int]] = {}
     for number, member in zip(group.numbers, group.members, strict=True):
-        path = member.finding.path
-        found.setdefault(path, []).append(_first_line(number, diffs.get(path)))
+        found.setdefault(member.finding.path, []).append(changes.line(number))
     return [
         f"{visible(path)}:{','.join(str(line) for line in lines if line)}".rstrip(":") for path, lines in found.items()
     ]
 
 
-def _first_line(number: int, diff: FileDiff | None) -> int:
-    """The line, from 1, that a fix changes first, in the file before; 0 where it changes another file."""
-    blocks = diff.blocks if diff is not None else ()
-    return next((block.before + 1 for block in blocks if number in block.origins), 0)
+def _within(changes: Changes, number: int, console: Console) -> None:
+    """Whose lines are shown where a fix has none of its own."""
+    by = changes.of(number).by
+    if by != number:
+        holder = changes.plan.taken[by]
+        _paragraph(console, "within", f"{_title(holder)} [{holder.id}], which has other text in its place")
 
 
-def _sample(number: int, diffs: dict[str, FileDiff], console: Console) -> None:
-    """The beginning of what one fix changes, and how much more there is."""
-    several = sum(any(number in block.origins for block in diff.blocks) for diff in diffs.values()) > 1
-    left = SAMPLE
+def _title(reported: Reported) -> str:
+    cure = reported.finding.cure
+    return cure.title if isinstance(cure, Fix) else cure.reason
+
+
+class _Sample(NamedTuple):
+    """The beginning of what one fix changes, and how many lines more there are. A path is given where it is news."""
+
+    hunks: list[tuple[str, Hunk]]
+    more: int
+
+
+def _sample(changes: Changes, number: int, most: int) -> _Sample:
+    by_path = changes.of(number).blocks
+    found: list[tuple[str, Hunk]] = []
     more = 0
-    for path, diff in diffs.items():
-        chosen = [block for block in diff.blocks if number in block.origins]
+    for path, blocks in by_path.items():
+        diff = changes.diffs[path]
         # Lines that it shares with other fixes say less of it.
-        chosen = [block for block in chosen if len(block.origins) == 1] or chosen
-        hunks = diff.hunks(chosen, context=1) if chosen else []
-        if hunks and left > 0 and (several or not diff.change.before):
-            new = "" if diff.change.before else "  (new file)"
-            console.print(Text(f"  {visible(path)}{new}", "bold"), soft_wrap=True)
-        for hunk in hunks:
-            lines = hunk.lines[: max(left, 0)]
+        chosen = [block for block in blocks if len(block.origins) == 1] or blocks
+        name = path if len(by_path) > 1 or not diff.change.before else ""
+        for hunk in diff.hunks(chosen, context=1):
+            lines = hunk.lines[:most]
             if lines:
-                _hunk(Hunk(hunk.header, lines, hunk.origins), console)
-            left -= len(lines)
+                found.append((name, Hunk(hunk.header, lines, hunk.origins)))
+                name = ""
+            most -= len(lines)
             more += len(hunk.lines) - len(lines)
-    if more:
-        console.print(Text(f"  … {more} more lines; -v shows them", "dim"))
+    return _Sample(found, more)
 
 
 # -- everything -------------------------------------------------------------------------------------------------------
 
 
-def _everything(plan: Plan, diffs: dict[str, FileDiff], console: Console) -> None:
+def _everything(changes: Changes, console: Console) -> None:
     """By file, and each hunk under the fix that made it."""
     explained: set[int] = set()
-    for path, diff in diffs.items():
+    for path, diff in changes.diffs.items():
         new = "" if diff.change.before else "  (new file)"
         console.rule(Text(visible(path) + new, "bold"), align="left")
         for origins, blocks in diff.by_fixes():
             for origin in origins:
-                _fix(plan.taken[origin], console, again=origin in explained)
-                explained.add(origin)
+                _explained(changes, origin, explained, console)
             for hunk in diff.hunks(blocks):
                 _hunk(hunk, console)
             console.print()
+
+
+def _explained(changes: Changes, number: int, explained: set[int], console: Console) -> None:
+    """A fix, and those that have no lines of their own beside its."""
+    _fix(changes.plan.taken[number], console, again=number in explained)
+    if number not in explained:
+        explained.add(number)
+        for other in changes.within.get(number, ()):
+            _fix(changes.plan.taken[other], console)
+            _within(changes, other, console)
 
 
 def show_fix(reported: Reported, hunks: Sequence[tuple[str, Hunk]], console: Console) -> None:
@@ -235,12 +274,9 @@ def show_fix(reported: Reported, hunks: Sequence[tuple[str, Hunk]], console: Con
 
 def show_taken(plan: Plan, number: int, console: Console) -> None:
     """One fix of a plan with its hunks."""
-    hunks = [
-        (path, hunk)
-        for path in sorted(plan.files)
-        for diff in [file_diff(plan.files[path])]
-        for hunk in diff.hunks([block for block in diff.blocks if number in block.origins])
-    ]
+    changes = Changes(plan)
+    blocks = changes.of(number).blocks
+    hunks = [(path, hunk) for path, chosen in blocks.items() for hunk in changes.diffs[path].hunks(chosen)]
     show_fix(plan.taken[number], hunks, console)
 
 
@@ -261,7 +297,7 @@ def _fix(reported: Reported, console: Console, again: bool = False) -> None:
         _paragraph(console, "to do", line, "yellow")
 
 
-def _stays(group: Group, read: Read, config: Once, console: Console) -> None:
+def _stays(group: Group, cure: Blocked, read: Read, config: Once, console: Console) -> None:
     where = []
     for member in group.members:
         finding = member.finding
@@ -275,12 +311,18 @@ def _stays(group: Group, read: Read, config: Once, console: Console) -> None:
     console.print(head, soft_wrap=True)
     for message in group.messages:
         _paragraph(console, "finding", message)
-    cure = group.members[0].finding.cure
-    if isinstance(cure, Blocked):
-        _blocked(group, cure, config, console)
-    else:
-        _paragraph(console, "not taken", f"{cure.title} ({cure.tier})")
+    _blocked(group, cure, config, console)
     console.print()
+
+
+def _not_taken(groups: Sequence[Group], console: Console) -> None:
+    """Fixes that were not chosen, a line each: who wants to see them chooses them."""
+    if groups:
+        _heading(console, "Not taken")
+    for group in groups:
+        _line(console, group)
+    if groups:
+        console.print()
 
 
 def _blocked(group: Group, cure: Blocked, config: Once, console: Console) -> None:

@@ -10,19 +10,19 @@ import click
 from fixer.model import Blocked, Fix, Level, Report, Reported, Source, Span, Tier
 from fixer.show.groups import Group, grouped
 from fixer.show.looked_at import looked_at
-from fixer.show.place import Read, place_of, source_of
+from fixer.show.place import Read, place_of, places_of, source_of
 from fixer.show.visible import visible
 from fixer.show.words import Once, in_words, shortened
 
 COLOURS = {Level.ERROR: "red", Level.WARNING: "yellow", Level.NOTE: "blue"}
 MESSAGES = 3
 """How many different messages of a group are shown unless all are asked for."""
-PLACES = 8
-"""Likewise places."""
 
 
-def text(report: Report, read: Read, *, verbose: bool = False, quiet: bool = False) -> str:
-    """Coloured; `click.echo` takes the colour away where it is not wanted.
+def text(
+    report: Report, read: Read, *, verbose: bool = False, quiet: bool = False, command: str = "fhfix apply"
+) -> str:
+    """Coloured; `click.echo` takes the colour away where it is not wanted. `command` makes the fixes of these findings.
 
     `quiet` gives one line per finding, in the order of the files. `verbose` says each finding on its own, with its line
     of the file and what a fix changes.
@@ -37,13 +37,16 @@ def text(report: Report, read: Read, *, verbose: bool = False, quiet: bool = Fal
                 lines += _finding(reported, read, config)
         else:
             lines += _group(group, read, config)
-    lines.append(click.style(summary(report), bold=True))
+    fixable = any(isinstance(reported.finding.cure, Fix) for reported in report.findings)
+    more = f" `{visible(command)} --dry-run` shows the fixes." if fixable else ""
+    lines.append(click.style(summary(report) + more, bold=True))
     if report.coverage is not None and (said := looked_at(report.coverage)):
         lines.append(said)
     return "\n".join(lines) + "\n"
 
 
 def summary(report: Report) -> str:
+    """One line: how many there are of each level, and how many can be fixed."""
     if not report.findings and report.coverage is not None and not report.coverage.read:
         return "No findings, since nothing was looked at."
     if not report.findings:
@@ -57,7 +60,7 @@ def summary(report: Report) -> str:
     said += f"{len(fixes)} can be fixed ({tiers})" if fixes else "none can be fixed"
     if blocked := count - len(fixes):
         said += f", {blocked} blocked"
-    return said + (". `fhfix apply --dry-run` shows the fixes." if fixes else ".")
+    return f"{said}."
 
 
 def _counted(number: int, level: Level) -> str:
@@ -73,10 +76,10 @@ def _group(group: Group, read: Read, config: Once) -> Iterator[str]:
     for members in said[:MESSAGES]:
         yield _head(members[0], read)
         if len(members) > 1:
-            yield f"    also at {_places(members[1:], read)}"
+            yield f"    also at {visible(places_of(members[1:], read))}"
     if rest := said[MESSAGES:]:
         others = [reported for members in rest for reported in members]
-        yield f"    and {len(rest)} more of the kind, at {_places(others, read)}"
+        yield f"    and {len(rest)} more of the kind, at {visible(places_of(others, read))}"
     yield from _fix_of(group, config)
 
 
@@ -88,17 +91,6 @@ def _fix_of(group: Group, config: Once) -> Iterator[str]:
         yield f"    fix ({_tier(cure)}{todo}): {visible(cure.title)}  {click.style(f'[{group.name}]', dim=True)}"
         return
     yield from _blocked(cure, config)
-
-
-def _places(members: list[Reported], read: Read) -> str:
-    """`ci.yml:20, :74; deploy.yml:28`, the first few of them."""
-    by_path: dict[str, list[int]] = {}
-    for reported in members[:PLACES]:
-        finding = reported.finding
-        place = place_of(finding.span, source_of(finding.path, read))
-        by_path.setdefault(finding.path, []).append(place.line)
-    said = "; ".join(f"{visible(path)}:{', :'.join(map(str, lines))}" for path, lines in by_path.items())
-    return said + (f" and {len(members) - PLACES} more" if len(members) > PLACES else "")
 
 
 def _head(reported: Reported, read: Read) -> str:

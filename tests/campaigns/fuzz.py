@@ -11,6 +11,7 @@ An input is told again by its number: `--only NUMBER`; what failed is kept below
 from __future__ import annotations
 
 import argparse
+import gc
 import json
 import os
 import random
@@ -23,6 +24,7 @@ import traceback
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from importlib import import_module
 from pathlib import Path
 
 from fixer import engine, writing
@@ -38,6 +40,7 @@ from fixer.show.github import annotate
 from fixer.show.html import html
 from fixer.show.page import About
 from fixer.show.sarif import sarif
+from fixer.show.summary import summary_of_a_job
 from fixer.show.text import text
 from tests.fixture_cases import write
 
@@ -220,7 +223,10 @@ def _reports(repository: Repository, report, plan: Plan, after: Repository) -> N
     json.loads(as_json.report_json(report, repository.read))
     json.loads(as_json.plan_json(plan, after.read))
     json.loads(sarif(report, repository.read))
-    assert all(line.startswith("::") for line in annotate(report, repository.read).split("\n") if line)
+    lines = annotate(report, repository.read, "below").split("\n")
+    assert all(line.startswith(("::", "fhfix: ")) for line in lines if line)
+    assert len(lines) <= 12
+    summary_of_a_job(report, repository.read, "fhfix apply")
     text(report, repository.read, verbose=True)
     assert html(plan, after.read, About("x")).rstrip().endswith("</html>")
     body_of(plan, "title", ())
@@ -304,6 +310,10 @@ def main(arguments: list[str]) -> int:
     sources = trees(given.corpus)
     numbers = [given.only] if given.only is not None else list(range(given.first, given.first + given.inputs))
     started = time.monotonic()
+    all_rules()  # here, once: each process would load them anew, and the readers too
+    for reader in ("libcst", "ruamel.yaml", "tree_sitter_bash"):
+        import_module(reader)
+    gc.disable()  # as the command does; a process does not live long
     # In shares, so that a process that dies takes few inputs with it, and none stays large.
     size = max(1, min(200, len(numbers) // given.processes))
     shares = [numbers[at : at + size] for at in range(0, len(numbers), size)]

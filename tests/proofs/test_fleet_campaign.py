@@ -205,26 +205,30 @@ def wait_until(true: Callable[[], bool], process: subprocess.Popen[str], seconds
 
 
 def test_it_stops_when_the_first_are_red_and_goes_on_when_it_is_told_to(hub: FakeHub, tmp_path: Path) -> None:
-    names = [f"r{number}" for number in range(5)]
+    names = [f"r{number}" for number in range(4)]
     seed(hub, *names)
     hub.faults.append(Fault(r"POST /graphql", after=True, status=502, act=lambda: redden(hub)))
 
-    stopped = ran(hub, tmp_path, *proposing(tmp_path, "--canary", "acme/r3", "--canary", "acme/r4"), code=1)
+    stopped = ran(hub, tmp_path, *proposing(tmp_path, "--canary", "acme/r3", "--canary", "acme/r2"), code=1)
     first = [pull.repository for pull in hub.pulls]
+    ran(hub, tmp_path, "close", "deploys", "--only", "acme/r3", "-y")
+    closed = {pull.repository: pull.state for pull in hub.pulls}
     state = json.loads(ran(hub, tmp_path, "status", "deploys", "--format", "json", code=1))
     ran(hub, tmp_path, "resume", "deploys")
 
-    assert sorted(first) == ["acme/r3", "acme/r4"]
+    assert sorted(first) == ["acme/r2", "acme/r3"]
     assert "1 of 2 pull requests are red" in stopped
+    assert closed == {"acme/r2": "open", "acme/r3": "closed"}  # who closes one goes on with no other
     assert state["stopped"].startswith("1 of 2 pull requests are red")
     assert {one["name"]: one["state"] for one in state["repositories"]} == {
-        "acme/r0": "planned", "acme/r1": "planned", "acme/r2": "planned", "acme/r3": "red", "acme/r4": "green",
+        "acme/r0": "planned", "acme/r1": "planned", "acme/r2": "green", "acme/r3": "closed",
     }  # fmt: skip
-    assert_one_right_pull_request_each(hub, *names)
+    hub.pulls = [pull for pull in hub.pulls if pull.repository != "acme/r3"]
+    assert_one_right_pull_request_each(hub, *names[:3])
 
 
 def test_where_checks_cannot_be_read_it_waits_for_a_person_once(hub: FakeHub, tmp_path: Path) -> None:
-    names = [f"r{number}" for number in range(3)]
+    names = [f"r{number}" for number in range(2)]
     seed(hub, *names)
     hub.tokens[TOKEN] = Token(checks=False)
 
@@ -232,7 +236,7 @@ def test_where_checks_cannot_be_read_it_waits_for_a_person_once(hub: FakeHub, tm
     ran(hub, tmp_path, "resume", "deploys")
 
     assert "the checks of 1 pull request are not readable for this token" in stopped
-    assert "2 planned, 1 checks not readable" in stopped
+    assert "1 checks not readable, 1 planned" in stopped
     assert_one_right_pull_request_each(hub, *names)
 
 
@@ -249,6 +253,7 @@ def test_no_more_are_open_than_was_said_and_each_is_followed_to_its_end(hub: Fak
     process.terminate()
     assert "`fhfix fleet resume deploys` goes on" in process.communicate(timeout=60)[1]
     assert process.returncode == 128 + signal.SIGTERM
+    assert "no process is at work at it" in ran(hub, tmp_path, "status", "deploys", code=1)
     process = started(hub, tmp_path, "resume", "deploys")
     hub.requests.clear()
     wait_until(lambda: hub.count("POST /graphql") > 3, process)
@@ -271,11 +276,13 @@ def test_no_more_are_open_than_was_said_and_each_is_followed_to_its_end(hub: Fak
 def test_a_dry_run_and_a_token_that_may_too_little_write_nothing(hub: FakeHub, tmp_path: Path) -> None:
     seed(hub, "r0")
     said = ran(hub, tmp_path, *proposing(tmp_path, "--dry-run"))
+    typo = ran(hub, tmp_path, *proposing(tmp_path, "--canary", "acme/r00"), code=2)
     hub.tokens[TOKEN] = Token(scopes=("repo",))
     hub.requests.clear()
     refused = ran(hub, tmp_path, *proposing(tmp_path), code=3)
 
     assert "1 pull request to open" in said
+    assert "acme/r00: none of the repositories" in typo
     assert "lacks the scope `workflow`" in refused
     assert hub.requests == ["GET /user"]  # before the first clone
     assert hub.pulls == []
@@ -462,7 +469,7 @@ def test_what_stands_most_in_the_way_is_said(tmp_path: Path, change: dict[str, s
     assert with_red_base.state == ("red like its base" if state == "red" else state)
 
 
-def test_a_hundred_are_asked_for_at_once_and_what_is_not_told_stays_as_it_was(tmp_path: Path) -> None:
+def test_a_hundred_are_asked_for_at_once_and_what_is_no_longer_shown_is_said(tmp_path: Path) -> None:
     for hub in serving(tmp_path / "hub"):
         for number in range(150):
             hub.pulls.append(Pull(number, "acme/a", "acme", BRANCH, "main", "t", "b", False, "1" * 40, "2" * 40))
@@ -472,7 +479,8 @@ def test_a_hundred_are_asked_for_at_once_and_what_is_not_told_stays_as_it_was(tm
 
     assert asked == 2
     assert len(found) == 151
-    assert found[-1].state == "open"
+    assert (found[0].state, found[-1].state) == ("open", "not visible")
+    assert "GitHub shows it no more to this token" in found[-1].why
 
 
 @pytest.mark.needs("graphql-core")

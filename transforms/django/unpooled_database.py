@@ -413,7 +413,7 @@ def _not_kept(said: _Said, wanted: _Wanted, lack: str, reason: str) -> None:
     if value == 0:
         return
     wanted.zero = last
-    wanted.lacks.append(f"{lack} ({last.at})")
+    wanted.lacks.append(lack)
     wanted.effects.append(f"{said.at}.CONN_MAX_AGE: 0{_unless(last)}; {reason}")
 
 

@@ -624,4 +624,5 @@ RULE = Rule(
     audit=("D-011.2",),
     criterion="Neither secrets nor needless files can reach a layer of an image",
     hours=(0.5, 0.5),
+    security=True,
 )

@@ -15,22 +15,24 @@ person; so are patterns and baselines, since what they were for may have got ano
 from __future__ import annotations
 
 import re
+from collections import defaultdict
 from collections.abc import Iterable, Iterator, Sequence
 
 from fixer.ignores import Comment, comments
 from fixer.languages.comments import are_comments, is_comment, rewritten
 from fixer.languages.python import PythonModule
 from fixer.model import Blocked, Document, Finding, Fix, Level, Rule, Source, Span, listed
-from fixer.selectors import all_selectors, matches
+from fixer.selectors import all_selectors, names_of, spellings
 from fixer.silence import Marked, Silence
 
 
 def check(marked: Marked, silence: Silence) -> Iterator[Finding]:
-    for document in marked.documents:
+    meant = Meant(silence)
+    for document in marked.documents():
         found = comments(document.source)
         certain = len(found) > 1 and are_comments(document, [comment.span for comment in found])
         for comment in found:
-            finding = _of_comment(document, comment, silence, certain=certain)
+            finding = _of_comment(document, comment, silence, meant, certain=certain)
             if finding is not None:
                 yield finding
     if silence.idle:
@@ -40,13 +42,51 @@ def check(marked: Marked, silence: Silence) -> Iterator[Finding]:
 
 
 def is_anything_ignored(marked: Marked, silence: Silence) -> bool:
-    return bool(marked.documents or silence.patterns or silence.baseline)
+    return bool(marked.paths or silence.patterns or silence.baseline)
 
 
 # -- comments -----------------------------------------------------------------------------------------------------
 
 
-def _of_comment(document: Document, comment: Comment, silence: Silence, *, certain: bool) -> Finding | None:
+SUGGESTIONS = 50
+"""How many different names that nobody knows are compared with those that there are, before it is given up."""
+
+SHOWN = 10
+"""How many names of one comment are shown."""
+
+
+class Meant:
+    """What names may stand for."""
+
+    def __init__(self, silence: Silence) -> None:
+        self._selectors = list(all_selectors(silence.rules))
+        self._asked = {rule.id for rule in silence.asked if rule.check is not check}
+        self._rules: dict[str, set[str]] = defaultdict(set)
+        for rule in silence.rules:
+            for name in names_of(rule):
+                self._rules[name].add(rule.id)
+        self._near: dict[str, str] = {}
+
+    def unknown(self, names: Iterable[str]) -> list[str]:
+        return [name for name in dict.fromkeys(names) if self._rules.keys().isdisjoint(spellings((name,)))]
+
+    def were_asked(self, spelled: Iterable[str]) -> bool:
+        """Whether every rule that is named so was asked before this one."""
+        return all(self._rules[name] <= self._asked for name in spelled if name in self._rules)
+
+    def near(self, name: str) -> str:
+        """The name that it is a typing error of, in words."""
+        if name not in self._near and len(self._near) < SUGGESTIONS:
+            from difflib import get_close_matches  # late: hardly any comment names a rule that is not there
+
+            close = get_close_matches(name, self._selectors, 1, 0.6)
+            self._near[name] = f"; did you mean {close[0]!r}?" if close else ""
+        return self._near.get(name, "")
+
+
+def _of_comment(
+    document: Document, comment: Comment, silence: Silence, meant: Meant, *, certain: bool
+) -> Finding | None:
     source = document.source
     if isinstance(document, PythonModule) and not certain and not is_comment(document, comment.span):
         return None
@@ -56,33 +96,29 @@ def _of_comment(document: Document, comment: Comment, silence: Silence, *, certa
         return Finding(
             source.path, span, f"`{comment.text}` {message}", _without(document, comment, comment.names, certain)
         )
-    known = silence.rules
-    unknown = [name for name in comment.names if not any(matches(name, rule) for rule in known)]
+    unknown = meant.unknown(comment.names)
     if unknown:
-        near = [_near(name, known) for name in unknown]
-        names = listed(repr(name) for name in unknown)
-        message = f"the comment ignores nothing by {names}: no rule, pack or reference is so called{''.join(near)}"
+        near = "".join(dict.fromkeys(meant.near(name) for name in unknown))
+        names = _shown([*map(repr, unknown)])
+        message = f"the comment ignores nothing by {names}: no rule, pack or reference is so called{near}"
         return Finding(source.path, span, message, _without(document, comment, unknown, certain))
-    named = [rule for rule in known if any(matches(name, rule) for name in comment.names)]
-    judged = all(rule in silence.asked and rule.check is not check for rule in named)
-    if not judged or (source.path, comment.text) in silence.comments:
+    if not meant.were_asked(comment.spellings) or (source.path, comment.text) in silence.comments:
         return None
     message = f"`{comment.text}` ignores nothing: no rule that it names finds anything here"
     return Finding(source.path, span, message, _without(document, comment, comment.names, certain))
 
 
-def _near(name: str, rules: Iterable[Rule]) -> str:
-    from difflib import get_close_matches  # late: hardly any comment names a rule that is not there
-
-    close = get_close_matches(name, list(all_selectors(rules)), 1, 0.6)
-    return f"; did you mean {close[0]!r}?" if close else ""
+def _shown(names: Sequence[str]) -> str:
+    more = [f"{len(names) - SHOWN} more"] if len(names) > SHOWN else []
+    return listed([*names[:SHOWN], *more])
 
 
 def _without(document: Document, comment: Comment, names: Sequence[str], certain: bool) -> Fix | Blocked:
-    left = [name for name in comment.names if name not in names]
+    gone = frozenset(names)
+    left = [name for name in comment.names if name not in gone]
     if left:
         parts = rewritten(document, comment.names_span, ", ".join(left), certain=certain)
-        return Fix.of(f"take {listed(names)} out of the comment", parts)
+        return Fix.of(f"take {_shown(names)} out of the comment", parts)
     return Fix.of("delete the comment", rewritten(document, comment.span, "", certain=certain))
 
 

@@ -79,4 +79,5 @@ RULE = Rule(
     criterion="Known holes are scanned for, and no result of a Trivy scan gets lost",
     hours=(1, 2),
     applies=_has_something_to_scan,
+    security=True,
 )

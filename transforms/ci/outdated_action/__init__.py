@@ -189,4 +189,5 @@ RULE = Rule(
     criterion="Every action of the catalog is at a major version that is supported",
     hours=(1, 1),
     applies=_uses_known_actions,
+    security=True,
 )

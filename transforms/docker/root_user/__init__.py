@@ -184,4 +184,5 @@ RULE = Rule(
     criterion="Images do not run as root",
     hours=(1, 1),
     applies=_ships_images,
+    security=True,
 )

@@ -72,7 +72,7 @@ def handed_over_to_a_user(
         return blocked
     steps = _create(user, image.family) if create else []
     parts = _handed_over(user, container, folders, made, steps, shell=shell)
-    mounted = kept_working(container, folders, user, options)
+    mounted = kept_working(container, builds, folders, user, options)
     if isinstance(mounted, Blocked):
         return mounted
     parts += mounted

@@ -18,6 +18,11 @@ from transforms.docker.root_user.options import Options, also_mounted
 
 _RUNTIMES = ("python", "node", "ruby", "deno", "bun")
 """Programs that run code of the project's own."""
+# They build a front end, serve it while it is developed, or bring what was built to others.
+_ONLY_BUILDS = re.compile(
+    r"(vite( build| dev| serve)?|vue-cli-service|react-scripts|ng|webpack(-dev-server)?|parcel|(next|nuxt|nuxi|astro)"
+    r" (dev|build|generate)|gatsby (build|develop)|cp|mv|rsync)(?=\s|$)(?! preview)"
+)
 
 
 def on_sources(container: Container, folders: Folders) -> list[Program]:
@@ -41,7 +46,9 @@ def _is_source(mount: Mount, program: Program, container: Container, folders: Fo
     return is_within(target, folders.roots) or (target != "" and is_within(program.folder, (target,)))
 
 
-def kept_working(container: Container, folders: Folders, user: User, options: Options) -> list[Parts] | Blocked:
+def kept_working(
+    container: Container, builds: ImageBuilds, folders: Folders, user: User, options: Options
+) -> list[Parts] | Blocked:
     """What keeps programs with folders of the host working. Where the sources are mounted, files keep their owner on
     the host, so that development goes on as it was; data of the host is for its owner to give away."""
     developing = on_sources(container, folders)
@@ -63,6 +70,13 @@ def kept_working(container: Container, folders: Folders, user: User, options: Op
             f"the image has no sources of its own: {developing[0].path} mounts those of the host, whose files another "
             "user could not write",
             "leave it as the image of development; one that is deployed gets its sources by COPY",
+        )
+    commands = [each.command.source for each in container.commands]
+    if alone and commands and all(map(_ONLY_BUILDS.match, commands)) and not _unseen(container.build, builds):
+        return Blocked(
+            f"nothing but {developing[0].path} starts it, which mounts the sources of the host: it would go on as root "
+            "there",
+            "leave it as an image of development; one that is deployed gets a user",
         )
     for program in (*container.build.runners, *container.build.called):
         for mount in program.mounts:

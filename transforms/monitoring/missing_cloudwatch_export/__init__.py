@@ -176,6 +176,10 @@ def _deploys_to_ecs(deployments: Deployments) -> bool:
     return any(job.way is ECS and job.environment == "production" for job in jobs)
 
 
+def _what_is_exported(cloudwatch: CloudWatch) -> str:
+    return f"{cloudwatch.by} exports the metrics of the containers" if cloudwatch.by else ""
+
+
 RULE = Rule(
     __name__,
     "What runs on ECS sends no metrics to CloudWatch",
@@ -186,4 +190,5 @@ RULE = Rule(
     level=Level.NOTE,
     profile=Profile.AUDIT,
     applies=_deploys_to_ecs,
+    partly=_what_is_exported,
 )

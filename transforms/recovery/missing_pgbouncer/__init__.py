@@ -25,7 +25,7 @@ import re
 from collections.abc import Iterator
 from typing import Any
 
-from fixer.deploy.deployments import Deployments
+from fixer.deploy.deployments import DeployJob, Deployments
 from fixer.django.databases import DatabaseServers
 from fixer.django.project import DjangoProject
 from fixer.django.sessions import Sessions
@@ -62,34 +62,48 @@ def check(
     deployments: Deployments | None,
     options: Options,
 ) -> Iterator[Finding]:
-    for project in django.projects:
-        if project.is_aside:
+    elsewhere = _production_elsewhere(deployments)
+    for project, database in _of_production(django):
+        serving = [each for each in runtime.deployed if each.is_django and _serves(each)]
+        if not serving:
+            return
+        started = servers.pooler_of_compose(project, database) if elsewhere is not None else ""
+        if _is_pooled_by_nobody(project, database, servers):
+            most, limit = _connections(runtime, serving)
+            message = "each process and thread of the application has a connection of its own to PostgreSQL"
+            if most > limit:
+                message = f"up to {most} connections are opened, and PostgreSQL takes {limit}"
+            cure = _cure(database, runtime, sessions, elsewhere, options)
+            level = Level.WARNING if most > limit else None
+        elif started and elsewhere is not None:
+            message = f"{started} starts a pooler, and job {elsewhere.id} deploys without that file"
+            cure, level = _beside_production(elsewhere), None
+        else:
             continue
-        for settings in project.chain(project.production_path):
-            for database in settings.databases:
-                if settings.role in ("test", "development") or not _is_pooled_by_nobody(project, database, servers):
-                    continue
-                serving = [each for each in runtime.deployed if each.is_django and _serves(each)]
-                if not serving:
-                    return
-                most, limit = _connections(runtime, serving)
-                message = "each process and thread of the application has a connection of its own to PostgreSQL"
-                if most > limit:
-                    message = f"up to {most} connections are opened, and PostgreSQL takes {limit}"
-                yield Finding(
-                    database.path,
-                    database.module.span(database.node),
-                    message,
-                    _cure(database, runtime, sessions, deployments, options),
-                    Level.WARNING if most > limit else None,
+        yield Finding(database.path, database.module.span(database.node), message, cure, level)
+        return
+
+
+def _of_production(django: DjangoProject) -> Iterator[tuple[DjangoProject, Database]]:
+    """The databases on PostgreSQL of each project, as production's settings have them."""
+    for project in django.projects:
+        for settings in project.chain(project.production_path) if not project.is_aside else ():
+            if settings.role not in ("test", "development"):
+                yield from (
+                    (project, database)
+                    for database in settings.databases
+                    if database.alias == "default" and project.is_postgres(database)
                 )
-                return
+
+
+def _production_elsewhere(deployments: Deployments | None) -> DeployJob | None:
+    """The job that deploys to production otherwise than by a compose file."""
+    job = production(deployments) if deployments is not None else None
+    return job if job is not None and not _RUNS_COMPOSE.search(job.workflow.source.text) else None
 
 
 def _is_pooled_by_nobody(project: DjangoProject, database: Database, servers: DatabaseServers) -> bool:
-    if database.alias != "default" or not project.is_postgres(database) or servers.is_another(project, database):
-        return False
-    if servers.pooler_of(project, database):
+    if servers.is_another(project, database) or servers.pooler_of(project, database):
         return False
     given = own_dict(database.module, database.options)
     return item(given, "pool") is None
@@ -128,7 +142,7 @@ def _number(word: Any) -> int:
 
 
 def _cure(
-    database: Database, runtime: Runtime, sessions: Sessions, deployments: Deployments | None, options: Options
+    database: Database, runtime: Runtime, sessions: Sessions, elsewhere: DeployJob | None, options: Options
 ) -> Fix | Blocked:
     if sessions.needed_by:
         return Blocked(
@@ -141,14 +155,8 @@ def _cure(
             "OPTIONS has startup options, which a pooler refuses or forgets",
             "give them to the role: ALTER ROLE … SET …; then run fhfix again",
         )
-    job = production(deployments) if deployments is not None else None
-    if job is not None and not options.compose and not _RUNS_COMPOSE.search(job.workflow.source.text):
-        return Blocked(
-            f"job {job.id} deploys otherwise than by a compose file, and how production starts its containers is not "
-            "in the repository",
-            "run pgbouncer there beside the application, or RDS Proxy; or add it to the compose file",
-            _COMPOSE,
-        )
+    if elsewhere is not None and not options.compose:
+        return _beside_production(elsewhere, "; or add it to the compose file", _COMPOSE)
     found = _neighbours(runtime)
     if found is None:
         return Blocked(
@@ -162,6 +170,15 @@ def _cure(
             _COMPOSE,
         )
     return _in_compose(*found, runtime, database, options)
+
+
+def _beside_production(job: DeployJob, otherwise: str = "", config: str = "") -> Blocked:
+    return Blocked(
+        f"job {job.id} deploys otherwise than by a compose file, and how production starts its containers is not "
+        "in the repository",
+        f"run pgbouncer there beside the application, or RDS Proxy{otherwise}",
+        config,
+    )
 
 
 def _starts_for_development(compose: Compose, runtime: Runtime) -> str:
@@ -358,6 +375,14 @@ def _has_processes(django: DjangoProject, runtime: Runtime) -> bool:
     return django.has_postgres and any(each.is_django and _serves(each) for each in runtime.deployed)
 
 
+def _pooled_in_compose(django: DjangoProject, servers: DatabaseServers) -> str:
+    """What of it is so where production has no pooler: the containers of the compose file have one."""
+    for project, database in _of_production(django):
+        if started := servers.pooler_of_compose(project, database):
+            return f"{started} starts one"
+    return ""
+
+
 RULE = Rule(
     __name__,
     "No pooler stands between the application and PostgreSQL",
@@ -368,4 +393,5 @@ RULE = Rule(
     level=Level.NOTE,
     profile=Profile.AUDIT,
     applies=_has_processes,
+    partly=_pooled_in_compose,
 )
