@@ -279,7 +279,8 @@ class SettingsReader:
             folders.append(at)
             at = folder_of(at)
         for folder in (*folders, ""):
-            for candidate in (joined(folder, f"{tail}.py"), joined(folder, f"{tail}/__init__.py")):
+            # Python takes the package where there are both.
+            for candidate in (joined(folder, f"{tail}/__init__.py"), joined(folder, f"{tail}.py")):
                 if self.repository.exists(candidate):
                     return candidate
         return ""
@@ -309,7 +310,7 @@ class SettingsReader:
         for _ in range(level - 1):
             folder = folder_of(folder)
         tail = joined(folder, name.lstrip(".").replace(".", "/")) if name.lstrip(".") else folder
-        for candidate in (f"{tail}.py", f"{tail}/__init__.py"):
+        for candidate in (f"{tail}/__init__.py", f"{tail}.py"):
             if self.repository.exists(candidate):
                 return candidate
         return ""

@@ -114,8 +114,9 @@ def check(
         wanted = [
             (settings, database)
             for settings in project.modules.values()
+            if settings.role not in ("test", "development") and not project.is_left_over(settings.path)
             for database in settings.databases
-            if settings.role not in ("test", "development") and _is_for_production(database)
+            if _is_for_production(database)
         ]
         here_alone = [database for _, database in wanted if _is_replaced(database, [other for _, other in wanted])]
         wanted = [(settings, database) for settings, database in wanted if database not in here_alone]
