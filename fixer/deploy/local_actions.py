@@ -183,7 +183,9 @@ def checkout_before(job: Job, index: int) -> Step | None:
 def can_use_local_actions(job: Job, index: int) -> bool:
     """Whether a step at this index may use an action of the repository: its files are there by then.
 
-    In a workflow that others call, `./` is the repository of the caller.
+    In a workflow that others call, `./` is the repository of the caller; a job that has such a step itself can only be
+    called from where these actions are.
     """
     called = "workflow_call" in job.workflow.triggers
-    return not called and checkout_before(job, index) is not None
+    at_home = any(step.uses is not None and step.uses.value.startswith("./") for step in job.steps)
+    return (at_home or not called) and checkout_before(job, index) is not None

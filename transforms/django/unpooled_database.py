@@ -475,7 +475,9 @@ def _edits(settings: SettingsModule, said: _Said, cell: _Cell, wanted: _Wanted) 
     database = said.database
     if wanted.zero is not None:
         yield _zeroed(wanted.zero)
-    homes = _homes(cell.project, settings, database)
+    # Development may keep connections for as long as it does already, but no longer.
+    harmless = not wanted.delete and wanted.add.keys() <= {"CONN_HEALTH_CHECKS"} and "CONN_MAX_AGE" in _named(database)
+    homes = () if harmless else _homes(cell.project, settings, database)
     update = _replacing(cell.project.later_of(database))
     if homes:
         wanted.effects = [f"{effect} (in {listed(h.path for h in homes)})" for effect in wanted.effects]
@@ -633,7 +635,9 @@ def _homes(project: DjangoProject, settings: SettingsModule, database: Database)
         return ()
     if any(_takes_the_place(other, database) for other in settings.databases):
         return None  # lines behind both would change the other, too
-    return tuple(each for each in others if not any(each in project.importers(other.path) for other in others))
+    served = [each for each in others if each.role == "production" or each.path == project.production_path]
+    meant = served or others
+    return tuple(each for each in meant if not any(each in project.importers(other.path) for other in meant))
 
 
 def _takes_the_place(other: Database, database: Database) -> bool:

@@ -18,6 +18,7 @@ from transforms.docker.root_user.options import Options, also_mounted
 
 _RUNTIMES = ("python", "node", "ruby", "deno", "bun")
 """Programs that run code of the project's own."""
+
 # They build a front end, serve it while it is developed, or bring what was built to others.
 _ONLY_BUILDS = re.compile(
     r"(vite( build| dev| serve)?|vue-cli-service|react-scripts|ng|webpack(-dev-server)?|parcel|(next|nuxt|nuxi|astro)"
@@ -59,12 +60,6 @@ def kept_working(
             "over its own",
             "leave it; what is deployed gets an image of its own",
         )
-    if alone and container.stage.last("CMD", "ENTRYPOINT") is None:
-        return Blocked(
-            f"it is for development: it starts nothing by itself, and {developing[0].path} mounts the sources of the "
-            "host over its own",
-            "leave it; what is deployed gets an image of its own",
-        )
     if alone and not _has_sources(container, folders):
         return Blocked(
             f"the image has no sources of its own: {developing[0].path} mounts those of the host, whose files another "
@@ -72,7 +67,9 @@ def kept_working(
             "leave it as the image of development; one that is deployed gets its sources by COPY",
         )
     commands = [each.command.source for each in container.commands]
-    if alone and commands and all(map(_ONLY_BUILDS.match, commands)) and not _unseen(container.build, builds):
+    only_builds = bool(commands) and all(map(_ONLY_BUILDS.match, commands))
+    starts_nothing = container.stage.last("CMD", "ENTRYPOINT") is None
+    if alone and (only_builds or starts_nothing) and not _unseen(container.build, builds):
         return Blocked(
             f"nothing but {developing[0].path} starts it, which mounts the sources of the host: it would go on as root "
             "there",
