@@ -751,7 +751,7 @@ def _may_be_postgres(cell: _Cell, database: Database) -> bool:
     """PostgreSQL by its engine, or by what is known at run time: a URL, an engine from outside."""
     if cell.servers.is_another(cell.project, database):
         return False
-    if database.shape == "literal" and database.engine:
+    if database.vendor or (database.shape == "literal" and database.engine):
         return database.vendor == "postgresql"
     if database.shape == "literal":
         return item(database.node, "ENGINE") is not None and bool(cell.project.driver)
