@@ -465,6 +465,7 @@ def test_what_is_still_to_be_done_is_no_claim(tmp_path: Path) -> None:
     report = (
         "# Status\n\n- [ ] Automated backups\n- \u23f3 Daily scans\n- Add visual regression testing\n"
         "- Bugs:\n  - A file could stay in `watch/`.\n\n## Next steps\n\n- Configure automated backups in `infra/`\n"
+        "\n### Priority 1\n\n```\n# daily scans\n```\n- `infra/vpc/`\n"
     )
 
     assert claims(write(tmp_path, {"STATUS.md": report}), ["STATUS.md"], []) == []
