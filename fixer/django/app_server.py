@@ -18,6 +18,7 @@ from fixer.languages.tables import natural
 from fixer.project.packages import PythonPackages
 from fixer.records import entity, record
 from fixer.runtime.picture import Runtime
+from fixer.runtime.settings import IS_DJANGOS
 
 if TYPE_CHECKING:
     from fixer.django.project import DjangoProject
@@ -44,9 +45,6 @@ _OF_ORIGIN = {"systemd": "service", "supervisor": "service"} | dict.fromkeys(
 )
 _NOT_DEPLOYED = ("workflow", "script")
 _MAKES = re.compile(r"get_[aw]sgi_application\(")
-_IS_DJANGOS = re.compile(
-    r"^\s*(from|import)\s+(django|channels)\b|get_[aw]sgi_application|DJANGO_SETTINGS", re.MULTILINE
-)
 _ASIDE = re.compile(
     r"(^|[/._-])(tests?|testing|dev|devel|development|local|e2e|ci|examples?|docs?)([/._-]|$)", re.IGNORECASE
 )
@@ -337,9 +335,9 @@ def _serves_django(repository: Repository, started: Started, application: str) -
     tail = module.replace(".", "/") + ".py"
     own = posixpath.normpath(posixpath.join(started.folder or "", tail))
     if started.folder is not None and repository.exists(own):
-        return _IS_DJANGOS.search(repository.text(own)) is not None
+        return IS_DJANGOS.search(repository.text(own)) is not None
     named = repository.named(posixpath.basename(tail))
     found = [path for path in named if f"/{path}".endswith(f"/{tail}")]
     if not found:
         return "sgi" in module or "." in module
-    return any(_IS_DJANGOS.search(repository.text(path)) for path in found)
+    return any(IS_DJANGOS.search(repository.text(path)) for path in found)
