@@ -62,6 +62,8 @@ _KINDS: tuple[_Kind, ...] = tuple(
         ),
         (r"(^|/)setup\.cfg$", "languages.lines.Lines", "package file", (".cfg",), ()),
         (r"(^|/)(pyproject\.toml|pipfile)$", "languages.toml.Toml", "package file", (".toml", ""), ()),
+        (r"\.tf$", "languages.hcl.Hcl", "Terraform file", (".tf",), ()),
+        (r"(^|/)[^/]*task[-_.]?def[^/]*\.json$", "languages.json.Json", "task definition", (".json",), ()),
         (
             r"(^|/)([^/]*\.dockerignore|\.(container|git)ignore)$",
             "languages.lines.Lines",

@@ -205,6 +205,10 @@ class Repository:
         picture._told = {**self._told, type(fact): fact}
         return picture
 
+    def tells_any(self, kinds: Iterable[object]) -> bool:
+        """Whether one of these is a fact that no file tells."""
+        return any(kind in self._told for kind in kinds)
+
     # -- files --------------------------------------------------------------------------------------------------
 
     @cached_property

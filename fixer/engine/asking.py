@@ -76,10 +76,17 @@ class Asking:
         return tuple(self.problems[path] for path in sorted(self.problems))
 
     def all_findings(self, rules: Sequence[Rule], repository: Repository) -> list[list[Reported]]:
-        """What each of these rules finds."""
-        found = [list(self._asked(rule, repository)) for rule in rules]
-        repository.ignored(path for findings in found for path in _new_paths(findings))  # git is asked once for all
-        return [self._reported(rule, findings, repository) for rule, findings in zip(rules, found, strict=True)]
+        """What each of these rules finds. A rule about what the run itself tells is asked last: the findings of the
+        others are a part of it."""
+        reported: dict[str, list[Reported]] = {}
+        about_the_run = [rule for rule in rules if repository.tells_any(rule.needs)]
+        others = [rule for rule in rules if rule not in about_the_run]
+        for group in (others, *([rule] for rule in about_the_run)):
+            found = [list(self._asked(rule, repository)) for rule in group]
+            repository.ignored(path for findings in found for path in _new_paths(findings))  # git is asked once for all
+            for rule, findings in zip(group, found, strict=True):
+                reported[rule.id] = self._reported(rule, findings, repository)
+        return [reported[rule.id] for rule in rules]
 
     def findings(self, rule: Rule, repository: Repository) -> list[Reported]:
         (found,) = self.all_findings([rule], repository)
