@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from fixer.model import Blocked, Plan
+from fixer.model import Blocked, Fix, Plan
 from fixer.registry import all_rules
 from tests.fixture_cases import FIXTURES, Case, files, opened, planned
 
@@ -49,6 +49,16 @@ def test_each_finding_of_a_check_has_one_answer(plan: Plan, tmp_path: Path) -> N
     found = [reported.id for reported in opened(tmp_path, BEFORE, all_rules(), CONFIG).check().findings]
 
     assert sorted(reported.id for reported in (*plan.answered, *plan.left)) == sorted(found)
+
+
+def test_what_a_fix_leaves_to_do_elsewhere_is_a_to_do_of_that_fix(plan: Plan) -> None:
+    """Once the application counts, a deployment to ECS lacks what brings the counts to CloudWatch: in another file."""
+    said = "what the application counts does not reach CloudWatch"
+    fixes = [(reported.rule.id, reported.finding.cure) for reported in plan.taken]
+
+    assert [rule for rule, fix in fixes if isinstance(fix, Fix) and any(said in todo for todo in fix.todo)] == [
+        "missing-metrics-endpoint"
+    ]
 
 
 def test_a_second_apply_finds_nothing_to_do(tmp_path: Path) -> None:

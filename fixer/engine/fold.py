@@ -80,7 +80,8 @@ class Fold:
         self.executable: set[str] = set()
         self.answers = answers
         self.known = Known(found)
-        self.history: list[tuple[int, Repository]] = []
+        self.history: list[tuple[tuple[int, ...], Repository]] = []
+        self.begun: dict[tuple[str, ...], int] = {}
         self.broken: dict[Key, Fault] = {}
         self.refused: list[FileError] = []
 
@@ -149,9 +150,24 @@ class Fold:
         finding = reported.finding
         if (writer := self.pieces.get(finding.path, Runs()).replacing(finding.span)) >= 0:
             return writer
-        for first, repository in self.history:
-            if all(each.words != reported.words for each in self.asked.findings(reported.rule, repository)):
-                return min(first, len(self.taken) - 1)
+        return self._first_after(reported, found=False)
+
+    def _begun_by(self, reported: Reported) -> int:
+        """The fix in whose text a finding stands that was not there before; else that after which its rule said it."""
+        if (writer := self.pieces.get(reported.finding.path, Runs()).writer_of(reported.finding.span)) >= 0:
+            return writer
+        if reported.words not in self.begun:
+            self.begun[reported.words] = self._first_after(reported, found=True)
+        return self.begun[reported.words]
+
+    def _first_after(self, reported: Reported, *, found: bool) -> int:
+        """The first fix after which a rule says this, or says it no longer; of those that were made at once, one that
+        changes this file."""
+        for owners, repository in self.history:
+            said = any(each.words == reported.words for each in self.asked.findings(reported.rule, repository))
+            if said is found:
+                here = (owner for owner in owners if reported.finding.path in _fix(self.taken[owner]).paths)
+                return next(here, owners[0])
         return len(self.taken) - 1
 
     def changes(self) -> dict[str, FileChange]:
@@ -200,7 +216,8 @@ class Fold:
         return batch, deferred
 
     def _met(self, rule: Rule) -> list[Met]:
-        return self.known.met(self.asked.findings(rule, self.repository), self.pieces, self.taken)
+        found = self.asked.findings(rule, self.repository)
+        return self.known.met(found, self.pieces, self.taken, self._begun_by)
 
     def _sound(self, batch: list[Met]) -> tuple[list[Met], Changed]:
         """Those fixes that keep the promise, and what they make; the others are remembered as broken."""
@@ -238,10 +255,11 @@ class Fold:
         return self.answers[key]
 
     def _take(self, batch: list[Met], changed: Changed) -> None:
-        first = len(self.taken)
+        owners: list[int] = []
         owned: list[tuple[Edit, int]] = []
         for met in batch:
             fix, owner = _fix(met.reported), self._owned(met)
+            owners.append(owner)
             owned += [(edit, owner) for edit in fix.edits]
             for file in fix.new_files:
                 self.pieces[file.path] = Runs((Piece(file.text, owner),))
@@ -252,7 +270,7 @@ class Fold:
         for path in sorted({edit.path for edit, _ in owned}):
             self.pieces[path] = self._runs(path).spliced([(edit, owner) for edit, owner in owned if edit.path == path])
         self.repository = self.repository.with_changes(changed)
-        self.history.append((first, self.repository))
+        self.history.append((tuple(owners), self.repository))
 
     def _owned(self, met: Met) -> int:
         """The index of a fix that is taken: its own, or that of the fix which made it possible."""
