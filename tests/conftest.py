@@ -61,9 +61,11 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
 
 
 def pytest_collection_finish() -> None:
-    """What is loaded by now stays, so that the collector of garbage need not look at it again and again."""
+    """What is loaded by now stays, so that the collector of garbage need not look at it; and it comes seldom, as the
+    command line turns it off."""
     gc.collect()
     gc.freeze()
+    gc.set_threshold(100_000)
 
 
 def pytest_runtest_setup(item: pytest.Item) -> None:

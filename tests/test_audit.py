@@ -30,7 +30,7 @@ from fixer.session import open_session
 from fixer.show.markdown import code, fenced, words
 from fixer.silence import Silence
 from tests import examples
-from tests.fixture_cases import CASES, Case
+from tests.fixture_cases import CASES, Case, sampled
 from tests.test_report_json import check_jsonschema, strict
 
 SCHEMA = Path(__file__).parent.parent / "docs/schema/audit-1.json"
@@ -697,7 +697,7 @@ def test_a_rule_that_fails_when_it_is_asked_whether_it_applies_gives_no_tick(tmp
     assert criterion.why.startswith("the rule failed: ValueError: odd")
 
 
-@pytest.mark.parametrize("case", MENDED, ids=lambda case: case.name)
+@pytest.mark.parametrize("case", sampled(MENDED))
 def test_where_a_rule_finds_something_it_had_something_to_judge(case: Case, tmp_path: Path) -> None:
     files = {path: data.decode("utf-8-sig") for path, data in case.before.items()}
     shop = write(tmp_path, files).told(Silence(all_rules(), all_rules()))

@@ -68,6 +68,7 @@ def test_a_second_apply_finds_nothing_to_do(tmp_path: Path) -> None:
     assert [f"{reported.rule.id}: {reported.finding.message}" for reported in again.taken] == []
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("config", ["", '[rules.missing-predeploy-backup]\ninstance = "${{ vars.RDS_INSTANCE }}"\n'])
 def test_the_workflow_that_deploys_stays_one_that_people_review(config: str, tmp_path: Path) -> None:
     path = ".github/workflows/deploy.yml"

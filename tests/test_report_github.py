@@ -34,6 +34,7 @@ def github_writes(cases: list[tuple[dict[str, str | int], str]]) -> str:
     return subprocess.run(node, cwd=FORMATS, capture_output=True, check=True).stdout.decode()
 
 
+@pytest.mark.slow
 @pytest.mark.needs("node", "actions-core")
 @given(st.lists(st.tuples(WORDS, WORDS, st.integers(1, 99), WORDS), min_size=1, max_size=20))
 @settings(max_examples=6, deadline=None, suppress_health_check=[HealthCheck.too_slow])

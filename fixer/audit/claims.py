@@ -53,7 +53,7 @@ _TARGETS = re.compile(
     r"|(\d{1,9})\+?\s+makefile (?:commands|targets)"
 )
 _RUN_LINE = re.compile(
-    _LIST_MARK + r"(?:\$\s*)?(\./(?:[\w.-]+/)*[\w-]+\.(?:sh|py)(?:\s[^#\n]*?)?)\s*(?:$|\s#|\s(?:-|–|—)\s)"
+    _LIST_MARK + r"(?:\$\s*)?(\./(?:[\w.-]+/)*[\w-]+\.(?:sh|py)(?:\s+[^\s#]+)*?)\s*(?:$|\s#|\s(?:-|–|—)\s)"
 )
 # What a report says is still to be done, or was wrong, claims nothing.
 _HEADING = re.compile(r"#|\s*[^a-z]{6,}$|\s*\*\*[^*]+\*\*:?\s*$|\s*[-*•] [^`:]{1,40}:\s*$")
