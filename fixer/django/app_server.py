@@ -198,6 +198,9 @@ class Applications:
             and (not interface or f"get_{interface}_application(" in module.source.text)
         ]
         names = list(self.server.applications) if self.server is not None else []
+        handlers = [module for module in own if _handles_events(module)]
+        if handlers and not any(_is_module(module.path, name) for module in own for name in names if name):
+            return tuple(handlers)
         for settings in project.chain(project.production_path):
             for name in ("WSGI_APPLICATION", "ASGI_APPLICATION"):
                 values = settings.document.assignments.get(name, ())
@@ -205,6 +208,15 @@ class Applications:
         named = [module for module in own if any(_is_module(module.path, name) for name in names if name)]
         kinds = [module.path.rpartition("/")[2] for module in own]
         return tuple(named or (own if len(set(kinds)) == len(kinds) else ()))
+
+
+def _handles_events(module: PythonModule) -> bool:
+    """Whether it has what AWS Lambda calls: `def handler(event, context)`.
+
+    https://docs.aws.amazon.com/lambda/latest/dg/python-handler.html
+    """
+    functions = (each for each in module.tree.body if isinstance(each, ast.FunctionDef))
+    return any([arg.arg for arg in each.args.args] == ["event", "context"] for each in functions)
 
 
 def _is_module(path: str, name: str) -> bool:

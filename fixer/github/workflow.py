@@ -436,8 +436,8 @@ class Workflow(Yaml):
         final = self._gates(like)
         order = list(jobs.value)
         first = min((order.index(gate.id) for gate in final), default=len(order))
-        needs = job.get("needs", ())
-        if set(order[first:]).intersection(needs.items if isinstance(needs, Flow) else needs):
+        needs = job.get("needs")
+        if isinstance(needs, Flow) and set(order[first:]).intersection(needs.items):
             first = len(order)
         place = {"after": order[first - 1]} if first else {"before": order[0]}
         parts = [self.add_key(jobs, job_id, job, comment=comment, **place)]
