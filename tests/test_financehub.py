@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
 import pytest
 
-from fixer.model import Blocked, Fix, Plan
+from fixer.model import Blocked, Fix, Plan, Reported
 from fixer.registry import all_rules
 from tests.fixture_cases import FIXTURES, Case, files, opened, planned
 
@@ -49,6 +50,21 @@ def test_each_finding_of_a_check_has_one_answer(plan: Plan, tmp_path: Path) -> N
     found = [reported.id for reported in opened(tmp_path, BEFORE, all_rules(), CONFIG).check().findings]
 
     assert sorted(reported.id for reported in (*plan.answered, *plan.left)) == sorted(found)
+
+
+def test_a_plan_names_the_lines_that_a_check_names(plan: Plan, tmp_path: Path) -> None:
+    """Those of the files on disk, although fixes above have moved them since."""
+
+    def lines(reported: Reported) -> list[str]:
+        cure = reported.finding.cure
+        words = (*cure.effects, *cure.todo) if isinstance(cure, Fix) else (cure.reason, cure.next_step)
+        return [line for said in words for line in re.findall(r"[\w./-]+:\d+|line \d+", said)]
+
+    found = {reported.id: reported for reported in opened(tmp_path, BEFORE, all_rules(), CONFIG).check().findings}
+    named = {reported.id: lines(reported) for reported in (*plan.taken, *plan.left) if lines(reported)}
+
+    assert named
+    assert named == {name: lines(found[name]) for name in named}
 
 
 def test_what_a_fix_leaves_to_do_elsewhere_is_a_to_do_of_that_fix(plan: Plan) -> None:

@@ -148,7 +148,7 @@ def _summary(audit: Audit) -> str:
 
 
 def _overview(audit: Audit) -> list[str]:
-    rows = ["| task | priority | criteria met | findings | hours by hand for what is open |", "|---|---|---|---|---|"]
+    rows = ["| task | priority | criteria met | findings | hours left |", "|---|---|---|---|---|"]
     for task in _tasks(audit.criteria):
         own = [criterion for criterion in _of(task, audit.criteria) if criterion.state is not State.NOT_APPLICABLE]
         left = sum(len(criterion.left) for criterion in own)

@@ -390,12 +390,12 @@ class DeployJob:
 
     @property
     def last_check(self) -> int | None:
-        """The index of the last step that may say something about the deployment, where only other steps follow."""
+        """The index of the last step that may say something about the deployment, where others follow that may fail."""
         last = max(deployment.index for deployment in self.deployments)
         for step in self.job.steps[last + 1 :]:
             if not _only_follows(step):
                 last = step.index
-        return last if last + 1 < len(self.job.steps) else None
+        return last if any(not _only_says(step) for step in self.job.steps[last + 1 :]) else None
 
     def waits_for(self, deployment: Deployment) -> bool:
         """Whether a later command waits for this very deployment, or for one that only the shell knows.
@@ -641,6 +641,14 @@ def _only_follows(step: Step) -> bool:
         command.name in _SAYS or (command.name == "curl" and command.has("-X", "--request", "-d", "--data", "--json"))
         for command in script.commands
     )
+
+
+def _only_says(step: Step) -> bool:
+    """Whether a step cannot fail, since it only prints."""
+    script = step.script
+    if step.uses is not None or script is None or script.error:
+        return False
+    return all(command.name in ("echo", "printf") for command in script.commands)
 
 
 def _addresses(step: Step) -> Iterator[str]:

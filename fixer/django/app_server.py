@@ -197,10 +197,15 @@ class Applications:
             and not any(module.path.startswith(f"{root}/") for root in roots)
             and (not interface or f"get_{interface}_application(" in module.source.text)
         ]
-        names = list(self.server.applications) if self.server is not None else []
+        started = self.server.applications if self.server is not None else ()
+        # Of `wsgi` and `shop.wsgi` a server that starts at the top loads the first.
+        tops = [module for module in own if any(module.path == f"{below}{_path_of(name)}" for name in started if name)]
+        if tops:
+            return tuple(tops)
         handlers = [module for module in own if _handles_events(module)]
-        if handlers and not any(_is_module(module.path, name) for module in own for name in names if name):
+        if handlers and not any(_is_module(module.path, name) for module in own for name in started if name):
             return tuple(handlers)
+        names = list(started)
         for settings in project.chain(project.production_path):
             for name in ("WSGI_APPLICATION", "ASGI_APPLICATION"):
                 values = settings.document.assignments.get(name, ())
@@ -220,7 +225,11 @@ def _handles_events(module: PythonModule) -> bool:
 
 
 def _is_module(path: str, name: str) -> bool:
-    return f"/{path}".endswith(f"/{name.replace('.', '/')}.py")
+    return f"/{path}".endswith(f"/{_path_of(name)}")
+
+
+def _path_of(name: str) -> str:
+    return f"{name.replace('.', '/')}.py"
 
 
 def _server(repository: Repository, program: Program, started: Started) -> ServerCommand | None:

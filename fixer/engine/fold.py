@@ -31,7 +31,7 @@ from fixer.model import (
     Source,
     Tier,
 )
-from fixer.pieces import Runs
+from fixer.pieces import Runs, relined
 from fixer.repository import Repository, generated_by
 from fixer.scripts import ScriptText
 from fixer.splice import Claimed, splice
@@ -217,7 +217,21 @@ class Fold:
 
     def _met(self, rule: Rule) -> list[Met]:
         found = self.asked.findings(rule, self.repository)
-        return self.known.met(found, self.pieces, self.taken, self._begun_by)
+        met = self.known.met(found, self.pieces, self.taken, self._begun_by)
+        return [each._replace(reported=self._on_disk(each.reported)) for each in met] if self.pieces else met
+
+    def _on_disk(self, reported: Reported) -> Reported:
+        """The lines that it names are those of the files as they are on disk."""
+        cure = reported.finding.cure
+        said = relined(cure, reported.finding.path, self._line_on_disk)
+        return reported if said is cure else reported.with_cure(said)
+
+    def _line_on_disk(self, path: str, line: int) -> int:
+        runs = self.pieces.get(path)
+        if runs is None or not self.start.exists(path):
+            return line
+        place = runs.before(self.repository.read(path).start_of(line))
+        return self.start.read(path).line_of(place.start)
 
     def _sound(self, batch: list[Met]) -> tuple[list[Met], Changed]:
         """Those fixes that keep the promise, and what they make; the others are remembered as broken."""

@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from fixer.model import Blocked, Fix, Level, Report
-from fixer.show.groups import Group, grouped
+from fixer.show.groups import Group, grouped, not_handled
 from fixer.show.looked_at import looked_at
 from fixer.show.markdown import cell, code, fenced, fitting, length, words
 from fixer.show.overview import Overview, overview
@@ -89,8 +89,7 @@ def _trouble(report: Report) -> Iterator[str]:
         yield from ("", "#### Not handled", "")
     for fault in report.faults:
         yield f"* fault in `{fault.rule_id}`: {_plain(f'{fault.path} {fault.what}')}"
-    for problem in report.problems:
-        yield f"* {_plain(str(problem))}"
+    yield from (f"* {_plain(str(alike))}" for alike in not_handled(report.problems))
 
 
 def _plain(text: str) -> str:

@@ -9,12 +9,15 @@ from fixer.docker.privileges import User, is_within
 from fixer.documents import DEVELOPMENT
 from fixer.model import Blocked, Parts, listed
 from fixer.runtime.builds import JOBS, ImageBuild, ImageBuilds
-from fixer.runtime.programs import Program, Started, django_verb
+from fixer.runtime.programs import Kind, Program, Started, django_verb
 from fixer.runtime.states import Container
 from transforms.docker.root_user.breaks import FOR_EVERYBODY
 from transforms.docker.root_user.building import brings_sources
 from transforms.docker.root_user.folders import Folders
 from transforms.docker.root_user.options import Options, also_mounted
+
+_RUNTIMES = ("python", "node", "ruby", "deno", "bun")
+"""Programs that run code of the project's own."""
 
 # They build a front end, serve it while it is developed, or bring what was built to others.
 _ONLY_BUILDS = re.compile(
@@ -30,16 +33,18 @@ def on_sources(container: Container, folders: Folders) -> list[Program]:
         for program in container.build.runners
         if program.written is not None
         and not program.user
-        and any(_is_source(m, container, folders) for m in program.mounts)
+        and any(_is_source(m, program, container, folders) for m in program.mounts)
     ]
 
 
-def _is_source(mount: Mount, container: Container, folders: Folders) -> bool:
-    """Whether a mount brings a folder of the context that holds files of the repository."""
+def _is_source(mount: Mount, program: Program, container: Container, folders: Folders) -> bool:
+    """Whether a mount brings a folder of the context that holds files of the repository to where the program works,
+    which a service may say of its own."""
     inside = _brought(mount, container) if mount.bind and not mount.read_only else None
     if inside is None or inside in container.build.files:
         return False
-    return is_within(mount.target.rstrip("/"), folders.roots)
+    target = mount.target.rstrip("/")
+    return is_within(target, folders.roots) or (target != "" and is_within(program.folder, (target,)))
 
 
 def kept_working(
@@ -62,7 +67,9 @@ def kept_working(
             "leave it as the image of development; one that is deployed gets its sources by COPY",
         )
     commands = container.commands
-    if alone and commands and all(map(_is_of_developers, commands)) and not _unseen(container.build, builds):
+    only_develops = bool(commands) and all(map(_is_of_developers, commands))
+    starts_nothing = container.stage.last("CMD", "ENTRYPOINT") is None
+    if alone and (only_develops or starts_nothing) and not _unseen(container.build, builds):
         return Blocked(
             f"nothing but {developing[0].path} starts it, which mounts the sources of the host: it would go on as root "
             "there",
@@ -154,10 +161,14 @@ def _brought(mount: Mount, container: Container) -> str | None:
 
 
 def _starts_for_development(container: Container) -> str:
-    """What the image starts by itself, where that is a server of development by its name; else nothing."""
+    """What the image starts by itself, where that is a server of development by its name, also in a script; else
+    nothing."""
     start = container.stage.last("CMD", "ENTRYPOINT")
     said = start.text if start is not None else ""
-    return said if re.search(r"\brunserver\b", said) or DEVELOPMENT.search(said) else ""
+    if re.search(r"\brunserver\b", said) or DEVELOPMENT.search(said):
+        return said
+    own = (each for program in container.build.programs if program.origin == "dockerfile" for each in program.commands)
+    return next((each.source for each in own if django_verb(each.argv) == "runserver"), "")
 
 
 def _has_sources(container: Container, folders: Folders) -> bool:
@@ -198,7 +209,18 @@ def todo_of(container: Container, builds: ImageBuilds, folders: Folders, user: U
         todo.append(f"volumes that exist already keep their owner: chown them to {user.numeric} once")
     if unseen := _unseen(container.build, builds):
         todo.append(f"{unseen}: what is mounted there to be written to must let {user.numeric} write")
+    if _listens_unseen(container):
+        todo.append("nothing says on which port it listens, if on any: see that none is below 1024")
     return todo
+
+
+def _listens_unseen(container: Container) -> bool:
+    """Whether a program of the project's own may listen on a port that no file names: a DNS server in Python, say."""
+    if next(container.acting("EXPOSE"), None) is not None or any(each.ports for each in container.build.runners):
+        return False
+    named = any(re.search(r"(^|_)PORT$", name) for name in container.values)
+    known = any(each.kind is not Kind.TOOL or django_verb(each.argv) for each in container.commands)
+    return not named and not known and any(each.command.name.startswith(_RUNTIMES) for each in container.commands)
 
 
 def _unseen(build: ImageBuild, builds: ImageBuilds) -> str:
