@@ -209,6 +209,8 @@ def _box(criterion: Criterion, after: State | None, listed: int) -> str:
     how = "see below for what is missing"
     if after is State.MET:
         how = "`fhfix apply` mends that"
+    elif after is State.UNKNOWN:
+        how = "`fhfix apply` mends that, as far as could be looked at"
     elif after is State.HALF and criterion.state is State.OPEN:
         how = "`fhfix apply` mends the half of that"
     if listed < count:
