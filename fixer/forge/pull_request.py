@@ -178,6 +178,8 @@ def body_of(
         ]
     if plan.left:
         tail += ["", "### What stays", "", *(_left(reported) for reported in plan.left)]
+    if plan.problems:
+        tail += ["", "### What was not looked at", "", *(_not_handled(problem) for problem in plan.problems)]
     marks = [
         f"<!-- fhfix:title {' '.join(title.split()).replace('-->', '')} -->",
         *([f"<!-- fhfix:asked {' '.join(sorted(asked))} -->"] if asked else []),
@@ -279,6 +281,11 @@ def _left(reported: Reported) -> str:
     if cure.next_step:
         said += f"; next: {plain(cure.next_step)}"
     return said + (f": {code(cure.config)}" if cure.config else "")
+
+
+def _not_handled(problem: FileError) -> str:
+    said = f"* {code(problem.path)}: {plain(problem.reason)}"
+    return said + (f"; next: {plain(problem.advice)}" if problem.advice else "")
 
 
 def _title(reported: Reported) -> str:
