@@ -16,9 +16,9 @@ from pathlib import Path
 import click
 
 from fixer.config import from_table, schema_text
-from fixer.engine import plan
+from fixer.engine import check
 from fixer.languages.toml import toml_value
-from fixer.model import Fix, Rule
+from fixer.model import Fix, Rule, Tier
 from fixer.registry import all_rules
 from fixer.repository import Repository
 from fixer.show.diff import lines_of
@@ -101,13 +101,15 @@ def rules_table(rules: Iterable[Rule], tiers: Mapping[str, Iterable[str]]) -> st
 
 
 def tiers_of(root: Path, rule: Rule) -> list[str]:
-    """The tiers of the fixes that the rule makes in its fixtures."""
+    """The tiers of the fixes that the rule finds in its fixtures."""
     found: set[str] = set()
     for case in _changing_cases(root, rule):
+        if len(found) == len(Tier):
+            break
         config = case / CONFIG
         options = from_table(tomllib.loads(_read(config)) if config.exists() else {}, [rule]).options_for(rule)
-        made = plan(Repository(case / "before"), [rule], options=lambda _, given=options: given)  # type: ignore[misc]
-        found |= {str(r.finding.cure.tier) for r in made.taken if isinstance(r.finding.cure, Fix)}
+        report = check(Repository(case / "before"), [rule], options=lambda _, given=options: given)  # type: ignore[misc]
+        found |= {str(r.finding.cure.tier) for r in report.findings if isinstance(r.finding.cure, Fix)}
     return sorted(found, reverse=True)
 
 

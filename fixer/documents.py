@@ -41,10 +41,10 @@ _KINDS: tuple[_Kind, ...] = tuple(
             (),
         ),
         (
-            # Not templates of Dockerfiles, and not programs that are about them.
+            # Not templates of Dockerfiles, programs that are about them, or what an editor or a person put aside.
             r"(^|/)(dockerfile|containerfile)"
             r"(\.(?!([\w.]*\.)?((docker|container)ignore|eex|ejs|erb|go|hbs|html|in|j2|jinja2?|js|json|md|mustache|py|rs|sh|"
-            r"template|tmpl|tpl|ts|tt|txt|ya?ml)$)[^/]+|[-_][^./]+)?$"
+            r"bak|backup|old|orig|save|template|tmpl|tpl|ts|tt|txt|ya?ml)$)[^/]+|[-_][^./]+)?$"
             r"|\.(dockerfile|containerfile)$",
             "languages.dockerfile.Dockerfile",
             "Dockerfile",
@@ -62,6 +62,8 @@ _KINDS: tuple[_Kind, ...] = tuple(
         ),
         (r"(^|/)setup\.cfg$", "languages.lines.Lines", "package file", (".cfg",), ()),
         (r"(^|/)(pyproject\.toml|pipfile)$", "languages.toml.Toml", "package file", (".toml", ""), ()),
+        (r"\.tf$", "languages.hcl.Hcl", "Terraform file", (".tf",), ()),
+        (r"(^|/)[^/]*task[-_.]?def[^/]*\.json$", "languages.json.Json", "task definition", (".json",), ()),
         (
             r"(^|/)([^/]*\.dockerignore|\.(container|git)ignore)$",
             "languages.lines.Lines",

@@ -113,6 +113,10 @@ class Source:
         """The number, from 0, of characters before this offset on its line."""
         return offset - self._line_starts[self.line_of(offset) - 1]
 
+    def start_of(self, line: int) -> int:
+        """The offset at which a line begins, counted from 1; of the last one where there are fewer."""
+        return self._line_starts[min(max(line, 1), len(self._line_starts)) - 1]
+
     def line_start(self, offset: int) -> int:
         return self._line_starts[self.line_of(offset) - 1]
 

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import re
 from bisect import bisect_left, bisect_right
+from collections.abc import Callable
+from dataclasses import replace
 from functools import cached_property
 
-from fixer.model import Edit, Piece, Span
+from fixer.model import Blocked, Edit, Fix, Piece, Span
 from fixer.records import record
 from fixer.splice import ordered
 
@@ -113,6 +116,26 @@ class Runs:
                 return -1
             first = piece.origin if first < 0 else first
         return first
+
+
+_LINE = re.compile(r"(?P<path>[^\s:;,'\"`()\[\]]+):(?P<of>\d+)\b|\bline (?P<here>\d+)\b")
+"""`deploy.yml:41`, or `line 41` of the file that is spoken of."""
+
+
+def relined(cure: Fix | Blocked, path: str, line_of: Callable[[str, int], int]) -> Fix | Blocked:
+    """The same words with other lines: what is known of a file in between names lines that nobody sees. `line_of` says
+    which line to name, of a path and a line that are named."""
+
+    def one(match: re.Match[str]) -> str:
+        if match["here"]:
+            return f"line {line_of(path, int(match['here']))}"
+        return f"{match['path']}:{line_of(match['path'], int(match['of']))}"
+
+    if isinstance(cure, Blocked):
+        reason, step = _LINE.sub(one, cure.reason), _LINE.sub(one, cure.next_step)
+        return cure if (reason, step) == (cure.reason, cure.next_step) else replace(cure, reason=reason, next_step=step)
+    effects, todo = (tuple(_LINE.sub(one, said) for said in words) for words in (cure.effects, cure.todo))
+    return cure if (effects, todo) == (cure.effects, cure.todo) else replace(cure, effects=effects, todo=todo)
 
 
 def _taken(rest: list[Piece], length: int) -> list[Piece]:

@@ -166,7 +166,7 @@ def _ruamel(source: Source) -> str:
     # ruamel.yaml takes no tab before a comment, which YAML allows: https://yaml.org/spec/1.2.2/#rule-s-separate-in-line
     text = _TAB_BEFORE_COMMENT.sub(lambda found: " " * len(found[0]), source.text)
     ours = Yaml.parse(Source(source.path, text))
-    reader = YAML(typ="rt")
+    reader = YAML(typ="safe", pure=True)  # its own scanner and parser, without keeping comments
     reader.allow_duplicate_keys = False
     try:
         with warnings.catch_warnings():  # an anchor may be given anew; that is nothing to tell the user

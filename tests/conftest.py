@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
+import gc
 import os
 from collections import Counter
 from collections.abc import Iterator
 
+import hypothesis
 import pytest
 from xdist.scheduler import LoadScopeScheduling
 
 from tests.components import COMPONENTS, find
 
 LEFT_OUT: Counter[str] = Counter()
+hypothesis.settings.register_profile("without a clock", deadline=None)  # a busy machine fails nothing
+hypothesis.settings.load_profile("without a clock")
 collect_ignore = ["campaigns/seeds"]  # odd files, which are no tests
 
 
@@ -54,6 +58,14 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
     if left_out:
         config.hook.pytest_deselected(items=left_out)
         items[:] = [item for item in items if item not in left_out]
+
+
+def pytest_collection_finish() -> None:
+    """What is loaded by now stays, so that the collector of garbage need not look at it; and it comes seldom, as the
+    command line turns it off."""
+    gc.collect()
+    gc.freeze()
+    gc.set_threshold(100_000)
 
 
 def pytest_runtest_setup(item: pytest.Item) -> None:

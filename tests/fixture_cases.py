@@ -8,6 +8,8 @@ from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 
+import pytest
+
 from fixer.config import from_table
 from fixer.model import BOM, Plan, Rule
 from fixer.registry import all_rules
@@ -76,6 +78,12 @@ SHAPES: Mapping[str, Callable[[bytes], bytes]] = {
 }
 
 CASES = [Case(folder.parent) for folder in sorted(FIXTURES.glob("*/*/before"))]
+
+
+def sampled(cases: Sequence[Case]) -> list[pytest.ParameterSet]:
+    """Cases for a test in which those of one rule hardly differ: `make` tries one of each, `make test` tries all."""
+    first = {case.rule_id: case for case in reversed(cases)}.values()
+    return [pytest.param(case, marks=[] if case in first else [pytest.mark.slow], id=case.name) for case in cases]
 
 
 def is_text(data: bytes) -> bool:

@@ -351,6 +351,7 @@ def test_only_migrations_on_the_way_count() -> None:
     assert between(action, (2, 5, 3, 1), (3, 0, 0, 1)) == ()
 
 
+@pytest.mark.slow
 def test_over_every_pair_of_versions_no_step_ends_with_an_input_that_is_not_there() -> None:
     for name in CATALOG.names():
         action = CATALOG.action(name)

@@ -287,26 +287,33 @@ def test_rules_are_left_out_below_a_path() -> None:
 
 @pytest.mark.needs("check-jsonschema")
 def test_the_schema_for_editors_accepts_what_is_accepted_and_refuses_what_is_refused(tmp_path: Path) -> None:
-    schema, file = tmp_path / "schema.json", tmp_path / "config.json"
+    schema = tmp_path / "schema.json"
     schema.write_text(json.dumps(json_schema(RULES)))
+    refused: list[str] = []
+    files: list[str] = []
 
-    def accepts(text: str) -> bool:
-        file.write_text(json.dumps(tomllib.loads(text)))
-        command = [sys.executable, "-m", "check_jsonschema", "--schemafile", str(schema), str(file)]
-        return subprocess.run(command, capture_output=True, check=False).returncode == 0
+    def written(text: str) -> str:
+        files.append(str(tmp_path / f"{len(files)}.json"))
+        Path(files[-1]).write_text(json.dumps(tomllib.loads(text)))
+        return files[-1]
 
-    meta = [sys.executable, "-m", "check_jsonschema", "--check-metaschema", str(schema)]
-    assert subprocess.run(meta, capture_output=True, check=False).returncode == 0
+    def said(*words: str) -> subprocess.CompletedProcess[str]:
+        command = [sys.executable, "-m", "check_jsonschema", *words]
+        return subprocess.run(command, capture_output=True, text=True, check=False)
+
+    assert said("--check-metaschema", str(schema)).returncode == 0
     for good in (
         "",
         "select = ['ci', 'D-009']\ntier = 'safe'\n[per-path-ignores]\n'x' = ['all']\n",
         "[rules.outdated-action]\npolicy = 'latest'\nmajors = {a = 1}\ncooldown = 1\nexcept = ['a']",
     ):
         config(good)
-        assert accepts(good)
+        written(good)
     for bad in ("selct = []", "select = ['x']", "tier = 'x'", "[rules.hardcoded-sleep]\nurk = ''", "rules.x.y = 1"):
         assert errors(bad)
-        assert not accepts(bad)
+        refused.append(written(bad))
+    answer = json.loads(said("--output-format", "json", "--schemafile", str(schema), *files).stdout)
+    assert {error["filename"] for error in answer["errors"]} == set(refused)
 
 
 def test_the_first_file_is_sound_with_and_without_its_comments() -> None:

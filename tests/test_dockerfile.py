@@ -291,6 +291,7 @@ def test_a_flag_changes_nothing_else(text: str, at: int, name: str) -> None:
         ("Dockerfile", True), ("docker/Dockerfile.prod", True), ("web.Dockerfile", True), ("Dockerfile-django", True),
         ("docker/web/Dockerfile_alpine", True), ("dockerfile_lint.py", False), ("Dockerfile-template.j2", False),
         ("Dockerfile.md", False), ("dockerfiles", False),
+        ("Dockerfile.bak", False), ("docker/Dockerfile.prod.old", False),
     ],
 )  # fmt: skip
 def test_a_dockerfile_is_known_by_its_name(path: str, is_one: bool) -> None:

@@ -86,9 +86,9 @@ def test_the_documents_use_hooks_inputs_and_ids_that_exist() -> None:
     [
         ("fhfix ap", ["apply"]),
         ("fhfix check --select silent-t", ["silent-type-check"]),
-        ("fhfix apply --ignore D-009.", [f"D-009.{n}" for n in range(1, 9)]),
-        ("fhfix explain D-012.3", ["D-012.3"]),
-        ("fhfix check --format sa", ["sarif"]),
+        pytest.param("fhfix apply --ignore D-009.", [f"D-009.{n}" for n in range(1, 9)], marks=pytest.mark.slow),
+        pytest.param("fhfix explain D-012.3", ["D-012.3"], marks=pytest.mark.slow),
+        pytest.param("fhfix check --format sa", ["sarif"], marks=pytest.mark.slow),
     ],
 )
 def test_a_shell_completes_commands_options_and_rules(words: str, completed: list[str]) -> None:

@@ -6,9 +6,10 @@ import subprocess
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Self
+from typing import Any, Self
 
 import pytest
+from ruamel.yaml import YAML
 
 from fixer.engine import DOCUMENTS_PER_PROCESS, PASSES, check, plan
 from fixer.github.workflow import Workflow
@@ -466,10 +467,21 @@ def test_a_file_that_cannot_be_read_is_named_and_the_others_are_handled(reposito
     assert "generated" in problems["made.yml"]
 
 
-@pytest.mark.parametrize("odd", ["x: a tab ends this line\t\n", "x: " + "[" * 300 + "]" * 300 + "\n"])
-def test_a_file_on_which_the_readers_disagree_is_refused_and_nobody_is_blamed(repository: Repository, odd: str) -> None:
+@pytest.mark.parametrize("deep", [False, True])
+def test_a_file_on_which_the_readers_disagree_is_refused_and_nobody_is_blamed(
+    repository: Repository, deep: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
     other = repository.root / ".github/workflows/other.yml"
-    other.write_text(WORKFLOW + odd)
+    other.write_text(WORKFLOW + ("deep: [[]]\n" if deep else "x: a tab ends this line\t\n"))
+    if deep:  # for the other reader, whatever the stack holds already
+
+        def load(reader: YAML, text: str) -> Any:
+            if "deep" in text:
+                raise RecursionError
+            return loaded(reader, text)
+
+        loaded = YAML.load
+        monkeypatch.setattr(YAML, "load", load)
 
     made = plan(repository, [HONEST])
 

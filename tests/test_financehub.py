@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
 import pytest
 
-from fixer.model import Blocked, Plan
+from fixer.model import Blocked, Fix, Plan, Reported
 from fixer.registry import all_rules
 from tests.fixture_cases import FIXTURES, Case, files, opened, planned
 
@@ -51,6 +52,31 @@ def test_each_finding_of_a_check_has_one_answer(plan: Plan, tmp_path: Path) -> N
     assert sorted(reported.id for reported in (*plan.answered, *plan.left)) == sorted(found)
 
 
+def test_a_plan_names_the_lines_that_a_check_names(plan: Plan, tmp_path: Path) -> None:
+    """Those of the files on disk, although fixes above have moved them since."""
+
+    def lines(reported: Reported) -> list[str]:
+        cure = reported.finding.cure
+        words = (*cure.effects, *cure.todo) if isinstance(cure, Fix) else (cure.reason, cure.next_step)
+        return [line for said in words for line in re.findall(r"[\w./-]+:\d+|line \d+", said)]
+
+    found = {reported.id: reported for reported in opened(tmp_path, BEFORE, all_rules(), CONFIG).check().findings}
+    named = {reported.id: lines(reported) for reported in (*plan.taken, *plan.left) if lines(reported)}
+
+    assert named
+    assert named == {name: lines(found[name]) for name in named}
+
+
+def test_what_a_fix_leaves_to_do_elsewhere_is_a_to_do_of_that_fix(plan: Plan) -> None:
+    """Once the application counts, a deployment to ECS lacks what brings the counts to CloudWatch: in another file."""
+    said = "what the application counts does not reach CloudWatch"
+    fixes = [(reported.rule.id, reported.finding.cure) for reported in plan.taken]
+
+    assert [rule for rule, fix in fixes if isinstance(fix, Fix) and any(said in todo for todo in fix.todo)] == [
+        "missing-metrics-endpoint"
+    ]
+
+
 def test_a_second_apply_finds_nothing_to_do(tmp_path: Path) -> None:
     again = planned(tmp_path, BEFORE | AFTER, all_rules(), CONFIG)
 
@@ -58,6 +84,7 @@ def test_a_second_apply_finds_nothing_to_do(tmp_path: Path) -> None:
     assert [f"{reported.rule.id}: {reported.finding.message}" for reported in again.taken] == []
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("config", ["", '[rules.missing-predeploy-backup]\ninstance = "${{ vars.RDS_INSTANCE }}"\n'])
 def test_the_workflow_that_deploys_stays_one_that_people_review(config: str, tmp_path: Path) -> None:
     path = ".github/workflows/deploy.yml"

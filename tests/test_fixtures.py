@@ -12,15 +12,19 @@ from fixer.model import Blocked, Plan
 from fixer.registry import all_rules
 from fixer.selection import answer
 from fixer.show.words import configuration
-from tests.fixture_cases import CASES, SHAPES, Case, opened, planned, shaped
+from tests.fixture_cases import CASES, SHAPES, Case, opened, planned, sampled, shaped
 
 RULES = {rule.id: rule for rule in all_rules()}
-FIRST = {case.rule_id: case for case in reversed(CASES)}.values()
-"""One case of each rule: those that `make` tries with all rules together; `make test` tries all."""
 LINE = re.compile(r"\bline \d|\.(py|sh|ya?ml|toml|cfg|ini|env|json):\d|\bDockerfile:\d")
 """The number of a line in words."""
-QUICK = ("as is", "CRLF")
-"""The shapes that `make` tries; `make test` tries all."""
+QUICK = [pytest.param(case, "as is", id=f"{case.name}-as is") for case in CASES]
+SHAPED = [
+    pytest.param(*each.values, shape, marks=each.marks, id=f"{each.id}-{shape}")
+    for shape in SHAPES
+    if shape != "as is"
+    for each in sampled(CASES)
+]
+"""`make` tries each case as it is, and one of each rule in the other shapes; `make test` tries all."""
 
 
 def files_of(plan: Plan) -> dict[str, bytes]:
@@ -32,10 +36,7 @@ def faults_of(plan: Plan) -> list[str]:
     return [f"{fault.rule_id}: {fault.path}: {fault.what}" for fault in plan.faults]
 
 
-@pytest.mark.parametrize(
-    "shape", [pytest.param(shape, marks=[] if shape in QUICK else [pytest.mark.slow]) for shape in SHAPES]
-)
-@pytest.mark.parametrize("case", CASES, ids=lambda case: case.name)
+@pytest.mark.parametrize(("case", "shape"), [*QUICK, *SHAPED])
 def test_the_rule_makes_of_before_what_stands_in_after(case: Case, shape: str, tmp_path: Path) -> None:
     before = shaped(case.before, SHAPES[shape])
     existing = {path: data for path, data in case.after.items() if path in before}
@@ -56,9 +57,7 @@ def test_what_the_rule_has_fixed_it_leaves_alone(case: Case, tmp_path: Path) -> 
     assert [reported.finding.message for reported in found.taken] == []
 
 
-@pytest.mark.parametrize(
-    "case", [pytest.param(case, marks=[] if case in FIRST else [pytest.mark.slow], id=case.name) for case in CASES]
-)
+@pytest.mark.parametrize("case", sampled(CASES))
 def test_all_rules_together_answer_each_finding_and_come_to_an_end(case: Case, tmp_path: Path) -> None:
     everything = list(RULES.values())
 

@@ -7,8 +7,6 @@ import difflib
 import re
 import subprocess
 import sys
-from collections.abc import Iterator
-from functools import cache
 from pathlib import Path
 
 import pytest
@@ -16,14 +14,8 @@ import pytest
 from fixer.registry import all_rules
 from tests.components import path as component
 from tests.fixture_cases import CASES, FIXTURES, Case
+from tests.sources import MODULES, ROOT, calls, dotted, imports, name, nodes, tree
 
-ROOT = Path(__file__).parent.parent
-MODULES = [
-    path
-    for package in ("fixer", "transforms")
-    for path in sorted((ROOT / package).rglob("*.py"))
-    if path.parent.name != "scripts"  # what rules write: no part of the program
-]
 # A rule is `transforms/<pack>/<rule>.py`, or `transforms/<pack>/<rule>/__init__.py` with more modules beside it.
 RULE_MODULES = sorted(
     (*(p for p in ROOT.glob("transforms/*/*.py") if p.name != "__init__.py"), *ROOT.glob("transforms/*/*/__init__.py"))
@@ -76,15 +68,6 @@ UNFINISHED = re.compile("|".join(("NotImplemented" + "Error", r"\bTO" + "DO", r"
 LEFT_OUT = re.compile("|".join((r"pytest\.sk" + "ip", r"pytest\.xf" + "ail", r"mark\.sk" + "ip", r"mark\.xf" + "ail")))
 
 
-@cache
-def tree(path: Path) -> ast.Module:
-    return ast.parse(path.read_text(encoding="utf-8"))
-
-
-def name(path: Path) -> str:
-    return path.relative_to(ROOT).as_posix()
-
-
 def called(path: Path) -> str:
     """The name of a rule's module: of its folder, where it is one."""
     return path.parent.name if path.name == "__init__.py" else path.stem
@@ -94,23 +77,6 @@ def folder_of(path: Path) -> tuple[str, ...]:
     """The package of a rule that is a folder, for a module in it."""
     parts = path.relative_to(ROOT).parts
     return (".".join(parts[:3]),) if len(parts) > 3 else ()
-
-
-def imports(path: Path) -> Iterator[str]:
-    """Full names of the modules that a module imports, wherever the statement stands."""
-    for node in ast.walk(tree(path)):
-        if isinstance(node, ast.Import):
-            yield from (alias.name for alias in node.names)
-        elif isinstance(node, ast.ImportFrom):
-            assert node.level == 0, f"{name(path)} imports relatively"
-            yield node.module or ""
-
-
-def calls(path: Path) -> Iterator[tuple[str, ast.Call]]:
-    """Every call as `name` or `value.attribute`, with its node."""
-    for node in ast.walk(tree(path)):
-        if isinstance(node, ast.Call):
-            yield ast.unparse(node.func), node
 
 
 def within(module: str, packages: tuple[str, ...]) -> bool:
@@ -166,7 +132,7 @@ def test_only_their_reader_knows_how_expressions_are_written() -> None:
         f"{name(path)}:{node.lineno}: {node.value}"
         for path in MODULES
         if name(path) != "fixer/github/expressions.py"
-        for node in ast.walk(tree(path))
+        for node in nodes(path)
         if isinstance(node, ast.Constant) and isinstance(node.value, str) and EXPRESSION_PATTERN.search(node.value)
     ]
     assert offenders == []
@@ -199,7 +165,7 @@ def test_only_the_writer_touches_files() -> None:
 
 
 def _opens_to_write(call: ast.Call) -> bool:
-    if ast.unparse(call.func).rpartition(".")[2] != "open":
+    if dotted(call.func).rpartition(".")[2] != "open":
         return False
     modes = [a.value for a in (*call.args, *(k.value for k in call.keywords)) if isinstance(a, ast.Constant)]
     return any(isinstance(mode, str) and re.fullmatch(r"[rwxab+t]*[wxa+][rwxab+t]*", mode) for mode in modes)
@@ -219,9 +185,8 @@ def test_programs_are_started_by_those_who_are_named() -> None:
     found = {
         name(path)
         for path in MODULES
-        for node in ast.walk(tree(path))
-        if isinstance(node, ast.Attribute)
-        and (_STARTS.fullmatch(ast.unparse(node)) or ast.unparse(node) == "webbrowser.open")
+        for node in nodes(path)
+        if isinstance(node, ast.Attribute) and (_STARTS.fullmatch(dotted(node)) or dotted(node) == "webbrowser.open")
     }
     assert found == PROGRAMS.keys()
 
@@ -232,7 +197,7 @@ def test_only_the_engine_and_the_command_line_catch_everything() -> None:
         for path in MODULES
         # A review gives it to the thread that asked.
         if name(path) not in {"fixer/engine/asking.py", "fixer/cli.py", "fixer/review.py"}
-        for node in ast.walk(tree(path))
+        for node in nodes(path)
         if isinstance(node, ast.ExceptHandler)
         and (node.type is None or ast.unparse(node.type) in {"Exception", "BaseException"})
         and not any(isinstance(inner, ast.Raise) for inner in ast.walk(node))
@@ -248,7 +213,7 @@ def test_every_module_and_type_is_named_for_what_it_is() -> None:
     types = [
         f"{name(path)}: {node.name}"
         for path in MODULES
-        for node in ast.walk(tree(path))
+        for node in nodes(path)
         if isinstance(node, ast.ClassDef) and NAMELESS_TYPE.search(node.name)
     ]
     assert modules + types == []
@@ -301,7 +266,7 @@ def test_rules_do_not_cut_the_text_of_files() -> None:
     offenders = [
         f"{name(path)}:{node.lineno}: {ast.unparse(node)}"
         for path in ALL_OF_RULES
-        for node in ast.walk(tree(path))
+        for node in nodes(path)
         if isinstance(node, ast.Subscript) and ast.unparse(node.value).endswith("source.text")
     ]
     assert offenders == []

@@ -95,6 +95,16 @@ def test_text_of_the_repository_is_text() -> None:
     assert "\x1b" not in text
 
 
+def test_the_line_of_a_fix_is_that_of_the_file_on_disk() -> None:
+    first, second = (Reported(rule, Finding("f", Span(0, 0), "m", Fix(rule.id))) for rule in examples.RULES[:2])
+    pieces = (Piece("x\ny\nz\n", 0), Piece("a\n"), Piece("new\n", 1), Piece("b\n"))
+    change = FileChange("f", Source("f", "a\nb\n"), Source("f", "x\ny\nz\na\nnew\nb\n"), pieces)
+
+    text = page(Plan({"f": change}, (first, second)))
+
+    assert re.findall(r'<span class="place">(f:\d+)</span>', text) == ["f:1", "f:2"]
+
+
 def test_code_in_sentences_is_code_and_its_backticks_are_gone() -> None:
     said = "the failure of `mypy <x>` cannot fail `step"
     found = Reported(examples.SILENT, Finding("f", Span(0, 0), said, Fix("let `mypy` fail", todo=("see `a`",))))

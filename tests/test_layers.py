@@ -9,17 +9,13 @@ import ast
 import re
 from functools import cache
 from graphlib import CycleError, TopologicalSorter
-from pathlib import Path
 
 import pytest
 
-ROOT = Path(__file__).parent.parent
-MODULES = {
-    path.relative_to(ROOT).with_suffix("").as_posix().replace("/", ".").removesuffix(".__init__"): path
-    for package in ("fixer", "transforms")
-    for path in sorted((ROOT / package).rglob("*.py"))
-    if path.parent.name != "scripts"
-}
+from tests.sources import MODULES as PATHS
+from tests.sources import ROOT, name, nodes
+
+MODULES = {name(path).removesuffix(".py").replace("/", ".").removesuffix(".__init__"): path for path in PATHS}
 
 
 def rooms() -> list[str]:
@@ -41,7 +37,7 @@ def room_of(module: str) -> str:
 @cache
 def imported(module: str) -> frozenset[str]:
     found: set[str] = set()
-    for node in ast.walk(ast.parse(MODULES[module].read_text(encoding="utf-8"))):
+    for node in nodes(MODULES[module]):
         if isinstance(node, ast.Import):
             found |= {alias.name for alias in node.names}
         elif isinstance(node, ast.ImportFrom) and node.module:

@@ -21,7 +21,7 @@ from fixer.model import Coverage, Source
 from fixer.session import open_session
 from fixer.show.looked_at import looked_at
 from fixer.show.text import text
-from tests.fixture_cases import CASES, Case, write
+from tests.fixture_cases import CASES, Case, sampled, write
 
 WORKFLOW = "on: push\njobs:\n  a:\n    runs-on: ubuntu-latest\n    steps:\n      - uses: some/thing@v1\n"
 
@@ -163,7 +163,7 @@ def test_a_folder_that_cannot_be_listed_is_a_problem(
     assert "closed: a folder that cannot be listed" in result.stderr
 
 
-@pytest.mark.parametrize("case", CASES, ids=lambda case: case.name)
+@pytest.mark.parametrize("case", sampled(CASES))
 def test_check_names_every_kind_of_file_that_it_read(
     case: Case, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -160,11 +160,11 @@ def values(name: str, kind: Any) -> Iterator[Any]:
 
 
 OPTIONS = [
-    (rule.id, each.name, value)
+    pytest.param(rule.id, each.name, value, marks=[pytest.mark.slow] if number else [])
     for rule in RULES.values()
     for each in rule.options
     if texts(each.kind) and (rule.id, each.name) not in COMMANDS
-    for value in values(each.name, each.kind)
+    for number, value in enumerate(values(each.name, each.kind))
 ]
 
 

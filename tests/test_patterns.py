@@ -22,9 +22,9 @@ from typing import Any, NamedTuple
 import pytest
 
 from fixer.patterns import Rare
+from tests import sources
 from tests.ambiguity import growth
 
-ROOT = Path(__file__).parent.parent
 ANCHORED = {"match", "fullmatch"}
 FLAGS = {"IGNORECASE", "I", "MULTILINE", "M", "DOTALL", "S", "VERBOSE", "X", "ASCII", "A"}
 
@@ -55,27 +55,17 @@ def literal(node: ast.expr, module: ModuleType) -> str | None:
     return None
 
 
-@cache
-def trees() -> dict[str, ast.Module]:
-    found = {}
-    for package in ("fixer", "transforms"):
-        for path in sorted((ROOT / package).rglob("*.py")):
-            if path.parent.name != "scripts":  # what rules write: no part of the program
-                found[path.relative_to(ROOT).as_posix()] = ast.parse(path.read_text(encoding="utf-8"))
-    return found
-
-
-def module_of(path: str) -> ModuleType:
-    return importlib.import_module(path.removesuffix(".py").removesuffix("/__init__").replace("/", "."))
+def module_of(path: Path) -> ModuleType:
+    return importlib.import_module(sources.name(path).removesuffix(".py").removesuffix("/__init__").replace("/", "."))
 
 
 @cache
 def uses() -> dict[tuple[str, str], set[str]]:
     """What is done with a name: the methods called on it, "?" for anything else. A private name is its module's."""
     found: dict[tuple[str, str], set[str]] = defaultdict(set)
-    for path, tree in trees().items():
-        called = {}
-        for node in ast.walk(tree):
+    for module in sources.MODULES:
+        path, called = sources.name(module), {}
+        for node in sources.nodes(module):
             if isinstance(node, ast.Attribute) and isinstance(node.value, ast.Name | ast.Attribute):
                 called[node.value] = node.attr
             if isinstance(node, ast.Name) and isinstance(node.ctx, ast.Load):
@@ -90,10 +80,10 @@ def _owner(path: str, name: str) -> str:
 
 
 def patterns() -> Iterator[Found]:
-    for path, tree in trees().items():
-        module = module_of(path)
-        names = {id(s.value): s.targets[0] for s in ast.walk(tree) if isinstance(s, ast.Assign)}
-        for node in ast.walk(tree):
+    for file in sources.MODULES:
+        path, module = sources.name(file), module_of(file)
+        names = {id(s.value): s.targets[0] for s in sources.nodes(file) if isinstance(s, ast.Assign)}
+        for node in sources.nodes(file):
             if not isinstance(node, ast.Call) or not node.args:
                 continue
             if isinstance(node.func, ast.Name) and node.func.id == "Rare":
@@ -122,10 +112,10 @@ def patterns() -> Iterator[Found]:
 
 def in_tables() -> Iterator[Found]:
     """Patterns that are made from a table, or by a comprehension: what a module holds."""
-    for path in trees():
+    for path in sources.MODULES:
         for name, value in vars(module_of(path)).items():
             for pattern in _held(value):
-                yield Found(f"{path}: {name}", pattern.pattern, pattern.flags & ~re.UNICODE, True)
+                yield Found(f"{sources.name(path)}: {name}", pattern.pattern, pattern.flags & ~re.UNICODE, True)
 
 
 def _held(value: object) -> Iterator[re.Pattern[str]]:
@@ -143,9 +133,9 @@ _SEVERAL = (tuple, list, set, frozenset)
 
 
 def rare() -> Iterator[tuple[str, Rare]]:
-    for path in trees():
+    for path in sources.MODULES:
         for name, value in vars(module_of(path)).items():
-            yield from ((f"{path}: {name}", each) for each in _below(value) if isinstance(each, Rare))
+            yield from ((f"{sources.name(path)}: {name}", each) for each in _below(value) if isinstance(each, Rare))
 
 
 def is_held(words: tuple[str, ...], items: Iterable[Any], fold: Callable[[str], str], run: str = "") -> bool:

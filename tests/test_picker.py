@@ -60,7 +60,10 @@ MYPY, BUMP, SNAPSHOT = "let mypy fail the step", "move to v6", "take a snapshot 
 
 
 # Groups stand by level: mypy is an error, the bump a warning, the snapshot a note.
-@pytest.mark.parametrize("size", [(120, 30), (40, 16)], ids=["wide", "narrow"])
+@pytest.mark.parametrize(
+    "size",
+    [pytest.param((120, 30), id="wide", marks=pytest.mark.slow), pytest.param((40, 16), id="narrow")],
+)
 @pytest.mark.parametrize(
     ("keys", "taken"),
     [
@@ -198,8 +201,6 @@ def on_a_terminal(
 
 
 @pytest.mark.slow
-@pytest.mark.slow
-@pytest.mark.slow
 @pytest.mark.parametrize("columns", [40, 120])
 def test_a_person_chooses_and_it_is_written(repository: Path, columns: int) -> None:
     code, _ = on_a_terminal(repository, "n", DOWN, " ", "\r", columns=columns)
@@ -227,6 +228,7 @@ def test_never_here_is_written_into_the_configuration(repository: Path) -> None:
     assert "checkout@v3" not in (repository / PATH).read_text()
 
 
+@pytest.mark.slow
 def test_a_file_can_be_edited_before_choosing_on(repository: Path, tmp_path: Path) -> None:
     editor = tmp_path / "vi"
     editor.write_text('#!/bin/sh\nsed -i "s/ || true//" "$2"\n')

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from dataclasses import replace
 from io import StringIO
 
 import pytest
@@ -311,3 +312,24 @@ def test_words_that_only_repeat_the_lines_below_them_are_left_out() -> None:
     assert "+      - uses: actions/checkout@v6  # the code" in bump
     assert "change:" not in bump
     assert "change: jobs.lint.steps[1].run: failure of mypy now fails it" in text
+
+
+def test_what_was_written_is_told_with_the_lines_of_what_is_there_now() -> None:
+    fix = Fix("do it", effects=("f.yml:2 starts it",), todo=("see g.yml:2", "see http://127.0.0.1:8000"))
+    taken = Reported(examples.SILENT, Finding("f.yml", Span(0, 0), "m", fix))
+    left = Reported(examples.SLEEP, Finding("f.yml", Span(2, 3), "m", Blocked("line 2: it sleeps", "mend f.yml:1")))
+    pieces = (Piece("new\n", 0), Piece("a\nb\n"))
+    change = FileChange("f.yml", Source("f.yml", "a\nb\n"), Source("f.yml", "new\na\nb\n"), pieces)
+
+    made = written(Plan({"f.yml": change}, (taken,), (left,)))
+
+    assert made.taken[0].finding.cure == replace(fix, effects=("f.yml:3 starts it",))
+    assert made.left[0].finding.cure == Blocked("line 3: it sleeps", "mend f.yml:2")
+
+
+def test_where_nothing_can_be_changed_no_command_to_change_it_is_offered() -> None:
+    blocked = Reported(
+        examples.SILENT, Finding(".github/workflows/ci.yml", Span(0, 0), "m", Blocked("because", "look"))
+    )
+
+    assert "Next" not in shown(Plan({}, (), (blocked,)))

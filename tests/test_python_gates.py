@@ -13,7 +13,7 @@ import pytest
 from fixer.project.python_style import PythonStyles
 from fixer.repository import Repository
 from tests import components
-from tests.fixture_cases import CASES, Case, write
+from tests.fixture_cases import CASES, Case, sampled, write
 
 WITH_PYTHON = [case for case in CASES if any(path.endswith(".py") for path in case.after)]
 
@@ -41,7 +41,7 @@ def is_black(root: Path, path: str) -> bool:
 
 
 @pytest.mark.needs("ruff")
-@pytest.mark.parametrize("case", WITH_PYTHON, ids=lambda case: case.name)
+@pytest.mark.parametrize("case", sampled(WITH_PYTHON))
 def test_what_passed_the_gates_before_passes_them_after(case: Case, tmp_path: Path) -> None:
     before, after = tmp_path / "before", tmp_path / "after"
     write(before, case.before)

@@ -34,6 +34,7 @@ def github_writes(cases: list[tuple[dict[str, str | int], str]]) -> str:
     return subprocess.run(node, cwd=FORMATS, capture_output=True, check=True).stdout.decode()
 
 
+@pytest.mark.slow
 @pytest.mark.needs("node", "actions-core")
 @given(st.lists(st.tuples(WORDS, WORDS, st.integers(1, 99), WORDS), min_size=1, max_size=20))
 @settings(max_examples=6, deadline=None, suppress_health_check=[HealthCheck.too_slow])
@@ -66,6 +67,18 @@ def test_a_fault_or_a_file_that_cannot_be_read_is_an_error() -> None:
     assert annotate(report, examples.read, "below").splitlines() == [
         "::error title=fhfix fault in root-user::crashed",
         "::error title=fhfix%3A not handled,file=a%2Cb.yml::a,b.yml: not YAML; look",
+    ]
+
+
+def test_files_that_are_left_out_for_one_reason_are_one_annotation() -> None:
+    generated = [FileError(f"{name}.yml", f"generated (by {name})", "change what makes it") for name in "abcde"]
+    report = Report((), (), (*generated, FileError("f.yml", "not YAML", "look")))
+
+    lines = annotate(report, examples.read, "below").splitlines()
+
+    assert [line.rpartition("::")[2] for line in lines] == [
+        "5 files: generated; change what makes it (a.yml, b.yml, c.yml and 2 more)",
+        "f.yml: not YAML; look",
     ]
 
 

@@ -214,6 +214,14 @@ jobs:
     assert [server.name for server in web.databases()] == ["db"]
 
 
+def test_a_program_runs_as_whom_its_own_file_names_not_as_the_user_of_its_image(tmp_path: Path) -> None:
+    compose = 'services:\n  web: {build: .}\n  job: {build: ., user: "0"}\n'
+    files = {"Dockerfile": "FROM python:3.13\nUSER root\nCMD python serve.py\n", "compose.yml": compose}
+    runtime = picture(tmp_path, files)
+
+    assert (program(runtime, "web").user, program(runtime, "job").user) == ("", "0")
+
+
 def test_poolers_are_found_in_examples_and_in_the_documentation(tmp_path: Path) -> None:
     files = {
         ".env.example": "DATABASE_URL=postgres://u:p@ep-x-pooler.eu.example:5432/x\n",
@@ -223,6 +231,17 @@ def test_poolers_are_found_in_examples_and_in_the_documentation(tmp_path: Path) 
 
     assert [server.place.path for server in runtime.poolers("DATABASE_URL", "DB_PORT")] == [".env.example", "README.md"]
     assert runtime.poolers("OTHER") == ()
+
+
+def test_the_port_of_poolers_is_one_of_postgresql_where_compose_publishes_it_there(tmp_path: Path) -> None:
+    files = {
+        "compose.yaml": 'services:\n  db:\n    image: postgres:16\n    ports: ["6543:5432"]\n',
+        "README.md": "DATABASE_URL=postgres://u:p@localhost:6543/x\nOTHER=postgres://u:p@db.example:6543/x\n",
+    }
+    runtime = picture(tmp_path, files)
+
+    assert runtime.poolers("DATABASE_URL") == ()
+    assert [server.host for server in runtime.poolers("OTHER")] == ["db.example"]
 
 
 def test_a_script_in_python_may_start_django(tmp_path: Path) -> None:

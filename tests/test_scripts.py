@@ -25,7 +25,7 @@ from fixer.languages.yaml import Style
 from fixer.model import Blocked, Finding, Fix, NewFile, Rule, Source, Span
 from fixer.repository import Repository
 from fixer.scripts import Inside, Quoted, ScriptText, script
-from tests.test_house import MODULES, calls, name
+from tests.sources import MODULES, calls, name
 
 ODD = (
     "my app", "it's", 'say "hello"', "$(touch owned)", "`touch owned`", "$HOME", "${HOME}", "a;touch owned",

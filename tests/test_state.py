@@ -384,7 +384,14 @@ def test_a_second_interruption_says_which_files_are_half_written(
 # -- how the process ends -----------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT, signal.SIGHUP])
+@pytest.mark.parametrize(
+    "number",
+    [
+        signal.SIGTERM,
+        pytest.param(signal.SIGINT, marks=pytest.mark.slow),
+        pytest.param(signal.SIGHUP, marks=pytest.mark.slow),
+    ],
+)
 def test_a_signal_ends_it_with_a_word_and_leaves_nothing(unpacked: Path, number: signal.Signals) -> None:
     """It waits at a pipe that never opens, as at a question: the lock's holder is named when the signal comes."""
     code = (

@@ -2,16 +2,22 @@
 
 from __future__ import annotations
 
+import signal
+from collections.abc import Sequence
 from pathlib import Path
+from textwrap import indent
 
 import pytest
 from click.testing import CliRunner, Result
 
 from fixer.cli import main
 from fixer.github.workflow import Workflow
-from fixer.model import Blocked, Fix, Level, Reported, Source
+from fixer.languages.comments import comments_among
+from fixer.model import Blocked, Document, Fix, Level, Reported, Source, Span
 from fixer.session import open_session
 from tests.fixture_cases import write
+from transforms.fhfix import useless_ignore
+from transforms.fhfix.useless_ignore import SUGGESTIONS
 
 WORKFLOW = """\
 on: push
@@ -134,10 +140,20 @@ def test_who_does_not_want_to_hear_it_leaves_it_out_by_name(tmp_path: Path) -> N
     assert fhfix("check", "--min-severity", "warning", tmp_path).exit_code == 0
 
 
+MANY = "# fhfix: ignore[hardcoded-sleep]\n" * 40
+
+
+@pytest.mark.parametrize(
+    ("text", "cure"),
+    [
+        (MANY + WORKFLOW.format(comment=""), Fix),
+        (WORKFLOW.format(comment="").replace("          make\n", "          make\n" + indent(MANY, " " * 10)), Blocked),
+    ],
+)
 def test_many_comments_that_ignore_nothing_cost_a_few_readings_of_the_file(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, text: str, cure: type
 ) -> None:
-    write(tmp_path, {PATH: "# fhfix: ignore[hardcoded-sleep]\n" * 40 + WORKFLOW.format(comment="")})
+    write(tmp_path, {PATH: text})
     read: list[Source] = []
     parse = Workflow.parse.__func__  # type: ignore[attr-defined]
 
@@ -151,5 +167,38 @@ def test_many_comments_that_ignore_nothing_cost_a_few_readings_of_the_file(
     found = useless(tmp_path)
 
     assert len(found) == 40
-    assert all(isinstance(each.finding.cure, Fix) for each in found)
+    assert all(isinstance(each.finding.cure, cure) for each in found)
     assert len(read) < 10
+
+
+def test_names_are_compared_with_those_that_there_are_only_so_often(tmp_path: Path) -> None:
+    names = [f"hardcoded-slee{number}" for number in range(SUGGESTIONS + 5)]
+    comments = "".join(f"# fhfix: ignore[{name}]\n" for name in names)
+    found = useless(write(tmp_path, {PATH: comments + WORKFLOW.format(comment="")}))
+
+    assert [("did you mean" in each.finding.message) for each in found] == [True] * SUGGESTIONS + [False] * 5
+
+
+def test_a_comment_of_many_names_is_said_in_a_few(tmp_path: Path) -> None:
+    names = ",".join(f"x{number}" for number in range(2000))
+    (found,) = useless(write(tmp_path, {PATH: f"# fhfix: ignore[{names}]\n" + WORKFLOW.format(comment="")}))
+
+    assert "'x8', 'x9' and 1990 more" in found.finding.message
+    assert len(found.finding.message) < 1000
+
+
+def test_the_file_whose_comments_cost_too_much_is_named_itself(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    text = "# fhfix: ignore[typo]\n" + WORKFLOW.format(comment="").replace(" || true", "")
+    write(tmp_path, {".github/workflows/costly.yml": text, ".github/workflows/late.yml": text})
+
+    def among(document: Document, spans: Sequence[Span]) -> frozenset[int]:
+        if document.source.path.endswith("costly.yml"):
+            signal.raise_signal(signal.SIGVTALRM)  # its time is up
+        return comments_among(document, spans)
+
+    monkeypatch.setattr(useless_ignore, "comments_among", among)
+
+    done = fhfix("check", tmp_path)
+
+    assert "not handled: .github/workflows/costly.yml: takes too long" in done.stderr
+    assert "late.yml: takes" not in done.stderr

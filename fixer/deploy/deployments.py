@@ -35,7 +35,7 @@ from fixer.github.workflows import path_within
 from fixer.languages.shell import Command, Script, Structure
 from fixer.languages.yaml import Commented, Node
 from fixer.model import Blocked, Source, Span
-from fixer.records import entity
+from fixer.records import entity, record
 from fixer.runtime.following import Code, Followed, Where
 from fixer.runtime.programs import Started
 from fixer.runtime.texts import InYaml
@@ -390,12 +390,12 @@ class DeployJob:
 
     @property
     def last_check(self) -> int | None:
-        """The index of the last step that may say something about the deployment, where only other steps follow."""
+        """The index of the last step that may say something about the deployment, where others follow that may fail."""
         last = max(deployment.index for deployment in self.deployments)
         for step in self.job.steps[last + 1 :]:
             if not _only_follows(step):
                 last = step.index
-        return last if last + 1 < len(self.job.steps) else None
+        return last if any(not _only_says(step) for step in self.job.steps[last + 1 :]) else None
 
     def waits_for(self, deployment: Deployment) -> bool:
         """Whether a later command waits for this very deployment, or for one that only the shell knows.
@@ -464,6 +464,48 @@ class DeployJob:
 
 
 @entity
+class _Deploying:
+    """What one workflow deploys: its jobs; of a composite action, its steps."""
+
+    jobs: tuple[DeployJob, ...]
+    steps: tuple[Step, ...]
+
+    @classmethod
+    def detect(cls, repository: Repository, path: str) -> Self:
+        """Always something: it may deploy nothing, though it says a word of that."""
+        workflow = repository.document(path)
+        assert isinstance(workflow, Workflow)
+        if workflow.composite:
+            return cls((), tuple(step for step in workflow.steps if _of_composite(step)))
+        return cls(tuple(_deploy_jobs(workflow, Following(repository))), ())
+
+
+@record
+class _Application:
+    """Which file says that the application migrates when it starts, and which one that it has a database."""
+
+    migrates_on_start: str
+    database: str
+
+    @classmethod
+    def detect(cls, repository: Repository) -> Self:
+        """Always something: no file may say so."""
+        return cls(_migrates_on_start(repository), _database(repository))
+
+
+@record
+class _Infrastructure:
+    """Which file says that ECS goes back by itself."""
+
+    breaker: str
+
+    @classmethod
+    def detect(cls, repository: Repository) -> Self:
+        """Always something: no file may say so."""
+        return cls(_breaker(repository))
+
+
+@record
 class Deployments:
     """Every job that deploys, by the path of its workflow; and which file says that the application migrates when it
     starts, which one that it has a database, and which one that ECS goes back by itself; empty where none does."""
@@ -479,20 +521,20 @@ class Deployments:
         """None where no workflow deploys."""
         jobs: dict[str, tuple[DeployJob, ...]] = {}
         composite: dict[str, tuple[Step, ...]] = {}
-        following = Following(repository)
         for workflow in repository.documents(Workflow, _may_deploy):
-            if workflow.composite:
-                steps = tuple(step for step in workflow.steps if _of_composite(step))
-                if steps:
-                    composite[workflow.path] = steps
-                continue
-            found = tuple(_deploy_jobs(workflow, following))
-            if found:
-                jobs[workflow.path] = found
+            found = repository.part(_Deploying, workflow.path)
+            if found is not None and found.steps:
+                composite[workflow.path] = found.steps
+            if found is not None and found.jobs:
+                jobs[workflow.path] = found.jobs
         if not jobs and not composite:
             return None
-        breaker = _breaker(repository) if any(job.way is ECS for found in jobs.values() for job in found) else ""
-        return cls(jobs, composite, _migrates_on_start(repository), _database(repository), breaker)
+        on_ecs = any(job.way is ECS for found in jobs.values() for job in found)
+        infrastructure = repository.fact(_Infrastructure) if on_ecs else None
+        application = repository.fact(_Application)
+        assert application is not None
+        breaker = infrastructure.breaker if infrastructure is not None else ""
+        return cls(jobs, composite, application.migrates_on_start, application.database, breaker)
 
     def of(self, workflow: Workflow) -> tuple[DeployJob, ...]:
         return self.jobs.get(workflow.path, ())
@@ -599,6 +641,14 @@ def _only_follows(step: Step) -> bool:
         command.name in _SAYS or (command.name == "curl" and command.has("-X", "--request", "-d", "--data", "--json"))
         for command in script.commands
     )
+
+
+def _only_says(step: Step) -> bool:
+    """Whether a step cannot fail, since it only prints."""
+    script = step.script
+    if step.uses is not None or script is None or script.error:
+        return False
+    return all(command.name in ("echo", "printf") for command in script.commands)
 
 
 def _addresses(step: Step) -> Iterator[str]:

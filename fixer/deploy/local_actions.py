@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple, Self
 from fixer.deploy.deployments import DeployJob, Deployment
 from fixer.deploy.ways import HELM
 from fixer.github.workflow import Job, Step, Workflow
+from fixer.github.workflows import WORKFLOWS
 from fixer.model import Blocked, NewFile
 from fixer.records import entity, record
 from fixer.scripts import ScriptText
@@ -183,7 +184,10 @@ def checkout_before(job: Job, index: int) -> Step | None:
 def can_use_local_actions(job: Job, index: int) -> bool:
     """Whether a step at this index may use an action of the repository: its files are there by then.
 
-    In a workflow that others call, `./` is the repository of the caller.
+    In a workflow that others call, `./` is the repository of the caller; a job that has such a step itself can only be
+    called from where these actions are. Workflows of another folder are patterns of other repositories.
     """
     called = "workflow_call" in job.workflow.triggers
-    return not called and checkout_before(job, index) is not None
+    at_home = any(step.uses is not None and step.uses.value.startswith("./") for step in job.steps)
+    is_run = job.workflow.path.startswith(WORKFLOWS)
+    return is_run and (at_home or not called) and checkout_before(job, index) is not None

@@ -17,7 +17,7 @@ from fixer.model import Span
 from fixer.records import entity
 from fixer.runtime.picture import Runtime
 from fixer.runtime.places import Place
-from fixer.runtime.servers import is_pooler, server_of_url
+from fixer.runtime.servers import server_of_url
 
 if TYPE_CHECKING:
     from fixer.repository import Repository
@@ -70,7 +70,9 @@ class DatabaseServers:
     def pooler_of_compose(self, project: DjangoProject, database: Database) -> str:
         """The compose file that starts the pooler of a database, where nothing else in the repository speaks of one."""
         places = {each.place.path for each in self.runtime.poolers()}
-        places |= {path for value, path in self._addresses(project, database) if is_pooler(*_address(value))}
+        places |= {
+            path for value, path in self._addresses(project, database) if self.runtime.is_pooler(*_address(value))
+        }
         started = {path for path in places if kind_of(path) == _COMPOSE}
         infrastructure = (path for path in self.repository.ending(*_INFRASTRUCTURE) if kind_of(path) != _COMPOSE)
         if started != places or self._first(infrastructure, lambda text: _POOLER.search(text) is not None):
@@ -90,7 +92,7 @@ class DatabaseServers:
             return f"{database.path} switches server-side cursors off"
         for value, place in self._addresses(project, database):
             host, port = _address(value)
-            if is_pooler(host, port):
+            if self.runtime.is_pooler(host, port):
                 return f"{value.rpartition('@')[2]} in {place}"
         return self.pooler
 

@@ -32,11 +32,13 @@ from fixer.django.settings import (
 from fixer.languages.python import is_settings, may_be_settings
 from fixer.project.packages import PythonPackages, VersionRange
 from fixer.records import entity
+from fixer.runtime.picture import Runtime
 
 if TYPE_CHECKING:
     from fixer.repository import Repository
 
 _SERVES = re.compile(r"(?i)[aw]sgi\.py$|Dockerfile|Procfile")
+_APPLICATION = re.compile(r"(^|/)[aw]sgi\.py$")
 _NAMED = re.compile(r"""DJANGO_SETTINGS_MODULE["']?\]?\s*(?:,|=|:)\s*["']?([A-Za-z_][\w.]*)""")
 _NAMING_FILES = re.compile(
     r"(^|/)(manage\.py|[aw]sgi\.py|celery\.py|conftest\.py|pytest\.ini|tox\.ini|setup\.cfg|pyproject\.toml|Procfile|"
@@ -89,7 +91,12 @@ class DjangoProject:
     def detect(cls, repository: Repository) -> Self | None:
         """None where the repository has no Django settings."""
         named_so = (path for path in repository.ending(".py") if may_be_settings(path) and "{{" not in path)
-        paths = [path for path in named_so if is_settings(path, repository.text(path))]
+        paths = [
+            path
+            for path in named_so
+            if is_settings(path, repository.text(path))
+            and not repository.exists(f"{path.removesuffix('.py')}/__init__.py")
+        ]
         managers = repository.named("manage.py")
         if not paths and not managers:
             return None
@@ -135,7 +142,7 @@ class DjangoProject:
             return None
         modules = _with_roles(modules)
         manage_py = joined(root, "manage.py")
-        here = {name: files for name, files in named.items() if reader.path_of(name) in modules}
+        here = _started(repository, {name: files for name, files in named.items() if reader.path_of(name) in modules})
         settings = _default_settings(here, manage_py, modules, reader)
         settings_path = reader.path_of(settings) if settings else _first(modules)
         near = settings_path or _first(modules)
@@ -200,6 +207,29 @@ class DjangoProject:
             found |= new
             waiting += new
         return tuple(module for module in self.modules.values() if module.path in found and module.path != path)
+
+    def is_left_over(self, path: str) -> bool:
+        """Whether a module is of a package that nothing loads, beside one whose settings are served."""
+        return path in self._left_over
+
+    @cached_property
+    def _left_over(self) -> frozenset[str]:
+        served = {name for name, files in self.named.items() if any(map(_SERVES.search, files))}
+        production = [path for path, each in self.modules.items() if each.role not in ("test", "development")]
+        packages = {name.partition(".")[0] for name in served for path in production if self._names(name, path)}
+        loaded = {
+            module.path
+            for path in self.modules
+            if any(self._names(name, path) for name in self.named)
+            for module in self.chain(path)
+        }
+        return frozenset(
+            path
+            for path in self.modules
+            if packages
+            and self.module_name(path).partition(".")[0] not in packages
+            and not loaded & {module.path for module in self.chain(path)}
+        )
 
     @cached_property
     def _serves_others(self) -> bool:
@@ -387,6 +417,24 @@ def _names_from(
         return {name: named[name] for name in names}
 
     return names_from
+
+
+def _started(repository: Repository, named: Mapping[str, tuple[str, ...]]) -> Mapping[str, tuple[str, ...]]:
+    """Without what a wsgi.py or asgi.py names that no server starts, where servers start others."""
+    applications = {path for files in named.values() for path in files if _APPLICATION.search(path)}
+    if sum(any(map(_APPLICATION.search, files)) for files in named.values()) < 2:
+        return named
+    runtime = repository.fact(Runtime)
+    words = {
+        word.partition(":")[0].replace(".", "/")
+        for program in (runtime.programs if runtime is not None else ())
+        if program.origin not in ("workflow", "script")
+        for command in program.commands
+        for word in command.argv
+    }
+    started = {path for path in applications if any(f"/{path}".endswith(f"/{word}.py") for word in words)}
+    left = {name: tuple(file for file in files if file not in applications - started) for name, files in named.items()}
+    return {name: files for name, files in left.items() if files} if started else named
 
 
 def _default_settings(

@@ -122,7 +122,14 @@ class Database:
 
     @property
     def vendor(self) -> Vendor:
-        return vendor_of(self.engine)
+        return vendor_of(self.engine) or ("sqlite" if self._has_options_of_sqlite else "")
+
+    @property
+    def _has_options_of_sqlite(self) -> bool:
+        """Whether OPTIONS holds what no other backend takes.
+        https://docs.djangoproject.com/en/stable/ref/databases/#sqlite-notes"""
+        options = self.options
+        return any(item(options, name) is not None for name in ("transaction_mode", "timeout", "check_same_thread"))
 
     @property
     def path(self) -> str:
@@ -279,7 +286,8 @@ class SettingsReader:
             folders.append(at)
             at = folder_of(at)
         for folder in (*folders, ""):
-            for candidate in (joined(folder, f"{tail}.py"), joined(folder, f"{tail}/__init__.py")):
+            # Python takes the package where there are both.
+            for candidate in (joined(folder, f"{tail}/__init__.py"), joined(folder, f"{tail}.py")):
                 if self.repository.exists(candidate):
                     return candidate
         return ""
@@ -309,7 +317,7 @@ class SettingsReader:
         for _ in range(level - 1):
             folder = folder_of(folder)
         tail = joined(folder, name.lstrip(".").replace(".", "/")) if name.lstrip(".") else folder
-        for candidate in (f"{tail}.py", f"{tail}/__init__.py"):
+        for candidate in (f"{tail}/__init__.py", f"{tail}.py"):
             if self.repository.exists(candidate):
                 return candidate
         return ""
@@ -443,6 +451,7 @@ class _Scan:
             engine = text(resolve(self.module, found)) if (found := item(node, "ENGINE")) else ""
             spread = next((each for key, each in zip(node.keys, node.values, strict=True) if key is None), None)
             if spread is not None:
+                engine = engine or self._engine_in(spread)
                 url = _is_url(self.module, spread)
                 read = _url_read(self.module, spread)
                 reads |= {"URL": read} if read else {}
@@ -454,9 +463,15 @@ class _Scan:
         shape: Literal["url", "opaque"] = "url" if _is_url(self.module, node) else "opaque"
         read = _url_read(self.module, node)
         reason = f"is made by `{ast.unparse(value)[:60]}`"
+        engine = next(filter(None, map(self._engine_in, _taken_in(node))), "")
         return Database(
-            alias, shape, value, statement, self.module, "", reason, guards, in_class, {"URL": read} if read else {}
+            alias, shape, value, statement, self.module, engine, reason, guards, in_class, {"URL": read} if read else {}
         )
+
+    def _engine_in(self, node: ast.expr) -> str:
+        """The ENGINE that a dict gives to one that takes it in."""
+        engine = item(resolve(self.module, node), "ENGINE")
+        return text(resolve(self.module, engine)) if engine is not None else ""
 
     def updated(
         self, keys: tuple[str, ...], value: ast.expr | None, statement: ast.stmt, guards: tuple[str, ...]
@@ -509,6 +524,13 @@ def _surviving(databases: Iterable[Database]) -> tuple[Database, ...]:
 def is_item(statement: ast.stmt) -> bool:
     """Whether a statement is `DATABASES["…"] = …`."""
     return isinstance(statement, ast.Assign) and isinstance(statement.targets[0], ast.Subscript)
+
+
+def _taken_in(node: ast.expr) -> list[ast.expr]:
+    """What `dict(NAME="shop", **SHARED)` takes in."""
+    if not isinstance(node, ast.Call) or dotted(node.func) != "dict":
+        return []
+    return [each.value for each in node.keywords if each.arg is None]
 
 
 def _mentions_databases(node: ast.AST) -> bool:

@@ -48,7 +48,7 @@ def check(
 
 
 def _found(asked: Asking, rules: Sequence[Rule], repository: Repository) -> list[Reported]:
-    return [reported for rule in rules for reported in named(asked.findings(rule, repository))]
+    return [reported for found in asked.all_findings(rules, repository) for reported in named(found)]
 
 
 def plan(

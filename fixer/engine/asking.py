@@ -75,10 +75,25 @@ class Asking:
     def problems_by_path(self) -> tuple[FileError, ...]:
         return tuple(self.problems[path] for path in sorted(self.problems))
 
+    def all_findings(self, rules: Sequence[Rule], repository: Repository) -> list[list[Reported]]:
+        """What each of these rules finds. A rule about what the run itself tells is asked last: the findings of the
+        others are a part of it."""
+        reported: dict[str, list[Reported]] = {}
+        about_the_run = [rule for rule in rules if repository.tells_any(rule.needs)]
+        others = [rule for rule in rules if rule not in about_the_run]
+        for group in (others, *([rule] for rule in about_the_run)):
+            found = [list(self._asked(rule, repository)) for rule in group]
+            repository.ignored(path for findings in found for path in _new_paths(findings))  # git is asked once for all
+            for rule, findings in zip(group, found, strict=True):
+                reported[rule.id] = self._reported(rule, findings, repository)
+        return [reported[rule.id] for rule in rules]
+
     def findings(self, rule: Rule, repository: Repository) -> list[Reported]:
+        (found,) = self.all_findings([rule], repository)
+        return found
+
+    def _reported(self, rule: Rule, findings: Iterable[Finding], repository: Repository) -> list[Reported]:
         found: list[Reported] = []
-        findings = list(self._asked(rule, repository))
-        repository.ignored(_new_paths(findings))  # git is asked once for all of them
         for finding in findings:
             try:
                 with limited(DOCUMENT):
@@ -251,7 +266,7 @@ class Asking:
         single = [rule for rule in single if rule.id in facts]
 
         def ask(share: frozenset[str]) -> tuple[_Answers, dict[str, FileError], dict[tuple[str, str], Fault]]:
-            """What a forked process does: its share of the documents, for every rule about single documents."""
+            """What each process does: its share of the documents, for every rule about single documents."""
             part = repository.restricted_to(share)
             for rule in single:
                 for _ in self._asked(rule, part):
@@ -259,8 +274,8 @@ class Asking:
             answers = {key: findings for key, (_, findings) in self.answers.items() if key[1]}
             return answers, self.problems, self.faults
 
-        shares = [frozenset(paths[number::processes]) for number in range(processes)]
-        for said in in_processes(ask, shares):
+        own, *others = [frozenset(paths[number::processes]) for number in range(processes)]
+        for said in in_processes(ask, others, meanwhile=lambda: ask(own)):
             if said is None:
                 continue  # its process died: the rules are asked once more, in their turn
             answers, problems, faults = said

@@ -31,7 +31,7 @@ from fixer.model import (
     Source,
     Tier,
 )
-from fixer.pieces import Runs
+from fixer.pieces import Runs, relined
 from fixer.repository import Repository, generated_by
 from fixer.scripts import ScriptText
 from fixer.splice import Claimed, splice
@@ -80,7 +80,8 @@ class Fold:
         self.executable: set[str] = set()
         self.answers = answers
         self.known = Known(found)
-        self.history: list[tuple[int, Repository]] = []
+        self.history: list[tuple[tuple[int, ...], Repository]] = []
+        self.begun: dict[tuple[str, ...], int] = {}
         self.broken: dict[Key, Fault] = {}
         self.refused: list[FileError] = []
 
@@ -149,9 +150,24 @@ class Fold:
         finding = reported.finding
         if (writer := self.pieces.get(finding.path, Runs()).replacing(finding.span)) >= 0:
             return writer
-        for first, repository in self.history:
-            if all(each.words != reported.words for each in self.asked.findings(reported.rule, repository)):
-                return min(first, len(self.taken) - 1)
+        return self._first_after(reported, found=False)
+
+    def _begun_by(self, reported: Reported) -> int:
+        """The fix in whose text a finding stands that was not there before; else that after which its rule said it."""
+        if (writer := self.pieces.get(reported.finding.path, Runs()).writer_of(reported.finding.span)) >= 0:
+            return writer
+        if reported.words not in self.begun:
+            self.begun[reported.words] = self._first_after(reported, found=True)
+        return self.begun[reported.words]
+
+    def _first_after(self, reported: Reported, *, found: bool) -> int:
+        """The first fix after which a rule says this, or says it no longer; of those that were made at once, one that
+        changes this file."""
+        for owners, repository in self.history:
+            said = any(each.words == reported.words for each in self.asked.findings(reported.rule, repository))
+            if said is found:
+                here = (owner for owner in owners if reported.finding.path in _fix(self.taken[owner]).paths)
+                return next(here, owners[0])
         return len(self.taken) - 1
 
     def changes(self) -> dict[str, FileChange]:
@@ -200,7 +216,22 @@ class Fold:
         return batch, deferred
 
     def _met(self, rule: Rule) -> list[Met]:
-        return self.known.met(self.asked.findings(rule, self.repository), self.pieces, self.taken)
+        found = self.asked.findings(rule, self.repository)
+        met = self.known.met(found, self.pieces, self.taken, self._begun_by)
+        return [each._replace(reported=self._on_disk(each.reported)) for each in met] if self.pieces else met
+
+    def _on_disk(self, reported: Reported) -> Reported:
+        """The lines that it names are those of the files as they are on disk."""
+        cure = reported.finding.cure
+        said = relined(cure, reported.finding.path, self._line_on_disk)
+        return reported if said is cure else reported.with_cure(said)
+
+    def _line_on_disk(self, path: str, line: int) -> int:
+        runs = self.pieces.get(path)
+        if runs is None or not self.start.exists(path):
+            return line
+        place = runs.before(self.repository.read(path).start_of(line))
+        return self.start.read(path).line_of(place.start)
 
     def _sound(self, batch: list[Met]) -> tuple[list[Met], Changed]:
         """Those fixes that keep the promise, and what they make; the others are remembered as broken."""
@@ -238,10 +269,11 @@ class Fold:
         return self.answers[key]
 
     def _take(self, batch: list[Met], changed: Changed) -> None:
-        first = len(self.taken)
+        owners: list[int] = []
         owned: list[tuple[Edit, int]] = []
         for met in batch:
             fix, owner = _fix(met.reported), self._owned(met)
+            owners.append(owner)
             owned += [(edit, owner) for edit in fix.edits]
             for file in fix.new_files:
                 self.pieces[file.path] = Runs((Piece(file.text, owner),))
@@ -252,7 +284,7 @@ class Fold:
         for path in sorted({edit.path for edit, _ in owned}):
             self.pieces[path] = self._runs(path).spliced([(edit, owner) for edit, owner in owned if edit.path == path])
         self.repository = self.repository.with_changes(changed)
-        self.history.append((first, self.repository))
+        self.history.append((tuple(owners), self.repository))
 
     def _owned(self, met: Met) -> int:
         """The index of a fix that is taken: its own, or that of the fix which made it possible."""
@@ -325,8 +357,16 @@ def _second_readings(sources: Sequence[Source]) -> list[str]:
         return _side_by_side(sources)
     shares = [sources[number::processes] for number in range(processes)]
     found = [""] * len(sources)
-    for number, share in enumerate(in_processes(lambda share: [*map(_second_reading, share)], shares)):
-        found[number::processes] = share or [*map(_second_reading, shares[number])]
+
+    def read(number: int) -> list[str]:
+        return [*map(_second_reading, shares[number])]
+
+    def keep(number: int, said: list[str] | None) -> None:
+        found[number::processes] = read(number) if said is None else said  # None: its process died
+
+    others = range(1, processes)
+    for number, said in zip(others, in_processes(read, others, meanwhile=lambda: keep(0, read(0))), strict=True):
+        keep(number, said)
     return found
 
 

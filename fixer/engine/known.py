@@ -7,7 +7,7 @@ from collections.abc import Callable, Hashable, Iterable, Mapping, Sequence
 from dataclasses import replace
 from typing import NamedTuple
 
-from fixer.model import Finding, Fix, Reported, Span
+from fixer.model import Finding, Reported, Span
 from fixer.pieces import Runs
 
 UNTOUCHED = Runs()
@@ -46,8 +46,15 @@ class Known:
     def unanswered(self) -> list[Reported]:
         return [reported for found in self._open.values() for reported in found.values()]
 
-    def met(self, found: Sequence[Reported], runs: Mapping[str, Runs], taken: Sequence[Reported]) -> list[Met]:
-        """What one rule finds now, in this order; `runs` are those of the files now."""
+    def met(
+        self,
+        found: Sequence[Reported],
+        runs: Mapping[str, Runs],
+        taken: Sequence[Reported],
+        owner_of: Callable[[Reported], int],
+    ) -> list[Met]:
+        """What one rule finds now, in this order; `runs` are those of the files now. `owner_of` says which of those
+        taken made a finding possible that was not there before."""
         if not found:
             return []
         before = [_before(reported.finding, runs) for reported in found]
@@ -59,7 +66,7 @@ class Known:
                 answers.append(Met(known[number].with_cure(reported.finding.cure)))
                 continue
             counts[reported.words] += 1
-            owner = _owner(reported.finding, runs, taken)
+            owner = owner_of(reported)
             of = taken[owner].id if owner >= 0 else ""
             answers.append(Met(replace(reported, apart=f"{of} {counts[reported.words]}"), owner))
         return answers
@@ -103,17 +110,3 @@ _SIGNS: Sequence[tuple[Callable[[Reported, Span], Hashable], Callable[[Reported,
 def _before(finding: Finding, runs: Mapping[str, Runs]) -> Span:
     """The place of a finding in the untouched file."""
     return runs.get(finding.path, UNTOUCHED).before(finding.span.start)
-
-
-def _owner(finding: Finding, runs: Mapping[str, Runs], taken: Sequence[Reported]) -> int:
-    """The fix that made a finding possible: that in whose text it stands, else the last one that touched its file."""
-    writer = runs.get(finding.path, UNTOUCHED).writer_of(finding.span)
-    if writer >= 0:
-        return writer
-    touching = [number for number, each in enumerate(taken) if finding.path in _paths(each)]
-    return touching[-1] if touching else len(taken) - 1
-
-
-def _paths(reported: Reported) -> tuple[str, ...]:
-    cure = reported.finding.cure
-    return cure.paths if isinstance(cure, Fix) else ()

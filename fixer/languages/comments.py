@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+import re
+from collections.abc import Iterable, Sequence
 
 from fixer.model import Blocked, Document, Edit, FileError, Parts, Source, Span
 from fixer.splice import splice
@@ -18,12 +19,26 @@ def changes_no_meaning(document: Document, *edits: Edit) -> bool:
     return bool(after.plain() == document.plain())
 
 
-def is_comment(document: Document, span: Span) -> bool:
-    """Whether the file says the same without what stands there; a text that looks like a comment says something."""
-    return changes_no_meaning(document, Edit(document.source.path, span, "", ()))
+def comments_among(document: Document, spans: Sequence[Span]) -> frozenset[int]:
+    """Which of these, by their numbers, are comments: what is written into them is read nowhere. The file is read once
+    for all. None of them where that cannot be said."""
+    source = document.source
+    mark = "read"
+    while mark in source.text:
+        mark += "_"
+    edits = [
+        Edit(source.path, Span(span.start + 1, span.start + 1), f"{mark}{number};", ())
+        for number, span in enumerate(spans)
+    ]
+    try:
+        after = type(document).parse(Source(source.path, splice(source.text, edits), source.bom))
+    except FileError:
+        return frozenset()
+    read = {int(number) for number in re.findall(rf"{mark}(\d+);", repr(after.plain()))}
+    return frozenset(range(len(spans))) - read
 
 
-def are_comments(document: Document, spans: Iterable[Span]) -> bool:
+def may_all_go(document: Document, spans: Iterable[Span]) -> bool:
     """Whether the file says the same without any of these, so that each can go; the file is read once for all."""
     return changes_no_meaning(document, *(_edit(document.source, span, "") for span in spans))
 
@@ -33,7 +48,7 @@ def rewritten(document: Document, span: Span, text: str, *, certain: bool = Fals
     and its line where it has one of its own. `certain`: it is known to be a comment."""
     edit = _edit(document.source, span, text)
     if not certain and not changes_no_meaning(document, edit):
-        return Blocked("it stands where it is a part of a text or of a list of lines", "delete it by hand")
+        return Blocked("the file says something else without it", "delete it by hand")
     return (edit,)
 
 

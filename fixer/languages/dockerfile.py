@@ -330,14 +330,19 @@ class Dockerfile:
 
     def set_flag(self, instruction: Instruction, name: str, value: str = "") -> Parts:
         """Sets or adds `--name=value`."""
-        text = f"--{name}={value}" if value else f"--{name}"
         old = instruction.flag(name)
         if old is not None:
-            at = instruction.flags.index(old)
-            return (Edit(self.source.path, old.span, text, (Change("set", (instruction.index, "flags", at), text),)),)
+            return self.change_flag(instruction, old, value)
+        text = f"--{name}={value}" if value else f"--{name}"
         place = instruction.flags[-1].span.end if instruction.flags else instruction.keyword.end
         change = Change("insert", (instruction.index, "flags", len(instruction.flags)), text)
         return (Edit(self.source.path, Span(place, place), f" {text}", (change,)),)
+
+    def change_flag(self, instruction: Instruction, flag: Flag, value: str) -> Parts:
+        """Another value for one flag of several of its name."""
+        text = f"--{flag.name}={value}" if value else f"--{flag.name}"
+        change = Change("set", (instruction.index, "flags", instruction.flags.index(flag)), text)
+        return (Edit(self.source.path, flag.span, text, (change,)),)
 
     def delete(self, *instructions: Instruction) -> Parts:
         """Takes instructions away with their lines; comments above stay. Of two empty lines that meet one goes."""

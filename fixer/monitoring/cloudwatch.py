@@ -2,20 +2,30 @@
 
 from __future__ import annotations
 
+import json
 import re
-from collections.abc import Iterator
-from typing import TYPE_CHECKING, Self
+from collections.abc import Iterator, Mapping
+from contextlib import suppress
+from typing import TYPE_CHECKING, Any, Self
 
+from fixer.documents import kind_of, name_of
+from fixer.languages.hcl import Block, Hcl
+from fixer.languages.json import Json
 from fixer.languages.tables import json_object, mapping, sequence
+from fixer.model import FileError
 from fixer.patterns import Rare
 from fixer.project.packages import PythonPackages
-from fixer.records import record
+from fixer.records import entity
 
 if TYPE_CHECKING:
     from fixer.repository import Repository
 
 _AGENTS = ("datadog/agent", "newrelic-infra")
 _INSIGHTS = ("containerInsights", "ContainerInsights", *_AGENTS)
+_OFF = re.compile(
+    r"[cC]ontainerInsights(?:V2)?\W{1,40}(?:[vV]alue\W{1,12})?(?:ecs\.ContainerInsights\.)?(?:disabled|DISABLED|false)\b"
+)
+_REGION = re.compile(r"\.dkr\.ecr\.([a-z]{2}-[a-z-]+-\d)\.amazonaws|\barn:aws:\w+:([a-z]{2}-[a-z-]+-\d):")
 _APPLICATION = (
     "aws-otel-collector", "cloudwatch-agent", "awsemf", "aws_embedded_metrics", "aws-embedded-metrics",
     "put-metric-data", "put_metric_data", "PutMetricData", *_AGENTS,
@@ -39,46 +49,100 @@ _ASIDE = re.compile(
 )
 
 
-@record
+@entity
+class TaskDefinition:
+    """A file with a task definition of ECS. `document` is None where its name does not tell what it is."""
+
+    path: str
+    data: Mapping[str, Any]
+    document: Json | None
+
+    @property
+    def containers(self) -> list[dict[str, Any]]:
+        return [mapping(each) for each in sequence(self.data.get("containerDefinitions"))]
+
+    @property
+    def unlogged(self) -> tuple[str, ...]:
+        """The containers that send what they print to nobody."""
+        found = (each["name"] for each in self.containers if not each.get("logConfiguration"))
+        return tuple(name for name in found if isinstance(name, str))
+
+    @property
+    def log_options(self) -> dict[str, Any]:
+        """Where other containers of it send what they print; empty where none sends it to CloudWatch."""
+        for each in self.containers:
+            logged = mapping(each.get("logConfiguration"))
+            if logged.get("logDriver") == "awslogs":
+                return mapping(logged.get("options"))
+        return {}
+
+    @property
+    def region(self) -> str:
+        """The region that its images, secrets and roles are of."""
+        found = _REGION.search(json.dumps(self.data))
+        return (found[1] or found[2]) if found is not None else ""
+
+
+@entity
 class CloudWatch:
     """`by` is the file that says what exports metrics of containers or of the application, `application` one about the
-    application; `alarms` one that makes alarms. `owner` is the tool, and `owner_path` the file, that makes the cluster.
-    `task_definition` is the first file of the repository that is one, and `unlogged` its containers without logs."""
+    application; `alarms` one that makes alarms. `owner` is the tool, and `owner_path` the file, that makes the cluster;
+    `clusters` are those of Terraform. `task_definitions` are those of the repository."""
 
     by: str = ""
     application: str = ""
     alarms: str = ""
     owner: str = ""
     owner_path: str = ""
-    task_definition: str = ""
-    unlogged: tuple[str, ...] = ()
+    clusters: tuple[Block, ...] = ()
+    task_definitions: tuple[TaskDefinition, ...] = ()
+
+    @property
+    def task_definition(self) -> str:
+        """The first file that is one; empty where there is none."""
+        return self.task_definitions[0].path if self.task_definitions else ""
 
     @classmethod
     def detect(cls, repository: Repository) -> Self:
         """Every repository has this fact."""
-        by = application = alarms = owner = owner_path = task_definition = ""
-        unlogged: tuple[str, ...] = ()
+        by = application = alarms = owner = owner_path = ""
+        definitions: list[TaskDefinition] = []
         for path in repository.files:
             if not path.endswith(_KINDS) or _ASIDE.search(path):
                 continue
             text = repository.text(path)
-            by = by or (path if any(word in text for word in _INSIGHTS) else "")
+            by = by or (path if _sends(text) else "")
             application = application or (path if any(word in text for word in _APPLICATION) else "")
             alarms = alarms or (path if any(word in text for word in _ALARMS) else "")
             for tool, pattern in _CLUSTERS.items():
                 if not owner and pattern.search(text):
                     owner, owner_path = tool, path
-            if not task_definition and '"containerDefinitions"' in text and path.endswith(".json"):
-                task_definition, unlogged = path, tuple(_unlogged(text))
+            if '"containerDefinitions"' in text and path.endswith(".json"):
+                definitions.append(_definition(path, text, repository))
         packages = repository.fact(PythonPackages)
         application = application or next(
             (name for name in _PACKAGES if packages is not None and packages.of(name)), ""
         )
-        return cls(by or application, application, alarms, owner, owner_path, task_definition, unlogged)
+        clusters = tuple(_clusters(repository)) if owner == "Terraform" else ()
+        return cls(by or application, application, alarms, owner, owner_path, clusters, tuple(definitions))
 
 
-def _unlogged(text: str) -> Iterator[str]:
-    """The containers of a task definition that send what they print to nobody; none for a template."""
-    for each in map(mapping, sequence(json_object(text).get("containerDefinitions"))):
-        if isinstance(each.get("name"), str) and not each.get("logConfiguration"):
-            yield each["name"]
+def _sends(text: str) -> bool:
+    """Whether a file turns Container Insights on, or starts an agent."""
+    return any(word in _OFF.sub("", text) for word in _INSIGHTS) if any(word in text for word in _INSIGHTS) else False
+
+
+def _definition(path: str, text: str, repository: Repository) -> TaskDefinition:
+    document = None
+    if kind_of(path) == name_of(Json):
+        with suppress(FileError):
+            document = repository.parsed(path, Json)
+    return TaskDefinition(path, json_object(text), document)
+
+
+def _clusters(repository: Repository) -> Iterator[Block]:
+    """The clusters that Terraform makes."""
+    for document in repository.documents(Hcl, lambda source: '"aws_ecs_cluster"' in source.text):
+        for block in document.blocks:
+            if block.kind == "resource" and block.labels[:1] == ("aws_ecs_cluster",):
+                yield block

@@ -268,7 +268,7 @@ def _program(
         image,
         name,
         folder,
-        service.user or (image.user if image is not None else ""),
+        service.user,
         mounts,
         reached,
         launch.settings(environment),

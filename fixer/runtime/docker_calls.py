@@ -118,15 +118,19 @@ def call_of(started: Started) -> Call | None:
     return Call(composes, verb, what, tuple(words[at:]), tuple(given))
 
 
-def starts_composition(started: Started) -> bool:
+def _starts_composition(started: Started) -> bool:
     call = call_of(started)
     return call is not None and call.composes and call.verb in ("up", "start", "run", "create")
 
 
-def published(started: Started, compositions: Compositions) -> Iterator[Server]:
+def published(started: Started, repository: Repository) -> Iterator[Server]:
     """The servers of the compose files that a command starts, as the machine reaches them."""
+    compositions = repository.fact(Compositions) if _starts_composition(started) else None
+    if compositions is None:
+        return
+    paths = _paths(started, compositions)
     for server in compositions.servers:
-        if server.place.path in _paths(started, compositions):
+        if server.place.path in paths:
             yield replace(server, host="localhost", port=server.published or server.port)
 
 
@@ -142,32 +146,26 @@ def _paths(started: Started, compositions: Compositions) -> set[str]:
     return here or known
 
 
-def contained(
-    started: Started,
-    place: Place,
-    origin: str,
-    compositions: Compositions | None,
-    images: Images | None,
-    repository: Repository,
-) -> Iterator[Program]:
+def contained(started: Started, place: Place, origin: str, repository: Repository) -> Iterator[Program]:
     """The program that a command starts in a container; none for other commands."""
     call = call_of(started)
     if call is None or call.verb not in ("run", "exec") or not call.what:
         return
+    compositions = repository.fact(Compositions) if call.composes or call.verb == "exec" else None
+    known = compositions.programs if compositions is not None else ()
     if call.composes:
-        known = compositions.programs if compositions is not None else ()
         paths = _paths(started, compositions) if compositions is not None else set()
         service = next((each for each in known if each.name == call.what and each.path in paths), None)
         if service is not None and call.rest:
             yield _again(service, call, started, place, origin, repository)
         return
     if call.verb == "exec":
-        known = compositions.programs if compositions is not None else ()
         service = next((each for each in known if _is_container(call.what, each.name)), None)
         if service is not None and call.rest:
             yield _again(service, call, started, place, origin, repository)
         return
-    image = images.named(call.what) if images is not None and call.verb == "run" else None
+    images = repository.fact(Images)
+    image = images.named(call.what) if images is not None else None
     if image is None:
         return
     where = Where(repository, image.folder, image, contained=True)

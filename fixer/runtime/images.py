@@ -24,7 +24,7 @@ from fixer.languages.makefile import targets
 from fixer.languages.shell import Script
 from fixer.languages.tables import natural
 from fixer.model import FileError, Span
-from fixer.records import entity
+from fixer.records import record
 from fixer.runtime.places import Place
 
 if TYPE_CHECKING:
@@ -50,7 +50,7 @@ class Build(NamedTuple):
     writes: tuple[str, ...] = ()
 
 
-@entity
+@record
 class Image:
     """What a stage of a Dockerfile makes, and everything that builds it. `context` is None where it is not known."""
 
@@ -116,11 +116,6 @@ class Image:
         last = self.stage.last("WORKDIR")
         return self._folders[last.index] if last is not None else "/"
 
-    @property
-    def user(self) -> str:
-        last = self.stage.last("USER")
-        return last.text.partition(":")[0] if last is not None else ""
-
     def command(self, op: str) -> tuple[Instruction, list[str] | str] | None:
         """ENTRYPOINT or CMD: words of the JSON form, or shell code. A new ENTRYPOINT resets the CMD of a base."""
         instruction = self.stage.last(op)
@@ -181,7 +176,7 @@ def _inside(path: str, target: str, source: str, *, into: bool) -> Iterator[str]
         yield source
 
 
-@entity
+@record
 class Images:
     """Every image that the repository's Dockerfiles make. `unknown` are builds that cannot be followed."""
 

@@ -15,12 +15,11 @@ from fixer.github.workflows import Workflows, path_within
 from fixer.languages.dockerfile import ImageRef
 from fixer.languages.tables import mapping, sequence
 from fixer.languages.yaml import Node
-from fixer.records import entity
-from fixer.runtime.composed import Compositions, with_merged
-from fixer.runtime.docker_calls import call_of, contained, published, starts_composition
+from fixer.records import entity, record
+from fixer.runtime.composed import with_merged
+from fixer.runtime.docker_calls import call_of, contained, published
 from fixer.runtime.following import Code, Followed, Where, is_docker
 from fixer.runtime.holders import InMapping
-from fixer.runtime.images import Images
 from fixer.runtime.places import Place
 from fixer.runtime.programs import Environment, Program, Server, Started, Value
 from fixer.runtime.servers import addresses, server_of_image
@@ -35,6 +34,29 @@ _TO_LATER_STEPS = re.compile(r"\$\{?GITHUB_ENV\b")
 
 
 @entity
+class _Running:
+    """What the jobs of one workflow run and start."""
+
+    programs: tuple[Program, ...]
+    servers: tuple[Server, ...]
+
+    @classmethod
+    def detect(cls, repository: Repository, path: str) -> Self:
+        """Always something: its jobs may run nothing."""
+        workflow = repository.document(path)
+        assert isinstance(workflow, Workflow)
+        programs: list[Program] = []
+        servers: list[Server] = []
+        for job in workflow.jobs.values():
+            if job.node.target is None:
+                here = list(_services(job))
+                if not job.is_written:  # what a fix chose is no word about the servers of the project
+                    servers += here
+                programs += _steps(job, here, repository)
+        return cls(tuple(programs), tuple(servers))
+
+
+@record
 class JobPrograms:
     """What the jobs of all workflows run, and the servers that they start for it."""
 
@@ -48,18 +70,10 @@ class JobPrograms:
         workflows = repository.fact(Workflows)
         if workflows is None:
             return None
-        compositions = repository.fact(Compositions)
-        images = repository.fact(Images)
-        programs: list[Program] = []
-        servers: list[Server] = []
-        for workflow in workflows.documents:
-            for job in workflow.jobs.values():
-                if job.node.target is None:
-                    here = list(_services(job))
-                    if not job.is_written:  # what a fix chose is no word about the servers of the project
-                        servers += here
-                    programs += _steps(job, here, compositions, images, repository)
-        return cls(tuple(programs), tuple(servers), ())
+        parts = [repository.part(_Running, workflow.path) for workflow in workflows.documents]
+        programs = tuple(program for part in parts if part is not None for program in part.programs)
+        servers = tuple(server for part in parts if part is not None for server in part.servers)
+        return cls(programs, servers, ())
 
 
 def _services(job: Job) -> Iterator[Server]:
@@ -80,13 +94,7 @@ def _services(job: Job) -> Iterator[Server]:
         yield replace(found, name=name, host=host, port=port, place=place, origin="workflow", image=image)
 
 
-def _steps(
-    job: Job,
-    servers: list[Server],
-    compositions: Compositions | None,
-    images: Images | None,
-    repository: Repository,
-) -> Iterator[Program]:
+def _steps(job: Job, servers: list[Server], repository: Repository) -> Iterator[Program]:
     there = list(servers)
     written: list[Value] = []
     for step in job.steps:
@@ -95,7 +103,7 @@ def _steps(
             there += _of_action(step, place)
             if (remote := of_ssh_action(step)) is not None:
                 code = Code(remote.script, InYaml(job.workflow, remote.node))
-                yield from _on_a_server(code, place, compositions, images, repository)
+                yield from _on_a_server(code, place, repository)
             continue
         script = step.script
         if script is None:
@@ -106,8 +114,7 @@ def _steps(
         followed.run(Code(script, InYaml(job.workflow, step.run)), where)
         for started in followed.commands:
             there += _started_here(started, place)
-            if compositions is not None and starts_composition(started):
-                there += published(started, compositions)
+            there += published(started, repository)
         written += _to_later_steps(followed.commands, place)
         own = [each for each in followed.commands if not is_docker(each.command)]
         yield Program(
@@ -123,15 +130,13 @@ def _steps(
             calls=tuple(followed.calls),
         )
         for started in followed.commands:
-            yield from contained(started, place, "workflow", compositions, images, repository)
+            yield from contained(started, place, "workflow", repository)
             for sent in over_ssh(started.command) if started.command.name == "ssh" else ():
                 code = Code(sent, Fixed(started.path, started.line))
-                yield from _on_a_server(code, place, compositions, images, repository)
+                yield from _on_a_server(code, place, repository)
 
 
-def _on_a_server(
-    code: Code, place: Place, compositions: Compositions | None, images: Images | None, repository: Repository
-) -> Iterator[Program]:
+def _on_a_server(code: Code, place: Place, repository: Repository) -> Iterator[Program]:
     """The containers of this repository's images that commands start on a server, and leave running there."""
     followed = Followed()
     followed.run(code, Where(repository, None))
@@ -139,7 +144,7 @@ def _on_a_server(
         call = call_of(started)
         if call is not None and not call.composes and call.verb == "run":
             origin = "server" if call.stays else "workflow"
-            yield from contained(started, place, origin, compositions, images, repository)
+            yield from contained(started, place, origin, repository)
 
 
 def _of_action(step: Step, place: Place) -> Iterator[Server]:

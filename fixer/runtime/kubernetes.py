@@ -234,7 +234,7 @@ def _programs(
             image,
             reference,
             folder,
-            _user(container, resource) or (image.user if image is not None else ""),
+            _user(container, resource),
             mounts,
             tuple(reaches),
             launch.settings(environment),
@@ -381,6 +381,6 @@ def _chart(chart: str, images: Images | None, repository: Repository) -> Program
     )
     return Program(
         posixpath.basename(chart) or "chart", place, "helm", tuple(launch.commands), environment, image, scalar(node),
-        image.folder, image.user, (), tuple(addresses(environment)), launch.settings(environment),
+        image.folder, "", (), tuple(addresses(environment)), launch.settings(environment),
         launch.is_django(environment), launch.unknown, calls=launch.calls,
     )  # fmt: skip

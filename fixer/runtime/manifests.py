@@ -95,7 +95,7 @@ def _program(said: _Said, repository: Repository) -> Program:
         said.image,
         said.image_name,
         said.image.folder if said.image is not None else "",
-        said.user or (said.image.user if said.image is not None else ""),
+        said.user,
         said.mounts,
         tuple(addresses(environment)),
         launch.settings(environment),

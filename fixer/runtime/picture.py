@@ -24,7 +24,7 @@ from fixer.runtime.launching import launched, variables_of
 from fixer.runtime.manifests import PlatformPrograms
 from fixer.runtime.places import Place
 from fixer.runtime.programs import Environment, Holder, OutOfReach, Program, Server, Started, Value
-from fixer.runtime.servers import addresses, is_pooler, server_of_url
+from fixer.runtime.servers import addresses, is_local, is_pooler, server_of_url
 from fixer.runtime.settings import loads, runs_django
 from fixer.runtime.texts import Fixed, InFile
 
@@ -61,7 +61,6 @@ class ScriptPrograms:
 
     @classmethod
     def detect(cls, repository: Repository) -> Self:
-        compositions, images = repository.fact(Compositions), repository.fact(Images)
         found: list[Program] = []
         for path in repository.ending("", ".sh", ".bash", ".mk"):
             if not _SCRIPT.search(path) or not _STARTS.search(repository.text(path)):
@@ -75,6 +74,7 @@ class ScriptPrograms:
             values = tuple(reversed(followed.exported))
             files = [value.place.path for value in values if is_env_file(value.place.path)]
             environment = Environment(values, _holder(files, place, repository))
+            compositions = repository.fact(Compositions)
             reaches = tuple(_on_the_machine(values, compositions.servers if compositions else ()))
             found.append(
                 Program(
@@ -91,7 +91,7 @@ class ScriptPrograms:
                 )
             )
             for started in here:
-                found += contained(started, place, "script", compositions, images, repository)
+                found += contained(started, place, "script", repository)
         return cls(tuple(found))
 
 
@@ -196,15 +196,25 @@ class Runtime:
     def poolers(self, *names: str) -> tuple[Server, ...]:
         """Connection poolers: servers of the repository, and what any value of these variables names."""
         found = [server for server in self.servers if server.pooler]
-        found += [server for program in self.programs for server in program.reaches if server.pooler]
+        reached = (server for program in self.programs for server in program.reaches)
+        found += [each for each in reached if each.pooler and not self._publishes(each.host, each.port)]
         for name in names:
             for value in self.values(name):
                 server = server_of_url(value.text or "", value.place)
                 if server is not None and server.pooler:
-                    found.append(server)
-                elif server is None and value.text and is_pooler(value.text, value.text):
+                    found += [server] if not self._publishes(server.host, server.port) else []
+                elif server is None and value.text and self.is_pooler(value.text, value.text):
                     found.append(Server("postgresql", "", value.text, "", value.place, "value", False, None, True))
         return tuple(dict.fromkeys(found))
+
+    def is_pooler(self, host: str, port: str) -> bool:
+        """Whether an address is that of a pooler; a port that stands alone is given for both."""
+        return is_pooler(host, port) and not self._publishes(host, port)
+
+    def _publishes(self, host: str, port: str) -> bool:
+        """Whether a compose file publishes PostgreSQL itself at this port of the machine, whatever else uses it."""
+        own = (server for server in self.servers if server.engine == "postgresql" and not server.pooler)
+        return (is_local(host) or host == port) and any(server.published == port for server in own)
 
     def lacking(self, name: str, programs: tuple[Program, ...]) -> tuple[tuple[Program, Holder], ...]:
         """Where a variable would be written so that each of these programs gets it: one entry for each place, none for
@@ -275,7 +285,6 @@ def _of_image(image: Image, repository: Repository) -> Program:
         environment,
         image,
         folder=image.folder,
-        user=image.user,
         settings=launch.settings(environment),
         is_django=launch.is_django(environment),
         unfollowed=launch.unknown,

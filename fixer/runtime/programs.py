@@ -267,9 +267,9 @@ def django_verb(argv: tuple[str, ...]) -> str:
 class Program:
     """One thing that is started, as one file says it.
 
-    `image` is a build of this repository, `image_name` what the file calls it, `folder` where a container starts.
-    `commands` are all that it runs, in
-    order, after following scripts and task runners. `reaches` are the servers that its environment, its neighbours or
+    `image` is a build of this repository, `image_name` what the file calls it, `folder` where a container starts,
+    `user` whom the file names, instead of the image's own. `commands` are all that it runs, in order, after following
+    scripts and task runners. `reaches` are the servers that its environment, its neighbours or
     its links name. `settings` are the Django settings modules that it may load; `is_django` also where which one is
     not known. `unfollowed` are sentences about commands that cannot be followed, `calls` the commands that led to
     others: a script, `npm run start`. `ports` are those of the container that are published; `rights` says which rights

@@ -149,9 +149,9 @@ def _member(number: int, changes: Changes, sides: dict[str, Sides], others: dict
     finding = changes.plan.taken[number].finding
     shown = changes.of(number)
     files = tuple(_file(sides[path], blocks) for path, blocks in shown.blocks.items())
-    line = next((chunk.line for file in files if file.path == finding.path for chunk in file.chunks), 0)
     together = tuple(others[one] for one in sorted(changes.together.get(number, ())))
     within = others[shown.by] if shown.by != number else None
+    line = changes.line(number)
     return Member(others[number].id, finding.path, line, finding.message, files, together, within)
 
 

@@ -89,20 +89,21 @@ class Picker(App[Answer]):
     .narrow #side { width: 100%; height: 1fr; padding: 0; border-left: none; border-top: solid $primary-darken-2; }
     """
     BINDINGS: ClassVar[list[BindingType]] = [
+        # A narrow screen shows the first of them.
         Binding("space", "tick", "tick"),
         Binding("enter", "take", "apply", priority=True),
+        Binding("q", "leave", "quit"),
+        Binding("slash", "search", "search"),
         Binding("right,l", "open", "each"),
         Binding("left,h", "close", "group", show=False),
         Binding("a", "all", "all"),
         Binding("n", "none", "none"),
         Binding("s", "safe", "safe", show=False),
-        Binding("slash", "search", "search"),
         Binding("e", "edit", "edit"),
         Binding("i", "never", "never here"),
         Binding("pagedown", "page(1)", "diff down", show=False, priority=True),
         Binding("pageup", "page(-1)", "diff up", show=False, priority=True),
         Binding("escape", "out", "back", priority=True),
-        Binding("q", "leave", "quit"),
     ]
 
     def __init__(self, plan: Plan, unticked: Iterable[str] = ()) -> None:

@@ -7,7 +7,7 @@ from dataclasses import replace
 from typing import NamedTuple
 
 from fixer.model import FileError, Plan, Reported, Source, Span
-from fixer.pieces import Runs
+from fixer.pieces import Runs, relined
 
 Read = Callable[[str], Source]
 """The file that the findings were made of; `Repository.read` is one."""
@@ -59,9 +59,21 @@ def source_of(path: str, read: Read) -> Source:
 
 
 def written(plan: Plan) -> Plan:
-    """The plan for a person who has the files of after: findings that stay get their places in these."""
+    """The plan for a person who has the files of after: findings get their places in these, and what is said of them
+    names their lines."""
     runs = {path: Runs(change.pieces) for path, change in plan.files.items() if change.before is not None}
-    return replace(plan, left=tuple(_moved(reported, runs) for reported in plan.left))
+
+    def line_of(path: str, line: int) -> int:
+        change = plan.files.get(path)
+        if change is None or change.before is None:
+            return line
+        return change.after.line_of(runs[path].now(change.before.start_of(line)))
+
+    def moved(reported: Reported) -> Reported:
+        return reported.with_cure(relined(reported.finding.cure, reported.finding.path, line_of))
+
+    left = tuple(moved(_moved(reported, runs)) for reported in plan.left)
+    return replace(plan, taken=tuple(map(moved, plan.taken)), left=left)
 
 
 def _moved(reported: Reported, changed: Mapping[str, Runs]) -> Reported:

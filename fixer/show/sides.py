@@ -36,7 +36,6 @@ class Chunk(NamedTuple):
     """`rows` are HTML; `header` is `@@ -1,4 +1,5 @@`."""
 
     header: str
-    line: int
     rows: Markup
 
 
@@ -68,9 +67,7 @@ class Sides:
             parts.append(
                 f'<div class="rows {kind}"><div class="side old">{old}</div><div class="side new">{new}</div></div>'
             )
-        first = next((line.before for line in hunk.lines if line.sign == "-"), 0)
-        line = first or next((line.after for line in hunk.lines if line.sign == "+"), 1)
-        return Chunk(hunk.header, line, Markup("".join(parts)))
+        return Chunk(hunk.header, Markup("".join(parts)))
 
     def _line(self, line: Line | None, old: bool, marks: Marks, windows: bool) -> str:
         if line is None:

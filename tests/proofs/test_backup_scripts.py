@@ -88,7 +88,7 @@ class Machine:
         beside = Path(component("postgres")).parent
         for name in ("pg_dump", "psql"):
             (folder / name).symlink_to(beside / name)
-        for name in ("bash", "sh", "cat", "cp", "date", "find", "gunzip", "gzip", "mkdir", "mv", "rm"):
+        for name in ("bash", "sh", "cat", "cp", "date", "find", "grep", "gunzip", "gzip", "mkdir", "mv", "rm", "tail"):
             (folder / name).symlink_to(str(shutil.which(name)))
         for name, text in (("docker", DOCKER), ("rclone", RCLONE)):
             (folder / name).write_text(text, encoding="utf-8")
@@ -224,6 +224,33 @@ def test_a_dump_that_was_cut_off_changes_nothing(machine: Machine, server: Serve
         assert server.ask("SELECT to_regclass('entry')") == "entry", "a part of it was restored"
 
 
+ASKS = """gzip -t "$file" &&
+    gunzip -c "$file" | tail -n 20 | grep -q 'database dump complete' &&
+    """
+
+
+@pytest.mark.parametrize("machine", ["after"], indirect=True)
+@pytest.mark.parametrize("script", ["restore.sh", "load.sh"])
+def test_the_rows_of_half_a_dump_are_not_taken_for_all(machine: Machine, server: Server, script: str) -> None:
+    """A whole archive of a dump that broke off within the rows: psql takes its end for theirs."""
+    sql = gzip.decompress(dumped(machine).read_bytes())
+    half = sql[: sql.index(b"\n", len(sql) // 2) + 1]
+    (machine.folder / "half.sql.gz").write_bytes(gzip.compress(half))
+    (machine.folder / "dump-half.sql").write_bytes(half)
+    server.ask("UPDATE entry SET note = 'changed' WHERE id <= 1000")
+    word = str(machine.folder / "half.sql.gz") if script == "restore.sh" else "half"
+    asks = ASKS if script == "restore.sh" else "tail -n 20 < \"dump-$1.sql\" | grep -q 'database dump complete'\n"
+
+    done = machine.run(f"{CASE}:ops/{script}", word)
+
+    assert (done.returncode, rows(server)) == (1, ("20000", "1000"))
+
+    blind = machine.run(f"{CASE}:ops/{script}", word, replaced=(asks, ""))
+
+    assert blind.returncode == 0
+    assert int(rows(server)[0]) < 20000
+
+
 @pytest.mark.parametrize("machine", ["after"], indirect=True)
 def test_an_archive_that_ends_between_two_statements_is_not_begun(machine: Machine, server: Server) -> None:
     """What psql cannot see is seen by gzip: the checksum is missing, and what is read ends with a statement."""
@@ -237,7 +264,7 @@ def test_an_archive_that_ends_between_two_statements_is_not_begun(machine: Machi
     assert done.returncode == 1
     assert rows(server) == ("20000", "1000")
 
-    blind = machine.run(f"{CASE}:ops/restore.sh", str(file), replaced=('gzip -t "$file" && ', ""))
+    blind = machine.run(f"{CASE}:ops/restore.sh", str(file), replaced=(ASKS, ""))
 
     assert blind.returncode == 1, "too late: psql has ended its transaction well"
     assert rows(server) == ("0", "0")

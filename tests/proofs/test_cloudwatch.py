@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 import yaml
+from botocore.exceptions import ParamValidationError  # type: ignore[import-untyped]
 
 from tests.fixture_cases import FIXTURES
 from tests.proofs.aws import Aws, emulator
@@ -86,3 +88,19 @@ def test_alarms_are_made_once_and_tell_the_topic(aws: Aws) -> None:
     # The planted fault: an alarm that nobody hears of.
     assert run(aws, ('--alarm-actions "$TOPIC"', "--actions-enabled"), ALARMS).result == "success"
     assert [each["AlarmActions"] for each in aws.client("cloudwatch").describe_alarms()["MetricAlarms"]] == [[], []]
+
+
+def test_the_task_definition_sends_what_its_containers_print(aws: Aws) -> None:
+    """As the service reads it; the planted fault is a driver that nobody knows."""
+    folder = FIXTURES / "missing-cloudwatch-export/a-task-definition-that-logs-nowhere/after/deploy"
+    given = json.loads((folder / "task-definition.json").read_text())
+    for each in given["containerDefinitions"]:
+        each["memory"] = 256  # the emulator wants it for Fargate, too
+    ecs = aws.client("ecs")
+    made = ecs.register_task_definition(**given)["taskDefinition"]
+    groups = [each["logConfiguration"]["options"]["awslogs-group"] for each in made["containerDefinitions"]]
+    assert groups == ["/ecs/shop", "/ecs/shop"]
+
+    given["containerDefinitions"][0]["logConfiguration"] = {"driver": "awslogs"}
+    with pytest.raises(ParamValidationError):
+        ecs.register_task_definition(**given)

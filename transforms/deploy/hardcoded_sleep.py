@@ -453,8 +453,8 @@ def _rollout(
     """The lines that wait until what was deployed has taken over; none where it has by then, and None where nothing
     that is known tells when it has."""
     begun = list(_begun(wait))
-    if not begun:
-        return []
+    if not begun:  # what deploys may not be seen at all: a platform that follows the branch
+        return [] if wait.deployed_before else None
     if not all(start.means.waiter and start.line is not None for _, start in begun):
         return _waiter(wait, environment, deployments, timeout) or None
     lines: list[ScriptText] = []

@@ -63,7 +63,8 @@ AGE_WITHOUT_HEALTH_CHECKS = 60
 POOL_MIN = 5
 MOST_CONNECTIONS = 80  # of PostgreSQL's default of 100; some are for people and for jobs
 ASIDE = re.compile(
-    r"\b(tests?|testing|pytest|ci|github\w*|debug|local|dev|development)\b|TEST|GITHUB|\bCI_|CIRCLECI|TRAVIS|JENKINS",
+    r"(?<![^\W_])(tests?|testing|pytest|ci|github\w*|debug|local|dev|development)(?![^\W_])"
+    r"|TEST|GITHUB|CIRCLECI|TRAVIS|JENKINS",
     re.I,
 )
 # What takes conn_max_age as an argument: dj_database_url, and environs, which calls it.
@@ -113,8 +114,9 @@ def check(
         wanted = [
             (settings, database)
             for settings in project.modules.values()
+            if settings.role not in ("test", "development") and not project.is_left_over(settings.path)
             for database in settings.databases
-            if settings.role not in ("test", "development") and _is_for_production(database)
+            if _is_for_production(database)
         ]
         here_alone = [database for _, database in wanted if _is_replaced(database, [other for _, other in wanted])]
         wanted = [(settings, database) for settings, database in wanted if database not in here_alone]
@@ -473,7 +475,9 @@ def _edits(settings: SettingsModule, said: _Said, cell: _Cell, wanted: _Wanted) 
     database = said.database
     if wanted.zero is not None:
         yield _zeroed(wanted.zero)
-    homes = _homes(cell.project, settings, database)
+    # Development may keep connections for as long as it does already, but no longer.
+    harmless = not wanted.delete and wanted.add.keys() <= {"CONN_HEALTH_CHECKS"} and "CONN_MAX_AGE" in _named(database)
+    homes = () if harmless else _homes(cell.project, settings, database)
     update = _replacing(cell.project.later_of(database))
     if homes:
         wanted.effects = [f"{effect} (in {listed(h.path for h in homes)})" for effect in wanted.effects]
@@ -524,11 +528,29 @@ def _around_call(
         if names and _may_take(module, call, arguments, cell.width(module)):
             lines = {name: value for name, value in lines.items() if name not in names}
             yield module.add_arguments(call, arguments, width=cell.width(module))
-    if lines:
+    if lines and (item := _item_of_variable(module, value, statement)):
+        name, last = item
+        code = "\n".join(f"{name}[{module.quoted(key)}] = {set_to!r}" for key, set_to in lines.items())
+        yield module.insert_after(last, code)
+    elif lines:
         last = _last_about(module, statement)
         noqa = _noqa(module, cell)
         code = "\n".join(f"{_target(module, said.database, n)} = {value!r}{noqa}" for n, value in lines.items())
         yield module.insert_after(last, code)
+
+
+def _item_of_variable(module: PythonModule, value: ast.expr, statement: ast.stmt) -> tuple[str, ast.stmt] | None:
+    """The variable that a database is kept in, with the last of its keys that are set one by one before it is used:
+    `CONFIG["CONN_MAX_AGE"] = 60`."""
+    if not isinstance(value, ast.Name) or statement not in module.tree.body:
+        return None
+    used = [each for each in ast.walk(module.tree) if isinstance(each, ast.Name) and each.id == value.id]
+    items = [each for each in used if isinstance(module.parent(each), ast.Subscript)]
+    if len(used) - len(items) > 2:  # what makes it and what takes it; a copy would take over what is set above
+        return None
+    above = module.tree.body[: module.tree.body.index(statement)]
+    setting = [each for each in above if is_item(each) and any(node in items for node in ast.walk(each))]
+    return (value.id, setting[-1]) if setting else None
 
 
 def _may_take(module: PythonModule, call: ast.Call, arguments: Mapping[str, Any], width: int) -> bool:
@@ -613,7 +635,9 @@ def _homes(project: DjangoProject, settings: SettingsModule, database: Database)
         return ()
     if any(_takes_the_place(other, database) for other in settings.databases):
         return None  # lines behind both would change the other, too
-    return tuple(each for each in others if not any(each in project.importers(other.path) for other in others))
+    served = [each for each in others if each.role == "production" or each.path == project.production_path]
+    meant = served or others
+    return tuple(each for each in meant if not any(each in project.importers(other.path) for other in meant))
 
 
 def _takes_the_place(other: Database, database: Database) -> bool:
@@ -701,7 +725,8 @@ def _is_for_production(database: Database) -> bool:
     written = ast.unparse(resolve(database.module, database.node))
     if ASIDE.search(database.alias) or OWN_POOL.search(database.engine) or OWN_POOL.search(written):
         return False
-    return not any(ASIDE.search(guard) and not guard.startswith("not ") for guard in database.guards)
+    said = [guard for guard in database.guards if not guard.startswith("not ") and "!=" not in guard]
+    return not any(ASIDE.search(guard) for guard in said)
 
 
 def _is_replaced(database: Database, others: Sequence[Database]) -> bool:
@@ -726,7 +751,7 @@ def _may_be_postgres(cell: _Cell, database: Database) -> bool:
     """PostgreSQL by its engine, or by what is known at run time: a URL, an engine from outside."""
     if cell.servers.is_another(cell.project, database):
         return False
-    if database.shape == "literal" and database.engine:
+    if database.vendor or (database.shape == "literal" and database.engine):
         return database.vendor == "postgresql"
     if database.shape == "literal":
         return item(database.node, "ENGINE") is not None and bool(cell.project.driver)

@@ -19,7 +19,7 @@ from collections import defaultdict
 from collections.abc import Iterable, Iterator, Sequence
 
 from fixer.ignores import Comment, comments
-from fixer.languages.comments import are_comments, is_comment, rewritten
+from fixer.languages.comments import comments_among, may_all_go, rewritten
 from fixer.languages.python import PythonModule
 from fixer.model import Blocked, Document, Finding, Fix, Level, Rule, Source, Span, listed
 from fixer.selectors import all_selectors, names_of, spellings
@@ -30,11 +30,16 @@ def check(marked: Marked, silence: Silence) -> Iterator[Finding]:
     meant = Meant(silence)
     for document in marked.documents():
         found = comments(document.source)
-        certain = len(found) > 1 and are_comments(document, [comment.span for comment in found])
-        for comment in found:
-            finding = _of_comment(document, comment, silence, meant, certain=certain)
-            if finding is not None:
-                yield finding
+        among = comments_among(document, [comment.span for comment in found])
+        certain = may_all_go(document, [found[number].span for number in sorted(among)])
+        for number, comment in enumerate(found):
+            if number not in among and isinstance(document, PythonModule):
+                continue  # a text that speaks of such comments
+            useless = _useless(comment, document.source.path, silence, meant)
+            if useless is not None:
+                message, names = useless
+                cure = _without(document, comment, names, certain) if number in among else _IN_A_TEXT
+                yield Finding(document.source.path, comment.span, message, cure)
     if silence.idle:
         yield from _of_patterns(marked.source(silence.config), silence.idle)
     if silence.baseline is not None and not marked.partly:
@@ -84,28 +89,21 @@ class Meant:
         return self._near.get(name, "")
 
 
-def _of_comment(
-    document: Document, comment: Comment, silence: Silence, meant: Meant, *, certain: bool
-) -> Finding | None:
-    source = document.source
-    if isinstance(document, PythonModule) and not certain and not is_comment(document, comment.span):
-        return None
-    span = comment.span
+def _useless(comment: Comment, path: str, silence: Silence, meant: Meant) -> tuple[str, Sequence[str]] | None:
+    """What a comment does not do, and the names in it that do nothing; nothing where it is of use."""
     if not comment.names:
-        message = "names no rule, so it ignores nothing"
-        return Finding(
-            source.path, span, f"`{comment.text}` {message}", _without(document, comment, comment.names, certain)
-        )
+        return f"`{comment.text}` names no rule, so it ignores nothing", ()
     unknown = meant.unknown(comment.names)
     if unknown:
         near = "".join(dict.fromkeys(meant.near(name) for name in unknown))
         names = _shown([*map(repr, unknown)])
-        message = f"the comment ignores nothing by {names}: no rule, pack or reference is so called{near}"
-        return Finding(source.path, span, message, _without(document, comment, unknown, certain))
-    if not meant.were_asked(comment.spellings) or (source.path, comment.text) in silence.comments:
+        return f"the comment ignores nothing by {names}: no rule, pack or reference is so called{near}", unknown
+    if not meant.were_asked(comment.spellings) or (path, comment.text) in silence.comments:
         return None
-    message = f"`{comment.text}` ignores nothing: no rule that it names finds anything here"
-    return Finding(source.path, span, message, _without(document, comment, comment.names, certain))
+    return f"`{comment.text}` ignores nothing: no rule that it names finds anything here", comment.names
+
+
+_IN_A_TEXT = Blocked("it stands where it is a part of a text or of a list of lines", "delete it by hand")
 
 
 def _shown(names: Sequence[str]) -> str:

@@ -31,6 +31,11 @@ from fixer.scripts import ScriptText
 _ALL_OR_NOTHING = ScriptText.of(" -v ON_ERROR_STOP=1 --single-transaction")
 _CLEAN = ScriptText.of(" --clean --if-exists")
 _CLEAN_FOR_ALL = ScriptText.of(" --clean --if-exists --no-owner")
+_TEST = ScriptText.of("gzip -t @file@")
+_ENDS = ScriptText.of("tail -n 20 @file@ | grep -q 'database dump complete'")
+_ENDS_PACKED = ScriptText.of("gunzip -c @file@ | tail -n 20 | grep -q 'database dump complete'")
+_DECOMPRESSES = frozenset(("-d", "-dc", "-cd", "--decompress"))
+_PACKS = frozenset(("gzip", "pigz", "bzip2", "xz", "zstd", "tee"))
 _STOPS = re.compile(r"ON_ERROR_STOP")
 _OF_A_DUMP = re.compile(r"restor|back-?_?up|dump|snapshot", re.IGNORECASE)
 _DROPS = re.compile(r"\bdropdb\b|\bDROP\s+(?:DATABASE|SCHEMA|OWNED)\b|manage\.py (?:flush|reset_db)", re.IGNORECASE)
@@ -96,10 +101,11 @@ def _cure(place: DataScript, command: Command, scripts: DataScripts) -> Fix | Bl
             "a dump of a whole server makes roles that are there already, which is always an error",
             "dump the database itself, with `pg_dump --clean --if-exists`",
         )
-    edits = {place: [*_tested(place, command), (at, at, _ALL_OR_NOTHING)]}
+    plain = [(of, dump) for of, dump in _dumps(scripts) if _is_source_of(dump, of, place)]
+    ends = bool(plain) and all(_is_whole(dump) for _, dump in plain)
+    edits = {place: [*_tested(place, command, ends), (at, at, _ALL_OR_NOTHING)]}
     effects = ["the first error ends the restore, which then leaves nothing of itself behind"]
     todo = []
-    plain = [(of, dump) for of, dump in _dumps(scripts) if _is_source_of(dump, of, place)]
     for of, dump in plain if not _makes_room(place, command) else ():
         if not dump.has("--clean", "-c"):
             end = dump.argv[0].end
@@ -127,6 +133,11 @@ def _is_source_of(dump: Command, of: DataScript, place: DataScript) -> bool:
     return is_sql and _is_beside(of, place) and not any(receiver.name == "psql" for receiver in dump.receivers)
 
 
+def _is_whole(dump: Command) -> bool:
+    """Whether what pg_dump writes, its last line too, is kept as it is."""
+    return all(receiver.name in _PACKS for receiver in dump.receivers)
+
+
 def _is_beside(one: DataScript, other: DataScript) -> bool:
     return one.path.rpartition("/")[0] == other.path.rpartition("/")[0]
 
@@ -140,34 +151,50 @@ def _empties(command: Command) -> bool:
     return command.name == "dropdb" or _DROPS.search(command.source) is not None
 
 
-def _tested(place: DataScript, command: Command) -> list[tuple[int, int, ScriptText]]:
-    """`gunzip -t file` in front of `gunzip -c file | psql`: what gzip cannot read to its end is not begun."""
-    before = _feeders(command)
-    first = before[0] if before else None
-    if (
-        first is None
-        or len(before) != 1
-        or first.name not in ("gunzip", "gzip", "zcat")
-        or first.start != command.pipe[0]
-    ):
+def _tested(place: DataScript, command: Command, ends: bool) -> list[tuple[int, int, ScriptText]]:
+    """`gzip -t file` in front of `gunzip -c file | psql`: what gzip cannot read to its end is not begun. `ends`: nor
+    what does not end as pg_dump ends."""
+    tests = _tests(place, command, ends)
+    start = command.pipe[0]
+    if not tests:
         return []
-    files = [word for word in first.args if not word.text.startswith("-")]
-    options = {word.text for word in first.args if word.text.startswith("-")}
-    decompresses = first.name != "gzip" or options & {"-d", "-dc", "-cd", "--decompress"}
-    if len(files) != 1 or not decompresses or len(first.words) != len(first.argv) or first.redirects:
-        return []
-    test = ScriptText.of("gzip -t @file@", file=place.script.part(files[0].start, files[0].end))
-    choice = command.choice
-    if choice is not None:
-        negated = command.within(Structure.NEGATION)
-        return [] if negated else [(first.start, first.start, test + ScriptText.of(" && "))]
-    if command.statement[0] != first.start or not place.script.state(command.node).errexit:
+    if command.choice is not None:
+        if command.within(Structure.NEGATION):
+            return []
+        apart = " " if len(tests) == 1 else f"\n{place.indent(start)}    "
+        between = ScriptText.of(" &&") + ScriptText.blanks(apart)
+        return [(start, start, ScriptText.joined(between, tests) + between)]
+    if command.statement[0] != start or not place.script.state(command.node).errexit:
         return []
     # Before the database is dropped, where that is what the script does first.
     beside = [other for other in place.script.commands if other.block == command.block and _empties(other)]
-    start = min([first.start, *(other.statement[0] for other in beside)])
+    start = min([start, *(other.statement[0] for other in beside)])
     line = place.script.text[:start].rpartition("\n")[2]
-    return [] if line.strip() else [(start, start, test + ScriptText.blanks(f"\n{line}"))]
+    between = ScriptText.blanks(f"\n{line}")
+    return [] if line.strip() else [(start, start, ScriptText.joined(between, tests) + between)]
+
+
+def _tests(place: DataScript, command: Command, ends: bool) -> list[ScriptText]:
+    """What asks whether the file that a restore reads is whole; nothing for one that is not a file of this machine."""
+    first, *others = [*_feeders(command), command]
+    if len(others) > 1 or first.start != command.pipe[0]:
+        return []
+    stdin = [each for each in first.redirects if each.operator == "<"]
+    given = [(each.start, each.end) for each in stdin if len(first.redirects) == 1]
+    if first is command:
+        file = place.script.part(*given[0]) if given else None
+        return [_ENDS.filled(file=file)] if ends and file is not None else []
+    options = {word.text for word in first.args if word.text.startswith("-")}
+    given += [(word.start, word.end) for word in first.args if not word.text.startswith("-")]
+    decompresses = first.name in ("gunzip", "zcat") or (first.name == "gzip" and options & _DECOMPRESSES)
+    if len(given) != 1 or len(first.redirects) != len(stdin) or len(first.words) != len(first.argv):
+        return []
+    if not decompresses and first.name != "cat":
+        return []
+    file = place.script.part(*given[0])
+    if not decompresses:
+        return [_ENDS.filled(file=file)] if ends else []
+    return [_TEST.filled(file=file), *([_ENDS_PACKED.filled(file=file)] if ends else [])]
 
 
 def _ignored(place: DataScript, command: Command) -> Iterator[Finding]:

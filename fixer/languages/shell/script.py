@@ -57,6 +57,9 @@ _PASSES_ON = {
 """Programs that pass their input on and succeed whatever it says; others may judge it."""
 
 
+_FILES = ("file_redirect", "herestring_redirect")
+
+
 @entity
 class Command:
     """One simple command. `words` are as written; `argv` leaves out what only starts another program."""
@@ -154,7 +157,9 @@ class Command:
         found: list[Command] = []
         node = self.node
         while (parent := node.parent) is not None and parent.type in ("pipeline", "redirected_statement"):
-            later = [stage for stage in parent.named_children if stage.start_byte >= node.end_byte]
+            # What is computed for a file's name reads nothing; a pipe stands behind a here-document.
+            beside = [each for each in parent.named_children if each.type not in _FILES]
+            later = [stage for stage in beside if stage.start_byte >= node.end_byte]
             found += [c for stage in later if (c := self.script.first_command(stage)) is not None]
             node = parent
         return tuple(found)

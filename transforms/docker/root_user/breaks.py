@@ -63,6 +63,11 @@ def instruction_breaks(container: Container, state: State, folders: Folders, opt
             f"{line}: `{mode}` lets only root read or start what may be needed",
             "let others read and execute it (chmod 755), or COPY it with --chown and --chmod",
         )
+    if given := _given_to_the_group(state):
+        return Blocked(
+            f"{line}: `{given}` lets the group of root write, as clusters want it that choose a user by themselves",
+            "set a number of that group by hand, such as `USER 10001:0`, and let the files keep their group",
+        )
     source = instruction.flag("from")
     if (instruction.op == "RUN" and ENGINE.search(instruction.script)) or (
         source is not None and re.match(r"([\w.-]+/)?docker(:|$)", source.value)
@@ -77,6 +82,23 @@ def instruction_breaks(container: Container, state: State, folders: Folders, opt
             f"{line} copies everything into {state.target}, which belongs to the system", "use a WORKDIR such as /app"
         )
     return None
+
+
+def _given_to_the_group(state: State) -> str:
+    """What gives files to the group of root, with its rights; empty where nothing does.
+
+    https://docs.openshift.com/container-platform/4.17/openshift_images/create-images.html#use-uid_create-images
+    """
+    for command in state.script.commands if state.instruction.op == "RUN" else ():
+        words = [word.text for word in command.args if not word.text.startswith("-")]
+        mode = words[0] if words else ""
+        if command.name == "chmod" and re.search(r"\bg=u\b", mode):
+            return f"chmod {mode}"
+        if command.name == "chgrp" and mode in ("0", "root"):
+            return f"chgrp {mode}"
+        if command.name == "chown" and re.fullmatch(r"(?!root|0)[^:]+:(0|root)", mode):
+            return f"chown {mode}"
+    return ""
 
 
 def _ports_named(state: State) -> Iterator[int]:

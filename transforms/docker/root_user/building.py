@@ -6,9 +6,10 @@ Else all of it is given away at the end, which puts every file into the image a 
 from __future__ import annotations
 
 import re
+from collections.abc import Iterator
 
 from fixer.docker.privileges import folders_made, is_within
-from fixer.languages.dockerfile import Instruction
+from fixer.languages.dockerfile import Flag, Instruction
 from fixer.languages.shell import Command
 from fixer.runtime.states import Container, State
 from transforms.docker.root_user.folders import Folders
@@ -25,6 +26,7 @@ _BUILDERS = {
     "pnpm": ("install", "i", "run", "build"), "bun": ("install", "i", "run"),
 }  # fmt: skip
 """What installs and builds in the working folder alone; what it caches goes to the home of its user."""
+_INSTALLS = ("", "ci", "i", "install", "sync")
 _MANAGE = ("collectstatic", "compilemessages")
 _ON_FILES = frozenset(("mkdir", "touch", "rm", "cp", "mv", "ln", "chmod", "sed", "dos2unix"))
 _SAYS = frozenset(("cd", "echo", "printf", "set", "true", "test", "[", "ls"))
@@ -32,9 +34,10 @@ _ELSEWHERE = ("UV_SYSTEM_PYTHON", "UV_PROJECT_ENVIRONMENT", "NPM_CONFIG_PREFIX",
 """Variables that move what these programs write."""
 
 
-def builds_as_user(container: Container, folders: Folders, made: Instruction | None) -> Instruction | None:
+def builds_as_user(container: Container, folders: Folders, made: Instruction | None, home: str) -> Instruction | None:
     """The instruction before which the image can change to its user; None where a later one needs root, or an earlier
-    one makes files that are changed later. `made` is what makes the user, if it is there."""
+    one makes files that are changed later. `made` is what makes the user, if it is there, `home` empty where that is
+    not known."""
     own = [state for state in container.states if state.stage is container.stage]
     acting = [state for state in own if state.instruction.op in ("RUN", "COPY", "ADD", "WORKDIR", "USER", "VOLUME")]
     if len(own) != len(container.states) or any(name in container.values for name in _ELSEWHERE):
@@ -42,7 +45,7 @@ def builds_as_user(container: Container, folders: Folders, made: Instruction | N
     entered = {state.folder for state in acting if state.instruction.op == "WORKDIR"}
     first: State | None = None
     for at in range(len(acting) - 1, -1, -1):
-        if not _is_unprivileged(acting[at], folders, entered, acting[:at]):
+        if not _is_unprivileged(acting[at], folders, entered, acting[:at]) or not _takes_caches_along(acting[at], home):
             break
         first = acting[at]
     rest = [state for state in acting if first is not None and state.instruction.index >= first.instruction.index]
@@ -83,9 +86,46 @@ def _is_unprivileged(state: State, folders: Folders, entered: set[str], above: l
         return any(each.target == state.folder for each in above if each.instruction.op in ("COPY", "ADD"))
     if instruction.op != "RUN" or state.script.error or not state.script.commands or instruction.heredocs:
         return False
-    if instruction.flag("mount") is not None or not is_within(state.folder, folders.roots) or not entered:
+    if not is_within(state.folder, folders.roots) or not entered:
         return False
     return all(_runs_unprivileged(command, folders) for command in state.script.commands)
+
+
+def caches_of_root(instruction: Instruction) -> Iterator[tuple[Flag, str]]:
+    """The mounts of a RUN that keep a cache in root's home, with the path below it."""
+    for flag in instruction.flags:
+        options = dict(each.partition("=")[::2] for each in flag.value.split(","))
+        target = options.get("target", options.get("dst", options.get("destination", "")))
+        if flag.name == "mount" and options.get("type") == "cache" and target.startswith("/root/"):
+            yield flag, target.removeprefix("/root/")
+
+
+def moved(flag: Flag, path: str, home: str, number: str) -> str:
+    """The same mount for another user, in whose home the program looks for its cache. A cache has the name of its
+    target, so that another target is a new one, which belongs to the user.
+    https://docs.docker.com/reference/dockerfile/#run---mounttypecache"""
+    return f"{flag.value.replace(f'/root/{path}', f'{home}/{path}')},uid={number},gid={number}"
+
+
+def _takes_caches_along(state: State, home: str) -> bool:
+    """Whether what a RUN mounts can be read and written by another user."""
+    known = dict(caches_of_root(state.instruction))
+    for flag in state.instruction.flags if state.instruction.op == "RUN" else ():
+        names = {each.partition("=")[0] for each in flag.value.split(",")}
+        if flag.name != "mount" or "type=bind" in flag.value:
+            continue
+        if flag not in known or not home or "$" in flag.value or names & {"id", "uid", "gid", "mode", "from"}:
+            return False
+        folder, _, name = known[flag].rstrip("/").rpartition("/")
+        # What stands above a mount is made by root, so that nothing else can be put there.
+        if folder and not all(_only_installs_with(name, command) for command in state.script.commands):
+            return False
+    return True
+
+
+def _only_installs_with(program: str, command: Command) -> bool:
+    verb = next((word.text for word in command.args if not word.text.startswith("-")), "")
+    return command.name in _SAYS or (command.name == program and verb in _INSTALLS)
 
 
 def _runs_unprivileged(command: Command, folders: Folders) -> bool:

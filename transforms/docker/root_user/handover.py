@@ -12,7 +12,7 @@ from fixer.model import Blocked, Fix, Parts, Tier, listed
 from fixer.runtime.builds import ImageBuilds
 from fixer.runtime.states import Container, State
 from fixer.scripts import Quoted, ScriptText
-from transforms.docker.root_user.building import MANIFESTS, builds_as_user, not_made_later
+from transforms.docker.root_user.building import MANIFESTS, builds_as_user, caches_of_root, moved, not_made_later
 from transforms.docker.root_user.folders import Folders, topmost
 from transforms.docker.root_user.options import Options
 from transforms.docker.root_user.runners import kept_working, on_sources, todo_of
@@ -72,7 +72,7 @@ def handed_over_to_a_user(
         return blocked
     steps = _create(user, image.family) if create else []
     parts = _handed_over(user, container, folders, made, steps, shell=shell)
-    mounted = kept_working(container, folders, user, options)
+    mounted = kept_working(container, builds, folders, user, options)
     if isinstance(mounted, Blocked):
         return mounted
     parts += mounted
@@ -127,7 +127,8 @@ def _handed_over(
     if _has_all(user, container, folders):
         return _set_user(container, [], user.id or user.name)
     late = shell and _written_late(container, folders, made)
-    early = builds_as_user(container, folders, made) if late and user.home else None
+    home = f"/home/{user.name}" if made is None and user.id and user.home else ""
+    early = builds_as_user(container, folders, made, home) if late and user.home else None
     if early is not None:
         copies = _copies(container, folders, lists=True)
         kept = not_made_later(container, folders, early)
@@ -136,6 +137,9 @@ def _handed_over(
         for state in copies:
             owner = user.numeric if state.instruction.flag("link") is not None else user.owner
             parts.append(dockerfile.set_flag(state.instruction, "chown", owner))
+        for instruction in container.stage.instructions[container.stage.instructions.index(early) :]:
+            for flag, path in caches_of_root(instruction):
+                parts.append(dockerfile.change_flag(instruction, flag, moved(flag, path, home, user.id)))
         return parts
     copies = [] if late else _copies(container, folders)
     first = copies[0].instruction if copies else None

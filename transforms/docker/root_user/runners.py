@@ -9,12 +9,21 @@ from fixer.docker.privileges import User, is_within
 from fixer.documents import DEVELOPMENT
 from fixer.model import Blocked, Parts, listed
 from fixer.runtime.builds import JOBS, ImageBuild, ImageBuilds
-from fixer.runtime.programs import Program
+from fixer.runtime.programs import Kind, Program, Started, django_verb
 from fixer.runtime.states import Container
 from transforms.docker.root_user.breaks import FOR_EVERYBODY
 from transforms.docker.root_user.building import brings_sources
 from transforms.docker.root_user.folders import Folders
 from transforms.docker.root_user.options import Options, also_mounted
+
+_RUNTIMES = ("python", "node", "ruby", "deno", "bun")
+"""Programs that run code of the project's own."""
+
+# They build a front end, serve it while it is developed, or bring what was built to others.
+_ONLY_BUILDS = re.compile(
+    r"(vite( build| dev| serve)?|vue-cli-service|react-scripts|ng|webpack(-dev-server)?|parcel|(next|nuxt|nuxi|astro)"
+    r" (dev|build|generate)|gatsby (build|develop)|cp|mv|rsync|echo|set)(?=\s|$)(?! preview)"
+)
 
 
 def on_sources(container: Container, folders: Folders) -> list[Program]:
@@ -24,19 +33,23 @@ def on_sources(container: Container, folders: Folders) -> list[Program]:
         for program in container.build.runners
         if program.written is not None
         and not program.user
-        and any(_is_source(m, container, folders) for m in program.mounts)
+        and any(_is_source(m, program, container, folders) for m in program.mounts)
     ]
 
 
-def _is_source(mount: Mount, container: Container, folders: Folders) -> bool:
-    """Whether a mount brings a folder of the context that holds files of the repository."""
+def _is_source(mount: Mount, program: Program, container: Container, folders: Folders) -> bool:
+    """Whether a mount brings a folder of the context that holds files of the repository to where the program works,
+    which a service may say of its own."""
     inside = _brought(mount, container) if mount.bind and not mount.read_only else None
     if inside is None or inside in container.build.files:
         return False
-    return is_within(mount.target.rstrip("/"), folders.roots)
+    target = mount.target.rstrip("/")
+    return is_within(target, folders.roots) or (target != "" and is_within(program.folder, (target,)))
 
 
-def kept_working(container: Container, folders: Folders, user: User, options: Options) -> list[Parts] | Blocked:
+def kept_working(
+    container: Container, builds: ImageBuilds, folders: Folders, user: User, options: Options
+) -> list[Parts] | Blocked:
     """What keeps programs with folders of the host working. Where the sources are mounted, files keep their owner on
     the host, so that development goes on as it was; data of the host is for its owner to give away."""
     developing = on_sources(container, folders)
@@ -52,6 +65,15 @@ def kept_working(container: Container, folders: Folders, user: User, options: Op
             f"the image has no sources of its own: {developing[0].path} mounts those of the host, whose files another "
             "user could not write",
             "leave it as the image of development; one that is deployed gets its sources by COPY",
+        )
+    commands = container.commands
+    only_develops = bool(commands) and all(map(_is_of_developers, commands))
+    starts_nothing = container.stage.last("CMD", "ENTRYPOINT") is None
+    if alone and (only_develops or starts_nothing) and not _unseen(container.build, builds):
+        return Blocked(
+            f"nothing but {developing[0].path} starts it, which mounts the sources of the host: it would go on as root "
+            "there",
+            "leave it as an image of development; one that is deployed gets a user",
         )
     for program in (*container.build.runners, *container.build.called):
         for mount in program.mounts:
@@ -78,6 +100,13 @@ def kept_working(container: Container, folders: Folders, user: User, options: Op
                     _given_away(program, user),
                     also_mounted(options, mount),
                 )
+            if other := _also_written_by(mount, program, builds):
+                return Blocked(
+                    f"{program.path} mounts the volume {mount.source} into {program.name!r} and {other!r}, which are "
+                    "of two images: what one user makes there the other cannot change",
+                    "give both images a user of the same number, then say so",
+                    also_mounted(options, mount),
+                )
             if mount.of_root and program.user in ("", *ROOT) and mount.target not in options.mounted:
                 return Blocked(
                     f"{program.path} mounts the volume {mount.source} over {mount.target} of {program.name!r}, "
@@ -91,6 +120,23 @@ def kept_working(container: Container, folders: Folders, user: User, options: Op
             document, node = program.written
             parts.append(document.add_key(node if node.target is None else node.target, "user", "root"))
     return parts
+
+
+def _is_of_developers(started: Started) -> bool:
+    """Whether a command only builds, or serves while somebody develops; `manage.py` serves with `runserver` alone."""
+    return _ONLY_BUILDS.match(started.command.source) is not None or bool(django_verb(started.argv))
+
+
+def _also_written_by(mount: Mount, program: Program, builds: ImageBuilds) -> str:
+    """The service of another image of the repository that has the same volume and may write there."""
+    if program.origin != "compose" or not mount.source:
+        return ""
+    for build in builds.builds:
+        for other in build.programs if build.image is not program.image else ():
+            shares = any(m.source == mount.source and not m.bind and not m.read_only for m in other.mounts)
+            if other.path == program.path and shares:
+                return other.name
+    return ""
 
 
 def _given_away(program: Program, user: User) -> str:
@@ -115,10 +161,14 @@ def _brought(mount: Mount, container: Container) -> str | None:
 
 
 def _starts_for_development(container: Container) -> str:
-    """What the image starts by itself, where that is a server of development by its name; else nothing."""
+    """What the image starts by itself, where that is a server of development by its name, also in a script; else
+    nothing."""
     start = container.stage.last("CMD", "ENTRYPOINT")
     said = start.text if start is not None else ""
-    return said if re.search(r"\brunserver\b", said) or DEVELOPMENT.search(said) else ""
+    if re.search(r"\brunserver\b", said) or DEVELOPMENT.search(said):
+        return said
+    own = (each for program in container.build.programs if program.origin == "dockerfile" for each in program.commands)
+    return next((each.source for each in own if django_verb(each.argv) == "runserver"), "")
 
 
 def _has_sources(container: Container, folders: Folders) -> bool:
@@ -159,7 +209,18 @@ def todo_of(container: Container, builds: ImageBuilds, folders: Folders, user: U
         todo.append(f"volumes that exist already keep their owner: chown them to {user.numeric} once")
     if unseen := _unseen(container.build, builds):
         todo.append(f"{unseen}: what is mounted there to be written to must let {user.numeric} write")
+    if _listens_unseen(container):
+        todo.append("nothing says on which port it listens, if on any: see that none is below 1024")
     return todo
+
+
+def _listens_unseen(container: Container) -> bool:
+    """Whether a program of the project's own may listen on a port that no file names: a DNS server in Python, say."""
+    if next(container.acting("EXPOSE"), None) is not None or any(each.ports for each in container.build.runners):
+        return False
+    named = any(re.search(r"(^|_)PORT$", name) for name in container.values)
+    known = any(each.kind is not Kind.TOOL or django_verb(each.argv) for each in container.commands)
+    return not named and not known and any(each.command.name.startswith(_RUNTIMES) for each in container.commands)
 
 
 def _unseen(build: ImageBuild, builds: ImageBuilds) -> str:

@@ -16,7 +16,8 @@ traced server has 61. That is reported with what belongs into the second stage.
 Images for development and tests; images without a compiler, where a second stage would make them larger by what a
 virtual environment holds; a `RUN` that takes its compilers away again; `python:3.12` without `-slim`, which brings them
 itself; images that compile when they start. Reported, not fixed: packages of which it is not known what programs need
-at run time, editable and user installs, other installers than pip, and what else happens before the install.
+at run time, editable and user installs, other installers than pip, `poetry install --no-root` and `uv sync`, GeoDjango
+on Alpine, and what else happens before the install.
 """
 
 from __future__ import annotations
@@ -24,6 +25,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Iterator, Sequence
 
+from fixer.django.project import DjangoProject
 from fixer.docker.images import base_image
 from fixer.docker.packages import (
     compiles,
@@ -41,18 +43,16 @@ from fixer.model import Blocked, Finding, Fix, Level, Parts, Profile, Rule, Tier
 from fixer.project.frontend import FrontEnds
 from fixer.runtime.builds import ImageBuild, ImageBuilds
 from fixer.scripts import Quoted, ScriptText
+from transforms.docker.single_stage_build.installers import (
+    VENV,
+    brings_only,
+    installs_python,
+    into_venv,
+    is_of_installer,
+    unknown_place,
+)
 from transforms.docker.single_stage_build.pages import commands_of, pages_of, with_what_built_them
 
-VENV = ScriptText.of("/opt/venv")
-_PIP = re.compile(r"(?:.*/)?pip[\d.]*")
-_OTHER_INSTALLERS = frozenset(("poetry", "uv", "pipenv", "pdm", "conda", "mamba", "micromamba", "hatch"))
-_OWN = "`RUN python -m venv /opt/venv` and `ENV VIRTUAL_ENV=/opt/venv PATH=/opt/venv/bin:$PATH` above it"
-_INTO_VENV = {
-    "uv": "`ENV UV_PROJECT_ENVIRONMENT=/opt/venv UV_LINK_MODE=copy UV_PYTHON_DOWNLOADS=never` above it",
-    "uv pip": f"{_OWN}, and no `--system`",
-    "poetry": f"{_OWN}, and `POETRY_VIRTUALENVS_CREATE=false`",
-    "pipenv": f"{_OWN}, and no `--system`",
-}
 _REQUIREMENTS = re.compile(r"requirements|constraints|\.(?:txt|in|toml|cfg|lock)$|^setup\.py$|Pipfile", re.IGNORECASE)
 _INSTALLS_ELSEWHERE = {
     ("-e", "--editable"): "an editable install points to its sources",
@@ -68,7 +68,9 @@ _JOINED_OTHERWISE = (Structure.PIPELINE, Structure.BRANCH, Structure.LOOP, Struc
 _OF_THE_SYSTEM = re.compile(r"/usr/local/(?:bin/(?:python|pip|gunicorn|uvicorn|daphne|celery|django)|lib/python)")
 
 
-def check(dockerfile: Dockerfile, builds: ImageBuilds, frontends: FrontEnds | None) -> Iterator[Finding]:
+def check(
+    dockerfile: Dockerfile, builds: ImageBuilds, frontends: FrontEnds | None, django: DjangoProject | None
+) -> Iterator[Finding]:
     for build in builds.of(dockerfile.source.path):
         stage = build.image.stage
         if stage is not dockerfile.final or stage.parent is not None or build.is_action:
@@ -76,7 +78,7 @@ def check(dockerfile: Dockerfile, builds: ImageBuilds, frontends: FrontEnds | No
         if DEVELOPMENT.search(build.path) or DEVELOPMENT.search(stage.name) or not _is_served(build):
             continue
         yield from with_what_built_them(stage, build, frontends)
-        pips = [each for each in stage.instructions if any(map(_installs_python, commands_of(each)))]
+        pips = [each for each in stage.instructions if any(map(installs_python, commands_of(each)))]
         kept = list(_kept(stage))
         if not kept or not pips or _brings_compilers(stage) or _compiles_at_run_time(build):
             continue
@@ -85,7 +87,7 @@ def check(dockerfile: Dockerfile, builds: ImageBuilds, frontends: FrontEnds | No
             build.path,
             kept[0][0].span,
             f"the image keeps what its packages were compiled with: {listed(names)}",
-            _cure(dockerfile, stage, pips, build),
+            _looked_up(stage, build, django) or _cure(dockerfile, stage, pips, build),
         )
 
 
@@ -95,14 +97,6 @@ def _is_served(build: ImageBuild) -> bool:
         return bool(build.runners) and not all(program.development for program in build.runners)
     own = [started for program in build.programs if program.origin == "dockerfile" for started in program.commands]
     return not any("runserver" in started.source for started in own)
-
-
-def _installs_python(command: Command) -> bool:
-    """`pip install …`, `python -m pip install …`, or another installer."""
-    words = [word.text for word in command.args]
-    if command.name in _OTHER_INSTALLERS:
-        return bool({"install", "sync"} & set(words))
-    return _PIP.fullmatch(command.name) is not None and "install" in words
 
 
 def _kept(stage: Stage) -> Iterator[tuple[Instruction, list[str]]]:
@@ -126,7 +120,26 @@ def _brings_compilers(stage: Stage) -> bool:
 
 def _compiles_at_run_time(build: ImageBuild) -> bool:
     commands = [started.command for program in build.programs for started in program.commands]
-    return any(command.name in _COMPILES or _installs_python(command) for command in commands)
+    return any(command.name in _COMPILES or installs_python(command) for command in commands)
+
+
+def _looked_up(stage: Stage, build: ImageBuild, django: DjangoProject | None) -> Blocked | None:
+    """Python finds libraries by name with the help of a compiler where there is no `ldconfig`, as on Alpine.
+
+    https://github.com/docker-library/python/issues/111
+    """
+    is_alpine = stage.image is not None and "alpine" in stage.image.tag
+    is_said = any(each.op == "ENV" and "GDAL_LIBRARY_PATH" in each.text for each in stage.instructions)
+    if not is_alpine or is_said or django is None or not any(program.is_django for program in build.programs):
+        return None
+    modules = [module for project in django.projects for module in project.modules.values()]
+    home = next((each.path for each in modules if "django.contrib.gis" in each.document.source.text), "")
+    if not home:
+        return None
+    return Blocked(
+        f"{home} loads GeoDjango, which looks for its libraries by name: on Alpine that takes the compiler",
+        "set GDAL_LIBRARY_PATH and GEOS_LIBRARY_PATH in the settings, and write the stages by hand",
+    )
 
 
 def _cure(dockerfile: Dockerfile, stage: Stage, pips: list[Instruction], build: ImageBuild) -> Fix | Blocked:
@@ -164,11 +177,7 @@ def _cure(dockerfile: Dockerfile, stage: Stage, pips: list[Instruction], build: 
     ]
     parts: list[Parts] = [
         dockerfile.set_body(stage.start, f"{words[0]} AS {name}"),
-        dockerfile.insert_before(
-            pips[0],
-            New("RUN", ScriptText.of("python -m venv @folder@", folder=VENV)),
-            New("ENV", f'PATH="{VENV}/bin:$PATH"'),
-        ),
+        dockerfile.insert_before(*into_venv(pips)),
         dockerfile.insert_after(last, *second, apart=True),
     ]
     return Fix.of(
@@ -194,18 +203,13 @@ def _unmovable(
         if instruction.heredocs:
             return Blocked(f"line {line}: the install stands in a here-document", "write it as a command")
         for command in commands_of(instruction):
-            if not _installs_python(command):
+            if not installs_python(command):
                 continue
-            if command.name in _OTHER_INSTALLERS:
-                how = f"{command.name} pip" if "pip" in [word.text for word in command.args] else command.name
-                into = _INTO_VENV.get(how, f"let it install into a virtual environment at {VENV}")
-                return Blocked(
-                    f"line {line}: {command.name} installs, and where to is a matter of its settings",
-                    f"{into}; then copy {VENV} to a second stage, with `ENV PATH={VENV}/bin:$PATH` there",
-                )
             for options, what in _INSTALLS_ELSEWHERE.items():
                 if command.has(*options):
                     return Blocked(f"line {line}: {what}", "install into a virtual environment, then run fhfix again")
+    if (other := unknown_place(dockerfile, pips, after, build)) is not None:
+        return other
     for path, text in build.texts.items():
         if _REQUIREMENTS.search(path) and re.search(r"^\s*(?:-e|--editable)\s", text, re.MULTILINE):
             return Blocked(f"{path} has an editable install, which points to its sources", "install it as a package")
@@ -213,7 +217,9 @@ def _unmovable(
         if instruction.op in ("USER", "SHELL", "ONBUILD"):
             line = dockerfile.line(instruction)
             return Blocked(f"line {line}: {instruction.op} stands before the install", "write the stages by hand")
-        if any(command.name == "venv" for command in commands_of(instruction)) or "virtualenv" in instruction.text:
+        if any(command.name == "venv" for command in commands_of(instruction)) or re.search(
+            r"\bvirtualenv\b", instruction.text
+        ):
             return Blocked("it has a virtual environment already", "copy that to a second stage, to the same path")
     for instruction in after:
         if any(command.name in _COMPILES for command in commands_of(instruction)):
@@ -241,12 +247,16 @@ def _in_second(
     if instruction.op in ("COPY", "ADD"):
         sources = instruction.args[:-1]
         only_for_pip = all(_REQUIREMENTS.search(source.rpartition("/")[2] or source) for source in sources)
-        return [] if only_for_pip and instruction.flag("from") is None else [_same(instruction, flags)]
+        if instruction.flag("from") is not None:
+            return [] if brings_only(instruction, pips) else [_same(instruction, flags)]
+        return [] if only_for_pip else [_same(instruction, flags)]
     if instruction.op != "RUN":
         return [_same(instruction, flags)]
     commands = commands_of(instruction)
     line = dockerfile.line(instruction)
-    others = [command for command in commands if not _installs_python(command)]
+    others = [command for command in commands if not installs_python(command) and not is_of_installer(command)]
+    if commands and not others:
+        return []
     packages = [command for command in others if installed(command)]
     if not packages and instruction in pips and all(command.name in _TIDIES for command in others):
         return []
@@ -353,7 +363,7 @@ def _ships_packages(dockerfile: Dockerfile, builds: ImageBuilds, frontends: Fron
     for build in builds.of(dockerfile.source.path):
         if DEVELOPMENT.search(build.path) or not _is_served(build):
             continue
-        if any(_installs_python(c) for stage in dockerfile.stages for i in stage.instructions for c in commands_of(i)):
+        if any(installs_python(c) for stage in dockerfile.stages for i in stage.instructions for c in commands_of(i)):
             return True
         if pages_of(build, frontends) is not None:
             return True

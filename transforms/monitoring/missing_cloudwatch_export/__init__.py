@@ -11,28 +11,32 @@ red, too. `enabled`, the older and cheaper kind, is left as it is.
 With `alarm-topic` the same job makes two alarms, for processor and memory above 90 % in a quarter of an hour.
 
 ## What else is found
-Metrics that the application exports for Prometheus and that nothing brings to CloudWatch, and containers of a task
-definition that send their logs to nobody. Both are reported with what belongs into the task definition: a collector
-cannot be run where fixes are proven, and the name of a group of logs is the account's. No filter is put on logs that
-may not be JSON; it would count nothing for ever.
+Containers of a task definition that send what they print to nobody: they get a group of CloudWatch, as their
+neighbours have it. Metrics that the application exports for Prometheus and that nothing brings to CloudWatch are
+reported with what belongs into the task definition, since a collector cannot be run where fixes are proven. No filter
+is put on logs that may not be JSON; it would count nothing for ever.
 
 ## When it is left alone
 Where any file speaks of Container Insights, the CloudWatch agent, the OpenTelemetry collector of AWS or embedded
 metrics; where nothing is deployed to ECS. Beside Terraform, CloudFormation, CDK or Pulumi that makes the cluster,
-nothing is written into the job, since the two would undo each other: it is said what belongs there.
+nothing is written into the job, since the two would undo each other: the setting is written into the resource of
+Terraform, and for the others it is said what belongs there.
 """
 
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Iterator, Mapping
 from typing import Any
 
 from fixer.deploy.deployments import DeployJob, Deployments
 from fixer.deploy.ways import ECS
-from fixer.github.expressions import reads_below
-from fixer.model import Blocked, Finding, Fix, Level, Parts, Profile, Rule, RuleOptions, Tier, listed, option
-from fixer.monitoring.cloudwatch import CloudWatch
+from fixer.documents import DEVELOPMENT
+from fixer.github.expressions import names_read, reads_below
+from fixer.languages.hcl import Block
+from fixer.model import Blocked, Finding, Fix, Level, Parts, Profile, Rule, RuleOptions, Tier, joined, listed, option
+from fixer.monitoring.cloudwatch import CloudWatch, TaskDefinition
 from fixer.monitoring.exporters import Exporters
 from fixer.monitoring.prometheus import PrometheusFiles
 from fixer.scripts import ScriptText, script
@@ -47,6 +51,7 @@ _SETTINGS = {
 
 class Options(RuleOptions):
     cluster: str = option("", "the ECS cluster of production, where the job does not say it")
+    region: str = option("", "the region whose CloudWatch takes the logs, where no file says it")
     alarm_topic: str = option("", "the SNS topic that alarms are sent to, `arn:aws:sns:…`; without it none are made")
 
 
@@ -67,8 +72,9 @@ def check(
                 yield from _of_cluster(job, cluster, cloudwatch, options)
                 if metrics_stay and len(seen) == 1:
                     yield _finding(job, "what the application counts does not reach CloudWatch", _collector(cloudwatch))
-                if cloudwatch.unlogged and len(seen) == 1:
-                    yield _unlogged(job, cloudwatch)
+                for definition in cloudwatch.task_definitions if len(seen) == 1 else ():
+                    if definition.unlogged and not DEVELOPMENT.search(definition.path):
+                        yield _unlogged(job, definition, options)
 
 
 def _of_cluster(job: DeployJob, cluster: str, cloudwatch: CloudWatch, options: Options) -> Iterator[Finding]:
@@ -93,22 +99,60 @@ def _collector(cloudwatch: CloudWatch) -> Blocked:
     )
 
 
-def _unlogged(job: DeployJob, cloudwatch: CloudWatch) -> Finding:
-    names = listed(cloudwatch.unlogged)
-    does = "sends what it prints" if len(cloudwatch.unlogged) == 1 else "send what they print"
-    options = {"awslogs-group": f"/ecs/{cloudwatch.unlogged[0]}", "awslogs-region": "…", "awslogs-stream-prefix": "ecs"}
-    given = json.dumps({"logConfiguration": {"logDriver": "awslogs", "options": options}}, ensure_ascii=False)[1:-1]
-    return _finding(
-        job,
-        f"{names} of {cloudwatch.task_definition} {does} to nobody",
-        Blocked(
-            "which group of CloudWatch takes the logs, and for how long, is the account's",
-            f"add `{given}` to each, and give the group a retention",
-        ),
+def _unlogged(job: DeployJob, definition: TaskDefinition, options: Options) -> Finding:
+    names = listed(definition.unlogged)
+    does = "sends what it prints" if len(definition.unlogged) == 1 else "send what they print"
+    return _finding(job, f"{names} of {definition.path} {does} to nobody", _logs(job, definition, options))
+
+
+def _logs(job: DeployJob, definition: TaskDefinition, options: Options) -> Fix | Blocked:
+    given = definition.log_options
+    group = given.get("awslogs-group") or f"/ecs/{definition.data.get('family') or definition.unlogged[0]}"
+    region = given.get("awslogs-region") or options.region or definition.region or _region(job)
+    made = {"awslogs-group": group, "awslogs-region": region, "awslogs-stream-prefix": "ecs"}
+    if not given:
+        made["awslogs-create-group"] = "true"
+    if not region:
+        return Blocked(
+            f"which region's CloudWatch takes what {definition.path} prints is not known",
+            "name it",
+            f'rules.{RULE.id}.region = "…"',
+        )
+    if definition.document is None:
+        said = json.dumps({"logConfiguration": {"logDriver": "awslogs", "options": made}})[1:-1]
+        return Blocked(f"{definition.path} is no task definition by its name", f"add `{said}` to each container")
+    parts = [
+        definition.document.add_key(
+            ("containerDefinitions", index), "logConfiguration", {"logDriver": "awslogs", "options": made}
+        )
+        for index, each in enumerate(definition.containers)
+        if each.get("name") in definition.unlogged and not each.get("logConfiguration")
+    ]
+    todo = [f"Give the group {group} a retention: it keeps everything for ever."]
+    if not given:
+        todo.append("Allow the execution role of the task logs:CreateLogGroup, and what else writes logs.")
+    return Fix.of(
+        "send what the containers print to CloudWatch",
+        joined(parts),
+        tier=Tier.REVIEW,
+        effects=(f"{definition.path}: {listed(definition.unlogged)} to {group}",),
+        todo=todo,
     )
 
 
+def _region(job: DeployJob) -> str:
+    """The region that a job deploys to, where it is written out."""
+    said = job.deployments[0].target.get("region", "")
+    name = re.fullmatch(r"\$\{?(\w+)\}?", said)
+    names = [name[1]] if name is not None else sorted(names_read("env", said))
+    known = {**job.workflow.env, **job.job.node.texts("env")}
+    said = known.get(names[0], "") if names else said
+    return said if re.fullmatch(r"[a-z]{2}-[a-z-]+-\d", said) else ""
+
+
 def _cure(job: DeployJob, cluster: str, cloudwatch: CloudWatch) -> Fix | Blocked:
+    if cloudwatch.clusters:
+        return _in_terraform(cloudwatch.clusters)
     if cloudwatch.owner:
         return Blocked(
             f"{cloudwatch.owner} makes the cluster ({cloudwatch.owner_path}), and would undo what a job sets",
@@ -127,6 +171,29 @@ def _cure(job: DeployJob, cluster: str, cloudwatch: CloudWatch) -> Fix | Blocked
         tier=Tier.REVIEW,
         effects=(f"job {job.id}: processor, memory, network and tasks of {cluster} go to CloudWatch",),
         todo=todo,
+    )
+
+
+def _in_terraform(clusters: tuple[Block, ...]) -> Fix | Blocked:
+    """The setting of each cluster that Terraform makes: the job would undo it, or it the job's."""
+    parts: list[Parts] = []
+    for cluster in clusters:
+        there = [each for each in cluster.blocks("setting") if "containerInsights" in each.attributes.get("name", "")]
+        if there:
+            parts.append(cluster.document.set_attribute(there[0], "value", "enhanced"))
+        else:
+            setting = {"name": "containerInsights", "value": "enhanced"}
+            parts.append(cluster.document.add_block(cluster, "setting", setting))
+    names = [".".join(cluster.labels) for cluster in clusters]
+    return Fix.of(
+        "turn Container Insights on where Terraform makes the cluster",
+        joined(parts),
+        tier=Tier.REVIEW,
+        effects=(f"{listed(names)}: processor, memory, network and tasks go to CloudWatch",),
+        todo=(
+            "See `terraform plan`, and apply it.",
+            "Container Insights costs by the metrics that it sends: see the price of its enhanced kind.",
+        ),
     )
 
 
