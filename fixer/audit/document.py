@@ -212,7 +212,7 @@ def _box(criterion: Criterion, after: State | None, listed: int) -> str:
     elif after is State.UNKNOWN:
         how = "`fhfix apply` mends that, as far as could be looked at"
     elif after is State.HALF and criterion.state is State.OPEN:
-        how = "`fhfix apply` mends the half of that"
+        how = "`fhfix apply` mends half of that"
     if listed < count:
         how = f"{count - listed} left out here" + (f"; {how}" if listed else "")
     half = f"half, since {words(criterion.why)}; " if criterion.state is State.HALF else ""

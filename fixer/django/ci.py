@@ -598,6 +598,10 @@ def _why_no_job(
         for step in workflow.steps:
             if step.job is not None and _may_install(step, actions, project, packages):
                 return f"job {step.job.id} leaves what it does to {step.action}, and no other job installs the project"
+        for job in workflow.jobs.values():
+            called = str(job.data.get("uses", "")).partition("@")[0]
+            if called and not called.startswith("./"):
+                return f"job {job.id} leaves what it does to {called}, and no other job installs the project"
     return "no job that judges every change runs the tests of the project, or installs its packages"
 
 
