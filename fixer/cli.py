@@ -11,6 +11,7 @@ from typing import Any, NoReturn
 
 import click
 
+from fixer.model import FileError
 from fixer.show.output import put, refuse, say
 
 COMMANDS = {
@@ -54,6 +55,9 @@ class Lazy(click.Group):
             sys.exit(error.exit_code)
         except (click.exceptions.Exit, OSError):
             raise
+        except FileError as error:  # whatever is left out, the question has no answer
+            say(f"not handled: {error}")
+            sys.exit(3)
         except Exception as error:
             if isinstance(error.__cause__, KeyboardInterrupt):  # Python 3.11 wraps what is raised in a `__set_name__`
                 _end_stopped(error.__cause__)

@@ -11,6 +11,7 @@ import sys
 import threading
 import time
 from collections.abc import Iterator
+from dataclasses import asdict
 from pathlib import Path
 
 import pytest
@@ -22,14 +23,19 @@ from fixer.budget import OutOfTime, limited
 from fixer.cli import main
 from fixer.config import Config, ConfigError, load_config
 from fixer.fleet.looking import How, Look, in_own_process, look_at
+from fixer.fleet.proposing import Job, Order, proposed
 from fixer.fleet.sources import Target
+from fixer.forge.github import GitHub
 from fixer.github.workflow import Workflow
-from fixer.model import Finding, Rule
+from fixer.model import FileError, Finding, Rule
 from fixer.repository import Repository
 from fixer.review import Review, serve
-from fixer.session import open_session
+from fixer.session import Session, open_session
 from fixer.show.page import About
+from tests.proofs.fakehub import FakeHub, serving
 from tests.test_review import Browser
+
+TOKEN = "t0ken-of-ada"
 
 
 def busy() -> None:
@@ -221,6 +227,74 @@ def test_a_look_at_one_of_a_fleet_gives_the_file_up_and_goes_on(hostile: Path, t
 
     assert "bad.yml: takes too long" in str(looked.trouble)
     assert "good.yml" in str(looked.found)
+
+
+@pytest.fixture
+def hub(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[FakeHub]:
+    monkeypatch.setenv("GIT_CONFIG_GLOBAL", os.devnull)
+    monkeypatch.setattr(GitHub, "sleep", lambda self, seconds: None)
+    for made in serving(tmp_path / "hub"):
+        monkeypatch.setenv("FHFIX_HOST", made.url.partition("://")[2])
+        monkeypatch.setenv("FHFIX_TOKEN", TOKEN)
+        yield made
+
+
+def _seeded(hub: FakeHub, root: Path) -> None:
+    files = {path.relative_to(root).as_posix(): path.read_bytes() for path in root.rglob("*.yml")}
+    hub.seed("acme/shop", files)
+
+
+def _proposes_the_good_one_and_names_the_other(hub: FakeHub) -> None:
+    (pull,) = hub.pulls
+    assert "### What was not looked at\n\n* `.github/workflows/bad.yml`: takes too long" in pull.body
+    tree = hub.folder / "acme/shop.git"
+    changed = hub.git(tree, "diff", "--name-only", "main", pull.head)
+    assert changed.split() == [".github/workflows/good.yml"]
+
+
+def test_a_pull_request_gives_the_file_up_and_goes_on(hub: FakeHub, hostile: Path, tmp_path: Path) -> None:
+    _seeded(hub, hostile)
+    clone = tmp_path / "clone"
+    subprocess.run(["git", "clone", "-q", str(hub.folder / "acme/shop.git"), str(clone)], check=True)
+    settings = {
+        "user.name": "Ada", "user.email": "ada@example.com", "remote.origin.url": f"{hub.url}/acme/shop.git",
+    }  # fmt: skip
+    for key, value in settings.items():
+        subprocess.run(["git", "-C", str(clone), "config", key, value], check=True)
+
+    result = CliRunner().invoke(main, ["pr", str(clone)])
+
+    assert result.exit_code == 0, result.output
+    assert re.search(r"bad\.yml: takes too long", result.output) is not None
+    _proposes_the_good_one_and_names_the_other(hub)
+
+
+def test_a_campaign_gives_the_file_up_and_goes_on(hub: FakeHub, hostile: Path, tmp_path: Path) -> None:
+    _seeded(hub, hostile)
+    order = Order("deploys", asdict(How("")), "Ada <ada@example.com>")
+    target = Target("acme/shop", f"{hub.url}/acme/shop.git")
+
+    standing = proposed(Job(order, target, {}, str(tmp_path / "cache"), str(tmp_path / "audit"), TOKEN)).standing
+
+    assert standing.state == "open"
+    assert "not handled: .github/workflows/bad.yml: takes too long" in standing.why
+    _proposes_the_good_one_and_names_the_other(hub)
+
+
+def test_a_question_that_no_file_can_be_left_out_of_is_refused_in_words(
+    hostile: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Each file that is left out is followed by another one that costs as much."""
+
+    def refuse(session: Session, what: object, plan: object = None) -> None:
+        raise FileError("a.yml", "takes too long to be read", "exclude it")
+
+    monkeypatch.setattr(Session, "ask", refuse)
+
+    result = CliRunner().invoke(main, ["audit", str(hostile)])
+
+    assert result.exit_code == 3
+    assert "fhfix: not handled: a.yml: takes too long to be read; exclude it\n" in result.stderr
 
 
 def _ended() -> bool:

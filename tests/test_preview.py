@@ -325,3 +325,11 @@ def test_what_was_written_is_told_with_the_lines_of_what_is_there_now() -> None:
 
     assert made.taken[0].finding.cure == replace(fix, effects=("f.yml:3 starts it",))
     assert made.left[0].finding.cure == Blocked("line 3: it sleeps", "mend f.yml:2")
+
+
+def test_where_nothing_can_be_changed_no_command_to_change_it_is_offered() -> None:
+    blocked = Reported(
+        examples.SILENT, Finding(".github/workflows/ci.yml", Span(0, 0), "m", Blocked("because", "look"))
+    )
+
+    assert "Next" not in shown(Plan({}, (), (blocked,)))

@@ -70,6 +70,18 @@ def test_a_fault_or_a_file_that_cannot_be_read_is_an_error() -> None:
     ]
 
 
+def test_files_that_are_left_out_for_one_reason_are_one_annotation() -> None:
+    generated = [FileError(f"{name}.yml", f"generated (by {name})", "change what makes it") for name in "abcde"]
+    report = Report((), (), (*generated, FileError("f.yml", "not YAML", "look")))
+
+    lines = annotate(report, examples.read, "below").splitlines()
+
+    assert [line.rpartition("::")[2] for line in lines] == [
+        "5 files: generated; change what makes it (a.yml, b.yml, c.yml and 2 more)",
+        "f.yml: not YAML; look",
+    ]
+
+
 def test_the_same_in_many_places_is_one_annotation_and_ten_are_enough_the_worst_first() -> None:
     silent, outdated, *_ = examples.findings(*examples.sources())
     places = [replace(outdated, apart=str(number)) for number in range(3)]

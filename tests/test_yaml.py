@@ -268,6 +268,16 @@ def test_a_new_job_is_waited_for_by_those_that_wait_for_its_model(needs: str, af
     assert result.index("new:") < result.index("gate:")
 
 
+def test_a_new_job_that_waits_for_all_others_stands_below_them() -> None:
+    text = "jobs:\n  a:\n    steps: []\n  b:\n    steps: []\n  deploy:\n    needs: [a, b]\n    steps: []\n"
+    workflow = Workflow.parse(Source(".github/workflows/f.yml", text))
+    job = {"needs": Flow(("a", "b", "deploy")), "steps": [{"run": ScriptText.of("y")}]}
+
+    result = made(workflow, workflow.add_job("notify", job, gates=False))
+
+    assert result.index("deploy:") < result.index("notify:")
+
+
 @pytest.mark.parametrize(
     ("on", "after"), [("push", "[push, x]"), ("[push]", "[push, x]"), ("\n  push:", "\n  push:\n  x:")]
 )

@@ -148,7 +148,7 @@ def _summary(audit: Audit) -> str:
 
 
 def _overview(audit: Audit) -> list[str]:
-    rows = ["| task | priority | criteria met | findings | hours by hand for what is open |", "|---|---|---|---|---|"]
+    rows = ["| task | priority | criteria met | findings | hours left |", "|---|---|---|---|---|"]
     for task in _tasks(audit.criteria):
         own = [criterion for criterion in _of(task, audit.criteria) if criterion.state is not State.NOT_APPLICABLE]
         left = sum(len(criterion.left) for criterion in own)
@@ -209,8 +209,10 @@ def _box(criterion: Criterion, after: State | None, listed: int) -> str:
     how = "see below for what is missing"
     if after is State.MET:
         how = "`fhfix apply` mends that"
+    elif after is State.UNKNOWN:
+        how = "`fhfix apply` mends that, as far as could be looked at"
     elif after is State.HALF and criterion.state is State.OPEN:
-        how = "`fhfix apply` mends the half of that"
+        how = "`fhfix apply` mends half of that"
     if listed < count:
         how = f"{count - listed} left out here" + (f"; {how}" if listed else "")
     half = f"half, since {words(criterion.why)}; " if criterion.state is State.HALF else ""

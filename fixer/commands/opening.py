@@ -17,6 +17,7 @@ from fixer.documents import KINDS, kind_of
 from fixer.model import Level, Plan, Profile, Report, Tier, listed
 from fixer.repository import Repository
 from fixer.session import NoSuchPathError, Session, SessionError, open_session, repository_at
+from fixer.show.groups import not_handled
 from fixer.show.output import Refusal, say
 from fixer.show.visible import visible
 
@@ -143,9 +144,9 @@ def _usage_error(error: SessionError) -> click.UsageError:
 
 
 def say_problems(made: Report | Plan) -> None:
-    """One line each on stderr: what could not be handled, and what to do."""
-    for problem in made.problems:
-        say(f"not handled: {problem}")
+    """One line for each reason on stderr: what could not be handled, and what to do."""
+    for alike in not_handled(made.problems):
+        say(f"not handled: {alike}")
     for fault in made.faults:
         where = f"{fault.path}: " if fault.path else ""
         say(f"FAULT in {fault.rule_id}: {where}{fault.what}; its work was dropped, please report this")

@@ -266,7 +266,7 @@ class Asking:
         single = [rule for rule in single if rule.id in facts]
 
         def ask(share: frozenset[str]) -> tuple[_Answers, dict[str, FileError], dict[tuple[str, str], Fault]]:
-            """What a forked process does: its share of the documents, for every rule about single documents."""
+            """What each process does: its share of the documents, for every rule about single documents."""
             part = repository.restricted_to(share)
             for rule in single:
                 for _ in self._asked(rule, part):
@@ -274,8 +274,8 @@ class Asking:
             answers = {key: findings for key, (_, findings) in self.answers.items() if key[1]}
             return answers, self.problems, self.faults
 
-        shares = [frozenset(paths[number::processes]) for number in range(processes)]
-        for said in in_processes(ask, shares):
+        own, *others = [frozenset(paths[number::processes]) for number in range(processes)]
+        for said in in_processes(ask, others, meanwhile=lambda: ask(own)):
             if said is None:
                 continue  # its process died: the rules are asked once more, in their turn
             answers, problems, faults = said

@@ -357,8 +357,16 @@ def _second_readings(sources: Sequence[Source]) -> list[str]:
         return _side_by_side(sources)
     shares = [sources[number::processes] for number in range(processes)]
     found = [""] * len(sources)
-    for number, share in enumerate(in_processes(lambda share: [*map(_second_reading, share)], shares)):
-        found[number::processes] = share or [*map(_second_reading, shares[number])]
+
+    def read(number: int) -> list[str]:
+        return [*map(_second_reading, shares[number])]
+
+    def keep(number: int, said: list[str] | None) -> None:
+        found[number::processes] = read(number) if said is None else said  # None: its process died
+
+    others = range(1, processes)
+    for number, said in zip(others, in_processes(read, others, meanwhile=lambda: keep(0, read(0))), strict=True):
+        keep(number, said)
     return found
 
 

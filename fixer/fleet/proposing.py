@@ -15,12 +15,14 @@ from fixer.audit.needed import needed
 from fixer.disk import write_all
 from fixer.fleet.clones import Clone, found, opened
 from fixer.fleet.locks import LockError
+from fixer.fleet.looked import troubles
 from fixer.fleet.looking import How
 from fixer.fleet.sources import Target
 from fixer.fleet.standing import Standing
 from fixer.forge.git import Git, GitError, Remote
 from fixer.forge.github import GitHub, GitHubError, Slug
 from fixer.forge.proposal import ProposalError, Verified, Wish, propose
+from fixer.model import FileError
 from fixer.records import record
 from fixer.session import SessionError
 
@@ -117,7 +119,7 @@ def proposed(job: Job) -> Answer:
         return Answer(Standing(name, state, error.url, why=str(error)), error.wait, error.passing)
     except GitError as error:
         return Answer(Standing(name, "failed", why=str(error)), passing=not error.final)
-    except LockError as error:
+    except (FileError, LockError) as error:
         return Answer(Standing(name, "failed", why=str(error)))
     except SessionError as error:
         return Answer(Standing(name, "failed", why="; ".join(error.errors)))
@@ -147,9 +149,11 @@ def _proposed(job: Job, how: How, clone: Clone, remote: Remote) -> Standing:
     verified = Verified(session.criteria(plan) if plan.files else (), before, after)
     hub = _client(job)
     made = propose(clone.root, plan, verified, wish, {}, hub=hub)
+    not_handled = [f"not handled: {trouble}" for trouble in troubles(plan)]
     if made.action == "nothing":
-        return Standing(job.target.name, "nothing", why="no fix is left to make")
-    return Standing(job.target.name, "open", made.url, made.number, made.node, made.commit, "; ".join(made.notes))
+        return Standing(job.target.name, "nothing", why="; ".join(["no fix is left to make", *not_handled]))
+    why = "; ".join([*made.notes, *not_handled])
+    return Standing(job.target.name, "open", made.url, made.number, made.node, made.commit, why)
 
 
 def closed(job: Job) -> Answer:

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 
 from fixer.model import Fix, Level, Report
-from fixer.show.groups import Group, grouped
+from fixer.show.groups import Group, grouped, not_handled
 from fixer.show.place import Read, place_of, places_of, source_of
 
 MOST = 10
@@ -73,8 +73,8 @@ def _rest(number: int, groups: Sequence[Group], elsewhere: str) -> str:
 def _trouble(report: Report) -> Iterator[str]:
     for fault in report.faults:
         yield command("error", {"title": f"fhfix fault in {fault.rule_id}", "file": fault.path}, fault.what)
-    for problem in report.problems:
-        yield command("error", {"title": "fhfix: not handled", "file": problem.path}, str(problem))
+    for alike in not_handled(report.problems):
+        yield command("error", {"title": "fhfix: not handled", "file": alike.path}, str(alike))
 
 
 def command(name: str, properties: dict[str, str | int], message: str) -> str:

@@ -5,9 +5,12 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from typing import NamedTuple
 
-from fixer.model import Blocked, Fix, Level, Reported, Rule, Tier
+from fixer.model import Blocked, FileError, Fix, Level, Reported, Rule, Tier
 from fixer.selection import answer, group_id
 from fixer.tasks import task_of
+
+MESSAGES = 3
+"""How many different messages of a group are shown unless all are asked for."""
 
 
 class Group(NamedTuple):
@@ -85,6 +88,39 @@ def _group(members: Sequence[Reported], numbers: Iterable[int], along: Iterable[
     cure = first.finding.cure
     tier = cure.tier if isinstance(cure, Fix) else None
     return Group(group_id(first), first.rule, answer(first)[1], tier, tuple(members), tuple(numbers), tuple(along))
+
+
+class NotHandled(NamedTuple):
+    """Files that could not be handled for one reason."""
+
+    problems: tuple[FileError, ...]
+
+    @property
+    def path(self) -> str:
+        return self.problems[0].path
+
+    def __str__(self) -> str:
+        """One file as it says itself; several by their number, and the first of them."""
+        first, *others = self.problems
+        if not others:
+            return str(first)
+        advice = f"; {first.advice}" if first.advice else ""
+        more = f" and {len(others) - 2} more" if len(others) > 2 else ""
+        named = ", ".join(problem.path for problem in self.problems[:3])
+        return f"{len(self.problems)} files: {_kind(first)}{advice} ({named}{more})"
+
+
+def not_handled(problems: Iterable[FileError]) -> list[NotHandled]:
+    """In the order in which each reason is met first."""
+    found: dict[tuple[str, str], list[FileError]] = {}
+    for problem in problems:
+        found.setdefault((_kind(problem), problem.advice), []).append(problem)
+    return [NotHandled(tuple(alike)) for alike in found.values()]
+
+
+def _kind(problem: FileError) -> str:
+    """The reason without what differs from file to file, such as who generated it."""
+    return problem.reason.partition(" (")[0]
 
 
 def places(group: Group) -> str:

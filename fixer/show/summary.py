@@ -8,12 +8,12 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from fixer.model import Blocked, Fix, Level, Report
-from fixer.show.groups import Group, grouped
+from fixer.show.groups import MESSAGES, Group, grouped, not_handled
 from fixer.show.looked_at import looked_at
 from fixer.show.markdown import cell, code, fenced, fitting, length, words
 from fixer.show.overview import Overview, overview
 from fixer.show.place import Read, places_of
-from fixer.show.text import MESSAGES, summary
+from fixer.show.text import summary
 from fixer.show.words import Once
 
 LONGEST = 250_000
@@ -89,8 +89,7 @@ def _trouble(report: Report) -> Iterator[str]:
         yield from ("", "#### Not handled", "")
     for fault in report.faults:
         yield f"* fault in `{fault.rule_id}`: {_plain(f'{fault.path} {fault.what}')}"
-    for problem in report.problems:
-        yield f"* {_plain(str(problem))}"
+    yield from (f"* {_plain(str(alike))}" for alike in not_handled(report.problems))
 
 
 def _plain(text: str) -> str:

@@ -73,7 +73,7 @@ def first_screen(plan: Plan, seen: Overview, console: Console, command: str, cho
     if seen.todo:
         _heading(console, "A person must")
     _listed(console, seen.todo)
-    if command:
+    if command and (seen.groups or seen.config):
         _heading(console, "Next")
         _commands(console, seen, command, chosen)
     console.print()
@@ -123,10 +123,10 @@ def _one_line(console: Console, line: Text) -> None:
 def _commands(console: Console, seen: Overview, command: str, chosen: str) -> None:
     """Not wrapped: they are to be copied."""
     this = f"{command} {chosen}".rstrip()
-    offers = [(f"{this} --dry-run -v", "every changed line")]
-    if chosen:
+    offers = [(f"{this} --dry-run -v", "every changed line")] if seen.groups else []
+    if seen.groups and chosen:
         offers.append((this, "these; `fhfix undo` takes them back"))
-    else:
+    elif seen.groups:
         if seen.worst:
             names = ",".join(group.name for group in seen.worst)
             offers.append((f"{command} --only {names}", "only the most serious"))
