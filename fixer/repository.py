@@ -13,7 +13,6 @@ import fnmatch
 import os
 import re
 import subprocess
-from bisect import bisect_left, bisect_right
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from functools import cached_property
@@ -22,7 +21,8 @@ from typing import Any, NamedTuple, Protocol, Self, TypeVar, cast
 
 from fixer import disk
 from fixer.budget import another_file
-from fixer.documents import MARKS, SUFFIXES, document_type, kind_of, name_of, suffix_of
+from fixer.documents import document_type, kind_of, name_of, suffix_of
+from fixer.listing import Listing
 from fixer.model import Document, FileError, Source
 from fixer.surroundings import inherited
 
@@ -44,8 +44,6 @@ _GENERATED_HEAD = re.compile(
 _DO_NOT_EDIT = re.compile(r"\bdo not (directly |manually )?(edit|modify|change)|\bdon't edit", re.IGNORECASE)
 _HEAD_LINES = 15
 _OF_THE_DISK = ("_listed", "_on_disk", "_environments", "origin")
-_OF_THE_LISTING = ("_files", "_names", "_folders", "_by_name", "_by_suffix", "_in_lower_case", "_paths_by_kind")
-"""What has been found out about the files that are there, and stays true where only their texts change."""
 _TEMPLATE = re.compile(r"\{%|<%")
 """Marks of templates that stand in no file of a kind that is read, unless it is a template itself."""
 _CLOSED_FOLDER = re.compile(r"^warning: could not open directory '(.*)': (.*)$", re.MULTILINE)
@@ -95,7 +93,7 @@ class _Made(NamedTuple):
     sound: bool = True
 
 
-class _Listing(NamedTuple):
+class _Listed(NamedTuple):
     """Every path that git or the disk shows, those of them that are gone, and the folders that cannot be listed."""
 
     names: list[str]
@@ -165,8 +163,8 @@ class Repository:
         """
         sources = {path: made if isinstance(made, Source) else made.source for path, made in changed.items()}
         after = Repository(self.root, {**self._overlay, **sources}, self.only, self.bring)
-        added = any(path not in self._names for path in changed)
-        touched = set(changed).union(*(_answered_by(path) for path in changed if path not in self._names))
+        added = [path for path in changed if path not in self._listing.names]
+        touched = set(changed).union(*map(_answered_by, added))
         after._made = {
             key: made if made.asked.isdisjoint(touched) else made._replace(sound=False)
             for key, made in self._made.items()
@@ -176,7 +174,7 @@ class Repository:
         after._sources = {p: s for p, s in self._sources.items() if p not in changed}
         after._parsed = {key: found for key, found in self._parsed.items() if key[0] not in changed}
         after._told = self._told
-        kept = _OF_THE_DISK if added else (*_OF_THE_DISK, *_OF_THE_LISTING)
+        kept = _OF_THE_DISK if added else (*_OF_THE_DISK, "_listing")
         after.__dict__.update({name: self.__dict__[name] for name in kept if name in self.__dict__})
         after._ignored = self._ignored
         return after
@@ -205,6 +203,7 @@ class Repository:
         for key in [key for key, made in self._made.items() if _TOLD in made.asked]:
             del self._made[key]
             self._facts.pop(key, None)
+        _ = self._listing  # made once for both
         picture = copy.copy(self)
         picture._told = {**self._told, type(fact): fact}
         return picture
@@ -216,7 +215,7 @@ class Repository:
     # -- files --------------------------------------------------------------------------------------------------
 
     @cached_property
-    def _listed(self) -> _Listing:
+    def _listed(self) -> _Listed:
         listed = _git_files(self.root)
         return _walk(self.root) if listed is None else listed
 
@@ -248,7 +247,7 @@ class Repository:
     @cached_property
     def left_out(self) -> dict[str, int]:
         """How many files of known kinds do not count, by why; within `only`. Folders that git ignores are one each."""
-        others = [path for path in self._listed.names if path not in self._names and self.in_scope(path)]
+        others = [path for path in self._listed.names if path not in self._listing.names and self.in_scope(path)]
         reasons = Counter(self.why_left_out(path) for path in others if kind_of(path))
         for path in _ignored_by_git(self.root):
             if is_vendored(path) or not self.in_scope(path):
@@ -262,7 +261,7 @@ class Repository:
 
     def all_names(self) -> tuple[str, ...]:
         """Every path that git or the disk shows, also those that do not count, and what git ignores."""
-        return (*self._listed.names, *self._files, *_ignored_by_git(self.root))
+        return (*self._listed.names, *self._listing.files, *_ignored_by_git(self.root))
 
     @property
     def unlisted(self) -> tuple[FileError, ...]:
@@ -277,16 +276,12 @@ class Repository:
     def files(self) -> tuple[str, ...]:
         """Every path that counts, sorted."""
         self._note(_LISTING)
-        return self._files
+        return self._listing.files
 
     @cached_property
-    def _files(self) -> tuple[str, ...]:
+    def _listing(self) -> Listing:
         added = self._overlay.keys() - self._on_disk
-        return tuple(sorted((*self._on_disk, *added))) if added else self._on_disk
-
-    @cached_property
-    def _names(self) -> frozenset[str]:
-        return frozenset(self._files)
+        return Listing(tuple(sorted((*self._on_disk, *added))) if added else self._on_disk)
 
     def _note(self, path: str) -> None:
         """Remembers, for the fact that is being made, what it rests on."""
@@ -300,34 +295,17 @@ class Repository:
 
     def exists(self, path: str) -> bool:
         self._note(_of_path(path))
-        return path in self._names
+        return path in self._listing.names
 
     def has_folder(self, path: str) -> bool:
         """Whether a file that counts stands below this folder."""
         self._note(f"{path}/")
-        return path in self._folders
-
-    @cached_property
-    def _folders(self) -> frozenset[str]:
-        found: set[str] = set()
-        for path in self._files:
-            folder = path.rpartition("/")[0]
-            while folder and folder not in found:
-                found.add(folder)
-                folder = folder.rpartition("/")[0]
-        return frozenset(found)
+        return path in self._listing.folders
 
     def named(self, name: str) -> tuple[str, ...]:
         """Every path whose last part is this name."""
         self._note(_of_name(name))
-        return self._by_name.get(name, ())
-
-    @cached_property
-    def _by_name(self) -> dict[str, tuple[str, ...]]:
-        found: dict[str, list[str]] = {}
-        for path in self._files:
-            found.setdefault(path.rpartition("/")[2], []).append(path)
-        return {name: tuple(paths) for name, paths in found.items()}
+        return tuple(self._listing.named(name))
 
     def ending(self, *suffixes: str) -> tuple[str, ...]:
         """Every path with one of these suffixes, such as `.py`, in whatever case, sorted; an empty one stands for names
@@ -337,38 +315,19 @@ class Repository:
 
     def _ending(self, suffix: str) -> tuple[str, ...]:
         self._note(_of_suffix(suffix))
-        return self._by_suffix.get(suffix, ())
-
-    @cached_property
-    def _by_suffix(self) -> dict[str, tuple[str, ...]]:
-        found: dict[str, list[str]] = {}
-        for path in self._files:
-            found.setdefault(suffix_of(path), []).append(path)
-        return {suffix: tuple(paths) for suffix, paths in found.items()}
+        return tuple(self._listing.ending(suffix))
 
     def below(self, folder: str) -> tuple[str, ...]:
         """Every path in a folder or in folders of it, sorted; all of them for the top."""
         if not folder:
             return self.files
         self._note(f"{folder}/")
-        return self._beginning(f"{folder}/")
-
-    def _beginning(self, start: str) -> tuple[str, ...]:
-        first = bisect_left(self._files, start)
-        end = bisect_right(self._files, start, first, key=lambda path: path[: len(start)])
-        return self._files[first:end]
+        return self._listing.beginning(f"{folder}/")
 
     def holding(self, text: str) -> Iterator[str]:
         """Every path in which a text stands, in whatever case, sorted; it is given in lower case."""
         self._note(_LISTING)
-        return self._holding(text)
-
-    def _holding(self, text: str) -> Iterator[str]:
-        return (path for path, plain in zip(self._files, self._in_lower_case, strict=True) if text in plain)
-
-    @cached_property
-    def _in_lower_case(self) -> list[str]:
-        return [path.lower() for path in self._files]
+        return self._listing.holding(text)
 
     def glob(self, *patterns: str) -> Iterator[str]:
         """Paths that match a shell pattern; `*` also crosses `/`, so `*Dockerfile` finds it in every folder."""
@@ -378,7 +337,8 @@ class Repository:
         return (path for path in candidates if matches(path))
 
     def _candidates(self, pattern: str) -> tuple[str, ...]:
-        """The paths that a shell pattern may match, by what stands before its first and behind its last wildcard."""
+        """The paths that a shell pattern may match, by what stands before its first and behind its last wildcard, else
+        by the longest text between two."""
         first, *others = _WILDCARD.split(pattern)
         last = others[-1] if others else first
         if "/" in last or not others:
@@ -386,7 +346,9 @@ class Repository:
         if "." in last:
             return self._ending(suffix_of(last))
         self._note(_LISTING)
-        return self._beginning(first)
+        if first:
+            return self._listing.beginning(first)
+        return tuple(self._listing.holding(max(others, key=len).lower()))
 
     def read(self, path: str) -> Source:
         """Raises FileError for a file that is missing, a link, unreadable, binary, huge, or not UTF-8."""
@@ -478,14 +440,6 @@ class Repository:
             raise found
         return cast("D", found)
 
-    @cached_property
-    def _paths_by_kind(self) -> dict[str, list[str]]:
-        found: dict[str, list[str]] = {}
-        marked = {path for mark in MARKS for path in self._holding(mark)}
-        for path in sorted(marked.union(*(self._by_suffix.get(suffix, ()) for suffix in SUFFIXES))):
-            found.setdefault(kind_of(path), []).append(path)
-        return found
-
     def looked_at(self) -> tuple[str, ...]:
         """The files within `only` whose text somebody has read, sorted."""
         read = {path for path, source in self._sources.items() if isinstance(source, Source)}
@@ -503,7 +457,7 @@ class Repository:
         `wanted` tells by the text which ones are worth parsing.
         """
         self._note(_of_kind(name_of(kind)))
-        for path in self._paths_by_kind.get(name_of(kind), ()):
+        for path in self._listing.by_kind.get(name_of(kind), ()):
             try:
                 if wanted is None or wanted(self.read(path)):
                     yield cast("D", self.document(path))
@@ -512,7 +466,7 @@ class Repository:
 
     def paths_of(self, kind: type[Document]) -> Iterator[str]:
         """Paths within `only` whose document type is this."""
-        paths = self._paths_by_kind.get(name_of(kind), ())
+        paths = self._listing.by_kind.get(name_of(kind), ())
         return (p for p in paths if self.in_scope(p) and (self._share is None or p in self._share))
 
     def in_scope(self, path: str) -> bool:
@@ -602,7 +556,7 @@ def find_root(path: Path) -> Path:
     return next((each for each in upwards if os.path.exists(each / ".git")), without_git)
 
 
-def _git_files(root: Path) -> _Listing | None:
+def _git_files(root: Path) -> _Listed | None:
     """None where there is no git. Raises FileError where git refuses: which files it ignores is not known then."""
     if not os.path.exists(root / ".git"):
         return None
@@ -619,7 +573,7 @@ def _git_files(root: Path) -> _Listing | None:
         doubtful = tags.get("R", set()) | tags.get("S", set())
         gone = {name for name in doubtful if not _is_there(f"{root}/{name}")}
         names = sorted(set().union(*tags.values()) - {""})
-        return _Listing(
+        return _Listed(
             names, gone, [_unlisted(match[1].rstrip("/"), match[2]) for match in _CLOSED_FOLDER.finditer(said)]
         )
     if "not a git repository" in said:  # what a .git file names may have stayed behind, as with a copied submodule
@@ -659,7 +613,7 @@ def _git(root: Path, *arguments: str, given: bytes = b"") -> subprocess.Complete
     return subprocess.run(command, input=given, capture_output=True, env={**inherited(), "LC_ALL": "C"}, check=False)
 
 
-def _walk(root: Path) -> _Listing:
+def _walk(root: Path) -> _Listed:
     found: list[str] = []
     closed: list[OSError] = []
     for folder, folders, names in os.walk(root, onerror=closed.append):
@@ -667,7 +621,7 @@ def _walk(root: Path) -> _Listing:
         prefix = "" if inside == "." else inside + "/"
         folders[:] = [f for f in folders if not is_vendored(f"{prefix}{f}/") and not os.path.islink(f"{folder}/{f}")]
         found.extend(prefix + name for name in names)
-    return _Listing(found, set(), [_unlisted(_below(root, e.filename), e.strerror or "") for e in closed])
+    return _Listed(found, set(), [_unlisted(_below(root, e.filename), e.strerror or "") for e in closed])
 
 
 def _below(root: Path, folder: str) -> str:
