@@ -268,6 +268,16 @@ def test_a_new_job_is_waited_for_by_those_that_wait_for_its_model(needs: str, af
     assert result.index("new:") < result.index("gate:")
 
 
+def test_a_new_job_that_waits_for_all_others_stands_below_them() -> None:
+    text = "jobs:\n  a:\n    steps: []\n  b:\n    steps: []\n  deploy:\n    needs: [a, b]\n    steps: []\n"
+    workflow = Workflow.parse(Source(".github/workflows/f.yml", text))
+    job = {"needs": Flow(("a", "b", "deploy")), "steps": [{"run": ScriptText.of("y")}]}
+
+    result = made(workflow, workflow.add_job("notify", job, gates=False))
+
+    assert result.index("deploy:") < result.index("notify:")
+
+
 @pytest.mark.parametrize(
     ("on", "after"), [("push", "[push, x]"), ("[push]", "[push, x]"), ("\n  push:", "\n  push:\n  x:")]
 )
@@ -480,6 +490,14 @@ def test_a_block_with_an_indicator_stays_one(before: str, after: str) -> None:
 
 def test_the_second_reader_takes_a_tab_before_a_comment() -> None:
     assert second_reading(Source("a.yml", "on: push\t# why\nx: |\n  a\t# b\n")) == ""
+
+
+@pytest.mark.parametrize(
+    "value", ["!Sub a-${B}", "!GetAtt [A, B]", "!reset null", "{a: !If [x, {b: !Ref c}]}", "!x {y: 1}"]
+)
+def test_the_second_reader_takes_values_with_tags(value: str) -> None:
+    """As templates of CloudFormation and compose files have them."""
+    assert second_reading(Source("a.yml", f"k: {value}\n")) == ""
 
 
 # -- what says nothing, and what is of another type ---------------------------------------------------------------

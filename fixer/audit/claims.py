@@ -57,6 +57,7 @@ _RUN_LINE = re.compile(
 )
 # What a report says is still to be done, or was wrong, claims nothing.
 _HEADING = re.compile(r"#|\s*[^a-z]{6,}$|\s*\*\*[^*]+\*\*:?\s*$|\s*[-*•] [^`:]{1,40}:\s*$")
+_DEEPEST = 7  # what is none of Markdown's six levels
 _WISHED = re.compile(
     r"(?i)next steps?|to-?dos?\b|future|pending|planned|recommend|roadmap|remaining|improvements|"
     r"\bbugs?\b|known issues|\brisks?\b|limitations|\b(?:long|medium|short)[- ]term|next (?:week|month|quarter|year)"
@@ -110,13 +111,19 @@ def claims(repository: Repository, reports: Iterable[str], secrets: Iterable[str
 
 
 def _wishes(lines: Sequence[str]) -> set[int]:
-    """The numbers of the lines that speak of what is to come, or of what was wrong."""
+    """The numbers of the lines that speak of what is to come, of what is missing, or of what was wrong; what stands
+    below such a heading does, down to the next one of its level."""
     found = set()
-    wished = False
+    below = _DEEPEST + 1  # the level of the heading that says so
+    fenced = False
     for number, line in enumerate(lines, 1):
-        if _HEADING.match(line):
-            wished = _WISHED.search(line) is not None
-        if wished or _OPEN.search(line):
+        fenced ^= line.lstrip().startswith("```")
+        heading = None if fenced else _HEADING.match(line)
+        if heading is not None:
+            level = len(line) - len(line.lstrip("#")) or _DEEPEST
+            if level <= below:
+                below = level if _WISHED.search(line) or _OPEN.search(line) else _DEEPEST + 1
+        if below <= _DEEPEST or _OPEN.search(line):
             found.add(number)
     return found
 

@@ -18,6 +18,7 @@ from fixer.languages.tables import natural
 from fixer.project.packages import PythonPackages
 from fixer.records import entity, record
 from fixer.runtime.picture import Runtime
+from fixer.runtime.settings import IS_DJANGOS
 
 if TYPE_CHECKING:
     from fixer.django.project import DjangoProject
@@ -44,9 +45,6 @@ _OF_ORIGIN = {"systemd": "service", "supervisor": "service"} | dict.fromkeys(
 )
 _NOT_DEPLOYED = ("workflow", "script")
 _MAKES = re.compile(r"get_[aw]sgi_application\(")
-_IS_DJANGOS = re.compile(
-    r"^\s*(from|import)\s+(django|channels)\b|get_[aw]sgi_application|DJANGO_SETTINGS", re.MULTILINE
-)
 _ASIDE = re.compile(
     r"(^|[/._-])(tests?|testing|dev|devel|development|local|e2e|ci|examples?|docs?)([/._-]|$)", re.IGNORECASE
 )
@@ -204,6 +202,9 @@ class Applications:
         tops = [module for module in own if any(module.path == f"{below}{_path_of(name)}" for name in started if name)]
         if tops:
             return tuple(tops)
+        handlers = [module for module in own if _handles_events(module)]
+        if handlers and not any(_is_module(module.path, name) for module in own for name in started if name):
+            return tuple(handlers)
         names = list(started)
         for settings in project.chain(project.production_path):
             for name in ("WSGI_APPLICATION", "ASGI_APPLICATION"):
@@ -212,6 +213,15 @@ class Applications:
         named = [module for module in own if any(_is_module(module.path, name) for name in names if name)]
         kinds = [module.path.rpartition("/")[2] for module in own]
         return tuple(named or (own if len(set(kinds)) == len(kinds) else ()))
+
+
+def _handles_events(module: PythonModule) -> bool:
+    """Whether it has what AWS Lambda calls: `def handler(event, context)`.
+
+    https://docs.aws.amazon.com/lambda/latest/dg/python-handler.html
+    """
+    functions = (each for each in module.tree.body if isinstance(each, ast.FunctionDef))
+    return any([arg.arg for arg in each.args.args] == ["event", "context"] for each in functions)
 
 
 def _is_module(path: str, name: str) -> bool:
@@ -346,9 +356,9 @@ def _serves_django(repository: Repository, started: Started, application: str) -
     tail = module.replace(".", "/") + ".py"
     own = posixpath.normpath(posixpath.join(started.folder or "", tail))
     if started.folder is not None and repository.exists(own):
-        return _IS_DJANGOS.search(repository.text(own)) is not None
+        return IS_DJANGOS.search(repository.text(own)) is not None
     named = repository.named(posixpath.basename(tail))
     found = [path for path in named if f"/{path}".endswith(f"/{tail}")]
     if not found:
         return "sgi" in module or "." in module
-    return any(_IS_DJANGOS.search(repository.text(path)) for path in found)
+    return any(IS_DJANGOS.search(repository.text(path)) for path in found)

@@ -460,6 +460,12 @@ class DjangoCI:
         return {name: values[0] for name, values in given.items() if all(each == values[0] for each in values)}
 
     @cached_property
+    def _of_services(self) -> frozenset[str]:
+        """The variables of the job that its services are made with: `${{ env.POSTGRES_DB }}`."""
+        services = self.job.data.get("services") if self.job is not None else None
+        return frozenset(read.name for read in reads_below(services) if read.context == "env")
+
+    @cached_property
     def _of_step(self) -> Plain:
         """What of it cannot stand in the variables of a job: these know no `env`, no `job` and no `steps`."""
         return {name: value for name, value in self._of_test.items() if reads_of_steps(value)}
@@ -506,7 +512,7 @@ class DjangoCI:
             name: value
             for name, value in given.items()
             if opaque
-            or name in reads | self.mentioned
+            or name in reads | self.mentioned | self._of_services
             or _READ_BY_OTHERS.match(name)
             or re.search(rf"\b{re.escape(name)}\b", setup.text)
         }
@@ -598,6 +604,10 @@ def _why_no_job(
         for step in workflow.steps:
             if step.job is not None and _may_install(step, actions, project, packages):
                 return f"job {step.job.id} leaves what it does to {step.action}, and no other job installs the project"
+        for job in workflow.jobs.values():
+            called = str(job.data.get("uses", "")).partition("@")[0]
+            if called and not called.startswith("./"):
+                return f"job {job.id} leaves what it does to {called}, and no other job installs the project"
     return "no job that judges every change runs the tests of the project, or installs its packages"
 
 

@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Collection, Iterable, Sequence
-from typing import Any
+from collections.abc import Collection, Iterable, Iterator, Sequence
 
 from fixer.audit.criteria import Criterion, State
 from fixer.audit.needed import PROVIDED, Needed
@@ -12,7 +11,9 @@ from fixer.documents import document_type, kind_of
 from fixer.forge.git import Commit, Content
 from fixer.model import Blocked, FileChange, FileError, Fix, Plan, Reported, Source, Tier
 from fixer.records import record
+from fixer.show.groups import MESSAGES, Group, grouped
 from fixer.show.markdown import code, fitting, length, words
+from fixer.show.place import written
 from fixer.show.visible import visible
 from fixer.show.words import TIER_WORDS
 from fixer.tasks import Task, task_of
@@ -150,10 +151,11 @@ def body_of(
     needed_after: Sequence[Needed] = (),
     asked: Iterable[str] = (),
 ) -> str:
-    """Our part of the text, between its marks. `criteria` speak of the tree after the plan.
+    """Our part of the text, between its marks. `criteria` and lines are of the tree after the plan.
 
     Who has a minute reads what is to be done and what wants a look; safe fixes are folded away beside those.
     """
+    plan = written(plan)
     fixes = [reported.finding.cure for reported in plan.taken if isinstance(reported.finding.cure, Fix)]
     head = [_counted(plan, fixes), ""]
     for tier in Tier:
@@ -200,29 +202,33 @@ def _counted(plan: Plan, fixes: Sequence[Fix]) -> str:
 
 
 def _what(plan: Plan, tier: Tier) -> list[str]:
-    """A line for each kind of fix in a file, with all its places, by task."""
-    places: dict[tuple[Any, ...], list[int]] = {}
-    along: dict[tuple[Any, ...], list[Reported]] = {}
-    for index, reported in enumerate(plan.taken):
-        fix, finding = reported.finding.cure, reported.finding
-        if not isinstance(fix, Fix) or fix.tier is not tier:
-            continue
-        task = task_of(reported.rule)
-        key = (task.rank, task, finding.path, reported.rule.id, fix.title, finding.message)
-        line = _line(plan, index)
-        along.setdefault(key, []).extend(plan.along.get(index, ()))
-        places.setdefault(key, []).extend([line] if line else [])
+    """A line for each group of fixes, with all its places, by task; the worst first, of tasks, too."""
+    cures = [reported.finding.cure for reported in plan.taken]
+    numbers = [number for number, cure in enumerate(cures) if isinstance(cure, Fix) and cure.tier is tier]
+    along = {here: plan.along.get(number, ()) for here, number in enumerate(numbers)}
+    tasks: dict[Task, list[Group]] = {}
+    for group in grouped([plan.taken[number] for number in numbers], along):
+        tasks.setdefault(task_of(group.rule), []).append(group)
     lines: list[str] = []
-    current = None
-    for key, found in sorted(places.items(), key=lambda item: (item[0][0], item[0][2], min(item[1], default=0))):
-        _, task, path, rule_id, title, message = key
-        if task != current:
-            current = task
-            lines += [*([""] if lines else []), f"**{task.title}** ({task.id})", ""]
-        where = path + (f":{', '.join(map(str, sorted(found)))}" if found else "")
-        lines.append(f"* {code(where)} **{plain(title)}** ({tier}, `{rule_id}`): {plain(message)}")
-        lines += [f"  * also gone (`{gone.rule.id}`): {plain(gone.finding.message)}" for gone in along[key]]
+    for task, groups in tasks.items():
+        lines += [*([""] if lines else []), f"**{task.title}** ({task.id})", ""]
+        for group in groups:
+            lines += _entry(plan, group, [numbers[here] for here in group.numbers])
     return lines
+
+
+def _entry(plan: Plan, group: Group, numbers: Sequence[int]) -> Iterator[str]:
+    """What a group of fixes does, and why. `numbers` are their indexes in the plan."""
+    found: dict[str, set[int]] = {}
+    for number in numbers:
+        found.setdefault(plan.taken[number].finding.path, set()).update({_line(plan, number)} - {0})
+    where = "; ".join(
+        f"{path}:{', '.join(map(str, sorted(lines)))}" if lines else path for path, lines in found.items()
+    )
+    why = "; ".join(map(plain, group.messages[:MESSAGES]))
+    more = f", and {len(group.messages) - MESSAGES} more of the kind" if len(group.messages) > MESSAGES else ""
+    yield f"* {code(where)} **{plain(group.answer)}** ({group.tier}, `{group.rule.id}`): {why}{more}"
+    yield from (f"  * also gone (`{gone.rule.id}`): {plain(gone.finding.message)}" for gone in group.along)
 
 
 def _line(plan: Plan, index: int) -> int:

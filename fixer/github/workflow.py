@@ -425,7 +425,8 @@ class Workflow(Yaml):
         """Adds a job, and, if it `gates`, puts it into `needs:` of the jobs that gate on the others.
 
         A job gates on the others if it waits for `like`, or, where nothing waits for that one, if it waits for two
-        jobs or more and nothing waits for it (a `notify` at the end). The new job goes before the first of them.
+        jobs or more and nothing waits for it (a `notify` at the end). The new job goes before the first of them, or to
+        the end where it waits for one of them itself.
         """
         jobs = self.root.get("jobs")
         if jobs is None or not jobs.is_mapping or not jobs.value:
@@ -435,6 +436,9 @@ class Workflow(Yaml):
         final = self._gates(like)
         order = list(jobs.value)
         first = min((order.index(gate.id) for gate in final), default=len(order))
+        needs = job.get("needs")
+        if isinstance(needs, Flow) and set(order[first:]).intersection(needs.items):
+            first = len(order)
         place = {"after": order[first - 1]} if first else {"before": order[0]}
         parts = [self.add_key(jobs, job_id, job, comment=comment, **place)]
         if gates:

@@ -709,19 +709,20 @@ class PythonModule:
         above = [each for each in there if (each.module or "") < module]
         return self.insert_after(above[-1], code) if above else self._insert_import_before(there[0], code)
 
-    def add_sibling(self, name: str, *, alone: bool = False) -> Parts | None:
+    def add_sibling(self, name: str, *, alone: bool = False, last: bool = True) -> Parts | None:
         """Imports a module of the same package among the relative imports at the top; None where it cannot be told
-        where they stand. `alone`: each name has a line of its own."""
+        where they stand. `alone`: each name has a line of its own. `last`: nothing else is imported below them."""
         head = self._import_head()
         code = f"from . import {name}"
         near = [each for each in head if isinstance(each, ast.ImportFrom) and each.level == 1]
         far = [each for each in head if each not in near]
         if not head:
             return None
+        if not near and not last:
+            return None
         if not near:
-            last = far[-1]
-            is_above = isinstance(last, ast.ImportFrom) and last.level > 1
-            return self.insert_after(last, code, blank_lines=0 if is_above else 1)
+            is_above = isinstance(far[-1], ast.ImportFrom) and far[-1].level > 1
+            return self.insert_after(far[-1], code, blank_lines=0 if is_above else 1)
         if near[0].module:
             return self._insert_import_before(near[0], code)
         if not alone:

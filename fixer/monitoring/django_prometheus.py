@@ -20,10 +20,11 @@ _SUFFIXES = {"counter": ("_total",), "gauge": ("",), "histogram": ("_bucket", "_
 
 class Choice(NamedTuple):
     """The releases to ask for; `holds_back` is the release of Django that pip then takes where it would have taken a
-    newer one, empty where it takes the same."""
+    newer one, empty where it takes the same. `python` is the least for which there is such a Django."""
 
     release: Release
     holds_back: str = ""
+    python: tuple[int, ...] = ()
 
 
 def release_for(django: VersionRange | None) -> Choice | None:
@@ -33,7 +34,8 @@ def release_for(django: VersionRange | None) -> Choice | None:
             if _may_be_within(django, start, end):
                 release = Release(row["lowest"], tuple(row.get("without", ())), row.get("below", ""))
                 newer = django is None or not (django.exact or django.below) or django.below > _numbers(end)
-                return Choice(release, row.get("holds-back", "") if newer else "")
+                python = _numbers(row["python"]) if "python" in row else ()
+                return Choice(release, row.get("holds-back", "") if newer else "", python)
     return None
 
 

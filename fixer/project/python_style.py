@@ -32,6 +32,7 @@ class Gate(NamedTuple):
     is_typed: bool = False
     bans_relative: bool = False
     is_single_line: bool = False
+    has_below_local: bool = False
 
     def looks_for(self, code: str, path: str) -> bool:
         """Whether this linter would complain of `code` in a file, by its path from the folder of the gate."""
@@ -70,6 +71,11 @@ class Style(NamedTuple):
     def is_single_line(self) -> bool:
         """Whether each name that is imported has a line of its own."""
         return any(gate.is_single_line for _, gate in self.gates)
+
+    @property
+    def has_below_local(self) -> bool:
+        """Whether the imports have a section below those of the package itself."""
+        return any(gate.has_below_local for _, gate in self.gates)
 
     @property
     def bans_relative(self) -> bool:
@@ -178,14 +184,23 @@ def _ruff(table: Mapping[str, Any]) -> Gate:
     single = isort.get("force-single-line") is True
     tidy = mapping(lint.get("flake8-tidy-imports")).get("ban-relative-imports")
     width = natural(table.get("line-length")) or WIDTH
-    return Gate(width, selected, ignored, rows, excluded, lines, bans_relative=tidy == "all", is_single_line=single)
+    below = [str(each) for each in sequence(isort.get("section-order"))][-1:] not in ([], ["local-folder"])
+    return Gate(
+        width, selected, ignored, rows, excluded, lines,
+        bans_relative=tidy == "all", is_single_line=single, has_below_local=below,
+    )  # fmt: skip
 
 
 def _isort(table: Mapping[str, Any]) -> Gate:
     # https://pycqa.github.io/isort/docs/configuration/profiles.html
     said = str(table.get("force_single_line", table.get("profile") in ("google", "open_stack")))
+    sections = table.get("sections") or ()
+    named = sections.split(",") if isinstance(sections, str) else [str(each) for each in sequence(sections)]
     return Gate(
-        None, lines_after_imports=natural(table.get("lines_after_imports")), is_single_line=said.lower() == "true"
+        None,
+        lines_after_imports=natural(table.get("lines_after_imports")),
+        is_single_line=said.lower() == "true",
+        has_below_local=[each.strip() for each in named][-1:] not in ([], ["LOCALFOLDER"]),
     )
 
 

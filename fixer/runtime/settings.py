@@ -21,7 +21,10 @@ if TYPE_CHECKING:
 _APPLICATION = re.compile(r"[A-Za-z_][\w.]*(:[\w.()]+)?$")
 _SERVERS = frozenset(("gunicorn", "uvicorn", "daphne", "hypercorn", "granian", "waitress-serve", "uwsgi"))
 _WORKERS = frozenset(("celery", "dramatiq"))
-_SPEAKS = re.compile(r"\bdjango\b|DJANGO_SETTINGS_MODULE")
+IS_DJANGOS = re.compile(
+    r"^\s*(from|import)\s+(django|channels)\b|get_[aw]sgi_application|DJANGO_SETTINGS|django\.conf\b", re.MULTILINE
+)
+"""What a module says that is, or loads, an application of Django."""
 _TEST_CONFIGURATIONS = ("pytest.ini", "tox.ini", "setup.cfg", "pyproject.toml")
 _IN_CONFIGURATION = re.compile(r"^\s*DJANGO_SETTINGS_MODULE\s*=\s*[\"']?([\w.]+)", re.MULTILINE)
 
@@ -63,7 +66,7 @@ def _is_django(command: Started, environment: Environment, repository: Repositor
         )
     if name in _SERVERS or name in _WORKERS:
         files = list(_application_files(command, repository))
-        return any(_SPEAKS.search(repository.text(path)) for path in files) or (not files and name in _SERVERS)
+        return any(IS_DJANGOS.search(repository.text(path)) for path in files) or (not files and name in _SERVERS)
     if name.startswith("python") or name.endswith(".py"):
         script = next((word for word in command.argv if word.endswith(".py")), "")
         path = _file(script, command.folder, repository) if script else None

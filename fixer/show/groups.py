@@ -9,6 +9,9 @@ from fixer.model import Blocked, FileError, Fix, Level, Reported, Rule, Tier
 from fixer.selection import answer, group_id
 from fixer.tasks import task_of
 
+MESSAGES = 3
+"""How many different messages of a group are shown unless all are asked for."""
+
 
 class Group(NamedTuple):
     """Findings of one rule with one answer. `numbers` are their indexes in what was grouped; `along` are findings of

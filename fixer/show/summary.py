@@ -8,12 +8,12 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from fixer.model import Blocked, Fix, Level, Report
-from fixer.show.groups import Group, grouped, not_handled
+from fixer.show.groups import MESSAGES, Group, grouped, not_handled
 from fixer.show.looked_at import looked_at
 from fixer.show.markdown import cell, code, fenced, fitting, length, words
 from fixer.show.overview import Overview, overview
 from fixer.show.place import Read, places_of
-from fixer.show.text import MESSAGES, summary
+from fixer.show.text import summary
 from fixer.show.words import Once
 
 LONGEST = 250_000

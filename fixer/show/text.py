@@ -8,15 +8,13 @@ from collections.abc import Iterator
 import click
 
 from fixer.model import Blocked, Fix, Level, Report, Reported, Source, Span, Tier
-from fixer.show.groups import Group, grouped
+from fixer.show.groups import MESSAGES, Group, grouped
 from fixer.show.looked_at import looked_at
 from fixer.show.place import Read, place_of, places_of, source_of
 from fixer.show.visible import visible
 from fixer.show.words import Once, in_words, shortened
 
 COLOURS = {Level.ERROR: "red", Level.WARNING: "yellow", Level.NOTE: "blue"}
-MESSAGES = 3
-"""How many different messages of a group are shown unless all are asked for."""
 
 
 def text(

@@ -952,7 +952,7 @@ def test_words_of_a_repository_mention_nobody_and_are_no_markup(hub: FakeHub, cl
     assert "ask @<!-- -->octocat" in text
 
 
-def test_fixes_of_one_kind_in_a_file_share_a_line_and_those_to_look_at_come_first(hub: FakeHub, clone: Path) -> None:
+def test_fixes_of_one_kind_share_a_line_and_those_to_look_at_come_first(hub: FakeHub, clone: Path) -> None:
     plan = examples.plan()
 
     send(clone, Plan(plan.files, (*plan.taken, plan.taken[1])))
@@ -963,8 +963,8 @@ def test_fixes_of_one_kind_in_a_file_share_a_line_and_those_to_look_at_come_firs
         f"* `{DEPLOY}:7` **take a snapshot first** (review, `missing-predeploy-backup`)",
         "<details><summary>Safe fixes</summary>",
         "**Continuous integration** (D-009)",
-        f"* `{CI}:7` **move to v6** (safe, `outdated-action`)",
         f"* `{CI}:8` **let mypy fail the step** (safe, `silent-type-check`)",
+        f"* `{CI}:7` **move to v6** (safe, `outdated-action`)",
         "</details>",
     ]
 
@@ -987,10 +987,8 @@ def test_a_secret_that_a_fix_speaks_of_is_asked_for_once(hub: FakeHub, clone: Pa
 def test_a_thousand_fixes_fit_into_the_text_that_github_takes(hub: FakeHub, clone: Path) -> None:
     plan = examples.plan()
     first = plan.taken[0]
-    many = Plan(
-        plan.files,
-        tuple(replace(first, finding=replace(first.finding, message=f"type check {n} is silent")) for n in range(1200)),
-    )
+    findings = (Finding(CI, Span(0, 0), f"check {n} is silent", Fix(f"let check {n} fail")) for n in range(1200))
+    many = Plan(plan.files, tuple(replace(first, finding=finding) for finding in findings))
 
     send(clone, many, Wish(single_commit=True))
 

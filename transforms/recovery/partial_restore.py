@@ -179,21 +179,19 @@ def _tests(place: DataScript, command: Command, ends: bool) -> list[ScriptText]:
     first, *others = [*_feeders(command), command]
     if len(others) > 1 or first.start != command.pipe[0]:
         return []
+    stdin = [each for each in first.redirects if each.operator == "<"]
+    given = [(each.start, each.end) for each in stdin if len(first.redirects) == 1]
     if first is command:
-        stdin = [each for each in command.redirects if each.operator == "<"]
-        file = place.script.part(stdin[0].start, stdin[0].end) if len(stdin) == 1 else None
+        file = place.script.part(*given[0]) if given else None
         return [_ENDS.filled(file=file)] if ends and file is not None else []
-    files = [word for word in first.args if not word.text.startswith("-")]
     options = {word.text for word in first.args if word.text.startswith("-")}
+    given += [(word.start, word.end) for word in first.args if not word.text.startswith("-")]
     decompresses = first.name in ("gunzip", "zcat") or (first.name == "gzip" and options & _DECOMPRESSES)
-    if (
-        len(files) != 1
-        or first.redirects
-        or len(first.words) != len(first.argv)
-        or not (decompresses or first.name == "cat")
-    ):
+    if len(given) != 1 or len(first.redirects) != len(stdin) or len(first.words) != len(first.argv):
         return []
-    file = place.script.part(files[0].start, files[0].end)
+    if not decompresses and first.name != "cat":
+        return []
+    file = place.script.part(*given[0])
     if not decompresses:
         return [_ENDS.filled(file=file)] if ends else []
     return [_TEST.filled(file=file), *([_ENDS_PACKED.filled(file=file)] if ends else [])]

@@ -9,7 +9,7 @@ from fixer.docker.privileges import User, is_within
 from fixer.documents import DEVELOPMENT
 from fixer.model import Blocked, Parts, listed
 from fixer.runtime.builds import JOBS, ImageBuild, ImageBuilds
-from fixer.runtime.programs import Kind, Program, django_verb
+from fixer.runtime.programs import Kind, Program, Started, django_verb
 from fixer.runtime.states import Container
 from transforms.docker.root_user.breaks import FOR_EVERYBODY
 from transforms.docker.root_user.building import brings_sources
@@ -22,7 +22,7 @@ _RUNTIMES = ("python", "node", "ruby", "deno", "bun")
 # They build a front end, serve it while it is developed, or bring what was built to others.
 _ONLY_BUILDS = re.compile(
     r"(vite( build| dev| serve)?|vue-cli-service|react-scripts|ng|webpack(-dev-server)?|parcel|(next|nuxt|nuxi|astro)"
-    r" (dev|build|generate)|gatsby (build|develop)|cp|mv|rsync)(?=\s|$)(?! preview)"
+    r" (dev|build|generate)|gatsby (build|develop)|cp|mv|rsync|echo|set)(?=\s|$)(?! preview)"
 )
 
 
@@ -66,10 +66,10 @@ def kept_working(
             "user could not write",
             "leave it as the image of development; one that is deployed gets its sources by COPY",
         )
-    commands = [each.command.source for each in container.commands]
-    only_builds = bool(commands) and all(map(_ONLY_BUILDS.match, commands))
+    commands = container.commands
+    only_develops = bool(commands) and all(map(_is_of_developers, commands))
     starts_nothing = container.stage.last("CMD", "ENTRYPOINT") is None
-    if alone and (only_builds or starts_nothing) and not _unseen(container.build, builds):
+    if alone and (only_develops or starts_nothing) and not _unseen(container.build, builds):
         return Blocked(
             f"nothing but {developing[0].path} starts it, which mounts the sources of the host: it would go on as root "
             "there",
@@ -100,6 +100,13 @@ def kept_working(
                     _given_away(program, user),
                     also_mounted(options, mount),
                 )
+            if other := _also_written_by(mount, program, builds):
+                return Blocked(
+                    f"{program.path} mounts the volume {mount.source} into {program.name!r} and {other!r}, which are "
+                    "of two images: what one user makes there the other cannot change",
+                    "give both images a user of the same number, then say so",
+                    also_mounted(options, mount),
+                )
             if mount.of_root and program.user in ("", *ROOT) and mount.target not in options.mounted:
                 return Blocked(
                     f"{program.path} mounts the volume {mount.source} over {mount.target} of {program.name!r}, "
@@ -113,6 +120,23 @@ def kept_working(
             document, node = program.written
             parts.append(document.add_key(node if node.target is None else node.target, "user", "root"))
     return parts
+
+
+def _is_of_developers(started: Started) -> bool:
+    """Whether a command only builds, or serves while somebody develops; `manage.py` serves with `runserver` alone."""
+    return _ONLY_BUILDS.match(started.command.source) is not None or bool(django_verb(started.argv))
+
+
+def _also_written_by(mount: Mount, program: Program, builds: ImageBuilds) -> str:
+    """The service of another image of the repository that has the same volume and may write there."""
+    if program.origin != "compose" or not mount.source:
+        return ""
+    for build in builds.builds:
+        for other in build.programs if build.image is not program.image else ():
+            shares = any(m.source == mount.source and not m.bind and not m.read_only for m in other.mounts)
+            if other.path == program.path and shares:
+                return other.name
+    return ""
 
 
 def _given_away(program: Program, user: User) -> str:

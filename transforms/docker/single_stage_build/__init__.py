@@ -16,8 +16,8 @@ traced server has 61. That is reported with what belongs into the second stage.
 Images for development and tests; images without a compiler, where a second stage would make them larger by what a
 virtual environment holds; a `RUN` that takes its compilers away again; `python:3.12` without `-slim`, which brings them
 itself; images that compile when they start. Reported, not fixed: packages of which it is not known what programs need
-at run time, editable and user installs, other installers than pip, `poetry install --no-root` and `uv sync`, and what
-else happens before the install.
+at run time, editable and user installs, other installers than pip, `poetry install --no-root` and `uv sync`, GeoDjango
+on Alpine, and what else happens before the install.
 """
 
 from __future__ import annotations
@@ -25,6 +25,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Iterator, Sequence
 
+from fixer.django.project import DjangoProject
 from fixer.docker.images import base_image
 from fixer.docker.packages import (
     compiles,
@@ -67,7 +68,9 @@ _JOINED_OTHERWISE = (Structure.PIPELINE, Structure.BRANCH, Structure.LOOP, Struc
 _OF_THE_SYSTEM = re.compile(r"/usr/local/(?:bin/(?:python|pip|gunicorn|uvicorn|daphne|celery|django)|lib/python)")
 
 
-def check(dockerfile: Dockerfile, builds: ImageBuilds, frontends: FrontEnds | None) -> Iterator[Finding]:
+def check(
+    dockerfile: Dockerfile, builds: ImageBuilds, frontends: FrontEnds | None, django: DjangoProject | None
+) -> Iterator[Finding]:
     for build in builds.of(dockerfile.source.path):
         stage = build.image.stage
         if stage is not dockerfile.final or stage.parent is not None or build.is_action:
@@ -84,7 +87,7 @@ def check(dockerfile: Dockerfile, builds: ImageBuilds, frontends: FrontEnds | No
             build.path,
             kept[0][0].span,
             f"the image keeps what its packages were compiled with: {listed(names)}",
-            _cure(dockerfile, stage, pips, build),
+            _looked_up(stage, build, django) or _cure(dockerfile, stage, pips, build),
         )
 
 
@@ -118,6 +121,25 @@ def _brings_compilers(stage: Stage) -> bool:
 def _compiles_at_run_time(build: ImageBuild) -> bool:
     commands = [started.command for program in build.programs for started in program.commands]
     return any(command.name in _COMPILES or installs_python(command) for command in commands)
+
+
+def _looked_up(stage: Stage, build: ImageBuild, django: DjangoProject | None) -> Blocked | None:
+    """Python finds libraries by name with the help of a compiler where there is no `ldconfig`, as on Alpine.
+
+    https://github.com/docker-library/python/issues/111
+    """
+    is_alpine = stage.image is not None and "alpine" in stage.image.tag
+    is_said = any(each.op == "ENV" and "GDAL_LIBRARY_PATH" in each.text for each in stage.instructions)
+    if not is_alpine or is_said or django is None or not any(program.is_django for program in build.programs):
+        return None
+    modules = [module for project in django.projects for module in project.modules.values()]
+    home = next((each.path for each in modules if "django.contrib.gis" in each.document.source.text), "")
+    if not home:
+        return None
+    return Blocked(
+        f"{home} loads GeoDjango, which looks for its libraries by name: on Alpine that takes the compiler",
+        "set GDAL_LIBRARY_PATH and GEOS_LIBRARY_PATH in the settings, and write the stages by hand",
+    )
 
 
 def _cure(dockerfile: Dockerfile, stage: Stage, pips: list[Instruction], build: ImageBuild) -> Fix | Blocked:

@@ -33,6 +33,7 @@ import re
 from collections.abc import Iterator
 
 from fixer.django.project import DjangoProject
+from fixer.django.pythons import Pythons
 from fixer.django.routes import Routes
 from fixer.django.setting_lists import SettingList
 from fixer.django.settings import SettingsModule
@@ -90,6 +91,7 @@ def check(
     routes: Routes | None,
     endpoints: Endpoints,
     prometheus: PrometheusFiles,
+    pythons: Pythons | None,
     options: Options,
 ) -> Iterator[Finding]:
     for project in django.projects:
@@ -102,7 +104,7 @@ def check(
                 yield from miscounted(project, endpoints, styles)
                 yield from () if options.guarded else published(endpoints)
         elif not exporters.by:
-            cure = _cure(project, servers, requiring, styles, configs, routes, prometheus, options)
+            cure = _cure(project, servers, requiring, styles, configs, routes, prometheus, pythons, options)
             yield _finding(project, exporters, cure)
         return  # what one of several projects exports is not told apart
 
@@ -177,6 +179,7 @@ def _cure(
     configs: GunicornConfigs,
     routes: Routes | None,
     prometheus: PrometheusFiles,
+    pythons: Pythons | None,
     options: Options,
 ) -> Fix | Blocked:
     asking = _asking(prometheus)
@@ -198,6 +201,15 @@ def _cure(
             f"no release of {PACKAGE} goes with Django {project.version}",
             "say which one to ask for",
             f'rules.{RULE.id}.version = "…"',
+        )
+    pinned = project.version is not None and project.version.exact
+    if pythons is not None and pythons.oldest < choice.python and not pinned:
+        oldest, least = (".".join(map(str, release)) for release in (pythons.oldest, choice.python))
+        return Blocked(
+            f"{pythons.place} installs with Python {oldest}, for which there is no Django that {PACKAGE}"
+            f" {choice.release.lowest} takes",
+            f"test with Python {least} or later, or say which release of {PACKAGE} to ask for",
+            f'rules.{RULE.id}.version = "2.3.1"',
         )
     if routes is not None and routes.answers(url):
         return Blocked(
