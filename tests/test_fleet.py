@@ -18,8 +18,8 @@ from click.testing import CliRunner
 
 from fixer.cli import main
 from fixer.config import ConfigError, load_config
-from fixer.fleet import looking, sources, telling
-from fixer.fleet.clones import Tip
+from fixer.fleet import clones, looking, sources, telling
+from fixer.fleet.clones import Room, Tip
 from fixer.fleet.configuration import load_fleet_config
 from fixer.fleet.locks import LockError, alone
 from fixer.fleet.looked import Found, Looked
@@ -122,6 +122,22 @@ def test_a_folder_that_knows_no_locks_is_said_with_what_to_do(tmp_path: Path, mo
     assert "cannot be locked: No locks available; name a folder on a disk of this machine" in looked.why
     with pytest.raises(LockError, match="cannot be written: No such file"), alone(tmp_path / "none/x.lock"):
         pass
+
+
+def test_a_clone_is_measured_once_however_many_come(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    measured: list[str] = []
+
+    def size(place: Path) -> int:
+        measured.append(place.name)
+        return 0
+
+    monkeypatch.setattr(clones, "_size", size)
+    room = Room(tmp_path)
+    for name in ("a-1", "b-2", "c-3"):
+        (tmp_path / name).mkdir()
+        room.make()
+
+    assert measured == ["a-1", "b-2", "c-3"]
 
 
 def test_one_holds_a_file_and_another_is_told(tmp_path: Path) -> None:
