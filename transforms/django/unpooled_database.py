@@ -718,7 +718,9 @@ def _limit(applications: Applications, databases: Sequence[Database], cell: _Cel
         fix = Fix.of(
             f"cancel a statement of a request after {limit}",
             module.add_import_from("typing", "Any") if is_typed else (),
-            module.add_import_from("django.db.backends.signals", "connection_created"),
+            module.add_import_from(
+                "django.db.backends.signals", "connection_created", first=cell.styles.of(module.path).django_first
+            ),
             module.append_code(code, blank_lines=2),
             tier=Tier.REVIEW,
             effects=(f"{module.path}: PostgreSQL cancels a statement of a request after {limit}",),
