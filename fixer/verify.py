@@ -230,6 +230,8 @@ def _libcst(source: Source) -> str:
 
     try:
         compile(source.text, source.path, "exec", dont_inherit=True, flags=0x400)  # PyCF_ONLY_AST: never run
-        return "" if libcst.parse_module(source.text).code == source.text else "libcst does not give the text back"
+        # A form feed before a statement is lost by libcst, https://docs.python.org/3/reference/lexical_analysis.html#indentation
+        text = source.text.replace("\f", "")
+        return "" if libcst.parse_module(text).code == text else "libcst does not give the text back"
     except (SyntaxError, libcst.ParserSyntaxError, ValueError) as error:
         return f"the result is not valid Python: {error}"

@@ -536,3 +536,13 @@ def test_adding_and_then_deleting_is_the_identity(display: tuple[str, list[str]]
     back = added.edit_dict(value(added), delete=["new"])
 
     assert module(edited(added, back)).plain() == found.plain()
+
+
+@pytest.mark.parametrize(
+    "text", ["", "\x0c", "   ", "\t\n", "\x0c\n", "# a", "# a\n", "\x0cB = 1\n", "import a\n\n\x0c", "\ufeff"]
+)
+def test_code_comes_into_a_module_that_hardly_says_anything(text: str) -> None:
+    found = PythonModule.parse(Source.from_bytes("shop/settings.py", text.encode()))
+
+    assert "\nC = 3" in "\n" + edited(found, found.append_code("C = 3"))
+    assert "\nimport os\n" in "\n" + edited(found, found.add_import("os")).replace("\x0c", "")

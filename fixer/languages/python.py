@@ -622,7 +622,9 @@ class PythonModule:
         end = len(text.rstrip("\r\n"))
         if self.tree.body and isinstance(self.tree.body[-1], ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef):
             blank_lines = max(blank_lines, 2)  # E305 of pycodestyle
-        return self._insert(end, code, "", (), len(self.tree.body), blank_lines if text.strip() else -1)
+        if not text.strip():  # a form feed or blanks alone are a line of their own
+            blank_lines = 0 if end else -1
+        return self._insert(end, code, "", (), len(self.tree.body), blank_lines)
 
     def add_import(self, module: str, above: ast.AST | None = None) -> Parts:
         """Adds `import module` among the imports at the top; nothing where `above`, a node, can name it already."""
@@ -785,7 +787,8 @@ class PythonModule:
             return self.insert_after(body[0], "\n".join(lines), blank_lines=1)
         start = self.source.line_start(self.span(body[0]).start) if body else len(self.source.text)
         newline = self.source.newline
-        patch = _Patch(Span(start, start), "".join(line + newline for line in lines) + newline)
+        above = "" if not start or self.source.text[start - 1] == "\n" else newline
+        patch = _Patch(Span(start, start), above + "".join(line + newline for line in lines) + newline)
         return self._edits([patch], [Change("insert", (index,), line) for index, line in enumerate(lines)])
 
     def _insert(

@@ -1,0 +1,4 @@
+from .base import *
+
+DEBUG = False
+MIDDLEWARE += ('whitenoise.middleware.WhiteNoiseMiddleware',)
