@@ -648,8 +648,7 @@ def _homes(project: DjangoProject, settings: SettingsModule, database: Database)
         return ()
     if any(_takes_the_place(other, database) for other in settings.databases):
         return None  # lines behind both would change the other, too
-    served = [each for each in others if each.role == "production" or each.path == project.production_path]
-    meant = served or others
+    meant = [each for each in others if each.role == "production"] or others
     return tuple(each for each in meant if not any(each in project.importers(other.path) for other in meant))
 
 
