@@ -27,6 +27,7 @@ from fixer.fleet.looking import How, Look, look_at
 from fixer.fleet.overview import overview_of_fleet
 from fixer.fleet.page import fleet_page
 from fixer.fleet.sources import Target
+from fixer.fleet.standing import Standing, as_they_stand
 from fixer.forge import identity
 from fixer.forge.answers import Listed
 from fixer.forge.git import Remote
@@ -345,3 +346,20 @@ def test_other_commands_do_not_load_the_fleet() -> None:
     done = subprocess.run([sys.executable, "-c", asked], cwd=ROOT, capture_output=True, text=True, check=True)
 
     assert done.stderr == "[]\n"
+
+
+@pytest.mark.parametrize(
+    "path", [["nodes", "x"], ["nodes", 7], ["nodes", -1], ["nodes", None], ["nodes", [0]], ["nodes", True], [], "nodes"]
+)
+def test_an_answer_about_pull_requests_that_is_not_githubs_changes_nothing(
+    path: object, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    address = "https://github.com/acme/shop/pull/1"
+    known = Standing("acme/shop", "open", address, 1, "N1", "abc")
+    node = {"id": "N1", "url": "https://evil.example/a/b/pull/1", "state": "OPEN"}
+    answer = {"data": {"nodes": [node]}, "errors": [{"message": "no", "path": path}]}
+    monkeypatch.setattr(GitHub, "request", lambda *_, **__: answer)
+
+    [now] = as_they_stand([known], GitHub("https://api.github.com", "t0ken"))
+
+    assert (now.state, now.url) == ("open", address)
