@@ -5,8 +5,10 @@ from __future__ import annotations
 import re
 import warnings
 from collections.abc import Iterable, Sequence
+from functools import cache
 from typing import Any
 
+from fixer.languages.yaml.node import Tagged
 from fixer.model import Change, Document, Edit, FileError, Source
 from fixer.splice import ordered
 
@@ -167,6 +169,7 @@ def _ruamel(source: Source) -> str:
     text = _TAB_BEFORE_COMMENT.sub(lambda found: " " * len(found[0]), source.text)
     ours = Yaml.parse(Source(source.path, text))
     reader = YAML(typ="safe", pure=True)  # its own scanner and parser, without keeping comments
+    reader.Constructor = _with_tags()
     reader.allow_duplicate_keys = False
     try:
         with warnings.catch_warnings():  # an anchor may be given anew; that is nothing to tell the user
@@ -181,8 +184,31 @@ def _ruamel(source: Source) -> str:
     return "" if _agree(ours.plain(), theirs) else f"ruamel.yaml reads it otherwise: {difference(ours.plain(), theirs)}"
 
 
+@cache
+def _with_tags() -> Any:
+    """ruamel.yaml's reader, for which `!Ref` of CloudFormation and `!reset` of compose are values with a tag, too."""
+    from ruamel.yaml.constructor import SafeConstructor
+    from ruamel.yaml.nodes import MappingNode, SequenceNode
+
+    class WithTags(SafeConstructor):
+        pass
+
+    def tagged(constructor: SafeConstructor, suffix: str, node: Any) -> Tagged:
+        if isinstance(node, MappingNode):
+            return Tagged(f"!{suffix}", constructor.construct_mapping(node, deep=True))
+        if isinstance(node, SequenceNode):
+            return Tagged(f"!{suffix}", constructor.construct_sequence(node, deep=True))
+        return Tagged(f"!{suffix}", constructor.construct_scalar(node))
+
+    WithTags.add_multi_constructor("!", tagged)
+    return WithTags
+
+
 def _agree(ours: Any, theirs: Any) -> bool:
     """Equality across two readers: ruamel's own types count as the ones that they extend."""
+    if isinstance(ours, Tagged):
+        alike = isinstance(theirs, Tagged) and ours.tag == theirs.tag
+        return alike and (not isinstance(ours.value, dict | list) or _agree(ours.value, theirs.value))
     if isinstance(ours, dict):
         if not isinstance(theirs, dict):
             return False

@@ -173,8 +173,8 @@ def test_tasks_come_by_priority_with_the_hours_of_what_is_open() -> None:
     rows = [line for line in markdown(document()).splitlines() if line.startswith("| ")]
 
     assert rows[1:] == [
-        "| Deployment safety and rollback (D-010) | critical | 0 of 2 | 2 | 4 |",
-        "| Continuous integration (D-009) | high | 0 of 2 | 2 | 1.5 |",
+        "| D-010 Deployment safety and rollback | critical | 0 of 2 | 2 | 4 |",
+        "| D-009 Continuous integration | high | 0 of 2 | 2 | 1.5 |",
     ]
 
 
@@ -607,9 +607,10 @@ def test_an_audit_of_a_path_is_about_what_lies_below_it(shop: Repository) -> Non
     """Also where that are fixtures, which do not count otherwise."""
     write(shop.root, {"tests/fixtures/a/.github/workflows/ci.yml": DEPLOY.replace("KEY", "OTHER")})
     subprocess.run(["git", "init", "-q", shop.root], check=True)
-    said = run("audit", shop.root / "tests/fixtures/a", "--select", "D-009.5").stdout
+    said = run("audit", shop.root / "tests/fixtures/a", "--select", "D-009.5", "--profile", "audit").stdout
 
     assert said.startswith("# DevOps audit of tests/fixtures/a in ")
+    assert "; 1 would be after `fhfix apply --profile audit`." in said
     assert boxes(said) == [f"- [ ] D-009.5: {SILENT.criterion} (1 finding; `fhfix apply` mends that)"]
     assert "`.github/workflows/deploy.yml" not in said
 

@@ -18,8 +18,8 @@ from click.testing import CliRunner
 
 from fixer.cli import main
 from fixer.config import ConfigError, load_config
-from fixer.fleet import looking, sources, telling
-from fixer.fleet.clones import Tip
+from fixer.fleet import clones, looking, sources, telling
+from fixer.fleet.clones import Room, Tip
 from fixer.fleet.configuration import load_fleet_config
 from fixer.fleet.locks import LockError, alone
 from fixer.fleet.looked import Found, Looked
@@ -27,6 +27,7 @@ from fixer.fleet.looking import How, Look, look_at
 from fixer.fleet.overview import overview_of_fleet
 from fixer.fleet.page import fleet_page
 from fixer.fleet.sources import Target
+from fixer.fleet.standing import Standing, as_they_stand
 from fixer.forge import identity
 from fixer.forge.answers import Listed
 from fixer.forge.git import Remote
@@ -122,6 +123,22 @@ def test_a_folder_that_knows_no_locks_is_said_with_what_to_do(tmp_path: Path, mo
     assert "cannot be locked: No locks available; name a folder on a disk of this machine" in looked.why
     with pytest.raises(LockError, match="cannot be written: No such file"), alone(tmp_path / "none/x.lock"):
         pass
+
+
+def test_a_clone_is_measured_once_however_many_come(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    measured: list[str] = []
+
+    def size(place: Path) -> int:
+        measured.append(place.name)
+        return 0
+
+    monkeypatch.setattr(clones, "_size", size)
+    room = Room(tmp_path)
+    for name in ("a-1", "b-2", "c-3"):
+        (tmp_path / name).mkdir()
+        room.make()
+
+    assert measured == ["a-1", "b-2", "c-3"]
 
 
 def test_one_holds_a_file_and_another_is_told(tmp_path: Path) -> None:
@@ -329,3 +346,20 @@ def test_other_commands_do_not_load_the_fleet() -> None:
     done = subprocess.run([sys.executable, "-c", asked], cwd=ROOT, capture_output=True, text=True, check=True)
 
     assert done.stderr == "[]\n"
+
+
+@pytest.mark.parametrize(
+    "path", [["nodes", "x"], ["nodes", 7], ["nodes", -1], ["nodes", None], ["nodes", [0]], ["nodes", True], [], "nodes"]
+)
+def test_an_answer_about_pull_requests_that_is_not_githubs_changes_nothing(
+    path: object, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    address = "https://github.com/acme/shop/pull/1"
+    known = Standing("acme/shop", "open", address, 1, "N1", "abc")
+    node = {"id": "N1", "url": "https://evil.example/a/b/pull/1", "state": "OPEN"}
+    answer = {"data": {"nodes": [node]}, "errors": [{"message": "no", "path": path}]}
+    monkeypatch.setattr(GitHub, "request", lambda *_, **__: answer)
+
+    [now] = as_they_stand([known], GitHub("https://api.github.com", "t0ken"))
+
+    assert (now.state, now.url) == ("open", address)

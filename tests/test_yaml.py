@@ -492,6 +492,14 @@ def test_the_second_reader_takes_a_tab_before_a_comment() -> None:
     assert second_reading(Source("a.yml", "on: push\t# why\nx: |\n  a\t# b\n")) == ""
 
 
+@pytest.mark.parametrize(
+    "value", ["!Sub a-${B}", "!GetAtt [A, B]", "!reset null", "{a: !If [x, {b: !Ref c}]}", "!x {y: 1}"]
+)
+def test_the_second_reader_takes_values_with_tags(value: str) -> None:
+    """As templates of CloudFormation and compose files have them."""
+    assert second_reading(Source("a.yml", f"k: {value}\n")) == ""
+
+
 # -- what says nothing, and what is of another type ---------------------------------------------------------------
 
 JOB = "jobs:\n  a:\n    runs-on: x\n    env:{}\n    steps: []\n"

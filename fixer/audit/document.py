@@ -61,7 +61,8 @@ class Audit:
     """Everything that the document says. `after` are the criteria once every fix is applied.
 
     `items` may be fewer than the criteria have `left`: an exclusion, a baseline or a comment leaves some out.
-    `commit` is empty where there is no git; `uncommitted` says that tracked files differ from it.
+    `commit` is empty where there is no git; `uncommitted` says that tracked files differ from it. `apply` is what to
+    type for every fix.
     """
 
     name: str
@@ -75,6 +76,7 @@ class Audit:
     faults: tuple[Fault, ...] = ()
     problems: tuple[FileError, ...] = ()
     coverage: Coverage | None = None
+    apply: str = "fhfix apply"
 
 
 def items_of(report: Report, read: Read) -> tuple[Item, ...]:
@@ -138,7 +140,7 @@ def _summary(audit: Audit) -> str:
     said += f" {met[0]} of {total} criteria are met"
     half = sum(criterion.state is State.HALF for criterion in audit.criteria)
     said += f", {half} by half" if half else ""
-    said += f"; {met[1]} would be after `fhfix apply`." if met[1] > met[0] else "."
+    said += f"; {met[1]} would be after {code(audit.apply)}." if met[1] > met[0] else "."
     at = (
         f"Commit {code(audit.commit)}" + (", with changes since. " if audit.uncommitted else ". ")
         if audit.commit
@@ -154,7 +156,7 @@ def _overview(audit: Audit) -> list[str]:
         left = sum(len(criterion.left) for criterion in own)
         met = sum(criterion.state is State.MET for criterion in own)
         hours = _hours(criterion for criterion in own if criterion.state in (State.OPEN, State.HALF))
-        name = words(task.title) + (f" ({task.reference})" if task.reference else "")
+        name = words(f"{task.reference} {task.title}".strip())
         rows.append(f"| {name} | {task.priority} | {met} of {len(own)} | {left} | {hours} |")
     return ["\n".join(rows)] if len(rows) > 2 else []
 

@@ -51,6 +51,7 @@ def audit(opened: Session, form: str, output: Path, reports: tuple[str, ...]) ->
     read = opened.ask(needed)
     names = [one.name for one in read]
     said = opened.ask(lambda repository: claims(repository, reports or status_reports(repository), names))
+    profile = click.get_current_context().params["profile"]
     commit, uncommitted = commit_of(repository.root)
     document = Audit(
         name=f"{repository.only} in " * bool(repository.only) + repository.root.resolve().name,
@@ -64,6 +65,7 @@ def audit(opened: Session, form: str, output: Path, reports: tuple[str, ...]) ->
         faults=found.faults,
         problems=(*found.problems, *(each for path, each in opened.given_up.items() if path not in looked_at)),
         coverage=found.coverage,
+        apply=f"fhfix apply --profile {profile}" if profile else "fhfix apply",
     )
     save({"markdown": markdown, "html": as_html, "json": as_json}[form](document), output, repository.root)
     say_problems(found)

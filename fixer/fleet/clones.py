@@ -229,7 +229,8 @@ class Room:
         for place in self.folder.glob("*-*"):
             with suppress(OSError):
                 known.append((place.stat().st_mtime, place))
-        self._sizes = {place: self._sizes.get(place) or _size(place) for _, place in known}
+        before = self._sizes
+        self._sizes = {place: before[place] if place in before else _size(place) for _, place in known}
         left = self.largest
         for _, place in sorted(known, reverse=True):
             left -= self._sizes[place]

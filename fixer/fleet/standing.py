@@ -81,7 +81,7 @@ def as_they_stand(known: Iterable[Standing], hub: GitHub) -> list[Standing]:
         for number, node in enumerate(nodes if isinstance(nodes, list) else []):
             if isinstance(node, dict) and isinstance(node.get("id"), str):
                 found[node["id"]] = node | {"untold": number in blind}
-        unseen |= {part[int(path[1])] for path in untold if path[:1] == ("nodes",) and len(path) == 2}
+        unseen |= {node for number, node in enumerate(part) if ("nodes", number) in untold}
     return [
         _now(one, found[one.node]) if one.node in found
         else replace(one, state=UNSEEN, why=_NOT_SHOWN) if one.node in unseen
@@ -105,7 +105,14 @@ def _now(known: Standing, node: dict[str, Any]) -> Standing:
     name = _place(node).get("nameWithOwner")
     if isinstance(name, str) and name.lower() != known.name.lower():
         said.append(f"it is {name} now")
-    return replace(known, state=state, url=str(node.get("url") or known.url), why="; ".join(filter(None, said)))
+    return replace(known, state=state, url=_address(node, known), why="; ".join(filter(None, said)))
+
+
+def _address(node: dict[str, Any], known: Standing) -> str:
+    """Its address now: a repository may be renamed, but its server stays."""
+    url = node.get("url")
+    same = isinstance(url, str) and url.startswith("/".join(known.url.split("/")[:3]) + "/")
+    return url if same and isinstance(url, str) else known.url
 
 
 def _state(node: dict[str, Any]) -> tuple[str, str]:

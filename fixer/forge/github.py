@@ -271,7 +271,7 @@ class GitHub:
         said_errors = answer.get("errors") if isinstance(answer, dict) else None
         errors = [each for each in said_errors if isinstance(each, dict)] if isinstance(said_errors, list) else []
         if isinstance(data, dict):
-            return data, [tuple(each["path"]) for each in errors if isinstance(each.get("path"), list)]
+            return data, [tuple(each["path"]) for each in errors if _is_path(each.get("path"))]
         first = errors[0] if errors else {}
         limited = first.get("type") == "RATE_LIMITED"
         said = self._redacted(str(first.get("message") or "the answer is not GitHub's"))
@@ -363,3 +363,8 @@ class GitHub:
                 details.append(str(error))
         said = self._redacted("; ".join([message, *details]))
         return f"GitHub refused {path.partition('?')[0]} ({status}): {said}"
+
+
+def _is_path(value: object) -> bool:
+    """Keys and indexes, https://spec.graphql.org/October2021/#sec-Errors."""
+    return isinstance(value, list) and all(type(part) in (str, int) for part in value)

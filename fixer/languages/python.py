@@ -576,8 +576,10 @@ class PythonModule:
             return [_Patch(Span(last.end, end), "," + added)]
         start = self.source.line_start(self.span(call).start)
         alone = "\n" not in text[start : inside.end]
-        fits = self.source.line_end(inside.end) - line + len(", ".join(texts)) + 2 <= width
-        if fits or not alone:
+        # All on a line of their own between the brackets, as black has it where that is enough.
+        hangs = not text[line : entries[0].start].strip() and not text[end : self.source.line_end(end)].strip()
+        fits = self.source.line_end(end if hangs else inside.end) - line + len(", ".join(texts)) + 2 <= width
+        if fits or not (alone or hangs):
             return [_Patch(Span(last.end, end), ", " + ", ".join(texts))]
         items = [*(text[entry.start : entry.end] for entry in entries), *texts]
         return [_Patch(inside, self._one_a_line(start, items))]
@@ -651,8 +653,9 @@ class PythonModule:
             return self._import_first(*missing)
         return joined(self.add_import(module) for module in missing)
 
-    def add_import_from(self, module: str, name: str) -> Parts:
-        """Adds `from module import name` among the imports at the top, in the order of their modules."""
+    def add_import_from(self, module: str, name: str, *, first: bool = False) -> Parts:
+        """Adds `from module import name` among the imports at the top, in the order of their modules. `first`: where
+        nothing of its package is imported yet, in a section above all but the standard library's."""
         if self.imported.get(name) == f"{module}.{name}":
             return ()
         code = f"from {module} import {name}"
@@ -678,6 +681,9 @@ class PythonModule:
             # What linters are told of an import below other code holds for both.
             told = [comment for comment in self.comments_beside(below[-1]) if "noqa" in comment]
             return self._in_order(below, module, "  ".join([code, *told]))
+        others = [each for each in head if not _is_future(each) and not _is_standard(_first_module(each))]
+        if first and others:
+            return self._insert_import_before(others[0], code + self.source.newline)
         if earlier:
             return self.insert_after(earlier[-1], code)
         later = [s for s in head if isinstance(s, ast.ImportFrom) and not s.level and (s.module or "") > module]
@@ -709,19 +715,20 @@ class PythonModule:
         above = [each for each in there if (each.module or "") < module]
         return self.insert_after(above[-1], code) if above else self._insert_import_before(there[0], code)
 
-    def add_sibling(self, name: str, *, alone: bool = False) -> Parts | None:
+    def add_sibling(self, name: str, *, alone: bool = False, last: bool = True) -> Parts | None:
         """Imports a module of the same package among the relative imports at the top; None where it cannot be told
-        where they stand. `alone`: each name has a line of its own."""
+        where they stand. `alone`: each name has a line of its own. `last`: nothing else is imported below them."""
         head = self._import_head()
         code = f"from . import {name}"
         near = [each for each in head if isinstance(each, ast.ImportFrom) and each.level == 1]
         far = [each for each in head if each not in near]
         if not head:
             return None
+        if not near and not last:
+            return None
         if not near:
-            last = far[-1]
-            is_above = isinstance(last, ast.ImportFrom) and last.level > 1
-            return self.insert_after(last, code, blank_lines=0 if is_above else 1)
+            is_above = isinstance(far[-1], ast.ImportFrom) and far[-1].level > 1
+            return self.insert_after(far[-1], code, blank_lines=0 if is_above else 1)
         if near[0].module:
             return self._insert_import_before(near[0], code)
         if not alone:
@@ -1095,6 +1102,10 @@ def _is_standard(module: str) -> bool:
 
 def _package(statement: ast.ImportFrom) -> str:
     return (statement.module or "").partition(".")[0]
+
+
+def _first_module(statement: ast.Import | ast.ImportFrom) -> str:
+    return statement.names[0].name if isinstance(statement, ast.Import) else statement.module or ""
 
 
 def _is_future(statement: ast.stmt) -> bool:

@@ -12,6 +12,8 @@ from fixer.documents import kind_of, name_of
 from fixer.languages.hcl import Block, Hcl
 from fixer.languages.json import Json
 from fixer.languages.tables import json_object, mapping, sequence
+from fixer.languages.yaml import Node
+from fixer.languages.yaml.edit import Yaml
 from fixer.model import FileError
 from fixer.patterns import Rare
 from fixer.project.packages import PythonPackages
@@ -87,7 +89,8 @@ class TaskDefinition:
 class CloudWatch:
     """`by` is the file that says what exports metrics of containers or of the application, `application` one about the
     application; `alarms` one that makes alarms. `owner` is the tool, and `owner_path` the file, that makes the cluster;
-    `clusters` are those of Terraform. `task_definitions` are those of the repository."""
+    `clusters` are those of Terraform, `stacks` those of CloudFormation by template and name. `task_definitions` are
+    those of the repository."""
 
     by: str = ""
     application: str = ""
@@ -95,6 +98,7 @@ class CloudWatch:
     owner: str = ""
     owner_path: str = ""
     clusters: tuple[Block, ...] = ()
+    stacks: tuple[tuple[Yaml, str, Node], ...] = ()
     task_definitions: tuple[TaskDefinition, ...] = ()
 
     @property
@@ -124,7 +128,8 @@ class CloudWatch:
             (name for name in _PACKAGES if packages is not None and packages.of(name)), ""
         )
         clusters = tuple(_clusters(repository)) if owner == "Terraform" else ()
-        return cls(by or application, application, alarms, owner, owner_path, clusters, tuple(definitions))
+        stacks = tuple(_stacks(repository)) if owner == "CloudFormation" else ()
+        return cls(by or application, application, alarms, owner, owner_path, clusters, stacks, tuple(definitions))
 
 
 def _sends(text: str) -> bool:
@@ -146,3 +151,13 @@ def _clusters(repository: Repository) -> Iterator[Block]:
         for block in document.blocks:
             if block.kind == "resource" and block.labels[:1] == ("aws_ecs_cluster",):
                 yield block
+
+
+def _stacks(repository: Repository) -> Iterator[tuple[Yaml, str, Node]]:
+    """The clusters that CloudFormation makes, as far as templates are YAML."""
+    for document in repository.documents(Yaml, lambda source: "AWS::ECS::Cluster" in source.text):
+        resources = document.root.get("Resources")
+        for name, node in resources.value.items() if resources is not None and resources.is_mapping else ():
+            kind = node.get("Type") if node.is_mapping else None
+            if kind is not None and kind.value == "AWS::ECS::Cluster":
+                yield document, name, node

@@ -43,6 +43,7 @@ _HARMLESS = frozenset((
     "sed",
 ))  # fmt: skip
 _AFTER_FAILURE = frozenset(("always", "failure", "cancelled"))
+_ENDED = ("outcome", "conclusion")
 _HOUSEKEEPING = re.compile(
     r"^actions/(stale|labeler|first-interaction)$|lock-threads|^github/codeql-action|^ossf/scorecard|renovate|stale|"
     r"release-drafter|all-contributors|dependabot|update-contributors|label",
@@ -72,7 +73,7 @@ class Telling:
     @property
     def after_failure(self) -> bool:
         """Whether it also runs where something before it has failed."""
-        return runs_after_failure(self.step.condition)
+        return runs_after_failure(self.step.condition) or asks_a_step(self.step.condition)
 
 
 @entity
@@ -122,6 +123,12 @@ def runs_after_failure(condition: str) -> bool:
     """Whether a condition lets something run although what it waits for has failed."""
     functions = {name for expression in expressions_in(condition, whole=True) for name in expression.functions}
     return bool(functions & _AFTER_FAILURE)
+
+
+def asks_a_step(condition: str) -> bool:
+    """Whether something runs where a step failed that the job goes on after: `steps.check.outcome == 'failure'`."""
+    asked = (read for read in reads(condition, whole=True) if read.context == "steps")
+    return ("failure" in condition or "!=" in condition) and any(read.keys[-1].text in _ENDED for read in asked)
 
 
 def reads_own_status(step: Step) -> bool:

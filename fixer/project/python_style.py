@@ -5,7 +5,7 @@ from __future__ import annotations
 import configparser
 import fnmatch
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, NamedTuple, Self
 
 from fixer.languages.python import WIDTH
@@ -32,6 +32,8 @@ class Gate(NamedTuple):
     is_typed: bool = False
     bans_relative: bool = False
     is_single_line: bool = False
+    has_below_local: bool = False
+    django_first: bool = False
 
     def looks_for(self, code: str, path: str) -> bool:
         """Whether this linter would complain of `code` in a file, by its path from the folder of the gate."""
@@ -70,6 +72,16 @@ class Style(NamedTuple):
     def is_single_line(self) -> bool:
         """Whether each name that is imported has a line of its own."""
         return any(gate.is_single_line for _, gate in self.gates)
+
+    @property
+    def has_below_local(self) -> bool:
+        """Whether the imports have a section below those of the package itself."""
+        return any(gate.has_below_local for _, gate in self.gates)
+
+    @property
+    def django_first(self) -> bool:
+        """Whether Django's imports have a section of their own above those of other packages."""
+        return any(gate.django_first for _, gate in self.gates)
 
     @property
     def bans_relative(self) -> bool:
@@ -178,15 +190,31 @@ def _ruff(table: Mapping[str, Any]) -> Gate:
     single = isort.get("force-single-line") is True
     tidy = mapping(lint.get("flake8-tidy-imports")).get("ban-relative-imports")
     width = natural(table.get("line-length")) or WIDTH
-    return Gate(width, selected, ignored, rows, excluded, lines, bans_relative=tidy == "all", is_single_line=single)
+    order = [str(each) for each in sequence(isort.get("section-order"))]
+    return Gate(
+        width, selected, ignored, rows, excluded, lines,
+        bans_relative=tidy == "all", is_single_line=single,
+        has_below_local=order[-1:] not in ([], ["local-folder"]), django_first=_django_first(order, "third-party"),
+    )  # fmt: skip
 
 
 def _isort(table: Mapping[str, Any]) -> Gate:
     # https://pycqa.github.io/isort/docs/configuration/profiles.html
     said = str(table.get("force_single_line", table.get("profile") in ("google", "open_stack")))
+    sections = table.get("sections") or ()
+    order = re.split(r"[,\s]+", sections.strip()) if isinstance(sections, str) else [*map(str, sequence(sections))]
     return Gate(
-        None, lines_after_imports=natural(table.get("lines_after_imports")), is_single_line=said.lower() == "true"
+        None,
+        lines_after_imports=natural(table.get("lines_after_imports")),
+        is_single_line=said.lower() == "true",
+        has_below_local=order[-1:] not in ([], ["LOCALFOLDER"]),
+        django_first=_django_first(order, "THIRDPARTY"),
     )
+
+
+def _django_first(order: Sequence[str], others: str) -> bool:
+    names = [each.lower() for each in order]
+    return "django" in names and others.lower() in names[names.index("django") :]
 
 
 def _mypy(table: Mapping[str, Any]) -> Gate:

@@ -1,5 +1,5 @@
 """Programs of the files that platforms read: Procfile, app.json, heroku.yml, render.yaml, fly.toml, railway, ECS task
-definitions, App Engine, DigitalOcean, systemd, supervisor."""
+definitions, App Engine, Cloud Foundry, DigitalOcean, systemd, supervisor."""
 
 from __future__ import annotations
 
@@ -258,6 +258,30 @@ def _app_engine(path: str, repository: Repository, images: Images | None) -> Ite
         host=posixpath.dirname(path),
     )  # fmt: skip
     yield _program(said, repository)
+
+
+def _cloud_foundry(path: str, repository: Repository, images: Images | None) -> Iterator[Program]:
+    """https://docs.cloudfoundry.org/devguide/deploy-apps/manifest-attributes.html"""
+    document = yaml_of(path, repository)
+    if document is None:
+        return
+    for app in _items(document.root.get("applications")):
+        name, environment = scalar(app.get("name")), app.get("env")
+        values = [_value(document, key, each) for key, each in app.mapping("env").items()]
+        values = [value._replace(text=None) if "((" in (value.text or "") else value for value in values]
+        folder = posixpath.normpath(posixpath.join(posixpath.dirname(path), scalar(app.get("path")) or "."))
+        for process in (app, *_items(app.get("processes"))):
+            node = process.get("command")
+            if node is None or not node.is_scalar or not scalar(node):
+                continue
+            place = Place.of(document.source, node.start, node.end, scalar(process.get("type")) or name)
+            said = _Said(
+                place.name, place, "cloud foundry", InMapping(document, app, "env", environment, place), tuple(values),
+                command=Launch.of_shell(Code.of(node.value, InYaml(document, node))),
+                host="" if folder == "." else folder,
+                unknown=(f"{place}: the variables that Cloud Foundry and its services set",),
+            )  # fmt: skip
+            yield _program(said, repository)
 
 
 def _of_node(
@@ -565,6 +589,7 @@ _READERS: tuple[tuple[re.Pattern[str], _Reader], ...] = (
     (re.compile(r"(^|/)render\.ya?ml$"), _render),
     (re.compile(r"(^|/)\.do/(app|deploy\.template)\.ya?ml$"), _digitalocean),
     (re.compile(r"(^|/)app\.ya?ml$"), _app_engine),
+    (re.compile(r"(^|/)manifest[\w.-]*\.ya?ml$"), _cloud_foundry),
     (re.compile(r"(^|/)fly(\.[\w-]+)?\.toml$"), _fly),
     (re.compile(r"(^|/)railway\.(json|toml)$"), _railway),
     (re.compile(r"(^|[/._-])(task|ecs|container)[^/]*\.json$|(^|/)ecs/.*\.json$", re.IGNORECASE), _task_definition),

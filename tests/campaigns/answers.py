@@ -2,7 +2,7 @@
 
 Of each pull request that is opened against a GitHub on the loopback, one answer is changed: a value of another type,
 a key less, another status, a page of HTML. It ends with a pull request or with words, the token is in neither, and
-the clone is what it was.
+the clone is what it was. As many answers of GraphQL about a campaign's pull requests are changed, too.
 """
 
 from __future__ import annotations
@@ -17,9 +17,11 @@ import sys
 import tempfile
 import traceback
 from collections import Counter
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
+from fixer.fleet.standing import Standing, as_they_stand
 from fixer.forge import github
 from fixer.forge.proposal import ProposalError, Verified, Wish, propose
 from tests import examples
@@ -56,6 +58,34 @@ def changed(answer: Any, dice: random.Random) -> Any:
     else:
         parent[key] = dice.choice(VALUES)
     return made
+
+
+NODE = {
+    "id": "N1", "url": "https://github.com/acme/shop/pull/1", "state": "OPEN", "mergeable": "CONFLICTING",
+    "reviewDecision": None, "headRefOid": "abc", "repository": {"nameWithOwner": "acme/shop", "isArchived": False},
+    "commits": {"nodes": [{"commit": {"statusCheckRollup": {"state": "SUCCESS"}}}]},
+    "baseRef": {"target": {"statusCheckRollup": {"state": "FAILURE"}}},
+}  # fmt: skip
+QUERIED = {
+    "data": {"nodes": [NODE, None]},
+    "errors": [{"message": "x", "path": ["nodes", 0, "commits"]}, {"message": "y", "path": ["nodes", 1]}],
+}
+
+
+def standing(dice: random.Random) -> None:
+    """What GraphQL says of the pull requests of a campaign, with one value or two changed."""
+    answer = changed(QUERIED, dice)
+    if dice.random() < 0.4:
+        answer = changed(answer, dice)
+    hub = github.GitHub("https://api.github.com", TOKEN)
+    hub.request = lambda *_, **__: answer  # type: ignore[method-assign]
+    known = Standing("acme/shop", "open", str(NODE["url"]), 1, "N1", "abc")
+    try:
+        [now] = as_they_stand([known], hub)
+    except github.GitHubError:
+        return
+    assert now.slug.api == known.slug.api
+    json.dumps(asdict(now))
 
 
 def git(root: Path, *arguments: str) -> None:
@@ -133,6 +163,11 @@ def main(arguments: list[str]) -> int:
                     failures.append(f"{number}: the token is shown: {said[:200]}")
             if before != {str(p): p.read_bytes() for p in root.rglob("*") if p.is_file()}:
                 failures.append("the clone has changed")
+    for number in range(given.answers):
+        try:
+            standing(random.Random(f"{given.seed}/standing/{number}"))
+        except Exception:
+            failures.append(f"{number}: {traceback.format_exc(limit=-2)}")
     for failure in failures:
         print(failure)
     print(f"seed {given.seed}: {given.answers} runs, {dict(counts)}; {len(failures)} failures")

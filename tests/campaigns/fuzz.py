@@ -55,12 +55,17 @@ Tree = dict[str, bytes]
 VALUES = (
     "", "{}", "[]", "null", "~", "true", "0", "''", '""', "*a", "&a x", "!!str x", "- x", "{a: b}", "[a, b]", "|", ">-",
     "${{ github.ref }}", "${{", "@", "`", "%", "\t", "-1", "1e999", "0x" + "f" * 400, "9" * 5000, "é", "\u202e",
-    "\u2028", "\x0c", "\x85", "x" * 300, "a b", "$(id)", "; id", "'", '"', "\\", "#", ": ", "..", "/", "${A}${A}", "--",
+    "\u2028", "\x0c", "22:22", "0o17", "1_000", "2001-01-01", ".inf", "NaN", "1e400", "!!binary aGk=",
+    "!!python/name:os.x", "&a [*a]", "&a {<<: *a}", '"\\ud83d"', "[" * 2000, "{a: " * 300, "=", "!", "${a", "<<EOT",
+    "\x00", "-rf", "*.y*", "\x85", "x" * 300, "a b", "$(id)", "; id", "'", '"', "\\", "#", ": ", "..", "/",
+    "${A}${A}", "--",
 )  # fmt: skip
 LINES = (
     "", "---", "...", "#", "# fhfix: ignore[all]", "<<: *a", "? a", "- ", "  - ", "\t", "}", "]", "FROM", "RUN", "COPY",
     "USER", "ENV A=${A}${A}", "ARG A", "EOF", "  env:", "  with:", "    if:", "jobs:", "on:", "    steps:",
     "      - run:", "      - uses:", "services:", "    environment:", "import", "def x(", "x = [", '"""', "DATABASES =",
+    "resource \"a\" \"b\" {", "\x0c", "\\", "\x00", "# escape=`", "RUN <<EOF",
+ "ONBUILD RUN x", "COPY --from=0 / /", "{", "[" * 5000, '"a": "\\ud83d",', '"a": ' + "9" * 5000 + ",",
 )  # fmt: skip
 
 
@@ -88,7 +93,11 @@ def _files(folder: Path) -> list[Path]:
 def mutated(tree: Tree, dice: random.Random, others: list[Tree]) -> Tree:
     """A copy with one to four mutations in files that fhfix reads."""
     made = dict(tree)
-    paths = sorted(path for path in made if kind_of(path) or path.endswith((".txt", ".toml", ".json", ".sh")))
+    paths = sorted(
+        path
+        for path in made
+        if kind_of(path) or path.endswith((".txt", ".toml", ".json", ".sh", ".tf", ".conf", ".cfg", ".md"))
+    )
     for _ in range(dice.choice((1, 1, 1, 2, 2, 3, 4))):
         if paths:
             path = dice.choice(paths)

@@ -11,6 +11,7 @@ import argparse
 import os
 import random
 import re
+import signal
 import subprocess
 import sys
 import tempfile
@@ -24,25 +25,38 @@ CALLS = ("fsync", "write", "rename", "renameat", "renameat2", "link", "linkat", 
          "mkdirat", "openat", "fchmod", "fchown", "flock", "ftruncate", "pwrite64", "rmdir")  # fmt: skip
 HOW = ("error=EIO:when={n}", "error=ENOSPC:when={n}+", "error=EACCES:when={n}", "signal=SIGKILL:when={n}")
 
-# Only the writing is of interest: the plan is made before strace begins to count.
 WRITES = """
-import hashlib, logging, os, shutil, sys  # all that is loaded late: a Python that cannot be read is not of interest
+import os, signal, sys
 from pathlib import Path
+import hashlib, logging, shutil, traceback  # all that is loaded late: a Python that cannot be read is not of interest
 from fixer import writing
 from fixer.engine import plan
 from fixer.registry import all_rules
 from fixer.repository import Repository
-root = Path(sys.argv[2])
-if sys.argv[1] == "apply":
-    rules = [rule for rule in all_rules() if rule.id in ("silent-type-check", "leaky-builder-stage")]
-    made = plan(Repository(root), rules)
-os.path.exists("/the-writing-begins-here")
-try:
-    writing.apply(root, made) if sys.argv[1] == "apply" else writing.undo(root)
-except writing.WriteError as error:
-    print(error, file=sys.stderr)
-    sys.exit(3)
+root, said = Path(sys.argv[1]), sys.argv[2]
+rules = [rule for rule in all_rules() if rule.id in ("silent-type-check", "leaky-builder-stage")]
+made = plan(Repository(root), rules)
+for line in sys.stdin:
+    child = os.fork()
+    if child == 0:
+        sys.stderr = open(said, "w", buffering=1)
+        os.kill(os.getpid(), signal.SIGSTOP)
+        code = 0
+        try:
+            writing.apply(root, made) if line == "apply\\n" else writing.undo(root)
+        except writing.WriteError as error:
+            print(error, file=sys.stderr)
+            code = 3
+        except BaseException:
+            traceback.print_exc()
+            code = 1
+        os._exit(code)
+    os.waitpid(child, os.WUNTRACED)  # it stands before its first call
+    print(child, flush=True)
+    print(os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]), flush=True)
 """
+"""Writes as it is told, each time in a process forked from one that has planned, and that stops before its first call:
+only the writing is of interest, and strace sees nothing else."""
 
 
 def repository(folder: Path) -> Path:
@@ -54,24 +68,41 @@ def repository(folder: Path) -> Path:
     return folder
 
 
-def run(command: str, root: Path, *strace: str) -> subprocess.CompletedProcess[str]:
-    words = [sys.executable, "-c", WRITES, command, str(root)]
-    around = {**os.environ, "PYTHONPATH": str(ROOT), "PYTHONDONTWRITEBYTECODE": "1"}
-    return subprocess.run([*strace, *words], capture_output=True, text=True, env=around, timeout=120)
+class Writer:
+    def __init__(self, root: Path, folder: Path) -> None:
+        self.said = folder / "said"
+        self.log = folder / "log"
+        around = {**os.environ, "PYTHONPATH": str(ROOT), "PYTHONDONTWRITEBYTECODE": "1"}
+        words = [sys.executable, "-c", WRITES, str(root), str(self.said)]
+        self._process = subprocess.Popen(words, env=around, text=True, stdin=subprocess.PIPE, stdout=subprocess.PIPE)
 
+    def run(self, command: str, *strace: str) -> int:
+        """How it ended; a negative number is a signal."""
+        stdin, stdout = self._process.stdin, self._process.stdout
+        assert stdin is not None
+        assert stdout is not None
+        print(command, file=stdin, flush=True)
+        number = int(stdout.readline())
+        tracing = None
+        if strace:
+            words = ["strace", "-f", "-o", str(self.log), *strace, "-p", str(number)]
+            tracing = subprocess.Popen(words, stderr=subprocess.PIPE, text=True)
+            assert tracing.stderr is not None
+            assert "attached" in tracing.stderr.readline()
+        os.kill(number, signal.SIGCONT)
+        ended = int(stdout.readline())
+        if tracing is not None:
+            tracing.communicate()
+        return ended
 
-def counted(command: str, root: Path, log: Path) -> dict[str, tuple[int, int]]:
-    """For each call: its number when the writing begins, and in all."""
-    run(command, root, "strace", "-f", "-qq", "-o", str(log), "-e", f"trace={','.join(CALLS)},stat,newfstatat")
-    found: dict[str, list[int]] = {call: [0, 0] for call in CALLS}
-    begun = False
-    for line in log.read_text(errors="replace").splitlines():
-        begun |= "the-writing-begins-here" in line
-        name = re.match(r"(?:\d+ +)?(\w+)\(", line)
-        if name and name[1] in found:
-            found[name[1]][1] += 1
-            found[name[1]][0] += not begun
-    return {call: (before, every) for call, (before, every) in found.items() if every > before}
+    def counted(self, command: str) -> Counter[str]:
+        """How often each call is made."""
+        self.run(command, "-e", f"trace={','.join(CALLS)}")
+        lines = self.log.read_text(errors="replace").splitlines()
+        return Counter(name[1] for line in lines if (name := re.match(r"(?:\d+ +)?(\w+)\(", line)))
+
+    def close(self) -> None:
+        self._process.communicate()
 
 
 def main(arguments: list[str]) -> int:
@@ -85,34 +116,34 @@ def main(arguments: list[str]) -> int:
     with tempfile.TemporaryDirectory(prefix="campaign-") as where:
         root = repository(Path(where) / "shop")
         before = contents(root)
-        places = []
-        calls = counted("apply", root, Path(where) / "log")
+        writer = Writer(root, Path(where))
+        places = [("apply", call, n + 1) for call, count in writer.counted("apply").items() for n in range(count)]
         after = contents(root)
         assert after != before
-        places += [("apply", call, n) for call, (first, last) in calls.items() for n in range(first + 1, last + 1)]
-        calls = counted("undo", root, Path(where) / "log")
+        places += [("undo", call, n + 1) for call, count in writer.counted("undo").items() for n in range(count)]
         assert contents(root) == before
-        places += [("undo", call, n) for call, (first, last) in calls.items() for n in range(first + 1, last + 1)]
         wanted = [(place, how) for place in places for how in HOW]
         dice.shuffle(wanted)
         for (command, call, n), how in wanted[: given.faults]:
             start = before if command == "apply" else after
             if contents(root) != start:
-                run("undo" if command == "apply" else "apply", root)
+                writer.run("undo" if command == "apply" else "apply")
             assert contents(root) == start, "the campaign cannot go on"
             inject = f"inject={call}:{how.format(n=n)}"
-            done = run(command, root, "strace", "-f", "-qq", "-o", os.devnull, "-e", f"trace={call}", "-e", inject)
+            ended = writer.run(command, "-e", f"trace={call}", "-e", inject)
             counts[how.partition(":")[0]] += 1
-            counts["refused"] += done.returncode == 3
+            counts["refused"] += ended == 3
             counts["half-written"] += contents(root) not in (before, after)
-            if "Traceback" in done.stderr:
-                failures.append(f"{command} {inject}: {done.stderr.strip()[-300:]}")
-            again = run("undo", root)  # recovers, then takes back what is there to be taken back
-            found = contents(root)
-            if found not in (before, after):
-                failures.append(f"{command} {inject}: torn after the next start: {again.stderr.strip()[-200:]}")
-                subprocess.run(["rm", "-rf", str(root)], check=True)
-                repository(root)
+            if ended == 1:
+                failures.append(f"{command} {inject}: {writer.said.read_text()[-300:]}")
+            writer.run("undo")  # recovers, then takes back what is there to be taken back
+            if contents(root) not in (before, after):
+                failures.append(f"{command} {inject}: torn after the next start: {writer.said.read_text()[-200:]}")
+                subprocess.run(["git", "-C", str(root), "clean", "-qfdx"], check=True)
+                subprocess.run(["rm", "-rf", str(root / ".git/fhfix")], check=True)
+                for path, data in before.items():
+                    (root / path).write_bytes(data)
+        writer.close()
     for failure in failures:
         print(failure)
     print(f"seed {given.seed}: {len(places)} places; {dict(counts)}; {len(failures)} failures")

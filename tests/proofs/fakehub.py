@@ -265,7 +265,7 @@ class FakeHub:
         shown.update(
             name=name,
             full_name=slug,
-            default_branch=self.git(path, "symbolic-ref", "--short", "HEAD"),
+            default_branch=(path / "HEAD").read_text().strip().removeprefix("ref: refs/heads/"),
             clone_url=f"{self.url}/{slug}.git",
             archived=(path / "archived").exists(),
             private=False,

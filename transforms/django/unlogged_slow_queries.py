@@ -195,7 +195,7 @@ def _called(module: PythonModule, name: str, style: Style, chain: tuple[Settings
     importing = (
         None
         if not package or is_included or style.bans_relative
-        else module.add_sibling("slow_queries", alone=style.is_single_line)
+        else module.add_sibling("slow_queries", alone=style.is_single_line, last=not style.has_below_local)
     )
     if importing is not None:
         return "slow_queries.watch()", importing

@@ -499,6 +499,12 @@ def _in_literal(said: _Said, cell: _Cell, wanted: _Wanted) -> Iterator[Parts]:
     add = dict(wanted.add)
     set_: dict[str, Any] = {}
     if wanted.add_options and options is None:
+        if annotation := _without_dicts(database.statement):
+            yield Blocked(
+                f"DATABASES is annotated as {annotation}, which has no place for the dict of OPTIONS",
+                "annotate it as `dict[str, dict[str, Any]]`, then run fhfix again",
+            )
+            return
         add["OPTIONS"] = wanted.add_options
     elif wanted.add_options and options is database.options and not module.spans_lines(database.node):
         # All on one line, which may get too long and be broken up: one edit for both.
@@ -510,6 +516,13 @@ def _in_literal(said: _Said, cell: _Cell, wanted: _Wanted) -> Iterator[Parts]:
         yield said.options_in.edit_dict(options, add=wanted.add_options, width=width)
     if add or set_ or wanted.delete:
         yield module.edit_dict(database.node, add=add, set=set_, delete=wanted.delete, width=cell.width(module))
+
+
+def _without_dicts(statement: ast.stmt) -> str:
+    """The annotation of what is assigned, where a type checker would refuse a dict among the values of a database."""
+    said = ast.unparse(statement.annotation) if isinstance(statement, ast.AnnAssign) else ""
+    inner = re.fullmatch(r"dict\[str, dict\[str, (.+)\]\]", said, re.IGNORECASE)
+    return said if inner and not re.search(r"\b(Any|object|dict|Mapping)\b", inner[1], re.IGNORECASE) else ""
 
 
 def _key(node: ast.expr | None) -> str:
@@ -635,8 +648,7 @@ def _homes(project: DjangoProject, settings: SettingsModule, database: Database)
         return ()
     if any(_takes_the_place(other, database) for other in settings.databases):
         return None  # lines behind both would change the other, too
-    served = [each for each in others if each.role == "production" or each.path == project.production_path]
-    meant = served or others
+    meant = [each for each in others if each.role == "production"] or others
     return tuple(each for each in meant if not any(each in project.importers(other.path) for other in meant))
 
 
@@ -705,7 +717,9 @@ def _limit(applications: Applications, databases: Sequence[Database], cell: _Cel
         fix = Fix.of(
             f"cancel a statement of a request after {limit}",
             module.add_import_from("typing", "Any") if is_typed else (),
-            module.add_import_from("django.db.backends.signals", "connection_created"),
+            module.add_import_from(
+                "django.db.backends.signals", "connection_created", first=cell.styles.of(module.path).django_first
+            ),
             module.append_code(code, blank_lines=2),
             tier=Tier.REVIEW,
             effects=(f"{module.path}: PostgreSQL cancels a statement of a request after {limit}",),

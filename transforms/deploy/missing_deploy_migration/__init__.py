@@ -80,6 +80,16 @@ DEFINITION = Input("task-definition", "TASK_DEFINITION", "The task definition th
 CONTAINER = Input("container", "CONTAINER", "The container that migrates")
 ENVIRONMENT = Input("environment", "ENVIRONMENT", "Further variables of the task, as the list that ECS takes", "[]")
 
+_NAMES = {
+    ("service", "found"): "ecs-migrate",
+    ("service", "container"): "ecs-migrate-container",
+    ("file", "found"): "ecs-migrate-file",
+    ("file", "container"): "ecs-migrate-revision",
+    ("named", "found"): "ecs-migrate-named",
+    ("named", "container"): "ecs-migrate-definition",
+}
+"""What the actions are called: by which revision migrates, and how its container is known."""
+
 _COMMAND = 'rules.missing-deploy-migration.command = "…"'
 _INLINE = 'rules.missing-deploy-migration.style = "inline"'
 _PUSHES = re.compile(r"docker (?:image )?push|--push\b|register-task-definition|buildah push|skopeo copy")
@@ -326,9 +336,8 @@ def _one_off(job: DeployJob, deployment: Deployment, django: DjangoProject, opti
         values["ENVIRONMENT"] = _without_limits(django)
     inputs += [COMMAND, TIMEOUT, ENVIRONMENT]
     text = script(__package__, "migrate-ecs.sh")
-    variants = [block for block in blocks if block in ("file", "named", "container")]
     action = LocalAction(
-        "-".join(("ecs-migrate", *variants)),
+        _NAMES[blocks[0], blocks[1]],
         "Migrate the database by an ECS task",
         "Runs a migration as a task of an ECS service's own kind, and fails where it fails",
         "migrate.sh",

@@ -17,7 +17,8 @@ their owner there; where data of the host is mounted the fix is blocked until `m
 Files and final stages for development, tests, dev containers and the forge itself (`.github/`), unless
 `development = true` includes them; GitHub's own container actions, images for AWS Lambda and Windows, and images that
 start nothing and are only unpacked (`FROM scratch`) or built upon (`Dockerfile.base`), and programs of the command line
-into which the documentation mounts the current folder. Where the container would break it is reported with the reason:
+into which the documentation mounts the current folder; images that are only started as a user that a compose file or a
+manifest names. Where the container would break it is reported with the reason:
 a port below 1024, an image or script that starts as root on purpose, files in root's home, an unknown base image.
 """
 
@@ -30,7 +31,7 @@ from fixer.documents import DEVELOPMENT
 from fixer.languages.dockerfile import Dockerfile, Stage
 from fixer.languages.toml import toml_value
 from fixer.model import Blocked, Finding, Fix, Rule
-from fixer.runtime.builds import ImageBuilds
+from fixer.runtime.builds import ImageBuild, ImageBuilds
 from fixer.runtime.programs import Kind
 from fixer.runtime.states import Container, State
 from transforms.docker.root_user.breaks import folder_breaks, instruction_breaks, start_breaks
@@ -71,7 +72,7 @@ def _of_image(container: Container, builds: ImageBuilds, named: tuple[str, ...],
         return
     if image is not None and (image.family == "windows" or (not users and image.runs_as not in ROOT)):
         return
-    if _is_tool(container, builds):
+    if _is_tool(container, builds) or _is_told(build):
         return
     place = users[-1].instruction if users and users[-1].stage is stage else stage.start
     meant = _is_meant(container, users[-1]) if users else None
@@ -118,6 +119,13 @@ def _is_tool(container: Container, builds: ImageBuilds) -> bool:
     if serves or next(iter(container.acting("EXPOSE")), None) is not None or container.build.runners:
         return False
     return any(RUN_HERE.search(text) for _, text in builds.documentation)
+
+
+def _is_told(build: ImageBuild) -> bool:
+    """Whether every file that starts the image names another user than root, and nobody gets it from elsewhere."""
+    pushed = any(made.origin == "workflow" for made in build.image.builds)
+    users = [program.user.partition(":")[0] for program in build.runners]
+    return bool(users) and not pushed and not any(user in ("", *ROOT) for user in users)
 
 
 def _image(final: Stage, options: Options) -> BaseImage | None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import posixpath
 from collections.abc import Iterator, Sequence
 from typing import Any
 
@@ -110,7 +111,8 @@ def untold(workflows: Workflows, tellers: Tellers, deployments: Deployments | No
     for workflow in workflows.documents:
         why, place = _matters(workflow, deployments)
         if why and not tellers.is_told_of(workflow):
-            yield Finding(workflow.path, place, f"{why}, and nobody is told when it fails", _told(workflow, tellers))
+            cure = _told(workflow, workflows, tellers)
+            yield Finding(workflow.path, place, f"{why}, and nobody is told when it fails", cure)
 
 
 def _matters(workflow: Workflow, deployments: Deployments | None) -> tuple[str, Span]:
@@ -126,11 +128,15 @@ def _matters(workflow: Workflow, deployments: Deployments | None) -> tuple[str, 
     return "", Span(0, 0)
 
 
-def _told(workflow: Workflow, tellers: Tellers) -> Fix | Blocked:
+def _told(workflow: Workflow, workflows: Workflows, tellers: Tellers) -> Fix | Blocked:
     means, secret = tellers.channel
-    named = in_quotes(secret)
+    named, file = in_quotes(secret), in_quotes(posixpath.basename(workflow.path))
     if isinstance(named, Blocked):
         return named
+    if isinstance(file, Blocked):
+        return file
+    # Two workflows of one name would write into one issue.
+    shared = sum(_name(other) == _name(workflow) for other in workflows.documents) > 1
     name = workflow.job_id(JOB if JOB not in workflow.jobs else "notify-of-failure")
     job: dict[str, Any] = {
         **workflow.job_name("Notify"),
@@ -139,7 +145,11 @@ def _told(workflow: Workflow, tellers: Tellers) -> Fix | Blocked:
         "runs-on": "ubuntu-latest",
         "timeout-minutes": _MINUTES,
         "permissions": {"issues": "write"} if means == "issue" else Flow({}),
-        "steps": [_by_issue(workflow) if means == "issue" else _by_message(means, secret, named, workflow)],
+        "steps": [
+            _by_issue(workflow, file if shared else None)
+            if means == "issue"
+            else _by_message(means, secret, named, workflow)
+        ],
     }
     whom = "opens an issue, or comments on the one that is open" if means == "issue" else f"tells {means.capitalize()}"
     todo = [f"The secret {secret} must hold the address: the job is red while it is empty."] if secret else []
@@ -171,12 +181,21 @@ def _undone(workflow: Workflow) -> dict[str, str]:
     return shell | ({"working-directory": "."} if "working-directory" in given else {})
 
 
-def _by_issue(workflow: Workflow) -> dict[str, Any]:
+def _name(workflow: Workflow) -> str:
+    """What GitHub calls it."""
+    return str(workflow.root.data.get("name") or workflow.path)
+
+
+def _by_issue(workflow: Workflow, file: Inside | None) -> dict[str, Any]:
+    source = script(__package__, "tell-issue.sh")
+    if file is not None:
+        named = ScriptText.of('title="$GITHUB_WORKFLOW (@file@) fails"', file=file)
+        source = source.replaced('title="$GITHUB_WORKFLOW fails"', named)
     return {
         "name": "Tell by an issue",
         **_undone(workflow),
         "env": {"GH_TOKEN": "${{ github.token }}"},
-        "run": script(__package__, "tell-issue.sh"),
+        "run": source,
     }
 
 

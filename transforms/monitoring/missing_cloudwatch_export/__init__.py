@@ -20,7 +20,7 @@ is put on logs that may not be JSON; it would count nothing for ever.
 Where any file speaks of Container Insights, the CloudWatch agent, the OpenTelemetry collector of AWS or embedded
 metrics; where nothing is deployed to ECS. Beside Terraform, CloudFormation, CDK or Pulumi that makes the cluster,
 nothing is written into the job, since the two would undo each other: the setting is written into the resource of
-Terraform, and for the others it is said what belongs there.
+Terraform or CloudFormation, and for the others it is said what belongs there.
 """
 
 from __future__ import annotations
@@ -35,6 +35,8 @@ from fixer.deploy.ways import ECS
 from fixer.documents import DEVELOPMENT
 from fixer.github.expressions import names_read, reads_below
 from fixer.languages.hcl import Block
+from fixer.languages.yaml import Node
+from fixer.languages.yaml.edit import Yaml
 from fixer.model import Blocked, Finding, Fix, Level, Parts, Profile, Rule, RuleOptions, Tier, joined, listed, option
 from fixer.monitoring.cloudwatch import CloudWatch, TaskDefinition
 from fixer.monitoring.exporters import Exporters
@@ -47,6 +49,7 @@ _SETTINGS = {
     "CDK": "give the cluster `containerInsightsV2: ecs.ContainerInsights.ENHANCED`",
     "Pulumi": 'give the cluster `settings: [{name: "containerInsights", value: "enhanced"}]`',
 }
+_SETTING = {"Name": "containerInsights", "Value": "enhanced"}
 
 
 class Options(RuleOptions):
@@ -153,6 +156,8 @@ def _region(job: DeployJob) -> str:
 def _cure(job: DeployJob, cluster: str, cloudwatch: CloudWatch) -> Fix | Blocked:
     if cloudwatch.clusters:
         return _in_terraform(cloudwatch.clusters)
+    if cloudwatch.stacks:
+        return _in_cloudformation(cloudwatch.stacks)
     if cloudwatch.owner:
         return Blocked(
             f"{cloudwatch.owner} makes the cluster ({cloudwatch.owner_path}), and would undo what a job sets",
@@ -185,15 +190,30 @@ def _in_terraform(clusters: tuple[Block, ...]) -> Fix | Blocked:
             setting = {"name": "containerInsights", "value": "enhanced"}
             parts.append(cluster.document.add_block(cluster, "setting", setting))
     names = [".".join(cluster.labels) for cluster in clusters]
+    return _where_it_is_made("Terraform", names, parts, "See `terraform plan`, and apply it.")
+
+
+def _in_cloudformation(stacks: tuple[tuple[Yaml, str, Node], ...]) -> Fix | Blocked:
+    parts: list[Parts] = []
+    for document, _, resource in stacks:
+        properties = resource.get("Properties")
+        if properties is None:
+            parts.append(document.add_key(resource, "Properties", {"ClusterSettings": [_SETTING]}))
+        elif properties.is_mapping and properties.get("ClusterSettings") is None:
+            parts.append(document.add_key(properties, "ClusterSettings", [_SETTING]))
+        else:
+            parts.append(Blocked(f"{document.source.path} has settings of the cluster", _SETTINGS["CloudFormation"]))
+    names = [name for _, name, _ in stacks]
+    return _where_it_is_made("CloudFormation", names, parts, "See the change set, and execute it.")
+
+
+def _where_it_is_made(tool: str, names: list[str], parts: list[Parts], todo: str) -> Fix | Blocked:
     return Fix.of(
-        "turn Container Insights on where Terraform makes the cluster",
+        f"turn Container Insights on where {tool} makes the cluster",
         joined(parts),
         tier=Tier.REVIEW,
         effects=(f"{listed(names)}: processor, memory, network and tasks go to CloudWatch",),
-        todo=(
-            "See `terraform plan`, and apply it.",
-            "Container Insights costs by the metrics that it sends: see the price of its enhanced kind.",
-        ),
+        todo=(todo, "Container Insights costs by the metrics that it sends: see the price of its enhanced kind."),
     )
 
 

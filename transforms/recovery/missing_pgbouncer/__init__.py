@@ -45,7 +45,7 @@ POOLER = "pgbouncer"
 _COMPOSE = "rules.missing-pgbouncer.compose = true"
 _RESERVED = 3  # connections that PostgreSQL keeps for superusers
 _RUNS_COMPOSE = re.compile(r"docker[ -]compose|docker stack")
-_DEVELOPMENT_SERVER = re.compile(r"\brunserver")
+_DEVELOPMENT_SERVER = re.compile(r"\brunserver|--(py-)?auto-?reload|--reload\b")
 
 
 class Options(RuleOptions):
@@ -182,12 +182,13 @@ def _beside_production(job: DeployJob, otherwise: str = "", config: str = "") ->
 
 
 def _starts_for_development(compose: Compose, runtime: Runtime) -> str:
-    """The command by which a compose file starts Django's own server; empty where it starts another one."""
+    """The command by which a compose file starts Django's own server, or one that loads changed sources, if any."""
     for program in runtime.deployed:
         if program.is_django and program.written is not None and program.written[0] is compose:
             for started in program.running(Kind.SERVER):
-                if _DEVELOPMENT_SERVER.search(started.source):
-                    return started.source
+                found = _DEVELOPMENT_SERVER.search(started.source)
+                if found is not None:
+                    return started.source if "\n" not in started.source else f"{started.argv[0]} {found[0]}"
     return ""
 
 
