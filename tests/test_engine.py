@@ -11,7 +11,7 @@ from typing import Any, Self
 import pytest
 from ruamel.yaml import YAML
 
-from fixer.engine import DOCUMENTS_PER_PROCESS, PASSES, check, plan
+from fixer.engine import PASSES, check, plan
 from fixer.github.workflow import Workflow
 from fixer.model import (
     Blocked,
@@ -404,10 +404,13 @@ class Failing:
         raise RuntimeError("no such luck")
 
 
-def test_where_many_documents_are_read_by_several_processes_the_answers_are_the_same(tmp_path: Path) -> None:
+def test_where_many_documents_are_read_by_several_processes_the_answers_are_the_same(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("fixer.engine.asking.DOCUMENTS_PER_PROCESS", 20)
     folder = tmp_path / ".github/workflows"
     folder.mkdir(parents=True)
-    count = 2 * DOCUMENTS_PER_PROCESS
+    count = 2 * 20
     for number in range(count):
         (folder / f"{number}.yml").write_text(WORKFLOW)
     (folder / "broken.yml").write_text("a: [\n")

@@ -12,6 +12,7 @@ from pathlib import Path
 import pytest
 
 from fixer.engine import processes
+from fixer.engine.asking import DOCUMENTS_PER_PROCESS
 from fixer.engine.processes import in_processes
 
 ROOT = Path(__file__).parent.parent
@@ -125,7 +126,7 @@ def many(tmp_path_factory: pytest.TempPathFactory) -> Path:
     root = tmp_path_factory.mktemp("many")
     folder = root / ".github/workflows"
     folder.mkdir(parents=True)
-    for number in range(250):
+    for number in range(2 * DOCUMENTS_PER_PROCESS):
         (folder / f"w{number}.yml").write_text(WORKFLOW.replace("types", f"types{number}") * 1)
     return root
 
@@ -164,5 +165,5 @@ def test_processes_are_used_where_there_are_many_documents(many: Path, monkeypat
     found = engine.check(Repository(many), rules)
 
     assert asked == [1]  # beside this one
-    assert len(found.findings) == 250
+    assert len(found.findings) == 2 * DOCUMENTS_PER_PROCESS
     assert found.faults == ()

@@ -54,6 +54,7 @@ from fixer.model import Blocked, Parts, Span
 from fixer.project.packages import PythonPackages
 from fixer.project.test_suites import TestSuites
 from fixer.records import entity
+from fixer.runtime.picture import Runtime
 from fixer.scripts import Quoted, ScriptText, with_edits
 
 if TYPE_CHECKING:
@@ -112,6 +113,8 @@ class DjangoCI:
         if not project.manage_py and (project.is_aside or not _is_served(project)):
             return None
         run = TestRun.best(workflows, project)
+        if run is not None and _is_of_another(run, repository):
+            run = None
         packages = repository.fact(PythonPackages)
         job = run.job if run is not None else _job_that_installs(workflows, project, packages)
         if not project.manage_py:
@@ -562,6 +565,16 @@ class DjangoCI:
             f"give {it} {suits} tests, or set {it} in job {self.job.id}",
             f"rules.{rule}.env = {{ {env} }}",
         )
+
+
+def _is_of_another(run: TestRun, repository: Repository) -> bool:
+    """Whether the tests run in a service of compose with an image of its own, beside those that start Django."""
+    runtime = repository.fact(Runtime) if run.in_container else None
+    services = [each for each in runtime.programs if each.origin == "compose"] if runtime is not None else []
+    words = {word.text for word in run.command.words}
+    asked = {program.image for program in services if program.name in words}
+    django = {program.image for program in services if program.is_django}
+    return bool(asked and django) and None not in asked and not asked & django
 
 
 def _is_served(project: DjangoProject) -> bool:

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from fixer.engine.asking import (
-    DOCUMENTS_PER_PROCESS,
     Asking,
     LeftAlone,
     OptionsFor,
@@ -23,7 +22,7 @@ from fixer.model import Fault, Plan, Report, Reported, Rule, Tier
 from fixer.repository import Repository
 
 __all__ = [
-    "DOCUMENTS_PER_PROCESS", "PASSES", "Accept", "LeftAlone", "OptionsFor", "Wanted", "applies", "check",
+    "PASSES", "Accept", "LeftAlone", "OptionsFor", "Wanted", "applies", "check",
     "default_options", "partly", "plan",
 ]  # fmt: skip
 

@@ -174,7 +174,25 @@ class ImageBuilds:
 
     def of(self, path: str) -> tuple[ImageBuild, ...]:
         """The images that are built from a Dockerfile, one for each stage that is shipped."""
-        return tuple(build for build in self.builds if build.path == path)
+        return tuple(self._by_path.get(path, ()))
+
+    @cached_property
+    def _by_path(self) -> dict[str, list[ImageBuild]]:
+        found: dict[str, list[ImageBuild]] = defaultdict(list)
+        for build in self.builds:
+            found[build.path].append(build)
+        return found
+
+    def built_in(self, context: str | None) -> tuple[ImageBuild, ...]:
+        """The images that are built in a folder."""
+        return tuple(self._by_context.get(context, ()))
+
+    @cached_property
+    def _by_context(self) -> dict[str | None, list[ImageBuild]]:
+        found: dict[str | None, list[ImageBuild]] = defaultdict(list)
+        for build in self.builds:
+            found[build.context].append(build)
+        return found
 
 
 JOBS = ("workflow", "script")

@@ -200,11 +200,11 @@ def _leaks(build: ImageBuild, builds: ImageBuilds) -> tuple[list[Instruction], l
 def _sharing(build: ImageBuild, builds: ImageBuilds) -> list[ImageBuild]:
     """The builds that one ignore file serves, of each Dockerfile the first; those that are left alone are not among
     them."""
-    first = {each.path: each for each in reversed(builds.builds)}
     return [
         each
-        for _, each in sorted(first.items())
-        if (each.ignore_path, each.context) == (build.ignore_path, build.context)
+        for each in builds.built_in(build.context)
+        if each is builds.of(each.path)[0]
+        and each.ignore_path == build.ignore_path
         and len(each.contexts) < 2
         and not DEVELOPMENT.search(each.path)
     ]
@@ -349,13 +349,12 @@ def _fed_by_the_image(build: ImageBuild, django: DjangoProject | None) -> tuple[
 def _additions(build: ImageBuild, builds: ImageBuilds) -> list[tuple[str, list[str]]]:
     """Sections of patterns; none that would take away what the repository has or a Dockerfile names."""
     needed = set(build.names)
-    for other in builds.builds:
-        if other.context == build.context:
-            needed |= other.names_written
-            for source in _named(other):
-                needed |= set(source.split("/"))
-                if CERTIFICATES.search(source):
-                    needed |= {"*.pem", "*.key", "*.p12", "*.pfx"}
+    for other in builds.built_in(build.context):
+        needed |= other.names_written
+        for source in _named(other):
+            needed |= set(source.split("/"))
+            if CERTIFICATES.search(source):
+                needed |= {"*.pem", "*.key", "*.p12", "*.pfx"}
     for pattern in build.patterns:
         needed |= set(pattern.text.lstrip("!").split("/")) if pattern.keeps else set()
     sections = [("Secrets", SECRETS), ("Keys", KEYS), ("History", () if _needs_git(build, builds) else HISTORY)]
@@ -417,8 +416,7 @@ def _scripts(build: ImageBuild, builds: ImageBuilds) -> list[str]:
     """What RUN runs in the builds of this folder."""
     return [
         instruction.script
-        for other in builds.builds
-        if other.context == build.context
+        for other in builds.built_in(build.context)
         for instruction in other.dockerfile.instructions
         if instruction.op == "RUN"
     ]
@@ -428,8 +426,8 @@ def _needs_git(build: ImageBuild, builds: ImageBuilds) -> bool:
     """Whether the build reads the repository's history, for a version number say."""
     if any(pattern.keeps and ".git" in pattern.text.lstrip("!").split("/") for pattern in build.patterns):
         return True
-    for other in builds.builds:
-        for instruction in other.dockerfile.instructions if other.context == build.context else ():
+    for other in builds.built_in(build.context):
+        for instruction in other.dockerfile.instructions:
             if any(source.split("/")[0] == ".git" for source in local_sources(instruction)):
                 return True
     scripts = _scripts(build, builds)

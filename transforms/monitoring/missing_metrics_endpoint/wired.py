@@ -60,7 +60,8 @@ def _apart(middleware: SettingList) -> Iterator[Finding]:
 
 def _finding(middleware: SettingList, message: str, title: str, parts: Parts, level: Level = Level.WARNING) -> Finding:
     place = next((each for each in middleware.places if {BEFORE, AFTER} & set(each.items)), middleware.places[0])
-    fix = Fix.of(title, parts, tier=Tier.REVIEW)
+    effect = f"{place.module.path}: answers of every middleware are counted by their status"
+    fix = Fix.of(title, parts, tier=Tier.REVIEW, effects=(effect,))
     return Finding(place.module.path, place.module.span(place.node), message, fix, level)
 
 
