@@ -42,7 +42,7 @@ def scripts(path: str, text: str) -> Iterator[str]:
     if path.endswith(".sh"):
         yield text
     elif path.endswith((".yml", ".yaml")):
-        yield from _runs(yaml.safe_load(text))
+        yield from _runs(yaml.load(text, Loader=yaml.BaseLoader))  # tags of CloudFormation are nothing here
     elif kind_of(path).endswith("Dockerfile"):
         for instruction in document_type(kind_of(path)).parse(Source(path, text)).instructions:  # type: ignore[attr-defined]
             if instruction.op == "RUN":
