@@ -544,7 +544,8 @@ def _steps(sequence: Node | None, job: Job | None, workflow: Workflow) -> Iterat
 
 
 def _is_script(at: Address) -> bool:
-    return at[-1:] == ("run",) or at[-2:] == ("with", "script")
+    """Of a step: a variable or a key of a service may have the same name."""
+    return at[-3:-2] + at[-1:] == ("steps", "run") or at[-4:-3] + at[-2:] == ("steps", "with", "script")
 
 
 def new_workflow(title: str, events: dict[str, Any], jobs: dict[str, Any], style: Style, **keys: Any) -> str:

@@ -1,0 +1,7 @@
+"""What a developer runs."""
+
+from .settings import *
+
+DEBUG = True
+ALLOWED_HOSTS = ["localhost"]
+SECURE_SSL_REDIRECT = False
