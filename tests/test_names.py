@@ -101,7 +101,7 @@ def renamed(case: Case) -> Iterator[dict[str, bytes]]:
 
 # What these rules fix in their fixtures is gone where a folder or file of them has another name.
 SILENT = {
-    "deprecated-release-action", "missing-cloudwatch-export", "missing-predeploy-backup", "missing-trivy-scan",
+    "deprecated-release-action", "missing-predeploy-backup", "missing-trivy-scan",
     "missing-uptime-check", "single-shot-health-check", "useless-ignore",
 }  # fmt: skip
 CHANGING = sorted((case for case in CASES if case.after), key=lambda case: case.rule_id)
