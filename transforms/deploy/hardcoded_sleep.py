@@ -88,6 +88,11 @@ class Options(RuleOptions):
 
 
 def check(workflow: Workflow, options: Options, deployments: Deployments | None) -> Iterator[Finding]:
+    for wait in _sleeps(workflow):
+        yield from _finding(wait, options, deployments)
+
+
+def _sleeps(workflow: Workflow) -> Iterator[Wait]:
     if "sleep" not in workflow.source.text:
         return
     for steps in [job.steps for job in workflow.jobs.values()] or [workflow.steps]:
@@ -100,7 +105,7 @@ def check(workflow: Workflow, options: Options, deployments: Deployments | None)
             for command in here.script.commands:
                 sleep = _sleep(command)
                 if sleep:
-                    yield from _finding(Wait(workflow, steps, number, here, command, sleep), options, deployments)
+                    yield Wait(workflow, steps, number, here, command, sleep)
 
 
 def _sleep(command: Command) -> int:
@@ -715,8 +720,11 @@ def _is_plain(command: Command, checks: list[Found]) -> bool:
     return re.fullmatch(r"(\s*>+ ?/dev/null)?\s*(\|\|\s*exit 1)?", rest) is not None
 
 
-def _deploys(deployments: Deployments | None) -> bool:
-    return deployments is not None
+def _deploys(workflow: Workflow, deployments: Deployments | None) -> bool:
+    """A platform that deploys by itself leaves no more of that than the name of what waits for it."""
+    return deployments is not None or any(
+        _speaks_of_deployment(each) and _checks_after(each) for each in _sleeps(workflow)
+    )
 
 
 RULE = Rule(
