@@ -57,7 +57,7 @@ class Hcl:
         return cls(source, root)
 
     def plain(self) -> Any:
-        return self._data(next((each for each in self._root.named_children if each.type == "body"), None))
+        return self._data(_body(self._root))
 
     @cached_property
     def data(self) -> Any:
@@ -66,8 +66,7 @@ class Hcl:
     @cached_property
     def blocks(self) -> tuple[Block, ...]:
         """The blocks of the file itself."""
-        body = next((each for each in self._root.named_children if each.type == "body"), None)
-        return tuple(self.blocks_of((), body))
+        return tuple(self.blocks_of((), _body(self._root)))
 
     def blocks_of(self, at: Address, body: Node | None) -> Iterator[Block]:
         for index, node in enumerate(each for each in _children(body) if each.type == "block"):
@@ -141,8 +140,8 @@ def _parser() -> Parser:
     return Parser(Language(tree_sitter_hcl.language()))
 
 
-def _body(block: Node) -> Node | None:
-    return next((each for each in block.named_children if each.type == "body"), None)
+def _body(around: Node) -> Node | None:
+    return next((each for each in around.named_children if each.type == "body"), None)
 
 
 def _children(body: Node | None) -> list[Node]:
