@@ -283,13 +283,17 @@ class PythonModule:
 
     # -- style ----------------------------------------------------------------------------------------------------
 
-    @cached_property
+    @property
     def quote(self) -> str:
         """The quote that most one-line strings of the module have."""
+        return self.own_quote or '"'
+
+    @cached_property
+    def own_quote(self) -> str:
+        """The same; empty where it has none."""
         strings = [token.text.lstrip("rRbBuUfF") for token in self._tokens if token.kind == tokenize.STRING]
-        single = sum(text.startswith("'") and not text.startswith("'''") for text in strings)
-        double = sum(text.startswith('"') and not text.startswith('"""') for text in strings)
-        return "'" if single > double else '"'
+        quotes = [text[0] for text in strings if text[:3] not in ("'''", '"""')]
+        return max(('"', "'"), key=quotes.count) if quotes else ""
 
     def quoted(self, value: str) -> str:
         """A string literal as the module writes them, for use within `Code`."""
@@ -510,7 +514,7 @@ class PythonModule:
         self, node: ast.expr, first: _Entry, values: Sequence[Any], comment: str
     ) -> list[_Patch] | Blocked:
         """Items at the beginning of a display; below its opening bracket, where what is there has lines of its own."""
-        quote = self._quote_in(self.span(node))
+        quote = self._quote_in(node)
         texts = [self._render(value, None, quote) for value in values]
         if not self._on_own_lines(first):
             return [_Patch(Span(first.start, first.start), "".join(f"{text}, " for text in texts))]
@@ -532,7 +536,7 @@ class PythonModule:
         """A list on one line gets a line for each item where what is added would not fit; else nothing."""
         text, newline, span = self.source.text, self.source.newline, self.span(node)
         start, end = self.source.line_start(span.start), self.source.line_end(span.end)
-        quote = self._quote_in(span)
+        quote = self._quote_in(node)
         texts = [self._render(value, None, quote) for value in values]
         length = end - start + len(", ".join(texts)) + 2
         if "\n" in text[span.start : span.end] or text[span.end : end].strip(" ,)]}") or length <= width:
@@ -549,7 +553,7 @@ class PythonModule:
         opening = next(token.end for token in self._tokens_in(self.span(call.func).end, span.end) if token.text == "(")
         given = [*call.args, *(keyword.value for keyword in call.keywords)]
         entries = self._entries(given, opening, span.end - 1)
-        texts = [f"{name}={self._render(value, None, self._quote_in(span))}" for name, value in values.items()]
+        texts = [f"{name}={self._render(value, None, self._quote_in(call))}" for name, value in values.items()]
         patches = self._with_arguments(call, Span(opening, span.end - 1), entries, texts, width)
         if isinstance(patches, Blocked):
             return patches
@@ -846,7 +850,7 @@ class PythonModule:
         width: int = WIDTH,
     ) -> list[_Patch] | Blocked:
         span = self.span(node)
-        quote = self._quote_in(span)
+        quote = self._quote_in(node)
         if not entries:
             if self.comments_in(span.start, span.end):
                 return self._blocked(node, "is empty but for a comment")
@@ -898,7 +902,7 @@ class PythonModule:
         """A dict on one line gets a line for each entry where what is added would not fit; else nothing."""
         text, span = self.source.text, self.span(node)
         start, end = self.source.line_start(span.start), self.source.line_end(span.end)
-        quote = self._quote_in(span)
+        quote = self._quote_in(node)
         inside = ", ".join(self._pair(name, new, "", quote, True) for name, new in add.items())
         alone = "\n" not in text[span.start : span.end] and not text[span.end : end].strip(" ,)]}")
         if not add or not entries or not alone or end - start + len(inside) + 2 <= width:
@@ -938,11 +942,25 @@ class PythonModule:
         newline = self.source.newline
         return opening + "".join(f"{newline}{inner}{item}," for item in items) + newline + indent + closing
 
-    def _quote_in(self, span: Span) -> str:
-        for token in self._tokens_in(span.start, span.end):
-            if token.kind == tokenize.STRING and token.text[0] in "'\"" and token.text[:3] not in ("'''", '"""'):
-                return token.text[0]
+    def _quote_in(self, node: ast.AST) -> str:
+        """The quote of most strings in an expression, of a dict's keys first; else that of what is around it."""
+        around: ast.AST | None = node
+        while around is not None and not isinstance(around, ast.Module):
+            keys = [key for key in around.keys if key is not None] if isinstance(around, ast.Dict) else []
+            quotes = self._quotes_in(keys) or self._quotes_in([around] if hasattr(around, "lineno") else [])
+            if quotes:
+                return max((self.quote, "'", '"'), key=quotes.count)
+            around = self.parent(around)
         return self.quote
+
+    def _quotes_in(self, nodes: Iterable[ast.AST]) -> list[str]:
+        """The quotes of the strings on one line in some expressions; not of those with a quote within."""
+        return [
+            token.text[0]
+            for span in map(self.span, nodes)
+            for token in self._tokens_in(span.start, span.end)
+            if token.kind == tokenize.STRING and token.text[0] in "'\"" and not re.search("['\"]", token.text[1:-1])
+        ]
 
     def _replace(self, old: ast.expr, end: int, new: Any, within: ast.expr) -> _Patch | Blocked:
         span = self.span(old)
@@ -954,7 +972,7 @@ class PythonModule:
             span = Span(opening[-closing], end)
         many = isinstance(new, dict) and self.spans_lines(within)
         indent = self._margin(self.source.line_start(span.start)) if many else None
-        return _Patch(span, self._render(new, indent, self._quote_in(self.span(within))))
+        return _Patch(span, self._render(new, indent, self._quote_in(within)))
 
     def spans_lines(self, node: ast.AST) -> bool:
         """Whether a statement or expression has more than one line."""
