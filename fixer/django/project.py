@@ -224,9 +224,7 @@ class DjangoProject:
     @cached_property
     def _left_over(self) -> frozenset[str]:
         production = [path for path, each in self.modules.items() if each.role not in ("test", "development")]
-        packages = {
-            name.partition(".")[0] for name in self._served for path in production if self._names(name, path)
-        }
+        packages = {name.partition(".")[0] for name in self._served for path in production if self._names(name, path)}
         loaded = {
             module.path
             for path in self.modules

@@ -643,7 +643,7 @@ class PythonModule:
         if before is None and head:
             return self.insert_after(head[-1], f"import {module}", blank_lines=1)
         if before is None:
-            return self._import_first(module)
+            return self._import_first(f"import {module}")
         first = before.names[0].name if isinstance(before, ast.Import) else "." * before.level + (before.module or "")
         start = self.source.line_start(self.span(before).start)
         start = self._comment_above(start) or start  # a comment at the very top is the file's own
@@ -656,7 +656,7 @@ class PythonModule:
         """The same for several modules, which stand in one block where the file has no imports yet."""
         missing = [module for module in modules if not self.name_of(module)]
         if not self._import_head() and missing:
-            return self._import_first(*missing)
+            return self._import_first(*(f"import {module}" for module in missing))
         return joined(self.add_import(module) for module in missing)
 
     def add_import_from(self, module: str, name: str, *, first: bool = False) -> Parts:
@@ -726,10 +726,10 @@ class PythonModule:
         where they stand. `alone`: each name has a line of its own. `last`: nothing else is imported below them."""
         head = self._import_head()
         code = f"from . import {name}"
+        if not head:
+            return self._import_first(code)
         near = [each for each in head if isinstance(each, ast.ImportFrom) and each.level == 1]
         far = [each for each in head if each not in near]
-        if not head:
-            return None
         if not near and not last:
             return None
         if not near:
@@ -741,6 +741,32 @@ class PythonModule:
             return self._import_too(near[0], name)
         above = [each for each in near if not each.module and each.names[0].name < name]
         return self.insert_after(above[-1], code) if above else self._insert_import_before(near[0], code)
+
+    def add_own_import(self, package: str, name: str) -> Parts | None:
+        """Imports a module of the project by its full name, among the others of its package, else in a section of its
+        own above the relative ones. None where it imports from just there already."""
+        code = f"from {package} import {name}" if package else f"import {name}"
+        head = self._import_head()
+        if not head:
+            return self._import_first(code)
+        kind = ast.ImportFrom if package else ast.Import
+        top = (package or name).partition(".")[0]
+        far = [each for each in head if isinstance(each, ast.Import) or not each.level]
+        alike = [each for each in far if _first_module(each).partition(".")[0] == top and not _is_future(each)]
+        same = [each for each in alike if isinstance(each, kind)]
+        if any(_first_module(each) == package for each in same):
+            return None
+        above = [each for each in same if _first_module(each) < (package or name)]
+        if above:
+            return self.insert_after(above[-1], code)
+        if same:
+            return self._insert_import_before(same[0], code)
+        if alike:  # the plain ones stand above the others
+            return self.insert_after(alike[-1], code) if package else self._insert_import_before(alike[0], code)
+        if len(far) < len(head):
+            first = next(each for each in head if each not in far)
+            return self._insert_import_before(first, code + self.source.newline)
+        return self.insert_after(head[-1], code, blank_lines=1)
 
     def _insert_import_before(self, statement: ast.Import | ast.ImportFrom, code: str) -> Parts:
         start = self.source.line_start(self.span(statement).start)
@@ -784,12 +810,12 @@ class PythonModule:
         """What the module takes from others under no condition, also below other code."""
         return [s for s in self.tree.body if isinstance(s, ast.ImportFrom) and self._is_first(self.span(s))]
 
-    def _import_first(self, *modules: str) -> Parts:
+    def _import_first(self, *lines: str) -> Parts:
         body = self.tree.body
-        lines = [f"import {module}" for module in modules]
         if body and _is_docstring(body[0]):
             return self.insert_after(body[0], "\n".join(lines), blank_lines=1)
         start = self.source.line_start(self.span(body[0]).start) if body else len(self.source.text)
+        start = self._comment_above(start) or start  # a comment at the very top is the file's own
         newline = self.source.newline
         above = "" if not start or self.source.text[start - 1] == "\n" else newline
         patch = _Patch(Span(start, start), above + "".join(line + newline for line in lines) + newline)
