@@ -312,9 +312,9 @@ def test_an_edit_of_a_dict_keeps_its_style(name: str, newline: str) -> None:
     ("text", "added"),
     [
         ("D = {'NAME': \"it's\", 'HOST': \"h\", 'USER': \"u\"}", "'OPTIONS': {'a': 'b'}"),
-        ("A = \"x\"\nD = {'ENGINE': \"e\", 'NAME': \"n\"}", "'OPTIONS': {'a': 'b'}"),
+        ('A = "x"\nD = {\'ENGINE\': "e", \'NAME\': "n"}', "'OPTIONS': {'a': 'b'}"),
         ("A = 'x', 'y', 'z'\nD = {\"ENGINE\": env('E')}", '"OPTIONS": {"a": "b"}'),
-        ("A = \"x\"\nD = {**base, 'HOST': \"h\"}", "'OPTIONS': {'a': 'b'}"),
+        ('A = "x"\nD = {**base, \'HOST\': "h"}', "'OPTIONS': {'a': 'b'}"),
     ],
 )
 def test_what_a_dict_is_given_has_the_quotes_of_its_keys(text: str, added: str) -> None:
@@ -324,7 +324,7 @@ def test_what_a_dict_is_given_has_the_quotes_of_its_keys(text: str, added: str) 
 
 
 def test_an_empty_dict_is_filled_with_the_quotes_of_what_is_around_it() -> None:
-    found = module("A = \"x\", \"y\", \"z\", \"w\"\nD = {'NAME': \"n\", 'OPTIONS': {}}\n")
+    found = module('A = "x", "y", "z", "w"\nD = {\'NAME\': "n", \'OPTIONS\': {}}\n')
     options = item(value(found), "OPTIONS")
     assert isinstance(options, ast.Dict)
 

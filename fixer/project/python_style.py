@@ -91,7 +91,9 @@ class Style(NamedTuple):
 
         https://docs.astral.sh/ruff/settings/#src, https://pycqa.github.io/isort/docs/configuration/options.html
         """
-        sorting = [gate for gate in self.gates if gate[1].sorts or gate[1].looks_for("I001", _below(self.path, gate[0]))]
+        sorting = [
+            gate for gate in self.gates if gate[1].sorts or gate[1].looks_for("I001", _below(self.path, gate[0]))
+        ]
         own = ({posixpath.normpath(posixpath.join(at, each)) for each in gate.own_folders} for at, gate in sorting)
         return all((root or ".") in folders for folders in own)
 

@@ -206,7 +206,8 @@ def _cure(job: DeployJob, local: LocalActions, options: Options) -> Fix | Blocke
     moved = _permissions_of_the_job(job)
     parts = [*moved, *recording(going_back, followed=True), *waiting_helm(job)]
     banner = workflow.banner(made.get("name", rollback.replace("-", " ").capitalize()), job.job)
-    parts.append(workflow.add_key(jobs, rollback, workflow.dressed(made, job.job), comment=banner))  # last: it may stand where the last step ends
+    # Last: it may stand where the last step ends.
+    parts.append(workflow.add_key(jobs, rollback, workflow.dressed(made, job.job), comment=banner))
     return Fix.of(
         f"record what runs, and add job {rollback}",
         *parts,
