@@ -53,9 +53,10 @@ def check(
     dockerfile: Dockerfile, builds: ImageBuilds, django: DjangoProject | None, options: Options
 ) -> Iterator[Finding]:
     for build in builds.of(dockerfile.source.path):
+        container = Container(build)
         runs_django = any(program.is_django for program in build.programs)
-        named = tuple(named_by_settings(django)) if django is not None and runs_django else ()
-        yield from _of_image(Container(build), builds, named, options)
+        named = tuple(named_by_settings(django, container)) if django is not None and runs_django else ()
+        yield from _of_image(container, builds, named, options)
 
 
 def _of_image(container: Container, builds: ImageBuilds, named: tuple[str, ...], options: Options) -> Iterator[Finding]:
