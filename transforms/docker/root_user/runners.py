@@ -68,8 +68,7 @@ def kept_working(
         )
     commands = container.commands
     only_develops = bool(commands) and all(map(_is_of_developers, commands))
-    starts_nothing = container.stage.last("CMD", "ENTRYPOINT") is None
-    if alone and (only_develops or starts_nothing) and not _unseen(container.build, builds):
+    if alone and (only_develops or _starts_nothing(container)) and not _unseen(container.build, builds):
         return Blocked(
             f"nothing but {developing[0].path} starts it, which mounts the sources of the host: it would go on as root "
             "there",
@@ -158,6 +157,14 @@ def _brought(mount: Mount, container: Container) -> str | None:
         for path in build.files
     )
     return inside if brings else None
+
+
+def _starts_nothing(container: Container) -> bool:
+    """Whether the image by itself starts nothing, or only what its caller says: `exec "$@"` without a CMD."""
+    if container.stage.last("CMD") is not None:
+        return False
+    own = [each for program in container.build.programs if program.origin == "dockerfile" for each in program.calls]
+    return container.stage.last("ENTRYPOINT") is None or any('"$@"' in each.source for each in own)
 
 
 def _starts_for_development(container: Container) -> str:
