@@ -52,7 +52,7 @@ _KINDS: tuple[_Kind, ...] = tuple(
             ("dockerfile", "containerfile"),
         ),
         (r"\.ya?ml$", "languages.yaml.edit.Yaml", "YAML file", _YAML, ()),
-        (r"\.py$", "languages.python.PythonModule", "Python file", (".py",), ()),
+        (r"\.py$", "languages.python.module.PythonModule", "Python file", (".py",), ()),
         (
             r"(^|/)[^/]*(requirements|constraints)[^/]*\.(txt|in)$|(^|/)requirements/[^/]+\.(txt|in)$",
             "languages.lines.Lines",

@@ -231,12 +231,15 @@ class DjangoProject:
         """The names of what serves the application."""
         return self.deployed | {name for name, files in self.named.items() if any(map(is_application, files))}
 
+    def is_served(self, path: str) -> bool:
+        """Whether what serves the application names this module."""
+        return any(self._names(name, path) for name in self._served)
+
     @cached_property
     def _serves_others(self) -> bool:
         """Whether what serves the application names settings that are neither for development nor for tests."""
         return any(
-            module.role not in ("test", "development") and any(self._names(name, path) for name in self._served)
-            for path, module in self.modules.items()
+            module.role not in ("test", "development") and self.is_served(path) for path, module in self.modules.items()
         )
 
     @cached_property
@@ -249,8 +252,7 @@ class DjangoProject:
             # A module that nothing names may be left over, where another one is served.
             is_meant = module.role == "production" and (self._is_named(path) or not self._serves_others)
             is_deployed = any(self._names(name, path) for name in self.deployed)
-            is_served = any(self._names(name, path) for name in self._served)
-            ranks = (is_meant and is_deployed, is_meant, is_served, path == self.settings_path, True)
+            ranks = (is_meant and is_deployed, is_meant, self.is_served(path), path == self.settings_path, True)
             ranked.append((ranks.index(True), path))
         return min(ranked, default=(0, self.settings_path))[1]
 

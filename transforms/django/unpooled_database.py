@@ -26,9 +26,9 @@ Elsewhere libpq's own default stays: TLS where the server has it, and what PGSSL
 ## When it is left alone
 Other databases than PostgreSQL, settings and aliases for tests and development, branches for tests, projects in
 folders for tests or examples, backends with a pool of their own, and every key that is set anywhere. Where the
-repository names the settings that are served, others are left alone; production's by their name alone are blocked. Behind a pooler
-statements get no limit, since its sessions are shared. Beside what forks (Celery's workers, a preloading gunicorn)
-there is no pool. Where nothing tells WSGI from ASGI, `CONN_MAX_AGE` is blocked.
+repository names the settings that are served, others are left alone; production's by their name alone are blocked.
+Behind a pooler statements get no limit, since its sessions are shared. Beside what forks (Celery's workers, a
+preloading gunicorn) there is no pool. Where nothing tells WSGI from ASGI, `CONN_MAX_AGE` is blocked.
 """
 
 import ast
@@ -596,15 +596,21 @@ def _origin(module: PythonModule, function: ast.expr) -> str:
     return f"{module.imported.get(head, head)}.{tail}".strip(".")
 
 
+def _speaker(module: PythonModule, database: Database) -> PythonModule:
+    """The module whose quotes count: that of the database, where one that takes it over has no text at all."""
+    return module if module.own_quote else database.module
+
+
 def _target(module: PythonModule, database: Database, *names: str) -> str:
-    alias = module.quoted(database.alias)
+    quoted = _speaker(module, database).quoted
+    alias = quoted(database.alias)
     statement = database.statement
     if database.module is module and isinstance(statement, ast.Assign) and is_item(statement):
         target = statement.targets[0]
         assert isinstance(target, ast.Subscript)
         if isinstance(target.slice, ast.Name | ast.Attribute):  # a name that stands for the alias
             alias = ast.unparse(target.slice)
-    return "DATABASES" + "".join(f"[{each}]" for each in (alias, *map(module.quoted, names)))
+    return "DATABASES" + "".join(f"[{each}]" for each in (alias, *map(quoted, names)))
 
 
 def _noqa(module: PythonModule, cell: _Cell) -> str:
@@ -628,9 +634,8 @@ def _lines_in(module: PythonModule, said: _Said, cell: _Cell, wanted: _Wanted) -
         values.append((("OPTIONS",), wanted.add_options))
     else:
         values += [(("OPTIONS", name), value) for name, value in wanted.add_options.items()]
-    code = "\n".join(
-        f"{_target(module, said.database, *names)} = {module.inline(value)}{noqa}" for names, value in values
-    )
+    inline = _speaker(module, said.database).inline
+    code = "\n".join(f"{_target(module, said.database, *names)} = {inline(value)}{noqa}" for names, value in values)
     if code:
         below_imports = cell.styles.of(module.path).blank_lines_after_imports
         place = last if _speaks(last) else _last_import(module, last)
@@ -654,7 +659,7 @@ def _homes(project: DjangoProject, settings: SettingsModule, database: Database)
         return ()
     inherit = [each for each in importers if not _defines_anew(project, each, database)]
     spared = [each for each in inherit if each.role in ("development", "test")]
-    others = [each for each in inherit if each not in spared]
+    others = [each for each in inherit if each not in spared and not project.is_left_over(each.path)]
     is_named = any(project.module_path(name) == settings.path for name in project.named)
     if not others and not is_named and len(inherit) < len(importers):
         return None
@@ -662,7 +667,8 @@ def _homes(project: DjangoProject, settings: SettingsModule, database: Database)
         return ()
     if any(_takes_the_place(other, database) for other in settings.databases):
         return None  # lines behind both would change the other, too
-    meant = [each for each in others if each.role == "production"] or others
+    meant = [each for each in others if each.role == "production"]
+    meant = meant or [each for each in others if project.is_served(each.path)] or others
     return tuple(each for each in meant if not any(each in project.importers(other.path) for other in meant))
 
 
