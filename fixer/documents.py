@@ -59,7 +59,7 @@ _KINDS: tuple[_Kind, ...] = tuple(
             (),
             ("next.config",),
         ),
-        (r"\.py$", "languages.python.PythonModule", "Python file", (".py",), ()),
+        (r"\.py$", "languages.python.module.PythonModule", "Python file", (".py",), ()),
         (
             r"(^|/)[^/]*(requirements|constraints)[^/]*\.(txt|in)$|(^|/)requirements/[^/]+\.(txt|in)$",
             "languages.lines.Lines",

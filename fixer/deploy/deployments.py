@@ -1074,8 +1074,8 @@ def as_script(command: ScriptText) -> ScriptText:
 
 
 def copy_of(step: Step) -> dict[str, Any]:
-    """A step as a value to write again; the comment beside its pin stays with it."""
-    found = dict(step.data)
+    """A step as a value to write again, as it is written; the comment beside its pin stays with it."""
+    found: dict[str, Any] = step.workflow.as_it_stands(step.node, step.data)
     if step.uses is not None:
         comment = step.workflow.comment_of(step.uses)
         if comment and re.match(r"v?\d", comment):

@@ -208,15 +208,23 @@ class DjangoProject:
             waiting += new
         return tuple(module for module in self.modules.values() if module.path in found and module.path != path)
 
+    @cached_property
+    def _served(self) -> frozenset[str]:
+        """The settings that what serves the application names."""
+        return frozenset(name for name, files in self.named.items() if any(map(_SERVES.search, files)))
+
+    def is_served(self, path: str) -> bool:
+        """Whether wsgi.py, an image or a Procfile names this module."""
+        return any(self._names(name, path) for name in self._served)
+
     def is_left_over(self, path: str) -> bool:
         """Whether a module is of a package that nothing loads, beside one whose settings are served."""
         return path in self._left_over
 
     @cached_property
     def _left_over(self) -> frozenset[str]:
-        served = {name for name, files in self.named.items() if any(map(_SERVES.search, files))}
         production = [path for path, each in self.modules.items() if each.role not in ("test", "development")]
-        packages = {name.partition(".")[0] for name in served for path in production if self._names(name, path)}
+        packages = {name.partition(".")[0] for name in self._served for path in production if self._names(name, path)}
         loaded = {
             module.path
             for path in self.modules
@@ -234,10 +242,8 @@ class DjangoProject:
     @cached_property
     def _serves_others(self) -> bool:
         """Whether what serves the application names settings that are neither for development nor for tests."""
-        served = {name for name, files in self.named.items() if any(map(_SERVES.search, files))}
         return any(
-            module.role not in ("test", "development") and any(self._names(name, path) for name in served)
-            for path, module in self.modules.items()
+            module.role not in ("test", "development") and self.is_served(path) for path, module in self.modules.items()
         )
 
     @cached_property

@@ -582,15 +582,21 @@ def _origin(module: PythonModule, function: ast.expr) -> str:
     return f"{module.imported.get(head, head)}.{tail}".strip(".")
 
 
+def _speaker(module: PythonModule, database: Database) -> PythonModule:
+    """The module whose quotes count: that of the database, where one that takes it over has no text at all."""
+    return module if module.own_quote else database.module
+
+
 def _target(module: PythonModule, database: Database, *names: str) -> str:
-    alias = module.quoted(database.alias)
+    quoted = _speaker(module, database).quoted
+    alias = quoted(database.alias)
     statement = database.statement
     if database.module is module and isinstance(statement, ast.Assign) and is_item(statement):
         target = statement.targets[0]
         assert isinstance(target, ast.Subscript)
         if isinstance(target.slice, ast.Name | ast.Attribute):  # a name that stands for the alias
             alias = ast.unparse(target.slice)
-    return "DATABASES" + "".join(f"[{each}]" for each in (alias, *map(module.quoted, names)))
+    return "DATABASES" + "".join(f"[{each}]" for each in (alias, *map(quoted, names)))
 
 
 def _noqa(module: PythonModule, cell: _Cell) -> str:
@@ -614,9 +620,8 @@ def _lines_in(module: PythonModule, said: _Said, cell: _Cell, wanted: _Wanted) -
         values.append((("OPTIONS",), wanted.add_options))
     else:
         values += [(("OPTIONS", name), value) for name, value in wanted.add_options.items()]
-    code = "\n".join(
-        f"{_target(module, said.database, *names)} = {module.inline(value)}{noqa}" for names, value in values
-    )
+    inline = _speaker(module, said.database).inline
+    code = "\n".join(f"{_target(module, said.database, *names)} = {inline(value)}{noqa}" for names, value in values)
     if code:
         below_imports = cell.styles.of(module.path).blank_lines_after_imports
         place = last if _speaks(last) else _last_import(module, last)
@@ -648,7 +653,8 @@ def _homes(project: DjangoProject, settings: SettingsModule, database: Database)
         return ()
     if any(_takes_the_place(other, database) for other in settings.databases):
         return None  # lines behind both would change the other, too
-    meant = [each for each in others if each.role == "production"] or others
+    meant = [each for each in others if each.role == "production"]
+    meant = meant or [each for each in others if project.is_served(each.path)] or others
     return tuple(each for each in meant if not any(each in project.importers(other.path) for other in meant))
 
 

@@ -155,7 +155,10 @@ class Yaml:
         return (found["beside"] or "") if found else ""
 
     def as_it_stands(self, node: Node, value: Any) -> Any:
-        """A value to render that is written as this node is, as far as it says the same: quotes, `>-`, plain ports."""
+        """A value to render that is written as this node is, as far as it says the same: quotes, `>-`, plain ports.
+
+        Another text of one line keeps the quotes.
+        """
         if node.style == "flow" and node.data == value and (line := self._line_of(node)):
             return Copied(value, (line,))
         if isinstance(value, dict) and node.is_mapping:
@@ -167,7 +170,11 @@ class Yaml:
         if isinstance(value, list) and node.is_sequence:
             known = {repr(item.data): item for item in node.items}
             return [self.as_it_stands(known.get(repr(child), node), child) for child in value]
-        if not node.is_scalar or node.target is not None or node.data != value or node.anchor or node.tag:
+        if not node.is_scalar or node.target is not None or node.tag:
+            return value
+        if node.data != value and node.style in ("'", '"') and isinstance(value, str) and "\n" not in value:
+            return Copied(value, (render_scalar(value, node.style, force=True),))
+        if node.data != value or node.anchor:
             return value
         lines = self._lines_of(node)
         return Copied(value, lines) if lines else value
