@@ -228,6 +228,13 @@ class Yaml:
             return self._fill(mapping, added)
         if not mapping.is_mapping:
             return Blocked(f"{dotted(mapping.at) or 'the file'} is not a mapping", "edit it by hand")
+        for key in added:
+            if key not in mapping.value and _is_merged(mapping, key):
+                return Blocked(
+                    f"{dotted(mapping.at) or 'the file'} takes {key} over by `<<`, and one of its own would replace all"
+                    " of that",
+                    f"write out its {key}, or add to what it takes over",
+                )
         filled: list[Parts] = []
         for key, value in added.items():
             present = mapping.value.get(key)
@@ -777,3 +784,13 @@ def _blocked_below(node: Node) -> Blocked:
         f"comments or blanks below {dotted(node.at)} would become part of a text",
         "move or remove them, then run fhfix again",
     )
+
+
+def _is_merged(mapping: Node, key: str) -> bool:
+    """Whether a mapping takes a list or a mapping over under this key. https://yaml.org/type/merge.html"""
+    merged = mapping.get("<<")
+    for each in (merged.items or [merged]) if merged is not None else ():
+        found = each.get(key)
+        if (found is not None and not found.is_scalar) or _is_merged(each, key):
+            return True
+    return False

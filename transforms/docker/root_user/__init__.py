@@ -18,7 +18,8 @@ Files and final stages for development, tests, dev containers and the forge itse
 `development = true` includes them; GitHub's own container actions, images for AWS Lambda and Windows, and images that
 start nothing and are only unpacked (`FROM scratch`) or built upon (`Dockerfile.base`), and programs of the command line
 into which the documentation mounts the current folder; images that are only started as a user that a compose file or a
-manifest names. Where the container would break it is reported with the reason:
+manifest names. Where another user in the image would be for nobody, since all that starts it goes on as root, and where
+the container would break it is reported with the reason:
 a port below 1024, an image or script that starts as root on purpose, files in root's home, an unknown base image.
 """
 

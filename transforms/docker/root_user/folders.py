@@ -25,7 +25,7 @@ EMPTY = frozenset(("/media", "/mnt", "/srv"))
 # Folders below these hold programs, not data.
 PROGRAMS = ("/bin", "/boot", "/etc", "/lib", "/opt", "/root", "/sbin", "/usr", "/home")
 # Everyone may write to these, or they are not files at all.
-SCRATCH = ("/tmp", "/dev", "/proc", "/run", "/var/run", "/var/tmp", "/sys")
+SCRATCH = ("/tmp", "/dev", "/proc", "/var/tmp", "/sys")
 # Variables with the place of what a program writes.
 WRITTEN = re.compile(
     r"(^|_)(DATA|DB|DATABASE|SQLITE\w*|UPLOADS?|MEDIA|STORAGE|LOGS?|LOGFILE|CACHE|STATE|OUTPUT|EXPORTS?|BACKUPS?)(_|$)|^HF_HOME$"
