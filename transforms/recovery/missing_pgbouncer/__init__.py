@@ -14,8 +14,9 @@ It is a practice, not a defect, unless what the repository starts can open more 
 ## When it is left alone
 Projects with a pooler, RDS Proxy or Django's own pool; other databases; what serves nothing. Reported, not fixed: code
 and packages that need a session for themselves (a search path for each tenant, LISTEN, advisory locks, SET), startup
-options, which a pooler does not keep; and production that is not run by a compose file of the repository, such as ECS,
-where the pooler is another container of a task definition. `compose = true` adds it to the compose file all the same.
+options, which a pooler does not keep; compose files for development, by their command, their settings or DEBUG; and
+production that is not run by a compose file of the repository, such as ECS, where the pooler is another container of a
+task definition. `compose = true` adds it to the compose file all the same.
 """
 
 from __future__ import annotations
@@ -54,13 +55,15 @@ from fixer.model import (
 )
 from fixer.recovery.schedules import production
 from fixer.runtime.picture import Runtime
-from fixer.runtime.programs import Kind, Program, Server
+from fixer.runtime.programs import SETTINGS_VARIABLE, Kind, Program, Server
 from fixer.scripts import Quoted, ScriptText, template
 
 POOLER = "pgbouncer"
 _COMPOSE = "rules.missing-pgbouncer.compose = true"
 _RESERVED = 3  # connections that PostgreSQL keeps for superusers
 _RUNS_COMPOSE = re.compile(r"docker[ -]compose|docker stack")
+_DEBUG = ("DEBUG", "DJANGO_DEBUG")
+_TRUE = ("1", "true", "yes", "on")
 _DEVELOPMENT_SERVER = re.compile(r"\brunserver|--(py-)?auto-?reload|--reload\b")
 
 
@@ -90,7 +93,7 @@ def check(
             message = "each process and thread of the application has a connection of its own to PostgreSQL"
             if most > limit:
                 message = f"up to {most} connections are opened, and PostgreSQL takes {limit}"
-            cure = _cure(database, runtime, sessions, deploying, options)
+            cure = _cure(database, project, runtime, sessions, deploying, options)
             level = Level.WARNING if most > limit else None
         elif started and elsewhere is not None:
             message = f"{started} starts a pooler, and job {elsewhere.id} deploys without that file"
@@ -181,7 +184,12 @@ def _number(word: Any) -> int:
 
 
 def _cure(
-    database: Database, runtime: Runtime, sessions: Sessions, deploying: DeployJob | None, options: Options
+    database: Database,
+    project: DjangoProject,
+    runtime: Runtime,
+    sessions: Sessions,
+    deploying: DeployJob | None,
+    options: Options,
 ) -> Fix | Blocked:
     elsewhere = deploying if deploying is not None and not _is_by_compose(deploying) else None
     if sessions.needed_by:
@@ -207,12 +215,14 @@ def _cure(
                 _COMPOSE,
             )
     if found is None:
+        path = next((each.place.path for each in runtime.servers if each.engine == "postgresql" and each.name), "")
+        reason = f"which service reaches the PostgreSQL of {path} cannot be told from its variables" if path else (
+            "no compose file starts PostgreSQL beside the application"
+        )  # fmt: skip
+        return Blocked(reason, "run pgbouncer where the application runs")
+    if (development := _for_development(found[0], project, runtime)) and not options.compose:
         return Blocked(
-            "no compose file starts PostgreSQL beside the application", "run pgbouncer where the application runs"
-        )
-    if (started := _starts_for_development(found[0], runtime)) and not options.compose:
-        return Blocked(
-            f"{found[0].source.path} is for development, since it starts `{started}`, and how production starts its "
+            f"{found[0].source.path} is for development, since it {development}, and how production starts its "
             "containers is not in the repository",
             "run pgbouncer where production runs; or add it to the compose file",
             _COMPOSE,
@@ -229,14 +239,24 @@ def _beside_production(job: DeployJob, otherwise: str = "", config: str = "") ->
     )
 
 
-def _starts_for_development(compose: Compose, runtime: Runtime) -> str:
-    """The command by which a compose file starts Django's own server, or one that loads changed sources, if any."""
+def _for_development(compose: Compose, project: DjangoProject, runtime: Runtime) -> str:
+    """What shows that a compose file is for development, if anything: Django's own server, or one that loads changed
+    sources; settings for development; DEBUG."""
     for program in runtime.deployed:
-        if program.is_django and program.written is not None and program.written[0] is compose:
-            for started in program.running(Kind.SERVER):
-                found = _DEVELOPMENT_SERVER.search(started.source)
-                if found is not None:
-                    return started.source if "\n" not in started.source else f"{started.argv[0]} {found[0]}"
+        if not program.is_django or program.written is None or program.written[0] is not compose:
+            continue
+        for started in program.running(Kind.SERVER):
+            found = _DEVELOPMENT_SERVER.search(started.source)
+            if found is not None:
+                whole = started.source if "\n" not in started.source else f"{started.argv[0]} {found[0]}"
+                return f"starts `{whole}`"
+        told = program.environment.text(SETTINGS_VARIABLE) or ""
+        settings = project.modules.get(project.module_path(told)) if told else None
+        if settings is not None and settings.role in ("development", "test"):
+            return f"runs {told}"
+        name = next((each for each in _DEBUG if (program.environment.text(each) or "").lower() in _TRUE), "")
+        if name:
+            return f"sets {name}"
     return ""
 
 
