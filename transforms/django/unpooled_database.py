@@ -881,7 +881,15 @@ def _written(database: Database) -> str:
             and {each.id for each in statement.targets if isinstance(each, ast.Name)} & names
         ):
             names |= mentioned & module.assignments.keys()  # a copy of another
-    return "\n".join(map(ast.unparse, [database.node, *about]))
+    return "\n".join(map(ast.unparse, [database.node, *about, *_helpers(module, database.node)]))
+
+
+def _helpers(module: PythonModule, node: ast.expr) -> Iterator[ast.FunctionDef]:
+    """The functions of the module itself that make a value."""
+    called = {each.func.id for each in ast.walk(node) if isinstance(each, ast.Call) and isinstance(each.func, ast.Name)}
+    for each in ast.walk(module.tree) if called else ():
+        if isinstance(each, ast.FunctionDef) and each.name in called:
+            yield each
 
 
 def _said_in(written: str) -> set[str]:
