@@ -14,7 +14,7 @@ from functools import cached_property
 from typing import TYPE_CHECKING, Any, Self
 
 from fixer.deploy.command_lines import CommandLine, read
-from fixer.deploy.commands import StepScript, deploys, says_migrate, start_of, starts_of, waits
+from fixer.deploy.commands import StepScript, says_migrate, start_of, starts_of, waits
 from fixer.deploy.health_check import health_checks, is_local
 from fixer.deploy.ways import ECS, HELM, KUBERNETES, Returns, Start, Way, mentioned, of_action
 from fixer.documents import DEVELOPMENT
@@ -416,11 +416,12 @@ class DeployJob:
         return False
 
     def waiting_step(self, deployment: Deployment) -> Step | None:
-        """The step behind a deployment to ECS that does nothing but wait for it; None where there is no such step."""
+        """The step behind a deployment to ECS that does nothing but wait for it; None where there is no such step, and
+        where the application is asked before."""
         for step in self.job.steps[deployment.index + 1 :]:
             if self._only_waits(step, deployment):
                 return step
-            if not deploys(step) and not _waits_only(step):
+            if _is_check(step):
                 return None
         return None
 

@@ -129,10 +129,10 @@ def _cure(place: DataScript, command: Command, scripts: DataScripts) -> Fix | Bl
     plain = [(of, dump) for of, dump in _dumps(scripts) if _is_sql(dump)]
     beside = [(of, dump) for of, dump in plain if _is_beside(of, place)]
     fresh = _makes_room(place, command)
-    needing = next(((of, dump) for of, dump in plain if fresh and (of, dump) not in beside and _only_drops(dump)), None)
+    needing = next((of for of, dump in plain if fresh and not beside and _only_drops(dump)), None)
     if needing is not None:
         return Blocked(
-            f"{needing[0].path} makes dumps with --clean alone, which fail where there is nothing to drop",
+            f"{needing.path} makes dumps with --clean alone, which fail where there is nothing to drop",
             "add --if-exists to pg_dump there; older dumps stay as they are",
         )
     ends = bool(beside) and all(_is_whole(dump) for _, dump in beside)

@@ -228,6 +228,13 @@ class Yaml:
             return self._fill(mapping, added)
         if not mapping.is_mapping:
             return Blocked(f"{dotted(mapping.at) or 'the file'} is not a mapping", "edit it by hand")
+        for key in added:
+            if key not in mapping.value and _is_merged(mapping, key):
+                return Blocked(
+                    f"{dotted(mapping.at) or 'the file'} takes {key} over by `<<`, and one of its own would replace all"
+                    " of that",
+                    f"write out its {key}, or add to what it takes over",
+                )
         filled: list[Parts] = []
         for key, value in added.items():
             present = mapping.value.get(key)
@@ -577,8 +584,12 @@ class Yaml:
             if header and header["chomp"] != "-":
                 # At the end of a file without a final newline a block scalar has none either; now it gets one.
                 more = (Change("set", leaf.at, with_edits(leaf.value, [(len(leaf.value), len(leaf.value), "\n")])),)
-        separator = "\n\n" if blank and not self._keeps_blanks(leaf) else "\n"
-        return self._edit(place, place, separator + text, *changes, *more)
+        apart = blank and not self._keeps_blanks(leaf)
+        if apart and not content[self.source.line_start(place) : place].strip():  # blanks that stand deeper
+            text = f"\n{text}\n"
+        else:
+            text = ("\n\n" if apart else "\n") + text
+        return self._edit(place, place, text, *changes, *more)
 
     def _keeps_blanks(self, leaf: Node) -> bool:
         """Whether the blank lines below this value are part of it, by `|+`."""
@@ -777,3 +788,13 @@ def _blocked_below(node: Node) -> Blocked:
         f"comments or blanks below {dotted(node.at)} would become part of a text",
         "move or remove them, then run fhfix again",
     )
+
+
+def _is_merged(mapping: Node, key: str) -> bool:
+    """Whether a mapping takes a list or a mapping over under this key. https://yaml.org/type/merge.html"""
+    merged = mapping.get("<<")
+    for each in (merged.items or [merged]) if merged is not None else ():
+        found = each.get(key)
+        if (found is not None and not found.is_scalar) or _is_merged(each, key):
+            return True
+    return False
