@@ -308,6 +308,29 @@ def test_an_edit_of_a_dict_keeps_its_style(name: str, newline: str) -> None:
     assert edited(found, found.edit_dict(display, **arguments)) == dedent(after).replace("\n", newline)
 
 
+@pytest.mark.parametrize(
+    ("text", "added"),
+    [
+        ("D = {'NAME': \"it's\", 'HOST': \"h\", 'USER': \"u\"}", "'OPTIONS': {'a': 'b'}"),
+        ('A = "x"\nD = {\'ENGINE\': "e", \'NAME\': "n"}', "'OPTIONS': {'a': 'b'}"),
+        ("A = 'x', 'y', 'z'\nD = {\"ENGINE\": env('E')}", '"OPTIONS": {"a": "b"}'),
+        ('A = "x"\nD = {**base, \'HOST\': "h"}', "'OPTIONS': {'a': 'b'}"),
+    ],
+)
+def test_what_a_dict_is_given_has_the_quotes_of_its_keys(text: str, added: str) -> None:
+    found = module(text + "\n")
+
+    assert added in edited(found, found.edit_dict(value(found), add={"OPTIONS": {"a": "b"}}))
+
+
+def test_an_empty_dict_is_filled_with_the_quotes_of_what_is_around_it() -> None:
+    found = module('A = "x", "y", "z", "w"\nD = {\'NAME\': "n", \'OPTIONS\': {}}\n')
+    options = item(value(found), "OPTIONS")
+    assert isinstance(options, ast.Dict)
+
+    assert "'OPTIONS': {'a': 1}" in edited(found, found.edit_dict(options, add={"a": 1}))
+
+
 def test_a_dict_that_is_empty_goes_with_its_key() -> None:
     found = module("D = {\n    'a': {'x': 1},\n    'b': {\n        'y': 2,\n    },\n}\n")
     nested = item(value(found), "b")
