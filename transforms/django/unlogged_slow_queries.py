@@ -194,11 +194,14 @@ def _called(
     """The code at the end of the settings, and the import at their top where it can stand there."""
     package = name.rpartition(".")[0]
     is_included = any("split_settings" in each.document.source.text for each in chain)  # run within another module
-    importing: Parts | None = None
-    if package and not is_included and not style.bans_relative:
-        importing = module.add_sibling("slow_queries", alone=style.is_single_line, last=not style.has_below_local)
-    elif style.takes_for_own(path.removesuffix(f"{name.replace('.', '/')}.py").rstrip("/")):
-        importing = module.add_own_import(package, "slow_queries")
+    importing = module.add_sibling(
+        package,
+        "slow_queries",
+        relative=not is_included and not style.bans_relative,
+        known=style.takes_for_own(path.removesuffix(f"{name.replace('.', '/')}.py").rstrip("/")),
+        alone=style.is_single_line,
+        last=not style.has_below_local,
+    )
     if importing is not None:
         return "slow_queries.watch()", importing
     absolute = f"from {package} import slow_queries" if package else "import slow_queries"

@@ -446,6 +446,9 @@ def _unknown_server(cell: _Cell) -> Blocked:
     if len(by_interface) > 1:
         reason = f"{by_interface['wsgi']} (WSGI) and {by_interface['asgi']} (ASGI), where a kept connection is a leak"
         return Blocked(reason, "give each of them settings of its own, or say which serves the requests", line)
+    if cell.server is not None and cell.server.own:
+        reason = f"{cell.server.own} starts Django's own server, whose threads never use a kept connection again"
+        return Blocked(reason, "start an application server there, or say what serves in production", line)
     reason = "nothing says whether WSGI or ASGI runs the application; a kept connection is a leak under ASGI"
     return Blocked(reason, "say which, by configuration", line)
 
@@ -489,9 +492,7 @@ def _edits(settings: SettingsModule, said: _Said, cell: _Cell, wanted: _Wanted) 
     database = said.database
     if wanted.zero is not None:
         yield _zeroed(wanted.zero)
-    # Development may keep connections for as long as it does already, but no longer.
-    harmless = not wanted.delete and wanted.add.keys() <= {"CONN_HEALTH_CHECKS"} and "CONN_MAX_AGE" in _named(database)
-    homes = () if harmless else _homes(cell.project, settings, database)
+    homes = () if _suits_development(said, cell, wanted) else _homes(cell.project, settings, database)
     update = _replacing(cell.project.later_of(database))
     if homes:
         wanted.effects = [f"{effect} (in {listed(h.path for h in homes)})" for effect in wanted.effects]
@@ -505,6 +506,21 @@ def _edits(settings: SettingsModule, said: _Said, cell: _Cell, wanted: _Wanted) 
         yield from _in_literal(said, cell, wanted)
     elif wanted.add:
         yield from _around_call(database.module, database.node, database.statement, said, cell, wanted)
+
+
+def _suits_development(said: _Said, cell: _Cell, wanted: _Wanted) -> bool:
+    """Whether what is added may as well hold for development and tests: they may keep connections for as long as they
+    do already, but no longer; and a wait for one may end there, too, as long as none of them turns to another engine.
+    """
+    database = said.database
+    if wanted.delete:
+        return False
+    if wanted.add:
+        return wanted.add.keys() <= {"CONN_HEALTH_CHECKS"} and "CONN_MAX_AGE" in _named(database)
+    changed = {later.module.path for later in cell.project.later_of(database)}
+    modules = (cell.project.modules[path] for path in changed if path in cell.project.modules)
+    spared = any(module.role in ("development", "test") for module in modules)
+    return wanted.add_options.keys() == {"connect_timeout"} and not spared
 
 
 def _in_literal(said: _Said, cell: _Cell, wanted: _Wanted) -> Iterator[Parts]:
@@ -868,7 +884,15 @@ def _written(database: Database) -> str:
             and {each.id for each in statement.targets if isinstance(each, ast.Name)} & names
         ):
             names |= mentioned & module.assignments.keys()  # a copy of another
-    return "\n".join(map(ast.unparse, [database.node, *about]))
+    return "\n".join(map(ast.unparse, [database.node, *about, *_helpers(module, database.node)]))
+
+
+def _helpers(module: PythonModule, node: ast.expr) -> Iterator[ast.FunctionDef]:
+    """The functions of the module itself that make a value."""
+    called = {each.func.id for each in ast.walk(node) if isinstance(each, ast.Call) and isinstance(each.func, ast.Name)}
+    for each in ast.walk(module.tree) if called else ():
+        if isinstance(each, ast.FunctionDef) and each.name in called:
+            yield each
 
 
 def _said_in(written: str) -> set[str]:

@@ -16,7 +16,8 @@ A restore that "worked" may fail now, on errors that nobody saw. So every fix is
 ## When it is left alone
 Files that are no dumps by their name or by what the script calls itself (a schema, seeds), restores that set
 ON_ERROR_STOP or one transaction, and dumps of a whole server (`pg_dumpall`), of which some statements always fail and
-none may stand in a transaction: those are reported.
+none may stand in a transaction: those are reported, and so is what goes into the database `postgres` where no script
+beside it says how it was dumped.
 """
 
 from __future__ import annotations
@@ -50,6 +51,12 @@ _OF_A_DUMP = re.compile(r"restor|back-?_?up|dump|snapshot", re.IGNORECASE)
 _RESTORES = re.compile(r"restor", re.IGNORECASE)
 _MAKES = re.compile(r"\bcreatedb\b|\bCREATE\s+(?:DATABASE|SCHEMA)\b", re.IGNORECASE)
 _DROPS = re.compile(r"\bdropdb\b|\bDROP\s+(?:DATABASE|SCHEMA|OWNED)\b|manage\.py (?:flush|reset_db)", re.IGNORECASE)
+_VALUED = frozenset((
+    "-c", "--command", "-d", "--dbname", "-f", "--file", "-v", "--set", "--variable", "-L", "--log-file", "-o",
+    "--output", "-F", "--field-separator", "-P", "--pset", "-R", "--record-separator", "-T", "--table-attr", "-h",
+    "--host", "-p", "--port", "-U", "--username",
+))  # fmt: skip
+"""Options of psql behind which a value stands."""
 _UNPACKS = frozenset((*(name for names in _ARCHIVES for name in names), "unzip", "cat"))
 _FETCHES = frozenset(("aws", "gsutil", "gpg", "openssl"))
 
@@ -107,18 +114,25 @@ def _stops(place: DataScript, command: Command) -> bool:
 
 def _cure(place: DataScript, command: Command, scripts: DataScripts) -> Fix | Blocked:
     at = command.argv[0].end
-    if any(dump.name == "pg_dumpall" and _is_beside(of, place) for of, dump in _dumps(scripts)):
+    near = [dump for of, dump in _dumps(scripts) if _is_beside(of, place)]
+    far = [dump for of, dump in _dumps(scripts) if dump.name == "pg_dumpall"]
+    if any(dump.name == "pg_dumpall" for dump in near) or (far and not near):
         return Blocked(
             "a dump of a whole server makes roles that are there already, which is always an error",
             "dump the database itself, with `pg_dump --clean --if-exists`",
         )
+    if not near and _database(command) == "postgres":
+        return Blocked(
+            "what is restored into the database postgres may be a dump of a whole server, which never restores all",
+            "dump the database itself, with `pg_dump --clean --if-exists`, and name it here",
+        )
     plain = [(of, dump) for of, dump in _dumps(scripts) if _is_sql(dump)]
     beside = [(of, dump) for of, dump in plain if _is_beside(of, place)]
     fresh = _makes_room(place, command)
-    needing = next(((of, dump) for of, dump in plain if fresh and (of, dump) not in beside and _only_drops(dump)), None)
+    needing = next((of for of, dump in plain if fresh and not beside and _only_drops(dump)), None)
     if needing is not None:
         return Blocked(
-            f"{needing[0].path} makes dumps with --clean alone, which fail where there is nothing to drop",
+            f"{needing.path} makes dumps with --clean alone, which fail where there is nothing to drop",
             "add --if-exists to pg_dump there; older dumps stay as they are",
         )
     ends = bool(beside) and all(_is_whole(dump) for _, dump in beside)
@@ -143,6 +157,23 @@ def _cure(place: DataScript, command: Command, scripts: DataScripts) -> Fix | Bl
         todo.append("dumps that are there already restore into an empty database only")
     parts = (of.splice(sorted(ranges)) for of, ranges in edits.items())
     return Fix.of("restore all or nothing", *parts, tier=Tier.REVIEW, effects=effects, todo=todo)
+
+
+def _database(command: Command) -> str:
+    """Which database psql is told to use; else the one that is called like its user. Empty where neither is said.
+
+    https://www.postgresql.org/docs/current/app-psql.html
+    """
+    given = command.value("-d", "--dbname")
+    others: list[str] = []
+    valued = False
+    for word in command.args:
+        if not word.text.startswith("-"):
+            others += [] if valued else [word.text]
+        valued = word.text in _VALUED
+    if given is None and not others:
+        given = command.value("-U", "--username")
+    return given.text if given is not None else "".join(others[:1])
 
 
 def _dumps(scripts: DataScripts) -> Iterator[tuple[DataScript, Command]]:

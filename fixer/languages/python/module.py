@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 import copy
+import re
 import sys
 import tokenize
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
@@ -26,6 +27,9 @@ from fixer.records import record
 
 WIDTH = 88
 """Columns of black and ruff; beyond it a dict or call on one line is broken up rather than made longer."""
+
+
+_NOQA = re.compile(r"noqa\s*:\s*([A-Z]+\d+(?:[\s,]+[A-Z]+\d+)*)")
 
 
 @record
@@ -409,8 +413,8 @@ class PythonModule(PythonText):
         below = [s for s in self._plain_imports() if s not in head and not s.level and _package(s) == package]
         if below:
             # What linters are told of an import below other code holds for both.
-            told = [comment for comment in self.comments_beside(below[-1]) if "noqa" in comment]
-            return self._in_order(below, module, "  ".join([code, *told]))
+            told = [_below_code(comment) for comment in self.comments_beside(below[-1]) if "noqa" in comment]
+            return self._in_order(below, module, "  ".join([code, *filter(None, told)]))
         others = [each for each in head if not _is_future(each) and not _is_standard(_first_module(each))]
         if first and others:
             return self._insert_import_before(others[0], code + self.source.newline)
@@ -445,52 +449,73 @@ class PythonModule(PythonText):
         above = [each for each in there if (each.module or "") < module]
         return self.insert_after(above[-1], code) if above else self._insert_import_before(there[0], code)
 
-    def add_sibling(self, name: str, *, alone: bool = False, last: bool = True) -> Parts | None:
-        """Imports a module of the same package among the relative imports at the top; None where it cannot be told
-        where they stand. `alone`: each name has a line of its own. `last`: nothing else is imported below them."""
+    def add_sibling(
+        self, package: str, name: str, *, relative: bool, known: bool, alone: bool = False, last: bool = True
+    ) -> Parts | None:
+        """Imports a module of the same package among the imports at the top, as the others of the package are; None
+        where it cannot be told where it goes.
+
+        `relative`: `from . import …` may be written. `known`: what sorts imports takes the package for the project's
+        own. `alone`: each name has a line of its own. `last`: nothing else is imported below the relative ones.
+        """
         head = self._import_head()
+        near = [each for each in head if isinstance(each, ast.ImportFrom) and each.level == 1]
+        absolute = [each for each in head if isinstance(each, ast.Import) or not each.level]
+        top = (package or name).partition(".")[0]
+        alike = [each for each in absolute if _first_module(each).partition(".")[0] == top and not _is_future(each)]
+        if relative and package and (near or not alike):
+            return self._add_relative(name, head, near, alone=alone, last=last)
+        code = f"from {package} import {name}" if package else f"import {name}"
+        if not head:
+            return self._import_first(code)
+        if alike:
+            return self._add_alike(package, name, code, alike, alone=alone)
+        if not known:
+            return None
+        if len(absolute) < len(head):
+            first = next(each for each in head if each not in absolute)
+            return self._insert_import_before(first, code + self.source.newline)
+        return self.insert_after(head[-1], code, blank_lines=1)
+
+    def _add_alike(
+        self, package: str, name: str, code: str, alike: Sequence[ast.Import | ast.ImportFrom], *, alone: bool
+    ) -> Parts | None:
+        """Among other imports of the project's own packages, in the order of their modules, plain ones first."""
+        kind = ast.ImportFrom if package else ast.Import
+        same = [each for each in alike if isinstance(each, kind)]
+        there = [each for each in same if isinstance(each, ast.ImportFrom) and each.module == package]
+        if there and not alone:
+            return self._import_too(there[0], name)
+        above = [each for each in same if (_first_module(each), _first_name(each)) < (package or name, name)]
+        if above:
+            return self.insert_after(above[-1], code)
+        if same:
+            return self._insert_import_before(same[0], code)
+        return self.insert_after(alike[-1], code) if package else self._insert_import_before(alike[0], code)
+
+    def _add_relative(
+        self,
+        name: str,
+        head: Sequence[ast.Import | ast.ImportFrom],
+        near: Sequence[ast.ImportFrom],
+        *,
+        alone: bool,
+        last: bool,
+    ) -> Parts | None:
         code = f"from . import {name}"
         if not head:
             return self._import_first(code)
-        near = [each for each in head if isinstance(each, ast.ImportFrom) and each.level == 1]
-        far = [each for each in head if each not in near]
         if not near and not last:
             return None
         if not near:
-            is_above = isinstance(far[-1], ast.ImportFrom) and far[-1].level > 1
-            return self.insert_after(far[-1], code, blank_lines=0 if is_above else 1)
+            is_above = isinstance(head[-1], ast.ImportFrom) and head[-1].level > 1
+            return self.insert_after(head[-1], code, blank_lines=0 if is_above else 1)
         if near[0].module:
             return self._insert_import_before(near[0], code)
         if not alone:
             return self._import_too(near[0], name)
         above = [each for each in near if not each.module and each.names[0].name < name]
         return self.insert_after(above[-1], code) if above else self._insert_import_before(near[0], code)
-
-    def add_own_import(self, package: str, name: str) -> Parts | None:
-        """Imports a module of the project by its full name, among the others of its package, else in a section of its
-        own above the relative ones. None where it imports from just there already."""
-        code = f"from {package} import {name}" if package else f"import {name}"
-        head = self._import_head()
-        if not head:
-            return self._import_first(code)
-        kind = ast.ImportFrom if package else ast.Import
-        top = (package or name).partition(".")[0]
-        far = [each for each in head if isinstance(each, ast.Import) or not each.level]
-        alike = [each for each in far if _first_module(each).partition(".")[0] == top and not _is_future(each)]
-        same = [each for each in alike if isinstance(each, kind)]
-        if any(_first_module(each) == package for each in same):
-            return None
-        above = [each for each in same if _first_module(each) < (package or name)]
-        if above:
-            return self.insert_after(above[-1], code)
-        if same:
-            return self._insert_import_before(same[0], code)
-        if alike:  # the plain ones stand above the others
-            return self.insert_after(alike[-1], code) if package else self._insert_import_before(alike[0], code)
-        if len(far) < len(head):
-            first = next(each for each in head if each not in far)
-            return self._insert_import_before(first, code + self.source.newline)
-        return self.insert_after(head[-1], code, blank_lines=1)
 
     def _insert_import_before(self, statement: ast.Import | ast.ImportFrom, code: str) -> Parts:
         start = self.source.line_start(self.span(statement).start)
@@ -499,12 +524,12 @@ class PythonModule(PythonText):
         return self._edits([patch], [Change("insert", (int(self._addresses[id(statement)][0]),), meaning)])
 
     def _import_too(self, statement: ast.ImportFrom, name: str) -> Parts | None:
-        """Another name for `from . import a, b`, in the order of the alphabet."""
+        """Another name for `from . import a, b`, or for the same of a package, in the order of the alphabet."""
         names = [*(alias.name for alias in statement.names), name]
         plain = all(alias.asname is None for alias in statement.names) and not self.spans_lines(statement)
         if not plain or names[:-1] != sorted(names[:-1]) or "(" in self.text_of(statement):
             return None
-        code = f"from . import {', '.join(sorted(names))}"
+        code = f"from {'.' * statement.level}{statement.module or ''} import {', '.join(sorted(names))}"
         address = self._addresses[id(statement)]
         return self._edits([_Patch(self.span(statement), code)], [Change("set", address, code)])
 
@@ -815,5 +840,17 @@ def _first_module(statement: ast.Import | ast.ImportFrom) -> str:
     return statement.names[0].name if isinstance(statement, ast.Import) else statement.module or ""
 
 
+def _first_name(statement: ast.Import | ast.ImportFrom) -> str:
+    return statement.names[0].name
+
+
 def _is_future(statement: ast.stmt) -> bool:
     return isinstance(statement, ast.ImportFrom) and statement.module == "__future__"
+
+
+def _below_code(comment: str) -> str:
+    """What a comment tells linters of an import that stands below other code; the rest is about its own name."""
+    codes = _NOQA.search(comment)
+    if codes is None:
+        return comment
+    return "# noqa: E402" if "E402" in codes[1] else ""

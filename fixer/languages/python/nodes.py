@@ -53,7 +53,7 @@ def dotted(node: ast.AST | None) -> str:
 
 def named_values(tree: ast.AST) -> Iterator[tuple[str, str]]:
     """Every text with the name that it stands under: a variable, a key of a dict, a keyword; also within the call or
-    expression that makes the value."""
+    expression that makes the value, but for pieces of a longer text."""
     for node in ast.walk(tree):
         if isinstance(node, ast.Assign):
             pairs = [(target.id, node.value) for target in node.targets if isinstance(target, ast.Name)]
@@ -67,6 +67,14 @@ def named_values(tree: ast.AST) -> Iterator[tuple[str, str]]:
             continue
         for name, value in pairs:
             if not isinstance(value, ast.Dict | ast.List | ast.Tuple):
+                pieces = {
+                    id(each)
+                    for longer in ast.walk(value)
+                    if isinstance(longer, ast.JoinedStr | ast.BinOp)
+                    for each in ast.walk(longer)
+                }
                 yield from (
-                    (name, said) for each in ast.walk(value) if isinstance(each, ast.Constant) and (said := text(each))
+                    (name, said)
+                    for each in ast.walk(value)
+                    if isinstance(each, ast.Constant) and id(each) not in pieces and (said := text(each))
                 )

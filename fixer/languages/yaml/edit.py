@@ -584,8 +584,12 @@ class Yaml:
             if header and header["chomp"] != "-":
                 # At the end of a file without a final newline a block scalar has none either; now it gets one.
                 more = (Change("set", leaf.at, with_edits(leaf.value, [(len(leaf.value), len(leaf.value), "\n")])),)
-        separator = "\n\n" if blank and not self._keeps_blanks(leaf) else "\n"
-        return self._edit(place, place, separator + text, *changes, *more)
+        apart = blank and not self._keeps_blanks(leaf)
+        if apart and not content[self.source.line_start(place) : place].strip():  # blanks that stand deeper
+            text = f"\n{text}\n"
+        else:
+            text = ("\n\n" if apart else "\n") + text
+        return self._edit(place, place, text, *changes, *more)
 
     def _keeps_blanks(self, leaf: Node) -> bool:
         """Whether the blank lines below this value are part of it, by `|+`."""

@@ -524,6 +524,8 @@ def _todo(job: DeployJob) -> list[str]:
             f"move the concurrency group of job {job.id} to the workflow: else the next deployment can start before "
             "the rollback of this one"
         )
+    if any(re.search(r"\bmaintenance\b", f"{step.name} {step.data.get('run', '')}", re.I) for step in job.job.steps):
+        made.append(f"a rollback leaves the maintenance mode as job {job.id} has left it: see that it is turned off")
     if job.job.environment:
         made.append(f"if environment {job.job.environment} asks for an approval, the rollback waits for it too")
     return made

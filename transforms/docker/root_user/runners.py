@@ -38,6 +38,8 @@ def _is_source(mount: Mount, program: Program, container: Container, folders: Fo
     if inside is None or inside in container.build.files:
         return False
     target = mount.target.rstrip("/")
+    if inside == ".":  # all of it is no data, wherever it goes
+        return True
     return is_within(target, folders.roots) or (target != "" and is_within(program.folder, (target,)))
 
 
@@ -171,7 +173,9 @@ def _starts_for_development(container: Container) -> str:
     said = start.text if start is not None else ""
     if re.search(r"\brunserver\b", said) or DEVELOPMENT.search(said):
         return said
-    own = (each for program in container.build.programs if program.origin == "dockerfile" for each in program.commands)
+    own = [each for program in container.build.programs if program.origin == "dockerfile" for each in program.commands]
+    if any(each.kind is Kind.SERVER and not django_verb(each.argv) for each in own):
+        return ""  # which of them, a variable says
     return next((each.source for each in own if django_verb(each.argv) == "runserver"), "")
 
 

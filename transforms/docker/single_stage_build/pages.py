@@ -341,11 +341,17 @@ def _public(build: ImageBuild, application: NextApplication) -> bool:
 def _listens(program: Program) -> list[str] | Blocked:
     """The variables by which the server listens where `next start` does: on each address, on its port."""
     (started,) = program.commands
+    for call in program.calls:
+        words = [word for word in call.argv[1:] if word not in ("run", "run-script")]
+        if call.argv[0] not in _MANAGERS or words != ["start"]:
+            return Blocked(f"it is started by `{call.source}`", _BY_HAND)
     words = list(started.argv)
     if words[:1] in (["npx"], ["pnpm"], ["yarn"]):
         words = words[1:]
-    if words[:2] != ["next", "start"] or started.inline:
+    if [each.removeprefix("./").removeprefix("node_modules/.bin/") for each in words[:2]] != ["next", "start"]:
         return Blocked(f"it is started by `{started.source}`, not by `next start`", _BY_HAND)
+    if started.inline or started.exported:
+        return Blocked(f"`{started.source}` has variables of its own", f"write them as ENV; then {_BY_HAND}")
     host, port = "0.0.0.0", ""
     rest = [part for word in words[2:] for part in word.split("=", 1)]
     while len(rest) > 1:
