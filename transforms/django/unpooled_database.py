@@ -446,6 +446,9 @@ def _unknown_server(cell: _Cell) -> Blocked:
     if len(by_interface) > 1:
         reason = f"{by_interface['wsgi']} (WSGI) and {by_interface['asgi']} (ASGI), where a kept connection is a leak"
         return Blocked(reason, "give each of them settings of its own, or say which serves the requests", line)
+    if cell.server is not None and cell.server.own:
+        reason = f"{cell.server.own} starts Django's own server, whose threads never use a kept connection again"
+        return Blocked(reason, "start an application server there, or say what serves in production", line)
     reason = "nothing says whether WSGI or ASGI runs the application; a kept connection is a leak under ASGI"
     return Blocked(reason, "say which, by configuration", line)
 
