@@ -142,6 +142,21 @@ def test_an_import_below_other_code_says_to_linters_what_its_neighbour_does(besi
     assert lines[line] == "from django.db.backends.signals import connection_created  # noqa: E402"
 
 
+@pytest.mark.parametrize(
+    ("comment", "copied"),
+    [
+        ("  # noqa", "  # noqa"),
+        ("  # noqa: E402, F401", "  # noqa: E402"),
+        ("  # noqa: F401 -- what the server loads", ""),
+    ],
+)
+def test_what_linters_are_told_of_a_name_is_not_said_of_another(comment: str, copied: str) -> None:
+    found = module(f"import os\n\nos.getcwd()\n\nfrom django.core.wsgi import x{comment}\n")
+
+    after = edited(found, found.add_import_from("django.db.backends.signals", "connection_created"))
+    assert after.endswith(f"import x{comment}\nfrom django.db.backends.signals import connection_created{copied}\n")
+
+
 # -- editing dicts ------------------------------------------------------------------------------------------------
 
 CASES: dict[str, tuple[str, dict[str, Any], str]] = {

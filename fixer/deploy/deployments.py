@@ -32,7 +32,7 @@ from fixer.github.expressions import (
 from fixer.github.permissions import may
 from fixer.github.workflow import Job, Step, Workflow
 from fixer.github.workflows import path_within
-from fixer.languages.shell import Command, Script, Structure
+from fixer.languages.shell import Command, Script, Silence, Structure
 from fixer.languages.yaml import Commented, Node
 from fixer.model import Blocked, Source, Span
 from fixer.records import entity, record
@@ -58,6 +58,7 @@ _STAGING = re.compile(
     r"(?:non|pre)[-_ ]?prod(?:uction)?)(?![a-z])",
     re.IGNORECASE,
 )
+_FRONT_END = re.compile(r"front-?end|\bui\b|\bdocs\b|storybook", re.IGNORECASE)
 _VARIABLE = re.compile(r"\$(?:\{([A-Za-z_]\w*)\}|([A-Za-z_]\w*))")
 # What these hold has a meaning in one job only.
 _LOCAL = frozenset(("steps", "needs", "matrix", "strategy", "job", "runner", ANY))
@@ -77,6 +78,13 @@ _OWN_SIGN_IN = re.compile(
     r"aws configure|sts assume-role|doctl kubernetes|\bgcloud auth|\baz login"
 )
 _CLUSTER_SCRIPT = re.compile(r"update-kubeconfig|get-credentials|kubeconfig|KUBECONFIG|\.kube/config")
+_TOOL_BY_ACTION = re.compile(r"^azure/(?:setup-kubectl|setup-helm|use-kubelogin)@", re.IGNORECASE)
+_TOOL_BY_SCRIPT = re.compile(
+    r"get-helm|get\.helm\.sh|dl\.k8s\.io|kubernetes-release|awscli-exe|"
+    r"\b(?:apt|apt-get|apk|dnf|yum|snap|brew|pip|pip3|gcloud components)\b[^\n]*\b(?:install|add)\b[^\n]*"
+    r"\b(?:helm|kubectl|awscli|aws-cli)\b"
+)
+"""What installs the programs by which is deployed."""
 _UNREAD = re.compile(
     r"^[ \t]*(kubectl set image|helm upgrade|"
     r"aws ecs update-service(?=[\s\S]*--(?:force-new-deployment|task-definition)))\b",
@@ -209,7 +217,8 @@ class Deployment:
 
 @entity
 class DeployJob:
-    """A job that deploys. `sign_in` are the steps that make later ones able to speak to the cloud or cluster."""
+    """A job that deploys. `sign_in` are the steps that make later ones able to speak to the cloud or cluster: what
+    installs the programs for that, too."""
 
     workflow: Workflow
     job: Job
@@ -239,12 +248,22 @@ class DeployJob:
             return Blocked(
                 f"job {self.id} is a matrix, and each of its legs would do it", "deploy in a job that is no matrix"
             )
+        if self.forgets:
+            return Blocked(self.forgets, "take `continue-on-error` away, then run fhfix again")
         steps = self.steps_node
         if steps is None or steps.target is not None or steps.style == "flow":
             return Blocked(
                 f"job {self.id}: its list of steps cannot be edited", "write the steps as a list below the job"
             )
         return steps
+
+    @property
+    def forgets(self) -> str:
+        """Why nothing behind its deployments, here or in another job, learns that one failed; empty where it does."""
+        steps = [deployment.step for deployment in self.deployments]
+        if not self.job.may_fail and not any(step.may_fail for step in steps):
+            return ""
+        return f"job {self.id} may fail to deploy, and that counts for nothing (`continue-on-error`)"
 
     @cached_property
     def unknown(self) -> str:
@@ -286,6 +305,13 @@ class DeployJob:
                 return "staging"
         return ""
 
+    @property
+    def is_front_end(self) -> bool:
+        """Whether it says that what it deploys is what a browser loads, which has no database of its own."""
+        words = [self.id, self.job.name, self.workflow.name, self.workflow.path.rpartition("/")[2]]
+        words += [each.target.get(key, "") for each in self.deployments for key in ("service", "workload", "release")]
+        return any(map(_FRONT_END.search, words))
+
     def elsewhere(self, jobs: Iterable[DeployJob]) -> set[str]:
         """Of these jobs the ids of those that deploy to another environment: what they do is not done for this one."""
         return {other.id for other in jobs if other.environment != self.environment}
@@ -294,7 +320,7 @@ class DeployJob:
     def sign_in(self) -> tuple[Step, ...]:
         """What a further job must repeat to be able to deploy."""
         before = [step for step in self.job.own_steps if len(step.at) == 4 and step.index < self.first]
-        found = [step for step in before if self._signs_in(step)]
+        found = [step for step in before if self._signs_in(step) or _installs_tool(step)]
         found = [step for at, step in enumerate(found) if not any(self._takes_over(s, step) for s in found[at + 1 :])]
         if any(step.uses is not None and step.uses.value.startswith("./") for step in found):
             # An action of the repository needs the repository.
@@ -324,7 +350,7 @@ class DeployJob:
     @cached_property
     def signed_in_by(self) -> str:
         """Where the right to deploy comes from: `steps`, `environment`, the `runner` itself; empty if not known."""
-        if self.sign_in:
+        if not all(map(_installs_tool, self.sign_in)):
             return "steps"
         places = [self.job.node, self.workflow.root, *(deployment.step.node for deployment in self.deployments)]
         wanted = ("AWS_ACCESS_KEY_ID", "AWS_ROLE_ARN", "AWS_WEB_IDENTITY_TOKEN_FILE", "AWS_PROFILE", "KUBECONFIG")
@@ -553,6 +579,14 @@ def code_of(step: Step) -> str:
     return script.code if script is not None else step.run.value
 
 
+def _installs_tool(step: Step) -> bool:
+    """Whether a step does no more than to install what speaks to the cloud or cluster."""
+    if step.uses is not None:
+        return _TOOL_BY_ACTION.match(step.uses.value) is not None
+    code = code_of(step) if step.run is not None else ""
+    return _TOOL_BY_SCRIPT.search(code) is not None and _OWN_SIGN_IN.search(code) is None
+
+
 def _waits_only(step: Step) -> bool:
     """Whether a step's script waits for rollouts, and does nothing else but say so."""
     script = step.script
@@ -653,13 +687,22 @@ def _only_says(step: Step) -> bool:
 
 
 def _addresses(step: Step) -> Iterator[str]:
-    """The addresses that a step asks whether all is well; none where it sends something there."""
+    """The addresses that a step asks whether all is well; none where it sends something there.
+
+    What `||` or `continue-on-error` keeps from counting proves of no address that it answers.
+    """
     script = step.script
-    if script is None or not re.search(r"\b(?:curl|wget)\b", script.text) or _NOT_A_CHECK.search(script.text):
+    if (
+        script is None
+        or step.may_fail
+        or not re.search(r"\b(?:curl|wget)\b", script.text)
+        or _NOT_A_CHECK.search(script.text)
+    ):
         return
     asked = [command for command in script.commands if command.name in ("curl", "wget")]
     if any(command.has("-X", "--request", "-d", "--data", "--data-raw", "--json", "-F") for command in asked):
         return
+    asked = [each for each in asked if all(found.kind is not Silence.OR for found in script.silencers(each))]
     texts = [_HEADER.sub("", command.source) for command in asked]
     if any("$" in without(text) for text in texts):
         # The address is in a variable: of a loop, of the script, or of the step.

@@ -416,7 +416,8 @@ def _names_from(
 
 
 def _started(repository: Repository, named: Mapping[str, tuple[str, ...]]) -> Mapping[str, tuple[str, ...]]:
-    """Without what a wsgi.py or asgi.py names that no server starts, where servers start others."""
+    """Without what a wsgi.py or asgi.py names that no server starts, where servers start others; where none starts
+    any, without those that name other settings than manage.py, beside one that names the same."""
     applications = {path for files in named.values() for path in files if is_application(path)}
     if sum(any(map(is_application, files)) for files in named.values()) < 2:
         return named
@@ -429,6 +430,8 @@ def _started(repository: Repository, named: Mapping[str, tuple[str, ...]]) -> Ma
         for word in command.argv
     }
     started = {path for path in applications if any(f"/{path}".endswith(f"/{word}.py") for word in words)}
+    managed = (files for files in named.values() if any(path.endswith("manage.py") for path in files))
+    started = started or {path for files in managed for path in files if path in applications}
     left = {name: tuple(file for file in files if file not in applications - started) for name, files in named.items()}
     return {name: files for name, files in left.items() if files} if started else named
 

@@ -446,6 +446,9 @@ def _unknown_server(cell: _Cell) -> Blocked:
     if len(by_interface) > 1:
         reason = f"{by_interface['wsgi']} (WSGI) and {by_interface['asgi']} (ASGI), where a kept connection is a leak"
         return Blocked(reason, "give each of them settings of its own, or say which serves the requests", line)
+    if cell.server is not None and cell.server.own:
+        reason = f"{cell.server.own} starts Django's own server, whose threads never use a kept connection again"
+        return Blocked(reason, "start an application server there, or say what serves in production", line)
     reason = "nothing says whether WSGI or ASGI runs the application; a kept connection is a leak under ASGI"
     return Blocked(reason, "say which, by configuration", line)
 
@@ -881,7 +884,15 @@ def _written(database: Database) -> str:
             and {each.id for each in statement.targets if isinstance(each, ast.Name)} & names
         ):
             names |= mentioned & module.assignments.keys()  # a copy of another
-    return "\n".join(map(ast.unparse, [database.node, *about]))
+    return "\n".join(map(ast.unparse, [database.node, *about, *_helpers(module, database.node)]))
+
+
+def _helpers(module: PythonModule, node: ast.expr) -> Iterator[ast.FunctionDef]:
+    """The functions of the module itself that make a value."""
+    called = {each.func.id for each in ast.walk(node) if isinstance(each, ast.Call) and isinstance(each.func, ast.Name)}
+    for each in ast.walk(module.tree) if called else ():
+        if isinstance(each, ast.FunctionDef) and each.name in called:
+            yield each
 
 
 def _said_in(written: str) -> set[str]:

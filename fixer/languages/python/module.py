@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 import copy
+import re
 import sys
 import tokenize
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
@@ -26,6 +27,9 @@ from fixer.records import record
 
 WIDTH = 88
 """Columns of black and ruff; beyond it a dict or call on one line is broken up rather than made longer."""
+
+
+_NOQA = re.compile(r"noqa\s*:\s*([A-Z]+\d+(?:[\s,]+[A-Z]+\d+)*)")
 
 
 @record
@@ -409,8 +413,8 @@ class PythonModule(PythonText):
         below = [s for s in self._plain_imports() if s not in head and not s.level and _package(s) == package]
         if below:
             # What linters are told of an import below other code holds for both.
-            told = [comment for comment in self.comments_beside(below[-1]) if "noqa" in comment]
-            return self._in_order(below, module, "  ".join([code, *told]))
+            told = [_below_code(comment) for comment in self.comments_beside(below[-1]) if "noqa" in comment]
+            return self._in_order(below, module, "  ".join([code, *filter(None, told)]))
         others = [each for each in head if not _is_future(each) and not _is_standard(_first_module(each))]
         if first and others:
             return self._insert_import_before(others[0], code + self.source.newline)
@@ -842,3 +846,11 @@ def _first_name(statement: ast.Import | ast.ImportFrom) -> str:
 
 def _is_future(statement: ast.stmt) -> bool:
     return isinstance(statement, ast.ImportFrom) and statement.module == "__future__"
+
+
+def _below_code(comment: str) -> str:
+    """What a comment tells linters of an import that stands below other code; the rest is about its own name."""
+    codes = _NOQA.search(comment)
+    if codes is None:
+        return comment
+    return "# noqa: E402" if "E402" in codes[1] else ""

@@ -38,6 +38,8 @@ def _is_source(mount: Mount, program: Program, container: Container, folders: Fo
     if inside is None or inside in container.build.files:
         return False
     target = mount.target.rstrip("/")
+    if inside == ".":  # all of it is no data, wherever it goes
+        return True
     return is_within(target, folders.roots) or (target != "" and is_within(program.folder, (target,)))
 
 
