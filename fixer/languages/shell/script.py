@@ -13,7 +13,6 @@ from fixer.languages.shell.silencers import Outward
 from fixer.languages.shell.starters import program_at
 from fixer.languages.shell.tree import (
     GROUPS,
-    LEAVES,
     SEQUENCES,
     all_nodes,
     holds,
@@ -575,13 +574,16 @@ def _overwritten(text: str, places: Iterable[tuple[int, int]], filler: str) -> s
 
 def _deeper(root: Node, limit: int) -> Node | None:
     """A node below more than so many others: each command is looked at within all that it stands in."""
-    waiting = [(root, 0)]
-    while waiting:
-        node, depth = waiting.pop()
-        if depth > limit:
-            return node
-        waiting.extend((child, depth + 1) for child in node.named_children if child.type not in LEAVES)
-    return None
+    cursor, depth = root.walk(), 0  # which makes no objects of nodes
+    while depth <= limit:
+        if cursor.goto_first_child():
+            depth += 1
+            continue
+        while not cursor.goto_next_sibling():
+            if not cursor.goto_parent():
+                return None
+            depth -= 1
+    return cursor.node
 
 
 def _errors(node: Node) -> Iterator[Node]:
