@@ -183,8 +183,10 @@ def _meant_by(program: str) -> tuple[tuple[Way, Means], ...]:
 
 
 def _fits(text: str, pattern: str) -> bool:
-    """Whether a text is what the table says, where `*` stands for anything. Few texts hold all of the rest: only for
-    them a pattern is made."""
+    """Whether a text is what the table says, where `*` stands for anything. Few texts hold all of the rest, and only
+    for them a pattern is made."""
+    if "*" not in pattern:
+        return text == pattern
     return all(part in text for part in pattern.split("*")) and fnmatchcase(text, pattern)
 
 
