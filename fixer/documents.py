@@ -52,7 +52,14 @@ _KINDS: tuple[_Kind, ...] = tuple(
             ("dockerfile", "containerfile"),
         ),
         (r"\.ya?ml$", "languages.yaml.edit.Yaml", "YAML file", _YAML, ()),
-        (r"\.py$", "languages.python.PythonModule", "Python file", (".py",), ()),
+        (
+            r"(^|/)next\.config\.m?[jt]s$",
+            "languages.javascript.JavaScript",
+            "Next.js configuration",
+            (),
+            ("next.config",),
+        ),
+        (r"\.py$", "languages.python.module.PythonModule", "Python file", (".py",), ()),
         (
             r"(^|/)[^/]*(requirements|constraints)[^/]*\.(txt|in)$|(^|/)requirements/[^/]+\.(txt|in)$",
             "languages.lines.Lines",

@@ -36,16 +36,18 @@ BOM = b"\xef\xbb\xbf"
 
 
 class FileError(Exception):
-    """A file that cannot be handled: says which, why, and what to do. Never a fault of fhfix."""
+    """A file that cannot be handled: says which, why, and what to do. Never a fault of fhfix. `text` is what it holds
+    where that can be read, and not written."""
 
-    def __init__(self, path: str, reason: str, advice: str = "") -> None:
+    def __init__(self, path: str, reason: str, advice: str = "", text: str = "") -> None:
         super().__init__(f"{path}: {reason}" + (f"; {advice}" if advice else ""))
         self.path = path
         self.reason = reason
         self.advice = advice
+        self.text = text
 
-    def __reduce__(self) -> tuple[type[FileError], tuple[str, str, str]]:
-        return type(self), (self.path, self.reason, self.advice)  # it travels between processes
+    def __reduce__(self) -> tuple[type[FileError], tuple[str, str, str, str]]:
+        return type(self), (self.path, self.reason, self.advice, self.text)  # it travels between processes
 
 
 @record

@@ -8,6 +8,7 @@ name.
 
 from __future__ import annotations
 
+import codecs
 import copy
 import fnmatch
 import os
@@ -371,8 +372,8 @@ class Repository:
         """The text of a file for a fact: empty where there is none or where it cannot be read."""
         try:
             return self.read(path).text if self.exists(path) else ""
-        except FileError:
-            return ""
+        except FileError as error:
+            return error.text
 
     def ignored(self, paths: Iterable[str]) -> frozenset[str]:
         """Those new files that git would leave out, by .gitignore or by what stands for this clone alone."""
@@ -649,6 +650,10 @@ def _read(root: Path, path: str) -> Source:
         data, _ = disk.read(root, path)
     except FileNotFoundError:
         raise FileError(path, "no longer there", "run fhfix again") from None
+    if data.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)):
+        # As pip reads lists of requirements that PowerShell wrote.
+        text = data.decode("utf-16", errors="replace")
+        raise FileError(path, "not UTF-8, but UTF-16", "convert it to UTF-8, or exclude it", text)
     if b"\0" in data:
         raise FileError(path, "binary, or not UTF-8", "exclude it")
     return Source.from_bytes(path, data)

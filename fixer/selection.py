@@ -1,7 +1,8 @@
 """How a person names single fixes: by short ids, which stay the same while the rest of the repository changes.
 
 A fix has an id of its own, `Reported.id`, and shares a second one with all that do the same. Both are made of words
-(rule, file, finding, title), never of lines: an edit elsewhere in the file, or another fix, leaves them as they are.
+(rule, file, finding, title or reason), never of lines: an edit elsewhere in the file, or another fix, leaves them as
+they are.
 """
 
 from __future__ import annotations
@@ -11,6 +12,8 @@ from collections.abc import Iterable, Mapping, Sequence
 
 from fixer.model import ID_LENGTH, Blocked, Reported, short_id
 
+_LINES = re.compile(r"(?<=\w):\d+\b|\bline \d+:? ?")
+"""How sentences name lines: `Dockerfile:12`, `line 12: …`."""
 ID = re.compile(rf"[0-9a-f]{{{ID_LENGTH}}}\Z")
 
 
@@ -30,7 +33,13 @@ def ids_in(text: str) -> tuple[str, ...]:
 
 def group_id(reported: Reported) -> str:
     """The same for all findings of a rule that are answered in the same way, wherever they stand."""
-    return short_id(reported.rule.id, *answer(reported))
+    return short_id(reported.rule.id, *group_words(reported))
+
+
+def group_words(reported: Reported) -> tuple[str, str]:
+    """The answer without the numbers of lines that a reason may name."""
+    kind, words = answer(reported)
+    return kind, _LINES.sub("", words)
 
 
 def answer(reported: Reported) -> tuple[str, str]:

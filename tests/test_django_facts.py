@@ -16,6 +16,7 @@ from fixer.django.query_log import QueryLog
 from fixer.django.raw_sql import RawSql
 from fixer.django.settings import Database, role_of, vendor_of
 from fixer.engine import check
+from fixer.model import FileError
 from fixer.project.packages import PythonPackages
 from fixer.registry import all_rules
 from fixer.repository import Repository
@@ -42,6 +43,77 @@ def project(root: Path, settings: str, **files: str) -> DjangoProject:
 
 def default(found: DjangoProject) -> Database:
     return next(database for database in found.databases if database.alias == "default")
+
+
+# -- which settings run ---------------------------------------------------------------------------------------------
+
+LIVE = "shop.settings.live"
+NAMING = {
+    "render": {
+        "render.yaml": "services:\n  - type: web\n    name: shop\n    runtime: python\n"
+        f"    startCommand: gunicorn shop.wsgi\n    envVars:\n      - {{key: DJANGO_SETTINGS_MODULE, value: {LIVE}}}\n"
+    },
+    "fly": {
+        "fly.toml": f'app = "shop"\n[env]\nDJANGO_SETTINGS_MODULE = "{LIVE}"\n[processes]\napp = "gunicorn shop.wsgi"\n'
+    },
+    "app.json": {
+        "Procfile": "web: gunicorn shop.wsgi\n",
+        "app.json": json.dumps({"env": {"DJANGO_SETTINGS_MODULE": {"value": LIVE}}}),
+    },
+    "a manifest": {
+        "k8s/web.yaml": "apiVersion: apps/v1\nkind: Deployment\nmetadata: {name: web}\nspec:\n  template:\n    spec:\n"
+        "      containers:\n        - name: web\n          image: shop\n          command: [gunicorn, shop.wsgi]\n"
+        f"          env: [{{name: DJANGO_SETTINGS_MODULE, value: {LIVE}}}]\n"
+    },
+    "a config map": {
+        "k8s/web.yaml": "apiVersion: apps/v1\nkind: Deployment\nmetadata: {name: web}\nspec:\n  template:\n    spec:\n"
+        "      containers:\n        - name: web\n          image: shop\n          command: [gunicorn, shop.wsgi]\n"
+        "          envFrom: [{configMapRef: {name: web}}]\n",
+        "k8s/map.yaml": "apiVersion: v1\nkind: ConfigMap\nmetadata: {name: web}\n"
+        f"data: {{DJANGO_SETTINGS_MODULE: {LIVE}}}\n",
+    },
+    "values of a chart": {
+        "Dockerfile": 'FROM python:3.12\nCOPY . .\nCMD ["gunicorn", "shop.wsgi"]\n',
+        "chart/Chart.yaml": "name: shop\n",
+        "chart/values.yaml": f"image: {{repository: shop}}\nenv: {{DJANGO_SETTINGS_MODULE: {LIVE}}}\n",
+    },
+    "an env file": {".env.production": f"DJANGO_SETTINGS_MODULE={LIVE}\n"},
+    "compose": {
+        "compose.yml": f"services:\n  web:\n    image: shop\n    command: gunicorn shop.wsgi\n    environment:\n"
+        f"      - DJANGO_SETTINGS_MODULE={LIVE}\n"
+    },
+    "a workflow": {
+        ".github/workflows/ci.yml": "on: push\njobs:\n  a:\n    runs-on: ubuntu-24.04\n    steps:\n"
+        f"      - run: python manage.py migrate --settings={LIVE}\n"
+    },
+    "code that chooses": {
+        "shop/wsgi.py": 'import os\nmodule = "shop.settings.live" if "SITE" in os.environ else "shop.settings.base"\n'
+        'os.environ.setdefault("DJANGO_SETTINGS_MODULE", module)\n'
+    },
+    "code that puts it together": {
+        "shop/wsgi.py": 'import os\nos.environ["DJANGO_SETTINGS_MODULE"] = f"shop.settings.{os.environ[\'STAGE\']}"\n'
+    },
+    "settings that load it": {
+        "shop/settings/__init__.py": "import importlib, os\n"
+        "globals().update(vars(importlib.import_module(f\".{os.environ['STAGE']}\", __package__)))\n",
+        "celery.py": 'import os\nos.environ.setdefault("DJANGO_SETTINGS_MODULE", "shop.settings")\n',
+    },
+}
+
+
+@pytest.mark.parametrize("files", NAMING.values(), ids=NAMING)
+def test_whatever_may_name_settings_is_heard(tmp_path: Path, files: dict[str, str]) -> None:
+    base = {
+        "manage.py": MANAGE.format("shop.settings.base"),
+        "shop/wsgi.py": MANAGE.format("shop.settings.base"),
+        "shop/settings/__init__.py": "",
+        "shop/settings/base.py": "DEBUG = False\n",
+        "shop/settings/live.py": "from .base import *\nDATABASES = {}\n",
+        "shop/settings/staging.py": "from .base import *\nDATABASES = {}\n",
+    }
+    found = fact(DjangoProject, tmp_path, {**base, **files})
+    assert not found.is_left_over("shop/settings/live.py")
+    assert found.is_left_over("shop/settings/staging.py") is not any("STAGE" in text for text in files.values())
 
 
 # -- packages -----------------------------------------------------------------------------------------------------
@@ -103,6 +175,19 @@ def test_the_lowest_version_that_may_be_installed_is_found(name: str, tmp_path: 
 
     assert version is not None
     assert (version.lowest, version.exact) == (lowest, exact)
+
+
+@pytest.mark.parametrize("encoding", ["utf-16", "utf-16-be"])
+def test_requirements_that_powershell_wrote_are_read_as_pip_reads_them(tmp_path: Path, encoding: str) -> None:
+    mark = "" if encoding == "utf-16" else "\ufeff"
+    write(tmp_path, {"requirements.txt": f"{mark}Django==5.2.4\r\npsycopg2==2.9\r\n".encode(encoding)})
+    repository = Repository(tmp_path)
+    packages = repository.fact(PythonPackages)
+
+    assert packages is not None
+    assert [each.name for each in packages.requirements] == ["django", "psycopg2"]
+    with pytest.raises(FileError, match="UTF-16"):
+        repository.read("requirements.txt")
 
 
 def test_a_version_says_what_is_certain(tmp_path: Path) -> None:

@@ -10,7 +10,7 @@ import pytest
 
 from fixer.model import Blocked, Plan
 from fixer.registry import all_rules
-from fixer.selection import answer
+from fixer.selection import group_words
 from fixer.show.words import configuration
 from tests.fixture_cases import CASES, SHAPES, Case, opened, planned, sampled, shaped
 
@@ -72,7 +72,8 @@ def test_all_rules_together_answer_each_finding_and_come_to_an_end(case: Case, t
     said = [(r.rule.id, r.finding.path, r.finding.span, r.finding.message) for r in found.left]
     assert len(said) == len(set(said)), "nothing is said twice"
     # Ids are made of these words, and must not move when lines do.
-    words = {words for r in found.taken for words in (r.finding.message, answer(r)[1])}
+    reported = (*found.taken, *found.left)
+    words = {words for r in reported for words in (r.finding.message, group_words(r)[1])}
     assert [each for each in words if LINE.search(each)] == []
     cures = [r.finding.cure for r in found.left if isinstance(r.finding.cure, Blocked)]
     assert all(cure.next_step for cure in cures)

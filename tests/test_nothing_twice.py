@@ -27,7 +27,7 @@ KINDS = (
     "docker.compose.Compose",
     "languages.dockerfile.Dockerfile",
     "languages.lines.Lines",
-    "languages.python.PythonModule",
+    "languages.python.module.PythonModule",
     "languages.yaml.edit.Yaml",
 )
 

@@ -12,7 +12,7 @@ import yaml
 
 from fixer.engine import plan
 from fixer.github.action_ref import ActionRef
-from fixer.github.catalog import Catalog
+from fixer.github.catalog import Action, Catalog
 from fixer.github.workflow import Step, Workflow
 from fixer.model import Blocked, Fix, Plan, Source, Tier
 from fixer.registry import all_rules
@@ -153,11 +153,31 @@ def test_the_toolchain_of_go_is_spoken_of_where_there_is_one(
     assert bool(cure.todo) is (tier is Tier.REVIEW)
 
 
-def test_a_branch_that_is_ahead_of_what_nobody_has_read_is_for_review(tmp_path: Path) -> None:
-    fix = the_fix(made(tmp_path, "jakejarvis/s3-sync-action@master"))
+@pytest.mark.parametrize(
+    ("uses", "released"),
+    [("jakejarvis/s3-sync-action@master", "v0.5.1"), ("appleboy/ssh-action@master", "v1.2.5")],
+)
+def test_a_branch_that_is_ahead_of_its_newest_release_is_for_review(tmp_path: Path, uses: str, released: str) -> None:
+    fix = the_fix(made(tmp_path, uses))
 
+    name, _, branch = uses.partition("@")
     assert fix.tier is Tier.REVIEW
-    assert fix.todo == ("see what master of jakejarvis/s3-sync-action has that v0.5.1 has not",)
+    assert fix.todo == (f"see what {branch} of {name} has that {released} has not",)
+
+
+def test_what_has_no_release_is_to_be_pinned_by_hand(tmp_path: Path) -> None:
+    block = the_block(made(tmp_path, "cloud-gov/cg-cli-tools@main"))
+
+    assert block.reason.startswith("the catalog knows no release of cloud-gov/cg-cli-tools")
+    assert block.next_step == "pin it to a commit"
+
+
+def test_an_action_is_named_as_it_is_called_now_and_that_is_for_review(tmp_path: Path) -> None:
+    found = made(tmp_path, "nick-invision/retry@v2")
+
+    assert the_fix(found).tier is Tier.REVIEW
+    assert found.taken[0].finding.message.endswith("its name is nick-fields/retry now")
+    assert "uses: nick-fields/retry@v4" in next(iter(found.files.values())).after.text
 
 
 def test_a_branch_that_is_not_the_default_is_blocked_with_the_line_that_decides(tmp_path: Path) -> None:
@@ -209,7 +229,9 @@ def test_an_action_is_judged_with_what_it_calls(tmp_path: Path) -> None:
     assert "calls actions/cache@v4, which runs on Node 20" in found.left[0].finding.message
 
 
-def test_what_nobody_has_read_is_said(tmp_path: Path) -> None:
+def test_what_nobody_has_read_is_said(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(Action, "read_to", 1)
+
     fix = the_fix(made(tmp_path, "denoland/setup-deno@v1"))
 
     assert (fix.tier, len(fix.todo)) == (Tier.REVIEW, 1)

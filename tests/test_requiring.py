@@ -132,9 +132,18 @@ def test_a_lock_file_blocks_with_the_command_to_run(files: dict[str, str], comma
 
 
 def test_a_list_that_is_not_utf_8_is_named(tmp_path: Path) -> None:
-    (tmp_path / "requirements.txt").write_bytes("django==5.2\r\n".encode("utf-16"))
+    (tmp_path / "requirements.txt").write_bytes("# für\ndjango==5.2\n".encode("latin-1"))
 
     found = asked(tmp_path, {"dev-requirements.txt": "pytest\n"})
 
     assert isinstance(found, Blocked)
     assert found.reason.startswith("requirements.txt cannot be read: ")
+
+
+def test_a_list_in_utf_16_is_read_and_not_edited(tmp_path: Path) -> None:
+    (tmp_path / "requirements.txt").write_bytes("django==5.2\r\n".encode("utf-16"))
+
+    found = asked(tmp_path, {"dev-requirements.txt": "pytest\n"})
+
+    assert isinstance(found, Blocked)
+    assert found.reason == "requirements.txt cannot be edited: not UTF-8, but UTF-16"

@@ -13,7 +13,7 @@ from click.testing import CliRunner, Result
 from fixer.cli import main
 from fixer.engine import check, plan
 from fixer.github.workflow import Workflow
-from fixer.model import Blocked, Finding, Fix, Plan, Rule
+from fixer.model import Blocked, Finding, Fix, Plan, Reported, Rule, Span
 from fixer.repository import Repository
 from fixer.selection import Chosen, group_id, ids_in
 from fixer.session import open_session
@@ -116,6 +116,16 @@ def test_an_id_stays_when_lines_above_change(repository: Path) -> None:
     assert shown(repository) == before
 
 
+@pytest.mark.parametrize("reason", ["line {}: a shell that is not sh", "Dockerfile:{} starts uwsgi, which forks"])
+def test_the_id_of_a_group_that_stays_holds_no_line(reason: str) -> None:
+    found = [
+        Reported(examples.SLEEP, Finding(PATH, Span(0, 0), "it waits", Blocked(reason.format(line), "name it")))
+        for line in (7, 31)
+    ]
+
+    assert group_id(found[0]) == group_id(found[1])
+
+
 def test_only_the_fixes_that_are_named_are_made(repository: Path) -> None:
     (name,) = [i for words, i in shown(repository).items() if words.startswith("silent-type-check")]
 
@@ -166,6 +176,16 @@ def test_an_id_without_a_fix_says_why_and_fails(tmp_path: Path) -> None:
 
     assert result.exit_code == 1
     assert f"{stays[0].id} ({stays[0].rule.id}) has no fix: " in result.stderr
+
+
+def test_what_was_not_named_and_stays_is_no_failure(tmp_path: Path) -> None:
+    text = BEFORE.replace("run: mypy", "run: sleep 90 && mypy").replace("types:", "deploy:")
+    root = written(tmp_path / "repo", text.replace("- uses", "- run: kubectl set image deploy/a a=b\n      - uses", 1))
+    made = open_session(root).plan()
+    assert any(isinstance(each.finding.cure, Blocked) for each in made.left)
+
+    assert fhfix("apply", "--only", made.taken[0].id, root).exit_code == 0
+    assert fhfix("apply", root).exit_code == 1
 
 
 @pytest.mark.parametrize("words", ["3f2a91b", "silent-type-check", "3F2A91BC"])

@@ -142,6 +142,21 @@ def test_an_import_below_other_code_says_to_linters_what_its_neighbour_does(besi
     assert lines[line] == "from django.db.backends.signals import connection_created  # noqa: E402"
 
 
+@pytest.mark.parametrize(
+    ("comment", "copied"),
+    [
+        ("  # noqa", "  # noqa"),
+        ("  # noqa: E402, F401", "  # noqa: E402"),
+        ("  # noqa: F401 -- what the server loads", ""),
+    ],
+)
+def test_what_linters_are_told_of_a_name_is_not_said_of_another(comment: str, copied: str) -> None:
+    found = module(f"import os\n\nos.getcwd()\n\nfrom django.core.wsgi import x{comment}\n")
+
+    after = edited(found, found.add_import_from("django.db.backends.signals", "connection_created"))
+    assert after.endswith(f"import x{comment}\nfrom django.db.backends.signals import connection_created{copied}\n")
+
+
 # -- editing dicts ------------------------------------------------------------------------------------------------
 
 CASES: dict[str, tuple[str, dict[str, Any], str]] = {
@@ -306,6 +321,29 @@ def test_an_edit_of_a_dict_keeps_its_style(name: str, newline: str) -> None:
         display = item(display, arguments.pop("inner"))
 
     assert edited(found, found.edit_dict(display, **arguments)) == dedent(after).replace("\n", newline)
+
+
+@pytest.mark.parametrize(
+    ("text", "added"),
+    [
+        ("D = {'NAME': \"it's\", 'HOST': \"h\", 'USER': \"u\"}", "'OPTIONS': {'a': 'b'}"),
+        ('A = "x"\nD = {\'ENGINE\': "e", \'NAME\': "n"}', "'OPTIONS': {'a': 'b'}"),
+        ("A = 'x', 'y', 'z'\nD = {\"ENGINE\": env('E')}", '"OPTIONS": {"a": "b"}'),
+        ('A = "x"\nD = {**base, \'HOST\': "h"}', "'OPTIONS': {'a': 'b'}"),
+    ],
+)
+def test_what_a_dict_is_given_has_the_quotes_of_its_keys(text: str, added: str) -> None:
+    found = module(text + "\n")
+
+    assert added in edited(found, found.edit_dict(value(found), add={"OPTIONS": {"a": "b"}}))
+
+
+def test_an_empty_dict_is_filled_with_the_quotes_of_what_is_around_it() -> None:
+    found = module('A = "x", "y", "z", "w"\nD = {\'NAME\': "n", \'OPTIONS\': {}}\n')
+    options = item(value(found), "OPTIONS")
+    assert isinstance(options, ast.Dict)
+
+    assert "'OPTIONS': {'a': 1}" in edited(found, found.edit_dict(options, add={"a": 1}))
 
 
 def test_a_dict_that_is_empty_goes_with_its_key() -> None:

@@ -64,6 +64,10 @@ def steps(text: str) -> tuple[Step, ...]:
         ('curl --data "$message" "$WEBHOOK"', None, ""),
         ("curl -X POST $SHOP_WEBHOOK", "a deploy hook", ""),
         ("curl -X POST https://api.github.com/repos/a/b/deployments", None, ""),
+        ("curl -X POST https://shop.example/api/deployed", None, ""),
+        ("curl -X POST https://shop.example/hooks/deployment-finished -d version=2", None, ""),
+        ("curl https://api.honeybadger.io/v1/deploys -d deploy[revision]=2", None, ""),
+        ("curl -X POST https://api.render.com/deploy/srv-1?key=2", "a deploy hook", ""),
     ],
 )
 def test_what_a_command_line_deploys(text: str, way: str | None, name: str) -> None:

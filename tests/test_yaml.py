@@ -206,6 +206,14 @@ def test_an_insertion_stands_above_the_comment_of_what_follows() -> None:
     assert made(doc, doc.add_key(node(doc, "a"), "k", 2)) == "a:\n  b: 1\n  k: 2\n# of c\nc: 1\n"
 
 
+def test_an_insertion_below_blanks_that_stand_deeper_has_its_distance_from_what_follows() -> None:
+    doc = document("steps:\n  - run: a\n        \n  - run: b\n")
+
+    after = made(doc, doc.insert_item(node(doc, "steps"), 1, {"run": "x"}))
+
+    assert after == "steps:\n  - run: a\n        \n  - run: x\n\n  - run: b\n"
+
+
 def test_an_insertion_stands_below_the_comments_of_what_is_above() -> None:
     doc = document("jobs:\n  a:\n    steps:\n      - run: x\n      # - run: y\n")
 

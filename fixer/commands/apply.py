@@ -120,9 +120,14 @@ def apply(
         raise Refusal(*error.lines) from None
     if dry_run:
         sys.exit(3 if made.faults else 1 if unmet or (differs and made.files) else 0)
-    # What was not chosen is no failure.
-    unfixed = [reported for reported in made.left if interactive or isinstance(reported.finding.cure, Blocked)]
-    sys.exit(exit_code(made, found=bool(unfixed or unmet), zero=zero))
+    sys.exit(exit_code(made, found=bool(unmet or _unfixed(made, chosen, interactive=interactive)), zero=zero))
+
+
+def _unfixed(made: Plan, chosen: Chosen | None, *, interactive: bool) -> bool:
+    """Whether something is left that was asked for: what was not chosen is no failure."""
+    if chosen is not None and not interactive:
+        return False  # what was named, and has no fix, is unmet
+    return any(interactive or isinstance(reported.finding.cure, Blocked) for reported in made.left)
 
 
 def _unmet(opened: Session, made: Plan, chosen: Chosen) -> list[str]:

@@ -14,7 +14,7 @@ from functools import cached_property
 from typing import TYPE_CHECKING, Any, Self
 
 from fixer.deploy.command_lines import CommandLine, read
-from fixer.deploy.commands import StepScript, deploys, says_migrate, start_of, starts_of, waits
+from fixer.deploy.commands import StepScript, says_migrate, start_of, starts_of, waits
 from fixer.deploy.health_check import health_checks, is_local
 from fixer.deploy.ways import ECS, HELM, KUBERNETES, Returns, Start, Way, mentioned, of_action
 from fixer.documents import DEVELOPMENT
@@ -77,6 +77,13 @@ _OWN_SIGN_IN = re.compile(
     r"aws configure|sts assume-role|doctl kubernetes|\bgcloud auth|\baz login"
 )
 _CLUSTER_SCRIPT = re.compile(r"update-kubeconfig|get-credentials|kubeconfig|KUBECONFIG|\.kube/config")
+_TOOL_BY_ACTION = re.compile(r"^azure/(?:setup-kubectl|setup-helm|use-kubelogin)@", re.IGNORECASE)
+_TOOL_BY_SCRIPT = re.compile(
+    r"get-helm|get\.helm\.sh|dl\.k8s\.io|kubernetes-release|awscli-exe|"
+    r"\b(?:apt|apt-get|apk|dnf|yum|snap|brew|pip|pip3|gcloud components)\b[^\n]*\b(?:install|add)\b[^\n]*"
+    r"\b(?:helm|kubectl|awscli|aws-cli)\b"
+)
+"""What installs the programs by which is deployed."""
 _UNREAD = re.compile(
     r"^[ \t]*(kubectl set image|helm upgrade|"
     r"aws ecs update-service(?=[\s\S]*--(?:force-new-deployment|task-definition)))\b",
@@ -209,7 +216,8 @@ class Deployment:
 
 @entity
 class DeployJob:
-    """A job that deploys. `sign_in` are the steps that make later ones able to speak to the cloud or cluster."""
+    """A job that deploys. `sign_in` are the steps that make later ones able to speak to the cloud or cluster: what
+    installs the programs for that, too."""
 
     workflow: Workflow
     job: Job
@@ -294,7 +302,7 @@ class DeployJob:
     def sign_in(self) -> tuple[Step, ...]:
         """What a further job must repeat to be able to deploy."""
         before = [step for step in self.job.own_steps if len(step.at) == 4 and step.index < self.first]
-        found = [step for step in before if self._signs_in(step)]
+        found = [step for step in before if self._signs_in(step) or _installs_tool(step)]
         found = [step for at, step in enumerate(found) if not any(self._takes_over(s, step) for s in found[at + 1 :])]
         if any(step.uses is not None and step.uses.value.startswith("./") for step in found):
             # An action of the repository needs the repository.
@@ -324,7 +332,7 @@ class DeployJob:
     @cached_property
     def signed_in_by(self) -> str:
         """Where the right to deploy comes from: `steps`, `environment`, the `runner` itself; empty if not known."""
-        if self.sign_in:
+        if not all(map(_installs_tool, self.sign_in)):
             return "steps"
         places = [self.job.node, self.workflow.root, *(deployment.step.node for deployment in self.deployments)]
         wanted = ("AWS_ACCESS_KEY_ID", "AWS_ROLE_ARN", "AWS_WEB_IDENTITY_TOKEN_FILE", "AWS_PROFILE", "KUBECONFIG")
@@ -416,11 +424,12 @@ class DeployJob:
         return False
 
     def waiting_step(self, deployment: Deployment) -> Step | None:
-        """The step behind a deployment to ECS that does nothing but wait for it; None where there is no such step."""
+        """The step behind a deployment to ECS that does nothing but wait for it; None where there is no such step, and
+        where the application is asked before."""
         for step in self.job.steps[deployment.index + 1 :]:
             if self._only_waits(step, deployment):
                 return step
-            if not deploys(step) and not _waits_only(step):
+            if _is_check(step):
                 return None
         return None
 
@@ -550,6 +559,14 @@ def code_of(step: Step) -> str:
         return ""
     script = step.script
     return script.code if script is not None else step.run.value
+
+
+def _installs_tool(step: Step) -> bool:
+    """Whether a step does no more than to install what speaks to the cloud or cluster."""
+    if step.uses is not None:
+        return _TOOL_BY_ACTION.match(step.uses.value) is not None
+    code = code_of(step) if step.run is not None else ""
+    return _TOOL_BY_SCRIPT.search(code) is not None and _OWN_SIGN_IN.search(code) is None
 
 
 def _waits_only(step: Step) -> bool:
@@ -1074,8 +1091,8 @@ def as_script(command: ScriptText) -> ScriptText:
 
 
 def copy_of(step: Step) -> dict[str, Any]:
-    """A step as a value to write again; the comment beside its pin stays with it."""
-    found = dict(step.data)
+    """A step as a value to write again, as it is written; the comment beside its pin stays with it."""
+    found: dict[str, Any] = step.workflow.as_it_stands(step.node, step.data)
     if step.uses is not None:
         comment = step.workflow.comment_of(step.uses)
         if comment and re.match(r"v?\d", comment):

@@ -23,10 +23,12 @@ from fixer.records import entity
 _HOOK = re.compile(r"deploy|hook|render\.com|coolify|railway|vercel|portainer", re.IGNORECASE)
 """What the address of a deploy hook says of itself."""
 _NO_HOOK = re.compile(
-    r"slack|discord|teams|telegram|mattermost|office\.com|chat|api\.github\.com|sentry|newrelic|datadog|message|\"text\"",
+    r"slack|discord|teams|telegram|mattermost|office\.com|chat|api\.github\.com|sentry|newrelic|datadog|message|\"text\"|"
+    r"honeybadger|rollbar|airbrake|bugsnag|appsignal|raygun|honeycomb|sleuth\.io|opslevel|swarmia|annotations|notif|"
+    r"deployed|deploy(ment)?s?[-_/]?(status|marker|event|complete|finish|success|fail|done|record|track|log)",
     re.IGNORECASE,
 )
-"""What takes messages, also about deployments."""
+"""What takes messages, also about deployments that are done."""
 
 
 class Returns(StrEnum):

@@ -18,6 +18,7 @@ from fixer.languages.tables import natural
 from fixer.project.packages import PythonPackages
 from fixer.records import entity, record
 from fixer.runtime.picture import Runtime
+from fixer.runtime.programs import django_verb
 from fixer.runtime.settings import IS_DJANGOS
 
 if TYPE_CHECKING:
@@ -77,10 +78,11 @@ class ServerCommand(NamedTuple):
 @record
 class AppServer:
     """Every command that starts the Django application; `by_packages` is what the requirements alone tell, which is
-    nothing where workers may be green."""
+    nothing where workers may be green. `own` is where Django's own server is started, and no other is."""
 
     commands: tuple[ServerCommand, ...]
     by_packages: Interface
+    own: str = ""
 
     @classmethod
     def detect(cls, repository: Repository) -> Self | None:
@@ -96,14 +98,18 @@ class AppServer:
                 command = _server(repository, program, started)
                 if command is not None:
                     found.setdefault((command.path, command.line, command.application), command)
+        deployed = runtime.deployed if runtime is not None else ()
+        started_by_django = (each for program in deployed for each in program.commands if _is_own(each))
+        own = next((f"{each.path}:{each.line}" for each in started_by_django), "") if not found else ""
         packages = repository.fact(PythonPackages)
         by_packages: Interface = ""
-        if packages is not None:
+        only_asgi = repository.named("asgi.py") and not repository.named("wsgi.py")
+        if packages is not None and not own and not only_asgi:
             names = {requirement.name for requirement in packages.requirements if not requirement.development}
             if names & set(_WSGI_PACKAGES) and not names & {*_ASGI_PACKAGES, *_GREEN_PACKAGES}:
                 by_packages = "wsgi"
         commands = sorted(found.values(), key=lambda command: (command.is_aside, _SOURCES.index(command.source)))
-        return cls(tuple(commands), by_packages) if commands or by_packages else None
+        return cls(tuple(commands), by_packages, own) if commands or by_packages or own else None
 
     @property
     def applications(self) -> tuple[str, ...]:
@@ -117,7 +123,7 @@ class AppServer:
         while not own and above:
             above = above.rpartition("/")[0]
             own = [command for command in self.commands if command.path.rpartition("/")[0] == above]
-        return AppServer(tuple(own), self.by_packages)
+        return AppServer(tuple(own), self.by_packages, self.own)
 
     @cached_property
     def deciding(self) -> tuple[ServerCommand, ...]:
@@ -213,6 +219,10 @@ class Applications:
         named = [module for module in own if any(_is_module(module.path, name) for name in names if name)]
         kinds = [module.path.rpartition("/")[2] for module in own]
         return tuple(named or (own if len(set(kinds)) == len(kinds) else ()))
+
+
+def _is_own(started: Started) -> bool:
+    return django_verb(started.argv) in ("runserver", "runserver_plus")
 
 
 def _handles_events(module: PythonModule) -> bool:

@@ -13,6 +13,7 @@ from functools import cached_property
 from keyword import iskeyword
 from typing import TYPE_CHECKING, Literal, Self
 
+from fixer.django.naming import SettingsNames, is_application
 from fixer.django.settings import (
     Cache,
     Database,
@@ -37,14 +38,6 @@ from fixer.runtime.picture import Runtime
 if TYPE_CHECKING:
     from fixer.repository import Repository
 
-_SERVES = re.compile(r"(?i)[aw]sgi\.py$|Dockerfile|Procfile")
-_APPLICATION = re.compile(r"(^|/)[aw]sgi\.py$")
-_NAMED = re.compile(r"""DJANGO_SETTINGS_MODULE["']?\]?\s*(?:,|=|:)\s*["']?([A-Za-z_][\w.]*)""")
-_NAMING_FILES = re.compile(
-    r"(^|/)(manage\.py|[aw]sgi\.py|celery\.py|conftest\.py|pytest\.ini|tox\.ini|setup\.cfg|pyproject\.toml|Procfile|"
-    r"[^/]*Dockerfile[^/]*|(docker-)?compose[^/]*\.ya?ml)$",
-    re.IGNORECASE,
-)
 _ASIDE = re.compile(
     r"(^|/)(tests?|testing|examples?|docs?|samples?|demos?|templates?|fixtures|test_?\w*projects?|sandbox|benchmarks?|"
     r"\{\{[^/]*)/"
@@ -56,9 +49,10 @@ class DjangoProject:
     """The Django project of the repository; `others` are further ones, each with a manage.py of its own.
 
     `root` is the folder of manage.py (the import root, empty for the repository's), `manage_py` its path, empty
-    where there is none. `settings` is the dotted name that manage.py sets, `settings_path` its file.
-    `requirements` are the files that install Django, the best first. `is_template`: projects are made from it, under
-    other names.
+    where there is none. `settings` is the dotted name that manage.py sets, `settings_path` its file. `named` are the
+    settings that files of the repository name, with those files; `deployed` those of them that programs of production
+    are told. `requirements` are the files that install Django, the best first. `is_template`: projects are made from
+    it, under other names.
     """
 
     root: str
@@ -67,6 +61,7 @@ class DjangoProject:
     settings_path: str
     modules: Mapping[str, SettingsModule]
     named: Mapping[str, tuple[str, ...]]
+    deployed: frozenset[str]
     version: VersionRange | None
     driver: Literal["psycopg", "psycopg2", ""]
     has_pool: bool
@@ -100,7 +95,9 @@ class DjangoProject:
         managers = repository.named("manage.py")
         if not paths and not managers:
             return None
-        named = _named_settings(repository)
+        names = repository.fact(SettingsNames)
+        assert names is not None  # detect says None of no repository
+        named = names.files
         packages = repository.fact(PythonPackages)
         roots = sorted(
             {folder_of(path) for path in managers}, key=lambda root: (_is_aside(root), root.count("/"), root)
@@ -110,7 +107,9 @@ class DjangoProject:
         for path in sorted(paths):
             own[_home(path, roots, known)].append(path)
         names_from = _names_from(repository, named)
-        made = (cls._of(repository, root, own[root], names_from(root), packages) for root in roots or [""])
+        made = (
+            cls._of(repository, root, own[root], names_from(root), names.deployed, packages) for root in roots or [""]
+        )
         found = [project for project in made if project is not None]
         if not found:
             return None
@@ -125,6 +124,7 @@ class DjangoProject:
         root: str,
         paths: Sequence[str],
         named: Mapping[str, tuple[str, ...]],
+        deployed: Set[str],
         packages: PythonPackages | None,
     ) -> Self | None:
         reader = SettingsReader(repository, root)
@@ -154,6 +154,7 @@ class DjangoProject:
             settings_path=settings_path,
             modules=modules,
             named=here,
+            deployed=frozenset(deployed & here.keys()),
             version=version,
             driver=_driver(packages, near, version),
             has_pool=_has_pool(packages, near),
@@ -209,35 +210,36 @@ class DjangoProject:
         return tuple(module for module in self.modules.values() if module.path in found and module.path != path)
 
     def is_left_over(self, path: str) -> bool:
-        """Whether a module is of a package that nothing loads, beside one whose settings are served."""
+        """Whether nothing that the repository names loads a module, while it names settings that are served."""
         return path in self._left_over
 
     @cached_property
     def _left_over(self) -> frozenset[str]:
-        served = {name for name, files in self.named.items() if any(map(_SERVES.search, files))}
-        production = [path for path, each in self.modules.items() if each.role not in ("test", "development")]
-        packages = {name.partition(".")[0] for name in served for path in production if self._names(name, path)}
-        loaded = {
-            module.path
-            for path in self.modules
-            if any(self._names(name, path) for name in self.named)
-            for module in self.chain(path)
-        }
-        return frozenset(
-            path
-            for path in self.modules
-            if packages
-            and self.module_name(path).partition(".")[0] not in packages
-            and not loaded & {module.path for module in self.chain(path)}
-        )
+        if not any(map(self._is_named, self.modules)):
+            return frozenset()
+        loaded = {module.path for path in self.modules if self._is_named(path) for module in self.chain(path)}
+        if not self._serves_others:  # then whoever deploys it names them
+            meant = (path for path, module in self.modules.items() if module.role == "production")
+            loaded |= {module.path for path in meant for module in self.chain(path)}
+        return frozenset(self.modules.keys() - loaded)
+
+    def _is_named(self, path: str) -> bool:
+        return any(self._names(name, path) for name in self.named)
+
+    @cached_property
+    def _served(self) -> frozenset[str]:
+        """The names of what serves the application."""
+        return self.deployed | {name for name, files in self.named.items() if any(map(is_application, files))}
+
+    def is_served(self, path: str) -> bool:
+        """Whether what serves the application names this module."""
+        return any(self._names(name, path) for name in self._served)
 
     @cached_property
     def _serves_others(self) -> bool:
         """Whether what serves the application names settings that are neither for development nor for tests."""
-        served = {name for name, files in self.named.items() if any(map(_SERVES.search, files))}
         return any(
-            module.role not in ("test", "development") and any(self._names(name, path) for name in served)
-            for path, module in self.modules.items()
+            module.role not in ("test", "development") and self.is_served(path) for path, module in self.modules.items()
         )
 
     @cached_property
@@ -245,15 +247,20 @@ class DjangoProject:
         """The settings that production runs with: as far as names tell, else what manage.py names."""
         ranked: list[tuple[int, str]] = []
         for path, module in self.modules.items():
-            name = next((name for name in self.named if self._names(name, path)), "")
-            servers = [f for f in self.named.get(name, ()) if _SERVES.search(f)]
             if module.role in ("test", "development"):
                 continue
             # A module that nothing names may be left over, where another one is served.
-            is_meant = module.role == "production" and (bool(name) or not self._serves_others)
-            rank = 0 if is_meant else 1 if servers else 2 if path == self.settings_path else 3
-            ranked.append((rank, path))
+            is_meant = module.role == "production" and (self._is_named(path) or not self._serves_others)
+            is_deployed = any(self._names(name, path) for name in self.deployed)
+            ranks = (is_meant and is_deployed, is_meant, self.is_served(path), path == self.settings_path, True)
+            ranked.append((ranks.index(True), path))
         return min(ranked, default=(0, self.settings_path))[1]
+
+    @cached_property
+    def deployed_paths(self) -> tuple[str, ...]:
+        """The settings that programs of production are told, neither for development nor for tests."""
+        told = (path for path in self.modules if any(self._names(name, path) for name in self.deployed))
+        return tuple(path for path in told if self.modules[path].role not in ("test", "development"))
 
     def module_path(self, name: str) -> str:
         """The file of a dotted settings module, or an empty string."""
@@ -383,17 +390,6 @@ class DjangoProject:
 # -- the project around the modules -------------------------------------------------------------------------------
 
 
-def _named_settings(repository: Repository) -> dict[str, tuple[str, ...]]:
-    """Dotted settings modules and the files that name them."""
-    found: dict[str, list[str]] = {}
-    suffixes = ("", ".py", ".ini", ".cfg", ".toml", ".yml", ".yaml")
-    for path in sorted({*repository.ending(*suffixes), *repository.holding("dockerfile")}):
-        if _NAMING_FILES.search(path):
-            for name in _NAMED.findall(repository.text(path)):
-                found.setdefault(name, []).append(path)
-    return {name: tuple(dict.fromkeys(files)) for name, files in found.items()}
-
-
 def _names_from(
     repository: Repository, named: Mapping[str, tuple[str, ...]]
 ) -> Callable[[str], Mapping[str, tuple[str, ...]]]:
@@ -420,9 +416,10 @@ def _names_from(
 
 
 def _started(repository: Repository, named: Mapping[str, tuple[str, ...]]) -> Mapping[str, tuple[str, ...]]:
-    """Without what a wsgi.py or asgi.py names that no server starts, where servers start others."""
-    applications = {path for files in named.values() for path in files if _APPLICATION.search(path)}
-    if sum(any(map(_APPLICATION.search, files)) for files in named.values()) < 2:
+    """Without what a wsgi.py or asgi.py names that no server starts, where servers start others; where none starts
+    any, without those that name other settings than manage.py, beside one that names the same."""
+    applications = {path for files in named.values() for path in files if is_application(path)}
+    if sum(any(map(is_application, files)) for files in named.values()) < 2:
         return named
     runtime = repository.fact(Runtime)
     words = {
@@ -433,6 +430,8 @@ def _started(repository: Repository, named: Mapping[str, tuple[str, ...]]) -> Ma
         for word in command.argv
     }
     started = {path for path in applications if any(f"/{path}".endswith(f"/{word}.py") for word in words)}
+    managed = (files for files in named.values() if any(path.endswith("manage.py") for path in files))
+    started = started or {path for files in managed for path in files if path in applications}
     left = {name: tuple(file for file in files if file not in applications - started) for name, files in named.items()}
     return {name: files for name, files in left.items() if files} if started else named
 

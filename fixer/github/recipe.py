@@ -68,7 +68,7 @@ class Recipe(NamedTuple):
         needs = [name for name in self.like.needs if self._takes_over_files or name.lower() in read]
         if needs:
             made["needs"] = needs[0] if len(needs) == 1 else needs
-        return self._dressed(self._ordered(made))
+        return self.like.workflow.dressed(self._ordered(made), self.like)
 
     @property
     def _takes_over_files(self) -> bool:
@@ -146,14 +146,6 @@ class Recipe(NamedTuple):
             before = next((other for other in reversed(_ORDER[:at]) if other in order), None)
             order.insert(order.index(before) + 1 if before is not None else 0, key)
         return {key: job[key] for key in order}
-
-    def _dressed(self, job: Plain) -> Plain:
-        """Values as they are written in the other job; steps are so already."""
-        workflow, node = self.like.workflow, self.like.node
-        return {
-            key: value if key == "steps" or (own := node.get(key)) is None else workflow.as_it_stands(own, value)
-            for key, value in job.items()
-        }
 
 
 def _reads(job: Mapping[str, Any]) -> Iterator[tuple[tuple[str | int, ...], str, str]]:

@@ -445,6 +445,13 @@ class Workflow(Yaml):
             parts += [self._add_need(needs, job_id) for gate in final if (needs := gate.node.get("needs")) is not None]
         return joined(parts)
 
+    def dressed(self, job: Mapping[str, Any], like: Job) -> dict[str, Any]:
+        """A job that is made after another, with its values as they are written there; steps are so already."""
+        return {
+            key: value if key == "steps" or (own := like.node.get(key)) is None else self.as_it_stands(own, value)
+            for key, value in job.items()
+        }
+
     def add_trigger(self, event: str) -> Parts:
         """Adds an event to `on:`; nothing where it is there already."""
         if event in self.triggers:

@@ -51,7 +51,7 @@ _LIMITERS = ("size-limit", "bundlesize", "bundlesize2", "bundlewatch", "bundlemo
 class FrontEnd(NamedTuple):
     """One package.json of an application. `output` is relative to `folder`, and empty where a `problem` says why it is
     not known; `excluded` is a folder in it that is no part of the product, such as the cache of Next.js; `limiter` is a
-    tool that limits the size already, `starts` its script that serves."""
+    tool that limits the size already."""
 
     folder: str
     framework: str
@@ -59,7 +59,6 @@ class FrontEnd(NamedTuple):
     excluded: str
     limiter: str = ""
     problem: str = ""
-    starts: str = ""
 
 
 class FrontEnds(NamedTuple):
@@ -84,9 +83,7 @@ class FrontEnds(NamedTuple):
             builds = [str(script) for name, script in scripts.items() if _BUILD.fullmatch(name)]
             output, problem = _output(repository, folder, builds, wanted, known)
             limiter = next((name for name in _LIMITERS if name in wanted or name in package), "")
-            found.append(
-                FrontEnd(folder, known.package, output, known.excluded, limiter, problem, str(scripts.get("start", "")))
-            )
+            found.append(FrontEnd(folder, known.package, output, known.excluded, limiter, problem))
         return cls(tuple(sorted(found, key=lambda each: (each.folder.count("/"), each.folder)))) if found else None
 
     def of(self, folder: str) -> FrontEnd | None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import configparser
 import fnmatch
+import posixpath
 import re
 from collections.abc import Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, NamedTuple, Self
@@ -34,6 +35,8 @@ class Gate(NamedTuple):
     is_single_line: bool = False
     has_below_local: bool = False
     django_first: bool = False
+    sorts: bool = False
+    own_folders: tuple[str, ...] = ("", "src")
 
     def looks_for(self, code: str, path: str) -> bool:
         """Whether this linter would complain of `code` in a file, by its path from the folder of the gate."""
@@ -82,6 +85,17 @@ class Style(NamedTuple):
     def django_first(self) -> bool:
         """Whether Django's imports have a section of their own above those of other packages."""
         return any(gate.django_first for _, gate in self.gates)
+
+    def takes_for_own(self, root: str) -> bool:
+        """Whether all that sorts imports knows what is imported from this folder as the project's own.
+
+        https://docs.astral.sh/ruff/settings/#src, https://pycqa.github.io/isort/docs/configuration/options.html
+        """
+        sorting = [
+            gate for gate in self.gates if gate[1].sorts or gate[1].looks_for("I001", _below(self.path, gate[0]))
+        ]
+        own = ({posixpath.normpath(posixpath.join(at, each)) for each in gate.own_folders} for at, gate in sorting)
+        return all((root or ".") in folders for folders in own)
 
     @property
     def bans_relative(self) -> bool:
@@ -195,6 +209,7 @@ def _ruff(table: Mapping[str, Any]) -> Gate:
         width, selected, ignored, rows, excluded, lines,
         bans_relative=tidy == "all", is_single_line=single,
         has_below_local=order[-1:] not in ([], ["local-folder"]), django_first=_django_first(order, "third-party"),
+        own_folders=tuple(map(str, sequence(table.get("src", [".", "src"])))),
     )  # fmt: skip
 
 
@@ -209,6 +224,8 @@ def _isort(table: Mapping[str, Any]) -> Gate:
         is_single_line=said.lower() == "true",
         has_below_local=order[-1:] not in ([], ["LOCALFOLDER"]),
         django_first=_django_first(order, "THIRDPARTY"),
+        sorts=True,
+        own_folders=tuple(_words(table.get("src_paths", [".", "src"]))),
     )
 
 

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, NamedTuple, Self
 
 from fixer.languages.lines import Lines
 from fixer.languages.toml import Toml
-from fixer.model import Address, Blocked, Document, FileError, Parts
+from fixer.model import Address, Blocked, Document, FileError, Parts, joined
 from fixer.project.packages import PythonPackages, Requirement, normalise, project_folder
 from fixer.records import entity
 
@@ -104,6 +104,19 @@ class Requiring:
             return self._unread(near) or Blocked(
                 f"no file for production asks for {beside} itself", f"install {name}{release.range}"
             )
+        # Which of several an image installs is not known here: each of them asks for what the other has.
+        paths = dict.fromkeys((path, *self._others(beside, near, path)))
+        return joined(self._added(each, name, release, beside, near, section) for each in paths)
+
+    def _others(self, beside: str, near: str, path: str) -> Iterator[str]:
+        """Further lists for production that ask for a package themselves: none includes another."""
+        own = {each.path for each in self.packages.of(beside, near) if not (each.locked or each.development)}
+        for other in self.packages.files_that_install(beside, near):
+            apart = path not in self.packages.key_files(other) and other not in self.packages.key_files(path)
+            if other in own and apart and other.endswith(".txt") and path.endswith(".txt"):
+                yield other
+
+    def _added(self, path: str, name: str, release: Release, beside: str, near: str, section: str) -> Parts:
         asked = next(each for each in self.packages.of(beside, near) if each.path == path)
         locked = self._locked(path, name, release)
         if locked is not None:
@@ -155,6 +168,10 @@ class Requiring:
                 f"{path} pins its packages by hashes, and pip refuses one without",
                 f"add {wanted} to its source, and compile it again (`pip-compile --generate-hashes`)",
             )
+        exported = self._exported(path)
+        if exported:
+            lock, command = exported, _LOCKS[exported.rpartition("/")[2]][1].format(wanted)
+            return Blocked(f"{path} pins all that {lock} does, as if exported", f"run `{command}`, and export it again")
         made = f"{path.removesuffix('.in')}.txt"
         if path.endswith(".in") and (made in self.packages.files or made in self.refused):
             return Blocked(
@@ -164,6 +181,14 @@ class Requiring:
         if stem != path and f"{stem}.in" in self.documents:
             return Blocked(f"{path} is compiled from {stem}.in", f"add {wanted} to {stem}.in and run `pip-compile`")
         return None
+
+    def _exported(self, path: str) -> str:
+        """The lock file from which a list of requirements may be exported: beside it, where each line is a pin."""
+        folder = project_folder(path)
+        beside = (lock for lock in sorted(self.locks) if lock.rpartition("/")[0] == folder)
+        own = [each for each in self.packages.requirements if each.path == path]
+        pinned = path.endswith(".txt") and all(each.specifier.startswith("==") for each in own)
+        return next(beside, "") if pinned else ""
 
 
 def _in_lines(document: Lines, name: str, release: Release, asked: Requirement, section: str) -> Parts:

@@ -13,12 +13,13 @@ from typing import TYPE_CHECKING, Self
 from fixer.docker.ignore_files import IgnorePattern, is_ignored, read_ignore
 from fixer.docker.images import base_image
 from fixer.github.origin import Origin
-from fixer.github.workflow import Workflow
+from fixer.github.workflow import Job, Workflow
+from fixer.github.workflows import Workflows
 from fixer.languages.dockerfile import Dockerfile, ImageRef
 from fixer.languages.lines import Lines
 from fixer.model import FileError
 from fixer.records import entity
-from fixer.runtime.images import Image
+from fixer.runtime.images import Image, Images
 from fixer.runtime.picture import Runtime
 from fixer.runtime.programs import Program
 from fixer.runtime.servers import server_of_image
@@ -45,7 +46,8 @@ class ImageBuild:
     fits; `contexts` are all that builds of its Dockerfile say.
 
     `programs` are what runs it, first the image as it is built; `called` are containers that scripts and jobs start of
-    it for a while; `is_action` says that GitHub runs it as an action.
+    it for a while, `jobs` those jobs of workflows whose steps run in it; `is_action` says that GitHub runs it as an
+    action.
     `files` are those of the context, from there, whether ignored or not; `texts` are the scripts that it may start, the
     lists that it installs from, and what says how projects are built, `configuration` modules of Python that are named
     for what they configure. `ignore_path` is the ignore file that the builder
@@ -56,6 +58,7 @@ class ImageBuild:
     contexts: tuple[str, ...]
     programs: tuple[Program, ...]
     called: tuple[Program, ...]
+    jobs: tuple[Job, ...]
     is_action: bool
     files: tuple[str, ...] = field(repr=False)
     texts: dict[str, str] = field(repr=False)
@@ -121,6 +124,7 @@ class ImageBuilds:
     builds: tuple[ImageBuild, ...]
     strangers: tuple[Program, ...]
     documentation: tuple[tuple[str, str], ...] = field(repr=False)
+    _images: Images = field(repr=False)
 
     @classmethod
     def detect(cls, repository: Repository) -> Self | None:
@@ -133,6 +137,9 @@ class ImageBuilds:
         contexts: dict[str, set[str]] = defaultdict(set)
         for other in runtime.images.images:
             contexts[other.path].update(build.context for build in other.builds)
+        inside: dict[Image | None, list[Job]] = defaultdict(list)
+        for job in _jobs_in_containers(repository):
+            inside[runtime.images.named(job.container.image if job.container is not None else "")].append(job)
         running: dict[Image | None, list[Program]] = defaultdict(list)
         for program in runtime.programs:
             running[program.image].append(program)
@@ -153,6 +160,7 @@ class ImageBuilds:
                     tuple(sorted(contexts[path])),
                     programs,
                     called,
+                    tuple(inside[image]),
                     path in actions,
                     files,
                     texts,
@@ -170,11 +178,24 @@ class ImageBuilds:
         origin = repository.fact(Origin)
         names = (repository.root.resolve().name, origin.owner if origin is not None else "")
         strangers = tuple(each for each in runtime.programs if _is_strange(each, names))
-        return cls(tuple(builds), strangers, runtime.documentation)
+        return cls(tuple(builds), strangers, runtime.documentation, runtime.images)
 
     def of(self, path: str) -> tuple[ImageBuild, ...]:
         """The images that are built from a Dockerfile, one for each stage that is shipped."""
         return tuple(self._by_path.get(path, ()))
+
+    def named(self, reference: str) -> ImageBuild | None:
+        """What is built here under this name; None where nothing is, or where two are."""
+        image = self._images.named(reference)
+        return next((build for build in self.builds if build.image is image), None) if image is not None else None
+
+    def made_from(self, build: ImageBuild) -> ImageBuild | None:
+        """The first whose Dockerfile has a stage that is made from an image which is built here."""
+        for other in self.builds if build.image.names else ():
+            bases = (stage.start.words[0].text for stage in other.dockerfile.stages if stage.start.words)
+            if other.path != build.path and any(self._images.named(base) is build.image for base in bases):
+                return other
+        return None
 
     @cached_property
     def _by_path(self) -> dict[str, list[ImageBuild]]:
@@ -193,6 +214,13 @@ class ImageBuilds:
         for build in self.builds:
             found[build.context].append(build)
         return found
+
+
+def _jobs_in_containers(repository: Repository) -> Iterator[Job]:
+    workflows = repository.fact(Workflows)
+    for workflow in workflows.documents if workflows is not None else ():
+        if "container" in workflow.source.text:
+            yield from (job for job in workflow.jobs.values() if job.container is not None)
 
 
 JOBS = ("workflow", "script")

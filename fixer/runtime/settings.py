@@ -26,6 +26,8 @@ IS_DJANGOS = re.compile(
 )
 """What a module says that is, or loads, an application of Django."""
 _TEST_CONFIGURATIONS = ("pytest.ini", "tox.ini", "setup.cfg", "pyproject.toml")
+_MODULE = re.compile(r"[A-Za-z_]\w*(\.\w+)+")
+_FAMILY = re.compile(r"((?:[A-Za-z_]\w*\.)+)(?:$|%|\{)")
 _IN_CONFIGURATION = re.compile(r"^\s*DJANGO_SETTINGS_MODULE\s*=\s*[\"']?([\w.]+)", re.MULTILINE)
 
 
@@ -105,9 +107,9 @@ def _by_configuration(command: Started, repository: Repository) -> set[str]:
     folder = command.folder or ""
     while True:
         for name in _TEST_CONFIGURATIONS:
-            said = _IN_CONFIGURATION.search(repository.text(posixpath.join(folder, name)))
+            said = configured_in(repository.text(posixpath.join(folder, name)))
             if said:
-                return {said[1]}
+                return {said[0]}
         if not folder:
             return set()
         folder = posixpath.dirname(folder)
@@ -159,30 +161,55 @@ def _file(tail: str, folder: str | None, repository: Repository) -> str | None:
     return (inside or found)[0] if len(inside or found) == 1 else None
 
 
+def configured_in(text: str) -> list[str]:
+    """The settings modules that a configuration of tests names."""
+    return _IN_CONFIGURATION.findall(text)
+
+
 @lru_cache(maxsize=256)
 def said_in(text: str) -> tuple[str, ...]:
     """The settings modules that a Python file names: `os.environ.setdefault("DJANGO_SETTINGS_MODULE", "…")`."""
+    return tuple(said for said, alone in _strings(text) if _MODULE.fullmatch(said) or (alone and said.isidentifier()))
+
+
+@lru_cache(maxsize=256)
+def families_in(text: str) -> tuple[str, ...]:
+    """What names of settings modules begin with that a Python file puts together: `f"config.settings.{NAME}"`."""
+    begun = (_FAMILY.match(said) for said, _ in _strings(text))
+    return tuple(found[1] for found in begun if found is not None)
+
+
+def _strings(text: str) -> tuple[tuple[str, bool], ...]:
+    """All strings of what the variable is set to, also through a name that is assigned in the file, each with whether
+    it stands alone."""
     if VARIABLE not in text:
         return ()
     try:
         tree = ast.parse(text)
     except (SyntaxError, ValueError):
         return ()
-    found: list[str] = []
-    for node in ast.walk(tree):
-        if isinstance(node, ast.Call) and len(node.args) == 2 and _is_variable(node.args[0]):
-            found += _strings(node.args[1])
-        elif isinstance(node, ast.Assign):
-            target = node.targets[0]
-            if isinstance(target, ast.Subscript) and _is_variable(target.slice):
-                found += _strings(node.value)
-    return tuple(dict.fromkeys(found))
+    nodes = list(ast.walk(tree))
+    given = [value for node in nodes if (value := _given(node)) is not None]
+    names = {each.id for value in given for each in ast.walk(value) if isinstance(each, ast.Name)}
+    given += [node.value for node in nodes if isinstance(node, ast.Assign) and names & _targets(node)]
+    texts = ((each, each is value) for value in given for each in ast.walk(value) if isinstance(each, ast.Constant))
+    return tuple(dict.fromkeys((each.value, alone) for each, alone in texts if isinstance(each.value, str)))
+
+
+def _given(node: ast.AST) -> ast.expr | None:
+    """What a statement or a call sets the variable to."""
+    if isinstance(node, ast.Call) and len(node.args) == 2 and _is_variable(node.args[0]):
+        return node.args[1]
+    if isinstance(node, ast.Assign):
+        target = node.targets[0]
+        if isinstance(target, ast.Subscript) and _is_variable(target.slice):
+            return node.value
+    return None
+
+
+def _targets(node: ast.Assign) -> set[str]:
+    return {each.id for each in node.targets if isinstance(each, ast.Name)}
 
 
 def _is_variable(node: ast.expr) -> bool:
     return isinstance(node, ast.Constant) and node.value == VARIABLE
-
-
-def _strings(node: ast.expr) -> list[str]:
-    texts = (each.value for each in ast.walk(node) if isinstance(each, ast.Constant) and isinstance(each.value, str))
-    return [text for text in texts if re.fullmatch(r"[A-Za-z_]\w*(\.\w+)+", text)]

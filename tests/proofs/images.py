@@ -10,7 +10,9 @@ from __future__ import annotations
 import json
 import shutil
 import subprocess
+import sys
 import tarfile
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from urllib.request import urlopen
@@ -27,6 +29,17 @@ APPLETS = (
     "ID", "TOUCH", "CAT", "LS", "ECHO", "TEST", "CP", "RM", "FIND", "FEATURE_INSTALLER",
 )  # fmt: skip
 
+WHEELS = "/wheels"
+"""Where pip looks for packages in an image of Python."""
+MODULES = "/modules"
+NPM = f"""\
+#!/bin/sh
+set -e
+case "$1" in
+    ci) cp -r {MODULES} node_modules ;;
+    run) PATH=$PWD/node_modules/.bin:$PATH exec sh -c "$(node -p "require('./package.json').scripts['$2']")" ;;
+esac
+"""
 
 # Alpine's ranges, https://gitlab.alpinelinux.org/alpine/aports/-/blob/master/main/busybox/busyboxconfig
 NUMBERS = {"LAST_ID": 64999, "FIRST_SYSTEM_ID": 100, "LAST_SYSTEM_ID": 999}
@@ -45,11 +58,12 @@ def buildah(*words: str | Path) -> str:
     return run(path("buildah"), *storage, *words)
 
 
-def build(folder: Path, name: str, dockerfile: str = "Dockerfile") -> None:
-    """Builds a folder as an image. Base images are only those that were made here."""
-    buildah(
-        "bud", "--isolation", "chroot", "--pull-never", "--quiet", "--file", folder / dockerfile, "--tag", name, folder
-    )
+def build(folder: Path, name: str, lent: Mapping[str, Path] | None = None) -> None:
+    """Builds a folder as an image. Base images are only those that were made here; `lent` are folders of this machine
+    that stand at their places while it is built, where else a registry would be asked."""
+    volumes = [word for place, source in (lent or {}).items() for word in ("--volume", f"{source}:{place}:ro")]
+    how = ("bud", "--isolation", "chroot", "--pull-never", "--quiet", *volumes)
+    buildah(*how, "--file", folder / "Dockerfile", "--tag", name, folder)
 
 
 @dataclass(frozen=True)
@@ -124,8 +138,47 @@ def python(name: str) -> None:
     steps = (
         f"apt-get update -qq && {install}",
         "rm -rf /var/lib/apt/lists/* /var/cache/apt/*.bin /usr/lib/python3*/EXTERNALLY-MANAGED",
+        f"printf '[global]\\nno-index = true\\nfind-links = {WHEELS}\\n' >/etc/pip.conf",
     )
     buildah("run", "--isolation", "chroot", container, "--", "sh", "-c", " && ".join(steps))
+    buildah("commit", "--quiet", container, f"localhost/{name}")
+    buildah("rm", container)
+
+
+def wheels(name: str) -> dict[str, Path]:
+    """A package of the development requirements with all that it needs, in their versions, lent to what pip installs
+    in an image of Python."""
+    folder = KEPT / "wheels" / name
+    if not folder.exists():
+        new = KEPT / "wheels" / f"{name}.new"
+        pip = (sys.executable, "-m", "pip", "download", "--quiet", "--disable-pip-version-check")
+        versions = ("--constraint", ROOT / "constraints.txt", "--only-binary", ":all:", "--python-version", "3.11")
+        run(*pip, *versions, "--dest", new, name)
+        new.rename(folder)
+    return {WHEELS: folder}
+
+
+def uv(name: str) -> None:
+    """An image of nothing but uv, as its makers publish one."""
+    if not has(name):
+        root = KEPT / "uv"
+        root.mkdir(parents=True, exist_ok=True)
+        for program in ("uv", "uvx"):
+            shutil.copy2(Path(path("uv")).with_name(program), root / program)
+        imported(root, "uv:proof")
+        buildah("tag", "localhost/uv:proof", name)
+        removed(root)
+
+
+def node(name: str) -> None:
+    """A Debian root with Node.js and, for npm, what installs the modules that are lent to it and runs scripts."""
+    if has(f"localhost/{name}"):
+        return
+    debian("debian:proof")
+    container = buildah("from", "--pull-never", "localhost/debian:proof").strip()
+    KEPT.joinpath("npm").write_text(NPM)
+    buildah("copy", "--quiet", "--chmod", "755", container, path("node"), "/usr/local/bin/node")
+    buildah("copy", "--quiet", "--chmod", "755", container, KEPT / "npm", "/usr/local/bin/npm")
     buildah("commit", "--quiet", container, f"localhost/{name}")
     buildah("rm", container)
 

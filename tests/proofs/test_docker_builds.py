@@ -5,6 +5,7 @@ The process is not root, can write where it must, and finds what was compiled fo
 
 from __future__ import annotations
 
+import json
 import subprocess
 from collections.abc import Iterator, Mapping
 from pathlib import Path
@@ -17,6 +18,7 @@ from tests.components import path
 from tests.fixture_cases import CASES, Case, planned, write
 from tests.proofs import images
 from tests.proofs.images import Image, build
+from tests.proofs.postgres import free_port
 
 RULES = {rule.id: rule for rule in all_rules()}
 BUILT = pytest.mark.needs("buildah", "debootstrap", "root")
@@ -55,8 +57,15 @@ def before(folder: Path, files: Mapping[str, str], name: str, context: str = "."
     return Image(f"{name}-before")
 
 
-def after(folder: Path, files: Mapping[str, str], name: str, rule: str, context: str = ".") -> Image:
-    build(fixed(folder / "after", files, rule) / context, f"{name}-after")
+def after(
+    folder: Path,
+    files: Mapping[str, str],
+    name: str,
+    rule: str,
+    context: str = ".",
+    lent: Mapping[str, Path] | None = None,
+) -> Image:
+    build(fixed(folder / "after", files, rule) / context, f"{name}-after", lent)
     return Image(f"{name}-after")
 
 
@@ -314,28 +323,40 @@ def lint(dockerfile: bytes) -> list[str]:
 # -- stages -------------------------------------------------------------------------------------------------------
 
 # A package that is compiled against libpq, and starts by a script of its own.
-COMPILED = {
-    "Dockerfile": dedent(
+DRIVER = {
+    "driver/pyproject.toml": dedent(
         """\
-        FROM python:3.12-slim-bookworm
-        WORKDIR /app
-        RUN apt-get update && apt-get install -y --no-install-recommends gcc libc6-dev libpq-dev python3-dev \\
-            && rm -rf /var/lib/apt/lists/*
-        COPY driver driver
-        RUN pip install --no-index --no-build-isolation ./driver
-        COPY greeting .
-        CMD ["driver"]
+        [project]
+        name = "driver"
+        version = "1"
+
+        [build-system]
+        requires = []
+        build-backend = "backend"
+        backend-path = ["."]
         """
     ),
-    "greeting": "libpq",
-    "driver/setup.py": dedent(
+    "driver/backend.py": dedent(
         """\
-        from setuptools import Extension, setup
-        setup(
-            name="driver", version="1", py_modules=["started"],
-            ext_modules=[Extension("driver", ["driver.c"], include_dirs=["/usr/include/postgresql"], libraries=["pq"])],
-            entry_points={"console_scripts": ["driver=started:main"]},
-        )
+        import subprocess, sysconfig, zipfile
+
+        FILES = {
+            "METADATA": "Metadata-Version: 2.1\\nName: driver\\nVersion: 1\\n",
+            "WHEEL": "Wheel-Version: 1.0\\nRoot-Is-Purelib: false\\nTag: py3-none-any\\n",
+            "entry_points.txt": "[console_scripts]\\ndriver = started:main\\n",
+        }
+
+        def build_wheel(folder, config_settings=None, metadata_directory=None):
+            include = f"-I{sysconfig.get_path('include')} -I/usr/include/postgresql"
+            subprocess.run(f"gcc -shared -fPIC {include} driver.c -lpq -o driver.so".split(), check=True)
+            with zipfile.ZipFile(f"{folder}/driver-1-py3-none-any.whl", "w") as wheel:
+                for name in ("driver.so", "started.py"):
+                    wheel.write(name)
+                for name, text in FILES.items():
+                    wheel.writestr(f"driver-1.dist-info/{name}", text)
+                record = "driver-1.dist-info/RECORD"
+                wheel.writestr(record, "".join(f"{name},,\\n" for name in (*wheel.namelist(), record)))
+            return "driver-1-py3-none-any.whl"
         """
     ),
     "driver/started.py": "def main():\n    import driver\n    print(open('greeting').read(), driver.version())\n",
@@ -349,7 +370,85 @@ COMPILED = {
         PyMODINIT_FUNC PyInit_driver(void) { return PyModule_Create(&module); }
         """
     ),
+    "greeting": "libpq",
 }
+PROJECT = dedent(
+    """\
+    [project]
+    name = "shop"
+    version = "1"
+    requires-python = ">=3.11"
+    dependencies = ["driver"]
+
+    [tool.poetry]
+    package-mode = false
+    dependencies.driver.path = "driver"
+
+    [tool.uv.sources]
+    driver = { path = "driver" }
+    """
+)
+POETRY_LOCK = dedent(
+    """\
+    [[package]]
+    name = "driver"
+    version = "1"
+    description = ""
+    optional = false
+    python-versions = "*"
+    groups = ["main"]
+    files = []
+    develop = false
+
+    [package.source]
+    type = "directory"
+    url = "driver"
+
+    [metadata]
+    lock-version = "2.1"
+    python-versions = ">=3.11"
+    content-hash = "1272b91a7d36ce80d1e2ebacf37a34596d0451407dfaf37a94f60fb1d23031b1"
+    """
+)
+UV_LOCK = dedent(
+    """\
+    version = 1
+    revision = 3
+    requires-python = ">=3.11"
+
+    [[package]]
+    name = "driver"
+    version = "1"
+    source = { directory = "driver" }
+
+    [[package]]
+    name = "shop"
+    version = "1"
+    source = { virtual = "." }
+    dependencies = [{ name = "driver" }]
+
+    [package.metadata]
+    requires-dist = [{ name = "driver", directory = "driver" }]
+    """
+)
+UV = "ghcr.io/astral-sh/uv:0.8"
+
+
+def compiled(*installs: str, **files: str) -> dict[str, str]:
+    """An image of one stage in which a driver is compiled, and installed by these instructions."""
+    lines = [
+        "FROM python:3.12-slim-bookworm",
+        "WORKDIR /app",
+        "RUN apt-get update && apt-get install -y --no-install-recommends gcc libc6-dev libpq-dev python3-dev \\",
+        "    && rm -rf /var/lib/apt/lists/*",
+        "COPY driver driver",
+        *installs,
+        "COPY greeting .",
+        'CMD ["driver"]',
+    ]
+    return {"Dockerfile": "\n".join(lines) + "\n", **DRIVER, **files}
+
+
 # What people copy instead, or forget to: each builds, and does not start. A container costs time, so each is undone.
 BAD_COPIES = {
     "without the library": "mv /usr/lib/*/libpq.so.5* /srv",
@@ -362,23 +461,145 @@ START = "setpriv --reuid=65534 --regid=65534 --clear-groups driver"
 LOOK = "driver; command -v gcc || echo no gcc; du -skx / | cut -f1"
 
 
+WHOLE = (
+    "cp -a /opt/venv /kept; ({spoiled}; "
+    + START
+    + " 2>/dev/null || echo red: {name}); "
+    + "mv /srv/libpq.so.5* /usr/lib/*-linux-gnu/ 2>/dev/null; rm -rf /opt/venv /srv/venv /root/venv; mv /kept /opt/venv"
+)
+TRIES = [WHOLE.format(spoiled=spoiled, name=name) for name, spoiled in BAD_COPIES.items()]
+
+
 @BUILT
 def test_what_was_compiled_in_one_stage_starts_in_the_other(tmp_path: Path) -> None:
     images.python("python:3.12-slim-bookworm")
-    old = before(tmp_path, COMPILED, "one-stage")
-    new = after(tmp_path, COMPILED, "one-stage", "single-stage-build")
-    tries = [
-        f"cp -a /opt/venv /kept; ({spoiled}; {START} 2>/dev/null || echo red: {name}); "
-        "mv /srv/libpq.so.5* /usr/lib/*-linux-gnu/ 2>/dev/null; rm -rf /opt/venv /srv/venv /root/venv; "
-        "mv /kept /opt/venv"
-        for name, spoiled in BAD_COPIES.items()
-    ]
+    files = compiled("RUN pip install ./driver")
+    old = before(tmp_path, files, "one-stage")
+    new = after(tmp_path, files, "one-stage", "single-stage-build")
 
     said, compiler, large = old.run("sh", "-c", LOOK).splitlines()
-    same, none, small, *red, whole = new.run("sh", "-c", f"{LOOK}; {'; '.join(tries)}; {START}").splitlines()
+    same, none, small, *red, whole = new.run("sh", "-c", f"{LOOK}; {'; '.join(TRIES)}; {START}").splitlines()
 
     assert said.startswith("libpq 15")
     assert (same, whole) == (said, said)
     assert (compiler, none) == ("/usr/bin/gcc", "no gcc")
     assert int(small) < int(large) * 0.75
     assert red == [f"red: {name}" for name in BAD_COPIES]
+
+
+@BUILT
+@pytest.mark.needs("poetry")
+def test_what_poetry_installed_in_one_stage_starts_in_the_other(tmp_path: Path) -> None:
+    images.python("python:3.12-slim-bookworm")
+    install = "RUN poetry config virtualenvs.create false && poetry install --only main"
+    files = compiled(
+        "RUN pip install poetry",
+        "COPY pyproject.toml poetry.lock ./",
+        install,
+        **{"pyproject.toml": PROJECT, "poetry.lock": POETRY_LOCK},
+    )
+    new = after(tmp_path, files, "by-poetry", "single-stage-build", lent=images.wheels("poetry"))
+
+    assert starts_without(new, "poetry")
+
+
+@BUILT
+@pytest.mark.needs("uv")
+def test_what_uv_installed_in_one_stage_starts_in_the_other(tmp_path: Path) -> None:
+    images.python("python:3.12-slim-bookworm")
+    images.uv(UV)
+    files = compiled(
+        f"COPY --from={UV} /uv /uvx /bin/",
+        "COPY pyproject.toml uv.lock ./",
+        "RUN uv sync --frozen --no-dev --no-install-project",
+        **{"pyproject.toml": PROJECT, "uv.lock": UV_LOCK},
+    )
+    new = after(tmp_path, files, "by-uv", "single-stage-build")
+
+    assert starts_without(new, "uv")
+
+
+def starts_without(image: Image, installer: str) -> bool:
+    """Whether what was compiled starts as somebody else than root, where neither the compiler nor the installer is; and
+    whether each bad copy does not."""
+    gone = f"command -v gcc {installer} || echo gone"
+    said, none, *red, whole = image.run("sh", "-c", f"{START}; {gone}; {'; '.join(TRIES)}; {START}").splitlines()
+    assert said.startswith("libpq 15")
+    assert red == [f"red: {name}" for name in BAD_COPIES]
+    return (none, whole) == ("gone", said)
+
+
+PAGES = {
+    "Dockerfile": dedent(
+        """\
+        FROM node:22-bookworm-slim
+        WORKDIR /srv/shop
+        ENV NEXT_TELEMETRY_DISABLED=1
+        COPY package.json package-lock.json ./
+        RUN npm ci
+        COPY . .
+        RUN npm run build
+        CMD ["npm", "run", "start"]
+        """
+    ),
+    ".dockerignore": "node_modules\n",
+    ".env": "GREETING=Hello\n",
+    "package.json": json.dumps(
+        {
+            "scripts": {"build": "next build", "start": "next start"},
+            "dependencies": {"next": "^15.5.0", "react": "^19.1.0", "react-dom": "^19.1.0"},
+        }
+    ),
+    "package-lock.json": "{}",
+    "next.config.mjs": "const config = { reactStrictMode: true };\n\nexport default config;\n",
+    "app/layout.jsx": "export default ({ children }) => <html><body>{children}</body></html>;\n",
+    "app/page.jsx": dedent(
+        """\
+        export const dynamic = "force-dynamic";
+        export default () => <p>{process.env.GREETING} <img src="/logo.svg" alt="" /></p>;
+        """
+    ),
+    "public/logo.svg": '<svg xmlns="http://www.w3.org/2000/svg"/>',
+}
+# Starts the server, asks for its page, a file of `public` and a script of the page, and says what came.
+ASK = dedent(
+    """\
+    const server = require("node:child_process").spawn("node", ["server.js"], { stdio: "ignore" });
+    const ended = new Promise((done) => server.on("exit", () => done("does not start")));
+    const get = (path) => fetch(`http://127.0.0.1:${process.env.PORT}${path}`);
+    const asked = async () => {
+      let page;
+      while (!(page = await get("/").catch(() => null))) await new Promise((done) => setTimeout(done, 20));
+      const text = await page.text();
+      const script = text.match(/\\/_next\\/static\\/[^"]+[.]js/)[0];
+      const found = [page, await get("/logo.svg"), await get(script)];
+      return [...found.map((each) => each.status), text.includes("Hello")].join(" ");
+    };
+    Promise.race([ended, asked()]).then((said) => { console.log(said); server.kill(); process.exit(); });
+    """
+)
+BAD_PAGES = {
+    "public": "200 404 200 true",
+    ".next/static": "200 200 404 true",
+    "node_modules": "does not start",
+    "server.js": "does not start",
+}
+
+
+@BUILT
+@pytest.mark.needs("next", "node")
+def test_pages_are_served_by_a_stage_with_no_more_than_they_need(tmp_path: Path) -> None:
+    images.node("node:22-bookworm-slim")
+    modules = Path(path("next")).parent
+    new = after(tmp_path, PAGES, "pages", "single-stage-build", lent={images.MODULES: modules})
+    ask = f"HOSTNAME=127.0.0.1 PORT={free_port()} setpriv --reuid=65534 --regid=65534 --clear-groups node -e '{ASK}'"
+    tries = [f"mv {gone} /tmp/gone; {ask}; mv /tmp/gone {gone}" for gone in BAD_PAGES]
+
+    look = "echo $HOSTNAME; du -sk . | cut -f1"
+    address, small, *said = new.run("sh", "-c", "; ".join([look, ask, *tries, ask])).splitlines()
+
+    large = int(images.run("du", "-sk", modules).split()[0])
+    assert new.start == ["node", "server.js"]
+    assert address == "0.0.0.0"
+    assert int(small) < large / 4
+    assert said == ["200 200 200 true", *BAD_PAGES.values(), "200 200 200 true"]

@@ -17,7 +17,8 @@ what to ask.
 ## When it is left alone
 * Sleeps in loops and conditions: they are part of a wait that looks.
 * Waits for a service on the runner itself (`localhost`, a container, a port-forward), and for logs to arrive; on a
-  server, waits after which nothing is checked; a head start for `aws ecs wait` or `kubectl rollout status`.
+  server, waits after which nothing is checked; a head start for `aws ecs wait` or `kubectl rollout status`, and what
+  makes time for other steps before the job waits in that way.
 * Sleeps of a few seconds, of a length that is not written there, and those with no deployment before them.
 
 * A sleep before a loop that asks, where nothing tells when the rollout is done.
@@ -162,7 +163,7 @@ def _finding(wait: Wait, options: Options, deployments: Deployments | None) -> I
     checks = _checks_after(wait)
     if checks and not wait.here.remote and any(is_local(_value(found)) for found in checks):
         return
-    if _waits_for_something_else(wait) or (not checks and _started_here(wait)):
+    if _waits_for_something_else(wait) or (not checks and (_started_here(wait) or _is_waited_for_later(wait))):
         return
     if not checks and (wait.here.remote or not _is_pure_wait(wait)):
         return
@@ -201,6 +202,16 @@ def _waits_for_something_else(wait: Wait) -> bool:
         place = next(wait.scripts(before=False), None)
         following = place.script.commands[0] if place is not None and place.script.commands else None
     return following is not None and bool(READS_LOGS.match(_said(following)) or WAITS.match(_said(following)))
+
+
+def _is_waited_for_later(wait: Wait) -> bool:
+    """Whether the job waits for the rollout further down: then this sleep is for what comes in between."""
+    if any(command.start > wait.command.start for command in waits(wait.here.script)):
+        return True
+    for step in wait.steps[wait.number + 1 :]:
+        if deploys(step) or _waits(step):
+            return _waits(step)
+    return False
 
 
 def _started_here(wait: Wait) -> bool:

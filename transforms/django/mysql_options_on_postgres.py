@@ -31,7 +31,8 @@ TRANSLATED = {"ssl": "sslmode, sslrootcert, sslcert and sslkey", "ssl_mode": "ss
 def check(django: DjangoProject) -> Iterator[Finding]:
     for project in django.projects:
         for settings in project.modules.values():
-            for database in settings.databases if not project.is_left_over(settings.path) else ():
+            is_used = settings.role == "production" or not project.is_left_over(settings.path)
+            for database in settings.databases if is_used else ():
                 yield from _check(project, database)
 
 

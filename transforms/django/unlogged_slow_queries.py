@@ -143,7 +143,7 @@ def _check(project: DjangoProject, log: QueryLog, styles: PythonStyles, options:
         yield Finding(module.path, span, message, Blocked(reason, "log slow queries there, by an execute wrapper"))
         return
     style = styles.of(path)
-    code, importing = _called(module, name, styles.of(module.path), chain)
+    code, importing = _called(module, path, name, styles.of(module.path), chain)
     source = licence_header(module.source.text) + _module(chain, style, str(options.seconds))
     parts: list[Parts | NewFile] = [NewFile(path, module.in_its_quotes(source))]
     todo: list[str] = []
@@ -188,14 +188,19 @@ def _module(chain: tuple[SettingsModule, ...], style: Style, seconds: str) -> st
     return source
 
 
-def _called(module: PythonModule, name: str, style: Style, chain: tuple[SettingsModule, ...]) -> tuple[str, Parts]:
+def _called(
+    module: PythonModule, path: str, name: str, style: Style, chain: tuple[SettingsModule, ...]
+) -> tuple[str, Parts]:
     """The code at the end of the settings, and the import at their top where it can stand there."""
     package = name.rpartition(".")[0]
     is_included = any("split_settings" in each.document.source.text for each in chain)  # run within another module
-    importing = (
-        None
-        if not package or is_included or style.bans_relative
-        else module.add_sibling("slow_queries", alone=style.is_single_line, last=not style.has_below_local)
+    importing = module.add_sibling(
+        package,
+        "slow_queries",
+        relative=not is_included and not style.bans_relative,
+        known=style.takes_for_own(path.removesuffix(f"{name.replace('.', '/')}.py").rstrip("/")),
+        alone=style.is_single_line,
+        last=not style.has_below_local,
     )
     if importing is not None:
         return "slow_queries.watch()", importing

@@ -25,9 +25,10 @@ Elsewhere libpq's own default stays: TLS where the server has it, and what PGSSL
 
 ## When it is left alone
 Other databases than PostgreSQL, settings and aliases for tests and development, branches for tests, projects in
-folders for tests or examples, backends with a pool of their own, and every key that is set anywhere. Behind a pooler
-statements get no limit, since its sessions are shared. Beside what forks (Celery's workers, a preloading gunicorn)
-there is no pool. Where nothing tells WSGI from ASGI, `CONN_MAX_AGE` is blocked.
+folders for tests or examples, backends with a pool of their own, and every key that is set anywhere. Where the
+repository names the settings that are served, others are left alone; production's by their name alone are blocked.
+Behind a pooler statements get no limit, since its sessions are shared. Beside what forks (Celery's workers, a
+preloading gunicorn) there is no pool. Where nothing tells WSGI from ASGI, `CONN_MAX_AGE` is blocked.
 """
 
 import ast
@@ -114,7 +115,7 @@ def check(
         wanted = [
             (settings, database)
             for settings in project.modules.values()
-            if settings.role not in ("test", "development") and not project.is_left_over(settings.path)
+            if settings.role == "production" or (settings.role == "shared" and not project.is_left_over(settings.path))
             for database in settings.databases
             if _is_for_production(database)
         ]
@@ -276,6 +277,7 @@ class _Wanted:
 def _database(settings: SettingsModule, database: Database, cell: _Cell) -> Iterator[Finding]:
     if _homes(cell.project, settings, database) is None:
         return
+    is_left_over = cell.project.is_left_over(settings.path)
     is_postgres = database.vendor == "postgresql" and database.shape == "literal"
     if not is_postgres and (not _may_be_postgres(cell, database) or settings.opaque or database.in_class):
         return
@@ -292,6 +294,10 @@ def _database(settings: SettingsModule, database: Database, cell: _Cell) -> Iter
     _reuse(said, cell, wanted)
     if is_postgres and said.knows_options:
         _waits(said, cell, wanted)
+    if is_left_over:
+        if wanted or wanted.blocked is not None:
+            yield Finding(module.path, _start(database), f"{name} lacks reuse or limits", _unnamed(settings, cell))
+        return
     if wanted.blocked is not None:
         yield Finding(module.path, _start(database), f"{name} opens a connection for every request", wanted.blocked)
     if not wanted:
@@ -306,6 +312,14 @@ def _database(settings: SettingsModule, database: Database, cell: _Cell) -> Iter
         todo=wanted.todo,
     )
     yield Finding(place[0].path, span, f"{name} {listed(wanted.lacks)}", fix)
+
+
+def _unnamed(settings: SettingsModule, cell: _Cell) -> Blocked:
+    name = cell.project.module_name(settings.path) or settings.path
+    return Blocked(
+        f"nothing in the repository names {name} as settings, and what starts the application names others",
+        f"name it where it is used, as DJANGO_SETTINGS_MODULE={name}, or delete it",
+    )
 
 
 def _title(database: Database, wanted: _Wanted) -> str:
@@ -432,6 +446,9 @@ def _unknown_server(cell: _Cell) -> Blocked:
     if len(by_interface) > 1:
         reason = f"{by_interface['wsgi']} (WSGI) and {by_interface['asgi']} (ASGI), where a kept connection is a leak"
         return Blocked(reason, "give each of them settings of its own, or say which serves the requests", line)
+    if cell.server is not None and cell.server.own:
+        reason = f"{cell.server.own} starts Django's own server, whose threads never use a kept connection again"
+        return Blocked(reason, "start an application server there, or say what serves in production", line)
     reason = "nothing says whether WSGI or ASGI runs the application; a kept connection is a leak under ASGI"
     return Blocked(reason, "say which, by configuration", line)
 
@@ -475,9 +492,7 @@ def _edits(settings: SettingsModule, said: _Said, cell: _Cell, wanted: _Wanted) 
     database = said.database
     if wanted.zero is not None:
         yield _zeroed(wanted.zero)
-    # Development may keep connections for as long as it does already, but no longer.
-    harmless = not wanted.delete and wanted.add.keys() <= {"CONN_HEALTH_CHECKS"} and "CONN_MAX_AGE" in _named(database)
-    homes = () if harmless else _homes(cell.project, settings, database)
+    homes = () if _suits_development(said, cell, wanted) else _homes(cell.project, settings, database)
     update = _replacing(cell.project.later_of(database))
     if homes:
         wanted.effects = [f"{effect} (in {listed(h.path for h in homes)})" for effect in wanted.effects]
@@ -491,6 +506,21 @@ def _edits(settings: SettingsModule, said: _Said, cell: _Cell, wanted: _Wanted) 
         yield from _in_literal(said, cell, wanted)
     elif wanted.add:
         yield from _around_call(database.module, database.node, database.statement, said, cell, wanted)
+
+
+def _suits_development(said: _Said, cell: _Cell, wanted: _Wanted) -> bool:
+    """Whether what is added may as well hold for development and tests: they may keep connections for as long as they
+    do already, but no longer; and a wait for one may end there, too, as long as none of them turns to another engine.
+    """
+    database = said.database
+    if wanted.delete:
+        return False
+    if wanted.add:
+        return wanted.add.keys() <= {"CONN_HEALTH_CHECKS"} and "CONN_MAX_AGE" in _named(database)
+    changed = {later.module.path for later in cell.project.later_of(database)}
+    modules = (cell.project.modules[path] for path in changed if path in cell.project.modules)
+    spared = any(module.role in ("development", "test") for module in modules)
+    return wanted.add_options.keys() == {"connect_timeout"} and not spared
 
 
 def _in_literal(said: _Said, cell: _Cell, wanted: _Wanted) -> Iterator[Parts]:
@@ -582,15 +612,21 @@ def _origin(module: PythonModule, function: ast.expr) -> str:
     return f"{module.imported.get(head, head)}.{tail}".strip(".")
 
 
+def _speaker(module: PythonModule, database: Database) -> PythonModule:
+    """The module whose quotes count: that of the database, where one that takes it over has no text at all."""
+    return module if module.own_quote else database.module
+
+
 def _target(module: PythonModule, database: Database, *names: str) -> str:
-    alias = module.quoted(database.alias)
+    quoted = _speaker(module, database).quoted
+    alias = quoted(database.alias)
     statement = database.statement
     if database.module is module and isinstance(statement, ast.Assign) and is_item(statement):
         target = statement.targets[0]
         assert isinstance(target, ast.Subscript)
         if isinstance(target.slice, ast.Name | ast.Attribute):  # a name that stands for the alias
             alias = ast.unparse(target.slice)
-    return "DATABASES" + "".join(f"[{each}]" for each in (alias, *map(module.quoted, names)))
+    return "DATABASES" + "".join(f"[{each}]" for each in (alias, *map(quoted, names)))
 
 
 def _noqa(module: PythonModule, cell: _Cell) -> str:
@@ -614,9 +650,8 @@ def _lines_in(module: PythonModule, said: _Said, cell: _Cell, wanted: _Wanted) -
         values.append((("OPTIONS",), wanted.add_options))
     else:
         values += [(("OPTIONS", name), value) for name, value in wanted.add_options.items()]
-    code = "\n".join(
-        f"{_target(module, said.database, *names)} = {module.inline(value)}{noqa}" for names, value in values
-    )
+    inline = _speaker(module, said.database).inline
+    code = "\n".join(f"{_target(module, said.database, *names)} = {inline(value)}{noqa}" for names, value in values)
     if code:
         below_imports = cell.styles.of(module.path).blank_lines_after_imports
         place = last if _speaks(last) else _last_import(module, last)
@@ -636,20 +671,35 @@ def _homes(project: DjangoProject, settings: SettingsModule, database: Database)
     Empty where it is written where it is defined; None where production has another definition.
     """
     importers = project.importers(database.path)
-    if settings.role != "shared" or database.guards or database.in_class or not importers:
+    if settings.role != "shared" or database.in_class or not importers:
         return ()
-    inherit = [each for each in importers if database in project.databases_of(each.path)]
+    inherit = [each for each in importers if not _defines_anew(project, each, database)]
     spared = [each for each in inherit if each.role in ("development", "test")]
-    others = [each for each in inherit if each not in spared]
+    others = [each for each in inherit if each not in spared and not project.is_left_over(each.path)]
     is_named = any(project.module_path(name) == settings.path for name in project.named)
     if not others and not is_named and len(inherit) < len(importers):
         return None
-    if not spared or is_named:
+    if database.guards or not spared or is_named:
         return ()
     if any(_takes_the_place(other, database) for other in settings.databases):
         return None  # lines behind both would change the other, too
-    meant = [each for each in others if each.role == "production"] or others
+    meant = [each for each in others if each.role == "production"]
+    meant = meant or [each for each in others if project.is_served(each.path)] or others
     return tuple(each for each in meant if not any(each in project.importers(other.path) for other in meant))
+
+
+def _defines_anew(project: DjangoProject, importer: SettingsModule, database: Database) -> bool:
+    """Whether a module that takes a database over, or one between the two, defines its alias anew in any case."""
+    if database.guards:
+        between = (each for each in project.chain(importer.path) if each.path != database.path)
+        above = {each.path for each in project.chain(database.path)}
+        return any(
+            not other.guards and other.alias == database.alias
+            for each in between
+            if each.path not in above
+            for other in each.databases
+        )
+    return database not in project.databases_of(importer.path)
 
 
 def _takes_the_place(other: Database, database: Database) -> bool:
@@ -834,7 +884,15 @@ def _written(database: Database) -> str:
             and {each.id for each in statement.targets if isinstance(each, ast.Name)} & names
         ):
             names |= mentioned & module.assignments.keys()  # a copy of another
-    return "\n".join(map(ast.unparse, [database.node, *about]))
+    return "\n".join(map(ast.unparse, [database.node, *about, *_helpers(module, database.node)]))
+
+
+def _helpers(module: PythonModule, node: ast.expr) -> Iterator[ast.FunctionDef]:
+    """The functions of the module itself that make a value."""
+    called = {each.func.id for each in ast.walk(node) if isinstance(each, ast.Call) and isinstance(each.func, ast.Name)}
+    for each in ast.walk(module.tree) if called else ():
+        if isinstance(each, ast.FunctionDef) and each.name in called:
+            yield each
 
 
 def _said_in(written: str) -> set[str]:

@@ -8,14 +8,16 @@ the database is then as it was before.
 
 A dump restores into the database that it was made of only if it drops first what it makes: `--clean --if-exists`.
 Where a script beside it makes the dump these are added there, together with `--no-owner`, without which a
-restore under another role fails at the first table. An archive that gzip cannot read to its end is not begun.
+restore under another role fails at the first table. An archive that cannot be read to its end is not begun; where the
+script drops the database first, that is asked before.
 
 A restore that "worked" may fail now, on errors that nobody saw. So every fix is for review.
 
 ## When it is left alone
 Files that are no dumps by their name or by what the script calls itself (a schema, seeds), restores that set
 ON_ERROR_STOP or one transaction, and dumps of a whole server (`pg_dumpall`), of which some statements always fail and
-none may stand in a transaction: those are reported.
+none may stand in a transaction: those are reported, and so is what goes into the database `postgres` where no script
+beside it says how it was dumped.
 """
 
 from __future__ import annotations
@@ -23,23 +25,39 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 
-from fixer.languages.shell import Command, Silence, Structure
+from fixer.languages.shell import Command, Silence
 from fixer.model import Blocked, Finding, Fix, Level, Rule, Tier
-from fixer.recovery.scripts import DataScript, DataScripts
+from fixer.recovery.scripts import DataScript, DataScripts, Splices
 from fixer.scripts import ScriptText
 
 _ALL_OR_NOTHING = ScriptText.of(" -v ON_ERROR_STOP=1 --single-transaction")
 _CLEAN = ScriptText.of(" --clean --if-exists")
 _CLEAN_FOR_ALL = ScriptText.of(" --clean --if-exists --no-owner")
-_TEST = ScriptText.of("gzip -t @file@")
+_IF_EXISTS = ScriptText.of(" --if-exists")
 _ENDS = ScriptText.of("tail -n 20 @file@ | grep -q 'database dump complete'")
-_ENDS_PACKED = ScriptText.of("gunzip -c @file@ | tail -n 20 | grep -q 'database dump complete'")
+_ENDS_PACKED = ScriptText.of("@unpack@ @file@ | tail -n 20 | grep -q 'database dump complete'")
+_ARCHIVES = {
+    ("gunzip", "zcat", "gzip"): (ScriptText.of("gzip -t @file@"), ScriptText.of("gunzip -c")),
+    ("bunzip2", "bzcat", "bzip2"): (ScriptText.of("bzip2 -t @file@"), ScriptText.of("bunzip2 -c")),
+    ("unxz", "xzcat", "xz"): (ScriptText.of("xz -t @file@"), ScriptText.of("unxz -c")),
+    ("unzstd", "zstdcat", "zstd"): (ScriptText.of("zstd -tq @file@"), ScriptText.of("unzstd -c")),
+}
+"""By the programs that unpack an archive: what reads it to its end, and what writes what is in it."""
+_PACKERS = frozenset(("gzip", "bzip2", "xz", "zstd"))
 _DECOMPRESSES = frozenset(("-d", "-dc", "-cd", "--decompress"))
 _PACKS = frozenset(("gzip", "pigz", "bzip2", "xz", "zstd", "tee"))
 _STOPS = re.compile(r"ON_ERROR_STOP")
 _OF_A_DUMP = re.compile(r"restor|back-?_?up|dump|snapshot", re.IGNORECASE)
+_RESTORES = re.compile(r"restor", re.IGNORECASE)
+_MAKES = re.compile(r"\bcreatedb\b|\bCREATE\s+(?:DATABASE|SCHEMA)\b", re.IGNORECASE)
 _DROPS = re.compile(r"\bdropdb\b|\bDROP\s+(?:DATABASE|SCHEMA|OWNED)\b|manage\.py (?:flush|reset_db)", re.IGNORECASE)
-_UNPACKS = frozenset(("gunzip", "gzip", "zcat", "bunzip2", "bzcat", "xzcat", "unxz", "zstd", "zstdcat", "unzip", "cat"))
+_VALUED = frozenset((
+    "-c", "--command", "-d", "--dbname", "-f", "--file", "-v", "--set", "--variable", "-L", "--log-file", "-o",
+    "--output", "-F", "--field-separator", "-P", "--pset", "-R", "--record-separator", "-T", "--table-attr", "-h",
+    "--host", "-p", "--port", "-U", "--username",
+))  # fmt: skip
+"""Options of psql behind which a value stands."""
+_UNPACKS = frozenset((*(name for names in _ARCHIVES for name in names), "unzip", "cat"))
 _FETCHES = frozenset(("aws", "gsutil", "gpg", "openssl"))
 
 
@@ -68,9 +86,9 @@ def _restores(place: DataScript, command: Command) -> bool:
         return False
     called = f"{place.path.rpartition('/')[2]} {command.function} {place.step.name if place.step is not None else ''}"
     given = " ".join((file, *(each.source for each in unpacks)))
-    return _OF_A_DUMP.search(f"{called} {given}") is not None or any(
-        each.name in _UNPACKS - {"cat"} for each in unpacks
-    )
+    if _RESTORES.search(called) is not None or _OF_A_DUMP.search(given) is not None:
+        return True
+    return any(each.name in _UNPACKS - {"cat"} for each in unpacks)
 
 
 def _file(command: Command) -> str:
@@ -96,27 +114,66 @@ def _stops(place: DataScript, command: Command) -> bool:
 
 def _cure(place: DataScript, command: Command, scripts: DataScripts) -> Fix | Blocked:
     at = command.argv[0].end
-    if any(dump.name == "pg_dumpall" and _is_beside(of, place) for of, dump in _dumps(scripts)):
+    near = [dump for of, dump in _dumps(scripts) if _is_beside(of, place)]
+    far = [dump for of, dump in _dumps(scripts) if dump.name == "pg_dumpall"]
+    if any(dump.name == "pg_dumpall" for dump in near) or (far and not near):
         return Blocked(
             "a dump of a whole server makes roles that are there already, which is always an error",
             "dump the database itself, with `pg_dump --clean --if-exists`",
         )
-    plain = [(of, dump) for of, dump in _dumps(scripts) if _is_source_of(dump, of, place)]
-    ends = bool(plain) and all(_is_whole(dump) for _, dump in plain)
-    edits = {place: [*_tested(place, command, ends), (at, at, _ALL_OR_NOTHING)]}
+    if not near and _database(command) == "postgres":
+        return Blocked(
+            "what is restored into the database postgres may be a dump of a whole server, which never restores all",
+            "dump the database itself, with `pg_dump --clean --if-exists`, and name it here",
+        )
+    plain = [(of, dump) for of, dump in _dumps(scripts) if _is_sql(dump)]
+    beside = [(of, dump) for of, dump in plain if _is_beside(of, place)]
+    fresh = _makes_room(place, command)
+    needing = next((of for of, dump in plain if fresh and not beside and _only_drops(dump)), None)
+    if needing is not None:
+        return Blocked(
+            f"{needing.path} makes dumps with --clean alone, which fail where there is nothing to drop",
+            "add --if-exists to pg_dump there; older dumps stay as they are",
+        )
+    ends = bool(beside) and all(_is_whole(dump) for _, dump in beside)
+    edits = {place: [*_tested(place, command, ends), *_stopping(place, command), (at, at, _ALL_OR_NOTHING)]}
     effects = ["the first error ends the restore, which then leaves nothing of itself behind"]
     todo = []
-    for of, dump in plain if not _makes_room(place, command) else ():
-        if not dump.has("--clean", "-c"):
+    for of, dump in beside:
+        if fresh and not _only_drops(dump):
+            continue
+        missing = (
+            _IF_EXISTS if dump.has("--clean", "-c") else _CLEAN if dump.has("--no-owner", "-O") else _CLEAN_FOR_ALL
+        )
+        if not (dump.has("--clean", "-c") and dump.has("--if-exists")):
             end = dump.argv[0].end
-            edits.setdefault(of, []).append((end, end, _CLEAN if dump.has("--no-owner", "-O") else _CLEAN_FOR_ALL))
-            effects.append(f"{of.path}: a dump drops what is there before it makes it anew")
-    if not plain and not _makes_room(place, command):
+            edits.setdefault(of, []).append((end, end, missing))
+            effects.append(f"{of.path}: a dump drops what is there, if it is there, before it makes it anew")
+    if not beside and not fresh:
         todo.append("make the dump with --clean --if-exists, or restore into an empty database")
+    elif len(effects) > 1 and fresh:
+        todo.append("dumps that are there already restore only where all is that they drop")
     elif len(effects) > 1:
         todo.append("dumps that are there already restore into an empty database only")
-    parts = (of.splice(ranges) for of, ranges in edits.items())
+    parts = (of.splice(sorted(ranges)) for of, ranges in edits.items())
     return Fix.of("restore all or nothing", *parts, tier=Tier.REVIEW, effects=effects, todo=todo)
+
+
+def _database(command: Command) -> str:
+    """Which database psql is told to use; else the one that is called like its user. Empty where neither is said.
+
+    https://www.postgresql.org/docs/current/app-psql.html
+    """
+    given = command.value("-d", "--dbname")
+    others: list[str] = []
+    valued = False
+    for word in command.args:
+        if not word.text.startswith("-"):
+            others += [] if valued else [word.text]
+        valued = word.text in _VALUED
+    if given is None and not others:
+        given = command.value("-U", "--username")
+    return given.text if given is not None else "".join(others[:1])
 
 
 def _dumps(scripts: DataScripts) -> Iterator[tuple[DataScript, Command]]:
@@ -126,11 +183,16 @@ def _dumps(scripts: DataScripts) -> Iterator[tuple[DataScript, Command]]:
                 yield place, command
 
 
-def _is_source_of(dump: Command, of: DataScript, place: DataScript) -> bool:
-    """Whether a dump is what a restore beside it reads: SQL, for psql, that is kept in a file."""
+def _is_sql(dump: Command) -> bool:
+    """Whether a dump is what psql reads, and is kept in a file."""
     given = dump.value("-F", "--format")
     is_sql = dump.name == "pg_dump" and (given is None or given.text in ("p", "plain"))
-    return is_sql and _is_beside(of, place) and not any(receiver.name == "psql" for receiver in dump.receivers)
+    return is_sql and not any(receiver.name == "psql" for receiver in dump.receivers)
+
+
+def _only_drops(dump: Command) -> bool:
+    """Whether it drops what it makes, and fails where that is not there."""
+    return dump.has("--clean", "-c") and not dump.has("--if-exists")
 
 
 def _is_whole(dump: Command) -> bool:
@@ -143,41 +205,91 @@ def _is_beside(one: DataScript, other: DataScript) -> bool:
 
 
 def _makes_room(place: DataScript, command: Command) -> bool:
-    """Whether the script drops the database, or its tables, before."""
-    return any(_empties(other) for other in place.script.commands if other.start < command.start)
+    """Whether the script drops the database, or its tables, before, or makes a new one."""
+    before = [other for other in place.script.commands if other.start < command.start]
+    return any(_empties(other) or _MAKES.search(other.source) is not None for other in before)
 
 
 def _empties(command: Command) -> bool:
     return command.name == "dropdb" or _DROPS.search(command.source) is not None
 
 
-def _tested(place: DataScript, command: Command, ends: bool) -> list[tuple[int, int, ScriptText]]:
+def _stopping(place: DataScript, command: Command) -> Splices:
+    """What ends a script with a failure that goes on behind a restore which has failed."""
+    found = [each for each in place.script.silencers(command) if each.kind is Silence.ERREXIT]
+    failure = ScriptText.of(" || @failure@", failure=place.failure(command))
+    return [(each.end, each.end, failure) for each in found]
+
+
+def _tested(place: DataScript, command: Command, ends: bool) -> Splices:
     """`gzip -t file` in front of `gunzip -c file | psql`: what gzip cannot read to its end is not begun. `ends`: nor
-    what does not end as pg_dump ends."""
+    what does not end as pg_dump ends. Where the script drops the database first, that is asked before."""
     tests = _tests(place, command, ends)
-    start = command.pipe[0]
     if not tests:
         return []
+    text = place.script.text
+    start = _start(place, command)
+    for other in place.script.commands:
+        drops = _empties(other) or _MAKES.search(other.source) is not None
+        if drops and other.start < start and other.function == command.function:
+            early, end = other.beside(command)
+            if (end <= start or early == command.statement[0] < start) and _is_known(place, tests, early):
+                return _lines(place, _above(place, early), tests, other)
     if command.choice is not None:
-        if command.within(Structure.NEGATION):
-            return []
-        apart = " " if len(tests) == 1 else f"\n{place.indent(start)}    "
-        between = ScriptText.of(" &&") + ScriptText.blanks(apart)
-        return [(start, start, ScriptText.joined(between, tests) + between)]
-    if command.statement[0] != start or not place.script.state(command.node).errexit:
+        apart = ScriptText.blanks(" " if len(tests) == 1 else f"\n{place.indent(start)}    ")
+        if text.startswith("!", start):
+            tests = [ScriptText.of("! ") + test + ScriptText.of(" ||") for test in tests]
+        else:
+            tests = [test + ScriptText.of(" &&") for test in tests]
+        return [(start, start, ScriptText.joined(apart, tests) + apart)]
+    if command.statement[0] == start and not text[:start].rpartition("\n")[2].strip():
+        return _lines(place, start, tests, command)
+    if text.startswith("!", start) or "||" in text[command.statement[0] : start]:
         return []
-    # Before the database is dropped, where that is what the script does first.
-    beside = [other for other in place.script.commands if other.block == command.block and _empties(other)]
-    start = min([start, *(other.statement[0] for other in beside)])
-    line = place.script.text[:start].rpartition("\n")[2]
-    between = ScriptText.blanks(f"\n{line}")
-    return [] if line.strip() else [(start, start, ScriptText.joined(between, tests) + between)]
+    between = ScriptText.of(" && ")
+    return [(start, start, ScriptText.joined(between, tests) + between)]
+
+
+def _start(place: DataScript, command: Command) -> int:
+    """Where its pipe starts, with the `!` in front of it."""
+    before = place.script.text[: command.pipe[0]].rstrip(" ")
+    return len(before) - 1 if before.endswith("!") else command.pipe[0]
+
+
+def _lines(place: DataScript, start: int, tests: list[ScriptText], command: Command) -> Splices:
+    """Lines of their own, which end the script where they fail."""
+    between = ScriptText.blanks(f"\n{place.indent(start)}")
+    if not place.script.state(command.node).errexit:
+        ending = ScriptText.of(" || @failure@", failure=place.failure(command))
+        tests = [test + ending for test in tests]
+    return [(start, start, ScriptText.joined(between, tests) + between)]
+
+
+def _is_known(place: DataScript, tests: list[ScriptText], at: int) -> bool:
+    """Whether the variables of these tests have their values there."""
+    names = re.findall(r"\$\{?(\w+)", " ".join(tests))
+    return all(re.search(rf"\b{name}=|\bread\b[^\n]*\b{name}\b", place.script.text[at:]) is None for name in names)
+
+
+def _above(place: DataScript, start: int) -> int:
+    """Above what is said about the statement that starts there: comments, and an `echo` without a condition."""
+    said = {c.start for c in place.script.commands if c.name in ("echo", "printf") and c.alone}
+    offset = 0
+    above: list[tuple[int, str]] = []
+    for line in place.script.text[:start].splitlines(keepends=True):
+        above.append((offset + len(line) - len(line.lstrip()), line.strip()))
+        offset += len(line)
+    if above and not above[-1][1]:
+        above.pop()  # the blanks in front of the statement
+    while above and (above[-1][1].startswith("#") or above[-1][0] in said) and not above[-1][1].startswith("#!"):
+        start, _ = above.pop()
+    return start
 
 
 def _tests(place: DataScript, command: Command, ends: bool) -> list[ScriptText]:
     """What asks whether the file that a restore reads is whole; nothing for one that is not a file of this machine."""
     first, *others = [*_feeders(command), command]
-    if len(others) > 1 or first.start != command.pipe[0]:
+    if len(others) > 1 or place.script.text[command.pipe[0] : first.start].strip(" !"):
         return []
     stdin = [each for each in first.redirects if each.operator == "<"]
     given = [(each.start, each.end) for each in stdin if len(first.redirects) == 1]
@@ -186,15 +298,16 @@ def _tests(place: DataScript, command: Command, ends: bool) -> list[ScriptText]:
         return [_ENDS.filled(file=file)] if ends and file is not None else []
     options = {word.text for word in first.args if word.text.startswith("-")}
     given += [(word.start, word.end) for word in first.args if not word.text.startswith("-")]
-    decompresses = first.name in ("gunzip", "zcat") or (first.name == "gzip" and options & _DECOMPRESSES)
     if len(given) != 1 or len(first.redirects) != len(stdin) or len(first.words) != len(first.argv):
         return []
-    if not decompresses and first.name != "cat":
-        return []
     file = place.script.part(*given[0])
-    if not decompresses:
+    if first.name == "cat":
         return [_ENDS.filled(file=file)] if ends else []
-    return [_TEST.filled(file=file), *([_ENDS_PACKED.filled(file=file)] if ends else [])]
+    archive = next((each for names, each in _ARCHIVES.items() if first.name in names), None)
+    if archive is None or (first.name in _PACKERS and not options & _DECOMPRESSES):
+        return []
+    test, unpack = archive
+    return [test.filled(file=file), *([_ENDS_PACKED.filled(unpack=unpack, file=file)] if ends else [])]
 
 
 def _ignored(place: DataScript, command: Command) -> Iterator[Finding]:

@@ -7,13 +7,25 @@ from collections.abc import Iterator, Mapping
 from itertools import pairwise
 from typing import Any
 
-from fixer.github.action_ref import Version, version_of
+from fixer.github.action_ref import ActionRef, Version, version_of
 from fixer.github.catalog.actions import Action, Catalog
 from fixer.github.catalog.changes import Migration
 from fixer.github.catalog.migration import StepUse
 
 _SHA = re.compile(r"[0-9a-f]{40}\Z")
 _NOTHING = StepUse({}, {}, {})
+# The form of a change in the data files. An entry has the first keys; it may have the others, and `when`.
+_MAPPINGS = frozenset(
+    ("rename", "invert", "combine", "values", "lost", "env_to_input", "input_to_env", "outputs"),
+)
+_TEXTS = frozenset(("drop", "env_drop", "source"))
+_ENTRIES: Mapping[str, tuple[frozenset[str], frozenset[str]]] = {
+    "set": (frozenset(("input", "value")), frozenset(("todo",))),
+    "env": (frozenset(("name", "value")), frozenset()),
+    "permissions": (frozenset(("add",)), frozenset()),
+    "block": (frozenset(("reason",)), frozenset(("next",))),
+    "todo": (frozenset(("text",)), frozenset()),
+}
 
 
 def problems(catalog: Catalog) -> Iterator[str]:
@@ -24,19 +36,25 @@ def problems(catalog: Catalog) -> Iterator[str]:
             yield f"{name}: cannot be looked up by its own name"
             continue
         yield from _data_problems(action, catalog)
-        for version, migration in action.migrations:
+        misshapen = list(_misshapen(action))
+        yield from misshapen
+        for version, migration in action.migrations if not misshapen else ():
             for problem in _migration_problems(action, version, migration):
                 yield f"{name} {'.'.join(map(str, version[:3]))}: {problem}"
         data = action.curated.get("replace")
         if data and catalog.action(str(data["with"])) is None:
             yield f"{name}: its replacement {data['with']} is not in the catalog"
+    for name, now in catalog.moved.items():
+        found = catalog.of(ActionRef.parse(f"{name}@v1"))
+        if found is None or found.repository.lower() != now:
+            yield f"{name}: what it is now, {now}, is not in the catalog, or the old name is"
 
 
 def unspoken(catalog: Catalog) -> Iterator[str]:
     """Inputs that a major lost and no migration speaks of: steps that give one are blocked."""
     for name in catalog.names():
         action = catalog.action(name)
-        if action is None:
+        if action is None or any(_misshapen(action)):
             continue
         spoken = {word for _, migration in action.migrations for word in _spoken(migration)}
         numbers = sorted(action.majors)
@@ -54,6 +72,34 @@ def _spoken(migration: Migration) -> Iterator[str]:
     for entry in migration.block:
         if "input" in entry.get("when", {}):
             yield entry["when"]["input"]
+
+
+def _misshapen(action: Action) -> Iterator[str]:
+    """What is written otherwise than a change is, one line each."""
+    for version, change in action.curated.get("changes", {}).items():
+        for key, value in change.items():
+            wrong = _wrong_form(key, value)
+            if wrong:
+                yield f"{action.name} {version}: {wrong}"
+
+
+def _wrong_form(key: str, value: Any) -> str:
+    if key in _MAPPINGS:
+        return "" if isinstance(value, dict) else f"{key} is no mapping"
+    if key in _TEXTS:
+        fits = isinstance(value, list) and all(isinstance(text, str) for text in value)
+        return "" if fits else f"{key} is no list of texts"
+    if key not in _ENTRIES:
+        return "" if key == "script" else f"{key} is nothing that a change may say"
+    needed, more = _ENTRIES[key]
+    if not isinstance(value, list) or not all(isinstance(entry, dict) for entry in value):
+        return f"{key} is no list of mappings, each with {', '.join(sorted(needed))}"
+    for entry in value:
+        if needed - entry.keys():
+            return f"an entry of {key} has no {', '.join(sorted(needed - entry.keys()))}"
+        if entry.keys() - needed - more - {"when"}:
+            return f"an entry of {key} may not have {', '.join(sorted(entry.keys() - needed - more - {'when'}))}"
+    return ""
 
 
 def _data_problems(action: Action, catalog: Catalog) -> Iterator[str]:

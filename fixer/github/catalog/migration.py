@@ -268,7 +268,7 @@ class _Fold:
                     f"{self.what} has {new_name} for {name}, and the step gives both",
                     f"remove one of {name}, {new_name}",
                 )
-            self.inputs[new_name] = self.inputs.pop(name)
+            self.inputs = {new_name if given == name else given: entry for given, entry in self.inputs.items()}
         return None
 
     def _invert(self, inverted: Mapping[str, str]) -> Blocked | None:

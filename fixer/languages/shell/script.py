@@ -291,6 +291,14 @@ class Command:
                 return name
         return ""
 
+    def beside(self, other: Command) -> tuple[int, int]:
+        """Where the statement that holds this command starts and ends, in the innermost sequence that holds the other
+        too."""
+        node = self.node
+        while (parent := node.parent) is not None and not (parent.type in SEQUENCES and holds(parent, other.node)):
+            node = parent
+        return node.start_byte, node.end_byte
+
     @cached_property
     def block(self) -> int:
         """Which sequence of statements it stands in: equal for commands whose statements are neighbours."""

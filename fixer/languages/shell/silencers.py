@@ -73,7 +73,7 @@ class Outward:
         passes = all(map(self.script.passes_on, later))
         self.judged = self.judged or not passes
         if later and not self.script.state(pipeline).pipefail:
-            kept = passes and not _status_is_read(pipeline, self.script.text)
+            kept = passes and not _status_is_read(pipeline, self.script.text, _STAGES)
             yield _silencer(Silence.PIPE if kept else Silence.HANDLED, statement_of(pipeline))
         if len([stage for stage in pipeline.named_children if stage.type != "comment"]) > 1:
             self._leave_shell(pipeline)
@@ -140,10 +140,12 @@ def _blanks_around(text: str, start: int, end: int) -> tuple[int, int]:
     return start, end
 
 
-def _status_is_read(node: Node, text: str) -> bool:
+_STATUS = re.compile(r"\$\?|\$\{?PIPESTATUS|\$\{\?")
+_STAGES = re.compile(r"\$\{?PIPESTATUS")
+"""What tells how every stage of a pipe ended; `$?` only tells it of the last."""
+
+
+def _status_is_read(node: Node, text: str, asks: re.Pattern[str] = _STATUS) -> bool:
     """Whether the next statement asks how this one ended."""
     following = next_statement(statement_of(node))
-    return following is not None and bool(_STATUS.search(text, following.start_byte, following.end_byte))
-
-
-_STATUS = re.compile(r"\$\?|\$\{?PIPESTATUS|\$\{\?")
+    return following is not None and bool(asks.search(text, following.start_byte, following.end_byte))

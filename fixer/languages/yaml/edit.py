@@ -159,7 +159,10 @@ class Yaml:
         return (found["beside"] or "") if found else ""
 
     def as_it_stands(self, node: Node, value: Any) -> Any:
-        """A value to render that is written as this node is, as far as it says the same: quotes, `>-`, plain ports."""
+        """A value to render that is written as this node is, as far as it says the same: quotes, `>-`, plain ports.
+
+        Another text of one line keeps the quotes.
+        """
         if node.style == "flow" and node.data == value and (line := self._line_of(node)):
             return Copied(value, (line,))
         if isinstance(value, dict) and node.is_mapping:
@@ -171,7 +174,11 @@ class Yaml:
         if isinstance(value, list) and node.is_sequence:
             known = {repr(item.data): item for item in node.items}
             return [self.as_it_stands(known.get(repr(child), node), child) for child in value]
-        if not node.is_scalar or node.target is not None or node.data != value or node.anchor or node.tag:
+        if not node.is_scalar or node.target is not None or node.tag:
+            return value
+        if node.data != value and node.style in ("'", '"') and isinstance(value, str) and "\n" not in value:
+            return Copied(value, (render_scalar(value, node.style, force=True),))
+        if node.data != value or node.anchor:
             return value
         lines = self._lines_of(node)
         return Copied(value, lines) if lines else value
@@ -225,6 +232,13 @@ class Yaml:
             return self._fill(mapping, added)
         if not mapping.is_mapping:
             return Blocked(f"{dotted(mapping.at) or 'the file'} is not a mapping", "edit it by hand")
+        for key in added:
+            if key not in mapping.value and _is_merged(mapping, key):
+                return Blocked(
+                    f"{dotted(mapping.at) or 'the file'} takes {key} over by `<<`, and one of its own would replace all"
+                    " of that",
+                    f"write out its {key}, or add to what it takes over",
+                )
         filled: list[Parts] = []
         for key, value in added.items():
             present = mapping.value.get(key)
@@ -574,8 +588,12 @@ class Yaml:
             if header and header["chomp"] != "-":
                 # At the end of a file without a final newline a block scalar has none either; now it gets one.
                 more = (Change("set", leaf.at, with_edits(leaf.value, [(len(leaf.value), len(leaf.value), "\n")])),)
-        separator = "\n\n" if blank and not self._keeps_blanks(leaf) else "\n"
-        return self._edit(place, place, separator + text, *changes, *more)
+        apart = blank and not self._keeps_blanks(leaf)
+        if apart and not content[self.source.line_start(place) : place].strip():  # blanks that stand deeper
+            text = f"\n{text}\n"
+        else:
+            text = ("\n\n" if apart else "\n") + text
+        return self._edit(place, place, text, *changes, *more)
 
     def _keeps_blanks(self, leaf: Node) -> bool:
         """Whether the blank lines below this value are part of it, by `|+`."""
@@ -774,3 +792,13 @@ def _blocked_below(node: Node) -> Blocked:
         f"comments or blanks below {dotted(node.at)} would become part of a text",
         "move or remove them, then run fhfix again",
     )
+
+
+def _is_merged(mapping: Node, key: str) -> bool:
+    """Whether a mapping takes a list or a mapping over under this key. https://yaml.org/type/merge.html"""
+    merged = mapping.get("<<")
+    for each in (merged.items or [merged]) if merged is not None else ():
+        found = each.get(key)
+        if (found is not None and not found.is_scalar) or _is_merged(each, key):
+            return True
+    return False

@@ -9,7 +9,6 @@ from types import MappingProxyType
 from typing import Any, NamedTuple
 
 from fixer.github.action_files import ActionFiles
-from fixer.github.action_ref import RefKind
 from fixer.github.catalog import Migrated, Migration, StepUse, between, migrate, names_gone
 from fixer.github.catalog.step_use import step_use_of
 from fixer.github.outputs import rename_outputs
@@ -81,9 +80,8 @@ def fix_of(
             f"see the release notes of {bump.action.repository} up to v{bump.target.number}: only inputs and outputs "
             "were compared"
         )
-    released, unread = bump.target.release, not bump.action.read_to
-    if unread and use.ref.kind is RefKind.BRANCH and not bump.action.branch_is_at(use.ref.ref, released):
-        todo.append(f"see what {use.ref.ref} of {bump.action.repository} has that {released} has not")
+    if bump.before is None and not bump.action.branch_is_at(use.ref.ref, bump.target.release):
+        todo.append(f"see what {use.ref.ref} of {bump.action.repository} has that {bump.target.release} has not")
     # Whose code the job runs is for a person to decide.
     of_another = bump.action.repository.partition("/")[0].lower() != use.ref.owner.lower()
     return Fix.of(

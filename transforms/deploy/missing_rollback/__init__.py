@@ -206,7 +206,8 @@ def _cure(job: DeployJob, local: LocalActions, options: Options) -> Fix | Blocke
     moved = _permissions_of_the_job(job)
     parts = [*moved, *recording(going_back, followed=True), *waiting_helm(job)]
     banner = workflow.banner(made.get("name", rollback.replace("-", " ").capitalize()), job.job)
-    parts.append(workflow.add_key(jobs, rollback, made, comment=banner))  # last: it may stand where the last step ends
+    # Last: it may stand where the last step ends.
+    parts.append(workflow.add_key(jobs, rollback, workflow.dressed(made, job.job), comment=banner))
     return Fix.of(
         f"record what runs, and add job {rollback}",
         *parts,
@@ -279,7 +280,7 @@ def _changed_before(job: DeployJob) -> Blocked | None:
 
 
 def _sign_in_is_its_own(job: DeployJob) -> Blocked | None:
-    signing_in = [copy_of(step) for step in job.sign_in]
+    signing_in = [step.data for step in job.sign_in]
     missing = refers_to(signing_in, job.sign_in)
     if missing:
         return _blocked(
@@ -342,7 +343,7 @@ def _own_env(job: DeployJob) -> dict[str, Any]:
     env = job.job.data.get("env")
     if not isinstance(env, dict):
         return {}
-    read = {*names_read("env", [copy_of(step) for step in job.sign_in]), *_read_by_shell(job)}
+    read = {*names_read("env", [step.data for step in job.sign_in]), *_read_by_shell(job)}
     return {name: env[name] for name in env if name in read or ANY in read}
 
 
@@ -523,6 +524,8 @@ def _todo(job: DeployJob) -> list[str]:
             f"move the concurrency group of job {job.id} to the workflow: else the next deployment can start before "
             "the rollback of this one"
         )
+    if any(re.search(r"\bmaintenance\b", f"{step.name} {step.data.get('run', '')}", re.I) for step in job.job.steps):
+        made.append(f"a rollback leaves the maintenance mode as job {job.id} has left it: see that it is turned off")
     if job.job.environment:
         made.append(f"if environment {job.job.environment} asks for an approval, the rollback waits for it too")
     return made

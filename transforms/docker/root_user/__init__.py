@@ -18,7 +18,8 @@ Files and final stages for development, tests, dev containers and the forge itse
 `development = true` includes them; GitHub's own container actions, images for AWS Lambda and Windows, and images that
 start nothing and are only unpacked (`FROM scratch`) or built upon (`Dockerfile.base`), and programs of the command line
 into which the documentation mounts the current folder; images that are only started as a user that a compose file or a
-manifest names. Where the container would break it is reported with the reason:
+manifest names. Where another user in the image would be for nobody, since all that starts it goes on as root, and where
+the container would break it is reported with the reason:
 a port below 1024, an image or script that starts as root on purpose, files in root's home, an unknown base image.
 """
 
@@ -52,9 +53,10 @@ def check(
     dockerfile: Dockerfile, builds: ImageBuilds, django: DjangoProject | None, options: Options
 ) -> Iterator[Finding]:
     for build in builds.of(dockerfile.source.path):
+        container = Container(build)
         runs_django = any(program.is_django for program in build.programs)
-        named = tuple(named_by_settings(django)) if django is not None and runs_django else ()
-        yield from _of_image(Container(build), builds, named, options)
+        named = tuple(named_by_settings(django, container)) if django is not None and runs_django else ()
+        yield from _of_image(container, builds, named, options)
 
 
 def _of_image(container: Container, builds: ImageBuilds, named: tuple[str, ...], options: Options) -> Iterator[Finding]:
@@ -74,17 +76,30 @@ def _of_image(container: Container, builds: ImageBuilds, named: tuple[str, ...],
         return
     if _is_tool(container, builds) or _is_told(build):
         return
+    below = builds.named(container.stage.root.start.words[0].text) if image is None else None
+    if below is not None and (last := below.image.stage.last("USER")) is not None and last.text not in ROOT:
+        return
     place = users[-1].instruction if users and users[-1].stage is stage else stage.start
     meant = _is_meant(container, users[-1]) if users else None
-    cure = meant or _cure(container, builds, image, named, options)
-    yield Finding(build.path, place.span, _message(container, users, image), cure)
+    cure = meant or (_made_here(below) if below is not None else _cure(container, builds, image, named, options))
+    yield Finding(build.path, place.span, _message(container, users, image, below), cure)
 
 
-def _message(container: Container, users: list[State], image: BaseImage | None) -> str:
+def _made_here(below: ImageBuild) -> Blocked:
+    """A base image that the repository builds itself."""
+    return Blocked(
+        f"it is made from the image of {below.path}, and what that one makes and installs is for both",
+        "make the user there, and add USER to both by hand",
+    )
+
+
+def _message(container: Container, users: list[State], image: BaseImage | None, below: ImageBuild | None) -> str:
     shipped = f"the stage {container.stage.name!r}" if container.stage is not container.dockerfile.final else "it"
     who = "the container" if shipped == "it" else f"the container of {shipped}"
     if users:
         return f"{who} runs as root: the last USER is {users[-1].instruction.text}"
+    if below is not None:
+        return f"{who} runs as root: {shipped} has no USER, and neither has {below.path}, from which it is made"
     if image is None:
         base = container.stage.root.start.words[0].text
         return (
@@ -166,6 +181,12 @@ def _cure(
             "add USER to both by hand",
         )
     folders = folders_of(container, named, options)
+    made = builds.made_from(container.build)
+    if made is not None:
+        return Blocked(
+            f"{made.path} is made from this image, and would run its commands as that user too",
+            "add USER to both by hand",
+        )
     for state in container.states:
         blocked = instruction_breaks(container, state, folders, options)
         if blocked is not None:

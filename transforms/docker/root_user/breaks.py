@@ -211,6 +211,15 @@ def _belongs_to_root(mount: Mount, program: Program, options: Options) -> Blocke
 
 
 def folder_breaks(container: Container, folders: Folders, options: Options) -> Blocked | None:
+    for job in container.build.jobs:
+        # https://docs.github.com/en/actions/reference/workflows-and-actions/dockerfile-support#user
+        told = job.container.options if job.container is not None else ""
+        if not re.search(r"--user[ =]|(^|\s)-u[ =]?\w", told):
+            return Blocked(
+                f"job {job.id} of {job.workflow.source.path} runs its steps in it, where only root can write to what "
+                "GitHub mounts",
+                "give that job `options: --user root` beside its image, or an image of its own",
+            )
     for program in (*container.build.runners, *container.build.called):
         where = f"{program.path} gives {program.name!r}"
         if program.rights == "devices of the host":

@@ -6,13 +6,15 @@ Else all of it is given away at the end, which puts every file into the image a 
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 
 from fixer.docker.privileges import folders_made, is_within
 from fixer.languages.dockerfile import Flag, Instruction
-from fixer.languages.shell import Command
+from fixer.languages.shell import Command, Script
+from fixer.languages.tables import json_object, mapping
+from fixer.runtime.builds import ImageBuild
 from fixer.runtime.states import Container, State
-from transforms.docker.root_user.folders import Folders
+from transforms.docker.root_user.folders import SCRATCH, Folders
 
 # Lists of what to install are only read.
 MANIFESTS = re.compile(
@@ -27,6 +29,18 @@ _BUILDERS = {
 }  # fmt: skip
 """What installs and builds in the working folder alone; what it caches goes to the home of its user."""
 _INSTALLS = ("", "ci", "i", "install", "sync")
+_KEEPS_LISTS = {
+    "npm": (), "yarn": ("--frozen-lockfile", "--immutable"), "pnpm": ("--frozen-lockfile",),
+    "bun": ("--frozen-lockfile",), "uv": ("--frozen", "--locked"),
+}  # fmt: skip
+"""The options with which an installer leaves the lists alone that it installs from; `npm ci` does so without any."""
+_BUNDLERS = frozenset((
+    "astro", "echo", "esbuild", "eslint", "gatsby", "nest", "next", "ng", "nuxi", "nuxt", "parcel", "react-scripts",
+    "rollup", "svelte-kit", "true", "tsc", "tsup", "vite", "vue-cli-service", "vue-tsc", "webpack",
+))  # fmt: skip
+"""What writes into the folder of its package, unless a file that configures it names another."""
+_CONFIGURES = re.compile(r"(^|/)[\w.-]+\.config\.[cm]?[jt]s$")
+_WHEN_INSTALLED = ("preinstall", "install", "postinstall", "prepare")
 _MANAGE = ("collectstatic", "compilemessages")
 _ON_FILES = frozenset(("mkdir", "touch", "rm", "cp", "mv", "ln", "chmod", "sed", "dos2unix"))
 _SAYS = frozenset(("cd", "echo", "printf", "set", "true", "test", "[", "ls"))
@@ -45,7 +59,8 @@ def builds_as_user(container: Container, folders: Folders, made: Instruction | N
     entered = {state.folder for state in acting if state.instruction.op == "WORKDIR"}
     first: State | None = None
     for at in range(len(acting) - 1, -1, -1):
-        if not _is_unprivileged(acting[at], folders, entered, acting[:at]) or not _takes_caches_along(acting[at], home):
+        inside = _is_unprivileged(acting[at], folders, entered, acting[:at], container.build)
+        if not inside or not _takes_caches_along(acting[at], home):
             break
         first = acting[at]
     rest = [state for state in acting if first is not None and state.instruction.index >= first.instruction.index]
@@ -56,28 +71,44 @@ def builds_as_user(container: Container, folders: Folders, made: Instruction | N
     before = [state for state in acting if state.instruction.index < first.instruction.index]
     changed = any(state.instruction.op in ("USER", "VOLUME") for state in acting)
     filled = any(brings_sources(state, folders) for state in before)
+    if any(_may_write_lists(command) for state in rest for command in state.script.commands):
+        # What root has copied before, its user could not write.
+        filled = filled or any(_is_copied_into(state, folders) for state in before)
     written = any(_writes_into(state, folders) for state in before)
     return None if changed or filled or written else first.instruction
 
 
 def not_made_later(container: Container, folders: Folders, first: Instruction) -> Folders:
-    """The folders without those that the build makes itself from this instruction on."""
+    """The folders without those that the build makes itself from this instruction on, where it can: in the application
+    and below `/tmp`."""
     made: list[str] = []
     for state in container.states:
         if state.instruction.op == "RUN" and state.instruction.index >= first.index:
             made += folders_made(state.script, state.values, state.folder)
-    return Folders(folders.roots, tuple(path for path in folders.data if path not in made))
+    kept = (path for path in folders.data if path not in made or not is_within(path, (*folders.roots, *SCRATCH)))
+    return Folders(folders.roots, tuple(kept))
 
 
 def brings_sources(state: State, folders: Folders) -> bool:
     """Whether an instruction copies more into the application's folders than lists of what to install."""
-    instruction = state.instruction
-    if instruction.op not in ("COPY", "ADD") or not is_within(state.target or "/", folders.all):
+    return _is_copied_into(state, folders) and not all(
+        MANIFESTS.search(source) for source in state.instruction.args[:-1]
+    )
+
+
+def _is_copied_into(state: State, folders: Folders) -> bool:
+    return state.instruction.op in ("COPY", "ADD") and is_within(state.target or "/", folders.all)
+
+
+def _may_write_lists(command: Command) -> bool:
+    """Whether an installer brings the list of what is installed up to date, as `npm install` always does."""
+    verb = next((word.text for word in command.args if not word.text.startswith("-")), "")
+    if command.name not in _KEEPS_LISTS or verb not in _INSTALLS or verb == "ci":
         return False
-    return not all(MANIFESTS.search(source) for source in instruction.args[:-1])
+    return not command.has(*_KEEPS_LISTS[command.name])
 
 
-def _is_unprivileged(state: State, folders: Folders, entered: set[str], above: list[State]) -> bool:
+def _is_unprivileged(state: State, folders: Folders, entered: set[str], above: list[State], build: ImageBuild) -> bool:
     """Whether an instruction works for a user who owns the application's folders, and nothing else."""
     instruction = state.instruction
     if instruction.op in ("COPY", "ADD"):
@@ -88,7 +119,7 @@ def _is_unprivileged(state: State, folders: Folders, entered: set[str], above: l
         return False
     if not is_within(state.folder, folders.roots) or not entered:
         return False
-    return all(_runs_unprivileged(command, folders) for command in state.script.commands)
+    return all(_runs_unprivileged(command, folders, build) for command in state.script.commands)
 
 
 def caches_of_root(instruction: Instruction) -> Iterator[tuple[Flag, str]]:
@@ -128,7 +159,7 @@ def _only_installs_with(program: str, command: Command) -> bool:
     return command.name in _SAYS or (command.name == program and verb in _INSTALLS)
 
 
-def _runs_unprivileged(command: Command, folders: Folders) -> bool:
+def _runs_unprivileged(command: Command, folders: Folders, build: ImageBuild) -> bool:
     beside = [redirect.target for redirect in command.redirects if ">" in redirect.operator]
     if not all(_is_inside(path, folders) for path in beside):
         return False
@@ -136,12 +167,49 @@ def _runs_unprivileged(command: Command, folders: Folders) -> bool:
     if command.name == "yarn" and words[:1] == ["workspace"]:
         words = words[2:]
     if command.name in _BUILDERS:
-        return (words[0] if words else "") in _BUILDERS[command.name] and not command.has("-g", "--global")
+        verb = words[0] if words else ""
+        if verb not in _BUILDERS[command.name] or command.has("-g", "--global"):
+            return False
+        if verb in ("run", "build"):
+            return _stays_inside([words[-1]], build)
+        return command.name == "uv" or _stays_inside(_WHEN_INSTALLED, build, given=False)
+    if command.name == "mkdir" and not command.has("-p", "--parents"):
+        # Those elsewhere are there already, given to the user.
+        return all(_is_inside(path, Folders(folders.roots, ())) for path in words)
     if command.name in _ON_FILES:
         return all(_is_inside(path, folders) for path in words)
     if command.name in ("python", "python3"):
         return len(words) > 1 and words[0].endswith("manage.py") and words[1] in _MANAGE
     return command.name in _SAYS
+
+
+def _stays_inside(names: Iterable[str], build: ImageBuild, *, given: bool = True) -> bool:
+    """Whether what scripts of package.json run is known to write into the folder of their package alone. `given`: one
+    of them must be there."""
+    for path, text in build.texts.items():
+        if _CONFIGURES.search(path) and re.search(r"[\"'`/]\.\./|[\"']\.\.[\"']", text):
+            return False
+    packages = [mapping(json_object(text).get("scripts")) for path, text in build.texts.items() if _is_package(path)]
+    waiting, seen = list(names), set[str]()
+    while waiting:
+        name = waiting.pop()
+        codes = [str(scripts[name]) for scripts in packages if name in scripts]
+        if name in seen or (not codes and not given):
+            continue
+        seen.add(name)
+        for command in (each for code in codes for each in Script.parse(code).commands):
+            verb = next((word.text for word in command.args if not word.text.startswith("-")), "")
+            if command.name in _BUILDERS and verb in ("run", "build"):
+                waiting.append(command.args[-1].text)
+            elif command.name not in _BUNDLERS or ".." in command.source:
+                return False
+        if not codes:
+            return False
+    return True
+
+
+def _is_package(path: str) -> bool:
+    return path.rpartition("/")[2] == "package.json"
 
 
 def _is_inside(path: str, folders: Folders) -> bool:

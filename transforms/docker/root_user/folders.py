@@ -5,6 +5,7 @@ import re
 from collections.abc import Iterable, Iterator
 from typing import NamedTuple
 
+from fixer.django.places import named_places
 from fixer.django.project import DjangoProject
 from fixer.docker.compose import Mount
 from fixer.docker.privileges import folders_made, is_within
@@ -25,7 +26,7 @@ EMPTY = frozenset(("/media", "/mnt", "/srv"))
 # Folders below these hold programs, not data.
 PROGRAMS = ("/bin", "/boot", "/etc", "/lib", "/opt", "/root", "/sbin", "/usr", "/home")
 # Everyone may write to these, or they are not files at all.
-SCRATCH = ("/tmp", "/dev", "/proc", "/run", "/var/run", "/var/tmp", "/sys")
+SCRATCH = ("/tmp", "/dev", "/proc", "/var/tmp", "/sys")
 # Variables with the place of what a program writes.
 WRITTEN = re.compile(
     r"(^|_)(DATA|DB|DATABASE|SQLITE\w*|UPLOADS?|MEDIA|STORAGE|LOGS?|LOGFILE|CACHE|STATE|OUTPUT|EXPORTS?|BACKUPS?)(_|$)|^HF_HOME$"
@@ -80,20 +81,31 @@ def _is_data(mount: Mount) -> bool:
     return not mount.bind and not mount.read_only
 
 
-def named_by_settings(django: DjangoProject) -> Iterator[str]:
-    """Folders outside of the project that Django's settings give for what is written: a database file, logs, uploads,
-    collected static files, a cache."""
+def named_by_settings(django: DjangoProject, container: Container) -> Iterator[str]:
+    """Folders that Django's settings give for what is written, where they stand in the image: a database file, logs,
+    uploads, collected static files, a cache."""
     for project in django.projects:
-        for module in project.modules.values():
-            if module.role in ("test", "development"):
-                continue
-            for name, value in named_values(module.document.tree):
-                if not WRITTEN_BY_DJANGO.search(name):
-                    continue
-                path = value.rstrip("/")
-                if value.startswith("/") and re.fullmatch(r"(/[\w.@+-]+){2,}|/\w+", path):
-                    is_file = "." in posixpath.basename(path) or FILES_OF_DJANGO.search(name)
-                    yield posixpath.dirname(path) if is_file else path
+        shipped = {path: each for path, each in project.modules.items() if each.role not in ("test", "development")}
+        named = [pair for each in shipped.values() for pair in named_values(each.document.tree)]
+        for name, said in (*named, *named_places(shipped, lambda path: _place_of(path, container))):
+            path = said.rstrip("/")
+            if said.startswith("/") and WRITTEN_BY_DJANGO.search(name) and re.fullmatch(r"(/[\w.@+-]+){2,}|/\w+", path):
+                is_file = "." in posixpath.basename(path) or FILES_OF_DJANGO.search(name)
+                yield posixpath.dirname(path) if is_file else path
+
+
+def _place_of(path: str, container: Container) -> str:
+    """Where a file of the repository stands in the image; empty where nothing copies it from the context."""
+    context = container.build.context
+    if context is None or not is_within(path, (context,) if context else (path,)):
+        return ""
+    inside = posixpath.relpath(path, context or ".")
+    for state in reversed([*container.acting("COPY", "ADD")]):
+        for source in local_sources(state.instruction) if state.target else ():
+            if source == "." or is_within(inside, (source,)):
+                below = posixpath.relpath(inside, source) if inside != source else posixpath.basename(inside)
+                return posixpath.join(state.target, below)
+    return ""
 
 
 def _named_by_variables(container: Container) -> Iterator[str]:

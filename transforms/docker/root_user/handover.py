@@ -130,7 +130,7 @@ def _handed_over(
     home = f"/home/{user.name}" if made is None and user.id and user.home else ""
     early = builds_as_user(container, folders, made, home) if late and user.home else None
     if early is not None:
-        copies = _copies(container, folders, lists=True)
+        copies = _copies(container, folders, since=early)
         kept = not_made_later(container, folders, early)
         given = _give(user, container, kept, early, recursive=False, copied={state.target for state in copies})
         parts.append(dockerfile.insert_before(early, *_run([*steps, *given]), New("USER", user.id or user.name)))
@@ -337,16 +337,16 @@ def _chowned(states: Iterable[State]) -> Iterator[tuple[str, str]]:
                 yield from ((name, posixpath.normpath(posixpath.join(state.folder, path))) for path in paths)
 
 
-def _copies(container: Container, folders: Folders, *, lists: bool = False) -> list[State]:
-    """What is copied into the application's folders, but for lists of what to install; with `lists` also those that
-    make a folder, into which somebody who is not root installs."""
+def _copies(container: Container, folders: Folders, *, since: Instruction | None = None) -> list[State]:
+    """What is copied into the application's folders, but for lists of what to install; from an instruction on also
+    these, since somebody who is not root installs there, and may bring them up to date."""
     return [
         state
         for state in container.acting("COPY", "ADD")
         if not state.instruction.flag("chown")
         and is_within(state.target, folders.all)
         and (
-            (lists and state.target not in folders.roots)
+            (since is not None and state.instruction.index >= since.index)
             or not all(MANIFESTS.search(source) for source in state.instruction.args[:-1])
         )
     ]
@@ -385,6 +385,8 @@ def _only_installs(state: State, folders: Folders, *, before: bool) -> bool:
         paths = [word.text for word in command.args if "/" in word.text and not word.text.startswith(("-", "http"))]
         if before and (command.name == "mkdir" or not is_within(state.folder, folders.roots)):
             continue
+        if command.name == "mkdir" and command.has("-p", "--parents") and paths and {*paths} <= {*folders.data}:
+            continue  # they are there already, given to the user
         if paths and all(path.startswith("/") and not is_within(path, folders.all) for path in paths):
             continue
         return False

@@ -9,7 +9,7 @@ from fixer.docker.privileges import User, is_within
 from fixer.documents import DEVELOPMENT
 from fixer.model import Blocked, Parts, listed
 from fixer.runtime.builds import JOBS, ImageBuild, ImageBuilds
-from fixer.runtime.programs import Kind, Program, Started, django_verb
+from fixer.runtime.programs import Kind, Program, django_verb
 from fixer.runtime.states import Container
 from transforms.docker.root_user.breaks import FOR_EVERYBODY
 from transforms.docker.root_user.building import brings_sources
@@ -18,12 +18,6 @@ from transforms.docker.root_user.options import Options, also_mounted
 
 _RUNTIMES = ("python", "node", "ruby", "deno", "bun")
 """Programs that run code of the project's own."""
-
-# They build a front end, serve it while it is developed, or bring what was built to others.
-_ONLY_BUILDS = re.compile(
-    r"(vite( build| dev| serve)?|vue-cli-service|react-scripts|ng|webpack(-dev-server)?|parcel|(next|nuxt|nuxi|astro)"
-    r" (dev|build|generate)|gatsby (build|develop)|cp|mv|rsync|echo|set)(?=\s|$)(?! preview)"
-)
 
 
 def on_sources(container: Container, folders: Folders) -> list[Program]:
@@ -44,6 +38,8 @@ def _is_source(mount: Mount, program: Program, container: Container, folders: Fo
     if inside is None or inside in container.build.files:
         return False
     target = mount.target.rstrip("/")
+    if inside == ".":  # all of it is no data, wherever it goes
+        return True
     return is_within(target, folders.roots) or (target != "" and is_within(program.folder, (target,)))
 
 
@@ -53,28 +49,8 @@ def kept_working(
     """What keeps programs with folders of the host working. Where the sources are mounted, files keep their owner on
     the host, so that development goes on as it was; data of the host is for its owner to give away."""
     developing = on_sources(container, folders)
-    alone = bool(developing) and len(developing) == len(container.build.runners)
-    if alone and (started := _starts_for_development(container)):
-        return Blocked(
-            f"it is for development: it starts `{started}`, and {developing[0].path} mounts the sources of the host "
-            "over its own",
-            "leave it; what is deployed gets an image of its own",
-        )
-    if alone and not _has_sources(container, folders):
-        return Blocked(
-            f"the image has no sources of its own: {developing[0].path} mounts those of the host, whose files another "
-            "user could not write",
-            "leave it as the image of development; one that is deployed gets its sources by COPY",
-        )
-    commands = container.commands
-    only_develops = bool(commands) and all(map(_is_of_developers, commands))
-    starts_nothing = container.stage.last("CMD", "ENTRYPOINT") is None
-    if alone and (only_develops or starts_nothing) and not _unseen(container.build, builds):
-        return Blocked(
-            f"nothing but {developing[0].path} starts it, which mounts the sources of the host: it would go on as root "
-            "there",
-            "leave it as an image of development; one that is deployed gets a user",
-        )
+    if (nothing := _changes_nothing(container, builds, folders, developing)) is not None:
+        return nothing
     for program in (*container.build.runners, *container.build.called):
         for mount in program.mounts:
             if mount.read_only or mount.target in options.mounted or program.user or program in developing:
@@ -122,9 +98,39 @@ def kept_working(
     return parts
 
 
-def _is_of_developers(started: Started) -> bool:
-    """Whether a command only builds, or serves while somebody develops; `manage.py` serves with `runserver` alone."""
-    return _ONLY_BUILDS.match(started.command.source) is not None or bool(django_verb(started.argv))
+def _changes_nothing(
+    container: Container, builds: ImageBuilds, folders: Folders, developing: list[Program]
+) -> Blocked | None:
+    """Whether all that runs the image goes on as it is, since the sources of the host are mounted into it, or since it
+    is told its user: another user in the image is then for nobody."""
+    build = container.build
+    as_before = [*developing, *(each for each in build.runners if each.user)]
+    if not as_before or len(as_before) < len(build.runners):
+        return None
+    first = as_before[0]
+    if developing and (started := _starts_for_development(container)):
+        return Blocked(
+            f"it is for development: it starts `{started}`, and {first.path} mounts the sources of the host "
+            "over its own",
+            "leave it; what is deployed gets an image of its own",
+        )
+    if developing and not _has_sources(container, folders):
+        return Blocked(
+            f"the image has no sources of its own: {first.path} mounts those of the host, whose files another user "
+            "could not write",
+            "leave it as the image of development; one that is deployed gets its sources by COPY",
+        )
+    if _unseen(build, builds):
+        return None
+    if developing:
+        return Blocked(
+            f"nothing but {first.path} starts it, which mounts the sources of the host: it would go on as root there",
+            "leave it as an image of development; one that is deployed gets a user",
+        )
+    return Blocked(
+        f"{first.path} starts {first.name!r} as {first.user}, and nothing else starts the image: it would go on so",
+        f"take that out of {first.path} first, if nothing needs it",
+    )
 
 
 def _also_written_by(mount: Mount, program: Program, builds: ImageBuilds) -> str:
@@ -167,7 +173,9 @@ def _starts_for_development(container: Container) -> str:
     said = start.text if start is not None else ""
     if re.search(r"\brunserver\b", said) or DEVELOPMENT.search(said):
         return said
-    own = (each for program in container.build.programs if program.origin == "dockerfile" for each in program.commands)
+    own = [each for program in container.build.programs if program.origin == "dockerfile" for each in program.commands]
+    if any(each.kind is Kind.SERVER and not django_verb(each.argv) for each in own):
+        return ""  # which of them, a variable says
     return next((each.source for each in own if django_verb(each.argv) == "runserver"), "")
 
 

@@ -10,39 +10,35 @@ libraries of what was compiled (`libpq5` for `libpq-dev`), copies the environmen
 name it, and goes on as before.
 
 A front end in Next.js whose image builds it and serves it keeps all modules of development: 359 MB of them, where the
-traced server has 61. That is reported with what belongs into the second stage.
+traced server has 61. Next.js is told to trace (`output: "standalone"`), and the second stage gets the traced server,
+the files of `.next/static`, without which a page comes without its scripts, and `public`. `HOSTNAME` is set since that
+server listens on it, and Docker sets it to the container's name.
 
 ## When it is left alone
 Images for development and tests; images without a compiler, where a second stage would make them larger by what a
 virtual environment holds; a `RUN` that takes its compilers away again; `python:3.12` without `-slim`, which brings them
 itself; images that compile when they start. Reported, not fixed: packages of which it is not known what programs need
 at run time, editable and user installs, other installers than pip, `poetry install --no-root` and `uv sync`, GeoDjango
-on Alpine, and what else happens before the install.
+on Alpine, and what else happens before the install. Of Next.js what its tracing may miss is reported, too: a server of
+one's own, files that the code opens by path, Prisma, workspaces, other folders of output, a configuration that is not
+plainly one object, and whatever else runs before the build, after it, or in the container.
 """
 
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
+from functools import partial
 
 from fixer.django.project import DjangoProject
 from fixer.docker.images import base_image
-from fixer.docker.packages import (
-    compiles,
-    installed,
-    is_for_compiling,
-    name_of,
-    needed_at_run_time,
-    release_of,
-    removes,
-)
+from fixer.docker.packages import compiles, installed, is_for_compiling, name_of, removes
 from fixer.documents import DEVELOPMENT
 from fixer.languages.dockerfile import Dockerfile, Instruction, New, Stage
-from fixer.languages.shell import Command, Script, Shell, Structure, word
+from fixer.languages.shell import Command
 from fixer.model import Blocked, Finding, Fix, Level, Parts, Profile, Rule, Tier, joined, listed
-from fixer.project.frontend import FrontEnds
+from fixer.project.nextjs import NextApplications
 from fixer.runtime.builds import ImageBuild, ImageBuilds
-from fixer.scripts import Quoted, ScriptText
 from transforms.docker.single_stage_build.installers import (
     VENV,
     brings_only,
@@ -51,7 +47,8 @@ from transforms.docker.single_stage_build.installers import (
     is_of_installer,
     unknown_place,
 )
-from transforms.docker.single_stage_build.pages import commands_of, pages_of, with_what_built_them
+from transforms.docker.single_stage_build.pages import pages_of, with_what_built_them
+from transforms.docker.single_stage_build.second import builder_name, commands_of, repeated
 
 _REQUIREMENTS = re.compile(r"requirements|constraints|\.(?:txt|in|toml|cfg|lock)$|^setup\.py$|Pipfile", re.IGNORECASE)
 _INSTALLS_ELSEWHERE = {
@@ -59,17 +56,12 @@ _INSTALLS_ELSEWHERE = {
     ("--user",): "a user's install belongs to one home",
     ("--target", "-t", "--prefix", "--root"): "it installs into a folder of its own",
 }
-_TIDIES = frozenset(("rm", "echo", "apt-get", "apt", "apk", "set", "true"))
-_INSTALLS_PACKAGES = re.compile(r"\b(?:apt-get|apt) (?:-\S+ )*install\b|\bapk (?:-\S+ )*add\b")
-_UPDATES = re.compile(r"(?:apt-get|apt|apk) (?:-\S+ )*(?:update|upgrade)")
-_MAKES_USERS = frozenset(("useradd", "adduser", "groupadd", "addgroup", "mkdir", "chown", "chmod", "ln"))
 _COMPILES = frozenset(("gcc", "g++", "cc", "make", "cmake", "cargo", "rustc"))
-_JOINED_OTHERWISE = (Structure.PIPELINE, Structure.BRANCH, Structure.LOOP, Structure.SUBSTITUTION, Structure.BACKGROUND)
 _OF_THE_SYSTEM = re.compile(r"/usr/local/(?:bin/(?:python|pip|gunicorn|uvicorn|daphne|celery|django)|lib/python)")
 
 
 def check(
-    dockerfile: Dockerfile, builds: ImageBuilds, frontends: FrontEnds | None, django: DjangoProject | None
+    dockerfile: Dockerfile, builds: ImageBuilds, pages: NextApplications | None, django: DjangoProject | None
 ) -> Iterator[Finding]:
     for build in builds.of(dockerfile.source.path):
         stage = build.image.stage
@@ -77,7 +69,7 @@ def check(
             continue
         if DEVELOPMENT.search(build.path) or DEVELOPMENT.search(stage.name) or not _is_served(build):
             continue
-        yield from with_what_built_them(stage, build, frontends)
+        yield from with_what_built_them(dockerfile, stage, build, pages)
         pips = [each for each in stage.instructions if any(map(installs_python, commands_of(each)))]
         kept = list(_kept(stage))
         if not kept or not pips or _brings_compilers(stage) or _compiles_at_run_time(build):
@@ -146,28 +138,15 @@ def _cure(dockerfile: Dockerfile, stage: Stage, pips: list[Instruction], build: 
     last = pips[-1]
     until = [each for each in stage.instructions if each.index <= last.index]
     after = [each for each in stage.instructions if each.index > last.index]
-    why = _unmovable(dockerfile, stage, pips, until, after, build)
+    why = _unmovable(dockerfile, pips, until, after, build)
     if why is not None:
         return why
-    again: list[New] = []
-    compiled: list[str] = []
-    for instruction in until:
-        new = _in_second(dockerfile, instruction, pips, compiled)
-        if isinstance(new, Blocked):
-            return new
-        again += new
-    image = stage.image
-    base = base_image(image) if image is not None else None
-    assert base is not None  # _kept has asked
-    runtime, unknown = needed_at_run_time(dict.fromkeys(compiled), base.family, release_of(image.tag if image else ""))
-    if unknown:
-        return Blocked(
-            f"what programs need at run time that were compiled with {listed(unknown)} is not known",
-            "install the shared libraries of it in a second stage, and copy a virtual environment there",
-        )
-    again = _with_libraries(_without_idle(again), runtime, base.family)
+    found = repeated(dockerfile, stage, until, builds=_only_installs, is_source=partial(_is_list, pips))
+    if isinstance(found, Blocked):
+        return found
+    again, compiled = found
     words = [word.text for word in stage.start.words]
-    name = "builder" if "builder" not in {each.name for each in dockerfile.stages} else "python-builder"
+    name = builder_name(dockerfile, "python-builder")
     flags = tuple(flag.text for flag in stage.start.flags)
     second = [
         New("FROM", " ".join(words), flags),
@@ -191,7 +170,6 @@ def _cure(dockerfile: Dockerfile, stage: Stage, pips: list[Instruction], build: 
 
 def _unmovable(
     dockerfile: Dockerfile,
-    stage: Stage,
     pips: list[Instruction],
     until: Sequence[Instruction],
     after: Sequence[Instruction],
@@ -239,133 +217,25 @@ def _unmovable(
     return None
 
 
-def _in_second(
-    dockerfile: Dockerfile, instruction: Instruction, pips: list[Instruction], compiled: list[str]
-) -> list[New] | Blocked:
-    """What an instruction before the install becomes in the second stage."""
-    flags = tuple(flag.text for flag in instruction.flags)
-    if instruction.op in ("COPY", "ADD"):
-        sources = instruction.args[:-1]
-        only_for_pip = all(_REQUIREMENTS.search(source.rpartition("/")[2] or source) for source in sources)
-        if instruction.flag("from") is not None:
-            return [] if brings_only(instruction, pips) else [_same(instruction, flags)]
-        return [] if only_for_pip else [_same(instruction, flags)]
-    if instruction.op != "RUN":
-        return [_same(instruction, flags)]
-    commands = commands_of(instruction)
-    line = dockerfile.line(instruction)
-    others = [command for command in commands if not installs_python(command) and not is_of_installer(command)]
-    if commands and not others:
-        return []
-    packages = [command for command in others if installed(command)]
-    if not packages and instruction in pips and all(command.name in _TIDIES for command in others):
-        return []
-    if not packages and commands and all(command.name in _MAKES_USERS | _TIDIES for command in commands):
-        return [_same(instruction, flags)]
-    tidy = all(command in packages or command.name in _TIDIES for command in others)
-    if not packages or not tidy or instruction.heredocs or not _is_one_list(instruction):
-        return Blocked(
-            f"line {line}: whether the image needs what is done there, or only the install, is not known",
-            "write the stages by hand",
-        )
-    names = [name_of(word) for command in packages for word in installed(command)]
-    family = "alpine" if packages[0].name == "apk" else "debian"
-    gone = {name for name in names if is_for_compiling(name, "alpine" if family == "alpine" else "debian")}
-    compiled += [name for name in names if name in gone]
-    kept = [text for command in others if (text := _without(command, gone))]
-    if not any(name not in gone for name in names):
-        return []
-    return [New("RUN", ScriptText.joined("\n&& ", kept), flags)]
+def _only_installs(command: Command) -> bool:
+    return installs_python(command) or is_of_installer(command)
 
 
-def _same(instruction: Instruction, flags: tuple[str, ...]) -> New:
-    body = instruction.body
-    if (
-        instruction.op in ("ENV", "LABEL")
-        and len(instruction.words) > 1
-        and all("=" in w.text for w in instruction.words)
-    ):
-        lines = [word.text for word in instruction.words]
-        joint = "\n" if "  " in instruction.text else " "  # continued lines keep a line for each
-        return New(instruction.op, joint.join(lines), flags)
-    text = re.sub(r"\s{2,}(?=&&|\|\|)", "\n", instruction.text) if instruction.op == "RUN" else instruction.text
-    return New(instruction.op, list(body) if isinstance(body, list) else ScriptText.written(text), flags)
+def _is_list(pips: Sequence[Instruction], instruction: Instruction) -> bool:
+    """Whether a COPY only brings lists of requirements, or the installer."""
+    if instruction.flag("from") is not None:
+        return brings_only(instruction, pips)
+    return all(_REQUIREMENTS.search(source.rpartition("/")[2] or source) for source in instruction.args[:-1])
 
 
-def _is_one_list(instruction: Instruction) -> bool:
-    """Whether it is commands joined by `&&`, so that each can go or stay."""
-    script = Script.parse(instruction.script, Shell(posix=True))
-    joined_by = script.code
-    for command in reversed(script.commands):
-        joined_by = joined_by[: command.start] + joined_by[command.end :]
-    alone = not any(command.within(*_JOINED_OTHERWISE) for command in script.commands)
-    return alone and not joined_by.replace("&&", "").replace("\\", "").strip()
-
-
-def _without(command: Command, gone: set[str]) -> ScriptText:
-    """A command without these packages; empty where it would install nothing."""
-    packages = installed(command)
-    if not packages:
-        return command.script.part(command.start, command.end).strip()
-    if all(name_of(word) in gone for word in packages):
-        return ScriptText.of("")
-    start, text = command.words[0].start, command.source
-    found = list(packages)
-    virtual = command.value("--virtual", "-t") if command.name == "apk" else None
-    cut = [(word.start, word.end) for word in found if name_of(word) in gone]
-    if virtual is not None:
-        option = max((word for word in command.args if word.end < virtual.start), key=lambda word: word.start)
-        cut.append((option.start, virtual.end))
-    for left, right in sorted(cut, reverse=True):
-        text = text[: left - start].rstrip() + text[right - start :]
-    return ScriptText.written(" ".join(text.split()))
-
-
-def _without_idle(again: list[New]) -> list[New]:
-    """Without an `apt-get update` behind which nothing is installed."""
-    installs = any(new.op == "RUN" and re.search(r"\binstall\b|\badd\b", str(new.body)) for new in again)
-    return [new for new in again if installs or new.op != "RUN" or not _UPDATES.match(str(new.body))]
-
-
-_LIBRARIES = {
-    "alpine": ScriptText.of("apk add --no-cache @packages@"),
-    "debian": ScriptText.of(
-        "apt-get update\n&& apt-get install -y --no-install-recommends @packages@\n&& rm -rf /var/lib/apt/lists/*"
-    ),
-}
-
-
-def _packages(names: Iterable[str]) -> ScriptText:
-    return ScriptText.joined(" ", [made for name in names if isinstance(made := word(name), Quoted)])
-
-
-def _with_libraries(again: list[New], runtime: list[str], family: str) -> list[New]:
-    """The shared libraries beside the packages that are installed anyway, or in an instruction of their own."""
-    if not runtime:
-        return again
-    libraries = _packages(runtime)
-    for at, new in enumerate(again):
-        if new.op == "RUN" and isinstance(new.body, ScriptText) and _INSTALLS_PACKAGES.search(new.body):
-            lines = new.body.splitlines()
-            number = next(number for number, line in enumerate(lines) if _INSTALLS_PACKAGES.search(line))
-            there = set(lines[number].split())
-            more = _packages(name for name in runtime if name not in there)
-            lines[number] = ScriptText.joined(" ", (lines[number], more)).rstrip()
-            return [*again[:at], New("RUN", ScriptText.joined("\n", lines), new.flags), *again[at + 1 :]]
-    made = New("RUN", _LIBRARIES["alpine" if family == "alpine" else "debian"].filled(packages=libraries))
-    # Behind what configures the build, as people write it.
-    at = next((at for at, new in enumerate(again) if new.op not in ("ARG", "ENV", "LABEL")), len(again))
-    return [*again[:at], made, *again[at:]]
-
-
-def _ships_packages(dockerfile: Dockerfile, builds: ImageBuilds, frontends: FrontEnds | None) -> bool:
+def _ships_packages(dockerfile: Dockerfile, builds: ImageBuilds, pages: NextApplications | None) -> bool:
     """Whether an image that is shipped installs Python packages, or serves pages of Next.js."""
     for build in builds.of(dockerfile.source.path):
         if DEVELOPMENT.search(build.path) or not _is_served(build):
             continue
         if any(installs_python(c) for stage in dockerfile.stages for i in stage.instructions for c in commands_of(i)):
             return True
-        if pages_of(build, frontends) is not None:
+        if pages_of(build, pages) is not None:
             return True
     return False
 

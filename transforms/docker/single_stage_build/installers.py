@@ -11,7 +11,7 @@ from fixer.languages.tables import mapping, toml_table
 from fixer.model import Blocked
 from fixer.runtime.builds import ImageBuild
 from fixer.scripts import ScriptText
-from transforms.docker.single_stage_build.pages import commands_of
+from transforms.docker.single_stage_build.second import commands_of
 
 VENV = ScriptText.of("/opt/venv")
 _PIP = re.compile(r"(?:.*/)?pip[\d.]*")

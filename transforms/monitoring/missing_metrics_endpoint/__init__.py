@@ -24,7 +24,8 @@ Where django-prometheus or a client of the project's own is wired, OpenTelemetry
 libraries, templates, and projects of which nothing tells by which server they run. Sentry alone is no metrics. A route
 is left alone under a condition, within a decorator, where a proxy's configuration speaks of metrics, or a middleware
 refuses somebody. Nothing
-is done by halves: a lock file, or a MIDDLEWARE that is made at run time, blocks all of it and says what to do first.
+is done by halves: a lock file, a MIDDLEWARE that is made at run time or counts already, and two that both run in
+production block all of it and say what to do first.
 """
 
 from __future__ import annotations
@@ -68,6 +69,7 @@ BUCKETS = ("0.01", "0.025", "0.05", "0.1", "0.2", "0.35", "0.5", "0.75", "1", "2
 SETTING = "PROMETHEUS_LATENCY_BUCKETS"
 WHY_BUCKETS = "# Bounds at the targets: 200 ms, 500 ms, 1 s."
 _PATH = "/metrics"
+_COUNTS = re.compile(r"metric|prometheus|statsd", re.IGNORECASE)
 _URL_PATH = re.compile(r"/[\w./-]*", re.ASCII)
 _VARIABLE = re.compile(r"[A-Za-z_]\w*", re.ASCII)
 _RELEASE = re.compile(r"\d+(?:\.\w+)*", re.ASCII)
@@ -222,6 +224,19 @@ def _cure(
     if not name:
         return Blocked(f"{path} cannot be imported by name", "start the project where its settings are a package")
     middleware = SettingList.of(project, project.production_path, "MIDDLEWARE")
+    counting = next((each for each in middleware.names if _COUNTS.search(each) and each not in (BEFORE, AFTER)), "")
+    if counting:
+        return Blocked(
+            f"{counting} in MIDDLEWARE counts already, and how that is published is not known",
+            "publish that for Prometheus, or take it out first",
+        )
+    for other in project.deployed_paths:
+        first = [each.node for each in SettingList.of(project, other, "MIDDLEWARE").places[:1]]
+        if first != [each.node for each in middleware.places[:1]]:
+            return Blocked(
+                f"{project.production_path} and {other} both run in production, each with a MIDDLEWARE of its own",
+                "let one take it over from the other",
+            )
     applications = SettingList.of(project, project.production_path, "INSTALLED_APPS")
     added = [f"{name}.MetricsMiddleware", *(each for each in (BEFORE, AFTER) if not middleware.has(each))]
     shared = sharing([each for each in servers if each.workers != 1], configs, styles)

@@ -14,12 +14,14 @@ It is a practice, not a defect, unless what the repository starts can open more 
 ## When it is left alone
 Projects with a pooler, RDS Proxy or Django's own pool; other databases; what serves nothing. Reported, not fixed: code
 and packages that need a session for themselves (a search path for each tenant, LISTEN, advisory locks, SET), startup
-options, which a pooler does not keep; and production that is not run by a compose file of the repository, such as ECS,
-where the pooler is another container of a task definition. `compose = true` adds it to the compose file all the same.
+options, which a pooler does not keep; compose files for development, by their command, their settings or DEBUG; and
+production that is not run by a compose file of the repository, such as ECS, where the pooler is another container of a
+task definition. `compose = true` adds it to the compose file all the same.
 """
 
 from __future__ import annotations
 
+import ast
 import posixpath
 import re
 from collections.abc import Iterator
@@ -29,22 +31,39 @@ from fixer.deploy.deployments import DeployJob, Deployments
 from fixer.django.databases import DatabaseServers
 from fixer.django.project import DjangoProject
 from fixer.django.sessions import Sessions
-from fixer.django.settings import Database, own_dict
+from fixer.django.settings import Database, own_dict, resolve
 from fixer.docker.compose import Compose, Service
 from fixer.docker.pinned import pinned
+from fixer.github.expressions import places
 from fixer.languages.python import item
-from fixer.languages.shell import word
+from fixer.languages.shell import Script, Shell, word
 from fixer.languages.yaml import Flow
-from fixer.model import Blocked, Finding, Fix, Level, NewFile, Parts, Profile, Rule, RuleOptions, Tier, joined, option
+from fixer.model import (
+    Blocked,
+    Finding,
+    Fix,
+    Level,
+    NewFile,
+    Parts,
+    Profile,
+    Rule,
+    RuleOptions,
+    Tier,
+    joined,
+    listed,
+    option,
+)
 from fixer.recovery.schedules import production
 from fixer.runtime.picture import Runtime
-from fixer.runtime.programs import Kind, Program, Server
+from fixer.runtime.programs import SETTINGS_VARIABLE, Kind, Program, Server
 from fixer.scripts import Quoted, ScriptText, template
 
 POOLER = "pgbouncer"
 _COMPOSE = "rules.missing-pgbouncer.compose = true"
 _RESERVED = 3  # connections that PostgreSQL keeps for superusers
 _RUNS_COMPOSE = re.compile(r"docker[ -]compose|docker stack")
+_DEBUG = ("DEBUG", "DJANGO_DEBUG")
+_TRUE = ("1", "true", "yes", "on")
 _DEVELOPMENT_SERVER = re.compile(r"\brunserver|--(py-)?auto-?reload|--reload\b")
 
 
@@ -62,7 +81,8 @@ def check(
     deployments: Deployments | None,
     options: Options,
 ) -> Iterator[Finding]:
-    elsewhere = _production_elsewhere(deployments)
+    deploying = production(deployments) if deployments is not None else None
+    elsewhere = deploying if deploying is not None and not _is_by_compose(deploying) else None
     for project, database in _of_production(django):
         serving = [each for each in runtime.deployed if each.is_django and _serves(each)]
         if not serving:
@@ -73,7 +93,7 @@ def check(
             message = "each process and thread of the application has a connection of its own to PostgreSQL"
             if most > limit:
                 message = f"up to {most} connections are opened, and PostgreSQL takes {limit}"
-            cure = _cure(database, runtime, sessions, elsewhere, options)
+            cure = _cure(database, project, runtime, sessions, deploying, options)
             level = Level.WARNING if most > limit else None
         elif started and elsewhere is not None:
             message = f"{started} starts a pooler, and job {elsewhere.id} deploys without that file"
@@ -96,10 +116,32 @@ def _of_production(django: DjangoProject) -> Iterator[tuple[DjangoProject, Datab
                 )
 
 
-def _production_elsewhere(deployments: Deployments | None) -> DeployJob | None:
-    """The job that deploys to production otherwise than by a compose file."""
-    job = production(deployments) if deployments is not None else None
-    return job if job is not None and not _RUNS_COMPOSE.search(job.workflow.source.text) else None
+def _is_by_compose(job: DeployJob) -> bool:
+    """Whether a job that deploys does so by a compose file."""
+    return _RUNS_COMPOSE.search(job.workflow.source.text) is not None
+
+
+def _files_of(job: DeployJob) -> frozenset[str]:
+    """The names of the compose files by which a job starts containers, here or on a server; empty where it names none,
+    or one that nothing tells."""
+    found: set[str] = set()
+    waiting: list[Any] = [job.job.data]
+    while waiting:
+        data = waiting.pop()
+        if isinstance(data, dict | list):
+            waiting += data.values() if isinstance(data, dict) else data
+        elif isinstance(data, str) and "compose" in data:
+            script = Script.parse(data, Shell(), places(data))
+            waiting += [command.here_document for command in script.commands]
+            for command in script.commands:
+                words = [each.text for each in command.words]
+                named = [words[at + 1] for at, each in enumerate(words[:-1]) if each in ("-f", "--file")]
+                if not _RUNS_COMPOSE.search(" ".join(words[:3])) or "up" not in words:
+                    continue
+                if not named or any("$" in each for each in named):
+                    return frozenset()
+                found.update(map(posixpath.basename, named))
+    return frozenset(found)
 
 
 def _is_pooled_by_nobody(project: DjangoProject, database: Database, servers: DatabaseServers) -> bool:
@@ -142,8 +184,14 @@ def _number(word: Any) -> int:
 
 
 def _cure(
-    database: Database, runtime: Runtime, sessions: Sessions, elsewhere: DeployJob | None, options: Options
+    database: Database,
+    project: DjangoProject,
+    runtime: Runtime,
+    sessions: Sessions,
+    deploying: DeployJob | None,
+    options: Options,
 ) -> Fix | Blocked:
+    elsewhere = deploying if deploying is not None and not _is_by_compose(deploying) else None
     if sessions.needed_by:
         return Blocked(
             f"{sessions.needed_by}: behind a pooler by transaction another client has the connection next",
@@ -158,13 +206,23 @@ def _cure(
     if elsewhere is not None and not options.compose:
         return _beside_production(elsewhere, "; or add it to the compose file", _COMPOSE)
     found = _neighbours(runtime)
+    if found is not None and deploying is not None and not options.compose:
+        used = _files_of(deploying)
+        if used and posixpath.basename(found[0].source.path) not in used:
+            return Blocked(
+                f"job {deploying.id} deploys by {listed(sorted(used))}, where no PostgreSQL is beside the application",
+                "run pgbouncer beside the application there, or RDS Proxy; or add it to the other compose file",
+                _COMPOSE,
+            )
     if found is None:
+        path = next((each.place.path for each in runtime.servers if each.engine == "postgresql" and each.name), "")
+        reason = f"which service reaches the PostgreSQL of {path} cannot be told from its variables" if path else (
+            "no compose file starts PostgreSQL beside the application"
+        )  # fmt: skip
+        return Blocked(reason, "run pgbouncer where the application runs")
+    if (development := _for_development(found[0], project, runtime)) and not options.compose:
         return Blocked(
-            "no compose file starts PostgreSQL beside the application", "run pgbouncer where the application runs"
-        )
-    if (started := _starts_for_development(found[0], runtime)) and not options.compose:
-        return Blocked(
-            f"{found[0].source.path} is for development, since it starts `{started}`, and how production starts its "
+            f"{found[0].source.path} is for development, since it {development}, and how production starts its "
             "containers is not in the repository",
             "run pgbouncer where production runs; or add it to the compose file",
             _COMPOSE,
@@ -181,14 +239,24 @@ def _beside_production(job: DeployJob, otherwise: str = "", config: str = "") ->
     )
 
 
-def _starts_for_development(compose: Compose, runtime: Runtime) -> str:
-    """The command by which a compose file starts Django's own server, or one that loads changed sources, if any."""
+def _for_development(compose: Compose, project: DjangoProject, runtime: Runtime) -> str:
+    """What shows that a compose file is for development, if anything: Django's own server, or one that loads changed
+    sources; settings for development; DEBUG."""
     for program in runtime.deployed:
-        if program.is_django and program.written is not None and program.written[0] is compose:
-            for started in program.running(Kind.SERVER):
-                found = _DEVELOPMENT_SERVER.search(started.source)
-                if found is not None:
-                    return started.source if "\n" not in started.source else f"{started.argv[0]} {found[0]}"
+        if not program.is_django or program.written is None or program.written[0] is not compose:
+            continue
+        for started in program.running(Kind.SERVER):
+            found = _DEVELOPMENT_SERVER.search(started.source)
+            if found is not None:
+                whole = started.source if "\n" not in started.source else f"{started.argv[0]} {found[0]}"
+                return f"starts `{whole}`"
+        told = program.environment.text(SETTINGS_VARIABLE) or ""
+        settings = project.modules.get(project.module_path(told)) if told else None
+        if settings is not None and settings.role in ("development", "test"):
+            return f"runs {told}"
+        name = next((each for each in _DEBUG if (program.environment.text(each) or "").lower() in _TRUE), "")
+        if name:
+            return f"sets {name}"
     return ""
 
 
@@ -316,6 +384,9 @@ def _through_the_pooler(
         return compose.splice_scalar(node, [(found.start(1), found.end(1), POOLER)])
     if name is None:
         return Blocked("the settings read the host of the database from no variable", "let them read DB_HOST")
+    value = item(own_dict(database.module, database.node), "HOST")
+    if value is not None and isinstance(resolve(database.module, value), ast.IfExp):
+        return Blocked("the settings choose the host of the database by a condition", "let them read DB_HOST alone")
     told = program.environment.of(name.name)
     if any(value.open or value.text is None for value in told):
         return Blocked(f"who starts {service.name} may choose {name.name}", f"set it to {POOLER} there")

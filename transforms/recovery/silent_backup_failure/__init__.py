@@ -24,7 +24,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 
-from fixer.languages.shell import Choice, Command, Silence, Silencer, Structure, in_quotes
+from fixer.languages.shell import Choice, Command, Silence, Silencer, Structure, Word, in_quotes
 from fixer.model import Blocked, Finding, Fix, Level, Parts, Rule, Tier, joined
 from fixer.recovery.scripts import DUMPS, RESTORES, UPLOADS, DataScript, DataScripts, Splices
 from fixer.scripts import Inside, ScriptText
@@ -377,20 +377,25 @@ def _redis(place: DataScript) -> Iterator[Finding]:
 
 def _half_read(place: DataScript) -> Iterator[Finding]:
     """`pg_restore --list` as the proof that a dump is whole."""
+    proofs: dict[int, list[tuple[Command, Word]]] = {}
     for command in place.commands(frozenset(("pg_restore",))):
         word = next((word for word in command.args if word.text in ("-l", "--list")), None)
         if word is None or command.receivers or command.within(Structure.SUBSTITUTION):
             continue
         silent = [each for each in command.outputs if each.target == "/dev/null" and each.operator in (">", "&>")]
-        if not silent and command.choice is None:
-            continue
+        if silent or command.choice is not None:
+            top = next(start for start, end in place.script.statements if start <= command.start < end)
+            proofs.setdefault(top, []).append((command, word))
+    # What is asked where another way to ask has failed is asked for the same dump.
+    for asked in proofs.values():
+        command = asked[0][0]
         yield Finding(
             place.path,
             place.span_of(command.start, command.end),
             "`pg_restore --list` passes a dump that was cut off or damaged behind its table of contents",
             Fix.of(
                 "read the whole dump",
-                place.splice([(word.start, word.end, ScriptText.of("--file=/dev/null"))]),
+                place.splice([(word.start, word.end, ScriptText.of("--file=/dev/null")) for _, word in asked]),
                 tier=Tier.REVIEW,
                 effects=["a dump that was cut off or damaged no longer passes; the check takes as long as a restore"],
             ),

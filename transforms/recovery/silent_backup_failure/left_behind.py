@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from fixer.languages.shell import Command, Redirect, Structure
+from fixer.languages.shell import Command, Redirect, Silence, Structure
 from fixer.model import Blocked, Finding, Fix, Level, Parts, Tier
 from fixer.recovery.scripts import DataScript
 from fixer.scripts import ScriptText
@@ -87,6 +87,8 @@ def _renamed(place: DataScript, dump: Command, redirect: Redirect, written: str)
     otherwise = place.script.text[end:stop]
     if otherwise.lstrip().startswith("||") and not place.script.fails_within(end, stop):
         return place.splice(_with(at, end, also))  # the script goes on
+    if any(each.kind is Silence.HANDLED and each.start == start for each in place.script.silencers(dump)):
+        return place.splice(_with(at, end, also))  # the next statement asks how this one ended
     before = place.script.text[:start].rpartition("\n")[2]
     if before.strip() or not place.script.text[stop:].startswith(("\n", "")):
         return None

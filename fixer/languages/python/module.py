@@ -1,62 +1,35 @@
-"""Python modules such as Django's settings.py: read with `ast`, placed with `tokenize`, edited by splicing.
-
-What a module means, for comparison: a list with one item per statement. An assignment is `{target: value}`, where
-literal dicts and lists are dicts and lists, and every other expression is its canonical text. A compound
-statement is its header and its bodies. So an edit within `DATABASES["default"]` is a change of one key.
-"""
+"""The builders: edits of a Python file, by splicing."""
 
 from __future__ import annotations
 
 import ast
 import copy
-import io
 import re
 import sys
 import tokenize
-from bisect import bisect_left
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from functools import cached_property
 from itertools import pairwise
-from typing import Any, Self
+from typing import Any
 
-from fixer.model import Address, Blocked, Change, Edit, FileError, Parts, Source, Span, joined
+from fixer.languages.python.nodes import text
+from fixer.languages.python.plain import (
+    Code,
+    expression_of,
+    is_keyed,
+    key_text,
+    plain_node,
+    plain_of,
+    plain_statement,
+)
+from fixer.languages.python.reading import PythonText, string_of
+from fixer.model import Address, Blocked, Change, Edit, Parts, Span, joined
 from fixer.records import record
 
-_SETTINGS_PATH = re.compile(r"(^|/)([^/]*settings[^/]*|settings/.+)\.py$", re.IGNORECASE)
-_SETTINGS_TEXT = re.compile(
-    r"^[ \t]*(DATABASES|INSTALLED_APPS|MIDDLEWARE|ROOT_URLCONF|SECRET_KEY|CACHES|LOGGING)\b[^=\n]*=(?!=)"
-    r"|^from[ \t]+[.\w]+[ \t]+import[ \t]+\*",
-    re.MULTILINE,
-)
 WIDTH = 88
 """Columns of black and ruff; beyond it a dict or call on one line is broken up rather than made longer."""
 
-_TEMPLATE = re.compile(r"\{%-?\s|\{\{\s*(cookiecutter|project_name|secret_key)\b")
 
-
-def may_be_settings(path: str) -> bool:
-    """Whether the name of a file speaks of settings."""
-    return path.endswith(".py") and "settings" in path.lower() and _SETTINGS_PATH.search(path) is not None
-
-
-def is_settings(path: str, text: str) -> bool:
-    """A cheap test: the name speaks of settings, and the text assigns one or imports all of another module."""
-    return may_be_settings(path) and _SETTINGS_TEXT.search(text) is not None
-
-
-@record
-class Code:
-    """A Python expression as text, for a value that is not a literal."""
-
-    text: str
-
-
-@record
-class _Token:
-    kind: int
-    text: str
-    start: int
-    end: int
+_NOQA = re.compile(r"noqa\s*:\s*([A-Z]+\d+(?:[\s,]+[A-Z]+\d+)*)")
 
 
 @record
@@ -68,255 +41,14 @@ class _Entry:
     comma: int | None
 
 
-_LONG_NUMBER = re.compile(r"[0-9a-fA-F_]{3000}")
+@record
+class _Patch:
+    span: Span
+    text: str
 
 
-class PythonModule:
-    """One Python file. Nodes are those of `ast`; offsets are characters of `Source.text`.
-
-    `parse` raises FileError for templates, for lone carriage returns, and for what the running Python cannot
-    parse: newer syntax, or Python 2.
-    """
-
-    def __init__(self, source: Source, tree: ast.Module) -> None:
-        self.source = source
-        self.tree = tree
-
-    @classmethod
-    def parse(cls, source: Source) -> Self:
-        if re.search(r"\r(?!\n)", source.text):
-            raise FileError(source.path, "has lone carriage returns", "convert its line ends")
-        try:
-            tree = ast.parse(source.text, source.path)
-            if _LONG_NUMBER.search(source.text):
-                ast.unparse(tree)  # raises ValueError for a number that Python reads and cannot write
-            return cls(source, tree)
-        except SyntaxError as error:
-            if _TEMPLATE.search(source.text):
-                raise FileError(source.path, "a template, not Python", "exclude it") from None
-            advice = "correct it, or run fhfix with the Python version that the project uses"
-            raise FileError(source.path, f"line {error.lineno}: {error.msg}", advice) from None
-        except (RecursionError, MemoryError, ValueError) as error:
-            raise FileError(source.path, f"cannot be parsed: {error}", "exclude it") from None
-
-    @property
-    def path(self) -> str:
-        return self.source.path
-
-    def plain(self) -> list[Any]:
-        return [_plain_statement(statement) for statement in self.tree.body]
-
-    # -- where things stand ---------------------------------------------------------------------------------------
-
-    @cached_property
-    def _lines(self) -> list[tuple[int, str]]:
-        """(offset of its start, text with its line end) of every line; only `\\n` ends one."""
-        found, at = [], 0
-        for line in self.source.text.split("\n"):
-            found.append((at, line + "\n"))
-            at += len(line) + 1
-        return found
-
-    def _offset(self, line: int, column: int) -> int:
-        """`ast` counts columns in bytes of UTF-8."""
-        start, text = self._lines[line - 1]
-        return start + (column if text.isascii() else len(text.encode()[:column].decode()))
-
-    def span(self, node: ast.AST) -> Span:
-        """Where a statement or expression stands, without parentheses around it."""
-        place: Any = node
-        return Span(self._offset(place.lineno, place.col_offset), self._offset(place.end_lineno, place.end_col_offset))
-
-    def line_of(self, node: ast.AST) -> int:
-        place: Any = node
-        return int(place.lineno)
-
-    def text_of(self, node: ast.AST) -> str:
-        span = self.span(node)
-        return self.source.text[span.start : span.end]
-
-    @cached_property
-    def _tokens(self) -> list[_Token]:
-        """Every token but line ends and indentation, in order."""
-        lines = self._lines
-        skipped = {tokenize.NL, tokenize.NEWLINE, tokenize.INDENT, tokenize.DEDENT, tokenize.ENDMARKER}
-        return [
-            _Token(
-                token.type, token.string, lines[token.start[0] - 1][0] + token.start[1],
-                lines[token.end[0] - 1][0] + token.end[1],
-            )
-            for token in tokenize.generate_tokens(io.StringIO(self.source.text, newline="").readline)
-            if token.type not in skipped
-        ]  # fmt: skip
-
-    @cached_property
-    def _token_starts(self) -> list[int]:
-        return [token.start for token in self._tokens]
-
-    def _tokens_in(self, start: int, end: int) -> list[_Token]:
-        return self._tokens[bisect_left(self._token_starts, start) : bisect_left(self._token_starts, end)]
-
-    def comments_in(self, start: int, end: int) -> list[str]:
-        """The comments that stand between two offsets."""
-        return [token.text for token in self._tokens_in(start, end) if token.kind == tokenize.COMMENT]
-
-    def comments_beside(self, statement: ast.stmt) -> list[str]:
-        """The comments on the last line of a statement."""
-        end = self.span(statement).end
-        return self.comments_in(end, self.source.line_end(end))
-
-    # -- what things mean -----------------------------------------------------------------------------------------
-
-    @cached_property
-    def _addresses(self) -> dict[int, Address]:
-        """Address of every statement and of every value that the plain data shows, by the id of its node."""
-        found: dict[int, Address] = {}
-
-        def value(node: ast.expr, at: Address) -> None:
-            found[id(node)] = at
-            if isinstance(node, ast.Dict):
-                for index, (key, item) in enumerate(zip(node.keys, node.values, strict=True)):
-                    name = _key_text(key, item)
-                    value(item, (*at, name) if _is_keyed(node) else (*at, index, name))
-            elif isinstance(node, ast.List):
-                for index, item in enumerate(node.elts):
-                    value(item, (*at, index))
-            else:
-                displays(node, at)
-
-        def displays(node: ast.AST, at: Address) -> None:
-            for index, display in enumerate(_displays(node)):
-                value(display, (*at, "displays", index))
-
-        def body(statements: Sequence[ast.AST], at: Address) -> None:
-            for index, statement in enumerate(statements):
-                here = (*at, index)
-                found[id(statement)] = here
-                target, bodies = _target_text(statement), _bodies(statement)
-                if target:
-                    value(statement.value, (*here, target))  # type: ignore[attr-defined]
-                elif not bodies:
-                    displays(statement, here)
-                for name, inner in bodies:
-                    body(inner, (*here, name))
-
-        body(self.tree.body, ())
-        return found
-
-    @cached_property
-    def _parents(self) -> dict[int, ast.AST]:
-        return {id(child): parent for parent in ast.walk(self.tree) for child in ast.iter_child_nodes(parent)}
-
-    def parent(self, node: ast.AST) -> ast.AST | None:
-        return self._parents.get(id(node))
-
-    def statement_of(self, node: ast.AST) -> ast.stmt:
-        """The statement that a node belongs to."""
-        found: ast.AST | None = node
-        while found is not None and not isinstance(found, ast.stmt):
-            found = self.parent(found)
-        if found is None:
-            raise ValueError("not a node of this module")
-        return found
-
-    @cached_property
-    def assignments(self) -> dict[str, list[ast.expr]]:
-        """Every value that a name gets by a plain assignment, anywhere in the module."""
-        found: dict[str, list[ast.expr]] = {}
-        for node in ast.walk(self.tree):
-            if isinstance(node, ast.Assign):
-                for target in node.targets:
-                    if isinstance(target, ast.Name):
-                        found.setdefault(target.id, []).append(node.value)
-            elif isinstance(node, ast.AnnAssign) and node.value is not None and isinstance(node.target, ast.Name):
-                found.setdefault(node.target.id, []).append(node.value)
-        return found
-
-    @cached_property
-    def imported(self) -> dict[str, str]:
-        """Local name → dotted name, for the imports of the module itself (not those within functions)."""
-        found: dict[str, str] = {}
-        for statement in self.top_level():
-            if isinstance(statement, ast.Import):
-                for alias in statement.names:
-                    name = alias.name if alias.asname else alias.name.partition(".")[0]
-                    found[alias.asname or name] = name
-            elif isinstance(statement, ast.ImportFrom):
-                for alias in statement.names:
-                    origin = "." * statement.level + (statement.module or "")
-                    found[alias.asname or alias.name] = f"{origin}.{alias.name}"
-        return found
-
-    @cached_property
-    def _import_lines(self) -> dict[str, int]:
-        """Local name → line of its first import."""
-        found: dict[str, int] = {}
-        for statement in self.top_level():
-            for alias in statement.names if isinstance(statement, ast.Import | ast.ImportFrom) else ():
-                found.setdefault(alias.asname or alias.name.partition(".")[0], statement.lineno)
-        return found
-
-    def top_level(self) -> Iterator[ast.stmt]:
-        """Statements that run on import, also within `if` and `try`; not those of functions and classes."""
-        todo: list[ast.AST] = list(reversed(self.tree.body))
-        while todo:
-            statement = todo.pop()
-            if isinstance(statement, ast.stmt):
-                yield statement
-            if not isinstance(statement, ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef):
-                for _, inner in reversed(_bodies(statement)):
-                    todo.extend(reversed(inner))
-
-    def name_of(self, dotted: str, above: ast.AST | None = None) -> str:
-        """How this module spells an imported thing (`os.getenv`, or `getenv`), or an empty string.
-
-        With `above`, a node, what is imported only further down does not count.
-        """
-        for local, origin in self.imported.items():
-            if above is not None and self._import_lines[local] > self.line_of(above):
-                continue
-            if origin == dotted:
-                return local
-            if dotted.startswith(origin + "."):
-                return local + dotted[len(origin) :]
-        return ""
-
-    # -- style ----------------------------------------------------------------------------------------------------
-
-    @cached_property
-    def quote(self) -> str:
-        """The quote that most one-line strings of the module have."""
-        strings = [token.text.lstrip("rRbBuUfF") for token in self._tokens if token.kind == tokenize.STRING]
-        single = sum(text.startswith("'") and not text.startswith("'''") for text in strings)
-        double = sum(text.startswith('"') and not text.startswith('"""') for text in strings)
-        return "'" if single > double else '"'
-
-    def quoted(self, value: str) -> str:
-        """A string literal as the module writes them, for use within `Code`."""
-        return _string(value, self.quote)
-
-    def literal(self, value: Any) -> str:
-        """A value as this module would write it at its top level, dicts over several lines."""
-        return self._render(value, "", self.quote)
-
-    def inline(self, value: Any) -> str:
-        """A value as this module would write it, all on one line."""
-        return self._render(value, None, self.quote)
-
-    def in_its_quotes(self, code: str) -> str:
-        """The text of new code with the quotes of this module; docstrings keep theirs."""
-        if self.quote == '"':
-            return code
-        return re.sub(r'(?<!")"([^"\'\n]*)"(?!")', r"'\1'", code)
-
-    @cached_property
-    def indentation(self) -> str:
-        """One level of indentation: a tab where most lines have one, else the smallest that a line has."""
-        found = re.findall(r"^([ \t]+)\S", self.source.text, re.MULTILINE)
-        if sum("\t" in space for space in found) * 2 > len(found):
-            return "\t"
-        widths = {len(space) for space in found if len(space) in (2, 4, 8)}
-        return " " * min(widths, default=4)
+class PythonModule(PythonText):
+    """One Python file with what edits it."""
 
     # -- builders -------------------------------------------------------------------------------------------------
 
@@ -336,7 +68,7 @@ class PythonModule:
         dict. Blocked for a comment in what would be removed, and for a key that is there twice.
         """
         set, add, delete = dict(set or {}), dict(add or {}), tuple(delete)  # noqa: A001
-        keys = [_key_text(key, value) for key, value in zip(node.keys, node.values, strict=True)]
+        keys = [key_text(key, value) for key, value in zip(node.keys, node.values, strict=True)]
         refused = self._refused(node, keys, (*set, *delete), add)
         if refused is not None:
             return refused
@@ -384,7 +116,7 @@ class PythonModule:
         """The same as changes of plain data, of single keys: what else is edited in this dict says the same way what
         it does. New keys go before the key of index `at`."""
         address = self._addresses[id(node)]
-        if _is_keyed(node):
+        if is_keyed(node):
             return [
                 *(Change("set", (*address, name), plain_of(new)) for name, new in changed.items()),
                 *(Change("delete", (*address, name)) for name in deleted),
@@ -418,9 +150,9 @@ class PythonModule:
         def on_parent(clone: ast.AST) -> None:
             for name, old in fields:
                 if old is node:
-                    setattr(clone, name, _expression(new))
+                    setattr(clone, name, expression_of(new))
                 elif isinstance(old, list) and any(each is node for each in old):
-                    getattr(clone, name)[[each is node for each in old].index(True)] = _expression(new)
+                    getattr(clone, name)[[each is node for each in old].index(True)] = expression_of(new)
 
         return self._edits([patch], [self._leaf_change(original, on_parent)])
 
@@ -450,7 +182,7 @@ class PythonModule:
             )
 
         def on_copy(clone: ast.List | ast.Tuple) -> None:
-            clone.elts[index:index] = map(_expression, values)
+            clone.elts[index:index] = map(expression_of, values)
 
         return self._edits(added, [self._leaf_change(node, on_copy)])
 
@@ -510,7 +242,7 @@ class PythonModule:
         self, node: ast.expr, first: _Entry, values: Sequence[Any], comment: str
     ) -> list[_Patch] | Blocked:
         """Items at the beginning of a display; below its opening bracket, where what is there has lines of its own."""
-        quote = self._quote_in(self.span(node))
+        quote = self._quote_in(node)
         texts = [self._render(value, None, quote) for value in values]
         if not self._on_own_lines(first):
             return [_Patch(Span(first.start, first.start), "".join(f"{text}, " for text in texts))]
@@ -532,7 +264,7 @@ class PythonModule:
         """A list on one line gets a line for each item where what is added would not fit; else nothing."""
         text, newline, span = self.source.text, self.source.newline, self.span(node)
         start, end = self.source.line_start(span.start), self.source.line_end(span.end)
-        quote = self._quote_in(span)
+        quote = self._quote_in(node)
         texts = [self._render(value, None, quote) for value in values]
         length = end - start + len(", ".join(texts)) + 2
         if "\n" in text[span.start : span.end] or text[span.end : end].strip(" ,)]}") or length <= width:
@@ -549,13 +281,13 @@ class PythonModule:
         opening = next(token.end for token in self._tokens_in(self.span(call.func).end, span.end) if token.text == "(")
         given = [*call.args, *(keyword.value for keyword in call.keywords)]
         entries = self._entries(given, opening, span.end - 1)
-        texts = [f"{name}={self._render(value, None, self._quote_in(span))}" for name, value in values.items()]
+        texts = [f"{name}={self._render(value, None, self._quote_in(call))}" for name, value in values.items()]
         patches = self._with_arguments(call, Span(opening, span.end - 1), entries, texts, width)
         if isinstance(patches, Blocked):
             return patches
 
         def on_copy(clone: ast.Call) -> None:
-            clone.keywords += [ast.keyword(name, _expression(value)) for name, value in values.items()]
+            clone.keywords += [ast.keyword(name, expression_of(value)) for name, value in values.items()]
 
         return self._edits(patches, [self._leaf_change(call, on_copy)])
 
@@ -639,7 +371,7 @@ class PythonModule:
         if before is None and head:
             return self.insert_after(head[-1], f"import {module}", blank_lines=1)
         if before is None:
-            return self._import_first(module)
+            return self._import_first(f"import {module}")
         first = before.names[0].name if isinstance(before, ast.Import) else "." * before.level + (before.module or "")
         start = self.source.line_start(self.span(before).start)
         start = self._comment_above(start) or start  # a comment at the very top is the file's own
@@ -652,7 +384,7 @@ class PythonModule:
         """The same for several modules, which stand in one block where the file has no imports yet."""
         missing = [module for module in modules if not self.name_of(module)]
         if not self._import_head() and missing:
-            return self._import_first(*missing)
+            return self._import_first(*(f"import {module}" for module in missing))
         return joined(self.add_import(module) for module in missing)
 
     def add_import_from(self, module: str, name: str, *, first: bool = False) -> Parts:
@@ -681,8 +413,8 @@ class PythonModule:
         below = [s for s in self._plain_imports() if s not in head and not s.level and _package(s) == package]
         if below:
             # What linters are told of an import below other code holds for both.
-            told = [comment for comment in self.comments_beside(below[-1]) if "noqa" in comment]
-            return self._in_order(below, module, "  ".join([code, *told]))
+            told = [_below_code(comment) for comment in self.comments_beside(below[-1]) if "noqa" in comment]
+            return self._in_order(below, module, "  ".join([code, *filter(None, told)]))
         others = [each for each in head if not _is_future(each) and not _is_standard(_first_module(each))]
         if first and others:
             return self._insert_import_before(others[0], code + self.source.newline)
@@ -717,20 +449,67 @@ class PythonModule:
         above = [each for each in there if (each.module or "") < module]
         return self.insert_after(above[-1], code) if above else self._insert_import_before(there[0], code)
 
-    def add_sibling(self, name: str, *, alone: bool = False, last: bool = True) -> Parts | None:
-        """Imports a module of the same package among the relative imports at the top; None where it cannot be told
-        where they stand. `alone`: each name has a line of its own. `last`: nothing else is imported below them."""
+    def add_sibling(
+        self, package: str, name: str, *, relative: bool, known: bool, alone: bool = False, last: bool = True
+    ) -> Parts | None:
+        """Imports a module of the same package among the imports at the top, as the others of the package are; None
+        where it cannot be told where it goes.
+
+        `relative`: `from . import …` may be written. `known`: what sorts imports takes the package for the project's
+        own. `alone`: each name has a line of its own. `last`: nothing else is imported below the relative ones.
+        """
         head = self._import_head()
-        code = f"from . import {name}"
         near = [each for each in head if isinstance(each, ast.ImportFrom) and each.level == 1]
-        far = [each for each in head if each not in near]
+        absolute = [each for each in head if isinstance(each, ast.Import) or not each.level]
+        top = (package or name).partition(".")[0]
+        alike = [each for each in absolute if _first_module(each).partition(".")[0] == top and not _is_future(each)]
+        if relative and package and (near or not alike):
+            return self._add_relative(name, head, near, alone=alone, last=last)
+        code = f"from {package} import {name}" if package else f"import {name}"
         if not head:
+            return self._import_first(code)
+        if alike:
+            return self._add_alike(package, name, code, alike, alone=alone)
+        if not known:
             return None
+        if len(absolute) < len(head):
+            first = next(each for each in head if each not in absolute)
+            return self._insert_import_before(first, code + self.source.newline)
+        return self.insert_after(head[-1], code, blank_lines=1)
+
+    def _add_alike(
+        self, package: str, name: str, code: str, alike: Sequence[ast.Import | ast.ImportFrom], *, alone: bool
+    ) -> Parts | None:
+        """Among other imports of the project's own packages, in the order of their modules, plain ones first."""
+        kind = ast.ImportFrom if package else ast.Import
+        same = [each for each in alike if isinstance(each, kind)]
+        there = [each for each in same if isinstance(each, ast.ImportFrom) and each.module == package]
+        if there and not alone:
+            return self._import_too(there[0], name)
+        above = [each for each in same if (_first_module(each), _first_name(each)) < (package or name, name)]
+        if above:
+            return self.insert_after(above[-1], code)
+        if same:
+            return self._insert_import_before(same[0], code)
+        return self.insert_after(alike[-1], code) if package else self._insert_import_before(alike[0], code)
+
+    def _add_relative(
+        self,
+        name: str,
+        head: Sequence[ast.Import | ast.ImportFrom],
+        near: Sequence[ast.ImportFrom],
+        *,
+        alone: bool,
+        last: bool,
+    ) -> Parts | None:
+        code = f"from . import {name}"
+        if not head:
+            return self._import_first(code)
         if not near and not last:
             return None
         if not near:
-            is_above = isinstance(far[-1], ast.ImportFrom) and far[-1].level > 1
-            return self.insert_after(far[-1], code, blank_lines=0 if is_above else 1)
+            is_above = isinstance(head[-1], ast.ImportFrom) and head[-1].level > 1
+            return self.insert_after(head[-1], code, blank_lines=0 if is_above else 1)
         if near[0].module:
             return self._insert_import_before(near[0], code)
         if not alone:
@@ -741,16 +520,16 @@ class PythonModule:
     def _insert_import_before(self, statement: ast.Import | ast.ImportFrom, code: str) -> Parts:
         start = self.source.line_start(self.span(statement).start)
         patch = _Patch(Span(start, start), code + self.source.newline)
-        meaning = _plain_statement(ast.parse(code).body[0])  # without what the code says to linters
+        meaning = plain_statement(ast.parse(code).body[0])  # without what the code says to linters
         return self._edits([patch], [Change("insert", (int(self._addresses[id(statement)][0]),), meaning)])
 
     def _import_too(self, statement: ast.ImportFrom, name: str) -> Parts | None:
-        """Another name for `from . import a, b`, in the order of the alphabet."""
+        """Another name for `from . import a, b`, or for the same of a package, in the order of the alphabet."""
         names = [*(alias.name for alias in statement.names), name]
         plain = all(alias.asname is None for alias in statement.names) and not self.spans_lines(statement)
         if not plain or names[:-1] != sorted(names[:-1]) or "(" in self.text_of(statement):
             return None
-        code = f"from . import {', '.join(sorted(names))}"
+        code = f"from {'.' * statement.level}{statement.module or ''} import {', '.join(sorted(names))}"
         address = self._addresses[id(statement)]
         return self._edits([_Patch(self.span(statement), code)], [Change("set", address, code)])
 
@@ -763,6 +542,14 @@ class PythonModule:
                 break
             found = line
         return found
+
+    def literal(self, value: Any) -> str:
+        """A value as this module would write it at its top level, dicts over several lines."""
+        return self._render(value, "", self.quote)
+
+    def inline(self, value: Any) -> str:
+        """A value as this module would write it, all on one line."""
+        return self._render(value, None, self.quote)
 
     # -- how builders do it ---------------------------------------------------------------------------------------
 
@@ -780,12 +567,12 @@ class PythonModule:
         """What the module takes from others under no condition, also below other code."""
         return [s for s in self.tree.body if isinstance(s, ast.ImportFrom) and self._is_first(self.span(s))]
 
-    def _import_first(self, *modules: str) -> Parts:
+    def _import_first(self, *lines: str) -> Parts:
         body = self.tree.body
-        lines = [f"import {module}" for module in modules]
         if body and _is_docstring(body[0]):
             return self.insert_after(body[0], "\n".join(lines), blank_lines=1)
         start = self.source.line_start(self.span(body[0]).start) if body else len(self.source.text)
+        start = self._comment_above(start) or start  # a comment at the very top is the file's own
         newline = self.source.newline
         above = "" if not start or self.source.text[start - 1] == "\n" else newline
         patch = _Patch(Span(start, start), above + "".join(line + newline for line in lines) + newline)
@@ -798,7 +585,7 @@ class PythonModule:
         lines = [indent + line if line.strip() else "" for line in code.split("\n")]
         text = ("\n" * (blank_lines + 1) + "\n".join(lines) + "\n" * below).replace("\n", self.source.newline)
         changes = [
-            Change("insert", (*at, index + i), _plain_statement(new)) for i, new in enumerate(ast.parse(code).body)
+            Change("insert", (*at, index + i), plain_statement(new)) for i, new in enumerate(ast.parse(code).body)
         ]
         return self._edits([_Patch(Span(end, end), text)], changes)
 
@@ -846,7 +633,7 @@ class PythonModule:
         width: int = WIDTH,
     ) -> list[_Patch] | Blocked:
         span = self.span(node)
-        quote = self._quote_in(span)
+        quote = self._quote_in(node)
         if not entries:
             if self.comments_in(span.start, span.end):
                 return self._blocked(node, "is empty but for a comment")
@@ -898,7 +685,7 @@ class PythonModule:
         """A dict on one line gets a line for each entry where what is added would not fit; else nothing."""
         text, span = self.source.text, self.span(node)
         start, end = self.source.line_start(span.start), self.source.line_end(span.end)
-        quote = self._quote_in(span)
+        quote = self._quote_in(node)
         inside = ", ".join(self._pair(name, new, "", quote, True) for name, new in add.items())
         alone = "\n" not in text[span.start : span.end] and not text[span.end : end].strip(" ,)]}")
         if not add or not entries or not alone or end - start + len(inside) + 2 <= width:
@@ -908,7 +695,7 @@ class PythonModule:
         for index, entry in enumerate(entries):
             if index in changed:
                 value = self._render(changed[index], inner, quote)
-                lines.append(f"{_string(_key_text(node.keys[index], node.values[index]), quote)}: {value}")
+                lines.append(f"{string_of(key_text(node.keys[index], node.values[index]), quote)}: {value}")
             elif index not in gone:
                 lines.append(text[entry.start : entry.end])
             if index == anchor:
@@ -917,20 +704,20 @@ class PythonModule:
 
     def _pair(self, name: Any, new: Any, indent: str, quote: str, keyed: bool, *, trailing: bool = False) -> str:
         text = self._render(new, indent if trailing else None, quote)
-        return f"{_string(name, quote)}: {text}" if keyed else text
+        return f"{string_of(name, quote)}: {text}" if keyed else text
 
     def _render(self, new: Any, indent: str | None, quote: str) -> str:
         """The text of a value; on one line where `indent` is None."""
         if isinstance(new, Code):
             return new.text
         if isinstance(new, str):
-            return _string(new, quote)
+            return string_of(new, quote)
         if not isinstance(new, dict | list) or not new:
             return repr(new)
         opening, closing = "{}" if isinstance(new, dict) else "[]"
         inner = None if indent is None else indent + self.indentation
         if isinstance(new, dict):
-            items = [f"{_string(key, quote)}: {self._render(item, inner, quote)}" for key, item in new.items()]
+            items = [f"{string_of(key, quote)}: {self._render(item, inner, quote)}" for key, item in new.items()]
         else:
             items = [self._render(item, inner, quote) for item in new]
         if indent is None or (isinstance(new, list) and len(", ".join(items)) < 60):
@@ -938,11 +725,25 @@ class PythonModule:
         newline = self.source.newline
         return opening + "".join(f"{newline}{inner}{item}," for item in items) + newline + indent + closing
 
-    def _quote_in(self, span: Span) -> str:
-        for token in self._tokens_in(span.start, span.end):
-            if token.kind == tokenize.STRING and token.text[0] in "'\"" and token.text[:3] not in ("'''", '"""'):
-                return token.text[0]
+    def _quote_in(self, node: ast.AST) -> str:
+        """The quote of most strings in an expression, of a dict's keys first; else that of what is around it."""
+        around: ast.AST | None = node
+        while around is not None and not isinstance(around, ast.Module):
+            keys = [key for key in around.keys if key is not None] if isinstance(around, ast.Dict) else []
+            quotes = self._quotes_in(keys) or self._quotes_in([around] if hasattr(around, "lineno") else [])
+            if quotes:
+                return max((self.quote, "'", '"'), key=quotes.count)
+            around = self.parent(around)
         return self.quote
+
+    def _quotes_in(self, nodes: Iterable[ast.AST]) -> list[str]:
+        """The quotes of the strings on one line in some expressions; not of those with a quote within."""
+        return [
+            token.text[0]
+            for span in map(self.span, nodes)
+            for token in self._tokens_in(span.start, span.end)
+            if token.kind == tokenize.STRING and token.text[0] in "'\"" and not {"'", '"'} & {*token.text[1:-1]}
+        ]
 
     def _replace(self, old: ast.expr, end: int, new: Any, within: ast.expr) -> _Patch | Blocked:
         span = self.span(old)
@@ -954,7 +755,7 @@ class PythonModule:
             span = Span(opening[-closing], end)
         many = isinstance(new, dict) and self.spans_lines(within)
         indent = self._margin(self.source.line_start(span.start)) if many else None
-        return _Patch(span, self._render(new, indent, self._quote_in(self.span(within))))
+        return _Patch(span, self._render(new, indent, self._quote_in(within)))
 
     def spans_lines(self, node: ast.AST) -> bool:
         """Whether a statement or expression has more than one line."""
@@ -981,7 +782,7 @@ class PythonModule:
         holder = self.parent(node)
         if isinstance(holder, ast.Dict):
             key = holder.keys[[value is node for value in holder.values].index(True)]
-            return self.edit_dict(holder, delete=(_key_text(key, node),))
+            return self.edit_dict(holder, delete=(key_text(key, node),))
         span = self.span(node)
         if self.comments_in(span.start, span.end):
             return self._blocked(node, "has a comment in what would be removed")
@@ -997,7 +798,7 @@ class PythonModule:
         known: dict[int, Any] = {}
         clone = copy.deepcopy(leaf, known)
         edit(known[id(node)])
-        at, was, now = self._addresses[id(leaf)], _plain(leaf), _plain(clone)
+        at, was, now = self._addresses[id(leaf)], plain_node(leaf), plain_node(clone)
         around = isinstance(was, dict) and was.keys() == {"code", "displays"}
         if around and isinstance(now, dict) and now.get("displays") == was["displays"]:
             return Change("set", (*at, "code"), now["code"])  # edits of the displays say themselves what they do
@@ -1013,78 +814,6 @@ class PythonModule:
     def _blocked(self, node: ast.AST, reason: str) -> Blocked:
         name = self.text_of(node).partition("\n")[0][:40]
         return Blocked(f"{self.path}:{self.line_of(node)}: `{name}` {reason}", "change it by hand")
-
-
-@record
-class _Patch:
-    span: Span
-    text: str
-
-
-def constant(node: ast.AST | None) -> Any:
-    """The value of a literal: a string, number, bool or None; Ellipsis for anything else."""
-    if isinstance(node, ast.Constant):
-        return node.value
-    if isinstance(node, ast.UnaryOp) and isinstance(node.op, ast.USub) and isinstance(node.operand, ast.Constant):
-        number = node.operand.value
-        return -number if isinstance(number, int | float) else ...
-    return ...
-
-
-def text(node: ast.AST | None) -> str:
-    """The value of a string literal, else an empty string."""
-    return node.value if isinstance(node, ast.Constant) and isinstance(node.value, str) else ""
-
-
-def item(node: ast.AST | None, key: str) -> ast.expr | None:
-    """The value that a dict display has for a key; the last one wins, as in Python."""
-    if not isinstance(node, ast.Dict):
-        return None
-    found = [value for name, value in zip(node.keys, node.values, strict=True) if text(name) == key and name]
-    return found[-1] if found else None
-
-
-def key(node: ast.AST | None, name: str) -> ast.expr | None:
-    """The key node itself, for a finding to point at."""
-    keys = node.keys if isinstance(node, ast.Dict) else []
-    return next((each for each in keys if text(each) == name), None)
-
-
-def has_spread(node: ast.Dict) -> bool:
-    """Whether a dict display takes in another dict by `**`."""
-    return None in node.keys
-
-
-def dotted(node: ast.AST | None) -> str:
-    """`a.b.c` for a name or attribute, else an empty string."""
-    if isinstance(node, ast.Name):
-        return node.id
-    if isinstance(node, ast.Attribute):
-        before = dotted(node.value)
-        return f"{before}.{node.attr}" if before else ""
-    return ""
-
-
-def plain_of(value: Any) -> Any:
-    """What a value that is given to a builder means, in the form of `PythonModule.plain`."""
-    return _plain_value(_expression(value))
-
-
-def _expression(value: Any) -> ast.expr:
-    if isinstance(value, Code):
-        return ast.parse(value.text, mode="eval").body
-    if isinstance(value, dict):
-        return ast.Dict([ast.Constant(key) for key in value], [_expression(each) for each in value.values()])
-    if isinstance(value, list):
-        return ast.List([_expression(each) for each in value], ast.Load())
-    return ast.Constant(value)
-
-
-def _string(value: str, quote: str) -> str:
-    written = repr(value)
-    if written[0] == quote or quote in value or "\\" in written:
-        return written
-    return quote + written[1:-1] + quote
 
 
 def _runs(indexes: list[int]) -> Iterator[tuple[int, int]]:
@@ -1111,120 +840,17 @@ def _first_module(statement: ast.Import | ast.ImportFrom) -> str:
     return statement.names[0].name if isinstance(statement, ast.Import) else statement.module or ""
 
 
+def _first_name(statement: ast.Import | ast.ImportFrom) -> str:
+    return statement.names[0].name
+
+
 def _is_future(statement: ast.stmt) -> bool:
     return isinstance(statement, ast.ImportFrom) and statement.module == "__future__"
 
 
-def _bodies(statement: ast.AST) -> list[tuple[str, list[ast.AST]]]:
-    """(field, statements) of a compound statement, and of a module."""
-    return [
-        (name, inner)
-        for name, inner in ast.iter_fields(statement)
-        if isinstance(inner, list) and inner and isinstance(inner[0], ast.stmt | ast.ExceptHandler | ast.match_case)
-    ]
-
-
-def _target_text(statement: ast.AST) -> str:
-    """What an assignment assigns to, as the key of its value; empty for other statements."""
-    if isinstance(statement, ast.Assign) and len(statement.targets) == 1:
-        return ast.unparse(statement.targets[0])
-    if isinstance(statement, ast.AnnAssign) and statement.value is not None:
-        return f"{ast.unparse(statement.target)}: {ast.unparse(statement.annotation)}"
-    if isinstance(statement, ast.AugAssign):
-        return ast.unparse(ast.AugAssign(statement.target, statement.op, ast.Name("_"))).removesuffix(" _")
-    return ""
-
-
-def _plain(node: ast.AST) -> Any:
-    return _plain_value(node) if isinstance(node, ast.expr) else _plain_statement(node)
-
-
-def _plain_statement(statement: ast.AST) -> Any:
-    target = _target_text(statement)
-    if target:
-        return {target: _plain_value(statement.value)}  # type: ignore[attr-defined]
-    bodies = _bodies(statement)
-    if not bodies:
-        return _plain_code(statement)
-    header = copy.copy(statement)
-    for name, _ in bodies:
-        setattr(header, name, [])
-    return {
-        "header": ast.dump(header),
-        **{name: [_plain_statement(each) for each in inner] for name, inner in bodies},
-    }
-
-
-def _plain_value(node: ast.expr) -> Any:
-    if isinstance(node, ast.Dict):
-        pairs = [
-            (_key_text(key, value), None if key is None else _plain_value(value))
-            for key, value in zip(node.keys, node.values, strict=True)
-        ]
-        return dict(pairs) if _is_keyed(node) else [{name: value} for name, value in pairs]
-    if isinstance(node, ast.List):
-        return [_plain_value(each) for each in node.elts]
-    return _plain_code(node)
-
-
-def _plain_code(node: ast.AST) -> Any:
-    """The text of an expression or statement. The dicts and lists that are displayed in it stand beside it, so that
-    each can change without the others: `DATABASES.update({…})`."""
-    displays = [_plain_value(each) for each in _displays(node)]
-    if not displays:
-        return ast.unparse(node)
-    return {"code": ast.unparse(_Emptied().visit(copy.deepcopy(node))), "displays": displays}
-
-
-def _displays(node: ast.AST) -> Iterator[ast.Dict | ast.List]:
-    """The outermost dict and list displays below a node, in their order."""
-    waiting = [*ast.iter_child_nodes(node)][::-1]
-    while waiting:
-        child = waiting.pop()
-        if isinstance(child, ast.Dict | ast.List):
-            yield child
-        else:
-            waiting.extend([*ast.iter_child_nodes(child)][::-1])
-
-
-class _Emptied(ast.NodeTransformer):
-    """Takes out what displays hold."""
-
-    def visit_Dict(self, node: ast.Dict) -> ast.Dict:
-        return ast.Dict([], [])
-
-    def visit_List(self, node: ast.List) -> ast.List:
-        return ast.List([], node.ctx)
-
-
-def _is_keyed(node: ast.Dict) -> bool:
-    """Whether the plain data shows a dict display as a dict: no key twice, and no `**` that order matters for."""
-    names = [_key_text(key, value) for key, value in zip(node.keys, node.values, strict=True)]
-    return not has_spread(node) and len(set(names)) == len(names)
-
-
-def _key_text(key: ast.expr | None, value: ast.expr) -> str:
-    if key is None:
-        return f"**{ast.unparse(value)}"
-    return key.value if isinstance(key, ast.Constant) and isinstance(key.value, str) else f"`{ast.unparse(key)}`"
-
-
-def named_values(tree: ast.AST) -> Iterator[tuple[str, str]]:
-    """Every text with the name that it stands under: a variable, a key of a dict, a keyword; also within the call or
-    expression that makes the value."""
-    for node in ast.walk(tree):
-        if isinstance(node, ast.Assign):
-            pairs = [(target.id, node.value) for target in node.targets if isinstance(target, ast.Name)]
-        elif isinstance(node, ast.AnnAssign) and isinstance(node.target, ast.Name) and node.value is not None:
-            pairs = [(node.target.id, node.value)]
-        elif isinstance(node, ast.Dict):
-            pairs = [(text(key), value) for key, value in zip(node.keys, node.values, strict=True) if key is not None]
-        elif isinstance(node, ast.keyword) and node.arg is not None:
-            pairs = [(node.arg, node.value)]
-        else:
-            continue
-        for name, value in pairs:
-            if not isinstance(value, ast.Dict | ast.List | ast.Tuple):
-                yield from (
-                    (name, said) for each in ast.walk(value) if isinstance(each, ast.Constant) and (said := text(each))
-                )
+def _below_code(comment: str) -> str:
+    """What a comment tells linters of an import that stands below other code; the rest is about its own name."""
+    codes = _NOQA.search(comment)
+    if codes is None:
+        return comment
+    return "# noqa: E402" if "E402" in codes[1] else ""
