@@ -103,3 +103,8 @@ def test_a_table_that_is_changed_is_read_again(tmp_path: Path) -> None:
     assert run(code, tmp_path) == "{'a': 1}\n"
     file.write_text("a = 22\n")
     assert run(code, tmp_path) == "{'a': 22}\n"
+
+
+def test_nothing_is_written_where_compiled_modules_are_not(tmp_path: Path) -> None:
+    run("sys.dont_write_bytecode = True\nre.compile(r'plain')", tmp_path)
+    assert files(tmp_path) == []
