@@ -44,6 +44,8 @@ _SAYS_NOTHING = frozenset(("echo", "printf", "true", ":", "test", "[", "[[", "cd
 """What around other commands only prepares or reports them."""
 _DEEPEST = 200
 """How many structures may stand in one another: also an `&&` in the left side of another."""
+_ENDS_A_COMMAND = re.compile(r"\b(?:then|elif|else|fi|do|done|esac)\b")
+"""Reserved words that only go on with, or end, what another one began."""
 _NOT_WORDS = ("variable_assignment", "file_redirect", "herestring_redirect", "heredoc_redirect", "comment")
 _PLAIN_ASSIGNMENT = ("program", "variable_assignments", "declaration_command")
 _OUTCOMES = {"true": "succeeds", ":": "succeeds", "echo": "succeeds", "printf": "succeeds", "false": "fails"}
@@ -561,9 +563,10 @@ def _parse(text: str, shell: Shell, placeholders: Placeholders) -> Script:
     root = parser("bash").parse(masked.encode("ascii")).root_node
     if len(masked) > _DEEPEST and (deep := _deeper(root, _DEEPEST)) is not None:
         return Script(text, shell, error=f"line {deep.start_point[0] + 1} of the script is nested too deeply")
-    if not root.has_error:
+    wrong = next(_errors(root) if root.has_error else _swallowed(root, masked), None)
+    if wrong is None and not root.has_error:
         return Script(text, shell, root=root)
-    line = next((node.start_point[0] for node in _errors(root)), 0)
+    line = wrong.start_point[0] if wrong is not None else 0
     return Script(text, shell, error=f"line {line + 1} of the script is not understood")
 
 
@@ -597,6 +600,18 @@ def _errors(node: Node) -> Iterator[Node]:
     for child in node.children:
         if child.has_error:
             yield from _errors(child)
+
+
+def _swallowed(root: Node, text: str) -> Iterator[Node]:
+    """Commands called `then` or `fi`: the grammar took the lines before for words of one command, and says no error.
+
+    It does so behind `tee >(a; b) | c` on several lines.
+    """
+    if _ENDS_A_COMMAND.search(text) is None:
+        return
+    for node in nodes(root, "command"):
+        if _ENDS_A_COMMAND.fullmatch(text, node.start_byte, node.child(0).end_byte):
+            yield node
 
 
 def _without_marked_lines(text: str) -> str:
