@@ -609,7 +609,7 @@ def _swallowed(root: Node, text: str) -> Iterator[Node]:
     """
     if _ENDS_A_COMMAND.search(text) is None:
         return
-    for node in nodes(root, "command"):
+    for node in by_kind(root)["command"]:
         if _ENDS_A_COMMAND.fullmatch(text, node.start_byte, node.child(0).end_byte):
             yield node
 
