@@ -452,6 +452,15 @@ def clone(tmp_path: Path) -> Path:
     return folder
 
 
+def test_without_a_release_only_the_actions_are_known(clone: Path) -> None:
+    git(clone, "tag", "-d", "v1", "v1.0.0", "v1.1.0")
+
+    made = refresh("acme/greet", Clone(clone), None, as_of="2026-01-01", source="here")
+    again = refresh("acme/greet", Clone(clone), json.loads(rendered(made.data)), as_of="2026-01-02", source="here")
+
+    assert made.data["actions"] == again.data["actions"] == {"": {}, "sub": {}}
+
+
 def test_a_majors_record_grows_release_by_release(clone: Path) -> None:
     made = refresh("acme/greet", Clone(clone), None, as_of="2026-01-01", source="here")
 

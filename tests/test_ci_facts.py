@@ -515,7 +515,7 @@ def test_an_action_that_installs_nothing_is_no_reason(tmp_path: Path) -> None:
     text = workflow("echo hello", more="").replace("      - run", "      - uses: ./.github/actions/greet\n      - run")
     ci = django_ci(tmp_path, "DEBUG = True\n", text, **{".github/actions/greet/action.yml": action})
 
-    assert "installs its packages" in ci.reason
+    assert "install its packages" in ci.reason
 
 
 # -- what a new job takes over ------------------------------------------------------------------------------------
@@ -743,7 +743,10 @@ def test_a_repository_whose_ci_runs_no_tests_is_said(tmp_path: Path) -> None:
     nothing = django_ci(tmp_path / "1", "DEBUG = True\n", workflow("pip install -r docs/requirements.txt"), **files)
     blocked = new_job(nothing)
     assert isinstance(blocked, Blocked)
-    assert blocked.reason == "no job that judges every change runs the tests of the project, or installs its packages"
+    assert (
+        blocked.reason
+        == "no job that judges every change is seen to run the tests of the project, or to install its packages"
+    )
     assert nothing.span == nothing.workflow.root.key_spans["jobs"]
 
     blocked = new_job(django_ci(tmp_path / "2", "DEBUG = True\n", workflow("make test"), **files))

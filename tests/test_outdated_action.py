@@ -165,6 +165,21 @@ def test_a_branch_that_is_ahead_of_its_newest_release_is_for_review(tmp_path: Pa
     assert fix.todo == (f"see what {branch} of {name} has that {released} has not",)
 
 
+def test_what_has_no_release_is_to_be_pinned_by_hand(tmp_path: Path) -> None:
+    block = the_block(made(tmp_path, "cloud-gov/cg-cli-tools@main"))
+
+    assert block.reason.startswith("the catalog knows no release of cloud-gov/cg-cli-tools")
+    assert block.next_step == "pin it to a commit"
+
+
+def test_an_action_is_named_as_it_is_called_now_and_that_is_for_review(tmp_path: Path) -> None:
+    found = made(tmp_path, "nick-invision/retry@v2")
+
+    assert the_fix(found).tier is Tier.REVIEW
+    assert found.taken[0].finding.message.endswith("its name is nick-fields/retry now")
+    assert "uses: nick-fields/retry@v4" in next(iter(found.files.values())).after.text
+
+
 def test_a_branch_that_is_not_the_default_is_blocked_with_the_line_that_decides(tmp_path: Path) -> None:
     block = the_block(made(tmp_path, "actions/download-artifact@master"))
 

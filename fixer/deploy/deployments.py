@@ -32,7 +32,7 @@ from fixer.github.expressions import (
 from fixer.github.permissions import may
 from fixer.github.workflow import Job, Step, Workflow
 from fixer.github.workflows import path_within
-from fixer.languages.shell import Command, Script, Structure
+from fixer.languages.shell import Command, Script, Silence, Structure
 from fixer.languages.yaml import Commented, Node
 from fixer.model import Blocked, Source, Span
 from fixer.records import entity, record
@@ -58,6 +58,7 @@ _STAGING = re.compile(
     r"(?:non|pre)[-_ ]?prod(?:uction)?)(?![a-z])",
     re.IGNORECASE,
 )
+_FRONT_END = re.compile(r"front-?end|\bui\b|\bdocs\b|storybook", re.IGNORECASE)
 _VARIABLE = re.compile(r"\$(?:\{([A-Za-z_]\w*)\}|([A-Za-z_]\w*))")
 # What these hold has a meaning in one job only.
 _LOCAL = frozenset(("steps", "needs", "matrix", "strategy", "job", "runner", ANY))
@@ -247,12 +248,22 @@ class DeployJob:
             return Blocked(
                 f"job {self.id} is a matrix, and each of its legs would do it", "deploy in a job that is no matrix"
             )
+        if self.forgets:
+            return Blocked(self.forgets, "take `continue-on-error` away, then run fhfix again")
         steps = self.steps_node
         if steps is None or steps.target is not None or steps.style == "flow":
             return Blocked(
                 f"job {self.id}: its list of steps cannot be edited", "write the steps as a list below the job"
             )
         return steps
+
+    @property
+    def forgets(self) -> str:
+        """Why nothing behind its deployments, here or in another job, learns that one failed; empty where it does."""
+        steps = [deployment.step for deployment in self.deployments]
+        if not self.job.may_fail and not any(step.may_fail for step in steps):
+            return ""
+        return f"job {self.id} may fail to deploy, and that counts for nothing (`continue-on-error`)"
 
     @cached_property
     def unknown(self) -> str:
@@ -293,6 +304,13 @@ class DeployJob:
             if any(map(_STAGING.search, told)):
                 return "staging"
         return ""
+
+    @property
+    def is_front_end(self) -> bool:
+        """Whether it says that what it deploys is what a browser loads, which has no database of its own."""
+        words = [self.id, self.job.name, self.workflow.name, self.workflow.path.rpartition("/")[2]]
+        words += [each.target.get(key, "") for each in self.deployments for key in ("service", "workload", "release")]
+        return any(map(_FRONT_END.search, words))
 
     def elsewhere(self, jobs: Iterable[DeployJob]) -> set[str]:
         """Of these jobs the ids of those that deploy to another environment: what they do is not done for this one."""
@@ -669,13 +687,22 @@ def _only_says(step: Step) -> bool:
 
 
 def _addresses(step: Step) -> Iterator[str]:
-    """The addresses that a step asks whether all is well; none where it sends something there."""
+    """The addresses that a step asks whether all is well; none where it sends something there.
+
+    What `||` or `continue-on-error` keeps from counting proves of no address that it answers.
+    """
     script = step.script
-    if script is None or not re.search(r"\b(?:curl|wget)\b", script.text) or _NOT_A_CHECK.search(script.text):
+    if (
+        script is None
+        or step.may_fail
+        or not re.search(r"\b(?:curl|wget)\b", script.text)
+        or _NOT_A_CHECK.search(script.text)
+    ):
         return
     asked = [command for command in script.commands if command.name in ("curl", "wget")]
     if any(command.has("-X", "--request", "-d", "--data", "--data-raw", "--json", "-F") for command in asked):
         return
+    asked = [each for each in asked if all(found.kind is not Silence.OR for found in script.silencers(each))]
     texts = [_HEADER.sub("", command.source) for command in asked]
     if any("$" in without(text) for text in texts):
         # The address is in a variable: of a loop, of the script, or of the step.

@@ -323,8 +323,11 @@ class DjangoCI:
     @property
     def given(self) -> dict[str, str]:
         """What the workflow and the job that runs the tests set, without what only a run could tell."""
-        everything = {**mapping(self.workflow.root.data.get("env")), **self._of_job, **self._of_test}
-        return {name: str(value) for name, value in everything.items() if "${{" not in str(value)}
+        return {name: str(value) for name, value in self._all_given.items() if "${{" not in str(value)}
+
+    @property
+    def _all_given(self) -> Plain:
+        return {**mapping(self.workflow.root.data.get("env")), **self._of_job, **self._of_test}
 
     @cached_property
     def _tested(self) -> tuple[DjangoProject, bool]:
@@ -364,7 +367,7 @@ class DjangoCI:
         assert self.job is not None
         services = copied_services(self.job, project, self.given, everything=everything)
         vendors = {vendor_of_service(each) for each in services.values()}
-        database = default_database(project)
+        database = default_database(project, self._all_given)
         if database is not None and not vendors & {"postgresql", "mysql"} and not setup.starts_servers:
             found = self._database(project, database)
             if isinstance(found, Blocked) and needs_database:
@@ -434,7 +437,7 @@ class DjangoCI:
         if starts_servers(job.steps):
             return True
         vendors = {vendor_of_service(service) for service in mapping(job.data.get("services")).values()}
-        database = default_database(self.tested)
+        database = default_database(self.tested, self._all_given)
         wanted = {database.vendor} & {"postgresql", "mysql"} if database is not None else set()
         return wanted <= vendors and ("redis" in vendors or not self._always_has_redis)
 
@@ -507,7 +510,7 @@ class DjangoCI:
 
     def _kept(self, project: DjangoProject, setup: Setup) -> Plain:
         """What the tests are given, as far as something reads it: the rest would only mislead."""
-        database = default_database(project)
+        database = default_database(project, self._all_given)
         opaque = database is None or database.shape == "opaque"  # which variables lead to it is not known then
         reads = {read.name for path in project.modules for read in project.environment_of(path)}
         given = {**self._of_job, **{name: v for name, v in self._of_test.items() if name not in self._of_step}}
@@ -621,7 +624,7 @@ def _why_no_job(
             called = str(job.data.get("uses", "")).partition("@")[0]
             if called and not called.startswith("./"):
                 return f"job {job.id} leaves what it does to {called}, and no other job installs the project"
-    return "no job that judges every change runs the tests of the project, or installs its packages"
+    return "no job that judges every change is seen to run the tests of the project, or to install its packages"
 
 
 def _may_install(step: Step, actions: LocalActions, project: DjangoProject, packages: PythonPackages | None) -> bool:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 import re
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, NamedTuple
@@ -61,10 +62,41 @@ def _kind(service: Any) -> str:
 _ON_A_RUNNER = re.compile(r"\b(GITHUB_ACTIONS|CI)\b")
 
 
-def default_database(project: DjangoProject) -> Database | None:
-    """The default database of the settings; None where they have another, which needs no server, on a runner."""
+def default_database(project: DjangoProject, given: Mapping[str, Any]) -> Database | None:
+    """The default database of the settings; None where they have another, which needs no server, on a runner.
+
+    `given` are the variables of the job, also those whose values are known only when it runs.
+    """
     found = next((each for each in project.databases if each.alias == "default"), None)
-    return None if found is not None and any(map(_is_off_on_a_runner, found.guards)) else found
+    if found is None or any(_is_off_on_a_runner(guard) or _fails_here(guard, given) for guard in found.guards):
+        return None
+    return found
+
+
+def _fails_here(guard: str, given: Mapping[str, Any]) -> bool:
+    """Whether a condition certainly does not hold with these variables; it may be a word such as `try`."""
+    try:
+        return _holds(ast.parse(guard, mode="eval").body, given) is False
+    except SyntaxError:
+        return False
+
+
+def _holds(node: ast.expr, given: Mapping[str, Any]) -> bool | None:
+    """Whether a condition holds that compares a variable, or its default, with a text; None where that is not all."""
+    if isinstance(node, ast.UnaryOp) and isinstance(node.op, ast.Not):
+        held = _holds(node.operand, given)
+        return None if held is None else not held
+    if not isinstance(node, ast.Compare) or len(node.ops) != 1 or not isinstance(node.left, ast.Call):
+        return None
+    call, right = node.left, node.comparators[0]
+    texts = [each.value for each in (*call.args, right) if isinstance(each, ast.Constant)]
+    if not ast.unparse(call.func).endswith(("environ.get", "getenv")) or len(texts) != 3 or call.keywords:
+        return None
+    name, default, wanted = texts
+    value = str(given.get(str(name), default))
+    if "${{" in value or not isinstance(node.ops[0], ast.Eq | ast.NotEq):
+        return None
+    return (value == wanted) == isinstance(node.ops[0], ast.Eq)
 
 
 def _is_off_on_a_runner(guard: str) -> bool:

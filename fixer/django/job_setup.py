@@ -397,8 +397,18 @@ def with_django(
     ]
     if not commands or packages is None:
         return setup
+    bring = [_brings_django(setup.steps[at].step, command, packages) for at, command in commands]
+    if True in bring:
+        return setup
+    for at, command in commands:
+        if missing := _file_that_is_not_there(setup, at, command, packages):
+            return Blocked(
+                f"{missing}, which the job installs from, is no file of the repository, and nothing else that it "
+                "installs is seen to bring Django",
+                "let the job install the project, then run fhfix again",
+            )
     file = next((path for path in project.requirements if path.endswith((".txt", ".in"))), "")
-    if not file or any(_may_bring_django(setup.steps[at].step, command, packages) for at, command in commands):
+    if not file or None in bring:
         return setup
     place, command = commands[-1]
     folder = folder_of(command, setup.steps[place].step) or ""
@@ -428,23 +438,36 @@ def installs_project(step: Step, command: Command, project: DjangoProject, packa
     return any(file in project.requirements or "django" in packages.installed_by(file) for file in files)
 
 
-def _may_bring_django(step: Step, command: Command, packages: PythonPackages) -> bool:
-    """Whether a command could install Django: false only where all is known that it installs."""
+def _file_that_is_not_there(setup: Setup, place: int, command: Command, packages: PythonPackages) -> str:
+    """A file that pip is to read, and that neither the repository has nor a step before speaks of; mostly empty."""
+    folder = folder_of(command, setup.steps[place].step)
+    if command.name not in _PIP or folder is None:
+        return ""
+    before = "\n".join(str(each.data) for each in setup.steps[:place]) + command.script.text[: command.start]
+    for file in _requirement_files([word.text for word in command.args[1:]]):
+        path = posixpath.normpath(posixpath.join(folder, file))
+        known = path in packages.files or path in packages.named
+        if not known and "$" not in file and posixpath.basename(file) not in before:
+            return path
+    return ""
+
+
+def _brings_django(step: Step, command: Command, packages: PythonPackages) -> bool | None:
+    """Whether a command installs Django; None where not all is known that it installs."""
     folder = folder_of(command, step)
     if command.name not in _PIP or folder is None:
-        return True
+        return None
     words = [word.text for word in command.args[1:]]
     files = list(_requirement_files(words))
     rest = [word for word in words if not word.startswith("-") and word not in files]
-    if command.has("-e", "--editable", "--group", "-c", "--constraint") or any("/" in w or w[0] == "." for w in rest):
-        return True
+    known = not command.has("-e", "--editable", "--group", "-c", "--constraint")
+    known = known and not any("/" in word or word[0] == "." for word in rest)
     names = {re.split(r"[\[<>=!~; ]", word)[0] for word in rest}
     for file in files:
         path = posixpath.normpath(posixpath.join(folder, file))
-        if path not in packages.files:
-            return True
+        known = known and path in packages.files
         names |= packages.installed_by(path)
-    return any(_BRINGS_DJANGO.match(name) for name in names)
+    return True if any(_BRINGS_DJANGO.match(name) for name in names) else False if known else None
 
 
 def _requirement_files(words: Sequence[str]) -> Iterator[str]:

@@ -65,6 +65,7 @@ class AlertRule:
     """One rule: the alert, or what it records, and the metrics that its expression asks for."""
 
     name: str
+    is_alert: bool
     expression: Node
     document: Yaml
 
@@ -106,7 +107,7 @@ class PrometheusFiles:
         recorded: set[str] = set()
         for document in documents:
             for name, is_alert, expression in _rules(document):
-                rules.append(AlertRule(name, expression, document))
+                rules.append(AlertRule(name, is_alert, expression, document))
                 recorded |= set() if is_alert else {name}
         runtime = repository.fact(Runtime) if configs else None
         programs = runtime.programs if runtime is not None else ()

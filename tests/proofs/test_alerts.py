@@ -169,7 +169,7 @@ def run(case: str, side: str, name: str, work: str, **more: Any) -> WorkflowRun:
     text = (CASES / case / side / ".github/workflows" / name).read_text()
     if side == "after":
         assert github_code().problems(text) == []
-    for target in ("make test", "make nightly"):
+    for target in ("make test", "make nightly", "make queue-is-short"):
         text = text.replace(target, work)
     text = text.replace("make lint", "exit 0").replace("make tidy", "exit 0")
     return Runner(text, **more).run()
@@ -248,6 +248,25 @@ def test_without_a_channel_one_issue_is_opened_and_then_commented_on() -> None:
             run(case, "after", name, "exit 3", event="schedule", env=env, plays=plays).jobs["notify"].result
             == "failure"
         )
+
+
+@needs_github
+def test_what_runs_every_five_minutes_tells_of_the_first_failure_in_a_row() -> None:
+    case, name = "a-watch-every-five-minutes", "queue.yml"
+    plays = {"actions/checkout": lambda with_, env: Played()}
+    with issues() as hub:
+        env = {
+            "GITHUB_API_URL": hub.url,
+            "GITHUB_WORKFLOW_REF": "owner/repository/.github/workflows/queue.yml@refs/heads/main",
+        }
+        told = []
+        for event, work in [*(("schedule", each) for each in "0333033"), ("workflow_dispatch", "3")]:
+            ended = run(case, "after", name, f"exit {work}", event=event, env=env, plays=plays)
+            assert ended.jobs["notify"].result == ("skipped" if work == "0" else "success")
+            hub.ended.append("success" if work == "0" else "failure")
+            told.append(len(hub.issues) + sum(len(each["comments"]) for each in hub.issues))
+        # A person who starts it is told each time.
+        assert (told, len(hub.issues)) == ([0, 1, 1, 1, 1, 2, 2, 3], 1)
 
 
 # -- the rules' own workflow, and Prometheus beside the application -------------------------------------------------

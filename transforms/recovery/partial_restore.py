@@ -84,11 +84,19 @@ def _restores(place: DataScript, command: Command) -> bool:
     unpacks = [each for each in before if each.name in _UNPACKS | _FETCHES]
     if not file and not unpacks:
         return False
+    if file and any(_writes(each, file) for each in place.script.commands if each.start < command.start):
+        return False
     called = f"{place.path.rpartition('/')[2]} {command.function} {place.step.name if place.step is not None else ''}"
     given = " ".join((file, *(each.source for each in unpacks)))
     if _RESTORES.search(called) is not None or _OF_A_DUMP.search(given) is not None:
         return True
     return any(each.name in _UNPACKS - {"cat"} for each in unpacks)
+
+
+def _writes(command: Command, file: str) -> bool:
+    """Whether a command writes what stands in the script itself into a file."""
+    says = command.name in ("echo", "printf") or (command.name == "cat" and command.here_document != "")
+    return says and any(each.target == file and ">" in each.operator for each in command.outputs)
 
 
 def _file(command: Command) -> str:
@@ -187,7 +195,8 @@ def _is_sql(dump: Command) -> bool:
     """Whether a dump is what psql reads, and is kept in a file."""
     given = dump.value("-F", "--format")
     is_sql = dump.name == "pg_dump" and (given is None or given.text in ("p", "plain"))
-    return is_sql and not any(receiver.name == "psql" for receiver in dump.receivers)
+    of_data = dump.has("--data-only", "-a", "--section")  # pg_dump refuses them beside `--clean`
+    return is_sql and not of_data and not any(receiver.name == "psql" for receiver in dump.receivers)
 
 
 def _only_drops(dump: Command) -> bool:
@@ -211,7 +220,7 @@ def _makes_room(place: DataScript, command: Command) -> bool:
 
 
 def _empties(command: Command) -> bool:
-    return command.name == "dropdb" or _DROPS.search(command.source) is not None
+    return command.name == "dropdb" or _DROPS.search(f"{command.source}\n{command.here_document}") is not None
 
 
 def _stopping(place: DataScript, command: Command) -> Splices:

@@ -364,6 +364,12 @@ class Catalog:
     def of(self, ref: ActionRef) -> Action | None:
         return _action(ref.name.lower()) if ref.repo else None
 
+    @property
+    def moved(self) -> Mapping[str, str]:
+        """Repositories that have another name now, in lower case, and that name."""
+        found: Mapping[str, str] = _table("moved.json")["repositories"]
+        return found
+
     def names(self) -> Iterator[str]:
         """Every action of the catalog, by name."""
         folder = os.path.join(FOLDER, "actions")
@@ -452,16 +458,17 @@ def _version(name: str) -> Version:
 
 @cache
 def _entry(name: str) -> _Entry | None:
-    """The two files of one repository; the name is in lower case."""
+    """The two files of one repository, also by a name that it had before; the name is in lower case."""
     data = _read("actions", name)
     if data is None:
-        return None
+        moved = _table("moved.json")["repositories"].get(name)
+        return _entry(moved) if moved is not None else None
     return _Entry(
         data["repository"],
         data["as_of"],
         data["source"],
         data["branch"],
-        data["tags"],
+        data.get("tags", {}),
         data.get("branches", {}),
         data.get("observed", {}),
         tuple(

@@ -7,7 +7,7 @@ from collections.abc import Iterator, Mapping
 from itertools import pairwise
 from typing import Any
 
-from fixer.github.action_ref import Version, version_of
+from fixer.github.action_ref import ActionRef, Version, version_of
 from fixer.github.catalog.actions import Action, Catalog
 from fixer.github.catalog.changes import Migration
 from fixer.github.catalog.migration import StepUse
@@ -44,6 +44,10 @@ def problems(catalog: Catalog) -> Iterator[str]:
         data = action.curated.get("replace")
         if data and catalog.action(str(data["with"])) is None:
             yield f"{name}: its replacement {data['with']} is not in the catalog"
+    for name, now in catalog.moved.items():
+        found = catalog.of(ActionRef.parse(f"{name}@v1"))
+        if found is None or found.repository.lower() != now:
+            yield f"{name}: what it is now, {now}, is not in the catalog, or the old name is"
 
 
 def unspoken(catalog: Catalog) -> Iterator[str]:

@@ -187,7 +187,10 @@ def refresh(repository: str, tags: Tags, known: Mapping[str, Any] | None, *, as_
             majors = actions.setdefault(path, {})
             majors[f"v{version[0]}"] = fold(majors.get(f"v{version[0]}"), tag, found_file)
     _read_calls(actions, tags, commits)
-    default = tags.default_branch()
+    default, branches = tags.default_branch(), tags.branches()
+    if not any(actions.values()) and default in branches:
+        # No release has an action: what the default branch has can be followed, or pinned to a commit.
+        actions = {path: {} for path, _, _ in _action_files(tags.files(branches[default]))}
     wanted = {default, *old.get("branches", {})}
     data = {
         "repository": repository,
@@ -198,7 +201,7 @@ def refresh(repository: str, tags: Tags, known: Mapping[str, Any] | None, *, as_
         "observed": {tag: sha for tag, sha in old.get("observed", {}).items() if tag not in commits},
         "actions": {path: actions[path] for path in sorted(actions)},
         "branches": {
-            name: sha for name, sha in sorted(tags.branches().items()) if name in wanted or _MAJOR_BRANCH.match(name)
+            name: sha for name, sha in sorted(branches.items()) if name in wanted or _MAJOR_BRANCH.match(name)
         },
         "tags": commits,
     }

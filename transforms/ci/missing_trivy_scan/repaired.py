@@ -57,7 +57,7 @@ def _in_any_case(workflow: Workflow, upload: Step, scans: list[Step]) -> Iterato
     """The upload must also run when the scan fails the job, and not only then."""
     condition = upload.node.get("if")
     title = "upload the results in any case"
-    fails = any(scan.inputs.get("exit-code", "") not in ("", "0") for scan in scans)
+    fails = any(scan.inputs.get("exit-code", "") not in ("", "0") and not scan.may_fail for scan in scans)
     if condition is None and fails:
         yield Finding(
             workflow.path,

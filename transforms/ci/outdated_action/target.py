@@ -71,7 +71,11 @@ def bump_of(ref: ActionRef, action: Action, catalog: Catalog, options: Options) 
         chosen = f"rules.outdated-action.majors sets v{configured}"
     else:
         chosen = _CHOSEN[policy].format(f"v{target.number}" if target.number != before[0] else target.release)
-    return Bump(action, f"{why}; {chosen}", before, action.majors.get(before[0]), target)
+    return Bump(action, f"{why}; {chosen}{_moved(ref, action)}", before, action.majors.get(before[0]), target)
+
+
+def _moved(ref: ActionRef, action: Action) -> str:
+    return "" if ref.name.lower() == action.name.lower() else f"; its name is {action.name} now"
 
 
 def reason_of(ref: ActionRef, action: Action, catalog: Catalog) -> str:
@@ -106,7 +110,8 @@ def _bump_of_branch(ref: ActionRef, action: Action, catalog: Catalog, wanted: in
     if reason:
         return Blocked(reason, f"pin {action.name} to a commit")
     if wanted is not None:
-        return Bump(action, f"{why}; rules.outdated-action.majors sets v{wanted}", None, None, action.majors[wanted])
+        chosen = f"rules.outdated-action.majors sets v{wanted}{_moved(ref, action)}"
+        return Bump(action, f"{why}; {chosen}", None, None, action.majors[wanted])
     target = catalog.target(action, policy="latest")
     if target is None:
         return _no_successor(action)
@@ -117,13 +122,15 @@ def _bump_of_branch(ref: ActionRef, action: Action, catalog: Catalog, wanted: in
             "name the major that you want",
             f'rules.outdated-action.majors.{toml_value(f"{action.repository}@{ref.ref}")} = "v{target.number}"',
         )
-    return Bump(action, f"{why}; its newest release is {target.release}", None, None, target)
+    return Bump(action, f"{why}; its newest release is {target.release}{_moved(ref, action)}", None, None, target)
 
 
 def _no_successor(action: Action) -> Blocked:
     newest = action.newest
     known = action.newest_known
-    if newest is not None and known > newest.version:
+    if newest is None:
+        return Blocked(f"the catalog knows no release of {action.name} (as of {action.as_of})", "pin it to a commit")
+    if known > newest.version:
         name = ".".join(str(part) for part in known[:3])
         return Blocked(
             f"the newest release of {action.name} that the catalog knows in full is {newest.release}; v{name} exists, "

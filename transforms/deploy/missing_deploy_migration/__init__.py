@@ -184,20 +184,19 @@ def _deploys_django(job: DeployJob, django: DjangoProject) -> bool:
     folders = [_folder(deployment) for deployment in job.deployments]
     if all(folders) and not any(f"{found.root}/".startswith(f"{f}/") for f in folders for found in django.projects):
         return False
-    words = [job.id, job.job.name, job.workflow.name, job.workflow.path.rpartition("/")[2]]
-    words += [
-        deployment.target.get(key, "") for deployment in job.deployments for key in ("service", "workload", "release")
-    ]
-    front = re.compile(r"front-?end|\bui\b|\bdocs\b|storybook", re.IGNORECASE)
-    return not any(front.search(word) for word in words)
+    return not job.is_front_end
+
+
+_FOLDERS = ("appdir", "package", "source", "app_location")
+"""Inputs of actions that say which folder of the repository is deployed: Heroku's, Azure's, Cloud Run's."""
 
 
 def _folder(deployment: Deployment) -> str:
-    """The folder of the repository that Heroku is given; empty for all of it, or where that is not said."""
-    with_ = deployment.step.with_
-    found = with_.get("appdir") if with_ is not None else None
-    path = posixpath.normpath(found.value) if found is not None and found.is_scalar else "."
-    return "" if path == "." or "$" in path else path
+    """The folder of the repository that an action is given; empty for all of it, or where that is not said."""
+    given = [deployment.step.inputs[name] for name in _FOLDERS if name in deployment.step.inputs]
+    path = posixpath.normpath(given[0]) if given else "."
+    # What has an ending is made by the job.
+    return "" if path == "." or "$" in path or "." in posixpath.basename(path) else path
 
 
 def _cure(job: DeployJob, django: DjangoProject, local: LocalActions, options: Options) -> Fix | Blocked:

@@ -68,7 +68,7 @@ def check(workflow: Workflow, deployments: Deployments, local: LocalActions, opt
         return
     jobs = deployments.of(workflow)
     for job in jobs:
-        if not _may_be_production(job):
+        if not _may_be_production(job) or (job.is_front_end and job.migration is None):
             continue
         if not _backs_up(job, job.elsewhere(jobs)):
             message = f"job {job.id} deploys to {_where(job)} without a snapshot of the database"

@@ -14,8 +14,8 @@ was recorded. Jobs that check the deployment count as part of it.
 
 Where a service is only started anew (`--force-new-deployment`), its revision stays and the image's tag has moved; so
 the digests of the running images are recorded too, and the tags are put back. What is passed on is `family:revision`
-and never an ARN: GitHub drops an output that holds a masked value, and an account id often is one. Where names are
-kept as secrets, the number of the revision is passed on beside it.
+and never an ARN: GitHub drops an output that holds a masked value, and an account id often is one. The family may hold
+a secret too, such as the name of a stage, so the number of the revision is passed on beside it.
 
 With `style = "platform"` the platform goes back instead: ECS by its circuit breaker, and by the CloudWatch `alarms`
 that are named, Helm by `--atomic`, Kubernetes by `rollout undo` where the rollout fails. That is less to read and works
@@ -27,7 +27,8 @@ went back is steady, and a plain waiter is content with it.
 
 A job whose rollback reads its target before the deployment; `helm upgrade --atomic`; clusters that a job makes for
 its own tests. What fhfix cannot follow is reported with the reason: loops and conditions of the shell, CodeDeploy, a
-way of deploying that it does not know. For those, `command` and `record` say how to go back. A matrix takes neither.
+way of deploying that it does not know, a rollback that answers for several deployments, a deployment whose failure
+`continue-on-error` forgets. For those, `command` and `record` say how to go back. A matrix takes neither.
 """
 
 from __future__ import annotations
@@ -135,13 +136,17 @@ def check(
         if existing is None:
             idle = idle_rollback(job, elsewhere)
             if idle is not None and job.way.restored:
-                yield _idle(job, idle, local, workflows, options)
+                yield _idle(job, idle, jobs, local, workflows, options)
             elif not goes_back_by_itself(job):
                 yield _missing(job, deployments.breaker, local, options)
             elif job.way is ECS and waited_for(job) and not notices_ecs(job):
                 yield _unnoticed(job, local, options)
         else:
-            found = _broken(job, existing, local, options) if isinstance(existing, Job) else _broken_step(job, existing)
+            found = (
+                _broken(job, existing, jobs, local, options)
+                if isinstance(existing, Job)
+                else _broken_step(job, existing)
+            )
             if found is not None:
                 yield found
     for step in deployments.composite.get(workflow.path, ()):
@@ -194,6 +199,8 @@ def _cure(job: DeployJob, local: LocalActions, options: Options) -> Fix | Blocke
         return why
     workflow = job.workflow
     going_back = going_back_of(job, options.style)
+    if going_back.dropped:
+        return _is_dropped(job, going_back)
     files = going_back.files(local)
     rollback = _job_name(job)
     made = _rollback_job(going_back)
@@ -214,7 +221,7 @@ def _cure(job: DeployJob, local: LocalActions, options: Options) -> Fix | Blocke
         *files,
         tier=Tier.REVIEW,
         effects=[
-            *_effects(job, rollback),
+            *_effects(job, rollback, _after_any_end(job) + (", and checks health" if job.urls else "")),
             *(["the permissions of the workflow become those of its jobs"] if moved else []),
         ],
         todo=_todo(job),
@@ -307,6 +314,14 @@ def _known_too_late(job: DeployJob) -> Blocked | None:
     return _blocked(
         f"job {job.id} finds out behind its first deployment what it deploys next, too late to record what runs",
         "find it out in a step before",
+    )
+
+
+def _is_dropped(job: DeployJob, going_back: GoingBack) -> Blocked:
+    name = going_back.dropped
+    return _blocked(
+        f"what job {job.id} deploys is known in this job only, and GitHub drops an output that holds secrets.{name}",
+        f"a name is no secret: make it a variable, as in `vars.{name}`",
     )
 
 
@@ -492,14 +507,23 @@ def _restore_values(going_back: GoingBack, record: Record) -> dict[str, str]:
     return env
 
 
-def _effects(job: DeployJob, rollback: str) -> list[str]:
-    health = ", and checks health" if job.urls else ""
+def _effects(job: DeployJob, rollback: str, when: str) -> list[str]:
     return [
         f"job {job.id} records what runs before it changes anything",
         *([f"helm waits in job {job.id} until what it upgrades is ready"] if waiting_helm(job) else []),
-        f"job {rollback} restores it when {job.id} fails, is cancelled or runs out of time{health}",
+        f"job {rollback} restores it {when}",
         f"job {rollback} fails, and says so, where nothing was recorded; no failed deployment turns green",
     ]
+
+
+def _of_one_that_was_there(job: DeployJob, rollback: Job) -> list[str]:
+    """The effects where the job that goes back keeps its condition, unless that is made a better one."""
+    better = _better_condition(job, rollback) != ()
+    return _effects(job, rollback.id, _after_any_end(job) if better else "where its own condition lets it run")
+
+
+def _after_any_end(job: DeployJob) -> str:
+    return f"when {job.id} fails, is cancelled or runs out of time"
 
 
 def _todo(job: DeployJob) -> list[str]:
@@ -571,11 +595,19 @@ def _by_command(job: DeployJob, steps: Node, options: Options) -> Fix | Blocked:
 # -- a rollback that does not work --------------------------------------------------------------------------------
 
 
-def _idle(job: DeployJob, rollback: Job, local: LocalActions, workflows: Workflows | None, options: Options) -> Finding:
+def _idle(
+    job: DeployJob,
+    rollback: Job,
+    jobs: Sequence[DeployJob],
+    local: LocalActions,
+    workflows: Workflows | None,
+    options: Options,
+) -> Finding:
     """A rollback that tells GitHub of a deployment, or people of a failure, and starts no old version."""
     message = f"job {rollback.id} does not roll job {job.id} back: nothing in it puts an old version back"
     node = rollback.node.get("name") or rollback.node.get("if") or rollback.node
-    return Finding(job.workflow.path, node.span, message, _made_to_work(job, rollback, local, workflows, options))
+    cure = _goes_back_for_others(job, rollback, jobs) or _made_to_work(job, rollback, local, workflows, options)
+    return Finding(job.workflow.path, node.span, message, cure)
 
 
 def _made_to_work(
@@ -589,6 +621,8 @@ def _made_to_work(
     if steps_node is None or not listed or job.id not in rollback.needs:
         return Blocked(f"the steps of job {rollback.id} cannot be edited", "delete the job; fhfix then writes one")
     going_back = going_back_of(job, options.style, repeats=False)
+    if going_back.dropped:
+        return replace(_is_dropped(job, going_back), config="")
     files = going_back.files(local)
     if isinstance(files, Blocked):
         return files
@@ -607,7 +641,7 @@ def _made_to_work(
         *parts,
         *files,
         tier=Tier.REVIEW,
-        effects=_effects(job, rollback.id),
+        effects=_of_one_that_was_there(job, rollback),
         todo=_todo(job),
     )
 
@@ -632,13 +666,28 @@ def _better_condition(job: DeployJob, rollback: Job) -> Parts:
     return job.workflow.set_scalar(condition, _condition(job))
 
 
-def _broken(job: DeployJob, rollback: Job, local: LocalActions, options: Options) -> Finding | None:
+def _goes_back_for_others(job: DeployJob, rollback: Job, jobs: Sequence[DeployJob]) -> Blocked | None:
+    """A rollback that runs where other deployments fail, too: it would take this one back then, and those never."""
+    others = [other.id for other in jobs if other.id in rollback.needs and other.id != job.id]
+    if not others:
+        return None
+    also = " and ".join(f"job {other}" for other in others)
+    return Blocked(
+        f"job {rollback.id} also goes back where {also} has failed, which deploys something else",
+        "delete the rollback; fhfix then writes one for each job that deploys",
+    )
+
+
+def _broken(
+    job: DeployJob, rollback: Job, jobs: Sequence[DeployJob], local: LocalActions, options: Options
+) -> Finding | None:
     """A rollback whose target is read after the deployment, or that names none."""
     flaw = flaw_of(job, rollback.steps)
     if flaw is None:
         return None
     message = f"job {rollback.id} does not roll job {job.id} back: it {flaw.why}"
-    return Finding(job.workflow.path, flaw.span, message, _repaired(job, rollback, flaw, local, options))
+    cure = _goes_back_for_others(job, rollback, jobs) or _repaired(job, rollback, flaw, local, options)
+    return Finding(job.workflow.path, flaw.span, message, cure)
 
 
 def _broken_step(job: DeployJob, step: Step) -> Finding | None:
@@ -695,6 +744,8 @@ def _repaired(job: DeployJob, rollback: Job, flaw: Flaw, local: LocalActions, op
     workflow, going_back = job.workflow, going_back_of(job, options.style, repeats=False)
     if len(going_back.records) != 1:
         return Blocked(f"job {job.id} deploys several services", "delete the rollback; fhfix then writes a new one")
+    if going_back.dropped:
+        return replace(_is_dropped(job, going_back), config="")
     files = going_back.files(local, checking=False)
     if isinstance(files, Blocked):
         return files
@@ -728,7 +779,7 @@ def _repaired(job: DeployJob, rollback: Job, flaw: Flaw, local: LocalActions, op
         *parts,
         *files,
         tier=Tier.REVIEW,
-        effects=_effects(job, rollback.id),
+        effects=_of_one_that_was_there(job, rollback),
         todo=_todo(job),
     )
 

@@ -31,8 +31,8 @@ from transforms.deploy.missing_rollback.steps import PLACES
 
 # Names of secrets that hold the name of something, and no key to it.
 _IS_A_NAME = re.compile(
-    r"(?!\w*(?:KEY|TOKEN|PASSWORD|ROLE|ARN|ID|URI|URL|REGISTRY)\b)"
-    r"\w*(?:ECS|ECR|TASK|SERVICE|CLUSTER|FAMILY|CONTAINER|REPO|IMAGE)",
+    r"(?!\w*(?:KEY|TOKEN|PASSWORD|ROLE|ARN|ID|URI|URL|REGISTRY|USERNAME)\b)"
+    r"\w*(?:ECS|ECR|TASK|SERVICE|CLUSTER|FAMILY|CONTAINER|REPO|IMAGE|NAME|PROJECT|PREFIX|STAGE|ENVIRONMENT|APP\b)",
     re.IGNORECASE,
 )
 
@@ -70,12 +70,7 @@ class Record:
     def keys(self) -> tuple[str, ...]:
         if self.deployment.way is not ECS:
             return ("revision",)
-        return ("task_definition", *(["revision"] if self.is_masked else []), *(["images"] if self.moves_a_tag else []))
-
-    @property
-    def is_masked(self) -> bool:
-        """Whether GitHub may take the name of a task definition for a secret, and drop the output that holds it."""
-        return name_in_secret(self.deployment.step.workflow) != ""
+        return ("task_definition", "revision", *(["images"] if self.moves_a_tag else []))
 
 
 def _records(job: DeployJob) -> list[Record]:
@@ -148,16 +143,29 @@ class GoingBack:
         """Whether a value means nothing in the job that goes back, so that it must be passed on."""
         return self.job.is_local(value, *self.carried)
 
+    @property
+    def dropped(self) -> str:
+        """A secret that is part of what must be passed on, which GitHub then drops; empty where none is seen.
+
+        https://docs.github.com/actions/reference/workflows-and-actions/contexts#steps-context
+        """
+        passed = [v for noted in self.records for v in self.place(noted.deployment).values() if self.is_local(v)]
+        named = {name.lower() for name in names_read("steps", passed)}
+        job = self.job.job
+        given = [job.env[name] for name in names_read("env", passed) if name in job.env]
+        data = [*passed, *given, *(step.data for step in job.steps if step.id.lower() in named)]
+        return next((name for name in names_read("secrets", data) if name.upper() != "GITHUB_TOKEN"), "")
+
     def place(self, deployment: Deployment) -> dict[str, str]:
         """What says which service it is."""
         env = target_env(deployment)
         return shared_place(self.job, env) if self.shared else env
 
     def record(self, record: Record) -> Work:
-        return steps.record(record.deployment, moves_a_tag=record.moves_a_tag, is_masked=record.is_masked)
+        return steps.record(record.deployment, moves_a_tag=record.moves_a_tag)
 
     def restore(self, record: Record) -> Work:
-        return steps.restore(record.deployment, moves_a_tag=record.moves_a_tag, is_masked=record.is_masked)
+        return steps.restore(record.deployment, moves_a_tag=record.moves_a_tag)
 
     def files(self, local: LocalActions, *, checking: bool = True) -> list[NewFile] | Blocked:
         """The actions of the repository that its steps use and that are not there yet."""

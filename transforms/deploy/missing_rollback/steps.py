@@ -36,18 +36,19 @@ SCRIPTS: Mapping[tuple[str, Way], ScriptText] = {
 }
 
 
-def record(deployment: Deployment, *, moves_a_tag: bool, is_masked: bool) -> Work:
+def record(deployment: Deployment, *, moves_a_tag: bool) -> Work:
     """Which version runs now, before anything changes."""
     way, what = deployment.way, SERVICE[deployment.way]
     outputs = {"revision": "Number of the revision that runs"}
     if way is ECS:
-        outputs = {"task-definition": "family:revision of the task definition that runs steadily"}
-        if is_masked:
-            outputs["revision"] = "Its number alone, for a family whose name is a secret"
+        outputs = {
+            "task-definition": "family:revision of the task definition that runs steadily",
+            "revision": "Its number alone, for a family that holds a secret",
+        }
         if moves_a_tag:
             outputs["images"] = "Tags and digests of the images that run"
     title, description = f"Record the {what}", f"Records which version of the {what} runs, for a rollback to it"
-    return _work(deployment, "record", title, description, (), outputs, _blocks(moves_a_tag, is_masked))
+    return _work(deployment, "record", title, description, (), outputs, _blocks(moves_a_tag))
 
 
 def wait(deployment: Deployment) -> Work:
@@ -57,19 +58,17 @@ def wait(deployment: Deployment) -> Work:
     return _work(deployment, "wait", f"Wait for the {what}", description, (), {}, ())
 
 
-def restore(deployment: Deployment, *, moves_a_tag: bool, is_masked: bool) -> Work:
+def restore(deployment: Deployment, *, moves_a_tag: bool) -> Work:
     """Back to what was recorded."""
     what = SERVICE[deployment.way]
     wanted = [Input("revision", "PREVIOUS_REVISION", "Number of the revision that ran before")]
     if deployment.way is ECS:
         wanted = [Input("task-definition", "PREVIOUS_TASK_DEFINITION", "family:revision that ran before")]
-        if is_masked:
-            said = "Its number alone, for a family whose name is a secret"
-            wanted.append(Input("revision", "PREVIOUS_REVISION", said))
+        wanted.append(Input("revision", "PREVIOUS_REVISION", "Its number alone, for a family that holds a secret"))
         if moves_a_tag:
             wanted.append(Input("images", "PREVIOUS_IMAGES", "Tags and digests of the images that ran before"))
     description = f"Puts the recorded version of the {what} back, and fails where it does not come up"
-    blocks = _blocks(moves_a_tag, is_masked)
+    blocks = _blocks(moves_a_tag)
     return _work(deployment, "restore", f"Restore the {what}", description, tuple(wanted), {}, blocks)
 
 
@@ -81,8 +80,8 @@ def check_health() -> Work:
     return Work(LocalAction("check-health", "Check health", description, "check-health.sh", text, (urls,), {}), text)
 
 
-def _blocks(moves_a_tag: bool, is_masked: bool) -> tuple[str, ...]:
-    return ("images" if moves_a_tag else "plain", *(["revision"] if is_masked else []))
+def _blocks(moves_a_tag: bool) -> tuple[str, ...]:
+    return ("images" if moves_a_tag else "plain",)
 
 
 def _work(

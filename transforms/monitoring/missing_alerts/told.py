@@ -11,6 +11,7 @@ from fixer.github.expressions import expressions_below, is_whole, part_of_expres
 from fixer.github.workflow import Job, Workflow
 from fixer.github.workflows import Workflows
 from fixer.languages.shell import in_quotes
+from fixer.languages.tables import mapping, sequence
 from fixer.languages.yaml import Flow, Node
 from fixer.model import Blocked, Finding, Fix, Level, Parts, Span, Tier, joined, listed
 from fixer.monitoring.telling import Tellers, Telling, is_housekeeping, only_tells, reads_own_status, runs_after_failure
@@ -138,20 +139,25 @@ def _told(workflow: Workflow, workflows: Workflows, tellers: Tellers) -> Fix | B
     # Two workflows of one name would write into one issue.
     shared = sum(_name(other) == _name(workflow) for other in workflows.documents) > 1
     name = workflow.job_id(JOB if JOB not in workflow.jobs else "notify-of-failure")
+    often = _runs_often(workflow)
+    rights = {"issues": "write"} if means == "issue" else {}
+    if often:
+        rights["actions"] = "read"
     job: dict[str, Any] = {
         **workflow.job_name("Notify"),
         "needs": Flow(tuple(workflow.jobs)),
         "if": _when(workflow),
         "runs-on": "ubuntu-latest",
         "timeout-minutes": _MINUTES,
-        "permissions": {"issues": "write"} if means == "issue" else Flow({}),
+        "permissions": rights or Flow({}),
         "steps": [
-            _by_issue(workflow, file if shared else None)
+            _by_issue(workflow, file if shared else None, often=often)
             if means == "issue"
-            else _by_message(means, secret, named, workflow)
+            else _by_message(means, secret, named, workflow, often=often)
         ],
     }
     whom = "opens an issue, or comments on the one that is open" if means == "issue" else f"tells {means.capitalize()}"
+    whom += ", at the first of several failures in a row" if often else ""
     todo = [f"The secret {secret} must hold the address: the job is red while it is empty."] if secret else []
     return Fix.of(
         f"add job {name}, which {whom}",
@@ -164,13 +170,31 @@ def _told(workflow: Workflow, workflows: Workflows, tellers: Tellers) -> Fix | B
 
 def _when(workflow: Workflow) -> str:
     """After a failure; not for pull requests, whose authors see it, nor where a newer run cancels an older one."""
-    concurrency = workflow.root.get("concurrency")
-    cancels = concurrency is not None and "cancel-in-progress" in str(concurrency.data)
     clauses = ["always()"]
     if {"pull_request", "pull_request_target"} & set(workflow.triggers):
         clauses.append("github.event_name != 'pull_request'")
-    clauses.append(FAILED if cancels else f"({FAILED} || {CANCELLED})")
+    clauses.append(FAILED if _cancels(workflow) else f"({FAILED} || {CANCELLED})")
     return " && ".join(clauses)
+
+
+def _cancels(workflow: Workflow) -> bool:
+    """Whether a newer run cancels an older one."""
+    concurrency = workflow.root.get("concurrency")
+    return concurrency is not None and "cancel-in-progress" in str(concurrency.data)
+
+
+def _runs_often(workflow: Workflow) -> bool:
+    """Whether the clock starts it several times a day, so that a failure that lasts would be told of each time."""
+    event = workflow.root.mapping("on").get("schedule")
+    crons = [str(mapping(each).get("cron", "")) for each in sequence(event.data)] if event is not None else []
+    return any(not field.isdigit() for cron in crons for field in cron.split()[:2])
+
+
+def _first_in_a_row(workflow: Workflow) -> ScriptText:
+    """Ends a step that tells where the run before has failed, too."""
+    text = script(__package__, "first-in-a-row.sh")
+    # A run that a newer one cancels is not told of.
+    return text.replaced(" | cancelled", ScriptText.of("")) if _cancels(workflow) else text
 
 
 def _undone(workflow: Workflow) -> dict[str, str]:
@@ -186,26 +210,34 @@ def _name(workflow: Workflow) -> str:
     return str(workflow.root.data.get("name") or workflow.path)
 
 
-def _by_issue(workflow: Workflow, file: Inside | None) -> dict[str, Any]:
+_TOKEN = "${{ github.token }}"
+
+
+def _by_issue(workflow: Workflow, file: Inside | None, *, often: bool) -> dict[str, Any]:
     source = script(__package__, "tell-issue.sh")
     if file is not None:
         named = ScriptText.of('title="$GITHUB_WORKFLOW (@file@) fails"', file=file)
         source = source.replaced('title="$GITHUB_WORKFLOW fails"', named)
+    if often:
+        source = _first_in_a_row(workflow) + source
     return {
         "name": "Tell by an issue",
         **_undone(workflow),
-        "env": {"GH_TOKEN": "${{ github.token }}"},
+        "env": {"GH_TOKEN": _TOKEN},
         "run": source,
     }
 
 
-def _by_message(means: str, secret: str, named: Inside, workflow: Workflow) -> dict[str, Any]:
+def _by_message(means: str, secret: str, named: Inside, workflow: Workflow, *, often: bool) -> dict[str, Any]:
     source = script(__package__, "tell-slack.sh").filled(secret=named)
     if means == "discord":
         source = source.replaced("{text: $text}", ScriptText.of("{content: $text}"))
+    env = {"WEBHOOK": f"${{{{ secrets.{secret} }}}}"}
+    if often:
+        source, env = _first_in_a_row(workflow) + source, {"GH_TOKEN": _TOKEN, **env}
     return {
         "name": f"Tell {means.capitalize()}",
         **_undone(workflow),
-        "env": {"WEBHOOK": f"${{{{ secrets.{secret} }}}}"},
+        "env": env,
         "run": source,
     }

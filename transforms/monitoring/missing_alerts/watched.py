@@ -40,7 +40,8 @@ def without_metrics(prometheus: PrometheusFiles, exporters: Exporters) -> Iterat
 
 def _unfed(rule: AlertRule, missing: list[Asked], exporters: Exporters) -> Finding:
     names = list(dict.fromkeys(asked.name for asked in missing))
-    message = f"{rule.name} never fires: nobody exports {listed(names)}"
+    idle = "never fires" if rule.is_alert else "records nothing"
+    message = f"{rule.name} {idle}: nobody exports {listed(names)}"
     cure: Fix | Blocked
     if not exporters.prometheus:
         cure = Blocked("the application exports no metrics", "apply missing-metrics-endpoint, and run fhfix again")

@@ -14,7 +14,8 @@ Each fix makes a script fail where it went on before, so it is for review.
 
 ## When it is left alone
 Dumps of the schema alone, dumps that go straight into another database, and scripts that look at the failure
-themselves (`$?`, `PIPESTATUS`, an `if` that exits). What only a person can decide is reported: a dump in the
+themselves (`$?`, `PIPESTATUS`, an `if` that exits). What only a person can decide is reported: a script that deploys or
+migrates and says that it goes on without a dump, a dump in the
 background, old backups that are deleted long before there is a new one, an upload of the whole folder each time, a copy
 of Redis' file that is made after some seconds whatever Redis has saved by then.
 """
@@ -81,6 +82,8 @@ def _lost(place: DataScript, dump: Command) -> list[Finding]:
     span = place.span_of(dump.start, dump.end)
     message = f"the script goes on where {dump.name} fails: {'; '.join(reasons)}"
     failure = _failure(place, dump, [each for each in found if each.kind is not Silence.PIPE])
+    if (ignored or any(each.kind is Silence.OR for each in found)) and not _is_about_backups(place):
+        failure = _decided(place, f"{dump.name} fails")
     cure = (
         failure
         if isinstance(failure, Blocked)
@@ -92,6 +95,22 @@ def _lost(place: DataScript, dump: Command) -> list[Finding]:
         )
     )
     return [Finding(place.path, span, message, cure)]
+
+
+_ABOUT_BACKUPS = re.compile(r"back-?_? ?up|dump|snapshot|archiv", re.IGNORECASE)
+
+
+def _is_about_backups(place: DataScript) -> bool:
+    """Whether making backups is what a script is for: another one, which deploys or migrates, may go on without."""
+    name = place.path if place.step is None else place.step.name or place.path
+    return _ABOUT_BACKUPS.search(name) is not None or any(map(_deletes, place.script.commands))
+
+
+def _decided(place: DataScript, when: str) -> Blocked:
+    return Blocked(
+        f"{_what(place)} does more than back up, and was written to go on where {when}",
+        "end it there with `exit 1`, or ignore this finding",
+    )
 
 
 def _what(place: DataScript) -> str:
@@ -276,7 +295,9 @@ def _skipped(place: DataScript, dumps: list[Command]) -> Iterator[Finding]:
                 place.splice(_fails(place, command, choice.failed, choice.fi)),
                 tier=Tier.REVIEW,
                 effects=[f"where {program} is not installed, {_what(place)} ends with a failure"],
-            ),
+            )
+            if _is_about_backups(place)
+            else _decided(place, f"{program} is not installed"),
             Level.ERROR if dumping else Level.WARNING,
         )
 

@@ -28,10 +28,8 @@ case "${previous:-}" in
 esac
 # family:revision and no ARN: GitHub drops an output that holds a masked value, such as an account id.
 echo "task_definition=${previous##*/}" >> "$GITHUB_OUTPUT"
-#: revision
-# A name that is kept as a secret is masked too; the number of the revision is not.
+# The family may hold a secret too, such as the name of a stage; the number of the revision does not.
 echo "revision=${previous##*:}" >> "$GITHUB_OUTPUT"
-#: end
 echo "If $deployment cannot be replaced, $SERVICE goes back to ${previous##*/}"
 #: images
 # The service keeps its revision, and a tag of its image moves: what runs is told by the digest.

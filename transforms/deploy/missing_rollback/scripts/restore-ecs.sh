@@ -21,13 +21,11 @@ state() {
     --query 'services[0].[taskDefinition, length(deployments)]') || return
   sed -E 's#^.*/##; s#\s+# #' <<<"$found"
 }
-#: revision
 # GitHub drops an output that holds a secret, such as the family's name: the family is still that of the service.
 if [ -z "${PREVIOUS_TASK_DEFINITION:-}" ] && [ -n "${PREVIOUS_REVISION:-}" ]; then
   state=$(state)
   PREVIOUS_TASK_DEFINITION="${state%:*}:$PREVIOUS_REVISION"
 fi
-#: end
 case "${PREVIOUS_TASK_DEFINITION:-}" in
   ?*:[0-9]*) ;;
   *)
