@@ -6,7 +6,7 @@ import re
 from collections.abc import Iterable, Iterator, Mapping
 from typing import TYPE_CHECKING, Self
 
-from fixer.records import entity
+from fixer.records import record
 from fixer.runtime.picture import Runtime
 from fixer.runtime.programs import SETTINGS_VARIABLE, Program
 from fixer.runtime.settings import configured_in, families_in, said_in
@@ -27,7 +27,7 @@ _IN_MANIFEST = re.compile(
 _CONFIGURES_TESTS = re.compile(r"(^|/)(pytest\.ini|tox\.ini|setup\.cfg|pyproject\.toml)$")
 
 
-@entity
+@record
 class SettingsNames:
     """`files` are those that name a settings module, by its dotted name; `deployed` are the names that programs of
     production are told, other than by what they start."""
