@@ -417,6 +417,12 @@ def _through_the_pooler(
     told = program.environment.of(name.name)
     if any(value.open or value.text is None for value in told):
         return Blocked(f"who starts {service.name} may choose {name.name}", f"set it to {POOLER} there")
+    unseen = next(iter(program.environment.unknown), "")
+    if unseen and not told:
+        return Blocked(
+            f"{service.name} has variables from {unseen}, which may name the database",
+            f"let {name.name} be {POOLER} there",
+        )
     said = told[0].text if told else name.default
     if said is None:
         unseen = next(iter(program.environment.unknown), "nothing in the repository")
