@@ -14,6 +14,7 @@ from fixer.django.settings import Database
 from fixer.documents import kind_of
 from fixer.languages.python import constant, item
 from fixer.model import Span
+from fixer.patterns import Rare
 from fixer.records import entity
 from fixer.runtime.picture import Runtime
 from fixer.runtime.places import Place
@@ -23,12 +24,18 @@ if TYPE_CHECKING:
     from fixer.repository import Repository
 
 # In manifests and files of poolers, which the picture of what runs where does not read.
-_POOLER_IMAGE = re.compile(
-    r"^[^\n#]*\bimage:[^\n]*(pgbouncer|pgcat|odyssey|supavisor|pgpool)"
+_POOLERS = ("pgbouncer", "pgcat", "supavisor", "pgpool")
+_POOLER_IMAGE = Rare(
+    r"(?im)^[^\n#]*\bimage:[^\n]*(pgbouncer|pgcat|odyssey|supavisor|pgpool)"
     r"|^\s*repository:[^\n]*pgbouncer|^\[pgbouncer\]",
-    re.IGNORECASE | re.MULTILINE,
+    *_POOLERS,
+    "odyssey",
 )
-_POOLER = re.compile(r"pgbouncer|pgcat|supavisor|pgpool|aws_db_proxy|DatabaseProxy|DBProxy", re.IGNORECASE)
+_POOLER = Rare(
+    r"(?i)pgbouncer|pgcat|supavisor|pgpool|aws_db_proxy|DatabaseProxy|DBProxy",
+    *_POOLERS,
+    *("aws_db_proxy", "databaseproxy", "dbproxy"),
+)
 _INFRASTRUCTURE = (".tf", ".json", ".ts", ".template", ".yml", ".yaml")
 _COMPOSE = "docker.compose.Compose"
 # What a pooler by transaction asks of Django.

@@ -68,6 +68,10 @@ class Yaml:
         return cls(source, root, aliases)
 
     def plain(self) -> Any:
+        return self._plain
+
+    @cached_property
+    def _plain(self) -> Any:
         return self.root.data
 
     def node(self, at: Address) -> Node | None:
