@@ -9,6 +9,8 @@ import sys
 from contextlib import suppress
 from types import FrameType
 
+from fixer import kept
+
 # A run is short, and keeps nearly all that it makes, modules too: looking for garbage costs more than it frees.
 gc.disable()
 
@@ -45,6 +47,7 @@ def _stop(number: int, frame: FrameType | None) -> None:
 
 
 def main() -> None:
+    kept.use()
     from fixer.cli import main as command_line
 
     try:
@@ -58,6 +61,7 @@ def main() -> None:
 def _end(code: int) -> None:
     """Ends the process without taking everything down that it has made, one object after the other: that would take a
     tenth of its time. Where the output cannot be finished, Python has its own way of saying so."""
+    kept.keep()
     with suppress(OSError, ValueError):
         sys.stdout.flush()
         sys.stderr.flush()

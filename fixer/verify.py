@@ -9,48 +9,51 @@ from functools import cache
 from typing import Any
 
 from fixer.languages.yaml.node import Tagged
-from fixer.model import Change, Document, Edit, FileError, Source
+from fixer.model import Address, Change, Document, Edit, FileError, Source
 from fixer.splice import ordered
 
 _TAB_BEFORE_COMMENT = re.compile(r" *+\t[ \t]*+(?=#)")
 
 
 def perform(data: Any, edits: Iterable[Edit]) -> Any:
-    """Makes the changes of all edits on plain data, from the last edit to the first so that indexes stay true.
+    """Plain data with the changes of all edits, from the last edit to the first so that indexes stay true. What does
+    not change is shared with the data that is given, which stays as it is.
 
     Raises LookupError or TypeError for a change that the data has no place for.
     """
     for edit in reversed(ordered(edits)):
         for change in edit.changes:
-            data = _perform(data, change)
+            data = _performed(data, change, change.at)
     return data
 
 
-def _perform(data: Any, change: Change) -> Any:
-    if not change.at:
+def _performed(data: Any, change: Change, at: Address) -> Any:
+    if not at:
         if change.op != "set":
             raise LookupError(f"{change.op} needs an address")
         return change.value
-    parent = data
-    for step in change.at[:-1]:
-        parent = parent[step]
-    last: Any = change.at[-1]
-    if change.op == "set":
-        parent[last] = change.value
+    if not isinstance(data, dict | list):
+        raise TypeError(f"nothing stands below {data!r}")
+    made: Any = data.copy()
+    key: Any = at[0]
+    if len(at) > 1:
+        made[key] = _performed(made[key], change, at[1:])
+    elif change.op == "set":
+        made[key] = change.value
     elif change.op == "insert":
-        if not isinstance(parent, list) or not 0 <= last <= len(parent):
+        if not isinstance(made, list) or not 0 <= key <= len(made):
             raise LookupError(f"nothing can be inserted at {change.at}")
-        parent.insert(last, change.value)
+        made.insert(key, change.value)
     elif change.op == "delete":
-        del parent[last]
+        del made[key]
     elif change.op == "splice":
         start, end, new = change.value
-        if not isinstance(parent[last], str):
+        if not isinstance(made[key], str):
             raise TypeError(f"{change.at} is no text")
-        parent[last] = parent[last][:start] + new + parent[last][end:]
+        made[key] = made[key][:start] + new + made[key][end:]
     else:
-        parent[change.value] = parent.pop(last)
-    return data
+        made[change.value] = made.pop(key)
+    return made
 
 
 def same(left: Any, right: Any) -> bool:

@@ -11,6 +11,7 @@ from collections.abc import Iterator
 from dataclasses import replace
 from html.parser import HTMLParser
 from pathlib import Path
+from textwrap import dedent
 
 import pytest
 from markdown_it import MarkdownIt
@@ -386,6 +387,7 @@ PRACTISED = {
     ".github/workflows/scan.yml": "on: {schedule: [{cron: '0 6 * * *'}]}\njobs:\n  scan:\n    runs-on: ubuntu-latest\n"
     "    steps: [{run: trivy fs .}]\n  keep:\n    runs-on: ubuntu-latest\n    steps:\n"
     "      - run: aws ecs wait services-stable --cluster shop-live\n      - run: pg_dump > x\n"
+    "      - run: docker push $REGISTRY/shop-api\n"
     "      - run: pg_restore --dbname tried x\n",
     ".github/workflows/nightly.yml": "on: {schedule: [{cron: '0 3 * * *'}]}\njobs:\n  keep:\n"
     "    runs-on: ubuntu-latest\n    steps: [{run: 'pg_dump > x'}]\n",
@@ -402,8 +404,27 @@ PRACTISED = {
     "nginx.conf": "",
     "Dockerfile": "FROM node AS ui\nCOPY scripts .\nFROM nginx\nCOPY --from=ui /dist /srv\n",
     "Makefile": "HOST ?= x\nload:\n\tlocust --host $(HOST) # $(MAKEFILE_LIST)\ndeploy:\n\t./scripts/a.sh\n"
-    "health:\n\t@curl --fail http://localhost:8000/api/health\n",
+    "health:\n\t@curl --fail http://localhost:8000/api/health\nall: deploy\n\t$(MAKE) health\n",
 }
+
+MOVED = "FROM node AS ui\nWORKDIR /ui\nCOPY . .\nRUN make\nFROM nginx\nCOPY --from=ui /ui/GUIDE.md /ui/dist /srv\n"
+BUILT_ELSEWHERE = (
+    "on: push\njobs:\n  keep:\n    runs-on: ubuntu-latest\n    steps:\n"
+    "      - run: docker build .\n      - run: docker build -f Dockerfile docs\n"
+)
+PUSHES_NOTHING = "on: push\njobs:\n  a: {runs-on: x, steps: [{run: docker build -t shop-api .}]}\n"
+ASKS_WHEN_UP = dedent(
+    """\
+    ask() {
+      local url="${1:-http://localhost/api/status}"
+      curl "$url"
+    }
+    case "${1:-up}" in
+      up) ask ;;
+      log) cat log ;;
+    esac
+    """
+)
 
 
 @pytest.mark.parametrize(
@@ -421,6 +442,12 @@ PRACTISED = {
         ("- Complete dev stack (compose)", "stack", {"nginx.conf": None}),
         ("- Multi-stage builds", "stages", {"Dockerfile": "FROM nginx\n"}),
         ("- Multi-stage builds", "stages", {"scripts/a.sh": None, "scripts/b.py": None}),
+        ("- Multi-stage builds", "stages", {"Dockerfile": MOVED}),
+        ("- Multi-stage builds", "stages", {".github/workflows/nightly.yml": BUILT_ELSEWHERE}),
+        ("- ECR repository: shop-api", "registry", {".github/workflows/scan.yml": PUSHES_NOTHING}),
+        ("- make all", "make target", {"shop/urls.py": "urlpatterns = []\n"}),
+        ("- make all", "make target", {"Makefile": "all:\n\tmake health\n"}),
+        ("- ./scripts/a.sh", "command", {"scripts/a.sh": ASKS_WHEN_UP}),
         ("- ECS cluster: shop-live", "cluster", {".github/workflows/scan.yml": "on: push\njobs: {}\n"}),
         ("- Automated backups", "backups", {".github/workflows/nightly.yml": "on: push\njobs: {}\n"}),
         ("- Tested restores", "restores", {".github/workflows/scan.yml": "on: push\njobs: {}\n"}),
@@ -445,6 +472,12 @@ def test_what_is_said_to_be_done_is_true_until_it_is_taken_away(
 
     assert verdicts("there", PRACTISED) == [Verdict.TRUE]
     assert verdicts("gone", without) == [Verdict.FALSE]
+
+
+def test_a_script_is_judged_by_what_it_runs_when_it_is_given_that(tmp_path: Path) -> None:
+    files = {**PRACTISED, "scripts/a.sh": ASKS_WHEN_UP, "STATUS.md": "- ./scripts/a.sh log\n- ./scripts/a.sh up\n"}
+    found = [each.verdict for each in claims(write(tmp_path, files), ["STATUS.md"], []) if each.kind == "command"]
+    assert found == [Verdict.TRUE, Verdict.FALSE]
 
 
 @pytest.mark.parametrize(

@@ -54,6 +54,7 @@ WRITERS = (
     "fixer/writing.py",
     "fixer/disk.py",
     "fixer/docs.py",
+    "fixer/kept.py",  # beside the compiled modules, nothing of the user
     "fixer/commands/",
     "fixer/fleet/",
     "fixer/forge/",

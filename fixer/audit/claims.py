@@ -13,7 +13,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from difflib import get_close_matches
 from pathlib import PurePosixPath
 
-from fixer.audit.commands import Commands
+from fixer.audit.commands import Commands, makes
 from fixer.audit.practices import Answer, Verdict, practices
 from fixer.github.workflow import Workflow
 from fixer.languages.makefile import Target, targets
@@ -213,9 +213,9 @@ class _Tree:
         there = len(self.workflows if kind == "workflows" else self.targets)
         return (Verdict.TRUE if there >= int(said) else Verdict.FALSE), f"there are {there}"
 
-    def _recipe(self, name: str, line: str) -> Answer:
-        """Whether what a target runs can be run: its scripts are there, and its variables are set, there or in the
-        line that names it."""
+    def _recipe(self, name: str, line: str, above: tuple[str, ...] = ()) -> Answer:
+        """Whether what a target runs can be run: its scripts are there, its variables are set, there or in the line
+        that names it, and so is it with the targets that it needs or calls."""
         target = self.recipes.get(name)
         for recipe in target.recipes if target is not None else ():
             verdict, why = self.commands.judge(recipe.text)
@@ -224,6 +224,15 @@ class _Tree:
             for variable in _UNSET.findall(recipe.text):
                 if variable not in self.variables and f"{variable}=" not in line:
                     return Verdict.FALSE, f"its recipe needs {variable}, which nothing sets"
+        called = [each for recipe in target.recipes for each in makes(recipe.text)] if target is not None else []
+        for other in called:
+            if other not in self.targets:
+                return Verdict.FALSE, f"its recipe: make {other}, and there is no such target"
+        for other in (*(target.needs if target is not None else ()), *called):
+            if other in self.recipes and other not in (name, *above):
+                verdict, why = self._recipe(other, line, (name, *above))
+                if verdict is not Verdict.TRUE:
+                    return verdict, f"{other}: {why}"
         return Verdict.TRUE, ""
 
     def _secret(self, name: str) -> Answer:

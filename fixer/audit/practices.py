@@ -16,7 +16,7 @@ from fixer.django.routes import Routes
 from fixer.django.settings import module_reads
 from fixer.docker.compose import Compose
 from fixer.github.workflow import Workflow
-from fixer.languages.dockerfile import Dockerfile
+from fixer.languages.dockerfile import Dockerfile, Instruction, Stage
 from fixer.languages.lines import Lines
 from fixer.model import Source, listed
 from fixer.monitoring.asking import Asking
@@ -28,7 +28,7 @@ from fixer.project.env_files import entries
 from fixer.records import record
 from fixer.recovery.backups import Backups
 from fixer.repository import Repository
-from fixer.runtime.images import Images
+from fixer.runtime.images import Image, Images
 
 
 class Verdict(StrEnum):
@@ -201,17 +201,57 @@ def _stages(repository: Repository, found: re.Match[str]) -> Answer:
     for image in images.images if images is not None else ():
         if image.dockerfile not in staged:
             continue
-        folders = [image.context] if image.context is not None else [posixpath.dirname(image.path), ""]
         for instruction in image.dockerfile.instructions:
-            if instruction.op != "COPY" or instruction.flag("from") is not None or instruction.heredocs:
+            if instruction.op != "COPY" or instruction.heredocs:
                 continue
-            for source in instruction.args[:-1]:
-                if not any(_is_in(folder, source, repository) for folder in folders):
-                    return (
-                        Verdict.FALSE,
-                        f"{image.path}:{image.dockerfile.line(instruction)} copies {source}: not there",
-                    )
+            lacks = _lacks(image, instruction, repository)
+            if lacks:
+                return Verdict.FALSE, f"{image.path}:{image.dockerfile.line(instruction)} copies {lacks}"
     return Verdict.TRUE, ""
+
+
+def _lacks(image: Image, instruction: Instruction, repository: Repository) -> str:
+    """What a COPY takes that is not where it is taken from, in words; empty where all is there or may be."""
+    contexts = sorted({each.context for each in image.builds if each.context is not None})
+    if image.context is not None and not contexts:
+        contexts = [image.context]
+    if instruction.flag("from") is not None:
+        stage = image.dockerfile.source_stage(instruction)
+        context = contexts[0] if len(contexts) == 1 else None
+        return _moved(image, stage, instruction, context, repository) if stage and context is not None else ""
+    for source in instruction.args[:-1]:
+        if not contexts and not any(_is_in(each, source, repository) for each in (posixpath.dirname(image.path), "")):
+            return f"{source}: not there"
+        for context in contexts:
+            if not _is_in(context, source, repository):
+                return f"{source}: not in {context or 'the top'}, from which it is built"
+    return ""
+
+
+def _moved(image: Image, stage: Stage, instruction: Instruction, context: str, repository: Repository) -> str:
+    """What is copied from a stage that has all of the context, which has it in another folder; no command there names
+    it, so it is no product of the build."""
+    whole = [each for each in stage.instructions if each.op == "COPY" and each.args[:-1] in ((".",), ("./",))]
+    if not whole or stage.parent is not None:
+        return ""
+    folder = posixpath.normpath(posixpath.join(image.folder_at(whole[0]), whole[0].args[-1]))
+    made = "\n".join(each.text for each in stage.instructions if each.op == "RUN")
+    for source in instruction.args[:-1]:
+        inside, name = posixpath.relpath(posixpath.join("/", source), folder), posixpath.basename(source.rstrip("/"))
+        if inside.startswith("..") or name in made or _is_in(context, inside, repository):
+            continue
+        ending = f"/{name}"
+        there = next(
+            (each for path in repository.below(context) for each in (path, *_above(path)) if each.endswith(ending)), ""
+        )
+        if there:
+            return f"{source} from {stage.name or stage.index}, which has it in {posixpath.dirname(there)}"
+    return ""
+
+
+def _above(path: str) -> Iterator[str]:
+    while path := posixpath.dirname(path):
+        yield path
 
 
 def _is_in(folder: str, source: str, repository: Repository) -> bool:
@@ -245,6 +285,14 @@ def _named_in_workflows(what: str) -> Judge:
         return _yes(found["name"] in texts, f"no workflow names this {what}")
 
     return judge
+
+
+def _pushed_to(repository: Repository, found: re.Match[str]) -> Answer:
+    """That a workflow names a repository of images as one: behind a registry, or in a variable for it."""
+    name = re.escape(found["name"])
+    named = re.compile(rf"(?i)(?:/|repositor(?:y|ies)[\w-]*[\"']?\s*[:=\s]\s*[\"']?){name}(?![\w-])")
+    texts = (workflow.source.text for workflow in repository.documents(Workflow))
+    return _yes(any(named.search(text) for text in texts), "no workflow pushes to this repository")
 
 
 def _env_template(repository: Repository, found: re.Match[str]) -> Answer | None:
@@ -360,7 +408,7 @@ _PRACTICES = tuple(
         (
             "registry",
             r"\bECR(?: repositor(?:y|ies))?(?::| \()\s*[*`\"]*(?P<name>[a-z][\w-]+)",
-            _named_in_workflows("repository"),
+            _pushed_to,
         ),
         ("env template", r"(?P<name>[.]env[.](?:example|sample|template|dist))\b", _env_template),
         (

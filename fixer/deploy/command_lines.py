@@ -6,12 +6,11 @@ What stands behind an option that it does not know may be the value of that opti
 
 from __future__ import annotations
 
-import tomllib
 from collections.abc import Iterator, Mapping
 from functools import cache
-from pathlib import Path
 from typing import Any, Literal, NamedTuple
 
+from fixer import kept
 from fixer.languages.shell import Command, Word
 from fixer.scripts import ScriptText
 
@@ -49,8 +48,7 @@ class OptionTable(NamedTuple):
 
 @cache
 def _tables() -> dict[str, Any]:
-    text = Path(__file__).with_name("options.toml").read_text(encoding="utf-8")
-    return tomllib.loads(text)
+    return kept.table(__file__, "options.toml")
 
 
 class CommandLine(NamedTuple):

@@ -6,16 +6,15 @@
 from __future__ import annotations
 
 import re
-import tomllib
 from collections.abc import Iterator, Mapping
 from dataclasses import field
 from enum import StrEnum
 from fnmatch import fnmatchcase
 from functools import cache, cached_property
 from itertools import takewhile
-from pathlib import Path
 from typing import Any
 
+from fixer import kept
 from fixer.deploy.command_lines import SAME_PROGRAM, CommandLine, read
 from fixer.github.workflow import Step
 from fixer.languages.shell import Command
@@ -125,8 +124,7 @@ class Start:
 @cache
 def ways() -> tuple[Way, ...]:
     """The table, in the order in which it is written."""
-    text = Path(__file__).with_name("ways.toml").read_text(encoding="utf-8")
-    return tuple(_way(entry) for entry in tomllib.loads(text)["way"])
+    return tuple(_way(entry) for entry in kept.table(__file__, "ways.toml")["way"])
 
 
 def _way(entry: Mapping[str, Any]) -> Way:
@@ -151,7 +149,7 @@ def way(name: str) -> Way:
 
 
 ECS, KUBERNETES, HELM = way("Amazon ECS"), way("Kubernetes"), way("Helm")
-SERVER = way("a server")
+SERVER, HOSTING = way("a server"), way("a hosting platform")
 ACTION = Way(
     "another action",
     why="what the action does is not known",
@@ -183,7 +181,15 @@ def of_command(command: Command, *, server: bool = False) -> Start | None:
 @cache
 def _meant_by(program: str) -> tuple[tuple[Way, Means], ...]:
     """The ways of which the command lines begin with this program."""
-    return tuple((each, means) for each in ways() for means in each.commands if fnmatchcase(program, means.pattern[0]))
+    return tuple((each, means) for each in ways() for means in each.commands if _fits(program, means.pattern[0]))
+
+
+def _fits(text: str, pattern: str) -> bool:
+    """Whether a text is what the table says, where `*` stands for anything. Few texts hold all of the rest, and only
+    for them a pattern is made."""
+    if "*" not in pattern:
+        return text == pattern
+    return all(part in text for part in pattern.split("*")) and fnmatchcase(text, pattern)
 
 
 def _of_line(command: Command, line: CommandLine, server: bool) -> Start | None:
@@ -191,7 +197,7 @@ def _of_line(command: Command, line: CommandLine, server: bool) -> Start | None:
         wanted = means.pattern[1:]
         if (means.server and not server) or len(line.texts) < len(wanted):
             continue
-        if not all(fnmatchcase(text, word) for text, word in zip(line.texts, wanted, strict=False)):
+        if not all(_fits(text, word) for text, word in zip(line.texts, wanted, strict=False)):
             continue
         if (means.only and not line.has(*means.only)) or line.has(*means.never):
             continue
@@ -235,7 +241,7 @@ _DEPLOYS_NOTHING = re.compile(
 
 @cache
 def _meant_by_action(action: str) -> tuple[tuple[Way, Means], ...]:
-    return tuple((each, means) for each in ways() for means in each.actions if fnmatchcase(action, means.pattern[0]))
+    return tuple((each, means) for each in ways() for means in each.actions if _fits(action, means.pattern[0]))
 
 
 def of_action(step: Step) -> Start | None:
@@ -259,9 +265,9 @@ def of_action(step: Step) -> Start | None:
 def _started(each: Way, means: Means, given: Mapping[str, str]) -> Start | None:
     """None where what the action is given does not deploy."""
     for name, wanted in means.input.items():
-        if not given.get(name) or not fnmatchcase(given[name], wanted):
+        if not given.get(name) or not _fits(given[name], wanted):
             return None
-    waits = any(given.get(name) and fnmatchcase(given[name].lower(), wanted) for name, wanted in means.waits_if.items())
+    waits = any(given.get(name) and _fits(given[name].lower(), wanted) for name, wanted in means.waits_if.items())
     return Start(each, means, Returns.SERVING if waits else means.returns)
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import ast
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING, NamedTuple, Self
 
 from fixer.django.project import DjangoProject
@@ -92,7 +92,6 @@ class _Reader:
         self.repository = repository
         self.root = root
         self.trees: dict[str, ast.Module | None] = {}
-        self.imported: dict[str, dict[str, tuple[str, str]]] = {}
 
     def path_of(self, name: str) -> str:
         """The file of a module of the project; empty where it has none."""
@@ -102,10 +101,7 @@ class _Reader:
 
     def tree(self, path: str) -> ast.Module | None:
         if path not in self.trees:
-            try:
-                self.trees[path] = ast.parse(self.repository.text(path))
-            except (SyntaxError, ValueError):
-                self.trees[path] = None
+            self.trees[path] = _tree(path, self.repository)
         return self.trees[path]
 
     def urlconf(self, path: str, prefix: str, depth: int) -> Iterator[Route]:
@@ -157,52 +153,81 @@ class _Reader:
             return
         yield Route(f"{prefix}openapi.json")
         yield Route(f"{prefix}docs", not any(_keyword(node.value, "docs_url") == "/docs" for node in made))
-        yield from self.operations(tree, name, prefix)
+        yield from self.operations(at, name, prefix)
         for node in ast.walk(tree):
             if isinstance(node, ast.Call) and dotted(node.func) == f"{name}.add_router" and len(node.args) > 1:
                 below = f"{prefix}{text(node.args[0]).strip('/')}"
                 router = self.defined(dotted(node.args[1]), at)
-                inner = self.tree(router) if router else None
+                inner = self.repository.part(_Router, router) if router else None
                 original = self.original(dotted(node.args[1]), at)
                 nested = f"{original}.add_router" in self.repository.text(router) if router else False
                 if inner is None or nested or not _is_text(node.args[0]):
                     yield Route(below, True)
                 else:
-                    yield from self.operations(inner, original, f"{below}/")
+                    yield from self.operations(router, original, f"{below}/")
 
-    def operations(self, tree: ast.Module, name: str, prefix: str) -> Iterator[Route]:
-        for node in tree.body:
-            for decorator in getattr(node, "decorator_list", ()):
-                target, _, method = dotted(getattr(decorator, "func", None)).rpartition(".")
-                if target == name and method in _METHODS:
-                    url = text(decorator.args[0]) if decorator.args else ""
-                    head = url.partition("{")[0]
-                    yield Route(f"{prefix}{head.lstrip('/')}", not decorator.args or head != url or method != "get")
+    def operations(self, path: str, name: str, prefix: str) -> Iterator[Route]:
+        module = self.repository.part(_Router, path)
+        for target, method, url in module.operations if module is not None else ():
+            if target == name:
+                head = (url or "").partition("{")[0]
+                yield Route(f"{prefix}{head.lstrip('/')}", head != url or method != "get")
 
-    def imports(self, path: str) -> dict[str, tuple[str, str]]:
-        """Local name → module and the name in it, of what a module imports by `from … import …`."""
-        if path not in self.imported:
-            self.imported[path] = self._imports(path)
-        return self.imported[path]
-
-    def _imports(self, path: str) -> dict[str, tuple[str, str]]:
-        tree = self.tree(path)
-        package = path.rpartition("/")[0].removeprefix(self.root).strip("/").replace("/", ".")
-        found: dict[str, tuple[str, str]] = {}
-        for node in tree.body if tree is not None else ():
-            if isinstance(node, ast.ImportFrom):
-                above = package.split(".")[: len(package.split(".")) - node.level + 1] if node.level else []
-                module = ".".join([*filter(None, above), *([node.module] if node.module else [])])
-                found |= {alias.asname or alias.name: (module, alias.name) for alias in node.names}
-        return found
+    def imported(self, name: str, path: str) -> tuple[str, str] | None:
+        """The module, and the name in it, of what another imports by `from … import …` under this name."""
+        module = self.repository.part(_Router, path)
+        found = module.imports.get(name) if module is not None else None
+        if found is None:
+            return None
+        level, origin, original = found
+        package = path.rpartition("/")[0].removeprefix(self.root).strip("/").replace("/", ".").split(".")
+        above = package[: len(package) - level + 1] if level else []
+        return ".".join([*filter(None, above), *([origin] if origin else [])]), original
 
     def defined(self, name: str, path: str) -> str:
         """The file that defines a name which this module uses; empty for one that is not of the project."""
-        imported = self.imports(path).get(name)
+        imported = self.imported(name, path)
         return path if imported is None and "." not in name else self.path_of(imported[0]) if imported else ""
 
     def original(self, name: str, path: str) -> str:
-        return self.imports(path).get(name, ("", name))[1]
+        imported = self.imported(name, path)
+        return imported[1] if imported is not None else name
+
+
+class _Router(NamedTuple):
+    """What one module says of routers: the name, method and URL of each operation (None without an argument), and what
+    it imports by `from … import …`: level, module and name behind each local name."""
+
+    operations: tuple[tuple[str, str, str | None], ...]
+    imports: Mapping[str, tuple[int, str, str]]
+
+    @classmethod
+    def detect(cls, repository: Repository, path: str) -> Self | None:
+        tree = _tree(path, repository)
+        return cls(tuple(_operations(tree)), dict(_imports(tree))) if tree is not None else None
+
+
+def _tree(path: str, repository: Repository) -> ast.Module | None:
+    try:
+        return ast.parse(repository.text(path))
+    except (SyntaxError, ValueError):
+        return None
+
+
+def _operations(tree: ast.Module) -> Iterator[tuple[str, str, str | None]]:
+    for node in tree.body:
+        for decorator in getattr(node, "decorator_list", ()):
+            target, _, method = dotted(getattr(decorator, "func", None)).rpartition(".")
+            if method in _METHODS:
+                yield target, method, text(decorator.args[0]) if decorator.args else None
+
+
+def _imports(tree: ast.Module) -> Iterator[tuple[str, tuple[int, str, str]]]:
+    for node in tree.body:
+        if isinstance(node, ast.ImportFrom):
+            yield from (
+                (alias.asname or alias.name, (node.level, node.module or "", alias.name)) for alias in node.names
+            )
 
 
 def _elements(node: ast.expr) -> Iterator[ast.expr]:

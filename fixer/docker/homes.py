@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import re
-import tomllib
 from collections.abc import Iterable, Mapping
 from functools import cache
-from pathlib import Path
 from typing import NamedTuple
+
+from fixer import kept
 
 
 class HomeTool(NamedTuple):
@@ -48,10 +48,8 @@ def runner_in_home(code: str, known: Mapping[str, str | None]) -> tuple[str, str
 
 @cache
 def _entries(kind: str) -> tuple[HomeTool, ...]:
-    with open(Path(__file__).with_name("homes.toml"), "rb") as file:
-        listed = tomllib.load(file)[kind]
     found = []
-    for entry in listed:
+    for entry in kept.table(__file__, "homes.toml")[kind]:
         pattern = entry["pattern"] if kind == "tool" else rf"(?:^|[\s;&|])({entry['pattern']})(?=\s|$)"
         found.append(HomeTool(re.compile(pattern), tuple(entry["variables"]), entry.get("keeps", "")))
     return tuple(found)

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import os
 import re
-import tomllib
 from fnmatch import fnmatchcase
 from functools import cache
 from typing import Any, Literal, NamedTuple
 
+from fixer import kept
 from fixer.languages.dockerfile import ImageRef
 
 Family = Literal["debian", "redhat", "alpine", "none", "windows"]
@@ -68,7 +67,7 @@ def made_up(family: Family, runs_as: str = "root") -> BaseImage:
 
 @cache
 def _entries() -> list[dict[str, Any]]:
-    found: list[dict[str, Any]] = _load("images.toml")["image"]
+    found: list[dict[str, Any]] = kept.table(__file__, "images.toml")["image"]
     return found
 
 
@@ -94,9 +93,3 @@ def _family(family: str, otherwise: Family, tag: str) -> Family:
     if re.search(r"azurelinux|mariner|cbl|ubi|oracle|al2023|amazonlinux|al2\b", tag):
         return "none"
     return "debian" if _DEBIAN.search(tag) else otherwise
-
-
-def _load(name: str) -> dict[str, Any]:
-    # importlib.resources loads tempfile and random, which everybody would wait for.
-    with open(os.path.join(os.path.dirname(__file__), name), "rb") as file:
-        return tomllib.load(file)

@@ -5,13 +5,12 @@ The names stand in `runtime_packages.toml`.
 
 from __future__ import annotations
 
-import os
 import re
-import tomllib
 from collections.abc import Iterable
 from functools import cache
 from typing import Any
 
+from fixer import kept
 from fixer.docker.images import Family
 from fixer.languages.shell import Command, Word
 
@@ -96,8 +95,7 @@ def needed_at_run_time(names: Iterable[str], family: Family, release: str = "") 
 
 @cache
 def _load() -> dict[str, Any]:
-    with open(os.path.join(os.path.dirname(__file__), "runtime_packages.toml"), "rb") as file:
-        return tomllib.load(file)
+    return kept.table(__file__, "runtime_packages.toml")
 
 
 def _data(family: Family) -> dict[str, Any]:

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-import tomllib
 from functools import cache
-from pathlib import Path
+
+from fixer import kept
 
 
 def pinned(name: str) -> str:
@@ -15,4 +15,4 @@ def pinned(name: str) -> str:
 
 @cache
 def _table() -> dict[str, dict[str, str]]:
-    return tomllib.loads((Path(__file__).parent / "pinned.toml").read_text(encoding="utf-8"))
+    return kept.table(__file__, "pinned.toml")

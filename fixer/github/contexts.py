@@ -7,12 +7,11 @@ is held against both before it is offered.
 
 from __future__ import annotations
 
-import os
-import tomllib
 from collections.abc import Iterator, Mapping
 from functools import cache, lru_cache
 from typing import Any, NamedTuple
 
+from fixer import kept
 from fixer.github.expressions import ANY, Expression, expressions_below
 from fixer.languages.yaml import dotted
 from fixer.model import Address
@@ -62,11 +61,21 @@ def mistakes(data: Any, *, action: bool = False) -> Iterator[Mistake]:
 
 def new_mistake(before: Any, after: Any, *, action: bool = False) -> Mistake | None:
     """A mistake of the data `after` that `before` does not have, wherever in it."""
-    found = list(mistakes(after, action=action))
+    found = list(mistakes(_differing(after, before), action=action))
     if not found:
         return None
     known = {(mistake.expression, mistake.why) for mistake in mistakes(before, action=action)}
     return next((mistake for mistake in found if (mistake.expression, mistake.why) not in known), None)
+
+
+def _differing(after: Any, before: Any) -> Any:
+    """The data `after` without the jobs that are as they were: whether a value of a job is a mistake says its job."""
+    if not isinstance(after, dict) or not isinstance(before, dict):
+        return after
+    jobs, were = after.get("jobs"), before.get("jobs")
+    if not isinstance(jobs, dict) or not isinstance(were, dict):
+        return after
+    return {**after, "jobs": {name: job for name, job in jobs.items() if name not in were or job != were[name]}}
 
 
 def _reasons(expression: Expression, at: Address, available: Availability | None, job: Any) -> Iterator[str]:
@@ -133,9 +142,7 @@ def _ids(steps: list[Any]) -> Iterator[str]:
 @cache
 def _table() -> dict[str, dict[tuple[str, ...], Availability]]:
     """Rows by the parts of their keys, for workflows and for actions."""
-    # importlib.resources loads tempfile and random, which everybody would wait for.
-    with open(os.path.join(os.path.dirname(__file__), "contexts.toml"), "rb") as file:
-        data = tomllib.load(file)
+    data = kept.table(__file__, "contexts.toml")
     workflow = {**data["workflow"]["keys"], **data["workflow"]["younger"]["keys"]}
     return {"workflow": dict(map(_row, workflow.items())), "action": dict(map(_row, data["action"]["keys"].items()))}
 

@@ -7,13 +7,12 @@ https://docs.github.com/actions/reference/workflows-and-actions/workflow-syntax#
 
 from __future__ import annotations
 
-import os
-import tomllib
 from collections.abc import Iterator, Mapping
 from fnmatch import fnmatchcase
 from functools import cache
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
+from fixer import kept
 from fixer.github.action_ref import ActionRef, RefKind
 from fixer.github.expressions import OWN_TOKEN, reads_below
 from fixer.github.workflow import Job, Step
@@ -206,8 +205,7 @@ class _Known(NamedTuple):
 
 @cache
 def _known() -> _Known:
-    with open(os.path.join(os.path.dirname(__file__), "permissions.toml"), "rb") as file:
-        data: dict[str, Any] = tomllib.load(file)
+    data = kept.table(__file__, "permissions.toml")
     asked = (_Asked(one["action"], one["input"], tuple(one["words"]), _levels(one["needs"])) for one in data["with"])
     return _Known({name: _levels(text) for name, text in data["actions"].items()}, tuple(asked))
 

@@ -7,14 +7,15 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Mapping
-from functools import cache, cached_property
+from functools import cached_property
 from typing import TYPE_CHECKING, Any, Self
 
+from fixer.grammars import parser
 from fixer.model import Address, Blocked, Change, Edit, FileError, Parts, Source, Span
 from fixer.records import entity
 
 if TYPE_CHECKING:
-    from tree_sitter import Node, Parser
+    from tree_sitter import Node
 
 
 @entity
@@ -51,7 +52,7 @@ class Hcl:
     @classmethod
     def parse(cls, source: Source) -> Self:
         # The parser counts bytes. With every other character written as a letter, bytes are characters.
-        root = _parser().parse(re.sub(r"[^\x00-\x7f]", "x", source.text).encode("ascii")).root_node
+        root = parser("hcl").parse(re.sub(r"[^\x00-\x7f]", "x", source.text).encode("ascii")).root_node
         if root.has_error:
             raise FileError(source.path, "not valid HCL", "let `terraform validate` say where")
         return cls(source, root)
@@ -129,15 +130,6 @@ class Hcl:
 
     def _text(self, node: Node) -> str:
         return self.source.text[node.start_byte : node.end_byte]
-
-
-@cache
-def _parser() -> Parser:
-    # Imported here because most runs read no Terraform.
-    import tree_sitter_hcl
-    from tree_sitter import Language, Parser
-
-    return Parser(Language(tree_sitter_hcl.language()))
 
 
 def _body(around: Node) -> Node | None:

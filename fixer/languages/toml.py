@@ -5,13 +5,14 @@ from __future__ import annotations
 import re
 import tomllib
 from collections.abc import Iterator, Mapping
-from functools import cache, cached_property
+from functools import cached_property
 from typing import TYPE_CHECKING, Any, Self
 
+from fixer.grammars import parser
 from fixer.model import Address, Blocked, Change, Edit, FileError, Parts, Source, Span
 
 if TYPE_CHECKING:
-    from tree_sitter import Node, Parser
+    from tree_sitter import Node
 
 _BARE_KEY = re.compile(r"[A-Za-z0-9_-]+")
 
@@ -105,7 +106,7 @@ class Toml:
     def _pairs(self) -> dict[Address, Node]:
         """Every `key = value` of the file's tables by its address; those of arrays of tables are left out."""
         # The parser counts bytes. With every other character written as a letter, bytes are characters.
-        root = _parser().parse(re.sub(r"[^\x00-\x7f]", "x", self.source.text).encode("ascii")).root_node
+        root = parser("toml").parse(re.sub(r"[^\x00-\x7f]", "x", self.source.text).encode("ascii")).root_node
         found: dict[Address, Node] = {}
         for node in root.named_children:
             if node.type == "pair":
@@ -129,15 +130,6 @@ class Toml:
 
     def _span(self, node: Node) -> Span:
         return Span(node.start_byte, node.end_byte)
-
-
-@cache
-def _parser() -> Parser:
-    # Imported here because most runs read no TOML for its places.
-    import tree_sitter_toml
-    from tree_sitter import Language, Parser
-
-    return Parser(Language(tree_sitter_toml.language()))
 
 
 def _value(pair: Node) -> Node:

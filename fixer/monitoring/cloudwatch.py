@@ -6,7 +6,7 @@ import json
 import re
 from collections.abc import Iterator, Mapping
 from contextlib import suppress
-from typing import TYPE_CHECKING, Any, Self
+from typing import TYPE_CHECKING, Any, NamedTuple, Self
 
 from fixer.documents import kind_of, name_of
 from fixer.languages.hcl import Block, Hcl
@@ -114,15 +114,16 @@ class CloudWatch:
         for path in repository.files:
             if not path.endswith(_KINDS) or _ASIDE.search(path):
                 continue
-            text = repository.text(path)
-            by = by or (path if _sends(text) else "")
-            application = application or (path if any(word in text for word in _APPLICATION) else "")
-            alarms = alarms or (path if any(word in text for word in _ALARMS) else "")
-            for tool, pattern in _CLUSTERS.items():
-                if not owner and pattern.search(text):
-                    owner, owner_path = tool, path
-            if '"containerDefinitions"' in text and path.endswith(".json"):
-                definitions.append(_definition(path, text, repository))
+            said = repository.part(_Said, path)
+            if said is None:
+                continue
+            by = by or (path if said.sends else "")
+            application = application or (path if said.application else "")
+            alarms = alarms or (path if said.alarms else "")
+            if said.owner and not owner:
+                owner, owner_path = said.owner, path
+            if said.defines:
+                definitions.append(_definition(path, repository.text(path), repository))
         packages = repository.fact(PythonPackages)
         application = application or next(
             (name for name in _PACKAGES if packages is not None and packages.of(name)), ""
@@ -130,6 +131,29 @@ class CloudWatch:
         clusters = tuple(_clusters(repository)) if owner == "Terraform" else ()
         stacks = tuple(_stacks(repository)) if owner == "CloudFormation" else ()
         return cls(by or application, application, alarms, owner, owner_path, clusters, stacks, tuple(definitions))
+
+
+class _Said(NamedTuple):
+    """What one file says of it."""
+
+    sends: bool
+    application: bool
+    alarms: bool
+    owner: str
+    defines: bool
+
+    @classmethod
+    def detect(cls, repository: Repository, path: str) -> Self | None:
+        """None where it says nothing, as most files do."""
+        text = repository.text(path)
+        said = cls(
+            _sends(text),
+            any(word in text for word in _APPLICATION),
+            any(word in text for word in _ALARMS),
+            next((tool for tool, pattern in _CLUSTERS.items() if pattern.search(text)), ""),
+            path.endswith(".json") and '"containerDefinitions"' in text,
+        )
+        return said if any(said) else None
 
 
 def _sends(text: str) -> bool:

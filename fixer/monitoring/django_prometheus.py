@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import tomllib
 from collections.abc import Iterator
 from functools import cache
-from pathlib import Path
 from typing import Any, NamedTuple
 
+from fixer import kept
 from fixer.project.packages import VersionRange
 from fixer.project.requiring import Release
 
@@ -62,7 +61,7 @@ def _names() -> Iterator[str]:
 
 @cache
 def _table() -> dict[str, Any]:
-    return tomllib.loads((Path(__file__).parent / "django_prometheus.toml").read_text(encoding="utf-8"))
+    return kept.table(__file__, "django_prometheus.toml")
 
 
 def _numbers(text: str) -> tuple[int, ...]:

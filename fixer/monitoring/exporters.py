@@ -5,6 +5,7 @@ from __future__ import annotations
 import ast
 import re
 from collections.abc import Iterator
+from dataclasses import replace
 from typing import TYPE_CHECKING, Self
 
 from fixer.documents import DEVELOPMENT
@@ -77,8 +78,21 @@ class Exporters:
     unpublished: str = ""
 
     @classmethod
-    def detect(cls, repository: Repository) -> Self:
+    def detect(cls, repository: Repository) -> Exporters:
         """Every repository has this fact."""
+        wired = repository.fact(_Wired)
+        assert wired is not None  # detect says None of no repository
+        return wired.exporters if wired.exporters.by else replace(wired.exporters, by=_agent(repository))
+
+
+@entity
+class _Wired:
+    """What the modules of the repository export by themselves."""
+
+    exporters: Exporters
+
+    @classmethod
+    def detect(cls, repository: Repository) -> Self:
         modules = [
             module
             for module in repository.documents(PythonModule, lambda source: _SPEAKS.search(source.text) is not None)
@@ -105,9 +119,8 @@ class Exporters:
         unpublished = counts if not published else ""
         if unpublished:
             by, prometheus = "", False
-        if not by:
-            by = _agent(repository)
-        return cls(by, prometheus, tuple(unwired), prometheus and _is_shared(repository), own_view, names, unpublished)
+        shared = prometheus and _is_shared(repository)
+        return cls(Exporters(by, prometheus, tuple(unwired), shared, own_view, names, unpublished))
 
 
 def _agent(repository: Repository) -> str:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
-from typing import TYPE_CHECKING, Self
+from typing import TYPE_CHECKING, NamedTuple, Self
 
 from fixer.github.workflow import Job, Workflow
 from fixer.github.workflows import path_within
@@ -131,7 +131,7 @@ class Backups:
     def detect(cls, repository: Repository) -> Self:
         """Every repository has this fact; it is empty where nothing runs on a schedule."""
         code = sorted({*repository.ending(*_CODE_SUFFIXES), *repository.holding(".env")})
-        rds = (path for path in code if _CODE.search(path) and _RDS.search(repository.text(path)))
+        rds = (path for path in code if _CODE.search(path) and _tells(path, repository).rds)
         return cls(tuple(_scheduled(repository)), _infrastructure(repository), next(rds, ""))
 
     @property
@@ -163,8 +163,22 @@ def _scheduled(repository: Repository) -> Iterator[Scheduled]:
 
 
 def _infrastructure(repository: Repository) -> str:
-    for path in sorted({*repository.ending(*_INFRASTRUCTURE_SUFFIXES), *repository.holding("cron")}):
-        for named, texts in _INFRASTRUCTURE:
-            if named.search(path) and all(text.search(repository.text(path)) for text in texts):
-                return path
-    return ""
+    paths = sorted({*repository.ending(*_INFRASTRUCTURE_SUFFIXES), *repository.holding("cron")})
+    return next((path for path in paths if _tells(path, repository).keeps_backups), "")
+
+
+class _Tells(NamedTuple):
+    """What one file says of backups that no workflow makes, and of RDS."""
+
+    keeps_backups: bool = False
+    rds: bool = False
+
+    @classmethod
+    def detect(cls, repository: Repository, path: str) -> Self:
+        text = repository.text(path)
+        backups = any(named.search(path) and all(p.search(text) for p in said) for named, said in _INFRASTRUCTURE)
+        return cls(backups, _RDS.search(text) is not None)
+
+
+def _tells(path: str, repository: Repository) -> _Tells:
+    return repository.part(_Tells, path) or _Tells()

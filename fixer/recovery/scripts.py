@@ -13,6 +13,7 @@ from fixer.languages.lines import Lines
 from fixer.languages.shell import Command, Script, Shell
 from fixer.languages.yaml import Node
 from fixer.model import Blocked, FileError, Parts, Span
+from fixer.patterns import Rare
 from fixer.records import entity
 from fixer.scripts import ScriptText
 
@@ -24,7 +25,7 @@ RESTORES = frozenset(("psql", "pg_restore"))
 UPLOADS = frozenset(("aws", "gsutil", "gcloud", "rclone", "s3cmd", "azcopy", "b2", "mc"))
 Splices = Sequence[tuple[int, int, ScriptText]]
 """Ranges of a script, and what takes their place."""
-_NAMED = re.compile(rf"\b({'|'.join(sorted(DUMPS | RESTORES))})\b")
+_NAMED = Rare(rf"\b({'|'.join(sorted(DUMPS | RESTORES))})\b", *sorted(DUMPS | RESTORES))
 _SHEBANG = re.compile(r"#!\s*(?:/usr/bin/env\s+(?:-S\s+)?)?(?:\S*/)?(?P<shell>\w+)(?P<options>[^\n]*)")
 _SHELLS = frozenset(("sh", "bash", "dash", "ash"))
 

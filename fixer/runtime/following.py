@@ -224,12 +224,13 @@ class Followed:
             self.run(inner, where, rest, depth + 1)
         else:
             path = where.program(word.text)
-            if _WAITS.fullmatch(posixpath.basename(word.text)):
+            name = word.text.rpartition("/")[2]
+            if _WAITS.fullmatch(name):
                 self._rest(command, code, where, depth)
             elif path is not None and _is_shell(where.repository, path):
                 self._call(command, code, where)
                 self._follow(path, command, 1, code, where, depth)
-            elif posixpath.basename(word.text) in _OF_IMAGES and path is None:
+            elif name in _OF_IMAGES and path is None:
                 self._rest(command, code, where, depth)
             elif (script := _python_script(command, where)) is not None:
                 self._python(script, command, code, where, depth)

@@ -116,6 +116,10 @@ class Image:
         last = self.stage.last("WORKDIR")
         return self._folders[last.index] if last is not None else "/"
 
+    def folder_at(self, instruction: Instruction) -> str:
+        """The working folder of an instruction of any of its stages."""
+        return self._folders[instruction.index]
+
     def command(self, op: str) -> tuple[Instruction, list[str] | str] | None:
         """ENTRYPOINT or CMD: words of the JSON form, or shell code. A new ENTRYPOINT resets the CMD of a base."""
         instruction = self.stage.last(op)

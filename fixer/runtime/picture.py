@@ -12,7 +12,7 @@ from fixer.documents import DEVELOPMENT
 from fixer.languages.makefile import targets
 from fixer.model import Span
 from fixer.project.env_files import is_env_file
-from fixer.records import entity
+from fixer.records import entity, record
 from fixer.runtime.composed import Compositions
 from fixer.runtime.docker_calls import contained
 from fixer.runtime.following import Code, Followed, Where, env_values, file_code, is_docker, lines_of
@@ -53,7 +53,7 @@ class EnvFiles:
         return cls({path: found for path, found in values.items() if found})
 
 
-@entity
+@record
 class ScriptPrograms:
     """Scripts and Makefiles that start Django or containers, each as a program of the machine that it is called on."""
 
@@ -61,38 +61,51 @@ class ScriptPrograms:
 
     @classmethod
     def detect(cls, repository: Repository) -> Self:
+        compositions = repository.fact(Compositions)
+        servers = compositions.servers if compositions else ()
         found: list[Program] = []
         for path in repository.ending("", ".sh", ".bash", ".mk"):
-            if not _SCRIPT.search(path) or not _STARTS.search(repository.text(path)):
-                continue
-            followed = Followed()
-            for code in _codes(path, repository):
-                followed.run(code, Where(repository, ""))
-            place = Place(path, _NOWHERE, 1, path)
-            here = tuple(each for each in followed.commands if each.path == path)
-            own = tuple(each for each in here if not is_docker(each.command))
-            values = tuple(reversed(followed.exported))
-            files = [value.place.path for value in values if is_env_file(value.place.path)]
-            environment = Environment(values, _holder(files, place, repository))
-            compositions = repository.fact(Compositions)
-            reaches = tuple(_on_the_machine(values, compositions.servers if compositions else ()))
-            found.append(
-                Program(
-                    path,
-                    place,
-                    "script",
-                    own,
-                    environment,
-                    reaches=reaches,
-                    settings=loads(own, environment, repository),
-                    is_django=runs_django(own, environment, repository),
-                    unfollowed=tuple(followed.unknown),
-                    development=True,
-                )
-            )
-            for started in here:
-                found += contained(started, place, "script", repository)
+            part = repository.part(_Script, path) if _SCRIPT.search(path) else None
+            if part is not None:
+                reaches = tuple(_on_the_machine(part.program.environment.values, servers))
+                found += (replace(part.program, reaches=reaches), *part.inside)
         return cls(tuple(found))
+
+
+@entity
+class _Script:
+    """What one script runs, and the programs `inside` of containers that it starts."""
+
+    program: Program
+    inside: tuple[Program, ...]
+
+    @classmethod
+    def detect(cls, repository: Repository, path: str) -> Self | None:
+        """None where it starts neither Django nor containers."""
+        if not _STARTS.search(repository.text(path)):
+            return None
+        followed = Followed()
+        for code in _codes(path, repository):
+            followed.run(code, Where(repository, ""))
+        place = Place(path, _NOWHERE, 1, path)
+        here = tuple(each for each in followed.commands if each.path == path)
+        own = tuple(each for each in here if not is_docker(each.command))
+        values = tuple(reversed(followed.exported))
+        files = [value.place.path for value in values if is_env_file(value.place.path)]
+        environment = Environment(values, _holder(files, place, repository))
+        program = Program(
+            path,
+            place,
+            "script",
+            own,
+            environment,
+            settings=loads(own, environment, repository),
+            is_django=runs_django(own, environment, repository),
+            unfollowed=tuple(followed.unknown),
+            development=True,
+        )
+        inside = (each for started in here for each in contained(started, place, "script", repository))
+        return cls(program, tuple(inside))
 
 
 @entity

@@ -3,24 +3,24 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import field
-from functools import cache, cached_property, lru_cache
+from functools import cached_property, lru_cache
 from typing import TYPE_CHECKING
 
+from fixer.grammars import parser
 from fixer.languages.shell.parts import Case, Choice, Redirect, Shell, Silencer, Structure, Word
 from fixer.languages.shell.silencers import Outward
 from fixer.languages.shell.starters import program_at
 from fixer.languages.shell.tree import (
     GROUPS,
-    LEAVES,
     SEQUENCES,
     all_nodes,
+    by_kind,
     holds,
     is_condition,
     joined_words,
     next_statement,
-    nodes,
     operator_of,
     patterns_of,
     range_of,
@@ -34,7 +34,7 @@ from fixer.records import entity
 from fixer.scripts import ScriptText
 
 if TYPE_CHECKING:
-    from tree_sitter import Node, Parser
+    from tree_sitter import Node
 
 
 Placeholders = tuple[tuple[int, int], ...]
@@ -184,7 +184,8 @@ class Command:
         while (parent := node.parent) is not None and parent.type not in SEQUENCES:
             first = parent.named_children[0]
             if parent.type == "list" and node != first and operator_of(parent).type == "&&":
-                tests = [*nodes(first, "test_command"), *nodes(first, "command")]
+                within = by_kind(first)
+                tests = [*within["test_command"], *within["command"]]
                 for test in tests:
                     text = self.script.text[test.start_byte : test.end_byte]
                     if test.type == "test_command" or text.split()[0] in _TESTS:
@@ -294,10 +295,14 @@ class Command:
 
     def beside(self, other: Command) -> tuple[int, int]:
         """Where the statement that holds this command starts and ends, in the innermost sequence that holds the other
-        too."""
+        too; an `if` and its `else` are two."""
         node = self.node
         while (parent := node.parent) is not None and not (parent.type in SEQUENCES and holds(parent, other.node)):
             node = parent
+        if parent is not None and parent.type == "if_statement":
+            branches = [each for each in parent.named_children if each.type in ("elif_clause", "else_clause")]
+            if any(holds(each, other.node) for each in branches):
+                return parent.start_byte, parent.end_byte
         return node.start_byte, node.end_byte
 
     @cached_property
@@ -324,12 +329,18 @@ class Script:
         """What is written there, to be written again."""
         return ScriptText.written(self.text[start:end])
 
+    def _nodes(self, kind: str) -> Sequence[Node]:
+        """Those of a kind, in their order; none where the grammar could not follow."""
+        return self._by_kind.get(kind, ())
+
+    @cached_property
+    def _by_kind(self) -> dict[str, list[Node]]:
+        return by_kind(self.root) if self.root is not None and not self.error else {}
+
     @cached_property
     def commands(self) -> tuple[Command, ...]:
         """Every command, in the order in which they are written."""
-        if self.root is None or self.error:
-            return ()
-        made = (self._command(node) for node in nodes(self.root, "command"))
+        made = (self._command(node) for node in self._nodes("command"))
         return tuple(command for command in made if command.words)
 
     @cached_property
@@ -353,7 +364,7 @@ class Script:
     def assignments(self) -> dict[str, Word]:
         """Variables that are set once, by a plain statement; `local`, loops and a second value do not count."""
         found: dict[str, Word | None] = {}
-        for node in nodes(self.root, "variable_assignment") if self.root is not None and not self.error else ():
+        for node in self._nodes("variable_assignment"):
             name, value = node.child_by_field_name("name"), node.child_by_field_name("value")
             if name is None or name.type != "variable_name":
                 continue
@@ -367,11 +378,9 @@ class Script:
     @cached_property
     def exports(self) -> tuple[tuple[str, Word], ...]:
         """Variables that programs started later get: `export NAME=value`, and every value below `set -a`."""
-        if self.root is None or self.error:
-            return ()
         marks = [c.start for c in self.commands if c.words[0].text == "set" and c.has("-a")]
         found: list[tuple[str, Word]] = []
-        for node in nodes(self.root, "variable_assignment"):
+        for node in self._nodes("variable_assignment"):
             name, value, parent = node.child_by_field_name("name"), node.child_by_field_name("value"), node.parent
             if name is None or value is None or parent is None or parent.type == "command":
                 continue
@@ -393,7 +402,7 @@ class Script:
         """The words that `for name in …` goes through, for names that only one loop sets."""
         found: dict[str, tuple[Word, ...]] = {}
         names: list[str] = []
-        for node in nodes(self.root, "for_statement") if self.root is not None and not self.error else ():
+        for node in self._nodes("for_statement"):
             variable = node.child_by_field_name("variable")
             if variable is not None:
                 names.append(self.text[variable.start_byte : variable.end_byte])
@@ -491,7 +500,7 @@ class Script:
     @cached_property
     def pipelines(self) -> frozenset[tuple[int, int]]:
         """The statements that hold a pipeline: where they start and end."""
-        found = nodes(self.root, "pipeline") if self.root is not None and not self.error else ()
+        found = self._nodes("pipeline")
         return frozenset((each.start_byte, each.end_byte) for each in map(statement_of, found))
 
     def passes_on(self, stage: Node) -> bool:
@@ -503,7 +512,7 @@ class Script:
 
     def first_command(self, node: Node) -> Command | None:
         """The first command within a node of the grammar."""
-        first = next(nodes(node, "command"), None)
+        first = next(iter(by_kind(node)["command"]), None)
         return self._command(first) if first is not None else None
 
     def outcome(self, node: Node) -> str:
@@ -546,15 +555,6 @@ class Script:
         return tuple(command for command in self.commands if command.words[0].text == "set")
 
 
-@cache
-def _parser() -> Parser:
-    # Imported here because most files have no script that a rule wants to read.
-    import tree_sitter_bash
-    from tree_sitter import Language, Parser
-
-    return Parser(Language(tree_sitter_bash.language()))
-
-
 @lru_cache(maxsize=4096)
 def _parse(text: str, shell: Shell, placeholders: Placeholders) -> Script:
     # The parser counts bytes. With every placeholder and every other character written as a letter, bytes are
@@ -564,7 +564,7 @@ def _parse(text: str, shell: Shell, placeholders: Placeholders) -> Script:
         masked = re.sub(r"[^\x00-\x7f]", "x", masked)
     # The grammar wants a separator where bash wants none: `f() { if a; then b; fi }`.
     masked = re.sub(r"\b(fi|done|esac) \}", r"\1;}", masked)
-    root = _parser().parse(masked.encode("ascii")).root_node
+    root = parser("bash").parse(masked.encode("ascii")).root_node
     if len(masked) > _DEEPEST and (deep := _deeper(root, _DEEPEST)) is not None:
         return Script(text, shell, error=f"line {deep.start_point[0] + 1} of the script is nested too deeply")
     wrong = next(_errors(root) if root.has_error else _swallowed(root, masked), None)
@@ -586,13 +586,16 @@ def _overwritten(text: str, places: Iterable[tuple[int, int]], filler: str) -> s
 
 def _deeper(root: Node, limit: int) -> Node | None:
     """A node below more than so many others: each command is looked at within all that it stands in."""
-    waiting = [(root, 0)]
-    while waiting:
-        node, depth = waiting.pop()
-        if depth > limit:
-            return node
-        waiting.extend((child, depth + 1) for child in node.named_children if child.type not in LEAVES)
-    return None
+    cursor, depth = root.walk(), 0  # which makes no objects of nodes
+    while depth <= limit:
+        if cursor.goto_first_child():
+            depth += 1
+            continue
+        while not cursor.goto_next_sibling():
+            if not cursor.goto_parent():
+                return None
+            depth -= 1
+    return cursor.node
 
 
 def _errors(node: Node) -> Iterator[Node]:
@@ -610,7 +613,7 @@ def _swallowed(root: Node, text: str) -> Iterator[Node]:
     """
     if _ENDS_A_COMMAND.search(text) is None:
         return
-    for node in nodes(root, "command"):
+    for node in by_kind(root)["command"]:
         if _ENDS_A_COMMAND.fullmatch(text, node.start_byte, node.child(0).end_byte):
             yield node
 

@@ -15,13 +15,19 @@ if TYPE_CHECKING:
 LEAVES = frozenset(("word", "number", "raw_string", "ansi_c_string", "comment", "variable_name", "simple_expansion"))
 
 
-def nodes(root: Node, kind: str) -> Iterator[Node]:
+_KINDS = ("command", "for_statement", "pipeline", "test_command", "variable_assignment")
+
+
+def by_kind(root: Node) -> dict[str, list[Node]]:
+    """The nodes of some kinds, where a command can stand, in the order of the text."""
+    found: dict[str, list[Node]] = {kind: [] for kind in _KINDS}
     waiting = [root]
     while waiting:
         node = waiting.pop()
-        if node.type == kind:
-            yield node
-        waiting.extend(child for child in reversed(node.named_children) if child.type not in LEAVES)
+        if (kind := node.type) in found:
+            found[kind].append(node)
+        waiting += [child for child in reversed(node.named_children) if child.type not in LEAVES]
+    return found
 
 
 def all_nodes(root: Node, kind: str) -> Iterator[Node]:

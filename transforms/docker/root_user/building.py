@@ -41,17 +41,19 @@ _BUNDLERS = frozenset((
 """What writes into the folder of its package, unless a file that configures it names another."""
 _CONFIGURES = re.compile(r"(^|/)[\w.-]+\.config\.[cm]?[jt]s$")
 _WHEN_INSTALLED = ("preinstall", "install", "postinstall", "prepare")
-_MANAGE = ("collectstatic", "compilemessages")
+_MANAGE = ("collectstatic", "compilemessages", "compilescss", "compress")
 _ON_FILES = frozenset(("mkdir", "touch", "rm", "cp", "mv", "ln", "chmod", "sed", "dos2unix"))
 _SAYS = frozenset(("cd", "echo", "printf", "set", "true", "test", "[", "ls"))
 _ELSEWHERE = ("UV_SYSTEM_PYTHON", "UV_PROJECT_ENVIRONMENT", "NPM_CONFIG_PREFIX", "HOME")
 """Variables that move what these programs write."""
 
 
-def builds_as_user(container: Container, folders: Folders, made: Instruction | None, home: str) -> Instruction | None:
+def builds_as_user(
+    container: Container, folders: Folders, made: Instruction | None, home: str, *, has_home: bool
+) -> Instruction | None:
     """The instruction before which the image can change to its user; None where a later one needs root, or an earlier
     one makes files that are changed later. `made` is what makes the user, if it is there, `home` empty where that is
-    not known."""
+    not known. Without a home of the user nothing is installed by it."""
     own = [state for state in container.states if state.stage is container.stage]
     acting = [state for state in own if state.instruction.op in ("RUN", "COPY", "ADD", "WORKDIR", "USER", "VOLUME")]
     if len(own) != len(container.states) or any(name in container.values for name in _ELSEWHERE):
@@ -67,6 +69,8 @@ def builds_as_user(container: Container, folders: Folders, made: Instruction | N
     if not any(state.instruction.op == "RUN" or brings_sources(state, folders) for state in rest):
         return None
     if first is None or (made is not None and made.index > first.instruction.index):
+        return None
+    if not has_home and any(command.name in _BUILDERS for state in rest for command in state.script.commands):
         return None
     before = [state for state in acting if state.instruction.index < first.instruction.index]
     changed = any(state.instruction.op in ("USER", "VOLUME") for state in acting)
@@ -114,7 +118,7 @@ def _is_unprivileged(state: State, folders: Folders, entered: set[str], above: l
     if instruction.op in ("COPY", "ADD"):
         return state.target != ""
     if instruction.op == "WORKDIR":  # a folder that it must make itself would be root's
-        return any(each.target == state.folder for each in above if each.instruction.op in ("COPY", "ADD"))
+        return any(is_within(each.target, (state.folder,)) for each in above if each.instruction.op in ("COPY", "ADD"))
     if instruction.op != "RUN" or state.script.error or not state.script.commands or instruction.heredocs:
         return False
     if not is_within(state.folder, folders.roots) or not entered:

@@ -128,7 +128,7 @@ def _handed_over(
         return _set_user(container, [], user.id or user.name)
     late = shell and _written_late(container, folders, made)
     home = f"/home/{user.name}" if made is None and user.id and user.home else ""
-    early = builds_as_user(container, folders, made, home) if late and user.home else None
+    early = builds_as_user(container, folders, made, home, has_home=user.home) if late else None
     if early is not None:
         copies = _copies(container, folders, since=early)
         kept = not_made_later(container, folders, early)
@@ -275,7 +275,7 @@ def _give(
     reached = [s for s in container.states if before is None or s.instruction.index < before.index]
     places = [state.folder for state in reached if state.instruction.op == "WORKDIR"]
     made: list[str] = []
-    there = list(places)
+    there = [*places, *(state.target for state in reached if state.instruction.op in ("COPY", "ADD") and state.target)]
     for state in reached:
         if state.instruction.op == "RUN" and re.search(r"\bmkdir\b|\binstall\b", state.instruction.script):
             made += folders_made(state.script, state.values, state.folder)
