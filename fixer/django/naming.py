@@ -6,6 +6,7 @@ import re
 from collections.abc import Iterable, Iterator, Mapping
 from typing import TYPE_CHECKING, Self
 
+from fixer.django.settings import role_of
 from fixer.records import record
 from fixer.runtime.picture import Runtime
 from fixer.runtime.programs import SETTINGS_VARIABLE, Program
@@ -24,6 +25,7 @@ _IN_MANIFEST = re.compile(
     r"[\"']?([A-Za-z_]\w*(?:\.\w+)*)",
     re.MULTILINE,
 )
+_TAKES = re.compile(r"^\s*from \.(\w+) import \*", re.MULTILINE)
 _CONFIGURES_TESTS = re.compile(r"(^|/)(pytest\.ini|tox\.ini|setup\.cfg|pyproject\.toml)$")
 
 
@@ -72,12 +74,14 @@ def _in_code(repository: Repository) -> Iterator[tuple[str, str]]:
 
 
 def _below(repository: Repository, family: str) -> Iterator[str]:
-    """The modules that a name such as `f"config.settings.{NAME}"` may mean."""
+    """The modules that a name such as `f"config.settings.{NAME}"` may mean: none that another one takes over."""
     folder = family.replace(".", "/")
-    for path in repository.ending(".py"):
-        above, _, file = path.rpartition("/")
-        if f"/{above}/".endswith(f"/{folder}") and file != "__init__.py":
-            yield f"{family}{file.removesuffix('.py')}"
+    paths = [path for path in repository.ending(".py") if f"/{path.rpartition('/')[0]}/".endswith(f"/{folder}")]
+    taken = {name for path in paths for name in _TAKES.findall(repository.text(path))}
+    names = (path.rpartition("/")[2].removesuffix(".py") for path in paths)
+    # `base`, not the settings of production that those of development begin with.
+    taken = {name for name in taken if role_of(name) == "shared"}
+    yield from (f"{family}{name}" for name in names if name not in ("__init__", *taken))
 
 
 def _in_configurations(repository: Repository) -> Iterator[tuple[str, str]]:

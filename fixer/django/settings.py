@@ -159,7 +159,7 @@ class SettingsModule:
     """One settings module as it stands: what it takes over from others, in order, and what it says itself.
 
     `conditional` are those of its `imports` that stand below an `if`. `takes_unseen`: it also takes over a module that
-    is not in the repository, such as local settings.
+    is not in the repository, such as local settings, or runs what it reads from a file.
     `imports` are all that it takes over, `bases` those that it begins with, under no condition.
     """
 
@@ -200,6 +200,8 @@ def role_of(path: str) -> Role:
     words = "/".join(inner) or name
     if len(parts) > 1 and parts[-2] in ("test", "tests"):
         return "test"
+    if parts[-1] == "settings" and {"dev", "development"} & {*parts[:-1]}:
+        return "development"
     if _TEST.search(words):
         return "test"
     if _DEVELOPMENT.search(words):
@@ -274,8 +276,14 @@ class SettingsReader:
             tuple(scan.later),
             scan.opaque,
             role_of(path),
-            any(not self._imported(path, name) for name in scan.imports),
+            self._takes_unseen(path, scan),
         )
+
+    def _takes_unseen(self, path: str, scan: _Scan) -> bool:
+        """Whether a module takes over what is not in the repository, or runs code that is not known."""
+        missing = [name for name in scan.imports if not self._imported(path, name)]
+        missing += [name for name in scan.included if not self.repository.glob(joined(folder_of(path), name))]
+        return scan.executes or bool(missing)
 
     def path_of(self, name: str, near: str = "") -> str:
         """The file of a dotted module name, or an empty string."""
@@ -336,6 +344,10 @@ class _Scan:
         self.databases: list[Database] = []
         self.later: list[Later] = []
         self.opaque = ""
+        self.executes = "exec" in module.source.text and any(
+            isinstance(each, ast.Call) and isinstance(each.func, ast.Name) and each.func.id in ("exec", "execfile")
+            for each in ast.walk(module.tree)
+        )
 
     def body(self, statements: Iterable[ast.stmt], guards: tuple[str, ...], in_class: bool = False) -> None:
         for statement in statements:

@@ -676,7 +676,7 @@ def _homes(project: DjangoProject, settings: SettingsModule, database: Database)
     inherit = [each for each in importers if not _defines_anew(project, each, database)]
     spared = [each for each in inherit if each.role in ("development", "test")]
     others = [each for each in inherit if each not in spared and not project.is_left_over(each.path)]
-    is_named = any(project.module_path(name) == settings.path for name in project.named)
+    is_named = project.is_served(settings.path) or settings.path == project.settings_path
     if not others and not is_named and len(inherit) < len(importers):
         return None
     if database.guards or not spared or is_named:

@@ -295,10 +295,14 @@ class Command:
 
     def beside(self, other: Command) -> tuple[int, int]:
         """Where the statement that holds this command starts and ends, in the innermost sequence that holds the other
-        too."""
+        too; an `if` and its `else` are two."""
         node = self.node
         while (parent := node.parent) is not None and not (parent.type in SEQUENCES and holds(parent, other.node)):
             node = parent
+        if parent is not None and parent.type == "if_statement":
+            branches = [each for each in parent.named_children if each.type in ("elif_clause", "else_clause")]
+            if any(holds(each, other.node) for each in branches):
+                return parent.start_byte, parent.end_byte
         return node.start_byte, node.end_byte
 
     @cached_property

@@ -20,6 +20,10 @@ _RUNTIMES = ("python", "node", "ruby", "deno", "bun")
 """Programs that run code of the project's own."""
 
 
+_RELOADS = frozenset(("air", "CompileDaemon", "reflex", "cargo-watch"))
+"""They build a program anew, and start it again, while its sources are edited."""
+
+
 def on_sources(container: Container, folders: Folders) -> list[Program]:
     """Programs into which the sources are mounted from the host, over what the image has: only for development."""
     return [
@@ -104,6 +108,11 @@ def _changes_nothing(
     """Whether all that runs the image goes on as it is, since the sources of the host are mounted into it, or since it
     is told its user: another user in the image is then for nobody."""
     build = container.build
+    if reloading := next((each for each in container.commands if each.command.name in _RELOADS), None):
+        return Blocked(
+            f"it is for development: it starts `{reloading.source}`, which builds anew whenever a source changes",
+            "leave it; what is deployed gets an image of its own",
+        )
     as_before = [*developing, *(each for each in build.runners if each.user)]
     if not as_before or len(as_before) < len(build.runners):
         return None
@@ -235,8 +244,8 @@ def _unseen(build: ImageBuild, builds: ImageBuilds) -> str:
     """Who may run the image though no file of the repository shows how; empty where nobody may."""
     pushed = [made.place for made in build.image.builds if made.origin == "workflow"]
     shown = [program for program in build.runners if not program.development]
-    if builds.strangers:
-        return f"{builds.strangers[0].place} runs {builds.strangers[0].image_name}, which may be this image"
+    if (stranger := builds.stranger_to(build)) is not None:
+        return f"{stranger.place} runs {stranger.image_name}, which may be this image"
     if pushed and not any(program.image_name for program in shown):
         return f"{pushed[0]} builds the image, and what runs it is not in the repository"
     railway = next((program for program in build.runners if program.origin == "railway"), None)

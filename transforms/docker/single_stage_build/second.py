@@ -145,7 +145,8 @@ def _without(command: Command, gone: set[str]) -> ScriptText:
         cut.append((option.start, virtual.end))
     for left, right in sorted(cut, reverse=True):
         text = text[: left - start].rstrip() + text[right - start :]
-    return ScriptText.written(" ".join(text.split()))
+    # A list that stands on several lines, one each, stays so: what continues a line has become blanks.
+    return ScriptText.written("\n".join(re.split(r"\s{2,}", text.strip())))
 
 
 def _without_idle(again: list[New]) -> list[New]:
@@ -175,9 +176,13 @@ def _with_libraries(again: list[New], runtime: list[str], family: str) -> list[N
         if new.op == "RUN" and isinstance(new.body, ScriptText) and _INSTALLS_PACKAGES.search(new.body):
             lines = new.body.splitlines()
             number = next(number for number, line in enumerate(lines) if _INSTALLS_PACKAGES.search(line))
-            there = set(lines[number].split())
-            more = _packages(name for name in runtime if name not in there)
-            lines[number] = ScriptText.joined(" ", (lines[number], more)).rstrip()
+            end = next((at for at in range(number + 1, len(lines)) if lines[at].startswith("&&")), len(lines))
+            there = {name for line in lines[number:end] for name in line.split()}
+            more = [_packages([name]) for name in runtime if name not in there]
+            if end > number + 1:
+                lines[end:end] = more
+            else:
+                lines[number] = ScriptText.joined(" ", (lines[number], *more)).rstrip()
             return [*again[:at], New("RUN", ScriptText.joined("\n", lines), new.flags), *again[at + 1 :]]
     made = New("RUN", _LIBRARIES["alpine" if family == "alpine" else "debian"].filled(packages=libraries))
     # Behind what configures the build, as people write it.

@@ -14,7 +14,8 @@ It is a practice, not a defect, unless what the repository starts can open more 
 ## When it is left alone
 Projects with a pooler, RDS Proxy or Django's own pool; other databases; what serves nothing. Reported, not fixed: code
 and packages that need a session for themselves (a search path for each tenant, LISTEN, advisory locks, SET), startup
-options, which a pooler does not keep; compose files for development, by their command, their settings or DEBUG; and
+options, which a pooler does not keep; compose files for development, by their command, their settings or DEBUG, and
+such as a deployment starts in part (`--no-deps`) or does not bring to its server; and
 production that is not run by a compose file of the repository, such as ECS, where the pooler is another container of a
 task definition. `compose = true` adds it to the compose file all the same.
 """
@@ -34,6 +35,7 @@ from fixer.django.sessions import Sessions
 from fixer.django.settings import Database, own_dict, resolve
 from fixer.docker.compose import Compose, Service
 from fixer.docker.pinned import pinned
+from fixer.documents import kind_of, name_of
 from fixer.github.expressions import places
 from fixer.languages.python import item
 from fixer.languages.shell import Script, Shell, word
@@ -61,6 +63,8 @@ from fixer.scripts import Quoted, ScriptText, template
 POOLER = "pgbouncer"
 _COMPOSE = "rules.missing-pgbouncer.compose = true"
 _RESERVED = 3  # connections that PostgreSQL keeps for superusers
+_REMOTE = re.compile(r"\bssh\b|ssh-action|DOCKER_HOST|docker context")
+_FETCHES = re.compile(r"\bgit (-C \S+ )?(pull|fetch|clone|reset|checkout)\b")
 _RUNS_COMPOSE = re.compile(r"docker[ -]compose|docker stack")
 _DEBUG = ("DEBUG", "DJANGO_DEBUG")
 _TRUE = ("1", "true", "yes", "on")
@@ -215,7 +219,9 @@ def _cure(
                 _COMPOSE,
             )
     if found is None:
-        path = next((each.place.path for each in runtime.servers if each.engine == "postgresql" and each.name), "")
+        path = next(
+            (each.place.path for each in runtime.servers if each.engine == "postgresql" and _is_composed(each)), ""
+        )
         reason = f"which service reaches the PostgreSQL of {path} cannot be told from its variables" if path else (
             "no compose file starts PostgreSQL beside the application"
         )  # fmt: skip
@@ -227,7 +233,28 @@ def _cure(
             "run pgbouncer where production runs; or add it to the compose file",
             _COMPOSE,
         )
-    return _in_compose(*found, runtime, database, options)
+    missed = _missed_by(deploying, found[0].source.path) if deploying is not None and not options.compose else None
+    return missed or _in_compose(*found, runtime, database, options)
+
+
+def _is_composed(server: Server) -> bool:
+    return kind_of(server.place.path) == name_of(Compose)
+
+
+def _missed_by(job: DeployJob, path: str) -> Blocked | None:
+    """Why a pooler in the compose file would not be started where it is deployed, if so."""
+    text = job.workflow.source.text
+    if "--no-deps" in text:
+        return Blocked(
+            f"job {job.id} starts services with --no-deps, and would leave the pooler out",
+            "start it there, too; then add it to the compose file",
+        )
+    if _REMOTE.search(text) and not _FETCHES.search(text):
+        return Blocked(
+            f"how {path} and what stands beside it come to the server of job {job.id} is not in the repository",
+            "bring both there, by `git pull` say, or run pgbouncer by hand",
+        )
+    return None
 
 
 def _beside_production(job: DeployJob, otherwise: str = "", config: str = "") -> Blocked:
@@ -391,6 +418,12 @@ def _through_the_pooler(
     if any(value.open or value.text is None for value in told):
         return Blocked(f"who starts {service.name} may choose {name.name}", f"set it to {POOLER} there")
     said = told[0].text if told else name.default
+    if said is None:
+        unseen = next(iter(program.environment.unknown), "nothing in the repository")
+        return Blocked(
+            f"where {service.name} finds the database is not in the repository ({unseen})",
+            f"set {name.name} to {POOLER} there by hand, once {service.name} reaches {host} by it",
+        )
     if said not in (host, service.data.get("container_name")):
         return Blocked(
             f"{service.name} reaches the database as {said or 'its own default'}, not as {host}",
