@@ -82,7 +82,7 @@ accept: .venv/installed
 
 # All against zizmor on the same files, and how each grows with its input; DIR= adds a repository, CORPUS= a folder of many.
 bench: build/bench/installed
-	$(BIN)/python -m benchmarks --fhfix build/bench/bin/fhfix --growth $(if $(DIR),--repository $(DIR)) \
+	$(BIN)/python -m benchmarks --fhfix build/bench/bin/fhfix --growth --rounds $(or $(ROUNDS),9) $(if $(DIR),--repository $(DIR)) \
 	    $(if $(CORPUS),--corpus $(CORPUS))
 
 # A fleet among faults and kills, and how looking grows with the number of repositories: an hour and more.

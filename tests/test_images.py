@@ -528,3 +528,21 @@ def test_a_file_of_variables_that_is_read_beside_the_settings_is_named(tmp_path:
     assert isinstance(reported.finding.cure, Fix)
     assert reported.finding.cure.tier is Tier.REVIEW
     assert any("config.py reads one" in each for each in reported.finding.cure.todo)
+
+
+def test_an_image_that_is_called_after_another_folder_is_not_this_one(tmp_path: Path) -> None:
+    compose = "services:\n  scanner:\n    image: larch/shop_scanner:test\n"
+    dockerfile = "FROM python:3.12\nCMD python main.py\n"
+    found = builds(
+        tmp_path / "larch",
+        **{
+            "scanner/Dockerfile": dockerfile,
+            "mailer/Dockerfile": dockerfile,
+            "docker/Dockerfile": dockerfile,
+            "compose.yml": compose,
+        },
+    )
+
+    met = {build.path: found.stranger_to(build) is not None for build in found.builds}
+
+    assert met == {"scanner/Dockerfile": True, "mailer/Dockerfile": False, "docker/Dockerfile": False}

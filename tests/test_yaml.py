@@ -214,6 +214,16 @@ def test_an_insertion_below_blanks_that_stand_deeper_has_its_distance_from_what_
     assert after == "steps:\n  - run: a\n        \n  - run: x\n\n  - run: b\n"
 
 
+def test_an_insertion_below_blanks_that_end_a_file_without_a_final_newline() -> None:
+    doc = document("jobs:\n  a:\n    steps:\n      - uses: x\n\n  b:\n    steps: []\n          ")
+
+    after = made(doc, doc.add_key(node(doc, "jobs"), "c", {"steps": [{"run": "echo 1\necho 2\n"}]}))
+
+    assert after.endswith(
+        "    steps: []\n          \n\n  c:\n    steps:\n      - run: |\n          echo 1\n          echo 2"
+    )
+
+
 def test_an_insertion_stands_below_the_comments_of_what_is_above() -> None:
     doc = document("jobs:\n  a:\n    steps:\n      - run: x\n      # - run: y\n")
 

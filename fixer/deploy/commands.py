@@ -15,6 +15,13 @@ from fixer.languages.shell import Command, Script
 from fixer.languages.yaml import Node
 from fixer.records import entity
 
+_DOKKU_STARTS = frozenset(
+    ("git:sync", "git:from-image", "git:from-archive", "git:load-image", "ps:rebuild", "tags:deploy")
+)
+"""What of Dokku's commands, which have a colon, puts a new version into service.
+
+https://dokku.com/docs/deployment/application-deployment/
+"""
 _ANYTHING = Means(("ssh",), Returns.STOPPED, perhaps=True)
 """What a command on a server does that nobody can read here."""
 _LOOKS = frozenset(
@@ -97,6 +104,8 @@ def _over_ssh(command: Command) -> Start | None:
 
 
 def _serves_nothing_new(command: Command) -> bool:
+    if re.fullmatch(r"[\w-]+:[\w-]+", command.name) and command.name not in _DOKKU_STARTS:
+        return True
     return command.name in _LOOKS or says_migrate(command.source) or _DUMPS.search(command.source) is not None
 
 

@@ -45,6 +45,7 @@ _LOCAL = re.compile(
 _OTHERS = re.compile(
     r"https?://([\w.-]*\.)?(api\.github\.com|raw\.githubusercontent\.com|slack\.com|discord(app)?\.com|telegram\.org"
     r"|pypi\.org|npmjs\.(org|com)|docker\.(io|com)|hc-ping\.com|healthchecks\.io|get\.\w+\.\w+)(/|$)"
+    r"|\$\{?GITHUB_(?:API|SERVER|GRAPHQL)_URL"
 )
 """Services of others: a request to them says nothing about what was deployed."""
 _HEALTHY_PATH = re.compile(r"health|status|ready|readiness|liveness|alive|ping|heartbeat|\bup\b|/_?version|smoke")

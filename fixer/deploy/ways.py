@@ -149,7 +149,7 @@ def way(name: str) -> Way:
 
 
 ECS, KUBERNETES, HELM = way("Amazon ECS"), way("Kubernetes"), way("Helm")
-SERVER = way("a server")
+SERVER, HOSTING = way("a server"), way("a hosting platform")
 ACTION = Way(
     "another action",
     why="what the action does is not known",

@@ -44,6 +44,8 @@ _SOURCES = ("container", "service", "procfile")
 _OF_ORIGIN = {"systemd": "service", "supervisor": "service"} | dict.fromkeys(
     ("procfile", "app.json", "render", "railway", "fly", "heroku.yml", "app engine", "digitalocean"), "procfile"
 )
+# Where each request may meet another function, which is frozen between them with all that it keeps.
+_FUNCTIONS = ("vercel.json", "zappa_settings.json", "zappa_settings.yml", "serverless.yml", "netlify.toml")
 _NOT_DEPLOYED = ("workflow", "script")
 _MAKES = re.compile(r"get_[aw]sgi_application\(")
 _ASIDE = re.compile(
@@ -104,7 +106,8 @@ class AppServer:
         packages = repository.fact(PythonPackages)
         by_packages: Interface = ""
         only_asgi = repository.named("asgi.py") and not repository.named("wsgi.py")
-        if packages is not None and not own and not only_asgi:
+        frozen = any(repository.named(name) for name in _FUNCTIONS)
+        if packages is not None and not (own or only_asgi or frozen):
             names = {requirement.name for requirement in packages.requirements if not requirement.development}
             if names & set(_WSGI_PACKAGES) and not names & {*_ASGI_PACKAGES, *_GREEN_PACKAGES}:
                 by_packages = "wsgi"

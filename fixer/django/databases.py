@@ -36,6 +36,8 @@ _POOLER = Rare(
     *_POOLERS,
     *("aws_db_proxy", "databaseproxy", "dbproxy"),
 )
+# https://supabase.com/docs/guides/database/connecting-to-postgres, https://neon.com/docs/connect/connection-pooling
+_POOLS_BESIDE = re.compile(r"SUPABASE|NEON(?![A-Z])", re.IGNORECASE)
 _INFRASTRUCTURE = (".tf", ".json", ".ts", ".template", ".yml", ".yaml")
 _COMPOSE = "docker.compose.Compose"
 # What a pooler by transaction asks of Django.
@@ -101,7 +103,15 @@ class DatabaseServers:
             host, port = _address(value)
             if self.runtime.is_pooler(host, port):
                 return f"{value.rpartition('@')[2]} in {place}"
-        return self.pooler
+        return self.pooler or self._pooler_of_provider(project, database)
+
+    def _pooler_of_provider(self, project: DjangoProject, database: Database) -> str:
+        """Where variables name a provider that has a pooler beside each database, and no value tells which it is."""
+        definitions = [each for module in project.modules.values() for each in module.databases]
+        own = [each for each in definitions if each.alias == database.alias]
+        named = (read.name for each in own for read in each.reads.values())
+        name = next((name for name in named if _POOLS_BESIDE.search(name)), "")
+        return f"{name} in {database.path}" if name and not any(self._addresses(project, database)) else ""
 
     def is_another(self, project: DjangoProject, database: Database) -> bool:
         """Whether the URLs that the repository has for a database lead to servers, and to none of PostgreSQL."""

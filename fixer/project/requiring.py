@@ -23,6 +23,7 @@ _LOCKS: Mapping[str, tuple[str, str]] = {
     "pdm.lock": ("pyproject.toml", "pdm add {}"),
     "pylock.toml": ("pyproject.toml", "uv add {}"),
     "Pipfile.lock": ("Pipfile", "pipenv install {}"),
+    "requirements.lock": ("pyproject.toml", "rye add {}"),
 }
 _NAME = re.compile(r"[A-Za-z0-9][\w.-]*")
 _HASH = "--hash="

@@ -126,6 +126,17 @@ class ImageBuilds:
     documentation: tuple[tuple[str, str], ...] = field(repr=False)
     _images: Images = field(repr=False)
 
+    def stranger_to(self, build: ImageBuild) -> Program | None:
+        """A program that may run this image, though nothing says so: not one whose image is called after the folder of
+        another Dockerfile."""
+        own, *_ = named = [_called_after(build), *map(_called_after, self.builds)]
+        others = {name for name in named if len(name) > 3 and name not in (own, *_PLAIN_FOLDERS)}
+        for program in self.strangers:
+            image = _plain(program.image_name)
+            if (own and own in image) or not any(name in image for name in others):
+                return program
+        return None
+
     @classmethod
     def detect(cls, repository: Repository) -> Self | None:
         """None where there is no Dockerfile."""
@@ -227,6 +238,11 @@ JOBS = ("workflow", "script")
 """Origins of programs that only run for a check or a command, not as what is deployed."""
 
 
+def _called_after(build: ImageBuild) -> str:
+    """The folder of a Dockerfile, after which its image may be called."""
+    return _plain(posixpath.basename(posixpath.dirname(build.path)))
+
+
 def _is_strange(program: Program, names: Sequence[str]) -> bool:
     """Whether a program runs an image that nothing here builds but that might be of this repository, whose names are
     given: it is named by a variable, lies in a registry of one's own, is named alike, or runs Django."""
@@ -248,6 +264,8 @@ def _plain(name: str) -> str:
     return re.sub(r"[^a-z0-9]", "", name.lower())
 
 
+_PLAIN_FOLDERS = ("docker", "compose", "build", "deploy", "images", "containers")
+"""Folders of Dockerfiles that say nothing of what is in the image."""
 # Of registries for everybody the name tells whose an image is.
 _PUBLIC = (
     "ghcr.io",

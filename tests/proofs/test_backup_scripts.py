@@ -182,6 +182,7 @@ def test_one_database_that_fails_holds_no_other_back_and_keeps_the_older_ones(ma
 # -- restores -----------------------------------------------------------------------------------------------------
 
 CASE = "partial-restore/a-dump-through-gunzip"
+PLAIN = "partial-restore/a-plain-file-by-its-name"
 
 
 def dumped(machine: Machine) -> Path:
@@ -230,7 +231,7 @@ ASKS = """gzip -t "$file" &&
 
 
 @pytest.mark.parametrize("machine", ["after"], indirect=True)
-@pytest.mark.parametrize("script", ["restore.sh", "load.sh"])
+@pytest.mark.parametrize("script", [f"{CASE}:ops/restore.sh", f"{CASE}:ops/load.sh", f"{PLAIN}:scripts/restore.sh"])
 def test_the_rows_of_half_a_dump_are_not_taken_for_all(machine: Machine, server: Server, script: str) -> None:
     """A whole archive of a dump that broke off within the rows: psql takes its end for theirs."""
     sql = gzip.decompress(dumped(machine).read_bytes())
@@ -238,14 +239,20 @@ def test_the_rows_of_half_a_dump_are_not_taken_for_all(machine: Machine, server:
     (machine.folder / "half.sql.gz").write_bytes(gzip.compress(half))
     (machine.folder / "dump-half.sql").write_bytes(half)
     server.ask("UPDATE entry SET note = 'changed' WHERE id <= 1000")
-    word = str(machine.folder / "half.sql.gz") if script == "restore.sh" else "half"
-    asks = ASKS if script == "restore.sh" else "tail -n 20 < \"dump-$1.sql\" | grep -q 'database dump complete'\n"
+    word, asks = {
+        f"{CASE}:ops/restore.sh": (str(machine.folder / "half.sql.gz"), ASKS),
+        f"{CASE}:ops/load.sh": ("half", "tail -n 20 < \"dump-$1.sql\" | grep -q 'database dump complete'\n"),
+        f"{PLAIN}:scripts/restore.sh": (
+            str(machine.folder / "dump-half.sql"),
+            "tail -n 20 < \"$FILE\" | grep -q 'database dump complete' || exit 1\n",
+        ),
+    }[script]
 
-    done = machine.run(f"{CASE}:ops/{script}", word)
+    done = machine.run(script, word)
 
     assert (done.returncode, rows(server)) == (1, ("20000", "1000"))
 
-    blind = machine.run(f"{CASE}:ops/{script}", word, replaced=(asks, ""))
+    blind = machine.run(script, word, replaced=(asks, ""))
 
     assert blind.returncode == 0
     assert int(rows(server)[0]) < 20000

@@ -24,7 +24,7 @@ from itertools import pairwise
 
 from fixer.django.ci import DjangoCI
 from fixer.django.routes import HealthUrl
-from fixer.django.test_run import manages
+from fixer.django.test_run import delegated, manages
 from fixer.github.workflows import Workflows, folder_of
 from fixer.languages.shell import word
 from fixer.model import Blocked, Finding, Fix, Level, NewFile, Rule, RuleOptions, Tier, option
@@ -91,11 +91,13 @@ def check(
     suite = _suite(ci, suites, options)
     if suite is not None and not suites.deselected and _is_among_all(ci, workflows, suite, suites.testpaths):
         return
-    message = "no job runs integration tests"
+    message, hidden = "no job runs integration tests", None
     if suite is not None:
+        hidden = _may_be_run(ci, workflows, suite)
         what = suite if suite.kind == "marker" else f"the integration tests in {suite}"
-        message = f"no job runs {what} with the services that the settings use"
-    yield Finding(ci.workflow.path, ci.span, message, _cure(ci, suite, health, options))
+        runs = "is seen to run" if hidden is not None else "runs"
+        message = f"no job {runs} {what} with the services that the settings use"
+    yield Finding(ci.workflow.path, ci.span, message, hidden or _cure(ci, suite, health, options))
 
 
 def _cure(ci: DjangoCI, suite: Suite | None, health: HealthUrl, options: Options) -> Fix | Blocked:
@@ -186,6 +188,17 @@ def _is_among_all(ci: DjangoCI, workflows: Workflows, suite: Suite, testpaths: t
         if any(path == "." or f"{suite.path}/".startswith(f"{path}/") for path in covered):
             return True
     return False
+
+
+def _may_be_run(ci: DjangoCI, workflows: Workflows, suite: Suite) -> Blocked | None:
+    """A job with the services that leaves its tests to a file, which may run these too."""
+    for step, command in delegated(workflows):
+        if step.job is not None and ci.has_real_services(step.job):
+            return Blocked(
+                f"job {step.job.id} has the services and leaves its tests to `{command.source}`, which may run them",
+                f"let a job run {suite} by name, or ignore this finding",
+            )
+    return None
 
 
 def _labels(words: list[str]) -> list[str]:

@@ -144,7 +144,14 @@ def _cure(place: DataScript, command: Command, scripts: DataScripts) -> Fix | Bl
             "add --if-exists to pg_dump there; older dumps stay as they are",
         )
     ends = bool(beside) and all(_is_whole(dump) for _, dump in beside)
-    edits = {place: [*_tested(place, command, ends), *_stopping(place, command), (at, at, _ALL_OR_NOTHING)]}
+    tested = _tested(place, command, ends)
+    if beside and not fresh and not tested:
+        return Blocked(
+            f"a dump of {beside[0][0].path} that broke off would drop all that is there, and give back a part",
+            "ask whether `database dump complete` is among its last lines before it is restored, then let pg_dump write"
+            " --clean --if-exists",
+        )
+    edits = {place: [*tested, *_stopping(place, command), (at, at, _ALL_OR_NOTHING)]}
     effects = ["the first error ends the restore, which then leaves nothing of itself behind"]
     todo = []
     for of, dump in beside:
@@ -298,11 +305,13 @@ def _above(place: DataScript, start: int) -> int:
 def _tests(place: DataScript, command: Command, ends: bool) -> list[ScriptText]:
     """What asks whether the file that a restore reads is whole; nothing for one that is not a file of this machine."""
     first, *others = [*_feeders(command), command]
-    if len(others) > 1 or place.script.text[command.pipe[0] : first.start].strip(" !"):
+    if len(others) > 1 or place.script.text[command.pipe[0] : first.node.start_byte].strip(" !"):
         return []
     stdin = [each for each in first.redirects if each.operator == "<"]
     given = [(each.start, each.end) for each in stdin if len(first.redirects) == 1]
     if first is command:
+        named = command.value("-f", "--file") if len(command.words) == len(command.argv) else None
+        given += [(named.start, named.end)] if named is not None else []
         file = place.script.part(*given[0]) if given else None
         return [_ENDS.filled(file=file)] if ends and file is not None else []
     options = {word.text for word in first.args if word.text.startswith("-")}

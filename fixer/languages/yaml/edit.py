@@ -589,7 +589,8 @@ class Yaml:
                 # At the end of a file without a final newline a block scalar has none either; now it gets one.
                 more = (Change("set", leaf.at, with_edits(leaf.value, [(len(leaf.value), len(leaf.value), "\n")])),)
         apart = blank and not self._keeps_blanks(leaf)
-        if apart and not content[self.source.line_start(place) : place].strip():  # blanks that stand deeper
+        deeper = not content[self.source.line_start(place) : place].strip()  # blanks
+        if apart and deeper and place < len(content):
             text = f"\n{text}\n"
         else:
             text = ("\n\n" if apart else "\n") + text

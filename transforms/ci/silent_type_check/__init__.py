@@ -353,9 +353,10 @@ def _allowed(workflow: Workflow, place: Step | Job, what: str, checks: list[Chec
 
 def _unnamed(labels: Iterable[str]) -> Blocked:
     names = _unique(labels)
+    checks, it = ("checks", "it if its") if len(names) == 1 else ("check", "them if their")
     return Blocked(
-        f"{listed(_quoted(names))} checks no types and may be silent on purpose",
-        "name it if its failure should count",
+        f"{listed(_quoted(names))} {checks} no types and may be silent on purpose",
+        f"name {it} failure should count",
         f"rules.silent-type-check.also = {toml_value(names)}",
     )
 

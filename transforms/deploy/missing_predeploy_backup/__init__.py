@@ -36,7 +36,7 @@ from fixer.deploy.local_actions import (
     shared_place,
     with_blocks,
 )
-from fixer.deploy.ways import ECS
+from fixer.deploy.ways import ECS, HOSTING
 from fixer.github.expressions import names_read, only_read
 from fixer.github.workflow import Job, Workflow
 from fixer.model import Blocked, Finding, Fix, NewFile, Parts, Rule, RuleOptions, Tier, listed, option
@@ -68,7 +68,7 @@ def check(workflow: Workflow, deployments: Deployments, local: LocalActions, opt
         return
     jobs = deployments.of(workflow)
     for job in jobs:
-        if not _may_be_production(job) or (job.is_front_end and job.migration is None):
+        if not _may_be_production(job) or (_is_what_browsers_load(job) and job.migration is None):
             continue
         if not _backs_up(job, job.elsewhere(jobs)):
             message = f"job {job.id} deploys to {_where(job)} without a snapshot of the database"
@@ -252,6 +252,10 @@ def _changes_production(workflow: Workflow, deployments: Deployments, options: O
     """Whether a job deploys to production, where there is a database."""
     has_database = bool(deployments.database or options.instance or filled_in(options.command))
     return has_database and any(_may_be_production(job) for job in deployments.of(workflow))
+
+
+def _is_what_browsers_load(job: DeployJob) -> bool:
+    return job.is_front_end or job.way is HOSTING
 
 
 def _may_be_production(job: DeployJob) -> bool:

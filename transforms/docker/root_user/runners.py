@@ -244,8 +244,8 @@ def _unseen(build: ImageBuild, builds: ImageBuilds) -> str:
     """Who may run the image though no file of the repository shows how; empty where nobody may."""
     pushed = [made.place for made in build.image.builds if made.origin == "workflow"]
     shown = [program for program in build.runners if not program.development]
-    if builds.strangers:
-        return f"{builds.strangers[0].place} runs {builds.strangers[0].image_name}, which may be this image"
+    if (stranger := builds.stranger_to(build)) is not None:
+        return f"{stranger.place} runs {stranger.image_name}, which may be this image"
     if pushed and not any(program.image_name for program in shown):
         return f"{pushed[0]} builds the image, and what runs it is not in the repository"
     railway = next((program for program in build.runners if program.origin == "railway"), None)

@@ -53,7 +53,7 @@ _OLDEST = 13
 """The first major all of whose releases know `output: "standalone"`, which came with 12.2."""
 _WITH_SHARP = 15
 """The first major that brings sharp itself, https://nextjs.org/docs/messages/sharp-missing-in-production"""
-_PORT = re.compile(r"\$PORT|\$\{PORT(?::-\d+)?\}")
+_PORT = re.compile(r"\$PORT|\$\{PORT(?::?-3000)?\}")
 
 
 def with_what_built_them(
@@ -341,6 +341,12 @@ def _public(build: ImageBuild, application: NextApplication) -> bool:
 def _listens(program: Program) -> list[str] | Blocked:
     """The variables by which the server listens where `next start` does: on each address, on its port."""
     (started,) = program.commands
+    host, port = "0.0.0.0", ""
+    for each in (*program.calls, started):
+        given = dict(each.inline)
+        port = given.pop("PORT", port)
+        if given or each.exported or not _is_port(port):
+            return Blocked(f"`{each.source}` has variables of its own", f"write them as ENV; then {_BY_HAND}")
     for call in program.calls:
         words = [word for word in call.argv[1:] if word not in ("run", "run-script")]
         if call.argv[0] not in _MANAGERS or words != ["start"]:
@@ -350,18 +356,20 @@ def _listens(program: Program) -> list[str] | Blocked:
         words = words[1:]
     if [each.removeprefix("./").removeprefix("node_modules/.bin/") for each in words[:2]] != ["next", "start"]:
         return Blocked(f"it is started by `{started.source}`, not by `next start`", _BY_HAND)
-    if started.inline or started.exported:
-        return Blocked(f"`{started.source}` has variables of its own", f"write them as ENV; then {_BY_HAND}")
-    host, port = "0.0.0.0", ""
     rest = [part for word in words[2:] for part in word.split("=", 1)]
     while len(rest) > 1:
         option, value, *rest = rest
-        if option in ("-p", "--port") and (value.isdigit() or _PORT.fullmatch(value)):
-            port = value if value.isdigit() and value != "3000" else ""
+        if option in ("-p", "--port") and _is_port(value):
+            port = value
         elif option in ("-H", "--hostname") and value in ("0.0.0.0", "::"):
             host = value
         else:
             return Blocked(f"it is started by `{started.source}`", _BY_HAND)
     if rest:
         return Blocked(f"it is started by `{started.source}`", _BY_HAND)
-    return [f"HOSTNAME={host}", *([f"PORT={port}"] if port else [])]
+    return [f"HOSTNAME={host}", *([f"PORT={port}"] if port.isdigit() and port != "3000" else [])]
+
+
+def _is_port(text: str) -> bool:
+    """Whether it is a number, or left to the variable by which the server is told as well."""
+    return not text or text.isdigit() or _PORT.fullmatch(text) is not None
