@@ -443,6 +443,22 @@ def test_what_only_the_image_gives_to_the_settings_is_asked_for(
     assert taken.finding.cure.tier is tier
 
 
+def test_what_the_image_gives_is_asked_of_what_is_deployed_before_what_is_for_development(tmp_path: Path) -> None:
+    rule = next(rule for rule in all_rules() if rule.id == "leaky-builder-stage")
+    compose = "services:\n  web:\n    build: .\n"
+    files = {
+        "manage.py": "",
+        "shop/settings.py": "from dotenv import load_dotenv\nload_dotenv()\nINSTALLED_APPS = []\nMIDDLEWARE = []\n",
+        "Dockerfile": 'FROM python:3.13\nWORKDIR /app\nCOPY . .\nCMD ["gunicorn", "shop.wsgi"]\n',
+        "docker-compose.dev.yml": compose,
+        "docker-compose.yml": compose,
+    }
+    (taken,) = planned(tmp_path, {path: text.encode() for path, text in files.items()}, [rule]).taken
+
+    assert isinstance(taken.finding.cure, Fix)
+    assert [each.partition(" ")[0] for each in taken.finding.cure.todo] == ["docker-compose.yml"]
+
+
 def test_an_ignore_file_that_serves_two_images_is_one_finding_and_one_fix(tmp_path: Path) -> None:
     """The second build does not add to the count, and is named."""
     rule = next(rule for rule in all_rules() if rule.id == "leaky-builder-stage")

@@ -328,7 +328,7 @@ def _fed_by_the_image(build: ImageBuild, django: DjangoProject | None) -> tuple[
         return ()
     known = any(each.environment for each in projects)
     required = {read.name for each in projects for read in each.environment if read.required}
-    for program in build.runners:
+    for program in sorted(build.runners, key=lambda each: each.development):
         mounted = any(mount.bind and is_within(program.folder or "/", (mount.target,)) for mount in program.mounts)
         if not program.is_django or mounted or program.environment.unknown:
             continue
