@@ -495,6 +495,13 @@ class DjangoCI:
         defaults = {chosen} if chosen else {self.project.settings, *(servers if serves else ())}
         if project.settings and defaults - {project.settings}:
             environment["DJANGO_SETTINGS_MODULE"] = project.settings
+        elif self.project.empty_settings and not {"DJANGO_SETTINGS_MODULE"} & {*known, *configured}:
+            return Blocked(
+                f"{self.project.manage_py} names {self.project.empty_settings}, which is empty: Django then knows no "
+                "application",
+                "name the settings that the job should use",
+                f'rules.{rule}.env.DJANGO_SETTINGS_MODULE = "{self.project.settings}"',
+            )
         told = {**self._addresses(project, services, known), **self._of_tests(project)}
         environment |= {name: value for name, value in told.items() if name not in known}
         missing = self._missing(project, setup, {**known, **environment, **configured})
