@@ -229,7 +229,7 @@ WRITTEN = {
     "transforms/ci/retired_workflow_command.py": "what the script itself prints",
     "transforms/deploy/hardcoded_sleep.py": "a command of ways.toml and its options",
     "transforms/deploy/single_shot_health_check.py": "what the script itself does after a failure",
-    "transforms/docker/single_stage_build/__init__.py": "an instruction that is there, for a second time",
+    "transforms/docker/single_stage_build/second.py": "an instruction that is there, for a second time",
     "transforms/recovery/silent_backup_failure/left_behind.py": "the file that the script itself names",
 }
 """Who may say that a text is code, and what that text is."""

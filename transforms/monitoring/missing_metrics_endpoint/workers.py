@@ -58,9 +58,10 @@ def _sharing(server: Served, configs: GunicornConfigs, styles: PythonStyles) -> 
 
 
 def _serves_from_elsewhere(server: Served, configs: GunicornConfigs) -> bool:
-    """Whether the module that is served is not where the server is taken to start, and somewhere else."""
+    """Whether the module that is served is not where the server is taken to start, and somewhere else. What a Procfile
+    says does start in its folder."""
     started = server.started
-    if started_with(started, "--chdir", "--pythonpath"):
+    if started.path.rpartition("/")[2] == "Procfile" or started_with(started, "--chdir", "--pythonpath"):
         return False
     for word in started.argv:
         module = word.partition(":")[0]
