@@ -39,7 +39,7 @@ _KEYS = re.compile(r"\[\[? -n \"?\$\{?AWS_(?:ACCESS_KEY_ID|SECRET_ACCESS_KEY)(?:
 
 def check(scripts: DataScripts) -> Iterator[Finding]:
     for place in scripts.scripts:
-        dumps = [command for command in place.commands(DUMPS) if _is_backup(command)]
+        dumps = [command for command in place.commands(DUMPS) if _is_backup(place, command)]
         for dump in dumps:
             lost = _lost(place, dump)
             yield from lost
@@ -53,12 +53,17 @@ def check(scripts: DataScripts) -> Iterator[Finding]:
         yield from _half_read(place)
 
 
-def _is_backup(dump: Command) -> bool:
-    """Whether it keeps data: not the schema alone, not straight into another database, not its version."""
+def _is_backup(place: DataScript, dump: Command) -> bool:
+    """Whether it keeps data: not the schema alone, not straight into another database or into nothing, not its
+    version."""
     if dump.has("--schema-only", "--version", "-V", "--help", "--no-data") or (
         dump.name == "pg_dump" and dump.has("-s")
     ):
         return False
+    last = dump.receivers[-1] if dump.receivers else dump
+    for each in last.redirects:
+        if each.target == "/dev/null" and place.script.text[each.start : each.start + 1] != "2":
+            return False
     return not any(receiver.name in RESTORES | {"mysql", "mariadb"} for receiver in dump.receivers)
 
 
@@ -166,7 +171,7 @@ def _failure(place: DataScript, dump: Command, silent: list[Silencer]) -> tuple[
     older ones.
     """
     script = place.script
-    others = [each for each in place.commands(DUMPS) if each.start > dump.start and _is_backup(each)]
+    others = [each for each in place.commands(DUMPS) if each.start > dump.start and _is_backup(place, each)]
     if not silent or not (others or dump.within(Structure.LOOP)):
         return place.failure(dump), ()
     if dump.within(Structure.SUBSHELL) or (
@@ -424,7 +429,7 @@ def _half_read(place: DataScript) -> Iterator[Finding]:
 
 
 def _dumps_something(scripts: DataScripts) -> bool:
-    return any(_is_backup(command) for place in scripts.scripts for command in place.commands(DUMPS))
+    return any(_is_backup(place, command) for place in scripts.scripts for command in place.commands(DUMPS))
 
 
 RULE = Rule(
