@@ -42,7 +42,11 @@ _GENERATED_HEAD = re.compile(
     r"generated (by|from|with|using|automatically)\b",
     re.IGNORECASE,
 )
-_DO_NOT_EDIT = re.compile(r"\bdo not (directly |manually )?(edit|modify|change)|\bdon't edit", re.IGNORECASE)
+_DO_NOT_EDIT = re.compile(
+    r"\bdo not (directly |manually )?(edit|modify|change)|\bdon't edit"
+    r"|\b(should|must) (not|never) be (directly |manually )?(edited|modified|changed)\b",
+    re.IGNORECASE,
+)
 _HEAD_LINES = 15
 _OF_THE_DISK = ("_listed", "_on_disk", "_environments", "origin")
 _TEMPLATE = re.compile(r"\{%|<%")

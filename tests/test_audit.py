@@ -253,6 +253,13 @@ def test_a_migration_that_django_began_is_read_like_other_modules() -> None:
     assert generated_by("shop/models.py", text) != ""
 
 
+def test_a_file_that_is_kept_in_step_with_another_is_not_for_editing() -> None:
+    text = "# This file is synced from the templates of the team and should not be edited directly\nname: Release\n"
+
+    assert generated_by(".github/workflows/release.yml", text).startswith("This file is synced")
+    assert generated_by(".github/workflows/release.yml", "# The branch should not be rebased\nname: x\n") == ""
+
+
 def test_what_an_apply_mends_is_said_where_a_file_could_not_be_looked_at() -> None:
     silent = document().criteria[1]
     items = tuple(item for item in document().items if item.reported.rule is silent.rule)

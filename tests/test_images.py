@@ -416,6 +416,7 @@ def test_a_tool_that_works_on_the_folder_of_its_caller_is_left_alone(
 @pytest.mark.parametrize(
     ("service", "tier"),
     [
+        (None, Tier.REVIEW),
         ("", Tier.REVIEW),
         ("    env_file: .env\n", Tier.SAFE),
         ("    volumes: ['.:/app']\n", Tier.SAFE),
@@ -423,7 +424,9 @@ def test_a_tool_that_works_on_the_folder_of_its_caller_is_left_alone(
         ("    environment: {SECRET_KEY: '${SECRET_KEY}'}\n", Tier.SAFE),
     ],
 )
-def test_what_only_the_image_gives_to_the_settings_is_asked_for(tmp_path: Path, service: str, tier: Tier) -> None:
+def test_what_only_the_image_gives_to_the_settings_is_asked_for(
+    tmp_path: Path, service: str | None, tier: Tier
+) -> None:
     rule = next(rule for rule in all_rules() if rule.id == "leaky-builder-stage")
     files = {
         "manage.py": "",
@@ -432,10 +435,28 @@ def test_what_only_the_image_gives_to_the_settings_is_asked_for(tmp_path: Path, 
         "Dockerfile": 'FROM python:3.13\nWORKDIR /app\nCOPY . .\nCMD ["gunicorn", "shop.wsgi"]\n',
         "compose.yaml": f"services:\n  web:\n    build: .\n{service}",
     }
+    if service is None:
+        del files["compose.yaml"]
     (taken,) = planned(tmp_path, {path: text.encode() for path, text in files.items()}, [rule]).taken
 
     assert isinstance(taken.finding.cure, Fix)
     assert taken.finding.cure.tier is tier
+
+
+def test_what_the_image_gives_is_asked_of_what_is_deployed_before_what_is_for_development(tmp_path: Path) -> None:
+    rule = next(rule for rule in all_rules() if rule.id == "leaky-builder-stage")
+    compose = "services:\n  web:\n    build: .\n"
+    files = {
+        "manage.py": "",
+        "shop/settings.py": "from dotenv import load_dotenv\nload_dotenv()\nINSTALLED_APPS = []\nMIDDLEWARE = []\n",
+        "Dockerfile": 'FROM python:3.13\nWORKDIR /app\nCOPY . .\nCMD ["gunicorn", "shop.wsgi"]\n',
+        "docker-compose.dev.yml": compose,
+        "docker-compose.yml": compose,
+    }
+    (taken,) = planned(tmp_path, {path: text.encode() for path, text in files.items()}, [rule]).taken
+
+    assert isinstance(taken.finding.cure, Fix)
+    assert [each.partition(" ")[0] for each in taken.finding.cure.todo] == ["docker-compose.yml"]
 
 
 def test_an_ignore_file_that_serves_two_images_is_one_finding_and_one_fix(tmp_path: Path) -> None:

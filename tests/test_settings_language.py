@@ -463,6 +463,13 @@ IMPORTS = {
 }
 
 
+def test_several_imports_above_those_of_others_are_one_block() -> None:
+    found = module("import cloudenv\n\nworkers = cloudenv.count()\n")
+
+    after = "import os\nimport shutil\n\nimport cloudenv\n\nworkers = cloudenv.count()\n"
+    assert edited(found, found.add_imports("os", "shutil")) == after
+
+
 @pytest.mark.parametrize("name", IMPORTS)
 def test_an_import_is_added(name: str) -> None:
     before, after = IMPORTS[name]

@@ -290,7 +290,7 @@ def _named_in_workflows(what: str) -> Judge:
 def _pushed_to(repository: Repository, found: re.Match[str]) -> Answer:
     """That a workflow names a repository of images as one: behind a registry, or in a variable for it."""
     name = re.escape(found["name"])
-    named = re.compile(rf"(?i)(?:/|repositor(?:y|ies)[\w-]*[\"']?\s*[:=\s]\s*[\"']?){name}(?![\w-])")
+    named = re.compile(rf"(?i)(?:/|repositor(?:y|ies)[\w-]{{0,40}}[\"']?[:=\s]{{1,9}}[\"']?){name}(?![\w-])")
     texts = (workflow.source.text for workflow in repository.documents(Workflow))
     return _yes(any(named.search(text) for text in texts), "no workflow pushes to this repository")
 

@@ -79,12 +79,10 @@ _OWN_SIGN_IN = re.compile(
 )
 _CLUSTER_SCRIPT = re.compile(r"update-kubeconfig|get-credentials|kubeconfig|KUBECONFIG|\.kube/config")
 _TOOL_BY_ACTION = re.compile(r"^azure/(?:setup-kubectl|setup-helm|use-kubelogin)@", re.IGNORECASE)
-_TOOL_BY_SCRIPT = re.compile(
-    r"get-helm|get\.helm\.sh|dl\.k8s\.io|kubernetes-release|awscli-exe|"
-    r"\b(?:apt|apt-get|apk|dnf|yum|snap|brew|pip|pip3|gcloud components)\b[^\n]*\b(?:install|add)\b[^\n]*"
-    r"\b(?:helm|kubectl|awscli|aws-cli)\b"
-)
-"""What installs the programs by which is deployed."""
+_TOOL_BY_ADDRESS = re.compile(r"get-helm|get\.helm\.sh|dl\.k8s\.io|kubernetes-release|awscli-exe")
+_INSTALLERS = frozenset(("apt", "apt-get", "apk", "dnf", "yum", "snap", "brew", "pip", "pip3", "gcloud"))
+_TOOLS = frozenset(("helm", "kubectl", "awscli", "aws-cli"))
+"""The programs by which is deployed."""
 _UNREAD = re.compile(
     r"^[ \t]*(kubectl set image|helm upgrade|"
     r"aws ecs update-service(?=[\s\S]*--(?:force-new-deployment|task-definition)))\b",
@@ -583,8 +581,16 @@ def _installs_tool(step: Step) -> bool:
     """Whether a step does no more than to install what speaks to the cloud or cluster."""
     if step.uses is not None:
         return _TOOL_BY_ACTION.match(step.uses.value) is not None
-    code = code_of(step) if step.run is not None else ""
-    return _TOOL_BY_SCRIPT.search(code) is not None and _OWN_SIGN_IN.search(code) is None
+    code = code_of(step)
+    if not code or _OWN_SIGN_IN.search(code):
+        return False
+    commands = step.script.commands if step.script is not None else ()
+    return _TOOL_BY_ADDRESS.search(code) is not None or any(map(_installs, commands))
+
+
+def _installs(command: Command) -> bool:
+    words = {word.text.partition("=")[0] for word in command.args}
+    return command.name in _INSTALLERS and not words.isdisjoint(("install", "add")) and not words.isdisjoint(_TOOLS)
 
 
 def _waits_only(step: Step) -> bool:

@@ -67,6 +67,7 @@ _CONFIGURES_TESTS = re.compile(r"(^|/)(pytest\.ini|pyproject\.toml|setup\.cfg|to
 _SECRET = re.compile(r"SECRET|SIGNING|ENCRYPT|SALT|JWT|TOKEN|API_?KEY|PASSWORD", re.I)
 # What programs and libraries read that no file of the repository names.
 _READ_BY_OTHERS = re.compile(r"(DJANGO|PG|PYTHON|PIP|UV|POETRY|PIPENV|PDM|LD|LC|AWS|GDAL|GEOS|PROJ)_?|(TZ|LANG|PATH)$")
+_NO_OTHER = "and no other job that judges changes installs the project"
 _FOR_SOMETHING_ELSE = re.compile(
     r"docs?\b|pages|release|publish|deploy|security|codeql|crowdin|weblate|transifex|translat|i18n|l10n", re.IGNORECASE
 )
@@ -497,6 +498,13 @@ class DjangoCI:
         defaults = {chosen} if chosen else {self.project.settings, *(servers if serves else ())}
         if project.settings and defaults - {project.settings}:
             environment["DJANGO_SETTINGS_MODULE"] = project.settings
+        elif self.project.empty_settings and not {"DJANGO_SETTINGS_MODULE"} & {*known, *configured}:
+            return Blocked(
+                f"{self.project.manage_py} names {self.project.empty_settings}, which is empty: Django then knows no "
+                "application",
+                "name the settings that the job should use",
+                f'rules.{rule}.env.DJANGO_SETTINGS_MODULE = "{self.project.settings}"',
+            )
         told = {**self._addresses(project, services, known), **self._of_tests(project)}
         environment |= {name: value for name, value in told.items() if name not in known}
         missing = self._missing(project, setup, {**known, **environment, **configured})
@@ -616,16 +624,16 @@ def _why_no_job(
         return "the project has no manage.py that a job could run"
     for step, command in delegated(workflows):
         if step.job is not None:
-            return f"job {step.job.id} leaves the tests to `{command.source}`, and no other job that judges changes installs the project"
+            return f"job {step.job.id} leaves the tests to `{command.source}`, {_NO_OTHER}"
     actions = repository.fact(LocalActions) or NO_ACTIONS
     for workflow in judging(workflows):
         for step in workflow.steps:
             if step.job is not None and _may_install(step, actions, project, packages):
-                return f"job {step.job.id} leaves what it does to {step.action}, and no other job that judges changes installs the project"
+                return f"job {step.job.id} leaves what it does to {step.action}, {_NO_OTHER}"
         for job in workflow.jobs.values():
             called = str(job.data.get("uses", "")).partition("@")[0]
             if called and not called.startswith("./"):
-                return f"job {job.id} leaves what it does to {called}, and no other job that judges changes installs the project"
+                return f"job {job.id} leaves what it does to {called}, {_NO_OTHER}"
     return "no job that judges every change is seen to run the tests of the project, or to install its packages"
 
 

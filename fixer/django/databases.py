@@ -41,6 +41,7 @@ _POOLS_BESIDE = re.compile(r"SUPABASE|NEON(?![A-Z])", re.IGNORECASE)
 _INFRASTRUCTURE = (".tf", ".json", ".ts", ".template", ".yml", ".yaml")
 _COMPOSE = "docker.compose.Compose"
 # What a pooler by transaction asks of Django.
+_NO_CURSORS = re.compile(r"DISABLE_SERVER_SIDE_CURSORS['\"]?\]?(:| =) True|disable_server_side_cursors=True")
 _CURSORS = re.compile(r"DISABLE_SERVER_SIDE_CURSORS(?!['\"]?\]?(:| =) False)|disable_server_side_cursors=True")
 # Hosts of providers whose servers speak TLS with every client.
 _MANAGED = re.compile(
@@ -98,7 +99,8 @@ class DatabaseServers:
         """What says that a pooler may stand before a database (a place or a value), or an empty string."""
         said = [ast.unparse(database.node), *(ast.unparse(each.statement) for each in project.later_of(database))]
         if any(map(_CURSORS.search, said)):
-            return f"{database.path} switches server-side cursors off"
+            verb = "switches" if any(map(_NO_CURSORS.search, said)) else "can switch"
+            return f"{database.path} {verb} server-side cursors off"
         for value, place in self._addresses(project, database):
             host, port = _address(value)
             if self.runtime.is_pooler(host, port):

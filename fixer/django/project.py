@@ -52,7 +52,7 @@ class DjangoProject:
     where there is none. `settings` is the dotted name that manage.py sets, `settings_path` its file. `named` are the
     settings that files of the repository name, with those files; `deployed` those of them that programs of production
     are told. `requirements` are the files that install Django, the best first. `is_template`: projects are made from
-    it, under other names.
+    it, under other names. `empty_settings` is what manage.py names where that module says nothing.
     """
 
     root: str
@@ -68,6 +68,7 @@ class DjangoProject:
     requirements: tuple[str, ...]
     test_runner: Literal["pytest", "manage.py test"]
     is_template: bool = False
+    empty_settings: str = ""
     others: tuple[DjangoProject, ...] = ()
 
     @property
@@ -147,6 +148,11 @@ class DjangoProject:
         settings_path = reader.path_of(settings) if settings else _first(modules)
         near = settings_path or _first(modules)
         version = packages.version("django", near) if packages else None
+
+        def empty(name: str) -> bool:
+            path = reader.path_of(name)
+            return bool(path) and not repository.text(path).strip()
+
         return cls(
             root=root,
             manage_py=manage_py if repository.exists(manage_py) else "",
@@ -160,6 +166,7 @@ class DjangoProject:
             has_pool=_has_pool(packages, near),
             requirements=packages.files_that_install("django", near) if packages else (),
             is_template="{{" in repository.text(manage_py),
+            empty_settings=next((name for name, files in named.items() if manage_py in files and empty(name)), ""),
             test_runner=_test_runner(repository, packages, near, root),
         )
 

@@ -114,6 +114,15 @@ def _needs_root(command: Command, folders: tuple[str, ...], values: Mapping[str,
     return ""
 
 
+def keeps_schedule(command: Command) -> bool:
+    """Whether celery's beat writes to the folder where it starts.
+
+    https://docs.celeryq.dev/en/stable/userguide/periodic-tasks.html#starting-the-scheduler
+    """
+    starts = any(word.text == "beat" for word in command.args) or command.has("-B", "--beat")
+    return command.name == "celery" and starts and not command.has("-s", "--schedule", "-S", "--scheduler")
+
+
 def settings_need_root(text: str, writable: Iterable[str]) -> str:
     """The same for a file that sets up uwsgi (`name = value`) or gunicorn (assignments)."""
     folders = tuple(writable)

@@ -10,9 +10,11 @@ import posixpath
 import re
 from typing import TYPE_CHECKING, Any, Self
 
+from fixer.languages.dockerfile import Dockerfile
 from fixer.languages.javascript import JavaScript
 from fixer.languages.tables import json_object, mapping
 from fixer.model import FileError
+from fixer.patterns import Rare
 from fixer.project.frontend import FrontEnds
 from fixer.records import entity
 
@@ -27,18 +29,20 @@ _BESIDE = re.compile(
     r"(^|/)(__tests__|__mocks__|test|tests|e2e|cypress|playwright|scripts|public|\.storybook|\.github|node_modules)/"
     r"|\.(test|spec|stories)\.\w+$|(^|/)[\w.-]*config\.[cm]?[jt]s$"
 )
-_OPENS = re.compile(
+_OPENS = Rare(
     r"""["'](?:node:)?(?:fs|fs/promises|fs-extra|graceful-fs|child_process|worker_threads|glob|globby|fast-glob)["']"""
-    r"""|\bprocess\.cwd\(|\beval\(\s*["']require|\bcreateRequire\("""
+    r"""|\bprocess\.cwd\(|\beval\(\s*["']require|\bcreateRequire\(""",
+    *("fs", "child_process", "worker_threads", "glob", "process.cwd(", "eval(", "createRequire("),
 )
-_PICTURES = re.compile(r"""["']next/(?:legacy/)?image["']""")
+_PICTURES = Rare(r"""["']next/(?:legacy/)?image["']""", "next/")
 
 
 @entity
 class NextApplication:
     """One application. `major` is that of its Next.js, None where its package.json does not say; `config` is None where
     there is none or a `problem` says why it cannot be read. `opens` are files of its code that may read other files
-    when a page is asked for; `pictures` says whether it shows pictures that the server makes smaller."""
+    when a page is asked for; `pictures` says whether it shows pictures that the server makes smaller. Code is looked at
+    only where an image is shipped as it was built, without a stage for that."""
 
     folder: str
     package: dict[str, Any]
@@ -68,10 +72,19 @@ class NextApplications:
         """None where there is none."""
         fronts = repository.fact(FrontEnds)
         folders = [each.folder for each in fronts.applications if each.framework == "next"] if fronts else []
-        return cls({folder: _application(folder, repository) for folder in folders}) if folders else None
+        if not folders:
+            return None
+        served = any(map(_ships_what_it_builds, repository.documents(Dockerfile)))
+        return cls({folder: _application(folder, repository, read_code=served) for folder in folders})
 
 
-def _application(folder: str, repository: Repository) -> NextApplication:
+def _ships_what_it_builds(dockerfile: Dockerfile) -> bool:
+    stage = dockerfile.final.instructions
+    copied = any(each.op == "COPY" and each.flag("from") is not None for each in stage)
+    return not copied and any(each.op == "RUN" and "build" in each.text for each in stage)
+
+
+def _application(folder: str, repository: Repository, *, read_code: bool) -> NextApplication:
     package = json_object(repository.text(posixpath.join(folder, "package.json")))
     wanted = mapping(package.get("dependencies")).get("next", "")
     version = re.match(r"[\^~]?(\d+)(\.|$)", str(wanted))
@@ -84,7 +97,7 @@ def _application(folder: str, repository: Repository) -> NextApplication:
     except FileError as error:
         problem = f"{path}: {error.reason}"
     opens, pictures = [], False
-    for code in repository.below(folder):
+    for code in repository.below(folder) if read_code else ():
         inside = code[len(folder) + 1 :] if folder else code
         if code.endswith(_CODE) and not _BESIDE.search(inside):
             text = repository.text(code)

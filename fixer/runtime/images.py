@@ -193,13 +193,14 @@ class Images:
         dockerfiles = {document.source.path: document for document in repository.documents(Dockerfile)}
         builds: dict[tuple[str, str], list[Build]] = {}
         for build in (*_of_compose(repository), *_of_workflows(repository), *_of_scripts(repository)):
-            document = dockerfiles.get(build.dockerfile) or _read(build.dockerfile, repository)
+            read = (dockerfiles.get(path) or _read(path, repository) for path in _looked_for(build.dockerfile))
+            document = next(filter(None, read), None)
             if document is None:
                 continue
-            dockerfiles[build.dockerfile] = document
+            dockerfiles[document.source.path] = document
             stage = stage_of(document, build.target)
             if stage is not None:
-                builds.setdefault((build.dockerfile, str(stage.index)), []).append(build)
+                builds.setdefault((document.source.path, str(stage.index)), []).append(build)
         found: list[Image] = []
         for path, document in dockerfiles.items():
             here = {key: value for key, value in builds.items() if key[0] == path}
@@ -218,8 +219,10 @@ class Images:
         return self.at(build.dockerfile, build.target) if build is not None else None
 
     def at(self, dockerfile: str, target: str = "") -> Image | None:
+        paths = {image.path for image in self.images}
+        path = next((path for path in _looked_for(dockerfile) if path in paths), "")
         for image in self.images:
-            if image.path == dockerfile and stage_of(image.dockerfile, target) is image.stage:
+            if image.path == path and stage_of(image.dockerfile, target) is image.stage:
                 return image
         return None
 
@@ -228,6 +231,12 @@ class Images:
         name = ImageRef.parse(reference).repository.lower()
         found = [image for image in self.images if any(_matches(name, known) for known in image.names)]
         return found[0] if len(found) == 1 else None
+
+
+def _looked_for(path: str) -> tuple[str, ...]:
+    """Docker takes `dockerfile` where there is no `Dockerfile`."""
+    folder, slash, name = path.rpartition("/")
+    return (path, f"{folder}{slash}dockerfile") if name == "Dockerfile" else (path,)
 
 
 def _read(path: str, repository: Repository) -> Dockerfile | None:

@@ -8,7 +8,7 @@ a deployment meets a table that lacks a column.
 It sets the project up as the job does that runs the tests: same runner, Python, services and install commands, without
 what judges the code or reports. What that job runs without is not required. Where no job runs the tests, it is made
 after one that installs the packages; where there is none either, or `make`, tox and the like do all, the finding says
-so and is blocked.
+so and is blocked, as it is where the container in which the tests run makes missing migrations when it starts.
 
 ## When it is left alone
 Where a workflow, or a Makefile, tox, nox, just, pre-commit or package.json script, already runs the check; where a
@@ -56,10 +56,9 @@ def check(
         with_tests=False,
         everything=False,
     )
-    cure: Fix | Blocked
-    if isinstance(job, Blocked):
-        cure = job
-    else:
+    cure: Fix | Blocked | None = job if isinstance(job, Blocked) else _finds_nothing(ci, runtime)
+    if cure is None:
+        assert not isinstance(job, Blocked)
         name = ci.workflow.job_id(JOB)
         command = ScriptText.of("@manage@ makemigrations --check --dry-run", manage=ci.manage)
         job["steps"].append(ci.step("Check that no migration is missing", command))
@@ -75,6 +74,19 @@ def check(
         f"no workflow checks that every model change of {ci.project.root or 'the project'} has its migration",
         cure,
     )
+
+
+def _finds_nothing(ci: DjangoCI, runtime: Runtime) -> Blocked | None:
+    """Why the check would never fail."""
+    for program in runtime.programs if ci.in_container else ():
+        for started in program.commands:
+            if "makemigrations" in _said(started.command):
+                return Blocked(
+                    f"{started.path}:{started.line} makes missing migrations when the container starts, so that the "
+                    "check would find none missing",
+                    "commit the migrations, and take that out",
+                )
+    return None
 
 
 def _is_checked(workflows: Workflows, runtime: Runtime) -> bool:

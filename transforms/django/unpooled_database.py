@@ -642,7 +642,7 @@ def _lines_in(module: PythonModule, said: _Said, cell: _Cell, wanted: _Wanted) -
     """The same as lines in a module that takes DATABASES over."""
     last = next((each for each in reversed(module.tree.body) if _speaks(each) or _takes_over(each)), None)
     if last is None:
-        yield Blocked(f"{module.path} takes over no DATABASES", "set it there by hand")
+        yield Blocked(f"{module.path} takes DATABASES over nowhere at its top level", "set it there by hand")
         return
     noqa = _noqa(module, cell)
     values: list[tuple[tuple[str, ...], Any]] = [((name,), value) for name, value in wanted.add.items()]

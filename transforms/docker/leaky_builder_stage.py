@@ -277,7 +277,7 @@ def _guessed(sharing: list[ImageBuild]) -> Iterator[str]:
     build = sharing[0]
     if "/" in build.path and not any(each.image.builds for each in sharing):
         folder = build.context or "the top folder"
-        yield f"nothing in the repository builds {build.path}: see that it is built from {folder}"
+        yield f"no build of {build.path} was found: see that it is built from {folder}"
 
 
 def _is_kept_away(build: ImageBuild, line: str) -> bool:
@@ -328,7 +328,7 @@ def _fed_by_the_image(build: ImageBuild, django: DjangoProject | None) -> tuple[
         return ()
     known = any(each.environment for each in projects)
     required = {read.name for each in projects for read in each.environment if read.required}
-    for program in build.runners:
+    for program in sorted(build.runners, key=lambda each: each.development):
         mounted = any(mount.bind and is_within(program.folder or "/", (mount.target,)) for mount in program.mounts)
         if not program.is_django or mounted or program.environment.unknown:
             continue
@@ -343,6 +343,11 @@ def _fed_by_the_image(build: ImageBuild, django: DjangoProject | None) -> tuple[
         else:
             continue
         return (f"{program.path} {given}: what it reads from .env must come from there, by `env_file`, say",)
+    if not build.runners and not build.image.builds:
+        reader = beside or "a settings module"
+        return (
+            f"{reader} reads a .env: where the image had one, what starts it must give what it says, by --env-file",
+        )
     return ()
 
 

@@ -372,19 +372,28 @@ class PythonModule(PythonText):
             return self.insert_after(head[-1], f"import {module}", blank_lines=1)
         if before is None:
             return self._import_first(f"import {module}")
+        return self._imports_above(before, module)
+
+    def _imports_above(self, before: ast.Import | ast.ImportFrom, *modules: str) -> Parts:
+        """In front of the first import, with a blank line between where that is not of the standard library."""
         first = before.names[0].name if isinstance(before, ast.Import) else "." * before.level + (before.module or "")
         start = self.source.line_start(self.span(before).start)
         start = self._comment_above(start) or start  # a comment at the very top is the file's own
         newline = self.source.newline
-        patch = _Patch(Span(start, start), f"import {module}{newline}" + ("" if _is_standard(first) else newline))
+        lines = [f"import {module}" for module in modules]
+        below = "" if _is_standard(first) else newline
+        patch = _Patch(Span(start, start), "".join(line + newline for line in lines) + below)
         index = int(self._addresses[id(before)][0])
-        return self._edits([patch], [Change("insert", (index,), f"import {module}")])
+        return self._edits([patch], [Change("insert", (at,), line) for at, line in enumerate(lines, index)])
 
     def add_imports(self, *modules: str) -> Parts:
         """The same for several modules, which stand in one block where the file has no imports yet."""
         missing = [module for module in modules if not self.name_of(module)]
         if not self._import_head() and missing:
             return self._import_first(*(f"import {module}" for module in missing))
+        own = [each for each in self._import_head() if not _is_future(each)]
+        if missing and own and not any(_is_standard(_first_module(each)) for each in own):
+            return self._imports_above(own[0], *missing)
         return joined(self.add_import(module) for module in missing)
 
     def add_import_from(self, module: str, name: str, *, first: bool = False) -> Parts:

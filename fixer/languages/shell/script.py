@@ -477,6 +477,9 @@ class Script:
             return
         if all(command in going or command.name in idle for command in commands):
             end = node.end_byte
+            following = node.next_sibling
+            if following is not None and following.type == "&":  # of what ran in the background
+                end = following.end_byte
             yield node.start_byte, end + 1 if self.text[end : end + 1] == ";" else end
         elif node.type == "list" and operator_of(node).type == "&&":
             left, right = node.named_children[0], node.named_children[-1]

@@ -483,6 +483,31 @@ class Yaml:
         start, end = found.span("text") if found.group("text") else (found.end(), found.end())
         return (Edit(self.source.path, Span(start, end), text, ()),)
 
+    def comment_above(self, node: Node) -> str:
+        """The text of the comment that fills the line above that of a node, at the same indentation; else empty."""
+        found = self._text_above(node)
+        return found[1] if found is not None else ""
+
+    def set_comment_above(self, node: Node, text: str) -> Parts:
+        """Replaces that comment, keeping what stands between `#` and it."""
+        found = self._text_above(node)
+        if found is None:
+            return Blocked(f"there is no comment above {dotted(node.at)}")
+        return (Edit(self.source.path, found[0], text, ()),)
+
+    def _text_above(self, node: Node) -> tuple[Span, str] | None:
+        line = self.source.line_start(node.start)
+        above = self.source.text[: max(line - 1, 0)].rstrip("\r")
+        comment = above[above.rfind("\n") + 1 :]
+        text = comment.lstrip(" ")
+        own = self.source.text[line:]
+        # Deeper than the line below it, it may be the end of a block scalar.
+        if not text.startswith("#") or len(comment) - len(text) != len(own) - len(own.lstrip(" ")):
+            return None
+        words = text.lstrip("#").strip()
+        start = len(above) - len(text.lstrip("#").lstrip())
+        return Span(start, start + len(words)), words
+
     # -- how edits are made -------------------------------------------------------------------------------------
 
     def _edit(self, start: int, end: int, text: str, *changes: Change) -> tuple[Edit, ...]:

@@ -36,7 +36,7 @@ def new_reference(use: Use, bump: Bump, options: Options) -> tuple[Parts, ...] |
         return Blocked(f"the catalog does not know the commit of {action.name} {target.release}", "pin it by hand")
     parts = workflow.set_scalar(use.node, f"{name}@{sha}")
     if use.ref.kind is RefKind.SHA:
-        return (parts, *_version_beside(use, bump))
+        return (parts, *_version_beside(use, bump), *_version_above(use, bump))
     return (parts, with_version_beside(use, target.release))
 
 
@@ -60,6 +60,28 @@ def _version_beside(use: Use, bump: Bump) -> Iterator[Parts]:
     if "." not in named[1] and moving and action.sha_of(moving) == action.sha_of(target.release):
         beside = moving
     yield use.workflow.set_comment(place, comment[: named.start(1)] + beside + comment[named.end(1) :])
+
+
+def _comment_above(use: Use) -> str:
+    """The comment on a line of its own above a reference that has none beside it."""
+    return "" if use.workflow.comment_of(place_of_comment(use)) else use.workflow.comment_above(use.node)
+
+
+def _version_above(use: Use, bump: Bump) -> Iterator[Parts]:
+    """A comment above a commit that is nothing but its version moves with it."""
+    comment = _comment_above(use)
+    named = VERSION_BESIDE.match(comment)
+    if named is not None and named[0] == named[1] == comment and comment.startswith("v"):
+        yield use.workflow.set_comment_above(use.node, bump.target.release)
+
+
+def stale_above(use: Use) -> str:
+    """The version that a comment above a commit goes on naming, since it says more; empty where none does."""
+    if use.ref.kind is not RefKind.SHA:
+        return ""
+    comment = _comment_above(use)
+    named = VERSION_BESIDE.match(comment)
+    return named[1] if named is not None and named[1].startswith("v") and named[0] != comment else ""
 
 
 def with_version_beside(use: Use, version: str) -> Parts:

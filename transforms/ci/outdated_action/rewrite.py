@@ -18,7 +18,7 @@ from fixer.model import Blocked, Fix, Parts, Tier
 from fixer.scripts import ScriptText
 from transforms.ci.outdated_action.artifact_names import only_artifact
 from transforms.ci.outdated_action.options import Options
-from transforms.ci.outdated_action.reference import new_reference
+from transforms.ci.outdated_action.reference import new_reference, stale_above
 from transforms.ci.outdated_action.target import Bump
 from transforms.ci.outdated_action.uses import Use
 
@@ -80,6 +80,8 @@ def fix_of(
             f"see the release notes of {bump.action.repository} up to v{bump.target.number}: only inputs and outputs "
             "were compared"
         )
+    if stale := stale_above(use):
+        todo.append(f"correct the comment above {bump.action.name}, which goes on saying {stale}")
     if bump.before is None and not bump.action.branch_is_at(use.ref.ref, bump.target.release):
         todo.append(f"see what {use.ref.ref} of {bump.action.repository} has that {bump.target.release} has not")
     # Whose code the job runs is for a person to decide.

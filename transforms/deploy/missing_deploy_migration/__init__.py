@@ -50,7 +50,7 @@ from fixer.deploy.local_actions import (
     with_options,
 )
 from fixer.deploy.migrations import Migration, migrations
-from fixer.deploy.ways import ECS, HELM, KUBERNETES
+from fixer.deploy.ways import ECS, HELM, KUBERNETES, SERVER
 from fixer.django.project import DjangoProject
 from fixer.github.expressions import names_read, without
 from fixer.github.workflow import Workflow
@@ -129,7 +129,9 @@ def check(
             continue
         found = _migrations(job, job.elsewhere(jobs))
         if not found:
-            message = f"job {job.id} deploys a Django project and does not migrate its database"
+            # What else runs on a server, started there by a program of its own, may migrate.
+            unseen = "is not seen to migrate" if job.way is SERVER else "does not migrate"
+            message = f"job {job.id} deploys a Django project and {unseen} its database"
             yield Finding(workflow.path, job.deployments[0].step.span, message, _cure(job, django, local, options))
         elif all(each.flaw for each in found):
             yield _unnoticed(job, found[0])

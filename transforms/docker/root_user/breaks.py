@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 from fixer.docker.compose import Mount
 from fixer.docker.homes import runner_in_home, tool_in_home
-from fixer.docker.privileges import is_within, low_port, needs_root, settings_need_root
+from fixer.docker.privileges import is_within, keeps_schedule, low_port, needs_root, settings_need_root
 from fixer.languages.dockerfile import expanded
 from fixer.model import Blocked
 from fixer.runtime.programs import Program, Started
@@ -312,6 +312,11 @@ def _command_breaks(container: Container, started: Started, folders: Folders, *,
         return _low_port(port, where)
     if reason := needs_root((started.command,), folders.all, container.values):
         return Blocked(f"{where}: {reason}", "leave it, or do that elsewhere")
+    if not folders.roots and keeps_schedule(started.command):
+        return Blocked(
+            f"{where}: celery's beat keeps its schedule in the folder where it starts, which belongs to root",
+            "name a file in a folder of the user with --schedule",
+        )
     if (runner := runner_in_home(started.source, container.values)) is not None:
         program, variable = runner
         moving = f"set {variable} in ENV before that is loaded, or " if variable else ""

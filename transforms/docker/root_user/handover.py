@@ -85,8 +85,9 @@ def handed_over_to_a_user(
     if mounted:
         developing = on_sources(container, folders)
         names = listed(f"{each.name!r} of {each.path}" for each in developing)
-        verb = "go on" if len(developing) > 1 else "goes on"
-        effects.append(f"{names} {verb} as root, since folders of the host are mounted over the application")
+        many = len(developing) > 1
+        verb, them = ("go on", "them") if many else ("goes on", "it")
+        effects.append(f"{names} {verb} as root, since the sources of the host are mounted into {them}")
     review = todo or mounted
     return Fix.of(title, *parts, tier=Tier.REVIEW if review else Tier.SAFE, effects=effects, todo=todo)
 

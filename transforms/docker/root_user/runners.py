@@ -252,5 +252,5 @@ def _unseen(build: ImageBuild, builds: ImageBuilds) -> str:
     if railway is not None:
         return f"{railway.path}: which volumes Railway mounts is not in the repository"
     if not build.runners:
-        return "what runs the image is not in the repository"
+        return "what runs the image was not found"
     return ""

@@ -58,6 +58,7 @@ _INSTALLS_ELSEWHERE = {
 }
 _COMPILES = frozenset(("gcc", "g++", "cc", "make", "cmake", "cargo", "rustc"))
 _OF_THE_SYSTEM = re.compile(r"/usr/local/(?:bin/(?:python|pip|gunicorn|uvicorn|daphne|celery|django)|lib/python)")
+_SCRIPT = re.compile(r"(^|/)[\w-]+(\.(sh|bash))?$")
 
 
 def check(
@@ -214,6 +215,10 @@ def _unmovable(
         for started in program.commands:
             if _OF_THE_SYSTEM.match(started.source):
                 return Blocked(f"{started.path} starts {started.argv[0]}", "name it without its folder")
+    # A script is not always followed to its end: `exec $cmd` starts what only the container knows.
+    for path, text in build.texts.items():
+        if _SCRIPT.search(path) and (named := _OF_THE_SYSTEM.search(text)) and not build.excluded(path):
+            return Blocked(f"{path} names {named[0]}, where it will not be", "name it without its folder")
     return None
 
 

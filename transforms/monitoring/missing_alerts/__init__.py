@@ -7,9 +7,9 @@ run that has failed. Nor does a step with `if: failure()` in a job that waits fo
 
 The fix adds a job that waits for all others and runs where one of them has failed. It tells the way that the
 repository's workflows tell already, Slack or Discord, else it opens an issue, which needs no secret, and comments on it
-while it is open. What the clock starts several times a day tells of the first of several failures in a row. A secret
-that is empty is an error of the job, not a silence. In a job that tells the wrong thing only its status and its
-condition change.
+while it is open. Where a push to any branch starts the workflow, it tells only of those that deploy. What the clock
+starts several times a day tells of the first of several failures in a row. A secret that is empty is an error of the
+job, not a silence. In a job that tells the wrong thing only its status and its condition change.
 
 Rules for Prometheus pass `promtool check rules` also where nobody exports what they ask for; then they never fire.
 What such a rule asks is held against the names that django-prometheus and the project's own code export. A Prometheus

@@ -7,7 +7,7 @@ from collections.abc import Iterator, Sequence
 from typing import Any
 
 from fixer.deploy.deployments import Deployments
-from fixer.github.expressions import expressions_below, is_whole, part_of_expression
+from fixer.github.expressions import expressions_below, expressions_in, is_whole, part_of_expression
 from fixer.github.workflow import Job, Workflow
 from fixer.github.workflows import Workflows
 from fixer.languages.shell import in_quotes
@@ -26,6 +26,7 @@ RESULT = (
 FAILED = "contains(needs.*.result, 'failure')"
 CANCELLED = "contains(needs.*.result, 'cancelled')"
 _MINUTES = 5
+_STATES = frozenset(("always", "failure", "cancelled", "success"))
 
 
 def wrongly_told(workflows: Workflows, tellers: Tellers) -> Iterator[Finding]:
@@ -112,7 +113,8 @@ def untold(workflows: Workflows, tellers: Tellers, deployments: Deployments | No
     for workflow in workflows.documents:
         why, place = _matters(workflow, deployments)
         if why and not tellers.is_told_of(workflow):
-            cure = _told(workflow, workflows, tellers)
+            jobs = deployments.of(workflow) if deployments is not None else ()
+            cure = _told(workflow, workflows, tellers, [each.job for each in jobs])
             yield Finding(workflow.path, place, f"{why}, and nobody is told when it fails", cure)
 
 
@@ -129,13 +131,16 @@ def _matters(workflow: Workflow, deployments: Deployments | None) -> tuple[str, 
     return "", Span(0, 0)
 
 
-def _told(workflow: Workflow, workflows: Workflows, tellers: Tellers) -> Fix | Blocked:
+def _told(workflow: Workflow, workflows: Workflows, tellers: Tellers, deploying: Sequence[Job]) -> Fix | Blocked:
     means, secret = tellers.channel
     named, file = in_quotes(secret), in_quotes(posixpath.basename(workflow.path))
     if isinstance(named, Blocked):
         return named
     if isinstance(file, Blocked):
         return file
+    only = _only_where_it_deploys(workflow, deploying)
+    if isinstance(only, Blocked):
+        return only
     # Two workflows of one name would write into one issue.
     shared = sum(_name(other) == _name(workflow) for other in workflows.documents) > 1
     name = workflow.job_id(JOB if JOB not in workflow.jobs else "notify-of-failure")
@@ -146,7 +151,7 @@ def _told(workflow: Workflow, workflows: Workflows, tellers: Tellers) -> Fix | B
     job: dict[str, Any] = {
         **workflow.job_name("Notify"),
         "needs": Flow(tuple(workflow.jobs)),
-        "if": _when(workflow),
+        "if": _when(workflow, only),
         "runs-on": "ubuntu-latest",
         "timeout-minutes": _MINUTES,
         "permissions": rights or Flow({}),
@@ -168,11 +173,41 @@ def _told(workflow: Workflow, workflows: Workflows, tellers: Tellers) -> Fix | B
     )
 
 
-def _when(workflow: Workflow) -> str:
+def _only_where_it_deploys(workflow: Workflow, deploying: Sequence[Job]) -> str | Blocked:
+    """What must hold for a push that deploys, where one to any branch starts the workflow; else empty.
+
+    Who pushes to a branch of their own sees that its tests fail.
+    """
+    event = workflow.root.mapping("on").get("push")
+    filters = mapping(event.data) if event is not None else {}
+    if "push" not in workflow.triggers or {"branches", "branches-ignore", "tags", "tags-ignore"} & set(filters):
+        return ""
+    conditions = list(dict.fromkeys(" ".join(job.condition.split()) for job in deploying))
+    if not all(conditions):
+        return ""
+    for each in conditions:
+        found = [*expressions_in(each, whole=True)]
+        if any(read.context != "github" for one in found for read in one.reads) or any(
+            one.functions & _STATES for one in found
+        ):
+            return Blocked(
+                f"a push to any branch starts it, and which of them deploy depends on more than the push: `if: {each}`",
+                "add the job by hand, with a condition that holds where it deploys",
+            )
+    if {*workflow.triggers} - {"push", "pull_request", "pull_request_target"}:
+        conditions.insert(0, "github.event_name != 'push'")
+    if len(conditions) == 1:
+        return conditions[0] if "||" not in conditions[0] else f"({conditions[0]})"
+    return f"({' || '.join(f'({each})' if '&&' in each else each for each in conditions)})" if conditions else ""
+
+
+def _when(workflow: Workflow, only: str) -> str:
     """After a failure; not for pull requests, whose authors see it, nor where a newer run cancels an older one."""
     clauses = ["always()"]
     if {"pull_request", "pull_request_target"} & set(workflow.triggers):
         clauses.append("github.event_name != 'pull_request'")
+    if only:
+        clauses.append(only)
     clauses.append(FAILED if _cancels(workflow) else f"({FAILED} || {CANCELLED})")
     return " && ".join(clauses)
 

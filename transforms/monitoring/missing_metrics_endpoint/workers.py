@@ -13,6 +13,7 @@ from fixer.scripts import template
 
 _CONFIG = "gunicorn.conf.py"
 _HOOKS = re.compile(r"^def (child_exit|on_exit)\b", re.MULTILINE)
+_MODULE = re.compile(r"[A-Za-z_]\w*(\.[A-Za-z_]\w*)+")
 _WORKERS_SET = re.compile(r"^workers\s*=\s*(\d+)\s*(?:#.*)?$", re.MULTILINE)
 
 
@@ -44,10 +45,30 @@ def _sharing(server: Served, configs: GunicornConfigs, styles: PythonStyles) -> 
     path = _path(started.folder, given, configs) if given else f"{started.folder}/{_CONFIG}".lstrip("/")
     if path in configs.modules:
         return path, _extended(configs.modules[path], server, styles.of(path))
+    if _serves_from_elsewhere(server, configs):
+        return path, Blocked(
+            f"{place}: in which folder gunicorn starts is not known: what it serves stands in another than "
+            f"{started.folder or 'the top'}",
+            f"write {_CONFIG} by hand",
+        )
     if given or path in configs.refused:
         why = configs.refused.get(path, "it is not there")
         return path, Blocked(f"{path}, which configures gunicorn, cannot be edited: {why}", "write it by hand")
     return path, NewFile(path, _configuration(styles.of(path)))
+
+
+def _serves_from_elsewhere(server: Served, configs: GunicornConfigs) -> bool:
+    """Whether the module that is served is not where the server is taken to start, and somewhere else."""
+    started = server.started
+    if started_with(started, "--chdir", "--pythonpath"):
+        return False
+    for word in started.argv:
+        module = word.partition(":")[0]
+        if _MODULE.fullmatch(module):
+            path = f"{module.replace('.', '/')}.py"
+            here = f"{started.folder}/{path}".lstrip("/")
+            return here not in configs.taken and any(f"/{each}".endswith(f"/{path}") for each in configs.taken)
+    return False
 
 
 def _configuration(style: Style) -> str:

@@ -13,11 +13,11 @@ of contents, and passes a dump that was cut off or damaged behind it; `--file=/d
 Each fix makes a script fail where it went on before, so it is for review.
 
 ## When it is left alone
-Dumps of the schema alone, dumps that go straight into another database, and scripts that look at the failure
-themselves (`$?`, `PIPESTATUS`, an `if` that exits). What only a person can decide is reported: a script that deploys or
-migrates and says that it goes on without a dump, a dump in the
-background, old backups that are deleted long before there is a new one, an upload of the whole folder each time, a copy
-of Redis' file that is made after some seconds whatever Redis has saved by then.
+Dumps of the schema alone that begin no file of a backup, dumps that go straight into another database, and scripts that
+look at the failure themselves (`$?`, `PIPESTATUS`, an `if` that exits). What only a person can decide is reported: a
+script that deploys or migrates and says that it goes on without a dump, a dump in the background, old backups that are
+deleted long before there is a new one, an upload of the whole folder each time, a copy of Redis' file that is made
+after some seconds whatever Redis has saved by then.
 """
 
 from __future__ import annotations
@@ -39,11 +39,11 @@ _KEYS = re.compile(r"\[\[? -n \"?\$\{?AWS_(?:ACCESS_KEY_ID|SECRET_ACCESS_KEY)(?:
 
 def check(scripts: DataScripts) -> Iterator[Finding]:
     for place in scripts.scripts:
-        dumps = [command for command in place.commands(DUMPS) if _is_backup(place, command)]
+        dumps = _backups(place)
         for dump in dumps:
             lost = _lost(place, dump)
             yield from lost
-            if not lost and not _missing_program(place, dump):
+            if not lost and _is_backup(place, dump) and not _missing_program(place, dump):
                 yield from left_behind(place, dump)
         yield from _skipped(place, dumps)
         if dumps:
@@ -51,6 +51,19 @@ def check(scripts: DataScripts) -> Iterator[Finding]:
             yield from _uploads(place)
             yield from _redis(place)
         yield from _half_read(place)
+
+
+def _backups(place: DataScript) -> list[Command]:
+    """The dumps that keep data, and those of the schema that begin the file of one."""
+    dumps = [*place.commands(DUMPS)]
+    kept = [each for each in dumps if _is_backup(place, each)]
+    return [each for each in dumps if each in kept or any(_is_continued(each, other) for other in kept)]
+
+
+def _is_continued(dump: Command, other: Command) -> bool:
+    """Whether another dump comes later and writes to the end of its file."""
+    files = {each.target for each in dump.outputs if ">" in each.operator}
+    return other.start > dump.start and any(each.operator == ">>" and each.target in files for each in other.outputs)
 
 
 def _is_backup(place: DataScript, dump: Command) -> bool:
@@ -171,7 +184,11 @@ def _failure(place: DataScript, dump: Command, silent: list[Silencer]) -> tuple[
     older ones.
     """
     script = place.script
-    others = [each for each in place.commands(DUMPS) if each.start > dump.start and _is_backup(place, each)]
+    others = [
+        each
+        for each in place.commands(DUMPS)
+        if each.start > dump.start and _is_backup(place, each) and not _is_continued(dump, each)
+    ]
     if not silent or not (others or dump.within(Structure.LOOP)):
         return place.failure(dump), ()
     if dump.within(Structure.SUBSHELL) or (
