@@ -769,6 +769,9 @@ ASGI = WSGI.replace("wsgi", "asgi")
         ({"shop/wsgi.py": WSGI, "old/wsgi.py": WSGI, "Procfile": "web: uwsgi shop.wsgi\n"}, "wsgi", ["shop/wsgi.py"]),
         ({"shop/wsgi.py": WSGI, "old/wsgi.py": WSGI, "shop/settings.py": 'WSGI_APPLICATION = "shop.wsgi.application"\n'
           'INSTALLED_APPS = []\n'}, "wsgi", ["shop/wsgi.py"]),
+        ({"shop/wsgi.py": WSGI, "shop/asgi.py": ASGI, "shop/settings.py": 'WSGI_APPLICATION = "shop.wsgi.application"\n'
+          'INSTALLED_APPS = []\n'}, "", ["shop/asgi.py", "shop/wsgi.py"]),
+        ({"shop/wsgi.py": WSGI, "shop/asgi.py": ASGI, "Procfile": "web: uwsgi shop.wsgi\n"}, "", ["shop/wsgi.py"]),
     ],
 )  # fmt: skip
 def test_the_modules_that_a_server_loads(

@@ -220,8 +220,23 @@ class Applications:
                 values = settings.document.assignments.get(name, ())
                 names += [text(value).rpartition(".")[0] for value in values]
         named = [module for module in own if any(_is_module(module.path, name) for name in names if name)]
+        if named and not interface and not started:
+            # The settings name what Django's own server runs, which is no word about the other interface.
+            named += _of_the_other_interface(own, named)
         kinds = [module.path.rpartition("/")[2] for module in own]
         return tuple(named or (own if len(set(kinds)) == len(kinds) else ()))
+
+
+def _of_the_other_interface(own: list[PythonModule], named: list[PythonModule]) -> list[PythonModule]:
+    """The one module that makes what none of the named makes, where it is one."""
+    found = [
+        module
+        for call in ("get_wsgi_application(", "get_asgi_application(")
+        if not any(call in module.source.text for module in named)
+        for module in own
+        if call in module.source.text
+    ]
+    return found if len(found) == 1 else []
 
 
 def _is_own(started: Started) -> bool:

@@ -67,7 +67,10 @@ _CONFIGURES_TESTS = re.compile(r"(^|/)(pytest\.ini|pyproject\.toml|setup\.cfg|to
 _SECRET = re.compile(r"SECRET|SIGNING|ENCRYPT|SALT|JWT|TOKEN|API_?KEY|PASSWORD", re.I)
 # What programs and libraries read that no file of the repository names.
 _READ_BY_OTHERS = re.compile(r"(DJANGO|PG|PYTHON|PIP|UV|POETRY|PIPENV|PDM|LD|LC|AWS|GDAL|GEOS|PROJ)_?|(TZ|LANG|PATH)$")
-_FOR_SOMETHING_ELSE = re.compile(r"docs?\b|pages|release|publish|deploy|security|codeql", re.IGNORECASE)
+_NO_OTHER = "and no other job that judges changes installs the project"
+_FOR_SOMETHING_ELSE = re.compile(
+    r"docs?\b|pages|release|publish|deploy|security|codeql|crowdin|weblate|transifex|translat|i18n|l10n", re.IGNORECASE
+)
 _BRINGS_PROGRAMS = frozenset({"apt", "apt-get", "pip", "pip3", "pipx", "curl", "wget", "ln", "install", "snap", "brew"})
 _PREFIXES = {
     "poetry": ScriptText.of("poetry run "),
@@ -621,16 +624,16 @@ def _why_no_job(
         return "the project has no manage.py that a job could run"
     for step, command in delegated(workflows):
         if step.job is not None:
-            return f"job {step.job.id} leaves the tests to `{command.source}`, and no other job installs the project"
+            return f"job {step.job.id} leaves the tests to `{command.source}`, {_NO_OTHER}"
     actions = repository.fact(LocalActions) or NO_ACTIONS
     for workflow in judging(workflows):
         for step in workflow.steps:
             if step.job is not None and _may_install(step, actions, project, packages):
-                return f"job {step.job.id} leaves what it does to {step.action}, and no other job installs the project"
+                return f"job {step.job.id} leaves what it does to {step.action}, {_NO_OTHER}"
         for job in workflow.jobs.values():
             called = str(job.data.get("uses", "")).partition("@")[0]
             if called and not called.startswith("./"):
-                return f"job {job.id} leaves what it does to {called}, and no other job installs the project"
+                return f"job {job.id} leaves what it does to {called}, {_NO_OTHER}"
     return "no job that judges every change is seen to run the tests of the project, or to install its packages"
 
 

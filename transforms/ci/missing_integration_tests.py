@@ -132,7 +132,7 @@ def _cure(ci: DjangoCI, suite: Suite | None, health: HealthUrl, options: Options
         ci.add_job(JOB, job),
         *new_files,
         tier=Tier.REVIEW,
-        effects=(f"jobs.{JOB}: runs {suite} against real services",),
+        effects=(f"jobs.{ci.workflow.job_id(JOB)}: runs {suite} against real services",),
     )
 
 

@@ -59,13 +59,14 @@ def check(
     cure: Fix | Blocked | None = job if isinstance(job, Blocked) else _finds_nothing(ci, runtime)
     if cure is None:
         assert not isinstance(job, Blocked)
+        name = ci.workflow.job_id(JOB)
         command = ScriptText.of("@manage@ makemigrations --check --dry-run", manage=ci.manage)
         job["steps"].append(ci.step("Check that no migration is missing", command))
         cure = Fix.of(
             f"add job {JOB}",
             ci.add_job(JOB, job),
             tier=Tier.REVIEW,
-            effects=(f"jobs.{JOB}: a model that changed without a migration now fails the workflow",),
+            effects=(f"jobs.{name}: a model that changed without a migration now fails the workflow",),
         )
     yield Finding(
         ci.workflow.path,

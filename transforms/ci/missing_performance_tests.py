@@ -187,12 +187,13 @@ def _cure(
         ci.step("Run the load test", _load_test(locust, path, options)),
         *_judging(ci, catalog, options),
     ]
+    name = ci.workflow.job_id(JOB)
     return Fix.of(
         f"add job {JOB}",
         ci.add_job(JOB, job, gates=False),
         ci.workflow.add_trigger("workflow_dispatch") if "schedule" not in ci.workflow.triggers else (),
         tier=Tier.REVIEW,
-        effects=(f"jobs.{JOB}: {locustfile} runs against the started application and fails above its thresholds",),
+        effects=(f"jobs.{name}: {locustfile} runs against the started application and fails above its thresholds",),
     )
 
 

@@ -449,7 +449,7 @@ def _unknown_server(cell: _Cell) -> Blocked:
     if cell.server is not None and cell.server.own:
         reason = f"{cell.server.own} starts Django's own server, whose threads never use a kept connection again"
         return Blocked(reason, "start an application server there, or say what serves in production", line)
-    reason = "nothing says whether WSGI or ASGI runs the application; a kept connection is a leak under ASGI"
+    reason = "no command that fhfix reads tells whether WSGI or ASGI serves: a kept connection is a leak under ASGI"
     return Blocked(reason, "say which, by configuration", line)
 
 

@@ -143,6 +143,14 @@ def _cure(place: DataScript, command: Command, scripts: DataScripts) -> Fix | Bl
             f"{needing.path} makes dumps with --clean alone, which fail where there is nothing to drop",
             "add --if-exists to pg_dump there; older dumps stay as they are",
         )
+    elsewhere = next((of for of, dump in plain if not _is_beside(of, place) and not dump.has("--clean", "-c")), None)
+    if beside and not fresh and elsewhere is not None and all(of.path == place.path for of, _ in beside):
+        # What it dumps itself is what was there before, and not what it restores.
+        return Blocked(
+            f"the dumps of {elsewhere.path} do not drop what is there: over that, the first error would end every"
+            " restore",
+            f"add --clean --if-exists --no-owner to pg_dump in {elsewhere.path}, then run fhfix again",
+        )
     ends = bool(beside) and all(_is_whole(dump) for _, dump in beside)
     tested = _tested(place, command, ends)
     if beside and not fresh and not tested:

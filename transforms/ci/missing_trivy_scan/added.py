@@ -55,16 +55,17 @@ def _fix(
         path = workflows.free_path("trivy", "trivy-scan")
         if isinstance(path, Blocked):
             return path
-        title = f"add the workflow {path}"
+        title, name = f"add the workflow {path}", JOB
         part = NewFile(path, _workflow(job | {"timeout-minutes": _MINUTES}, shown, names))
     else:
         # What it finds is advice, and where a plan has no code scanning the upload fails: nothing waits for it.
         part = place.add_job(JOB, _guarded(job, place), gates=False)
+        name = place.job_id(JOB)
     return Fix.of(
         title,
         part,
         tier=Tier.REVIEW,
-        effects=(f"jobs.{JOB}: known holes of the dependencies, and secrets in files, appear in the Security tab",),
+        effects=(f"jobs.{name}: known holes of the dependencies, and secrets in files, appear in the Security tab",),
         todo=("Private repositories need GitHub Advanced Security for the upload to be accepted.",),
     )
 

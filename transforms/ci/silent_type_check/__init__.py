@@ -44,6 +44,7 @@ MENTION = re.compile(
 SILENCED = re.compile(
     r"\|\||\||&&|set \+|continue-on-error|shell:|windows|--exit-zero|--no-fail|ruff .*-e\b", re.IGNORECASE
 )
+_ONLY_WARNS = re.compile(r"\bwarn(ing)?s?[- ]only\b|\bnon[- ]blocking\b", re.IGNORECASE)
 
 
 class Options(RuleOptions):
@@ -204,6 +205,13 @@ def _unsilenced(
     run = step.run
     assert run is not None
     text = script.text
+    going = [(each.start, each.end) for _, silencers in silent for each in silencers if each.kind == Silence.OR]
+    for said in _ONLY_WARNS.finditer(text):
+        if not any(start <= said.start() < end for start, end in going):
+            return Blocked(
+                f"the script says of itself `{said.group()}`, which would no longer be true",
+                "change what it says, where that is over, then run fhfix again",
+            )
     edits: set[tuple[int, int, ScriptText]] = set()
     pipefail: list[int] = []
     for command, silencers in silent:

@@ -43,7 +43,7 @@ def check(scripts: DataScripts) -> Iterator[Finding]:
         for dump in dumps:
             lost = _lost(place, dump)
             yield from lost
-            if not lost and _is_backup(dump) and not _missing_program(place, dump):
+            if not lost and _is_backup(place, dump) and not _missing_program(place, dump):
                 yield from left_behind(place, dump)
         yield from _skipped(place, dumps)
         if dumps:
@@ -56,7 +56,7 @@ def check(scripts: DataScripts) -> Iterator[Finding]:
 def _backups(place: DataScript) -> list[Command]:
     """The dumps that keep data, and those of the schema that begin the file of one."""
     dumps = [*place.commands(DUMPS)]
-    kept = [each for each in dumps if _is_backup(each)]
+    kept = [each for each in dumps if _is_backup(place, each)]
     return [each for each in dumps if each in kept or any(_is_continued(each, other) for other in kept)]
 
 
@@ -66,12 +66,17 @@ def _is_continued(dump: Command, other: Command) -> bool:
     return other.start > dump.start and any(each.operator == ">>" and each.target in files for each in other.outputs)
 
 
-def _is_backup(dump: Command) -> bool:
-    """Whether it keeps data: not the schema alone, not straight into another database, not its version."""
+def _is_backup(place: DataScript, dump: Command) -> bool:
+    """Whether it keeps data: not the schema alone, not straight into another database or into nothing, not its
+    version."""
     if dump.has("--schema-only", "--version", "-V", "--help", "--no-data") or (
         dump.name == "pg_dump" and dump.has("-s")
     ):
         return False
+    last = dump.receivers[-1] if dump.receivers else dump
+    for each in last.redirects:
+        if each.target == "/dev/null" and place.script.text[each.start : each.start + 1] != "2":
+            return False
     return not any(receiver.name in RESTORES | {"mysql", "mariadb"} for receiver in dump.receivers)
 
 
@@ -182,7 +187,7 @@ def _failure(place: DataScript, dump: Command, silent: list[Silencer]) -> tuple[
     others = [
         each
         for each in place.commands(DUMPS)
-        if each.start > dump.start and _is_backup(each) and not _is_continued(dump, each)
+        if each.start > dump.start and _is_backup(place, each) and not _is_continued(dump, each)
     ]
     if not silent or not (others or dump.within(Structure.LOOP)):
         return place.failure(dump), ()
@@ -441,7 +446,7 @@ def _half_read(place: DataScript) -> Iterator[Finding]:
 
 
 def _dumps_something(scripts: DataScripts) -> bool:
-    return any(_is_backup(command) for place in scripts.scripts for command in place.commands(DUMPS))
+    return any(_is_backup(place, command) for place in scripts.scripts for command in place.commands(DUMPS))
 
 
 RULE = Rule(
