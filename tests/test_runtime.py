@@ -90,6 +90,16 @@ def test_a_command_of_a_script_can_be_given_a_variable_of_its_own(tmp_path: Path
     assert isinstance(script.given("LIMIT", "a b"), Blocked)
 
 
+def test_an_entrypoint_that_is_a_shell_and_a_command_that_is_its_script_are_one_command(tmp_path: Path) -> None:
+    service = "services:\n  web:\n    build: .\n    entrypoint: sh\n    command: {}\n"
+    for command in ("-c 'python manage.py migrate && gunicorn shop.wsgi'", '["-c", "gunicorn shop.wsgi --bind :80"]'):
+        web = program(picture(tmp_path, shop(**{"compose.yml": service.format(command)})), "web")
+
+        assert [(each.path, each.line) for each in web.commands] == [("compose.yml", 4)] * len(web.commands)
+        assert "gunicorn shop.wsgi" in web.commands[-1].source
+        assert isinstance(web.commands[-1].given("LIMIT", "0"), Blocked)
+
+
 def test_anchors_extends_env_files_and_overlays_are_one_service(tmp_path: Path) -> None:
     files = {
         "compose.yml": """\

@@ -96,7 +96,9 @@ def launched(
     else:
         words = (*entrypoint.words, *command.followed_words)
         followed.tail = (command.followed_words, command.as_code)
-        followed.run(Code.words(words, entrypoint.text), where)
+        # Two texts make one command: a part of it stands in neither alone.
+        both = Fixed(entrypoint.text.path, entrypoint.text.line(0))
+        followed.run(Code.words(words, both), where)
     return Launched(followed.commands, tuple(followed.calls), tuple(dict.fromkeys(followed.unknown)), where)
 
 

@@ -443,10 +443,7 @@ class Yaml:
     def span_of(self, node: Node, start: int, end: int) -> Span:
         """Where a range of a scalar's decoded text stands in the file; the whole scalar where that is not known."""
         positions = positions_of(self.source.text, node, self._content_start(node))
-        # `entrypoint: sh` and `command: -c …` are one command: a part of it may stand in the other.
-        if positions is None or end >= len(positions):
-            return node.span
-        return Span(positions[start], positions[end])
+        return Span(positions[start], positions[end]) if positions is not None else node.span
 
     def _spliced(self, node: Node, positions: list[int], start: int, end: int, new: str) -> Edit:
         """One replacement within a scalar. In a literal block, whole lines stay whole lines."""
