@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from fixer.model import Blocked, Plan
+from fixer.model import Blocked, Fix, Plan
 from fixer.registry import all_rules
 from fixer.selection import group_words
 from fixer.show.words import configuration
@@ -36,6 +36,14 @@ def faults_of(plan: Plan) -> list[str]:
     return [f"{fault.rule_id}: {fault.path}: {fault.what}" for fault in plan.faults]
 
 
+def jobs_spoken_of(plan: Plan) -> set[bytes]:
+    """The ids of jobs that effects begin with."""
+    effects = [
+        effect for each in plan.taken if isinstance(each.finding.cure, Fix) for effect in each.finding.cure.effects
+    ]
+    return {found[1].encode() for effect in effects if (found := re.match(r"jobs\.([\w-]+):", effect))}
+
+
 @pytest.mark.parametrize(("case", "shape"), [*QUICK, *SHAPED])
 def test_the_rule_makes_of_before_what_stands_in_after(case: Case, shape: str, tmp_path: Path) -> None:
     before = shaped(case.before, SHAPES[shape])
@@ -47,6 +55,9 @@ def test_the_rule_makes_of_before_what_stands_in_after(case: Case, shape: str, t
     assert faults_of(found) == []
     assert files_of(found) == shaped(existing, SHAPES[shape]) | new
     assert bool(found.taken) == bool(case.after)
+    assert jobs_spoken_of(found) <= set(
+        re.findall(rb"^ +[\"']?([\w-]+)[\"']?:", b"\n".join(files_of(found).values()), re.M)
+    )
 
 
 @pytest.mark.parametrize("case", [case for case in CASES if case.after], ids=lambda case: case.name)

@@ -59,8 +59,8 @@ def _fix(
         part = NewFile(path, _workflow(job | {"timeout-minutes": _MINUTES}, shown, names))
     else:
         # What it finds is advice, and where a plan has no code scanning the upload fails: nothing waits for it.
-        part = place.add_job(JOB, _guarded(job, place), gates=False)
         name = place.job_id(JOB)
+        part = place.add_job(name, _guarded(job, place), gates=False)
     return Fix.of(
         title,
         part,

@@ -90,7 +90,7 @@ def _lost(place: DataScript, dump: Command) -> list[Finding]:
         found = [each for each in found if each.kind is Silence.PIPE]
     choice = dump.choice
     ignored = choice is not None and not (choice.failed is not None and script.fails_within(*choice.failed))
-    if choice is not None and ignored and _remembers(place, choice.failed):
+    if choice is not None and ignored and _remembers(place, choice):
         ignored = False
     if not found and not ignored:
         return []
@@ -135,10 +135,18 @@ def _what(place: DataScript) -> str:
     return "the script" if place.step is None else "the step"
 
 
-def _remembers(place: DataScript, branch: tuple[int, int] | None) -> bool:
-    """Whether a branch sets a variable, which the script may look at when it ends."""
-    code = place.script.code[slice(*branch)] if branch is not None else ""
-    return re.search(r"^\s*(?:local |export )?\w+\+?=|\(\(", code, re.MULTILINE) is not None
+_SETS = re.compile(r"^\s*(?:local |export )?(\w+)\+?=|\(\(", re.MULTILINE)
+
+
+def _remembers(place: DataScript, choice: Choice) -> bool:
+    """Whether the branch after a failure sets a variable, which the script may look at when it ends, or the other one
+    sets what is looked at below."""
+    code = place.script.code
+    if choice.failed is not None and _SETS.search(code[slice(*choice.failed)]):
+        return True
+    names = _SETS.findall(code[slice(*choice.succeeded)]) if choice.succeeded is not None else []
+    below = code[choice.fi :]
+    return any(name and re.search(rf"(?:\[|\btest|\bexit)[^\n]*\$\{{?{name}\b", below) for name in names)
 
 
 def _reason(place: DataScript, silencer: Silencer) -> str:
@@ -290,7 +298,7 @@ def _passes_over(place: DataScript, command: Command) -> str:
         c.name in DUMPS | UPLOADS | {"docker", "docker-compose"} and _within(c, choice.failed)
         for c in place.script.commands
     )
-    return program if runs and not failing and not does_it_otherwise and not _remembers(place, choice.failed) else ""
+    return program if runs and not failing and not does_it_otherwise and not _remembers(place, choice) else ""
 
 
 def _within(command: Command, branch: tuple[int, int]) -> bool:
