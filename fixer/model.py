@@ -507,7 +507,7 @@ ID_LENGTH = 8
 def short_id(*words: str) -> str:
     import hashlib  # late: it loads OpenSSL, and a check shows no ids
 
-    data = "\0".join(words).encode("utf-8", "surrogateescape")
+    data = "\0".join(words).encode("utf-8", "surrogatepass")
     return hashlib.sha256(data).hexdigest()[:ID_LENGTH]
 
 

@@ -199,7 +199,7 @@ def _unusual(
                 return Blocked(f"{line}: something is done after the build", f"do that before it; then {_BY_HAND}")
         elif each.op in ("USER", "SHELL", "ONBUILD", "ENTRYPOINT", "CMD", "VOLUME"):
             return Blocked(f"{line}: {each.op} stands before the build", _BY_HAND)
-        elif each.op == "COPY" and not each.flags:
+        elif each.op == "COPY" and not each.flags and len(each.args) > 1:
             *sources, target = each.args
             into = posixpath.normpath(posixpath.join(_folder_at(stage, each), target))
             home = home or (any(posixpath.normpath(s) == (rest or ".") for s in sources) and into == folder)
