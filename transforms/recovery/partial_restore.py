@@ -45,7 +45,7 @@ _ARCHIVES = {
 """By the programs that unpack an archive: what reads it to its end, and what writes what is in it."""
 _PACKERS = frozenset(("gzip", "bzip2", "xz", "zstd"))
 _DECOMPRESSES = frozenset(("-d", "-dc", "-cd", "--decompress"))
-_PACKS = frozenset(("gzip", "pigz", "bzip2", "xz", "zstd", "tee"))
+_PACKS = _PACKERS | {"pigz", "tee"}
 _STOPS = re.compile(r"ON_ERROR_STOP")
 _OF_A_DUMP = re.compile(r"restor|back-?_?up|dump|snapshot", re.IGNORECASE)
 _RESTORES = re.compile(r"restor", re.IGNORECASE)
