@@ -194,18 +194,27 @@ class Command:
         return ""
 
     @cached_property
-    def decided_by(self) -> tuple[Command, ...]:
-        """The commands that decide whether it runs: those of the conditions of `if`, and left of `&&` and `||`."""
-        deciding: list[Node] = []
+    def _deciding(self) -> tuple[Node, ...]:
+        found: list[Node] = []
         node = self.node
         while (parent := node.parent) is not None:
             if parent.type in ("if_statement", "elif_clause"):
                 conditions = parent.children_by_field_name("condition")
-                deciding += [each for each in conditions if not holds(each, self.node)]
+                found += [each for each in conditions if not holds(each, self.node)]
             elif parent.type == "list" and node != parent.named_children[0]:
-                deciding.append(parent.named_children[0])
+                found.append(parent.named_children[0])
             node = parent
-        return tuple(c for c in self.script.commands if any(holds(each, c.node) for each in deciding))
+        return tuple(found)
+
+    @cached_property
+    def decided_by(self) -> tuple[Command, ...]:
+        """The commands that decide whether it runs: those of the conditions of `if`, and left of `&&` and `||`."""
+        return tuple(c for c in self.script.commands if any(holds(each, c.node) for each in self._deciding))
+
+    @cached_property
+    def conditions(self) -> tuple[str, ...]:
+        """What decides whether it runs, tests included, as it is written."""
+        return tuple(self.script.text[each.start_byte : each.end_byte] for each in self._deciding)
 
     @cached_property
     def pipe(self) -> tuple[int, int]:
@@ -506,6 +515,17 @@ class Script:
         found = self._nodes("pipeline")
         return frozenset((each.start_byte, each.end_byte) for each in map(statement_of, found))
 
+    @cached_property
+    def fragile_pipes(self) -> tuple[tuple[int, int], ...]:
+        """Pipes of which pipefail makes a failure where all is well: a reader that goes first ends what writes to it,
+        and a program that finds nothing fails. Where they start and end."""
+        found: list[tuple[int, int]] = []
+        for node in self._nodes("pipeline"):
+            stages = [self.first_command(stage) for stage in node.named_children if stage.type != "comment"]
+            if any(map(_goes_first, stages[1:])) or any(map(_may_find_nothing, stages[:-1])):
+                found.append((node.start_byte, node.end_byte))
+        return tuple(found)
+
     def passes_on(self, stage: Node) -> bool:
         """Whether a stage of a pipe passes everything on and judges nothing."""
         if stage.type == "list":  # what the grammar makes of `a | b | c || d`, which is `{ a | b | c; } || d`
@@ -632,6 +652,20 @@ def _without_marked_lines(text: str) -> str:
         while lines and lines[-1].lstrip().startswith("#"):
             lines.pop()
     return "\n".join(lines)
+
+
+def _goes_first(command: Command | None) -> bool:
+    """Whether it may stop reading before the end."""
+    if command is None or command.name in ("head", "read", "less"):
+        return True
+    if command.name in ("grep", "egrep", "fgrep", "zgrep"):
+        return command.has("-q", "--quiet", "--silent", "-m", "--max-count", "-l")
+    quits = {"sed": r"\bq\b|\dq", "awk": r"\bexit\b", "gawk": r"\bexit\b"}.get(command.name, "")
+    return bool(quits) and any(re.search(quits, word.text) for word in command.args)
+
+
+def _may_find_nothing(command: Command | None) -> bool:
+    return command is None or command.name in ("grep", "egrep", "fgrep", "zgrep", "ls", "diff", "cmp", "pgrep", "which")
 
 
 def _is_option(text: str, option: str) -> bool:
