@@ -185,7 +185,7 @@ def _of_unknown(place: DataScript, made: list[tuple[DataScript, Command]]) -> Bl
     if made:
         of, dump = made[0]
         return Blocked(
-            f"{of.path} dumps as another role, or on another server: where it names roles that are not here, every"
+            f"{of.path} does not sign in as this script does: where its dumps name roles that are not here, every"
             " restore would end at that",
             "dump with --no-owner --no-privileges, and restore with `psql -v ON_ERROR_STOP=1 --single-transaction`"
             if not dump.has("--no-owner", "-O")

@@ -518,13 +518,25 @@ class Script:
     @cached_property
     def fragile_pipes(self) -> tuple[tuple[int, int], ...]:
         """Pipes of which pipefail makes a failure where all is well: a reader that goes first ends what writes to it,
-        and a program that finds nothing fails. Where they start and end."""
+        and a program that finds nothing fails. Where they start and end; none of which nobody asks how it ended."""
         found: list[tuple[int, int]] = []
         for node in self._nodes("pipeline"):
             stages = [self.first_command(stage) for stage in node.named_children if stage.type != "comment"]
-            if any(map(_goes_first, stages[1:])) or any(map(_may_find_nothing, stages[:-1])):
+            if self._is_asked(node) and (any(map(_goes_first, stages[1:])) or any(map(_may_find_nothing, stages[:-1]))):
                 found.append((node.start_byte, node.end_byte))
         return tuple(found)
+
+    def _is_asked(self, node: Node) -> bool:
+        """Whether the status of a pipe may decide anything."""
+        statement = statement_of(node)
+        around, following = statement.parent, next_statement(statement)
+        if around is not None and around.type == "command_substitution" and not self.state(node).errexit:
+            return self._is_asked(around)
+        if self.state(node).errexit or statement.type in ("list", "negated_command") or following is None:
+            return True
+        if around is not None and is_condition(statement, around):
+            return True
+        return re.search(r"\$\?|PIPESTATUS", self.text[following.start_byte : following.end_byte]) is not None
 
     def passes_on(self, stage: Node) -> bool:
         """Whether a stage of a pipe passes everything on and judges nothing."""

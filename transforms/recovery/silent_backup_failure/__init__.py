@@ -206,19 +206,21 @@ def _failure(place: DataScript, dump: Command) -> tuple[ScriptText, Splices] | B
         for each in place.commands(DUMPS)
         if each.start > dump.start and _is_backup(place, each) and not _is_continued(dump, each)
     ]
-    beside = left_out(place, dump)
+    failure = place.failure(dump)
+    if isinstance(failure, Blocked):
+        return failure
+    asked = failure != ScriptText.of("exit 1")
+    if asked and (dump.within(Structure.LOOP) or any(each.function == dump.function for each in others)):
+        return Blocked("it is one of several dumps of a function", "let the function fail when all of them are made")
+    beside = False if asked else left_out(place, dump)
     if isinstance(beside, Blocked):
         return beside
-    if not (others or beside or dump.within(Structure.LOOP)):
-        failure = place.failure(dump)
-        return failure if isinstance(failure, Blocked) else (failure, ())
+    if asked or not (others or beside or dump.within(Structure.LOOP)):
+        return failure, ()
     if dump.within(Structure.SUBSHELL) or (
         dump.within(Structure.LOOP) and dump.structure.count(Structure.PIPELINE) > 1
     ):
         return Blocked("it runs in a shell of its own, so the script learns nothing of it", "let that shell fail")
-    if dump.function and (failure := place.failure(dump)) != ScriptText.of("exit 1"):
-        one = not dump.within(Structure.LOOP) and not any(each.function == dump.function for each in others)
-        return (failure, ()) if one and isinstance(failure, ScriptText) else _of_several(failure)
     if _REMEMBERED.search(script.text):
         return _REMEMBER, ()
     last = max((each.start for each in others), default=dump.start)
@@ -233,12 +235,6 @@ def _failure(place: DataScript, dump: Command) -> tuple[ScriptText, Splices] | B
         return _REMEMBER, [(start, start, ScriptText.of('[ -z "${failed:-}" ] || exit 1\n'))]
     end = script.statements[-1][1]
     return _REMEMBER, [(end, end, ScriptText.of('\nexit "${failed:-0}"'))]
-
-
-def _of_several(failure: ScriptText | Blocked) -> Blocked:
-    if isinstance(failure, Blocked):
-        return failure
-    return Blocked("it is one of several dumps of a function", "let the function fail when all of them are made")
 
 
 def _counted(place: DataScript, dump: Command, silencer: Silencer, failure: ScriptText) -> Splices | Blocked:
