@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from fixer.django.project import DjangoProject
     from fixer.github.workflow import Job, Step
     from fixer.languages.shell import Command
-    from fixer.project.packages import PythonPackages
+    from fixer.project.packages import PythonPackages, brings_django
 
 Plain = dict[str, Any]
 
@@ -74,10 +74,6 @@ _ACTION_OF_FRONT_END = re.compile(
     re.IGNORECASE,
 )
 _CACHE_OF_OTHERS = re.compile(r"node_modules|\.npm|yarn|pnpm|pre-commit|mypy|ruff|playwright|cypress", re.IGNORECASE)
-# The packages that come with Django, whatever else they are. `pytest-django` does not ask for it.
-_BRINGS_DJANGO = re.compile(
-    r"django([-_.\[]|$)(?!upgrade)|djangorestframework|wagtail|mezzanine|drf[-_]|channels|dj[-_]|mozilla-django", re.I
-)
 _ONLY_WHERE_ALL_IS_WELL = frozenset({"always", "failure", "cancelled"})
 
 
@@ -467,7 +463,7 @@ def _brings_django(step: Step, command: Command, packages: PythonPackages) -> bo
         path = posixpath.normpath(posixpath.join(folder, file))
         known = known and path in packages.files
         names |= packages.installed_by(path)
-    return True if any(_BRINGS_DJANGO.match(name) for name in names) else False if known else None
+    return True if any(map(brings_django, names)) else False if known else None
 
 
 def _requirement_files(words: Sequence[str]) -> Iterator[str]:

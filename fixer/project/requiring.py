@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, NamedTuple, Self
 from fixer.languages.lines import Lines
 from fixer.languages.toml import Toml
 from fixer.model import Address, Blocked, Document, FileError, Parts, joined
-from fixer.project.packages import PythonPackages, Requirement, normalise, project_folder
+from fixer.project.packages import PythonPackages, Requirement, brings_django, normalise, project_folder
 from fixer.records import entity
 
 if TYPE_CHECKING:
@@ -100,14 +100,24 @@ class Requiring:
         """
         if self.packages.has(name, near, development=False):
             return ()
+        asked = beside
         path = self._home(beside, near)
+        if not path and beside == "django":
+            beside = self._bringing_django(near)
+            path = self._home(beside, near) if beside else ""
         if not path:
             return self._unread(near) or Blocked(
-                f"no file for production asks for {beside} itself", f"install {name}{release.range}"
+                f"no file for production is seen to ask for {asked}", f"install {name}{release.range} beside it"
             )
         # Which of several an image installs is not known here: each of them asks for what the other has.
         paths = dict.fromkeys((path, *self._others(beside, near, path)))
         return joined(self._added(each, name, release, beside, near, section) for each in paths)
+
+    def _bringing_django(self, near: str) -> str:
+        """A package that brings Django where nobody asks for Django itself; empty where none is seen."""
+        asked = (each for each in self.packages.requirements if not (each.locked or each.development))
+        names = dict.fromkeys(each.name for each in asked if brings_django(each.name))
+        return next((name for name in names if self._home(name, near)), "")
 
     def _others(self, beside: str, near: str, path: str) -> Iterator[str]:
         """Further lists for production that ask for a package themselves: none includes another."""
