@@ -25,7 +25,8 @@ from collections.abc import Iterator, Mapping, Sequence
 from textwrap import indent
 from typing import Literal
 
-from fixer.deploy.deployments import DeployJob, Deployments
+from fixer.deploy.deploy_job import DeployJob
+from fixer.deploy.deployments import Deployments
 from fixer.deploy.health_check import ALL_ERRORS, health_checks, retried, unretried
 from fixer.django.routes import Routes
 from fixer.github.workflows import Workflows
