@@ -171,3 +171,18 @@ def test_a_package_that_brings_django_is_locked_as_django_would_be(tmp_path: Pat
     found = asked(tmp_path, {"pyproject.toml": project, "uv.lock": lock})
     assert isinstance(found, Blocked)
     assert "uv add" in found.next_step
+
+
+def test_a_list_in_a_folder_above_asks_for_it_too(tmp_path: Path) -> None:
+    files = {"requirements.txt": "celery==5.4\nDjango==5.2\n", "shop/requirements.txt": "Django==5.2\n"}
+    write(tmp_path, {path: text.encode() for path, text in files.items()})
+    requiring = Repository(tmp_path).fact(Requiring)
+    assert requiring is not None
+    edits = requiring.add("django-prometheus", ANY, "django", "shop/core/settings.py")
+    assert not isinstance(edits, Blocked)
+    assert sorted(each.path for each in edits) == ["requirements.txt", "shop/requirements.txt"]
+
+
+def test_the_only_list_speaks_for_the_whole_repository(tmp_path: Path) -> None:
+    found = asked(tmp_path, {"docker/requirements.txt": "Django==5.2\ngunicorn==23\n"})
+    assert found == "Django==5.2\ndjango-prometheus==2.5.0\ngunicorn==23\n"

@@ -16,6 +16,7 @@ from fixer.github.expressions import ANY, expressions_in, reads_below
 from fixer.github.workflows import commands_of, folder_of, script_of
 from fixer.languages.shell import Script, path_word
 from fixer.model import Blocked
+from fixer.project.packages import brings_django
 from fixer.records import record
 from fixer.scripts import ScriptText, with_edits
 
@@ -23,7 +24,7 @@ if TYPE_CHECKING:
     from fixer.django.project import DjangoProject
     from fixer.github.workflow import Job, Step
     from fixer.languages.shell import Command
-    from fixer.project.packages import PythonPackages, brings_django
+    from fixer.project.packages import PythonPackages
 
 Plain = dict[str, Any]
 

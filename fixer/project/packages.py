@@ -230,6 +230,12 @@ class PythonPackages:
     def _constraining(self) -> frozenset[str]:
         return frozenset(path for paths in self.constraints.values() for path in paths)
 
+    def _installing(self, name: str, folder: str) -> Iterator[str]:
+        """The files of a folder that install a package by themselves, also by inclusion."""
+        for path in self._by_folder.get(folder, ()):
+            if name in self.installed_by(path) and path not in self._constraining and not path.endswith(_LOCKS):
+                yield path
+
     def files_that_install(self, name: str, near: str = "") -> tuple[str, ...]:
         """Requirements files (and pyproject.toml, Pipfile …) that install a package, also by inclusion.
 
@@ -237,12 +243,11 @@ class PythonPackages:
         """
         wanted = normalise(name)
         folders = list(_upwards(near))
-        found = [
-            path
-            for folder in folders
-            for path in self._by_folder.get(folder, ())
-            if wanted in self.installed_by(path) and path not in self._constraining and not path.endswith(_LOCKS)
-        ]
+        found = [path for folder in folders for path in self._installing(wanted, folder)]
+        if not found:
+            folders = [folder for folder in self._by_folder if any(self._installing(wanted, folder))]
+            # One such as deploy/ speaks for the whole repository.
+            found = list(self._installing(wanted, folders[0])) if len(folders) == 1 else []
 
         def order(path: str) -> tuple[int, bool, bool, str]:
             file = path.rpartition("/")[2]
