@@ -413,6 +413,25 @@ def test_settings_in_components_are_found(tmp_path: Path) -> None:
     assert default(found).vendor == "mysql"
 
 
+def test_settings_in_a_list_of_components_are_found(tmp_path: Path) -> None:
+    found = fact(
+        DjangoProject,
+        tmp_path,
+        {
+            "manage.py": MANAGE.format("server.settings"),
+            "server/settings/__init__.py": (
+                "from split_settings.tools import include, optional\n"
+                "PARTS = ['components/database.py', optional('local.py'), f'environments/{ENV}.py']\n"
+                "include(*PARTS)\n"
+            ),
+            "server/settings/components/database.py": "DATABASES = {'default': {'ENGINE': 'django.db.backends.mysql'}}",
+        },
+    )
+
+    assert default(found).vendor == "mysql"
+    assert found.modules[found.settings_path].takes_unseen
+
+
 def test_what_happens_to_a_database_later_is_noticed(tmp_path: Path) -> None:
     found = project(
         tmp_path,
