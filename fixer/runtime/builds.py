@@ -223,9 +223,16 @@ class ImageBuilds:
         return next((build for build in self.builds if build.image is image), None) if image is not None else None
 
     def made_from(self, build: ImageBuild) -> ImageBuild | None:
-        """The first whose Dockerfile has a stage that is made from an image which is built here."""
+        """The first whose Dockerfile has a stage that is made from an image which is built here, and runs something.
+
+        One that others only copy from starts nothing.
+        """
         for other in self.builds if build.image.names else ():
-            bases = (stage.start.words[0].text for stage in other.dockerfile.stages if stage.start.words)
+            final = other.dockerfile.final
+            stages = (
+                each for each in other.dockerfile.stages if each is final or any(i.op == "RUN" for i in each.inherited)
+            )
+            bases = (stage.root.start.words[0].text for stage in stages if stage.root.start.words)
             if other.path != build.path and any(self._images.named(base) is build.image for base in bases):
                 return other
         return None
