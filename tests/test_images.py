@@ -410,6 +410,26 @@ def test_each_value_that_pages_read_must_be_given_to_the_build(args: str, said: 
     assert (said in " ".join(cure.todo)) if said else cure.todo == ()
 
 
+def test_a_front_end_reads_no_variables_of_the_settings_beside_it(tmp_path: Path) -> None:
+    image = 'FROM node:22-alpine\nWORKDIR /app\nCOPY . .\nUSER node\nCMD ["node", "{}"]\n'
+    files = {
+        "backend/manage.py": "import os\nos.environ.setdefault('DJANGO_SETTINGS_MODULE', 'shop.settings')\n",
+        "backend/shop/settings.py": "from dotenv import load_dotenv\n\nload_dotenv()\nDATABASES = {}\n",
+        "backend/Dockerfile": image.format("manage.py"),
+        "portal/Dockerfile": image.format("server.js"),
+        "portal/server.js": "listen(8000)\n",
+    }
+    rule = next(rule for rule in all_rules() if rule.id == "leaky-builder-stage")
+
+    made = planned(tmp_path, {name: text.encode() for name, text in files.items()}, [rule]).taken
+
+    said = {each.finding.path: " ".join(getattr(each.finding.cure, "todo", ())) for each in made}
+    assert {path: "reads a .env" in todo for path, todo in said.items()} == {
+        "backend/Dockerfile": True,
+        "portal/Dockerfile": False,
+    }
+
+
 @pytest.mark.parametrize(
     ("main", "compose", "said"),
     [

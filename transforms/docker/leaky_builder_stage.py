@@ -336,7 +336,7 @@ def _bundled(build: ImageBuild) -> tuple[str, ...]:
 def _fed_by_the_image(build: ImageBuild, django: DjangoProject | None) -> tuple[str, ...]:
     """What a person must look at where the settings read a `.env`, and a program is given it by the image alone."""
     projects = django.projects if django is not None else ()
-    modules = [module for each in projects for module in each.modules.values()]
+    modules = [module for each in projects for module in each.modules.values() if _holds(build, module.path)]
     beside = next((path for path, text in build.configuration.items() if READS_ENV.search(text)), "")
     beside = beside or next((path for path, text in build.texts.items() if _is_sourced(path, text)), "")
     if not beside and not any(READS_ENV.search(module.document.source.text) for module in modules):
@@ -367,6 +367,12 @@ def _fed_by_the_image(build: ImageBuild, django: DjangoProject | None) -> tuple[
             f"{reader} reads a .env: where the image had one, what starts it must give what it says, by --env-file",
         )
     return ()
+
+
+def _holds(build: ImageBuild, path: str) -> bool:
+    """Whether a file of the repository may be in the image: the front end beside a project has no settings of it."""
+    context = build.context
+    return context is None or not context or path.startswith(f"{context}/")
 
 
 def _brings_env(mount: Mount, program: Program) -> bool:
