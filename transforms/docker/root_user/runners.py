@@ -25,6 +25,10 @@ _RELOADS = frozenset(("air", "CompileDaemon", "reflex", "cargo-watch"))
 """They build a program anew, and start it again, while its sources are edited."""
 
 
+_COLLECTED = re.compile(r"(^|/)(collected[_-]?static|media(files)?|static(files|_?root|_collected)|uploads?)$")
+"""Folders that a program fills while it runs, whatever a repository has of them."""
+
+
 def on_sources(container: Container, folders: Folders) -> list[Program]:
     """Programs into which the sources are mounted from the host, over what the image has: only for development."""
     return [
@@ -40,7 +44,7 @@ def _is_source(mount: Mount, program: Program, container: Container, folders: Fo
     """Whether a mount brings a folder of the context that holds files of the repository to where the program works,
     which a service may say of its own."""
     inside = _brought(mount, container) if mount.bind and not mount.read_only else None
-    if inside is None or inside in container.build.files:
+    if inside is None or inside in container.build.files or _COLLECTED.search(inside):
         return False
     target = mount.target.rstrip("/")
     return is_within(target, folders.roots) or (
