@@ -366,6 +366,7 @@ def test_what_is_left_alone_is_not_spoken_of(name: str, tmp_path: Path) -> None:
         ("root-user/started-by-a-template", "deploy/docker-compose.yml.j2 is a template"),
         ("root-user/started-by-what-is-no-yaml", "docker-compose.yml cannot be read"),
         ("root-user/reasons-of-other-files", "deploy/compose.server.yaml mounts /srv/shop/uploads"),
+        ("root-user/data-that-the-repository-has", "compose.yaml mounts ./backups of the host over /app/backups"),
         ("root-user/collected-files-of-the-host", "compose.yaml mounts ./staticfiles of the host"),
         ("root-user/what-a-script-does-in-it", "deploy.sh:3: `pip install -r more.txt` installs packages"),
         ("root-user/port-that-a-compose-file-says", "compose.yaml:5: PORT says it"),
