@@ -204,7 +204,7 @@ def _failure(place: DataScript, dump: Command) -> tuple[ScriptText, Splices] | B
     others = [
         each
         for each in place.commands(DUMPS)
-        if each.start > dump.start and _is_backup(place, each) and not _is_continued(dump, each)
+        if _comes_later(dump, each) and _is_backup(place, each) and not _is_continued(dump, each)
     ]
     failure = place.failure(dump)
     if isinstance(failure, Blocked):
@@ -231,10 +231,23 @@ def _failure(place: DataScript, dump: Command) -> tuple[ScriptText, Splices] | B
             "delete them last, and only where no dump has failed",
         )
     if deleting:
-        start = next(start for start, end in script.statements if start <= deleting[0].start < end)
-        return _REMEMBER, [(start, start, ScriptText.of('[ -z "${failed:-}" ] || exit 1\n'))]
+        start, end = deleting[0].beside(max(others, key=lambda each: each.start, default=dump))
+        begin = script.text[:start].rpartition("\n")[2]
+        if start < last or begin.strip():
+            return Blocked(
+                "older backups are deleted within the same statement",
+                "delete them in one of their own, and only where no dump has failed",
+            )
+        halt = ScriptText.of('[ -z "${failed:-}" ] || exit 1\n') + ScriptText.blanks(begin)
+        return _REMEMBER, [(start, start, halt)]
     end = script.statements[-1][1]
     return _REMEMBER, [(end, end, ScriptText.of('\nexit "${failed:-0}"'))]
+
+
+def _comes_later(dump: Command, other: Command) -> bool:
+    """Whether another dump may be made after this one: not in another branch of the same `if`."""
+    start, end = dump.beside(other)
+    return other.start > dump.start and not start <= other.start < end
 
 
 def _counted(place: DataScript, dump: Command, silencer: Silencer, failure: ScriptText) -> Splices | Blocked:
