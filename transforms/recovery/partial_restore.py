@@ -148,8 +148,8 @@ def _cure(place: DataScript, command: Command, scripts: DataScripts) -> Fix | Bl
     superuser = _is_superuser(place, command)
     if scripts.extension and not superuser:
         return Blocked(
-            f"{scripts.extension} makes an extension, and whether the role that restores owns it is not known: if not, "
-            "every restore would end at that",
+            f"{scripts.extension} asks for an extension, and whether the role that restores owns it is not known: if"
+            " not, every restore would end at that",
             "restore as its owner, with `psql -v ON_ERROR_STOP=1 --single-transaction`",
         )
     fresh = _makes_room(place, command)
