@@ -1,4 +1,4 @@
-"""What every start would make anew of the program's own files, and need not: the code of patterns, and tables.
+"""What every start would make anew of the program's own files, and need not: code, also that of patterns, and tables.
 
 They take a fifth of a start. They stand in one file beside the compiled modules, made and believed as those are: who
 may write there may change the program. It is for one Python and its version of patterns' code. Without it all is made
@@ -15,7 +15,7 @@ import sys
 from array import array
 from contextlib import suppress
 from re import _compiler  # type: ignore[attr-defined]
-from types import FrameType
+from types import CodeType, FrameType
 from typing import Any
 
 _MOST = 4_000
@@ -23,9 +23,9 @@ _MOST = 4_000
 _IMPORTS = "<frozen importlib._bootstrap>"
 
 _kept: dict[Any, Any] = {}
-"""The code of patterns by text and flags; tables, as bytes, by path, time of change and size."""
+"""The code of patterns by text and flags; as bytes, code by its text, and tables by path, time of change and size."""
 _made: dict[Any, Any] = {}
-"""What this process had to make: patterns themselves, and tables as bytes."""
+"""What this process had to make: patterns themselves, and all else as bytes."""
 _compile = _compiler.compile
 
 
@@ -64,6 +64,16 @@ def table(module: str, name: str) -> dict[str, Any]:
             kept = _made[key] = marshal.dumps(tomllib.load(file))
     found: dict[str, Any] = marshal.loads(kept)
     return found
+
+
+def compiled(text: str) -> CodeType:
+    """Statements that the program makes for itself, for `exec`."""
+    if (kept := _kept.get(text)) is not None:
+        found: CodeType = marshal.loads(kept)
+        return found
+    made = compile(text, "<kept>", "exec")
+    _made[text] = marshal.dumps(made)
+    return made
 
 
 def _file() -> str:

@@ -368,6 +368,8 @@ class RuleOptions:
     @classmethod
     def of(cls, given: Mapping[str, Any]) -> Self:
         """The options with these values, by their names in the configuration; the others have their defaults."""
+        if not given:
+            return cls()
         names = {_configured_as(name): name for name in get_type_hints(cls)}
         return cls(**{names[name]: value for name, value in given.items()})
 

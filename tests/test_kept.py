@@ -86,6 +86,14 @@ def test_a_folder_that_cannot_be_written_is_no_fault(tmp_path: Path) -> None:
     assert run(MADE, tmp_path / "file").endswith(" github.workflow.Workflow\n")
 
 
+def test_a_second_start_compiles_no_method_of_a_record(tmp_path: Path) -> None:
+    code = (
+        "from fixer.model import Span; print(Span(1, 2)); print(any('def __init__' in str(key) for key in kept._made))"
+    )
+    assert run(code, tmp_path) == "Span(start=1, end=2)\nTrue\n"
+    assert run(code, tmp_path) == "Span(start=1, end=2)\nFalse\n"
+
+
 def test_a_table_is_what_its_file_says(tmp_path: Path) -> None:
     code = (
         "print(kept.table(kept.__file__.replace('kept.py', 'deploy/ways.py'), 'ways.toml'), 'tomllib' in sys.modules)"

@@ -5,11 +5,11 @@ from __future__ import annotations
 import posixpath
 import re
 from collections.abc import Iterable, Iterator, Mapping
-from typing import NamedTuple
 
 from fixer.languages.dockerfile import expanded
 from fixer.languages.shell import Command, Script, Structure
 from fixer.languages.tables import natural
+from fixer.records import record
 
 # Programs that work only as root, or that change to another user.
 _CHANGE_USER = frozenset(("gosu", "su-exec", "setpriv", "runuser", "su", "start-stop-daemon", "chroot", "s6-setuidgid"))
@@ -54,7 +54,8 @@ _PORT = re.compile(r"(?:--?[\w-]+=)?(?:tcp:|http:|socket:)?(?://)?(?:[\d.]{7,15}
 _PORT_OPTION = re.compile(r"^(?:--(?:http-|server-|listen-)?port|-p|-P)(?:=(\d{1,5}))?$")
 
 
-class User(NamedTuple):
+@record
+class User:
     """A user that is there, or that a Dockerfile makes. `group` is empty where it is not known."""
 
     name: str

@@ -5,13 +5,13 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import field
-from typing import TYPE_CHECKING, NamedTuple, Self
+from typing import TYPE_CHECKING, Self
 
 from fixer.languages.lines import Lines
 from fixer.languages.toml import Toml
 from fixer.model import Address, Blocked, Document, FileError, Parts, joined
 from fixer.project.packages import PythonPackages, Requirement, normalise, project_folder
-from fixer.records import entity
+from fixer.records import entity, record
 
 if TYPE_CHECKING:
     from fixer.repository import Repository
@@ -30,7 +30,8 @@ _HASH = "--hash="
 _PINS = re.compile(r"(===|==|~=|!=|<=|>=|<|>|\^|~)")
 
 
-class Release(NamedTuple):
+@record
+class Release:
     """Which releases of a package are wanted: the lowest, those left out, and the first that is too new."""
 
     lowest: str

@@ -36,7 +36,7 @@ import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import takewhile
-from typing import Any, Literal, NamedTuple, Self
+from typing import Any, Literal, Self
 
 from fixer.django.app_server import Applications, AppServer
 from fixer.django.databases import DatabaseServers
@@ -57,6 +57,7 @@ from fixer.languages.python import Code, PythonModule, constant, dotted, has_spr
 from fixer.model import Blocked, Finding, Fix, Parts, Rule, RuleOptions, Span, Tier, listed, option
 from fixer.project.packages import PythonPackages
 from fixer.project.python_style import PythonStyles
+from fixer.records import record
 
 CONNECT_TIMEOUT = 10  # seconds
 STATEMENT_TIMEOUT_MS = 30000
@@ -130,7 +131,8 @@ def check(
 # -- what is right for this project -------------------------------------------------------------------------------
 
 
-class _Cell(NamedTuple):
+@record
+class _Cell:
     """What the versions, the driver and the application server allow."""
 
     project: DjangoProject
@@ -213,7 +215,8 @@ class _Cell(NamedTuple):
         return self.styles.of(module.path).width
 
 
-class _Age(NamedTuple):
+@record
+class _Age:
     """One place that says how long a connection is kept."""
 
     module: PythonModule
@@ -221,7 +224,8 @@ class _Age(NamedTuple):
     at: str
 
 
-class _Said(NamedTuple):
+@record
+class _Said:
     """What is said about a database where it is defined, and further down.
 
     `handled` are the keys that anything names further down, or that a helper or an unseen dict is given. `ages` are
