@@ -386,11 +386,11 @@ class Asked:
     kind: Any
     optional: bool
 
-    @property
+    @cached_property
     def is_fact(self) -> bool:
         return callable(getattr(self.kind, "detect", None))
 
-    @property
+    @cached_property
     def is_options(self) -> bool:
         return isinstance(self.kind, type) and issubclass(self.kind, RuleOptions)
 
@@ -444,17 +444,17 @@ class Rule:
         """The parameters of `partly`."""
         return _asks(self.partly) if self.partly is not None else ()
 
-    @property
+    @cached_property
     def subject(self) -> Asked:
         """What it looks at."""
         return self.asks[0]
 
-    @property
+    @cached_property
     def needs(self) -> tuple[Any, ...]:
         """The facts without which it is not asked."""
         return tuple(asked.kind for asked in self.asks if asked.is_fact and not asked.optional)
 
-    @property
+    @cached_property
     def options_type(self) -> type[RuleOptions]:
         return next((asked.kind for asked in self.asks if asked.is_options), RuleOptions)
 

@@ -13,7 +13,7 @@ from dataclasses import MISSING, Field, field
 from operator import attrgetter
 from typing import Any, TypeVar, dataclass_transform
 
-from fixer import kept
+from fixer.kept import compiled
 
 T = TypeVar("T")
 
@@ -82,7 +82,7 @@ def _first(kind: Any, fields: dict[str, Field[Any]]) -> Any:
             does.append(f"self.{name} = {value}")
         if hasattr(kind, "__post_init__"):
             does.append("self.__post_init__()")
-        exec(kept.compiled(f"def __init__({', '.join(takes)}):\n " + "\n ".join(does or ["pass"])), known)
+        exec(compiled(f"def __init__({', '.join(takes)}):\n " + "\n ".join(does or ["pass"])), known)
         kind.__init__ = known["__init__"]
         kind.__init__(self, *given, **named)
 

@@ -10,6 +10,7 @@ import pytest
 
 from fixer.django.ci import DjangoCI
 from fixer.django.local_access import local_access
+from fixer.django.migrations import Migrations
 from fixer.django.routes import HealthUrl, Routes
 from fixer.github.origin import DefaultBranch
 from fixer.github.runners import current
@@ -925,3 +926,53 @@ def test_a_scan_of_its_own_runs_for_the_default_branch(tmp_path: Path) -> None:
     plan = planned(tmp_path, files, rules)
 
     assert "  push:\n    branches: [main]\n" in plan.files[".github/workflows/trivy.yml"].after.text
+
+
+# -- which applications have migrations ---------------------------------------------------------------------------
+
+MODEL = "from django.db import models\n\n\nclass Order(models.Model):\n    pass\n"
+SETTINGS = "INSTALLED_APPS = ['shop.orders']\nDATABASES = {}\n"
+
+
+def migrations(root: Path, files: dict[str, str]) -> Migrations:
+    return fact(Migrations, root, {"manage.py": MANAGE, "site/settings.py": SETTINGS} | files)
+
+
+def test_a_package_of_migrations_without_any_needs_one_for_the_model_beside_it(tmp_path: Path) -> None:
+    found = migrations(tmp_path, {"shop/orders/models.py": MODEL, "shop/orders/migrations/__init__.py": ""})
+
+    assert found.unmade == ("shop/orders/migrations", "shop/orders/models.py:4")
+    assert found.can_be_missing
+
+
+@pytest.mark.parametrize(
+    "models",
+    [
+        MODEL.replace(
+            "class Order(models.Model):\n    pass",
+            "class Order(models.Model):\n    class Meta:\n        abstract = True",
+        ),
+        "from django.db import models\n\n\nclass Kind(models.TextChoices):\n    ONE = 'one'\n",
+        "from mongoengine import Document\n\n\nclass Order(Document):\n    pass\n",
+        "class Order:\n    pass\n",
+    ],
+)
+def test_what_has_no_table_needs_no_migration(models: str, tmp_path: Path) -> None:
+    found = migrations(tmp_path, {"shop/orders/models.py": models, "shop/orders/migrations/__init__.py": ""})
+
+    assert found.unmade is None
+    assert not found.can_be_missing
+
+
+def test_an_application_that_is_not_installed_needs_no_migration(tmp_path: Path) -> None:
+    found = migrations(tmp_path, {"shop/bills/models.py": MODEL, "shop/bills/migrations/__init__.py": ""})
+
+    assert found.unmade is None
+    assert found.can_be_missing
+
+
+def test_what_models_take_from_elsewhere_may_be_a_model(tmp_path: Path) -> None:
+    found = migrations(tmp_path, {"shop/orders/models.py": "from .entities import Order\n"})
+
+    assert found.can_be_missing
+    assert found.folders == frozenset()

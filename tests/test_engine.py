@@ -7,11 +7,13 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Self
+from unittest import mock
 
 import pytest
 from ruamel.yaml import YAML
 
 from fixer.engine import PASSES, check, plan
+from fixer.engine.asking import Asking
 from fixer.github.workflow import Workflow
 from fixer.model import (
     Blocked,
@@ -424,6 +426,28 @@ def test_where_many_documents_are_read_by_several_processes_the_answers_are_the_
     assert {change.after.text for change in made.files.values()} == {WORKFLOW.replace("make  #", "make all  #")}
     assert [(fault.rule_id, "no such luck" in fault.what) for fault in made.faults] == [("needs-what-fails", True)]
     assert [problem.path for problem in made.problems] == [".github/workflows/broken.yml"]
+
+
+def test_no_rule_is_asked_again_where_nothing_has_changed_since(repository: Repository) -> None:
+    asked: list[tuple[str, Repository]] = []
+    ask = Asking._asked
+
+    def asking(self: Asking, rule: Rule, there: Repository) -> Iterator[Finding]:
+        asked.append((rule.id, there))
+        return ask(self, rule, there)
+
+    def nothing(workflow: Workflow) -> Iterator[Finding]:
+        yield from ()
+
+    with mock.patch.object(Asking, "_asked", asking):
+        made = plan(repository, [rule("first", nothing), HONEST, rule("last", nothing)])
+
+    assert after(made) == WORKFLOW.replace("run: make ", "run: make all ", 1)
+    pictures = {id(there): there for _, there in asked}
+    assert [[name for name, there in asked if there is each] for each in pictures.values()] == [
+        ["first", "honest", "last"],
+        ["last", "first", "honest"],
+    ]
 
 
 def test_a_refused_fix_is_asked_about_once_and_left(repository: Repository) -> None:

@@ -360,6 +360,23 @@ def test_what_is_left_alone_is_not_spoken_of(name: str, tmp_path: Path) -> None:
     assert (made.left, made.problems) == ((), ())
 
 
+@pytest.mark.parametrize(
+    ("name", "reason"),
+    [
+        ("root-user/started-by-a-template", "deploy/docker-compose.yml.j2 is a template"),
+        ("root-user/started-by-what-is-no-yaml", "docker-compose.yml cannot be read"),
+        ("single-stage-build/started-by-a-login-shell", "`bash -lc` gives what it starts another PATH"),
+        ("single-stage-build/wheels-of-a-builder", "line 10 brings wheels"),
+    ],
+)
+def test_what_stands_in_the_way_of_a_fix_is_said(name: str, reason: str, tmp_path: Path) -> None:
+    case = next(case for case in CASES if case.name == name)
+
+    made = planned(tmp_path, case.before, [rule for rule in all_rules() if rule.id == case.rule_id])
+
+    assert any(reason in str(left.finding.cure) for left in made.left)
+
+
 def test_a_dockerfile_that_would_fill_memory_or_time_is_read_in_a_moment(tmp_path: Path) -> None:
     doubled = "".join(f"ARG A{at}=${{A{at - 1}}}${{A{at - 1}}}\n" for at in range(1, 45))
     stages = "".join(f"FROM s{at - 1} AS s{at}\n" for at in range(1, 1200))

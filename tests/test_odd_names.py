@@ -143,6 +143,7 @@ def django(name: str) -> dict[str, str]:
             "SECRET_KEY = 'x'\nALLOWED_HOSTS = ['*']\n"
             "DATABASES = {'default': {'ENGINE': 'django.db.backends.sqlite3', 'NAME': 'db'}}\n"
         ),
+        f"{folder}/shop/migrations/0001_initial.py": "",
         f"{folder}/pytest.ini": "[pytest]\nDJANGO_SETTINGS_MODULE = shop.settings\n",
         f"{folder}/{name} tests/integration/test_order.py": "def test_order(): pass\n",
         "requirements.txt": "django\npytest-django\nlocust\n",

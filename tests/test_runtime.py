@@ -504,13 +504,14 @@ def test_targets_of_a_makefile_are_programs_of_the_machine_and_of_containers(tmp
         "Makefile": "test:\n\tDJANGO_SETTINGS_MODULE=shop.test pytest\nmigrate:\n"
         "\tsudo docker compose exec web python manage.py migrate\n",
         "infra/ecs.tf": "resource x y {\n  container_definitions = jsonencode([])\n}\n",
+        "cdk.json": "{}",
     }
     runtime = picture(tmp_path, shop(**files))
 
     assert sources(program(runtime, "Makefile", "script")) == ["pytest"]
     assert program(runtime, "Makefile", "script").settings == {"shop.test"}
     assert sources(program(runtime, "web", "script")) == ["python manage.py migrate"]
-    assert runtime.unknown == ("infra/ecs.tf may start programs of its own",)
+    assert runtime.unknown == ("cdk.json may start programs of its own",)
 
 
 def test_a_container_that_is_started_over_ssh_runs_on_a_server(tmp_path: Path) -> None:

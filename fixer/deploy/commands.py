@@ -143,6 +143,14 @@ def _makes_a_cluster(step: Step) -> bool:
     return False
 
 
+def code_of(step: Step) -> str:
+    """The script of a step without its comments; empty where it has none."""
+    if step.run is None:
+        return ""
+    script = step.script
+    return script.code if script is not None else step.run.value
+
+
 def action_deploys(step: Step) -> bool:
     """Whether the step's action deploys."""
     return of_action(step) is not None

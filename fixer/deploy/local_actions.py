@@ -11,7 +11,8 @@ from collections.abc import Iterable, Mapping
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, Self
 
-from fixer.deploy.deployments import DeployJob, Deployment
+from fixer.deploy.deploy_job import DeployJob
+from fixer.deploy.deployment import Deployment
 from fixer.deploy.ways import HELM
 from fixer.github.workflow import Job, Step, Workflow
 from fixer.github.workflows import WORKFLOWS

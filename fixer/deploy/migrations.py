@@ -6,8 +6,7 @@ import re
 from collections.abc import Iterator
 
 from fixer.deploy.command_lines import CommandLine, read
-from fixer.deploy.commands import StepScript
-from fixer.deploy.deployments import code_of, step_migrates
+from fixer.deploy.commands import StepScript, code_of, says_migrate
 from fixer.github.workflow import Job, Step
 from fixer.languages.shell import Command, Silence
 from fixer.records import entity
@@ -23,6 +22,17 @@ class Migration:
     step: Step
     flaw: str = ""
     command: Command | None = None
+
+
+def step_migrates(step: Step) -> bool:
+    """Whether a step migrates a database, by its name or by what it runs."""
+    titles = f"{step.name} {step.id}".lower()
+    if re.search(r"migrat", titles) and not re.search(r"makemigrations|check|lint|dry", titles):
+        return True
+    texts = [step.run.value] if step.run is not None else []
+    texts += [*step.node.texts("with").values(), *step.node.texts("env").values()]
+    lines = [line for text in texts for line in text.splitlines() if not line.lstrip().startswith("#")]
+    return any(map(says_migrate, lines))
 
 
 def migrations(job: Job) -> Iterator[Migration]:

@@ -6,9 +6,13 @@ import re
 from collections.abc import Iterator, Sequence
 
 from fixer.deploy.command_lines import read
-from fixer.deploy.commands import StepScript, starts_of, waits, waits_by_action
-from fixer.deploy.deployments import DeployJob, Deployment, code_of, is_rollback, is_update, value_of
+from fixer.deploy.commands import StepScript, code_of, starts_of, waits, waits_by_action
+from fixer.deploy.deploy_job import DeployJob
+from fixer.deploy.deployment import Deployment
 from fixer.deploy.health_check import health_checks
+from fixer.deploy.names import is_rollback
+from fixer.deploy.targets import is_update
+from fixer.deploy.values import value_of
 from fixer.deploy.ways import ECS, HELM
 from fixer.github.expressions import names_read
 from fixer.github.workflow import Job, Step

@@ -35,6 +35,7 @@ from fixer.django.job_setup import (
     with_django,
     without_waits,
 )
+from fixer.django.naming import is_application
 from fixer.django.project import DjangoProject
 from fixer.django.settings import EnvRead, SettingsReader, module_reads, resolve
 from fixer.django.test_run import TestRun, delegated, judging
@@ -202,12 +203,12 @@ class DjangoCI:
         """Adds a job under this name, spelled and announced as its neighbours are."""
         assert self.job is not None, "new_job has said why"
         banner = self.workflow.banner(name.replace("-", " ").capitalize(), self.job)
-        return self.workflow.add_job(self.workflow.job_id(name), job, like=self.job, gates=gates, comment=banner)
+        return self.workflow.add_job(name, job, like=self.job, gates=gates, comment=banner)
 
-    def step(self, title: str, command: ScriptText, *, at_root: bool = False) -> Plain:
+    def step(self, title: str, command: ScriptText, *, at_root: bool = False, alone: bool = False) -> Plain:
         """A step that runs a command where, and after the preparation with which, the tests are run.
 
-        `at_root`: the command wants to run in the folder of manage.py.
+        `at_root`: the command wants to run in the folder of manage.py; `alone`: and nothing beside it.
         """
         made: Plain = self.workflow.step_name(title)
         command = self._by_plugin(command)
@@ -216,7 +217,7 @@ class DjangoCI:
             assert not isinstance(keys, Blocked), "new_job looked at the name of the folder"
             return made | keys
         own = self.run.step.data
-        prepared = preparation(self.run)
+        prepared = preparation(self.run, alone=alone)
         lines = [prepared] if prepared else []
         reached = folder_of(script_of(ScriptText.lines([*lines, ScriptText.of("true")])).commands[-1], self.run.step)
         if reached is not None and reached != self.run.folder:  # the tests go there in a subshell
@@ -307,7 +308,7 @@ class DjangoCI:
     @property
     def activation(self) -> bool:
         """Whether the step that runs the tests enters a virtual environment."""
-        return self.run is not None and "activate" in preparation(self.run)
+        return self.run is not None and "activate" in preparation(self.run, alone=True)
 
     @property
     def _last_step(self) -> Step:
@@ -494,7 +495,7 @@ class DjangoCI:
         environment = self._kept(project, setup)
         known = {**everywhere, **environment, **self._of_step}
         chosen = known.get("DJANGO_SETTINGS_MODULE")
-        servers = [name for name, files in project.named.items() if any(re.search(r"[aw]sgi\.py$", f) for f in files)]
+        servers = [name for name, files in project.named.items() if any(map(is_application, files))]
         defaults = {chosen} if chosen else {self.project.settings, *(servers if serves else ())}
         if project.settings and defaults - {project.settings}:
             environment["DJANGO_SETTINGS_MODULE"] = project.settings
@@ -592,7 +593,7 @@ def _is_of_another(run: TestRun, repository: Repository) -> bool:
 
 def _is_served(project: DjangoProject) -> bool:
     """Whether a wsgi.py or asgi.py names its settings: it is no library with settings for its tests."""
-    return any(re.search(r"(^|/)[aw]sgi\.py$", file) for files in project.named.values() for file in files)
+    return any(is_application(file) for files in project.named.values() for file in files)
 
 
 def reads_of_steps(value: Any) -> bool:

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import posixpath
 import re
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
+from functools import lru_cache
 
 from fixer.records import record
 
@@ -23,23 +24,28 @@ class IgnorePattern:
         return bool(self.regex.fullmatch(name)) if self.regex is not None else _matches(self.tokens, name)
 
 
-def read_ignore(lines: tuple[str, ...] | list[str]) -> Iterator[IgnorePattern]:
+def read_ignore(lines: Iterable[str]) -> Iterator[IgnorePattern]:
     """Patterns as the builder reads them, https://docs.docker.com/build/concepts/context/#syntax"""
-    for line in lines:
-        text = line.strip()
-        if not text or line.startswith("#"):
-            continue
-        keeps = text.startswith("!")
-        cleaned = posixpath.normpath(text.removeprefix("!").strip()).lstrip("/")
-        if cleaned in (".", ""):
-            continue
-        try:
-            tokens = tuple(_tokens(cleaned))
-            few = sum(token.repeats for token in tokens) <= _FEW
-            whole = re.compile("".join(token.regex for token in tokens)) if few else None
-        except re.error:
-            continue
-        yield IgnorePattern(text, keeps, tokens, whole)
+    return filter(None, map(_pattern, lines))
+
+
+@lru_cache(maxsize=4096)
+def _pattern(line: str) -> IgnorePattern | None:
+    """None for a line that says nothing, or nothing that the builder takes."""
+    text = line.strip()
+    if not text or line.startswith("#"):
+        return None
+    keeps = text.startswith("!")
+    cleaned = posixpath.normpath(text.removeprefix("!").strip()).lstrip("/")
+    if cleaned in (".", ""):
+        return None
+    try:
+        tokens = tuple(_tokens(cleaned))
+        few = sum(token.repeats for token in tokens) <= _FEW
+        whole = re.compile("".join(token.regex for token in tokens)) if few else None
+    except re.error:
+        return None
+    return IgnorePattern(text, keeps, tokens, whole)
 
 
 def is_ignored(path: str, patterns: tuple[IgnorePattern, ...]) -> bool:

@@ -71,6 +71,8 @@ class Asking:
     answers: dict[tuple[str, str], tuple[tuple[Any, ...], list[Finding]]] = field(default_factory=dict)
     new: dict[NewFile, Document | FileError | None] = field(default_factory=dict)
     spent: dict[str, float] = field(default_factory=lambda: defaultdict(float))
+    latest: dict[str, tuple[Repository, int, list[Reported]]] = field(default_factory=dict)
+    """What each rule said last: of which repository, and how many files were given up by then."""
 
     def problems_by_path(self) -> tuple[FileError, ...]:
         return tuple(self.problems[path] for path in sorted(self.problems))
@@ -79,6 +81,7 @@ class Asking:
         """What each of these rules finds. A rule about what the run itself tells is asked last: the findings of the
         others are a part of it."""
         reported: dict[str, list[Reported]] = {}
+        given_up = self._given_up()
         about_the_run = [rule for rule in rules if repository.tells_any(rule.needs)]
         others = [rule for rule in rules if rule not in about_the_run]
         for group in (others, *([rule] for rule in about_the_run)):
@@ -86,11 +89,23 @@ class Asking:
             repository.ignored(path for findings in found for path in _new_paths(findings))  # git is asked once for all
             for rule, findings in zip(group, found, strict=True):
                 reported[rule.id] = self._reported(rule, findings, repository)
+                self.latest[rule.id] = repository, given_up, reported[rule.id]
+            if any(rule.subject.is_fact for rule in group):
+                self.problems |= {problem.path: problem for problem in repository.unreadable}
         return [reported[rule.id] for rule in rules]
 
-    def findings(self, rule: Rule, repository: Repository) -> list[Reported]:
+    def findings(self, rule: Rule, repository: Repository) -> Sequence[Reported]:
+        """What one rule finds; it is not asked again about the very repository that it was asked about last."""
+        if (latest := self.latest.get(rule.id)) is not None:
+            asked, given_up, found = latest
+            if asked is repository and given_up == self._given_up():
+                return found
         (found,) = self.all_findings([rule], repository)
         return found
+
+    def _given_up(self) -> int:
+        """How many files no rule is asked about any more."""
+        return sum(isinstance(problem, TooMuchError) for problem in self.problems.values())
 
     def _reported(self, rule: Rule, findings: Iterable[Finding], repository: Repository) -> list[Reported]:
         found: list[Reported] = []
@@ -174,8 +189,6 @@ class Asking:
         try:
             subject = rule.subject
             arguments = self._arguments(rule, repository)
-            if subject.is_fact:
-                self.problems |= {problem.path: problem for problem in repository.unreadable}
             if arguments is None:
                 return
             if subject.is_fact:

@@ -417,14 +417,15 @@ class Workflow(Yaml):
 
     def add_job(
         self,
-        job_id: str,
+        name: str,
         job: dict[str, Any],
         *,
         like: Job | None = None,
         gates: bool = True,
         comment: Sequence[str] = (),
     ) -> Parts:
-        """Adds a job, and, if it `gates`, puts it into `needs:` of the jobs that gate on the others.
+        """Adds a job under the id that `job_id` makes of its name, and, if it `gates`, puts it into `needs:` of the
+        jobs that gate on the others.
 
         A job gates on the others if it waits for `like`, or, where nothing waits for that one, if it waits for two
         jobs or more and nothing waits for it (a `notify` at the end). The new job goes before the first of them, or to
@@ -433,6 +434,7 @@ class Workflow(Yaml):
         jobs = self.root.get("jobs")
         if jobs is None or not jobs.is_mapping or not jobs.value:
             return Blocked(f"{self.path} has no jobs")
+        job_id = self.job_id(name)
         if job_id in jobs.value:
             return Blocked(f"{self.path} has a job {job_id} already")
         final = self._gates(like)

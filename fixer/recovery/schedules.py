@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-from fixer.deploy.deployments import DeployJob, Deployments
+from fixer.deploy.deploy_job import DeployJob
+from fixer.deploy.deployments import Deployments
 from fixer.github.action_files import ActionFiles
 from fixer.github.catalog.actions import Catalog
 from fixer.github.catalog.copied import copied

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Self
 
 from fixer.docker.ignore_files import IgnorePattern, is_ignored, read_ignore
 from fixer.docker.images import base_image
+from fixer.docker.privileges import is_within
 from fixer.github.origin import Origin
 from fixer.github.workflow import Job, Workflow
 from fixer.github.workflows import Workflows
@@ -23,6 +24,7 @@ from fixer.runtime.images import Image, Images
 from fixer.runtime.picture import Runtime
 from fixer.runtime.programs import Program
 from fixer.runtime.servers import server_of_image
+from fixer.runtime.unread import Unread
 
 if TYPE_CHECKING:
     from fixer.repository import Repository
@@ -37,6 +39,8 @@ _BUILD_FILE = re.compile(
 _READ = re.compile(
     r"\.(sh|bash|ini|py)$|^[\w-]+$|^[\w.-]*requirements[\w.-]*\.txt$|^(pyproject\.toml|setup\.(py|cfg))$"
 )
+# Of compose files and the shell, and of templates.
+_VARIABLE = re.compile(r"\$\{[^}]*\}|\$\w+|\{\{.*|<%.*")
 _CONFIGURES = re.compile(r"^([\w-]+/){0,3}(config|configuration|conf|env|environment|settings|constants)\.py$")
 
 
@@ -125,13 +129,31 @@ class ImageBuilds:
     strangers: tuple[Program, ...]
     documentation: tuple[tuple[str, str], ...] = field(repr=False)
     _images: Images = field(repr=False)
+    _names: tuple[str, ...] = field(repr=False)
+    _unread: tuple[Unread, ...] = field(repr=False)
 
-    def stranger_to(self, build: ImageBuild) -> Program | None:
+    def unread_by(self, build: ImageBuild) -> tuple[Unread, ...]:
+        """The files that cannot be read, and may say how this image is started."""
+        found = []
+        for each in self._unread:
+            folder = posixpath.dirname(each.path)
+            near = not folder or ".." in each.text or is_within(build.path, (folder,)) or build.context == folder
+            if (each.builds and near) or any(map(self._may_be_ours, each.images)):
+                found.append(each)
+        return tuple(found)
+
+    def _may_be_ours(self, reference: str) -> bool:
+        return self._images.named(reference) is not None or _may_be_named(reference, self._names)
+
+    def stranger_to(self, build: ImageBuild, *, elsewhere: bool = False) -> Program | None:
         """A program that may run this image, though nothing says so: not one whose image is called after the folder of
-        another Dockerfile."""
+        another Dockerfile. `elsewhere`: nor one beside a service that this image is built for."""
         own, *_ = named = [_called_after(build), *map(_called_after, self.builds)]
         others = {name for name in named if len(name) > 3 and name not in (own, *_PLAIN_FOLDERS)}
+        beside = {program.path for program in build.runners if program.origin == "compose"}
         for program in self.strangers:
+            if elsewhere and program.path in beside:
+                continue
             image = _plain(program.image_name)
             if (own and own in image) or not any(name in image for name in others):
                 return program
@@ -189,7 +211,7 @@ class ImageBuilds:
         origin = repository.fact(Origin)
         names = (repository.root.resolve().name, origin.owner if origin is not None else "")
         strangers = tuple(each for each in runtime.programs if _is_strange(each, names))
-        return cls(tuple(builds), strangers, runtime.documentation, runtime.images)
+        return cls(tuple(builds), strangers, runtime.documentation, runtime.images, names, runtime.unread)
 
     def of(self, path: str) -> tuple[ImageBuild, ...]:
         """The images that are built from a Dockerfile, one for each stage that is shipped."""
@@ -245,14 +267,19 @@ def _called_after(build: ImageBuild) -> str:
 
 def _is_strange(program: Program, names: Sequence[str]) -> bool:
     """Whether a program runs an image that nothing here builds but that might be of this repository, whose names are
-    given: it is named by a variable, lies in a registry of one's own, is named alike, or runs Django."""
-    reference = program.image_name
-    if program.image is not None or not reference or program.origin in JOBS:
+    given."""
+    if program.image is not None or not program.image_name or program.origin in JOBS:
         return False
-    image = ImageRef.parse(re.sub(r"\$\{[^}]*\}|\$\w+", "x", reference))
+    return _may_be_named(program.image_name, names, is_django=program.is_django)
+
+
+def _may_be_named(reference: str, names: Sequence[str], *, is_django: bool = False) -> bool:
+    """Whether an image might be of a repository with these names: it is named by a variable, lies in a registry of
+    one's own, is named alike, or runs Django."""
+    image = ImageRef.parse(_VARIABLE.sub("x", reference))
     if base_image(image) is not None or server_of_image(image.repository, "") is not None:
         return False
-    if "$" in reference or image.registry not in ("", *_PUBLIC) or program.is_django:
+    if _VARIABLE.search(reference) or image.registry not in ("", *_PUBLIC) or is_django:
         return True
     own = [plain for name in names if len(plain := _plain(name)) > 3]
     parts = [_plain(part) for part in image.name.split("/")]

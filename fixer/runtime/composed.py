@@ -28,6 +28,7 @@ from fixer.runtime.places import Place
 from fixer.runtime.programs import Environment, Holder, Program, Server, Value
 from fixer.runtime.servers import addresses, server_of_image
 from fixer.runtime.texts import Fixed, InYaml
+from fixer.runtime.unread import Unread, unread_compose_files
 
 if TYPE_CHECKING:
     from fixer.repository import Repository
@@ -105,12 +106,14 @@ class Compositions:
     programs: tuple[Program, ...]
     servers: tuple[Server, ...]
     unknown: tuple[str, ...]
+    unread: tuple[Unread, ...]
 
     @classmethod
     def detect(cls, repository: Repository) -> Self | None:
         """None where there is no compose file."""
         compositions = list(_compositions(repository))
-        if not compositions:
+        unread = tuple(unread_compose_files(repository))
+        if not compositions and not unread:
             return None
         images = repository.fact(Images)
         programs: list[Program] = []
@@ -124,7 +127,7 @@ class Compositions:
                 unknown += defined.missing
                 if name not in known:
                     programs.append(_program(defined, composition, known, images, repository))
-        return cls(tuple(programs), tuple(servers), tuple(dict.fromkeys(unknown)))
+        return cls(tuple(programs), tuple(servers), tuple(dict.fromkeys(unknown)), unread)
 
 
 # -- which services there are ---------------------------------------------------------------------------------------

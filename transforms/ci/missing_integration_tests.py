@@ -127,12 +127,13 @@ def _cure(ci: DjangoCI, suite: Suite | None, health: HealthUrl, options: Options
     if isinstance(command, Blocked):
         return command
     job["steps"].append(ci.step("Run integration tests", command))
+    name = ci.workflow.job_id(JOB)
     return Fix.of(
-        f"add job {JOB}",
+        f"add job {name}",
         ci.add_job(JOB, job),
         *new_files,
         tier=Tier.REVIEW,
-        effects=(f"jobs.{ci.workflow.job_id(JOB)}: runs {suite} against real services",),
+        effects=(f"jobs.{name}: runs {suite} against real services",),
     )
 
 

@@ -8,12 +8,13 @@ a deployment meets a table that lacks a column.
 It sets the project up as the job does that runs the tests: same runner, Python, services and install commands, without
 what judges the code or reports. What that job runs without is not required. Where no job runs the tests, it is made
 after one that installs the packages; where there is none either, or `make`, tox and the like do all, the finding says
-so and is blocked, as it is where the container in which the tests run makes missing migrations when it starts.
+so and is blocked, as it is where the container in which the tests run makes missing migrations when it starts, and
+where migrations are not committed, so that the check would fail on every change, or on none.
 
 ## When it is left alone
 Where a workflow, or a Makefile, tox, nox, just, pre-commit or package.json script, already runs the check; where a
 test does it (`call_command("makemigrations", check=True)`), or the deployed image when it starts; in a repository
-without workflows; where the settings have no DATABASES.
+without workflows; where the settings have no DATABASES; where no application of the repository declares a model.
 """
 
 from __future__ import annotations
@@ -22,6 +23,7 @@ import re
 from collections.abc import Iterable, Iterator, Mapping
 
 from fixer.django.ci import DjangoCI
+from fixer.django.migrations import Migrations
 from fixer.github.workflows import Workflows, commands_of
 from fixer.languages.shell import Command
 from fixer.model import Blocked, Finding, Fix, Rule, RuleOptions, Tier, option
@@ -41,9 +43,15 @@ class Options(RuleOptions):
 
 
 def check(
-    ci: DjangoCI, workflows: Workflows, runners: TaskRunners, suites: TestSuites, runtime: Runtime, options: Options
+    ci: DjangoCI,
+    migrations: Migrations,
+    workflows: Workflows,
+    runners: TaskRunners,
+    suites: TestSuites,
+    runtime: Runtime,
+    options: Options,
 ) -> Iterator[Finding]:
-    if ci.project.has_no_database:
+    if ci.project.has_no_database or not migrations.can_be_missing:
         return
     if suites.migrations or runners.run("makemigrations", "--check") or _is_checked(workflows, runtime):
         return
@@ -56,14 +64,16 @@ def check(
         with_tests=False,
         everything=False,
     )
-    cure: Fix | Blocked | None = job if isinstance(job, Blocked) else _finds_nothing(ci, runtime)
+    cure: Fix | Blocked | None = _not_committed(migrations)
+    if cure is None:
+        cure = job if isinstance(job, Blocked) else _finds_nothing(ci, runtime)
     if cure is None:
         assert not isinstance(job, Blocked)
         name = ci.workflow.job_id(JOB)
         command = ScriptText.of("@manage@ makemigrations --check --dry-run", manage=ci.manage)
-        job["steps"].append(ci.step("Check that no migration is missing", command))
+        job["steps"].append(ci.step("Check that no migration is missing", command, alone=True))
         cure = Fix.of(
-            f"add job {JOB}",
+            f"add job {name}",
             ci.add_job(JOB, job),
             tier=Tier.REVIEW,
             effects=(f"jobs.{name}: a model that changed without a migration now fails the workflow",),
@@ -76,9 +86,28 @@ def check(
     )
 
 
+def _not_committed(migrations: Migrations) -> Blocked | None:
+    """Why the check would say the same of every change."""
+    if migrations.elsewhere:
+        return None
+    if migrations.unmade is not None:
+        package, model = migrations.unmade
+        return Blocked(
+            f"{package} holds no migration, and {model} declares a model: the check would fail until one is committed",
+            "commit what `manage.py makemigrations` writes, then run fhfix again",
+        )
+    if not migrations.folders:
+        return Blocked(
+            "no application has migrations, and makemigrations looks only at those that have",
+            "commit what `manage.py makemigrations APPLICATION` writes for each, then run fhfix again",
+        )
+    return None
+
+
 def _finds_nothing(ci: DjangoCI, runtime: Runtime) -> Blocked | None:
     """Why the check would never fail."""
-    for program in runtime.programs if ci.in_container else ():
+    containers = (program for program in runtime.programs if program.origin == "compose") if ci.in_container else ()
+    for program in containers:
         for started in program.commands:
             if "makemigrations" in _said(started.command):
                 return Blocked(

@@ -189,7 +189,7 @@ def _cure(
     ]
     name = ci.workflow.job_id(JOB)
     return Fix.of(
-        f"add job {JOB}",
+        f"add job {name}",
         ci.add_job(JOB, job, gates=False),
         ci.workflow.add_trigger("workflow_dispatch") if "schedule" not in ci.workflow.triggers else (),
         tier=Tier.REVIEW,

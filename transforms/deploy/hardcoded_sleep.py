@@ -44,8 +44,10 @@ from fixer.deploy.commands import (
     waits_by_action,
     waits_for_ecs,
 )
-from fixer.deploy.deployments import Deployment, Deployments, value_of
+from fixer.deploy.deployment import Deployment
+from fixer.deploy.deployments import Deployments
 from fixer.deploy.health_check import HealthCheck, Probe, health_checks, is_local, stay_healthy, wait_until_healthy
+from fixer.deploy.values import value_of
 from fixer.deploy.ways import ECS, KUBERNETES, Returns, Start, Way
 from fixer.github.expressions import Expression, expressions_in, replaced, without
 from fixer.github.workflow import Step, Workflow

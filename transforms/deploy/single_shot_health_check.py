@@ -25,7 +25,6 @@ from collections.abc import Iterator, Sequence
 from typing import Literal
 
 from fixer.deploy.commands import StepScript, deploys, job_deploys
-from fixer.deploy.deployments import value_of
 from fixer.deploy.health_check import (
     ALL_ERRORS,
     HealthCheck,
@@ -36,6 +35,7 @@ from fixer.deploy.health_check import (
     try_again,
     unretried,
 )
+from fixer.deploy.values import value_of
 from fixer.github.workflow import Step, Workflow
 from fixer.languages.shell import Command, Silence, Structure
 from fixer.languages.yaml import dotted

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from typing import Any
 
@@ -20,6 +21,9 @@ SCAN = "aquasecurity/trivy-action"
 UPLOAD = "github/codeql-action/upload-sarif"
 SCOPES = {"contents": "read", "actions": "read", "security-events": "write"}
 _DEFAULT_BRANCHES = ("main", "master", "trunk", "develop")
+_ABOUT_ALL = re.compile(
+    r"/(?:ci|ci[-_]?cd|main|build|checks?|quality|tests?|verify|pipeline|continuous-integration)\.ya?ml$", re.IGNORECASE
+)
 _MINUTES = 15
 
 
@@ -49,7 +53,7 @@ def _fix(
 ) -> Fix | Blocked:
     model = _model(shown, workflows)
     job = _job(shown, model, catalog, options)
-    title = f"add job {JOB}"
+    title, name = f"add job {JOB}", JOB
     part: Parts | NewFile
     if place is None:
         path = workflows.free_path("trivy", "trivy-scan")
@@ -60,7 +64,8 @@ def _fix(
     else:
         # What it finds is advice, and where a plan has no code scanning the upload fails: nothing waits for it.
         name = place.job_id(JOB)
-        part = place.add_job(name, _guarded(job, place), gates=False)
+        title = f"add job {name}"
+        part = place.add_job(JOB, _guarded(job, place), gates=False)
     return Fix.of(
         title,
         part,
@@ -74,9 +79,15 @@ def _fix(
 
 
 def _candidates(workflows: Workflows) -> list[Workflow]:
-    """The workflows that test, and those whose results are in the Security tab already."""
+    """The workflow that tests, and those whose results are in the Security tab already.
+
+    Of several that test, most are about one part of the repository, and a scan of all of it is out of place there.
+    """
+    tests = workflows.integrations
+    if len(tests) > 1:
+        tests = tuple(each for each in tests if _ABOUT_ALL.search(each.path))
     secure = [each for each in workflows.documents if any("codeql-action" in step.action for step in each.steps)]
-    return [*workflows.integrations, *(each for each in secure if each not in workflows.integrations)]
+    return [*tests, *(each for each in secure if each not in tests)]
 
 
 def _sees_everything(workflow: Workflow, workflows: Workflows, default: Sequence[str]) -> bool:

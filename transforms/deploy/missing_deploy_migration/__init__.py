@@ -28,16 +28,10 @@ from dataclasses import replace
 from typing import Any, Literal
 
 from fixer.deploy.command_lines import read
-from fixer.deploy.commands import says_migrate
-from fixer.deploy.deployments import (
-    DeployJob,
-    Deployment,
-    Deployments,
-    as_script,
-    code_of,
-    filled_in,
-    value_of,
-)
+from fixer.deploy.commands import code_of, says_migrate
+from fixer.deploy.deploy_job import DeployJob
+from fixer.deploy.deployment import Deployment
+from fixer.deploy.deployments import Deployments
 from fixer.deploy.local_actions import (
     REGION,
     Input,
@@ -50,6 +44,8 @@ from fixer.deploy.local_actions import (
     with_options,
 )
 from fixer.deploy.migrations import Migration, migrations
+from fixer.deploy.new_steps import as_script, filled_in
+from fixer.deploy.values import value_of
 from fixer.deploy.ways import ECS, HELM, KUBERNETES, SERVER
 from fixer.django.project import DjangoProject
 from fixer.github.expressions import names_read, without

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 
 from fixer.deploy.command_lines import again, read
-from fixer.deploy.deployments import code_of
+from fixer.deploy.commands import code_of
 from fixer.deploy.local_actions import with_blocks
 from fixer.deploy.migrations import Migration
 from fixer.github.workflow import Step

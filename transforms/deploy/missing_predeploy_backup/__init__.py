@@ -25,7 +25,8 @@ from collections.abc import Iterator
 from dataclasses import replace
 from typing import Any, Literal
 
-from fixer.deploy.deployments import DeployJob, Deployments, as_script, filled_in, is_rollback, snapshot_notice
+from fixer.deploy.deploy_job import DeployJob
+from fixer.deploy.deployments import Deployments
 from fixer.deploy.local_actions import (
     REGION,
     Input,
@@ -36,6 +37,8 @@ from fixer.deploy.local_actions import (
     shared_place,
     with_blocks,
 )
+from fixer.deploy.names import is_rollback
+from fixer.deploy.new_steps import as_script, filled_in, snapshot_notice
 from fixer.deploy.ways import ECS, HOSTING
 from fixer.github.expressions import names_read, only_read
 from fixer.github.workflow import Job, Workflow

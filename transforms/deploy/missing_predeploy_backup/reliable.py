@@ -6,7 +6,7 @@ import re
 from collections.abc import Iterator, Mapping
 
 from fixer.deploy.command_lines import again, read
-from fixer.deploy.deployments import code_of
+from fixer.deploy.commands import code_of
 from fixer.github.workflow import Step
 from fixer.languages.shell import Command, Script, Word, in_quotes
 from fixer.model import Blocked, Parts, listed

@@ -38,19 +38,12 @@ from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from typing import Any, Literal
 
-from fixer.deploy.deployments import (
-    DeployJob,
-    Deployments,
-    aws_operation,
-    copy_of,
-    exports,
-    filled_in,
-    refers_to,
-    snapshot_notice,
-)
+from fixer.deploy.deploy_job import DeployJob
+from fixer.deploy.deployments import Deployments
 from fixer.deploy.local_actions import (
     LocalActions,
 )
+from fixer.deploy.new_steps import copy_of, filled_in, refers_to, snapshot_notice
 from fixer.deploy.rollbacks import (
     Flaw,
     Green,
@@ -61,6 +54,8 @@ from fixer.deploy.rollbacks import (
     notices_ecs,
     rollback_of,
 )
+from fixer.deploy.targets import aws_operation
+from fixer.deploy.values import exports
 from fixer.deploy.ways import ECS, HELM, KUBERNETES
 from fixer.github.expressions import ANY, conditions, names_read, reads_below
 from fixer.github.permissions import grant

@@ -9,7 +9,8 @@ from functools import lru_cache
 from itertools import count
 from typing import Any
 
-from fixer.deploy.deployments import DeployJob, Deployment, exports
+from fixer.deploy.deploy_job import DeployJob
+from fixer.deploy.deployment import Deployment
 from fixer.deploy.local_actions import (
     LocalAction,
     LocalActions,
@@ -18,6 +19,7 @@ from fixer.deploy.local_actions import (
     checkout_before,
     shared_place,
 )
+from fixer.deploy.values import exports
 from fixer.deploy.ways import ECS, HELM, Returns
 from fixer.github.expressions import names_read, only_read
 from fixer.github.workflow import Step, Workflow

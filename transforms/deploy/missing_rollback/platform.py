@@ -16,7 +16,8 @@ from typing import Any
 
 from fixer.deploy.command_lines import read
 from fixer.deploy.commands import waits
-from fixer.deploy.deployments import DeployJob, Deployment
+from fixer.deploy.deploy_job import DeployJob
+from fixer.deploy.deployment import Deployment
 from fixer.deploy.local_actions import LocalActions, with_blocks, with_options
 from fixer.deploy.ways import ECS
 from fixer.github.workflow import Step

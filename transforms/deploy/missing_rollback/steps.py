@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from fixer.deploy.deployments import Deployment
+from fixer.deploy.deployment import Deployment
 from fixer.deploy.local_actions import REGION, Input, LocalAction, Work, with_blocks, with_options
 from fixer.deploy.ways import ECS, HELM, KUBERNETES, Way
 from fixer.scripts import ScriptText, script

@@ -129,7 +129,7 @@ def _changes_nothing(
             "could not write",
             "leave it as the image of development; one that is deployed gets its sources by COPY",
         )
-    if _unseen(build, builds):
+    if _unseen(build, builds, elsewhere=True):
         return None
     if developing:
         return Blocked(
@@ -240,14 +240,18 @@ def _listens_unseen(container: Container) -> bool:
     return not named and not known and any(each.command.name.startswith(_RUNTIMES) for each in container.commands)
 
 
-def _unseen(build: ImageBuild, builds: ImageBuilds) -> str:
-    """Who may run the image though no file of the repository shows how; empty where nobody may."""
+def _unseen(build: ImageBuild, builds: ImageBuilds, *, elsewhere: bool = False) -> str:
+    """Who may run the image though no file of the repository shows how; empty where nobody may. `elsewhere`: not what
+    stands beside a service that the image is built for."""
     pushed = [made.place for made in build.image.builds if made.origin == "workflow"]
     shown = [program for program in build.runners if not program.development]
-    if (stranger := builds.stranger_to(build)) is not None:
+    if (stranger := builds.stranger_to(build, elsewhere=elsewhere)) is not None:
         return f"{stranger.place} runs {stranger.image_name}, which may be this image"
     if pushed and not any(program.image_name for program in shown):
         return f"{pushed[0]} builds the image, and what runs it is not in the repository"
+    chart = next((program for program in build.runners if program.origin == "helm"), None)
+    if chart is not None:
+        return f"{chart.path}: which volumes the templates of the chart mount is not read"
     railway = next((program for program in build.runners if program.origin == "railway"), None)
     if railway is not None:
         return f"{railway.path}: which volumes Railway mounts is not in the repository"

@@ -30,7 +30,8 @@ import re
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from fixer.deploy.deployments import DeployJob, Deployments
+from fixer.deploy.deploy_job import DeployJob
+from fixer.deploy.deployments import Deployments
 from fixer.deploy.ways import ECS
 from fixer.documents import DEVELOPMENT
 from fixer.github.expressions import names_read, reads_below

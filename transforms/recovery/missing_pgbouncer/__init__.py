@@ -28,7 +28,8 @@ import re
 from collections.abc import Iterator
 from typing import Any
 
-from fixer.deploy.deployments import DeployJob, Deployments
+from fixer.deploy.deploy_job import DeployJob
+from fixer.deploy.deployments import Deployments
 from fixer.django.databases import DatabaseServers
 from fixer.django.project import DjangoProject
 from fixer.django.sessions import Sessions

@@ -1,0 +1,117 @@
+"""Which applications of the project declare models, and which have migrations for them."""
+
+from __future__ import annotations
+
+import ast
+import posixpath
+import re
+from collections.abc import Iterator
+from typing import TYPE_CHECKING, Self
+
+from fixer.django.project import DjangoProject
+from fixer.django.setting_lists import SettingList
+from fixer.django.settings import joined
+from fixer.languages.python import PythonModule, dotted
+from fixer.model import FileError
+from fixer.records import record
+
+if TYPE_CHECKING:
+    from fixer.repository import Repository
+
+_MIGRATION = re.compile(r"^(?:(.*)/)?migrations/(?!__init__\.py$)\w+\.py$")
+_MODELS = re.compile(r"^(?:(.*)/)?(?:models\.py|models/\w+\.py)$")
+_ASIDE = re.compile(r"(^|/)(tests?|testing|node_modules|\.?venv|site-packages|\{\{[^/]*)/")
+_OF_DJANGO = re.compile(r"django\.(\w+\.)*(\w*Model|AbstractUser|AbstractBaseUser|PermissionsMixin)")
+_NO_MODEL = re.compile(
+    r"(enum|typing|abc|dataclasses|collections|datetime|pydantic|mongoengine|django_mongoengine|ninja|rest_framework|"
+    r"marshmallow|sqlalchemy|sqlmodel|umongo|odmantic|beanie|elasticsearch_dsl|neomodel)(\.|$)|"
+    r"django\.(\w+\.)*(\w*(Choices|Manager|QuerySet|Field)|Func|Transform|Lookup|Aggregate)$"
+)
+"""What a class of these is, it is no model of Django."""
+
+
+@record
+class Migrations:
+    """`folders` are those of the applications that have migrations, and `declared` names the first class of the
+    repository that is, or may be, a model; empty where none is seen. `unmade` names a package of migrations that holds
+    none, and the model beside it that needs one. `elsewhere`: the settings say that migrations stand in other packages.
+    """
+
+    folders: frozenset[str]
+    declared: str
+    unmade: tuple[str, str] | None
+    elsewhere: bool
+
+    @classmethod
+    def detect(cls, repository: Repository) -> Self | None:
+        """None without a Django project."""
+        project = repository.fact(DjangoProject)
+        if project is None:
+            return None
+        paths = [path for path in repository.ending(".py") if path.endswith(".py") and not _ASIDE.search(path)]
+        kept = frozenset(found[1] or "" for path in paths if (found := _MIGRATION.match(path)) is not None)
+        declared, unmade = "", None
+        installed = SettingList.of(project, project.settings_path, "INSTALLED_APPS").names
+        for path in paths:
+            found = _MODELS.match(path)
+            if found is None or (found[1] or "") in kept:
+                continue
+            folder = found[1] or ""
+            package = joined(folder, "migrations/__init__.py")
+            empty = repository.exists(package) and _is_installed(folder, project.root, installed)
+            if declared and (unmade or not empty):
+                continue
+            classes = list(_classes(path, repository))
+            declared = declared or next((place for place, _ in classes), "")
+            surely = next((place for place, of_django in classes if of_django), "")
+            if empty and surely and unmade is None:
+                unmade = (posixpath.dirname(package), surely)
+        chain = project.chain(project.settings_path)
+        elsewhere = any("MIGRATION_MODULES" in settings.document.assignments for settings in chain)
+        return cls(kept, declared, unmade, elsewhere)
+
+    @property
+    def can_be_missing(self) -> bool:
+        """Whether there is a model that could lack its migration, as far as files tell."""
+        return bool(self.folders or self.declared or self.elsewhere)
+
+
+def _is_installed(folder: str, root: str, installed: tuple[str, ...]) -> bool:
+    """Whether one of the applications is in this folder: as `shop.orders`, or as `shop.orders.apps.OrdersConfig`."""
+    if root and not folder.startswith(f"{root}/"):
+        return False
+    below = folder.removeprefix(f"{root}/" if root else "").replace("/", ".")
+    return any(name == below or name.startswith(f"{below}.apps.") for name in installed)
+
+
+def _classes(path: str, repository: Repository) -> Iterator[tuple[str, bool]]:
+    """`path:line` of what may be a model with a table, and whether it surely is one."""
+    try:
+        module = repository.parsed(path, PythonModule)
+    except FileError:
+        return
+    for node in module.tree.body:
+        if isinstance(node, ast.ImportFrom) and node.level and posixpath.basename(path) == "models.py":
+            yield f"{path}:{node.lineno}", False  # what it brings may be a model
+        if not isinstance(node, ast.ClassDef) or _is_abstract(node):
+            continue
+        bases = [_full(dotted(base), module) for base in node.bases]
+        bases = [base for base in bases if base and base != "object" and not base.endswith(("Error", "Exception"))]
+        if bases and not any(map(_NO_MODEL.match, bases)):
+            yield f"{path}:{node.lineno}", any(map(_OF_DJANGO.fullmatch, bases))
+
+
+def _full(name: str, module: PythonModule) -> str:
+    first, dot, rest = name.partition(".")
+    return module.imported.get(first, first) + dot + rest
+
+
+def _is_abstract(node: ast.ClassDef) -> bool:
+    """Whether a class says `abstract = True` in its Meta."""
+    for inner in node.body:
+        if isinstance(inner, ast.ClassDef) and inner.name == "Meta":
+            for each in inner.body:
+                named = isinstance(each, ast.Assign) and [dotted(target) for target in each.targets] == ["abstract"]
+                if named and isinstance(each, ast.Assign) and ast.unparse(each.value) == "True":
+                    return True
+    return False
