@@ -214,9 +214,10 @@ class Repository:
         picture._told = {**self._told, type(fact): fact}
         return picture
 
-    def tells_any(self, kinds: Iterable[object]) -> bool:
-        """Whether one of these is a fact that no file tells."""
-        return any(kind in self._told for kind in kinds)
+    @property
+    def told_of(self) -> Iterable[type[Any]]:
+        """The facts that no file tells."""
+        return self._told.keys()
 
     # -- files --------------------------------------------------------------------------------------------------
 
