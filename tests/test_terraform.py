@@ -303,6 +303,19 @@ jobs:
     assert program.image.path == "Dockerfile"
 
 
+@pytest.mark.parametrize(("command", "found"), [('["gunicorn", "shop.wsgi"]', True), ('["nginx"]', False)])
+def test_of_two_images_the_one_with_the_project_starts_it(tmp_path: Path, command: str, found: bool) -> None:
+    image = 'replace("${aws_ecr_repository.web.repository_url}:1", "https://", "")'
+    files = {
+        "proxy/Dockerfile": "FROM nginx:1.29\n",
+        "ecs/main.tf": task(f'jsonencode([{{ name = "web", image = {image}, command = {command} }}])'),
+    }
+    program = only(picture(tmp_path, files))
+
+    assert program.image_name == "$repository_url:1"
+    assert (program.image is not None and program.image.path == "Dockerfile") is found
+
+
 def test_references_that_go_round_in_a_circle_come_to_an_end(tmp_path: Path) -> None:
     files = {"ecs/main.tf": "locals {\n  a = local.b\n  b = local.a\n}\n" + task("jsonencode(local.a)")}
     runtime = picture(tmp_path, files)
