@@ -175,7 +175,9 @@ class PythonPackages:
         nearest = next((folder for folder in _upwards(near) if folder in found), None)
         if nearest is None and len(found) == 1:
             nearest = next(iter(found))  # a folder such as deploy/ that speaks for the whole repository
-        here = found[nearest] if nearest is not None else ()
+        if nearest is None:
+            return tuple(sorted(_below(found, near), key=lambda requirement: requirement.development))
+        here = found[nearest]
         return tuple(sorted(here, key=lambda requirement: requirement.development))
 
     def has(self, name: str, near: str = "", *, development: bool = True) -> bool:
@@ -286,6 +288,15 @@ def _upwards(path: str) -> Iterator[str]:
         yield folder
         folder = folder.rpartition("/")[0]
     yield ""
+
+
+def _below(found: Mapping[str, list[Requirement]], near: str) -> list[Requirement]:
+    """What stands below the nearest folder above `near` that holds any, such as files for the layers of an image."""
+    for above in _upwards(near):
+        held = [each for folder, asked in found.items() if above and folder.startswith(f"{above}/") for each in asked]
+        if held:
+            return held
+    return []
 
 
 def _padded(release: Iterable[int]) -> Release:

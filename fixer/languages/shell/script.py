@@ -29,6 +29,7 @@ from fixer.languages.shell.tree import (
     statement_of,
     structure_of,
     word_at,
+    words_behind,
 )
 from fixer.records import entity
 from fixer.scripts import ScriptText
@@ -494,9 +495,8 @@ class Script:
                         yield start, end
 
     def _command(self, node: Node) -> Command:
-        words = joined_words(
-            [word_at(child, self.text) for child in node.named_children if child.type not in _NOT_WORDS]
-        )
+        own = [word_at(child, self.text) for child in node.named_children if child.type not in _NOT_WORDS]
+        words = joined_words([*own, *words_behind(node, self.text)])
         start = words[0].start if words else node.start_byte
         return Command(words, start, node.end_byte, self, node)
 
