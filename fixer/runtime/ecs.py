@@ -22,7 +22,7 @@ from fixer.runtime.holders import InNamedList
 from fixer.runtime.images import Image, Images
 from fixer.runtime.launching import Launch
 from fixer.runtime.places import Place
-from fixer.runtime.programs import Holder, OutOfReach, Program, Value
+from fixer.runtime.programs import ONCE, Holder, OutOfReach, Program, Value
 from fixer.runtime.texts import Fixed
 
 if TYPE_CHECKING:
@@ -35,7 +35,7 @@ _DJANGO = re.compile(r"\bmanage\.py\b|\b[aw]sgi\b|\bcelery\b")
 
 def task_definition(path: str, repository: Repository, images: Images | None) -> Iterator[Program]:
     """The programs of a task definition that is a JSON file."""
-    document = yaml_of(path, repository) if "containerDefinitions" in repository.text(path) else None
+    document = yaml_of(path, repository)
     if document is None:
         return
     root = document.root.get("taskDefinition") or document.root
@@ -67,10 +67,6 @@ def containers(
         holder = OutOfReach(place, f"the environment of {place.name} in {path}")
         found = described(container, place, holder, images, repository)
         yield replace(found, origin=ONCE if once else found.origin, development=development)
-
-
-ONCE = "ecs task"
-"""The origin of a task that no service keeps running: it runs when somebody, or the clock, asks for it."""
 
 
 def described(
