@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
 import pytest
@@ -269,6 +270,26 @@ def test_a_task_that_no_service_keeps_does_not_migrate_on_start(tmp_path: Path) 
 
     assert [(each.name, each.origin) for each in of_ecs(runtime)] == [("m", "ecs task"), ("web", "ecs")]
     assert runtime.migrations_on_start() == ()
+
+
+@pytest.mark.parametrize(
+    ("commands", "once"),
+    [
+        ([["python", "manage.py", "migrate"]], True),
+        ([["python", "manage.py", "migrate"], ["gunicorn", "shop.wsgi"]], False),
+        ([["sh", "-c", "python manage.py migrate && exec gunicorn shop.wsgi"]], False),
+        ([["sh", "-c", "python manage.py check && python manage.py migrate"]], True),
+    ],
+)
+def test_a_task_that_ends_when_it_has_migrated_is_kept_by_no_service(
+    tmp_path: Path, commands: list[list[str]], once: bool
+) -> None:
+    containers = [{"name": f"c{at}", "image": "acme/shop", "command": each} for at, each in enumerate(commands)]
+    files = {"ecs/task-definition.json": json.dumps({"containerDefinitions": containers})}
+    runtime = picture(tmp_path, files)
+
+    assert {each.origin for each in of_ecs(runtime)} == {"ecs task" if once else "ecs"}
+    assert (runtime.migrations_on_start() == ()) is once
 
 
 @pytest.mark.parametrize(

@@ -11,6 +11,8 @@ from typing import TYPE_CHECKING, Self
 from fixer.deploy.commands import says_migrate
 from fixer.documents import DEVELOPMENT
 from fixer.records import record
+from fixer.runtime.picture import Runtime
+from fixer.runtime.programs import ONCE
 
 if TYPE_CHECKING:
     from fixer.repository import Repository
@@ -57,7 +59,10 @@ class Infrastructure:
 def _migrates_on_start(repository: Repository) -> str:
     """The file that migrates whenever the application starts: a task definition, a chart, or a script that an image
     starts with. Which image is deployed is not always seen; those for development are not."""
+    runtime = repository.fact(Runtime)
+    asked_for = {each.path for each in runtime.programs if each.origin == ONCE} if runtime is not None else set()
     paths = [path for path in repository.glob("*task-def*.json", "*/templates/*.yaml") if not _ASIDE.search(path)]
+    paths = [path for path in paths if path not in asked_for]
     images = [path for path in repository.glob("*Dockerfile*", "*Containerfile*") if not _ASIDE.search(path)]
     started = [name for path in images if not DEVELOPMENT.search(path) for name in _started_by(repository.text(path))]
     scripts = [path for path in repository.glob("*.sh", "*entrypoint*") if not _ASIDE.search(path)]

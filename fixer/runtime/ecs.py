@@ -22,7 +22,7 @@ from fixer.runtime.holders import InNamedList
 from fixer.runtime.images import Image, Images
 from fixer.runtime.launching import Launch
 from fixer.runtime.places import Place
-from fixer.runtime.programs import ONCE, Holder, OutOfReach, Program, Value
+from fixer.runtime.programs import ONCE, Holder, Kind, OutOfReach, Program, Value
 from fixer.runtime.texts import Fixed
 
 if TYPE_CHECKING:
@@ -39,34 +39,44 @@ def task_definition(path: str, repository: Repository, images: Images | None) ->
     if document is None:
         return
     root = document.root.get("taskDefinition") or document.root
-    containers = root.get("containerDefinitions")
-    for node in containers.items if containers is not None else ():
+    listed = root.get("containerDefinitions")
+    found: list[Program] = []
+    for node in listed.items if listed is not None else ():
         if not node.is_mapping:
             continue
         container = Datum.of_node(document, node)
         name = container.get("name")
         place = Place.of(document.source, node.start, node.end, name.shell if name is not None else "")
         holder = InNamedList(document, node, "environment", node.get("environment"), place, "name")
-        yield described(container, place, holder, images, repository).program(repository)
+        found.append(described(container, place, holder, images, repository).program(repository))
+    yield from _kept(found)
 
 
-def containers(
-    definitions: Iterable[Datum],
-    name: str,
-    once: bool,
-    images: Images | None,
-    development: bool,
-    repository: Repository,
-) -> Iterator[Described]:
-    """The containers of a task that another file than one in JSON defines. `name` is what the file calls the task;
+def task(
+    definitions: Iterable[Datum], name: str, images: Images | None, repository: Repository, *, once: bool
+) -> Iterator[Program]:
+    """The programs of a task that another file than one in JSON defines. `name` is what the file calls the task;
     `once`: no service keeps it running."""
+    found: list[Program] = []
     for container in definitions:
         path, line = container.text.path, container.line
         said = container.get("name")
         place = Place(path, _NOWHERE, line, said.said or name if said is not None else name)
         holder = OutOfReach(place, f"the environment of {place.name} in {path}")
-        found = described(container, place, holder, images, repository)
-        yield replace(found, origin=ONCE if once else found.origin, development=development)
+        program = described(container, place, holder, images, repository).program(repository)
+        found.append(replace(program, development=DEVELOPMENT.search(path) is not None))
+    yield from _as_once(found) if once else _kept(found)
+
+
+def _kept(programs: list[Program]) -> Iterator[Program]:
+    """A task that ends when it has migrated is kept by no service, which would start it again and again."""
+    django = [each for each in programs if each.is_django]
+    ends = bool(django) and all(each.commands[-1].kind is Kind.MIGRATION for each in django)
+    yield from _as_once(programs) if ends else programs
+
+
+def _as_once(programs: list[Program]) -> Iterator[Program]:
+    return (replace(each, origin=ONCE) for each in programs)
 
 
 def described(

@@ -12,13 +12,12 @@ from dataclasses import replace
 from functools import cached_property
 from typing import TYPE_CHECKING, Self
 
-from fixer.documents import DEVELOPMENT
 from fixer.languages.hcl import Block, Call, Expression, For, Hcl, Literal, Object, Reference, Template, Tuple
 from fixer.languages.yaml import Yaml
 from fixer.model import FileError, Source
 from fixer.records import entity
 from fixer.runtime.datum import Datum, hole
-from fixer.runtime.ecs import containers
+from fixer.runtime.ecs import task
 from fixer.runtime.images import Images
 from fixer.runtime.programs import Program
 from fixer.runtime.texts import Fixed, Written
@@ -61,9 +60,7 @@ class Tasks:
                     continue
                 name = block.labels[-1] if block.labels else path
                 once = block.kind == "resource" and not module.keeps(name)
-                development = DEVELOPMENT.search(path) is not None
-                found = list(containers(_listed(definitions), name, once, images, development, repository))
-                programs += (each.program(repository) for each in found)
+                programs += task(_listed(definitions), name, images, repository, once=once)
                 unknown += (
                     f"{definitions.text.path}:{each.line}: the containers of {name}, which {each.holes[0]} defines"
                     for each in (definitions, *definitions.items)
