@@ -19,7 +19,7 @@ from fixer.github.workflows import Workflows
 from fixer.languages.dockerfile import Dockerfile, ImageRef
 from fixer.languages.lines import Lines
 from fixer.model import FileError
-from fixer.project.env_files import is_example
+from fixer.project.env_files import entries, is_env_file, is_example
 from fixer.records import entity
 from fixer.runtime.images import Image, Images
 from fixer.runtime.picture import Runtime
@@ -63,8 +63,9 @@ class ImageBuild:
     action.
     `files` are those of the context, from there, whether ignored or not; `texts` are the scripts that it may start, the
     lists that it installs from, and what says how projects are built, `configuration` modules that are named for what
-    they configure or start, `public_names` the variables that pages read, where the Dockerfile says any. `ignore_path`
-    is the ignore file that the builder reads, or would read; `ignore_fault` says why it cannot be read here.
+    they configure or start, `variables` what files of variables say, `public_names` the variables that pages read,
+    where the Dockerfile says any. `ignore_path` is the ignore file that the builder reads, or would read;
+    `ignore_fault` says why it cannot be read here.
     """
 
     image: Image
@@ -76,6 +77,7 @@ class ImageBuild:
     files: tuple[str, ...] = field(repr=False)
     texts: dict[str, str] = field(repr=False)
     configuration: dict[str, str] = field(repr=False)
+    variables: dict[str, dict[str, str]] = field(repr=False)
     public_names: frozenset[str] = field(repr=False)
     ignore_path: str
     ignore: Lines | None
@@ -278,6 +280,7 @@ def _made(image: Image, making: _Making, elsewhere: tuple[ImageBuild, ...], repo
         files,
         _texts(image.dockerfile, making.programs, context, files, repository),
         {name: repository.text(posixpath.join(context or "", name)) for name in files if _CONFIGURES.search(name)},
+        {name: _variables(posixpath.join(context or "", name), repository) for name in files if is_env_file(name)},
         _public_names(image.dockerfile, context, files, repository),
         ignore_path,
         ignore,
@@ -358,6 +361,11 @@ def _lines(path: str, repository: Repository) -> tuple[Lines | None, str]:
     except FileError as error:
         return None, error.reason
     return (document if isinstance(document, Lines) else None), ""
+
+
+def _variables(path: str, repository: Repository) -> dict[str, str]:
+    document, _ = _lines(path, repository)
+    return {each.name: each.text or "" for each in entries(document)} if document is not None else {}
 
 
 def _texts(

@@ -246,6 +246,24 @@ class Command:
         fi = parent.children[-1].start_byte
         return Choice((node.start_byte, node.end_byte), succeeded, failed, parent.start_byte, fi)
 
+    @property
+    def is_repeated_until_it_succeeds(self) -> bool:
+        """Whether it is asked in a loop without an end, which nothing but its success leaves in another way than by a
+        failure: `while true; do if …; then break; fi; …; done`."""
+        choice, loop = self.choice, self.node.parent
+        while loop is not None and loop.type not in ("while_statement", "for_statement", "c_style_for_statement"):
+            loop = loop.parent
+        if choice is None or choice.succeeded is None or loop is None or loop.type != "while_statement":
+            return False
+        asked = [each for each in loop.named_children if is_condition(each, loop)]
+        said = "".join(self.script.text[slice(*range_of([each]) or (0, 0))] for each in asked)
+        if loop.children[0].type != "while" or said not in ("true", ":"):
+            return False
+        begin, end = choice.succeeded
+        inside = [each for each in self.script.commands if holds(loop, each.node)]
+        leaving = [each for each in inside if each.name == "break" or self.script.ends_well(each)]
+        return bool(leaving) and all(begin <= each.start < end for each in leaving)
+
     @cached_property
     def case(self) -> Case | None:
         """The innermost branch of `case` that holds it."""
@@ -410,6 +428,10 @@ class Script:
                 values = node.children_by_field_name("value")
                 found[names[-1]] = tuple(word_at(value, self.text) for value in values if value.is_named)
         return {name: words for name, words in found.items() if names.count(name) == 1}
+
+    def ends_well(self, command: Command) -> bool:
+        """Whether a command ends the script, or its function, and not surely with a failure."""
+        return command.name in ("exit", "return") and not self._is_failure(command)
 
     def fails_within(self, start: int, end: int) -> bool:
         """Whether what stands there surely ends its shell or its function with a failure, if only by its last word."""
