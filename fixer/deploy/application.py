@@ -59,10 +59,7 @@ class Infrastructure:
 def _migrates_on_start(repository: Repository) -> str:
     """The file that migrates whenever the application starts: a task definition, a chart, or a script that an image
     starts with. Which image is deployed is not always seen; those for development are not."""
-    runtime = repository.fact(Runtime)
-    asked_for = {each.path for each in runtime.programs if each.origin == ONCE} if runtime is not None else set()
     paths = [path for path in repository.glob("*task-def*.json", "*/templates/*.yaml") if not _ASIDE.search(path)]
-    paths = [path for path in paths if path not in asked_for]
     images = [path for path in repository.glob("*Dockerfile*", "*Containerfile*") if not _ASIDE.search(path)]
     started = [name for path in images if not DEVELOPMENT.search(path) for name in _started_by(repository.text(path))]
     scripts = [path for path in repository.glob("*.sh", "*entrypoint*") if not _ASIDE.search(path)]
@@ -70,7 +67,14 @@ def _migrates_on_start(repository: Repository) -> str:
     paths += [path for path in scripts if path.rpartition("/")[2] in started]
     if not images:  # an image that is built elsewhere
         paths += [path for path in scripts if "entrypoint" in path]
-    return next((path for path in paths if _says_migrate(repository.text(path), path in images)), "")
+    saying = (path for path in paths if _says_migrate(repository.text(path), path in images))
+    return next((path for path in saying if not _runs_once(path, repository)), "")
+
+
+def _runs_once(path: str, repository: Repository) -> bool:
+    """Whether it is a task definition of ECS that no service keeps running."""
+    runtime = repository.fact(Runtime) if path.endswith(".json") else None
+    return any(each.path == path and each.origin == ONCE for each in (runtime.programs if runtime is not None else ()))
 
 
 _BREAKER = re.compile(
