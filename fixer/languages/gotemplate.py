@@ -210,7 +210,7 @@ class _Reader:
         return Pipeline(tuple(commands), text)
 
     def _operand(self, tokens: Sequence[_Token], at: int, text: str) -> tuple[Operand, int]:
-        kind, word, _ = tokens[at]
+        kind, word = tokens[at].kind, tokens[at].text
         at += 1
         operand: Operand
         if word == "(":
