@@ -171,6 +171,41 @@ def test_what_reads_the_output_of_a_command_is_known() -> None:
     }
 
 
+@pytest.mark.parametrize(
+    ("text", "words", "targets"),
+    [
+        ("pg_dump > out.sql -U shop", ["pg_dump", "-U", "shop"], ["out.sql"]),
+        ("pg_dump > $A/b_$C.sql 2> log shop", ["pg_dump", "shop"], ["$A/b_$C.sql", "log"]),
+        ("psql <<SQL > out -d shop\nselect 1\nSQL", ["psql", "-d", "shop"], ["", "out"]),
+        ("cd a && psql > out shop", ["psql", "shop"], ["out"]),
+    ],
+)
+def test_words_behind_a_redirection_are_those_of_the_command(text: str, words: list[str], targets: list[str]) -> None:
+    command = only(text, words[0])
+
+    assert [word.text for word in command.words] == words
+    assert [redirect.target for redirect in command.redirects] == targets
+    assert all(text[r.start : r.end].endswith(r.target) for r in command.redirects if r.target)
+
+
+@pytest.mark.parametrize(
+    ("loop", "expected"),
+    [
+        ("while true; do if mypy .; then break; fi; test $n -lt 3 || die; sleep 3; done", True),
+        ("while :; do if mypy .; then exit 0; fi; exit 1; done", True),
+        ("while true; do if mypy .; then break; fi; test $n = 3 && break; done", False),
+        ("while true; do if mypy .; then break; fi; test $n = 3 && exit 0; done", False),
+        ("while test $n -lt 3; do if mypy .; then break; fi; done", False),
+        ("until false; do if mypy .; then break; fi; done", False),
+        ("for n in 1 2 3; do if mypy .; then break; fi; done", False),
+        ("while true; do if ! mypy .; then continue; fi; break; done", False),
+        ("if mypy .; then break; fi", False),
+    ],
+)
+def test_a_loop_without_an_end_may_be_left_by_success_alone(loop: str, expected: bool) -> None:
+    assert only(loop).is_repeated_until_it_succeeds is expected
+
+
 def test_redirections_belong_to_the_last_command_of_a_list() -> None:
     text = "a && mypy . > log 2>&1"
     redirects = only(text).redirects
@@ -563,3 +598,9 @@ def test_statements_that_only_run_what_is_not_wanted_are_left_out(text: str, lef
 
     assert found == (text if left is None else left)
     assert not Script.parse(found).error
+
+
+@pytest.mark.parametrize("end", ["\\\n", "\\\n\n", "\\\r\n"])
+def test_a_line_that_the_end_continues_is_read(end: str) -> None:
+    command = only(f"set -e\nmypy . \\\n  --strict {end}")
+    assert [each.text for each in command.args] == [".", "--strict"]

@@ -16,6 +16,7 @@ from fixer.github.expressions import ANY, expressions_in, reads_below
 from fixer.github.workflows import commands_of, folder_of, script_of
 from fixer.languages.shell import Script, Structure, path_word
 from fixer.model import Blocked
+from fixer.project.packages import brings_django
 from fixer.records import record
 from fixer.scripts import ScriptText, with_edits
 
@@ -76,10 +77,6 @@ _ACTION_OF_FRONT_END = re.compile(
     re.IGNORECASE,
 )
 _CACHE_OF_OTHERS = re.compile(r"node_modules|\.npm|yarn|pnpm|pre-commit|mypy|ruff|playwright|cypress", re.IGNORECASE)
-# The packages that come with Django, whatever else they are. `pytest-django` does not ask for it.
-_BRINGS_DJANGO = re.compile(
-    r"django([-_.\[]|$)(?!upgrade)|djangorestframework|wagtail|mezzanine|drf[-_]|channels|dj[-_]|mozilla-django", re.I
-)
 _ONLY_WHERE_ALL_IS_WELL = frozenset({"always", "failure", "cancelled"})
 
 
@@ -480,7 +477,7 @@ def _brings_django(step: Step, command: Command, packages: PythonPackages) -> bo
         path = posixpath.normpath(posixpath.join(folder, file))
         known = known and path in packages.files
         names |= packages.installed_by(path)
-    return True if any(_BRINGS_DJANGO.match(name) for name in names) else False if known else None
+    return True if any(map(brings_django, names)) else False if known else None
 
 
 def _requirement_files(words: Sequence[str]) -> Iterator[str]:

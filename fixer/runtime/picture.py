@@ -15,6 +15,7 @@ from fixer.project.env_files import is_env_file
 from fixer.records import entity, record
 from fixer.runtime.composed import Compositions
 from fixer.runtime.docker_calls import contained
+from fixer.runtime.ecs import ONCE
 from fixer.runtime.following import Code, Followed, Where, env_values, file_code, is_docker, lines_of
 from fixer.runtime.holders import InEnvFile
 from fixer.runtime.images import Image, Images
@@ -184,7 +185,7 @@ class Runtime:
         files and manifests put in their place, followed into scripts."""
         found = []
         for program in self.deployed:
-            if modules and not program.may_load(*modules):
+            if program.origin == ONCE or (modules and not program.may_load(*modules)):
                 continue
             found += [(program, started) for started in program.migrations]
         return tuple(found)

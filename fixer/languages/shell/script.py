@@ -29,6 +29,7 @@ from fixer.languages.shell.tree import (
     statement_of,
     structure_of,
     word_at,
+    words_behind,
 )
 from fixer.records import entity
 from fixer.scripts import ScriptText
@@ -245,6 +246,24 @@ class Command:
         fi = parent.children[-1].start_byte
         return Choice((node.start_byte, node.end_byte), succeeded, failed, parent.start_byte, fi)
 
+    @property
+    def is_repeated_until_it_succeeds(self) -> bool:
+        """Whether it is asked in a loop without an end, which nothing but its success leaves in another way than by a
+        failure: `while true; do if …; then break; fi; …; done`."""
+        choice, loop = self.choice, self.node.parent
+        while loop is not None and loop.type not in ("while_statement", "for_statement", "c_style_for_statement"):
+            loop = loop.parent
+        if choice is None or choice.succeeded is None or loop is None or loop.type != "while_statement":
+            return False
+        asked = [each for each in loop.named_children if is_condition(each, loop)]
+        said = "".join(self.script.text[slice(*range_of([each]) or (0, 0))] for each in asked)
+        if loop.children[0].type != "while" or said not in ("true", ":"):
+            return False
+        begin, end = choice.succeeded
+        inside = [each for each in self.script.commands if holds(loop, each.node)]
+        leaving = [each for each in inside if each.name == "break" or self.script.ends_well(each)]
+        return bool(leaving) and all(begin <= each.start < end for each in leaving)
+
     @cached_property
     def case(self) -> Case | None:
         """The innermost branch of `case` that holds it."""
@@ -410,6 +429,10 @@ class Script:
                 found[names[-1]] = tuple(word_at(value, self.text) for value in values if value.is_named)
         return {name: words for name, words in found.items() if names.count(name) == 1}
 
+    def ends_well(self, command: Command) -> bool:
+        """Whether a command ends the script, or its function, and not surely with a failure."""
+        return command.name in ("exit", "return") and not self._is_failure(command)
+
     def fails_within(self, start: int, end: int) -> bool:
         """Whether what stands there surely ends its shell or its function with a failure, if only by its last word."""
         inside = [command for command in self.commands if start <= command.start and command.end <= end]
@@ -494,9 +517,8 @@ class Script:
                         yield start, end
 
     def _command(self, node: Node) -> Command:
-        words = joined_words(
-            [word_at(child, self.text) for child in node.named_children if child.type not in _NOT_WORDS]
-        )
+        own = [word_at(child, self.text) for child in node.named_children if child.type not in _NOT_WORDS]
+        words = joined_words([*own, *words_behind(node, self.text)])
         start = words[0].start if words else node.start_byte
         return Command(words, start, node.end_byte, self, node)
 
@@ -567,6 +589,10 @@ def _parse(text: str, shell: Shell, placeholders: Placeholders) -> Script:
         masked = re.sub(r"[^\x00-\x7f]", "x", masked)
     # The grammar wants a separator where bash wants none: `f() { if a; then b; fi }`.
     masked = re.sub(r"\b(fi|done|esac) \}", r"\1;}", masked)
+    # A line that the end of the script continues: nothing follows.
+    inner = masked.rstrip()
+    if inner.endswith("\\") and not inner.endswith("\\\\") and masked[len(inner) :].lstrip("\r").startswith("\n"):
+        masked = f"{inner[:-1]} {masked[len(inner) :]}"
     root = parser("bash").parse(masked.encode("ascii")).root_node
     if len(masked) > _DEEPEST and (deep := _deeper(root, _DEEPEST)) is not None:
         return Script(text, shell, error=f"line {deep.start_point[0] + 1} of the script is nested too deeply")

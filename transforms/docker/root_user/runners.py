@@ -2,6 +2,7 @@
 
 import posixpath
 import re
+from collections.abc import Iterator
 
 from fixer.docker.compose import Mount
 from fixer.docker.images import ROOT
@@ -42,9 +43,18 @@ def _is_source(mount: Mount, program: Program, container: Container, folders: Fo
     if inside is None or inside in container.build.files:
         return False
     target = mount.target.rstrip("/")
-    if inside == ".":  # all of it is no data, wherever it goes
-        return True
-    return is_within(target, folders.roots) or (target != "" and is_within(program.folder, (target,)))
+    return is_within(target, folders.roots) or (
+        target != "" and any(is_within(p, (target,)) for p in _works_in(program))
+    )
+
+
+def _works_in(program: Program) -> Iterator[str]:
+    """Where a program finds its code, as far as its folder, its commands and its variables say."""
+    yield program.folder
+    for started in (*program.calls, *program.commands):
+        yield from (word for word in started.argv if word.startswith("/"))
+    for value in program.environment.values:
+        yield from (value.text or "").split(":")
 
 
 def kept_working(
@@ -180,7 +190,7 @@ def _starts_for_development(container: Container) -> str:
     nothing."""
     start = container.stage.last("CMD", "ENTRYPOINT")
     said = start.text if start is not None else ""
-    if re.search(r"\brunserver\b", said) or DEVELOPMENT.search(said):
+    if re.search(r"\brunserver\b", said) or DEVELOPMENT.search(said.replace("/usr/local/", "/usr/")):
         return said
     own = [each for program in container.build.programs if program.origin == "dockerfile" for each in program.commands]
     if any(each.kind is Kind.SERVER and not django_verb(each.argv) for each in own):

@@ -90,7 +90,7 @@ def _lost(place: DataScript, dump: Command) -> list[Finding]:
         found = [each for each in found if each.kind is Silence.PIPE]
     choice = dump.choice
     ignored = choice is not None and not (choice.failed is not None and script.fails_within(*choice.failed))
-    if choice is not None and ignored and _remembers(place, choice):
+    if choice is not None and ignored and (_remembers(place, choice) or dump.is_repeated_until_it_succeeds):
         ignored = False
     if not found and not ignored:
         return []
