@@ -59,8 +59,8 @@ class ImageBuild:
     others of them.
 
     `programs` are what runs it, first the image as it is built; `called` are containers that scripts and jobs start of
-    it for a while, `jobs` those jobs of workflows whose steps run in it; `is_action` says that GitHub runs it as an
-    action.
+    it for a while, `told` what they run in services of compose files, `jobs` those jobs of workflows whose steps run in
+    it; `is_action` says that GitHub runs it as an action.
     `files` are those of the context, from there, whether ignored or not; `texts` are the scripts that it may start, the
     lists that it installs from, and what says how projects are built, `configuration` modules that are named for what
     they configure or start, `variables` what files of variables say, `public_names` the variables that pages read,
@@ -72,6 +72,7 @@ class ImageBuild:
     contexts: tuple[str, ...]
     programs: tuple[Program, ...]
     called: tuple[Program, ...]
+    told: tuple[Program, ...]
     jobs: tuple[Job, ...]
     is_action: bool
     files: tuple[str, ...] = field(repr=False)
@@ -150,6 +151,8 @@ class ImageBuilds:
         found = []
         for each in self._unread:
             folder = posixpath.dirname(each.path)
+            if "{{" in folder and not is_within(build.path, (folder,)):
+                continue  # a template of a whole repository
             near = not folder or ".." in each.text or is_within(build.path, (folder,)) or build.context == folder
             if (each.builds and near) or any(map(self._may_be_ours, each.images)):
                 found.append(each)
@@ -161,16 +164,23 @@ class ImageBuilds:
     def stranger_to(self, build: ImageBuild, *, elsewhere: bool = False) -> Program | None:
         """A program that may run this image, though nothing says so: not one whose image is called after the folder of
         another Dockerfile. `elsewhere`: nor one beside a service that this image is built for."""
-        own, *_ = named = [_called_after(build), *map(_called_after, self.builds)]
-        others = {name for name in named if len(name) > 3 and name not in (own, *_PLAIN_FOLDERS)}
+        if not self.strangers:
+            return None
+        own = _called_after(build)
         beside = {program.path for program in build.runners if program.origin == "compose"}
-        for program in self.strangers:
+        for program, called_after in self._called:
             if elsewhere and program.path in beside:
                 continue
-            image = _plain(program.image_name)
-            if (own and own in image) or not any(name in image for name in others):
+            if (own and own in _plain(program.image_name)) or called_after <= {own}:
                 return program
         return None
+
+    @cached_property
+    def _called(self) -> tuple[tuple[Program, frozenset[str]], ...]:
+        """The strangers, each with the folders of Dockerfiles that its image is called after."""
+        names = {name for name in map(_called_after, self.builds) if len(name) > 3 and name not in _PLAIN_FOLDERS}
+        images = [(program, _plain(program.image_name)) for program in self.strangers]
+        return tuple((program, frozenset(name for name in names if name in image)) for program, image in images)
 
     @classmethod
     def detect(cls, repository: Repository) -> Self | None:
@@ -194,6 +204,7 @@ class ImageBuilds:
             making = _Making(
                 programs=tuple(each for each in own if each.origin not in JOBS),
                 called=tuple(each for each in own if each.origin in JOBS and each.written is None),
+                told=tuple(each for each in own if each.origin in JOBS and each.written is not None),
                 jobs=tuple(inside[image]),
                 contexts=tuple(sorted(contexts[image.path])),
                 is_action=image.path in actions,
@@ -256,6 +267,7 @@ class _Making(NamedTuple):
 
     programs: tuple[Program, ...]
     called: tuple[Program, ...]
+    told: tuple[Program, ...]
     jobs: tuple[Job, ...]
     contexts: tuple[str, ...]
     is_action: bool
@@ -275,6 +287,7 @@ def _made(image: Image, making: _Making, elsewhere: tuple[ImageBuild, ...], repo
         making.contexts,
         making.programs,
         making.called,
+        making.told,
         making.jobs,
         making.is_action,
         files,

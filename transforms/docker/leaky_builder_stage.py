@@ -240,7 +240,8 @@ def _completed(sharing: list[ImageBuild], builds: ImageBuilds, django: DjangoPro
     """The ignore file that keeps it out of each of them."""
     build = sharing[0]
     additions = _additions(build, builds)
-    hides_env = any("**/.env" in section for _, section in additions)
+    taken = (posixpath.basename(name) for name in _leaks(build, builds)[1])
+    hides_env = any("**/.env" in section for _, section in additions) and ".env" in taken
     said = (
         line for each in sharing for line in (*_bundled(each), *(_fed_by_the_image(each, django) if hides_env else ()))
     )
