@@ -195,18 +195,27 @@ class Command:
         return ""
 
     @cached_property
-    def decided_by(self) -> tuple[Command, ...]:
-        """The commands that decide whether it runs: those of the conditions of `if`, and left of `&&` and `||`."""
-        deciding: list[Node] = []
+    def _deciding(self) -> tuple[Node, ...]:
+        found: list[Node] = []
         node = self.node
         while (parent := node.parent) is not None:
             if parent.type in ("if_statement", "elif_clause"):
                 conditions = parent.children_by_field_name("condition")
-                deciding += [each for each in conditions if not holds(each, self.node)]
+                found += [each for each in conditions if not holds(each, self.node)]
             elif parent.type == "list" and node != parent.named_children[0]:
-                deciding.append(parent.named_children[0])
+                found.append(parent.named_children[0])
             node = parent
-        return tuple(c for c in self.script.commands if any(holds(each, c.node) for each in deciding))
+        return tuple(found)
+
+    @cached_property
+    def decided_by(self) -> tuple[Command, ...]:
+        """The commands that decide whether it runs: those of the conditions of `if`, and left of `&&` and `||`."""
+        return tuple(c for c in self.script.commands if any(holds(each, c.node) for each in self._deciding))
+
+    @cached_property
+    def conditions(self) -> tuple[str, ...]:
+        """What decides whether it runs, tests included, as it is written."""
+        return tuple(self.script.text[each.start_byte : each.end_byte] for each in self._deciding)
 
     @cached_property
     def pipe(self) -> tuple[int, int]:
@@ -528,6 +537,29 @@ class Script:
         found = self._nodes("pipeline")
         return frozenset((each.start_byte, each.end_byte) for each in map(statement_of, found))
 
+    @cached_property
+    def fragile_pipes(self) -> tuple[tuple[int, int], ...]:
+        """Pipes of which pipefail makes a failure where all is well: a reader that goes first ends what writes to it,
+        and a program that finds nothing fails. Where they start and end; none of which nobody asks how it ended."""
+        found: list[tuple[int, int]] = []
+        for node in self._nodes("pipeline"):
+            stages = [self.first_command(stage) for stage in node.named_children if stage.type != "comment"]
+            if self._is_asked(node) and (any(map(_goes_first, stages[1:])) or any(map(_may_find_nothing, stages[:-1]))):
+                found.append((node.start_byte, node.end_byte))
+        return tuple(found)
+
+    def _is_asked(self, node: Node) -> bool:
+        """Whether the status of a pipe may decide anything."""
+        statement = statement_of(node)
+        around, following = statement.parent, next_statement(statement)
+        if around is not None and around.type == "command_substitution" and not self.state(node).errexit:
+            return self._is_asked(around)
+        if self.state(node).errexit or statement.type in ("list", "negated_command") or following is None:
+            return True
+        if around is not None and is_condition(statement, around):
+            return True
+        return re.search(r"\$\?|PIPESTATUS", self.text[following.start_byte : following.end_byte]) is not None
+
     def passes_on(self, stage: Node) -> bool:
         """Whether a stage of a pipe passes everything on and judges nothing."""
         if stage.type == "list":  # what the grammar makes of `a | b | c || d`, which is `{ a | b | c; } || d`
@@ -658,6 +690,20 @@ def _without_marked_lines(text: str) -> str:
         while lines and lines[-1].lstrip().startswith("#"):
             lines.pop()
     return "\n".join(lines)
+
+
+def _goes_first(command: Command | None) -> bool:
+    """Whether it may stop reading before the end."""
+    if command is None or command.name in ("head", "read", "less"):
+        return True
+    if command.name in ("grep", "egrep", "fgrep", "zgrep"):
+        return command.has("-q", "--quiet", "--silent", "-m", "--max-count", "-l")
+    quits = {"sed": r"\bq\b|\dq", "awk": r"\bexit\b", "gawk": r"\bexit\b"}.get(command.name, "")
+    return bool(quits) and any(re.search(quits, word.text) for word in command.args)
+
+
+def _may_find_nothing(command: Command | None) -> bool:
+    return command is None or command.name in ("grep", "egrep", "fgrep", "zgrep", "ls", "diff", "cmp", "pgrep", "which")
 
 
 def _is_option(text: str, option: str) -> bool:

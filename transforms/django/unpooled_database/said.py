@@ -58,18 +58,19 @@ class Said(NamedTuple):
 
 def number(age: Age) -> tuple[Any, ast.expr | None]:
     """The number that a value of CONN_MAX_AGE has, or has by default, with its node; None for both where none is."""
-    given = constant(age.value)
+    value = resolve(age.module, age.value)  # `CONN_MAX_AGE = env.int("CONN_MAX_AGE", 600)`, by its name
+    given = constant(value)
     if given is not ... and not isinstance(given, bool):
-        return (0 if given in (0, "0") else given), age.value
+        return (0 if given in (0, "0") else given), value
     numbers = [
         node
-        for node in ast.walk(age.value)
+        for node in ast.walk(value)
         if isinstance(node, ast.Constant)
         and not isinstance(node.value, bool)
         and (isinstance(node.value, int) or (isinstance(node.value, str) and node.value.isdigit()))
     ]
     if len(numbers) != 1:
-        read = next(environment_reads(age.module, age.value), None)
+        read = next(environment_reads(age.module, value), None)
         return (0 if read is not None and not numbers else None), None  # a variable alone: somebody chose it
     only = numbers[0].value
     return (0 if only in (0, "0") else only), numbers[0]
