@@ -18,6 +18,7 @@ from fixer.documents import document_type
 from fixer.languages.makefile import targets
 from fixer.model import Document, Source
 from fixer.repository import Repository
+from fixer.runtime import builds
 from fixer.session import open_session
 from tests.fixture_cases import write
 
@@ -61,11 +62,12 @@ def done(tmp_path_factory: pytest.TempPathFactory) -> Done:
         make, change, ask = Repository._newly_made, Repository.with_changes, repository._git
 
         def made(self: Repository, key: Any, before: Any) -> Any:
-            if key.path:
-                changed = self._overlay.get(key.path)
-                parts[key.kind.__name__, key.path, changed.text if changed is not None else ""] += 1
+            kind, path = key
+            if path:
+                changed = self._overlay.get(path)
+                parts[kind.__name__, path, changed.text if changed is not None else ""] += 1
             else:
-                facts[key.kind.__name__] += 1
+                facts[kind.__name__] += 1
             return make(self, key, before)
 
         def changed(self: Repository, files: Any) -> Repository:
@@ -138,7 +140,7 @@ def test_what_is_not_there_costs_nothing(tmp_path: Path) -> None:
     make, kind = Repository._newly_made, documents._of
 
     def made(self: Repository, key: Any, before: Any) -> Any:
-        facts.add(key.kind.__name__)
+        facts.add(key[0].__name__)
         return make(self, key, before)
 
     def told_by(path: str) -> Any:
@@ -157,3 +159,22 @@ def test_what_is_not_there_costs_nothing(tmp_path: Path) -> None:
 
 def test_a_makefile_is_read_once() -> None:
     assert targets("a: b\n\techo a\n") is targets("a: b\n\techo a\n")
+
+
+def test_folders_of_images_are_read_once_for_all_that_are_built(tmp_path: Path) -> None:
+    """And not for each of them anew: what runs without being built here may be any of them."""
+    count = 30
+    image = 'FROM python:3.12-slim\nWORKDIR /app\nCOPY . .\nCMD ["gunicorn", "site.wsgi"]\n'
+    images = {f"service{n}/Dockerfile": image for n in range(count)}
+    write(tmp_path, {**images, "compose.yaml": "services:\n  web:\n    image: registry.example.com/shop/web:1\n"})
+    called: Counter[str] = Counter()
+    after = builds._called_after
+
+    def counting(build: Any) -> str:
+        called[build.path] += 1
+        return after(build)
+
+    with mock.patch.object(builds, "_called_after", counting):
+        open_session(tmp_path).check()
+
+    assert count < called.total() <= 4 * count
