@@ -232,6 +232,24 @@ def test_an_insertion_stands_below_the_comments_of_what_is_above() -> None:
     assert after.index("# - run: y") < after.index("  b:")
 
 
+@pytest.mark.parametrize("put_out", ["#         run y --now", "#          run y --now", "# " + 10 * " " + "run y"])
+def test_an_insertion_stands_below_what_was_put_out_of_what_is_above(put_out: str) -> None:
+    doc = document(f"jobs:\n  a:\n    steps:\n      - run: |\n          run x\n{put_out}\n")
+
+    after = made(doc, doc.add_key(node(doc, "jobs"), "b", {"run": "1\n2\n"}))
+
+    assert after == doc.source.text + "\n  b:\n    run: |\n      1\n      2\n"
+
+
+@pytest.mark.parametrize("comment", ["# of b", "#   b: 2", "#  b: 2", "\n#         run y", "#"])
+def test_an_insertion_stands_above_what_was_put_out_beside_it(comment: str) -> None:
+    doc = document(f"jobs:\n  a:\n    run: x\n{comment}\n")
+
+    after = made(doc, doc.add_key(node(doc, "jobs"), "b", 1))
+
+    assert after == f"jobs:\n  a:\n    run: x\n  b: 1\n{comment}\n"
+
+
 @pytest.mark.parametrize("text", ["a:\n  - b: |\n      x", "a:\n  - b: |-\n      x", "a:\n  - b: x", "a:\n  - b:"])
 def test_a_file_without_a_final_newline_gets_none(text: str) -> None:
     doc = document(text)

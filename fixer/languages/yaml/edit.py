@@ -584,12 +584,14 @@ class Yaml:
         if self._keeps_blanks(last_leaf(node)):
             while is_blank_line(content, end):
                 end = line_end_at(content, content.index("\n", end) + 1)
-        # Comments that stand deeper belong to what is above; a block scalar would also swallow them.
+        # Comments that stand deeper belong to what is above; a block scalar would also swallow them. So do lines below
+        # it that were deeper before a `#` in the first column put them out.
         at = end
         while (start := content.find("\n", at) + 1) > 0:
             at = line_end_at(content, start)
             line = content[start:at]
-            if line.strip() and not (line.lstrip().startswith("#") and len(line) - len(line.lstrip()) > column):
+            is_deeper = line.lstrip().startswith("#") and len(line) - len(line.lstrip()) > column
+            if line.strip() and not is_deeper and (start != end + 1 or _depth_put_out(line) <= column):
                 break
             if line.strip() or len(line) > column:
                 end = at
@@ -818,6 +820,12 @@ def _blocked_below(node: Node) -> Blocked:
         f"comments or blanks below {dotted(node.at)} would become part of a text",
         "move or remove them, then run fhfix again",
     )
+
+
+def _depth_put_out(line: str) -> int:
+    """How deep a line stood, at least, before a `#` in the first column put it out: some editors add a blank."""
+    rest = line.removeprefix("#")
+    return len(rest) - len(rest.lstrip(" ")) - 1 if rest != line else 0
 
 
 def _is_merged(mapping: Node, key: str) -> bool:
