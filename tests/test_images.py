@@ -288,6 +288,8 @@ def test_of_two_contexts_the_first_counts_that_has_what_is_copied(tmp_path: Path
 
     assert any_of_them.of("Dockerfile")[0].context == "api"
     assert that_has_it.of("Dockerfile")[0].context == ""
+    assert [each.context for each in any_of_them.of("Dockerfile")[0].elsewhere] == [""]
+    assert that_has_it.of("Dockerfile")[0].elsewhere == ()
 
 
 def test_states_know_folder_user_and_variables(tmp_path: Path) -> None:
@@ -349,6 +351,25 @@ def test_another_user_is_safe_only_where_all_that_runs_the_image_is_seen(
     cure = found[0].finding.cure
     assert isinstance(cure, Fix)
     assert cure.tier is tier
+
+
+@pytest.mark.parametrize(
+    ("other", "is_said"),
+    [("", False), ("  other:\n    build: .\n    volumes: ['data:/app/data']\n", True)],
+    ids=["of services that stay as they are", "of another, too"],
+)
+def test_volumes_are_handed_over_only_where_the_new_user_meets_them(other: str, is_said: bool, tmp_path: Path) -> None:
+    text = 'FROM python:3.13-slim\nWORKDIR /app\nCOPY . .\nEXPOSE 8000\nCMD ["python", "server.py"]\n'
+    services = (
+        f"services:\n  web:\n    build: .\n    volumes: ['.:/app', 'data:/app/data']\n  job:\n    build: .\n{other}"
+    )
+    rule = next(rule for rule in all_rules() if rule.id == "root-user")
+    files = {"Dockerfile": text, "server.py": "run()\n", "compose.yml": f"{services}volumes:\n  data:\n"}
+
+    (taken,) = planned(tmp_path, {path: each.encode() for path, each in files.items()}, [rule]).taken
+
+    assert isinstance(taken.finding.cure, Fix)
+    assert any(each.startswith("volumes that exist") for each in taken.finding.cure.todo) is is_said
 
 
 @pytest.mark.parametrize("name", ["root-user/left-alone", "leaky-builder-stage/only-what-is-named"])

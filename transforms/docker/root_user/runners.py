@@ -226,8 +226,9 @@ def _handing_over(program: Program, user: User) -> str:
 def todo_of(container: Container, builds: ImageBuilds, folders: Folders, user: User) -> list[str]:
     runners = container.build.runners
     volumes = {arg.rstrip("/") for state in container.acting("VOLUME") for arg in state.instruction.args}
+    staying = on_sources(container, folders)  # as root, whoever its volumes belong to
     # Kubernetes gives its volumes to the pod's group each time.
-    keeping = (program for program in runners if program.origin != "kubernetes")
+    keeping = (program for program in runners if program.origin != "kubernetes" and program not in staying)
     volumes |= {m.target.rstrip("/") for program in keeping for m in program.mounts if m.source and not m.bind}
     todo = [
         f"{program.path} starts {program.name!r} as {program.user} all the same: take that out"
@@ -238,7 +239,7 @@ def todo_of(container: Container, builds: ImageBuilds, folders: Folders, user: U
     for program in runners:
         for mount in program.mounts:
             readable = mount.read_only and FOR_EVERYBODY.match(mount.source)
-            if mount.bind and not readable and program not in on_sources(container, folders):
+            if mount.bind and not readable and program not in staying:
                 binds.setdefault((program.path, program.name), []).append(mount.source)
     todo += [
         f"{path} mounts {listed(sources)} into {name!r}: the files there keep the owner of the host"
