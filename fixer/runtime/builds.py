@@ -21,7 +21,7 @@ from fixer.languages.lines import Lines
 from fixer.model import FileError
 from fixer.project.env_files import entries, is_env_file, is_example
 from fixer.records import entity, record
-from fixer.runtime.images import Image, Images
+from fixer.runtime.images import Image, Images, has_all
 from fixer.runtime.picture import Runtime
 from fixer.runtime.programs import Program
 from fixer.runtime.servers import server_of_image
@@ -55,8 +55,8 @@ _CONFIGURES = re.compile(
 @entity
 class ImageBuild:
     """How one image is built and who runs it. `context` is a folder from the top of the repository, None where none
-    fits; `contexts` are all that builds of its Dockerfile say, and `elsewhere` is the same image as it is built in the
-    others of them.
+    fits; `contexts` are all that builds of its Dockerfile say and that have what it copies (all where none has), and
+    `elsewhere` is the same image as it is built in the others of them.
 
     `programs` are what runs it, first the image as it is built; `called` are containers that scripts and jobs start of
     it for a while, `told` what they run in services of compose files, `jobs` those jobs of workflows whose steps run in
@@ -201,12 +201,15 @@ class ImageBuilds:
             running[program.image].append(program)
         for image in runtime.images.images:
             own = running[image]
+            # A folder that lacks what is copied builds nothing, where another has it.
+            said = sorted(contexts[image.path])
+            fitting = [each for each in said if has_all(each, image.dockerfile, repository)]
             making = _Making(
                 programs=tuple(each for each in own if each.origin not in JOBS),
                 called=tuple(each for each in own if each.origin in JOBS and each.written is None),
                 told=tuple(each for each in own if each.origin in JOBS and each.written is not None),
                 jobs=tuple(inside[image]),
-                contexts=tuple(sorted(contexts[image.path])),
+                contexts=tuple(fitting or said),
                 is_action=image.path in actions,
             )
             others = (each for each in making.contexts if each != image.context)

@@ -215,7 +215,7 @@ class Images:
             here = {key: value for key, value in builds.items() if key[0] == path}
             for (_, index), made in here.items():
                 known = [build.context for build in made]
-                fitting = [folder for folder in known if _has_all(folder, document, repository)]
+                fitting = [folder for folder in known if has_all(folder, document, repository)]
                 context = max(fitting or known, key=known.count)
                 found.append(Image(document, document.stages[int(index)], context, tuple(made)))
             if not here:
@@ -272,14 +272,14 @@ def nearest_context(document: Dockerfile, repository: Repository) -> str | None:
     if folder and not _copied(document) and _is_alone(folder, repository):
         return None  # only `COPY . .`, and nothing beside it that could be meant
     while True:
-        if _has_all(folder, document, repository):
+        if has_all(folder, document, repository):
             return folder
         if not folder:
             return None
         folder = posixpath.dirname(folder)
 
 
-def _has_all(folder: str, document: Dockerfile, repository: Repository) -> bool:
+def has_all(folder: str, document: Dockerfile, repository: Repository) -> bool:
     """Whether a folder has everything that a Dockerfile copies from it by name."""
     return all(_is_there(posixpath.join(folder, source), repository) for source in _copied(document))
 
