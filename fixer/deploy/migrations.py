@@ -10,6 +10,7 @@ from fixer.deploy.commands import StepScript, code_of, says_migrate
 from fixer.github.workflow import Job, Step
 from fixer.languages.shell import Command, Silence
 from fixer.records import entity
+from fixer.runtime.programs import Kind, Started
 
 _MIGRATE = re.compile(r"\bmigrate\b")
 
@@ -22,6 +23,14 @@ class Migration:
     step: Step
     flaw: str = ""
     command: Command | None = None
+
+
+def may_migrate(started: Started) -> bool:
+    """Whether a command migrates a database, as it does surely or by the name of its program: `-m shop.cli.migrate`."""
+    if started.kind is Kind.MIGRATION:
+        return True
+    words = [word for word in started.argv[:3] if not word.startswith("-")]
+    return any(re.fullmatch(r"(?:.*[./_-])?migrate(?:\.(?:sh|py))?", word) for word in words)
 
 
 def step_migrates(step: Step) -> bool:

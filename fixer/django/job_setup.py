@@ -50,6 +50,21 @@ _IDLE = _PREPARES | _SAYS | {
     "popd", "true", ":", "export", "test", "[", "[[", "env", "date", "type", "free", "wc", "stat", "head", "tail",
     "cut", "sort", "grep", "bc", "nproc", "exit",
 }  # fmt: skip
+_RUNS_TASKS = frozenset(
+    {"make", "just", "task", "inv", "invoke", "hatch", "poe", "nox", "tox", "bash", "sh", "pdm", "rye"}
+)
+_TASK_THAT_JUDGES = re.compile(
+    r"(.*[:/_-])?(lint(er|ers|ing)?|fmt|format(ting)?|style|type-?check(s|ing)?|pre-?commit)([:_-].*)?(\.(sh|py))?",
+    re.IGNORECASE,
+)
+"""A task, or a script, that is named for looking at the code."""
+_FILE_THAT_JUDGES = re.compile(r"(.*[/_-])?(lint(ing|ers?)?|style|quality)[^/]*")
+_LOOKS = {
+    "pip": ({"check"}, set()), "pip3": ({"check"}, set()), "poetry": ({"check"}, set()),
+    "uv": ({"lock"}, {"--check", "--locked"}), "git": ({"diff", "status"}, set()),
+    "terraform": ({"fmt", "validate"}, set()),
+}  # fmt: skip
+"""Programs that with one of these words first, and one of these options where there are any, only look."""
 # Management commands after which nothing is there that tests would need; they make and migrate their own database.
 _JUDGES = frozenset({"check", "test", "makemigrations", "migrate", "showmigrations", "diffsettings", "spectacular"})
 # They look whether a server answers, and change nothing.
@@ -73,7 +88,10 @@ _ACTION_OF_FRONT_END = re.compile(
     r"chromedriver|browser-actions|playwright",
     re.IGNORECASE,
 )
-_CACHE_OF_OTHERS = re.compile(r"node_modules|\.npm|yarn|pnpm|pre-commit|mypy|ruff|playwright|cypress", re.IGNORECASE)
+_CACHE_OF_OTHERS = re.compile(
+    r"node_modules|\.npm|yarn|pnpm|pre-commit|mypy|ruff|playwright|cypress|buildx|pytest_cache|cargo|gradle",
+    re.IGNORECASE,
+)
 # The packages that come with Django, whatever else they are. `pytest-django` does not ask for it.
 _BRINGS_DJANGO = re.compile(
     r"django([-_.\[]|$)(?!upgrade)|djangorestframework|wagtail|mezzanine|drf[-_]|channels|dj[-_]|mozilla-django", re.I
@@ -271,7 +289,7 @@ def _is_aside(command: Command, *, with_tests: bool) -> bool:
     """Whether a command only judges, tests, reports or uses the project: no other job needs it repeated."""
     if any(_is_file(redirect.target) for redirect in command.outputs) and not _reports(command):
         return False
-    if command.name in _CHECKERS | _SAYS | _TESTERS or _reports(command) or _only_says(command):
+    if command.name in _CHECKERS | _SAYS | _TESTERS or _reports(command) or _only_says(command) or _only_looks(command):
         return True
     if asked := manages(command):
         return not with_tests or asked in _JUDGES
@@ -301,12 +319,29 @@ def _only_says(command: Command) -> bool:
     return re.match(r"python[\d.]*$", command.name) is not None and first in ("--version", "-V", "-VV")
 
 
+def _only_looks(command: Command) -> bool:
+    """Whether a command only looks at the code or at files: by a task or script that is named so, or by its words."""
+    words = [word.text for word in command.args if not word.text.startswith("-")]
+    known, options = _LOOKS.get(command.name, (frozenset(), frozenset()))
+    if words and words[0] in known and (not options or command.has(*options)):
+        return True
+    if command.name == "find":
+        return not command.has("-exec", "-execdir", "-ok", "-okdir", "-delete", "-fprint")
+    if command.name in _RUNS_TASKS:
+        tasks = [word for word in words if word != "run" and "=" not in word]
+        return bool(tasks) and all(map(_TASK_THAT_JUDGES.fullmatch, tasks))
+    return "/" in command.name and _TASK_THAT_JUDGES.fullmatch(command.name) is not None
+
+
 def _installs_only(command: Command, *, with_tests: bool) -> bool:
     """Whether pip installs nothing but programs that judge; without `with_tests`, that test or report, too."""
     words = [word.text for word in command.args]
     if command.name not in _PIP or words[:1] != ["install"]:
         return False
     names = [re.split(r"[\[<>=!~ ]", word)[0].lower() for word in words[1:] if not word.startswith("-")]
+    files = list(_requirement_files(words[1:]))
+    if files and set(files) == set(names) and all(map(_FILE_THAT_JUDGES.fullmatch, files)):
+        return True
     if not names or command.has("-r", "--requirement", "-e", "--editable"):
         return False
     tools = _CHECKERS if with_tests else _CHECKERS | _REPORTERS

@@ -17,6 +17,8 @@ from fixer.records import entity
 from fixer.scripts import ScriptText, known_to_be_code
 
 _LONGEST_TITLE = 40  # characters; a longer comment explains something
+WORKFLOWS = ".github/workflows/"
+"""The only folder whose workflows GitHub runs: https://docs.github.com/actions/concepts/workflows-and-actions/workflows"""
 _SYSTEMS = {"ubuntu": "linux", "linux": "linux", "windows": "windows", "macos": "macos"}
 
 
@@ -342,6 +344,11 @@ class Workflow(Yaml):
     @property
     def composite(self) -> bool:
         return self.source.path.rpartition("/")[2].lower() in ("action.yml", "action.yaml")
+
+    @property
+    def is_run(self) -> bool:
+        """Whether GitHub runs it by itself, which it does with none below another folder."""
+        return self.path.startswith(WORKFLOWS) and not self.composite
 
     @property
     def name(self) -> str:
