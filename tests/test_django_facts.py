@@ -120,6 +120,15 @@ def test_whatever_may_name_settings_is_heard(tmp_path: Path, files: dict[str, st
 
 DEPENDENCIES = {
     "a range": ({"requirements.txt": "Django>=4.2,<5.0\n"}, (4, 2), False),
+    "files for the layers of an image": (
+        {
+            "backend/image/reqs/early/requirements.txt": "Django==3.2.1\n",
+            "backend/image/reqs/late/requirements.txt": "Django==3.2.4\n",
+            "tools/requirements.txt": "Django==2.2.1\n",
+        },
+        (3, 2, 1),
+        True,
+    ),
     "a pin": ({"requirements.txt": "django == 5.2.4 ; python_version > '3.9'  # web\n"}, (5, 2, 4), True),
     "a compatible release": ({"requirements.txt": "Django[argon2]~=5.1\n"}, (5, 1), False),
     "a series": ({"requirements.txt": "Django==3.2.*\n"}, (3, 2), False),
@@ -404,6 +413,25 @@ def test_settings_in_components_are_found(tmp_path: Path) -> None:
     assert default(found).vendor == "mysql"
 
 
+def test_settings_in_a_list_of_components_are_found(tmp_path: Path) -> None:
+    found = fact(
+        DjangoProject,
+        tmp_path,
+        {
+            "manage.py": MANAGE.format("server.settings"),
+            "server/settings/__init__.py": (
+                "from split_settings.tools import include, optional\n"
+                "PARTS = ['components/database.py', optional('local.py'), f'environments/{ENV}.py']\n"
+                "include(*PARTS)\n"
+            ),
+            "server/settings/components/database.py": "DATABASES = {'default': {'ENGINE': 'django.db.backends.mysql'}}",
+        },
+    )
+
+    assert default(found).vendor == "mysql"
+    assert found.modules[found.settings_path].takes_unseen
+
+
 def test_what_happens_to_a_database_later_is_noticed(tmp_path: Path) -> None:
     found = project(
         tmp_path,
@@ -564,6 +592,14 @@ SERVERS = {
         {"deploy/web.service": "[Service]\nExecStart=/srv/venv/bin/uwsgi --ini /srv/uwsgi.ini\n"},
         "wsgi",
         None,
+    ),
+    "a list that may say the worker": (
+        {
+            "Dockerfile": 'FROM x\nCOPY start.sh /start.sh\nCMD ["/start.sh"]\n',
+            "start.sh": 'START=(-k uvicorn.workers.UvicornWorker a.asgi)\nexec gunicorn --workers 3 "${START[@]}"\n',
+        },
+        "",
+        3,
     ),
     "two that contradict each other": ({"Procfile": "web: gunicorn a.wsgi\nws: daphne a.asgi:application\n"}, "", None),
     "granian": ({"Dockerfile": "FROM x\nCMD granian --interface wsgi a.wsgi:application\n"}, "wsgi", None),

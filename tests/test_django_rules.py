@@ -88,3 +88,14 @@ def test_a_database_that_only_urls_of_mysql_lead_to_is_none_of_postgresql(
     found = planned(tmp_path, {path: content.encode() for path, content in given.items()}, rules)
 
     assert len({each.rule.id for each in (*found.taken, *found.left)}) == (2 if is_found else 0)
+
+
+def test_a_template_that_is_copied_is_no_module_that_anybody_could_name(tmp_path: Path) -> None:
+    served = {
+        "Procfile": "web: gunicorn app.wsgi\n",
+        "app/wsgi.py": 'x.setdefault("DJANGO_SETTINGS_MODULE", "app.settings")',
+    }
+    template = made(tmp_path / "a", "DATABASES = {}\n", "", **served, **{"app/templates/settings.prod.py": LITERAL})
+    assert not template.left
+    left_over = made(tmp_path / "b", "DATABASES = {}\n", "", **served, **{"app/other/settings_prod.py": LITERAL})
+    assert "app.other.settings_prod" in left_over.left[0].finding.cure.reason  # type: ignore[union-attr]

@@ -136,7 +136,7 @@ def test_ports_below_1024_are_seen_where_a_program_listens(words: str, port: int
         ("adduser -S web -u 1001", User("web", "", "1001")),
         ("adduser -D -H -u 1001 -G staff web", User("web", "staff", "1001", home=False)),
         ("adduser --disabled-password --gecos '' web", User("web", "web")),
-        ("useradd -u ${ID} $NAME", User("worker", "worker", "1500", home=False)),
+        ("useradd -u ${ID} $NAME", User("worker", "worker", "1500", home=False, said="${ID}")),
     ],
 )
 def test_users_that_a_script_makes(script: str, user: User) -> None:
@@ -358,6 +358,80 @@ def test_what_is_left_alone_is_not_spoken_of(name: str, tmp_path: Path) -> None:
     made = planned(tmp_path, case.before, [rule for rule in all_rules() if rule.id == case.rule_id])
 
     assert (made.left, made.problems) == ((), ())
+
+
+@pytest.mark.parametrize(
+    ("name", "reason"),
+    [
+        ("root-user/started-by-a-template", "deploy/docker-compose.yml.j2 is a template"),
+        ("root-user/started-by-what-is-no-yaml", "docker-compose.yml cannot be read"),
+        ("root-user/reasons-of-other-files", "deploy/compose.server.yaml mounts /srv/shop/uploads"),
+        ("root-user/port-that-a-compose-file-says", "compose.yaml:5: PORT says it"),
+        ("leaky-builder-stage/secret-for-everybody", "line 6: whether it is one"),
+        ("single-stage-build/started-by-a-login-shell", "`bash -lc` gives what it starts another PATH"),
+        ("single-stage-build/wheels-of-a-builder", "line 10 brings wheels"),
+    ],
+)
+def test_what_stands_in_the_way_of_a_fix_is_said(name: str, reason: str, tmp_path: Path) -> None:
+    case = next(case for case in CASES if case.name == name)
+
+    made = planned(tmp_path, case.before, [rule for rule in all_rules() if rule.id == case.rule_id])
+
+    assert any(reason in str(left.finding.cure) for left in made.left)
+
+
+PAGES = (
+    "FROM node:22-alpine\nWORKDIR /app\nCOPY package.json .\nRUN npm ci\n{args}COPY src src\nRUN npm run build\n"
+    'USER node\nCMD ["npm", "start"]\n'
+)
+
+
+@pytest.mark.parametrize(
+    ("args", "said"),
+    [
+        ("", "if the bundler reads a .env"),
+        ("ARG VITE_API\n", "no ARG gives VITE_MAPS: where a .env gave it"),
+        ("ARG VITE_API\nARG VITE_MAPS\n", ""),
+        ("ARG VITE_API\nENV VITE_MAPS=no\n", ""),
+    ],
+)
+def test_each_value_that_pages_read_must_be_given_to_the_build(args: str, said: str, tmp_path: Path) -> None:
+    files = {
+        "Dockerfile": PAGES.format(args=args),
+        "package.json": '{"scripts": {"build": "vite build"}, "devDependencies": {"vite": "7.0.0"}}',
+        "src/main.ts": "fetch(import.meta.env.VITE_API); show(import.meta.env.VITE_MAPS, import.meta.env.MODE)\n",
+    }
+    rule = next(rule for rule in all_rules() if rule.id == "leaky-builder-stage")
+
+    (found,) = planned(tmp_path, {name: text.encode() for name, text in files.items()}, [rule]).taken
+
+    cure = found.finding.cure
+    assert isinstance(cure, Fix)
+    assert (said in " ".join(cure.todo)) if said else cure.todo == ()
+
+
+@pytest.mark.parametrize(
+    ("main", "compose", "said"),
+    [
+        ("print('hello')\n", "services: {web: {build: .}}\n", ""),
+        ("load_dotenv()\n", "services: {web: {build: .}}\n", "gives 'web' no variables"),
+        ("load_dotenv()\n", "services: {web: {build: ., environment: {A: b}}}\n", "gives 'web' no file of variables"),
+        ("load_dotenv()\n", "services: {web: {build: ., env_file: .env}}\n", ""),
+        ("load_dotenv()\n", "services: {web: {build: ., volumes: ['./.env:/app/.env']}}\n", ""),
+    ],
+)
+def test_a_program_that_reads_a_file_of_variables_must_be_given_it(
+    main: str, compose: str, said: str, tmp_path: Path
+) -> None:
+    dockerfile = 'FROM python:3.13-slim\nWORKDIR /app\nCOPY . .\nUSER 1000\nCMD ["python", "main.py"]\n'
+    files = {"Dockerfile": dockerfile, "main.py": main, "compose.yaml": compose}
+    rule = next(rule for rule in all_rules() if rule.id == "leaky-builder-stage")
+
+    (found,) = planned(tmp_path, {name: text.encode() for name, text in files.items()}, [rule]).taken
+
+    cure = found.finding.cure
+    assert isinstance(cure, Fix)
+    assert (said in " ".join(cure.todo)) if said else cure.todo == ()
 
 
 def test_a_dockerfile_that_would_fill_memory_or_time_is_read_in_a_moment(tmp_path: Path) -> None:

@@ -10,6 +10,7 @@ from fixer.languages.promql import metrics
 from fixer.monitoring.django_prometheus import exported, release_for
 from fixer.monitoring.endpoints import Endpoints
 from fixer.monitoring.exporters import Exporters
+from fixer.monitoring.prometheus import PrometheusFiles
 from fixer.project.packages import PythonPackages
 from fixer.repository import Repository
 from tests.fixture_cases import write
@@ -146,3 +147,31 @@ def test_who_reads_the_metrics_of_a_route(files: dict[str, str], open_: int, gua
     found = repository(tmp_path, files).fact(Endpoints)
     assert found is not None
     assert (len(found.found), found.guard) == (open_, guard)
+
+
+@pytest.mark.parametrize(
+    ("beside", "is_prometheus"),
+    [
+        ("global: {scrape_interval: 15s}\nalerting: {}\n", True),
+        ("remote_write: [{url: http://store/write}]\n", True),
+        ("server: {http_listen_port: 9080}\nclients: [{url: http://loki:3100/loki/api/v1/push}]\n", False),
+        ("positions: {filename: /tmp/positions.yaml}\n", False),
+        ("integrations: {}\nname: default\n", False),
+    ],
+)
+def test_what_prometheus_would_refuse_is_none_of_its_files(beside: str, is_prometheus: bool, tmp_path: Path) -> None:
+    jobs = "scrape_configs:\n  - job_name: shop\n    static_configs: [{targets: ['web:8000']}]\n"
+    files = repository(tmp_path, {"monitoring/scrape.yml": beside + jobs}).fact(PrometheusFiles)
+    assert files is not None
+    assert bool(files.configs) is is_prometheus
+
+
+def test_rules_about_logs_are_none_of_prometheus(tmp_path: Path) -> None:
+    rule = "groups:\n  - name: a\n    rules:\n      - alert: Errors\n        expr: >-\n          "
+    logs = 'sum(count_over_time({app="shop"} | json | level="error" [5m])) > 3\n'
+    numbers = 'sum(rate(shop_errors_total{path=~"a|b"}[5m])) > 3\n'
+    files = repository(tmp_path, {"logs.yml": rule + logs, "rules.yml": rule + numbers}).fact(PrometheusFiles)
+    assert files is not None
+    assert [(each.document.source.path, [name.name for name in each.metrics]) for each in files.rules] == [
+        ("rules.yml", ["shop_errors_total"])
+    ]

@@ -147,3 +147,42 @@ def test_a_list_in_utf_16_is_read_and_not_edited(tmp_path: Path) -> None:
 
     assert isinstance(found, Blocked)
     assert found.reason == "requirements.txt cannot be edited: not UTF-8, but UTF-16"
+
+
+@pytest.mark.parametrize("bringing", ["djangorestframework==3.15.2", "wagtail>=6.0,<7", "django-allauth~=65.0"])
+def test_what_brings_django_stands_for_it(bringing: str, tmp_path: Path) -> None:
+    before = f"gunicorn==23.0\n{bringing}\n"
+    found = asked(tmp_path, {"requirements.txt": before})
+    assert isinstance(found, str)
+    assert "django-prometheus" in found.replace(bringing, "")
+
+
+def test_what_only_reads_the_environment_brings_no_django(tmp_path: Path) -> None:
+    found = asked(tmp_path, {"requirements.txt": "django-environ==0.11\ngunicorn==23.0\n"})
+    assert isinstance(found, Blocked)
+    assert "ask for django" in found.reason
+
+
+def test_a_package_that_brings_django_is_locked_as_django_would_be(tmp_path: Path) -> None:
+    project = '[project]\nname = "shop"\nversion = "1"\ndependencies = ["wagtail"]\n'
+    lock = (
+        'version = 1\n\n[[package]]\nname = "django"\nversion = "5.2"\n\n[[package]]\nname = "wagtail"\nversion = "6"\n'
+    )
+    found = asked(tmp_path, {"pyproject.toml": project, "uv.lock": lock})
+    assert isinstance(found, Blocked)
+    assert "uv add" in found.next_step
+
+
+def test_a_list_in_a_folder_above_asks_for_it_too(tmp_path: Path) -> None:
+    files = {"requirements.txt": "celery==5.4\nDjango==5.2\n", "shop/requirements.txt": "Django==5.2\n"}
+    write(tmp_path, {path: text.encode() for path, text in files.items()})
+    requiring = Repository(tmp_path).fact(Requiring)
+    assert requiring is not None
+    edits = requiring.add("django-prometheus", ANY, "django", "shop/core/settings.py")
+    assert not isinstance(edits, Blocked)
+    assert sorted(each.path for each in edits) == ["requirements.txt", "shop/requirements.txt"]
+
+
+def test_the_only_list_speaks_for_the_whole_repository(tmp_path: Path) -> None:
+    found = asked(tmp_path, {"docker/requirements.txt": "Django==5.2\ngunicorn==23\n"})
+    assert found == "Django==5.2\ndjango-prometheus==2.5.0\ngunicorn==23\n"

@@ -80,6 +80,19 @@ def test_a_service_runs_what_its_image_says_after_following_the_entrypoint_of_an
     assert [program.name for program, _ in runtime.migrations_on_start("shop.settings")] == ["web", "Dockerfile"]
 
 
+def test_an_entrypoint_is_found_on_the_path_to_which_it_was_copied(tmp_path: Path) -> None:
+    image = (
+        'FROM python:3.12\nWORKDIR /app\nCOPY src .\nCOPY docker/{0}/start.sh /usr/local/bin\nENTRYPOINT ["start.sh"]\n'
+    )
+    files = {f"docker/{name}/Dockerfile": image.format(name) for name in ("web", "work")}
+    files |= {f"docker/{name}/start.sh": f"#!/bin/sh\nexec serve {name}\n" for name in ("web", "work")}
+    compose = "services:\n  web:\n    build: {context: ., dockerfile: docker/web/Dockerfile}\n"
+    web = program(picture(tmp_path, files | {"src/start.txt": "", "compose.yml": compose}), "web")
+
+    assert sources(web) == ["exec serve web"]
+    assert not web.unknown
+
+
 def test_a_command_of_a_script_can_be_given_a_variable_of_its_own(tmp_path: Path) -> None:
     compose = "services:\n  web:\n    build: .\n    command: sh -c 'python manage.py migrate && gunicorn shop.wsgi'\n"
     runtime = picture(tmp_path, shop(**{"compose.yml": compose}))
@@ -504,13 +517,14 @@ def test_targets_of_a_makefile_are_programs_of_the_machine_and_of_containers(tmp
         "Makefile": "test:\n\tDJANGO_SETTINGS_MODULE=shop.test pytest\nmigrate:\n"
         "\tsudo docker compose exec web python manage.py migrate\n",
         "infra/ecs.tf": "resource x y {\n  container_definitions = jsonencode([])\n}\n",
+        "cdk.json": "{}",
     }
     runtime = picture(tmp_path, shop(**files))
 
     assert sources(program(runtime, "Makefile", "script")) == ["pytest"]
     assert program(runtime, "Makefile", "script").settings == {"shop.test"}
     assert sources(program(runtime, "web", "script")) == ["python manage.py migrate"]
-    assert runtime.unknown == ("infra/ecs.tf may start programs of its own",)
+    assert runtime.unknown == ("cdk.json may start programs of its own",)
 
 
 def test_a_container_that_is_started_over_ssh_runs_on_a_server(tmp_path: Path) -> None:

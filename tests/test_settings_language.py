@@ -591,3 +591,33 @@ def test_code_comes_into_a_module_that_hardly_says_anything(text: str) -> None:
 
     assert "\nC = 3" in "\n" + edited(found, found.append_code("C = 3"))
     assert "\nimport os\n" in "\n" + edited(found, found.add_import("os")).replace("\x0c", "")
+
+
+@pytest.mark.parametrize(
+    ("before", "after"),
+    [
+        ("D = ('a', 'b')  # in this order\n", "D = ('a', 'b', 'c')  # in this order\n"),
+        ("D = ['a', 'b']  # noqa\n", "D = ['a', 'b', 'c']  # noqa\n"),
+        ("D = [\n    'a', 'b'] # both\n", "D = [\n    'a', 'b', 'c'] # both\n"),
+    ],
+)
+def test_a_comment_behind_a_list_stays_behind_it(before: str, after: str) -> None:
+    found = module(before)
+    assert edited(found, found.append(value(found), "c")) == after
+
+
+@pytest.mark.parametrize(
+    ("before", "after"),
+    [
+        ("D = {'a': 1}  # one\n", "D = {'a': 1, 'c': 2}  # one\n"),
+        ("D = {\n    'a': 1,\n    'b': 1}  # both\n", "D = {\n    'a': 1,\n    'b': 1, 'c': 2}  # both\n"),
+    ],
+)
+def test_a_comment_behind_a_dict_stays_behind_it(before: str, after: str) -> None:
+    found = module(before)
+    assert edited(found, found.edit_dict(value(found), add={"c": 2})) == after
+
+
+def test_a_comment_about_the_last_item_still_blocks_what_would_come_before_it() -> None:
+    found = module("D = ['a', 'b'  # about b\n]\n")
+    assert isinstance(found.append(value(found), "c"), Blocked)

@@ -171,6 +171,23 @@ def test_what_reads_the_output_of_a_command_is_known() -> None:
     }
 
 
+@pytest.mark.parametrize(
+    ("text", "words", "targets"),
+    [
+        ("pg_dump > out.sql -U shop", ["pg_dump", "-U", "shop"], ["out.sql"]),
+        ("pg_dump > $A/b_$C.sql 2> log shop", ["pg_dump", "shop"], ["$A/b_$C.sql", "log"]),
+        ("psql <<SQL > out -d shop\nselect 1\nSQL", ["psql", "-d", "shop"], ["", "out"]),
+        ("cd a && psql > out shop", ["psql", "shop"], ["out"]),
+    ],
+)
+def test_words_behind_a_redirection_are_those_of_the_command(text: str, words: list[str], targets: list[str]) -> None:
+    command = only(text, words[0])
+
+    assert [word.text for word in command.words] == words
+    assert [redirect.target for redirect in command.redirects] == targets
+    assert all(text[r.start : r.end].endswith(r.target) for r in command.redirects if r.target)
+
+
 def test_redirections_belong_to_the_last_command_of_a_list() -> None:
     text = "a && mypy . > log 2>&1"
     redirects = only(text).redirects
@@ -563,3 +580,9 @@ def test_statements_that_only_run_what_is_not_wanted_are_left_out(text: str, lef
 
     assert found == (text if left is None else left)
     assert not Script.parse(found).error
+
+
+@pytest.mark.parametrize("end", ["\\\n", "\\\n\n", "\\\r\n"])
+def test_a_line_that_the_end_continues_is_read(end: str) -> None:
+    command = only(f"set -e\nmypy . \\\n  --strict {end}")
+    assert [each.text for each in command.args] == [".", "--strict"]

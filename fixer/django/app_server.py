@@ -282,7 +282,7 @@ def _server(repository: Repository, program: Program, started: Started) -> Serve
         started.path,
         started.line,
         server,
-        _interface(server, worker, application, options),
+        _interface(server, worker, application, given, options),
         application,
         natural(_first(options, "-w", "--workers", "--processes")),
         natural(_first(options, "--threads")),
@@ -300,14 +300,24 @@ def _source(program: Program) -> str:
 _TIMEOUTS = {"gunicorn": ("-t", "--timeout"), "uwsgi": ("--harakiri", "-t")}
 
 
-def _interface(server: str, worker: str, application: str, options: Mapping[str, str]) -> Interface:
+def _interface(
+    server: str, worker: str, application: str, given: Sequence[str], options: Mapping[str, str]
+) -> Interface:
+    """What a server speaks; empty where a list that is made elsewhere may say the worker with the application."""
     if server == "gunicorn":
+        if not worker and not application and any(map(_is_list, given)):
+            return ""
         return "asgi" if _ASGI_WORKER.search(worker) else "wsgi"
     if server == "granian":
         return "wsgi" if options.get("--interface") == "wsgi" else "asgi"
     if (server == "uvicorn" and options.get("--interface") == "wsgi") or application.startswith("wsgi:"):
         return "wsgi"
     return _SERVERS[server]
+
+
+def _is_list(word: str) -> bool:
+    """Whether a word of a shell stands for any number of words: `"${ARGS[@]}"`, `"$@"`."""
+    return word.startswith(("$@", "$*", "${@", "${*")) or (word.startswith("${") and "[@]" in word)
 
 
 def _application(given: Sequence[str], options: Mapping[str, str]) -> str:

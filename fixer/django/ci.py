@@ -209,10 +209,10 @@ class DjangoCI:
         banner = self.workflow.banner(name.replace("-", " ").capitalize(), self.job)
         return self.workflow.add_job(name, job, like=self.job, gates=gates, comment=banner)
 
-    def step(self, title: str, command: ScriptText, *, at_root: bool = False) -> Plain:
+    def step(self, title: str, command: ScriptText, *, at_root: bool = False, alone: bool = False) -> Plain:
         """A step that runs a command where, and after the preparation with which, the tests are run.
 
-        `at_root`: the command wants to run in the folder of manage.py.
+        `at_root`: the command wants to run in the folder of manage.py; `alone`: and nothing beside it.
         """
         made: Plain = self.workflow.step_name(title)
         command = self._by_plugin(command)
@@ -221,7 +221,7 @@ class DjangoCI:
             assert not isinstance(keys, Blocked), "new_job looked at the name of the folder"
             return made | keys
         own = self.run.step.data
-        prepared = preparation(self.run)
+        prepared = preparation(self.run, alone=alone)
         lines = [prepared] if prepared else []
         reached = folder_of(script_of(ScriptText.lines([*lines, ScriptText.of("true")])).commands[-1], self.run.step)
         if reached is not None and reached != self.run.folder:  # the tests go there in a subshell
@@ -312,7 +312,7 @@ class DjangoCI:
     @property
     def activation(self) -> bool:
         """Whether the step that runs the tests enters a virtual environment."""
-        return self.run is not None and "activate" in preparation(self.run)
+        return self.run is not None and "activate" in preparation(self.run, alone=True)
 
     @property
     def _last_step(self) -> Step:

@@ -14,8 +14,9 @@ from fixer.django.test_run import TestRun, manages
 from fixer.github.combination import Combination, filled, holds
 from fixer.github.expressions import ANY, expressions_in, reads_below
 from fixer.github.workflows import commands_of, folder_of, script_of
-from fixer.languages.shell import Script, path_word
+from fixer.languages.shell import Script, Structure, path_word
 from fixer.model import Blocked
+from fixer.project.packages import brings_django
 from fixer.records import record
 from fixer.scripts import ScriptText, with_edits
 
@@ -67,6 +68,8 @@ _LOOKS = {
 """Programs that with one of these words first, and one of these options where there are any, only look."""
 # Management commands after which nothing is there that tests would need; they make and migrate their own database.
 _JUDGES = frozenset({"check", "test", "makemigrations", "migrate", "showmigrations", "diffsettings", "spectacular"})
+# The other commands may run in what they start.
+_CONTAINERS = frozenset({"docker", "docker-compose", "podman", "podman-compose"})
 # They look whether a server answers, and change nothing.
 _WAITS = frozenset(
     {"nc", "ncat", "curl", "wget", "sleep", "wait-for-it", "wait-for-it.sh", "wait-for", "wait-for.sh", "wait-on",
@@ -91,10 +94,6 @@ _ACTION_OF_FRONT_END = re.compile(
 _CACHE_OF_OTHERS = re.compile(
     r"node_modules|\.npm|yarn|pnpm|pre-commit|mypy|ruff|playwright|cypress|buildx|pytest_cache|cargo|gradle",
     re.IGNORECASE,
-)
-# The packages that come with Django, whatever else they are. `pytest-django` does not ask for it.
-_BRINGS_DJANGO = re.compile(
-    r"django([-_.\[]|$)(?!upgrade)|djangorestframework|wagtail|mezzanine|drf[-_]|channels|dj[-_]|mozilla-django", re.I
 )
 _ONLY_WHERE_ALL_IS_WELL = frozenset({"always", "failure", "cancelled"})
 
@@ -278,7 +277,11 @@ def _is_needed(step: Step, *, with_tests: bool) -> bool:
 
 def _needed(script: Script, *, with_tests: bool) -> ScriptText:
     """The script without what judges, tests or reports; empty where nothing is left that a later step could see."""
-    left = script.without(lambda command: _is_aside(command, with_tests=with_tests))
+    beside = [] if with_tests else [command for command in script.commands if _runs_beside(command)]
+    waits = ("sleep", "wait") if beside else ()
+    left = script.without(
+        lambda command: _is_aside(command, with_tests=with_tests) or command in beside or command.name in waits
+    )
     rest = script_of(left, script.shell)
     if rest.commands and rest.commands[-1].name == "cd":  # nothing is left to be done there
         left = rest.without(lambda command: command == rest.commands[-1])
@@ -309,6 +312,12 @@ def _is_of_tests(command: Command) -> bool:
     if re.fullmatch(r"python[\d.]*", command.name) is None:
         return False
     return any(re.search(r"(^|[\s/])tests?[./]", word.text) for word in command.args[:2])
+
+
+def _runs_beside(command: Command) -> bool:
+    """Whether a command runs in the background while others work, such as a worker that tests talk to; what is fetched
+    or installed there is waited for, and containers may be where the others run."""
+    return command.within(Structure.BACKGROUND) and not installs(command) and command.name not in _CONTAINERS
 
 
 def _only_says(command: Command) -> bool:
@@ -377,17 +386,18 @@ def _installs_before(run: TestRun, *, with_tests: bool) -> SetupStep | None:
     return SetupStep(run.step, data)
 
 
-def preparation(run: TestRun) -> ScriptText:
+def preparation(run: TestRun, *, alone: bool) -> ScriptText:
     """What must stand before a command of the new job, as it stands before the tests: `cd`, `source`, `export`.
 
-    Where the script of the tests installs something, a step of its own does the rest.
+    Where the script of the tests installs something, a step of its own does the rest. `alone`: the command talks to
+    nothing that the tests have running beside them.
     """
     split = any(map(installs, run.before.commands))
 
     def is_aside(command: Command) -> bool:
         if split:
             return command.name not in _PREPARES
-        return command.name in _SAYS or _is_aside(command, with_tests=False)
+        return command.name in _SAYS or _is_aside(command, with_tests=False) or (alone and _runs_beside(command))
 
     return run.before.without(is_aside).strip("\n")
 
@@ -502,7 +512,7 @@ def _brings_django(step: Step, command: Command, packages: PythonPackages) -> bo
         path = posixpath.normpath(posixpath.join(folder, file))
         known = known and path in packages.files
         names |= packages.installed_by(path)
-    return True if any(_BRINGS_DJANGO.match(name) for name in names) else False if known else None
+    return True if any(map(brings_django, names)) else False if known else None
 
 
 def _requirement_files(words: Sequence[str]) -> Iterator[str]:

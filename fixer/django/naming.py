@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import ast
 import re
 from collections.abc import Iterable, Iterator, Mapping
 from typing import TYPE_CHECKING, Self
 
 from fixer.django.settings import role_of
+from fixer.languages.python import PythonModule, dotted
+from fixer.model import FileError
 from fixer.records import record
 from fixer.runtime.picture import Runtime
 from fixer.runtime.programs import SETTINGS_VARIABLE, Program
@@ -18,14 +21,13 @@ if TYPE_CHECKING:
 _APPLICATION = re.compile(r"(^|/)[aw]sgi\.py$")
 _STARTS = re.compile(r"(^|/)(manage|[aw]sgi|celery(_?app)?|conftest)\.py$", re.IGNORECASE)
 # What loads modules by names that are put together when it runs.
-_LOADS_BY_NAME = re.compile(r"\b(import_module|__import__|exec)\(")
+_LOADS_BY_NAME = frozenset(("import_module", "__import__", "exec"))
 # As `NAME: value`, `NAME = "value"`, or with `name` and `value` beside each other, in any format of any platform.
 _IN_MANIFEST = re.compile(
     rf"^(?!\s*(?:#|//)).*{SETTINGS_VARIABLE}[\"']?(?:\s*[:=]\s*|[\s,]*[\"']?(?:value|default)[\"']?\s*[:=]\s*)"
     r"[\"']?([A-Za-z_]\w*(?:\.\w+)*)",
     re.MULTILINE,
 )
-_TAKES = re.compile(r"^\s*from \.(\w+) import \*", re.MULTILINE)
 _CONFIGURES_TESTS = re.compile(r"(^|/)(pytest\.ini|tox\.ini|setup\.cfg|pyproject\.toml)$")
 
 
@@ -77,11 +79,33 @@ def _below(repository: Repository, family: str) -> Iterator[str]:
     """The modules that a name such as `f"config.settings.{NAME}"` may mean: none that another one takes over."""
     folder = family.replace(".", "/")
     paths = [path for path in repository.ending(".py") if f"/{path.rpartition('/')[0]}/".endswith(f"/{folder}")]
-    taken = {name for path in paths for name in _TAKES.findall(repository.text(path))}
+    taken = {name for path in paths for name in _takes(repository, path)}
     names = (path.rpartition("/")[2].removesuffix(".py") for path in paths)
     # `base`, not the settings of production that those of development begin with.
     taken = {name for name in taken if role_of(name) == "shared"}
     yield from (f"{family}{name}" for name in names if name not in ("__init__", *taken))
+
+
+def _takes(repository: Repository, path: str) -> Iterator[str]:
+    """The neighbours that a module takes over whole: `from .base import *`."""
+    module = _python(repository, path)
+    for node in ast.walk(module.tree) if module is not None else ():
+        if isinstance(node, ast.ImportFrom) and node.level == 1 and node.names[0].name == "*" and node.module:
+            yield node.module
+
+
+def _loads_by_name(repository: Repository, path: str) -> bool:
+    module = _python(repository, path)
+    calls = (node for node in ast.walk(module.tree) if isinstance(node, ast.Call)) if module is not None else ()
+    return any(dotted(call.func).rpartition(".")[2] in _LOADS_BY_NAME for call in calls)
+
+
+def _python(repository: Repository, path: str) -> PythonModule | None:
+    try:
+        document = repository.document(path)
+    except FileError:
+        return None
+    return document if isinstance(document, PythonModule) else None
 
 
 def _in_configurations(repository: Repository) -> Iterator[tuple[str, str]]:
@@ -102,7 +126,7 @@ def _loaded_by(repository: Repository, name: str) -> Iterator[str]:
     """What a package of settings may load by a name that is put together."""
     tail = f"{name.replace('.', '/')}/__init__.py"
     paths = (path for path in repository.named("__init__.py") if f"/{path}".endswith(f"/{tail}"))
-    if any(_LOADS_BY_NAME.search(repository.text(path)) for path in paths):
+    if any(_loads_by_name(repository, path) for path in paths):
         yield from _below(repository, f"{name}.")
 
 

@@ -485,6 +485,15 @@ class _Scan:
         engine = item(resolve(self.module, node), "ENGINE")
         return text(resolve(self.module, engine)) if engine is not None else ""
 
+    def given(self, call: ast.Call) -> Iterator[ast.expr]:
+        """The arguments of a call, with those that a list gives it: `include(*PARTS)`."""
+        for each in call.args:
+            listed = resolve(self.module, each.value) if isinstance(each, ast.Starred) else None
+            if isinstance(listed, ast.List | ast.Tuple):
+                yield from listed.elts
+            else:
+                yield each
+
     def updated(
         self, keys: tuple[str, ...], value: ast.expr | None, statement: ast.stmt, guards: tuple[str, ...]
     ) -> None:
@@ -500,9 +509,8 @@ class _Scan:
             return
         name = dotted(call.func)
         if name in ("include", "split_settings.tools.include"):
-            patterns = [
-                text(each.args[0]) if isinstance(each, ast.Call) and each.args else text(each) for each in call.args
-            ]
+            patterns = [_pattern(each) for each in self.given(call)]
+            self.executes = self.executes or not all(patterns)
             self.included += [pattern for pattern in patterns if pattern]
             return
         if name.endswith("heroku.settings") or name in ("exec", "locals().update"):
@@ -531,6 +539,11 @@ def _surviving(databases: Iterable[Database]) -> tuple[Database, ...]:
             found = [other for other in found if other.alias != database.alias or other.guards != database.guards]
         found.append(database)
     return tuple(found)
+
+
+def _pattern(node: ast.expr) -> str:
+    """What `include` of django-split-settings is given: `"base.py"`, or `optional("local.py")`."""
+    return text(node.args[0]) if isinstance(node, ast.Call) and node.args else text(node)
 
 
 def is_item(statement: ast.stmt) -> bool:

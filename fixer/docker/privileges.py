@@ -48,6 +48,8 @@ _FILE_OPTION = re.compile(
     r"|socket|chdir-log|data-?dir|dbpath|tmp-upload-dir|logto2?|daemonize2?|stats|schedule|statedb"
     r"|log-?dir|db|database|db-?file|db-?path|cache-?dir|upload-?dir|output-?dir|storage)(?:=(.*))?"
 )
+_DISPLAYS = frozenset(("Xorg", "Xvfb", "Xvnc", "x11vnc", "xvfb-run"))
+"""Programs that call a display `:99`, which is no port."""
 _LISTENS = frozenset(("bind", "http", "https", "http-socket", "https-socket", "socket", "uwsgi-socket"))
 _WRITES = frozenset(("chmod", "cp", "install", "ln", "mkdir", "mv", "rm", "rsync", "tee", "touch", "truncate"))
 _PORT = re.compile(r"(?:--?[\w-]+=)?(?:tcp:|http:|socket:)?(?://)?(?:[\d.]{7,15}|localhost|\[::\]|\*)?:(\d{1,5})")
@@ -61,6 +63,8 @@ class User(NamedTuple):
     group: str = ""
     id: str = ""
     home: bool = True
+    said: str = ""
+    """Its number as a variable says it, where whoever builds the image may say another."""
 
     @property
     def owner(self) -> str:
@@ -142,9 +146,23 @@ def _is_closed(path: str, folders: tuple[str, ...]) -> bool:
     return path.startswith("/") and not is_within(path, (*folders, "/tmp", "/dev", "/proc", "/var/tmp"))
 
 
+# Variables with the port of another server, which a program reaches.
+_ELSEWHERE = re.compile(
+    r"(^|_)(AMQP|BROKER|CACHE|DB|DATABASE|ELASTIC\w*|EMAIL|FTP|IMAP|KAFKA|LDAP|MAIL\w*|MEMCACHED?|MONGO\w*|MQTT|MYSQL"
+    r"|PG|POP3?|POSTGRES\w*|PROXY|RABBIT\w*|REDIS|REMOTE|SFTP|SMTP|SQL|SSH|STATSD|SYSLOG|UPSTREAM)_(\w+_)?PORT$"
+)
+
+
+def names_its_port(variable: str) -> bool:
+    """Whether a variable is called as if it gave the port on which the program itself listens."""
+    return re.search(r"(^|_)PORT$", variable) is not None and _ELSEWHERE.search(variable) is None
+
+
 def low_port(words: Iterable[str]) -> int | None:
     """The first port below 1024 that a command is told to listen on."""
     given = list(words)
+    if given and posixpath.basename(given[0]) in _DISPLAYS:
+        return None
     for at, word in enumerate(given):
         if option := _PORT_OPTION.match(word):
             value = option[1] or (given[at + 1] if at + 1 < len(given) else "")
@@ -175,7 +193,8 @@ def users_made(script: Script, values: Mapping[str, str | None]) -> Iterator[Use
             home = command.has("-m", "--create-home")
         else:
             home = not command.has("-H", "--no-create-home")
-        yield User(name, (group or "").split(",")[0], number, home)
+        said = uid.text if uid is not None and "$" in uid.text else ""
+        yield User(name, (group or "").split(",")[0], number, home, said)
 
 
 def folders_made(

@@ -87,11 +87,13 @@ class Heredoc(NamedTuple):
 
 
 class New(NamedTuple):
-    """An instruction to be written. A list as body is the JSON form; a line break in a body is a continuation."""
+    """An instruction to be written. A list as body is the JSON form; a line break in a body is a continuation.
+    `comment` stands above it, with its signs, as `Dockerfile.comment_above` says it."""
 
     op: str
     body: str | Sequence[str]
     flags: Sequence[str] = ()
+    comment: str = ""
 
 
 @record
@@ -344,12 +346,14 @@ class Dockerfile:
         change = Change("set", (instruction.index, "flags", instruction.flags.index(flag)), text)
         return (Edit(self.source.path, flag.span, text, (change,)),)
 
-    def delete(self, *instructions: Instruction) -> Parts:
-        """Takes instructions away with their lines; comments above stay. Of two empty lines that meet one goes."""
+    def delete(self, *instructions: Instruction, comments: bool = False) -> Parts:
+        """Takes instructions away with their lines, and with the `comments` right above them, which stay otherwise. Of
+        two empty lines that meet one goes."""
         edits = []
         for instruction in sorted(set(instructions), key=lambda i: i.index):
             text = self.source.text
             start, end = self.source.line_start(instruction.span.start), self._next_line(instruction.span.end)
+            start = self._block_start(instruction) if comments else start
             if end is None:
                 # The last line of a file without a final line end takes the line end before it along.
                 start = len(text[:start].removesuffix("\n").removesuffix("\r"))
@@ -382,7 +386,7 @@ class Dockerfile:
             if isinstance(body, Blocked):
                 return body
             op = item.op.lower() if self._lower_case else item.op
-            lines.append(" ".join([op, *item.flags, body]))
+            lines += [*item.comment.splitlines(), " ".join([op, *item.flags, body])]
         return self.source.newline.join(lines)
 
     def _body(self, body: str | Sequence[str]) -> str | Blocked:

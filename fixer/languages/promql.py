@@ -37,8 +37,16 @@ class Asked(NamedTuple):
 
 
 def metrics(expression: str) -> tuple[Asked, ...]:
-    """The metrics that an expression asks for, in order."""
-    return tuple(_metrics(list(_tokens(expression))))
+    """The metrics that an expression asks for, in order; none where it asks for logs."""
+    return () if asks_for_logs(expression) else tuple(_metrics(list(_tokens(expression))))
+
+
+def asks_for_logs(expression: str) -> bool:
+    """Whether an expression has a pipeline of LogQL, whose rules stand in files of the same form.
+
+    https://grafana.com/docs/loki/latest/query/log_queries/
+    """
+    return any(token.kind == "mark" and token.text == "|" for token in _tokens(expression))
 
 
 def _tokens(text: str) -> Iterator[Token]:

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from typing import TYPE_CHECKING, Self
 
 from fixer.documents import DEVELOPMENT
-from fixer.languages.promql import Asked, metrics
+from fixer.languages.promql import Asked, asks_for_logs, metrics
 from fixer.languages.tables import mapping, sequence
 from fixer.languages.yaml import Node, Yaml
 from fixer.records import entity
@@ -16,6 +16,21 @@ from fixer.runtime.programs import Program
 if TYPE_CHECKING:
     from fixer.model import Source
     from fixer.repository import Repository
+
+# All keys that Prometheus takes. It refuses any other: a file with `scrape_configs` beside others is one of Promtail or
+# of an agent. https://prometheus.io/docs/prometheus/latest/configuration/configuration/#configuration-file
+_KEYS = frozenset(
+    (
+        "global",
+        "runtime",
+        "rule_files",
+        "scrape_config_files",
+        "scrape_configs",
+        "alerting",
+        "remote_write",
+        "remote_read",
+    )
+) | {"storage", "tracing", "otlp"}
 
 
 @entity
@@ -40,7 +55,7 @@ class ScrapeJob:
 
 @entity
 class PrometheusConfig:
-    """A file with `scrape_configs`."""
+    """A file that Prometheus reads, with `scrape_configs`."""
 
     document: Yaml
 
@@ -102,7 +117,7 @@ class PrometheusFiles:
             for document in repository.documents(Yaml, _speaks)
             if not DEVELOPMENT.search(document.source.path) and document.root.is_mapping
         ]
-        configs = tuple(PrometheusConfig(each) for each in documents if each.root.get("scrape_configs") is not None)
+        configs = tuple(PrometheusConfig(each) for each in documents if _configures_prometheus(each))
         rules: list[AlertRule] = []
         recorded: set[str] = set()
         for document in documents:
@@ -127,6 +142,11 @@ def _speaks(source: Source) -> bool:
     return "scrape_configs:" in source.text or ("groups:" in source.text and "expr:" in source.text)
 
 
+def _configures_prometheus(document: Yaml) -> bool:
+    keys = mapping(document.root.data).keys()
+    return "scrape_configs" in keys and keys <= _KEYS
+
+
 def _text(node: Node | None) -> str:
     return node.value if node is not None and node.is_scalar else ""
 
@@ -148,6 +168,6 @@ def _rules(document: Yaml) -> Iterator[tuple[str, bool, Node]]:
         rules = group.get("rules") if group.is_mapping else None
         for rule in rules.items if rules is not None and rules.is_sequence else ():
             expression = rule.get("expr") if rule.is_mapping else None
-            if expression is not None and expression.is_scalar:
+            if expression is not None and expression.is_scalar and not asks_for_logs(expression.value):
                 alert = _text(rule.get("alert"))
                 yield alert or _text(rule.get("record")), bool(alert), expression

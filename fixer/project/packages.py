@@ -11,6 +11,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import field
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, NamedTuple, Self
+from urllib.parse import parse_qs, urlsplit
 
 from fixer.languages.tables import json_object, natural, toml_table
 from fixer.records import record
@@ -21,9 +22,8 @@ if TYPE_CHECKING:
 _LINE = re.compile(
     r"^(?P<name>[A-Za-z0-9][A-Za-z0-9._-]*)\s*+(?:\[(?P<extras>[^\]]*)\]\s*+)?(?P<spec>(?:\(?\s*[<>=!~]|@|;|$).*)$"
 )
-_REMOTE = re.compile(
-    r"^(?:-e\s+)?(?:git\+|hg\+|svn\+|https?://)\S+?(?:@(?P<at>[^#\s]+))?#(?:.*&)?egg=(?P<name>[\w.-]+)"
-)
+# https://pip.pypa.io/en/stable/topics/vcs-support/
+_VERSION_CONTROL = ("git+", "hg+", "svn+", "bzr+", "http://", "https://")
 _INCLUDE = re.compile(r"^(?P<kind>-r|--requirement|-c|--constraint)(?:\s+|\s*=\s*|(?=[^\s-]))(?P<path>\S+)")
 _DEVELOPMENT = re.compile(
     r"(^|[-_./])(dev|devel|development|test|tests|testing|local|lint|docs?|ci|debug)([-_.]|$)", re.I
@@ -39,6 +39,13 @@ _DEVELOPMENT_GROUPS = frozenset({"dev", "develop", "development", "test", "tests
 
 _NAMES_DEPENDENCIES = re.compile(r"\b(install_requires|extras_require)\b")
 _INSTALLS_FROM = re.compile(r"(?:-r|--requirement)[ =]?\s*[\"']?(?:\S*/)?([\w.-]+)")
+
+# The packages that come with Django, whatever else they are. `pytest-django` does not ask for it.
+_BRINGS_DJANGO = re.compile(
+    r"django([-_.\[]|$)(?!upgrade|environ|dotenv)|djangorestframework|wagtail|mezzanine|drf[-_]|channels([-_.\[]|$)"
+    r"|dj[-_]|mozilla-django",
+    re.IGNORECASE,
+)
 
 Release = tuple[int, ...]
 
@@ -168,7 +175,9 @@ class PythonPackages:
         nearest = next((folder for folder in _upwards(near) if folder in found), None)
         if nearest is None and len(found) == 1:
             nearest = next(iter(found))  # a folder such as deploy/ that speaks for the whole repository
-        here = found[nearest] if nearest is not None else ()
+        if nearest is None:
+            return tuple(sorted(_below(found, near), key=lambda requirement: requirement.development))
+        here = found[nearest]
         return tuple(sorted(here, key=lambda requirement: requirement.development))
 
     def has(self, name: str, near: str = "", *, development: bool = True) -> bool:
@@ -223,6 +232,12 @@ class PythonPackages:
     def _constraining(self) -> frozenset[str]:
         return frozenset(path for paths in self.constraints.values() for path in paths)
 
+    def _installing(self, name: str, folder: str) -> Iterator[str]:
+        """The files of a folder that install a package by themselves, also by inclusion."""
+        for path in self._by_folder.get(folder, ()):
+            if name in self.installed_by(path) and path not in self._constraining and not path.endswith(_LOCKS):
+                yield path
+
     def files_that_install(self, name: str, near: str = "") -> tuple[str, ...]:
         """Requirements files (and pyproject.toml, Pipfile …) that install a package, also by inclusion.
 
@@ -230,12 +245,11 @@ class PythonPackages:
         """
         wanted = normalise(name)
         folders = list(_upwards(near))
-        found = [
-            path
-            for folder in folders
-            for path in self._by_folder.get(folder, ())
-            if wanted in self.installed_by(path) and path not in self._constraining and not path.endswith(_LOCKS)
-        ]
+        found = [path for folder in folders for path in self._installing(wanted, folder)]
+        if not found:
+            folders = [folder for folder in self._by_folder if any(self._installing(wanted, folder))]
+            # One such as deploy/ speaks for the whole repository.
+            found = list(self._installing(wanted, folders[0])) if len(folders) == 1 else []
 
         def order(path: str) -> tuple[int, bool, bool, str]:
             file = path.rpartition("/")[2]
@@ -247,6 +261,11 @@ class PythonPackages:
 def normalise(name: str) -> str:
     """The name as package indexes compare it, PEP 503."""
     return re.sub(r"[-_.]+", "-", name).lower()
+
+
+def brings_django(name: str) -> bool:
+    """Whether a package asks for Django itself, so that who asks for the one gets the other."""
+    return _BRINGS_DJANGO.match(name) is not None
 
 
 def is_development(path: str) -> bool:
@@ -269,6 +288,15 @@ def _upwards(path: str) -> Iterator[str]:
         yield folder
         folder = folder.rpartition("/")[0]
     yield ""
+
+
+def _below(found: Mapping[str, list[Requirement]], near: str) -> list[Requirement]:
+    """What stands below the nearest folder above `near` that holds any, such as files for the layers of an image."""
+    for above in _upwards(near):
+        held = [each for folder, asked in found.items() if above and folder.startswith(f"{above}/") for each in asked]
+        if held:
+            return held
+    return []
 
 
 def _padded(release: Iterable[int]) -> Release:
@@ -320,16 +348,29 @@ def _requirements_file(path: str, text: str) -> tuple[list[Requirement], tuple[s
             other = _resolved(path, include["path"])
             (included if include["kind"] in ("-r", "--requirement") else constrained).append(other)
             continue
-        remote = _REMOTE.match(line)
-        if remote:
-            version = _RELEASE.search(remote["at"] or "")
-            exact = f"=={version[0]}" if version and "." in version[0] else ""
-            found.append(Requirement(normalise(remote["name"]), exact, frozenset(), path, False, development))
-            continue
-        requirement = _requirement(line, path, development)
+        requirement = _remote(line, path, development) or _requirement(line, path, development)
         if requirement:
             found.append(requirement)
     return found, tuple(included), tuple(constrained)
+
+
+def _remote(line: str, path: str, development: bool) -> Requirement | None:
+    """One line that names an address and the package behind it: `git+https://…/shop.git@v1.2#egg=shop`."""
+    address = line.removeprefix("-e ").removeprefix("--editable ").strip().partition(" ")[0]
+    if not address.startswith(_VERSION_CONTROL):
+        return None
+    try:
+        parts = urlsplit(address)
+    except ValueError:
+        return None
+    egg = parse_qs(parts.fragment).get("egg", [""])[0]
+    name, _, extras = egg.partition("[")
+    if not _LINE.match(name):
+        return None
+    version = _RELEASE.search(parts.path.rpartition("@")[2] if "@" in parts.path else "")
+    exact = f"=={version[0]}" if version and "." in version[0] else ""
+    asked = frozenset(normalise(each.strip()) for each in extras.rstrip("]").split(",") if each.strip())
+    return Requirement(normalise(name), exact, asked, path, False, development)
 
 
 def _resolved(path: str, other: str) -> str:

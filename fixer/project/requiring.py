@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, NamedTuple, Self
 from fixer.languages.lines import Lines
 from fixer.languages.toml import Toml
 from fixer.model import Address, Blocked, Document, FileError, Parts, joined
-from fixer.project.packages import PythonPackages, Requirement, normalise, project_folder
+from fixer.project.packages import PythonPackages, Requirement, brings_django, normalise, project_folder
 from fixer.records import entity
 
 if TYPE_CHECKING:
@@ -100,25 +100,35 @@ class Requiring:
         """
         if self.packages.has(name, near, development=False):
             return ()
+        asked = beside
         path = self._home(beside, near)
+        if not path and beside == "django":
+            beside = self._bringing_django(near)
+            path = self._home(beside, near) if beside else ""
         if not path:
             return self._unread(near) or Blocked(
-                f"no file for production asks for {beside} itself", f"install {name}{release.range}"
+                f"no file for production is seen to ask for {asked}", f"install {name}{release.range} beside it"
             )
         # Which of several an image installs is not known here: each of them asks for what the other has.
         paths = dict.fromkeys((path, *self._others(beside, near, path)))
-        return joined(self._added(each, name, release, beside, near, section) for each in paths)
+        return joined(self._added(each, name, release, beside, section) for each in paths)
+
+    def _bringing_django(self, near: str) -> str:
+        """A package that brings Django where nobody asks for Django itself; empty where none is seen."""
+        asked = (each for each in self.packages.requirements if not (each.locked or each.development))
+        names = dict.fromkeys(each.name for each in asked if brings_django(each.name))
+        return next((name for name in names if self._home(name, near)), "")
 
     def _others(self, beside: str, near: str, path: str) -> Iterator[str]:
-        """Further lists for production that ask for a package themselves: none includes another."""
-        own = {each.path for each in self.packages.of(beside, near) if not (each.locked or each.development)}
+        """Further lists for production, in folders above too, that ask for a package: none includes another."""
+        own = {each.path for each in self.packages.requirements if self._is_for(each, beside)}
         for other in self.packages.files_that_install(beside, near):
             apart = path not in self.packages.key_files(other) and other not in self.packages.key_files(path)
             if other in own and apart and other.endswith(".txt") and path.endswith(".txt"):
                 yield other
 
-    def _added(self, path: str, name: str, release: Release, beside: str, near: str, section: str) -> Parts:
-        asked = next(each for each in self.packages.of(beside, near) if each.path == path)
+    def _added(self, path: str, name: str, release: Release, beside: str, section: str) -> Parts:
+        asked = next(each for each in self.packages.requirements if each.path == path and self._is_for(each, beside))
         locked = self._locked(path, name, release)
         if locked is not None:
             return locked
@@ -128,6 +138,10 @@ class Requiring:
         if not isinstance(document, Lines):
             return Blocked(f"{path} is of a kind that fhfix does not edit", f"add {name}{release.range} by hand")
         return _in_lines(document, name, release, asked, section)
+
+    def _is_for(self, requirement: Requirement, name: str) -> bool:
+        """Whether a list asks for a package, for production."""
+        return requirement.name == normalise(name) and not (requirement.locked or requirement.development)
 
     def _unread(self, near: str) -> Blocked | None:
         """A list of requirements of the project, or above it, that pip reads and fhfix does not."""
@@ -139,7 +153,7 @@ class Requiring:
 
     def _home(self, beside: str, near: str) -> str:
         """The file for production that asks for a package itself: the best of those that install it, also by `-r`."""
-        own = [each.path for each in self.packages.of(beside, near) if not (each.locked or each.development)]
+        own = [each.path for each in self.packages.of(beside, near) if self._is_for(each, beside)]
         for path in self.packages.files_that_install(beside, near):
             found = next((each for each in self.packages.key_files(path) or (path,) if each in own), "")
             if found:

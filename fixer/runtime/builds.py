@@ -6,23 +6,26 @@ import posixpath
 import re
 from collections import defaultdict
 from collections.abc import Iterator, Sequence
-from dataclasses import field
+from dataclasses import field, replace
 from functools import cached_property
-from typing import TYPE_CHECKING, Self
+from typing import TYPE_CHECKING, NamedTuple, Self
 
 from fixer.docker.ignore_files import IgnorePattern, is_ignored, read_ignore
 from fixer.docker.images import base_image
+from fixer.docker.privileges import is_within
 from fixer.github.origin import Origin
 from fixer.github.workflow import Job, Workflow
 from fixer.github.workflows import Workflows
 from fixer.languages.dockerfile import Dockerfile, ImageRef
 from fixer.languages.lines import Lines
 from fixer.model import FileError
+from fixer.project.env_files import is_example
 from fixer.records import entity
 from fixer.runtime.images import Image, Images
 from fixer.runtime.picture import Runtime
 from fixer.runtime.programs import Program
 from fixer.runtime.servers import server_of_image
+from fixer.runtime.unread import Unread
 
 if TYPE_CHECKING:
     from fixer.repository import Repository
@@ -37,21 +40,31 @@ _BUILD_FILE = re.compile(
 _READ = re.compile(
     r"\.(sh|bash|ini|py)$|^[\w-]+$|^[\w.-]*requirements[\w.-]*\.txt$|^(pyproject\.toml|setup\.(py|cfg))$"
 )
-_CONFIGURES = re.compile(r"^([\w-]+/){0,3}(config|configuration|conf|env|environment|settings|constants)\.py$")
+# Of compose files and the shell, and of templates.
+_VARIABLE = re.compile(r"\$\{[^}]*\}|\$\w+|\{\{.*|<%.*")
+_PAGES = (".astro", ".js", ".jsx", ".mjs", ".svelte", ".ts", ".tsx", ".vue")
+_PREFIXES = "NEXT_PUBLIC|VITE|REACT_APP|NUXT_PUBLIC|GATSBY|EXPO_PUBLIC|PUBLIC"
+_PUBLIC_ARG = re.compile(rf"^[ \t]*ARG[ \t]+({_PREFIXES})_", re.IGNORECASE | re.MULTILINE)
+_PUBLIC_READ = re.compile(rf"\b(?:import\.meta|process)\.env\??\.((?:{_PREFIXES})_\w+)")
+_CONFIGURES = re.compile(
+    r"^([\w-]+/){0,3}((config|configuration|conf|env|environment|settings|constants)\.(py|[cm]?[jt]s)"
+    r"|(__init__|app|asgi|bot|index|main|manage|run|server|wsgi)\.(py|[cm]?[jt]s))$"
+)
 
 
 @entity
 class ImageBuild:
     """How one image is built and who runs it. `context` is a folder from the top of the repository, None where none
-    fits; `contexts` are all that builds of its Dockerfile say.
+    fits; `contexts` are all that builds of its Dockerfile say, and `elsewhere` is the same image as it is built in the
+    others of them.
 
     `programs` are what runs it, first the image as it is built; `called` are containers that scripts and jobs start of
     it for a while, `jobs` those jobs of workflows whose steps run in it; `is_action` says that GitHub runs it as an
     action.
     `files` are those of the context, from there, whether ignored or not; `texts` are the scripts that it may start, the
-    lists that it installs from, and what says how projects are built, `configuration` modules of Python that are named
-    for what they configure. `ignore_path` is the ignore file that the builder
-    reads, or would read; `ignore_fault` says why it cannot be read here.
+    lists that it installs from, and what says how projects are built, `configuration` modules that are named for what
+    they configure or start, `public_names` the variables that pages read, where the Dockerfile says any. `ignore_path`
+    is the ignore file that the builder reads, or would read; `ignore_fault` says why it cannot be read here.
     """
 
     image: Image
@@ -63,9 +76,11 @@ class ImageBuild:
     files: tuple[str, ...] = field(repr=False)
     texts: dict[str, str] = field(repr=False)
     configuration: dict[str, str] = field(repr=False)
+    public_names: frozenset[str] = field(repr=False)
     ignore_path: str
     ignore: Lines | None
     ignore_fault: str
+    elsewhere: tuple[ImageBuild, ...] = field(repr=False)
 
     @property
     def path(self) -> str:
@@ -125,13 +140,31 @@ class ImageBuilds:
     strangers: tuple[Program, ...]
     documentation: tuple[tuple[str, str], ...] = field(repr=False)
     _images: Images = field(repr=False)
+    _names: tuple[str, ...] = field(repr=False)
+    _unread: tuple[Unread, ...] = field(repr=False)
 
-    def stranger_to(self, build: ImageBuild) -> Program | None:
+    def unread_by(self, build: ImageBuild) -> tuple[Unread, ...]:
+        """The files that cannot be read, and may say how this image is started."""
+        found = []
+        for each in self._unread:
+            folder = posixpath.dirname(each.path)
+            near = not folder or ".." in each.text or is_within(build.path, (folder,)) or build.context == folder
+            if (each.builds and near) or any(map(self._may_be_ours, each.images)):
+                found.append(each)
+        return tuple(found)
+
+    def _may_be_ours(self, reference: str) -> bool:
+        return self._images.named(reference) is not None or _may_be_named(reference, self._names)
+
+    def stranger_to(self, build: ImageBuild, *, elsewhere: bool = False) -> Program | None:
         """A program that may run this image, though nothing says so: not one whose image is called after the folder of
-        another Dockerfile."""
+        another Dockerfile. `elsewhere`: nor one beside a service that this image is built for."""
         own, *_ = named = [_called_after(build), *map(_called_after, self.builds)]
         others = {name for name in named if len(name) > 3 and name not in (own, *_PLAIN_FOLDERS)}
+        beside = {program.path for program in build.runners if program.origin == "compose"}
         for program in self.strangers:
+            if elsewhere and program.path in beside:
+                continue
             image = _plain(program.image_name)
             if (own and own in image) or not any(name in image for name in others):
                 return program
@@ -155,41 +188,22 @@ class ImageBuilds:
         for program in runtime.programs:
             running[program.image].append(program)
         for image in runtime.images.images:
-            path, context = image.path, image.context
-            files = _inside(context, repository)
-            # A file that is named after the Dockerfile wins over the context's; .containerignore is podman's.
-            usual = posixpath.join(context or "", ".dockerignore")
-            candidates = (f"{path}.dockerignore", usual, posixpath.join(context or "", ".containerignore"))
-            ignore_path = next((name for name in candidates if repository.exists(name)), usual)
-            programs = tuple(each for each in running[image] if each.origin not in JOBS)
-            called = tuple(each for each in running[image] if each.origin in JOBS and each.written is None)
-            texts = _texts(image.dockerfile, programs, context, files, repository)
-            ignore, fault = _lines(ignore_path, repository)
-            builds.append(
-                ImageBuild(
-                    image,
-                    tuple(sorted(contexts[path])),
-                    programs,
-                    called,
-                    tuple(inside[image]),
-                    path in actions,
-                    files,
-                    texts,
-                    {
-                        path: repository.text(posixpath.join(context or "", path))
-                        for path in files
-                        if _CONFIGURES.search(path)
-                    },
-                    ignore_path,
-                    ignore,
-                    fault,
-                )
+            own = running[image]
+            making = _Making(
+                programs=tuple(each for each in own if each.origin not in JOBS),
+                called=tuple(each for each in own if each.origin in JOBS and each.written is None),
+                jobs=tuple(inside[image]),
+                contexts=tuple(sorted(contexts[image.path])),
+                is_action=image.path in actions,
             )
+            others = (each for each in making.contexts if each != image.context)
+            elsewhere = tuple(_made(replace(image, context=each), making, (), repository) for each in others)
+            builds.append(_made(image, making, elsewhere, repository))
         builds.sort(key=lambda build: (build.path, build.image.stage.index))
         origin = repository.fact(Origin)
         names = (repository.root.resolve().name, origin.owner if origin is not None else "")
         strangers = tuple(each for each in runtime.programs if _is_strange(each, names))
-        return cls(tuple(builds), strangers, runtime.documentation, runtime.images)
+        return cls(tuple(builds), strangers, runtime.documentation, runtime.images, names, runtime.unread)
 
     def of(self, path: str) -> tuple[ImageBuild, ...]:
         """The images that are built from a Dockerfile, one for each stage that is shipped."""
@@ -201,9 +215,16 @@ class ImageBuilds:
         return next((build for build in self.builds if build.image is image), None) if image is not None else None
 
     def made_from(self, build: ImageBuild) -> ImageBuild | None:
-        """The first whose Dockerfile has a stage that is made from an image which is built here."""
+        """The first whose Dockerfile has a stage that is made from an image which is built here, and runs something.
+
+        One that others only copy from starts nothing.
+        """
         for other in self.builds if build.image.names else ():
-            bases = (stage.start.words[0].text for stage in other.dockerfile.stages if stage.start.words)
+            final = other.dockerfile.final
+            stages = (
+                each for each in other.dockerfile.stages if each is final or any(i.op == "RUN" for i in each.inherited)
+            )
+            bases = (stage.root.start.words[0].text for stage in stages if stage.root.start.words)
             if other.path != build.path and any(self._images.named(base) is build.image for base in bases):
                 return other
         return None
@@ -223,8 +244,46 @@ class ImageBuilds:
     def _by_context(self) -> dict[str | None, list[ImageBuild]]:
         found: dict[str | None, list[ImageBuild]] = defaultdict(list)
         for build in self.builds:
-            found[build.context].append(build)
+            for each in (build, *build.elsewhere):
+                found[each.context].append(each)
         return found
+
+
+class _Making(NamedTuple):
+    """What is said of an image by other files than those of its context."""
+
+    programs: tuple[Program, ...]
+    called: tuple[Program, ...]
+    jobs: tuple[Job, ...]
+    contexts: tuple[str, ...]
+    is_action: bool
+
+
+def _made(image: Image, making: _Making, elsewhere: tuple[ImageBuild, ...], repository: Repository) -> ImageBuild:
+    """How an image is built in its context."""
+    path, context = image.path, image.context
+    files = _inside(context, repository)
+    # A file that is named after the Dockerfile wins over the context's; .containerignore is podman's.
+    usual = posixpath.join(context or "", ".dockerignore")
+    candidates = (f"{path}.dockerignore", usual, posixpath.join(context or "", ".containerignore"))
+    ignore_path = next((name for name in candidates if repository.exists(name)), usual)
+    ignore, fault = _lines(ignore_path, repository)
+    return ImageBuild(
+        image,
+        making.contexts,
+        making.programs,
+        making.called,
+        making.jobs,
+        making.is_action,
+        files,
+        _texts(image.dockerfile, making.programs, context, files, repository),
+        {name: repository.text(posixpath.join(context or "", name)) for name in files if _CONFIGURES.search(name)},
+        _public_names(image.dockerfile, context, files, repository),
+        ignore_path,
+        ignore,
+        fault,
+        elsewhere,
+    )
 
 
 def _jobs_in_containers(repository: Repository) -> Iterator[Job]:
@@ -245,14 +304,19 @@ def _called_after(build: ImageBuild) -> str:
 
 def _is_strange(program: Program, names: Sequence[str]) -> bool:
     """Whether a program runs an image that nothing here builds but that might be of this repository, whose names are
-    given: it is named by a variable, lies in a registry of one's own, is named alike, or runs Django."""
-    reference = program.image_name
-    if program.image is not None or not reference or program.origin in JOBS:
+    given."""
+    if program.image is not None or not program.image_name or program.origin in JOBS:
         return False
-    image = ImageRef.parse(re.sub(r"\$\{[^}]*\}|\$\w+", "x", reference))
+    return _may_be_named(program.image_name, names, is_django=program.is_django)
+
+
+def _may_be_named(reference: str, names: Sequence[str], *, is_django: bool = False) -> bool:
+    """Whether an image might be of a repository with these names: it is named by a variable, lies in a registry of
+    one's own, is named alike, or runs Django."""
+    image = ImageRef.parse(_VARIABLE.sub("x", reference))
     if base_image(image) is not None or server_of_image(image.repository, "") is not None:
         return False
-    if "$" in reference or image.registry not in ("", *_PUBLIC) or program.is_django:
+    if _VARIABLE.search(reference) or image.registry not in ("", *_PUBLIC) or is_django:
         return True
     own = [plain for name in names if len(plain := _plain(name)) > 3]
     parts = [_plain(part) for part in image.name.split("/")]
@@ -322,6 +386,25 @@ def _texts(
                 if "requirements" not in name and not name.endswith((".ini", ".py")):
                     waiting.append(found[path])
     return found
+
+
+def _public_names(
+    document: Dockerfile, context: str | None, files: tuple[str, ...], repository: Repository
+) -> frozenset[str]:
+    """The variables of a bundler that sources of the context read, and no file of variables there gives."""
+    if not _PUBLIC_ARG.search(document.source.text):
+        return frozenset()
+    found: set[str] = set()
+    given: set[str] = set()
+    for path in files:
+        name = posixpath.basename(path)
+        if name.startswith(".env") and not is_example(path):
+            given.update(
+                re.findall(r"^[ \t]*(\w+)=", repository.text(posixpath.join(context or "", path)), re.MULTILINE)
+            )
+        elif name.endswith(_PAGES):
+            found.update(_PUBLIC_READ.findall(repository.text(posixpath.join(context or "", path))))
+    return frozenset(found - given)
 
 
 def _folders(paths: tuple[str, ...]) -> set[str]:

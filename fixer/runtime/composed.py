@@ -28,6 +28,7 @@ from fixer.runtime.places import Place
 from fixer.runtime.programs import Environment, Holder, Program, Server, Value
 from fixer.runtime.servers import addresses, server_of_image
 from fixer.runtime.texts import Fixed, InYaml
+from fixer.runtime.unread import Unread, unread_compose_files
 
 if TYPE_CHECKING:
     from fixer.repository import Repository
@@ -105,12 +106,14 @@ class Compositions:
     programs: tuple[Program, ...]
     servers: tuple[Server, ...]
     unknown: tuple[str, ...]
+    unread: tuple[Unread, ...]
 
     @classmethod
     def detect(cls, repository: Repository) -> Self | None:
         """None where there is no compose file."""
         compositions = list(_compositions(repository))
-        if not compositions:
+        unread = tuple(unread_compose_files(repository))
+        if not compositions and not unread:
             return None
         images = repository.fact(Images)
         programs: list[Program] = []
@@ -124,7 +127,7 @@ class Compositions:
                 unknown += defined.missing
                 if name not in known:
                     programs.append(_program(defined, composition, known, images, repository))
-        return cls(tuple(programs), tuple(servers), tuple(dict.fromkeys(unknown)))
+        return cls(tuple(programs), tuple(servers), tuple(dict.fromkeys(unknown)), unread)
 
 
 # -- which services there are ---------------------------------------------------------------------------------------
@@ -138,11 +141,15 @@ def _compositions(repository: Repository) -> Iterator[Composition]:
     ):
         folders.setdefault(posixpath.dirname(compose.source.path), []).append(compose)
         seen.add(compose.source.path)
-    for folder, together in folders.items():
-        included = [other for compose in together for other in _included(compose, repository, 0)]
-        together = [*together, *(other for other in included if other.source.path not in seen)]
+    groups: list[tuple[str, list[Compose]]] = []
+    defined: dict[str, dict[str, Defined]] = {}
+    for folder, here in folders.items():
+        included = [other for compose in here for other in _included(compose, repository, 0)]
+        together = [*here, *(other for other in included if other.source.path not in seen)]
         seen |= {other.source.path for other in included}
-        defined = {compose.source.path: _defined(compose, repository) for compose in together}
+        groups.append((folder, together))
+        defined |= {compose.source.path: _defined(compose, repository) for compose in together}
+    for folder, together in groups:
         variables = {value.name: value for value in reversed(env_values(repository, posixpath.join(folder, ".env")))}
         ordered = sorted(together, key=_rank)
         for compose in together:
@@ -151,8 +158,19 @@ def _compositions(repository: Repository) -> Iterator[Composition]:
                 if other is not compose:
                     for name, each in defined[other.source.path].items():
                         others.setdefault(name, each)
-            own = {name: _laid_over(each, others.get(name)) for name, each in defined[compose.source.path].items()}
+            own = {
+                name: _laid_over(each, others.get(name) or _elsewhere(name, defined))
+                for name, each in defined[compose.source.path].items()
+            }
             yield Composition(compose, own, others, variables)
+
+
+def _elsewhere(name: str, defined: Mapping[str, Mapping[str, Defined]]) -> Defined | None:
+    """The one service of this name that any compose file says an image or a build of: what `docker compose -f
+    compose.yml -f deploy/more.yml` adds to. None where several do."""
+    found = [services[name] for services in defined.values() if name in services]
+    found = [each for each in found if each.said("image") is not None or each.said("build") is not None]
+    return found[0] if len(found) == 1 else None
 
 
 def _rank(compose: Compose) -> tuple[bool, str]:

@@ -117,11 +117,11 @@ class Where:
         if "$" in word:
             below = _BELOW_A_VARIABLE.fullmatch(word)
             return below[1] if below is not None and self.repository.exists(below[1]) else None
-        if "/" in word or _SCRIPT.search(word):
+        if "/" in word:
             return self._file(word)
-        if not self.contained:
-            return None
-        return next((found for folder in _ON_PATH if (found := self._file(f"{folder}/{word}"))), None)
+        on_path = (found for folder in _ON_PATH if self.contained and (found := self._file(f"{folder}/{word}")))
+        # A name alone is looked for on the PATH, to which the working folder may have been added.
+        return next(on_path, None) or (self._file(word) if _SCRIPT.search(word) else None)
 
     def _file(self, path: str) -> str | None:
         found = self.located(path)

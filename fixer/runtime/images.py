@@ -144,6 +144,8 @@ class Image:
             target = posixpath.join(self._folders[instruction.index], said)
             into = target.endswith(("/", "/.")) or len(instruction.args) > 2
             target = posixpath.normpath(target)
+            # A file that is copied to a folder which is there goes into it, also without the slash.
+            into = into or target in _FOLDERS or target == self._folders[instruction.index]
             if path != target and not path.startswith(target.rstrip("/") + "/"):
                 continue
             from_stage = self.dockerfile.source_stage(instruction)
@@ -164,6 +166,12 @@ class Image:
     def _last_folder(self, stage: Stage) -> str:
         last = stage.last("WORKDIR")
         return self._folders[last.index] if last is not None else "/"
+
+
+_FOLDERS = frozenset(
+    ("/bin", "/etc", "/home", "/opt", "/root", "/sbin", "/srv", "/tmp", "/usr/bin", "/usr/local", "/usr/local/bin")
+) | {"/usr/local/sbin", "/usr/sbin", "/var"}
+"""What is there in every image of a system."""
 
 
 def _inside(path: str, target: str, source: str, *, into: bool) -> Iterator[str]:

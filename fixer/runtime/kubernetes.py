@@ -31,6 +31,7 @@ from fixer.runtime.places import Place
 from fixer.runtime.programs import Environment, Holder, OutOfReach, Program, Server, Value
 from fixer.runtime.servers import addresses, server_of_image
 from fixer.runtime.texts import Fixed, InYaml
+from fixer.runtime.unread import Unread
 
 if TYPE_CHECKING:
     from fixer.repository import Repository
@@ -81,12 +82,14 @@ class Manifests:
     programs: tuple[Program, ...]
     servers: tuple[Server, ...]
     unknown: tuple[str, ...]
+    unread: tuple[Unread, ...]
 
     @classmethod
     def detect(cls, repository: Repository) -> Self | None:
         """None where there is no manifest."""
         resources: list[Resource] = []
         unknown: list[str] = []
+        unread: list[Unread] = []
         charts = {posixpath.dirname(path) for path in repository.ending(".yaml") if path.endswith("Chart.yaml")}
         for path in _candidates(repository):
             chart = next(
@@ -98,6 +101,7 @@ class Manifests:
                 resources += read(repository.read(path))
             except (FileError, yaml.YAMLError, RecursionError):
                 unknown.append(f"{path} is a manifest that cannot be read")
+                unread.append(Unread(path, "is a manifest that cannot be read", repository.text(path)))
         images = repository.fact(Images)
         programs: list[Program] = []
         patches = {path for resource in resources for path in _patches(resource)}
@@ -112,7 +116,9 @@ class Manifests:
             found = _chart(chart, images, repository)
             programs += [found] if found is not None else []
             unknown.append(f"{posixpath.join(chart, 'templates')}: what the chart starts")
-        return cls(tuple(programs), tuple(servers), tuple(unknown)) if programs or servers or unknown else None
+        if not programs and not servers and not unknown:
+            return None
+        return cls(tuple(programs), tuple(servers), tuple(unknown), tuple(unread))
 
 
 def _candidates(repository: Repository) -> Iterator[str]:

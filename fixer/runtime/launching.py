@@ -49,6 +49,11 @@ class Launch:
         return ("/bin/sh", "-c", *self.words) if self.shell else self.words
 
     @property
+    def is_rest(self) -> bool:
+        """Whether it only makes sense behind an entrypoint: it begins with an option."""
+        return not self.shell and self.words[:1] != () and self.words[0].startswith("-")
+
+    @property
     def as_code(self) -> Code:
         if self.code is not None:
             return self.code
@@ -85,9 +90,8 @@ def launched(
     if image is not None:
         command = command or (of_image(image, "CMD") if entrypoint is None else None)
         entrypoint = entrypoint or of_image(image, "ENTRYPOINT")
-    if entrypoint is None and command is None:
-        if image is None:
-            followed.unknown.append(f"{name}: what its image starts")
+    if image is None and entrypoint is None and (command is None or command.is_rest):
+        followed.unknown.append(f"{name}: what its image starts")
     elif entrypoint is None or not any(entrypoint.words):
         if command is not None:
             followed.run(command.as_code, where)

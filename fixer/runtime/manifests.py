@@ -1,5 +1,5 @@
-"""Programs of the files that platforms read: Procfile, app.json, heroku.yml, render.yaml, fly.toml, railway, ECS task
-definitions, App Engine, Cloud Foundry, DigitalOcean, systemd, supervisor."""
+"""Programs of the files that platforms read: Procfile, app.json, heroku.yml, render.yaml, fly.toml, railway, ECS, App
+Engine, Cloud Foundry, DigitalOcean, systemd, supervisor."""
 
 from __future__ import annotations
 
@@ -14,13 +14,14 @@ from fixer.docker.compose import Mount
 from fixer.languages.yaml import Node, Yaml
 from fixer.model import FileError, Source, Span
 from fixer.records import entity
-from fixer.runtime.following import Code, Where, lines_of, scalar, supervised, yaml_of
+from fixer.runtime.described import Described
+from fixer.runtime.ecs import task_definition
+from fixer.runtime.following import Code, lines_of, scalar, supervised, yaml_of
 from fixer.runtime.holders import InMapping, InNamedList
 from fixer.runtime.images import Image, Images
-from fixer.runtime.launching import Launch, launched, variables_of
+from fixer.runtime.launching import Launch
 from fixer.runtime.places import Place
-from fixer.runtime.programs import Environment, Holder, OutOfReach, Program, Value
-from fixer.runtime.servers import addresses
+from fixer.runtime.programs import OutOfReach, Program, Value
 from fixer.runtime.texts import Fixed, InFile, InYaml, Written
 
 if TYPE_CHECKING:
@@ -51,59 +52,16 @@ class PlatformPrograms:
                         unknown.append(f"{path} cannot be read")
                     break
             else:
-                terraform = path.endswith(".tf") and "container_definitions" in repository.text(path)
-                if terraform or _UNREAD.search(path):
+                if _UNREAD.search(path):
                     unknown.append(f"{path} may start programs of its own")
+        in_terraform = [path for path in repository.ending(".tf") if "container_definitions" in repository.text(path)]
+        if in_terraform:
+            from fixer.runtime.terraform import Tasks
+
+            tasks = Tasks.of(in_terraform, repository, images)
+            programs += tasks.programs
+            unknown += tasks.unknown
         return cls(tuple(programs), tuple(unknown)) if programs or unknown else None
-
-
-@entity
-class _Said:
-    """What a file says of one program. `image` is built here; `host` is the folder of a machine without container."""
-
-    name: str
-    place: Place
-    origin: str
-    holder: Holder
-    values: tuple[Value, ...] = ()
-    image: Image | None = None
-    image_name: str = ""
-    entrypoint: Launch | None = None
-    command: Launch | None = None
-    host: str | None = None
-    user: str = ""
-    mounts: tuple[Mount, ...] = ()
-    unknown: tuple[str, ...] = ()
-    rights: str = ""
-
-
-def _program(said: _Said, repository: Repository) -> Program:
-    if said.host is not None:
-        where = Where(repository, said.host)
-    else:
-        folder = said.image.folder if said.image is not None else "/"
-        where = Where(repository, folder, said.image, said.mounts, contained=True)
-    launch = launched(said.entrypoint, said.command, said.image, where, said.place.name)
-    lowest = variables_of(said.image) if said.image is not None else []
-    environment = Environment((*said.values, *lowest), said.holder, said.unknown)
-    return Program(
-        said.name,
-        said.place,
-        said.origin,
-        tuple(launch.commands),
-        environment,
-        said.image,
-        said.image_name,
-        said.image.folder if said.image is not None else "",
-        said.user,
-        said.mounts,
-        tuple(addresses(environment)),
-        launch.settings(environment),
-        launch.is_django(environment),
-        launch.unknown,
-        calls=launch.calls,
-        rights=said.rights,
-    )
 
 
 # -- Heroku and its like --------------------------------------------------------------------------------------------
@@ -122,11 +80,11 @@ def _procfile(path: str, repository: Repository, images: Images | None) -> Itera
             place = Place.of(source, offset, offset + len(line.rstrip()), found[1])
             holder = OutOfReach(place, "the platform that reads the Procfile")
             code = Code.of(found[2], InFile(source, document, offset + found.start(2)))
-            said = _Said(
+            said = Described(
                 found[1], place, "procfile", holder, values, command=Launch.of_shell(code), host=folder,
                 unknown=(f"{place}: the variables that the platform sets",),
             )  # fmt: skip
-            yield _program(said, repository)
+            yield said.program(repository)
         offset += len(line) + 1
 
 
@@ -149,14 +107,12 @@ def _app_json(path: str, repository: Repository, images: Images | None) -> Itera
                 continue
             place = Place.of(document.source, each.start, each.end, key)
             code = Code.of(each.value, Fixed(path, place.line))
-            yield _program(
-                _Said(
-                    key, place, "app.json", OutOfReach(place, "the platform that reads app.json"),
-                    tuple(_of_app_json(path, repository)), command=Launch.of_shell(code), host=posixpath.dirname(path),
-                    unknown=(f"{place}: the variables that the platform sets",),
-                ),
-                repository,
+            said = Described(
+                key, place, "app.json", OutOfReach(place, "the platform that reads app.json"),
+                tuple(_of_app_json(path, repository)), command=Launch.of_shell(code), host=posixpath.dirname(path),
+                unknown=(f"{place}: the variables that the platform sets",),
             )  # fmt: skip
+            yield said.program(repository)
 
 
 def _heroku(path: str, repository: Repository, images: Images | None) -> Iterator[Program]:
@@ -180,15 +136,13 @@ def _heroku(path: str, repository: Repository, images: Images | None) -> Iterato
         place = Place.of(document.source, at.start, at.end, name)
         for each in command.items if command is not None and command.is_sequence else [command]:
             code = Code.of(each.value, InYaml(document, each)) if each is not None and each.is_scalar else None
-            yield _program(
-                _Said(
-                    name, place, "heroku.yml", OutOfReach(place, "Heroku"), image=image,
-                    command=Launch.of_shell(code) if code is not None else None,
-                    host=None if image is not None else "",
-                    unknown=(f"{place}: the variables that Heroku sets",),
-                ),
-                repository,
+            said = Described(
+                name, place, "heroku.yml", OutOfReach(place, "Heroku"), image=image,
+                command=Launch.of_shell(code) if code is not None else None,
+                host=None if image is not None else "",
+                unknown=(f"{place}: the variables that Heroku sets",),
             )  # fmt: skip
+            yield said.program(repository)
 
 
 # -- Render, DigitalOcean, App Engine -------------------------------------------------------------------------------
@@ -253,11 +207,11 @@ def _app_engine(path: str, repository: Repository, images: Images | None) -> Ite
     place = Place.of(document.source, node.start, node.end, "entrypoint")
     holder = InMapping(document, document.root, "env_variables", document.root.get("env_variables"), place)
     code = Code.of(node.value, InYaml(document, node))
-    said = _Said(
+    said = Described(
         "entrypoint", place, "app engine", holder, tuple(values), command=Launch.of_shell(code),
         host=posixpath.dirname(path),
     )  # fmt: skip
-    yield _program(said, repository)
+    yield said.program(repository)
 
 
 def _cloud_foundry(path: str, repository: Repository, images: Images | None) -> Iterator[Program]:
@@ -275,13 +229,13 @@ def _cloud_foundry(path: str, repository: Repository, images: Images | None) -> 
             if node is None or not node.is_scalar or not scalar(node):
                 continue
             place = Place.of(document.source, node.start, node.end, scalar(process.get("type")) or name)
-            said = _Said(
+            said = Described(
                 place.name, place, "cloud foundry", InMapping(document, app, "env", environment, place), tuple(values),
                 command=Launch.of_shell(Code.of(node.value, InYaml(document, node))),
                 host="" if folder == "." else folder,
                 unknown=(f"{place}: the variables that Cloud Foundry and its services set",),
             )  # fmt: skip
-            yield _program(said, repository)
+            yield said.program(repository)
 
 
 def _of_node(
@@ -302,12 +256,12 @@ def _of_node(
     place = Place.of(document.source, at.start, at.end, scalar(service.get("name")) or key)
     holder = InNamedList(document, service, env_key, service.get(env_key), place, name_key)
     code = Code.of(node.value, InYaml(document, node)) if node is not None and node.is_scalar else None
-    said = _Said(
+    said = Described(
         place.name, place, origin, holder, tuple(values), image,
         command=Launch.of_shell(code) if code is not None else None,
         host=None if image is not None else folder, mounts=tuple(_disks(service)),
     )  # fmt: skip
-    return _program(said, repository)
+    return said.program(repository)
 
 
 def _disks(service: Node) -> Iterator[Mount]:
@@ -397,12 +351,12 @@ def _fly(path: str, repository: Repository, images: Images | None) -> Iterator[P
             _split(text, Fixed(path, place.line)) if text else Launch.of_words(words, Fixed(path, 1)) if words else None
         )
         # The command of the release and of processes replaces CMD; a volume is only mounted into machines.
-        said = _Said(
+        said = Described(
             name, place, "fly", holder, values, image, command=command, host=None if image is not None else folder,
             mounts=mounts if name != "release_command" else (),
             unknown=(f"{path}: the secrets that Fly sets",),
         )  # fmt: skip
-        yield _program(said, repository)
+        yield said.program(repository)
 
 
 def _railway(path: str, repository: Repository, images: Images | None) -> Iterator[Program]:
@@ -425,13 +379,13 @@ def _railway(path: str, repository: Repository, images: Images | None) -> Iterat
                 continue
             place = _place(source, text or "deploy", key)
             code = Code.of(text, Fixed(path, place.line)) if text else None
-            said = _Said(
+            said = Described(
                 key, place, "railway", OutOfReach(place, "Railway"), image=image,
                 entrypoint=Launch.of_shell(code) if code is not None else None,  # it takes the place of ENTRYPOINT
                 host=None if image is not None else folder,
                 unknown=(f"{path}: the variables that Railway sets",),
             )  # fmt: skip
-            yield _program(said, repository)
+            yield said.program(repository)
 
 
 def _split(text: str, where: Written) -> Launch:
@@ -439,74 +393,6 @@ def _split(text: str, where: Written) -> Launch:
         return Launch.of_words(shlex.split(text), where)
     except ValueError:
         return Launch.of_code(Code.of(text, where))
-
-
-# -- ECS ------------------------------------------------------------------------------------------------------------
-
-
-def _task_definition(path: str, repository: Repository, images: Images | None) -> Iterator[Program]:
-    """https://docs.aws.amazon.com/AmazonECS/latest/developerguide/task_definition_parameters.html"""
-    if "containerDefinitions" not in repository.text(path):
-        return
-    document = yaml_of(path, repository)
-    root = document.root if document is not None else None
-    inner = root.get("taskDefinition") if root is not None else None
-    for each in (
-        _items((inner or root).get("containerDefinitions")) if document is not None and root is not None else ()
-    ):
-        name = scalar(each.get("name"))
-        place = (
-            Place.of(document.source, each.start, each.end, name)
-            if document is not None
-            else Place(path, _NOWHERE, 1, name)
-        )
-        if document is None:
-            continue
-        reference = scalar(each.get("image"))
-        image = images.named(re.sub(r"<\w+>", "", reference)) if images is not None and reference else None
-        if image is None and images is not None and len(images.images) == 1 and re.search(r"<\w+>|^\W*$|\$", reference):
-            image = images.images[0]  # a placeholder, which the deployment fills in
-        values = [*_named_values(document, each.get("environment"), "name")]
-        secrets = [
-            Value(scalar(s.get("name")), None, Place.of(document.source, s.start, s.end, scalar(s.get("name"))))
-            for s in _items(each.get("secrets"))
-        ]
-        holder = InNamedList(document, each, "environment", each.get("environment"), place, "name")
-        files = (f"{place}: the files of environmentFiles",) if each.get("environmentFiles") is not None else ()
-        said = _Said(
-            name, place, "ecs", holder, (*values, *secrets), image, reference,
-            _words(document, each.get("entryPoint")), _words(document, each.get("command")),
-            user=scalar(each.get("user")),
-            mounts=tuple(_mounts(each)),
-            unknown=files, rights=_rights(each),
-        )  # fmt: skip
-        yield _program(said, repository)
-
-
-def _rights(container: Node) -> str:
-    """https://docs.aws.amazon.com/AmazonECS/latest/APIReference/API_ContainerDefinition.html"""
-    linux = container.get("linuxParameters")
-    capabilities = linux.get("capabilities") if linux is not None else None
-    added = capabilities.get("add") if capabilities is not None else None
-    if scalar(container.get("privileged")) == "true" or (added is not None and added.items):
-        return "rights of root"
-    return "devices of the host" if linux is not None and _items(linux.get("devices")) else ""
-
-
-def _mounts(container: Node) -> Iterator[Mount]:
-    """https://docs.aws.amazon.com/AmazonECS/latest/APIReference/API_MountPoint.html"""
-    for each in _items(container.get("mountPoints")):
-        read_only = scalar(each.get("readOnly")) == "true"
-        source, target = scalar(each.get("sourceVolume")), scalar(each.get("containerPath"))
-        yield Mount(source, target, bind=False, read_only=read_only, of_root=not read_only)
-
-
-def _words(document: Yaml, node: Node | None) -> Launch | None:
-    if node is None or not node.items:
-        return None
-    text = Fixed(document.source.path, document.source.line_of(node.start))
-    texts = tuple(InYaml(document, item) for item in node.items)
-    return Launch(tuple(scalar(item) for item in node.items), texts, text)
 
 
 # -- machines -------------------------------------------------------------------------------------------------------
@@ -534,14 +420,12 @@ def _systemd(path: str, repository: Repository, images: Images | None) -> Iterat
     code = " && ".join(_on_machine(text.lstrip("-@:+!")) for text, _ in commands)
     code = _started_in(said.get("WorkingDirectory", [("", 0)])[-1][0].lstrip("-"), code, repository)
     place = Place(path, _NOWHERE, said["ExecStart"][0][1], name)
-    yield _program(
-        _Said(
-            name, place, "systemd", OutOfReach(place, f"{path}, or the machine that it is put on"), tuple(values),
-            command=Launch.of_shell(Code.of(code, Fixed(path, place.line))), host="",
-            user=said.get("User", [("", 0)])[0][0], unknown=unknown,
-        ),
-        repository,
+    unit = Described(
+        name, place, "systemd", OutOfReach(place, f"{path}, or the machine that it is put on"), tuple(values),
+        command=Launch.of_shell(Code.of(code, Fixed(path, place.line))), host="",
+        user=said.get("User", [("", 0)])[0][0], unknown=unknown,
     )  # fmt: skip
+    yield unit.program(repository)
 
 
 def _supervisor(path: str, repository: Repository, images: Images | None) -> Iterator[Program]:
@@ -551,11 +435,11 @@ def _supervisor(path: str, repository: Repository, images: Images | None) -> Ite
         name, line = each.name, each.line
         place = Place(path, _NOWHERE, line, name)
         code = Code.of(_started_in(each.folder, _on_machine(each.command), repository), Fixed(path, line))
-        said = _Said(
+        said = Described(
             name, place, "supervisor", OutOfReach(place, path), command=Launch.of_shell(code), host="",
             unknown=(f"{place}: what starts supervisor sets",),
         )  # fmt: skip
-        yield _program(said, repository)
+        yield said.program(repository)
 
 
 def _started_in(folder: str, code: str, repository: Repository) -> str:
@@ -592,12 +476,12 @@ _READERS: tuple[tuple[re.Pattern[str], _Reader], ...] = (
     (re.compile(r"(^|/)manifest[\w.-]*\.ya?ml$"), _cloud_foundry),
     (re.compile(r"(^|/)fly(\.[\w-]+)?\.toml$"), _fly),
     (re.compile(r"(^|/)railway\.(json|toml)$"), _railway),
-    (re.compile(r"(^|[/._-])(task|ecs|container)[^/]*\.json$|(^|/)ecs/.*\.json$", re.IGNORECASE), _task_definition),
+    (re.compile(r"(^|[/._-])(task|ecs|container)[^/]*\.json$|(^|/)ecs/.*\.json$", re.IGNORECASE), task_definition),
     (re.compile(r"\.service$"), _systemd),
     (re.compile(r"supervisor[^/]*(/[^/]+)?\.(conf|ini)$"), _supervisor),
 )
-_SUFFIXES = ("", ".json", ".yml", ".yaml", ".toml", ".service", ".conf", ".ini", ".hcl", ".nomad", ".tf")
+_SUFFIXES = ("", ".json", ".yml", ".yaml", ".toml", ".service", ".conf", ".ini", ".hcl", ".nomad")
 """What the files of `_READERS` and `_UNREAD` end in, Procfile.dev and its like aside."""
 _UNREAD = re.compile(
-    r"(^|/)(nixpacks\.toml|Dockerrun\.aws\.json|captain-definition|ansible/.*\.ya?ml|[^/]*\.nomad(\.hcl)?)$"
+    r"(^|/)(nixpacks\.toml|Dockerrun\.aws\.json|captain-definition|cdk\.json|ansible/.*\.ya?ml|[^/]*\.nomad(\.hcl)?)$"
 )

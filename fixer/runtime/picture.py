@@ -15,6 +15,7 @@ from fixer.project.env_files import is_env_file
 from fixer.records import entity, record
 from fixer.runtime.composed import Compositions
 from fixer.runtime.docker_calls import contained
+from fixer.runtime.ecs import ONCE
 from fixer.runtime.following import Code, Followed, Where, env_values, file_code, is_docker, lines_of
 from fixer.runtime.holders import InEnvFile
 from fixer.runtime.images import Image, Images
@@ -27,6 +28,7 @@ from fixer.runtime.programs import Environment, Holder, OutOfReach, Program, Ser
 from fixer.runtime.servers import addresses, is_local, is_pooler, server_of_url
 from fixer.runtime.settings import loads, runs_django
 from fixer.runtime.texts import Fixed, InFile
+from fixer.runtime.unread import Unread
 
 if TYPE_CHECKING:
     from fixer.repository import Repository
@@ -113,7 +115,8 @@ class Runtime:
     """Every program that the repository's files start, and every server that they start or name.
 
     `unknown` are sentences about what cannot be followed. A fix that rests on "nobody else" is certain only where
-    `unknown` of the picture and of the programs that it asks are empty.
+    `unknown` of the picture and of the programs that it asks are empty. `unread` are files that start containers, of
+    which nothing is among the programs.
     """
 
     programs: tuple[Program, ...]
@@ -122,6 +125,7 @@ class Runtime:
     env_files: EnvFiles
     unknown: tuple[str, ...]
     documentation: tuple[tuple[str, str], ...] = ()
+    unread: tuple[Unread, ...] = ()
 
     @classmethod
     def detect(cls, repository: Repository) -> Self:
@@ -133,6 +137,7 @@ class Runtime:
         programs: list[Program] = []
         servers: list[Server] = []
         unknown: list[str] = list(images.unknown if images else ())
+        unread: list[Unread] = []
         for part in (composed, jobs, repository.fact(Manifests)):
             if part is not None:
                 programs += part.programs
@@ -142,6 +147,8 @@ class Runtime:
         if platforms is not None:
             programs += platforms.programs
             unknown += platforms.unknown
+        for started in (composed, repository.fact(Manifests)):
+            unread += started.unread if started is not None else ()
         if images is not None:
             programs += (_of_image(image, repository) for image in images.images)
         # What a container or a job starts is no program of its own.
@@ -153,7 +160,8 @@ class Runtime:
         assert env_files is not None  # detect says None of no repository
         documents = [path for path in repository.ending(".md", ".rst") if _DOCUMENTATION.search(path)][:_MOST_DOCUMENTS]
         texts = tuple((path, repository.text(path)) for path in documents)
-        return cls(tuple(programs), tuple(servers), images, env_files, tuple(dict.fromkeys(unknown)), texts)
+        said = tuple(dict.fromkeys(unknown))
+        return cls(tuple(programs), tuple(servers), images, env_files, said, texts, tuple(unread))
 
     # -- programs ---------------------------------------------------------------------------------------------------
 
@@ -177,7 +185,7 @@ class Runtime:
         files and manifests put in their place, followed into scripts."""
         found = []
         for program in self.deployed:
-            if modules and not program.may_load(*modules):
+            if program.origin == ONCE or (modules and not program.may_load(*modules)):
                 continue
             found += [(program, started) for started in program.migrations]
         return tuple(found)

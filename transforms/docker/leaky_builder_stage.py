@@ -25,6 +25,7 @@ from fnmatch import fnmatchcase
 from functools import cache
 
 from fixer.django.project import DjangoProject
+from fixer.docker.compose import Mount
 from fixer.docker.ignore_files import is_ignored, read_ignore
 from fixer.docker.privileges import is_within
 from fixer.documents import DEVELOPMENT
@@ -33,6 +34,7 @@ from fixer.languages.shell import Script
 from fixer.model import Blocked, Finding, Fix, NewFile, Parts, Rule, Tier, listed
 from fixer.runtime.builds import ImageBuild, ImageBuilds
 from fixer.runtime.images import local_sources
+from fixer.runtime.programs import Program
 
 # What no image needs, in sections as they are written to a new file.
 SECRETS = ("**/.env", "**/.env.*", "!**/.env*.example", "!**/.env*.sample", "!**/.env*.template")
@@ -60,8 +62,12 @@ CERTIFICATES = re.compile(r"(?i)(^|/)(ca|ca-certificates|certs?|certificates?|ke
 # Files that stand for what may lie in a folder.
 ENVIRONMENTS = (".env", ".env.local", ".env.production")
 LEAKS_NAMED = 5
-# python-dotenv, django-environ, environs and python-decouple.
-READS_ENV = re.compile(r"\b(load_dotenv|dotenv_values|read_env|RepositoryEnv)\(|^from decouple import", re.MULTILINE)
+# python-dotenv, django-environ, environs, python-decouple, pydantic-settings, and dotenv of Node.js.
+READS_ENV = re.compile(
+    r"\b(load_dotenv|dotenv_values|read_env|RepositoryEnv)\(|^from decouple import|\benv_file *= *[\"']\.env"
+    r"|\bdotenv(\.|['\"]\)\.)config\(|['\"]dotenv/config['\"]",
+    re.MULTILINE,
+)
 # A folder in which something is started is one where a `.env` may lie.
 STARTED = re.compile(
     r"^(\.env.*|.*dockerfile.*|(docker-)?compose.*\.ya?ml|manage\.py|package\.json|pyproject\.toml|setup\.(py|cfg)"
@@ -84,6 +90,7 @@ SECRET_NAME = re.compile(
     r"^(AWS_SECRET_ACCESS_KEY|GITHUB_TOKEN|NPM_TOKEN|DJANGO_SECRET_KEY)$"
 )
 PUBLIC_NAME = re.compile(r"^(NEXT_PUBLIC|VITE|REACT_APP|NUXT_PUBLIC|GATSBY|EXPO_PUBLIC|PUBLIC)_|_PUBLIC_")
+NEVER_PUBLIC = re.compile(r"(^|_)(PASSWORD|PASSWD|SECRET|SECRET_KEY|PRIVATE_KEY|ENCRYPTION_KEY|SERVICE_ROLE_KEY)$")
 PLACEHOLDER = re.compile(
     r"(?i)(dummy|demo|fake|placeholder|change-?_?me|build|unused|none|null|test|testing|example|insecure|not-?_?a?-?_?secret"
     r"|secret|temp|tmp|ci|xxx+|your[-_ ]|foo|bar|password|todo|replace)|^[01x*<.]?$|^no$|^(true|false)$|^\$"
@@ -91,7 +98,10 @@ PLACEHOLDER = re.compile(
 )
 # BuildKit's own switch for its check of the same thing, https://docs.docker.com/reference/build-checks/
 CHECK_OFF = re.compile(r"^# *check *= *skip=([\w,]*,)?(SecretsUsedInArgOrEnv|all)\b", re.MULTILINE)
-CREDENTIALS_IN_URL = re.compile(r"(?<!\w)\w+://[^\s/:@$'\"]*:[^\s/@$'\"{}<>]+@")
+# Not the same word twice, nor a server of the machine that builds.
+CREDENTIALS_IN_URL = re.compile(
+    r"(?<!\w)\w+://(?!([^\s/:@]+):\1@)[^\s/:@$'\"]*:[^\s/@$'\"{}<>]+@(?!(localhost|127\.0\.0\.1)\b)"
+)
 SECRET_FILE = re.compile(
     r"(^|/)(\.env(\.(?!example|sample|template|dist|test|ci)[\w-]+)*|id_(rsa|dsa|ecdsa|ed25519)|\.netrc|\.pypirc|\.aws|\.ssh"
     r"|credentials\.json|service-?_?account[\w-]*\.json|kubeconfig|[\w.-]+\.(p12|pfx|tfstate|key))$"
@@ -108,7 +118,9 @@ def check(dockerfile: Dockerfile, builds: ImageBuilds, django: DjangoProject | N
     build = next(iter(builds.of(dockerfile.source.path)), None)
     if build is None:
         return
-    yield from _context_leaks(build, builds, django)
+    others = (each for each in build.elsewhere if each.ignore_path != build.ignore_path)
+    for each in (build, *others):
+        yield from _context_leaks(each, builds, django)
     yield from _wide_copies(dockerfile, build)
     for stage in dockerfile.stages:
         for instruction in stage.instructions:
@@ -146,15 +158,6 @@ def _context_leaks(build: ImageBuild, builds: ImageBuilds, django: DjangoProject
         )
         yield _finding(build, wide[0][0], "whole folders are copied, and what they may hold is not known", cure)
         return
-    if len(build.contexts) > 1:
-        cure = Blocked(
-            f"it is built from {listed(context or 'the top folder' for context in build.contexts)}, of which each has "
-            "an ignore file of its own",
-            "complete the ignore file of each by hand",
-        )
-        message = "whole folders are copied, and what they may hold differs from build to build"
-        yield _finding(build, wide[0][0], message, cure)
-        return
     taking, leaks = _leaks(build, builds)
     if not leaks:
         return
@@ -167,7 +170,8 @@ def _context_leaks(build: ImageBuild, builds: ImageBuilds, django: DjangoProject
     named = [*leaks[: LEAKS_NAMED - len(more)], *more]
     who = f"{place.op} {' '.join(place.args)}"
     who += f" and {len(taking) - 1} more take" if len(taking) > 1 else " takes"
-    message = f"{who} along {listed(named)}, if there"
+    place_of_build = f", built from {build.context or 'the top folder'}" if len(build.contexts) > 1 else ""
+    message = f"{who} along {listed(named)}, if there{place_of_build}"
     if others := [other.path for other in sharing[1:]]:
         message += f"; {listed(others)} {'does' if len(others) == 1 else 'do'} the like"
     yield _finding(build, place, message, _completed(sharing, builds, django))
@@ -203,9 +207,8 @@ def _sharing(build: ImageBuild, builds: ImageBuilds) -> list[ImageBuild]:
     return [
         each
         for each in builds.built_in(build.context)
-        if each is builds.of(each.path)[0]
+        if each in (builds.of(each.path)[0], *builds.of(each.path)[0].elsewhere)
         and each.ignore_path == build.ignore_path
-        and len(each.contexts) < 2
         and not DEVELOPMENT.search(each.path)
     ]
 
@@ -307,13 +310,24 @@ def _started_in(build: ImageBuild) -> Iterator[str]:
 
 
 def _bundled(build: ImageBuild) -> tuple[str, ...]:
-    """What a person must look at where a bundler may have read a local .env, and no ARG says its values."""
+    """What a person must look at where a bundler may have read a local .env, and no ARG says its values, or not all."""
     instructions = build.dockerfile.instructions
-    given = any(PUBLIC_NAME.search(name) for i in instructions if i.op == "ARG" for name, _ in i.pairs)
+    said = {name for i in instructions if i.op in ("ARG", "ENV") for name, _ in i.pairs}
+    given = any(PUBLIC_NAME.search(name) for name in said)
     runs = any(i.op == "RUN" and BUNDLES.search(i.script) for i in instructions)
-    bundler = any(BUNDLERS.search(text) for name, text in build.texts.items() if name.endswith("package.json"))
-    if given or not runs or not bundler:
+    packages = (
+        text for name, text in build.texts.items() if name.endswith("package.json") and not build.excluded(name)
+    )
+    if not runs or not any(map(BUNDLERS.search, packages)):
         return ()
+    if given:
+        lacking = sorted(build.public_names - said)
+        if not lacking:
+            return ()
+        more = f" ({len(lacking)} in all)" if len(lacking) > 3 else ""
+        names = f"{listed(lacking[:3])}{more}"
+        them = "them" if len(lacking) > 1 else "it"
+        return (f"no ARG gives {names}: where a .env gave {them}, give {them} as the others",)
     return (
         "if the bundler reads a .env that is not in the repository, give its values as ARG and ENV before the build",
     )
@@ -324,17 +338,21 @@ def _fed_by_the_image(build: ImageBuild, django: DjangoProject | None) -> tuple[
     projects = django.projects if django is not None else ()
     modules = [module for each in projects for module in each.modules.values()]
     beside = next((path for path, text in build.configuration.items() if READS_ENV.search(text)), "")
+    beside = beside or next((path for path, text in build.texts.items() if _is_sourced(path, text)), "")
     if not beside and not any(READS_ENV.search(module.document.source.text) for module in modules):
         return ()
     known = any(each.environment for each in projects)
     required = {read.name for each in projects for read in each.environment if read.required}
     for program in sorted(build.runners, key=lambda each: each.development):
-        mounted = any(mount.bind and is_within(program.folder or "/", (mount.target,)) for mount in program.mounts)
-        if not program.is_django or mounted or program.environment.unknown:
+        mounted = any(_brings_env(mount, program) for mount in program.mounts)
+        if mounted or program.environment.unknown or not (program.is_django or (beside and not modules)):
             continue
         lacking = sorted(name for name in required if not program.environment.sets(name))
-        if not program.environment.values:
+        values = program.environment.values
+        if not values:
             given = f"gives {program.name!r} no variables"
+        elif beside and not known and any(v.place.path not in (program.path, build.path) for v in values):
+            continue  # of a file
         elif beside and not known:
             given = f"gives {program.name!r} no file of variables, and {beside} reads one"
         elif lacking:
@@ -349,6 +367,22 @@ def _fed_by_the_image(build: ImageBuild, django: DjangoProject | None) -> tuple[
             f"{reader} reads a .env: where the image had one, what starts it must give what it says, by --env-file",
         )
     return ()
+
+
+def _brings_env(mount: Mount, program: Program) -> bool:
+    """Whether a mount brings the folder in which a program works, or its `.env`."""
+    name = posixpath.basename(mount.target)
+    return mount.bind and (is_within(program.folder or "/", (mount.target,)) or name.startswith(".env"))
+
+
+def _is_sourced(path: str, text: str) -> bool:
+    """Whether a script of the shell takes variables from a `.env` that stands beside it."""
+    if ".env" not in text or not re.search(r"(\.(sh|bash)|^[\w-]+|/[\w-]+)$", path):
+        return False
+    return any(
+        command.name in ("source", ".") and any(posixpath.basename(w.text).startswith(".env") for w in command.args)
+        for command in Script.parse(text).commands
+    )
 
 
 def _additions(build: ImageBuild, builds: ImageBuilds) -> list[tuple[str, list[str]]]:
@@ -590,6 +624,14 @@ def _takes_a_whole_stage(dockerfile: Dockerfile, stage: Stage, instruction: Inst
 def _said_by_variables(stage: Stage, instruction: Instruction, line: str) -> Iterator[tuple[str, Blocked]]:
     """What the values of an ENV or ARG give away."""
     for name, value in instruction.pairs:
+        if PUBLIC_NAME.search(name.upper()) and NEVER_PUBLIC.search(name.upper()):
+            yield (
+                f"{instruction.op} {name} is called a secret, and what has this prefix is put into pages for everybody",
+                Blocked(
+                    f"{line}: whether it is one, and what reads it, is not known",
+                    "change the secret, and let the server use it alone; else give it another name",
+                ),
+            )
         is_secret = SECRET_NAME.search(name.upper()) and not PUBLIC_NAME.search(name.upper())
         said = "" if value is None or PLACEHOLDER.search(value) else value
         if said and (is_secret or CREDENTIALS_IN_URL.search(said)):

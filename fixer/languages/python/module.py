@@ -664,7 +664,8 @@ class PythonModule(PythonText):
                 text = "".join(f",{self.source.newline}{indent}{pair}" for pair in pairs)
                 return [_Patch(Span(entry.end, entry.end), text)]
             inside = ", ".join(self._pair(name, new, "", quote, keyed) for name, new in add.items())
-            if self.comments_in(entry.end, self.source.line_end(entry.end)):
+            # A comment behind the closing bracket is about the whole, and stays behind it.
+            if self.comments_in(entry.end, min(span.end, self.source.line_end(entry.end))):
                 return self._blocked(node, "has a comment where the new entry would go")
             return [_Patch(Span(entry.end, entry.end), f", {inside}")]
         indent = self.source.text[self.source.line_start(entry.start) : entry.start]

@@ -29,6 +29,7 @@ from fixer.languages.shell.tree import (
     statement_of,
     structure_of,
     word_at,
+    words_behind,
 )
 from fixer.records import entity
 from fixer.scripts import ScriptText
@@ -494,9 +495,8 @@ class Script:
                         yield start, end
 
     def _command(self, node: Node) -> Command:
-        words = joined_words(
-            [word_at(child, self.text) for child in node.named_children if child.type not in _NOT_WORDS]
-        )
+        own = [word_at(child, self.text) for child in node.named_children if child.type not in _NOT_WORDS]
+        words = joined_words([*own, *words_behind(node, self.text)])
         start = words[0].start if words else node.start_byte
         return Command(words, start, node.end_byte, self, node)
 
@@ -567,6 +567,10 @@ def _parse(text: str, shell: Shell, placeholders: Placeholders) -> Script:
         masked = re.sub(r"[^\x00-\x7f]", "x", masked)
     # The grammar wants a separator where bash wants none: `f() { if a; then b; fi }`.
     masked = re.sub(r"\b(fi|done|esac) \}", r"\1;}", masked)
+    # A line that the end of the script continues: nothing follows.
+    inner = masked.rstrip()
+    if inner.endswith("\\") and not inner.endswith("\\\\") and masked[len(inner) :].lstrip("\r").startswith("\n"):
+        masked = f"{inner[:-1]} {masked[len(inner) :]}"
     root = parser("bash").parse(masked.encode("ascii")).root_node
     if len(masked) > _DEEPEST and (deep := _deeper(root, _DEEPEST)) is not None:
         return Script(text, shell, error=f"line {deep.start_point[0] + 1} of the script is nested too deeply")

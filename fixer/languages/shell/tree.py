@@ -87,7 +87,34 @@ def _unquoted(node: Node, text: str) -> tuple[str, bool]:
             return raw, False
 
 
+def _target(redirect: Node) -> list[Node]:
+    """What a redirection names: for the grammar `$A_$B` is two."""
+    found: list[Node] = []
+    for part in redirect.children_by_field_name("destination"):
+        if found and part.start_byte != found[-1].end_byte:
+            break
+        found.append(part)
+    return found
+
+
+def words_behind(node: Node, text: str) -> list[Word]:
+    """The words of a command that stand behind its redirections, which the grammar gives to those."""
+    found: list[Node] = []
+    for redirect in _redirects(node):
+        found += redirect.children_by_field_name("destination")[len(_target(redirect)) :]
+        found += redirect.children_by_field_name("argument")
+    return [word_at(each, text) for each in sorted(found, key=lambda each: each.start_byte)]
+
+
 def redirects_of(node: Node, text: str) -> Iterator[Redirect]:
+    for each in _redirects(node):
+        operator = next((c.type for c in each.children if not c.is_named), "")
+        target = _target(each)
+        name = "".join(_unquoted(part, text)[0] for part in target)
+        yield Redirect(operator, name, each.start_byte, target[-1].end_byte if target else each.end_byte)
+
+
+def _redirects(node: Node) -> Iterator[Node]:
     found = [child for child in node.children if child.type.endswith("_redirect")]
     child, parent = node, node.parent
     # In `a && b > file` the grammar gives the redirection to the whole list, the shell to its last command.
@@ -99,12 +126,8 @@ def redirects_of(node: Node, text: str) -> Iterator[Redirect]:
             found += parent.children_by_field_name("redirect")
         child, parent = parent, parent.parent
     for redirect in found:
-        inner = [redirect, *redirect.children_by_field_name("redirect")]
-        for each in inner:
-            operator = next((c.type for c in each.children if not c.is_named), "")
-            target = each.child_by_field_name("destination")
-            name = _unquoted(target, text)[0] if target is not None else ""
-            yield Redirect(operator, name, each.start_byte, each.end_byte)
+        yield redirect
+        yield from redirect.children_by_field_name("redirect")
 
 
 SEQUENCES = frozenset(

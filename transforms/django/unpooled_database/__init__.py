@@ -70,7 +70,7 @@ def check(
         wanted = [
             (settings, database)
             for settings in project.modules.values()
-            if settings.role == "production" or (settings.role == "shared" and not project.is_left_over(settings.path))
+            if _may_be_loaded(project, settings)
             for database in settings.databases
             if is_for_production(database)
         ]
@@ -80,6 +80,13 @@ def check(
             yield from _database(settings, database, cell)
         if applications is not None and any(may_be_postgres(cell, database) for _, database in wanted):
             yield from statement_limit(applications, [database for _, database in wanted], cell)
+
+
+def _may_be_loaded(project: DjangoProject, settings: SettingsModule) -> bool:
+    if not project.is_left_over(settings.path):
+        return settings.role in ("production", "shared")
+    # What no `import` could name is a template, which is copied to where it is used.
+    return settings.role == "production" and bool(project.module_name(settings.path))
 
 
 def _database(settings: SettingsModule, database: Database, cell: Cell) -> Iterator[Finding]:

@@ -31,12 +31,13 @@ def homes_of(project: DjangoProject, settings: SettingsModule, database: Databas
 def _defines_anew(project: DjangoProject, importer: SettingsModule, database: Database) -> bool:
     """Whether a module that takes a database over, or one between the two, defines its alias anew in any case."""
     if database.guards:
-        between = (each for each in project.chain(importer.path) if each.path != database.path)
+        chain = project.chain(importer.path)
+        conditional = frozenset[str]().union(*(each.conditional for each in chain))
         above = {each.path for each in project.chain(database.path)}
         return any(
             not other.guards and other.alias == database.alias
-            for each in between
-            if each.path not in above
+            for each in chain
+            if each.path not in above and each.path not in conditional
             for other in each.databases
         )
     return database not in project.databases_of(importer.path)

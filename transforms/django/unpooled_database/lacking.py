@@ -43,7 +43,8 @@ def reuse(said: Said, cell: Cell, wanted: Wanted) -> None:
     if not said.names("CONN_HEALTH_CHECKS") and cell.has_health_checks:
         wanted.add["CONN_HEALTH_CHECKS"] = True
         wanted.lacks.append("does not check a kept connection before it is used")
-        wanted.effects.append(f"{said.at}.CONN_HEALTH_CHECKS: a connection that the server closed is replaced")
+        since = "" if cell.project.version is not None else "from Django 4.1 on, "
+        wanted.effects.append(f"{said.at}.CONN_HEALTH_CHECKS: {since}a connection that the server closed is replaced")
     others = ", ".join(f"{c.path}:{c.line} ({c.server})" for c in (cell.server.contradicting if cell.server else ()))
     if "CONN_MAX_AGE" in wanted.add and others:
         wanted.todo.append(f"where {others} runs the application instead, set CONN_MAX_AGE to 0")

@@ -7,7 +7,7 @@ from typing import Any, NamedTuple, Self
 
 from fixer.django.project import DjangoProject
 from fixer.django.settings import Database, Later, environment_reads, own_dict, resolve
-from fixer.languages.python import PythonModule, constant, has_spread, item, key
+from fixer.languages.python import PythonModule, constant, dotted, has_spread, item, key
 
 KEYS = ("CONN_MAX_AGE", "CONN_HEALTH_CHECKS", "sslmode", "connect_timeout", "pool")
 
@@ -158,10 +158,36 @@ def _handled(later: Sequence[Later]) -> frozenset[str]:
     found: set[str] = set()
     for change in later:
         found.update(change.keys)
-        found |= _said_in(ast.unparse(change.statement))
+        for node in _about_existing(change):
+            found |= _said_in(ast.unparse(node))
         if isinstance(change.value, ast.Name):
             found |= _said_in(ast.unparse(resolve(change.module, change.value)))
     return frozenset(found - {"OPTIONS"})
+
+
+def _about_existing(change: Later) -> Iterator[ast.AST]:
+    """The statement, without what makes further databases of computed names: that says nothing about this one."""
+    if change.alias != "*":
+        yield change.statement
+        return
+    todo: list[ast.AST] = [change.statement]
+    while todo:
+        node = todo.pop()
+        if isinstance(node, ast.Assign) and all(map(_is_alias, node.targets)) and not _names_databases(node.value):
+            continue
+        inner = [each for each in ast.iter_child_nodes(node) if isinstance(each, ast.stmt)]
+        if inner:
+            todo += ast.iter_child_nodes(node)
+        else:
+            yield node
+
+
+def _names_databases(value: ast.expr) -> bool:
+    return any(isinstance(node, ast.Name) and node.id == "DATABASES" for node in ast.walk(value))
+
+
+def _is_alias(target: ast.expr) -> bool:
+    return isinstance(target, ast.Subscript) and dotted(target.value) == "DATABASES"
 
 
 def _options(database: Database, later: Sequence[Later]) -> tuple[PythonModule, ast.Dict | None, bool]:

@@ -20,7 +20,8 @@ start nothing and are only unpacked (`FROM scratch`) or built upon (`Dockerfile.
 into which the documentation mounts the current folder; images that are only started as a user that a compose file or a
 manifest names. Where another user in the image would be for nobody, since all that starts it goes on as root, and where
 the container would break it is reported with the reason:
-a port below 1024, an image or script that starts as root on purpose, files in root's home, an unknown base image.
+a port below 1024, an image or script that starts as root on purpose, files in root's home, an unknown base image, a
+compose file or manifest that may start it and cannot be read, such as a template.
 """
 
 import re
@@ -186,6 +187,11 @@ def _cure(
         return Blocked(
             f"{made.path} is made from this image, and would run its commands as that user too",
             "add USER to both by hand",
+        )
+    for unread in builds.unread_by(container.build):
+        return Blocked(
+            f"{unread.path} {unread.reason}: what it mounts into the container, and as whom it starts it, is not known",
+            "look at that, then add USER by hand",
         )
     for state in container.states:
         blocked = instruction_breaks(container, state, folders, options)

@@ -6,8 +6,16 @@ from collections.abc import Iterator
 
 from fixer.docker.compose import Mount
 from fixer.docker.homes import runner_in_home, tool_in_home
-from fixer.docker.privileges import is_within, keeps_schedule, low_port, needs_root, settings_need_root
+from fixer.docker.privileges import (
+    is_within,
+    keeps_schedule,
+    low_port,
+    names_its_port,
+    needs_root,
+    settings_need_root,
+)
 from fixer.languages.dockerfile import expanded
+from fixer.languages.tables import natural
 from fixer.model import Blocked
 from fixer.runtime.programs import Program, Started
 from fixer.runtime.states import Container, State
@@ -106,7 +114,7 @@ def _ports_named(state: State) -> Iterator[int]:
     instruction = state.instruction
     words = instruction.args if instruction.op == "EXPOSE" else ()
     if instruction.op == "ENV":
-        words = tuple(value or "" for name, value in instruction.pairs if re.search(r"(^|_)PORT$", name))
+        words = tuple(value or "" for name, value in instruction.pairs if names_its_port(name))
     for word in words:
         port = re.match("[0-9]{1,9}", expanded(word, state.values) or "")
         if port:
@@ -283,6 +291,10 @@ def start_breaks(container: Container, folders: Folders, options: Options) -> Bl
         low = next((port for port in program.ports if 0 < port < 1024), None)
         if low is not None:
             return _low_port(low, f"{program.name!r} of {program.path} publishes it")
+        for value in program.environment.values:
+            given = natural(value.text or "") if names_its_port(value.name) else None
+            if given is not None and 0 < given < 1024:
+                return _low_port(given, f"{value.place}: {value.name} says it")
     for reason in container.unfollowed:
         return Blocked(
             f"{reason}: what it needs is not known",

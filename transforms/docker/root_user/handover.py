@@ -125,8 +125,11 @@ def _handed_over(
 ) -> list[Parts]:
     """The edits that give the folders to the user and change to it; `steps` are commands that make it first."""
     dockerfile, parts = container.dockerfile, list[Parts]()
+    # Kubernetes can only check a number.
+    known = user.said if user.said and made is not None and made in container.stage.instructions else user.id
+    name = user.name if user.said and known != user.said else known or user.name
     if _has_all(user, container, folders):
-        return _set_user(container, [], user.id or user.name)
+        return _set_user(container, [], name)
     late = shell and _written_late(container, folders, made)
     home = f"/home/{user.name}" if made is None and user.id and user.home else ""
     early = builds_as_user(container, folders, made, home, has_home=user.home) if late else None
@@ -134,7 +137,7 @@ def _handed_over(
         copies = _copies(container, folders, since=early)
         kept = not_made_later(container, folders, early)
         given = _give(user, container, kept, early, recursive=False, copied={state.target for state in copies})
-        parts.append(dockerfile.insert_before(early, *_run([*steps, *given]), New("USER", user.id or user.name)))
+        parts.append(dockerfile.insert_before(early, *_run([*steps, *given]), New("USER", name)))
         for state in copies:
             owner = user.numeric if state.instruction.flag("link") is not None else user.owner
             parts.append(dockerfile.set_flag(state.instruction, "chown", owner))
@@ -173,7 +176,7 @@ def _handed_over(
         # With --link, names of users cannot be looked up: https://docs.docker.com/reference/dockerfile/#copy---link
         numeric = state.instruction.flag("link") is not None or not shell
         parts.append(dockerfile.set_flag(state.instruction, "chown", user.numeric if numeric else user.owner))
-    return [*parts, *_set_user(container, run, (user.id or user.name) if shell else user.numeric)]
+    return [*parts, *_set_user(container, run, name if shell else user.numeric)]
 
 
 def _makes_folders(container: Container, start: Instruction, end: Instruction) -> bool:

@@ -2,6 +2,7 @@
 
 import posixpath
 import re
+from collections.abc import Iterator
 
 from fixer.docker.compose import Mount
 from fixer.docker.images import ROOT
@@ -42,9 +43,18 @@ def _is_source(mount: Mount, program: Program, container: Container, folders: Fo
     if inside is None or inside in container.build.files:
         return False
     target = mount.target.rstrip("/")
-    if inside == ".":  # all of it is no data, wherever it goes
-        return True
-    return is_within(target, folders.roots) or (target != "" and is_within(program.folder, (target,)))
+    return is_within(target, folders.roots) or (
+        target != "" and any(is_within(p, (target,)) for p in _works_in(program))
+    )
+
+
+def _works_in(program: Program) -> Iterator[str]:
+    """Where a program finds its code, as far as its folder, its commands and its variables say."""
+    yield program.folder
+    for started in (*program.calls, *program.commands):
+        yield from (word for word in started.argv if word.startswith("/"))
+    for value in program.environment.values:
+        yield from (value.text or "").split(":")
 
 
 def kept_working(
@@ -129,7 +139,7 @@ def _changes_nothing(
             "could not write",
             "leave it as the image of development; one that is deployed gets its sources by COPY",
         )
-    if _unseen(build, builds):
+    if _unseen(build, builds, elsewhere=True):
         return None
     if developing:
         return Blocked(
@@ -180,7 +190,7 @@ def _starts_for_development(container: Container) -> str:
     nothing."""
     start = container.stage.last("CMD", "ENTRYPOINT")
     said = start.text if start is not None else ""
-    if re.search(r"\brunserver\b", said) or DEVELOPMENT.search(said):
+    if re.search(r"\brunserver\b", said) or DEVELOPMENT.search(said.replace("/usr/local/", "/usr/")):
         return said
     own = [each for program in container.build.programs if program.origin == "dockerfile" for each in program.commands]
     if any(each.kind is Kind.SERVER and not django_verb(each.argv) for each in own):
@@ -240,14 +250,18 @@ def _listens_unseen(container: Container) -> bool:
     return not named and not known and any(each.command.name.startswith(_RUNTIMES) for each in container.commands)
 
 
-def _unseen(build: ImageBuild, builds: ImageBuilds) -> str:
-    """Who may run the image though no file of the repository shows how; empty where nobody may."""
+def _unseen(build: ImageBuild, builds: ImageBuilds, *, elsewhere: bool = False) -> str:
+    """Who may run the image though no file of the repository shows how; empty where nobody may. `elsewhere`: not what
+    stands beside a service that the image is built for."""
     pushed = [made.place for made in build.image.builds if made.origin == "workflow"]
     shown = [program for program in build.runners if not program.development]
-    if (stranger := builds.stranger_to(build)) is not None:
+    if (stranger := builds.stranger_to(build, elsewhere=elsewhere)) is not None:
         return f"{stranger.place} runs {stranger.image_name}, which may be this image"
     if pushed and not any(program.image_name for program in shown):
         return f"{pushed[0]} builds the image, and what runs it is not in the repository"
+    chart = next((program for program in build.runners if program.origin == "helm"), None)
+    if chart is not None:
+        return f"{chart.path}: which volumes the templates of the chart mount is not read"
     railway = next((program for program in build.runners if program.origin == "railway"), None)
     if railway is not None:
         return f"{railway.path}: which volumes Railway mounts is not in the repository"

@@ -17,7 +17,9 @@ server listens on it, and Docker sets it to the container's name.
 ## When it is left alone
 Images for development and tests; images without a compiler, where a second stage would make them larger by what a
 virtual environment holds; a `RUN` that takes its compilers away again; `python:3.12` without `-slim`, which brings them
-itself; images that compile when they start. Reported, not fixed: packages of which it is not known what programs need
+itself; images that compile when they start, or that a compose file alone builds and starts for development. Reported,
+not fixed: wheels that another stage has compiled already, a start by a login shell or cron, whose PATH is not the
+image's, packages of which it is not known what programs need
 at run time, editable and user installs, other installers than pip, `poetry install --no-root` and `uv sync`, GeoDjango
 on Alpine, and what else happens before the install. Of Next.js what its tracing may miss is reported, too: a server of
 one's own, files that the code opens by path, Prisma, workspaces, other folders of output, a configuration that is not
@@ -39,9 +41,11 @@ from fixer.languages.shell import Command
 from fixer.model import Blocked, Finding, Fix, Level, Parts, Profile, Rule, Tier, joined, listed
 from fixer.project.nextjs import NextApplications
 from fixer.runtime.builds import ImageBuild, ImageBuilds
+from fixer.runtime.programs import Kind, django_verb
 from transforms.docker.single_stage_build.installers import (
     VENV,
     brings_only,
+    brings_wheels,
     installs_python,
     into_venv,
     is_of_installer,
@@ -58,6 +62,9 @@ _INSTALLS_ELSEWHERE = {
 }
 _COMPILES = frozenset(("gcc", "g++", "cc", "make", "cmake", "cargo", "rustc"))
 _OF_THE_SYSTEM = re.compile(r"/usr/local/(?:bin/(?:python|pip|gunicorn|uvicorn|daphne|celery|django)|lib/python)")
+_LOGIN = re.compile(r"#![^\n]*sh[ \t]+(?:-[a-z]*l|--login)")
+_RESETS_PATH = frozenset(("cron", "crond", "sudo"))
+_SHELLS = frozenset(("sh", "ash", "bash", "dash", "zsh"))
 _SCRIPT = re.compile(r"(^|/)[\w-]+(\.(sh|bash))?$")
 
 
@@ -70,7 +77,7 @@ def check(
             continue
         if DEVELOPMENT.search(build.path) or DEVELOPMENT.search(stage.name) or not _is_served(build):
             continue
-        yield from with_what_built_them(dockerfile, stage, build, pages)
+        yield from with_what_built_them(dockerfile, stage, build, pages, builds.unread_by(build))
         pips = [each for each in stage.instructions if any(map(installs_python, commands_of(each)))]
         kept = list(_kept(stage))
         if not kept or not pips or _brings_compilers(stage) or _compiles_at_run_time(build):
@@ -80,12 +87,16 @@ def check(
             build.path,
             kept[0][0].span,
             f"the image keeps what its packages were compiled with: {listed(names)}",
-            _looked_up(stage, build, django) or _cure(dockerfile, stage, pips, build),
+            _looked_up(stage, build, django) or _cure(dockerfile, stage, pips, build, builds),
         )
 
 
 def _is_served(build: ImageBuild) -> bool:
     """Whether it starts something, and not the development server alone."""
+    pushed = any(made.origin == "workflow" for made in build.image.builds)
+    served = [each for program in build.runners for each in program.commands if each.kind is Kind.SERVER]
+    if not pushed and served and all(django_verb(each.argv) == "runserver" for each in served):
+        return False
     if build.image.stage.last("CMD", "ENTRYPOINT") is None:
         return bool(build.runners) and not all(program.development for program in build.runners)
     own = [started for program in build.programs if program.origin == "dockerfile" for started in program.commands]
@@ -135,7 +146,9 @@ def _looked_up(stage: Stage, build: ImageBuild, django: DjangoProject | None) ->
     )
 
 
-def _cure(dockerfile: Dockerfile, stage: Stage, pips: list[Instruction], build: ImageBuild) -> Fix | Blocked:
+def _cure(
+    dockerfile: Dockerfile, stage: Stage, pips: list[Instruction], build: ImageBuild, builds: ImageBuilds
+) -> Fix | Blocked:
     last = pips[-1]
     until = [each for each in stage.instructions if each.index <= last.index]
     after = [each for each in stage.instructions if each.index > last.index]
@@ -145,7 +158,7 @@ def _cure(dockerfile: Dockerfile, stage: Stage, pips: list[Instruction], build: 
     found = repeated(dockerfile, stage, until, builds=_only_installs, is_source=partial(_is_list, pips))
     if isinstance(found, Blocked):
         return found
-    again, compiled = found
+    again, compiled, moved = found
     words = [word.text for word in stage.start.words]
     name = builder_name(dockerfile, "python-builder")
     flags = tuple(flag.text for flag in stage.start.flags)
@@ -157,6 +170,7 @@ def _cure(dockerfile: Dockerfile, stage: Stage, pips: list[Instruction], build: 
     ]
     parts: list[Parts] = [
         dockerfile.set_body(stage.start, f"{words[0]} AS {name}"),
+        dockerfile.delete(*moved, comments=True),
         dockerfile.insert_before(*into_venv(pips)),
         dockerfile.insert_after(last, *second, apart=True),
     ]
@@ -165,7 +179,13 @@ def _cure(dockerfile: Dockerfile, stage: Stage, pips: list[Instruction], build: 
         joined(parts),
         tier=Tier.REVIEW,
         effects=[f"the final image no longer has {listed(dict.fromkeys(compiled))}"],
-        todo=["build the image and start it once: what is loaded by name at run time cannot be seen here"],
+        todo=[
+            "build the image and start it once: what is loaded by name at run time cannot be seen here",
+            *(
+                f"{each.path} {each.reason}: see that it starts nothing by a path in /usr/local"
+                for each in builds.unread_by(build)
+            ),
+        ],
     )
 
 
@@ -189,6 +209,12 @@ def _unmovable(
                     return Blocked(f"line {line}: {what}", "install into a virtual environment, then run fhfix again")
     if (other := unknown_place(dockerfile, pips, after, build)) is not None:
         return other
+    brought = brings_wheels(dockerfile, until)
+    if brought is not None:
+        return Blocked(
+            f"line {dockerfile.line(brought)} brings wheels, which are compiled already",
+            "take the compilers out, and install the shared libraries that the wheels need instead",
+        )
     for path, text in build.texts.items():
         if _REQUIREMENTS.search(path) and re.search(r"^\s*(?:-e|--editable)\s", text, re.MULTILINE):
             return Blocked(f"{path} has an editable install, which points to its sources", "install it as a package")
@@ -211,15 +237,37 @@ def _unmovable(
                 f"line {dockerfile.line(instruction)}: a program is named in /usr/local, where it will not be",
                 "name it without its folder",
             )
+    for program in (*build.programs, *build.called):
+        for started in (*program.calls, *program.commands):
+            if _has_a_path_of_its_own(started.command):
+                return Blocked(
+                    f"{started.path}:{started.line}: `{' '.join(started.argv[:2])}` gives what it starts another PATH, "
+                    f"without {VENV}/bin",
+                    "start the program without it, then run fhfix again",
+                )
     for program in build.programs:
         for started in program.commands:
             if _OF_THE_SYSTEM.match(started.source):
                 return Blocked(f"{started.path} starts {started.argv[0]}", "name it without its folder")
     # A script is not always followed to its end: `exec $cmd` starts what only the container knows.
     for path, text in build.texts.items():
+        if _LOGIN.match(text) and not build.excluded(path):
+            return Blocked(f"{path} is read by a login shell, which has another PATH", "let another shell read it")
         if _SCRIPT.search(path) and (named := _OF_THE_SYSTEM.search(text)) and not build.excluded(path):
             return Blocked(f"{path} names {named[0]}, where it will not be", "name it without its folder")
     return None
+
+
+def _has_a_path_of_its_own(command: Command) -> bool:
+    """Whether what a command starts gets another PATH than the image says: from /etc/profile in a login shell, from
+    cron, sudo and su otherwise."""
+    starters = command.words[: len(command.words) - len(command.argv) + 1]
+    leading = {word.text.rpartition("/")[2] for word in starters} | {command.name}
+    options = [word.text for word in command.argv[1:]]
+    if leading & {"su", "runuser"}:
+        return bool({"-", "-l", "--login"} & set(options))
+    at_once = [each for each in options[:1] if re.fullmatch(r"-[a-z]*l[a-z]*|--login", each)]
+    return bool(leading & _RESETS_PATH) or (command.name in _SHELLS and bool(at_once))
 
 
 def _only_installs(command: Command) -> bool:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import posixpath
 import re
 from collections.abc import Sequence
 
@@ -44,6 +45,21 @@ def is_of_installer(command: Command) -> bool:
 def brings_only(instruction: Instruction, pips: Sequence[Instruction]) -> bool:
     """`COPY --from=ghcr.io/astral-sh/uv /uv /bin/uv`, where uv installs and nothing else."""
     return bool(_by(pips, "uv")) and all(source.rpartition("/")[2] in ("uv", "uvx") for source in instruction.args[:-1])
+
+
+def brings_wheels(dockerfile: Dockerfile, until: Sequence[Instruction]) -> Instruction | None:
+    """The COPY that brings what `pip wheel` of another stage has compiled, if there is one."""
+    for instruction in until:
+        stage = dockerfile.source_stage(instruction) if instruction.op == "COPY" else None
+        for command in (each for i in (stage.inherited if stage is not None else ()) for each in commands_of(i)):
+            folder = command.value("-w", "--wheel-dir") if _PIP.fullmatch(command.name) else None
+            if folder is not None and any(_is_below(source, folder.text) for source in instruction.args[:-1]):
+                return instruction
+    return None
+
+
+def _is_below(source: str, folder: str) -> bool:
+    return posixpath.basename(source.rstrip("/*")) == posixpath.basename(folder.rstrip("/"))
 
 
 def into_venv(pips: Sequence[Instruction]) -> tuple[Instruction, New, *tuple[New, ...]]:

@@ -15,6 +15,7 @@ from fixer.model import Blocked, Finding, Fix, Parts, Tier, joined, listed
 from fixer.project.nextjs import CONFIGURATIONS, NextApplication, NextApplications
 from fixer.runtime.builds import ImageBuild
 from fixer.runtime.programs import Program
+from fixer.runtime.unread import Unread
 from transforms.docker.single_stage_build.second import MAKES_USERS, builder_name, commands_of, repeated
 
 _MANAGERS = frozenset(("npm", "yarn", "pnpm", "bun"))
@@ -57,9 +58,13 @@ _PORT = re.compile(r"\$PORT|\$\{PORT(?::?-3000)?\}")
 
 
 def with_what_built_them(
-    dockerfile: Dockerfile, stage: Stage, build: ImageBuild, applications: NextApplications | None
+    dockerfile: Dockerfile,
+    stage: Stage,
+    build: ImageBuild,
+    applications: NextApplications | None,
+    unread: Sequence[Unread],
 ) -> Iterator[Finding]:
-    """An image whose last stage builds the pages that it serves."""
+    """An image whose last stage builds the pages that it serves. `unread` are files that may start it, too."""
     application = pages_of(build, applications)
     built = next((each for each in reversed(stage.instructions) if _builds(each)), None)
     if application is None or built is None or _copies_from_a_stage(stage):
@@ -68,7 +73,7 @@ def with_what_built_them(
     if starts is not None and _DEVELOPS.search(starts.text.replace('", "', " ")):
         return
     message = "the image keeps what its pages were built with: the modules of development, the sources and the cache"
-    cure = _not_traced(application) or _cure(dockerfile, stage, built, build, application)
+    cure = _not_traced(application) or _not_read(unread) or _cure(dockerfile, stage, built, build, application)
     yield Finding(build.path, built.span, message, cure)
 
 
@@ -130,6 +135,15 @@ def _not_traced(application: NextApplication) -> Blocked | None:
             f"the server of Next.js {application.major} cannot make pictures smaller without sharp, for which"
             f" {package} does not ask",
             f"add sharp; then {_BY_HAND}",
+        )
+    return None
+
+
+def _not_read(unread: Sequence[Unread]) -> Blocked | None:
+    for each in unread:
+        return Blocked(
+            f"{each.path} {each.reason}: what it starts in the image, and mounts over it, is not known",
+            f"look at that; then {_BY_HAND}",
         )
     return None
 
@@ -249,7 +263,7 @@ def _cure(
     found = repeated(dockerfile, stage, until, builds=_is_of_install, is_source=_is_of_the_context, tools=_FOR_GYP)
     if isinstance(found, Blocked):
         return found
-    again, compiled = found
+    again, compiled, moved = found
     public = _public(build, application)
     if not public and _writes_public(application):
         return Blocked("whether the build makes a folder public is not known", _BY_HAND)
@@ -269,6 +283,7 @@ def _cure(
     parts: list[Parts] = [
         *configured,
         dockerfile.set_body(stage.start, f"{words[0]} AS {name}"),
+        dockerfile.delete(*moved, comments=True),
         dockerfile.insert_after(built, *second, apart=True),
         dockerfile.set_body(start, ["node", "server.js"]),
     ]

@@ -12,6 +12,7 @@ from fixer.languages.shell import Command, Script, Shell, Structure, word
 from fixer.model import Blocked, listed
 from fixer.scripts import Quoted, ScriptText
 
+_GIVES = frozenset(("useradd", "adduser", "groupadd", "addgroup", "chown"))
 TIDIES = frozenset(("rm", "echo", "apt-get", "apt", "apk", "set", "true"))
 MAKES_USERS = frozenset(("useradd", "adduser", "groupadd", "addgroup", "mkdir", "chown", "chmod", "ln"))
 _INSTALLS_PACKAGES = re.compile(r"\b(?:apt-get|apt) (?:-\S+ )*install\b|\bapk (?:-\S+ )*add\b")
@@ -31,6 +32,29 @@ def builder_name(dockerfile: Dockerfile, other: str) -> str:
     return "builder" if "builder" not in {each.name for each in dockerfile.stages} else other
 
 
+def _moving(until: Sequence[Instruction]) -> list[Instruction]:
+    """Those of the instructions before a build that make users or give them something of which the build itself has no
+    need: they stand in the second stage alone."""
+    found: list[Instruction] = []
+    later: list[str] = []
+    for instruction in reversed(until):
+        commands = commands_of(instruction)
+        names = {word.text for command in commands for word in command.args if not word.text.startswith("-")}
+        gives = any(command.name in _GIVES for command in commands)
+        alone = all(command.name in _GIVES or command.name in ("mkdir", "echo", "set", "true") for command in commands)
+        if gives and alone and not any(_is_named(name, text) for name in names for text in later):
+            found.append(instruction)
+            continue
+        later += [flag.value for flag in instruction.flags]
+        if instruction.op == "RUN":  # WORKDIR and COPY make their folders themselves
+            later.append(instruction.text)
+    return found
+
+
+def _is_named(name: str, text: str) -> bool:
+    return re.search(rf"(?<![\w-]){re.escape(name)}(?![\w-])", text) is not None
+
+
 def repeated(
     dockerfile: Dockerfile,
     stage: Stage,
@@ -38,19 +62,22 @@ def repeated(
     builds: Callable[[Command], bool],
     is_source: Callable[[Instruction], bool],
     tools: Collection[str] = (),
-) -> tuple[list[New], list[str]] | Blocked:
-    """What these instructions become in the second stage, and which packages that compile are gone.
+) -> tuple[list[New], list[str], list[Instruction]] | Blocked:
+    """What these instructions become in the second stage, which packages that compile are gone, and which instructions
+    the first stage no longer needs.
 
     `builds` says which commands only build, `is_source` which COPY only brings what is built from, `tools` which other
     packages the build alone needs.
     """
     again: list[New] = []
     compiled: list[str] = []
+    moved = _moving(until)
     for instruction in until:
         new = _in_second(dockerfile, instruction, builds, is_source, tools, compiled)
         if isinstance(new, Blocked):
             return new
-        again += new
+        above = dockerfile.comment_above(instruction) if instruction in moved else ""
+        again += [each._replace(comment=above) for each in new]
     image = stage.image
     base = base_image(image) if image is not None else None
     if image is None or base is None:
@@ -61,7 +88,7 @@ def repeated(
             f"what programs need at run time that were compiled with {listed(unknown)} is not known",
             "install the shared libraries of it in a second stage, and copy what was built there",
         )
-    return _with_libraries(_without_idle(again), runtime, base.family), compiled
+    return _with_libraries(_without_idle(again), runtime, base.family), compiled, moved
 
 
 def _in_second(

@@ -101,7 +101,7 @@ def check(
         if project.is_aside or not servers:
             continue
         if exporters.prometheus:
-            yield from _uncounted(servers, exporters, configs, styles)
+            yield from _uncounted(servers, exporters, configs)
             if "django-prometheus" in exporters.by:
                 yield from miscounted(project, endpoints, styles)
                 yield from () if options.guarded else published(endpoints)
@@ -138,9 +138,7 @@ def _home(project: DjangoProject) -> SettingsModule:
 # -- several workers that do not count together -------------------------------------------------------------------
 
 
-def _uncounted(
-    servers: tuple[Served, ...], exporters: Exporters, configs: GunicornConfigs, styles: PythonStyles
-) -> Iterator[Finding]:
+def _uncounted(servers: tuple[Served, ...], exporters: Exporters, configs: GunicornConfigs) -> Iterator[Finding]:
     several = [each for each in servers if each.workers is not None and each.workers > 1]
     if exporters.shared or not several:
         return
@@ -153,7 +151,7 @@ def _uncounted(
             "collect from all of them there: prometheus_client.multiprocess.MultiProcessCollector",
         )
     else:
-        parts = sharing(several, configs, styles)
+        parts = sharing(several, configs)
         cure = Fix.of(
             "let the workers count together",
             *parts,
@@ -239,7 +237,7 @@ def _cure(
             )
     applications = SettingList.of(project, project.production_path, "INSTALLED_APPS")
     added = [f"{name}.MetricsMiddleware", *(each for each in (BEFORE, AFTER) if not middleware.has(each))]
-    shared = sharing([each for each in servers if each.workers != 1], configs, styles)
+    shared = sharing([each for each in servers if each.workers != 1], configs)
     token = options.token_variable
     parts: list[Parts | NewFile] = [
         requiring.add(PACKAGE, choice.release, "django", project.settings_path, "Monitoring"),

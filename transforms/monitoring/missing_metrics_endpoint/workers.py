@@ -8,7 +8,6 @@ from collections.abc import Iterable
 from fixer.languages.python import PythonModule
 from fixer.model import Blocked, NewFile, Parts, joined
 from fixer.monitoring.processes import GunicornConfigs, Served, started_with
-from fixer.project.python_style import PythonStyles, Style
 from fixer.scripts import template
 
 _CONFIG = "gunicorn.conf.py"
@@ -17,16 +16,16 @@ _MODULE = re.compile(r"[A-Za-z_]\w*(\.[A-Za-z_]\w*)+")
 _WORKERS_SET = re.compile(r"^workers\s*=\s*(\d+)\s*(?:#.*)?$", re.MULTILINE)
 
 
-def sharing(servers: Iterable[Served], configs: GunicornConfigs, styles: PythonStyles) -> tuple[Parts | NewFile, ...]:
+def sharing(servers: Iterable[Served], configs: GunicornConfigs) -> tuple[Parts | NewFile, ...]:
     """What lets the workers of each server count in one folder."""
     found: dict[str, Parts | NewFile] = {}
     for each in servers:
-        path, part = _sharing(each, configs, styles)
+        path, part = _sharing(each, configs)
         found.setdefault(path, part)
     return tuple(part for part in found.values() if part != ())
 
 
-def _sharing(server: Served, configs: GunicornConfigs, styles: PythonStyles) -> tuple[str, Parts | NewFile]:
+def _sharing(server: Served, configs: GunicornConfigs) -> tuple[str, Parts | NewFile]:
     started = server.started
     place = f"{started.path}:{started.line}"
     if server.program != "gunicorn":
@@ -44,7 +43,7 @@ def _sharing(server: Served, configs: GunicornConfigs, styles: PythonStyles) -> 
         return place, Blocked(f"{place}: where gunicorn reads its configuration is not known", f"set it in {_CONFIG}")
     path = _path(started.folder, given, configs) if given else f"{started.folder}/{_CONFIG}".lstrip("/")
     if path in configs.modules:
-        return path, _extended(configs.modules[path], server, styles.of(path))
+        return path, _extended(configs.modules[path], server)
     if _serves_from_elsewhere(server, configs):
         return path, Blocked(
             f"{place}: in which folder gunicorn starts is not known: what it serves stands in another than "
@@ -54,7 +53,7 @@ def _sharing(server: Served, configs: GunicornConfigs, styles: PythonStyles) -> 
     if given or path in configs.refused:
         why = configs.refused.get(path, "it is not there")
         return path, Blocked(f"{path}, which configures gunicorn, cannot be edited: {why}", "write it by hand")
-    return path, NewFile(path, _configuration(styles.of(path)))
+    return path, NewFile(path, template(__package__, "gunicorn.conf.py"))
 
 
 def _serves_from_elsewhere(server: Served, configs: GunicornConfigs) -> bool:
@@ -72,13 +71,6 @@ def _serves_from_elsewhere(server: Served, configs: GunicornConfigs) -> bool:
     return False
 
 
-def _configuration(style: Style) -> str:
-    """The file, with what linters are told that want every import at the top."""
-    late = "    from prometheus_client import multiprocess"
-    noqa = "  # noqa: PLC0415" if style.is_refused("PLC0415") else ""
-    return template(__package__, "gunicorn.conf.py").replace(late, late + noqa)
-
-
 def _path(folder: str, given: str, configs: GunicornConfigs) -> str:
     """The file of the repository that `--config` means: from where gunicorn starts, or by its end within an image."""
     path = f"{folder}/{given.removeprefix('./')}".lstrip("/") if not given.startswith("/") else given
@@ -88,7 +80,7 @@ def _path(folder: str, given: str, configs: GunicornConfigs) -> str:
     return ends[0] if len(ends) == 1 else path
 
 
-def _extended(module: PythonModule, server: Served, style: Style) -> Parts:
+def _extended(module: PythonModule, server: Served) -> Parts:
     """A configuration that is there gets the same lines, unless it says that there is one worker."""
     text = module.source.text
     count = _WORKERS_SET.search(text)
@@ -101,8 +93,8 @@ def _extended(module: PythonModule, server: Served, style: Style) -> Parts:
             "let its child_exit(server, worker) call prometheus_client.multiprocess.mark_process_dead(worker.pid),"
             " and set PROMETHEUS_MULTIPROC_DIR at its top",
         )
-    code = module.in_its_quotes(_configuration(style).partition('"""\n\n')[2].strip("\n"))
+    code = module.in_its_quotes(template(__package__, "gunicorn.conf.py").partition('"""\n\n')[2].strip("\n"))
     if not module.tree.body:  # imports and code would stand at one place, in no order
         return module.append_code(code)
-    imports = module.add_imports("os", "shutil", "tempfile")
+    imports = module.add_imports("importlib", "os", "shutil", "tempfile")
     return joined([imports, module.append_code(code.partition("import tempfile\n")[2].strip("\n"))])

@@ -9,7 +9,7 @@ The fix adds one workflow, every fifteen minutes and off the full hour. One job 
 and tries again; then it opens an issue, changes its title while things change, and closes it when all answer.
 Where the workflows tell Slack already, Slack hears of the beginning and the end. The addresses are those that the
 deployment to production asks; one that the URLconf does not have is left out and named, since a check that is red for
-ever is worse than none.
+ever is worse than none. One that a template put there, such as `yourapp.com`, is none of them.
 
 ## When it is left alone
 Where a workflow by a clock asks an address of the project, or Terraform, CloudFormation, Upptime, Checkly or a
@@ -39,6 +39,23 @@ from fixer.records import record
 from fixer.scripts import ScriptText, script, template
 
 _STAGING = re.compile(r"(^|[.-])(stag(e|ing)|dev|test|qa|uat|preview|demo)([.-]|$)")
+_YOURS = (
+    "app",
+    "domain",
+    "site",
+    "website",
+    "host",
+    "server",
+    "company",
+    "org",
+    "project",
+    "service",
+    "api",
+    "name",
+    "",
+)
+_STAND_INS = frozenset({"example", "domain", "mydomain", *(f"your{name}" for name in _YOURS)})
+"""What templates write where the address of the project belongs: it is somebody else's, or nobody's."""
 
 
 class Options(RuleOptions):
@@ -120,6 +137,7 @@ def _hasty(each: Check) -> Iterator[Finding]:
 class _Addresses:
     known: tuple[str, ...]
     refused: tuple[str, ...]
+    stand_ins: tuple[str, ...] = ()
 
 
 def _cure(
@@ -128,6 +146,8 @@ def _cure(
     found = _addresses(jobs, routes, options)
     if not found.known:
         said = f"; its checks ask {listed(found.refused)}, for which the URLconf has no route" if found.refused else ""
+        if found.stand_ins:
+            said += f"; its checks ask {listed(found.stand_ins)}, which only stands for one"
         return Blocked(
             f"no address is known by which production answers{said}",
             "name those that should be asked",
@@ -158,15 +178,25 @@ def _addresses(jobs: Sequence[DeployJob], routes: Routes | None, options: Option
         return _Addresses(tuple(options.urls), ())
     known: list[str] = []
     refused: list[str] = []
+    stand_ins: list[str] = []
     # `${URL:-https://…}` says an address, too, and its brace is none of it.
     for url in dict.fromkeys(url.rstrip("}") if "{" not in url else url for job in jobs for url in job.urls):
         host = host_of(url)
         if "${{" in url or "." not in host or _STAGING.search(host):
             continue
+        if _stands_in(host):
+            stand_ins.append(host)
+            continue
         path = url.partition("://")[2].partition("/")[2].partition("?")[0]
         # The first page may be that of a front end, which no URLconf knows.
         (refused if path and routes is not None and routes.answers(path) is False else known).append(url)
-    return _Addresses(tuple(known), tuple(refused))
+    return _Addresses(tuple(known), tuple(refused), tuple(dict.fromkeys(stand_ins)))
+
+
+def _stands_in(host: str) -> bool:
+    """Whether a person should have put a name of the project there."""
+    labels = [label.replace("_", "-") for label in host.lower().split(".")[:-1]]
+    return any(label in _STAND_INS or label.startswith("your-") for label in labels)
 
 
 _NOTHING = ScriptText.of("")

@@ -4,6 +4,7 @@ Every worker counts for itself. All write to one folder, from which any of them
 answers Prometheus for the others, too.
 """
 
+import importlib
 import os
 import shutil
 import tempfile
@@ -13,11 +14,12 @@ if not os.environ.get("PROMETHEUS_MULTIPROC_DIR"):
     made = tempfile.mkdtemp(prefix="metrics-")
     os.environ["PROMETHEUS_MULTIPROC_DIR"] = made
 
+# Only now, since it looks for the folder when it is imported; and not below:
+# child_exit is called within a signal handler, which can interrupt an import.
+multiprocess = importlib.import_module("prometheus_client.multiprocess")
+
 
 def child_exit(server, worker):
-    # Imported here: prometheus_client looks for the folder when it is imported.
-    from prometheus_client import multiprocess
-
     multiprocess.mark_process_dead(worker.pid)
 
 
