@@ -498,3 +498,29 @@ def test_workflows_of_another_folder_deploy_nothing(tmp_path: Path) -> None:
 
     assert left(".github/workflows/deploy.yml") == 1
     assert left("examples/shop/.github/workflows/deploy.yml") == 0
+
+
+def test_a_job_that_looks_for_missing_migrations_migrates_nothing(tmp_path: Path) -> None:
+    text = (
+        "on: push\njobs:\n  NAME:\n    runs-on: ubuntu-latest\n    steps:\n      - run: python manage.py x\n"
+        "  deploy:\n    needs: NAME\n    runs-on: ubuntu-latest\n    steps:\n      - run: flyctl deploy\n"
+    )
+
+    def left(name: str) -> int:
+        files = {**DJANGO, ".github/workflows/deploy.yml": text.replace("NAME", name)}
+        encoded = {path: each.encode() for path, each in files.items()}
+        return len(planned(tmp_path / name, encoded, [RULES["missing-deploy-migration"]]).left)
+
+    assert left("migrations-check") == 1
+    assert left("migrate") == 0
+
+
+def test_a_workflow_without_any_event_deploys_nothing(tmp_path: Path) -> None:
+    text = "jobs:\n  deploy:\n    runs-on: ubuntu-latest\n    steps:\n      - run: flyctl deploy\n"
+
+    def left(head: str) -> int:
+        files = {".github/workflows/deploy.yml": f"{head}{text}".encode()}
+        return len(planned(tmp_path / (head or "none").strip(), files, [RULES["missing-rollback"]]).left)
+
+    assert left("on: push\n") == 1
+    assert left("") == 0

@@ -33,10 +33,15 @@ def may_migrate(started: Started) -> bool:
     return any(re.fullmatch(r"(?:.*[./_-])?migrate(?:\.(?:sh|py))?", word) for word in words)
 
 
+def named_for_it(text: str) -> bool:
+    """Whether a name says that something migrates, and not only looks at migrations."""
+    text = text.lower()
+    return "migrat" in text and re.search(r"makemigrations|check|lint|dry|missing|test", text) is None
+
+
 def step_migrates(step: Step) -> bool:
     """Whether a step migrates a database, by its name or by what it runs."""
-    titles = f"{step.name} {step.id}".lower()
-    if re.search(r"migrat", titles) and not re.search(r"makemigrations|check|lint|dry", titles):
+    if named_for_it(f"{step.name} {step.id}"):
         return True
     texts = [step.run.value] if step.run is not None else []
     texts += [*step.node.texts("with").values(), *step.node.texts("env").values()]

@@ -51,6 +51,11 @@ _IDLE = _PREPARES | _SAYS | {
     "popd", "true", ":", "export", "test", "[", "[[", "env", "date", "type", "free", "wc", "stat", "head", "tail",
     "cut", "sort", "grep", "bc", "nproc", "exit",
 }  # fmt: skip
+_OF_SYSTEM = frozenset({"apt", "apt-get", "aptitude"})
+_OF_OTHERS = re.compile(
+    r"gettext|shellcheck|yamllint|xvfb|chromium.*|firefox.*|nodejs|npm|yarn|graphviz|pandoc|latexmk|texlive.*"
+)
+"""Packages of the system that translations, browsers, documents and linters need, and neither settings nor models."""
 _RUNS_TASKS = frozenset(
     {"make", "just", "task", "inv", "invoke", "hatch", "poe", "nox", "tox", "bash", "sh", "pdm", "rye"}
 )
@@ -283,6 +288,10 @@ def _needed(script: Script, *, with_tests: bool) -> ScriptText:
         lambda command: _is_aside(command, with_tests=with_tests) or command in beside or command.name in waits
     )
     rest = script_of(left, script.shell)
+    of_system = [command for command in rest.commands if command.name in _OF_SYSTEM]
+    if of_system and not any(map(_installs_there, of_system)):
+        left = rest.without(lambda command: command.name in _OF_SYSTEM)
+        rest = script_of(left, script.shell)
     if rest.commands and rest.commands[-1].name == "cd":  # nothing is left to be done there
         left = rest.without(lambda command: command == rest.commands[-1])
     return left if _does_something(script_of(left, script.shell)) else ScriptText.of("")
@@ -296,9 +305,17 @@ def _is_aside(command: Command, *, with_tests: bool) -> bool:
         return True
     if asked := manages(command):
         return not with_tests or asked in _JUDGES
+    if not with_tests and command.name in _OF_SYSTEM and (packages := _installs_there(command)):
+        return all(map(_OF_OTHERS.fullmatch, packages))
     if not with_tests and (command.name in _FRONT_END or _is_of_tests(command)):
         return True
     return _installs_only(command, with_tests=with_tests)
+
+
+def _installs_there(command: Command) -> list[str]:
+    """What a command installs of the system's packages."""
+    words = [word.text for word in command.args if not word.text.startswith("-")]
+    return words[1:] if words[:1] == ["install"] else []
 
 
 def _reports(command: Command) -> bool:

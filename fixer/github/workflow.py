@@ -347,8 +347,8 @@ class Workflow(Yaml):
 
     @property
     def is_run(self) -> bool:
-        """Whether GitHub runs it by itself, which it does with none below another folder."""
-        return self.path.startswith(WORKFLOWS) and not self.composite
+        """Whether GitHub runs it, which it does with none below another folder, and with none without an event."""
+        return self.path.startswith(WORKFLOWS) and not self.composite and bool(self.triggers)
 
     @property
     def name(self) -> str:

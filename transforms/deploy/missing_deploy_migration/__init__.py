@@ -45,7 +45,7 @@ from fixer.deploy.local_actions import (
     with_blocks,
     with_options,
 )
-from fixer.deploy.migrations import Migration, may_migrate, migrations
+from fixer.deploy.migrations import Migration, may_migrate, migrations, named_for_it
 from fixer.deploy.new_steps import as_script, filled_in
 from fixer.deploy.values import value_of
 from fixer.deploy.ways import ECS, HELM, KUBERNETES, SERVER
@@ -153,9 +153,8 @@ def _migrations(job: DeployJob, elsewhere: set[str]) -> list[Migration]:
     found: list[Migration] = []
     for each in (*job.workflow.upstream(job.id, without=elsewhere), *following):
         found += migrations(each)
-        called = each.uses is not None and "migrat" in each.uses.value
-        named = re.search(r"migrat", f"{each.id} {each.name}", re.IGNORECASE)
-        if (called or named) and not found:
+        called = each.uses.value if each.uses is not None else ""
+        if (named_for_it(called) or named_for_it(f"{each.id} {each.name}")) and not found:
             found += [Migration(step) for step in each.steps[:1]] or [Migration(job.job.steps[0])]
     return found
 
