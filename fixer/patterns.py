@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Iterator
 from functools import cached_property
 
 
@@ -22,5 +23,11 @@ class Rare:
         return re.compile(self.pattern)
 
     def search(self, text: str) -> re.Match[str] | None:
+        return self._compiled.search(text) if self._may_match(text) else None
+
+    def finditer(self, text: str) -> Iterator[re.Match[str]]:
+        return self._compiled.finditer(text) if self._may_match(text) else iter(())
+
+    def _may_match(self, text: str) -> bool:
         plain = text.lower() if self.pattern.startswith("(?i") else text
-        return self._compiled.search(text) if any(word in plain for word in self.words) else None
+        return any(word in plain for word in self.words)

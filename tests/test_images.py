@@ -366,6 +366,9 @@ def test_what_is_left_alone_is_not_spoken_of(name: str, tmp_path: Path) -> None:
         ("root-user/started-by-a-template", "deploy/docker-compose.yml.j2 is a template"),
         ("root-user/started-by-what-is-no-yaml", "docker-compose.yml cannot be read"),
         ("root-user/reasons-of-other-files", "deploy/compose.server.yaml mounts /srv/shop/uploads"),
+        ("root-user/data-that-the-repository-has", "compose.yaml mounts ./backups of the host over /app/backups"),
+        ("root-user/collected-files-of-the-host", "compose.yaml mounts ./staticfiles of the host"),
+        ("root-user/what-a-script-does-in-it", "deploy.sh:3: `pip install -r more.txt` installs packages"),
         ("root-user/port-that-a-compose-file-says", "compose.yaml:5: PORT says it"),
         ("leaky-builder-stage/secret-for-everybody", "line 6: whether it is one"),
         ("single-stage-build/started-by-a-login-shell", "`bash -lc` gives what it starts another PATH"),
@@ -408,6 +411,53 @@ def test_each_value_that_pages_read_must_be_given_to_the_build(args: str, said: 
     cure = found.finding.cure
     assert isinstance(cure, Fix)
     assert (said in " ".join(cure.todo)) if said else cure.todo == ()
+
+
+@pytest.mark.parametrize(
+    ("variables", "leaks"),
+    [
+        ("SECRET_KEY=\nDEBUG=1\nDATABASE_URL=sqlite:///shop.db\n", False),
+        ("SECRET_KEY=only-for-the-build\n", False),
+        ("SECRET_KEY=k3jd93kd9sk\n", True),
+        ("DATABASE_URL=postgres://shop:hd83hs@db.shop.example/shop\n", True),
+        ("", True),
+        (None, True),
+    ],
+)
+def test_a_file_of_variables_that_is_in_the_repository_says_what_leaks(
+    variables: str | None, leaks: bool, tmp_path: Path
+) -> None:
+    image = (
+        "FROM python:3.12\nWORKDIR /app\nCOPY conf/.env.image .env\nCOPY serve.py .\nUSER 1000\nCMD python serve.py\n"
+    )
+    files = {"Dockerfile": image, "serve.py": "serve()\n"}
+    if variables is not None:
+        files["conf/.env.image"] = variables
+    rule = next(rule for rule in all_rules() if rule.id == "leaky-builder-stage")
+
+    left = planned(tmp_path, {name: text.encode() for name, text in files.items()}, [rule]).left
+
+    assert [each.finding.message for each in left] == ["COPY puts conf/.env.image into a layer"] * leaks
+
+
+def test_a_front_end_reads_no_variables_of_the_settings_beside_it(tmp_path: Path) -> None:
+    image = 'FROM node:22-alpine\nWORKDIR /app\nCOPY . .\nUSER node\nCMD ["node", "{}"]\n'
+    files = {
+        "backend/manage.py": "import os\nos.environ.setdefault('DJANGO_SETTINGS_MODULE', 'shop.settings')\n",
+        "backend/shop/settings.py": "from dotenv import load_dotenv\n\nload_dotenv()\nDATABASES = {}\n",
+        "backend/Dockerfile": image.format("manage.py"),
+        "portal/Dockerfile": image.format("server.js"),
+        "portal/server.js": "listen(8000)\n",
+    }
+    rule = next(rule for rule in all_rules() if rule.id == "leaky-builder-stage")
+
+    made = planned(tmp_path, {name: text.encode() for name, text in files.items()}, [rule]).taken
+
+    said = {each.finding.path: " ".join(getattr(each.finding.cure, "todo", ())) for each in made}
+    assert {path: "reads a .env" in todo for path, todo in said.items()} == {
+        "backend/Dockerfile": True,
+        "portal/Dockerfile": False,
+    }
 
 
 @pytest.mark.parametrize(

@@ -188,6 +188,24 @@ def test_words_behind_a_redirection_are_those_of_the_command(text: str, words: l
     assert all(text[r.start : r.end].endswith(r.target) for r in command.redirects if r.target)
 
 
+@pytest.mark.parametrize(
+    ("loop", "expected"),
+    [
+        ("while true; do if mypy .; then break; fi; test $n -lt 3 || die; sleep 3; done", True),
+        ("while :; do if mypy .; then exit 0; fi; exit 1; done", True),
+        ("while true; do if mypy .; then break; fi; test $n = 3 && break; done", False),
+        ("while true; do if mypy .; then break; fi; test $n = 3 && exit 0; done", False),
+        ("while test $n -lt 3; do if mypy .; then break; fi; done", False),
+        ("until false; do if mypy .; then break; fi; done", False),
+        ("for n in 1 2 3; do if mypy .; then break; fi; done", False),
+        ("while true; do if ! mypy .; then continue; fi; break; done", False),
+        ("if mypy .; then break; fi", False),
+    ],
+)
+def test_a_loop_without_an_end_may_be_left_by_success_alone(loop: str, expected: bool) -> None:
+    assert only(loop).is_repeated_until_it_succeeds is expected
+
+
 def test_redirections_belong_to_the_last_command_of_a_list() -> None:
     text = "a && mypy . > log 2>&1"
     redirects = only(text).redirects

@@ -34,6 +34,7 @@ _PACKAGES = {
     "procrastinate": "listens on a connection",
     "pgqueuer": "listens on a connection",
     "channels-postgres": "listens on a connection",
+    "django-dbbackup": "dumps by the address that the settings have",
     "django-pgpubsub": "listens on a connection",
     "django-pglocks": "takes advisory locks of the session",
     "django-pglock": "takes advisory locks of the session",

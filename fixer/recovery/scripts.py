@@ -5,16 +5,17 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator, Sequence
 from contextlib import suppress
-from typing import TYPE_CHECKING, Self
+from typing import TYPE_CHECKING, NamedTuple, Self
 
 from fixer.documents import word_of
 from fixer.github.workflow import Step, Workflow
 from fixer.languages.lines import Lines
-from fixer.languages.shell import Command, Script, Shell
+from fixer.languages.shell import Command, Script, Shell, Silence, Structure
 from fixer.languages.yaml import Node
 from fixer.model import Blocked, FileError, Parts, Span
 from fixer.patterns import Rare
 from fixer.records import entity
+from fixer.recovery.calls import Answer, answers
 from fixer.scripts import ScriptText
 
 if TYPE_CHECKING:
@@ -37,6 +38,8 @@ class DataScript:
     script: Script
     document: Lines | Workflow
     step: Step | None = None
+    run_by: str = ""
+    """The file that starts it by `sh`, whatever its first line says."""
 
     @property
     def path(self) -> str:
@@ -48,7 +51,15 @@ class DataScript:
         return self.document.span_of(self._run, start, end)
 
     def splice(self, edits: Splices) -> Parts:
-        """Replaces ranges of the script. All that one fix does to a script is one call: two may meet on a line."""
+        """Replaces ranges of the script. All that one fix does to a script is one call: two may meet on a line.
+
+        What is put in at one place stands there in the order of the edits.
+        """
+        at_one_place: dict[tuple[int, int], ScriptText] = {}
+        for start, end, new in edits:
+            before = at_one_place.get((start, end))
+            at_one_place[start, end] = before + new if before is not None and start == end else new
+        edits = [(*place, new) for place, new in at_one_place.items()]
         if isinstance(self.document, Lines):
             return self.document.splice(edits)
         return self.document.splice_scalar(self._run, edits)
@@ -67,11 +78,24 @@ class DataScript:
         line = self.script.text[:offset].rpartition("\n")[2] + self.script.text[offset:].partition("\n")[0]
         return line[: len(line) - len(line.lstrip())]
 
+    def comment_above(self, command: Command) -> str:
+        """The comment right above the statement that holds a command."""
+        lines = self.script.text[: command.statement[0]].rpartition("\n")[0].split("\n")
+        found: list[str] = []
+        while lines and lines[-1].lstrip().startswith("#"):
+            found.insert(0, lines.pop().strip())
+        return "\n".join(found)
+
     def pipefail(self, command: Command) -> tuple[Splices, Parts]:
         """What makes every stage of the pipe of a command count: in the script, and beside it."""
         if self.script.shell.posix or (self.step is not None and self._in_unknown_container):
             return (), Blocked(
                 "sh has no pipefail, so the failure of all but the last program of a pipe is lost",
+                "start it with bash, or write the dump to a file first",
+            )
+        if self.run_by:
+            return (), Blocked(
+                f"{self.run_by} starts it by sh, which may have no pipefail and would end there",
                 "start it with bash, or write the dump to a file first",
             )
         if len(self.script.pipelines) == 1:
@@ -82,10 +106,27 @@ class DataScript:
                 if plain and re.fullmatch(r"-[eux]+", other.words[1].text) and other.end < command.start:
                     end = other.words[1].end
                     return ((end, end, ScriptText.of("o pipefail")),), ()
-        start = command.statement[0]
+        return self._for_this_pipe(command)
+
+    def _for_this_pipe(self, command: Command) -> tuple[Splices, Parts]:
+        """pipefail from the statement of a command on; for it alone where another pipe may break of it."""
+        start, end = command.statement
         first = not self.script.text[:start].rpartition("\n")[2].strip()
-        own = ScriptText.of("set -o pipefail") + ScriptText.blanks(f"\n{self.indent(start)}")
-        return ((start, start, own if first else ScriptText.of("set -o pipefail; ")),), ()
+        breaks = ScriptText.blanks(f"\n{self.indent(start)}")
+        begin = ScriptText.of("set -o pipefail") + breaks if first else ScriptText.of("set -o pipefail; ")
+        known = not command.function and not command.within(Structure.LOOP)
+        later = [each for each in self.script.fragile_pipes if each[0] > command.pipe[0] or not known]
+        if not later:
+            return ((start, start, begin),), ()
+        asked = any(each.kind is Silence.HANDLED for each in self.script.silencers(command))
+        inside = any(start <= each[0] < end for each in later)
+        if inside or asked or not first or self.script.text[end:].partition("\n")[0].strip():
+            cut = " ".join(self.script.text[slice(*later[0])].split())
+            return (), Blocked(
+                f"with pipefail `{cut}` would fail too, where its reader goes first or nothing is found",
+                "write the dump to a file of its own first, and pack that",
+            )
+        return ((start, start, begin), (end, end, breaks + ScriptText.of("set +o pipefail"))), ()
 
     @property
     def _in_unknown_container(self) -> bool:
@@ -93,18 +134,39 @@ class DataScript:
             not self.step.shell
         )  # fmt: skip
 
-    def failure(self, command: Command) -> ScriptText:
+    def failure(self, command: Command) -> ScriptText | Blocked:
         """The statement that ends the script with a failure, written where a command stands.
 
-        `return 1` where the function around it says so elsewhere too, and everybody who calls it passes it on.
+        In a function it is `return 1` where everybody who calls it looks at its failure, or where it says so elsewhere
+        too and everybody passes it on.
         """
         name = command.function
+        if not name:
+            return ScriptText.of("exit 1")
+        found = answers(self.script, name)
+        if found == {Answer.ASKS}:
+            return ScriptText.of("return 1")
+        if Answer.UNKNOWN in found:
+            return Blocked(
+                f"who calls {name}, and what becomes of its failure there, cannot be told",
+                "let it return 1, and let whoever calls it end with a failure",
+            )
+        if found != {Answer.PLAIN}:
+            return Blocked(
+                f"what becomes of a failure of {name} is decided where it is called, not everywhere alike",
+                "let it return 1, and let whoever calls it end with a failure",
+            )
         returns = any(
             other.function == name and other.name == "return" and other.args and other.args[0].text != "0"
             for other in self.script.commands
         )
-        passed_on = bool(name) and returns and self._passed_on(name, frozenset())
-        return ScriptText.of("return 1") if passed_on else ScriptText.of("exit 1")
+        return ScriptText.of("return 1") if returns and self._passed_on(name, frozenset()) else ScriptText.of("exit 1")
+
+    def ends_at_errors(self, command: Command) -> bool:
+        """Whether errexit looks at a statement of its own beside this one: not in a function whose caller asks for its
+        failure, which switches errexit off in there."""
+        errexit = self.script.state(command.node).errexit
+        return errexit and (not command.function or answers(self.script, command.function) == {Answer.PLAIN})
 
     def _passed_on(self, function: str, seen: frozenset[str]) -> bool:
         """Whether the failure of a function ends the script, wherever it is called."""
@@ -129,7 +191,7 @@ class DataScripts:
         for document in _scripts(repository):
             script = Script.parse(document.text, _shell_of(document.text) or Shell(errexit=False))
             if not script.error:
-                found.append(DataScript(script, document))
+                found.append(DataScript(script, document, run_by=_run_by_sh(repository, document.source.path)))
         for workflow in repository.documents(Workflow, lambda source: _NAMED.search(source.text) is not None):
             for step in workflow.steps:
                 of_step = step.script
@@ -147,6 +209,34 @@ def _scripts(repository: Repository) -> Iterator[Lines]:
             document = repository.document(path)
             if isinstance(document, Lines):
                 yield document
+
+
+_BY_SH = Rare(
+    r"(?<![\w./-])(?:(?:/usr)?/bin/)?sh[\"']?,?[ \t]+(?:-[a-z]+[ \t]+)?[\"']?[\w./${}-]*?(?P<name>[\w.-]+)(?![\w/-])",
+    "sh",
+)
+_STARTERS = (".sh", ".bash", ".yml", ".yaml", ".json", ".toml", ".cron", ".service", ".md", ".txt", "")
+
+
+class _StartedBySh(NamedTuple):
+    """The names of the files that one file starts by `sh`."""
+
+    names: frozenset[str]
+
+    @classmethod
+    def detect(cls, repository: Repository, path: str) -> Self | None:
+        names = frozenset(found["name"] for found in _BY_SH.finditer(repository.text(path)))
+        return cls(names) if names else None
+
+
+def _run_by_sh(repository: Repository, path: str) -> str:
+    """The file that starts a script by `sh`; empty where none does."""
+    name = path.rpartition("/")[2]
+    for other in repository.ending(*_STARTERS):
+        started = repository.part(_StartedBySh, other) if other != path else None
+        if started is not None and name in started.names:
+            return other
+    return ""
 
 
 def _is_of_interest(path: str, text: str) -> bool:

@@ -19,7 +19,7 @@ from fixer.github.workflows import Workflows
 from fixer.languages.dockerfile import Dockerfile, ImageRef
 from fixer.languages.lines import Lines
 from fixer.model import FileError
-from fixer.project.env_files import is_example
+from fixer.project.env_files import entries, is_env_file, is_example
 from fixer.records import entity
 from fixer.runtime.images import Image, Images
 from fixer.runtime.picture import Runtime
@@ -59,23 +59,26 @@ class ImageBuild:
     others of them.
 
     `programs` are what runs it, first the image as it is built; `called` are containers that scripts and jobs start of
-    it for a while, `jobs` those jobs of workflows whose steps run in it; `is_action` says that GitHub runs it as an
-    action.
+    it for a while, `told` what they run in services of compose files, `jobs` those jobs of workflows whose steps run in
+    it; `is_action` says that GitHub runs it as an action.
     `files` are those of the context, from there, whether ignored or not; `texts` are the scripts that it may start, the
     lists that it installs from, and what says how projects are built, `configuration` modules that are named for what
-    they configure or start, `public_names` the variables that pages read, where the Dockerfile says any. `ignore_path`
-    is the ignore file that the builder reads, or would read; `ignore_fault` says why it cannot be read here.
+    they configure or start, `variables` what files of variables say, `public_names` the variables that pages read,
+    where the Dockerfile says any. `ignore_path` is the ignore file that the builder reads, or would read;
+    `ignore_fault` says why it cannot be read here.
     """
 
     image: Image
     contexts: tuple[str, ...]
     programs: tuple[Program, ...]
     called: tuple[Program, ...]
+    told: tuple[Program, ...]
     jobs: tuple[Job, ...]
     is_action: bool
     files: tuple[str, ...] = field(repr=False)
     texts: dict[str, str] = field(repr=False)
     configuration: dict[str, str] = field(repr=False)
+    variables: dict[str, dict[str, str]] = field(repr=False)
     public_names: frozenset[str] = field(repr=False)
     ignore_path: str
     ignore: Lines | None
@@ -148,6 +151,8 @@ class ImageBuilds:
         found = []
         for each in self._unread:
             folder = posixpath.dirname(each.path)
+            if "{{" in folder and not is_within(build.path, (folder,)):
+                continue  # a template of a whole repository
             near = not folder or ".." in each.text or is_within(build.path, (folder,)) or build.context == folder
             if (each.builds and near) or any(map(self._may_be_ours, each.images)):
                 found.append(each)
@@ -192,6 +197,7 @@ class ImageBuilds:
             making = _Making(
                 programs=tuple(each for each in own if each.origin not in JOBS),
                 called=tuple(each for each in own if each.origin in JOBS and each.written is None),
+                told=tuple(each for each in own if each.origin in JOBS and each.written is not None),
                 jobs=tuple(inside[image]),
                 contexts=tuple(sorted(contexts[image.path])),
                 is_action=image.path in actions,
@@ -254,6 +260,7 @@ class _Making(NamedTuple):
 
     programs: tuple[Program, ...]
     called: tuple[Program, ...]
+    told: tuple[Program, ...]
     jobs: tuple[Job, ...]
     contexts: tuple[str, ...]
     is_action: bool
@@ -273,11 +280,13 @@ def _made(image: Image, making: _Making, elsewhere: tuple[ImageBuild, ...], repo
         making.contexts,
         making.programs,
         making.called,
+        making.told,
         making.jobs,
         making.is_action,
         files,
         _texts(image.dockerfile, making.programs, context, files, repository),
         {name: repository.text(posixpath.join(context or "", name)) for name in files if _CONFIGURES.search(name)},
+        {name: _variables(posixpath.join(context or "", name), repository) for name in files if is_env_file(name)},
         _public_names(image.dockerfile, context, files, repository),
         ignore_path,
         ignore,
@@ -358,6 +367,11 @@ def _lines(path: str, repository: Repository) -> tuple[Lines | None, str]:
     except FileError as error:
         return None, error.reason
     return (document if isinstance(document, Lines) else None), ""
+
+
+def _variables(path: str, repository: Repository) -> dict[str, str]:
+    document, _ = _lines(path, repository)
+    return {each.name: each.text or "" for each in entries(document)} if document is not None else {}
 
 
 def _texts(

@@ -230,6 +230,7 @@ def _again(
         is_django=launch.is_django(environment),
         unfollowed=launch.unknown,
         calls=launch.calls,
+        user=next(iter(call.given("-u", "--user")), service.user),
     )
 
 

@@ -124,7 +124,7 @@ def check(dockerfile: Dockerfile, builds: ImageBuilds, django: DjangoProject | N
     yield from _wide_copies(dockerfile, build)
     for stage in dockerfile.stages:
         for instruction in stage.instructions:
-            for message, cure in _said(dockerfile, stage, instruction):
+            for message, cure in _said(build, stage, instruction):
                 yield _finding(build, instruction, message, cure)
 
 
@@ -240,7 +240,8 @@ def _completed(sharing: list[ImageBuild], builds: ImageBuilds, django: DjangoPro
     """The ignore file that keeps it out of each of them."""
     build = sharing[0]
     additions = _additions(build, builds)
-    hides_env = any("**/.env" in section for _, section in additions)
+    taken = (posixpath.basename(name) for name in _leaks(build, builds)[1])
+    hides_env = any("**/.env" in section for _, section in additions) and ".env" in taken
     said = (
         line for each in sharing for line in (*_bundled(each), *(_fed_by_the_image(each, django) if hides_env else ()))
     )
@@ -336,7 +337,7 @@ def _bundled(build: ImageBuild) -> tuple[str, ...]:
 def _fed_by_the_image(build: ImageBuild, django: DjangoProject | None) -> tuple[str, ...]:
     """What a person must look at where the settings read a `.env`, and a program is given it by the image alone."""
     projects = django.projects if django is not None else ()
-    modules = [module for each in projects for module in each.modules.values()]
+    modules = [module for each in projects for module in each.modules.values() if _holds(build, module.path)]
     beside = next((path for path, text in build.configuration.items() if READS_ENV.search(text)), "")
     beside = beside or next((path for path, text in build.texts.items() if _is_sourced(path, text)), "")
     if not beside and not any(READS_ENV.search(module.document.source.text) for module in modules):
@@ -367,6 +368,12 @@ def _fed_by_the_image(build: ImageBuild, django: DjangoProject | None) -> tuple[
             f"{reader} reads a .env: where the image had one, what starts it must give what it says, by --env-file",
         )
     return ()
+
+
+def _holds(build: ImageBuild, path: str) -> bool:
+    """Whether a file of the repository may be in the image: the front end beside a project has no settings of it."""
+    context = build.context
+    return context is None or not context or path.startswith(f"{context}/")
 
 
 def _brings_env(mount: Mount, program: Program) -> bool:
@@ -566,7 +573,8 @@ def _used_from(dockerfile: Dockerfile, stage: Stage, copied: Instruction) -> boo
 # -- what instructions say ------------------------------------------------------------------------------------------
 
 
-def _said(dockerfile: Dockerfile, stage: Stage, instruction: Instruction) -> Iterator[tuple[str, Blocked]]:
+def _said(build: ImageBuild, stage: Stage, instruction: Instruction) -> Iterator[tuple[str, Blocked]]:
+    dockerfile = build.dockerfile
     line = f"line {dockerfile.line(instruction)}"
     if instruction.op in ("ENV", "ARG") and not CHECK_OFF.search(dockerfile.source.text):
         yield from _said_by_variables(stage, instruction, line)
@@ -575,7 +583,7 @@ def _said(dockerfile: Dockerfile, stage: Stage, instruction: Instruction) -> Ite
         if found and not PLACEHOLDER.search(found[0]):
             yield "RUN holds a password in a URL, which stays in the image's history", _at_run_time(line)
     for source in local_sources(instruction):
-        if SECRET_FILE.search(source) and not PUBLIC_FILE.search(source):
+        if SECRET_FILE.search(source) and not PUBLIC_FILE.search(source) and not _is_harmless(build, source):
             yield (
                 f"{instruction.op} puts {source} into a layer",
                 Blocked(
@@ -590,6 +598,15 @@ def _said(dockerfile: Dockerfile, stage: Stage, instruction: Instruction) -> Ite
             "COPY takes the whole builder stage into the image, with all that its layers hold",
             Blocked(f"{line}: which of its files are needed is not known", "copy what is needed by name"),
         )
+
+
+def _is_harmless(build: ImageBuild, source: str) -> bool:
+    """Whether a file of variables is in the repository, and no variable there holds a secret."""
+    said = build.variables.get(posixpath.normpath(source.lstrip("/")), {})
+    return bool(said) and not any(
+        CREDENTIALS_IN_URL.search(text) or (SECRET_NAME.search(name) and not PLACEHOLDER.search(text))
+        for name, text in said.items()
+    )
 
 
 def _removed_later(stage: Stage, instruction: Instruction, line: str) -> Iterator[tuple[str, Blocked]]:

@@ -51,6 +51,12 @@ _OF_A_DUMP = re.compile(r"restor|back-?_?up|dump|snapshot", re.IGNORECASE)
 _RESTORES = re.compile(r"restor", re.IGNORECASE)
 _MAKES = re.compile(r"\bcreatedb\b|\bCREATE\s+(?:DATABASE|SCHEMA)\b", re.IGNORECASE)
 _DROPS = re.compile(r"\bdropdb\b|\bDROP\s+(?:DATABASE|SCHEMA|OWNED)\b|manage\.py (?:flush|reset_db)", re.IGNORECASE)
+_ADDRESS = re.compile(r"://|UR[IL]|DSN|CONN", re.IGNORECASE)
+_VARIABLE = re.compile(r"\$\{?(?P<name>\w+)\}?")
+_SAYS = re.compile(r"(?:^|_)(?:say|log|info|warn|warning|msg|message|print|echo|note|step|status|notice)(?:_|$)")
+"""What functions are called that tell people what a script does."""
+_WIDTH = 100
+"""Columns from which on conditions stand below each other."""
 _VALUED = frozenset((
     "-c", "--command", "-d", "--dbname", "-f", "--file", "-v", "--set", "--variable", "-L", "--log-file", "-o",
     "--output", "-F", "--field-separator", "-P", "--pset", "-R", "--record-separator", "-T", "--table-attr", "-h",
@@ -134,32 +140,26 @@ def _cure(place: DataScript, command: Command, scripts: DataScripts) -> Fix | Bl
             "what is restored into the database postgres may be a dump of a whole server, which never restores all",
             "dump the database itself, with `pg_dump --clean --if-exists`, and name it here",
         )
-    plain = [(of, dump) for of, dump in _dumps(scripts) if _is_sql(dump)]
-    beside = [(of, dump) for of, dump in plain if _is_beside(of, place)]
+    made = [(of, dump) for of, dump in _dumps(scripts) if _is_sql(dump) and _is_beside(of, place)]
+    made = [(of, dump) for of, dump in made if of.path != place.path or not _keeps_what_was(dump, command)]
+    beside = [(of, dump) for of, dump in made if _is_alike(of, dump, place, command)]
+    if not beside:
+        return _of_unknown(place, made)
     fresh = _makes_room(place, command)
-    needing = next((of for of, dump in plain if fresh and not beside and _only_drops(dump)), None)
-    if needing is not None:
-        return Blocked(
-            f"{needing.path} makes dumps with --clean alone, which fail where there is nothing to drop",
-            "add --if-exists to pg_dump there; older dumps stay as they are",
-        )
-    elsewhere = next((of for of, dump in plain if not _is_beside(of, place) and not dump.has("--clean", "-c")), None)
-    if beside and not fresh and elsewhere is not None and all(of.path == place.path for of, _ in beside):
-        # What it dumps itself is what was there before, and not what it restores.
-        return Blocked(
-            f"the dumps of {elsewhere.path} do not drop what is there: over that, the first error would end every"
-            " restore",
-            f"add --clean --if-exists --no-owner to pg_dump in {elsewhere.path}, then run fhfix again",
-        )
-    ends = bool(beside) and all(_is_whole(dump) for _, dump in beside)
+    ends = all(_is_whole(dump) for _, dump in beside)
     tested = _tested(place, command, ends)
-    if beside and not fresh and not tested:
+    if not fresh and not tested:
         return Blocked(
             f"a dump of {beside[0][0].path} that broke off would drop all that is there, and give back a part",
             "ask whether `database dump complete` is among its last lines before it is restored, then let pg_dump write"
             " --clean --if-exists",
         )
-    edits = {place: [*tested, *_stopping(place, command), (at, at, _ALL_OR_NOTHING)]}
+    stopping = _stopping(place, command)
+    if isinstance(tested, Blocked):
+        return tested
+    if isinstance(stopping, Blocked):
+        return stopping
+    edits = {place: [*tested, *stopping, (at, at, _ALL_OR_NOTHING)]}
     effects = ["the first error ends the restore, which then leaves nothing of itself behind"]
     todo = []
     for of, dump in beside:
@@ -172,14 +172,67 @@ def _cure(place: DataScript, command: Command, scripts: DataScripts) -> Fix | Bl
             end = dump.argv[0].end
             edits.setdefault(of, []).append((end, end, missing))
             effects.append(f"{of.path}: a dump drops what is there, if it is there, before it makes it anew")
-    if not beside and not fresh:
-        todo.append("make the dump with --clean --if-exists, or restore into an empty database")
-    elif len(effects) > 1 and fresh:
+    if len(effects) > 1 and fresh:
         todo.append("dumps that are there already restore only where all is that they drop")
     elif len(effects) > 1:
         todo.append("dumps that are there already restore into an empty database only")
     parts = (of.splice(sorted(ranges)) for of, ranges in edits.items())
     return Fix.of("restore all or nothing", *parts, tier=Tier.REVIEW, effects=effects, todo=todo)
+
+
+def _of_unknown(place: DataScript, made: list[tuple[DataScript, Command]]) -> Blocked:
+    """Dumps that name roles or extensions which are not here restore with errors, always, and well all the same."""
+    if made:
+        of, dump = made[0]
+        return Blocked(
+            f"{of.path} does not sign in as this script does: where its dumps name roles that are not here, every"
+            " restore would end at that",
+            "dump with --no-owner --no-privileges, and restore with `psql -v ON_ERROR_STOP=1 --single-transaction`"
+            if not dump.has("--no-owner", "-O")
+            else "dump with --no-privileges, too, and restore with `psql -v ON_ERROR_STOP=1 --single-transaction`",
+        )
+    return Blocked(
+        f"no script beside {place.path} makes its dumps: where they name roles or extensions that are not here, every"
+        " restore would end at that",
+        "dump with --clean --if-exists --no-owner --no-privileges, and restore with"
+        " `psql -v ON_ERROR_STOP=1 --single-transaction`",
+    )
+
+
+def _keeps_what_was(dump: Command, restore: Command) -> bool:
+    """Whether a dump of the same script is made right before a restore, of what is there by then."""
+    return dump.start < restore.start and dump.function == restore.function and dump.case == restore.case
+
+
+def _is_alike(of: DataScript, dump: Command, place: DataScript, restore: Command) -> bool:
+    """Whether what a dump names is there where it is restored: the same role on the same server, or neither named."""
+    if dump.has("--no-owner", "-O") and dump.has("--no-privileges", "--no-acl", "-x"):
+        return True
+    return _signs_in(of, dump) == _signs_in(place, restore)
+
+
+def _signs_in(place: DataScript, command: Command) -> tuple[str, ...]:
+    """The role, the host and the container by which a command reaches its database; its address, where it has one."""
+    before = command.words[: len(command.words) - len(command.argv)]
+    user, host = command.value("-U", "--username"), command.value("-h", "--host")
+    database = _resolved(place, _database(command))
+    return (
+        _resolved(place, user.text if user is not None else "$PGUSER"),
+        _resolved(place, host.text if host is not None else "$PGHOST"),
+        _resolved(place, before[-1].text) if before else "",
+        database if _ADDRESS.search(database) else "",
+    )
+
+
+def _resolved(place: DataScript, text: str) -> str:
+    """What a variable was set to by the script, which may be another one."""
+    for _ in range(3):
+        found = _VARIABLE.fullmatch(text)
+        value = place.script.assignments.get(found["name"]) if found is not None else None
+        if value is None:
+            break
+        text = value.text
+    return text.replace("{", "").replace("}", "")
 
 
 def _database(command: Command) -> str:
@@ -238,14 +291,16 @@ def _empties(command: Command) -> bool:
     return command.name == "dropdb" or _DROPS.search(f"{command.source}\n{command.here_document}") is not None
 
 
-def _stopping(place: DataScript, command: Command) -> Splices:
+def _stopping(place: DataScript, command: Command) -> Splices | Blocked:
     """What ends a script with a failure that goes on behind a restore which has failed."""
     found = [each for each in place.script.silencers(command) if each.kind is Silence.ERREXIT]
-    failure = ScriptText.of(" || @failure@", failure=place.failure(command))
-    return [(each.end, each.end, failure) for each in found]
+    failure = place.failure(command) if found else ScriptText.of("exit 1")
+    if isinstance(failure, Blocked):
+        return failure
+    return [(each.end, each.end, ScriptText.of(" || @failure@", failure=failure)) for each in found]
 
 
-def _tested(place: DataScript, command: Command, ends: bool) -> Splices:
+def _tested(place: DataScript, command: Command, ends: bool) -> Splices | Blocked:
     """`gzip -t file` in front of `gunzip -c file | psql`: what gzip cannot read to its end is not begun. `ends`: nor
     what does not end as pg_dump ends. Where the script drops the database first, that is asked before."""
     tests = _tests(place, command, ends)
@@ -257,10 +312,13 @@ def _tested(place: DataScript, command: Command, ends: bool) -> Splices:
         drops = _empties(other) or _MAKES.search(other.source) is not None
         if drops and other.start < start and other.function == command.function:
             early, end = other.beside(command)
-            if (end <= start or early == command.statement[0] < start) and _is_known(place, tests, early):
+            beside = end <= start or early == command.statement[0] < start
+            if beside and _is_known(place, tests, early, start):
                 return _lines(place, _above(place, early), tests, other)
     if command.choice is not None:
-        apart = ScriptText.blanks(" " if len(tests) == 1 else f"\n{place.indent(start)}    ")
+        end = command.choice.asked[1]
+        width = len(text[text.rfind("\n", 0, start) + 1 : end].partition("\n")[0]) + len(tests[0])
+        apart = ScriptText.blanks(" " if len(tests) == 1 and width < _WIDTH else f"\n{place.indent(start)}    ")
         if text.startswith("!", start):
             tests = [ScriptText.of("! ") + test + ScriptText.of(" ||") for test in tests]
         else:
@@ -280,24 +338,28 @@ def _start(place: DataScript, command: Command) -> int:
     return len(before) - 1 if before.endswith("!") else command.pipe[0]
 
 
-def _lines(place: DataScript, start: int, tests: list[ScriptText], command: Command) -> Splices:
+def _lines(place: DataScript, start: int, tests: list[ScriptText], command: Command) -> Splices | Blocked:
     """Lines of their own, which end the script where they fail."""
     between = ScriptText.blanks(f"\n{place.indent(start)}")
-    if not place.script.state(command.node).errexit:
-        ending = ScriptText.of(" || @failure@", failure=place.failure(command))
-        tests = [test + ending for test in tests]
+    if not place.ends_at_errors(command):
+        failure = place.failure(command)
+        if isinstance(failure, Blocked):
+            return failure
+        tests = [test + ScriptText.of(" || @failure@", failure=failure) for test in tests]
     return [(start, start, ScriptText.joined(between, tests) + between)]
 
 
-def _is_known(place: DataScript, tests: list[ScriptText], at: int) -> bool:
-    """Whether the variables of these tests have their values there."""
+def _is_known(place: DataScript, tests: list[ScriptText], at: int, until: int) -> bool:
+    """Whether the variables of these tests have their values there, and none is set between there and a restore."""
     names = re.findall(r"\$\{?(\w+)", " ".join(tests))
-    return all(re.search(rf"\b{name}=|\bread\b[^\n]*\b{name}\b", place.script.text[at:]) is None for name in names)
+    between = place.script.text[at:until]
+    return all(re.search(rf"\b{name}=|\bread\b[^\n]*\b{name}\b", between) is None for name in names)
 
 
 def _above(place: DataScript, start: int) -> int:
-    """Above what is said about the statement that starts there: comments, and an `echo` without a condition."""
-    said = {c.start for c in place.script.commands if c.name in ("echo", "printf") and c.alone}
+    """Above what is said about the statement that starts there: comments, an `echo` without a condition, and what a
+    function of that kind says."""
+    said = {c.start for c in place.script.commands if _only_says(c)}
     offset = 0
     above: list[tuple[int, str]] = []
     for line in place.script.text[:start].splitlines(keepends=True):
@@ -308,6 +370,11 @@ def _above(place: DataScript, start: int) -> int:
     while above and (above[-1][1].startswith("#") or above[-1][0] in said) and not above[-1][1].startswith("#!"):
         start, _ = above.pop()
     return start
+
+
+def _only_says(command: Command) -> bool:
+    told = len(command.args) == 1 and " " in command.args[0].text and _SAYS.search(command.name) is not None
+    return command.alone and (command.name in ("echo", "printf") or told)
 
 
 def _tests(place: DataScript, command: Command, ends: bool) -> list[ScriptText]:

@@ -195,18 +195,27 @@ class Command:
         return ""
 
     @cached_property
-    def decided_by(self) -> tuple[Command, ...]:
-        """The commands that decide whether it runs: those of the conditions of `if`, and left of `&&` and `||`."""
-        deciding: list[Node] = []
+    def _deciding(self) -> tuple[Node, ...]:
+        found: list[Node] = []
         node = self.node
         while (parent := node.parent) is not None:
             if parent.type in ("if_statement", "elif_clause"):
                 conditions = parent.children_by_field_name("condition")
-                deciding += [each for each in conditions if not holds(each, self.node)]
+                found += [each for each in conditions if not holds(each, self.node)]
             elif parent.type == "list" and node != parent.named_children[0]:
-                deciding.append(parent.named_children[0])
+                found.append(parent.named_children[0])
             node = parent
-        return tuple(c for c in self.script.commands if any(holds(each, c.node) for each in deciding))
+        return tuple(found)
+
+    @cached_property
+    def decided_by(self) -> tuple[Command, ...]:
+        """The commands that decide whether it runs: those of the conditions of `if`, and left of `&&` and `||`."""
+        return tuple(c for c in self.script.commands if any(holds(each, c.node) for each in self._deciding))
+
+    @cached_property
+    def conditions(self) -> tuple[str, ...]:
+        """What decides whether it runs, tests included, as it is written."""
+        return tuple(self.script.text[each.start_byte : each.end_byte] for each in self._deciding)
 
     @cached_property
     def pipe(self) -> tuple[int, int]:
@@ -245,6 +254,24 @@ class Command:
         succeeded, failed = reversed(branches) if negated else branches
         fi = parent.children[-1].start_byte
         return Choice((node.start_byte, node.end_byte), succeeded, failed, parent.start_byte, fi)
+
+    @property
+    def is_repeated_until_it_succeeds(self) -> bool:
+        """Whether it is asked in a loop without an end, which nothing but its success leaves in another way than by a
+        failure: `while true; do if …; then break; fi; …; done`."""
+        choice, loop = self.choice, self.node.parent
+        while loop is not None and loop.type not in ("while_statement", "for_statement", "c_style_for_statement"):
+            loop = loop.parent
+        if choice is None or choice.succeeded is None or loop is None or loop.type != "while_statement":
+            return False
+        asked = [each for each in loop.named_children if is_condition(each, loop)]
+        said = "".join(self.script.text[slice(*range_of([each]) or (0, 0))] for each in asked)
+        if loop.children[0].type != "while" or said not in ("true", ":"):
+            return False
+        begin, end = choice.succeeded
+        inside = [each for each in self.script.commands if holds(loop, each.node)]
+        leaving = [each for each in inside if each.name == "break" or self.script.ends_well(each)]
+        return bool(leaving) and all(begin <= each.start < end for each in leaving)
 
     @cached_property
     def case(self) -> Case | None:
@@ -411,6 +438,10 @@ class Script:
                 found[names[-1]] = tuple(word_at(value, self.text) for value in values if value.is_named)
         return {name: words for name, words in found.items() if names.count(name) == 1}
 
+    def ends_well(self, command: Command) -> bool:
+        """Whether a command ends the script, or its function, and not surely with a failure."""
+        return command.name in ("exit", "return") and not self._is_failure(command)
+
     def fails_within(self, start: int, end: int) -> bool:
         """Whether what stands there surely ends its shell or its function with a failure, if only by its last word."""
         inside = [command for command in self.commands if start <= command.start and command.end <= end]
@@ -505,6 +536,29 @@ class Script:
         """The statements that hold a pipeline: where they start and end."""
         found = self._nodes("pipeline")
         return frozenset((each.start_byte, each.end_byte) for each in map(statement_of, found))
+
+    @cached_property
+    def fragile_pipes(self) -> tuple[tuple[int, int], ...]:
+        """Pipes of which pipefail makes a failure where all is well: a reader that goes first ends what writes to it,
+        and a program that finds nothing fails. Where they start and end; none of which nobody asks how it ended."""
+        found: list[tuple[int, int]] = []
+        for node in self._nodes("pipeline"):
+            stages = [self.first_command(stage) for stage in node.named_children if stage.type != "comment"]
+            if self._is_asked(node) and (any(map(_goes_first, stages[1:])) or any(map(_may_find_nothing, stages[:-1]))):
+                found.append((node.start_byte, node.end_byte))
+        return tuple(found)
+
+    def _is_asked(self, node: Node) -> bool:
+        """Whether the status of a pipe may decide anything."""
+        statement = statement_of(node)
+        around, following = statement.parent, next_statement(statement)
+        if around is not None and around.type == "command_substitution" and not self.state(node).errexit:
+            return self._is_asked(around)
+        if self.state(node).errexit or statement.type in ("list", "negated_command") or following is None:
+            return True
+        if around is not None and is_condition(statement, around):
+            return True
+        return re.search(r"\$\?|PIPESTATUS", self.text[following.start_byte : following.end_byte]) is not None
 
     def passes_on(self, stage: Node) -> bool:
         """Whether a stage of a pipe passes everything on and judges nothing."""
@@ -636,6 +690,20 @@ def _without_marked_lines(text: str) -> str:
         while lines and lines[-1].lstrip().startswith("#"):
             lines.pop()
     return "\n".join(lines)
+
+
+def _goes_first(command: Command | None) -> bool:
+    """Whether it may stop reading before the end."""
+    if command is None or command.name in ("head", "read", "less"):
+        return True
+    if command.name in ("grep", "egrep", "fgrep", "zgrep"):
+        return command.has("-q", "--quiet", "--silent", "-m", "--max-count", "-l")
+    quits = {"sed": r"\bq\b|\dq", "awk": r"\bexit\b", "gawk": r"\bexit\b"}.get(command.name, "")
+    return bool(quits) and any(re.search(quits, word.text) for word in command.args)
+
+
+def _may_find_nothing(command: Command | None) -> bool:
+    return command is None or command.name in ("grep", "egrep", "fgrep", "zgrep", "ls", "diff", "cmp", "pgrep", "which")
 
 
 def _is_option(text: str, option: str) -> bool:

@@ -304,6 +304,12 @@ def start_breaks(container: Container, folders: Folders, options: Options) -> Bl
         blocked = _command_breaks(container, started, folders, low_ports=low_ports)
         if blocked is not None:
             return blocked
+    for program in (*container.build.called, *container.build.told):
+        if program.user:
+            continue
+        for started in program.commands:
+            if reason := needs_root((started.command,), folders.all, container.values):
+                return Blocked(f"{started.path}:{started.line}: {reason}", "let that go on with `--user root`")
     for name, text in container.settings:
         if not text:
             return Blocked(

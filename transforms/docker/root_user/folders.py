@@ -37,6 +37,8 @@ WRITTEN_BY_DJANGO = re.compile(
 )
 FILES_OF_DJANGO = re.compile(r"^(NAME|filename)$|_FILE$")
 WRITTEN_PATH = re.compile(r"(?:sqlite(?:\+\w+)?://|file:)?/*(/[^\s:?;,]+)")
+# With three slashes it is relative, https://docs.sqlalchemy.org/en/20/core/engines.html#sqlite
+RELATIVE_DATABASE = re.compile(r"sqlite(?:\+\w+)?:///(?!/)([^\s:?;,]+)")
 
 
 class Folders(NamedTuple):
@@ -114,10 +116,12 @@ def _named_by_variables(container: Container) -> Iterator[str]:
     for program in container.build.runners:
         given += [(value.name, value.text) for value in program.environment.values if value.text]
     for name, value in given:
-        found = WRITTEN_PATH.fullmatch(value) if WRITTEN.search(name) else None
+        inside = RELATIVE_DATABASE.fullmatch(value)
+        absolute = posixpath.normpath(posixpath.join(container.folder, inside[1])) if inside is not None else value
+        found = WRITTEN_PATH.fullmatch(absolute) if WRITTEN.search(name) else None
         if found is None:
             continue
-        folder, _, last = found[1].rstrip("/").rpartition("/")
+        folder, _, last = posixpath.normpath(found[1]).rpartition("/")
         folder = folder or "/"
         is_folder = "." not in last and (folder in SYSTEM or re.search(r"_(DIR|FOLDER|ROOT|HOME|CACHE)$", name))
         yield posixpath.join(folder, last) if is_folder else folder

@@ -25,6 +25,15 @@ _RELOADS = frozenset(("air", "CompileDaemon", "reflex", "cargo-watch"))
 """They build a program anew, and start it again, while its sources are edited."""
 
 
+_CODE = (
+    ".clj", ".cs", ".css", ".ejs", ".ex", ".exs", ".go", ".html", ".java", ".js", ".jsx", ".kt", ".mjs", ".php", ".py",
+    ".rb", ".rs", ".scala", ".sh", ".svelte", ".ts", ".tsx", ".vue",
+)  # fmt: skip
+"""Suffixes of what people write; a folder of a repository without any holds data."""
+_COLLECTED = re.compile(r"(^|/)(collected[_-]?static|media(files)?|static(files|_?root|_collected)|uploads?)$")
+"""Folders that a program fills while it runs, whatever a repository has of them."""
+
+
 def on_sources(container: Container, folders: Folders) -> list[Program]:
     """Programs into which the sources are mounted from the host, over what the image has: only for development."""
     return [
@@ -40,7 +49,10 @@ def _is_source(mount: Mount, program: Program, container: Container, folders: Fo
     """Whether a mount brings a folder of the context that holds files of the repository to where the program works,
     which a service may say of its own."""
     inside = _brought(mount, container) if mount.bind and not mount.read_only else None
-    if inside is None or inside in container.build.files:
+    if inside is None or inside in container.build.files or _COLLECTED.search(inside):
+        return False
+    held = (path for path in container.build.files if inside == "." or path.startswith(f"{inside}/"))
+    if not any(path.endswith(_CODE) for path in held):
         return False
     target = mount.target.rstrip("/")
     return is_within(target, folders.roots) or (
@@ -236,6 +248,8 @@ def todo_of(container: Container, builds: ImageBuilds, folders: Folders, user: U
         todo.append(f"volumes that exist already keep their owner: chown them to {user.numeric} once")
     if unseen := _unseen(container.build, builds):
         todo.append(f"{unseen}: what is mounted there to be written to must let {user.numeric} write")
+    if not folders.roots and container.folder == "/":
+        todo.append(f"it works in /, where {user.name} can make no file: give it a WORKDIR if it makes any")
     if _listens_unseen(container):
         todo.append("nothing says on which port it listens, if on any: see that none is below 1024")
     return todo

@@ -33,7 +33,7 @@ from fixer.deploy.deployments import Deployments
 from fixer.django.databases import DatabaseServers
 from fixer.django.project import DjangoProject
 from fixer.django.sessions import Sessions
-from fixer.django.settings import Database, own_dict, resolve
+from fixer.django.settings import Database, environment_reads, own_dict, resolve
 from fixer.docker.compose import Compose, Service
 from fixer.docker.pinned import pinned
 from fixer.documents import kind_of, name_of
@@ -67,6 +67,8 @@ _RESERVED = 3  # connections that PostgreSQL keeps for superusers
 _REMOTE = re.compile(r"\bssh\b|ssh-action|DOCKER_HOST|docker context")
 _FETCHES = re.compile(r"\bgit (-C \S+ )?(pull|fetch|clone|reset|checkout)\b")
 _RUNS_COMPOSE = re.compile(r"docker[ -]compose|docker stack")
+_DEFAULT = re.compile(r"\$\{\w+:?-(?P<default>[^}]*)\}")
+_DUMPS = re.compile(r"back-?_?up|pg_dump", re.IGNORECASE)
 _DEBUG = ("DEBUG", "DJANGO_DEBUG")
 _TRUE = ("1", "true", "yes", "on")
 _DEVELOPMENT_SERVER = re.compile(r"\brunserver|--(py-)?auto-?reload|--reload\b")
@@ -110,9 +112,9 @@ def check(
 
 
 def _of_production(django: DjangoProject) -> Iterator[tuple[DjangoProject, Database]]:
-    """The databases on PostgreSQL of each project, as production's settings have them."""
+    """The databases on PostgreSQL of each project, as production's settings have them: what comes last wins."""
     for project in django.projects:
-        for settings in project.chain(project.production_path) if not project.is_aside else ():
+        for settings in reversed(project.chain(project.production_path)) if not project.is_aside else ():
             if settings.role not in ("test", "development"):
                 yield from (
                     (project, database)
@@ -152,8 +154,27 @@ def _files_of(job: DeployJob) -> frozenset[str]:
 def _is_pooled_by_nobody(project: DjangoProject, database: Database, servers: DatabaseServers) -> bool:
     if servers.is_another(project, database) or servers.pooler_of(project, database):
         return False
-    given = own_dict(database.module, database.options)
-    return item(given, "pool") is None
+    return not _says(project, database, "pool")
+
+
+def _says(project: DjangoProject, database: Database, key: str) -> bool:
+    """Whether OPTIONS has a key, in the literal or by a statement below it."""
+    if item(own_dict(database.module, database.options), key) is not None:
+        return True
+    later = (each.statement for each in project.later_of(database))
+    nodes = (node for statement in later for node in ast.walk(statement))
+    return any(isinstance(node, ast.Constant) and node.value == key for node in nodes)
+
+
+def _others(project: DjangoProject, database: Database) -> list[Database]:
+    """Further definitions of the same database, where conditions decide which of them holds."""
+    found = [
+        other
+        for settings in project.chain(project.production_path)
+        for other in settings.databases
+        if other.alias == database.alias and other is not database and project.is_postgres(other)
+    ]
+    return [each for each in found if each.module is database.module or database.guards]
 
 
 def _serves(program: Program) -> bool:
@@ -202,11 +223,16 @@ def _cure(
             f"{sessions.needed_by}: behind a pooler by transaction another client has the connection next",
             "pool by session, which saves connections only of clients that are away, or do without it first",
         )
-    given = own_dict(database.module, database.options)
-    if item(given, "options") is not None:
+    if _says(project, database, "options"):
         return Blocked(
             "OPTIONS has startup options, which a pooler refuses or forgets",
             "give them to the role: ALTER ROLE … SET …; then run fhfix again",
+        )
+    if others := _others(project, database):
+        return Blocked(
+            f"{others[0].path}:{others[0].statement.lineno} says the same database otherwise, and which of the two "
+            "holds is decided when it runs",
+            f"let {POOLER} be reached by both, and set DISABLE_SERVER_SIDE_CURSORS in both",
         )
     if elsewhere is not None and not options.compose:
         return _beside_production(elsewhere, "; or add it to the compose file", _COMPOSE)
@@ -319,7 +345,9 @@ def _in_compose(
     parts: list[Parts] = [compose.add_key(services, POOLER, made, after=server.name)]
     for name, own in compose.services.items():
         program = next((each for each in runtime.programs if each.written and each.written[1] is own.node), None)
-        if program is not None and name != server.name and _is_told(program, server.name, database):
+        if program is None or name == server.name or _makes_dumps(own, program):
+            continue
+        if _is_told(program, server.name, database):
             parts += [_through_the_pooler(compose, own, program, server.name, database, account), _waits(compose, own)]
     parts.append(_without_cursors(database))
     ini = template(__package__, "pgbouncer.ini")
@@ -342,6 +370,12 @@ def _is_told(program: Program, host: str, database: Database) -> bool:
     read = database.reads.get("URL") or database.reads.get("HOST")
     said = program.environment.text(read.name) or "" if read is not None else ""
     return program.is_django or re.search(rf"(^|@){re.escape(host)}([:/]|$)", said) is not None
+
+
+def _makes_dumps(service: Service, program: Program) -> bool:
+    """Whether it is there to dump the database, which it does past a pooler."""
+    started = " ".join((str(service.data.get("image") or ""), *(each.source for each in program.commands)))
+    return _DUMPS.search(f"{service.name} {started}") is not None
 
 
 def _account(service: Service) -> dict[str, str] | Blocked:
@@ -391,7 +425,10 @@ def _service(service: Service, account: dict[str, str], options: Options) -> dic
     }
     for key in ("networks", "restart", "profiles"):
         if key in service.data:
-            made[key] = service.data[key]
+            given = service.data[key]
+            made[key] = (
+                [*given] if isinstance(given, dict) else given
+            )  # not the address and the names that it has there
     return made
 
 
@@ -403,22 +440,36 @@ def _through_the_pooler(
     environment = service.node.get("environment")
     if url is not None:
         node = environment.get(url.name) if environment is not None and environment.is_mapping else None
-        found = re.search(rf"@({re.escape(host)})(?=[:/])", str(node.value)) if node is not None else None
+        found = re.search(rf"//(?P<user>.*)@({re.escape(host)})(?=[:/])", str(node.value)) if node is not None else None
         if node is None or found is None:
             return Blocked(
                 f"{url.name} of {service.name} does not stand in the compose file with {host} as its host",
                 f"let it name {POOLER} there",
             )
-        return compose.splice_scalar(node, [(found.start(1), found.end(1), POOLER)])
+        signing = re.match(r"(?:[^:${]|\$\{[^}]*\}|\$)*", found["user"])
+        own = signing[0] if signing is not None else ""
+        if not _is_one(own, account["user"]):
+            return _of_another_user(service, own, account)
+        return compose.splice_scalar(node, [(found.start(2), found.end(2), POOLER)])
     if name is None:
         return Blocked("the settings read the host of the database from no variable", "let them read DB_HOST")
     value = item(own_dict(database.module, database.node), "HOST")
     if value is not None and isinstance(resolve(database.module, value), ast.IfExp):
         return Blocked("the settings choose the host of the database by a condition", "let them read DB_HOST alone")
+    unseen = next(iter(program.environment.unknown), "")
+    names = list(dict.fromkeys(each.name for each in environment_reads(database.module, value or database.node)))
+    if len(names) > 1 and value is not None:
+        set_here = [each for each in names if program.environment.sets(each)]
+        if unseen or not set_here:
+            return Blocked(
+                f"the settings read the host of the database from {listed(names)}, and which of them {service.name} "
+                "has is not in the repository",
+                f"let {names[0]} be {POOLER} there",
+            )
+        name = name._replace(name=set_here[0])
     told = program.environment.of(name.name)
     if any(value.open or value.text is None for value in told):
         return Blocked(f"who starts {service.name} may choose {name.name}", f"set it to {POOLER} there")
-    unseen = next(iter(program.environment.unknown), "")
     if unseen and not told:
         return Blocked(
             f"{service.name} has variables from {unseen}, which may name the database",
@@ -440,10 +491,31 @@ def _through_the_pooler(
     said = (program.environment.text(port.name) or port.default) if port is not None else database.values.get("PORT")
     if said not in (None, "", "5432"):
         return Blocked(f"{service.name} reaches the database at port {said}", "let it be 5432, as in the container")
+    user = database.reads.get("USER")
+    signs_in = database.values.get("USER") if user is None else program.environment.text(user.name)
+    if user is not None and signs_in is None and not program.environment.sets(user.name):
+        same = account["user"] in (f"${{{user.name}}}", f"${user.name}")
+        signs_in = account["user"] if same else None if unseen else user.default
+    if signs_in is None or not _is_one(signs_in, account["user"]):
+        return _of_another_user(service, signs_in, account)
     wanted = {name.name: POOLER}
-    if password is not None and not program.environment.sets(password.name):
+    if password is not None and not unseen and not program.environment.sets(password.name):
         wanted[password.name] = account["password"]  # else the settings' own default, which is that of no server here
     return _set(compose, service, wanted)
+
+
+def _is_one(user: str, other: str) -> bool:
+    """Whether two names, or what compose puts there by default, are the same."""
+    given, also = (_DEFAULT.fullmatch(each) for each in (user, other))
+    return user == other or (given["default"] if given else user) == (also["default"] if also else other)
+
+
+def _of_another_user(service: Service, user: str | None, account: dict[str, str]) -> Blocked:
+    said = f"as {user}" if user else "as a user that is not in the repository"
+    return Blocked(
+        f"{service.name} signs in {said}, and {POOLER} would know {account['user']} alone",
+        "let both be one variable, or give the pooler that user",
+    )
 
 
 def _set(compose: Compose, service: Service, wanted: dict[str, str]) -> Parts:

@@ -30,10 +30,14 @@ from fixer.model import Blocked, Finding, Fix, Level, Parts, Rule, Tier, joined
 from fixer.recovery.scripts import DUMPS, RESTORES, UPLOADS, DataScript, DataScripts, Splices
 from fixer.scripts import Inside, ScriptText
 from transforms.recovery.silent_backup_failure.left_behind import left_behind
+from transforms.recovery.silent_backup_failure.left_out import left_out
 
 _ASKS = frozenset(("which", "type", "hash"))
+_SAYS_SO = re.compile(r"--list\b|table of contents|\bTOC\b", re.IGNORECASE)
+"""What a comment says of a check that is meant to read no more than that."""
 _REMEMBER = ScriptText.of("failed=1")
 _REMEMBERED = re.compile(r"\$\{failed:-0?\}")
+_BUCKET = re.compile(r"BUCKET|S3|TARGET|DEST|REMOTE", re.IGNORECASE)
 _KEYS = re.compile(r"\[\[? -n \"?\$\{?AWS_(?:ACCESS_KEY_ID|SECRET_ACCESS_KEY)(?::?-)?\}?\"? \]\]? && ")
 
 
@@ -90,7 +94,7 @@ def _lost(place: DataScript, dump: Command) -> list[Finding]:
         found = [each for each in found if each.kind is Silence.PIPE]
     choice = dump.choice
     ignored = choice is not None and not (choice.failed is not None and script.fails_within(*choice.failed))
-    if choice is not None and ignored and _remembers(place, choice):
+    if choice is not None and ignored and (_remembers(place, choice) or dump.is_repeated_until_it_succeeds):
         ignored = False
     if not found and not ignored:
         return []
@@ -99,7 +103,8 @@ def _lost(place: DataScript, dump: Command) -> list[Finding]:
         reasons.append("the script only says so")
     span = place.span_of(dump.start, dump.end)
     message = f"the script goes on where {dump.name} fails: {'; '.join(reasons)}"
-    failure = _failure(place, dump, [each for each in found if each.kind is not Silence.PIPE])
+    goes_on = ignored or any(each.kind is not Silence.PIPE for each in found)
+    failure = _failure(place, dump) if goes_on else (ScriptText.of("exit 1"), [])
     if (ignored or any(each.kind is Silence.OR for each in found)) and not _is_about_backups(place):
         failure = _decided(place, f"{dump.name} fails")
     cure = (
@@ -109,7 +114,7 @@ def _lost(place: DataScript, dump: Command) -> list[Finding]:
             f"end with a failure where {dump.name} fails",
             _parts(place, dump, found, *failure, choice if ignored else None),
             tier=Tier.REVIEW,
-            effects=[f"a {dump.name} that fails ends {_what(place)} with a failure"],
+            effects=[f"a {dump.name} that fails ends {_ended(place, dump, failure[0])} with a failure"],
         )
     )
     return [Finding(place.path, span, message, cure)]
@@ -133,6 +138,10 @@ def _decided(place: DataScript, when: str) -> Blocked:
 
 def _what(place: DataScript) -> str:
     return "the script" if place.step is None else "the step"
+
+
+def _ended(place: DataScript, dump: Command, failure: ScriptText) -> str:
+    return dump.function if failure.startswith("return") else _what(place)
 
 
 _SETS = re.compile(r"^\s*(?:local |export )?(\w+)\+?=|\(\(", re.MULTILINE)
@@ -181,24 +190,33 @@ def _parts(
             return more
         edits += more
     if choice is not None:
-        edits += _fails(place, dump, choice.failed, choice.fi)
+        edits += _fails(place, dump, failure, choice)
     return joined((*beside, place.splice(list(dict.fromkeys(edits)))))
 
 
-def _failure(place: DataScript, dump: Command, silent: list[Silencer]) -> tuple[ScriptText, Splices] | Blocked:
+def _failure(place: DataScript, dump: Command) -> tuple[ScriptText, Splices] | Blocked:
     """What stands where the dump fails, and what else it takes.
 
-    Where other dumps come after it they are made all the same, and the script fails when they are, before it deletes
+    Where other backups come after it they are made all the same, and the script fails when they are, before it deletes
     older ones.
     """
     script = place.script
     others = [
         each
         for each in place.commands(DUMPS)
-        if each.start > dump.start and _is_backup(place, each) and not _is_continued(dump, each)
+        if _comes_later(dump, each) and _is_backup(place, each) and not _is_continued(dump, each)
     ]
-    if not silent or not (others or dump.within(Structure.LOOP)):
-        return place.failure(dump), ()
+    failure = place.failure(dump)
+    if isinstance(failure, Blocked):
+        return failure
+    asked = failure != ScriptText.of("exit 1")
+    if asked and (dump.within(Structure.LOOP) or any(each.function == dump.function for each in others)):
+        return Blocked("it is one of several dumps of a function", "let the function fail when all of them are made")
+    beside = False if asked else left_out(place, dump)
+    if isinstance(beside, Blocked):
+        return beside
+    if asked or not (others or beside or dump.within(Structure.LOOP)):
+        return failure, ()
     if dump.within(Structure.SUBSHELL) or (
         dump.within(Structure.LOOP) and dump.structure.count(Structure.PIPELINE) > 1
     ):
@@ -213,10 +231,23 @@ def _failure(place: DataScript, dump: Command, silent: list[Silencer]) -> tuple[
             "delete them last, and only where no dump has failed",
         )
     if deleting:
-        start = next(start for start, end in script.statements if start <= deleting[0].start < end)
-        return _REMEMBER, [(start, start, ScriptText.of('[ -z "${failed:-}" ] || exit 1\n'))]
+        start, end = deleting[0].beside(max(others, key=lambda each: each.start, default=dump))
+        begin = script.text[:start].rpartition("\n")[2]
+        if start < last or begin.strip():
+            return Blocked(
+                "older backups are deleted within the same statement",
+                "delete them in one of their own, and only where no dump has failed",
+            )
+        halt = ScriptText.of('[ -z "${failed:-}" ] || exit 1\n') + ScriptText.blanks(begin)
+        return _REMEMBER, [(start, start, halt)]
     end = script.statements[-1][1]
     return _REMEMBER, [(end, end, ScriptText.of('\nexit "${failed:-0}"'))]
+
+
+def _comes_later(dump: Command, other: Command) -> bool:
+    """Whether another dump may be made after this one: not in another branch of the same `if`."""
+    start, end = dump.beside(other)
+    return other.start > dump.start and not start <= other.start < end
 
 
 def _counted(place: DataScript, dump: Command, silencer: Silencer, failure: ScriptText) -> Splices | Blocked:
@@ -248,9 +279,10 @@ _NOT_INSTALLED = ScriptText.of('echo "@program@ is not installed" >&2')
 _FAILED = ScriptText.of('echo "@program@ failed" >&2')
 
 
-def _fails(place: DataScript, command: Command, branch: tuple[int, int] | None, fi: int) -> Splices:
+def _fails(place: DataScript, command: Command, failure: ScriptText, choice: Choice) -> Splices:
     """A branch that ends with a failure, behind all that it says."""
-    failure, missing = place.failure(command), _asked(command)
+    branch, fi = choice.failed, choice.fi
+    missing = _asked(command)
     named = in_quotes(missing or command.name)
     assert isinstance(named, Inside), "it is the name of a program that this rule knows"
     says = (_NOT_INSTALLED if missing else _FAILED).filled(program=named)
@@ -320,16 +352,28 @@ def _skipped(place: DataScript, dumps: list[Command]) -> Iterator[Finding]:
             place.path,
             place.span_of(command.start, command.end),
             message,
-            Fix.of(
-                f"end with a failure where {program} is not installed",
-                place.splice(_fails(place, command, choice.failed, choice.fi)),
-                tier=Tier.REVIEW,
-                effects=[f"where {program} is not installed, {_what(place)} ends with a failure"],
-            )
-            if _is_about_backups(place)
-            else _decided(place, f"{program} is not installed"),
+            _not_passed_over(place, command, program, choice),
             Level.ERROR if dumping else Level.WARNING,
         )
+
+
+def _not_passed_over(place: DataScript, command: Command, program: str, choice: Choice) -> Fix | Blocked:
+    if not _is_about_backups(place):
+        return _decided(place, f"{program} is not installed")
+    if program in UPLOADS and not any(map(_BUCKET.search, command.conditions)):
+        return Blocked(
+            f"nothing but {program} itself says whether a backup is to leave the machine",
+            f"let the script ask for the bucket, and fail where there is one and no {program}",
+        )
+    failure = place.failure(command)
+    if isinstance(failure, Blocked):
+        return failure
+    return Fix.of(
+        f"end with a failure where {program} is not installed",
+        place.splice(_fails(place, command, failure, choice)),
+        tier=Tier.REVIEW,
+        effects=[f"where {program} is not installed, {_what(place)} ends with a failure"],
+    )
 
 
 # -- what happens to the others -----------------------------------------------------------------------------------
@@ -370,7 +414,10 @@ def _behind(place: DataScript, deletion: Command, dump: Command) -> Fix | Blocke
         "delete them once there is a new one",
         place.splice([(start, begin, ScriptText.of("")), (stop, stop, behind)]),
         tier=Tier.REVIEW,
-        effects=[f"{_what(place)} deletes older backups only where {dump.name} has succeeded"],
+        effects=[
+            f"{_what(place)} deletes older backups only where {dump.name} has succeeded, so there must be room for one"
+            " more"
+        ],
     )
 
 
@@ -379,7 +426,7 @@ def _uploads(place: DataScript) -> Iterator[Finding]:
     for command in place.commands(UPLOADS):
         for condition in _KEYS.finditer(text, 0, command.start):
             line = text[condition.start() :].partition("\n")[0]
-            if line.count("[") < 2 or text.count("fi", condition.end(), command.start) > 2:
+            if not _BUCKET.search(_KEYS.sub("", line)) or text.count("fi", condition.end(), command.start) > 2:
                 continue
             yield Finding(
                 place.path,
@@ -434,7 +481,7 @@ def _half_read(place: DataScript) -> Iterator[Finding]:
         if word is None or command.receivers or command.within(Structure.SUBSTITUTION):
             continue
         silent = [each for each in command.outputs if each.target == "/dev/null" and each.operator in (">", "&>")]
-        if silent or command.choice is not None:
+        if (silent or command.choice is not None) and not _SAYS_SO.search(place.comment_above(command)):
             top = next(start for start, end in place.script.statements if start <= command.start < end)
             proofs.setdefault(top, []).append((command, word))
     # What is asked where another way to ask has failed is asked for the same dump.

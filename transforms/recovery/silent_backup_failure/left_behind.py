@@ -18,6 +18,8 @@ def left_behind(place: DataScript, dump: Command) -> Iterator[Finding]:
     if redirect is None or place.step is not None:  # what a job leaves behind is gone with its machine
         return
     script = place.script
+    if dump.receivers and not script.state(dump.node).pipefail:
+        return  # a reader of its own judges it, so how the pipe ends does not tell how the dump did
     written = script.text[redirect.start : redirect.end].removeprefix(redirect.operator).strip()
     if _is_taken_away(place, written):
         return
@@ -89,10 +91,13 @@ def _renamed(place: DataScript, dump: Command, redirect: Redirect, written: str)
         return place.splice(_with(at, end, also))  # the script goes on
     if any(each.kind is Silence.HANDLED and each.start == start for each in place.script.silencers(dump)):
         return place.splice(_with(at, end, also))  # the next statement asks how this one ended
+    if not otherwise.strip() and not place.ends_at_errors(dump):
+        return place.splice(_with(at, end, also)) if dump.last else None  # its status is that of what holds it
     before = place.script.text[:start].rpartition("\n")[2]
-    if before.strip() or not place.script.text[stop:].startswith(("\n", "")):
+    rest = place.script.text[stop:].partition("\n")[0]
+    if before.strip() or (rest.strip() and not rest.lstrip().startswith("#")):
         return None
-    return place.splice(_with(at, stop, ScriptText.blanks(f"\n{before}") + move))
+    return place.splice(_with(at, stop + len(rest.rstrip()), ScriptText.blanks(f"\n{before}") + move))
 
 
 def _with(at: int, end: int, more: ScriptText) -> list[tuple[int, int, ScriptText]]:
