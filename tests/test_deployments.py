@@ -524,3 +524,10 @@ def test_a_workflow_without_any_event_deploys_nothing(tmp_path: Path) -> None:
 
     assert left("on: push\n") == 1
     assert left("") == 0
+
+
+def test_a_preview_that_is_closed_deploys_nothing(tmp_path: Path) -> None:
+    step = "- uses: Azure/static-web-apps-deploy@v1\n  with: {action: ACTION}\n"
+
+    assert len(findings(step.replace("ACTION", "upload"), tmp_path / "upload")) == 1
+    assert findings(step.replace("ACTION", "close"), tmp_path / "close") == []
