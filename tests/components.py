@@ -74,7 +74,7 @@ COMPONENTS: dict[str, Component] = {
     "check-jsonschema": Component(_program("check-jsonschema"), PYPI),
     "chromium": Component(_program("chromium", "chromium-browser", "google-chrome"), debian("chromium")),
     "dbos": Component(_module("dbos"), PYPI),
-    "debootstrap": Component(_first(Path("/usr/sbin"), "debootstrap"), debian("debootstrap")),
+    "mmdebstrap": Component(_program("mmdebstrap"), debian("mmdebstrap")),
     "django": Component(_module("django"), PYPI),
     "django-prometheus": Component(_module("django_prometheus"), PYPI),
     "flask": Component(_module("flask"), PYPI),

@@ -18,6 +18,7 @@ from fixer.documents import document_type
 from fixer.languages.makefile import targets
 from fixer.model import Document, Source
 from fixer.repository import Repository
+from fixer.runtime import builds
 from fixer.session import open_session
 from tests.fixture_cases import write
 
@@ -157,3 +158,22 @@ def test_what_is_not_there_costs_nothing(tmp_path: Path) -> None:
 
 def test_a_makefile_is_read_once() -> None:
     assert targets("a: b\n\techo a\n") is targets("a: b\n\techo a\n")
+
+
+def test_folders_of_images_are_read_once_for_all_that_are_built(tmp_path: Path) -> None:
+    """And not for each of them anew: what runs without being built here may be any of them."""
+    count = 30
+    image = 'FROM python:3.12-slim\nWORKDIR /app\nCOPY . .\nCMD ["gunicorn", "site.wsgi"]\n'
+    images = {f"service{n}/Dockerfile": image for n in range(count)}
+    write(tmp_path, {**images, "compose.yaml": "services:\n  web:\n    image: registry.example.com/shop/web:1\n"})
+    called: Counter[str] = Counter()
+    after = builds._called_after
+
+    def counting(build: Any) -> str:
+        called[build.path] += 1
+        return after(build)
+
+    with mock.patch.object(builds, "_called_after", counting):
+        open_session(tmp_path).check()
+
+    assert count < called.total() <= 4 * count

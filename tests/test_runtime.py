@@ -443,7 +443,10 @@ def test_a_chart_and_an_unreadable_manifest_are_named_as_unknown(tmp_path: Path)
 
     unknown = picture(tmp_path, files).unknown
 
-    assert unknown == ("k8s/web.yaml is a manifest that cannot be read", "chart/templates: what the chart starts")
+    assert unknown == (
+        "k8s/web.yaml is a manifest that cannot be read",
+        "chart/templates/web.yaml: what the chart starts",
+    )
 
 
 @pytest.mark.parametrize(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
 import pytest
@@ -272,6 +273,26 @@ def test_a_task_that_no_service_keeps_does_not_migrate_on_start(tmp_path: Path) 
 
 
 @pytest.mark.parametrize(
+    ("commands", "once"),
+    [
+        ([["python", "manage.py", "migrate"]], True),
+        ([["python", "manage.py", "migrate"], ["gunicorn", "shop.wsgi"]], False),
+        ([["sh", "-c", "python manage.py migrate && exec gunicorn shop.wsgi"]], False),
+        ([["sh", "-c", "python manage.py check && python manage.py migrate"]], True),
+    ],
+)
+def test_a_task_that_ends_when_it_has_migrated_is_kept_by_no_service(
+    tmp_path: Path, commands: list[list[str]], once: bool
+) -> None:
+    containers = [{"name": f"c{at}", "image": "acme/shop", "command": each} for at, each in enumerate(commands)]
+    files = {"ecs/task-definition.json": json.dumps({"containerDefinitions": containers})}
+    runtime = picture(tmp_path, files)
+
+    assert {each.origin for each in of_ecs(runtime)} == {"ecs task" if once else "ecs"}
+    assert (runtime.migrations_on_start() == ()) is once
+
+
+@pytest.mark.parametrize(
     ("repository", "reference"),
     [
         (
@@ -301,6 +322,19 @@ jobs:
 
     assert program.image is not None
     assert program.image.path == "Dockerfile"
+
+
+@pytest.mark.parametrize(("command", "found"), [('["gunicorn", "shop.wsgi"]', True), ('["nginx"]', False)])
+def test_of_two_images_the_one_with_the_project_starts_it(tmp_path: Path, command: str, found: bool) -> None:
+    image = 'replace("${aws_ecr_repository.web.repository_url}:1", "https://", "")'
+    files = {
+        "proxy/Dockerfile": "FROM nginx:1.29\n",
+        "ecs/main.tf": task(f'jsonencode([{{ name = "web", image = {image}, command = {command} }}])'),
+    }
+    program = only(picture(tmp_path, files))
+
+    assert program.image_name == "$repository_url:1"
+    assert (program.image is not None and program.image.path == "Dockerfile") is found
 
 
 def test_references_that_go_round_in_a_circle_come_to_an_end(tmp_path: Path) -> None:

@@ -11,6 +11,8 @@ from typing import TYPE_CHECKING, Self
 from fixer.deploy.commands import says_migrate
 from fixer.documents import DEVELOPMENT
 from fixer.records import record
+from fixer.runtime.picture import Runtime
+from fixer.runtime.programs import ONCE
 
 if TYPE_CHECKING:
     from fixer.repository import Repository
@@ -65,7 +67,14 @@ def _migrates_on_start(repository: Repository) -> str:
     paths += [path for path in scripts if path.rpartition("/")[2] in started]
     if not images:  # an image that is built elsewhere
         paths += [path for path in scripts if "entrypoint" in path]
-    return next((path for path in paths if _says_migrate(repository.text(path), path in images)), "")
+    saying = (path for path in paths if _says_migrate(repository.text(path), path in images))
+    return next((path for path in saying if not _runs_once(path, repository)), "")
+
+
+def _runs_once(path: str, repository: Repository) -> bool:
+    """Whether it is a task definition of ECS that no service keeps running."""
+    runtime = repository.fact(Runtime) if path.endswith(".json") else None
+    return any(each.path == path and each.origin == ONCE for each in (runtime.programs if runtime is not None else ()))
 
 
 _BREAKER = re.compile(

@@ -115,3 +115,36 @@ def _is_abstract(node: ast.ClassDef) -> bool:
                 if named and isinstance(each, ast.Assign) and ast.unparse(each.value) == "True":
                     return True
     return False
+
+
+_COMMAND = re.compile(r"(^|/)management/commands/(?!_)(\w+)\.py$")
+
+
+@record
+class MigratingCommands:
+    """The management commands of the repository that migrate the database, by their names."""
+
+    names: frozenset[str]
+
+    @classmethod
+    def detect(cls, repository: Repository) -> Self:
+        found: set[str] = set()
+        for path in repository.ending(".py"):
+            command = _COMMAND.search(path)
+            if command is not None and "migrate" in repository.text(path) and _migrates(path, repository):
+                found.add(command[2])
+        return cls(frozenset(found))
+
+
+def _migrates(path: str, repository: Repository) -> bool:
+    """Whether a module calls Django's own `migrate`."""
+    try:
+        module = repository.parsed(path, PythonModule)
+    except FileError:
+        return False
+    for node in ast.walk(module.tree):
+        if isinstance(node, ast.Call) and dotted(node.func).rpartition(".")[2] == "call_command" and node.args:
+            first = node.args[0]
+            if isinstance(first, ast.Constant) and first.value == "migrate":
+                return True
+    return False

@@ -318,6 +318,14 @@ class DjangoProject:
         unseen = any(module.opaque or module.takes_unseen for module in modules)
         return bool(self.settings_path) and not says and not unseen
 
+    @cached_property
+    def has_only_files(self) -> bool:
+        """Whether every database that any settings module says is a file of SQLite, and none is said elsewhere."""
+        modules = self.modules.values()
+        databases = [database for module in modules for database in module.databases]
+        unseen = any(module.opaque or module.takes_unseen or module.later for module in modules)
+        return bool(databases) and not unseen and all(database.vendor == "sqlite" for database in databases)
+
     def later_of(self, database: Database) -> tuple[Later, ...]:
         """What is done to this alias afterwards, in its own module and in those that take it over."""
         modules = [self.modules[database.path], *self.importers(database.path)] if database.path in self.modules else []

@@ -180,9 +180,10 @@ class DataScript:
 
 @entity
 class DataScripts:
-    """All shell code that dumps or restores a database."""
+    """All shell code that dumps or restores a database. `extension`: where one of PostgreSQL is made, if anywhere."""
 
     scripts: tuple[DataScript, ...]
+    extension: str = ""
 
     @classmethod
     def detect(cls, repository: Repository) -> Self | None:
@@ -197,7 +198,8 @@ class DataScripts:
                 of_step = step.script
                 if of_step is not None and not of_step.error and _NAMED.search(of_step.text):
                     found.append(DataScript(of_step, workflow, step))
-        return cls(tuple(found)) if found else None
+        restores = any(command.name in RESTORES for place in found for command in place.script.commands)
+        return cls(tuple(found), _extension(repository) if restores else "") if found else None
 
 
 def _scripts(repository: Repository) -> Iterator[Lines]:
@@ -237,6 +239,23 @@ def _run_by_sh(repository: Repository, path: str) -> str:
         if started is not None and name in started.names:
             return other
     return ""
+
+
+_EXTENSION = Rare(
+    r"(?i)\bcreate\s+extension\b|\bcreateextension\(|\b[a-z]+extension\(\)|backends\.postgis", "extension", "postgis"
+)
+
+
+class _MakesExtension(NamedTuple):
+    @classmethod
+    def detect(cls, repository: Repository, path: str) -> Self | None:
+        return cls() if _EXTENSION.search(repository.text(path)) else None
+
+
+def _extension(repository: Repository) -> str:
+    """The file that makes an extension of PostgreSQL: its owner alone drops it, or says what it is."""
+    paths = repository.ending(".sql", ".py", ".prisma", ".sh", ".rb", ".ts", ".js", ".go")
+    return next((path for path in paths if repository.part(_MakesExtension, path) is not None), "")
 
 
 def _is_of_interest(path: str, text: str) -> bool:

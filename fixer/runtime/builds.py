@@ -164,16 +164,23 @@ class ImageBuilds:
     def stranger_to(self, build: ImageBuild, *, elsewhere: bool = False) -> Program | None:
         """A program that may run this image, though nothing says so: not one whose image is called after the folder of
         another Dockerfile. `elsewhere`: nor one beside a service that this image is built for."""
-        own, *_ = named = [_called_after(build), *map(_called_after, self.builds)]
-        others = {name for name in named if len(name) > 3 and name not in (own, *_PLAIN_FOLDERS)}
+        if not self.strangers:
+            return None
+        own = _called_after(build)
         beside = {program.path for program in build.runners if program.origin == "compose"}
-        for program in self.strangers:
+        for program, called_after in self._called:
             if elsewhere and program.path in beside:
                 continue
-            image = _plain(program.image_name)
-            if (own and own in image) or not any(name in image for name in others):
+            if (own and own in _plain(program.image_name)) or called_after <= {own}:
                 return program
         return None
+
+    @cached_property
+    def _called(self) -> tuple[tuple[Program, frozenset[str]], ...]:
+        """The strangers, each with the folders of Dockerfiles that its image is called after."""
+        names = {name for name in map(_called_after, self.builds) if len(name) > 3 and name not in _PLAIN_FOLDERS}
+        images = [(program, _plain(program.image_name)) for program in self.strangers]
+        return tuple((program, frozenset(name for name in names if name in image)) for program, image in images)
 
     @classmethod
     def detect(cls, repository: Repository) -> Self | None:

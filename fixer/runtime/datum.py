@@ -13,14 +13,29 @@ from fixer.runtime.texts import Fixed, InYaml, Written
 
 _OPEN, _CLOSE = "\ue000", "\ue001"
 _HOLE = re.compile(f"{_OPEN}([^{_CLOSE}]*){_CLOSE}")
-_ENDS_A_WORD = re.compile(r'["\\\n]')
+_ENDS_A_WORD = re.compile(r"[\"'\\\n#,\[\]{}]|:(?=\s)")
 
 
 def hole(name: str) -> str:
     """What stands in a text for something that is not known here, by its name. Readers of JSON and YAML take it for a
     word."""
-    word = _ENDS_A_WORD.sub("'", name)
+    word = _ENDS_A_WORD.sub("", name)
     return f"{_OPEN}{word}{_CLOSE}"
+
+
+def holes_of(text: str) -> tuple[str, ...]:
+    """What of a text is not known, by its names."""
+    return tuple(_HOLE.findall(text))
+
+
+def is_hole(text: str) -> bool:
+    """Whether nothing of a text is known."""
+    return _HOLE.fullmatch(text) is not None
+
+
+def as_shell(text: str) -> str:
+    """The text as a shell would have it: `$name` for what is not known."""
+    return _HOLE.sub(lambda found: f"${_variable(found[1])}", text)
 
 
 @entity
@@ -42,7 +57,7 @@ class Datum:
         if node.is_mapping:
             value = {name: cls.of_node(document, each, whole=whole) for name, each in node.value.items()}
             # A name without a value, where a template puts several in.
-            value = {name: cls(name, each.text) if _is_hole(name) else each for name, each in value.items()}
+            value = {name: cls(name, each.text) if is_hole(name) else each for name, each in value.items()}
         elif node.is_sequence:
             value = tuple(cls.of_node(document, each, whole=whole) for each in node.items)
         else:
@@ -72,12 +87,12 @@ class Datum:
     @property
     def holes(self) -> tuple[str, ...]:
         """What of a text is not known, by its names."""
-        return tuple(_HOLE.findall(self.value)) if isinstance(self.value, str) else ()
+        return holes_of(self.value) if isinstance(self.value, str) else ()
 
     @property
     def is_unknown(self) -> bool:
         """Whether nothing of it is known."""
-        return isinstance(self.value, str) and _is_hole(self.value)
+        return isinstance(self.value, str) and is_hole(self.value)
 
     @property
     def said(self) -> str | None:
@@ -86,8 +101,8 @@ class Datum:
 
     @property
     def shell(self) -> str:
-        """The text as a shell would have it: `$name` for what is not known; empty where it is none."""
-        return _HOLE.sub(lambda found: f"${_variable(found[1])}", self.value) if isinstance(self.value, str) else ""
+        """The text as a shell would have it; empty where it is none."""
+        return as_shell(self.value) if isinstance(self.value, str) else ""
 
     @property
     def number(self) -> int | None:
@@ -101,12 +116,8 @@ class Datum:
                 yield from each.unknown_names()
         elif isinstance(self.value, dict):
             for name, each in self.value.items():
-                yield from _HOLE.findall(name)
+                yield from holes_of(name)
                 yield from each.unknown_names()
-
-
-def _is_hole(text: str) -> bool:
-    return _HOLE.fullmatch(text) is not None
 
 
 def _variable(name: str) -> str:

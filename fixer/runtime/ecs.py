@@ -5,6 +5,7 @@ https://docs.aws.amazon.com/AmazonECS/latest/developerguide/task_definition_para
 
 from __future__ import annotations
 
+import posixpath
 import re
 from collections.abc import Iterable, Iterator
 from dataclasses import replace
@@ -21,7 +22,7 @@ from fixer.runtime.holders import InNamedList
 from fixer.runtime.images import Image, Images
 from fixer.runtime.launching import Launch
 from fixer.runtime.places import Place
-from fixer.runtime.programs import Holder, OutOfReach, Program, Value
+from fixer.runtime.programs import ONCE, Holder, Kind, OutOfReach, Program, Value
 from fixer.runtime.texts import Fixed
 
 if TYPE_CHECKING:
@@ -29,44 +30,58 @@ if TYPE_CHECKING:
 
 _NOWHERE = Span(0, 0)
 _PLACEHOLDER = re.compile(r"<\w+>")
+_DJANGO = re.compile(r"\bmanage\.py\b|\b[aw]sgi\b|\bcelery\b")
 
 
 def task_definition(path: str, repository: Repository, images: Images | None) -> Iterator[Program]:
     """The programs of a task definition that is a JSON file."""
-    document = yaml_of(path, repository) if "containerDefinitions" in repository.text(path) else None
+    document = yaml_of(path, repository)
     if document is None:
         return
     root = document.root.get("taskDefinition") or document.root
-    containers = root.get("containerDefinitions")
-    for node in containers.items if containers is not None else ():
+    listed = root.get("containerDefinitions")
+    found: list[Program] = []
+    for node in listed.items if listed is not None else ():
         if not node.is_mapping:
             continue
         container = Datum.of_node(document, node)
         name = container.get("name")
         place = Place.of(document.source, node.start, node.end, name.shell if name is not None else "")
         holder = InNamedList(document, node, "environment", node.get("environment"), place, "name")
-        yield described(container, place, holder, images).program(repository)
+        found.append(described(container, place, holder, images, repository).program(repository))
+    yield from _kept(found)
 
 
-def containers(
-    definitions: Iterable[Datum], name: str, once: bool, images: Images | None, development: bool
-) -> Iterator[Described]:
-    """The containers of a task that another file than one in JSON defines. `name` is what the file calls the task;
+def task(
+    definitions: Iterable[Datum], name: str, images: Images | None, repository: Repository, *, once: bool
+) -> Iterator[Program]:
+    """The programs of a task that another file than one in JSON defines. `name` is what the file calls the task;
     `once`: no service keeps it running."""
+    found: list[Program] = []
     for container in definitions:
         path, line = container.text.path, container.line
         said = container.get("name")
         place = Place(path, _NOWHERE, line, said.said or name if said is not None else name)
         holder = OutOfReach(place, f"the environment of {place.name} in {path}")
-        found = described(container, place, holder, images)
-        yield replace(found, origin=ONCE if once else found.origin, development=development)
+        program = described(container, place, holder, images, repository).program(repository)
+        found.append(replace(program, development=DEVELOPMENT.search(path) is not None))
+    yield from _as_once(found) if once else _kept(found)
 
 
-ONCE = "ecs task"
-"""The origin of a task that no service keeps running: it runs when somebody, or the clock, asks for it."""
+def _kept(programs: list[Program]) -> Iterator[Program]:
+    """A task that ends when it has migrated is kept by no service, which would start it again and again."""
+    django = [each for each in programs if each.is_django]
+    ends = bool(django) and all(each.commands[-1].kind is Kind.MIGRATION for each in django)
+    yield from _as_once(programs) if ends else programs
 
 
-def described(container: Datum, place: Place, holder: Holder, images: Images | None) -> Described:
+def _as_once(programs: list[Program]) -> Iterator[Program]:
+    return (replace(each, origin=ONCE) for each in programs)
+
+
+def described(
+    container: Datum, place: Place, holder: Holder, images: Images | None, repository: Repository
+) -> Described:
     """What a container definition says."""
     unknown: list[str] = []
     unfollowed: list[str] = []
@@ -81,8 +96,10 @@ def described(container: Datum, place: Place, holder: Holder, images: Images | N
     entrypoint = _words(container.get("entryPoint", "entrypoint"), "the entry point", place, unfollowed)
     command = _words(container.get("command"), "the command", place, unfollowed)
     user = container.get("user")
+    starts = [word for launch in (entrypoint, command) if launch is not None for word in launch.words]
+    built = _image(image, starts, images, repository)
     return Described(
-        place.name, place, "ecs", holder, tuple(values), _image(image, images), reference, entrypoint, command,
+        place.name, place, "ecs", holder, tuple(values), built, reference, entrypoint, command,
         user=(user.said or "") if user is not None else "", mounts=mounts, unknown=tuple(dict.fromkeys(unknown)),
         unfollowed=tuple(unfollowed), rights=_rights(container), ports=tuple(_ports(container)),
     )  # fmt: skip
@@ -94,8 +111,9 @@ def _names_of_keys(container: Datum) -> Iterator[str]:
     yield from (name for key, each in inside.items() if each.is_unknown and each.value == key for name in each.holes)
 
 
-def _image(image: Datum | None, images: Images | None) -> Image | None:
-    """The image that is built here: by its name, or as the only one where the deployment fills in which."""
+def _image(image: Datum | None, starts: list[str], images: Images | None, repository: Repository) -> Image | None:
+    """The image that is built here: by its name, or, where the deployment fills in which, as the only one, or the only
+    one that holds the Django project that is started."""
     if image is None or images is None:
         return None
     reference = _PLACEHOLDER.sub("", image.shell)
@@ -106,11 +124,19 @@ def _image(image: Datum | None, images: Images | None) -> Image | None:
     if "$" in registry and "$" not in name:
         known = _ending(name, images)
     left_open = image.shell != reference or "$" in f"{registry}{name}" or not re.search(r"\w", reference)
-    shipped = [each for each in images.images if not _for_development(each)]
-    if known is not None or not left_open or len(shipped) != 1:
+    if known is not None or not left_open:
         return known
+    shipped = [each for each in images.images if not _for_development(each)]
+    if len(shipped) > 1 and any(_DJANGO.search(word) for word in starts):
+        shipped = [each for each in shipped if _holds_project(each, repository)]
+    if len(shipped) != 1:
+        return None
     # What is pushed under other names is not what this name means.
     return shipped[0] if not name or "$" in name or not shipped[0].names else None
+
+
+def _holds_project(image: Image, repository: Repository) -> bool:
+    return image.context is not None and repository.exists(posixpath.join(image.context, "manage.py"))
 
 
 def _ending(name: str, images: Images) -> Image | None:

@@ -1,6 +1,6 @@
 """Programs and servers of Kubernetes manifests, kustomizations and charts. https://kubernetes.io/docs/reference/kubernetes-api/
 
-A manifest with templates is not read: that it is there is said.
+A chart is read as its own values render it; what its templates compute otherwise is said.
 """
 
 from __future__ import annotations
@@ -21,12 +21,13 @@ from fixer.github.workflow import Workflow
 from fixer.languages.dockerfile import ImageRef
 from fixer.languages.tables import natural
 from fixer.languages.yaml import Node, Yaml
-from fixer.model import FileError, Source
+from fixer.model import FileError, Source, Span
 from fixer.records import entity
+from fixer.runtime.datum import as_shell, holes_of, is_hole
 from fixer.runtime.following import Where, scalar
 from fixer.runtime.holders import InNamedList
 from fixer.runtime.images import Image, Images
-from fixer.runtime.launching import Launch, launched, variables_of
+from fixer.runtime.launching import Launch, Launched, launched, variables_of
 from fixer.runtime.places import Place
 from fixer.runtime.programs import Environment, Holder, OutOfReach, Program, Server, Value
 from fixer.runtime.servers import addresses, server_of_image
@@ -46,16 +47,33 @@ _SEPARATOR = re.compile(r"^---(?=\s|$)", re.MULTILINE)
 _GIVEN = ("configMap", "secret", "projected", "downwardAPI")
 """Kinds of volumes that the cluster fills, and that nobody can write to."""
 _MOST_DOCUMENTS = 100
+_NOWHERE = Span(0, 0)
 
 
 @entity
 class Resource:
-    """One document of a manifest. `alone`: it is all that its file has, so that builders may change it."""
+    """One document of a manifest. `alone`: it is all that its file has, so that builders may change it. Of a template
+    of a chart (`chart` is its folder, and `lines` are those of the template) nothing can be changed."""
 
     document: Yaml
     kind: str
     name: str
     alone: bool
+    chart: str | None = None
+    lines: tuple[int, ...] = ()
+
+    @property
+    def origin(self) -> str:
+        return "kubernetes" if self.chart is None else "helm"
+
+    def line_of(self, node: Node) -> int:
+        line = self.document.source.line_of(node.start)
+        return self.lines[line - 1] if line <= len(self.lines) else line
+
+    def place(self, node: Node, name: str) -> Place:
+        if self.chart is not None:
+            return Place(self.document.source.path, _NOWHERE, self.line_of(node), name)
+        return Place.of(self.document.source, node.start, node.end, name)
 
     @property
     def root(self) -> Node:
@@ -112,13 +130,37 @@ class Manifests:
         servers = list(_servers(resources))
         for resource in resources:
             programs += _programs(resource, resources, servers, images, repository)
-        for chart in sorted(charts):
-            found = _chart(chart, images, repository)
-            programs += [found] if found is not None else []
-            unknown.append(f"{posixpath.join(chart, 'templates')}: what the chart starts")
+        for folder in sorted(charts):
+            rendered, left = _rendered(folder, repository)
+            unknown += left
+            inside = list(_servers(rendered))
+            servers += inside
+            found = [each for one in rendered for each in _programs(one, rendered, inside, images, repository)]
+            programs += found
+            if not repository.has_folder(posixpath.join(folder, "templates")):
+                programs += _by_its_values(folder, images, repository)
         if not programs and not servers and not unknown:
             return None
         return cls(tuple(programs), tuple(servers), tuple(unknown), tuple(unread))
+
+
+def _rendered(folder: str, repository: Repository) -> tuple[list[Resource], list[str]]:
+    """What a chart makes with its own values, and what of it is not read."""
+    from fixer.runtime.charts import Chart
+
+    chart = Chart.of(folder, _KEPT, repository)
+    found: list[Resource] = []
+    unread = list(chart.unread)
+    for path, rendered in chart.templates.items():
+        if rendered.conditions and any(kind in _WORKLOADS for kind in _KIND.findall(repository.text(path))):
+            unread.append(f"{path}: what it writes by `{'`, `'.join(rendered.conditions[:3])}`")
+        try:
+            documents = list(read(Source(path, rendered.text)))
+        except (FileError, yaml.YAMLError, RecursionError):
+            unread.append(f"{path}: what the chart starts")
+            continue
+        found += (replace(each, alone=False, chart=folder, lines=rendered.lines) for each in documents)
+    return found, unread
 
 
 def _candidates(repository: Repository) -> Iterator[str]:
@@ -134,8 +176,9 @@ def read(source: Source) -> Iterator[Resource]:
     """The documents of a manifest. Each keeps its place in the file: what stands above it is read as empty lines."""
     starts = [0, *(found.end() for found in _SEPARATOR.finditer(source.text)), len(source.text)]
     parts = [(a, b) for a, b in pairwise(starts) if source.text[a:b].strip("-\n\r \t")]
+    alone = len(parts) == 1 and not source.text[slice(*parts[0])].endswith("---")
     for start, end in parts[:_MOST_DOCUMENTS]:
-        if len(parts) == 1:
+        if alone:
             document = Yaml.parse(source)
         else:
             above = re.sub(r"[^\n]", " ", source.text[:start])
@@ -144,7 +187,7 @@ def read(source: Source) -> Iterator[Resource]:
         kind = scalar(document.root.get("kind"))
         name = scalar(_path(document.root, "metadata", "name"))
         if kind in _KEPT:
-            yield Resource(document, kind, name, len(parts) == 1)
+            yield Resource(document, kind, name, alone)
 
 
 def _patches(resource: Resource) -> Iterator[str]:
@@ -186,9 +229,9 @@ def _servers(resources: list[Resource]) -> Iterator[Server]:
             reference = scalar(container.get("image"))
             found = server_of_image(ImageRef.parse(reference).repository, str(container.data)) if reference else None
             if found is not None:
-                place = Place.of(resource.document.source, container.start, container.end, resource.name)
+                place = resource.place(container, as_shell(resource.name))
                 yield replace(
-                    found, name=resource.name, host=resource.name, place=place, origin="kubernetes", image=reference
+                    found, name=resource.name, host=resource.name, place=place, origin=resource.origin, image=reference
                 )
 
 
@@ -214,19 +257,22 @@ def _programs(
     if resource.kind not in _WORKLOADS:
         return
     for container in _containers(resource):
-        reference = scalar(container.get("image"))
+        reference = as_shell(scalar(container.get("image")))
         if server_of_image(ImageRef.parse(reference).repository, "") is not None:
             continue
         renamed = _renamed(reference, resource, resources)
         image = images.named(renamed) if images is not None and renamed else None
-        name = scalar(container.get("name"))
-        place = Place.of(resource.document.source, container.start, container.end, f"{resource.kind} {resource.name}")
+        name = as_shell(scalar(container.get("name")))
+        place = resource.place(container, as_shell(f"{resource.kind} {resource.name}"))
         environment = _environment(container, resource, resources, place, image)
         folder = scalar(container.get("workingDir")) or (image.folder if image is not None else "/")
         mounts = tuple(_mounts(container, resource))
         where = Where(repository, folder, image, mounts, contained=True)
         command, arguments = _words(resource, container.get("command")), _words(resource, container.get("args"))
-        launch = launched(command, arguments, image, where, place.name)
+        open_ = [f"{place}: what `{each}` says of the container" for each in _left_open(container)]
+        launch = (
+            Launched([], (), tuple(open_), where) if open_ else launched(command, arguments, image, where, place.name)
+        )
         reaches = []
         for address in addresses(environment):
             own = next((s for s in servers if address.host.partition(".")[0] in _hosts(s, resources)), None)
@@ -234,7 +280,7 @@ def _programs(
         yield Program(
             name or resource.name,
             place,
-            "kubernetes",
+            resource.origin,
             tuple(launch.commands),
             environment,
             image,
@@ -251,6 +297,15 @@ def _programs(
             tuple(_ports(container)),
             _rights(container, resource),
         )
+
+
+def _left_open(container: Node) -> Iterator[str]:
+    """What is not known of the keys of a container, or of the words of what it starts."""
+    yield from (hole for key in container.value for hole in holes_of(key))
+    for key in ("command", "args"):
+        node = container.get(key)
+        words = [node] if node is not None and node.is_scalar else node.items if node is not None else []
+        yield from (hole for word in words if is_hole(scalar(word)) for hole in holes_of(scalar(word)))
 
 
 def _renamed(reference: str, resource: Resource, resources: list[Resource]) -> str:
@@ -270,13 +325,12 @@ def _list(node: Node | None) -> list[Node]:
 def _words(resource: Resource, node: Node | None) -> Launch | None:
     if node is None or not node.items:
         return None
-    source = resource.document.source
-    text = Fixed(source.path, source.line_of(node.start))
+    path = resource.document.source.path
     texts = tuple(
-        InYaml(resource.document, item) if resource.alone else Fixed(source.path, source.line_of(item.start))
+        InYaml(resource.document, item) if resource.alone else Fixed(path, resource.line_of(item))
         for item in node.items
     )
-    return Launch(tuple(scalar(item) for item in node.items), texts, text)
+    return Launch(tuple(as_shell(scalar(item)) for item in node.items), texts, Fixed(path, resource.line_of(node)))
 
 
 def _mounts(container: Node, resource: Resource) -> Iterator[Mount]:
@@ -286,6 +340,8 @@ def _mounts(container: Node, resource: Resource) -> Iterator[Mount]:
     group = scalar(_path(resource.pod, "securityContext", "fsGroup"))
     for each in _list(container.get("volumeMounts")):
         name, target = scalar(each.get("name")), scalar(each.get("mountPath"))
+        if holes_of(target):
+            continue
         volume = volumes.get(name)
         given = any(_path(volume, kind) is not None for kind in _GIVEN)
         read_only = given or scalar(each.get("readOnly")) == "true"
@@ -315,7 +371,7 @@ def _rights(container: Node, resource: Resource) -> str:
 def _user(container: Node, resource: Resource) -> str:
     for owner in (container, resource.pod):
         found = scalar(_path(owner, "securityContext", "runAsUser"))
-        if found:
+        if found and not holes_of(found):
             return found
     return ""
 
@@ -323,32 +379,64 @@ def _user(container: Node, resource: Resource) -> str:
 def _environment(
     container: Node, resource: Resource, resources: list[Resource], place: Place, image: Image | None
 ) -> Environment:
-    source = resource.document.source
     values: list[Value] = []
     unknown: list[str] = []
     maps = {each.name: each for each in resources if each.kind == "ConfigMap"}
+    for hole in _more(container.get("env")):
+        unknown.append(f"{place}: the variables of `{hole}`")
     for each in reversed(_list(container.get("env"))):
         name, value = scalar(each.get("name")), each.get("value")
-        at = value or each
+        if holes_of(name):
+            unknown.append(f"{place}: the variable {as_shell(name)}")
+            continue
         text = value.value if value is not None and value.is_scalar else None
         reference = _path(each, "valueFrom", "configMapKeyRef")
         if reference is not None:
             known = maps.get(scalar(reference.get("name")))
             text = _of_map(known, reference)
-        values.append(Value(name, text, Place.of(source, at.start, at.end, name)))
+        values.append(_value(name, text, value or each, resource))
+    for hole in _more(container.get("envFrom")):
+        unknown.append(f"{place}: the variables of `{hole}`")
     for each in reversed(_list(container.get("envFrom"))):
         reference, secret = each.get("configMapRef"), each.get("secretRef")
         known = maps.get(scalar(reference.get("name"))) if reference is not None else None
         if known is not None:
             values += _of_config(known)
+            more = (hole for key in known.root.mapping("data") for hole in holes_of(key))
+            unknown += (f"{known.document.source.path}: the variables of `{hole}`" for hole in more)
         else:
             kind = "secret" if secret is not None else "config map"
-            unknown.append(f"{place}: the {kind} {scalar((secret or reference or each).get('name'))}")
+            name = as_shell(scalar((secret or reference or each).get("name")))
+            unknown.append(f"{place}: the {kind} {name}")
+    mounts = container.get("volumeMounts")
+    targets = [scalar(each.get("mountPath")) for each in _list(mounts)]
+    for hole in (*_more(mounts), *(hole for target in targets for hole in holes_of(target))):
+        unknown.append(f"{place}: what `{hole}` mounts")
+    if resource.chart is not None:
+        unknown.append(f"{posixpath.join(resource.chart, 'values.yaml')}: what is given instead of it")
     values += variables_of(image) if image is not None else []
-    holder: Holder = OutOfReach(place, f"{source.path}, which holds several documents,")
-    if resource.alone:
-        holder = InNamedList(resource.document, container, "env", container.get("env"), place, "name")
-    return Environment(tuple(values), holder, tuple(unknown))
+    return Environment(tuple(values), _holder(container, resource, place), tuple(dict.fromkeys(unknown)))
+
+
+def _holder(container: Node, resource: Resource, place: Place) -> Holder:
+    path = resource.document.source.path
+    if resource.chart is not None:
+        return OutOfReach(place, f"{path}, a template,")
+    if not resource.alone:
+        return OutOfReach(place, f"{path}, which holds several documents,")
+    return InNamedList(resource.document, container, "env", container.get("env"), place, "name")
+
+
+def _more(node: Node | None) -> Iterator[str]:
+    """What brings more into a list than is known."""
+    items = node.items if node is not None and not node.is_scalar else [node] if node is not None else []
+    yield from (hole for each in items if each.is_scalar for hole in holes_of(scalar(each)))
+
+
+def _value(name: str, text: str | None, node: Node, resource: Resource) -> Value:
+    """What a chart says holds as long as nothing else is given when it is installed."""
+    known = None if text is None or holes_of(text) else text
+    return Value(name, known, resource.place(node, name), open=resource.chart is not None and known is not None)
 
 
 def _of_map(known: Resource | None, reference: Node) -> str | None:
@@ -358,21 +446,21 @@ def _of_map(known: Resource | None, reference: Node) -> str | None:
 
 def _of_config(known: Resource) -> Iterator[Value]:
     for name, node in known.root.mapping("data").items():
-        text = node.value if node.is_scalar else None
-        yield Value(name, text, Place.of(known.document.source, node.start, node.end, name))
+        if not holes_of(name):
+            yield _value(name, node.value if node.is_scalar else None, node, known)
 
 
-def _chart(chart: str, images: Images | None, repository: Repository) -> Program | None:
-    """The program of a chart, as far as its values tell which image it runs."""
+def _by_its_values(chart: str, images: Images | None, repository: Repository) -> list[Program]:
+    """The program of a chart whose templates are not here, as far as its values tell which image it runs."""
     path = posixpath.join(chart, "values.yaml")
     try:
         document = repository.parsed(path, Yaml) if repository.exists(path) else None
     except FileError:
-        return None
+        return []
     node = _path(document.root, "image", "repository") if document is not None else None
     image = images.named(scalar(node)) if images is not None and node is not None else None
     if document is None or node is None or image is None:
-        return None
+        return []
     place = Place.of(document.source, node.start, node.end, f"chart {posixpath.basename(chart) or 'of the repository'}")
     values: list[Value] = []
     for key in ("env", "envVars", "environment", "extraEnv"):
@@ -385,8 +473,9 @@ def _chart(chart: str, images: Images | None, repository: Repository) -> Program
     environment = Environment(
         (*values, *variables_of(image)), OutOfReach(place, f"the templates of {chart or 'the chart'}"), unknown
     )
-    return Program(
+    found = Program(
         posixpath.basename(chart) or "chart", place, "helm", tuple(launch.commands), environment, image, scalar(node),
         image.folder, "", (), tuple(addresses(environment)), launch.settings(environment),
         launch.is_django(environment), launch.unknown, calls=launch.calls,
     )  # fmt: skip
+    return [found]

@@ -15,7 +15,6 @@ from fixer.languages.yaml import Node, Yaml
 from fixer.model import FileError, Source, Span
 from fixer.records import entity
 from fixer.runtime.described import Described
-from fixer.runtime.ecs import task_definition
 from fixer.runtime.following import Code, lines_of, scalar, supervised, yaml_of
 from fixer.runtime.holders import InMapping, InNamedList
 from fixer.runtime.images import Image, Images
@@ -395,6 +394,17 @@ def _split(text: str, where: Written) -> Launch:
         return Launch.of_code(Code.of(text, where))
 
 
+# -- ECS ------------------------------------------------------------------------------------------------------------
+
+
+def _task_definition(path: str, repository: Repository, images: Images | None) -> Iterator[Program]:
+    """https://docs.aws.amazon.com/AmazonECS/latest/developerguide/task_definition_parameters.html"""
+    if "containerDefinitions" in repository.text(path):
+        from fixer.runtime.ecs import task_definition  # few repositories have one
+
+        yield from task_definition(path, repository, images)
+
+
 # -- machines -------------------------------------------------------------------------------------------------------
 
 
@@ -476,7 +486,7 @@ _READERS: tuple[tuple[re.Pattern[str], _Reader], ...] = (
     (re.compile(r"(^|/)manifest[\w.-]*\.ya?ml$"), _cloud_foundry),
     (re.compile(r"(^|/)fly(\.[\w-]+)?\.toml$"), _fly),
     (re.compile(r"(^|/)railway\.(json|toml)$"), _railway),
-    (re.compile(r"(^|[/._-])(task|ecs|container)[^/]*\.json$|(^|/)ecs/.*\.json$", re.IGNORECASE), task_definition),
+    (re.compile(r"(^|[/._-])(task|ecs|container)[^/]*\.json$|(^|/)ecs/.*\.json$", re.IGNORECASE), _task_definition),
     (re.compile(r"\.service$"), _systemd),
     (re.compile(r"supervisor[^/]*(/[^/]+)?\.(conf|ini)$"), _supervisor),
 )

@@ -15,7 +15,6 @@ from fixer.project.env_files import is_env_file
 from fixer.records import entity, record
 from fixer.runtime.composed import Compositions
 from fixer.runtime.docker_calls import contained
-from fixer.runtime.ecs import ONCE
 from fixer.runtime.following import Code, Followed, Where, env_values, file_code, is_docker, lines_of
 from fixer.runtime.holders import InEnvFile
 from fixer.runtime.images import Image, Images
@@ -24,7 +23,7 @@ from fixer.runtime.kubernetes import Manifests
 from fixer.runtime.launching import launched, variables_of
 from fixer.runtime.manifests import PlatformPrograms
 from fixer.runtime.places import Place
-from fixer.runtime.programs import Environment, Holder, OutOfReach, Program, Server, Started, Value
+from fixer.runtime.programs import ONCE, Environment, Holder, OutOfReach, Program, Server, Started, Value
 from fixer.runtime.servers import addresses, is_local, is_pooler, server_of_url
 from fixer.runtime.settings import loads, runs_django
 from fixer.runtime.texts import Fixed, InFile

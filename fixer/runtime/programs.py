@@ -25,6 +25,8 @@ from fixer.scripts import ScriptText
 SETTINGS_VARIABLE = "DJANGO_SETTINGS_MODULE"
 Origin = str
 """What says it: `compose`, `workflow`, `dockerfile`, `procfile`, `kubernetes`, `render`, `env file` and so on."""
+ONCE: Origin = "ecs task"
+"""The origin of a task that no service keeps running: it runs when somebody, or the clock, asks for it."""
 
 
 class Value(NamedTuple):

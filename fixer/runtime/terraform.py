@@ -12,13 +12,12 @@ from dataclasses import replace
 from functools import cached_property
 from typing import TYPE_CHECKING, Self
 
-from fixer.documents import DEVELOPMENT
 from fixer.languages.hcl import Block, Call, Expression, For, Hcl, Literal, Object, Reference, Template, Tuple
 from fixer.languages.yaml import Yaml
 from fixer.model import FileError, Source
 from fixer.records import entity
 from fixer.runtime.datum import Datum, hole
-from fixer.runtime.ecs import containers
+from fixer.runtime.ecs import task
 from fixer.runtime.images import Images
 from fixer.runtime.programs import Program
 from fixer.runtime.texts import Fixed, Written
@@ -61,9 +60,7 @@ class Tasks:
                     continue
                 name = block.labels[-1] if block.labels else path
                 once = block.kind == "resource" and not module.keeps(name)
-                development = DEVELOPMENT.search(path) is not None
-                found = list(containers(_listed(definitions), name, once, images, development))
-                programs += (each.program(repository) for each in found)
+                programs += task(_listed(definitions), name, images, repository, once=once)
                 unknown += (
                     f"{definitions.text.path}:{each.line}: the containers of {name}, which {each.holes[0]} defines"
                     for each in (definitions, *definitions.items)
@@ -197,6 +194,8 @@ class Module:
             words = [given[0].value, *(each.value for each in given[1].items)]
             plain = [word for word in words if isinstance(word, str)]
             return Datum(plain[0].join(plain[1:]), text) if len(plain) == len(words) and given[1].items else unknown
+        if call.name == "replace" and len(given) == 3:
+            return _replaced(given[0], given[1], given[2], unknown)
         if call.name in ("file", "templatefile") and given:
             return self._file(given, text, fills=call.name == "templatefile")
         return unknown
@@ -375,6 +374,14 @@ def _within(datum: Datum, steps: Iterable[str], unknown: Datum) -> Datum:
         else:
             return unknown
     return datum
+
+
+def _replaced(whole: Datum, old: Datum, new: Datum, unknown: Datum) -> Datum:
+    """A text with another one in the place of a part; one between slashes is a pattern, which is not followed."""
+    pattern = (old.said or "/").startswith("/")
+    if not isinstance(whole.value, str) or pattern or new.said is None:
+        return unknown
+    return replace(whole, value=whole.value.replace(str(old.said), new.said))
 
 
 def _flat(datum: Datum) -> Iterator[Datum]:

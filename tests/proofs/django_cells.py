@@ -10,6 +10,7 @@ import os
 import shutil
 import subprocess
 import sys
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
@@ -125,10 +126,16 @@ def pythons() -> tuple[tuple[tuple[int, int], str], ...]:
     return tuple(found.items())
 
 
+def _installed(cell: Cell) -> str:
+    """What to say of a cell that is installed now, or cannot be."""
+    if cell.python is None:
+        return cell.how
+    cell.install()
+    return str(cell)
+
+
 if __name__ == "__main__":
-    for cell in FULL if "full" in sys.argv else USUAL:
-        if cell.python is None:
-            print(cell.how)
-            continue
-        cell.install()
-        print(cell)
+    pythons()  # asked for once, for all
+    with ThreadPoolExecutor(2) as several:
+        for said in several.map(_installed, FULL if "full" in sys.argv else USUAL):
+            print(said)

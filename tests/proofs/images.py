@@ -1,6 +1,6 @@
 """Base images without a registry, and a builder without a daemon.
 
-A Debian root made by debootstrap stands for the images that are based on Debian, and busybox with the applets that
+A Debian root made by mmdebstrap stands for the images that are based on Debian, and busybox with the applets that
 Alpine enables stands for Alpine. buildah builds and runs with chroot isolation, as root, on any file system. All of it
 stays in `.proofs/images` and is used again.
 """
@@ -14,6 +14,7 @@ import sys
 import tarfile
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 from urllib.request import urlopen
 
@@ -47,22 +48,35 @@ NUMBERS = {"LAST_ID": 64999, "FIRST_SYSTEM_ID": 100, "LAST_SYSTEM_ID": 999}
 
 def run(*command: str | Path, cwd: Path | None = None) -> str:
     """The standard output; a failure tells everything that was said."""
-    # Only what hangs is ended: on a busy machine debootstrap takes minutes.
+    # Only what hangs is ended: on a busy machine a Debian root takes minutes.
     made = subprocess.run([str(word) for word in command], cwd=cwd, capture_output=True, text=True, timeout=1200)
     assert made.returncode == 0, f"{' '.join(map(str, command))}\n{made.stdout}\n{made.stderr}"
     return made.stdout
 
 
 def buildah(*words: str | Path) -> str:
-    storage = ("--root", KEPT / "storage", "--runroot", KEPT / "run", "--storage-driver", "vfs")
-    return run(path("buildah"), *storage, *words)
+    return run(*_buildah(_driver()), *words)
+
+
+def _buildah(driver: str) -> tuple[str | Path, ...]:
+    storage = ("--root", KEPT / "storage" / driver, "--runroot", KEPT / "run" / driver)
+    return (path("buildah"), *storage, "--storage-driver", driver)
+
+
+@cache
+def _driver() -> str:
+    """Layers over one another where this file system can, and else a copy of the whole root for each."""
+    told = subprocess.run([*_buildah("overlay"), "info"], capture_output=True, check=False)
+    return "vfs" if told.returncode else "overlay"
 
 
 def build(folder: Path, name: str, lent: Mapping[str, Path] | None = None) -> None:
     """Builds a folder as an image. Base images are only those that were made here; `lent` are folders of this machine
     that stand at their places while it is built, where else a registry would be asked."""
     volumes = [word for place, source in (lent or {}).items() for word in ("--volume", f"{source}:{place}:ro")]
-    how = ("bud", "--isolation", "chroot", "--pull-never", "--quiet", *volumes)
+    # What an instruction made of the same is taken again, unless that costs another copy of the root.
+    again = ("--layers",) if _driver() == "overlay" else ()
+    how = ("bud", "--isolation", "chroot", "--pull-never", "--quiet", *again, *volumes)
     buildah(*how, "--file", folder / "Dockerfile", "--tag", name, folder)
 
 
@@ -101,11 +115,6 @@ def forget() -> None:
 
 
 def removed(root: Path) -> None:
-    """Takes a root away. debootstrap mounts /proc and /sys in it, and leaves them there when it is killed."""
-    points = [line.split()[1] for line in Path("/proc/self/mounts").read_text().splitlines()]
-    for point in reversed(points):
-        if point.startswith(f"{root}/"):
-            run("umount", point)
     run("rm", "-rf", "--one-file-system", root)
 
 
@@ -117,7 +126,8 @@ def debian(*names: str) -> None:
     root = KEPT / "debian"
     if not has("localhost/debian:proof"):
         removed(root)
-        run(path("debootstrap"), "--variant=minbase", "--include=python3-minimal", "bookworm", root, mirror())
+        source = f"deb {mirror()} bookworm main"
+        run(path("mmdebstrap"), "--variant=minbase", "--include=python3-minimal", "bookworm", root, source)
         for part in ("usr/share/doc", "usr/share/locale", "usr/share/man", "var/cache/apt", "var/lib/apt/lists"):
             shutil.rmtree(root / part, ignore_errors=True)
         run("rm", "-rf", *(root / "dev").iterdir())
@@ -138,7 +148,7 @@ def python(name: str) -> None:
     steps = (
         f"apt-get update -qq && {install}",
         "rm -rf /var/lib/apt/lists/* /var/cache/apt/*.bin /usr/lib/python3*/EXTERNALLY-MANAGED",
-        f"printf '[global]\\nno-index = true\\nfind-links = {WHEELS}\\n' >/etc/pip.conf",
+        f"printf '[global]\\nno-index = true\\nfind-links = {WHEELS}\\ncompile = false\\n' >/etc/pip.conf",
     )
     buildah("run", "--isolation", "chroot", container, "--", "sh", "-c", " && ".join(steps))
     buildah("commit", "--quiet", container, f"localhost/{name}")

@@ -88,7 +88,10 @@ class Machine:
         beside = Path(component("postgres")).parent
         for name in ("pg_dump", "psql"):
             (folder / name).symlink_to(beside / name)
-        for name in ("bash", "sh", "cat", "cp", "date", "find", "grep", "gunzip", "gzip", "mkdir", "mv", "rm", "tail"):
+        for name in (
+            "bash", "sh", "cat", "cp", "date", "find", "grep", "gunzip", "gzip", "head", "ls", "mkdir", "mv", "rm",
+            "tail", "xargs", "zcat",
+        ):  # fmt: skip
             (folder / name).symlink_to(str(shutil.which(name)))
         for name, text in (("docker", DOCKER), ("rclone", RCLONE)):
             (folder / name).write_text(text, encoding="utf-8")
@@ -117,6 +120,8 @@ OLD = ["app-1.sql.gz", "old.dump", "shop-1.sql.gz"]
 NIGHTLY = "silent-backup-failure/warns-where-pg-dump-is-missing:ops/nightly.sh"
 GOES_ON = "silent-backup-failure/goes-on-after-a-failure:scripts/backup.sh"
 FIRST = "silent-backup-failure/deletes-first:scripts/backup.sh"
+LOOKS_INTO = "silent-backup-failure/pipes-that-break:looks-into-it.sh"
+ASKED = "silent-backup-failure/functions-that-are-asked:asked-by-if.sh"
 SEVERAL = "silent-backup-failure/several-databases:bin/dump-all"
 
 
@@ -145,6 +150,21 @@ def test_a_dump_that_is_whole_has_its_name(machine: Machine) -> None:
     (new,) = [each for each in machine.kept.iterdir() if each.name not in OLD]
     assert gzip.decompress(new.read_bytes()).count(b"\n") > 20000
     assert "shop-1.sql.gz" not in machine.backups(), "it is older than a week"
+
+
+def test_a_reader_that_goes_first_ends_no_script(machine: Machine) -> None:
+    """`zcat | head` fails under pipefail, where `set +o pipefail` is not written behind the dump."""
+    done = machine.run(LOOKS_INTO, replaced=("pg_dump shop", "pg_dump"))
+
+    assert done.returncode == 0, done.stderr
+    assert machine.run(LOOKS_INTO, replaced=("pg_dump shop", "pg_dump"), password="wrong").returncode == 1
+
+
+def test_where_errexit_is_off_a_failed_dump_gets_no_name(machine: Machine) -> None:
+    done = machine.run(ASKED, password="wrong", replaced=("pg_dump shop", "pg_dump"))
+
+    assert done.returncode == 1
+    assert ("shop.sql" in machine.backups()) == (machine.side == "before")
 
 
 def test_a_script_does_not_go_on_after_a_dump_that_failed(machine: Machine) -> None:

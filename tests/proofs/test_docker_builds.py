@@ -21,7 +21,7 @@ from tests.proofs.images import Image, build
 from tests.proofs.postgres import free_port
 
 RULES = {rule.id: rule for rule in all_rules()}
-BUILT = pytest.mark.needs("buildah", "debootstrap", "root")
+BUILT = pytest.mark.needs("buildah", "mmdebstrap", "root")
 
 # Says who runs it, then writes into each folder that it is given.
 PROGRAM = dedent(

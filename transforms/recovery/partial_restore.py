@@ -145,6 +145,13 @@ def _cure(place: DataScript, command: Command, scripts: DataScripts) -> Fix | Bl
     beside = [(of, dump) for of, dump in made if _is_alike(of, dump, place, command)]
     if not beside:
         return _of_unknown(place, made)
+    superuser = _is_superuser(place, command)
+    if scripts.extension and not superuser:
+        return Blocked(
+            f"{scripts.extension} asks for an extension, and whether the role that restores owns it is not known: if"
+            " not, every restore would end at that",
+            "restore as its owner, with `psql -v ON_ERROR_STOP=1 --single-transaction`",
+        )
     fresh = _makes_room(place, command)
     ends = all(_is_whole(dump) for _, dump in beside)
     tested = _tested(place, command, ends)
@@ -172,6 +179,8 @@ def _cure(place: DataScript, command: Command, scripts: DataScripts) -> Fix | Bl
             end = dump.argv[0].end
             edits.setdefault(of, []).append((end, end, missing))
             effects.append(f"{of.path}: a dump drops what is there, if it is there, before it makes it anew")
+    if not superuser:
+        todo.append("if the database has extensions, restore as the role that owns them")
     if len(effects) > 1 and fresh:
         todo.append("dumps that are there already restore only where all is that they drop")
     elif len(effects) > 1:
@@ -209,6 +218,16 @@ def _is_alike(of: DataScript, dump: Command, place: DataScript, restore: Command
     if dump.has("--no-owner", "-O") and dump.has("--no-privileges", "--no-acl", "-x"):
         return True
     return _signs_in(of, dump) == _signs_in(place, restore)
+
+
+def _is_superuser(place: DataScript, command: Command) -> bool:
+    """Whether it signs in as the role that the server's image makes, or within its container, where none but that is
+    usual."""
+    role, _, within, _ = _signs_in(place, command)
+    started = {word.text for word in command.words[: len(command.words) - len(command.argv)]}
+    return (
+        "POSTGRES_USER" in role or role == "postgres" or (bool(within) and "exec" in started) or "postgres" in started
+    )
 
 
 def _signs_in(place: DataScript, command: Command) -> tuple[str, ...]:

@@ -49,9 +49,11 @@ from fixer.deploy.migrations import Migration, may_migrate, migrations, named_fo
 from fixer.deploy.new_steps import as_script, filled_in
 from fixer.deploy.values import value_of
 from fixer.deploy.ways import ECS, HELM, KUBERNETES, SERVER
+from fixer.django.migrations import MigratingCommands
 from fixer.django.project import DjangoProject
 from fixer.github.expressions import names_read, without
-from fixer.github.workflow import Workflow
+from fixer.github.workflow import Job, Step, Workflow
+from fixer.github.workflows import commands_of
 from fixer.model import Blocked, Finding, Fix, Level, NewFile, Rule, RuleOptions, Tier, option
 from fixer.runtime.picture import Runtime
 from fixer.scripts import script
@@ -113,6 +115,7 @@ def check(
     django: DjangoProject,
     local: LocalActions,
     runtime: Runtime,
+    commands: MigratingCommands,
     options: Options,
 ) -> Iterator[Finding]:
     if not django.manage_py and not django.others:
@@ -127,7 +130,7 @@ def check(
             continue
         if says_migrate(job.said_elsewhere):
             continue
-        found = _migrations(job, job.elsewhere(jobs))
+        found = _migrations(job, job.elsewhere(jobs), commands)
         if not found:
             # What else runs on a server, started there by a program of its own, may migrate.
             unseen = "is not seen to migrate" if job.way is SERVER else "does not migrate"
@@ -147,16 +150,34 @@ def _migrates_on_start(job: DeployJob, runtime: Runtime) -> bool:
     return any(composed or program.origin != "compose" for program in migrating)
 
 
-def _migrations(job: DeployJob, elsewhere: set[str]) -> list[Migration]:
-    """How this job migrates, or a job that it needs, or one that follows it."""
-    following = [other for other in job.workflow.jobs.values() if job.id in other.needs and other.id not in elsewhere]
+def _migrations(job: DeployJob, elsewhere: set[str], commands: MigratingCommands) -> list[Migration]:
+    """How this job migrates, or a job that it needs, or one that follows it, by way of others too."""
     found: list[Migration] = []
-    for each in (*job.workflow.upstream(job.id, without=elsewhere), *following):
+    for each in (*job.workflow.upstream(job.id, without=elsewhere), *_following(job, elsewhere)):
         found += migrations(each)
+        if not found:
+            found += [Migration(step) for step in each.steps if _runs(step, commands)]
         called = each.uses.value if each.uses is not None else ""
         if (named_for_it(called) or named_for_it(f"{each.id} {each.name}")) and not found:
             found += [Migration(step) for step in each.steps[:1]] or [Migration(job.job.steps[0])]
     return found
+
+
+def _following(job: DeployJob, elsewhere: set[str]) -> Iterator[Job]:
+    for other in job.workflow.jobs.values():
+        before = {each.id for each in job.workflow.upstream(other.id, without=elsewhere)}
+        if job.id in before and job.id != other.id:
+            yield other
+
+
+def _runs(step: Step, commands: MigratingCommands) -> bool:
+    """Whether a step runs a management command of the project that migrates: `init` alone may be anybody's."""
+    for command in commands_of(step) if commands.names else ():
+        plainly = "manage.py" in command.source
+        parts = {part for word in command.words for part in re.findall(r"\w+", word.text) if plainly or "_" in part}
+        if parts & commands.names:
+            return True
+    return False
 
 
 def _unnoticed(job: DeployJob, migration: Migration) -> Finding:
@@ -226,6 +247,11 @@ def _cure(job: DeployJob, django: DjangoProject, local: LocalActions, options: O
         )
     if job.unknown and not filled_in(options.command):
         return Blocked(f"job {job.id}: {job.unknown}", "say how to migrate", _COMMAND)
+    if not filled_in(options.command) and all(project.has_only_files for project in django.projects):
+        return Blocked(
+            "the settings keep the database in a file (SQLite), and a task of its own would migrate one of its own",
+            "migrate when the container starts, or use a database that each version reaches",
+        )
     deployment = job.deployments[0] if filled_in(options.command) else _serving(job)
     if deployment is None:
         return Blocked(

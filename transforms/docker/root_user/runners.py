@@ -274,8 +274,10 @@ def _unseen(build: ImageBuild, builds: ImageBuilds, *, elsewhere: bool = False) 
     if pushed and not any(program.image_name for program in shown):
         return f"{pushed[0]} builds the image, and what runs it is not in the repository"
     chart = next((program for program in build.runners if program.origin == "helm"), None)
-    if chart is not None:
+    if chart is not None and chart.path.endswith("values.yaml"):
         return f"{chart.path}: which volumes the templates of the chart mount is not read"
+    if chart is not None:
+        return f"{chart.path}: which volumes it mounts with other values than the chart's own is not known"
     railway = next((program for program in build.runners if program.origin == "railway"), None)
     if railway is not None:
         return f"{railway.path}: which volumes Railway mounts is not in the repository"
