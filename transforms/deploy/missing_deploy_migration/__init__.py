@@ -56,6 +56,7 @@ from fixer.github.workflow import Job, Step, Workflow
 from fixer.github.workflows import commands_of
 from fixer.model import Blocked, Finding, Fix, Level, NewFile, Rule, RuleOptions, Tier, option
 from fixer.runtime.picture import Runtime
+from fixer.runtime.programs import ONCE
 from fixer.scripts import script
 from transforms.deploy.missing_deploy_migration.noticed import noticed
 
@@ -146,7 +147,8 @@ def _migrates_on_start(job: DeployJob, runtime: Runtime) -> bool:
     """Whether what is deployed migrates when it starts. A compose file starts what is deployed only where compose
     deploys."""
     composed = job.way.name in ("Docker Compose", "Docker", "a server")
-    migrating = (program for program in runtime.deployed if any(map(may_migrate, program.commands)))
+    lasting = (program for program in runtime.deployed if program.origin != ONCE)
+    migrating = (program for program in lasting if any(map(may_migrate, program.commands)))
     return any(composed or program.origin != "compose" for program in migrating)
 
 
