@@ -538,11 +538,11 @@ def _added(key: str, below: Mapping[str, Any], above: Mapping[str, Any]) -> dict
 
 
 def _bad_selectors(where: str, given: Iterable[str], rules: Sequence[Rule]) -> list[str]:
-    known = list(dict.fromkeys(all_selectors(rules)))
+    unknown = [selector for selector in given if not any(matches(selector, rule) for rule in rules)]
+    known = list(dict.fromkeys(all_selectors(rules))) if unknown else []
     return [
         f"{where}: no rule, pack or audit reference is called {selector!r}{_suggestion(selector, known)}"
-        for selector in given
-        if not any(matches(selector, rule) for rule in rules)
+        for selector in unknown
     ]
 
 

@@ -5,13 +5,16 @@ from __future__ import annotations
 import re
 from functools import cache
 from importlib import import_module
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING
+
+from fixer.records import record
 
 if TYPE_CHECKING:
     from fixer.model import Document
 
 
-class _Kind(NamedTuple):
+@record
+class _Kind:
     """A path that this pattern finds ends with one of the suffixes, `""` being a name without a dot, or has one of the
     marks somewhere; so most of many files are told by their suffix alone."""
 

@@ -1,4 +1,4 @@
-"""What every start would make anew of the program's own files, and need not: the code of patterns, and tables.
+"""What every start would make anew of the program's own files, and need not: code, also that of patterns, and tables.
 
 They take a fifth of a start. They stand in one file beside the compiled modules, made and believed as those are: who
 may write there may change the program. It is for one Python and its version of patterns' code. Without it all is made
@@ -13,9 +13,10 @@ import os
 import re
 import sys
 from array import array
+from collections.abc import Iterable
 from contextlib import suppress
 from re import _compiler  # type: ignore[attr-defined]
-from types import FrameType
+from types import CodeType, FrameType
 from typing import Any
 
 _MOST = 4_000
@@ -23,9 +24,10 @@ _MOST = 4_000
 _IMPORTS = "<frozen importlib._bootstrap>"
 
 _kept: dict[Any, Any] = {}
-"""The code of patterns by text and flags; tables, as bytes, by path, time of change and size."""
+"""The code of patterns by text and flags; as bytes, code by its text, tables by path, time of change and size, and what
+modules said by a name."""
 _made: dict[Any, Any] = {}
-"""What this process had to make: patterns themselves, and tables as bytes."""
+"""What this process had to make: patterns themselves, and all else as bytes."""
 _compile = _compiler.compile
 
 
@@ -54,8 +56,7 @@ def keep() -> None:
 def table(module: str, name: str) -> dict[str, Any]:
     """A file of TOML beside a module of the program: `table(__file__, "ways.toml")`."""
     path = os.path.join(os.path.dirname(module), name)
-    status = os.stat(path)
-    key = (path, status.st_mtime_ns, status.st_size)
+    key = (path, *_stamp(path))
     kept = _kept.get(key)
     if kept is None:
         import tomllib
@@ -64,6 +65,38 @@ def table(module: str, name: str) -> dict[str, Any]:
             kept = _made[key] = marshal.dumps(tomllib.load(file))
     found: dict[str, Any] = marshal.loads(kept)
     return found
+
+
+def told(name: str) -> Any:
+    """What modules of the program said when they were imported: values that need no import. None where nobody kept it,
+    or where one of their files has changed since."""
+    if (kept := _kept.get(name)) is None:
+        return None
+    stamps, found = marshal.loads(kept)
+    with suppress(OSError):
+        return found if all(_stamp(file) == stamp for file, stamp in stamps.items()) else None
+    return None
+
+
+def tell(name: str, said: Any, files: Iterable[str]) -> None:
+    """Keeps that, as long as these files are what they are."""
+    with suppress(OSError):
+        _made[name] = marshal.dumps(({file: _stamp(file) for file in files}, said))
+
+
+def compiled(text: str) -> CodeType:
+    """Statements that the program makes for itself, for `exec`."""
+    if (kept := _kept.get(text)) is not None:
+        found: CodeType = marshal.loads(kept)
+        return found
+    made = compile(text, "<kept>", "exec")
+    _made[text] = marshal.dumps(made)
+    return made
+
+
+def _stamp(file: str) -> tuple[int, int]:
+    status = os.stat(file)
+    return status.st_mtime_ns, status.st_size
 
 
 def _file() -> str:

@@ -5,16 +5,18 @@ from __future__ import annotations
 import re
 import tomllib
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from typing import Any, NamedTuple
+from typing import Any
 
 from fixer.config import ConfigError, as_typed, from_table, merged, placeholder
 from fixer.languages.toml import toml_value
 from fixer.model import About, Blocked, Reported, Rule
+from fixer.records import record
 
 _PLAIN = re.compile(r"[A-Za-z0-9_-]+\Z")
 
 
-class Missing(NamedTuple):
+@record
+class Missing:
     """One value that findings wait for. `key` is as in TOML, `rules.<id>.<option>`.
 
     `proposed` is as typed behind `--set`, empty for none. `help` says what the option means and `about` what it stands

@@ -25,7 +25,7 @@ from typing import (
     get_type_hints,
 )
 
-from fixer.records import record
+from fixer.records import entity, record
 
 T = TypeVar("T")
 
@@ -368,6 +368,8 @@ class RuleOptions:
     @classmethod
     def of(cls, given: Mapping[str, Any]) -> Self:
         """The options with these values, by their names in the configuration; the others have their defaults."""
+        if not given:
+            return cls()
         names = {_configured_as(name): name for name in get_type_hints(cls)}
         return cls(**{names[name]: value for name, value in given.items()})
 
@@ -378,22 +380,33 @@ def _configured_as(name: str) -> str:
 
 @record
 class Asked:
-    """One parameter of a `check`. An optional one is None where the repository has no such fact."""
+    """One parameter of a `check`, whose type stands in `module` by the name `called`. An optional one is None where the
+    repository has no such fact."""
 
     name: str
-    kind: Any
+    module: str
+    called: str
     optional: bool
+    is_fact: bool
+    is_options: bool
+    find: Callable[[], Any]
+    """How its type is had, which may import it."""
+
+    @classmethod
+    def of(cls, name: str, kind: Any, optional: bool) -> Self:
+        options = isinstance(kind, type) and issubclass(kind, RuleOptions)
+        module, called = getattr(kind, "__module__", ""), getattr(kind, "__qualname__", "")
+        return cls(name, module, called, optional, callable(getattr(kind, "detect", None)), options, lambda: kind)
 
     @cached_property
-    def is_fact(self) -> bool:
-        return callable(getattr(self.kind, "detect", None))
+    def kind(self) -> Any:
+        return self.find()
 
-    @cached_property
-    def is_options(self) -> bool:
-        return isinstance(self.kind, type) and issubclass(self.kind, RuleOptions)
+    def is_(self, kind: type[Any]) -> bool:
+        return (self.module, self.called) == (kind.__module__, kind.__qualname__)
 
 
-@record
+@entity
 class Rule:
     """A rule is a value that says all about itself. `Rule(__name__, …)` stands last in its module.
 
@@ -452,6 +465,10 @@ class Rule:
         """The facts without which it is not asked."""
         return tuple(asked.kind for asked in self.asks if asked.is_fact and not asked.optional)
 
+    def asks_for(self, kind: type[Any]) -> bool:
+        """Whether its `check` has a parameter of this type."""
+        return any(asked.is_(kind) for asked in self.asks)
+
     @cached_property
     def options_type(self) -> type[RuleOptions]:
         return next((asked.kind for asked in self.asks if asked.is_options), RuleOptions)
@@ -488,7 +505,7 @@ def _asks(function: Callable[..., Any]) -> tuple[Asked, ...]:
     """What `get_type_hints` says takes several times as long, and every rule is asked for it."""
     said = {name: said for name, said in function.__annotations__.items() if name != "return"}
     kinds = (eval(kind, function.__globals__) if isinstance(kind, str) else kind for kind in said.values())
-    return tuple(Asked(name, *_unwrapped(kind)) for name, kind in zip(said, kinds, strict=True))
+    return tuple(Asked.of(name, *_unwrapped(kind)) for name, kind in zip(said, kinds, strict=True))
 
 
 def _unwrapped(kind: Any) -> tuple[Any, bool]:

@@ -16,15 +16,17 @@ import re
 import subprocess
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import replace
 from functools import cached_property
 from pathlib import Path
-from typing import Any, NamedTuple, Protocol, Self, TypeVar, cast
+from typing import Any, Protocol, Self, TypeVar, cast
 
 from fixer import disk
 from fixer.budget import another_file
 from fixer.documents import document_type, kind_of, name_of, suffix_of
 from fixer.listing import Listing
 from fixer.model import Document, FileError, Source
+from fixer.records import record
 from fixer.surroundings import inherited
 
 _VENDORED = re.compile(
@@ -81,14 +83,12 @@ class Part(Protocol):
     def detect(cls, repository: Repository, path: str) -> Self | None: ...
 
 
-class _Key(NamedTuple):
-    """Names a fact, or a part of one by the path of its file."""
-
-    kind: type[Any]
-    path: str = ""
+_Key = tuple[type[Any], str]
+"""Names a fact, or a part of one by the path of its file."""
 
 
-class _Made(NamedTuple):
+@record
+class _Made:
     """A fact, what it `asked` of the files, and the facts that it `used`. It is `sound` while all that it asked for has
     the same answer."""
 
@@ -98,7 +98,8 @@ class _Made(NamedTuple):
     sound: bool = True
 
 
-class _Listed(NamedTuple):
+@record
+class _Listed:
     """Every path that git or the disk shows, those of them that are gone, and the folders that cannot be listed."""
 
     names: list[str]
@@ -171,7 +172,7 @@ class Repository:
         added = [path for path in changed if path not in self._listing.names]
         touched = set(changed).union(*map(_answered_by, added))
         after._made = {
-            key: made if made.asked.isdisjoint(touched) else made._replace(sound=False)
+            key: made if made.asked.isdisjoint(touched) else replace(made, sound=False)
             for key, made in self._made.items()
         }
         after._documents = {p: d for p, d in self._documents.items() if p not in changed}
@@ -213,9 +214,10 @@ class Repository:
         picture._told = {**self._told, type(fact): fact}
         return picture
 
-    def tells_any(self, kinds: Iterable[object]) -> bool:
-        """Whether one of these is a fact that no file tells."""
-        return any(kind in self._told for kind in kinds)
+    @property
+    def told_of(self) -> Iterable[type[Any]]:
+        """The facts that no file tells."""
+        return self._told.keys()
 
     # -- files --------------------------------------------------------------------------------------------------
 
@@ -484,11 +486,11 @@ class Repository:
         if kind in self._told:
             self._note(_TOLD)
             return cast("F", self._told[kind])
-        return cast("F | None", self._used(_Key(kind)))
+        return cast("F | None", self._used((kind, "")))
 
     def part(self, kind: type[P], path: str) -> P | None:
         """What one file says of a fact. Where another file changes, it stays what it is."""
-        return cast("P | None", self._used(_Key(kind, path)))
+        return cast("P | None", self._used((kind, path)))
 
     def _used(self, key: _Key) -> Any:
         found = self._fact(key)
@@ -509,10 +511,11 @@ class Repository:
         again, nor need rules be asked again that asked for it."""
         self._making.append(_Made(None, set(), {}))
         try:
-            fact = key.kind.detect(self, key.path) if key.path else key.kind.detect(self)
+            kind, path = key
+            fact = kind.detect(self, path) if path else kind.detect(self)
         finally:
             made = self._making.pop()
-        return made._replace(fact=before.fact if before is not None and fact == before.fact else fact)
+        return replace(made, fact=before.fact if before is not None and fact == before.fact else fact)
 
 
 def _answered_by(path: str) -> Iterator[str]:

@@ -111,7 +111,7 @@ class Session:
 
     def _in_order(self) -> list[Rule]:
         """Rules about what is silenced are asked when all others were."""
-        return sorted(self.rules, key=lambda rule: Silence in rule.needs)
+        return sorted(self.rules, key=lambda rule: rule.asks_for(Silence))
 
     def _silence(self) -> Silence:
         config = self.config

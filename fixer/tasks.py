@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from typing import NamedTuple
-
 from fixer.model import Rule
+from fixer.records import record
 
 
-class Task(NamedTuple):
+@record
+class Task:
     """A task of the audit. `rank` sorts: the most urgent first."""
 
     id: str

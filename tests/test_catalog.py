@@ -295,7 +295,7 @@ def test_an_input_that_no_version_has_stays_as_it_is() -> None:
 
 
 def test_an_input_that_had_gone_before_and_does_nothing_goes() -> None:
-    old = major(1, "a")._replace(dropped={"yml": (1, 0, 0, 1)})
+    old = replace(major(1, "a"), dropped={"yml": (1, 0, 0, 1)})
 
     found = migrate(step(yml="x"), old, major(2, "a"), (1, 5, 0, 1), [], what="x v2")
 

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from fixer.model import Blocked, Plan
+from fixer.model import Blocked, Fix, Plan
 from fixer.registry import all_rules
 from tests.fixture_cases import planned
 
@@ -99,3 +99,13 @@ def test_a_template_that_is_copied_is_no_module_that_anybody_could_name(tmp_path
     assert not template.left
     left_over = made(tmp_path / "b", "DATABASES = {}\n", "", **served, **{"app/other/settings_prod.py": LITERAL})
     assert "app.other.settings_prod" in left_over.left[0].finding.cure.reason  # type: ignore[union-attr]
+
+
+@pytest.mark.parametrize(
+    ("imports", "says"), [("try:\n    from .local import *\nexcept ImportError:\n    pass\n", True), ("", False)]
+)
+def test_settings_that_nobody_sees_may_say_otherwise(imports: str, says: bool, tmp_path: Path) -> None:
+    found = made(tmp_path, LITERAL + imports, Procfile="web: gunicorn app.wsgi\n")
+    cures = [reported.finding.cure for reported in found.taken]
+    effects = [effect for cure in cures if isinstance(cure, Fix) for effect in cure.effects]
+    assert any("not in the repository" in effect for effect in effects) is says

@@ -6,11 +6,14 @@ import os
 import subprocess
 import sys
 import tomllib
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
 from fixer import kept
+from fixer.model import _asks
+from fixer.registry import all_rules
 from tests.sources import ROOT
 
 LIKE_FHFIX = """
@@ -86,6 +89,14 @@ def test_a_folder_that_cannot_be_written_is_no_fault(tmp_path: Path) -> None:
     assert run(MADE, tmp_path / "file").endswith(" github.workflow.Workflow\n")
 
 
+def test_a_second_start_compiles_no_method_of_a_record(tmp_path: Path) -> None:
+    code = (
+        "from fixer.model import Span; print(Span(1, 2)); print(any('def __init__' in str(key) for key in kept._made))"
+    )
+    assert run(code, tmp_path) == "Span(start=1, end=2)\nTrue\n"
+    assert run(code, tmp_path) == "Span(start=1, end=2)\nFalse\n"
+
+
 def test_a_table_is_what_its_file_says(tmp_path: Path) -> None:
     code = (
         "print(kept.table(kept.__file__.replace('kept.py', 'deploy/ways.py'), 'ways.toml'), 'tomllib' in sys.modules)"
@@ -108,3 +119,58 @@ def test_a_table_that_is_changed_is_read_again(tmp_path: Path) -> None:
 def test_nothing_is_written_where_compiled_modules_are_not(tmp_path: Path) -> None:
     run("sys.dont_write_bytecode = True\nre.compile(r'plain')", tmp_path)
     assert files(tmp_path) == []
+
+
+ASKED = """
+from fixer.registry import all_rules
+rules = all_rules()
+print("transforms.ci.silent_type_check" in sys.modules)
+said = [(a.name, a.module, a.called, a.optional, a.is_fact, a.is_options) for rule in rules for a in rule.asks]
+print([(rule.id, rule.pack) for rule in rules], said)
+kinds = [(a.kind, rule) for rule in rules for a in rule.asks]
+print([(kind.__qualname__, rule.check.__module__, rule.level, rule.explanation[:20]) for kind, rule in kinds])
+"""
+
+
+def test_a_second_start_knows_what_rules_ask_for_and_imports_none(tmp_path: Path) -> None:
+    """What it knows is what the rules say."""
+    first, second = run(ASKED, tmp_path).splitlines(), run(ASKED, tmp_path).splitlines()
+    assert (first[0], second[0]) == ("True", "False")
+    assert first[1:] == second[1:]
+    assert first[1:] == [*_said()]
+
+
+def _said() -> Iterator[str]:
+    rules = all_rules()
+    asked = [(rule, a) for rule in rules for a in _asks(rule.check)]
+    said = [(a.name, a.module, a.called, a.optional, a.is_fact, a.is_options) for _, a in asked]
+    yield f"{[(rule.id, rule.pack) for rule in rules]} {said}"
+    yield str([(a.kind.__qualname__, rule.module, rule.level, rule.explanation[:20]) for rule, a in asked])
+
+
+def test_a_rule_whose_module_changes_is_asked_anew(tmp_path: Path) -> None:
+    module = tmp_path / "own.py"
+    module.touch()
+    tell = f"kept.tell('own', ['a', 1], [{str(module)!r}])"
+    told = "print(kept.told('own'))"
+    assert run(f"{told}; {tell}", tmp_path) == "None\n"
+    assert run(told, tmp_path) == "['a', 1]\n"
+    module.write_text("changed")
+    assert run(told, tmp_path) == "None\n"
+    module.unlink()
+    assert run(told, tmp_path) == "None\n"
+
+
+def test_a_repository_with_a_dockerfile_alone_needs_no_rule_of_other_files(tmp_path: Path) -> None:
+    (tmp_path / "Dockerfile").write_text("FROM scratch\n")
+    code = f"""
+from pathlib import Path
+from fixer.session import open_session
+report = open_session(Path({str(tmp_path)!r})).check()
+print(sorted(name for name in sys.modules if name.startswith("transforms.") and name.count(".") == 2))
+"""
+    run(code, tmp_path / "cache")
+    imported = run(code, tmp_path / "cache")
+    assert "transforms.docker.root_user" in imported
+    assert "transforms.ci" not in imported
+    assert "transforms.django" not in imported

@@ -62,11 +62,12 @@ def done(tmp_path_factory: pytest.TempPathFactory) -> Done:
         make, change, ask = Repository._newly_made, Repository.with_changes, repository._git
 
         def made(self: Repository, key: Any, before: Any) -> Any:
-            if key.path:
-                changed = self._overlay.get(key.path)
-                parts[key.kind.__name__, key.path, changed.text if changed is not None else ""] += 1
+            kind, path = key
+            if path:
+                changed = self._overlay.get(path)
+                parts[kind.__name__, path, changed.text if changed is not None else ""] += 1
             else:
-                facts[key.kind.__name__] += 1
+                facts[kind.__name__] += 1
             return make(self, key, before)
 
         def changed(self: Repository, files: Any) -> Repository:
@@ -139,7 +140,7 @@ def test_what_is_not_there_costs_nothing(tmp_path: Path) -> None:
     make, kind = Repository._newly_made, documents._of
 
     def made(self: Repository, key: Any, before: Any) -> Any:
-        facts.add(key.kind.__name__)
+        facts.add(key[0].__name__)
         return make(self, key, before)
 
     def told_by(path: str) -> Any:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import NamedTuple
 
 from fixer.github.expressions import ANY, is_whole, reads
 from fixer.github.workflow import Workflow
@@ -17,7 +16,8 @@ PROVIDED = "GITHUB_TOKEN"
 """GitHub makes this one for every run; nobody has to set it."""
 
 
-class Use(NamedTuple):
+@record
+class Use:
     """One place that reads a secret or variable. `what` says for what: the job, and the key that it fills."""
 
     path: str
@@ -42,7 +42,10 @@ def needed(repository: Repository) -> list[Needed]:
             continue
         for kind, name, use in _uses(workflow):
             found.setdefault((kind, name), set()).add(use)
-    return [Needed(kind, name, tuple(sorted(uses))) for (kind, name), uses in sorted(found.items())]
+    return [
+        Needed(kind, name, tuple(sorted(uses, key=lambda use: (use.path, use.line, use.what))))
+        for (kind, name), uses in sorted(found.items())
+    ]
 
 
 def _uses(workflow: Workflow) -> Iterator[tuple[str, str, Use]]:

@@ -8,17 +8,19 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from functools import cache
-from typing import Any, Literal, NamedTuple
+from typing import Any, Literal
 
 from fixer import kept
 from fixer.languages.shell import Command, Word
+from fixer.records import record
 from fixer.scripts import ScriptText
 
 SAME_PROGRAM = {"fly": "flyctl", "sls": "serverless"}
 """Second names of programs."""
 
 
-class OptionTable(NamedTuple):
+@record
+class OptionTable:
     """The options of a program: which take a value, which do not; by command, with those of all under no word."""
 
     valued: Mapping[tuple[str, ...], frozenset[str]]
@@ -51,7 +53,8 @@ def _tables() -> dict[str, Any]:
     return kept.table(__file__, "options.toml")
 
 
-class CommandLine(NamedTuple):
+@record
+class CommandLine:
     """A command, read by the options of its program.
 
     `words` is what is neither an option nor the value of one, without the program. `unknown` is the first option that

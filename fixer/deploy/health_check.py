@@ -8,10 +8,10 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Sequence
 from itertools import groupby
-from typing import NamedTuple
 
 from fixer.languages.shell import Command, Script, Word
 from fixer.model import Blocked
+from fixer.records import record
 from fixer.scripts import Quoted, ScriptText
 
 _VALUED = frozenset("AbBcCdDeEFHKmoPQrtTuUwxXyYz")
@@ -51,7 +51,8 @@ _OTHERS = re.compile(
 _HEALTHY_PATH = re.compile(r"health|status|ready|readiness|liveness|alive|ping|heartbeat|\bup\b|/_?version|smoke")
 
 
-class HealthCheck(NamedTuple):
+@record
+class HealthCheck:
     """One `curl` or `wget` call that fetches one URL and keeps nothing of it.
 
     `options` are those that the request needs (headers, certificates, redirects), as they are written. `fails` says
@@ -192,7 +193,8 @@ def is_local(url: str) -> bool:
     return _LOCAL.match(url) is not None
 
 
-class Probe(NamedTuple):
+@record
+class Probe:
     """What a loop asks: a URL with curl's options."""
 
     url: Quoted

@@ -9,7 +9,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Mapping
 from functools import cached_property
-from typing import TYPE_CHECKING, Any, NamedTuple, Self
+from typing import TYPE_CHECKING, Any, Self
 
 from fixer.deploy.deploy_job import DeployJob
 from fixer.deploy.deployment import Deployment
@@ -49,7 +49,8 @@ def with_options(script: ScriptText, deployment: Deployment) -> ScriptText:
     return script.replaced(' "${options[@]}"', ScriptText.joined("", given))
 
 
-class Input(NamedTuple):
+@record
+class Input:
     """An input of an action: what it is for, the variable in which its script reads it, and what it is if not given.
 
     `default` None: it must be given.
@@ -112,7 +113,8 @@ class LocalAction:
         return {"uses": f"./{FOLDER}/{self.folder}", "with": given}
 
 
-class Work(NamedTuple):
+@record
+class Work:
     """What one step does: an action of the repository, or the same as a script of its own (`inline`)."""
 
     action: LocalAction

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Sequence
-from typing import NamedTuple
 
 from fixer.deploy.command_lines import read
 from fixer.deploy.commands import StepScript, code_of, starts_of, waits, waits_by_action
@@ -19,6 +18,7 @@ from fixer.github.expressions import names_read
 from fixer.github.workflow import Job, Step
 from fixer.languages.shell import Command, Structure
 from fixer.model import Span
+from fixer.records import record
 
 _UNDOES = re.compile(r"\bkubectl\b[^\n;|&]*\srollout\s+undo\b|\bhelm\b[^\n;|&]*\srollback\b")
 _GOES_BACK = re.compile(
@@ -152,7 +152,8 @@ def _depends_on(job: Job, wanted: str, without: set[str]) -> bool:
     return any(found.id == wanted for found in job.workflow.upstream(*job.needs, without=without))
 
 
-class Flaw(NamedTuple):
+@record
+class Flaw:
     """Which step of a rollback starts the wrong revision, which one found it out, and why it is wrong."""
 
     step: Step
@@ -193,7 +194,8 @@ def flaw_of(job: DeployJob, steps: Sequence[Step]) -> Flaw | None:
     return Flaw(step, source, "reads what to go back to after the deployment, when that is the revision that failed")
 
 
-class Green(NamedTuple):
+@record
+class Green:
     """A command that goes back where a check failed, and after which the script ends as if all were well.
 
     `exit` is the `exit 0` behind it; without one the script goes on, at `end` of the last statement of its block.

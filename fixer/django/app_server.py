@@ -11,7 +11,7 @@ import posixpath
 import re
 from collections.abc import Mapping, Sequence
 from functools import cached_property
-from typing import TYPE_CHECKING, Literal, NamedTuple, Self
+from typing import TYPE_CHECKING, Literal, Self
 
 from fixer.languages.python import PythonModule, text
 from fixer.languages.tables import natural
@@ -53,7 +53,8 @@ _ASIDE = re.compile(
 )
 
 
-class ServerCommand(NamedTuple):
+@record
+class ServerCommand:
     """One command that starts an application server. `workers` and `threads` are None where it does not say.
 
     `is_green`: each request has a greenlet of its own, by gevent or eventlet. `timeout` is how many seconds a request

@@ -5,10 +5,11 @@ from __future__ import annotations
 import ast
 import re
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any
 
 from fixer.github.expressions import only_read, reads, reads_below
 from fixer.languages.tables import mapping, sequence
+from fixer.records import record
 
 if TYPE_CHECKING:
     from fixer.django.project import DjangoProject
@@ -36,7 +37,8 @@ _PART_OF_REDIS = re.compile(
 _REDIS = {"url": "redis://localhost:6379/0", "host": "localhost", "port": "6379", "index": "0"}
 
 
-class ServiceAddress(NamedTuple):
+@record
+class ServiceAddress:
     """Where a PostgreSQL service of a job is reached from its steps, and as whom."""
 
     host: str

@@ -7,7 +7,7 @@ import re
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from functools import cached_property
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any
 
 from fixer.django.job_services import is_named
 from fixer.django.test_run import TestRun, manages
@@ -103,7 +103,8 @@ _CACHE_OF_OTHERS = re.compile(
 _ONLY_WHERE_ALL_IS_WELL = frozenset({"always", "failure", "cancelled"})
 
 
-class SetupStep(NamedTuple):
+@record
+class SetupStep:
     """`data` is what the new job has of `step`: all of it, or what is needed of its script."""
 
     step: Step
@@ -131,7 +132,7 @@ class Setup:
     def rewritten(self, change: Callable[[ScriptText], ScriptText]) -> Setup:
         """The same, with every script changed."""
         steps = tuple(
-            each._replace(data={**each.data, "run": change(each.data["run"])}) if "run" in each.data else each
+            replace(each, data={**each.data, "run": change(each.data["run"])}) if "run" in each.data else each
             for each in self.steps
         )
         return replace(self, steps=steps)
@@ -480,7 +481,7 @@ def with_django(
     end = command.args[0].end
     added = ScriptText.of(" -r @file@", file=name)
     new = with_edits(command.script.text, [(end, end if with_tests else command.end, added)])
-    changed = setup.steps[place]._replace(data={**setup.steps[place].data, "run": new})
+    changed = replace(setup.steps[place], data={**setup.steps[place].data, "run": new})
     return replace(setup, steps=(*setup.steps[:place], changed, *setup.steps[place + 1 :]))
 
 

@@ -361,7 +361,7 @@ class DjangoProject:
             if module.path in firm:
                 firm.update(other for other in module.imports if other not in module.conditional)
             for read in module_reads(module.document):
-                read = read if module.path in firm else read._replace(required=False)
+                read = read if module.path in firm else replace(read, required=False)
                 known = found.get(read.name)
                 if known is None or (read.required and not known.required):
                     found[read.name] = read

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import re
-from typing import TYPE_CHECKING, NamedTuple, Self
+from typing import TYPE_CHECKING, Self
 
 from fixer.project.packages import PythonPackages
+from fixer.records import record
 
 if TYPE_CHECKING:
     from fixer.repository import Repository
@@ -28,7 +29,8 @@ _AGENTS = {
 _STARTS = re.compile(r"(^|/)([^/]*Dockerfile[^/]*|Procfile|[^/]*\.(py|sh|ya?ml|toml|ini|cfg)|start|entrypoint)$")
 
 
-class QueryLog(NamedTuple):
+@record
+class QueryLog:
     """`by` says what tells of slow queries, empty where nothing does; `taken` are modules named slow_queries."""
 
     by: str

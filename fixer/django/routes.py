@@ -5,12 +5,13 @@ from __future__ import annotations
 import ast
 import re
 from collections.abc import Iterator, Mapping
-from typing import TYPE_CHECKING, NamedTuple, Self
+from typing import TYPE_CHECKING, Self
 
 from fixer.django.project import DjangoProject
 from fixer.django.settings import joined
 from fixer.languages.python import dotted, text
 from fixer.project.test_suites import TestSuites
+from fixer.records import record
 
 if TYPE_CHECKING:
     from fixer.repository import Repository
@@ -23,14 +24,16 @@ _HEALTH = re.compile(r"(api/)?(_?health(z|check|-check|_check)?|livez?|readyz?|p
 _DEEPEST = 6
 
 
-class Route(NamedTuple):
+@record
+class Route:
     """A URL without its first slash; `open_`: what stands there is the beginning of others, which are not known."""
 
     url: str
     open_: bool = False
 
 
-class Routes(NamedTuple):
+@record
+class Routes:
     """The routes of the URLconf that the settings of manage.py name."""
 
     routes: tuple[Route, ...]
@@ -64,7 +67,8 @@ class Routes(NamedTuple):
         return min(found, key=lambda url: (len(url), url), default="")
 
 
-class HealthUrl(NamedTuple):
+@record
+class HealthUrl:
     """`path` answers 200 when the application is up, as far as files tell; empty where none is known.
 
     `refused` is what a container is probed with although the URLconf has no such URL, `likely` another of its
@@ -194,7 +198,8 @@ class _Reader:
         return imported[1] if imported is not None else name
 
 
-class _Router(NamedTuple):
+@record
+class _Router:
     """What one module says of routers: the name, method and URL of each operation (None without an argument), and what
     it imports by `from … import …`: level, module and name behind each local name."""
 

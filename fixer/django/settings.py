@@ -5,13 +5,13 @@ from __future__ import annotations
 import ast
 import re
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import field
+from dataclasses import field, replace
 from functools import lru_cache
-from typing import TYPE_CHECKING, Literal, NamedTuple
+from typing import TYPE_CHECKING, Literal
 
 from fixer.languages.python import PythonModule, constant, dotted, has_spread, item, text
 from fixer.model import FileError
-from fixer.records import entity
+from fixer.records import entity, record
 
 if TYPE_CHECKING:
     from fixer.repository import Repository
@@ -66,7 +66,8 @@ _URL_CALLS = re.compile(
 )
 
 
-class EnvRead(NamedTuple):
+@record
+class EnvRead:
     """A variable that settings read from the environment.
 
     `default` is its text where it is a literal; `required`: without the variable the settings cannot be imported.
@@ -141,7 +142,8 @@ class Database:
         return item(self.node, "OPTIONS")
 
 
-class Cache(NamedTuple):
+@record
+class Cache:
     """One alias of CACHES. `location` is a literal or the default of what is read."""
 
     alias: str
@@ -670,7 +672,7 @@ def _module_reads(module: PythonModule) -> Iterator[EnvRead]:
             if read is None and isinstance(node, ast.Call) and _is_url(module, node):
                 read = _url_read(module, node)
             if read is not None:
-                yield read if id(node) in firm else read._replace(required=False)
+                yield read if id(node) in firm else replace(read, required=False)
 
 
 def _is_compound(statement: ast.stmt) -> bool:

@@ -6,13 +6,13 @@ import posixpath
 import re
 from collections.abc import Iterable
 from functools import cached_property
-from typing import Any, NamedTuple
+from typing import Any
 
 from fixer.languages.dockerfile import ImageRef
 from fixer.languages.tables import sequence
 from fixer.languages.yaml import Node, Yaml
 from fixer.model import Address, Change
-from fixer.records import entity
+from fixer.records import entity, record
 from fixer.scripts import known_to_be_code
 
 _HERE = re.compile(r"^(\$PWD|\$\{PWD\}|\$\(pwd\)|`pwd`|\$GITHUB_WORKSPACE|\$\{GITHUB_WORKSPACE\})(?=/|$)")
@@ -20,7 +20,8 @@ _HERE = re.compile(r"^(\$PWD|\$\{PWD\}|\$\(pwd\)|`pwd`|\$GITHUB_WORKSPACE|\$\{GI
 _OF_THE_HOST = re.compile(rf"[./~]|\$\{{?HOME\b|{_HERE.pattern}")
 
 
-class Build(NamedTuple):
+@record
+class Build:
     """How an image is built, paths from the top of the repository. `dockerfile` is empty where it stands inline."""
 
     context: str
@@ -28,7 +29,8 @@ class Build(NamedTuple):
     target: str
 
 
-class Mount(NamedTuple):
+@record
+class Mount:
     """A volume. `source` is a name, a path as written, or empty; `bind` says whether it is a folder of the host, and
     `folder` which one of the repository that is, from its top (None: none). `of_root`: a platform makes it for root,
     whoever owned the folder in the image."""

@@ -5,12 +5,13 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Mapping
 from functools import cache
-from typing import NamedTuple
 
 from fixer import kept
+from fixer.records import record
 
 
-class HomeTool(NamedTuple):
+@record
+class HomeTool:
     """`keeps` says what is kept there; one of `variables` moves it, `NAME=option` where its value has that option."""
 
     pattern: re.Pattern[str]

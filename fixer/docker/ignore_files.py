@@ -6,10 +6,12 @@ import posixpath
 import re
 from collections.abc import Iterable, Iterator
 from functools import lru_cache
-from typing import NamedTuple
+
+from fixer.records import record
 
 
-class IgnorePattern(NamedTuple):
+@record
+class IgnorePattern:
     """One line of an ignore file. `keeps` is the meaning of a leading `!`."""
 
     text: str
@@ -57,7 +59,8 @@ def is_ignored(path: str, patterns: tuple[IgnorePattern, ...]) -> bool:
     return excluded
 
 
-class Token(NamedTuple):
+@record
+class Token:
     """A character, a class of them, or a wildcard: `*` stays within a name, `**` goes over folders, and `**/` ends with
     one, or is nothing."""
 

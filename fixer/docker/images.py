@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import re
+from dataclasses import replace
 from fnmatch import fnmatchcase
 from functools import cache
-from typing import Any, Literal, NamedTuple
+from typing import Any, Literal
 
 from fixer import kept
 from fixer.languages.dockerfile import ImageRef
+from fixer.records import record
 
 Family = Literal["debian", "redhat", "alpine", "none", "windows"]
 
@@ -20,7 +22,8 @@ _DEBIAN = re.compile(
 ROOT = frozenset(("root", "0", "ContainerAdministrator"))
 
 
-class BaseImage(NamedTuple):
+@record
+class BaseImage:
     """What an image is as a base. `user` is an unprivileged user that is there (empty: none), `id` its number."""
 
     family: Family
@@ -39,7 +42,7 @@ _ARCHITECTURE = re.compile(r"^(amd64|arm32v[567]|arm64v8|i386|mips64le|ppc64le|r
 def base_image(image: ImageRef) -> BaseImage | None:
     """What is known about an image; None where it is not among the known ones."""
     if not image.registry:
-        image = image._replace(name=_ARCHITECTURE.sub("", image.name))
+        image = replace(image, name=_ARCHITECTURE.sub("", image.name))
     for entry in _entries():
         named = any(_matches(name, image, entry.get("suffixes", ())) for name in entry["names"])
         if named and re.search(entry.get("tags", ""), image.tag):

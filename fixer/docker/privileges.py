@@ -5,11 +5,11 @@ from __future__ import annotations
 import posixpath
 import re
 from collections.abc import Iterable, Iterator, Mapping
-from typing import NamedTuple
 
 from fixer.languages.dockerfile import expanded
 from fixer.languages.shell import Command, Script, Structure
 from fixer.languages.tables import natural
+from fixer.records import record
 
 # Programs that work only as root, or that change to another user.
 _CHANGE_USER = frozenset(("gosu", "su-exec", "setpriv", "runuser", "su", "start-stop-daemon", "chroot", "s6-setuidgid"))
@@ -56,7 +56,8 @@ _PORT = re.compile(r"(?:--?[\w-]+=)?(?:tcp:|http:|socket:)?(?://)?(?:[\d.]{7,15}
 _PORT_OPTION = re.compile(r"^(?:--(?:http-|server-|listen-)?port|-p|-P)(?:=(\d{1,5}))?$")
 
 
-class User(NamedTuple):
+@record
+class User:
     """A user that is there, or that a Dockerfile makes. `group` is empty where it is not known."""
 
     name: str
@@ -146,16 +147,18 @@ def _is_closed(path: str, folders: tuple[str, ...]) -> bool:
     return path.startswith("/") and not is_within(path, (*folders, "/tmp", "/dev", "/proc", "/var/tmp"))
 
 
-# Variables with the port of another server, which a program reaches.
-_ELSEWHERE = re.compile(
-    r"(^|_)(AMQP|BROKER|CACHE|DB|DATABASE|ELASTIC\w*|EMAIL|FTP|IMAP|KAFKA|LDAP|MAIL\w*|MEMCACHED?|MONGO\w*|MQTT|MYSQL"
-    r"|PG|POP3?|POSTGRES\w*|PROXY|RABBIT\w*|REDIS|REMOTE|SFTP|SMTP|SQL|SSH|STATSD|SYSLOG|UPSTREAM)_(\w+_)?PORT$"
-)
+# Words in the names of variables with the port of another server, which a program reaches.
+_ELSEWHERE = (
+    "AMQP", "BROKER", "CACHE", "DB", "DATABASE", "ELASTIC", "EMAIL", "FTP", "IMAP", "KAFKA", "LDAP", "MAIL", "MEMCACHE",
+    "MONGO", "MQTT", "MYSQL", "PG", "POP", "POSTGRES", "PROXY", "RABBIT", "REDIS", "REMOTE", "SFTP", "SMTP", "SQL",
+    "SSH", "STATSD", "SYSLOG", "UPSTREAM",
+)  # fmt: skip
 
 
 def names_its_port(variable: str) -> bool:
     """Whether a variable is called as if it gave the port on which the program itself listens."""
-    return re.search(r"(^|_)PORT$", variable) is not None and _ELSEWHERE.search(variable) is None
+    *words, last = variable.upper().split("_")
+    return last == "PORT" and not any(word.startswith(_ELSEWHERE) for word in words)
 
 
 def low_port(words: Iterable[str]) -> int | None:

@@ -82,7 +82,7 @@ class Asking:
         others are a part of it."""
         reported: dict[str, list[Reported]] = {}
         given_up = self._given_up()
-        about_the_run = [rule for rule in rules if repository.tells_any(rule.needs)]
+        about_the_run = [rule for rule in rules if any(map(rule.asks_for, repository.told_of))]
         others = [rule for rule in rules if rule not in about_the_run]
         for group in (others, *([rule] for rule in about_the_run)):
             found = [list(self._asked(rule, repository)) for rule in group]
@@ -276,6 +276,7 @@ class Asking:
             with suppress(Exception):  # the fault is named when the rule is asked in its turn
                 arguments = self._arguments(rule, repository) or {}
                 facts[rule.id] = [value for value in arguments.values() if not isinstance(value, RuleOptions)]
+                _ = rule.check  # imported once for all of them
         single = [rule for rule in single if rule.id in facts]
 
         def ask(share: frozenset[str]) -> tuple[_Answers, dict[str, FileError], dict[tuple[str, str], Fault]]:
@@ -340,10 +341,16 @@ def without_the_costly(repository: Repository, problems: Iterable[FileError]) ->
 
 def _in_turn(rule: Rule, repository: Repository) -> tuple[Asked, ...]:
     """What a check asks for besides documents, nothing where there is no such document. A fact is asked for only if
-    those before it are there: most repositories have no use for most facts."""
+    those before it are there: most repositories have no use for most facts. The options come last, since they stand in
+    the rule's own module, which is imported only where it is asked."""
     if rule.subject.is_fact:
-        return rule.asks
-    return rule.asks[1:] if next(repository.paths_of(rule.subject.kind), None) is not None else ()
+        return tuple(sorted(rule.asks, key=_is_options))
+    there = next(repository.paths_of(rule.subject.kind), None) is not None
+    return tuple(sorted(rule.asks[1:], key=_is_options)) if there else ()
+
+
+def _is_options(asked: Asked) -> bool:
+    return asked.is_options
 
 
 def _new_paths(findings: Iterable[Finding]) -> Iterator[str]:

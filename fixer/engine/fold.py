@@ -218,7 +218,7 @@ class Fold:
     def _met(self, rule: Rule) -> list[Met]:
         found = self.asked.findings(rule, self.repository)
         met = self.known.met(found, self.pieces, self.taken, self._begun_by)
-        return [each._replace(reported=self._on_disk(each.reported)) for each in met] if self.pieces else met
+        return [replace(each, reported=self._on_disk(each.reported)) for each in met] if self.pieces else met
 
     def _on_disk(self, reported: Reported) -> Reported:
         """The lines that it names are those of the files as they are on disk."""

@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Callable, Hashable, Iterable, Mapping, Sequence
 from dataclasses import replace
-from typing import NamedTuple
 
 from fixer.model import Finding, Reported, Span
 from fixer.pieces import Runs
+from fixer.records import record
 
 UNTOUCHED = Runs()
 
@@ -24,7 +24,8 @@ def named(found: Sequence[Reported]) -> list[Reported]:
     return answers
 
 
-class Met(NamedTuple):
+@record
+class Met:
     """A finding of files that fixes have changed. `owner` is the fix that made it possible, by its index among those
     taken: it was not there before. -1 for one of the untouched files, which `reported` then names as it is there."""
 

@@ -7,5 +7,6 @@ from fixer.github.catalog import Catalog
 from fixer.registry import all_rules
 
 looking.rules()
-all_rules()
+for rule in all_rules():
+    _ = rule.check  # a rule is imported with what is asked of it first
 Catalog.load()

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, NamedTuple, Self
+from typing import TYPE_CHECKING, Self
 
 from fixer.github.action_ref import version_of
 from fixer.github.timeline import NO_ACTIONS, LocalActions
+from fixer.records import record
 
 if TYPE_CHECKING:
     from fixer.repository import Repository
@@ -23,7 +24,8 @@ _GO = re.compile(r"^go\s+(\d+\.\d+(?:\.\d+)?)", re.MULTILINE)
 _TOOLCHAIN = re.compile(r"^toolchain\s+go", re.MULTILINE)
 
 
-class ActionFiles(NamedTuple):
+@record
+class ActionFiles:
     """`lock` is the text of actions.lock, `configuration` the texts of the files that some actions read, by path.
 
     `package_manager`: a package.json names its package manager, which setup-node acts on from v5 on.

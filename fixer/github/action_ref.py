@@ -7,7 +7,9 @@ from __future__ import annotations
 
 import re
 from enum import StrEnum
-from typing import NamedTuple, Self
+from typing import Self
+
+from fixer.records import record
 
 _REMOTE = re.compile(
     r"(?P<owner>[A-Za-z0-9_.-]+)/(?P<repo>[A-Za-z0-9_.-]+)(?:/(?P<path>[^@]+?))?/?@"
@@ -34,7 +36,8 @@ class RefKind(StrEnum):
     UNKNOWN = "unknown"
 
 
-class ActionRef(NamedTuple):
+@record
+class ActionRef:
     """A parsed reference. `str(ActionRef.parse(text)) == text`, always. `ref` is without `refs/tags/` before it."""
 
     text: str

@@ -9,24 +9,27 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from functools import cache, lru_cache
-from typing import Any, NamedTuple
+from typing import Any
 
 from fixer import kept
 from fixer.github.expressions import ANY, Expression, expressions_below
 from fixer.languages.yaml import dotted
 from fixer.model import Address
+from fixer.records import record
 
 _SPECIAL = frozenset(("always", "cancelled", "failure", "hashfiles", "success"))
 
 
-class Availability(NamedTuple):
+@record
+class Availability:
     """What may be used under a key: contexts, and those functions that are not available everywhere."""
 
     contexts: frozenset[str]
     functions: frozenset[str]
 
 
-class Mistake(NamedTuple):
+@record
+class Mistake:
     """An expression that GitHub rejects, or that is always empty, and why; `at` is the value that holds it."""
 
     at: Address

@@ -11,7 +11,7 @@ import math
 import re
 from collections.abc import Callable, Iterator
 from functools import lru_cache
-from typing import Any, NamedTuple
+from typing import Any
 
 from fixer.records import record
 from fixer.scripts import ScriptText
@@ -35,7 +35,8 @@ _BINARY = (("||",), ("&&",), ("==", "!="), ("<", "<=", ">", ">="))
 _DEEPEST = 50  # levels; GitHub's own limit
 
 
-class Key(NamedTuple):
+@record
+class Key:
     """One step of a read. `text` is as it was written, or `ANY`; `start`..`end` is the name without quotes or dot."""
 
     text: str
@@ -43,7 +44,8 @@ class Key(NamedTuple):
     end: int
 
 
-class Read(NamedTuple):
+@record
+class Read:
     """A value of a context that an expression reads, such as `steps.rel.outputs.html_url`.
 
     What it reads is the value at its path and everything below: `toJSON(steps)` reads all outputs of all steps.
@@ -92,7 +94,8 @@ class Read(NamedTuple):
         return all(key in (other, ANY) or other == ANY for key, other in zip(self.path, wanted, strict=False))
 
 
-class Literal(NamedTuple):
+@record
+class Literal:
     value: str | float | bool | None
     start: int
     end: int
@@ -110,7 +113,8 @@ class Literal(NamedTuple):
         return self.value
 
 
-class Call(NamedTuple):
+@record
+class Call:
     """A function with its arguments; `function` is in lower case."""
 
     function: str
@@ -119,7 +123,8 @@ class Call(NamedTuple):
     end: int
 
 
-class Operation(NamedTuple):
+@record
+class Operation:
     """`!` has one operand, every other operator two; a chain such as `a && b && c` is one operation of three."""
 
     operator: str
@@ -141,7 +146,8 @@ class Part:
 Term = Read | Literal | Call | Operation | Part
 
 
-class Expression(NamedTuple):
+@record
+class Expression:
     """One expression. `start`..`end` holds its braces; `error` says why it could not be read, and `root` is None then.
 
     What could not be read may read anything: its one read has `ANY` for a context.
@@ -372,7 +378,8 @@ class _UnreadableError(Exception):
     pass
 
 
-class _Token(NamedTuple):
+@record
+class _Token:
     kind: str
     text: str
     start: int
@@ -560,10 +567,10 @@ class _Parser:
             token = self.take()
             if token.kind != "name" and token.text != ANY:
                 raise _UnreadableError(f"`{token.text}` is no name")
-            return Key(*token[1:]), Literal(*token[1:]), token.end
+            return Key(token.text, token.start, token.end), Literal(token.text, token.start, token.end), token.end
         if self.next_is(ANY):
             token = self.take()
-            return Key(*token[1:]), Literal(*token[1:]), self.expect("]").end
+            return Key(ANY, token.start, token.end), Literal(ANY, token.start, token.end), self.expect("]").end
         self.deeper()
         index = self.term(0)
         self.depth -= 1

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import re
-from typing import TYPE_CHECKING, NamedTuple, Self
+from typing import TYPE_CHECKING, Self
+
+from fixer.records import record
 
 if TYPE_CHECKING:
     from fixer.repository import Repository
@@ -12,7 +14,8 @@ if TYPE_CHECKING:
 _OWNER = re.compile(r"[/:]([^/:@]+)/[^/:]+?/?$")
 
 
-class DefaultBranch(NamedTuple):
+@record
+class DefaultBranch:
     """`name`: the branch that GitHub shows first, whose alerts the Security tab shows."""
 
     name: str
@@ -23,7 +26,8 @@ class DefaultBranch(NamedTuple):
         return cls(repository.default_branch) if repository.default_branch else None
 
 
-class Origin(NamedTuple):
+@record
+class Origin:
     """`owner`: the user or organisation that git's remote `origin` belongs to, in lower case."""
 
     owner: str

@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Iterator, Mapping
-from typing import NamedTuple
 
 from fixer.github.expressions import Read, is_whole, reads, renamed
 from fixer.github.workflow import Step
 from fixer.languages.yaml import Node
 from fixer.model import Blocked, Parts, joined
+from fixer.records import record
 from fixer.scripts import ScriptText
 
 
-class OutputRead(NamedTuple):
+@record
+class OutputRead:
     """A read in one value of the file; `read` has its place in the text of `node`."""
 
     node: Node
@@ -39,7 +40,8 @@ def rename_outputs(step: Step, names: Mapping[str, str], lost: Collection[str] =
     """
     changed: dict[int, tuple[Node, list[tuple[int, int, ScriptText]]]] = {}
     for old in (*names, *lost):
-        for node, read in reads_of(step, old):
+        for found in reads_of(step, old):
+            node, read = found.node, found.read
             if not read.is_(f"steps.{step.id}.outputs.{old}"):
                 written = node.value[read.start : read.end]
                 return Blocked(

@@ -10,7 +10,6 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from fnmatch import fnmatchcase
 from functools import cache
-from typing import NamedTuple
 
 from fixer import kept
 from fixer.github.action_ref import ActionRef, RefKind
@@ -19,6 +18,7 @@ from fixer.github.workflow import Job, Step
 from fixer.github.workflows import Workflows, commands_of
 from fixer.languages.yaml import Flow, Node
 from fixer.model import Blocked, Parts, joined, listed
+from fixer.records import record
 
 Levels = Mapping[str, str]
 """Scopes with what they allow: `read`, `write` or `none`."""
@@ -189,7 +189,8 @@ def _written(levels: Levels) -> str:
     return listed(f"`{name}: {level}`" for name, level in levels.items())
 
 
-class _Asked(NamedTuple):
+@record
+class _Asked:
     """What an input of an action needs besides."""
 
     action: str
@@ -198,7 +199,8 @@ class _Asked(NamedTuple):
     needs: Levels
 
 
-class _Known(NamedTuple):
+@record
+class _Known:
     actions: Mapping[str, Levels]
     inputs: tuple[_Asked, ...]
 

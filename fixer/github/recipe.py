@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Mapping, Sequence
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any
 
 from fixer.github.catalog.copied import copied
 from fixer.github.combination import Combination, filled
@@ -15,6 +15,7 @@ from fixer.github.workflows import script_of
 from fixer.languages.tables import mapping
 from fixer.languages.yaml import plain_of
 from fixer.model import Blocked
+from fixer.records import record
 
 if TYPE_CHECKING:
     from fixer.github.action_files import ActionFiles
@@ -31,7 +32,8 @@ _SIGNS_IN_BY_OIDC = re.compile(r"configure-aws-credentials|google-github-actions
 _TALKS_TO_THE_REMOTE = frozenset({"fetch", "pull", "push", "submodule", "lfs", "clone"})
 
 
-class Recipe(NamedTuple):
+@record
+class Recipe:
     """What a new job has of the job `like`. `steps` are copies, each beside the step that it is a copy of.
 
     Values that are the same as those of `like` are written as they stand there.

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING
 
 from fixer.github.expressions import places
 from fixer.languages.shell import Script, Shell
+from fixer.records import record
 
 if TYPE_CHECKING:
     from fixer.github.workflow import Step
@@ -19,7 +20,8 @@ _VALUED = "BDEFIJLOPQRSWbceilmopw"
 """The options of ssh that take a value: https://man.openbsd.org/ssh"""
 
 
-class RemoteScript(NamedTuple):
+@record
+class RemoteScript:
     """What an action runs on a server, and where in the workflow it stands."""
 
     node: Node

@@ -12,10 +12,11 @@ import os
 import posixpath
 import re
 from collections.abc import Iterator, Mapping
+from dataclasses import replace
 from enum import StrEnum
 from functools import cache, cached_property
 from types import MappingProxyType
-from typing import TYPE_CHECKING, NamedTuple, Self
+from typing import TYPE_CHECKING, Self
 
 from fixer.github.action_ref import ActionRef, RefKind
 from fixer.github.expressions import only_read
@@ -52,7 +53,8 @@ class Scope(StrEnum):
     CONTAINER = "container"
 
 
-class Variable(NamedTuple):
+@record
+class Variable:
     """One value that a variable may have. `value` is as it is written; None where a script makes it.
 
     `node` is the value in the file, or the script that exports it.
@@ -65,7 +67,8 @@ class Variable(NamedTuple):
     certain: bool = True
 
 
-class Checkout(NamedTuple):
+@record
+class Checkout:
     """One checkout. `folder` is where it lands, from the top of the workspace (empty: there); None where an expression
     says it. `repository` and `ref` are empty for the repository and commit of the run; `sparse` are the patterns of a
     sparse checkout, empty for a whole one."""
@@ -83,7 +86,8 @@ class Checkout(NamedTuple):
         return not self.repository
 
 
-class Tool(NamedTuple):
+@record
+class Tool:
     """A program that an action set up. `version` is as it is given, `version_file` names the file that says it."""
 
     name: str
@@ -93,7 +97,8 @@ class Tool(NamedTuple):
     certain: bool
 
 
-class Written(NamedTuple):
+@record
+class Written:
     """A file that a script or an action wrote; `path` is from the top of the workspace."""
 
     path: str
@@ -101,7 +106,8 @@ class Written(NamedTuple):
     certain: bool
 
 
-class Happened(NamedTuple):
+@record
+class Happened:
     """A step that ran before; `via` is the step of the job that called the repository's own action it stands in."""
 
     step: Step
@@ -194,7 +200,7 @@ class Moment:
                 if not covered:
                     kept.append(other)
                 elif not made.certain:
-                    kept.append(other._replace(certain=False) if not _is_same(made, other) else other)
+                    kept.append(replace(other, certain=False) if not _is_same(made, other) else other)
             found = [*kept, made]
         return tuple(found)
 
@@ -374,7 +380,8 @@ def _brings(checkout: Checkout, path: str) -> bool:
 # -- tools and files ----------------------------------------------------------------------------------------------
 
 
-class _Known(NamedTuple):
+@record
+class _Known:
     """What is known of actions that set programs up or write files; `setups.json` says where from."""
 
     tools: Mapping[str, Mapping[str, Mapping[str, str]]]

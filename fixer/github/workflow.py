@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from functools import cached_property
-from typing import Any, NamedTuple
+from typing import Any
 
 from fixer.github.expressions import ANY, conditions, only, only_read, places, reads
 from fixer.github.matrix import Matrix
@@ -13,7 +13,7 @@ from fixer.languages.shell import Script, Shell
 from fixer.languages.tables import mapping, sequence
 from fixer.languages.yaml import Flow, Node, Style, Yaml, entry_lines, plain_of
 from fixer.model import Address, Blocked, Change, Parts, Span, joined
-from fixer.records import entity
+from fixer.records import entity, record
 from fixer.scripts import ScriptText, known_to_be_code
 
 _LONGEST_TITLE = 40  # characters; a longer comment explains something
@@ -22,7 +22,8 @@ WORKFLOWS = ".github/workflows/"
 _SYSTEMS = {"ubuntu": "linux", "linux": "linux", "windows": "windows", "macos": "macos"}
 
 
-class RunsOn(NamedTuple):
+@record
+class RunsOn:
     """What a job runs on: every label that it, or a job of its matrix, asks for, as text, and the group of runners.
 
     A label that an expression makes stays an expression.
@@ -56,7 +57,8 @@ class RunsOn(NamedTuple):
         return {system for word, system in _SYSTEMS.items() if word in words}
 
 
-class Service(NamedTuple):
+@record
+class Service:
     """A container that runs beside a job, or the one that the job runs in. `ports` are as they are written."""
 
     name: str

@@ -12,7 +12,7 @@ import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import field
 from functools import cached_property
-from typing import Any, NamedTuple, Self
+from typing import Any, Self
 
 from fixer.model import Blocked, Change, Edit, FileError, Parts, Source, Span
 from fixer.records import entity, record
@@ -34,7 +34,8 @@ _PLATFORM_ARGS = frozenset(
 )
 
 
-class ImageRef(NamedTuple):
+@record
+class ImageRef:
     """An image reference, `registry/name:tag@digest`. Docker Hub's `docker.io/` and `library/` are left out."""
 
     registry: str
@@ -62,7 +63,8 @@ class ImageRef(NamedTuple):
         return self.repository + tag + (f"@{self.digest}" if self.digest else "")
 
 
-class Flag(NamedTuple):
+@record
+class Flag:
     """`--name=value`; `value` is empty for a switch such as `--link`."""
 
     name: str
@@ -74,19 +76,22 @@ class Flag(NamedTuple):
         return f"--{self.name}={self.value}" if self.value else f"--{self.name}"
 
 
-class Word(NamedTuple):
+@record
+class Word:
     """A word of an instruction's body as it is written."""
 
     text: str
     span: Span
 
 
-class Heredoc(NamedTuple):
+@record
+class Heredoc:
     name: str
     text: str
 
 
-class New(NamedTuple):
+@record
+class New:
     """An instruction to be written. A list as body is the JSON form; a line break in a body is a continuation.
     `comment` stands above it, with its signs, as `Dockerfile.comment_above` says it."""
 

@@ -8,10 +8,10 @@ from __future__ import annotations
 import ast
 import re
 from collections.abc import Iterator, Mapping, Sequence
-from typing import NamedTuple, Self
+from typing import Self
 
 from fixer.model import FileError, Source
-from fixer.records import entity
+from fixer.records import entity, record
 
 _TOKEN = re.compile(
     r"(?P<blank>\s+)|(?P<string>\"(?:[^\"\\]|\\.)*\"|`[^`]*`)|(?P<number>-?\d+(?:\.\d+)?)|(?P<variable>\$\w*)"
@@ -72,7 +72,8 @@ class Branch:
 Item = Text | Action | Branch
 
 
-class _Piece(NamedTuple):
+@record
+class _Piece:
     """A text, or what stands in `{{ … }}`."""
 
     text: str
@@ -81,7 +82,8 @@ class _Piece(NamedTuple):
     alone: bool = False
 
 
-class _Token(NamedTuple):
+@record
+class _Token:
     kind: str
     text: str
     glued: bool
@@ -208,7 +210,7 @@ class _Reader:
         return Pipeline(tuple(commands), text)
 
     def _operand(self, tokens: Sequence[_Token], at: int, text: str) -> tuple[Operand, int]:
-        kind, word, _ = tokens[at]
+        kind, word = tokens[at].kind, tokens[at].text
         at += 1
         operand: Operand
         if word == "(":

@@ -8,9 +8,10 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 from functools import cache, cached_property
-from typing import TYPE_CHECKING, Any, NamedTuple, Self
+from typing import TYPE_CHECKING, Any, Self
 
 from fixer.model import Blocked, Change, Edit, Parts, Source, Span
+from fixer.records import record
 
 if TYPE_CHECKING:
     from tree_sitter import Node, Parser
@@ -19,7 +20,8 @@ if TYPE_CHECKING:
 _AROUND = frozenset(("parenthesized_expression", "satisfies_expression", "as_expression"))
 
 
-class Exported(NamedTuple):
+@record
+class Exported:
     """The object literal that a module exports. `members` are its keys with their values as they are written, `others`
     what else it holds: `...base`, a method, a computed key. `through` are the functions that it is given to on the way
     out, the innermost first, and `node` where it stands."""

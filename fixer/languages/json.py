@@ -6,15 +6,17 @@ import json
 import re
 from functools import cached_property
 from json.decoder import scanstring  # type: ignore[attr-defined]  # of the standard library, and not in its stubs
-from typing import Any, NamedTuple, Self
+from typing import Any, Self
 
 from fixer.model import Address, Blocked, Change, Edit, FileError, Parts, Source, Span
+from fixer.records import record
 
 _BLANKS = re.compile(r"[ \t\r\n]*")
 _SCALAR = re.compile(r"[-+.\w]+")
 
 
-class _Value(NamedTuple):
+@record
+class _Value:
     """A value where it stands. `inside` are the values of an object or a list, `keys` where names of members start."""
 
     start: int

@@ -7,7 +7,8 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
-from typing import NamedTuple
+
+from fixer.records import record
 
 _TOKEN = re.compile(
     r"""(?P<skip>\s+|\#[^\n]*)|(?P<text>"(?:[^"\\]|\\.)*"|'(?:[^'\\]|\\.)*'|`[^`]*`)|(?P<number>\d[\w.]*)"""
@@ -22,13 +23,15 @@ _AGGREGATORS = frozenset((
 ))  # fmt: skip
 
 
-class Token(NamedTuple):
+@record
+class Token:
     kind: str
     text: str
     start: int
 
 
-class Asked(NamedTuple):
+@record
+class Asked:
     """A metric that an expression asks for, and where its name stands."""
 
     name: str

@@ -6,7 +6,7 @@ import json
 import re
 from collections.abc import Iterator, Mapping
 from contextlib import suppress
-from typing import TYPE_CHECKING, Any, NamedTuple, Self
+from typing import TYPE_CHECKING, Any, Self
 
 from fixer.documents import kind_of, name_of
 from fixer.languages.hcl import Block, Hcl
@@ -17,7 +17,7 @@ from fixer.languages.yaml.edit import Yaml
 from fixer.model import FileError
 from fixer.patterns import Rare
 from fixer.project.packages import PythonPackages
-from fixer.records import entity
+from fixer.records import entity, record
 
 if TYPE_CHECKING:
     from fixer.repository import Repository
@@ -133,7 +133,8 @@ class CloudWatch:
         return cls(by or application, application, alarms, owner, owner_path, clusters, stacks, tuple(definitions))
 
 
-class _Said(NamedTuple):
+@record
+class _Said:
     """What one file says of it."""
 
     sends: bool
@@ -153,7 +154,7 @@ class _Said(NamedTuple):
             next((tool for tool, pattern in _CLUSTERS.items() if pattern.search(text)), ""),
             path.endswith(".json") and '"containerDefinitions"' in text,
         )
-        return said if any(said) else None
+        return said if said != cls(sends=False, application=False, alarms=False, owner="", defines=False) else None
 
 
 def _sends(text: str) -> bool:

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from functools import cache
-from typing import Any, NamedTuple
+from typing import Any
 
 from fixer import kept
 from fixer.project.packages import VersionRange
 from fixer.project.requiring import Release
+from fixer.records import record
 
 PACKAGE = "django-prometheus"
 APP = "django_prometheus"
@@ -17,7 +18,8 @@ AFTER = "django_prometheus.middleware.PrometheusAfterMiddleware"
 _SUFFIXES = {"counter": ("_total",), "gauge": ("",), "histogram": ("_bucket", "_sum", "_count")}
 
 
-class Choice(NamedTuple):
+@record
+class Choice:
     """The releases to ask for; `holds_back` is the release of Django that pip then takes where it would have taken a
     newer one, empty where it takes the same. `python` is the least for which there is such a Django."""
 

@@ -5,9 +5,10 @@ from __future__ import annotations
 import posixpath
 import re
 from collections.abc import Iterator
-from typing import TYPE_CHECKING, Any, NamedTuple, Self
+from typing import TYPE_CHECKING, Any, Self
 
 from fixer.languages.tables import json_object, mapping
+from fixer.records import record
 
 if TYPE_CHECKING:
     from fixer.repository import Repository
@@ -16,7 +17,8 @@ NAMES_OUTPUT = ("--outDir", "--output-path", "--out-dir", "--dest")
 """The options of their commands that name the folder of output."""
 
 
-class _Framework(NamedTuple):
+@record
+class _Framework:
     """The package that names it, the pattern of its command that builds, and its folder of output by default.
 
     `excluded` is what in that folder is no product.
@@ -51,7 +53,8 @@ _COMMENT = re.compile(r"/\*.*?\*/|(?<!:)//[^\n]*", re.DOTALL)
 _LIMITERS = ("size-limit", "bundlesize", "bundlesize2", "bundlewatch", "bundlemon", "next-bundle-analysis")
 
 
-class FrontEnd(NamedTuple):
+@record
+class FrontEnd:
     """One package.json of an application. `output` is relative to `folder`, and empty where a `problem` says why it is
     not known; `excluded` is a folder in it that is no part of the product, such as the cache of Next.js; `limiter` is a
     tool that limits the size already."""
@@ -64,7 +67,8 @@ class FrontEnd(NamedTuple):
     problem: str = ""
 
 
-class FrontEnds(NamedTuple):
+@record
+class FrontEnds:
     """All front ends of the repository, the ones nearest to its top first."""
 
     applications: tuple[FrontEnd, ...]

@@ -10,7 +10,7 @@ import re
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import field
 from functools import cached_property
-from typing import TYPE_CHECKING, Any, NamedTuple, Self
+from typing import TYPE_CHECKING, Any, Self
 from urllib.parse import parse_qs, urlsplit
 
 from fixer.languages.tables import json_object, natural, toml_table
@@ -50,7 +50,8 @@ _BRINGS_DJANGO = re.compile(
 Release = tuple[int, ...]
 
 
-class Requirement(NamedTuple):
+@record
+class Requirement:
     """One request for a package. `name` is normalised (PEP 503), `specifier` is PEP 440 text, empty for any version.
 
     `development`: only for work on the project, by the name of its file or group. `locked`: from a lock file.
@@ -65,7 +66,8 @@ class Requirement(NamedTuple):
     development: bool = False
 
 
-class VersionRange(NamedTuple):
+@record
+class VersionRange:
     """What the requirements allow: `lowest` is inclusive and () where nothing bounds it, likewise `below`.
 
     `text` is the specifier and `path` the file that says so.

@@ -7,10 +7,11 @@ import fnmatch
 import posixpath
 import re
 from collections.abc import Iterable, Mapping, Sequence
-from typing import TYPE_CHECKING, Any, NamedTuple, Self
+from typing import TYPE_CHECKING, Any, Self
 
 from fixer.languages.python import WIDTH
 from fixer.languages.tables import mapping, natural, sequence, toml_table
+from fixer.records import record
 
 if TYPE_CHECKING:
     from fixer.repository import Repository
@@ -21,7 +22,8 @@ _FLAKE8_CODES = ("E", "F", "W", "C90")
 _LICENCE = re.compile(r"copyright|licen[cs]e|SPDX", re.IGNORECASE)
 
 
-class Gate(NamedTuple):
+@record
+class Gate:
     """One formatter or linter as one folder configures it: its width, what it looks for, and where it does not."""
 
     width: int | None
@@ -51,7 +53,8 @@ class Gate(NamedTuple):
         return best > refused
 
 
-class Style(NamedTuple):
+@record
+class Style:
     """What holds for one file."""
 
     path: str
@@ -117,7 +120,8 @@ class Style(NamedTuple):
         return any(gate.looks_for(code, _below(self.path, folder)) for folder, gate in linters)
 
 
-class PythonStyles(NamedTuple):
+@record
+class PythonStyles:
     """The gates of every folder that configures one."""
 
     gates: Mapping[str, tuple[tuple[str, Gate], ...]]

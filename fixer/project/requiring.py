@@ -5,13 +5,13 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import field
-from typing import TYPE_CHECKING, NamedTuple, Self
+from typing import TYPE_CHECKING, Self
 
 from fixer.languages.lines import Lines
 from fixer.languages.toml import Toml
 from fixer.model import Address, Blocked, Document, FileError, Parts, joined
-from fixer.project.packages import PythonPackages, Requirement, brings_django, normalise, project_folder
-from fixer.records import entity
+from fixer.project.packages import PythonPackages, Requirement, brings_django, is_development, normalise, project_folder
+from fixer.records import entity, record
 
 if TYPE_CHECKING:
     from fixer.repository import Repository
@@ -30,7 +30,8 @@ _HASH = "--hash="
 _PINS = re.compile(r"(===|==|~=|!=|<=|>=|<|>|\^|~)")
 
 
-class Release(NamedTuple):
+@record
+class Release:
     """Which releases of a package are wanted: the lowest, those left out, and the first that is too new."""
 
     lowest: str
@@ -106,7 +107,7 @@ class Requiring:
             beside = self._bringing_django(near)
             path = self._home(beside, near) if beside else ""
         if not path:
-            return self._unread(near) or Blocked(
+            return self._unread(near, f"{name}{release.range}") or Blocked(
                 f"no file for production is seen to ask for {asked}", f"install {name}{release.range} beside it"
             )
         # Which of several an image installs is not known here: each of them asks for what the other has.
@@ -143,11 +144,14 @@ class Requiring:
         """Whether a list asks for a package, for production."""
         return requirement.name == normalise(name) and not (requirement.locked or requirement.development)
 
-    def _unread(self, near: str) -> Blocked | None:
-        """A list of requirements of the project, or above it, that pip reads and fhfix does not."""
-        for path, reason in self.refused.items():
-            folder = path.rpartition("/")[0]
+    def _unread(self, near: str, wanted: str) -> Blocked | None:
+        """A list of requirements of the project, or above it, that pip reads and fhfix does not: one for production
+        before others."""
+        for path in sorted(self.refused, key=is_development):
+            reason, folder = self.refused[path], path.rpartition("/")[0]
             if f"{near}/".startswith(f"{folder}/" if folder else ""):
+                if reason.startswith("generated"):
+                    return Blocked(f"{path} cannot be edited: {reason}", _made_again(f"'{wanted}'", reason))
                 return Blocked(f"{path} cannot be read: {reason}", "save it as UTF-8")
         return None
 
@@ -174,9 +178,9 @@ class Requiring:
                     f"{lock} locks what {path} asks for, and is not written by fhfix", f"{inside}run `{run}`"
                 )
         if path in self.refused:
-            compiled = "compile" in self.refused[path]
-            advice = f"add {wanted} to its source and run `pip-compile`" if compiled else f"add {wanted} there"
-            return Blocked(f"{path} cannot be edited: {self.refused[path]}", advice)
+            reason = self.refused[path]
+            advice = _made_again(wanted, reason) if reason.startswith("generated") else f"add {wanted} there"
+            return Blocked(f"{path} cannot be edited: {reason}", advice)
         document = self.documents.get(path)
         if isinstance(document, Lines) and _HASH in document.source.text:
             return Blocked(
@@ -204,6 +208,12 @@ class Requiring:
         own = [each for each in self.packages.requirements if each.path == path]
         pinned = path.endswith(".txt") and all(each.specifier.startswith("==") for each in own)
         return next(beside, "") if pinned else ""
+
+
+def _made_again(wanted: str, reason: str) -> str:
+    """What to do about a list that a program makes of another one."""
+    command = "run `pip-compile`" if "pip-compile" in reason else "make it again, as it says itself"
+    return f"add {wanted} to its source and {command}"
 
 
 def _in_lines(document: Lines, name: str, release: Release, asked: Requirement, section: str) -> Parts:

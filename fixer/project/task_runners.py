@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import re
-from typing import TYPE_CHECKING, NamedTuple, Self
+from typing import TYPE_CHECKING, Self
 
 from fixer.github.workflows import Workflows
+from fixer.records import record
 
 if TYPE_CHECKING:
     from fixer.repository import Repository
@@ -34,7 +35,8 @@ _CALLED_BY = {
 _COMMENT = re.compile(r"(^|\s)#.*$", re.MULTILINE)
 
 
-class TaskRunners(NamedTuple):
+@record
+class TaskRunners:
     """The texts, by path and without comments, of those that a workflow calls, directly or by another one.
 
     A rule that misses a command in the workflows looks here too before it says so.

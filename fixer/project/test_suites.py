@@ -7,7 +7,7 @@ import posixpath
 import re
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import field
-from typing import TYPE_CHECKING, Literal, NamedTuple, Self
+from typing import TYPE_CHECKING, Literal, Self
 
 from fixer.languages.tables import json_object, mapping, toml_table
 from fixer.project.pytest_options import is_configuration, options_of, words
@@ -39,7 +39,8 @@ _PROBING = re.compile(r"dockerfile[^/]*$|compose[^/]*\.ya?ml$", re.IGNORECASE)
 _PROBE = re.compile(r"HEALTHCHECK|healthcheck|health")
 
 
-class Suite(NamedTuple):
+@record
+class Suite:
     """`path` is a folder or file, or for `marker` the file that registers the pytest marker."""
 
     kind: Literal["pytest", "marker", "playwright", "locust", "k6", "pytest-benchmark"]

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
-from typing import TYPE_CHECKING, NamedTuple, Self
+from typing import TYPE_CHECKING, Self
 
 from fixer.github.workflow import Job, Workflow
 from fixer.github.workflows import path_within
 from fixer.languages.shell import Command
 from fixer.patterns import Rare
-from fixer.records import entity
+from fixer.records import entity, record
 from fixer.recovery.scripts import DUMPS
 from fixer.runtime.following import Code, Followed, Where
 from fixer.runtime.texts import InYaml
@@ -167,7 +167,8 @@ def _infrastructure(repository: Repository) -> str:
     return next((path for path in paths if _tells(path, repository).keeps_backups), "")
 
 
-class _Tells(NamedTuple):
+@record
+class _Tells:
     """What one file says of backups that no workflow makes, and of RDS."""
 
     keeps_backups: bool = False

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator, Sequence
 from contextlib import suppress
-from typing import TYPE_CHECKING, NamedTuple, Self
+from typing import TYPE_CHECKING, Self
 
 from fixer.documents import word_of
 from fixer.github.workflow import Step, Workflow
@@ -14,7 +14,7 @@ from fixer.languages.shell import Command, Script, Shell, Silence, Structure
 from fixer.languages.yaml import Node
 from fixer.model import Blocked, FileError, Parts, Span
 from fixer.patterns import Rare
-from fixer.records import entity
+from fixer.records import entity, record
 from fixer.recovery.calls import Answer, answers
 from fixer.scripts import ScriptText
 
@@ -220,7 +220,8 @@ _BY_SH = Rare(
 _STARTERS = (".sh", ".bash", ".yml", ".yaml", ".json", ".toml", ".cron", ".service", ".md", ".txt", "")
 
 
-class _StartedBySh(NamedTuple):
+@record
+class _StartedBySh:
     """The names of the files that one file starts by `sh`."""
 
     names: frozenset[str]
@@ -246,7 +247,8 @@ _EXTENSION = Rare(
 )
 
 
-class _MakesExtension(NamedTuple):
+@record
+class _MakesExtension:
     @classmethod
     def detect(cls, repository: Repository, path: str) -> Self | None:
         return cls() if _EXTENSION.search(repository.text(path)) else None

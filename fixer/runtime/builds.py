@@ -8,7 +8,7 @@ from collections import defaultdict
 from collections.abc import Iterator, Sequence
 from dataclasses import field, replace
 from functools import cached_property
-from typing import TYPE_CHECKING, NamedTuple, Self
+from typing import TYPE_CHECKING, Self
 
 from fixer.docker.ignore_files import IgnorePattern, is_ignored, read_ignore
 from fixer.docker.images import base_image
@@ -20,7 +20,7 @@ from fixer.languages.dockerfile import Dockerfile, ImageRef
 from fixer.languages.lines import Lines
 from fixer.model import FileError
 from fixer.project.env_files import entries, is_env_file, is_example
-from fixer.records import entity
+from fixer.records import entity, record
 from fixer.runtime.images import Image, Images
 from fixer.runtime.picture import Runtime
 from fixer.runtime.programs import Program
@@ -262,7 +262,8 @@ class ImageBuilds:
         return found
 
 
-class _Making(NamedTuple):
+@record
+class _Making:
     """What is said of an image by other files than those of its context."""
 
     programs: tuple[Program, ...]

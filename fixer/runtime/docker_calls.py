@@ -6,9 +6,10 @@ import posixpath
 import re
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING
 
 from fixer.docker.compose import Mount, mount_of, ports_of
+from fixer.records import record
 from fixer.runtime.composed import Compositions
 from fixer.runtime.following import Where, is_docker
 from fixer.runtime.images import Images
@@ -36,7 +37,8 @@ _DETACHED = re.compile(r"-[a-z]*d[a-z]*|--detach")
 _PROGRAMS = ("docker", "docker-compose", "podman", "podman-compose")
 
 
-class Call(NamedTuple):
+@record
+class Call:
     """A call of docker: `verb` is `run`, `exec`, `up` …; `what` the service or image; `rest` what is run there.
     `options` stand before these, each with its value, in the order in which they are given."""
 
@@ -74,7 +76,7 @@ class Call(NamedTuple):
     def mounts(self, folder: str) -> tuple[Mount, ...]:
         """What it mounts, given in this folder of the repository."""
         found = [mount_of(text, folder) for text in self.given("-v", "--volume")]
-        found = [each._replace(bind=each.bind or each.source.startswith("$")) for each in found]
+        found = [replace(each, bind=each.bind or each.source.startswith("$")) for each in found]
         for text in self.given("--mount"):
             said = dict(part.partition("=")[::2] for part in text.split(","))
             source, target = (
@@ -83,7 +85,7 @@ class Call(NamedTuple):
             )
             read_only = "readonly" in said or "ro" in said
             plain = mount_of(f"{source}:{target}", folder)
-            found.append(plain._replace(bind=said.get("type") == "bind", read_only=read_only))
+            found.append(replace(plain, bind=said.get("type") == "bind", read_only=read_only))
         return tuple(found)
 
 

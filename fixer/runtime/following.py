@@ -9,7 +9,7 @@ import shlex
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any
 
 import yaml
 
@@ -25,7 +25,7 @@ from fixer.languages.tables import toml_table
 from fixer.languages.yaml import Node, Yaml
 from fixer.model import FileError, Source
 from fixer.project.env_files import entries, is_env_file
-from fixer.records import entity
+from fixer.records import entity, record
 from fixer.repository import generated_by
 from fixer.runtime.places import Place
 from fixer.runtime.programs import Started, Value
@@ -200,7 +200,7 @@ class Followed:
             start, name, text = values.pop(0)
             at = code.text.line(start)
             place = Place.of(Source(code.text.path, ""), 0, 0, name)
-            place = place._replace(line=at)
+            place = replace(place, line=at)
             self.exported.append(Value(name, text, place))
 
     def _command(self, command: Command, code: Code, where: Where, rest: Code | None, depth: int) -> None:
@@ -381,7 +381,8 @@ class Followed:
             self.run(Code.of(each.command, Fixed(path, each.line)), here, depth=depth + 1)
 
 
-class Supervised(NamedTuple):
+@record
+class Supervised:
     """A program of supervisor's configuration; `folder` is where it starts, empty where nothing says it."""
 
     name: str

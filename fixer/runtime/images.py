@@ -13,7 +13,7 @@ from collections.abc import Callable, Iterator, Mapping
 from fnmatch import fnmatchcase
 from functools import cached_property
 from itertools import pairwise, product
-from typing import TYPE_CHECKING, Any, NamedTuple, Self
+from typing import TYPE_CHECKING, Any, Self
 
 from fixer.docker.compose import Compose, Service
 from fixer.github.expressions import ANY, Expression, names_read, replaced
@@ -37,7 +37,8 @@ _MOST_CELLS = 64
 """Cells of a matrix that are looked at; a step with more is not a build of images that somebody tells apart."""
 
 
-class Build(NamedTuple):
+@record
+class Build:
     """One command, action or service that builds an image. Paths are from the top of the repository, `target` is
     empty for the last stage; `names` are references without tag, with `*` for what is only known when it runs;
     `writes` are names of files of variables that the same machine writes before."""

@@ -8,6 +8,7 @@ import re
 import shlex
 import tomllib
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any, Self
 
 from fixer.docker.compose import Mount
@@ -221,7 +222,7 @@ def _cloud_foundry(path: str, repository: Repository, images: Images | None) -> 
     for app in _items(document.root.get("applications")):
         name, environment = scalar(app.get("name")), app.get("env")
         values = [_value(document, key, each) for key, each in app.mapping("env").items()]
-        values = [value._replace(text=None) if "((" in (value.text or "") else value for value in values]
+        values = [replace(value, text=None) if "((" in (value.text or "") else value for value in values]
         folder = posixpath.normpath(posixpath.join(posixpath.dirname(path), scalar(app.get("path")) or "."))
         for process in (app, *_items(app.get("processes"))):
             node = process.get("command")

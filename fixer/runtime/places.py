@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from typing import NamedTuple
-
 from fixer.model import Source, Span
+from fixer.records import record
 
 
-class Place(NamedTuple):
+@record
+class Place:
     """Where something is said. `name` is its address for a message: `services.web`, `jobs.test`, `CMD`."""
 
     path: str

@@ -10,14 +10,14 @@ from collections.abc import Iterable, Iterator
 from dataclasses import field
 from enum import StrEnum
 from functools import cached_property
-from typing import NamedTuple, Protocol
+from typing import Protocol
 
 from fixer.docker.compose import Mount
 from fixer.languages.shell import Command, Structure
 from fixer.languages.shell import word as shell_word
 from fixer.languages.yaml import Node, Yaml
 from fixer.model import Blocked, Parts
-from fixer.records import entity
+from fixer.records import entity, record
 from fixer.runtime.images import Image
 from fixer.runtime.places import Place
 from fixer.scripts import ScriptText
@@ -29,7 +29,8 @@ ONCE: Origin = "ecs task"
 """The origin of a task that no service keeps running: it runs when somebody, or the clock, asks for it."""
 
 
-class Value(NamedTuple):
+@record
+class Value:
     """A value that a variable has. `text` is None where it comes from outside of the repository; `open`: the text is
     only what it is where nothing outside says otherwise, as in `${DB_HOST:-db}`."""
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from functools import cached_property
-from typing import NamedTuple
 
 from fixer.model import Plan
 from fixer.pieces import Runs
@@ -13,7 +12,8 @@ from fixer.selection import companions
 from fixer.show.diff import Block, FileDiff, file_diff
 
 
-class Shown(NamedTuple):
+@record
+class Shown:
     """The lines that show a fix, by path. `by` is the fix that made them: itself, or the one that put other text in
     place of all that it wrote."""
 

@@ -13,15 +13,16 @@ from bisect import bisect_left, bisect_right
 from collections.abc import Iterator, Sequence
 from difflib import SequenceMatcher
 from itertools import accumulate, groupby
-from typing import NamedTuple
 
 from fixer.model import FileChange, Plan, Span
+from fixer.records import record
 
 CONTEXT = 3
 """Unchanged lines shown on each side of a change, as git does."""
 
 
-class Block(NamedTuple):
+@record
+class Block:
     """A run of changed lines. Positions are line indexes from 0; `origins` are indexes into `Plan.taken`."""
 
     before: int
@@ -31,7 +32,8 @@ class Block(NamedTuple):
     origins: tuple[int, ...]
 
 
-class Line(NamedTuple):
+@record
+class Line:
     """`sign` is `-`, `+` or a space; the text has its line end. Numbers from 1 are 0 where the side has no line."""
 
     sign: str
@@ -40,7 +42,8 @@ class Line(NamedTuple):
     after: int = 0
 
 
-class Hunk(NamedTuple):
+@record
+class Hunk:
     """Changed lines with context. `header` is `@@ -1,4 +1,5 @@`."""
 
     header: str
@@ -48,7 +51,8 @@ class Hunk(NamedTuple):
     origins: tuple[int, ...]
 
 
-class FileDiff(NamedTuple):
+@record
+class FileDiff:
     """All changed lines of a file, each with the fixes that changed it. A byte order mark is part of line 0."""
 
     change: FileChange

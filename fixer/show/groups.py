@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from typing import NamedTuple
 
 from fixer.model import Blocked, FileError, Fix, Level, Reported, Rule, Tier
+from fixer.records import record
 from fixer.selection import answer, group_id
 from fixer.tasks import task_of
 
@@ -13,7 +13,8 @@ MESSAGES = 3
 """How many different messages of a group are shown unless all are asked for."""
 
 
-class Group(NamedTuple):
+@record
+class Group:
     """Findings of one rule with one answer. `numbers` are their indexes in what was grouped; `along` are findings of
     other rules that go with them."""
 
@@ -90,7 +91,8 @@ def _group(members: Sequence[Reported], numbers: Iterable[int], along: Iterable[
     return Group(group_id(first), first.rule, answer(first)[1], tier, tuple(members), tuple(numbers), tuple(along))
 
 
-class NotHandled(NamedTuple):
+@record
+class NotHandled:
     """Files that could not be handled for one reason."""
 
     problems: tuple[FileError, ...]

@@ -7,9 +7,9 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
-from typing import NamedTuple
 
 from fixer.model import Level, Plan, Reported
+from fixer.records import record
 from fixer.show.groups import Group, grouped
 from fixer.show.words import configuration
 from fixer.tasks import task_of
@@ -18,7 +18,8 @@ WORST = 10
 """How many groups the first screen names."""
 
 
-class Row(NamedTuple):
+@record
+class Row:
     """How many findings of a task have each level, and how many of them are gone with the fixes that are taken."""
 
     reference: str
@@ -28,7 +29,8 @@ class Row(NamedTuple):
     left: int
 
 
-class Overview(NamedTuple):
+@record
+class Overview:
     """`groups` are the fixes, the worst first; `stays` the findings without one, likewise."""
 
     rows: tuple[Row, ...]

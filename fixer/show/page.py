@@ -11,11 +11,12 @@ import re
 from collections.abc import Sequence
 from functools import cache
 from importlib.resources import files
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any
 
 from markupsafe import Markup
 
 from fixer.model import Blocked, Fix
+from fixer.records import record
 from fixer.show.tool import tool_version
 from fixer.show.visible import visible, visible_lines
 
@@ -23,7 +24,8 @@ if TYPE_CHECKING:
     from jinja2 import Environment
 
 
-class About(NamedTuple):
+@record
+class About:
     """What a page is of. `command` made it, `apply` would write what it shows; `date` is in words."""
 
     title: str

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
-from typing import NamedTuple
 
 from fixer.model import FileError, Plan, Reported, Source, Span
 from fixer.pieces import Runs, relined
+from fixer.records import record
 
 Read = Callable[[str], Source]
 """The file that the findings were made of; `Repository.read` is one."""
@@ -16,7 +16,8 @@ PLACES = 8
 """How many places of a group are named unless all are asked for."""
 
 
-class Place(NamedTuple):
+@record
+class Place:
     line: int
     column: int
     end_line: int

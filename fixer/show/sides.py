@@ -11,7 +11,6 @@ from collections.abc import Iterable, Sequence
 from difflib import SequenceMatcher
 from functools import cached_property
 from itertools import groupby, pairwise
-from typing import NamedTuple
 
 from markupsafe import Markup
 
@@ -32,7 +31,8 @@ Marks = tuple[tuple[int, int], ...]
 Row = tuple[Line | None, Line | None]
 
 
-class Chunk(NamedTuple):
+@record
+class Chunk:
     """`rows` are HTML; `header` is `@@ -1,4 +1,5 @@`."""
 
     header: str

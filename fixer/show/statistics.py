@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from typing import NamedTuple
 
 from fixer.model import Fix, Reported, Tier
+from fixer.records import record
 
 
-class Count(NamedTuple):
+@record
+class Count:
     """The findings of one rule."""
 
     rule_id: str

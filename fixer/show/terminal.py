@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from itertools import groupby
-from typing import NamedTuple
 
 from rich.console import Console
 from rich.text import Text
 
 from fixer.model import Blocked, Fix, Level, Plan, Reported, Tier
+from fixer.records import record
 from fixer.show.changes import Changes
 from fixer.show.diff import Hunk
 from fixer.show.groups import Group, places
@@ -210,7 +210,8 @@ def _title(reported: Reported) -> str:
     return cure.title if isinstance(cure, Fix) else cure.reason
 
 
-class _Sample(NamedTuple):
+@record
+class _Sample:
     """The beginning of what one fix changes, and how many lines more there are. A path is given where it is news."""
 
     hunks: list[tuple[str, Hunk]]

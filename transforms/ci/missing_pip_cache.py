@@ -15,7 +15,8 @@ from __future__ import annotations
 import posixpath
 import re
 from collections.abc import Iterator
-from typing import Literal, NamedTuple
+from dataclasses import replace
+from typing import Literal
 
 from fixer.github.action_ref import ActionRef, version_of
 from fixer.github.catalog.actions import Catalog
@@ -26,6 +27,7 @@ from fixer.github.workflows import commands_of, folder_of
 from fixer.languages.shell import Command
 from fixer.model import Blocked, Finding, Fix, Level, Parts, Rule, RuleOptions, listed, option
 from fixer.project.packages import PythonPackages
+from fixer.records import record
 
 CACHES = {"pip": "~/.cache/pip", "poetry": "~/.cache/pypoetry", "pipenv": "~/.local/share/virtualenvs"}
 _INSTALLERS = frozenset(("pip", "pip3", "poetry", "pipenv"))
@@ -36,14 +38,16 @@ PUBLISHERS = re.compile(
 )
 
 
-class Source(NamedTuple):
+@record
+class Source:
     """What a command installs from: a requirements or lock file, or the folder of a package."""
 
     path: str
     is_package: bool = False
 
 
-class Installs(NamedTuple):
+@record
+class Installs:
     """What a job installs from: the manager, and its files in the repository; `problem` says why they are not known."""
 
     manager: str
@@ -233,7 +237,7 @@ def _installs(steps: tuple[Step, ...], packages: PythonPackages, actions: LocalA
                 own = moment.file_at(path) or path
                 known = packages.declaring_files(own) if source.is_package else packages.key_files(own)
                 if not known:
-                    problem = _why_no_key(source._replace(path=path))
+                    problem = _why_no_key(replace(source, path=path))
                 found |= dict.fromkeys(known)
     return Installs(manager, tuple(found), problem) if manager else None
 

@@ -25,11 +25,11 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
-from typing import NamedTuple
 
 from fixer.github.workflow import Step, Workflow
 from fixer.languages.shell import Command, Structure
 from fixer.model import Blocked, Finding, Fix, Level, Rule, Tier, listed
+from fixer.records import record
 from fixer.scripts import ScriptText
 
 COMMAND = re.compile(
@@ -46,7 +46,8 @@ EXPANSION = re.compile(r"[$`]")
 RESERVED = re.compile(r"(GITHUB_|RUNNER_)|NODE_OPTIONS$", re.IGNORECASE)
 
 
-class Printed(NamedTuple):
+@record
+class Printed:
     """A retired command that a step prints. `start`..`end` is what names it, in the script; `value` is what follows."""
 
     kind: str

@@ -19,7 +19,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Iterator
-from typing import Any, Literal, NamedTuple
+from typing import Any, Literal
 
 from fixer.github.action_ref import ActionRef, RefKind
 from fixer.github.catalog.actions import Catalog
@@ -40,6 +40,7 @@ from fixer.github.workflows import Workflows, commands_of
 from fixer.languages.shell import Command
 from fixer.languages.yaml import Node
 from fixer.model import Blocked, Finding, Fix, Parts, Rule, RuleOptions, Tier, joined, option
+from fixer.records import record
 from fixer.scripts import ScriptText
 
 CREATE, UPLOAD, SUCCESSOR = "actions/create-release", "actions/upload-release-asset", "softprops/action-gh-release"
@@ -51,7 +52,8 @@ _EVERYWHERE = frozenset(("github", "inputs", "vars"))
 _WRITE = {"contents": "write"}
 
 
-class Release(NamedTuple):
+@record
+class Release:
     """A step that makes a release, and the uploads right behind it that become its `files`."""
 
     step: Step
@@ -259,7 +261,8 @@ def _without_token(workflow: Workflow, step: Step) -> Parts:
 # -- assets -------------------------------------------------------------------------------------------------------
 
 
-class Asset(NamedTuple):
+@record
+class Asset:
     path: str
     name: str
 
@@ -362,7 +365,8 @@ def _address_of_asset(workflow: Workflow, step: Step) -> Parts:
     """The new action says the addresses of all assets as one JSON text."""
     new = part_of_expression(f"fromJSON(steps.{step.id}.outputs.assets)[0].browser_download_url")
     parts: list[Parts] = []
-    for node, read in reads_of(step, "browser_download_url"):
+    for found in reads_of(step, "browser_download_url"):
+        node, read = found.node, found.read
         if len(read.keys) != 4 or ANY in read.path:
             return Blocked(
                 f"`{node.value[read.start : read.end]}` reads more than one output, and the new action has none "
@@ -388,7 +392,8 @@ def _other_inputs(workflow: Workflow, with_: Node, wanted: dict[str, Any]) -> Pa
     return workflow.edit_mapping(with_, rename=rename, set=values, delete=gone, add=left)
 
 
-class Target(NamedTuple):
+@record
+class Target:
     """Which release an asset goes to, and what must be added elsewhere so that the tag can be named."""
 
     tag: str
@@ -509,7 +514,7 @@ def _as_gh(workflow: Workflow, release: Release, assets: list[Asset]) -> Parts:
         env[f"ASSET{suffix}"] = asset.file
         words.append(ScriptText.of('"$ASSET@suffix@"', suffix=suffix))
     gone = [upload.at for upload in release.folded]
-    read = [name for name in _OUTPUTS if any(node.at[: len(step.at)] not in gone for node, _ in reads_of(step, name))]
+    read = [name for name in _OUTPUTS if any(each.node.at[: len(step.at)] not in gone for each in reads_of(step, name))]
     lines = [ScriptText.joined(" \\\n  ", words)]
     lines += [_VIEW.filled(field=ScriptText.name(_OUTPUTS[name]), output=ScriptText.name(name)) for name in read]
     return _rewritten(workflow, step, env, lines)

@@ -102,13 +102,13 @@ TYPED = {
     "{limit}": "def _limit() -> float:",
     "{time_query}": """\
 def _time_query(
-    execute: Any,
-    sql: Any,
-    params: Any,
-    many: Any,
+    execute: Callable[..., object],
+    sql: object,
+    params: object,
+    many: bool,
     context: dict[str, Any],
-) -> Any:""",
-    "{connected}": "def _connected(connection: Any, **_kwargs: Any) -> None:",
+) -> object:""",
+    "{connected}": "def _connected(connection: BaseDatabaseWrapper, **_kwargs: object) -> None:",
     "{watch}": "def watch() -> None:",
 }
 
@@ -177,7 +177,8 @@ def _module(chain: tuple[SettingsModule, ...], style: Style, seconds: str) -> st
     others = ["from django.db.backends.signals import connection_created"]
     reading = f'float(os.environ.get("SLOW_QUERY_SECONDS") or "{seconds}")'
     if style.is_typed:
-        standard.append("from typing import Any")
+        standard += ["from collections.abc import Callable", "from typing import Any"]
+        others.insert(0, "from django.db.backends.base.base import BaseDatabaseWrapper")
     if by_decouple:
         others.insert(0, "from decouple import config")
         reading = f'config("SLOW_QUERY_SECONDS", default={seconds}, cast=float)'

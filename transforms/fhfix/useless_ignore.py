@@ -17,6 +17,7 @@ from __future__ import annotations
 import re
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Sequence
+from functools import cached_property
 
 from fixer.ignores import Comment, comments
 from fixer.languages.comments import comments_among, may_all_go, rewritten
@@ -64,13 +65,25 @@ class Meant:
     """What names may stand for."""
 
     def __init__(self, silence: Silence) -> None:
-        self._selectors = list(all_selectors(silence.rules))
-        self._asked = {rule.id for rule in silence.asked if rule.check is not check}
-        self._rules: dict[str, set[str]] = defaultdict(set)
-        for rule in silence.rules:
-            for name in names_of(rule):
-                self._rules[name].add(rule.id)
+        self._silence = silence
         self._near: dict[str, str] = {}
+
+    @cached_property
+    def _selectors(self) -> list[str]:
+        return list(all_selectors(self._silence.rules))
+
+    @cached_property
+    def _asked(self) -> set[str]:
+        return {rule.id for rule in self._silence.asked if rule.check is not check}
+
+    @cached_property
+    def _rules(self) -> dict[str, set[str]]:
+        """The rules by all that names them, which imports each of them: most repositories speak of none."""
+        found: dict[str, set[str]] = defaultdict(set)
+        for rule in self._silence.rules:
+            for name in names_of(rule):
+                found[name].add(rule.id)
+        return found
 
     def unknown(self, names: Iterable[str]) -> list[str]:
         return [name for name in dict.fromkeys(names) if self._rules.keys().isdisjoint(spellings((name,)))]

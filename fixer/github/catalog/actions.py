@@ -7,7 +7,7 @@ import os
 from collections.abc import Iterator, Mapping
 from dataclasses import field
 from functools import cache, cached_property
-from typing import TYPE_CHECKING, Any, NamedTuple, Self
+from typing import TYPE_CHECKING, Any, Self
 
 from fixer.github.action_ref import ActionRef, RefKind, Version, version_of
 from fixer.github.catalog.changes import Migration
@@ -20,7 +20,8 @@ FOLDER = os.path.dirname(os.path.abspath(__file__))
 NEWEST: Version = (1_000_000, 0, 0, 1)
 
 
-class Input(NamedTuple):
+@record
+class Input:
     """An input of an action. `required` means: required, and without a default."""
 
     name: str
@@ -28,7 +29,8 @@ class Input(NamedTuple):
     since: Version = (0, 0, 0, 0)
 
 
-class Advisory(NamedTuple):
+@record
+class Advisory:
     """A vulnerability. Source: GitHub Advisory Database."""
 
     id: str
@@ -38,7 +40,8 @@ class Advisory(NamedTuple):
         return any(introduced <= version < fixed for introduced, fixed in self.affected)
 
 
-class Major(NamedTuple):
+@record
+class Major:
     """One major of an action, as its newest release is, and what differed in its older ones.
 
     `runtimes` are (first version, runtime) in order: `node24`, `composite`, `docker` and so on. `calls` are the actions
@@ -74,7 +77,8 @@ class Major(NamedTuple):
         return frozenset(name for name, found in self.inputs.items() if found.required)
 
 
-class Replacement(NamedTuple):
+@record
+class Replacement:
     """What to use instead of an action, from which major on. `migration` rewrites a step exactly, where it can."""
 
     name: str

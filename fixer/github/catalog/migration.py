@@ -10,13 +10,14 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Iterable, Mapping
 from types import MappingProxyType
-from typing import Any, NamedTuple
+from typing import Any
 
 from fixer.github.action_ref import Version, version_of
 from fixer.github.catalog.actions import Action, Major
 from fixer.github.catalog.changes import Migration
 from fixer.github.expressions import is_own_token
 from fixer.model import Blocked
+from fixer.records import record
 
 _PLACEHOLDER = re.compile(r"\$\{([\w-]+)\}")
 # A named tuple takes a tenth of the time that a data class takes to define, which each start of fhfix would pay.
@@ -27,7 +28,8 @@ _OFF = frozenset(("false", "", "no", "off", "0"))
 Texts = Callable[[], Iterable[str]]
 
 
-class StepUse(NamedTuple):
+@record
+class StepUse:
     """A step that uses an action, and what around it decides how it migrates; `step_use.step_use_of` makes it.
 
     `inputs` and `env` are the step's own, as text; `outer_env` the other variables that are in scope. `possible` are
@@ -154,7 +156,8 @@ def _is_below(given: str, wanted: str) -> bool:
     return (int(plain[1]), int(plain[2]), patch) < least[:3]
 
 
-class _Value(NamedTuple):
+@record
+class _Value:
     """An input on its way through the migrations: where it came from, and what it is now."""
 
     origin: str
@@ -162,7 +165,8 @@ class _Value(NamedTuple):
     changed: bool = False
 
 
-class Migrated(NamedTuple):
+@record
+class Migrated:
     """The changes that one step needs; mappings are of `with:` unless their name says otherwise."""
 
     rename: Mapping[str, str]

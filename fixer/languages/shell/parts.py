@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import re
 from enum import StrEnum
-from typing import NamedTuple
+
+from fixer.records import record
 
 
-class Shell(NamedTuple):
+@record
+class Shell:
     """How a shell is started: `-e` ends it at the first failure, pipefail makes every stage of a pipe count."""
 
     errexit: bool = True
@@ -71,7 +73,8 @@ class Silence(StrEnum):
     HANDLED = "handled"
 
 
-class Silencer(NamedTuple):
+@record
+class Silencer:
     """One reason why a failure is silent. Taking away the text `start`..`end` removes an `or`; for a `pipe` it is
     the statement that holds the pipeline, for an `and` the `&&` with the blanks around it, for `errexit` the statement
     that goes on."""
@@ -81,7 +84,8 @@ class Silencer(NamedTuple):
     end: int
 
 
-class Word(NamedTuple):
+@record
+class Word:
     """One word, quotes removed. Where it is not `literal`, `text` holds its expansions as they were written."""
 
     text: str
@@ -90,7 +94,8 @@ class Word(NamedTuple):
     literal: bool = True
 
 
-class Redirect(NamedTuple):
+@record
+class Redirect:
     """`operator` is `>`, `>>`, `<`, `>&`, `<<` …; `target` the file or descriptor (empty for a here-document)."""
 
     operator: str
@@ -99,7 +104,8 @@ class Redirect(NamedTuple):
     end: int
 
 
-class Choice(NamedTuple):
+@record
+class Choice:
     """An `if` that asks one command, or one pipe, how it ended. Each range holds the statements of a branch.
 
     `failed` is None where the `if` has no branch for that; `asked` is what it asks, `fi` where it ends.
@@ -112,7 +118,8 @@ class Choice(NamedTuple):
     fi: int
 
 
-class Case(NamedTuple):
+@record
+class Case:
     """A branch of `case`: the word that is asked, the patterns of this branch, and those of the branches before it."""
 
     asked: str

@@ -592,7 +592,7 @@ class Script:
 
     def state(self, node: Node) -> Shell:
         """errexit and pipefail where this statement starts, after the `set` commands before it."""
-        errexit, pipefail, posix = self.shell
+        errexit, pipefail, posix = self.shell.errexit, self.shell.pipefail, self.shell.posix
         for command in self._sets:
             if command.end > node.start_byte:
                 break

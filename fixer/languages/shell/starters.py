@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import re
-from typing import NamedTuple
 
 from fixer.languages.shell.parts import Word
+from fixer.records import record
 
 
-class _Starter(NamedTuple):
+@record
+class _Starter:
     """How a program names the one that it starts: options that take a value, then so many words of its own."""
 
     valued: str = ""

@@ -9,12 +9,13 @@ from __future__ import annotations
 
 import re
 from collections.abc import Collection, Iterator, Mapping
-from typing import Any, NamedTuple
+from typing import Any
 
 from fixer.github.expressions import ANY, equalities, expressions_in, literals, reads
 from fixer.github.matrix import combinations_of
 from fixer.github.workflow import Job, Step, Workflow
 from fixer.model import Address, Blocked
+from fixer.records import record
 
 SUFFIX = "-${{ strategy.job-index }}"
 # Other actions that leave artifacts; those of Docker leave the record of a build.
@@ -22,7 +23,8 @@ _OTHER_UPLOADS = re.compile(r"^docker/(build-push|bake)-action@|upload(?!-artifa
 ADVICE = "give each upload a name of its own; downloads can take them together with pattern and merge-multiple"
 
 
-class ArtifactNames(NamedTuple):
+@record
+class ArtifactNames:
     """New names by the address of the step that uploads, and patterns by the address of the step that downloads."""
 
     uploads: Mapping[Address, str]

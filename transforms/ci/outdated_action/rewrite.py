@@ -5,8 +5,9 @@ from __future__ import annotations
 import posixpath
 import re
 from collections.abc import Iterator, Mapping
+from dataclasses import replace
 from types import MappingProxyType
-from typing import Any, NamedTuple
+from typing import Any
 
 from fixer.github.action_files import ActionFiles
 from fixer.github.catalog import Migrated, Migration, StepUse, between, migrate, names_gone
@@ -15,6 +16,7 @@ from fixer.github.outputs import rename_outputs
 from fixer.github.permissions import grant, may
 from fixer.github.workflow import Job
 from fixer.model import Blocked, Fix, Parts, Tier
+from fixer.records import record
 from fixer.scripts import ScriptText
 from transforms.ci.outdated_action.artifact_names import only_artifact
 from transforms.ci.outdated_action.options import Options
@@ -31,7 +33,8 @@ _REST = (
 )
 
 
-class Inputs(NamedTuple):
+@record
+class Inputs:
     """Changes of a step's inputs that come from its neighbours."""
 
     rename: Mapping[str, str] = NONE
@@ -64,7 +67,8 @@ def fix_of(
     if isinstance(migrated, Blocked):
         return migrated
     for changed in (inputs or Inputs(), unpacked(use, bump)):
-        migrated = migrated._replace(
+        migrated = replace(
+            migrated,
             rename={**migrated.rename, **changed.rename},
             set={**migrated.set, **changed.set},
             add={**migrated.add, **changed.add},

@@ -8,10 +8,11 @@ eight characters.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any, NamedTuple
+from typing import Any
 
 from fixer.github.expressions import ANY, Expression, Read, expressions_in, only
 from fixer.model import Blocked
+from fixer.records import record
 
 WEBHOOK = "SLACK_WEBHOOK_URL"
 # Values that hold no line break, so that they cannot leave the text they stand in.
@@ -38,7 +39,8 @@ _READ = frozenset(("status", "text", "fields", "author_name", "github_token", *_
 _NEVER_READ = frozenset(("webhook_url",))
 
 
-class SlackMessage(NamedTuple):
+@record
+class SlackMessage:
     """The new inputs, in order, and whether the step's own variable with the webhook goes."""
 
     inputs: Mapping[str, Any]

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from typing import NamedTuple
-
 from fixer.github.action_ref import ActionRef, RefKind, Version, version_of
 from fixer.github.catalog import Action, Catalog, Major
 from fixer.languages.toml import toml_value
 from fixer.model import Blocked
+from fixer.records import record
 from transforms.ci.outdated_action.options import Options
 
 BRANCHES = frozenset(("master", "main", "develop", "dev", "trunk", "head"))
@@ -21,7 +20,8 @@ _CHOSEN = {
 """By policy, what the version is to which a use goes."""
 
 
-class Bump(NamedTuple):
+@record
+class Bump:
     """Where a use should go, and why. `before` is None for a branch, whose version is not known."""
 
     action: Action

@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import NamedTuple
 
 from fixer.github.action_ref import ActionRef
 from fixer.github.workflow import Job, Step, Workflow
 from fixer.github.workflows import Workflows
 from fixer.languages.yaml import Node
 from fixer.model import Blocked, Finding, Fix
+from fixer.records import record
 
 
-class Use(NamedTuple):
+@record
+class Use:
     """One place that uses an action: a step, or a job that calls a reusable workflow."""
 
     node: Node

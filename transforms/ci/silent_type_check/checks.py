@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import re
-from typing import NamedTuple
 
 from fixer.languages.shell import Command, Word
+from fixer.records import record
 
 TYPES = {
     *("mypy", "dmypy", "pyright", "basedpyright", "pyre", "pyrefly", "pytype", "ty", "zuban"),
@@ -43,7 +43,8 @@ SUCCEEDS_WITH = {
 NO_EMIT = ("--noemit", "-noemit")
 
 
-class Check(NamedTuple):
+@record
+class Check:
     """A command that checks something: how people call it, whether it checks types, and whether it also builds."""
 
     label: str

@@ -9,11 +9,11 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
-from typing import NamedTuple
 
 from fixer.github.expressions import places
 from fixer.github.workflow import Step
 from fixer.languages.shell import Command, Script
+from fixer.records import record
 
 _CMDLET = re.compile(r"[A-Za-z]+-[A-Za-z]\w*$")
 # Aliases of cmdlets, and commands that are part of cmd: no program of their own.
@@ -30,7 +30,8 @@ _JUDGES = re.compile(
 _PLAIN_WORD = re.compile(r"[\w@%+=:,./-]+")
 
 
-class Line(NamedTuple):
+@record
+class Line:
     """One command; `start`..`end` is its place in the script. `program` is false for what sets no exit code."""
 
     command: Command
@@ -39,7 +40,8 @@ class Line(NamedTuple):
     program: bool
 
 
-class WindowsScript(NamedTuple):
+@record
+class WindowsScript:
     """A script of plain commands, one a line. `shell` is how people call what runs it."""
 
     shell: str

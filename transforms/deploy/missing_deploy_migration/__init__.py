@@ -26,7 +26,7 @@ import posixpath
 import re
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
-from typing import Any, Literal, NamedTuple
+from typing import Any, Literal
 
 from fixer.deploy.command_lines import read
 from fixer.deploy.commands import code_of, says_migrate
@@ -55,6 +55,7 @@ from fixer.github.expressions import names_read, without
 from fixer.github.workflow import Job, Step, Workflow
 from fixer.github.workflows import commands_of
 from fixer.model import Blocked, Finding, Fix, Level, NewFile, Rule, RuleOptions, Tier, option
+from fixer.records import record
 from fixer.runtime.picture import Runtime
 from fixer.runtime.programs import ONCE
 from fixer.scripts import script
@@ -285,7 +286,8 @@ def _cure(job: DeployJob, django: DjangoProject, local: LocalActions, options: O
     )
 
 
-class OneOff(NamedTuple):
+@record
+class OneOff:
     """A task of the service's own kind that runs once, and the values that it is given, by variable."""
 
     work: Work

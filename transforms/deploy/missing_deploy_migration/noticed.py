@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-from typing import NamedTuple
 
 from fixer.deploy.command_lines import again, read
 from fixer.deploy.commands import code_of
@@ -12,6 +11,7 @@ from fixer.deploy.migrations import Migration
 from fixer.github.workflow import Step
 from fixer.languages.shell import Command, Silence, Structure, in_quotes
 from fixer.model import Blocked, Parts
+from fixer.records import record
 from fixer.scripts import Inside, ScriptText, script
 
 _OF_THE_TASK = re.compile(r"tasks\[[0*]?\]\.taskArn")
@@ -51,7 +51,8 @@ def _not_hidden(step: Step, command: Command) -> Parts:
 # -- `aws ecs run-task`, which succeeds as soon as it has asked for a task -----------------------------------------
 
 
-class Held(NamedTuple):
+@record
+class Held:
     """The variable that holds a task's ARN, the edits that put it there, and which block of the script reads it."""
 
     name: ScriptText

@@ -4,14 +4,13 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Mapping
-from typing import NamedTuple
 
 from fixer.deploy.command_lines import again, read
 from fixer.deploy.commands import code_of
 from fixer.github.workflow import Step
 from fixer.languages.shell import Command, Script, Word, in_quotes
 from fixer.model import Blocked, Parts, listed
-from fixer.records import entity
+from fixer.records import entity, record
 from fixer.scripts import Inside, ScriptText, script
 
 _DIFFERS = re.compile(r"(?i:run_?(?:id|number|attempt)|\bsha\b|_sha\b|uuid|\brandom\b|epoch)|%[sHNT]")
@@ -131,7 +130,8 @@ class Snapshot:
         return any(named.text in str(other.data) for other in later)
 
 
-class Name(NamedTuple):
+@record
+class Name:
     """The word that names a snapshot, and the edits that make it so."""
 
     word: ScriptText

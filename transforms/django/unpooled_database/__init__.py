@@ -119,6 +119,10 @@ def _database(settings: SettingsModule, database: Database, cell: Cell) -> Itera
         return
     place = (wanted.zero.module, wanted.zero.value) if wanted.zero else (module, None)
     span = place[0].span(place[1]) if place[1] is not None else _start(database)
+    if unseen := _unseen(settings, cell.project):
+        wanted.effects.append(
+            f"{unseen} takes over settings that are not in the repository, and that may say otherwise"
+        )
     fix = Fix.of(
         _title(database, wanted),
         *edits(settings, said, cell, wanted),
@@ -127,6 +131,12 @@ def _database(settings: SettingsModule, database: Database, cell: Cell) -> Itera
         todo=wanted.todo,
     )
     yield Finding(place[0].path, span, f"{name} {listed(wanted.lacks)}", fix)
+
+
+def _unseen(settings: SettingsModule, project: DjangoProject) -> str:
+    """The module behind which settings that nobody sees may define the database anew; empty where there is none."""
+    above = (settings, *(each for each in project.importers(settings.path) if each.role in ("shared", "production")))
+    return next((each.path for each in above if each.takes_unseen), "")
 
 
 def _unnamed(settings: SettingsModule, cell: Cell) -> Blocked:

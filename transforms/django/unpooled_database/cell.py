@@ -1,7 +1,5 @@
 """What versions, driver and application server allow for one project."""
 
-from typing import NamedTuple
-
 from fixer.django.app_server import AppServer
 from fixer.django.databases import DatabaseServers
 from fixer.django.forks import Forks
@@ -9,6 +7,7 @@ from fixer.django.project import DjangoProject
 from fixer.languages.python import PythonModule
 from fixer.project.packages import PythonPackages
 from fixer.project.python_style import PythonStyles
+from fixer.records import record
 from transforms.django.unpooled_database.options import STATEMENT_TIMEOUT_MS, Options
 
 CONNECT_TIMEOUT = 10  # seconds
@@ -17,7 +16,8 @@ POOL_MIN = 5
 MOST_CONNECTIONS = 80  # of PostgreSQL's default of 100; some are for people and for jobs
 
 
-class Cell(NamedTuple):
+@record
+class Cell:
     """What the versions, the driver and the application server allow."""
 
     project: DjangoProject

@@ -18,7 +18,8 @@ def _limit_statements({parameters}:
 
 connection_created.connect(_limit_statements)
 """
-PARAMETERS, TYPED = "connection, **_kwargs)", "connection: Any, **_kwargs: Any) -> None"
+PARAMETERS = "connection, **_kwargs)"
+TYPED = "connection: BaseDatabaseWrapper, **_kwargs: object) -> None"
 
 
 def statement_limit(applications: Applications, databases: Sequence[Database], cell: Cell) -> Iterator[Finding]:
@@ -42,7 +43,8 @@ def statement_limit(applications: Applications, databases: Sequence[Database], c
             )
             yield Finding(module.path, span, message, Blocked(reason, advice))
             continue
-        is_typed = cell.styles.of(module.path).is_typed
+        style = cell.styles.of(module.path)
+        is_typed, first = style.is_typed, style.django_first
         code = LIMIT.format(
             parameters=TYPED if is_typed else PARAMETERS,
             step=module.indentation,
@@ -51,10 +53,10 @@ def statement_limit(applications: Applications, databases: Sequence[Database], c
         )
         fix = Fix.of(
             f"cancel a statement of a request after {limit}",
-            module.add_import_from("typing", "Any") if is_typed else (),
-            module.add_import_from(
-                "django.db.backends.signals", "connection_created", first=cell.styles.of(module.path).django_first
-            ),
+            module.add_import_from("django.db.backends.base.base", "BaseDatabaseWrapper", first=first)
+            if is_typed
+            else (),
+            module.add_import_from("django.db.backends.signals", "connection_created", first=first),
             module.append_code(code, blank_lines=2),
             tier=Tier.REVIEW,
             effects=(f"{module.path}: PostgreSQL cancels a statement of a request after {limit}",),

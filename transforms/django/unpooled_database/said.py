@@ -3,16 +3,18 @@
 import ast
 import re
 from collections.abc import Iterator, Sequence
-from typing import Any, NamedTuple, Self
+from typing import Any, Self
 
 from fixer.django.project import DjangoProject
 from fixer.django.settings import Database, Later, environment_reads, own_dict, resolve
 from fixer.languages.python import PythonModule, constant, dotted, has_spread, item, key
+from fixer.records import record
 
 KEYS = ("CONN_MAX_AGE", "CONN_HEALTH_CHECKS", "sslmode", "connect_timeout", "pool")
 
 
-class Age(NamedTuple):
+@record
+class Age:
     """One place that says how long a connection is kept."""
 
     module: PythonModule
@@ -20,7 +22,8 @@ class Age(NamedTuple):
     at: str
 
 
-class Said(NamedTuple):
+@record
+class Said:
     """What is said about a database where it is defined, and further down.
 
     `handled` are the keys that anything names further down, or that a helper or an unseen dict is given. `ages` are
@@ -58,18 +61,19 @@ class Said(NamedTuple):
 
 def number(age: Age) -> tuple[Any, ast.expr | None]:
     """The number that a value of CONN_MAX_AGE has, or has by default, with its node; None for both where none is."""
-    given = constant(age.value)
+    value = resolve(age.module, age.value)  # `CONN_MAX_AGE = env.int("CONN_MAX_AGE", 600)`, by its name
+    given = constant(value)
     if given is not ... and not isinstance(given, bool):
-        return (0 if given in (0, "0") else given), age.value
+        return (0 if given in (0, "0") else given), value
     numbers = [
         node
-        for node in ast.walk(age.value)
+        for node in ast.walk(value)
         if isinstance(node, ast.Constant)
         and not isinstance(node.value, bool)
         and (isinstance(node.value, int) or (isinstance(node.value, str) and node.value.isdigit()))
     ]
     if len(numbers) != 1:
-        read = next(environment_reads(age.module, age.value), None)
+        read = next(environment_reads(age.module, value), None)
         return (0 if read is not None and not numbers else None), None  # a variable alone: somebody chose it
     only = numbers[0].value
     return (0 if only in (0, "0") else only), numbers[0]

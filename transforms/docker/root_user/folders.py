@@ -3,7 +3,6 @@
 import posixpath
 import re
 from collections.abc import Iterable, Iterator
-from typing import NamedTuple
 
 from fixer.django.places import named_places
 from fixer.django.project import DjangoProject
@@ -11,6 +10,7 @@ from fixer.docker.compose import Mount
 from fixer.docker.privileges import folders_made, is_within
 from fixer.languages.dockerfile import expanded
 from fixer.languages.python import named_values
+from fixer.records import record
 from fixer.runtime.images import local_sources
 from fixer.runtime.states import Container
 from transforms.docker.root_user.options import Options
@@ -41,7 +41,8 @@ WRITTEN_PATH = re.compile(r"(?:sqlite(?:\+\w+)?://|file:)?/*(/[^\s:?;,]+)")
 RELATIVE_DATABASE = re.compile(r"sqlite(?:\+\w+)?:///(?!/)([^\s:?;,]+)")
 
 
-class Folders(NamedTuple):
+@record
+class Folders:
     """`roots` hold the application, `data` are for what it writes: volumes and folders that are made for it."""
 
     roots: tuple[str, ...]

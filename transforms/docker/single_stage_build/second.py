@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Collection, Iterable, Sequence
+from dataclasses import replace
 
 from fixer.docker.images import base_image
 from fixer.docker.packages import installed, is_for_compiling, name_of, needed_at_run_time, release_of
@@ -77,7 +78,7 @@ def repeated(
         if isinstance(new, Blocked):
             return new
         above = dockerfile.comment_above(instruction) if instruction in moved else ""
-        again += [each._replace(comment=above) for each in new]
+        again += [replace(each, comment=above) for each in new]
     image = stage.image
     base = base_image(image) if image is not None else None
     if image is None or base is None:

@@ -26,6 +26,7 @@ import ast
 import posixpath
 import re
 from collections.abc import Iterator
+from dataclasses import replace
 from typing import Any
 
 from fixer.deploy.deploy_job import DeployJob
@@ -466,7 +467,7 @@ def _through_the_pooler(
                 "has is not in the repository",
                 f"let {names[0]} be {POOLER} there",
             )
-        name = name._replace(name=set_here[0])
+        name = replace(name, name=set_here[0])
     told = program.environment.of(name.name)
     if any(value.open or value.text is None for value in told):
         return Blocked(f"who starts {service.name} may choose {name.name}", f"set it to {POOLER} there")
