@@ -16,8 +16,9 @@ A restore that "worked" may fail now, on errors that nobody saw. So every fix is
 ## When it is left alone
 Files that are no dumps by their name or by what the script calls itself (a schema, seeds), restores that set
 ON_ERROR_STOP or one transaction, and dumps of a whole server (`pg_dumpall`), of which some statements always fail and
-none may stand in a transaction: those are reported, and so is what goes into the database `postgres` where no script
-beside it says how it was dumped.
+none may stand in a transaction: those are reported. So are restores of which no script beside them, that signs in
+alike, makes the dumps, and those of a role that may not own the extensions that the repository asks for: where a dump
+names what is not there, or is another's, a restore has always had errors, and works all the same.
 """
 
 from __future__ import annotations

@@ -14,10 +14,10 @@ It is a practice, not a defect, unless what the repository starts can open more 
 ## When it is left alone
 Projects with a pooler, RDS Proxy or Django's own pool; other databases; what serves nothing. Reported, not fixed: code
 and packages that need a session for themselves (a search path for each tenant, LISTEN, advisory locks, SET), startup
-options, which a pooler does not keep; compose files for development, by their command, their settings or DEBUG, and
-such as a deployment starts in part (`--no-deps`) or does not bring to its server; and
-production that is not run by a compose file of the repository, such as ECS, where the pooler is another container of a
-task definition. `compose = true` adds it to the compose file all the same.
+options, which a pooler does not keep; an application that signs in as another role than the server's own; compose files
+for development, by their command, their settings or DEBUG, and such as a deployment starts in part (`--no-deps`) or
+does not bring to its server; and production that is not run by a compose file of the repository, such as ECS, where the
+pooler is another container of a task definition. `compose = true` adds it to the compose file all the same.
 """
 
 from __future__ import annotations

@@ -14,8 +14,10 @@ Each fix makes a script fail where it went on before, so it is for review.
 
 ## When it is left alone
 Dumps of the schema alone that begin no file of a backup, dumps that go straight into another database, and scripts that
-look at the failure themselves (`$?`, `PIPESTATUS`, an `if` that exits). What only a person can decide is reported: a
-script that deploys or migrates and says that it goes on without a dump, a dump in the background, old backups that are
+look at the failure themselves (`$?`, `PIPESTATUS`, an `if` that exits), a check of which a comment says that it reads
+the list alone. What only a person can decide is reported: a script that deploys or migrates and says that it goes on
+without a dump, one that starts a service again or cleans up behind its dump, which would be left out, a function that
+is called by a name put together, a pipe in a script that sh starts, a dump in the background, old backups that are
 deleted long before there is a new one, an upload of the whole folder each time, a copy of Redis' file that is made
 after some seconds whatever Redis has saved by then.
 """
