@@ -203,6 +203,9 @@ def test_front_ends_know_their_framework_output_and_limiter(tmp_path: Path) -> N
         ),
         ("vite", {"vite.config.ts": 'export default {\n  root: "src",\n}'}, ""),
         ("@sveltejs/kit", {}, ""),
+        ("next", {"next.config.ts": 'export default { output: "export" }'}, "out"),
+        ("next", {"next.config.ts": 'export default { output: "standalone" }'}, ".next"),
+        ("next", {"next.config.ts": 'export default { output: CI ? "export" : undefined }'}, ""),
         ("@vue/cli-service", {"vue.config.js": 'module.exports = { outputDir: "../site" }'}, "../site"),
         ("@angular/core", {}, "dist"),
         ("@angular/core", {"angular.json": angular("dist/shop", {"base": "dist/admin"})}, "dist"),
@@ -213,7 +216,7 @@ def test_front_ends_know_their_framework_output_and_limiter(tmp_path: Path) -> N
 def test_where_a_build_goes_is_known_or_there_is_a_reason(
     tmp_path: Path, package: str, config: dict[str, str], output: str
 ) -> None:
-    scripts = {"build": "npm run pack", "pack": "vite build && ng build && vue-cli-service build"}
+    scripts = {"build": "npm run pack", "pack": "vite build && ng build && vue-cli-service build && next build"}
     wanted = dict.fromkeys([package, *(["vite"] if package == "@sveltejs/kit" else [])], "1")
     files = {"package.json": json.dumps({"scripts": scripts, "dependencies": wanted})}
 

@@ -395,3 +395,139 @@ def test_a_script_that_the_image_writes_migrates_when_it_starts(tmp_path: Path) 
 
     assert planned(tmp_path / "without", encoded, rules).left
     assert not planned(tmp_path / "with", encoded | {"Dockerfile": image.encode()}, rules).left
+
+
+# -- what is not seen to migrate ------------------------------------------------------------------------------------
+
+DJANGO = {
+    "manage.py": "import os\nos.environ.setdefault('DJANGO_SETTINGS_MODULE', 'shop.settings')\n",
+    "shop/settings.py": "DATABASES = {'default': {'ENGINE': 'django.db.backends.postgresql'}}\n",
+    "requirements.txt": "django\n",
+}
+SQLITE = {"shop/settings.py": "DATABASES = {'default': {'ENGINE': 'django.db.backends.sqlite3', 'NAME': 'db'}}\n"}
+IMAGE = {"Dockerfile": 'FROM python:3.12\nCOPY . /app\nWORKDIR /app\nCMD ["gunicorn", "shop.wsgi"]\n'}
+
+
+def stays(folder: Path, steps: str, files: dict[str, str], rule: str = "missing-deploy-migration") -> list[str]:
+    """What the rule says of a job that deploys Django by these steps: the reasons."""
+    for path, text in {**DJANGO, **files}.items():
+        (folder / path).parent.mkdir(parents=True, exist_ok=True)
+        (folder / path).write_text(text)
+    return [reason for _, reason in findings(steps, folder, rule, name="Deploy production")]
+
+
+def on_the_server(*commands: str) -> str:
+    script = "".join(f"      {command}\n" for command in commands)
+    return f"- uses: appleboy/ssh-action@v1\n  with:\n    host: shop.example\n    script: |\n{script}"
+
+
+@pytest.mark.parametrize(
+    ("command", "files"),
+    [
+        ("./deploy.sh", {"deploy.sh": "python manage.py migrate\nsystemctl restart shop\n"}),
+        ("fab deploy", {"fabfile.py": "def deploy(c):\n    c.run('python manage.py migrate')\n"}),
+        ("python ops/deploy.py", {"ops/deploy.py": "run('python manage.py migrate')\n"}),
+    ],
+)
+def test_what_a_server_runs_of_the_repository_is_read(command: str, files: dict[str, str], tmp_path: Path) -> None:
+    steps = on_the_server("cd /srv/shop", command, "systemctl restart shop")
+
+    assert stays(tmp_path / "with", steps, files) == []
+    assert len(stays(tmp_path / "without", steps, {})) == 1
+
+
+@pytest.mark.parametrize("command", ["./deploy.sh", "fab deploy", "python3 ops/deploy.py", "ansible-playbook site.yml"])
+def test_what_nobody_can_read_on_a_server_may_migrate(command: str, tmp_path: Path) -> None:
+    (reason,) = stays(tmp_path, on_the_server("cd /srv/shop", command, "systemctl restart shop"), {})
+
+    assert reason.startswith("job deploy may migrate there: ")
+    assert command.split()[0] in reason
+
+
+def test_a_release_by_a_program_that_is_named_for_migrating_migrates(tmp_path: Path) -> None:
+    steps = "- uses: dokku/github-action@master\n  with: {git_remote_url: 'ssh://dokku@shop.example/shop'}\n"
+    procfile = {"Procfile": "web: gunicorn shop.wsgi\nrelease: python -m shop.cli.migrate\n"}
+
+    assert stays(tmp_path / "with", steps, procfile) == []
+    assert len(stays(tmp_path / "without", steps, {})) == 1
+
+
+def test_what_is_built_and_started_in_a_folder_of_a_server_is_known(tmp_path: Path) -> None:
+    image = {
+        "Dockerfile": 'FROM python:3.12\nCOPY . /app\nCMD ["sh", "-c", "python manage.py migrate && gunicorn x"]\n'
+    }
+    steps = on_the_server("docker build -t shop /srv/shop", "docker run -d --name shop shop")
+
+    assert stays(tmp_path / "with", steps, image) == []
+    assert len(stays(tmp_path / "without", steps, IMAGE)) == 1
+
+
+def test_compose_without_django_deploys_no_django(tmp_path: Path) -> None:
+    steps = on_the_server("cd /srv/shop/monitoring", "docker compose up -d")
+    graphs = {"monitoring/compose.yaml": "services:\n  graphs:\n    image: grafana:11\n"}
+    both = {"monitoring/compose.yaml": "services:\n  web:\n    build: ..\n"}
+
+    assert stays(tmp_path / "graphs", steps, {**IMAGE, **graphs}) == []
+    assert len(stays(tmp_path / "both", steps, {**IMAGE, **both})) == 1
+    more = steps + "      systemctl restart gunicorn\n"
+    assert len(stays(tmp_path / "more", more, {**IMAGE, **graphs})) == 1
+
+
+@pytest.mark.parametrize("rule", ["missing-deploy-migration", "missing-predeploy-backup"])
+def test_a_database_that_each_deployment_makes_anew_has_nothing_to_keep(rule: str, tmp_path: Path) -> None:
+    heroku = "- run: heroku container:release web\n"
+
+    assert stays(tmp_path / "sqlite", heroku, SQLITE, rule) == []
+    assert len(stays(tmp_path / "postgres", heroku, {}, rule)) == 1
+    compose = on_the_server("cd /srv/shop", "docker compose up -d --build")
+    without = {**IMAGE, **SQLITE, "compose.yaml": "services:\n  web:\n    build: .\n"}
+    kept = {
+        **without,
+        "compose.yaml": "services:\n  web:\n    build: .\n    volumes: ['data:/app']\nvolumes: {data: }\n",
+    }
+    assert stays(tmp_path / "container", compose, without, rule) == []
+    assert len(stays(tmp_path / "volume", compose, kept, rule)) == 1
+    assert len(stays(tmp_path / "server", on_the_server("systemctl restart shop"), SQLITE, rule)) == 1
+
+
+def test_workflows_of_another_folder_deploy_nothing(tmp_path: Path) -> None:
+    text = "on: push\njobs:\n  deploy:\n    runs-on: ubuntu-latest\n    steps:\n      - run: flyctl deploy\n"
+
+    def left(path: str) -> int:
+        return len(planned(tmp_path / path, {path: text.encode()}, [RULES["missing-rollback"]]).left)
+
+    assert left(".github/workflows/deploy.yml") == 1
+    assert left("examples/shop/.github/workflows/deploy.yml") == 0
+
+
+def test_a_job_that_looks_for_missing_migrations_migrates_nothing(tmp_path: Path) -> None:
+    text = (
+        "on: push\njobs:\n  NAME:\n    runs-on: ubuntu-latest\n    steps:\n      - run: python manage.py x\n"
+        "  deploy:\n    needs: NAME\n    runs-on: ubuntu-latest\n    steps:\n      - run: flyctl deploy\n"
+    )
+
+    def left(name: str) -> int:
+        files = {**DJANGO, ".github/workflows/deploy.yml": text.replace("NAME", name)}
+        encoded = {path: each.encode() for path, each in files.items()}
+        return len(planned(tmp_path / name, encoded, [RULES["missing-deploy-migration"]]).left)
+
+    assert left("migrations-check") == 1
+    assert left("migrate") == 0
+
+
+def test_a_workflow_without_any_event_deploys_nothing(tmp_path: Path) -> None:
+    text = "jobs:\n  deploy:\n    runs-on: ubuntu-latest\n    steps:\n      - run: flyctl deploy\n"
+
+    def left(head: str) -> int:
+        files = {".github/workflows/deploy.yml": f"{head}{text}".encode()}
+        return len(planned(tmp_path / (head or "none").strip(), files, [RULES["missing-rollback"]]).left)
+
+    assert left("on: push\n") == 1
+    assert left("") == 0
+
+
+def test_a_preview_that_is_closed_deploys_nothing(tmp_path: Path) -> None:
+    step = "- uses: Azure/static-web-apps-deploy@v1\n  with: {action: ACTION}\n"
+
+    assert len(findings(step.replace("ACTION", "upload"), tmp_path / "upload")) == 1
+    assert findings(step.replace("ACTION", "close"), tmp_path / "close") == []

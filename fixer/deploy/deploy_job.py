@@ -192,7 +192,8 @@ class DeployJob:
     @property
     def said_elsewhere(self) -> str:
         """The commands of the repository's own scripts by which it deploys; empty where it uses none."""
-        return "\n".join(each.source for deployment in self.deployments for each in deployment.called)
+        said = [each.source for deployment in self.deployments for each in deployment.called]
+        return "\n".join([*said, *(text for deployment in self.deployments for text in deployment.programs)])
 
     @cached_property
     def checked_by(self) -> tuple[Job, ...]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import posixpath
 import re
 from collections.abc import Iterator
 from dataclasses import replace
@@ -11,14 +12,16 @@ from fixer.deploy.commands import StepScript, start_of, starts_of
 from fixer.deploy.deployment import Deployment
 from fixer.deploy.names import ROLLBACK, STATIC, named_deployment
 from fixer.deploy.targets import ecs_update, kubernetes_change
-from fixer.deploy.ways import ECS, HELM, KUBERNETES, Start, of_action
+from fixer.deploy.ways import ECS, HELM, KUBERNETES, SERVER, Start, of_action
+from fixer.github.remote import over_ssh
 from fixer.github.workflow import Job, Step
 from fixer.github.workflows import path_within
 from fixer.languages.shell import Command
 from fixer.model import Span
 from fixer.records import entity
 from fixer.runtime.following import Code, Followed, Where
-from fixer.runtime.texts import InYaml
+from fixer.runtime.programs import Started
+from fixer.runtime.texts import Fixed, InYaml
 
 if TYPE_CHECKING:
     from fixer.repository import Repository
@@ -28,6 +31,11 @@ _UNREAD = re.compile(
     r"aws ecs update-service(?=[\s\S]*--(?:force-new-deployment|task-definition)))\b",
     re.MULTILINE,
 )
+
+
+_TASK_FILES = {"fab": "fabfile.py", "inv": "tasks.py", "invoke": "tasks.py"}
+_OTHER_PROGRAMS = frozenset(("ansible-playbook", "ansible", "salt-call", "puppet", "chef-client", "rake", "cap"))
+"""What brings a server into another state by files that are not read here."""
 
 
 @entity
@@ -55,6 +63,45 @@ class Following:
         words = f"{'ssh' if each.command.name == 'ssh' else start.words} in {place}"
         yield Deployment(step, start.way, words, step.run.span, {}, unknown, returns=start.returns, called=called)
 
+    def on_the_server(self, made: Deployment, place: StepScript) -> Deployment:
+        """The same deployment with what its script starts on a server, where the repository is checked out."""
+        command = made.command
+        by_ssh = command is not None and command.name == "ssh"
+        scripts = list(over_ssh(command)) if command is not None and by_ssh else [place.script]
+        followed = Followed()
+        for script in scripts:
+            if not script.error:
+                text = Fixed(made.step.workflow.path, made.step.workflow.source.line_of(made.span.start))
+                followed.run(Code(script, text), Where(self.repository, "", server=True))
+        called = tuple(each for each in followed.commands if each.path != made.step.workflow.path)
+        programs, unread = list[str](), [each.partition(": ")[2] for each in followed.unknown]
+        for each in followed.commands:
+            if (name := _program_of(each)) is None:
+                continue
+            text_of = self.repository.text(name) if name and self.repository.exists(name) else ""
+            if text_of:
+                programs.append(text_of)
+            else:
+                unread.append(f"what `{each.command.source}` does is not read")
+        started = tuple(followed.commands)
+        return replace(made, called=called, programs=tuple(programs), unread=tuple(unread), started=started)
+
+
+def _program_of(started: Started) -> str | None:
+    """The file of a program in Python, or of its tasks, that a command starts, empty where it is not known which; None
+    for other commands."""
+    command, folder = started.command, started.folder or ""
+    if command.name in _TASK_FILES:
+        return posixpath.join(folder, _TASK_FILES[command.name])
+    if command.name in _OTHER_PROGRAMS:
+        return ""
+    words = [word.text for word in command.argv if not word.text.startswith("-")]
+    if re.fullmatch(r"python[\d.]*", command.name):
+        words = words[1:] if not command.has("-m", "-c") else []
+    script = words[0] if words else ""
+    is_own = script.endswith(".py") and not script.endswith("manage.py")
+    return posixpath.normpath(posixpath.join(folder, script)) if is_own else None
+
 
 def of_composite(step: Step) -> bool:
     """Whether a step of a composite action deploys in a way that fhfix can take back."""
@@ -77,7 +124,8 @@ def deployments_of(step: Step, job: Job, following: Following | None = None) -> 
             continue
         made = _of_start(start, start.command, place, job)
         if made is not None:
-            yield made
+            there = made.way is SERVER or start.means.server
+            yield following.on_the_server(made, place) if following is not None and there else made
     if not place.starts and following is not None:
         yield from following.deployments(step, job)
 

@@ -24,7 +24,9 @@ class Deployment:
     `unknown` says why nobody can tell what it changes, `kept` why going back to a revision before does not undo it.
     `target` holds cluster, service, region, profile, task_definition (ECS; empty where the service keeps its revision
     and only starts anew), namespace, context, workload (Kubernetes), release (Helm). `words` is how it is written.
-    `called` is what the repository's own script runs that the step starts, where it deploys by one.
+    `called` is what the repository's own script runs that the step starts, here or on a server, where it deploys by
+    one; `programs` are texts of its programs that are no shell, and `unread` says what is started that cannot be read.
+    `started` are all commands of the step, where they run on a server or start containers there.
     """
 
     step: Step
@@ -38,6 +40,9 @@ class Deployment:
     kept: str = ""
     command: Command | None = None
     called: tuple[Started, ...] = ()
+    programs: tuple[str, ...] = ()
+    unread: tuple[str, ...] = ()
+    started: tuple[Started, ...] = ()
 
     @property
     def index(self) -> int:

@@ -57,6 +57,8 @@ class Deployments:
         jobs: dict[str, tuple[DeployJob, ...]] = {}
         composite: dict[str, tuple[Step, ...]] = {}
         for workflow in repository.documents(Workflow, _may_deploy):
+            if not (workflow.is_run or workflow.composite):
+                continue
             found = repository.part(_Deploying, workflow.path)
             if found is not None and found.steps:
                 composite[workflow.path] = found.steps

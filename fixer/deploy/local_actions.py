@@ -15,7 +15,6 @@ from fixer.deploy.deploy_job import DeployJob
 from fixer.deploy.deployment import Deployment
 from fixer.deploy.ways import HELM
 from fixer.github.workflow import Job, Step, Workflow
-from fixer.github.workflows import WORKFLOWS
 from fixer.model import Blocked, NewFile
 from fixer.records import entity, record
 from fixer.scripts import ScriptText
@@ -192,5 +191,4 @@ def can_use_local_actions(job: Job, index: int) -> bool:
     """
     called = "workflow_call" in job.workflow.triggers
     at_home = any(step.uses is not None and step.uses.value.startswith("./") for step in job.steps)
-    is_run = job.workflow.path.startswith(WORKFLOWS)
-    return is_run and (at_home or not called) and checkout_before(job, index) is not None
+    return job.workflow.is_run and (at_home or not called) and checkout_before(job, index) is not None

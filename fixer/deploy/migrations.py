@@ -10,6 +10,7 @@ from fixer.deploy.commands import StepScript, code_of, says_migrate
 from fixer.github.workflow import Job, Step
 from fixer.languages.shell import Command, Silence
 from fixer.records import entity
+from fixer.runtime.programs import Kind, Started
 
 _MIGRATE = re.compile(r"\bmigrate\b")
 
@@ -24,10 +25,23 @@ class Migration:
     command: Command | None = None
 
 
+def may_migrate(started: Started) -> bool:
+    """Whether a command migrates a database, as it does surely or by the name of its program: `-m shop.cli.migrate`."""
+    if started.kind is Kind.MIGRATION:
+        return True
+    words = [word for word in started.argv[:3] if not word.startswith("-")]
+    return any(re.fullmatch(r"(?:.*[./_-])?migrate(?:\.(?:sh|py))?", word) for word in words)
+
+
+def named_for_it(text: str) -> bool:
+    """Whether a name says that something migrates, and not only looks at migrations."""
+    text = text.lower()
+    return "migrat" in text and re.search(r"makemigrations|check|lint|dry|missing|test", text) is None
+
+
 def step_migrates(step: Step) -> bool:
     """Whether a step migrates a database, by its name or by what it runs."""
-    titles = f"{step.name} {step.id}".lower()
-    if re.search(r"migrat", titles) and not re.search(r"makemigrations|check|lint|dry", titles):
+    if named_for_it(f"{step.name} {step.id}"):
         return True
     texts = [step.run.value] if step.run is not None else []
     texts += [*step.node.texts("with").values(), *step.node.texts("env").values()]

@@ -37,6 +37,7 @@ from fixer.django.job_setup import (
 )
 from fixer.django.naming import is_application
 from fixer.django.project import DjangoProject
+from fixer.django.pythons import release_of, sets_up
 from fixer.django.settings import EnvRead, SettingsReader, module_reads, resolve
 from fixer.django.test_run import TestRun, delegated, judging
 from fixer.github.action_files import ActionFiles
@@ -90,7 +91,7 @@ class DjangoCI:
     Where no job tests, `job` is one that installs the packages, and None where there is no such job either, for which
     `reason` says why. `project` has the settings that manage.py names. `mentioned` are the variables of the job that
     some Python file names, `defaulted` those that the reader of the environment knows a default of; `of_pytest` those
-    that the configuration of the tests sets itself.
+    that the configuration of the tests sets itself. `python_release` is that of the project, where the job has several.
     """
 
     project: DjangoProject
@@ -104,6 +105,7 @@ class DjangoCI:
     defaulted: frozenset[str]
     mentioned: frozenset[str]
     of_pytest: Mapping[str, str]
+    python_release: str
     catalog: Catalog
     action_files: ActionFiles
 
@@ -136,6 +138,7 @@ class DjangoCI:
             frozenset(_defaulted(repository, project)),
             _mentioned(repository, job),
             suites.environment if suites is not None else {},
+            release_of(repository, project.root, job) if job is not None and job.matrix is not None else "",
             Catalog.load(),
             repository.fact(ActionFiles) or ActionFiles.detect(repository),
         )
@@ -170,7 +173,8 @@ class DjangoCI:
             return Blocked(self.reason, next_step if self.project.manage_py else "add the job by hand")
         if isinstance(folder := path_word(self.project.root), Blocked):
             return folder
-        combination = combination_of(self.job)
+        job, release = self.job, self.python_release
+        combination = combination_of(job, lambda one: bool(release) and sets_up(job, one, release))
         setup = setup_of(self.job, self.run, combination, with_tests=with_tests)
         if isinstance(setup, Blocked):
             return setup

@@ -51,6 +51,26 @@ _IDLE = _PREPARES | _SAYS | {
     "popd", "true", ":", "export", "test", "[", "[[", "env", "date", "type", "free", "wc", "stat", "head", "tail",
     "cut", "sort", "grep", "bc", "nproc", "exit",
 }  # fmt: skip
+_OF_SYSTEM = frozenset({"apt", "apt-get", "aptitude"})
+_OF_OTHERS = re.compile(
+    r"gettext|shellcheck|yamllint|xvfb|chromium.*|firefox.*|nodejs|npm|yarn|graphviz|pandoc|latexmk|texlive.*"
+)
+"""Packages of the system that translations, browsers, documents and linters need, and neither settings nor models."""
+_RUNS_TASKS = frozenset(
+    {"make", "just", "task", "inv", "invoke", "hatch", "poe", "nox", "tox", "bash", "sh", "pdm", "rye"}
+)
+_TASK_THAT_JUDGES = re.compile(
+    r"(.*[:/_-])?(lint(er|ers|ing)?|fmt|format(ting)?|style|type-?check(s|ing)?|pre-?commit)([:_-].*)?(\.(sh|py))?",
+    re.IGNORECASE,
+)
+"""A task, or a script, that is named for looking at the code."""
+_FILE_THAT_JUDGES = re.compile(r"(.*[/_-])?(lint(ing|ers?)?|style|quality)[^/]*")
+_LOOKS = {
+    "pip": ({"check"}, set()), "pip3": ({"check"}, set()), "poetry": ({"check"}, set()),
+    "uv": ({"lock"}, {"--check", "--locked"}), "git": ({"diff", "status"}, set()),
+    "terraform": ({"fmt", "validate"}, set()),
+}  # fmt: skip
+"""Programs that with one of these words first, and one of these options where there are any, only look."""
 # Management commands after which nothing is there that tests would need; they make and migrate their own database.
 _JUDGES = frozenset({"check", "test", "makemigrations", "migrate", "showmigrations", "diffsettings", "spectacular"})
 # The other commands may run in what they start.
@@ -76,7 +96,10 @@ _ACTION_OF_FRONT_END = re.compile(
     r"chromedriver|browser-actions|playwright",
     re.IGNORECASE,
 )
-_CACHE_OF_OTHERS = re.compile(r"node_modules|\.npm|yarn|pnpm|pre-commit|mypy|ruff|playwright|cypress", re.IGNORECASE)
+_CACHE_OF_OTHERS = re.compile(
+    r"node_modules|\.npm|yarn|pnpm|pre-commit|mypy|ruff|playwright|cypress|buildx|pytest_cache|cargo|gradle",
+    re.IGNORECASE,
+)
 _ONLY_WHERE_ALL_IS_WELL = frozenset({"always", "failure", "cancelled"})
 
 
@@ -266,6 +289,10 @@ def _needed(script: Script, *, with_tests: bool) -> ScriptText:
         lambda command: _is_aside(command, with_tests=with_tests) or command in beside or command.name in waits
     )
     rest = script_of(left, script.shell)
+    of_system = [command for command in rest.commands if command.name in _OF_SYSTEM]
+    if of_system and not any(map(_installs_there, of_system)):
+        left = rest.without(lambda command: command.name in _OF_SYSTEM)
+        rest = script_of(left, script.shell)
     if rest.commands and rest.commands[-1].name == "cd":  # nothing is left to be done there
         left = rest.without(lambda command: command == rest.commands[-1])
     return left if _does_something(script_of(left, script.shell)) else ScriptText.of("")
@@ -275,13 +302,21 @@ def _is_aside(command: Command, *, with_tests: bool) -> bool:
     """Whether a command only judges, tests, reports or uses the project: no other job needs it repeated."""
     if any(_is_file(redirect.target) for redirect in command.outputs) and not _reports(command):
         return False
-    if command.name in _CHECKERS | _SAYS | _TESTERS or _reports(command) or _only_says(command):
+    if command.name in _CHECKERS | _SAYS | _TESTERS or _reports(command) or _only_says(command) or _only_looks(command):
         return True
     if asked := manages(command):
         return not with_tests or asked in _JUDGES
+    if not with_tests and command.name in _OF_SYSTEM and (packages := _installs_there(command)):
+        return all(map(_OF_OTHERS.fullmatch, packages))
     if not with_tests and (command.name in _FRONT_END or _is_of_tests(command)):
         return True
     return _installs_only(command, with_tests=with_tests)
+
+
+def _installs_there(command: Command) -> list[str]:
+    """What a command installs of the system's packages."""
+    words = [word.text for word in command.args if not word.text.startswith("-")]
+    return words[1:] if words[:1] == ["install"] else []
 
 
 def _reports(command: Command) -> bool:
@@ -311,12 +346,29 @@ def _only_says(command: Command) -> bool:
     return re.match(r"python[\d.]*$", command.name) is not None and first in ("--version", "-V", "-VV")
 
 
+def _only_looks(command: Command) -> bool:
+    """Whether a command only looks at the code or at files: by a task or script that is named so, or by its words."""
+    words = [word.text for word in command.args if not word.text.startswith("-")]
+    known, options = _LOOKS.get(command.name, (frozenset(), frozenset()))
+    if words and words[0] in known and (not options or command.has(*options)):
+        return True
+    if command.name == "find":
+        return not command.has("-exec", "-execdir", "-ok", "-okdir", "-delete", "-fprint")
+    if command.name in _RUNS_TASKS:
+        tasks = [word for word in words if word != "run" and "=" not in word]
+        return bool(tasks) and all(map(_TASK_THAT_JUDGES.fullmatch, tasks))
+    return "/" in command.name and _TASK_THAT_JUDGES.fullmatch(command.name) is not None
+
+
 def _installs_only(command: Command, *, with_tests: bool) -> bool:
     """Whether pip installs nothing but programs that judge; without `with_tests`, that test or report, too."""
     words = [word.text for word in command.args]
     if command.name not in _PIP or words[:1] != ["install"]:
         return False
     names = [re.split(r"[\[<>=!~ ]", word)[0].lower() for word in words[1:] if not word.startswith("-")]
+    files = list(_requirement_files(words[1:]))
+    if files and set(files) == set(names) and all(map(_FILE_THAT_JUDGES.fullmatch, files)):
+        return True
     if not names or command.has("-r", "--requirement", "-e", "--editable"):
         return False
     tools = _CHECKERS if with_tests else _CHECKERS | _REPORTERS

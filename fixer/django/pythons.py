@@ -1,4 +1,4 @@
-"""With which releases of Python the jobs of a repository install its packages."""
+"""With which releases of Python the jobs of a repository install its packages, and with which one it is deployed."""
 
 from __future__ import annotations
 
@@ -10,12 +10,16 @@ from fixer.django.job_setup import installs
 from fixer.github.combination import filled
 from fixer.github.workflows import Workflows, commands_of
 from fixer.records import entity
+from fixer.runtime.picture import Runtime
 
 if TYPE_CHECKING:
+    from fixer.github.combination import Combination
     from fixer.github.workflow import Job
     from fixer.repository import Repository
 
 _RELEASE = re.compile(r"3\.(\d+)(\.\d+)?")
+_NAMED = re.compile(r"^\s*(?:python-)?(3\.\d+)(?![\d])")
+_FILES = (".python-version", "runtime.txt")
 
 
 @entity
@@ -41,6 +45,29 @@ class Pythons:
             return None
         minor, job = min(found, key=lambda pair: pair[0])
         return cls((3, minor), f"job {job.id} of {job.workflow.path}")
+
+
+def release_of(repository: Repository, root: str, job: Job) -> str:
+    """The release, such as `3.12`, on which the project runs: that of the image that is deployed, of the file in its
+    folder or at the top that names one, or that all other jobs of the workflow set up. Empty where none is known."""
+    runtime = repository.fact(Runtime)
+    images = (each.image for each in runtime.deployed if each.is_django) if runtime is not None else ()
+    bases = (image.stage.root.image for image in images if image is not None)
+    tags = (base.tag for base in bases if base is not None and base.repository.rpartition("/")[2] == "python")
+    files = (repository.text(f"{root}/{name}" if folder else name) for folder in (root, "") for name in _FILES)
+    others = (each for each in job.workflow.jobs.values() if each is not job and each.matrix is None)
+    said = (text for each in others for text in _said(each))
+    for texts in (tags, files, said):
+        found = {named[1] for text in texts if (named := _NAMED.match(text)) is not None}
+        if len(found) == 1:
+            return found.pop()
+    return ""
+
+
+def sets_up(job: Job, combination: Combination, release: str) -> bool:
+    """Whether a job sets up this release of Python in one combination of its matrix."""
+    given = (step.inputs.get("python-version", "") for step in job.steps if step.action == "actions/setup-python")
+    return any(re.fullmatch(rf"{re.escape(release)}(\.\d+)?", str(filled(text, combination))) for text in given)
 
 
 def _said(job: Job) -> Iterator[str]:

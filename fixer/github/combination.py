@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any
 
 from fixer.github.expressions import ANY, Expression, Literal, Operation, Read, expressions_in, only_read, replaced
@@ -18,13 +18,14 @@ Combination = Mapping[str, Any]
 _VERSION = re.compile(r"\d+(\.\d+)*")
 
 
-def combination_of(job: Job) -> Combination:
-    """What a job without a matrix would be: on Ubuntu, and of stable versions the newest; else the last.
+def combination_of(job: Job, preferred: Callable[[Combination], bool] = lambda _: False) -> Combination:
+    """What a job without a matrix would be: on Ubuntu, as `preferred`, and of stable versions the newest, which the
+    project keeps for longest; else the last.
 
     Empty where there is no matrix, or where it cannot be told what it makes.
     """
     found = job.matrix.combinations if job.matrix is not None else None
-    return max(reversed(found), key=_rank) if found else {}
+    return max(reversed(found), key=lambda one: (*_rank(one)[:2], preferred(one), _rank(one)[2])) if found else {}
 
 
 def _rank(combination: Combination) -> tuple[bool, bool, tuple[tuple[bool, tuple[int, ...]], ...]]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Sequence
 from typing import TYPE_CHECKING
 
 from fixer.github.expressions import places
@@ -26,6 +26,22 @@ class RemoteScript:
 
     node: Node
     script: Script
+
+
+def in_checkout(path: str, below: Callable[[str], Sequence[str]]) -> str:
+    """The folder of the repository that a folder of a server is, if the repository is checked out there: the longest
+    end of the path that is one, else the top.
+
+    `below` tells the files of a folder. One that holds nothing but modules is not entered: the checkout has its name.
+    """
+    parts = [part for part in path.split("/") if part not in ("", ".")]
+    ends = ("/".join(parts[at:]) for at in range(len(parts)))
+    return next((end for end in ends if any(_is_no_module(path, end) for path in below(end))), "")
+
+
+def _is_no_module(path: str, folder: str) -> bool:
+    name = path.removeprefix(f"{folder}/")
+    return "/" not in name and (name == "manage.py" or not name.endswith(".py"))
 
 
 def of_ssh_action(step: Step) -> RemoteScript | None:

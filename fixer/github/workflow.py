@@ -17,6 +17,8 @@ from fixer.records import entity, record
 from fixer.scripts import ScriptText, known_to_be_code
 
 _LONGEST_TITLE = 40  # characters; a longer comment explains something
+WORKFLOWS = ".github/workflows/"
+"""The only folder whose workflows GitHub runs: https://docs.github.com/actions/concepts/workflows-and-actions/workflows"""
 _SYSTEMS = {"ubuntu": "linux", "linux": "linux", "windows": "windows", "macos": "macos"}
 
 
@@ -344,6 +346,11 @@ class Workflow(Yaml):
     @property
     def composite(self) -> bool:
         return self.source.path.rpartition("/")[2].lower() in ("action.yml", "action.yaml")
+
+    @property
+    def is_run(self) -> bool:
+        """Whether GitHub runs it, which it does with none below another folder, and with none without an event."""
+        return self.path.startswith(WORKFLOWS) and not self.composite and bool(self.triggers)
 
     @property
     def name(self) -> str:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Self
 
 from fixer.documents import DEVELOPMENT, kind_of
 from fixer.github.expressions import Expression, places, replaced
-from fixer.github.workflow import Job, Step, Workflow
+from fixer.github.workflow import WORKFLOWS, Job, Step, Workflow
 from fixer.languages.shell import Command, Script, Shell, Structure, path_word
 from fixer.model import Blocked
 from fixer.records import entity
@@ -28,9 +28,6 @@ _CI_NAME = re.compile(
 )
 _PUBLISHES = re.compile(r"/[^/]*(release|publish|deploy|docs)[^/]*$")
 _WORKSPACE = re.compile(r"\$\{?GITHUB_WORKSPACE\}?")
-
-
-WORKFLOWS = ".github/workflows/"
 
 
 @entity
@@ -51,7 +48,7 @@ class Workflows:
         found = tuple(
             workflow
             for workflow in repository.documents(Workflow, lambda source: source.path.startswith(WORKFLOWS))
-            if not workflow.composite and workflow.jobs
+            if workflow.jobs
         )
         if not found:
             return None

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import posixpath
 import re
+from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any, Self
 
 from fixer.languages.tables import json_object, mapping
@@ -44,6 +45,8 @@ _ABOVE_VITE = (
 _OUT_DIR = re.compile(
     r"""\b(?:outDir|distDir|outputDir)\b\s*["']?\s*(?::\s*(?:["'](?P<path>[\w./-]+)["']\s*[,}\n])?|[,}])"""
 )
+_EXPORT = re.compile(r"""(?P<sure>\boutput\s*["']?\s*:\s*)?["']export["']""")
+"""`output: "export"` of Next.js, whose site is then in `out`: https://nextjs.org/docs/app/guides/static-exports"""
 _BUILD = re.compile(r"build(:(prod|production|ci))?")
 _ROOT = re.compile(r"""^\s*root\s*(?::|,\s*$)""", re.MULTILINE)
 _COMMENT = re.compile(r"/\*.*?\*/|(?<!:)//[^\n]*", re.DOTALL)
@@ -87,7 +90,9 @@ class FrontEnds:
             builds = [str(script) for name, script in scripts.items() if _BUILD.fullmatch(name)]
             output, problem = _output(repository, folder, builds, wanted, known)
             limiter = next((name for name in _LIMITERS if name in wanted or name in package), "")
-            found.append(FrontEnd(folder, known.package, output, known.excluded, limiter, problem))
+            exported = any(_exports(path, text) for path, text in _configurations(repository, folder))
+            excluded = "" if exported else known.excluded
+            found.append(FrontEnd(folder, known.package, output, excluded, limiter, problem))
         return cls(tuple(sorted(found, key=lambda each: (each.folder.count("/"), each.folder)))) if found else None
 
     def of(self, folder: str) -> FrontEnd | None:
@@ -112,18 +117,35 @@ def _output(
     above = next((name for name in _ABOVE_VITE if name in wanted), "") if known.package == "vite" else ""
     if above:
         return "", f"{above} decides where the build goes"
+    for path, text in _configurations(repository, folder):
+        if "vite.config" in path and _ROOT.search(text):
+            return "", f"{path} sets a root, to which the folder of output is relative"
+        named = {found["path"] for found in _OUT_DIR.finditer(text)}
+        if len(named) > 1 or None in named:
+            return "", f"which folder the build goes to cannot be told from {path}"
+        exported = _exports(path, text)
+        if exported is None:
+            return "", f"{path} decides when it runs whether it exports the site"
+        if named:
+            return named.pop().removeprefix("./"), ""
+        if exported:
+            return "out", ""
+    return known.output, ""
+
+
+def _configurations(repository: Repository, folder: str) -> Iterator[tuple[str, str]]:
+    """The files that configure a build, with their text without comments."""
     for name in ("vite.config", "next.config", "vue.config"):
         for ending in ("js", "ts", "mjs", "mts", "cjs"):
             path = posixpath.join(folder, f"{name}.{ending}")
-            text = _COMMENT.sub("", repository.text(path))
-            if name == "vite.config" and _ROOT.search(text):
-                return "", f"{path} sets a root, to which the folder of output is relative"
-            named = {found["path"] for found in _OUT_DIR.finditer(text)}
-            if len(named) > 1 or None in named:
-                return "", f"which folder the build goes to cannot be told from {path}"
-            if named:
-                return named.pop().removeprefix("./"), ""
-    return known.output, ""
+            if repository.exists(path):
+                yield path, _COMMENT.sub("", repository.text(path))
+
+
+def _exports(path: str, text: str) -> bool | None:
+    """Whether Next.js writes a site for any server, into `out`; None where that is decided when it runs."""
+    found = _EXPORT.search(text) if "next.config" in path else None
+    return found is not None if found is None or found["sure"] is not None else None
 
 
 def _output_of_angular(repository: Repository, path: str, default: str) -> tuple[str, str]:

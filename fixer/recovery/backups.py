@@ -147,7 +147,7 @@ class Backups:
 
 def _scheduled(repository: Repository) -> Iterator[Scheduled]:
     for workflow in repository.documents(Workflow, lambda source: "schedule" in source.text):
-        if workflow.composite or "schedule" not in workflow.triggers:
+        if not workflow.is_run or "schedule" not in workflow.triggers:
             continue
         for job in workflow.jobs.values():
             commands: list[Command] = []

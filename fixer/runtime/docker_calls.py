@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import posixpath
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
@@ -136,11 +136,21 @@ def published(started: Started, repository: Repository) -> Iterator[Server]:
             yield replace(server, host="localhost", port=server.published or server.port)
 
 
+def files_of(started: Started, programs: Sequence[Program]) -> set[str]:
+    """The compose files whose services a command starts; empty for other commands."""
+    known = {program.path for program in programs if program.origin == "compose"}
+    return _of_known(started, known) if _starts_composition(started) else set()
+
+
 def _paths(started: Started, compositions: Compositions) -> set[str]:
+    known = {program.path for program in compositions.programs} | {s.place.path for s in compositions.servers}
+    return _of_known(started, known)
+
+
+def _of_known(started: Started, known: set[str]) -> set[str]:
     """The compose files that a command means: those that it names, else those of its folder, else all."""
     call = call_of(started)
     folder = started.folder or ""
-    known = {program.path for program in compositions.programs} | {s.place.path for s in compositions.servers}
     named = {posixpath.normpath(posixpath.join(folder, each)) for each in call.files} if call is not None else set()
     if named & known:
         return named & known

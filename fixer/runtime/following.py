@@ -17,6 +17,7 @@ from fixer.docker.compose import Mount
 from fixer.documents import kind_of as document_kind
 from fixer.documents import name_of
 from fixer.github.expressions import places
+from fixer.github.remote import in_checkout
 from fixer.languages.lines import Lines
 from fixer.languages.makefile import targets
 from fixer.languages.shell import Command, Script, Shell, Structure
@@ -57,7 +58,8 @@ class Where:
     """How a path of a program leads to a file of the repository.
 
     On a machine (`image` is None and nothing is mounted) `folder` is from the top of the repository; in a container it
-    is absolute there. `build` is a folder whose files may stand anywhere in it.
+    is absolute there. `build` is a folder whose files may stand anywhere in it. `server`: a machine on which the
+    repository is checked out somewhere, in one of the folders that are entered.
     """
 
     repository: Repository = field(repr=False)
@@ -65,6 +67,7 @@ class Where:
     image: Image | None = None
     mounts: tuple[Mount, ...] = ()
     contained: bool = False
+    server: bool = False
 
     @property
     def at(self) -> str | None:
@@ -78,6 +81,8 @@ class Where:
 
     def entered(self, target: str) -> Where:
         """After `cd`."""
+        if self.server and (target.startswith(("/", "~")) or "$" in target):
+            return replace(self, folder=in_checkout(target, self.repository.below))
         if "$" in target or target.startswith(("~", "-")) or (not self.contained and target.startswith("/")):
             return replace(self, folder=None)
         folder = posixpath.normpath(posixpath.join(self.folder or "", target))

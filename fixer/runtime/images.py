@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any, Self
 
 from fixer.docker.compose import Compose, Service
 from fixer.github.expressions import ANY, Expression, names_read, replaced
+from fixer.github.remote import in_checkout, of_ssh_action, over_ssh
 from fixer.github.workflow import Step
 from fixer.github.workflows import Workflows, commands_of, folder_of
 from fixer.languages.dockerfile import Dockerfile, ImageRef, Instruction, Stage, expanded
@@ -366,6 +367,7 @@ def _of_workflows(repository: Repository) -> Iterator[Build]:
         if "docker" not in workflow.source.text:
             continue
         for step in workflow.steps:
+            yield from _on_servers(step, repository)
             action = step.action.lower()
             if action in ("docker/build-push-action", "depot/build-push-action", "useblacksmith/build-push-action"):
                 yield from _of_action(step, owner)
@@ -461,6 +463,33 @@ def _of_commands(step: Step, owner: str) -> Iterator[Build]:
             said = build_words([_resolved(word, step, cell, owner) for word in words[at:]], folder)
             if said is not None:
                 yield Build(*said, place, "workflow", tuple(_env_files_before(step)))
+
+
+def _on_servers(step: Step, repository: Repository) -> Iterator[Build]:
+    """What is built on a server, in a checkout of the repository."""
+    remote = of_ssh_action(step)
+    scripts = [remote.script] if remote is not None else []
+    scripts += [sent for command in commands_of(step) if command.name == "ssh" for sent in over_ssh(command)]
+    place = Place.of(step.workflow.source, step.span.start, step.span.end, _address(step))
+    for script in scripts:
+        folder = ""
+        for command in script.commands:
+            words = [word.text for word in command.argv]
+            at = 3 if words[:3] == ["docker", "buildx", "build"] else 2 if words[:2] in _BUILDS else 0
+            if command.name == "cd" and len(command.args) == 1:
+                entered = command.args[0].text
+                there = entered if entered.startswith(("/", "~")) or "$" in entered else f"{folder}/{entered}"
+                folder = in_checkout(there, repository.below)
+            elif at:
+                here = [_here(word, folder, repository) if word.startswith(("/", "~")) else word for word in words[at:]]
+                said = build_words(here, folder)
+                if said is not None:
+                    yield Build(*said, place, "workflow")
+
+
+def _here(word: str, folder: str, repository: Repository) -> str:
+    """An absolute folder of a server as it is called from the folder of the checkout in which the command runs."""
+    return posixpath.relpath(in_checkout(word, repository.below) or ".", folder or ".")
 
 
 _BUILDS = (["docker", "build"], ["podman", "build"], ["buildah", "bud"])

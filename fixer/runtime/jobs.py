@@ -139,7 +139,7 @@ def _steps(job: Job, servers: list[Server], repository: Repository) -> Iterator[
 def _on_a_server(code: Code, place: Place, repository: Repository) -> Iterator[Program]:
     """The containers of this repository's images that commands start on a server, and leave running there."""
     followed = Followed()
-    followed.run(code, Where(repository, None))
+    followed.run(code, Where(repository, "", server=True))
     for started in followed.commands:
         call = call_of(started)
         if call is not None and not call.composes and call.verb == "run":

@@ -112,6 +112,7 @@ def forget() -> None:
         if name.endswith(("-before:latest", "-after:latest")):
             buildah("rmi", "--force", name)
     buildah("rmi", "--prune")
+    buildah("rm", "--all")  # of a container that stays, its root stays mounted
 
 
 def removed(root: Path) -> None:

@@ -9,7 +9,8 @@ It sets the project up as the job does that runs the tests: same runner, Python,
 what judges the code or reports. What that job runs without is not required. Where no job runs the tests, it is made
 after one that installs the packages; where there is none either, or `make`, tox and the like do all, the finding says
 so and is blocked, as it is where the container in which the tests run makes missing migrations when it starts, and
-where migrations are not committed, so that the check would fail on every change, or on none.
+where migrations are not committed, so that the check would fail on every change, or on none. A job that tests and
+deploys on a runner of its own is no model either.
 
 ## When it is left alone
 Where a workflow, or a Makefile, tox, nox, just, pre-commit or package.json script, already runs the check; where a
@@ -22,8 +23,10 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Iterator, Mapping
 
+from fixer.deploy.names import named_deployment
 from fixer.django.ci import DjangoCI
 from fixer.django.migrations import Migrations
+from fixer.github.runners import is_own
 from fixer.github.workflows import Workflows, commands_of
 from fixer.languages.shell import Command
 from fixer.model import Blocked, Finding, Fix, Rule, RuleOptions, Tier, option
@@ -64,7 +67,7 @@ def check(
         with_tests=False,
         everything=False,
     )
-    cure: Fix | Blocked | None = _not_committed(migrations)
+    cure: Fix | Blocked | None = _not_committed(migrations) or _on_what_serves(ci)
     if cure is None:
         cure = job if isinstance(job, Blocked) else _finds_nothing(ci, runtime)
     if cure is None:
@@ -102,6 +105,16 @@ def _not_committed(migrations: Migrations) -> Blocked | None:
             "commit what `manage.py makemigrations APPLICATION` writes for each, then run fhfix again",
         )
     return None
+
+
+def _on_what_serves(ci: DjangoCI) -> Blocked | None:
+    """Why a job beside the one that tests would stop no deployment, and work on the machine that serves."""
+    if ci.job is None or not is_own(ci.job.data.get("runs-on")) or not named_deployment(ci.job, or_release=False):
+        return None
+    return Blocked(
+        f"job {ci.job.id} tests and deploys on a runner of its own, and a job beside it would stop no deployment",
+        "test in a job that the deployment needs, then run fhfix again",
+    )
 
 
 def _finds_nothing(ci: DjangoCI, runtime: Runtime) -> Blocked | None:

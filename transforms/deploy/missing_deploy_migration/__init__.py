@@ -14,7 +14,8 @@ logs are.
 ## When it is left alone
 
 Repositories without a manage.py, or whose settings have no DATABASES; jobs that deploy a front end; jobs that migrate,
-or that need one that does; images that migrate when they start. Where the image is built and deployed by one step there
+or that need one that does; images that migrate when they start; what compose starts where none of it is Django; SQLite
+in a file of the container, which each deployment makes anew. Where the image is built and deployed by one step there
 is no place in between, and that is what is reported.
 """
 
@@ -29,6 +30,7 @@ from typing import Any, Literal
 
 from fixer.deploy.command_lines import read
 from fixer.deploy.commands import code_of, says_migrate
+from fixer.deploy.containers import composes_no_django, loses_its_database
 from fixer.deploy.deploy_job import DeployJob
 from fixer.deploy.deployment import Deployment
 from fixer.deploy.deployments import Deployments
@@ -43,7 +45,7 @@ from fixer.deploy.local_actions import (
     with_blocks,
     with_options,
 )
-from fixer.deploy.migrations import Migration, migrations
+from fixer.deploy.migrations import Migration, may_migrate, migrations, named_for_it
 from fixer.deploy.new_steps import as_script, filled_in
 from fixer.deploy.values import value_of
 from fixer.deploy.ways import ECS, HELM, KUBERNETES, SERVER
@@ -55,6 +57,7 @@ from fixer.github.workflows import commands_of
 from fixer.model import Blocked, Finding, Fix, Level, NewFile, Rule, RuleOptions, Tier, option
 from fixer.records import record
 from fixer.runtime.picture import Runtime
+from fixer.runtime.programs import ONCE
 from fixer.scripts import script
 from transforms.deploy.missing_deploy_migration.noticed import noticed
 
@@ -125,6 +128,8 @@ def check(
     for job in jobs:
         if deployments.migrates_on_start or _migrates_on_start(job, runtime) or not _deploys_django(job, django):
             continue
+        if composes_no_django(job, runtime) or loses_its_database(job, django, runtime):
+            continue
         if says_migrate(job.said_elsewhere):
             continue
         found = _migrations(job, job.elsewhere(jobs), commands)
@@ -132,7 +137,9 @@ def check(
             # What else runs on a server, started there by a program of its own, may migrate.
             unseen = "is not seen to migrate" if job.way is SERVER else "does not migrate"
             message = f"job {job.id} deploys a Django project and {unseen} its database"
-            yield Finding(workflow.path, job.deployments[0].step.span, message, _cure(job, django, local, options))
+            level = Level.NOTE if _unread(job) else None
+            span = job.deployments[0].step.span
+            yield Finding(workflow.path, span, message, _cure(job, django, local, options), level)
         elif all(each.flaw for each in found):
             yield _unnoticed(job, found[0])
 
@@ -141,7 +148,9 @@ def _migrates_on_start(job: DeployJob, runtime: Runtime) -> bool:
     """Whether what is deployed migrates when it starts. A compose file starts what is deployed only where compose
     deploys."""
     composed = job.way.name in ("Docker Compose", "Docker", "a server")
-    return any(composed or program.origin != "compose" for program, _ in runtime.migrations_on_start())
+    lasting = (program for program in runtime.deployed if program.origin != ONCE)
+    migrating = (program for program in lasting if any(map(may_migrate, program.commands)))
+    return any(composed or program.origin != "compose" for program in migrating)
 
 
 def _migrations(job: DeployJob, elsewhere: set[str], commands: MigratingCommands) -> list[Migration]:
@@ -151,9 +160,8 @@ def _migrations(job: DeployJob, elsewhere: set[str], commands: MigratingCommands
         found += migrations(each)
         if not found:
             found += [Migration(step) for step in each.steps if _runs(step, commands)]
-        called = each.uses is not None and "migrat" in each.uses.value
-        named = re.search(r"migrat", f"{each.id} {each.name}", re.IGNORECASE)
-        if (called or named) and not found:
+        called = each.uses.value if each.uses is not None else ""
+        if (named_for_it(called) or named_for_it(f"{each.id} {each.name}")) and not found:
             found += [Migration(step) for step in each.steps[:1]] or [Migration(job.job.steps[0])]
     return found
 
@@ -219,10 +227,21 @@ def _folder(deployment: Deployment) -> str:
     return "" if path == "." or "$" in path or "." in posixpath.basename(path) else path
 
 
+def _unread(job: DeployJob) -> str:
+    """What this job starts on a server that nobody can read here, and that may migrate; mostly empty."""
+    return next((each for deployment in job.deployments for each in deployment.unread), "")
+
+
 def _cure(job: DeployJob, django: DjangoProject, local: LocalActions, options: Options) -> Fix | Blocked:
     steps = job.editable_steps
     if isinstance(steps, Blocked):
         return steps
+    if _unread(job) and not filled_in(options.command):
+        return Blocked(
+            f"job {job.id} may migrate there: {_unread(job)}",
+            "say how to migrate, or ignore this where it does",
+            _COMMAND,
+        )
     if not filled_in(options.command) and (not job.way.restored or job.way is HELM):
         return Blocked(
             f"job {job.id} deploys in a way for which fhfix knows no one-off task ({job.deployments[0].words})",

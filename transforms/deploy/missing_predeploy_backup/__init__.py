@@ -12,10 +12,10 @@ touched, where the name of the database instance is empty.
 
 ## When it is left alone
 
-Repositories in which nothing speaks of a database; jobs that do not deploy to production, by their environment, their
-name or what they deploy to; jobs that take a snapshot or a dump already. Which database instance it is cannot be read
-from a workflow: `instance` says it, as a name or as an expression such as `${{ vars.RDS_INSTANCE }}`. For other ways
-of backing up, `command` is run instead.
+Repositories in which nothing speaks of a database, or only Django does, which keeps SQLite in a file of the container;
+jobs that do not deploy to production, by their environment, their name or what they deploy to; jobs that take a
+snapshot or a dump already. Which database instance it is cannot be read from a workflow: `instance` says it, as a name
+or as an expression such as `${{ vars.RDS_INSTANCE }}`. For other ways of backing up, `command` is run instead.
 """
 
 from __future__ import annotations
@@ -25,6 +25,7 @@ from collections.abc import Iterator
 from dataclasses import replace
 from typing import Any, Literal
 
+from fixer.deploy.containers import is_of_python, loses_its_database
 from fixer.deploy.deploy_job import DeployJob
 from fixer.deploy.deployments import Deployments
 from fixer.deploy.local_actions import (
@@ -40,10 +41,12 @@ from fixer.deploy.local_actions import (
 from fixer.deploy.names import is_rollback
 from fixer.deploy.new_steps import as_script, filled_in, snapshot_notice
 from fixer.deploy.ways import ECS, HOSTING
+from fixer.django.project import DjangoProject
 from fixer.github.expressions import names_read, only_read
 from fixer.github.workflow import Job, Workflow
 from fixer.model import Blocked, Finding, Fix, NewFile, Parts, Rule, RuleOptions, Tier, listed, option
 from fixer.recovery.backups import backs_up
+from fixer.runtime.picture import Runtime
 from fixer.scripts import script
 from transforms.deploy.missing_predeploy_backup.reliable import Snapshot
 
@@ -66,12 +69,22 @@ class Options(RuleOptions):
     command: str = option("", "a command that backs the database up, instead of an RDS snapshot")
 
 
-def check(workflow: Workflow, deployments: Deployments, local: LocalActions, options: Options) -> Iterator[Finding]:
+def check(
+    workflow: Workflow,
+    deployments: Deployments,
+    django: DjangoProject | None,
+    runtime: Runtime,
+    local: LocalActions,
+    options: Options,
+) -> Iterator[Finding]:
     if not (deployments.database or options.instance or filled_in(options.command)):
         return
     jobs = deployments.of(workflow)
     for job in jobs:
         if not _may_be_production(job) or (_is_what_browsers_load(job) and job.migration is None):
+            continue
+        of_django = django is not None and is_of_python(deployments.database) and not filled_in(options.command)
+        if of_django and django is not None and loses_its_database(job, django, runtime):
             continue
         if not _backs_up(job, job.elsewhere(jobs)):
             message = f"job {job.id} deploys to {_where(job)} without a snapshot of the database"
