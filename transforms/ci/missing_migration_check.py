@@ -67,7 +67,7 @@ def check(
         with_tests=False,
         everything=False,
     )
-    cure: Fix | Blocked | None = _not_committed(migrations) or _on_what_serves(ci)
+    cure: Fix | Blocked | None = _always_fails(migrations) or _on_what_serves(ci)
     if cure is None:
         cure = job if isinstance(job, Blocked) else _finds_nothing(ci, runtime)
     if cure is None:
@@ -89,8 +89,14 @@ def check(
     )
 
 
-def _not_committed(migrations: Migrations) -> Blocked | None:
+def _always_fails(migrations: Migrations) -> Blocked | None:
     """Why the check would say the same of every change."""
+    if migrations.clocked:
+        return Blocked(
+            f"{migrations.clocked} takes the time at which its module is loaded into the field: the check would fail "
+            "one day without any change",
+            "let a function ask for the time, commit what `manage.py makemigrations` writes, then run fhfix again",
+        )
     if migrations.elsewhere:
         return None
     if migrations.unmade is not None:
