@@ -840,11 +840,31 @@ def test_what_tells_of_slow_queries_is_found(files: dict[str, str], by: str, tmp
 def test_sql_by_hand_is_found_outside_of_tests_and_migrations(tmp_path: Path) -> None:
     files = {
         "app/migrations/0001.py": "cursor.execute('x')\n", "app/tests/test_x.py": "Model.objects.raw('x')\n",
-        "app/reports.py": "\n\nrows = Model.objects.raw('SELECT 1')\n",
+        "app/reports.py": "\n\nrows = Model.objects.raw('SELECT %s', [1])\n",
     }  # fmt: skip
 
     assert fact(RawSql, tmp_path, files).first == "app/reports.py:3"
     assert fact(RawSql, tmp_path / "none", {"app/x.py": "execute(1)\n"}).first == ""
+
+
+@pytest.mark.parametrize(
+    ("code", "is_found"),
+    [
+        ("cursor.execute('SELECT 1')", False),
+        ("cursor.execute('SELECT 1;')", False),
+        ("Order.objects.raw('SELECT 1')", False),
+        ("cursor.execute('SELECT 1; SELECT 2')", True),
+        ("cursor.execute('SELECT %s', [a])", True),
+        ("cursor.execute('SELECT %s', params=[a])", True),
+        ("cursor.execute(sql)", True),
+        ("cursor.execute(f'SELECT {a}')", True),
+        ("cursor.executemany('SELECT 1')", True),
+        ("Order.objects.raw('SELECT 1').extra(where=[a])", True),
+        ("cursor.execute('SELECT 1'", True),
+    ],
+)
+def test_sql_with_nothing_that_can_be_bound_is_not_found(code: str, is_found: bool, tmp_path: Path) -> None:
+    assert fact(RawSql, tmp_path, {"app/x.py": f"{code}\n"}).first == ("app/x.py:1" if is_found else "")
 
 
 def test_settings_that_cannot_be_parsed_are_named_and_the_others_still_read(tmp_path: Path) -> None:

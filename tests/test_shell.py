@@ -600,7 +600,7 @@ def test_statements_that_only_run_what_is_not_wanted_are_left_out(text: str, lef
     assert not Script.parse(found).error
 
 
-@pytest.mark.parametrize("end", ["\\\n", "\\\n\n", "\\\r\n"])
+@pytest.mark.parametrize("end", ["\\", "\\\n", "\\\n\n", "\\\r\n"])
 def test_a_line_that_the_end_continues_is_read(end: str) -> None:
     command = only(f"set -e\nmypy . \\\n  --strict {end}")
     assert [each.text for each in command.args] == [".", "--strict"]

@@ -15,7 +15,8 @@ option `server-side-binding`; without it the finding is blocked and says what it
 ## When it is left alone
 A pair that is complete, a `prepare_threshold` of None (off, on purpose), other databases than PostgreSQL, projects
 whose driver is unknown, and settings for tests and development. The pair is refused beside SQL that is written by hand,
-and behind a pooler, where prepared statements of one client meet those of another.
+but for one statement that is spelled out and has no parameters, and behind a pooler, where prepared statements of one
+client meet those of another.
 """
 
 import ast

@@ -623,8 +623,9 @@ def _parse(text: str, shell: Shell, placeholders: Placeholders) -> Script:
     masked = re.sub(r"\b(fi|done|esac) \}", r"\1;}", masked)
     # A line that the end of the script continues: nothing follows.
     inner = masked.rstrip()
-    if inner.endswith("\\") and not inner.endswith("\\\\") and masked[len(inner) :].lstrip("\r").startswith("\n"):
-        masked = f"{inner[:-1]} {masked[len(inner) :]}"
+    rest = masked[len(inner) :]
+    if inner.endswith("\\") and not inner.endswith("\\\\") and (not rest or rest.lstrip("\r").startswith("\n")):
+        masked = f"{inner[:-1]} {rest}"
     root = parser("bash").parse(masked.encode("ascii")).root_node
     if len(masked) > _DEEPEST and (deep := _deeper(root, _DEEPEST)) is not None:
         return Script(text, shell, error=f"line {deep.start_point[0] + 1} of the script is nested too deeply")

@@ -256,8 +256,8 @@ def _cure(
         return Blocked(reason, "run pgbouncer where the application runs")
     if (development := _for_development(found[0], project, runtime)) and not options.compose:
         return Blocked(
-            f"{found[0].source.path} is for development, since it {development}, and how production starts its "
-            "containers is not in the repository",
+            f"{found[0].source.path} is for development, since it {development}: a pooler there would do nothing for "
+            "production",
             "run pgbouncer where production runs; or add it to the compose file",
             _COMPOSE,
         )
@@ -287,8 +287,7 @@ def _missed_by(job: DeployJob, path: str) -> Blocked | None:
 
 def _beside_production(job: DeployJob, otherwise: str = "", config: str = "") -> Blocked:
     return Blocked(
-        f"job {job.id} deploys otherwise than by a compose file, and how production starts its containers is not "
-        "in the repository",
+        f"job {job.id} deploys otherwise than by a compose file, and only to compose files a pooler can be added here",
         f"run pgbouncer there beside the application, or RDS Proxy{otherwise}",
         config,
     )
