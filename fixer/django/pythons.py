@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Self
 from fixer.django.job_setup import installs
 from fixer.github.combination import filled
 from fixer.github.workflows import Workflows, commands_of
-from fixer.records import entity
+from fixer.records import entity, record
 from fixer.runtime.picture import Runtime
 
 if TYPE_CHECKING:
@@ -47,17 +47,37 @@ class Pythons:
         return cls((3, minor), f"job {job.id} of {job.workflow.path}")
 
 
-def release_of(repository: Repository, root: str, job: Job) -> str:
-    """The release, such as `3.12`, on which the project runs: that of the image that is deployed, of the file in its
-    folder or at the top that names one, or that all other jobs of the workflow set up. Empty where none is known."""
+@record
+class DeployedPython:
+    """The release, as (3, 7), of the one image of Python on which what is deployed runs Django."""
+
+    release: tuple[int, int]
+
+    @classmethod
+    def detect(cls, repository: Repository) -> Self | None:
+        """None where no image says its release, or several say different ones."""
+        named = (_NAMED.match(tag) for tag in _tags(repository))
+        found = {match[1] if match is not None else "" for match in named}
+        if len(found) != 1 or "" in found:
+            return None
+        return cls((3, int(found.pop().partition(".")[2])))
+
+
+def _tags(repository: Repository) -> Iterator[str]:
+    """The tags of the images of Python on which the deployed images that run Django are made."""
     runtime = repository.fact(Runtime)
     images = (each.image for each in runtime.deployed if each.is_django) if runtime is not None else ()
     bases = (image.stage.root.image for image in images if image is not None)
-    tags = (base.tag for base in bases if base is not None and base.repository.rpartition("/")[2] == "python")
+    return (base.tag for base in bases if base is not None and base.repository.rpartition("/")[2] == "python")
+
+
+def release_of(repository: Repository, root: str, job: Job) -> str:
+    """The release, such as `3.12`, on which the project runs: that of the image that is deployed, of the file in its
+    folder or at the top that names one, or that all other jobs of the workflow set up. Empty where none is known."""
     files = (repository.text(f"{root}/{name}" if folder else name) for folder in (root, "") for name in _FILES)
     others = (each for each in job.workflow.jobs.values() if each is not job and each.matrix is None)
     said = (text for each in others for text in _said(each))
-    for texts in (tags, files, said):
+    for texts in (_tags(repository), files, said):
         found = {named[1] for text in texts if (named := _NAMED.match(text)) is not None}
         if len(found) == 1:
             return found.pop()

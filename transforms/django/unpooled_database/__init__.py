@@ -7,7 +7,7 @@ network. Without `connect_timeout` a server that does not answer holds a worker 
 application:
 
 * under WSGI `CONN_MAX_AGE = 600`, with `CONN_HEALTH_CHECKS` from Django 4.1 on; 60 before, where a connection that
-  the server closed costs a request;
+  the server closed costs a request. An image of Python 3.7 has such an older Django, whatever the requirements allow;
 * under ASGI, and with workers of gevent, no persistent connection (it would never be used again); under ASGI Django's
   pool where Django ≥ 5.1, psycopg 3 and psycopg_pool are there, with `CONN_MAX_AGE = 0`, since one excludes the other.
   Whatever keeps connections there is set to 0: a key, an argument, a later assignment, the default of a variable;
@@ -37,6 +37,7 @@ from fixer.django.app_server import Applications, AppServer
 from fixer.django.databases import DatabaseServers
 from fixer.django.forks import Forks
 from fixer.django.project import DjangoProject
+from fixer.django.pythons import DeployedPython
 from fixer.django.settings import Database, SettingsModule
 from fixer.languages.python import key
 from fixer.model import Blocked, Finding, Fix, Rule, Span, Tier, listed
@@ -60,13 +61,14 @@ def check(
     packages: PythonPackages | None,
     styles: PythonStyles,
     forks: Forks,
+    python: DeployedPython | None,
     options: Options,
 ) -> Iterator[Finding]:
     for project in django.projects:
         if project.is_aside:
             continue
         here = server.near(project.root) if server is not None and django.others else server
-        cell = Cell(project, here, servers, packages, styles, forks, options)
+        cell = Cell(project, here, servers, packages, styles, forks, python, options)
         wanted = [
             (settings, database)
             for settings in project.modules.values()

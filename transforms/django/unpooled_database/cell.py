@@ -4,6 +4,7 @@ from fixer.django.app_server import AppServer
 from fixer.django.databases import DatabaseServers
 from fixer.django.forks import Forks
 from fixer.django.project import DjangoProject
+from fixer.django.pythons import DeployedPython
 from fixer.languages.python import PythonModule
 from fixer.project.packages import PythonPackages
 from fixer.project.python_style import PythonStyles
@@ -13,6 +14,7 @@ from transforms.django.unpooled_database.options import STATEMENT_TIMEOUT_MS, Op
 CONNECT_TIMEOUT = 10  # seconds
 AGE_WITHOUT_HEALTH_CHECKS = 60
 POOL_MIN = 5
+OF_DJANGO_4 = (3, 8)  # the oldest Python for which there is one
 MOST_CONNECTIONS = 80  # of PostgreSQL's default of 100; some are for people and for jobs
 
 
@@ -26,6 +28,7 @@ class Cell:
     packages: PythonPackages | None
     styles: PythonStyles
     forks: Forks
+    python: DeployedPython | None
     options: Options
 
     @property
@@ -63,7 +66,11 @@ class Cell:
 
     @property
     def has_health_checks(self) -> bool:
-        return not self.is_older_than(4, 1)
+        """Unless an older Django is allowed, or the image has a Python for which there is none that has them."""
+        version = self.project.version
+        installed = version is not None and version.at_least(4, 1)
+        too_old = self.python is not None and self.python.release < OF_DJANGO_4 and not installed
+        return not too_old and not self.is_older_than(4, 1)
 
     def takes_health_checks(self, near: str) -> bool:
         """Whether every dj-database-url that may be installed knows `conn_health_checks`."""
