@@ -5,7 +5,7 @@ from __future__ import annotations
 import ast
 import posixpath
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Set
 from typing import TYPE_CHECKING, Self
 
 from fixer.django.project import DjangoProject
@@ -22,6 +22,10 @@ _MIGRATION = re.compile(r"^(?:(.*)/)?migrations/(?!__init__\.py$)\w+\.py$")
 _MODELS = re.compile(r"^(?:(.*)/)?(?:models\.py|models/\w+\.py)$")
 _ASIDE = re.compile(r"(^|/)(tests?|testing|node_modules|\.?venv|site-packages|\{\{[^/]*)/")
 _OF_DJANGO = re.compile(r"django\.(\w+\.)*(\w*Model|AbstractUser|AbstractBaseUser|PermissionsMixin)")
+_CLOCK = re.compile(
+    r"datetime\.(datetime|date)\.(now|utcnow|today)|time\.(time|localtime|gmtime)|"
+    r"django\.utils\.timezone\.(now|localtime|localdate)"
+)
 _NO_MODEL = re.compile(
     r"(enum|typing|abc|dataclasses|collections|datetime|pydantic|mongoengine|django_mongoengine|ninja|rest_framework|"
     r"marshmallow|sqlalchemy|sqlmodel|umongo|odmantic|beanie|elasticsearch_dsl|neomodel)(\.|$)|"
@@ -35,12 +39,14 @@ class Migrations:
     """`folders` are those of the applications that have migrations, and `declared` names the first class of the
     repository that is, or may be, a model; empty where none is seen. `unmade` names a package of migrations that holds
     none, and the model beside it that needs one. `elsewhere`: the settings say that migrations stand in other packages.
+    `clocked` is `path:line` of a field that holds what the clock said when its module was loaded.
     """
 
     folders: frozenset[str]
     declared: str
     unmade: tuple[str, str] | None
     elsewhere: bool
+    clocked: str = ""
 
     @classmethod
     def detect(cls, repository: Repository) -> Self | None:
@@ -68,7 +74,8 @@ class Migrations:
                 unmade = (posixpath.dirname(package), surely)
         chain = project.chain(project.settings_path)
         elsewhere = any("MIGRATION_MODULES" in settings.document.assignments for settings in chain)
-        return cls(kept, declared, unmade, elsewhere)
+        places = (_clocked(path, repository) for path in paths if _MODELS.match(path))
+        return cls(kept, declared, unmade, elsewhere, next(filter(None, places), ""))
 
     @property
     def can_be_missing(self) -> bool:
@@ -99,6 +106,39 @@ def _classes(path: str, repository: Repository) -> Iterator[tuple[str, bool]]:
         bases = [base for base in bases if base and base != "object" and not base.endswith(("Error", "Exception"))]
         if bases and not any(map(_NO_MODEL.match, bases)):
             yield f"{path}:{node.lineno}", any(map(_OF_DJANGO.fullmatch, bases))
+
+
+def _clocked(path: str, repository: Repository) -> str:
+    """`path:line` of the first field that holds the time of loading, at once or by a name; empty for none."""
+    try:
+        module = repository.parsed(path, PythonModule)
+    except FileError:
+        return ""
+    names: set[str] = set()
+    for node in module.tree.body:
+        if isinstance(node, ast.Assign) and _asks_the_clock(node.value, module, names):
+            names |= {target.id for target in node.targets if isinstance(target, ast.Name)}
+        if not isinstance(node, ast.ClassDef):
+            continue
+        own = set(names)
+        for each in node.body:
+            if not isinstance(each, ast.Assign) or not _asks_the_clock(each.value, module, own):
+                continue
+            if isinstance(each.value, ast.Call) and dotted(each.value.func).endswith("Field"):
+                return f"{path}:{each.lineno}"
+            own |= {target.id for target in each.targets if isinstance(target, ast.Name)}
+    return ""
+
+
+def _asks_the_clock(node: ast.AST, module: PythonModule, names: Set[str]) -> bool:
+    """Whether an expression asks it at once, or takes a name that holds what it said; a function asks later."""
+    if isinstance(node, ast.Lambda):
+        return False
+    if isinstance(node, ast.Call) and _CLOCK.fullmatch(_full(dotted(node.func), module)):
+        return True
+    if isinstance(node, ast.Name) and node.id in names:
+        return True
+    return any(_asks_the_clock(child, module, names) for child in ast.iter_child_nodes(node))
 
 
 def _full(name: str, module: PythonModule) -> str:

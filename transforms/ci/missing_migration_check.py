@@ -9,8 +9,9 @@ It sets the project up as the job does that runs the tests: same runner, Python,
 what judges the code or reports. What that job runs without is not required. Where no job runs the tests, it is made
 after one that installs the packages; where there is none either, or `make`, tox and the like do all, the finding says
 so and is blocked, as it is where the container in which the tests run makes missing migrations when it starts, and
-where migrations are not committed, so that the check would fail on every change, or on none. A job that tests and
-deploys on a runner of its own is no model either.
+where migrations are not committed, so that the check would fail on every change, or on none; so is a field
+that holds the time at which its module was loaded: the check would fail one day without any change. A job that tests
+and deploys on a runner of its own is no model either.
 
 ## When it is left alone
 Where a workflow, or a Makefile, tox, nox, just, pre-commit or package.json script, already runs the check; where a
@@ -67,7 +68,7 @@ def check(
         with_tests=False,
         everything=False,
     )
-    cure: Fix | Blocked | None = _not_committed(migrations) or _on_what_serves(ci)
+    cure: Fix | Blocked | None = _always_fails(migrations) or _on_what_serves(ci)
     if cure is None:
         cure = job if isinstance(job, Blocked) else _finds_nothing(ci, runtime)
     if cure is None:
@@ -89,8 +90,14 @@ def check(
     )
 
 
-def _not_committed(migrations: Migrations) -> Blocked | None:
+def _always_fails(migrations: Migrations) -> Blocked | None:
     """Why the check would say the same of every change."""
+    if migrations.clocked:
+        return Blocked(
+            f"{migrations.clocked} takes the time at which its module is loaded into the field: the check would fail "
+            "one day without any change",
+            "let a function ask for the time, commit what `manage.py makemigrations` writes, then run fhfix again",
+        )
     if migrations.elsewhere:
         return None
     if migrations.unmade is not None:

@@ -198,7 +198,7 @@ def _cure(
     choice = Choice(Release(options.version)) if options.version else release_for(project.version)
     if choice is None:
         return Blocked(
-            f"no release of {PACKAGE} goes with Django {project.version}",
+            f"fhfix knows no release of {PACKAGE} that goes with Django {project.version}",
             "say which one to ask for",
             f'rules.{RULE.id}.version = "…"',
         )
