@@ -157,7 +157,7 @@ def _check(project: DjangoProject, log: QueryLog, styles: PythonStyles, options:
             todo.append("see that warnings of the logger django.db.backends.slow reach a handler in production")
         elif edits:
             parts.append(edits)
-            effects.append("LOGGING: warnings of django.db.backends go to a handler that works in production")
+            effects.append("LOGGING: these warnings go to a handler that works in production")
     parts += [importing, module.append_code(code)]
     cure = Fix.of("log slow queries", *parts, tier=Tier.REVIEW, effects=effects, todo=todo)
     yield Finding(module.path, span, message, cure)
@@ -280,7 +280,7 @@ def _heard(module: PythonModule, value: ast.expr | None, width: int) -> Parts | 
     working = _working(handlers, module.path)
     if _is_heard(logging, loggers, handlers, working):
         return ()
-    name, new = _handler(handlers, working)
+    name, new = _handler(handlers, working, _used_above(logging, loggers))
     logger = LOGGER if item(loggers, LOGGER) is None else CHILD
     edits: list[Parts] = []
     if new and isinstance(handlers, ast.Dict):
@@ -336,9 +336,17 @@ def _working(handlers: ast.expr | None, path: str) -> list[str]:
     return found
 
 
-def _handler(handlers: ast.expr | None, working: list[str]) -> tuple[str, dict[str, Any]]:
+def _used_above(logging: ast.Dict, loggers: ast.expr | None) -> list[str]:
+    """The handlers of the loggers above, the nearest first: where the project expects such messages."""
+    entries = [item(loggers, name) for name in ABOVE] + [item(logging, "root") or item(loggers, "")]
+    return [name for entry in entries for name in _names(item(entry, "handlers"))]
+
+
+def _handler(handlers: ast.expr | None, working: list[str], used: list[str]) -> tuple[str, dict[str, Any]]:
     """A handler that works, with what must be added for it."""
-    best = next((name for name in ("console", "stdout", "stderr", "stream", "default") if name in working), "")
+    usual = ("console", "stdout", "stderr", "stream", "default")
+    among = [name for name in used if name in working]
+    best = next((name for name in (*(each for each in usual if each in among), *among, *usual) if name in working), "")
     if best or working:
         return best or working[0], {}
     new = {"class": "logging.StreamHandler"}
