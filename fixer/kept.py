@@ -13,8 +13,8 @@ import os
 import re
 import sys
 from array import array
-from collections.abc import Iterable
-from contextlib import suppress
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager, suppress
 from re import _compiler  # type: ignore[attr-defined]
 from types import CodeType, FrameType
 from typing import Any
@@ -29,6 +29,7 @@ modules said by a name."""
 _made: dict[Any, Any] = {}
 """What this process had to make: patterns themselves, and all else as bytes."""
 _compile = _compiler.compile
+_ours = 0
 
 
 def use() -> None:
@@ -84,6 +85,17 @@ def tell(name: str, said: Any, files: Iterable[str]) -> None:
         _made[name] = marshal.dumps(({file: _stamp(file) for file in files}, said))
 
 
+@contextmanager
+def patterns_of_the_program() -> Iterator[None]:
+    """All that is compiled meanwhile is the program's: libraries compile theirs when they are first used."""
+    global _ours
+    _ours += 1
+    try:
+        yield
+    finally:
+        _ours -= 1
+
+
 def compiled(text: str) -> CodeType:
     """Statements that the program makes for itself, for `exec`."""
     if (kept := _kept.get(text)) is not None:
@@ -113,10 +125,10 @@ def _compiled(pattern: Any, flags: int = 0) -> re.Pattern[Any]:
         flags_of_all, code, *others = kept
         found: re.Pattern[Any] = _sre.compile(pattern, flags_of_all, [*memoryview(code).cast("I")], *others)
         return found
-    found = _compile(pattern, flags)
-    if _is_of_the_program(pattern):
-        _made[key] = found
-    return found
+    made: re.Pattern[Any] = _compile(pattern, flags)
+    if _ours or _is_of_the_program(pattern):
+        _made[key] = made
+    return made
 
 
 def _is_of_the_program(pattern: Any) -> bool:

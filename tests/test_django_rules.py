@@ -59,7 +59,7 @@ def test_what_a_pool_needs_is_said_under_asgi(settings: str, tmp_path: Path) -> 
     [
         ({}, True),
         ({"requirements.txt": "Django==5.2.1\npsycopg2\n"}, False),
-        ({"app/reports.py": "rows = Model.objects.raw('SELECT 1')\n"}, False),
+        ({"app/reports.py": "rows = Model.objects.raw('SELECT * FROM app_row WHERE id = %s', [1])\n"}, False),
     ],
 )
 def test_to_opt_in_is_asked_only_where_that_is_enough(files: dict[str, str], helps: bool, tmp_path: Path) -> None:

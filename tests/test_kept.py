@@ -68,6 +68,20 @@ found()
     assert made[:-3] == again[:-3]
 
 
+def test_a_second_page_makes_no_template_and_no_pattern_of_a_language(tmp_path: Path) -> None:
+    code = """
+from fixer.show.colours import colours
+from fixer.show.page import part
+shown = part("result.html", files=[])
+coloured = [colours(name, "name: 1 # why") for name in ("ci.yml", "settings.py", "Dockerfile", "start.sh")]
+print(len(kept._made), coloured, shown)
+"""
+    made, again = run(code, tmp_path), run(code, tmp_path)
+    assert again.startswith("0 ")
+    assert not made.startswith("0 ")
+    assert made.partition(" ")[2] == again.partition(" ")[2]
+
+
 def test_nothing_of_a_repository_is_kept(tmp_path: Path) -> None:
     run("name = 'sec' + str(7) + 'ret'\nre.compile(name); re.search(r'plain', name)", tmp_path)
     [file] = files(tmp_path)

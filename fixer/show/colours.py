@@ -6,6 +6,8 @@ from functools import cache
 from pathlib import PurePosixPath
 from typing import TYPE_CHECKING
 
+from fixer import kept
+
 if TYPE_CHECKING:
     from pygments.lexer import Lexer
 
@@ -55,6 +57,11 @@ def _kind(path: str) -> str:
 
 @cache
 def _lexer(kind: str) -> Lexer | None:
+    with kept.patterns_of_the_program():
+        return _made(kind)
+
+
+def _made(kind: str) -> Lexer | None:
     """Imported by kind: pygments' own search through all of its languages takes longer than the colours."""
     if kind in (".yml", ".yaml"):
         from pygments.lexers.data import YamlLexer

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 from markupsafe import Markup
 
+from fixer import kept
 from fixer.model import Blocked, Fix
 from fixer.records import record
 from fixer.show.tool import tool_version
@@ -51,11 +52,23 @@ def part(template: str, **values: Any) -> str:
 
 @cache
 def _environment() -> Environment:
-    from jinja2 import Environment, PackageLoader, StrictUndefined
+    from jinja2 import BytecodeCache, Environment, PackageLoader, StrictUndefined
+    from jinja2.bccache import Bucket
+
+    class Kept(BytecodeCache):
+        """Compiled templates, beside the compiled modules: https://jinja.palletsprojects.com/en/stable/api/#bytecode-cache."""
+
+        def load_bytecode(self, bucket: Bucket) -> None:
+            if code := kept.told(f"{bucket.key} {bucket.checksum}"):
+                bucket.bytecode_from_string(code)
+
+        def dump_bytecode(self, bucket: Bucket) -> None:
+            # What it becomes depends on the template, and on how this module sets Jinja up.
+            kept.tell(f"{bucket.key} {bucket.checksum}", bucket.bytecode_to_string(), [__file__])
 
     environment = Environment(
         loader=PackageLoader("fixer.show"), autoescape=True, undefined=StrictUndefined, trim_blocks=True,
-        lstrip_blocks=True, finalize=_finalized,
+        lstrip_blocks=True, finalize=_finalized, bytecode_cache=Kept(),
     )  # fmt: skip
     environment.filters |= {"visible": visible, "prose": _prose}
     environment.tests |= {"fix": lambda cure: isinstance(cure, Fix), "blocked": lambda cure: isinstance(cure, Blocked)}
