@@ -300,7 +300,7 @@ def _is_heard(logging: ast.Dict, loggers: ast.expr | None, handlers: ast.expr | 
     heard = False
     level: ast.expr | None = None
     for name in (*ABOVE, ""):
-        entry = (item(logging, "root") or item(loggers, "")) if not name else item(loggers, name)
+        entry = item(loggers, name) if name else _root(logging, loggers)
         if entry is None:
             continue
         level = level or item(entry, "level")
@@ -336,9 +336,14 @@ def _working(handlers: ast.expr | None, path: str) -> list[str]:
     return found
 
 
+def _root(logging: ast.Dict, loggers: ast.expr | None) -> ast.expr | None:
+    """The root logger, which from Python 3.9 on may also be called by its name: https://bugs.python.org/issue37742."""
+    return item(logging, "root") or item(loggers, "") or item(loggers, "root")
+
+
 def _used_above(logging: ast.Dict, loggers: ast.expr | None) -> list[str]:
     """The handlers of the loggers above, the nearest first: where the project expects such messages."""
-    entries = [item(loggers, name) for name in ABOVE] + [item(logging, "root") or item(loggers, "")]
+    entries = [*(item(loggers, name) for name in ABOVE), _root(logging, loggers)]
     return [name for entry in entries for name in _names(item(entry, "handlers"))]
 
 
