@@ -229,12 +229,13 @@ def _permissions_of_the_job(job: DeployJob) -> list[Parts]:
     shared = workflow.root.get("permissions")
     if shared is None or not shared.is_mapping or len(workflow.jobs) != 1 or "permissions" in job.job.data:
         return []
-    if "write" not in shared.data.values():
+    levels = shared.data
+    if "write" not in levels.values() or not all(isinstance(level, str) for level in levels.values()):
         return []
     moved = workflow.delete(workflow.root, "permissions")
     if isinstance(moved, Blocked):
         return []
-    return [moved, workflow.add_key(job.job.node, "permissions", shared.data, before="steps")]
+    return [moved, workflow.add_key(job.job.node, "permissions", levels, before="steps")]
 
 
 def _why_not(job: DeployJob) -> Blocked | None:
@@ -403,7 +404,8 @@ def _rights(job: DeployJob) -> Any:
     granted = job.job.data.get("permissions", job.workflow.root.data.get("permissions"))
     if not isinstance(granted, dict):
         return granted
-    return {name: "read" if right == "write" and name != "id-token" else right for name, right in granted.items()}
+    rights = {name: right for name, right in granted.items() if isinstance(right, str)}
+    return {name: "read" if right == "write" and name != "id-token" else right for name, right in rights.items()}
 
 
 def _needed(job: DeployJob) -> list[str]:
