@@ -31,6 +31,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator, Sequence
 from functools import partial
+from itertools import chain
 
 from fixer.django.project import DjangoProject
 from fixer.docker.images import base_image
@@ -197,50 +198,68 @@ def _unmovable(
     build: ImageBuild,
 ) -> Blocked | None:
     """Why the install cannot move to a stage of its own."""
+    installs = next(_obstacles_in(dockerfile, pips), None)
+    obstacle = installs or unknown_place(dockerfile, pips, after, build)
+    if obstacle is not None:
+        return obstacle
+    others = chain(
+        _obstacles_before(dockerfile, until, build), _obstacles_after(dockerfile, after), _starts_elsewhere(build)
+    )
+    return next(others, None)
+
+
+def _obstacles_in(dockerfile: Dockerfile, pips: list[Instruction]) -> Iterator[Blocked]:
     for instruction in pips:
         line = dockerfile.line(instruction)
         if instruction.heredocs:
-            return Blocked(f"line {line}: the install stands in a here-document", "write it as a command")
+            yield Blocked(f"line {line}: the install stands in a here-document", "write it as a command")
         for command in commands_of(instruction):
             if not installs_python(command):
                 continue
             for options, what in _INSTALLS_ELSEWHERE.items():
                 if command.has(*options):
-                    return Blocked(f"line {line}: {what}", "install into a virtual environment, then run fhfix again")
-    if (other := unknown_place(dockerfile, pips, after, build)) is not None:
-        return other
+                    yield Blocked(f"line {line}: {what}", "install into a virtual environment, then run fhfix again")
+
+
+def _obstacles_before(dockerfile: Dockerfile, until: Sequence[Instruction], build: ImageBuild) -> Iterator[Blocked]:
     brought = brings_wheels(dockerfile, until)
     if brought is not None:
-        return Blocked(
+        yield Blocked(
             f"line {dockerfile.line(brought)} brings wheels, which are compiled already",
             "take the compilers out, and install the shared libraries that the wheels need instead",
         )
     for path, text in build.texts.items():
         if _REQUIREMENTS.search(path) and re.search(r"^\s*(?:-e|--editable)\s", text, re.MULTILINE):
-            return Blocked(f"{path} has an editable install, which points to its sources", "install it as a package")
+            yield Blocked(f"{path} has an editable install, which points to its sources", "install it as a package")
     for instruction in until:
         if instruction.op in ("USER", "SHELL", "ONBUILD"):
             line = dockerfile.line(instruction)
-            return Blocked(f"line {line}: {instruction.op} stands before the install", "write the stages by hand")
+            yield Blocked(f"line {line}: {instruction.op} stands before the install", "write the stages by hand")
         if any(command.name == "venv" for command in commands_of(instruction)) or re.search(
             r"\bvirtualenv\b", instruction.text
         ):
-            return Blocked("it has a virtual environment already", "copy that to a second stage, to the same path")
+            yield Blocked("it has a virtual environment already", "copy that to a second stage, to the same path")
+
+
+def _obstacles_after(dockerfile: Dockerfile, after: Sequence[Instruction]) -> Iterator[Blocked]:
     for instruction in after:
+        line = dockerfile.line(instruction)
         if any(command.name in _COMPILES for command in commands_of(instruction)):
-            line = dockerfile.line(instruction)
-            return Blocked(f"line {line}: something is compiled after the install", "do that before it")
+            yield Blocked(f"line {line}: something is compiled after the install", "do that before it")
         if any(compiles(name_of(word)) for command in commands_of(instruction) for word in installed(command)):
-            return Blocked(f"line {dockerfile.line(instruction)}: compilers are installed after it", "move that up")
+            yield Blocked(f"line {line}: compilers are installed after it", "move that up")
         if instruction.op != "COPY" and _OF_THE_SYSTEM.search(instruction.text):
-            return Blocked(
-                f"line {dockerfile.line(instruction)}: a program is named in /usr/local, where it will not be",
-                "name it without its folder",
+            yield Blocked(
+                f"line {line}: a program is named in /usr/local, where it will not be", "name it without its folder"
             )
+
+
+def _starts_elsewhere(build: ImageBuild) -> Iterator[Blocked]:
+    """What starts programs by paths that are none any more, or looks for them without the virtual environment."""
     for program in (*build.programs, *build.called):
         for started in (*program.calls, *program.commands):
             if _has_a_path_of_its_own(started.command):
-                return Blocked(
+                yield Blocked(
                     f"{started.path}:{started.line}: `{' '.join(started.argv[:2])}` gives what it starts another PATH, "
                     f"without {VENV}/bin",
                     "start the program without it, then run fhfix again",
@@ -248,14 +267,13 @@ def _unmovable(
     for program in build.programs:
         for started in program.commands:
             if _OF_THE_SYSTEM.match(started.source):
-                return Blocked(f"{started.path} starts {started.argv[0]}", "name it without its folder")
+                yield Blocked(f"{started.path} starts {started.argv[0]}", "name it without its folder")
     # A script is not always followed to its end: `exec $cmd` starts what only the container knows.
     for path, text in build.texts.items():
         if _LOGIN.match(text) and not build.excluded(path):
-            return Blocked(f"{path} is read by a login shell, which has another PATH", "let another shell read it")
+            yield Blocked(f"{path} is read by a login shell, which has another PATH", "let another shell read it")
         if _SCRIPT.search(path) and (named := _OF_THE_SYSTEM.search(text)) and not build.excluded(path):
-            return Blocked(f"{path} names {named[0]}, where it will not be", "name it without its folder")
-    return None
+            yield Blocked(f"{path} names {named[0]}, where it will not be", "name it without its folder")
 
 
 def _has_a_path_of_its_own(command: Command) -> bool:
