@@ -66,7 +66,7 @@ class TaskDefinition:
     @property
     def unlogged(self) -> tuple[str, ...]:
         """The containers that send what they print to nobody."""
-        found = (each["name"] for each in self.containers if not each.get("logConfiguration"))
+        found = (each.get("name") for each in self.containers if not each.get("logConfiguration"))
         return tuple(name for name in found if isinstance(name, str))
 
     @property
