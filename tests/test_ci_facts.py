@@ -974,6 +974,13 @@ def test_an_application_that_is_not_installed_needs_no_migration(tmp_path: Path)
     assert found.can_be_missing
 
 
+def test_where_no_module_of_models_is_there_yet_one_may_come(tmp_path: Path) -> None:
+    found = migrations(tmp_path, {"shop/orders/views.py": ""})
+
+    assert not found.modelled
+    assert found.can_be_missing
+
+
 def test_what_models_take_from_elsewhere_may_be_a_model(tmp_path: Path) -> None:
     found = migrations(tmp_path, {"shop/orders/models.py": "from .entities import Order\n"})
 

@@ -39,13 +39,15 @@ class Migrations:
     """`folders` are those of the applications that have migrations, and `declared` names the first class of the
     repository that is, or may be, a model; empty where none is seen. `unmade` names a package of migrations that holds
     none, and the model beside it that needs one. `elsewhere`: the settings say that migrations stand in other packages.
-    `clocked` is `path:line` of a field that holds what the clock said when its module was loaded.
+    `modelled`: there are modules of models, without migrations beside them, to be judged by. `clocked` is `path:line`
+    of a field that holds what the clock said when its module was loaded.
     """
 
     folders: frozenset[str]
     declared: str
     unmade: tuple[str, str] | None
     elsewhere: bool
+    modelled: bool
     clocked: str = ""
 
     @classmethod
@@ -56,12 +58,13 @@ class Migrations:
             return None
         paths = [path for path in repository.ending(".py") if path.endswith(".py") and not _ASIDE.search(path)]
         kept = frozenset(found[1] or "" for path in paths if (found := _MIGRATION.match(path)) is not None)
-        declared, unmade = "", None
+        declared, unmade, modelled = "", None, False
         installed = SettingList.of(project, project.settings_path, "INSTALLED_APPS").names
         for path in paths:
             found = _MODELS.match(path)
             if found is None or (found[1] or "") in kept:
                 continue
+            modelled = True
             folder = found[1] or ""
             package = joined(folder, "migrations/__init__.py")
             empty = repository.exists(package) and _is_installed(folder, project.root, installed)
@@ -75,12 +78,13 @@ class Migrations:
         chain = project.chain(project.settings_path)
         elsewhere = any("MIGRATION_MODULES" in settings.document.assignments for settings in chain)
         places = (_clocked(path, repository) for path in paths if _MODELS.match(path))
-        return cls(kept, declared, unmade, elsewhere, next(filter(None, places), ""))
+        return cls(kept, declared, unmade, elsewhere, modelled, next(filter(None, places), ""))
 
     @property
     def can_be_missing(self) -> bool:
-        """Whether there is a model that could lack its migration, as far as files tell."""
-        return bool(self.folders or self.declared or self.elsewhere)
+        """Whether a model could lack its migration: where modules of models are there, they tell; where none is, they
+        may still come."""
+        return bool(self.folders or self.declared or self.elsewhere or not self.modelled)
 
 
 def _is_installed(folder: str, root: str, installed: tuple[str, ...]) -> bool:

@@ -16,7 +16,8 @@ and deploys on a runner of its own is no model either.
 ## When it is left alone
 Where a workflow, or a Makefile, tox, nox, just, pre-commit or package.json script, already runs the check; where a
 test does it (`call_command("makemigrations", check=True)`), or the deployed image when it starts; in a repository
-without workflows; where the settings have no DATABASES; where no application of the repository declares a model.
+without workflows; where the settings have no DATABASES; where no model of Django is among those that the repository
+declares.
 """
 
 from __future__ import annotations
@@ -106,7 +107,7 @@ def _always_fails(migrations: Migrations) -> Blocked | None:
             f"{package} holds no migration, and {model} declares a model: the check would fail until one is committed",
             "commit what `manage.py makemigrations` writes, then run fhfix again",
         )
-    if not migrations.folders:
+    if migrations.declared and not migrations.folders:
         return Blocked(
             "no application has migrations, and makemigrations looks only at those that have",
             "commit what `manage.py makemigrations APPLICATION` writes for each, then run fhfix again",
