@@ -345,6 +345,24 @@ def test_references_that_go_round_in_a_circle_come_to_an_end(tmp_path: Path) -> 
     assert len(runtime.unknown) == 1
 
 
+def test_modules_that_call_each_other_come_to_an_end(tmp_path: Path) -> None:
+    declared = 'variable "image" {}\n'
+    call = 'module "other" {{\n  source = "../{}"\n  image  = var.image\n}}\n'
+    program = only(
+        picture(
+            tmp_path,
+            {
+                "infra/one/main.tf": declared
+                + call.format("two")
+                + task('jsonencode([{ name = "a", image = var.image }])'),
+                "infra/two/main.tf": declared + call.format("one"),
+            },
+        )
+    )
+
+    assert program.image_name == "$image"
+
+
 @pytest.mark.parametrize("text", ["", "x", "resource {", task("jsonencode([1, null, [], {}])"), task("jsonencode({})")])
 def test_odd_files_start_nothing(tmp_path: Path, text: str) -> None:
     assert of_ecs(picture(tmp_path, {"ecs/main.tf": text + "# container_definitions\n"})) == []

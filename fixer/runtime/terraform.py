@@ -106,9 +106,11 @@ def _decoded(datum: Datum) -> Datum:
 class Module:
     """A folder of Terraform files: what its names stand for."""
 
-    def __init__(self, repository: Repository, folder: str) -> None:
+    def __init__(self, repository: Repository, folder: str, calls: tuple[str, ...] = ()) -> None:
+        """`calls` are the folders that it calls as modules, on the way to the one that is asked."""
         self._repository = repository
         self._folder = folder
+        self._calls = (*calls, folder)
         self._depth = 0
 
     def keeps(self, task: str) -> bool:
@@ -345,14 +347,14 @@ class Module:
         found: list[tuple[Module, Block]] = []
         for path in self._repository.ending(".tf"):
             folder = posixpath.dirname(path)
-            if folder == self._folder or "module" not in self._repository.text(path):
+            if folder in self._calls or "module" not in self._repository.text(path):
                 continue
             for block in _read(path, self._repository).blocks:
                 source = block.expressions.get("source") if block.kind == "module" else None
                 said = source.value if isinstance(source, Literal) else None
                 called = posixpath.join(folder, said) if isinstance(said, str) and said.startswith(".") else ""
                 if called and posixpath.normpath(called) == (self._folder or "."):
-                    found.append((Module(self._repository, folder), block))
+                    found.append((Module(self._repository, folder, self._calls), block))
         return tuple(found)
 
 
