@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import re
-
 from fixer.deploy.deploy_job import DeployJob
 from fixer.deploy.ways import ECS, HELM, KUBERNETES, of_command
 from fixer.django.project import DjangoProject
@@ -54,8 +52,3 @@ def loses_its_database(job: DeployJob, django: DjangoProject, runtime: Runtime) 
     services = composed(job, runtime) if job.way not in (ECS, KUBERNETES, HELM) else runtime.deployed
     known = [each for each in services or () if each.is_django and each.origin != "dockerfile"]
     return bool(known) and not any(each.mounts for each in known)
-
-
-def is_of_python(path: str) -> bool:
-    """Whether a file says which packages Python needs."""
-    return re.search(r"requirements[^/]*\.(txt|in)$|(^|/)(pyproject\.toml|setup\.cfg|Pipfile)$", path) is not None

@@ -19,18 +19,10 @@ if TYPE_CHECKING:
 
 # All keys that Prometheus takes. It refuses any other: a file with `scrape_configs` beside others is one of Promtail or
 # of an agent. https://prometheus.io/docs/prometheus/latest/configuration/configuration/#configuration-file
-_KEYS = frozenset(
-    (
-        "global",
-        "runtime",
-        "rule_files",
-        "scrape_config_files",
-        "scrape_configs",
-        "alerting",
-        "remote_write",
-        "remote_read",
-    )
-) | {"storage", "tracing", "otlp"}
+_KEYS = frozenset((
+    "alerting", "global", "otlp", "remote_read", "remote_write", "rule_files", "runtime", "scrape_config_files",
+    "scrape_configs", "storage", "tracing",
+))  # fmt: skip
 
 
 @entity

@@ -88,9 +88,10 @@ class FrontEnds:
                 continue
             folder = posixpath.dirname(path)
             builds = [str(script) for name, script in scripts.items() if _BUILD.fullmatch(name)]
-            output, problem = _output(repository, folder, builds, wanted, known)
+            configurations = list(_configurations(repository, folder))
+            output, problem = _output(repository, folder, builds, wanted, known, configurations)
             limiter = next((name for name in _LIMITERS if name in wanted or name in package), "")
-            exported = any(_exports(path, text) for path, text in _configurations(repository, folder))
+            exported = any(_exports(path, text) for path, text in configurations)
             excluded = "" if exported else known.excluded
             found.append(FrontEnd(folder, known.package, output, excluded, limiter, problem))
         return cls(tuple(sorted(found, key=lambda each: (each.folder.count("/"), each.folder)))) if found else None
@@ -103,7 +104,12 @@ class FrontEnds:
 
 
 def _output(
-    repository: Repository, folder: str, scripts: list[str], wanted: dict[str, Any], known: _Framework
+    repository: Repository,
+    folder: str,
+    scripts: list[str],
+    wanted: dict[str, Any],
+    known: _Framework,
+    configurations: list[tuple[str, str]],
 ) -> tuple[str, str]:
     """The folder of output that the build scripts or a configuration file name, or why it is not known."""
     flags = [re.search(rf"(?:{'|'.join(NAMES_OUTPUT)})[= ]([\w./-]+)", script) for script in scripts]
@@ -117,7 +123,7 @@ def _output(
     above = next((name for name in _ABOVE_VITE if name in wanted), "") if known.package == "vite" else ""
     if above:
         return "", f"{above} decides where the build goes"
-    for path, text in _configurations(repository, folder):
+    for path, text in configurations:
         if "vite.config" in path and _ROOT.search(text):
             return "", f"{path} sets a root, to which the folder of output is relative"
         named = {found["path"] for found in _OUT_DIR.finditer(text)}

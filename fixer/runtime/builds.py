@@ -149,14 +149,19 @@ class ImageBuilds:
     def unread_by(self, build: ImageBuild) -> tuple[Unread, ...]:
         """The files that cannot be read, and may say how this image is started."""
         found = []
-        for each in self._unread:
+        for each, is_named in self._may_start:
             folder = posixpath.dirname(each.path)
             if "{{" in folder and not is_within(build.path, (folder,)):
                 continue  # a template of a whole repository
             near = not folder or ".." in each.text or is_within(build.path, (folder,)) or build.context == folder
-            if (each.builds and near) or any(map(self._may_be_ours, each.images)):
+            if (each.builds and near) or is_named:
                 found.append(each)
         return tuple(found)
+
+    @cached_property
+    def _may_start(self) -> tuple[tuple[Unread, bool], ...]:
+        """The files that cannot be read, and whether each names an image that may be of this repository."""
+        return tuple((each, any(map(self._may_be_ours, each.images))) for each in self._unread)
 
     def _may_be_ours(self, reference: str) -> bool:
         return self._images.named(reference) is not None or _may_be_named(reference, self._names)
@@ -286,6 +291,9 @@ def _made(image: Image, making: _Making, elsewhere: tuple[ImageBuild, ...], repo
     candidates = (f"{path}.dockerignore", usual, posixpath.join(context or "", ".containerignore"))
     ignore_path = next((name for name in candidates if repository.exists(name)), usual)
     ignore, fault = _lines(ignore_path, repository)
+    variables = {
+        name: _variables(posixpath.join(context or "", name), repository) for name in files if is_env_file(name)
+    }
     return ImageBuild(
         image,
         making.contexts,
@@ -297,8 +305,8 @@ def _made(image: Image, making: _Making, elsewhere: tuple[ImageBuild, ...], repo
         files,
         _texts(image.dockerfile, making.programs, context, files, repository),
         {name: repository.text(posixpath.join(context or "", name)) for name in files if _CONFIGURES.search(name)},
-        {name: _variables(posixpath.join(context or "", name), repository) for name in files if is_env_file(name)},
-        _public_names(image.dockerfile, context, files, repository),
+        variables,
+        _public_names(image.dockerfile, context, files, variables, repository),
         ignore_path,
         ignore,
         fault,
@@ -414,22 +422,23 @@ def _texts(
 
 
 def _public_names(
-    document: Dockerfile, context: str | None, files: tuple[str, ...], repository: Repository
+    document: Dockerfile,
+    context: str | None,
+    files: tuple[str, ...],
+    variables: dict[str, dict[str, str]],
+    repository: Repository,
 ) -> frozenset[str]:
     """The variables of a bundler that sources of the context read, and no file of variables there gives."""
     if not _PUBLIC_ARG.search(document.source.text):
         return frozenset()
     found: set[str] = set()
-    given: set[str] = set()
     for path in files:
-        name = posixpath.basename(path)
-        if name.startswith(".env") and not is_example(path):
-            given.update(
-                re.findall(r"^[ \t]*(\w+)=", repository.text(posixpath.join(context or "", path)), re.MULTILINE)
-            )
-        elif name.endswith(_PAGES):
+        if path.endswith(_PAGES):
             found.update(_PUBLIC_READ.findall(repository.text(posixpath.join(context or "", path))))
-    return frozenset(found - given)
+    for path, given in variables.items():
+        if posixpath.basename(path).startswith(".env") and not is_example(path):
+            found -= given.keys()
+    return frozenset(found)
 
 
 def _folders(paths: tuple[str, ...]) -> set[str]:

@@ -221,23 +221,23 @@ class _Writer:
 
     def _branch(self, branch: Branch, names: _Names) -> None:
         value = self._value(branch.pipeline, names)
-        if isinstance(value, Unknown) or not value:
+        unknown = isinstance(value, Unknown)
+        if unknown or not value:
             self._conditions.append(f"{branch.kind} {branch.pipeline.text}")
-        if branch.kind == "range" and not isinstance(value, Unknown):
-            self._repeat(branch, value, names)
+        if branch.kind == "range":
+            if not unknown:
+                self._repeat(branch, value, names)
             return
         inner = names.new_child()
+        if not (unknown or value):
+            self.write(branch.otherwise, inner)
+            return
+        # What is not known is taken to be so.
         if branch.names:
             inner[branch.names[-1]] = value
         if branch.kind == "with":
             inner[""] = value
-        if branch.kind == "range" and isinstance(value, Unknown):
-            return
-        # Of what is not known it is taken for so.
-        if not (isinstance(value, Unknown) or value):
-            inner = names.new_child()
-        chosen = branch.body if isinstance(value, Unknown) or value else branch.otherwise
-        self.write(chosen, inner)
+        self.write(branch.body, inner)
 
     def _repeat(self, branch: Branch, value: Any, names: _Names) -> None:
         pairs: list[tuple[Any, Any]] = []

@@ -169,9 +169,10 @@ class Image:
         return self._folders[last.index] if last is not None else "/"
 
 
-_FOLDERS = frozenset(
-    ("/bin", "/etc", "/home", "/opt", "/root", "/sbin", "/srv", "/tmp", "/usr/bin", "/usr/local", "/usr/local/bin")
-) | {"/usr/local/sbin", "/usr/sbin", "/var"}
+_FOLDERS = frozenset((
+    "/bin", "/etc", "/home", "/opt", "/root", "/sbin", "/srv", "/tmp", "/usr/bin", "/usr/local", "/usr/local/bin",
+    "/usr/local/sbin", "/usr/sbin", "/var",
+))  # fmt: skip
 """What is there in every image of a system."""
 
 

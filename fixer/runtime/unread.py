@@ -17,24 +17,10 @@ if TYPE_CHECKING:
 # An image, as a YAML file names it; a template is text to everybody.
 _IMAGE = re.compile(r"^\s*(?:-\s+)?[\"']?image[\"']?:[ \t]+[\"']?([^\s\"'#]+)", re.MULTILINE)
 _BUILD = re.compile(r"^\s*(?:-\s+)?[\"']?build[\"']?:", re.MULTILINE)
-_TEMPLATE = re.compile(
-    r"(^|/)([\w-]+[._-])?(docker-)?compose[^/]*\.(j2|jinja2?|tmpl|tpl|template|erb|ejs|mustache|hbs|in|njk)$",
-    re.IGNORECASE,
-)
-_SUFFIXES = (
-    ".j2",
-    ".jinja",
-    ".jinja2",
-    ".tmpl",
-    ".tpl",
-    ".template",
-    ".erb",
-    ".ejs",
-    ".mustache",
-    ".hbs",
-    ".in",
-    ".njk",
-)
+_OF_TEMPLATES = (
+    ".ejs", ".erb", ".hbs", ".in", ".j2", ".jinja", ".jinja2", ".mustache", ".njk", ".template", ".tmpl", ".tpl",
+)  # fmt: skip
+_COMPOSE = re.compile(r"(^|/)([\w-]+[._-])?(docker-)?compose[^/]*$", re.IGNORECASE)
 
 
 @record
@@ -67,6 +53,6 @@ def unread_compose_files(repository: Repository) -> Iterator[Unread]:
                 repository.document(path)
         except FileError as error:
             yield Unread(path, f"cannot be read ({error.reason})", text)
-    for path in repository.ending(*_SUFFIXES):
-        if _TEMPLATE.search(path):
+    for path in repository.ending(*_OF_TEMPLATES):
+        if _COMPOSE.search(path):
             yield Unread(path, "is a template", repository.text(path))

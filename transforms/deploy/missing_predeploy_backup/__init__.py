@@ -25,7 +25,7 @@ from collections.abc import Iterator
 from dataclasses import replace
 from typing import Any, Literal
 
-from fixer.deploy.containers import is_of_python, loses_its_database
+from fixer.deploy.containers import loses_its_database
 from fixer.deploy.deploy_job import DeployJob
 from fixer.deploy.deployments import Deployments
 from fixer.deploy.local_actions import (
@@ -80,17 +80,22 @@ def check(
     if not (deployments.database or options.instance or filled_in(options.command)):
         return
     jobs = deployments.of(workflow)
+    of_django = django if _is_of_python(deployments.database) and not filled_in(options.command) else None
     for job in jobs:
         if not _may_be_production(job) or (_is_what_browsers_load(job) and job.migration is None):
             continue
-        of_django = django is not None and is_of_python(deployments.database) and not filled_in(options.command)
-        if of_django and django is not None and loses_its_database(job, django, runtime):
+        if of_django is not None and loses_its_database(job, of_django, runtime):
             continue
         if not _backs_up(job, job.elsewhere(jobs)):
             message = f"job {job.id} deploys to {_where(job)} without a snapshot of the database"
             yield Finding(workflow.path, job.deployments[0].step.span, message, _cure(job, local, options))
         else:
             yield from _unsound(job)
+
+
+def _is_of_python(path: str) -> bool:
+    """Whether a file says which packages Python needs."""
+    return re.search(r"requirements[^/]*\.(txt|in)$|(^|/)(pyproject\.toml|setup\.cfg|Pipfile)$", path) is not None
 
 
 def _unsound(job: DeployJob) -> Iterator[Finding]:
