@@ -152,6 +152,8 @@ class Image:
             from_stage = self.dockerfile.source_stage(instruction)
             if instruction.flag("from") and from_stage is None:
                 continue
+            if from_stage is not None and instruction in from_stage.instructions:
+                continue  # no stage copies from itself: Docker refuses it
             for source in sources:
                 for inside in _inside(path, target, source, into=into) if source is not None else ():
                     if from_stage is not None:

@@ -197,6 +197,8 @@ class Yaml:
         filled = [line for line in below if line.strip()]
         if header is None or first not in ("|", "|-", ">", ">-") or not filled:
             return ()
+        if "-" not in first and not node.value.endswith("\n"):
+            return ()  # the last line of a file that ends without one; elsewhere the block would have one
         margin = min(len(line) - len(line.lstrip(" ")) for line in filled)
         return (first, *(" " * self.style.indent + line[margin:] if line.strip() else "" for line in below))
 
