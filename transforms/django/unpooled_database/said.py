@@ -131,7 +131,8 @@ def _written(database: Database) -> str:
     module = database.module
     names = {each.id for each in (database.node, database.options) if isinstance(each, ast.Name)}
     about: list[ast.stmt] = []
-    for statement in reversed([each for each in module.top_level() if not hasattr(each, "body")]):
+    plain = (each for each in module.top_level() if not hasattr(each, "body")) if names else ()
+    for statement in reversed([*plain]):
         mentioned = {each.id for each in ast.walk(statement) if isinstance(each, ast.Name)}
         if mentioned & names:
             about.append(statement)
