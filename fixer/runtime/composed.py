@@ -215,9 +215,7 @@ def _defined(compose: Compose, repository: Repository) -> dict[str, Defined]:
     return found
 
 
-def _layers(
-    compose: Compose, node: Node, repository: Repository, missing: list[str], depth: int
-) -> Iterator[Layer]:
+def _layers(compose: Compose, node: Node, repository: Repository, missing: list[str], depth: int) -> Iterator[Layer]:
     merged = [each for each in with_merged(node) if each.is_mapping]
     said = frozenset[str]()
     for each in merged:
