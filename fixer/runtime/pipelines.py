@@ -18,10 +18,8 @@ _NAMES = (
     "cloudbuild.yaml", "cloudbuild.yml",
 )  # fmt: skip
 _PATHS = (".circleci/config.yml", ".buildkite/pipeline.yml")
-_STARTS = re.compile(
-    r"\bdocker(?:[ -]compose\b[^\n;&|]*?)? +(?:container +)?(?:run|exec)\b|\bimage:\s*[\"']?\$\{?CI_REGISTRY_IMAGE\b"
-)
-_PUSHES = re.compile(r"\bdocker(?:[ -]compose\b[^\n;&|]*?)? +(?:image +)?push\b|--push\b|\bkaniko\b|\bbuildah +push\b")
+_STARTS = re.compile(r"\bdocker\b[^\n;&|]* (?:run|exec) |\bimage:\s*[\"']?\$\{?CI_REGISTRY_IMAGE\b")
+_PUSHES = re.compile(r"\bdocker\b[^\n;&|]* push\b|--push\b|\bkaniko\b|\bbuildah push\b")
 
 
 @record

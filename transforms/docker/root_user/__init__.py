@@ -6,8 +6,8 @@ and of what is mounted, and a flaw in the kernel or the engine makes it root of 
 
 The fix takes the user that the image brings (`node`), or one that the Dockerfile makes already, or makes one. What the
 process writes to becomes that user's: the working folder, what is copied there, folders made for data, volumes, and
-what Django's settings and Python code name outside of it. USER gets the number where it is known, since Kubernetes' `runAsNonRoot`
-cannot check a name. Every stage that a workflow, script or compose file builds by its name counts.
+what Django's settings and Python code name outside of it. USER gets the number where it is known, since Kubernetes'
+`runAsNonRoot` cannot check a name. Every stage that a workflow, script or compose file builds by its name counts.
 
 Another user is *safe* only where all that runs the image is seen: compose files, manifests of Kubernetes and other
 platforms. Where the sources are mounted from the host, development goes on as root (`user: root`), since files keep
