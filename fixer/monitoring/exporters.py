@@ -67,7 +67,8 @@ class Exporters:
     that counts in each process. `unwired` are modules that count and that nothing imports; `shared`: what counts in
     several processes is put together somewhere. `own_view` is a module of the project that publishes what one process
     has counted. `names` are the metrics that the project itself makes. `unpublished` is the module whose middleware
-    counts where no route, port or view of the project publishes it."""
+    counts where no route, port or view of the project publishes it. `prefixed_by` is the one that gives all names of
+    django-prometheus a prefix."""
 
     by: str = ""
     prometheus: bool = False
@@ -76,6 +77,7 @@ class Exporters:
     own_view: str = ""
     names: frozenset[str] = frozenset()
     unpublished: str = ""
+    prefixed_by: str = ""
 
     @classmethod
     def detect(cls, repository: Repository) -> Exporters:
@@ -120,7 +122,8 @@ class _Wired:
         if unpublished:
             by, prometheus = "", False
         shared = prometheus and _is_shared(repository)
-        return cls(Exporters(by, prometheus, tuple(unwired), shared, own_view, names, unpublished))
+        prefixed = next((each.path for each in modules if "PROMETHEUS_METRIC_NAMESPACE" in each.assignments), "")
+        return cls(Exporters(by, prometheus, tuple(unwired), shared, own_view, names, unpublished, prefixed))
 
 
 def _agent(repository: Repository) -> str:

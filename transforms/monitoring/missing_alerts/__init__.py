@@ -23,7 +23,8 @@ Metrics that no Prometheus of the repository asks for are a matter of where Prom
 ## When it is left alone
 Workflows for pull requests, reusable ones, and those that look after issues; workflows with any step that tells after
 a failure, or that another one listens to by `workflow_run`; a step that tells the status of the job that it works in.
-Rules in the form of Kubernetes objects, and Prometheus without an application that exports what fhfix knows.
+Rules in the form of Kubernetes objects, and Prometheus without an application that exports what fhfix knows, under the
+names that fhfix knows: PROMETHEUS_METRIC_NAMESPACE gives them others.
 """
 
 from __future__ import annotations

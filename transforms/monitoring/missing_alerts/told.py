@@ -216,7 +216,8 @@ def _when(workflow: Workflow, only: str) -> str:
 def _cancels(workflow: Workflow) -> bool:
     """Whether a newer run cancels an older one."""
     concurrency = workflow.root.get("concurrency")
-    return concurrency is not None and "cancel-in-progress" in str(concurrency.data)
+    said = mapping(concurrency.data).get("cancel-in-progress") if concurrency is not None else None
+    return said not in (None, False, "false")
 
 
 def _runs_often(workflow: Workflow) -> bool:
