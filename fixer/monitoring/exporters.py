@@ -13,7 +13,7 @@ from fixer.languages.python import PythonModule
 from fixer.patterns import Rare
 from fixer.project.packages import PythonPackages
 from fixer.records import entity
-from fixer.runtime.picture import Runtime
+from fixer.runtime.picture import Deployed
 
 if TYPE_CHECKING:
     from fixer.repository import Repository
@@ -131,8 +131,8 @@ def _agent(repository: Repository) -> str:
     for requirement in packages.requirements if packages is not None else ():
         if requirement.name in _AGENTS and not requirement.development and not requirement.locked:
             return f"{requirement.path} asks for {requirement.name}"
-    runtime = repository.fact(Runtime)
-    for program in runtime.deployed if runtime is not None else ():
+    deployed = repository.fact(Deployed)
+    for program in deployed.programs if deployed is not None else ():
         for started in (*program.commands, *program.calls):
             if _LAUNCHERS & set(started.argv[:2]):
                 return f"{started.path}:{started.line} starts {' '.join(started.argv[:2])}"
