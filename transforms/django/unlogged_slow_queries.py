@@ -48,9 +48,7 @@ LOGGER = "django.db.backends"
 CHILD = "django.db.backends.slow"  # beside an entry that somebody wrote for all queries
 ABOVE = (CHILD, LOGGER, "django.db", "django")
 SILENT = re.compile(r"NullHandler|AdminEmailHandler|\bmail_admins\b")
-_SETS_UP_LOGGING = re.compile(
-    r"(?i)(set_?up|config|init|install|start)\w*log|log\w*\W?\w*(set_?up|config|init|install)"
-)
+_SETTING_UP = ("setup", "set_up", "config", "init", "install")
 _GENERAL = {"ALLOWED_HOSTS", "DEBUG", "INSTALLED_APPS", "MIDDLEWARE", "ROOT_URLCONF", "SECRET_KEY", "TEMPLATES"}
 LEVELS = {"NOTSET": 0, "DEBUG": 10, "INFO": 20, "WARN": 30, "WARNING": 30, "ERROR": 40, "CRITICAL": 50, "FATAL": 50}
 
@@ -286,8 +284,8 @@ def _hands_over_all(module: PythonModule) -> bool:
 def _sets_up_logging(module: PythonModule) -> bool:
     """Whether the settings call what sets up logging by itself: `configure_logging()`, `logging.config.dictConfig`."""
     statements = (each for each in module.top_level() if isinstance(each, ast.Expr))
-    calls = (each.value for each in statements if isinstance(each.value, ast.Call))
-    return any(_SETS_UP_LOGGING.search(dotted(call.func)) for call in calls)
+    calls = (dotted(each.value.func).lower() for each in statements if isinstance(each.value, ast.Call))
+    return any("log" in called and any(word in called for word in _SETTING_UP) for called in calls)
 
 
 def _configured_by_code(chain: tuple[SettingsModule, ...]) -> bool:
