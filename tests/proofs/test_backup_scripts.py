@@ -74,7 +74,8 @@ class Machine:
             "PATH": self.programs(without),
             "DATABASE_URL": f"postgres://{USER}:{password}@127.0.0.1:{self.server.port}/{DATABASE}",
             "PGHOST": "127.0.0.1", "PGPORT": str(self.server.port), "PGUSER": USER, "PGPASSWORD": password,
-            "SOCKETS": str(self.server.folder), "BOX": str(self.folder / "box"), "PGDATABASE": DATABASE, "KEEP": str(self.kept),
+            "SOCKETS": str(self.server.folder), "BOX": str(self.folder / "box"),
+            "PGDATABASE": DATABASE, "KEEP": str(self.kept),
         }  # fmt: skip
         shell = "sh" if text.startswith("#!/bin/sh") else "bash"
         return subprocess.run(

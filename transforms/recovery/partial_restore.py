@@ -154,6 +154,8 @@ def _cure(place: DataScript, command: Command, scripts: DataScripts) -> Fix | Bl
     beside = [(of, dump) for of, dump in made if _is_alike(of, dump, place, command)]
     if not beside or not _is_of(command, [dump for _, dump in beside]):
         return _of_unknown(place, made if not beside else [])
+    before = [(of, dump) for of, dump in _dumps(scripts) if of.path == place.path and (of, dump) not in made]
+    beside += [(of, dump) for of, dump in before if _is_sql(dump) and _is_alike(of, dump, place, command)]
     superuser = _is_superuser(place, command)
     if scripts.extension and not superuser:
         return Blocked(

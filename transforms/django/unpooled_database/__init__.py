@@ -29,8 +29,9 @@ folders for tests or examples, backends with a pool of their own, and every key 
 repository names the settings that are served, others are left alone; production's by their name alone are blocked.
 Behind a pooler statements get no limit, since its sessions are shared; nor where a provider is named that has one
 beside each database, and no host tells which of the two it is. A URL is one of PostgreSQL where its driver is
-installed. `CONN_MAX_AGE = 300` beside DATABASES does nothing, and says for how long somebody meant to keep them. Beside what forks (Celery's workers, a
-preloading gunicorn) there is no pool. Where nothing tells WSGI from ASGI, `CONN_MAX_AGE` is blocked.
+installed. `CONN_MAX_AGE = 300` beside DATABASES does nothing, and says for how long somebody meant to keep them. Beside
+what forks (Celery's workers, a preloading gunicorn) there is no pool. Where nothing tells WSGI from ASGI,
+`CONN_MAX_AGE` is blocked.
 """
 
 from collections.abc import Iterator

@@ -38,6 +38,9 @@ from transforms.recovery.silent_backup_failure.left_behind import left_behind
 _ASKS = frozenset(("which", "type", "hash"))
 _SAYS_SO = re.compile(r"--list\b|table of contents|\bTOC\b", re.IGNORECASE)
 """What a comment says of a check that is meant to read no more than that."""
+_ELSEWHERE = frozenset(("docker", "podman", "nerdctl", "kubectl", "oc", "ssh", "sh", "bash"))
+"""What starts programs within a container or a pod, on another machine, or from a text."""
+_OF_THE_SCHEMA = frozenset(("--schema-only", "-s", "--no-data", "--version", "-V", "--help", "command", "which"))
 _REMEMBER = ScriptText.of("failed=1")
 _REMEMBERED = re.compile(r"\$\{failed:-0?\}")
 _BUCKET = re.compile(r"BUCKET|S3|TARGET|DEST|REMOTE", re.IGNORECASE)
@@ -58,6 +61,7 @@ def check(scripts: DataScripts) -> Iterator[Finding]:
             yield from _uploads(place)
             yield from _redis(place)
         yield from _half_read(place)
+        yield from _unfollowed(place)
 
 
 def _backups(place: DataScript) -> list[Command]:
@@ -119,7 +123,8 @@ def _lost(place: DataScript, dump: Command) -> list[Finding]:
             effects=[f"a {dump.name} that fails ends {_ended(place, dump, failure[0])} with a failure"],
         )
     )
-    return [Finding(place.path, span, message, cure)]
+    level = Level.WARNING if dump.is_repeated_for_ever else None  # it is tried again, and nobody hears of a failure
+    return [Finding(place.path, span, message, cure, level)]
 
 
 _ABOUT_BACKUPS = re.compile(r"back-?_? ?up|dump|snapshot|archiv", re.IGNORECASE)
@@ -183,7 +188,7 @@ def _parts(
     beside: list[Parts] = []
     for each in found:
         if each.kind is Silence.PIPE:
-            inside, key = place.pipefail(dump)
+            inside, key = place.pipefail(dump, (each.start, each.end))
             edits += inside
             beside.append(key)
             continue
@@ -221,13 +226,21 @@ def _failure(place: DataScript, dump: Command) -> tuple[ScriptText, Splices] | B
         return beside
     if asked or not (others or beside or dump.within(Structure.LOOP)):
         return failure, ()
-    if dump.within(Structure.SUBSHELL) or (
-        dump.within(Structure.LOOP) and dump.structure.count(Structure.PIPELINE) > 1
-    ):
+    around = dump.structure[1:] if dump.structure[:1] == (Structure.PIPELINE,) else dump.structure
+    if Structure.SUBSHELL in around or Structure.PIPELINE in around:
         return Blocked("it runs in a shell of its own, so the script learns nothing of it", "let that shell fail")
     if _REMEMBERED.search(script.text):
         return _REMEMBER, ()
+    if re.search(r"\bfailed=", script.code):
+        return Blocked(
+            "the script has a variable `failed` of its own", "let it end with a failure where one of its dumps fails"
+        )
     last = max((each.start for each in others), default=dump.start)
+    leaving = [each for each in script.commands if each.name == "exit" and each.start > dump.start]
+    if any(script.ends_well(each) and not each.last for each in leaving) or any(map(_is_guarded, leaving)):
+        return Blocked(
+            "it ends well elsewhere too, before its last line", "let it end with a failure where one of its dumps fails"
+        )
     deleting = [each for each in script.commands if _deletes(each)]
     if any(each.function or each.start < last for each in deleting):
         return Blocked(
@@ -244,8 +257,16 @@ def _failure(place: DataScript, dump: Command) -> tuple[ScriptText, Splices] | B
             )
         halt = ScriptText.of('[ -z "${failed:-}" ] || exit 1\n') + ScriptText.blanks(begin)
         return _REMEMBER, [(start, start, halt)]
-    end = script.statements[-1][1]
+    start, end = script.statements[-1]
+    if any(each.start >= start for each in leaving):
+        halt = ScriptText.of('[ -z "${failed:-}" ] || exit 1\n')
+        return _REMEMBER, [(start, start, halt)]
     return _REMEMBER, [(end, end, ScriptText.of('\nexit "${failed:-0}"'))]
+
+
+def _is_guarded(leaving: Command) -> bool:
+    """Whether a script ends there only under a condition, and well as far as can be told."""
+    return leaving.script.ends_well(leaving) and leaving.statement not in leaving.script.statements
 
 
 def _ended_by_errexit(place: DataScript, dump: Command) -> tuple[ScriptText, Splices] | Blocked:
@@ -395,6 +416,11 @@ def _skipped(place: DataScript, dumps: list[Command]) -> Iterator[Finding]:
 def _not_passed_over(place: DataScript, command: Command, program: str, choice: Choice) -> Fix | Blocked:
     if not _is_about_backups(place):
         return _decided(place, f"{program} is not installed")
+    if program in UPLOADS and choice.failed is not None:
+        return Blocked(
+            f"the script says that it goes on without {program}, with what is on this machine",
+            "end it there with `exit 1`, or ignore this finding",
+        )
     if program in UPLOADS and not any(map(_BUCKET.search, command.conditions)):
         return Blocked(
             f"nothing but {program} itself says whether a backup is to leave the machine",
@@ -481,7 +507,12 @@ def _uploads(place: DataScript) -> Iterator[Finding]:
                 place.path,
                 place.span_of(condition.start(), condition.end() - 4),
                 "no upload where the machine signs in by a role, and the script ends well",
-                Fix.of(
+                Blocked(
+                    "the bucket has a name without being told one, so nothing else says whether to upload",
+                    "let there be no upload where no bucket is named, then ask for that alone",
+                )
+                if _has_default(place, line)
+                else Fix.of(
                     "upload wherever there is a bucket",
                     place.splice([(condition.start(), condition.end(), ScriptText.of(""))]),
                     tier=Tier.REVIEW,
@@ -500,6 +531,13 @@ def _uploads(place: DataScript) -> Iterator[Finding]:
                 Blocked("which files of the folder are new is the script's own", "copy the new file with `aws s3 cp`"),
                 Level.NOTE,
             )
+
+
+def _has_default(place: DataScript, asks: str) -> bool:
+    """Whether a variable that is asked for there is set to something of its own."""
+    names = re.findall(r"\$\{?(\w+)", _KEYS.sub("", asks))
+    values = [place.script.assignments.get(name) for name in names]
+    return any(each is not None and not re.fullmatch(r"\$\w+|\$\{\w+(?::?-)?\}", each.text) for each in values)
 
 
 def _redis(place: DataScript) -> Iterator[Finding]:
@@ -530,7 +568,8 @@ def _half_read(place: DataScript) -> Iterator[Finding]:
         if word is None or command.receivers or command.within(Structure.SUBSTITUTION):
             continue
         silent = [each for each in command.outputs if each.target == "/dev/null" and each.operator in (">", "&>")]
-        if (silent or command.choice is not None) and not _SAYS_SO.search(place.comment_above(command)):
+        limited = any(each.text == "timeout" for each in command.words[: len(command.words) - len(command.argv)])
+        if (silent or command.choice is not None) and not _says_so(place, command) and not limited:
             top = next(start for start, end in place.script.statements if start <= command.start < end)
             proofs.setdefault(top, []).append((command, word))
     # What is asked where another way to ask has failed is asked for the same dump.
@@ -547,6 +586,47 @@ def _half_read(place: DataScript) -> Iterator[Finding]:
                 effects=["a dump that was cut off or damaged no longer passes; the check takes as long as a restore"],
             ),
         )
+
+
+def _unfollowed(place: DataScript) -> Iterator[Finding]:
+    """A dump within a command that starts it elsewhere: a container made for it, a pod, another machine, `sh -c`."""
+    for command in place.script.commands:
+        if command.name not in _ELSEWHERE and (not command.argv or command.argv[0].literal):
+            continue
+        said = [part for word in command.words[1:] for part in word.text.split()]
+        program = next((each for each in said if each in DUMPS), "")
+        last = command.receivers[-1] if command.receivers else command
+        nowhere = any(each.is_of_output and each.target == "/dev/null" for each in last.redirects)
+        if (
+            not program
+            or nowhere
+            or last.name in RESTORES | {"mysql", "mariadb"}
+            or not _OF_THE_SCHEMA.isdisjoint(said)
+        ):
+            continue
+        silencers = place.script.silencers(command)
+        found = [each for each in silencers if each.kind is not Silence.HANDLED]
+        if found and len(found) == len(silencers):
+            reasons = dict.fromkeys(_reason(place, each) for each in found)
+            started = command.name or command.argv[0].text
+            yield Finding(
+                place.path,
+                place.span_of(command.start, command.end),
+                f"the script goes on where {program} fails: {'; '.join(reasons)}",
+                Blocked(
+                    f"{started} starts {program} where fhfix does not follow it",
+                    f"let the script end with a failure where {started} ends with one, `set -eo pipefail` say",
+                ),
+                Level.WARNING,
+            )
+
+
+def _says_so(place: DataScript, command: Command) -> bool:
+    """Whether a comment above it, or above what holds it, says that it reads the list."""
+    top = next((start for start, end in place.script.statements if start <= command.start < end), command.start)
+    lines = place.script.text[top : command.start].splitlines()
+    comments = [place.comment_above(top), *(line for line in lines if line.lstrip().startswith("#"))]
+    return any(map(_SAYS_SO.search, comments))
 
 
 def _dumps_something(scripts: DataScripts) -> bool:
