@@ -17,6 +17,7 @@ class Rare:
     def __init__(self, pattern: str, *words: str) -> None:
         self.pattern = pattern
         self.words = words
+        self._in_any_case = pattern.startswith("(?i")
 
     @cached_property
     def _compiled(self) -> re.Pattern[str]:
@@ -29,5 +30,8 @@ class Rare:
         return self._compiled.finditer(text) if self._may_match(text) else iter(())
 
     def _may_match(self, text: str) -> bool:
-        plain = text.lower() if self.pattern.startswith("(?i") else text
-        return any(word in plain for word in self.words)
+        plain = text.lower() if self._in_any_case else text
+        for word in self.words:  # noqa: SIM110 - half of what `any` costs, tens of thousands of times
+            if word in plain:
+                return True
+        return False

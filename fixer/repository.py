@@ -301,13 +301,17 @@ class Repository:
             another_file()
 
     def exists(self, path: str) -> bool:
-        self._note(_of_path(path))
-        return path in self._listing.names
+        there = path in self._listing.names
+        if not there:  # what is there stays: changes only add files
+            self._note(_of_path(path))
+        return there
 
     def has_folder(self, path: str) -> bool:
         """Whether a file that counts stands below this folder."""
-        self._note(f"{path}/")
-        return path in self._listing.folders
+        there = path in self._listing.folders
+        if not there:
+            self._note(f"{path}/")
+        return there
 
     def named(self, name: str) -> tuple[str, ...]:
         """Every path whose last part is this name."""
@@ -515,7 +519,7 @@ class Repository:
             fact = kind.detect(self, path) if path else kind.detect(self)
         finally:
             made = self._making.pop()
-        return replace(made, fact=before.fact if before is not None and fact == before.fact else fact)
+        return _Made(before.fact if before is not None and fact == before.fact else fact, made.asked, made.used)
 
 
 def _answered_by(path: str) -> Iterator[str]:

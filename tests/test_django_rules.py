@@ -109,3 +109,14 @@ def test_settings_that_nobody_sees_may_say_otherwise(imports: str, says: bool, t
     cures = [reported.finding.cure for reported in found.taken]
     effects = [effect for cure in cures if isinstance(cure, Fix) for effect in cure.effects]
     assert any("not in the repository" in effect for effect in effects) is says
+
+
+@pytest.mark.parametrize(("host", "says"), [('"db.example.com"', False), ('os.environ["DB_HOST"]', True)])
+def test_a_limit_tells_of_a_pooler_where_no_host_is_known(host: str, says: bool, tmp_path: Path) -> None:
+    settings = f"import os\n\n{LITERAL.replace(chr(34) + 'db.example.com' + chr(34), host)}"
+    wsgi = "from django.core.wsgi import get_wsgi_application\n\napplication = get_wsgi_application()\n"
+    found = made(tmp_path, settings, **{"app/wsgi.py": wsgi, "app/__init__.py": ""})
+    cures = [each.finding.cure for each in found.taken if each.finding.path == "app/wsgi.py"]
+    (limit,) = [cure for cure in cures if isinstance(cure, Fix)]
+
+    assert any(todo.startswith("behind a pooler by transaction") for todo in limit.todo) == says

@@ -712,3 +712,40 @@ def test_an_image_that_is_called_after_another_folder_is_not_this_one(tmp_path: 
     met = {build.path: found.stranger_to(build) is not None for build in found.builds}
 
     assert met == {"scanner/Dockerfile": True, "mailer/Dockerfile": False, "docker/Dockerfile": False}
+
+
+def test_an_image_without_an_owner_that_is_called_after_the_repository_or_a_folder_may_be_of_here(
+    tmp_path: Path,
+) -> None:
+    pods = """\
+apiVersion: v1
+kind: Pod
+metadata: {name: shop}
+spec:
+  containers:
+    - {name: own, image: "larch-shop:latest", imagePullPolicy: Never}
+    - {name: folder, image: mailer}
+    - {name: cache, image: "redis:7"}
+    - {name: other, image: adminer}
+"""
+    dockerfile = "FROM python:3.12\nCMD python main.py\n"
+    found = builds(tmp_path / "LarchShop", **{"mailer/Dockerfile": dockerfile, "k8s/shop.yaml": pods})
+
+    assert [each.name for each in found.strangers] == ["own", "folder"]
+
+
+def test_pipelines_of_other_forges_are_named_where_they_start_containers(tmp_path: Path) -> None:
+    files = {
+        "Dockerfile": 'FROM python:3.13\nWORKDIR /app\nCOPY . .\nCMD ["python", "-m", "http.server", "8000"]\n',
+        "compose.yml": "services:\n  web:\n    build: .\n    image: larch/shop\n",
+        ".gitlab-ci.yml": "test:\n  script: [docker run --rm larch/shop pytest]\n",
+        "cloudbuild.yaml": "steps:\n  - name: gcr.io/cloud-builders/gcloud\n",
+    }
+    rules = [rule for rule in all_rules() if rule.id == "root-user"]
+
+    (reported,) = planned(tmp_path, {path: text.encode() for path, text in files.items()}, rules).taken
+
+    assert isinstance(reported.finding.cure, Fix)
+    assert reported.finding.cure.tier is Tier.REVIEW
+    (todo,) = reported.finding.cure.todo
+    assert todo.startswith(".gitlab-ci.yml starts containers")

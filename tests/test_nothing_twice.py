@@ -15,12 +15,14 @@ import pytest
 
 from fixer import documents, repository
 from fixer.documents import document_type
+from fixer.github.workflow import Workflow
 from fixer.languages.makefile import targets
-from fixer.model import Document, Source
+from fixer.model import Document, Profile, Source
 from fixer.repository import Repository
 from fixer.runtime import builds
 from fixer.session import open_session
 from tests.fixture_cases import write
+from transforms.monitoring.missing_alerts import told
 
 BUNDLED = Path(__file__).parent.parent / "fixtures" / "financehub" / "before"
 KINDS = (
@@ -115,7 +117,7 @@ def test_a_fact_is_made_again_only_where_its_files_changed(done: Done) -> None:
 
 def test_what_one_file_says_is_made_once_for_each_of_its_texts(done: Done) -> None:
     """What a workflow runs and deploys, say, is a part of a fact: where another workflow changed, it stays."""
-    assert {name for name, _, _ in done.parts} == {"_Running", "_Deploying", "_Script", "_Said", "_Tells"}
+    assert {name for name, _, _ in done.parts} == {"_Running", "_Deploying", "_Followed", "_Script", "_Said", "_Tells"}
     assert set(done.parts.values()) == {1}
 
 
@@ -153,6 +155,7 @@ def test_what_is_not_there_costs_nothing(tmp_path: Path) -> None:
 
     assert "DjangoProject" in facts
     assert facts.isdisjoint({"DatabaseServers", "Backups", "CloudWatch", "Routes", "Sessions", "RawSql", "Forks"})
+    assert facts.isdisjoint({"Runtime", "JobPrograms", "_Running"})  # nothing but jobs runs anything
     assert told.isdisjoint(bystanders)
     assert bystanders.isdisjoint(session.repository.looked_at())
 
@@ -178,3 +181,43 @@ def test_folders_of_images_are_read_once_for_all_that_are_built(tmp_path: Path) 
         open_session(tmp_path).check()
 
     assert count < called.total() <= 4 * count
+
+
+class There:
+    """Whether a file and a folder are there."""
+
+    made = 0
+
+    @classmethod
+    def detect(cls, repository: Repository) -> There | None:
+        cls.made += 1
+        return cls() if repository.exists("src/a.py") and repository.has_folder("src") else None
+
+
+def test_what_is_there_is_not_asked_for_again(tmp_path: Path) -> None:
+    """Changes only add files, so a new one beside those that are there makes nothing anew."""
+    write(tmp_path, {"src/a.py": ""})
+    before = Repository(tmp_path)
+    there = before.fact(There)
+    assert there is not None
+    assert before.with_changes({"src/b.py": Source("src/b.py", "")}).fact(There) is there
+    assert There.made == 1
+
+
+def test_names_of_workflows_are_read_once(tmp_path: Path) -> None:
+    """And not for each of those that nobody is told of."""
+    count = 20
+    scheduled = WORKFLOW.replace("on: push", 'name: Nightly\non:\n  schedule:\n    - cron: "0 3 * * *"')
+    write(tmp_path, {f".github/workflows/nightly{n}.yml": scheduled for n in range(count)})
+    read: Counter[str] = Counter()
+    name = told._name
+
+    def reading(workflow: Workflow) -> str:
+        read[workflow.path] += 1
+        return name(workflow)
+
+    with mock.patch.object(told, "_name", reading):
+        found = open_session(tmp_path, profile=Profile.AUDIT, select=["missing-alerts"]).check().findings
+
+    assert len(found) == count
+    assert read.total() == 2 * count

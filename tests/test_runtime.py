@@ -153,6 +153,29 @@ services:
     )
 
 
+def test_what_a_service_says_itself_hides_what_it_takes_over(tmp_path: Path) -> None:
+    compose = """\
+services:
+  web: &web
+    build: .
+    environment: {DB_HOST: db, SECRET: x}
+    volumes: [".:/app", "data:/data"]
+  worker:
+    <<: *web
+    environment: {DB_HOST: other}
+    volumes: []
+    command: celery -A shop worker
+"""
+    runtime = picture(tmp_path, shop(**{"compose.yml": compose}))
+    web, worker = program(runtime, "web"), program(runtime, "worker")
+
+    assert [mount.target for mount in web.mounts] == ["/app", "/data"]
+    assert worker.mounts == ()
+    assert worker.image is web.image is not None
+    assert [value.text for value in worker.environment.of("DB_HOST")] == ["other"]
+    assert not worker.environment.sets("SECRET")
+
+
 def test_a_published_image_leads_back_to_its_dockerfile(tmp_path: Path) -> None:
     files = {
         ".github/workflows/image.yml": """\

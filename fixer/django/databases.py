@@ -38,6 +38,7 @@ _POOLER = Rare(
 )
 # https://supabase.com/docs/guides/database/connecting-to-postgres, https://neon.com/docs/connect/connection-pooling
 _POOLS_BESIDE = re.compile(r"SUPABASE|NEON(?![A-Z])", re.IGNORECASE)
+_PROVIDER = re.compile(r"\bneon(\.tech)?\b|\bsupabase\b", re.IGNORECASE)
 _INFRASTRUCTURE = (".tf", ".json", ".ts", ".template", ".yml", ".yaml")
 _COMPOSE = "docker.compose.Compose"
 # What a pooler by transaction asks of Django.
@@ -107,13 +108,24 @@ class DatabaseServers:
                 return f"{value.rpartition('@')[2]} in {place}"
         return self.pooler or self._pooler_of_provider(project, database)
 
+    def is_known(self, project: DjangoProject, database: Database) -> bool:
+        """Whether the repository says any host of a database; a port alone is that of many servers."""
+        hosts = (_address(value)[0] for value, _ in self._addresses(project, database))
+        return any(host and not host.isdigit() for host in hosts)
+
     def _pooler_of_provider(self, project: DjangoProject, database: Database) -> str:
-        """Where variables name a provider that has a pooler beside each database, and no value tells which it is."""
+        """Where a provider that has a pooler beside each database is named, by a variable or in words beside the
+        definition, and no value tells which of the two it is."""
+        if self.is_known(project, database):
+            return ""
         definitions = [each for module in project.modules.values() for each in module.databases]
         own = [each for each in definitions if each.alias == database.alias]
         named = (read.name for each in own for read in each.reads.values())
-        name = next((name for name in named if _POOLS_BESIDE.search(name)), "")
-        return f"{name} in {database.path}" if name and not any(self._addresses(project, database)) else ""
+        words = (each.module.source.text for each in own)
+        return next(
+            (f"{name} in {database.path}" for name in named if _POOLS_BESIDE.search(name)),
+            next((f"{found[0]} in {database.path}" for found in map(_PROVIDER.search, words) if found), ""),
+        )
 
     def is_another(self, project: DjangoProject, database: Database) -> bool:
         """Whether the URLs that the repository has for a database lead to servers, and to none of PostgreSQL."""

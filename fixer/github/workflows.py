@@ -100,7 +100,8 @@ class Workflows:
                 continue
             found.append(at)
             todo += [caller.workflow for caller in self.callers(at)]
-            todo += [other for other in self.documents if any(job.workflow is at for job in self.callers(other))]
+            called = {job.uses.value for job in at.jobs.values() if job.uses is not None}
+            todo += [other for other in self.documents if called and f"./{other.path}" in called]
         return tuple(found)
 
     def is_called_repeatedly(self, workflow: Workflow, _seen: frozenset[str] = frozenset()) -> bool:

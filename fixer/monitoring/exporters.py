@@ -13,7 +13,7 @@ from fixer.languages.python import PythonModule
 from fixer.patterns import Rare
 from fixer.project.packages import PythonPackages
 from fixer.records import entity
-from fixer.runtime.picture import Runtime
+from fixer.runtime.picture import Deployed
 
 if TYPE_CHECKING:
     from fixer.repository import Repository
@@ -67,7 +67,8 @@ class Exporters:
     that counts in each process. `unwired` are modules that count and that nothing imports; `shared`: what counts in
     several processes is put together somewhere. `own_view` is a module of the project that publishes what one process
     has counted. `names` are the metrics that the project itself makes. `unpublished` is the module whose middleware
-    counts where no route, port or view of the project publishes it."""
+    counts where no route, port or view of the project publishes it. `prefixed_by` is the one that gives all names of
+    django-prometheus a prefix."""
 
     by: str = ""
     prometheus: bool = False
@@ -76,6 +77,7 @@ class Exporters:
     own_view: str = ""
     names: frozenset[str] = frozenset()
     unpublished: str = ""
+    prefixed_by: str = ""
 
     @classmethod
     def detect(cls, repository: Repository) -> Exporters:
@@ -120,7 +122,8 @@ class _Wired:
         if unpublished:
             by, prometheus = "", False
         shared = prometheus and _is_shared(repository)
-        return cls(Exporters(by, prometheus, tuple(unwired), shared, own_view, names, unpublished))
+        prefixed = next((each.path for each in modules if "PROMETHEUS_METRIC_NAMESPACE" in each.assignments), "")
+        return cls(Exporters(by, prometheus, tuple(unwired), shared, own_view, names, unpublished, prefixed))
 
 
 def _agent(repository: Repository) -> str:
@@ -128,8 +131,8 @@ def _agent(repository: Repository) -> str:
     for requirement in packages.requirements if packages is not None else ():
         if requirement.name in _AGENTS and not requirement.development and not requirement.locked:
             return f"{requirement.path} asks for {requirement.name}"
-    runtime = repository.fact(Runtime)
-    for program in runtime.deployed if runtime is not None else ():
+    deployed = repository.fact(Deployed)
+    for program in deployed.programs if deployed is not None else ():
         for started in (*program.commands, *program.calls):
             if _LAUNCHERS & set(started.argv[:2]):
                 return f"{started.path}:{started.line} starts {' '.join(started.argv[:2])}"

@@ -40,6 +40,11 @@ class DataScript:
     step: Step | None = None
     run_by: str = ""
     """The file that starts it by `sh`, whatever its first line says."""
+    within: str = ""
+    """What runs it in a shell of its own: a script that sources it, or PostgreSQL's image, which does so when it makes
+    its data."""
+    says_its_shell: bool = True
+    """Whether its first line names one: else whoever starts it decides."""
 
     @property
     def path(self) -> str:
@@ -78,20 +83,28 @@ class DataScript:
         line = self.script.text[:offset].rpartition("\n")[2] + self.script.text[offset:].partition("\n")[0]
         return line[: len(line) - len(line.lstrip())]
 
-    def comment_above(self, command: Command) -> str:
-        """The comment right above the statement that holds a command."""
-        lines = self.script.text[: command.statement[0]].rpartition("\n")[0].split("\n")
+    def comment_above(self, start: int) -> str:
+        """The comment right above the line of an offset."""
+        lines = self.script.text[:start].rpartition("\n")[0].split("\n")
         found: list[str] = []
         while lines and lines[-1].lstrip().startswith("#"):
             found.insert(0, lines.pop().strip())
         return "\n".join(found)
 
-    def pipefail(self, command: Command) -> tuple[Splices, Parts]:
-        """What makes every stage of the pipe of a command count: in the script, and beside it."""
+    def pipefail(self, command: Command, statement: tuple[int, int]) -> tuple[Splices, Parts]:
+        """What makes every stage of a pipe count that passes on what a command says: in the script, and beside it.
+        `statement` holds that pipe, in which the command may stand within a group."""
         if self.script.shell.posix or (self.step is not None and self._in_unknown_container):
             return (), Blocked(
                 "sh has no pipefail, so the failure of all but the last program of a pipe is lost",
                 "start it with bash, or write the dump to a file first",
+            )
+        if (more := self.ends_more) is not None:
+            return (), more
+        if not self.says_its_shell:
+            return (), Blocked(
+                "its first line names no shell, and sh, which may start it, has no pipefail and would end there",
+                "let it begin with `#!/bin/bash`, or write the dump to a file first",
             )
         if self.run_by:
             return (), Blocked(
@@ -106,11 +119,10 @@ class DataScript:
                 if plain and re.fullmatch(r"-[eux]+", other.words[1].text) and other.end < command.start:
                     end = other.words[1].end
                     return ((end, end, ScriptText.of("o pipefail")),), ()
-        return self._for_this_pipe(command)
+        return self._for_this_pipe(command, *statement)
 
-    def _for_this_pipe(self, command: Command) -> tuple[Splices, Parts]:
-        """pipefail from the statement of a command on; for it alone where another pipe may break of it."""
-        start, end = command.statement
+    def _for_this_pipe(self, command: Command, start: int, end: int) -> tuple[Splices, Parts]:
+        """pipefail from the statement of a pipe on; for it alone where another pipe may break of it."""
         first = not self.script.text[:start].rpartition("\n")[2].strip()
         breaks = ScriptText.blanks(f"\n{self.indent(start)}")
         begin = ScriptText.of("set -o pipefail") + breaks if first else ScriptText.of("set -o pipefail; ")
@@ -134,6 +146,18 @@ class DataScript:
             not self.step.shell
         )  # fmt: skip
 
+    @property
+    def ends_more(self) -> Blocked | None:
+        """Why more than this script would end where it does, if so."""
+        return (
+            Blocked(
+                f"{self.within} runs it within itself, and would end with it",
+                "let it return, or fail, where that is looked at",
+            )
+            if self.within
+            else None
+        )
+
     def failure(self, command: Command) -> ScriptText | Blocked:
         """The statement that ends the script with a failure, written where a command stands.
 
@@ -142,7 +166,7 @@ class DataScript:
         """
         name = command.function
         if not name:
-            return ScriptText.of("exit 1")
+            return self.ends_more or ScriptText.of("exit 1")
         found = answers(self.script, name)
         if found == {Answer.ASKS}:
             return ScriptText.of("return 1")
@@ -160,7 +184,9 @@ class DataScript:
             other.function == name and other.name == "return" and other.args and other.args[0].text != "0"
             for other in self.script.commands
         )
-        return ScriptText.of("return 1") if returns and self._passed_on(name, frozenset()) else ScriptText.of("exit 1")
+        if returns and self._passed_on(name, frozenset()):
+            return ScriptText.of("return 1")
+        return self.ends_more or ScriptText.of("exit 1")
 
     def ends_at_errors(self, command: Command) -> bool:
         """Whether errexit looks at a statement of its own beside this one: not in a function whose caller asks for its
@@ -190,9 +216,12 @@ class DataScripts:
         """None where nothing dumps or restores."""
         found: list[DataScript] = []
         for document in _scripts(repository):
-            script = Script.parse(document.text, _shell_of(document.text) or Shell(errexit=False))
+            path, shell = document.source.path, _shell_of(document.text)
+            script = Script.parse(document.text, shell or Shell(errexit=False))
             if not script.error:
-                found.append(DataScript(script, document, run_by=_run_by_sh(repository, document.source.path)))
+                run_by, within = _run_by_sh(repository, path), _within(repository, path)
+                says = shell is not None or path.endswith(".bash")
+                found.append(DataScript(script, document, run_by=run_by, within=within, says_its_shell=says))
         for workflow in repository.documents(Workflow, lambda source: _NAMED.search(source.text) is not None):
             for step in workflow.steps:
                 of_step = step.script
@@ -213,8 +242,10 @@ def _scripts(repository: Repository) -> Iterator[Lines]:
                 yield document
 
 
+# What stands before `sh` is looked at behind it: a pattern that begins with a word is found thirty times as fast.
 _BY_SH = Rare(
-    r"(?<![\w./-])(?:(?:/usr)?/bin/)?sh[\"']?,?[ \t]+(?:-[a-z]+[ \t]+)?[\"']?[\w./${}-]*?(?P<name>[\w.-]+)(?![\w/-])",
+    r"sh(?:(?<![\w./-]sh)|(?<=(?<![\w./-])/bin/sh)|(?<=(?<![\w./-])/usr/bin/sh))"
+    r"[\"']?,?[ \t]+(?:-[a-z]+[ \t]+)?[\"']?[\w./${}-]*?(?P<name>[\w.-]+)(?![\w/-])",
     "sh",
 )
 _STARTERS = (".sh", ".bash", ".yml", ".yaml", ".json", ".toml", ".cron", ".service", ".md", ".txt", "")
@@ -240,6 +271,40 @@ def _run_by_sh(repository: Repository, path: str) -> str:
         if started is not None and name in started.names:
             return other
     return ""
+
+
+_INITDB = "docker-entrypoint-initdb.d"
+
+
+def _within(repository: Repository, path: str) -> str:
+    """What runs a script within its own shell, `. ./dump.sh`; empty where nothing does.
+
+    https://hub.docker.com/_/postgres: what is in docker-entrypoint-initdb.d is sourced unless it may be executed; where
+    it fails the container ends, and the next one takes the data for made.
+    """
+    folder, _, name = path.rpartition("/")
+    if "initdb" in folder or any(_mounts(repository.text(each), folder, name) for each in _images(repository)):
+        return f"PostgreSQL's image, by {_INITDB},"
+    for other in repository.ending(".sh", ".bash", ""):
+        if other == path or word_of(other) != "script" or name not in repository.text(other):
+            continue
+        for command in Script.parse(repository.text(other), Shell(errexit=False)).commands:
+            if command.name in (".", "source") and command.args and command.args[0].text.rpartition("/")[2] == name:
+                return other
+    return ""
+
+
+def _images(repository: Repository) -> Iterator[str]:
+    """What builds images or starts containers, and gives PostgreSQL's image scripts to run."""
+    paths = repository.ending(".yml", ".yaml", ".dockerfile", "")
+    return (each for each in paths if _INITDB in repository.text(each))
+
+
+def _mounts(text: str, folder: str, name: str) -> bool:
+    """Whether a line brings a script, or its folder, to where PostgreSQL's image looks for scripts."""
+    lines = (line.replace(":", " ").split() for line in text.splitlines() if _INITDB in line)
+    given = {word.rstrip("/").rpartition("/")[2] for words in lines for word in words}
+    return name in given or (folder.rpartition("/")[2] or ".") in given
 
 
 _EXTENSION = Rare(

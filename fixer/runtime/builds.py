@@ -5,7 +5,7 @@ from __future__ import annotations
 import posixpath
 import re
 from collections import defaultdict
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Sequence, Set
 from dataclasses import field, replace
 from functools import cached_property
 from typing import TYPE_CHECKING, Self
@@ -23,6 +23,7 @@ from fixer.project.env_files import entries, is_env_file, is_example
 from fixer.records import entity, record
 from fixer.runtime.images import Image, Images, has_all
 from fixer.runtime.picture import Runtime
+from fixer.runtime.pipelines import Pipeline, pipelines_of
 from fixer.runtime.programs import Program
 from fixer.runtime.servers import server_of_image
 from fixer.runtime.unread import Unread
@@ -137,7 +138,8 @@ class ImageBuild:
 @entity
 class ImageBuilds:
     """Every image that can be built here. `strangers` are programs that run an image of which nothing says who builds
-    it; `documented` are the folders of containers into which the documentation mounts what the caller works on."""
+    it; `documented` are the folders of containers into which the documentation mounts what the caller works on;
+    `pipelines` are those of other forges."""
 
     builds: tuple[ImageBuild, ...]
     strangers: tuple[Program, ...]
@@ -145,6 +147,7 @@ class ImageBuilds:
     _images: Images = field(repr=False)
     _names: tuple[str, ...] = field(repr=False)
     _unread: tuple[Unread, ...] = field(repr=False)
+    pipelines: tuple[Pipeline, ...] = ()
 
     def unread_by(self, build: ImageBuild) -> tuple[Unread, ...]:
         """The files that cannot be read, and may say how this image is started."""
@@ -223,8 +226,10 @@ class ImageBuilds:
         builds.sort(key=lambda build: (build.path, build.image.stage.index))
         origin = repository.fact(Origin)
         names = (repository.root.resolve().name, origin.owner if origin is not None else "")
-        strangers = tuple(each for each in runtime.programs if _is_strange(each, names))
-        return cls(tuple(builds), strangers, runtime.documentation, runtime.images, names, runtime.unread)
+        folders = {_called_after(build) for build in builds} - {_plain(name) for name in _PLAIN_FOLDERS}
+        strangers = tuple(each for each in runtime.programs if _is_strange(each, names, folders))
+        pipelines = tuple(pipelines_of(repository))
+        return cls(tuple(builds), strangers, runtime.documentation, runtime.images, names, runtime.unread, pipelines)
 
     def of(self, path: str) -> tuple[ImageBuild, ...]:
         """The images that are built from a Dockerfile, one for each stage that is shipped."""
@@ -330,11 +335,20 @@ def _called_after(build: ImageBuild) -> str:
     return _plain(posixpath.basename(posixpath.dirname(build.path)))
 
 
-def _is_strange(program: Program, names: Sequence[str]) -> bool:
+def _is_strange(program: Program, names: Sequence[str], folders: Set[str]) -> bool:
     """Whether a program runs an image that nothing here builds but that might be of this repository, whose names are
-    given."""
+    given, and those of the folders of its Dockerfiles: one without an owner is built where it runs."""
     if program.image is not None or not program.image_name or program.origin in JOBS:
         return False
+    image = ImageRef.parse(_VARIABLE.sub("x", program.image_name))
+    known = base_image(image) is not None or server_of_image(image.repository, "") is not None
+    if (
+        not known
+        and not image.registry
+        and len(name := _plain(image.name)) > 3
+        and (name in folders or name in map(_plain, names))
+    ):
+        return True
     return _may_be_named(program.image_name, names, is_django=program.is_django)
 
 

@@ -40,17 +40,37 @@ _DEEPEST = 8
 
 
 @entity
+class Layer:
+    """A mapping that says something of a service. `hidden` are those of its keys that count for nothing, since the
+    mapping that takes it over by `<<` has them too: YAML puts nothing together.
+
+    https://yaml.org/type/merge.html
+    """
+
+    document: Compose
+    node: Node
+    hidden: frozenset[str] = frozenset()
+
+    def get(self, key: str) -> Node | None:
+        return self.node.get(key) if key not in self.hidden else None
+
+    @property
+    def data(self) -> dict[str, Any]:
+        return {key: value for key, value in self.node.data.items() if key not in self.hidden}
+
+
+@entity
 class Defined:
     """One service as one file means it: its own mapping first, then what it takes over, each in its document."""
 
     name: str
     compose: Compose
-    layers: tuple[tuple[Compose, Node], ...]
+    layers: tuple[Layer, ...]
     missing: tuple[str, ...] = ()
 
     @property
     def node(self) -> Node:
-        return self.layers[0][1]
+        return self.layers[0].node
 
     @cached_property
     def place(self) -> Place:
@@ -63,8 +83,8 @@ class Defined:
     def service(self) -> Service:
         """Its data with all that it takes over; `build` and mounts are from the folder of the file that says them."""
         data: dict[str, Any] = {}
-        for _, node in self.layers:
-            for key, value in node.data.items():
+        for layer in self.layers:
+            for key, value in layer.data.items():
                 if key not in data:
                     data[key] = value
                 elif isinstance(value, list) and isinstance(data[key], list) and key != "command":
@@ -74,15 +94,15 @@ class Defined:
         return Service(self.name, self.node, data, self._folder("build"))
 
     def _folder(self, key: str) -> str:
-        document = next((each for each, node in self.layers if node.get(key) is not None), self.compose)
+        document = next((each.document for each in self.layers if each.get(key) is not None), self.compose)
         return posixpath.dirname(document.source.path)
 
     def said(self, key: str) -> tuple[Compose, Node] | None:
         """The strongest layer's value of a key, with the document that it stands in."""
-        for document, node in self.layers:
-            found = node.get(key)
+        for layer in self.layers:
+            found = layer.get(key)
             if found is not None:
-                return document, found
+                return layer.document, found
         return None
 
 
@@ -195,17 +215,18 @@ def _defined(compose: Compose, repository: Repository) -> dict[str, Defined]:
     return found
 
 
-def _layers(
-    compose: Compose, node: Node, repository: Repository, missing: list[str], depth: int
-) -> Iterator[tuple[Compose, Node]]:
+def _layers(compose: Compose, node: Node, repository: Repository, missing: list[str], depth: int) -> Iterator[Layer]:
     merged = [each for each in with_merged(node) if each.is_mapping]
-    yield from ((compose, each) for each in merged)
+    said = frozenset[str]()
+    for each in merged:
+        yield Layer(compose, each, said)
+        said |= each.value.keys()
     extends = next((found for each in merged if (found := each.get("extends")) is not None), None)
     if extends is None or depth > _DEEPEST:
         return
-    said = extends.data
-    name = said if isinstance(said, str) else str(said.get("service", "")) if isinstance(said, dict) else ""
-    file = str(said.get("file", "")) if isinstance(said, dict) else ""
+    told = extends.data
+    name = told if isinstance(told, str) else str(told.get("service", "")) if isinstance(told, dict) else ""
+    file = str(told.get("file", "")) if isinstance(told, dict) else ""
     other: Compose | None = compose
     if file:
         path = posixpath.normpath(posixpath.join(posixpath.dirname(compose.source.path), file))
@@ -335,15 +356,15 @@ def _environment(
     lowest: list[Value] = []
     holder: Holder | None = None
     env_file: InEnvFile | None = None
-    for document, node in defined.layers:
-        written = node.get("environment")
+    for layer in defined.layers:
+        document, written = layer.document, layer.get("environment")
         if written is not None:
             values += _written(document, written, composition.variables)
             if holder is None and (written.is_mapping or written.is_sequence):
                 place = Place.of(document.source, written.start, written.end, defined.place.name)
                 target = written if written.target is None else written.target
-                holder = InMapping(document, node, "environment", target, place)
-        files = node.get("env_file")
+                holder = InMapping(document, layer.node, "environment", target, place)
+        files = layer.get("env_file")
         for path, required in _env_files(document, files) if files is not None else ():
             here = env_values(repository, path)
             lowest += here
@@ -358,8 +379,8 @@ def _environment(
     if holder is None and env_file is not None:
         holder = env_file
     if holder is None:
-        own = InMapping(defined.layers[0][0], defined.node, "environment", None, defined.place)
-        target = defined.layers[0][0].services[defined.name].node
+        own = InMapping(defined.layers[0].document, defined.node, "environment", None, defined.place)
+        target = defined.layers[0].document.services[defined.name].node
         holder = replace(own, owner=target if target.target is None else target.target)
     return Environment((*values, *lowest), holder, tuple(unknown))
 

@@ -83,11 +83,10 @@ class _Script:
     @classmethod
     def detect(cls, repository: Repository, path: str) -> Self | None:
         """None where it starts neither Django nor containers."""
-        if not _STARTS.search(repository.text(path)):
+        found = repository.part(_Followed, path)
+        if found is None:
             return None
-        followed = Followed()
-        for code in _codes(path, repository):
-            followed.run(code, Where(repository, ""))
+        followed = found.followed
         place = Place(path, _NOWHERE, 1, path)
         here = tuple(each for each in followed.commands if each.path == path)
         own = tuple(each for each in here if not is_docker(each.command))
@@ -107,6 +106,22 @@ class _Script:
         )
         inside = (each for started in here for each in contained(started, place, "script", repository))
         return cls(program, tuple(inside))
+
+
+@entity
+class _Followed:
+    """What one script runs, whatever the containers are in which it runs that."""
+
+    followed: Followed
+
+    @classmethod
+    def detect(cls, repository: Repository, path: str) -> Self | None:
+        if not _STARTS.search(repository.text(path)):
+            return None
+        followed = Followed()
+        for code in _codes(path, repository):
+            followed.run(code, Where(repository, ""))
+        return cls(followed)
 
 
 @entity
@@ -245,6 +260,24 @@ class Runtime:
                 holder = program.environment.holder
                 found.setdefault(holder.key, (program, holder))
         return tuple(found.values())
+
+
+@record
+class Deployed:
+    """What serves or works in production, for those who ask for nothing else: where only jobs and scripts run anything,
+    nobody need follow those."""
+
+    programs: tuple[Program, ...]
+
+    @classmethod
+    def detect(cls, repository: Repository) -> Self:
+        """Every repository has this fact."""
+        images = repository.fact(Images)
+        parts = map(repository.fact, (Compositions, Manifests, PlatformPrograms))
+        if (images is None or not images.images) and not any(part and part.programs for part in parts):
+            return cls(())
+        runtime = repository.fact(Runtime)
+        return cls(runtime.deployed if runtime is not None else ())
 
 
 def _inline(started: Started, name: str) -> Iterator[Value]:

@@ -22,6 +22,7 @@ from tests.proofs.postgres import DATABASE, PASSWORD, USER, Server, postgres
 pytestmark = pytest.mark.needs("postgres")
 
 DOCKER = '#!/bin/sh\n[ "$1" = compose ] && shift\nshift 3\nexec "$@"\n'  # docker compose exec -T db …
+SUDO = '#!/bin/sh\nshift 2\nPGUSER=postgres PGHOST="$SOCKETS" exec "$@"\n'  # sudo -u postgres …
 RCLONE = '#!/bin/sh\ncp "$2" "$BOX"\n'
 SIDES = ("before", "after")
 
@@ -73,7 +74,8 @@ class Machine:
             "PATH": self.programs(without),
             "DATABASE_URL": f"postgres://{USER}:{password}@127.0.0.1:{self.server.port}/{DATABASE}",
             "PGHOST": "127.0.0.1", "PGPORT": str(self.server.port), "PGUSER": USER, "PGPASSWORD": password,
-            "PGDATABASE": DATABASE, "KEEP": str(self.kept), "BOX": str(self.folder / "box"),
+            "SOCKETS": str(self.server.folder), "BOX": str(self.folder / "box"),
+            "PGDATABASE": DATABASE, "KEEP": str(self.kept),
         }  # fmt: skip
         shell = "sh" if text.startswith("#!/bin/sh") else "bash"
         return subprocess.run(
@@ -93,7 +95,7 @@ class Machine:
             "tail", "xargs", "zcat",
         ):  # fmt: skip
             (folder / name).symlink_to(str(shutil.which(name)))
-        for name, text in (("docker", DOCKER), ("rclone", RCLONE)):
+        for name, text in (("docker", DOCKER), ("rclone", RCLONE), ("sudo", SUDO)):
             (folder / name).write_text(text, encoding="utf-8")
             (folder / name).chmod(0o755)
         if without:
@@ -245,6 +247,7 @@ def test_a_dump_that_was_cut_off_changes_nothing(machine: Machine, server: Serve
         assert server.ask("SELECT to_regclass('entry')") == "entry", "a part of it was restored"
 
 
+OR_SAYS = " || { echo 'the dump is not whole' >&2; exit 1; }"
 ASKS = """gzip -t "$file" &&
     gunzip -c "$file" | tail -n 20 | grep -q 'database dump complete' &&
     """
@@ -261,16 +264,17 @@ def test_the_rows_of_half_a_dump_are_not_taken_for_all(machine: Machine, server:
     server.ask("UPDATE entry SET note = 'changed' WHERE id <= 1000")
     word, asks = {
         f"{CASE}:ops/restore.sh": (str(machine.folder / "half.sql.gz"), ASKS),
-        f"{CASE}:ops/load.sh": ("half", "tail -n 20 < \"dump-$1.sql\" | grep -q 'database dump complete'\n"),
+        f"{CASE}:ops/load.sh": ("half", f"tail -n 20 < \"dump-$1.sql\" | grep -q 'database dump complete'{OR_SAYS}\n"),
         f"{PLAIN}:scripts/restore.sh": (
             str(machine.folder / "dump-half.sql"),
-            "tail -n 20 < \"$FILE\" | grep -q 'database dump complete' || exit 1\n",
+            f"tail -n 20 < \"$FILE\" | grep -q 'database dump complete'{OR_SAYS}\n",
         ),
     }[script]
 
     done = machine.run(script, word)
 
     assert (done.returncode, rows(server)) == (1, ("20000", "1000"))
+    assert "not whole" in done.stderr or "not restored" in done.stderr
 
     blind = machine.run(script, word, replaced=(asks, ""))
 
@@ -295,6 +299,42 @@ def test_an_archive_that_ends_between_two_statements_is_not_begun(machine: Machi
 
     assert blind.returncode == 1, "too late: psql has ended its transaction well"
     assert rows(server) == ("0", "0")
+
+
+@pytest.mark.parametrize("machine", ["after"], indirect=True)
+def test_a_superuser_gives_everything_back_to_its_owner(machine: Machine, server: Server) -> None:
+    """With `--no-owner` all of it would be the superuser's, and the application could not read it."""
+    case, names = "partial-restore/as-the-superuser", ("shop >", f"{DATABASE} >")
+    for more, owner in ((("", ""), "app"), (("--if-exists", "--if-exists --no-owner"), "postgres")):
+        done = machine.run(f"{case}:backup.sh", replaced=names)
+        assert done.returncode == 0, done.stderr
+        (file,) = machine.kept.glob("*.part")
+        if more[0]:
+            done = machine.run(f"{case}:backup.sh", replaced=("--if-exists shop", f"{more[1]} {DATABASE}"))
+            assert done.returncode == 0, done.stderr
+        server.ask("UPDATE entry SET note = 'changed'")
+
+        done = machine.run(f"{case}:restore.sh", str(file), replaced=("shop <", f"{DATABASE} <"))
+
+        assert done.returncode == 0, done.stderr
+        assert rows(server) == ("20000", "0")
+        assert server.ask("SELECT tableowner FROM pg_tables WHERE tablename = 'entry'") == owner
+    server.ask("ALTER TABLE entry OWNER TO app")
+
+
+@pytest.mark.parametrize("machine", ["before"], indirect=True)
+def test_a_dump_that_makes_the_database_restores_in_no_transaction(machine: Machine) -> None:
+    """So it is left alone: with --single-transaction it would never restore."""
+    case = "partial-restore/dumps-of-another-kind:whole"
+    done = machine.run(f"{case}/backup.sh", replaced=("-U shop --create shop", f"--create {DATABASE}"))
+    assert done.returncode == 0, done.stderr
+    (file,) = machine.kept.glob("*.part")
+    psql = "psql -v ON_ERROR_STOP=1 --single-transaction"
+
+    done = machine.run(f"{case}/restore.sh", str(file), replaced=("psql -U shop postgres_shop", f"{psql} {DATABASE}"))
+
+    assert done.returncode == 3
+    assert "CREATE DATABASE cannot run inside a transaction block" in done.stderr
 
 
 def test_older_backups_stay_where_the_new_one_fails(machine: Machine) -> None:

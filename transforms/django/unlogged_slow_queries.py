@@ -13,8 +13,8 @@ Where LOGGING has no handler that would show them in production, it gets one.
 ## When it is left alone
 Projects whose own code wraps the execution of queries, whose server logs them (`log_min_duration_statement` in
 compose, postgresql.conf or Terraform), or that are watched by an agent that traces queries. Projects without
-PostgreSQL, and the settings of examples and test projects. Where LOGGING is built at run time the module still comes,
-and what is left to do is said.
+PostgreSQL, and the settings of examples and test projects. Where LOGGING is built at run time, or all settings are
+handed to something that may change it (`locals()`), the module still comes, and what is left to do is said.
 """
 
 import ast
@@ -47,6 +47,7 @@ LOGGER = "django.db.backends"
 CHILD = "django.db.backends.slow"  # beside an entry that somebody wrote for all queries
 ABOVE = (CHILD, LOGGER, "django.db", "django")
 SILENT = re.compile(r"NullHandler|AdminEmailHandler|\bmail_admins\b")
+_GENERAL = {"ALLOWED_HOSTS", "DEBUG", "INSTALLED_APPS", "MIDDLEWARE", "ROOT_URLCONF", "SECRET_KEY", "TEMPLATES"}
 LEVELS = {"NOTSET": 0, "DEBUG": 10, "INFO": 20, "WARN": 30, "WARNING": 30, "ERROR": 40, "CRITICAL": 50, "FATAL": 50}
 
 MODULE = '''\
@@ -143,7 +144,11 @@ def _check(project: DjangoProject, log: QueryLog, styles: PythonStyles, options:
         yield Finding(module.path, span, message, Blocked(reason, "log slow queries there, by an execute wrapper"))
         return
     style = styles.of(path)
-    code, importing = _called(module, path, name, styles.of(module.path), chain)
+    calling = _called(module, path, name, styles.of(module.path), chain)
+    if isinstance(calling, Blocked):
+        yield Finding(module.path, span, message, calling)
+        return
+    code, importing = calling
     source = licence_header(module.source.text) + _module(chain, style, str(options.seconds))
     parts: list[Parts | NewFile] = [NewFile(path, module.in_its_quotes(source))]
     todo: list[str] = []
@@ -191,14 +196,22 @@ def _module(chain: tuple[SettingsModule, ...], style: Style, seconds: str) -> st
 
 def _called(
     module: PythonModule, path: str, name: str, style: Style, chain: tuple[SettingsModule, ...]
-) -> tuple[str, Parts]:
+) -> tuple[str, Parts] | Blocked:
     """The code at the end of the settings, and the import at their top where it can stand there."""
     package = name.rpartition(".")[0]
-    is_included = any("split_settings" in each.document.source.text for each in chain)  # run within another module
+    # What is run within another module has the package of that one.
+    is_included = module is not chain[-1].document and any("split_settings" in e.document.source.text for e in chain)
+    relative = not is_included and not style.bans_relative
+    other = _spelled_otherwise(chain, package) if package and not relative else ""
+    if other:
+        return Blocked(
+            f"{package} is imported as {other}, too, and which of the two production can import is not seen",
+            "import it by one name everywhere",
+        )
     importing = module.add_sibling(
         package,
         "slow_queries",
-        relative=not is_included and not style.bans_relative,
+        relative=relative,
         known=style.takes_for_own(path.removesuffix(f"{name.replace('.', '/')}.py").rstrip("/")),
         alone=style.is_single_line,
         last=not style.has_below_local,
@@ -211,11 +224,19 @@ def _called(
     return f"{absolute}{noqa}\n{blank}slow_queries.watch()", ()
 
 
+def _spelled_otherwise(chain: tuple[SettingsModule, ...], package: str) -> str:
+    """Another name by which the settings import the same package, from a folder above."""
+    origins = (origin for each in chain for origin in each.document.imported.values())
+    found = next((f".{origin}." for origin in origins if f".{package}." in f".{origin}."[1:]), "")
+    return f"{found.partition(f'.{package}.')[0]}.{package}".strip(".") if found else ""
+
+
 def _home(chain: tuple[SettingsModule, ...]) -> SettingsModule:
-    """Where the project says most about its databases and applications."""
+    """Where the project says most about its databases and applications, unless that is about databases alone: then
+    the module that takes it over."""
     for settings in chain:
         if settings.databases and settings.role in ("shared", "production"):
-            return settings
+            return settings if settings.document.assignments.keys() & _GENERAL else chain[-1]
     return chain[-1]
 
 
@@ -236,12 +257,26 @@ def _may_be_elsewhere(home: SettingsModule, chain: tuple[SettingsModule, ...], p
     """Whether LOGGING may come from where it is not seen: a class, code, a module that is not in the repository, or
     one that is put together with these at run time."""
     in_class = any(database.in_class for database in home.databases)
-    others = [each for each in project.modules.values() if each not in chain and each.role in ("shared", "production")]
-    if any("LOGGING" in each.document.assignments for each in others):
+    speaking = (each for each in project.modules.values() if each not in chain)
+    others = (each for each in speaking if "LOGGING" in each.document.assignments)
+    if any(each.role in ("shared", "production") or _is_started(each.path, project) for each in others):
+        return True
+    if any(_hands_over_all(each.document) for each in chain):
         return True
     if any("LOGGING" in each.document.imported for each in chain):
         return True
     return in_class or _configured_by_code(chain) or any(each.takes_unseen for each in chain)
+
+
+def _is_started(path: str, project: DjangoProject) -> bool:
+    """Whether these settings are those that run, whatever their name says."""
+    return path == project.settings_path or project.is_served(path)
+
+
+def _hands_over_all(module: PythonModule) -> bool:
+    """Whether something is given all settings to change: `django_heroku.settings(locals())`."""
+    calls = (node for each in module.top_level() for node in ast.walk(each) if isinstance(node, ast.Call))
+    return any(isinstance(call.func, ast.Name) and call.func.id in ("locals", "globals", "vars") for call in calls)
 
 
 def _configured_by_code(chain: tuple[SettingsModule, ...]) -> bool:

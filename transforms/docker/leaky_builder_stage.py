@@ -362,7 +362,7 @@ def _fed_by_the_image(build: ImageBuild, django: DjangoProject | None) -> tuple[
         else:
             continue
         return (f"{program.path} {given}: what it reads from .env must come from there, by `env_file`, say",)
-    if not build.runners and not build.image.builds:
+    if not build.runners:
         reader = beside or "a settings module"
         return (
             f"{reader} reads a .env: where the image had one, what starts it must give what it says, by --env-file",

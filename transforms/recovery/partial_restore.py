@@ -6,10 +6,10 @@ that was cut off, or one that meets tables which are there already, leaves a par
 before, and the script says "restored". With `ON_ERROR_STOP` the first error ends psql, and with `--single-transaction`
 the database is then as it was before.
 
-A dump restores into the database that it was made of only if it drops first what it makes: `--clean --if-exists`.
-Where a script beside it makes the dump these are added there, together with `--no-owner`, without which a
-restore under another role fails at the first table. An archive that cannot be read to its end is not begun; where the
-script drops the database first, that is asked before.
+A dump restores into the database that it was made of only if it drops first what it makes: `--clean --if-exists`. Where
+a script beside it makes the dump these are added there, together with `--no-owner` unless a superuser restores, who
+makes everything its owner's again. An archive that cannot be read to its end is not begun; where the script drops the
+database first, that is asked before.
 
 A restore that "worked" may fail now, on errors that nobody saw. So every fix is for review.
 
@@ -17,8 +17,10 @@ A restore that "worked" may fail now, on errors that nobody saw. So every fix is
 Files that are no dumps by their name or by what the script calls itself (a schema, seeds), restores that set
 ON_ERROR_STOP or one transaction, and dumps of a whole server (`pg_dumpall`), of which some statements always fail and
 none may stand in a transaction: those are reported. So are restores of which no script beside them, that signs in
-alike, makes the dumps, and those of a role that may not own the extensions that the repository asks for: where a dump
-names what is not there, or is another's, a restore has always had errors, and works all the same.
+alike, makes the dumps, those behind which a service is started again or a folder cleaned up, those that are decided on
+when the database is dropped already, dumps of a part or with `--create`, and those of a role that may not own the
+extensions that the repository asks for: where a dump names what is not there, or is another's, a restore has always had
+errors, and works all the same.
 """
 
 from __future__ import annotations
@@ -26,8 +28,9 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 
-from fixer.languages.shell import Command, Silence
+from fixer.languages.shell import Command, Silence, Structure
 from fixer.model import Blocked, Finding, Fix, Level, Rule, Tier
+from fixer.recovery.aftermath import files_of, in_short, stays_undone
 from fixer.recovery.scripts import DataScript, DataScripts, Splices
 from fixer.scripts import ScriptText
 
@@ -36,6 +39,7 @@ _CLEAN = ScriptText.of(" --clean --if-exists")
 _CLEAN_FOR_ALL = ScriptText.of(" --clean --if-exists --no-owner")
 _IF_EXISTS = ScriptText.of(" --if-exists")
 _ENDS = ScriptText.of("tail -n 20 @file@ | grep -q 'database dump complete'")
+_OR_SAYS = ScriptText.of(" || { echo 'the dump is not whole' >&2; @failure@; }")
 _ENDS_PACKED = ScriptText.of("@unpack@ @file@ | tail -n 20 | grep -q 'database dump complete'")
 _ARCHIVES = {
     ("gunzip", "zcat", "gzip"): (ScriptText.of("gzip -t @file@"), ScriptText.of("gunzip -c")),
@@ -65,6 +69,10 @@ _VALUED = frozenset((
 ))  # fmt: skip
 """Options of psql behind which a value stands."""
 _UNPACKS = frozenset((*(name for names in _ARCHIVES for name in names), "unzip", "cat"))
+_OF_A_PART = (
+    "-t", "--table", "-T", "--exclude-table", "-n", "--schema", "-N", "--exclude-schema", "--exclude-table-data",
+)  # fmt: skip
+"""Options of pg_dump by which it leaves something out."""
 _FETCHES = frozenset(("aws", "gsutil", "gpg", "openssl"))
 
 
@@ -144,8 +152,10 @@ def _cure(place: DataScript, command: Command, scripts: DataScripts) -> Fix | Bl
     made = [(of, dump) for of, dump in _dumps(scripts) if _is_sql(dump) and _is_beside(of, place)]
     made = [(of, dump) for of, dump in made if of.path != place.path or not _keeps_what_was(dump, command)]
     beside = [(of, dump) for of, dump in made if _is_alike(of, dump, place, command)]
-    if not beside:
-        return _of_unknown(place, made)
+    if not beside or not _is_of(command, [dump for _, dump in beside]):
+        return _of_unknown(place, made if not beside else [])
+    before = [(of, dump) for of, dump in _dumps(scripts) if of.path == place.path and (of, dump) not in made]
+    beside += [(of, dump) for of, dump in before if _is_sql(dump) and _is_alike(of, dump, place, command)]
     superuser = _is_superuser(place, command)
     if scripts.extension and not superuser:
         return Blocked(
@@ -154,6 +164,8 @@ def _cure(place: DataScript, command: Command, scripts: DataScripts) -> Fix | Bl
             "restore as its owner, with `psql -v ON_ERROR_STOP=1 --single-transaction`",
         )
     fresh = _makes_room(place, command)
+    if (unfit := _unfit(place, command) or _unfit_dumps([dump for _, dump in beside], fresh=fresh)) is not None:
+        return unfit
     ends = all(_is_whole(dump) for _, dump in beside)
     tested = _tested(place, command, ends)
     if not fresh and not tested:
@@ -174,7 +186,11 @@ def _cure(place: DataScript, command: Command, scripts: DataScripts) -> Fix | Bl
         if fresh and not _only_drops(dump):
             continue
         missing = (
-            _IF_EXISTS if dump.has("--clean", "-c") else _CLEAN if dump.has("--no-owner", "-O") else _CLEAN_FOR_ALL
+            _IF_EXISTS
+            if dump.has("--clean", "-c")
+            else _CLEAN  # a superuser makes everything its owner's again
+            if superuser or dump.has("--no-owner", "-O")
+            else _CLEAN_FOR_ALL
         )
         if not (dump.has("--clean", "-c") and dump.has("--if-exists")):
             end = dump.argv[0].end
@@ -182,12 +198,72 @@ def _cure(place: DataScript, command: Command, scripts: DataScripts) -> Fix | Bl
             effects.append(f"{of.path}: a dump drops what is there, if it is there, before it makes it anew")
     if not superuser:
         todo.append("if the database has extensions, restore as the role that owns them")
+    if any(not _signs_in(of, dump)[2] for of, dump in beside):
+        todo.append("restore once to try it: pg_dump 17 and later write a setting that older servers refuse")
     if len(effects) > 1 and fresh:
         todo.append("dumps that are there already restore only where all is that they drop")
     elif len(effects) > 1:
         todo.append("dumps that are there already restore into an empty database only")
     parts = (of.splice(sorted(ranges)) for of, ranges in edits.items())
     return Fix.of("restore all or nothing", *parts, tier=Tier.REVIEW, effects=effects, todo=todo)
+
+
+def _is_of(command: Command, dumps: list[Command]) -> bool:
+    """Whether a file that has one name alone is one that these dumps write: it has their name, or they write files by
+    the day, say, into its folder."""
+    first = [*_feeders(command), command][0]
+    named = [_file(command), *(each.target for each in first.redirects if each.operator == "<")]
+    named += [] if first is command else [each.text for each in first.args if not each.text.startswith("-")]
+    for file in filter(None, named):
+        folder, _, name = file.rpartition("/")
+        if not re.search(r"[$*?`]", name):
+            written = [each.rpartition("/") for dump in dumps for each in files_of(dump)]
+            if not any(other == name or (of == folder and re.search(r"[$`]", other)) for of, _, other in written):
+                return False
+    return True
+
+
+def _unfit(place: DataScript, command: Command) -> Blocked | None:
+    """Why ending a script where a restore fails would do more than that, or where no dump can be asked before."""
+    if (more := place.ends_more) is not None:
+        return more
+    if command.within(Structure.LOOP):
+        return Blocked("it is one of several restores of a loop", "let the script fail when all of them are made")
+    apart = [each for each in _drops(place, command) if not command.follows(each)]
+    if apart:
+        return Blocked(
+            f"`{in_short(apart[0])}` and this restore do not always run together, so whether its dump is whole cannot"
+            " be asked before",
+            "ask whether the dump is whole before anything is dropped, then restore with"
+            " `psql -v ON_ERROR_STOP=1 --single-transaction`",
+        )
+    text, choice = place.script.text, command.choice
+    ends_anyway = place.script.fails_within(command.pipe[1], command.statement[1]) or (
+        choice is not None and choice.failed is not None and place.script.fails_within(*choice.failed)
+    )
+    behind_another = text[command.statement[0] : _start(place, command)].strip(" !(")
+    if behind_another and not command.within(Structure.CONDITION):
+        return Blocked(
+            "it stands behind `&&` or `||`, where a dump that is not whole would be passed over in silence",
+            "let it be a statement of its own, then run fhfix again",
+        )
+    return None if ends_anyway else stays_undone(command, files_of(command))
+
+
+def _unfit_dumps(dumps: list[Command], *, fresh: bool) -> Blocked | None:
+    """Why a dump does not restore as a whole, if so."""
+    for dump in dumps:
+        if dump.has("--create", "-C"):
+            return Blocked(
+                "its dumps make the database themselves, which no transaction may hold",
+                "dump without --create, or restore with `psql -v ON_ERROR_STOP=1` alone",
+            )
+        if not fresh and dump.has(*_OF_A_PART):
+            return Blocked(
+                "its dumps hold a part of the database, and what else is there may hang on what they would drop",
+                "restore them into an empty database, with `psql -v ON_ERROR_STOP=1 --single-transaction`",
+            )
+    return None
 
 
 def _of_unknown(place: DataScript, made: list[tuple[DataScript, Command]]) -> Blocked:
@@ -302,9 +378,25 @@ def _is_beside(one: DataScript, other: DataScript) -> bool:
 
 
 def _makes_room(place: DataScript, command: Command) -> bool:
-    """Whether the script drops the database, or its tables, before, or makes a new one."""
-    before = [other for other in place.script.commands if other.start < command.start]
-    return any(_empties(other) or _MAKES.search(other.source) is not None for other in before)
+    """Whether the script drops the database, or its tables, before, or makes a new one, and ends where it is there."""
+    before = [each for each in _drops(place, command) if command.follows(each)]
+    return any(_empties(each) or not place.script.silencers(each) for each in before)
+
+
+def _drops(place: DataScript, command: Command) -> list[Command]:
+    """What drops or makes databases, and may have run before a restore: not what stands in another branch."""
+    commands = place.script.commands
+    calls = [each for each in commands if command.function and each.name == command.function]
+    before = [each for each in commands if each.function == command.function and _is_before(each, command)]
+    before += [each for each in commands for call in calls if each.function == call.function and _is_before(each, call)]
+    called = {each.name for each in before}
+    found = [*before, *(each for each in commands if each.function in called)]
+    return [each for each in found if _empties(each) or _MAKES.search(each.source) is not None]
+
+
+def _is_before(other: Command, command: Command) -> bool:
+    early, end = other.beside(command)
+    return end <= command.start or (early == command.statement[0] and other.start < command.pipe[0])
 
 
 def _empties(command: Command) -> bool:
@@ -328,13 +420,10 @@ def _tested(place: DataScript, command: Command, ends: bool) -> Splices | Blocke
         return []
     text = place.script.text
     start = _start(place, command)
-    for other in place.script.commands:
-        drops = _empties(other) or _MAKES.search(other.source) is not None
-        if drops and other.start < start and other.function == command.function:
-            early, end = other.beside(command)
-            beside = end <= start or early == command.statement[0] < start
-            if beside and _is_known(place, tests, early, start):
-                return _lines(place, _above(place, early), tests, other)
+    for other in _drops(place, command):
+        early, _ = other.beside(command)
+        if command.follows(other) and _is_known(place, tests, early, start):
+            return _lines(place, _above(place, early), tests, other, ends)
     if command.choice is not None:
         end = command.choice.asked[1]
         width = len(text[text.rfind("\n", 0, start) + 1 : end].partition("\n")[0]) + len(tests[0])
@@ -345,7 +434,7 @@ def _tested(place: DataScript, command: Command, ends: bool) -> Splices | Blocke
             tests = [test + ScriptText.of(" &&") for test in tests]
         return [(start, start, ScriptText.joined(apart, tests) + apart)]
     if command.statement[0] == start and not text[:start].rpartition("\n")[2].strip():
-        return _lines(place, start, tests, command)
+        return _lines(place, start, tests, command, ends)
     if text.startswith("!", start) or "||" in text[command.statement[0] : start]:
         return []
     between = ScriptText.of(" && ")
@@ -358,15 +447,16 @@ def _start(place: DataScript, command: Command) -> int:
     return len(before) - 1 if before.endswith("!") else command.pipe[0]
 
 
-def _lines(place: DataScript, start: int, tests: list[ScriptText], command: Command) -> Splices | Blocked:
-    """Lines of their own, which end the script where they fail."""
+def _lines(place: DataScript, start: int, tests: list[ScriptText], command: Command, ends: bool) -> Splices | Blocked:
+    """Lines of their own, which end the script where they fail. `ends`: the last of them says nothing itself."""
     between = ScriptText.blanks(f"\n{place.indent(start)}")
-    if not place.ends_at_errors(command):
-        failure = place.failure(command)
-        if isinstance(failure, Blocked):
-            return failure
-        tests = [test + ScriptText.of(" || @failure@", failure=failure) for test in tests]
-    return [(start, start, ScriptText.joined(between, tests) + between)]
+    failure = place.failure(command)
+    if isinstance(failure, Blocked):
+        return failure
+    fails = ScriptText.of("") if place.ends_at_errors(command) else ScriptText.of(" || @failure@", failure=failure)
+    says = _OR_SAYS.filled(failure=failure) if ends else fails
+    lines = [*(test + fails for test in tests[:-1]), tests[-1] + says]
+    return [(start, start, ScriptText.joined(between, lines) + between)]
 
 
 def _is_known(place: DataScript, tests: list[ScriptText], at: int, until: int) -> bool:

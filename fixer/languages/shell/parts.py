@@ -96,12 +96,19 @@ class Word:
 
 @record
 class Redirect:
-    """`operator` is `>`, `>>`, `<`, `>&`, `<<` …; `target` the file or descriptor (empty for a here-document)."""
+    """`operator` is `>`, `>>`, `<`, `>&`, `<<` …; `target` the file or descriptor (empty for a here-document);
+    `descriptor` what stands in front of it, as in `2> log`."""
 
     operator: str
     target: str
     start: int
     end: int
+    descriptor: str = ""
+
+    @property
+    def is_of_output(self) -> bool:
+        """Whether what a program writes goes there, not its errors alone."""
+        return ">" in self.operator and self.descriptor in ("", "1")
 
 
 @record

@@ -50,6 +50,11 @@ _ENDS_A_COMMAND = re.compile(r"\b(?:then|elif|else|fi|do|done|esac)\b")
 _NOT_WORDS = ("variable_assignment", "file_redirect", "herestring_redirect", "heredoc_redirect", "comment")
 _PLAIN_ASSIGNMENT = ("program", "variable_assignments", "declaration_command")
 _OUTCOMES = {"true": "succeeds", ":": "succeeds", "echo": "succeeds", "printf": "succeeds", "false": "fails"}
+_DECIDES = (
+    "if_statement", "elif_clause", "else_clause", "case_item", "while_statement", "for_statement",
+    "c_style_for_statement", "function_definition",
+)  # fmt: skip
+"""What decides whether, or how often, that runs which stands in it."""
 _TESTS = ("test", "command", "which", "type", "hash")
 _NOWHERE = ("/dev/null", "/dev/stderr", "/dev/stdout", "1", "2")
 _PASSES_ON = {
@@ -256,6 +261,25 @@ class Command:
         return Choice((node.start_byte, node.end_byte), succeeded, failed, parent.start_byte, fi)
 
     @property
+    def is_repeated_for_ever(self) -> bool:
+        """Whether it stands in a `while true` or `until false`, or in a function that is called in one."""
+        return self._repeats(frozenset())
+
+    def _repeats(self, seen: frozenset[str]) -> bool:
+        node: Node | None = self.node
+        while node is not None and node.type != "function_definition":
+            if node.type == "while_statement" and node.named_children:
+                asked = self.script.text[node.start_byte : node.named_children[0].end_byte].split()
+                if asked in (["while", "true"], ["while", ":"], ["until", "false"], ["while", "[", "1", "]"]):
+                    return True
+            if node.type == "c_style_for_statement" and node.child_by_field_name("condition") is None:
+                return True
+            node = node.parent
+        name = self.function
+        calls = [each for each in self.script.commands if name and each.name == name and name not in seen]
+        return any(each._repeats(seen | {name}) for each in calls)
+
+    @property
     def is_repeated_until_it_succeeds(self) -> bool:
         """Whether it is asked in a loop without an end, which nothing but its success leaves in another way than by a
         failure: `while true; do if …; then break; fi; …; done`."""
@@ -332,6 +356,28 @@ class Command:
             if any(holds(each, other.node) for each in branches):
                 return parent.start_byte, parent.end_byte
         return node.start_byte, node.end_byte
+
+    def follows(self, other: Command) -> bool:
+        """Whether both are reached together, unless something fails between: neither is a choice that the other is not
+        part of, as in `if …; then dropdb; fi` or in another function."""
+        return self._is_certain_beside(other) and other._is_certain_beside(self)
+
+    def _is_certain_beside(self, other: Command) -> bool:
+        """Whether it runs wherever what holds them both is reached."""
+        node = self.node
+        while (parent := node.parent) is not None:
+            asked = is_condition(node, parent)
+            if holds(parent, other.node):
+                both = [each for each in parent.named_children if holds(each, other.node)]
+                if parent.type == "list" and operator_of(parent).type == "||":
+                    return False
+                return parent.type != "if_statement" or not (asked or any(is_condition(each, parent) for each in both))
+            if parent.type == "list" and node != parent.named_children[0]:
+                return False
+            if parent.type in _DECIDES and not (asked and parent.type in ("if_statement", "while_statement")):
+                return False
+            node = parent
+        return False
 
     @cached_property
     def block(self) -> int:
@@ -559,6 +605,21 @@ class Script:
         if around is not None and is_condition(statement, around):
             return True
         return re.search(r"\$\?|PIPESTATUS", self.text[following.start_byte : following.end_byte]) is not None
+
+    def begins_with(self, function: str) -> str:
+        """The first statement of a function of the script; empty where it has none of that name."""
+        return self._beginnings.get(function, "")
+
+    @cached_property
+    def _beginnings(self) -> dict[str, str]:
+        found: dict[str, str] = {}
+        for node in all_nodes(self.root, "function_definition") if self.root is not None else ():
+            name, body = node.child_by_field_name("name"), node.child_by_field_name("body")
+            inside = body.named_children if body is not None else []
+            first = next((each for each in inside if each.type != "comment"), None)
+            if name is not None and first is not None:
+                found[self.text[name.start_byte : name.end_byte]] = self.text[first.start_byte : first.end_byte]
+        return found
 
     def passes_on(self, stage: Node) -> bool:
         """Whether a stage of a pipe passes everything on and judges nothing."""

@@ -25,6 +25,8 @@ class Judged(Protocol):
 
     def state(self, node: Node) -> Shell: ...
 
+    def begins_with(self, function: str) -> str: ...
+
 
 class Outward:
     """Walks outward from a command, as if every silencer met so far were removed.
@@ -73,7 +75,7 @@ class Outward:
         passes = all(map(self.script.passes_on, later))
         self.judged = self.judged or not passes
         if later and not self.script.state(pipeline).pipefail:
-            kept = passes and not _status_is_read(pipeline, self.script.text, _STAGES)
+            kept = passes and not _status_is_read(pipeline, self.script, _STAGES)
             yield _silencer(Silence.PIPE if kept else Silence.HANDLED, statement_of(pipeline))
         if len([stage for stage in pipeline.named_children if stage.type != "comment"]) > 1:
             self._leave_shell(pipeline)
@@ -101,7 +103,7 @@ class Outward:
             self.ended = "errexit"
         elif not self.ended and (next_statement(self.node) is not None or sequence.type == "do_group"):
             self.ended = "errexit"
-            if _status_is_read(self.node, self.script.text):
+            if _status_is_read(self.node, self.script):
                 yield _silencer(Silence.HANDLED, self.node)
             elif errexit and self.left_of is not None:
                 yield Silencer(
@@ -145,7 +147,11 @@ _STAGES = re.compile(r"\$\{?PIPESTATUS")
 """What tells how every stage of a pipe ended; `$?` only tells it of the last."""
 
 
-def _status_is_read(node: Node, text: str, asks: re.Pattern[str] = _STATUS) -> bool:
-    """Whether the next statement asks how this one ended."""
+def _status_is_read(node: Node, script: Judged, asks: re.Pattern[str] = _STATUS) -> bool:
+    """Whether the next statement asks how this one ended: itself, or as a function that asks first of all."""
     following = next_statement(statement_of(node))
-    return following is not None and bool(asks.search(text, following.start_byte, following.end_byte))
+    if following is None:
+        return False
+    name = following.child_by_field_name("name") if following.type == "command" else None
+    called = script.begins_with(script.text[name.start_byte : name.end_byte]) if name is not None else ""
+    return bool(asks.search(script.text, following.start_byte, following.end_byte) or asks.search(called))

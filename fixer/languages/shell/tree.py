@@ -111,7 +111,9 @@ def redirects_of(node: Node, text: str) -> Iterator[Redirect]:
         operator = next((c.type for c in each.children if not c.is_named), "")
         target = _target(each)
         name = "".join(_unquoted(part, text)[0] for part in target)
-        yield Redirect(operator, name, each.start_byte, target[-1].end_byte if target else each.end_byte)
+        number = each.child_by_field_name("descriptor")
+        descriptor = text[number.start_byte : number.end_byte] if number is not None else ""
+        yield Redirect(operator, name, each.start_byte, target[-1].end_byte if target else each.end_byte, descriptor)
 
 
 def _redirects(node: Node) -> Iterator[Node]:

@@ -27,8 +27,11 @@ Elsewhere libpq's own default stays: TLS where the server has it, and what PGSSL
 Other databases than PostgreSQL, settings and aliases for tests and development, branches for tests, projects in
 folders for tests or examples, backends with a pool of their own, and every key that is set anywhere. Where the
 repository names the settings that are served, others are left alone; production's by their name alone are blocked.
-Behind a pooler statements get no limit, since its sessions are shared. Beside what forks (Celery's workers, a
-preloading gunicorn) there is no pool. Where nothing tells WSGI from ASGI, `CONN_MAX_AGE` is blocked.
+Behind a pooler statements get no limit, since its sessions are shared; nor where a provider is named that has one
+beside each database, and no host tells which of the two it is. A URL is one of PostgreSQL where its driver is
+installed. `CONN_MAX_AGE = 300` beside DATABASES does nothing, and says for how long somebody meant to keep them. Beside
+what forks (Celery's workers, a preloading gunicorn) there is no pool. Where nothing tells WSGI from ASGI,
+`CONN_MAX_AGE` is blocked.
 """
 
 from collections.abc import Iterator

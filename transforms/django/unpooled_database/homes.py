@@ -23,8 +23,12 @@ def homes_of(project: DjangoProject, settings: SettingsModule, database: Databas
         return ()
     if any(_takes_the_place(other, database) for other in settings.databases):
         return None  # lines behind both would change the other, too
-    meant = [each for each in others if each.role == "production"]
-    meant = meant or [each for each in others if project.is_served(each.path)] or others
+    # What development takes over as well is no better a place than the definition.
+    alone = [each for each in others if not any(taker in spared for taker in project.importers(each.path))]
+    if not alone:
+        return None
+    meant = [each for each in alone if each.role == "production"]
+    meant = meant or [each for each in alone if project.is_served(each.path)] or alone
     return tuple(each for each in meant if not any(each in project.importers(other.path) for other in meant))
 
 

@@ -87,9 +87,13 @@ def _keeps(said: Said, cell: Cell, wanted: Wanted) -> bool:
     if cell.has_pool and said.database.shape != "literal":
         wanted.blocked = URL_MAY_POOL
         return False
-    wanted.add["CONN_MAX_AGE"] = cell.age
+    age = cell.age if said.beside is None else said.beside
+    if age == 0:
+        return False  # meant, though it stands where nothing reads it
+    wanted.add["CONN_MAX_AGE"] = age
     wanted.lacks.append("opens a connection for every request")
-    wanted.effects.append(f"{said.at}.CONN_MAX_AGE: connections are kept for {cell.age} s; {cell.reason}")
+    as_said = "" if said.beside is None else ", as it says where no Django reads it"
+    wanted.effects.append(f"{said.at}.CONN_MAX_AGE: connections are kept for {age} s{as_said}; {cell.reason}")
     kept = cell.server.connections if cell.server is not None else None
     if kept is not None and kept > MOST_CONNECTIONS:
         wanted.todo.append(f"see that PostgreSQL's max_connections is above {kept} for each instance")

@@ -18,6 +18,7 @@ def _limit_statements({parameters}:
 
 connection_created.connect(_limit_statements)
 """
+SET = "SET statement_timeout = '{}'"
 PARAMETERS = "connection, **_kwargs)"
 TYPED = "connection: BaseDatabaseWrapper, **_kwargs: object) -> None"
 
@@ -30,6 +31,9 @@ def statement_limit(applications: Applications, databases: Sequence[Database], c
     if not milliseconds:
         return
     limit = f"{milliseconds // 1000}s" if milliseconds % 1000 == 0 else f"{milliseconds}ms"
+    todo = ["see that no view needs longer, an export, say"]
+    if not any(cell.servers.is_known(cell.project, database) for database in databases):
+        todo.append(f"behind a pooler by transaction, limit the role instead: ALTER ROLE … {SET.format(limit)}")
     pooler = next(filter(None, (cell.servers.pooler_of(cell.project, database) for database in databases)), "")
     for module in applications.of(cell.project, cell.interface):
         if "statement_timeout" in module.source.text:
@@ -38,9 +42,7 @@ def statement_limit(applications: Applications, databases: Sequence[Database], c
         span = module.span(module.tree.body[-1])
         if pooler:
             reason = f"connections may go through a pooler ({pooler}), whose sessions others use, too"
-            advice = (
-                f"limit the role that the application signs in with: ALTER ROLE … SET statement_timeout = '{limit}'"
-            )
+            advice = f"limit the role that the application signs in with: ALTER ROLE … {SET.format(limit)}"
             yield Finding(module.path, span, message, Blocked(reason, advice))
             continue
         style = cell.styles.of(module.path)
@@ -49,7 +51,7 @@ def statement_limit(applications: Applications, databases: Sequence[Database], c
             parameters=TYPED if is_typed else PARAMETERS,
             step=module.indentation,
             postgresql=module.quoted("postgresql"),
-            statement=_in_quotes(module, f"SET statement_timeout = '{limit}'"),
+            statement=_in_quotes(module, SET.format(limit)),
         )
         fix = Fix.of(
             f"cancel a statement of a request after {limit}",
@@ -60,7 +62,7 @@ def statement_limit(applications: Applications, databases: Sequence[Database], c
             module.append_code(code, blank_lines=2),
             tier=Tier.REVIEW,
             effects=(f"{module.path}: PostgreSQL cancels a statement of a request after {limit}",),
-            todo=("see that no view needs longer, an export, say",),
+            todo=todo,
         )
         yield Finding(module.path, span, message, fix)
 

@@ -49,5 +49,7 @@ def may_be_postgres(cell: Cell, database: Database) -> bool:
         return database.vendor == "postgresql"
     if database.shape == "literal":
         return item(database.node, "ENGINE") is not None and bool(cell.project.driver)
-    value = ast.unparse(resolve(database.module, database.node))
-    return "URL" in database.reads or database.shape == "url" or vendor_of(value) == "postgresql"
+    if vendor_of(ast.unparse(resolve(database.module, database.node))) == "postgresql":
+        return True
+    # A URL alone may lead anywhere: the driver that is installed tells to what.
+    return ("URL" in database.reads or database.shape == "url") and bool(cell.project.driver)

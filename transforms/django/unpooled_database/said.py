@@ -52,6 +52,13 @@ class Said:
     def says_age(self) -> bool:
         return bool(self.ages) or "CONN_MAX_AGE" in self.handled
 
+    @property
+    def beside(self) -> int | None:
+        """What the module says as CONN_MAX_AGE beside DATABASES, where no Django reads it, though it was meant."""
+        given = self.database.module.assignments.get("CONN_MAX_AGE", ())
+        value = constant(given[0]) if len(given) == 1 else None
+        return value if isinstance(value, int) and not isinstance(value, bool) else None
+
     def names(self, name: str) -> bool:
         return key(self.database.node, name) is not None or name in self.handled
 

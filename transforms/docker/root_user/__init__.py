@@ -6,8 +6,8 @@ and of what is mounted, and a flaw in the kernel or the engine makes it root of 
 
 The fix takes the user that the image brings (`node`), or one that the Dockerfile makes already, or makes one. What the
 process writes to becomes that user's: the working folder, what is copied there, folders made for data, volumes, and
-what Django's settings name outside of it. USER gets the number where it is known, since Kubernetes' `runAsNonRoot`
-cannot check a name. Every stage that a workflow, script or compose file builds by its name counts.
+what Django's settings and Python code name outside of it. USER gets the number where it is known, since Kubernetes'
+`runAsNonRoot` cannot check a name. Every stage that a workflow, script or compose file builds by its name counts.
 
 Another user is *safe* only where all that runs the image is seen: compose files, manifests of Kubernetes and other
 platforms. Where the sources are mounted from the host, development goes on as root (`user: root`), since files keep
@@ -29,15 +29,17 @@ from collections.abc import Iterator
 
 from fixer.django.project import DjangoProject
 from fixer.docker.images import FAMILIES, ROOT, BaseImage, base_image, made_up
+from fixer.docker.privileges import is_within
 from fixer.documents import DEVELOPMENT
 from fixer.languages.dockerfile import Dockerfile, Stage
 from fixer.languages.toml import toml_value
 from fixer.model import Blocked, Finding, Fix, Rule
 from fixer.runtime.builds import ImageBuild, ImageBuilds
+from fixer.runtime.fixed_places import FixedPlace, FixedPlaces
 from fixer.runtime.programs import Kind
 from fixer.runtime.states import Container, State
 from transforms.docker.root_user.breaks import folder_breaks, instruction_breaks, start_breaks
-from transforms.docker.root_user.folders import folders_of, named_by_settings
+from transforms.docker.root_user.folders import NEVER_GIVEN, folders_of, named_by_settings, written_by_code
 from transforms.docker.root_user.handover import handed_over_to_a_user
 from transforms.docker.root_user.options import Options
 
@@ -51,16 +53,27 @@ RUN_HERE = re.compile(
 
 
 def check(
-    dockerfile: Dockerfile, builds: ImageBuilds, django: DjangoProject | None, options: Options
+    dockerfile: Dockerfile,
+    builds: ImageBuilds,
+    django: DjangoProject | None,
+    places: FixedPlaces | None,
+    options: Options,
 ) -> Iterator[Finding]:
     for build in builds.of(dockerfile.source.path):
         container = Container(build)
         runs_django = any(program.is_django for program in build.programs)
         named = tuple(named_by_settings(django, container)) if django is not None and runs_django else ()
-        yield from _of_image(container, builds, named, options)
+        written = tuple(written_by_code(places, container))
+        yield from _of_image(container, builds, named, written, options)
 
 
-def _of_image(container: Container, builds: ImageBuilds, named: tuple[str, ...], options: Options) -> Iterator[Finding]:
+def _of_image(
+    container: Container,
+    builds: ImageBuilds,
+    named: tuple[str, ...],
+    written: tuple[FixedPlace, ...],
+    options: Options,
+) -> Iterator[Finding]:
     build, stage = container.build, container.stage
     if build.is_action:
         return
@@ -82,7 +95,9 @@ def _of_image(container: Container, builds: ImageBuilds, named: tuple[str, ...],
         return
     place = users[-1].instruction if users and users[-1].stage is stage else stage.start
     meant = _is_meant(container, users[-1]) if users else None
-    cure = meant or (_made_here(below) if below is not None else _cure(container, builds, image, named, options))
+    cure = meant or (
+        _made_here(below) if below is not None else _cure(container, builds, image, named, written, options)
+    )
     yield Finding(build.path, place.span, _message(container, users, image, below), cure)
 
 
@@ -160,7 +175,12 @@ def _image(final: Stage, options: Options) -> BaseImage | None:
 
 
 def _cure(
-    container: Container, builds: ImageBuilds, image: BaseImage | None, named: tuple[str, ...], options: Options
+    container: Container,
+    builds: ImageBuilds,
+    image: BaseImage | None,
+    named: tuple[str, ...],
+    written: tuple[FixedPlace, ...],
+    options: Options,
 ) -> Fix | Blocked:
     base = container.stage.root.start.words[0].text
     if image is None:
@@ -181,7 +201,14 @@ def _cure(
             f"that user too",
             "add USER to both by hand",
         )
-    folders = folders_of(container, named, options)
+    owned = (each.folder for each in written if not is_within(each.folder, NEVER_GIVEN))
+    folders = folders_of(container, (*named, *owned), options)
+    for each in written:
+        if each.surely and is_within(each.folder, NEVER_GIVEN) and not is_within(each.folder, folders.all):
+            return Blocked(
+                f"{each.path}:{each.line} writes to {each.place}, where only root may",
+                "let it write to a folder of its own, or leave the container as it is",
+            )
     made = builds.made_from(container.build)
     if made is not None:
         return Blocked(

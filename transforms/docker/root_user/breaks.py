@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from fixer.docker.compose import Mount
 from fixer.docker.homes import runner_in_home, tool_in_home
 from fixer.docker.privileges import (
+    folders_made,
     is_within,
     keeps_schedule,
     low_port,
@@ -17,6 +18,7 @@ from fixer.docker.privileges import (
 from fixer.languages.dockerfile import expanded
 from fixer.languages.tables import natural
 from fixer.model import Blocked
+from fixer.runtime.images import local_sources
 from fixer.runtime.programs import Program, Started
 from fixer.runtime.states import Container, State
 from transforms.docker.root_user.folders import EMPTY, SYSTEM, Folders
@@ -66,9 +68,9 @@ def instruction_breaks(container: Container, state: State, folders: Folders, opt
             f"{line}: root's home, which only root can enter, holds {found}",
             "keep it in a folder that everyone can read, such as /opt, and let what looks for it look there",
         )
-    if mode := _closed_mode(state, folders):
+    if mode := _closed_mode(container, state, folders):
         return Blocked(
-            f"{line}: `{mode}` lets only root read or start what may be needed",
+            f"{line}: `{mode}` lets only root read, start or change what may be needed",
             "let others read and execute it (chmod 755), or COPY it with --chown and --chmod",
         )
     if given := _given_to_the_group(state):
@@ -179,24 +181,78 @@ def _wants_another(container: Container, state: State) -> bool:
     return bool(said) and not moved and there is not None and not said.startswith(there[0])
 
 
-def _closed_mode(state: State, folders: Folders) -> str:
-    """A mode that leaves others without the rights that its owner has, where that stays root."""
+def _closed_mode(container: Container, state: State, folders: Folders) -> str:
+    """What gives a mode with which the process could not do what root can, whom no mode keeps from reading and writing:
+    others lack what the owner may, where that stays root; else the owner lacks it."""
     instruction = state.instruction
     flag = instruction.flag("chmod")
-    if flag is not None and not instruction.flag("chown") and re.fullmatch(r"[0-7]{3,4}", flag.value):
-        closed = int(flag.value[-3]) & ~int(flag.value[-1]) & 5
-        return flag.text if closed and not is_within(state.target, folders.all) else ""
-    for found in re.finditer(r"\bchmod\s+(?:-R\s+)?([0-7]{3,4}|[ugoa]*[+=-][rwxX]+)\s+([^\s;&|]+)", instruction.script):
-        mode, path = found[1], posixpath.join(state.folder, found[2])
-        if (
-            instruction.op != "RUN"
-            or is_within(path, folders.all)
-            or path.startswith(("/etc/", "/root", "/var/lib/apt"))
-        ):
+    own = is_within(state.target, folders.all)
+    if flag is not None and re.fullmatch(r"[0-7]{3,4}", flag.value) and (own or not instruction.flag("chown")):
+        taken = (posixpath.normpath(source) for source in local_sources(instruction))
+        is_folder = any(source == "." or source in container.build.folders for source in taken)
+        return flag.text if _is_closed(flag.value, own=own, is_folder=is_folder) else ""
+    # https://docs.docker.com/reference/dockerfile/#adding-files-from-a-url
+    loaded = instruction.op == "ADD" and any(re.match("https?://", source) for source in instruction.args[:-1])
+    if loaded and flag is None and not own:
+        return f"ADD {instruction.args[0]}"
+    for command in state.script.commands if instruction.op == "RUN" else ():
+        words = [expanded(word.text, state.values) or word.text for word in command.argv]
+        at = next((at for at, word in enumerate(words) if posixpath.basename(word) == "chmod"), None)
+        if at is None:
             continue
-        if (mode.isdigit() and int(mode[-1]) < 4) or re.match(r"[go]+-|[ug]\+x|u=", mode):
-            return found[0]
+        recursive = at > 0 or command.has("-R", "--recursive")  # `find … -exec chmod`
+        given = [word for word in words[at + 1 :] if not re.match(r"-(?![rwxXst]+$)", word)]
+        mode = given[0] if given else ""
+        for said in given[1:]:
+            path = posixpath.normpath(posixpath.join(state.folder, said))
+            if path.startswith(("/etc/", "/root", "/var/lib/apt")):
+                continue
+            own = is_within(path, folders.all)
+            if _is_closed(mode, own=own, is_folder=recursive or path in _folders_known(container)):
+                return f"chmod {mode} {said}"
     return ""
+
+
+def _folders_known(container: Container) -> set[str]:
+    """Folders of the image: those that are entered, made, or copied to as such."""
+    found = {state.folder for state in container.states}
+    for state in container.acting("RUN"):
+        found.update(folders_made(state.script, state.values, state.folder))
+    for state in container.acting("COPY", "ADD"):
+        for source in local_sources(state.instruction):
+            below = (path for path in container.build.folders if source == "." or is_within(path, (source,)))
+            found.update(
+                posixpath.normpath(posixpath.join(state.target, posixpath.relpath(each, source))) for each in below
+            )
+    return found
+
+
+_LACKS = re.compile(r"(?P<who>[ugoa]*)(?P<how>[-=+])(?P<what>[rwxXst]*)")
+
+
+def _is_closed(mode: str, *, own: bool, is_folder: bool) -> bool:
+    """Whether a mode keeps out the owner of a file or folder (`own`), else everybody but its owner."""
+    if re.fullmatch(r"[0-7]{3,4}", mode):
+        owner, others = int(mode[-3]), int(mode[-1])
+        if own:
+            return owner != 7 if is_folder else not owner & 4
+        return bool(owner & ~others & 5) or others < 4
+    for each in mode.split(","):
+        found = _LACKS.fullmatch(each)
+        if found is None:
+            continue
+        who, how, what = found["who"], found["how"], set(found["what"])
+        if own:
+            takes = (how == "-" and what & {"r", "w", "x"}) or (how == "=" and not {"r", "w"} <= what)
+            if is_folder and takes and (not who or set(who) & {"u", "a"}):
+                return True
+            continue
+        least = who and not set(who) & {"o", "a"}
+        if (how == "-" and (not least or "g" in who) and what & {"r", "x"}) or (least and how == "+" and "x" in what):
+            return True
+        if how == "=" and "u" in who and least:
+            return True
+    return False
 
 
 def _belongs_to_root(mount: Mount, program: Program, options: Options) -> Blocked | None:

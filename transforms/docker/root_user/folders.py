@@ -11,6 +11,7 @@ from fixer.docker.privileges import folders_made, is_within
 from fixer.languages.dockerfile import expanded
 from fixer.languages.python import named_values
 from fixer.records import record
+from fixer.runtime.fixed_places import FixedPlace, FixedPlaces
 from fixer.runtime.images import local_sources
 from fixer.runtime.states import Container
 from transforms.docker.root_user.options import Options
@@ -27,6 +28,8 @@ EMPTY = frozenset(("/media", "/mnt", "/srv"))
 PROGRAMS = ("/bin", "/boot", "/etc", "/lib", "/opt", "/root", "/sbin", "/usr", "/home")
 # Everyone may write to these, or they are not files at all.
 SCRATCH = ("/tmp", "/dev", "/proc", "/var/tmp", "/sys")
+# What belongs to root whatever a program writes there.
+NEVER_GIVEN = (*PROGRAMS, "/proc", "/sys")
 # Variables with the place of what a program writes.
 WRITTEN = re.compile(
     r"(^|_)(DATA|DB|DATABASE|SQLITE\w*|UPLOADS?|MEDIA|STORAGE|LOGS?|LOGFILE|CACHE|STATE|OUTPUT|EXPORTS?|BACKUPS?)(_|$)|^HF_HOME$"
@@ -95,6 +98,18 @@ def named_by_settings(django: DjangoProject, container: Container) -> Iterator[s
             if said.startswith("/") and WRITTEN_BY_DJANGO.search(name) and re.fullmatch(r"(/[\w.@+-]+){2,}|/\w+", path):
                 is_file = "." in posixpath.basename(path) or FILES_OF_DJANGO.search(name)
                 yield posixpath.dirname(path) if is_file else path
+
+
+def written_by_code(places: FixedPlaces | None, container: Container) -> Iterator[FixedPlace]:
+    """Where code that is in the image writes to by an absolute path, or may, and no variable says another."""
+    context = container.build.context
+    given = set(container.values)
+    given |= {value.name for program in container.build.runners for value in program.environment.values}
+    for each in places.places if places is not None and context is not None else ():
+        if _place_of(each.path, container) and each.name.upper() not in given:
+            inside = posixpath.relpath(each.path, context or ".")
+            if not container.build.excluded(inside) and (each.surely or not is_within(each.folder, PROGRAMS)):
+                yield each
 
 
 def _place_of(path: str, container: Container) -> str:

@@ -64,6 +64,11 @@ def handed_over_to_a_user(
         if not re.fullmatch(r"[A-Za-z0-9_][A-Za-z0-9_-]*", name):
             return Blocked(f"{name!r} is no name of a user", "configure another", 'rules.root-user.user = "app"')
         user = User(name, name, number)
+    if create and (maker := _makes_unknown_users(user.name, container)) is not None:
+        return Blocked(
+            f"line {container.dockerfile.line(maker)} makes a user or group whose name is not known, or is {user.name}",
+            "change to that user by USER, by hand",
+        )
     for name in (user.id, user.name, user.owner):
         if isinstance(odd := path_word(name), Blocked):
             return odd
@@ -90,6 +95,17 @@ def handed_over_to_a_user(
         effects.append(f"{names} {verb} as root, since the sources of the host are mounted into {them}")
     review = todo or mounted
     return Fix.of(title, *parts, tier=Tier.REVIEW if review else Tier.SAFE, effects=effects, todo=todo)
+
+
+def _makes_unknown_users(name: str, container: Container) -> Instruction | None:
+    """The RUN that may make a user or group of this name, which then cannot be made again."""
+    for state in container.acting("RUN"):
+        for command in state.script.commands:
+            if command.name in ("useradd", "adduser", "groupadd", "addgroup"):
+                words = [expanded(word.text, state.values) for word in command.args]
+                if None in words or name in words:
+                    return state.instruction
+    return None
 
 
 def _cannot_be_owner(

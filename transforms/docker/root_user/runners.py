@@ -247,6 +247,11 @@ def todo_of(container: Container, builds: ImageBuilds, folders: Folders, user: U
     ]
     if any(is_within(path, folders.all) for path in volumes):
         todo.append(f"volumes that exist already keep their owner: chown them to {user.numeric} once")
+    todo += [
+        f"{each.path} starts containers: what it does in this image, it does as {user.numeric}, who can install nothing"
+        for each in builds.pipelines
+        if each.starts
+    ]
     if unseen := _unseen(container.build, builds):
         todo.append(f"{unseen}: what is mounted there to be written to must let {user.numeric} write")
     if not folders.roots and container.folder == "/":
@@ -268,10 +273,11 @@ def _listens_unseen(container: Container) -> bool:
 def _unseen(build: ImageBuild, builds: ImageBuilds, *, elsewhere: bool = False) -> str:
     """Who may run the image though no file of the repository shows how; empty where nobody may. `elsewhere`: not what
     stands beside a service that the image is built for."""
-    pushed = [made.place for made in build.image.builds if made.origin == "workflow"]
+    pushed = [str(made.place) for made in build.image.builds if made.origin == "workflow"]
     shown = [program for program in build.runners if not program.development]
     if (stranger := builds.stranger_to(build, elsewhere=elsewhere)) is not None:
         return f"{stranger.place} runs {stranger.image_name}, which may be this image"
+    pushed += [each.path for each in builds.pipelines if each.pushes]
     if pushed and not any(program.image_name for program in shown):
         return f"{pushed[0]} builds the image, and what runs it is not in the repository"
     chart = next((program for program in build.runners if program.origin == "helm"), None)

@@ -23,7 +23,8 @@ Metrics that no Prometheus of the repository asks for are a matter of where Prom
 ## When it is left alone
 Workflows for pull requests, reusable ones, and those that look after issues; workflows with any step that tells after
 a failure, or that another one listens to by `workflow_run`; a step that tells the status of the job that it works in.
-Rules in the form of Kubernetes objects, and Prometheus without an application that exports what fhfix knows.
+Rules in the form of Kubernetes objects, and Prometheus without an application that exports what fhfix knows, under the
+names that fhfix knows: PROMETHEUS_METRIC_NAMESPACE gives them others.
 """
 
 from __future__ import annotations
@@ -38,7 +39,7 @@ from fixer.monitoring.endpoints import Endpoints
 from fixer.monitoring.exporters import Exporters
 from fixer.monitoring.prometheus import PrometheusFiles
 from fixer.monitoring.telling import Tellers, is_housekeeping
-from fixer.runtime.picture import Runtime
+from fixer.runtime.picture import Deployed
 from transforms.monitoring.missing_alerts.composed import unwatched
 from transforms.monitoring.missing_alerts.options import Options
 from transforms.monitoring.missing_alerts.told import untold, wrongly_told
@@ -52,7 +53,7 @@ def check(
     tellers: Tellers | None,
     deployments: Deployments | None,
     endpoints: Endpoints,
-    runtime: Runtime,
+    deployed: Deployed,
     catalog: Catalog,
     options: Options,
 ) -> Iterator[Finding]:
@@ -62,7 +63,7 @@ def check(
     yield from without_metrics(prometheus, exporters)
     yield from unruled(prometheus, exporters, workflows, catalog, options)
     yield from unsent(prometheus)
-    yield from unwatched(prometheus, exporters, endpoints, runtime, tellers, workflows, catalog, options)
+    yield from unwatched(prometheus, exporters, endpoints, deployed, tellers, workflows, catalog, options)
 
 
 def _has_something_to_tell(

@@ -17,7 +17,7 @@ from fixer.monitoring.exporters import Exporters
 from fixer.monitoring.processes import started_with
 from fixer.monitoring.prometheus import PrometheusFiles
 from fixer.monitoring.telling import Tellers
-from fixer.runtime.picture import Runtime
+from fixer.runtime.picture import Deployed
 from fixer.runtime.programs import Kind, Program, Started
 from fixer.scripts import template
 from transforms.monitoring.missing_alerts.options import Options
@@ -32,7 +32,7 @@ def unwatched(
     prometheus: PrometheusFiles,
     exporters: Exporters,
     endpoints: Endpoints,
-    runtime: Runtime,
+    deployed: Deployed,
     tellers: Tellers | None,
     workflows: Workflows | None,
     catalog: Catalog,
@@ -41,7 +41,7 @@ def unwatched(
     """An application that exports metrics which no Prometheus of the repository asks for, where one is wanted."""
     if options.prometheus != "compose" or prometheus.configs or "django-prometheus" not in exporters.by:
         return
-    found = next(((each, started) for each in runtime.deployed for started in _served(each)), None)
+    found = next(((each, started) for each in deployed.programs for started in _served(each)), None)
     if found is None or found[0].written is None:
         return
     program, started = found

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import posixpath
+from collections import Counter
 from collections.abc import Iterator, Sequence
 from typing import Any
 
@@ -110,11 +111,12 @@ def _never(job: Job, telling: list[Telling]) -> Finding:
 
 def untold(workflows: Workflows, tellers: Tellers, deployments: Deployments | None) -> Iterator[Finding]:
     """Workflows that run by a clock or that deploy, and of whose failure nobody is told."""
+    names = Counter(map(_name, workflows.documents))
     for workflow in workflows.documents:
         why, place = _matters(workflow, deployments)
         if why and not tellers.is_told_of(workflow):
             jobs = deployments.of(workflow) if deployments is not None else ()
-            cure = _told(workflow, workflows, tellers, [each.job for each in jobs])
+            cure = _told(workflow, tellers, [each.job for each in jobs], is_shared=names[_name(workflow)] > 1)
             yield Finding(workflow.path, place, f"{why}, and nobody is told when it fails", cure)
 
 
@@ -131,7 +133,8 @@ def _matters(workflow: Workflow, deployments: Deployments | None) -> tuple[str, 
     return "", Span(0, 0)
 
 
-def _told(workflow: Workflow, workflows: Workflows, tellers: Tellers, deploying: Sequence[Job]) -> Fix | Blocked:
+def _told(workflow: Workflow, tellers: Tellers, deploying: Sequence[Job], *, is_shared: bool) -> Fix | Blocked:
+    """`is_shared`: another workflow has its name, and two of one name would write into one issue."""
     means, secret = tellers.channel
     named, file = in_quotes(secret), in_quotes(posixpath.basename(workflow.path))
     if isinstance(named, Blocked):
@@ -141,8 +144,6 @@ def _told(workflow: Workflow, workflows: Workflows, tellers: Tellers, deploying:
     only = _only_where_it_deploys(workflow, deploying)
     if isinstance(only, Blocked):
         return only
-    # Two workflows of one name would write into one issue.
-    shared = sum(_name(other) == _name(workflow) for other in workflows.documents) > 1
     name = workflow.job_id(JOB if JOB not in workflow.jobs else "notify-of-failure")
     often = _runs_often(workflow)
     rights = {"issues": "write"} if means == "issue" else {}
@@ -156,7 +157,7 @@ def _told(workflow: Workflow, workflows: Workflows, tellers: Tellers, deploying:
         "timeout-minutes": _MINUTES,
         "permissions": rights or Flow({}),
         "steps": [
-            _by_issue(workflow, file if shared else None, often=often)
+            _by_issue(workflow, file if is_shared else None, often=often)
             if means == "issue"
             else _by_message(means, secret, named, workflow, often=often)
         ],
@@ -215,7 +216,8 @@ def _when(workflow: Workflow, only: str) -> str:
 def _cancels(workflow: Workflow) -> bool:
     """Whether a newer run cancels an older one."""
     concurrency = workflow.root.get("concurrency")
-    return concurrency is not None and "cancel-in-progress" in str(concurrency.data)
+    said = mapping(concurrency.data).get("cancel-in-progress") if concurrency is not None else None
+    return said not in (None, False, "false")
 
 
 def _runs_often(workflow: Workflow) -> bool:
@@ -242,7 +244,8 @@ def _undone(workflow: Workflow) -> dict[str, str]:
 
 def _name(workflow: Workflow) -> str:
     """What GitHub calls it."""
-    return str(workflow.root.data.get("name") or workflow.path)
+    node = workflow.root.get("name")
+    return str((node.data if node is not None else "") or workflow.path)
 
 
 _TOKEN = "${{ github.token }}"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import posixpath
 import re
 from collections.abc import Iterator
 
@@ -71,11 +72,20 @@ def unruled(
         return
     for config in prometheus.configs:
         if not config.says("rule_files"):
-            cure = _ruled(config, prometheus, workflows, catalog, targets)
+            cure = _prefixed(exporters) or _ruled(config, prometheus, workflows, catalog, targets)
             span = _span(config.document, "scrape_configs")
             yield Finding(
                 config.path, span, "Prometheus watches the application and has no rule to alert anybody", cure
             )
+
+
+def _prefixed(exporters: Exporters) -> Blocked | None:
+    if not exporters.prefixed_by:
+        return None
+    return Blocked(
+        f"{exporters.prefixed_by} sets PROMETHEUS_METRIC_NAMESPACE, so that every name is another one",
+        "write the rules by hand, with that prefix",
+    )
 
 
 def _ruled(
@@ -95,14 +105,17 @@ def _ruled(
     folder = config.path.rpartition("/")[0]
     stem = "alerts" if f"{folder}/alerts.yml".lstrip("/") not in prometheus.taken else "django-alerts"
     path = f"{folder}/{stem}.yml".lstrip("/")
+    mounted, has_both = _mounted(config, prometheus, path)
     parts: list[Parts | NewFile] = [
         config.document.add_key(config.document.root, "rule_files", [f"{stem}.yml"], before="scrape_configs"),
-        *_mounted(config, prometheus, path),
+        *mounted,
         NewFile(path, rules_of(chosen.name, targets)),
         NewFile(f"{folder}/{stem}.test.yml".lstrip("/"), tests_of(stem, chosen.name, targets)),
     ]
     bounds = listed([f"{each:g}" for each in (targets.p50, targets.p95, targets.p99)])
     todo = [f"PROMETHEUS_LATENCY_BUCKETS must have the bounds {bounds}: between two bounds a latency is guessed."]
+    if not has_both:
+        todo.append(f"Bring {path} to where Prometheus reads {config.path}, which says nothing of a missing file.")
     tested = rules_workflow(folder, config.path.rpartition("/")[2], stem, _image(prometheus), workflows, catalog)
     if tested is not None:
         parts.append(tested)
@@ -124,19 +137,25 @@ def _likely(config: PrometheusConfig) -> str:
     return next((name for name in others if name), "web")
 
 
-def _mounted(config: PrometheusConfig, prometheus: PrometheusFiles, path: str) -> Iterator[Parts]:
-    """The file of rules beside that of the configuration, where a container mounts only that one."""
-    name = config.path.rpartition("/")[2]
+def _mounted(config: PrometheusConfig, prometheus: PrometheusFiles, path: str) -> tuple[list[Parts], bool]:
+    """The file of rules beside that of the configuration, where a container mounts only that one; and whether a
+    container has both."""
+    parts: list[Parts] = []
+    has_both = False
+    name, beside = config.path.rpartition("/")[2], path.rpartition("/")[2]
     for program in prometheus.servers:
-        written = program.written
-        volumes = written[1].get("volumes") if written is not None else None
+        document, service = program.written or (None, None)
+        volumes = service.get("volumes") if service is not None else None
         for index, item in enumerate(volumes.items if volumes is not None and volumes.is_sequence else ()):
-            text = item.value if item.is_scalar else ""
-            source, _, target = text.partition(":")
-            if written is not None and volumes is not None and source.endswith(f"/{name}"):
-                beside = path.rpartition("/")[2]
+            source, _, target = (item.value if item.is_scalar else "").partition(":")
+            if document is None or volumes is None or not source:
+                continue
+            meant = posixpath.normpath(posixpath.join(posixpath.dirname(document.source.path), source))
+            if meant == config.path:
                 line = f"{source.removesuffix(name)}{beside}:{target.replace(name, beside, 1)}"
-                yield written[0].insert_item(volumes, index + 1, line)
+                parts.append(document.insert_item(volumes, index + 1, line))
+            has_both = has_both or meant in (config.path, posixpath.dirname(config.path) or ".")
+    return parts, has_both
 
 
 def rules_of(job: str, targets: Options) -> str:

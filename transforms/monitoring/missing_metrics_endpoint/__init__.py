@@ -23,9 +23,9 @@ reported only: who asks there today is not in the repository.
 Where django-prometheus or a client of the project's own is wired, OpenTelemetry or a vendor's agent is asked for;
 libraries, templates, and projects of which nothing tells by which server they run. Sentry alone is no metrics. A route
 is left alone under a condition, within a decorator, where a proxy's configuration speaks of metrics, or a middleware
-refuses somebody. Nothing
-is done by halves: a lock file, a MIDDLEWARE that is made at run time or counts already, and two that both run in
-production block all of it and say what to do first.
+refuses somebody. Nothing is done by halves: a lock file, a MIDDLEWARE that is made at run time or counts already, two
+that both run in production, and workers that gunicorn replaces (`max_requests`), each of which leaves its files for
+good, block all of it and say what to do first.
 """
 
 from __future__ import annotations

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable
 
-from fixer.languages.python import PythonModule
+from fixer.languages.python import PythonModule, constant
 from fixer.model import Blocked, NewFile, Parts, joined
 from fixer.monitoring.processes import GunicornConfigs, Served, started_with
 from fixer.scripts import template
@@ -39,6 +39,8 @@ def _sharing(server: Served, configs: GunicornConfigs) -> tuple[str, Parts | New
             "let the container start as that user",
         )
     given = started_with(started, "-c", "--config").removeprefix("file:")
+    if started_with(started, "--max-requests") not in ("", "0"):
+        return place, _replaced(place)
     if started.folder is None or given.startswith("python:") or "$" in given:
         return place, Blocked(f"{place}: where gunicorn reads its configuration is not known", f"set it in {_CONFIG}")
     path = _path(started.folder, given, configs) if given else f"{started.folder}/{_CONFIG}".lstrip("/")
@@ -54,6 +56,14 @@ def _sharing(server: Served, configs: GunicornConfigs) -> tuple[str, Parts | New
         why = configs.refused.get(path, "it is not there")
         return path, Blocked(f"{path}, which configures gunicorn, cannot be edited: {why}", "write it by hand")
     return path, NewFile(path, template(__package__, "gunicorn.conf.py"))
+
+
+def _replaced(place: str) -> Blocked:
+    return Blocked(
+        f"{place}: gunicorn replaces its workers after some requests, and the files of each, in which its counts are, "
+        "stay until all of it is started anew",
+        "start it without max_requests, or let a new worker go on in the files of the one that it replaces",
+    )
 
 
 def _serves_from_elsewhere(server: Served, configs: GunicornConfigs) -> bool:
@@ -86,6 +96,9 @@ def _extended(module: PythonModule, server: Served) -> Parts:
     count = _WORKERS_SET.search(text)
     if "PROMETHEUS_MULTIPROC_DIR" in text or (server.workers is None and count is not None and count[1] == "1"):
         return ()
+    limits = [value for value in module.assignments.get("max_requests", ()) if constant(value) not in (0, None)]
+    if limits:
+        return _replaced(f"{module.path}:{module.line_of(limits[0])}")
     hook = _HOOKS.search(text)
     if hook is not None:
         return Blocked(

@@ -6,9 +6,9 @@ well with the wrong password, and leaves 20 bytes; a script that warns where pg_
 "completed successfully" without a dump, and then deletes the older ones as it does every night. The same holds for a
 dump that is one of several commands of a script that goes on after a failure, and for `|| true` and `|| echo …`.
 
-Besides, a dump that fails half-way leaves its file under the name of a good one: the newest file is then the one that
-a restore takes. It is written beside its name, and gets the name when it is whole. `pg_restore --list` reads the table
-of contents, and passes a dump that was cut off or damaged behind it; `--file=/dev/null` reads it all.
+Besides, a dump that fails half-way leaves its file under the name of a good one: the newest file is then the one that a
+restore takes. It is written beside its name, and gets the name when it is whole. `pg_restore --list` reads the table of
+contents, and passes a dump that was cut off or damaged behind it; `--file=/dev/null` reads it all.
 
 Each fix makes a script fail where it went on before, so it is for review.
 
@@ -16,10 +16,11 @@ Each fix makes a script fail where it went on before, so it is for review.
 Dumps of the schema alone that begin no file of a backup, dumps that go straight into another database, and scripts that
 look at the failure themselves (`$?`, `PIPESTATUS`, an `if` that exits), a check of which a comment says that it reads
 the list alone. What only a person can decide is reported: a script that deploys or migrates and says that it goes on
-without a dump, one that starts a service again or cleans up behind its dump, which would be left out, a function that
-is called by a name put together, a pipe in a script that sh starts, a dump in the background, old backups that are
-deleted long before there is a new one, an upload of the whole folder each time, a copy of Redis' file that is made
-after some seconds whatever Redis has saved by then.
+without a dump, one that starts a service again, cleans up or tells by mail behind its dump, which would be left out,
+one that a trap on ERR watches, that dumps in a loop without an end, or that another one sources, a function that is
+called by a name put together, a pipe in a script that sh starts or may start, a dump in the background, old backups
+that are deleted long before there is a new one, an upload of the whole folder each time, a copy of Redis' file that is
+made after some seconds whatever Redis has saved by then.
 """
 
 from __future__ import annotations
@@ -29,14 +30,17 @@ from collections.abc import Iterator
 
 from fixer.languages.shell import Choice, Command, Silence, Silencer, Structure, Word, in_quotes
 from fixer.model import Blocked, Finding, Fix, Level, Parts, Rule, Tier, joined
+from fixer.recovery.aftermath import files_of, left_out
 from fixer.recovery.scripts import DUMPS, RESTORES, UPLOADS, DataScript, DataScripts, Splices
 from fixer.scripts import Inside, ScriptText
 from transforms.recovery.silent_backup_failure.left_behind import left_behind
-from transforms.recovery.silent_backup_failure.left_out import left_out
 
 _ASKS = frozenset(("which", "type", "hash"))
 _SAYS_SO = re.compile(r"--list\b|table of contents|\bTOC\b", re.IGNORECASE)
 """What a comment says of a check that is meant to read no more than that."""
+_ELSEWHERE = frozenset(("docker", "podman", "nerdctl", "kubectl", "oc", "ssh", "sh", "bash"))
+"""What starts programs within a container or a pod, on another machine, or from a text."""
+_OF_THE_SCHEMA = frozenset(("--schema-only", "-s", "--no-data", "--version", "-V", "--help", "command", "which"))
 _REMEMBER = ScriptText.of("failed=1")
 _REMEMBERED = re.compile(r"\$\{failed:-0?\}")
 _BUCKET = re.compile(r"BUCKET|S3|TARGET|DEST|REMOTE", re.IGNORECASE)
@@ -49,7 +53,7 @@ def check(scripts: DataScripts) -> Iterator[Finding]:
         for dump in dumps:
             lost = _lost(place, dump)
             yield from lost
-            if not lost and _is_backup(place, dump) and not _missing_program(place, dump):
+            if not lost and _is_backup(dump) and not _missing_program(place, dump):
                 yield from left_behind(place, dump)
         yield from _skipped(place, dumps)
         if dumps:
@@ -57,22 +61,23 @@ def check(scripts: DataScripts) -> Iterator[Finding]:
             yield from _uploads(place)
             yield from _redis(place)
         yield from _half_read(place)
+        yield from _unfollowed(place)
 
 
 def _backups(place: DataScript) -> list[Command]:
     """The dumps that keep data, and those of the schema that begin the file of one."""
     dumps = [*place.commands(DUMPS)]
-    kept = [each for each in dumps if _is_backup(place, each)]
+    kept = [each for each in dumps if _is_backup(each)]
     return [each for each in dumps if each in kept or any(_is_continued(each, other) for other in kept)]
 
 
 def _is_continued(dump: Command, other: Command) -> bool:
     """Whether another dump comes later and writes to the end of its file."""
-    files = {each.target for each in dump.outputs if ">" in each.operator}
+    files = {each.target for each in dump.outputs if each.is_of_output}
     return other.start > dump.start and any(each.operator == ">>" and each.target in files for each in other.outputs)
 
 
-def _is_backup(place: DataScript, dump: Command) -> bool:
+def _is_backup(dump: Command) -> bool:
     """Whether it keeps data: not the schema alone, not straight into another database or into nothing, not its
     version."""
     if dump.has("--schema-only", "--version", "-V", "--help", "--no-data") or (
@@ -80,9 +85,8 @@ def _is_backup(place: DataScript, dump: Command) -> bool:
     ):
         return False
     last = dump.receivers[-1] if dump.receivers else dump
-    for each in last.redirects:
-        if each.target == "/dev/null" and place.script.text[each.start : each.start + 1] != "2":
-            return False
+    if any(each.target == "/dev/null" and each.is_of_output for each in last.redirects):
+        return False
     return not any(receiver.name in RESTORES | {"mysql", "mariadb"} for receiver in dump.receivers)
 
 
@@ -106,7 +110,7 @@ def _lost(place: DataScript, dump: Command) -> list[Finding]:
     span = place.span_of(dump.start, dump.end)
     message = f"the script goes on where {dump.name} fails: {'; '.join(reasons)}"
     goes_on = ignored or any(each.kind is not Silence.PIPE for each in found)
-    failure = _failure(place, dump) if goes_on else (ScriptText.of("exit 1"), [])
+    failure = _failure(place, dump) if goes_on else _ended_by_errexit(place, dump)
     if (ignored or any(each.kind is Silence.OR for each in found)) and not _is_about_backups(place):
         failure = _decided(place, f"{dump.name} fails")
     cure = (
@@ -119,7 +123,8 @@ def _lost(place: DataScript, dump: Command) -> list[Finding]:
             effects=[f"a {dump.name} that fails ends {_ended(place, dump, failure[0])} with a failure"],
         )
     )
-    return [Finding(place.path, span, message, cure)]
+    level = Level.WARNING if dump.is_repeated_for_ever else None  # it is tried again, and nobody hears of a failure
+    return [Finding(place.path, span, message, cure, level)]
 
 
 _ABOUT_BACKUPS = re.compile(r"back-?_? ?up|dump|snapshot|archiv", re.IGNORECASE)
@@ -183,7 +188,7 @@ def _parts(
     beside: list[Parts] = []
     for each in found:
         if each.kind is Silence.PIPE:
-            inside, key = place.pipefail(dump)
+            inside, key = place.pipefail(dump, (each.start, each.end))
             edits += inside
             beside.append(key)
             continue
@@ -206,26 +211,36 @@ def _failure(place: DataScript, dump: Command) -> tuple[ScriptText, Splices] | B
     others = [
         each
         for each in place.commands(DUMPS)
-        if _comes_later(dump, each) and _is_backup(place, each) and not _is_continued(dump, each)
+        if _comes_later(dump, each) and _is_backup(each) and not _is_continued(dump, each)
     ]
     failure = place.failure(dump)
     if isinstance(failure, Blocked):
         return failure
     asked = failure != ScriptText.of("exit 1")
+    if not asked and (unfit := _unfit(dump)) is not None:
+        return unfit
     if asked and (dump.within(Structure.LOOP) or any(each.function == dump.function for each in others)):
         return Blocked("it is one of several dumps of a function", "let the function fail when all of them are made")
-    beside = False if asked else left_out(place, dump)
+    beside = left_out(dump, files_of(dump), in_function=asked)
     if isinstance(beside, Blocked):
         return beside
     if asked or not (others or beside or dump.within(Structure.LOOP)):
         return failure, ()
-    if dump.within(Structure.SUBSHELL) or (
-        dump.within(Structure.LOOP) and dump.structure.count(Structure.PIPELINE) > 1
-    ):
+    around = dump.structure[1:] if dump.structure[:1] == (Structure.PIPELINE,) else dump.structure
+    if Structure.SUBSHELL in around or Structure.PIPELINE in around:
         return Blocked("it runs in a shell of its own, so the script learns nothing of it", "let that shell fail")
     if _REMEMBERED.search(script.text):
         return _REMEMBER, ()
+    if re.search(r"\bfailed=", script.code):
+        return Blocked(
+            "the script has a variable `failed` of its own", "let it end with a failure where one of its dumps fails"
+        )
     last = max((each.start for each in others), default=dump.start)
+    leaving = [each for each in script.commands if each.name == "exit" and each.start > dump.start]
+    if any(script.ends_well(each) and not each.last for each in leaving) or any(map(_is_guarded, leaving)):
+        return Blocked(
+            "it ends well elsewhere too, before its last line", "let it end with a failure where one of its dumps fails"
+        )
     deleting = [each for each in script.commands if _deletes(each)]
     if any(each.function or each.start < last for each in deleting):
         return Blocked(
@@ -242,8 +257,41 @@ def _failure(place: DataScript, dump: Command) -> tuple[ScriptText, Splices] | B
             )
         halt = ScriptText.of('[ -z "${failed:-}" ] || exit 1\n') + ScriptText.blanks(begin)
         return _REMEMBER, [(start, start, halt)]
-    end = script.statements[-1][1]
+    start, end = script.statements[-1]
+    if any(each.start >= start for each in leaving):
+        halt = ScriptText.of('[ -z "${failed:-}" ] || exit 1\n')
+        return _REMEMBER, [(start, start, halt)]
     return _REMEMBER, [(end, end, ScriptText.of('\nexit "${failed:-0}"'))]
+
+
+def _is_guarded(leaving: Command) -> bool:
+    """Whether a script ends there only under a condition, and well as far as can be told."""
+    return leaving.script.ends_well(leaving) and leaving.statement not in leaving.script.statements
+
+
+def _ended_by_errexit(place: DataScript, dump: Command) -> tuple[ScriptText, Splices] | Blocked:
+    """Nothing stands where the dump fails: the shell ends there, once the whole pipe counts."""
+    failure = ScriptText.of("exit 1"), ()
+    if not place.ends_at_errors(dump):
+        return failure  # who called it looks at that, or it is the last
+    beside = left_out(dump, files_of(dump))
+    return _unfit(dump) or (beside if isinstance(beside, Blocked) else failure)
+
+
+def _unfit(dump: Command) -> Blocked | None:
+    """Why ending the script where a dump fails would do more than that, if so."""
+    if dump.is_repeated_for_ever:
+        return Blocked(
+            f"{dump.name} is run again and again by a loop without an end, and the script would end with it",
+            "let the loop tell of it, by a health check that asks how old the newest dump is, say",
+        )
+    traps = [each for each in dump.script.commands if each.name == "trap" and "ERR" in [w.text for w in each.args]]
+    if traps and not dump.script.state(dump.node).errexit:
+        return Blocked(
+            "a trap on ERR learns of a failure, and learns nothing of what stands in front of `||`",
+            "let what the trap calls end with `exit 1`, or set errexit",
+        )
+    return None
 
 
 def _comes_later(dump: Command, other: Command) -> bool:
@@ -329,10 +377,16 @@ def _passes_over(place: DataScript, command: Command) -> str:
     runs = any(c.name == program and _within(c, choice.succeeded) for c in place.script.commands)
     failing = choice.failed is not None and place.script.fails_within(*choice.failed)
     does_it_otherwise = choice.failed is not None and any(
-        c.name in DUMPS | UPLOADS | {"docker", "docker-compose"} and _within(c, choice.failed)
+        _within(c, choice.failed)
+        and (c.name in DUMPS | UPLOADS | {"docker", "docker-compose", "podman"} or _names(c, program))
         for c in place.script.commands
     )
     return program if runs and not failing and not does_it_otherwise and not _remembers(place, choice) else ""
+
+
+def _names(command: Command, program: str) -> bool:
+    """Whether a command starts a program by another one, `$COMPOSE exec db pg_dump`."""
+    return command.name not in ("echo", "printf") and any(word.text == program for word in command.args)
 
 
 def _within(command: Command, branch: tuple[int, int]) -> bool:
@@ -362,6 +416,11 @@ def _skipped(place: DataScript, dumps: list[Command]) -> Iterator[Finding]:
 def _not_passed_over(place: DataScript, command: Command, program: str, choice: Choice) -> Fix | Blocked:
     if not _is_about_backups(place):
         return _decided(place, f"{program} is not installed")
+    if program in UPLOADS and choice.failed is not None:
+        return Blocked(
+            f"the script says that it goes on without {program}, with what is on this machine",
+            "end it there with `exit 1`, or ignore this finding",
+        )
     if program in UPLOADS and not any(map(_BUCKET.search, command.conditions)):
         return Blocked(
             f"nothing but {program} itself says whether a backup is to leave the machine",
@@ -370,6 +429,17 @@ def _not_passed_over(place: DataScript, command: Command, program: str, choice: 
     failure = place.failure(command)
     if isinstance(failure, Blocked):
         return failure
+    asked = failure != ScriptText.of("exit 1")
+    if not asked and (unfit := _unfit(command)) is not None:
+        return unfit
+    beside = left_out(command, (), in_function=asked)
+    if isinstance(beside, Blocked):
+        return beside
+    if beside:
+        return Blocked(
+            f"{_what(place)} backs up more than what {program} does, and that comes later",
+            f"do that in any case, and then end with `exit 1` where there is no {program}",
+        )
     return Fix.of(
         f"end with a failure where {program} is not installed",
         place.splice(_fails(place, command, failure, choice)),
@@ -410,8 +480,11 @@ def _behind(place: DataScript, deletion: Command, dump: Command) -> Fix | Blocke
     alone = not text[:start].rpartition("\n")[2].strip() and begin == dump.pipe[0] and stop == dump.pipe[1]
     if not alone or start != deletion.start or text[end:begin].strip() or "\n" in text[start:end] + text[begin:stop]:
         return Blocked("what else stands between the two is the script's own", "move it behind the dump")
-    own = place.script.part(start, end).indented(f"{place.indent(start)}  ")
-    behind = ScriptText.of(" &&\n@deletion@", deletion=own)
+    if dump.is_repeated_for_ever or any(each.kind is Silence.HANDLED for each in place.script.silencers(dump)):
+        return Blocked(f"how {dump.name} ended is asked right behind it", "move it behind that, where it has succeeded")
+    ends = place.ends_at_errors(dump)
+    own = place.script.part(start, end).indented(place.indent(start) + ("" if ends else "  "))
+    behind = ScriptText.of("\n@deletion@" if ends else " &&\n@deletion@", deletion=own)
     return Fix.of(
         "delete them once there is a new one",
         place.splice([(start, begin, ScriptText.of("")), (stop, stop, behind)]),
@@ -434,7 +507,12 @@ def _uploads(place: DataScript) -> Iterator[Finding]:
                 place.path,
                 place.span_of(condition.start(), condition.end() - 4),
                 "no upload where the machine signs in by a role, and the script ends well",
-                Fix.of(
+                Blocked(
+                    "the bucket has a name without being told one, so nothing else says whether to upload",
+                    "let there be no upload where no bucket is named, then ask for that alone",
+                )
+                if _has_default(place, line)
+                else Fix.of(
                     "upload wherever there is a bucket",
                     place.splice([(condition.start(), condition.end(), ScriptText.of(""))]),
                     tier=Tier.REVIEW,
@@ -453,6 +531,13 @@ def _uploads(place: DataScript) -> Iterator[Finding]:
                 Blocked("which files of the folder are new is the script's own", "copy the new file with `aws s3 cp`"),
                 Level.NOTE,
             )
+
+
+def _has_default(place: DataScript, asks: str) -> bool:
+    """Whether a variable that is asked for there is set to something of its own."""
+    names = re.findall(r"\$\{?(\w+)", _KEYS.sub("", asks))
+    values = [place.script.assignments.get(name) for name in names]
+    return any(each is not None and not re.fullmatch(r"\$\w+|\$\{\w+(?::?-)?\}", each.text) for each in values)
 
 
 def _redis(place: DataScript) -> Iterator[Finding]:
@@ -483,7 +568,8 @@ def _half_read(place: DataScript) -> Iterator[Finding]:
         if word is None or command.receivers or command.within(Structure.SUBSTITUTION):
             continue
         silent = [each for each in command.outputs if each.target == "/dev/null" and each.operator in (">", "&>")]
-        if (silent or command.choice is not None) and not _SAYS_SO.search(place.comment_above(command)):
+        limited = any(each.text == "timeout" for each in command.words[: len(command.words) - len(command.argv)])
+        if (silent or command.choice is not None) and not _says_so(place, command) and not limited:
             top = next(start for start, end in place.script.statements if start <= command.start < end)
             proofs.setdefault(top, []).append((command, word))
     # What is asked where another way to ask has failed is asked for the same dump.
@@ -502,8 +588,49 @@ def _half_read(place: DataScript) -> Iterator[Finding]:
         )
 
 
+def _unfollowed(place: DataScript) -> Iterator[Finding]:
+    """A dump within a command that starts it elsewhere: a container made for it, a pod, another machine, `sh -c`."""
+    for command in place.script.commands:
+        if command.name not in _ELSEWHERE and (not command.argv or command.argv[0].literal):
+            continue
+        said = [part for word in command.words[1:] for part in word.text.split()]
+        program = next((each for each in said if each in DUMPS), "")
+        last = command.receivers[-1] if command.receivers else command
+        nowhere = any(each.is_of_output and each.target == "/dev/null" for each in last.redirects)
+        if (
+            not program
+            or nowhere
+            or last.name in RESTORES | {"mysql", "mariadb"}
+            or not _OF_THE_SCHEMA.isdisjoint(said)
+        ):
+            continue
+        silencers = place.script.silencers(command)
+        found = [each for each in silencers if each.kind is not Silence.HANDLED]
+        if found and len(found) == len(silencers):
+            reasons = dict.fromkeys(_reason(place, each) for each in found)
+            started = command.name or command.argv[0].text
+            yield Finding(
+                place.path,
+                place.span_of(command.start, command.end),
+                f"the script goes on where {program} fails: {'; '.join(reasons)}",
+                Blocked(
+                    f"{started} starts {program} where fhfix does not follow it",
+                    f"let the script end with a failure where {started} ends with one, `set -eo pipefail` say",
+                ),
+                Level.WARNING,
+            )
+
+
+def _says_so(place: DataScript, command: Command) -> bool:
+    """Whether a comment above it, or above what holds it, says that it reads the list."""
+    top = next((start for start, end in place.script.statements if start <= command.start < end), command.start)
+    lines = place.script.text[top : command.start].splitlines()
+    comments = [place.comment_above(top), *(line for line in lines if line.lstrip().startswith("#"))]
+    return any(map(_SAYS_SO.search, comments))
+
+
 def _dumps_something(scripts: DataScripts) -> bool:
-    return any(_is_backup(place, command) for place in scripts.scripts for command in place.commands(DUMPS))
+    return any(_is_backup(command) for place in scripts.scripts for command in place.commands(DUMPS))
 
 
 RULE = Rule(

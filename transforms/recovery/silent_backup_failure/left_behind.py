@@ -51,8 +51,16 @@ def _file(place: DataScript, dump: Command) -> Redirect | None:
     last = dump.receivers[-1] if dump.receivers else dump
     if dump.within(Structure.SUBSTITUTION, Structure.SUBSHELL, Structure.LOOP, Structure.NEGATION):
         return None
-    files = [each for each in last.redirects if each.operator == ">" and not each.target.startswith(_ELSEWHERE)]
+    files = [
+        each for each in last.redirects if each.operator == ">" and not each.descriptor and not _is_device(each, last)
+    ]
     return files[0] if len(files) == 1 and not files[0].target.endswith((".partial", ".tmp", ".part")) else None
+
+
+def _is_device(redirect: Redirect, command: Command) -> bool:
+    """Whether it is no file of its own: a device, or a variable that may be one."""
+    value = command.script.assignments.get(redirect.target.strip("${}"))
+    return redirect.target.startswith(_ELSEWHERE) or (value is not None and "/dev/" in value.text)
 
 
 def _is_taken_away(place: DataScript, written: str) -> bool:
