@@ -749,3 +749,28 @@ def test_pipelines_of_other_forges_are_named_where_they_start_containers(tmp_pat
     assert reported.finding.cure.tier is Tier.REVIEW
     (todo,) = reported.finding.cure.todo
     assert todo.startswith(".gitlab-ci.yml starts containers")
+
+
+def test_secrets_of_the_host_are_said_to_keep_their_owner(tmp_path: Path) -> None:
+    compose = """\
+services:
+  web:
+    build: .
+    secrets: [password, {source: key, target: shop.key}, elsewhere]
+secrets:
+  password: {file: ./password.txt}
+  key: {file: ./shop.key}
+  elsewhere: {external: true}
+"""
+    files = {
+        "Dockerfile": 'FROM python:3.13\nWORKDIR /app\nCOPY . .\nCMD ["python", "-m", "http.server", "8000"]\n',
+        "compose.yml": compose,
+    }
+    rules = [rule for rule in all_rules() if rule.id == "root-user"]
+
+    (reported,) = planned(tmp_path, {path: text.encode() for path, text in files.items()}, rules).taken
+
+    assert isinstance(reported.finding.cure, Fix)
+    assert reported.finding.cure.todo == (
+        "compose.yml mounts ./password.txt and ./shop.key into 'web': the files there keep the owner of the host",
+    )

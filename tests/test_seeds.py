@@ -25,7 +25,7 @@ def test_what_was_found_once_is_handled(folder: Path, tmp_path: Path) -> None:
 
 
 @cache
-def sources() -> list[Tree]:
+def sources() -> dict[str, Tree]:
     return fuzz.trees(None)
 
 

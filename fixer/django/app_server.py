@@ -58,7 +58,7 @@ class ServerCommand:
     """One command that starts an application server. `workers` and `threads` are None where it does not say.
 
     `is_green`: each request has a greenlet of its own, by gevent or eventlet. `timeout` is how many seconds a request
-    may take, 0 for any time, None where it does not say.
+    may take, 0 for any time, None where it does not say; `times_out_by` is what says it when the program starts.
     """
 
     path: str
@@ -71,6 +71,7 @@ class ServerCommand:
     source: str
     is_green: bool = False
     timeout: int | None = None
+    times_out_by: str = ""
 
     @property
     def is_aside(self) -> bool:
@@ -157,6 +158,13 @@ class AppServer:
         """How many seconds a request may take at most, 0 for any time; None where no command says."""
         given = [command.timeout for command in self.deciding if command.timeout is not None]
         return (0 if 0 in given else max(given)) if given else None
+
+    @property
+    def times_out_by(self) -> str:
+        """What says only when the program starts how long a request may take; empty where nothing does."""
+        return next(
+            (f"{each.path}:{each.line} ({each.times_out_by})" for each in self.deciding if each.times_out_by), ""
+        )
 
     @property
     def contradicting(self) -> tuple[ServerCommand, ...]:
@@ -279,6 +287,7 @@ def _server(repository: Repository, program: Program, started: Started) -> Serve
     if not _serves_django(repository, started, application):
         return None
     worker = _first(options, "-k", "--worker-class")
+    allowed = _first(options, *_TIMEOUTS.get(server, ()))
     return ServerCommand(
         started.path,
         started.line,
@@ -289,7 +298,8 @@ def _server(repository: Repository, program: Program, started: Started) -> Serve
         natural(_first(options, "--threads")),
         _source(program),
         _GREEN_WORKER.search(worker) is not None or "--gevent" in options,
-        natural(_first(options, *_TIMEOUTS.get(server, ()))),
+        natural(allowed),
+        allowed if natural(allowed) is None else "",
     )
 
 
@@ -346,7 +356,9 @@ def _first(options: Mapping[str, str], *names: str) -> str:
 
 def _text_of(repository: Repository, started: Started, name: str) -> str:
     """A file that a server reads, by its name where it runs, else by the only one that ends like it."""
-    name = name.removeprefix("python:").removeprefix("file:")
+    if name.startswith("python:"):
+        name = _path_of(name.removeprefix("python:"))
+    name = name.removeprefix("file:")
     path = posixpath.normpath(posixpath.join(started.folder or "", name))
     if not name or repository.exists(path):
         return repository.text(path) if name else ""
@@ -355,7 +367,8 @@ def _text_of(repository: Repository, started: Started, name: str) -> str:
 
 
 def _gunicorn_file(code: str) -> dict[str, str]:
-    """What gunicorn's configuration, which is Python, assigns as plain values, by the names of its options.
+    """What gunicorn's configuration, which is Python, assigns as plain values, by the names of its options; of what
+    decides how it serves also expressions, as they are written.
 
     https://docs.gunicorn.org/en/stable/settings.html
     """
@@ -365,12 +378,13 @@ def _gunicorn_file(code: str) -> dict[str, str]:
         return {}
     found = {}
     for each in statements:
-        if (
-            isinstance(each, ast.Assign)
-            and isinstance(each.value, ast.Constant)
-            and isinstance(each.targets[0], ast.Name)
-        ):
-            found[f"--{each.targets[0].id.replace('_', '-')}"] = str(each.value.value)
+        if not isinstance(each, ast.Assign) or not isinstance(each.targets[0], ast.Name):
+            continue
+        name = each.targets[0].id
+        if isinstance(each.value, ast.Constant):
+            found[f"--{name.replace('_', '-')}"] = str(each.value.value)
+        elif name in ("timeout", "worker_class"):
+            found[f"--{name.replace('_', '-')}"] = ast.unparse(each.value)
     return found
 
 

@@ -342,13 +342,11 @@ def _is_strange(program: Program, names: Sequence[str], folders: Set[str]) -> bo
         return False
     image = ImageRef.parse(_VARIABLE.sub("x", program.image_name))
     known = base_image(image) is not None or server_of_image(image.repository, "") is not None
-    if (
-        not known
-        and not image.registry
-        and len(name := _plain(image.name)) > 3
-        and (name in folders or name in map(_plain, names))
-    ):
-        return True
+    if not known and not image.registry and "/" not in image.name:
+        own = [_plain(name) for name in names]
+        words = [each for each in re.split(r"[^a-z0-9]+", image.name.lower()) if len(each) > 3]
+        if any(word in each for word in words for each in own) or _plain(image.name) in folders - {""}:
+            return True
     return _may_be_named(program.image_name, names, is_django=program.is_django)
 
 

@@ -13,7 +13,7 @@ from dataclasses import field, replace
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, Self
 
-from fixer.docker.compose import Compose, Service
+from fixer.docker.compose import Compose, Mount, Service
 from fixer.documents import DEVELOPMENT, kind_of, name_of
 from fixer.languages.dockerfile import ImageRef
 from fixer.languages.yaml import Node, Yaml
@@ -288,7 +288,7 @@ def _program(
     if image is None and name and images is not None:
         image = images.named(filled(name, composition.variables)[0])
     environment = _environment(defined, composition, image, repository)
-    mounts = service.mounts
+    mounts = (*service.mounts, *_given_files(defined))
     folder = str(service.data.get("working_dir", "") or "") or (image.folder if image is not None else "/")
     where = Where(repository, folder, image, mounts, contained=True)
     launch = launched(
@@ -319,6 +319,21 @@ def _program(
         _rights(service),
         (defined.compose, defined.compose.services[defined.name].node),
     )
+
+
+def _given_files(defined: Defined) -> Iterator[Mount]:
+    """The files of the host that a service gets as secrets or configurations: outside of a swarm they are mounted, and
+    keep their owner and mode. https://docs.docker.com/compose/how-tos/use-secrets/"""
+    for kind, target in (("secrets", "/run/secrets"), ("configs", "")):
+        listed = defined.service.data.get(kind)
+        known = defined.compose.root.get(kind)
+        for item in listed if isinstance(listed, list) else ():
+            name = str(item.get("source", "")) if isinstance(item, dict) else str(item)
+            said = known.get(name) if known is not None and known.is_mapping else None
+            file = said.get("file") if said is not None and said.is_mapping else None
+            if file is not None and file.is_scalar:
+                given = str(item.get("target", "")) if isinstance(item, dict) else ""
+                yield Mount(file.value, posixpath.join(target, given or name), bind=True, folder=None, read_only=True)
 
 
 def _rights(service: Service) -> str:

@@ -20,11 +20,13 @@ _NAMES = (
 _PATHS = (".circleci/config.yml", ".buildkite/pipeline.yml")
 _STARTS = re.compile(r"\bdocker\b[^\n;&|]* (?:run|exec) |\bimage:\s*[\"']?\$\{?CI_REGISTRY_IMAGE\b")
 _PUSHES = re.compile(r"\bdocker\b[^\n;&|]* push\b|--push\b|\bkaniko\b|\bbuildah push\b")
+_AS_ROOT = re.compile(r" (?:--user[ =]|-u ?)(?:root|0)\b")
 
 
 @record
 class Pipeline:
-    """One such file. `starts`: containers, for a command; `pushes`: images, for others to run."""
+    """One such file. `starts`: containers, for a command, as the user of their image; `pushes`: images, for others to
+    run."""
 
     path: str
     starts: bool
@@ -36,6 +38,7 @@ def pipelines_of(repository: Repository) -> Iterator[Pipeline]:
     paths = [path for name in _NAMES for path in repository.named(name)]
     for path in sorted({*paths, *filter(repository.exists, _PATHS)}):
         text = repository.text(path)
-        starts, pushes = _STARTS.search(text) is not None, _PUSHES.search(text) is not None
+        starts = any(_STARTS.search(line) and not _AS_ROOT.search(line) for line in text.splitlines())
+        pushes = _PUSHES.search(text) is not None
         if starts or pushes:
             yield Pipeline(path, starts, pushes)

@@ -5,7 +5,8 @@ mutations. What must hold, whatever it is: no exception and no fault, no more th
 that say what they do, a second run that finds nothing to do, reports that are well formed; every tenth input on disk,
 in a git repository: the patch is taken by git and gives the same bytes as the apply, and the undo takes all of it back.
 
-An input is told again by its number: `--only NUMBER`; what failed is kept below `build/fuzz`.
+An input is told again by its number: `--only NUMBER`; what failed is kept below `build/fuzz`. A new fixture changes
+few of the other inputs: what held yesterday is asked again today.
 """
 
 from __future__ import annotations
@@ -24,6 +25,7 @@ import traceback
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from hashlib import blake2b
 from importlib import import_module
 from pathlib import Path
 
@@ -69,17 +71,20 @@ LINES = (
 )  # fmt: skip
 
 
-def trees(corpus: Path | None) -> list[Tree]:
-    found = []
+def trees(corpus: Path | None) -> dict[str, Tree]:
+    """What is mutated, by its name."""
+    found = {}
     for folder in sorted((ROOT / "fixtures").glob("*/*/before")):
         if folder.parent.parent.name != "financehub":
-            found.append({path.relative_to(folder).as_posix(): path.read_bytes() for path in _files(folder)})
+            name = folder.parent.relative_to(ROOT).as_posix()
+            found[name] = {path.relative_to(folder).as_posix(): path.read_bytes() for path in _files(folder)}
     for folder in sorted(SEEDS.iterdir()) if SEEDS.is_dir() else ():
-        found.append({path.relative_to(folder).as_posix(): path.read_bytes() for path in _files(folder)})
+        name = folder.relative_to(ROOT).as_posix()
+        found[name] = {path.relative_to(folder).as_posix(): path.read_bytes() for path in _files(folder)}
     if corpus is not None:
         for path in _files(corpus):
             if path.suffix in (".yml", ".yaml"):
-                found.append({f".github/workflows/{path.name}": path.read_bytes()})
+                found[path.relative_to(corpus).as_posix()] = {f".github/workflows/{path.name}": path.read_bytes()}
     return found
 
 
@@ -90,7 +95,16 @@ def _files(folder: Path) -> list[Path]:
 # -- mutations ----------------------------------------------------------------------------------------------------
 
 
-def mutated(tree: Tree, dice: random.Random, others: list[Tree]) -> Tree:
+class Dice(random.Random):
+    """Chooses trees by name: one more or less changes what is chosen only where it would have been chosen itself.
+    (Highest random weight: https://en.wikipedia.org/wiki/Rendezvous_hashing)"""
+
+    def tree(self, among: Mapping[str, Tree]) -> Tree:
+        key = self.randbytes(8)
+        return among[max(among, key=lambda name: blake2b(name.encode(), key=key, digest_size=8).digest())]
+
+
+def mutated(tree: Tree, dice: Dice, others: Mapping[str, Tree]) -> Tree:
     """A copy with one to four mutations in files that fhfix reads."""
     made = dict(tree)
     paths = sorted(
@@ -105,7 +119,7 @@ def mutated(tree: Tree, dice: random.Random, others: list[Tree]) -> Tree:
     return made
 
 
-def _mutated(data: bytes, dice: random.Random, others: list[Tree]) -> bytes:
+def _mutated(data: bytes, dice: Dice, others: Mapping[str, Tree]) -> bytes:
     kind = dice.randrange(14)
     if kind == 0 and data:
         at = dice.randrange(len(data))
@@ -133,7 +147,7 @@ def _mutated(data: bytes, dice: random.Random, others: list[Tree]) -> bytes:
     elif kind == 9:
         lines[at:at] = lines[at : at + dice.randrange(12)] * dice.choice((1, 2, 30))
     elif kind == 10:
-        tree = dice.choice(others)
+        tree = dice.tree(others)
         other_lines = tree[dice.choice(sorted(tree))].decode("utf-8", "surrogateescape").split("\n")
         start = dice.randrange(len(other_lines))
         lines[at:at] = other_lines[start : start + dice.randrange(1, 20)]
@@ -275,18 +289,18 @@ def _contents(folder: Path) -> Tree:
 # -- running ------------------------------------------------------------------------------------------------------
 
 
-def tree_of(number: int, seed: int, sources: list[Tree]) -> Tree:
-    dice = random.Random(f"{seed}/{number}")
+def tree_of(number: int, seed: int, sources: Mapping[str, Tree]) -> Tree:
     if number < len(sources):
-        return sources[number]  # each as it is, first
-    return mutated(dice.choice(sources), dice, sources)
+        return [*sources.values()][number]  # each as it is, first
+    dice = Dice(f"{seed}/{number}")
+    return mutated(dice.tree(sources), dice, sources)
 
 
 def laid_out(tree: Mapping[str, bytes], where: Path) -> Path:
     return write(Path(tempfile.mkdtemp(dir=where)), tree)
 
 
-def run(numbers: Sequence[int], seed: int, sources: list[Tree], keep: Path) -> Tally:
+def run(numbers: Sequence[int], seed: int, sources: Mapping[str, Tree], keep: Path) -> Tally:
     tally = Tally()
     # What is written is of no worth: memory spares the disk.
     memory = "/dev/shm" if os.access("/dev/shm", os.W_OK) else None

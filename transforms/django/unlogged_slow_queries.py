@@ -11,10 +11,11 @@ are. It costs about a microsecond for each query, and is for review: every query
 Where LOGGING has no handler that would show them in production, it gets one.
 
 ## When it is left alone
-Projects whose own code wraps the execution of queries, whose server logs them (`log_min_duration_statement` in
-compose, postgresql.conf or Terraform), or that are watched by an agent that traces queries. Projects without
-PostgreSQL, and the settings of examples and test projects. Where LOGGING is built at run time, or all settings are
-handed to something that may change it (`locals()`), the module still comes, and what is left to do is said.
+Projects whose own code wraps the execution of queries, whose server logs them (`log_min_duration_statement` in compose,
+postgresql.conf or Terraform), or that are watched by an agent that traces queries. Projects without PostgreSQL, and the
+settings of examples and test projects. Where LOGGING is built at run time, all settings are handed to something that
+may change it (`locals()`), or they call what sets up logging by itself, the module still comes, and what is left to do
+is said.
 """
 
 import ast
@@ -26,7 +27,7 @@ from fixer.django.databases import DatabaseServers
 from fixer.django.project import DjangoProject
 from fixer.django.query_log import QueryLog
 from fixer.django.settings import SettingsModule, resolve
-from fixer.languages.python import PythonModule, constant, has_spread, item, text
+from fixer.languages.python import PythonModule, constant, dotted, has_spread, item, text
 from fixer.model import (
     Blocked,
     Finding,
@@ -47,6 +48,7 @@ LOGGER = "django.db.backends"
 CHILD = "django.db.backends.slow"  # beside an entry that somebody wrote for all queries
 ABOVE = (CHILD, LOGGER, "django.db", "django")
 SILENT = re.compile(r"NullHandler|AdminEmailHandler|\bmail_admins\b")
+_SETTING_UP = ("setup", "set_up", "config", "init", "install")
 _GENERAL = {"ALLOWED_HOSTS", "DEBUG", "INSTALLED_APPS", "MIDDLEWARE", "ROOT_URLCONF", "SECRET_KEY", "TEMPLATES"}
 LEVELS = {"NOTSET": 0, "DEBUG": 10, "INFO": 20, "WARN": 30, "WARNING": 30, "ERROR": 40, "CRITICAL": 50, "FATAL": 50}
 
@@ -261,7 +263,7 @@ def _may_be_elsewhere(home: SettingsModule, chain: tuple[SettingsModule, ...], p
     others = (each for each in speaking if "LOGGING" in each.document.assignments)
     if any(each.role in ("shared", "production") or _is_started(each.path, project) for each in others):
         return True
-    if any(_hands_over_all(each.document) for each in chain):
+    if any(_hands_over_all(each.document) or _sets_up_logging(each.document) for each in chain):
         return True
     if any("LOGGING" in each.document.imported for each in chain):
         return True
@@ -277,6 +279,13 @@ def _hands_over_all(module: PythonModule) -> bool:
     """Whether something is given all settings to change: `django_heroku.settings(locals())`."""
     calls = (node for each in module.top_level() for node in ast.walk(each) if isinstance(node, ast.Call))
     return any(isinstance(call.func, ast.Name) and call.func.id in ("locals", "globals", "vars") for call in calls)
+
+
+def _sets_up_logging(module: PythonModule) -> bool:
+    """Whether the settings call what sets up logging by itself: `configure_logging()`, `logging.config.dictConfig`."""
+    statements = (each for each in module.top_level() if isinstance(each, ast.Expr))
+    calls = (dotted(each.value.func).lower() for each in statements if isinstance(each.value, ast.Call))
+    return any("log" in called and any(word in called for word in _SETTING_UP) for called in calls)
 
 
 def _configured_by_code(chain: tuple[SettingsModule, ...]) -> bool:

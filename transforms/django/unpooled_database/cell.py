@@ -103,5 +103,11 @@ class Cell:
             return given
         return max(given, allowed * 1000) if allowed else 0
 
+    @property
+    def times_out_by(self) -> str:
+        """What says only at run time how long a request may take, where the option says nothing."""
+        is_asked = int(self.options.statement_timeout_ms) == STATEMENT_TIMEOUT_MS
+        return self.server.times_out_by if is_asked and self.server is not None else ""
+
     def width(self, module: PythonModule) -> int:
         return self.styles.of(module.path).width

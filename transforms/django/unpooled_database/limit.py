@@ -7,6 +7,7 @@ from fixer.django.settings import Database
 from fixer.languages.python import PythonModule
 from fixer.model import Blocked, Finding, Fix, Tier
 from transforms.django.unpooled_database.cell import Cell
+from transforms.django.unpooled_database.options import STATEMENT_TIMEOUT_MS
 
 LIMIT = """\
 def _limit_statements({parameters}:
@@ -44,6 +45,11 @@ def statement_limit(applications: Applications, databases: Sequence[Database], c
             reason = f"connections may go through a pooler ({pooler}), whose sessions others use, too"
             advice = f"limit the role that the application signs in with: ALTER ROLE … {SET.format(limit)}"
             yield Finding(module.path, span, message, Blocked(reason, advice))
+            continue
+        if unknown := cell.times_out_by:
+            reason = f"{unknown} says only at run time how long a request may take"
+            line = f"rules.unpooled-database.statement-timeout-ms = {STATEMENT_TIMEOUT_MS * 2}"
+            yield Finding(module.path, span, message, Blocked(reason, "say how long a statement may take", line))
             continue
         style = cell.styles.of(module.path)
         is_typed, first = style.is_typed, style.django_first

@@ -259,7 +259,7 @@ def _belongs_to_root(mount: Mount, program: Program, options: Options) -> Blocke
     """What is mounted of the host that only root may use there."""
     where = f"{program.path} mounts {mount.source} of the host into {program.name!r}"
     said = also_mounted(options, mount)
-    if SOCKET.search(mount.source):
+    if mount.bind and SOCKET.search(mount.source):
         return Blocked(
             f"{where}: the socket of a service, which belongs to root or to a group of the host",
             "leave it; or give the user that group (group_add), then say so",
