@@ -224,8 +224,7 @@ class DjangoCI:
         """Why it is not known that Django starts after what the job does to set the project up."""
         assert self.job is not None, "new_job has said why"
         if not (self.run is not None and self.run.is_judged) and not any(
-            ((manages(command) and manages_it(command, step, self.project)) or _tests_by_task(command))
-            and fails_its_job(command, step)
+            _starts_django(command, step, self.project) and fails_its_job(command, step)
             for step in self.job.own_steps
             for command in commands_of(step)
         ):
@@ -638,8 +637,13 @@ class DjangoCI:
         )
 
 
-def _tests_by_task(command: Command) -> bool:
-    """Whether a command leaves the tests to a file, or to a task of the installer: `pipenv run tests`."""
+def _starts_django(command: Command, step: Step, project: DjangoProject) -> bool:
+    """Whether a command runs manage.py, pytest where its folder cannot be told, or leaves the tests to a file or to a
+    task of the installer: `pipenv run tests`."""
+    if manages(command):
+        return manages_it(command, step, project)
+    if command.name in ("pytest", "py.test"):
+        return folder_of(command, step) is None
     task = command.name if command.words[0].text in _PREFIXES else ""
     return leaves_tests(command) or re.fullmatch(r"tests?", task) is not None
 
