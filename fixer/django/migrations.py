@@ -28,7 +28,7 @@ _CLOCK = re.compile(
     r"django\.utils\.timezone\.(now|localtime|localdate)"
 )
 _CHANCE = re.compile(
-    r"random\.\w+|secrets\.\w+|uuid\.uuid[14]|os\.urandom|shortuuid\.(uuid|random)|django\.utils\.crypto\.get_random_string"
+    r"(random|secrets)\.\w+|uuid\.uuid[14]|os\.urandom|shortuuid\.(uuid|random)|django\.utils\.crypto\.get_random_string"
 )
 _METHODS = re.compile(r"shortuuid\.(uuid|random)")
 """They look like functions, and are methods of an object: https://github.com/skorokithakis/shortuuid"""
