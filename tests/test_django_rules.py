@@ -120,3 +120,19 @@ def test_a_limit_tells_of_a_pooler_where_no_host_is_known(host: str, says: bool,
     (limit,) = [cure for cure in cures if isinstance(cure, Fix)]
 
     assert any(todo.startswith("behind a pooler by transaction") for todo in limit.todo) == says
+
+
+def test_what_keeps_connections_is_said_to_change_where_it_stands(tmp_path: Path) -> None:
+    base = 'import dj_database_url\n\nDATABASES = {"default": dj_database_url.config(conn_max_age=600)}\n'
+    files = {
+        "app/settings/dev.py": "from .base import *\n",
+        "app/settings/production.py": "from .base import *\n",
+        "app/settings/base.py": base,
+        "Dockerfile": "FROM python:3\nENV DJANGO_SETTINGS_MODULE=app.settings.production\nCMD uvicorn app.asgi:app\n",
+    }
+    found = made(tmp_path, "", **{**files, "app/settings.py": ""})
+    cures = [each.finding.cure for each in found.taken if isinstance(each.finding.cure, Fix)]
+    (effect,) = [effect for cure in cures for effect in cure.effects if ".CONN_MAX_AGE: 0" in effect]
+
+    assert list(found.files) == ["app/settings/base.py"]
+    assert "(in " not in effect

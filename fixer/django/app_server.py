@@ -9,6 +9,7 @@ from __future__ import annotations
 import ast
 import posixpath
 import re
+import shlex
 from collections.abc import Mapping, Sequence
 from functools import cached_property
 from typing import TYPE_CHECKING, Literal, Self
@@ -278,6 +279,7 @@ def _server(repository: Repository, program: Program, started: Started) -> Serve
     server, given = words[at].rpartition("/")[2], words[at + 1 :]
     options = _options(given)
     if server == "gunicorn":
+        options = {**_options(_given_by(program)), **options}
         file = options.get("-c") or options.get("--config") or "gunicorn.conf.py"
         options = {**_gunicorn_file(_text_of(repository, started, file)), **options}
     elif server == "uwsgi":
@@ -301,6 +303,17 @@ def _server(repository: Repository, program: Program, started: Started) -> Serve
         natural(allowed),
         allowed if natural(allowed) is None else "",
     )
+
+
+def _given_by(program: Program) -> Sequence[str]:
+    """The words that gunicorn takes from its variable, before those of the command.
+
+    https://docs.gunicorn.org/en/stable/settings.html#settings
+    """
+    try:
+        return shlex.split(program.environment.text("GUNICORN_CMD_ARGS") or "")
+    except ValueError:  # a quote that is not closed
+        return ()
 
 
 def _source(program: Program) -> str:

@@ -109,15 +109,18 @@ class DatabaseServers:
         return self.pooler or self._pooler_of_provider(project, database)
 
     def is_known(self, project: DjangoProject, database: Database) -> bool:
-        """Whether the repository says any host of a database; a port alone is that of many servers."""
+        """Whether the repository says any host of a database but the developer's own; a port alone is of many."""
+        return any(map(_is_elsewhere, self._hosts(project, database)))
+
+    def _hosts(self, project: DjangoProject, database: Database) -> Iterator[str]:
         hosts = (_address(value)[0] for value, _ in self._addresses(project, database))
-        return any(host and not host.isdigit() for host in hosts)
+        return (host for host in hosts if host and not host.isdigit())
 
     def _pooler_of_provider(self, project: DjangoProject, database: Database) -> str:
         """Where a provider that has a pooler beside each database is named, by a variable or in words beside the
         definition, and no value tells which of the two it is."""
-        if self.is_known(project, database):
-            return ""
+        if any("." in host and _is_elsewhere(host) for host in self._hosts(project, database)):
+            return ""  # a service of compose, too, is only what runs where the provider does not
         definitions = [each for module in project.modules.values() for each in module.databases]
         own = [each for each in definitions if each.alias == database.alias]
         named = (read.name for each in own for read in each.reads.values())
@@ -189,6 +192,10 @@ class DatabaseServers:
 
     def _first(self, paths: Iterable[str], wanted: Callable[[str], bool]) -> str:
         return next((p for p in paths if not _NOT_VALUES.search(p) and wanted(self.repository.text(p))), "")
+
+
+def _is_elsewhere(host: str) -> bool:
+    return host not in ("localhost", "::1") and not host.startswith("127.")
 
 
 def _address(value: str) -> tuple[str, str]:

@@ -26,12 +26,14 @@ _WORKERS = ("-w", "--workers", "--processes")
 
 @entity
 class Served:
-    """A command that serves the application. `workers` is None where it does not say how many processes it starts."""
+    """A command that serves the application. `workers` is None where it does not say how many processes it starts;
+    `is_told_more`: a variable of gunicorn's gives it further options."""
 
     started: Started
     place: Place
     program: str
     workers: int | None
+    is_told_more: bool = False
 
 
 @entity
@@ -72,9 +74,9 @@ def served(project: DjangoProject, runtime: Runtime) -> tuple[Served, ...]:
         for started in program.commands:
             name = started.command.name.rpartition("/")[2]
             if name in _SERVERS:
-                found.setdefault(
-                    (started.path, started.line), Served(started, program.place, name, _count(started, name))
-                )
+                more = name == "gunicorn" and program.environment.sets("GUNICORN_CMD_ARGS")
+                each = Served(started, program.place, name, _count(started, name), more)
+                found.setdefault((started.path, started.line), each)
     return tuple(found.values())
 
 

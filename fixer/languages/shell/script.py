@@ -598,8 +598,11 @@ class Script:
         """Whether the status of a pipe may decide anything."""
         statement = statement_of(node)
         around, following = statement.parent, next_statement(statement)
-        if around is not None and around.type == "command_substitution" and not self.state(node).errexit:
-            return self._is_asked(around)
+        if around is not None and around.type == "command_substitution":
+            if not _is_of_an_assignment(around):
+                return False  # a word of a command, whose own status counts
+            if not self.state(node).errexit:
+                return self._is_asked(around)
         if self.state(node).errexit or statement.type in ("list", "negated_command") or following is None:
             return True
         if around is not None and is_condition(statement, around):
@@ -752,6 +755,14 @@ def _without_marked_lines(text: str) -> str:
         while lines and lines[-1].lstrip().startswith("#"):
             lines.pop()
     return "\n".join(lines)
+
+
+def _is_of_an_assignment(substitution: Node) -> bool:
+    """Whether its status is that of a statement, `NAME=$(…)`."""
+    node = substitution.parent
+    while node is not None and node.type in ("string", "concatenation"):
+        node = node.parent
+    return node is not None and node.type == "variable_assignment"
 
 
 def _goes_first(command: Command | None) -> bool:

@@ -24,7 +24,12 @@ def edits(settings: SettingsModule, said: Said, cell: Cell, wanted: Wanted) -> I
     homes = () if _suits_development(said, cell, wanted) else homes_of(cell.project, settings, database)
     update = replacing_update(cell.project.later_of(database))
     if homes:
-        wanted.effects = [f"{effect} (in {listed(h.path for h in homes)})" for effect in wanted.effects]
+        there = f" (in {listed(h.path for h in homes)})"
+        # What is set to 0 is so where it stands.
+        own = f"{said.at}.CONN_MAX_AGE: 0" if wanted.zero is not None else None
+        wanted.effects = [
+            effect if own is not None and effect.startswith(own) else effect + there for effect in wanted.effects
+        ]
         for home in homes:
             yield from _lines_in(home.document, said, cell, wanted)
         if wanted.delete and isinstance(database.node, ast.Dict):

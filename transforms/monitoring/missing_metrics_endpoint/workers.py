@@ -38,6 +38,8 @@ def _sharing(server: Served, configs: GunicornConfigs) -> tuple[str, Parts | New
             f"{place}: gunicorn changes its user, and the folder would belong to the first one",
             "let the container start as that user",
         )
+    if server.is_told_more:
+        return place, Blocked(f"{place}: GUNICORN_CMD_ARGS gives it further options", f"say them in {_CONFIG} instead")
     given = started_with(started, "-c", "--config").removeprefix("file:")
     if started_with(started, "--max-requests") not in ("", "0"):
         return place, _replaced(place)

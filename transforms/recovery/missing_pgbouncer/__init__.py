@@ -40,7 +40,7 @@ from fixer.docker.pinned import pinned
 from fixer.documents import kind_of, name_of
 from fixer.github.expressions import places
 from fixer.languages.python import item
-from fixer.languages.shell import Script, Shell, word
+from fixer.languages.shell import Command, Script, Shell, word
 from fixer.languages.yaml import Flow
 from fixer.model import (
     Blocked,
@@ -65,9 +65,8 @@ from fixer.scripts import Quoted, ScriptText, template
 POOLER = "pgbouncer"
 _COMPOSE = "rules.missing-pgbouncer.compose = true"
 _RESERVED = 3  # connections that PostgreSQL keeps for superusers
-_REMOTE = re.compile(r"\bssh\b|ssh-action|DOCKER_HOST|docker context")
-_FETCHES = re.compile(r"\bgit (-C \S+ )?(pull|fetch|clone|reset|checkout)\b")
-_RUNS_COMPOSE = re.compile(r"docker[ -]compose|docker stack")
+_GETS = frozenset(("pull", "fetch", "clone", "reset", "checkout"))
+_SHELLS = frozenset(("ssh", "sh", "bash"))
 _DEFAULT = re.compile(r"\$\{\w+:?-(?P<default>[^}]*)\}")
 _DUMPS = re.compile(r"back-?_?up|pg_dump", re.IGNORECASE)
 _DEBUG = ("DEBUG", "DJANGO_DEBUG")
@@ -126,29 +125,41 @@ def _of_production(django: DjangoProject) -> Iterator[tuple[DjangoProject, Datab
 
 def _is_by_compose(job: DeployJob) -> bool:
     """Whether a job that deploys does so by a compose file."""
-    return _RUNS_COMPOSE.search(job.workflow.source.text) is not None
+    return any(each.way.name == "Docker Compose" for each in job.deployments) or any(map(_is_compose, _run_by(job)))
+
+
+def _run_by(job: DeployJob) -> Iterator[Command]:
+    """The commands of a job: those that it hands to another shell or machine, as a word, an input or a here-document,
+    too."""
+    waiting: list[Any] = [job.job.data]
+    while waiting:
+        data = waiting.pop()
+        if isinstance(data, dict | list):
+            waiting += data.values() if isinstance(data, dict) else data
+        elif isinstance(data, str) and " " in data:
+            for command in Script.parse(data, Shell(), places(data)).commands:
+                yield command
+                waiting.append(command.here_document)
+                waiting += [word.text for word in command.args if command.name in _SHELLS]
+
+
+def _is_compose(command: Command) -> bool:
+    words = [each.text for each in command.words]
+    return words[:1] == ["docker-compose"] or words[:2] == ["docker", "compose"]
 
 
 def _files_of(job: DeployJob) -> frozenset[str]:
     """The names of the compose files by which a job starts containers, here or on a server; empty where it names none,
     or one that nothing tells."""
     found: set[str] = set()
-    waiting: list[Any] = [job.job.data]
-    while waiting:
-        data = waiting.pop()
-        if isinstance(data, dict | list):
-            waiting += data.values() if isinstance(data, dict) else data
-        elif isinstance(data, str) and "compose" in data:
-            script = Script.parse(data, Shell(), places(data))
-            waiting += [command.here_document for command in script.commands]
-            for command in script.commands:
-                words = [each.text for each in command.words]
-                named = [words[at + 1] for at, each in enumerate(words[:-1]) if each in ("-f", "--file")]
-                if not _RUNS_COMPOSE.search(" ".join(words[:3])) or "up" not in words:
-                    continue
-                if not named or any("$" in each for each in named):
-                    return frozenset()
-                found.update(map(posixpath.basename, named))
+    for command in _run_by(job):
+        words = [each.text for each in command.words]
+        named = [words[at + 1] for at, each in enumerate(words[:-1]) if each in ("-f", "--file")]
+        if not _is_compose(command) or "up" not in words:
+            continue
+        if not named or any("$" in each for each in named):
+            return frozenset()
+        found.update(map(posixpath.basename, named))
     return frozenset(found)
 
 
@@ -271,13 +282,17 @@ def _is_composed(server: Server) -> bool:
 
 def _missed_by(job: DeployJob, path: str) -> Blocked | None:
     """Why a pooler in the compose file would not be started where it is deployed, if so."""
-    text = job.workflow.source.text
-    if "--no-deps" in text:
+    commands = [*_run_by(job)]
+    if any(each.has("--no-deps") for each in commands):
         return Blocked(
             f"job {job.id} starts services with --no-deps, and would leave the pooler out",
             "start it there, too; then add it to the compose file",
         )
-    if _REMOTE.search(text) and not _FETCHES.search(text):
+    far = any(each.name == "ssh" for each in commands) or any("ssh" in step.action for step in job.job.steps)
+    context = any(each.name == "docker" and "context" in [w.text for w in each.args[:1]] for each in commands)
+    hosts = ("DOCKER_HOST" in step.env for step in job.job.steps)
+    gets = any(each.name == "git" and not _GETS.isdisjoint(w.text for w in each.args) for each in commands)
+    if (far or context or "DOCKER_HOST" in {**job.workflow.env, **job.job.env} or any(hosts)) and not gets:
         return Blocked(
             f"how {path} and what stands beside it come to the server of job {job.id} is not in the repository",
             "bring both there, by `git pull` say, or run pgbouncer by hand",
@@ -347,7 +362,7 @@ def _in_compose(
         program = next((each for each in runtime.programs if each.written and each.written[1] is own.node), None)
         if program is None or name == server.name or _makes_dumps(own, program):
             continue
-        if _is_told(program, server.name, database):
+        if _is_of_the_application(program, runtime):
             parts += [_through_the_pooler(compose, own, program, server.name, database, account), _waits(compose, own)]
     parts.append(_without_cursors(database))
     ini = template(__package__, "pgbouncer.ini")
@@ -365,11 +380,11 @@ def _in_compose(
     )
 
 
-def _is_told(program: Program, host: str, database: Database) -> bool:
-    """Whether it is Django, or is told where the database is by the same variable."""
-    read = database.reads.get("URL") or database.reads.get("HOST")
-    said = program.environment.text(read.name) or "" if read is not None else ""
-    return program.is_django or re.search(rf"(^|@){re.escape(host)}([:/]|$)", said) is not None
+def _is_of_the_application(program: Program, runtime: Runtime) -> bool:
+    """Whether it is Django, or starts from Django's image, as workers do: what else uses the same server may need a
+    session for itself, as drivers do that prepare statements."""
+    same = (each for each in runtime.programs if program.image is not None and each.image is program.image)
+    return program.is_django or any(each.is_django for each in same)
 
 
 def _makes_dumps(service: Service, program: Program) -> bool:

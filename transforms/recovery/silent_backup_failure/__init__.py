@@ -111,6 +111,14 @@ def _lost(place: DataScript, dump: Command) -> list[Finding]:
     message = f"the script goes on where {dump.name} fails: {'; '.join(reasons)}"
     goes_on = ignored or any(each.kind is not Silence.PIPE for each in found)
     failure = _failure(place, dump) if goes_on else _ended_by_errexit(place, dump)
+    said = [(each.start, each.end) for each in found if each.kind is Silence.OR]
+    said += [choice.failed] if ignored and choice is not None and choice.failed is not None else []
+    well = any(_IS_WELL.search(script.text, *each) for each in said)
+    if well or (said and dump.has("--table", "-t")):
+        failure = Blocked(
+            f"the script says that it goes on where {dump.name} fails, for a reason of its own",
+            "end it there with `exit 1`, or ignore this finding",
+        )
     if (ignored or any(each.kind is Silence.OR for each in found)) and not _is_about_backups(place):
         failure = _decided(place, f"{dump.name} fails")
     cure = (
@@ -127,6 +135,8 @@ def _lost(place: DataScript, dump: Command) -> list[Finding]:
     return [Finding(place.path, span, message, cure, level)]
 
 
+_IS_WELL = re.compile(r"expected|optional|skip|continu|ignor|not found|not there|harmless", re.IGNORECASE)
+"""What a message says of a failure that is meant to be passed over."""
 _ABOUT_BACKUPS = re.compile(r"back-?_? ?up|dump|snapshot|archiv", re.IGNORECASE)
 
 
@@ -275,7 +285,12 @@ def _ended_by_errexit(place: DataScript, dump: Command) -> tuple[ScriptText, Spl
     if not place.ends_at_errors(dump):
         return failure  # who called it looks at that, or it is the last
     beside = left_out(dump, files_of(dump))
-    return _unfit(dump) or (beside if isinstance(beside, Blocked) else failure)
+    if beside is True:
+        return Blocked(
+            f"{_what(place)} backs up more behind it, which would be left out where {dump.name} fails",
+            "let it go on there, and end with `exit 1` when all is backed up",
+        )
+    return _unfit(dump) or beside or failure
 
 
 def _unfit(dump: Command) -> Blocked | None:
