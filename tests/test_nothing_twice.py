@@ -117,7 +117,16 @@ def test_a_fact_is_made_again_only_where_its_files_changed(done: Done) -> None:
 
 def test_what_one_file_says_is_made_once_for_each_of_its_texts(done: Done) -> None:
     """What a workflow runs and deploys, say, is a part of a fact: where another workflow changed, it stays."""
-    assert {name for name, _, _ in done.parts} == {"_Running", "_Deploying", "_Followed", "_Script", "_Said", "_Tells"}
+    assert {name for name, _, _ in done.parts} == {
+        "_Builds",
+        "_Running",
+        "_Deploying",
+        "_Followed",
+        "_OfModule",
+        "_Script",
+        "_Said",
+        "_Tells",
+    }
     assert set(done.parts.values()) == {1}
 
 

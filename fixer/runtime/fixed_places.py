@@ -10,17 +10,20 @@ from typing import TYPE_CHECKING, Self
 
 from fixer.documents import DEVELOPMENT
 from fixer.languages.python import PythonModule, dotted, named_values, text
-from fixer.model import Source
+from fixer.model import FileError, Source
+from fixer.patterns import Rare
 from fixer.records import record
 
 if TYPE_CHECKING:
     from fixer.repository import Repository
 
+_OF_TESTS = re.compile(r"(^|/)(conftest|test_\w+|\w+_test|setup)\.py$")
 _NAMES_A_PATH = re.compile(r"[\"'](?:sqlite[+\w]*:///)?/\w")
-_WRITES = re.compile(
-    r"open\(|mkdir|makedirs|handler|connect|sqlite|_dir\b|_path\b|_root\b|_file\b|_folder\b|filename|write_",
-    re.IGNORECASE,
-)
+_WRITES = Rare(
+    r"(?i)open\(|mkdir|makedirs|handler|connect|sqlite|_dir\b|_path\b|_root\b|_file\b|_folder\b|filename|write_",
+    "open(", "mkdir", "makedirs", "handler", "connect", "sqlite", "_dir", "_path", "_root", "_file", "_folder",
+    "filename", "write_",
+)  # fmt: skip
 _PATH = re.compile(r"(/[\w.@+-]+)+/?")
 _DATABASE = re.compile(r"sqlite(?:\+\w+)?:////([\w./@+-]+)")
 # https://docs.python.org/3/library/logging.handlers.html
@@ -33,6 +36,7 @@ _FOR_WHAT = (
 _NAMED = re.compile(
     rf"(.*_)?{_FOR_WHAT}(_.*)?_(DIR|PATH|ROOT|FILE|FILENAME|FOLDER|DIRECTORY|LOCATION)|FILENAME|LOG_?FILE"
 )
+_HAS_SUCH_A_NAME = re.compile(r"(?i)(?:_(?:dir|path|root|file|folder|directory|location)|filename|logfile)\b")
 
 
 @record
@@ -61,19 +65,33 @@ class FixedPlaces:
     @classmethod
     def detect(cls, repository: Repository) -> Self | None:
         """None where there are none."""
-        found: list[FixedPlace] = []
-        for module in repository.documents(PythonModule, _is_worth_parsing):
-            path = module.source.path
-            if not DEVELOPMENT.search(path) and not re.search(r"(^|/)(conftest|test_\w+|\w+_test|setup)\.py$", path):
-                found += dict.fromkeys(_places(path, module.tree))
-        return cls(tuple(found)) if found else None
+        parts = [repository.part(_OfModule, path) for path in repository.ending(".py")]
+        found = tuple(place for part in parts if part is not None for place in part.places)
+        return cls(found) if found else None
+
+
+@record
+class _OfModule:
+    """Those that one module names."""
+
+    places: tuple[FixedPlace, ...]
+
+    @classmethod
+    def detect(cls, repository: Repository, path: str) -> Self | None:
+        try:
+            module = repository.document(path) if _is_worth_parsing(repository.read(path)) else None
+        except FileError:
+            return None
+        if not isinstance(module, PythonModule) or DEVELOPMENT.search(path) or _OF_TESTS.search(path):
+            return None
+        return cls(tuple(dict.fromkeys((*_written(path, module.tree), *_named(path, module)))))
 
 
 def _is_worth_parsing(source: Source) -> bool:
     return _NAMES_A_PATH.search(source.text) is not None and _WRITES.search(source.text) is not None
 
 
-def _places(path: str, tree: ast.Module) -> Iterator[FixedPlace]:
+def _written(path: str, tree: ast.Module) -> Iterator[FixedPlace]:
     for node in ast.walk(tree):
         if isinstance(node, ast.Call) and (written := _written_by(node)) is not None:
             place, is_file = written
@@ -81,7 +99,10 @@ def _places(path: str, tree: ast.Module) -> Iterator[FixedPlace]:
         database = _DATABASE.fullmatch(text(node)) if isinstance(node, ast.Constant) else None
         if database is not None and isinstance(node, ast.Constant):
             yield FixedPlace(path, node.lineno, f"/{database[1].lstrip('/')}", is_file=True, surely=True)
-    for name, said in named_values(tree):
+
+
+def _named(path: str, module: PythonModule) -> Iterator[FixedPlace]:
+    for name, said in named_values(module.tree) if _HAS_SUCH_A_NAME.search(module.source.text) else ():
         if _PATH.fullmatch(said) and _NAMED.fullmatch(name.upper()):
             place = posixpath.normpath(said)
             is_file = "." in posixpath.basename(place) or name.upper().endswith(("FILE", "FILENAME"))

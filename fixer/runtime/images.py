@@ -415,17 +415,31 @@ _BUILDS_IMAGE = re.compile(r"\b(docker|podman)( buildx)? build\b")
 def _of_scripts(repository: Repository) -> Iterator[Build]:
     """Builds of Makefiles, scripts and package.json, which run at the top of the repository or beside their file."""
     for path in repository.ending("", ".json", ".sh", ".bash", ".mk"):
-        text = repository.text(path) if _RUNNER_FILE.search(path) else ""
-        if not _BUILDS_IMAGE.search(text):
-            continue
-        for code in _codes(path, text):
-            for command in Script.parse(code).commands:
-                words = [re.sub(r"\$\{?\w+\}?|\$\(.*?\)", "*", word.text) for word in command.argv]
-                at = 3 if words[:3] == ["docker", "buildx", "build"] else 2 if words[:2] in _BUILDS else 0
-                said = [build_words(words[at:], folder) for folder in ("", posixpath.dirname(path))] if at else []
-                known = next((each for each in said if each is not None and repository.exists(each[0])), None)
-                if known is not None:
-                    yield Build(*known, Place(path, Span(0, 0), 1, path), "script")
+        part = repository.part(_Builds, path) if _RUNNER_FILE.search(path) else None
+        yield from part.builds if part is not None else ()
+
+
+@record
+class _Builds:
+    """What one such file builds."""
+
+    builds: tuple[Build, ...]
+
+    @classmethod
+    def detect(cls, repository: Repository, path: str) -> Self | None:
+        text = repository.text(path)
+        return cls(tuple(_built_by(path, text, repository))) if _BUILDS_IMAGE.search(text) else None
+
+
+def _built_by(path: str, text: str, repository: Repository) -> Iterator[Build]:
+    for code in _codes(path, text):
+        for command in Script.parse(code).commands:
+            words = [re.sub(r"\$\{?\w+\}?|\$\(.*?\)", "*", word.text) for word in command.argv]
+            at = 3 if words[:3] == ["docker", "buildx", "build"] else 2 if words[:2] in _BUILDS else 0
+            said = [build_words(words[at:], folder) for folder in ("", posixpath.dirname(path))] if at else []
+            known = next((each for each in said if each is not None and repository.exists(each[0])), None)
+            if known is not None:
+                yield Build(*known, Place(path, Span(0, 0), 1, path), "script")
 
 
 def _codes(path: str, text: str) -> Iterator[str]:

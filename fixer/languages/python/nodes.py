@@ -67,14 +67,11 @@ def named_values(tree: ast.AST) -> Iterator[tuple[str, str]]:
             continue
         for name, value in pairs:
             if not isinstance(value, ast.Dict | ast.List | ast.Tuple):
-                pieces = {
-                    id(each)
-                    for longer in ast.walk(value)
-                    if isinstance(longer, ast.JoinedStr | ast.BinOp)
-                    for each in ast.walk(longer)
-                }
+                inside = [value] if isinstance(value, ast.Constant) else [*ast.walk(value)]
+                longer = (each for each in inside if isinstance(each, ast.JoinedStr | ast.BinOp))
+                pieces = {id(piece) for each in longer for piece in ast.walk(each)}
                 yield from (
                     (name, said)
-                    for each in ast.walk(value)
+                    for each in inside
                     if isinstance(each, ast.Constant) and id(each) not in pieces and (said := text(each))
                 )

@@ -16,14 +16,14 @@ server listens on it, and Docker sets it to the container's name.
 
 ## When it is left alone
 Images for development and tests; images without a compiler, where a second stage would make them larger by what a
-virtual environment holds; a `RUN` that takes its compilers away again; `python:3.12` without `-slim`, which brings them
-itself; images that compile when they start, or that a compose file alone builds and starts for development. Reported,
-not fixed: wheels that another stage has compiled already, a start by a login shell or cron, whose PATH is not the
-image's, packages of which it is not known what programs need
-at run time, editable and user installs, other installers than pip, `poetry install --no-root` and `uv sync`, GeoDjango
-on Alpine, and what else happens before the install. Of Next.js what its tracing may miss is reported, too: a server of
-one's own, files that the code opens by path, Prisma, workspaces, other folders of output, a configuration that is not
-plainly one object, and whatever else runs before the build, after it, or in the container.
+virtual environment holds; a `RUN` that takes its compilers away again; `python:3.12` without `-slim`, which brings
+them itself; images that compile when they start, or that a compose file alone builds and starts for development.
+Reported, not fixed: wheels that another stage has compiled already, a start by a login shell or cron, whose PATH is
+not the image's, or with a PATH of its own, packages of which it is not known what programs need at run time, or which
+need a compiler then, editable and user installs, other installers than pip, `poetry install --no-root` and `uv sync`,
+GeoDjango on Alpine, and what else happens before the install. Of Next.js what its tracing may miss is reported, too: a
+server of one's own, files that the code opens by path, Prisma, workspaces, other folders of output, a configuration
+that is not plainly one object, and whatever else runs before the build, after it, or in the container.
 """
 
 from __future__ import annotations
@@ -36,11 +36,13 @@ from itertools import chain
 from fixer.django.project import DjangoProject
 from fixer.docker.images import base_image
 from fixer.docker.packages import compiles, installed, is_for_compiling, name_of, removes
+from fixer.docker.privileges import is_within
 from fixer.documents import DEVELOPMENT
 from fixer.languages.dockerfile import Dockerfile, Instruction, New, Stage
 from fixer.languages.shell import Command
 from fixer.model import Blocked, Finding, Fix, Level, Parts, Profile, Rule, Tier, joined, listed
 from fixer.project.nextjs import NextApplications
+from fixer.project.packages import PythonPackages
 from fixer.runtime.builds import ImageBuild, ImageBuilds
 from fixer.runtime.programs import Kind, django_verb
 from transforms.docker.single_stage_build.installers import (
@@ -69,8 +71,26 @@ _SHELLS = frozenset(("sh", "ash", "bash", "dash", "zsh"))
 _SCRIPT = re.compile(r"(^|/)[\w-]+(\.(sh|bash))?$")
 
 
+# What needs a compiler, or a library that comes with one, when it runs.
+_NEEDS_COMPILERS = {
+    "lightgbm": "loads libgomp, which the compiler brings",  # https://github.com/microsoft/LightGBM/blob/master/python-package/README.rst
+    "cmdstanpy": "compiles models when it runs",
+    "pystan": "compiles models when it runs",
+    "pymc": "compiles its models when it runs",
+    "pymc3": "compiles its models when it runs",
+    "pytensor": "compiles its functions when it runs",
+    "theano": "compiles its functions when it runs",
+    "triton": "compiles its kernels when it runs",
+    "vllm": "compiles its kernels when it runs",
+}
+
+
 def check(
-    dockerfile: Dockerfile, builds: ImageBuilds, pages: NextApplications | None, django: DjangoProject | None
+    dockerfile: Dockerfile,
+    builds: ImageBuilds,
+    pages: NextApplications | None,
+    django: DjangoProject | None,
+    packages: PythonPackages | None,
 ) -> Iterator[Finding]:
     for build in builds.of(dockerfile.source.path):
         stage = build.image.stage
@@ -88,7 +108,9 @@ def check(
             build.path,
             kept[0][0].span,
             f"the image keeps what its packages were compiled with: {listed(names)}",
-            _looked_up(stage, build, django) or _cure(dockerfile, stage, pips, build, builds),
+            _looked_up(stage, build, django)
+            or _needed_later(build, packages)
+            or _cure(dockerfile, stage, pips, build, builds),
         )
 
 
@@ -145,6 +167,18 @@ def _looked_up(stage: Stage, build: ImageBuild, django: DjangoProject | None) ->
         f"{home} loads GeoDjango, which looks for its libraries by name: on Alpine that takes the compiler",
         "set GDAL_LIBRARY_PATH and GEOS_LIBRARY_PATH in the settings, and write the stages by hand",
     )
+
+
+def _needed_later(build: ImageBuild, packages: PythonPackages | None) -> Blocked | None:
+    """A package that needs what compiles when it runs."""
+    context = build.context
+    for each in packages.requirements if packages is not None and context is not None else ():
+        if each.name in _NEEDS_COMPILERS and not each.development and is_within(each.path, (context or each.path,)):
+            return Blocked(
+                f"{each.path} asks for {each.name}, which {_NEEDS_COMPILERS[each.name]}",
+                "write the stages by hand, and install what it needs in the second one",
+            )
+    return None
 
 
 def _cure(
@@ -232,8 +266,10 @@ def _obstacles_before(dockerfile: Dockerfile, until: Sequence[Instruction], buil
         if _REQUIREMENTS.search(path) and re.search(r"^\s*(?:-e|--editable)\s", text, re.MULTILINE):
             yield Blocked(f"{path} has an editable install, which points to its sources", "install it as a package")
     for instruction in until:
+        line = dockerfile.line(instruction)
+        if instruction.op == "ENV" and _OF_THE_SYSTEM.search(instruction.text):
+            yield Blocked(f"line {line}: a folder in /usr/local is named, where nothing will be", "take that out")
         if instruction.op in ("USER", "SHELL", "ONBUILD"):
-            line = dockerfile.line(instruction)
             yield Blocked(f"line {line}: {instruction.op} stands before the install", "write the stages by hand")
         if any(command.name == "venv" for command in commands_of(instruction)) or re.search(
             r"\bvirtualenv\b", instruction.text
@@ -264,6 +300,12 @@ def _starts_elsewhere(build: ImageBuild) -> Iterator[Blocked]:
                     f"without {VENV}/bin",
                     "start the program without it, then run fhfix again",
                 )
+    for program in build.runners:
+        if any(value.place.path != build.path for value in program.environment.of("PATH")):
+            yield Blocked(
+                f"{program.path} gives {program.name!r} a PATH of its own, without {VENV}/bin",
+                "take that out, then run fhfix again",
+            )
     for program in build.programs:
         for started in program.commands:
             if _OF_THE_SYSTEM.match(started.source):
