@@ -603,6 +603,17 @@ def test_a_service_comes_along_where_the_settings_reach_it(
     assert list(job.get("services", {})) == services
 
 
+def test_an_old_django_needs_the_database_that_a_step_waits_for(tmp_path: Path) -> None:
+    wait = "until pg_isready -h localhost; do sleep 1; done"
+    text = workflow("pip install -r requirements.txt", wait, "python manage.py test")
+
+    new = check_job(django_ci(tmp_path / "1", SQLITE, text, **{"requirements.txt": "django==5.2.8"}))
+    old = check_job(django_ci(tmp_path / "2", SQLITE, text, **{"requirements.txt": "django==3.1.14"}))
+
+    assert steps_of(new)[1:] == ["pip install -r requirements.txt"]
+    assert steps_of(old)[1:] == ["pip install -r requirements.txt", wait]
+
+
 SEARCH = "    services: { search: { image: 'elasticsearch:8.17.0', ports: ['9201:9200'] } }\n"
 
 
@@ -611,7 +622,7 @@ SEARCH = "    services: { search: { image: 'elasticsearch:8.17.0', ports: ['9201
     [
         ("timeout 60 bash -c 'until curl -s http://localhost:9201; do sleep 2; done'", [], []),
         ("until nc -z localhost $SEARCH_PORT; do sleep 1; done", [], []),
-        ("until nc -z localhost 5432; do sleep 1; done", ["until nc -z localhost 5432; do sleep 1; done"], []),
+        ("until nc -z localhost 5432; do sleep 1; done", [], []),
         ("./load.sh localhost:9201", ["./load.sh localhost:9201"], ["search"]),
     ],
 )

@@ -39,7 +39,7 @@ from fixer.django.naming import is_application
 from fixer.django.project import DjangoProject
 from fixer.django.pythons import release_of, sets_up
 from fixer.django.settings import EnvRead, SettingsReader, module_reads, resolve
-from fixer.django.test_run import TestRun, delegated, judging
+from fixer.django.test_run import TestRun, delegated, fails_its_job, judging, leaves_tests, manages, manages_it
 from fixer.github.action_files import ActionFiles
 from fixer.github.catalog.actions import Catalog
 from fixer.github.combination import combination_of, filled
@@ -63,6 +63,7 @@ if TYPE_CHECKING:
     from fixer.django.settings import Database
     from fixer.github.workflow import Step
     from fixer.languages.python import PythonModule
+    from fixer.languages.shell import Command
     from fixer.repository import Repository
 
 _CONFIGURES_TESTS = re.compile(r"(^|/)(pytest\.ini|pyproject\.toml|setup\.cfg|tox\.ini|conftest\.py)$")
@@ -74,6 +75,11 @@ _FOR_SOMETHING_ELSE = re.compile(
     r"docs?\b|pages|release|publish|deploy|security|codeql|crowdin|weblate|transifex|translat|i18n|l10n", re.IGNORECASE
 )
 _BRINGS_PROGRAMS = frozenset({"apt", "apt-get", "pip", "pip3", "pipx", "curl", "wget", "ln", "install", "snap", "brew"})
+# What makes the packages of an installer those of the Python that is called, in whatever step it stands.
+_ONE_ENVIRONMENT = re.compile(
+    r"virtualenvs[.-]create|VIRTUALENVS_CREATE|activate|--system|--env|SYSTEM_PYTHON|PROJECT_ENVIRONMENT|GITHUB_PATH|"
+    r"\.venv|pip install|poetry export|poetry shell|pipenv shell|PIPENV_SYSTEM"
+)
 _PREFIXES = {
     "poetry": ScriptText.of("poetry run "),
     "pipenv": ScriptText.of("pipenv run "),
@@ -92,6 +98,7 @@ class DjangoCI:
     `reason` says why. `project` has the settings that manage.py names. `mentioned` are the variables of the job that
     some Python file names, `defaulted` those that the reader of the environment knows a default of; `of_pytest` those
     that the configuration of the tests sets itself. `python_release` is that of the project, where the job has several.
+    `shares_environment`: poetry makes none of its own.
     """
 
     project: DjangoProject
@@ -108,6 +115,7 @@ class DjangoCI:
     python_release: str
     catalog: Catalog
     action_files: ActionFiles
+    shares_environment: bool = False
 
     @classmethod
     def detect(cls, repository: Repository) -> Self | None:
@@ -141,6 +149,7 @@ class DjangoCI:
             release_of(repository, project.root, job) if job is not None and job.matrix is not None else "",
             Catalog.load(),
             repository.fact(ActionFiles) or ActionFiles.detect(repository),
+            any("create = false" in repository.text(path) for path in repository.named("poetry.toml")),
         )
 
     @property
@@ -173,9 +182,13 @@ class DjangoCI:
             return Blocked(self.reason, next_step if self.project.manage_py else "add the job by hand")
         if isinstance(folder := path_word(self.project.root), Blocked):
             return folder
+        if not self.in_container and (apart := self._in_another_environment()):
+            return apart
         job, release = self.job, self.python_release
         combination = combination_of(job, lambda one: bool(release) and sets_up(job, one, release))
-        setup = setup_of(self.job, self.run, combination, with_tests=with_tests)
+        # From 3.2 on makemigrations only warns where no database answers.
+        database = with_tests or (self.project.version is not None and self.project.version.may_be_older_than(3, 2))
+        setup = setup_of(self.job, self.run, combination, with_tests=with_tests, needs_database=database)
         if isinstance(setup, Blocked):
             return setup
         if self.in_container:
@@ -183,7 +196,8 @@ class DjangoCI:
             services: Plain = {}
             environment: Plain | Blocked = self._kept(project, setup)
         else:
-            setup = with_django(setup, self.project, self.packages, with_tests=with_tests)
+            packages = self.packages or PythonPackages((), (), {}, {})
+            setup = with_django(setup, self.project, packages, with_tests=with_tests)
             if isinstance(setup, Blocked):
                 return setup
             found = self._services(project, setup, everything=everything, needs_database=with_tests)
@@ -197,11 +211,49 @@ class DjangoCI:
             environment = self._environment(rule, project, services, setup, env, serves=serves)
         if isinstance(environment, Blocked):
             return environment
+        # Who configures the variables of the job knows that it works with them.
+        if not self.in_container and not env and (unproven := self._unproven()):
+            return unproven
         steps = [(each.step, each.data) for each in setup.steps]
         made = Recipe(
             self.job, self.catalog, self.action_files, combination, steps, services, filled(environment, combination)
         )
         return made.job(title, minutes)
+
+    def _unproven(self) -> Blocked | None:
+        """Why it is not known that Django starts after what the job does to set the project up."""
+        assert self.job is not None, "new_job has said why"
+        if not (self.run is not None and self.run.is_judged) and not any(
+            _starts_django(command, step, self.project) and fails_its_job(command, step)
+            for step in self.job.own_steps
+            for command in commands_of(step)
+        ):
+            done = "ignores how its tests end" if self.run is not None else "installs the packages"
+            return Blocked(
+                f"job {self.job.id} {done}, and no other step of it shows that Django starts there",
+                "let it run the tests, or `manage.py check`, then run fhfix again",
+            )
+        return None
+
+    def _in_another_environment(self) -> Blocked | None:
+        """Why the tests do not find what the job installs."""
+        assert self.job is not None, "new_job has said why"
+        if self.run is None or self.run.prefix or "/" in self.run.python or self.shares_environment:
+            return None
+        commands = [command for step in self.job.own_steps for command in commands_of(step) if installs(command)]
+        own = {command.name for command in commands if command.args[0].text in ("install", "sync")} & _PREFIXES.keys()
+        told = [
+            self.workflow.root.data.get("env"),
+            self.job.data.get("env"),
+            *(step.data for step in self.job.own_steps),
+        ]
+        if not own or not all(command.name in own for command in commands) or _ONE_ENVIRONMENT.search(str(told)):
+            return None
+        installer = min(own)
+        return Blocked(
+            f"job {self.job.id} installs with {installer} into an environment of its own, and tests outside it",
+            f"start it with `{installer} run`, then run fhfix again",
+        )
 
     def add_job(self, name: str, job: Plain, *, gates: bool = True) -> Parts:
         """Adds a job under this name, spelled and announced as its neighbours are."""
@@ -354,7 +406,7 @@ class DjangoCI:
         chain = found.chain(found.settings_path)
         if any("MIGRATION_MODULES" in each.document.assignments for each in chain):
             return project, found.settings_path == project.settings_path
-        return found, named or not run.is_pytest
+        return found, run.is_judged and (named or not run.is_pytest)
 
     @property
     def tested(self) -> DjangoProject:
@@ -583,6 +635,17 @@ class DjangoCI:
             f"give {it} {suits} tests, or set {it} in job {self.job.id}",
             f"rules.{rule}.env = {{ {env} }}",
         )
+
+
+def _starts_django(command: Command, step: Step, project: DjangoProject) -> bool:
+    """Whether a command runs manage.py, pytest where its folder cannot be told, or leaves the tests to a file or to a
+    task of the installer: `pipenv run tests`."""
+    if manages(command):
+        return manages_it(command, step, project)
+    if command.name in ("pytest", "py.test"):
+        return folder_of(command, step) is None
+    task = command.name if command.words[0].text in _PREFIXES else ""
+    return leaves_tests(command) or re.fullmatch(r"tests?", task) is not None
 
 
 def _is_of_another(run: TestRun, repository: Repository) -> bool:

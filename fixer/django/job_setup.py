@@ -42,8 +42,21 @@ _TESTERS = frozenset({"pytest", "py.test", "tox", "nox"})
 _OF_TESTS = re.compile(r"pytest([-_].*)?|tox(-.*)?|nox|tblib|unittest-xml-reporting")
 """Packages that only tests import."""
 _FRONT_END = frozenset(
-    {"npm", "npx", "yarn", "pnpm", "bun", "bunx", "node", "corepack", "nvm", "playwright", "webpack", "vite"}
+    {
+        "npm", "npx", "yarn", "pnpm", "bun", "bunx", "node", "corepack", "nvm", "playwright", "webpack", "vite",
+        "flutter", "dart", "gradle", "gradlew", "mvn", "ng", "cypress",
+    }
+)  # fmt: skip
+# Programs that serve or work beside the tests: makemigrations talks to none of them.
+_SERVERS = frozenset(
+    {"celery", "gunicorn", "uvicorn", "daphne", "hypercorn", "uwsgi", "waitress-serve", "flower", "rq", "redis-server"}
 )
+_CLIENTS = frozenset(
+    {
+        "psql", "createdb", "dropdb", "createuser", "pg_isready", "mysql", "mysqladmin", "mariadb", "mariadb-admin",
+        "redis-cli",
+    }
+)  # fmt: skip
 _PREPARES = frozenset({"cd", "pushd", "source", ".", "set"})
 _SAYS = frozenset({"echo", "printf", "ls", "pwd", "cat", "which", "tree", "whoami", "uname", "du", "df"})
 # Alone they change nothing that a later step could see.
@@ -60,7 +73,7 @@ _RUNS_TASKS = frozenset(
     {"make", "just", "task", "inv", "invoke", "hatch", "poe", "nox", "tox", "bash", "sh", "pdm", "rye"}
 )
 _TASK_THAT_JUDGES = re.compile(
-    r"(.*[:/_-])?(lint(er|ers|ing)?|fmt|format(ting)?|style|type-?check(s|ing)?|pre-?commit)([:_-].*)?(\.(sh|py))?",
+    r"(.*[:/_-])?(lint(er|ers|ing)?|verify|audit|smoke|fmt|format(ting)?|style|type-?check(s|ing)?|pre-?commit)([:_-].*)?(\.(sh|py))?",
     re.IGNORECASE,
 )
 """A task, or a script, that is named for looking at the code."""
@@ -92,7 +105,7 @@ _ACTION_THAT_JUDGES = re.compile(
     re.IGNORECASE,
 )
 _ACTION_OF_FRONT_END = re.compile(
-    r"setup-node|setup-bun|/action-setup$|setup-yarn|setup-deno|setup-chrome|setup-firefox|setup-geckodriver|cypress|"
+    r"setup-node|setup-java|flutter|setup-dart|setup-gradle|setup-android|setup-bun|/action-setup$|setup-yarn|setup-deno|setup-chrome|setup-firefox|setup-geckodriver|cypress|"
     r"chromedriver|browser-actions|playwright",
     re.IGNORECASE,
 )
@@ -197,14 +210,24 @@ def _script_waits(script: Script) -> bool:
     return True
 
 
-def setup_of(job: Job, run: TestRun | None, combination: Combination, *, with_tests: bool) -> Setup | Blocked:
+def _only_for_servers(script: Script) -> bool:
+    """Whether a script only waits for databases, or makes and empties them: makemigrations looks at none for long."""
+    names = {command.name for command in script.commands}
+    return not script.error and bool(names & (_CLIENTS | _WAITS)) and names <= _CLIENTS | _WAITS | _IDLE
+
+
+def setup_of(
+    job: Job, run: TestRun | None, combination: Combination, *, with_tests: bool, needs_database: bool
+) -> Setup | Blocked:
     """What a job does before it first tests the project; without `run`, up to the last step that installs packages.
 
     Steps and commands that judge the code, use the project or report are left out; without `with_tests`, so is what
-    only the front end needs.
+    only the front end needs, and without `needs_database` what only prepares databases, or waits for them.
     """
     found: list[SetupStep] = []
     for step in _before(job, run):
+        if not needs_database and step.script is not None and _only_for_servers(step.script):
+            continue
         made = _kept(step, combination, with_tests=with_tests)
         if isinstance(made, Blocked):
             return made
@@ -248,6 +271,8 @@ def _kept(step: Step, combination: Combination, *, with_tests: bool) -> SetupSte
                 data |= step.workflow.step_name("Prepare")  # what the step was named for is gone
         if not text.strip():
             return None
+        if text != str(step.run.value):  # what stood last may be gone: a block ends where its text does
+            text = ScriptText.written(text.rstrip() + ("\n" if text.endswith("\n") else ""))
         data["run"] = text
     condition = step.condition
     if not condition:
@@ -308,7 +333,7 @@ def _is_aside(command: Command, *, with_tests: bool) -> bool:
         return not with_tests or asked in _JUDGES
     if not with_tests and command.name in _OF_SYSTEM and (packages := _installs_there(command)):
         return all(map(_OF_OTHERS.fullmatch, packages))
-    if not with_tests and (command.name in _FRONT_END or _is_of_tests(command)):
+    if not with_tests and (command.name in _FRONT_END | _SERVERS or _is_of_tests(command)):
         return True
     return _installs_only(command, with_tests=with_tests)
 
@@ -398,7 +423,10 @@ def _installs_before(run: TestRun, *, with_tests: bool) -> SetupStep | None:
     """What the script that runs the tests installs first, as a step of its own."""
     if not any(map(installs, run.before.commands)):
         return None
-    text = ScriptText.lines([_needed(run.before, with_tests=with_tests).rstrip("\n")])
+    needed = _needed(run.before, with_tests=with_tests)
+    if not needed.strip():
+        return None
+    text = ScriptText.lines([needed.rstrip("\n")])
     data = {**run.step.workflow.step_name("Install the packages"), "run": text}
     data |= {key: run.step.data[key] for key in ("working-directory", "shell") if key in run.step.data}
     return SetupStep(run.step, data)
@@ -448,9 +476,7 @@ def installs(command: Command) -> bool:
     return words[0] in ("install", "sync", "pip", "env", "update", "create")
 
 
-def with_django(
-    setup: Setup, project: DjangoProject, packages: PythonPackages | None, *, with_tests: bool
-) -> Setup | Blocked:
+def with_django(setup: Setup, project: DjangoProject, packages: PythonPackages, *, with_tests: bool) -> Setup | Blocked:
     """The same, where nothing that is installed could bring Django, with a file of requirements that does."""
     commands = [
         (place, command)
@@ -458,7 +484,7 @@ def with_django(
         for command in each.script.commands
         if installs(command)
     ]
-    if not commands or packages is None:
+    if not commands:
         return setup
     bring = [_brings_django(setup.steps[at].step, command, packages) for at, command in commands]
     if True in bring:

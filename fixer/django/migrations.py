@@ -5,7 +5,7 @@ from __future__ import annotations
 import ast
 import posixpath
 import re
-from collections.abc import Iterator, Set
+from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING, Self
 
 from fixer.django.project import DjangoProject
@@ -27,8 +27,16 @@ _CLOCK = re.compile(
     r"datetime\.(datetime|date)\.(now|utcnow|today)|time\.(time|localtime|gmtime)|"
     r"django\.utils\.timezone\.(now|localtime|localdate)"
 )
+_CHANCE = re.compile(
+    r"(random|secrets)\.\w+|uuid\.uuid[14]|os\.urandom|shortuuid\.(uuid|random)|django\.utils\.crypto\.get_random_string"
+)
+_METHODS = re.compile(r"shortuuid\.(uuid|random)")
+"""They look like functions, and are methods of an object: https://github.com/skorokithakis/shortuuid"""
 # Who asks it says so, in the call or where it imports what it calls by another name; few modules of models do.
-_SAYS_IT = Rare(r"\b(now|utcnow|today|time|localtime|gmtime|localdate)\b", "now", "today", "time", "localdate")
+_SAYS_IT = Rare(
+    r"\b(now|utcnow|today|time|localtime|gmtime|localdate|random|secrets|uuid[14]?|urandom|shortuuid|get_random_string)\b",
+    "now", "today", "time", "localdate", "random", "secrets", "uuid",
+)  # fmt: skip
 _NO_MODEL = re.compile(
     r"(enum|typing|abc|dataclasses|collections|datetime|pydantic|mongoengine|django_mongoengine|ninja|rest_framework|"
     r"marshmallow|sqlalchemy|sqlmodel|umongo|odmantic|beanie|elasticsearch_dsl|neomodel)(\.|$)|"
@@ -42,8 +50,8 @@ class Migrations:
     """`folders` are those of the applications that have migrations, and `declared` names the first class of the
     repository that is, or may be, a model; empty where none is seen. `unmade` names a package of migrations that holds
     none, and the model beside it that needs one. `elsewhere`: the settings say that migrations stand in other packages.
-    `modelled`: there are modules of models, without migrations beside them, to be judged by. `clocked` is `path:line`
-    of a field that holds what the clock said when its module was loaded.
+    `modelled`: there are modules of models, without migrations beside them, to be judged by. `unsteady` says
+    of a field what keeps it from ever being what a migration holds; empty where none is seen.
     """
 
     folders: frozenset[str]
@@ -51,7 +59,7 @@ class Migrations:
     unmade: tuple[str, str] | None
     elsewhere: bool
     modelled: bool
-    clocked: str = ""
+    unsteady: str = ""
 
     @classmethod
     def detect(cls, repository: Repository) -> Self | None:
@@ -70,7 +78,7 @@ class Migrations:
             modelled = True
             folder = found[1] or ""
             package = joined(folder, "migrations/__init__.py")
-            empty = repository.exists(package) and _is_installed(folder, project.root, installed)
+            empty = repository.exists(package) and bool(name_of_installed(folder, project.root, installed))
             if declared and (unmade or not empty):
                 continue
             classes = list(_classes(path, repository))
@@ -80,7 +88,7 @@ class Migrations:
                 unmade = (posixpath.dirname(package), surely)
         chain = project.chain(project.settings_path)
         elsewhere = any("MIGRATION_MODULES" in settings.document.assignments for settings in chain)
-        places = (_clocked(path, repository) for path in paths if _MODELS.match(path))
+        places = (_unsteady(path, repository) for path in paths if _MODELS.match(path))
         return cls(kept, declared, unmade, elsewhere, modelled, next(filter(None, places), ""))
 
     @property
@@ -90,12 +98,13 @@ class Migrations:
         return bool(self.folders or self.declared or self.elsewhere or not self.modelled)
 
 
-def _is_installed(folder: str, root: str, installed: tuple[str, ...]) -> bool:
-    """Whether one of the applications is in this folder: as `shop.orders`, or as `shop.orders.apps.OrdersConfig`."""
+def name_of_installed(folder: str, root: str, installed: tuple[str, ...]) -> str:
+    """The application in this folder as the settings name it, `shop.orders` or `shop.orders.apps.OrdersConfig`; empty
+    where they do not."""
     if root and not folder.startswith(f"{root}/"):
-        return False
+        return ""
     below = folder.removeprefix(f"{root}/" if root else "").replace("/", ".")
-    return any(name == below or name.startswith(f"{below}.apps.") for name in installed)
+    return next((name for name in installed if name == below or name.startswith(f"{below}.apps.")), "")
 
 
 def _classes(path: str, repository: Repository) -> Iterator[tuple[str, bool]]:
@@ -107,55 +116,77 @@ def _classes(path: str, repository: Repository) -> Iterator[tuple[str, bool]]:
     for node in module.tree.body:
         if isinstance(node, ast.ImportFrom) and node.level and posixpath.basename(path) == "models.py":
             yield f"{path}:{node.lineno}", False  # what it brings may be a model
-        if not isinstance(node, ast.ClassDef) or _is_abstract(node):
+        if not isinstance(node, ast.ClassDef) or is_abstract(node):
             continue
-        bases = [_full(dotted(base), module) for base in node.bases]
+        bases = [full_name(dotted(base), module) for base in node.bases]
         bases = [base for base in bases if base and base != "object" and not base.endswith(("Error", "Exception"))]
         if bases and not any(map(_NO_MODEL.match, bases)):
             yield f"{path}:{node.lineno}", any(map(_OF_DJANGO.fullmatch, bases))
 
 
-def _clocked(path: str, repository: Repository) -> str:
-    """`path:line` of the first field that holds the time of loading, at once or by a name; empty for none."""
+def _unsteady(path: str, repository: Repository) -> str:
+    """The first field that no migration can hold for good, in words: what the clock, or chance, said when its module
+    was loaded, at once or by a name, or a method of one object; empty for none."""
     if not _SAYS_IT.search(repository.text(path)):
         return ""
     try:
         module = repository.parsed(path, PythonModule)
     except FileError:
         return ""
-    names: set[str] = set()
+    names: dict[str, str] = {}
     for node in module.tree.body:
-        if isinstance(node, ast.Assign) and _asks_the_clock(node.value, module, names):
-            names |= {target.id for target in node.targets if isinstance(target, ast.Name)}
+        if isinstance(node, ast.Assign) and (said := _said_at_loading(node.value, module, names)):
+            names |= {target.id: said for target in node.targets if isinstance(target, ast.Name)}
         if not isinstance(node, ast.ClassDef):
             continue
-        own = set(names)
+        own = dict(names)
         for each in node.body:
-            if not isinstance(each, ast.Assign) or not _asks_the_clock(each.value, module, own):
+            if not isinstance(each, ast.Assign):
                 continue
+            said = _said_at_loading(each.value, module, own)
             if isinstance(each.value, ast.Call) and dotted(each.value.func).endswith("Field"):
-                return f"{path}:{each.lineno}"
-            own |= {target.id for target in each.targets if isinstance(target, ast.Name)}
+                said = said or _method_as_default(each.value, module)
+                if said:
+                    return f"{path}:{each.lineno} {said}"
+            elif said:
+                own |= {target.id: said for target in each.targets if isinstance(target, ast.Name)}
     return ""
 
 
-def _asks_the_clock(node: ast.AST, module: PythonModule, names: Set[str]) -> bool:
-    """Whether an expression asks it at once, or takes a name that holds what it said; a function asks later."""
+def _said_at_loading(node: ast.AST, module: PythonModule, names: Mapping[str, str]) -> str:
+    """What an expression takes at once, or by a name that holds it; a function asks later."""
     if isinstance(node, ast.Lambda):
-        return False
-    if isinstance(node, ast.Call) and _CLOCK.fullmatch(_full(dotted(node.func), module)):
-        return True
+        return ""
+    if isinstance(node, ast.Call):
+        called = full_name(dotted(node.func), module)
+        if _CLOCK.fullmatch(called):
+            return "takes the time at which its module is loaded into the field"
+        if _CHANCE.fullmatch(called):
+            return "takes into the field what is another value each time that its module is loaded"
     if isinstance(node, ast.Name) and node.id in names:
-        return True
-    return any(_asks_the_clock(child, module, names) for child in ast.iter_child_nodes(node))
+        return names[node.id]
+    found = (_said_at_loading(child, module, names) for child in ast.iter_child_nodes(node))
+    return next(filter(None, found), "")
 
 
-def _full(name: str, module: PythonModule) -> str:
+def _method_as_default(call: ast.Call, module: PythonModule) -> str:
+    """Whether a default is a method of an object: a migration names the method of its class, which is never the same.
+
+    https://docs.djangoproject.com/en/stable/topics/migrations/#migration-serializing
+    """
+    for keyword in call.keywords:
+        named = dotted(keyword.value) if keyword.arg == "default" else ""
+        if _METHODS.fullmatch(full_name(named, module)):
+            return "has a method of an object for its default, which no migration can hold"
+    return ""
+
+
+def full_name(name: str, module: PythonModule) -> str:
     first, dot, rest = name.partition(".")
     return module.imported.get(first, first) + dot + rest
 
 
-def _is_abstract(node: ast.ClassDef) -> bool:
+def is_abstract(node: ast.ClassDef) -> bool:
     """Whether a class says `abstract = True` in its Meta."""
     for inner in node.body:
         if isinstance(inner, ast.ClassDef) and inner.name == "Meta":

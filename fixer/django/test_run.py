@@ -77,6 +77,11 @@ class TestRun:
         assert self.step.job is not None
         return self.step.job
 
+    @cached_property
+    def is_judged(self) -> bool:
+        """Whether the job fails where the tests do."""
+        return fails_its_job(self.command, self.step)
+
     @property
     def is_pytest(self) -> bool:
         return self.command.name in ("pytest", "py.test")
@@ -177,7 +182,7 @@ def judging(workflows: Workflows) -> Iterator[Workflow]:
 
 def _tests(command: Command, step: Step, project: DjangoProject) -> bool:
     if manages(command) == "test":
-        return _manages_it(command, step, project)
+        return manages_it(command, step, project)
     if command.name not in ("pytest", "py.test") or command.within(Structure.SUBSTITUTION):
         return False
     folder = folder_of(command, step)
@@ -188,7 +193,7 @@ def _tests(command: Command, step: Step, project: DjangoProject) -> bool:
     return above or f"{folder}/".startswith(f"{project.root or package}/")
 
 
-def _manages_it(command: Command, step: Step, project: DjangoProject) -> bool:
+def manages_it(command: Command, step: Step, project: DjangoProject) -> bool:
     """Whether the manage.py that a command names is that of the project, as far as can be told from where it runs."""
     named = next((word.text for word in command.argv[:3] if posixpath.basename(word.text) == "manage.py"), "")
     folder = folder_of(command, step)
@@ -209,17 +214,28 @@ def manages(command: Command) -> str:
     return ""
 
 
+def fails_its_job(command: Command, step: Step) -> bool:
+    """Whether a job ends red where a command of it fails."""
+    tolerant = any(
+        node.get("continue-on-error") is not None for node in (step.node, step.job.node if step.job else step.node)
+    )
+    return not tolerant and not command.script.silencers(command)
+
+
 def delegated(workflows: Workflows) -> Iterator[tuple[Step, Command]]:
     """Commands of jobs that judge changes which leave the tests to a file, `make test`, `tox`, `./scripts/test.sh`, or
     to a shell in a container."""
     for workflow in judging(workflows):
         for step in workflow.steps:
             for command in commands_of(step) if not step.is_written else ():
-                runner = command.name in ("make", "just", "task", "invoke", "inv", "hatch", "poe")
-                asked = runner and any(_TASK_OF_TESTS.search(word.text) for word in command.args)
-                script = any(_SCRIPT_OF_TESTS.fullmatch(word.text) for word in command.argv[:2])
-                inside = command.words[0].text in _CONTAINERS and any(
-                    _TESTS_INSIDE.search(w.text) for w in command.words
-                )
-                if command.name in ("tox", "nox") or asked or script or inside:
+                if leaves_tests(command):
                     yield step, command
+
+
+def leaves_tests(command: Command) -> bool:
+    """Whether a command leaves the tests to a file, or to a shell in a container."""
+    runner = command.name in ("make", "just", "task", "invoke", "inv", "hatch", "poe")
+    asked = runner and any(_TASK_OF_TESTS.search(word.text) for word in command.args)
+    script = any(_SCRIPT_OF_TESTS.fullmatch(word.text) for word in command.argv[:2])
+    inside = command.words[0].text in _CONTAINERS and any(_TESTS_INSIDE.search(w.text) for w in command.words)
+    return command.name in ("tox", "nox") or asked or script or inside

@@ -7,7 +7,7 @@ from typing import Literal
 
 from fixer.languages.shell import Command
 from fixer.model import Blocked
-from fixer.recovery.scripts import UPLOADS
+from fixer.recovery.scripts import DUMPS, RESTORES, UPLOADS
 
 _BACKS_UP_MORE = frozenset(("tar", "zip", "7z", "rsync", "restic", "borg", "duplicity", "redis-cli", "sqlite3", "ssh"))
 _STARTS_AGAIN = frozenset(
@@ -21,6 +21,15 @@ _REMOVES = frozenset(("rm", "rmdir", "unlink", "shred", "umount", "swapoff"))
 _REPORTS = frozenset(("mail", "mailx", "mutt", "sendmail", "msmtp", "ssmtp", "swaks"))
 _TAKES_IN = frozenset(("gzip", "pigz", "bzip2", "xz", "zstd", "gpg", "age", "openssl", "scp", "curl", *UPLOADS))
 _SAYS = frozenset(("echo", "printf", "logger"))
+_MISSED_BY_NOBODY = frozenset((
+    "", ":", "[", "[[", "awk", "basename", "bc", "break", "cat", "cd", "chmod", "chown", "cmp", "command",
+    "continue", "createdb", "cut", "date", "declare", "df", "diff", "dirname", "dropdb", "du", "exit", "export",
+    "expr", "false", "file", "find", "grep", "gunzip", "head", "hostname", "id", "let", "local", "ls", "md5sum",
+    "mkdir", "nl", "numfmt", "pg_isready", "pushd", "popd", "pwd", "read", "readonly", "realpath", "return", "sed",
+    "set", "sha256sum", "shift", "sleep", "sort", "source", "stat", "sync", "tail", "tee", "test", "touch", "tput",
+    "tr", "true", "type", "uniq", "unset", "wait", "wc", "which", "whoami", "xargs", "zcat", *DUMPS, *RESTORES,
+))  # fmt: skip
+"""What a script measures, computes or sets for itself, and what it does with the database that the command is about."""
 _FILES = ("-f", "--file", "-r", "--result-file", "-o", "--out", "--archive")
 Kind = Literal["other", "cleans", "takes", ""]
 
@@ -109,4 +118,5 @@ def _kind(command: Command, files: tuple[str, ...]) -> Kind:
     if command.name in _BACKS_UP_MORE or (command.name == "docker" and words[1:2] in (["cp"], ["run"])):
         given = {_plain(word.text).rstrip("/") for word in command.args}
         return "takes" if folders & given else "other"
-    return ""
+    own = any(each.function == command.name for each in command.script.commands)  # what it does is looked at itself
+    return "" if own or command.name in _MISSED_BY_NOBODY else "cleans"

@@ -6,12 +6,16 @@ a deployment meets a table that lacks a column.
 
 ## What the new job does
 It sets the project up as the job does that runs the tests: same runner, Python, services and install commands, without
-what judges the code or reports. What that job runs without is not required. Where no job runs the tests, it is made
-after one that installs the packages; where there is none either, or `make`, tox and the like do all, the finding says
-so and is blocked, as it is where the container in which the tests run makes missing migrations when it starts, and
-where migrations are not committed, so that the check would fail on every change, or on none; so is a field
-that holds the time at which its module was loaded: the check would fail one day without any change. A job that tests
-and deploys on a runner of its own is no model either.
+what judges the code or reports, without programs that serve beside the tests, and without other languages. What that
+job runs without is not required. Where no job runs the tests, it is made after one that installs the packages and
+starts Django.
+
+It is blocked, with the reason, where no such job is seen, where its failure is ignored, or where it installs packages
+for another Python than the one that tests; where `make`, tox and the like do all; where the container in which the
+tests run makes missing migrations when it starts; where migrations are not committed. So it is where the check would
+fail on the repository as it is: a model that is seen to differ from what its migrations leave, or a field that holds
+the time, or a value of chance, from when its module was loaded. What fhfix cannot read (computed values, models of
+packages) may lack a migration all the same. A job that tests and deploys on a runner of its own is no model either.
 
 ## When it is left alone
 Where a workflow, or a Makefile, tox, nox, just, pre-commit or package.json script, already runs the check; where a
@@ -27,6 +31,7 @@ from collections.abc import Iterable, Iterator, Mapping
 
 from fixer.deploy.names import named_deployment
 from fixer.django.ci import DjangoCI
+from fixer.django.drift import ModelDrift
 from fixer.django.migrations import Migrations
 from fixer.github.runners import is_own
 from fixer.github.workflows import Workflows, commands_of
@@ -50,6 +55,7 @@ class Options(RuleOptions):
 def check(
     ci: DjangoCI,
     migrations: Migrations,
+    drift: ModelDrift,
     workflows: Workflows,
     runners: TaskRunners,
     suites: TestSuites,
@@ -71,7 +77,7 @@ def check(
     )
     cure: Fix | Blocked | None = _always_fails(migrations) or _on_what_serves(ci)
     if cure is None:
-        cure = job if isinstance(job, Blocked) else _finds_nothing(ci, runtime)
+        cure = job if isinstance(job, Blocked) else _finds_nothing(ci, runtime) or _has_drifted(migrations, drift)
     if cure is None:
         assert not isinstance(job, Blocked)
         name = ci.workflow.job_id(JOB)
@@ -93,11 +99,10 @@ def check(
 
 def _always_fails(migrations: Migrations) -> Blocked | None:
     """Why the check would say the same of every change."""
-    if migrations.clocked:
+    if migrations.unsteady:
         return Blocked(
-            f"{migrations.clocked} takes the time at which its module is loaded into the field: the check would fail "
-            "one day without any change",
-            "let a function ask for the time, commit what `manage.py makemigrations` writes, then run fhfix again",
+            f"{migrations.unsteady}: the check would fail without any change",
+            "let a function give the value, commit what `manage.py makemigrations` writes, then run fhfix again",
         )
     if migrations.elsewhere:
         return None
@@ -113,6 +118,16 @@ def _always_fails(migrations: Migrations) -> Blocked | None:
             "commit what `manage.py makemigrations APPLICATION` writes for each, then run fhfix again",
         )
     return None
+
+
+def _has_drifted(migrations: Migrations, drift: ModelDrift) -> Blocked | None:
+    """Why the check would fail on the repository as it is."""
+    if migrations.elsewhere or not drift.first:
+        return None
+    return Blocked(
+        f"{drift.first}: the check would fail until a migration says the same",
+        "commit what `manage.py makemigrations` writes, then run fhfix again",
+    )
 
 
 def _on_what_serves(ci: DjangoCI) -> Blocked | None:

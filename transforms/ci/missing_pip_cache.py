@@ -5,9 +5,9 @@
 that the job installs from as the key.
 
 ## When it is left alone
-Jobs that install only tools by name, since no file says what to cache; jobs that cache already, by whatever action; uv,
-which has a cache of its own; workflows that publish a release, where a poisoned cache would end up in the product
-(https://docs.zizmor.sh/audits/#cache-poisoning).
+Jobs that install only tools by name, since no file says what to cache; what root (`sudo pip`) or a container installs;
+jobs that cache already, by whatever action; uv, which has a cache of its own; workflows that publish a release, where a
+poisoned cache would end up in the product (https://docs.zizmor.sh/audits/#cache-poisoning).
 """
 
 from __future__ import annotations
@@ -31,6 +31,7 @@ from fixer.records import record
 
 CACHES = {"pip": "~/.cache/pip", "poetry": "~/.cache/pypoetry", "pipenv": "~/.local/share/virtualenvs"}
 _INSTALLERS = frozenset(("pip", "pip3", "poetry", "pipenv"))
+_OTHER_USERS = frozenset(("sudo", "doas", "docker", "docker-compose", "podman"))
 PYTHON_CACHE = re.compile(r"pip|poetry|venv|virtualenv|pythonLocation|site-packages|python", re.IGNORECASE)
 PUBLISHERS = re.compile(
     r"pypa/gh-action-pypi-publish|\btwine upload|\b(poetry|uv|flit|hatch|pdm) publish|softprops/action-gh-release|"
@@ -220,7 +221,7 @@ def _installs(steps: tuple[Step, ...], packages: PythonPackages, actions: LocalA
             if command.name in ("pip", "pip3") and words[:1] == ["config"] and "no-cache-dir" in command.source:
                 return None
             installed = _installed(command, words)
-            if installed is None or _is_told_to_keep_nothing(command):
+            if installed is None or _is_told_to_keep_nothing(command) or _is_of_another_user(command):
                 continue
             kind, sources = installed
             if manager and manager != kind:
@@ -262,6 +263,12 @@ def _installed(command: Command, words: list[str]) -> tuple[str, list[Source]] |
 def _is_told_to_keep_nothing(command: Command) -> bool:
     inline = command.script.text[command.statement[0] : command.start]
     return command.has("--no-cache-dir") or "PIP_NO_CACHE_DIR" in inline or "PIP_NO_CACHE_DIR" in command.source
+
+
+def _is_of_another_user(command: Command) -> bool:
+    """Whether pip runs as root or in a container, whose downloads are not where setup-python looks: it fails then."""
+    starters = command.words[: len(command.words) - len(command.argv)]
+    return any(word.text in _OTHER_USERS for word in starters)
 
 
 def _is_of_another_repository(moment: Moment, path: str) -> bool:
