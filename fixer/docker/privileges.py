@@ -89,9 +89,24 @@ def needs_root(commands: Iterable[Command], writable: Iterable[str], values: Map
 
 
 def _with_assignments(script: Script, values: Mapping[str, str | None]) -> Mapping[str, str | None]:
+    new = {command.assigned_to: command for command in script.commands if command.name == "mktemp"}
     for name, word in script.assignments.items():
-        values = {**values, name: expanded(word.text, values)}
+        made = new.get(name)
+        is_new = made is not None and word.text.startswith(f"$({made.source}")
+        values = {**values, name: _expanded(_made_new(made) if made is not None and is_new else word.text, values)}
     return values
+
+
+def _made_new(command: Command) -> str:
+    """The place of the file or folder that mktemp makes."""
+    folder = command.value("-p", "--tmpdir")
+    last = command.args[-1].text if command.args else ""
+    return folder.text if folder is not None else last if "/" in last else "/tmp/new"
+
+
+def _expanded(text: str, values: Mapping[str, str | None]) -> str | None:
+    """What a word of a script says, None where it is computed. The working folder is `.`, and home `~`."""
+    return expanded(text.replace("$(pwd)", "$PWD").replace("`pwd`", "$PWD"), {"PWD": ".", "HOME": "~", **values})
 
 
 def _needs_root(command: Command, folders: tuple[str, ...], values: Mapping[str, str | None]) -> str:
@@ -113,10 +128,29 @@ def _needs_root(command: Command, folders: tuple[str, ...], values: Mapping[str,
     elsewhere = folder is not None and folder.text.startswith("/")
     if verb in _INSTALLS.get(command.name, ()) and not elsewhere:
         return f"`{_short(command.source)}` installs packages when the container starts, into folders of root"
-    for path in (expanded(word, values) or word for word in _written(command)):
+    for path in (_expanded(word, values) or word for word in _named(command)):
         if _is_closed(path, folders):
             return f"`{_short(command.source)}` writes to {path}, which belongs to root"
+    for place in (each for word in _written(command) for each in _places(word, command.script, values)):
+        if place is None:
+            return f"`{_short(command.source)}` writes to a folder that is computed at start"
+        if _is_closed(place, folders):
+            return f"`{_short(command.source)}` writes to {place}, which belongs to root"
     return ""
+
+
+def _places(word: str, script: Script, values: Mapping[str, str | None]) -> Iterator[str | None]:
+    """What a written word can mean, one for each turn of its loop: as much as is known from its start, up to the first
+    name in it that is computed; None where that is the first of all."""
+    loop = next((name for name in script.loop_values if re.search(rf"\$\{{?{name}\b", word)), None)
+    turns = [each.text for each in script.loop_values[loop]] if loop is not None else [None]
+    for turn in turns:
+        given = values if loop is None or turn is None else {**values, loop: _expanded(turn, values)}
+        known, rest = _expanded(word, given), word
+        while known is None and "/" in rest:
+            rest = rest.rpartition("/")[0]
+            known = _expanded(rest, given)
+        yield "/" if known == "" and word.startswith("/") else known
 
 
 def keeps_schedule(command: Command) -> bool:
@@ -144,7 +178,8 @@ def settings_need_root(text: str, writable: Iterable[str]) -> str:
 
 
 def _is_closed(path: str, folders: tuple[str, ...]) -> bool:
-    return path.startswith("/") and not is_within(path, (*folders, "/tmp", "/dev", "/proc", "/var/tmp"))
+    open_to_it = (*folders, "/tmp", "/dev", "/proc", "/var/tmp")
+    return path.startswith("/") and not is_within(posixpath.normpath(path), open_to_it)
 
 
 # Words in the names of variables with the port of another server, which a program reaches.
@@ -239,10 +274,8 @@ def _operands(command: Command, values: Mapping[str, str | None]) -> Iterator[st
             yield expanded(word.text, values)
 
 
-def _written(command: Command) -> Iterator[str]:
-    for redirect in command.redirects:
-        if ">" in redirect.operator:
-            yield redirect.target
+def _named(command: Command) -> Iterator[str]:
+    """The files that options of a server or worker name for what it writes."""
     words = [word.text for word in command.args]
     for at, word in enumerate(words):
         if option := _FILE_OPTION.fullmatch(word):
@@ -251,11 +284,30 @@ def _written(command: Command) -> Iterator[str]:
             yield found[1]
     if file := command.value(*_FILE_OPTIONS_OF.get(command.name, ())):
         yield file.text
+
+
+def _written(command: Command) -> Iterator[str]:
+    """What a command writes to: its redirections, and what it makes, changes or removes itself."""
+    for redirect in command.redirects:
+        if ">" in redirect.operator:
+            yield redirect.target
     in_place = command.name in ("sed", "perl") and any(re.match(r"-[a-zA-Z]*i", word.text) for word in command.args)
     if command.name in ("cp", "mv", "ln", "rsync", "install") and command.args:
-        yield command.args[-1].text
-    elif command.name in _WRITES or in_place:
+        into = command.value("-t", "--target-directory") if command.name != "rsync" else None
+        yield into.text if into is not None else command.args[-1].text
+    elif in_place:
+        yield from _edited(command)
+    elif command.name in _WRITES:
         yield from (word.text for word in command.args if not word.text.startswith("-"))
+
+
+def _edited(command: Command) -> Iterator[str]:
+    """The files that sed and perl change in place, without the code that changes them."""
+    words = [word.text for word in command.args]
+    code = ("-e", "--expression", "-f", "--file") if command.name == "sed" else ("-e", "-E")
+    given = {at + 1 for at, word in enumerate(words) if word in code or re.fullmatch(r"-[a-zA-Z]+[eE]", word)}
+    files = [word for at, word in enumerate(words) if at not in given and not word.startswith("-")]
+    yield from files if given or command.has("--expression", "--file") else files[1:]
 
 
 def _braces(path: str) -> Iterator[str]:

@@ -356,15 +356,16 @@ def start_breaks(container: Container, folders: Folders, options: Options) -> Bl
             f"{reason}: what it needs is not known",
             "look at what it writes and whether it needs root, then add USER by hand",
         )
-    for started in container.started:
-        blocked = _command_breaks(container, started, folders, low_ports=low_ports)
-        if blocked is not None:
-            return blocked
+    for program in container.build.programs:
+        for started in (*program.calls, *program.commands):
+            blocked = _command_breaks(container, program, started, folders, low_ports=low_ports)
+            if blocked is not None:
+                return blocked
     for program in (*container.build.called, *container.build.told):
         if program.user:
             continue
         for started in program.commands:
-            if reason := needs_root((started.command,), folders.all, container.values):
+            if reason := needs_root((started.command,), folders.all, _values(container, program, started)):
                 return Blocked(f"{started.path}:{started.line}: {reason}", "let that go on with `--user root`")
     for name, text in container.settings:
         if not text:
@@ -377,14 +378,30 @@ def start_breaks(container: Container, folders: Folders, options: Options) -> Bl
     return None
 
 
-def _command_breaks(container: Container, started: Started, folders: Folders, *, low_ports: bool) -> Blocked | None:
+def _values(container: Container, program: Program, started: Started) -> dict[str, str | None]:
+    """What variables say where a command runs: those of its script, of who starts it, of the image; where none of them
+    knows one, what others say who start it."""
+    others = (value for other in container.build.runners for value in other.environment.values)
+    said = {value.name: value.text for value in others if value.text is not None}
+    said |= {name: text for name, text in container.values.items() if text is not None}
+    # The strongest comes first.
+    said |= {value.name: value.text for value in reversed(program.environment.values) if value.text is not None}
+    values: dict[str, str | None] = {**said}
+    for value in started.exported:
+        values[value.name] = expanded(value.text, values) if value.text is not None else None
+    return values
+
+
+def _command_breaks(
+    container: Container, program: Program, started: Started, folders: Folders, *, low_ports: bool
+) -> Blocked | None:
     """What one command needs root for, or looks for in root's home."""
     where = f"{started.path}:{started.line}"
     words = [_known(word.text, container) for word in started.command.words]
     port = low_port(words)
     if port is not None and not low_ports:
         return _low_port(port, where)
-    if reason := needs_root((started.command,), folders.all, container.values):
+    if reason := needs_root((started.command,), folders.all, _values(container, program, started)):
         return Blocked(f"{where}: {reason}", "leave it, or do that elsewhere")
     if not folders.roots and keeps_schedule(started.command):
         return Blocked(
@@ -392,10 +409,10 @@ def _command_breaks(container: Container, started: Started, folders: Folders, *,
             "name a file in a folder of the user with --schedule",
         )
     if (runner := runner_in_home(started.source, container.values)) is not None:
-        program, variable = runner
+        tool, variable = runner
         moving = f"set {variable} in ENV before that is loaded, or " if variable else ""
         return Blocked(
-            f"{where}: `{program}` looks for what it needs in the home of its user",
+            f"{where}: `{tool}` looks for what it needs in the home of its user",
             f"{moving}start the program itself",
         )
     manager = re.search(r"(^|[\s;&|])(pnpm|yarn) ", started.source)
