@@ -101,7 +101,7 @@ def test_every_image_has_a_source() -> None:
         ("mkdir -p $OUT/a", "writes to /results/a"),
         ("LOGS=${LOGS:-/logs}\ntouch $LOGS/a.log", "writes to /logs/a.log"),
         ("mkdir -p $HERE/a $UNKNOWN", "writes to a folder that is computed at start"),
-        ("place=$(pip show shop)\ncp a.ini \"${place%/shop}/shop/data/\"", "computed at start"),
+        ('place=$(pip show shop)\ncp a.ini "${place%/shop}/shop/data/"', "computed at start"),
         ('cat a > "$(python -m where)/a.ini"', "computed at start"),
         ("cp -t $UNKNOWN a b", "computed at start"),
         ("sed -i s/a/b/ $UNKNOWN", "computed at start"),
@@ -213,11 +213,17 @@ jobs:
       - run: |
           cp .env.example .env
           docker build -f worker/Dockerfile .
+          docker build api
+          cp .env.example jobs/.env.jobs
+          echo A=b > $HOME/.env.home
+          docker build jobs
 """
     found = builds(
         tmp_path,
         worker__Dockerfile="FROM a\nCOPY . .\n",
         web__Dockerfile="FROM a\n",
+        api__Dockerfile="FROM a\n",
+        jobs__Dockerfile="FROM a\n",
         **{
             ".github__workflows__ci.yml": workflow,
             "compose.yaml": "services:\n  web: {build: {context: ., dockerfile: web/Dockerfile}, command: serve}\n"
@@ -227,8 +233,35 @@ jobs:
     assert found.of("worker/Dockerfile")[0].context == ""
     assert found.of("web/Dockerfile")[0].context == ""
     assert [each.name for each in found.of("web/Dockerfile")[0].runners] == ["web"]
-    assert found.of("worker/Dockerfile")[0].names_written == {".env"}
+    assert found.of("worker/Dockerfile")[0].names_written == {".env", ".env.jobs", ".env.home"}
     assert found.of("web/Dockerfile")[0].names_written == frozenset()
+    # What is written above the folder of a build is nothing that it takes.
+    assert found.of("api/Dockerfile")[0].names_written == {".env.home"}
+    assert found.of("jobs/Dockerfile")[0].names_written == {".env.jobs", ".env.home"}
+
+
+def test_a_build_that_a_service_takes_over_is_seen(tmp_path: Path) -> None:
+    text = """\
+x-shop: &shop
+  image: shop
+  build: {context: ., dockerfile: docker/shop/Dockerfile}
+x-worker: &worker
+  <<: *shop
+  environment: {A: b}
+services:
+  web: {<<: *shop, command: serve}
+  worker: {<<: *worker, build: jobs}
+"""
+    found = builds(
+        tmp_path,
+        docker__shop__Dockerfile="FROM a\nCOPY . .\n",
+        jobs__Dockerfile="FROM a\n",
+        **{"compose.yaml": text},
+    )
+    assert [(each.context, each.names) for each in found.of("docker/shop/Dockerfile")[0].image.builds] == [
+        ("", ("shop",))
+    ]
+    assert [(each.context, each.names) for each in found.of("jobs/Dockerfile")[0].image.builds] == [("jobs", ("shop",))]
 
 
 def test_what_starts_is_followed_through_scripts(tmp_path: Path) -> None:

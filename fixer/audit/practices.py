@@ -268,7 +268,7 @@ def _compose(repository: Repository, found: re.Match[str]) -> Answer:
         return Verdict.FALSE, "no compose file is there"
     for document in documents:
         for service in document.services.values():
-            for mount in service.mounts:
+            for mount in service.merged.mounts:
                 if (
                     mount.folder
                     and mount.bind

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import posixpath
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from functools import cached_property
 from typing import Any
 
@@ -51,6 +51,15 @@ class Service:
     node: Node
     data: dict[str, Any]
     folder: str
+
+    @property
+    def merged(self) -> Service:
+        """The same with what its mapping takes over by `<<`."""
+        data: dict[str, Any] = {}
+        for each in with_merged(self.node):
+            if each.is_mapping:
+                data = {**each.data, **data}
+        return Service(self.name, self.node, data, self.folder)
 
     @property
     def image(self) -> ImageRef | None:
@@ -112,6 +121,14 @@ class Service:
                 continue
             found.append(mount_of(str(item), self.folder))
         return tuple(found)
+
+
+def with_merged(node: Node) -> Iterator[Node]:
+    """A mapping, then what it takes over by `<<`: what comes first wins."""
+    yield node if node.target is None else node.target
+    merged = node.get("<<")
+    for each in () if merged is None else merged.items if merged.is_sequence else (merged,):
+        yield from with_merged(each)
 
 
 def mount_of(text: str, folder: str) -> Mount:

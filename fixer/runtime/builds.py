@@ -106,7 +106,13 @@ class ImageBuild:
     @property
     def names_written(self) -> frozenset[str]:
         """Names of files of variables that a workflow writes on the machine that builds it, for the build to take."""
-        return frozenset(name for build in self.image.builds for name in build.writes)
+        builds = self.image.builds
+        written = ((build.context, path) for build in builds for path in build.writes)
+        return frozenset(
+            posixpath.basename(path)
+            for context, path in written
+            if path.startswith("*/") or not context or is_within(path, (context,))
+        )
 
     @cached_property
     def folders(self) -> frozenset[str]:

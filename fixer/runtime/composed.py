@@ -13,7 +13,7 @@ from dataclasses import field, replace
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, Self
 
-from fixer.docker.compose import Compose, Mount, Service
+from fixer.docker.compose import Compose, Mount, Service, with_merged
 from fixer.documents import DEVELOPMENT, kind_of, name_of
 from fixer.languages.dockerfile import ImageRef
 from fixer.languages.yaml import Node, Yaml
@@ -262,14 +262,6 @@ def compose_at(path: str, repository: Repository) -> Compose | None:
         return repository.parsed(path, Compose)
     except FileError:
         return None
-
-
-def with_merged(node: Node) -> Iterator[Node]:
-    """A mapping, then what it takes over by `<<`: what comes first wins."""
-    yield node if node.target is None else node.target
-    merged = node.get("<<")
-    for each in () if merged is None else merged.items if merged.is_sequence else (merged,):
-        yield from with_merged(each)
 
 
 # -- programs -------------------------------------------------------------------------------------------------------

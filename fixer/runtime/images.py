@@ -41,7 +41,7 @@ _MOST_CELLS = 64
 class Build:
     """One command, action or service that builds an image. Paths are from the top of the repository, `target` is
     empty for the last stage; `names` are references without tag, with `*` for what is only known when it runs;
-    `writes` are names of files of variables that the same machine writes before."""
+    `writes` are files of variables that the same machine writes before, in `*` where their folder is not known."""
 
     dockerfile: str
     context: str
@@ -332,7 +332,7 @@ def _of_compose(repository: Repository) -> Iterator[Build]:
     for compose in repository.documents(Compose):
         path = compose.source.path
         writes = tuple(name for files, name in composed if path in files or posixpath.dirname(path) in files)
-        for service in compose.services.values():
+        for service in (each.merged for each in compose.services.values()):
             build = service.build
             if build is None or not build.dockerfile:
                 continue
@@ -457,13 +457,20 @@ def _codes(path: str, text: str) -> Iterator[str]:
 
 
 def _env_files_before(step: Step) -> Iterator[str]:
-    """Names of files of variables that the job writes up to this step."""
+    """Files of variables that the job writes up to this step, in `*` where their folder is not known."""
     for other in step.job.steps if step.job is not None else ():
         for command in commands_of(other) if other.run is not None and ".env" in other.run.value else ():
             targets = [redirect.target for redirect in command.redirects if ">" in redirect.operator]
             if command.name in ("cp", "mv", "tee", "touch") and command.args:
                 targets.append(command.args[-1].text)
-            yield from (name for each in targets if (name := posixpath.basename(each)).startswith(".env"))
+            folder = folder_of(command, other)
+            for target in (each for each in targets if posixpath.basename(each).startswith(".env")):
+                known = folder is not None and "$" not in target and not target.startswith(("/", "~"))
+                yield (
+                    posixpath.normpath(posixpath.join(folder if known and folder else "", target))
+                    if known
+                    else (posixpath.join("*", posixpath.basename(target)))
+                )
         if other.node is step.node:
             return
 

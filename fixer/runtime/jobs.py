@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from dataclasses import replace
 from typing import TYPE_CHECKING, Self
 
+from fixer.docker.compose import with_merged
 from fixer.github.expressions import expressions_in
 from fixer.github.remote import of_ssh_action, over_ssh
 from fixer.github.workflow import Job, Step, Workflow
@@ -16,7 +17,6 @@ from fixer.languages.dockerfile import ImageRef
 from fixer.languages.tables import mapping, sequence
 from fixer.languages.yaml import Node
 from fixer.records import entity, record
-from fixer.runtime.composed import with_merged
 from fixer.runtime.docker_calls import call_of, contained, published
 from fixer.runtime.following import Code, Followed, Where, is_docker
 from fixer.runtime.holders import InMapping
