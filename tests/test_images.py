@@ -113,7 +113,7 @@ def test_every_image_has_a_source() -> None:
         ("touch $HERE/../$UNKNOWN", "writes to /app/here/.."),
         ("touch /$UNKNOWN", "writes to /, which"),
         ("new=$(mktemp -d)\necho a > $new/b\nrm -r $new", ""),
-        ("new=$(mktemp /var/lib/a.XXXX)\necho a > $new", "writes to /var/lib/a"),
+        ("new=$(mktemp /var/lib/a.new)\necho a > $new", "writes to /var/lib/a"),
         ("for each in /app/a /app/*.js; do sed -i s/a/b/ $each; done", ""),
         ("for each in /app/a /etc/a; do touch $each; done", "writes to /etc/a"),
         ("for each in $UNKNOWN; do touch $each; done", "computed at start"),
