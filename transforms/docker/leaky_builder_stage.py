@@ -24,7 +24,6 @@ from collections.abc import Iterator
 from fnmatch import filter as matching
 from fnmatch import fnmatchcase
 from functools import cache
-from pathlib import PurePosixPath
 
 from fixer.django.places import named_places
 from fixer.django.project import DjangoProject
@@ -381,10 +380,12 @@ def _fed_by_the_image(build: ImageBuild, django: DjangoProject | None) -> tuple[
 def _may_have_had(build: ImageBuild, path: str, *, above: bool) -> bool:
     """Whether a `.env` for this reader could be in the image until now: beside it, but for one that reads only
     `above`, or in a folder above it, where the ignore file did not leave it out."""
-    folders = [each.as_posix() for each in PurePosixPath(path).parents]
+    folders = [posixpath.dirname(path)]
+    while folders[-1]:
+        folders.append(posixpath.dirname(folders[-1]))
     if above and len(folders) > 1:
         folders = folders[1:]
-    return any(not build.excluded(posixpath.normpath(posixpath.join(folder, ".env"))) for folder in folders)
+    return any(not build.excluded(posixpath.join(folder, ".env")) for folder in folders)
 
 
 def _read_above(build: ImageBuild, project: DjangoProject) -> Iterator[str]:
