@@ -1,10 +1,11 @@
 """What a database lacks: reuse of its connections, and limits for waiting."""
 
+import ast
 from dataclasses import dataclass, field
 from typing import Any
 
 from fixer.django.settings import environment_reads
-from fixer.languages.python import item
+from fixer.languages.python import dotted, item
 from fixer.model import Blocked
 from transforms.django.unpooled_database.cell import CONNECT_TIMEOUT, MOST_CONNECTIONS, Cell
 from transforms.django.unpooled_database.said import Age, Said, number
@@ -94,6 +95,9 @@ def _keeps(said: Said, cell: Cell, wanted: Wanted) -> bool:
     wanted.lacks.append("opens a connection for every request")
     as_said = "" if said.beside is None else ", as it says where no Django reads it"
     wanted.effects.append(f"{said.at}.CONN_MAX_AGE: connections are kept for {age} s{as_said}; {cell.reason}")
+    made = said.database.node
+    if isinstance(made, ast.Call) and dotted(made.func).rpartition(".")[2] in ("db", "db_url"):  # django-environ's
+        wanted.todo.append("a conn_max_age in the URL itself no longer counts")
     kept = cell.server.connections if cell.server is not None else None
     if kept is not None and kept > MOST_CONNECTIONS:
         wanted.todo.append(f"see that PostgreSQL's max_connections is above {kept} for each instance")

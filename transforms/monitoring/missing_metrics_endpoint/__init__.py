@@ -258,6 +258,12 @@ def _cure(
         f" while it is empty, {url} answers 403 to everybody.",
         "Let Prometheus ask each container by itself: behind a load balancer it would meet one of them at random.",
     ]
+    alone = next((each.started for each in servers if each.program == "gunicorn" and each.workers == 1), None)
+    if alone is not None:
+        todo.append(
+            f"One worker counts, as {alone.path}:{alone.line} starts it: where something else starts more of them, give"
+            " them a folder to count together, PROMETHEUS_MULTIPROC_DIR."
+        )
     if choice.holds_back:
         todo.append(
             f"{PACKAGE} {choice.release.lowest} holds Django back at {choice.holds_back}: pip installs that one where"
