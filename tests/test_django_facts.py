@@ -643,6 +643,14 @@ def test_a_script_that_nothing_is_seen_to_start_may_be_what_lets_requests_run_lo
     assert fact(AppServer, tmp_path, files).timeout == 120
 
 
+def test_greenlets_beside_other_workers_tell_nothing_of_both(tmp_path: Path) -> None:
+    files = {"Procfile": "web: gunicorn a.wsgi\nadmin: gunicorn b.wsgi -k gevent\n"}
+
+    found = fact(AppServer, tmp_path, files)
+
+    assert (found.interface, found.is_green) == ("", False)
+
+
 @pytest.mark.parametrize(
     ("command", "configuration", "interface"),
     [

@@ -142,15 +142,15 @@ class AppServer:
     @property
     def interface(self) -> Interface:
         """What production runs; empty where commands of one kind contradict each other, or none tells."""
-        found = {command.interface for command in self.deciding}
+        found = {(command.interface, command.is_green) for command in self.deciding}
         if len(found) == 1:
-            return found.pop()
+            return found.pop()[0]
         return "" if found else self.by_packages
 
     @property
     def is_green(self) -> bool:
-        """Whether any command that decides gives each request a greenlet of its own."""
-        return any(command.is_green for command in self.deciding)
+        """Whether the commands that decide give each request a greenlet of its own."""
+        return bool(self.deciding) and all(command.is_green for command in self.deciding)
 
     @property
     def timeout(self) -> int | None:

@@ -108,7 +108,7 @@ def _time_query(
     execute: Callable[..., object],
     sql: object,
     params: object,
-    many: bool,
+    many: object,
     context: dict[str, Any],
 ) -> object:""",
     "{connected}": "def _connected(connection: BaseDatabaseWrapper, **_kwargs: object) -> None:",

@@ -155,6 +155,12 @@ def _unknown_server(cell: Cell) -> Blocked:
     if len(by_interface) > 1:
         reason = f"{by_interface['wsgi']} (WSGI) and {by_interface['asgi']} (ASGI), where a kept connection is a leak"
         return Blocked(reason, "give each of them settings of its own, or say which serves the requests", line)
+    greens = {each.is_green: f"{each.path}:{each.line}" for each in (cell.server.deciding if cell.server else ())}
+    if len(greens) > 1:
+        reason = (
+            f"{greens[True]} starts greenlets, which never use a kept connection again, and {greens[False]} does not"
+        )
+        return Blocked(reason, "give each of them settings of its own, or say which serves the requests", line)
     if cell.server is not None and cell.server.own:
         reason = f"{cell.server.own} starts Django's own server, whose threads never use a kept connection again"
         return Blocked(reason, "start an application server there, or say what serves in production", line)

@@ -181,7 +181,9 @@ def _only_where_it_deploys(workflow: Workflow, deploying: Sequence[Job]) -> str 
     """
     event = workflow.root.mapping("on").get("push")
     filters = mapping(event.data) if event is not None else {}
-    if "push" not in workflow.triggers or {"branches", "branches-ignore", "tags", "tags-ignore"} & set(filters):
+    if "push" not in workflow.triggers or {"branches-ignore", "tags", "tags-ignore"} & set(filters):
+        return ""
+    if "branches" in filters and not any("*" in str(each) for each in sequence(filters["branches"])):
         return ""
     conditions = list(dict.fromkeys(" ".join(job.condition.split()) for job in deploying))
     if not all(conditions):

@@ -150,6 +150,12 @@ def _uncounted(servers: tuple[Served, ...], exporters: Exporters, configs: Gunic
             f"{exporters.own_view} publishes what one process has counted",
             "collect from all of them there: prometheus_client.multiprocess.MultiProcessCollector",
         )
+    elif exporters.asked_late:
+        cure = Blocked(
+            f"{exporters.asked_late} makes numbers when Prometheus asks, and workers that count together export none of"
+            " these",
+            "export those from a process of their own, then run fhfix again",
+        )
     else:
         parts = sharing(several, configs)
         cure = Fix.of(
@@ -316,8 +322,9 @@ def _module(project: DjangoProject, style: Style, middleware: SettingList, url: 
             ', "")\n        expected', ', default="")\n        expected'
         )
     if style.is_typed:
+        between = "\nfrom django.http import " if style.is_single_line else ", "
         source = source.replace(
-            "import HttpResponseForbidden", "import HttpRequest, HttpResponse, HttpResponseForbidden"
+            "import HttpResponseForbidden", f"import HttpRequest{between}HttpResponse{between}HttpResponseForbidden"
         )
         source = source.replace(
             "def process_request(self, request):",
