@@ -537,6 +537,13 @@ def check_job(ci: DjangoCI) -> dict[str, Any] | Blocked:
     return job if isinstance(job, Blocked) else plain_of(job)
 
 
+def step_of(ci: DjangoCI, command: ScriptText) -> dict[str, Any]:
+    """The step of that job which runs a command."""
+    job = check_job(ci)
+    assert isinstance(job, dict), job
+    return ci.step(job, "Look", command)
+
+
 @pytest.mark.parametrize(
     ("script", "left"),
     [
@@ -564,7 +571,7 @@ def test_what_the_script_of_the_tests_installs_becomes_a_step_of_its_own(tmp_pat
     ci = django_ci(tmp_path, "DEBUG = True\n", text)
 
     assert steps_of(check_job(ci))[1:] == ["python -m venv env\nsource env/bin/activate\npip install django"]
-    assert ci.step("Look", check_of(ci))["run"] == "source env/bin/activate\npython manage.py check\n"
+    assert step_of(ci, check_of(ci))["run"] == "source env/bin/activate\npython manage.py check\n"
 
 
 def test_tests_keep_what_management_commands_prepare_and_other_jobs_do_not(tmp_path: Path) -> None:
@@ -654,7 +661,7 @@ def test_a_new_job_starts_containers_by_what_its_runner_has(tmp_path: Path, befo
     ci = django_ci(tmp_path, SQLITE, text, **{"local.yml": compose, "Dockerfile": "FROM python:3.13\n"})
 
     assert steps_of(check_job(ci))[-1] == f"{program} -f local.yml build"
-    assert ci.step("Look", check_of(ci))["run"] == f"{program} -f local.yml run web python manage.py check"
+    assert step_of(ci, check_of(ci))["run"] == f"{program} -f local.yml run web python manage.py check"
 
 
 def test_a_database_that_a_step_starts_is_trusted(tmp_path: Path) -> None:
@@ -679,7 +686,29 @@ def test_a_variable_that_only_a_step_can_know_stays_with_the_steps(tmp_path: Pat
     assert isinstance(job, dict), job
     assert "env" not in job, "the variables of a job know no context `job`"
     assert job["services"]["data"]["ports"] == ["5432"]
-    assert ci.step("Look", ci.manage)["env"] == {"DATABASE_URL": url}
+    assert step_of(ci, ci.manage)["env"] == {"DATABASE_URL": url}
+
+
+PORT_OF_CACHE = "${{ job.services.Cache.ports[6379] }}"
+
+
+@pytest.mark.parametrize(
+    ("settings", "script", "kept"),
+    [
+        (SQLITE + "import os\nPORT = int(os.environ.get('CACHE_PORT', '6379'))\n", TESTS[0], False),
+        (SQLITE + "import os\nPORT = os.environ['CACHE_PORT']\n", TESTS[0], True),
+        (SQLITE, f"{TESTS[0]}\necho PORT={PORT_OF_CACHE} > .env", True),
+    ],
+)
+def test_what_tells_of_a_service_is_left_out_without_it(tmp_path: Path, settings: str, script: str, kept: bool) -> None:
+    more = "    services: { cache: { image: 'redis:7', ports: ['6379'] } }\n"
+    text = workflow(script, *TESTS[1:], more=more) + f"        env: {{ CACHE_PORT: '{PORT_OF_CACHE}' }}\n"
+    ci = django_ci(tmp_path, settings, text)
+    job = check_job(ci)
+
+    assert isinstance(job, dict), job
+    assert list(job.get("services", {})) == (["cache"] if kept else [])
+    assert step_of(ci, ci.manage).get("env") == ({"CACHE_PORT": PORT_OF_CACHE} if kept else None)
 
 
 @pytest.mark.parametrize(

@@ -43,7 +43,7 @@ from fixer.django.test_run import TestRun, delegated, fails_its_job, judging, le
 from fixer.github.action_files import ActionFiles
 from fixer.github.catalog.actions import Catalog
 from fixer.github.combination import combination_of, filled
-from fixer.github.expressions import reads_below
+from fixer.github.expressions import ANY, reads_below, services_read
 from fixer.github.recipe import Recipe
 from fixer.github.timeline import NO_ACTIONS, LocalActions
 from fixer.github.workflow import Job, Workflow
@@ -205,8 +205,13 @@ class DjangoCI:
                 return found
             behind = {name: each for name, each in mapping(self.job.data.get("services")).items() if name not in found}
             setup = without_waits(setup, behind, self.given)
-            # What another of its steps uses would fail without.
-            used = (name for name, each in behind.items() if names_service(setup, name, each, self.given))
+            # What another of its steps uses would fail without, and so would settings that demand its port.
+            demanded = services_read(self._demanded(project))
+            used = (
+                name
+                for name, each in behind.items()
+                if name.lower() in demanded or names_service(setup, name, each, self.given)
+            )
             services = {**found, **{name: behind[name] for name in used}}
             environment = self._environment(rule, project, services, setup, env, serves=serves)
         if isinstance(environment, Blocked):
@@ -261,8 +266,8 @@ class DjangoCI:
         banner = self.workflow.banner(name.replace("-", " ").capitalize(), self.job)
         return self.workflow.add_job(name, job, like=self.job, gates=gates, comment=banner)
 
-    def step(self, title: str, command: ScriptText, *, at_root: bool = False, alone: bool = False) -> Plain:
-        """A step that runs a command where, and after the preparation with which, the tests are run.
+    def step(self, job: Plain, title: str, command: ScriptText, *, at_root: bool = False, alone: bool = False) -> Plain:
+        """A step of the new job that runs a command where, and after the preparation with which, the tests are run.
 
         `at_root`: the command wants to run in the folder of manage.py; `alone`: and nothing beside it.
         """
@@ -285,7 +290,8 @@ class DjangoCI:
             assert not isinstance(folder, Blocked), "new_job looked at the name of the folder"
             lines.append(ScriptText.of("cd @folder@", folder=folder))
         made |= {key: own[key] for key in ("working-directory", "shell") if key in own}
-        made |= {"env": self._of_step} if self._of_step else {}
+        known = self._known_beside(mapping(job.get("services")))
+        made |= {"env": known} if known else {}
         if not lines and "\n" not in command:
             return made | {"run": command}
         return made | {"run": ScriptText.lines([*lines, command.rstrip("\n")])}
@@ -536,6 +542,16 @@ class DjangoCI:
         """What of it cannot stand in the variables of a job: these know no `env`, no `job` and no `steps`."""
         return {name: value for name, value in self._of_test.items() if reads_of_steps(value)}
 
+    def _known_beside(self, services: Plain) -> Plain:
+        """The same without what tells of services that are not among these: it would be empty."""
+        there = {ANY, *(name.lower() for name in services)}
+        return {name: value for name, value in self._of_step.items() if services_read(value) <= there}
+
+    def _demanded(self, project: DjangoProject) -> Plain:
+        """The same, as far as the settings cannot be imported without."""
+        wanted = {read.name for read in project.environment if read.required}
+        return {name: value for name, value in self._of_step.items() if name in wanted}
+
     def _environment(
         self,
         rule: str,
@@ -549,7 +565,7 @@ class DjangoCI:
         """What settings.py reads: the values of the job that runs the tests, and those that its services need."""
         everywhere = mapping(self.workflow.root.data.get("env"))
         environment = self._kept(project, setup)
-        known = {**everywhere, **environment, **self._of_step}
+        known = {**everywhere, **environment, **self._known_beside(services)}
         chosen = known.get("DJANGO_SETTINGS_MODULE")
         servers = [name for name, files in project.named.items() if any(map(is_application, files))]
         defaults = {chosen} if chosen else {self.project.settings, *(servers if serves else ())}

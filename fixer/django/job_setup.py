@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 from fixer.django.job_services import is_named
 from fixer.django.test_run import TestRun, manages
 from fixer.github.combination import Combination, filled, holds
-from fixer.github.expressions import ANY, expressions_in, reads_below
+from fixer.github.expressions import ANY, expressions_in, reads_below, services_read
 from fixer.github.workflows import commands_of, folder_of, script_of
 from fixer.languages.shell import Script, Structure, path_word
 from fixer.model import Blocked
@@ -183,8 +183,11 @@ def without_waits(setup: Setup, behind: Mapping[str, Any], environment: Mapping[
 
 
 def names_service(setup: Setup, name: str, service: Any, environment: Mapping[str, str]) -> bool:
-    """Whether a step names a service beside the job."""
-    return any(is_named(_told(each), name, service, environment) for each in setup.steps)
+    """Whether a step names a service beside the job, or reads how it is reached."""
+    return any(
+        is_named(_told(each), name, service, environment) or name.lower() in services_read(each.data)
+        for each in setup.steps
+    )
 
 
 def _told(step: SetupStep) -> str:

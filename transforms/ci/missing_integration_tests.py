@@ -126,7 +126,7 @@ def _cure(ci: DjangoCI, suite: Suite | None, health: HealthUrl, options: Options
     command = _command(ci, suite)
     if isinstance(command, Blocked):
         return command
-    job["steps"].append(ci.step("Run integration tests", command))
+    job["steps"].append(ci.step(job, "Run integration tests", command))
     name = ci.workflow.job_id(JOB)
     return Fix.of(
         f"add job {name}",

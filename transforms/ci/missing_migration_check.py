@@ -82,7 +82,7 @@ def check(
         assert not isinstance(job, Blocked)
         name = ci.workflow.job_id(JOB)
         command = ScriptText.of("@manage@ makemigrations --check --dry-run", manage=ci.manage)
-        job["steps"].append(ci.step("Check that no migration is missing", command, alone=True))
+        job["steps"].append(ci.step(job, "Check that no migration is missing", command, alone=True))
         cure = Fix.of(
             f"add job {name}",
             ci.add_job(JOB, job),
