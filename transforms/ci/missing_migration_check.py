@@ -19,7 +19,7 @@ packages) may lack a migration all the same. A job that tests and deploys on a r
 
 ## When it is left alone
 Where a workflow, or a Makefile, tox, nox, just, pre-commit or package.json script, already runs the check; where a
-test does it (`call_command("makemigrations", check=True)`), or the deployed image when it starts; in a repository
+test does it (`call_command("makemigrations", check=True)`, or `MigrationAutodetector` itself), or the deployed image when it starts; in a repository
 without workflows; where the settings have no DATABASES; where no model of Django is among those that the repository
 declares.
 """
