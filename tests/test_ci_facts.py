@@ -16,7 +16,7 @@ from fixer.github.origin import DefaultBranch
 from fixer.github.runners import current
 from fixer.github.workflows import Workflows, commands_of, folder_of
 from fixer.languages.yaml import plain_of
-from fixer.model import Blocked
+from fixer.model import Blocked, Level
 from fixer.project.frontend import FrontEnd, FrontEnds
 from fixer.project.task_runners import TaskRunners
 from fixer.project.test_suites import Suite, TestSuites
@@ -709,6 +709,55 @@ def test_what_tells_of_a_service_is_left_out_without_it(tmp_path: Path, settings
     assert isinstance(job, dict), job
     assert list(job.get("services", {})) == (["cache"] if kept else [])
     assert step_of(ci, ci.manage).get("env") == ({"CACHE_PORT": PORT_OF_CACHE} if kept else None)
+
+
+def test_what_a_script_writes_into_an_env_file_is_not_asked_for(tmp_path: Path) -> None:
+    settings = SQLITE + "import os\nLIMIT = os.environ['LIMIT']\n"
+    text = workflow(TESTS[0], "python tools/prepare.py", "pytest")
+    asked = check_job(django_ci(tmp_path / "1", settings, text, **{"tools/prepare.py": "print(1)\n"}))
+    assert isinstance(asked, Blocked)
+    assert "requires LIMIT" in asked.reason
+
+    writes = "with open('.env', 'w') as file:\n    file.write('LIMIT=3')\n"
+    job = check_job(django_ci(tmp_path / "2", settings, text, **{"tools/prepare.py": writes}))
+    assert isinstance(job, dict), job
+    assert "python tools/prepare.py" in [step.get("run", "").strip() for step in job["steps"]]
+    assert "env" not in job
+
+
+ELSEWHERE = """\
+on: [push, pull_request]
+jobs:
+  screens:
+    uses: example/shared/.github/workflows/ci-node.yml@main
+  server:
+    uses: example/shared/.github/workflows/ci-django.yml@main
+  release:
+    uses: example/shared/.github/workflows/release.yml@main
+"""
+
+
+def test_what_a_workflow_of_another_repository_does_is_not_known(tmp_path: Path) -> None:
+    wanted = ("missing-migration-check", "missing-integration-tests")
+    rules = [rule for rule in all_rules() if rule.id in wanted]
+    files = {
+        "manage.py": MANAGE,
+        "site/settings.py": SQLITE + "INSTALLED_APPS = ['orders']\nMIDDLEWARE = []\n",
+        "requirements.txt": "django",
+        "orders/models.py": "from django.db import models\n\n\nclass Order(models.Model):\n    pass\n",
+        "orders/migrations/0001_initial.py": "",
+        "tests/integration/test_orders.py": "",
+        CI: ELSEWHERE,
+    }
+    plan = planned(tmp_path, {path: text.encode() for path, text in files.items()}, rules)
+    found = {reported.rule.id: reported.finding for reported in plan.left}
+
+    assert found.keys() == set(wanted)
+    for finding in found.values():
+        assert isinstance(finding.cure, Blocked)
+        assert finding.cure.reason.startswith("job server calls example/shared/.github/workflows/ci-django.yml@main")
+        assert " is seen to " in finding.message
+    assert found["missing-migration-check"].level is Level.NOTE
 
 
 @pytest.mark.parametrize(

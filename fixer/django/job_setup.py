@@ -113,6 +113,7 @@ _CACHE_OF_OTHERS = re.compile(
     r"node_modules|\.npm|yarn|pnpm|pre-commit|mypy|ruff|playwright|cypress|buildx|pytest_cache|cargo|gradle",
     re.IGNORECASE,
 )
+ENV_FILE = re.compile(r"(^|[\s/'\"])\.env\b")
 _ONLY_WHERE_ALL_IS_WELL = frozenset({"always", "failure", "cancelled"})
 
 
@@ -157,7 +158,13 @@ class Setup:
     @cached_property
     def written(self) -> bool:
         """Whether a step writes an env file, or variables for later steps, whose content is not known here."""
-        return re.search(r"(^|[\s/'\"])\.env\b|GITHUB_ENV", self.text) is not None
+        return ENV_FILE.search(self.text) is not None or "GITHUB_ENV" in self.text
+
+    def names(self, scripts: frozenset[str]) -> bool:
+        """Whether a step starts one of these scripts."""
+        return any(
+            word.text in scripts for each in self.steps for command in each.script.commands for word in command.words
+        )
 
 
 def starts_servers(steps: Iterable[Step]) -> bool:
