@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -23,11 +24,12 @@ from fixer.project.test_suites import Suite, TestSuites
 from fixer.registry import all_rules
 from fixer.repository import Repository
 from fixer.scripts import ScriptText
-from tests.fixture_cases import planned, write
+from tests.fixture_cases import FIXTURES, files, planned, write
 
 F = TypeVar("F")
 MANAGE = 'import os\nos.environ.setdefault("DJANGO_SETTINGS_MODULE", "site.settings")\n'
 CI = ".github/workflows/ci.yml"
+CI_OF_TESTS = ".github/workflows/tests.yml"
 
 
 def check_of(ci: DjangoCI) -> ScriptText:
@@ -1075,3 +1077,61 @@ def test_what_models_take_from_elsewhere_may_be_a_model(tmp_path: Path) -> None:
 
     assert found.can_be_missing
     assert found.folders == frozenset()
+
+
+# -- what a reason says of a job -----------------------------------------------------------------------------------
+
+
+def reason(rule: str, root: Path, before: Mapping[str, bytes]) -> tuple[str, str]:
+    """What the one finding of a rule says, and why it stays."""
+    (left,) = planned(root, before, [each for each in all_rules() if each.id == rule]).left
+    assert isinstance(left.finding.cure, Blocked)
+    return left.finding.message, left.finding.cure.reason
+
+
+def test_a_job_without_services_is_not_said_to_have_them(tmp_path: Path) -> None:
+    with_services = files(FIXTURES / "missing-integration-tests/left-to-a-script-with-the-services/before")
+    settings = b"DATABASES = {'default': {'ENGINE': 'django.db.backends.sqlite3', 'NAME': 'shop.db'}}\n"
+    without = {**with_services, "shop/settings.py": b"SECRET_KEY = 'x'\nINSTALLED_APPS = ['orders']\n" + settings}
+    lines = [
+        line for line in with_services[CI_OF_TESTS].splitlines() if b"services" not in line and b"image" not in line
+    ]
+    without[CI_OF_TESTS] = b"\n".join(lines) + b"\n"
+    rule = "missing-integration-tests"
+
+    message, said = reason(rule, tmp_path / "with", with_services)
+    assert message.endswith(" with the services that the settings use")
+    assert said == "job test has the services and leaves its tests to `./scripts/tests.sh`, which may run them"
+    message, said = reason(rule, tmp_path / "without", without)
+    assert message == "no job is seen to run the integration tests in tests/integration"
+    assert said == "job test leaves its tests to `./scripts/tests.sh`, which may run them"
+
+
+@pytest.mark.parametrize(
+    ("step", "another"),
+    [
+        ("run: npx wrangler pages deploy .vercel/output/static --project-name=shop", "web/.vercel/output/static"),
+        ("run: netlify deploy --prod --dir=public", "web/public"),
+        ("run: aws s3 sync public s3://shop-site --delete", "web/public"),
+        ("{uses: peaceiris/actions-gh-pages@v4, with: {publish_dir: web/public}}", "web/public"),
+        ("run: npx wrangler pages deploy .next", ""),
+        ("run: aws s3 sync .next/static s3://shop-site", ""),
+        ("run: aws s3 sync s3://shop-site public", ""),
+        ('run: netlify deploy --prod --dir="$SITE"', ""),
+        ("{uses: peaceiris/actions-gh-pages@v4, with: {publish_dir: ./web/.next}}", ""),
+    ],
+)
+def test_what_a_job_deploys_is_what_is_measured(step: str, another: str, tmp_path: Path) -> None:
+    before = files(FIXTURES / "missing-bundle-size-check/another-folder-is-deployed/before")
+    path = ".github/workflows/site.yml"
+    deploying = b"run: npx wrangler pages deploy .vercel/output/static --project-name=shop"
+    assert deploying in before[path]
+    before[path] = before[path].replace(deploying, step.encode())
+    if not another:
+        rules = [each for each in all_rules() if each.id == "missing-bundle-size-check"]
+        assert list(planned(tmp_path, before, rules).files) == [path]
+        return
+
+    _, said = reason("missing-bundle-size-check", tmp_path, before)
+
+    assert said == f"job site deploys {another}, and next writes to .next"

@@ -525,9 +525,17 @@ class DjangoCI:
         if starts_servers(job.steps):
             return True
         vendors = {vendor_of_service(service) for service in mapping(job.data.get("services")).values()}
+        return self._vendors_wanted <= vendors and ("redis" in vendors or not self._always_has_redis)
+
+    @property
+    def wants_services(self) -> bool:
+        """Whether the settings of the tests use a database that is no file, or Redis."""
+        return bool(self._vendors_wanted) or self._always_has_redis
+
+    @property
+    def _vendors_wanted(self) -> set[str]:
         database = default_database(self.tested, self._all_given)
-        wanted = {database.vendor} & {"postgresql", "mysql"} if database is not None else set()
-        return wanted <= vendors and ("redis" in vendors or not self._always_has_redis)
+        return {each for each in ("postgresql", "mysql") if database is not None and each == database.vendor}
 
     @property
     def _always_has_redis(self) -> bool:

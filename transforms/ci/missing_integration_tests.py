@@ -97,7 +97,8 @@ def check(
         hidden = ci.unseen or _may_be_run(ci, workflows, suite)
         what = suite if suite.kind == "marker" else f"the integration tests in {suite}"
         runs = "is seen to run" if hidden is not None else "runs"
-        message = f"no job {runs} {what} with the services that the settings use"
+        services = " with the services that the settings use" if ci.wants_services else ""
+        message = f"no job {runs} {what}{services}"
     yield Finding(ci.workflow.path, ci.span, message, hidden or _cure(ci, suite, health, options))
 
 
@@ -196,8 +197,9 @@ def _may_be_run(ci: DjangoCI, workflows: Workflows, suite: Suite) -> Blocked | N
     """A job with the services that leaves its tests to a file, which may run these too."""
     for step, command in delegated(workflows):
         if step.job is not None and ci.has_real_services(step.job):
+            has = "has the services and leaves" if ci.wants_services else "leaves"
             return Blocked(
-                f"job {step.job.id} has the services and leaves its tests to `{command.source}`, which may run them",
+                f"job {step.job.id} {has} its tests to `{command.source}`, which may run them",
                 f"let a job run {suite} by name, or ignore this finding",
             )
     return None
