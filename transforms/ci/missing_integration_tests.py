@@ -91,9 +91,10 @@ def check(
     suite = _suite(ci, suites, options)
     if suite is not None and not suites.deselected and _is_among_all(ci, workflows, suite, suites.testpaths):
         return
-    message, hidden = "no job runs integration tests", None
+    hidden: Blocked | None = None
+    message = f"no job {'is seen to run' if ci.unseen else 'runs'} integration tests"
     if suite is not None:
-        hidden = _may_be_run(ci, workflows, suite)
+        hidden = ci.unseen or _may_be_run(ci, workflows, suite)
         what = suite if suite.kind == "marker" else f"the integration tests in {suite}"
         runs = "is seen to run" if hidden is not None else "runs"
         services = " with the services that the settings use" if ci.wants_services else ""
@@ -127,7 +128,7 @@ def _cure(ci: DjangoCI, suite: Suite | None, health: HealthUrl, options: Options
     command = _command(ci, suite)
     if isinstance(command, Blocked):
         return command
-    job["steps"].append(ci.step("Run integration tests", command))
+    job["steps"].append(ci.step(job, "Run integration tests", command))
     name = ci.workflow.job_id(JOB)
     return Fix.of(
         f"add job {name}",
