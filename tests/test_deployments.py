@@ -13,6 +13,12 @@ from tests.fixture_cases import planned
 RULES = {rule.id: rule for rule in all_rules()}
 
 
+def deploying(steps: str, name: str, on: str = "push", runner: str = "ubuntu-latest") -> str:
+    """A workflow whose one job has these steps."""
+    head = f"name: {name}\non: {on}\njobs:\n  deploy:\n    runs-on: {runner}\n    steps:\n"
+    return head + "".join(f"      {line}\n" for line in steps.strip().splitlines())
+
+
 def findings(
     steps: str,
     folder: Path,
@@ -24,9 +30,8 @@ def findings(
     config: str = "",
 ) -> list[tuple[str, str]]:
     """Message and reason of each finding that stays, in a workflow whose one job has these steps."""
-    head = f"name: {name}\non: {on}\njobs:\n  deploy:\n    runs-on: {runner}\n    steps:\n"
-    text = head + "".join(f"      {line}\n" for line in steps.strip().splitlines())
-    made = planned(folder, {".github/workflows/deploy.yml": text.encode()}, [RULES[rule]], config)
+    workflow = deploying(steps, name, on, runner)
+    made = planned(folder, {".github/workflows/deploy.yml": workflow.encode()}, [RULES[rule]], config)
     assert not made.taken
     cures = [(found.finding.message, found.finding.cure) for found in made.left]
     return [(message, cure.reason if isinstance(cure, Blocked) else "") for message, cure in cures]
@@ -442,6 +447,33 @@ def test_what_nobody_can_read_on_a_server_may_migrate(command: str, tmp_path: Pa
 
     assert reason.startswith("job deploy may migrate there: ")
     assert command.split()[0] in reason
+
+
+WEB_APP = "- uses: azure/webapps-deploy@v3\n  with: {app-name: %s}\n"
+
+
+@pytest.mark.parametrize(
+    ("steps", "reason"),
+    [
+        ("- run: cd ops && ansible-playbook site.yml -i hosts/production\n", "what the tasks of the playbook do"),
+        (WEB_APP % "shop", "the start command that the app is configured with"),
+    ],
+)
+def test_what_stands_in_no_file_that_is_read_may_migrate(steps: str, reason: str, tmp_path: Path) -> None:
+    given = {**DJANGO, ".github/workflows/deploy.yml": deploying(steps, "Deploy production")}
+    encoded = {path: text.encode() for path, text in given.items()}
+
+    (left,) = planned(tmp_path, encoded, [RULES["missing-deploy-migration"]]).left
+
+    assert left.finding.message == "job deploy deploys a Django project and is not seen to migrate its database"
+    assert left.level == "note"
+    assert isinstance(left.finding.cure, Blocked)
+    assert left.finding.cure.reason == f"job deploy may migrate there: {reason} is not read"
+
+
+def test_an_application_that_is_named_for_another_framework_is_no_django(tmp_path: Path) -> None:
+    assert stays(tmp_path / "flask", WEB_APP % "shop-flask", {}) == []
+    assert len(stays(tmp_path / "both", WEB_APP % "shop-flask-and-django", {})) == 1
 
 
 def test_a_release_by_a_program_that_is_named_for_migrating_migrates(tmp_path: Path) -> None:

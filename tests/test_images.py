@@ -482,6 +482,35 @@ def test_a_front_end_reads_no_variables_of_the_settings_beside_it(tmp_path: Path
 
 
 @pytest.mark.parametrize(
+    ("settings", "ignored", "said"),
+    [
+        ("load_dotenv(BASE_DIR / '.env')", ".env\n", False),
+        ("load_dotenv(BASE_DIR / '.env')", "*.log\n", True),
+        ("load_dotenv()", ".env\n", True),
+        ("load_dotenv()", ".env\nshop/.env\n", False),
+        ("load_dotenv(Path(__file__).parent / '.env')", ".env\n", True),
+    ],
+)
+def test_a_file_of_variables_that_was_left_out_already_fed_no_settings(
+    settings: str, ignored: str, said: bool, tmp_path: Path
+) -> None:
+    head = "from pathlib import Path\nfrom dotenv import load_dotenv\n\nBASE_DIR = Path(__file__).parents[1]\n"
+    files = {
+        "Dockerfile": 'FROM python:3.13\nCOPY portal portal\nCOPY . .\nUSER 1000\nCMD ["gunicorn", "shop.wsgi"]\n',
+        ".dockerignore": ignored,
+        "manage.py": "import os\nos.environ.setdefault('DJANGO_SETTINGS_MODULE', 'shop.settings')\n",
+        "shop/settings.py": f"{head}{settings}\nDATABASES = {{}}\n",
+        "portal/package.json": "{}\n",
+    }
+    rule = next(rule for rule in all_rules() if rule.id == "leaky-builder-stage")
+
+    (made,) = planned(tmp_path, {name: text.encode() for name, text in files.items()}, [rule]).taken
+
+    assert isinstance(made.finding.cure, Fix)
+    assert ("reads a .env" in " ".join(made.finding.cure.todo)) is said
+
+
+@pytest.mark.parametrize(
     ("main", "compose", "said"),
     [
         ("print('hello')\n", "services: {web: {build: .}}\n", ""),

@@ -9,7 +9,7 @@ import pytest
 from fixer.audit.criteria import State, criteria
 from fixer.audit.document import Audit, items_of, markdown
 from fixer.engine import check
-from fixer.model import Plan, Report, Source
+from fixer.model import Blocked, Plan, Report, Source
 from fixer.registry import all_rules
 from fixer.repository import Repository
 from tests.fixture_cases import FIXTURES, files, planned
@@ -72,6 +72,46 @@ def test_what_a_backup_script_writes_its_restore_reads(tmp_path: Path) -> None:
 
     assert "--clean" not in text(found, "docker/restore")
     assert "ON_ERROR_STOP" in text(found, "docker/restore")
+
+
+def reason_of_the_pooler(folder: Path, before: dict[str, bytes]) -> str:
+    """Why none is put in front."""
+    (left,) = planned(folder, before, [RULES["missing-pgbouncer"]]).left
+    assert isinstance(left.finding.cure, Blocked)
+    return left.finding.cure.reason
+
+
+def test_what_a_condition_starts_tells_nothing_of_a_compose_file(tmp_path: Path) -> None:
+    before = files(FIXTURES / "missing-pgbouncer/host-of-a-variable/before")
+    before["Dockerfile"] = b'FROM python:3.12-slim\nCOPY . .\nCMD ["./start.sh"]\n'
+    start = 'if [ "$1" = --debug ]; then\n  python manage.py runserver\nelse\n  gunicorn shop.wsgi\nfi\n'
+    before["start.sh"] = f"#!/bin/sh\n{start}".encode()
+    surely = files(FIXTURES / "missing-pgbouncer/compose-of-development/before")
+
+    doubtful = reason_of_the_pooler(tmp_path / "doubtful", before)
+    said = reason_of_the_pooler(tmp_path / "sure", surely)
+
+    assert doubtful == (
+        "whether compose.yml is for development is not known: a condition decides whether it starts "
+        "`python manage.py runserver`"
+    )
+    assert said.startswith("compose.yml is for development, since it starts `python manage.py runserver 0.0.0.0:8000`")
+
+
+def test_of_several_jobs_that_deploy_one_by_compose_counts(tmp_path: Path) -> None:
+    before = files(FIXTURES / "missing-pgbouncer/production-elsewhere/before")
+    elsewhere = reason_of_the_pooler(tmp_path / "one", before)
+    deploy = (
+        b"on: {push: {branches: [main]}}\njobs:\n  production:\n    runs-on: ubuntu-latest\n    steps:\n"
+        b"      - run: ssh shop@shop.example 'cd shop && git pull && docker compose up -d'\n"
+    )
+    before[".github/workflows/deploy-server.yml"] = deploy
+
+    found = planned(tmp_path / "both", before, [RULES["missing-pgbouncer"]])
+
+    assert elsewhere.startswith("job production of .github/workflows/deploy.yml deploys otherwise than by")
+    assert found.left == ()
+    assert "compose.yml" in found.files
 
 
 def test_more_connections_than_the_server_takes_are_a_defect(tmp_path: Path) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Iterable
 
 from fixer.github.expressions import only_after_failure
 from fixer.github.workflow import Job, Workflow
@@ -21,6 +22,14 @@ STAGING = re.compile(
     re.IGNORECASE,
 )
 FRONT_END = re.compile(r"front-?end|\bui\b|\bdocs\b|storybook", re.IGNORECASE)
+
+_NOT_DJANGO = frozenset(("fastapi", "flask", "streamlit"))
+
+
+def names_another_framework(texts: Iterable[str]) -> bool:
+    """Whether a name says that an application in Python is made with something else than Django: `shop-flask`."""
+    words = {word for text in texts for word in re.findall(r"[a-z]+", text.lower())}
+    return not words.isdisjoint(_NOT_DJANGO) and "django" not in words
 
 
 def is_preview(workflow: Workflow) -> bool:

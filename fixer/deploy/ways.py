@@ -45,12 +45,13 @@ class Returns(StrEnum):
 @entity
 class Way:
     """A way of deploying. Where it is not `restored`, `why` says why fhfix cannot put back what it deploys, and `back`
-    how people go back."""
+    how people go back. `unread` says what else it runs, in no file that is read here; mostly empty."""
 
     name: str
     restored: bool = False
     why: str = ""
     back: str = ""
+    unread: str = ""
     commands: tuple[Means, ...] = ()
     actions: tuple[Means, ...] = ()
 
@@ -130,9 +131,8 @@ def ways() -> tuple[Way, ...]:
 def _way(entry: Mapping[str, Any]) -> Way:
     commands = tuple(_means(each, tuple(each["run"].split())) for each in entry.get("commands", ()))
     actions = tuple(_means(each, (each["uses"].lower(),)) for each in entry.get("actions", ()))
-    return Way(
-        entry["name"], entry.get("restored", False), entry.get("why", ""), entry.get("back", ""), commands, actions
-    )
+    said = {name: entry.get(name, "") for name in ("why", "back", "unread")}
+    return Way(entry["name"], entry.get("restored", False), commands=commands, actions=actions, **said)
 
 
 def _means(entry: Mapping[str, Any], pattern: tuple[str, ...]) -> Means:

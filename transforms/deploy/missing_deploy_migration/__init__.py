@@ -13,10 +13,11 @@ logs are.
 
 ## When it is left alone
 
-Repositories without a manage.py, or whose settings have no DATABASES; jobs that deploy a front end; jobs that migrate,
-or that need one that does; images that migrate when they start; what compose starts where none of it is Django; SQLite
-in a file of the container, which each deployment makes anew. Where the image is built and deployed by one step there
-is no place in between, and that is what is reported.
+Repositories without a manage.py, or whose settings have no DATABASES; jobs that deploy a front end, or an application
+that is named for another framework; jobs that migrate, or that need one that does; images that migrate when they start;
+what compose starts where none of it is Django; SQLite in a file of the container, which each deployment makes anew.
+Where the image is built and deployed by one step there is no place in between, and that is what is reported. Where the
+tasks of a playbook, or a start command that stands in no file here, may migrate, it is a note that says so.
 """
 
 from __future__ import annotations
@@ -46,9 +47,10 @@ from fixer.deploy.local_actions import (
     with_options,
 )
 from fixer.deploy.migrations import Migration, may_migrate, migrations, named_for_it
+from fixer.deploy.names import names_another_framework
 from fixer.deploy.new_steps import as_script, filled_in
 from fixer.deploy.values import value_of
-from fixer.deploy.ways import ECS, HELM, KUBERNETES, SERVER
+from fixer.deploy.ways import ECS, HELM, KUBERNETES
 from fixer.django.migrations import MigratingCommands
 from fixer.django.project import DjangoProject
 from fixer.github.expressions import names_read, without
@@ -134,8 +136,8 @@ def check(
             continue
         found = _migrations(job, job.elsewhere(jobs), commands)
         if not found:
-            # What else runs on a server, started there by a program of its own, may migrate.
-            unseen = "is not seen to migrate" if job.way is SERVER else "does not migrate"
+            # What a server, a playbook or a platform's own configuration starts beside it may migrate.
+            unseen = "does not migrate" if job.way.restored else "is not seen to migrate"
             message = f"job {job.id} deploys a Django project and {unseen} its database"
             level = Level.NOTE if _unread(job) else None
             span = job.deployments[0].step.span
@@ -208,12 +210,24 @@ def _todo_of_waiting(migration: Migration) -> list[str]:
 
 
 def _deploys_django(job: DeployJob, django: DjangoProject) -> bool:
-    """False for what names itself a front end, or another folder, beside a back end in the same repository."""
+    """False for what names itself a front end, or another framework, or is given another folder, beside a back end in
+    the same repository."""
     folders = [_folder(deployment) for deployment in job.deployments]
     if all(folders) and not any(f"{found.root}/".startswith(f"{f}/") for f in folders for found in django.projects):
         return False
-    return not job.is_front_end
+    return not job.is_front_end and not names_another_framework(_names(job))
 
+
+def _names(job: DeployJob) -> Iterator[str]:
+    """What the job, its workflow and the applications that it deploys are called."""
+    yield from (job.id, job.job.name, job.workflow.name, posixpath.basename(job.workflow.path))
+    for deployment in job.deployments:
+        yield from (deployment.step.inputs.get(name, "") for name in _APPLICATIONS)
+        yield from (deployment.target.get(name, "") for name in ("service", "workload", "release"))
+
+
+_APPLICATIONS = ("app-name", "heroku_app_name", "service")
+"""Inputs of actions that say which application is deployed: Azure's, Heroku's, Cloud Run's."""
 
 _FOLDERS = ("appdir", "package", "source", "app_location")
 """Inputs of actions that say which folder of the repository is deployed: Heroku's, Azure's, Cloud Run's."""
@@ -228,8 +242,9 @@ def _folder(deployment: Deployment) -> str:
 
 
 def _unread(job: DeployJob) -> str:
-    """What this job starts on a server that nobody can read here, and that may migrate; mostly empty."""
-    return next((each for deployment in job.deployments for each in deployment.unread), "")
+    """What this job starts that nobody can read here, and that may migrate; mostly empty."""
+    unread = (each for deployment in job.deployments for each in (*deployment.unread, deployment.way.unread) if each)
+    return next(unread, "")
 
 
 def _cure(job: DeployJob, django: DjangoProject, local: LocalActions, options: Options) -> Fix | Blocked:

@@ -15,9 +15,10 @@ It is a practice, not a defect, unless what the repository starts can open more 
 Projects with a pooler, RDS Proxy or Django's own pool; other databases; what serves nothing. Reported, not fixed: code
 and packages that need a session for themselves (a search path for each tenant, LISTEN, advisory locks, SET), startup
 options, which a pooler does not keep; an application that signs in as another role than the server's own; compose files
-for development, by their command, their settings or DEBUG, and such as a deployment starts in part (`--no-deps`) or
-does not bring to its server; and production that is not run by a compose file of the repository, such as ECS, where the
-pooler is another container of a task definition. `compose = true` adds it to the compose file all the same.
+for development, by their command, their settings or a DEBUG that these read, and such as may be, since a condition
+decides what they start; such as a deployment starts in part (`--no-deps`) or does not bring to its server; and
+production that is not run by a compose file of the repository, such as ECS, where the pooler is another container of a
+task definition. `compose = true` adds it to the compose file all the same.
 """
 
 from __future__ import annotations
@@ -34,7 +35,7 @@ from fixer.deploy.deployments import Deployments
 from fixer.django.databases import DatabaseServers
 from fixer.django.project import DjangoProject
 from fixer.django.sessions import Sessions
-from fixer.django.settings import Database, environment_reads, own_dict, resolve
+from fixer.django.settings import Database, environment_reads, module_reads, own_dict, resolve
 from fixer.docker.compose import Compose, Service
 from fixer.docker.pinned import pinned
 from fixer.documents import kind_of, name_of
@@ -59,7 +60,7 @@ from fixer.model import (
 )
 from fixer.recovery.schedules import production
 from fixer.runtime.picture import Runtime
-from fixer.runtime.programs import SETTINGS_VARIABLE, Kind, Program, Server
+from fixer.runtime.programs import SETTINGS_VARIABLE, Kind, Program, Server, Started
 from fixer.scripts import Quoted, ScriptText, template
 
 POOLER = "pgbouncer"
@@ -88,7 +89,7 @@ def check(
     deployments: Deployments | None,
     options: Options,
 ) -> Iterator[Finding]:
-    deploying = production(deployments) if deployments is not None else None
+    deploying = _deploying(deployments) if deployments is not None else None
     elsewhere = deploying if deploying is not None and not _is_by_compose(deploying) else None
     for project, database in _of_production(django):
         serving = [each for each in runtime.deployed if each.is_django and _serves(each)]
@@ -103,7 +104,7 @@ def check(
             cure = _cure(database, project, runtime, sessions, deploying, options)
             level = Level.WARNING if most > limit else None
         elif started and elsewhere is not None:
-            message = f"{started} starts a pooler, and job {elsewhere.id} deploys without that file"
+            message = f"{started} starts a pooler, and {_named(elsewhere)} deploys without that file"
             cure, level = _beside_production(elsewhere), None
         else:
             continue
@@ -121,6 +122,19 @@ def _of_production(django: DjangoProject) -> Iterator[tuple[DjangoProject, Datab
                     for database in settings.databases
                     if database.alias == "default" and project.is_postgres(database)
                 )
+
+
+def _deploying(deployments: Deployments) -> DeployJob | None:
+    """The job that deploys to production; of several that may, one that does so by a compose file."""
+    first = production(deployments)
+    if first is None or "${{" in first.environment:
+        return first
+    jobs = [job for found in deployments.jobs.values() for job in found if job.environment == first.environment]
+    return next(filter(_is_by_compose, jobs), first)
+
+
+def _named(job: DeployJob) -> str:
+    return f"job {job.id} of {job.workflow.path}"
 
 
 def _is_by_compose(job: DeployJob) -> bool:
@@ -253,7 +267,7 @@ def _cure(
         used = _files_of(deploying)
         if used and posixpath.basename(found[0].source.path) not in used:
             return Blocked(
-                f"job {deploying.id} deploys by {listed(sorted(used))}, where no PostgreSQL is beside the application",
+                f"{_named(deploying)} deploys by {listed(sorted(used))}, where no PostgreSQL is beside the application",
                 "run pgbouncer beside the application there, or RDS Proxy; or add it to the other compose file",
                 _COMPOSE,
             )
@@ -272,6 +286,13 @@ def _cure(
             "run pgbouncer where production runs; or add it to the compose file",
             _COMPOSE,
         )
+    if (doubtful := _may_be_for_development(found[0], runtime)) and not options.compose:
+        return Blocked(
+            f"whether {found[0].source.path} is for development is not known: a condition decides whether it starts "
+            f"`{doubtful}`",
+            "run pgbouncer where production runs; or add it to the compose file",
+            _COMPOSE,
+        )
     missed = _missed_by(deploying, found[0].source.path) if deploying is not None and not options.compose else None
     return missed or _in_compose(*found, runtime, database, options)
 
@@ -285,7 +306,7 @@ def _missed_by(job: DeployJob, path: str) -> Blocked | None:
     commands = [*_run_by(job)]
     if any(each.has("--no-deps") for each in commands):
         return Blocked(
-            f"job {job.id} starts services with --no-deps, and would leave the pooler out",
+            f"{_named(job)} starts services with --no-deps, and would leave the pooler out",
             "start it there, too; then add it to the compose file",
         )
     far = any(each.name == "ssh" for each in commands) or any("ssh" in step.action for step in job.job.steps)
@@ -294,7 +315,7 @@ def _missed_by(job: DeployJob, path: str) -> Blocked | None:
     gets = any(each.name == "git" and not _GETS.isdisjoint(w.text for w in each.args) for each in commands)
     if (far or context or "DOCKER_HOST" in {**job.workflow.env, **job.job.env} or any(hosts)) and not gets:
         return Blocked(
-            f"how {path} and what stands beside it come to the server of job {job.id} is not in the repository",
+            f"how {path} and what stands beside it come to the server of {_named(job)} is not in the repository",
             "bring both there, by `git pull` say, or run pgbouncer by hand",
         )
     return None
@@ -302,7 +323,7 @@ def _missed_by(job: DeployJob, path: str) -> Blocked | None:
 
 def _beside_production(job: DeployJob, otherwise: str = "", config: str = "") -> Blocked:
     return Blocked(
-        f"job {job.id} deploys otherwise than by a compose file, and only to compose files a pooler can be added here",
+        f"{_named(job)} deploys otherwise than by a compose file, and only to compose files a pooler can be added here",
         f"run pgbouncer there beside the application, or RDS Proxy{otherwise}",
         config,
     )
@@ -310,23 +331,64 @@ def _beside_production(job: DeployJob, otherwise: str = "", config: str = "") ->
 
 def _for_development(compose: Compose, project: DjangoProject, runtime: Runtime) -> str:
     """What shows that a compose file is for development, if anything: Django's own server, or one that loads changed
-    sources; settings for development; DEBUG."""
-    for program in runtime.deployed:
-        if not program.is_django or program.written is None or program.written[0] is not compose:
-            continue
-        for started in program.running(Kind.SERVER):
-            found = _DEVELOPMENT_SERVER.search(started.source)
-            if found is not None:
-                whole = started.source if "\n" not in started.source else f"{started.argv[0]} {found[0]}"
-                return f"starts `{whole}`"
+    sources; settings for development; DEBUG, where the settings read it."""
+    for program in _of_django(compose, runtime):
+        surely = (each for each in _developed(program) if not each.conditional)
+        if started := next(surely, None):
+            return f"starts `{_shown(started)}`"
         told = program.environment.text(SETTINGS_VARIABLE) or ""
         settings = project.modules.get(project.module_path(told)) if told else None
         if settings is not None and settings.role in ("development", "test"):
             return f"runs {told}"
-        name = next((each for each in _DEBUG if (program.environment.text(each) or "").lower() in _TRUE), "")
-        if name:
+        on = (each for each in _DEBUG if (program.environment.text(each) or "").lower() in _TRUE)
+        if name := next((each for each in on if _may_read(project, each)), ""):
             return f"sets {name}"
     return ""
+
+
+def _may_be_for_development(compose: Compose, runtime: Runtime) -> str:
+    """A server for development that a condition of a script decides on, which nobody evaluates here."""
+    found = (started for program in _of_django(compose, runtime) for started in _developed(program))
+    return next(map(_shown, found), "")
+
+
+def _of_django(compose: Compose, runtime: Runtime) -> Iterator[Program]:
+    for program in runtime.deployed:
+        if program.is_django and program.written is not None and program.written[0] is compose:
+            yield program
+
+
+def _developed(program: Program) -> Iterator[Started]:
+    return (each for each in program.running(Kind.SERVER) if _DEVELOPMENT_SERVER.search(each.source))
+
+
+def _shown(started: Started) -> str:
+    found = _DEVELOPMENT_SERVER.search(started.source)
+    assert found is not None  # it is one for development
+    return started.source if "\n" not in started.source else f"{started.argv[0]} {found[0]}"
+
+
+def _may_read(project: DjangoProject, variable: str) -> bool:
+    """Whether the settings read a variable, or make DEBUG of something in which no variable is seen."""
+    for settings in project.modules.values():
+        module = settings.document
+        if any(read.name == variable for read in module_reads(module)):
+            return True
+        for node in ast.walk(module.tree):
+            value = _debug(node)
+            if value is not None and not isinstance(value, ast.Constant) and not any(environment_reads(module, value)):
+                return True
+    return False
+
+
+def _debug(node: ast.AST) -> ast.expr | None:
+    """What a statement assigns to DEBUG, if it does."""
+    if isinstance(node, ast.AnnAssign) and isinstance(node.target, ast.Name) and node.target.id == "DEBUG":
+        return node.target  # a field, which may well be filled in from outside
+    named = isinstance(node, ast.Assign) and any(
+        isinstance(each, ast.Name) and each.id == "DEBUG" for each in node.targets
+    )
+    return node.value if named and isinstance(node, ast.Assign) else None
 
 
 def _neighbours(runtime: Runtime) -> tuple[Compose, Server] | None:
