@@ -807,7 +807,8 @@ secrets:
 
 _SHELF = (
     "apiVersion: apps/v1\nkind: Deployment\nmetadata:\n  name: shelf\nspec:\n  template:\n    spec:\n"
-    "      {{- with .Values.security }}\n      securityContext:\n        {{- toYaml . | nindent 8 }}\n      {{- end }}\n"
+    "      {{- with .Values.security }}\n      securityContext:\n        {{- toYaml . | nindent 8 }}\n"
+    "      {{- end }}\n"
     '      containers:\n        - name: shelf\n          image: "{{ .Values.image }}"\n'
     '          {{- include "covers" . | nindent 10 }}\n'
     '      {{- include "kept" . | nindent 6 }}\n'

@@ -280,8 +280,8 @@ def _claimed_by_strangers(build: ImageBuild, builds: ImageBuilds, user: User) ->
     for (name, target), places in claimed.items():
         verb, pods = ("mount", "their pods") if len(places) > 1 else ("mounts", "its pod")
         yield (
-            f"{listed(places)} {verb} the volume {name} over {target}, where only root can write: set fsGroup: {number} "
-            f"in the securityContext of {pods} if that runs this image"
+            f"{listed(places)} {verb} the volume {name} over {target}, where only root can write: set "
+            f"fsGroup: {number} in the securityContext of {pods} if that runs this image"
         )
     for place in charts.values():
         yield f"{place} may mount more with other values of its chart: fsGroup: {number} lets the pod write there"
