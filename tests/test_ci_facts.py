@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -16,18 +17,19 @@ from fixer.github.origin import DefaultBranch
 from fixer.github.runners import current
 from fixer.github.workflows import Workflows, commands_of, folder_of
 from fixer.languages.yaml import plain_of
-from fixer.model import Blocked
+from fixer.model import Blocked, Level
 from fixer.project.frontend import FrontEnd, FrontEnds
 from fixer.project.task_runners import TaskRunners
 from fixer.project.test_suites import Suite, TestSuites
 from fixer.registry import all_rules
 from fixer.repository import Repository
 from fixer.scripts import ScriptText
-from tests.fixture_cases import planned, write
+from tests.fixture_cases import FIXTURES, files, planned, write
 
 F = TypeVar("F")
 MANAGE = 'import os\nos.environ.setdefault("DJANGO_SETTINGS_MODULE", "site.settings")\n'
 CI = ".github/workflows/ci.yml"
+CI_OF_TESTS = ".github/workflows/tests.yml"
 
 
 def check_of(ci: DjangoCI) -> ScriptText:
@@ -537,6 +539,13 @@ def check_job(ci: DjangoCI) -> dict[str, Any] | Blocked:
     return job if isinstance(job, Blocked) else plain_of(job)
 
 
+def step_of(ci: DjangoCI, command: ScriptText) -> dict[str, Any]:
+    """The step of that job which runs a command."""
+    job = check_job(ci)
+    assert isinstance(job, dict), job
+    return ci.step(job, "Look", command)
+
+
 @pytest.mark.parametrize(
     ("script", "left"),
     [
@@ -564,7 +573,7 @@ def test_what_the_script_of_the_tests_installs_becomes_a_step_of_its_own(tmp_pat
     ci = django_ci(tmp_path, "DEBUG = True\n", text)
 
     assert steps_of(check_job(ci))[1:] == ["python -m venv env\nsource env/bin/activate\npip install django"]
-    assert ci.step("Look", check_of(ci))["run"] == "source env/bin/activate\npython manage.py check\n"
+    assert step_of(ci, check_of(ci))["run"] == "source env/bin/activate\npython manage.py check\n"
 
 
 def test_tests_keep_what_management_commands_prepare_and_other_jobs_do_not(tmp_path: Path) -> None:
@@ -654,7 +663,7 @@ def test_a_new_job_starts_containers_by_what_its_runner_has(tmp_path: Path, befo
     ci = django_ci(tmp_path, SQLITE, text, **{"local.yml": compose, "Dockerfile": "FROM python:3.13\n"})
 
     assert steps_of(check_job(ci))[-1] == f"{program} -f local.yml build"
-    assert ci.step("Look", check_of(ci))["run"] == f"{program} -f local.yml run web python manage.py check"
+    assert step_of(ci, check_of(ci))["run"] == f"{program} -f local.yml run web python manage.py check"
 
 
 def test_a_database_that_a_step_starts_is_trusted(tmp_path: Path) -> None:
@@ -679,7 +688,78 @@ def test_a_variable_that_only_a_step_can_know_stays_with_the_steps(tmp_path: Pat
     assert isinstance(job, dict), job
     assert "env" not in job, "the variables of a job know no context `job`"
     assert job["services"]["data"]["ports"] == ["5432"]
-    assert ci.step("Look", ci.manage)["env"] == {"DATABASE_URL": url}
+    assert step_of(ci, ci.manage)["env"] == {"DATABASE_URL": url}
+
+
+PORT_OF_CACHE = "${{ job.services.Cache.ports[6379] }}"
+
+
+@pytest.mark.parametrize(
+    ("settings", "script", "kept"),
+    [
+        (SQLITE + "import os\nPORT = int(os.environ.get('CACHE_PORT', '6379'))\n", TESTS[0], False),
+        (SQLITE + "import os\nPORT = os.environ['CACHE_PORT']\n", TESTS[0], True),
+        (SQLITE, f"{TESTS[0]}\necho PORT={PORT_OF_CACHE} > .env", True),
+    ],
+)
+def test_what_tells_of_a_service_is_left_out_without_it(tmp_path: Path, settings: str, script: str, kept: bool) -> None:
+    more = "    services: { cache: { image: 'redis:7', ports: ['6379'] } }\n"
+    text = workflow(script, *TESTS[1:], more=more) + f"        env: {{ CACHE_PORT: '{PORT_OF_CACHE}' }}\n"
+    ci = django_ci(tmp_path, settings, text)
+    job = check_job(ci)
+
+    assert isinstance(job, dict), job
+    assert list(job.get("services", {})) == (["cache"] if kept else [])
+    assert step_of(ci, ci.manage).get("env") == ({"CACHE_PORT": PORT_OF_CACHE} if kept else None)
+
+
+def test_what_a_script_writes_into_an_env_file_is_not_asked_for(tmp_path: Path) -> None:
+    settings = SQLITE + "import os\nLIMIT = os.environ['LIMIT']\n"
+    text = workflow(TESTS[0], "python tools/prepare.py", "pytest")
+    asked = check_job(django_ci(tmp_path / "1", settings, text, **{"tools/prepare.py": "print(1)\n"}))
+    assert isinstance(asked, Blocked)
+    assert "requires LIMIT" in asked.reason
+
+    writes = "with open('.env', 'w') as file:\n    file.write('LIMIT=3')\n"
+    job = check_job(django_ci(tmp_path / "2", settings, text, **{"tools/prepare.py": writes}))
+    assert isinstance(job, dict), job
+    assert "python tools/prepare.py" in [step.get("run", "").strip() for step in job["steps"]]
+    assert "env" not in job
+
+
+ELSEWHERE = """\
+on: [push, pull_request]
+jobs:
+  screens:
+    uses: example/shared/.github/workflows/ci-node.yml@main
+  server:
+    uses: example/shared/.github/workflows/ci-django.yml@main
+  release:
+    uses: example/shared/.github/workflows/release.yml@main
+"""
+
+
+def test_what_a_workflow_of_another_repository_does_is_not_known(tmp_path: Path) -> None:
+    wanted = ("missing-migration-check", "missing-integration-tests")
+    rules = [rule for rule in all_rules() if rule.id in wanted]
+    files = {
+        "manage.py": MANAGE,
+        "site/settings.py": SQLITE + "INSTALLED_APPS = ['orders']\nMIDDLEWARE = []\n",
+        "requirements.txt": "django",
+        "orders/models.py": "from django.db import models\n\n\nclass Order(models.Model):\n    pass\n",
+        "orders/migrations/0001_initial.py": "",
+        "tests/integration/test_orders.py": "",
+        CI: ELSEWHERE,
+    }
+    plan = planned(tmp_path, {path: text.encode() for path, text in files.items()}, rules)
+    found = {reported.rule.id: reported.finding for reported in plan.left}
+
+    assert found.keys() == set(wanted)
+    for finding in found.values():
+        assert isinstance(finding.cure, Blocked)
+        assert finding.cure.reason.startswith("job server calls example/shared/.github/workflows/ci-django.yml@main")
+        assert " is seen to " in finding.message
+    assert found["missing-migration-check"].level is Level.NOTE
 
 
 @pytest.mark.parametrize(
@@ -997,3 +1077,61 @@ def test_what_models_take_from_elsewhere_may_be_a_model(tmp_path: Path) -> None:
 
     assert found.can_be_missing
     assert found.folders == frozenset()
+
+
+# -- what a reason says of a job -----------------------------------------------------------------------------------
+
+
+def reason(rule: str, root: Path, before: Mapping[str, bytes]) -> tuple[str, str]:
+    """What the one finding of a rule says, and why it stays."""
+    (left,) = planned(root, before, [each for each in all_rules() if each.id == rule]).left
+    assert isinstance(left.finding.cure, Blocked)
+    return left.finding.message, left.finding.cure.reason
+
+
+def test_a_job_without_services_is_not_said_to_have_them(tmp_path: Path) -> None:
+    with_services = files(FIXTURES / "missing-integration-tests/left-to-a-script-with-the-services/before")
+    settings = b"DATABASES = {'default': {'ENGINE': 'django.db.backends.sqlite3', 'NAME': 'shop.db'}}\n"
+    without = {**with_services, "shop/settings.py": b"SECRET_KEY = 'x'\nINSTALLED_APPS = ['orders']\n" + settings}
+    lines = [
+        line for line in with_services[CI_OF_TESTS].splitlines() if b"services" not in line and b"image" not in line
+    ]
+    without[CI_OF_TESTS] = b"\n".join(lines) + b"\n"
+    rule = "missing-integration-tests"
+
+    message, said = reason(rule, tmp_path / "with", with_services)
+    assert message.endswith(" with the services that the settings use")
+    assert said == "job test has the services and leaves its tests to `./scripts/tests.sh`, which may run them"
+    message, said = reason(rule, tmp_path / "without", without)
+    assert message == "no job is seen to run the integration tests in tests/integration"
+    assert said == "job test leaves its tests to `./scripts/tests.sh`, which may run them"
+
+
+@pytest.mark.parametrize(
+    ("step", "another"),
+    [
+        ("run: npx wrangler pages deploy .vercel/output/static --project-name=shop", "web/.vercel/output/static"),
+        ("run: netlify deploy --prod --dir=public", "web/public"),
+        ("run: aws s3 sync public s3://shop-site --delete", "web/public"),
+        ("{uses: peaceiris/actions-gh-pages@v4, with: {publish_dir: web/public}}", "web/public"),
+        ("run: npx wrangler pages deploy .next", ""),
+        ("run: aws s3 sync .next/static s3://shop-site", ""),
+        ("run: aws s3 sync s3://shop-site public", ""),
+        ('run: netlify deploy --prod --dir="$SITE"', ""),
+        ("{uses: peaceiris/actions-gh-pages@v4, with: {publish_dir: ./web/.next}}", ""),
+    ],
+)
+def test_what_a_job_deploys_is_what_is_measured(step: str, another: str, tmp_path: Path) -> None:
+    before = files(FIXTURES / "missing-bundle-size-check/another-folder-is-deployed/before")
+    path = ".github/workflows/site.yml"
+    deploying = b"run: npx wrangler pages deploy .vercel/output/static --project-name=shop"
+    assert deploying in before[path]
+    before[path] = before[path].replace(deploying, step.encode())
+    if not another:
+        rules = [each for each in all_rules() if each.id == "missing-bundle-size-check"]
+        assert list(planned(tmp_path, before, rules).files) == [path]
+        return
+
+    _, said = reason("missing-bundle-size-check", tmp_path, before)
+
+    assert said == f"job site deploys {another}, and next writes to .next"

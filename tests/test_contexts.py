@@ -70,6 +70,13 @@ def test_a_function_where_github_has_none() -> None:
     assert why({"jobs": {"a": {"if": "always()"}}}) == []
 
 
+def test_a_service_must_be_there() -> None:
+    steps = [{"run": "${{ job.services.DB.ports[5432] }}${{ toJSON(job.services) }}${{ job.status }}"}]
+
+    assert why(job(steps=steps)) == ["the job a has no service DB"]
+    assert why(job(steps=steps, services={"db": {"image": "postgres:16"}})) == []
+
+
 def test_a_matrix_a_step_and_a_job_must_be_there() -> None:
     assert why(job(name="${{ matrix.os }}")) == ["the job a has no matrix"]
     assert why(job(name="${{ matrix.os }}", strategy={"matrix": {"os": ["x"]}})) == []

@@ -637,6 +637,37 @@ def test_how_long_a_request_may_take_is_what_the_server_is_told(
     assert fact(AppServer, tmp_path, {"Procfile": f"web: {command}\n"}).timeout == timeout
 
 
+def test_a_script_that_nothing_is_seen_to_start_may_be_what_lets_requests_run_longer(tmp_path: Path) -> None:
+    files = {"Procfile": "web: gunicorn a.wsgi\n", "startup.sh": "#!/bin/sh\ngunicorn a.wsgi --timeout 120\n"}
+
+    assert fact(AppServer, tmp_path, files).timeout == 120
+
+
+def test_greenlets_beside_other_workers_tell_nothing_of_both(tmp_path: Path) -> None:
+    files = {"Procfile": "web: gunicorn a.wsgi\nadmin: gunicorn b.wsgi -k gevent\n"}
+
+    found = fact(AppServer, tmp_path, files)
+
+    assert (found.interface, found.is_green) == ("", False)
+
+
+@pytest.mark.parametrize(
+    ("command", "configuration", "interface"),
+    [
+        ("gunicorn a.wsgi -c $CONFIG", 'worker_class = "uvicorn.workers.UvicornWorker"\n', "asgi"),
+        ("gunicorn a.wsgi -c $CONFIG", "", ""),
+        ("gunicorn a.wsgi -c $CONFIG -k gthread", "", "wsgi"),
+        ("gunicorn a.wsgi -k $KIND", "", ""),
+    ],
+)
+def test_what_only_the_start_tells_of_workers_is_not_guessed(
+    command: str, configuration: str, interface: str, tmp_path: Path
+) -> None:
+    files = {"Procfile": f"web: {command}\n"} | ({"gunicorn.conf.py": configuration} if configuration else {})
+
+    assert fact(AppServer, tmp_path, files).interface == interface
+
+
 @pytest.mark.parametrize(
     ("command", "is_green"),
     [

@@ -10,7 +10,7 @@ import ast
 import posixpath
 import re
 import shlex
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from functools import cached_property
 from typing import TYPE_CHECKING, Literal, Self
 
@@ -83,28 +83,26 @@ class ServerCommand:
 @record
 class AppServer:
     """Every command that starts the Django application; `by_packages` is what the requirements alone tell, which is
-    nothing where workers may be green. `own` is where Django's own server is started, and no other is."""
+    nothing where workers may be green. `own` is where Django's own server is started, and no other is. `uncalled`
+    stand in scripts that nothing here is seen to start: a person or a platform may."""
 
     commands: tuple[ServerCommand, ...]
     by_packages: Interface
     own: str = ""
+    uncalled: tuple[ServerCommand, ...] = ()
 
     @classmethod
     def detect(cls, repository: Repository) -> Self | None:
         """None where nothing tells how the application is started."""
         runtime = repository.fact(Runtime)
-        found: dict[tuple[str, int, str], ServerCommand] = {}
-        programs = (
-            [each for each in runtime.programs if each.origin not in _NOT_DEPLOYED] if runtime is not None else []
-        )
+        programs = runtime.programs if runtime is not None else ()
         # A script that an image and a Procfile start is that of the image.
-        for program in sorted(programs, key=lambda each: _SOURCES.index(_source(each))):
-            for started in program.commands:
-                command = _server(repository, program, started)
-                if command is not None:
-                    found.setdefault((command.path, command.line, command.application), command)
-        deployed = runtime.deployed if runtime is not None else ()
-        started_by_django = (each for program in deployed for each in program.commands if _is_own(each))
+        deployed = [each for each in programs if each.origin not in _NOT_DEPLOYED]
+        found = _servers(repository, sorted(deployed, key=lambda each: _SOURCES.index(_source(each))))
+        in_scripts = _servers(repository, [each for each in programs if each.origin == "script"])
+        uncalled = tuple(in_scripts[at] for at in in_scripts.keys() - found.keys())
+        running = runtime.deployed if runtime is not None else ()
+        started_by_django = (each for program in running for each in program.commands if _is_own(each))
         own = next((f"{each.path}:{each.line}" for each in started_by_django), "") if not found else ""
         packages = repository.fact(PythonPackages)
         by_packages: Interface = ""
@@ -115,7 +113,7 @@ class AppServer:
             if names & set(_WSGI_PACKAGES) and not names & {*_ASGI_PACKAGES, *_GREEN_PACKAGES}:
                 by_packages = "wsgi"
         commands = sorted(found.values(), key=lambda command: (command.is_aside, _SOURCES.index(command.source)))
-        return cls(tuple(commands), by_packages, own) if commands or by_packages or own else None
+        return cls(tuple(commands), by_packages, own, uncalled) if commands or by_packages or own else None
 
     @property
     def applications(self) -> tuple[str, ...]:
@@ -129,7 +127,7 @@ class AppServer:
         while not own and above:
             above = above.rpartition("/")[0]
             own = [command for command in self.commands if command.path.rpartition("/")[0] == above]
-        return AppServer(tuple(own), self.by_packages, self.own)
+        return AppServer(tuple(own), self.by_packages, self.own, self.uncalled)
 
     @cached_property
     def deciding(self) -> tuple[ServerCommand, ...]:
@@ -144,27 +142,33 @@ class AppServer:
     @property
     def interface(self) -> Interface:
         """What production runs; empty where commands of one kind contradict each other, or none tells."""
-        found = {command.interface for command in self.deciding}
+        found = {(command.interface, command.is_green) for command in self.deciding}
         if len(found) == 1:
-            return found.pop()
+            return found.pop()[0]
         return "" if found else self.by_packages
 
     @property
     def is_green(self) -> bool:
-        """Whether any command that decides gives each request a greenlet of its own."""
-        return any(command.is_green for command in self.deciding)
+        """Whether the commands that decide give each request a greenlet of its own."""
+        return bool(self.deciding) and all(command.is_green for command in self.deciding)
 
     @property
     def timeout(self) -> int | None:
-        """How many seconds a request may take at most, 0 for any time; None where no command says."""
-        given = [command.timeout for command in self.deciding if command.timeout is not None]
+        """How many seconds a request may take at most, 0 for any time; None where no command says, nor one that
+        nothing is seen to start."""
+        given = [each.timeout for each in (*self.deciding, *self.uncalled) if each.timeout is not None]
         return (0 if 0 in given else max(given)) if given else None
 
     @property
     def times_out_by(self) -> str:
         """What says only when the program starts how long a request may take; empty where nothing does."""
         return next(
-            (f"{each.path}:{each.line} ({each.times_out_by})" for each in self.deciding if each.times_out_by), ""
+            (
+                f"{each.path}:{each.line} ({each.times_out_by})"
+                for each in (*self.deciding, *self.uncalled)
+                if each.times_out_by
+            ),
+            "",
         )
 
     @property
@@ -270,6 +274,17 @@ def _path_of(name: str) -> str:
     return f"{name.replace('.', '/')}.py"
 
 
+def _servers(repository: Repository, programs: Iterable[Program]) -> dict[tuple[str, int, str], ServerCommand]:
+    """What starts a server in some programs, by where it stands; the first of those that stand at one place."""
+    found: dict[tuple[str, int, str], ServerCommand] = {}
+    for program in programs:
+        for started in program.commands:
+            command = _server(repository, program, started)
+            if command is not None:
+                found.setdefault((command.path, command.line, command.application), command)
+    return found
+
+
 def _server(repository: Repository, program: Program, started: Started) -> ServerCommand | None:
     """The server that a command starts, where what it serves may be Django."""
     words = [*started.argv]
@@ -278,9 +293,14 @@ def _server(repository: Repository, program: Program, started: Started) -> Serve
         return None
     server, given = words[at].rpartition("/")[2], words[at + 1 :]
     options = _options(given)
+    is_told_elsewhere = False
     if server == "gunicorn":
         options = {**_options(_given_by(program)), **options}
         file = options.get("-c") or options.get("--config") or "gunicorn.conf.py"
+        if "$" in file:  # known when it starts: the only configuration that is here, else none that is known
+            found = list(repository.glob("*gunicorn*.py"))
+            file = posixpath.basename(found[0]) if len(found) == 1 else ""
+        is_told_elsewhere = not file
         options = {**_gunicorn_file(_text_of(repository, started, file)), **options}
     elif server == "uwsgi":
         file = options.get("--ini") or next((word for word in given if word.endswith(".ini")), "")
@@ -289,12 +309,13 @@ def _server(repository: Repository, program: Program, started: Started) -> Serve
     if not _serves_django(repository, started, application):
         return None
     worker = _first(options, "-k", "--worker-class")
+    is_unknown = (not worker and is_told_elsewhere) or "$" in worker
     allowed = _first(options, *_TIMEOUTS.get(server, ()))
     return ServerCommand(
         started.path,
         started.line,
         server,
-        _interface(server, worker, application, given, options),
+        "" if is_unknown else _interface(server, worker, application, given, options),
         application,
         natural(_first(options, "-w", "--workers", "--processes")),
         natural(_first(options, "--threads")),

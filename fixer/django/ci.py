@@ -25,6 +25,7 @@ from fixer.django.job_services import (
     vendor_of_service,
 )
 from fixer.django.job_setup import (
+    ENV_FILE,
     Setup,
     installs,
     installs_project,
@@ -43,7 +44,7 @@ from fixer.django.test_run import TestRun, delegated, fails_its_job, judging, le
 from fixer.github.action_files import ActionFiles
 from fixer.github.catalog.actions import Catalog
 from fixer.github.combination import combination_of, filled
-from fixer.github.expressions import reads_below
+from fixer.github.expressions import ANY, reads_below, services_read
 from fixer.github.recipe import Recipe
 from fixer.github.timeline import NO_ACTIONS, LocalActions
 from fixer.github.workflow import Job, Workflow
@@ -74,6 +75,7 @@ _NO_OTHER = "and no other job that judges changes installs the project"
 _FOR_SOMETHING_ELSE = re.compile(
     r"docs?\b|pages|release|publish|deploy|security|codeql|crowdin|weblate|transifex|translat|i18n|l10n", re.IGNORECASE
 )
+_OF_THE_FRONT_END = re.compile(r"node|npm|yarn|front-?end|react|angular|vue|javascript|typescript", re.IGNORECASE)
 _BRINGS_PROGRAMS = frozenset({"apt", "apt-get", "pip", "pip3", "pipx", "curl", "wget", "ln", "install", "snap", "brew"})
 # What makes the packages of an installer those of the Python that is called, in whatever step it stands.
 _ONE_ENVIRONMENT = re.compile(
@@ -95,10 +97,12 @@ class DjangoCI:
     """`run` is how the tests are run, and `job` the job that does it; what it does before is how the project is set up.
 
     Where no job tests, `job` is one that installs the packages, and None where there is no such job either, for which
-    `reason` says why. `project` has the settings that manage.py names. `mentioned` are the variables of the job that
-    some Python file names, `defaulted` those that the reader of the environment knows a default of; `of_pytest` those
-    that the configuration of the tests sets itself. `python_release` is that of the project, where the job has several.
-    `shares_environment`: poetry makes none of its own.
+    `reason` says why. `caller` calls a workflow of another repository which may test, where none is seen that does.
+    `project` has the settings that manage.py names. `mentioned` are the variables of the job that some Python file
+    names, `defaulted` those that the reader of the environment knows a default of; `of_pytest` those that the
+    configuration of the tests sets itself. `python_release` is that of the project, where the job has several.
+    `shares_environment`: poetry makes none of its own. `env_writers` are the scripts, as the job names them, that name
+    an env file.
     """
 
     project: DjangoProject
@@ -106,6 +110,7 @@ class DjangoCI:
     workflow: Workflow
     run: TestRun | None
     job: Job | None
+    caller: Job | None
     reason: str
     postgres_image: str
     lenient: frozenset[tuple[str, str]]
@@ -116,6 +121,7 @@ class DjangoCI:
     catalog: Catalog
     action_files: ActionFiles
     shares_environment: bool = False
+    env_writers: frozenset[str] = frozenset()
 
     @classmethod
     def detect(cls, repository: Repository) -> Self | None:
@@ -134,12 +140,15 @@ class DjangoCI:
         if not project.manage_py:
             run = job = None
         suites = repository.fact(TestSuites)
+        caller = _caller_of_another(workflows) if run is None else None
+        shown = job or caller
         return cls(
             project,
             packages,
-            job.workflow if job is not None else workflows.integration or workflows.documents[0],
+            shown.workflow if shown is not None else workflows.integration or workflows.documents[0],
             run,
             job,
+            caller,
             _why_no_job(repository, workflows, project, packages),
             _postgres_image(repository),
             frozenset(_lenient(repository, project)),
@@ -150,12 +159,25 @@ class DjangoCI:
             Catalog.load(),
             repository.fact(ActionFiles) or ActionFiles.detect(repository),
             any("create = false" in repository.text(path) for path in repository.named("poetry.toml")),
+            frozenset(_env_writers(repository, job)) if job is not None else frozenset(),
         )
 
     @property
     def span(self) -> Span:
-        """Where a finding about all jobs points: at the job that is learnt from, else at `jobs`."""
-        return self.job.node.span if self.job is not None else self.workflow.root.key_spans["jobs"]
+        """Where a finding about all jobs points: at the job that is learnt from, or may test, else at `jobs`."""
+        shown = self.job or self.caller
+        return shown.node.span if shown is not None else self.workflow.root.key_spans["jobs"]
+
+    @property
+    def unseen(self) -> Blocked | None:
+        """Why it is not known what the tests do, and what beside them."""
+        if self.caller is None or self.caller.uses is None:
+            return None
+        called = str(self.caller.uses.value)
+        return Blocked(
+            f"job {self.caller.id} calls {called} of another repository, and what that does is not known",
+            "add the job by hand where that workflow does not do it, else ignore this finding",
+        )
 
     # -- a new job ------------------------------------------------------------------------------------------------
 
@@ -205,8 +227,13 @@ class DjangoCI:
                 return found
             behind = {name: each for name, each in mapping(self.job.data.get("services")).items() if name not in found}
             setup = without_waits(setup, behind, self.given)
-            # What another of its steps uses would fail without.
-            used = (name for name, each in behind.items() if names_service(setup, name, each, self.given))
+            # What another of its steps uses would fail without, and so would settings that demand its port.
+            demanded = services_read(self._demanded(project))
+            used = (
+                name
+                for name, each in behind.items()
+                if name.lower() in demanded or names_service(setup, name, each, self.given)
+            )
             services = {**found, **{name: behind[name] for name in used}}
             environment = self._environment(rule, project, services, setup, env, serves=serves)
         if isinstance(environment, Blocked):
@@ -261,8 +288,8 @@ class DjangoCI:
         banner = self.workflow.banner(name.replace("-", " ").capitalize(), self.job)
         return self.workflow.add_job(name, job, like=self.job, gates=gates, comment=banner)
 
-    def step(self, title: str, command: ScriptText, *, at_root: bool = False, alone: bool = False) -> Plain:
-        """A step that runs a command where, and after the preparation with which, the tests are run.
+    def step(self, job: Plain, title: str, command: ScriptText, *, at_root: bool = False, alone: bool = False) -> Plain:
+        """A step of the new job that runs a command where, and after the preparation with which, the tests are run.
 
         `at_root`: the command wants to run in the folder of manage.py; `alone`: and nothing beside it.
         """
@@ -285,7 +312,8 @@ class DjangoCI:
             assert not isinstance(folder, Blocked), "new_job looked at the name of the folder"
             lines.append(ScriptText.of("cd @folder@", folder=folder))
         made |= {key: own[key] for key in ("working-directory", "shell") if key in own}
-        made |= {"env": self._of_step} if self._of_step else {}
+        known = self._known_beside(mapping(job.get("services")))
+        made |= {"env": known} if known else {}
         if not lines and "\n" not in command:
             return made | {"run": command}
         return made | {"run": ScriptText.lines([*lines, command.rstrip("\n")])}
@@ -497,9 +525,17 @@ class DjangoCI:
         if starts_servers(job.steps):
             return True
         vendors = {vendor_of_service(service) for service in mapping(job.data.get("services")).values()}
+        return self._vendors_wanted <= vendors and ("redis" in vendors or not self._always_has_redis)
+
+    @property
+    def wants_services(self) -> bool:
+        """Whether the settings of the tests use a database that is no file, or Redis."""
+        return bool(self._vendors_wanted) or self._always_has_redis
+
+    @property
+    def _vendors_wanted(self) -> set[str]:
         database = default_database(self.tested, self._all_given)
-        wanted = {database.vendor} & {"postgresql", "mysql"} if database is not None else set()
-        return wanted <= vendors and ("redis" in vendors or not self._always_has_redis)
+        return {each for each in ("postgresql", "mysql") if database is not None and each == database.vendor}
 
     @property
     def _always_has_redis(self) -> bool:
@@ -536,6 +572,16 @@ class DjangoCI:
         """What of it cannot stand in the variables of a job: these know no `env`, no `job` and no `steps`."""
         return {name: value for name, value in self._of_test.items() if reads_of_steps(value)}
 
+    def _known_beside(self, services: Plain) -> Plain:
+        """The same without what tells of services that are not among these: it would be empty."""
+        there = {ANY, *(name.lower() for name in services)}
+        return {name: value for name, value in self._of_step.items() if services_read(value) <= there}
+
+    def _demanded(self, project: DjangoProject) -> Plain:
+        """The same, as far as the settings cannot be imported without."""
+        wanted = {read.name for read in project.environment if read.required}
+        return {name: value for name, value in self._of_step.items() if name in wanted}
+
     def _environment(
         self,
         rule: str,
@@ -549,7 +595,7 @@ class DjangoCI:
         """What settings.py reads: the values of the job that runs the tests, and those that its services need."""
         everywhere = mapping(self.workflow.root.data.get("env"))
         environment = self._kept(project, setup)
-        known = {**everywhere, **environment, **self._of_step}
+        known = {**everywhere, **environment, **self._known_beside(services)}
         chosen = known.get("DJANGO_SETTINGS_MODULE")
         servers = [name for name, files in project.named.items() if any(map(is_application, files))]
         defaults = {chosen} if chosen else {self.project.settings, *(servers if serves else ())}
@@ -616,7 +662,7 @@ class DjangoCI:
 
     def _missing(self, project: DjangoProject, setup: Setup, known: Mapping[str, Any]) -> Iterator[EnvRead]:
         """What the settings demand and nothing gives; nothing where the tests pass without it."""
-        if self._is_proven(project) or setup.written:
+        if self._is_proven(project) or setup.written or setup.names(self.env_writers):
             return
         for read in project.environment:
             lenient = read.name in self.defaulted or (read.path, read.reader) in self.lenient
@@ -698,11 +744,26 @@ def _why_no_job(
         for step in workflow.steps:
             if step.job is not None and _may_install(step, actions, project, packages):
                 return f"job {step.job.id} leaves what it does to {step.action}, {_NO_OTHER}"
-        for job in workflow.jobs.values():
-            called = str(job.data.get("uses", "")).partition("@")[0]
-            if called and not called.startswith("./"):
-                return f"job {job.id} leaves what it does to {called}, {_NO_OTHER}"
+    if caller := _caller_of_another(workflows):
+        assert caller.uses is not None
+        return f"job {caller.id} leaves what it does to {str(caller.uses.value).partition('@')[0]}, {_NO_OTHER}"
     return "no job that judges every change is seen to run the tests of the project, or to install its packages"
+
+
+def _caller_of_another(workflows: Workflows) -> Job | None:
+    """A job that judges changes by a workflow of another repository, which may test the project."""
+    for workflow in judging(workflows):
+        for job in workflow.jobs.values():
+            called = str(job.uses.value) if job.uses is not None else ""
+            named = f"{job.id} {called}"
+            if called and not called.startswith("./") and not _aside(named):
+                return job
+    return None
+
+
+def _aside(named: str) -> bool:
+    """Whether a job is named for something else than the tests of the project."""
+    return _FOR_SOMETHING_ELSE.search(named) is not None or _OF_THE_FRONT_END.search(named) is not None
 
 
 def _may_install(step: Step, actions: LocalActions, project: DjangoProject, packages: PythonPackages | None) -> bool:
@@ -717,6 +778,16 @@ def _may_install(step: Step, actions: LocalActions, project: DjangoProject, pack
         or any(installs_project(inner, command, project, packages) for command in commands_of(inner))
         for inner in action.steps
     )
+
+
+def _env_writers(repository: Repository, job: Job) -> Iterator[str]:
+    """The scripts of the repository, as a job names them, that may write an env file."""
+    for step in job.own_steps:
+        for command in commands_of(step):
+            for named in (word.text for word in command.words if word.text.endswith((".py", ".sh"))):
+                path = posixpath.normpath(posixpath.join(folder_of(command, step) or "", named))
+                if repository.exists(path) and ENV_FILE.search(repository.text(path)):
+                    yield named
 
 
 def _mentioned(repository: Repository, job: Job | None) -> frozenset[str]:

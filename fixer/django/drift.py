@@ -17,7 +17,7 @@ from fixer.django.migrated import MigratedField, MigratedModel, models_after_mig
 from fixer.django.migrations import Migrations, full_name, is_abstract, name_of_installed
 from fixer.django.project import DjangoProject
 from fixer.django.setting_lists import SettingList
-from fixer.languages.python import PythonModule, constant, dotted, text
+from fixer.languages.python import PythonModule, assigned, constant, dotted, text
 from fixer.model import FileError
 from fixer.records import entity
 
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from fixer.repository import Repository
 
 _HOMES = ("django.db.models.", "django.contrib.gis.db.models.")
-_SIMPLE = (ast.Assign, ast.FunctionDef, ast.ClassDef, ast.Expr, ast.Pass)
+_SIMPLE = (ast.Assign, ast.AnnAssign, ast.FunctionDef, ast.ClassDef, ast.Expr, ast.Pass)
 _ADDS = re.compile("add_to_class|contribute_to_class")
 _MODELS = frozenset(f"{home}Model" for home in _HOMES)
 _RELATIONS = frozenset({"ForeignKey", "OneToOneField", "ManyToManyField"})
@@ -92,8 +92,7 @@ class ModelDrift:
         chosen = installed.rpartition(".apps.")[2] if ".apps." in installed else ""
         for node in module.tree.body:
             if isinstance(node, ast.ClassDef) and chosen in ("", node.name):
-                assigned = [each for each in node.body if isinstance(each, ast.Assign)]
-                yield {dotted(target): each.value for each in assigned for target in each.targets}
+                yield _assigned(node)
 
     def _automatic_key(self, configurations: list[dict[str, ast.expr]]) -> str:
         """The class of the primary keys that no model declares; empty where it is not known.
@@ -151,13 +150,12 @@ class ModelDrift:
 def _meta(node: ast.ClassDef) -> Mapping[str, ast.expr]:
     for inner in node.body:
         if isinstance(inner, ast.ClassDef) and inner.name == "Meta":
-            return {
-                dotted(target): each.value
-                for each in inner.body
-                if isinstance(each, ast.Assign)
-                for target in each.targets
-            }
+            return _assigned(inner)
     return {}
+
+
+def _assigned(node: ast.ClassDef) -> dict[str, ast.expr]:
+    return {name: value for statement in node.body for name, value in assigned(statement).items()}
 
 
 def _is_apart(node: ast.ClassDef) -> bool:
@@ -172,10 +170,7 @@ def _is_plain(node: ast.ClassDef, module: PythonModule) -> bool:
 
 
 def _differences(node: ast.ClassDef, module: PythonModule, migrated: MigratedModel, key: str) -> Iterator[str]:
-    declared: dict[str, ast.expr] = {}
-    for statement in node.body:
-        if isinstance(statement, ast.Assign):
-            declared |= {target.id: statement.value for target in statement.targets if isinstance(target, ast.Name)}
+    declared = _assigned(node)
     for name, value in declared.items():
         kind = _kind(value, module)
         if not kind or not isinstance(value, ast.Call):

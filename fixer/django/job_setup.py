@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 from fixer.django.job_services import is_named
 from fixer.django.test_run import TestRun, manages
 from fixer.github.combination import Combination, filled, holds
-from fixer.github.expressions import ANY, expressions_in, reads_below
+from fixer.github.expressions import ANY, expressions_in, reads_below, services_read
 from fixer.github.workflows import commands_of, folder_of, script_of
 from fixer.languages.shell import Script, Structure, path_word
 from fixer.model import Blocked
@@ -113,6 +113,7 @@ _CACHE_OF_OTHERS = re.compile(
     r"node_modules|\.npm|yarn|pnpm|pre-commit|mypy|ruff|playwright|cypress|buildx|pytest_cache|cargo|gradle",
     re.IGNORECASE,
 )
+ENV_FILE = re.compile(r"(^|[\s/'\"])\.env\b")
 _ONLY_WHERE_ALL_IS_WELL = frozenset({"always", "failure", "cancelled"})
 
 
@@ -157,7 +158,13 @@ class Setup:
     @cached_property
     def written(self) -> bool:
         """Whether a step writes an env file, or variables for later steps, whose content is not known here."""
-        return re.search(r"(^|[\s/'\"])\.env\b|GITHUB_ENV", self.text) is not None
+        return ENV_FILE.search(self.text) is not None or "GITHUB_ENV" in self.text
+
+    def names(self, scripts: frozenset[str]) -> bool:
+        """Whether a step starts one of these scripts."""
+        return any(
+            word.text in scripts for each in self.steps for command in each.script.commands for word in command.words
+        )
 
 
 def starts_servers(steps: Iterable[Step]) -> bool:
@@ -183,8 +190,11 @@ def without_waits(setup: Setup, behind: Mapping[str, Any], environment: Mapping[
 
 
 def names_service(setup: Setup, name: str, service: Any, environment: Mapping[str, str]) -> bool:
-    """Whether a step names a service beside the job."""
-    return any(is_named(_told(each), name, service, environment) for each in setup.steps)
+    """Whether a step names a service beside the job, or reads how it is reached."""
+    return any(
+        is_named(_told(each), name, service, environment) or name.lower() in services_read(each.data)
+        for each in setup.steps
+    )
 
 
 def _told(step: SetupStep) -> str:

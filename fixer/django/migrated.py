@@ -7,7 +7,7 @@ import posixpath
 from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING
 
-from fixer.languages.python import PythonModule, constant, dotted, text
+from fixer.languages.python import PythonModule, assigned, constant, dotted, text
 from fixer.model import FileError
 from fixer.records import entity, record
 
@@ -99,10 +99,9 @@ def _migrations(folder: str, repository: Repository) -> Iterator[tuple[str, tupl
             continue
         body: Body = {}
         for statement in declared.body:
-            if isinstance(statement, ast.Assign) and isinstance(statement.targets[0], ast.Name):
-                body[statement.targets[0].id] = statement.value
-            elif isinstance(statement, ast.AugAssign):
+            if isinstance(statement, ast.AugAssign):
                 raise _UnreadableError
+            body |= assigned(statement)
         yield posixpath.basename(path).removesuffix(".py"), (module, body)
 
 

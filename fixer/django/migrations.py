@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Self
 from fixer.django.project import DjangoProject
 from fixer.django.setting_lists import SettingList
 from fixer.django.settings import joined
-from fixer.languages.python import PythonModule, dotted
+from fixer.languages.python import PythonModule, assigned, constant, dotted
 from fixer.model import FileError
 from fixer.patterns import Rare
 from fixer.records import record
@@ -135,21 +135,21 @@ def _unsteady(path: str, repository: Repository) -> str:
         return ""
     names: dict[str, str] = {}
     for node in module.tree.body:
-        if isinstance(node, ast.Assign) and (said := _said_at_loading(node.value, module, names)):
-            names |= {target.id: said for target in node.targets if isinstance(target, ast.Name)}
+        for name, value in assigned(node).items():
+            if said := _said_at_loading(value, module, names):
+                names[name] = said
         if not isinstance(node, ast.ClassDef):
             continue
         own = dict(names)
         for each in node.body:
-            if not isinstance(each, ast.Assign):
-                continue
-            said = _said_at_loading(each.value, module, own)
-            if isinstance(each.value, ast.Call) and dotted(each.value.func).endswith("Field"):
-                said = said or _method_as_default(each.value, module)
-                if said:
-                    return f"{path}:{each.lineno} {said}"
-            elif said:
-                own |= {target.id: said for target in each.targets if isinstance(target, ast.Name)}
+            for name, value in assigned(each).items():
+                said = _said_at_loading(value, module, own)
+                if isinstance(value, ast.Call) and dotted(value.func).endswith("Field"):
+                    said = said or _method_as_default(value, module)
+                    if said:
+                        return f"{path}:{each.lineno} {said}"
+                elif said:
+                    own[name] = said
     return ""
 
 
@@ -190,10 +190,7 @@ def is_abstract(node: ast.ClassDef) -> bool:
     """Whether a class says `abstract = True` in its Meta."""
     for inner in node.body:
         if isinstance(inner, ast.ClassDef) and inner.name == "Meta":
-            for each in inner.body:
-                named = isinstance(each, ast.Assign) and [dotted(target) for target in each.targets] == ["abstract"]
-                if named and isinstance(each, ast.Assign) and ast.unparse(each.value) == "True":
-                    return True
+            return any(constant(assigned(each).get("abstract")) is True for each in inner.body)
     return False
 
 

@@ -7,7 +7,7 @@ import posixpath
 from collections.abc import Callable, Iterator, Mapping
 
 from fixer.django.settings import SettingsModule
-from fixer.languages.python import dotted, text
+from fixer.languages.python import assigned, dotted, text
 
 _DEEPEST = 12
 _SAME = frozenset(("abspath", "realpath", "normpath", "Path", "PurePath", "str", "fspath", "resolve", "absolute"))
@@ -30,10 +30,8 @@ def named_places(modules: Mapping[str, SettingsModule], home: Callable[[str], st
 
 
 def _named(node: ast.AST) -> Iterator[tuple[str, ast.expr]]:
-    if isinstance(node, ast.Assign):
-        yield from ((target.id, node.value) for target in node.targets if isinstance(target, ast.Name))
-    elif isinstance(node, ast.AnnAssign) and isinstance(node.target, ast.Name) and node.value is not None:
-        yield node.target.id, node.value
+    if isinstance(node, ast.Assign | ast.AnnAssign):
+        yield from assigned(node).items()
     elif isinstance(node, ast.Dict):
         yield from ((text(key), value) for key, value in zip(node.keys, node.values, strict=True) if key is not None)
 

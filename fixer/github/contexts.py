@@ -12,7 +12,7 @@ from functools import cache, lru_cache
 from typing import Any
 
 from fixer import kept
-from fixer.github.expressions import ANY, Expression, expressions_below
+from fixer.github.expressions import ANY, Expression, Read, expressions_below
 from fixer.languages.yaml import dotted
 from fixer.model import Address
 from fixer.records import record
@@ -95,19 +95,27 @@ def _reasons(expression: Expression, at: Address, available: Availability | None
         if read.context not in available.contexts:
             yield f"GitHub has no context {read.context} at {place}, and rejects the workflow"
         elif isinstance(job, dict):
-            yield from _missing(read.context, read.name, at, job)
+            yield from _missing(read, at, job)
     for function in sorted((expression.functions & _SPECIAL) - available.functions):
         yield f"GitHub has no function {function} at {place}, and rejects the workflow"
 
 
-def _missing(context: str, name: str, at: Address, job: Mapping[str, Any]) -> Iterator[str]:
+def _missing(read: Read, at: Address, job: Mapping[str, Any]) -> Iterator[str]:
     """Why what is read of a context is always empty in this job."""
+    context, name = read.context, read.name
     if context == "matrix" and not _has_matrix(job):
         yield f"the job {at[1]} has no matrix"
     elif context == "needs" and name != ANY and name.lower() not in _needed(job):
         yield f"the job {at[1]} does not need the job {name}"
     elif context == "steps" and name != ANY and name.lower() not in _ids_before(at, job):
         yield f"the job {at[1]} has no step {name} before it"
+    elif read.path[:2] == ("job", "services") and len(read.path) > 2 and read.path[2] not in {ANY, *_services(job)}:
+        yield f"the job {at[1]} has no service {read.keys[2].text}"
+
+
+def _services(job: Mapping[str, Any]) -> set[str]:
+    services = job.get("services")
+    return {str(name).lower() for name in services} if isinstance(services, Mapping) else set()
 
 
 def _has_matrix(job: Mapping[str, Any]) -> bool:

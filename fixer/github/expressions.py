@@ -223,6 +223,11 @@ def names_read(context: str, value: Any) -> tuple[str, ...]:
     return tuple(read.name for read in reads_below(value) if read.context in (context, ANY))
 
 
+def services_read(value: Any) -> set[str]:
+    """The services of a job, in lower case, that plain data reads: `job.services.db.ports[5432]`; `ANY` for all."""
+    return {([*read.path, ANY, ANY])[2] for read in reads_below(value) if read.touches("job.services")}
+
+
 def only(text: str) -> Expression | None:
     """The expression that this text is, blanks around it aside; None for a text with anything else in it."""
     found = expressions_in(text)

@@ -9,7 +9,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Self
 
 from fixer.documents import DEVELOPMENT
-from fixer.languages.python import PythonModule
+from fixer.languages.python import PythonModule, dotted
 from fixer.patterns import Rare
 from fixer.project.packages import PythonPackages
 from fixer.records import entity
@@ -68,7 +68,7 @@ class Exporters:
     several processes is put together somewhere. `own_view` is a module of the project that publishes what one process
     has counted. `names` are the metrics that the project itself makes. `unpublished` is the module whose middleware
     counts where no route, port or view of the project publishes it. `prefixed_by` is the one that gives all names of
-    django-prometheus a prefix."""
+    django-prometheus a prefix. `asked_late` is one whose numbers are made when Prometheus asks."""
 
     by: str = ""
     prometheus: bool = False
@@ -78,6 +78,7 @@ class Exporters:
     names: frozenset[str] = frozenset()
     unpublished: str = ""
     prefixed_by: str = ""
+    asked_late: str = ""
 
     @classmethod
     def detect(cls, repository: Repository) -> Exporters:
@@ -123,7 +124,16 @@ class _Wired:
             by, prometheus = "", False
         shared = prometheus and _is_shared(repository)
         prefixed = next((each.path for each in modules if "PROMETHEUS_METRIC_NAMESPACE" in each.assignments), "")
-        return cls(Exporters(by, prometheus, tuple(unwired), shared, own_view, names, unpublished, prefixed))
+        late = next((each.path for each in modules if _is_asked_late(each)), "")
+        return cls(Exporters(by, prometheus, tuple(unwired), shared, own_view, names, unpublished, prefixed, late))
+
+
+def _is_asked_late(module: PythonModule) -> bool:
+    """Whether it registers a collector of its own, or a function that gives a number: several processes that count in
+    one folder export neither. https://prometheus.github.io/client_python/multiprocess/
+    """
+    calls = (dotted(node.func) for node in ast.walk(module.tree) if isinstance(node, ast.Call))
+    return any(each.endswith(("REGISTRY.register", ".set_function")) for each in calls)
 
 
 def _agent(repository: Repository) -> str:

@@ -9,7 +9,9 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import field
 from typing import TYPE_CHECKING, Literal, Self
 
+from fixer.languages.python import PythonModule, constant, dotted, text
 from fixer.languages.tables import json_object, mapping, toml_table
+from fixer.model import FileError
 from fixer.project.pytest_options import is_configuration, options_of, words
 from fixer.records import record
 
@@ -24,9 +26,8 @@ _MARKER = re.compile(r"integration\s*(:|$)")
 _DESELECTED = re.compile(r"not[ _]integration|--(ignore|deselect|ignore-glob)[= ]\S*integration")
 _LOCUST = re.compile(r"(^|/)locustfile[^/]*\.py$|(^|/)(load|performance|perf|stress|locust)[^/]*/[^/]*locust[^/]*\.py$")
 _IS_TEST = re.compile(r"(^|/)(tests?/.*|test\w*|\w*_tests?)\.py$")
-_CHECKS = re.compile(
-    r"""call_command\(\s*['"]makemigrations['"](?:[^()]|\([^()]*\))*?(\bcheck(_changes)?\s*=\s*True|--check)"""
-)
+_CHECKING = frozenset({"check", "check_changes", "dry_run"})
+_COMPARES = re.compile("makemigrations|MigrationAutodetector")
 _K6 = re.compile(r"^\s*import\b.*\bfrom\s+['\"]k6(/[\w/]+)?['\"]", re.MULTILINE)
 _BENCHMARK = re.compile(r"(^|/)(benchmarks?|performance|perf)/.*\btest_\w+\.py$|(^|/)test_\w*benchmark\w*\.py$")
 _HEALTH_URL = re.compile(
@@ -140,11 +141,33 @@ class TestSuites:
 
 
 def _test_of_migrations(repository: Repository) -> str:
-    """A file of tests that runs `makemigrations` with `check`, as its documentation shows it."""
+    """A file of tests that runs `makemigrations` so that it only looks, or does itself what that does."""
     for path in repository.ending(".py"):
-        if _IS_TEST.search(path) and "makemigrations" in (text := repository.text(path)) and _CHECKS.search(text):
+        if _IS_TEST.search(path) and _COMPARES.search(repository.text(path)) and _compares(path, repository):
             return path
     return ""
+
+
+def _compares(path: str, repository: Repository) -> bool:
+    """Whether a module compares the models that are loaded with the migrations."""
+    try:
+        module = repository.parsed(path, PythonModule)
+    except FileError:
+        return False
+    calls = [node for node in ast.walk(module.tree) if isinstance(node, ast.Call)]
+    called = {dotted(call.func).rpartition(".")[2] for call in calls}
+    # https://docs.djangoproject.com/en/stable/ref/django-admin/#makemigrations and how that command finds out
+    return {"MigrationAutodetector", "from_apps"} <= called or any(map(_looks_for_missing, calls))
+
+
+def _looks_for_missing(call: ast.Call) -> bool:
+    if dotted(call.func).rpartition(".")[2] != "call_command" or not call.args:
+        return False
+    if text(call.args[0]) != "makemigrations":
+        return False
+    said = {text(each) for argument in call.args for each in ast.walk(argument)}
+    given = {each.arg for each in call.keywords if constant(each.value) is True}
+    return bool(said & {"--check", "--dry-run"} or given & _CHECKING)
 
 
 def _environment(repository: Repository) -> Iterator[tuple[str, str]]:

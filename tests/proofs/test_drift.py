@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -101,13 +102,14 @@ class Migration(migrations.Migration):
 """
 
 
-def drift(root: Path, models: str, *migrations: str) -> str:
+def drift(root: Path, models: str, *migrations: str, apps: str = "") -> str:
     files = {
         "manage.py": MANAGE,
         "requirements.txt": "django>=4.2\n",
         "shop/__init__.py": "",
         "shop/settings.py": SETTINGS,
         "orders/__init__.py": "",
+        "orders/apps.py": apps,
         "orders/models.py": models,
         "orders/migrations/__init__.py": "",
     }
@@ -172,6 +174,44 @@ def test_a_model_that_went_ahead_of_its_migrations_is_named(old: str, new: str, 
 )
 def test_a_primary_key_that_a_migration_makes_otherwise_is_named(old: str, new: str, tmp_path: Path) -> None:
     assert "primary key" in drift(tmp_path, MODELS, FIRST.replace(old, new), SECOND)
+
+    assert django_finds(tmp_path) != ""
+
+
+def annotated(text: str) -> str:
+    """The same, where every assignment in a class says what it holds."""
+    return re.sub(r"^( +\w+) = ", r"\1: object = ", text, flags=re.MULTILINE)
+
+
+@pytest.mark.needs("django")
+def test_annotated_models_that_are_what_their_migrations_leave_have_not_drifted(tmp_path: Path) -> None:
+    assert "customer: object = models." in annotated(MODELS)
+    assert "operations: object = [" in annotated(SECOND)
+
+    assert drift(tmp_path, annotated(MODELS), annotated(FIRST), annotated(SECOND)) == ""
+    assert django_finds(tmp_path) == ""
+
+
+@pytest.mark.needs("django")
+@pytest.mark.parametrize(("old", "new", "named"), CHANGED)
+def test_an_annotated_model_that_went_ahead_is_named(old: str, new: str, named: str, tmp_path: Path) -> None:
+    assert named in drift(tmp_path, annotated(MODELS.replace(old, new)), FIRST, SECOND)
+
+    assert django_finds(tmp_path) != ""
+
+
+@pytest.mark.needs("django")
+def test_a_configuration_may_annotate_the_class_of_its_keys(tmp_path: Path) -> None:
+    apps = """
+from django.apps import AppConfig
+
+
+class Orders(AppConfig):
+    name: str = "orders"
+    default_auto_field: str = "django.db.models.AutoField"
+"""
+
+    assert "primary key" in drift(tmp_path, MODELS, FIRST, SECOND, apps=apps)
 
     assert django_finds(tmp_path) != ""
 

@@ -11,7 +11,7 @@ the job, and fails above the limit or where nothing was built. A limit that the 
 ## When it is left alone
 Where size-limit, bundlesize, bundlewatch or a similar tool is a dependency of the front end, or is run; where a script
 compares numbers and exits; repositories without a front end of a framework that is known (Next.js, Vite, Create React
-App, Angular, Vue).
+App, Angular, Vue). Reported, not fixed: a build whose job deploys another folder than the one that it writes to.
 """
 
 from __future__ import annotations
@@ -19,9 +19,10 @@ from __future__ import annotations
 import posixpath
 import re
 from collections.abc import Iterator, Set
+from itertools import pairwise
 
-from fixer.github.workflow import Step, Workflow
-from fixer.github.workflows import Workflows, commands_of, folder_of, in_folder
+from fixer.github.workflow import Job, Step, Workflow
+from fixer.github.workflows import Workflows, commands_of, folder_of, in_folder, path_within
 from fixer.languages.shell import Command, Shell, in_quotes, path_word
 from fixer.model import Blocked, Finding, Fix, Level, Profile, Rule, RuleOptions, Tier, option
 from fixer.project.frontend import NAMES_OUTPUT, FrontEnd, FrontEnds
@@ -32,6 +33,14 @@ LIMITERS = re.compile(
 )
 BUILDS = frozenset({"build", "build:prod", "build:production", "build:ci"})
 OUTPUTS = frozenset({".next", "dist", "build", "out", ".output"})
+FOLDER_INPUTS = {
+    "actions/upload-pages-artifact": "path",
+    "cloudflare/pages-action": "directory",
+    "jamesives/github-pages-deploy-action": "folder",
+    "nwtgck/actions-netlify": "publish-dir",
+    "peaceiris/actions-gh-pages": "publish_dir",
+}
+"""Actions that put a folder where browsers load it, and the input that names the folder."""
 KILOBYTES_PER_MEGABYTE = 1024
 # A size with its unit, as in `"$SIZE > 100M"`, `MAX=1.5GB`.
 SIZE = re.compile(r"(?<![\w.$-])(\d+(?:\.\d+)?) ?([KMG])(?:i?B)?\b", re.IGNORECASE)
@@ -128,6 +137,11 @@ def _insert(workflow: Workflow, step: Step, command: Command, frontend: FrontEnd
     if frontend.problem or command.value(*NAMES_OUTPUT) is not None:
         reason = frontend.problem or f"`{command.source}` names another folder of output"
         return Blocked(reason, "add the check by hand")
+    if job is not None and (another := _deployed_instead(job, frontend)):
+        return Blocked(
+            f"job {job.id} deploys {another}, and {frontend.framework} writes to {frontend.output}",
+            f"measure {another} by hand, behind the step that makes it",
+        )
     script = _script(frontend.output, frontend.excluded, options.limit_mb)
     if isinstance(script, Blocked):
         return script
@@ -141,6 +155,43 @@ def _insert(workflow: Workflow, step: Step, command: Command, frontend: FrontEnd
         tier=Tier.REVIEW,
         effects=(f"{_place(step)}: more than {options.limit_mb} MB in {frontend.output} now fails the job",),
     )
+
+
+def _deployed_instead(job: Job, frontend: FrontEnd) -> str:
+    """The folder that a job deploys, where it names some, and none has to do with what the build writes; else ''."""
+    output = posixpath.normpath(posixpath.join(frontend.folder, frontend.output))
+    found = [path for step in job.steps for path in _deployed(step)]
+    related = any(_is_within(output, path) or _is_within(path, output) for path in found)
+    return found[0] if found and not related else ""
+
+
+def _is_within(path: str, folder: str) -> bool:
+    return not folder or f"{path}/".startswith(f"{folder}/")
+
+
+def _deployed(step: Step) -> Iterator[str]:
+    """The folders, from the top of the repository, that a step puts where browsers load them, as far as it says."""
+    folder_input = FOLDER_INPUTS.get(step.action.lower())
+    if folder_input is not None and (given := path_within("", step.inputs.get(folder_input) or "$")) is not None:
+        yield given
+    for command in commands_of(step):
+        folder = folder_of(command, step)
+        named = _named_for_deployment(command)
+        path = path_within(folder, named) if folder is not None and named else None
+        if path is not None:
+            yield path
+
+
+def _named_for_deployment(command: Command) -> str:
+    """The folder that a command line is told to deploy; empty where it names none, or deploys nothing."""
+    words = [word.text for word in command.words]
+    if ("netlify", "deploy") in pairwise(words):
+        given = command.value("--dir", "-d")
+        return given.text if given is not None else ""
+    at = next((at for at, pair in enumerate(pairwise(words)) if pair in (("wrangler", "pages"), ("aws", "s3"))), -1)
+    verb, *named = (*words[at + 2 : at + 4], "") if at >= 0 else ("",)
+    is_named = verb in ("deploy", "publish", "sync") and named and not named[0].startswith(("-", "s3:"))
+    return named[0] if is_named else ""
 
 
 def _repair(workflow: Workflow, step: Step, command: Command, frontends: FrontEnds, options: Options) -> Fix | Blocked:

@@ -91,12 +91,14 @@ def check(
     suite = _suite(ci, suites, options)
     if suite is not None and not suites.deselected and _is_among_all(ci, workflows, suite, suites.testpaths):
         return
-    message, hidden = "no job runs integration tests", None
+    hidden: Blocked | None = None
+    message = f"no job {'is seen to run' if ci.unseen else 'runs'} integration tests"
     if suite is not None:
-        hidden = _may_be_run(ci, workflows, suite)
+        hidden = ci.unseen or _may_be_run(ci, workflows, suite)
         what = suite if suite.kind == "marker" else f"the integration tests in {suite}"
         runs = "is seen to run" if hidden is not None else "runs"
-        message = f"no job {runs} {what} with the services that the settings use"
+        services = " with the services that the settings use" if ci.wants_services else ""
+        message = f"no job {runs} {what}{services}"
     yield Finding(ci.workflow.path, ci.span, message, hidden or _cure(ci, suite, health, options))
 
 
@@ -126,7 +128,7 @@ def _cure(ci: DjangoCI, suite: Suite | None, health: HealthUrl, options: Options
     command = _command(ci, suite)
     if isinstance(command, Blocked):
         return command
-    job["steps"].append(ci.step("Run integration tests", command))
+    job["steps"].append(ci.step(job, "Run integration tests", command))
     name = ci.workflow.job_id(JOB)
     return Fix.of(
         f"add job {name}",
@@ -195,8 +197,9 @@ def _may_be_run(ci: DjangoCI, workflows: Workflows, suite: Suite) -> Blocked | N
     """A job with the services that leaves its tests to a file, which may run these too."""
     for step, command in delegated(workflows):
         if step.job is not None and ci.has_real_services(step.job):
+            has = "has the services and leaves" if ci.wants_services else "leaves"
             return Blocked(
-                f"job {step.job.id} has the services and leaves its tests to `{command.source}`, which may run them",
+                f"job {step.job.id} {has} its tests to `{command.source}`, which may run them",
                 f"let a job run {suite} by name, or ignore this finding",
             )
     return None

@@ -16,12 +16,13 @@ tests run makes missing migrations when it starts; where migrations are not comm
 fail on the repository as it is: a model that is seen to differ from what its migrations leave, or a field that holds
 the time, or a value of chance, from when its module was loaded. What fhfix cannot read (computed values, models of
 packages) may lack a migration all the same. A job that tests and deploys on a runner of its own is no model either.
+Where a workflow of another repository may run the tests, what it checks is not known, and the finding is a note.
 
 ## When it is left alone
 Where a workflow, or a Makefile, tox, nox, just, pre-commit or package.json script, already runs the check; where a
-test does it (`call_command("makemigrations", check=True)`), or the deployed image when it starts; in a repository
-without workflows; where the settings have no DATABASES; where no model of Django is among those that the repository
-declares.
+test does it (`call_command("makemigrations", check=True)`, or `MigrationAutodetector` itself), or the deployed image
+when it starts; in a repository without workflows; where the settings have no DATABASES; where no model of Django is
+among those that the repository declares.
 """
 
 from __future__ import annotations
@@ -36,7 +37,7 @@ from fixer.django.migrations import Migrations
 from fixer.github.runners import is_own
 from fixer.github.workflows import Workflows, commands_of
 from fixer.languages.shell import Command
-from fixer.model import Blocked, Finding, Fix, Rule, RuleOptions, Tier, option
+from fixer.model import Blocked, Finding, Fix, Level, Rule, RuleOptions, Tier, option
 from fixer.project.task_runners import TaskRunners
 from fixer.project.test_suites import TestSuites
 from fixer.runtime.picture import Runtime
@@ -82,18 +83,20 @@ def check(
         assert not isinstance(job, Blocked)
         name = ci.workflow.job_id(JOB)
         command = ScriptText.of("@manage@ makemigrations --check --dry-run", manage=ci.manage)
-        job["steps"].append(ci.step("Check that no migration is missing", command, alone=True))
+        job["steps"].append(ci.step(job, "Check that no migration is missing", command, alone=True))
         cure = Fix.of(
             f"add job {name}",
             ci.add_job(JOB, job),
             tier=Tier.REVIEW,
             effects=(f"jobs.{name}: a model that changed without a migration now fails the workflow",),
         )
+    checks = "is seen to check" if ci.unseen else "checks"
     yield Finding(
         ci.workflow.path,
         ci.span,
-        f"no workflow checks that every model change of {ci.project.root or 'the project'} has its migration",
-        cure,
+        f"no workflow {checks} that every model change of {ci.project.root or 'the project'} has its migration",
+        ci.unseen or cure,
+        Level.NOTE if ci.unseen else None,
     )
 
 

@@ -178,13 +178,13 @@ def _cure(
     if isinstance(asked, Blocked) or isinstance(said, Blocked):
         return asked if isinstance(asked, Blocked) else Blocked(f"{url!r} is no address", "name another path")
     job = _first(job, "if", "github.event_name == 'workflow_dispatch' || github.event_name == 'schedule'")
-    locust, install = _locust(ci, job["steps"], packages)
+    locust, install = _locust(ci, job, packages)
     start = ScriptText.written(options.start) if options.start else _server(ci, packages, server)
     wait = START.filled(prefix=ci.prefix, python=ci.python, start=start, seconds=READY, url=asked, said=said)
     job["steps"] += [
         *install,
-        ci.step("Start the application", wait, at_root=True),
-        ci.step("Run the load test", _load_test(locust, path, options)),
+        ci.step(job, "Start the application", wait, at_root=True),
+        ci.step(job, "Run the load test", _load_test(locust, path, options)),
         *_judging(ci, catalog, options),
     ]
     name = ci.workflow.job_id(JOB)
@@ -223,14 +223,14 @@ def _no_health_path(health_url: HealthUrl) -> Blocked:
 # -- the steps of the new job -------------------------------------------------------------------------------------
 
 
-def _locust(ci: DjangoCI, steps: list[Plain], packages: PythonPackages) -> tuple[ScriptText, list[Plain]]:
-    """How locust is started, and the step that installs it where none of these does."""
-    if _installs_locust(steps, packages):
+def _locust(ci: DjangoCI, job: Plain, packages: PythonPackages) -> tuple[ScriptText, list[Plain]]:
+    """How locust is started, and the step that installs it where none of the job does."""
+    if _installs_locust(job["steps"], packages):
         return ci.prefix + LOCUST, []
     if ci.prefix == "uv run ":  # its environment has no pip
         return ScriptText.of("uv run --with locust locust"), []
     if ci.prefix or ci.activation:
-        return ci.prefix + LOCUST, [ci.step("Install locust", ci.prefix + INSTALL)]
+        return ci.prefix + LOCUST, [ci.step(job, "Install locust", ci.prefix + INSTALL)]
     return LOCUST, [{**ci.workflow.step_name("Install locust"), "run": INSTALL}]
 
 

@@ -108,7 +108,7 @@ def _time_query(
     execute: Callable[..., object],
     sql: object,
     params: object,
-    many: bool,
+    many: object,
     context: dict[str, Any],
 ) -> object:""",
     "{connected}": "def _connected(connection: BaseDatabaseWrapper, **_kwargs: object) -> None:",
@@ -188,7 +188,7 @@ def _module(chain: tuple[SettingsModule, ...], style: Style, seconds: str) -> st
         others.insert(0, "from django.db.backends.base.base import BaseDatabaseWrapper")
     if by_decouple:
         others.insert(0, "from decouple import config")
-        reading = f'config("SLOW_QUERY_SECONDS", default={seconds}, cast=float)'
+        reading = f'float(config("SLOW_QUERY_SECONDS", default="") or "{seconds}")'
     imports = "\n".join([*standard, "", *others]) + "\n" * (style.blank_lines_after_imports - 1)
     source = MODULE.replace("{imports}", imports).replace("{reading}", reading)
     for place, head in (TYPED if style.is_typed else UNTYPED).items():

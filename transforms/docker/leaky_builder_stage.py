@@ -17,6 +17,7 @@ scripts /usr/local/bin`), the folders of images for development and tests, examp
 writes, or which a Dockerfile copies by name, is not added; neither is `.git` where the build takes a version from it.
 """
 
+import ast
 import posixpath
 import re
 from collections.abc import Iterator
@@ -24,12 +25,14 @@ from fnmatch import filter as matching
 from fnmatch import fnmatchcase
 from functools import cache
 
+from fixer.django.places import named_places
 from fixer.django.project import DjangoProject
 from fixer.docker.compose import Mount
 from fixer.docker.ignore_files import is_ignored, read_ignore
 from fixer.docker.privileges import is_within
 from fixer.documents import DEVELOPMENT
 from fixer.languages.dockerfile import Dockerfile, Instruction, Stage
+from fixer.languages.python import dotted
 from fixer.languages.shell import Script
 from fixer.model import Blocked, Finding, Fix, NewFile, Parts, Rule, Tier, listed
 from fixer.runtime.builds import ImageBuild, ImageBuilds
@@ -68,6 +71,7 @@ READS_ENV = re.compile(
     r"|\bdotenv(\.|['\"]\)\.)config\(|['\"]dotenv/config['\"]",
     re.MULTILINE,
 )
+READERS_OF_A_FILE = frozenset(("load_dotenv", "dotenv_values", "read_env", "RepositoryEnv"))
 # A folder in which something is started is one where a `.env` may lie.
 STARTED = re.compile(
     r"^(\.env.*|.*dockerfile.*|(docker-)?compose.*\.ya?ml|manage\.py|package\.json|pyproject\.toml|setup\.(py|cfg)"
@@ -338,9 +342,12 @@ def _fed_by_the_image(build: ImageBuild, django: DjangoProject | None) -> tuple[
     """What a person must look at where the settings read a `.env`, and a program is given it by the image alone."""
     projects = django.projects if django is not None else ()
     modules = [module for each in projects for module in each.modules.values() if _holds(build, module.path)]
-    beside = next((path for path, text in build.configuration.items() if READS_ENV.search(text)), "")
-    beside = beside or next((path for path, text in build.texts.items() if _is_sourced(path, text)), "")
-    if not beside and not any(READS_ENV.search(module.document.source.text) for module in modules):
+    elsewhere = {path for each in projects for path in _read_above(build, each)}
+    reading = [path for path, text in build.configuration.items() if READS_ENV.search(text)]
+    reading += [path for path, text in build.texts.items() if _is_sourced(path, text)]
+    beside = next((path for path in reading if _may_have_had(build, path, above=path in elsewhere)), "")
+    settings = [_within(build, each.path) for each in modules if READS_ENV.search(each.document.source.text)]
+    if not beside and not any(_may_have_had(build, path, above=path in elsewhere) for path in settings):
         return ()
     known = any(each.environment for each in projects)
     required = {read.name for each in projects for read in each.environment if read.required}
@@ -368,6 +375,37 @@ def _fed_by_the_image(build: ImageBuild, django: DjangoProject | None) -> tuple[
             f"{reader} reads a .env: where the image had one, what starts it must give what it says, by --env-file",
         )
     return ()
+
+
+def _may_have_had(build: ImageBuild, path: str, *, above: bool) -> bool:
+    """Whether a `.env` for this reader could be in the image until now: beside it, but for one that reads only
+    `above`, or in a folder above it, where the ignore file did not leave it out."""
+    folders = [posixpath.dirname(path)]
+    while folders[-1]:
+        folders.append(posixpath.dirname(folders[-1]))
+    if above and len(folders) > 1:
+        folders = folders[1:]
+    return any(not build.excluded(posixpath.join(folder, ".env")) for folder in folders)
+
+
+def _read_above(build: ImageBuild, project: DjangoProject) -> Iterator[str]:
+    """The settings modules that name the `.env` that they read, and none in their own folder."""
+    homes = [path for _, path in named_places(project.modules, lambda path: f"/{path}")]
+    for path, settings in project.modules.items():
+        calls = [each for each in ast.walk(settings.document.tree) if isinstance(each, ast.Call)]
+        reading = [each for each in calls if dotted(each.func).rpartition(".")[2] in READERS_OF_A_FILE]
+        named = all(each.args and "__file__" not in _names_in(each) for each in reading)
+        if reading and named and f"/{posixpath.dirname(path)}" not in homes:
+            yield _within(build, path)
+
+
+def _names_in(node: ast.AST) -> set[str]:
+    return {each.id for each in ast.walk(node) if isinstance(each, ast.Name)}
+
+
+def _within(build: ImageBuild, path: str) -> str:
+    """The path of a file, from the folder that it is built from."""
+    return path.removeprefix(f"{build.context}/") if build.context else path
 
 
 def _holds(build: ImageBuild, path: str) -> bool:

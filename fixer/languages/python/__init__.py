@@ -6,11 +6,11 @@ statement is its header and its bodies. So an edit within `DATABASES["default"]`
 """
 
 from fixer.languages.python.module import WIDTH, PythonModule
-from fixer.languages.python.nodes import constant, dotted, has_spread, item, key, named_values, text
+from fixer.languages.python.nodes import assigned, constant, dotted, has_spread, item, key, named_values, text
 from fixer.languages.python.plain import Code, plain_of
 from fixer.languages.python.settings_files import is_settings, may_be_settings
 
 __all__ = [
-    "WIDTH", "Code", "PythonModule", "constant", "dotted", "has_spread", "is_settings", "item", "key",
+    "WIDTH", "Code", "PythonModule", "assigned", "constant", "dotted", "has_spread", "is_settings", "item", "key",
     "may_be_settings", "named_values", "plain_of", "text",
 ]  # fmt: skip

@@ -51,14 +51,21 @@ def dotted(node: ast.AST | None) -> str:
     return ""
 
 
+def assigned(statement: ast.AST) -> dict[str, ast.expr]:
+    """The names that an assignment, annotated or not, gives a value; empty for other statements."""
+    if isinstance(statement, ast.Assign):
+        return {target.id: statement.value for target in statement.targets if isinstance(target, ast.Name)}
+    if isinstance(statement, ast.AnnAssign) and isinstance(statement.target, ast.Name) and statement.value is not None:
+        return {statement.target.id: statement.value}
+    return {}
+
+
 def named_values(tree: ast.AST) -> Iterator[tuple[str, str]]:
     """Every text with the name that it stands under: a variable, a key of a dict, a keyword; also within the call or
     expression that makes the value, but for pieces of a longer text."""
     for node in ast.walk(tree):
-        if isinstance(node, ast.Assign):
-            pairs = [(target.id, node.value) for target in node.targets if isinstance(target, ast.Name)]
-        elif isinstance(node, ast.AnnAssign) and isinstance(node.target, ast.Name) and node.value is not None:
-            pairs = [(node.target.id, node.value)]
+        if isinstance(node, ast.Assign | ast.AnnAssign):
+            pairs = [*assigned(node).items()]
         elif isinstance(node, ast.Dict):
             pairs = [(text(key), value) for key, value in zip(node.keys, node.values, strict=True) if key is not None]
         elif isinstance(node, ast.keyword) and node.arg is not None:

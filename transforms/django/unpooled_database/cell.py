@@ -15,6 +15,7 @@ CONNECT_TIMEOUT = 10  # seconds
 AGE_WITHOUT_HEALTH_CHECKS = 60
 POOL_MIN = 5
 OF_DJANGO_4 = (3, 8)  # the oldest Python for which there is one
+_LONGEST = 3600  # seconds that a request can be meant to take
 MOST_CONNECTIONS = 80  # of PostgreSQL's default of 100; some are for people and for jobs
 
 
@@ -96,12 +97,13 @@ class Cell:
 
     @property
     def statement_timeout_ms(self) -> int:
-        """The option, or as long as the server lets a request run, where that is longer; 0 for no limit."""
+        """The option, or as long as the server lets a request run, where that is longer; 0 for no limit, which is also
+        what a server that waits for hours means."""
         given = int(self.options.statement_timeout_ms)
         allowed = self.server.timeout if self.server is not None else None
         if allowed is None or given != STATEMENT_TIMEOUT_MS:
             return given
-        return max(given, allowed * 1000) if allowed else 0
+        return max(given, allowed * 1000) if 0 < allowed <= _LONGEST else 0
 
     @property
     def times_out_by(self) -> str:

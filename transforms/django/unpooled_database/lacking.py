@@ -1,10 +1,11 @@
 """What a database lacks: reuse of its connections, and limits for waiting."""
 
+import ast
 from dataclasses import dataclass, field
 from typing import Any
 
 from fixer.django.settings import environment_reads
-from fixer.languages.python import item
+from fixer.languages.python import dotted, item
 from fixer.model import Blocked
 from transforms.django.unpooled_database.cell import CONNECT_TIMEOUT, MOST_CONNECTIONS, Cell
 from transforms.django.unpooled_database.said import Age, Said, number
@@ -94,6 +95,9 @@ def _keeps(said: Said, cell: Cell, wanted: Wanted) -> bool:
     wanted.lacks.append("opens a connection for every request")
     as_said = "" if said.beside is None else ", as it says where no Django reads it"
     wanted.effects.append(f"{said.at}.CONN_MAX_AGE: connections are kept for {age} s{as_said}; {cell.reason}")
+    made = said.database.node
+    if isinstance(made, ast.Call) and dotted(made.func).rpartition(".")[2] in ("db", "db_url"):  # django-environ's
+        wanted.todo.append("a conn_max_age in the URL itself no longer counts")
     kept = cell.server.connections if cell.server is not None else None
     if kept is not None and kept > MOST_CONNECTIONS:
         wanted.todo.append(f"see that PostgreSQL's max_connections is above {kept} for each instance")
@@ -150,6 +154,12 @@ def _unknown_server(cell: Cell) -> Blocked:
             by_interface.setdefault(command.interface, f"{command.path}:{command.line} starts {command.server}")
     if len(by_interface) > 1:
         reason = f"{by_interface['wsgi']} (WSGI) and {by_interface['asgi']} (ASGI), where a kept connection is a leak"
+        return Blocked(reason, "give each of them settings of its own, or say which serves the requests", line)
+    greens = {each.is_green: f"{each.path}:{each.line}" for each in (cell.server.deciding if cell.server else ())}
+    if len(greens) > 1:
+        reason = (
+            f"{greens[True]} starts greenlets, which never use a kept connection again, and {greens[False]} does not"
+        )
         return Blocked(reason, "give each of them settings of its own, or say which serves the requests", line)
     if cell.server is not None and cell.server.own:
         reason = f"{cell.server.own} starts Django's own server, whose threads never use a kept connection again"

@@ -169,7 +169,7 @@ def _told(workflow: Workflow, tellers: Tellers, deploying: Sequence[Job], *, is_
         f"add job {name}, which {whom}",
         workflow.add_job(name, job, gates=False),
         tier=Tier.REVIEW,
-        effects=(f"jobs.{name}: when a job fails, {whom}",),
+        effects=(f"jobs.{name}: when a job fails{'' if _cancels(workflow) else ' or is cancelled'}, {whom}",),
         todo=todo,
     )
 
@@ -181,7 +181,9 @@ def _only_where_it_deploys(workflow: Workflow, deploying: Sequence[Job]) -> str 
     """
     event = workflow.root.mapping("on").get("push")
     filters = mapping(event.data) if event is not None else {}
-    if "push" not in workflow.triggers or {"branches", "branches-ignore", "tags", "tags-ignore"} & set(filters):
+    if "push" not in workflow.triggers or {"branches-ignore", "tags", "tags-ignore"} & set(filters):
+        return ""
+    if "branches" in filters and not any("*" in str(each) for each in sequence(filters["branches"])):
         return ""
     conditions = list(dict.fromkeys(" ".join(job.condition.split()) for job in deploying))
     if not all(conditions):
@@ -214,10 +216,13 @@ def _when(workflow: Workflow, only: str) -> str:
 
 
 def _cancels(workflow: Workflow) -> bool:
-    """Whether a newer run cancels an older one."""
+    """Whether a newer run cancels an older one, or the job of one that waits.
+
+    https://docs.github.com/en/actions/how-tos/write-workflows/choose-when-workflows-run/control-workflow-concurrency
+    """
     concurrency = workflow.root.get("concurrency")
     said = mapping(concurrency.data).get("cancel-in-progress") if concurrency is not None else None
-    return said not in (None, False, "false")
+    return said not in (None, False, "false") or any(job.node.get("concurrency") for job in workflow.jobs.values())
 
 
 def _runs_often(workflow: Workflow) -> bool:

@@ -74,9 +74,8 @@ def unruled(
         if not config.says("rule_files"):
             cure = _prefixed(exporters) or _ruled(config, prometheus, workflows, catalog, targets)
             span = _span(config.document, "scrape_configs")
-            yield Finding(
-                config.path, span, "Prometheus watches the application and has no rule to alert anybody", cure
-            )
+            whom = "watches the application and " if prometheus.watching(config, targets.job) is not None else ""
+            yield Finding(config.path, span, f"Prometheus {whom}has no rule to alert anybody", cure)
 
 
 def _prefixed(exporters: Exporters) -> Blocked | None:
@@ -141,21 +140,31 @@ def _mounted(config: PrometheusConfig, prometheus: PrometheusFiles, path: str) -
     """The file of rules beside that of the configuration, where a container mounts only that one; and whether a
     container has both."""
     parts: list[Parts] = []
-    has_both = False
     name, beside = config.path.rpartition("/")[2], path.rpartition("/")[2]
+    readers = [*_read_by(config, prometheus)]
+    for document, volumes, index in readers:
+        source, _, target = volumes.items[index].value.partition(":")
+        if _meant(document, source) == config.path:
+            line = f"{source.removesuffix(name)}{beside}:{target.replace(name, beside, 1)}"
+            parts.append(document.insert_item(volumes, index + 1, line))
+    return parts, bool(readers)
+
+
+def _read_by(config: PrometheusConfig, prometheus: PrometheusFiles) -> Iterator[tuple[Yaml, Node, int]]:
+    """Where containers of Prometheus mount a configuration, or its folder: the file, the volumes, and which of them."""
     for program in prometheus.servers:
         document, service = program.written or (None, None)
         volumes = service.get("volumes") if service is not None else None
         for index, item in enumerate(volumes.items if volumes is not None and volumes.is_sequence else ()):
-            source, _, target = (item.value if item.is_scalar else "").partition(":")
+            source = (item.value if item.is_scalar else "").partition(":")[0]
             if document is None or volumes is None or not source:
                 continue
-            meant = posixpath.normpath(posixpath.join(posixpath.dirname(document.source.path), source))
-            if meant == config.path:
-                line = f"{source.removesuffix(name)}{beside}:{target.replace(name, beside, 1)}"
-                parts.append(document.insert_item(volumes, index + 1, line))
-            has_both = has_both or meant in (config.path, posixpath.dirname(config.path) or ".")
-    return parts, has_both
+            if _meant(document, source) in (config.path, posixpath.dirname(config.path) or "."):
+                yield document, volumes, index
+
+
+def _meant(document: Yaml, source: str) -> str:
+    return posixpath.normpath(posixpath.join(posixpath.dirname(document.source.path), source))
 
 
 def rules_of(job: str, targets: Options) -> str:
@@ -194,9 +203,11 @@ def unsent(prometheus: PrometheusFiles) -> Iterator[Finding]:
     for config in prometheus.configs:
         if config.says("alerting") or not config.says("rule_files"):
             continue
-        names = [program.name for program in prometheus.managers]
+        files = {document.source.path for document, _, _ in _read_by(config, prometheus)}
+        names = [each.name for each in prometheus.managers if each.place.path in files]  # known by name to each other
         cure: Fix | Blocked = Blocked(
-            "where Alertmanager runs is not in the repository", f"name it in {config.path}, below `alerting:`"
+            "where the Alertmanager of this Prometheus runs is not in the repository",
+            f"name it in {config.path}, below `alerting:`",
         )
         if names:
             targets = {"targets": Flow(tuple(f"{name}:{_PORT}" for name in names[:1]))}

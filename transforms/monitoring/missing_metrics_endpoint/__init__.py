@@ -150,6 +150,12 @@ def _uncounted(servers: tuple[Served, ...], exporters: Exporters, configs: Gunic
             f"{exporters.own_view} publishes what one process has counted",
             "collect from all of them there: prometheus_client.multiprocess.MultiProcessCollector",
         )
+    elif exporters.asked_late:
+        cure = Blocked(
+            f"{exporters.asked_late} makes numbers when Prometheus asks, and workers that count together export none of"
+            " these",
+            "export those from a process of their own, then run fhfix again",
+        )
     else:
         parts = sharing(several, configs)
         cure = Fix.of(
@@ -258,6 +264,12 @@ def _cure(
         f" while it is empty, {url} answers 403 to everybody.",
         "Let Prometheus ask each container by itself: behind a load balancer it would meet one of them at random.",
     ]
+    alone = next((each.started for each in servers if each.program == "gunicorn" and each.workers == 1), None)
+    if alone is not None:
+        todo.append(
+            f"One worker counts, as {alone.path}:{alone.line} starts it: where something else starts more of them, give"
+            " them a folder to count together, PROMETHEUS_MULTIPROC_DIR."
+        )
     if choice.holds_back:
         todo.append(
             f"{PACKAGE} {choice.release.lowest} holds Django back at {choice.holds_back}: pip installs that one where"
@@ -310,8 +322,9 @@ def _module(project: DjangoProject, style: Style, middleware: SettingList, url: 
             ', "")\n        expected', ', default="")\n        expected'
         )
     if style.is_typed:
+        between = "\nfrom django.http import " if style.is_single_line else ", "
         source = source.replace(
-            "import HttpResponseForbidden", "import HttpRequest, HttpResponse, HttpResponseForbidden"
+            "import HttpResponseForbidden", f"import HttpRequest{between}HttpResponse{between}HttpResponseForbidden"
         )
         source = source.replace(
             "def process_request(self, request):",
