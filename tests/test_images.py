@@ -110,7 +110,7 @@ def test_every_image_has_a_source() -> None:
         ("sed -i -e $UNKNOWN a", ""),
         ('cp $UNKNOWN "$(pwd)/a" && touch $PWD/b ~/c $HOME/d', ""),
         ("touch /tmp/$UNKNOWN $HERE/$UNKNOWN data/$UNKNOWN.txt ${UNKNOWN:-/app/a}", ""),
-        ("touch $HERE/../$UNKNOWN", "writes to /app/here/.."),
+        ("touch $HERE/../../etc/$UNKNOWN", "writes to /app/here/../../etc"),
         ("touch /$UNKNOWN", "writes to /, which"),
         ("new=$(mktemp -d)\necho a > $new/b\nrm -r $new", ""),
         ("new=$(mktemp /var/lib/a.new)\necho a > $new", "writes to /var/lib/a"),
