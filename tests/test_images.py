@@ -803,3 +803,50 @@ secrets:
     assert reported.finding.cure.todo == (
         "compose.yml mounts ./password.txt and ./shop.key into 'web': the files there keep the owner of the host",
     )
+
+
+_SHELF = (
+    "apiVersion: apps/v1\nkind: Deployment\nmetadata:\n  name: shelf\nspec:\n  template:\n    spec:\n"
+    "      {{- with .Values.security }}\n      securityContext:\n        {{- toYaml . | nindent 8 }}\n"
+    "      {{- end }}\n"
+    '      containers:\n        - name: shelf\n          image: "{{ .Values.image }}"\n'
+    '          {{- include "covers" . | nindent 10 }}\n'
+    '      {{- include "kept" . | nindent 6 }}\n'
+)
+_KEPT = (
+    '{{- define "covers" }}\n{{- if .Values.kept }}\nvolumeMounts:\n  - name: covers\n    mountPath: /app/covers\n'
+    '{{- end }}\n{{- end }}\n{{- define "kept" }}\n{{- if .Values.kept }}\nvolumes:\n  - name: covers\n'
+    "    persistentVolumeClaim:\n      claimName: covers\n{{- end }}\n{{- end }}\n"
+)
+
+
+@pytest.mark.parametrize(
+    ("template", "values", "said"),
+    [
+        (_SHELF, "kept: true\nsecurity: {}\n", "mounts the volume covers over /app/covers, where only root can write"),
+        (_SHELF, "kept: true\nsecurity: {fsGroup: 10001}\n", ""),
+        (_SHELF, "kept: false\nsecurity: {}\n", "may mount more with other values of its chart: fsGroup: 10001"),
+        (f"{_SHELF}{{{{ if }}}}\n", "kept: true\n", "charts/shelf/templates/shelf.yaml is a template"),
+    ],
+    ids=["mounted", "with a group", "by other values", "not to be read"],
+)
+def test_volumes_of_a_chart_that_may_run_the_image_are_named(
+    template: str, values: str, said: str, tmp_path: Path
+) -> None:
+    files = {
+        "Dockerfile": 'FROM python:3.13-slim\nWORKDIR /app\nCOPY . .\nEXPOSE 8000\nCMD ["python", "server.py"]\n',
+        "server.py": "run()\n",
+        "charts/shelf/Chart.yaml": "apiVersion: v2\nname: shelf\nversion: 1.0.0\n",
+        "charts/shelf/values.yaml": f"image: registry.example/shelf:1\n{values}",
+        "charts/shelf/templates/shelf.yaml": template,
+        "charts/shelf/templates/_kept.tpl": _KEPT,
+    }
+    rule = next(rule for rule in all_rules() if rule.id == "root-user")
+
+    found = planned(tmp_path, {name: text.encode() for name, text in files.items()}, [rule])
+
+    cures = [each.finding.cure for each in found.taken]
+    told = " ".join(todo for cure in cures if isinstance(cure, Fix) for todo in cure.todo)
+    blocked = " ".join(each.finding.cure.reason for each in found.left if isinstance(each.finding.cure, Blocked))
+    assert said in f"{told} {blocked}"
+    assert said or "volume" not in told

@@ -21,6 +21,10 @@ _REMOVES = frozenset(("rm", "rmdir", "unlink", "shred", "umount", "swapoff"))
 _REPORTS = frozenset(("mail", "mailx", "mutt", "sendmail", "msmtp", "ssmtp", "swaks"))
 _TAKES_IN = frozenset(("gzip", "pigz", "bzip2", "xz", "zstd", "gpg", "age", "openssl", "scp", "curl", *UPLOADS))
 _SAYS = frozenset(("echo", "printf", "logger"))
+_CALLED_LIKE_MESSAGES = frozenset((
+    "debug", "echo", "error", "info", "log", "message", "msg", "notice", "print", "say", "success", "warn", "warning",
+))  # fmt: skip
+"""How the names of functions begin that only say something, where a script takes them from a file that it sources."""
 _MISSED_BY_NOBODY = frozenset((
     "", ":", "[", "[[", "awk", "basename", "bc", "break", "cat", "cd", "chmod", "chown", "cmp", "command",
     "continue", "createdb", "cut", "date", "declare", "df", "diff", "dirname", "dropdb", "du", "exit", "export",
@@ -104,7 +108,7 @@ def _kind(command: Command, files: tuple[str, ...]) -> Kind:
     folders = {each.rpartition("/")[0] for each in files} - {""}
     beside = {_plain(word.text).rpartition("/")[0] for word in command.args}
     mentions = any(each in source for each in files)
-    if command.name in _SAYS:
+    if command.name in _SAYS or _is_sourced_message(command):
         return "takes" if mentions else ""
     starter = command.name in _STARTERS
     called_off = _STARTS_AGAIN | _ENDS_WHAT_IS_FOR_NOW if starter else _STARTS_AGAIN
@@ -120,3 +124,9 @@ def _kind(command: Command, files: tuple[str, ...]) -> Kind:
         return "takes" if folders & given else "other"
     own = any(each.function == command.name for each in command.script.commands)  # what it does is looked at itself
     return "" if own or command.name in _MISSED_BY_NOBODY else "cleans"
+
+
+def _is_sourced_message(command: Command) -> bool:
+    """Whether it only says something by a function from a file that the script sources."""
+    first = re.split(r"[_:.-]", command.name.lstrip("_"), maxsplit=1)[0]
+    return first in _CALLED_LIKE_MESSAGES and any(each.name in ("source", ".") for each in command.script.commands)

@@ -33,7 +33,8 @@ _RESTORES_RDS = re.compile(r"restore-db-(?:instance|cluster)-(?:from|to)")
 _INFRASTRUCTURE: tuple[tuple[re.Pattern[str], tuple[Rare, ...]], ...] = tuple(
     (re.compile(path), tuple(texts))
     for path, *texts in (
-        (r"\.tf$", Rare(r"(?m)^\s*backup_retention_period\s*=\s*[1-9]", "backup_retention_period")),
+        # A variable or a condition is taken to keep some in production.
+        (r"\.tf$", Rare(r"(?m)^\s*backup_retention_period\s*=\s*(?!0\b|null\b)\S", "backup_retention_period")),
         (r"\.tf$", Rare(r"(?m)^\s*resource\s+\"aws_backup_plan\"", "aws_backup_plan")),
         (
             r"\.(?:ts|py)$",

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
 from fixer.deploy.deploy_job import DeployJob
@@ -24,10 +24,12 @@ _MEANS_NOTHING_ELSEWHERE = frozenset(("steps", "needs", "matrix", "strategy", "j
 
 @record
 class SignIn:
-    """What a job has from another one so that it may speak to AWS: keys of the job, and its first step."""
+    """What a job has from another one so that it may speak to AWS: keys of the job, and its first step; `todo` is what
+    a person must see to, since the other job has an environment."""
 
     keys: Plain
     step: Plain
+    todo: tuple[str, ...]
 
 
 def production(deployments: Deployments) -> DeployJob | None:
@@ -37,8 +39,8 @@ def production(deployments: Deployments) -> DeployJob | None:
     return next(iter([*ranked, *(job for job in jobs if "${{" in job.environment)]), None)
 
 
-def sign_in(jobs: Iterable[Job], catalog: Catalog, files: ActionFiles) -> SignIn | Blocked:
-    """As the first of these jobs that does."""
+def sign_in(jobs: Iterable[Job], catalog: Catalog, files: ActionFiles, *, takes_more: bool) -> SignIn | Blocked:
+    """As the first of these jobs that does. `takes_more`: whether the new job takes secrets or variables besides."""
     for job in jobs:
         steps = [step for step in job.steps if step.action.lower() == SIGNS_IN]
         if not steps:
@@ -54,23 +56,38 @@ def sign_in(jobs: Iterable[Job], catalog: Catalog, files: ActionFiles) -> SignIn
                 f"job {job.id} signs in to AWS by `{what}`, which another job does not have",
                 "take it from `vars` or `secrets`, then run fhfix again",
             )
-        return SignIn(_keys(job, made, {name: known[name] for name in wanted}), made)
+        env = {name: known[name] for name in wanted}
+        named = job.environment if job.environment and "${{" not in job.environment else ""
+        takes = takes_more or any(read.context in ("secrets", "vars", ANY) for read in reads_below([made, env]))
+        keys = _keys(made, env, named if takes else "")
+        return SignIn(keys, made, tuple(_of_environment(named, keys)))
     return Blocked(
         "no job signs in to AWS with aws-actions/configure-aws-credentials",
         "back up where the database is, or let a job sign in to AWS, whose S3 then keeps the backups",
     )
 
 
-def _keys(job: Job, step: Plain, env: Mapping[str, str]) -> Plain:
+def _keys(step: Plain, env: Mapping[str, str], environment: str) -> Plain:
     given = step.get("with") or {}
     made: Plain = {}
     if "role-to-assume" in given and "aws-access-key-id" not in given:
         made["permissions"] = {"contents": "read", "id-token": "write"}
-    if job.environment and "${{" not in job.environment:
-        made["environment"] = job.environment  # its secrets, perhaps
+    if environment:
+        made["environment"] = environment  # its secrets, perhaps
     if env:
         made["env"] = dict(env)
     return made
+
+
+def _of_environment(name: str, keys: Plain) -> Iterator[str]:
+    """An environment may ask for an approval, for which nobody is there at night; and AWS may trust only its jobs."""
+    if "environment" in keys:
+        yield (
+            f"if environment {name} asks for an approval or waits, every scheduled run does too: then give the job an "
+            "environment of its own with these secrets"
+        )
+    elif name and "permissions" in keys:
+        yield f"if the AWS role trusts only jobs of environment {name}, let it trust this workflow too"
 
 
 def postgres_image(runtime: Runtime, configured: str, config: str) -> str | Blocked:

@@ -170,18 +170,19 @@ class ImageBuilds:
         return self._images.named(reference) is not None or _may_be_named(reference, self._names)
 
     def stranger_to(self, build: ImageBuild, *, elsewhere: bool = False) -> Program | None:
-        """A program that may run this image, though nothing says so: not one whose image is called after the folder of
-        another Dockerfile. `elsewhere`: nor one beside a service that this image is built for."""
+        """The first of them. `elsewhere`: not one beside a service that this image is built for."""
+        beside = {program.path for program in build.runners if program.origin == "compose"} if elsewhere else set()
+        return next((each for each in self.strangers_to(build) if each.path not in beside), None)
+
+    def strangers_to(self, build: ImageBuild) -> Iterator[Program]:
+        """Programs that may run this image, though nothing says so: not those whose image is called after the folder of
+        another Dockerfile."""
         if not self.strangers:
-            return None
+            return
         own = _called_after(build)
-        beside = {program.path for program in build.runners if program.origin == "compose"}
         for program, called_after in self._called:
-            if elsewhere and program.path in beside:
-                continue
             if (own and own in _plain(program.image_name)) or called_after <= {own}:
-                return program
-        return None
+                yield program
 
     @cached_property
     def _called(self) -> tuple[tuple[Program, frozenset[str]], ...]:

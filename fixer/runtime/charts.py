@@ -57,11 +57,12 @@ class Rendered:
 @entity
 class Chart:
     """A folder with templates. `values` are the defaults, with what the chart around it gives; `unread` are sentences
-    about what is not rendered."""
+    about what is not rendered, `closed` the templates among that."""
 
     folder: str
     templates: Mapping[str, Rendered]
     unread: tuple[str, ...]
+    closed: tuple[str, ...]
 
     @classmethod
     def of(cls, folder: str, kinds: Collection[str], repository: Repository) -> Chart:
@@ -70,12 +71,13 @@ class Chart:
         paths = [path for path in repository.below(below.rstrip("/")) if path.endswith((".yaml", ".yml", ".tpl"))]
         top = {"Values": _values(folder, repository), "Chart": _chart(folder, repository)}
         unread: list[str] = []
+        closed: list[str] = []
         parsed: dict[str, Template] = {}
         for path in paths:
             try:
                 parsed[path] = Template.parse(repository.read(path))
             except (FileError, RecursionError):
-                unread.append(f"{path}: what the chart starts")
+                closed.append(path)
         defined = {name: items for template in parsed.values() for name, items in template.defined.items()}
         templates: dict[str, Rendered] = {}
         for path, template in parsed.items():
@@ -86,14 +88,15 @@ class Chart:
             try:
                 writer.write(template.items, ChainMap({"": top, "$": top}))
             except (RecursionError, _TooMuchError):
-                unread.append(f"{path}: what the chart starts")
+                closed.append(path)
                 continue
             templates[path] = writer.rendered
+        unread += (f"{path}: what the chart starts" for path in closed)
         for path in repository.below(folder) if folder else repository.files:
             name = posixpath.basename(path)
             if name.startswith("values") and name.endswith((".yaml", ".yml")) and name != "values.yaml":
                 unread.append(f"{path}: what it gives the chart instead")
-        return cls(folder, templates, tuple(unread))
+        return cls(folder, templates, tuple(unread), tuple(closed))
 
 
 def _values(folder: str, repository: Repository) -> Any:

@@ -131,8 +131,9 @@ class Manifests:
         for resource in resources:
             programs += _programs(resource, resources, servers, images, repository)
         for folder in sorted(charts):
-            rendered, left = _rendered(folder, repository)
+            rendered, left, closed = _rendered(folder, repository)
             unknown += left
+            unread += (Unread(path, "is a template that cannot be read", repository.text(path)) for path in closed)
             inside = list(_servers(rendered))
             servers += inside
             found = [each for one in rendered for each in _programs(one, rendered, inside, images, repository)]
@@ -144,13 +145,13 @@ class Manifests:
         return cls(tuple(programs), tuple(servers), tuple(unknown), tuple(unread))
 
 
-def _rendered(folder: str, repository: Repository) -> tuple[list[Resource], list[str]]:
-    """What a chart makes with its own values, and what of it is not read."""
+def _rendered(folder: str, repository: Repository) -> tuple[list[Resource], list[str], list[str]]:
+    """What a chart makes with its own values, what of it is not read, and the templates of these."""
     from fixer.runtime.charts import Chart
 
     chart = Chart.of(folder, _KEPT, repository)
     found: list[Resource] = []
-    unread = list(chart.unread)
+    unread, closed = list(chart.unread), list(chart.closed)
     for path, rendered in chart.templates.items():
         if rendered.conditions and any(kind in _WORKLOADS for kind in _KIND.findall(repository.text(path))):
             unread.append(f"{path}: what it writes by `{'`, `'.join(rendered.conditions[:3])}`")
@@ -158,9 +159,10 @@ def _rendered(folder: str, repository: Repository) -> tuple[list[Resource], list
             documents = list(read(Source(path, rendered.text)))
         except (FileError, yaml.YAMLError, RecursionError):
             unread.append(f"{path}: what the chart starts")
+            closed.append(path)
             continue
         found += (replace(each, alone=False, chart=folder, lines=rendered.lines) for each in documents)
-    return found, unread
+    return found, unread, closed
 
 
 def _candidates(repository: Repository) -> Iterator[str]:

@@ -17,6 +17,7 @@ from transforms.docker.root_user.building import brings_sources
 from transforms.docker.root_user.folders import Folders
 from transforms.docker.root_user.options import Options, also_mounted
 
+_CLUSTERS = ("kubernetes", "helm")
 _RUNTIMES = ("python", "node", "ruby", "deno", "bun")
 """Programs that run code of the project's own."""
 
@@ -218,7 +219,7 @@ def _has_sources(container: Container, folders: Folders) -> bool:
 def _handing_over(program: Program, user: User) -> str:
     """How a volume that a platform makes for root comes to a user."""
     number = user.id or user.name
-    if program.origin == "kubernetes":
+    if program.origin in _CLUSTERS:
         return f"give its pods securityContext.fsGroup: {number}"
     return f"chown that volume to {user.numeric}, then say so"
 
@@ -228,7 +229,7 @@ def todo_of(container: Container, builds: ImageBuilds, folders: Folders, user: U
     volumes = {arg.rstrip("/") for state in container.acting("VOLUME") for arg in state.instruction.args}
     staying = on_sources(container, folders)  # as root, whoever its volumes belong to
     # Kubernetes gives its volumes to the pod's group each time.
-    keeping = (program for program in runners if program.origin != "kubernetes" and program not in staying)
+    keeping = (program for program in runners if program.origin not in _CLUSTERS and program not in staying)
     volumes |= {m.target.rstrip("/") for program in keeping for m in program.mounts if m.source and not m.bind}
     todo = [
         f"{program.path} starts {program.name!r} as {program.user} all the same: take that out"
@@ -254,11 +255,36 @@ def todo_of(container: Container, builds: ImageBuilds, folders: Folders, user: U
     ]
     if unseen := _unseen(container.build, builds):
         todo.append(f"{unseen}: what is mounted there to be written to must let {user.numeric} write")
+    todo += _claimed_by_strangers(container.build, builds, user)
     if not folders.roots and container.folder == "/":
         todo.append(f"it works in /, where {user.name} can make no file: give it a WORKDIR if it makes any")
     if _listens_unseen(container):
         todo.append("nothing says on which port it listens, if on any: see that none is below 1024")
     return todo
+
+
+def _claimed_by_strangers(build: ImageBuild, builds: ImageBuilds, user: User) -> Iterator[str]:
+    """Volumes of a cluster, which belong to root, of programs that may run the image; and charts of such programs,
+    which may mount some by other values."""
+    number = user.id or user.name
+    claimed: dict[tuple[str, str], list[str]] = {}
+    charts: dict[str, str] = {}
+    for program in builds.strangers_to(build):
+        if program.origin not in _CLUSTERS or program.user:
+            continue
+        own = [mount for mount in program.mounts if mount.of_root and not mount.read_only and not mount.bind]
+        for mount in own:
+            claimed.setdefault((mount.source, mount.target), []).append(str(program.place))
+        if program.origin == "helm" and not own:
+            charts.setdefault(posixpath.dirname(program.path), str(program.place))
+    for (name, target), places in claimed.items():
+        verb, pods = ("mount", "their pods") if len(places) > 1 else ("mounts", "its pod")
+        yield (
+            f"{listed(places)} {verb} the volume {name} over {target}, where only root can write: set "
+            f"fsGroup: {number} in the securityContext of {pods} if that runs this image"
+        )
+    for place in charts.values():
+        yield f"{place} may mount more with other values of its chart: fsGroup: {number} lets the pod write there"
 
 
 def _listens_unseen(container: Container) -> bool:

@@ -93,8 +93,10 @@ def _cure(
             "say which of the two",
             'rules.missing-backup-job.method = "dump"',
         )
+    named = options.instance or _instance(workflows)
+    takes_more = method == "dump" or "${{" in named
     others = (other for workflow in workflows.documents for other in workflow.jobs.values())
-    signed = sign_in([*([url[0]] if url is not None else []), job, *others], catalog, files)
+    signed = sign_in([*([url[0]] if url is not None else []), job, *others], catalog, files, takes_more=takes_more)
     if isinstance(signed, Blocked):
         return signed
     path = workflows.free_path("backup", "database-backup")
@@ -124,7 +126,7 @@ def _cure(
         text = script(__package__, "dump.sh")
     else:
         title, minutes = "Check RDS's backups", 10
-        instance = options.instance or _instance(workflows) or "${{ vars.DB_INSTANCE }}"
+        instance = named or "${{ vars.DB_INSTANCE }}"
         read = only_read(instance)
         if read is not None and read.context == "vars":
             todo.append(f"set the variable {read.name} to the name of the production database instance")
@@ -132,8 +134,7 @@ def _cure(
         step = {"name": "Check retention, encryption and age"}
         step["env"] = {"DB_INSTANCE": instance, "KEEP_DAYS": "7", "MAX_AGE_MINUTES": "60"}
         text = script(__package__, "rds.sh")
-    if method == "dump" and "environment" in signed.keys:
-        todo.append(f"if environment {signed.keys['environment']} asks for an approval, the backup waits for it too")
+    todo += signed.todo
     made = {
         "name": title,
         "runs-on": "ubuntu-latest",

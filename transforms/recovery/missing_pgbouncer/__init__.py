@@ -267,7 +267,7 @@ def _cure(
         used = _files_of(deploying)
         if used and posixpath.basename(found[0].source.path) not in used:
             return Blocked(
-                f"job {deploying.id} deploys by {listed(sorted(used))}, where no PostgreSQL is beside the application",
+                f"{_named(deploying)} deploys by {listed(sorted(used))}, where no PostgreSQL is beside the application",
                 "run pgbouncer beside the application there, or RDS Proxy; or add it to the other compose file",
                 _COMPOSE,
             )
@@ -306,7 +306,7 @@ def _missed_by(job: DeployJob, path: str) -> Blocked | None:
     commands = [*_run_by(job)]
     if any(each.has("--no-deps") for each in commands):
         return Blocked(
-            f"job {job.id} starts services with --no-deps, and would leave the pooler out",
+            f"{_named(job)} starts services with --no-deps, and would leave the pooler out",
             "start it there, too; then add it to the compose file",
         )
     far = any(each.name == "ssh" for each in commands) or any("ssh" in step.action for step in job.job.steps)
@@ -315,7 +315,7 @@ def _missed_by(job: DeployJob, path: str) -> Blocked | None:
     gets = any(each.name == "git" and not _GETS.isdisjoint(w.text for w in each.args) for each in commands)
     if (far or context or "DOCKER_HOST" in {**job.workflow.env, **job.job.env} or any(hosts)) and not gets:
         return Blocked(
-            f"how {path} and what stands beside it come to the server of job {job.id} is not in the repository",
+            f"how {path} and what stands beside it come to the server of {_named(job)} is not in the repository",
             "bring both there, by `git pull` say, or run pgbouncer by hand",
         )
     return None

@@ -79,7 +79,8 @@ def _cure(
             "restore the newest one on a schedule, with `pg_restore --exit-on-error`, and ask for rows",
         )
     image = next((step.env["POSTGRES"] for step in made.job.steps if "POSTGRES" in step.env), "")
-    signed = sign_in([made.job], catalog, files)
+    bucket = next((step.env["BACKUP_BUCKET"] for step in made.job.steps if "BACKUP_BUCKET" in step.env), "")
+    signed = sign_in([made.job], catalog, files, takes_more="${{" in bucket)
     path = workflows.free_path("restore-test", "backup-restore-test")
     if isinstance(signed, Blocked):
         return signed
@@ -88,7 +89,6 @@ def _cure(
     if not image:
         return Blocked("which version of PostgreSQL the backup is of is not said", "name it there as POSTGRES")
     given = {**signed.keys.get("env", {}), "POSTGRES": image, "RESTORED": _DATABASE}
-    bucket = next((step.env["BACKUP_BUCKET"] for step in made.job.steps if "BACKUP_BUCKET" in step.env), "")
     job = {
         "name": "Restore the newest backup",
         "runs-on": "ubuntu-latest",
@@ -127,6 +127,7 @@ def _cure(
         todo=[
             "allow the AWS identity s3:GetObject in the bucket",
             "the data of production comes to a runner: keep the repository private, or use a runner of your own",
+            *signed.todo,
         ],
     )
 
