@@ -33,6 +33,7 @@ from fixer.django.job_setup import (
     preparation,
     setup_of,
     starts_servers,
+    text_of,
     with_django,
     without_waits,
 )
@@ -246,9 +247,9 @@ class DjangoCI:
         if not self.in_container and not env and (unproven := self._unproven()):
             return unproven
         steps = [(each.step, each.data) for each in setup.steps]
-        environment = filled(environment, combination)
+        given: Plain = filled(environment, combination)
         history = with_tests or self.reads_history
-        made = Recipe(self.job, self.catalog, self.action_files, combination, steps, services, environment, history)
+        made = Recipe(self.job, self.catalog, self.action_files, combination, steps, services, given, history)
         return made.job(title, minutes)
 
     def _unproven(self) -> Blocked | None:
@@ -803,7 +804,7 @@ def _named_files(repository: Repository, job: Job) -> Iterator[tuple[str, str]]:
 
 def _reads_history(repository: Repository, project: DjangoProject, job: Job) -> bool:
     """Whether something that sets the project up may look at its history, by which many packages find their version."""
-    if any(step.action.startswith("./") or _OF_HISTORY.search(str(step.data)) for step in job.own_steps):
+    if any(step.action.startswith("./") or _OF_HISTORY.search(text_of(step.data)) for step in job.own_steps):
         return True
     paths = {*project.modules, *(path for _, path in _named_files(repository, job))}
     paths.update(path for name in _PACKAGING for path in repository.named(name))

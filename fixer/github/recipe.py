@@ -96,7 +96,7 @@ class Recipe:
         if "working-directory" in around or posixpath.normpath(str(run.get("working-directory", "/"))) != ".":
             return own
         left = {key: value for key, value in run.items() if key != "working-directory"}
-        return {**own, "run": left} if left else None
+        return {**mapping(own), "run": left} if left else None
 
     def _permissions(self) -> Plain | None:
         """Reading the repository, unless the job or its workflow says just that, or the set-up needs more."""
