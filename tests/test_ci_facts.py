@@ -781,6 +781,22 @@ jobs:
 """
 
 
+TAGGED = """\
+on: { push: { tags: ['*'] } }
+jobs:
+  build:
+    uses: example/shared/.github/workflows/image.yml@main
+"""
+
+
+def test_what_a_workflow_does_with_tags_is_no_test(tmp_path: Path) -> None:
+    text = workflow(*ONLY_INSTALLS)
+    ci = django_ci(tmp_path, SQLITE, text, **{".github/workflows/all.yml": TAGGED})
+
+    assert ci.job is not None
+    assert ci.unseen is None
+
+
 def test_what_a_workflow_of_another_repository_does_is_not_known(tmp_path: Path) -> None:
     wanted = ("missing-migration-check", "missing-integration-tests")
     rules = [rule for rule in all_rules() if rule.id in wanted]

@@ -758,9 +758,17 @@ def _why_no_job(
 def _caller_of_another(workflows: Workflows) -> Job | None:
     """A job that judges changes by a workflow of another repository, which may test the project."""
     for workflow in judging(workflows):
+        push = workflow.root.mapping("on").get("push")
+        if (
+            "pull_request" not in workflow.triggers
+            and push is not None
+            and push.get("tags")
+            and not push.get("branches")
+        ):
+            continue  # what has a tag is judged already
         for job in workflow.jobs.values():
             called = str(job.uses.value) if job.uses is not None else ""
-            named = f"{job.id} {called}"
+            named = f"{workflow.path} {job.id} {called}"
             if called and not called.startswith("./") and not _aside(named):
                 return job
     return None

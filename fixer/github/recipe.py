@@ -125,10 +125,9 @@ class Recipe:
             inputs = mapping(data.get("with"))
             written = mapping(made.get("with")) or inputs
             if "persist-credentials" not in inputs:
-                written = {**written, "persist-credentials": False}
-            if not self.history:
-                written = {key: value for key, value in written.items() if key != "fetch-depth"}
-            made["with"] = written
+                made["with"] = written = {**written, "persist-credentials": False}
+            if "fetch-depth" in written and not self.history:
+                made["with"] = {key: value for key, value in written.items() if key != "fetch-depth"}
         return made
 
     @property
