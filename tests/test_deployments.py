@@ -441,6 +441,22 @@ def test_what_a_server_runs_of_the_repository_is_read(command: str, files: dict[
     assert len(stays(tmp_path / "without", steps, {})) == 1
 
 
+@pytest.mark.parametrize(
+    ("command", "is_ours"),
+    [
+        ("/srv/shop/deploy.sh", True),
+        ("bash ~/shop/deploy.sh", True),
+        ("/srv/shop/ops/deploy.sh", False),
+        ("/usr/local/bin/deploy.sh", False),
+    ],
+)
+def test_a_script_by_its_whole_path_is_that_of_the_checkout(command: str, is_ours: bool, tmp_path: Path) -> None:
+    script = "cd /srv/shop\npython manage.py migrate\nsystemctl restart shop\n"
+    files = {"deploy.sh": script, "ops/nginx.conf": ""}
+
+    assert (stays(tmp_path, on_the_server(command, "systemctl restart shop"), files) == []) is is_ours
+
+
 @pytest.mark.parametrize("command", ["./deploy.sh", "fab deploy", "python3 ops/deploy.py", "ansible-playbook site.yml"])
 def test_what_nobody_can_read_on_a_server_may_migrate(command: str, tmp_path: Path) -> None:
     (reason,) = stays(tmp_path, on_the_server("cd /srv/shop", command, "systemctl restart shop"), {})

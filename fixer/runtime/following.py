@@ -53,6 +53,10 @@ _PACKAGE_RUNNERS = frozenset(("npm", "pnpm", "yarn", "bun"))
 _LIFECYCLE = {"test": "test", "t": "test", "tst": "test", "start": "start", "stop": "stop", "restart": "restart"}
 
 
+_OF_THE_SYSTEM = ("/bin/", "/etc/", "/lib/", "/sbin/", "/usr/")
+"""Where no repository is checked out."""
+
+
 @entity
 class Where:
     """How a path of a program leads to a file of the repository.
@@ -90,12 +94,17 @@ class Where:
 
     def located(self, path: str) -> str | None:
         """The file of the repository that stands there, or its folder; None where none is known."""
-        if self.folder is None and not path.startswith("/"):
+        if self.folder is None and not path.startswith(("/", "~/")):
             return None
         if not self.contained:
-            if path.startswith("/"):
+            folder, _, name = path.rpartition("/")
+            if self.server and path.startswith(("/", "~/")) and not path.startswith(_OF_THE_SYSTEM):
+                folder = in_checkout(folder, self.repository.below)
+            elif path.startswith("/"):
                 return None
-            joined = posixpath.normpath(posixpath.join(self.folder or "", path))
+            else:
+                folder = posixpath.join(self.folder or "", folder)
+            joined = posixpath.normpath(posixpath.join(folder, name))
             return joined if self.repository.exists(joined) else None
         full = posixpath.normpath(posixpath.join(self.folder or "/", path))
         for mount in self.mounts:

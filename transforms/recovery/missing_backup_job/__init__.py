@@ -71,7 +71,7 @@ def check(
     yield Finding(
         job.workflow.path,
         job.deployments[0].step.span,
-        f"job {job.id} deploys, and nothing backs the database up on a schedule",
+        f"job {job.id} deploys, and nothing in the repository backs the database up on a schedule",
         _cure(job.job, workflows, backups, runtime, catalog, files, options),
     )
 

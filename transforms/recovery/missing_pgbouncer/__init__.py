@@ -267,7 +267,8 @@ def _cure(
         used = _files_of(deploying)
         if used and posixpath.basename(found[0].source.path) not in used:
             return Blocked(
-                f"{_named(deploying)} deploys by {listed(sorted(used))}, where no PostgreSQL is beside the application",
+                f"{_named(deploying)} deploys by {listed(sorted(used))}, and not by {found[0].source.path}, which "
+                "starts PostgreSQL beside the application",
                 "run pgbouncer beside the application there, or RDS Proxy; or add it to the other compose file",
                 _COMPOSE,
             )

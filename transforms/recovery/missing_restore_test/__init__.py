@@ -54,7 +54,10 @@ def check(
         return
     made = backups.scheduled
     if made is None:
-        cure: Fix | Blocked = Blocked("there is no backup to restore yet", "add one first: missing-backup-job")
+        cure: Fix | Blocked = Blocked(
+            "no job backs the database up on a schedule: where the newest backup is, if there is any, is not known",
+            "add one first (missing-backup-job); or restore by hand what a script or a person keeps",
+        )
         yield Finding(job.workflow.path, job.deployments[0].step.span, "no backup is ever restored to try it", cure)
         return
     yield Finding(

@@ -499,7 +499,8 @@ def _behind(place: DataScript, deletion: Command, dump: Command) -> Fix | Blocke
         return Blocked(f"how {dump.name} ended is asked right behind it", "move it behind that, where it has succeeded")
     ends = place.ends_at_errors(dump)
     own = place.script.part(start, end).indented(place.indent(start) + ("" if ends else "  "))
-    behind = ScriptText.of("\n@deletion@" if ends else " &&\n@deletion@", deletion=own)
+    alike = ScriptText.of("\n@deletion@", deletion=own)
+    behind = alike if ends else ScriptText.of(" &&") + alike
     return Fix.of(
         "delete them once there is a new one",
         place.splice([(start, begin, ScriptText.of("")), (stop, stop, behind)]),
