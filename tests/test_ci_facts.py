@@ -727,6 +727,48 @@ def test_what_a_script_writes_into_an_env_file_is_not_asked_for(tmp_path: Path) 
     assert "env" not in job
 
 
+@pytest.mark.parametrize(
+    ("files", "script", "kept"),
+    [
+        ({}, TESTS[0], False),
+        ({"pyproject.toml": "[build-system]\nrequires = ['setuptools-scm']\n"}, TESTS[0], True),
+        ({"version.sh": "git describe --tags > version\n"}, f"{TESTS[0]}\n./version.sh", True),
+        ({}, f"{TESTS[0]}\ngit describe --tags > version", True),
+    ],
+)
+def test_the_history_comes_along_only_where_it_may_be_looked_at(
+    tmp_path: Path, files: dict[str, str], script: str, kept: bool
+) -> None:
+    whole = "actions/checkout@v5\n        with:\n          fetch-depth: 0\n"
+    text = workflow(script, *TESTS[1:]).replace("actions/checkout@v5\n", whole)
+    ci = django_ci(tmp_path, SQLITE, text, **files)
+    job, full = check_job(ci), new_job(ci)
+
+    assert isinstance(job, dict), job
+    assert job["steps"][0]["with"] == {**({"fetch-depth": 0} if kept else {}), "persist-credentials": False}
+    assert isinstance(full, dict), full
+    assert full["steps"][0]["with"]["fetch-depth"] == 0, "tests may look at it"
+
+
+@pytest.mark.parametrize(
+    ("around", "own", "left"),
+    [
+        ("{}", "{ working-directory: . }", None),
+        ("{}", "{ working-directory: ./, shell: bash }", {"run": {"shell": "bash"}}),
+        ("{ run: { working-directory: server } }", "{ working-directory: . }", {"run": {"working-directory": "."}}),
+        ("{}", "{ shell: bash }", {"run": {"shell": "bash"}}),
+    ],
+)
+def test_the_folder_where_all_steps_start_is_not_said_again(
+    tmp_path: Path, around: str, own: str, left: dict[str, Any] | None
+) -> None:
+    text = f"defaults: {around}\n" + workflow(*TESTS, more=f"    defaults: {{ run: {own} }}\n")
+    job = check_job(django_ci(tmp_path, SQLITE, text))
+
+    assert isinstance(job, dict), job
+    assert job.get("defaults") == left
+
+
 ELSEWHERE = """\
 on: [push, pull_request]
 jobs:
@@ -737,6 +779,22 @@ jobs:
   release:
     uses: example/shared/.github/workflows/release.yml@main
 """
+
+
+TAGGED = """\
+on: { push: { tags: ['*'] } }
+jobs:
+  build:
+    uses: example/shared/.github/workflows/image.yml@main
+"""
+
+
+def test_what_a_workflow_does_with_tags_is_no_test(tmp_path: Path) -> None:
+    text = workflow(*ONLY_INSTALLS)
+    ci = django_ci(tmp_path, SQLITE, text, **{".github/workflows/all.yml": TAGGED})
+
+    assert ci.job is not None
+    assert ci.unseen is None
 
 
 def test_what_a_workflow_of_another_repository_does_is_not_known(tmp_path: Path) -> None:

@@ -9,7 +9,7 @@ import pytest
 from fixer.audit.criteria import State, criteria
 from fixer.audit.document import Audit, items_of, markdown
 from fixer.engine import check
-from fixer.model import Blocked, Plan, Report, Source
+from fixer.model import Blocked, Fix, Plan, Report, Source
 from fixer.registry import all_rules
 from fixer.repository import Repository
 from tests.fixture_cases import FIXTURES, files, planned
@@ -34,6 +34,29 @@ def test_a_backup_is_there_before_its_restore_test(tmp_path: Path) -> None:
     assert set(found.files) == {".github/workflows/backup.yml", ".github/workflows/restore-test.yml"}
     assert image in text(found, ".github/workflows/restore-test.yml")
     assert [reported.rule.id for reported in found.left] == []
+
+
+@pytest.mark.parametrize(
+    ("given", "is_taken", "said"),
+    [
+        ('role-to-assume: "${{ secrets.ROLE }}"', True, "if environment production asks for an approval"),
+        ("role-to-assume: arn:aws:iam::1:role/deploy", False, "trusts only jobs of environment production"),
+    ],
+)
+def test_an_environment_comes_along_only_for_secrets(given: str, is_taken: bool, said: str, tmp_path: Path) -> None:
+    before = files(FIXTURES / "missing-backup-job/rds/before")
+    path = ".github/workflows/deploy.yml"
+    deploying = before[path].decode().replace("    steps:\n", "    environment: production\n    steps:\n")
+    keys = 'aws-access-key-id: "${{ secrets.AWS_KEY }}", aws-secret-access-key: "${{ secrets.AWS_SECRET }}"'
+    assert keys in deploying
+    before[path] = deploying.replace(keys, given).encode()
+
+    found = planned(tmp_path, before, [RULES["missing-backup-job"]])
+
+    (taken,) = found.taken
+    assert ("environment: production" in text(found, ".github/workflows/backup.yml")) is is_taken
+    assert isinstance(taken.finding.cure, Fix)
+    assert said in " ".join(taken.finding.cure.todo)
 
 
 def test_behind_a_pooler_no_session_is_given_a_limit(tmp_path: Path) -> None:

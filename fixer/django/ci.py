@@ -33,6 +33,7 @@ from fixer.django.job_setup import (
     preparation,
     setup_of,
     starts_servers,
+    text_of,
     with_django,
     without_waits,
 )
@@ -76,6 +77,8 @@ _FOR_SOMETHING_ELSE = re.compile(
     r"docs?\b|pages|release|publish|deploy|security|codeql|crowdin|weblate|transifex|translat|i18n|l10n", re.IGNORECASE
 )
 _OF_THE_FRONT_END = re.compile(r"node|npm|yarn|front-?end|react|angular|vue|javascript|typescript", re.IGNORECASE)
+_OF_HISTORY = re.compile(r"\bgit\b|[-_]scm\b|vcs|versioneer|\bpbr\b|dynamic[-_]versioning|dunamai|versioningit")
+_PACKAGING = ("pyproject.toml", "setup.py", "setup.cfg", "Makefile", "justfile", "Taskfile.yml", "tasks.py")
 _BRINGS_PROGRAMS = frozenset({"apt", "apt-get", "pip", "pip3", "pipx", "curl", "wget", "ln", "install", "snap", "brew"})
 # What makes the packages of an installer those of the Python that is called, in whatever step it stands.
 _ONE_ENVIRONMENT = re.compile(
@@ -102,7 +105,7 @@ class DjangoCI:
     names, `defaulted` those that the reader of the environment knows a default of; `of_pytest` those that the
     configuration of the tests sets itself. `python_release` is that of the project, where the job has several.
     `shares_environment`: poetry makes none of its own. `env_writers` are the scripts, as the job names them, that name
-    an env file.
+    an env file. `reads_history`: something that sets the project up may look at the commits before.
     """
 
     project: DjangoProject
@@ -122,6 +125,7 @@ class DjangoCI:
     action_files: ActionFiles
     shares_environment: bool = False
     env_writers: frozenset[str] = frozenset()
+    reads_history: bool = True
 
     @classmethod
     def detect(cls, repository: Repository) -> Self | None:
@@ -160,6 +164,7 @@ class DjangoCI:
             repository.fact(ActionFiles) or ActionFiles.detect(repository),
             any("create = false" in repository.text(path) for path in repository.named("poetry.toml")),
             frozenset(_env_writers(repository, job)) if job is not None else frozenset(),
+            job is None or _reads_history(repository, project, job),
         )
 
     @property
@@ -242,9 +247,9 @@ class DjangoCI:
         if not self.in_container and not env and (unproven := self._unproven()):
             return unproven
         steps = [(each.step, each.data) for each in setup.steps]
-        made = Recipe(
-            self.job, self.catalog, self.action_files, combination, steps, services, filled(environment, combination)
-        )
+        given: Plain = filled(environment, combination)
+        history = with_tests or self.reads_history
+        made = Recipe(self.job, self.catalog, self.action_files, combination, steps, services, given, history)
         return made.job(title, minutes)
 
     def _unproven(self) -> Blocked | None:
@@ -753,9 +758,17 @@ def _why_no_job(
 def _caller_of_another(workflows: Workflows) -> Job | None:
     """A job that judges changes by a workflow of another repository, which may test the project."""
     for workflow in judging(workflows):
+        push = workflow.root.mapping("on").get("push")
+        if (
+            "pull_request" not in workflow.triggers
+            and push is not None
+            and push.get("tags")
+            and not push.get("branches")
+        ):
+            continue  # what has a tag is judged already
         for job in workflow.jobs.values():
             called = str(job.uses.value) if job.uses is not None else ""
-            named = f"{job.id} {called}"
+            named = f"{workflow.path} {job.id} {called}"
             if called and not called.startswith("./") and not _aside(named):
                 return job
     return None
@@ -782,12 +795,28 @@ def _may_install(step: Step, actions: LocalActions, project: DjangoProject, pack
 
 def _env_writers(repository: Repository, job: Job) -> Iterator[str]:
     """The scripts of the repository, as a job names them, that may write an env file."""
+    for named, path in _named_files(repository, job):
+        if named.endswith((".py", ".sh")) and ENV_FILE.search(repository.text(path)):
+            yield named
+
+
+def _named_files(repository: Repository, job: Job) -> Iterator[tuple[str, str]]:
+    """The files of the repository that the steps of a job name: as they name them, and where they are."""
     for step in job.own_steps:
         for command in commands_of(step):
-            for named in (word.text for word in command.words if word.text.endswith((".py", ".sh"))):
-                path = posixpath.normpath(posixpath.join(folder_of(command, step) or "", named))
-                if repository.exists(path) and ENV_FILE.search(repository.text(path)):
-                    yield named
+            for word in command.words:
+                path = posixpath.normpath(posixpath.join(folder_of(command, step) or "", word.text))
+                if repository.exists(path):
+                    yield word.text, path
+
+
+def _reads_history(repository: Repository, project: DjangoProject, job: Job) -> bool:
+    """Whether something that sets the project up may look at its history, by which many packages find their version."""
+    if any(step.action.startswith("./") or _OF_HISTORY.search(text_of(step.data)) for step in job.own_steps):
+        return True
+    paths = {*project.modules, *(path for _, path in _named_files(repository, job))}
+    paths.update(path for name in _PACKAGING for path in repository.named(name))
+    return any(_OF_HISTORY.search(repository.text(path)) for path in paths)
 
 
 def _mentioned(repository: Repository, job: Job | None) -> frozenset[str]:

@@ -141,7 +141,7 @@ class Setup:
 
     @cached_property
     def text(self) -> str:
-        return "\n".join(str(each.data) for each in self.steps)
+        return "\n".join(text_of(each.data) for each in self.steps)
 
     def rewritten(self, change: Callable[[ScriptText], ScriptText]) -> Setup:
         """The same, with every script changed."""
@@ -165,6 +165,11 @@ class Setup:
         return any(
             word.text in scripts for each in self.steps for command in each.script.commands for word in command.words
         )
+
+
+def text_of(step: Plain) -> str:
+    """All that a step says, with the lines of its script as they stand there."""
+    return "\n".join(map(str, step.values()))
 
 
 def starts_servers(steps: Iterable[Step]) -> bool:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import posixpath
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
@@ -36,7 +37,8 @@ _TALKS_TO_THE_REMOTE = frozenset({"fetch", "pull", "push", "submodule", "lfs", "
 class Recipe:
     """What a new job has of the job `like`. `steps` are copies, each beside the step that it is a copy of.
 
-    Values that are the same as those of `like` are written as they stand there.
+    Values that are the same as those of `like` are written as they stand there. `history`: something may look at the
+    commits before the one that is checked out.
     """
 
     like: Job
@@ -46,6 +48,7 @@ class Recipe:
     steps: Sequence[tuple[Step, Plain]]
     services: Plain
     environment: Plain
+    history: bool
 
     def job(self, title: str, minutes: int) -> Plain | Blocked:
         """The job, up to where its set-up ends; Blocked where it would read what only the other job has."""
@@ -56,7 +59,7 @@ class Recipe:
             "permissions": self._permissions(),
             "runs-on": current(filled(copied.get("runs-on"), self.combination)),
             "timeout-minutes": minutes,
-            "defaults": copied.get("defaults"),
+            "defaults": self._defaults(),
             "container": filled(copied.get("container"), self.combination),
             "services": filled(self.services, self.combination),
             "env": self.environment,
@@ -85,6 +88,16 @@ class Recipe:
         condition = self.like.node.get("if")
         return str(condition.value) if condition is not None and condition.is_scalar else ""
 
+    def _defaults(self) -> Any:
+        """Those of the job, without a folder that is where every step starts anyway."""
+        own = self.like.data.get("defaults")
+        run = mapping(mapping(own).get("run"))
+        around = mapping(mapping(mapping(self.like.workflow.root.data).get("defaults")).get("run"))
+        if "working-directory" in around or posixpath.normpath(str(run.get("working-directory", "/"))) != ".":
+            return own
+        left = {key: value for key, value in run.items() if key != "working-directory"}
+        return {**mapping(own), "run": left} if left else None
+
     def _permissions(self) -> Plain | None:
         """Reading the repository, unless the job or its workflow says just that, or the set-up needs more."""
         own = self.like.permissions
@@ -112,7 +125,9 @@ class Recipe:
             inputs = mapping(data.get("with"))
             written = mapping(made.get("with")) or inputs
             if "persist-credentials" not in inputs:
-                made["with"] = {**written, "persist-credentials": False}
+                made["with"] = written = {**written, "persist-credentials": False}
+            if "fetch-depth" in written and not self.history:
+                made["with"] = {key: value for key, value in written.items() if key != "fetch-depth"}
         return made
 
     @property
