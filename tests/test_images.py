@@ -792,6 +792,41 @@ def test_an_image_that_is_called_after_another_folder_is_not_this_one(tmp_path: 
     assert met == {"scanner/Dockerfile": True, "mailer/Dockerfile": False, "docker/Dockerfile": False}
 
 
+def test_an_image_that_is_called_after_one_dockerfile_is_not_another(tmp_path: Path) -> None:
+    dockerfile = "FROM python:3.12\nCMD python main.py\n"
+    found = builds(
+        tmp_path / "larch",
+        **{
+            "Dockerfile.docs": dockerfile,
+            "Dockerfile.pe": dockerfile,
+            "site/Dockerfile": dockerfile,
+            "compose.yml": "services:\n  run: {image: '$REGISTRY/pe-staging:1'}\n",
+        },
+    )
+
+    met = {build.path: found.stranger_to(build) is not None for build in found.builds}
+
+    assert met == {"Dockerfile.docs": False, "Dockerfile.pe": True, "site/Dockerfile": False}
+
+
+def test_only_volumes_that_are_written_to_are_handed_over(tmp_path: Path) -> None:
+    text = 'FROM python:3.13-slim\nWORKDIR /app\nCOPY . .\nEXPOSE 8000\nCMD ["python", "server.py"]\n'
+    compose = (
+        "services:\n  web:\n    build: .\n    volumes: ['pages:/app/pages', 'mirrors:/app/mirrors:ro']\n"
+        "  proxy:\n    image: nginx\n    volumes: ['pages:/pages:ro']\nvolumes:\n  pages:\n  mirrors:\n"
+    )
+    rule = next(rule for rule in all_rules() if rule.id == "root-user")
+    files = {"Dockerfile": text, "server.py": "run()\n", "compose.yml": compose}
+
+    (taken,) = planned(tmp_path, {path: each.encode() for path, each in files.items()}, [rule]).taken
+
+    assert isinstance(taken.finding.cure, Fix)
+    assert [each for each in taken.finding.cure.todo if each.startswith("volumes")] == [
+        "volumes that exist already keep their owner: chown pages to 10001:10001 once, and see that 'proxy', which "
+        "mounts the same, still can use what is there"
+    ]
+
+
 def test_an_image_without_an_owner_that_is_called_after_the_repository_or_a_folder_may_be_of_here(
     tmp_path: Path,
 ) -> None:

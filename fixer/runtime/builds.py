@@ -145,7 +145,7 @@ class ImageBuild:
 class ImageBuilds:
     """Every image that can be built here. `strangers` are programs that run an image of which nothing says who builds
     it; `documented` are the folders of containers into which the documentation mounts what the caller works on;
-    `pipelines` are those of other forges."""
+    `pipelines` are those of other forges, `runners` all programs, whatever image they run."""
 
     builds: tuple[ImageBuild, ...]
     strangers: tuple[Program, ...]
@@ -154,6 +154,7 @@ class ImageBuilds:
     _names: tuple[str, ...] = field(repr=False)
     _unread: tuple[Unread, ...] = field(repr=False)
     pipelines: tuple[Pipeline, ...] = ()
+    runners: tuple[Program, ...] = field(default=(), repr=False)
 
     def unread_by(self, build: ImageBuild) -> tuple[Unread, ...]:
         """The files that cannot be read, and may say how this image is started."""
@@ -187,15 +188,21 @@ class ImageBuilds:
             return
         own = _called_after(build)
         for program, called_after in self._called:
-            if (own and own in _plain(program.image_name)) or called_after <= {own}:
+            if (own and own in _plain(program.image_name)) or called_after <= {own} or _suffix(build) in called_after:
                 yield program
 
     @cached_property
     def _called(self) -> tuple[tuple[Program, frozenset[str]], ...]:
         """The strangers, each with the folders of Dockerfiles that its image is called after."""
         names = {name for name in map(_called_after, self.builds) if len(name) > 3 and name not in _PLAIN_FOLDERS}
-        images = [(program, _plain(program.image_name)) for program in self.strangers]
-        return tuple((program, frozenset(name for name in names if name in image)) for program, image in images)
+        suffixes = {name for name in map(_suffix, self.builds) if name}
+        return tuple(
+            (
+                program,
+                frozenset(name for name in names if name in _plain(program.image_name)) | suffixes & _words(program),
+            )
+            for program in self.strangers
+        )
 
     @classmethod
     def detect(cls, repository: Repository) -> Self | None:
@@ -236,7 +243,8 @@ class ImageBuilds:
         folders = {_called_after(build) for build in builds} - {_plain(name) for name in _PLAIN_FOLDERS}
         strangers = tuple(each for each in runtime.programs if _is_strange(each, names, folders))
         pipelines = tuple(pipelines_of(repository))
-        return cls(tuple(builds), strangers, runtime.documentation, runtime.images, names, runtime.unread, pipelines)
+        known = (runtime.documentation, runtime.images, names, runtime.unread)
+        return cls(tuple(builds), strangers, *known, pipelines, runtime.programs)
 
     def of(self, path: str) -> tuple[ImageBuild, ...]:
         """The images that are built from a Dockerfile, one for each stage that is shipped."""
@@ -340,6 +348,17 @@ JOBS = ("workflow", "script")
 def _called_after(build: ImageBuild) -> str:
     """The folder of a Dockerfile, after which its image may be called."""
     return _plain(posixpath.basename(posixpath.dirname(build.path)))
+
+
+def _suffix(build: ImageBuild) -> str:
+    """What a Dockerfile is called beside that: `Dockerfile.worker`, `worker.Dockerfile`."""
+    return re.sub(r"(?i)^dockerfile\.?|\.?dockerfile$", "", posixpath.basename(build.path)).lower()
+
+
+def _words(program: Program) -> frozenset[str]:
+    """The words of the name of the image that a program runs, without its tag and what is not known."""
+    name = ImageRef.parse(_VARIABLE.sub("x", program.image_name)).name
+    return frozenset(re.split(r"[^a-z0-9]+", name.lower()))
 
 
 def _is_strange(program: Program, names: Sequence[str], folders: Set[str]) -> bool:

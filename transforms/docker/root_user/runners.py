@@ -177,6 +177,23 @@ def _also_written_by(mount: Mount, program: Program, builds: ImageBuilds) -> str
     return ""
 
 
+def _with_whom(volumes: list[str], container: Container, builds: ImageBuilds) -> str:
+    """That services of other images use these volumes too; empty where none does."""
+    files = {program.path for program in container.build.runners}
+    names = [
+        repr(other.name)
+        for other in builds.runners
+        if other.path in files
+        and other.origin == "compose"
+        and other.image is not container.build.image
+        and any(mount.source in volumes and not mount.bind for mount in other.mounts)
+    ]
+    if not names:
+        return ""
+    verb = "mount" if len(names) > 1 else "mounts"
+    return f", and see that {listed(dict.fromkeys(names))}, which {verb} the same, still can use what is there"
+
+
 def _given_away(program: Program, user: User) -> str:
     """How what is mounted of the host comes to a user."""
     if program.origin in JOBS:
@@ -230,7 +247,10 @@ def todo_of(container: Container, builds: ImageBuilds, folders: Folders, user: U
     staying = on_sources(container, folders)  # as root, whoever its volumes belong to
     # Kubernetes gives its volumes to the pod's group each time.
     keeping = (program for program in runners if program.origin not in _CLUSTERS and program not in staying)
-    volumes |= {m.target.rstrip("/") for program in keeping for m in program.mounts if m.source and not m.bind}
+    mounts = [m for program in keeping for m in program.mounts if m.source and not m.bind]
+    written = {m.target.rstrip("/"): m.source for m in mounts if not m.read_only}
+    only_read = {m.target.rstrip("/") for m in mounts} - written.keys()
+    owned = {path: path for path in sorted(volumes - only_read)} | written
     todo = [
         f"{program.path} starts {program.name!r} as {program.user} all the same: take that out"
         for program in runners
@@ -246,8 +266,12 @@ def todo_of(container: Container, builds: ImageBuilds, folders: Folders, user: U
         f"{path} mounts {listed(sources)} into {name!r}: the files there keep the owner of the host"
         for (path, name), sources in binds.items()
     ]
-    if any(is_within(path, folders.all) for path in volumes):
-        todo.append(f"volumes that exist already keep their owner: chown them to {user.numeric} once")
+    kept = list(dict.fromkeys(name for path, name in owned.items() if is_within(path, folders.all)))
+    if kept:
+        todo.append(
+            f"volumes that exist already keep their owner: chown {listed(kept)} to {user.numeric} once"
+            + _with_whom(kept, container, builds)
+        )
     todo += [
         f"{each.path} starts containers: what it does in this image, it does as {user.numeric}, who can install nothing"
         for each in builds.pipelines
