@@ -100,7 +100,7 @@ class AppServer:
         deployed = [each for each in programs if each.origin not in _NOT_DEPLOYED]
         found = _servers(repository, sorted(deployed, key=lambda each: _SOURCES.index(_source(each))))
         in_scripts = _servers(repository, [each for each in programs if each.origin == "script"])
-        uncalled = tuple(in_scripts[at] for at in in_scripts.keys() - found.keys())
+        uncalled = tuple(each for at, each in in_scripts.items() if at not in found)
         running = runtime.deployed if runtime is not None else ()
         started_by_django = (each for program in running for each in program.commands if _is_own(each))
         own = next((f"{each.path}:{each.line}" for each in started_by_django), "") if not found else ""
