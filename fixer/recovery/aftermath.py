@@ -122,7 +122,7 @@ def _kind(command: Command, files: tuple[str, ...]) -> Kind:
     if command.name in _BACKS_UP_MORE or (command.name == "docker" and words[1:2] in (["cp"], ["run"])):
         given = {_plain(word.text).rstrip("/") for word in command.args}
         return "takes" if folders & given else "other"
-    own = any(each.function == command.name for each in command.script.commands)  # what it does is looked at itself
+    own = command.name in command.script.functions  # what it does is looked at itself
     return "" if own or command.name in _MISSED_BY_NOBODY else "cleans"
 
 

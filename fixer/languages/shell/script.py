@@ -412,6 +412,11 @@ class Script:
         return by_kind(self.root) if self.root is not None and not self.error else {}
 
     @cached_property
+    def functions(self) -> frozenset[str]:
+        """The functions in which commands stand."""
+        return frozenset(each.function for each in self.commands if each.function)
+
+    @cached_property
     def commands(self) -> tuple[Command, ...]:
         """Every command, in the order in which they are written."""
         made = (self._command(node) for node in self._nodes("command"))

@@ -101,15 +101,19 @@ class Cell:
         what a server that waits for hours means."""
         given = int(self.options.statement_timeout_ms)
         allowed = self.server.timeout if self.server is not None else None
-        if allowed is None or given != STATEMENT_TIMEOUT_MS:
+        if allowed is None or self.says_statement_timeout:
             return given
         return max(given, allowed * 1000) if 0 < allowed <= _LONGEST else 0
 
     @property
     def times_out_by(self) -> str:
         """What says only at run time how long a request may take, where the option says nothing."""
-        is_asked = int(self.options.statement_timeout_ms) == STATEMENT_TIMEOUT_MS
-        return self.server.times_out_by if is_asked and self.server is not None else ""
+        return self.server.times_out_by if self.server is not None and not self.says_statement_timeout else ""
+
+    @property
+    def says_statement_timeout(self) -> bool:
+        """Whether the option is another than by itself."""
+        return int(self.options.statement_timeout_ms) != STATEMENT_TIMEOUT_MS
 
     def width(self, module: PythonModule) -> int:
         return self.styles.of(module.path).width

@@ -168,9 +168,10 @@ def _noqa(module: PythonModule, cell: Cell) -> str:
     if "DATABASES" in module.assignments or "DATABASES" in module.imported:
         return ""
     stars = [each for each in module.tree.body if isinstance(each, ast.ImportFrom) and each.names[0].name == "*"]
-    beside = (module.comments_beside(each) for each in module.tree.body)
-    marked = any("F405" in each for comments in beside for each in comments)  # where one is needed others may be
-    marked = marked or any("noqa" in "".join(module.comments_beside(each)) for each in stars)
+    # Where one name of a star is marked, or the star itself, others are as well.
+    marked = any("F405" in "".join(module.comments_beside(each)) for each in module.tree.body) or any(
+        "noqa" in "".join(module.comments_beside(each)) for each in stars
+    )
     return cell.styles.of(module.path).noqa("F405") if marked else ""
 
 
